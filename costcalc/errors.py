@@ -1,0 +1,82 @@
+"""What goes wrong by the user's hand, each said in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a user's file something stands; line and column count from 1."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        """``file:line:column``, without what is not known."""
+        return ":".join(str(part) for part in (self.file, self.line, self.column) if part)
+
+    @property
+    def short(self) -> str:
+        """``file:line``, as reports name it."""
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+class CostcalcError(Exception):
+    """A mistake that the user can mend: one sentence, and where it was made.
+
+    The command line prints it without a traceback and exits with ``exit_code``.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, place: Place | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.place = place
+
+    def at(self, place: Place | None) -> CostcalcError:
+        """This error, placed at ``place`` unless it already knows where it was made."""
+        if self.place is None:
+            self.place = place
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" if self.place else self.message
+
+
+class SpecError(CostcalcError):
+    """A spec that cannot be read."""
+
+
+class OptionError(CostcalcError):
+    """An op's option that is unknown, missing, or has a value it cannot have."""
+
+
+class ShapeError(CostcalcError):
+    """An op whose inputs do not fit it."""
+
+
+class UnknownName(CostcalcError):
+    """A name that is in no table: of an op, a model, a machine, a column."""
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """``; did you mean 'relu'?`` for the known name most like ``name``, or nothing.
+
+    >>> near("rellu", ["relu", "conv"])
+    "; did you mean 'relu'?"
+    """
+    import difflib
+
+    found = difflib.get_close_matches(name[:80], list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{found[0]}'?" if found else ""
+
+
+def listing(names: Iterable[str], most: int = 40) -> str:
+    """``names``, sorted and joined for a sentence, with the number left out past ``most``."""
+    ordered = sorted(names)
+    rest = len(ordered) - most
+    return ", ".join(ordered[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,108 @@
+"""Arithmetic on dimensions, whatever they are made of.
+
+A dimension (``Dim``) is one of three kinds:
+
+* ``int``      one design point, exact at any size;
+* ``Expr``     a polynomial in named symbols, for closed forms;
+* ``ndarray``  many design points at once, for sweeps; to the type checker it passes as an int.
+
+All three understand ``+ - * // %``. What they do not share is spelled here once, so that a
+formula made of these functions holds for all three. A formula never says ``if`` about a
+dimension; it says ``where``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+from costcalc.ir.expr import Expr, Relation
+
+Dim: TypeAlias = "int | Expr"
+Truth: TypeAlias = "bool | Relation"
+
+
+def prod(dims: Iterable[Dim]) -> Dim:
+    """Product of ``dims``; 1 for none.
+
+    >>> prod([2, 3, 4])
+    24
+    """
+    result: Dim | None = None
+    for d in dims:
+        result = d if result is None else result * d
+    return 1 if result is None else result
+
+
+def total(dims: Iterable[Dim]) -> Dim:
+    """Sum of ``dims``; 0 for none. Unlike ``sum`` it says that symbols are welcome.
+
+    >>> total([2, 3, 4])
+    9
+    """
+    result: Dim = 0
+    for d in dims:
+        result = result + d
+    return result
+
+
+def ceil_div(a: Dim, b: Dim) -> Dim:
+    """⌈a / b⌉ for b > 0.
+
+    >>> ceil_div(7, 2)
+    4
+    """
+    return -(-a // b)
+
+
+def maximum(a: Dim, b: Dim) -> Dim:
+    """The larger of ``a`` and ``b``."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a if a >= b else b
+    if _symbolic(a, b):
+        return Expr.maximum(a, b)
+    return _numpy().maximum(a, b)  # type: ignore[no-any-return]
+
+
+def minimum(a: Dim, b: Dim) -> Dim:
+    """The smaller of ``a`` and ``b``."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a if a <= b else b
+    if _symbolic(a, b):
+        return a + b - Expr.maximum(a, b)
+    return _numpy().minimum(a, b)  # type: ignore[no-any-return]
+
+
+def where(condition: Truth, a: Dim, b: Dim) -> Dim:
+    """``a`` where ``condition`` holds, else ``b``."""
+    if isinstance(condition, bool):
+        return a if condition else b
+    if isinstance(condition, Relation):
+        return b + (a - b) * condition.indicator()
+    return _numpy().where(condition, a, b)
+
+
+def equal(a: Dim, b: Dim) -> Truth:
+    """a = b."""
+    return Relation.of("=", a, b) if _symbolic(a, b) else a == b
+
+
+def at_least(a: Dim, b: Dim) -> Truth:
+    """a ≥ b."""
+    return Relation.of("≥", a, b) if _symbolic(a, b) else a >= b  # type: ignore[operator]
+
+
+def divides(a: Dim, b: Dim) -> Truth:
+    """a | b: ``b`` is a multiple of ``a``."""
+    return Relation.of("|", a, b) if _symbolic(a, b) else b % a == 0
+
+
+def _symbolic(a: Dim, b: Dim) -> bool:
+    return isinstance(a, Expr) or isinstance(b, Expr)
+
+
+def _numpy() -> Any:
+    # Only a sweep brings arrays, and then numpy is loaded already.
+    import numpy
+
+    return numpy

@@ -1,0 +1,131 @@
+"""What values the options of ops take: the annotations of their fields, with the check of each.
+
+An annotation in an op is one of the names below; ``KINDS`` says which values it admits and how a
+sentence or a schema names them. ``per_axis`` and ``pads`` read the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+from costcalc.ir.dims import Dim
+from costcalc.ir.expr import Expr
+
+Size: TypeAlias = Dim
+Count: TypeAlias = Dim
+Sizes: TypeAlias = "Dim | tuple[Dim, ...]"
+Counts: TypeAlias = "Dim | tuple[Dim, ...]"
+Pads: TypeAlias = "Dim | tuple[Dim | tuple[Dim, Dim], ...] | str"
+Axis: TypeAlias = int
+Axes: TypeAlias = "int | tuple[int, ...]"
+Shape: TypeAlias = "tuple[Dim, ...]"
+
+
+class Kind(NamedTuple):
+    """A kind of option value: its check, and how to say what it accepts."""
+
+    accepts: Callable[[Any], bool]
+    says: str
+
+
+def _whole(value: object, least: int) -> bool:
+    if isinstance(value, Expr):
+        return True
+    if isinstance(value, int):
+        return not isinstance(value, bool) and value >= least
+    # An int64 array of designs: a sweep checks feasibility by `requires`.
+    return getattr(getattr(value, "dtype", None), "kind", "") == "i"
+
+
+def _is_size(value: object) -> bool:
+    return _whole(value, 1)
+
+
+def _is_count(value: object) -> bool:
+    return _whole(value, 0)
+
+
+def _per_axis(check: Callable[[object], bool]) -> Callable[[object], bool]:
+    def accepts(value: object) -> bool:
+        return all(map(check, value)) and 1 <= len(value) <= 3 if isinstance(value, tuple) else check(value)
+
+    return accepts
+
+
+def _is_pads(value: object) -> bool:
+    def one(v: object) -> bool:
+        return _is_count(v) or (isinstance(v, tuple) and len(v) == 2 and all(map(_is_count, v)))
+
+    if isinstance(value, tuple):
+        return 1 <= len(value) <= 3 and all(map(one, value))
+    return value == "same" or value == "valid" if isinstance(value, str) else _is_count(value)
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_axes(value: object) -> bool:
+    return all(map(_is_int, value)) if isinstance(value, tuple) else _is_int(value)
+
+
+def _is_shape(value: object) -> bool:
+    return isinstance(value, tuple) and all(_whole(v, -1) for v in value)
+
+
+KINDS: dict[str, Kind] = {
+    "Size": Kind(_is_size, "a whole number from 1"),
+    "Size | None": Kind(_is_size, "a whole number from 1"),
+    "Count": Kind(_is_count, "a whole number from 0"),
+    "Sizes": Kind(_per_axis(_is_size), "a whole number from 1, or a list of one for each axis"),
+    "Sizes | None": Kind(_per_axis(_is_size), "a whole number from 1, or a list of one for each axis"),
+    "Counts": Kind(_per_axis(_is_count), "a whole number from 0, or a list of one for each axis"),
+    "Pads": Kind(_is_pads, "a whole number from 0, a list of one or a [before, after] pair for each axis, or 'same'"),
+    "Axis": Kind(_is_int, "a whole number"),
+    "Axes": Kind(_is_axes, "a whole number or a list of them"),
+    "Shape": Kind(_is_shape, "a list of sizes, -1 for the one to work out"),
+    "bool": Kind(lambda v: isinstance(v, bool), "True or False"),
+    "float": Kind(lambda v: isinstance(v, (int, float)) and not isinstance(v, bool), "a number"),
+    "str": Kind(lambda v: isinstance(v, str), "a word"),
+}
+
+
+def per_axis(value: Sizes, axes: int) -> tuple[Dim, ...]:
+    """``value`` for each of ``axes`` axes: given per axis, or once for all.
+
+    >>> per_axis(3, 2), per_axis((1, 2), 2)
+    ((3, 3), (1, 2))
+    """
+    return value if isinstance(value, tuple) else (value,) * axes
+
+
+def pads(
+    value: Pads, kernel: tuple[Dim, ...], stride: tuple[Dim, ...], dilation: tuple[Dim, ...], sizes: tuple[Dim, ...]
+) -> tuple[tuple[Dim, Dim], ...]:
+    """Padding as (before, after) for each axis.
+
+    ``'same'`` pads so that ⌈size / stride⌉ places come out, the odd one after: PyTorch's rule where
+    the stride is 1, TensorFlow's where it is not.
+
+    >>> pads(1, (3,), (1,), (1,), (8,)), pads("same", (4,), (1,), (1,), (8,)), pads("same", (3,), (2,), (1,), (8,))
+    (((1, 1),), ((1, 2),), ((0, 1),))
+    """
+    from costcalc.ir.dims import ceil_div, maximum
+
+    if isinstance(value, str):
+        if value == "valid":
+            return ((0, 0),) * len(kernel)
+        result = []
+        for k, s, d, size in zip(kernel, stride, dilation, sizes, strict=True):
+            needed = maximum((ceil_div(size, s) - 1) * s + d * (k - 1) + 1 - size, 0)
+            result.append((needed // 2, needed - needed // 2))
+        return tuple(result)
+    given = value if isinstance(value, tuple) else (value,) * len(kernel)
+    return tuple(p if isinstance(p, tuple) else (p, p) for p in given)
+
+
+def axes_given(*values: object) -> int | None:
+    """The number of axes that per-axis values were given for; None if each was given once for all."""
+    lengths = [len(v) for v in values if isinstance(v, tuple)]
+    return max(lengths) if lengths else None

@@ -1,0 +1,159 @@
+"""The program: values by name and type, nodes in order; and the builder that every front end uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from costcalc.errors import CostcalcError, Place, ShapeError
+from costcalc.ir.expr import Relation
+from costcalc.ir.op import Op
+from costcalc.ir.tensor import TensorType
+
+
+@dataclass(frozen=True)
+class Node:
+    """One op applied to named values.
+
+    name      dotted path, ``layer1.0.conv1``; the dots make the tree that reports fold by
+    outputs   the values it makes: its own name, or ``name.0``, ``name.1`` … of several
+    shares    for a weight that is another layer's too: its own name here → its name there,
+              ``{"weight": "embed.weight"}``; a weight not in it is ``name.weight``
+    place     where the user wrote it
+    """
+
+    name: str
+    op: Op
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    shares: Mapping[str, str] = field(default_factory=dict)
+    place: Place | None = None
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes in an order in which each value is made before it is used; every value with its type.
+
+    A graph made by ``GraphBuilder`` is legal: each op accepted its inputs.
+
+    parameters   what the model was built with, ``{"num_classes": 1000}``
+    source       the paper, file or module that it comes from
+    assumed      what must hold of the symbols, where dimensions are symbols
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    nodes: tuple[Node, ...]
+    outputs: tuple[str, ...]
+    types: Mapping[str, TensorType]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    assumed: tuple[str, ...] = ()
+
+    def input_types(self, node: Node) -> tuple[TensorType, ...]:
+        """The types of the values that ``node`` reads."""
+        return tuple(self.types[v] for v in node.inputs)
+
+    def output_types(self, node: Node) -> tuple[TensorType, ...]:
+        """The types of the values that ``node`` makes."""
+        return tuple(self.types[v] for v in node.outputs)
+
+    def node(self, name: str) -> Node:
+        """The node called ``name``; ``KeyError`` if there is none."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)
+
+
+class GraphBuilder:
+    """Builds a legal graph node by node, checking each op against its inputs.
+
+    >>> from costcalc.ops.conv import Conv
+    >>> b = GraphBuilder("tiny", {"image": TensorType((1, 3, 8, 8))})
+    >>> b.add("conv1", Conv(4, 3), ["image"])
+    ('conv1',)
+    >>> b.types["conv1"].shape
+    (1, 4, 6, 6)
+    >>> len(b.build(["conv1"]).nodes)
+    1
+    """
+
+    def __init__(self, name: str, inputs: Mapping[str, TensorType]) -> None:
+        self.name = name
+        self.inputs = tuple(inputs)
+        self.types: dict[str, TensorType] = dict(inputs)
+        self.nodes: list[Node] = []
+        self.assumed: dict[str, None] = {}
+        self._names: set[str] = set(inputs)
+        # Deep networks repeat few (op, input types): what they yield is worked out once.
+        self._known: dict[tuple[object, ...], tuple[TensorType, ...]] = {}
+
+    def has(self, name: str) -> bool:
+        """Whether a layer or an input is called ``name``."""
+        return name in self._names
+
+    def free_name(self, name: str) -> str:
+        """``name``, with ``_1``, ``_2`` … after it if it is taken."""
+        if name not in self._names:
+            return name
+        i = 1
+        while f"{name}_{i}" in self._names:
+            i += 1
+        return f"{name}_{i}"
+
+    def add(
+        self,
+        name: str,
+        op: Op,
+        inputs: Iterable[str],
+        shares: Mapping[str, str] | None = None,
+        place: Place | None = None,
+    ) -> tuple[str, ...]:
+        """Append ``op`` applied to ``inputs`` and return the names of the values that it makes.
+
+        Raises ``ShapeError``, placed and named, if the op does not accept them.
+        """
+        if name in self._names:
+            raise CostcalcError(f"two layers are called '{name}'", place)
+        inputs = tuple(inputs)
+        types = tuple(self.types[v] for v in inputs)
+        key = (op, types)
+        made = self._known.get(key)
+        if made is None:
+            made = self._known[key] = self._apply(name, op, types, place)
+        outputs = (name,) if len(made) == 1 else tuple(f"{name}.{i}" for i in range(len(made)))
+        self.types.update(zip(outputs, made, strict=True))
+        self._names.add(name)
+        self._names.update(outputs)
+        self.nodes.append(Node(name, op, inputs, outputs, shares or {}, place))
+        return outputs
+
+    def build(self, outputs: Iterable[str], parameters: Mapping[str, Any] | None = None, source: str = "") -> Graph:
+        """The graph as it stands, with ``outputs`` as its results."""
+        return Graph(
+            self.name, self.inputs, tuple(self.nodes), tuple(outputs), self.types,
+            parameters or {}, source, tuple(self.assumed),
+        )  # fmt: skip
+
+    def _apply(self, name: str, op: Op, types: tuple[TensorType, ...], place: Place | None) -> tuple[TensorType, ...]:
+        least, most = op.inputs
+        if len(types) < least or (most is not None and len(types) > most):
+            wanted = f"{least}" if least == most else f"at least {least}" if most is None else f"{least} to {most}"
+            raise ShapeError(f"{name}: {op.name} takes {wanted} inputs, not {len(types)}", place)
+        try:
+            for holds, sentence in op.requires(*types):
+                if isinstance(holds, Relation):
+                    self.assumed[str(holds)[1:-1]] = None
+                elif not holds:
+                    raise ShapeError(sentence)
+            made = op.infer(*types)
+        except CostcalcError as error:
+            shapes = " and ".join(str(t) for t in types)
+            where = "" if name == op.name else f"{name}: "
+            error.message = f"{where}{error.message} (input {shapes})"
+            raise error.at(place) from None
+        except ZeroDivisionError:
+            raise ShapeError(f"{name}: a size is divided by zero", place) from None
+        return (made,) if isinstance(made, TensorType) else made

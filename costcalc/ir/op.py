@@ -1,0 +1,226 @@
+"""What an op must say about itself, and the table of all ops.
+
+An op is a class with typed fields and a handful of rules, each a pure function of the op and its
+input types. ``ops/conv.py`` has one that uses them all; the defaults below are those of an op that
+does no arithmetic, has no weights and treats each element by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, TypeVar
+
+from costcalc.errors import OptionError, UnknownName, listing, near
+from costcalc.ir.dims import Dim, Truth
+from costcalc.ir.fields import KINDS
+from costcalc.ir.tensor import TensorType, Weight
+from costcalc.ir.window import Sight, elementwise
+
+if TYPE_CHECKING:
+    from torch import nn
+    from typing_extensions import dataclass_transform
+else:
+
+    def dataclass_transform(**_: object) -> Any:  # typing has it from Python 3.11 on
+        return lambda decorator: decorator
+
+
+Condition: TypeAlias = "tuple[Truth, str]"
+Example: TypeAlias = "tuple[Any, ...]"  # (op, input type, …)
+Outputs: TypeAlias = "TensorType | tuple[TensorType, ...]"
+
+
+class Field(NamedTuple):
+    """One option of an op: its name, the kind of value that it takes, and its default."""
+
+    name: str
+    kind: str
+    default: Any = None
+    required: bool = False
+
+
+class Op:
+    """One kind of layer. The fields hold what the inputs do not already say.
+
+    Fields are immutable and are checked when the op is made; an ``OptionError`` names the option.
+    """
+
+    name: ClassVar[str] = ""
+    fields: ClassVar[tuple[Field, ...]] = ()
+    letters: ClassVar[dict[str, str]] = {}
+    """How formulas abbreviate the fields: ``{"kernel": "k"}``."""
+    computes: ClassVar[str] = ""
+    """The op as one indexed equation, if it is one; the tests run it as loops."""
+    inputs: ClassVar[tuple[int, int | None]] = (1, 1)
+    """The fewest and the most values that the op takes; None for any number."""
+    is_view: ClassVar[bool] = False
+    """Whether the output is the input's own storage, so that nothing is read or written."""
+    is_counted: ClassVar[bool] = True
+    """False for the stand-in of an operation that has no rule here; reports list those."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        fields = self.fields
+        if len(args) > len(fields):
+            most = f"at most {len(fields)} options" if fields else "no options"
+            raise OptionError(f"{self.name} takes {most} but was given {len(args)}")
+        values = self.__dict__
+        for field, value in zip(fields, args, strict=False):
+            values[field.name] = value
+        for key, value in kwargs.items():
+            if key in values:
+                raise OptionError(f"{self.name}: {key} is given twice")
+            values[key] = value
+        for field in fields:
+            if field.name not in values:
+                if field.required:
+                    raise OptionError(f"{self.name} needs {field.name} ({KINDS[field.kind].says})")
+                values[field.name] = field.default
+            else:
+                kind = KINDS[field.kind]
+                value = values[field.name]
+                if isinstance(value, list):
+                    value = values[field.name] = _tuples(value)
+                if not kind.accepts(value) and not (value is None and field.default is None and not field.required):
+                    raise OptionError(f"{self.name}: {field.name}={_short(value)} must be {kind.says}")
+        if len(values) > len(fields):
+            self._reject(values.keys() - {f.name for f in fields})
+        self.check()
+
+    def _reject(self, unknown: set[str]) -> None:
+        known = [f.name for f in self.fields]
+        worst = min(unknown)
+        has = f"it has {listing(known)}" if known else "it has none"
+        raise OptionError(f"{self.name} has no option '{worst}'{near(worst, known)}; {has}")
+
+    # -- the rules ---------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raise ``OptionError`` where options contradict each other, whatever the inputs."""
+
+    def requires(self, *x: TensorType) -> Iterator[Condition]:
+        """Each condition on the inputs, with the sentence to say where it fails."""
+        yield from ()
+
+    def infer(self, *x: TensorType) -> Outputs:
+        """Type of the output, or a tuple of types for an op with several."""
+        return x[0]
+
+    def weights(self, *x: TensorType) -> dict[str, Weight]:
+        """Each tensor that belongs to the layer, by the name that PyTorch gives it."""
+        return {}
+
+    def macs(self, *x: TensorType, y: TensorType) -> Dim:
+        """Multiply-accumulates. One multiply with its addition counts one."""
+        return 0
+
+    def ops(self, *x: TensorType, y: TensorType) -> Dim:
+        """Other scalar arithmetic, by the rules of ``docs/counting.md``."""
+        return 0
+
+    def sights(self, *x: TensorType, y: TensorType) -> tuple[Sight, ...]:
+        """How each output place sees each input."""
+        return tuple(elementwise(t, y) for t in x)
+
+    def kind(self, *x: TensorType) -> str:
+        """What reports call this use of the op: ``depthwise`` for a conv with a group a channel."""
+        return self.name
+
+    def to_torch(self, *x: TensorType) -> nn.Module:
+        """The ``torch.nn.Module`` that this op stands for; it takes the inputs as arguments."""
+        raise NotImplementedError(f"{self.name} has no PyTorch counterpart")
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Small uses, as (op, input type, …). Every law in ``tests/laws`` is tried on each."""
+        yield from ()
+
+    # -- a value: equal if its fields are ------------------------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"an op cannot be changed; make a new {self.name}")
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash((self.name, *self.__dict__.values()))
+
+    def __repr__(self) -> str:
+        return f"{self.name}({', '.join(self.settings())})"
+
+    def settings(self) -> list[str]:
+        """The options as a spec writes them, those at their default left out.
+
+        >>> from costcalc.ops.conv import Conv
+        >>> Conv(64, 3, stride=2).settings()
+        ['64', '3', 'stride=2']
+        """
+        written = []
+        for field in self.fields:
+            value = self.__dict__[field.name]
+            if field.required:
+                written.append(f"{value}" if not isinstance(value, str) else repr(value))
+            elif value != field.default or type(value) is not type(field.default):
+                written.append(f"{field.name}={value!r}")
+        return written
+
+
+OpType = TypeVar("OpType", bound=type[Op])
+
+OPS: dict[str, type[Op]] = {}
+"""The ops that have been imported; ``find_op`` imports the others when they are asked for."""
+
+
+@dataclass_transform(frozen_default=True)
+def op(name: str, *, inputs: tuple[int, int | None] = (1, 1)) -> Any:
+    """Class decorator: the annotated attributes become fields, and specs know the op as ``name``."""
+
+    def define(cls: OpType) -> OpType:
+        if name in OPS:
+            raise ValueError(f"op {name!r} is already defined by {OPS[name].__module__}")
+        fields = []
+        for base in reversed(cls.__mro__):
+            if issubclass(base, Op) and base is not Op:
+                for field, kind in base.__dict__.get("__annotations__", {}).items():
+                    if not kind.startswith("ClassVar"):
+                        required = not hasattr(cls, field)
+                        fields.append(Field(field, kind, getattr(cls, field, None), required))
+        cls.name, cls.fields, cls.inputs = name, tuple(fields), inputs
+        OPS[name] = cls
+        return cls
+
+    return define
+
+
+def find_op(name: str) -> type[Op]:
+    """The op that specs call ``name``; its module is imported now if it was not.
+
+    Raises ``UnknownName`` with the nearest name.
+    """
+    if name not in OPS:
+        from costcalc.ops import WHERE
+
+        if name not in WHERE:
+            known = sorted({*WHERE, *OPS})
+            raise UnknownName(f"no op called '{name[:80]}'{near(name, known)}")
+        import_module(f"costcalc.ops.{WHERE[name]}")
+    return OPS[name]
+
+
+def all_ops() -> dict[str, type[Op]]:
+    """Every op by name, all modules imported."""
+    from costcalc.ops import WHERE
+
+    for name in WHERE:
+        find_op(name)
+    return dict(OPS)
+
+
+def _tuples(value: list[Any]) -> tuple[Any, ...]:
+    return tuple(_tuples(v) if isinstance(v, list) else v for v in value)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,83 @@
+"""The type of a value: its shape and its element type."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from costcalc.ir.dims import Dim, prod
+
+FLOATING_BITS = {"float64": 64, "float32": 32, "bfloat16": 16, "float16": 16, "float8": 8}
+ELEMENT_BITS = {
+    **FLOATING_BITS,
+    "complex128": 128, "complex64": 64,
+    "int64": 64, "int32": 32, "int16": 16, "int8": 8, "uint8": 8, "int4": 4, "bool": 8,
+}  # fmt: skip
+
+
+class TensorType(NamedTuple):
+    """Shape and element type.
+
+    Images are batch-first, channels-second: ``(n, c, *spatial)``; sequences are ``(n, length, c)``.
+    """
+
+    shape: tuple[Dim, ...]
+    dtype: str = "float32"
+
+    @property
+    def size(self) -> Dim:
+        """Number of elements.
+
+        >>> TensorType((2, 3, 5)).size
+        30
+        """
+        return prod(self.shape)
+
+    def bits(self, width: int | None = None) -> Dim:
+        """Storage in bits; ``width`` replaces the width of floating-point elements.
+
+        Bits, because four-bit weights exist.
+
+        >>> TensorType((10,)).bits(), TensorType((10,)).bits(4), TensorType((10,), "int64").bits(4)
+        (320, 40, 640)
+        """
+        floating = width is not None and self.dtype in FLOATING_BITS
+        return self.size * (width if floating and width is not None else ELEMENT_BITS[self.dtype])
+
+    @property
+    def channels(self) -> Dim:
+        """The second axis: the channels of an image."""
+        return self.shape[1]
+
+    @property
+    def spatial(self) -> tuple[Dim, ...]:
+        """The axes after batch and channels."""
+        return self.shape[2:]
+
+    def with_shape(self, *shape: Dim) -> TensorType:
+        """The same element type in another shape."""
+        return TensorType(shape, self.dtype)
+
+    def __str__(self) -> str:
+        return "×".join(map(str, self.shape)) or "scalar"
+
+
+class Weight(NamedTuple):
+    """A tensor that belongs to a layer.
+
+    trained   a parameter; otherwise a buffer (running statistics, index tables)
+    read      whether inference reads it; a counter of training steps is stored only
+    """
+
+    type: TensorType
+    trained: bool = True
+    read: bool = True
+
+
+def parameter(*shape: Dim, dtype: str = "float32") -> Weight:
+    """A trained tensor of ``shape``."""
+    return Weight(TensorType(shape, dtype))
+
+
+def buffer(*shape: Dim, dtype: str = "float32", read: bool = True) -> Weight:
+    """A tensor that is stored with the layer but not trained."""
+    return Weight(TensorType(shape, dtype), trained=False, read=read)

@@ -1,0 +1,92 @@
+"""Which inputs an output depends on, along one axis; and how an op's axes follow its inputs'."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from costcalc.ir.dims import Dim
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from costcalc.ir.tensor import TensorType
+
+Number: TypeAlias = "int | Fraction"
+
+
+class Window(NamedTuple):
+    """Output ``o`` depends on no inputs but those from ``stride·o + lo`` to ``stride·o + hi``.
+
+    The bounds are the tightest for which that holds at every ``o``. Windows compose, ``IDENTITY``
+    composes with nothing changed, and the order of grouping does not matter: they are a monoid,
+    so the receptive field of a chain is one fold. Upsampling has a fractional stride; then the
+    bounds are fractions too and the inputs are the whole numbers between them.
+    """
+
+    stride: Number = 1
+    lo: Number = 0
+    hi: Number = 0
+
+    @property
+    def size(self) -> int:
+        """The most inputs that one output can depend on."""
+        return int((self.hi - self.lo) // 1) + 1
+
+    def after(self, earlier: Window) -> Window:
+        """This window seen through ``earlier``: inputs of ``earlier`` per output of this one.
+
+        Two 3-wide windows see 5:
+
+        >>> Window(1, -1, 1).after(Window(1, -1, 1))
+        Window(stride=1, lo=-2, hi=2)
+        """
+        return Window(
+            earlier.stride * self.stride,
+            earlier.stride * self.lo + earlier.lo,
+            earlier.stride * self.hi + earlier.hi,
+        )
+
+
+IDENTITY = Window()
+
+
+class Follow(NamedTuple):
+    """An output axis that follows the input axis ``axis`` through ``window``."""
+
+    axis: int
+    window: Window = IDENTITY
+
+
+class Regroup(NamedTuple):
+    """The elements in the same order under another shape, as ``reshape`` does."""
+
+
+# How one output follows one input: for each output axis the input axis that it follows, or None.
+# An input axis that no output axis follows is mixed whole into every output place.
+Sight: TypeAlias = "tuple[Follow | None, ...] | Regroup"
+
+MIXED: Sight = ()  # every output place depends on the whole input
+
+
+def elementwise(x: TensorType, y: TensorType) -> Sight:
+    """Each output place sees its own place in ``x``, broadcast from the right."""
+    gap = len(y.shape) - len(x.shape)
+    return tuple(
+        None if axis < gap else Follow(axis - gap, _same_or_broadcast(x.shape[axis - gap], y.shape[axis]))
+        for axis in range(len(y.shape))
+    )
+
+
+def spatial(windows: tuple[Window, ...], first: int = 2) -> Sight:
+    """Batch follows batch, the channels mix, and the axes from ``first`` slide by ``windows``."""
+    return (Follow(0), *(None,) * (first - 1), *(Follow(first + i, w) for i, w in enumerate(windows)))
+
+
+def mixing(x: TensorType, *axes: int) -> Sight:
+    """Same shape as ``x``; the given axes (negative from the right) are mixed, the rest follow."""
+    mixed = {axis % len(x.shape) for axis in axes}
+    return tuple(None if axis in mixed else Follow(axis) for axis in range(len(x.shape)))
+
+
+def _same_or_broadcast(x: Dim, y: Dim) -> Window:
+    return Window(0, 0, 0) if isinstance(x, int) and x == 1 and x != y else IDENTITY

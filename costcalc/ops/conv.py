@@ -1,0 +1,131 @@
+"""Convolution over one, two or three spatial axes, and its transpose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from costcalc.errors import OptionError
+from costcalc.ir.dims import Dim, Truth, at_least, divides, prod
+from costcalc.ir.fields import Counts, Pads, Size, Sizes, axes_given, pads, per_axis
+from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.tensor import TensorType, Weight, parameter
+from costcalc.ir.window import Sight, Window, spatial
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@op("conv")
+class Conv(Op):
+    """Slide a kernel over the input and take one dot product per place.
+
+    MACs         every kernel tap at every output place, also taps that fall on padding.
+    Ops          adding the bias: 1 per output.
+    Not counted  filling the padding.
+    Source       Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016).
+    """
+
+    computes = "y[n, (g k), o...] += x[n, (g c), (s*o + d*r - p)...] * weight[(g k), c, r...]"
+    letters = {"out_channels": "m", "kernel": "k", "stride": "s", "padding": "p", "dilation": "d", "groups": "g"}
+
+    out_channels: Size
+    kernel: Sizes
+    stride: Sizes = 1
+    padding: Pads = 0
+    dilation: Sizes = 1
+    groups: Size = 1
+    bias: bool = True
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        yield from takes_images(self, x, self.kernel, self.stride, self.padding, self.dilation)
+        c, m, g = x.channels, self.out_channels, self.groups
+        yield divides(g, c), f"groups={g} must divide the {c} input channels"
+        yield divides(g, m), f"groups={g} must divide out_channels={m}"
+        for size, reach, _, (before, after) in self._axes(x):
+            room = size + before + after
+            yield at_least(room, reach + 1), f"the kernel spans {reach + 1}, the padded input only {room}"
+
+    def infer(self, x: TensorType) -> TensorType:
+        places = ((size + p + q - reach - 1) // s + 1 for size, reach, s, (p, q) in self._axes(x))
+        return x.with_shape(x.shape[0], self.out_channels, *places)
+
+    def weights(self, x: TensorType) -> dict[str, Weight]:
+        weight = parameter(self.out_channels, x.channels // self.groups, *per_axis(self.kernel, len(x.spatial)))
+        return {"weight": weight} | ({"bias": parameter(self.out_channels)} if self.bias else {})
+
+    def macs(self, x: TensorType, *, y: TensorType) -> Dim:
+        return y.size * (x.channels // self.groups) * prod(per_axis(self.kernel, len(x.spatial)))
+
+    def ops(self, x: TensorType, *, y: TensorType) -> Dim:
+        return y.size if self.bias else 0
+
+    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        windows = (_window(s, -p, reach - p) for _, reach, s, (p, _) in self._axes(x))
+        return (spatial(tuple(windows)),)
+
+    def kind(self, x: TensorType) -> str:
+        if self.groups != 1:
+            return "depthwise conv" if self.groups == x.channels else "group conv"
+        return "pointwise conv" if all(k == 1 for k in per_axis(self.kernel, len(x.spatial))) else self.name
+
+    def _settings(self, x: TensorType) -> tuple[tuple[Dim, ...], tuple[Dim, ...], tuple[Dim, ...]]:
+        """Kernel, stride and dilation, each per spatial axis."""
+        n = len(x.spatial)
+        return per_axis(self.kernel, n), per_axis(self.stride, n), per_axis(self.dilation, n)
+
+    def _axes(self, x: TensorType) -> Iterator[tuple[Dim, Dim, Dim, tuple[Dim, Dim]]]:
+        """Per spatial axis: input size, distance from first to last tap, stride, padding."""
+        kernel, stride, dilation = self._settings(x)
+        padding = pads(self.padding, kernel, stride, dilation, x.spatial)
+        for size, k, s, d, p in zip(x.spatial, kernel, stride, dilation, padding, strict=True):
+            yield size, d * (k - 1), s, p
+
+    # PyTorch counterpart: built when verifying.
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from torch import nn
+
+        kernel, stride, dilation = self._settings(x)
+        padding = pads(self.padding, kernel, stride, dilation, x.spatial)
+        conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[len(x.spatial) - 1]
+        even = all(p == q for p, q in padding)
+        amount = tuple(p for p, _ in padding) if even else (0,) * len(padding)
+        module = conv(x.channels, self.out_channels, kernel, stride, amount, dilation, self.groups, self.bias)  # type: ignore[arg-type]
+        if even:
+            return module
+        from costcalc.backends.module import padded
+
+        return padded(module, padding)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Small enough to run the loops of ``computes`` by hand; the tests and the docs do."""
+        yield cls(6, 3, padding=1), TensorType((2, 2, 4, 3))
+        yield cls(4, 5, stride=3, padding=2, groups=4), TensorType((1, 4, 11))
+        yield (
+            cls(6, (3, 2), stride=(2, 1), padding=(1, 0), dilation=(1, 2), groups=2, bias=False),
+            TensorType((1, 4, 7, 6)),
+        )
+        yield cls(4, (2, 3), stride=2, padding="same"), TensorType((1, 2, 5, 6))
+        yield cls(2, 2, padding=((0, 1), (2, 1))), TensorType((1, 2, 4, 4))
+        yield cls(3, 2, padding=1), TensorType((1, 2, 3, 4, 3))
+
+
+def takes_images(op: Op, x: TensorType, *per_axis_values: object) -> Iterator[Condition]:
+    """The input has a batch, channels and 1 to 3 spatial axes, as many as any per-axis option says."""
+    n = len(x.shape) - 2
+    if not 1 <= n <= 3:
+        yield False, f"{op.name} takes (batch, channels, 1 to 3 spatial axes), not {len(x.shape)} axes"
+        return
+    given = axes_given(*per_axis_values)
+    if given is not None and not all(len(v) == n for v in per_axis_values if isinstance(v, tuple)):
+        raise OptionError(f"{op.name}: an option is given for {given} axes, but the input has {n} spatial axes")
+
+
+def _window(stride: Dim, lo: Dim, hi: Dim) -> Window:
+    # A receptive field is only asked of sizes that are known.
+    return Window(stride, lo, hi)  # type: ignore[arg-type]
+
+
+__all__ = ["Conv", "Counts", "Truth", "takes_images"]
