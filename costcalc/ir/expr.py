@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import reduce
-from typing import Any, TypeAlias, Union
+from typing import Any, TypeAlias
 
 Monomial: TypeAlias = "tuple[tuple[Atom, int], ...]"
-Atom: TypeAlias = "Union[str, Floor, Max, Relation]"
+Atom: TypeAlias = "str | Floor | Max | Relation"
 
 
 class Expr:

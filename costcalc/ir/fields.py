@@ -6,7 +6,7 @@ sentence or a schema names them. ``per_axis`` and ``pads`` read the values.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 from costcalc.ir.dims import Dim
@@ -123,6 +123,14 @@ def pads(
         return tuple(result)
     given = value if isinstance(value, tuple) else (value,) * len(kernel)
     return tuple(p if isinstance(p, tuple) else (p, p) for p in given)
+
+
+def ints(dims: Iterable[Dim]) -> Any:
+    """``dims`` as plain ints, for PyTorch; a symbol among them is a ``TypeError``.
+
+    It passes as Any because PyTorch's stubs want tuples of just the right length.
+    """
+    return tuple(d.__index__() for d in dims)  # type: ignore[union-attr]
 
 
 def axes_given(*values: object) -> int | None:

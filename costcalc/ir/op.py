@@ -93,40 +93,43 @@ class Op:
         has = f"it has {listing(known)}" if known else "it has none"
         raise OptionError(f"{self.name} has no option '{worst}'{near(worst, known)}; {has}")
 
-    # -- the rules ---------------------------------------------------------------------------
+    # -- the rules. An op overrides them with its own inputs by name: ``def infer(self, x)``,
+    # ``def macs(self, x, *, y)``, every one of them a TensorType, ``y`` the (first) output. To the
+    # type checker ``(*Any, **Any)`` is compatible with each of those.
 
     def check(self) -> None:
         """Raise ``OptionError`` where options contradict each other, whatever the inputs."""
 
-    def requires(self, *x: TensorType) -> Iterator[Condition]:
+    def requires(self, *x: Any, **_: Any) -> Iterator[Condition]:
         """Each condition on the inputs, with the sentence to say where it fails."""
         yield from ()
 
-    def infer(self, *x: TensorType) -> Outputs:
+    def infer(self, *x: Any, **_: Any) -> Outputs:
         """Type of the output, or a tuple of types for an op with several."""
-        return x[0]
+        first: TensorType = x[0]
+        return first
 
-    def weights(self, *x: TensorType) -> dict[str, Weight]:
+    def weights(self, *x: Any, **_: Any) -> dict[str, Weight]:
         """Each tensor that belongs to the layer, by the name that PyTorch gives it."""
         return {}
 
-    def macs(self, *x: TensorType, y: TensorType) -> Dim:
+    def macs(self, *x: Any, **_: Any) -> Dim:
         """Multiply-accumulates. One multiply with its addition counts one."""
         return 0
 
-    def ops(self, *x: TensorType, y: TensorType) -> Dim:
+    def ops(self, *x: Any, **_: Any) -> Dim:
         """Other scalar arithmetic, by the rules of ``docs/counting.md``."""
         return 0
 
-    def sights(self, *x: TensorType, y: TensorType) -> tuple[Sight, ...]:
-        """How each output place sees each input."""
-        return tuple(elementwise(t, y) for t in x)
+    def sights(self, *x: Any, **out: Any) -> tuple[Sight, ...]:
+        """How each output place sees each input: one ``Sight`` an input."""
+        return tuple(elementwise(t, out["y"]) for t in x)
 
-    def kind(self, *x: TensorType) -> str:
-        """What reports call this use of the op: ``depthwise`` for a conv with a group a channel."""
+    def kind(self, *x: Any, **_: Any) -> str:
+        """What reports call this use of the op: ``depthwise conv`` for a conv with a group a channel."""
         return self.name
 
-    def to_torch(self, *x: TensorType) -> nn.Module:
+    def to_torch(self, *x: Any, **_: Any) -> nn.Module:
         """The ``torch.nn.Module`` that this op stands for; it takes the inputs as arguments."""
         raise NotImplementedError(f"{self.name} has no PyTorch counterpart")
 
@@ -182,7 +185,7 @@ def op(name: str, *, inputs: tuple[int, int | None] = (1, 1)) -> Any:
         fields = []
         for base in reversed(cls.__mro__):
             if issubclass(base, Op) and base is not Op:
-                for field, kind in base.__dict__.get("__annotations__", {}).items():
+                for field, kind in vars(base).get("__annotations__", {}).items():
                     if not kind.startswith("ClassVar"):
                         required = not hasattr(cls, field)
                         fields.append(Field(field, kind, getattr(cls, field, None), required))

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from costcalc.errors import OptionError
-from costcalc.ir.dims import Dim, Truth, at_least, divides, prod
-from costcalc.ir.fields import Counts, Pads, Size, Sizes, axes_given, pads, per_axis
+from costcalc.ir.dims import Dim, at_least, divides, prod
+from costcalc.ir.fields import Pads, Size, Sizes, axes_given, ints, pads, per_axis
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ir.window import Sight, Window, spatial
@@ -85,18 +85,19 @@ class Conv(Op):
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn
+        from torch.nn.functional import pad
 
         kernel, stride, dilation = self._settings(x)
         padding = pads(self.padding, kernel, stride, dilation, x.spatial)
-        conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[len(x.spatial) - 1]
-        even = all(p == q for p, q in padding)
-        amount = tuple(p for p, _ in padding) if even else (0,) * len(padding)
-        module = conv(x.channels, self.out_channels, kernel, stride, amount, dilation, self.groups, self.bias)  # type: ignore[arg-type]
-        if even:
-            return module
-        from costcalc.backends.module import padded
-
-        return padded(module, padding)
+        even = all(before == after for before, after in padding)
+        amount = ints(before if even else 0 for before, _ in padding)
+        conv: type[nn.Module] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[len(kernel) - 1]
+        sizes = *ints((x.channels, self.out_channels)), ints(kernel), ints(stride)
+        module = conv(*sizes, amount, ints(dilation), *ints((self.groups,)), self.bias)
+        if not even:
+            uneven = ints(p for pair in reversed(padding) for p in pair)
+            module.register_forward_pre_hook(lambda _, inputs: (pad(inputs[0], uneven),))
+        return module
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -126,6 +127,3 @@ def takes_images(op: Op, x: TensorType, *per_axis_values: object) -> Iterator[Co
 def _window(stride: Dim, lo: Dim, hi: Dim) -> Window:
     # A receptive field is only asked of sizes that are known.
     return Window(stride, lo, hi)  # type: ignore[arg-type]
-
-
-__all__ = ["Conv", "Counts", "Truth", "takes_images"]
