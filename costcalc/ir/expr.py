@@ -29,6 +29,7 @@ class Expr:
     """
 
     __slots__ = ("_text", "terms")
+    _text: str
     __array_ufunc__ = None  # NumPy must not take the operators over
 
     def __init__(self, terms: Mapping[Monomial, int]) -> None:
