@@ -1,0 +1,58 @@
+"""How long each value must be kept, and what that needs at the worst moment."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from costcalc.analysis.storage import roots
+from costcalc.ir.dims import Dim, maximum
+from costcalc.ir.graph import Graph
+
+
+class Liveness(NamedTuple):
+    """Bits held while each node runs, by node name; the most of them; and where that is."""
+
+    held: dict[str, Dim]
+    peak: Dim
+    at: str
+
+
+def liveness(graph: Graph, width: int | None = None) -> Liveness:
+    """Memory for activations when the nodes run in order and values are freed at once.
+
+    While a node runs, its inputs, its outputs and every value that a later node still reads are
+    held. A view holds what it views. Weights are not counted here; neither is the scratch space of
+    any kernel, and no op writes in place.
+    """
+    root = roots(graph)
+    last: dict[str, int] = {}
+    for i, node in enumerate(graph.nodes):
+        for value in node.inputs:
+            last[root[value]] = i
+    last.update((root[v], len(graph.nodes)) for v in graph.outputs)
+
+    alive = {v: graph.types[v].bits(width) for v in graph.inputs}
+    now: Dim = 0
+    for bits in alive.values():
+        now = now + bits
+    ends: dict[int, list[str]] = {}
+    for value, i in last.items():
+        ends.setdefault(i, []).append(value)
+    held: dict[str, Dim] = {}
+    peak, at = now, ""
+    for i, node in enumerate(graph.nodes):
+        for value in node.outputs:
+            if root[value] == value:
+                alive[value] = graph.types[value].bits(width)
+                now = now + alive[value]
+        held[node.name] = now
+        if isinstance(now, int) and isinstance(peak, int):
+            if now > peak:
+                peak, at = now, node.name
+        else:
+            peak = maximum(peak, now)
+        unread = [v for v in node.outputs if v in alive and v not in last]
+        for value in (*ends.get(i, ()), *unread):
+            if value in alive:
+                now = now - alive.pop(value)
+    return Liveness(held, peak, at)

@@ -1,0 +1,309 @@
+"""The answer: every figure of a graph, by layer, by block and in total."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from costcalc.analysis.costs import element_count, work_of
+from costcalc.analysis.liveness import liveness
+from costcalc.analysis.receptive import ReceptiveField, receptive_fields
+from costcalc.analysis.storage import Tensors, roots, weight_name
+from costcalc.ir.dims import Dim
+from costcalc.ir.expr import Expr
+from costcalc.ir.graph import Graph
+
+if TYPE_CHECKING:
+    from costcalc.analysis.roofline import Machine, Time
+
+SCHEMA = 1
+"""The version of the JSON; it grows when a figure changes its meaning or goes away."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a layer, a block of layers or the whole costs. Exact integers (or symbols).
+
+    macs           multiply-accumulates
+    ops            other scalar arithmetic; never added to the MACs
+    params         elements of distinct trained tensors
+    buffers        elements of distinct tensors that are stored but not trained
+    weight_bits    bits of both
+    storage_bits   bits of the distinct tensors: weights, inputs and outputs, each once, views free
+    read_bits      bits read: by each layer its inputs and weights, once
+    write_bits     bits written: by each layer its outputs, once
+    """
+
+    macs: Dim
+    ops: Dim
+    params: Dim
+    buffers: Dim
+    weight_bits: Dim
+    storage_bits: Dim
+    read_bits: Dim
+    write_bits: Dim
+
+    @property
+    def traffic_bits(self) -> Dim:
+        """Bits read and written."""
+        return self.read_bits + self.write_bits
+
+    @property
+    def intensity(self) -> float | None:
+        """MACs per byte of traffic; None where there is no traffic or a symbol."""
+        if isinstance(self.macs, int) and isinstance(self.traffic_bits, int) and self.traffic_bits:
+            return 8 * self.macs / self.traffic_bits
+        return None
+
+
+@dataclass(frozen=True)
+class Layer(Figures):
+    """One layer's row.
+
+    kind              what the op is in this use: ``depthwise conv``
+    receptive_field   what its (first) output sees of the image; ``"global"``, ``"unknown"`` or None
+    time              on the machine asked for, else None
+    source            ``file:line``
+    counted           False if there is no rule for the op, and its figures are lower bounds
+    """
+
+    name: str
+    op: str
+    kind: str
+    inputs: tuple[str, ...]
+    input_shapes: tuple[tuple[Dim, ...], ...]
+    output_shapes: tuple[tuple[Dim, ...], ...]
+    receptive_field: ReceptiveField | str | None
+    source: str
+    time: Time | None = None
+    counted: bool = True
+
+
+@dataclass(frozen=True)
+class Block(Figures):
+    """The layers below a dotted prefix, taken as one: a tensor between two of them is stored once."""
+
+    name: str
+    layers: int
+    output_shapes: tuple[tuple[Dim, ...], ...]
+    time: Time | None = None
+
+
+@dataclass(frozen=True)
+class Total(Figures):
+    """The whole model.
+
+    peak_bits   the most bits of activations that are alive at once, layer after layer
+    peak_at     the layer at which that is
+    layers      number of layers
+    """
+
+    peak_bits: Dim
+    peak_at: str
+    layers: int
+    time: Time | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the figures were asked for: element width, machine, frames a second."""
+
+    bits: int | None = None
+    machine: str | None = None
+    fps: float | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What ``analyze`` returns; ``to_dict`` is the JSON of ``docs/json.md``."""
+
+    name: str
+    source: str
+    inputs: Mapping[str, tuple[Dim, ...]]
+    outputs: Mapping[str, tuple[Dim, ...]]
+    parameters: Mapping[str, Any]
+    settings: Settings
+    total: Total
+    layers: tuple[Layer, ...]
+    blocks: tuple[Block, ...]
+    assumptions: tuple[str, ...] = ()
+
+    @property
+    def uncounted(self) -> tuple[Layer, ...]:
+        """The layers whose op has no rule; while there are any, the totals are lower bounds."""
+        return tuple(layer for layer in self.layers if not layer.counted)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain lists, dicts, strings and numbers. Symbols become strings."""
+        return {
+            "schema": SCHEMA,
+            "model": {
+                "name": self.name,
+                "source": self.source,
+                "inputs": {name: list(map(_plain, shape)) for name, shape in self.inputs.items()},
+                "outputs": {name: list(map(_plain, shape)) for name, shape in self.outputs.items()},
+                "parameters": {name: _plain(value) for name, value in self.parameters.items()},
+            },
+            "settings": {f.name: getattr(self.settings, f.name) for f in fields(self.settings)},
+            "total": _record(self.total),
+            "layers": [_record(layer) for layer in self.layers],
+            "blocks": [_record(block) for block in self.blocks],
+            "uncounted": [
+                {"name": u.name, "op": u.kind, "input_shapes": _plain(u.input_shapes),
+                 "output_shapes": _plain(u.output_shapes)}
+                for u in self.uncounted
+            ],
+            "assumptions": list(self.assumptions),
+        }  # fmt: skip
+
+
+def report(
+    graph: Graph, *, bits: int | None = None, machine: Machine | None = None, fps: float | None = None
+) -> Report:
+    """Every figure of ``graph``.
+
+    bits      width of floating-point elements in place of their own (32 for a spec)
+    machine   also the time of each layer on it
+    fps       passes a second that are wanted; reports then tell the bandwidth needed
+    """
+    symbolic = any(isinstance(d, Expr) for t in graph.types.values() for d in t.shape)
+    fields_seen = {} if symbolic else receptive_fields(graph)
+    root = roots(graph)
+    work = work_of()
+    everything = Tensors(graph, root, bits)
+    blocks: dict[str, _Sum] = {}
+    whole = _Sum(everything)
+    layers: list[Layer] = []
+    for node in graph.nodes:
+        done = work(graph, node)
+        own = Tensors(graph, root, bits)
+        own.weights.update((weight_name(node, local), w) for local, w in done.weights.items())
+        own.add(node.inputs)
+        weight_bits = own.weight_bits()
+        if node.op.is_view:
+            read: Dim = 0
+            write: Dim = 0
+        else:
+            read = own.value_bits() + own.weight_bits(read_only=True)
+            write = sum((graph.types[v].bits(bits) for v in node.outputs), start=0)
+        own.add(node.outputs)
+        layer = Layer(
+            macs=done.macs,
+            ops=done.ops,
+            params=element_count(done.weights, trained=True),
+            buffers=element_count(done.weights, trained=False),
+            weight_bits=weight_bits,
+            storage_bits=own.value_bits() + weight_bits,
+            read_bits=read,
+            write_bits=write,
+            name=node.name,
+            op=node.op.name,
+            kind=done.kind,
+            inputs=node.inputs,
+            input_shapes=tuple(t.shape for t in graph.input_types(node)),
+            output_shapes=tuple(t.shape for t in graph.output_types(node)),
+            receptive_field=fields_seen.get(node.outputs[0]),
+            source=node.place.short if node.place else "",
+            time=machine.time_of(done.macs, read + write, bits) if machine else None,
+            counted=node.op.is_counted,
+        )
+        layers.append(layer)
+        whole.add(layer, own, node.inputs, node.outputs)
+        for prefix in _prefixes(node.name):
+            if prefix not in blocks:
+                blocks[prefix] = _Sum(Tensors(graph, root, bits))
+            blocks[prefix].add(layer, own, node.inputs, node.outputs)
+
+    alive = liveness(graph, bits)
+    return Report(
+        name=graph.name,
+        source=graph.source,
+        inputs={v: graph.types[v].shape for v in graph.inputs},
+        outputs={v: graph.types[v].shape for v in graph.outputs},
+        parameters=graph.parameters,
+        settings=Settings(bits, machine.name if machine else None, fps),
+        total=Total(
+            **whole.figures(), peak_bits=alive.peak, peak_at=alive.at, layers=len(layers), time=whole.time
+        ),
+        layers=tuple(layers),
+        blocks=tuple(
+            Block(**b.figures(), name=name, layers=b.count, output_shapes=b.output_shapes, time=b.time)
+            for name, b in blocks.items()
+        ),
+        assumptions=graph.assumed,
+    )  # fmt: skip
+
+
+class _Sum:
+    """Adds up layers: what adds up is summed, tensors are collected so that each counts once."""
+
+    def __init__(self, tensors: Tensors) -> None:
+        self.tensors = tensors
+        self.macs: Dim = 0
+        self.ops: Dim = 0
+        self.read: Dim = 0
+        self.write: Dim = 0
+        self.count = 0
+        self.time: Time | None = None
+        self.output_shapes: tuple[tuple[Dim, ...], ...] = ()
+
+    def add(self, layer: Layer, own: Tensors, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
+        self.macs = self.macs + layer.macs
+        self.ops = self.ops + layer.ops
+        self.read = self.read + layer.read_bits
+        self.write = self.write + layer.write_bits
+        self.count += 1
+        self.output_shapes = layer.output_shapes
+        self.tensors.weights.update(own.weights)
+        self.tensors.add(inputs)
+        self.tensors.add(outputs)
+        if layer.time is not None:
+            self.time = layer.time if self.time is None else self.time.then(layer.time)
+
+    def figures(self) -> dict[str, Dim]:
+        weight_bits = self.tensors.weight_bits()
+        return {
+            "macs": self.macs,
+            "ops": self.ops,
+            "params": self.tensors.elements(trained=True),
+            "buffers": self.tensors.elements(trained=False),
+            "weight_bits": weight_bits,
+            "storage_bits": weight_bits + self.tensors.value_bits(),
+            "read_bits": self.read,
+            "write_bits": self.write,
+        }
+
+
+def _prefixes(name: str) -> Iterator[str]:
+    """The blocks that a layer is in, outermost first: ``a.b.c`` is in ``a`` and ``a.b``."""
+    end = name.find(".")
+    while end >= 0:
+        yield name[:end]
+        end = name.find(".", end + 1)
+
+
+def _record(figures: Figures) -> dict[str, Any]:
+    first = ("name", "op", "kind", "inputs", "input_shapes", "output_shapes")
+    record = {key: _plain(getattr(figures, key)) for key in first if hasattr(figures, key)}
+    for field in fields(figures):
+        value = getattr(figures, field.name)
+        if field.name == "time":
+            if value is not None:
+                record["time"] = value.to_dict()
+        elif field.name == "receptive_field" and isinstance(value, ReceptiveField):
+            record[field.name] = {
+                "size": list(value.size),
+                "stride": [s if isinstance(s, int) else int(s) if s == int(s) else float(s) for s in value.stride],
+                "offset": list(value.offset),
+                "aligned": value.aligned,
+            }
+        else:
+            record[field.name] = _plain(value)
+    return record
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        return [_plain(v) for v in value]
+    return str(value) if isinstance(value, Expr) else value

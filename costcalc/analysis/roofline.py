@@ -1,0 +1,77 @@
+"""How long each layer takes on a machine that does nothing worse than its data sheet says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from costcalc.errors import CostcalcError, listing
+from costcalc.ir.dims import Dim
+
+
+@dataclass(frozen=True)
+class Time:
+    """Seconds at the peak rates: of the arithmetic alone, of the traffic alone, and of the slower.
+
+    For several layers in turn ``seconds`` is the sum of each layer's slower one.
+    """
+
+    compute: float
+    traffic: float
+    seconds: float
+
+    @property
+    def bound(self) -> str:
+        """Which of the two binds: ``compute`` or ``memory``; ``nothing`` for a view."""
+        if not self.seconds:
+            return "nothing"
+        return "compute" if self.compute >= self.traffic else "memory"
+
+    def then(self, later: Time) -> Time:
+        """This and ``later``, one after the other."""
+        return Time(self.compute + later.compute, self.traffic + later.traffic, self.seconds + later.seconds)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the JSON has it, in seconds."""
+        return {"compute": self.compute, "traffic": self.traffic, "seconds": self.seconds, "bound": self.bound}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a data sheet promises.
+
+    macs        multiply-accumulates a second by element type, dense: ``{"float32": 9.75e12}``
+    bandwidth   bytes a second from and to main memory
+    memory      bytes of main memory, where known
+    """
+
+    name: str
+    title: str
+    macs: Mapping[str, float]
+    bandwidth: float
+    source: str
+    memory: int | None = None
+
+    def rate(self, bits: int | None) -> float:
+        """MACs a second on elements of ``bits`` bits (32 if None): the fastest type of that width.
+
+        Raises ``CostcalcError`` naming the types that the machine has where none is as wide.
+        """
+        wanted = 32 if bits is None else bits
+        rates = [rate for dtype, rate in self.macs.items() if WIDTHS[dtype] == wanted]
+        if not rates:
+            has = listing(f"{WIDTHS[dtype]} ({dtype})" for dtype in self.macs)
+            raise CostcalcError(f"machine '{self.name}' has no peak rate for {wanted}-bit elements; it has {has}")
+        return max(rates)
+
+    def time_of(self, macs: Dim, traffic_bits: Dim, bits: int | None) -> Time:
+        """Time of one layer: its MACs at the peak rate or its traffic at the bandwidth, if slower."""
+        if not isinstance(macs, int) or not isinstance(traffic_bits, int):
+            raise CostcalcError("time on a machine needs sizes that are numbers, not symbols")
+        compute, traffic = macs / self.rate(bits), traffic_bits / 8 / self.bandwidth
+        return Time(compute, traffic, max(compute, traffic))
+
+
+WIDTHS = {"float64": 64, "float32": 32, "float16": 16, "bfloat16": 16, "float8": 8, "int8": 8, "int4": 4}
+"""Bits of the element types that a machine file may give a rate for."""
