@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 _MODULES = {
-    "conv": "conv conv_transpose",
+    "activation": "relu relu6 leaky_relu prelu hardtanh hardsigmoid hardswish sigmoid silu tanh gelu mish softplus elu "
+    "selu celu softmax log_softmax glu",
+    "arithmetic": "add multiply subtract divide",
+    "conv": "conv",
+    "conv_transpose": "conv_transpose",
+    "join": "concat",
+    "linear": "linear",
+    "norm": "batch_norm",
+    "pool": "max_pool avg_pool",
+    "shape": "identity dropout stochastic_depth flatten",
 }
 
 WHERE: dict[str, str] = {op: module for module, ops in _MODULES.items() for op in ops.split()}

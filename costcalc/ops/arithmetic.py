@@ -1,0 +1,91 @@
+"""Arithmetic on whole tensors: of several with broadcasting, and sums along axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from costcalc.ir.dims import Dim
+from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.tensor import TensorType
+from costcalc.ops.broadcasting import broadcast, joint_dtype, stretches
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Combination(Op):
+    """One operator between the inputs, element by element; sizes of 1 stretch."""
+
+    operator: ClassVar[str]
+    """The function in Python's ``operator`` module."""
+
+    def requires(self, *x: TensorType) -> Iterator[Condition]:
+        yield from stretches(*(t.shape for t in x))
+
+    def infer(self, *x: TensorType) -> TensorType:
+        return TensorType(broadcast(*(t.shape for t in x)), joint_dtype(*x))
+
+    def ops(self, *x: TensorType, y: TensorType) -> Dim:
+        return (len(x) - 1) * y.size
+
+    def to_torch(self, *x: TensorType) -> nn.Module:
+        import operator
+        from functools import reduce
+
+        from costcalc.backends.functional import functional
+
+        combine: Callable[..., Any] = getattr(operator, self.operator)
+        return functional(lambda *inputs: reduce(combine, inputs))
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(), TensorType((2, 3, 4)), TensorType((2, 3, 4))
+        yield cls(), TensorType((2, 3, 4, 5)), TensorType((2, 3, 1, 1))
+        yield cls(), TensorType((5,)), TensorType((2, 4, 1))
+
+
+@op("add", inputs=(2, None))
+class Add(Combination):
+    """Sum of the inputs.
+
+    Ops          1 per output for each input after the first.
+    """
+
+    operator = "add"
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield from super().examples()
+        yield cls(), TensorType((2, 3)), TensorType((2, 3)), TensorType((1, 3))
+
+
+@op("multiply", inputs=(2, None))
+class Multiply(Combination):
+    """Product of the inputs, element by element.
+
+    Ops          1 per output for each input after the first.
+    Not counted  as MACs: nothing is accumulated.
+    """
+
+    operator = "mul"
+
+
+@op("subtract", inputs=(2, 2))
+class Subtract(Combination):
+    """First input minus the second.
+
+    Ops          1 per output.
+    """
+
+    operator = "sub"
+
+
+@op("divide", inputs=(2, 2))
+class Divide(Combination):
+    """First input over the second.
+
+    Ops          1 per output.
+    """
+
+    operator = "truediv"

@@ -1,0 +1,43 @@
+"""Axes as options name them: counted from 0, or from the end when negative."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from costcalc.errors import ShapeError
+from costcalc.ir.dims import Dim
+from costcalc.ir.op import Condition, Op
+from costcalc.ir.tensor import TensorType
+
+
+def has_axes(op: Op, x: TensorType, *axes: int) -> Iterator[Condition]:
+    """Each of ``axes`` is an axis of ``x``, and none is named twice.
+
+    Raises at once: the conditions that an op yields next may index the shape.
+    """
+    rank = len(x.shape)
+    for axis in axes:
+        if not -rank <= axis < rank:
+            raise ShapeError(f"{op.name}: axis {axis} does not exist; the input has axes 0 to {rank - 1}")
+    if len({axis % rank for axis in axes}) < len(axes):
+        raise ShapeError(f"{op.name}: an axis is named twice")
+    yield from ()
+
+
+def position(axis: int, x: TensorType) -> int:
+    """``axis`` counted from 0.
+
+    >>> position(-1, TensorType((2, 3, 5)))
+    2
+    """
+    return axis % len(x.shape)
+
+
+def replaced(x: TensorType, axis: int, *sizes: Dim) -> TensorType:
+    """``x`` with its axis ``axis`` replaced by axes of ``sizes``.
+
+    >>> str(replaced(TensorType((2, 6, 5)), 1, 2, 3))
+    '2×2×3×5'
+    """
+    at = position(axis, x)
+    return x.with_shape(*x.shape[:at], *sizes, *x.shape[at + 1 :])

@@ -1,0 +1,46 @@
+"""How shapes of different operands meet: aligned from the right, an axis of size 1 stretched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+
+from costcalc.ir.dims import Dim, equal
+from costcalc.ir.op import Condition
+from costcalc.ir.tensor import FLOATING_BITS, TensorType
+
+
+def broadcast(*shapes: Sequence[Dim]) -> tuple[Dim, ...]:
+    """The shape that all of ``shapes`` stretch to, as PyTorch does.
+
+    A symbol meets a number, or another symbol, as if they were equal: ``stretches`` assumes so.
+
+    >>> broadcast((8, 1, 5), (4, 5), (1,))
+    (8, 4, 5)
+    """
+    meeting = zip_longest(*(reversed(s) for s in shapes), fillvalue=1)
+    return tuple(next((d for d in dims if not _is_one(d)), 1) for dims in meeting)[::-1]
+
+
+def stretches(*shapes: Sequence[Dim], what: str = "the inputs") -> Iterator[Condition]:
+    """Along each axis the sizes are equal, or 1."""
+    whole = broadcast(*shapes)
+    for shape in shapes:
+        for axis, (size, wanted) in enumerate(
+            zip(shape, whole[len(whole) - len(shape) :], strict=True), len(whole) - len(shape)
+        ):
+            if not _is_one(size):
+                yield (
+                    equal(size, wanted),
+                    f"axis {axis} of {what} is {wanted} and {size}; the sizes must be equal, or one of them 1",
+                )
+
+
+def joint_dtype(*types: TensorType) -> str:
+    """The element type of a result: that of the first floating-point operand, else of the first."""
+    return next((t.dtype for t in types if t.dtype in FLOATING_BITS), types[0].dtype)
+
+
+def _is_one(d: Dim) -> bool:
+    # Only a plain 1 stretches. What is 1 in some designs of a sweep, or for some symbol, does not.
+    return isinstance(d, int) and d == 1

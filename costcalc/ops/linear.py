@@ -1,0 +1,64 @@
+"""Fully connected layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from costcalc.ir.dims import Dim
+from costcalc.ir.fields import Size, ints
+from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.tensor import TensorType, Weight, parameter
+from costcalc.ir.window import Sight, mixing
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@op("linear")
+class Linear(Op):
+    """Multiply the last axis by a matrix, at every place of the others.
+
+    MACs         one for each weight at every place: outputs × input features.
+    Ops          adding the bias: 1 per output.
+    Source       PyTorch, torch.nn.Linear.
+    """
+
+    computes = "y[b..., m] += x[b..., c] * weight[m, c]"
+    letters = {"out_features": "m"}
+
+    out_features: Size
+    bias: bool = True
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        yield bool(x.shape), "linear takes an input with at least one axis, not a scalar"
+
+    def infer(self, x: TensorType) -> TensorType:
+        return x.with_shape(*x.shape[:-1], self.out_features)
+
+    def weights(self, x: TensorType) -> dict[str, Weight]:
+        weight = parameter(self.out_features, x.shape[-1])
+        return {"weight": weight} | ({"bias": parameter(self.out_features)} if self.bias else {})
+
+    def macs(self, x: TensorType, *, y: TensorType) -> Dim:
+        return y.size * x.shape[-1]
+
+    def ops(self, x: TensorType, *, y: TensorType) -> Dim:
+        return y.size if self.bias else 0
+
+    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        return (mixing(x, -1),)
+
+    # PyTorch counterpart: built when verifying.
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from torch import nn
+
+        return nn.Linear(*ints((x.shape[-1], self.out_features)), bias=self.bias)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(5), TensorType((2, 3))
+        yield cls(4, bias=False), TensorType((2, 3, 6))
+        yield cls(2), TensorType((1, 2, 3, 5))
+        yield cls(3), TensorType((7,))
