@@ -63,12 +63,22 @@ def receptive_fields(graph: Graph) -> dict[str, ReceptiveField | str | None]:
     places of a value can no longer be told; None for a value that sees nothing of that input.
     Sizes must be numbers.
     """
-    image = next((v for v in graph.inputs if len(graph.types[v].shape) > 2), None)
+    image = image_of(graph)
     if image is None:
         return dict.fromkeys(graph.types)
     extent: tuple[int, ...] = graph.types[image].spatial  # type: ignore[assignment]
-    views: dict[str, View | None] = dict.fromkeys(graph.inputs)
-    views[image] = _of_image(graph.types[image])
+    return {value: None if view is None else _field(view, extent) for value, view in views(graph, image).items()}
+
+
+def image_of(graph: Graph) -> str | None:
+    """The first input that has spatial axes."""
+    return next((v for v in graph.inputs if len(graph.types[v].shape) > 2), None)
+
+
+def views(graph: Graph, image: str) -> dict[str, View | None]:
+    """For each value what it sees of the input ``image``; None if nothing."""
+    found: dict[str, View | None] = dict.fromkeys(graph.inputs)
+    found[image] = _of_image(graph.types[image])
     sights: dict[object, tuple[Sight, ...]] = {}
     for node in graph.nodes:
         types = graph.input_types(node)
@@ -79,11 +89,11 @@ def receptive_fields(graph: Graph) -> dict[str, ReceptiveField | str | None]:
                 sights[key] = node.op.sights(*types, y=y)
             seen = [
                 _through(view, sight, x, y)
-                for view, sight, x in zip((views[v] for v in node.inputs), sights[key], types, strict=True)
+                for view, sight, x in zip((found[v] for v in node.inputs), sights[key], types, strict=True)
                 if view is not None
             ]
-            views[value] = _union(seen, y) if seen else None
-    return {value: None if view is None else _field(view, extent) for value, view in views.items()}
+            found[value] = _union(seen, y) if seen else None
+    return found
 
 
 def _of_image(t: TensorType) -> View:
