@@ -55,7 +55,7 @@ def test_unknown_ops_have_near_names() -> None:
 
 
 def test_an_op_is_defined_once() -> None:
-    with pytest.raises(ValueError, match="already defined by costcalc.ops.conv"):
+    with pytest.raises(ValueError, match=r"already defined by costcalc\.ops\.conv"):
         op("conv")(type("Again", (), {}))
 
 
