@@ -178,9 +178,7 @@ def test_joined_branches_see_what_their_indices_say(branches: list[list[tuple[in
         value, sees = "signal", lambda o: frozenset([o])
         for i, (before, after) in enumerate(pads):
             (value,) = builder.add(f"b{b}.l{i}", op("conv", 4, 1 + before + after, padding=((before, after),)), [value])
-            sees = (
-                lambda o, earlier=sees, a=before, z=after: frozenset().union(*map(earlier, range(o - a, o + z + 1)))
-            )
+            sees = lambda o, earlier=sees, a=before, z=after: frozenset().union(*map(earlier, range(o - a, o + z + 1)))
         ends.append(value)
         functions.append(sees)
     (value,) = builder.add("join", op("add"), ends)
