@@ -1,0 +1,97 @@
+"""How fast and how small: ratios of whole processes, measured in one run.
+
+    python benchmarks/core.py
+
+Each row is the best of several runs, alternating between the two sides, because machines are noisy; only the ratio says something.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PYTHON = sys.executable
+
+IMPORTS = [PYTHON, "-c", "import typer, rich.table, yaml"]
+ANALYZE = [PYTHON, "-m", "costcalc", "analyze", "configs/mobilenet.yaml"]
+# The shortest script that counts the same model: MobileNet-v1 of the paper, built with torch and counted by fvcore.
+FVCORE = [PYTHON, str(Path(__file__).with_name("mobilenet_with_fvcore.py"))]
+
+
+def seconds(command: Sequence[str]) -> float:
+    """Wall time of one run of ``command``."""
+    start = time.perf_counter()
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def best(commands: dict[str, Sequence[str]], rounds: int) -> dict[str, float]:
+    """The best of ``rounds`` runs of each command, taken in turns."""
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            times[name].append(seconds(command))
+    return {name: min(runs) for name, runs in times.items()}
+
+
+def peak_megabytes(command: Sequence[str]) -> float:
+    """The most memory that one run of ``command`` had resident."""
+    code = (
+        "import resource, subprocess, sys;"
+        "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    run = subprocess.run([PYTHON, "-c", code, *command], cwd=ROOT, check=True, capture_output=True, text=True)
+    return int(run.stdout) / 1024
+
+
+def in_process(name: str, rounds: int = 5) -> tuple[float, int]:
+    """Seconds to load and analyse a zoo model in this process, best of several, and its layers."""
+    import costcalc
+
+    runs = []
+    layers = 0
+    for _ in range(rounds):
+        start = time.perf_counter()
+        layers = costcalc.analyze(costcalc.load(name)).total.layers
+        runs.append(time.perf_counter() - start)
+    return min(runs), layers
+
+
+def main() -> None:
+    """Print the table of ratios."""
+    sys.path.insert(0, str(ROOT))
+    times = best({"imports": IMPORTS, "analyze": ANALYZE}, rounds=15)
+    ratio = times["analyze"] / times["imports"]
+    print(f"analyze configs/mobilenet.yaml / importing typer, rich.table, yaml   {ratio:5.2f}   (at most 1.8)")
+    slow = best({"analyze": ANALYZE, "fvcore": FVCORE}, rounds=3)
+    print(
+        f"the same model counted with fvcore / analyze                         {slow['fvcore'] / slow['analyze']:5.1f}   (at least 8)"
+    )
+    print(
+        f"peak memory of analyze, MB                                           {peak_megabytes(ANALYZE):5.0f}   (under 60)"
+    )
+    resnet50, _ = in_process("resnet50")
+    print(f"resnet50 loaded and analysed in this process, ms                     {resnet50 * 1e3:5.0f}   (under 50)")
+    per_layer = {}
+    for name in ("resnet20", "resnet110", "resnet1202"):
+        spent, layers = in_process(name, rounds=3)
+        per_layer[name] = spent / layers
+        print(
+            f"{name}: {layers} layers, s                                    {spent:5.2f}   {per_layer[name] * 1e6:.0f} µs a layer"
+        )
+    print(
+        f"cost a layer, resnet1202 / resnet110                                 {per_layer['resnet1202'] / per_layer['resnet110']:5.2f}   (flat)"
+    )
+    print(
+        f"peak memory of this process, MB                                      {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:5.0f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
