@@ -2,12 +2,11 @@
 
     python benchmarks/core.py
 
-Each row is the best of several runs, alternating between the two sides, because machines are noisy; only the ratio says something.
+Each row is the best of several runs, the two sides taken in turns: machines are noisy, and only the ratio says something.
 """
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import time
@@ -63,34 +62,27 @@ def in_process(name: str, rounds: int = 5) -> tuple[float, int]:
     return min(runs), layers
 
 
+def row(what: str, value: str, note: str = "") -> None:
+    """One line of the table."""
+    print(f"{what:<72}{value:>8}   {note}")
+
+
 def main() -> None:
     """Print the table of ratios."""
     sys.path.insert(0, str(ROOT))
     times = best({"imports": IMPORTS, "analyze": ANALYZE}, rounds=15)
-    ratio = times["analyze"] / times["imports"]
-    print(f"analyze configs/mobilenet.yaml / importing typer, rich.table, yaml   {ratio:5.2f}   (at most 1.8)")
+    row("analyze mobilenet / importing typer, rich.table, yaml", f"{times['analyze'] / times['imports']:.2f}", "≤ 1.8")
     slow = best({"analyze": ANALYZE, "fvcore": FVCORE}, rounds=3)
-    print(
-        f"the same model counted with fvcore / analyze                         {slow['fvcore'] / slow['analyze']:5.1f}   (at least 8)"
-    )
-    print(
-        f"peak memory of analyze, MB                                           {peak_megabytes(ANALYZE):5.0f}   (under 60)"
-    )
+    row("the same model counted with fvcore / analyze", f"{slow['fvcore'] / slow['analyze']:.1f}", "≥ 8")
+    row("peak memory of analyze, MB", f"{peak_megabytes(ANALYZE):.0f}", "< 60")
     resnet50, _ = in_process("resnet50")
-    print(f"resnet50 loaded and analysed in this process, ms                     {resnet50 * 1e3:5.0f}   (under 50)")
+    row("resnet50 loaded and analysed in this process, ms", f"{resnet50 * 1e3:.0f}", "< 50")
     per_layer = {}
     for name in ("resnet20", "resnet110", "resnet1202"):
         spent, layers = in_process(name, rounds=3)
         per_layer[name] = spent / layers
-        print(
-            f"{name}: {layers} layers, s                                    {spent:5.2f}   {per_layer[name] * 1e6:.0f} µs a layer"
-        )
-    print(
-        f"cost a layer, resnet1202 / resnet110                                 {per_layer['resnet1202'] / per_layer['resnet110']:5.2f}   (flat)"
-    )
-    print(
-        f"peak memory of this process, MB                                      {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:5.0f}"
-    )
+        row(f"{name}, {layers} layers, s", f"{spent:.2f}", f"{per_layer[name] * 1e6:.0f} µs a layer")
+    row("cost a layer, resnet1202 / resnet110", f"{per_layer['resnet1202'] / per_layer['resnet110']:.2f}", "flat")
 
 
 if __name__ == "__main__":
