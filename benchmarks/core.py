@@ -2,7 +2,7 @@
 
     python benchmarks/core.py
 
-Each row is the best of several runs, the two sides taken in turns: machines are noisy, and only the ratio says something.
+Each row is the best of several runs, the two sides taken in turns: machines are noisy, only ratios say something.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -168,6 +167,11 @@ def test_chains_see_what_their_indices_say(chosen: list[Any]) -> None:
         assert (field.offset[0], field.size[0]) == (lo, hi - lo + 1)
 
 
+def widened(sees: Sees, before: int, after: int) -> Sees:
+    """What a conv sees that reaches ``before`` places back and ``after`` ahead."""
+    return lambda o: frozenset().union(*map(sees, range(o - before, o + after + 1)))
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=3), min_size=2, max_size=4))
 def test_joined_branches_see_what_their_indices_say(branches: list[list[tuple[int, int]]]) -> None:
@@ -178,7 +182,7 @@ def test_joined_branches_see_what_their_indices_say(branches: list[list[tuple[in
         value, sees = "signal", lambda o: frozenset([o])
         for i, (before, after) in enumerate(pads):
             (value,) = builder.add(f"b{b}.l{i}", op("conv", 4, 1 + before + after, padding=((before, after),)), [value])
-            sees = lambda o, earlier=sees, a=before, z=after: frozenset().union(*map(earlier, range(o - a, o + z + 1)))
+            sees = widened(sees, before, after)
         ends.append(value)
         functions.append(sees)
     (value,) = builder.add("join", op("add"), ends)
