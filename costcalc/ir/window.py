@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from costcalc.ir.dims import Dim
@@ -29,8 +30,13 @@ class Window(NamedTuple):
 
     @property
     def size(self) -> int:
-        """The most inputs that one output can depend on."""
-        return int((self.hi - self.lo) // 1) + 1
+        """The most inputs that one output can depend on.
+
+        >>> Window(2, -1, 1).size, Window(1, ratio(-1, 2), ratio(1, 2)).size
+        (3, 1)
+        """
+        starts = (self.stride * o for o in range(self.stride.denominator))
+        return int(max((at + self.hi) // 1 + (-at - self.lo) // 1 for at in starts)) + 1
 
     def after(self, earlier: Window) -> Window:
         """This window seen through ``earlier``: inputs of ``earlier`` per output of this one.
@@ -48,6 +54,35 @@ class Window(NamedTuple):
 
 
 IDENTITY = Window()
+
+
+def ratio(a: Dim, b: Dim) -> Number:
+    """a / b, an int where it is whole. A receptive field is only asked of sizes that are known.
+
+    >>> ratio(6, 3), ratio(3, 6)
+    (2, Fraction(1, 2))
+    """
+    if b == 1:
+        return a  # type: ignore[return-value]
+    from fractions import Fraction
+
+    return _whole(Fraction(a, b))  # type: ignore[arg-type]
+
+
+def sampled(stride: Number, sees: Callable[[int], tuple[int, int]], places: int) -> Window:
+    """The tightest window of ``stride`` where each output ``o`` sees inputs ``first`` to ``last`` = ``sees(o)``.
+
+    Resampling sees the same pattern again after as many outputs as the stride's denominator says.
+
+    >>> sampled(ratio(3, 2), lambda o: (o * 3 // 2, -(-(o + 1) * 3 // 2) - 1), 8)
+    Window(stride=Fraction(3, 2), lo=Fraction(-1, 2), hi=1)
+    """
+    seen = [(stride * o, *sees(o)) for o in range(min(places, stride.denominator))]
+    return Window(stride, _whole(min(a - at for at, a, _ in seen)), _whole(max(b - at for at, _, b in seen)))
+
+
+def _whole(n: Number) -> Number:
+    return n.numerator if n.denominator == 1 else n
 
 
 class Follow(NamedTuple):

@@ -1,0 +1,125 @@
+"""Transposed convolution over one, two or three spatial axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from costcalc.errors import OptionError
+from costcalc.ir.dims import Dim, at_least, divides, maximum, prod
+from costcalc.ir.fields import Counts, Pads, Size, Sizes, ints, pads, per_axis
+from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.tensor import TensorType, Weight, parameter
+from costcalc.ir.window import Sight, Window, ratio, spatial
+from costcalc.ops.conv import takes_images
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@op("conv_transpose")
+class ConvTranspose(Op):
+    """Lay a copy of the kernel, scaled by the input, over the output at every input place, and add up.
+
+    Also called deconvolution or fractionally strided convolution; with a stride it upsamples.
+    ``padding`` is cropped from the result; ``output_padding`` lengthens it at the end.
+
+    MACs         every kernel tap at every input place, also taps that the padding crops. A
+                 convolution over the input with zeros between would multiply stride² times as
+                 often, by zeros.
+    Ops          adding the bias: 1 per output.
+    Not counted  clearing the output.
+    Source       Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016), section 4.
+    """
+
+    computes = "y[n, (g k), (s*i + d*r - p)...] += x[n, (g c), i...] * weight[(g c), k, r...]"
+    letters = {
+        "out_channels": "m", "kernel": "k", "stride": "s", "padding": "p", "output_padding": "e",
+        "dilation": "d", "groups": "g",
+    }  # fmt: skip
+
+    out_channels: Size
+    kernel: Sizes
+    stride: Sizes = 1
+    padding: Pads = 0
+    output_padding: Counts = 0
+    dilation: Sizes = 1
+    groups: Size = 1
+    bias: bool = True
+
+    def check(self) -> None:
+        if isinstance(self.padding, str):
+            raise OptionError(f"conv_transpose: padding='{self.padding}' must be given in numbers: it crops the output")
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        yield from takes_images(self, x, self.kernel, self.stride, self.padding, self.output_padding, self.dilation)
+        c, m, g = x.channels, self.out_channels, self.groups
+        yield divides(g, c), f"groups={g} must divide the {c} input channels"
+        yield divides(g, m), f"groups={g} must divide out_channels={m}"
+        dilation = per_axis(self.dilation, len(x.spatial))
+        for (_, reach, s, _, extra), d, places in zip(self._axes(x), dilation, self._places(x), strict=True):
+            most = maximum(s, d) - 1
+            yield at_least(most, extra), f"output_padding={extra} must be below the stride or dilation, {most + 1}"
+            yield at_least(places, 1), f"padding crops the whole output: {places} of its {reach + 1} or more are left"
+
+    def infer(self, x: TensorType) -> TensorType:
+        return x.with_shape(x.shape[0], self.out_channels, *self._places(x))
+
+    def weights(self, x: TensorType) -> dict[str, Weight]:
+        weight = parameter(x.channels, self.out_channels // self.groups, *per_axis(self.kernel, len(x.spatial)))
+        return {"weight": weight} | ({"bias": parameter(self.out_channels)} if self.bias else {})
+
+    def macs(self, x: TensorType, *, y: TensorType) -> Dim:
+        return x.size * (self.out_channels // self.groups) * prod(per_axis(self.kernel, len(x.spatial)))
+
+    def ops(self, x: TensorType, *, y: TensorType) -> Dim:
+        return y.size if self.bias else 0
+
+    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        # From o = s·i + d·r - p follows i = (o + p - d·r) / s, with d·r from 0 to the reach.
+        bounds = ((s, p - reach, p) for _, reach, s, (p, _), _ in self._axes(x))
+        return (spatial(tuple(Window(ratio(1, s), ratio(lo, s), ratio(hi, s)) for s, lo, hi in bounds)),)
+
+    def kind(self, x: TensorType) -> str:
+        if self.groups != 1:
+            return "depthwise conv_transpose" if self.groups == x.channels else "group conv_transpose"
+        return self.name
+
+    def _places(self, x: TensorType) -> Iterator[Dim]:
+        for size, reach, s, (before, after), extra in self._axes(x):
+            yield (size - 1) * s + reach + 1 + extra - before - after
+
+    def _axes(self, x: TensorType) -> Iterator[tuple[Dim, Dim, Dim, tuple[Dim, Dim], Dim]]:
+        """Per spatial axis: input size, distance from first to last tap, stride, padding, output padding."""
+        n = len(x.spatial)
+        kernel, stride, dilation = per_axis(self.kernel, n), per_axis(self.stride, n), per_axis(self.dilation, n)
+        padding = pads(self.padding, kernel, stride, dilation, x.spatial)
+        extras = per_axis(self.output_padding, n)
+        for size, k, s, d, p, extra in zip(x.spatial, kernel, stride, dilation, padding, extras, strict=True):
+            yield size, d * (k - 1), s, p, extra
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from torch import nn
+        from torch.nn.functional import pad
+
+        n = len(x.spatial)
+        kernel, stride, dilation = (ints(per_axis(v, n)) for v in (self.kernel, self.stride, self.dilation))
+        padding = pads(self.padding, kernel, stride, dilation, x.spatial)
+        even = all(before == after for before, after in padding)
+        amount = ints(before if even else 0 for before, _ in padding)
+        conv: type[nn.Module] = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)[n - 1]
+        extra = ints(per_axis(self.output_padding, n))
+        channels, (groups,) = ints((x.channels, self.out_channels)), ints((self.groups,))
+        module = conv(*channels, kernel, stride, amount, extra, groups, self.bias, dilation)
+        if not even:
+            crop = tuple(-p for pair in reversed(padding) for p in ints(pair))
+            module.register_forward_hook(lambda _, __, y: pad(y, crop))
+        return module
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(3, 2, stride=2), TensorType((2, 4, 3, 2))
+        yield cls(4, 3, stride=2, padding=1, output_padding=1, groups=2), TensorType((1, 6, 3, 4))
+        yield cls(2, 4, stride=3, padding=((0, 2),), dilation=2, bias=False), TensorType((1, 3, 5))
+        yield cls(2, 2, stride=(1, 2, 2), dilation=(2, 1, 1)), TensorType((1, 2, 2, 3, 2))
+        yield cls(4, (3, 2), stride=(2, 3), padding=((1, 0), (0, 1)), groups=4), TensorType((1, 4, 3, 3))

@@ -1,0 +1,222 @@
+"""Max and average pooling with a sliding window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from costcalc.errors import OptionError
+from costcalc.ir.dims import Dim, at_least, prod, where
+from costcalc.ir.fields import Pads, Sizes, ints, pads, per_axis
+from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.tensor import TensorType
+from costcalc.ir.window import Follow, Sight, Window
+from costcalc.ops.conv import takes_images
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Pool(Op):
+    """What max and average pooling share: a window of ``kernel`` slides over each channel.
+
+    ``stride`` is the kernel unless given. With ``ceil_mode`` a last window that only starts inside
+    the input, or inside the padding before it, still counts.
+    """
+
+    if TYPE_CHECKING:  # each pooling states its own options
+        kernel: Sizes
+        stride: Sizes | None
+        padding: Pads
+        dilation: Sizes
+        ceil_mode: bool
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        yield from takes_images(self, x, self.kernel, self.stride, self.padding, self.dilation)
+        for size, reach, s, (before, after) in self._axes(x):
+            span, room = reach + 1, size + before + after
+            for p in (before, after):
+                yield at_least(span, 2 * p), f"padding={p} must be at most half of the {span} that the window spans"
+            slack = s - 1 if self.ceil_mode else 0
+            yield at_least(room + slack, span), f"the window spans {span}, the padded input only {room}"
+
+    def places(self, x: TensorType) -> TensorType:
+        """The type of the pooled tensor."""
+        return x.with_shape(*x.shape[:2], *(self._count(*axis) for axis in self._axes(x)))
+
+    def _count(self, size: Dim, reach: Dim, s: Dim, padding: tuple[Dim, Dim]) -> Dim:
+        before, after = padding
+        span = size + before + after - reach - 1
+        if not self.ceil_mode:
+            return span // s + 1
+        count = (span + s - 1) // s + 1
+        return where(at_least((count - 1) * s, size + before), count - 1, count)
+
+    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        windows = tuple(Window(*ints((s, -p, reach - p))) for _, reach, s, (p, _) in self._axes(x))
+        return (each_channel(windows),)
+
+    def window_size(self, x: TensorType) -> Dim:
+        """Elements in one window, with those in the padding."""
+        return prod(per_axis(self.kernel, len(x.spatial)))
+
+    def _settings(self, x: TensorType) -> tuple[tuple[Dim, ...], tuple[Dim, ...], tuple[Dim, ...]]:
+        """Kernel, stride and dilation, each per spatial axis."""
+        n = len(x.spatial)
+        stride = self.kernel if self.stride is None else self.stride
+        return per_axis(self.kernel, n), per_axis(stride, n), per_axis(self.dilation, n)
+
+    def _padding(self, x: TensorType) -> tuple[tuple[Dim, Dim], ...]:
+        return pads(self.padding, *self._settings(x), x.spatial)
+
+    def _axes(self, x: TensorType) -> Iterator[tuple[Dim, Dim, Dim, tuple[Dim, Dim]]]:
+        """Per spatial axis: input size, distance from a window's first to its last element, stride, padding."""
+        for size, k, s, d, p in zip(x.spatial, *self._settings(x), self._padding(x), strict=True):
+            yield size, d * (k - 1), s, p
+
+    def _even(self, x: TensorType) -> bool:
+        """Whether PyTorch's own padding will do."""
+        return all(before == after for before, after in self._padding(x))
+
+    def _fill(self, x: TensorType) -> list[tuple[int, ...]]:
+        """Per axis, elements to put before the input, in the padding after it, and after that for ``ceil_mode``."""
+        made = []
+        for (size, reach, s, (before, after)), count in zip(self._axes(x), self.places(x).spatial, strict=True):
+            beyond = (count - 1) * s + reach + 1 - size - before - after
+            made.append(ints((before, after, where(at_least(beyond, 0), beyond, 0))))
+        return made
+
+
+@op("max_pool")
+class MaxPool(Pool):
+    """The largest element of each window; padding never is.
+
+    With ``indices`` it also returns where in its channel each was, for ``max_unpool``.
+
+    MACs         none.
+    Ops          comparisons, one fewer than a window has elements, per output; elements in the
+                 padding included.
+    Not counted  keeping the indices.
+    Source       Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016), section 3;
+                 ``ceil_mode`` as in PyTorch.
+    """
+
+    computes = "y[n, c, o...] max= x[n, c, (s*o + d*r - p)...] for r < k"
+    letters = {"kernel": "k", "stride": "s", "padding": "p", "dilation": "d"}
+
+    kernel: Sizes
+    stride: Sizes | None = None
+    padding: Pads = 0
+    dilation: Sizes = 1
+    ceil_mode: bool = False
+    indices: bool = False
+
+    def check(self) -> None:
+        if self.indices and (isinstance(self.padding, str) or any(isinstance(p, tuple) for p in _each(self.padding))):
+            raise OptionError("max_pool: with indices, padding must be a number, or a number for each axis")
+
+    def infer(self, x: TensorType) -> TensorType | tuple[TensorType, TensorType]:
+        y = self.places(x)
+        return (y, TensorType(y.shape, "int64")) if self.indices else y
+
+    def ops(self, x: TensorType, *, y: TensorType) -> Dim:
+        return y.size * (self.window_size(x) - 1)
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from torch import nn
+        from torch.nn.functional import pad
+
+        pool: type[nn.Module] = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)[len(x.spatial) - 1]
+        kernel, stride, dilation = map(ints, self._settings(x))
+        if self._even(x):
+            amount = ints(before for before, _ in self._padding(x))
+            return pool(kernel, stride, amount, dilation, self.indices, self.ceil_mode)
+        module = pool(kernel, stride, 0, dilation)
+        fill = tuple(p for before, after, beyond in reversed(self._fill(x)) for p in (before, after + beyond))
+        module.register_forward_pre_hook(lambda _, inputs: (pad(inputs[0], fill, value=float("-inf")),))
+        return module
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(2), TensorType((2, 3, 4, 6))
+        yield cls(3, stride=2, padding=1), TensorType((1, 2, 7, 8))
+        yield cls((3, 2), stride=(2, 3), padding=(1, 0), ceil_mode=True), TensorType((1, 2, 6, 6))
+        yield cls(3, stride=1, dilation=2, ceil_mode=True), TensorType((1, 2, 9))
+        yield cls(2, padding="same", stride=1), TensorType((1, 1, 3, 3, 2))
+        yield cls(3, 2, padding=((0, 1), (1, 0)), ceil_mode=True), TensorType((1, 2, 5, 6))
+        yield cls(2, indices=True), TensorType((1, 2, 4, 5))
+
+
+@op("avg_pool")
+class AvgPool(Pool):
+    """The mean of each window. Padding counts as zeros, or not at all without ``count_include_pad``.
+
+    MACs         none.
+    Ops          one less addition than a window has elements and one division: as many as the
+                 window has elements, per output; elements in the padding included.
+    Not counted  finding the divisors at the border.
+    Source       Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016), section 3;
+                 ``ceil_mode`` and ``count_include_pad`` as in PyTorch.
+    """
+
+    computes = "y[n, c, o...] mean= x[n, c, (s*o + r - p)...] for r < k"
+    letters = {"kernel": "k", "stride": "s", "padding": "p"}
+
+    dilation: ClassVar[int] = 1  # type: ignore[misc]  # not an option here
+
+    kernel: Sizes
+    stride: Sizes | None = None
+    padding: Pads = 0
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+
+    def infer(self, x: TensorType) -> TensorType:
+        return self.places(x)
+
+    def ops(self, x: TensorType, *, y: TensorType) -> Dim:
+        return y.size * self.window_size(x)
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from torch import nn
+
+        pool: type[nn.Module] = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)[len(x.spatial) - 1]
+        kernel, stride, _ = map(ints, self._settings(x))
+        if not self._even(x):
+            return _uneven_mean(pool(kernel, stride), self._fill(x), self.count_include_pad)
+        amount = ints(before for before, _ in self._padding(x))
+        return pool(kernel, stride, amount, self.ceil_mode, self.count_include_pad)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(2), TensorType((2, 3, 4, 6))
+        yield cls(3, stride=2, padding=1, count_include_pad=False), TensorType((1, 2, 6, 5))
+        yield cls(2, stride=(3, 2), ceil_mode=True), TensorType((1, 2, 6, 7))
+        yield cls(3, stride=1, padding="same", count_include_pad=False), TensorType((1, 2, 4))
+        yield cls(3, 2, padding=((1, 0), (0, 1)), ceil_mode=True), TensorType((1, 1, 6, 6))
+        yield cls(2), TensorType((1, 2, 4, 3, 2))
+
+
+def each_channel(windows: tuple[Window, ...]) -> Sight:
+    """Batch and channels follow, and the spatial axes slide by ``windows``."""
+    return (Follow(0), Follow(1), *(Follow(2 + i, w) for i, w in enumerate(windows)))
+
+
+def _each(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _uneven_mean(pool: nn.Module, fill: list[tuple[int, ...]], count_include_pad: bool) -> nn.Module:
+    """Average pooling with its padding spelled out: the mean over all, divided by the share that counts."""
+    from torch import Tensor, nn
+    from torch.nn.functional import pad
+
+    near = tuple(p for before, after, _ in reversed(fill) for p in (before, after))
+    beyond = tuple(p for _, _, b in reversed(fill) for p in (0, b))
+
+    class UnevenMean(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            counted = pad(x.new_ones(x.shape), near, value=float(count_include_pad))
+            y: Tensor = pool(pad(pad(x, near), beyond)) / pool(pad(counted, beyond))
+            return y
+
+    return UnevenMean()

@@ -1,0 +1,66 @@
+"""PyTorch has the same opinion: shapes, names of weights, and the work that its counter and fvcore see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from uses import USES, module_of, outputs_of, tensors
+
+from costcalc.ir.op import Op
+from costcalc.ir.tensor import TensorType
+
+FVCORE_MACS = {"conv", "linear", "matmul", "addmm", "bmm", "einsum"}
+"""What fvcore counts with one per multiply-accumulate, bias left out."""
+
+BLIND = {
+    "deform_conv": "made of gathers and an einsum here; torchvision's own kernel counts 0",
+}
+"""Ops whose work the witnesses cannot see, with the reason."""
+
+
+@pytest.mark.parametrize(("op", "types"), USES)
+def test_the_module_makes_the_shapes_that_are_inferred(op: Op, types: list[TensorType]) -> None:
+    y = module_of(op, types)(*tensors(types))
+
+    made = (y,) if torch.is_tensor(y) else tuple(y)
+    assert [t.shape for t in outputs_of(op, types)] == [tuple(t.shape) for t in made]
+    for ours, theirs in zip(outputs_of(op, types), made, strict=True):
+        assert theirs.dtype == (torch.float64 if ours.dtype == "float32" else getattr(torch, ours.dtype))
+
+
+@pytest.mark.parametrize(("op", "types"), USES)
+def test_the_module_has_the_parameters_and_buffers_that_are_named(op: Op, types: list[TensorType]) -> None:
+    module, weights = module_of(op, types), op.weights(*types)
+
+    def shapes(named: Any) -> dict[str, tuple[int, ...]]:
+        return {name: tuple(t.shape) for name, t in named}
+
+    assert {n: w.type.shape for n, w in weights.items() if w.trained} == shapes(module.named_parameters())
+    assert {n: w.type.shape for n, w in weights.items() if not w.trained} == shapes(module.named_buffers())
+
+
+@pytest.mark.parametrize(("op", "types"), USES)
+def test_the_flop_counter_of_pytorch_sees_two_per_mac(op: Op, types: list[TensorType]) -> None:
+    if op.name in BLIND:
+        pytest.skip(BLIND[op.name])
+    with FlopCounterMode(display=False) as counter:
+        module_of(op, types)(*tensors(types))
+
+    assert 2 * op.macs(*types, y=outputs_of(op, types)[0]) == counter.get_total_flops()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("op", "types"), USES)
+def test_fvcore_sees_as_many_macs(op: Op, types: list[TensorType]) -> None:
+    from fvcore.nn import FlopCountAnalysis
+
+    if op.name in BLIND:
+        pytest.skip(BLIND[op.name])
+    analysis = FlopCountAnalysis(module_of(op, types), tuple(tensors(types)))
+    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
+
+    counted = sum(n for name, n in analysis.by_operator().items() if name in FVCORE_MACS)
+    assert op.macs(*types, y=outputs_of(op, types)[0]) == counted

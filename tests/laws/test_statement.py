@@ -1,0 +1,66 @@
+"""Every op says what the reader, the schema and the docs need of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from uses import outputs_of
+
+import costcalc.ops
+from costcalc.ir.fields import KINDS
+from costcalc.ir.op import find_op
+from costcalc.ops import WHERE
+
+OPS = pytest.mark.parametrize("name", WHERE)
+
+
+@OPS
+def test_the_table_names_the_module_that_defines_the_op(name: str) -> None:
+    assert find_op(name).__module__ == f"costcalc.ops.{WHERE[name]}"
+
+
+def test_every_decorated_op_stands_in_the_table() -> None:
+    folder = Path(costcalc.ops.__file__).parent
+    decorated = {name for file in folder.glob("*.py") for name in re.findall(r'^@op\("(\w+)"', file.read_text(), re.M)}
+
+    assert decorated == set(WHERE)
+
+
+@OPS
+def test_the_docstring_says_what_is_counted_and_where_the_rule_comes_from(name: str) -> None:
+    first, *rest = (find_op(name).__doc__ or "").splitlines()
+    headings = re.findall(r"^ *(MACs|Ops|Not counted|Source)  +\S", "\n".join(rest), re.M)
+
+    assert first.endswith((".", ":")), f"the first line of {name} is one sentence: {first!r}"
+    assert headings == [h for h in ("MACs", "Ops", "Not counted", "Source") if h in headings], "each once, in order"
+    assert "Source" in headings or "MACs" not in headings
+    for op, *types in find_op(name).examples():
+        y = outputs_of(op, types)[0]
+        assert "MACs" in headings or op.macs(*types, y=y) == 0
+        assert "Ops" in headings or op.ops(*types, y=y) == 0
+
+
+@OPS
+def test_examples_are_of_the_op_and_show_each_of_its_options(name: str) -> None:
+    examples = list(find_op(name).examples())
+    shown = {f.name for f in find_op(name).fields for op, *_ in examples if getattr(op, f.name) != f.default}
+
+    assert {type(op) for op, *_ in examples} == {find_op(name)}
+    assert {f.name for f in find_op(name).fields if f.kind != "float"} <= shown
+
+
+@OPS
+def test_each_option_is_of_a_known_kind_and_letters_stand_for_options(name: str) -> None:
+    fields = find_op(name).fields
+
+    assert {f.kind for f in fields} <= KINDS.keys()
+    assert find_op(name).letters.keys() <= {f.name for f in fields}
+
+
+@OPS
+def test_required_options_come_first(name: str) -> None:
+    required = [f.required for f in find_op(name).fields]
+
+    assert required == sorted(required, reverse=True)
