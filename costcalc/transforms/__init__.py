@@ -1,0 +1,1 @@
+"""Graph → Graph. Each file is a verb."""
