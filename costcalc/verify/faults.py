@@ -1,0 +1,95 @@
+"""The known faults of the witnesses, one table for each.
+
+A witness counts some things that are no MACs, and misses some that are. Each row names one such habit
+and says exactly what it makes of a layer, so that a count is either explained to the last unit or ours
+to answer for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from costcalc.ir.dims import prod
+from costcalc.ir.graph import Node
+from costcalc.ir.tensor import TensorType
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Use(NamedTuple):
+    """A layer as a witness meets it.
+
+    macs     ours
+    module   the submodule of the layer's name, if there is one
+    used     whether an output of the model depends on it
+    """
+
+    node: Node
+    inputs: tuple[TensorType, ...]
+    macs: int
+    module: nn.Module | None
+    used: bool
+
+
+class Omission(NamedTuple):
+    """A habit of miscounting MACs: what it adds to the count of a layer, negative for what it misses."""
+
+    reason: str
+    amount: Callable[[Use], int]
+
+
+class Extra(NamedTuple):
+    """An operator whose count is in a witness's total and is no MACs."""
+
+    reason: str
+    factor: int
+
+
+def _all(*ops: str) -> Callable[[Use], int]:
+    return lambda use: -use.macs if use.node.op.name in ops else 0
+
+
+def _left_operand_once(use: Use) -> int:
+    """The left operand's elements times the right operand's columns, whatever the broadcasting."""
+    if use.node.op.name != "matmul" or len(use.inputs) != 2:
+        return 0
+    left, right = use.inputs
+    return int(prod(left.shape) * right.shape[-1]) - use.macs  # type: ignore[arg-type]
+
+
+def _named_padding(use: Use) -> int:
+    return -use.macs if isinstance(getattr(use.module, "padding", None), str) else 0
+
+
+def _products(use: Use) -> int:
+    """The two products of attention, without the projections around them."""
+    products: Any = getattr(use.node.op, "products", None)
+    return -int(products(*use.inputs)) if products else 0
+
+
+# fvcore's operator → why its count is no MACs.
+FVCORE_EXTRAS = {
+    "batch_norm": Extra("batch norm, 2 per element", 2),
+    "layer_norm": Extra("layer norm, 5 per element", 5),
+    "group_norm": Extra("group norm, 5 per element", 5),
+    "instance_norm": Extra("instance norm, 5 per element", 5),
+    "adaptive_avg_pool2d": Extra("adaptive average pooling, 1 per input element", 1),
+    "upsample_nearest2d": Extra("nearest upsampling, 1 per output element", 1),
+    "upsample_bilinear2d": Extra("bilinear upsampling, 4 per output element", 4),
+    "grid_sampler": Extra("grid sampling, 4 per output element", 4),
+}
+
+# In this order; the first rows that explain a layer's count do.
+FVCORE_OMISSIONS = (
+    Omission("unused results, pruned from the trace", lambda use: 0 if use.used else -use.macs),
+    Omission("convolution with padding given by name, counted 0", _named_padding),
+    Omission("fused attention, counted 0", _products),
+    Omission("recurrent layers, counted 0", _all("lstm", "gru", "rnn")),
+    Omission("deformable convolution, counted 0", _all("deform_conv")),
+    Omission("matmul with a broadcast left operand, counted for the operand once", _left_operand_once),
+    Omission("baddbmm, counted 0", _all("baddbmm")),
+)
+
+TORCH_OMISSIONS = (Omission("deformable convolution, counted 0", _all("deform_conv")),)

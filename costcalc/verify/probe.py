@@ -1,0 +1,173 @@
+"""A module made transparent: which inputs an output depends on, read off the gradient.
+
+For the run every value becomes ½, every weight positive and every function monotone and smooth, so
+that no dependency can vanish: activations pass their input on, maxima and softmaxes become means,
+norms pass on or average what they normalise over. On the way back every gradient is cut to 0 or 1 at
+each submodule, so that nothing under- or overflows however deep the net. What is left of the gradient
+at the input is exactly the dependency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from costcalc.verify.run import level_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@contextmanager
+def transparent(module: nn.Module, keep: set[str]) -> Iterator[dict[str, Tensor]]:
+    """While it lasts, a run of ``module`` is a probe; yields the outputs of the submodules in ``keep``, by name.
+
+    The module's weights are overwritten.
+    """
+    import torch
+
+    level, substitute = _classes()
+    kept: dict[str, Tensor] = {}
+
+    def seen(name: str) -> Any:
+        def hook(_: nn.Module, __: Any, made: Any) -> Any:
+            from torch.utils._pytree import tree_map
+
+            made = tree_map(lambda t: level.apply(t) if _has_gradient(t) else t, made)
+            if name in keep and name not in kept:
+                kept[name] = made
+            return made
+
+        return hook
+
+    level_weights(module)
+    hooks = [child.register_forward_hook(seen(name)) for name, child in module.named_modules() if name]
+    try:
+        with torch.enable_grad(), substitute():
+            yield kept
+    finally:
+        for handle in hooks:
+            handle.remove()
+
+
+def _has_gradient(value: object) -> bool:
+    import torch
+
+    return isinstance(value, torch.Tensor) and value.requires_grad
+
+
+@cache
+def _classes() -> tuple[Any, Any]:
+    # Defined on use: a class statement needs its base, and the bases need torch.
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    class Level(torch.autograd.Function):
+        """Forward ½ everywhere; backward 1 where there is any gradient."""
+
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            return torch.full_like(x, 0.5)
+
+        @staticmethod
+        def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+            return (gradient != 0).to(gradient.dtype)
+
+    substitutes = _substitutes()
+
+    class Substitute(TorchFunctionMode):
+        """Calls a smooth stand-in for each function that would hide a dependency."""
+
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            return substitutes.get(func, func)(*args, **(kwargs or {}))
+
+    return Level, Substitute
+
+
+def _substitutes() -> dict[Any, Callable[..., Any]]:
+    """Function of torch → its stand-in, which takes the same arguments."""
+    import torch
+    from torch import Tensor
+    from torch.nn import functional as F
+
+    passing = (
+        F.relu, F.relu6, F.hardtanh, F.hardsigmoid, F.hardswish, F.leaky_relu, F.prelu, F.elu, F.selu, F.celu, F.gelu,
+        F.silu, F.mish, F.sigmoid, F.tanh, F.softplus, F.dropout, F.batch_norm, F.local_response_norm,
+        torch.relu, torch.relu_, torch.sigmoid, torch.tanh, torch.prelu, torch.clamp, Tensor.relu, Tensor.relu_,
+        Tensor.sigmoid, Tensor.tanh, Tensor.clamp,
+    )  # fmt: skip
+    table: dict[Any, Callable[..., Any]] = dict.fromkeys(passing, _pass_on)
+    table |= dict.fromkeys((F.softmax, F.log_softmax, torch.softmax, torch.log_softmax, Tensor.softmax), _mean_along)
+    table |= dict.fromkeys((F.layer_norm, F.rms_norm, torch.layer_norm, torch.rms_norm), _mean_of_shape)
+    table |= dict.fromkeys((F.group_norm, F.instance_norm, torch.group_norm), _mean_of_image)
+    # A difference or a ratio of two values that come from one would cancel.
+    table |= dict.fromkeys(
+        (torch.sub, torch.div, Tensor.sub, Tensor.div, Tensor.__sub__, Tensor.__truediv__), torch.add
+    )
+    for n in (1, 2, 3):
+        max_pool, average = getattr(F, f"max_pool{n}d"), getattr(F, f"adaptive_avg_pool{n}d")
+        table[max_pool] = _mean_pool(max_pool, n)
+        table[getattr(F, f"adaptive_max_pool{n}d")] = average
+    table[F.scaled_dot_product_attention] = _attend
+    table[F.multi_head_attention_forward] = _attend_in_heads
+    return table
+
+
+def _pass_on(x: Tensor, *_: Any, **__: Any) -> Tensor:
+    return x * 1  # a value of its own: callers may write to it
+
+
+def _mean_over(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    return x.mean(axes, keepdim=True).expand_as(x)
+
+
+def _mean_along(x: Tensor, dim: int, *_: Any, **__: Any) -> Tensor:
+    return _mean_over(x, (dim,))
+
+
+def _mean_of_shape(x: Tensor, normalized_shape: tuple[int, ...], *_: Any, **__: Any) -> Tensor:
+    return _mean_over(x, tuple(range(-len(normalized_shape), 0)))
+
+
+def _mean_of_image(x: Tensor, *_: Any, **__: Any) -> Tensor:
+    return _mean_over(x, tuple(range(1, x.ndim)))
+
+
+def _mean_pool(max_pool: Callable[..., Any], axes: int) -> Callable[..., Any]:
+    """Mean pooling in place of ``max_pool``: a convolution, since torch's own has no dilation."""
+
+    def pool(
+        x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, *rest: Any, **named: Any
+    ) -> Any:
+        import torch
+        from torch.nn import functional as F
+
+        made = max_pool(x.detach(), kernel_size, stride, padding, dilation, *rest, **named)
+        shape = (made[0] if isinstance(made, tuple) else made).shape[2:]
+        settings = (kernel_size, stride or kernel_size, padding, dilation)
+        k, s, p, d = (v if isinstance(v, tuple) else (v,) * axes for v in settings)
+        fill: list[int] = []
+        for i in reversed(range(axes)):
+            fill += p[i], (shape[i] - 1) * s[i] + d[i] * (k[i] - 1) + 1 - x.shape[2 + i] - p[i]
+        planes = F.pad(x.flatten(0, 1).unsqueeze(1), fill)
+        kernel = x.new_full((1, 1, *k), 1 / max(1, sum(k)))
+        conv = (torch.conv1d, torch.conv2d, torch.conv3d)[axes - 1]
+        mean = conv(planes, kernel, None, s, 0, d).reshape(*x.shape[:2], *shape)
+        return (mean, made[1]) if isinstance(made, tuple) else mean
+
+    return pool
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> Tensor:
+    """Each place sees its own query and every key and value."""
+    heads = tuple(range(1, query.ndim - 2))  # grouped queries: fewer heads of keys and values
+    seen = key.mean((*heads, -2, -1), keepdim=True) + value.mean((*heads, -2), keepdim=True)
+    return query.mean(-1, keepdim=True) + seen
+
+
+def _attend_in_heads(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> tuple[Tensor, None]:
+    """The same with the sequence first, as ``nn.MultiheadAttention`` calls it."""
+    seen = key.mean((0, -1), keepdim=True) + value.mean((0, -1), keepdim=True)
+    return query.mean(-1, keepdim=True).expand_as(query) + seen, None

@@ -1,0 +1,133 @@
+"""What a verification found: how much agreed, and each disagreement with whose it is."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+SCHEMA = 1
+"""The version of the JSON; it grows when a figure changes its meaning or goes away."""
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A figure of ours that a witness does not confirm and that no known fault of the witness explains.
+
+    check     the heading that it belongs to: ``output shapes``
+    layer     dotted name; empty for the whole model
+    """
+
+    check: str
+    layer: str
+    ours: str
+    theirs: str
+    witness: str
+
+
+class Difference(NamedTuple):
+    """A known fault of a witness, and what it adds to (or, negative, leaves out of) the count.
+
+    factor    what it counts for one element, 0 where that is not how it counts
+    """
+
+    reason: str
+    amount: int
+    factor: int
+    layers: tuple[str, ...]
+
+    def __str__(self) -> str:
+        size = abs(self.amount)
+        plain = self.factor < 2 or size % self.factor
+        return f"{size:,}" if plain else f"{self.factor}·{size // self.factor:,}"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """A witness's count of the whole model, taken apart: ``total`` = ``macs`` + differences + ``remainder``.
+
+    total    as the witness gives it, in MACs
+    macs     ours
+    """
+
+    witness: str
+    total: int
+    macs: int
+    differences: tuple[Difference, ...]
+
+    @property
+    def remainder(self) -> int:
+        """What nothing explains."""
+        return self.total - self.macs - sum(d.amount for d in self.differences)
+
+    def __str__(self) -> str:
+        text = f"{self.witness} {self.total:,} = {self.macs:,} MACs"
+        for difference in self.differences:
+            text += f" {'+' if difference.amount > 0 else '−'} {difference} {difference.reason}"
+        if self.remainder:
+            text += f" {'+' if self.remainder > 0 else '−'} {abs(self.remainder):,} unexplained"
+        return text
+
+
+@dataclass(frozen=True)
+class Check:
+    """One kind of figure: how many were compared of how many there are, and what to know about it.
+
+    unit   what was compared: ``layers``
+    note   why not all, if not all
+    """
+
+    name: str
+    compared: int
+    of: int
+    unit: str = "layers"
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class VerifyResult:
+    """What ``verify`` returns.
+
+    ran       how the module was run: ``on the CPU at image 1×3×224×224``
+    seconds   per part of the work
+    """
+
+    model: str
+    ran: str
+    checks: tuple[Check, ...]
+    disagreements: tuple[Disagreement, ...]
+    tallies: tuple[Tally, ...]
+    seconds: dict[str, float]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every figure is confirmed, or contradicted only by a known fault of the witness."""
+        return not self.disagreements
+
+    @property
+    def exit_code(self) -> int:
+        """Of the command: 0, or 5 where a disagreement is ours."""
+        return 0 if self.agrees else 5
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as plain lists, dicts, strings and numbers."""
+        return {
+            "schema": SCHEMA,
+            "model": self.model,
+            "agrees": self.agrees,
+            "ran": self.ran,
+            "checks": [asdict(check) for check in self.checks],
+            "disagreements": [asdict(d) for d in self.disagreements],
+            "tallies": [
+                {
+                    "witness": t.witness,
+                    "total": t.total,
+                    "macs": t.macs,
+                    "differences": [
+                        {"reason": d.reason, "amount": d.amount, "layers": list(d.layers)} for d in t.differences
+                    ],
+                    "remainder": t.remainder,
+                }
+                for t in self.tallies
+            ],
+            "seconds": {part: round(s, 3) for part, s in self.seconds.items()},
+        }

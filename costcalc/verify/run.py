@@ -1,0 +1,142 @@
+"""Running a module before witnesses: what it returned, and what they counted in each submodule.
+
+Nothing here knows how the module was made.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from costcalc.ir.tensor import FLOATING_BITS, TensorType
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+Shape = tuple[int, ...]
+Counts = Mapping[str, "Counter[str]"]  # submodule → operator → count, without what its own submodules did
+
+
+class Run(NamedTuple):
+    """What one run of a module showed.
+
+    outputs   shapes of what the module returned
+    shapes    by submodule, the shapes of what it returned when first called
+    macs      by submodule, what torch's FlopCounterMode counted in it, in MACs
+    """
+
+    outputs: tuple[Shape, ...]
+    shapes: Mapping[str, tuple[Shape, ...]]
+    macs: Counts
+
+
+def input_for(t: TensorType, device: str) -> torch.Tensor:
+    """A tensor of type ``t``: noise, or zeros where elements are indices."""
+    import torch
+
+    shape, dtype = tuple(d.__index__() for d in t.shape), getattr(torch, t.dtype)  # type: ignore[union-attr]
+    if t.dtype in FLOATING_BITS:
+        return torch.rand(shape, dtype=dtype, device=device)
+    return torch.zeros(shape, dtype=dtype, device=device)
+
+
+def level_weights(module: nn.Module) -> None:
+    """Give each weight one positive value, such that convolutions and linear layers average what they see."""
+    import torch
+
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.requires_grad_(False).fill_(weight.shape[0] / max(1, weight.numel()) if weight.ndim > 1 else 0.5)
+
+
+def run(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Run:
+    """Run ``module`` once, watching shapes and torch's own counter."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    inside = [""]
+    macs: dict[str, Counter[str]] = {"": Counter()}
+    shapes: dict[str, tuple[Shape, ...]] = {}
+    counted = 0
+
+    def settle() -> None:
+        # What was counted since the last call or return was counted in the submodule that is running.
+        nonlocal counted
+        now = counter.get_total_flops()
+        if now != counted:
+            macs.setdefault(inside[-1], Counter())["macs"] += (now - counted) // 2
+            counted = now
+
+    def enter(name: str) -> Any:
+        def hook(_: nn.Module, __: Any) -> None:
+            settle()
+            inside.append(name)
+
+        return hook
+
+    def leave(name: str) -> Any:
+        def hook(_: nn.Module, __: Any, made: Any) -> None:
+            settle()
+            inside.pop()
+            shapes.setdefault(name, _shapes(made))
+
+        return hook
+
+    hooks = []
+    for name, child in module.named_modules():
+        if name:
+            hooks += [child.register_forward_pre_hook(enter(name)), child.register_forward_hook(leave(name))]
+    try:
+        with torch.no_grad(), unfused(module), counter:
+            made = module(*inputs)
+            settle()
+    finally:
+        for handle in hooks:
+            handle.remove()
+    return Run(_shapes(made), shapes, macs)
+
+
+def fvcore_counts(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Counts:
+    """What fvcore counts in each submodule, without what it counts in the submodules of that."""
+    import torch
+    from fvcore.nn import FlopCountAnalysis
+
+    analysis = FlopCountAnalysis(module, inputs)
+    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
+    with torch.no_grad(), unfused(module):
+        counts = analysis.by_module_and_operator()
+    own = {name: Counter({op: int(n) for op, n in ops.items()}) for name, ops in counts.items()}
+    for name in counts:
+        if name:
+            own[name.rpartition(".")[0]].subtract({op: int(n) for op, n in counts[name].items()})
+    return {name: +ops for name, ops in own.items()}
+
+
+@contextmanager
+def unfused(module: nn.Module) -> Iterator[None]:
+    """Let torch take the steps that counters see, in place of kernels that they count as nothing."""
+    import torch
+    from torch import nn
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    fast = torch.backends.mha.get_fastpath_enabled()
+    with ExitStack() as stack:
+        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        if any(isinstance(m, nn.RNNBase) for m in module.modules()):
+            stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fast)
+
+
+def _shapes(made: Any) -> tuple[Shape, ...]:
+    import torch
+    from torch.utils._pytree import tree_leaves
+
+    return tuple(tuple(t.shape) for t in tree_leaves(made) if isinstance(t, torch.Tensor))
