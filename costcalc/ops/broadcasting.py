@@ -8,6 +8,7 @@ from itertools import zip_longest
 from costcalc.ir.dims import Dim, equal
 from costcalc.ir.op import Condition
 from costcalc.ir.tensor import FLOATING_BITS, TensorType
+from costcalc.ir.window import Follow, elementwise
 
 
 def broadcast(*shapes: Sequence[Dim]) -> tuple[Dim, ...]:
@@ -44,3 +45,8 @@ def joint_dtype(*types: TensorType) -> str:
 def _is_one(d: Dim) -> bool:
     # Only a plain 1 stretches. What is 1 in some designs of a sweep, or for some symbol, does not.
     return isinstance(d, int) and d == 1
+
+
+def leading(shape: Sequence[Dim], whole: Sequence[Dim]) -> tuple[Follow | None, ...]:
+    """How the axes ``whole`` follow those of ``shape``, which stretch to them."""
+    return elementwise(TensorType(tuple(shape)), TensorType(tuple(whole)))

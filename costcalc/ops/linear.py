@@ -54,7 +54,8 @@ class Linear(Op):
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn
 
-        return nn.Linear(*ints((x.shape[-1], self.out_features)), bias=self.bias)
+        width, out_features = ints((x.shape[-1], self.out_features))
+        return nn.Linear(width, out_features, self.bias)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
-from costcalc.ir.dims import Dim
-from costcalc.ir.fields import ints
+from costcalc.errors import OptionError
+from costcalc.ir.dims import Dim, divides
+from costcalc.ir.fields import Axis, Size, ints
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType, Weight, buffer, parameter
 from costcalc.ir.window import Sight, mixing
@@ -23,14 +24,7 @@ NORMALISE = 5  # add into the mean, subtract it, square, add into the variance, 
 AFFINE = 2  # multiply by the weight, add the bias
 
 
-class ChannelNorm(Op):
-    """What norms of (batch, channels, …) share."""
-
-    def requires(self, x: TensorType) -> Iterator[Condition]:
-        yield len(x.shape) >= 2, f"{self.name} takes (batch, channels, …), not {len(x.shape)} axes"
-
-
-class RunningNorm(ChannelNorm):
+class RunningNorm(Op):
     """A norm by channel that can carry running statistics from training."""
 
     least_rank: ClassVar[int]
@@ -94,3 +88,177 @@ class BatchNorm(RunningNorm):
         yield cls(affine=False), TensorType((2, 3))
         yield cls(track_running_stats=False), TensorType((2, 3, 7))
         yield cls(affine=False, track_running_stats=False), TensorType((2, 2, 3, 2, 2))
+
+
+@op("instance_norm")
+class InstanceNorm(RunningNorm):
+    """Normalise each channel of each example over its places.
+
+    Ops          5 per element, and 2 more if affine; 2 per element with running statistics.
+    Not counted  dividing by the count, adding ε, the square root: once for each channel.
+    Source       Ulyanov et al. 2016, arXiv 1607.08022.
+    """
+
+    least_rank, module = 3, "InstanceNorm"
+
+    affine: bool = False
+    track_running_stats: bool = False
+
+    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        if self.track_running_stats:
+            return super().sights(x, y=y)
+        return (mixing(x, *range(2, len(x.shape))),)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(), TensorType((2, 3, 4, 5))
+        yield cls(affine=True), TensorType((2, 3, 7))
+        yield cls(affine=True, track_running_stats=True), TensorType((1, 2, 3, 2, 2))
+
+
+@op("group_norm")
+class GroupNorm(Op):
+    """Normalise each of ``groups`` groups of channels of each example over its channels and places.
+
+    Ops          5 per element, and 2 more if affine.
+    Not counted  dividing by the count, adding ε, the square root: once for each group.
+    Source       Wu & He 2018, arXiv 1803.08494.
+    """
+
+    letters = {"groups": "g"}
+
+    groups: Size
+    affine: bool = True
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        if len(x.shape) < 2:
+            yield False, f"group_norm takes (batch, channels, …), not {len(x.shape)} axes"
+            return
+        yield divides(self.groups, x.channels), f"groups={self.groups} must divide the {x.channels} channels"
+
+    def weights(self, x: TensorType) -> dict[str, Weight]:
+        return {"weight": parameter(x.channels), "bias": parameter(x.channels)} if self.affine else {}
+
+    def ops(self, x: TensorType, *, y: TensorType) -> Dim:
+        return (NORMALISE + (AFFINE if self.affine else 0)) * y.size
+
+    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        return (mixing(x, *range(1, len(x.shape))),)
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from torch import nn
+
+        groups, channels = ints((self.groups, x.channels))
+        return nn.GroupNorm(groups, channels, affine=self.affine)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(2), TensorType((2, 4, 3, 5))
+        yield cls(1), TensorType((2, 6, 5))
+        yield cls(3, affine=False), TensorType((2, 6))
+
+
+class PlaceNorm(Op):
+    """What layer and RMS norm share: they normalise the last axes, or the channels of a map."""
+
+    if TYPE_CHECKING:
+        axes: Axis  # fields of each
+        affine: bool
+        channels_first: bool
+
+    def check(self) -> None:
+        if self.axes < 1:
+            raise OptionError(f"{self.name}: axes={self.axes} must be at least 1, the number of last axes to normalise")
+        if self.channels_first and self.axes != 1:
+            raise OptionError(f"{self.name}: channels_first normalises the channels alone; leave out axes={self.axes}")
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        rank = len(x.shape)
+        if self.channels_first:
+            yield rank >= 2, f"{self.name} with channels_first takes (batch, channels, …), not {rank} axes"
+        yield rank >= self.axes, f"{self.name} normalises the last {self.axes} axes, but the input has {rank}"
+
+    def normalised(self, x: TensorType) -> tuple[Dim, ...]:
+        """The sizes of the axes that are normalised together; the weights have them too."""
+        return (x.channels,) if self.channels_first else x.shape[-self.axes :]
+
+    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        return (mixing(x, 1) if self.channels_first else mixing(x, *range(-self.axes, 0)),)
+
+    def in_channels_last(self, module: nn.Module) -> nn.Module:
+        """``module``, with the channels moved to the end for it where the option says so."""
+        if self.channels_first:
+            module.register_forward_pre_hook(lambda _, inputs: (inputs[0].movedim(1, -1),))
+            module.register_forward_hook(lambda _, inputs, output: output.movedim(-1, 1))
+        return module
+
+
+@op("layer_norm")
+class LayerNorm(PlaceNorm):
+    """Normalise each place over its last axis, or the last ``axes`` together.
+
+    With ``channels_first`` it is the channels of a (batch, channels, …) map that are normalised at
+    each place, as ConvNeXt does.
+
+    Ops          5 per element; with affine 7, without its bias 6.
+    Not counted  dividing by the count, adding ε, the square root: once for each place.
+    Source       Ba et al. 2016, arXiv 1607.06450.
+    """
+
+    axes: Axis = 1
+    affine: bool = True
+    bias: bool = True
+    channels_first: bool = False
+
+    def weights(self, x: TensorType) -> dict[str, Weight]:
+        if not self.affine:
+            return {}
+        weight = parameter(*self.normalised(x))
+        return {"weight": weight, "bias": weight} if self.bias else {"weight": weight}
+
+    def ops(self, x: TensorType, *, y: TensorType) -> Dim:
+        return (NORMALISE + len(self.weights(x))) * y.size
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from torch import nn
+
+        module = nn.LayerNorm(ints(self.normalised(x)), elementwise_affine=self.affine, bias=self.bias)
+        return self.in_channels_last(module)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(), TensorType((2, 3, 4))
+        yield cls(axes=2, bias=False), TensorType((2, 3, 4))
+        yield cls(channels_first=True), TensorType((2, 3, 4, 5))
+        yield cls(affine=False), TensorType((2, 5))
+
+
+@op("rms_norm")
+class RMSNorm(PlaceNorm):
+    """Divide each place by the root mean square of its last axis, or of the last ``axes``.
+
+    Ops          3 per element: square, add, scale; with affine 4.
+    Not counted  dividing by the count, adding ε, the square root: once for each place.
+    Source       Zhang & Sennrich 2019, arXiv 1910.07467.
+    """
+
+    axes: Axis = 1
+    affine: bool = True
+    channels_first: bool = False
+
+    def weights(self, x: TensorType) -> dict[str, Weight]:
+        return {"weight": parameter(*self.normalised(x))} if self.affine else {}
+
+    def ops(self, x: TensorType, *, y: TensorType) -> Dim:
+        return (3 + len(self.weights(x))) * y.size
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from torch import nn
+
+        return self.in_channels_last(nn.RMSNorm(ints(self.normalised(x)), elementwise_affine=self.affine))
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(), TensorType((2, 3, 4))
+        yield cls(axes=2, affine=False), TensorType((2, 3, 4))
+        yield cls(channels_first=True), TensorType((2, 3, 4, 5))

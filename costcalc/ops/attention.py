@@ -1,0 +1,216 @@
+"""Attention: softmax of query·key products, used as weights of the values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from costcalc.ir.dims import Dim, divides, equal, prod, total
+from costcalc.ir.fields import Size, ints
+from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.tensor import TensorType, Weight, parameter
+from costcalc.ir.window import Follow, Sight
+from costcalc.ops.broadcasting import broadcast, leading, stretches
+
+if TYPE_CHECKING:
+    from torch import nn
+
+T = TypeVar("T")
+
+SCORE = 6  # scale, and the five of softmax: maximum, subtract, exp, add, divide
+
+
+@op("scaled_dot_product_attention", inputs=(3, 4))
+class ScaledDotProductAttention(Op):
+    """softmax(q · kᵀ / √d) · v over the last two axes of query, key and value; then perhaps a mask.
+
+    Query (…, l, d), key (…, s, d), value (…, s, e) make (…, l, e). The fourth input is added to the
+    (…, l, s) scores or, if of type bool, says which of them count. With ``grouped`` several query
+    heads share one head of key and value; the heads are the third axis from the end.
+
+    MACs         scores × (d + e): the products q · kᵀ and weights · v. A causal mask saves nothing:
+                 the count is dense.
+    Ops          6 per score: scale, and 5 of softmax; 1 more to add a mask of numbers.
+    Not counted  choosing by a causal or bool mask; dropping scores, which is training's.
+    Source       Vaswani et al. 2017, arXiv 1706.03762; grouped: Ainslie et al. 2023, arXiv 2305.13245.
+    """
+
+    causal: bool = False
+    grouped: bool = False
+
+    def requires(self, q: TensorType, k: TensorType, v: TensorType, *mask: TensorType) -> Iterator[Condition]:
+        least = 3 if self.grouped else 2
+        if min(len(t.shape) for t in (q, k, v)) < least:
+            yield (
+                False,
+                f"query, key and value need at least {least} axes: (…, {'heads, ' * self.grouped}length, width)",
+            )
+            return
+        (length, d), (s, d_key), s_value = q.shape[-2:], k.shape[-2:], v.shape[-2]
+        yield equal(d, d_key), f"the query's width is {d}, the key's {d_key}"
+        yield equal(s, s_value), f"there are {s} keys and {s_value} values"
+        if self.grouped:
+            heads, shared = q.shape[-3], k.shape[-3]
+            yield divides(shared, heads), f"the {shared} key heads must divide the {heads} query heads"
+            yield equal(shared, v.shape[-3]), f"there are {shared} key heads and {v.shape[-3]} value heads"
+        yield from stretches(*self._stacks(q, k, v), what="the stacks")
+        if mask:
+            scores = (*broadcast(*self._stacks(q, k, v)), length, s)
+            yield len(mask[0].shape) <= len(scores), f"the mask has {len(mask[0].shape)} axes, the scores {len(scores)}"
+            yield from stretches(scores, mask[0].shape, what="scores and mask")
+            yield not self.causal, "an attention is causal or takes a mask, not both"
+
+    def infer(self, q: TensorType, k: TensorType, v: TensorType, *mask: TensorType) -> TensorType:
+        return q.with_shape(*broadcast(*self._stacks(q, k, v)), q.shape[-2], v.shape[-1])
+
+    def macs(self, q: TensorType, k: TensorType, v: TensorType, *mask: TensorType, y: TensorType) -> Dim:
+        return prod(y.shape[:-1]) * k.shape[-2] * (q.shape[-1] + v.shape[-1])
+
+    def ops(self, q: TensorType, k: TensorType, v: TensorType, *mask: TensorType, y: TensorType) -> Dim:
+        added = 1 if mask and mask[0].dtype != "bool" else 0
+        return prod(y.shape[:-1]) * k.shape[-2] * (SCORE + added)
+
+    def sights(
+        self, q: TensorType, k: TensorType, v: TensorType, *mask: TensorType, y: TensorType
+    ) -> tuple[Sight, ...]:
+        stack = y.shape[:-2]
+        rank = len(q.shape)
+        found: list[Sight] = [(*leading(q.shape[:-2], stack), Follow(rank - 2), None)]
+        for t in (k, v):
+            follows = leading(t.shape[:-2], stack)
+            if self.grouped:
+                follows = (*follows[:-1], None)
+            found.append((*follows, None, None))
+        for m in mask:
+            *along, query = leading(m.shape[:-1], y.shape[:-1])
+            found.append((*along, query, None))
+        return tuple(found)
+
+    def _stacks(self, q: TensorType, k: TensorType, v: TensorType) -> list[tuple[Dim, ...]]:
+        """The axes before length and width, the heads of key and value as if repeated."""
+        if not self.grouped:
+            return [t.shape[:-2] for t in (q, k, v)]
+        return [(*t.shape[:-3], q.shape[-3]) for t in (q, k, v)]
+
+    def to_torch(self, q: TensorType, k: TensorType, v: TensorType, *mask: TensorType) -> nn.Module:
+        from torch.nn.functional import scaled_dot_product_attention
+
+        from costcalc.backends.functional import functional
+
+        options: dict[str, Any] = {"is_causal": self.causal} | ({"enable_gqa": True} if self.grouped else {})
+        return functional(lambda *inputs: scaled_dot_product_attention(*inputs, **options))
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(), TensorType((2, 3, 4, 5)), TensorType((2, 3, 6, 5)), TensorType((2, 3, 6, 7))
+        yield cls(causal=True), *(TensorType((2, 4, 6)),) * 3
+        yield cls(), *(TensorType((2, 2, 3, 4)),) * 3, TensorType((1, 2, 3, 3))
+        yield cls(), *(TensorType((2, 2, 3, 4)),) * 3, TensorType((3, 3), "bool")
+        yield cls(grouped=True), TensorType((1, 4, 3, 2)), *(TensorType((1, 2, 5, 2)),) * 2
+
+
+@op("multi_head_attention", inputs=(1, 3))
+class MultiHeadAttention(Op):
+    """Project query, key and value, attend in each head apart, and project the heads together.
+
+    One input attends to itself; of two the first asks the second; three are query, key and value.
+    Each is (batch, length, width), or without the batch. The output has the query's shape.
+
+    MACs         the three projections, the products q · kᵀ and weights · v of all heads, the output
+                 projection.
+    Ops          6 per score: scale, and 5 of softmax; with bias 1 for each projected element.
+    Not counted  joining and splitting the heads, which only moves elements.
+    Source       Vaswani et al. 2017, arXiv 1706.03762; PyTorch, torch.nn.MultiheadAttention.
+    """
+
+    letters = {"heads": "h"}
+
+    heads: Size
+    bias: bool = True
+
+    def requires(self, *x: TensorType) -> Iterator[Condition]:
+        q, k, v = _three(x)
+        ranks = {len(t.shape) for t in x}
+        if len(ranks) > 1 or not ranks <= {2, 3}:
+            yield False, "multi_head_attention takes (batch, length, width), each input with as many axes"
+            return
+        width = q.shape[-1]
+        yield divides(self.heads, width), f"heads={self.heads} must divide the query's width {width}"
+        yield equal(k.shape[-2], v.shape[-2]), f"there are {k.shape[-2]} keys and {v.shape[-2]} values"
+        for t in x[1:]:
+            for batch, other in zip(q.shape[:-2], t.shape[:-2], strict=True):
+                yield equal(batch, other), f"the batch of the query is {batch}, that of the keys or values {other}"
+
+    def infer(self, *x: TensorType) -> TensorType:
+        return x[0]
+
+    def weights(self, *x: TensorType) -> dict[str, Weight]:
+        q, k, v = _three(x)
+        width = q.shape[-1]
+        if _alike(q, k, v):
+            found = {"in_proj_weight": parameter(3 * width, width)}
+        else:
+            found = {
+                f"{name}_proj_weight": parameter(width, t.shape[-1]) for name, t in zip("qkv", (q, k, v), strict=True)
+            }
+        if self.bias:
+            found["in_proj_bias"] = parameter(3 * width)
+        found["out_proj.weight"] = parameter(width, width)
+        if self.bias:
+            found["out_proj.bias"] = parameter(width)
+        return found
+
+    def macs(self, *x: TensorType, y: TensorType) -> Dim:
+        q, k, v = _three(x)
+        width = q.shape[-1]
+        projections = total(t.size * width for t in (q, k, v, y))
+        return projections + 2 * y.size * k.shape[-2]
+
+    def ops(self, *x: TensorType, y: TensorType) -> Dim:
+        q, k, _ = _three(x)
+        width = q.shape[-1]
+        scores = prod(q.shape[:-1]) * self.heads * k.shape[-2]
+        projected = 2 * y.size + 2 * prod(k.shape[:-1]) * width
+        return SCORE * scores + (projected if self.bias else 0)
+
+    def sights(self, *x: TensorType, y: TensorType) -> tuple[Sight, ...]:
+        batch = tuple(Follow(axis) for axis in range(len(y.shape) - 2))
+        everything: Sight = (*batch, None, None)
+        if len(x) == 1:
+            return (everything,)
+        return ((*batch, Follow(len(batch)), None), *(everything,) * (len(x) - 1))
+
+    def to_torch(self, *x: TensorType) -> nn.Module:
+        from torch import nn
+
+        q, k, v = _three(x)
+        width, heads, k_width, v_width = ints((q.shape[-1], self.heads, k.shape[-1], v.shape[-1]))
+
+        class Attention(nn.MultiheadAttention):
+            """PyTorch's, giving the output alone."""
+
+            def forward(self, *inputs: Any) -> Any:
+                output, _ = super().forward(*_three(inputs), need_weights=False)
+                return output
+
+        return Attention(width, heads, bias=self.bias, kdim=k_width, vdim=v_width, batch_first=True)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(2), TensorType((2, 3, 4))
+        yield cls(3, bias=False), TensorType((2, 4, 6)), TensorType((2, 5, 6))
+        yield cls(2), TensorType((2, 3, 4)), TensorType((2, 5, 6))
+        yield cls(2), TensorType((1, 3, 4)), TensorType((1, 5, 6)), TensorType((1, 5, 3))
+        yield cls(1), TensorType((3, 4))
+
+
+def _three(x: tuple[T, ...]) -> tuple[T, T, T]:
+    """Query, key and value of one, two or three inputs."""
+    return x[0], x[-1] if len(x) < 3 else x[1], x[-1]
+
+
+def _alike(q: TensorType, k: TensorType, v: TensorType) -> bool:
+    # PyTorch stores one matrix for all three where the widths are the same. Widths that vary by
+    # design are as many elements either way.
+    width = q.shape[-1]
+    return all(t.shape[-1] is width or (isinstance(width, int) and t.shape[-1] == width) for t in (k, v))

@@ -1,0 +1,68 @@
+"""Product of two tensors, neither of them a weight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from costcalc.ir.dims import Dim, equal
+from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.tensor import TensorType
+from costcalc.ir.window import Follow, Sight
+from costcalc.ops.broadcasting import broadcast, joint_dtype, leading, stretches
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@op("matmul", inputs=(2, 2))
+class MatMul(Op):
+    """Matrix product over the last two axes of each input; the axes before them stretch to meet.
+
+    A vector on the left is a row, on the right a column, and the axis that it lacks is missing in
+    the output too.
+
+    MACs         outputs × the size that is summed over.
+    Source       PyTorch, torch.matmul.
+    """
+
+    def requires(self, a: TensorType, b: TensorType) -> Iterator[Condition]:
+        if not a.shape or not b.shape:
+            yield False, "matmul takes vectors, matrices or stacks of matrices, not scalars"
+            return
+        inner, outer = a.shape[-1], b.shape[-2:][0]
+        yield equal(inner, outer), f"the last axis of the left input is {inner}, the axis that it meets is {outer}"
+        yield from stretches(a.shape[:-2], b.shape[:-2], what="the stacks")
+
+    def infer(self, a: TensorType, b: TensorType) -> TensorType:
+        rows, columns = a.shape[-2:-1], b.shape[-1:] if len(b.shape) > 1 else ()
+        stack = broadcast(a.shape[:-2], b.shape[:-2])
+        return TensorType((*stack, *rows, *columns), joint_dtype(a, b))
+
+    def macs(self, a: TensorType, b: TensorType, *, y: TensorType) -> Dim:
+        return y.size * a.shape[-1]
+
+    def sights(self, a: TensorType, b: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        rows, columns = a.shape[-2:-1], b.shape[-1:] if len(b.shape) > 1 else ()
+        stack = y.shape[: len(y.shape) - len(rows) - len(columns)]
+        row, column = len(a.shape) - 2, len(b.shape) - 1
+        through_a = (*leading(a.shape[:-2], stack), *([Follow(row)] if rows else []), *(None for _ in columns))
+        through_b = (*leading(b.shape[:-2], stack), *(None for _ in rows), *([Follow(column)] if columns else []))
+        return through_a, through_b
+
+    def to_torch(self, a: TensorType, b: TensorType) -> nn.Module:
+        from torch import matmul
+
+        from costcalc.backends.functional import functional
+
+        return functional(matmul)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(), TensorType((3, 4)), TensorType((4, 5))
+        yield cls(), TensorType((2, 3, 4)), TensorType((4, 5))
+        yield cls(), TensorType((3, 4)), TensorType((2, 4, 5))
+        yield cls(), TensorType((5, 1, 2, 3)), TensorType((4, 3, 2))
+        yield cls(), TensorType((4,)), TensorType((2, 4, 3))
+        yield cls(), TensorType((2, 3, 4)), TensorType((4,))
+        yield cls(), TensorType((4,)), TensorType((4,))

@@ -1,0 +1,85 @@
+"""Scaling that is learned or local: layer scale and local response normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from costcalc.ir.dims import Dim
+from costcalc.ir.fields import Axis, Size, ints
+from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.tensor import TensorType, Weight, parameter
+from costcalc.ir.window import Follow, Sight, Window
+from costcalc.ops.axes import has_axes, position
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@op("layer_scale")
+class LayerScale(Op):
+    """Multiply each channel by a trained factor; ``axis`` says which axis the channels are.
+
+    Ops          1 per element.
+    Source       Touvron et al. 2021, arXiv 2103.17239.
+    """
+
+    axis: Axis = 1
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        yield from has_axes(self, x, self.axis)
+
+    def weights(self, x: TensorType) -> dict[str, Weight]:
+        at = position(self.axis, x)
+        return {"gamma": parameter(x.shape[at], *(1,) * (len(x.shape) - at - 1))}
+
+    def ops(self, x: TensorType, *, y: TensorType) -> Dim:
+        return y.size
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from torch import nn, ones
+
+        from costcalc.backends.functional import functional
+
+        shape = ints(self.weights(x)["gamma"].type.shape)
+        return functional(lambda x, gamma: x * gamma, gamma=nn.Parameter(ones(shape)))
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(), TensorType((2, 3, 4, 5))
+        yield cls(-1), TensorType((2, 3, 4))
+
+
+@op("local_response_norm")
+class LocalResponseNorm(Op):
+    """x / (k + α/size · Σ x²)^β over ``size`` neighbouring channels.
+
+    Ops          size + 4 per element: a square, size - 1 additions, then multiply, add, power, divide.
+    Not counted  that windows overlap and their sums could be shared; the ends, where there are fewer channels.
+    Source       Krizhevsky et al. 2012, section 3.3.
+    """
+
+    letters = {"size": "k"}
+
+    size: Size = 5
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        yield len(x.shape) >= 3, f"local_response_norm takes (batch, channels, places …), not {len(x.shape)} axes"
+
+    def ops(self, x: TensorType, *, y: TensorType) -> Dim:
+        return y.size * (self.size + 4)
+
+    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        (size,) = ints([self.size])
+        window = Window(1, -(size // 2), (size - 1) // 2)
+        return (tuple(Follow(axis, window) if axis == 1 else Follow(axis) for axis in range(len(x.shape))),)
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from torch import nn
+
+        return nn.LocalResponseNorm(*ints([self.size]))
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(), TensorType((2, 7, 3, 4))
+        yield cls(2), TensorType((1, 5, 4))
