@@ -118,17 +118,23 @@ class GraphBuilder:
         if name in self._names:
             raise CostcalcError(f"two layers are called '{name}'", place)
         inputs = tuple(inputs)
-        types = tuple(self.types[v] for v in inputs)
-        key = (op, types)
-        made = self._known.get(key)
-        if made is None:
-            made = self._known[key] = self._apply(name, op, types, place)
+        made = self.types_made(op, tuple(self.types[v] for v in inputs), name, place)
         outputs = (name,) if len(made) == 1 else tuple(f"{name}.{i}" for i in range(len(made)))
         self.types.update(zip(outputs, made, strict=True))
         self._names.add(name)
         self._names.update(outputs)
         self.nodes.append(Node(name, op, inputs, outputs, shares or {}, place))
         return outputs
+
+    def types_made(
+        self, op: Op, types: tuple[TensorType, ...], name: str = "", place: Place | None = None
+    ) -> tuple[TensorType, ...]:
+        """What ``op`` would make of inputs of these types. Raises as ``add`` does."""
+        key = (op, types)
+        made = self._known.get(key)
+        if made is None:
+            made = self._known[key] = self._apply(name or op.name, op, types, place)
+        return made
 
     def build(self, outputs: Iterable[str], parameters: Mapping[str, Any] | None = None, source: str = "") -> Graph:
         """The graph as it stands, with ``outputs`` as its results."""

@@ -20,6 +20,8 @@ from costcalc.ir.window import Sight, elementwise
 if TYPE_CHECKING:
     from torch import nn
     from typing_extensions import dataclass_transform
+
+    from costcalc.ir.call import Call
 else:
 
     def dataclass_transform(**_: object) -> Any:  # typing has it from Python 3.11 on
@@ -58,6 +60,8 @@ class Op:
     """Whether the output is the input's own storage, so that nothing is read or written."""
     is_counted: ClassVar[bool] = True
     """False for the stand-in of an operation that has no rule here; reports list those."""
+    aten: ClassVar[tuple[str, ...]] = ()
+    """The PyTorch operators that this op stands for: ``("conv2d", "convolution")``."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         fields = self.fields
@@ -134,6 +138,14 @@ class Op:
         raise NotImplementedError(f"{self.name} has no PyTorch counterpart")
 
     @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        """Add the steps that stand for a traced call of one of ``aten``, and return what they make.
+
+        As it stands it fits ops without options: every tensor argument is an input.
+        """
+        return call.add(cls(), *call.tensors())
+
+    @classmethod
     def examples(cls) -> Iterator[Example]:
         """Small uses, as (op, input type, …). Every law in ``tests/laws`` is tried on each."""
         yield from ()
@@ -173,6 +185,8 @@ OpType = TypeVar("OpType", bound=type[Op])
 
 OPS: dict[str, type[Op]] = {}
 """The ops that have been imported; ``find_op`` imports the others when they are asked for."""
+ATEN: dict[str, str] = {}
+"""PyTorch operator → the imported op that stands for it; ``ops/aten.py`` names those of the others."""
 
 
 @dataclass_transform(frozen_default=True)
@@ -191,6 +205,7 @@ def op(name: str, *, inputs: tuple[int, int | None] = (1, 1)) -> Any:
                         fields.append(Field(field, kind, getattr(cls, field, None), required))
         cls.name, cls.fields, cls.inputs = name, tuple(fields), inputs
         OPS[name] = cls
+        ATEN.update(dict.fromkeys(cls.aten, name))
         return cls
 
     return define

@@ -1,0 +1,114 @@
+"""What a tracer saw: one call of an ATen operator, and what an op makes of it.
+
+``Op.from_aten`` receives a ``Call``, reads its arguments by the names of the operator's schema, and
+adds the steps that stand for it. Nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from costcalc.ir.op import Op
+    from costcalc.ir.tensor import TensorType
+
+
+class Traced:
+    """A tensor of the traced program.
+
+    weight    its name in the model's state dict, if it is a parameter or a buffer, else ``""``
+    trained   whether that is a parameter
+    value     its name in the graph, given when its node is made
+    """
+
+    __slots__ = ("trained", "type", "value", "weight")
+
+    def __init__(self, type: TensorType, weight: str = "", trained: bool = False) -> None:
+        self.type = type
+        self.weight = weight
+        self.trained = trained
+        self.value = ""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its sizes: plain ints, as torch has run it."""
+        return self.type.shape  # type: ignore[return-value]
+
+    def __repr__(self) -> str:
+        return f"<{self.weight or self.value or 'tensor'}: {self.type}>"
+
+
+class Step:
+    """One op applied to traced tensors; it becomes a node of the graph."""
+
+    __slots__ = ("inputs", "op", "outputs", "weights")
+
+    def __init__(
+        self, op: Op, inputs: tuple[Traced, ...], weights: dict[str, Traced], outputs: tuple[Traced, ...]
+    ) -> None:
+        self.op, self.inputs, self.weights, self.outputs = op, inputs, weights, outputs
+
+
+class Call:
+    """One call of an operator. ``call["stride"]`` is an argument; tensors among them are ``Traced``.
+
+    name    without overload: ``conv2d``; operators outside ATen with their namespace: ``torchvision::nms``
+    made    the types of the tensors that it returned, as torch says
+    steps   what has been added to stand for it
+    """
+
+    __slots__ = ("_types_of", "arguments", "made", "name", "steps")
+
+    def __init__(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        made: tuple[TensorType, ...],
+        types_of: Callable[[Op, tuple[TensorType, ...]], tuple[TensorType, ...]],
+    ) -> None:
+        self.name, self.arguments, self.made = name, arguments, made
+        self.steps: list[Step] = []
+        self._types_of = types_of
+
+    def __getitem__(self, argument: str) -> Any:
+        return self.arguments[argument]
+
+    def get(self, argument: str, default: Any = None) -> Any:
+        """An argument that not every overload has."""
+        return self.arguments.get(argument, default)
+
+    def tensors(self) -> tuple[Traced, ...]:
+        """All tensors among the arguments, in their order, those in lists too."""
+        return tuple(_tensors(self.arguments.values()))
+
+    def add(self, op: Op, *inputs: Traced, **weights: Traced | None) -> Any:
+        """Add ``op`` applied to ``inputs`` and return what it makes, a tuple if that is several.
+
+        weights   tensors of the model that belong to the op, by the names of ``Op.weights``
+
+        Raises ``ShapeError`` where the op does not accept the inputs.
+        """
+        outputs = tuple(map(Traced, self._types_of(op, tuple(t.type for t in inputs))))
+        given = {name: weight for name, weight in weights.items() if weight is not None}
+        self.steps.append(Step(op, inputs, given, outputs))
+        return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _tensors(values: Any) -> Iterator[Traced]:
+    for value in values:
+        if isinstance(value, Traced):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _tensors(value)
+
+
+def once(values: Any) -> Any:
+    """A list of equal numbers as that number, as a person would write it; else a tuple.
+
+    >>> once([3, 3]), once([1, 2]), once(5)
+    (3, (1, 2), 5)
+    """
+    if isinstance(values, (list, tuple)):
+        return values[0] if values and all(v == values[0] for v in values) else tuple(values)
+    return values
