@@ -1,3 +1,21 @@
 """costcalc: what a neural network costs, layer by layer and exactly."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from costcalc.models import load as load
+
 __version__ = "0.1.0"
+
+# Public name → the module that has it, imported when the name is first used.
+_WHERE = {"load": "costcalc.models"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'costcalc' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(_WHERE[name]), name)

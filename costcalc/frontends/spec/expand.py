@@ -1,0 +1,273 @@
+"""A ``Spec`` → a ``Graph``: the steps are run, each layer added in the order of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from costcalc.errors import CostcalcError, Place, SpecError, near
+from costcalc.frontends.spec import settings
+from costcalc.frontends.spec.evaluate import Scope, bind, iterate
+from costcalc.frontends.spec.files import Files, locate, pick_variant
+from costcalc.frontends.spec.layers import Layers, Reached
+from costcalc.frontends.spec.model import Block, Spec
+from costcalc.frontends.spec.scopes import bind_arguments, size_of
+from costcalc.frontends.spec.steps import RESERVED, Apply, Branch, For, From, If, Let, Named, Reference, Steps
+from costcalc.frontends.spec.values import Budget, Value, shown, truth
+from costcalc.ir.graph import Graph
+from costcalc.ir.tensor import TensorType
+
+MAX_NESTING = 100
+MAX_MODELS = 8
+
+
+def expand(
+    spec: Spec, name: str, parameters: dict[str, Value], inputs: Mapping[str, TensorType], files: Files, budget: Budget
+) -> Graph:
+    """The graph of ``spec`` with these parameters and inputs; ``SpecError`` or another, placed, if there is none."""
+    layers = Layers(name, inputs)
+    expander = _Expander(layers, files, budget)
+    frame = _Frame(expander, spec, parameters, {})
+    expander.model(frame, next(iter(inputs)))
+    if not layers.builder.nodes:
+        raise SpecError("the spec has no layers", spec.place)
+    outputs = [expander.refer(t.fill(frame.scope), t.place) for t in spec.outputs] or [expander.running]
+    return layers.builder.build(outputs, parameters, spec.about.get("source", ""))
+
+
+class _Frame:
+    """What is visible where a layer stands: the file, its parameters, and the local names of a block."""
+
+    def __init__(self, expander: _Expander, spec: Spec, parameters: dict[str, Value], local: dict[str, Value]) -> None:
+        self.expander, self.spec, self.parameters, self.local = expander, spec, parameters, local
+        self.scope = Scope(expander.budget, local, self._other)
+
+    def _other(self, name: str) -> Value:
+        """A parameter, a size of the running value, or a word that names an op or a block."""
+        if name in self.parameters:
+            return self.parameters[name]
+        expander = self.expander
+        if name in RESERVED:
+            return size_of(expander.layers.type_of(expander.running), name)
+        if expander.files.callee(self.spec, name) is not None:
+            return name
+        hint = near(name, {*self.local, *self.parameters, *RESERVED})
+        raise SpecError(f"nothing is called '{name[:80]}' here{hint}; a word stands in quotes: '{name[:80]}'")
+
+    def function(self, name: str) -> str:
+        """The op or block that ``name`` calls: what a parameter of that name says, else itself."""
+        value = self.local[name] if name in self.local else self.parameters.get(name, name)
+        if not isinstance(value, str):
+            raise SpecError(f"'{name}' is {shown(value)} here, not the name of an op or a block")
+        return value
+
+
+class _Expander:
+    """Runs steps. ``running`` is the value that the next layer takes, ``prefix`` what its name begins with."""
+
+    def __init__(self, layers: Layers, files: Files, budget: Budget) -> None:
+        self.layers, self.files, self.budget = layers, files, budget
+        self.frame: _Frame
+        self.running = ""
+        self.prefix = ""
+        self.calls: list[str] = []  # the blocks and models being written out, the innermost last
+        self.nesting = 0
+
+    def model(self, frame: _Frame, start: str) -> None:
+        """The layers of a whole spec, applied to the value ``start``."""
+        if frame.spec.layers is None:
+            raise SpecError("the file has blocks but no layers, so it is no model", frame.spec.place)
+        self.frame, self.running = frame, start
+        self.run(frame.spec.layers)
+
+    def run(self, steps: Steps) -> None:
+        """Each step in turn."""
+        self.nesting += 1
+        if self.nesting > MAX_NESTING:
+            calls = f": {' → '.join(self.calls[-4:])}" if self.calls else ""
+            raise SpecError(f"blocks and lists are nested more than {MAX_NESTING} deep{calls}")
+        for step in steps:
+            self.budget.spend()
+            try:
+                _RULES[type(step)](self, step)
+            except CostcalcError as error:
+                raise error.at(step.place) from None
+        self.nesting -= 1
+
+    # -- steps -------------------------------------------------------------------------------
+
+    def if_(self, step: If) -> None:
+        for condition, steps in step.arms:
+            if condition is None or truth(condition.value(self.frame.scope)):
+                self.run(steps)
+                return
+
+    def for_(self, step: For) -> None:
+        local = self.frame.local
+        for value in iterate(step.values.value(self.frame.scope)):
+            self.budget.spend()
+            local.update(bind(step.target, value))
+            self.run(step.steps)
+
+    def let(self, step: Let) -> None:
+        value = step.assignment.expression.value(self.frame.scope)
+        self.frame.local.update(bind(step.assignment.target, value))
+
+    def from_(self, step: From) -> None:
+        self.running = self.branch(step.source)
+
+    def named(self, step: Named) -> None:
+        name = self.prefix + step.name.fill(self.frame.scope)
+        self.layers.claim(name, step.place)
+        outer, self.prefix = self.prefix, name + "."
+        self.run(step.steps)
+        self.prefix = outer
+        self.layers.names.define(name, (self.running,))
+
+    def apply(self, step: Apply) -> None:
+        frame = self.frame
+        name = step.name.fill(frame.scope) if step.name is not None else ""
+        function = frame.function(step.call.function)
+        inputs = [self.running]
+        if step.inputs is not None:
+            inputs = [self.branch(branch, self.running) for branch in step.inputs]
+            if not inputs:
+                raise SpecError(f"{function} has an empty list of inputs")
+            self.budget.spend(len(inputs))
+            self.running = inputs[0]
+        args, kwargs = step.call.arguments(frame.scope)
+        self.call(name, function, args, kwargs, inputs, step.place)
+
+    # -- values ------------------------------------------------------------------------------
+
+    def branch(self, branch: Branch, start: str = "") -> str:
+        """The value of a branch that begins at ``start``; the running value is as before."""
+        before = self.running
+        if isinstance(branch, Reference):
+            value = self._reference(branch)
+        else:
+            self.run(branch)
+            value = self.running
+        self.running = before
+        return value
+
+    def _reference(self, reference: Reference) -> str:
+        name, call = reference
+        if name is not None:
+            text = name.fill(self.frame.scope)
+            value = self.layers.names.find(text, self.prefix)
+            if value is not None:
+                return value
+            if call is None or self.files.callee(self.frame.spec, self.frame.function(text)) is None:
+                return self.refer(text, name.place)
+        assert call is not None
+        self.run((Apply(None, call, None, call.place or Place("")),))
+        return self.running
+
+    def refer(self, name: str, place: Place | None) -> str:
+        """The value of the layer that ``name`` means here."""
+        value = self.layers.names.find(name, self.prefix)
+        if value is None:
+            hint = self.layers.names.near(name, self.prefix)
+            raise SpecError(f"no layer before this one is named '{name[:80]}'{hint}", place)
+        return value
+
+    # -- calls -------------------------------------------------------------------------------
+
+    def call(
+        self,
+        name: str,
+        function: str,
+        args: tuple[Value, ...],
+        kwargs: dict[str, Value],
+        inputs: list[str],
+        place: Place,
+    ) -> None:
+        """``name: function(*args, **kwargs)`` of ``inputs``; its value becomes the running one."""
+        weights = kwargs.pop("weights", None)
+        callee = self.files.callee(self.frame.spec, function)
+        layers = self.layers
+        full = self.prefix + name if name else layers.names.free(self.prefix + function)
+        layers.claim(full, place)
+        if isinstance(callee, type):
+            outputs = layers.add(full, layers.make(callee, args, kwargs, place), inputs, weights, self.prefix, place)
+            self.running = outputs[0]
+            if name:
+                layers.names.define(full, outputs)
+            return
+        self.calls.append(function)
+        state = self.frame, self.prefix, layers.shared
+        if weights is not None:
+            layers.shared = full + ".", layers.source(weights, self.prefix) + "."
+        self.prefix = full + "."
+        if callee is not None:
+            self._block(*callee, args, kwargs, inputs)
+        elif function == "model":
+            self._model(args, kwargs, inputs)
+        else:
+            known = self.files.callable_names(self.frame.spec)
+            raise SpecError(f"no op or block called '{function[:80]}'{near(function, known)}", place)
+        self.frame, self.prefix, layers.shared = state
+        self.calls.pop()
+        if name:
+            layers.names.define(full, (self.running,))
+
+    def _block(
+        self, block: Block, spec: Spec, args: tuple[Value, ...], kwargs: dict[str, Value], inputs: list[str]
+    ) -> None:
+        wanted = block.signature.parameters
+        local = bind_arguments(f"block {block.signature.name}", wanted, args, kwargs)
+        parameters = self.frame.parameters if spec is self.frame.spec else self.files.defaults(spec, self.budget)
+        self.frame = _Frame(self, spec, parameters, local)
+        for parameter, default in wanted.items():
+            if parameter not in local:
+                if default is None:
+                    raise SpecError(f"block {block.signature.name} needs {parameter}")
+                local[parameter] = default.value(self.frame.scope)
+        self.layers.names.define(self.prefix + "inputs", tuple(inputs))
+        self.run(block.steps)
+
+    def _model(self, args: tuple[Value, ...], kwargs: dict[str, Value], inputs: list[str]) -> None:
+        """``model('resnet50', until='layer4', parameter=...)``: another spec's layers, up to the one named."""
+        until = kwargs.pop("until", "")
+        if len(args) != 1 or not isinstance(args[0], str) or not isinstance(until, str) or len(inputs) != 1:
+            raise SpecError("model takes the name of a model in quotes, then until='layer' and its parameters")
+        if self.calls.count("model") > MAX_MODELS:
+            raise SpecError(f"models use each other more than {MAX_MODELS} deep")
+        place = locate(args[0], str(Path(self.frame.spec.file).parent))
+        spec = self.files.spec(place.path, place.shown)
+        variant = pick_variant(spec, place.variant)
+        parameters = settings.parameters(spec, variant, kwargs, self.budget)
+        if len(spec.inputs) != 1:
+            raise SpecError(f"{spec.name} has {len(spec.inputs)} inputs; a backbone has one")
+        layers, prefix = self.layers, self.prefix
+        state = self.nesting, len(self.calls), layers.shared
+        layers.names.define(prefix + next(iter(spec.inputs)), (inputs[0],))
+        frame = _Frame(self, spec, parameters, {})
+        end = layers.stop_after(prefix + until) if until else None
+        try:
+            self.model(frame, inputs[0])
+        except Reached as reached:
+            if reached.end is not end:
+                raise
+            self.nesting, depth, layers.shared = state
+            del self.calls[depth:]
+        if end is not None:
+            layers.ends.remove(end)
+            if not end.seen:
+                raise SpecError(f"until={shown(until)} is not the name of a layer of {args[0]}")
+            self.running = layers.last_of(end.name)
+        elif spec.outputs:
+            self.prefix = prefix
+            self.running = self.refer(spec.outputs[0].fill(frame.scope), None)
+
+
+_RULES: dict[type, Callable[[_Expander, Any], None]] = {
+    Apply: _Expander.apply,
+    For: _Expander.for_,
+    From: _Expander.from_,
+    If: _Expander.if_,
+    Let: _Expander.let,
+    Named: _Expander.named,
+}

@@ -1,0 +1,199 @@
+"""Text → something that can be evaluated: Python's expression syntax, parsed and never executed.
+
+Text is parsed by ``ast`` after a check of its length; ``evaluate`` admits a part of what comes out.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from costcalc.errors import CostcalcError, Place, SpecError
+from costcalc.frontends.spec.evaluate import Evaluator, Scope, Target, brief, compile_node, parse_target
+from costcalc.frontends.spec.values import Value
+
+MAX_LENGTH = 2000
+
+
+class Expression(NamedTuple):
+    """One expression of a spec; ``value`` evaluates it."""
+
+    text: str
+    place: Place | None
+    run: Evaluator
+
+    def value(self, scope: Scope) -> Value:
+        """Its value in ``scope``; ``SpecError``, placed, where it has none."""
+        return guarded(self.run, scope, self.text, self.place)
+
+
+class Call(NamedTuple):
+    """``function(args, keyword=...)``, or the bare name of a function."""
+
+    function: str
+    text: str
+    place: Place | None
+    run: Callable[[Scope], tuple[tuple[Value, ...], dict[str, Value]]] | None
+
+    def arguments(self, scope: Scope) -> tuple[tuple[Value, ...], dict[str, Value]]:
+        """Its arguments by position and by name."""
+        if self.run is None:
+            return (), {}
+        result: tuple[tuple[Value, ...], dict[str, Value]] = guarded(self.run, scope, self.text, self.place)
+        return result
+
+
+class Assignment(NamedTuple):
+    """``name = expression``, or several names for the values of a list."""
+
+    target: Target
+    expression: Expression
+
+
+class Signature(NamedTuple):
+    """``name(parameter, parameter=default)``: each parameter with its default or None."""
+
+    name: str
+    parameters: Mapping[str, Expression | None]
+
+
+def guarded(run: Callable[[Scope], Any], scope: Scope, text: str, place: Place | None) -> Any:
+    """``run(scope)``, with everything that can go wrong said in a sentence."""
+    try:
+        return run(scope)
+    except CostcalcError as error:
+        raise error.at(place) from None
+    except ZeroDivisionError:
+        raise SpecError(f"'{brief(text)}' divides by zero", place) from None
+    except OverflowError:
+        raise SpecError(f"'{brief(text)}' is too large for a number with a fraction", place) from None
+
+
+def parse_expression(text: str, place: Place | None) -> Expression:
+    """``text`` as an expression; ``SpecError`` if it is none."""
+    node = _parse(text, place)
+    if isinstance(node, ast.Assign):
+        raise SpecError(f"'{brief(text)}' is an assignment where a value belongs", place)
+    return Expression(text, place, _compiled(node, place))
+
+
+def parse_step(text: str, place: Place | None) -> Assignment | Call:
+    """``text`` as an assignment or the call of an op or a block."""
+    node = _parse(text, place)
+    if isinstance(node, ast.Assign):
+        names = parse_target(node.targets[0]) if len(node.targets) == 1 else None
+        if names is None:
+            raise SpecError("an assignment has a name, or names with commas, before one '='", place)
+        return Assignment(names, Expression(text, place, _compiled(node.value, place)))
+    return _call(node, text, place)
+
+
+def parse_call(text: str, place: Place | None) -> Call:
+    """``text`` as the call of an op or a block."""
+    return _call(_parse(text, place), text, place)
+
+
+def parse_loop(text: str, place: Place | None) -> tuple[Target, Expression]:
+    """``for a, b in list`` → the names and the list."""
+    before, found, after = text.removeprefix("for ").partition(" in ")
+    names = parse_target(_parse(before, place)) if found and text.startswith("for ") else None
+    if names is None:
+        raise SpecError(f"'{brief(text)}' is no loop; a loop is written: for name in list", place)
+    return names, parse_expression(after, place)
+
+
+def parse_signature(text: str, place: Place | None) -> Signature:
+    """``name(a, b=1)`` or ``name`` → the name and the parameters."""
+    match = re.fullmatch(r"(\w+)\s*(?:\((.*)\))?", text.strip(), re.DOTALL)
+    node = _parse(f"lambda {match[2] or ''}: 0", place, of=text) if match and match[1].isidentifier() else None
+    if match is None or not isinstance(node, ast.Lambda) or not isinstance(node.body, ast.Constant):
+        raise SpecError(f"'{brief(text)}' is no block; a block is written: name(parameter, parameter=default)", place)
+    spec = node.args
+    if spec.vararg or spec.kwarg or spec.posonlyargs:
+        raise SpecError(
+            "a block's parameters are names, with or without a default; '*' and '/' are not for blocks", place
+        )
+    parameters: dict[str, Expression | None] = {a.arg: None for a in (*spec.args, *spec.kwonlyargs)}
+    plain = spec.args[len(spec.args) - len(spec.defaults) :]
+    for argument, default in (
+        *zip(plain, spec.defaults, strict=True),
+        *zip(spec.kwonlyargs, spec.kw_defaults, strict=True),
+    ):
+        if default is not None:
+            parameters[argument.arg] = Expression(text, place, _compiled(default, place))
+    return Signature(match[1], parameters)
+
+
+# -- text → ast ---------------------------------------------------------------------------------
+
+
+def _parse(text: str, place: Place | None, of: str | None = None) -> ast.AST:
+    """The one expression or assignment in ``text``; messages quote ``of``."""
+    said = brief(text if of is None else of)
+    if len(text) > MAX_LENGTH:
+        raise SpecError(f"an expression has {len(text):,} characters; {MAX_LENGTH:,} are the most", place)
+    if "\\" in text or "\0" in text:
+        raise SpecError(f"'{said}' has a backslash or a control character; expressions have none", place)
+    try:
+        # Python warns of what it will no longer read one day (1if x else 2); to a spec that is a mistake.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            body = ast.parse(text.strip()).body
+    except (SyntaxError, ValueError, Warning) as error:
+        raise SpecError(_why_not(text, said, error), place) from None
+    except (RecursionError, MemoryError):
+        raise SpecError(f"'{said}' is nested too deeply", place) from None
+    if len(body) == 1 and isinstance(body[0], ast.Expr):
+        return body[0].value
+    if len(body) == 1 and isinstance(body[0], ast.Assign):
+        return body[0]
+    raise SpecError(f"'{said}' is not an expression" if text.strip() else "an expression is missing here", place)
+
+
+def _why_not(text: str, said: str, error: Exception) -> str:
+    if text.count("(") != text.count(")"):
+        hint = "; inside [ ] and { } YAML splits at commas, so put quotes around it"
+        return f"the parentheses of '{said}' do not match{hint}"
+    what = error.msg if isinstance(error, SyntaxError) else str(error)
+    return f"'{said}' is not an expression ({what.splitlines()[0] if what else 'it cannot be read'})"
+
+
+def _call(node: ast.AST, text: str, place: Place | None) -> Call:
+    if isinstance(node, ast.Name):
+        return Call(node.id, text, place, None)
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+        raise SpecError(f"'{brief(text)}' is not the call of an op or a block, like conv(64, 3)", place)
+    for keyword in node.keywords:
+        if keyword.arg is None:
+            raise SpecError(f"'{brief(text)}': options are given one by one, not with '**'", place)
+    names = [k.arg for k in node.keywords]
+    try:
+        positional = [compile_node(a, 1) for a in node.args]
+        named = [(str(k.arg), _weights(k.value) or compile_node(k.value, 1)) for k in node.keywords]
+    except SpecError as error:
+        raise error.at(place) from None
+    if len(set(names)) < len(names):
+        raise SpecError(f"'{brief(text)}' gives an option twice", place)
+
+    def run(scope: Scope) -> tuple[tuple[Value, ...], dict[str, Value]]:
+        return tuple([a(scope) for a in positional]), {k: v(scope) for k, v in named}
+
+    return Call(node.func.id, text, place, run if positional or named else None)
+
+
+def _weights(node: ast.AST) -> Evaluator | None:
+    """``{'weight': 'embed.weight'}``, which only the option ``weights`` understands, as pairs."""
+    if not isinstance(node, ast.Dict) or None in node.keys:
+        return None
+    pairs = [(compile_node(k, 1), compile_node(v, 1)) for k, v in zip(node.keys, node.values, strict=True) if k]
+    return lambda scope: tuple([(k(scope), v(scope)) for k, v in pairs])
+
+
+def _compiled(node: ast.AST, place: Place | None) -> Evaluator:
+    try:
+        return compile_node(node, 0)
+    except SpecError as error:
+        raise error.at(place) from None

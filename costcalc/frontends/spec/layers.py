@@ -1,0 +1,158 @@
+"""The layers written so far, and how one more is added: within bounds, perhaps with the weights of another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from costcalc.errors import CostcalcError, Place, SpecError, near
+from costcalc.frontends.spec.scopes import Names, outward
+from costcalc.frontends.spec.values import Value, admit, shown
+from costcalc.ir.graph import GraphBuilder, Node
+from costcalc.ir.op import Op
+from costcalc.ir.tensor import TensorType, Weight
+
+MAX_LAYERS = 100_000
+
+
+class End:
+    """The layer or scope ``name`` is the last that a backbone contributes; ``seen`` once it has been begun."""
+
+    __slots__ = ("name", "seen")
+
+    def __init__(self, name: str) -> None:
+        self.name, self.seen = name, False
+
+
+class Reached(Exception):
+    """The layer at which a backbone ends has been made."""
+
+    def __init__(self, end: End) -> None:
+        super().__init__()
+        self.end = end
+
+
+class Layers:
+    """A graph that grows layer by layer.
+
+    shared   (prefix, source): layers under ``prefix`` use the weights of their namesakes under ``source``
+    ends     where backbones stop; ``Reached`` is raised at the first layer after one
+    """
+
+    def __init__(self, name: str, inputs: Mapping[str, TensorType]) -> None:
+        self.builder = GraphBuilder(name, inputs)
+        self.names = Names()
+        self.shared: tuple[str, str] | None = None
+        self.ends: list[End] = []
+        self._nodes: dict[str, Node] = {}
+        self._ops: dict[tuple[Any, ...], Op] = {}
+        for value in inputs:
+            self.names.claim(value, Place(""))
+            self.names.define(value, (value,))
+
+    def claim(self, name: str, place: Place) -> None:
+        """Take ``name`` for a layer or a scope about to be made."""
+        for end in self.ends:
+            if name == end.name or name.startswith(end.name + "."):
+                end.seen = True
+            elif end.seen:
+                raise Reached(end)
+        self.names.claim(name, place)
+
+    def stop_after(self, name: str) -> End:
+        """Raise ``Reached`` when the first layer after those of ``name`` is claimed."""
+        self.ends.append(End(name))
+        return self.ends[-1]
+
+    def type_of(self, value: str) -> TensorType:
+        """The type of a value."""
+        return self.builder.types[value]
+
+    def make(self, op: type[Op], args: tuple[Value, ...], kwargs: Mapping[str, Value], place: Place) -> Op:
+        """The op with these options; ``OptionError``, placed, if it has no such ones."""
+        # 1, 1.0 and True are equal, yet an option may take only one of them.
+        key = (op, args, *kwargs.items(), *map(type, args), *map(type, kwargs.values()))
+        made = self._ops.get(key)
+        if made is None:
+            try:
+                made = self._ops[key] = op(*args, **kwargs)
+            except CostcalcError as error:
+                raise error.at(place) from None
+        return made
+
+    def add(self, name: str, op: Op, inputs: list[str], weights: Value, prefix: str, place: Place) -> tuple[str, ...]:
+        """Append a layer whose name is claimed; the values that it makes.
+
+        ``weights`` says whose weights it uses: None for its own, the name of a layer as seen from the scope
+        ``prefix``, or pairs of its own tensor and another layer's.
+        """
+        builder = self.builder
+        if len(builder.nodes) >= MAX_LAYERS:
+            raise SpecError(f"the model has more than {MAX_LAYERS:,} layers", place)
+        outputs = builder.add(name, op, inputs, place=place)
+        for value in outputs:
+            for size in builder.types[value].shape:
+                admit(size)
+        node = builder.nodes[-1]
+        if weights is not None or self.shared is not None:
+            node = builder.nodes[-1] = replace(node, shares=self._shares(node, weights, prefix))
+        self._nodes[name] = node
+        return outputs
+
+    def last_of(self, name: str) -> str:
+        """The last value made by the layer or scope ``name``, whose full name it is."""
+        return self.names.find(name, "") or self._nodes[name].outputs[0]
+
+    # -- weights -----------------------------------------------------------------------------
+
+    def source(self, path: Value, prefix: str) -> str:
+        """The full name of the layer or scope whose weights are shared."""
+        if isinstance(path, str):
+            for full in outward(path, prefix):
+                if full in self.names.taken and full not in self.builder.inputs:
+                    return full
+        known = [n for n in self.names.taken if n not in self.builder.inputs]
+        hint = near(path, known[-2000:]) if isinstance(path, str) else ""
+        raise SpecError(f"weights={shown(path)} is not the name of an earlier layer{hint}")
+
+    def _shares(self, node: Node, weights: Value, prefix: str) -> dict[str, str]:
+        ours = self._weights(node)
+        if isinstance(weights, tuple):
+            return dict(self._one(node, ours, pair, prefix) for pair in weights)
+        if weights is not None:
+            theirs = self._nodes.get(self.source(weights, prefix))
+            if theirs is None:
+                raise SpecError(f"weights={shown(weights)} names no single layer; {node.name} is one")
+        elif self.shared is not None and node.name.startswith(self.shared[0]):
+            name = self.shared[1] + node.name[len(self.shared[0]) :]
+            theirs = self._nodes.get(name)
+            if theirs is None and ours:
+                raise SpecError(f"{node.name} shares the weights of '{name}', but there is no such layer")
+        else:
+            return {}
+        return {w: self._root(node, w, ours[w], theirs, w) for w in ours} if theirs is not None else {}
+
+    def _one(self, node: Node, ours: dict[str, Weight], pair: Value, prefix: str) -> tuple[str, str]:
+        own, path = pair if isinstance(pair, tuple) and len(pair) == 2 else (pair, None)
+        if own not in ours:
+            raise SpecError(f"{node.name} has no weight {shown(own)}; it has {', '.join(ours) or 'none'}")
+        layer, _, weight = path.rpartition(".") if isinstance(path, str) else ("", "", "")
+        theirs = self._nodes.get(self.source(layer, prefix)) if layer else None
+        if theirs is None:
+            raise SpecError(f"weights: {shown(path)} is not a layer and its weight, like 'embed.weight'")
+        return own, self._root(node, own, ours[own], theirs, weight)
+
+    def _root(self, node: Node, own: str, weight: Weight, theirs: Node, name: str) -> str:
+        """Where the tensor that ``name`` is in ``theirs`` belongs, after a check that it fits."""
+        known = self._weights(theirs)
+        if name not in known:
+            raise SpecError(f"{theirs.name} has no weight '{name[:80]}' to share; it has {', '.join(known) or 'none'}")
+        if known[name].type != weight.type:
+            raise SpecError(
+                f"{node.name} needs {own} of {weight.type}, but that of {theirs.name} is {known[name].type}"
+            )
+        return theirs.shares.get(name, f"{theirs.name}.{name}")
+
+    def _weights(self, node: Node) -> dict[str, Weight]:
+        return node.op.weights(*(self.builder.types[v] for v in node.inputs))

@@ -1,0 +1,116 @@
+"""What names mean while a spec is written out: of values in expressions, and of layers in references."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from costcalc.errors import Place, SpecError, near
+from costcalc.frontends.spec.evaluate import brief
+from costcalc.frontends.spec.values import Value, shown
+from costcalc.ir.tensor import TensorType
+
+MAX_NAME = 256
+
+_NAME = re.compile(r"[\w-]+(?:\.[\w-]+)*", re.ASCII)
+_AXES = {"batch": 0, "channels": 1, "height": -2, "width": -1, "features": -1}
+
+
+def size_of(type_: TensorType, name: str) -> Value:
+    """What expressions call ``name`` of the running value: ``channels``, ``height``, ``width``, ``features`` …"""
+    if name == "shape":
+        return type_.shape
+    axes = len(type_.shape)
+    if axes < {"batch": 1, "features": 1, "channels": 2}.get(name, 3):
+        raise SpecError(f"the value here is {type_} and has no {name}")
+    return type_.shape[_AXES[name]]
+
+
+class Names:
+    """The names of layers and of the values they make.
+
+    A reference is looked up in the innermost scope, then outward: ``conv1`` inside ``layer1.0.`` means
+    ``layer1.0.conv1``, else ``layer1.conv1``, else ``conv1``. The beginning of a dotted name, ``layer1``,
+    means the last value made under it.
+    """
+
+    def __init__(self) -> None:
+        self.taken: dict[str, Place] = {}
+        self._values: dict[str, str] = {}
+        self._last: dict[str, str] = {}
+        self._next: dict[str, int] = {}
+
+    def claim(self, name: str, place: Place) -> None:
+        """Take ``name`` for a layer or a scope; ``SpecError`` if it is no name or is taken."""
+        if name in self.taken:
+            raise SpecError(f"two layers are called '{name}', here and at {self.taken[name].short}", place)
+        if len(name) > MAX_NAME:
+            raise SpecError(f"the name '{brief(name)}' has {len(name)} characters; {MAX_NAME} are the most", place)
+        if not _NAME.fullmatch(name):
+            raise SpecError(
+                f"'{brief(name)}' is no name for a layer; a name has letters, digits, '_', '-' and '.'", place
+            )
+        self.taken[name] = place
+
+    def free(self, name: str) -> str:
+        """``name``, with ``_1``, ``_2`` … after it if it is taken."""
+        if name not in self.taken:
+            return name
+        i = self._next.get(name, 1)
+        while f"{name}_{i}" in self.taken:
+            i += 1
+        self._next[name] = i + 1
+        return f"{name}_{i}"
+
+    def define(self, name: str, outputs: tuple[str, ...]) -> None:
+        """Let references find ``outputs`` under ``name``."""
+        self._values[name] = outputs[0]
+        if len(outputs) > 1:
+            self._values.update(zip([f"{name}.{i}" for i in range(len(outputs))], outputs, strict=True))
+        dot = name.rfind(".")
+        while dot > 0:
+            self._last[name[:dot]] = outputs[0]
+            dot = name.rfind(".", 0, dot)
+
+    def find(self, name: str, prefix: str) -> str | None:
+        """The value that ``name`` means in the scope ``prefix``, if any."""
+        for full in outward(name, prefix):
+            value = self._values.get(full) or self._last.get(full)
+            if value is not None:
+                return value
+        return None
+
+    def near(self, name: str, prefix: str) -> str:
+        """``; did you mean …?`` for a reference that was not found."""
+        known = list(self._values)[-2000:]
+        return near(name, [*(k[len(prefix) :] for k in known if k.startswith(prefix)), *known])
+
+
+def outward(name: str, prefix: str) -> list[str]:
+    """``name`` in the scope ``prefix`` and in each scope around it.
+
+    >>> outward("conv", "layer1.0.")
+    ['layer1.0.conv', 'layer1.conv', 'conv']
+    """
+    names = [prefix + name]
+    while prefix:
+        prefix = prefix[: prefix.rfind(".", 0, -1) + 1]
+        names.append(prefix + name)
+    return names
+
+
+def bind_arguments(
+    what: str, wanted: Mapping[str, object | None], args: tuple[Value, ...], kwargs: Mapping[str, Value]
+) -> dict[str, Value]:
+    """Which parameter of a block gets which argument; ``SpecError`` for too many or unknown ones."""
+    if len(args) > len(wanted):
+        raise SpecError(f"{what} takes {', '.join(wanted) or 'nothing'}; it was given {len(args)} arguments")
+    bound = dict(zip(wanted, args, strict=False))
+    for name, value in kwargs.items():
+        if name not in wanted:
+            takes = f"it takes {', '.join(wanted)}" if wanted else "it takes nothing"
+            raise SpecError(f"{what} has no parameter '{name[:80]}'{near(name, wanted)}; {takes}")
+        if name in bound:
+            raise SpecError(f"{what}: {name} is given twice, as {shown(bound[name])} and {shown(value)}")
+        bound[name] = value
+    return bound

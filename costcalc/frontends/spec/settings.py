@@ -1,0 +1,129 @@
+"""What a spec is built with: its parameters and inputs, from defaults, a variant, the user, or left as symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from costcalc.errors import SpecError, listing, near
+from costcalc.frontends.spec.evaluate import Scope
+from costcalc.frontends.spec.expressions import Expression, parse_expression
+from costcalc.frontends.spec.model import Input, Spec
+from costcalc.frontends.spec.values import Budget, Value, admit, is_number, shown
+from costcalc.ir.dims import Dim
+from costcalc.ir.expr import Expr
+from costcalc.ir.tensor import TensorType
+
+SYMBOLS = {"batch": "n", "height": "h", "width": "w"}
+"""Sizes of the inputs that may stay symbolic, with the letters that formulas call them."""
+
+
+def parameters(
+    spec: Spec, variant: str, given: Mapping[str, Value], budget: Budget, symbols: Iterable[str] = ()
+) -> dict[str, Value]:
+    """Each parameter with its value: what is given, else what the variant says, else the default.
+
+    A default may be computed from the parameters above it. Raises ``SpecError`` for an unknown parameter.
+    """
+    unknown = next((name for name in given if name not in spec.parameters), None)
+    if unknown is not None:
+        has = f"it has {listing(spec.parameters)}" if spec.parameters else "it has none"
+        raise SpecError(
+            f"{spec.name} has no parameter '{unknown[:80]}'{near(unknown, spec.parameters)}; {has}", spec.place
+        )
+    chosen = dict(spec.parameters)
+    for name in _lineage(spec, variant):
+        chosen.update(spec.variants[name].parameters)
+    values: dict[str, Value] = {}
+    scope = Scope(budget, values, lambda name: name)  # a name that is no parameter is a word
+    for name, default in chosen.items():
+        if name in symbols and name not in SYMBOLS:
+            values[name] = Expr.symbol(name)
+        elif name in given:
+            values[name] = plain(given[name], name)
+        else:
+            values[name] = default.value(scope)
+    return values
+
+
+def inputs(
+    spec: Spec,
+    variant: str,
+    values: dict[str, Value],
+    budget: Budget,
+    batch: Dim,
+    shapes: Mapping[str, tuple[Dim, ...]],
+    symbols: Iterable[str] = (),
+) -> dict[str, TensorType]:
+    """Each input with its type: batch, then the shape that is given in ``shapes`` or else stands in the spec."""
+    chosen = dict(spec.inputs)
+    for name in _lineage(spec, variant):
+        chosen.update(spec.variants[name].inputs)
+    if not chosen:
+        raise SpecError("the spec has no inputs; write for example `inputs: {image: [3, 224, 224]}`", spec.place)
+    unknown = next((name for name in shapes if name not in chosen), None)
+    if unknown is not None:
+        raise SpecError(
+            f"{spec.name} has no input '{unknown[:80]}'{near(unknown, chosen)}; it has {listing(chosen)}", spec.place
+        )
+
+    def no_name(name: str) -> Value:
+        raise SpecError(f"no parameter '{name[:80]}'{near(name, values)}; there are {listing(values) or 'none'}")
+
+    scope = Scope(budget, values, no_name)
+    types = {}
+    for name, declared in chosen.items():
+        shape = shapes[name] if name in shapes else tuple([_size(e, scope) for e in declared.shape])
+        types[name] = TensorType(_with_symbols(shape, declared, batch, symbols), declared.dtype)
+    return types
+
+
+def _with_symbols(shape: tuple[Dim, ...], declared: Input, batch: Dim, symbols: Iterable[str]) -> tuple[Dim, ...]:
+    sizes = list(shape)
+    if len(sizes) >= 3:
+        for axis, name in ((-2, "height"), (-1, "width")):
+            if name in symbols and name not in SYMBOLS:
+                sizes[axis] = Expr.symbol(SYMBOLS[name])
+    return (batch, *sizes) if declared.batch else tuple(sizes)
+
+
+def _size(expression: Expression, scope: Scope) -> Dim:
+    value = expression.value(scope)
+    if isinstance(value, Expr) or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value
+    raise SpecError(f"an input's size must be a whole number from 1, not {shown(value)}", expression.place)
+
+
+def _lineage(spec: Spec, variant: str) -> list[str]:
+    """``variant`` and those that it is like, the farthest first."""
+    chain: list[str] = []
+    while variant:
+        if variant in chain:
+            raise SpecError(
+                f"variants are like each other in a circle: {' → '.join([*chain, variant][:8])}",
+                spec.variants[variant].place,
+            )
+        chain.append(variant)
+        like = spec.variants[variant].like
+        if like and like not in spec.variants:
+            raise SpecError(f"no variant '{like[:80]}'{near(like, spec.variants)}", spec.variants[variant].place)
+        variant = like or ""
+    return chain[::-1]
+
+
+def plain(value: Any, name: str) -> Value:
+    """A value from outside as specs know it; ``SpecError`` for what is no number, word or list of them."""
+    if isinstance(value, (list, tuple)):
+        return admit(tuple(plain(v, name) for v in value))
+    if value is None or isinstance(value, str) or is_number(value):
+        return admit(value)
+    raise SpecError(f"{name} must be a number, a word, True, False or a list of them, not {shown(value)}")
+
+
+def parse_value(text: str) -> Value:
+    """The value that ``--set name=text`` means: an expression without names; a lone word is itself.
+
+    >>> parse_value("2 * 32"), parse_value("[3, 4]"), parse_value("bottleneck"), parse_value("True")
+    (64, (3, 4), 'bottleneck', True)
+    """
+    return parse_expression(text, None).value(Scope(Budget(), {}, lambda word: word))

@@ -1,0 +1,213 @@
+"""The tree under ``layers`` or a block → steps: what each line says, its expressions parsed, no name looked up yet."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple, TypeAlias
+
+from costcalc.errors import Place, SpecError
+from costcalc.frontends.spec.evaluate import Target, brief, names_in
+from costcalc.frontends.spec.expressions import (
+    MAX_LENGTH,
+    Assignment,
+    Call,
+    Expression,
+    parse_call,
+    parse_expression,
+    parse_loop,
+    parse_step,
+)  # fmt: skip
+from costcalc.frontends.spec.read import Scalar, Sequence, Tree
+from costcalc.frontends.spec.templates import Template
+from costcalc.ir.op import find_op
+
+
+class Reference(NamedTuple):
+    """A value by its name; or, if nothing has that name, ``call`` of the running value."""
+
+    name: Template | None
+    call: Call | None
+
+
+class Apply(NamedTuple):
+    """``name: call``: an op or a block of the running value, or of ``inputs``."""
+
+    name: Template | None
+    call: Call
+    inputs: tuple[Branch, ...] | None
+    place: Place
+
+
+class Named(NamedTuple):
+    """``name: [steps]``: the steps inside get the prefix ``name.``."""
+
+    name: Template
+    steps: Steps
+    place: Place
+
+
+class If(NamedTuple):
+    """``if``, ``elif`` …, ``else``: the conditions with their steps; None for ``else``."""
+
+    arms: list[tuple[Expression | None, Steps]]
+    place: Place
+
+
+class For(NamedTuple):
+    """``for target in values``: the steps once for each."""
+
+    target: Target
+    values: Expression
+    steps: Steps
+    place: Place
+
+
+class From(NamedTuple):
+    """``from: name``: that value becomes the running value."""
+
+    source: Reference
+    place: Place
+
+
+class Let(NamedTuple):
+    """``name = expression``."""
+
+    assignment: Assignment
+    place: Place
+
+
+Step: TypeAlias = "Apply | Named | If | For | From | Let"
+Steps: TypeAlias = "tuple[Step, ...]"
+Branch: TypeAlias = "Steps | Reference"
+
+RESERVED = frozenset({"channels", "height", "width", "features", "shape", "batch"})
+"""What expressions call the sizes of the running value, unless a file gives these names to something else."""
+
+_KEYWORD = re.compile(r"(if|elif|else|for|from)\b")
+_NAME = re.compile(r"(?:[\w.-]|\$\w+(?!\w)|\$\$|\$\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))+", re.ASCII)
+
+
+def parse_steps(tree: Tree) -> Steps:
+    """The steps of a list, or the one step that stands where a list could."""
+    steps: list[Step] = []
+    for item in tree.items if isinstance(tree, Sequence) else [tree]:
+        _parse_step(item, steps)
+    return tuple(steps)
+
+
+def _parse_step(item: Tree, steps: list[Step]) -> None:
+    """Append what ``item`` says to ``steps``; an ``else`` joins the ``if`` before it."""
+    if isinstance(item, Sequence):
+        raise SpecError("a list stands where a layer belongs; give it a name: `name: [...]`", item.place)
+    if isinstance(item, Scalar):
+        steps.append(_simple(item))
+        return
+    if not item.pairs:
+        raise SpecError("an empty mapping stands where a layer belongs", item.place)
+    first = item.pairs[0][0]
+    chain = first.text.startswith("if ")
+    for i, (key, value) in enumerate(item.pairs):
+        if len(key.text) > MAX_LENGTH:
+            raise SpecError(f"a name has {len(key.text):,} characters; {MAX_LENGTH:,} are the most", key.place)
+        if i and not (chain and re.match(r"(elif\b|else$)", key.text)):
+            raise SpecError(f"'{brief(key.text)}' is a second layer in one step; begin it with a dash", key.place)
+        keyword = _KEYWORD.match(key.text)
+        if keyword is None or (_NAME.fullmatch(key.text) and key.text not in ("else", "from")):
+            steps.append(_named(key, value))
+        elif keyword[1] == "from":
+            steps.append(From(_reference(value), key.place))
+        elif keyword[1] == "for":
+            target, values = parse_loop(key.text, key.place)
+            for name in names_in(target):
+                check_name(name, key.place)
+            steps.append(For(target, values, parse_steps(value), key.place))
+        else:
+            _add_arm(keyword[1], key, value, steps)
+
+
+def _add_arm(keyword: str, key: Scalar, value: Tree, steps: list[Step]) -> None:
+    text = key.text[len(keyword) :].strip()
+    if (keyword == "else") != (text == ""):
+        says = "is followed by nothing" if keyword == "else" else "needs a condition"
+        raise SpecError(f"'{brief(key.text)}': {keyword} {says}", key.place)
+    arm = parse_expression(text, key.place) if text else None, parse_steps(value)
+    if keyword == "if":
+        steps.append(If([arm], key.place))
+        return
+    before = steps[-1] if steps else None
+    if not isinstance(before, If) or before.arms[-1][0] is None:
+        raise SpecError(f"'{keyword}' has no 'if' right before it", key.place)
+    before.arms.append(arm)
+
+
+def _simple(item: Scalar) -> Step:
+    """A layer or an assignment in one line."""
+    if not item.text.strip():
+        raise SpecError("a layer is missing here", item.place)
+    step = parse_step(item.text, item.place)
+    if isinstance(step, Call):
+        return Apply(None, step, None, item.place)
+    for name in names_in(step.target):
+        check_name(name, item.place)
+    return Let(step, item.place)
+
+
+def _named(key: Scalar, value: Tree) -> Step:
+    """``key: value`` where the key is no keyword: a named layer, a scope, or an op with its branches."""
+    if "(" in re.sub(r"\$\([^)]*\)", "", key.text):
+        return Apply(None, parse_call(key.text, key.place), _branches(value), key.place)
+    if not _NAME.fullmatch(key.text):
+        raise SpecError(
+            f"'{brief(key.text)}' is no name for a layer; a name has letters, digits, '_', '-' and '.'", key.place
+        )
+    if isinstance(value, Sequence):
+        if _joins(key.text):
+            return Apply(None, parse_call(key.text, key.place), _branches(value), key.place)
+        return Named(Template(key.text, key.place), parse_steps(value), key.place)
+    name = Template(key.text, key.place)
+    if isinstance(value, Scalar):
+        if not value.text.strip():
+            raise SpecError(
+                f"'{brief(key.text)}:' is followed by nothing; a layer or a list of them belongs there", key.place
+            )
+        return Apply(name, parse_call(value.text, value.place), None, value.place)
+    inner = value.pairs[0][0] if len(value.pairs) == 1 else None
+    if inner is None or (_KEYWORD.match(inner.text) and not _NAME.fullmatch(inner.text)):
+        if inner is None and not (value.pairs and value.pairs[0][0].text.startswith("if ")):
+            raise SpecError(f"'{brief(key.text)}' holds several layers; make them a list, with dashes", value.place)
+        return Named(name, parse_steps(value), key.place)
+    return Apply(name, parse_call(inner.text, inner.place), _branches(value.pairs[0][1]), inner.place)
+
+
+def _joins(text: str) -> bool:
+    """Whether ``text`` is an op that takes several values, so that a list after it gives its branches."""
+    from costcalc.ir.op import OPS
+    from costcalc.ops import WHERE
+
+    return (text in WHERE or text in OPS) and find_op(text).inputs != (1, 1)
+
+
+def _branches(tree: Tree) -> tuple[Branch, ...]:
+    """The inputs of an op: each a list of steps, a step, or a reference."""
+    items = tree.items if isinstance(tree, Sequence) else [tree]
+    return tuple(_reference(i) if isinstance(i, Scalar) else parse_steps(i) for i in items)
+
+
+def _reference(tree: Tree) -> Reference:
+    """A name, or else a call."""
+    if not isinstance(tree, Scalar):
+        raise SpecError("the name of a layer belongs here", tree.place)
+    text = tree.text.strip()
+    if not text or len(text) > MAX_LENGTH:
+        raise SpecError("the name of a layer belongs here", tree.place)
+    is_name = _NAME.fullmatch(text) is not None
+    call = None if is_name and not text.isidentifier() else parse_call(text, tree.place)
+    return Reference(Template(text, tree.place) if is_name else None, call)
+
+
+def check_name(name: str, place: Place | None) -> None:
+    """Refuse the name of a function, which could then not be called."""
+    from costcalc.frontends.spec.functions import FUNCTIONS
+
+    if name in FUNCTIONS:
+        raise SpecError(f"'{name}' is a function; choose another name", place)

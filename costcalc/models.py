@@ -1,0 +1,64 @@
+"""``load``: a spec, by path or by name, as a graph."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from costcalc.errors import SpecError, listing, near
+from costcalc.ir.dims import Dim
+from costcalc.ir.expr import Expr
+from costcalc.ir.graph import Graph
+
+
+def load(
+    model: str | os.PathLike[str],
+    *,
+    batch: Dim = 1,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    symbols: Iterable[str] = (),
+) -> Graph:
+    """The graph of a shipped model (``"resnet50"``) or of a YAML file (``"my/net.yaml"``, ``"my/net.yaml:variant"``).
+
+    batch        how many samples at once
+    input        shape without the batch, ``(3, 256, 256)``; for several inputs a mapping from their names
+    parameters   values for the spec's parameters, ``{"num_classes": 10}``
+    symbols      what stays symbolic: ``batch``, ``height``, ``width``, or names of parameters
+
+    Raises a ``CostcalcError``, with its place in the file, for anything that is wrong.
+    """
+    from costcalc.frontends.spec import settings
+    from costcalc.frontends.spec.expand import expand
+    from costcalc.frontends.spec.files import Files, locate, pick_variant
+    from costcalc.frontends.spec.values import Budget, is_number
+
+    place = locate(os.fspath(model))
+    files, budget = Files(), Budget()
+    try:
+        spec = files.spec(place.path, place.shown)
+        variant = pick_variant(spec, place.variant)
+        symbolic = frozenset(symbols)
+        known = {*settings.SYMBOLS, *spec.parameters}
+        for name in sorted(symbolic - known):
+            raise SpecError(f"'{name[:80]}' cannot be a symbol{near(name, known)}; there are {listing(known)}")
+        values = settings.parameters(spec, variant, parameters or {}, budget, symbolic)
+        size = Expr.symbol(settings.SYMBOLS["batch"]) if "batch" in symbolic else batch
+        if not is_number(size) or isinstance(size, float) or (isinstance(size, int) and size < 1):
+            raise SpecError(f"batch must be a whole number from 1, not {size!r}")
+        shapes = _shapes(input, next(iter(spec.inputs), ""))
+        types = settings.inputs(spec, variant, values, budget, size, shapes, symbolic)
+        return expand(spec, variant or spec.name, values, types, files, budget)
+    except RecursionError:
+        raise SpecError(f"{place.shown}: the spec is nested too deeply") from None
+
+
+def _shapes(given: Sequence[int] | Mapping[str, Sequence[int]] | None, first: str) -> dict[str, tuple[int, ...]]:
+    """The shapes that the user gives, by the name of the input."""
+    named = given if isinstance(given, Mapping) else {} if given is None else {first: given}
+    for name, shape in named.items():
+        good = isinstance(shape, Sequence) and not isinstance(shape, str)
+        if not good or not all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in shape):
+            raise SpecError(f"the shape of {name} must be whole numbers from 1, not {shape!r}")
+    return {name: tuple(shape) for name, shape in named.items()}

@@ -1,0 +1,103 @@
+"""The shipped models and blocks: where their files are, and which names they have.
+
+``index.json`` beside the specs holds the names, so that looking one up parses no spec. It is generated:
+
+    python -m costcalc.zoo
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from costcalc.errors import UnknownName, listing, near
+
+
+@cache
+def directory() -> Path:
+    """The folder of shipped specs: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+@cache
+def index() -> dict[str, Any]:
+    """``models``: name → file, variant, family, title, task, year, source. ``blocks``: name → file."""
+    try:
+        found: dict[str, Any] = json.loads((directory() / "index.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {"models": {}, "blocks": {}}
+    return found
+
+
+def models() -> dict[str, dict[str, Any]]:
+    """What is known of each shipped model, by name."""
+    found: dict[str, dict[str, Any]] = index()["models"]
+    return found
+
+
+def find(name: str) -> tuple[str, str, str]:
+    """The path of the file that has the model ``name``, how messages call that file, and the variant ("" if none).
+
+    Raises ``UnknownName`` with the nearest name.
+    """
+    known = models()
+    entry = known.get(name)
+    if entry is None:
+        family = [m for m, e in known.items() if e["family"] == name]
+        if family:
+            raise UnknownName(f"'{name}' is a family of models; it has {listing(family)}")
+        hint = near(name, known) or "; `costcalc list` shows them, and a path ends in .yaml"
+        raise UnknownName(f"no model called '{name[:80]}'{hint}")
+    return str(directory() / entry["file"]), entry["file"], entry["variant"]
+
+
+def block_file(name: str) -> tuple[str, str] | None:
+    """Path and shown name of the file of shared blocks that has ``name``, if any has."""
+    file = index()["blocks"].get(name)
+    return (str(directory() / file), file) if file else None
+
+
+def build_index() -> dict[str, Any]:
+    """The index, made anew from the files."""
+    from costcalc.frontends.spec.model import parse_spec
+    from costcalc.frontends.spec.read import read_file
+
+    models: dict[str, dict[str, Any]] = {}
+    blocks: dict[str, str] = {}
+    for file in _files(""):
+        spec = parse_spec(read_file(str(directory() / file), file), file)
+        for name in list(spec.variants) or [spec.name]:
+            if name in models:
+                raise UnknownName(f"two shipped models are called '{name}': in {models[name]['file']} and {file}")
+            about = spec.about | (spec.variants[name].about if name in spec.variants else {})
+            models[name] = {
+                "file": file,
+                "variant": name if name in spec.variants else "",
+                "family": spec.name,
+                **{key: about.get(key, "") for key in ("title", "task", "year", "source")},
+            }
+    for file in _files("blocks"):
+        for name in parse_spec(read_file(str(directory() / file), file), file).blocks:
+            if name in blocks:
+                raise UnknownName(f"two shared blocks are called '{name}': in {blocks[name]} and {file}")
+            blocks[name] = file
+    return {"models": dict(sorted(models.items())), "blocks": dict(sorted(blocks.items()))}
+
+
+def index_text() -> str:
+    """The index as its file holds it."""
+    return json.dumps(build_index(), indent=1, ensure_ascii=False) + "\n"
+
+
+def _files(folder: str) -> list[str]:
+    """The YAML files in ``folder`` of the shipped specs, by their path from there."""
+    names = sorted(path.name for path in (directory() / folder).glob("*.yaml"))
+    return [f"{folder}/{name}" if folder else name for name in names]
+
+
+if __name__ == "__main__":
+    (directory() / "index.json").write_text(index_text(), encoding="utf-8")
