@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from costcalc.ir.dims import Dim, minimum
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.tensor import Weight
 
 
-def roots(graph: Graph) -> dict[str, str]:
+class Roots(dict[str, str]):
+    """For each value, the value whose storage it uses.
+
+    weight_of   for a value that is a weight of the model: the weight's name
+    """
+
+    def __init__(self, values: Iterable[str]) -> None:
+        super().__init__((v, v) for v in values)
+        self.weight_of: dict[str, str] = {}
+
+
+def roots(graph: Graph) -> Roots:
     """For each value, the value whose storage it uses: itself unless an op that only views made it."""
-    root = {v: v for v in graph.inputs}
+    root = Roots(graph.inputs)
     for node in graph.nodes:
+        if node.op.is_view and not node.inputs:
+            root.weight_of[node.outputs[0]] = weight_name(node, "weight")
         for value in node.outputs:
             root[value] = root[node.inputs[0]] if node.op.is_view and node.inputs else value
     return root
@@ -26,11 +39,12 @@ def weight_name(node: Node, local: str) -> str:
 class Tensors:
     """A growing set of distinct tensors and the bits that they need.
 
-    A view brings nothing where its root is in the set. Views of a root that is not in the set (the
-    halves of a split, say) bring their own bits, together at most those of the root.
+    A value that is a weight brings nothing where the weight is in the set, nor does a view where its
+    root is. Views of a root that is not in the set (the halves of a split, say) bring their own bits,
+    together at most those of the root.
     """
 
-    def __init__(self, graph: Graph, root: Mapping[str, str], width: int | None) -> None:
+    def __init__(self, graph: Graph, root: Roots, width: int | None) -> None:
         self._graph, self._root, self._width = graph, root, width
         self.weights: dict[str, Weight] = {}
         self._values: dict[str, None] = {}
@@ -54,6 +68,8 @@ class Tensors:
         views: dict[str, Dim] = {}
         for value in self._values:
             root = self._root[value]
+            if self._root.weight_of.get(root) in self.weights:
+                continue
             if root == value:
                 bits = bits + types[value].bits(width)
             elif root not in self._values:
