@@ -1,0 +1,80 @@
+"""What changed between two models, and why the figures did: ``diff(old, new)``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from costcalc.diff.records import Cause, Change, Diff
+
+if TYPE_CHECKING:
+    from costcalc.analysis.roofline import Machine
+    from costcalc.diff.layers import Entry
+    from costcalc.ir.graph import Graph
+    from costcalc.ir.tensor import TensorType
+
+__all__ = ["Cause", "Change", "Diff", "diff"]
+
+
+def diff(
+    old: Graph | None, new: Graph | None, *, bits: int | None = None, machine: Machine | None = None, name: str = ""
+) -> Diff:
+    """Align the two graphs and attribute the change of every figure to its causes.
+
+    A side that is None has no such model: all of the other's layers are then added, or removed.
+    ``bits`` and ``machine`` are those of ``analyze``. Raises ``CostcalcError`` on sizes that are symbols.
+    """
+    from costcalc.analysis.report import report
+    from costcalc.diff.align import align
+    from costcalc.diff.causes import find_causes
+    from costcalc.diff.layers import entries
+
+    reports = [None if g is None else report(g, bits=bits, machine=machine) for g in (old, new)]
+    a, b = ([] if g is None or r is None else entries(g, r) for g, r in zip((old, new), reports, strict=True))
+    pairs = align(a, b)
+    before, after = (g.parameters if g else {} for g in (old, new))
+    parameters = tuple(
+        (key, before.get(key), after.get(key))
+        for key in (*before, *(k for k in after if k not in before))
+        if old and new and before.get(key) != after.get(key)
+    )
+    there = new or old
+    return Diff(
+        name=name or (there.name if there else ""),
+        old=reports[0],
+        new=reports[1],
+        layers=tuple(_changes(a, b, pairs)),
+        causes=find_causes(a, b, pairs, bits, machine),
+        parameters=parameters,
+    )
+
+
+def _changes(old: list[Entry], new: list[Entry], pairs: list[tuple[int, int]]) -> list[Change]:
+    """One record for each layer of either side, in the order of the graphs."""
+    found: list[Change] = []
+    i = j = 0
+    for end_i, end_j in (*pairs, (len(old), len(new))):
+        found += [_one_sided("-", e) for e in old[i:end_i]]
+        found += [_one_sided("+", e) for e in new[j:end_j]]
+        if end_i < len(old) and end_j < len(new):
+            found.append(_paired(old[end_i], new[end_j]))
+        i, j = end_i + 1, end_j + 1
+    return found
+
+
+def _one_sided(mark: str, e: Entry) -> Change:
+    before, after = (e.share, None) if mark == "-" else (None, e.share)
+    kind = e.kind or e.op
+    return Change(mark, e.name, e.name, kind, kind, (), None, before, after, e.place)
+
+
+def _paired(a: Entry, b: Entry) -> Change:
+    from costcalc.diff.causes import option_changes
+
+    options = option_changes(a, b)
+    shape = None if a.makes == b.makes else (_shapes(a.makes), _shapes(b.makes))
+    same = a.op == b.op and not options and not shape and a.name == b.name and a.share == b.share
+    return Change("=" if same else "~", b.name, a.name, b.op, a.op, options, shape, a.share, b.share, b.place)
+
+
+def _shapes(types: tuple[TensorType, ...]) -> str:
+    return ", ".join("×".join(map(str, t.shape[1:])) or "scalar" for t in types)

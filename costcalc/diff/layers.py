@@ -1,0 +1,99 @@
+"""A graph as the list of layers that a diff works on, each with its own share of every figure."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, NamedTuple, TypeAlias
+
+from costcalc.analysis.report import Report
+from costcalc.analysis.storage import roots, weight_name
+from costcalc.errors import CostcalcError, Place
+from costcalc.ir.graph import Graph, Node
+from costcalc.ir.tensor import TensorType
+
+ADDITIVE = ("macs", "ops", "params", "buffers", "weights", "storage", "read", "write", "time")
+"""The figures that are sums over layers, in the order of ``Share``."""
+
+Share: TypeAlias = "tuple[Any, ...]"
+NOTHING: Share = (0,) * len(ADDITIVE)
+
+
+class Entry(NamedTuple):
+    """A layer, or an input of the model, in the order in which values are made.
+
+    share   what it adds to each figure of ``ADDITIVE``: a tensor that several layers use belongs to
+            the first, so that the shares of all entries add up to the model's figures
+    owns    the weights that are its own, by local name; those of an earlier layer are not
+    node    None for an input
+    """
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    takes: tuple[TensorType, ...]
+    makes: tuple[TensorType, ...]
+    share: Share
+    owns: frozenset[str]
+    node: Node | None
+    place: Place | None
+    kind: str = ""
+
+
+def entries(graph: Graph, report: Report) -> list[Entry]:
+    """The inputs and layers of ``graph``; ``report`` is its report. Sizes must be numbers."""
+    if any(not isinstance(d, int) for t in graph.types.values() for d in t.shape):
+        raise CostcalcError(f"{graph.name} has sizes that are symbols; a diff needs numbers")
+    root = roots(graph)
+    used = {v for node in graph.nodes for v in node.inputs}
+    width = report.settings.bits
+    found = []
+    for value in graph.inputs:
+        t = graph.types[value]
+        bits = t.bits(width) if value in used else 0
+        share = _vector(storage=bits)
+        found.append(Entry(value, "input", (), (value,), (), (t,), share, frozenset(), None, None, "input"))
+    seen: set[str] = set()
+    for node, layer in zip(graph.nodes, report.layers, strict=True):
+        takes = graph.input_types(node)
+        params = buffers = weight_bits = 0
+        owns = []
+        for local, weight in node.op.weights(*takes).items():
+            name = weight_name(node, local)
+            if name in seen:
+                continue
+            seen.add(name)
+            owns.append(local)
+            size, bits = weight.type.size, weight.type.bits(width)
+            assert isinstance(size, int) and isinstance(bits, int)  # sizes are numbers, see above
+            params, buffers = params + size * weight.trained, buffers + size * (not weight.trained)
+            weight_bits += bits
+        made = sum(graph.types[v].bits(width) for v in node.outputs if root[v] == v)
+        share = _vector(
+            layer.macs, layer.ops, params, buffers, weight_bits, weight_bits + made, layer.read_bits, layer.write_bits,
+            Fraction(layer.time.seconds) if layer.time else 0,
+        )  # fmt: skip
+        found.append(
+            Entry(
+                node.name, node.op.name, node.inputs, node.outputs, takes, graph.output_types(node), share,
+                frozenset(owns), node, node.place, layer.kind,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _vector(
+    macs: Any = 0, ops: Any = 0, params: int = 0, buffers: int = 0, weights: int = 0, storage: Any = 0,
+    read: Any = 0, write: Any = 0, time: int | Fraction = 0,
+) -> Share:  # fmt: skip
+    return (macs, ops, params, buffers, weights, storage, read, write, time)
+
+
+def plus(a: Share, b: Share) -> Share:
+    """Sum, figure by figure."""
+    return tuple(x + y for x, y in zip(a, b, strict=True))
+
+
+def minus(a: Share, b: Share) -> Share:
+    """Difference, figure by figure."""
+    return tuple(x - y for x, y in zip(a, b, strict=True))

@@ -1,0 +1,183 @@
+"""What a diff says: the layers, the figures, and the causes whose effects add up to the change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from costcalc.analysis.report import Report
+from costcalc.diff.layers import ADDITIVE, Share
+from costcalc.errors import Place
+from costcalc.figures import FIGURES, Value
+
+SCHEMA = 1
+"""The version of the JSON of a diff."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One layer of either model.
+
+    mark      ``+`` added, ``-`` removed, ``~`` changed, ``=`` as it was
+    options   option, old, new: of those that differ
+    shape     the old and the new output shape, where they differ
+    before    the shares of the figures, ``ADDITIVE``; None for an added layer
+    """
+
+    mark: str
+    name: str
+    old_name: str
+    op: str
+    old_op: str
+    options: tuple[tuple[str, Any, Any], ...]
+    shape: tuple[str, str] | None
+    before: Share | None
+    after: Share | None
+    place: Place | None
+
+    def effect(self, figure: str) -> Value:
+        """What the layer's share of ``figure`` changed by."""
+        return _of(self.after, figure) - _of(self.before, figure)
+
+    @property
+    def says(self) -> str:
+        """What changed, in words: ``kernel 3→7, output 56×56→54×54``."""
+        if self.mark in "+-":
+            return self.op if self.mark == "+" else self.old_op
+        parts = [] if self.op == self.old_op else [f"{self.old_op}→{self.op}"]
+        parts += [f"{name} {_plain(a)}→{_plain(b)}" for name, a, b in self.options]
+        if self.shape:
+            parts.append("output " + "→".join(self.shape))
+        if self.name != self.old_name:
+            parts.append(f"was {self.old_name}")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One reason why the figures changed.
+
+    kind      ``width``, ``depth``, ``kernel`` …: see ``docs/diff.md``
+    says      what was changed, in words
+    place     where, in the new file (in the old one for what was removed)
+    layers    how many layers were changed for it
+    effect    by figure, what the total changes by; over all causes these add up exactly
+    where     the layers whose figures it changes: name, place, effect
+    """
+
+    kind: str
+    says: str
+    place: Place | None
+    layers: int
+    effect: Share
+    where: tuple[tuple[str, Place | None, Share], ...] = ()
+
+    def of(self, figure: str) -> Value:
+        """Its part of the change of ``figure``."""
+        return _of(self.effect, figure)
+
+
+@dataclass(frozen=True)
+class Diff:
+    """Two models and how one became the other; ``to_dict`` is the JSON of ``docs/diff.md``.
+
+    old, new     None where the model is on one side only
+    parameters   name, old, new: of the specs' parameters that differ
+    """
+
+    name: str
+    old: Report | None
+    new: Report | None
+    layers: tuple[Change, ...]
+    causes: tuple[Cause, ...]
+    parameters: tuple[tuple[str, Any, Any], ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    def figure(self, name: str) -> tuple[Value | None, Value | None]:
+        """A figure of the old and of the new model."""
+        get = FIGURES[name].value
+        return get(self.old) if self.old else None, get(self.new) if self.new else None
+
+    def change(self, name: str) -> Value:
+        """What the figure changed by; a model that is not there counts 0."""
+        before, after = self.figure(name)
+        return (after or 0) - (before or 0)
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing but names changed."""
+        return not self.causes and not any(c.mark != "=" and (c.options or c.mark != "~") for c in self.layers)
+
+    def by(self, figure: str) -> list[Cause]:
+        """The causes, the largest effect on ``figure`` first."""
+        return sorted(self.causes, key=lambda c: [-abs(c.of(f)) for f in (figure, "traffic", "params")])
+
+    def kinds(self, figure: str) -> dict[str, Value]:
+        """The change of ``figure`` by kind of cause, the largest first."""
+        sums: dict[str, Value] = {}
+        for cause in self.causes:
+            sums[cause.kind] = sums.get(cause.kind, 0) + cause.of(figure)
+        return dict(sorted(sums.items(), key=lambda item: -abs(item[1])))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain lists, dicts, strings and numbers."""
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            "figures": {
+                name: {"old": _number(self.figure(name)[0]), "new": _number(self.figure(name)[1])} for name in FIGURES
+            },
+            "parameters": [{"name": n, "old": _plain(a), "new": _plain(b)} for n, a, b in self.parameters],
+            "causes": [
+                {
+                    "kind": c.kind, "says": c.says, "source": c.place.short if c.place else "", "layers": c.layers,
+                    "effect": _effects(c.effect),
+                    "where": [
+                        {"layer": name, "source": p.short if p else "", "effect": _effects(e)} for name, p, e in c.where
+                    ],
+                }
+                for c in self.by("macs")
+            ],
+            "layers": [
+                {
+                    "mark": c.mark, "name": c.name, "old_name": c.old_name, "op": c.op, "old_op": c.old_op,
+                    "options": [{"name": n, "old": _plain(a), "new": _plain(b)} for n, a, b in c.options],
+                    "old_shape": c.shape[0] if c.shape else None, "new_shape": c.shape[1] if c.shape else None,
+                    "source": c.place.short if c.place else "",
+                    "old": None if c.before is None else _effects(c.before),
+                    "new": None if c.after is None else _effects(c.after),
+                }
+                for c in self.layers if c.mark != "="
+            ],
+            "notes": list(self.notes),
+        }  # fmt: skip
+
+
+COMPOSED = {"traffic": ("read", "write")}
+"""Figures that are sums of those in ``ADDITIVE``."""
+
+
+def is_attributed(figure: str) -> bool:
+    """Whether causes tell what they did to this figure: one that is a sum over layers."""
+    return figure in ADDITIVE or figure in COMPOSED
+
+
+def _of(share: Share | None, figure: str) -> Value:
+    if share is None:
+        return 0
+    return sum(share[ADDITIVE.index(name)] for name in COMPOSED.get(figure, (figure,)))
+
+
+def _effects(share: Share) -> Mapping[str, Any]:
+    return {name: _number(value) for name, value in zip(ADDITIVE, share, strict=True)}
+
+
+def _number(value: Value | None) -> int | float | None:
+    return value if value is None or isinstance(value, int) else float(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value if isinstance(value, (int, float, str, bool, type(None))) else str(value)

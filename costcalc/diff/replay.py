@@ -1,0 +1,145 @@
+"""The old graph, changed step by step towards the new one, with what each step does to every layer.
+
+A step gives some layers new options, or an input of the model a new shape; shapes are then worked out
+anew along the graph. Half-way between two legal graphs a layer can be illegal (one branch of an addition
+is already wider, the other not yet); such a layer stays as it was until the step that makes it legal. A
+layer whose inputs are all as in the new graph takes its new options at once if its old ones would be
+illegal: a reshape follows the resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from costcalc.analysis.roofline import Machine
+from costcalc.diff.layers import Entry, Share, minus
+from costcalc.errors import CostcalcError
+from costcalc.ir.op import Op
+from costcalc.ir.tensor import TensorType, Weight
+
+Types = tuple[TensorType, ...]
+
+_IMPOSSIBLE = (CostcalcError, ArithmeticError, LookupError, TypeError, ValueError)
+"""What a rule may raise on a mixture that no front end would build."""
+
+
+class State(NamedTuple):
+    """What a layer is at a step."""
+
+    op: Op | None
+    takes: Types
+    makes: Types
+
+
+class Replay:
+    """The old layers on their way; ``goals`` has the state of each layer that the new graph has too.
+
+    follows   layers whose width is that of their input (a depthwise convolution): as soon as the input
+              has its new channels, these options are taken too
+    """
+
+    def __init__(
+        self,
+        old: list[Entry],
+        goals: Mapping[int, State],
+        follows: Mapping[int, Mapping[str, Any]],
+        bits: int | None,
+        machine: Machine | None,
+    ) -> None:
+        self.old, self.goals, self.follows = old, goals, follows
+        self.states = [State(e.node.op if e.node else None, e.takes, e.makes) for e in old]
+        self._bits, self._machine = bits, machine
+        self._types = {v: t for e in old for v, t in zip(e.outputs, e.makes, strict=True)}
+        self._wanted: dict[int, dict[str, Any]] = {}
+        self._made: dict[tuple[Op, Types], Types | None] = {}
+        self._costs: dict[tuple[Op, Types, Types], tuple[Any, Any, dict[str, Weight]]] = {}
+
+    def step(self, inputs: Mapping[int, TensorType], options: Mapping[int, Mapping[str, Any]]) -> dict[int, Share]:
+        """Apply new shapes of inputs and new options of layers; what each layer's share changes by."""
+        effects: dict[int, Share] = {}
+        changed: set[str] = set()
+        for i, entry in enumerate(self.old):
+            if i in inputs:
+                self._set(i, State(None, (), (inputs[i],)), changed, effects)
+                continue
+            if i not in options and changed.isdisjoint(entry.inputs):
+                continue
+            wanted = self._wanted.setdefault(i, {})
+            wanted.update(options.get(i, {}))
+            after = self._after(i, tuple(self._types[v] for v in entry.inputs), wanted)
+            if after is not None and after != self.states[i]:
+                self._set(i, after, changed, effects)
+        return effects
+
+    def _after(self, i: int, takes: Types, wanted: dict[str, Any]) -> State | None:
+        """The state of layer ``i`` on inputs ``takes``; None if it must wait."""
+        goal, node = self.goals.get(i), self.old[i].node
+        if node is None:
+            return None
+        if i in self.follows and goal and takes[0].shape[1] == goal.takes[0].shape[1]:
+            wanted.update(self.follows[i])
+        try:
+            op = type(node.op)(**{**node.op.__dict__, **wanted}) if wanted else node.op
+            makes = self._infer(op, takes)
+        except _IMPOSSIBLE:
+            makes = None
+        if makes is not None and len(makes) == len(self.old[i].outputs):
+            return State(op, takes, makes)
+        if goal is None or goal.op is None or goal.takes != takes:
+            return None
+        wanted.update(goal.op.__dict__)
+        return goal
+
+    def _infer(self, op: Op, takes: Types) -> Types | None:
+        key = (op, takes)
+        if key not in self._made:
+            made = None
+            if all(holds is True for holds, _ in op.requires(*takes)):
+                inferred = op.infer(*takes)
+                made = (inferred,) if isinstance(inferred, TensorType) else inferred
+            self._made[key] = made
+        return self._made[key]
+
+    def _set(self, i: int, after: State, changed: set[str], effects: dict[int, Share]) -> None:
+        entry = self.old[i]
+        effects[i] = minus(self._share(entry, after), self._share(entry, self.states[i]))
+        self.states[i] = after
+        for value, t in zip(entry.outputs, after.makes, strict=True):
+            if self._types[value] != t:
+                self._types[value] = t
+                changed.add(value)
+
+    def _share(self, entry: Entry, state: State) -> Share:
+        """What the layer would add to the figures in ``state``, owning the weights that it owns."""
+        op, takes, makes = state
+        if op is None:
+            bits = makes[0].bits(self._bits) if any(entry.share) else 0
+            return (0, 0, 0, 0, 0, bits, 0, 0, 0)
+        key = (op, takes, makes)
+        if key not in self._costs:
+            costs = (op.macs(*takes, y=makes[0]), op.ops(*takes, y=makes[0]), op.weights(*takes))
+            self._costs[key] = costs
+        macs, ops, weights = self._costs[key]
+        params: Any = 0
+        buffers: Any = 0
+        own_bits: Any = 0
+        read: Any = 0
+        write: Any = 0
+        for local, weight in weights.items():
+            bits = weight.type.bits(self._bits)
+            read += bits * weight.read
+            if local in entry.owns:
+                own_bits += bits
+                params += weight.type.size * weight.trained
+                buffers += weight.type.size * (not weight.trained)
+        if op.is_view:
+            read = 0
+        else:
+            read += sum(t.bits(self._bits) for t in dict(zip(entry.inputs, takes, strict=True)).values())
+            write = sum(t.bits(self._bits) for t in makes)
+        time = Fraction(0)
+        if self._machine:
+            time = Fraction(self._machine.time_of(macs, read + write, self._bits).seconds)
+        return (macs, ops, params, buffers, own_bits, own_bits + write, read, write, time)

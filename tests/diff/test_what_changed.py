@@ -1,0 +1,168 @@
+"""Each knob of a network, turned alone, is one cause with its place; layers are found again by structure."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+import pytest
+from diffable import op, residual
+
+from costcalc.diff import Diff, diff
+from costcalc.diff.lcs import common
+from costcalc.errors import Place
+from costcalc.ir.graph import Graph, GraphBuilder
+from costcalc.ir.tensor import TensorType
+
+
+def told(found: Diff) -> list[tuple[str, str, str]]:
+    return [(c.kind, c.says, c.place.short if c.place else "") for c in found.by("macs")]
+
+
+def marks(found: Diff) -> dict[str, int]:
+    return {mark: n for mark in "+-~=" if (n := sum(c.mark == mark for c in found.layers))}
+
+
+# The expected changes of MACs are worked out by hand from the sizes in `residual`: stem 8×16×16 from 3 channels.
+
+
+def test_a_kernel_is_one_cause_with_its_padding() -> None:
+    found = diff(residual(), residual(kernel=7))
+    assert told(found) == [("kernel", "kernel 3→7, padding 1→3 (stem.conv)", "net.yaml:10")]
+    assert found.change("macs") == 8 * 3 * (49 - 9) * 16 * 16
+    assert marks(found) == {"~": 1, "=": 34}
+
+
+def test_a_stride_answers_for_all_that_it_changes_below() -> None:
+    found = diff(residual(), residual(stride=1))
+    assert told(found) == [("stride", "stride 2→1 (stem.conv)", "net.yaml:10")]
+    # Every map has four times the places, and so has the input of the head: 4 more times all that there was.
+    assert found.old is not None and found.change("macs") == 3 * found.old.total.macs
+
+
+def test_the_resolution_of_the_input() -> None:
+    found = diff(residual(), residual(size=64))
+    assert told(found) == [("resolution", "size 32×32→64×64 (image)", "")]
+
+
+def test_the_batch() -> None:
+    found = diff(residual(), residual(batch=4))
+    assert told(found) == [("batch", "batch 1→4 (image)", "")]
+    assert found.change("params") == 0
+
+
+def test_more_blocks_of_a_stage_are_depth() -> None:
+    found = diff(residual(), residual(depths=(2, 4)))
+    assert told(found) == [("depth", "+14 layers: layer2.2 … layer2.3", "net.yaml:20")]
+    assert found.change("macs") == 4 * 16 * 16 * 9 * 8 * 8
+    assert marks(found) == {"+": 14, "=": 35}
+
+
+def test_fewer_blocks_of_a_stage_are_depth_too() -> None:
+    found = diff(residual(), residual(depths=(1, 2)))
+    assert told(found) == [("depth", "-7 layers: layer1.1", "net.yaml:20")]
+
+
+def test_width_is_told_line_by_line() -> None:
+    found = diff(residual(), residual(width=16))
+    assert {kind for kind, _, _ in told(found)} == {"width"}
+    assert {place for _, _, place in told(found)} == {f"net.yaml:{line}" for line in (10, 20, 23, 25)}
+    assert marks(found) == {"~": 34, "=": 1}
+
+
+def test_a_depthwise_layer_follows_the_width_of_its_input() -> None:
+    found = diff(residual(depthwise=True), residual(depthwise=True, width=16))
+    assert {(kind, place) for kind, _, place in told(found)} == {
+        ("width", "net.yaml:10"), ("width", "net.yaml:20"), ("width", "net.yaml:25")
+    }  # fmt: skip
+
+
+def test_groups() -> None:
+    found = diff(residual(), residual(groups=2))
+    assert told(found) == [("groups", "groups 1→2 (layer1.0.conv1 and 3 more)", "net.yaml:20")]
+
+
+def test_another_op_in_the_same_place_is_no_new_layer() -> None:
+    found = diff(residual(), residual(act="gelu"))
+    assert [kind for kind, _, _ in told(found)] == ["op"] * 3
+    assert marks(found) == {"~": 9, "=": 26}
+
+
+def test_a_new_name_changes_nothing() -> None:
+    found = diff(residual(), residual(stem="entry"))
+    assert found.causes == () and found.same
+    assert [c.says for c in found.layers if c.mark == "~"] == [f"was stem.{n}" for n in ("conv", "bn", "act")]
+
+
+def test_all_knobs_at_once_are_kept_apart() -> None:
+    found = diff(residual(), residual(kernel=5, width=16, depths=(3, 2), size=48))
+    assert set(found.kinds("macs")) == {"kernel", "width", "depth", "resolution"}
+    assert sum(found.kinds("macs").values()) == found.change("macs")
+    # Resolution comes first, on the old model: 48² has 9/4 the places of 32²; the head sees 12² in place of 8².
+    assert found.old is not None and found.kinds("macs")["resolution"] * 4 == 5 * found.old.total.macs
+
+
+def chain(*layers: object, size: int = 16) -> Graph:
+    """Layers named by their number, as ``nn.Sequential`` does it: an insertion renames all that follow."""
+    b = GraphBuilder("chain", {"image": TensorType((1, 3, size, size))})
+    x = "image"
+    for i, layer in enumerate(layers):
+        x = b.add(f"features.{i}", layer, [x], place=Place("chain.yaml", i + 1))[0]  # type: ignore[arg-type]
+    return b.build([x])
+
+
+def bottlenecks(n: int) -> list[object]:
+    one = [op("conv", 4, 1), op("batch_norm"), op("relu"), op("conv", 4, 3, padding=1), op("batch_norm"), op("relu")]
+    return [op("conv", 16, 1), *(layer for _ in range(n) for layer in (*one, op("conv", 16, 1), op("batch_norm")))]
+
+
+def test_an_insertion_that_renumbers_every_layer_after_it_adds_one() -> None:
+    layers = bottlenecks(5)
+    extra = op("conv", 16, 5, padding=2)
+    found = diff(chain(*layers), chain(*layers[:9], extra, *layers[9:]))
+    assert told(found) == [("added", "+1 layer: features.9", "chain.yaml:10")]
+    assert [c.name for c in found.layers if c.mark == "+"] == ["features.9"]
+    assert not any(c.options for c in found.layers)
+
+
+def test_an_added_pool_answers_for_the_smaller_maps_below_it() -> None:
+    found = diff(chain(*bottlenecks(2)), chain(op("max_pool", 2), *bottlenecks(2)))
+    assert told(found) == [("added", "+1 layer: features.0", "chain.yaml:1")]
+    assert found.old is not None and found.new is not None
+    assert found.causes[0].of("macs") == found.new.total.macs - found.old.total.macs < 0
+
+
+def test_a_removed_pool_answers_for_the_larger_maps_below_it() -> None:
+    found = diff(chain(op("max_pool", 2), *bottlenecks(2)), chain(*bottlenecks(2)))
+    assert told(found) == [("removed", "-1 layer: features.0", "chain.yaml:1")]
+
+
+def test_sharing_a_weight_is_told_apart_from_width() -> None:
+    def twice(shares: dict[str, str]) -> Graph:
+        b = GraphBuilder("twice", {"x": TensorType((1, 8))})
+        b.add("a", op("linear", 8), ["x"])
+        b.add("b", op("linear", 8), ["a"], shares=shares)
+        return b.build(["b"])
+
+    found = diff(twice({}), twice({"weight": "a.weight"}))
+    assert [(c.kind, c.of("params"), c.of("macs")) for c in found.causes] == [("wiring", -64, 0)]
+
+
+def table_of_lengths(a: list[int], b: list[int]) -> int:
+    """The length of a longest common subsequence, as textbooks have it."""
+    rows = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
+    for i, x in enumerate(a):
+        for j, y in enumerate(b):
+            rows[i + 1][j + 1] = rows[i][j] + 1 if x == y else max(rows[i][j + 1], rows[i + 1][j])
+    return rows[-1][-1]
+
+
+@pytest.mark.parametrize("letters", [1, 2, 3, 9])
+def test_no_common_subsequence_is_longer(letters: int) -> None:
+    random.seed(letters)
+    for _ in range(150):
+        a, b = ([random.randrange(letters) for _ in range(random.randint(0, 25))] for _ in "ab")
+        pairs = common(a, b)
+        assert all(a[i] == b[j] for i, j in pairs)
+        assert all(x[0] < y[0] and x[1] < y[1] for x, y in pairwise(pairs))
+        assert len(pairs) == table_of_lengths(a, b)
