@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costcalc.analysis.costs import element_count, work_of
 from costcalc.analysis.liveness import liveness
@@ -114,6 +114,19 @@ class Settings:
     fps: float | None = None
 
 
+class Pace(NamedTuple):
+    """What so many passes a second ask of a machine.
+
+    bandwidth   bytes a second
+    share       that as a part of what the machine has
+    busy        seconds of work in a second: above 1 it cannot keep up
+    """
+
+    bandwidth: float
+    share: float | None = None
+    busy: float | None = None
+
+
 @dataclass(frozen=True)
 class Report:
     """What ``analyze`` returns; ``to_dict`` is the JSON of ``docs/json.md``."""
@@ -128,6 +141,18 @@ class Report:
     layers: tuple[Layer, ...]
     blocks: tuple[Block, ...]
     assumptions: tuple[str, ...] = ()
+    machine: Machine | None = None
+
+    @property
+    def pace(self) -> Pace | None:
+        """What the wanted frames a second need; None where none are wanted or sizes are symbols."""
+        fps, traffic, time = self.settings.fps, self.total.traffic_bits, self.total.time
+        if fps is None or not isinstance(traffic, int):
+            return None
+        needed = fps * traffic / 8
+        if self.machine is None or time is None:
+            return Pace(needed)
+        return Pace(needed, needed / self.machine.bandwidth, fps * time.seconds)
 
     @property
     def uncounted(self) -> tuple[Layer, ...]:
@@ -146,6 +171,8 @@ class Report:
                 "parameters": {name: _plain(value) for name, value in self.parameters.items()},
             },
             "settings": {f.name: getattr(self.settings, f.name) for f in fields(self.settings)},
+            **({"machine": self.machine.to_dict()} if self.machine else {}),
+            **({"pace": {k: v for k, v in self.pace._asdict().items() if v is not None}} if self.pace else {}),
             "total": _record(self.total),
             "layers": [_record(layer) for layer in self.layers],
             "blocks": [_record(block) for block in self.blocks],
@@ -232,6 +259,7 @@ def report(
             for name, b in blocks.items()
         ),
         assumptions=graph.assumed,
+        machine=machine,
     )  # fmt: skip
 
 

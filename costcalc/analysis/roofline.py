@@ -65,6 +65,13 @@ class Machine:
             raise CostcalcError(f"machine '{self.name}' has no peak rate for {wanted}-bit elements; it has {has}")
         return max(rates)
 
+    def to_dict(self) -> dict[str, Any]:
+        """As the JSON has it."""
+        return {
+            "name": self.name, "title": self.title, "macs": dict(self.macs), "bandwidth": self.bandwidth,
+            "memory": self.memory, "source": self.source,
+        }  # fmt: skip
+
     def time_of(self, macs: Dim, traffic_bits: Dim, bits: int | None) -> Time:
         """Time of one layer: its MACs at the peak rate or its traffic at the bandwidth, if slower."""
         if not isinstance(macs, int) or not isinstance(traffic_bits, int):
@@ -73,5 +80,7 @@ class Machine:
         return Time(compute, traffic, max(compute, traffic))
 
 
-WIDTHS = {"float64": 64, "float32": 32, "float16": 16, "bfloat16": 16, "float8": 8, "int8": 8, "int4": 4}
+WIDTHS = {
+    "float64": 64, "float32": 32, "float16": 16, "bfloat16": 16, "int16": 16, "float8": 8, "int8": 8, "int4": 4,
+}  # fmt: skip
 """Bits of the element types that a machine file may give a rate for."""

@@ -1,0 +1,25 @@
+"""Report → text. ``FORMATS`` names what there is; each is imported when it is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from costcalc.analysis.report import Report
+    from costcalc.backends.rows import View
+
+FORMATS = {
+    "table": "costcalc.backends.table",
+    "json": "costcalc.backends.records",
+    "csv": "costcalc.backends.records",
+    "markdown": "costcalc.backends.markdown",
+}
+"""Format → the module that has a function of that name, from a report and a view to text."""
+
+
+def render(format: str, report: Report, view: View) -> str:
+    """``report`` in one of ``FORMATS``."""
+    from importlib import import_module
+
+    text: str = getattr(import_module(FORMATS[format]), format)(report, view)
+    return text

@@ -1,0 +1,10 @@
+"""The command line: ``frame`` finds and runs a command, each command is a file of its own."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command that the process was started with, and exit."""
+    from costcalc.cli.frame import run
+
+    run()

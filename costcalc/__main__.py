@@ -1,0 +1,5 @@
+"""``python -m costcalc`` is the command ``costcalc``."""
+
+from costcalc.cli import main
+
+main()

@@ -1,0 +1,150 @@
+"""The columns that tables, CSV and Markdown choose from, each with what it shows and whether it adds up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from costcalc.analysis.report import Figures, Layer, Report
+from costcalc.backends import units
+from costcalc.errors import UnknownName, listing, near
+from costcalc.ir.expr import Expr
+
+
+class Column(NamedTuple):
+    """One column.
+
+    value   of a layer, a block or the total; None where it has none
+    shows   that value as text
+    adds    whether the layers' values add up to the total's (less what several layers share)
+    share   shown as a part of the total, with a bar
+    left    set flush left
+    timed   there only with a machine
+    """
+
+    name: str
+    title: str
+    value: Callable[[Any], Any]
+    shows: Callable[[Any], str] = str
+    says: str = ""
+    adds: bool = False
+    share: bool = False
+    left: bool = False
+    timed: bool = False
+
+
+def _shape(shape: tuple[Any, ...]) -> str:
+    """Without the batch, which every layer has: 64×56×56."""
+    return "×".join(map(str, shape[1:])) or "scalar"
+
+
+def _shapes(figures: Figures, which: str) -> str | None:
+    shapes = getattr(figures, which, None)
+    if not shapes:
+        return None
+    first = _shape(shapes[0])
+    same = all(shape == shapes[0] for shape in shapes)
+    return first if len(shapes) == 1 else f"{len(shapes)}·({first})" if same else ", ".join(map(_shape, shapes))
+
+
+def _field(figures: Figures) -> Any:
+    return getattr(figures, "receptive_field", None)
+
+
+def _size(figures: Figures) -> str | None:
+    field = _field(figures)
+    return field if field is None or isinstance(field, str) else _per_axis(field.size)
+
+
+def _stride(figures: Figures) -> str | None:
+    field = _field(figures)
+    return None if field is None or isinstance(field, str) else _per_axis(field.stride)
+
+
+def _per_axis(values: tuple[Any, ...]) -> str:
+    return str(values[0]) if len(set(values)) == 1 else "×".join(map(str, values))
+
+
+def _seconds(figures: Any) -> float | None:
+    return figures.time.seconds if figures.time else None
+
+
+def _bound(figures: Any) -> str | None:
+    return figures.time.bound if figures.time else None
+
+
+def _exact(value: Any) -> str:
+    return f"{value:.1f}"
+
+
+def _is_leaf(get: Callable[[Layer], str]) -> Callable[[Any], str | None]:
+    return lambda figures: get(figures) if isinstance(figures, Layer) else None
+
+
+COLUMNS = {
+    column.name: column
+    for column in (
+        Column("name", "layer", lambda f: getattr(f, "name", "total"), says="the layer's dotted name", left=True),
+        Column("kind", "kind", _is_leaf(lambda f: f.kind), says="what the op is in this use", left=True),
+        Column("input", "input", lambda f: _shapes(f, "input_shapes"), says="shapes read, without the batch"),
+        Column("output", "output", lambda f: _shapes(f, "output_shapes"), says="shapes made, without the batch"),
+        Column("macs", "MACs", lambda f: f.macs, units.count, "multiply-accumulates", adds=True),
+        Column("macs_share", "of MACs", lambda f: f.macs, says="its share of the MACs", adds=True, share=True),
+        Column("ops", "ops", lambda f: f.ops, units.count, "other scalar arithmetic", adds=True),
+        Column("params", "params", lambda f: f.params, units.count, "trained elements", adds=True),
+        Column("buffers", "buffers", lambda f: f.buffers, units.count, "stored elements not trained", adds=True),
+        Column("weights", "weights", lambda f: f.weight_bits, units.size, "bytes of both", adds=True),
+        Column("storage", "storage", lambda f: f.storage_bits, units.size, "weights, inputs and outputs", adds=True),
+        Column("read", "read", lambda f: f.read_bits, units.size, "bytes read, each once", adds=True),
+        Column("write", "write", lambda f: f.write_bits, units.size, "bytes written, each once", adds=True),
+        Column("traffic", "traffic", lambda f: f.traffic_bits, units.size, "bytes read and written", adds=True),
+        Column("traffic_share", "of traffic", lambda f: f.traffic_bits, says="its share of the traffic",
+               adds=True, share=True),
+        Column("intensity", "MAC/B", lambda f: f.intensity, _exact, "MACs per byte of traffic"),
+        Column("time", "time", _seconds, units.seconds, "on the machine, the slower of its two", adds=True,
+               timed=True),
+        Column("time_share", "of time", _seconds, says="its share of the time", adds=True, share=True, timed=True),
+        Column("bound", "bound", _bound, says="which is slower: compute or memory", left=True, timed=True),
+        Column("field", "RF", _size, says="receptive field, in pixels"),
+        Column("stride", "RF step", _stride, says="pixels between neighbouring receptive fields"),
+        Column("inputs", "reads", _is_leaf(lambda f: ", ".join(f.inputs)), says="the values that it reads", left=True),
+        Column("source", "source", _is_leaf(lambda f: f.source), says="file and line", left=True),
+    )
+}  # fmt: skip
+
+
+def find_column(name: str) -> Column:
+    """The column called ``name``; an ``UnknownName`` names the nearest."""
+    if name not in COLUMNS:
+        raise UnknownName(f"no column called '{name[:40]}'{near(name, COLUMNS)}; there are {listing(COLUMNS)}")
+    return COLUMNS[name]
+
+
+def find_columns(names: str) -> list[Column]:
+    """The columns in ``macs,params``, each once, the name before them."""
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    return [find_column(name) for name in dict.fromkeys(["name", *wanted])]
+
+
+def needs_machine(columns: list[Column], report: Report) -> None:
+    """Raise ``UnknownName`` if a column of times is asked for and no machine was given."""
+    for column in columns:
+        if column.timed and report.total.time is None:
+            raise UnknownName(f"the column '{column.name}' needs a machine, as in --machine a100")
+
+
+def shown(column: Column, figures: Figures, exact: bool = False, whole: Figures | None = None) -> str:
+    """What the column shows of ``figures``, with all digits if ``exact``; "" where it has nothing.
+
+    A share is shown as a part of ``whole``.
+    """
+    value = column.value(figures)
+    if value is None:
+        return ""
+    if isinstance(value, Expr):
+        return str(value)
+    if column.share:
+        return units.percent(value, column.value(whole))
+    if exact and isinstance(value, int):
+        return f"{value / 8:,g} B" if column.shows is units.size else units.grouped(value)
+    return column.shows(value)

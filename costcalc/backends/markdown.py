@@ -1,0 +1,49 @@
+"""The report as a table for a page: GitHub's Markdown."""
+
+from __future__ import annotations
+
+from costcalc.analysis.report import Report
+from costcalc.backends.columns import COLUMNS, needs_machine, shown
+from costcalc.backends.rows import View, flat
+from costcalc.backends.summary import facts
+
+PLAIN = "name kind output macs params traffic field"
+TIMED = "name kind output macs traffic time bound"
+
+
+def markdown(report: Report, view: View) -> str:
+    """A table of rows and one of totals."""
+    columns = view.columns or [COLUMNS[name] for name in (TIMED if report.total.time else PLAIN).split()]
+    needs_machine(columns, report)
+    lower = bool(report.uncounted)
+    inputs = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in report.inputs.items())
+    lines = [f"**{_escaped(report.name)}** · {_escaped(inputs)}", ""]
+    lines += [_line([c.title for c in columns]), _line(["---" if c.left else "--:" for c in columns])]
+    for row in flat(report, view):
+        cells = []
+        for column in columns:
+            if column.name == "name":
+                text = row.name
+            elif row.role == "shared" and not (column.adds and column.value(row.figures) != 0):
+                text = ""
+            else:
+                text = shown(column, row.figures, view.exact, report.total)
+            least = "≥ " if lower and row.role == "total" and column.adds and text else ""
+            bold = "**" if row.role == "total" and text else ""
+            cells.append(f"{bold}{least}{_escaped(text)}{bold}")
+        lines.append(_line(cells))
+    lines += ["", _line(["total", "", "what it counts"]), _line(["---", "--:", "---"])]
+    lines += [_line([name, _escaped(figure), _escaped(says)]) for name, figure, says in facts(report)]
+    if report.uncounted:
+        lines += ["", f"Not counted: {', '.join(_escaped(layer.name) for layer in report.uncounted)}."]
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escaped(text: str) -> str:
+    """``text`` without the signs that Markdown or HTML would take for its own."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("\n", " ")
+    return "".join("\\" + c if c in "\\`*_|[]~#" else c for c in text)

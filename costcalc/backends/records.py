@@ -1,0 +1,45 @@
+"""The report for programs: JSON with everything, CSV with a line a row. All numbers exact."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from costcalc.analysis.report import Report
+from costcalc.backends.columns import COLUMNS, needs_machine
+from costcalc.backends.rows import View, flat
+
+
+def json(report: Report, view: View) -> str:
+    """The contract of ``docs/json.md``, whatever the view: every layer, every figure."""
+    from json import dumps
+
+    return dumps(report.to_dict(), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def csv(report: Report, view: View) -> str:
+    """A line for each row as RFC 4180 has it, the total in the last. Storage in bits, time in seconds.
+
+    ``row`` tells layers from folded blocks, from what is summed or shared, and from the total.
+    """
+    from csv import writer
+    from io import StringIO
+
+    columns = view.columns or [c for c in COLUMNS.values() if not c.share and (report.total.time or not c.timed)]
+    needs_machine(columns, report)
+    text = StringIO()
+    lines = writer(text, lineterminator="\r\n")
+    lines.writerow(["row", *(column.name for column in columns)])
+    for row in flat(report, view):
+        cells = [row.name if c.name == "name" else c.value(row.figures) for c in columns]
+        lines.writerow([row.role, *map(_safe, cells)])
+    return text.getvalue()
+
+
+def _safe(value: Any) -> Any:
+    """Text that a spreadsheet would take for a formula, with an apostrophe before it."""
+    if value is None:
+        return ""
+    if isinstance(value, (int, float)):
+        return value
+    text = str(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -1,0 +1,164 @@
+"""The rows of a report: its layers folded, sorted and cut as asked, so that they still add up to the total."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from costcalc.analysis.report import Block, Figures, Layer, Report
+from costcalc.analysis.roofline import Time
+from costcalc.backends.columns import COLUMNS, Column
+from costcalc.errors import CostcalcError
+from costcalc.ir.dims import Dim, total
+
+
+class View(NamedTuple):
+    """What to show of a report, and how wide.
+
+    depth     fold the layers that lie deeper into their blocks
+    columns   which; None for those that fit
+    sort      the column to sort by, the largest first; None for the model's own order
+    top       show so many rows and the rest as one
+    exact     all digits in place of units
+    """
+
+    depth: int | None = None
+    columns: list[Column] | None = None
+    sort: Column | None = None
+    top: int | None = None
+    exact: bool = False
+    width: int = 80
+    colour: bool = False
+
+
+class Row(NamedTuple):
+    """One row.
+
+    role     ``layer``; ``block``, of layers that have no row; ``rest``, of layers cut off; ``shared``, what several
+             rows hold together and the total counts once, hence negative; ``total``; or ``heading``, a block whose
+             layers follow. All but headings add up to the total.
+    name     in full
+    label    relative to the heading above
+    level    number of headings it is under
+    """
+
+    role: str
+    name: str
+    label: str
+    level: int
+    figures: Figures
+
+
+def flat(report: Report, view: View) -> list[Row]:
+    """Rows that add up to the last of them, the total; without headings."""
+    rows = _leaves(report, view.depth)
+    by = view.sort or (COLUMNS["time" if report.total.time else "macs"] if view.top is not None else None)
+    if by is not None:
+        rows = _sorted(rows, by)
+    rest: list[Row] = []
+    if view.top is not None and len(rows) > view.top:
+        left = [row.figures for row in rows[view.top :]]
+        layers = sum(f.layers if isinstance(f, Block) else 1 for f in left)
+        name = f"{layers} other layers" if layers > 1 else "1 other layer"
+        rows, rest = rows[: view.top], [Row("rest", name, name, 0, add_up(left, name, layers))]
+    return [*rows, *rest, *_shared(report, [*rows, *rest]), Row("total", "total", "total", 0, report.total)]
+
+
+def tree(report: Report, view: View) -> list[Row]:
+    """The same with a heading above the layers of each block, unless sorting took the order away."""
+    rows = flat(report, view)
+    if view.sort is not None or view.top is not None:
+        return rows
+    blocks = {block.name: block for block in report.blocks}
+    leaves = [row for row in rows if row.role in ("layer", "block")]
+    first: dict[str, int] = {}
+    paths = []
+    for i, row in enumerate(leaves):
+        above = [p for p in _above(row.name) if blocks[p].layers > 1]
+        # A block that holds nothing but one block is written with it, as "backbone.stages".
+        path = [p for p, inner in pairwise(above) if blocks[inner].layers < blocks[p].layers] + above[-1:]
+        for prefix in path:
+            first.setdefault(prefix, i)
+        paths.append(path)
+    order = sorted(range(len(leaves)), key=lambda i: [*(first[p] for p in paths[i]), i])
+    result: list[Row] = []
+    open_blocks: list[str] = []
+    for i in order:
+        path, row = paths[i], leaves[i]
+        same = 0
+        while same < min(len(path), len(open_blocks)) and path[same] == open_blocks[same]:
+            same += 1
+        for level in range(same, len(path)):
+            name, outer = path[level], path[level - 1] if level else ""
+            result.append(Row("heading", name, _relative(name, outer), level, blocks[name]))
+        open_blocks = path
+        label = _relative(row.name, path[-1] if path else "")
+        result.append(row._replace(label=label, level=len(path)))
+    return [*result, *rows[len(leaves) :]]
+
+
+def add_up(figures: Iterable[Figures], name: str, layers: int) -> Block:
+    """The plain sum of ``figures``: what several of them hold together counts as often."""
+    figures = list(figures)
+    times = [f.time for f in figures if isinstance(f, (Layer, Block)) and f.time is not None]
+    time: Time | None = None
+    for t in times:
+        time = t if time is None else time.then(t)
+
+    def of(field: str) -> Dim:
+        return total(getattr(f, field) for f in figures)
+
+    return Block(
+        of("macs"), of("ops"), of("params"), of("buffers"), of("weight_bits"), of("storage_bits"), of("read_bits"),
+        of("write_bits"), name, layers, (), time,
+    )  # fmt: skip
+
+
+def _leaves(report: Report, depth: int | None) -> list[Row]:
+    blocks = {block.name: block for block in report.blocks}
+    rows: dict[str, Row] = {}
+    for layer in report.layers:
+        name, figures = layer.name, layer
+        if depth is not None:
+            block = ".".join(layer.name.split(".")[:depth])
+            if block != layer.name and block and blocks[block].layers > 1:
+                rows.setdefault(f"{block}.", Row("block", block, block, 0, blocks[block]))
+                continue
+        rows[name] = Row("layer", name, name, 0, figures)
+    return list(rows.values()) if depth != 0 else []
+
+
+def _sorted(rows: list[Row], by: Column) -> list[Row]:
+    values = [by.value(row.figures) for row in rows]
+    known = [i for i, value in enumerate(values) if value is not None]
+    try:
+        known.sort(key=lambda i: values[i], reverse=not isinstance(next(iter(values), None), str))
+    except TypeError:
+        raise CostcalcError(f"rows cannot be sorted by '{by.name}': its values depend on symbols") from None
+    return [rows[i] for i in known] + [row for row, value in zip(rows, values, strict=True) if value is None]
+
+
+def _shared(report: Report, rows: Sequence[Row]) -> list[Row]:
+    """What the rows hold more than the total: tensors that several of them store."""
+    if not rows:
+        return []
+    summed, whole = add_up((row.figures for row in rows), "", 0), report.total
+    gap = Block(
+        whole.macs - summed.macs, whole.ops - summed.ops, whole.params - summed.params,
+        whole.buffers - summed.buffers, whole.weight_bits - summed.weight_bits,
+        whole.storage_bits - summed.storage_bits, whole.read_bits - summed.read_bits,
+        whole.write_bits - summed.write_bits, "held by several", 0, (),
+    )  # fmt: skip
+    nothing = all(g == 0 for g in (gap.params, gap.buffers, gap.weight_bits, gap.storage_bits))
+    return [] if nothing else [Row("shared", gap.name, gap.name, 0, gap)]
+
+
+def _above(name: str) -> list[str]:
+    """The dotted prefixes of ``name``, outermost first, without itself."""
+    parts = name.split(".")
+    return [".".join(parts[:i]) for i in range(1, len(parts))]
+
+
+def _relative(name: str, above: str) -> str:
+    return name[len(above) + 1 :] if above else name

@@ -1,0 +1,76 @@
+"""The totals in full, with what each of them counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from costcalc.analysis.report import Report
+from costcalc.backends.paint import Paint
+from costcalc.backends.units import grouped, percent, rate, seconds, size
+from costcalc.ir.dims import Dim
+
+
+class Fact(NamedTuple):
+    """One total: what it is called, its figure, and what the figure counts."""
+
+    name: str
+    figure: str
+    says: str
+
+
+def facts(report: Report) -> Iterator[Fact]:
+    """The totals of ``report``, one after the other."""
+    total = report.total
+    least = "≥ " if report.uncounted else ""
+
+    def number(n: Dim) -> str:
+        return least + (grouped(n) if isinstance(n, int) else str(n))
+
+    def stored(bits: Dim) -> str:
+        return least + size(bits) if isinstance(bits, int) else f"{bits} bits"
+
+    buffers = "" if total.buffers == 0 else f" with the {number(total.buffers)} of buffers"
+    yield Fact("MACs", number(total.macs), "multiply-accumulates: conv, linear, matmul, attention")
+    yield Fact("ops", number(total.ops), "other arithmetic: bias, norm, activation, pooling")
+    yield Fact("params", number(total.params), f"{stored(total.weight_bits)}{buffers}")
+    yield Fact("storage", stored(total.storage_bits), "weights, inputs and outputs, each tensor once")
+    read, written = stored(total.read_bits), stored(total.write_bits)
+    yield Fact("traffic", stored(total.traffic_bits), f"{read} read, {written} written, layer by layer")
+    if total.intensity is not None:
+        yield Fact("intensity", f"{total.intensity:.1f}", "MACs per byte of traffic")
+    at = f", in {total.peak_at}" if total.peak_at else ""
+    yield Fact("peak", stored(total.peak_bits), f"of activations kept at once{at}")
+    if report.machine and total.time:
+        bound = sum(layer.time.seconds for layer in report.layers if layer.time and layer.time.bound == "memory")
+        yield Fact("time", least + seconds(total.time.seconds),
+                   f"at the peak rates of {report.machine.title}; {percent(bound, total.time.seconds)} of it in layers"
+                   " bound by memory")  # fmt: skip
+    fps, pace = report.settings.fps, report.pace
+    if fps and pace:
+        of = f", {percent(pace.share, 1)} of what it has" if pace.share is not None else ""
+        yield Fact("bandwidth", rate(pace.bandwidth), f"needed for {fps:g} frames a second{of}")
+        if pace.busy is not None and pace.busy > 1:
+            yield Fact("too slow", f"{fps / pace.busy:.3g} fps", f"at best, where {fps:g} are wanted")
+
+
+def summary(report: Report, width: int, paint: Paint) -> list[str]:
+    """The totals in lines of ``width`` characters, as far as numbers allow; then what is not counted."""
+    from textwrap import wrap
+
+    known = list(facts(report))
+    wide = max(len(fact.figure) for fact in known if len(fact.figure) <= 28)
+    lines = []
+    for name, figure, says in known:
+        indent = 11 + max(wide, len(figure)) + 2
+        first, *more = wrap(says, max(width - indent, 24))
+        lines.append(f"{paint(name.ljust(9), 'bold')}  {figure.rjust(wide)}  {paint(first, 'dim')}")
+        lines += [" " * indent + paint(line, "dim") for line in more]
+    if report.uncounted:
+        kinds: dict[str, list[str]] = {}
+        for layer in report.uncounted:
+            kinds.setdefault(layer.kind, []).append(layer.name)
+        named = "; ".join(f"{kind} ×{len(names)} ({names[0]}{', …' if len(names) > 1 else ''})"
+                          for kind, names in kinds.items())  # fmt: skip
+        lines += wrap(f"not counted, no rule is known: {named}; every total with ≥ is a lower bound", max(width, 40))
+    return lines + [f"assuming {condition}" for condition in report.assumptions]

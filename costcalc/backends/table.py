@@ -1,0 +1,134 @@
+"""The report as a table for a terminal.
+
+Rich's own table takes a millisecond a row, half a start-up for a network of a hundred layers; this one lays out
+plain strings.
+"""
+
+from __future__ import annotations
+
+from costcalc.analysis.report import Report
+from costcalc.backends.columns import COLUMNS, Column, shown
+from costcalc.backends.paint import Paint, bar, painted, plain
+from costcalc.backends.rows import Row, View, tree
+from costcalc.backends.summary import summary
+from costcalc.backends.units import percent
+
+PLAIN = "name macs params output traffic kind field storage ops intensity input read write buffers reads source"
+TIMED = "name time bound macs_share time_share kind traffic macs output params intensity field storage input source"
+"""Which columns to show, the most wanted first."""
+LEAST = {"name": 16, "kind": 9}
+"""Columns that may be cut short, and to how much."""
+BAR, GAP = 6, "  "
+
+
+def table(report: Report, view: View) -> str:
+    """The whole table, a line a row, then the totals in full."""
+    rows = tree(report, view)
+    paint = painted if view.colour else plain
+    inputs = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in report.inputs.items())
+    lines = [f"{paint(report.name, 'bold')}  {inputs}"]
+    if report.source:
+        lines.append(paint(report.source, "dim"))
+    lines.append("")
+    if len(rows) > 1:
+        lines += [*_lines(report, rows, view, paint), ""]
+    return "\n".join([*lines, *summary(report, view.width, paint), ""])
+
+
+def _lines(report: Report, rows: list[Row], view: View, paint: Paint) -> list[str]:
+    cells = _chosen(report, rows, view)
+    if rows[-2].role == "shared" and not any(column[-2] for name, column in cells.items() if name != "name"):
+        rows, cells = [*rows[:-2], rows[-1]], {name: [*c[:-2], c[-1]] for name, c in cells.items()}
+    widths = _widths({name: max(map(len, column)) for name, column in cells.items()}, view.width)
+    lines = []
+    for i, row in enumerate([None, *rows]):
+        line = []
+        for name, column in cells.items():
+            text = _cut(column[i], widths[name])
+            text = text.ljust(widths[name]) if COLUMNS[name].left else text.rjust(widths[name])
+            line.append(paint(text, _style(COLUMNS[name], row)))
+        lines.append(GAP.join(line).rstrip())
+    rule = paint("─" * (sum(widths.values()) + len(GAP) * (len(widths) - 1)), "dim")
+    return [lines[0], rule, *lines[1:-1], rule, lines[-1]]
+
+
+def _chosen(report: Report, rows: list[Row], view: View) -> dict[str, list[str]]:
+    """The columns asked for, or those that fit into the width; each with its cells under its title."""
+    lower = bool(report.uncounted)
+    parts = [_share(c, row, report) for c in COLUMNS.values() if c.share for row in rows if row.role in LEAVES]
+    most = max(parts, default=0.0)
+
+    def cells(column: Column) -> list[str]:
+        return [column.title, *(_cell(column, row, report, view.exact, most, lower) for row in rows)]
+
+    if view.columns is not None:
+        return {column.name: cells(column) for column in view.columns}
+    chosen: dict[str, list[str]] = {}
+    room = view.width + len(GAP)
+    for name in (TIMED if report.total.time else PLAIN).split():
+        made = cells(COLUMNS[name])
+        width = max(map(len, made))
+        room -= min(width, LEAST.get(name, width)) + len(GAP)
+        if room < 0 and len(chosen) > 1:
+            break
+        if any(made[1:]):
+            chosen[name] = made
+    return {name: chosen[name] for name in COLUMNS if name in chosen}
+
+
+def _widths(widths: dict[str, int], width: int) -> dict[str, int]:
+    """``widths``, of the columns that may be cut as much as is needed to stay within ``width``."""
+    over = sum(widths.values()) + len(GAP) * (len(widths) - 1) - width
+    for name, least in reversed(LEAST.items()):
+        if name in widths and over > 0:
+            cut = min(over, max(widths[name] - least, 0))
+            widths, over = widths | {name: widths[name] - cut}, over - cut
+    if over > 0 and "name" in widths:
+        widths["name"] = max(widths["name"] - over, 6)
+    return widths
+
+
+LEAVES = ("layer", "block", "rest")
+
+
+def _cell(column: Column, row: Row, report: Report, exact: bool, most: float, lower: bool) -> str:
+    if column.name == "name":
+        return "  " * row.level + row.label
+    if column.name == "kind" and row.role in ("heading", "block", "total"):
+        return f"{row.figures.layers} layers"  # type: ignore[attr-defined]
+    if column.share:
+        if row.role == "shared":
+            return ""
+        part = percent(_share(column, row, report), 1.0).rjust(6)
+        return (bar(_share(column, row, report) / most, BAR) if row.role in LEAVES and most else " " * BAR) + part
+    if row.role == "shared" and (not column.adds or column.value(row.figures) == 0):
+        return ""
+    text = shown(column, row.figures, exact)
+    return f"≥ {text}" if lower and row.role == "total" and column.adds and text else text
+
+
+def _share(column: Column, row: Row, report: Report) -> float:
+    part, whole = column.value(row.figures), column.value(report.total)
+    return part / whole if isinstance(part, (int, float)) and isinstance(whole, (int, float)) and whole else 0.0
+
+
+def _style(column: Column, row: Row | None) -> str:
+    """How a cell is painted; ``row`` is None for the titles."""
+    if row is None or row.role == "total":
+        return "bold"
+    if row.role == "heading":
+        return "cyan" if column.name == "name" else "dim"
+    if row.role in ("rest", "shared"):
+        return "dim"
+    if column.name in ("bound", "time_share"):
+        return getattr(getattr(row.figures, "time", None), "bound", "")
+    return "cyan" if column.share else "dim" if column.name in ("kind", "source", "inputs") else ""
+
+
+def _cut(text: str, width: int) -> str:
+    """``text`` in ``width`` characters, the last an ellipsis if it is longer; indentation goes first."""
+    if len(text) <= width:
+        return text
+    bare = text.lstrip()
+    text = text[len(text) - max(len(bare), width) :] if len(bare) < width else bare
+    return text if len(text) <= width else text[: width - 1].rstrip() + "…"

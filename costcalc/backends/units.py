@@ -1,0 +1,106 @@
+"""Exact figures as people read them: three digits and a unit. Only here are figures rounded.
+
+Counts are rounded by integer arithmetic, so a number of any size comes out right.
+"""
+
+from __future__ import annotations
+
+SI = ("", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q")
+IEC = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB", "RiB", "QiB")
+PARTS = ("s", "ms", "µs", "ns", "ps", "fs")
+
+
+def count(n: int) -> str:
+    """``n`` with an SI unit.
+
+    >>> count(0), count(999), count(4_089_184_256), count(999_999), count(10**40)
+    ('0', '999', '4.09 G', '1.00 M', '1.00e40')
+    """
+    return str(n) if -1000 < n < 1000 else _scaled(n, 1, 1000, SI)
+
+
+def size(bits: int) -> str:
+    """``bits`` as bytes with an IEC unit.
+
+    >>> size(0), size(8 * 1536), size(8 * 1023), size(4)
+    ('0 B', '1.50 KiB', '1023 B', '0.5 B')
+    """
+    if -8 * 1024 < bits < 8 * 1024:
+        return f"{bits / 8:g} B"
+    return _scaled(bits, 8, 1024, IEC)
+
+
+def seconds(t: float) -> str:
+    """``t`` seconds in the unit that suits.
+
+    >>> seconds(0.0), seconds(0.00123), seconds(2.5e-7), seconds(90)
+    ('0 s', '1.23 ms', '250 ns', '90.0 s')
+    """
+    step = 0
+    while t and t * 1000**step < 0.9995 and step < len(PARTS) - 1:
+        step += 1
+    return f"{_three(t * 1000**step)} {PARTS[step]}"
+
+
+def rate(per_second: float) -> str:
+    """Bytes a second, in powers of 1000 as data sheets have them.
+
+    >>> rate(2.039e12), rate(12)
+    ('2.04 TB/s', '12.0 B/s')
+    """
+    step = 0
+    while per_second / 1000**step >= 999.5 and step < len(SI) - 1:
+        step += 1
+    return f"{_three(per_second / 1000**step)} {SI[step]}B/s"
+
+
+def percent(part: float, whole: float) -> str:
+    """``part`` of ``whole`` in percent; of nothing, a dash.
+
+    >>> percent(1, 8), percent(1, 3000), percent(0, 5), percent(0, 0)
+    ('12.5%', '<0.1%', '0%', '–')
+    """
+    if not whole:
+        return "–"
+    share = 100 * (part / whole)
+    return f"{share:.1f}%" if share >= 0.05 else "<0.1%" if part else "0%"
+
+
+def grouped(n: int) -> str:
+    """All digits of ``n``, in threes; past a thousand digits only the first three and the power of ten.
+
+    >>> grouped(4089184256)
+    '4,089,184,256'
+    """
+    return f"{n:,}" if n.bit_length() < 3000 else _powers(n)
+
+
+def _scaled(n: int, per: int, base: int, units: tuple[str, ...]) -> str:
+    """``n / per`` in the unit that leaves fewest digits before the point, to three digits."""
+    sign, n, whole = "-" if n < 0 else "", abs(n), abs(n) // per
+    for unit in units:
+        # 0.5 is what rounding adds to a number without decimals.
+        if 2 * n < (2 * base - 1) * per:
+            places = 2 if 200 * n < 1999 * per else 1 if 20 * n < 1999 * per else 0
+            digits = str(_rounded(n * 10**places, per)).rjust(places + 1, "0")
+            return f"{sign}{digits[:-places]}.{digits[-places:]} {unit}" if places else f"{sign}{digits} {unit}"
+        per *= base
+    return f"{sign}{_powers(whole)} {units[0]}".rstrip()
+
+
+def _powers(n: int) -> str:
+    """``n`` as 1.23e45, for what has no unit."""
+    power = (n.bit_length() - 1) * 1233 // 4096  # ⌊log₁₀ 2ᵇ⌋, at most one too small where it is not exact
+    while _rounded(n, 10 ** (power - 2)) > 999:
+        power += 1
+    digits = str(_rounded(n, 10 ** (power - 2)))
+    return f"{digits[0]}.{digits[1:]}e{power}"
+
+
+def _rounded(n: int, per: int) -> int:
+    return (2 * n + per) // (2 * per)
+
+
+def _three(value: float) -> str:
+    places = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:.{places}f}" if value else "0"

@@ -1,0 +1,39 @@
+"""``costcalc analyze``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from costcalc.cli.options import Model, Setting, Shown, command, option
+from costcalc.cli.output import emit
+
+EXAMPLES = {
+    "costcalc analyze resnet50 --depth 2": "its blocks, not what is in them",
+    "costcalc analyze mobilenet --set alpha=0.5 --input 3x160x160": "a smaller one",
+    "costcalc analyze convnext_t --machine a100 --bits 16 --fps 60": "what is slow, and why",
+    "costcalc analyze mobilenet --sort traffic --top 10": "what moves most",
+    "costcalc analyze my/net.yaml --format json --output cost.json": "all of it, for programs",
+}
+
+
+@command
+def analyze(
+    model: Model,
+    setting: Setting,
+    shown: Shown,
+    strict: Annotated[
+        bool, option("--strict", says="Exit with code 4 if a layer has no rule and is not counted.")
+    ] = False,
+) -> int:
+    """What each layer of a model costs, and the model in total.
+
+    MACs are multiply-accumulates of convolution, linear, matmul and attention; ops is other arithmetic. All
+    figures are exact until the table rounds them, and columns add up to their totals.
+    """
+    from costcalc.analyze import analyze
+    from costcalc.backends import render
+
+    view = shown.view()
+    report = analyze(model.model, **model.choices(), **setting._asdict())
+    emit(render(shown.format.value, report, view), shown.output)
+    return 4 if strict and report.uncounted else 0

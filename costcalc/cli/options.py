@@ -1,0 +1,209 @@
+"""The options by which every command names a model and a setting, stated once."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_type_hints
+
+import typer
+
+from costcalc.cli.output import colour, width
+from costcalc.errors import OptionError
+
+if TYPE_CHECKING:
+    from costcalc.backends.rows import View
+
+
+def command(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` with each parameter that is a ``NamedTuple`` of options spread into those options."""
+    parameters: list[inspect.Parameter] = []
+    groups: dict[str, Any] = {}
+    hints = get_type_hints(function, include_extras=True)
+    for parameter in inspect.signature(function).parameters.values():
+        kind: Any = hints[parameter.name]
+        if not (isinstance(kind, type) and issubclass(kind, tuple)):
+            parameters.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        groups[parameter.name] = kind
+        for name, annotation in get_type_hints(kind, include_extras=True).items():
+            default = kind._field_defaults.get(name, inspect.Parameter.empty)  # type: ignore[attr-defined]
+            one = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+            parameters.append(one)
+
+    def spread(**given: Any) -> Any:
+        made = {name: kind(*(given.pop(field) for field in kind._fields)) for name, kind in groups.items()}
+        return function(**made, **given)
+
+    spread.__doc__, spread.__name__ = function.__doc__, function.__name__
+    spread.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    spread.__annotations__ = {p.name: p.annotation for p in parameters}
+    return spread
+
+
+def option(*names: str, says: str, panel: str | None = None, **more: Any) -> Any:
+    """An option without a default worth showing."""
+    return typer.Option(*names, help=says, show_default=False, rich_help_panel=panel, **more)
+
+
+def model_names(incomplete: str) -> list[str]:
+    """Shipped models that begin with ``incomplete``, for the shell's completion."""
+    from costcalc.zoo import models
+
+    return [name for name in models() if name.startswith(incomplete)]
+
+
+def machine_names(incomplete: str) -> list[str]:
+    """Shipped machines that begin with ``incomplete``."""
+    from costcalc.machines import machines
+
+    return [name for name in machines() if name.startswith(incomplete)]
+
+
+ModelName = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A YAML file, or the name of a shipped model: `costcalc list` shows them.",
+        autocompletion=model_names,
+        show_default=False,
+    ),
+]
+MODEL = "Model"
+
+
+class Model(NamedTuple):
+    """Which model, built how."""
+
+    model: ModelName
+    batch: Annotated[int | None, option("--batch", "-b", min=1, says="Images at a time.", panel=MODEL)] = None
+    input: Annotated[
+        list[str] | None,
+        option(
+            "--input", "-i", metavar="[NAME=]SHAPE", panel=MODEL,
+            says="Shape of an input without its batch: 3x256x256. Repeat it for several inputs.",
+        ),
+    ] = None  # fmt: skip
+    set: Annotated[
+        list[str] | None,
+        option(
+            "--set", "-s", metavar="NAME=VALUE", panel=MODEL,
+            says="A parameter of the model: num_classes=10. May be repeated.",
+        ),
+    ] = None  # fmt: skip
+
+    def choices(self) -> dict[str, Any]:
+        """What was given of them, as ``load`` and ``analyze`` take it."""
+        given: dict[str, Any] = {}
+        if self.batch is not None:
+            given["batch"] = self.batch
+        if self.input:
+            given["input"] = shapes(self.input)
+        if self.set:
+            given["parameters"] = parameters(self.set)
+        return given
+
+
+class Setting(NamedTuple):
+    """At which element width, on which machine."""
+
+    bits: Annotated[
+        int | None, option("--bits", min=1, max=1024, says="Bits of a floating-point element, in place of 32.")
+    ] = None
+    machine: Annotated[
+        str | None,
+        option(
+            "--machine", "-m", metavar="NAME|FILE", autocompletion=machine_names,
+            says="Time on a machine (`costcalc list --machines`), or on your own in a YAML file.",
+        ),
+    ] = None  # fmt: skip
+    fps: Annotated[
+        float | None, option("--fps", min=0.001, says="Passes a second that are wanted: the bandwidth they need.")
+    ] = None
+
+
+class Format(str, Enum):
+    """What a report is written as."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    markdown = "markdown"
+
+
+VIEW = "View"
+
+
+class Shown(NamedTuple):
+    """What of a report is shown, as what, and where to."""
+
+    depth: Annotated[int | None, option("--depth", "-d", min=0, panel=VIEW, says="Fold what lies deeper.")] = None
+    columns: Annotated[
+        str | None, option("--columns", "-c", metavar="A,B,…", panel=VIEW, says="Which columns: macs,params,traffic.")
+    ] = None
+    sort: Annotated[
+        str | None, option("--sort", metavar="COLUMN", panel=VIEW, says="Largest first, without blocks.")
+    ] = None
+    top: Annotated[int | None, option("--top", min=1, panel=VIEW, says="So many rows; the rest is summed in one.")] = (
+        None
+    )
+    exact: Annotated[bool, option("--exact", panel=VIEW, says="All digits in place of units.")] = False
+    format: Annotated[Format, typer.Option("--format", "-f", help="What to write.")] = Format.table
+    output: Annotated[
+        str | None, option("--output", "-o", metavar="FILE", says="Write to FILE, whole or not at all.")
+    ] = None
+
+    def view(self) -> View:
+        """What back ends need to know of it."""
+        from costcalc.backends.columns import find_column, find_columns
+        from costcalc.backends.rows import View
+
+        return View(
+            depth=self.depth,
+            columns=None if self.columns is None else find_columns(self.columns),
+            sort=None if self.sort is None else find_column(self.sort),
+            top=self.top,
+            exact=self.exact,
+            width=width(),
+            colour=self.output is None and colour(sys.stdout),
+        )
+
+
+def shapes(given: Sequence[str]) -> tuple[int, ...] | dict[str, tuple[int, ...]]:
+    """What ``--input`` says: the shape of the first input, or shapes by name.
+
+    >>> shapes(["3x224x224"]), shapes(["left=3x8x8", "right=1×4"])
+    ((3, 224, 224), {'left': (3, 8, 8), 'right': (1, 4)})
+    """
+    result: dict[str, tuple[int, ...]] = {}
+    for one in given:
+        name, _, text = one.rpartition("=")
+        sizes = text.lower().replace("×", "x").split("x")
+        if not all(s.isdecimal() and len(s) < 20 and int(s) > 0 for s in sizes):
+            raise OptionError(f"--input {one[:60]}: a shape is sizes from 1 with x between them, as in 3x224x224")
+        if name in result:
+            twice = f"gives the shape of '{name}' twice" if name else "gives two shapes; name them: --input NAME=SHAPE"
+            raise OptionError(f"--input {twice}")
+        result[name] = tuple(map(int, sizes))
+    if "" in result and len(result) > 1:
+        raise OptionError("--input names one shape and not the other; name both: --input NAME=SHAPE")
+    return result.get("", result)
+
+
+def parameters(given: Sequence[str]) -> Mapping[str, Any]:
+    """What ``--set`` says, by parameter."""
+    from costcalc.errors import CostcalcError
+    from costcalc.frontends.spec.settings import parse_value
+
+    result: dict[str, Any] = {}
+    for one in given:
+        name, equals, text = one.partition("=")
+        if not equals or not name.strip():
+            raise OptionError(f"--set {one[:60]}: a parameter is set as NAME=VALUE, for example num_classes=10")
+        try:
+            result[name.strip()] = parse_value(text.strip())
+        except CostcalcError as error:
+            raise OptionError(f"--set {one[:60]}: {error.message}") from None
+    return result

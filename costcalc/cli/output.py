@@ -1,0 +1,109 @@
+"""Where text goes: to a terminal of some width and colour, into a pipe, or into a file, whole or not at all."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from costcalc.errors import CostcalcError
+
+ASCII = {
+    "×": "x", "·": "*", "–": "-", "—": "-", "…": "...", "≥": ">=", "≤": "<=", "→": "->", "⌊": "floor(", "⌋": ")",
+    "⌈": "ceil(", "⌉": ")", "µ": "u", "²": "^2", "³": "^3", "±": "+-", "−": "-", "─": "-", "│": "|", "█": "#",
+    **dict.fromkeys("▉▊▋▌", "="), **dict.fromkeys("▍▎▏", "-"), **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╰╯", "+"),
+}  # fmt: skip
+"""What to write instead where the encoding of a terminal or pipe lacks a character; `?` for others."""
+
+
+def prepare_streams() -> None:
+    """Let a closed pipe end the process quietly, as it does other programs, and no character stop it."""
+    import signal
+
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    codecs.register_error("costcalc", _in_ascii)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="costcalc")
+
+
+def colour(stream: TextIO) -> bool:
+    """Whether to colour what goes to ``stream``: NO_COLOR and FORCE_COLOR decide, else whether it is a terminal."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return bool(stream and stream.isatty()) and os.environ.get("TERM") != "dumb"
+
+
+def width() -> int:
+    """Characters in a line: COLUMNS, else the terminal's, else 80."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and 0 < int(given) < 10_000:
+        return int(given)
+    for stream in (sys.stdout, sys.stderr, sys.stdin):
+        try:
+            columns = os.get_terminal_size(stream.fileno()).columns
+        except (OSError, ValueError, AttributeError):
+            continue
+        if columns > 0:
+            return columns
+    return 80
+
+
+def emit(text: str, file: str | None = None) -> None:
+    """Write ``text`` to ``file``, whole or not at all, or to standard output."""
+    if file is not None:
+        write_whole(file, text)
+        return
+    if sys.stdout is None:
+        raise CostcalcError("standard output is closed")
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def write_whole(file: str, text: str) -> None:
+    """Replace ``file`` by one with ``text``; if that fails, ``file`` is as it was. Devices and pipes are written to."""
+    try:
+        target = Path(file).resolve()
+        if target.exists() and not target.is_file():
+            target.write_text(text, encoding="utf-8")
+            return
+        beside = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            with beside.open("x", encoding="utf-8", newline="") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            if target.exists():
+                beside.chmod(target.stat().st_mode & 0o7777)
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:
+        raise CostcalcError(f"{file} cannot be written: {getattr(error, 'strerror', None) or error}") from None
+
+
+def say_error(sentence: str) -> None:
+    """``costcalc: error: sentence`` on standard error."""
+    if sys.stderr is None:
+        return
+    head = "costcalc: error:"
+    with contextlib.suppress(OSError):  # then nobody is there to be told
+        print(f"\x1b[31m{head}\x1b[0m" if colour(sys.stderr) else head, sentence, file=sys.stderr, flush=True)
+
+
+def abandon_output() -> None:
+    """Give up standard output after an error on it, lest Python tries again at exit and complains."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(ASCII.get(c, "?") for c in error.object[error.start : error.end]), error.end

@@ -1,0 +1,101 @@
+"""Machine files: what a data sheet promises, read from ``configs/machines`` or from a user's own file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from costcalc.analysis.roofline import WIDTHS, Machine
+from costcalc.errors import SpecError, UnknownName, listing, near
+
+if TYPE_CHECKING:
+    from costcalc.frontends.spec.read import Scalar, Tree
+
+KEYS = {"title", "macs", "flops", "bandwidth", "memory", "source"}
+BYTES = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4,
+         "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}  # fmt: skip
+
+
+def machines() -> dict[str, str]:
+    """The shipped machines: name → file."""
+    from costcalc.zoo import directory
+
+    return {path.stem: str(path) for path in sorted((directory() / "machines").glob("*.yaml"))}
+
+
+def load_machine(name: str) -> Machine:
+    """The machine called ``name``, or the one that the YAML file ``name`` describes.
+
+    Raises ``UnknownName`` with the nearest name, or ``SpecError`` with the place in the file.
+    """
+    known = machines()
+    if name in known:
+        return _read(known[name], name, f"{name}.yaml")
+    if name.endswith((".yaml", ".yml")) or os.sep in name:
+        return _read(name, Path(name).stem, name)
+    raise UnknownName(
+        f"no machine called '{name[:80]}'{near(name, known)}; there are {listing(known)}, or give a YAML file"
+    )
+
+
+def _read(path: str, name: str, shown: str) -> Machine:
+    from costcalc.frontends.spec.read import Mapping, Scalar, read_file
+
+    tree = read_file(path, shown)
+    if not isinstance(tree, Mapping):
+        raise SpecError("a machine file has keys: title, macs or flops, bandwidth, memory, source", tree.place)
+    values: dict[str, Tree] = {}
+    for key, value in tree.pairs:
+        if key.text not in KEYS:
+            hint = f"{near(key.text, KEYS)}; it has {listing(KEYS)}"
+            raise SpecError(f"a machine has no '{key.text[:80]}'{hint}", key.place)
+        values[key.text] = value
+    for needed in ("title", "bandwidth", "source"):
+        if needed not in values:
+            _fail(f"the machine has no {needed}; it needs title, macs or flops, bandwidth and source", tree)
+    if ("macs" in values) == ("flops" in values):
+        raise SpecError("a machine has either macs or flops, a second by element type, not both or none", tree.place)
+
+    def word(key: str) -> Scalar:
+        value = values[key]
+        return value if isinstance(value, Scalar) else _fail(f"{key} must be one value", value)
+
+    unit = "macs" if "macs" in values else "flops"
+    table = values[unit]
+    if not isinstance(table, Mapping) or not table.pairs:
+        _fail(f"{unit} must give a rate for each element type, such as float32: 19.5e12", table)
+    rates = {}
+    for dtype, rate in table.pairs:
+        if dtype.text not in WIDTHS:
+            _fail(f"no element type '{dtype.text[:80]}'{near(dtype.text, WIDTHS)}; there are {listing(WIDTHS)}", dtype)
+        rates[dtype.text] = _positive(rate, f"the rate of {dtype.text}") / (1 if unit == "macs" else 2)
+    return Machine(
+        name=name,
+        title=word("title").text,
+        macs=rates,
+        bandwidth=_positive(word("bandwidth"), "bandwidth"),
+        source=word("source").text,
+        memory=_bytes(word("memory")) if "memory" in values else None,
+    )
+
+
+def _positive(value: Tree, what: str) -> float:
+    from costcalc.frontends.spec.read import Scalar
+
+    try:
+        number = float(value.text if isinstance(value, Scalar) else "")
+    except ValueError:
+        number = 0.0
+    return number if 0 < number < 1e30 else _fail(f"{what} must be a number above 0, such as 19.5e12", value)
+
+
+def _bytes(value: Scalar) -> int:
+    number, _, unit = value.text.partition(" ")
+    if not number.isdecimal() or unit not in BYTES:
+        _fail("memory must be a whole number with a unit, such as 80 GB or 512 KiB", value)
+    return int(number) * BYTES[unit]
+
+
+def _fail(sentence: str, at: Tree) -> NoReturn:
+    raise SpecError(sentence, at.place)
