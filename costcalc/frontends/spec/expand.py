@@ -10,10 +10,11 @@ from costcalc.errors import CostcalcError, Place, SpecError, near
 from costcalc.frontends.spec import settings
 from costcalc.frontends.spec.evaluate import Scope, bind, iterate
 from costcalc.frontends.spec.files import Files, locate, pick_variant
+from costcalc.frontends.spec.frames import Frame
 from costcalc.frontends.spec.layers import Layers, Reached
 from costcalc.frontends.spec.model import Block, Spec
 from costcalc.frontends.spec.scopes import bind_arguments, size_of
-from costcalc.frontends.spec.steps import RESERVED, Apply, Branch, For, From, If, Let, Named, Reference, Steps
+from costcalc.frontends.spec.steps import Apply, Branch, For, From, If, Let, Named, Reference, Steps
 from costcalc.frontends.spec.values import Budget, Value, shown, truth
 from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import TensorType
@@ -28,7 +29,7 @@ def expand(
     """The graph of ``spec`` with these parameters and inputs; ``SpecError`` or another, placed, if there is none."""
     layers = Layers(name, inputs)
     expander = _Expander(layers, files, budget)
-    frame = _Frame(expander, spec, parameters, {})
+    frame = Frame(spec, parameters, {}, files, Scope(budget, {}, expander.size))
     expander.model(frame, next(iter(inputs)))
     if not layers.builder.nodes:
         raise SpecError("the spec has no layers", spec.place)
@@ -36,45 +37,22 @@ def expand(
     return layers.builder.build(outputs, parameters, spec.about.get("source", ""))
 
 
-class _Frame:
-    """What is visible where a layer stands: the file, its parameters, and the local names of a block."""
-
-    def __init__(self, expander: _Expander, spec: Spec, parameters: dict[str, Value], local: dict[str, Value]) -> None:
-        self.expander, self.spec, self.parameters, self.local = expander, spec, parameters, local
-        self.scope = Scope(expander.budget, local, self._other)
-
-    def _other(self, name: str) -> Value:
-        """A parameter, a size of the running value, or a word that names an op or a block."""
-        if name in self.parameters:
-            return self.parameters[name]
-        expander = self.expander
-        if name in RESERVED:
-            return size_of(expander.layers.type_of(expander.running), name)
-        if expander.files.callee(self.spec, name) is not None:
-            return name
-        hint = near(name, {*self.local, *self.parameters, *RESERVED})
-        raise SpecError(f"nothing is called '{name[:80]}' here{hint}; a word stands in quotes: '{name[:80]}'")
-
-    def function(self, name: str) -> str:
-        """The op or block that ``name`` calls: what a parameter of that name says, else itself."""
-        value = self.local[name] if name in self.local else self.parameters.get(name, name)
-        if not isinstance(value, str):
-            raise SpecError(f"'{name}' is {shown(value)} here, not the name of an op or a block")
-        return value
-
-
 class _Expander:
     """Runs steps. ``running`` is the value that the next layer takes, ``prefix`` what its name begins with."""
 
     def __init__(self, layers: Layers, files: Files, budget: Budget) -> None:
         self.layers, self.files, self.budget = layers, files, budget
-        self.frame: _Frame
+        self.frame: Frame
         self.running = ""
         self.prefix = ""
         self.calls: list[str] = []  # the blocks and models being written out, the innermost last
         self.nesting = 0
 
-    def model(self, frame: _Frame, start: str) -> None:
+    def size(self, name: str) -> Value:
+        """A size of the running value, by the word for it."""
+        return size_of(self.layers.type_of(self.running), name)
+
+    def model(self, frame: Frame, start: str) -> None:
         """The layers of a whole spec, applied to the value ``start``."""
         if frame.spec.layers is None:
             raise SpecError("the file has blocks but no layers, so it is no model", frame.spec.place)
@@ -159,7 +137,7 @@ class _Expander:
             value = self.layers.names.find(text, self.prefix)
             if value is not None:
                 return value
-            if call is None or self.files.callee(self.frame.spec, self.frame.function(text)) is None:
+            if call is None or self.frame.callee(self.frame.function(text)) is None:
                 return self.refer(text, name.place)
         assert call is not None
         self.run((Apply(None, call, None, call.place or Place("")),))
@@ -186,8 +164,10 @@ class _Expander:
     ) -> None:
         """``name: function(*args, **kwargs)`` of ``inputs``; its value becomes the running one."""
         weights = kwargs.pop("weights", None)
-        callee = self.files.callee(self.frame.spec, function)
-        layers = self.layers
+        frame, layers = self.frame, self.layers
+        callee = frame.callee(function)
+        if callee is None and function != "model":
+            raise self._unknown(function)
         full = self.prefix + name if name else layers.names.free(self.prefix + function)
         layers.claim(full, place)
         if isinstance(callee, type):
@@ -196,30 +176,43 @@ class _Expander:
             if name:
                 layers.names.define(full, outputs)
             return
+        state = self.prefix, layers.shared
         self.calls.append(function)
-        state = self.frame, self.prefix, layers.shared
         if weights is not None:
             layers.shared = full + ".", layers.source(weights, self.prefix) + "."
         self.prefix = full + "."
-        if callee is not None:
-            self._block(*callee, args, kwargs, inputs)
-        elif function == "model":
-            self._model(args, kwargs, inputs)
-        else:
-            known = self.files.callable_names(self.frame.spec)
-            raise SpecError(f"no op or block called '{function[:80]}'{near(function, known)}", place)
-        self.frame, self.prefix, layers.shared = state
+        try:
+            if callee is not None:
+                self._block(*callee, args, kwargs, inputs)
+            else:
+                self._model(args, kwargs, inputs)
+        except CostcalcError as error:
+            if error.place is not None and error.place.file != place.file:
+                error.message += f" ({error.place.short})"
+                error.place = place
+            raise
+        self.frame = frame
+        self.prefix, layers.shared = state
         self.calls.pop()
         if name:
             layers.names.define(full, (self.running,))
 
+    def _unknown(self, function: str) -> SpecError:
+        if self.layers.names.find(function, self.prefix) is not None:
+            return SpecError(
+                f"'{function}' is a layer, not an op or a block; `from: {function}` goes back to its value"
+            )
+        known = self.files.callable_names(self.frame.spec)
+        return SpecError(f"no op or block called '{function[:80]}'{near(function, known)}")
+
     def _block(
         self, block: Block, spec: Spec, args: tuple[Value, ...], kwargs: dict[str, Value], inputs: list[str]
     ) -> None:
-        wanted = block.signature.parameters
+        frame, wanted = self.frame, block.signature.parameters
         local = bind_arguments(f"block {block.signature.name}", wanted, args, kwargs)
-        parameters = self.frame.parameters if spec is self.frame.spec else self.files.defaults(spec, self.budget)
-        self.frame = _Frame(self, spec, parameters, local)
+        if spec is not frame.spec:
+            local = {name: frame.hand_over(value) for name, value in local.items()}
+        self.frame = frame.inner(spec, frame.parameters_of(spec), local)
         for parameter, default in wanted.items():
             if parameter not in local:
                 if default is None:
@@ -238,13 +231,14 @@ class _Expander:
         place = locate(args[0], str(Path(self.frame.spec.file).parent))
         spec = self.files.spec(place.path, place.shown)
         variant = pick_variant(spec, place.variant)
-        parameters = settings.parameters(spec, variant, kwargs, self.budget)
+        given = {key: self.frame.hand_over(value) for key, value in kwargs.items()}
+        parameters = settings.parameters(spec, variant, given, self.budget)
         if len(spec.inputs) != 1:
             raise SpecError(f"{spec.name} has {len(spec.inputs)} inputs; a backbone has one")
         layers, prefix = self.layers, self.prefix
         state = self.nesting, len(self.calls), layers.shared
         layers.names.define(prefix + next(iter(spec.inputs)), (inputs[0],))
-        frame = _Frame(self, spec, parameters, {})
+        frame = self.frame.inner(spec, parameters, {})
         end = layers.stop_after(prefix + until) if until else None
         try:
             self.model(frame, inputs[0])

@@ -9,6 +9,7 @@ import ast
 import re
 import warnings
 from collections.abc import Callable, Mapping
+from keyword import iskeyword
 from typing import Any, NamedTuple
 
 from costcalc.errors import CostcalcError, Place, SpecError
@@ -132,6 +133,10 @@ def parse_signature(text: str, place: Place | None) -> Signature:
 
 def _parse(text: str, place: Place | None, of: str | None = None) -> ast.AST:
     """The one expression or assignment in ``text``; messages quote ``of``."""
+    if text.isidentifier() and not iskeyword(text):
+        return ast.Name(text)  # most of a spec's scalars are one word, for which the parser is slow
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return ast.Constant(int(text))
     said = brief(text if of is None else of)
     if len(text) > MAX_LENGTH:
         raise SpecError(f"an expression has {len(text):,} characters; {MAX_LENGTH:,} are the most", place)
