@@ -6,6 +6,7 @@ sentence or a schema names them. ``per_axis`` and ``pads`` read the values.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
@@ -16,10 +17,15 @@ Size: TypeAlias = Dim
 Count: TypeAlias = Dim
 Sizes: TypeAlias = "Dim | tuple[Dim, ...]"
 Counts: TypeAlias = "Dim | tuple[Dim, ...]"
+Scales: TypeAlias = "Dim | float | tuple[Dim | float, ...]"
 Pads: TypeAlias = "Dim | tuple[Dim | tuple[Dim, Dim], ...] | str"
 Axis: TypeAlias = int
 Axes: TypeAlias = "int | tuple[int, ...]"
+Index: TypeAlias = Dim
+Parts: TypeAlias = "int | tuple[Dim, ...]"
 Shape: TypeAlias = "tuple[Dim, ...]"
+Shapes: TypeAlias = "tuple[tuple[Dim, ...], ...]"
+Words: TypeAlias = "tuple[str, ...]"
 
 
 class Kind(NamedTuple):
@@ -44,6 +50,10 @@ def _is_size(value: object) -> bool:
 
 def _is_count(value: object) -> bool:
     return _whole(value, 0)
+
+
+def _is_scale(value: object) -> bool:
+    return _is_size(value) or (isinstance(value, float) and 0 < value < math.inf)
 
 
 def _per_axis(check: Callable[[object], bool]) -> Callable[[object], bool]:
@@ -74,6 +84,16 @@ def _is_shape(value: object) -> bool:
     return isinstance(value, tuple) and all(_whole(v, -1) for v in value)
 
 
+def _is_index(value: object) -> bool:
+    return isinstance(value, Expr) or _is_int(value)
+
+
+def _is_parts(value: object) -> bool:
+    if isinstance(value, tuple):
+        return bool(value) and all(map(_is_size, value))
+    return _is_int(value) and _is_size(value)
+
+
 KINDS: dict[str, Kind] = {
     "Size": Kind(_is_size, "a whole number from 1"),
     "Size | None": Kind(_is_size, "a whole number from 1"),
@@ -81,10 +101,17 @@ KINDS: dict[str, Kind] = {
     "Sizes": Kind(_per_axis(_is_size), "a whole number from 1, or a list of one for each axis"),
     "Sizes | None": Kind(_per_axis(_is_size), "a whole number from 1, or a list of one for each axis"),
     "Counts": Kind(_per_axis(_is_count), "a whole number from 0, or a list of one for each axis"),
+    "Scales | None": Kind(_per_axis(_is_scale), "a number above 0, or a list of one for each axis"),
     "Pads": Kind(_is_pads, "a whole number from 0, a list of one or a [before, after] pair for each axis, or 'same'"),
     "Axis": Kind(_is_int, "a whole number"),
     "Axes": Kind(_is_axes, "a whole number or a list of them"),
+    "Axes | None": Kind(_is_axes, "a whole number or a list of them"),
+    "Index": Kind(_is_index, "a whole number, counted from the end if negative"),
+    "Index | None": Kind(_is_index, "a whole number, counted from the end if negative"),
+    "Parts": Kind(_is_parts, "a number of equal parts, or a list of sizes"),
     "Shape": Kind(_is_shape, "a list of sizes, -1 for the one to work out"),
+    "Shapes": Kind(lambda v: isinstance(v, tuple) and all(map(_is_shape, v)), "a list of shapes"),
+    "Words": Kind(lambda v: isinstance(v, tuple) and all(isinstance(w, str) for w in v), "a list of words"),
     "bool": Kind(lambda v: isinstance(v, bool), "True or False"),
     "float": Kind(lambda v: isinstance(v, (int, float)) and not isinstance(v, bool), "a number"),
     "str": Kind(lambda v: isinstance(v, str), "a word"),

@@ -141,7 +141,8 @@ class Op:
     def from_aten(cls, call: Call) -> Any:
         """Add the steps that stand for a traced call of one of ``aten``, and return what they make.
 
-        As it stands it fits ops without options: every tensor argument is an input.
+        As it stands it fits ops without options: every tensor argument is an input. ``NotImplemented``
+        says that this call is not one that the op stands for; it is then uncounted.
         """
         return call.add(cls(), *call.tensors())
 
@@ -212,15 +213,17 @@ def op(name: str, *, inputs: tuple[int, int | None] = (1, 1)) -> Any:
 
 
 def find_op(name: str) -> type[Op]:
-    """The op that specs call ``name``; its module is imported now if it was not.
+    """The op that specs call ``name``, or one of its aliases; its module is imported now if it was not.
 
     Raises ``UnknownName`` with the nearest name.
     """
     if name not in OPS:
-        from costcalc.ops import WHERE
+        from costcalc.ops import ALIASES, WHERE
 
+        if name in ALIASES:
+            return find_op(ALIASES[name])
         if name not in WHERE:
-            known = sorted({*WHERE, *OPS})
+            known = sorted({*WHERE, *OPS, *ALIASES})
             raise UnknownName(f"no op called '{name[:80]}'{near(name, known)}")
         import_module(f"costcalc.ops.{WHERE[name]}")
     return OPS[name]

@@ -5,18 +5,37 @@ from __future__ import annotations
 _MODULES = {
     "activation": "relu relu6 leaky_relu prelu hardtanh hardsigmoid hardswish sigmoid silu tanh gelu mish softplus elu "
     "selu celu softmax log_softmax glu",
+    "adaptive_pool": "adaptive_avg_pool adaptive_max_pool global_avg_pool global_max_pool",
     "arithmetic": "add multiply subtract divide",
     "attention": "scaled_dot_product_attention multi_head_attention",
+    "constant": "parameter constant uncounted",
     "conv": "conv",
     "conv_transpose": "conv_transpose",
-    "join": "concat",
+    "deform": "deform_conv",
+    "elementwise": "pointwise",
+    "identity": "identity dropout stochastic_depth",
+    "join": "concat split slice",
+    "learned": "class_token position_embedding relative_position_bias",
     "linear": "linear",
     "matmul": "matmul",
+    "move": "pad roll",
     "norm": "batch_norm instance_norm group_norm layer_norm rms_norm",
     "pool": "max_pool avg_pool",
-    "scale": "layer_scale local_response_norm",
-    "shape": "identity dropout stochastic_depth flatten",
+    "reduce": "sum mean",
+    "resample": "upsample max_unpool",
+    "scale": "scale layer_scale local_response_norm",
+    "separable": "depthwise pointwise",
+    "shape": "flatten reshape permute transpose squeeze unsqueeze expand",
+    "shift": "shift",
+    "shuffle": "channel_shuffle pixel_shuffle pixel_unshuffle",
 }
 
 WHERE: dict[str, str] = {op: module for module, ops in _MODULES.items() for op in ops.split()}
 """Op name → module in this package. A test checks it against the decorators."""
+
+ALIASES = {
+    "fc": "linear", "bmm": "matmul", "swish": "silu", "h_swish": "hardswish", "h_sigmoid": "hardsigmoid",
+    "batchnorm": "batch_norm", "layernorm": "layer_norm", "drop_path": "stochastic_depth",
+    "mul": "multiply", "sub": "subtract", "div": "divide", "cat": "concat",
+}  # fmt: skip
+"""What else the field calls some ops. Specs may; reports use the name on the right."""

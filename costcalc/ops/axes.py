@@ -41,3 +41,12 @@ def replaced(x: TensorType, axis: int, *sizes: Dim) -> TensorType:
     """
     at = position(axis, x)
     return x.with_shape(*x.shape[:at], *sizes, *x.shape[at + 1 :])
+
+
+def several(axes: int | tuple[int, ...]) -> tuple[int, ...]:
+    """One axis or several, as a tuple.
+
+    >>> several(-1), several((2, 3))
+    ((-1,), (2, 3))
+    """
+    return axes if isinstance(axes, tuple) else (axes,)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from costcalc.ir.dims import equal, total
-from costcalc.ir.fields import Axis, ints
+from costcalc.errors import OptionError
+from costcalc.ir.dims import Dim, at_least, ceil_div, divides, equal, total
+from costcalc.ir.fields import Axis, Index, Parts, Size, ints
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import IDENTITY, Follow, Sight, Window
+from costcalc.ir.window import IDENTITY, Follow, Sight, Window, mixing
 from costcalc.ops.axes import has_axes, position, replaced
 from costcalc.ops.broadcasting import joint_dtype
 
 if TYPE_CHECKING:
     from torch import nn
+
+MOST_PARTS = 4096  # a spec may ask for any number; each is a value of the graph
 
 
 @op("concat", inputs=(1, None))
@@ -67,3 +70,102 @@ class Concat(Op):
         yield cls(), TensorType((2, 3, 4)), TensorType((2, 1, 4))
         yield cls(-1), TensorType((2, 3)), TensorType((2, 4)), TensorType((2, 1))
         yield cls(2), TensorType((1, 2, 3, 2)), TensorType((1, 2, 2, 2))
+
+
+@op("split")
+class Split(Op):
+    """Cut an axis into pieces: a number of equal ones, or one of each given size."""
+
+    is_view = True
+
+    parts: Parts
+    axis: Axis = 1
+
+    def check(self) -> None:
+        number = len(self.parts) if isinstance(self.parts, tuple) else self.parts
+        if number > MOST_PARTS:
+            raise OptionError(f"split: {number} parts are more than the {MOST_PARTS} that it can make")
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        yield from has_axes(self, x, self.axis)
+        size, parts = x.shape[self.axis], self.parts
+        if isinstance(parts, tuple):
+            whole = total(parts)
+            yield equal(whole, size), f"split: the parts are {whole} together, axis {self.axis} has size {size}"
+        else:
+            yield divides(parts, size), f"split: {parts} parts do not divide axis {self.axis} of size {size}"
+
+    def infer(self, x: TensorType) -> tuple[TensorType, ...]:
+        parts = self.parts if isinstance(self.parts, tuple) else (x.shape[self.axis] // self.parts,) * self.parts
+        return tuple(replaced(x, self.axis, part) for part in parts)
+
+    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        # Which of the pieces y is cannot be told, so it is said to see the axis whole.
+        return (mixing(x, self.axis),)
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from torch import split
+
+        from costcalc.backends.functional import functional
+
+        sizes, axis = list(ints(piece.shape[self.axis] for piece in self.infer(x))), self.axis
+        return functional(lambda x: split(x, sizes, axis))
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(2), TensorType((2, 6, 3))
+        yield cls((1, 3), axis=-1), TensorType((2, 3, 4))
+
+
+@op("slice")
+class Slice(Op):
+    """Part of an axis: from ``start`` up to but not including ``stop``, every ``step``-th."""
+
+    is_view = True
+
+    axis: Axis
+    start: Index = 0
+    stop: Index | None = None
+    step: Size = 1
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        yield from has_axes(self, x, self.axis)
+        size, (start, stop) = x.shape[self.axis], self._bounds(x)
+        wanted = f"slice({self.axis}, {self.start}, {self.stop})"
+        yield at_least(start, 0), f"{wanted} starts before axis {self.axis} of size {size}"
+        yield at_least(size, stop), f"{wanted} ends after axis {self.axis} of size {size}"
+        yield at_least(stop, start + 1), f"{wanted} takes nothing of axis {self.axis} of size {size}"
+
+    def infer(self, x: TensorType) -> TensorType:
+        start, stop = self._bounds(x)
+        return replaced(x, self.axis, ceil_div(stop - start, self.step))
+
+    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        at = position(self.axis, x)
+        start, step = ints((self._bounds(x)[0], self.step))
+        taken = Follow(at, Window(step, start, start))
+        return (tuple(taken if axis == at else Follow(axis) for axis in range(len(x.shape))),)
+
+    def _bounds(self, x: TensorType) -> tuple[Dim, Dim]:
+        """Start and stop, counted from the beginning."""
+        size = x.shape[self.axis]
+        return _from_start(self.start, size), size if self.stop is None else _from_start(self.stop, size)
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from costcalc.backends.functional import functional
+
+        start, stop, step = ints((*self._bounds(x), self.step))
+        place = (slice(None),) * position(self.axis, x) + (slice(start, stop, step),)
+        return functional(lambda x: x[place])
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(1, 1), TensorType((2, 4, 3))
+        yield cls(-1, 1, -1), TensorType((2, 2, 5))
+        yield cls(2, step=2), TensorType((1, 2, 7))
+        yield cls(1, 0, 1), TensorType((2, 5, 3))
+
+
+def _from_start(index: Dim, size: Dim) -> Dim:
+    # The sign of what a spec writes; a symbol counts from the start.
+    return size + index if isinstance(index, int) and index < 0 else index

@@ -1,4 +1,4 @@
-"""Scaling that is learned or local: layer scale and local response normalisation."""
+"""Scaling that is fixed, learned or local."""
 
 from __future__ import annotations
 
@@ -14,6 +14,29 @@ from costcalc.ops.axes import has_axes, position
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+@op("scale")
+class Scale(Op):
+    """Multiply by a fixed number.
+
+    Ops          1 per element.
+    """
+
+    factor: float
+
+    def ops(self, x: TensorType, *, y: TensorType) -> Dim:
+        return y.size
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from costcalc.backends.functional import functional
+
+        factor = self.factor
+        return functional(lambda x: x * factor)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(0.17), TensorType((2, 3, 4))
 
 
 @op("layer_scale")

@@ -9,78 +9,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from costcalc.ir.dims import prod
-from costcalc.ir.fields import Axis
+from costcalc.errors import OptionError
+from costcalc.ir.call import Call, Traced
+from costcalc.ir.dims import Dim, divides, equal, prod
+from costcalc.ir.fields import Axes, Axis, Shape, ints
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Regroup, Sight
-from costcalc.ops.axes import has_axes, position
+from costcalc.ir.window import Follow, Regroup, Sight
+from costcalc.ops.axes import has_axes, position, several
+from costcalc.ops.broadcasting import stretches
+from costcalc.ops.traced import reshaped
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-@op("identity")
-class Identity(Op):
-    """The input."""
-
-    is_view = True
-
-    def to_torch(self, x: TensorType) -> nn.Module:
-        from torch import nn
-
-        return nn.Identity()
-
-    @classmethod
-    def examples(cls) -> Iterator[Example]:
-        yield cls(), TensorType((2, 3, 4))
-
-
-@op("dropout")
-class Dropout(Op):
-    """Zero elements at random in training; at inference, the input.
-
-    Source       Srivastava et al. 2014.
-    """
-
-    is_view = True
-
-    p: float = 0.5
-
-    def to_torch(self, x: TensorType) -> nn.Module:
-        from torch import nn
-
-        return nn.Dropout(self.p)
-
-    @classmethod
-    def examples(cls) -> Iterator[Example]:
-        yield cls(0.1), TensorType((2, 3, 4))
-
-
-@op("stochastic_depth")
-class StochasticDepth(Op):
-    """Drop a residual branch at random in training; at inference, the input.
-
-    Source       Huang et al. 2016, arXiv 1603.09382.
-    """
-
-    is_view = True
-
-    p: float = 0.1
-
-    def to_torch(self, x: TensorType) -> nn.Module:
-        from torch import nn
-
-        return nn.Identity()  # as it is at inference
-
-    @classmethod
-    def examples(cls) -> Iterator[Example]:
-        yield cls(0.1), TensorType((2, 3, 4))
-
-
 @op("flatten")
 class Flatten(Op):
     """Merge the axes from ``start`` to ``end`` into one; without options, all but the batch."""
+
+    aten = ("flatten",)
 
     is_view = True
 
@@ -106,7 +54,244 @@ class Flatten(Op):
         return nn.Flatten(self.start, self.end)
 
     @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        if not call["self"].shape:
+            return reshaped(call, call["self"], 1)
+        return call.add(cls(call["start_dim"], call["end_dim"]), call["self"])  # type: ignore[no-any-return]
+
+    @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls(), TensorType((2, 3, 4, 5))
         yield cls(2), TensorType((2, 3, 4, 5))
         yield cls(0, 1), TensorType((2, 3, 4))
+
+
+@op("reshape")
+class Reshape(Op):
+    """The elements in the same order in the given shape, the batch kept as it is.
+
+    ``shape`` lists the axes after the batch, or with ``keep_batch=False`` all of them. One size may
+    be -1: it is what the others leave.
+    """
+
+    is_view = True
+
+    shape: Shape
+    keep_batch: bool = True
+
+    def check(self) -> None:
+        if sum(isinstance(d, int) and d == -1 for d in self.shape) > 1:
+            raise OptionError("reshape: only one size can be -1")
+        if any(isinstance(d, int) and d == 0 for d in self.shape):
+            raise OptionError("reshape: no size can be 0")
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        if self.keep_batch and not x.shape:
+            yield False, "reshape keeps the batch, but the input is a scalar"
+            return
+        _, given, free = self._settings(x)
+        wanted = "×".join(map(str, self.shape))
+        if self._has_free:
+            yield divides(given, free), f"reshape: {free} elements do not divide into {wanted}, -1 being whole"
+        else:
+            yield equal(given, free), f"reshape: {wanted} has {given} elements, the input {free}"
+
+    def infer(self, x: TensorType) -> TensorType:
+        kept, given, free = self._settings(x)
+        return x.with_shape(*kept, *(free // given if isinstance(d, int) and d == -1 else d for d in self.shape))
+
+    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        return (Regroup(),)
+
+    @property
+    def _has_free(self) -> bool:
+        return any(isinstance(d, int) and d == -1 for d in self.shape)
+
+    def _settings(self, x: TensorType) -> tuple[tuple[Dim, ...], Dim, Dim]:
+        """The axes that are kept, the elements that ``shape`` has but for a -1, the elements for it."""
+        kept = x.shape[:1] if self.keep_batch else ()
+        given = prod(d for d in self.shape if not (isinstance(d, int) and d == -1))
+        return kept, given, prod(x.shape[len(kept) :])
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from costcalc.backends.functional import functional
+
+        kept, shape = ints(x.shape[:1] if self.keep_batch else ()), ints(self.shape)
+        return functional(lambda x: x.reshape(*kept, *shape))
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls((4, -1)), TensorType((2, 8, 3))
+        yield cls((-1, 4, 3), keep_batch=False), TensorType((2, 8, 3))
+        yield cls((6,)), TensorType((1, 2, 3))
+
+
+@op("permute")
+class Permute(Op):
+    """The axes in the given order, the batch among them: (0, 2, 3, 1) puts channels last."""
+
+    is_view = True
+
+    axes: Axes
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        axes = several(self.axes)
+        yield from has_axes(self, x, *axes)
+        yield len(axes) == len(x.shape), f"permute lists {len(axes)} axes, the input has {len(x.shape)}"
+
+    def infer(self, x: TensorType) -> TensorType:
+        return x.with_shape(*(x.shape[axis] for axis in several(self.axes)))
+
+    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        return (tuple(Follow(position(axis, x)) for axis in several(self.axes)),)
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from costcalc.backends.functional import functional
+
+        axes = several(self.axes)
+        return functional(lambda x: x.permute(axes))
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls((0, 2, 3, 1)), TensorType((2, 3, 4, 5))
+        yield cls((1, -1, 0)), TensorType((2, 3, 4))
+
+
+@op("transpose")
+class Transpose(Op):
+    """Two axes swapped: by default the last two, which transposes a matrix."""
+
+    is_view = True
+
+    first: Axis = -2
+    second: Axis = -1
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        yield from has_axes(self, x, self.first)
+        yield from has_axes(self, x, self.second)
+
+    def infer(self, x: TensorType) -> TensorType:
+        return x.with_shape(*(x.shape[axis] for axis in self._order(x)))
+
+    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        return (tuple(Follow(axis) for axis in self._order(x)),)
+
+    def _order(self, x: TensorType) -> list[int]:
+        order = list(range(len(x.shape)))
+        order[self.first], order[self.second] = order[self.second], order[self.first]
+        return order
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from costcalc.backends.functional import functional
+
+        first, second = self.first, self.second
+        return functional(lambda x: x.transpose(first, second))
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(), TensorType((2, 3, 4))
+        yield cls(1, 2), TensorType((2, 3, 4, 5))
+
+
+@op("squeeze")
+class Squeeze(Op):
+    """Without the given axes, which have size 1."""
+
+    is_view = True
+
+    axes: Axes
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        yield from has_axes(self, x, *several(self.axes))
+        for axis in several(self.axes):
+            yield equal(x.shape[axis], 1), f"squeeze: axis {axis} has size {x.shape[axis]}, not 1"
+
+    def infer(self, x: TensorType) -> TensorType:
+        gone = {position(axis, x) for axis in several(self.axes)}
+        return x.with_shape(*(size for axis, size in enumerate(x.shape) if axis not in gone))
+
+    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        return (Regroup(),)
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from costcalc.backends.functional import functional
+
+        axes = several(self.axes)
+        return functional(lambda x: x.squeeze(axes))
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls((-1, -2)), TensorType((2, 3, 1, 1))
+        yield cls(1), TensorType((2, 1, 3))
+
+
+@op("unsqueeze")
+class Unsqueeze(Op):
+    """With a new axis of size 1, which is ``axis`` of the output."""
+
+    is_view = True
+
+    axis: Axis
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        rank = len(x.shape) + 1
+        yield -rank <= self.axis < rank, f"unsqueeze: axis {self.axis} does not exist in an output of {rank} axes"
+
+    def infer(self, x: TensorType) -> TensorType:
+        at = self.axis % (len(x.shape) + 1)
+        return x.with_shape(*x.shape[:at], 1, *x.shape[at:])
+
+    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        return (Regroup(),)
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from costcalc.backends.functional import functional
+
+        axis = self.axis
+        return functional(lambda x: x.unsqueeze(axis))
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(1), TensorType((2, 3))
+        yield cls(-1), TensorType((2, 3, 4))
+
+
+@op("expand")
+class Expand(Op):
+    """Axes of size 1 stretched to the given sizes, without a copy; -1 keeps a size.
+
+    ``shape`` may start with axes that the input does not have.
+    """
+
+    is_view = True
+
+    shape: Shape
+
+    def check(self) -> None:
+        if any(isinstance(d, int) and d == 0 for d in self.shape):
+            raise OptionError("expand: no size can be 0")
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        if len(self.shape) < len(x.shape):
+            yield False, f"expand lists {len(self.shape)} axes, the input has {len(x.shape)}"
+            return
+        new = self.shape[: len(self.shape) - len(x.shape)]
+        yield not any(isinstance(d, int) and d == -1 for d in new), "expand: -1 keeps a size, and a new axis has none"
+        yield from stretches(x.shape, self.infer(x).shape, what="the input and the new shape")
+
+    def infer(self, x: TensorType) -> TensorType:
+        sizes = (1,) * (len(self.shape) - len(x.shape)) + x.shape
+        return x.with_shape(
+            *(s if isinstance(d, int) and d == -1 else d for d, s in zip(self.shape, sizes, strict=True))
+        )
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from costcalc.backends.functional import functional
+
+        shape = ints(self.shape)
+        return functional(lambda x: x.expand(shape))
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls((4, -1, 5)), TensorType((1, 3, 1))
+        yield cls((2, 3, -1)), TensorType((4,))

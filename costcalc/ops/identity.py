@@ -1,0 +1,70 @@
+"""What does nothing at inference: its output is its input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from costcalc.ir.op import Example, Op, op
+from costcalc.ir.tensor import TensorType
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@op("identity")
+class Identity(Op):
+    """The input."""
+
+    is_view = True
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from torch import nn
+
+        return nn.Identity()
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(), TensorType((2, 3, 4))
+
+
+@op("dropout")
+class Dropout(Op):
+    """Zero elements at random in training; at inference, the input.
+
+    Source       Srivastava et al. 2014.
+    """
+
+    is_view = True
+
+    p: float = 0.5
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from torch import nn
+
+        return nn.Dropout(self.p)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(0.1), TensorType((2, 3, 4))
+
+
+@op("stochastic_depth")
+class StochasticDepth(Op):
+    """Drop a residual branch at random in training; at inference, the input.
+
+    Source       Huang et al. 2016, arXiv 1603.09382.
+    """
+
+    is_view = True
+
+    p: float = 0.1
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from torch import nn
+
+        return nn.Identity()  # as it is at inference
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(0.1), TensorType((2, 3, 4))

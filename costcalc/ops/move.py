@@ -1,0 +1,149 @@
+"""Moving elements along axes: padding and rolling. No arithmetic, but each element is copied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from costcalc.errors import OptionError
+from costcalc.ir.dims import Dim, at_least
+from costcalc.ir.fields import Axes, Pads, ints
+from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.tensor import TensorType
+from costcalc.ir.window import Follow, Sight, Window
+from costcalc.ops.axes import has_axes, position, several
+
+if TYPE_CHECKING:
+    from torch import nn
+
+MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
+"""Our word → PyTorch's."""
+
+
+@op("pad")
+class Pad(Op):
+    """Add elements before and after each spatial axis, or each of ``axes``.
+
+    ``mode`` says what is added: zeros, or elements of the input: ``reflect`` mirrors it without
+    repeating the edge, ``replicate`` repeats the edge, ``circular`` goes on at the other end.
+
+    Not counted  any arithmetic, there is none; the input is read and the output written.
+    """
+
+    amount: Pads
+    mode: str = "zeros"
+    axes: Axes | None = None
+
+    def check(self) -> None:
+        if isinstance(self.amount, str):
+            raise OptionError(f"pad: amount='{self.amount[:40]}' must be numbers; 'same' is for ops with a kernel")
+        if self.mode not in MODES:
+            raise OptionError(f"pad: mode='{self.mode[:40]}' must be one of {', '.join(MODES)}")
+        if self.mode != "zeros" and self.axes is not None:
+            raise OptionError(f"pad: mode='{self.mode}' is for the spatial axes; leave out axes")
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        axes = self._axes(x)
+        yield from has_axes(self, x, *axes)
+        yield bool(axes), f"pad takes (batch, channels, places …) or names its axes; the input has {len(x.shape)} axes"
+        given = len(self.amount) if isinstance(self.amount, tuple) else len(axes)
+        if given != len(axes):
+            yield False, f"pad: amount is given for {given} axes, but there are {len(axes)} to pad"
+            return
+        least = {"reflect": 1, "circular": 0}
+        for axis, (before, after) in self._amounts(x):
+            if self.mode in least:
+                room = x.shape[axis] - least[self.mode]
+                for amount in (before, after):
+                    yield (
+                        at_least(room, amount),
+                        f"pad: mode='{self.mode}' adds at most {room} along axis {axis}, not {amount}",
+                    )
+
+    def infer(self, x: TensorType) -> TensorType:
+        shape = list(x.shape)
+        for axis, (before, after) in self._amounts(x):
+            shape[axis] = shape[axis] + before + after
+        return x.with_shape(*shape)
+
+    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        follows = [Follow(axis) for axis in range(len(x.shape))]
+        for axis, amounts in self._amounts(x):
+            size, before, after = ints((x.shape[axis], *amounts))
+            # Outputs from `before` on see the place `before` earlier. Those added before see up to
+            # `first` from their own, those added after down to `last`.
+            first = {"zeros": -before, "reflect": before, "replicate": 0, "circular": size - before}[self.mode]
+            last = {"zeros": 0, "reflect": 2 * after, "replicate": after, "circular": size}[self.mode]
+            hi = first if before else -before
+            lo = -before - last if after else -before
+            follows[axis] = Follow(axis, Window(1, lo, hi))
+        return (tuple(follows),)
+
+    def _axes(self, x: TensorType) -> tuple[int, ...]:
+        if self.axes is None:
+            return tuple(range(2, len(x.shape)))
+        return several(self.axes)
+
+    def _amounts(self, x: TensorType) -> Iterator[tuple[int, tuple[Dim, Dim]]]:
+        """Each padded axis with what is added before and after."""
+        axes = self._axes(x)
+        amount = self.amount if isinstance(self.amount, tuple) else (self.amount,) * len(axes)
+        for axis, each in zip(axes, amount, strict=True):
+            yield position(axis, x), each if isinstance(each, tuple) else (each, each)  # type: ignore[misc]
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from torch.nn.functional import pad
+
+        from costcalc.backends.functional import functional
+
+        by_axis = dict(self._amounts(x))
+        order = range(len(x.shape) - 1, min(by_axis) - 1, -1)
+        amounts = ints(amount for axis in order for amount in by_axis.get(axis, (0, 0)))
+        mode = MODES[self.mode]
+        return functional(lambda x: pad(x, amounts, mode))
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(1), TensorType((1, 2, 3, 4))
+        yield cls(((2, 1),), axes=1), TensorType((1, 2, 3, 2))
+        yield cls(((2, 1), (0, 2)), "reflect"), TensorType((1, 2, 4, 4))
+        yield cls((1, (0, 2)), "replicate"), TensorType((1, 2, 3, 3))
+        yield cls(((1, 2),), "circular"), TensorType((1, 2, 4))
+
+
+@op("roll")
+class Roll(Op):
+    """Shift each of ``axes`` by its ``shift``; what leaves at one end comes back at the other.
+
+    Not counted  any arithmetic, there is none; the input is read and the output written.
+    """
+
+    shift: Axes
+    axes: Axes
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        axes, shifts = several(self.axes), several(self.shift)
+        yield from has_axes(self, x, *axes)
+        yield len(axes) == len(shifts), f"roll: {len(shifts)} shifts for {len(axes)} axes"
+
+    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        follows = [Follow(axis) for axis in range(len(x.shape))]
+        for axis, shift in zip(several(self.axes), several(self.shift), strict=True):
+            (size,) = ints([x.shape[axis]])
+            by = shift % size
+            # The first `by` outputs see what left at the end, the rest what stood `by` before.
+            follows[axis] = Follow(position(axis, x), Window(1, -by, size - by if by else 0))
+        return (tuple(follows),)
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from torch import roll
+
+        from costcalc.backends.functional import functional
+
+        shift, axes = self.shift, self.axes
+        return functional(lambda x: roll(x, shift, axes))
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(-1, 1), TensorType((1, 5, 2))
+        yield cls((2, -1), (1, 2)), TensorType((1, 4, 3, 2))
