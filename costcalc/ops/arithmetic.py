@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
@@ -39,6 +40,12 @@ class Combination(Op):
         return functional(lambda *inputs: reduce(combine, inputs))
 
     @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        from costcalc.ops.elementwise import combination
+
+        return combination(cls, call)
+
+    @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls(), TensorType((2, 3, 4)), TensorType((2, 3, 4))
         yield cls(), TensorType((2, 3, 4, 5)), TensorType((2, 3, 1, 1))
@@ -51,6 +58,8 @@ class Add(Combination):
 
     Ops          1 per output for each input after the first.
     """
+
+    aten = ("add",)
 
     operator = "add"
 
@@ -68,6 +77,8 @@ class Multiply(Combination):
     Not counted  as MACs: nothing is accumulated.
     """
 
+    aten = ("mul", "multiply")
+
     operator = "mul"
 
 
@@ -78,6 +89,8 @@ class Subtract(Combination):
     Ops          1 per output.
     """
 
+    aten = ("sub", "subtract")
+
     operator = "sub"
 
 
@@ -87,5 +100,7 @@ class Divide(Combination):
 
     Ops          1 per output.
     """
+
+    aten = ("div", "divide", "true_divide")
 
     operator = "truediv"

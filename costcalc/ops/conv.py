@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from costcalc.errors import OptionError
+from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, divides, prod
 from costcalc.ir.fields import Pads, Size, Sizes, axes_given, ints, pads, per_axis
-from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ir.window import Sight, Window, spatial
 
@@ -25,6 +26,8 @@ class Conv(Op):
     Not counted  filling the padding.
     Source       Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016).
     """
+
+    aten = ("conv1d", "conv2d", "conv3d", "convolution", "_convolution")
 
     computes = "y[n, (g k), o...] += x[n, (g c), (s*o + d*r - p)...] * weight[(g k), c, r...]"
     letters = {"out_channels": "m", "kernel": "k", "stride": "s", "padding": "p", "dilation": "d", "groups": "g"}
@@ -98,6 +101,26 @@ class Conv(Op):
             uneven = ints(p for pair in reversed(padding) for p in pair)
             module.register_forward_pre_hook(lambda _, inputs: (pad(inputs[0], uneven),))
         return module
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        from costcalc.ops.traced import add_bias, images, own
+
+        weight, bias = call["weight"], call["bias"]
+        axes = len(weight.shape) - 2
+        if call.get("transposed"):
+            return find_op("conv_transpose").from_aten(call)  # type: ignore[no-any-return]
+        options = {name: once(call[name]) for name in ("stride", "padding", "dilation", "groups")}
+        if not own(weight):
+            # The kernel is computed by the network.
+            op = find_op("dynamic_conv")(**options)
+            y = images(call, call["input"], axes, lambda x: call.add(op, x, weight))
+        else:
+            with_bias = bias is not None and own(bias)
+            op = cls(weight.shape[0], once(weight.shape[2:]), **options, bias=with_bias)
+            weights = {"weight": weight, "bias": bias if with_bias else None}
+            y = images(call, call["input"], axes, lambda x: call.add(op, x, **weights))
+        return y if bias is None or op.bias else add_bias(call, y, bias, axes)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

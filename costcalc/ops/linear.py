@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.fields import Size, ints
-from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ir.window import Sight, mixing
 
@@ -23,6 +24,8 @@ class Linear(Op):
     Ops          adding the bias: 1 per output.
     Source       PyTorch, torch.nn.Linear.
     """
+
+    aten = ("linear",)
 
     computes = "y[b..., m] += x[b..., c] * weight[m, c]"
     letters = {"out_features": "m"}
@@ -56,6 +59,22 @@ class Linear(Op):
 
         width, out_features = ints((x.shape[-1], self.out_features))
         return nn.Linear(width, out_features, self.bias)
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        from costcalc.ops.traced import add_bias, own, swapped
+
+        weight, bias = call["weight"], call["bias"]
+        if len(weight.shape) != 2 or not own(weight):
+            y: Traced = call.add(
+                find_op("matmul")(), call["input"], swapped(call, weight) if len(weight.shape) > 1 else weight
+            )
+            return y if bias is None else add_bias(call, y, bias)
+        with_bias = bias is not None and own(bias)
+        y = call.add(
+            cls(weight.shape[0], bias=with_bias), call["input"], weight=weight, bias=bias if with_bias else None
+        )
+        return y if bias is None or with_bias else add_bias(call, y, bias)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from costcalc.errors import OptionError
+from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, prod, where
 from costcalc.ir.fields import Pads, Sizes, ints, pads, per_axis
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Follow, Sight, Window
+from costcalc.ir.window import Sight, Window, each_channel
 from costcalc.ops.conv import takes_images
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ class MaxPool(Pool):
                  ``ceil_mode`` as in PyTorch.
     """
 
+    aten = ("max_pool1d", "max_pool2d", "max_pool3d", "max_pool2d_with_indices", "max_pool3d_with_indices")
+
     computes = "y[n, c, o...] max= x[n, c, (s*o + d*r - p)...] for r < k"
     letters = {"kernel": "k", "stride": "s", "padding": "p", "dilation": "d"}
 
@@ -137,6 +140,15 @@ class MaxPool(Pool):
         return module
 
     @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        from costcalc.ops.traced import images
+
+        indices = len(call.made) > 1
+        op = cls(**pooling(call), dilation=once(call["dilation"]), indices=indices)
+        x = call["self"]
+        return call.add(op, x) if indices else images(call, x, len(call["kernel_size"]), lambda x: call.add(op, x))
+
+    @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls(2), TensorType((2, 3, 4, 6))
         yield cls(3, stride=2, padding=1), TensorType((1, 2, 7, 8))
@@ -158,6 +170,8 @@ class AvgPool(Pool):
     Source       Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016), section 3;
                  ``ceil_mode`` and ``count_include_pad`` as in PyTorch.
     """
+
+    aten = ("avg_pool1d", "avg_pool2d", "avg_pool3d")
 
     computes = "y[n, c, o...] mean= x[n, c, (s*o + r - p)...] for r < k"
     letters = {"kernel": "k", "stride": "s", "padding": "p"}
@@ -187,6 +201,13 @@ class AvgPool(Pool):
         return pool(kernel, stride, amount, self.ceil_mode, self.count_include_pad)
 
     @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        from costcalc.ops.traced import images
+
+        op = cls(**pooling(call), count_include_pad=call["count_include_pad"])
+        return images(call, call["self"], len(call["kernel_size"]), lambda x: call.add(op, x))
+
+    @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls(2), TensorType((2, 3, 4, 6))
         yield cls(3, stride=2, padding=1, count_include_pad=False), TensorType((1, 2, 6, 5))
@@ -196,9 +217,11 @@ class AvgPool(Pool):
         yield cls(2), TensorType((1, 2, 4, 3, 2))
 
 
-def each_channel(windows: tuple[Window, ...]) -> Sight:
-    """Batch and channels follow, and the spatial axes slide by ``windows``."""
-    return (Follow(0), Follow(1), *(Follow(2 + i, w) for i, w in enumerate(windows)))
+def pooling(call: Call) -> dict[str, Any]:
+    """The options that a traced call of a pooling has."""
+    kernel, stride = once(call["kernel_size"]), once(call["stride"])
+    options = {"kernel": kernel, "padding": once(call["padding"]), "ceil_mode": call["ceil_mode"]}
+    return options if stride in ((), kernel) else {**options, "stride": stride}
 
 
 def _each(value: Any) -> tuple[Any, ...]:

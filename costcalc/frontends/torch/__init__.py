@@ -1,0 +1,1 @@
+"""PyTorch modules → graphs, by running them without values. ``trace`` in ``tracer`` does it."""

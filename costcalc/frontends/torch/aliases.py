@@ -1,0 +1,175 @@
+"""Which traced value each tensor holds, through views and writes in place.
+
+Tensors that share memory form a group. A write through one of them makes a new value for it, and is
+noted in the group; when another of the group is read next, it catches up: it is the written
+value seen anew, a part of it, or its own old value with a part overwritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from costcalc.frontends.torch.types import type_of
+from costcalc.ir.call import Traced
+
+Note = Callable[[str, Mapping[str, Any], Traced], None]
+
+
+class Place(NamedTuple):
+    """Which elements of a storage a tensor holds."""
+
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+
+
+class Entry:
+    """A tensor, the value that it held when last looked at, and the writes of its group seen by then."""
+
+    __slots__ = ("seen", "tensor", "traced", "writes")
+
+    def __init__(self, tensor: Any, traced: Traced, writes: list[tuple[Traced, Place]] | None) -> None:
+        self.tensor, self.traced, self.writes = tensor, traced, writes
+        self.seen = len(writes) if writes else 0
+
+
+class Aliases:
+    """All tensors of a trace.
+
+    note    called with the name, arguments and result of each step that catching up needs
+    keep    hold the tensors themselves; False where they have values and should be freed
+    """
+
+    def __init__(self, note: Note, *, keep: bool) -> None:
+        self._entries: dict[int, Entry] = {}
+        self._note, self._keep = note, keep
+        self._storages: dict[int, Entry] = {}
+
+    def find(self, tensor: Tensor) -> Entry | None:
+        """The entry of ``tensor`` if it has been seen."""
+        entry = self._entries.get(id(tensor))
+        if entry is None or (entry.tensor if self._keep else entry.tensor()) is not tensor:
+            return None
+        return entry
+
+    def adopt(self, tensor: Tensor, traced: Traced, writes: list[tuple[Traced, Place]] | None = None) -> Traced:
+        """Take in a tensor that holds ``traced``."""
+        held: Any = tensor
+        if not self._keep:
+            from torch.utils.weak import TensorWeakRef
+
+            held = TensorWeakRef(tensor)
+        self._entries[id(tensor)] = Entry(held, traced, writes)
+        return traced
+
+    def read(self, tensor: Tensor) -> Traced:
+        """The value that ``tensor`` holds now."""
+        entry = self.find(tensor)
+        if entry is None:
+            return self._foreign(tensor)
+        if entry.writes and entry.seen < len(entry.writes):
+            self._catch_up(entry, tensor)
+        return entry.traced
+
+    def view(self, tensor: Tensor, base: Tensor) -> Traced:
+        """Take in ``tensor``, which an operator made from ``base`` and may share its memory."""
+        traced = Traced(type_of(tensor))
+        if _storage(tensor) != _storage(base):
+            return self.adopt(tensor, traced)
+        entry = self.find(base)
+        if entry is None:
+            return self.adopt(tensor, traced)
+        if entry.writes is None:
+            entry.writes = []
+        return self.adopt(tensor, traced, entry.writes)
+
+    def share(self, tensor: Tensor, base: Tensor) -> None:
+        """Take in ``tensor``, which is ``base`` under another name."""
+        traced = self.read(base)
+        entry = self.find(base)
+        if entry is not None and entry.writes is None:
+            entry.writes = []
+        self.adopt(tensor, traced, entry.writes if entry else None)
+
+    def write(self, tensor: Tensor) -> Traced:
+        """A new value for ``tensor``, written in place."""
+        entry = self.find(tensor)
+        traced = Traced(type_of(tensor))
+        if entry is None:
+            return self.adopt(tensor, traced)
+        entry.traced = traced
+        if entry.writes is not None:
+            entry.writes.append((traced, _place(tensor)))
+            entry.seen = len(entry.writes)
+        return traced
+
+    def _foreign(self, tensor: Tensor) -> Traced:
+        """A tensor from outside the trace: memory of a weight (``weight.data``), or a constant."""
+        if not self._storages:
+            for known in list(self._entries.values()):
+                if known.traced.weight:
+                    self._storages[_storage(known.tensor if self._keep else known.tensor())] = known
+        owner = self._storages.get(_storage(tensor))
+        if owner is not None and owner.traced.weight:
+            if owner.traced.type == type_of(tensor):
+                return self.adopt(tensor, owner.traced)
+            made = Traced(type_of(tensor))
+            self._note("costcalc::part", {"self": owner.traced}, made)
+            return self.adopt(tensor, made)
+        made = Traced(type_of(tensor))
+        self._note("costcalc::constant", {}, made)
+        return self.adopt(tensor, made)
+
+    def _catch_up(self, entry: Entry, tensor: Tensor) -> None:
+        """Apply the writes that ``tensor`` has not seen."""
+        assert entry.writes is not None
+        mine = _place(tensor)
+        for written, place in entry.writes[entry.seen :]:
+            if place == mine:
+                entry.traced = written
+            elif written.type.size == tensor.numel():
+                made = Traced(type_of(tensor))
+                self._note("costcalc::part", {"self": written}, made)
+                entry.traced = made
+            elif _apart(mine, place):
+                continue
+            elif written.type.size < tensor.numel():  # type: ignore[operator]
+                made = Traced(type_of(tensor))
+                self._note("costcalc::overwrite", {"self": entry.traced, "part": written}, made)
+                entry.traced = made
+            else:
+                made = Traced(type_of(tensor))
+                self._note("costcalc::part", {"self": written}, made)
+                entry.traced = made
+        entry.seen = len(entry.writes)
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata
+
+
+def _place(tensor: Tensor) -> Place:
+    return Place(tensor.storage_offset(), tuple(tensor.shape), tensor.stride())
+
+
+def _apart(a: Place, b: Place) -> bool:
+    """Whether two views of one storage certainly have no element in common."""
+    strides = sorted({s for p in (a, b) for s, n in zip(p.stride, p.shape, strict=True) if n > 1}, reverse=True)
+    (start_a, spans_a), (start_b, spans_b) = _box(a, strides), _box(b, strides)
+    for at_a, span_a, at_b, span_b in zip(start_a, spans_a, start_b, spans_b, strict=True):
+        if at_a + span_a <= at_b or at_b + span_b <= at_a:
+            return True
+    return False
+
+
+def _box(place: Place, strides: list[int]) -> tuple[list[int], list[int]]:
+    """Where a view starts and how far it reaches, in steps of each of ``strides``."""
+    start, rest = [], place.offset
+    for stride in strides:
+        start.append(rest // stride if stride else 0)
+        rest = rest % stride if stride else rest
+    sizes = dict(zip(place.stride, place.shape, strict=True))
+    return start, [sizes.get(s, 1) for s in strides]

@@ -1,0 +1,104 @@
+"""Work whose size depends on values, which a trace without values cannot know: named assumptions.
+
+A box detector runs its head on as many regions as non-maximum suppression leaves. How many those are
+is a parameter with a default; what is assumed stands in the graph (``Graph.assumed``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+PROPOSALS = 1000
+
+
+class ValuesNeeded(Exception):
+    """The model asks for the value of a tensor that has none in this trace."""
+
+
+class Assumptions:
+    """What a trace takes for granted about values.
+
+    settings    the user's: ``{"proposals": 300}``
+    made        what was used, as sentences
+    """
+
+    def __init__(self, settings: Mapping[str, int] | None = None) -> None:
+        self.settings = dict(settings or {})
+        self.used: dict[str, int] = {}
+        self.made: dict[str, None] = {}
+
+    def guess(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """What a call would return that cannot run without values; None where it can run."""
+        rule = _GUESSES.get(name)
+        return rule(self, args, kwargs) if rule else None
+
+    def count(self, parameter: str, default: int) -> int:
+        """The number to take for ``parameter``, noted as used."""
+        number = self.used[parameter] = int(self.settings.get(parameter, default))
+        return number
+
+    def note(self, sentence: str) -> None:
+        """Say ``sentence`` in the report, once."""
+        self.made[sentence] = None
+
+
+def _suppressed(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
+    boxes = args[0]
+    kept = min(boxes.shape[0], known.count("proposals", PROPOSALS))
+    known.note(f"proposals = {known.used['proposals']}: non-maximum suppression keeps as many boxes, where there are")
+    return torch.empty(kept, dtype=torch.int64, device="meta")
+
+
+def _nonzero(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
+    known.note("selections by value keep every element")
+    return torch.empty(args[0].numel(), args[0].dim(), dtype=torch.int64, device="meta")
+
+
+def _nonzero_axes(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Tensor, ...]:
+    whole = _nonzero(known, args, kwargs)
+    return tuple(torch.empty(whole.shape[0], dtype=torch.int64, device="meta") for _ in range(max(whole.shape[1], 1)))
+
+
+def _masked(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
+    known.note("selections by value keep every element")
+    shape = torch.broadcast_shapes(args[0].shape, args[1].shape)
+    return torch.empty(shape.numel(), dtype=args[0].dtype, device="meta")
+
+
+def _index(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor | None:
+    """``x[mask]``: a mask takes the place of the axes that it covers, and keeps every element."""
+    x, indices = args[0], args[1]
+    if not any(i is not None and i.dtype in (torch.bool, torch.uint8) for i in indices):
+        return None
+    known.note("selections by value keep every element")
+    places = []
+    for i in indices:
+        if i is not None and i.dtype in (torch.bool, torch.uint8):
+            places += [torch.empty(i.numel(), dtype=torch.int64, device="meta") for _ in range(i.dim())]
+        else:
+            places.append(i)
+    result: Tensor = torch.ops.aten.index.Tensor(x, places)
+    return result
+
+
+def _number(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    if not known.made:
+        raise ValuesNeeded
+    # Boxes have been assumed, so no run could tell this value either.
+    known.note("a number read from assumed boxes is taken as 1, a truth value as false")
+    dtype = args[0].dtype
+    return False if dtype == torch.bool else 1.0 if dtype.is_floating_point else 1
+
+
+_GUESSES = {
+    "torchvision::nms": _suppressed,
+    "nonzero": _nonzero,
+    "nonzero_numpy": _nonzero_axes,
+    "masked_select": _masked,
+    "index": _index,
+    "_local_scalar_dense": _number,
+}

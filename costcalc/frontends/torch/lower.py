@@ -1,0 +1,217 @@
+"""Recorded calls → graph: each op makes its nodes from the calls that it stands for; then all get names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from costcalc.errors import CostcalcError, UnknownName
+from costcalc.frontends.torch.rules import rule_for
+from costcalc.frontends.torch.scopes import Scope
+from costcalc.ir.call import Call, Step, Traced
+from costcalc.ir.graph import Graph, GraphBuilder
+from costcalc.ir.op import Op, find_op
+from costcalc.ir.tensor import TensorType
+
+if TYPE_CHECKING:
+    from costcalc.frontends.torch.recorder import Recorded
+
+
+class InternalError(CostcalcError):
+    """Ours, not the user's: what an op says of a traced call is not what torch did."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"{message}; this is an error in costcalc, please report it")
+
+
+class Lowering:
+    """Turns recorded calls into a graph.
+
+    weights    every parameter and buffer of the model, by name
+    """
+
+    def __init__(self, name: str, inputs: Mapping[str, Traced], weights: Mapping[str, Traced]) -> None:
+        self.builder = GraphBuilder(name, {key: t.type for key, t in inputs.items()})
+        self.weights = weights
+        self.steps: list[tuple[Step, Scope]] = []
+        self._stands_for: dict[Traced, Traced] = {}
+        self._leaves: dict[str, Step] = {}
+        self._read: set[str] = set()
+        for key, traced in inputs.items():
+            traced.value = key
+
+    # -- calls to steps --------------------------------------------------------------------------
+
+    def take(self, recorded: Recorded) -> None:
+        """Add the steps that stand for one call. Raises ``InternalError`` where they do not fit what torch did."""
+        arguments = {key: self._current(value) for key, value in recorded.arguments.items()}
+        types = tuple(t.type for t in recorded.made)
+        call = Call(recorded.name, arguments, types, self.builder.types_made)
+        rule = rule_for(recorded.name)
+        try:
+            result = rule.from_aten(call) if rule else NotImplemented
+            if result is NotImplemented:
+                result = find_op("uncounted").from_aten(call)
+        except UnknownName:
+            raise
+        except CostcalcError as error:
+            where = f"{recorded.scope.path}: " if recorded.scope.path else ""
+            raise InternalError(f"{where}{recorded.name}: {error.message}") from error
+        made = result if isinstance(result, tuple) else (result,)
+        if len(made) < len(types):
+            raise InternalError(
+                f"{recorded.scope.path}: {recorded.name} made {len(types)} tensors, our rule {len(made)}"
+            )
+        for ours, theirs in zip(made, recorded.made, strict=False):
+            if ours.type != theirs.type:
+                raise InternalError(
+                    f"{recorded.scope.path}: {recorded.name} made {_say(theirs.type)} in torch, {_say(ours.type)} by our rule"
+                )
+            self._stands_for[theirs] = ours
+        for step in call.steps:
+            self._check_weights(step)
+            self.steps.append((step, recorded.scope))
+
+    def _current(self, value: Any) -> Any:
+        """What stands in the graph for the tensors in ``value``."""
+        if isinstance(value, Traced):
+            return self._stands_for.get(value, value)
+        if isinstance(value, (list, tuple)):
+            return type(value)(self._current(v) for v in value)
+        return value
+
+    def _check_weights(self, step: Step) -> None:
+        """What an op says of its weights is what the model has; weights that the call did not name are found."""
+        wanted = step.op.weights(*(t.type for t in step.inputs))
+        if not wanted:
+            return
+        prefix = next((t.weight.rpartition(".")[0] for t in step.weights.values()), "")
+        for local, weight in wanted.items():
+            given = step.weights.get(local) or self.weights.get(f"{prefix}.{local}" if prefix else local)
+            if given is None:
+                raise InternalError(f"{prefix}: {step.op!r} has a weight '{local}' that the model does not have")
+            if given.type != weight.type or given.trained != weight.trained:
+                kind = "parameter" if given.trained else "buffer"
+                raise InternalError(
+                    f"{given.weight} is a {kind} of {_say(given.type)}, by our rule for {step.op!r} {_say(weight.type)}"
+                )
+            step.weights[local] = given
+            self._read.add(given.weight)
+
+    # -- steps to nodes --------------------------------------------------------------------------
+
+    def graph(
+        self, outputs: Iterable[Traced], parameters: Mapping[str, Any], assumed: Iterable[str], source: str
+    ) -> Graph:
+        """The graph, with every weight that nothing reads as a layer of its own."""
+        results = [self._current(t) for t in outputs]
+        steps = self._needed(results)
+        steps = [*self._with_leaves(steps, results)]
+        for (step, _), name in zip(steps, names(steps), strict=True):
+            shares = {local: w.weight for local, w in step.weights.items() if w.weight != f"{name}.{local}"}
+            made = self.builder.add(name, step.op, (t.value for t in step.inputs), shares)
+            for traced, value in zip(step.outputs, made, strict=True):
+                traced.value = value
+        self.builder.assumed.update(dict.fromkeys(assumed))
+        values = [t.value or self._leaves[t.weight].outputs[0].value for t in results]
+        return self.builder.build(values, parameters, source)
+
+    def _needed(self, results: Sequence[Traced]) -> list[tuple[Step, Scope]]:
+        """The steps without those that do nothing and that nobody reads: constants and views."""
+        read = {id(t) for t in results}
+        kept = []
+        for step, scope in reversed(self.steps):
+            free = step.op.is_view or not step.inputs
+            if not free or any(id(t) in read for t in step.outputs):
+                read.update(id(t) for t in step.inputs)
+                kept.append((step, scope))
+        return kept[::-1]
+
+    def _with_leaves(self, steps: list[tuple[Step, Scope]], results: Sequence[Traced]) -> Iterable[tuple[Step, Scope]]:
+        """Before the first step that reads a weight as a value, the step that makes it one; unread weights last."""
+        for step, scope in steps:
+            for i, traced in enumerate(step.inputs):
+                if traced.weight:
+                    if traced.weight not in self._leaves:
+                        yield self._leaf(traced), Scope("")
+                    leaf = self._leaves[traced.weight].outputs[0]
+                    step.inputs = (*step.inputs[:i], leaf, *step.inputs[i + 1 :])
+            yield step, scope
+        for traced in (*results, *self.weights.values()):
+            if (
+                traced.weight
+                and traced.weight not in self._leaves
+                and (traced.weight not in self._read or traced in results)
+            ):
+                yield self._leaf(traced), Scope("")
+
+    def _leaf(self, traced: Traced) -> Step:
+        step = Step(
+            find_op("parameter")(traced.shape, traced.type.dtype, traced.trained),
+            (), {"weight": traced}, (Traced(traced.type),),
+        )  # fmt: skip
+        self._leaves[traced.weight] = step
+        self._read.add(traced.weight)
+        return step
+
+
+def names(steps: Sequence[tuple[Step, Scope]]) -> list[str]:
+    """A name for each step.
+
+    A module call that does one thing lends it its name (``layer1.0.conv1``); of several each has
+    that and its op (``layer1.0.add``). A weight used as a value is called as in the state dict.
+    """
+    places = [_place(step, scope) for step, scope in steps]
+    in_scope: dict[int, int] = {}
+    prefixes: set[str] = set()
+    for (step, scope), path in zip(steps, places, strict=True):
+        key = id(scope) if scope.path == path else hash(path)
+        in_scope[key] = in_scope.get(key, 0) + 1
+        if step.op.name == "parameter" and not step.inputs:
+            path = step.weights["weight"].weight.rpartition(".")[0]
+            prefixes.add(path)
+        while "." in path:
+            path = path.rpartition(".")[0]
+            prefixes.add(path)
+    taken: set[str] = set()
+    found = []
+    for (step, scope), path in zip(steps, places, strict=True):
+        if step.op.name == "parameter" and not step.inputs:
+            name = step.weights["weight"].weight
+        elif path and path not in prefixes and in_scope[id(scope) if scope.path == path else hash(path)] == 1:
+            name = path
+        else:
+            name = f"{path}.{step.op.name}" if path else step.op.name
+        found.append(_free(name, taken))
+    return found
+
+
+def _place(step: Step, scope: Scope) -> str:
+    """The module that a step belongs to: the one that was called, or one inside it that owns its weights."""
+    for traced in step.weights.values():
+        owner = traced.weight.rpartition(".")[0]
+        if not scope.path or owner.startswith(f"{scope.path}."):
+            return owner
+    return scope.path
+
+
+def _free(name: str, taken: set[str]) -> str:
+    found, i = name, 0
+    while found in taken:
+        i += 1
+        found = f"{name}_{i}"
+    taken.add(found)
+    return found
+
+
+def _say(t: TensorType) -> str:
+    return f"{t} {t.dtype}"
+
+
+def op_names(graph: Graph) -> list[str]:
+    """The distinct ops in a graph, uncounted ones by what they stand for."""
+    return sorted({_called(node.op) for node in graph.nodes})
+
+
+def _called(op: Op) -> str:
+    return op.name if op.is_counted else getattr(op, "operator", op.name)

@@ -1,0 +1,63 @@
+"""Which module a call was made in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Scope:
+    """One call of a module: its dotted name in the model."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+
+class Where:
+    """The module call that is running; and, once one has failed, the innermost that did."""
+
+    __slots__ = ("failed", "now")
+
+    def __init__(self) -> None:
+        self.now = Scope("")
+        self.failed: str | None = None
+
+
+@contextmanager
+def following(model: nn.Module) -> Iterator[Where]:
+    """While open, keeps track of the module calls inside ``model``.
+
+    It wraps ``Module.__call__`` as torch.fx does, and puts it back: no hooks on the model.
+    """
+    from torch import nn
+
+    paths = {id(module): path for path, module in model.named_modules()}
+    original = nn.Module.__call__
+    where = Where()
+
+    def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        path = paths.get(id(self))
+        if path is None:
+            return original(self, *args, **kwargs)
+        before = where.now
+        where.now = Scope(path)
+        try:
+            return original(self, *args, **kwargs)
+        except BaseException:
+            if where.failed is None:
+                where.failed = path
+            raise
+        finally:
+            where.now = before
+
+    nn.Module.__call__ = call  # type: ignore[method-assign,assignment]
+    try:
+        yield where
+    finally:
+        nn.Module.__call__ = original  # type: ignore[method-assign]

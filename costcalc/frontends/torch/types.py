@@ -1,0 +1,27 @@
+"""PyTorch's element types by the names that costcalc has for them."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from costcalc.ir.tensor import TensorType
+
+if TYPE_CHECKING:
+    import torch
+
+
+@cache
+def dtype_name(dtype: torch.dtype) -> str:
+    """``float32`` for ``torch.float32``; all eight-bit floats are one, quantised integers are integers."""
+    name = str(dtype).removeprefix("torch.")
+    if name.startswith("float8"):
+        return "float8"
+    if name.startswith(("quint", "qint")):
+        return name[1:] if name != "quint4x2" else "int4"
+    return {"uint16": "int16", "uint32": "int32", "uint64": "int64", "complex32": "float32"}.get(name, name)
+
+
+def type_of(tensor: torch.Tensor) -> TensorType:
+    """Shape and element type of ``tensor``."""
+    return TensorType(tuple(tensor.shape), dtype_name(tensor.dtype))

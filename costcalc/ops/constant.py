@@ -1,0 +1,124 @@
+"""Tensors that no layer computes: weights used as values, and constants; and operations without a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from costcalc.errors import OptionError
+from costcalc.ir.call import Call, Traced
+from costcalc.ir.fields import Shape, Shapes, Words, ints
+from costcalc.ir.op import Example, Op, op
+from costcalc.ir.tensor import ELEMENT_BITS, TensorType, Weight
+from costcalc.ir.window import MIXED, Sight
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Leaf(Op):
+    """What comes from nowhere: a tensor of known shape and element type."""
+
+    if TYPE_CHECKING:
+        shape: Shape  # fields of each
+        dtype: str
+
+    def check(self) -> None:
+        if self.dtype not in ELEMENT_BITS:
+            raise OptionError(f"{self.name}: dtype='{self.dtype[:40]}' must be one of {', '.join(ELEMENT_BITS)}")
+
+    def infer(self) -> TensorType:
+        return TensorType(self.shape, self.dtype)
+
+
+@op("parameter", inputs=(0, 0))
+class Parameter(Leaf):
+    """A tensor of the model as a value: position embeddings, class tokens, weights that are computed with.
+
+    It is stored once, with the weights, and read by who uses it.
+    """
+
+    is_view = True
+
+    shape: Shape
+    dtype: str = "float32"
+    trained: bool = True
+
+    def weights(self) -> dict[str, Weight]:
+        return {"weight": Weight(self.infer(), self.trained)}
+
+    def to_torch(self) -> nn.Module:
+        from torch import nn, zeros
+
+        from costcalc.backends.functional import functional
+
+        tensor = zeros(ints(self.shape))
+        return functional(lambda weight: weight, weight=nn.Parameter(tensor) if self.trained else tensor)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield (cls((1, 4, 3)),)
+        yield (cls((5,), "int64", trained=False),)
+
+
+@op("constant", inputs=(0, 0))
+class Constant(Leaf):
+    """A tensor of numbers known beforehand: zeros, positions, a mask.
+
+    Not counted  making it: it is the same for every input.
+    """
+
+    aten = (
+        "constant", "costcalc::constant", "empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided",
+        "zeros", "zeros_like", "new_zeros", "ones", "ones_like", "new_ones", "full", "full_like", "new_full", "fill", "zero",
+        "arange", "linspace", "logspace", "eye", "range", "scalar_tensor", "tril_indices", "triu_indices", "rand", "randn",
+        "rand_like", "randn_like", "randint", "randperm", "hann_window", "hamming_window", "uniform", "normal",
+        "bernoulli", "random", "exponential",
+    )  # fmt: skip
+
+    shape: Shape
+    dtype: str = "float32"
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        (made,) = call.made
+        result: Traced = call.add(cls(made.shape, made.dtype))
+        return result
+
+    def to_torch(self) -> nn.Module:
+        import torch
+
+        from costcalc.backends.functional import functional
+
+        shape, dtype = ints(self.shape), getattr(torch, self.dtype)
+        return functional(lambda: torch.zeros(shape, dtype=dtype))
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield (cls((2, 3)),)
+
+
+@op("uncounted", inputs=(0, None))
+class Uncounted(Op):
+    """The stand-in of an operation that has no rule here. Reports list it, and their totals are lower bounds."""
+
+    is_counted = False
+
+    operator: str
+    shapes: Shapes
+    dtypes: Words
+
+    def infer(self, *x: TensorType) -> tuple[TensorType, ...]:
+        return tuple(map(TensorType, self.shapes, self.dtypes))
+
+    def sights(self, *x: TensorType, y: TensorType) -> tuple[Sight, ...]:
+        return (MIXED,) * len(x)
+
+    def kind(self, *x: TensorType) -> str:
+        return self.operator
+
+    @classmethod
+    def from_aten(cls, call: Call) -> tuple[Traced, ...]:
+        op = cls(call.name, tuple(t.shape for t in call.made), tuple(t.dtype for t in call.made))
+        result = call.add(op, *call.tensors())
+        return result if isinstance(result, tuple) else (result,)

@@ -1,0 +1,218 @@
+"""Functions that treat each element by itself, other than the activations that have a name in papers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from costcalc.errors import OptionError, near
+from costcalc.ir.call import Call, Traced
+from costcalc.ir.dims import Dim
+from costcalc.ir.fields import Count
+from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.tensor import ELEMENT_BITS, TensorType
+from costcalc.ops.broadcasting import broadcast, joint_dtype, stretches
+
+ARITHMETIC = [
+    "abs",
+    "absolute",
+    "neg",
+    "negative",
+    "positive",
+    "reciprocal",
+    "sqrt",
+    "rsqrt",
+    "square",
+    "exp",
+    "exp2",
+    "expm1",
+    "log",
+    "log2",
+    "log10",
+    "log1p",
+    "sin",
+    "cos",
+    "tan",
+    "asin",
+    "acos",
+    "atan",
+    "atan2",
+    "sinh",
+    "cosh",
+    "asinh",
+    "acosh",
+    "atanh",
+    "sinc",
+    "erf",
+    "erfc",
+    "erfinv",
+    "lgamma",
+    "digamma",
+    "floor",
+    "ceil",
+    "round",
+    "trunc",
+    "frac",
+    "sign",
+    "sgn",
+    "pow",
+    "float_power",
+    "remainder",
+    "fmod",
+    "floor_divide",
+    "rsub",
+    "maximum",
+    "minimum",
+    "fmax",
+    "fmin",
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
+    "bitwise_not",
+    "bitwise_left_shift",
+    "bitwise_right_shift",
+    "__and__",
+    "__or__",
+    "__xor__",
+    "__lshift__",
+    "__rshift__",
+    "logical_and",
+    "logical_or",
+    "logical_xor",
+    "logical_not",
+    "eq",
+    "ne",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "isnan",
+    "isinf",
+    "isfinite",
+    "isposinf",
+    "isneginf",
+    "signbit",
+    "angle",
+    "real",
+    "imag",
+    "conj_physical",
+    "copysign",
+    "nextafter",
+    "heaviside",
+    "clamp_min",
+    "clamp_max",
+    "threshold",
+    "special_i0",
+    "xlogy",
+    "dropout_mask",
+]
+PER_ELEMENT: dict[str, int] = {
+    **dict.fromkeys(ARITHMETIC, 1),
+    **dict.fromkeys(
+        ["where", "masked_fill", "nan_to_num", "complex", "clone", "copy", "isin"], 0
+    ),  # elements are chosen or moved
+    **dict.fromkeys(["clamp", "clip", "hardshrink", "addcmul", "addcdiv", "rad2deg", "deg2rad", "hypot_squared"], 2),
+    **dict.fromkeys(["lerp", "softshrink", "log_sigmoid", "logit", "hypot"], 3),
+    **dict.fromkeys(["logaddexp", "polar", "sigmoid_focal"], 4),
+}
+"""Scalar operations for one output element, each as its formula is written."""
+
+TRUTHS = frozenset(
+    [
+        "eq",
+        "ne",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+        "isnan",
+        "isinf",
+        "isfinite",
+        "isposinf",
+        "isneginf",
+        "signbit",
+        "logical_and",
+        "logical_or",
+        "logical_xor",
+        "logical_not",
+        "isin",
+    ]
+)
+
+
+@op("pointwise", inputs=(1, None))
+class Pointwise(Op):
+    """A function of one or more tensors and constants, element by element; sizes of 1 stretch.
+
+    Ops          by function: arithmetic, comparisons and elementary functions 1 per output, choosing and
+                 copying 0. ``times`` counts them so many times, as for complex numbers.
+    """
+
+    aten = tuple(PER_ELEMENT)
+
+    function: str
+    dtype: str = ""
+    times: Count = 1
+
+    def check(self) -> None:
+        if self.function not in KNOWN:
+            raise OptionError(f"pointwise: no function '{self.function[:40]}'{near(self.function, KNOWN)}")
+        if self.dtype and self.dtype not in ELEMENT_BITS:
+            raise OptionError(f"pointwise: dtype='{self.dtype[:40]}' must be one of {', '.join(ELEMENT_BITS)}")
+
+    def requires(self, *x: TensorType) -> Iterator[Condition]:
+        yield from stretches(*(t.shape for t in x))
+
+    def infer(self, *x: TensorType) -> TensorType:
+        dtype = self.dtype or ("bool" if self.function in TRUTHS else joint_dtype(*x))
+        return TensorType(broadcast(*(t.shape for t in x)), dtype)
+
+    def ops(self, *x: TensorType, y: TensorType) -> Dim:
+        return KNOWN[self.function] * self.times * y.size
+
+    def kind(self, *x: TensorType) -> str:
+        return self.function
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        return pointwise(call, call.name, *call.tensors())
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls("exp"), TensorType((2, 3, 4))
+        yield cls("maximum"), TensorType((2, 3)), TensorType((2, 1))
+        yield cls("gt"), TensorType((2, 3))
+        yield cls("where"), TensorType((2, 3), "bool"), TensorType((2, 3)), TensorType((1,))
+
+
+# Addition and the like have ops of their own for tensors; with a number, or between integers, they are these.
+KNOWN = {**PER_ELEMENT, "add": 1, "multiply": 1, "subtract": 1, "divide": 1}
+
+
+def pointwise(call: Call, function: str, *tensors: Traced, times: int = 1) -> Traced:
+    """Add ``function`` of ``tensors``, in the element type that torch made."""
+    (made,) = call.made
+    op = Pointwise(function, times=_real_operations(function, made, tensors) * times)
+    if tensors and op.infer(*(t.type for t in tensors)).dtype != made.dtype:
+        op = Pointwise(function, made.dtype, op.times)
+    result: Traced = call.add(op, *tensors)
+    return result
+
+
+def _real_operations(function: str, made: TensorType, tensors: tuple[Traced, ...]) -> int:
+    """A complex product is 4 products and 2 sums, a complex sum 2 sums."""
+    if not made.dtype.startswith("complex"):
+        return 1
+    both = sum(t.type.dtype.startswith("complex") for t in tensors) > 1
+    return 6 if both and function in ("multiply", "divide") else 2
+
+
+def combination(cls: type[Op], call: Call) -> Any:
+    """``add``, ``multiply`` … of tensors as an op of its own; with a number as a pointwise function."""
+    tensors = call.tensors()
+    extra = 1 if call.get("alpha", 1) == 1 else 2
+    (made,) = call.made
+    plain = len(tensors) == 2 and extra == 1 and not call.get("rounding_mode") and not made.dtype.startswith("complex")
+    if plain and joint_dtype(*(t.type for t in tensors)) == made.dtype:
+        return call.add(cls(), *tensors)
+    return pointwise(call, cls.name, *tensors, times=extra)
