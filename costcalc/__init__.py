@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from costcalc.api import analyze as analyze
     from costcalc.models import load as load
 
 __version__ = "0.1.0"
 
 # Public name → the module that has it, imported when the name is first used.
-_WHERE = {"load": "costcalc.models"}
+_WHERE = {"analyze": "costcalc.api", "load": "costcalc.models"}
 
 
 def __getattr__(name: str) -> Any:

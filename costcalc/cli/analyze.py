@@ -30,7 +30,7 @@ def analyze(
     MACs are multiply-accumulates of convolution, linear, matmul and attention; ops is other arithmetic. All
     figures are exact until the table rounds them, and columns add up to their totals.
     """
-    from costcalc.analyze import analyze
+    from costcalc.api import analyze
     from costcalc.backends import render
 
     view = shown.view()

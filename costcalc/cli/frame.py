@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from costcalc import __version__
+from costcalc.cli.light import LightCommand, lightened
 from costcalc.cli.output import abandon_output, prepare_streams, say_error
 from costcalc.errors import CostcalcError, UnknownName, listing, near
 
@@ -34,6 +35,9 @@ UsageError: Any = typer.BadParameter.__mro__[1]  # Typer's own, or Click's in ol
 class Commands(TyperGroup):
     """The commands, each imported only when it is run or described."""
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        return lightened(super().get_params(ctx))
+
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
@@ -46,7 +50,8 @@ class Commands(TyperGroup):
         module = import_module(f"costcalc.cli.{cmd_name}")
         function = getattr(module, cmd_name, None) or getattr(module, f"{cmd_name}_")
         alone = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
-        alone.command(cmd_name, rich_help_panel=COMMANDS[cmd_name], epilog=_shown(module.EXAMPLES))(function)
+        panel, epilog = COMMANDS[cmd_name], _shown(module.EXAMPLES)
+        alone.command(cmd_name, cls=LightCommand, rich_help_panel=panel, epilog=epilog)(function)
         return typer.main.get_command(alone)
 
 
