@@ -29,13 +29,14 @@ def load(
 
     Raises a ``CostcalcError``, with its place in the file, for anything that is wrong.
     """
+    from costcalc import zoo
     from costcalc.frontends.spec import settings
     from costcalc.frontends.spec.expand import expand
-    from costcalc.frontends.spec.files import Files, locate, pick_variant
+    from costcalc.frontends.spec.files import Files, pick_variant
     from costcalc.frontends.spec.values import Budget, is_number
 
-    place = locate(os.fspath(model))
-    files, budget = Files(), Budget()
+    files, budget = Files(zoo), Budget()
+    place = files.locate(os.fspath(model))
     try:
         spec = files.spec(place.path, place.shown)
         variant = pick_variant(spec, place.variant)

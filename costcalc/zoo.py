@@ -52,13 +52,18 @@ def find(name: str) -> tuple[str, str, str]:
             raise UnknownName(f"'{name}' is a family of models; it has {listing(family)}")
         hint = near(name, known) or "; `costcalc list` shows them, and a path ends in .yaml"
         raise UnknownName(f"no model called '{name[:80]}'{hint}")
-    return str(directory() / entry["file"]), entry["file"], entry["variant"]
+    return path(entry["file"]), entry["file"], entry["variant"]
 
 
-def block_file(name: str) -> tuple[str, str] | None:
-    """Path and shown name of the file of shared blocks that has ``name``, if any has."""
-    file = index()["blocks"].get(name)
-    return (str(directory() / file), file) if file else None
+def blocks() -> dict[str, str]:
+    """The file of each shared block, by name."""
+    found: dict[str, str] = index()["blocks"]
+    return found
+
+
+def path(file: str) -> str:
+    """Where the shipped ``file`` is."""
+    return str(directory() / file)
 
 
 def build_index() -> dict[str, Any]:
@@ -66,26 +71,26 @@ def build_index() -> dict[str, Any]:
     from costcalc.frontends.spec.model import parse_spec
     from costcalc.frontends.spec.read import read_file
 
-    models: dict[str, dict[str, Any]] = {}
-    blocks: dict[str, str] = {}
+    found: dict[str, dict[str, Any]] = {}
+    shared: dict[str, str] = {}
     for file in _files(""):
-        spec = parse_spec(read_file(str(directory() / file), file), file)
+        spec = parse_spec(read_file(path(file), file), file)
         for name in list(spec.variants) or [spec.name]:
-            if name in models:
-                raise UnknownName(f"two shipped models are called '{name}': in {models[name]['file']} and {file}")
+            if name in found:
+                raise UnknownName(f"two shipped models are called '{name}': in {found[name]['file']} and {file}")
             about = spec.about | (spec.variants[name].about if name in spec.variants else {})
-            models[name] = {
+            found[name] = {
                 "file": file,
                 "variant": name if name in spec.variants else "",
                 "family": spec.name,
                 **{key: about.get(key, "") for key in ("title", "task", "year", "source")},
             }
     for file in _files("blocks"):
-        for name in parse_spec(read_file(str(directory() / file), file), file).blocks:
-            if name in blocks:
-                raise UnknownName(f"two shared blocks are called '{name}': in {blocks[name]} and {file}")
-            blocks[name] = file
-    return {"models": dict(sorted(models.items())), "blocks": dict(sorted(blocks.items()))}
+        for name in parse_spec(read_file(path(file), file), file).blocks:
+            if name in shared:
+                raise UnknownName(f"two shared blocks are called '{name}': in {shared[name]} and {file}")
+            shared[name] = file
+    return {"models": dict(sorted(found.items())), "blocks": dict(sorted(shared.items()))}
 
 
 def index_text() -> str:
@@ -95,7 +100,7 @@ def index_text() -> str:
 
 def _files(folder: str) -> list[str]:
     """The YAML files in ``folder`` of the shipped specs, by their path from there."""
-    names = sorted(path.name for path in (directory() / folder).glob("*.yaml"))
+    names = sorted(p.name for p in (directory() / folder).glob("*.yaml"))
     return [f"{folder}/{name}" if folder else name for name in names]
 
 

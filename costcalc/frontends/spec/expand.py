@@ -9,7 +9,7 @@ from typing import Any
 from costcalc.errors import CostcalcError, Place, SpecError, near
 from costcalc.frontends.spec import settings
 from costcalc.frontends.spec.evaluate import Scope, bind, iterate
-from costcalc.frontends.spec.files import Files, locate, pick_variant
+from costcalc.frontends.spec.files import Files, pick_variant
 from costcalc.frontends.spec.frames import Frame
 from costcalc.frontends.spec.layers import Layers, Reached
 from costcalc.frontends.spec.model import Block, Spec
@@ -228,7 +228,7 @@ class _Expander:
             raise SpecError("model takes the name of a model in quotes, then until='layer' and its parameters")
         if self.calls.count("model") > MAX_MODELS:
             raise SpecError(f"models use each other more than {MAX_MODELS} deep")
-        place = locate(args[0], str(Path(self.frame.spec.file).parent))
+        place = self.files.locate(args[0], str(Path(self.frame.spec.file).parent))
         spec = self.files.spec(place.path, place.shown)
         variant = pick_variant(spec, place.variant)
         given = {key: self.frame.hand_over(value) for key, value in kwargs.items()}

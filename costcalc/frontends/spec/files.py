@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from costcalc import zoo
 from costcalc.errors import CostcalcError, Place, SpecError, listing, near
 from costcalc.frontends.spec import settings
 from costcalc.frontends.spec.model import Block, Spec, parse_spec
@@ -24,29 +24,45 @@ class Location(NamedTuple):
     variant: str
 
 
-def locate(model: str, base: str = "") -> Location:
-    """Where ``model`` is: a path, perhaps with ``:variant``, taken from the folder ``base``; or a name of the zoo.
+class Shelf(Protocol):
+    """What ships with costcalc; ``costcalc.zoo`` is it."""
 
-    Raises ``UnknownName`` if it is neither.
-    """
-    path, colon, variant = model.rpartition(":")
-    if not (colon and path.endswith((".yaml", ".yml")) and "/" not in variant and os.sep not in variant):
-        path, variant = model, ""
-    if path.endswith((".yaml", ".yml")) or "/" in path or os.sep in path:
-        shown = str(Path(base, path)) if base else path
-        return Location(shown, shown, variant)
-    if path not in zoo.models() and not base and Path(path).is_file():
-        return Location(path, path, "")
-    return Location(*zoo.find(path))
+    def find(self, name: str) -> tuple[str, str, str]:
+        """Path, shown name and variant of the model ``name``; ``UnknownName`` if there is none."""
+
+    def models(self) -> Collection[str]:
+        """The names of the models."""
+
+    def blocks(self) -> Mapping[str, str]:
+        """The names of the shared blocks, each with its file."""
+
+    def path(self, file: str) -> str:
+        """Where the shipped ``file`` is."""
 
 
 class Files:
     """The specs read while one model is built, each once."""
 
-    def __init__(self) -> None:
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
         self._specs: dict[str, Spec] = {}
         self._callees: dict[tuple[Spec, str], type[Op] | tuple[Block, Spec] | None] = {}
         self._defaults: dict[Spec, dict[str, Value]] = {}
+
+    def locate(self, model: str, base: str = "") -> Location:
+        """Where ``model`` is: a path, perhaps with ``:variant``, seen from the folder ``base``; or a shipped name.
+
+        Raises ``UnknownName`` if it is neither.
+        """
+        path, colon, variant = model.rpartition(":")
+        if not (colon and path.endswith((".yaml", ".yml")) and "/" not in variant and os.sep not in variant):
+            path, variant = model, ""
+        if path.endswith((".yaml", ".yml")) or "/" in path or os.sep in path:
+            shown = str(Path(base, path)) if base else path
+            return Location(shown, shown, variant)
+        if path not in self._shelf.models() and not base and Path(path).is_file():
+            return Location(path, path, "")
+        return Location(*self._shelf.find(path))
 
     def spec(self, path: str, shown: str) -> Spec:
         """The spec in the file at ``path``."""
@@ -67,7 +83,7 @@ class Files:
     def callable_names(self, spec: Spec) -> set[str]:
         """All that ``callee`` would find."""
         used = [self._used(spec, u.text, u.place) for u in spec.use]
-        return {"model", *WHERE, *OPS, *zoo.index()["blocks"], *(name for s in (spec, *used) for name in s.blocks)}
+        return {"model", *WHERE, *OPS, *self._shelf.blocks(), *(name for s in (spec, *used) for name in s.blocks)}
 
     def defaults(self, spec: Spec, budget: Budget) -> dict[str, Value]:
         """The parameters of a file whose blocks another uses."""
@@ -81,10 +97,10 @@ class Files:
                 return other.blocks[name], other
         if name in OPS or name in WHERE:
             return find_op(name)
-        shared = zoo.block_file(name)
-        if shared is None:
+        file = self._shelf.blocks().get(name)
+        if file is None:
             return None
-        other = self.spec(*shared)
+        other = self.spec(self._shelf.path(file), file)
         return other.blocks[name], other
 
     def _used(self, spec: Spec, text: str, place: Place) -> Spec:
