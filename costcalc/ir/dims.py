@@ -13,6 +13,7 @@ dimension; it says ``where``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
@@ -53,6 +54,26 @@ def ceil_div(a: Dim, b: Dim) -> Dim:
     4
     """
     return -(-a // b)
+
+
+def gcd(a: Dim, b: Dim) -> Dim:
+    """The greatest common divisor; of a symbol only with a known ``b``.
+
+    As φ(d) over the divisors d of ``b`` adds up to ``b``, over those that also divide ``a`` it adds
+    up to gcd(a, b): a sum that symbols can carry.
+
+    >>> print(gcd(12, 18), gcd(Expr.symbol("h"), 6))
+    6 [2 | h] + 2·[3 | h] + 2·[6 | h] + 1
+    """
+    if isinstance(a, int) and isinstance(b, int):
+        return math.gcd(a, b)
+    if isinstance(a, Expr) and isinstance(b, int):
+        divisors = [d for d in range(1, b + 1) if b % d == 0]
+        coprime = (sum(math.gcd(i, d) == 1 for i in range(1, d + 1)) for d in divisors)
+        return total(where(divides(d, a), count, 0) for d, count in zip(divisors, coprime, strict=True))
+    if _symbolic(a, b):
+        raise TypeError(f"gcd({a}, {b}) has no closed form here: {b} must be known")
+    return _numpy().gcd(a, b)  # type: ignore[no-any-return]
 
 
 def maximum(a: Dim, b: Dim) -> Dim:

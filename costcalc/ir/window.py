@@ -117,6 +117,11 @@ def spatial(windows: tuple[Window, ...], first: int = 2) -> Sight:
     return (Follow(0), *(None,) * (first - 1), *(Follow(first + i, w) for i, w in enumerate(windows)))
 
 
+def each_channel(windows: tuple[Window, ...]) -> Sight:
+    """Batch and channels follow, and the axes after them slide by ``windows``."""
+    return (Follow(0), Follow(1), *(Follow(2 + i, w) for i, w in enumerate(windows)))
+
+
 def mixing(x: TensorType, *axes: int) -> Sight:
     """Same shape as ``x``; the given axes (negative from the right) are mixed, the rest follow."""
     mixed = {axis % len(x.shape) for axis in axes}

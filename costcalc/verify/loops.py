@@ -101,6 +101,7 @@ class Loops:
     """
 
     def __init__(self, op: Op, *types: TensorType) -> None:
+        self._op = op
         self.equation = parse(op.computes)
         made = op.infer(*types)
         shapes = {name: t.shape for name, t in zip(signature(op.infer).parameters, types, strict=False)}
@@ -149,13 +150,13 @@ class Loops:
             for (index, a), size in operand.axes(self.shapes[operand.name])
             if index.letters
         ]
-        for _ in groups:
-            for letters, size, spread in groups:
-                missing = [letter for letter in letters if letter not in sizes]
-                if len(missing) == 1:
-                    sizes[missing[0]] = size // prod(sizes.get(letter, 1) for letter in letters)
-                elif spread and not missing and sizes[letters[0]] == 1:
-                    sizes[letters[0]] = size  # broadcast
+        _propagate(groups, sizes)
+        for letter in [letter for letters, *_ in groups for letter in letters]:
+            if (
+                letter not in sizes and letter in self._op.letters.values()
+            ):  # the shapes leave it open, so it is an option: groups of a shuffle
+                sizes[letter] = self._options(letter, 0)
+                _propagate(groups, sizes)
         for letters, size, spread in groups:
             if prod(sizes[letter] for letter in letters) != size and not (spread and size == 1):
                 raise ValueError(f"{' '.join(letters)} numbers {size} places, but {sizes}")
@@ -181,6 +182,17 @@ class Loops:
                     constant += factor
             forms.append((constant, parts))
         return forms
+
+
+def _propagate(groups: list[tuple[list[str], int, bool]], sizes: dict[str, int]) -> None:
+    """Add to ``sizes`` what follows from each axis of which all letters but one are known."""
+    for _ in groups:
+        for letters, size, spread in groups:
+            missing = [letter for letter in letters if letter not in sizes]
+            if len(missing) == 1:
+                sizes[missing[0]] = size // prod(sizes.get(letter, 1) for letter in letters)
+            elif spread and not missing and sizes[letters[0]] == 1:
+                sizes[letters[0]] = size  # broadcast
 
 
 def _name(letter: str, index: Index, axis: int) -> str:

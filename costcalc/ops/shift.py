@@ -1,0 +1,83 @@
+"""Shift: moving channels instead of convolving them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from costcalc.errors import OptionError
+from costcalc.ir.fields import Size, ints
+from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.tensor import TensorType
+from costcalc.ir.window import Sight, Window, each_channel
+from costcalc.ops.conv import takes_images
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@op("shift")
+class Shift(Op):
+    """Move each channel by an offset of its own within the kernel's window; zeros move in.
+
+    The channels are dealt in order: as many to each offset as divide evenly, offsets in reading
+    order (top left first), and the rest to the centre, which does not move. With fewer channels
+    than offsets nothing moves.
+
+    MACs         none, and no parameters; but the whole map is read and written.
+    Ops          none.
+    Not counted  filling the border.
+    Source       Wu et al. 2017, arXiv 1711.08141, section 3.
+    """
+
+    letters = {"kernel": "k", "dilation": "d"}
+
+    kernel: Size = 3
+    dilation: Size = 1
+
+    def check(self) -> None:
+        if isinstance(self.kernel, int) and self.kernel % 2 == 0:
+            raise OptionError(f"shift: kernel={self.kernel} must be odd, to have a centre")
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        yield from takes_images(self, x)
+
+    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        axes = len(x.spatial)
+        kernel, dilation, channels = ints((self.kernel, self.dilation, x.channels))
+        reach = kernel // 2 * dilation if channels >= kernel**axes else 0
+        return (each_channel((Window(1, -reach, reach),) * axes),)
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from itertools import product
+
+        import torch
+        from torch.nn.functional import pad
+
+        kernel, dilation, channels = ints((self.kernel, self.dilation, x.channels))
+        axes = len(x.spatial)
+        border = kernel // 2 * dilation
+        offsets = list(product(range(0, 2 * border + 1, dilation), repeat=axes))
+        each = channels // len(offsets)
+
+        starts = [offset for offset in offsets for _ in range(each)]
+        starts += [(border,) * axes] * (channels - len(starts))
+
+        class Shifted(torch.nn.Module):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                wide = pad(x, (border,) * (2 * axes))
+                moved = []
+                for channel, start in enumerate(starts):
+                    part = wide[:, channel]
+                    for axis, (at, size) in enumerate(zip(start, x.shape[2:], strict=True)):
+                        part = part.narrow(1 + axis, at, size)
+                    moved.append(part)
+                return torch.stack(moved, 1)
+
+        return Shifted()
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(), TensorType((2, 11, 4, 5))
+        yield cls(5, dilation=2), TensorType((1, 6, 9))
+        yield cls(3), TensorType((1, 8, 3, 3))
