@@ -1,0 +1,99 @@
+"""Amounts as people write them, read exactly: ``4.2 G``, ``100 MiB``, ``12 ms``, ``2%``, ``1.05x``."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import NamedTuple
+
+from costcalc.errors import CostcalcError, near
+from costcalc.figures import BITS, COUNT, PIXELS, SECONDS, Figure, Value, exact, show
+
+_SI = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18}
+_IEC = {f"{p}i": 2 ** (10 * i) for i, p in enumerate(("", "K", "M", "G", "T", "P", "E")) if p} | {"ki": 1024}
+_NUMBER = re.compile(r"[+-]?(\d[\d_]{0,30}(\.\d{0,30})?|\.\d{1,30})([eE][+-]?\d{1,2})?")
+
+UNITS: dict[str, dict[str, Fraction]] = {
+    COUNT: {prefix: Fraction(n) for prefix, n in (_SI | _IEC).items()},
+    BITS: {f"{prefix}B": Fraction(8 * n) for prefix, n in (_SI | _IEC).items()}
+    | {f"{prefix}bit": Fraction(n) for prefix, n in (_SI | _IEC).items()},
+    SECONDS: {"s": Fraction(1)} | {f"{p}s": Fraction(1, 10 ** (3 * i)) for i, p in enumerate(("", "m", "µ", "n", "p"))}
+    | {"us": Fraction(1, 10**6), "min": Fraction(60)},
+    PIXELS: {"": Fraction(1), "px": Fraction(1)},
+}  # fmt: skip
+EXAMPLE = {COUNT: "4.2 G", BITS: "100 MiB", SECONDS: "12 ms", PIXELS: "224"}
+ACCEPTED = {
+    COUNT: "a number with k, M, G, T, P or E, or Ki, Mi …",
+    BITS: "bytes with their unit: kB, MB, GB or KiB, MiB, GiB",
+    SECONDS: "a time in s, ms, µs or ns",
+    PIXELS: "a number of pixels",
+}
+
+
+def amount(text: str, figure: Figure) -> Fraction:
+    """``text`` in the base unit of ``figure``, exactly.
+
+    >>> from costcalc.figures import FIGURES
+    >>> amount("4.2 G", FIGURES["macs"]), amount("100MiB", FIGURES["storage"]), amount("12 ms", FIGURES["time"])
+    (Fraction(4200000000, 1), Fraction(838860800, 1), Fraction(3, 250))
+    """
+    text = text.strip()
+    found = _NUMBER.match(text)
+    unit = text[found.end() :].strip() if found else ""
+    scales = UNITS.get(figure.unit, {"": Fraction(1)})
+    if found is None or unit not in scales:
+        wanted = ACCEPTED.get(figure.unit, "a number")
+        hint = near(unit, scales) if found and unit else ""
+        if figure.unit == COUNT and "flop" in unit.lower():
+            hint = "; one multiply-accumulate is two FLOPs"
+        example = EXAMPLE.get(figure.unit, "1.5")
+        raise CostcalcError(f"'{text[:40]}' is no amount of {figure.name}{hint}; write {wanted}, such as {example}")
+    value = Fraction(found.group().replace("_", "")) * scales[unit]
+    if value < 0:
+        raise CostcalcError(f"'{text[:40]}' is below zero; {figure.name} cannot be")
+    return value
+
+
+class Step(NamedTuple):
+    """How much a figure may change: an amount, or a part of what it was."""
+
+    amount: Fraction | None
+    part: Fraction | None
+    text: str
+
+    def allowed(self, base: Value) -> Fraction:
+        """The most change from ``base``, in its unit."""
+        return self.amount if self.amount is not None else Fraction(self.part or 0) * Fraction(base)
+
+
+def step(text: str, figure: Figure, *, up: bool) -> Step:
+    """A change: ``100 M``, ``2%``, or as a ratio to what was, ``1.02x`` (``0.98x`` for a decrease).
+
+    >>> from costcalc.figures import FIGURES
+    >>> step("2%", FIGURES["macs"], up=True).allowed(1000), step("1.05x", FIGURES["macs"], up=True).allowed(200)
+    (Fraction(20, 1), Fraction(10, 1))
+    """
+    text = text.strip()
+    if text.endswith(("%", "x")):
+        number = text[:-1].strip()
+        if _NUMBER.fullmatch(number):
+            value = Fraction(number.replace("_", ""))
+            part = value / 100 if text.endswith("%") else (value - 1 if up else 1 - value)
+            if part < 0:
+                way = "an increase has a ratio from 1" if up else "a decrease has a ratio up to 1"
+                raise CostcalcError(f"'{text[:40]}' goes the wrong way; {way}")
+            return Step(None, part, text)
+        raise CostcalcError(f"'{text[:40]}' is no change; write a number before {text[-1]}, such as 2% or 1.02x")
+    return Step(amount(text, figure), None, text)
+
+
+def told_apart(figure: Figure, a: Value, b: Value) -> tuple[str, str]:
+    """``a`` and ``b`` rounded, or with all their digits where rounding would make them look the same.
+
+    >>> from costcalc.figures import FIGURES
+    >>> told_apart(FIGURES["macs"], 4_200_000_001, 4_200_000_000)
+    ('4,200,000,001', '4,200,000,000')
+    """
+    if a != b and show(figure, a) == show(figure, b):
+        return exact(figure, a), exact(figure, b)
+    return show(figure, a), show(figure, b)

@@ -1,0 +1,110 @@
+"""What a team holds its models to: the records that ``costcalc.yaml`` is read into."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from costcalc.budget.amounts import Step
+from costcalc.errors import Place
+from costcalc.figures import Figure
+
+ERROR, WARN = "error", "warn"
+
+
+class Limit(NamedTuple):
+    """A bound that a figure must not cross, as an amount, and as it was written and where."""
+
+    amount: Fraction
+    text: str
+    place: Place
+
+
+class Budget(NamedTuple):
+    """What one figure is held to.
+
+    layers         a pattern of layer names whose sum is meant; None for the whole model
+    at             the layer or block whose receptive field is meant
+    machine        the machine whose time is meant
+    """
+
+    figure: Figure
+    place: Place
+    max: Limit | None = None
+    min: Limit | None = None
+    max_increase: Step | None = None
+    max_decrease: Step | None = None
+    level: str = ERROR
+    layers: str | None = None
+    at: str | None = None
+    machine: str | None = None
+
+    @property
+    def says(self) -> str:
+        """What is held to it: ``macs``, ``macs of head.*``, ``time on a100``."""
+        of = f" of {self.layers}" if self.layers else ""
+        return self.figure.name + of + (f" at {self.at}" if self.at else "") + self.on
+
+    @property
+    def on(self) -> str:
+        """`` on a100`` where a machine is meant."""
+        return f" on {self.machine}" if self.machine else ""
+
+
+class Setup(NamedTuple):
+    """One way in which a model is measured: shapes of its inputs without the batch, and the rest."""
+
+    input: tuple[int, ...] | Mapping[str, tuple[int, ...]] | None = None
+    batch: int | None = None
+    bits: int | None = None
+    parameters: Mapping[str, Any] = {}
+
+    @property
+    def label(self) -> str:
+        """``3x224x224, batch 8``; "" for the model as its spec has it."""
+        shapes = self.input if isinstance(self.input, Mapping) else {"": self.input} if self.input else {}
+        parts = [f"{name}={text}" if name else text for name, s in shapes.items() for text in ("x".join(map(str, s)),)]
+        parts += [f"batch {self.batch}"] if self.batch is not None else []
+        parts += [f"{self.bits} bit"] if self.bits is not None else []
+        return ", ".join([*parts, *(f"{name}={value}" for name, value in self.parameters.items())])
+
+    def choices(self) -> dict[str, Any]:
+        """What ``load`` takes of it."""
+        given = {"batch": self.batch, "input": self.input, "parameters": dict(self.parameters)}
+        return {name: value for name, value in given.items() if value}
+
+
+class Model(NamedTuple):
+    """A model under budget, measured in one way or several.
+
+    model     what ``load`` takes; a path is relative to the config's folder
+    message   what to say to who exceeds a budget
+    """
+
+    name: str
+    model: str
+    place: Place
+    at: tuple[Setup, ...] = (Setup(),)
+    budgets: tuple[Budget, ...] = ()
+    message: str = ""
+
+
+class Exemption(NamedTuple):
+    """A budget that may be exceeded for a while, and why."""
+
+    model: str
+    metric: str
+    until: date
+    reason: str
+    place: Place
+
+
+class Config(NamedTuple):
+    """A config file; ``folder`` is what its paths are relative to, "" for the working directory."""
+
+    file: str
+    folder: str
+    models: tuple[Model, ...]
+    exempt: tuple[Exemption, ...] = ()

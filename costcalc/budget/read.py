@@ -1,0 +1,268 @@
+"""``costcalc.yaml``, or ``[tool.costcalc]`` of a ``pyproject.toml``, as a ``Config``.
+
+Both are untrusted: they are data, read with bounds, and nothing in them runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any, TypeVar
+
+from costcalc.budget.amounts import amount, step
+from costcalc.budget.config import ERROR, WARN, Budget, Config, Exemption, Limit, Model, Setup
+from costcalc.errors import CostcalcError, Place, SpecError, listing, near
+from costcalc.figures import Figure, find_figure
+from costcalc.frontends.spec.read import Mapping, Scalar, Sequence, Tree, read_file
+
+FILES = ("costcalc.yaml", "costcalc.yml", "pyproject.toml")
+VERSION = "1"
+SUMMED = ("macs", "ops", "params", "buffers", "weights", "storage", "traffic", "read", "write", "time", "uncounted")
+"""The figures that some layers of a model have together."""
+
+T = TypeVar("T")
+
+
+def find_config(folder: str = "") -> str | None:
+    """The config file in ``folder``: the first of ``FILES`` that there is; None if there is none."""
+    for name in FILES:
+        path = Path(folder, name)
+        if path.is_file() and (name != "pyproject.toml" or _has_section(path)):
+            return str(path)
+    return None
+
+
+def read_config(path: str) -> Config:
+    """The config in the file at ``path``. Raises ``SpecError`` with the place of what is wrong."""
+    if path.endswith(".toml"):
+        from costcalc.budget.toml import read_toml
+
+        tree = read_toml(path)
+    else:
+        tree = read_file(path)
+    return config(tree, path)
+
+
+def config(tree: Tree, file: str) -> Config:
+    """The config that ``tree`` describes."""
+    top = _keys(tree, "the config", ("version", "models", "exempt"))
+    if "version" not in top:
+        raise SpecError(f"the config has no version; it begins with 'version: {VERSION}'", tree.place)
+    version = _word(top["version"], "version")
+    if version != VERSION:
+        raise SpecError(
+            f"the config has version {version[:20]}, and this costcalc reads {VERSION}", top["version"].place
+        )
+    if "models" not in top:
+        raise SpecError("the config names no models; it needs 'models', a list", tree.place)
+    models = tuple(_model(m) for m in _items(top["models"], "models"))
+    names: dict[str, Model] = {}
+    for model in models:
+        if model.name in names:
+            raise SpecError(f"two models are called '{model.name}'", model.place)
+        names[model.name] = model
+    exempt = tuple(_exemption(e, names) for e in _items(top["exempt"], "exempt")) if "exempt" in top else ()
+    return Config(file, str(Path(file).parent), models, exempt)
+
+
+def _model(tree: Tree) -> Model:
+    keys = _keys(tree, "a model", ("name", "model", "at", "budgets", "layers", "message"))
+    if "model" not in keys:
+        raise SpecError("a model needs 'model': the path of a spec, or a name of the zoo", tree.place)
+    model = _word(keys["model"], "model")
+    budgets = [*_budgets(keys["budgets"], None)] if "budgets" in keys else []
+    if "layers" in keys:
+        for pattern, tree_of in _pairs(keys["layers"], "layers"):
+            budgets += _budgets(tree_of, pattern.text)
+    return Model(
+        name=_word(keys["name"], "name") if "name" in keys else model,
+        model=model,
+        place=keys["model"].place,
+        at=tuple(_setup(s) for s in _items(keys["at"], "at")) if "at" in keys else (Setup(),),
+        budgets=tuple(budgets),
+        message=_word(keys["message"], "message") if "message" in keys else "",
+    )
+
+
+def _setup(tree: Tree) -> Setup:
+    keys = _keys(tree, "a measurement", ("input", "batch", "bits", "parameters"))
+    shapes: Any = None
+    if "input" in keys:
+        given = keys["input"]
+        if isinstance(given, Mapping):
+            shapes = {name.text: _shape(shape) for name, shape in given.pairs}
+        else:
+            shapes = _shape(given)
+    parameters = {}
+    if "parameters" in keys:
+        from costcalc.frontends.spec.settings import parse_value
+
+        for name, value in _pairs(keys["parameters"], "parameters"):
+            parameters[name.text] = _placed(value, parse_value, _word(value, name.text))
+    return Setup(shapes, _whole(keys, "batch"), _whole(keys, "bits"), parameters)
+
+
+def _shape(tree: Tree) -> tuple[int, ...]:
+    parts = [_word(t, "a size") for t in tree.items] if isinstance(tree, Sequence) else (
+        _word(tree, "input").lower().replace("×", "x").split("x")
+    )  # fmt: skip
+    if not parts or not all(p.strip().isdecimal() and 0 < int(p) < 10**18 for p in parts):
+        raise SpecError("a shape is sizes from 1 with x between them, as in 3x224x224", tree.place)
+    return tuple(map(int, parts))
+
+
+def _whole(keys: dict[str, Tree], name: str) -> int | None:
+    if name not in keys:
+        return None
+    text = _word(keys[name], name)
+    if not text.isdecimal() or not 0 < int(text) < 10**9:
+        raise SpecError(f"{name} must be a whole number from 1, not '{text[:40]}'", keys[name].place)
+    return int(text)
+
+
+def _budgets(tree: Tree, layers: str | None) -> Iterator[Budget]:
+    for key, value in _pairs(tree, "budgets"):
+        figure = _placed(key, find_figure, key.text)
+        if layers is not None and figure.name not in SUMMED:
+            raise SpecError(
+                f"{figure.name} is no sum over layers, so that layers cannot have a budget of it; "
+                f"they can of {listing(SUMMED)}",
+                key.place,
+            )
+        yield _budget(key, figure, value, layers)
+
+
+def _budget(key: Scalar, figure: Figure, tree: Tree, layers: str | None) -> Budget:
+    if isinstance(tree, Scalar):
+        return Budget(figure, key.place, max=_limit(figure, tree), layers=layers)
+    allowed = ["max", "min", "max_increase", "max_decrease", "level"]
+    allowed += ["at"] if figure.name == "receptive_field" else []
+    allowed += ["machine"] if figure.name == "time" else []
+    keys = _keys(tree, f"a budget of {figure.name}", allowed)
+    level = _word(keys["level"], "level") if "level" in keys else ERROR
+    if level not in (ERROR, WARN):
+        raise SpecError(f"level must be error or warn, not '{level[:40]}'", keys["level"].place)
+    budget = Budget(
+        figure,
+        key.place,
+        max=_limit(figure, keys["max"]) if "max" in keys else None,
+        min=_limit(figure, keys["min"]) if "min" in keys else None,
+        max_increase=_step(figure, keys["max_increase"], True) if "max_increase" in keys else None,
+        max_decrease=_step(figure, keys["max_decrease"], False) if "max_decrease" in keys else None,
+        level=level,
+        layers=layers,
+        at=_word(keys["at"], "at") if "at" in keys else None,
+        machine=_word(keys["machine"], "machine") if "machine" in keys else None,
+    )
+    return _consistent(budget)
+
+
+def _consistent(budget: Budget) -> Budget:
+    """``budget``, if it can be met."""
+    figure = budget.figure.name
+    if not (budget.max or budget.min or budget.max_increase or budget.max_decrease):
+        raise SpecError(f"{figure} has no bound: give max, min, max_increase or max_decrease", budget.place)
+    if budget.max and budget.min and budget.max.amount < budget.min.amount:
+        raise SpecError(
+            f"{figure} cannot be at least {budget.min.text} and at most {budget.max.text}", budget.min.place
+        )
+    if figure == "time" and budget.machine is None:
+        raise SpecError("a budget of time needs a machine: {max: 12 ms, machine: jetson_orin_nano}", budget.place)
+    return budget
+
+
+def _limit(figure: Figure, tree: Tree) -> Limit:
+    text = _word(tree, figure.name)
+    return Limit(_placed(tree, amount, text, figure), text, tree.place)
+
+
+def _step(figure: Figure, tree: Tree, up: bool) -> Any:
+    def read(text: str) -> Any:
+        return step(text, figure, up=up)
+
+    return _placed(tree, read, _word(tree, figure.name))
+
+
+def _exemption(tree: Tree, models: dict[str, Model]) -> Exemption:
+    keys = _keys(tree, "an exemption", ("model", "metric", "until", "reason"))
+    for name in ("model", "metric", "until", "reason"):
+        if name not in keys:
+            raise SpecError(f"an exemption needs {name}; it has a model, a metric, until when and a reason", tree.place)
+    model, metric = _word(keys["model"], "model"), _word(keys["metric"], "metric")
+    if model not in models:
+        raise SpecError(f"no model called '{model[:80]}'{near(model, models)}", keys["model"].place)
+    _placed(keys["metric"], find_figure, metric)
+    if not any(b.figure.name == metric for b in models[model].budgets):
+        raise SpecError(f"{model} has no budget of {metric} to be exempt from", keys["metric"].place)
+    text = _word(keys["until"], "until")
+    try:
+        until = date.fromisoformat(text)
+    except ValueError:
+        raise SpecError(f"'{text[:40]}' is no date; write it as 2027-01-31", keys["until"].place) from None
+    return Exemption(model, metric, until, _word(keys["reason"], "reason"), tree.place)
+
+
+# -- pieces of a tree ----------------------------------------------------------------------------
+
+
+def _keys(tree: Tree, what: str, known: Iterable[str]) -> dict[str, Tree]:
+    """The values of a mapping by key; an unknown key is an error that names the nearest."""
+    known = list(known)
+    found = {}
+    for key, value in _pairs(tree, what):
+        if key.text not in known:
+            raise SpecError(
+                f"{what} has no '{key.text[:80]}'{near(key.text, known)}; it has {listing(known)}", key.place
+            )
+        found[key.text] = value
+    return found
+
+
+def _pairs(tree: Tree, what: str) -> list[tuple[Scalar, Tree]]:
+    if not isinstance(tree, Mapping):
+        raise SpecError(f"{what} must be a mapping: keys, each with its value", tree.place)
+    return tree.pairs
+
+
+def _items(tree: Tree, what: str) -> list[Tree]:
+    if not isinstance(tree, Sequence) or not tree.items:
+        raise SpecError(f"{what} must be a list with at least one entry", tree.place)
+    return tree.items
+
+
+def _word(tree: Tree, what: str) -> str:
+    if not isinstance(tree, Scalar) or not tree.text.strip():
+        raise SpecError(f"{what} must be one value", tree.place)
+    return tree.text.strip()
+
+
+def _placed(tree: Tree, read: Callable[..., T], *args: Any) -> T:
+    """``read(*args)``, its error placed at ``tree``."""
+    try:
+        return read(*args)
+    except CostcalcError as error:
+        raise SpecError(error.message, tree.place) from None
+
+
+def parse_max(given: Iterable[str]) -> tuple[Budget, ...]:
+    """Budgets of the command line: ``macs=4.2G,params=26M``, as often as wanted."""
+    budgets: list[Budget] = []
+    for text in (part for one in given for part in one.split(",")):
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise CostcalcError(f"--max {text[:60]}: a budget is FIGURE=AMOUNT, as in macs=4.2G")
+        figure = find_figure(name.strip())
+        if figure.name == "time":
+            raise CostcalcError("--max time: a budget of time needs a machine; write it into costcalc.yaml")
+        place = Place(f"--max {text[:60]}")
+        limit = Limit(amount(value, figure), value.strip(), place)
+        if any(b.figure is figure for b in budgets):
+            raise CostcalcError(f"--max gives {figure.name} twice")
+        budgets.append(Budget(figure, place, max=limit))
+    return tuple(budgets)
+
+
+def _has_section(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return b"[tool.costcalc" in stream.read(2**20)

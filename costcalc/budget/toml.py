@@ -1,0 +1,85 @@
+"""``[tool.costcalc]`` of a TOML file as the tree that a YAML config gives; places are found by a search for the key."""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from costcalc.errors import CostcalcError, Place, SpecError
+from costcalc.frontends.spec.read import MAX_BYTES, Mapping, Scalar, Sequence, Tree
+
+SECTION = "tool.costcalc"
+
+
+def read_toml(path: str) -> Tree:
+    """The tree below ``[tool.costcalc]``. Raises ``SpecError`` if there is none, or if the file is not TOML."""
+    try:
+        with Path(path).open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise SpecError(f"the file cannot be read: {error.strerror or error}", Place(path)) from None
+    if len(data) > MAX_BYTES:
+        raise SpecError(f"the file has more than {MAX_BYTES:,} bytes", Place(path))
+    parser = _parser()
+    try:
+        text = data.decode("utf-8")
+        # Numbers stay text, so that 4.2 is exactly 4.2.
+        whole = parser.loads(text, parse_float=str)
+    except UnicodeDecodeError:
+        raise SpecError("this is not UTF-8 text", Place(path)) from None
+    except RecursionError:
+        raise SpecError("tables are nested too deeply", Place(path)) from None
+    except parser.TOMLDecodeError as error:
+        raise SpecError(f"this is not valid TOML: {error}", Place(path)) from None
+    table: Any = whole
+    for key in SECTION.split("."):
+        table = table.get(key) if isinstance(table, dict) else None
+    if table is None:
+        raise SpecError(f"there is no [{SECTION}]", Place(path))
+    return _tree(table, _Lines(path, text), Place(path, _Lines(path, text).line_of(SECTION)))
+
+
+def _parser() -> Any:
+    name = "tomllib" if sys.version_info >= (3, 11) else "tomli"
+    try:
+        return import_module(name)
+    except ImportError:
+        raise CostcalcError(
+            "reading pyproject.toml needs Python 3.11 or the package tomli; a costcalc.yaml needs neither"
+        ) from None
+
+
+class _Lines:
+    """Looks up the line of a key: the first below the section that sets it and was not given out yet."""
+
+    def __init__(self, path: str, text: str) -> None:
+        self.path = path
+        self._lines = text.splitlines()
+        self._start = max(self.line_of(SECTION), 1)
+        self._given: dict[str, int] = {}
+
+    def line_of(self, key: str) -> int:
+        return next((i for i, line in enumerate(self._lines, 1) if key in line and "[" in line), 0)
+
+    def place(self, key: str) -> Place:
+        setting = re.compile(rf"(^|[\s{{,.\[\"']){re.escape(key)}[\"']?\s*[=\].]")
+        for i in range(self._given.get(key, self._start), len(self._lines) + 1):
+            if setting.search(self._lines[i - 1]):
+                self._given[key] = i + 1
+                return Place(self.path, i)
+        return Place(self.path, self._start)
+
+
+def _tree(value: Any, lines: _Lines, place: Place) -> Tree:
+    if isinstance(value, dict):
+        pairs = []
+        for key, inner in value.items():
+            at = lines.place(key)
+            pairs.append((Scalar(key, at, True), _tree(inner, lines, at)))
+        return Mapping(pairs, place)
+    if isinstance(value, list):
+        return Sequence([_tree(v, lines, place) for v in value], place)
+    return Scalar(str(value), place)
