@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
+from costcalc.analysis.parts import Part, aligned, redistribute
 from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import IDENTITY, Follow, Number, Regroup, Sight, Window
@@ -38,14 +39,6 @@ class ReceptiveField(NamedTuple):
     stride: tuple[Number, ...]
     offset: tuple[int, ...]
     aligned: bool = True
-
-
-class Part(NamedTuple):
-    """One factor of a tensor axis: ``size`` steps of ``step`` places along image axis ``axis``."""
-
-    axis: int | None
-    step: int
-    size: int
 
 
 class View(NamedTuple):
@@ -109,7 +102,7 @@ def _plain(t: TensorType, axis: int) -> Part:
 def _through(view: View, sight: Sight, x: TensorType, y: TensorType) -> View:
     """What the output sees through one of its inputs."""
     if isinstance(sight, Regroup):
-        return _regroup(view, y)
+        return _regroup(view, x, y)
     windows = list(view.windows)
     followed = {f.axis for f in sight if f is not None}
     for axis, parts in enumerate(view.parts):
@@ -120,7 +113,7 @@ def _through(view: View, sight: Sight, x: TensorType, y: TensorType) -> View:
         follow = sight[axis] if sight else None
         if follow is None:
             parts_out.append((_plain(y, axis),))
-        elif follow.window == IDENTITY:
+        elif follow.window == IDENTITY and x.shape[follow.axis] == y.shape[axis]:
             parts_out.append(view.parts[follow.axis])
         else:
             parts_out.append(_slide(view, follow, _plain(y, axis).size, windows))
@@ -178,37 +171,20 @@ def _slide(view: View, follow: Follow, size: int, windows: list[Seen]) -> tuple[
     return (Part(axis, 1, size),)
 
 
-def _regroup(view: View, y: TensorType) -> View:
+def _regroup(view: View, x: TensorType, y: TensorType) -> View:
     """The same elements, in the same order, under the shape of ``y``."""
-    queue = [p for parts in view.parts for p in parts][::-1]
     parts_out: list[tuple[Part, ...]] = []
-    for axis in range(len(y.shape)):
-        wanted: int = _plain(y, axis).size
-        taken: list[Part] = []
-        while wanted > 1 and queue:
-            part = queue.pop()
-            if wanted % part.size == 0:
-                taken.append(part)
-                wanted //= part.size
-            elif part.size % wanted == 0:
-                inner = part.size // wanted
-                taken.append(Part(part.axis, part.step * inner, wanted))
-                queue.append(Part(part.axis, part.step, inner))
-                wanted = 1
-            else:
-                lost = tuple(w if w == GLOBAL else UNKNOWN for w in view.windows)
-                return View(tuple((_plain(y, a),) for a in range(len(y.shape))), lost, view.aligned)
-        parts_out.append(tuple(p for p in taken if p.size > 1) or (_only(taken, queue, wanted),))
+    for before, after in aligned(x.shape, y.shape):
+        parts = view.parts[before.start : before.stop]
+        if len(before) == len(after) == 1:
+            parts_out.extend(parts)
+            continue
+        found = redistribute([p for ps in parts for p in ps], [_plain(y, axis).size for axis in after])
+        if found is None:
+            lost = tuple(w if w == GLOBAL else UNKNOWN for w in view.windows)
+            return View(tuple((_plain(y, a),) for a in range(len(y.shape))), lost, view.aligned)
+        parts_out.extend(found)
     return View(tuple(parts_out), view.windows, view.aligned)
-
-
-def _only(taken: list[Part], queue: list[Part], size: int) -> Part:
-    """The part of an axis of size 1: an image axis of size 1 keeps its place if it stands next."""
-    if taken:
-        return taken[0]
-    if size == 1 and queue and queue[-1].size == 1:
-        return queue.pop()
-    return Part(None, 1, size)
 
 
 def _union(views: list[View], y: TensorType) -> View:
@@ -271,10 +247,11 @@ def _field(view: View, extent: tuple[int, ...]) -> ReceptiveField | str:
     if all(w == GLOBAL for w in view.windows):
         return GLOBAL
     size, stride, offset = [], [], []
-    for w, whole in zip(view.windows, extent, strict=True):
+    for axis, (w, whole) in enumerate(zip(view.windows, extent, strict=True)):
         if isinstance(w, Window):
             size.append(w.size)
-            stride.append(w.stride)
+            # Where only every n-th place is left, as after a mean over windows, neighbours are n apart.
+            stride.append(w.stride * min((p.step for p in _places(view.parts, axis)), default=1))
             offset.append(int(-(-w.lo // 1)))
         else:
             size.append(whole)

@@ -1,0 +1,84 @@
+"""The factors of a tensor's axes: which of them are places along an axis of the image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from costcalc.ir.dims import Dim, prod
+
+
+class Part(NamedTuple):
+    """One factor of a tensor axis: ``size`` steps of ``step`` places along image axis ``axis``."""
+
+    axis: int | None
+    step: int
+    size: int
+
+
+def aligned(x: Sequence[Dim], y: Sequence[Dim]) -> list[tuple[range, range]]:
+    """The shortest runs of axes of shape ``x`` and of shape ``y`` that hold as many elements as each other.
+
+    >>> aligned((2, 6, 5), (2, 3, 2, 5))
+    [(range(0, 1), range(0, 1)), (range(1, 2), range(1, 3)), (range(2, 3), range(3, 4))]
+    """
+    runs: list[tuple[range, range]] = []
+    i = j = 0
+    while i < len(x) and j < len(y):
+        first, second = i, j
+        left, right = x[i], y[j]
+        i, j = i + 1, j + 1
+        while left != right:
+            if left < right:  # type: ignore[operator]
+                left, i = left * x[i], i + 1
+            else:
+                right, j = right * y[j], j + 1
+        runs.append((range(first, i), range(second, j)))
+    if runs and (i < len(x) or j < len(y)):  # axes of size 1 at the end
+        runs[-1] = range(runs[-1][0].start, len(x)), range(runs[-1][1].start, len(y))
+    return runs or [(range(len(x)), range(len(y)))]
+
+
+def redistribute(parts: list[Part], sizes: list[int]) -> list[tuple[Part, ...]] | None:
+    """``parts`` over axes of ``sizes``; None where they are not whole parts, or places were added."""
+    queue = parts[::-1]
+    if prod(p.size for p in parts) != prod(sizes):
+        return None
+    parts_out: list[tuple[Part, ...]] = []
+    for wanted in sizes:
+        taken: list[Part] = []
+        while wanted > 1 and queue:
+            part = queue.pop()
+            if wanted % part.size == 0:
+                taken.append(part)
+                wanted //= part.size
+            elif part.size % wanted == 0:
+                inner = part.size // wanted
+                taken.append(Part(part.axis, part.step * inner, wanted))
+                queue.append(Part(part.axis, part.step, inner))
+                wanted = 1
+            else:
+                return None
+        parts_out.append(_joined(taken) or (_only(taken, queue, wanted),))
+    return parts_out
+
+
+def _joined(parts: list[Part]) -> tuple[Part, ...]:
+    """``parts`` without those of size 1, each run along one image axis as one part."""
+    result: list[Part] = []
+    for inner in parts:
+        outer = result[-1] if result else None
+        if outer and outer.axis == inner.axis and (inner.axis is None or outer.step == inner.step * inner.size):
+            result[-1] = Part(inner.axis, inner.step, outer.size * inner.size)
+        elif inner.size > 1:
+            result.append(inner)
+    return tuple(result)
+
+
+def _only(taken: list[Part], queue: list[Part], size: int) -> Part:
+    """The part of an axis of size 1: an image axis of size 1 keeps its place if it stands next."""
+    if taken:
+        return taken[0]
+    if size == 1 and queue and queue[-1].size == 1:
+        return queue.pop()
+    return Part(None, 1, size)
