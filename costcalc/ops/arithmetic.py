@@ -34,7 +34,7 @@ class Combination(Op):
         import operator
         from functools import reduce
 
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         combine: Callable[..., Any] = getattr(operator, self.operator)
         return functional(lambda *inputs: reduce(combine, inputs))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim, divides, equal, prod, total
 from costcalc.ir.fields import Size, ints
-from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ir.window import Follow, Sight
 from costcalc.ops.broadcasting import broadcast, leading, stretches
@@ -34,6 +35,8 @@ class ScaledDotProductAttention(Op):
     Not counted  choosing by a causal or bool mask; dropping scores, which is training's.
     Source       Vaswani et al. 2017, arXiv 1706.03762; grouped: Ainslie et al. 2023, arXiv 2305.13245.
     """
+
+    aten = ("scaled_dot_product_attention", "_scaled_dot_product_attention_math", "_scaled_dot_product_flash_attention", "_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention", "_scaled_dot_product_fused_attention_overrideable")
 
     causal: bool = False
     grouped: bool = False
@@ -95,10 +98,22 @@ class ScaledDotProductAttention(Op):
     def to_torch(self, q: TensorType, k: TensorType, v: TensorType, *mask: TensorType) -> nn.Module:
         from torch.nn.functional import scaled_dot_product_attention
 
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         options: dict[str, Any] = {"is_causal": self.causal} | ({"enable_gqa": True} if self.grouped else {})
         return functional(lambda *inputs: scaled_dot_product_attention(*inputs, **options))
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        if call.get("dropout_p"):
+            return NotImplemented  # scores are dropped in training only
+        mask = call.get("attn_mask") or call.get("attn_bias")
+        inputs = [call[name] for name in ("query", "key", "value")] + ([mask] if mask else [])
+        heads = [t.shape[-3] if len(t.shape) > 2 else 1 for t in inputs[:2]]
+        grouped = call.get("enable_gqa", False) and heads[0] != heads[1]
+        y = call.add(cls(causal=call["is_causal"], grouped=grouped), *inputs)
+        # The fused kernels return scratch tensors besides, which nothing reads.
+        return (y, *(call.add(find_op("constant")(t.shape, t.dtype)) for t in call.made[1:]))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

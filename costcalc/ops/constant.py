@@ -50,7 +50,7 @@ class Parameter(Leaf):
     def to_torch(self) -> nn.Module:
         from torch import nn, zeros
 
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         tensor = zeros(ints(self.shape))
         return functional(lambda weight: weight, weight=nn.Parameter(tensor) if self.trained else tensor)
@@ -88,7 +88,7 @@ class Constant(Leaf):
     def to_torch(self) -> nn.Module:
         import torch
 
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         shape, dtype = ints(self.shape), getattr(torch, self.dtype)
         return functional(lambda: torch.zeros(shape, dtype=dtype))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from costcalc.ir.call import Call, Traced
 from costcalc.errors import OptionError
 from costcalc.ir.dims import Dim, at_least, ceil_div, divides, equal, total
 from costcalc.ir.fields import Axis, Index, Parts, Size, ints
@@ -27,6 +28,8 @@ class Concat(Op):
     Not counted  any arithmetic, there is none; each input is read and the output written, which an
                  implementation avoids where each input is made in its place of the output.
     """
+
+    aten = ("cat", "concat", "concatenate")
 
     axis: Axis = 1
 
@@ -60,10 +63,16 @@ class Concat(Op):
     def to_torch(self, *x: TensorType) -> nn.Module:
         from torch import cat
 
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         axis = self.axis
         return functional(lambda *inputs: cat(inputs, axis))
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        axis = call["dim"]
+        filled = [t for t in call["tensors"] if t.shape[axis]]
+        return call.add(cls(axis), *filled) if len(filled) > 1 else filled[0]  # type: ignore[no-any-return]
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -75,6 +84,8 @@ class Concat(Op):
 @op("split")
 class Split(Op):
     """Cut an axis into pieces: a number of equal ones, or one of each given size."""
+
+    aten = ("split", "split_with_sizes", "chunk", "unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes", "tensor_split")
 
     is_view = True
 
@@ -106,10 +117,18 @@ class Split(Op):
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import split
 
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         sizes, axis = list(ints(piece.shape[self.axis] for piece in self.infer(x))), self.axis
         return functional(lambda x: split(x, sizes, axis))
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        if len(call.made) == 1:
+            return call["self"]
+        axis = call.get("dim", 0)
+        sizes = ints(made.shape[axis] for made in call.made)
+        return call.add(cls(sizes if len(set(sizes)) > 1 else len(sizes), axis), call["self"])
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -120,6 +139,8 @@ class Split(Op):
 @op("slice")
 class Slice(Op):
     """Part of an axis: from ``start`` up to but not including ``stop``, every ``step``-th."""
+
+    aten = ("slice", "narrow")
 
     is_view = True
 
@@ -152,11 +173,23 @@ class Slice(Op):
         return _from_start(self.start, size), size if self.stop is None else _from_start(self.stop, size)
 
     def to_torch(self, x: TensorType) -> nn.Module:
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         start, stop, step = ints((*self._bounds(x), self.step))
         place = (slice(None),) * position(self.axis, x) + (slice(start, stop, step),)
         return functional(lambda x: x[place])
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        x, axis, (made,) = call["self"], call["dim"], call.made
+        size = x.shape[axis]
+        start = call["start"] or 0
+        start = min(max(start + size if start < 0 else start, 0), size)
+        if made.shape == x.shape:
+            return x  # type: ignore[no-any-return]
+        step = call.get("step", 1)
+        stop = min(start + (made.shape[axis] - 1) * step + 1, size)
+        return call.add(cls(axis, start, None if stop == size else stop, step), x)  # type: ignore[no-any-return]
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -41,7 +41,7 @@ class ClassToken(Op):
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import cat, nn, zeros
 
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         token = nn.Parameter(zeros(ints(self.weights(x)["weight"].type.shape)))
         return functional(lambda x, weight: cat([weight.expand(x.shape[0], -1, -1), x], 1), weight=token)
@@ -76,7 +76,7 @@ class PositionEmbedding(Op):
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn, zeros
 
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         table = zeros(ints(self.weights(x)["weight"].type.shape))
         return functional(lambda x, weight: x + weight, weight=nn.Parameter(table) if self.trained else table)
@@ -118,7 +118,7 @@ class RelativePositionBias(Op):
     def to_torch(self) -> nn.Module:
         from torch import int64, nn, zeros
 
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         table, index = (ints(w.type.shape) for w in self.weights().values())
         shape = ints(self.infer().shape)

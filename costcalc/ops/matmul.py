@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from costcalc.ops.traced import linear_combination
+from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim, equal
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
@@ -25,6 +27,8 @@ class MatMul(Op):
     MACs         outputs × the size that is summed over.
     Source       PyTorch, torch.matmul.
     """
+
+    aten = ("matmul", "linalg_matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "addmm", "baddbmm", "addbmm", "addmv", "outer_product", "linear_without_weight")
 
     def requires(self, a: TensorType, b: TensorType) -> Iterator[Condition]:
         if not a.shape or not b.shape:
@@ -53,9 +57,18 @@ class MatMul(Op):
     def to_torch(self, a: TensorType, b: TensorType) -> nn.Module:
         from torch import matmul
 
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         return functional(matmul)
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        *added, a, b = call.tensors()
+        y: Traced = call.add(cls(), a, b)
+        if not added:
+            return y
+        # addmm and its kin: beta · input + alpha · product
+        return linear_combination(call, added[0], y)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

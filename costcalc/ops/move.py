@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from math import prod
+from costcalc.ops.traced import images, reshaped
+from costcalc.ir.call import Call, Traced, once
 from costcalc.errors import OptionError
 from costcalc.ir.dims import Dim, at_least
 from costcalc.ir.fields import Axes, Pads, ints
@@ -29,6 +32,8 @@ class Pad(Op):
 
     Not counted  any arithmetic, there is none; the input is read and the output written.
     """
+
+    aten = ("pad", "constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d", "replication_pad2d", "replication_pad3d")
 
     amount: Pads
     mode: str = "zeros"
@@ -94,13 +99,31 @@ class Pad(Op):
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch.nn.functional import pad
 
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         by_axis = dict(self._amounts(x))
         order = range(len(x.shape) - 1, min(by_axis) - 1, -1)
         amounts = ints(amount for axis in order for amount in by_axis.get(axis, (0, 0)))
         mode = MODES[self.mode]
         return functional(lambda x: pad(x, amounts, mode))
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        x = call["self"]
+        given = call.get("pad") or call.get("padding")
+        pairs = [(given[i], given[i + 1]) for i in range(0, len(given), 2)][::-1]
+        word = next((w for w in ("reflect", "replic") if call.name.startswith(w)), call.get("mode", "constant"))
+        mode = {"constant": "zeros", "replic": "replicate"}.get(word, word)
+        if not any(map(any, pairs)):
+            return x
+        if any(p < 0 for pair in pairs for p in pair):
+            return _cropped(call, x, pairs, mode)
+        if mode == "zeros":
+            axes = [len(x.shape) - len(pairs) + i for i, pair in enumerate(pairs) if any(pair)]
+            return call.add(cls(tuple(pair for pair in pairs if any(pair)), axes=once(axes)), x)
+        same = all(before == after for before, after in pairs)
+        op = cls(once([before for before, _ in pairs]) if same else tuple(pairs), mode)
+        return images(call, x, len(pairs), lambda x: call.add(op, x))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -117,6 +140,8 @@ class Roll(Op):
 
     Not counted  any arithmetic, there is none; the input is read and the output written.
     """
+
+    aten = ("roll",)
 
     shift: Axes
     axes: Axes
@@ -138,12 +163,33 @@ class Roll(Op):
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import roll
 
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         shift, axes = self.shift, self.axes
         return functional(lambda x: roll(x, shift, axes))
 
     @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        x, axes = call["self"], call["dims"]
+        if not axes:  # of all elements in a row
+            flat = reshaped(call, x, prod(x.shape))
+            return reshaped(call, call.add(cls(once(call["shifts"]), 0), flat), *x.shape)
+        return call.add(cls(tuple(call["shifts"]), tuple(axes)), x)  # type: ignore[no-any-return]
+
+    @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls(-1, 1), TensorType((1, 5, 2))
         yield cls((2, -1), (1, 2)), TensorType((1, 4, 3, 2))
+
+
+def _cropped(call: Call, x: Traced, pairs: list[tuple[int, int]], mode: str) -> Traced:
+    """Padding by negative amounts cuts off."""
+    from costcalc.ops.join import Slice
+
+    for axis, (before, after) in enumerate(pairs, len(x.shape) - len(pairs)):
+        if before < 0 or after < 0:
+            stop = x.shape[axis] + min(after, 0)
+            x = call.add(Slice(axis, max(-before, 0), stop), x)
+    rest = [(max(before, 0), max(after, 0)) for before, after in pairs]
+    axes = tuple(len(x.shape) - len(rest) + i for i, pair in enumerate(rest) if any(pair))
+    return call.add(Pad(tuple(p for p in rest if any(p)), mode, axes), x) if axes else x

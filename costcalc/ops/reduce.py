@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from costcalc.ops.axes import reduced_axes
+from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.fields import Axes
 from costcalc.ir.op import Condition, Example, Op, op
@@ -43,10 +45,19 @@ class Reduction(Op):
     def to_torch(self, x: TensorType) -> nn.Module:
         import torch
 
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         reduce, axes, keepdim = getattr(torch, self.name), several(self.axes), self.keepdim
         return functional(lambda x: reduce(x, axes, keepdim))
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        from costcalc.ops.reduction import reduced
+
+        x, (made,) = call["self"], call.made
+        if made.dtype != x.type.dtype:
+            return reduced(call, call.name)
+        return call.add(cls(reduced_axes(call), call.get("keepdim", False)), x)  # type: ignore[no-any-return]
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -61,6 +72,8 @@ class Sum(Reduction):
     Ops          1 per addition: the input's elements less the output's.
     """
 
+    aten = ("sum",)
+
     axes: Axes
     keepdim: bool = False
 
@@ -74,6 +87,8 @@ class Mean(Reduction):
 
     Ops          1 per input element: the additions, and one division for each output.
     """
+
+    aten = ("mean",)
 
     axes: Axes
     keepdim: bool = False

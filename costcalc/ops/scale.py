@@ -29,7 +29,7 @@ class Scale(Op):
         return y.size
 
     def to_torch(self, x: TensorType) -> nn.Module:
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         factor = self.factor
         return functional(lambda x: x * factor)
@@ -62,7 +62,7 @@ class LayerScale(Op):
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn, ones
 
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         shape = ints(self.weights(x)["gamma"].type.shape)
         return functional(lambda x, gamma: x * gamma, gamma=nn.Parameter(ones(shape)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from costcalc.ir.call import Call, Traced, once
 from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim, divides, equal, prod
@@ -18,7 +19,7 @@ from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Follow, Regroup, Sight
 from costcalc.ops.axes import has_axes, position, several
 from costcalc.ops.broadcasting import stretches
-from costcalc.ops.traced import reshaped
+from costcalc.ops.traced import expanded, permuted, reshaped
 
 if TYPE_CHECKING:
     from torch import nn
@@ -74,6 +75,8 @@ class Reshape(Op):
     be -1: it is what the others leave.
     """
 
+    aten = ("view", "_unsafe_view", "reshape", "unflatten", "view_as", "reshape_as", "ravel", "atleast_1d", "atleast_2d", "atleast_3d")
+
     is_view = True
 
     shape: Shape
@@ -114,10 +117,15 @@ class Reshape(Op):
         return kept, given, prod(x.shape[len(kept) :])
 
     def to_torch(self, x: TensorType) -> nn.Module:
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         kept, shape = ints(x.shape[:1] if self.keep_batch else ()), ints(self.shape)
         return functional(lambda x: x.reshape(*kept, *shape))
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        (made,) = call.made
+        return reshaped(call, call.tensors()[0], *ints(made.shape))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -129,6 +137,8 @@ class Reshape(Op):
 @op("permute")
 class Permute(Op):
     """The axes in the given order, the batch among them: (0, 2, 3, 1) puts channels last."""
+
+    aten = ("permute", "movedim", "moveaxis", "numpy_T")
 
     is_view = True
 
@@ -146,10 +156,23 @@ class Permute(Op):
         return (tuple(Follow(position(axis, x)) for axis in several(self.axes)),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         axes = several(self.axes)
         return functional(lambda x: x.permute(axes))
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        x = call["self"]
+        rank = len(x.shape)
+        if call.name == "permute":
+            return permuted(call, x, *(axis % rank for axis in call["dims"]))
+        if call.name == "numpy_T":
+            return permuted(call, x, *reversed(range(rank)))
+        taken = [axis % rank for axis in several(once(call["source"]))]
+        rest = iter(axis for axis in range(rank) if axis not in taken)
+        places = dict(zip((axis % rank for axis in several(once(call["destination"]))), taken, strict=True))
+        return permuted(call, x, *(places[axis] if axis in places else next(rest) for axis in range(rank)))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -160,6 +183,8 @@ class Permute(Op):
 @op("transpose")
 class Transpose(Op):
     """Two axes swapped: by default the last two, which transposes a matrix."""
+
+    aten = ("transpose", "t", "swapaxes", "swapdims", "mT", "adjoint")
 
     is_view = True
 
@@ -182,10 +207,19 @@ class Transpose(Op):
         return order
 
     def to_torch(self, x: TensorType) -> nn.Module:
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         first, second = self.first, self.second
         return functional(lambda x: x.transpose(first, second))
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        x = call["self"]
+        if len(x.shape) < 2:
+            return x  # type: ignore[no-any-return]
+        first, second = (call.get(f"dim{i}", call.get(f"axis{i}", i - 2)) for i in (0, 1))
+        same = (first - second) % len(x.shape) == 0
+        return x if same else call.add(cls(first, second), x)  # type: ignore[no-any-return]
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -196,6 +230,8 @@ class Transpose(Op):
 @op("squeeze")
 class Squeeze(Op):
     """Without the given axes, which have size 1."""
+
+    aten = ("squeeze",)
 
     is_view = True
 
@@ -214,10 +250,17 @@ class Squeeze(Op):
         return (Regroup(),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         axes = several(self.axes)
         return functional(lambda x: x.squeeze(axes))
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        x = call["self"]
+        given = several(call.get("dim", tuple(range(len(x.shape)))))
+        axes = tuple(axis for axis in given if x.shape and x.shape[axis] == 1)
+        return call.add(cls(once(axes)), x) if axes else x  # type: ignore[no-any-return]
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -228,6 +271,8 @@ class Squeeze(Op):
 @op("unsqueeze")
 class Unsqueeze(Op):
     """With a new axis of size 1, which is ``axis`` of the output."""
+
+    aten = ("unsqueeze",)
 
     is_view = True
 
@@ -245,10 +290,14 @@ class Unsqueeze(Op):
         return (Regroup(),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         axis = self.axis
         return functional(lambda x: x.unsqueeze(axis))
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        return call.add(cls(call["dim"]), call["self"])  # type: ignore[no-any-return]
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -262,6 +311,8 @@ class Expand(Op):
 
     ``shape`` may start with axes that the input does not have.
     """
+
+    aten = ("expand", "expand_as", "broadcast_to")
 
     is_view = True
 
@@ -286,10 +337,15 @@ class Expand(Op):
         )
 
     def to_torch(self, x: TensorType) -> nn.Module:
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         shape = ints(self.shape)
         return functional(lambda x: x.expand(shape))
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        (made,) = call.made
+        return expanded(call, call["self"], *ints(made.shape))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
