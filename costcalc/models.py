@@ -50,7 +50,7 @@ def load(
             raise SpecError(f"batch must be a whole number from 1, not {size!r}")
         shapes = _shapes(input, next(iter(spec.inputs), ""))
         types = settings.inputs(spec, variant, values, budget, size, shapes, symbolic)
-        return expand(spec, variant or spec.name, values, types, files, budget)
+        return expand(spec, variant, values, types, files, budget)
     except RecursionError:
         raise SpecError(f"{place.shown}: the spec is nested too deeply") from None
 

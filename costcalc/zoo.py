@@ -70,6 +70,7 @@ def build_index() -> dict[str, Any]:
     """The index, made anew from the files."""
     from costcalc.frontends.spec.model import parse_spec
     from costcalc.frontends.spec.read import read_file
+    from costcalc.frontends.spec.settings import about as texts
 
     found: dict[str, dict[str, Any]] = {}
     shared: dict[str, str] = {}
@@ -78,7 +79,7 @@ def build_index() -> dict[str, Any]:
         for name in list(spec.variants) or [spec.name]:
             if name in found:
                 raise UnknownName(f"two shipped models are called '{name}': in {found[name]['file']} and {file}")
-            about = spec.about | (spec.variants[name].about if name in spec.variants else {})
+            about = texts(spec, name if name in spec.variants else "")
             found[name] = {
                 "file": file,
                 "variant": name if name in spec.variants else "",

@@ -307,15 +307,6 @@ def parse_target(node: ast.AST, depth: int = 0) -> Target | None:
     return None if None in parts else parts  # type: ignore[return-value]
 
 
-def names_in(target: Target) -> Iterator[str]:
-    """Each name in ``target``."""
-    if isinstance(target, str):
-        yield target
-        return
-    for inner in target:
-        yield from names_in(inner)
-
-
 def brief(text: str) -> str:
     """``text`` on one line of at most 80 characters."""
     line = " ".join(text.split())

@@ -24,17 +24,22 @@ MAX_MODELS = 8
 
 
 def expand(
-    spec: Spec, name: str, parameters: dict[str, Value], inputs: Mapping[str, TensorType], files: Files, budget: Budget
+    spec: Spec,
+    variant: str,
+    parameters: dict[str, Value],
+    inputs: Mapping[str, TensorType],
+    files: Files,
+    budget: Budget,
 ) -> Graph:
     """The graph of ``spec`` with these parameters and inputs; ``SpecError`` or another, placed, if there is none."""
-    layers = Layers(name, inputs)
+    layers = Layers(variant or spec.name, inputs)
     expander = _Expander(layers, files, budget)
     frame = Frame(spec, parameters, {}, files, Scope(budget, {}, expander.size))
     expander.model(frame, next(iter(inputs)))
     if not layers.builder.nodes:
         raise SpecError("the spec has no layers", spec.place)
     outputs = [expander.refer(t.fill(frame.scope), t.place) for t in spec.outputs] or [expander.running]
-    return layers.builder.build(outputs, parameters, spec.about.get("source", ""))
+    return layers.builder.build(outputs, parameters, settings.about(spec, variant).get("source", ""))
 
 
 class _Expander:
@@ -107,20 +112,18 @@ class _Expander:
         frame = self.frame
         name = step.name.fill(frame.scope) if step.name is not None else ""
         function = frame.function(step.call.function)
-        inputs = [self.running]
+        inputs = None
         if step.inputs is not None:
-            inputs = [self.branch(branch, self.running) for branch in step.inputs]
-            if not inputs:
-                raise SpecError(f"{function} has an empty list of inputs")
+            inputs = [self.branch(branch) for branch in step.inputs]
             self.budget.spend(len(inputs))
-            self.running = inputs[0]
+            self.running = [*inputs, self.running][0]
         args, kwargs = step.call.arguments(frame.scope)
         self.call(name, function, args, kwargs, inputs, step.place)
 
     # -- values ------------------------------------------------------------------------------
 
-    def branch(self, branch: Branch, start: str = "") -> str:
-        """The value of a branch that begins at ``start``; the running value is as before."""
+    def branch(self, branch: Branch) -> str:
+        """The value of a branch that begins at the running value, which is as before afterwards."""
         before = self.running
         if isinstance(branch, Reference):
             value = self._reference(branch)
@@ -159,10 +162,10 @@ class _Expander:
         function: str,
         args: tuple[Value, ...],
         kwargs: dict[str, Value],
-        inputs: list[str],
+        inputs: list[str] | None,
         place: Place,
     ) -> None:
-        """``name: function(*args, **kwargs)`` of ``inputs``; its value becomes the running one."""
+        """``name: function(*args, **kwargs)`` of ``inputs``, else the running value; its value becomes that."""
         weights = kwargs.pop("weights", None)
         frame, layers = self.frame, self.layers
         callee = frame.callee(function)
@@ -171,11 +174,16 @@ class _Expander:
         full = self.prefix + name if name else layers.names.free(self.prefix + function)
         layers.claim(full, place)
         if isinstance(callee, type):
+            if inputs is None:
+                inputs = [self.running] if callee.inputs[1] != 0 else []
             outputs = layers.add(full, layers.make(callee, args, kwargs, place), inputs, weights, self.prefix, place)
             self.running = outputs[0]
             if name:
                 layers.names.define(full, outputs)
             return
+        inputs = [self.running] if inputs is None else inputs
+        if not inputs:
+            raise SpecError(f"{function} has an empty list of inputs")
         state = self.prefix, layers.shared
         self.calls.append(function)
         if weights is not None:

@@ -160,8 +160,7 @@ def _parse(text: str, place: Place | None, of: str | None = None) -> ast.AST:
 
 def _why_not(text: str, said: str, error: Exception) -> str:
     if text.count("(") != text.count(")"):
-        hint = "; inside [ ] and { } YAML splits at commas, so put quotes around it"
-        return f"the parentheses of '{said}' do not match{hint}"
+        return f"the parentheses of '{said}' do not match"
     what = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"'{said}' is not an expression ({what.splitlines()[0] if what else 'it cannot be read'})"
 

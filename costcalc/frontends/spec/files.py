@@ -13,7 +13,7 @@ from costcalc.frontends.spec.model import Block, Spec, parse_spec
 from costcalc.frontends.spec.read import read_file
 from costcalc.frontends.spec.values import Budget, Value
 from costcalc.ir.op import OPS, Op, find_op
-from costcalc.ops import WHERE
+from costcalc.ops import ALIASES, WHERE
 
 
 class Location(NamedTuple):
@@ -83,7 +83,14 @@ class Files:
     def callable_names(self, spec: Spec) -> set[str]:
         """All that ``callee`` would find."""
         used = [self._used(spec, u.text, u.place) for u in spec.use]
-        return {"model", *WHERE, *OPS, *self._shelf.blocks(), *(name for s in (spec, *used) for name in s.blocks)}
+        return {
+            "model",
+            *WHERE,
+            *ALIASES,
+            *OPS,
+            *self._shelf.blocks(),
+            *(name for s in (spec, *used) for name in s.blocks),
+        }
 
     def defaults(self, spec: Spec, budget: Budget) -> dict[str, Value]:
         """The parameters of a file whose blocks another uses."""
@@ -95,7 +102,7 @@ class Files:
         for other in (spec, *(self._used(spec, u.text, u.place) for u in spec.use)):
             if name in other.blocks:
                 return other.blocks[name], other
-        if name in OPS or name in WHERE:
+        if name in OPS or name in WHERE or name in ALIASES:
             return find_op(name)
         file = self._shelf.blocks().get(name)
         if file is None:

@@ -11,7 +11,7 @@ from costcalc.errors import Place, SpecError, listing, near
 from costcalc.frontends.spec.evaluate import Evaluator, Scope, brief
 from costcalc.frontends.spec.expressions import MAX_LENGTH, Expression, Signature, parse_expression, parse_signature
 from costcalc.frontends.spec.read import Mapping, Scalar, Sequence, Tree
-from costcalc.frontends.spec.steps import Steps, check_name, parse_steps
+from costcalc.frontends.spec.steps import Steps, parse_steps
 from costcalc.frontends.spec.templates import Template
 from costcalc.frontends.spec.values import MAX_LIST_DEPTH, Value
 from costcalc.ir.tensor import ELEMENT_BITS
@@ -86,13 +86,9 @@ def parse_spec(tree: Tree, file: str) -> Spec:
             raise SpecError(
                 f"'{brief(key.text)}' is no name for a parameter; it has letters, digits and '_'", key.place
             )
-        check_name(key.text, key.place)
     blocks = {}
     for key, value in _entries(top, "blocks", "blocks with their layers"):
         signature = parse_signature(key.text, key.place)
-        for name in signature.parameters:
-            check_name(name, key.place)
-        check_name(signature.name, key.place)
         if signature.name in blocks:
             raise SpecError(f"two blocks are called '{signature.name}'", key.place)
         blocks[signature.name] = Block(signature, parse_steps(value), key.place)

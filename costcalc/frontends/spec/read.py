@@ -85,7 +85,13 @@ def read(data: bytes, shown: str) -> Tree:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(shown, mark.line + 1, mark.column + 1) if mark else Place(shown)
-        raise SpecError(f"this is not valid YAML: {error.problem or error.context}", place) from None
+        problem = error.problem or error.context
+        hint = (
+            "; inside [ ] and { } a call that has [ ] or { } itself stands in quotes"
+            if "',' or" in str(problem)
+            else ""
+        )
+        raise SpecError(f"this is not valid YAML: {problem}{hint}", place) from None
     except yaml.YAMLError as error:
         at = getattr(error, "position", None)
         place = Place(shown, text.count("\n", 0, at) + 1) if isinstance(at, int) else Place(shown)
@@ -95,24 +101,89 @@ def read(data: bytes, shown: str) -> Tree:
 class _Open:
     """A list or mapping whose end has not come yet; ``size`` counts its nodes, aliases written out."""
 
-    __slots__ = ("anchor", "depth", "is_mapping", "items", "place", "size")
+    __slots__ = ("anchor", "depth", "in_brackets", "is_mapping", "items", "place", "size")
 
-    def __init__(self, place: Place, is_mapping: bool, anchor: str | None) -> None:
-        self.place, self.is_mapping, self.anchor = place, is_mapping, anchor
+    def __init__(self, place: Place, is_mapping: bool, in_brackets: bool, anchor: str | None) -> None:
+        self.place, self.is_mapping, self.in_brackets, self.anchor = place, is_mapping, in_brackets, anchor
         self.items: list[Any] = []
         self.size, self.depth = 1, 1
 
     def close(self) -> Tree:
+        items = self.items
         if not self.is_mapping:
-            return Sequence(self.items, self.place)
+            return Sequence(_rejoined(items) if self.in_brackets else items, self.place)
+        pairs = list(zip(items[::2], items[1::2], strict=True))
+        if self.in_brackets:
+            pairs = _rejoined_pairs(pairs)
         keys: set[str] = set()
-        for key in self.items[::2]:
+        for key, _ in pairs:
             if not isinstance(key, Scalar):
                 raise SpecError("a key must be a word or an expression, not a list or a mapping", key.place)
             if key.text in keys:
                 raise SpecError(f"'{key.text[:80]}' stands here twice", key.place)
             keys.add(key.text)
-        return Mapping(list(zip(self.items[::2], self.items[1::2], strict=True)), self.place)
+        return Mapping(pairs, self.place)
+
+
+# Inside [ ] and { } YAML splits text at commas, also at those of a call: conv(64, 3). The parts are joined again,
+# as long as more parentheses have opened than closed.
+
+_MOST_PARTS = 40
+
+
+def _is_open(part: Any) -> bool:
+    return isinstance(part, Scalar) and not part.quoted and part.text.count("(") > part.text.count(")")
+
+
+def _joined(first: Scalar, more: list[Any]) -> tuple[Scalar, int]:
+    """``first`` with as many of ``more`` as close its parentheses, and how many those are; none if they never close."""
+    whole = first
+    for count, part in enumerate(more[:_MOST_PARTS], 1):
+        if not isinstance(part, Scalar) or part.quoted:
+            break
+        whole = Scalar(f"{whole.text}, {part.text}", first.place)
+        if not _is_open(whole):
+            return whole, count
+    return first, 0
+
+
+def _rejoined(items: list[Any]) -> list[Any]:
+    result, at = [], 0
+    while at < len(items):
+        item, used = items[at], 0
+        more = items[at + 1 : at + 1 + _MOST_PARTS]
+        if _is_open(item):
+            item, used = _joined(item, more)
+        elif isinstance(item, Mapping) and len(item.pairs) == 1 and _is_open(item.pairs[0][1]):
+            # [name: call(8, 3)] without braces is a mapping of one pair.
+            value, used = _joined(item.pairs[0][1], more)
+            item = Mapping([(item.pairs[0][0], value)], item.place)
+        result.append(item)
+        at += 1 + used
+    return result
+
+
+def _rejoined_pairs(pairs: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+    result, at = [], 0
+    while at < len(pairs):
+        key, value = pairs[at]
+        following = pairs[at + 1 : at + 1 + _MOST_PARTS]
+        used = 0
+        if _is_open(key) and _is_empty(value):
+            key, used = _joined(key, [k for k, _ in following])
+            value = following[used - 1][1] if used else value
+        if _is_open(value):
+            # What follows the first part of a value looks like keys without values.
+            end = next((i for i, (_, v) in enumerate(following) if not _is_empty(v)), len(following))
+            value, more = _joined(value, [k for k, _ in following[used:end]])
+            used += more
+        result.append((key, value))
+        at += 1 + used
+    return result
+
+
+def _is_empty(tree: Any) -> bool:
+    return isinstance(tree, Scalar) and not tree.text and not tree.quoted
 
 
 def _assemble(events: Any, shown: str) -> Tree:
@@ -134,7 +205,7 @@ def _assemble(events: Any, shown: str) -> Tree:
         elif kind is kinds.SequenceStartEvent or kind is kinds.MappingStartEvent:
             place = Place(shown, event.start_mark.line + 1, event.start_mark.column + 1)
             _refuse_tag(event, place)
-            stack.append(_Open(place, kind is kinds.MappingStartEvent, event.anchor))
+            stack.append(_Open(place, kind is kinds.MappingStartEvent, event.flow_style, event.anchor))
             if len(stack) > MAX_DEPTH:
                 raise SpecError(f"lists and mappings are nested more than {MAX_DEPTH} deep", place)
             continue

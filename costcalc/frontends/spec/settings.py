@@ -32,7 +32,7 @@ def parameters(
             f"{spec.name} has no parameter '{unknown[:80]}'{near(unknown, spec.parameters)}; {has}", spec.place
         )
     chosen = dict(spec.parameters)
-    for name in _lineage(spec, variant):
+    for name in lineage(spec, variant):
         chosen.update(spec.variants[name].parameters)
     values: dict[str, Value] = {}
     scope = Scope(budget, values, lambda name: name)  # a name that is no parameter is a word
@@ -46,6 +46,14 @@ def parameters(
     return values
 
 
+def about(spec: Spec, variant: str) -> dict[str, str]:
+    """The texts of a file, as a variant gives them anew."""
+    texts = dict(spec.about)
+    for name in lineage(spec, variant):
+        texts.update(spec.variants[name].about)
+    return texts
+
+
 def inputs(
     spec: Spec,
     variant: str,
@@ -57,7 +65,7 @@ def inputs(
 ) -> dict[str, TensorType]:
     """Each input with its type: batch, then the shape that is given in ``shapes`` or else stands in the spec."""
     chosen = dict(spec.inputs)
-    for name in _lineage(spec, variant):
+    for name in lineage(spec, variant):
         chosen.update(spec.variants[name].inputs)
     if not chosen:
         raise SpecError("the spec has no inputs; write for example `inputs: {image: [3, 224, 224]}`", spec.place)
@@ -82,7 +90,7 @@ def _with_symbols(shape: tuple[Dim, ...], declared: Input, batch: Dim, symbols: 
     sizes = list(shape)
     if len(sizes) >= 3:
         for axis, name in ((-2, "height"), (-1, "width")):
-            if name in symbols and name not in SYMBOLS:
+            if name in symbols:
                 sizes[axis] = Expr.symbol(SYMBOLS[name])
     return (batch, *sizes) if declared.batch else tuple(sizes)
 
@@ -94,7 +102,7 @@ def _size(expression: Expression, scope: Scope) -> Dim:
     raise SpecError(f"an input's size must be a whole number from 1, not {shown(value)}", expression.place)
 
 
-def _lineage(spec: Spec, variant: str) -> list[str]:
+def lineage(spec: Spec, variant: str) -> list[str]:
     """``variant`` and those that it is like, the farthest first."""
     chain: list[str] = []
     while variant:

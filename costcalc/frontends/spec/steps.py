@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple, TypeAlias
 
 from costcalc.errors import Place, SpecError
-from costcalc.frontends.spec.evaluate import Target, brief, names_in
+from costcalc.frontends.spec.evaluate import Target, brief
 from costcalc.frontends.spec.expressions import (
     MAX_LENGTH,
     Assignment,
@@ -118,8 +118,6 @@ def _parse_step(item: Tree, steps: list[Step]) -> None:
             steps.append(From(_reference(value), key.place))
         elif keyword[1] == "for":
             target, values = parse_loop(key.text, key.place)
-            for name in names_in(target):
-                check_name(name, key.place)
             steps.append(For(target, values, parse_steps(value), key.place))
         else:
             _add_arm(keyword[1], key, value, steps)
@@ -147,8 +145,6 @@ def _simple(item: Scalar) -> Step:
     step = parse_step(item.text, item.place)
     if isinstance(step, Call):
         return Apply(None, step, None, item.place)
-    for name in names_in(step.target):
-        check_name(name, item.place)
     return Let(step, item.place)
 
 
@@ -182,9 +178,9 @@ def _named(key: Scalar, value: Tree) -> Step:
 def _joins(text: str) -> bool:
     """Whether ``text`` is an op that takes several values, so that a list after it gives its branches."""
     from costcalc.ir.op import OPS
-    from costcalc.ops import WHERE
+    from costcalc.ops import ALIASES, WHERE
 
-    return (text in WHERE or text in OPS) and find_op(text).inputs != (1, 1)
+    return (text in WHERE or text in ALIASES or text in OPS) and find_op(text).inputs != (1, 1)
 
 
 def _branches(tree: Tree) -> tuple[Branch, ...]:
@@ -203,11 +199,3 @@ def _reference(tree: Tree) -> Reference:
     is_name = _NAME.fullmatch(text) is not None
     call = None if is_name and not text.isidentifier() else parse_call(text, tree.place)
     return Reference(Template(text, tree.place) if is_name else None, call)
-
-
-def check_name(name: str, place: Place | None) -> None:
-    """Refuse the name of a function, which could then not be called."""
-    from costcalc.frontends.spec.functions import FUNCTIONS
-
-    if name in FUNCTIONS:
-        raise SpecError(f"'{name}' is a function; choose another name", place)
