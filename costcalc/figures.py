@@ -145,7 +145,7 @@ def percent(change: Value, whole: Value) -> str:
     >>> percent(76, 1000), percent(-1, 3), percent(1, 10**9), percent(5, 0)
     ('+7.6 %', '-33.3 %', '+0.0 %', 'new')
     """
-    return f"{100 * (change / whole):+.1f} %" if whole else "new" if change else "+0.0 %"
+    return f"{float(100 * change / whole):+.1f} %" if whole else "new" if change else "+0.0 %"
 
 
 def sees(value: object) -> str:

@@ -1,0 +1,123 @@
+"""What models were before: in ``costcalc.lock``, at a git revision, or in the JSON of an earlier analysis."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+from costcalc.budget.config import Model, Setup
+from costcalc.budget.lock import Lock, graph_of
+from costcalc.budget.measure import Measured, is_spec, measure, measured
+from costcalc.diff.git import Repository, Tree
+from costcalc.errors import CostcalcError, Place
+from costcalc.figures import BITS, FIGURES
+
+
+class Past(NamedTuple):
+    """A model as it was.
+
+    where     in words: ``costcalc.lock``, ``origin/main``
+    found     its graph and reports, where they can be had
+    figures   what was recorded of it where only numbers are left
+    reason    why there is nothing to compare with, if there is not
+    """
+
+    where: str
+    found: Measured | None = None
+    figures: Mapping[str, int | float] = {}
+    reason: str = ""
+
+
+Baseline: TypeAlias = Callable[[Model, Setup, Iterable[str]], Past]
+"""The past of a model in a setup, on machines."""
+
+
+def nothing(reason: str) -> Baseline:
+    """A baseline that knows no model."""
+    return lambda model, setup, machines: Past("", reason=reason)
+
+
+def from_lock(lock: Lock, shown: str) -> Baseline:
+    """The models as the lock has them."""
+
+    def past(model: Model, setup: Setup, machines: Iterable[str]) -> Past:
+        entry = lock.entries.get((model.name, setup.label))
+        if entry is None:
+            return Past(shown, reason=f"{shown} does not have it; `costcalc lock --update` adds it")
+        graph = graph_of(entry)
+        return Past(shown, measured(graph, setup.bits, machines) if graph else None, entry.figures)
+
+    return past
+
+
+def from_git(repository: Repository, tree: Tree, folder: str) -> Baseline:
+    """The models as their specs were at the revision of ``tree``."""
+
+    def past(model: Model, setup: Setup, machines: Iterable[str]) -> Past:
+        where = tree.revision
+        if not is_spec(model.model):
+            return Past(where, reason="only specs have revisions")
+        path, colon, variant = model.model.partition(":")
+        old = tree.path(repository.relative(str(Path(folder, path))))
+        if not Path(old).exists():
+            return Past(where, reason=f"it is new since {where}")
+        try:
+            found = measure(old + colon + variant, setup, "", machines)
+        except CostcalcError as error:
+            return Past(where, reason=f"at {where} it cannot be read: {tree.shown(str(error))}")
+        return Past(where, found._replace(graph=tree.relabel(found.graph)))
+
+    return past
+
+
+_JSON = {"weights": "weight_bits", "storage": "storage_bits", "peak": "peak_bits"}
+
+
+def from_json(path: str) -> Baseline:
+    """The models of earlier analyses: one report of ``analyze --format json``, or a list of them."""
+    try:
+        data = json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise CostcalcError(f"the file cannot be read: {error.strerror or error}", Place(path)) from None
+    except (ValueError, RecursionError):
+        raise CostcalcError(
+            "this is not JSON; write it with `costcalc analyze MODEL --format json`", Place(path)
+        ) from None
+    reports = data if isinstance(data, list) else [data]
+    known = {}
+    for one in reports:
+        try:
+            figures = _figures(one["total"])
+            shapes = {tuple(shape[1:]) for shape in one["model"]["inputs"].values()}
+            known[one["model"]["name"]] = figures, shapes
+        except (KeyError, TypeError, AttributeError):
+            raise CostcalcError(
+                "this is no report of costcalc; write it with `costcalc analyze MODEL --format json`", Place(path)
+            ) from None
+
+    def past(model: Model, setup: Setup, machines: Iterable[str]) -> Past:
+        name = model.model.rpartition(":")[2] if is_spec(model.model) else model.model
+        stem = Path(model.model.partition(":")[0]).stem
+        found = next((known[n] for n in (model.name, name, stem) if n in known), None)
+        if found is None:
+            return Past(path, reason=f"{path} has no model called '{model.name}'")
+        figures, shapes = found
+        wanted = {tuple(setup.input)} if isinstance(setup.input, tuple) else None
+        if wanted and wanted != shapes:
+            return Past(path, reason=f"{path} has it at another input size")
+        return Past(path, None, figures)
+
+    return past
+
+
+def _figures(total: dict[str, Any]) -> dict[str, int | float]:
+    figures: dict[str, int | float] = {}
+    for name, figure in FIGURES.items():
+        value = total.get(_JSON.get(name, f"{name}_bits" if figure.unit == BITS else name))
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            figures[name] = value
+    if {"read", "write"} <= figures.keys():
+        figures["traffic"] = figures["read"] + figures["write"]
+    return figures

@@ -1,0 +1,254 @@
+"""Holding models to their budgets: verdicts, each with by how much, because of what, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from fractions import Fraction
+from typing import NamedTuple
+
+from costcalc.analysis.report import Layer
+from costcalc.budget.amounts import Step, told_apart
+from costcalc.budget.baseline import Baseline, Past
+from costcalc.budget.config import WARN, Budget, Config, Exemption, Model, Setup
+from costcalc.budget.lock import graph_hash
+from costcalc.budget.measure import Measured, is_global, matching, measure, value_of
+from costcalc.diff import Diff, diff
+from costcalc.diff.records import is_attributed
+from costcalc.errors import CostcalcError, Place
+from costcalc.figures import Figure, Value, percent, show, signed
+
+OK, FAIL, WARNED, EXEMPT, UNCHECKED = "ok", "fail", "warn", "exempt", "unchecked"
+
+
+class Because(NamedTuple):
+    """One cause, or one large layer: in words, where, and how much of the figure it is."""
+
+    says: str
+    place: Place | None
+    amount: Value
+
+
+class Verdict(NamedTuple):
+    """How one bound of one budget is met by one model in one setup.
+
+    rule      ``max``, ``min``, ``max_increase`` or ``max_decrease``
+    limit     what the value is held to, in the figure's unit; of a change, the value that is allowed at the most
+    over      by how much the limit is crossed; 0 if it is not
+    says      one sentence
+    because   the largest first
+    place     where to change it
+    """
+
+    model: str
+    setup: str
+    budget: Budget
+    rule: str
+    status: str
+    value: Value | str | None
+    limit: Value | None
+    base: Value | None
+    over: Value
+    says: str
+    because: tuple[Because, ...] = ()
+    place: Place | None = None
+
+    @property
+    def subject(self) -> str:
+        """``backbone at 3x224x224: macs``."""
+        at = f" at {self.setup}" if self.setup else ""
+        return f"{self.model}{at}: {self.budget.says}"
+
+
+class Result(NamedTuple):
+    """One model in one setup: what it is, what it was, and how that differs."""
+
+    model: Model
+    setup: Setup
+    now: Measured
+    past: Past
+    diff: Diff | None
+
+    @property
+    def title(self) -> str:
+        """``backbone at 3x224x224``."""
+        return f"{self.model.name} at {self.setup.label}" if self.setup.label else self.model.name
+
+
+class Outcome(NamedTuple):
+    """All verdicts, what they were made of, and what else is to be said."""
+
+    results: tuple[Result, ...]
+    verdicts: tuple[Verdict, ...]
+    notes: tuple[str, ...]
+
+    def having(self, *statuses: str) -> list[Verdict]:
+        """The verdicts of these statuses, those crossed most first."""
+        found = [v for v in self.verdicts if v.status in statuses]
+        return sorted(found, key=lambda v: -(v.over / v.limit) if v.limit else 0)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every layer is counted and every budget could be checked."""
+        return not any(r.now.report.uncounted for r in self.results) and not self.having(UNCHECKED)
+
+    def exit_code(self, *, fail_on_warn: bool = False, strict: bool = False) -> int:
+        """0 fine, 1 a budget is exceeded, 4 incomplete and ``strict``."""
+        if self.having(FAIL, *([WARNED] if fail_on_warn else [])):
+            return 1
+        return 4 if strict and not self.complete else 0
+
+
+def check(
+    config: Config, baseline: Baseline, *, today: date, allow_code: bool = False, with_diffs: bool = False
+) -> Outcome:
+    """Measure every model of ``config`` and hold it to its budgets.
+
+    today       decides which exemptions still hold
+    with_diffs  compare every model with its past, not only where a budget is exceeded
+    """
+    results, verdicts, notes = [], [], []
+    excused = {e for e in config.exempt if e.until >= today}
+    for late in (e for e in config.exempt if e not in excused):
+        notes.append(f"{late.place}: the exemption of {late.model} from {late.metric} ended on {late.until}")
+    for model in config.models:
+        machines = list(dict.fromkeys(b.machine for b in model.budgets if b.machine))
+        mine = {e.metric: e for e in excused if e.model == model.name}
+        for setup in model.at:
+            try:
+                now = measure(model.model, setup, config.folder, machines, allow_code=allow_code)
+            except CostcalcError as error:
+                raise error.at(model.place) from None
+            past = baseline(model, setup, machines)
+            found = [v for b in model.budgets for v in _verdicts(model, setup, b, now, past, mine)]
+            bad = [v for v in found if v.status in (FAIL, WARNED, EXEMPT)]
+            changed = _diff(model, now, past, setup) if with_diffs or bad else None
+            verdicts += [explain(v, now, changed, model.message) for v in found]
+            results.append(Result(model, setup, now, past, changed))
+    return Outcome(tuple(results), tuple(verdicts), tuple(notes))
+
+
+def _diff(model: Model, now: Measured, past: Past, setup: Setup) -> Diff | None:
+    if past.found is None:
+        return None
+    if graph_hash(past.found.graph) == graph_hash(now.graph):
+        return None
+    return diff(past.found.graph, now.graph, bits=setup.bits, name=model.name)
+
+
+def _verdicts(
+    model: Model, setup: Setup, budget: Budget, now: Measured, past: Past, excused: dict[str, Exemption]
+) -> Iterator[Verdict]:
+    try:
+        value = value_of(now, budget)
+    except CostcalcError as error:
+        raise error.at(budget.place) from None
+    for rule, bound in (("max", budget.max), ("min", budget.min)):
+        if bound is not None:
+            yield _bounded(model, setup, budget, rule, value, bound.amount, excused)
+    for rule, change in (("max_increase", budget.max_increase), ("max_decrease", budget.max_decrease)):
+        if change is not None:
+            yield _changed(model, setup, budget, rule, value, change, past, excused)
+
+
+def _bounded(
+    model: Model, setup: Setup, budget: Budget, rule: str, value: Value | str | None, limit: Fraction,
+    excused: dict[str, Exemption],
+) -> Verdict:  # fmt: skip
+    figure = budget.figure
+    known = Verdict(model.name, setup.label, budget, rule, OK, value, limit, None, 0, "")
+    word = "at most" if rule == "max" else "at least"
+    if is_global(value):
+        over: Value = 0 if rule == "min" else 1
+        return _crossed(
+            known._replace(over=over), f"sees the whole image, {word} {show(figure, limit)} wanted", excused
+        )
+    if value is None or isinstance(value, str):
+        return known._replace(status=UNCHECKED, says=f"{figure.name} is not known")
+    over = max(value - limit if rule == "max" else limit - value, 0)
+    shown, bound = told_apart(figure, value, limit)
+    if not over:
+        return known._replace(says=f"{shown}, {word} {bound} allowed")
+    way = "over" if rule == "max" else "under"
+    says = f"{shown} is {show(figure, over)} {way} the budget of {bound}"
+    says += f" ({percent(value - limit, limit)})" if limit else ""
+    return _crossed(known._replace(over=over), says, excused)
+
+
+def _changed(
+    model: Model, setup: Setup, budget: Budget, rule: str, value: Value | str | None, change: Step, past: Past,
+    excused: dict[str, Exemption],
+) -> Verdict:  # fmt: skip
+    figure, up = budget.figure, rule == "max_increase"
+    known = Verdict(model.name, setup.label, budget, rule, OK, value, None, None, 0, "")
+    base, reason = _base(budget, past)
+    if base is None or value is None or isinstance(base, str) or isinstance(value, str):
+        if is_global(value) and is_global(base):
+            return known._replace(says="sees the whole image, as before")
+        return known._replace(status=UNCHECKED, says=f"its change is not checked: {reason or 'it is not a number'}")
+    allowed = change.allowed(base)
+    limit = base + allowed if up else base - allowed
+    over = max(value - limit if up else limit - value, 0)
+    known = known._replace(base=base, limit=limit, over=over)
+    shown, was = told_apart(figure, value, base)
+    moved = f"{signed(figure, value - base)} ({percent(value - base, base)}) from {was} to {shown}"
+    if not over:
+        return known._replace(says=f"{moved}, {change.text} allowed" if value != base else f"{shown}, as before")
+    return _crossed(known, f"{moved} since {past.where}, {change.text} allowed", excused)
+
+
+def _base(budget: Budget, past: Past) -> tuple[Value | str | None, str]:
+    """The earlier value, or why there is none."""
+    if past.found is not None:
+        try:
+            return value_of(past.found, budget), ""
+        except CostcalcError as error:
+            return None, f"in {past.where}, {error.message}"
+    if past.reason or budget.layers or budget.at or budget.machine:
+        return None, past.reason or f"{past.where} has only totals"
+    value = past.figures.get(budget.figure.name)
+    return value, "" if value is not None else f"{past.where} does not have {budget.figure.name}"
+
+
+def _crossed(verdict: Verdict, says: str, excused: dict[str, Exemption]) -> Verdict:
+    """``verdict`` with its status: failed or warned if something is crossed, unless that is exempt."""
+    if not verdict.over:
+        return verdict._replace(says=says)
+    exemption = excused.get(verdict.budget.figure.name)
+    if exemption is not None:
+        says = f"{says}; exempt until {exemption.until}: {exemption.reason}"
+        return verdict._replace(status=EXEMPT, says=says)
+    return verdict._replace(status=WARNED if verdict.budget.level == WARN else FAIL, says=says)
+
+
+def explain(verdict: Verdict, now: Measured, changed: Diff | None, message: str = "", most: int = 3) -> Verdict:
+    """``verdict`` with what made the figure what it is: the causes of its change, or its largest layers."""
+    if verdict.status not in (FAIL, WARNED, EXEMPT):
+        return verdict
+    because = _causes(verdict, changed, most) or _largest(verdict, now, most)
+    place = next((b.place for b in because if b.place), None)
+    says = f"{verdict.says}. {message}" if message else verdict.says
+    return verdict._replace(because=tuple(because), place=place or verdict.budget.place, says=says)
+
+
+def _causes(verdict: Verdict, changed: Diff | None, most: int) -> list[Because]:
+    figure = verdict.budget.figure
+    if changed is None or verdict.budget.layers or not is_attributed(figure.name):
+        return []
+    down = verdict.rule in ("min", "max_decrease")
+    guilty = [c for c in changed.by(figure.name) if (c.of(figure.name) < 0) == down and c.of(figure.name)]
+    return [Because(f"{c.kind}: {c.says}", c.place, c.of(figure.name)) for c in guilty[:most]]
+
+
+def _largest(verdict: Verdict, now: Measured, most: int) -> list[Because]:
+    figure: Figure = verdict.budget.figure
+    whole = now.on.get(verdict.budget.machine or "", now.report)
+    layers: Iterable[Layer] = (
+        whole.layers if verdict.budget.layers is None else matching(whole.layers, verdict.budget.layers)
+    )
+    if figure.part is None or verdict.rule in ("min", "max_decrease"):
+        return []
+    places = {node.name: node.place for node in now.graph.nodes}
+    parts = [(figure.part(layer) or 0, layer) for layer in layers]
+    ranked = sorted(parts, key=lambda part: -part[0])[:most]
+    return [Because(layer.name, places.get(layer.name), amount) for amount, layer in ranked if amount]

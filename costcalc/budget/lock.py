@@ -1,0 +1,188 @@
+"""``costcalc.lock``: what every model cost when the team last agreed, in a file that reviews can read.
+
+For each model and each way of measuring it: a hash of the canonical graph, the figures, and a line per
+layer from which the graph can be built again, so that a later diff knows as much as one of two specs.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from costcalc import __version__
+from costcalc.analysis.report import Report
+from costcalc.analysis.storage import weight_name
+from costcalc.errors import CostcalcError, Place
+from costcalc.figures import FIGURES
+from costcalc.ir.graph import Graph, GraphBuilder
+from costcalc.ir.op import Op, find_op
+from costcalc.ir.tensor import ELEMENT_BITS, TensorType
+
+NAME = "costcalc.lock"
+VERSION = 1
+MAX_BYTES = 256 * 2**20
+RECORDED = ("macs", "ops", "params", "buffers", "weights", "storage", "traffic", "peak", "receptive_field",
+            "layers", "uncounted")  # fmt: skip
+"""The figures that a lock keeps; all are whole numbers that depend on the model alone."""
+
+
+class LockError(CostcalcError):
+    """A lock that cannot be used."""
+
+
+class Entry(NamedTuple):
+    """One model measured in one way, as the lock has it.
+
+    made_by    ``costcalc lock`` or ``pytest``: each rewrites only what it made
+    """
+
+    model: str
+    setup: str
+    graph: str
+    figures: dict[str, int]
+    inputs: dict[str, Any]
+    outputs: list[str]
+    layers: list[dict[str, Any]]
+    made_by: str
+
+
+class Lock(NamedTuple):
+    """All entries by (model's name, setup's label), and the version of costcalc that wrote them."""
+
+    entries: dict[tuple[str, str], Entry]
+    written_by: str = __version__
+
+
+def entry(graph: Graph, report: Report, model: str, setup: str, made_by: str = "costcalc lock") -> Entry:
+    """What the lock keeps of ``graph``, whose report is ``report``."""
+    figures = {name: FIGURES[name].value(report) for name in RECORDED}
+    layers = []
+    for node, layer in zip(graph.nodes, report.layers, strict=True):
+        row: dict[str, Any] = {"name": node.name, "op": repr(node.op), "from": list(node.inputs)}
+        row |= {"shares": dict(node.shares)} if node.shares else {}
+        shapes = ["×".join(map(str, shape[1:])) for shape in layer.output_shapes]
+        layers.append(row | {"to": ", ".join(shapes), "macs": layer.macs, "params": layer.params,
+                             "traffic": layer.traffic_bits})  # fmt: skip
+    inputs = {name: [graph.types[name].dtype, list(graph.types[name].shape)] for name in graph.inputs}
+    known = {name: value for name, value in figures.items() if value is not None}
+    return Entry(model, setup, graph_hash(graph), known, inputs, list(graph.outputs), layers, made_by)
+
+
+def graph_hash(graph: Graph) -> str:
+    """A hash of what the graph computes, whatever its layers are called."""
+    numbers = {value: i for i, value in enumerate(graph.inputs)}
+    weights: dict[str, int] = {}
+    rows: list[Any] = [[list(graph.types[v]) for v in graph.inputs]]
+    for node in graph.nodes:
+        own = [
+            weights.setdefault(weight_name(node, w), len(weights)) for w in node.op.weights(*graph.input_types(node))
+        ]
+        rows.append([repr(node.op), [numbers[v] for v in node.inputs], own])
+        for value in node.outputs:
+            numbers[value] = len(numbers)
+    rows.append([numbers[v] for v in graph.outputs])
+    text = json.dumps(rows, ensure_ascii=True, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def graph_of(entry: Entry) -> Graph | None:
+    """The graph that was locked; None if an op is no longer what it was."""
+    try:
+        inputs = {name: TensorType(tuple(shape), dtype) for name, (dtype, shape) in entry.inputs.items()}
+        if not all(t.dtype in ELEMENT_BITS for t in inputs.values()):
+            return None
+        builder = GraphBuilder(entry.model, inputs)
+        for row in entry.layers:
+            builder.add(row["name"], _op(row["op"]), row["from"], shares=row.get("shares"))
+        graph = builder.build(entry.outputs)
+        return graph if graph_hash(graph) == entry.graph else None
+    except (CostcalcError, KeyError, TypeError, ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+
+
+def _op(text: str) -> Op:
+    """The op that ``text``, ``conv(64, 3, stride=2)``, says. Nothing is executed."""
+    call = ast.parse(text, mode="eval").body
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+        raise ValueError(text)
+    kwargs = {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg}
+    return find_op(call.func.id)(*map(ast.literal_eval, call.args), **kwargs)
+
+
+def read_lock(path: str) -> Lock | None:
+    """The lock at ``path``; None if there is none. ``LockError`` if it cannot be trusted."""
+    try:
+        if Path(path).stat().st_size > MAX_BYTES:
+            raise LockError(f"the lock has more than {MAX_BYTES:,} bytes", Place(path))
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise LockError(f"the lock cannot be read: {error.strerror or error}", Place(path)) from None
+    return parse_lock(data, path)
+
+
+def parse_lock(data: bytes, shown: str) -> Lock:
+    """The lock in ``data``, which messages call ``shown``."""
+    again = "make it anew with `costcalc lock --update`"
+    if data.startswith(b"<<<<<<<") or b"\n<<<<<<<" in data:
+        raise LockError(f"the lock has the marks of a merge conflict; {again}", Place(shown))
+    try:
+        whole = json.loads(data)
+        version, made, checksum = whole["version"], whole["models"], whole["sha256"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise LockError(f"this is no lock of costcalc; {again}", Place(shown)) from None
+    if not isinstance(version, int) or version > VERSION:
+        raise LockError(
+            f"the lock has version {str(version)[:20]} and this costcalc {__version__} reads up to {VERSION}; "
+            "install a newer costcalc",
+            Place(shown),
+        )
+    if checksum != _checksum(made):
+        raise LockError(f"the lock was edited by hand, so that its checksum does not hold; {again}", Place(shown))
+    try:
+        entries = {
+            (name, setup): Entry(
+                e["model"], setup, e["graph"], e["figures"], e["inputs"], e["outputs"], e["layers"], e["made_by"]
+            )
+            for name, setups in made.items()
+            for setup, e in setups.items()
+        }
+    except (KeyError, TypeError, AttributeError):
+        raise LockError(f"the lock lacks a part; {again}", Place(shown)) from None
+    return Lock(entries, str(whole.get("costcalc", "")))
+
+
+def lock_text(lock: Lock) -> str:
+    """The file: one layer a line, so that a changed layer is a changed line."""
+    models: dict[str, dict[str, Any]] = {}
+    for (name, setup), e in sorted(lock.entries.items()):
+        models.setdefault(name, {})[setup] = {
+            "model": e.model, "made_by": e.made_by, "graph": e.graph, "figures": e.figures, "inputs": e.inputs,
+            "outputs": e.outputs, "layers": e.layers,
+        }  # fmt: skip
+    head = [f'"version": {VERSION}', f'"costcalc": {_dump(__version__)}', f'"sha256": {_dump(_checksum(models))}']
+    blocks = []
+    for name, setups in models.items():
+        inner = []
+        for setup, e in setups.items():
+            rows = ",\n".join("     " + _dump(row) for row in e["layers"])
+            parts = [f"    {_dump(key)}: {_dump(value)}" for key, value in e.items() if key != "layers"]
+            inner.append(
+                f"   {_dump(setup)}: {{\n" + ",\n".join([*parts, f'    "layers": [\n{rows}\n    ]']) + "\n   }"
+            )
+        blocks.append(f"  {_dump(name)}: {{\n" + ",\n".join(inner) + "\n  }")
+    body = "{\n" + ",\n".join(blocks) + "\n }" if blocks else "{}"
+    return "{\n " + ",\n ".join([*head, f'"models": {body}']) + "\n}\n"
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _checksum(models: Any) -> str:
+    text = json.dumps(models, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,122 @@
+"""A model under budget, measured; and what it was before: in the lock, at a revision, in an earlier report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import NamedTuple
+
+from costcalc.analysis.receptive import GLOBAL, ReceptiveField
+from costcalc.analysis.report import Layer, Report, report
+from costcalc.budget.config import Budget, Setup
+from costcalc.diff.layers import ADDITIVE, Entry, entries
+from costcalc.errors import CostcalcError, listing, near
+from costcalc.figures import Value, field_at_end
+from costcalc.ir.graph import Graph
+
+SPECS = (".yaml", ".yml")
+
+
+class Measured(NamedTuple):
+    """A model's graph and its report: alone, and on each machine that a budget asks for."""
+
+    graph: Graph
+    report: Report
+    on: Mapping[str, Report] = {}
+
+
+class CodeRefused(CostcalcError):
+    """A model that is Python code, named by a file that may come from a stranger."""
+
+
+def measure(
+    model: str, setup: Setup, folder: str, machines: Iterable[str] = (), *, allow_code: bool = False
+) -> Measured:
+    """Load ``model``, a path from ``folder`` or a name, in the given setup.
+
+    Raises ``CodeRefused`` for a model that is Python code unless ``allow_code``.
+    """
+    from costcalc import load
+
+    if not allow_code and is_code(model):
+        raise CodeRefused(
+            f"'{model[:80]}' is Python code, which check does not run because a config names it; "
+            "if you trust this config and its models, add --allow-code"
+        )
+    path = str(Path(folder, model)) if is_spec(model) else model
+    return measured(load(path, **setup.choices()), setup.bits, machines)
+
+
+def measured(graph: Graph, bits: int | None, machines: Iterable[str] = ()) -> Measured:
+    """``graph`` with its reports."""
+    from costcalc.machines import load_machine
+
+    on = {name: report(graph, bits=bits, machine=load_machine(name)) for name in machines}
+    return Measured(graph, next(iter(on.values()), None) or report(graph, bits=bits), on)
+
+
+def is_spec(model: str) -> bool:
+    """Whether ``model`` is the path of a YAML file, perhaps with ``:variant``."""
+    return model.rpartition(":")[0].endswith(SPECS) or model.endswith(SPECS)
+
+
+def is_code(model: str) -> bool:
+    """Whether loading ``model`` would run code: it is neither a spec nor a plain name, which only the zoo knows."""
+    return not is_spec(model) and any(mark in model for mark in ":./\\")
+
+
+def value_of(found: Measured, budget: Budget) -> Value | str | None:
+    """What ``budget`` holds: a number, or "global" where a receptive field is the whole image.
+
+    Raises ``CostcalcError`` if the budget names layers that the model does not have.
+    """
+    name = budget.figure.name
+    whole = found.on[budget.machine] if budget.machine else found.report
+    if budget.layers is not None:
+        return _sum_of(found, whole, budget.layers, name)
+    if name == "receptive_field":
+        field = _field(whole, budget.at) if budget.at else field_at_end(whole)[1]
+        if isinstance(field, ReceptiveField):
+            # The axis that the bound is harder on.
+            return (max if budget.max and not budget.min else min)(field.size)
+        return field
+    return budget.figure.value(whole)
+
+
+def _field(whole: Report, at: str) -> ReceptiveField | str | None:
+    layers = [layer for layer in whole.layers if layer.name == at or layer.name.startswith(f"{at}.")]
+    if not layers:
+        raise CostcalcError(f"no layer or block of {whole.name} is called '{at[:80]}'{near(at, _names(whole))}")
+    return layers[-1].receptive_field
+
+
+def matching(layers: Iterable[Layer], pattern: str) -> list[Layer]:
+    """The layers whose dotted name ``pattern`` fits, ``*`` standing for anything."""
+    return [layer for layer in layers if fnmatchcase(layer.name, pattern)]
+
+
+def _sum_of(found: Measured, whole: Report, pattern: str, figure: str) -> Value:
+    layers = matching(whole.layers, pattern)
+    if not layers:
+        blocks = [b.name for b in whole.blocks if "." not in b.name]
+        there = f"; its blocks are {listing(blocks)}" if blocks else ""
+        raise CostcalcError(f"'{pattern[:80]}' fits no layer of {whole.name}{near(pattern, _names(whole))}{there}")
+    if figure == "uncounted":
+        return sum(not layer.counted for layer in layers)
+    names = {layer.name for layer in layers}
+    return sum(_part(e, figure) for e in entries(found.graph, whole) if e.name in names and e.node)
+
+
+def _part(e: Entry, figure: str) -> Value:
+    parts = ("read", "write") if figure == "traffic" else (figure,)
+    return sum(e.share[ADDITIVE.index(part)] for part in parts)
+
+
+def _names(whole: Report) -> list[str]:
+    return [b.name for b in whole.blocks] + [layer.name for layer in whole.layers]
+
+
+def is_global(value: object) -> bool:
+    """Whether a receptive field is the whole image."""
+    return value == GLOBAL
