@@ -12,7 +12,7 @@ _MODULES = {
     "conv": "conv",
     "conv_transpose": "conv_transpose",
     "deform": "deform_conv",
-    "elementwise": "pointwise",
+    "elementwise": "elementwise",
     "identity": "identity dropout stochastic_depth",
     "join": "concat split slice",
     "learned": "class_token position_embedding relative_position_bias",
@@ -22,12 +22,13 @@ _MODULES = {
     "norm": "batch_norm instance_norm group_norm layer_norm rms_norm",
     "pool": "max_pool avg_pool",
     "reduce": "sum mean",
-    "resample": "upsample max_unpool",
+    "resample": "upsample",
     "scale": "scale layer_scale local_response_norm",
     "separable": "depthwise pointwise",
     "shape": "flatten reshape permute transpose squeeze unsqueeze expand",
     "shift": "shift",
     "shuffle": "channel_shuffle pixel_shuffle pixel_unshuffle",
+    "unpool": "max_unpool",
 }
 
 WHERE: dict[str, str] = {op: module for module, ops in _MODULES.items() for op in ops.split()}

@@ -109,7 +109,7 @@ ARITHMETIC = [
 PER_ELEMENT: dict[str, int] = {
     **dict.fromkeys(ARITHMETIC, 1),
     **dict.fromkeys(
-        ["where", "masked_fill", "nan_to_num", "complex", "clone", "copy", "isin"], 0
+        ["where", "masked_fill", "nan_to_num", "complex", "copy", "isin"], 0
     ),  # elements are chosen or moved
     **dict.fromkeys(["clamp", "clip", "hardshrink", "addcmul", "addcdiv", "rad2deg", "deg2rad", "hypot_squared"], 2),
     **dict.fromkeys(["lerp", "softshrink", "log_sigmoid", "logit", "hypot"], 3),
@@ -140,7 +140,7 @@ TRUTHS = frozenset(
 )
 
 
-@op("pointwise", inputs=(1, None))
+@op("elementwise", inputs=(1, None))
 class Pointwise(Op):
     """A function of one or more tensors and constants, element by element; sizes of 1 stretch.
 
@@ -156,9 +156,9 @@ class Pointwise(Op):
 
     def check(self) -> None:
         if self.function not in KNOWN:
-            raise OptionError(f"pointwise: no function '{self.function[:40]}'{near(self.function, KNOWN)}")
+            raise OptionError(f"elementwise: no function '{self.function[:40]}'{near(self.function, KNOWN)}")
         if self.dtype and self.dtype not in ELEMENT_BITS:
-            raise OptionError(f"pointwise: dtype='{self.dtype[:40]}' must be one of {', '.join(ELEMENT_BITS)}")
+            raise OptionError(f"elementwise: dtype='{self.dtype[:40]}' must be one of {', '.join(ELEMENT_BITS)}")
 
     def requires(self, *x: TensorType) -> Iterator[Condition]:
         yield from stretches(*(t.shape for t in x))
