@@ -21,6 +21,7 @@ from costcalc.errors import CostcalcError, UnknownName, listing, near
 
 COMMANDS = {
     "analyze": "Costs",
+    "explain": "Costs",
 }
 """Command → the panel of the help that it stands in.
 

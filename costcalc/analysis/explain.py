@@ -1,0 +1,220 @@
+"""How each figure of a layer comes about: the formula in letters, in numbers, and what it gives.
+
+No formula stands here: the layer's op runs its own rules on ``Told`` sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from costcalc.analysis.receptive import ReceptiveField, receptive_fields
+from costcalc.analysis.report import Layer, Report
+from costcalc.errors import CostcalcError, UnknownName, near
+from costcalc.ir.expr import Expr
+from costcalc.ir.graph import Graph, Node
+from costcalc.ir.op import Op
+from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS, TensorType
+from costcalc.ir.told import QUOTIENT, Told
+from costcalc.ir.window import Follow
+
+IMAGE = {3: "ncl", 4: "nchw", 5: "ncthw"}
+SEQUENCE = {1: "c", 2: "nc", 3: "nlc", 4: "nhlc"}
+MADE = {"c": "m", "t": "u", "h": "e", "w": "f", "l": "e", "n": "b"}
+"""The letter of an output's axis where it is not the input's size any more."""
+LETTERED = ("Size", "Sizes", "Count", "Counts", "Pads")
+
+
+class Line(NamedTuple):
+    """One figure: in letters, in numbers ("" where a rule gave a plain number), and its value."""
+
+    name: str
+    value: Any
+    letters: str = ""
+    numbers: str = ""
+    says: str = ""
+
+
+class Explanation(NamedTuple):
+    """All that is told of one layer.
+
+    letters   letter → size, in the order in which they come in
+    shapes    (value, sizes, letters) of each input and output
+    weights   (name, sizes, formula, the layer and name it is shared from or "")
+    """
+
+    node: Node
+    layer: Layer
+    letters: dict[str, int]
+    shapes: list[tuple[str, tuple[Any, ...], str]]
+    weights: list[tuple[str, tuple[Any, ...], str, str]]
+    lines: list[Line]
+
+
+def explain(graph: Graph, report: Report, name: str) -> Explanation:
+    """The layer called ``name``. Raises ``UnknownName`` with the nearest name; sizes must be numbers."""
+    layer = next((layer for layer in report.layers if layer.name == name), None)
+    if layer is None:
+        known = [layer.name for layer in report.layers] + [block.name for block in report.blocks]
+        raise UnknownName(f"{report.name} has no layer or block called '{name[:80]}'{near(name, known)}")
+    node = graph.node(name)
+    if any(isinstance(d, Expr) for t in (*graph.input_types(node), *graph.output_types(node)) for d in t.shape):
+        raise CostcalcError(f"{name}: its sizes are symbols; `costcalc formula` shows closed forms")
+    return _Teller(graph, report, layer, node).explanation()
+
+
+class _Teller:
+    """The rules of one node, run on told sizes."""
+
+    def __init__(self, graph: Graph, report: Report, layer: Layer, node: Node) -> None:
+        self.graph, self.report, self.layer, self.node = graph, report, layer, node
+        self.letters: dict[str, int] = {}
+        self.op = self._lettered_op(node.op)
+        self.options = set(self.letters)
+        self.x = tuple(map(self._input, graph.input_types(node)))
+        made = self.op.infer(*self.x)
+        self.made = (made,) if isinstance(made, TensorType) else made
+        self.y = tuple(map(self._output, self.made))
+
+    def explanation(self) -> Explanation:
+        node, x, y = self.node, self.x, self.y
+        weights = self.op.weights(*x)
+        shapes = [(v, t.shape, _times(t)) for v, t in zip((*node.inputs, *node.outputs), (*x, *y), strict=True)]
+        named = [(w, weight.type.shape, _times(weight.type), node.shares.get(w, "")) for w, weight in weights.items()]
+        params = [w.type.size for w in weights.values() if w.trained]
+        buffers = [w.type.size for w in weights.values() if not w.trained]
+        inputs = list(dict(zip(node.inputs, x, strict=True)).values())
+        read = [] if node.op.is_view else [*(w.type for w in weights.values() if w.read), *inputs]
+        write = [] if node.op.is_view else list(y)
+        held = [*(w.type for w in weights.values()), *inputs, *(() if node.op.is_view else y)]
+        layer = self.layer
+        lines = [
+            *self._sizes(),
+            self._line("MACs", layer.macs, self.op.macs(*x, y=y[0])),
+            self._line("ops", layer.ops, self.op.ops(*x, y=y[0])),
+            self._line("params", layer.params, sum(params)),
+            self._line("buffers", layer.buffers, sum(buffers)),
+            self._line("storage", layer.storage_bits, self._bits(held), "bits"),
+            self._line("read", layer.read_bits, self._bits(read), "bits"),
+            self._line("write", layer.write_bits, self._bits(write), "bits"),
+            *self._field(),
+            *self._time(),
+        ]
+        order = sorted(self.letters, key=lambda letter: letter in self.options)
+        letters = {letter: self.letters[letter] for letter in order}
+        return Explanation(node, layer, letters, shapes, named, lines)
+
+    def _line(self, name: str, value: Any, told: Any, unit: str = "") -> Line:
+        if isinstance(told, Told) and int(told) == value:
+            return Line(name, value, told.text, told.numbers, unit)
+        return Line(name, value, says=unit)
+
+    def _bits(self, types: Iterable[TensorType]) -> Any:
+        """The bits of ``types``, those of equal elements together: 32·(… + …)."""
+        width = self.report.settings.bits
+        sizes: dict[int, Any] = {}
+        for t in types:
+            bits = width if width is not None and t.dtype in FLOATING_BITS else ELEMENT_BITS[t.dtype]
+            sizes[bits] = sizes.get(bits, 0) + t.size
+        return sum(Told.leaf(bits, str(bits)) * size for bits, size in sizes.items())
+
+    def _sizes(self) -> list[Line]:
+        """The output's sizes that have a formula; equal ones in one line."""
+        lines: list[Line] = []
+        for letter, formula in zip(self.y[0].shape, self.made[0].shape, strict=True):
+            if isinstance(letter, Told) and isinstance(formula, Told) and letter.text != formula.text:
+                if lines and lines[-1].numbers == formula.numbers:
+                    lines[-1] = lines[-1]._replace(name=f"{lines[-1].name}, {letter.text}")
+                else:
+                    lines.append(Line(letter.text, int(formula), formula.text, formula.numbers))
+        return lines
+
+    def _field(self) -> list[Line]:
+        """The receptive field of the first output, from that of its input: r pixels every j pixels."""
+        field = self.layer.receptive_field
+        if not isinstance(field, ReceptiveField):
+            return [Line("receptive field", field)] if field else []
+        line = Line("receptive field", field)
+        before = receptive_fields(self.graph)[self.node.inputs[0]] if len(self.node.inputs) == 1 else None
+        sights = self.op.sights(*self.x, y=self.y[0]) if isinstance(before, ReceptiveField) else ()
+        if (
+            isinstance(before, ReceptiveField)
+            and isinstance(sights[0], tuple)
+            and len(sights[0]) == 2 + len(field.size)
+        ):
+            made = []
+            for follow, size, step in zip(sights[0][2:], before.size, before.stride, strict=True):
+                if isinstance(follow, Follow) and isinstance(step, int):
+                    r, j = Told.leaf(size, "r"), Told.leaf(step, "j")
+                    reach: Any = follow.window.hi - follow.window.lo
+                    made.append(r + j * reach if isinstance(reach, Told) else r)
+            if tuple(map(int, made)) == field.size:
+                says = "r and j: what the input sees, and its step"
+                line = Line("receptive field", field, made[0].text, made[0].numbers, says)
+        return [line]
+
+    def _time(self) -> list[Line]:
+        machine, time = self.report.machine, self.layer.time
+        if machine is None or time is None:
+            return []
+        rate = machine.rate(self.report.settings.bits)
+        traffic = self.layer.traffic_bits
+        return [
+            Line("compute time", time.compute, "MACs/rate", f"{self.layer.macs:,}/{rate:.4g} a second"),
+            Line(
+                "memory time",
+                time.traffic,
+                "(read + write)/bandwidth",
+                f"{traffic // 8:,} B/{machine.bandwidth:.4g} B a second",
+            ),
+            Line("time", time.seconds, "the larger of the two", "", f"bound by {time.bound}"),
+        ]
+
+    # -- letters -----------------------------------------------------------------------------
+
+    def _letter(self, wanted: str, value: int, avoid: Iterable[str] = ()) -> Told:
+        """A letter for ``value``: ``wanted``, with strokes after it while it is in use for something else."""
+        while wanted in avoid or self.letters.get(wanted, value) != value:
+            wanted += "′"
+        self.letters[wanted] = int(value)
+        return Told.leaf(int(value), wanted)
+
+    def _lettered_op(self, op: Op) -> Op:
+        values = dict(op.__dict__)
+        for field in op.fields:
+            if field.kind.removesuffix(" | None") in LETTERED:
+                values[field.name] = self._lettered(values[field.name], op.letters.get(field.name, field.name))
+        return type(op)(**values)
+
+    def _lettered(self, value: Any, letter: str) -> Any:
+        if isinstance(value, tuple):
+            same = all(v == value[0] for v in value)
+            return tuple(self._lettered(v, letter if same else letter + "₁₂₃₄"[i % 4]) for i, v in enumerate(value))
+        return self._letter(letter, value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    def _axes(self, t: TensorType) -> str:
+        image = hasattr(self.op, "kernel") or len(t.shape) > 3
+        return (IMAGE if image else SEQUENCE).get(len(t.shape), "abcdefghijklmno"[: len(t.shape)])
+
+    def _input(self, t: TensorType) -> TensorType:
+        """``t`` with a letter for each axis; an axis of a second input shares it where the sizes are equal."""
+        sizes: tuple[int, ...] = t.shape  # type: ignore[assignment]
+        return t.with_shape(*(self._letter(a, d, self.options) for a, d in zip(self._axes(t), sizes, strict=True)))
+
+    def _output(self, t: TensorType) -> TensorType:
+        """``t``, its sizes that are formulas called by letters of their own."""
+        shape = []
+        for axis, d in zip(self._axes(t), t.shape, strict=True):
+            if isinstance(d, Told) and d.text not in self.letters and not d.text.isdecimal():
+                d = self._letter(MADE.get(axis, "y"), int(d), self.options)
+            elif not isinstance(d, Told) and self.letters.get(axis) == d:
+                d = Told.leaf(int(d), axis)  # type: ignore[arg-type]
+            shape.append(d)
+        return t.with_shape(*shape)
+
+
+def _times(t: TensorType) -> str:
+    return "×".join(
+        d.text if isinstance(d, Told) and d.level > QUOTIENT else f"({d.text})" if isinstance(d, Told) else str(d)
+        for d in t.shape
+    )

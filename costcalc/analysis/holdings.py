@@ -1,0 +1,80 @@
+"""Which tensors the storage of a block, or of a whole model, consists of."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from costcalc.analysis.report import Figures, Report
+from costcalc.analysis.storage import Roots, Tensors, roots, weight_name
+from costcalc.ir.dims import Dim
+from costcalc.ir.graph import Graph
+from costcalc.ir.tensor import TensorType
+
+
+class Holding(NamedTuple):
+    """One tensor. ``role``: ``reads`` from outside, ``weight``, ``keeps`` between its layers, ``makes`` for others."""
+
+    role: str
+    name: str
+    shape: tuple[Dim, ...]
+    bits: Dim
+
+
+class Holdings(NamedTuple):
+    """The tensors of some layers, each once.
+
+    figures   the block's or the model's row in the report
+    views     values that need no storage of their own
+    apart     bits of the same layers when each is taken by itself
+    """
+
+    name: str
+    figures: Figures
+    layers: int
+    tensors: list[Holding]
+    views: int
+    apart: Dim
+
+
+def holdings(graph: Graph, report: Report, name: str = "") -> Holdings | None:
+    """The tensors of the block called ``name``, or of the model; None if there is no such block."""
+    figures: Figures | None = report.total
+    if name:
+        figures = next((block for block in report.blocks if block.name == name), None)
+    if figures is None:
+        return None
+    width, root = report.settings.bits, roots(graph)
+    nodes = [node for node in graph.nodes if not name or node.name.startswith(f"{name}.")]
+    inside = {value for node in nodes for value in node.outputs}
+    members = {node.name for node in nodes}
+    used_later = {v for node in graph.nodes if node.name not in members for v in node.inputs} | set(graph.outputs)
+
+    weights: dict[str, TensorType] = {}
+    values: dict[str, str] = {}
+    for node in nodes:
+        for local, weight in node.op.weights(*graph.input_types(node)).items():
+            weights.setdefault(weight_name(node, local), weight.type)
+        for value in (*node.inputs, *node.outputs):
+            values[value] = "reads" if value not in inside else "makes" if value in used_later else "keeps"
+    stored = {
+        v: role
+        for v, role in values.items()
+        if (root[v] == v or root[v] not in values) and root.weight_of.get(root[v]) not in weights
+    }
+    for value, role in values.items():
+        if role == "makes" and stored.get(root[value]) == "keeps":
+            stored[root[value]] = "makes"  # by a view of it
+
+    tensors = [Holding(role, v, graph.types[v].shape, _bits(graph, root, v, width)) for v, role in stored.items()]
+    tensors += [Holding("weight", w, t.shape, t.bits(width)) for w, t in weights.items()]
+    apart: Dim = 0
+    for layer in report.layers:
+        if layer.name in members:
+            apart = apart + layer.storage_bits
+    return Holdings(name or graph.name, figures, len(nodes), tensors, len(values) - len(stored), apart)
+
+
+def _bits(graph: Graph, root: Roots, value: str, width: int | None) -> Dim:
+    alone = Tensors(graph, root, width)
+    alone.add([value])
+    return alone.value_bits()

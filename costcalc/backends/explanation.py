@@ -1,0 +1,80 @@
+"""An explanation as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from costcalc.analysis.explain import Explanation, Line
+from costcalc.analysis.receptive import ReceptiveField
+from costcalc.backends.paint import Paint
+from costcalc.backends.units import count, grouped, seconds, size
+
+INDENT = 17
+
+
+def explanation(told: Explanation, width: int, paint: Paint) -> str:
+    """What the layer is, its letters, each figure's formula, and what is counted."""
+    node, layer = told.node, told.layer
+    lines = [f"{paint(node.name, 'bold')}  {node.op!r}", *_about(node.op.__doc__ or "", paint)]
+    if layer.source:
+        lines.append(paint(f"from {layer.source}", "dim"))
+    lines.append("")
+    rows = [("makes" if v in node.outputs else "reads", shape, letters, v) for v, shape, letters in told.shapes]
+    rows += [("weight", shape, letters, f"{name}, shared: {shared}" if shared else name)
+             for name, shape, letters, shared in told.weights]  # fmt: skip
+    sizes = ["×".join(map(str, shape)) or "scalar" for _, shape, _, _ in rows]
+    wide, wider = max(map(len, sizes)), max(len(letters) for _, _, letters, _ in rows)
+    for (what, _, letters, name), text in zip(rows, sizes, strict=True):
+        lines.append(_row(what, f"{text.ljust(wide)}  {letters.ljust(wider)}  {paint(name, 'dim')}", paint))
+    if told.letters:
+        lines += _wrapped(
+            "with", "  ".join(f"{letter}={value}" for letter, value in told.letters.items()), width, paint
+        )
+    lines.append("")
+    for line in told.lines:
+        lines += _figure(line, width, paint)
+    return "\n".join(lines) + "\n"
+
+
+def _figure(line: Line, width: int, paint: Paint) -> Iterator[str]:
+    if line.letters:
+        yield from _wrapped(line.name, line.letters, width, paint)
+        if line.numbers:
+            yield from _wrapped("", f"= {line.numbers}", width, paint)
+        yield _row("", f"= {paint(_value(line), 'bold')}", paint)
+    else:
+        yield _row(line.name, paint(_value(line), "bold"), paint)
+
+
+def _value(line: Line) -> str:
+    value: Any = line.value
+    if isinstance(value, ReceptiveField):
+        sees, steps = "×".join(map(str, value.size)), "×".join(map(str, value.stride))
+        said = f"{sees} pixels, every {steps}, the first from {', '.join(map(str, value.offset))}"
+        return f"{said}; {line.says}" if line.says else said
+    if isinstance(value, float):
+        return seconds(value) + (f", {line.says}" if line.says else "")
+    if isinstance(value, int) and line.says == "bits":
+        return f"{grouped(value)} bits ({size(value)})" if value else "0"
+    if isinstance(value, int):
+        return f"{grouped(value)}" + (f" ({count(value)})" if value >= 1_000_000 else "")
+    return str(value)
+
+
+def _about(doc: str, paint: Paint) -> list[str]:
+    from inspect import cleandoc
+
+    return [paint(line, "dim") for line in cleandoc(doc).replace("``", "`").splitlines()]
+
+
+def _row(name: str, text: str, paint: Paint) -> str:
+    return f"{paint(name.ljust(INDENT), 'cyan')}{text}"
+
+
+def _wrapped(name: str, text: str, width: int, paint: Paint) -> list[str]:
+    """``text`` in lines, broken at spaces."""
+    from textwrap import wrap
+
+    first, *more = wrap(text, max(width - INDENT, 24), break_long_words=False, break_on_hyphens=False) or [""]
+    return [_row(name, first, paint), *(" " * (INDENT + 2) + line for line in more)]

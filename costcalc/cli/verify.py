@@ -1,0 +1,77 @@
+"""``costcalc verify``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from costcalc.cli.options import Model, command, option
+from costcalc.cli.output import colour, emit, width
+
+EXAMPLES = {
+    "costcalc verify resnet50": "PyTorch, fvcore and autograd on every layer",
+    "costcalc verify mobilenet --set alpha=0.5 --input 3x160x160": "a smaller one",
+    "costcalc verify configs/unet.yaml --format json": "the result for programs",
+}
+
+
+class Format(str, Enum):
+    """What the result is written as."""
+
+    table = "table"
+    json = "json"
+
+
+@command
+def verify(
+    model: Model,
+    format: Annotated[Format, typer.Option("--format", "-f", help="What to write.")] = Format.table,
+    output: Annotated[
+        str | None, option("--output", "-o", metavar="FILE", says="Write to a file: whole or not at all.")
+    ] = None,
+) -> int:
+    """Build the model in PyTorch, run it, and compare every figure with PyTorch, fvcore and autograd.
+
+    Compared are output shapes, parameters and buffers, MACs with two other counters, and receptive fields with
+    gradients. The counters have known faults: those are named with what they add or miss. The exit code is 5 if a
+    figure of ours is contradicted otherwise. Needs pip install 'costcalc\\[verify]'.
+    """
+    from costcalc import load
+    from costcalc.verify import need, verify
+
+    need()
+    with _progress() as progress:
+        graph = load(model.model, **model.choices())
+        result = verify(graph, progress=progress)
+    if format is Format.json:
+        import json
+
+        text = json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n"
+    else:
+        from costcalc.verify.text import render
+
+        text = render(result, width=width(), colour=output is None and colour(sys.stdout))
+    emit(text, output)
+    return result.exit_code
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """A line on the terminal that says what is being done, gone at the end; nothing elsewhere."""
+    shown = bool(sys.stderr and sys.stderr.isatty())
+
+    def show(part: str) -> None:
+        if shown:
+            sys.stderr.write(f"\r\x1b[K{part} …" if part else "\r\x1b[K")
+            sys.stderr.flush()
+
+    show("loading PyTorch")
+    try:
+        yield show
+    finally:
+        show("")
