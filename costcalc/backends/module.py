@@ -53,9 +53,12 @@ def to_module(graph: Graph, *, device: str = "cpu", initialise: bool = True) -> 
     with torch.device(device), nullcontext() if initialise else _without_initialisation():
         for node in graph.nodes:
             _attach(network, node, node.op.to_torch(*graph.input_types(node)))
+    origins: dict[str, str] = {}  # weights that belong to no layer: their first user has them
     for node in graph.nodes:
-        for own, other in node.shares.items():
-            _share(network, f"{node.name}.{own}", other)
+        for local, other in node.shares.items():
+            own = f"{node.name}.{local}"
+            origin = other if _has(network, other) else origins.setdefault(other, own)
+            _share(network, own, origin)
     for node, dead in zip(graph.nodes, _last_uses(graph), strict=True):
         network.steps.append((find(network, node.name), node, dead))
     return network
@@ -89,6 +92,14 @@ def _attach(root: nn.Module, node: Node, module: nn.Module) -> None:
     parent._modules[last] = module
 
 
+def _has(root: nn.Module, weight: str) -> bool:
+    try:
+        table, name = _slot(root, weight)
+    except KeyError:
+        return False
+    return name in table
+
+
 def _share(root: nn.Module, own: str, other: str) -> None:
     """Make the weight called ``own`` the very tensor called ``other``."""
     (table, name), (source, wanted) = _slot(root, own), _slot(root, other)
@@ -98,7 +109,7 @@ def _share(root: nn.Module, own: str, other: str) -> None:
 def _slot(root: nn.Module, weight: str) -> tuple[dict[str, Any], str]:
     path, _, name = weight.rpartition(".")
     module = find(root, path)
-    return (module._parameters if name in module._parameters else module._buffers), name
+    return (module._buffers if name in module._buffers else module._parameters), name
 
 
 def _last_uses(graph: Graph) -> list[tuple[str, ...]]:

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from costcalc.analysis.report import Report
+from costcalc.analysis.storage import weight_name
 from costcalc.ir.graph import Graph
-from costcalc.ir.tensor import TensorType, Weight
+from costcalc.ir.tensor import TensorType
 from costcalc.verify.faults import FVCORE_EXTRAS, FVCORE_OMISSIONS, TORCH_OMISSIONS, Extra, Omission, Use
 from costcalc.verify.result import Check, Difference, Disagreement, Tally
 from costcalc.verify.run import Counts, Run, Shape
@@ -42,29 +43,36 @@ def shapes(graph: Graph, ran: Run) -> Found:
 
 def weights(figures: Report, graph: Graph, module: nn.Module, ran: Run) -> Found:
     """Names, shapes and element types of parameters and buffers, which of them are shared, and totals."""
-    check, disagreements = "parameters and buffers", []
-    ours, shared = _our_weights(graph)
-    theirs, tensors = _their_weights(module)
-    for name in theirs.keys() - ours.keys():
-        if not any(owner in ran.shapes for owner in _owners(name)):
-            del theirs[name]  # of a submodule that this run did not call: no layer of the graph
-    for name in [*ours, *(n for n in theirs if n not in ours)]:
-        mine, other = ours.get(name), theirs.get(name)
-        if mine != other:
-            layer = name.rpartition(".")[0]
-            said = (f"{name}: {t}" if (t := mine) else f"no {name}"), (f"{name}: {t}" if (t := other) else f"no {name}")
-            disagreements.append(Disagreement(check, layer, *said, "PyTorch"))
-    for name, target in shared.items():
-        if tensors.get(name) is not tensors.get(target):
-            said = f"{name} is {target}", "they are two tensors"
-            disagreements.append(Disagreement(check, name.rpartition(".")[0], *said, "PyTorch"))
-    for kind, total in (("parameters", figures.total.params), ("buffers", figures.total.buffers)):
-        distinct = {id(tensors[n]): tensors[n].numel() for n, said in theirs.items() if said.startswith(kind[:-1])}
-        if total != sum(distinct.values()):
-            disagreements.append(
-                Disagreement(check, "", f"{total:,} {kind} in all", f"{sum(distinct.values()):,}", "PyTorch")
-            )
-    return Check(check, len(ours.keys() & theirs.keys()), len(ours), "tensors"), disagreements
+    check = "parameters and buffers"
+    theirs = _weights(module)
+    disagreements: list[Disagreement] = []
+    met: dict[str, Any] = {}  # our name of a distinct weight → their tensor
+    found: set[int] = set()
+
+    def differ(name: str, ours: str, other: str) -> None:
+        disagreements.append(Disagreement(check, name.rpartition(".")[0], ours, other, "PyTorch"))
+
+    for node in graph.nodes:
+        for local, weight in node.op.weights(*graph.input_types(node)).items():
+            own, name = f"{node.name}.{local}", weight_name(node, local)
+            mine = f"{'parameter' if weight.trained else 'buffer'} {weight.type} {weight.type.dtype}"
+            kind, tensor = theirs.get(own) or theirs.get(name) or ("", None)
+            other = f"{kind} {_shape(tuple(tensor.shape))} {_dtype(tensor)}" if tensor is not None else "nothing"
+            if mine != other:
+                differ(own, f"{own}: {mine}", f"{own}: {other}")
+            if met.setdefault(name, tensor) is not tensor:
+                differ(own, f"{own} is {name}", "they are two tensors")
+            found.add(id(tensor))
+    # What else the module has counts only if this run called what holds it.
+    used = {n: t for n, t in theirs.items() if id(t[1]) in found or any(m in ran.shapes for m in _owners(n))}
+    for name, (kind, tensor) in used.items():
+        if id(tensor) not in found:
+            differ(name, f"no {name}", f"{name}: {kind} {_shape(tuple(tensor.shape))} {_dtype(tensor)}")
+    for kind, total in (("parameter", figures.total.params), ("buffer", figures.total.buffers)):
+        count = sum({id(t): t.numel() for k, t in used.values() if k == kind}.values())
+        if total != count:
+            differ("", f"{total:,} elements of {kind}s", f"{count:,}")
+    return Check(check, len(met), len(met), "tensors"), disagreements
 
 
 def macs_by_fvcore(
@@ -95,36 +103,48 @@ def _macs(
     uses: dict[str, list[Use]] = {}
     for use in _uses(figures, graph, modules):
         uses.setdefault(_nearest(use.node.name, modules), []).append(use)
-    at: dict[str, Counter[str]] = {}
+    at: dict[str, Counter[str]] = {}  # what each of those scopes counted
     for scope, count in counts.items():
         at.setdefault(_nearest(scope, uses), Counter()).update(count)
 
     disagreements: list[Disagreement] = []
-    known: dict[str, tuple[int, int, list[str]]] = {}  # reason → factor, amount, layers
-
-    def note(reason: str, factor: int, amount: int, layer: str) -> None:
-        _, before, layers = known.get(reason, (0, 0, []))
-        known[reason] = factor, before + amount, [*layers, layer]
-
+    known: dict[tuple[str, int], list[tuple[str, int]]] = {}  # reason, factor → layer, amount
     compared = 0
     for scope in {**uses, **at}:
         here, count = uses.get(scope, []), at.get(scope, Counter())
-        for operator, extra in extras.items():
-            if amount := count.pop(operator, 0):
-                note(extra.reason, extra.factor, amount, scope)
+        for operator in extras.keys() & count.keys():
+            reason, per, of = extras[operator]
+            amount = count.pop(operator)
+            factor = _factor(amount, here, of)
+            if factor is None or factor in per:
+                known.setdefault((reason, factor or 1), []).append((scope, amount))
+            else:
+                said = f"{reason}, {' or '.join(map(str, per))} per element", f"{amount:,}"
+                disagreements.append(Disagreement(check, scope, *said, witness))
         ours, theirs = sum(use.macs for use in here), sum(count.values())
         compared += sum(1 for use in here if use.macs)
         if ours != theirs:
             explained = [(use, fault) for use in here if (fault := _explanation(use, omissions))]
             if ours + sum(amount for _, (_, amount) in explained) == theirs:
                 for use, (reason, amount) in explained:
-                    note(reason, 0, amount, use.node.name)
+                    known.setdefault((reason, 1), []).append((use.node.name, amount))
             else:
                 disagreements.append(Disagreement(check, scope, f"{ours:,}", f"{theirs:,}", witness))
     total = sum(sum(count.values()) for count in counts.values())
-    differences = tuple(Difference(r, amount, factor, tuple(layers)) for r, (factor, amount, layers) in known.items())
+    differences = tuple(
+        Difference(reason, sum(amount for _, amount in of), factor, tuple(layer for layer, _ in of))
+        for (reason, factor), of in known.items()
+    )
     tally = Tally(witness, total, figures.total.macs, differences)  # type: ignore[arg-type]
     return Check(check, compared, compared, "layers with MACs"), disagreements, tally
+
+
+def _factor(amount: int, here: list[Use], of: str) -> int | None:
+    """What is counted for one element, where one layer alone did it."""
+    if len(here) != 1:
+        return None
+    size: Any = (here[0].inputs[0] if of == "input" else here[0].output).size
+    return int(amount // size) if amount % size == 0 else 0
 
 
 def _explanation(use: Use, omissions: Iterable[Omission]) -> tuple[str, int] | None:
@@ -141,7 +161,10 @@ def _uses(figures: Report, graph: Graph, modules: Mapping[str, nn.Module]) -> It
             used.update(node.inputs)
     for node, layer in zip(graph.nodes, figures.layers, strict=True):
         macs: Any = layer.macs
-        yield Use(node, graph.input_types(node), macs, modules.get(node.name), not used.isdisjoint(node.outputs))
+        reached = not used.isdisjoint(node.outputs)
+        yield Use(
+            node, graph.input_types(node), graph.types[node.outputs[0]], macs, modules.get(node.name), reached
+        )  # fmt: skip
 
 
 def _owners(name: str) -> Iterator[str]:
@@ -158,43 +181,29 @@ def _nearest(name: str, scopes: Mapping[str, Any]) -> str:
     return name
 
 
-def _our_weights(graph: Graph) -> tuple[dict[str, str], dict[str, str]]:
-    """Each distinct weight, by full name, as a sentence has it; and which names stand for another."""
-    ours: dict[str, str] = {}
-    shared: dict[str, str] = {}
-    for node in graph.nodes:
-        for name, weight in node.op.weights(*graph.input_types(node)).items():
-            full = f"{node.name}.{name}"
-            if name in node.shares:
-                shared[full] = node.shares[name]
-            ours[full] = _weight(weight)
-    return ours, shared
-
-
-def _their_weights(module: nn.Module) -> tuple[dict[str, str], dict[str, Any]]:
+def _weights(module: nn.Module) -> dict[str, tuple[str, Any]]:
+    """Each parameter and stored buffer by name, also under second names."""
     unsaved = {
         f"{prefix}.{name}" if prefix else name
         for prefix, part in module.named_modules()
         for name in part._non_persistent_buffers_set
     }
-    parameters: dict[str, Any] = dict(module.named_parameters(remove_duplicate=False))
-    buffers = {n: b for n, b in module.named_buffers(remove_duplicate=False) if n not in unsaved}
-    said = {name: _tensor("parameter", p) for name, p in parameters.items()}
-    said |= {name: _tensor("buffer", b) for name, b in buffers.items()}
-    return said, parameters | buffers
+    found = {name: ("parameter", p) for name, p in module.named_parameters(remove_duplicate=False)}
+    buffers = module.named_buffers(remove_duplicate=False)
+    return found | {name: ("buffer", b) for name, b in buffers if name not in unsaved}
 
 
-def _weight(weight: Weight) -> str:
-    return f"{'parameter' if weight.trained else 'buffer'} {weight.type} {weight.type.dtype}"
-
-
-def _tensor(kind: str, tensor: Any) -> str:
-    return f"{kind} {'×'.join(map(str, tensor.shape)) or 'scalar'} {str(tensor.dtype).removeprefix('torch.')}"
+def _dtype(tensor: Any) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _shapes(types: tuple[TensorType, ...]) -> tuple[Shape, ...]:
     return tuple(tuple(d.__index__() for d in t.shape) for t in types)  # type: ignore[union-attr]
 
 
+def _shape(shape: Shape) -> str:
+    return "×".join(map(str, shape)) or "scalar"
+
+
 def _say(shapes: tuple[Shape, ...]) -> str:
-    return ", ".join("×".join(map(str, s)) or "scalar" for s in shapes) or "nothing"
+    return ", ".join(map(_shape, shapes)) or "nothing"

@@ -8,7 +8,7 @@ to answer for.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from costcalc.ir.dims import prod
 from costcalc.ir.graph import Node
@@ -22,12 +22,14 @@ class Use(NamedTuple):
     """A layer as a witness meets it.
 
     macs     ours
+    output   type of the first output
     module   the submodule of the layer's name, if there is one
     used     whether an output of the model depends on it
     """
 
     node: Node
     inputs: tuple[TensorType, ...]
+    output: TensorType
     macs: int
     module: nn.Module | None
     used: bool
@@ -41,14 +43,23 @@ class Omission(NamedTuple):
 
 
 class Extra(NamedTuple):
-    """An operator whose count is in a witness's total and is no MACs."""
+    """An operator whose count is in a witness's total and is no MACs.
+
+    per      what it counts for one element; the second for norms without scale and shift
+    of       the elements: those of the ``input`` or of the ``output``
+    """
 
     reason: str
-    factor: int
+    per: tuple[int, ...]
+    of: str = "input"
 
 
 def _all(*ops: str) -> Callable[[Use], int]:
     return lambda use: -use.macs if use.node.op.name in ops else 0
+
+
+def _by_vector(use: Use) -> int:
+    return -use.macs if use.node.op.name == "matmul" and len(use.inputs[1].shape) == 1 else 0
 
 
 def _left_operand_once(use: Use) -> int:
@@ -63,33 +74,38 @@ def _named_padding(use: Use) -> int:
     return -use.macs if isinstance(getattr(use.module, "padding", None), str) else 0
 
 
-def _products(use: Use) -> int:
-    """The two products of attention, without the projections around them."""
-    products: Any = getattr(use.node.op, "products", None)
-    return -int(products(*use.inputs)) if products else 0
+def _fused_products(use: Use) -> int:
+    """The two products of attention; the projections around them are counted."""
+    if use.node.op.name == "multi_head_attention":
+        query, key = use.inputs[0], use.inputs[-1]
+        return -int(2 * query.size * key.shape[-2])  # type: ignore[arg-type]
+    return -use.macs if use.node.op.name == "scaled_dot_product_attention" else 0
 
 
 # fvcore's operator → why its count is no MACs.
 FVCORE_EXTRAS = {
-    "batch_norm": Extra("batch norm, 2 per element", 2),
-    "layer_norm": Extra("layer norm, 5 per element", 5),
-    "group_norm": Extra("group norm, 5 per element", 5),
-    "instance_norm": Extra("instance norm, 5 per element", 5),
-    "adaptive_avg_pool2d": Extra("adaptive average pooling, 1 per input element", 1),
-    "upsample_nearest2d": Extra("nearest upsampling, 1 per output element", 1),
-    "upsample_bilinear2d": Extra("bilinear upsampling, 4 per output element", 4),
-    "grid_sampler": Extra("grid sampling, 4 per output element", 4),
+    "batch_norm": Extra("batch norm", (2, 1, 5, 4)),  # the last two where it keeps no running statistics
+    "layer_norm": Extra("layer norm", (5, 4)),
+    "group_norm": Extra("group norm", (5, 4)),
+    "instance_norm": Extra("instance norm", (5, 4)),
+    "adaptive_avg_pool2d": Extra("adaptive pooling", (1,)),
+    "upsample_nearest2d": Extra("nearest upsampling", (1,), "output"),
+    "upsample_bilinear2d": Extra("bilinear upsampling", (4,), "output"),
+    "grid_sampler": Extra("grid sampling", (4,), "output"),
 }
 
 # In this order; the first rows that explain a layer's count do.
 FVCORE_OMISSIONS = (
     Omission("unused results, pruned from the trace", lambda use: 0 if use.used else -use.macs),
     Omission("convolution with padding given by name, counted 0", _named_padding),
-    Omission("fused attention, counted 0", _products),
+    Omission("fused attention, counted 0", _fused_products),
     Omission("recurrent layers, counted 0", _all("lstm", "gru", "rnn")),
     Omission("deformable convolution, counted 0", _all("deform_conv")),
     Omission("matmul with a broadcast left operand, counted for the operand once", _left_operand_once),
     Omission("baddbmm, counted 0", _all("baddbmm")),
 )
 
-TORCH_OMISSIONS = (Omission("deformable convolution, counted 0", _all("deform_conv")),)
+TORCH_OMISSIONS = (
+    Omission("matrix times vector, counted 0", _by_vector),
+    Omission("deformable convolution, counted 0", _all("deform_conv")),
+)

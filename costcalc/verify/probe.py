@@ -72,7 +72,7 @@ def _classes() -> tuple[Any, Any]:
             return torch.full_like(x, 0.5)
 
         @staticmethod
-        def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        def backward(ctx: Any, gradient: Tensor) -> Tensor:
             return (gradient != 0).to(gradient.dtype)
 
     substitutes = _substitutes()
@@ -81,7 +81,9 @@ def _classes() -> tuple[Any, Any]:
         """Calls a smooth stand-in for each function that would hide a dependency."""
 
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            return substitutes.get(func, func)(*args, **(kwargs or {}))
+            if func in substitutes and any(map(_has_gradient, args)):
+                func = substitutes[func]
+            return func(*args, **(kwargs or {}))
 
     return Level, Substitute
 
@@ -94,22 +96,24 @@ def _substitutes() -> dict[Any, Callable[..., Any]]:
 
     passing = (
         F.relu, F.relu6, F.hardtanh, F.hardsigmoid, F.hardswish, F.leaky_relu, F.prelu, F.elu, F.selu, F.celu, F.gelu,
-        F.silu, F.mish, F.sigmoid, F.tanh, F.softplus, F.dropout, F.batch_norm, F.local_response_norm,
+        F.silu, F.mish, F.sigmoid, F.tanh, F.softplus, F.dropout, F.local_response_norm,
         torch.relu, torch.relu_, torch.sigmoid, torch.tanh, torch.prelu, torch.clamp, Tensor.relu, Tensor.relu_,
         Tensor.sigmoid, Tensor.tanh, Tensor.clamp,
     )  # fmt: skip
     table: dict[Any, Callable[..., Any]] = dict.fromkeys(passing, _pass_on)
     table |= dict.fromkeys((F.softmax, F.log_softmax, torch.softmax, torch.log_softmax, Tensor.softmax), _mean_along)
     table |= dict.fromkeys((F.layer_norm, F.rms_norm, torch.layer_norm, torch.rms_norm), _mean_of_shape)
-    table |= dict.fromkeys((F.group_norm, F.instance_norm, torch.group_norm), _mean_of_image)
+    table |= dict.fromkeys((F.group_norm, torch.group_norm), _mean_of_image)
+    table |= {F.batch_norm: _batch_norm, F.instance_norm: _instance_norm}
     # A difference or a ratio of two values that come from one would cancel.
     table |= dict.fromkeys(
         (torch.sub, torch.div, Tensor.sub, Tensor.div, Tensor.__sub__, Tensor.__truediv__), torch.add
     )
     for n in (1, 2, 3):
-        max_pool, average = getattr(F, f"max_pool{n}d"), getattr(F, f"adaptive_avg_pool{n}d")
-        table[max_pool] = _mean_pool(max_pool, n)
-        table[getattr(F, f"adaptive_max_pool{n}d")] = average
+        average = getattr(F, f"adaptive_avg_pool{n}d")
+        for end in ("", "_with_indices"):
+            max_pool, adaptive = getattr(F, f"max_pool{n}d{end}"), getattr(F, f"adaptive_max_pool{n}d{end}")
+            table |= {max_pool: _mean_pool(max_pool, n), adaptive: _adaptive_mean_pool(adaptive, average)}
     table[F.scaled_dot_product_attention] = _attend
     table[F.multi_head_attention_forward] = _attend_in_heads
     return table
@@ -135,6 +139,23 @@ def _mean_of_image(x: Tensor, *_: Any, **__: Any) -> Tensor:
     return _mean_over(x, tuple(range(1, x.ndim)))
 
 
+def _batch_norm(
+    x: Tensor,
+    mean: Any = None,
+    var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    *_: Any,
+    **__: Any,
+) -> Tensor:
+    return _mean_over(x, (0, *range(2, x.ndim))) if training else _pass_on(x)
+
+
+def _instance_norm(x: Tensor, *_: Any, use_input_stats: bool = True, **__: Any) -> Tensor:
+    return _mean_over(x, tuple(range(2, x.ndim))) if use_input_stats else _pass_on(x)
+
+
 def _mean_pool(max_pool: Callable[..., Any], axes: int) -> Callable[..., Any]:
     """Mean pooling in place of ``max_pool``: a convolution, since torch's own has no dilation."""
 
@@ -156,6 +177,14 @@ def _mean_pool(max_pool: Callable[..., Any], axes: int) -> Callable[..., Any]:
         conv = (torch.conv1d, torch.conv2d, torch.conv3d)[axes - 1]
         mean = conv(planes, kernel, None, s, 0, d).reshape(*x.shape[:2], *shape)
         return (mean, made[1]) if isinstance(made, tuple) else mean
+
+    return pool
+
+
+def _adaptive_mean_pool(max_pool: Callable[..., Any], average: Callable[..., Tensor]) -> Callable[..., Any]:
+    def pool(x: Tensor, output_size: Any, *rest: Any, **named: Any) -> Any:
+        made = max_pool(x.detach(), output_size, *rest, **named)
+        return (average(x, output_size), made[1]) if isinstance(made, tuple) else average(x, output_size)
 
     return pool
 

@@ -1,18 +1,20 @@
 """Receptive fields against autograd, at selected places of selected layers.
 
 At each place the pixels with a gradient must lie inside the window that we claim. Where a bound of the
-window lies inside the image, that pixel must have one, unless paths of different strides meet before
-it: there the window is the tightest for all places together and one place may see less. What we call
-global must see, from one place, all that any place of the layer sees.
+window lies inside the image, that pixel must have one too; ``_slack`` says where one place may see less
+than the window that covers all. What we call global must see, from one place, all that any place sees.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costcalc.analysis.receptive import GLOBAL, UNKNOWN, View, image_of, views
+from costcalc.analysis.receptive import GLOBAL, UNKNOWN, Seen, View, image_of, views
+from costcalc.analysis.report import Report
 from costcalc.ir.graph import Graph, Node
+from costcalc.ir.op import Op
 from costcalc.ir.tensor import FLOATING_BITS
 from costcalc.ir.window import Follow, Window
 from costcalc.verify.result import Check, Disagreement
@@ -22,8 +24,11 @@ if TYPE_CHECKING:
 
 NAME = "receptive fields"
 MOST_LAYERS = 40
-MOST_MACS = 400 * 10**9
-"""About how much work the gradients may cost; a gradient costs what the layers up to it do."""
+MOST_WORK = 120 * 10**9
+"""In MACs, about how much the gradients may cost: some seconds. One costs what the layers up to it do."""
+WORK_PER_ELEMENT = 50
+"""MACs in the time that a layer without MACs takes to write an element."""
+PLACES = ("first", "middle", "last")
 
 
 class Extent(NamedTuple):
@@ -35,14 +40,16 @@ class Extent(NamedTuple):
     def __str__(self) -> str:
         return f"{self.first}…{self.last}"
 
+    def within(self, size: int) -> Extent | None:
+        """The part of it that is in an image of ``size``; None if nothing is."""
+        part = Extent(max(self.first, 0), min(self.last, size - 1))
+        return part if part.first <= part.last else None
+
 
 def receptive(
-    graph: Graph, module: nn.Module, inputs: tuple[Tensor, ...], macs: dict[str, int]
+    figures: Report, graph: Graph, module: nn.Module, inputs: tuple[Tensor, ...]
 ) -> tuple[Check, list[Disagreement]]:
-    """Compare the claims of ``analysis.receptive`` with the gradients of ``module``, whose weights are overwritten.
-
-    macs    of each layer, to choose as many as ``MOST_MACS`` admits
-    """
+    """Compare the claims of ``analysis.receptive`` with the gradients of ``module``, whose weights are overwritten."""
     from costcalc.verify.probe import transparent
 
     image = image_of(graph)
@@ -51,8 +58,8 @@ def receptive(
     claims = views(graph, image)
     names = {name for name, _ in module.named_modules()}
     candidates = [n for n in graph.nodes if n.name in names and _checkable(claims[n.outputs[0]])]
-    chosen = _choose(graph, candidates, claims, macs)
-    loose = _loose(graph)
+    chosen = _choose(figures, graph, candidates, claims)
+    slack = _slack(graph, claims)
     disagreements: list[Disagreement] = []
     pixels = inputs[graph.inputs.index(image)].detach().requires_grad_()
     arguments = tuple(pixels if v == image else t for v, t in zip(graph.inputs, inputs, strict=True))
@@ -61,7 +68,7 @@ def receptive(
         for node in chosen:
             value, claim = _first(kept[node.name]), claims[node.outputs[0]]
             assert claim is not None
-            for ours, theirs in _contradictions(value, pixels, claim, node.outputs[0] in loose):
+            for ours, theirs in _contradictions(value, pixels, claim, slack[node.outputs[0]]):
                 disagreements.append(Disagreement(NAME, node.name, ours, theirs, "autograd"))
                 break
     spatial = sum(1 for n in graph.nodes if claims[n.outputs[0]] is not None)
@@ -73,20 +80,22 @@ def _checkable(claim: View | None) -> bool:
     return claim is not None and UNKNOWN not in claim.windows
 
 
-def _choose(graph: Graph, candidates: list[Node], claims: dict[str, View | None], macs: dict[str, int]) -> list[Node]:
+def _choose(figures: Report, graph: Graph, candidates: list[Node], claims: dict[str, View | None]) -> list[Node]:
     """The layers to check: of those that see otherwise than their first input, evenly as many as admitted."""
     changing = [n for n in candidates if claims[n.outputs[0]] != claims.get(n.inputs[0])] or candidates
-    before, cost = 0, {}
-    for node in graph.nodes:
-        before += macs[node.name]
-        cost[node.name] = before
+    before, work = 0, {}
+    for node, layer in zip(graph.nodes, figures.layers, strict=True):
+        written: Any = sum(t.size for t in graph.output_types(node))
+        macs: Any = layer.macs
+        before += macs + WORK_PER_ELEMENT * written
+        work[node.name] = before
     count = min(MOST_LAYERS, len(changing))
     while count > 1:
         chosen = _evenly(changing, count)
-        if PLACES * sum(cost[n.name] for n in chosen) <= MOST_MACS:
+        if len(PLACES) * sum(work[n.name] for n in chosen) <= MOST_WORK:
             return chosen
         count -= 1
-    return changing[:1]
+    return changing[-1:]
 
 
 def _evenly(nodes: list[Node], count: int) -> list[Node]:
@@ -94,27 +103,35 @@ def _evenly(nodes: list[Node], count: int) -> list[Node]:
     return [nodes[(i + 1) * len(nodes) // count - 1] for i in range(count)]
 
 
-def _loose(graph: Graph) -> set[str]:
-    """The values before which places are interpolated or paths of different strides or centres meet."""
-    loose: set[str] = set()
-    image = image_of(graph)
-    claims = views(graph, image) if image else {}
+def _uneven(op: Op) -> bool:
+    """Whether some places see elsewhere than others: where the data say, or beyond the border."""
+    return op.name in ("deform_conv", "max_unpool", "roll") or (op.name == "pad" and op.mode != "zeros")  # type: ignore[attr-defined]
+
+
+def _slack(graph: Graph, claims: dict[str, View | None]) -> dict[str, float]:
+    """By how many pixels one place of a value may see less than the window that covers all places.
+
+    Nothing where all is aligned. After interpolation places take turns in seeing one coarse place more
+    or less; rounding adds up over the levels, to less than twice the coarsest. Where paths of different
+    strides met, or after an op whose places see ``_uneven``ly, there is no bound.
+    """
+    slack, coarsest = dict.fromkeys(graph.inputs, 0.0), dict.fromkeys(graph.inputs, 1.0)
     for node in graph.nodes:
         for value in node.outputs:
             claim = claims[value]
+            strides = [float(w.stride) for w in claim.windows if isinstance(w, Window)] if claim else []
+            coarsest[value] = max([*strides, *(coarsest[v] for v in node.inputs)], default=1.0)
             sights = node.op.sights(*graph.input_types(node), y=graph.types[value])
-            finer = any(
-                follow.window.stride % 1 for sight in sights for follow in sight if isinstance(follow, Follow)
-            )  # fmt: skip
-            if finer or loose.intersection(node.inputs) or (claim is not None and not claim.aligned):
-                loose.add(value)
-    return loose
+            steps = [f.window.stride for sight in sights for f in sight if isinstance(f, Follow)]
+            slack[value] = max((slack[v] for v in node.inputs), default=0.0)
+            if _uneven(node.op) or (claim is not None and not claim.aligned):
+                slack[value] = inf
+            elif slack[value] or any(step % 1 for step in steps):
+                slack[value] = max(slack[value], 2 * coarsest[value])
+    return slack
 
 
-PLACES = 3
-
-
-def _contradictions(value: Tensor, pixels: Tensor, claim: View, loose: bool) -> Iterator[tuple[str, str]]:
+def _contradictions(value: Tensor, pixels: Tensor, claim: View, slack: float) -> Iterator[tuple[str, str]]:
     """What we claim and what autograd finds, wherever they do not fit."""
     import torch
 
@@ -122,30 +139,38 @@ def _contradictions(value: Tensor, pixels: Tensor, claim: View, loose: bool) -> 
     extent = tuple(pixels.shape[2:])
     if GLOBAL in claim.windows:
         reach = _seen(value, torch.ones_like(value), pixels)
-    for where in ("first", "middle", "last"):
+    for where in PLACES:
         places, seed = _place(where, shape, claim, len(extent))
         found = _seen(value, seed.expand(shape).to(value), pixels)
-        for axis, window in enumerate(claim.windows):
+        claimed = [_claimed(w, p) for w, p in zip(claim.windows, places, strict=True)]
+        if None in found and any(c and not c.within(size) for c, size in zip(claimed, extent, strict=True)):
+            continue  # all of it is padding, or between the pixels
+        for axis, (saw, says, size) in enumerate(zip(found, claimed, extent, strict=True)):
             here = f"{where} place, axis {axis}: "
-            if isinstance(window, Window):
-                at = window.stride * places[axis]
-                claimed = Extent(int(-(-(at + window.lo) // 1)), int((at + window.hi) // 1))
-                bounds = Extent(max(claimed.first, 0), min(claimed.last, extent[axis] - 1))
-                if not _fits(found[axis], claimed, bounds, extent[axis], loose):
-                    yield f"{here}sees pixels {bounds}", f"{found[axis] or 'none'}"
-            elif found[axis] != reach[axis]:
-                yield f"{here}sees all", f"pixels {found[axis]} of {reach[axis]}"
+            if says is None:
+                if saw != reach[axis] and not slack:
+                    yield f"{here}sees all", f"pixels {saw} of {reach[axis]}"
+            elif not _fits(saw, says, size, slack):
+                yield f"{here}sees pixels {says.within(size)}", f"{saw or 'none'}"
 
 
-def _fits(found: Extent | None, claimed: Extent, bounds: Extent, size: int, loose: bool) -> bool:
-    if found is None:
-        return bounds.first > bounds.last
-    if found.first < bounds.first or found.last > bounds.last:
+def _claimed(window: Seen, place: int) -> Extent | None:
+    """The pixels of ``window`` at ``place``; None for all."""
+    if not isinstance(window, Window):
+        return None
+    at = window.stride * place
+    return Extent(int(-(-(at + window.lo) // 1)), int((at + window.hi) // 1))
+
+
+def _fits(saw: Extent | None, says: Extent, size: int, slack: float) -> bool:
+    inside = says.within(size)
+    if saw is None:
+        return inside is None or inside.last - inside.first < slack
+    if inside is None or saw.first < inside.first or saw.last > inside.last:
         return False
-    if loose:
-        return True
     # A bound outside of the image cannot be seen, and what is seen last depends on the padding before it.
-    return (claimed.first < 0 or found.first == claimed.first) and (claimed.last >= size or found.last == claimed.last)
+    low, high = says.first < 0 or saw.first - says.first <= slack, says.last >= size or says.last - saw.last <= slack
+    return low and high
 
 
 def _place(where: str, shape: tuple[int, ...], claim: View, axes: int) -> tuple[list[int], Tensor]:

@@ -27,7 +27,7 @@ class Disagreement:
 class Difference(NamedTuple):
     """A known fault of a witness, and what it adds to (or, negative, leaves out of) the count.
 
-    factor    what it counts for one element, 0 where that is not how it counts
+    factor    what it counts for one element
     """
 
     reason: str
@@ -37,8 +37,7 @@ class Difference(NamedTuple):
 
     def __str__(self) -> str:
         size = abs(self.amount)
-        plain = self.factor < 2 or size % self.factor
-        return f"{size:,}" if plain else f"{self.factor}·{size // self.factor:,}"
+        return f"{size:,}" if self.factor == 1 else f"{self.factor}·{size // self.factor:,}"
 
 
 @dataclass(frozen=True)
@@ -59,13 +58,17 @@ class Tally:
         """What nothing explains."""
         return self.total - self.macs - sum(d.amount for d in self.differences)
 
-    def __str__(self) -> str:
-        text = f"{self.witness} {self.total:,} = {self.macs:,} MACs"
-        for difference in self.differences:
-            text += f" {'+' if difference.amount > 0 else '−'} {difference} {difference.reason}"
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """The sum, term by term: ``4,089,184,256 MACs``, ``+ 2·11,113,984 batch norm``, …"""
+        terms = [f"{self.macs:,} MACs"]
+        terms += [f"{'+' if d.amount > 0 else '−'} {d} {d.reason}" for d in self.differences]
         if self.remainder:
-            text += f" {'+' if self.remainder > 0 else '−'} {abs(self.remainder):,} unexplained"
-        return text
+            terms.append(f"{'+' if self.remainder > 0 else '−'} {abs(self.remainder):,} unexplained")
+        return tuple(terms)
+
+    def __str__(self) -> str:
+        return f"{self.witness} {self.total:,} = {' '.join(self.terms)}"
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,8 @@ class VerifyResult:
                     "total": t.total,
                     "macs": t.macs,
                     "differences": [
-                        {"reason": d.reason, "amount": d.amount, "layers": list(d.layers)} for d in t.differences
+                        {"reason": d.reason, "amount": d.amount, "factor": d.factor, "layers": list(d.layers)}
+                        for d in t.differences
                     ],
                     "remainder": t.remainder,
                 }
