@@ -48,11 +48,12 @@ class Parameter(Leaf):
         return {"weight": Weight(self.infer(), self.trained)}
 
     def to_torch(self) -> nn.Module:
-        from torch import nn, zeros
+        import torch
+        from torch import nn
 
         from costcalc.ops.functional import functional
 
-        tensor = zeros(ints(self.shape))
+        tensor = torch.zeros(ints(self.shape), dtype=getattr(torch, self.dtype))
         return functional(lambda weight: weight, weight=nn.Parameter(tensor) if self.trained else tensor)
 
     @classmethod
