@@ -9,7 +9,7 @@ from typing import Any
 from costcalc.errors import CostcalcError, Place, SpecError, near
 from costcalc.frontends.spec import settings
 from costcalc.frontends.spec.evaluate import Scope, bind, iterate
-from costcalc.frontends.spec.files import Files, pick_variant
+from costcalc.frontends.spec.files import Files, moved, pick_variant
 from costcalc.frontends.spec.frames import Frame
 from costcalc.frontends.spec.layers import Layers, Reached
 from costcalc.frontends.spec.model import Block, Spec
@@ -195,10 +195,7 @@ class _Expander:
             else:
                 self._model(args, kwargs, inputs)
         except CostcalcError as error:
-            if error.place is not None and error.place.file != place.file:
-                error.message += f" ({error.place.short})"
-                error.place = place
-            raise
+            raise moved(error, place) from None
         self.frame = frame
         self.prefix, layers.shared = state
         self.calls.pop()

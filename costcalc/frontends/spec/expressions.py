@@ -133,13 +133,13 @@ def parse_signature(text: str, place: Place | None) -> Signature:
 
 def _parse(text: str, place: Place | None, of: str | None = None) -> ast.AST:
     """The one expression or assignment in ``text``; messages quote ``of``."""
+    if len(text) > MAX_LENGTH:
+        raise SpecError(f"an expression has {len(text):,} characters; {MAX_LENGTH:,} are the most", place)
     if text.isidentifier() and not iskeyword(text):
         return ast.Name(text)  # most of a spec's scalars are one word, for which the parser is slow
     if text.isascii() and text.isdigit() and len(text) < 10:
         return ast.Constant(int(text))
     said = brief(text if of is None else of)
-    if len(text) > MAX_LENGTH:
-        raise SpecError(f"an expression has {len(text):,} characters; {MAX_LENGTH:,} are the most", place)
     if "\\" in text or "\0" in text:
         raise SpecError(f"'{said}' has a backslash or a control character; expressions have none", place)
     try:

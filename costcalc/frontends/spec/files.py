@@ -115,7 +115,7 @@ class Files:
         try:
             return self.spec(path, path)
         except CostcalcError as error:
-            raise error.at(place) from None
+            raise moved(error, place) from None
 
 
 def pick_variant(spec: Spec, variant: str) -> str:
@@ -124,5 +124,13 @@ def pick_variant(spec: Spec, variant: str) -> str:
         return next(iter(spec.variants), "")
     if variant not in spec.variants:
         has = f"it has {listing(spec.variants)}" if spec.variants else "it has none"
-        raise SpecError(f"{spec.name} has no variant '{variant[:80]}'{near(variant, spec.variants)}; {has}", spec.place)
+        raise SpecError(f"{spec.name} has no variant '{variant[:80]}'{near(variant, spec.variants)}; {has}")
     return variant
+
+
+def moved(error: CostcalcError, place: Place) -> CostcalcError:
+    """``error``, blamed on ``place``, where a file calls for the one that it was found in."""
+    if error.place is not None and error.place.file != place.file:
+        error.message += f" ({error.place.short})"
+        error.place = place
+    return error.at(place)

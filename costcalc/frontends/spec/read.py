@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 from costcalc.errors import Place, SpecError
 
 MAX_BYTES = 8 * 2**20
-MAX_NODES = 500_000
+MAX_NODES = 300_000
 MAX_DEPTH = 64
 
 

@@ -43,6 +43,8 @@ class Names:
     def claim(self, name: str, place: Place) -> None:
         """Take ``name`` for a layer or a scope; ``SpecError`` if it is no name or is taken."""
         if name in self.taken:
+            if not self.taken[name].line:
+                raise SpecError(f"'{name}' is an input; a layer needs another name", place)
             raise SpecError(f"two layers are called '{name}', here and at {self.taken[name].short}", place)
         if len(name) > MAX_NAME:
             raise SpecError(f"the name '{brief(name)}' has {len(name)} characters; {MAX_NAME} are the most", place)

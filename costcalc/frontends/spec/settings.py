@@ -28,9 +28,7 @@ def parameters(
     unknown = next((name for name in given if name not in spec.parameters), None)
     if unknown is not None:
         has = f"it has {listing(spec.parameters)}" if spec.parameters else "it has none"
-        raise SpecError(
-            f"{spec.name} has no parameter '{unknown[:80]}'{near(unknown, spec.parameters)}; {has}", spec.place
-        )
+        raise SpecError(f"{spec.name} has no parameter '{unknown[:80]}'{near(unknown, spec.parameters)}; {has}")
     chosen = dict(spec.parameters)
     for name in lineage(spec, variant):
         chosen.update(spec.variants[name].parameters)
@@ -71,9 +69,7 @@ def inputs(
         raise SpecError("the spec has no inputs; write for example `inputs: {image: [3, 224, 224]}`", spec.place)
     unknown = next((name for name in shapes if name not in chosen), None)
     if unknown is not None:
-        raise SpecError(
-            f"{spec.name} has no input '{unknown[:80]}'{near(unknown, chosen)}; it has {listing(chosen)}", spec.place
-        )
+        raise SpecError(f"{spec.name} has no input '{unknown[:80]}'{near(unknown, chosen)}; it has {listing(chosen)}")
 
     def no_name(name: str) -> Value:
         raise SpecError(f"no parameter '{name[:80]}'{near(name, values)}; there are {listing(values) or 'none'}")

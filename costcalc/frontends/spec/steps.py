@@ -84,7 +84,7 @@ RESERVED = frozenset({"channels", "height", "width", "features", "shape", "batch
 """What expressions call the sizes of the running value, unless a file gives these names to something else."""
 
 _KEYWORD = re.compile(r"(if|elif|else|for|from)\b")
-_NAME = re.compile(r"(?:[\w.-]|\$\w+(?!\w)|\$\$|\$\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))+", re.ASCII)
+_NAME = re.compile(r"(?:[\w.-]|\$\w+(?!\w)|\$\$|\$(?![\w$(])|\$\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))+", re.ASCII)
 
 
 def parse_steps(tree: Tree) -> Steps:
@@ -112,7 +112,7 @@ def _parse_step(item: Tree, steps: list[Step]) -> None:
         if i and not (chain and re.match(r"(elif\b|else$)", key.text)):
             raise SpecError(f"'{brief(key.text)}' is a second layer in one step; begin it with a dash", key.place)
         keyword = _KEYWORD.match(key.text)
-        if keyword is None or (_NAME.fullmatch(key.text) and key.text not in ("else", "from")):
+        if keyword is None or (_NAME.fullmatch(key.text) and key.text != keyword[1]):
             steps.append(_named(key, value))
         elif keyword[1] == "from":
             steps.append(From(_reference(value), key.place))

@@ -186,7 +186,7 @@ def equal(a: Value, b: Value) -> bool | Relation:
 
 def at_least(a: Value, b: Value) -> bool | Relation:
     """a >= b. Of symbolic sizes it may stay open."""
-    _numbers(">=", a, b)
+    _numbers("a comparison", a, b)
     if not (isinstance(a, Expr) or isinstance(b, Expr)):
         return bool(a >= b)
     if dims.at_least(b, a + 1) is True:
