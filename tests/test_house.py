@@ -19,6 +19,10 @@ MAY_IMPORT = {
     "frontends": {"frontends", "ir", "ops", "errors"},
     "backends": {"backends", "analysis", "ir", "ops", "errors"},
 }
+# `find_op` asks the table of names where an op lives; nothing else in ir/ knows of ops.
+EXCEPTIONS = {"ir/op.py": {"ops"}}
+# What only runs once torch is there.
+NEEDS_TORCH = PACKAGE / "frontends" / "torch"
 HEAVY = {"torch", "numpy", "sympy", "fvcore", "onnx", "torchvision", "timm"}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -59,11 +63,14 @@ def test_dependencies_point_one_way(path: Path) -> None:
     if folder not in MAY_IMPORT:
         return
     ours = {part(m) for m in imports(path) if m.startswith("costcalc.")}
-    assert ours <= MAY_IMPORT[folder], f"{folder} imports {ours - MAY_IMPORT[folder]}"
+    extra = ours - MAY_IMPORT[folder] - EXCEPTIONS.get(str(path.relative_to(PACKAGE)), set())
+    assert not extra, f"{folder} imports {extra}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_nothing_heavy_is_imported_before_it_is_used(path: Path) -> None:
+    if NEEDS_TORCH in path.parents:
+        return
     heavy = {m.split(".")[0] for m in imports(path, top_level=True)} & HEAVY
     assert heavy == set()
 
