@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a user's file something stands; line and column count from 1."""
+    """Where in a user's file something stands; line and column count from 1.
+
+    ``within`` is the call that it was written out for, where it stands in a block.
+    """
 
     file: str
     line: int = 0
     column: int = 0
+    within: Place | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         """``file:line:column``, without what is not known."""
         return ":".join(str(part) for part in (self.file, self.line, self.column) if part)
+
+    def inside(self, call: Place | None) -> Place:
+        """This place, reached through ``call``."""
+        return Place(self.file, self.line, self.column, call) if call else self
+
+    @property
+    def chain(self) -> list[Place]:
+        """This place and the calls that led to it, the outermost last."""
+        return [self, *(self.within.chain if self.within else [])]
 
     @property
     def short(self) -> str:

@@ -50,6 +50,7 @@ class _Expander:
         self.frame: Frame
         self.running = ""
         self.prefix = ""
+        self.within: Place | None = None  # the call that is being written out
         self.calls: list[str] = []  # the blocks and models being written out, the innermost last
         self.nesting = 0
 
@@ -176,7 +177,8 @@ class _Expander:
         if isinstance(callee, type):
             if inputs is None:
                 inputs = [self.running] if callee.inputs[1] != 0 else []
-            outputs = layers.add(full, layers.make(callee, args, kwargs, place), inputs, weights, self.prefix, place)
+            made = layers.make(callee, args, kwargs, place)
+            outputs = layers.add(full, made, inputs, weights, self.prefix, place.inside(self.within))
             self.running = outputs[0]
             if name:
                 layers.names.define(full, outputs)
@@ -184,8 +186,9 @@ class _Expander:
         inputs = [self.running] if inputs is None else inputs
         if not inputs:
             raise SpecError(f"{function} has an empty list of inputs")
-        state = self.prefix, layers.shared
+        state = self.prefix, layers.shared, self.within
         self.calls.append(function)
+        self.within = place.inside(self.within)
         if weights is not None:
             layers.shared = full + ".", layers.source(weights, self.prefix) + "."
         self.prefix = full + "."
@@ -197,7 +200,7 @@ class _Expander:
         except CostcalcError as error:
             raise moved(error, place) from None
         self.frame = frame
-        self.prefix, layers.shared = state
+        self.prefix, layers.shared, self.within = state
         self.calls.pop()
         if name:
             layers.names.define(full, (self.running,))
