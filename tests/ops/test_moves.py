@@ -1,0 +1,94 @@
+"""Shift, shuffles and the two names of special convolutions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from costcalc.errors import CostcalcError
+from costcalc.ir.graph import GraphBuilder
+from costcalc.ir.op import Op
+from costcalc.ir.tensor import TensorType
+from costcalc.ops.conv import Conv
+from costcalc.ops.separable import Depthwise, Pointwise
+from costcalc.ops.shift import Shift
+from costcalc.ops.shuffle import ChannelShuffle, PixelShuffle, PixelUnshuffle
+
+
+def test_channels_are_dealt_to_the_offsets_in_reading_order_and_the_rest_stays() -> None:
+    # 20 channels: two to each of the nine offsets, the last two to the centre.
+    x = TensorType((1, 20, 3, 3))
+    image = torch.zeros(x.shape)
+    image[:, :, 1, 1] = 1
+
+    moved = Shift().to_torch(x)(image)
+
+    # Looking up-left (the first offset) brings the centre to the lower right.
+    went = [tuple(place) for place in moved[0].nonzero()[:, 1:].tolist()]
+    assert went[:18] == [(2 - i // 3, 2 - i % 3) for i in range(9) for _ in range(2)]
+    assert went[18:] == [(1, 1), (1, 1)]
+
+
+def test_shift_is_a_depthwise_convolution_with_one_tap_of_one() -> None:
+    x = TensorType((2, 9, 5, 4))
+    conv = Depthwise(3, padding=1, bias=False).to_torch(x)
+    with torch.no_grad():
+        conv.weight.copy_(torch.eye(9).view(9, 1, 3, 3))
+    image = torch.randn(x.shape)
+
+    assert torch.equal(Shift().to_torch(x)(image), conv(image))
+
+
+def test_a_shift_costs_nothing_but_traffic() -> None:
+    x = TensorType((1, 64, 56, 56))
+    op = Shift()
+
+    assert (op.macs(x, y=x), op.ops(x, y=x), op.weights(x), op.is_view) == (0, 0, {}, False)
+
+
+def test_shuffling_six_channels_in_two_groups() -> None:
+    # Groups (0 1 2) (3 4 5) are read column by column: 0 3 1 4 2 5.
+    x = torch.arange(6.0).view(1, 6, 1)
+
+    assert ChannelShuffle(2).to_torch(TensorType((1, 6, 1)))(x).flatten().tolist() == [0, 3, 1, 4, 2, 5]
+
+
+def test_pixel_shuffle_and_unshuffle_undo_each_other() -> None:
+    x = TensorType((1, 12, 4, 6))
+
+    assert PixelShuffle(2).infer(x).shape == (1, 3, 8, 12)
+    assert PixelUnshuffle(2).infer(PixelShuffle(2).infer(x)) == x
+
+
+def test_depthwise_and_pointwise_are_convolutions() -> None:
+    x = TensorType((1, 8, 9, 9))
+
+    assert Depthwise(3, multiplier=2).conv(x) == Conv(16, 3, groups=8)
+    assert Pointwise(16, stride=2).conv(x) == Conv(16, 1, stride=2)
+    assert (Depthwise(3).kind(x), Pointwise(4).kind(x)) == ("depthwise conv", "pointwise conv")
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: Shift(4), "shift: kernel=4 must be odd, to have a centre"),
+        (lambda: ChannelShuffle(3), "groups=3 must divide the 4 channels "),
+        (lambda: PixelShuffle(3), "factor²=9 must divide the 4 channels "),
+        (lambda: PixelUnshuffle(3), "factor=3 must divide the size 4 "),
+        (lambda: Depthwise(5), "the kernel spans 5, the padded input only 4 "),
+    ],
+)
+def test_what_does_not_fit_is_said(make: Any, sentence: str) -> None:
+    with pytest.raises(CostcalcError) as caught:
+        op: Op = make()
+        GraphBuilder("g", {"x": TensorType((1, 4, 4, 4))}).add(op.name, op, ["x"])
+
+    assert str(caught.value).startswith(sentence)
+
+
+@pytest.mark.parametrize("op", [Depthwise(3), Pointwise(2), ChannelShuffle(2), PixelShuffle(2), PixelUnshuffle(2)])
+def test_a_table_is_no_image(op: Op) -> None:
+    with pytest.raises(CostcalcError, match=rf"^{op.name} takes \(batch, channels, .*\), not 2 axes"):
+        GraphBuilder("g", {"x": TensorType((1, 4))}).add(op.name, op, ["x"])

@@ -1,0 +1,125 @@
+"""Upsampling and unpooling: what they count, where they look, and what they refuse."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+import torch
+
+from costcalc.errors import CostcalcError
+from costcalc.ir.graph import GraphBuilder
+from costcalc.ir.op import Op
+from costcalc.ir.tensor import TensorType
+from costcalc.ir.window import Follow, Window
+from costcalc.ops.pool import MaxPool
+from costcalc.ops.resample import Upsample
+from costcalc.ops.unpool import MaxUnpool
+
+
+@pytest.mark.parametrize(
+    ("mode", "axes", "each"),
+    [
+        ("nearest", 2, 0),
+        ("linear", 1, 3),
+        ("bilinear", 2, 7),
+        ("trilinear", 3, 15),
+        ("bicubic", 2, 31),
+        ("zeros", 2, 0),
+    ],
+)
+def test_a_weighted_sum_of_t_elements_counts_2t_less_1(mode: str, axes: int, each: int) -> None:
+    x = TensorType((1, 3, *[4] * axes))
+    op = Upsample(2, mode=mode)
+
+    assert op.ops(x, y=op.infer(x)) == each * 3 * 8**axes
+
+
+@pytest.mark.parametrize(
+    ("op", "window"),
+    [
+        (Upsample(2), Window(Fraction(1, 2), Fraction(-1, 2), 0)),
+        (Upsample(2, mode="zeros"), Window(Fraction(1, 2), 0, 0)),
+        # Output 2i lies at i - 1/4, between i - 1 and i; output 2i + 1 at i + 1/4, between i and i + 1.
+        (Upsample(2, mode="linear"), Window(Fraction(1, 2), -1, Fraction(1, 2))),
+        # 4 places to 7: each second output hits an input, the others lie half-way between two.
+        (Upsample(size=7, mode="linear", align_corners=True), Window(Fraction(1, 2), Fraction(-1, 2), Fraction(1, 2))),
+        # Halving without anti-aliasing averages the middle two of each pair's neighbourhood.
+        (Upsample(0.5, mode="linear"), Window(2, 0, 1)),
+        (Upsample(size=1), Window(4, 0, 0)),
+    ],
+)
+def test_where_an_output_looks(op: Op, window: Window) -> None:
+    x = TensorType((1, 1, 4))
+    (sight,) = op.sights(x, y=op.infer(x))
+
+    assert sight[2] == Follow(2, window)  # type: ignore[index]
+
+
+def test_a_decimal_scale_is_what_is_written() -> None:
+    # 0.3 as a binary fraction lies below 3/10, so that 10 times it is below 3.
+    assert Upsample(0.3).infer(TensorType((1, 1, 10))).spatial == (3,)
+
+
+def test_unpooling_puts_each_maximum_back() -> None:
+    x = TensorType((1, 2, 5, 6))
+    pool, unpool = MaxPool(2, indices=True), MaxUnpool(2, size=(5, 6))
+    pooled = pool.infer(x)
+    image = torch.randperm(60).view(x.shape).double() + 1
+
+    values, places = pool.to_torch(x)(image)
+    back = unpool.to_torch(*pooled)(values, places)
+
+    assert tuple(back.shape) == unpool.infer(*pooled).shape == x.shape
+    assert torch.equal(back, image * (back > 0))
+    assert int((back > 0).sum()) == pooled[0].size
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: Upsample(), "upsample needs either scale or size"),
+        (lambda: Upsample(2, size=4), "upsample needs either scale or size"),
+        (lambda: Upsample(2, mode="biliner"), "upsample has no mode 'biliner'; did you mean 'bilinear'?; it has "),
+        (
+            lambda: Upsample(2, mode="linear"),
+            "mode='linear' is for 1 spatial axes; for 2 there are bicubic, bilinear, ",
+        ),
+        (lambda: Upsample(2, align_corners=True), "upsample: align_corners has no meaning with mode='nearest'"),
+        (lambda: Upsample(1.5, mode="zeros"), "upsample: mode='zeros' needs a whole scale, not 1.5"),
+        (lambda: Upsample(size=8, mode="zeros"), "upsample: mode='zeros' needs a scale, not a size"),
+        (lambda: Upsample(0.1), "nothing is left of the size 4 at scale=0.1 "),
+        (lambda: Upsample(0.0), "upsample: scale=0.0 must be a number above 0, or a list of one for each axis"),
+    ],
+)
+def test_what_does_not_fit_is_said(make: Any, sentence: str) -> None:
+    with pytest.raises(CostcalcError) as caught:
+        op: Op = make()
+        GraphBuilder("g", {"x": TensorType((1, 4, 4, 4))}).add(op.name, op, ["x"])
+
+    assert str(caught.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("make", "indices", "sentence"),
+    [
+        (lambda: MaxUnpool(2), TensorType((1, 4, 4, 3), "int64"), "the indices must be 1×4×4×4, not 1×4×4×3 "),
+        (
+            lambda: MaxUnpool(2),
+            TensorType((1, 4, 4, 4)),
+            "the indices must be whole numbers, as max_pool(indices=True)",
+        ),
+        (
+            lambda: MaxUnpool(2, size=10),
+            TensorType((1, 4, 4, 4), "int64"),
+            "size=10 must be above 6 and below 10 ",
+        ),
+    ],
+)
+def test_what_cannot_be_put_back_is_said(make: Any, indices: TensorType, sentence: str) -> None:
+    values = {"x": TensorType((1, 4, 4, 4)), "indices": indices}
+    with pytest.raises(CostcalcError) as caught:
+        GraphBuilder("g", values).add("max_unpool", make(), list(values))
+
+    assert str(caught.value).startswith(sentence)
