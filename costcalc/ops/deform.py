@@ -56,19 +56,18 @@ class DeformConv(Op):
 
     def requires(self, x: TensorType, offset: TensorType, mask: TensorType | None = None) -> Iterator[Condition]:
         yield len(x.shape) == 4, f"deform_conv takes (batch, channels, height, width), not {len(x.shape)} axes"
+        for name, given in (("offset", offset), ("mask", mask)):
+            if given is not None:
+                yield len(given.shape) == 4, f"the {name} must be (batch, channels, height, width), not {given}"
         yield from self.conv().requires(x)
         taps, places = self._taps(), self.infer(x, offset).spatial
-        yield (
-            divides(2 * taps, offset.channels),
-            f"the offset has {offset.channels} channels, not a multiple of 2·{taps}",
-        )
-        groups = offset.channels // (2 * taps)
+        count = offset.channels
+        yield divides(2 * taps, count), f"the offset has {count} channels, not a multiple of 2·{taps}"
+        groups = count // (2 * taps)
         yield divides(groups, x.channels), f"{groups} offset groups must divide the {x.channels} input channels"
-        for name, given, channels in (("offset", offset, offset.channels), ("mask", mask, groups * taps)):
+        for name, given, channels in (("offset", offset, count), ("mask", mask, groups * taps)):
             if given is not None:
                 wanted = x.with_shape(x.shape[0], channels, *places)
-                fits = len(given.shape) == 4
-                yield fits, f"the {name} must be {wanted}, not {given}"
                 for a, b in zip(given.shape, wanted.shape, strict=True):
                     yield equal(a, b), f"the {name} must be {wanted}, not {given}"
 
@@ -132,17 +131,12 @@ class DeformConv(Op):
         weight, bias, offset = call["weight"], call["bias"], call["offset"]
         if not own(weight):
             return NotImplemented
-        stride, padding, dilation = (
-            once([call[f"{name}_h"], call[f"{name}_w"]]) for name in ("stride", "pad", _dilation(call))
-        )
+        names = (("stride_h", "stride_w"), ("pad_h", "pad_w"), ("dilation_h", "dilation_w"))
+        options = (once([call[name] for name in pair]) for pair in names)
+        with_bias = own(bias)  # without one, torchvision makes a tensor of zeros
+        op = cls(weight.shape[0], once(weight.shape[2:]), *options, call["groups"], with_bias)
         inputs = [call["input"], offset, *([call["mask"]] if call["use_mask"] else [])]
-        kernel = once(weight.shape[2:])
-        if bias is not None and own(bias):
-            op = cls(weight.shape[0], kernel, stride, padding, dilation, call.get("groups", call.get("n_weight_grps", 1)))
-            return call.add(op, *inputs, weight=weight, bias=bias)
-        op = cls(weight.shape[0], kernel, stride, padding, dilation, call.get("groups", call.get("n_weight_grps", 1)), bias=False)
-        y = call.add(op, *inputs, weight=weight)
-        return y
+        return call.add(op, *inputs, weight=weight, bias=bias if with_bias else None)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

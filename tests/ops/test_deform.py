@@ -39,7 +39,7 @@ def test_it_computes_the_definition(options: dict[str, Any], offset_groups: int,
     shapes = [x.shape, (2, 12 * offset_groups, *y_type.spatial), (2, 6 * offset_groups, *y_type.spatial)]
     image, offset, mask = (torch.randn(shape).double() for shape in shapes)
     given = (image, offset, mask) if masked else (image, offset)
-    module = op.to_torch(*(TensorType(tuple(t.shape)) for t in given)).double()
+    module = op.to_torch(*(TensorType(tuple(t.shape)) for t in given)).double().requires_grad_(False)
 
     s, d, p = (
         per_axis(options.get(name, default), 2) for name, default in [("stride", 1), ("dilation", 1), ("padding", 0)]
