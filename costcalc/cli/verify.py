@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,6 +46,8 @@ def verify(
     from costcalc.verify import need, verify
 
     need()
+    # Threads that spin while they wait make a busy machine ten times slower; torch reads this as it is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     with _progress() as progress:
         graph = load(model.model, **model.choices())
         result = verify(graph, progress=progress)

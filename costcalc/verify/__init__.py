@@ -26,10 +26,11 @@ def verify(
 ) -> VerifyResult:
     """Compare the figures of ``graph`` with those of ``module``, by default the one that the graph builds.
 
+    module     one of your own whose submodules have the names of the graph's layers and which takes the
+               graph's inputs in order; its weights are overwritten
     progress   is told what is being done
 
-    The weights of ``module`` are overwritten. Raises ``CostcalcError`` if torch or fvcore is missing, or
-    sizes are symbols.
+    Raises ``CostcalcError`` if torch or fvcore is missing, or sizes are symbols.
     """
     need()
     import torch
@@ -37,13 +38,16 @@ def verify(
     from costcalc.analysis.report import report
     from costcalc.backends.module import to_module
     from costcalc.verify import compare
-    from costcalc.verify.receptive import NAME, receptive
-    from costcalc.verify.result import Check, VerifyResult
+    from costcalc.verify.receptive import receptive
+    from costcalc.verify.result import Check, Disagreement, Tally, VerifyResult
     from costcalc.verify.run import fvcore_counts, input_for, level_weights, run
 
     if any(not isinstance(d, int) for t in graph.types.values() for d in t.shape):
         raise CostcalcError("verify runs the model, so all of its sizes must be numbers")
     seconds: dict[str, float] = {}
+    checks: list[Check] = []
+    disagreements: list[Disagreement] = []
+    tallies: list[Tally] = []
 
     def timed(part: str, work: Callable[[], Any]) -> Any:
         progress(part)
@@ -52,54 +56,44 @@ def verify(
         seconds[part] = perf_counter() - start
         return result
 
+    def found(check: Check, by_layer: list[Disagreement], tally: Tally | None = None) -> None:
+        checks.append(check)
+        disagreements.extend(by_layer)
+        if tally is not None:
+            tallies.append(tally)
+
     figures = timed("analyze", lambda: report(graph))
     total: Any = figures.total
     device = "cpu" if total.weight_bits + total.peak_bits <= 8 * MOST_BYTES else "meta"
     if module is None:
         module = timed("build", lambda: to_module(graph, device=device, initialise=False))
+    else:
+        device = next((p.device.type for p in module.parameters()), device)
     module.eval()
     level_weights(module)
     inputs = tuple(input_for(graph.types[v], device) for v in graph.inputs)
 
     ran = timed("run", lambda: run(module, inputs))
-    shapes, no_shapes = compare.shapes(graph, ran)
-    weights, no_weights = compare.weights(figures, graph, module, ran)
-    by_torch, no_torch, torch_tally = compare.macs_by_torch(figures, graph, module, ran)
-    checks, disagreements, tallies = [shapes, weights], [*no_shapes, *no_weights], []
-    if device == "cpu":
+    found(*compare.shapes(graph, ran))
+    found(*compare.weights(figures, graph, module, ran))
+    without = "its run broke off" if ran.refused else "that takes the memory of a real run" if device == "meta" else ""
+    if without:
+        found(Check(compare.BY_FVCORE, 0, len(graph.nodes), note=without), [])
+    else:
         try:
             counts = timed("fvcore", lambda: fvcore_counts(module, inputs))
-        except Exception as error:  # of fvcore's, about an operator that it cannot take
-            note = f"fvcore itself fails: {type(error).__name__} {error}".strip()
-            checks.append(Check("MACs by fvcore", 0, by_torch.of, by_torch.unit, note))
+        except Exception as error:  # about an operator that it cannot take
+            note = f"fvcore itself fails: {type(error).__name__}: {error}"
+            found(Check(compare.BY_FVCORE, 0, len(graph.nodes), note=note), [])
         else:
-            by_fvcore, no_fvcore, tally = compare.macs_by_fvcore(figures, graph, module, counts)
-            checks.append(by_fvcore)
-            disagreements += no_fvcore
-            tallies.append(tally)
-    else:
-        checks.append(Check("MACs by fvcore", 0, by_torch.of, by_torch.unit, "fvcore needs the memory for a real run"))
-    checks.append(by_torch)
-    disagreements += no_torch
-    tallies.append(torch_tally)
-    if device == "cpu":
-        field, no_field = timed("gradients", lambda: receptive(figures, graph, module, inputs))
-        checks.append(field)
-        disagreements += no_field
-    else:
-        checks.append(Check(NAME, 0, len(graph.nodes), note="gradients need the memory for a real run"))
-    where = (
-        "on the CPU" if device == "cpu" else "on the meta device, which stores nothing, since it needs too much memory"
-    )
+            found(*compare.macs_by_fvcore(figures, graph, module, counts))
+    if not ran.refused:
+        found(*compare.macs_by_torch(figures, graph, module, ran))
+    found(*timed("gradients", lambda: receptive(figures, graph, module, inputs, without)))
+    how = f"on {'the CPU' if device == 'cpu' else 'the meta device, since it needs too much memory'}"
     said = ", ".join(f"{v} {graph.types[v]}" for v in graph.inputs)
-    return VerifyResult(
-        graph.name,
-        f"{where} at {said}; torch {torch.__version__}",
-        tuple(checks),
-        tuple(disagreements),
-        tuple(tallies),
-        seconds,
-    )
+    ran_at = f"run {how} at {said}, torch {torch.__version__}"
+    return VerifyResult(graph.name, ran_at, tuple(checks), tuple(disagreements), tuple(tallies), seconds)
 
 
 def need() -> None:

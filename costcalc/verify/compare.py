@@ -21,6 +21,8 @@ from costcalc.verify.run import Counts, Run, Shape
 if TYPE_CHECKING:
     from torch import nn
 
+BY_FVCORE = "MACs by fvcore"
+BY_TORCH = "MACs by torch's FlopCounterMode"
 Found = tuple[Check, list[Disagreement]]
 
 
@@ -34,6 +36,12 @@ def shapes(graph: Graph, ran: Run) -> Found:
             ours = _shapes(graph.output_types(node))
             if ours != theirs[: len(ours)]:
                 disagreements.append(Disagreement(check, node.name, _say(ours), _say(theirs), "PyTorch"))
+    if ran.refused:
+        layer, reason = ran.refused
+        inputs = [_shapes(graph.input_types(n)) for n in graph.nodes if n.name == layer]
+        said = f"it takes {_say(inputs[0])}" if inputs else "it can be run"
+        disagreements.append(Disagreement(check, layer, said, reason, "PyTorch"))
+        return Check(check, compared, len(graph.nodes), note="the run broke off"), disagreements
     outputs = _shapes(tuple(graph.types[v] for v in graph.outputs))
     if outputs != ran.outputs:
         disagreements.append(Disagreement(check, "", _say(outputs), _say(ran.outputs), "PyTorch"))
@@ -79,26 +87,26 @@ def macs_by_fvcore(
     figures: Report, graph: Graph, module: nn.Module, counts: Counts
 ) -> tuple[Check, list[Disagreement], Tally]:
     """MACs against fvcore's count."""
-    return _macs(figures, graph, module, counts, "fvcore", FVCORE_EXTRAS, FVCORE_OMISSIONS)
+    return _macs(BY_FVCORE, figures, graph, module, counts, FVCORE_EXTRAS, FVCORE_OMISSIONS)
 
 
 def macs_by_torch(
     figures: Report, graph: Graph, module: nn.Module, ran: Run
 ) -> tuple[Check, list[Disagreement], Tally]:
     """MACs against torch's FlopCounterMode."""
-    return _macs(figures, graph, module, ran.macs, "torch's FlopCounterMode", {}, TORCH_OMISSIONS)
+    return _macs(BY_TORCH, figures, graph, module, ran.macs, {}, TORCH_OMISSIONS)
 
 
 def _macs(
+    check: str,
     figures: Report,
     graph: Graph,
     module: nn.Module,
     counts: Counts,
-    witness: str,
     extras: Mapping[str, Extra],
     omissions: Iterable[Omission],
 ) -> tuple[Check, list[Disagreement], Tally]:
-    check = f"MACs by {witness}"
+    witness = check.removeprefix("MACs by ")
     modules = dict(module.named_modules())
     uses: dict[str, list[Use]] = {}
     for use in _uses(figures, graph, modules):

@@ -26,11 +26,13 @@ class Run(NamedTuple):
     outputs   shapes of what the module returned
     shapes    by submodule, the shapes of what it returned when first called
     macs      by submodule, what torch's FlopCounterMode counted in it, in MACs
+    refused   where the run broke off and why, in PyTorch's words; empty if it did not
     """
 
     outputs: tuple[Shape, ...]
     shapes: Mapping[str, tuple[Shape, ...]]
     macs: Counts
+    refused: tuple[str, ...] = ()
 
 
 def input_for(t: TensorType, device: str) -> torch.Tensor:
@@ -94,6 +96,8 @@ def run(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Run:
         with torch.no_grad(), unfused(module), counter:
             made = module(*inputs)
             settle()
+    except RuntimeError as error:
+        return Run((), shapes, macs, (inside[-1], str(error).partition("\n")[0]))
     finally:
         for handle in hooks:
             handle.remove()
