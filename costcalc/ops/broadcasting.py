@@ -20,7 +20,7 @@ def broadcast(*shapes: Sequence[Dim]) -> tuple[Dim, ...]:
     (8, 4, 5)
     """
     meeting = zip_longest(*(reversed(s) for s in shapes), fillvalue=1)
-    return tuple(next((d for d in dims if not _is_one(d)), 1) for dims in meeting)[::-1]
+    return tuple(next((d for d in dims if not is_one(d)), 1) for dims in meeting)[::-1]
 
 
 def stretches(*shapes: Sequence[Dim], what: str = "the inputs") -> Iterator[Condition]:
@@ -30,7 +30,7 @@ def stretches(*shapes: Sequence[Dim], what: str = "the inputs") -> Iterator[Cond
         for axis, (size, wanted) in enumerate(
             zip(shape, whole[len(whole) - len(shape) :], strict=True), len(whole) - len(shape)
         ):
-            if not _is_one(size):
+            if not is_one(size):
                 yield (
                     equal(size, wanted),
                     f"axis {axis} of {what} is {wanted} and {size}; the sizes must be equal, or one of them 1",
@@ -42,8 +42,8 @@ def joint_dtype(*types: TensorType) -> str:
     return next((t.dtype for t in types if t.dtype in FLOATING_BITS), types[0].dtype)
 
 
-def _is_one(d: Dim) -> bool:
-    # Only a plain 1 stretches. What is 1 in some designs of a sweep, or for some symbol, does not.
+def is_one(d: Dim) -> bool:
+    """Whether ``d`` stretches. Only a plain 1 does; what is 1 in some designs, or for some symbol, does not."""
     return isinstance(d, int) and d == 1
 
 
