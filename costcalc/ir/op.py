@@ -60,8 +60,8 @@ class Op:
     """Whether the output is the input's own storage, so that nothing is read or written."""
     is_counted: ClassVar[bool] = True
     """False for the stand-in of an operation that has no rule here; reports list those."""
-    aten: ClassVar[tuple[str, ...]] = ()
-    """The PyTorch operators that this op stands for: ``("conv2d", "convolution")``."""
+    aten: ClassVar[str] = ""
+    """The PyTorch operators that this op stands for: ``"conv2d convolution"``."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         fields = self.fields
@@ -206,7 +206,7 @@ def op(name: str, *, inputs: tuple[int, int | None] = (1, 1)) -> Any:
                         fields.append(Field(field, kind, getattr(cls, field, None), required))
         cls.name, cls.fields, cls.inputs = name, tuple(fields), inputs
         OPS[name] = cls
-        ATEN.update(dict.fromkeys(cls.aten, name))
+        ATEN.update(dict.fromkeys(cls.aten.split(), name))
         return cls
 
     return define

@@ -8,15 +8,17 @@ function with two branches, both are counted. Constants such as √(2/π) cost n
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from costcalc.errors import OptionError
+from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim, divides
 from costcalc.ir.fields import Axis
-from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ir.window import Sight, mixing
 from costcalc.ops.axes import has_axes, replaced
+from costcalc.ops.traced import own
 
 if TYPE_CHECKING:
     from torch import nn
@@ -55,6 +57,8 @@ class ReLU(Activation):
     Source       Nair & Hinton 2010.
     """
 
+    aten = "relu"
+
     per_element, module = 1, "ReLU"
 
 
@@ -65,6 +69,8 @@ class ReLU6(Activation):
     Ops          2 per element.
     Source       Krizhevsky 2010; MobileNet's choice.
     """
+
+    aten = "relu6"
 
     per_element, module = 2, "ReLU6"
 
@@ -77,9 +83,15 @@ class LeakyReLU(Activation):
     Source       Maas et al. 2013.
     """
 
+    aten = "leaky_relu"
+
     per_element, module = 2, "LeakyReLU"
 
     slope: float = 0.01
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        return call.add(cls(float(call["negative_slope"])), call["self"])  # type: ignore[no-any-return]
 
 
 @op("prelu")
@@ -89,6 +101,8 @@ class PReLU(Activation):
     Ops          2 per element: compare, multiply.
     Source       He et al. 2015, arXiv 1502.01852.
     """
+
+    aten = "prelu _prelu_kernel"
 
     per_element, module = 2, "PReLU"
 
@@ -107,6 +121,13 @@ class PReLU(Activation):
         return nn.PReLU(x.channels.__index__() if self.per_channel else 1)  # type: ignore[union-attr]
 
     @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        x, weight = call["self"], call["weight"]
+        if not own(weight) or len(weight.shape) != 1:
+            return NotImplemented
+        return call.add(cls(per_channel=weight.shape[0] > 1), x, weight=weight)
+
+    @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls(), TensorType((2, 3, 4))
         yield cls(per_channel=True), TensorType((2, 3, 4, 2))
@@ -120,10 +141,17 @@ class Hardtanh(Activation):
     Source       Collobert 2004.
     """
 
+    aten = "hardtanh"
+
     per_element, module = 2, "Hardtanh"
 
     low: float = -1.0
     high: float = 1.0
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        low, high = float(call["min_val"]), float(call["max_val"])
+        return call.add(ReLU6() if (low, high) == (0, 6) else cls(low, high), call["self"])  # type: ignore[no-any-return]
 
 
 @op("hardsigmoid")
@@ -133,6 +161,8 @@ class Hardsigmoid(Activation):
     Ops          4 per element.
     Source       Courbariaux et al. 2015, arXiv 1511.00363; in this scale MobileNetV3's.
     """
+
+    aten = "hardsigmoid"
 
     per_element, module = 4, "Hardsigmoid"
 
@@ -144,6 +174,8 @@ class Hardswish(Activation):
     Ops          5 per element.
     Source       Howard et al. 2019, arXiv 1905.02244.
     """
+
+    aten = "hardswish"
 
     per_element, module = 5, "Hardswish"
 
@@ -158,6 +190,8 @@ class Sigmoid(Activation):
     Ops          4 per element: negate, exp, add, divide.
     """
 
+    aten = "sigmoid"
+
     per_element, module = 4, "Sigmoid"
 
 
@@ -169,6 +203,8 @@ class SiLU(Activation):
     Source       Elfwing et al. 2017, arXiv 1702.03118.
     """
 
+    aten = "silu"
+
     per_element, module = 5, "SiLU"
 
 
@@ -178,6 +214,8 @@ class Tanh(Activation):
 
     Ops          1 per element: an elementary function.
     """
+
+    aten = "tanh"
 
     per_element, module = 1, "Tanh"
 
@@ -189,6 +227,8 @@ class GELU(Activation):
     Ops          5 per element; with approximate='tanh' 9.
     Source       Hendrycks & Gimpel 2016, arXiv 1606.08415.
     """
+
+    aten = "gelu"
 
     module = "GELU"
 
@@ -207,6 +247,10 @@ class GELU(Activation):
         return nn.GELU(approximate=self.approximate)
 
     @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        return call.add(cls(call["approximate"]), call["self"])  # type: ignore[no-any-return]
+
+    @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls(), TensorType((2, 3, 4))
         yield cls("tanh"), TensorType((2, 5))
@@ -220,6 +264,8 @@ class Mish(Activation):
     Source       Misra 2019, arXiv 1908.08681.
     """
 
+    aten = "mish"
+
     per_element, module = 5, "Mish"
 
 
@@ -230,6 +276,8 @@ class Softplus(Activation):
     Ops          3 per element: exp, add, log.
     Not counted  the comparison by which implementations return large x as it is.
     """
+
+    aten = "softplus"
 
     per_element, module = 3, "Softplus"
 
@@ -242,9 +290,15 @@ class ELU(Activation):
     Source       Clevert et al. 2015, arXiv 1511.07289.
     """
 
+    aten = "elu"
+
     per_element, module = 4, "ELU"
 
     alpha: float = 1.0
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        return call.add(cls(float(call["alpha"])), call["self"])  # type: ignore[no-any-return]
 
 
 @op("selu")
@@ -254,6 +308,8 @@ class SELU(Activation):
     Ops          5 per element: ELU and the scale.
     Source       Klambauer et al. 2017, arXiv 1706.02515.
     """
+
+    aten = "selu"
 
     per_element, module = 5, "SELU"
 
@@ -266,9 +322,15 @@ class CELU(Activation):
     Source       Barron 2017, arXiv 1704.07483.
     """
 
+    aten = "celu"
+
     per_element, module = 5, "CELU"
 
     alpha: float = 1.0
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        return call.add(cls(float(call["alpha"])), call["self"])  # type: ignore[no-any-return]
 
 
 # -- along an axis -----------------------------------------------------------------------------
@@ -287,6 +349,14 @@ class AxisActivation(Activation):
         return (mixing(x, self.axis),)
 
     @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        (made,) = call.made
+        x = call["self"]
+        if x.type.dtype != made.dtype and x.shape == made.shape:  # softmax in another element type
+            x = call.add(find_op("elementwise")("copy", made.dtype), x)
+        return call.add(cls(call["dim"]), x)  # type: ignore[no-any-return]
+
+    @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls(), TensorType((2, 3, 4))
         yield cls(1), TensorType((2, 4, 3))
@@ -298,6 +368,8 @@ class Softmax(AxisActivation):
 
     Ops          5 per element: maximum, subtract, exp, add, divide.
     """
+
+    aten = "softmax _softmax"
 
     per_element, module = 5, "Softmax"
 
@@ -312,6 +384,8 @@ class LogSoftmax(AxisActivation):
     Not counted  the logarithm, one for each sum.
     """
 
+    aten = "log_softmax _log_softmax"
+
     per_element, module = 5, "LogSoftmax"
 
     axis: Axis = -1
@@ -324,6 +398,8 @@ class GLU(AxisActivation):
     Ops          5 per output element: sigmoid, multiply.
     Source       Dauphin et al. 2016, arXiv 1612.08083.
     """
+
+    aten = "glu"
 
     per_element, module = 5, "GLU"
 

@@ -82,7 +82,7 @@ class AdaptiveAvgPool(AdaptivePool):
     Source       PyTorch, torch.nn.AdaptiveAvgPool2d.
     """
 
-    aten = ("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d")
+    aten = "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d"
 
     torch_name = "AdaptiveAvgPool"
 
@@ -101,7 +101,7 @@ class AdaptiveMaxPool(AdaptivePool):
     Source       PyTorch, torch.nn.AdaptiveMaxPool2d.
     """
 
-    aten = ("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")
+    aten = "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d"
 
     torch_name = "AdaptiveMaxPool"
 

@@ -59,7 +59,7 @@ class Add(Combination):
     Ops          1 per output for each input after the first.
     """
 
-    aten = ("add",)
+    aten = "add"
 
     operator = "add"
 
@@ -77,7 +77,7 @@ class Multiply(Combination):
     Not counted  as MACs: nothing is accumulated.
     """
 
-    aten = ("mul", "multiply")
+    aten = "mul multiply"
 
     operator = "mul"
 
@@ -89,7 +89,7 @@ class Subtract(Combination):
     Ops          1 per output.
     """
 
-    aten = ("sub", "subtract")
+    aten = "sub subtract"
 
     operator = "sub"
 
@@ -101,6 +101,6 @@ class Divide(Combination):
     Ops          1 per output.
     """
 
-    aten = ("div", "divide", "true_divide")
+    aten = "div divide true_divide"
 
     operator = "truediv"

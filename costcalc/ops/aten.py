@@ -4,17 +4,126 @@ from __future__ import annotations
 
 _NAMES = {
     "adaptive_avg_pool": "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d",
+    "adaptive_max_pool": "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d",
     "add": "add",
+    "avg_pool": "avg_pool1d avg_pool2d avg_pool3d",
     "batch_norm": "batch_norm",
+    "bilinear": "bilinear",
+    "celu": "celu",
+    "channel_shuffle": "channel_shuffle native_channel_shuffle",
+    "concat": "cat concat concatenate stack",
+    "constant": """
+    constant costcalc::constant empty empty_like empty_strided new_empty new_empty_strided zeros zeros_like
+    new_zeros ones ones_like new_ones full full_like new_full fill zero arange linspace logspace eye range
+    scalar_tensor tril_indices triu_indices rand randn rand_like randn_like randint randperm hann_window
+    hamming_window uniform normal bernoulli random exponential
+    """,
     "conv": "conv1d conv2d conv3d convolution _convolution",
+    "conv_transpose": "conv_transpose1d conv_transpose2d conv_transpose3d",
+    "deform_conv": "torchvision::deform_conv2d",
+    "distances": "_cdist_forward _pdist_forward",
     "divide": "div divide true_divide",
+    "dropout": "dropout feature_dropout alpha_dropout native_dropout feature_alpha_dropout",
+    "einsum": "einsum",
+    "elementwise": """
+    where masked_fill nan_to_num complex copy abs absolute neg negative positive reciprocal sqrt rsqrt square exp
+    exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 arctan2 sinh cosh asinh acosh atanh sinc erf
+    erfc erfinv lgamma digamma floor ceil round trunc frac sign sgn pow float_power remainder fmod floor_divide
+    rsub maximum minimum fmax fmin bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift
+    bitwise_right_shift __and__ __or__ __xor__ __lshift__ __rshift__ angle real imag conj_physical copysign
+    nextafter heaviside clamp_min clamp_max threshold special_i0 xlogy eq ne lt le gt ge isnan isinf isfinite
+    isposinf isneginf signbit logical_and logical_or logical_xor logical_not isin clamp clip hardshrink addcmul
+    addcdiv rad2deg deg2rad lerp softshrink log_sigmoid logit hypot logaddexp polar to _to_copy type_as
+    """,
+    "elu": "elu",
+    "embedding": "embedding",
+    "expand": "expand expand_as broadcast_to",
     "flatten": "flatten",
+    "fold": "col2im",
+    "fourier": "_fft_r2c _fft_c2r _fft_c2c",
+    "gather": """
+    index index_select gather take take_along_dim repeat_interleave _unsafe_index masked_select nonzero unique_dim
+    _unique2 bucketize searchsorted one_hot combinations cartesian_prod diag
+    """,
+    "gelu": "gelu",
+    "glu": "glu",
+    "grid_sample": "grid_sampler grid_sampler_2d grid_sampler_3d",
+    "group_norm": "group_norm",
+    "gru": "gru",
+    "hardsigmoid": "hardsigmoid",
+    "hardswish": "hardswish",
+    "hardtanh": "hardtanh",
+    "identity": "contiguous clone identity",
+    "instance_norm": "instance_norm",
+    "layer_norm": "layer_norm",
+    "leaky_relu": "leaky_relu",
     "linear": "linear",
-    "max_pool": "max_pool1d max_pool2d max_pool3d",
+    "log_softmax": "log_softmax _log_softmax",
+    "lstm": "lstm",
+    "matmul": "matmul linalg_matmul mm bmm mv dot vdot inner addmm baddbmm addbmm addmv outer_product linear_without_weight",
+    "max_pool": "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices max_pool3d_with_indices",
+    "max_unpool": "max_unpool2d max_unpool3d",
+    "mean": "mean",
+    "mish": "mish",
     "multiply": "mul multiply",
+    "nms": "torchvision::nms",
+    "pad": """
+    pad constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d
+    replication_pad3d
+    """,
+    "part": """
+    as_strided diagonal unfold view_as_real view_as_complex costcalc::part _reshape_alias real_view lift_view
+    resize set view_dtype
+    """,
+    "permute": "permute movedim moveaxis numpy_T",
+    "pixel_shuffle": "pixel_shuffle",
+    "pixel_unshuffle": "pixel_unshuffle",
+    "prelu": "prelu _prelu_kernel",
+    "rearrange": "flip fliplr flipud repeat tile tril triu rot90 diag_embed block_diag _pin_memory",
+    "reduction": """
+    amax amin prod nansum max min median nanmedian mode kthvalue argmax argmin any all aminmax count_nonzero var
+    std var_mean std_mean linalg_vector_norm norm frobenius_norm logsumexp
+    """,
     "relu": "relu",
+    "relu6": "relu6",
+    "reshape": "view _unsafe_view reshape unflatten view_as reshape_as ravel atleast_1d atleast_2d atleast_3d",
+    "rms_norm": "rms_norm _fused_rms_norm",
+    "rnn": "rnn_tanh rnn_relu",
+    "roi_align": "torchvision::roi_align torchvision::ps_roi_align",
+    "roi_pool": "torchvision::roi_pool torchvision::ps_roi_pool",
+    "roll": "roll",
+    "scaled_dot_product_attention": """
+    scaled_dot_product_attention _scaled_dot_product_attention_math _scaled_dot_product_flash_attention
+    _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_efficient_attention
+    _scaled_dot_product_cudnn_attention _scaled_dot_product_fused_attention_overrideable
+    """,
+    "scan": "cumsum cumprod logcumsumexp",
+    "scatter": """
+    scatter scatter_add scatter_reduce index_put _index_put_impl index_add index_copy index_fill masked_scatter
+    slice_scatter select_scatter diagonal_scatter costcalc::overwrite
+    """,
+    "select": "select",
+    "selu": "selu",
+    "sigmoid": "sigmoid",
+    "silu": "silu",
+    "slice": "slice narrow",
+    "softmax": "softmax _softmax",
+    "softplus": "softplus",
+    "sort": "sort topk argsort msort",
+    "split": "split split_with_sizes chunk unsafe_chunk unsafe_split unsafe_split_with_sizes tensor_split",
+    "squeeze": "squeeze",
     "subtract": "sub subtract",
-    "uncounted": "uncounted",
+    "sum": "sum",
+    "tanh": "tanh",
+    "transpose": "transpose t swapaxes swapdims mT adjoint",
+    "unbind": "unbind",
+    "unfold": "im2col",
+    "unsqueeze": "unsqueeze",
+    "upsample": """
+    upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d _upsample_nearest_exact2d
+    _upsample_nearest_exact3d upsample_linear1d upsample_bilinear2d upsample_trilinear3d upsample_bicubic2d
+    _upsample_bilinear2d_aa _upsample_bicubic2d_aa
+    """,
 }
 
 RULES: dict[str, str] = {aten: op for op, names in _NAMES.items() for aten in names.split()}

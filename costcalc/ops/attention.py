@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from costcalc.ir.call import Call, Traced
+from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim, divides, equal, prod, total
 from costcalc.ir.fields import Size, ints
 from costcalc.ir.op import Condition, Example, Op, find_op, op
@@ -36,7 +36,11 @@ class ScaledDotProductAttention(Op):
     Source       Vaswani et al. 2017, arXiv 1706.03762; grouped: Ainslie et al. 2023, arXiv 2305.13245.
     """
 
-    aten = ("scaled_dot_product_attention", "_scaled_dot_product_attention_math", "_scaled_dot_product_flash_attention", "_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention", "_scaled_dot_product_fused_attention_overrideable")
+    aten = """
+    scaled_dot_product_attention _scaled_dot_product_attention_math _scaled_dot_product_flash_attention
+    _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_efficient_attention
+    _scaled_dot_product_cudnn_attention _scaled_dot_product_fused_attention_overrideable
+    """
 
     causal: bool = False
     grouped: bool = False

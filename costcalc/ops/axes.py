@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from costcalc.errors import ShapeError
+from costcalc.ir.call import Call, once
 from costcalc.ir.dims import Dim
+from costcalc.ir.fields import Axes
 from costcalc.ir.op import Condition, Op
 from costcalc.ir.tensor import TensorType
 
@@ -50,3 +52,10 @@ def several(axes: int | tuple[int, ...]) -> tuple[int, ...]:
     ((-1,), (2, 3))
     """
     return axes if isinstance(axes, tuple) else (axes,)
+
+
+def reduced_axes(call: Call) -> Axes:
+    """The axes over which a traced reduction goes: those it names, or all."""
+    x, given = call.tensors()[0], call.get("dim")
+    axes = several(once(given)) if given is not None and given != [] else tuple(range(len(x.shape)))
+    return axes[0] if len(axes) == 1 else axes

@@ -69,22 +69,19 @@ class Constant(Leaf):
     Not counted  making it: it is the same for every input.
     """
 
-    aten = (
-        "constant", "costcalc::constant", "empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided",
-        "zeros", "zeros_like", "new_zeros", "ones", "ones_like", "new_ones", "full", "full_like", "new_full", "fill", "zero",
-        "arange", "linspace", "logspace", "eye", "range", "scalar_tensor", "tril_indices", "triu_indices", "rand", "randn",
-        "rand_like", "randn_like", "randint", "randperm", "hann_window", "hamming_window", "uniform", "normal",
-        "bernoulli", "random", "exponential",
-    )  # fmt: skip
+    aten = """
+    constant costcalc::constant empty empty_like empty_strided new_empty new_empty_strided zeros zeros_like
+    new_zeros ones ones_like new_ones full full_like new_full fill zero arange linspace logspace eye range
+    scalar_tensor tril_indices triu_indices rand randn rand_like randn_like randint randperm hann_window
+    hamming_window uniform normal bernoulli random exponential
+    """
 
     shape: Shape
     dtype: str = "float32"
 
     @classmethod
-    def from_aten(cls, call: Call) -> Traced:
-        (made,) = call.made
-        result: Traced = call.add(cls(made.shape, made.dtype))
-        return result
+    def from_aten(cls, call: Call) -> tuple[Traced, ...]:
+        return tuple(call.add(cls(made.shape, made.dtype)) for made in call.made)
 
     def to_torch(self) -> nn.Module:
         import torch

@@ -27,7 +27,7 @@ class Conv(Op):
     Source       Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016).
     """
 
-    aten = ("conv1d", "conv2d", "conv3d", "convolution", "_convolution")
+    aten = "conv1d conv2d conv3d convolution _convolution"
 
     computes = "y[n, (g k), o...] += x[n, (g c), (s*o + d*r - p)...] * weight[(g k), c, r...]"
     letters = {"out_channels": "m", "kernel": "k", "stride": "s", "padding": "p", "dilation": "d", "groups": "g"}

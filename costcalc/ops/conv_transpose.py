@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from costcalc.errors import OptionError
+from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, divides, maximum, prod
 from costcalc.ir.fields import Counts, Pads, Size, Sizes, ints, pads, per_axis
-from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ir.window import Sight, Window, ratio, spatial
 from costcalc.ops.conv import takes_images
+from costcalc.ops.traced import add_bias, images, own
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,6 +33,8 @@ class ConvTranspose(Op):
     Not counted  clearing the output.
     Source       Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016), section 4.
     """
+
+    aten = "conv_transpose1d conv_transpose2d conv_transpose3d"
 
     computes = "y[n, (g k), (s*i + d*r - p)...] += x[n, (g c), i...] * weight[(g c), k, r...]"
     letters = {
@@ -115,6 +119,23 @@ class ConvTranspose(Op):
             crop = tuple(-p for pair in reversed(padding) for p in ints(pair))
             module.register_forward_hook(lambda _, __, y: pad(y, crop))
         return module
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        weight, bias = call["weight"], call["bias"]
+        axes = len(weight.shape) - 2
+        names = ("stride", "padding", "output_padding", "dilation", "groups")
+        options = {name: once(call[name]) for name in names}
+        if not own(weight):
+            op = find_op("dynamic_conv")(**options, transposed=True)
+            y = images(call, call["input"], axes, lambda x: call.add(op, x, weight))
+        else:
+            with_bias = bias is not None and own(bias)
+            channels = weight.shape[1] * call["groups"]
+            op = cls(channels, once(weight.shape[2:]), **options, bias=with_bias)
+            weights = {"weight": weight, "bias": bias if with_bias else None}
+            y = images(call, call["input"], axes, lambda x: call.add(op, x, **weights))
+        return y if bias is None or op.bias else add_bias(call, y, bias, axes)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from costcalc.ops.traced import own
 from costcalc.ir.call import Call, once
 from costcalc.ir.dims import Dim, divides, equal, prod
 from costcalc.ir.fields import Pads, Size, Sizes, ints, pads, per_axis
@@ -13,6 +12,7 @@ from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType, Weight
 from costcalc.ir.window import Follow, Sight
 from costcalc.ops.conv import Conv
+from costcalc.ops.traced import own
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -36,7 +36,7 @@ class DeformConv(Op):
     Source       Dai et al. 2017, arXiv 1703.06211, section 2.1; with a mask Zhu et al. 2018, arXiv 1811.11168.
     """
 
-    aten = ("torchvision::deform_conv2d",)
+    aten = "torchvision::deform_conv2d"
 
     letters = {"out_channels": "m", "kernel": "k", "stride": "s", "padding": "p", "dilation": "d", "groups": "g"}
 

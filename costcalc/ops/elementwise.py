@@ -12,143 +12,41 @@ from costcalc.ir.fields import Count
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import ELEMENT_BITS, TensorType
 from costcalc.ops.broadcasting import broadcast, joint_dtype, stretches
+from costcalc.ops.traced import expanded
 
-ARITHMETIC = [
-    "abs",
-    "absolute",
-    "neg",
-    "negative",
-    "positive",
-    "reciprocal",
-    "sqrt",
-    "rsqrt",
-    "square",
-    "exp",
-    "exp2",
-    "expm1",
-    "log",
-    "log2",
-    "log10",
-    "log1p",
-    "sin",
-    "cos",
-    "tan",
-    "asin",
-    "acos",
-    "atan",
-    "atan2",
-    "sinh",
-    "cosh",
-    "asinh",
-    "acosh",
-    "atanh",
-    "sinc",
-    "erf",
-    "erfc",
-    "erfinv",
-    "lgamma",
-    "digamma",
-    "floor",
-    "ceil",
-    "round",
-    "trunc",
-    "frac",
-    "sign",
-    "sgn",
-    "pow",
-    "float_power",
-    "remainder",
-    "fmod",
-    "floor_divide",
-    "rsub",
-    "maximum",
-    "minimum",
-    "fmax",
-    "fmin",
-    "bitwise_and",
-    "bitwise_or",
-    "bitwise_xor",
-    "bitwise_not",
-    "bitwise_left_shift",
-    "bitwise_right_shift",
-    "__and__",
-    "__or__",
-    "__xor__",
-    "__lshift__",
-    "__rshift__",
-    "logical_and",
-    "logical_or",
-    "logical_xor",
-    "logical_not",
-    "eq",
-    "ne",
-    "lt",
-    "le",
-    "gt",
-    "ge",
-    "isnan",
-    "isinf",
-    "isfinite",
-    "isposinf",
-    "isneginf",
-    "signbit",
-    "angle",
-    "real",
-    "imag",
-    "conj_physical",
-    "copysign",
-    "nextafter",
-    "heaviside",
-    "clamp_min",
-    "clamp_max",
-    "threshold",
-    "special_i0",
-    "xlogy",
-    "dropout_mask",
-]
-PER_ELEMENT: dict[str, int] = {
-    **dict.fromkeys(ARITHMETIC, 1),
-    **dict.fromkeys(
-        ["where", "masked_fill", "nan_to_num", "complex", "copy", "isin"], 0
-    ),  # elements are chosen or moved
-    **dict.fromkeys(["clamp", "clip", "hardshrink", "addcmul", "addcdiv", "rad2deg", "deg2rad", "hypot_squared"], 2),
-    **dict.fromkeys(["lerp", "softshrink", "log_sigmoid", "logit", "hypot"], 3),
-    **dict.fromkeys(["logaddexp", "polar", "sigmoid_focal"], 4),
+_TRUTHS = """
+eq ne lt le gt ge isnan isinf isfinite isposinf isneginf signbit logical_and logical_or logical_xor logical_not isin
+"""
+_BY_COUNT = {
+    # Elements are chosen or moved.
+    0: "where masked_fill nan_to_num complex copy",
+    # Arithmetic, comparisons, elementary functions.
+    1: f"""
+    abs absolute neg negative positive reciprocal sqrt rsqrt square exp exp2 expm1 log log2 log10 log1p sin cos tan asin
+    acos atan atan2 arctan2 sinh cosh asinh acosh atanh sinc erf erfc erfinv lgamma digamma floor ceil round trunc frac
+    sign sgn pow float_power remainder fmod floor_divide rsub maximum minimum fmax fmin bitwise_and bitwise_or
+    bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift __and__ __or__ __xor__ __lshift__ __rshift__ angle
+    real imag conj_physical copysign nextafter heaviside clamp_min clamp_max threshold special_i0 xlogy {_TRUTHS}""",
+    2: "clamp clip hardshrink addcmul addcdiv rad2deg deg2rad",
+    3: "lerp softshrink log_sigmoid logit hypot",
+    4: "logaddexp polar",
 }
+PER_ELEMENT: dict[str, int] = {name: count for count, names in _BY_COUNT.items() for name in names.split()}
 """Scalar operations for one output element, each as its formula is written."""
-
-TRUTHS = frozenset(
-    [
-        "eq",
-        "ne",
-        "lt",
-        "le",
-        "gt",
-        "ge",
-        "isnan",
-        "isinf",
-        "isfinite",
-        "isposinf",
-        "isneginf",
-        "signbit",
-        "logical_and",
-        "logical_or",
-        "logical_xor",
-        "logical_not",
-        "isin",
-    ]
-)
+TRUTHS = frozenset(_TRUTHS.split())
+KNOWN = PER_ELEMENT | {"add": 1, "multiply": 1, "subtract": 1, "divide": 1}
+"""Addition and its kin have ops of their own for tensors; with a number they are this one."""
 
 
 @op("elementwise", inputs=(1, None))
-class Pointwise(Op):
+class Elementwise(Op):
     """A function of one or more tensors and constants, element by element; sizes of 1 stretch.
 
     Ops          by function: arithmetic, comparisons and elementary functions 1 per output, choosing and
                  copying 0. ``times`` counts them so many times, as for complex numbers.
     """
 
-    aten = tuple(PER_ELEMENT)
+    aten = " ".join(PER_ELEMENT) + " to _to_copy type_as"
 
     function: str
     dtype: str = ""
@@ -175,7 +73,9 @@ class Pointwise(Op):
 
     @classmethod
     def from_aten(cls, call: Call) -> Traced:
-        return pointwise(call, call.name, *call.tensors())
+        if call.name in ("to", "_to_copy", "type_as", "copy"):
+            return _copied(call)
+        return elementwise(call, call.name, *call.tensors())
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -185,18 +85,32 @@ class Pointwise(Op):
         yield cls("where"), TensorType((2, 3), "bool"), TensorType((2, 3)), TensorType((1,))
 
 
-# Addition and the like have ops of their own for tensors; with a number, or between integers, they are these.
-KNOWN = {**PER_ELEMENT, "add": 1, "multiply": 1, "subtract": 1, "divide": 1}
-
-
-def pointwise(call: Call, function: str, *tensors: Traced, times: int = 1) -> Traced:
+def elementwise(call: Call, function: str, *tensors: Traced, times: int = 1) -> Traced:
     """Add ``function`` of ``tensors``, in the element type that torch made."""
     (made,) = call.made
-    op = Pointwise(function, times=_real_operations(function, made, tensors) * times)
-    if tensors and op.infer(*(t.type for t in tensors)).dtype != made.dtype:
-        op = Pointwise(function, made.dtype, op.times)
+    op = Elementwise(function, times=times * _real_operations(function, made, tensors))
+    if op.infer(*(t.type for t in tensors)).dtype != made.dtype:
+        op = Elementwise(function, made.dtype, op.times)
     result: Traced = call.add(op, *tensors)
     return result
+
+
+def combination(cls: type[Op], call: Call) -> Any:
+    """``add``, ``multiply`` … of tensors as an op of its own; with a number as a pointwise function."""
+    tensors = call.tensors()
+    times = 1 if call.get("alpha", 1) == 1 else 2
+    (made,) = call.made
+    plain = len(tensors) == 2 and times == 1 and not call.get("rounding_mode") and not made.dtype.startswith("complex")
+    if plain and joint_dtype(*(t.type for t in tensors)) == made.dtype:
+        return call.add(cls(), *tensors)
+    return elementwise(call, cls.name, *tensors, times=times)
+
+
+def _copied(call: Call) -> Traced:
+    """A copy in another shape or element type; in the same it is no work of the model's."""
+    (made,), x = call.made, call.tensors()[1 if call.name == "copy" else 0]
+    x = expanded(call, x, *made.shape)  # type: ignore[arg-type]
+    return x if x.type == made else call.add(Elementwise("copy", made.dtype), x)  # type: ignore[no-any-return]
 
 
 def _real_operations(function: str, made: TensorType, tensors: tuple[Traced, ...]) -> int:
@@ -205,14 +119,3 @@ def _real_operations(function: str, made: TensorType, tensors: tuple[Traced, ...
         return 1
     both = sum(t.type.dtype.startswith("complex") for t in tensors) > 1
     return 6 if both and function in ("multiply", "divide") else 2
-
-
-def combination(cls: type[Op], call: Call) -> Any:
-    """``add``, ``multiply`` … of tensors as an op of its own; with a number as a pointwise function."""
-    tensors = call.tensors()
-    extra = 1 if call.get("alpha", 1) == 1 else 2
-    (made,) = call.made
-    plain = len(tensors) == 2 and extra == 1 and not call.get("rounding_mode") and not made.dtype.startswith("complex")
-    if plain and joint_dtype(*(t.type for t in tensors)) == made.dtype:
-        return call.add(cls(), *tensors)
-    return pointwise(call, cls.name, *tensors, times=extra)

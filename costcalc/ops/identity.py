@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from costcalc.ir.call import Call, Traced
 from costcalc.ir.op import Example, Op, op
 from costcalc.ir.tensor import TensorType
 
@@ -16,12 +17,18 @@ if TYPE_CHECKING:
 class Identity(Op):
     """The input."""
 
+    aten = "contiguous clone identity"
+
     is_view = True
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.Identity()
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        return call.tensors()[0]  # a copy is no work of the model's
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -35,6 +42,8 @@ class Dropout(Op):
     Source       Srivastava et al. 2014.
     """
 
+    aten = "dropout feature_dropout alpha_dropout native_dropout feature_alpha_dropout"
+
     is_view = True
 
     p: float = 0.5
@@ -43,6 +52,11 @@ class Dropout(Op):
         from torch import nn
 
         return nn.Dropout(self.p)
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        training = call["train"]
+        return NotImplemented if training else call.add(cls(float(call["p"])), call.tensors()[0])
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from costcalc.ir.call import Call, Traced
 from costcalc.errors import OptionError
+from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim, at_least, ceil_div, divides, equal, total
 from costcalc.ir.fields import Axis, Index, Parts, Size, ints
-from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import IDENTITY, Follow, Sight, Window, mixing
 from costcalc.ops.axes import has_axes, position, replaced
@@ -29,7 +29,7 @@ class Concat(Op):
                  implementation avoids where each input is made in its place of the output.
     """
 
-    aten = ("cat", "concat", "concatenate")
+    aten = "cat concat concatenate stack"
 
     axis: Axis = 1
 
@@ -71,6 +71,8 @@ class Concat(Op):
     @classmethod
     def from_aten(cls, call: Call) -> Traced:
         axis = call["dim"]
+        if call.name == "stack":
+            return call.add(cls(axis), *(call.add(find_op("unsqueeze")(axis), t) for t in call["tensors"]))  # type: ignore[no-any-return]
         filled = [t for t in call["tensors"] if t.shape[axis]]
         return call.add(cls(axis), *filled) if len(filled) > 1 else filled[0]  # type: ignore[no-any-return]
 
@@ -85,7 +87,7 @@ class Concat(Op):
 class Split(Op):
     """Cut an axis into pieces: a number of equal ones, or one of each given size."""
 
-    aten = ("split", "split_with_sizes", "chunk", "unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes", "tensor_split")
+    aten = "split split_with_sizes chunk unsafe_chunk unsafe_split unsafe_split_with_sizes tensor_split"
 
     is_view = True
 
@@ -140,7 +142,7 @@ class Split(Op):
 class Slice(Op):
     """Part of an axis: from ``start`` up to but not including ``stop``, every ``step``-th."""
 
-    aten = ("slice", "narrow")
+    aten = "slice narrow"
 
     is_view = True
 

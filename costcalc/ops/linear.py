@@ -25,7 +25,7 @@ class Linear(Op):
     Source       PyTorch, torch.nn.Linear.
     """
 
-    aten = ("linear",)
+    aten = "linear"
 
     computes = "y[b..., m] += x[b..., c] * weight[m, c]"
     letters = {"out_features": "m"}

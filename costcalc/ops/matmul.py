@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from costcalc.ops.traced import linear_combination
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim, equal
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Follow, Sight
 from costcalc.ops.broadcasting import broadcast, joint_dtype, leading, stretches
+from costcalc.ops.traced import linear_combination
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,7 +28,9 @@ class MatMul(Op):
     Source       PyTorch, torch.matmul.
     """
 
-    aten = ("matmul", "linalg_matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "addmm", "baddbmm", "addbmm", "addmv", "outer_product", "linear_without_weight")
+    aten = """
+    matmul linalg_matmul mm bmm mv dot vdot inner addmm baddbmm addbmm addmv outer_product linear_without_weight
+    """
 
     def requires(self, a: TensorType, b: TensorType) -> Iterator[Condition]:
         if not a.shape or not b.shape:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import TYPE_CHECKING, Any
 
-from math import prod
-from costcalc.ops.traced import images, reshaped
-from costcalc.ir.call import Call, Traced, once
 from costcalc.errors import OptionError
+from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least
 from costcalc.ir.fields import Axes, Pads, ints
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Follow, Sight, Window
 from costcalc.ops.axes import has_axes, position, several
+from costcalc.ops.traced import images, reshaped
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,7 +33,10 @@ class Pad(Op):
     Not counted  any arithmetic, there is none; the input is read and the output written.
     """
 
-    aten = ("pad", "constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d", "replication_pad2d", "replication_pad3d")
+    aten = """
+    pad constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d
+    replication_pad3d
+    """
 
     amount: Pads
     mode: str = "zeros"
@@ -141,7 +144,7 @@ class Roll(Op):
     Not counted  any arithmetic, there is none; the input is read and the output written.
     """
 
-    aten = ("roll",)
+    aten = "roll"
 
     shift: Axes
     axes: Axes

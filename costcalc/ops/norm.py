@@ -7,15 +7,17 @@ square root) is not counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from costcalc.errors import OptionError
+from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim, divides
 from costcalc.ir.fields import Axis, Size, ints
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType, Weight, buffer, parameter
 from costcalc.ir.window import Sight, mixing
+from costcalc.ops.traced import own, reshaped, scaled
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,6 +74,8 @@ class BatchNorm(RunningNorm):
     Source       Ioffe & Szegedy 2015, arXiv 1502.03167.
     """
 
+    aten = "batch_norm"
+
     least_rank, module = 2, "BatchNorm"
 
     affine: bool = True
@@ -81,6 +85,20 @@ class BatchNorm(RunningNorm):
         if self.track_running_stats:
             return super().sights(x, y=y)
         return (mixing(x, 0, *range(2, len(x.shape))),)
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        x, weight, bias = call["input"], call["weight"], call["bias"]
+        mean, variance = call["running_mean"], call["running_var"]
+        tracks = mean is not None and not call["training"]
+        affine = weight is not None and bias is not None and own(weight, bias)
+        if tracks and not (own(mean, variance) and affine == (weight is not None)):
+            return NotImplemented  # statistics that the network computes
+        weights = {"weight": weight, "bias": bias} if affine else {}
+        if tracks:
+            weights |= {"running_mean": mean, "running_var": variance}
+        y: Traced = call.add(cls(affine=affine, track_running_stats=tracks), x, **weights)
+        return y if affine else by_channel(call, y, weight, bias)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -99,6 +117,8 @@ class InstanceNorm(RunningNorm):
     Source       Ulyanov et al. 2016, arXiv 1607.08022.
     """
 
+    aten = "instance_norm"
+
     least_rank, module = 3, "InstanceNorm"
 
     affine: bool = False
@@ -108,6 +128,12 @@ class InstanceNorm(RunningNorm):
         if self.track_running_stats:
             return super().sights(x, y=y)
         return (mixing(x, *range(2, len(x.shape))),)
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        if not call["use_input_stats"]:
+            return NotImplemented  # as batch norm with statistics
+        return channel_norm(call, lambda affine: cls(affine))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -124,6 +150,8 @@ class GroupNorm(Op):
     Not counted  dividing by the count, adding ε, the square root: once for each group.
     Source       Wu & He 2018, arXiv 1803.08494.
     """
+
+    aten = "group_norm"
 
     letters = {"groups": "g"}
 
@@ -150,6 +178,10 @@ class GroupNorm(Op):
 
         groups, channels = ints((self.groups, x.channels))
         return nn.GroupNorm(groups, channels, affine=self.affine)
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        return channel_norm(call, lambda affine: cls(call["num_groups"], affine))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -205,6 +237,8 @@ class LayerNorm(PlaceNorm):
     Source       Ba et al. 2016, arXiv 1607.06450.
     """
 
+    aten = "layer_norm"
+
     axes: Axis = 1
     affine: bool = True
     bias: bool = True
@@ -226,6 +260,13 @@ class LayerNorm(PlaceNorm):
         return self.in_channels_last(module)
 
     @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        axes, weight, bias = len(call["normalized_shape"]), call["weight"], call["bias"]
+        if weight is None or not own(weight, bias):
+            return scaled(call, call.add(cls(axes, affine=False), call["input"]), weight, bias)
+        return call.add(cls(axes, bias=bias is not None), call["input"], weight=weight, bias=bias)
+
+    @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls(), TensorType((2, 3, 4))
         yield cls(axes=2, bias=False), TensorType((2, 3, 4))
@@ -241,6 +282,8 @@ class RMSNorm(PlaceNorm):
     Not counted  dividing by the count, adding ε, the square root: once for each place.
     Source       Zhang & Sennrich 2019, arXiv 1910.07467.
     """
+
+    aten = "rms_norm _fused_rms_norm"
 
     axes: Axis = 1
     affine: bool = True
@@ -258,7 +301,28 @@ class RMSNorm(PlaceNorm):
         return self.in_channels_last(nn.RMSNorm(ints(self.normalised(x)), elementwise_affine=self.affine))
 
     @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        axes, weight = len(call["normalized_shape"]), call["weight"]
+        if weight is None or not own(weight):
+            return scaled(call, call.add(cls(axes, affine=False), call["input"]), weight, None)
+        return call.add(cls(axes), call["input"], weight=weight)
+
+    @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls(), TensorType((2, 3, 4))
         yield cls(axes=2, affine=False), TensorType((2, 3, 4))
         yield cls(channels_first=True), TensorType((2, 3, 4, 5))
+
+
+def channel_norm(call: Call, make: Callable[[bool], Op]) -> Traced:
+    """A norm with a weight and a bias for each channel: its own, or computed ones after it."""
+    weight, bias = call["weight"], call["bias"]
+    if weight is not None and bias is not None and own(weight, bias):
+        return call.add(make(True), call["input"], weight=weight, bias=bias)  # type: ignore[no-any-return]
+    return by_channel(call, call.add(make(False), call["input"]), weight, bias)
+
+
+def by_channel(call: Call, y: Traced, weight: Traced | None, bias: Traced | None) -> Traced:
+    """``y`` scaled and shifted channel by channel."""
+    each = (1,) * (len(y.shape) - 2)
+    return scaled(call, y, *(t and reshaped(call, t, *t.shape, *each) for t in (weight, bias)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced, once
-from costcalc.ir.dims import Dim, at_least, prod, where
+from costcalc.ir.dims import Dim, at_least, ceil_div, minimum, prod, where
 from costcalc.ir.fields import Pads, Sizes, ints, pads, per_axis
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
@@ -50,8 +50,7 @@ class Pool(Op):
         span = size + before + after - reach - 1
         if not self.ceil_mode:
             return span // s + 1
-        count = (span + s - 1) // s + 1
-        return where(at_least((count - 1) * s, size + before), count - 1, count)
+        return minimum(ceil_div(span, s) + 1, ceil_div(size + before, s))
 
     def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
         windows = tuple(Window(*ints((s, -p, reach - p))) for _, reach, s, (p, _) in self._axes(x))
@@ -102,7 +101,7 @@ class MaxPool(Pool):
                  ``ceil_mode`` as in PyTorch.
     """
 
-    aten = ("max_pool1d", "max_pool2d", "max_pool3d", "max_pool2d_with_indices", "max_pool3d_with_indices")
+    aten = "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices max_pool3d_with_indices"
 
     computes = "y[n, c, o...] max= x[n, c, (s*o + d*r - p)...] for r < k"
     letters = {"kernel": "k", "stride": "s", "padding": "p", "dilation": "d"}
@@ -171,7 +170,7 @@ class AvgPool(Pool):
                  ``ceil_mode`` and ``count_include_pad`` as in PyTorch.
     """
 
-    aten = ("avg_pool1d", "avg_pool2d", "avg_pool3d")
+    aten = "avg_pool1d avg_pool2d avg_pool3d"
 
     computes = "y[n, c, o...] mean= x[n, c, (s*o + r - p)...] for r < k"
     letters = {"kernel": "k", "stride": "s", "padding": "p"}

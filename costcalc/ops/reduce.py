@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from costcalc.ops.axes import reduced_axes
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.fields import Axes
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Follow, Sight
-from costcalc.ops.axes import has_axes, position, several
+from costcalc.ops.axes import has_axes, position, reduced_axes, several
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,7 +71,7 @@ class Sum(Reduction):
     Ops          1 per addition: the input's elements less the output's.
     """
 
-    aten = ("sum",)
+    aten = "sum"
 
     axes: Axes
     keepdim: bool = False
@@ -88,7 +87,7 @@ class Mean(Reduction):
     Ops          1 per input element: the additions, and one division for each output.
     """
 
-    aten = ("mean",)
+    aten = "mean"
 
     axes: Axes
     keepdim: bool = False

@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from costcalc.ir.call import Call, Traced, once
 from costcalc.errors import OptionError
-from costcalc.ir.call import Call, Traced
+from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, divides, equal, prod
 from costcalc.ir.fields import Axes, Axis, Shape, ints
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Follow, Regroup, Sight
 from costcalc.ops.axes import has_axes, position, several
-from costcalc.ops.broadcasting import stretches
+from costcalc.ops.broadcasting import is_one
 from costcalc.ops.traced import expanded, permuted, reshaped
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 class Flatten(Op):
     """Merge the axes from ``start`` to ``end`` into one; without options, all but the batch."""
 
-    aten = ("flatten",)
+    aten = "flatten"
 
     is_view = True
 
@@ -75,7 +74,7 @@ class Reshape(Op):
     be -1: it is what the others leave.
     """
 
-    aten = ("view", "_unsafe_view", "reshape", "unflatten", "view_as", "reshape_as", "ravel", "atleast_1d", "atleast_2d", "atleast_3d")
+    aten = "view _unsafe_view reshape unflatten view_as reshape_as ravel atleast_1d atleast_2d atleast_3d"
 
     is_view = True
 
@@ -120,7 +119,7 @@ class Reshape(Op):
         from costcalc.ops.functional import functional
 
         kept, shape = ints(x.shape[:1] if self.keep_batch else ()), ints(self.shape)
-        return functional(lambda x: x.reshape(*kept, *shape))
+        return functional(lambda x: x.reshape((*kept, *shape)))
 
     @classmethod
     def from_aten(cls, call: Call) -> Traced:
@@ -138,7 +137,7 @@ class Reshape(Op):
 class Permute(Op):
     """The axes in the given order, the batch among them: (0, 2, 3, 1) puts channels last."""
 
-    aten = ("permute", "movedim", "moveaxis", "numpy_T")
+    aten = "permute movedim moveaxis numpy_T"
 
     is_view = True
 
@@ -184,7 +183,7 @@ class Permute(Op):
 class Transpose(Op):
     """Two axes swapped: by default the last two, which transposes a matrix."""
 
-    aten = ("transpose", "t", "swapaxes", "swapdims", "mT", "adjoint")
+    aten = "transpose t swapaxes swapdims mT adjoint"
 
     is_view = True
 
@@ -231,7 +230,7 @@ class Transpose(Op):
 class Squeeze(Op):
     """Without the given axes, which have size 1."""
 
-    aten = ("squeeze",)
+    aten = "squeeze"
 
     is_view = True
 
@@ -272,7 +271,7 @@ class Squeeze(Op):
 class Unsqueeze(Op):
     """With a new axis of size 1, which is ``axis`` of the output."""
 
-    aten = ("unsqueeze",)
+    aten = "unsqueeze"
 
     is_view = True
 
@@ -312,7 +311,7 @@ class Expand(Op):
     ``shape`` may start with axes that the input does not have.
     """
 
-    aten = ("expand", "expand_as", "broadcast_to")
+    aten = "expand expand_as broadcast_to"
 
     is_view = True
 
@@ -328,7 +327,9 @@ class Expand(Op):
             return
         new = self.shape[: len(self.shape) - len(x.shape)]
         yield not any(isinstance(d, int) and d == -1 for d in new), "expand: -1 keeps a size, and a new axis has none"
-        yield from stretches(x.shape, self.infer(x).shape, what="the input and the new shape")
+        for axis, (size, wanted) in enumerate(zip(x.shape, self.infer(x).shape[len(new) :], strict=True)):
+            if not is_one(size):
+                yield equal(size, wanted), f"expand: axis {axis} has size {size} and cannot become {wanted}; only 1 can"
 
     def infer(self, x: TensorType) -> TensorType:
         sizes = (1,) * (len(self.shape) - len(x.shape)) + x.shape

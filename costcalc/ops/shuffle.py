@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from costcalc.ops.traced import images
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import divides
 from costcalc.ir.fields import Size, ints
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Follow, Sight, Window, ratio
+from costcalc.ops.traced import images
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,7 +26,7 @@ class ChannelShuffle(Op):
     Source       Zhang et al. 2017, arXiv 1707.01083, section 3.1.
     """
 
-    aten = ("channel_shuffle", "native_channel_shuffle")
+    aten = "channel_shuffle native_channel_shuffle"
 
     computes = "y[n, (c g), o...] = x[n, (g c), o...]"
     letters = {"groups": "g"}
@@ -65,7 +65,7 @@ class PixelShuffle(Op):
     Source       Shi et al. 2016, arXiv 1609.05158, section 3.2.
     """
 
-    aten = ("pixel_shuffle",)
+    aten = "pixel_shuffle"
 
     computes = "y[n, c, (h i), (w j)] = x[n, (c i j), h, w]"
     letters = {"factor": "r"}
@@ -110,7 +110,7 @@ class PixelUnshuffle(Op):
     Source       Shi et al. 2016, arXiv 1609.05158, section 3.2, read backwards.
     """
 
-    aten = ("pixel_unshuffle",)
+    aten = "pixel_unshuffle"
 
     computes = "y[n, (c i j), h, w] = x[n, c, (h i), (w j)]"
     letters = {"factor": "r"}

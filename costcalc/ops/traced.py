@@ -10,18 +10,27 @@ from costcalc.ir.op import find_op
 
 def reshaped(call: Call, x: Traced, *shape: int) -> Traced:
     """``x`` under another shape; itself if it has that shape."""
-    return x if x.shape == shape else call.add(find_op("reshape")(shape), x)  # type: ignore[no-any-return]
+    if x.shape == shape:
+        return x
+    keeps = bool(shape) and x.shape[:1] == shape[:1]
+    op = find_op("reshape")(shape[1:]) if keeps else find_op("reshape")(shape, keep_batch=False)
+    return call.add(op, x)  # type: ignore[no-any-return]
 
 
 def permuted(call: Call, x: Traced, *order: int) -> Traced:
     """``x`` with its axes in another order; itself if that is theirs."""
-    return x if order == tuple(range(len(order))) else call.add(find_op("permute")(order), x)  # type: ignore[no-any-return]
+    same = order == tuple(range(len(order)))
+    return x if same else call.add(find_op("permute")(order), x)  # type: ignore[no-any-return]
+
+
+def expanded(call: Call, x: Traced, *shape: int) -> Traced:
+    """``x`` stretched to ``shape``; itself if it has that shape."""
+    return x if x.shape == shape else call.add(find_op("expand")(shape), x)  # type: ignore[no-any-return]
 
 
 def swapped(call: Call, x: Traced) -> Traced:
     """``x`` with its last two axes swapped."""
-    last = len(x.shape) - 1
-    return permuted(call, x, *range(last - 1), last, last - 1)
+    return call.add(find_op("transpose")(), x)  # type: ignore[no-any-return]
 
 
 def images(call: Call, x: Traced, axes: int, layer: Callable[[Traced], Traced]) -> Traced:
@@ -34,8 +43,7 @@ def images(call: Call, x: Traced, axes: int, layer: Callable[[Traced], Traced]) 
 
 def add_bias(call: Call, y: Traced, bias: Traced, axes: int = 0) -> Traced:
     """``y`` plus one number a channel, where ``axes`` spatial axes follow the channels."""
-    add = find_op("add")()
-    return call.add(add, y, reshaped(call, bias, *bias.shape, *(1,) * axes))  # type: ignore[no-any-return]
+    return call.add(find_op("add")(), y, reshaped(call, bias, *bias.shape, *(1,) * axes))  # type: ignore[no-any-return]
 
 
 def scaled(call: Call, y: Traced, weight: Traced | None, bias: Traced | None) -> Traced:
@@ -43,6 +51,18 @@ def scaled(call: Call, y: Traced, weight: Traced | None, bias: Traced | None) ->
     if weight is not None:
         y = call.add(find_op("multiply")(), y, weight)
     return y if bias is None else call.add(find_op("add")(), y, bias)  # type: ignore[no-any-return]
+
+
+def linear_combination(call: Call, x: Traced, y: Traced) -> Traced:
+    """``beta`` · x + ``alpha`` · y, the factors being 1 unless the call has others."""
+    if call.get("beta", 1) == 0:
+        return y
+    factors = [call.get("beta", 1), call.get("alpha", 1)]
+    x, y = (
+        t if factor == 1 else call.add(find_op("elementwise")("multiply"), t)
+        for t, factor in zip((x, y), factors, strict=True)
+    )
+    return call.add(find_op("add")(), x, y)  # type: ignore[no-any-return]
 
 
 def own(*tensors: Traced | None) -> bool:

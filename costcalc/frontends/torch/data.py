@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from costcalc.frontends.torch.scopes import Where
+
 PROPOSALS = 1000
 
 
@@ -22,12 +24,14 @@ class ValuesNeeded(Exception):
 class Assumptions:
     """What a trace takes for granted about values.
 
-    settings    the user's: ``{"proposals": 300}``
-    made        what was used, as sentences
+    settings    the user's, for the whole model or one module: ``{"proposals": 300, "roi_heads.proposals": 20}``
+    used        the settings and defaults that were needed
+    made        what was assumed, as sentences
     """
 
     def __init__(self, settings: Mapping[str, int] | None = None) -> None:
         self.settings = dict(settings or {})
+        self.where = Where()
         self.used: dict[str, int] = {}
         self.made: dict[str, None] = {}
 
@@ -37,8 +41,10 @@ class Assumptions:
         return rule(self, args, kwargs) if rule else None
 
     def count(self, parameter: str, default: int) -> int:
-        """The number to take for ``parameter``, noted as used."""
-        number = self.used[parameter] = int(self.settings.get(parameter, default))
+        """The number to take for ``parameter`` in the module that runs, noted as used."""
+        own = f"{self.where.now.path}.{parameter}"
+        name = own if own in self.settings else parameter
+        number = self.used[name] = int(self.settings.get(name, default))
         return number
 
     def note(self, sentence: str) -> None:
@@ -48,9 +54,9 @@ class Assumptions:
 
 def _suppressed(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
     boxes = args[0]
-    kept = min(boxes.shape[0], known.count("proposals", PROPOSALS))
-    known.note(f"proposals = {known.used['proposals']}: non-maximum suppression keeps as many boxes, where there are")
-    return torch.empty(kept, dtype=torch.int64, device="meta")
+    kept = known.count("proposals", PROPOSALS)
+    known.note(f"proposals = {kept}: non-maximum suppression keeps so many boxes, or as many as there are")
+    return torch.empty(min(boxes.shape[0], kept), dtype=torch.int64, device="meta")
 
 
 def _nonzero(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
@@ -58,15 +64,17 @@ def _nonzero(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any
     return torch.empty(args[0].numel(), args[0].dim(), dtype=torch.int64, device="meta")
 
 
-def _nonzero_axes(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Tensor, ...]:
-    whole = _nonzero(known, args, kwargs)
-    return tuple(torch.empty(whole.shape[0], dtype=torch.int64, device="meta") for _ in range(max(whole.shape[1], 1)))
-
-
 def _masked(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
     known.note("selections by value keep every element")
     shape = torch.broadcast_shapes(args[0].shape, args[1].shape)
     return torch.empty(shape.numel(), dtype=args[0].dtype, device="meta")
+
+
+def _distinct(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Tensor, ...]:
+    known.note("the values of a tensor that are told apart are taken as one")
+    x = args[0]
+    places = torch.empty(x.shape, dtype=torch.int64, device="meta")
+    return torch.empty(1, dtype=x.dtype, device="meta"), places, places[:1]
 
 
 def _index(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor | None:
@@ -97,8 +105,8 @@ def _number(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 _GUESSES = {
     "torchvision::nms": _suppressed,
     "nonzero": _nonzero,
-    "nonzero_numpy": _nonzero_axes,
     "masked_select": _masked,
     "index": _index,
+    "_unique2": _distinct,
     "_local_scalar_dense": _number,
 }

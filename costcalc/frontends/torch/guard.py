@@ -9,6 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
+# Below autograd, operators reach a dispatch mode whole; inference mode would do that too, but leaves tensors
+# behind that training cannot use.
+_VIEWS = torch._C.DispatchKeySet(torch._C.DispatchKey.ADInplaceOrView)
+
 
 @contextmanager
 def untouched(model: nn.Module) -> Iterator[None]:
@@ -30,7 +34,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
         for module, _, _ in kept:
             # Not model.eval(): classes override it to merge their branches for good.
             module.__dict__["training"] = False
-        with torch.inference_mode():
+        with torch.no_grad(), torch._C._AutoDispatchBelowAutograd(), torch._C._ExcludeDispatchKeyGuard(_VIEWS):
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)

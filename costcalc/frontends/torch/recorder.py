@@ -1,7 +1,7 @@
 """Records what a model does: each call of a PyTorch operator with the tensors that it meets.
 
-The model runs in inference mode under a ``TorchDispatchMode``, so that operators arrive whole
-(``linear``, ``conv2d``, ``scaled_dot_product_attention``), before PyTorch takes them apart.
+The model runs below autograd under a ``TorchDispatchMode``, so that operators arrive whole (``linear``,
+``conv2d``, ``scaled_dot_product_attention``), before PyTorch takes them apart.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class Recorder(TorchDispatchMode):
         self.calls: list[Recorded] = []
         self.weights: list[Traced] = []
         self.where, self.assumptions, self.real = where, assumptions, real
+        assumptions.where = where
         self.aliases = Aliases(self._note, keep=not real)
         self._operators: dict[OpOverload, Operator] = {}
         self._shadows: dict[int, tuple[Tensor, Tensor]] = {}
@@ -59,6 +60,10 @@ class Recorder(TorchDispatchMode):
                 self.weights.append(self.aliases.adopt(tensor, Traced(type_of(tensor), name, trained)))
                 if trained:
                     self._valueless.add(id(tensor))
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else torch would import its compiler, which takes longer than most traces
 
     def __torch_dispatch__(
         self, func: OpOverload, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

@@ -1,0 +1,115 @@
+"""Products of two vectors through a tensor, and distances between points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from costcalc.ir.call import Call, Traced
+from costcalc.ir.dims import Dim, equal
+from costcalc.ir.fields import Size, ints
+from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.tensor import TensorType, Weight, parameter
+from costcalc.ir.window import Follow, Sight, mixing
+from costcalc.ops.broadcasting import broadcast, leading, stretches
+from costcalc.ops.traced import own
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@op("bilinear", inputs=(2, 2))
+class Bilinear(Op):
+    """y = aᵀ · W · b + bias, over the last axis of each input.
+
+    MACs         for each output W · b, then aᵀ times that: a's width × (b's width + 1).
+    Ops          adding the bias: 1 per output.
+    Source       PyTorch, torch.nn.Bilinear.
+    """
+
+    aten = "bilinear"
+    letters = {"out_features": "m"}
+
+    out_features: Size
+    bias: bool = True
+
+    def requires(self, a: TensorType, b: TensorType) -> Iterator[Condition]:
+        yield len(a.shape) == len(b.shape), f"bilinear takes inputs with as many axes, not {a} and {b}"
+        for m, n in zip(a.shape[:-1], b.shape[:-1], strict=True):
+            yield equal(m, n), f"bilinear: the inputs are {a} and {b}; all but the last axis must agree"
+
+    def infer(self, a: TensorType, b: TensorType) -> TensorType:
+        return a.with_shape(*a.shape[:-1], self.out_features)
+
+    def weights(self, a: TensorType, b: TensorType) -> dict[str, Weight]:
+        weight = parameter(self.out_features, a.shape[-1], b.shape[-1], dtype=a.dtype)
+        return {"weight": weight} | ({"bias": parameter(self.out_features, dtype=a.dtype)} if self.bias else {})
+
+    def macs(self, a: TensorType, b: TensorType, *, y: TensorType) -> Dim:
+        return y.size * a.shape[-1] * (b.shape[-1] + 1)
+
+    def ops(self, a: TensorType, b: TensorType, *, y: TensorType) -> Dim:
+        return y.size if self.bias else 0
+
+    def sights(self, a: TensorType, b: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        return mixing(a, -1), mixing(b, -1)
+
+    def to_torch(self, a: TensorType, b: TensorType) -> nn.Module:
+        from torch import nn
+
+        return nn.Bilinear(*ints((a.shape[-1], b.shape[-1], self.out_features)), bias=self.bias)
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        weight, bias = call["weight"], call["bias"]
+        if not own(weight, bias):
+            return NotImplemented
+        op = cls(weight.shape[0], bias is not None)
+        return call.add(op, call["input1"], call["input2"], weight=weight, bias=bias)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(5), TensorType((2, 3)), TensorType((2, 4))
+        yield cls(2, bias=False), TensorType((2, 6, 3)), TensorType((2, 6, 3))
+
+
+@op("distances", inputs=(2, 2))
+class Distances(Op):
+    """The distance of every point of the first set to every one of the second: (…, p, w), (…, r, w) to (…, p, r).
+
+    Ops          3 for each coordinate of each pair: subtract, power, add.
+    Not counted  the root, once for each pair.
+    Source       PyTorch, torch.cdist, where it does not use a matrix product.
+    """
+
+    aten = "_cdist_forward _pdist_forward"
+
+    def requires(self, a: TensorType, b: TensorType) -> Iterator[Condition]:
+        yield equal(a.shape[-1], b.shape[-1]), f"the points have {a.shape[-1]} and {b.shape[-1]} coordinates"
+        yield from stretches(a.shape[:-2], b.shape[:-2], what="the stacks")
+
+    def infer(self, a: TensorType, b: TensorType) -> TensorType:
+        return a.with_shape(*broadcast(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-2])
+
+    def ops(self, a: TensorType, b: TensorType, *, y: TensorType) -> Dim:
+        return 3 * y.size * a.shape[-1]
+
+    def sights(self, a: TensorType, b: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        stack = y.shape[:-2]
+        of_a, of_b = leading(a.shape[:-2], stack), leading(b.shape[:-2], stack)
+        return (*of_a, Follow(len(a.shape) - 2), None), (*of_b, None, Follow(len(b.shape) - 2))
+
+    def to_torch(self, a: TensorType, b: TensorType) -> nn.Module:
+        from torch import cdist
+
+        from costcalc.backends.functional import functional
+
+        return functional(lambda a, b: cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist"))
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        return call.add(cls(), *call.tensors())  # type: ignore[no-any-return]
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(), TensorType((2, 4, 3)), TensorType((2, 5, 3))

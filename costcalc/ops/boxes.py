@@ -1,0 +1,146 @@
+"""What box detectors do between their networks: suppress overlapping boxes, cut regions out of a map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from costcalc.ir.call import Call, Traced
+from costcalc.ir.dims import Dim, at_least, divides, equal
+from costcalc.ir.fields import Count, Size, Sizes, per_axis
+from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.tensor import TensorType
+from costcalc.ir.window import MIXED, Sight
+
+OVERLAP = 13  # 4 extrema, 2 subtractions, 2 clamps, product, sum, subtraction, division, comparison
+
+
+@op("nms", inputs=(2, 2))
+class NMS(Op):
+    """Boxes (n, 4) and their scores: which ``kept`` of them do not overlap a better one.
+
+    How many are kept depends on the data; ``kept`` is an assumption, which reports name.
+
+    Ops          13 for each pair of boxes: the overlap and its comparison.
+    Not counted  sorting the scores.
+    """
+
+    aten = "torchvision::nms"
+
+    kept: Count
+
+    def requires(self, boxes: TensorType, scores: TensorType) -> Iterator[Condition]:
+        yield len(boxes.shape) == 2, f"nms takes boxes of (n, 4), not {boxes}"
+        yield equal(boxes.shape[0], scores.shape[0]), f"there are {boxes.shape[0]} boxes and {scores.shape[0]} scores"
+        yield at_least(boxes.shape[0], self.kept), f"kept={self.kept} is more than the {boxes.shape[0]} boxes"
+
+    def infer(self, boxes: TensorType, scores: TensorType) -> TensorType:
+        return TensorType((self.kept,), "int64")
+
+    def ops(self, boxes: TensorType, scores: TensorType, *, y: TensorType) -> Dim:
+        n = boxes.shape[0]
+        return OVERLAP * (n * (n - 1) // 2)
+
+    def sights(self, boxes: TensorType, scores: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        return MIXED, MIXED
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        (made,) = call.made
+        return call.add(cls(made.shape[0]), call["dets"], call["scores"])  # type: ignore[no-any-return]
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(3), TensorType((5, 4)), TensorType((5,))
+
+
+class RegionPool(Op):
+    """What cutting regions out of a map shares: ``size`` bins for each region (index, 4 coordinates)."""
+
+    size: Sizes
+
+    by_position = False
+
+    def requires(self, x: TensorType, regions: TensorType) -> Iterator[Condition]:
+        yield len(x.shape) == 4, f"{self.name} takes (batch, channels, height, width), not {len(x.shape)} axes"
+        yield len(regions.shape) == 2, f"{self.name} takes regions of (n, 5), not {regions}"
+        yield equal(regions.shape[1], 5), f"{self.name} takes regions of (n, 5), not {regions}"
+        if self.by_position:
+            height, width = per_axis(self.size, 2)
+            yield divides(height * width, x.channels), f"{height * width} bins must divide the {x.channels} channels"
+
+    def infer(self, x: TensorType, regions: TensorType) -> TensorType:
+        height, width = per_axis(self.size, 2)
+        channels = x.channels // (height * width) if self.by_position else x.channels
+        return x.with_shape(regions.shape[0], channels, height, width)
+
+    def sights(self, x: TensorType, regions: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        return MIXED, MIXED
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(2), TensorType((1, 8, 6, 6)), TensorType((3, 5))
+
+
+@op("roi_align", inputs=(2, 2))
+class RoIAlign(RegionPool):
+    """Regions of a map at a fixed ``size``: each bin the mean of ``samples``² interpolated points.
+
+    With ``by_position`` each bin has channels of its own. ``samples=0`` makes as many as the region
+    is large, which depends on the data; they are then counted as 2², as FPN's heads set them.
+
+    Ops          8 per point: bilinear interpolation 7, and adding it into the mean.
+    Source       He et al. 2017, arXiv 1703.06870; by position: Li et al. 2018, arXiv 1711.07264.
+    """
+
+    aten = "torchvision::roi_align torchvision::ps_roi_align"
+
+    samples: Count = 2
+    by_position: bool = False  # type: ignore[assignment]
+
+    def ops(self, x: TensorType, regions: TensorType, *, y: TensorType) -> Dim:
+        points = self.samples * self.samples or 4
+        return 8 * points * y.size
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        size = _size(call)
+        by_position = call.name.endswith("ps_roi_align")
+        y = call.add(cls(size, max(call["sampling_ratio"], 0), by_position), call["input"], call["rois"])
+        return y if len(call.made) == 1 else (y, _unread(call))
+
+
+@op("roi_pool", inputs=(2, 2))
+class RoIPool(RegionPool):
+    """Regions of a map at a fixed ``size``: each bin the maximum, or with ``by_position`` the mean, of what lies in it.
+
+    Ops          1 per element of a region. How large regions are depends on the data; they are counted as half
+                 the map along each axis.
+    Source       Girshick 2015, arXiv 1504.08083; by position: Dai et al. 2016, arXiv 1605.06409.
+    """
+
+    aten = "torchvision::roi_pool torchvision::ps_roi_pool"
+
+    by_position: bool = False  # type: ignore[assignment]
+
+    def ops(self, x: TensorType, regions: TensorType, *, y: TensorType) -> Dim:
+        height, width = x.shape[2:]
+        return regions.shape[0] * y.channels * (height * width // 4)
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        y = call.add(cls(_size(call), call.name.endswith("ps_roi_pool")), call["input"], call["rois"])
+        return y, _unread(call)
+
+
+def _size(call: Call) -> Size | tuple[Size, Size]:
+    height, width = call["pooled_height"], call["pooled_width"]
+    return height if height == width else (height, width)
+
+
+def _unread(call: Call) -> Traced:
+    """The places that a kernel keeps for its backward pass."""
+    from costcalc.ops.constant import Constant
+
+    kept = call.made[1]
+    return call.add(Constant(kept.shape, kept.dtype))  # type: ignore[no-any-return]

@@ -1,0 +1,84 @@
+"""Convolution whose kernel is computed by the network: standardised, mixed from several, made from the data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from costcalc.ir.dims import Dim, equal
+from costcalc.ir.fields import Counts, Pads, Size, Sizes, ints
+from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.tensor import TensorType
+from costcalc.ir.window import MIXED, Sight
+from costcalc.ops.conv import Conv
+from costcalc.ops.conv_transpose import ConvTranspose
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@op("dynamic_conv", inputs=(2, 2))
+class DynamicConv(Op):
+    """A conv, or with ``transposed`` its transpose, that takes its kernel as second input, shaped as PyTorch does.
+
+    MACs         as the conv with a weight of its own.
+    Not counted  computing the kernel: that is other layers' work.
+    """
+
+    letters = {"stride": "s", "padding": "p", "dilation": "d", "groups": "g"}
+
+    stride: Sizes = 1
+    padding: Pads = 0
+    output_padding: Counts = 0
+    dilation: Sizes = 1
+    groups: Size = 1
+    transposed: bool = False
+
+    def conv(self, weight: TensorType) -> Conv | ConvTranspose:
+        """The same conv with a weight of its own."""
+        kernel = weight.shape[2:]
+        if self.transposed:
+            return ConvTranspose(
+                weight.shape[1] * self.groups, kernel, self.stride, self.padding, self.output_padding, self.dilation,
+                self.groups, bias=False,
+            )  # fmt: skip
+        return Conv(weight.shape[0], kernel, self.stride, self.padding, self.dilation, self.groups, bias=False)
+
+    def requires(self, x: TensorType, weight: TensorType) -> Iterator[Condition]:
+        yield len(weight.shape) == len(x.shape), f"the kernel has {len(weight.shape)} axes, the input {len(x.shape)}"
+        yield from self.conv(weight).requires(x)
+        (_, wanted), *_ = self.conv(weight).weights(x).items()
+        for given, size in zip(weight.shape, wanted.type.shape, strict=True):
+            yield equal(given, size), f"the kernel must be {wanted.type}, not {weight}"
+
+    def infer(self, x: TensorType, weight: TensorType) -> TensorType:
+        return self.conv(weight).infer(x)
+
+    def macs(self, x: TensorType, weight: TensorType, *, y: TensorType) -> Dim:
+        return self.conv(weight).macs(x, y=y)
+
+    def sights(self, x: TensorType, weight: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        return (*self.conv(weight).sights(x, y=y), MIXED)
+
+    def kind(self, x: TensorType, weight: TensorType) -> str:
+        return f"dynamic {self.conv(weight).kind(x)}"
+
+    def to_torch(self, x: TensorType, weight: TensorType) -> nn.Module:
+        from torch.nn import functional as F
+
+        from costcalc.ops.functional import functional
+
+        made = self.conv(weight).to_torch(x)
+        names = ("stride", "padding", "output_padding", "dilation", "groups") if self.transposed else (
+            "stride", "padding", "dilation", "groups",
+        )  # fmt: skip
+        options = {name: getattr(made, name) for name in names}
+        kind = "conv_transpose" if self.transposed else "conv"
+        apply = getattr(F, f"{kind}{len(ints(x.spatial))}d")
+        return functional(lambda x, weight: apply(x, weight, **options))
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(2, 1), TensorType((1, 4, 5, 6)), TensorType((6, 4, 3, 3))
+        yield cls(groups=2, padding=1), TensorType((1, 4, 7)), TensorType((2, 2, 3))
+        yield cls(2, transposed=True), TensorType((1, 4, 3, 3)), TensorType((4, 3, 2, 2))

@@ -1,0 +1,207 @@
+"""Einstein summation of any number of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import permutations
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from costcalc.errors import OptionError
+from costcalc.ir.call import Call
+from costcalc.ir.dims import Dim, equal, prod
+from costcalc.ir.fields import Axes
+from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.tensor import TensorType
+from costcalc.ir.window import Follow, Sight
+from costcalc.ops.broadcasting import joint_dtype
+
+if TYPE_CHECKING:
+    from torch import nn
+
+MOST_ORDERS = 6  # operands up to which all orders are tried
+
+
+class Work(NamedTuple):
+    """MACs of the products that sum, other ops of those that do not and of plain sums."""
+
+    macs: Dim
+    ops: Dim
+
+
+@op("einsum", inputs=(1, None))
+class Einsum(Op):
+    """A sum of products over named axes: ``einsum('bhqd,bhkd->bhqk')`` is the scores of attention.
+
+    Operands are contracted two at a time, from the left, or as ``path`` lists them (pairs of positions, the
+    result going to the end), as PyTorch does. ``kind`` says if another order would take fewer MACs.
+
+    MACs         for each pair that shares a summed axis: the product of the sizes of all their axes.
+    Ops          for a pair that shares none: 1 per element of their product; for an axis that only one
+                 operand has and that goes: the additions.
+    Source       Einstein 1916; PyTorch, torch.einsum.
+    """
+
+    aten = "einsum"
+
+    equation: str
+    path: Axes | None = None
+
+    def check(self) -> None:
+        if "->" in self.equation and self.equation.count("->") > 1:
+            raise OptionError(f"einsum: '{self.equation[:60]}' has more than one '->'")
+        bad = {c for c in self.equation.replace("->", "").replace("...", "") if not (c.isalpha() or c in ", ")}
+        if bad:
+            raise OptionError(
+                f"einsum: '{self.equation[:60]}' may have letters, commas, '...' and '->', not '{min(bad)}'"
+            )
+
+    def requires(self, *x: TensorType) -> Iterator[Condition]:
+        terms, _ = _split(self.equation)
+        if len(terms) != len(x):
+            yield False, f"einsum: '{self.equation}' is for {len(terms)} tensors, not {len(x)}"
+            return
+        for term, t in zip(terms, x, strict=True):
+            named = len(term.replace("...", ""))
+            fits = named <= len(t.shape) if "..." in term else named == len(t.shape)
+            if not fits:
+                yield False, f"einsum: '{term}' does not name the {len(t.shape)} axes of an operand"
+                return
+        labels, _ = self._labels(x)
+        sizes: dict[str, Dim] = {}
+        for names, t in zip(labels, x, strict=True):
+            for name, size in zip(names, t.shape, strict=True):
+                known = sizes.get(name, 1)
+                if isinstance(known, int) and known == 1:
+                    sizes[name] = size
+                elif not (isinstance(size, int) and size == 1):
+                    yield equal(known, size), f"einsum: axis {name} is {known} and {size}"
+
+    def infer(self, *x: TensorType) -> TensorType:
+        labels, out = self._labels(x)
+        sizes = _sizes(labels, x)
+        return TensorType(tuple(sizes[name] for name in out), joint_dtype(*x))
+
+    def macs(self, *x: TensorType, y: TensorType) -> Dim:
+        return self._work(x, self._order(len(x))).macs
+
+    def ops(self, *x: TensorType, y: TensorType) -> Dim:
+        return self._work(x, self._order(len(x))).ops
+
+    def kind(self, *x: TensorType) -> str:
+        better = self.better_order(*x)
+        if better is None:
+            return self.name
+        return f"einsum, {better[1]} MACs in the order {' '.join(f'{a}·{b}' for a, b in better[0])}"
+
+    def better_order(self, *x: TensorType) -> tuple[list[tuple[int, int]], Dim] | None:
+        """The order that takes the fewest MACs, and how many, if that is fewer than this one takes."""
+        if not 3 <= len(x) <= MOST_ORDERS or not all(isinstance(d, int) for t in x for d in t.shape):
+            return None
+        now = self._work(x, self._order(len(x))).macs
+        best = min(_orders(len(x)), key=lambda order: self._work(x, order).macs)  # type: ignore[arg-type,return-value]
+        macs = self._work(x, best).macs
+        return (best, macs) if macs < now else None  # type: ignore[operator]
+
+    def sights(self, *x: TensorType, y: TensorType) -> tuple[Sight, ...]:
+        labels, out = self._labels(x)
+        return tuple(tuple(Follow(names.index(name)) if name in names else None for name in out) for names in labels)
+
+    def _labels(self, x: Sequence[TensorType]) -> tuple[list[list[str]], list[str]]:
+        """The name of each axis of each operand and of the output; those of ``...`` are numbered from the right."""
+        terms, output = _split(self.equation)
+        labels = [_spread(term, len(t.shape)) for term, t in zip(terms, x, strict=True)]
+        if output is not None:
+            most = max((sum(n.startswith(".") for n in names) for names in labels), default=0)
+            return labels, _spread(output, len(output.replace("...", "")) + (most if "..." in output else 0))
+        named = "".join(terms).replace("...", "")
+        dots = sorted({n for names in labels for n in names if n.startswith(".")}, reverse=True)
+        return labels, dots + sorted(c for c in set(named) if named.count(c) == 1)
+
+    def _order(self, operands: int) -> list[tuple[int, int]]:
+        """Pairs of positions; the result of each goes to the end of those left."""
+        if isinstance(self.path, tuple):
+            return [(self.path[i], self.path[i + 1]) for i in range(0, len(self.path) - 1, 2)]
+        # The first two; then the first of the others with the result, which stands last.
+        return [(0, 1)] + [(0, left - 1) for left in range(operands - 1, 1, -1)] if operands > 1 else []
+
+    def _work(self, x: Sequence[TensorType], order: list[tuple[int, int]]) -> Work:
+        labels, out = self._labels(x)
+        sizes = _sizes(labels, x)
+        terms = [set(names) for names in labels]
+        macs: Dim = 0
+        ops: Dim = 0
+        for i, j in order:
+            b, a = terms.pop(max(i, j)), terms.pop(min(i, j))
+            later = set(out).union(*terms)
+            summed = (a & b) - later
+            for own in (a - b, b - a):  # what only one of them has and nobody needs is summed first
+                alone = own - later
+                if alone:
+                    whole = a if own <= a else b
+                    ops = ops + prod(sizes[n] for n in whole) - prod(sizes[n] for n in whole - alone)
+                    a, b = a - alone, b - alone
+            if summed:
+                macs = macs + prod(sizes[n] for n in a | b)
+            else:
+                ops = ops + prod(sizes[n] for n in a | b)
+            terms.append((a | b) - summed)
+        (last,) = terms
+        if last - set(out):
+            ops = ops + prod(sizes[n] for n in last) - prod(sizes[n] for n in out)
+        return Work(macs, ops)
+
+    def to_torch(self, *x: TensorType) -> nn.Module:
+        from torch import einsum
+
+        from costcalc.backends.functional import functional
+
+        equation = self.equation
+        return functional(lambda *inputs: einsum(equation, *inputs))
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        path = call.get("path")
+        return call.add(cls(call["equation"].replace(" ", ""), tuple(path) if path else None), *call["tensors"])
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls("bhqd,bhkd->bhqk"), TensorType((2, 3, 4, 5)), TensorType((2, 3, 6, 5))
+        yield cls("...c,dc->...d"), TensorType((2, 4, 3)), TensorType((5, 3))
+        yield cls("ij,jk,kl->il"), TensorType((2, 3)), TensorType((3, 4)), TensorType((4, 5))
+        yield cls("i,j"), TensorType((3,)), TensorType((4,))
+        yield cls("ijk->ki"), TensorType((2, 3, 4))
+
+
+def _split(equation: str) -> tuple[list[str], str | None]:
+    left, arrow, right = equation.replace(" ", "").partition("->")
+    return left.split(","), right if arrow else None
+
+
+def _spread(term: str, rank: int) -> list[str]:
+    """``['.1', '.0', 'c']`` for ``...c`` of three axes."""
+    before, dots, after = term.partition("...")
+    if not dots:
+        return list(term)
+    between = rank - len(before) - len(after)
+    return [*before, *(f".{i}" for i in reversed(range(between))), *after]
+
+
+def _sizes(labels: list[list[str]], x: Sequence[TensorType]) -> dict[str, Dim]:
+    sizes: dict[str, Dim] = {}
+    for names, t in zip(labels, x, strict=True):
+        for name, size in zip(names, t.shape, strict=True):
+            known = sizes.get(name, 1)
+            if isinstance(known, int) and known == 1:
+                sizes[name] = size
+    return sizes
+
+
+def _orders(operands: int) -> Iterator[list[tuple[int, int]]]:
+    """Every order in which pairs can be contracted."""
+    if operands == 1:
+        yield []
+        return
+    for i, j in permutations(range(operands), 2):
+        if i < j:
+            for rest in _orders(operands - 1):
+                yield [(i, j), *rest]

@@ -1,0 +1,77 @@
+"""Discrete Fourier transforms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from costcalc.ir.call import Call
+from costcalc.ir.dims import Dim
+from costcalc.ir.fields import Axes, Size
+from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.tensor import TensorType
+from costcalc.ir.window import Sight, mixing
+from costcalc.ops.axes import has_axes, position, several
+
+COMPLEX = {"float64": "complex128"}
+REAL = {"complex128": "float64"}
+
+
+@op("fourier")
+class Fourier(Op):
+    """The discrete Fourier transform along ``axes``, or back.
+
+    A real input gives its non-redundant half: n/2 + 1 places along the last of ``axes``. With ``size`` a
+    complex input gives a real output of that size along it.
+
+    Ops          5·n·⌈log₂ n⌉ for each complex transform of n places, the usual count of the radix-2 algorithm;
+                 half of that where input or output is real.
+    Source       Cooley & Tukey 1965; the count as in Frigo & Johnson 2005, doi 10.1109/JPROC.2004.840301.
+    """
+
+    aten = "_fft_r2c _fft_c2r _fft_c2c"
+
+    axes: Axes
+    size: Size | None = None
+    whole: bool = False
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        yield from has_axes(self, x, *several(self.axes))
+
+    def infer(self, x: TensorType) -> TensorType:
+        last = position(several(self.axes)[-1], x)
+        shape = list(x.shape)
+        if self.size is not None:
+            shape[last] = self.size
+            return TensorType(tuple(shape), REAL.get(x.dtype, "float32"))
+        if x.dtype.startswith("complex"):
+            return x
+        if not self.whole:
+            shape[last] = shape[last] // 2 + 1
+        return TensorType(tuple(shape), COMPLEX.get(x.dtype, "complex64"))
+
+    def ops(self, x: TensorType, *, y: TensorType) -> Dim:
+        real = y if self.size is not None else x
+        complex_throughout = self.size is None and x.dtype.startswith("complex")
+        work: Dim = 0
+        for axis in several(self.axes):
+            n = real.shape[axis]
+            steps = max((n - 1).bit_length(), 1) if isinstance(n, int) else 1
+            work = work + 5 * real.size * steps
+        return work if complex_throughout else work // 2
+
+    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        return (mixing(x, *several(self.axes)),)
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        axes = tuple(call["dim"])
+        size = call["last_dim_size"] if call.name == "_fft_c2r" else None
+        whole = call.name == "_fft_r2c" and not call["onesided"]
+        return call.add(cls(axes[0] if len(axes) == 1 else axes, size, whole), call["self"])
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls((-2, -1)), TensorType((2, 3, 8, 8))
+        yield cls(-1, 8), TensorType((2, 5), "complex64")
+        yield cls(1), TensorType((2, 6), "complex64")

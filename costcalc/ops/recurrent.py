@@ -1,0 +1,192 @@
+"""Recurrent layers over a sequence: LSTM, GRU and the plain RNN."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from costcalc.ir.call import Call, Traced
+from costcalc.ir.dims import Dim, equal
+from costcalc.ir.fields import Count, Size, ints
+from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.tensor import TensorType, Weight, parameter
+from costcalc.ir.window import MIXED, Sight
+from costcalc.ops.traced import own
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Recurrent(Op):
+    """What recurrent layers share: at each step one product with the input, one with the state before.
+
+    It takes (batch, length, width) with ``batch_first``, else (length, batch, width), or one sequence
+    without a batch; then perhaps the states to start from. It makes the sequence of states and the last
+    states.
+    """
+
+    gates: ClassVar[int]
+    per_state: ClassVar[int]
+    """Scalar operations for one element of the state at one step, without biases."""
+    states: ClassVar[int] = 1
+    torch_name: ClassVar[str]
+
+    hidden: Size
+    layers: Size = 1
+    bidirectional: bool = False
+    bias: bool = True
+    batch_first: bool = False
+
+    projection = 0  # the LSTM makes this an option
+
+    def requires(self, x: TensorType, *start: TensorType) -> Iterator[Condition]:
+        rank = len(x.shape)
+        yield rank in (2, 3), f"{self.name} takes (length, width), with a batch or not, not {rank} axes"
+        yield len(start) in (0, self.states), f"{self.name} starts from {self.states} states, not {len(start)}"
+        for given, wanted in zip(start, self._last(x), strict=False):
+            for a, b in zip(given.shape, wanted.shape, strict=True):
+                yield equal(a, b), f"the state to start from must be {wanted}, not {given}"
+
+    def infer(self, x: TensorType, *start: TensorType) -> tuple[TensorType, ...]:
+        y = x.with_shape(*x.shape[:-1], self._width * self._directions)
+        return (y, *self._last(x))
+
+    def weights(self, x: TensorType, *start: TensorType) -> dict[str, Weight]:
+        found: dict[str, Weight] = {}
+        for layer, size, suffix in self._cells(x):
+            rows = self.gates * self.hidden
+            found[f"weight_ih_l{layer}{suffix}"] = parameter(rows, size, dtype=x.dtype)
+            found[f"weight_hh_l{layer}{suffix}"] = parameter(rows, self._width, dtype=x.dtype)
+            if self.bias:
+                found[f"bias_ih_l{layer}{suffix}"] = parameter(rows, dtype=x.dtype)
+                found[f"bias_hh_l{layer}{suffix}"] = parameter(rows, dtype=x.dtype)
+            if self.projection:
+                found[f"weight_hr_l{layer}{suffix}"] = parameter(self.projection, self.hidden, dtype=x.dtype)
+        return found
+
+    def macs(self, x: TensorType, *start: TensorType, y: TensorType) -> Dim:
+        products: Dim = 0
+        for _, size, _ in self._cells(x):
+            products = products + self.gates * self.hidden * (size + self._width) + self.projection * self.hidden
+        return x.size // x.shape[-1] * products
+
+    def ops(self, x: TensorType, *start: TensorType, y: TensorType) -> Dim:
+        cells = len(list(self._cells(x)))
+        each = self.per_state + (2 * self.gates if self.bias else 0)
+        return x.size // x.shape[-1] * cells * self.hidden * each
+
+    def sights(self, x: TensorType, *start: TensorType, y: TensorType) -> tuple[Sight, ...]:
+        return (MIXED,) * (1 + len(start))
+
+    @property
+    def _width(self) -> Dim:
+        """Of the state that is handed on."""
+        return self.projection or self.hidden
+
+    @property
+    def _directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+    def _cells(self, x: TensorType) -> Iterator[tuple[int, Dim, str]]:
+        """Each cell: its layer, the width of its input, the end of its weights' names."""
+        (layers,) = ints([self.layers])
+        for layer in range(layers):
+            size = x.shape[-1] if layer == 0 else self._width * self._directions
+            yield layer, size, ""
+            if self.bidirectional:
+                yield layer, size, "_reverse"
+
+    def _last(self, x: TensorType) -> list[TensorType]:
+        """The states after the last step."""
+        batch = () if len(x.shape) == 2 else (x.shape[0 if self.batch_first else 1],)
+        first = self.layers * self._directions
+        widths = (self._width, self.hidden)[: self.states]
+        return [x.with_shape(first, *batch, width) for width in widths]
+
+    def to_torch(self, x: TensorType, *start: TensorType) -> nn.Module:
+        from torch import nn
+
+        options: dict[str, Any] = {"proj_size": ints([self.projection])[0]} if self.projection else {}
+        made: nn.Module = getattr(nn, self.torch_name)(
+            *ints((x.shape[-1], self.hidden, self.layers)), bias=self.bias, batch_first=self.batch_first,
+            bidirectional=self.bidirectional, **options,
+        )  # fmt: skip
+        several = self.states > 1
+        if several:
+            made.register_forward_pre_hook(lambda _, given: (given[0], given[1:]) if len(given) > 1 else given)
+        made.register_forward_hook(lambda _, given, out: (out[0], *(out[1] if several else (out[1],))))
+        return made
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        if "batch_sizes" in call.arguments or (call["train"] and call["dropout"]):
+            return NotImplemented  # packed sequences have no shape that says their work
+        x, weights = call["input"], call["params"]
+        if not own(*weights):
+            return NotImplemented
+        width = weights[1].shape[1]
+        options: dict[str, Any] = {
+            "hidden": weights[0].shape[0] // cls.gates, "layers": call["num_layers"],
+            "bidirectional": call["bidirectional"], "bias": call["has_biases"], "batch_first": call["batch_first"],
+        }  # fmt: skip
+        if width != options["hidden"]:
+            options["projection"] = width
+        op = cls(**options)
+        # PyTorch hands the weights over cell by cell, as they are listed here.
+        named = dict(zip(op.weights(x.type), weights, strict=True))
+        start: list[Traced] = call["hx"] if isinstance(call["hx"], (list, tuple)) else [call["hx"]]
+        return call.add(op, x, *start, **named)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(4), TensorType((5, 2, 3))
+        yield cls(4, 2, bidirectional=True, batch_first=True), TensorType((2, 5, 3))
+        yield cls(3, bias=False), TensorType((5, 6))
+
+
+@op("lstm", inputs=(1, 3))
+class LSTM(Recurrent):
+    """Long short-term memory, with an optional ``projection`` of the state.
+
+    MACs         at each step, for each layer and direction: 4·hidden × (input width + state width), and
+                 projection × hidden.
+    Ops          22 per state element: 4 sums, 3 sigmoids of 4, 2 tanh, 4 to make cell and state; 8 biases.
+    Source       Hochreiter & Schmidhuber 1997; PyTorch, torch.nn.LSTM.
+    """
+
+    aten = "lstm"
+    gates, per_state, states, torch_name = 4, 22, 2, "LSTM"
+
+    projection: Count = 0  # type: ignore[assignment]
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield from super().examples()
+        yield cls(4, 2, bidirectional=True, projection=3), TensorType((5, 2, 3))
+        yield cls(4), TensorType((5, 2, 3)), TensorType((1, 2, 4)), TensorType((1, 2, 4))
+
+
+@op("gru", inputs=(1, 2))
+class GRU(Recurrent):
+    """Gated recurrent unit.
+
+    MACs         at each step, for each layer and direction: 3·hidden × (input width + hidden).
+    Ops          17 per state element: 4 to join the products, 2 sigmoids of 4, tanh, 4 to mix; 6 biases.
+    Source       Cho et al. 2014, arXiv 1406.1078; PyTorch, torch.nn.GRU.
+    """
+
+    aten = "gru"
+    gates, per_state, torch_name = 3, 17, "GRU"
+
+
+@op("rnn", inputs=(1, 2))
+class RNN(Recurrent):
+    """Elman's recurrent layer.
+
+    MACs         at each step, for each layer and direction: hidden × (input width + hidden).
+    Ops          2 per state element: sum and tanh or ReLU; 2 biases.
+    Source       Elman 1990; PyTorch, torch.nn.RNN.
+    """
+
+    aten = "rnn_tanh rnn_relu"
+    gates, per_state, torch_name = 1, 2, "RNN"

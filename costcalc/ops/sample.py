@@ -1,0 +1,183 @@
+"""Sampling a map at computed places, and cutting it into patches and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from costcalc.errors import OptionError
+from costcalc.ir.call import Call, Traced, once
+from costcalc.ir.dims import Dim, at_least, divides, equal, prod
+from costcalc.ir.fields import Counts, Sizes, ints, per_axis
+from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.tensor import TensorType
+from costcalc.ir.window import MIXED, Follow, Sight
+from costcalc.ops.traced import images
+
+if TYPE_CHECKING:
+    from torch import nn
+
+MODES = {"bilinear": 2, "nearest": 1, "bicubic": 4}
+"""Elements that each mode weighs along an axis; the order is PyTorch's."""
+
+
+@op("grid_sample", inputs=(2, 2))
+class GridSample(Op):
+    """Each output is the input at a place that the second input names, interpolated.
+
+    Where it looks depends on the data: each output is said to see all of the input.
+
+    Ops          a weighted sum of t elements is 2t - 1 per output: bilinear 7, in three dimensions 15, bicubic 31.
+    Not counted  the interpolation weights, which the channels share.
+    Source       Jaderberg et al. 2015, arXiv 1506.02025.
+    """
+
+    aten = "grid_sampler grid_sampler_2d grid_sampler_3d"
+
+    mode: str = "bilinear"
+
+    def check(self) -> None:
+        if self.mode not in MODES:
+            raise OptionError(f"grid_sample: mode='{self.mode[:40]}' must be one of {', '.join(MODES)}")
+
+    def requires(self, x: TensorType, grid: TensorType) -> Iterator[Condition]:
+        fits = len(x.shape) in (4, 5) and len(grid.shape) == len(x.shape)
+        yield fits, "grid_sample takes (batch, channels, places …) and a grid of (batch, places …, coordinates)"
+        yield equal(grid.shape[-1], len(x.shape) - 2), f"the grid names {grid.shape[-1]} coordinates a place"
+
+    def infer(self, x: TensorType, grid: TensorType) -> TensorType:
+        return x.with_shape(*x.shape[:2], *grid.shape[1:-1])
+
+    def ops(self, x: TensorType, grid: TensorType, *, y: TensorType) -> Dim:
+        taps = MODES[self.mode] ** (len(x.shape) - 2)
+        return y.size * (2 * taps - 1) if taps > 1 else 0
+
+    def sights(self, x: TensorType, grid: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        places = len(x.shape) - 2
+        return (Follow(0), Follow(1), *(None,) * places), (Follow(0), None, *(Follow(1 + i) for i in range(places)))
+
+    def to_torch(self, x: TensorType, grid: TensorType) -> nn.Module:
+        from torch.nn.functional import grid_sample
+
+        from costcalc.backends.functional import functional
+
+        mode = self.mode
+        return functional(lambda x, grid: grid_sample(x, grid, mode, align_corners=False))
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        return call.add(cls(tuple(MODES)[call["interpolation_mode"]]), call["input"], call["grid"])  # type: ignore[no-any-return]
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(), TensorType((2, 3, 4, 5)), TensorType((2, 6, 7, 2))
+        yield cls("bicubic"), TensorType((1, 2, 5, 5)), TensorType((1, 3, 3, 2))
+
+
+class Patches(Op):
+    """What cutting into patches and putting together share."""
+
+    if TYPE_CHECKING:
+        kernel: Sizes  # fields of each
+        stride: Sizes
+        padding: Counts
+        dilation: Sizes
+
+    def places(self, sizes: tuple[Dim, ...]) -> list[Dim]:
+        """Number of patches along each axis of a map of ``sizes``."""
+        each = zip(
+            sizes, *(per_axis(v, 2) for v in (self.kernel, self.stride, self.padding, self.dilation)), strict=True
+        )
+        return [(size + 2 * p - d * (k - 1) - 1) // s + 1 for size, k, s, p, d in each]
+
+    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        return (MIXED,)
+
+
+@op("unfold")
+class Unfold(Patches):
+    """Every patch of a map as a column: (batch, channels, height, width) to (batch, channels·k², patches).
+
+    Each output is said to see all of the map.
+
+    Not counted  any arithmetic, there is none; the input is read and the larger output written.
+    """
+
+    aten = "im2col"
+
+    kernel: Sizes
+    stride: Sizes = 1
+    padding: Counts = 0
+    dilation: Sizes = 1
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        yield len(x.shape) == 4, f"unfold takes (batch, channels, height, width), not {len(x.shape)} axes"
+        for count in self.places(x.shape[2:]):
+            yield at_least(count, 1), "unfold: the patch is larger than the padded input"
+
+    def infer(self, x: TensorType) -> TensorType:
+        taps = prod(per_axis(self.kernel, 2))
+        return x.with_shape(x.shape[0], x.shape[1] * taps, prod(self.places(x.shape[2:])))
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from torch import nn
+
+        kernel, stride, padding, dilation = (
+            ints(per_axis(v, 2)) for v in (self.kernel, self.stride, self.padding, self.dilation)
+        )
+        return nn.Unfold(kernel, dilation, padding, stride)
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        options = (once(call[name]) for name in ("kernel_size", "stride", "padding", "dilation"))
+        op = cls(*options)
+        return images(call, call["self"], 2, lambda x: call.add(op, x))
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(3, padding=1), TensorType((2, 3, 5, 6))
+        yield cls((2, 3), 2), TensorType((1, 2, 6, 7))
+
+
+@op("fold")
+class Fold(Patches):
+    """Patches put back to where ``unfold`` took them from, added up where they overlap.
+
+    Ops          1 per element of the patches.
+    """
+
+    aten = "col2im"
+
+    size: Sizes
+    kernel: Sizes
+    stride: Sizes = 1
+    padding: Counts = 0
+    dilation: Sizes = 1
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        yield len(x.shape) == 3, f"fold takes (batch, channels·taps, patches), not {len(x.shape)} axes"
+        yield divides(prod(per_axis(self.kernel, 2)), x.shape[1]), "fold: the taps must divide the columns' length"
+        count = prod(self.places(per_axis(self.size, 2)))
+        yield equal(count, x.shape[2]), f"fold: size={self.size} has {count} patches, the input {x.shape[2]}"
+
+    def infer(self, x: TensorType) -> TensorType:
+        return x.with_shape(x.shape[0], x.shape[1] // prod(per_axis(self.kernel, 2)), *per_axis(self.size, 2))
+
+    def ops(self, x: TensorType, *, y: TensorType) -> Dim:
+        return x.size
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from torch import nn
+
+        values = (self.size, self.kernel, self.dilation, self.padding, self.stride)
+        return nn.Fold(*(ints(per_axis(v, 2)) for v in values))
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        options = (once(call[name]) for name in ("output_size", "kernel_size", "stride", "padding", "dilation"))
+        op = cls(*options)
+        return images(call, call["self"], 1, lambda x: call.add(op, x))
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls((5, 6), 3, padding=1), TensorType((2, 27, 30))
