@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from costcalc.analysis.report import Layer
 from costcalc.budget.amounts import Step, told_apart
@@ -14,11 +14,15 @@ from costcalc.budget.config import WARN, Budget, Config, Exemption, Model, Setup
 from costcalc.budget.lock import graph_hash
 from costcalc.budget.measure import Measured, is_global, matching, measure, value_of
 from costcalc.diff import Diff, diff
+from costcalc.diff.layers import own_place
 from costcalc.diff.records import is_attributed
 from costcalc.errors import CostcalcError, Place
 from costcalc.figures import Figure, Value, percent, show, signed
 
 OK, FAIL, WARNED, EXEMPT, UNCHECKED = "ok", "fail", "warn", "exempt", "unchecked"
+
+
+Edited: TypeAlias = Callable[["Place | None", str], "Place | None"]
 
 
 class Because(NamedTuple):
@@ -38,6 +42,7 @@ class Verdict(NamedTuple):
     says      one sentence
     because   the largest first
     place     where to change it
+    message   what the team says to who crosses it
     """
 
     model: str
@@ -52,6 +57,7 @@ class Verdict(NamedTuple):
     says: str
     because: tuple[Because, ...] = ()
     place: Place | None = None
+    message: str = ""
 
     @property
     def subject(self) -> str:
@@ -100,12 +106,19 @@ class Outcome(NamedTuple):
 
 
 def check(
-    config: Config, baseline: Baseline, *, today: date, allow_code: bool = False, with_diffs: bool = False
+    config: Config,
+    baseline: Baseline,
+    *,
+    today: date,
+    allow_code: bool = False,
+    with_diffs: bool = False,
+    edited: Edited | None = None,
 ) -> Outcome:
     """Measure every model of ``config`` and hold it to its budgets.
 
     today       decides which exemptions still hold
     with_diffs  compare every model with its past, not only where a budget is exceeded
+    edited      the line that the user edited, from where a cause was seen and what it says
     """
     results, verdicts, notes = [], [], []
     excused = {e for e in config.exempt if e.until >= today}
@@ -123,7 +136,7 @@ def check(
             found = [v for b in model.budgets for v in _verdicts(model, setup, b, now, past, mine)]
             bad = [v for v in found if v.status in (FAIL, WARNED, EXEMPT)]
             changed = _diff(model, now, past, setup) if with_diffs or bad else None
-            verdicts += [explain(v, now, changed, model.message) for v in found]
+            verdicts += [explain(v, now, changed, model.message, edited) for v in found]
             results.append(Result(model, setup, now, past, changed))
     return Outcome(tuple(results), tuple(verdicts), tuple(notes))
 
@@ -221,14 +234,23 @@ def _crossed(verdict: Verdict, says: str, excused: dict[str, Exemption]) -> Verd
     return verdict._replace(status=WARNED if verdict.budget.level == WARN else FAIL, says=says)
 
 
-def explain(verdict: Verdict, now: Measured, changed: Diff | None, message: str = "", most: int = 3) -> Verdict:
+def explain(
+    verdict: Verdict,
+    now: Measured,
+    changed: Diff | None,
+    message: str = "",
+    edited: Edited | None = None,
+    most: int = 3,
+) -> Verdict:
     """``verdict`` with what made the figure what it is: the causes of its change, or its largest layers."""
     if verdict.status not in (FAIL, WARNED, EXEMPT):
         return verdict
-    because = _causes(verdict, changed, most) or _largest(verdict, now, most)
+    because = _causes(verdict, changed, most)
+    if edited is not None:
+        because = [b._replace(place=edited(b.place, b.says)) for b in because]
+    because = because or _largest(verdict, now, most)
     place = next((b.place for b in because if b.place), None)
-    says = f"{verdict.says}. {message}" if message else verdict.says
-    return verdict._replace(because=tuple(because), place=place or verdict.budget.place, says=says)
+    return verdict._replace(because=tuple(because), place=place or verdict.budget.place, message=message)
 
 
 def _causes(verdict: Verdict, changed: Diff | None, most: int) -> list[Because]:
@@ -248,7 +270,7 @@ def _largest(verdict: Verdict, now: Measured, most: int) -> list[Because]:
     )
     if figure.part is None or verdict.rule in ("min", "max_decrease"):
         return []
-    places = {node.name: node.place for node in now.graph.nodes}
+    places = {node.name: own_place(node.place) for node in now.graph.nodes}
     parts = [(figure.part(layer) or 0, layer) for layer in layers]
     ranked = sorted(parts, key=lambda part: -part[0])[:most]
     return [Because(layer.name, places.get(layer.name), amount) for amount, layer in ranked if amount]

@@ -23,6 +23,7 @@ from costcalc.ir.tensor import ELEMENT_BITS, TensorType
 
 NAME = "costcalc.lock"
 VERSION = 1
+MADE_BY = "costcalc lock"
 MAX_BYTES = 256 * 2**20
 RECORDED = ("macs", "ops", "params", "buffers", "weights", "storage", "traffic", "peak", "receptive_field",
             "layers", "uncounted")  # fmt: skip
@@ -56,7 +57,7 @@ class Lock(NamedTuple):
     written_by: str = __version__
 
 
-def entry(graph: Graph, report: Report, model: str, setup: str, made_by: str = "costcalc lock") -> Entry:
+def entry(graph: Graph, report: Report, model: str, setup: str, made_by: str = MADE_BY) -> Entry:
     """What the lock keeps of ``graph``, whose report is ``report``."""
     figures = {name: FIGURES[name].value(report) for name in RECORDED}
     layers = []

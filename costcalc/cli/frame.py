@@ -22,6 +22,10 @@ from costcalc.errors import CostcalcError, UnknownName, listing, near
 COMMANDS = {
     "analyze": "Costs",
     "explain": "Costs",
+    "diff": "Changes",
+    "check": "Changes",
+    "lock": "Changes",
+    "init": "Changes",
 }
 """Command → the panel of the help that it stands in.
 

@@ -63,17 +63,22 @@ def _changes(old: list[Entry], new: list[Entry], pairs: list[tuple[int, int]]) -
 
 def _one_sided(mark: str, e: Entry) -> Change:
     before, after = (e.share, None) if mark == "-" else (None, e.share)
+    from costcalc.diff.layers import own_place
+
     kind = e.kind or e.op
-    return Change(mark, e.name, e.name, kind, kind, (), None, before, after, e.place)
+    return Change(mark, e.name, e.name, kind, kind, (), None, before, after, own_place(e.place))
 
 
 def _paired(a: Entry, b: Entry) -> Change:
-    from costcalc.diff.causes import option_changes
+    from costcalc.diff.layers import own_place
+    from costcalc.diff.sites import option_changes
 
     options = option_changes(a, b)
-    shape = None if a.makes == b.makes else (_shapes(a.makes), _shapes(b.makes))
-    same = a.op == b.op and not options and not shape and a.name == b.name and a.share == b.share
-    return Change("=" if same else "~", b.name, a.name, b.op, a.op, options, shape, a.share, b.share, b.place)
+    made = None if a.makes == b.makes else (_shapes(a.makes), _shapes(b.makes))
+    read = None if a.takes == b.takes or made else (_shapes(a.takes), _shapes(b.takes))
+    same = a.op == b.op and not options and not made and a.name == b.name and a.share == b.share
+    mark, place = "=" if same else "~", own_place(b.place)
+    return Change(mark, b.name, a.name, b.op, a.op, options, made, a.share, b.share, place, read)
 
 
 def _shapes(types: tuple[TensorType, ...]) -> str:

@@ -43,10 +43,13 @@ class Tree(NamedTuple):
 
     def relabel(self, graph: Graph) -> Graph:
         """``graph`` with the repository's paths in its places."""
-        nodes = tuple(
-            replace(n, place=replace(n.place, file=self.shown(n.place.file))) if n.place else n for n in graph.nodes
-        )
+        nodes = tuple(replace(n, place=self._shown(n.place)) for n in graph.nodes)
         return replace(graph, nodes=nodes)
+
+    def _shown(self, place: Place | None) -> Place | None:
+        if place is None:
+            return None
+        return replace(place, file=self.shown(place.file), within=self._shown(place.within))
 
 
 class Repository:
@@ -180,10 +183,13 @@ def pick_line(place: Place | None, changed: set[int], text: str, words: list[str
     """Where the user made a change: the line of ``place`` if it was edited, else the edited one with most ``words``."""
     if place is None or not changed or place.line in changed:
         return place
+    for call in place.chain:
+        if call.file == place.file and call.line in changed:
+            return call
     lines = text.splitlines()
 
     def worth(line: int) -> tuple[int, int]:
         said = lines[line - 1] if line <= len(lines) else ""
         return sum(word in said for word in words if word), -abs(line - place.line)
 
-    return replace(place, line=max(sorted(changed), key=worth), column=0)
+    return Place(place.file, max(sorted(changed), key=worth))

@@ -40,6 +40,24 @@ class Entry(NamedTuple):
     kind: str = ""
 
 
+def own_chain(place: Place | None) -> list[Place]:
+    """The places in the user's own file that led to a layer, the innermost first; not those in shared blocks."""
+    return [p for p in place.chain if p.file == place.chain[-1].file] if place else []
+
+
+def own_place(place: Place | None) -> Place | None:
+    """Where the user's own file asks for a layer: the innermost call of a block, if it stands in one."""
+    chain = own_chain(place)
+    return chain[1] if len(chain) > 2 else chain[-1] if chain else None
+
+
+def common_place(run: list[Entry]) -> Place | None:
+    """The innermost place that asked for all of these layers."""
+    chains = [own_chain(e.place)[::-1] for e in run if e.place]
+    shared = [steps[0] for steps in zip(*chains, strict=False) if len({p.short for p in steps}) == 1]
+    return shared[-1] if shared else chains[0][0] if chains else None
+
+
 def entries(graph: Graph, report: Report) -> list[Entry]:
     """The inputs and layers of ``graph``; ``report`` is its report. Sizes must be numbers."""
     if any(not isinstance(d, int) for t in graph.types.values() for d in t.shape):

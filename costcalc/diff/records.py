@@ -22,6 +22,7 @@ class Change:
     mark      ``+`` added, ``-`` removed, ``~`` changed, ``=`` as it was
     options   option, old, new: of those that differ
     shape     the old and the new output shape, where they differ
+    reads     the old and the new input shapes, where only those differ
     before    the shares of the figures, ``ADDITIVE``; None for an added layer
     """
 
@@ -35,6 +36,7 @@ class Change:
     before: Share | None
     after: Share | None
     place: Place | None
+    reads: tuple[str, str] | None = None
 
     def effect(self, figure: str) -> Value:
         """What the layer's share of ``figure`` changed by."""
@@ -49,6 +51,8 @@ class Change:
         parts += [f"{name} {_plain(a)}→{_plain(b)}" for name, a, b in self.options]
         if self.shape:
             parts.append("output " + "→".join(self.shape))
+        if self.reads:
+            parts.append("input " + "→".join(self.reads))
         if self.name != self.old_name:
             parts.append(f"was {self.old_name}")
         return ", ".join(parts)

@@ -1,0 +1,207 @@
+"""A diff of two models: for terminals, as JSON, as CSV, as Markdown. Verdict first, then causes, then layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from costcalc.backends.escape import markdown as escaped
+from costcalc.backends.escape import visible
+from costcalc.backends.paint import painted, plain
+from costcalc.figures import FIGURES, percent, show, signed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from costcalc.diff.records import Change, Diff
+
+SHOWN = ("macs", "ops", "params", "storage", "traffic", "peak", "intensity", "receptive_field", "time", "layers")
+MARKS = {"+": "green", "-": "red", "~": "yellow"}
+
+
+def headline(found: Diff, by: str) -> str:
+    """The change in one line: ``resnet50: MACs 4.09 G → 7.80 G (+90.8 %), params …``."""
+    if found.old is None or found.new is None:
+        side = found.new or found.old
+        word = "added" if found.new else "removed"
+        figures = ", ".join(f"{f.title} {show(f, f.value(side))}" for f in _pair(by)) if side else ""
+        return f"{found.name}: {word}, {figures}"
+    if found.same:
+        renamed = sum(c.mark == "~" for c in found.layers)
+        return f"{found.name}: nothing changed" + (f" but the names of {renamed} layers" if renamed else "")
+    parts = []
+    for f in _pair(by):
+        before, after = found.figure(f.name)
+        if before == after:
+            parts.append(f"{f.title} {show(f, after)} as before")
+        else:
+            moved = percent(after - before, before) if before is not None and after is not None else "new"
+            parts.append(f"{f.title} {show(f, before)} → {show(f, after)} ({moved})")
+    return f"{found.name}: {', '.join(parts)}"
+
+
+def _pair(by: str) -> list[Any]:
+    return [FIGURES[name] for name in dict.fromkeys((by, "macs", "params"))]
+
+
+def figure_rows(found: Diff) -> list[tuple[str, str, str, str, str]]:
+    """Title, old, new, change and percent of every figure that either side has."""
+    rows = []
+    for name in SHOWN:
+        figure = FIGURES[name]
+        before, after = found.figure(name)
+        if before is None and after is None:
+            continue
+        change = moved = ""
+        if before is not None and after is not None:
+            change = signed(figure, after - before)
+            moved = percent(after - before, before) if after != before else ""
+        rows.append((figure.title, show(figure, before), show(figure, after), change, moved))
+    return rows
+
+
+def cause_rows(found: Diff, by: str, most: int | None = None) -> list[tuple[str, str, str, str, str]]:
+    """Change of ``by``, change of the parameters, kind, words and place of each cause; what is left out is summed."""
+    figure, params = FIGURES[by], FIGURES["params"]
+    causes = found.by(by)
+    rows = [
+        (signed(figure, c.of(by)), signed(params, c.of("params")), c.kind, visible(c.says),
+         visible(c.place.short) if c.place else "")
+        for c in causes[:most]
+    ]  # fmt: skip
+    rest = causes[most:] if most is not None else []
+    if rest:
+        left = sum(c.of(by) for c in rest), sum(c.of("params") for c in rest)
+        rows.append((signed(figure, left[0]), signed(params, left[1]), "", f"{len(rest)} more causes", ""))
+    if len(causes) > 1:
+        total = found.change(by), found.change("params")
+        rows.append((signed(figure, total[0]), signed(params, total[1]), "total", "", ""))
+    return rows
+
+
+def changed_layers(found: Diff) -> list[Change]:
+    """The layers that are not as they were."""
+    return [c for c in found.layers if c.mark != "="]
+
+
+def layer_cells(change: Change, by: str) -> tuple[str, str, str, str, str]:
+    """Mark, name, change of ``by``, what changed, and place of one layer."""
+    effect = signed(FIGURES[by], change.effect(by))
+    return (change.mark, visible(change.name), effect, visible(change.says),
+            visible(change.place.short) if change.place else "")  # fmt: skip
+
+
+def text(diffs: Sequence[Diff], by: str, *, width: int = 80, colour: bool = False, most: int | None = 20) -> str:
+    """For a terminal; ``most`` causes and layers of each model, None for all."""
+    paint = painted if colour else plain
+    lines: list[str] = []
+    for found in diffs:
+        lines += [paint(visible(headline(found, by)), "bold"), ""]
+        if found.old is None or found.new is None or found.same:
+            continue
+        lines += _aligned(figure_rows(found), "<>>>>", width, "  ")
+        for name, before, after in found.parameters:
+            lines.append(visible(f"  parameter {name}: {before} → {after}"))
+        lines += ["", paint(f"Causes, largest change of {FIGURES[by].title} first", "bold")]
+        rows = [(FIGURES[by].title, "params", "kind", "what", "where"), *cause_rows(found, by, most)]
+        lines += _aligned(rows, ">><<<", width, "  ")
+        layers = changed_layers(found)
+        lines += ["", paint("Layers: + added, - removed, ~ changed", "bold")]
+        largest = sorted(layers, key=lambda c: -abs(c.effect(by)))[:most]
+        cells = [layer_cells(c, by) for c in layers if c in largest]
+        for line, cell in zip(_aligned(cells, "<<><<", width, ""), cells, strict=True):
+            lines.append(paint(line, MARKS[cell[0]]))
+        if most is not None and len(layers) > most:
+            lines.append(paint(f"  {len(layers) - most} more; --all shows them", "dim"))
+        lines += [visible(note) for note in found.notes]
+        lines.append("")
+    return "\n".join(lines or ["no model changed", ""])
+
+
+def _aligned(rows: Sequence[Sequence[str]], sides: str, width: int, indent: str) -> list[str]:
+    """``rows`` in columns, ``<`` to the left and ``>`` to the right; the widest are cut to make lines fit."""
+    if not rows:
+        return []
+    wide = [max(len(row[i]) for row in rows) for i in range(len(sides))]
+    over = len(indent) + sum(wide) + 2 * (len(sides) - 1) - width
+    for i in sorted(range(len(wide)), key=lambda i: -wide[i])[:2]:
+        cut = max(0, min(over, wide[i] - 24))
+        wide[i], over = wide[i] - cut, over - cut
+    lines = []
+    for row in rows:
+        cells = []
+        for cell, side, w in zip(row, sides, wide, strict=True):
+            cell = cell if len(cell) <= w else cell[: w - 1] + "…"
+            cells.append(cell.rjust(w) if side == ">" else cell.ljust(w))
+        lines.append((indent + "  ".join(cells)).rstrip())
+    return lines
+
+
+def json(diffs: Sequence[Diff]) -> str:
+    """A list, one object per model, as ``docs/diff.md`` describes it."""
+    from json import dumps
+
+    return dumps([found.to_dict() for found in diffs], indent=1, ensure_ascii=False) + "\n"
+
+
+def csv(diffs: Sequence[Diff]) -> str:
+    """A line for each changed layer: exact numbers, storage in bits."""
+    from csv import writer
+    from io import StringIO
+
+    from costcalc.diff.layers import ADDITIVE
+
+    names = ADDITIVE[:-1]
+    out = StringIO()
+    lines = writer(out, lineterminator="\r\n")
+    lines.writerow(["model", "mark", "name", "old_name", "op", "what", "source",
+                    *(f"{side}_{name}" for name in names for side in ("old", "new"))])  # fmt: skip
+    for found in diffs:
+        for c in changed_layers(found):
+            sides = zip(c.before or [""] * len(ADDITIVE), c.after or [""] * len(ADDITIVE), strict=True)
+            numbers = [value for pair in list(sides)[: len(names)] for value in pair]
+            words = [found.name, c.mark, c.name, c.old_name, c.op, c.says, c.place.short if c.place else ""]
+            lines.writerow([*map(_harmless, words), *numbers])
+    return out.getvalue()
+
+
+def _harmless(text: str) -> str:
+    """``text`` that no spreadsheet takes for a formula. A lone mark is none."""
+    return f"'{text}" if len(text) > 1 and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def markdown(diffs: Sequence[Diff], by: str) -> str:
+    """A section per model, its layers folded."""
+    lines = []
+    for found in diffs:
+        lines += [f"**{escaped(headline(found, by))}**", ""]
+        if found.old is None or found.new is None or found.same:
+            continue
+        lines += table(["figure", "old", "new", "change", ""], "<>>>>", figure_rows(found))
+        lines += [
+            "",
+            *table([FIGURES[by].title, "params", "cause", "what", "where"], ">><<<", cause_rows(found, by)),
+            "",
+        ]
+        lines += folded_layers(found, by)
+    return "\n".join(lines or ["no model changed"]) + "\n"
+
+
+def folded_layers(found: Diff, by: str, most: int | None = None) -> list[str]:
+    """The changed layers behind a line to click on; past ``most`` the ones in the middle are left out."""
+    layers = changed_layers(found)
+    rows = [layer_cells(c, by) for c in layers]
+    if most is not None and len(rows) > most:
+        left = len(rows) - most
+        gap = ("", f"… {left} more layers …", "", "", "")
+        rows = [*rows[: (most + 1) // 2], gap, *rows[len(rows) - most // 2 :]]
+    marks = {mark: sum(c.mark == mark for c in layers) for mark in MARKS}
+    summary = f"{marks['~']} layers changed, {marks['+']} added, {marks['-']} removed"
+    head = ["", "layer", FIGURES[by].title, "what", "where"]
+    return [f"<details><summary>{escaped(found.name)}: {summary}</summary>", "", *table(head, "<<><<", rows), "",
+            "</details>", ""]  # fmt: skip
+
+
+def table(head: Sequence[str], sides: str, rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table of Markdown, its cells escaped."""
+    rule = ["---" if side == "<" else "--:" for side in sides]
+    return ["| " + " | ".join(cells) + " |" for cells in (head, rule, *([escaped(c) for c in row] for row in rows))]

@@ -1,0 +1,46 @@
+"""Annotations of a GitHub workflow: each failing budget at the line of the spec that caused it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from costcalc.backends.escape import visible, workflow_data, workflow_property
+from costcalc.backends.verdicts import because_lines
+
+if TYPE_CHECKING:
+    from costcalc.budget.check import Outcome, Verdict
+    from costcalc.errors import Place
+
+MOST = 10
+"""GitHub shows so many annotations of one step."""
+LEVELS = {"fail": "error", "warn": "warning"}
+
+
+def github(outcome: Outcome) -> str:
+    """Workflow commands, those crossed most first, at most ``MOST``; errors before warnings."""
+    ranked = [*outcome.having("fail"), *outcome.having("warn")]
+    lines = []
+    for verdict in ranked[:MOST]:
+        place = annotated(verdict)
+        file = f"file={workflow_property(place.file)},line={place.line or 1}," if place else ""
+        title = workflow_property(verdict.subject)
+        lines.append(f"::{LEVELS[verdict.status]} {file}title={title}::{workflow_data(message(verdict))}")
+    if len(ranked) > MOST:
+        lines.append(f"::notice title=costcalc::{len(ranked) - MOST} more are in the log and in the step summary")
+    return "\n".join([*lines, ""]) if lines else ""
+
+
+def annotated(verdict: Verdict) -> Place | None:
+    """Where to show the verdict: where to change the model, else at the budget, if those are files here."""
+    for place in (verdict.place, verdict.budget.place):
+        if place and place.line and not Path(place.file).is_absolute() and Path(place.file).is_file():
+            return place
+    return None
+
+
+def message(verdict: Verdict) -> str:
+    """The verdict and its causes in lines of plain text."""
+    lines = [visible(verdict.says)]
+    lines += [f"{amount}  {says}" + (f"  ({place})" if place else "") for amount, says, place in because_lines(verdict)]
+    return "\n".join([*lines, visible(verdict.message)]).strip()

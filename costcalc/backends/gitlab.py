@@ -1,0 +1,36 @@
+"""Verdicts as GitLab's code quality report: a list of issues that a merge request shows at their lines."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from json import dumps
+from typing import TYPE_CHECKING
+
+from costcalc.backends.github import annotated
+from costcalc.backends.verdicts import because_lines
+
+if TYPE_CHECKING:
+    from costcalc.budget.check import Outcome
+
+SEVERITIES = {"fail": "major", "warn": "minor"}
+
+
+def gitlab(outcome: Outcome) -> str:
+    """The JSON of GitLab's "Code Quality": description, check_name, fingerprint, severity, location."""
+    issues = []
+    for v in outcome.having(*SEVERITIES):
+        place = annotated(v)
+        causes = "; ".join(f"{amount} {says}" for amount, says, _ in because_lines(v))
+        issues.append(
+            {
+                "description": f"{v.subject}: {v.says}" + (f" ({causes})" if causes else ""),
+                "check_name": f"costcalc/{v.budget.figure.name}/{v.rule}",
+                "fingerprint": sha256(f"{v.subject}/{v.rule}".encode()).hexdigest(),
+                "severity": SEVERITIES[v.status],
+                # GitLab wants a file: without a spec in the repository it is the config.
+                "location": {"path": place.file, "lines": {"begin": place.line}}
+                if place
+                else {"path": v.budget.place.file, "lines": {"begin": v.budget.place.line or 1}},
+            }
+        )
+    return dumps(issues, indent=1, ensure_ascii=False) + "\n"

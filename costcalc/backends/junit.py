@@ -1,0 +1,37 @@
+"""Verdicts as JUnit XML, which most CI servers show: a suite per model, a test case per budget."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from costcalc.backends.escape import xml
+from costcalc.backends.github import message
+
+if TYPE_CHECKING:
+    from costcalc.budget.check import Outcome
+
+
+def junit(outcome: Outcome) -> str:
+    """One ``testsuites`` element. A warning passes, with its text in ``system-out``."""
+    suites = []
+    for result in outcome.results:
+        own = [v for v in outcome.verdicts if (v.model, v.setup) == (result.model.name, result.setup.label)]
+        cases = []
+        for v in own:
+            inner = ""
+            if v.status == "fail":
+                inner = f'<failure type="budget" message="{xml(v.says)}">{xml(message(v))}</failure>'
+            elif v.status in ("unchecked", "exempt"):
+                inner = f'<skipped message="{xml(v.says)}"/>'
+            elif v.status == "warn":
+                inner = f"<system-out>{xml(message(v))}</system-out>"
+            file = f' file="{xml(v.place.file)}" line="{v.place.line or 1}"' if v.place and v.status == "fail" else ""
+            name = f"{v.budget.says} {v.rule}"
+            cases.append(f'  <testcase classname="{xml(result.title)}" name="{xml(name)}"{file}>{inner}</testcase>')
+        failures = sum(v.status == "fail" for v in own)
+        skipped = sum(v.status in ("unchecked", "exempt") for v in own)
+        counts = f'tests="{len(own)}" failures="{failures}" errors="0" skipped="{skipped}"'
+        suites += [f' <testsuite name="{xml(result.title)}" {counts}>', *cases, " </testsuite>"]
+    failures = len(outcome.having("fail"))
+    head = f'<testsuites name="costcalc" tests="{len(outcome.verdicts)}" failures="{failures}">'
+    return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', head, *suites, "</testsuites>", ""])

@@ -1,0 +1,58 @@
+"""Verdicts as SARIF 2.1.0, which code scanning reads (OASIS, "Static Analysis Results Interchange Format", 2020)."""
+
+from __future__ import annotations
+
+from json import dumps
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from costcalc import __version__
+from costcalc.backends.github import annotated, message
+
+if TYPE_CHECKING:
+    from costcalc.budget.check import Outcome, Verdict
+
+SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+LEVELS = {"fail": "error", "warn": "warning", "exempt": "note"}
+
+
+def sarif(outcome: Outcome) -> str:
+    """One run whose rules are the budgets' bounds, with a result for each that is crossed."""
+    told = outcome.having(*LEVELS)
+    rules = sorted({_rule(v) for v in told})
+    run: dict[str, Any] = {
+        "tool": {
+            "driver": {
+                "name": "costcalc",
+                "version": __version__,
+                "rules": [{"id": rule, "shortDescription": {"text": f"budget of {rule}"}} for rule in rules],
+            }
+        },
+        "results": [_result(v, rules) for v in told],
+        "columnKind": "unicodeCodePoints",
+    }
+    return dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _rule(verdict: Verdict) -> str:
+    return f"{verdict.budget.figure.name}/{verdict.rule}"
+
+
+def _result(verdict: Verdict, rules: list[str]) -> dict[str, Any]:
+    from hashlib import sha256
+
+    place = annotated(verdict)
+    identity = f"{verdict.subject}/{verdict.rule}"
+    result: dict[str, Any] = {
+        "ruleId": _rule(verdict),
+        "ruleIndex": rules.index(_rule(verdict)),
+        "level": LEVELS[verdict.status],
+        "message": {"text": f"{verdict.subject}: {message(verdict)}"},
+        "partialFingerprints": {"budget/v1": sha256(identity.encode()).hexdigest()},
+    }
+    if verdict.status == "exempt":
+        result["suppressions"] = [{"kind": "external", "justification": verdict.says}]
+    if place:
+        where = {"artifactLocation": {"uri": quote(place.file.replace("\\", "/"))}, "region": {"startLine": place.line}}
+        result["locations"] = [{"physicalLocation": where}]
+    return result

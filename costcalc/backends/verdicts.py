@@ -1,0 +1,68 @@
+"""Verdicts for people at a terminal: what failed first, then the rest in a line each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from costcalc.backends.escape import visible
+from costcalc.backends.paint import painted, plain
+from costcalc.figures import signed
+
+if TYPE_CHECKING:
+    from costcalc.budget.check import Because, Outcome, Verdict
+
+STYLES = {"fail": "red", "warn": "yellow", "exempt": "cyan", "unchecked": "yellow", "ok": "green"}
+LABELS = {"fail": "FAIL", "warn": "warn", "exempt": "exempt", "unchecked": "?", "ok": "ok"}
+INDENT = 8
+
+
+def verdict_line(outcome: Outcome) -> str:
+    """The outcome in one line: ``1 budget exceeded, 1 warning, 8 met``."""
+    counts = {status: len(outcome.having(status)) for status in STYLES}
+    stale = sum(v.rule == "locked" for v in outcome.verdicts)
+    failed, warned = counts["fail"] - stale, counts["warn"]
+    parts = [f"{failed} budget{'s' * (failed != 1)} exceeded"] if failed else []
+    parts += ["the lock is stale"] if stale else []
+    parts += [f"{warned} warning{'s' * (warned != 1)}"] if warned else []
+    parts += [f"{counts['exempt']} exempt"] if counts["exempt"] else []
+    parts += [f"{counts['unchecked']} not checked"] if counts["unchecked"] else []
+    met = counts["ok"]
+    parts += [f"{met} met" if parts else f"all {met} budgets met" if met != 1 else "the budget is met"] if met else []
+    return ", ".join(parts) or "no budgets to check"
+
+
+def because_lines(verdict: Verdict) -> list[tuple[str, str, str]]:
+    """For each cause its amount, its words, and its place."""
+    return [(_amount(verdict, b), visible(b.says), b.place.short if b.place else "") for b in verdict.because]
+
+
+def _amount(verdict: Verdict, because: Because) -> str:
+    from costcalc.figures import show
+
+    figure = verdict.budget.figure
+    # Causes have a kind before a colon; without causes these are the largest layers.
+    return signed(figure, because.amount) if ": " in because.says else show(figure, because.amount)
+
+
+def verdicts(outcome: Outcome, *, colour: bool = False) -> str:
+    """All verdicts and notes as text."""
+    paint = painted if colour else plain
+    lines: list[str] = []
+    for status in STYLES:
+        for verdict in outcome.having(status):
+            label = paint(LABELS[status].ljust(INDENT), STYLES[status])
+            subject = visible(verdict.subject)
+            if status in ("ok", "unchecked"):
+                lines.append(f"{label}{subject}  {paint(visible(verdict.says), 'dim')}")
+                continue
+            lines += [f"{label}{paint(subject, 'bold')}", f"{' ' * INDENT}{visible(verdict.says)}"]
+            told = because_lines(verdict)
+            wide = max((len(amount) for amount, _, _ in told), default=0)
+            for amount, says, place in told:
+                at = f"  {paint(place, 'cyan')}" if place else ""
+                lines.append(f"{' ' * INDENT}  {amount.rjust(wide)}  {says}{at}")
+            if verdict.message and status != "exempt":
+                lines.append(f"{' ' * INDENT}{visible(verdict.message)}")
+    lines += [f"{paint('note'.ljust(INDENT), 'yellow')}{visible(note)}" for note in outcome.notes]
+    worst = next((status for status in ("fail", "warn", "unchecked") if outcome.having(status)), "ok")
+    return "\n".join([*lines, "", paint(verdict_line(outcome), STYLES[worst]), ""]).lstrip("\n")

@@ -1,0 +1,117 @@
+"""A first ``costcalc.yaml``: the models of a folder, each with budgets a little above what it costs today."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+from costcalc.budget.config import Setup
+from costcalc.budget.measure import measure
+from costcalc.budget.read import FILES
+from costcalc.diff.revisions import kind_of
+from costcalc.errors import CostcalcError, OptionError
+from costcalc.figures import BITS, FIGURES, Figure
+
+BUDGETED = ("macs", "params", "storage")
+SLACK = Fraction(105, 100)
+MOST_FILES, MOST_MODELS = 5000, 40
+HEAD = """\
+# Budgets that `costcalc check` holds the models to. Each is a little above what the model costs today.
+# Lower them with `costcalc check --ratchet`; record what models cost with `costcalc lock`.
+# All keys: docs/budgets.md of costcalc.
+version: 1
+models:
+"""
+
+
+def first_config(folder: str, models: list[str]) -> tuple[str, list[str]]:
+    """The text of a config for ``models``, or for the specs below ``folder``; and which models it has."""
+    names = models or list(_found(folder))
+    if not names:
+        raise OptionError("no specs are below this folder; name the models: costcalc init resnet50")
+    known: dict[str, str] = {}
+    blocks: list[str] = []
+    failed: CostcalcError | None = None
+    for model in names[:MOST_MODELS]:
+        try:
+            report = measure(model, Setup(), folder).report
+        except CostcalcError as error:
+            if models:
+                raise
+            failed = failed or error
+            continue
+        name = _name(model, known)
+        known[name] = model
+        lines = [f"  - name: {_quoted(name)}", f"    model: {_quoted(model)}", "    budgets:"]
+        for figure in map(FIGURES.__getitem__, BUDGETED):
+            value = figure.value(report)
+            if isinstance(value, int) and value:
+                lines.append(f"      {figure.name}: {little_above(value, figure)}")
+        lines.append("      uncounted: 0")
+        blocks.append("\n".join(lines) + "\n")
+    if not blocks:
+        raise failed or OptionError("no model is named")
+    return HEAD + "\n".join(blocks), list(known)
+
+
+def existing_config(folder: str) -> str | None:
+    """The config that there is already; a ``pyproject.toml`` is one only with its section."""
+    from costcalc.budget.read import find_config
+
+    return find_config(folder) or next((f for f in FILES[:2] if Path(folder, f).exists()), None)
+
+
+def _found(folder: str) -> Iterator[str]:
+    """The specs below ``folder``, by path from there, a path per variant."""
+    from costcalc.frontends.spec.model import parse_spec
+    from costcalc.frontends.spec.read import read_file
+
+    seen = 0
+    for parent, folders, files in os.walk(folder or "."):
+        folders[:] = sorted(f for f in folders if not f.startswith((".", "_")) and f != "node_modules")
+        for file in sorted(files):
+            path = Path(parent, file)
+            if not file.endswith((".yaml", ".yml")) or kind_of(path) != "model":
+                continue
+            seen += 1
+            if seen > MOST_FILES:
+                return
+            shown = path.relative_to(folder or ".").as_posix()
+            try:
+                variants = list(parse_spec(read_file(str(path)), str(path)).variants)
+            except CostcalcError:
+                variants = []
+            yield from (f"{shown}:{variant}" for variant in variants) if variants else (shown,)
+
+
+def _name(model: str, known: dict[str, str]) -> str:
+    path, _, variant = model.partition(":")
+    name = variant or Path(path).stem
+    return name if name not in known else model
+
+
+def _quoted(text: str) -> str:
+    """``text`` as YAML takes it: plain where it is a plain word."""
+    plain = text and all(c.isalnum() or c in "_-./" for c in text.replace(":", "")) and text[0].isalnum()
+    return text if plain and not text.endswith(":") else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def little_above(value: int, figure: Figure) -> str:
+    """``value`` and a twentieth, rounded up to two digits, with its unit.
+
+    >>> little_above(4_089_184_256, FIGURES["macs"]), little_above(8 * 100 * 2**20, FIGURES["storage"])
+    ('4.3 G', '110 MiB')
+    """
+    base, prefixes = (
+        (1024, ("B", "KiB", "MiB", "GiB", "TiB")) if figure.unit == BITS else (1000, ("", "k", "M", "G", "T"))
+    )
+    wanted = Fraction(value) * SLACK / (8 if figure.unit == BITS else 1)
+    power = 0
+    while wanted >= base and power < len(prefixes) - 1:
+        wanted, power = wanted / base, power + 1
+    if wanted < 10 and power:
+        return f"{float(-(-wanted * 10 // 1) / 10):g} {prefixes[power]}".strip()
+    step = 10 if wanted >= 100 else 1
+    return f"{int(-(-wanted // step)) * step} {prefixes[power]}".strip()

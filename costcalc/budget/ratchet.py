@@ -1,0 +1,66 @@
+"""Lowering budgets to what is reached, in the config file itself, its comments and layout kept."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+from costcalc.budget.amounts import UNITS, amount
+from costcalc.budget.check import Outcome
+from costcalc.budget.config import Config, Limit
+from costcalc.errors import CostcalcError, OptionError, Place
+from costcalc.figures import Figure
+
+
+def ratchet(config: Config, outcome: Outcome) -> tuple[str, list[str]]:
+    """The text of the config with each ``max`` lowered to what its model reaches, and what was lowered.
+
+    A bound is rounded up to three digits in the unit that it is written in, and never raised.
+    """
+    if not config.file.endswith((".yaml", ".yml")):
+        raise OptionError(f"--ratchet edits a costcalc.yaml; {config.file or 'the command line'} is not one")
+    reached: dict[Place, tuple[Limit, Figure, Fraction]] = {}
+    for v in outcome.verdicts:
+        if v.rule != "max" or v.budget.max is None or isinstance(v.value, str) or v.value is None:
+            continue
+        limit = v.budget.max
+        most = max(Fraction(v.value), reached[limit.place][2] if limit.place in reached else Fraction(0))
+        reached[limit.place] = limit, v.budget.figure, most
+    lines = Path(config.file).read_bytes().decode("utf-8").splitlines(keepends=True)
+    said = []
+    # From the end, so that columns on the same line stay right.
+    for place, (limit, figure, most) in sorted(reached.items(), key=lambda item: (-item[0].line, -item[0].column)):
+        text = rounded_up(most, limit.text, figure)
+        if amount(text, figure) >= limit.amount:
+            continue
+        lines[place.line - 1] = _replaced(lines[place.line - 1], place, limit.text, text)
+        said.append(f"{place.short}: {figure.name} lowered from {limit.text} to {text}")
+    return "".join(lines), said[::-1]
+
+
+def _replaced(line: str, place: Place, old: str, new: str) -> str:
+    start = place.column - 1
+    start += line[start : start + 1] in ("'", '"')
+    if line[start : start + len(old)] != old:
+        raise CostcalcError(f"'{old}' is written in a way that --ratchet cannot edit; write {new} by hand", place)
+    return line[:start] + new + line[start + len(old) :]
+
+
+def rounded_up(value: Fraction, like: str, figure: Figure) -> str:
+    """``value`` to three digits, not below it, in the unit of the amount ``like``.
+
+    >>> from costcalc.figures import FIGURES
+    >>> rounded_up(Fraction(4089184256), "4.2 G", FIGURES["macs"]), rounded_up(Fraction(7), "26M", FIGURES["params"])
+    ('4.09 G', '0.000007M')
+    """
+    number = like.rstrip("".join(sorted({c for unit in UNITS.get(figure.unit, {}) for c in unit} | {" "})))
+    unit = like[len(number) :]
+    scale = UNITS.get(figure.unit, {"": Fraction(1)}).get(unit.strip(), Fraction(1))
+    scaled = value / scale
+    places = 0
+    while scaled and scaled * 10**places < 100 and places < 30 and (scaled * 10**places).denominator != 1:
+        places += 1
+    step = 10 ** max(len(str(int(scaled))) - 3, 0) if places == 0 else 1
+    whole = -(-scaled * 10**places // step) * step
+    digits = str(int(whole)).rjust(places + 1, "0")
+    return (f"{digits[:-places]}.{digits[-places:]}" if places else digits) + unit

@@ -1,0 +1,53 @@
+"""An outcome for programs: the JSON of ``costcalc check``, described in ``docs/budgets.md``."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from costcalc.budget.check import Outcome, Verdict
+from costcalc.figures import FIGURES
+
+SCHEMA = 1
+"""The version of the JSON."""
+
+
+def to_dict(outcome: Outcome, *, fail_on_warn: bool = False, strict: bool = False) -> dict[str, Any]:
+    """The verdicts, the figures and what changed, as plain lists, dicts, strings and numbers."""
+    return {
+        "schema": SCHEMA,
+        "exit_code": outcome.exit_code(fail_on_warn=fail_on_warn, strict=strict),
+        "models": [
+            {
+                "name": r.model.name, "model": r.model.model, "setup": r.setup.label,
+                "baseline": r.past.where, "without_baseline": r.past.reason,
+                "figures": {n: _number(f.value(r.now.report)) for n, f in FIGURES.items() if n != "time"},
+                "time": {name: _number(report.total.time.seconds) for name, report in r.now.on.items()
+                         if report.total.time},
+                "uncounted": [layer.name for layer in r.now.report.uncounted],
+                "diff": r.diff.to_dict() if r.diff else None,
+            }
+            for r in outcome.results
+        ],
+        "verdicts": [_verdict(v) for v in outcome.verdicts],
+        "notes": list(outcome.notes),
+    }  # fmt: skip
+
+
+def _verdict(v: Verdict) -> dict[str, Any]:
+    return {
+        "model": v.model, "setup": v.setup, "metric": v.budget.figure.name, "layers": v.budget.layers,
+        "at": v.budget.at, "machine": v.budget.machine, "rule": v.rule, "status": v.status,
+        "value": v.value if isinstance(v.value, str) else _number(v.value), "limit": _number(v.limit),
+        "baseline": _number(v.base), "over": _number(v.over), "says": v.says, "message": v.message,
+        "source": v.place.short if v.place else "",
+        "because": [{"says": b.says, "source": b.place.short if b.place else "", "amount": _number(b.amount)}
+                    for b in v.because],
+    }  # fmt: skip
+
+
+def _number(value: Any) -> Any:
+    """An int where it is whole; JSON has no fractions."""
+    if isinstance(value, Fraction):
+        return int(value) if value.denominator == 1 else float(value)
+    return value

@@ -1,0 +1,209 @@
+"""What a command line asks of budgets: which models, what they are compared with, what is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from costcalc.budget.amounts import told_apart
+from costcalc.budget.baseline import Baseline, from_git, from_json, from_lock, nothing
+from costcalc.budget.check import FAIL, Because, Edited, Outcome, Verdict
+from costcalc.budget.config import Budget, Config, Model, Setup
+from costcalc.budget.lock import MADE_BY, NAME, Entry, Lock, entry, lock_text, read_lock
+from costcalc.budget.measure import measure
+from costcalc.budget.read import find_config, parse_max, read_config
+from costcalc.diff.git import Repository, pick_line
+from costcalc.diff.revisions import words_of
+from costcalc.errors import CostcalcError, OptionError, Place, UnknownName, listing, near
+from costcalc.figures import COUNT, FIGURES, Figure
+
+
+class Asked(NamedTuple):
+    """The options of ``costcalc check`` that decide what is compared with what."""
+
+    models: tuple[str, ...] = ()
+    config: str | None = None
+    max: tuple[str, ...] = ()
+    choices: Mapping[str, Any] = {}
+    base: str | None = None
+    compare_to: str | None = None
+
+
+def today() -> date:
+    """The date by which exemptions are judged; ``COSTCALC_TODAY`` replaces it, for tests."""
+    given = os.environ.get("COSTCALC_TODAY")
+    try:
+        return date.fromisoformat(given) if given else date.today()
+    except ValueError:
+        raise OptionError(f"COSTCALC_TODAY is no date: {given}") from None
+
+
+def read_models(asked: Asked) -> Config:
+    """The models to check: those of the command line if it gives budgets, else those of the config."""
+    if asked.max:
+        if not asked.models:
+            raise OptionError("--max needs a model: costcalc check resnet50 --max macs=4.2G")
+        budgets, place = parse_max(asked.max), Place("")
+        shape, batch, more = (asked.choices.get(name) for name in ("input", "batch", "parameters"))
+        setup = Setup(shape, batch, None, more or {})
+        models = tuple(Model(name, name, place, (setup,), budgets) for name in dict.fromkeys(asked.models))
+        return Config("", "", models)
+    if asked.choices:
+        raise OptionError("--input, --batch and --set go with --max; a config says it per model, as 'at'")
+    config = read_config(config_file(asked.config))
+    if not asked.models:
+        return config
+    known = {model.name: model for model in config.models}
+    for name in asked.models:
+        if name not in known:
+            raise UnknownName(f"{config.file} has no model '{name[:80]}'{near(name, known)}; it has {listing(known)}")
+    return config._replace(models=tuple(known[name] for name in dict.fromkeys(asked.models)))
+
+
+def config_file(given: str | None) -> str:
+    """The config to read: ``given``, else the one in this folder or, up to the repository's root, above it."""
+    if given is not None:
+        return given
+    folder = Path()
+    while True:
+        found = find_config(str(folder))
+        if found is not None:
+            return found
+        if (folder / ".git").exists() or folder.resolve() == folder.resolve().parent:
+            break
+        folder = folder / ".."
+    raise OptionError("there is no costcalc.yaml here; `costcalc init` writes one, or give a model and --max macs=4.2G")
+
+
+def baseline_of(asked: Asked, config: Config, stack: ExitStack) -> tuple[Baseline, Edited | None]:
+    """What the models were before, and the function that finds the edited lines if git knows them."""
+    if asked.base is not None and asked.compare_to is not None:
+        raise OptionError("--base and --compare-to both say what to compare with; choose one")
+    if asked.base is not None:
+        repository = Repository(config.folder or ".")
+        commit = repository.merge_base(asked.base)
+        tree = stack.enter_context(repository.specs(asked.base, commit))
+        return from_git(repository, tree, config.folder), edited_lines(repository, commit)
+    if asked.compare_to is not None:
+        return from_json(asked.compare_to), None
+    path = lock_file(config)
+    lock = read_lock(path)
+    if lock is None:
+        return nothing(f"there is no {NAME}; `costcalc lock` writes one"), None
+    return from_lock(lock, NAME), None
+
+
+def edited_lines(repository: Repository, commit: str) -> Edited:
+    """A function from where a cause was seen to the line that was edited since ``commit``."""
+    known: dict[str, tuple[set[int], str]] = {}
+
+    def edited(place: Place | None, says: str) -> Place | None:
+        if place is None or not Path(place.file).is_file():
+            return place
+        if place.file not in known:
+            try:
+                lines = repository.changed_lines(commit, repository.relative(place.file))
+                known[place.file] = lines, Path(place.file).read_text(encoding="utf-8", errors="replace")
+            except (CostcalcError, OSError):
+                known[place.file] = set(), ""
+        return pick_line(place, *known[place.file], words_of(says))
+
+    return edited
+
+
+def lock_file(config: Config) -> str:
+    """Where the lock of ``config`` is: beside it."""
+    return str(Path(config.folder, NAME))
+
+
+LOCKED = Figure(NAME, "lock", COUNT, lambda report: None, None, None, "what the lock has of a model")
+
+
+def lock_verdicts(outcome: Outcome, config: Config) -> Outcome:
+    """``outcome`` with a failure for each model that is not as the lock has it."""
+    path = lock_file(config)
+    lock = read_lock(path)
+    if lock is None:
+        raise OptionError(f"there is no {NAME} to be up to date with; `costcalc lock` writes one")
+    budget = Budget(LOCKED, Place(path, 1))
+    verdicts = []
+    for r in outcome.results:
+        now = entry(r.now.graph, r.now.report, r.model.model, r.setup.label)
+        moved = _moved(lock.entries.get((r.model.name, r.setup.label)), now)
+        if moved is None:
+            continue
+        causes = r.diff.by("macs")[:3] if r.diff is not None else []
+        because = tuple(Because(f"{c.kind}: {c.says}", c.place, c.of("macs")) for c in causes)
+        place = next((b.place for b in because if b.place), None)
+        says = f"the lock is stale: {moved}; `costcalc lock --update` agrees to it"
+        if r.diff is not None and r.diff.same:
+            says += f" (costcalc {lock.written_by} wrote it)"
+        verdicts.append(
+            Verdict(r.model.name, r.setup.label, budget, "locked", FAIL, None, None, None, 1, says, because, place)
+        )
+    known = {m.name for m in read_config(config.file).models} if config.file else set()
+    gone = [
+        f"{path}: {model} is no longer in the config; `costcalc lock --update` removes it"
+        for (model, _), e in lock.entries.items()
+        if config.file and e.made_by == MADE_BY and model not in known
+    ]
+    notes = (*outcome.notes, *dict.fromkeys(gone))
+    return outcome._replace(verdicts=(*outcome.verdicts, *verdicts), notes=notes)
+
+
+def _moved(was: Entry | None, now: Entry) -> str | None:
+    """How a model differs from its entry in the lock, in words; None if it does not."""
+    if was is None:
+        return "the model is not in it"
+    names = [n for n in now.figures if was.figures.get(n) != now.figures[n]]
+    if not names and was.graph == now.graph:
+        return None
+    shown = [f"{n} {' → '.join(told_apart(FIGURES[n], was.figures.get(n, 0), now.figures[n]))}" for n in names[:4]]
+    more = [f"{len(names) - 4} more figures"] if len(names) > 4 else []
+    return ", ".join([*shown, *more]) or "other layers at the same cost"
+
+
+def lock_changes(old: Lock | None, new: Lock) -> list[str]:
+    """What ``new`` says otherwise than ``old``, a line per model."""
+    before = old.entries if old else {}
+    lines = []
+    for (model, setup), e in new.entries.items():
+        moved = _moved(before.get((model, setup)), e)
+        if moved is not None:
+            lines.append(f"{model}{f' at {setup}' if setup else ''}: {moved}")
+    return lines + [f"{model}: no longer in the config" for model, setup in before if (model, setup) not in new.entries]
+
+
+def new_lock(config: Config, old: Lock | None, *, allow_code: bool = False) -> Lock:
+    """The lock of the models of ``config`` as they are, with what pytest put into ``old``."""
+    entries = {key: e for key, e in (old.entries if old else {}).items() if e.made_by != MADE_BY}
+    for model in config.models:
+        for setup in model.at:
+            try:
+                found = measure(model.model, setup, config.folder, allow_code=allow_code)
+            except CostcalcError as error:
+                raise error.at(model.place) from None
+            entries[model.name, setup.label] = entry(found.graph, found.report, model.model, setup.label)
+    return Lock(entries)
+
+
+def ratchet_config(config: Config, outcome: Outcome) -> list[str]:
+    """Lower the budgets of the config file to what is reached, and say which."""
+    from costcalc.budget.ratchet import ratchet
+    from costcalc.cli.output import write_whole
+
+    text, said = ratchet(config, outcome)
+    if said:
+        write_whole(config.file, text)
+    return said or ["no budget is above what is reached"]
+
+
+def write_lock(path: str, lock: Lock) -> None:
+    """Write ``lock`` to ``path``, whole or not at all."""
+    from costcalc.cli.output import write_whole
+
+    write_whole(path, lock_text(lock))

@@ -1,0 +1,153 @@
+"""``costcalc check``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from costcalc.cli.choices import Choices
+from costcalc.cli.options import command, option
+from costcalc.cli.output import colour, emit
+from costcalc.errors import OptionError
+
+if TYPE_CHECKING:
+    from costcalc.budget.check import Outcome
+
+EXAMPLES = {
+    "costcalc check": "the models and budgets of costcalc.yaml, against costcalc.lock",
+    "costcalc check --base origin/main --format github": "on a pull request",
+    "costcalc check resnet50 --max macs=4.2G,params=26M": "without a config",
+    "costcalc check --locked": "fails if costcalc.lock is not what the models cost",
+    "costcalc check --ratchet": "lowers each budget to what is reached",
+}
+
+
+class Format(str, Enum):
+    """What the verdicts are written as."""
+
+    table = "table"
+    json = "json"
+    markdown = "markdown"
+    github = "github"
+    junit = "junit"
+    sarif = "sarif"
+    gitlab = "gitlab"
+
+
+class FailOn(str, Enum):
+    """From which level on the exit code is 1."""
+
+    error = "error"
+    warn = "warn"
+
+
+BASELINE = "What to compare with"
+
+
+@command
+def check(
+    choices: Choices,
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODEL]...", help="Models of the config, all if none; or any, with --max."),
+    ] = None,
+    config: Annotated[str | None, option("--config", metavar="FILE", says="In place of costcalc.yaml.")] = None,
+    max: Annotated[
+        list[str] | None, option("--max", metavar="FIGURE=AMOUNT", says="A budget: macs=4.2G,params=26M.")
+    ] = None,
+    base: Annotated[
+        str | None,
+        option("--base", metavar="REV", panel=BASELINE, says="Where this branch left a revision of git."),
+    ] = None,
+    compare_to: Annotated[
+        str | None, option("--compare-to", metavar="FILE", panel=BASELINE, says="The JSON of an earlier analysis.")
+    ] = None,
+    locked: Annotated[
+        bool, option("--locked", panel=BASELINE, says="Fail if costcalc.lock is not what the models cost today.")
+    ] = False,
+    ratchet: Annotated[bool, option("--ratchet", says="Lower each max of the config to what is reached.")] = False,
+    fail_on: Annotated[
+        FailOn, typer.Option("--fail-on", help="From which level on the exit code is 1.")
+    ] = FailOn.error,
+    strict: Annotated[
+        bool, option("--strict", says="Exit with code 4 if something could not be counted or checked.")
+    ] = False,
+    allow_code: Annotated[
+        bool, option("--allow-code", says="Run models that are Python code because the config names them.")
+    ] = False,
+    format: Annotated[Format, typer.Option("--format", "-f", help="What to write.")] = Format.table,
+    output: Annotated[
+        str | None, option("--output", "-o", metavar="FILE", says="Write to a file: whole or not at all.")
+    ] = None,
+) -> int:
+    """Hold models to their budgets: a verdict first, then the cause, and where to change it.
+
+    The earlier figures come from costcalc.lock, unless --base or --compare-to names others. The exit code is 1 if a
+    budget is exceeded, 2 for bad input, 4 for incomplete figures with --strict.
+    """
+    from costcalc.budget.check import check
+    from costcalc.budget.session import Asked, baseline_of, lock_verdicts, ratchet_config, read_models, today
+
+    asked = Asked(tuple(models or ()), config, tuple(max or ()), choices.choices(), base, compare_to)
+    if locked and (base is not None or compare_to is not None):
+        raise OptionError(
+            "--locked compares with costcalc.lock, and --base or --compare-to with something else; choose one"
+        )
+    chosen = read_models(asked)
+    with ExitStack() as stack:
+        baseline, edited = baseline_of(asked, chosen, stack)
+        outcome = check(
+            chosen,
+            baseline,
+            today=today(),
+            # Who names a model on the command line may run it; who writes a config may not.
+            allow_code=allow_code or bool(asked.max),
+            with_diffs=format in (Format.json, Format.markdown, Format.github) or locked,
+            edited=edited,
+        )
+    if locked:
+        outcome = lock_verdicts(outcome, chosen)
+    if ratchet:
+        changed = ratchet_config(chosen, outcome)
+        outcome = outcome._replace(notes=(*outcome.notes, *changed))
+    emit(_text(outcome, format, fail_on is FailOn.warn, strict, colour(sys.stdout) and output is None), output)
+    if format is Format.github and os.environ.get("GITHUB_STEP_SUMMARY"):
+        from costcalc.backends.comment import comment
+
+        with Path(os.environ["GITHUB_STEP_SUMMARY"]).open("a", encoding="utf-8") as stream:
+            stream.write(comment(outcome))
+    return outcome.exit_code(fail_on_warn=fail_on is FailOn.warn, strict=strict)
+
+
+def _text(outcome: Outcome, format: Format, fail_on_warn: bool, strict: bool, coloured: bool) -> str:
+    if format is Format.table:
+        from costcalc.backends.verdicts import verdicts
+
+        return verdicts(outcome, colour=coloured)
+    if format is Format.json:
+        from json import dumps
+
+        from costcalc.budget.records import to_dict
+
+        record = to_dict(outcome, fail_on_warn=fail_on_warn, strict=strict)
+        return dumps(record, indent=1, ensure_ascii=False) + "\n"
+    if format is Format.markdown:
+        from costcalc.backends.comment import comment
+
+        return comment(outcome)
+    if format is Format.github:
+        from costcalc.backends.github import github
+        from costcalc.backends.verdicts import verdicts
+
+        return github(outcome) + verdicts(outcome)
+    from importlib import import_module
+
+    module = import_module(f"costcalc.backends.{format.value}")
+    text: str = getattr(module, format.value)(outcome)
+    return text

@@ -1,0 +1,25 @@
+"""The options by which a command that takes several models builds each of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NamedTuple
+
+from costcalc.cli.options import MODEL, Model, option
+
+
+class Choices(NamedTuple):
+    """How all the models of a command are built."""
+
+    batch: Annotated[int | None, option("--batch", "-b", min=1, says="Images at a time.", panel=MODEL)] = None
+    input: Annotated[
+        list[str] | None,
+        option("--input", "-i", metavar="[NAME=]SHAPE", panel=MODEL, says="Shape of an input of each: 3x256x256."),
+    ] = None
+    set: Annotated[
+        list[str] | None,
+        option("--set", "-s", metavar="NAME=VALUE", panel=MODEL, says="A parameter of each. May be repeated."),
+    ] = None
+
+    def choices(self) -> dict[str, Any]:
+        """What was given of them, as ``load`` takes it."""
+        return Model("", *self).choices()

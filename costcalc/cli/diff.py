@@ -1,0 +1,103 @@
+"""``costcalc diff``."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from costcalc.cli.choices import Choices
+from costcalc.cli.options import Setting, command, option
+from costcalc.cli.output import colour, emit, width
+from costcalc.errors import OptionError
+
+EXAMPLES = {
+    "costcalc diff resnet50 resnet101": "two models: what differs, and what that costs",
+    "costcalc diff main..HEAD configs/backbone.yaml": "a spec at two revisions of git",
+    "costcalc diff --base origin/main": "every spec that this branch changed",
+    "costcalc diff vgg16 vgg19 --by params --format markdown": "for a page, the parameters first",
+}
+
+
+class Format(str, Enum):
+    """What the diff is written as."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    markdown = "markdown"
+
+
+VIEW = "View"
+
+
+@command
+def diff(
+    choices: Choices,
+    setting: Setting,
+    sides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="OLD NEW | REV..REV [SPEC]...",
+            help="Two models; or two revisions and the specs to compare, all that changed if none is named.",
+            show_default=False,
+        ),
+    ] = None,
+    base: Annotated[
+        str | None, option("--base", metavar="REV", says="Compare the files as they are with this revision.")
+    ] = None,
+    by: Annotated[str, typer.Option("--by", rich_help_panel=VIEW, help="The figure to rank causes by.")] = "macs",
+    all: Annotated[bool, option("--all", panel=VIEW, says="Every cause and layer, not the first twenty.")] = False,
+    format: Annotated[
+        Format, typer.Option("--format", "-f", rich_help_panel=VIEW, help="What to write.")
+    ] = Format.table,
+    output: Annotated[
+        str | None, option("--output", "-o", metavar="FILE", panel=VIEW, says="Write to a file: whole or not at all.")
+    ] = None,
+) -> None:
+    """What changed between two models, and why the figures did.
+
+    Layers are found again by structure, so that a renamed or inserted one does not make all others new. The
+    causes, which are width, depth, kernel, resolution and so on, add up exactly to the change.
+    """
+    from costcalc import load
+    from costcalc.backends import differences
+    from costcalc.diff import diff
+    from costcalc.diff.git import Repository
+    from costcalc.diff.records import is_attributed
+    from costcalc.diff.revisions import Range, diff_specs, parse_range
+    from costcalc.figures import find_figure
+    from costcalc.machines import load_machine
+
+    if not is_attributed(find_figure(by).name):
+        raise OptionError(f"--by {by}: causes are told of figures that are sums over layers, such as macs or traffic")
+    machine = load_machine(setting.machine) if setting.machine else None
+    if by == "time" and machine is None:
+        raise OptionError("--by time needs a machine: add --machine, say --machine a100")
+    given = choices.choices()
+    names = list(sides or [])
+    between = parse_range(names[0]) if names else None
+    if base is not None:
+        found = diff_specs(Repository(), Range(base, None), names, given, bits=setting.bits, machine=machine)
+    elif between is not None:
+        found = diff_specs(Repository(), between, names[1:], given, bits=setting.bits, machine=machine)
+    elif len(names) == 2:
+        old, new = (load(name, **given) for name in names)
+        title = old.name if old.name == new.name else f"{old.name} → {new.name}"
+        found = [diff(old, new, bits=setting.bits, machine=machine, name=title)]
+    else:
+        raise OptionError(
+            "diff takes two models, or revisions as in main..HEAD and specs, or --base REV; see costcalc diff --help"
+        )
+    if format is Format.json:
+        text = differences.json(found)
+    elif format is Format.csv:
+        text = differences.csv(found)
+    elif format is Format.markdown:
+        text = differences.markdown(found, by)
+    else:
+        coloured = output is None and colour(sys.stdout)
+        text = differences.text(found, by, width=width(), colour=coloured, most=None if all else 20)
+    emit(text, output)

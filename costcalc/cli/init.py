@@ -1,0 +1,37 @@
+"""``costcalc init``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from costcalc.cli.options import command
+from costcalc.cli.output import emit, write_whole
+from costcalc.errors import OptionError
+
+EXAMPLES = {
+    "costcalc init": "budgets for every spec below this folder",
+    "costcalc init resnet50 configs/head.yaml": "for these",
+}
+
+
+@command
+def init(
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Specs or names; the specs below if none.")
+    ] = None,
+    config: Annotated[str, typer.Option("--config", metavar="FILE", help="Where to write it.")] = "costcalc.yaml",
+) -> None:
+    """Write costcalc.yaml: the models there are, with budgets a little above what they cost today."""
+    from costcalc.budget.init import existing_config, first_config
+
+    folder = str(Path(config).parent)
+    there = existing_config(folder) if Path(config).name == "costcalc.yaml" else None
+    if there or Path(config).exists():
+        raise OptionError(f"{there or config} is there already; costcalc init does not write over it")
+    text, names = first_config(folder, list(models or []))
+    write_whole(config, text)
+    few = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    emit(f"wrote {config} with budgets for {few}\nnext: costcalc check, then costcalc lock, and commit both files\n")

@@ -1,0 +1,184 @@
+"""Which specs differ between two revisions of a repository, and by what."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from costcalc.diff import diff
+from costcalc.diff.git import GitError, Repository, Tree, pick_line
+from costcalc.diff.records import Cause, Diff
+from costcalc.errors import CostcalcError, SpecError
+from costcalc.ir.graph import Graph
+
+
+class Range(NamedTuple):
+    """Two revisions; ``new`` is None for the files as they lie there now."""
+
+    old: str
+    new: str | None
+    from_fork: bool = False
+
+
+def parse_range(text: str) -> Range | None:
+    """``main..HEAD``, ``main...HEAD`` (from where the branches parted), None if ``text`` is no range of revisions.
+
+    >>> parse_range("main..HEAD"), parse_range("configs/net.yaml")
+    (Range(old='main', new='HEAD', from_fork=False), None)
+    """
+    if Path(text).exists() or ".." not in text or text.startswith(("../", "./")) or "/../" in text:
+        return None
+    dots = "..." if "..." in text else ".."
+    old, _, new = text.partition(dots)
+    return Range(old or "HEAD", new or "HEAD", dots == "...")
+
+
+def diff_specs(
+    repository: Repository,
+    between: Range,
+    paths: list[str],
+    choices: Mapping[str, Any],
+    *,
+    bits: int | None = None,
+    machine: Any = None,
+) -> list[Diff]:
+    """A diff for each spec among ``paths`` (or each that changed), and each of its variants, that is not the same."""
+    new = between.new
+    base = repository.merge_base(between.old) if new is None or between.from_fork else repository.commit(between.old)
+    head = None if new is None else repository.commit(new)
+    with contextlib.ExitStack() as stack:
+        before = stack.enter_context(repository.specs(between.old, base))
+        after = Tree("", repository.root) if head is None else stack.enter_context(repository.specs(new or "", head))
+        wanted = _wanted(repository, paths) or dict.fromkeys(_changed_models(repository, before, after, base, head), "")
+        found: list[Diff] = []
+        for path, variant in wanted.items():
+            edited = repository.changed_lines(base, path, head)
+            one = _Spec(path, before, after, choices, between)
+            diffs = [one.diff(v, bits, machine) for v in ([variant] if variant else one.variants())]
+            changed = [d for d in diffs if not d.same or d.old is None or d.new is None]
+            found += [_at_edits(d, path, edited, after) for d in changed or diffs[: 1 if paths else 0]]
+    return found
+
+
+def _wanted(repository: Repository, paths: list[str]) -> dict[str, str]:
+    wanted = {}
+    for given in paths:
+        path, _, variant = given.partition(":")
+        if not path.endswith((".yaml", ".yml")):
+            raise GitError(f"'{given[:80]}' is no spec in the repository; only files have revisions")
+        wanted[repository.relative(path)] = variant
+    return wanted
+
+
+class _Spec:
+    """One spec file at both revisions."""
+
+    def __init__(self, path: str, before: Tree, after: Tree, choices: Mapping[str, Any], between: Range) -> None:
+        self.path, self.trees, self.choices = path, (before, after), choices
+        self.there = [Path(tree.path(path)).is_file() for tree in self.trees]
+        if not any(self.there):
+            raise GitError(f"there is no {path} in {between.old} nor in {between.new or 'the working tree'}")
+
+    def variants(self) -> list[str]:
+        """Of both revisions; [""] for a spec without."""
+        names = [name for side in (1, 0) for name in self._variants(side)]
+        return list(dict.fromkeys(names)) or [""]
+
+    def _variants(self, side: int) -> list[str]:
+        if not self.there[side]:
+            return []
+        spec = _parsed(self.trees[side], self.path)
+        return list(spec.variants) if spec else []
+
+    def diff(self, variant: str, bits: int | None, machine: Any) -> Diff:
+        """The diff of one variant; a side that lacks it is None."""
+        old, new = (self._load(side, variant) for side in (0, 1))
+        name = f"{self.path}:{variant}" if variant else self.path
+        return diff(old, new, bits=bits, machine=machine, name=name)
+
+    def _load(self, side: int, variant: str) -> Graph | None:
+        from costcalc import load
+
+        known = self._variants(side)
+        if not self.there[side] or (variant and variant not in known):
+            return None
+        tree = self.trees[side]
+        path = tree.path(self.path) + (f":{variant}" if variant else "")
+        try:
+            return tree.relabel(load(path, **self.choices))
+        except CostcalcError as error:
+            where = f"at {tree.revision}: " if tree.revision else ""
+            raise SpecError(where + tree.shown(str(error))) from None
+
+
+def _parsed(tree: Tree, path: str) -> Any:
+    """The spec, or None if the file is YAML of another kind."""
+    from costcalc.frontends.spec.model import parse_spec
+    from costcalc.frontends.spec.read import read_file
+
+    try:
+        return parse_spec(read_file(tree.path(path), path), path)
+    except CostcalcError:
+        return None
+
+
+def _changed_models(repository: Repository, before: Tree, after: Tree, base: str, head: str | None) -> Iterator[str]:
+    """The changed files that are models, and the models that use a changed file of blocks."""
+    changed = repository.changed(base, head)
+    shared = []
+    for path in changed:
+        there = [tree for tree in (after, before) if Path(tree.path(path)).is_file()]
+        kind = next(filter(None, (kind_of(Path(tree.path(path))) for tree in there)), "")
+        if kind == "model":
+            yield path
+        elif kind == "blocks":
+            shared.append(Path(path).name)
+    if not shared:
+        return
+    for file in sorted(Path(after.folder).rglob("*.yaml")):
+        path = file.relative_to(after.folder).as_posix()
+        if path not in changed and "/." not in f"/{path}" and kind_of(file) == "model":
+            text = file.read_text(encoding="utf-8", errors="replace")
+            if any(name in text for name in shared):
+                yield path
+
+
+def kind_of(file: Path) -> str:
+    """``model`` or ``blocks`` by the keys at the margin, or "" for YAML of another kind."""
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")[: 2**20]
+    except OSError:
+        return ""
+    keys = {line.partition(":")[0] for line in text.splitlines() if line[:1].isalpha()}
+    return "model" if {"layers", "inputs"} <= keys else "blocks" if "blocks" in keys else ""
+
+
+def _at_edits(found: Diff, path: str, edited: set[int], after: Tree) -> Diff:
+    """``found`` with the causes in ``path`` placed at the lines that were edited."""
+    file = Path(after.path(path))
+    if not edited or not file.is_file():
+        return found
+    where = edited_line(path, edited, file.read_text(encoding="utf-8", errors="replace"))
+    causes = tuple(replace(c, place=where(c)) for c in found.causes)
+    return replace(found, causes=causes)
+
+
+def edited_line(path: str, edited: set[int], text: str) -> Callable[[Cause], Any]:
+    """A function that tells the edited line of ``path`` that a cause comes from."""
+
+    def where(cause: Cause) -> Any:
+        if cause.place is None or cause.place.file != path or cause.says.startswith("-"):
+            return cause.place
+        return pick_line(cause.place, edited, text, words_of(f"{cause.kind} {cause.says}"))
+
+    return where
+
+
+def words_of(says: str) -> list[str]:
+    """The words that an edited line may have: options and the parts of a layer's name."""
+    import re
+
+    return [word for word in re.findall(r"[A-Za-z_]\w+", says) if word not in ("and", "more", "layers", "layer")]

@@ -1,0 +1,156 @@
+"""The places where a user changed options or inputs, in the order in which a diff applies them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from costcalc.diff.layers import Entry, own_chain
+from costcalc.errors import Place
+from costcalc.ir.tensor import TensorType
+
+OPTION_KINDS = {
+    "width": "out_channels out_features channels features hidden_size head_dim dim num_features size_per_head width",
+    "groups": "groups heads num_heads",
+    "kernel": "kernel window window_size",
+    "stride": "stride",
+    "dilation": "dilation",
+    "padding": "padding output_padding ceil_mode",
+    "resolution": "size scale scale_factor output_size",
+}
+KIND_OF = {option: kind for kind, options in OPTION_KINDS.items() for option in options.split()}
+KINDS = ("resolution", "batch", "input", "width", "groups", "kernel", "stride", "dilation", "padding", "options")
+"""The order in which causes are applied; then the layers that are on one side only."""
+MOST_STEPS = 40
+"""Past this many places that changed, one kind is one step."""
+
+
+class Site(NamedTuple):
+    """One change that a user made to one layer or input: old index, what kind, which options."""
+
+    at: int
+    kind: str
+    options: tuple[tuple[str, Any, Any], ...]
+
+
+def option_changes(old: Entry, new: Entry) -> tuple[tuple[str, Any, Any], ...]:
+    """(option, old, new) for those that differ between two uses of an op."""
+    if old.node is None or new.node is None or old.op != new.op:
+        return ()
+    before, after = old.node.op.__dict__, new.node.op.__dict__
+    return tuple((name, before[name], after[name]) for name in before if before[name] != after.get(name))
+
+
+def width_of_input(old: Entry, new: Entry) -> dict[str, Any]:
+    """The new options of a layer with a group for each input channel, before and after."""
+    if old.node is None or new.node is None:
+        return {}
+    before, after = old.node.op.__dict__, new.node.op.__dict__
+    if not {"groups", "out_channels"} <= before.keys() or before["groups"] == after["groups"]:
+        return {}
+    depthwise = before["groups"] == old.takes[0].shape[1] and after["groups"] == new.takes[0].shape[1]
+    if not depthwise or before["out_channels"] * after["groups"] != after["out_channels"] * before["groups"]:
+        return {}
+    return {"groups": after["groups"], "out_channels": after["out_channels"]}
+
+
+def find_sites(index: int, old: Entry, new: Entry, follows: dict[str, Any]) -> Iterator[Site]:
+    if old.node is None:
+        (a,), (b,) = old.makes, new.makes
+        yield from (Site(index, kind, (change,)) for kind, change in _input_changes(a, b))
+        return
+    changed = option_changes(old, new)
+    kinds = {name: KIND_OF.get(name, "options") for name, *_ in changed}
+    for leader in ("kernel", "dilation"):
+        if leader in kinds and kinds.get("padding") == "padding":
+            kinds["padding"] = kinds[leader]
+    for kind in KINDS:
+        own = tuple(change for change in changed if kinds[change[0]] == kind and change[0] not in follows)
+        if own:
+            yield Site(index, kind, own)
+
+
+def _input_changes(a: TensorType, b: TensorType) -> Iterator[tuple[str, tuple[str, Any, Any]]]:
+    if a == b:
+        return
+    if len(a.shape) != len(b.shape) or a.dtype != b.dtype:
+        yield "input", ("type", f"{a.dtype} {a}", f"{b.dtype} {b}")
+        return
+    first = 2 if len(a.shape) > 2 else 1
+    if a.shape[first:] != b.shape[first:]:
+        yield "resolution", ("size", "×".join(map(str, a.shape[first:])), "×".join(map(str, b.shape[first:])))
+    if a.shape[0] != b.shape[0]:
+        yield "batch", ("batch", a.shape[0], b.shape[0])
+    if a.shape[1:first] != b.shape[1:first]:
+        yield "input", ("channels", a.shape[1], b.shape[1])
+
+
+def in_steps(sites: list[Site], new: list[Entry], partner: dict[int, int]) -> Iterator[tuple[Place | None, list[Site]]]:
+    """The sites in the order in which they are applied, those of one kind that one line asks for together."""
+    asked = _Lines(sites, new, partner)
+    groups: dict[tuple[int, str], tuple[Place | None, list[Site]]] = {}
+    for site in sites:
+        place = asked.line_of(site)
+        line = place.short if place else new[partner[site.at]].name
+        groups.setdefault((KINDS.index(site.kind), line), (place, []))[1].append(site)
+    if len(groups) > MOST_STEPS:
+        merged: dict[tuple[int, str], tuple[Place | None, list[Site]]] = {}
+        for (kind, _), (place, group) in groups.items():
+            merged.setdefault((kind, ""), (place, []))[1].extend(group)
+        groups = merged
+    for _, step in sorted(groups.items(), key=lambda item: item[0][0]):
+        yield step
+
+
+class _Lines:
+    """Which line asked for a change, where a layer stands in a block that other layers come from too.
+
+    It is the innermost line of which every layer of that op changed in the same way; where there is
+    none, the outermost.
+    """
+
+    def __init__(self, sites: list[Site], new: list[Entry], partner: dict[int, int]) -> None:
+        self._chains = {site.at: own_chain(new[partner[site.at]].place) for site in sites}
+        self._ops = {site.at: new[partner[site.at]].op for site in sites}
+        self._layers: dict[tuple[str, str], int] = {}
+        self._same: dict[tuple[str, str, Any], int] = {}
+        for entry in new:
+            for place in own_chain(entry.place):
+                key = entry.op, place.short
+                self._layers[key] = self._layers.get(key, 0) + 1
+        for site in sites:
+            for place in self._chains[site.at]:
+                same = self._ops[site.at], place.short, site.options
+                self._same[same] = self._same.get(same, 0) + 1
+
+    def line_of(self, site: Site) -> Place | None:
+        chain, op = self._chains[site.at], self._ops[site.at]
+        for place in chain:
+            if self._same[op, place.short, site.options] == self._layers[op, place.short]:
+                return place
+        return chain[-1] if chain else None
+
+
+def to_apply(
+    group: list[Site], old: list[Entry], new: list[Entry], partner: dict[int, int]
+) -> tuple[dict[int, TensorType], dict[int, dict[str, Any]]]:
+    inputs: dict[int, TensorType] = {}
+    options: dict[int, dict[str, Any]] = {}
+    for site in group:
+        if old[site.at].node is not None:
+            options.setdefault(site.at, {}).update((name, value) for name, _, value in site.options)
+            continue
+        a, b = old[site.at].makes[0], new[partner[site.at]].makes[0]
+        if len(a.shape) != len(b.shape):
+            inputs[site.at] = b
+            continue
+        first = 2 if len(a.shape) > 2 else 1
+        # Resolution comes first, then batch, then the rest; each keeps what those before it changed.
+        done = KINDS.index(site.kind)
+        shape = (
+            b.shape[0] if done >= KINDS.index("batch") else a.shape[0],
+            *(b.shape[1:first] if done >= KINDS.index("input") else a.shape[1:first]),
+            *b.shape[first:],
+        )
+        inputs[site.at] = TensorType(shape, b.dtype if site.kind == "input" else a.dtype)
+    return inputs, options
