@@ -25,7 +25,8 @@ def to_module(graph: Graph, *, device: str = "cpu", initialise: bool = True) -> 
     initialise   False leaves out the random initialisation, which can take longer than a run; the
                  weights then have arbitrary values
 
-    Raises ``CostcalcError`` where a layer's name is that of a part of another layer.
+    Raises ``CostcalcError`` where a layer's name is that of a part of another layer, or its op has no
+    counterpart in PyTorch.
     """
     import torch
     from torch import nn
@@ -52,7 +53,11 @@ def to_module(graph: Graph, *, device: str = "cpu", initialise: bool = True) -> 
     network = Network()
     with torch.device(device), nullcontext() if initialise else _without_initialisation():
         for node in graph.nodes:
-            _attach(network, node, node.op.to_torch(*graph.input_types(node)))
+            try:
+                module = node.op.to_torch(*graph.input_types(node))
+            except NotImplementedError as error:
+                raise CostcalcError(f"{node.name}: {error}", node.place) from None
+            _attach(network, node, module)
     origins: dict[str, str] = {}  # weights that belong to no layer: their first user has them
     for node in graph.nodes:
         for local, other in node.shares.items():

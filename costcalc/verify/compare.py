@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from costcalc.analysis.report import Report
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 BY_FVCORE = "MACs by fvcore"
 BY_TORCH = "MACs by torch's FlopCounterMode"
+MOST_FAULTS = 12
+"""Of the layers in one submodule; past that all of them explain a gap, or nothing."""
 Found = tuple[Check, list[Disagreement]]
 
 
@@ -132,11 +135,10 @@ def _macs(
         ours, theirs = sum(use.macs for use in here), sum(count.values())
         compared += sum(1 for use in here if use.macs)
         if ours != theirs:
-            explained = [(use, fault) for use in here if (fault := _explanation(use, omissions))]
-            if ours + sum(amount for _, (_, amount) in explained) == theirs:
-                for use, (reason, amount) in explained:
-                    known.setdefault((reason, 1), []).append((use.node.name, amount))
-            else:
+            explained = _explained(theirs - ours, here, omissions)
+            for layer, reason, amount in explained:
+                known.setdefault((reason, 1), []).append((layer, amount))
+            if not explained:
                 disagreements.append(Disagreement(check, scope, f"{ours:,}", f"{theirs:,}", witness))
     total = sum(sum(count.values()) for count in counts.values())
     differences = tuple(
@@ -155,7 +157,17 @@ def _factor(amount: int, here: list[Use], of: str) -> int | None:
     return int(amount // size) if amount % size == 0 else 0
 
 
-def _explanation(use: Use, omissions: Iterable[Omission]) -> tuple[str, int] | None:
+def _explained(gap: int, here: list[Use], omissions: Iterable[Omission]) -> tuple[tuple[str, str, int], ...]:
+    """The layer, reason and amount of the known faults that make up ``gap`` exactly; of the fewest that do."""
+    known = [(use.node.name, fault) for use in here if (fault := _fault(use, omissions))]
+    for count in range(1, len(known) + 1) if len(known) <= MOST_FAULTS else (len(known),):
+        for some in combinations(known, count):
+            if sum(amount for _, (_, amount) in some) == gap:
+                return tuple((layer, *fault) for layer, fault in some)
+    return ()
+
+
+def _fault(use: Use, omissions: Iterable[Omission]) -> tuple[str, int] | None:
     for omission in omissions:
         if amount := omission.amount(use):
             return omission.reason, amount

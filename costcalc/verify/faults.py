@@ -102,10 +102,12 @@ FVCORE_OMISSIONS = (
     Omission("recurrent layers, counted 0", _all("lstm", "gru", "rnn")),
     Omission("deformable convolution, counted 0", _all("deform_conv")),
     Omission("matmul with a broadcast left operand, counted for the operand once", _left_operand_once),
-    Omission("baddbmm, counted 0", _all("baddbmm")),
+    Omission("baddbmm, counted 0", _all("matmul")),
+    Omission("bilinear forms, counted 0", _all("bilinear")),
 )
 
 TORCH_OMISSIONS = (
     Omission("matrix times vector, counted 0", _by_vector),
+    Omission("bilinear forms, counted 0", _all("bilinear")),
     Omission("deformable convolution, counted 0", _all("deform_conv")),
 )

@@ -9,6 +9,7 @@ at the input is exactly the dependency.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -45,7 +46,8 @@ def transparent(module: nn.Module, keep: set[str]) -> Iterator[dict[str, Tensor]
     level_weights(module)
     hooks = [child.register_forward_hook(seen(name)) for name, child in module.named_modules() if name]
     try:
-        with torch.enable_grad(), substitute():
+        with torch.enable_grad(), substitute(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             yield kept
     finally:
         for handle in hooks:

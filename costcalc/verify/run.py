@@ -5,6 +5,7 @@ Nothing here knows how the module was made.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -122,13 +123,15 @@ def fvcore_counts(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Counts
 
 @contextmanager
 def unfused(module: nn.Module) -> Iterator[None]:
-    """Let torch take the steps that counters see, in place of kernels that they count as nothing."""
+    """Let torch take the steps that counters see, not kernels that they count as nothing; and without remarks."""
     import torch
     from torch import nn
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
     fast = torch.backends.mha.get_fastpath_enabled()
     with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         if any(isinstance(m, nn.RNNBase) for m in module.modules()):
             stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
