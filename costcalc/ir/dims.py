@@ -53,7 +53,7 @@ def ceil_div(a: Dim, b: Dim) -> Dim:
     >>> ceil_div(7, 2)
     4
     """
-    return -(-a // b)
+    return (a + b - 1) // b if _symbolic(a, b) else -(-a // b)  # a floor of a sum is what Expr simplifies
 
 
 def gcd(a: Dim, b: Dim) -> Dim:
