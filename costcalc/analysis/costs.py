@@ -14,19 +14,28 @@ from costcalc.ir.tensor import TensorType, Weight
 class Work(NamedTuple):
     """What an op does to inputs of given types, wherever it stands.
 
-    macs, ops      arithmetic
-    weights        its tensors by PyTorch's name
-    kind           what reports call this use of the op
+    macs, ops         arithmetic
+    weights           its tensors by PyTorch's name
+    params, buffers   their elements, trained and not
+    weight_bits       their bits, and of those the bits that inference reads
+    kind              what reports call this use of the op
     """
 
     macs: Dim
     ops: Dim
     weights: dict[str, Weight]
+    params: Dim
+    buffers: Dim
+    weight_bits: Dim
+    read_bits: Dim
     kind: str
 
 
-def work_of() -> Callable[[Graph, Node], Work]:
-    """A function that works out a node's ``Work``, once for equal ops on equal types."""
+def work_of(width: int | None = None) -> Callable[[Graph, Node], Work]:
+    """A function that works out a node's ``Work``, once for equal ops on equal types.
+
+    width   bits of a floating-point element in place of its own
+    """
     known: dict[tuple[Op, tuple[TensorType, ...], TensorType], Work] = {}
 
     def work(graph: Graph, node: Node) -> Work:
@@ -35,15 +44,18 @@ def work_of() -> Callable[[Graph, Node], Work]:
         key = (node.op, types, y)
         found = known.get(key)
         if found is None:
-            op = node.op
+            op, weights = node.op, node.op.weights(*types)
+            each = [(w, w.type.bits(width)) for w in weights.values()]
             found = known[key] = Work(
-                op.macs(*types, y=y), op.ops(*types, y=y), op.weights(*types), op.kind(*types)
-            )  # fmt: skip
+                macs=op.macs(*types, y=y),
+                ops=op.ops(*types, y=y),
+                weights=weights,
+                params=total(w.type.size for w in weights.values() if w.trained),
+                buffers=total(w.type.size for w in weights.values() if not w.trained),
+                weight_bits=total(bits for _, bits in each),
+                read_bits=total(bits for w, bits in each if w.read),
+                kind=op.kind(*types),
+            )
         return found
 
     return work
-
-
-def element_count(weights: dict[str, Weight], trained: bool) -> Dim:
-    """Elements of the trained tensors, or of the others."""
-    return total(w.type.size for w in weights.values() if w.trained is trained)

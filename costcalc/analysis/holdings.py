@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from costcalc.analysis.report import Figures, Report
-from costcalc.analysis.storage import Roots, Tensors, roots, weight_name
+from costcalc.analysis.storage import Storage, Tensors, weight_name
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import TensorType
@@ -43,7 +43,9 @@ def holdings(graph: Graph, report: Report, name: str = "") -> Holdings | None:
         figures = next((block for block in report.blocks if block.name == name), None)
     if figures is None:
         return None
-    width, root = report.settings.bits, roots(graph)
+    width = report.settings.bits
+    storage = Storage(graph, width)
+    root = storage.root
     nodes = [node for node in graph.nodes if not name or node.name.startswith(f"{name}.")]
     inside = {value for node in nodes for value in node.outputs}
     members = {node.name for node in nodes}
@@ -65,7 +67,7 @@ def holdings(graph: Graph, report: Report, name: str = "") -> Holdings | None:
         if role == "makes" and stored.get(root[value]) == "keeps":
             stored[root[value]] = "makes"  # by a view of it
 
-    tensors = [Holding(role, v, graph.types[v].shape, _bits(graph, root, v, width)) for v, role in stored.items()]
+    tensors = [Holding(role, v, graph.types[v].shape, _bits(storage, v)) for v, role in stored.items()]
     tensors += [Holding("weight", w, t.shape, t.bits(width)) for w, t in weights.items()]
     apart: Dim = 0
     for layer in report.layers:
@@ -74,7 +76,7 @@ def holdings(graph: Graph, report: Report, name: str = "") -> Holdings | None:
     return Holdings(name or graph.name, figures, len(nodes), tensors, len(values) - len(stored), apart)
 
 
-def _bits(graph: Graph, root: Roots, value: str, width: int | None) -> Dim:
-    alone = Tensors(graph, root, width)
+def _bits(storage: Storage, value: str) -> Dim:
+    alone = Tensors(storage)
     alone.add([value])
     return alone.value_bits()

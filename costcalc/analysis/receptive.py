@@ -60,7 +60,13 @@ def receptive_fields(graph: Graph) -> dict[str, ReceptiveField | str | None]:
     if image is None:
         return dict.fromkeys(graph.types)
     extent: tuple[int, ...] = graph.types[image].spatial  # type: ignore[assignment]
-    return {value: None if view is None else _field(view, extent) for value, view in views(graph, image).items()}
+    known: dict[View | None, ReceptiveField | str | None] = {None: None}
+    seen: dict[str, ReceptiveField | str | None] = {}
+    for value, view in views(graph, image).items():
+        if view not in known and view is not None:
+            known[view] = _field(view, extent)
+        seen[value] = known[view]
+    return seen
 
 
 def image_of(graph: Graph) -> str | None:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costcalc.analysis.costs import element_count, work_of
+from costcalc.analysis.costs import work_of
 from costcalc.analysis.liveness import liveness
 from costcalc.analysis.receptive import ReceptiveField, receptive_fields
-from costcalc.analysis.storage import Tensors, roots, weight_name
-from costcalc.ir.dims import Dim
+from costcalc.analysis.storage import Storage, Tensors, weight_name
+from costcalc.ir.dims import Dim, total
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
 
@@ -196,32 +196,30 @@ def report(
     """
     symbolic = any(isinstance(d, Expr) for t in graph.types.values() for d in t.shape)
     fields_seen = {} if symbolic else receptive_fields(graph)
-    root = roots(graph)
-    work = work_of()
-    everything = Tensors(graph, root, bits)
+    storage = Storage(graph, bits)
+    work = work_of(bits)
     blocks: dict[str, _Sum] = {}
-    whole = _Sum(everything)
+    whole = _Sum(Tensors(storage))
     layers: list[Layer] = []
     for node in graph.nodes:
         done = work(graph, node)
-        own = Tensors(graph, root, bits)
-        own.weights.update((weight_name(node, local), w) for local, w in done.weights.items())
+        own = Tensors(storage)
+        for local, weight in done.weights.items():
+            own.weights[weight_name(node, local)] = weight
         own.add(node.inputs)
-        weight_bits = own.weight_bits()
-        if node.op.is_view:
-            read: Dim = 0
-            write: Dim = 0
-        else:
-            read = own.value_bits() + own.weight_bits(read_only=True)
-            write = sum((graph.types[v].bits(bits) for v in node.outputs), start=0)
+        read: Dim = 0
+        write: Dim = 0
+        if not node.op.is_view:
+            read = own.value_bits() + done.read_bits
+            write = total(storage.bits[v] for v in node.outputs)
         own.add(node.outputs)
         layer = Layer(
             macs=done.macs,
             ops=done.ops,
-            params=element_count(done.weights, trained=True),
-            buffers=element_count(done.weights, trained=False),
-            weight_bits=weight_bits,
-            storage_bits=own.value_bits() + weight_bits,
+            params=done.params,
+            buffers=done.buffers,
+            weight_bits=done.weight_bits,
+            storage_bits=own.value_bits() + done.weight_bits,
             read_bits=read,
             write_bits=write,
             name=node.name,
@@ -239,7 +237,7 @@ def report(
         whole.add(layer, own, node.inputs, node.outputs)
         for prefix in _prefixes(node.name):
             if prefix not in blocks:
-                blocks[prefix] = _Sum(Tensors(graph, root, bits))
+                blocks[prefix] = _Sum(Tensors(storage))
             blocks[prefix].add(layer, own, node.inputs, node.outputs)
 
     alive = liveness(graph, bits)

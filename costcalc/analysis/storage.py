@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from costcalc.ir.dims import Dim, minimum
+from costcalc.ir.dims import Dim, minimum, total
 from costcalc.ir.graph import Graph, Node
-from costcalc.ir.tensor import Weight
+from costcalc.ir.tensor import TensorType, Weight
 
 
 class Roots(dict[str, str]):
@@ -36,6 +36,24 @@ def weight_name(node: Node, local: str) -> str:
     return node.shares.get(local) or f"{node.name}.{local}"
 
 
+class Storage:
+    """Where each value of a graph is kept, and the bits that it needs.
+
+    width   bits of a floating-point element in place of its own
+    """
+
+    def __init__(self, graph: Graph, width: int | None = None) -> None:
+        self.root = roots(graph)
+        self.width = width
+        of_type: dict[TensorType, Dim] = {}
+        self.bits: dict[str, Dim] = {}
+        for value, t in graph.types.items():
+            bits = of_type.get(t)
+            if bits is None:
+                bits = of_type[t] = t.bits(width)
+            self.bits[value] = bits
+
+
 class Tensors:
     """A growing set of distinct tensors and the bits that they need.
 
@@ -44,44 +62,38 @@ class Tensors:
     together at most those of the root.
     """
 
-    def __init__(self, graph: Graph, root: Roots, width: int | None) -> None:
-        self._graph, self._root, self._width = graph, root, width
+    __slots__ = ("_storage", "_values", "weights")
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
         self.weights: dict[str, Weight] = {}
-        self._values: dict[str, None] = {}
+        self._values: set[str] = set()
 
     def add(self, values: Iterable[str]) -> None:
         """Put the named values in."""
-        self._values.update(dict.fromkeys(values))
-
-    def weight_bits(self, *, read_only: bool = False) -> Dim:
-        """Bits of the weights; with ``read_only`` of those that inference reads."""
-        bits: Dim = 0
-        for weight in self.weights.values():
-            if weight.read or not read_only:
-                bits = bits + weight.type.bits(self._width)
-        return bits
+        self._values.update(values)
 
     def value_bits(self) -> Dim:
         """Bits of the values, each storage once."""
-        types, width = self._graph.types, self._width
+        root, bits_of, values = self._storage.root, self._storage.bits, self._values
         bits: Dim = 0
         views: dict[str, Dim] = {}
-        for value in self._values:
-            root = self._root[value]
-            if self._root.weight_of.get(root) in self.weights:
+        for value in values:
+            kept = root[value]
+            if root.weight_of and root.weight_of.get(kept) in self.weights:
                 continue
-            if root == value:
-                bits = bits + types[value].bits(width)
-            elif root not in self._values:
-                views[root] = views.get(root, 0) + types[value].bits(width)
-        for root, seen in views.items():
-            bits = bits + minimum(types[root].bits(width), seen)
+            if kept == value:
+                bits = bits + bits_of[value]
+            elif kept not in values:
+                views[kept] = views.get(kept, 0) + bits_of[value]
+        for kept, seen in views.items():
+            bits = bits + minimum(bits_of[kept], seen)
         return bits
+
+    def weight_bits(self) -> Dim:
+        """Bits of the weights."""
+        return total(w.type.bits(self._storage.width) for w in self.weights.values())
 
     def elements(self, *, trained: bool) -> Dim:
         """Number of elements of the parameters, or of the buffers."""
-        count: Dim = 0
-        for weight in self.weights.values():
-            if weight.trained is trained:
-                count = count + weight.type.size
-        return count
+        return total(w.type.size for w in self.weights.values() if w.trained is trained)

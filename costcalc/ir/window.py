@@ -35,6 +35,8 @@ class Window(NamedTuple):
         >>> Window(2, -1, 1).size, Window(1, ratio(-1, 2), ratio(1, 2)).size
         (3, 1)
         """
+        if self.stride.denominator == 1 and isinstance(self.lo, int) and isinstance(self.hi, int):
+            return self.hi - self.lo + 1
         starts = (self.stride * o for o in range(self.stride.denominator))
         return int(max((at + self.hi) // 1 + (-at - self.lo) // 1 for at in starts)) + 1
 
