@@ -1,0 +1,147 @@
+"""``docs/counting.md`` is true: its table of ops is ours, its table of other counters theirs."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from costcalc.ir.op import Op, find_op
+from costcalc.ir.tensor import TensorType
+
+PAGE = (Path(__file__).parent.parent / "docs" / "counting.md").read_text(encoding="utf-8")
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the table under the header row that starts with ``heading``."""
+    table = PAGE[PAGE.index(f"| {heading} |") :].split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+
+
+def made(call: str) -> Op:
+    """The op that a call as specs write it stands for."""
+    name, _, _ = call.partition("(")
+    if "(" not in call:
+        return find_op(name)()
+    tree = ast.parse(call, mode="eval").body
+    assert isinstance(tree, ast.Call)
+    options = {k.arg or "": ast.literal_eval(k.value) for k in tree.keywords}
+    return find_op(name)(*map(ast.literal_eval, tree.args), **options)
+
+
+@pytest.mark.parametrize(("call", "ops", "which"), rows("layer"))
+def test_ops_for_each_output_element(call: str, ops: str, which: str) -> None:
+    op = made(call.strip("`"))
+    types = [TensorType((2, 4, 6, 10))] * op.inputs[0]
+    y = op.infer(*types)
+    assert isinstance(y, TensorType)
+
+    assert op.ops(*types, y=y) == int(ops) * y.size  # type: ignore[operator]
+    assert bool(which) or ops == "0"
+
+
+class Call(nn.Module):
+    """A function as a module, which is what fvcore takes."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs: Any) -> Any:
+        return self.function(*inputs)
+
+
+def r(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape)
+
+
+product = Call(torch.matmul)
+x = (2, 3, 4, 5)
+qkv = [r(1, 2, 5, 4)] * 3
+CASES: dict[str, list[Any]] = {
+    "convolution": [nn.Conv2d(3, 8, 3), r(1, 3, 5, 4)],
+    "convolution, `padding='same'`": [nn.Conv2d(3, 8, 3, padding="same"), r(1, 3, 4, 4)],
+    "transposed convolution": [nn.ConvTranspose2d(2, 3, 2, 2), r(1, 2, 3, 4)],
+    "linear with bias": [nn.Linear(7, 5), r(2, 7)],
+    "matmul, left operand broadcasts over a batch of 2": [product, r(3, 4), r(2, 4, 5)],
+    "matmul, right operand broadcasts": [product, r(2, 3, 4), r(4, 5)],
+    "matrix times vector": [product, r(2, 3, 4), r(4)],
+    "baddbmm": [Call(torch.baddbmm), r(2, 3, 5), r(2, 3, 4), r(2, 4, 5)],
+    "scaled dot-product attention, fused, on a CPU": [Call(F.scaled_dot_product_attention), *qkv],
+    "nn.MultiheadAttention in eval mode, fused": [nn.MultiheadAttention(4, 2, batch_first=True), *[r(1, 5, 4)] * 3],
+    "LSTM": [nn.LSTM(4, 3), r(5, 1, 4)],
+    "batch norm of 120 elements": [nn.BatchNorm2d(3), r(*x)],
+    "layer norm of 120 elements": [nn.LayerNorm(5), r(*x)],
+    "group norm of 120 elements": [nn.GroupNorm(3, 3), r(*x)],
+    "adaptive average pool of 120 elements": [nn.AdaptiveAvgPool2d(1), r(*x)],
+    "bilinear upsampling to 480 elements": [nn.Upsample(scale_factor=2, mode="bilinear"), r(*x)],
+    "ReLU, softmax, addition": [Call(lambda t: t.relu().softmax(-1) + t), r(*x)],
+}
+"""Case → module and inputs."""
+
+q = TensorType((1, 2, 5, 4))
+image = TensorType((1, 3, 5, 4))
+OURS: dict[str, tuple[str, tuple[TensorType, ...]]] = {
+    "convolution": ("conv(8, 3)", (image,)),
+    "convolution, `padding='same'`": ("conv(8, 3, padding='same')", (TensorType((1, 3, 4, 4)),)),
+    "transposed convolution": ("conv_transpose(3, 2, 2)", (TensorType((1, 2, 3, 4)),)),
+    "linear with bias": ("linear(5)", (TensorType((2, 7)),)),
+    "matmul, left operand broadcasts over a batch of 2": ("matmul", (TensorType((3, 4)), TensorType((2, 4, 5)))),
+    "matmul, right operand broadcasts": ("matmul", (TensorType((2, 3, 4)), TensorType((4, 5)))),
+    "matrix times vector": ("matmul", (TensorType((2, 3, 4)), TensorType((4,)))),
+    "baddbmm": ("matmul", (TensorType((2, 3, 4)), TensorType((2, 4, 5)))),
+    "scaled dot-product attention, fused, on a CPU": ("scaled_dot_product_attention", (q, q, q)),
+    "nn.MultiheadAttention in eval mode, fused": ("multi_head_attention(2)", (TensorType((1, 5, 4)),)),
+    "LSTM": ("lstm(3)", (TensorType((1, 5, 4)),)),
+    "batch norm of 120 elements": ("batch_norm", (TensorType(x),)),
+    "layer norm of 120 elements": ("layer_norm", (TensorType(x),)),
+    "group norm of 120 elements": ("group_norm(3)", (TensorType(x),)),
+    "adaptive average pool of 120 elements": ("adaptive_avg_pool(1)", (TensorType(x),)),
+    "bilinear upsampling to 480 elements": ("upsample(2, mode='bilinear')", (TensorType(x),)),
+    "ReLU, softmax, addition": ("add", (TensorType(x), TensorType(x))),
+}
+"""Case → our op and the types of its inputs."""
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("case", "macs", "fvcore", "counter"), rows("case"))
+def test_what_other_counters_count(case: str, macs: str, fvcore: str, counter: str) -> None:
+    from fvcore.nn import FlopCountAnalysis
+
+    module, *inputs = CASES[case]
+    module.eval()
+    analysis = FlopCountAnalysis(module, tuple(inputs))
+    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
+    with torch.no_grad(), FlopCounterMode(display=False) as count:
+        module(*inputs)
+
+    if fvcore == "fails":
+        with pytest.raises(IndexError):
+            analysis.total()
+    else:
+        assert analysis.total() == number(fvcore)
+    assert count.get_total_flops() == 2 * number(counter)
+
+
+def number(cell: str) -> int:
+    return int(cell.replace(",", ""))
+
+
+@pytest.mark.parametrize(("case", "macs"), [row[:2] for row in rows("case")])
+def test_what_we_count(case: str, macs: str) -> None:
+    call, types = OURS[case]
+    op = made(call)
+    y = op.infer(*types)
+
+    assert op.macs(*types, y=y if isinstance(y, TensorType) else y[0]) == number(macs)
+
+
+def test_every_case_of_the_page_is_run() -> None:
+    assert {case for case, *_ in rows("case")} == CASES.keys() == OURS.keys()
