@@ -22,10 +22,13 @@ from costcalc.errors import CostcalcError, UnknownName, listing, near
 COMMANDS = {
     "analyze": "Costs",
     "explain": "Costs",
+    "formula": "Costs",
+    "compare": "Changes",
     "diff": "Changes",
     "check": "Changes",
     "lock": "Changes",
     "init": "Changes",
+    "verify": "Proof",
 }
 """Command → the panel of the help that it stands in.
 
