@@ -1,6 +1,7 @@
 """The shipped models and blocks: where their files are, and which names they have.
 
-``index.json`` beside the specs holds the names, so that looking one up parses no spec. It is generated:
+``index.json`` beside the specs holds the names, so that looking one up parses no spec; ``schema.json`` tells editors
+what a spec may contain. Both are generated, anew whenever a spec or an op has changed:
 
     python -m costcalc.zoo
 """
@@ -8,6 +9,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -94,9 +96,26 @@ def build_index() -> dict[str, Any]:
     return {"models": dict(sorted(found.items())), "blocks": dict(sorted(shared.items()))}
 
 
-def index_text() -> str:
-    """The index as its file holds it."""
-    return json.dumps(build_index(), indent=1, ensure_ascii=False) + "\n"
+def build_schema() -> dict[str, Any]:
+    """The JSON Schema of specs, with the shared blocks that there are."""
+    from costcalc.frontends.spec.schema import schema
+
+    return schema({name: key for file in _files("blocks") for name, key in _signatures(file)})
+
+
+def generated() -> dict[str, str]:
+    """The content of each generated file among the shipped specs, by its name."""
+    files = {"index.json": build_index(), "schema.json": build_schema()}
+    return {name: json.dumps(content, indent=1, ensure_ascii=False) + "\n" for name, content in files.items()}
+
+
+def _signatures(file: str) -> Iterator[tuple[str, str]]:
+    """The blocks in a file, each with the line that begins it."""
+    from costcalc.frontends.spec.model import parse_spec
+    from costcalc.frontends.spec.read import read_file
+
+    for name, block in parse_spec(read_file(path(file), file), file).blocks.items():
+        yield name, block.signature.text
 
 
 def _files(folder: str) -> list[str]:
@@ -106,4 +125,5 @@ def _files(folder: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    (directory() / "index.json").write_text(index_text(), encoding="utf-8")
+    for name, content in generated().items():
+        (directory() / name).write_text(content, encoding="utf-8")

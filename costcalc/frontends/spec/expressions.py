@@ -59,6 +59,7 @@ class Signature(NamedTuple):
 
     name: str
     parameters: Mapping[str, Expression | None]
+    text: str
 
 
 def guarded(run: Callable[[Scope], Any], scope: Scope, text: str, place: Place | None) -> Any:
@@ -125,7 +126,7 @@ def parse_signature(text: str, place: Place | None) -> Signature:
     ):
         if default is not None:
             parameters[argument.arg] = Expression(text, place, _compiled(default, place))
-    return Signature(match[1], parameters)
+    return Signature(match[1], parameters, text.strip())
 
 
 # -- text → ast ---------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ class Variant(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Steps with parameters, under a name; ``file`` is where it comes from."""
+    """Steps with parameters, under a name."""
 
     signature: Signature
     steps: Steps
@@ -154,8 +154,10 @@ def _variant(key: Scalar, tree: Tree, parameters: dict[str, Expression]) -> Vari
 
 
 def _input(key: Scalar, tree: Tree) -> Input:
-    if not key.text.isidentifier():
-        raise SpecError(f"'{brief(key.text)}' is no name for an input; it has letters, digits and '_'", key.place)
+    if not re.fullmatch(r"[\w.-]{1,100}", key.text):
+        raise SpecError(
+            f"'{brief(key.text)}' is no name for an input; it has letters, digits, '_', '-' and '.'", key.place
+        )
     dtype, batch = "float32", True
     if isinstance(tree, Mapping):
         found = dict(_pairs(tree, f"input {key.text}", ("shape", "dtype", "batch"), key.place))

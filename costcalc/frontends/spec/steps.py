@@ -84,7 +84,7 @@ RESERVED = frozenset({"channels", "height", "width", "features", "shape", "batch
 """What expressions call the sizes of the running value, unless a file gives these names to something else."""
 
 _KEYWORD = re.compile(r"(if|elif|else|for|from)\b")
-_NAME = re.compile(r"(?:[\w.-]|\$\w+(?!\w)|\$\$|\$(?![\w$(])|\$\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))+", re.ASCII)
+_NAME = re.compile(r"(?:[\w.-]|\$\w+(?!\w)|\$(?![\w(])|\$\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))+", re.ASCII)
 
 
 def parse_steps(tree: Tree) -> Steps:

@@ -10,11 +10,11 @@ from costcalc.frontends.spec.evaluate import Scope, brief
 from costcalc.frontends.spec.expressions import MAX_LENGTH, Expression, parse_expression
 from costcalc.frontends.spec.values import shown
 
-_HOLE = re.compile(r"\$(?:(\w+)|(\()|(\$))?")
+_HOLE = re.compile(r"\$(?:(\w+)|(\())?")
 
 
 class Template:
-    """A name in which ``$i`` and ``$(i + 1)`` stand for numbers or words, and ``$$`` for a dollar."""
+    """A name in which ``$i`` and ``$(i + 1)`` stand for numbers or words."""
 
     __slots__ = ("parts", "place", "text")
 
@@ -39,12 +39,8 @@ class Template:
                 if depth:
                     raise SpecError(f"'{brief(text)}' has a '$(' without its ')'", self.place)
                 yield parse_expression(text[start : at - 1], self.place)
-            elif match[3]:
-                yield "$"
             else:
-                raise SpecError(
-                    f"'{brief(text)}': after '$' comes a name or (an expression); '$$' is a dollar", self.place
-                )
+                raise SpecError(f"'{brief(text)}': after '$' comes a name or (an expression)", self.place)
         yield text[at:]
 
     def fill(self, scope: Scope) -> str:

@@ -1,0 +1,69 @@
+"""A ``Graph`` → the text of a spec that makes it again: flat, every layer named, every input named."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from costcalc.errors import SpecError
+from costcalc.frontends.spec.values import symbols_in
+from costcalc.ir.graph import Graph, Node
+from costcalc.ir.tensor import TensorType
+
+_PLAIN = re.compile(r"[A-Za-z0-9_][\w.-]*(\([\w.= ]*\))?", re.ASCII)
+_LONGEST_KEY = 1000  # YAML wants a question mark before a longer one
+
+
+def write(graph: Graph) -> str:
+    """The spec of ``graph``, which loads to an equal one; ``SpecError`` if it has symbols, which a spec cannot hold."""
+    symbols = {s for t in graph.types.values() for s in symbols_in(t.shape)}
+    if symbols:
+        raise SpecError(
+            f"the sizes depend on {', '.join(sorted(symbols))}; only a model with numbers can be written out"
+        )
+    lines = [f"name: {_quoted(graph.name)}"]
+    if graph.source:
+        lines.append(f"source: {_quoted(graph.source)}")
+    lines += ["inputs:", *(f"  {_quoted(name)}: {_input(graph.types[name])}" for name in graph.inputs)]
+    lines += ["layers:", *(_layer(graph, node) for node in graph.nodes)]
+    lines.append(f"outputs: {_list(graph.outputs)}")
+    return "\n".join(lines) + "\n"
+
+
+def _layer(graph: Graph, node: Node) -> str:
+    call = repr(node.op).removesuffix("()")
+    weights = _weights(graph, node)
+    if weights:
+        call = f"{call[:-1]}, {weights})" if call.endswith(")") else f"{call}({weights})"
+    name, key, inputs = _quoted(node.name), _quoted(call), _list(node.inputs)
+    if len(key) > _LONGEST_KEY:
+        return f"  - {name}:\n      ? {key}\n      : {inputs}"
+    return f"  - {name}: {{{key}: {inputs}}}"
+
+
+def _weights(graph: Graph, node: Node) -> str:
+    """The option that says whose weights a layer uses."""
+    if not node.shares:
+        return ""
+    own = node.op.weights(*graph.input_types(node))
+    layers = {there.rpartition(".")[0] for there in node.shares.values()}
+    if len(layers) == 1 and node.shares == {w: f"{next(iter(layers))}.{w}" for w in own}:
+        return f"weights={next(iter(layers))!r}"
+    return f"weights={dict(node.shares)!r}"
+
+
+def _input(type_: TensorType) -> str:
+    """The shape without a batch of one; any other shape whole."""
+    batch = bool(type_.shape) and type_.shape[0] == 1
+    shape = f"[{', '.join(map(str, type_.shape[1:] if batch else type_.shape))}]"
+    extra = [] if type_.dtype == "float32" else [f"dtype: {type_.dtype}"]
+    extra += [] if batch else ["batch: False"]
+    return f"{{{', '.join([f'shape: {shape}', *extra])}}}" if extra else shape
+
+
+def _list(names: tuple[str, ...]) -> str:
+    return f"[{', '.join(_quoted(name) for name in names)}]"
+
+
+def _quoted(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,85 @@
+"""A graph written out as a flat spec loads to an equal graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import costcalc
+from costcalc import zoo
+from costcalc.errors import SpecError
+from costcalc.frontends.spec.write import write
+from costcalc.ir.graph import Graph
+
+Build = Callable[..., Graph]
+
+FAMILIES = {entry["family"]: name for name, entry in zoo.models().items()}
+
+
+def alike(graph: Graph) -> object:
+    """All of a graph but where it was written and with which parameters."""
+    return replace(graph, nodes=tuple(replace(n, place=None) for n in graph.nodes), parameters={})
+
+
+def again(graph: Graph, folder: Path) -> Graph:
+    path = folder / "flat.yaml"
+    path.write_text(write(graph), encoding="utf-8")
+    return costcalc.load(path)
+
+
+@pytest.mark.parametrize("name", FAMILIES.values())
+def test_a_shipped_model_survives(name: str, tmp_path: Path) -> None:
+    graph = costcalc.load(name)
+    assert alike(again(graph, tmp_path)) == alike(graph)
+
+
+def test_all_that_a_graph_can_hold_survives(build: Build, tmp_path: Path) -> None:
+    graph = build(
+        """
+        name: odd
+        source: "a: 'b', \\"c\\" # d"
+        inputs: {image: [4, 8, 8], t: {shape: [77], dtype: int64}, table: {shape: [9, 4], batch: False}}
+        layers:
+          - halves: split(2, axis=1)
+          - a-b: conv(4, (3, 1), padding=[[0, 2], [0, 0]], bias=False)
+          - from: halves.1
+          - relu
+          - add: [halves.0, []]
+          - parameter([1, 2, 1, 1])
+          - s: {multiply: [add, parameter]}
+          - twin: conv(2, 1)
+          - twin2: conv(2, 1, weights='twin')
+          - tied: "conv(2, 1, weights={'weight': 'twin.weight'})"
+        outputs: [twin, s, halves]
+    """.replace("[halves.0, []]", "[halves.0, halves.1]").replace("[add, parameter]", "[halves.0, halves.1]")
+    )
+    assert alike(again(graph, tmp_path)) == alike(graph)
+    assert alike(again(build("- relu", batch=3), tmp_path)) == alike(build("- relu", batch=3))
+
+
+def test_it_reads_as_one_layer_a_line(build: Build) -> None:
+    graph = build("""
+        inputs: {image: [8, 14, 14]}
+        layers:
+          - conv1: conv(8, 3, padding=1)
+          - act: relu
+          - sum: {add: [act, image]}
+    """)
+    assert write(graph).splitlines() == [
+        "name: net",
+        "inputs:",
+        "  image: [8, 14, 14]",
+        "layers:",
+        '  - conv1: {"conv(8, 3, padding=1)": [image]}',
+        "  - act: {relu: [conv1]}",
+        "  - sum: {add: [act, image]}",
+        "outputs: [sum]",
+    ]
+
+
+def test_symbols_cannot_be_written(build: Build) -> None:
+    with pytest.raises(SpecError, match="the sizes depend on h, n; only a model with numbers can be written out"):
+        write(build("- relu", symbols={"batch", "height"}))
