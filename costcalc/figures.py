@@ -106,6 +106,8 @@ def show(figure: Figure, value: Value | str | None) -> str:
         return value or "–"
     if figure.unit == SECONDS:
         return ("-" if value < 0 else "") + units.seconds(abs(float(value)))
+    if figure.unit == PIXELS:
+        return f"{float(value):g}"
     if figure.unit == RATIO:
         return f"{float(value):.3g}"
     whole = value if isinstance(value, int) else round(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from costcalc.backends.escape import markdown as escaped
-from costcalc.backends.escape import visible
+from costcalc.backends.escape import spreadsheet, visible
 from costcalc.backends.paint import painted, plain
 from costcalc.figures import FIGURES, percent, show, signed
 
@@ -160,13 +160,8 @@ def csv(diffs: Sequence[Diff]) -> str:
             sides = zip(c.before or [""] * len(ADDITIVE), c.after or [""] * len(ADDITIVE), strict=True)
             numbers = [value for pair in list(sides)[: len(names)] for value in pair]
             words = [found.name, c.mark, c.name, c.old_name, c.op, c.says, c.place.short if c.place else ""]
-            lines.writerow([*map(_harmless, words), *numbers])
+            lines.writerow([*map(spreadsheet, words), *numbers])
     return out.getvalue()
-
-
-def _harmless(text: str) -> str:
-    """``text`` that no spreadsheet takes for a formula. A lone mark is none."""
-    return f"'{text}" if len(text) > 1 and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def markdown(diffs: Sequence[Diff], by: str) -> str:

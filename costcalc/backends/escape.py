@@ -48,6 +48,14 @@ def workflow_property(text: str) -> str:
     return workflow_data(visible(text)).replace(":", "%3A").replace(",", "%2C")
 
 
+def spreadsheet(value: object) -> object:
+    """For a cell of CSV: text that no spreadsheet takes for a formula. A lone mark, ``+``, is none."""
+    if value is None or isinstance(value, (int, float)):
+        return "" if value is None else value
+    text = str(value)
+    return f"'{text}" if len(text) > 1 and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
 def xml(text: str) -> str:
     """For XML, in text or in an attribute with double quotes."""
     for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):

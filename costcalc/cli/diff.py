@@ -59,8 +59,8 @@ def diff(
 ) -> None:
     """What changed between two models, and why the figures did.
 
-    Layers are found again by structure, so that a renamed or inserted one does not make all others new. The
-    causes, which are width, depth, kernel, resolution and so on, add up exactly to the change.
+    Layers are found again by structure, so that a renamed or inserted one does not make all others new. Causes (width,
+    depth, kernel, resolution …) add up exactly to the change.
     """
     from costcalc import load
     from costcalc.backends import differences

@@ -1,0 +1,58 @@
+"""``costcalc compare``."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from costcalc.cli.choices import Choices
+from costcalc.cli.options import Setting, command, option
+from costcalc.cli.output import colour, emit, width
+
+EXAMPLES = {
+    "costcalc compare resnet50 convnext_t mobilenet": "side by side, with ratios to the first",
+    "costcalc compare resnet50 configs/mine.yaml --machine a100": "with the time of each on a machine",
+    "costcalc compare vgg16 resnet18 --input 3x64x64 --format csv": "at another size, for a spreadsheet",
+}
+
+
+class Format(str, Enum):
+    """What the comparison is written as."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    markdown = "markdown"
+
+
+@command
+def compare(
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL MODEL...", help="Two or more models.", show_default=False)
+    ],
+    choices: Choices,
+    setting: Setting,
+    format: Annotated[Format, typer.Option("--format", "-f", help="What to write.")] = Format.table,
+    output: Annotated[
+        str | None, option("--output", "-o", metavar="FILE", says="Write to a file: whole or not at all.")
+    ] = None,
+    strict: Annotated[
+        bool, option("--strict", says="Exit with code 4 if a layer has no rule and is not counted.")
+    ] = False,
+) -> int:
+    """Models side by side: every figure with its ratio to the first, the best marked, and where each spends it."""
+    from costcalc import analyze
+    from costcalc.backends import comparison
+    from costcalc.compare import compare
+
+    reports = [analyze(model, **choices.choices(), **setting._asdict()) for model in models]
+    found = compare(reports, models)
+    if format is Format.table:
+        text = comparison.table(found, width=width(), colour=output is None and colour(sys.stdout))
+    else:
+        text = getattr(comparison, format.value)(found)
+    emit(text, output)
+    return 4 if strict and any(report.uncounted for report in reports) else 0

@@ -1,0 +1,154 @@
+"""``compare``: several models side by side, with ratios to the first, and where each spends what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from costcalc.analysis.receptive import ReceptiveField
+from costcalc.analysis.report import Layer, Report
+from costcalc.errors import CostcalcError
+from costcalc.figures import FIGURES, Figure, Value, field_at_end, sees
+
+SCHEMA = 1
+"""The version of the JSON of a comparison."""
+COMPARED = ("macs", "ops", "params", "storage", "traffic", "intensity", "receptive_field", "peak", "time", "layers")
+SPENT = ("macs", "traffic")
+"""The figures whose parts are shown."""
+MOST_PARTS = 8
+
+
+class Line(NamedTuple):
+    """One figure of every model.
+
+    values   None where a model has none
+    ratios   to the first model's
+    best     the indices of the models that are best in it; none where all are the same
+    """
+
+    figure: Figure
+    values: tuple[Value | None, ...]
+    ratios: tuple[float | None, ...]
+    best: frozenset[int]
+
+
+class Part(NamedTuple):
+    """What the layers of one kind, or of one stage, cost together."""
+
+    name: str
+    amount: Value
+    share: float
+
+
+class Comparison(NamedTuple):
+    """What ``compare`` returns; ``to_dict`` is its JSON."""
+
+    names: tuple[str, ...]
+    reports: tuple[Report, ...]
+    lines: tuple[Line, ...]
+
+    def parts(self, model: int, figure: str, by: str) -> list[Part]:
+        """Where a model spends ``figure``, by op ``kind`` or by ``stage``: the largest, the rest as one."""
+        return parts(self.reports[model], FIGURES[figure], by)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain lists, dicts, strings and numbers."""
+        return {
+            "schema": SCHEMA,
+            "models": [
+                {
+                    "name": name,
+                    "inputs": {value: list(shape) for value, shape in report.inputs.items()},
+                    "figures": {line.figure.name: line.values[i] for line in self.lines},
+                    "ratios": {line.figure.name: line.ratios[i] for line in self.lines},
+                    "best_in": [line.figure.name for line in self.lines if i in line.best],
+                    "receptive_field_at": last_seen(report)[0],
+                    "peak_at": report.total.peak_at,
+                    "uncounted": [layer.name for layer in report.uncounted],
+                    "spent": {
+                        figure: {by: {p.name: p.amount for p in self.parts(i, figure, by)} for by in ("kind", "stage")}
+                        for figure in SPENT
+                    },
+                }
+                for i, (name, report) in enumerate(zip(self.names, self.reports, strict=True))
+            ],
+        }
+
+
+def compare(reports: Sequence[Report], names: Sequence[str] = ()) -> Comparison:
+    """The models of ``reports`` side by side, called ``names``, or what they call themselves.
+
+    Raises ``CostcalcError`` for fewer than two, or for figures that are formulas.
+    """
+    if len(reports) < 2:
+        raise CostcalcError("compare takes two or more models")
+    lines = []
+    for name in COMPARED:
+        figure = FIGURES[name]
+        values = tuple(figure.value(report) for report in reports)
+        if any(value is not None and not isinstance(value, (int, float)) for value in values):
+            raise CostcalcError(f"{name} is a formula in one of the models; give every size a number")
+        if any(value is not None for value in values):
+            lines.append(Line(figure, values, _ratios(values), _best(figure, values)))
+    return Comparison(tuple(names) or tuple(r.name for r in reports), tuple(reports), tuple(lines))
+
+
+def _ratios(values: tuple[Value | None, ...]) -> tuple[float | None, ...]:
+    first = values[0]
+    return tuple(value / first if value is not None and first else None for value in values)
+
+
+def _best(figure: Figure, values: tuple[Value | None, ...]) -> frozenset[int]:
+    known = [value for value in values if value is not None]
+    if figure.less is None or len({*known}) < 2:
+        return frozenset()
+    best = min(known) if figure.less else max(known)
+    return frozenset(i for i, value in enumerate(values) if value == best)
+
+
+def last_seen(report: Report) -> tuple[str, str]:
+    """The last layer that sees less than the whole image, and how much that is; "" and what all see, if none."""
+    layer, field = field_at_end(report)
+    if layer is None or not isinstance(field, ReceptiveField):
+        last = report.layers[-1].receptive_field if report.layers else None
+        return "", sees(last)
+    return layer.name, sees(field)
+
+
+def parts(report: Report, figure: Figure, by: str, most: int = MOST_PARTS) -> list[Part]:
+    """What the layers of each kind or stage cost together: the largest ``most`` and the rest as one."""
+    if figure.part is None:
+        raise CostcalcError(f"{figure.name} is not spent by layers")
+    key: Callable[[Layer], str] = _kind if by == "kind" else stages(report)
+    sums: dict[str, Value] = {}
+    for layer in report.layers:
+        sums[key(layer)] = sums.get(key(layer), 0) + (figure.part(layer) or 0)
+    whole = sum(sums.values())
+    ranked = sorted(sums, key=lambda name: -sums[name])
+    shown = [name for name in ranked[:most] if sums[name]]
+    # Stages in the order of the network, kinds the largest first.
+    order = [name for name in sums if name in shown] if by == "stage" else shown
+    found = [Part(name, sums[name], sums[name] / whole if whole else 0.0) for name in order]
+    rest = whole - sum(p.amount for p in found)
+    if rest:
+        found.append(Part(f"{len([n for n in sums if sums[n]]) - len(found)} others", rest, rest / whole))
+    return found
+
+
+def _kind(layer: Layer) -> str:
+    return layer.kind
+
+
+def stages(report: Report) -> Callable[[Layer], str]:
+    """The stage of a layer: its outermost block, or what is in that where one block holds nearly all layers."""
+    counts: dict[str, int] = {}
+    for layer in report.layers:
+        head = layer.name.partition(".")[0]
+        counts[head] = counts.get(head, 0) + 1
+    wraps = {head for head, n in counts.items() if n > 0.8 * len(report.layers) and n > 1}
+
+    def stage(layer: Layer) -> str:
+        names = layer.name.split(".")
+        return ".".join(names[: 2 if names[0] in wraps else 1])
+
+    return stage
