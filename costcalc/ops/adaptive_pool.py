@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, ceil_div, gcd, prod
 from costcalc.ir.expr import Expr
 from costcalc.ir.fields import Sizes, ints, per_axis
-from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Follow, Sight, Window, ratio, sampled
 from costcalc.ops.conv import takes_images
@@ -59,11 +59,14 @@ class AdaptivePool(Op):
         return module
 
     @classmethod
-    def from_aten(cls, call: Call) -> Traced:
+    def from_aten(cls, call: Call) -> Any:
         from costcalc.ops.traced import images
 
         x, size = call["self"], call["output_size"]
-        return images(call, x, len(size), lambda x: call.add(cls(once(size)), x))
+        y = images(call, x, len(size), lambda x: call.add(cls(once(size)), x))
+        # Max pooling returns beside it where the largest were, for its backward pass.
+        rest = (call.add(find_op("constant")(t.shape, t.dtype)) for t in call.made[1:])
+        return (y, *rest) if len(call.made) > 1 else y
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -102,7 +102,7 @@ class Distances(Op):
     def to_torch(self, a: TensorType, b: TensorType) -> nn.Module:
         from torch import cdist
 
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         return functional(lambda a, b: cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist"))
 

@@ -111,16 +111,16 @@ class Conv(Op):
         if call.get("transposed"):
             return find_op("conv_transpose").from_aten(call)  # type: ignore[no-any-return]
         options = {name: once(call[name]) for name in ("stride", "padding", "dilation", "groups")}
-        if not own(weight):
-            # The kernel is computed by the network.
-            op = find_op("dynamic_conv")(**options)
-            y = images(call, call["input"], axes, lambda x: call.add(op, x, weight))
-        else:
-            with_bias = bias is not None and own(bias)
+        with_bias = bias is not None and own(weight, bias)
+        if own(weight):
             op = cls(weight.shape[0], once(weight.shape[2:]), **options, bias=with_bias)
             weights = {"weight": weight, "bias": bias if with_bias else None}
             y = images(call, call["input"], axes, lambda x: call.add(op, x, **weights))
-        return y if bias is None or op.bias else add_bias(call, y, bias, axes)
+        else:
+            # The kernel is computed by the network.
+            dynamic = find_op("dynamic_conv")(**options)
+            y = images(call, call["input"], axes, lambda x: call.add(dynamic, x, weight))
+        return y if bias is None or with_bias else add_bias(call, y, bias, axes)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -126,16 +126,15 @@ class ConvTranspose(Op):
         axes = len(weight.shape) - 2
         names = ("stride", "padding", "output_padding", "dilation", "groups")
         options = {name: once(call[name]) for name in names}
-        if not own(weight):
-            op = find_op("dynamic_conv")(**options, transposed=True)
-            y = images(call, call["input"], axes, lambda x: call.add(op, x, weight))
-        else:
-            with_bias = bias is not None and own(bias)
-            channels = weight.shape[1] * call["groups"]
-            op = cls(channels, once(weight.shape[2:]), **options, bias=with_bias)
+        with_bias = bias is not None and own(weight, bias)
+        if own(weight):
+            op = cls(weight.shape[1] * call["groups"], once(weight.shape[2:]), **options, bias=with_bias)
             weights = {"weight": weight, "bias": bias if with_bias else None}
             y = images(call, call["input"], axes, lambda x: call.add(op, x, **weights))
-        return y if bias is None or op.bias else add_bias(call, y, bias, axes)
+        else:
+            dynamic = find_op("dynamic_conv")(**options, transposed=True)
+            y = images(call, call["input"], axes, lambda x: call.add(dynamic, x, weight))
+        return y if bias is None or with_bias else add_bias(call, y, bias, axes)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

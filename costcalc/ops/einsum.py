@@ -51,9 +51,7 @@ class Einsum(Op):
             raise OptionError(f"einsum: '{self.equation[:60]}' has more than one '->'")
         bad = {c for c in self.equation.replace("->", "").replace("...", "") if not (c.isalpha() or c in ", ")}
         if bad:
-            raise OptionError(
-                f"einsum: '{self.equation[:60]}' may have letters, commas, '...' and '->', not '{min(bad)}'"
-            )
+            raise OptionError(f"einsum: '{self.equation[:60]}' may have letters, ',', '...' and '->', not '{min(bad)}'")
 
     def requires(self, *x: TensorType) -> Iterator[Condition]:
         terms, _ = _split(self.equation)
@@ -153,7 +151,7 @@ class Einsum(Op):
     def to_torch(self, *x: TensorType) -> nn.Module:
         from torch import einsum
 
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         equation = self.equation
         return functional(lambda *inputs: einsum(equation, *inputs))

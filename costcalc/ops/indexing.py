@@ -194,8 +194,8 @@ class Part(Op):
     """The same storage seen in another way: diagonals, windows that overlap, real and imaginary parts."""
 
     aten = """
-    as_strided diagonal unfold view_as_real view_as_complex costcalc::part _reshape_alias real_view lift_view
-    resize set view_dtype
+    as_strided diagonal unfold view_as_real view_as_complex costcalc::part _reshape_alias
+    resize set
     """
     is_view = True
 
@@ -227,7 +227,7 @@ class Rearrange(Op):
     Not counted  any arithmetic, there is none; the input is read and the output written.
     """
 
-    aten = "flip fliplr flipud repeat tile tril triu rot90 diag_embed block_diag _pin_memory"
+    aten = "flip fliplr flipud repeat tile tril triu rot90 diag_embed block_diag"
 
     shape: Shape
 

@@ -29,7 +29,7 @@ class MatMul(Op):
     """
 
     aten = """
-    matmul linalg_matmul mm bmm mv dot vdot inner addmm baddbmm addbmm addmv outer_product linear_without_weight
+    matmul linalg_matmul mm bmm mv dot vdot inner addmm baddbmm addbmm addmv
     """
 
     def requires(self, a: TensorType, b: TensorType) -> Iterator[Condition]:

@@ -17,7 +17,7 @@ from costcalc.ir.fields import Axis, Size, ints
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType, Weight, buffer, parameter
 from costcalc.ir.window import Sight, mixing
-from costcalc.ops.traced import own, reshaped, scaled
+from costcalc.ops.traced import own, reshaped, scaled, stored
 
 if TYPE_CHECKING:
     from torch import nn
@@ -92,7 +92,7 @@ class BatchNorm(RunningNorm):
         mean, variance = call["running_mean"], call["running_var"]
         tracks = mean is not None and not call["training"]
         affine = weight is not None and bias is not None and own(weight, bias)
-        if tracks and not (own(mean, variance) and affine == (weight is not None)):
+        if tracks and not (stored(mean, variance) and affine == (weight is not None)):
             return NotImplemented  # statistics that the network computes
         weights = {"weight": weight, "bias": bias} if affine else {}
         if tracks:

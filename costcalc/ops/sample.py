@@ -59,7 +59,7 @@ class GridSample(Op):
     def to_torch(self, x: TensorType, grid: TensorType) -> nn.Module:
         from torch.nn.functional import grid_sample
 
-        from costcalc.backends.functional import functional
+        from costcalc.ops.functional import functional
 
         mode = self.mode
         return functional(lambda x, grid: grid_sample(x, grid, mode, align_corners=False))
@@ -85,10 +85,12 @@ class Patches(Op):
 
     def places(self, sizes: tuple[Dim, ...]) -> list[Dim]:
         """Number of patches along each axis of a map of ``sizes``."""
-        each = zip(
-            sizes, *(per_axis(v, 2) for v in (self.kernel, self.stride, self.padding, self.dilation)), strict=True
-        )
+        each = zip(sizes, *self.settings_by_axis(), strict=True)
         return [(size + 2 * p - d * (k - 1) - 1) // s + 1 for size, k, s, p, d in each]
+
+    def settings_by_axis(self) -> list[tuple[Dim, ...]]:
+        """Kernel, stride, padding and dilation, each for height and width."""
+        return [per_axis(value, 2) for value in (self.kernel, self.stride, self.padding, self.dilation)]
 
     def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
         return (MIXED,)
@@ -122,9 +124,7 @@ class Unfold(Patches):
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn
 
-        kernel, stride, padding, dilation = (
-            ints(per_axis(v, 2)) for v in (self.kernel, self.stride, self.padding, self.dilation)
-        )
+        kernel, stride, padding, dilation = map(ints, self.settings_by_axis())
         return nn.Unfold(kernel, dilation, padding, stride)
 
     @classmethod

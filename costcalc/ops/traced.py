@@ -66,5 +66,10 @@ def linear_combination(call: Call, x: Traced, y: Traced) -> Traced:
 
 
 def own(*tensors: Traced | None) -> bool:
-    """Whether all of ``tensors`` that are given are weights of the model."""
-    return all(t is None or bool(t.weight) for t in tensors)
+    """Whether all of ``tensors`` that are given are parameters of the model, and not computed."""
+    return all(t is None or t.trained for t in tensors)
+
+
+def stored(*tensors: Traced | None) -> bool:
+    """Whether all of ``tensors`` that are given are buffers of the model."""
+    return all(t is None or (bool(t.weight) and not t.trained) for t in tensors)

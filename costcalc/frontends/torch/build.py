@@ -12,24 +12,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 SMALL = 1 << 14
 """Elements up to which a constructor's tensors have values: tables of rates, positions, sizes."""
-_MAKERS = frozenset(
-    [
-        "empty",
-        "empty_strided",
-        "zeros",
-        "ones",
-        "full",
-        "rand",
-        "randn",
-        "randint",
-        "normal",
-        "eye",
-        "new_empty",
-        "new_zeros",
-        "new_ones",
-        "new_full",
-    ]
-)
+_MAKERS = """
+empty empty_strided zeros ones full rand randn randint normal eye new_empty new_zeros new_ones new_full
+""".split()
 
 
 class WithoutWeights(TorchDispatchMode):

@@ -66,9 +66,8 @@ class Lowering:
             )
         for ours, theirs in zip(made, recorded.made, strict=False):
             if ours.type != theirs.type:
-                raise InternalError(
-                    f"{recorded.scope.path}: {recorded.name} made {_say(theirs.type)} in torch, {_say(ours.type)} by our rule"
-                )
+                by_both = f"{_say(theirs.type)} in torch, {_say(ours.type)} by our rule"
+                raise InternalError(f"{recorded.scope.path}: {recorded.name} made {by_both}")
             self._stands_for[theirs] = ours
         for step in call.steps:
             self._check_weights(step)
