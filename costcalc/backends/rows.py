@@ -148,7 +148,7 @@ def _shared(report: Report, rows: Sequence[Row]) -> list[Row]:
         whole.macs - summed.macs, whole.ops - summed.ops, whole.params - summed.params,
         whole.buffers - summed.buffers, whole.weight_bits - summed.weight_bits,
         whole.storage_bits - summed.storage_bits, whole.read_bits - summed.read_bits,
-        whole.write_bits - summed.write_bits, "held by several", 0, (),
+        whole.write_bits - summed.write_bits, "shared by rows", 0, (),
     )  # fmt: skip
     nothing = all(g == 0 for g in (gap.params, gap.buffers, gap.weight_bits, gap.storage_bits))
     return [] if nothing else [Row("shared", gap.name, gap.name, 0, gap)]

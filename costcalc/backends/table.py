@@ -1,13 +1,10 @@
-"""The report as a table for a terminal.
-
-Rich's own table takes a millisecond a row, half a start-up for a network of a hundred layers; this one lays out
-plain strings.
-"""
+"""The report as a table for a terminal."""
 
 from __future__ import annotations
 
 from costcalc.analysis.report import Report
 from costcalc.backends.columns import COLUMNS, Column, shown
+from costcalc.backends.grid import GAP, grid
 from costcalc.backends.paint import Paint, bar, painted, plain
 from costcalc.backends.rows import Row, View, tree
 from costcalc.backends.summary import summary
@@ -17,8 +14,9 @@ PLAIN = "name macs params output traffic kind field storage ops intensity input 
 TIMED = "name time bound macs_share time_share kind traffic macs output params intensity field storage input source"
 """Which columns to show, the most wanted first."""
 LEAST = {"name": 16, "kind": 9}
-"""Columns that may be cut short, and to how much."""
-BAR, GAP = 6, "  "
+"""What columns that may be cut short need at least."""
+BAR = 6
+LEAVES = ("layer", "block")
 
 
 def table(report: Report, view: View) -> str:
@@ -39,16 +37,13 @@ def _lines(report: Report, rows: list[Row], view: View, paint: Paint) -> list[st
     cells = _chosen(report, rows, view)
     if rows[-2].role == "shared" and not any(column[-2] for name, column in cells.items() if name != "name"):
         rows, cells = [*rows[:-2], rows[-1]], {name: [*c[:-2], c[-1]] for name, c in cells.items()}
-    widths = _widths({name: max(map(len, column)) for name, column in cells.items()}, view.width)
+    left = {name for name in cells if COLUMNS[name].left}
+    ends = () if any(row.level for row in rows) else ("name",)
     lines = []
-    for i, row in enumerate([None, *rows]):
-        line = []
-        for name, column in cells.items():
-            text = _cut(column[i], widths[name])
-            text = text.ljust(widths[name]) if COLUMNS[name].left else text.rjust(widths[name])
-            line.append(paint(text, _style(COLUMNS[name], row)))
-        lines.append(GAP.join(line).rstrip())
-    rule = paint("─" * (sum(widths.values()) + len(GAP) * (len(widths) - 1)), "dim")
+    for row, texts in zip([None, *rows], grid(cells, view.width, left, LEAST | {"name": 6}, ends), strict=True):
+        painted = [paint(text, _style(COLUMNS[name], row)) for name, text in zip(cells, texts, strict=True)]
+        lines.append(GAP.join(painted).rstrip())
+        rule = paint("─" * len(GAP.join(texts)), "dim")
     return [lines[0], rule, *lines[1:-1], rule, lines[-1]]
 
 
@@ -64,31 +59,20 @@ def _chosen(report: Report, rows: list[Row], view: View) -> dict[str, list[str]]
     if view.columns is not None:
         return {column.name: cells(column) for column in view.columns}
     chosen: dict[str, list[str]] = {}
-    room = view.width + len(GAP)
+    widths: dict[str, int] = {}
+    least = LEAST
     for name in (TIMED if report.total.time else PLAIN).split():
         made = cells(COLUMNS[name])
-        width = max(map(len, made))
-        room -= min(width, LEAST.get(name, width)) + len(GAP)
-        if room < 0 and len(chosen) > 1:
+        if not any(made[1:]):
+            continue
+        wide = widths | {name: max(map(len, made))}
+        needed = sum(min(w, least.get(n, w)) for n, w in wide.items()) + len(GAP) * (len(wide) - 1)
+        if needed > view.width and len(chosen) > 1:
             break
-        if any(made[1:]):
-            chosen[name] = made
+        chosen[name], widths = made, wide
+        if name == "kind":
+            least = {}  # what is wanted less than the kind may not shorten anything
     return {name: chosen[name] for name in COLUMNS if name in chosen}
-
-
-def _widths(widths: dict[str, int], width: int) -> dict[str, int]:
-    """``widths``, of the columns that may be cut as much as is needed to stay within ``width``."""
-    over = sum(widths.values()) + len(GAP) * (len(widths) - 1) - width
-    for name, least in reversed(LEAST.items()):
-        if name in widths and over > 0:
-            cut = min(over, max(widths[name] - least, 0))
-            widths, over = widths | {name: widths[name] - cut}, over - cut
-    if over > 0 and "name" in widths:
-        widths["name"] = max(widths["name"] - over, 6)
-    return widths
-
-
-LEAVES = ("layer", "block", "rest")
 
 
 def _cell(column: Column, row: Row, report: Report, exact: bool, most: float, lower: bool) -> str:
@@ -123,12 +107,3 @@ def _style(column: Column, row: Row | None) -> str:
     if column.name in ("bound", "time_share"):
         return getattr(getattr(row.figures, "time", None), "bound", "")
     return "cyan" if column.share else "dim" if column.name in ("kind", "source", "inputs") else ""
-
-
-def _cut(text: str, width: int) -> str:
-    """``text`` in ``width`` characters, the last an ellipsis if it is longer; indentation goes first."""
-    if len(text) <= width:
-        return text
-    bare = text.lstrip()
-    text = text[len(text) - max(len(bare), width) :] if len(bare) < width else bare
-    return text if len(text) <= width else text[: width - 1].rstrip() + "…"

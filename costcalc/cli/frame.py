@@ -29,6 +29,9 @@ COMMANDS = {
     "lock": "Changes",
     "init": "Changes",
     "verify": "Proof",
+    "list": "Models",
+    "show": "Models",
+    "schema": "Models",
 }
 """Command → the panel of the help that it stands in.
 

@@ -1,0 +1,28 @@
+"""``costcalc schema``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from costcalc.cli.options import command, option
+from costcalc.cli.output import emit
+
+EXAMPLES = {
+    "costcalc schema --output schema.json": "for an editor that completes and checks specs",
+}
+
+
+@command
+def schema(
+    output: Annotated[str | None, option("--output", "-o", metavar="FILE", says="Write to FILE.")] = None,
+) -> None:
+    """The JSON Schema of specs: their structure, and every op and block with its options.
+
+    An editor with a YAML language server uses it if the first line of a spec is
+    `# yaml-language-server: $schema=schema.json`.
+    """
+    from json import dumps
+
+    from costcalc.zoo import build_schema
+
+    emit(dumps(build_schema(), indent=1, ensure_ascii=False) + "\n", output)

@@ -1,0 +1,40 @@
+"""``costcalc show``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from costcalc.cli.options import Model, command, option
+from costcalc.cli.output import emit
+
+EXAMPLES = {
+    "costcalc show mobilenet": "the spec: a start for a model of your own",
+    "costcalc show resnet50 --expand": "a layer a line, with nothing left to work out",
+}
+
+
+@command
+def show(
+    model: Model,
+    expand: Annotated[bool, option("--expand", says="A layer a line: no blocks, loops or parameters.")] = False,
+    output: Annotated[str | None, option("--output", "-o", metavar="FILE", says="Write to FILE.")] = None,
+) -> None:
+    """The spec of a model, as it was written or with every layer spelled out."""
+    from costcalc.errors import OptionError
+    from costcalc.models import load
+
+    if expand:
+        from costcalc.frontends.spec.write import write
+
+        emit(write(load(model.model, **model.choices())), output)
+        return
+    if model.choices():
+        raise OptionError("a spec is shown as it was written; with --expand it can be given --batch, --input and --set")
+    from costcalc import zoo
+    from costcalc.frontends.spec.files import Files
+
+    files = Files(zoo)
+    place = files.locate(model.model)
+    files.spec(place.path, place.shown)  # says what is wrong with a file that is no spec
+    emit(Path(place.path).read_text(encoding="utf-8-sig"), output)
