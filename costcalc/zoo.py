@@ -8,7 +8,6 @@ what a spec may contain. Both are generated, anew whenever a spec or an op has c
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -28,6 +27,8 @@ def directory() -> Path:
 @cache
 def index() -> dict[str, Any]:
     """``models``: name → file, variant, family, title, task, year, source. ``blocks``: name → file."""
+    import json  # a path needs no index
+
     try:
         found: dict[str, Any] = json.loads((directory() / "index.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -105,6 +106,8 @@ def build_schema() -> dict[str, Any]:
 
 def generated() -> dict[str, str]:
     """The content of each generated file among the shipped specs, by its name."""
+    import json
+
     files = {"index.json": build_index(), "schema.json": build_schema()}
     return {name: json.dumps(content, indent=1, ensure_ascii=False) + "\n" for name, content in files.items()}
 

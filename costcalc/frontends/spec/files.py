@@ -46,8 +46,8 @@ class Files:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
         self._specs: dict[str, Spec] = {}
-        self._callees: dict[tuple[Spec, str], type[Op] | tuple[Block, Spec] | None] = {}
-        self._defaults: dict[Spec, dict[str, Value]] = {}
+        self._callees: dict[tuple[str, str], type[Op] | tuple[Block, Spec] | None] = {}
+        self._defaults: dict[str, dict[str, Value]] = {}
 
     def locate(self, model: str, base: str = "") -> Location:
         """Where ``model`` is: a path, perhaps with ``:variant``, seen from the folder ``base``; or a shipped name.
@@ -75,7 +75,7 @@ class Files:
 
         A spec's own blocks come first, then those of the files that it uses, then ops, then the shared blocks.
         """
-        key = spec, name
+        key = spec.file, name
         if key not in self._callees:
             self._callees[key] = self._find(spec, name)
         return self._callees[key]
@@ -94,9 +94,9 @@ class Files:
 
     def defaults(self, spec: Spec, budget: Budget) -> dict[str, Value]:
         """The parameters of a file whose blocks another uses."""
-        if spec not in self._defaults:
-            self._defaults[spec] = settings.parameters(spec, "", {}, budget)
-        return self._defaults[spec]
+        if spec.file not in self._defaults:
+            self._defaults[spec.file] = settings.parameters(spec, "", {}, budget)
+        return self._defaults[spec.file]
 
     def _find(self, spec: Spec, name: str) -> type[Op] | tuple[Block, Spec] | None:
         for other in (spec, *(self._used(spec, u.text, u.place) for u in spec.use)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from costcalc.errors import Place, SpecError, listing, near
@@ -44,20 +43,19 @@ class Block(NamedTuple):
     place: Place
 
 
-@dataclass(frozen=True, eq=False)
-class Spec:
+class Spec(NamedTuple):
     """One file. ``about`` has its texts: name, title, source, task, year, notes."""
 
     file: str
     place: Place
     about: dict[str, str]
-    inputs: dict[str, Input] = field(default_factory=dict)
-    parameters: dict[str, Expression] = field(default_factory=dict)
-    variants: dict[str, Variant] = field(default_factory=dict)
-    use: tuple[Scalar, ...] = ()
-    blocks: dict[str, Block] = field(default_factory=dict)
-    layers: Steps | None = None
-    outputs: tuple[Template, ...] = ()
+    inputs: dict[str, Input]
+    parameters: dict[str, Expression]
+    variants: dict[str, Variant]
+    use: tuple[Scalar, ...]
+    blocks: dict[str, Block]
+    layers: Steps | None
+    outputs: tuple[Template, ...]
 
     @property
     def name(self) -> str:

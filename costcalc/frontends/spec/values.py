@@ -216,6 +216,11 @@ def index(value: Value, at: Value) -> Value:
 
 def _numbers(sign: str, *values: Value) -> None:
     for v in values:
+        if type(v) is not int:
+            break
+    else:
+        return
+    for v in values:
         if not is_number(v):
             takes = {"+": "numbers or two lists", "*": "numbers, or a list and a whole number"}.get(sign, "numbers")
             raise SpecError(f"{sign} takes {takes}, not {' and '.join(shown(v) for v in values)}")
