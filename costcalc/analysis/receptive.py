@@ -91,7 +91,7 @@ def views(graph: Graph, image: str) -> dict[str, View | None]:
                 for view, sight, x in zip((found[v] for v in node.inputs), sights[key], types, strict=True)
                 if view is not None
             ]
-            found[value] = _union(seen, y) if seen else None
+            found[value] = _union(seen) if seen else None
     return found
 
 
@@ -193,13 +193,26 @@ def _regroup(view: View, x: TensorType, y: TensorType) -> View:
     return View(tuple(parts_out), view.windows, view.aligned)
 
 
-def _union(views: list[View], y: TensorType) -> View:
+def _union(views: list[View]) -> View:
     """What a place sees through all of its inputs together."""
     result = views[0]
     for view in views[1:]:
         if view != result:
             result = _merge(result, view)
-    return result
+    return _renumbered(result)
+
+
+def _renumbered(view: View) -> View:
+    """Where only every n-th place of an image axis is left, number what is left: equal views are then equal."""
+    for axis, seen in enumerate(view.windows):
+        places = _places(view.parts, axis)
+        if len(places) == 1 and places[0].step != 1 and isinstance(seen, Window):
+            (old,) = places
+            parts = tuple(tuple(p._replace(step=1) if p == old else p for p in ps) for ps in view.parts)
+            wider = seen._replace(stride=seen.stride * old.step)
+            windows = (*view.windows[:axis], wider, *view.windows[axis + 1 :])
+            view = View(parts, windows, view.aligned)
+    return view
 
 
 def _merge(a: View, b: View) -> View:
@@ -256,7 +269,6 @@ def _field(view: View, extent: tuple[int, ...]) -> ReceptiveField | str:
     for axis, (w, whole) in enumerate(zip(view.windows, extent, strict=True)):
         if isinstance(w, Window):
             size.append(w.size)
-            # Where only every n-th place is left, as after a mean over windows, neighbours are n apart.
             stride.append(w.stride * min((p.step for p in _places(view.parts, axis)), default=1))
             offset.append(int(-(-w.lo // 1)))
         else:
