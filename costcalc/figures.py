@@ -132,6 +132,17 @@ def exact(figure: Figure, value: Value | None) -> str:
     return f"{float(value):.9g}"
 
 
+def told_apart(figure: Figure, a: Value, b: Value) -> tuple[str, str]:
+    """``a`` and ``b`` rounded, or with all their digits where rounding would make them look the same.
+
+    >>> told_apart(FIGURES["macs"], 4_200_000_001, 4_200_000_000)
+    ('4,200,000,001', '4,200,000,000')
+    """
+    if a != b and show(figure, a) == show(figure, b):
+        return exact(figure, a), exact(figure, b)
+    return show(figure, a), show(figure, b)
+
+
 def signed(figure: Figure, change: Value) -> str:
     """A change, with its sign.
 

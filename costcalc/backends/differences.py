@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from costcalc.backends.escape import markdown as escaped
 from costcalc.backends.escape import spreadsheet, visible
 from costcalc.backends.paint import painted, plain
-from costcalc.figures import FIGURES, percent, show, signed
+from costcalc.figures import FIGURES, Figure, percent, show, signed, told_apart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,13 +34,20 @@ def headline(found: Diff, by: str) -> str:
         if before == after:
             parts.append(f"{f.title} {show(f, after)} as before")
         else:
-            moved = percent(after - before, before) if before is not None and after is not None else "new"
-            parts.append(f"{f.title} {show(f, before)} → {show(f, after)} ({moved})")
+            (was, now), moved = _told_apart(f, before, after)
+            parts.append(f"{f.title} {was} → {now} ({moved})")
     return f"{found.name}: {', '.join(parts)}"
 
 
 def _pair(by: str) -> list[Any]:
     return [FIGURES[name] for name in dict.fromkeys((by, "macs", "params"))]
+
+
+def _told_apart(figure: Figure, before: Any, after: Any) -> tuple[tuple[str, str], str]:
+    """Both values as text, and the change in percent."""
+    if before is None or after is None:
+        return (show(figure, before), show(figure, after)), "new"
+    return told_apart(figure, before, after), percent(after - before, before)
 
 
 def figure_rows(found: Diff) -> list[tuple[str, str, str, str, str]]:
@@ -51,11 +58,9 @@ def figure_rows(found: Diff) -> list[tuple[str, str, str, str, str]]:
         before, after = found.figure(name)
         if before is None and after is None:
             continue
-        change = moved = ""
-        if before is not None and after is not None:
-            change = signed(figure, after - before)
-            moved = percent(after - before, before) if after != before else ""
-        rows.append((figure.title, show(figure, before), show(figure, after), change, moved))
+        (was, now), moved = _told_apart(figure, before, after)
+        change = signed(figure, after - before) if before is not None and after is not None else ""
+        rows.append((figure.title, was, now, change, moved if change and after != before else ""))
     return rows
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from costcalc.errors import CostcalcError, near
-from costcalc.figures import BITS, COUNT, PIXELS, SECONDS, Figure, Value, exact, show
+from costcalc.figures import BITS, COUNT, PIXELS, SECONDS, Figure, Value
 
 _SI = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18}
 _IEC = {f"{p}i": 2 ** (10 * i) for i, p in enumerate(("", "K", "M", "G", "T", "P", "E")) if p} | {"ki": 1024}
@@ -85,15 +85,3 @@ def step(text: str, figure: Figure, *, up: bool) -> Step:
             return Step(None, part, text)
         raise CostcalcError(f"'{text[:40]}' is no change; write a number before {text[-1]}, such as 2% or 1.02x")
     return Step(amount(text, figure), None, text)
-
-
-def told_apart(figure: Figure, a: Value, b: Value) -> tuple[str, str]:
-    """``a`` and ``b`` rounded, or with all their digits where rounding would make them look the same.
-
-    >>> from costcalc.figures import FIGURES
-    >>> told_apart(FIGURES["macs"], 4_200_000_001, 4_200_000_000)
-    ('4,200,000,001', '4,200,000,000')
-    """
-    if a != b and show(figure, a) == show(figure, b):
-        return exact(figure, a), exact(figure, b)
-    return show(figure, a), show(figure, b)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from costcalc.budget.config import Model, Setup
-from costcalc.budget.lock import Lock, graph_of
-from costcalc.budget.measure import Measured, is_spec, measure, measured
+from costcalc.budget.lock import Lock, graph_hash, graph_of
+from costcalc.budget.measure import Measured, is_spec, measured
 from costcalc.diff.git import Repository, Tree
 from costcalc.errors import CostcalcError, Place
 from costcalc.figures import BITS, FIGURES
@@ -30,24 +30,26 @@ class Past(NamedTuple):
     reason: str = ""
 
 
-Baseline: TypeAlias = Callable[[Model, Setup, Iterable[str]], Past]
-"""The past of a model in a setup, on machines."""
+Baseline: TypeAlias = Callable[[Model, Setup, Measured], Past]
+"""The past of a model in a setup, given what it is now: an unchanged model is not measured twice."""
 
 
 def nothing(reason: str) -> Baseline:
     """A baseline that knows no model."""
-    return lambda model, setup, machines: Past("", reason=reason)
+    return lambda model, setup, now: Past("", reason=reason)
 
 
 def from_lock(lock: Lock, shown: str) -> Baseline:
     """The models as the lock has them."""
 
-    def past(model: Model, setup: Setup, machines: Iterable[str]) -> Past:
+    def past(model: Model, setup: Setup, now: Measured) -> Past:
         entry = lock.entries.get((model.name, setup.label))
         if entry is None:
             return Past(shown, reason=f"{shown} does not have it; `costcalc lock --update` adds it")
+        if entry.graph == graph_hash(now.graph):
+            return Past(shown, now, entry.figures)
         graph = graph_of(entry)
-        return Past(shown, measured(graph, setup.bits, machines) if graph else None, entry.figures)
+        return Past(shown, measured(graph, setup.bits, now.on) if graph else None, entry.figures)
 
     return past
 
@@ -55,7 +57,9 @@ def from_lock(lock: Lock, shown: str) -> Baseline:
 def from_git(repository: Repository, tree: Tree, folder: str) -> Baseline:
     """The models as their specs were at the revision of ``tree``."""
 
-    def past(model: Model, setup: Setup, machines: Iterable[str]) -> Past:
+    from costcalc import load
+
+    def past(model: Model, setup: Setup, now: Measured) -> Past:
         where = tree.revision
         if not is_spec(model.model):
             return Past(where, reason="only specs have revisions")
@@ -64,10 +68,12 @@ def from_git(repository: Repository, tree: Tree, folder: str) -> Baseline:
         if not Path(old).exists():
             return Past(where, reason=f"it is new since {where}")
         try:
-            found = measure(old + colon + variant, setup, "", machines)
+            graph = tree.relabel(load(old + colon + variant, **setup.choices()))
+            if graph_hash(graph) == graph_hash(now.graph):
+                return Past(where, now)
+            return Past(where, measured(graph, setup.bits, now.on))
         except CostcalcError as error:
             return Past(where, reason=f"at {where} it cannot be read: {tree.shown(str(error))}")
-        return Past(where, found._replace(graph=tree.relabel(found.graph)))
 
     return past
 
@@ -97,7 +103,7 @@ def from_json(path: str) -> Baseline:
                 "this is no report of costcalc; write it with `costcalc analyze MODEL --format json`", Place(path)
             ) from None
 
-    def past(model: Model, setup: Setup, machines: Iterable[str]) -> Past:
+    def past(model: Model, setup: Setup, now: Measured) -> Past:
         name = model.model.rpartition(":")[2] if is_spec(model.model) else model.model
         stem = Path(model.model.partition(":")[0]).stem
         found = next((known[n] for n in (model.name, name, stem) if n in known), None)

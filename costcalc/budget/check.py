@@ -8,16 +8,15 @@ from fractions import Fraction
 from typing import NamedTuple, TypeAlias
 
 from costcalc.analysis.report import Layer
-from costcalc.budget.amounts import Step, told_apart
+from costcalc.budget.amounts import Step
 from costcalc.budget.baseline import Baseline, Past
 from costcalc.budget.config import WARN, Budget, Config, Exemption, Model, Setup
-from costcalc.budget.lock import graph_hash
 from costcalc.budget.measure import Measured, is_global, matching, measure, value_of
 from costcalc.diff import Diff, diff
 from costcalc.diff.layers import own_place
 from costcalc.diff.records import is_attributed
 from costcalc.errors import CostcalcError, Place
-from costcalc.figures import Figure, Value, percent, show, signed
+from costcalc.figures import Figure, Value, percent, show, signed, told_apart
 
 OK, FAIL, WARNED, EXEMPT, UNCHECKED = "ok", "fail", "warn", "exempt", "unchecked"
 
@@ -132,7 +131,7 @@ def check(
                 now = measure(model.model, setup, config.folder, machines, allow_code=allow_code)
             except CostcalcError as error:
                 raise error.at(model.place) from None
-            past = baseline(model, setup, machines)
+            past = baseline(model, setup, now)
             found = [v for b in model.budgets for v in _verdicts(model, setup, b, now, past, mine)]
             bad = [v for v in found if v.status in (FAIL, WARNED, EXEMPT)]
             changed = _diff(model, now, past, setup) if with_diffs or bad else None
@@ -142,9 +141,7 @@ def check(
 
 
 def _diff(model: Model, now: Measured, past: Past, setup: Setup) -> Diff | None:
-    if past.found is None:
-        return None
-    if graph_hash(past.found.graph) == graph_hash(now.graph):
+    if past.found is None or past.found is now:
         return None
     return diff(past.found.graph, now.graph, bits=setup.bits, name=model.name)
 

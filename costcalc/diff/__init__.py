@@ -35,7 +35,7 @@ def diff(
     parameters = tuple(
         (key, before.get(key), after.get(key))
         for key in (*before, *(k for k in after if k not in before))
-        if old and new and before.get(key) != after.get(key)
+        if before and after and before.get(key) != after.get(key)
     )
     there = new or old
     return Diff(
