@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 _MODULES = {
-    "activation": "relu relu6 leaky_relu prelu hardtanh hardsigmoid hardswish sigmoid silu tanh gelu mish softplus elu "
-    "selu celu softmax log_softmax glu",
+    "activation": "relu relu6 leaky_relu prelu hardtanh hardsigmoid hardswish",
     "adaptive_pool": "adaptive_avg_pool adaptive_max_pool global_avg_pool global_max_pool",
     "arithmetic": "add multiply subtract divide",
     "attention": "scaled_dot_product_attention multi_head_attention",
@@ -14,18 +13,20 @@ _MODULES = {
     "conv": "conv",
     "conv_transpose": "conv_transpose",
     "deform": "deform_conv",
-    "dynamic": "dynamic_conv",
+    "dynamic": "dynamic_conv weight_norm",
     "einsum": "einsum",
     "elementwise": "elementwise",
     "fourier": "fourier",
     "identity": "identity dropout stochastic_depth",
     "indexing": "embedding gather scatter select unbind part rearrange",
     "join": "concat split slice",
+    "layer_norm": "layer_norm rms_norm",
     "learned": "class_token position_embedding relative_position_bias",
     "linear": "linear",
     "matmul": "matmul",
     "move": "pad roll",
-    "norm": "batch_norm instance_norm group_norm layer_norm rms_norm",
+    "norm": "batch_norm instance_norm group_norm",
+    "order": "permute transpose expand",
     "pool": "max_pool avg_pool",
     "recurrent": "lstm gru rnn",
     "reduce": "sum mean",
@@ -34,9 +35,11 @@ _MODULES = {
     "sample": "grid_sample unfold fold",
     "scale": "scale layer_scale local_response_norm",
     "separable": "depthwise pointwise",
-    "shape": "flatten reshape permute transpose squeeze unsqueeze expand",
+    "shape": "flatten reshape squeeze unsqueeze",
     "shift": "shift",
     "shuffle": "channel_shuffle pixel_shuffle pixel_unshuffle",
+    "smooth": "sigmoid silu tanh gelu mish softplus elu selu celu",
+    "softmax": "softmax log_softmax glu",
     "unpool": "max_unpool",
 }
 

@@ -6,7 +6,8 @@ from against import agrees, both_accept_or_refuse, shapes, sizes, some, tensor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costcalc.ops.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from costcalc.ops.layer_norm import LayerNorm, RMSNorm
+from costcalc.ops.norm import BatchNorm, GroupNorm, InstanceNorm
 from costcalc.ops.scale import LocalResponseNorm
 
 batches = st.integers(2, 9)

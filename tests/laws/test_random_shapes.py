@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from costcalc.ops.arithmetic import Add, Divide, Multiply, Subtract
 from costcalc.ops.join import Concat, Slice, Split
 from costcalc.ops.move import Pad, Roll
+from costcalc.ops.order import Expand, Permute, Transpose
 from costcalc.ops.reduce import Mean, Sum
-from costcalc.ops.shape import Expand, Flatten, Permute, Reshape, Squeeze, Transpose, Unsqueeze
+from costcalc.ops.shape import Flatten, Reshape, Squeeze, Unsqueeze
 
 axes = st.integers(-5, 4)
 few = shapes(1, 4, st.integers(1, 3))

@@ -9,7 +9,8 @@ from costcalc.ir.graph import GraphBuilder
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Follow
-from costcalc.ops.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from costcalc.ops.layer_norm import LayerNorm, RMSNorm
+from costcalc.ops.norm import BatchNorm, GroupNorm, InstanceNorm
 from costcalc.ops.scale import LayerScale, LocalResponseNorm
 
 MAP = TensorType((2, 6, 5, 4))
