@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from costcalc.errors import SpecError, listing, near
+from costcalc.errors import Place, SpecError, listing, near
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
@@ -20,7 +20,9 @@ def load(
     parameters: Mapping[str, Any] | None = None,
     symbols: Iterable[str] = (),
 ) -> Graph:
-    """The graph of a shipped model (``"resnet50"``) or of a YAML file (``"my/net.yaml"``, ``"my/net.yaml:variant"``).
+    """The graph of a shipped model (``"resnet50"``) or of a YAML file (``"my/net.yaml"``, ``"my/net.yaml:variant"``);
+    or a PyTorch model, traced: ``"torchvision:resnet50"``, ``"timm:resnet50"``, ``"package.module:builder"``,
+    ``"path/file.py:Net"``, ``"exported.pt2"``. Of these the code runs.
 
     batch        how many samples at once
     input        shape without the batch, ``(3, 256, 256)``; for several inputs a mapping from their names
@@ -29,11 +31,19 @@ def load(
 
     Raises a ``CostcalcError``, with its place in the file, for anything that is wrong.
     """
+    name = os.fspath(model)
+    if ":" in name or name.endswith(".pt2"):
+        from costcalc.frontends.torch.models import is_torch_model, load_model
+
+        if is_torch_model(name):
+            if tuple(symbols):
+                raise SpecError(f"{name[:80]} is traced with numbers; symbols are for specs")
+            return load_model(name, batch=batch, input=input, parameters=parameters)  # type: ignore[arg-type]
     from costcalc import zoo
     from costcalc.frontends.spec import settings
     from costcalc.frontends.spec.expand import expand
     from costcalc.frontends.spec.files import Files, pick_variant
-    from costcalc.frontends.spec.values import Budget, is_number
+    from costcalc.frontends.spec.values import Budget, admit, is_number, shown
 
     files, budget = Files(zoo), Budget()
     place = files.locate(os.fspath(model))
@@ -47,12 +57,14 @@ def load(
         values = settings.parameters(spec, variant, parameters or {}, budget, symbolic)
         size = Expr.symbol(settings.SYMBOLS["batch"]) if "batch" in symbolic else batch
         if not is_number(size) or isinstance(size, float) or (isinstance(size, int) and size < 1):
-            raise SpecError(f"batch must be a whole number from 1, not {size!r}")
+            raise SpecError(f"batch must be a whole number from 1, not {shown(admit(size))}")
         shapes = _shapes(input, next(iter(spec.inputs), ""))
+        for whole in (size, *(s for shape in shapes.values() for s in shape)):
+            admit(whole)
         types = settings.inputs(spec, variant, values, budget, size, shapes, symbolic)
         return expand(spec, variant, values, types, files, budget)
     except RecursionError:
-        raise SpecError(f"{place.shown}: the spec is nested too deeply") from None
+        raise SpecError("the spec is nested too deeply", Place(place.shown)) from None
 
 
 def _shapes(given: Sequence[int] | Mapping[str, Sequence[int]] | None, first: str) -> dict[str, tuple[int, ...]]:

@@ -184,6 +184,8 @@ def test_a_mistake_gets_its_sentence(build: Build, tmp_path: Path, name: str) ->
     [
         ({"batch": 0}, "batch must be a whole number from 1, not 0"),
         ({"batch": 2.5}, "batch must be a whole number from 1, not 2.5"),
+        ({"batch": 10**5000}, "a number has 16,610 bits; 1,024 are the most"),
+        ({"input": (3, 10**5000, 8)}, "a number has 16,610 bits; 1,024 are the most"),
         ({"input": (3, 0, 8)}, "the shape of image must be whole numbers from 1, not (3, 0, 8)"),
         ({"input": "3x8x8"}, "the shape of image must be whole numbers from 1, not '3x8x8'"),
         ({"input": {"imag": (3, 8, 8)}}, "net has no input 'imag'; did you mean 'image'?; it has image"),

@@ -228,11 +228,12 @@ def _comprehension(node: ast.ListComp | ast.GeneratorExp, depth: int) -> Evaluat
     items = compile_node(node.generators[0].iter, depth)
     conditions = [compile_node(c, depth) for c in node.generators[0].ifs]
     element = compile_node(node.elt, depth)
+    price = 1 + sum(1 for _ in ast.walk(node)) // 8
 
     def run(scope: Scope) -> Value:
         inner, made = scope.inner(), []
         for item in iterate(items(scope)):
-            scope.budget.spend()
+            scope.budget.spend(price)
             inner.local.update(bind(names, item))
             if all(values.truth(c(inner)) for c in conditions):
                 made.append(element(inner))

@@ -108,7 +108,7 @@ class Files:
         if file is None:
             return None
         other = self.spec(self._shelf.path(file), file)
-        return other.blocks[name], other
+        return (other.blocks[name], other) if name in other.blocks else None
 
     def _used(self, spec: Spec, text: str, place: Place) -> Spec:
         path = str(Path(spec.file).parent / text)

@@ -24,7 +24,8 @@ Value: TypeAlias = Any  # int | float | bool | str | None | Expr | tuple[Value, 
 
 
 class Budget:
-    """The work that one spec may still cause: a step is a layer, a turn of a loop or an element of a list."""
+    """The work that one spec may still cause: a step is a layer, a turn of a loop, an element
+    of a list or a few signs of an expression."""
 
     __slots__ = ("left",)
 
