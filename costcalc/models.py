@@ -54,6 +54,11 @@ def load(
         known = {*settings.SYMBOLS, *spec.parameters}
         for name in sorted(symbolic - known):
             raise SpecError(f"'{name[:80]}' cannot be a symbol{near(name, known)}; there are {listing(known)}")
+        for name, letter in settings.SYMBOLS.items():
+            if name in symbolic and letter in symbolic & spec.parameters.keys():
+                raise SpecError(
+                    f"{name} and the parameter {letter} would both be the symbol {letter}; leave one of them"
+                )
         values = settings.parameters(spec, variant, parameters or {}, budget, symbolic)
         size = Expr.symbol(settings.SYMBOLS["batch"]) if "batch" in symbolic else batch
         if not is_number(size) or isinstance(size, float) or (isinstance(size, int) and size < 1):

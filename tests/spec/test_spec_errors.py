@@ -202,6 +202,11 @@ def test_a_wrong_option_of_load_is_refused(build: Build, options: dict[str, Any]
     assert str(caught.value) == sentence
 
 
+def test_two_symbols_cannot_have_one_letter(build: Build) -> None:
+    with pytest.raises(CostcalcError, match="height and the parameter h would both be the symbol h; leave one of them"):
+        build("parameters: {h: 3}\nlayers: [relu]", symbols={"h", "height"})
+
+
 @pytest.mark.parametrize(
     ("step", "sentence"),
     [

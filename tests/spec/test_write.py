@@ -83,3 +83,10 @@ def test_it_reads_as_one_layer_a_line(build: Build) -> None:
 def test_symbols_cannot_be_written(build: Build) -> None:
     with pytest.raises(SpecError, match="the sizes depend on h, n; only a model with numbers can be written out"):
         write(build("- relu", symbols={"batch", "height"}))
+
+
+def test_a_name_that_no_spec_can_hold_is_refused(build: Build) -> None:
+    graph = build("- relu")
+    odd = replace(graph, nodes=(replace(graph.nodes[0], name="a b"),))
+    with pytest.raises(SpecError, match="no spec can have a layer called 'a b'"):
+        write(odd)

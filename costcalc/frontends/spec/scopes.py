@@ -16,6 +16,11 @@ _NAME = re.compile(r"[\w-]+(?:\.[\w-]+)*", re.ASCII)
 _AXES = {"batch": 0, "channels": 1, "height": -2, "width": -1, "features": -1}
 
 
+def is_name(text: str) -> bool:
+    """Whether a layer can be called ``text``."""
+    return _NAME.fullmatch(text) is not None and len(text) <= MAX_NAME
+
+
 def size_of(type_: TensorType, name: str) -> Value:
     """What expressions call ``name`` of the running value: ``channels``, ``height``, ``width``, ``features`` …"""
     if name == "shape":

@@ -6,6 +6,7 @@ import json
 import re
 
 from costcalc.errors import SpecError
+from costcalc.frontends.spec.scopes import is_name
 from costcalc.frontends.spec.values import symbols_in
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.tensor import TensorType
@@ -31,6 +32,10 @@ def write(graph: Graph) -> str:
 
 
 def _layer(graph: Graph, node: Node) -> str:
+    if not is_name(node.name):
+        raise SpecError(
+            f"no spec can have a layer called '{node.name[:80]}'; names have letters, digits, '_', '-' and '.'"
+        )
     call = repr(node.op).removesuffix("()")
     weights = _weights(graph, node)
     if weights:
