@@ -14,23 +14,35 @@ from costcalc.ir.dims import Dim
 class Time:
     """Seconds at the peak rates: of the arithmetic alone, of the traffic alone, and of the slower.
 
-    For several layers in turn ``seconds`` is the sum of each layer's slower one.
+    For several layers in turn ``seconds`` is the sum of each layer's slower one, and ``in_memory``
+    the part of it that layers take whose traffic is the slower.
     """
 
     compute: float
     traffic: float
     seconds: float
+    in_memory: float
+
+    @staticmethod
+    def of(compute: float, traffic: float) -> Time:
+        """The time of one layer."""
+        return Time(compute, traffic, max(compute, traffic), traffic if traffic > compute else 0.0)
 
     @property
     def bound(self) -> str:
-        """Which of the two binds: ``compute`` or ``memory``; ``nothing`` for a view."""
+        """Which of the two binds, for most of the time: ``compute`` or ``memory``; ``nothing`` for a view."""
         if not self.seconds:
             return "nothing"
-        return "compute" if self.compute >= self.traffic else "memory"
+        return "memory" if 2 * self.in_memory > self.seconds else "compute"
 
     def then(self, later: Time) -> Time:
         """This and ``later``, one after the other."""
-        return Time(self.compute + later.compute, self.traffic + later.traffic, self.seconds + later.seconds)
+        return Time(
+            self.compute + later.compute,
+            self.traffic + later.traffic,
+            self.seconds + later.seconds,
+            self.in_memory + later.in_memory,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As the JSON has it, in seconds."""
@@ -77,7 +89,7 @@ class Machine:
         if not isinstance(macs, int) or not isinstance(traffic_bits, int):
             raise CostcalcError("time on a machine needs sizes that are numbers, not symbols")
         compute, traffic = macs / self.rate(bits), traffic_bits / 8 / self.bandwidth
-        return Time(compute, traffic, max(compute, traffic))
+        return Time.of(compute, traffic)
 
 
 WIDTHS = {

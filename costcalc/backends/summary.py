@@ -42,9 +42,8 @@ def facts(report: Report) -> Iterator[Fact]:
     at = f", in {total.peak_at}" if total.peak_at else ""
     yield Fact("peak", stored(total.peak_bits), f"of activations kept at once{at}")
     if report.machine and total.time:
-        bound = sum(layer.time.seconds for layer in report.layers if layer.time and layer.time.bound == "memory")
         yield Fact("time", least + seconds(total.time.seconds),
-                   f"at the peak rates of {report.machine.title}; {percent(bound, total.time.seconds)} of it in layers"
+                   f"at the peak rates of {report.machine.title}; {percent(total.time.in_memory, total.time.seconds)} of it in layers"
                    " bound by memory")  # fmt: skip
     fps, pace = report.settings.fps, report.pace
     if fps and pace:
