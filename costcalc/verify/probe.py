@@ -193,7 +193,8 @@ def _adaptive_mean_pool(max_pool: Callable[..., Any], average: Callable[..., Ten
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> Tensor:
     """Each place sees its own query and every key and value."""
-    heads = tuple(range(1, query.ndim - 2))  # grouped queries: fewer heads of keys and values
+    # Grouped queries have fewer heads of keys and values. Other axes, windows say, stay apart.
+    heads = tuple(a for a in range(query.ndim - 2) if key.shape[a] not in (1, query.shape[a]))
     seen = key.mean((*heads, -2, -1), keepdim=True) + value.mean((*heads, -2), keepdim=True)
     return query.mean(-1, keepdim=True) + seen
 
