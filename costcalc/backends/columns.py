@@ -146,5 +146,5 @@ def shown(column: Column, figures: Figures, exact: bool = False, whole: Figures 
     if column.share:
         return units.percent(value, column.value(whole))
     if exact and isinstance(value, int):
-        return f"{value / 8:,g} B" if column.shows is units.size else units.grouped(value)
+        return units.grouped_size(value) if column.shows is units.size else units.grouped(value)
     return column.shows(value)

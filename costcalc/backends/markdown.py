@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from costcalc.analysis.report import Report
-from costcalc.backends.columns import COLUMNS, needs_machine, shown
+from costcalc.backends.columns import COLUMNS, shown
 from costcalc.backends.rows import View, flat
 from costcalc.backends.summary import facts
 
@@ -14,7 +14,6 @@ TIMED = "name kind output macs traffic time bound"
 def markdown(report: Report, view: View) -> str:
     """A table of rows and one of totals."""
     columns = view.columns or [COLUMNS[name] for name in (TIMED if report.total.time else PLAIN).split()]
-    needs_machine(columns, report)
     lower = bool(report.uncounted)
     inputs = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in report.inputs.items())
     lines = [f"**{_escaped(report.name)}** · {_escaped(inputs)}", ""]

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+from costcalc.backends import units
 from costcalc.analysis.report import Report
-from costcalc.backends.columns import COLUMNS, needs_machine
+from costcalc.backends.columns import COLUMNS
 from costcalc.backends.rows import View, flat
+
+UNITS = {units.size: "_bits", units.seconds: "_seconds"}
+"""What the head of a CSV column says after its name, since its numbers are bare."""
 
 
 def json(report: Report, view: View) -> str:
-    """The contract of ``docs/json.md``, whatever the view: every layer, every figure."""
+    """The contract of ``docs/json.md``, whatever the view: every layer, every figure; a layer a line."""
     from json import dumps
 
-    return dumps(report.to_dict(), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    def text(value: Any) -> str:
+        return dumps(value, ensure_ascii=False, allow_nan=False)
+
+    parts = []
+    for key, value in report.to_dict().items():
+        lines = isinstance(value, list) and value and isinstance(value[0], dict)
+        written = "[\n  " + ",\n  ".join(map(text, value)) + "\n ]" if lines else text(value)
+        parts.append(f" {text(key)}: {written}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def csv(report: Report, view: View) -> str:
@@ -25,10 +37,9 @@ def csv(report: Report, view: View) -> str:
     from io import StringIO
 
     columns = view.columns or [c for c in COLUMNS.values() if not c.share and (report.total.time or not c.timed)]
-    needs_machine(columns, report)
     text = StringIO()
     lines = writer(text, lineterminator="\r\n")
-    lines.writerow(["row", *(column.name for column in columns)])
+    lines.writerow(["row", *(column.name + UNITS.get(column.shows, "") for column in columns)])
     for row in flat(report, view):
         cells = [row.name if c.name == "name" else c.value(row.figures) for c in columns]
         lines.writerow([row.role, *map(_safe, cells)])

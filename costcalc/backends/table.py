@@ -10,7 +10,7 @@ from costcalc.backends.rows import Row, View, tree
 from costcalc.backends.summary import summary
 from costcalc.backends.units import percent
 
-PLAIN = "name macs params output traffic kind field storage ops intensity input read write buffers reads source"
+PLAIN = "name macs params output traffic kind field storage ops intensity input read write buffers source inputs"
 TIMED = "name time bound macs_share time_share kind traffic macs output params intensity field storage input source"
 """Which columns to show, the most wanted first."""
 LEAST = {"name": 16, "kind": 9}

@@ -75,6 +75,16 @@ def grouped(n: int) -> str:
     return f"{n:,}" if n.bit_length() < 3000 else _powers(n)
 
 
+def grouped_size(bits: int) -> str:
+    """``bits`` as bytes with all their digits.
+
+    >>> grouped_size(8 * 4089184256), grouped_size(-12)
+    ('4,089,184,256 B', '-1.5 B')
+    """
+    whole, part = divmod(abs(bits), 8)
+    return f"{'-' if bits < 0 else ''}{grouped(whole)}{f'{part / 8:g}'[1:] if part else ''} B"
+
+
 def _scaled(n: int, per: int, base: int, units: tuple[str, ...]) -> str:
     """``n / per`` in the unit that leaves fewest digits before the point, to three digits."""
     sign, n, whole = "-" if n < 0 else "", abs(n), abs(n) // per

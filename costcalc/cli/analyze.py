@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from costcalc.cli.options import Model, Setting, Shown, command, option
-from costcalc.cli.output import emit
+from costcalc.cli.output import emit, waiting
 
 EXAMPLES = {
     "costcalc analyze resnet50 --depth 2": "its blocks, not what is in them",
-    "costcalc analyze mobilenet --set alpha=0.5 --input 3x160x160": "a smaller one",
+    "costcalc analyze mobilenet --set width=0.5 --input 3x160x160": "a smaller one",
     "costcalc analyze convnext_t --machine a100 --bits 16 --fps 60": "what is slow, and why",
     "costcalc analyze mobilenet --sort traffic --top 10": "what moves most",
     "costcalc analyze my/net.yaml --format json --output cost.json": "all of it, for programs",
@@ -34,6 +34,8 @@ def analyze(
     from costcalc.backends import render
 
     view = shown.view()
-    report = analyze(model.model, **model.choices(), **setting._asdict())
-    emit(render(shown.format.value, report, view), shown.output)
+    with waiting(f"analyzing {model.model}"):
+        report = analyze(model.model, **model.choices(), **setting._asdict())
+        text = render(shown.format.value, report, view)
+    emit(text, shown.output)
     return 4 if strict and report.uncounted else 0

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EXAMPLES = {
     "costcalc formula resnet50": "for any batch and image size",
     "costcalc formula resnet50 --symbols batch,size": "for square images",
-    "costcalc formula mobilenet --symbols width_multiplier": "as a function of a parameter",
+    "costcalc formula densenet121 --symbols num_classes": "as a function of a parameter",
 }
 
 

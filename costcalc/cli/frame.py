@@ -31,6 +31,7 @@ COMMANDS = {
     "verify": "Proof",
     "list": "Models",
     "show": "Models",
+    "trace": "Models",
     "schema": "Models",
 }
 """Command → the panel of the help that it stands in.

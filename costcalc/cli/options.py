@@ -66,7 +66,7 @@ ModelName = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A YAML file, or the name of a shipped model: `costcalc list` shows them.",
+        help="A shipped model (`costcalc list`), a YAML file, torchvision:NAME, timm:NAME, FILE.py:NAME or MODULE:NAME.",
         autocompletion=model_names,
         show_default=False,
     ),
@@ -94,6 +94,13 @@ class Model(NamedTuple):
         ),
     ] = None  # fmt: skip
 
+    kwargs: Annotated[
+        str | None,
+        option(
+            "--kwargs", metavar="JSON", panel=MODEL, says='Arguments of what builds a PyTorch model: {"depth": 50}.'
+        ),
+    ] = None
+
     def choices(self) -> dict[str, Any]:
         """What was given of them, as ``load`` and ``analyze`` take it."""
         given: dict[str, Any] = {}
@@ -101,8 +108,8 @@ class Model(NamedTuple):
             given["batch"] = self.batch
         if self.input:
             given["input"] = shapes(self.input)
-        if self.set:
-            given["parameters"] = parameters(self.set)
+        if self.set or self.kwargs:
+            given["parameters"] = {**arguments(self.kwargs or "{}"), **parameters(self.set or [])}
         return given
 
 
@@ -190,6 +197,19 @@ def shapes(given: Sequence[str]) -> tuple[int, ...] | dict[str, tuple[int, ...]]
     if "" in result and len(result) > 1:
         raise OptionError("--input names one shape and not the other; name both: --input NAME=SHAPE")
     return result.get("", result)
+
+
+def arguments(given: str) -> dict[str, Any]:
+    """What ``--kwargs`` says: a JSON object."""
+    import json
+
+    try:
+        found = json.loads(given)
+    except (ValueError, RecursionError) as error:
+        raise OptionError(f"--kwargs {given[:60]}: this is no JSON ({error})") from None
+    if not isinstance(found, dict):
+        raise OptionError(f'--kwargs {given[:60]}: arguments are a JSON object, {{"depth": 50}} say')
+    return found
 
 
 def parameters(given: Sequence[str]) -> Mapping[str, Any]:

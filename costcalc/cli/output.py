@@ -6,6 +6,7 @@ import codecs
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -86,6 +87,32 @@ def write_whole(file: str, text: str) -> None:
             beside.unlink(missing_ok=True)
     except (OSError, ValueError) as error:
         raise CostcalcError(f"{file} cannot be written: {getattr(error, 'strerror', None) or error}") from None
+
+
+@contextlib.contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """On a terminal, say ``what`` is being waited for once it has taken a second; take that back when it is done."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield
+        return
+    from threading import Timer
+
+    said: list[str] = []
+
+    def say() -> None:
+        said.append(f"{what} …")
+        print(said[0], end="", file=sys.stderr, flush=True)
+
+    timer = Timer(1.0, say)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        if said:
+            print(f"\r{' ' * len(said[0])}\r", end="", file=sys.stderr, flush=True)
 
 
 def say_error(sentence: str) -> None:
