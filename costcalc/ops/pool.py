@@ -34,10 +34,11 @@ class Pool(Op):
 
     def requires(self, x: TensorType) -> Iterator[Condition]:
         yield from takes_images(self, x, self.kernel, self.stride, self.padding, self.dilation)
-        for size, reach, s, (before, after) in self._axes(x):
+        kernel, _, _ = self._settings(x)
+        for k, (size, reach, s, (before, after)) in zip(kernel, self._axes(x), strict=True):
             span, room = reach + 1, size + before + after
-            for p in (before, after):
-                yield at_least(span, 2 * p), f"padding={p} must be at most half of the {span} that the window spans"
+            for p in () if self.padding == "same" else (before, after):
+                yield at_least(k, 2 * p), f"padding={p} must be at most half of the kernel of {k}"
             slack = s - 1 if self.ceil_mode else 0
             yield at_least(room + slack, span), f"the window spans {span}, the padded input only {room}"
 

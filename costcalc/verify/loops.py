@@ -89,7 +89,7 @@ def _index(text: str) -> Index:
 _TAKES: dict[str, Callable[[list[Any]], Any]] = {
     "=": sum,
     "+=": sum,
-    "max=": max,
+    "max=": lambda terms: max(terms, default=float("-inf")),
     "mean=": lambda terms: sum(terms) / len(terms),
 }
 

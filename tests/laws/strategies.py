@@ -78,7 +78,7 @@ def convs(draw: st.DrawFn, transposed: bool = False) -> Layer:
     optional = {
         "stride": once_or_per_axis(st.integers(least, 3), axes),
         "padding": once_or_per_axis(st.integers(0, 2), axes),
-        "dilation": once_or_per_axis(st.integers(least, 3), axes),
+        "dilation": once_or_per_axis(st.integers(1 if transposed else least, 3), axes),
         "groups": st.sampled_from([1, 2, 3, shape[1]]),
         "bias": st.booleans(),
     }

@@ -43,7 +43,9 @@ def made_by_torch(layer: Layer) -> tuple[Any, list[Any]] | None:
         y = module(torch.zeros(layer.shape))
     except (RuntimeError, ValueError, NotImplementedError):
         return None
-    return module, [y] if torch.is_tensor(y) else list(y)
+    ys = [y] if torch.is_tensor(y) else list(y)
+    # ConvTranspose3d alone would give a map without places; we refuse that.
+    return (module, ys) if all(y.numel() for y in ys) else None
 
 
 def outputs(op: Op, layer: Layer) -> list[Any]:
@@ -86,7 +88,7 @@ def agrees_with_fvcore(layer: Layer) -> str:
     from fvcore.nn import FlopCountAnalysis
 
     op = layer.accepted()
-    if op is None or layer.options.get("padding") == "same":  # fvcore counts 0 for 'same'
+    if op is None or isinstance(layer.options.get("padding"), str):  # fvcore counts 0 for 'same' and 'valid'
         return "passed over"
     analysis = FlopCountAnalysis(layer.twin().eval(), torch.zeros(layer.shape))
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")

@@ -116,7 +116,7 @@ def test_pooling_to_one_is_global() -> None:
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: MaxPool(2, padding=2), "padding=2 must be at most half of the 2 that the window spans "),
+        (lambda: MaxPool(2, padding=2), "padding=2 must be at most half of the kernel of 2 "),
         (lambda: MaxPool(5), "the window spans 5, the padded input only 4 "),
         (lambda: MaxPool((2, 2, 2)), "max_pool: an option is given for 3 axes, but the input has 2 spatial axes "),
         (lambda: MaxPool(2, padding="same", indices=True), "max_pool: with indices, padding must be a number"),
