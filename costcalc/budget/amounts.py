@@ -43,15 +43,21 @@ def amount(text: str, figure: Figure) -> Fraction:
     scales = UNITS.get(figure.unit, {"": Fraction(1)})
     if found is None or unit not in scales:
         wanted = ACCEPTED.get(figure.unit, "a number")
-        hint = near(unit, scales) if found and unit else ""
-        if figure.unit == COUNT and "flop" in unit.lower():
-            hint = "; one multiply-accumulate is two FLOPs"
+        hint = f" ({like})" if (like := _like(unit, scales) if found and unit else "") else ""
         example = EXAMPLE.get(figure.unit, "1.5")
         raise CostcalcError(f"'{text[:40]}' is no amount of {figure.name}{hint}; write {wanted}, such as {example}")
     value = Fraction(found.group().replace("_", "")) * scales[unit]
     if value < 0:
         raise CostcalcError(f"'{text[:40]}' is below zero; {figure.name} cannot be")
     return value
+
+
+def _like(unit: str, scales: dict[str, Fraction]) -> str:
+    """What ``unit`` may have been meant for."""
+    if "flop" in unit.lower() and "k" in scales:
+        return "one multiply-accumulate is two FLOPs"
+    same = [known for known in scales if known.lower() == unit.lower()]
+    return f"did you mean '{same[0]}'?" if same else near(unit, scales).removeprefix("; ")
 
 
 class Step(NamedTuple):

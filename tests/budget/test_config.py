@@ -1,0 +1,138 @@
+"""Every mistake in a config has its sentence, with file, line and column, and what would be accepted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from costcalc.budget.config import Setup
+from costcalc.budget.read import read_config
+from costcalc.errors import CostcalcError
+
+GOOD = """\
+version: 1
+models:
+  - name: backbone
+    model: configs/backbone.yaml
+    at: [{input: 3x224x224}, {input: [3, 384, 384], batch: 8, bits: 16, parameters: {num_classes: 10}}]
+    budgets:
+      macs: {max: 4.2 G, max_increase: 2%, level: error}
+      params: 26 M
+      storage: {max: 100 MiB}
+      traffic: {max_increase: 5%, level: warn}
+      receptive_field: {min: 224, at: layer4}
+      time: {max: 12 ms, machine: jetson_orin_nano}
+      uncounted: 0
+    layers: {"head.*": {macs: 200 M}}
+    message: Over budget? See docs/edge-target.md
+exempt: [{model: backbone, metric: macs, until: 2027-01-31, reason: larger stem}]
+"""
+
+
+def write(tmp_path: Path, text: str, name: str = "costcalc.yaml") -> str:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_the_config_of_the_documentation_is_read(tmp_path: Path) -> None:
+    config = read_config(write(tmp_path, GOOD))
+    (model,) = config.models
+    assert [b.says for b in model.budgets] == [
+        "macs", "params", "storage", "traffic", "receptive_field at layer4", "time on jetson_orin_nano", "uncounted",
+        "macs of head.*",
+    ]  # fmt: skip
+    assert model.at == (Setup((3, 224, 224)), Setup((3, 384, 384), 8, 16, {"num_classes": 10}))
+    assert [s.label for s in model.at] == ["3x224x224", "3x384x384, batch 8, 16 bit, num_classes=10"]
+    assert [b.place.line for b in model.budgets] == [7, 8, 9, 10, 11, 12, 13, 14]
+    assert str(config.exempt[0].until) == "2027-01-31"
+
+
+def test_the_same_in_pyproject_toml_is_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("tomllib" if __import__("sys").version_info >= (3, 11) else "tomli")
+    text = """\
+[project]
+name = "mine"
+
+[tool.costcalc]
+version = 1
+exempt = [{model = "backbone", metric = "macs", until = 2027-01-31, reason = "larger stem"}]
+
+[[tool.costcalc.models]]
+name = "backbone"
+model = "configs/backbone.yaml"
+at = [{input = "3x224x224"}, {input = [3, 384, 384], batch = 8, bits = 16, parameters = {num_classes = 10}}]
+message = "Over budget? See docs/edge-target.md"
+layers = {"head.*" = {macs = "200 M"}}
+
+[tool.costcalc.models.budgets]
+macs = {max = "4.2 G", max_increase = "2%", level = "error"}
+params = "26 M"
+storage = {max = "100 MiB"}
+traffic = {max_increase = "5%", level = "warn"}
+receptive_field = {min = 224, at = "layer4"}
+time = {max = "12 ms", machine = "jetson_orin_nano"}
+uncounted = 0
+"""
+    ours, theirs = read_config(write(tmp_path, text, "pyproject.toml")), read_config(write(tmp_path, GOOD))
+
+    def known(config: object) -> str:
+        import re
+
+        return re.sub(r"(Place\([^)]*\)|<[^>]*>)", "", repr(config)).replace("pyproject.toml", "costcalc.yaml")
+
+    assert known(ours) == known(theirs)
+    assert ours.models[0].budgets[0].place.line == 16
+    with pytest.raises(CostcalcError) as error:
+        read_config(write(tmp_path, text.replace("storage =", "storagee ="), "pyproject.toml"))
+    assert "pyproject.toml:18" in str(error.value) and "did you mean 'storage'?" in str(error.value)
+
+
+WRONG = [
+    ("version: 1", "version: 2", "1:10: the config has version 2, and this costcalc reads 1"),
+    ("version: 1\n", "", "the config has no version; it begins with 'version: 1'"),
+    ("    budgets:", "    budget:", "6:5: a model has no 'budget'; did you mean 'budgets'?"),
+    ("      params: 26 M", "      parms: 26 M", "8:7: no figure called 'parms'; did you mean 'params'?"),
+    ("      params: 26 M", "      flops: 26 M", "one of them is two FLOPs"),
+    ("{max: 100 MiB}", "{max: 100 MiBB}", "9:22: '100 MiBB' is no amount of storage (did you mean 'MiB'?)"),
+    ("{max: 100 MiB}", "{mx: 100 MiB}", "9:17: a budget of storage has no 'mx'; did you mean 'max'?"),
+    ("{max: 100 MiB}", "{max: 1 MiB, min: 2 MiB}", "storage cannot be at least 2 MiB and at most 1 MiB"),
+    ("{max: 100 MiB}", "{level: warn}", "storage has no bound: give max, min, max_increase or max_decrease"),
+    ("level: warn", "level: fatal", "10:42: level must be error or warn, not 'fatal'"),
+    (", machine: jetson_orin_nano", "", "a budget of time needs a machine"),
+    ("max_increase: 5%", "max_increase: 5 %%", "10:31: '5 %%' is no change"),
+    ("3x224x224", "3xx224", "5:18: a shape is sizes from 1 with x between them, as in 3x224x224"),
+    ("batch: 8", "batch: 0", "batch must be a whole number from 1, not '0'"),
+    ("until: 2027-01-31", "until: soon", "'soon' is no date; write it as 2027-01-31"),
+    ("model: backbone, metric", "model: backbon, metric", "no model called 'backbon'; did you mean 'backbone'?"),
+    ("metric: macs", "metric: peak", "backbone has no budget of peak to be exempt from"),
+    ("reason: larger stem", "because: larger stem", "an exemption has no 'because'"),
+    ('{"head.*": {macs: 200 M}}', '{"head.*": {peak: 200 MiB}}', "peak is no sum over layers"),
+    ("      params: 26 M", "      macs: 26 M", "'macs' stands here twice"),
+    ("    model: configs/backbone.yaml\n", "", "a model needs 'model': the path of a spec, or a name of the zoo"),
+    ("{num_classes: 10}", "{num_classes: 1 +}", "is not an expression"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "says"), WRONG)
+def test_a_mistake_has_its_sentence_and_place(tmp_path: Path, old: str, new: str, says: str) -> None:
+    assert GOOD.count(old) == 1, old
+    path = write(tmp_path, GOOD.replace(old, new))
+    with pytest.raises(CostcalcError) as error:
+        read_config(path)
+    assert says in str(error.value).removeprefix(f"{path}:"), str(error.value)
+    assert str(error.value).startswith(path) and error.value.exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["", "[]", "version: 1\nmodels: []\n", "\x00", "a: &a [*a]", "models:\n\t- x", "3"])
+def test_what_is_no_config_is_an_error_in_one_line(tmp_path: Path, text: str) -> None:
+    with pytest.raises(CostcalcError) as error:
+        read_config(write(tmp_path, text))
+    assert "\n" not in str(error.value)
+
+
+def test_two_models_of_one_name_are_refused(tmp_path: Path) -> None:
+    text = "version: 1\nmodels:\n  - {name: a, model: x.yaml}\n  - {name: a, model: y.yaml}\n"
+    with pytest.raises(CostcalcError, match="two models are called 'a'"):
+        read_config(write(tmp_path, text))
