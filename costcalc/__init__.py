@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from costcalc.api import analyze as analyze
+    from costcalc.frontends.torch.tracer import trace as trace
     from costcalc.models import load as load
 
 __version__ = "0.1.0"
 
 # Public name → the module that has it, imported when the name is first used.
-_WHERE = {"analyze": "costcalc.api", "load": "costcalc.models"}
+_WHERE = {"analyze": "costcalc.api", "load": "costcalc.models", "trace": "costcalc.frontends.torch.tracer"}
 
 
 def __getattr__(name: str) -> Any:

@@ -11,21 +11,25 @@ from costcalc.errors import OptionError
 from costcalc.ir.graph import Graph
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from costcalc.analysis.roofline import Machine
 
 
 def analyze(
-    model: Graph | str | os.PathLike[str],
-    *,
+    model: Graph | str | os.PathLike[str] | nn.Module,
+    *inputs: Any,
     batch: int | None = None,
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     parameters: Mapping[str, Any] | None = None,
     bits: int | None = None,
     machine: Machine | str | None = None,
     fps: float | None = None,
+    **kwargs: Any,
 ) -> Report:
-    """Every figure of ``model``: a graph, the name of a shipped model, or the path of a YAML file.
+    """Every figure of ``model``: a graph, whatever ``load`` takes a name of, or a ``torch.nn.Module``.
 
+    inputs, kwargs             what a module is traced on, as ``trace`` has them
     batch, input, parameters   how to build a model that is named, as ``load`` has them
     bits                       width of floating-point elements, in place of 32
     machine                    also the time on it: a shipped machine's name or a YAML file's path
@@ -36,10 +40,16 @@ def analyze(
     >>> analyze("resnet50").total.macs
     4089184256
     """
+    if (inputs or kwargs) and not hasattr(model, "named_parameters"):
+        raise OptionError("only a torch.nn.Module takes inputs; a model that is named takes its shape as input=")
     if isinstance(model, Graph):
         if batch is not None or input is not None or parameters is not None:
             raise OptionError("a graph is built already: batch, input and parameters are given to load()")
         graph = model
+    elif hasattr(model, "named_parameters"):
+        from costcalc.frontends.torch.tracer import trace
+
+        graph = trace(model, *inputs, **kwargs)
     else:
         from costcalc.models import load
 

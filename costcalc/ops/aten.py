@@ -121,6 +121,7 @@ _NAMES = {
     _upsample_nearest_exact3d upsample_linear1d upsample_bilinear2d upsample_trilinear3d upsample_bicubic2d
     _upsample_bilinear2d_aa _upsample_bicubic2d_aa
     """,
+    "weight_norm": "_weight_norm_interface _weight_norm",
 }
 
 RULES: dict[str, str] = {aten: op for op, names in _NAMES.items() for aten in names.split()}

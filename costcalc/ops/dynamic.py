@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim, equal
 from costcalc.ir.fields import Counts, Pads, Size, Sizes, ints
 from costcalc.ir.op import Condition, Example, Op, op
@@ -82,3 +83,38 @@ class DynamicConv(Op):
         yield cls(2, 1), TensorType((1, 4, 5, 6)), TensorType((6, 4, 3, 3))
         yield cls(groups=2, padding=1), TensorType((1, 4, 7)), TensorType((2, 2, 3))
         yield cls(2, transposed=True), TensorType((1, 4, 3, 3)), TensorType((4, 3, 2, 2))
+
+
+@op("weight_norm", inputs=(2, 2))
+class WeightNorm(Op):
+    """A weight from its direction and its length: g · v / |v|, a length for each place along one axis.
+
+    It makes the weight and the lengths of v.
+
+    Ops          4 per element: square and add for the length, divide, multiply.
+    Not counted  the roots, once for each length.
+    Source       Salimans & Kingma 2016, arXiv 1602.07868.
+    """
+
+    aten = "_weight_norm_interface _weight_norm"
+
+    def requires(self, v: TensorType, g: TensorType) -> Iterator[Condition]:
+        yield len(v.shape) == len(g.shape), f"the lengths {g} must have as many axes as the direction {v}"
+
+    def infer(self, v: TensorType, g: TensorType) -> tuple[TensorType, ...]:
+        return v, g
+
+    def ops(self, v: TensorType, g: TensorType, *, y: TensorType) -> Dim:
+        return 4 * v.size
+
+    def sights(self, v: TensorType, g: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        return MIXED, MIXED
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        made = call.add(cls(), call["v"], call["g"])
+        return made[: len(call.made)]
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(), TensorType((4, 3)), TensorType((4, 1))

@@ -10,7 +10,7 @@ from costcalc.frontends.torch.rules import rule_for
 from costcalc.frontends.torch.scopes import Scope
 from costcalc.ir.call import Call, Step, Traced
 from costcalc.ir.graph import Graph, GraphBuilder
-from costcalc.ir.op import Op, find_op
+from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
 
 if TYPE_CHECKING:
@@ -182,7 +182,8 @@ def names(steps: Sequence[tuple[Step, Scope]]) -> list[str]:
         elif path and path not in prefixes and in_scope[id(scope) if scope.path == path else hash(path)] == 1:
             name = path
         else:
-            name = f"{path}.{step.op.name}" if path else step.op.name
+            label = getattr(step.op, "function", step.op.name)
+            name = f"{path}.{label}" if path else label
         found.append(_free(name, taken))
     return found
 
@@ -207,12 +208,3 @@ def _free(name: str, taken: set[str]) -> str:
 
 def _say(t: TensorType) -> str:
     return f"{t} {t.dtype}"
-
-
-def op_names(graph: Graph) -> list[str]:
-    """The distinct ops in a graph, uncounted ones by what they stand for."""
-    return sorted({_called(node.op) for node in graph.nodes})
-
-
-def _called(op: Op) -> str:
-    return op.name if op.is_counted else getattr(op, "operator", op.name)

@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from costcalc.errors import CostcalcError
 from costcalc.frontends.torch.data import Assumptions, ValuesNeeded
+from costcalc.frontends.torch.failures import ModelError, forward_failed
 from costcalc.frontends.torch.guard import untouched
+from costcalc.frontends.torch.inputs import WithoutValues, WithValues, named, tensors_in
 from costcalc.frontends.torch.lower import Lowering
 from costcalc.frontends.torch.recorder import Recorder
 from costcalc.frontends.torch.scopes import following
 from costcalc.frontends.torch.types import type_of
 from costcalc.ir.call import Traced
 from costcalc.ir.graph import Graph
+
+
+def trace(module: nn.Module, *inputs: Any, assume: Mapping[str, int] | None = None, **kwargs: Any) -> Graph:
+    """The graph of one forward pass of a PyTorch module; nothing is allocated, nothing is changed.
+
+    inputs, kwargs   for its forward. A shape such as ``(1, 3, 224, 224)`` stands for a tensor; real tensors may be on
+                     any device; lists and dicts of them are looked through; anything else is handed on. Without any,
+                     the input that the model's own configuration names
+    assume           sizes that depend on data: ``{"proposals": 300}``
+
+    Raises ``ModelError`` where the forward does. Figures are those of ``module.eval()``.
+
+    >>> from torch import nn
+    >>> [node.name for node in trace(nn.Sequential(nn.Linear(4, 2), nn.ReLU()), (1, 4)).nodes]
+    ['0', '1']
+    """
+    if not isinstance(module, nn.Module):
+        raise ModelError(f"trace takes a torch.nn.Module, not {type(module).__name__}")
+    if not inputs and not kwargs:
+        from costcalc.frontends.torch.inputs import default_inputs
+
+        inputs = default_inputs(module)
+    return trace_module(module, inputs, kwargs, settings=assume)
 
 
 def trace_module(
@@ -29,73 +55,115 @@ def trace_module(
     settings: Mapping[str, int] | None = None,
     parameters: Mapping[str, Any] | None = None,
     source: str = "",
+    again: Callable[[], nn.Module] | None = None,
 ) -> Graph:
-    """The graph of one forward pass of ``model``.
+    """``trace``, for callers that know more.
 
-    args, kwargs   for its forward: tensors on any device, shapes such as ``(1, 3, 224, 224)``, lists and dicts
-                   of them, or anything else, which is handed on as it is
-    settings       what to take for work that depends on values: ``{"proposals": 300}``
+    name, source   what the graph is to be called, and where it comes from
+    parameters     what the model was built with
+    again          builds the model anew with values in its weights, should it need them
     """
+    model = unwrapped(model)
+    name = name or type(model).__name__
+    known: dict[str, Any] = {"settings": settings, "parameters": parameters, "source": source}
+    try:
+        return _traced(model, args, kwargs, name, real=False, **known)
+    except ValuesNeeded as reason:
+        if again is not None:
+            model = unwrapped(again())
+        if any(t.is_meta for t in (*model.parameters(), *model.buffers())):
+            raise ModelError(f"{name} needs the values of its tensors ({reason}), and its weights have none") from None
+        _check_memory(model, name)
+        return _traced(model, args, kwargs, name, real=True, **known)
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The module inside ``torch.compile``, ``DataParallel`` and their like."""
+    while True:
+        inner = getattr(model, "_orig_mod", None)
+        if inner is None and type(model).__name__ in ("DataParallel", "DistributedDataParallel", "FullyShardedDataParallel"):
+            inner = getattr(model, "module", None)
+        if not isinstance(inner, nn.Module):
+            return model
+        model = inner
+
+
+def _traced(
+    model: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    name: str,
+    *,
+    real: bool,
+    settings: Mapping[str, int] | None,
+    parameters: Mapping[str, Any] | None,
+    source: str,
+) -> Graph:
     assumptions = Assumptions(settings)
-    args, kwargs = _on_meta(tuple(args)), _on_meta(dict(kwargs))
-    with untouched(model), following(model) as where:
-        recorder = Recorder(model, where, assumptions)
-        inputs = {
-            key: recorder.aliases.adopt(tensor, Traced(type_of(tensor))) for key, tensor in _named(model, args, kwargs)
-        }
-        with recorder:
-            result = model(*args, **kwargs)
-        outputs = [recorder.aliases.read(t) for _, t in _tensors("", result)]
-        weights = {t.weight: t for t in recorder.weights}
-    lowering = Lowering(name or type(model).__name__, inputs, weights)
+    if real:
+        assumptions.note("run with real tensors: the model asks for values, and its graph may differ with others")
+    made = WithValues() if real else WithoutValues()
+    args, kwargs = made.of(tuple(args)), made.of(dict(kwargs))
+    with untouched(model), following(model) as where, _eager():
+        recorder = Recorder(model, where, assumptions, real=real)
+        inputs = {key: recorder.aliases.adopt(t, Traced(type_of(t))) for key, t in named(model, args, kwargs)}
+        try:
+            with recorder:
+                result = model(*args, **kwargs)
+        except ValuesNeeded:
+            raise
+        except Exception as error:
+            reason = _needs_values(error)
+            if reason and not real:
+                raise ValuesNeeded(reason) from error
+            if made.shapes_only and _wants_whole_numbers(error):
+                made.whole_numbers = True
+            else:
+                raise forward_failed(name, error, where.failed, recorder.calls) from error
+        outputs = [] if made.whole_numbers else [recorder.aliases.read(t) for _, t in tensors_in("", result)]
+    if made.whole_numbers:
+        args, kwargs = made.of(args), made.of(kwargs)
+        return _traced(model, args, kwargs, name, real=real, settings=settings, parameters=parameters, source=source)
+    lowering = Lowering(name, inputs, {t.weight: t for t in recorder.weights})
     for call in recorder.calls:
         lowering.take(call)
+    if not outputs:
+        raise ModelError(f"the forward of {name} returns no tensor")
     return lowering.graph(outputs, {**(parameters or {}), **assumptions.used}, assumptions.made, source)
 
 
-def _on_meta(value: Any) -> Any:
-    """Tensors and shapes in ``value`` as tensors without values."""
-    if isinstance(value, Tensor):
-        return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
-    if isinstance(value, dict):
-        return {key: _on_meta(v) for key, v in value.items()}
-    if isinstance(value, torch.Size) or (isinstance(value, tuple) and value and all(type(v) is int for v in value)):
-        return torch.empty(value, device="meta")
-    if isinstance(value, (list, tuple)):
-        return type(value)(_on_meta(v) for v in value)
-    return value
+@contextmanager
+def _eager() -> Iterator[None]:
+    """Modules compiled by ``torch.compile`` run as they were written."""
+    if "torch._dynamo" not in sys.modules or not hasattr(torch.compiler, "set_stance"):
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
 
 
-def _named(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
-    """Each input tensor by the name of the forward's parameter that takes it."""
-    signature = inspect.signature(model.forward)
+def _needs_values(error: Exception) -> str:
+    """Why an operator cannot run without values, if that is what the error says."""
+    text = str(error)
+    if "eta tensor" in text or "Meta kernel" in text or "'Meta' backend" in text or "data-dependent" in text:
+        return text.split("\n")[0][:200]
+    return ""
+
+
+def _wants_whole_numbers(error: Exception) -> bool:
+    """Whether a layer complains of floating-point input where it looks things up."""
+    text = str(error)
+    return "scalar types: Long, Int" in text or "tensors used as indices must be long" in text
+
+
+def _check_memory(model: nn.Module, name: str) -> None:
+    """A run with values needs the weights, which are there, and room for activations: a guess of as much again."""
+    import os
+
+    needed = sum(p.numel() * p.element_size() for p in model.parameters())
     try:
-        bound = signature.bind(*args, **kwargs).arguments
-    except TypeError as error:
-        raise CostcalcError(
-            f"{type(model).__name__}.forward{signature} does not take the inputs given: {error}"
-        ) from None
-    for name, value in bound.items():
-        kind = signature.parameters[name].kind
-        if kind is inspect.Parameter.VAR_KEYWORD:
-            for key, v in value.items():
-                yield from _tensors(key, v)
-        else:
-            yield from _tensors(name, value)
-
-
-def _tensors(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
-    """The tensors in a structure, each named by where it is: ``images.0``."""
-    if isinstance(value, Tensor):
-        yield name, value
-    elif isinstance(value, Mapping):
-        for key, v in value.items():
-            yield from _tensors(f"{name}.{key}" if name else str(key), v)
-    elif isinstance(value, (list, tuple)):
-        for i, v in enumerate(value):
-            yield from _tensors(f"{name}.{i}" if name else str(i), v)
-    elif hasattr(value, "__dict__") and not isinstance(value, (type, nn.Module)):
-        yield from _tensors(name, vars(value))
-
-
-__all__ = ["ValuesNeeded", "trace_module"]
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        return
+    if needed > free:
+        raise CostcalcError(f"{name} needs real values, and {needed >> 20} MiB for them; {free >> 20} MiB are free")

@@ -1,0 +1,36 @@
+"""``costcalc trace``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from costcalc.cli.options import Model, command, option
+from costcalc.cli.output import emit
+
+EXAMPLES = {
+    "costcalc trace torchvision:resnet50 --output resnet50.yaml": "the model as a spec, for runs without PyTorch",
+    "costcalc trace timm:swin_tiny_patch4_window7_224": "every call that it makes, with its shapes",
+    "costcalc trace my/net.py:Net --kwargs '{\"depth\": 50}' --input 3x256x256": "your own",
+    "costcalc trace torchvision:fasterrcnn_resnet50_fpn --set proposals=300": "work that depends on data, assumed",
+}
+
+
+@command
+def trace(
+    model: Model,
+    output: Annotated[str | None, option("--output", "-o", metavar="FILE", says="Write to FILE.")] = None,
+) -> None:
+    """Run a PyTorch model without weights or data, and write what it does as a spec.
+
+    The spec is flat: a layer a line, its inputs named. It analyses to the same figures, without PyTorch. What the
+    model was assumed to do where that depends on data stands in comments at its top.
+    """
+    from costcalc.errors import OptionError
+    from costcalc.frontends.spec.write import write
+    from costcalc.frontends.torch.models import is_torch_model
+    from costcalc.models import load
+
+    if not is_torch_model(model.model):
+        raise OptionError(f"{model.model} is no PyTorch model; `costcalc show --expand` spells a spec out")
+    graph = load(model.model, **model.choices())
+    emit("".join(f"# assuming {a}\n" for a in graph.assumed) + write(graph), output)

@@ -1,0 +1,71 @@
+"""What to say when a model cannot be built or run: the sentence, the layer, the user's own lines."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from costcalc.errors import CostcalcError
+
+if TYPE_CHECKING:
+    from costcalc.frontends.torch.recorder import Recorded
+
+SHOWN = 8
+"""Layers before the failing one, and lines of the user's code, that a message shows."""
+
+
+class ModelError(CostcalcError):
+    """A model whose constructor or forward raises, or that is none."""
+
+
+def forward_failed(name: str, error: BaseException, path: str | None, calls: Sequence[Recorded]) -> ModelError:
+    """The error for a forward that raised: where, why, and the layers that had run, with their shapes."""
+    at = f" in '{path}'" if path else ""
+    text = [f"the forward of {name} fails{at}: {_said(error)}", *_lines(error)]
+    if calls:
+        text.append(f"the last of the {len(calls)} calls before it:")
+        text += [f"  {_layer(call)}" for call in calls[-SHOWN:]]
+    return ModelError("\n".join(text))
+
+
+def constructor_failed(name: str, error: BaseException) -> ModelError:
+    """The error for a constructor that raised."""
+    return ModelError("\n".join([f"{name} cannot be built: {_said(error)}", *_lines(error)]))
+
+
+def _said(error: BaseException) -> str:
+    text = str(error).strip().split("\n")[0][:400]
+    if isinstance(error, AssertionError) and "CUDA" in text or "Found no NVIDIA driver" in text:
+        return f"it asks for CUDA ('{text}'); costcalc needs no device, so build the model for the CPU"
+    if "autocast" in text and "meta" in text:
+        return f"it asks for autocast by the device of its input, which has none here ('{text}')"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _lines(error: BaseException) -> list[str]:
+    """The user's own lines of the traceback, innermost last."""
+    theirs = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not any(part in frame.filename for part in ("/torch/", "/costcalc/frontends/", "<frozen", "/costcalc/ir/"))
+    ]
+    return [f"  {frame.filename}:{frame.lineno} in {frame.name}: {frame.line}" for frame in theirs[-3:]]
+
+
+def _layer(call: Recorded) -> str:
+    given = [str(t) for t in _types(call.arguments.values())]
+    made = ", ".join(str(t.type) for t in call.made)
+    return f"{call.scope.path or '(no module)'}: {call.name}({', '.join(given)}) → {made}"
+
+
+def _types(values: object) -> list[object]:
+    from costcalc.ir.call import Traced
+
+    found: list[object] = []
+    for value in values if isinstance(values, (list, tuple)) else list(values):  # type: ignore[call-overload]
+        if isinstance(value, Traced):
+            found.append(value.type)
+        elif isinstance(value, (list, tuple)):
+            found += _types(value)
+    return found

@@ -1,0 +1,131 @@
+"""What a model is run on: tensors made from shapes, their names, and a default where the model has one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from costcalc.frontends.torch.failures import ModelError
+
+
+class WithoutValues:
+    """Turns what a user gives into inputs on the meta device.
+
+    shapes_only     whether a shape was among them, whose element type is a guess
+    whole_numbers   make int64 of shapes, as an embedding wants
+    """
+
+    def __init__(self) -> None:
+        self.shapes_only = False
+        self.whole_numbers = False
+        self._from_shape: set[int] = set()
+
+    def of(self, value: Any) -> Any:
+        """``value`` with shapes made tensors, in lists and dicts too."""
+        if isinstance(value, Tensor):
+            if id(value) in self._from_shape:
+                return self.made(tuple(value.shape), torch.int64 if self.whole_numbers else value.dtype)
+            return self.like(value)
+        if isinstance(value, dict):
+            return {key: self.of(v) for key, v in value.items()}
+        if is_shape(value):
+            self.shapes_only = True
+            tensor = self.made(tuple(value), torch.float32)
+            self._from_shape.add(id(tensor))
+            return tensor
+        if isinstance(value, (list, tuple)):
+            items = [self.of(v) for v in value]
+            return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+        return value
+
+    def made(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """A tensor of ``shape``."""
+        return torch.empty(shape, dtype=dtype, device="meta")
+
+    def like(self, tensor: Tensor) -> Tensor:
+        """A tensor in place of one that the user gave."""
+        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+
+
+class WithValues(WithoutValues):
+    """Turns what a user gives into real inputs: noise where only a shape is known."""
+
+    def made(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        if not dtype.is_floating_point:
+            return torch.zeros(shape, dtype=dtype)
+        return torch.rand(shape, dtype=dtype, generator=torch.Generator().manual_seed(0))
+
+    def like(self, tensor: Tensor) -> Tensor:
+        return self.made(tuple(tensor.shape), tensor.dtype) if tensor.is_meta else tensor.detach().cpu().clone()
+
+
+def is_shape(value: Any) -> bool:
+    """Whether ``value`` is a shape: a tuple of whole numbers.
+
+    >>> is_shape((1, 3, 8, 8)), is_shape([1, 3]), is_shape((2.0,)), is_shape(())
+    (True, False, False, False)
+    """
+    return isinstance(value, tuple) and bool(value) and all(type(v) is int for v in value)
+
+
+def named(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
+    """Each input tensor by the name of the forward's parameter that takes it."""
+    try:
+        signature = inspect.signature(model.forward)
+    except (TypeError, ValueError):  # a forward that is not written in Python
+        yield from tensors_in("input", args if len(args) > 1 else args[0] if args else ())
+        yield from tensors_in("", kwargs)
+        return
+    try:
+        bound = signature.bind(*args, **kwargs).arguments
+    except TypeError as error:
+        raise ModelError(f"forward{signature} of {type(model).__name__} does not take the inputs given: {error}") from None
+    for name, value in bound.items():
+        spread = signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD
+        yield from tensors_in("" if spread else name, value)
+
+
+def tensors_in(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
+    """The tensors in a structure, each named by where it is: ``images.0``."""
+    if isinstance(value, Tensor):
+        yield name or "input", value
+        return
+    parts: Any = ()
+    if isinstance(value, Mapping):
+        parts = value.items()
+    elif isinstance(value, (list, tuple, set)):
+        parts = enumerate(value)
+    elif hasattr(value, "__dict__") and not isinstance(value, (type, nn.Module)) and not callable(value):
+        parts = vars(value).items()  # results of Hugging Face's models, NestedTensors of DETR, ImageLists
+    for key, part in parts:
+        yield from tensors_in(f"{name}.{key}" if name else str(key), part)
+
+
+def default_inputs(model: nn.Module) -> tuple[Any, ...]:
+    """The input that the model's own configuration names.
+
+    Raises ``ModelError`` where it names none.
+    """
+    size = default_size(model)
+    if size is None:
+        raise ModelError(f"{type(model).__name__} does not say which input it takes; give one, (1, 3, 224, 224) say")
+    return ((1, *size),)
+
+
+def default_size(model: nn.Module) -> tuple[int, ...] | None:
+    """Channels and sizes of the image that a model was made for, as timm, torchvision and Transformers keep them."""
+    for config in (getattr(model, "pretrained_cfg", None), getattr(model, "default_cfg", None)):
+        size = config.get("input_size") if isinstance(config, dict) else None
+        if size:
+            return tuple(size)
+    config = getattr(model, "config", None)
+    for holder in (model, config):
+        side = getattr(holder, "image_size", None)
+        if side:
+            channels = getattr(holder, "num_channels", 3)
+            return (channels, side, side) if isinstance(side, int) else (channels, *side)
+    return None
