@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from costcalc.ir.call import Call, Traced
+from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
@@ -40,7 +40,7 @@ class Combination(Op):
         return functional(lambda *inputs: reduce(combine, inputs))
 
     @classmethod
-    def from_aten(cls, call: Call) -> Traced:
+    def from_aten(cls, call: Call) -> Any:
         from costcalc.ops.elementwise import combination
 
         return combination(cls, call)
