@@ -130,7 +130,7 @@ class _Teller:
         return lines
 
     def _field(self) -> list[Line]:
-        """The receptive field of the first output, from that of its input: r pixels every j pixels."""
+        """The receptive field of the first output, from that of its input: R pixels every J pixels."""
         field = self.layer.receptive_field
         if not isinstance(field, ReceptiveField):
             return [Line("receptive field", field)] if field else []
@@ -145,11 +145,11 @@ class _Teller:
             made = []
             for follow, size, step in zip(sights[0][2:], before.size, before.stride, strict=True):
                 if isinstance(follow, Follow) and isinstance(step, int):
-                    r, j = Told.leaf(size, "r"), Told.leaf(step, "j")
+                    r, j = Told.leaf(size, "R"), Told.leaf(step, "J")
                     reach: Any = follow.window.hi - follow.window.lo
                     made.append(r + j * reach if isinstance(reach, Told) else r)
             if tuple(map(int, made)) == field.size:
-                says = "r and j: what the input sees, and its step"
+                says = "R and J: what the input sees, and its step"
                 line = Line("receptive field", field, made[0].text, made[0].numbers, says)
         return [line]
 

@@ -91,7 +91,7 @@ class Told(int):
             return self.parts[1]  # type: ignore[no-any-return]
         if self.parts and self.parts[0] == "//" and len(self.parts[1].parts) == 2:
             above, below = self.parts[1].parts[1], self.parts[2]  # −⌊−a/b⌋
-            fraction = _joined(-int(self), above, "/", below, QUOTIENT, PRODUCT)
+            fraction = _joined(-int(self), above, "/", below, QUOTIENT, ATOM)
             return Told(-int(self), f"⌈{fraction.text}⌉", f"⌈{fraction.numbers}⌉", ATOM)
         text, numbers = _held(self, PRODUCT)
         return Told(-int(self), f"−{text}", f"−{numbers}", SUM, ("−", self))
@@ -109,7 +109,7 @@ def _told(value: int) -> Told:
 
 def _divided(above: Told, below: Told) -> Told:
     value = int(above) // int(below)
-    fraction = _joined(value, above, "/", below, QUOTIENT, PRODUCT)
+    fraction = _joined(value, above, "/", below, QUOTIENT, ATOM)
     if above.level == ATOM and value * int(below) == int(above):
         return fraction  # channels by groups, heads: what is a letter by itself was required to divide
     return Told(value, f"⌊{fraction.text}⌋", f"⌊{fraction.numbers}⌋", ATOM, ("//", above, below))

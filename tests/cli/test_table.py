@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def test_columns_of_the_table_add_up_to_their_totals(
     assert head.split() == ["layer", *(COLUMNS[name].title for name in COUNTS)]
 
     def figures(line: str) -> list[int]:
-        cells = [line[start:end].strip() for start, end in zip(ends[:-1], ends[1:], strict=True)]
+        cells = [line[start:end].strip() for start, end in pairwise(ends)]
         found = [re.search(r"(?:^|\s)(-?[\d,]+(?: B)?)$", cell) for cell in cells]
         return [exact(match[1]) if match else 0 for match in found]  # nothing stands where nothing is shared
 
@@ -182,7 +183,8 @@ def test_what_has_no_rule_is_named_and_makes_every_total_a_lower_bound(
 ) -> None:
     file = tmp_path / "odd.yaml"
     file.write_text(
-        "inputs: {image: [3, 8, 8]}\nlayers:\n  - conv(4, 3)\n  - odd: uncounted('aten.odd', [[1, 4, 6, 6]], ['float32'])\n"
+        "inputs: {image: [3, 8, 8]}\n"
+        "layers:\n  - conv(4, 3)\n  - odd: uncounted('aten.odd', [[1, 4, 6, 6]], ['float32'])\n"
     )
     said = run(capsys, "analyze", str(file))
     assert said.code == 0

@@ -1,0 +1,105 @@
+"""``explain``: the formulas are those of the rules, and what they say they come to they do come to."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from math import ceil, floor
+from typing import Any
+
+import pytest
+from terminal import run
+
+from costcalc.analysis.explain import Line, explain
+from costcalc.analysis.holdings import holdings
+from costcalc.analysis.receptive import ReceptiveField
+from costcalc.analysis.report import report
+from costcalc.api import analyze
+from costcalc.ir.graph import Graph, GraphBuilder
+from costcalc.ir.op import Op, all_ops
+from costcalc.ir.tensor import TensorType
+from costcalc.models import load
+
+EXAMPLES = [
+    pytest.param(op, types, id=f"{name}-{i}")
+    for name, kind in sorted(all_ops().items())
+    for i, (op, *types) in enumerate(kind.examples())
+]
+
+
+def graph_of(op: Op, types: list[TensorType]) -> Graph:
+    builder = GraphBuilder("one", {f"x{i}": t for i, t in enumerate(types)})
+    return builder.build(builder.add("layer", op, [f"x{i}" for i in range(len(types))]))
+
+
+def worth(text: str, letters: dict[str, int]) -> Fraction:
+    """What a formula as printed comes to: an independent reading of it."""
+    code = re.sub(r"[^\W\d][\w′]*|\d+", lambda m: f"F({letters.get(m[0], m[0])})", text)
+    code = code.replace("⌊", "floor(").replace("⌈", "ceil(").replace("⌋", ")").replace("⌉", ")")
+    code = code.replace("·", "*").replace("−", "-")
+    value: Any = eval(code, {"F": Fraction, "floor": lambda v: Fraction(floor(v)), "ceil": lambda v: Fraction(ceil(v))})
+    return Fraction(value)
+
+
+def value(line: Line) -> int:
+    return line.value.size[0] if isinstance(line.value, ReceptiveField) else line.value
+
+
+@pytest.mark.parametrize("op, types", EXAMPLES)
+def test_every_formula_comes_to_the_figure_it_explains(op: Op, types: list[TensorType]) -> None:
+    graph = graph_of(op, types)
+    told = explain(graph, report(graph), "layer")
+    assert {"MACs", "ops", "params", "buffers", "storage", "read", "write"} <= {line.name for line in told.lines}
+    for line in told.lines:
+        if line.letters:
+            assert worth(line.numbers, {}) == value(line), line
+            named = dict(told.letters) if line.name != "receptive field" else told.letters | {"R": 1, "J": 1}
+            assert worth(line.letters, named) == value(line), line
+
+
+def test_the_formulas_of_a_convolution_are_those_of_the_facts() -> None:
+    # MACs = B·M·K·K·C·E·F and storage = 32·(M·C·K·K + B·C·H·W + B·M·E·F); groups divide the channels.
+    graph = load("mobilenet")
+    lines = {line.name: line for line in explain(graph, report(graph), "features.0.conv").lines}
+    assert lines["MACs"].letters == "n·m·e·f·(c/g)·k·k"
+    assert lines["MACs"].numbers == "1·32·112·112·(3/1)·3·3"
+    assert lines["storage"].letters == "32·(m·(c/g)·k·k + n·c·h·w + n·m·e·f)"
+    assert lines["e, f"].letters == "⌊(h + p + p − d·(k − 1) − 1)/s⌋ + 1"
+    assert lines["receptive field"].letters == "R + J·d·(k − 1)"
+
+
+def test_of_a_layer_it_says_what_is_counted_where_it_was_written_and_what_is_shared(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = run(capsys, "explain", "mobilenet", "features.1.depthwise.conv", "--machine", "a100")
+    assert said.code == 0
+    assert "every kernel tap at every output place, also taps that fall on padding" in said.out
+    assert re.search(r"^from mobilenet\.yaml:\d+$", said.out, re.MULTILINE)
+    assert "bound by memory" in said.out
+
+
+@pytest.mark.parametrize("name", ["mobilenet", "resnet18", "squeezenet1_1", "densenet121", "unet", "vit_b_16"])
+def test_the_tensors_of_every_block_add_up_to_its_storage(name: str) -> None:
+    graph = load(name)
+    whole = report(graph)
+    for block in ["", *(block.name for block in whole.blocks)]:
+        held = holdings(graph, whole, block)
+        assert held is not None
+        assert sum(t.bits for t in held.tensors) == held.figures.storage_bits, block  # type: ignore[misc]
+        assert len({t.name for t in held.tensors}) == len(held.tensors)
+
+
+def test_the_map_between_a_depthwise_and_a_pointwise_convolution_is_kept_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = run(capsys, "explain", "mobilenet", "features.1")
+    assert "between its layers, counted once" in said.out
+    assert "features.1.depthwise.conv\n" in said.out
+    assert "lies between layers and counts again" in said.out
+
+
+def test_without_a_layer_it_tells_what_the_whole_model_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    said = run(capsys, "explain", "lenet5")
+    assert said.code == 0
+    total = analyze("lenet5").total.storage_bits
+    assert f"({total:,} bits)" in said.out

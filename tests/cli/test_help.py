@@ -1,0 +1,80 @@
+"""Help: every command has it, its examples are true, and the page of commands is made from it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from importlib import import_module
+
+import pytest
+from terminal import ROOT, process, run
+
+from costcalc.cli.frame import COMMANDS, application
+from costcalc.cli.reference import page
+
+SLOW = ("verify", "trace", "check", "lock", "init", "diff", "compare")  # their own tests run them
+RUN = [
+    line
+    for name in COMMANDS
+    for line in import_module(f"costcalc.cli.{name}").EXAMPLES
+    if name not in SLOW and "my/" not in line and "--output" not in line
+]
+
+
+def test_the_page_of_commands_is_made_from_the_help() -> None:
+    text = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
+    assert text == page(), "run `python -m costcalc.cli.reference > docs/cli.md`"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_is_explained_and_shown_in_use(name: str) -> None:
+    command = application().get_command(None, name)
+    assert command.help
+    assert all(parameter.help for parameter in command.params), [p.name for p in command.params if not p.help]
+    examples = import_module(f"costcalc.cli.{name}").EXAMPLES
+    assert examples
+    assert all(line.startswith(f"costcalc {name}") and says for line, says in examples.items())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_every_command_prints_its_help(capsys: pytest.CaptureFixture[str], name: str, flag: str) -> None:
+    said = run(capsys, name, flag)
+    assert said.code == 0
+    assert f"Usage: costcalc {name}" in said.out
+    assert max(map(len, said.out.splitlines())) <= 80
+
+
+def test_the_help_of_all_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    said = run(capsys, "--help")
+    assert said.code == 0
+    assert all(re.search(rf"^│ {name} ", said.out, re.MULTILINE) for name in COMMANDS)
+
+
+@pytest.mark.parametrize("line", RUN)
+def test_examples_do_what_they_say(capsys: pytest.CaptureFixture[str], line: str) -> None:
+    said = run(capsys, *shlex.split(line)[1:])
+    assert (said.code, said.err) == (0, "")
+    assert said.out
+
+
+def test_running_one_command_loads_no_other() -> None:
+    code = "import sys; from costcalc.cli.frame import outcome; outcome(['list', 'lenet5']); "
+    code += "print(*(m for m in sys.modules if m.startswith('costcalc.cli.')))"
+    import subprocess
+    import sys
+
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = {name.rpartition(".")[2] for name in done.stdout.splitlines()[-1].split()}
+    assert loaded & set(COMMANDS) == {"list"}
+
+
+def test_names_are_completed() -> None:
+    def completed(line: str) -> set[str]:
+        words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1 + line.endswith(" "))}
+        return set(process(_COSTCALC_COMPLETE="complete_bash", **words).out.split())
+
+    assert completed("costcalc an") == {"analyze"}
+    assert {"resnet50", "resnet18"} <= completed("costcalc analyze resnet")
+    assert {"a100", "a100_40gb"} == completed("costcalc analyze resnet50 --machine a1")
+    assert "--depth" in completed("costcalc analyze --de")

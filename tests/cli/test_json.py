@@ -1,0 +1,92 @@
+"""The JSON is the contract of ``docs/json.md``: exact integers, the documented keys and no others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from terminal import ROOT, run
+
+from costcalc.api import analyze
+from costcalc.models import load
+
+SCHEMA: dict[str, Any] = json.loads((ROOT / "docs/report.schema.json").read_text(encoding="utf-8"))
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+CASES = {
+    "a classifier": "resnet18",
+    "on a machine": "mobilenet --machine a100 --bits 16",
+    "at a pace": "mobilenet --machine jetson_nano --fps 30",
+    "a pace alone": "lenet5 --fps 30",
+    "branches and views": "shufflenet_1x_g3 --batch 2",
+    "a detector": "retinanet_resnet50_fpn",
+    "a transformer": "vit_b_16",
+}
+
+
+def test_the_schema_is_one() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize("line", CASES.values(), ids=CASES)
+def test_reports_keep_the_contract(capsys: pytest.CaptureFixture[str], line: str) -> None:
+    said = run(capsys, "analyze", *line.split(), "--format", "json")
+    assert said.code == 0
+    record = json.loads(said.out)
+    assert [error.message for error in VALIDATOR.iter_errors(record)] == []
+    assert floats(record["total"]) <= {"compute", "traffic", "seconds"}
+    assert all(
+        floats(row) <= {"compute", "traffic", "seconds", "stride"} for row in record["layers"] + record["blocks"]
+    )
+
+
+def floats(value: Any, key: str = "") -> set[str]:
+    """The keys under which numbers stand that are not whole."""
+    if isinstance(value, dict):
+        return {k for name, item in value.items() for k in floats(item, name)}
+    if isinstance(value, list):
+        return {k for item in value for k in floats(item, key)}
+    return {key} if isinstance(value, float) else set()
+
+
+def test_symbols_are_text() -> None:
+    record = analyze(load("resnet18", symbols=["batch"])).to_dict()
+    assert [error.message for error in VALIDATOR.iter_errors(record)] == []
+    assert record["total"]["macs"] == "1814073344·n"
+
+
+def test_what_is_not_in_the_contract_would_be_noticed() -> None:
+    record = analyze("lenet5").to_dict()
+    for spoil in (
+        lambda r: r.update(more=1),
+        lambda r: r["total"].update(flops=1),
+        lambda r: r["layers"][0].pop("macs"),
+        lambda r: r["layers"][0].update(macs=1.5),
+        lambda r: r.update(schema=2),
+    ):
+        broken = json.loads(json.dumps(record))
+        spoil(broken)
+        assert list(VALIDATOR.iter_errors(broken))
+
+
+def test_the_library_gives_the_same_record(capsys: pytest.CaptureFixture[str]) -> None:
+    said = run(capsys, "analyze", "lenet5", "--format", "json")
+    assert json.loads(said.out) == json.loads(json.dumps(analyze("lenet5").to_dict()))
+
+
+def test_the_page_names_every_key() -> None:
+    page = Path(ROOT / "docs/json.md").read_text(encoding="utf-8")
+    keys = {key for part in properties(SCHEMA) for key in part}
+    assert {key for key in keys if f"`{key}`" not in page} == set()
+
+
+def properties(schema: Any) -> list[dict[str, Any]]:
+    """Every ``properties`` in the schema."""
+    if isinstance(schema, list):
+        return [found for item in schema for found in properties(item)]
+    if not isinstance(schema, dict):
+        return []
+    own = [schema["properties"]] if isinstance(schema.get("properties"), dict) else []
+    return own + [found for item in schema.values() for found in properties(item)]
