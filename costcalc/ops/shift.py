@@ -60,19 +60,21 @@ class Shift(Op):
         offsets = list(product(range(0, 2 * border + 1, dilation), repeat=axes))
         each = channels // len(offsets)
 
-        starts = [offset for offset in offsets for _ in range(each)]
-        starts += [(border,) * axes] * (channels - len(starts))
+        # Neighbouring channels that move alike, moved together; those left over stay.
+        alike = [(offset, each) for offset in offsets if each] + [((border,) * axes, channels - each * len(offsets))]
 
         class Shifted(torch.nn.Module):
             def forward(self, x: torch.Tensor) -> torch.Tensor:
                 wide = pad(x, (border,) * (2 * axes))
                 moved = []
-                for channel, start in enumerate(starts):
-                    part = wide[:, channel]
+                first = 0
+                for start, count in alike:
+                    part = wide.narrow(1, first, count)
                     for axis, (at, size) in enumerate(zip(start, x.shape[2:], strict=True)):
-                        part = part.narrow(1 + axis, at, size)
+                        part = part.narrow(2 + axis, at, size)
                     moved.append(part)
-                return torch.stack(moved, 1)
+                    first += count
+                return torch.cat(moved, 1)
 
         return Shifted()
 
