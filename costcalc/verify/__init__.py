@@ -86,10 +86,10 @@ def verify(
             note = f"fvcore itself fails: {type(error).__name__}: {error}"
             found(Check(compare.BY_FVCORE, 0, len(graph.nodes), note=note), [])
         else:
-            found(*compare.macs_by_fvcore(figures, graph, module, counts))
+            found(*compare.macs_by_fvcore(figures, graph, module, ran, counts))
     if not ran.refused:
         found(*compare.macs_by_torch(figures, graph, module, ran))
-    found(*timed("gradients", lambda: receptive(figures, graph, module, inputs, without)))
+    found(*timed("gradients", lambda: receptive(figures, graph, module, ran, inputs, without)))
     how = f"on {'the CPU' if device == 'cpu' else 'the meta device, since it needs too much memory'}"
     said = ", ".join(f"{v} {graph.types[v]}" for v in graph.inputs)
     ran_at = f"run {how} at {said}, torch {torch.__version__}"

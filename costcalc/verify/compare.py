@@ -87,17 +87,17 @@ def weights(figures: Report, graph: Graph, module: nn.Module, ran: Run) -> Found
 
 
 def macs_by_fvcore(
-    figures: Report, graph: Graph, module: nn.Module, counts: Counts
+    figures: Report, graph: Graph, module: nn.Module, ran: Run, counts: Counts
 ) -> tuple[Check, list[Disagreement], Tally]:
     """MACs against fvcore's count."""
-    return _macs(BY_FVCORE, figures, graph, module, counts, FVCORE_EXTRAS, FVCORE_OMISSIONS)
+    return _macs(BY_FVCORE, figures, graph, module, ran, counts, FVCORE_EXTRAS, FVCORE_OMISSIONS)
 
 
 def macs_by_torch(
     figures: Report, graph: Graph, module: nn.Module, ran: Run
 ) -> tuple[Check, list[Disagreement], Tally]:
     """MACs against torch's FlopCounterMode."""
-    return _macs(BY_TORCH, figures, graph, module, ran.macs, {}, TORCH_OMISSIONS)
+    return _macs(BY_TORCH, figures, graph, module, ran, ran.macs, {}, TORCH_OMISSIONS)
 
 
 def _macs(
@@ -105,12 +105,14 @@ def _macs(
     figures: Report,
     graph: Graph,
     module: nn.Module,
+    ran: Run,
     counts: Counts,
     extras: Mapping[str, Extra],
     omissions: Iterable[Omission],
 ) -> tuple[Check, list[Disagreement], Tally]:
     witness = check.removeprefix("MACs by ")
-    modules = dict(module.named_modules())
+    # Of a submodule that is not called others use the weights: what they do counts where they do it.
+    modules = {name: part for name, part in module.named_modules() if name in ran.shapes}
     uses: dict[str, list[Use]] = {}
     for use in _uses(figures, graph, modules):
         uses.setdefault(_nearest(use.node.name, modules), []).append(use)

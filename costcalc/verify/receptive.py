@@ -18,13 +18,14 @@ from costcalc.ir.op import Op
 from costcalc.ir.tensor import FLOATING_BITS
 from costcalc.ir.window import Follow, Window
 from costcalc.verify.result import Check, Disagreement
+from costcalc.verify.run import Run
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 NAME = "receptive fields"
-MOST_LAYERS = 40
-MOST_WORK = 150 * 10**9
+MOST_LAYERS = 32
+MOST_WORK = 100 * 10**9
 """In MACs, about how much the gradients may cost: some seconds. One costs what the layers up to it do."""
 WORK_PER_ELEMENT = 30
 """MACs in the time that a layer without MACs takes to write an element."""
@@ -47,10 +48,11 @@ class Extent(NamedTuple):
 
 
 def receptive(
-    figures: Report, graph: Graph, module: nn.Module, inputs: tuple[Tensor, ...], without: str = ""
+    figures: Report, graph: Graph, module: nn.Module, ran: Run, inputs: tuple[Tensor, ...], without: str = ""
 ) -> tuple[Check, list[Disagreement]]:
     """Compare the claims of ``analysis.receptive`` with the gradients of ``module``, whose weights are overwritten.
 
+    ran        the module's run, for which submodules it calls
     without    why there are no gradients to be had, if so
     """
     from costcalc.verify.probe import transparent
@@ -61,8 +63,7 @@ def receptive(
     if without:
         return Check(NAME, 0, len(graph.nodes), note=without), []
     claims = views(graph, image)
-    names = {name for name, _ in module.named_modules()}
-    candidates = [n for n in graph.nodes if n.name in names and _checkable(claims[n.outputs[0]])]
+    candidates = [n for n in graph.nodes if n.name in ran.shapes and _checkable(claims[n.outputs[0]])]
     chosen = _choose(figures, graph, candidates, claims)
     slack = _slack(graph, claims)
     disagreements: list[Disagreement] = []
