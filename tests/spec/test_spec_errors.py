@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import costcalc
 from costcalc.errors import CostcalcError
@@ -46,7 +47,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "layers that are empty": ("layers: []", "1:1", "the spec has no layers"),
     "a parameter that is a mapping": ("parameters: {a: {b: 1}}\nlayers: [relu]", "1:17", "a parameter is a number, a word or a list, not a mapping"),
     "a parameter that is no word": ("parameters: {a-b: 1}\nlayers: [relu]", "1:14", "'a-b' is no name for a parameter; it has letters, digits and '_'"),
-    "a variant of unknown parameters": ("parameters: {depth: 1}\nvariants: {big: {deph: 3}}\nlayers: [relu]", "2:18", "variant big has no parameter 'deph'; did you mean 'depth'?; it has depth, inputs, like, notes, source, title, year"),
+    "a variant of unknown parameters": ("parameters: {depth: 1}\nvariants: {big: {deph: 3}}\nlayers: [relu]", "2:18", "variant big has no parameter 'deph'; did you mean 'depth'?; it has depth, inputs, like, notes, outputs, source, title, year"),
     "a variant like none": ("variants: {big: {like: smal}, small: {}}\nlayers: [relu]", "1:12", "no variant 'smal'; did you mean 'small'?"),
     "variants in a circle": ("variants: {a: {like: b}, b: {like: a}}\nlayers: [relu]", "1:12", "variants are like each other in a circle: a → b → a"),
     "a variant with a strange name": ("variants: {a b: {}}\nlayers: [relu]", "1:12", "'a b' is no name for a variant; it has letters, digits, '_', '-' and '.'"),
@@ -166,6 +167,11 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
 }  # fmt: skip
 
 
+def libyaml(said: str) -> str:
+    """``said``; without what PyYAML words in another way where it has no libyaml."""
+    return said if yaml.__with_libyaml__ else said.split("not valid YAML:")[0]
+
+
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_gets_its_sentence(build: Build, tmp_path: Path, name: str) -> None:
     text, place, sentence = MISTAKES[name]
@@ -176,7 +182,7 @@ def test_a_mistake_gets_its_sentence(build: Build, tmp_path: Path, name: str) ->
     assert "\n" not in str(error)
     assert error.exit_code == 2
     said = str(error).removeprefix(file + ":").replace(file, "FILE").replace(f"{tmp_path}{os.sep}", "")
-    assert said == f"{place}: {sentence}"
+    assert libyaml(said) == libyaml(f"{place}: {sentence}")
 
 
 @pytest.mark.parametrize(
@@ -277,7 +283,7 @@ def test_a_hostile_file_is_refused(tmp_path: Path, name: str) -> None:
     path.write_bytes(data)
     with pytest.raises(CostcalcError) as caught:
         costcalc.load(path)
-    assert str(caught.value).removeprefix(f"{path}:").strip() == sentence
+    assert libyaml(str(caught.value).removeprefix(f"{path}:").strip()) == libyaml(sentence)
 
 
 @pytest.mark.long
