@@ -26,18 +26,19 @@ def write(graph: Graph) -> str:
     if graph.source:
         lines.append(f"source: {_quoted(graph.source)}")
     lines += ["inputs:", *(f"  {_quoted(name)}: {_input(graph.types[name])}" for name in graph.inputs)]
-    lines += ["layers:", *(_layer(graph, node) for node in graph.nodes)]
+    owners: dict[str, str] = {}
+    lines += ["layers:", *(_layer(graph, node, owners) for node in graph.nodes)]
     lines.append(f"outputs: {_list(graph.outputs)}")
     return "\n".join(lines) + "\n"
 
 
-def _layer(graph: Graph, node: Node) -> str:
+def _layer(graph: Graph, node: Node, owners: dict[str, str]) -> str:
     if not is_name(node.name):
         raise SpecError(
             f"no spec can have a layer called '{node.name[:80]}'; names have letters, digits, '_', '-' and '.'"
         )
     call = repr(node.op).removesuffix("()")
-    weights = _weights(graph, node)
+    weights = _weights(graph, node, owners)
     if weights:
         call = f"{call[:-1]}, {weights})" if call.endswith(")") else f"{call}({weights})"
     name, key, inputs = _quoted(node.name), _quoted(call), _list(node.inputs)
@@ -46,15 +47,23 @@ def _layer(graph: Graph, node: Node) -> str:
     return f"  - {name}: {{{key}: {inputs}}}"
 
 
-def _weights(graph: Graph, node: Node) -> str:
-    """The option that says whose weights a layer uses."""
-    if not node.shares:
-        return ""
+def _weights(graph: Graph, node: Node, owners: dict[str, str]) -> str:
+    """The option that says whose weights a layer uses.
+
+    ``owners`` gathers each tensor's first user: a tensor may be called otherwise in the model that was traced.
+    """
+    shared: dict[str, str] = {}
     own = node.op.weights(*graph.input_types(node))
-    layers = {there.rpartition(".")[0] for there in node.shares.values()}
-    if len(layers) == 1 and node.shares == {w: f"{next(iter(layers))}.{w}" for w in own}:
+    for local in own:
+        there = owners.setdefault(node.shares.get(local, f"{node.name}.{local}"), f"{node.name}.{local}")
+        if there != f"{node.name}.{local}":
+            shared[local] = there
+    if not shared:
+        return ""
+    layers = {there.rpartition(".")[0] for there in shared.values()}
+    if len(layers) == 1 and shared == {w: f"{next(iter(layers))}.{w}" for w in own}:
         return f"weights={next(iter(layers))!r}"
-    return f"weights={dict(node.shares)!r}"
+    return f"weights={shared!r}"
 
 
 def _input(type_: TensorType) -> str:
