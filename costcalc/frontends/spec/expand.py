@@ -38,8 +38,9 @@ def expand(
     expander.model(frame, next(iter(inputs)))
     if not layers.builder.nodes:
         raise SpecError("the spec has no layers", spec.place)
-    outputs = [expander.refer(t.fill(frame.scope), t.place) for t in spec.outputs] or [expander.running]
-    return layers.builder.build(outputs, parameters, settings.about(spec, variant).get("source", ""))
+    named = [expander.refer(t.fill(frame.scope), t.place) for t in settings.outputs(spec, variant)]
+    source = settings.about(spec, variant).get("source", "")
+    return layers.builder.build(named or [expander.running], parameters, source)
 
 
 class _Expander:
@@ -260,9 +261,9 @@ class _Expander:
             if not end.seen:
                 raise SpecError(f"until={shown(until)} is not the name of a layer of {args[0]}")
             self.running = layers.last_of(end.name)
-        elif spec.outputs:
+        elif named := settings.outputs(spec, variant):
             self.prefix = prefix
-            self.running = self.refer(spec.outputs[0].fill(frame.scope), None)
+            self.running = self.refer(named[0].fill(frame.scope), None)
 
 
 _RULES: dict[type, Callable[[_Expander, Any], None]] = {

@@ -31,6 +31,7 @@ class Variant(NamedTuple):
     parameters: dict[str, Expression]
     about: dict[str, str]
     inputs: dict[str, Input]
+    outputs: tuple[Template, ...]
     like: str | None
     place: Place
 
@@ -65,7 +66,7 @@ class Spec(NamedTuple):
 
 TEXTS = ("name", "title", "source", "task", "year", "notes")
 KEYS = (*TEXTS, "inputs", "parameters", "variants", "use", "blocks", "layers", "outputs")
-VARIANT_KEYS = ("title", "source", "year", "notes", "like", "inputs")
+VARIANT_KEYS = ("title", "source", "year", "notes", "like", "inputs", "outputs")
 
 
 def parse_spec(tree: Tree, file: str) -> Spec:
@@ -104,7 +105,7 @@ def parse_spec(tree: Tree, file: str) -> Spec:
         tuple(_names(top["use"], "a file with blocks")) if "use" in top else (),
         blocks,
         parse_steps(top["layers"]) if "layers" in top else None,
-        tuple(Template(s.text.strip(), s.place) for s in _names(top["outputs"], "a layer")) if "outputs" in top else (),
+        _outputs(top),
     )
 
 
@@ -140,15 +141,21 @@ def _variant(key: Scalar, tree: Tree, parameters: dict[str, Expression]) -> Vari
             f"'{brief(key.text)}' is no name for a variant; it has letters, digits, '_', '-' and '.'", key.place
         )
     if isinstance(tree, Scalar) and not tree.text.strip():
-        return Variant({}, {}, {}, None, key.place)
+        return Variant({}, {}, {}, (), None, key.place)
     found = dict(_pairs(tree, f"variant {key.text}", (*parameters, *VARIANT_KEYS), key.place, "parameter"))
     return Variant(
         {k: parse_setting(v) for k, v in found.items() if k in parameters},
         {k: _text(found[k], k) for k in ("title", "source", "year", "notes") if k in found and k not in parameters},
         {k.text: _input(k, v) for k, v in _entries(found, "inputs", "inputs with their shapes")},
+        _outputs(found) if "outputs" not in parameters else (),
         _text(found["like"], "like") if "like" in found and "like" not in parameters else None,
         key.place,
     )
+
+
+def _outputs(found: dict[str, Tree]) -> tuple[Template, ...]:
+    names = _names(found["outputs"], "a layer") if "outputs" in found else ()
+    return tuple(Template(name.text.strip(), name.place) for name in names)
 
 
 def _input(key: Scalar, tree: Tree) -> Input:

@@ -67,8 +67,9 @@ def schema(blocks: Mapping[str, str]) -> dict[str, Any]:
                 {
                     "type": "object",
                     "properties": {
-                        **{key: text for key in VARIANT_KEYS if key != "inputs"},
+                        **dict.fromkeys(VARIANT_KEYS, text),
                         "inputs": _mapping(_ref("input")),
+                        "outputs": words,
                     },
                     "additionalProperties": _ref("value"),
                 },

@@ -9,6 +9,7 @@ from costcalc.errors import SpecError, listing, near
 from costcalc.frontends.spec.evaluate import Scope
 from costcalc.frontends.spec.expressions import Expression, parse_expression
 from costcalc.frontends.spec.model import Input, Spec
+from costcalc.frontends.spec.templates import Template
 from costcalc.frontends.spec.values import Budget, Value, admit, is_number, shown
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
@@ -52,6 +53,12 @@ def about(spec: Spec, variant: str) -> dict[str, str]:
     return texts
 
 
+def outputs(spec: Spec, variant: str) -> tuple[Template, ...]:
+    """The names of the layers whose values the model returns; none for the last one's."""
+    given = [spec.variants[name].outputs for name in lineage(spec, variant)]
+    return next((names for names in reversed(given) if names), spec.outputs)
+
+
 def inputs(
     spec: Spec,
     variant: str,
@@ -77,7 +84,12 @@ def inputs(
     scope = Scope(budget, values, no_name)
     types = {}
     for name, declared in chosen.items():
-        shape = shapes[name] if name in shapes else tuple([_size(e, scope) for e in declared.shape])
+        shape = tuple([_size(e, scope) for e in declared.shape])
+        if name in shapes:
+            if len(shapes[name]) != len(shape):
+                own = "×".join(map(str, shape))
+                raise SpecError(f"the input {name} has {len(shape)} axes, {own}; the shape given has {len(shapes[name])}")
+            shape = shapes[name]
         types[name] = TensorType(_with_symbols(shape, declared, batch, symbols), declared.dtype)
     return types
 
