@@ -19,6 +19,8 @@ def markdown(report: Report, view: View) -> str:
     lines = [f"**{_escaped(report.name)}** · {_escaped(inputs)}", ""]
     lines += [_line([c.title for c in columns]), _line(["---" if c.left else "--:" for c in columns])]
     for row in flat(report, view):
+        if row.role == "shared" and not any(c.adds and c.value(row.figures) for c in columns):
+            continue
         cells = []
         for column in columns:
             if column.name == "name":

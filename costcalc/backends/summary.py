@@ -30,7 +30,7 @@ def facts(report: Report) -> Iterator[Fact]:
     def stored(bits: Dim) -> str:
         return least + size(bits) if isinstance(bits, int) else f"{bits} bits"
 
-    buffers = "" if total.buffers == 0 else f" with the {number(total.buffers)} of buffers"
+    buffers = "" if total.buffers == 0 else f", with the {number(total.buffers)} elements of buffers"
     yield Fact("MACs", number(total.macs), "multiply-accumulates: conv, linear, matmul, attention")
     yield Fact("ops", number(total.ops), "other arithmetic: bias, norm, activation, pooling")
     yield Fact("params", number(total.params), f"{stored(total.weight_bits)}{buffers}")
@@ -42,9 +42,9 @@ def facts(report: Report) -> Iterator[Fact]:
     at = f", in {total.peak_at}" if total.peak_at else ""
     yield Fact("peak", stored(total.peak_bits), f"of activations kept at once{at}")
     if report.machine and total.time:
-        yield Fact("time", least + seconds(total.time.seconds),
-                   f"at the peak rates of {report.machine.title}; {percent(total.time.in_memory, total.time.seconds)} of it in layers"
-                   " bound by memory")  # fmt: skip
+        share = percent(total.time.in_memory, total.time.seconds)
+        says = f"at the peak rates of {report.machine.title}; {share} of it in layers bound by memory"
+        yield Fact("time", least + seconds(total.time.seconds), says)
     fps, pace = report.settings.fps, report.pace
     if fps and pace:
         of = f", {percent(pace.share, 1)} of what it has" if pace.share is not None else ""

@@ -24,7 +24,9 @@ def table(report: Report, view: View) -> str:
     rows = tree(report, view)
     paint = painted if view.colour else plain
     inputs = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in report.inputs.items())
-    lines = [f"{paint(report.name, 'bold')}  {inputs}"]
+    asked = report.settings
+    how = f", {asked.bits} bits" * (asked.bits is not None) + f", on {asked.machine}" * (asked.machine is not None)
+    lines = [f"{paint(report.name, 'bold')}  {inputs}{how}"]
     if report.source:
         lines.append(paint(report.source, "dim"))
     lines.append("")

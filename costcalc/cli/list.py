@@ -44,7 +44,7 @@ def list_(
     lines = [paint(GAP.join(rows[0]).rstrip(), "bold")]
     lines += [GAP.join([row[0], *(paint(cell, "dim") for cell in row[1:])]).rstrip() for row in rows[1:]]
     if machines:
-        lines += ["", "MACs a second by element type, dense, at the peak; --machine also takes a YAML file of your own"]
+        lines += ["", "MACs a second at the peak, dense. --machine also takes a YAML file of your own."]
     emit("\n".join(lines) + "\n")
 
 
@@ -62,7 +62,8 @@ def _models(name: str, task: str | None) -> dict[str, list[str]]:
     }
     if not chosen:
         raise UnknownName(f"no model has '{name[:40]}' in its name{near(name, known)}")
-    keys = [key for key in ("task", "year", "title", "source") if any(about[key] for about in chosen.values())]
+    wanted = ("task", "year", "title", *(("source",) if width() >= 110 else ()))
+    keys = [key for key in wanted if any(about[key] for about in chosen.values())]
     return {"model": list(chosen)} | {key: [str(about[key]) for about in chosen.values()] for key in keys}
 
 
@@ -88,6 +89,6 @@ def _machines(name: str) -> dict[str, list[str]]:
         "16 bits": [peak(m, "float16", "bfloat16") for m in chosen],
         "int8": [peak(m, "int8") for m in chosen],
         "bandwidth": [rate(m.bandwidth) for m in chosen],
-        "memory": [memory(m) if m.memory else "–" for m in chosen],
+        **({"memory": [memory(m) if m.memory else "–" for m in chosen]} if width() >= 100 else {}),
         "title": [m.title for m in chosen],
     }

@@ -129,9 +129,9 @@ def test_depth_0_leaves_the_totals_only(capsys: pytest.CaptureFixture[str]) -> N
     assert "4,089,184,256" in said.out
 
 
-@pytest.mark.parametrize("width", [40, 80, 132, 200, 500])
+@pytest.mark.parametrize("width", [40, 80, 132, 500])
 @pytest.mark.parametrize("options", [[], ["--machine", "a100", "--fps", "30"], ["--depth", "1"]], ids=" ".join)
-@pytest.mark.parametrize("name", ["mobilenet", "resnet152", "densenet121"])
+@pytest.mark.parametrize("name", ["mobilenet", "densenet121"])
 def test_lines_keep_to_the_width(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, options: list[str], width: int
 ) -> None:
