@@ -71,9 +71,12 @@ def _row(outcome: Outcome, result: Result) -> str:
 def _told(outcome: Outcome) -> list[str]:
     """What is exceeded, in words, each with its causes."""
     lines: list[str] = []
+    changed = {(r.model.name, r.setup.label) for r in outcome.results if r.diff is not None}
     for v in outcome.having("fail", "warn", "exempt"):
         lines.append(f"- {SIGNS.get(v.status, '🕒')} **{escaped(v.subject)}**: {escaped(v.says)}")
-        for amount, says, place in because_lines(v):
+        # Where the model changed, its causes follow below.
+        explained = (v.model, v.setup) in changed and v.budget.layers is None
+        for amount, says, place in [] if explained else because_lines(v):
             lines.append(f"  - {escaped(amount)} {escaped(says)}" + (f" — {escaped(place)}" if place else ""))
         lines += [f"  - {escaped(v.message)}"] if v.message else []
     lines += [f"- {escaped(v.subject)}: {escaped(v.says)}" for v in outcome.having("unchecked")[:10]]

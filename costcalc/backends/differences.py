@@ -195,7 +195,7 @@ def folded_layers(found: Diff, by: str, most: int | None = None) -> list[str]:
         gap = ("", f"… {left} more layers …", "", "", "")
         rows = [*rows[: (most + 1) // 2], gap, *rows[len(rows) - most // 2 :]]
     marks = {mark: sum(c.mark == mark for c in layers) for mark in MARKS}
-    summary = f"{marks['~']} layers changed, {marks['+']} added, {marks['-']} removed"
+    summary = f"{marks['~']} layer{'s' * (marks['~'] != 1)} changed, {marks['+']} added, {marks['-']} removed"
     head = ["", "layer", FIGURES[by].title, "what", "where"]
     return [f"<details><summary>{escaped(found.name)}: {summary}</summary>", "", *table(head, "<<><<", rows), "",
             "</details>", ""]  # fmt: skip

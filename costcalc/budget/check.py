@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 from typing import NamedTuple, TypeAlias
@@ -134,16 +135,20 @@ def check(
             past = baseline(model, setup, now)
             found = [v for b in model.budgets for v in _verdicts(model, setup, b, now, past, mine)]
             bad = [v for v in found if v.status in (FAIL, WARNED, EXEMPT)]
-            changed = _diff(model, now, past, setup) if with_diffs or bad else None
-            verdicts += [explain(v, now, changed, model.message, edited) for v in found]
+            changed = _diff(model, now, past, setup, edited) if with_diffs or bad else None
+            verdicts += [explain(v, now, changed, model.message) for v in found]
             results.append(Result(model, setup, now, past, changed))
     return Outcome(tuple(results), tuple(verdicts), tuple(notes))
 
 
-def _diff(model: Model, now: Measured, past: Past, setup: Setup) -> Diff | None:
+def _diff(model: Model, now: Measured, past: Past, setup: Setup, edited: Edited | None) -> Diff | None:
     if past.found is None or past.found is now:
         return None
-    return diff(past.found.graph, now.graph, bits=setup.bits, name=model.name)
+    found = diff(past.found.graph, now.graph, bits=setup.bits, name=model.name)
+    if edited is None:
+        return found
+    causes = (replace(c, place=edited(c.place, f"{c.kind} {c.says}")) for c in found.causes)
+    return replace(found, causes=tuple(causes))
 
 
 def _verdicts(
@@ -242,10 +247,7 @@ def explain(
     """``verdict`` with what made the figure what it is: the causes of its change, or its largest layers."""
     if verdict.status not in (FAIL, WARNED, EXEMPT):
         return verdict
-    because = _causes(verdict, changed, most)
-    if edited is not None:
-        because = [b._replace(place=edited(b.place, b.says)) for b in because]
-    because = because or _largest(verdict, now, most)
+    because = _causes(verdict, changed, most) or _largest(verdict, now, most)
     place = next((b.place for b in because if b.place), None)
     return verdict._replace(because=tuple(because), place=place or verdict.budget.place, message=message)
 

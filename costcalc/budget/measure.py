@@ -62,8 +62,10 @@ def is_spec(model: str) -> bool:
 
 
 def is_code(model: str) -> bool:
-    """Whether loading ``model`` would run code: it is neither a spec nor a plain name, which only the zoo knows."""
-    return not is_spec(model) and any(mark in model for mark in ":./\\")
+    """Whether loading ``model`` could run code: it is neither a spec, nor shipped, nor a word that can be neither."""
+    from costcalc.zoo import models
+
+    return not is_spec(model) and model not in models() and any(mark in model for mark in ":./\\")
 
 
 def value_of(found: Measured, budget: Budget) -> Value | str | None:

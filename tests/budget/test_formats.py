@@ -79,7 +79,7 @@ def test_the_comment_says_verdict_table_causes_and_what_to_do(changed: Repositor
     assert re.fullmatch(r"[\d.]+ MiB \(\+0\.\d %\)<br>[\d.]+ (MiB|GiB) left", cells[3])
     (why,) = [line for line in lines if line.startswith("- **+1.57 M MACs, +1.54 k params** kernel: ")]
     assert why.endswith("kernel 7→9, padding 3→4 (stem.conv) — configs/backbone.yaml&#58;21")
-    assert "<details><summary>backbone: 1 layers changed, 0 added, 0 removed</summary>" in lines
+    assert "<details><summary>backbone: 1 layer changed, 0 added, 0 removed</summary>" in lines
     assert any(line.startswith("<sub>") and "uncounted; not verified in this run" in line for line in lines)
     assert lines[-1].startswith("**What to do:** undo a cause above")
     assert len(printed) < MOST

@@ -24,7 +24,7 @@ def check_sums(found: Diff) -> None:
 
 
 @given(graphs(), graphs())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_causes_add_up_exactly_on_random_pairs(a: Graph, b: Graph) -> None:
     check_sums(diff(a, b, machine=MACHINE))
 

@@ -1,0 +1,219 @@
+"""The action's own steps, run here against a throwaway repository with a stand-in for the ``gh`` client."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from throwaway import Repository
+
+ROOT = Path(__file__).parents[2]
+ACTION = ROOT / "action"
+GH = """\
+#!{python}
+# A stand-in for GitHub's client: keeps comments in a file, and writes down what it was asked.
+import json, os, sys
+args = sys.argv[1:]
+store = os.environ["GH_STORE"]
+state = json.load(open(store))
+state["calls"].append(args)
+path = next(a for a in args if a.startswith("repos/"))
+method = args[args.index("--method") + 1] if "--method" in args else "GET"
+if path.endswith("/pulls"):
+    head = next(a for a in args if a.startswith("head=")).removeprefix("head=")
+    for pull in state["pulls"]:
+        if pull["head"] == head and pull["sha"] == os.environ["HEAD_SHA"]:
+            print(pull["number"])
+elif method == "GET":
+    for c in state["comments"]:
+        if c["user"] == os.environ["AUTHOR"] and c["body"].startswith("<!-- costcalc check -->"):
+            print(c["id"])
+else:
+    body = open(next(a for a in args if a.startswith("body=@")).removeprefix("body=@"), encoding="utf-8").read()
+    if method == "POST":
+        state["comments"].append({{"id": 100 + len(state["comments"]), "user": "github-actions[bot]", "body": body}})
+    else:
+        next(c for c in state["comments"] if str(c["id"]) == path.rsplit("/", 1)[1])["body"] = body
+json.dump(state, open(store, "w"))
+"""
+CONFIG = "version: 1\nmodels: [{name: backbone, model: configs/backbone.yaml, budgets: {macs: {max_increase: 1%}}}]\n"
+
+
+class Runner:
+    """What GitHub's runner gives to a step: files for its outputs, and variables."""
+
+    def __init__(self, repository: Repository, folder: Path) -> None:
+        self.repository, self.folder = repository, folder
+        tools = folder / "bin"
+        tools.mkdir()
+        self._tool(tools / "gh", GH.format(python=sys.executable))
+        self._tool(tools / "costcalc", f'#!/bin/sh\nexec {sys.executable} -m costcalc "$@"\n')
+        self.store, self.output, self.summary = folder / "gh.json", folder / "output", folder / "summary.md"
+        self.store.write_text(json.dumps({"comments": [], "pulls": [], "calls": []}))
+        self.environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("GITHUB_", "COSTCALC_"))},
+            "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "RUNNER_TEMP": str(folder),
+            "GITHUB_OUTPUT": str(self.output), "GITHUB_STEP_SUMMARY": str(self.summary),
+            "GITHUB_REPOSITORY": "team/models", "GH_TOKEN": "none", "GH_STORE": str(self.store),
+        }  # fmt: skip
+
+    @staticmethod
+    def _tool(path: Path, text: str) -> None:
+        path.write_text(text)
+        path.chmod(0o755)
+
+    def step(self, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        self.output.write_text("")
+        environment = {**self.environment, **variables}
+        return subprocess.run(
+            ["bash", str(ACTION / script)], cwd=self.repository.folder, env=environment, capture_output=True, text=True
+        )
+
+    def outputs(self) -> dict[str, str]:
+        return dict(line.split("=", 1) for line in self.output.read_text().splitlines())
+
+    @property
+    def state(self) -> Any:
+        return json.loads(self.store.read_text())
+
+    def remember(self, **changes: Any) -> None:
+        self.store.write_text(json.dumps(self.state | changes))
+
+
+@pytest.fixture
+def runner(repository: Repository, tmp_path_factory: pytest.TempPathFactory) -> Runner:
+    """A runner on a branch that exceeds its budget; origin is another clone, which has main."""
+    repository.write("costcalc.yaml", CONFIG)
+    repository.commit()
+    origin = tmp_path_factory.mktemp("origin")
+    repository.git("clone", "--quiet", "--bare", ".", str(origin))
+    repository.git("remote", "add", "origin", str(origin))
+    repository.git("checkout", "--quiet", "-b", "wider")
+    repository.edit("configs/backbone.yaml", "(width, 7, stride=2)", "(width, 9, stride=2)")
+    repository.commit()
+    return Runner(repository, tmp_path_factory.mktemp("runner"))
+
+
+def test_check_annotates_summarises_and_leaves_the_comment(runner: Runner) -> None:
+    # origin/main is not there yet: the step fetches it.
+    done = runner.step("check.sh", CONFIG="", BASE="", BASE_REF="main", ARGS="")
+    assert done.returncode == 0, done.stderr
+    assert "::error file=configs/backbone.yaml,line=21," in done.stdout
+    assert runner.outputs()["exit-code"] == "1"
+    comment = Path(runner.outputs()["comment-file"]).read_text()
+    assert comment.startswith("<!-- costcalc check -->\n### ❌ costcalc: 1 budget exceeded")
+    assert "since origin/main" in comment
+    assert runner.summary.read_text() == comment
+
+
+def test_check_passes_on_what_the_workflow_says(runner: Runner) -> None:
+    runner.repository.git("mv", "costcalc.yaml", "budgets with blank.yaml")
+    done = runner.step(
+        "check.sh", CONFIG="budgets with blank.yaml", BASE="HEAD", BASE_REF="", ARGS="--strict --fail-on warn"
+    )
+    assert done.returncode == 0, done.stderr
+    assert runner.outputs()["exit-code"] == "0" and "the budget is met" in done.stdout
+    assert "No model changed." in Path(runner.outputs()["comment-file"]).read_text()
+
+
+def test_bad_input_has_code_2_and_a_comment_that_says_where_to_look(runner: Runner) -> None:
+    runner.repository.edit("configs/backbone.yaml", "linear(10)", "lineer(10)")
+    done = runner.step("check.sh", BASE="HEAD")
+    assert done.returncode == 0 and runner.outputs()["exit-code"] == "2"
+    assert "did you mean 'linear'?" in done.stderr
+    assert "cannot be read" in Path(runner.outputs()["comment-file"]).read_text()
+
+
+def test_a_branch_name_is_no_command(runner: Runner) -> None:
+    marker = runner.folder / "ran"
+    done = runner.step("check.sh", BASE_REF=f"$(touch {marker})")
+    assert done.returncode != 0 and not marker.exists()
+
+
+def test_the_comment_is_made_once_and_then_updated(runner: Runner) -> None:
+    stranger = {"id": 7, "user": "stranger", "body": "<!-- costcalc check -->\nmine"}
+    runner.remember(comments=[stranger])
+    body = runner.folder / "comment.md"
+    for text in ("first", "second"):
+        body.write_text(f"<!-- costcalc check -->\n{text} ❌\n")
+        done = runner.step("comment.sh", COMMENT_FILE=str(body), NUMBER="12")
+        assert done.returncode == 0, done.stderr
+    assert [c["body"] for c in runner.state["comments"]] == [stranger["body"], "<!-- costcalc check -->\nsecond ❌\n"]
+    assert all("repos/team/models/issues/" in " ".join(call) for call in runner.state["calls"])
+
+
+@pytest.mark.parametrize(
+    ("number", "body"),
+    [("12; touch x", "<!-- costcalc check -->\n"), ("", "<!-- costcalc check -->\n"), ("12", "something else\n"),
+     ("12", "<!-- costcalc check -->\n" + "x" * 66_000)],
+)  # fmt: skip
+def test_nothing_is_posted_that_is_no_comment_of_ours(runner: Runner, number: str, body: str) -> None:
+    file = runner.folder / "comment.md"
+    file.write_text(body)
+    done = runner.step("comment.sh", COMMENT_FILE=str(file), NUMBER=number)
+    assert done.returncode == 1 and done.stderr.startswith("costcalc: ")
+    assert runner.state["calls"] == []
+
+
+def test_the_second_workflow_finds_the_pull_request_by_its_head(runner: Runner) -> None:
+    pulls = [{"number": 3, "head": "fork:wider", "sha": "old"}, {"number": 4, "head": "fork:wider", "sha": "new"}]
+    runner.remember(pulls=pulls)
+    for sha, number in (("new", "4"), ("none", "")):
+        done = runner.step("find_pull_request.sh", HEAD_OWNER="fork", HEAD_BRANCH="wider", HEAD_SHA=sha)
+        assert done.returncode == 0, done.stderr
+        assert runner.outputs() == {"number": number}
+
+
+def steps(path: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = yaml.safe_load((ROOT / path).read_text())["runs"]["steps"]
+    return found
+
+
+@pytest.mark.parametrize("path", ["action.yml", "action/comment/action.yml"])
+def test_no_step_puts_an_expression_into_a_script(path: str) -> None:
+    for step in steps(path):
+        assert "${{" not in step.get("run", ""), step
+        if "run" in step:
+            assert step["shell"] == "bash"
+
+
+def test_every_script_that_a_step_runs_is_there() -> None:
+    named = [
+        step["run"] for path in ("action.yml", "action/comment/action.yml") for step in steps(path) if "run" in step
+    ]
+    scripts = [run.split("$SCRIPTS/")[1].rstrip('"') for run in named if "$SCRIPTS/" in run]
+    assert sorted({*scripts}) == ["check.sh", "comment.sh", "find_pull_request.sh"]
+    assert all((ACTION / script).is_file() for script in scripts)
+
+
+def test_every_input_is_used_and_every_used_input_is_one() -> None:
+    import re
+
+    text = (ROOT / "action.yml").read_text()
+    declared = set(yaml.safe_load(text)["inputs"])
+    assert set(re.findall(r"inputs\.([\w-]+)", text)) == declared
+
+
+def test_the_workflow_that_runs_a_stranger_s_code_can_write_nothing() -> None:
+    first = yaml.safe_load((ROOT / ".github/workflows/costcalc.yml").read_text())
+    second = yaml.safe_load((ROOT / ".github/workflows/costcalc-comment.yml").read_text())
+    # YAML 1.1 takes the key `on` for True.
+    assert "pull_request" in first[True] and "pull_request_target" not in first[True]
+    assert first["permissions"] == {"contents": "read"}
+    assert second["permissions"]["pull-requests"] == "write" and list(second[True]) == ["workflow_run"]
+    checkouts = [s for s in second["jobs"]["comment"]["steps"] if "checkout" in s.get("uses", "")]
+    assert all("ref" not in s.get("with", {}) for s in checkouts)
+
+
+def test_the_hooks_are_commands_that_there_are() -> None:
+    from costcalc.cli.frame import COMMANDS
+
+    for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text()):
+        program, command, *_ = hook["entry"].split()
+        assert program == "costcalc" and command in COMMANDS and hook["language"] == "python"

@@ -1,0 +1,96 @@
+"""The pytest plugin, in a pytest of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from throwaway import SPEC
+
+ROOT = Path(__file__).parents[2]
+TESTS = """\
+def test_number(cost):
+    assert cost("configs/backbone.yaml").macs <= 4.2e9
+    assert int(cost("configs/backbone.yaml").macs) == 28_623_488
+
+def test_unit(cost):
+    found = cost("configs/backbone.yaml", batch=2)
+    assert found.macs <= "57.3 M" and found.storage < "10 MiB" and found.storage > "1 MiB"
+    assert cost("lenet5").macs < found.macs
+
+def test_too_much(cost):
+    assert cost("configs/backbone.yaml").macs <= "20 M"
+
+def test_no_unit(cost):
+    assert cost("configs/backbone.yaml").storage <= 100
+
+def test_no_figure(cost):
+    cost("configs/backbone.yaml").mac
+
+def test_snapshot(cost):
+    cost.snapshot("configs/backbone.yaml", input=(3, 96, 96))
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/backbone.yaml").write_text(SPEC)
+    (tmp_path / "test_cost.py").write_text(TESTS)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    return tmp_path
+
+
+def run(project: Path, *args: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "200"}
+    command = [sys.executable, "-m", "pytest", "-p", "costcalc.pytest_plugin", "-q", "-p", "no:cacheprovider", *args]
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True).stdout
+
+
+def test_figures_compare_with_numbers_and_with_units(project: Path) -> None:
+    printed = run(project)
+    assert "4 failed, 2 passed" in printed
+    told = "28.6 M macs of backbone (28,623,488); most in stem.conv 2.41 M"
+    assert told in printed and "<= '20 M'" in printed
+    assert 'storage is compared with its unit: storage <= "100 MiB"' in printed
+    assert "no figure called 'mac'; did you mean 'macs'?" in printed
+    assert "costcalc.lock does not have configs/backbone.yaml; pytest --cost-update adds it" in printed
+
+
+def test_a_snapshot_is_written_held_and_updated(project: Path) -> None:
+    assert "1 passed" in run(project, "--cost-update", "-k", "snapshot")
+    assert "1 passed" in run(project, "-k", "snapshot")
+    path = project / "configs/backbone.yaml"
+    path.write_text(SPEC.replace("(width, 7, stride=2)", "(width, 9, stride=2)"))
+    printed = run(project, "-k", "snapshot")
+    assert "1 failed" in printed and "pytest --cost-update agrees to it" in printed
+    assert "kernel 7→9, padding 3→4 (stem.conv)" in printed and "configs/backbone.yaml:21" in printed
+    assert "1 passed" in run(project, "--cost-update", "-k", "snapshot")
+    assert "1 passed" in run(project, "-k", "snapshot")
+
+
+def test_costcalc_lock_keeps_what_pytest_put_into_it(project: Path) -> None:
+    run(project, "--cost-update", "-k", "snapshot")
+    (project / "costcalc.yaml").write_text("version: 1\nmodels: [{model: lenet5, budgets: {macs: 1 G}}]\n")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-m", "costcalc", "lock", "--update"], cwd=project, env=environment, check=True)
+    text = (project / "costcalc.lock").read_text()
+    assert '"lenet5"' in text and '"made_by": "pytest"' in text
+    assert "1 passed" in run(project, "-k", "snapshot")
+
+
+def test_the_plugin_imports_nothing_before_a_test_asks(project: Path) -> None:
+    (project / "test_cost.py").write_text(
+        "import sys\ndef test_light():\n    assert not {'costcalc.ir.graph', 'yaml', 'typer'} & {*sys.modules}\n"
+    )
+    assert "1 passed" in run(project)
+
+
+def test_the_plugin_is_an_entry_point_of_the_package() -> None:
+    assert (
+        '[project.entry-points.pytest11]\ncostcalc = "costcalc.pytest_plugin"\n'
+        in (ROOT / "pyproject.toml").read_text()
+    )

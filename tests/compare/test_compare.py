@@ -1,0 +1,80 @@
+"""Models side by side: ratios, the best of each figure, and parts that add up."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from costcalc import analyze
+from costcalc.cli.frame import outcome
+from costcalc.compare import compare, parts, stages
+from costcalc.errors import CostcalcError
+from costcalc.figures import FIGURES
+
+MODELS = ["resnet18", "resnet34", "mobilenet"]
+
+
+def run(capsys: pytest.CaptureFixture[str], *args: str) -> str:
+    assert outcome(["compare", *args]) == 0
+    return capsys.readouterr().out
+
+
+def test_figures_are_those_of_analyze_and_ratios_are_to_the_first() -> None:
+    reports = [analyze(m, machine="a100") for m in MODELS]
+    found = {line.figure.name: line for line in compare(reports).lines}
+    assert found["macs"].values == tuple(r.total.macs for r in reports)
+    assert found["macs"].ratios[0] == 1.0
+    assert found["macs"].ratios[1] == pytest.approx(3_663_761_408 / 1_814_073_344)  # both by torchvision
+    assert found["time"].values == tuple(r.total.time.seconds for r in reports if r.total.time)
+
+
+def test_the_best_is_the_least_or_the_most_and_nobody_among_equals() -> None:
+    found = {line.figure.name: line.best for line in compare([analyze(m) for m in MODELS]).lines}
+    assert found["macs"] == {2} and found["intensity"] == {1} and found["receptive_field"] == {1}
+    assert found["layers"] == frozenset()
+    same = compare([analyze("lenet5"), analyze("lenet5")])
+    assert all(line.best == frozenset() for line in same.lines)
+
+
+@pytest.mark.parametrize("figure", ["macs", "traffic", "params"])
+@pytest.mark.parametrize("by", ["kind", "stage"])
+def test_parts_add_up_to_the_total(figure: str, by: str) -> None:
+    for model in ("resnet50", "unet", "densenet121"):
+        report = analyze(model)
+        found = parts(report, FIGURES[figure], by, most=3)
+        assert len(found) <= 4 and sum(p.amount for p in found) == FIGURES[figure].value(report)
+        assert sum(p.share for p in found) == pytest.approx(1)
+
+
+def test_a_block_around_nearly_everything_is_no_stage() -> None:
+    report = analyze("squeezenet1_0")
+    assert {stages(report)(layer) for layer in report.layers} != {"features", "classifier"}
+
+
+def test_the_table_fits_the_width_and_wraps_into_more_tables(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for width in ("60", "80", "120"):
+        monkeypatch.setenv("COLUMNS", width)
+        printed = run(capsys, *MODELS, "vgg16", "convnext_t")
+        assert max(map(len, printed.splitlines())) <= int(width)
+        assert sum(line.startswith("MACs  ") for line in printed.splitlines()) == {"60": 3, "80": 2, "120": 1}[width]
+
+
+def test_every_format_has_the_same_exact_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(run(capsys, *MODELS, "--input", "3x64x64", "--format", "json"))
+    rows = list(csv.DictReader(io.StringIO(run(capsys, *MODELS, "--input", "3x64x64", "--format", "csv"))))
+    for model, row in zip(found["models"], rows, strict=True):
+        assert model["inputs"] == {"image": [1, 3, 64, 64]} and row["input"] == "3×64×64"
+        assert int(row["macs"]) == model["figures"]["macs"] == sum(model["spent"]["macs"]["kind"].values())
+    markdown = run(capsys, *MODELS, "--format", "markdown")
+    header = "|  | resnet18 | resnet34 | mobilenet |"
+    assert markdown.splitlines()[0] == header and "| MACs | 1.81 G | 3.66 G 2.02× |" in markdown
+
+
+def test_one_model_is_nothing_to_compare() -> None:
+    with pytest.raises(CostcalcError, match="two or more models"):
+        compare([analyze("lenet5")])
