@@ -1,0 +1,77 @@
+"""The shipped machines: at least six kinds, each with its source, and what their data sheets say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from costcalc.api import analyze
+from costcalc.errors import CostcalcError
+from costcalc.machines import load_machine, machines
+
+GB = 10**9
+# name: (MACs a second by type, bandwidth, memory), as the source in each file has them. A FLOP rate counts a
+# multiply-accumulate twice; rates "with sparsity" are twice the dense ones.
+SHEETS = {
+    "a100": ({"float32": 19.5e12 / 2, "float16": 312e12 / 2, "int8": 624e12 / 2}, 2039e9, 80 * GB),
+    "a100_40gb": ({"float32": 19.5e12 / 2, "float16": 312e12 / 2, "int8": 624e12 / 2}, 1555e9, 40 * GB),
+    "h100": ({"float32": 67e12 / 2, "float16": 1979e12 / 4, "int8": 3958e12 / 4}, 3.35e12, 80 * GB),
+    "h200": ({"float32": 67e12 / 2, "float16": 1979e12 / 4, "int8": 3958e12 / 4}, 4.8e12, 141 * GB),
+    "jetson_orin_nano": ({"float32": 1024 * 625e6, "int8": 40e12 / 4}, 68e9, 8 * GB),
+    "jetson_nano": ({"float32": 128 * 921.6e6, "float16": 2 * 128 * 921.6e6}, 25.6e9, 4 * GB),
+    "core_i7_8700": ({"float32": 6 * 3.2e9 * 2 * 8, "float64": 6 * 3.2e9 * 2 * 4}, 2 * 2666e6 * 8, 128 * GB),
+    "snapdragon_855_cpu": (
+        {"float32": (2.84e9 + 3 * 2.42e9) * 2 * 4, "int8": (2.84e9 + 3 * 2.42e9) * 2 * 16}, 4 * 2 * 2 * 2133e6, 16 * GB,
+    ),
+    "stm32h743": ({"float32": 480e6, "int8": 2 * 480e6}, 240e6 * 8, 2**20),
+    "coral_edge_tpu": ({"int8": 4e12 / 2}, 5e9 * 8 / 10 / 8, 8 * 10**6),
+}  # fmt: skip
+
+
+def test_every_shipped_machine_is_checked() -> None:
+    assert set(machines()) == set(SHEETS)
+    assert len(SHEETS) >= 6
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_a_machine_has_the_figures_of_its_data_sheet(name: str) -> None:
+    rates, bandwidth, memory = SHEETS[name]
+    machine = load_machine(name)
+    for dtype, rate in rates.items():
+        assert machine.macs[dtype] == pytest.approx(rate, rel=2e-3), dtype
+    assert machine.bandwidth == pytest.approx(bandwidth, rel=4e-2)
+    assert machine.memory == memory
+    assert machine.title and len(machine.source) > 40
+
+
+def test_a_file_may_give_rates_in_macs_or_in_flops(tmp_path: Path) -> None:
+    text = "title: t\n{}: {{float32: 2e9}}\nbandwidth: 1e9\nsource: s\n"
+    for unit, expected in (("macs", 2e9), ("flops", 1e9)):
+        file = tmp_path / f"{unit}.yaml"
+        file.write_text(text.format(unit))
+        machine = load_machine(str(file))
+        assert (machine.name, machine.macs, machine.memory) == (unit, {"float32": expected}, None)
+
+
+def test_time_is_the_slower_of_arithmetic_and_traffic() -> None:
+    # The first convolution: 10,838,016 MACs and 17,689,600 bits, which the other tests hold.
+    layer = analyze("mobilenet", machine="a100").layers[0]
+    assert (layer.macs, layer.traffic_bits) == (10_838_016, 17_689_600)
+    assert layer.time is not None
+    assert layer.time.compute == pytest.approx(10_838_016 / 9.75e12)
+    assert layer.time.traffic == pytest.approx(17_689_600 / 8 / 2039e9)
+    assert layer.time.seconds == max(layer.time.compute, layer.time.traffic)
+    assert layer.time.bound == "compute"
+
+
+def test_narrower_elements_run_at_their_own_rate() -> None:
+    wide, narrow = (analyze("mobilenet", machine="a100", bits=bits).layers[0].time for bits in (32, 8))
+    assert wide is not None and narrow is not None
+    assert wide.compute / narrow.compute == pytest.approx(32)
+    assert wide.traffic / narrow.traffic == pytest.approx(4)
+
+
+def test_a_width_without_a_rate_names_those_that_there_are() -> None:
+    with pytest.raises(CostcalcError, match=r"has no peak rate for 32-bit elements; it has 8 \(int8\)"):
+        analyze("mobilenet", machine="coral_edge_tpu")
