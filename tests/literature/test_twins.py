@@ -21,7 +21,8 @@ from costcalc.frontends.torch.models import load_model  # noqa: E402
 from costcalc.models import load  # noqa: E402
 from tests.torch import torchvision_stub  # noqa: E402
 
-# The first of each row runs always; rows go on after two spaces. A name is that of both, or spec=builder; then the settings of spec / of builder.
+# The first of each row runs always; rows go on after two spaces. A name is that of both, or spec=builder; after the
+# colon come the settings of the spec, and after a slash those of the builder.
 TORCHVISION = """
 alexnet
 vgg11_bn vgg11 vgg13 vgg16 vgg19 vgg13_bn vgg16_bn vgg19_bn
@@ -47,6 +48,8 @@ swin_t swin_s swin_b
 fcn_resnet50:/aux_loss=False fcn_resnet101:/aux_loss=False fcn_resnet101_aux=fcn_resnet101:/aux_loss=True
 deeplab_v3_resnet50=deeplabv3_resnet50:/aux_loss=False deeplab_v3_resnet101=deeplabv3_resnet101:/aux_loss=False
 r3d_18 mc3_18 r2plus1d_18
+retinanet_resnet50_fpn:/weights_backbone=None
+  faster_rcnn_resnet50_fpn=fasterrcnn_resnet50_fpn:/weights_backbone=None,proposals=1000
 """
 TIMM = """
 inception_resnet_v2
@@ -66,10 +69,12 @@ regnet_x_200mf=regnetx_002 regnet_x_600mf=regnetx_006 regnet_x_4gf=regnetx_040 r
 deit_t=deit_tiny_patch16_224 deit_s=deit_small_patch16_224 deit_b=deit_base_patch16_224
   deit_b_384=deit_base_patch16_384 vit_b_16_384=vit_base_patch16_384
   deit_s_distilled=deit_small_distilled_patch16_224
-  swin_b_384=swin_base_patch4_window12_384 swin_l=swin_large_patch4_window7_224 swin_l_384=swin_large_patch4_window12_384
+  swin_b_384=swin_base_patch4_window12_384 swin_l_384=swin_large_patch4_window12_384
+  swin_l=swin_large_patch4_window7_224
   convnext_xl=convnext_xlarge
 """
 OTHER_LAYERS = ("vit", "deit", "swin")
+DETECTORS = ("retinanet", "faster_rcnn")  # what they return is chosen among the heads' outputs, which ours return
 
 
 def twins() -> Iterator[object]:
@@ -80,7 +85,9 @@ def twins() -> Iterator[object]:
                 spec, _, builder = names.partition("=")
                 ours, _, theirs = settings.partition("/")
                 marks = [pytest.mark.long] if i else []
-                yield pytest.param(spec, f"{library}:{builder or spec}", ours, theirs, marks=marks, id=spec)
+                yield pytest.param(
+                    spec, f"{library}:{builder or spec}", ours, theirs, marks=marks, id=f"{spec}-{library}"
+                )
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -101,7 +108,8 @@ def test_a_spec_costs_what_the_network_of_pytorch_does(spec: str, twin: str, our
 
     assert not built.uncounted
     assert (written.total.macs, written.total.params) == (built.total.macs, built.total.params)
-    assert sorted(written.outputs.values()) == sorted(built.outputs.values())
+    if not spec.startswith(DETECTORS):
+        assert sorted(written.outputs.values()) == sorted(built.outputs.values())
     if not spec.startswith(OTHER_LAYERS):
         layers, theirs_too = (Counter(layer.macs for layer in r.layers if layer.macs) for r in (written, built))
         assert layers == theirs_too
