@@ -88,7 +88,9 @@ def inputs(
         if name in shapes:
             if len(shapes[name]) != len(shape):
                 own = "×".join(map(str, shape))
-                raise SpecError(f"the input {name} has {len(shape)} axes, {own}; the shape given has {len(shapes[name])}")
+                raise SpecError(
+                    f"the input {name} has {len(shape)} axes, {own}; the shape given has {len(shapes[name])}"
+                )
             shape = shapes[name]
         types[name] = TensorType(_with_symbols(shape, declared, batch, symbols), declared.dtype)
     return types
