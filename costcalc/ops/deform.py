@@ -159,7 +159,7 @@ def _bilinear(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
         for j in (right.floor(), right.floor() + 1):
             inside = (i >= 0) & (i < height) & (j >= 0) & (j < width)
             share = (1 - (down - i).abs()) * (1 - (right - j).abs()) * inside
-            index = (i.clamp(0, height - 1) * width + j.clamp(0, width - 1)).long()
+            index = torch.where(inside, i * width + j, 0).long()
             gathered = flat.gather(-1, index.flatten(2).unsqueeze(2).expand(-1, -1, x.shape[2], -1))
             total = total + gathered.reshape(*x.shape[:3], *down.shape[2:]) * share.unsqueeze(2)
     return total
