@@ -88,8 +88,12 @@ class Machine:
         """Time of one layer: its MACs at the peak rate or its traffic at the bandwidth, if slower."""
         if not isinstance(macs, int) or not isinstance(traffic_bits, int):
             raise CostcalcError("time on a machine needs sizes that are numbers, not symbols")
-        compute, traffic = macs / self.rate(bits), traffic_bits / 8 / self.bandwidth
-        return Time.of(compute, traffic)
+        try:
+            return Time.of(macs / self.rate(bits), traffic_bits / 8 / self.bandwidth)
+        except OverflowError:
+            raise CostcalcError(
+                "the model is so large that its time on a machine is beyond any number of seconds"
+            ) from None
 
 
 WIDTHS = {

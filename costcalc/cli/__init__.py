@@ -5,6 +5,9 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command that the process was started with, and exit."""
-    from costcalc.cli.frame import run
+    try:
+        from costcalc.cli.frame import run
 
-    run()
+        run()
+    except KeyboardInterrupt:  # before the command began, or after it ended
+        raise SystemExit(130) from None

@@ -128,6 +128,9 @@ def outcome(args: list[str] | None) -> int:
         what = error.strerror or str(error)
         say_error(f"{error.filename}: {what}" if error.filename else f"the output cannot be written: {what}")
         return 2
+    except OverflowError:
+        say_error("the model is so large that a ratio of its figures is beyond floating-point numbers")
+        return 2
     except MemoryError:
         say_error("the model is too large for the memory of this machine")
         return 2

@@ -242,6 +242,14 @@ def test_sizes_beyond_any_unit_are_still_right(capsys: pytest.CaptureFixture[str
     assert macs == 10**60
 
 
+def test_a_time_beyond_any_number_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "huge.yaml"
+    file.write_text("inputs: {x: [10**300]}\nlayers: [linear(10**300)]\n")
+    said = run(capsys, "analyze", str(file), "--machine", "a100")
+    assert said.code == 2
+    assert "its time on a machine is beyond any number of seconds" in said.err
+
+
 def test_flat_rows_are_the_ones_that_add_up() -> None:
     report = analyze("resnet18")
     *rows, total = flat(report, View(depth=1))
