@@ -111,8 +111,8 @@ def by_flop_counter(model: Any, shape: tuple[int, ...]) -> int | str:
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            model.to("meta")(torch.empty(shape, device="meta"))
-    except (RuntimeError, NotImplementedError, TypeError) as error:
+            model.to("meta").requires_grad_(False)(torch.empty(shape, device="meta"))
+    except Exception as error:  # its failures are no failures of ours
         return f"fails: {type(error).__name__}"
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)

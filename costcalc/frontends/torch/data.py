@@ -37,7 +37,7 @@ class Assumptions:
 
     def guess(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """What a call would return that cannot run without values; None where it can run."""
-        rule = _GUESSES.get(name)
+        rule = GUESSES.get(name)
         return rule(self, args, kwargs) if rule else None
 
     def count(self, parameter: str, default: int) -> int:
@@ -102,7 +102,7 @@ def _number(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     return False if dtype == torch.bool else 1.0 if dtype.is_floating_point else 1
 
 
-_GUESSES = {
+GUESSES = {
     "torchvision::nms": _suppressed,
     "nonzero": _nonzero,
     "masked_select": _masked,

@@ -36,7 +36,7 @@ def constructor_failed(name: str, error: BaseException) -> ModelError:
 
 def _said(error: BaseException) -> str:
     text = str(error).strip().split("\n")[0][:400]
-    if isinstance(error, AssertionError) and "CUDA" in text or "Found no NVIDIA driver" in text:
+    if (isinstance(error, AssertionError) and "CUDA" in text) or "Found no NVIDIA driver" in text:
         return f"it asks for CUDA ('{text}'); costcalc needs no device, so build the model for the CPU"
     if "autocast" in text and "meta" in text:
         return f"it asks for autocast by the device of its input, which has none here ('{text}')"

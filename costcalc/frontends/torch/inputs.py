@@ -83,7 +83,9 @@ def named(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> It
     try:
         bound = signature.bind(*args, **kwargs).arguments
     except TypeError as error:
-        raise ModelError(f"forward{signature} of {type(model).__name__} does not take the inputs given: {error}") from None
+        raise ModelError(
+            f"forward{signature} of {type(model).__name__} does not take the inputs given: {error}"
+        ) from None
     for name, value in bound.items():
         spread = signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD
         yield from tensors_in("" if spread else name, value)

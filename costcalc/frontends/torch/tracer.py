@@ -81,7 +81,11 @@ def unwrapped(model: nn.Module) -> nn.Module:
     """The module inside ``torch.compile``, ``DataParallel`` and their like."""
     while True:
         inner = getattr(model, "_orig_mod", None)
-        if inner is None and type(model).__name__ in ("DataParallel", "DistributedDataParallel", "FullyShardedDataParallel"):
+        if inner is None and type(model).__name__ in (
+            "DataParallel",
+            "DistributedDataParallel",
+            "FullyShardedDataParallel",
+        ):
             inner = getattr(model, "module", None)
         if not isinstance(inner, nn.Module):
             return model

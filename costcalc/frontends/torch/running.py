@@ -1,0 +1,149 @@
+"""Runs the calls of a model without values where it can, with values where they are small and known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._ops import OpOverload
+
+from costcalc.frontends.torch.aliases import Aliases
+from costcalc.frontends.torch.data import Assumptions
+from costcalc.frontends.torch.operators import Operator
+from costcalc.frontends.torch.structure import (
+    META,
+    elements,
+    on_meta,
+    replaced,
+    signature,
+    tensors_among,
+    without_values,
+)
+
+LARGEST_CONSTANT = 1 << 20
+"""Elements up to which tensors that depend on no input and no weight have values."""
+
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
+
+
+class Runner:
+    """Runs operators on the meta device.
+
+    Weights and inputs have no values. Small tensors that depend on neither (positions, scales, sizes)
+    are computed for real, so that code which asks for their values gets them. Where a real tensor
+    meets one without values, its shadow on the meta device takes its place: so a model may hold real
+    weights, on any device, and none is read or written.
+
+    real    True runs everything with values instead; what the model would change of its own is copied first
+    """
+
+    def __init__(self, aliases: Aliases, assumptions: Assumptions, *, real: bool) -> None:
+        self._aliases, self._assumptions, self._real = aliases, assumptions, real
+        self._shadows: dict[int, tuple[Tensor, Tensor]] = {}
+        self._valueless: set[int] = set()  # real tensors whose values must not be used
+        self._known: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
+
+    def hide(self, tensor: Tensor) -> None:
+        """Treat ``tensor``, a weight, as if it had no values."""
+        self._valueless.add(id(tensor))
+
+    def run(self, func: OpOverload, operator: Operator, args: Args, kwargs: Kwargs, given: list[Tensor]) -> Any:
+        """What the call returns. Raises ``ValuesNeeded`` where that would take values that are not there."""
+        if self._real:
+            return self._with_values(func, operator, args, kwargs)
+        run_args, run_kwargs = args, kwargs
+        if given and all(t.is_meta for t in given):
+            if operator.pure and not kwargs.get("device"):
+                return self._once(func, operator, args, kwargs)
+        elif self._has_values(func, operator, args, kwargs, given):
+            return func(*args, **kwargs)
+        else:
+            self._valueless.update(id(t) for t in operator.written(args, kwargs))
+            run_args, run_kwargs = replaced(args, self._shadow), replaced(kwargs, self._shadow)
+            if given and operator.pure and not operator.writes and not kwargs.get("device"):
+                return self._once(func, operator, run_args, run_kwargs)
+        guess = self._assumptions.guess(operator.name, run_args, run_kwargs)
+        if guess is not None:
+            return guess
+        run_args, run_kwargs = on_meta(run_args), on_meta(run_kwargs)
+        if not given:
+            run_kwargs["device"] = META
+        return self._unshadowed(operator, args, kwargs, func(*run_args, **run_kwargs))
+
+    def _once(self, func: OpOverload, operator: Operator, args: Args, kwargs: Kwargs) -> Any:
+        """Run a call whose result depends on nothing but shapes, if none like it has run.
+
+        Deep networks repeat few calls, and the operators' own code for the meta device is slow.
+        """
+        key = (func, signature(args), signature(kwargs.values()), tuple(kwargs))
+        known = self._known.get(key)
+        if known is not None:
+            if operator.writes:
+                return args[0]
+            made = [torch.empty_strided(s, stride, dtype=dtype, device=META) for s, stride, dtype in known]
+            return made[0] if len(made) == 1 else tuple(made)
+        result = func(*args, **kwargs)
+        several = isinstance(result, tuple) and len(result) > 1 and all(isinstance(t, Tensor) for t in result)
+        if several or isinstance(result, Tensor):
+            self._known[key] = [(t.shape, t.stride(), t.dtype) for t in tensors_among([result])]
+        return result
+
+    def _with_values(self, func: OpOverload, operator: Operator, args: Args, kwargs: Kwargs) -> Any:
+        for tensor in operator.written(args, kwargs):
+            if id(tensor) not in self._shadows and self._belongs_to_model(tensor):
+                self._shadows[id(tensor)] = (tensor, tensor.detach().clone())
+        if not self._shadows:
+            return func(*args, **kwargs)
+
+        def copied(tensor: Tensor) -> Tensor:
+            return self._shadows.get(id(tensor), (tensor, tensor))[1]
+
+        result = func(*replaced(args, copied), **replaced(kwargs, copied))
+        return self._unshadowed(operator, args, kwargs, result)
+
+    def _has_values(
+        self, func: OpOverload, operator: Operator, args: Args, kwargs: Kwargs, given: list[Tensor]
+    ) -> bool:
+        """Whether to run a call for real: it depends on no input and no weight, and is small."""
+        for t in given:
+            if t.is_meta or id(t) in self._valueless or t.numel() > LARGEST_CONSTANT or t.device.type != "cpu":
+                return False
+        if any(map(self._belongs_to_model, operator.written(args, kwargs))):
+            return False
+        device = kwargs.get("device")
+        if device is not None and torch.device(device).type == "meta":
+            return False
+        if not given:
+            sizes = args[0] if args else ()
+            return not isinstance(sizes, (list, tuple)) or elements(sizes) <= LARGEST_CONSTANT
+        if not operator.pure or sum(t.numel() for t in given) <= 64:
+            return True
+        try:
+            trial = func(*on_meta(replaced(args, self._shadow)), **on_meta(replaced(kwargs, self._shadow)))
+        except (RuntimeError, NotImplementedError):
+            return True  # its size depends on values, which are there
+        return sum(t.numel() for t in tensors_among([trial])) <= LARGEST_CONSTANT
+
+    def _belongs_to_model(self, tensor: Tensor) -> bool:
+        """Whether ``tensor`` was there before the trace, so that it must not be changed."""
+        entry = self._aliases.find(tensor)
+        return entry is None or bool(entry.traced.weight)
+
+    def _unshadowed(self, operator: Operator, args: Args, kwargs: Kwargs, result: Any) -> Any:
+        """What a call that writes returns is the tensor that the caller gave, not its shadow."""
+        written = [t for t in operator.written(args, kwargs) if id(t) in self._shadows]
+        if not written:
+            return result
+        own = {id(self._shadows[id(t)][1]): t for t in written}
+        return replaced(result, lambda t: own.get(id(t), t))
+
+    def _shadow(self, tensor: Tensor) -> Tensor:
+        """``tensor`` without values."""
+        if tensor.is_meta:
+            return tensor
+        kept = self._shadows.get(id(tensor))
+        if kept is None or kept[0] is not tensor:
+            kept = self._shadows[id(tensor)] = (tensor, without_values(tensor))
+        return kept[1]

@@ -1,0 +1,72 @@
+"""Looking through the lists and dicts in which PyTorch's arguments and results stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+META = torch.device("meta")
+
+
+def tensors_among(values: Iterable[Any]) -> list[Tensor]:
+    """The tensors in ``values``, those in lists too."""
+    found: list[Tensor] = []
+    for value in values:
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            found += tensors_among(value)
+    return found
+
+
+def replaced(value: Any, change: Callable[[Tensor], Any]) -> Any:
+    """``value`` with each tensor in it replaced."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, list):
+        return [replaced(v, change) if isinstance(v, (Tensor, list, tuple)) else v for v in value]
+    if isinstance(value, tuple):
+        return tuple([replaced(v, change) if isinstance(v, (Tensor, list, tuple)) else v for v in value])
+    if isinstance(value, dict):
+        return {key: replaced(v, change) for key, v in value.items()}
+    return value
+
+
+def on_meta(value: Any) -> Any:
+    """Arguments with the meta device in place of any other."""
+    if isinstance(value, dict):
+        return {key: META if isinstance(v, torch.device) else v for key, v in value.items()}
+    return tuple(META if isinstance(v, torch.device) else v for v in value)
+
+
+def signature(values: Iterable[Any]) -> tuple[Any, ...]:
+    """What the shapes and types of results depend on: equal for calls that make equal tensors.
+
+    Numbers count with their type, since 1 and 1.0 make different ones.
+    """
+    found: list[Any] = []
+    for value in values:
+        if isinstance(value, Tensor):
+            found.append((value.shape, value.stride(), value.dtype))
+        elif isinstance(value, (list, tuple)):
+            found.append(signature(value))
+        else:
+            found.append(value)
+            found.append(type(value))
+    return tuple(found)
+
+
+def without_values(tensor: Tensor) -> Tensor:
+    """A tensor like ``tensor`` on the meta device."""
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META)
+
+
+def elements(sizes: Iterable[Any]) -> int:
+    """Number of elements of a tensor of ``sizes``."""
+    result = 1
+    for size in sizes:
+        result *= size
+    return result
