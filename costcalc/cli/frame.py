@@ -62,15 +62,20 @@ class Commands(TyperGroup):
         module = import_module(f"costcalc.cli.{cmd_name}")
         function = getattr(module, cmd_name, None) or getattr(module, f"{cmd_name}_")
         alone = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
-        panel, epilog = COMMANDS[cmd_name], _shown(module.EXAMPLES)
-        alone.command(cmd_name, cls=LightCommand, rich_help_panel=panel, epilog=epilog)(function)
+        alone.command(
+            cmd_name,
+            cls=LightCommand,
+            help=_prose(function.__doc__),
+            epilog=_shown(module.EXAMPLES),
+            rich_help_panel=COMMANDS[cmd_name],
+        )(function)
         return typer.main.get_command(alone)
 
 
 def application() -> Any:
     """The whole command line, as Typer wants it."""
     app = typer.Typer(cls=Commands, rich_markup_mode="rich", context_settings=CONTEXT, invoke_without_command=True)
-    app.callback(epilog=_shown(EXAMPLES))(costcalc)
+    app.callback(help=_prose(costcalc.__doc__), epilog=_shown(EXAMPLES))(costcalc)
     return typer.main.get_command(app)
 
 
@@ -97,9 +102,13 @@ def costcalc(
 
 
 def _shown(examples: dict[str, str]) -> str:
-    wide = max(map(len, examples))
-    lines = [f"{line.ljust(wide)}  # {says}".replace("[", r"\[") for line, says in examples.items()]
-    return "\n".join(["Examples:", *lines])
+    lines = [f"# {says}\n{line}" for line, says in examples.items()]
+    return "\n".join(["Examples:", *lines]).replace("[", r"\[")
+
+
+def _prose(docstring: str | None) -> str:
+    """The docstring as paragraphs that the terminal breaks into lines."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in (docstring or "").split("\n\n"))
 
 
 def run(args: list[str] | None = None) -> NoReturn:

@@ -44,7 +44,9 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def option(*names: str, says: str, panel: str | None = None, **more: Any) -> Any:
-    """An option without a default worth showing."""
+    """An option without a default worth showing; a number is an N."""
+    if "min" in more:
+        more.setdefault("metavar", "N")
     return typer.Option(*names, help=says, show_default=False, rich_help_panel=panel, **more)
 
 
@@ -66,7 +68,8 @@ ModelName = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A shipped model (`costcalc list`), a YAML file, torchvision:NAME, timm:NAME, FILE.py:NAME or MODULE:NAME.",
+        help="A shipped model (see `costcalc list`), a YAML file, torchvision:NAME, timm:NAME, FILE.py:NAME "
+        "or MODULE:NAME.",
         autocompletion=model_names,
         show_default=False,
     ),
