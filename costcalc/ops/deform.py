@@ -99,7 +99,7 @@ class DeformConv(Op):
         (taps, groups) = ints((self._taps(), self.groups))
 
         class Deformed(torch.nn.Module):
-            """The taps gathered, then a product with the weights."""
+            """The taps gathered, then a product with the weights, of a form that counters count in full."""
 
             def __init__(self) -> None:
                 super().__init__()
@@ -119,9 +119,9 @@ class DeformConv(Op):
                 sampled = _bilinear(x.view(n, moves.shape[1], -1, *x.shape[2:]), *at)
                 if mask is not None:
                     sampled = sampled * mask.view(n, -1, 1, taps, *places)
-                columns = sampled.reshape(n, groups, c // groups, taps, *places)
-                weight = self.weight.reshape(groups, -1, c // groups, taps)
-                y = torch.einsum("ngcthw,gmct->ngmhw", columns, weight).flatten(1, 2)
+                rows = sampled.reshape(n, groups, c // groups * taps, -1).transpose(-1, -2)
+                columns = self.weight.reshape(groups, -1, c // groups * taps).transpose(-1, -2)
+                y = (rows @ columns).transpose(-1, -2).reshape(n, -1, *places)
                 return y if self.bias is None else y + self.bias.view(-1, 1, 1)
 
         return Deformed()
@@ -134,7 +134,7 @@ class DeformConv(Op):
         names = (("stride_h", "stride_w"), ("pad_h", "pad_w"), ("dilation_h", "dilation_w"))
         options = (once([call[name] for name in pair]) for pair in names)
         with_bias = own(bias)  # without one, torchvision makes a tensor of zeros
-        op = cls(weight.shape[0], once(weight.shape[2:]), *options, call["groups"], with_bias)
+        op = cls(weight.shape[0], once(weight.shape[2:]), *options, groups=call["groups"], bias=with_bias)
         inputs = [call["input"], offset, *([call["mask"]] if call["use_mask"] else [])]
         return call.add(op, *inputs, weight=weight, bias=bias if with_bias else None)
 
