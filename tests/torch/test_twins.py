@@ -15,11 +15,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import torchvision_stub  # noqa: E402
+
 from costcalc.analysis.report import report  # noqa: E402
 from costcalc.frontends.spec.settings import parse_value  # noqa: E402
 from costcalc.frontends.torch.models import load_model  # noqa: E402
 from costcalc.models import load  # noqa: E402
-from tests.torch import torchvision_stub  # noqa: E402
 
 # The first of each row runs always; rows go on after two spaces. A name is that of both, or spec=builder; after the
 # colon come the settings of the spec, and after a slash those of the builder.
