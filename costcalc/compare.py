@@ -125,13 +125,14 @@ def parts(report: Report, figure: Figure, by: str, most: int = MOST_PARTS) -> li
         sums[key(layer)] = sums.get(key(layer), 0) + (figure.part(layer) or 0)
     whole = sum(sums.values())
     ranked = sorted(sums, key=lambda name: -sums[name])
-    shown = [name for name in ranked[:most] if sums[name]]
+    ranked = [name for name in ranked if sums[name]]
+    shown = ranked if len(ranked) == most + 1 else ranked[:most]
     # Stages in the order of the network, kinds the largest first.
     order = [name for name in sums if name in shown] if by == "stage" else shown
     found = [Part(name, sums[name], sums[name] / whole if whole else 0.0) for name in order]
     rest = whole - sum(p.amount for p in found)
     if rest:
-        found.append(Part(f"{len([n for n in sums if sums[n]]) - len(found)} others", rest, rest / whole))
+        found.append(Part(f"{len(ranked) - len(found)} others", rest, rest / whole))
     return found
 
 

@@ -64,22 +64,26 @@ def figure_rows(found: Diff) -> list[tuple[str, str, str, str, str]]:
     return rows
 
 
+def _second(by: str) -> Figure:
+    return FIGURES["params" if by != "params" else "macs"]
+
+
 def cause_rows(found: Diff, by: str, most: int | None = None) -> list[tuple[str, str, str, str, str]]:
-    """Change of ``by``, change of the parameters, kind, words and place of each cause; what is left out is summed."""
-    figure, params = FIGURES[by], FIGURES["params"]
+    """Change of ``by`` and of a second figure, kind, words and place of each cause; what is left out is summed."""
+    figure, second = FIGURES[by], _second(by)
     causes = found.by(by)
     rows = [
-        (signed(figure, c.of(by)), signed(params, c.of("params")), c.kind, visible(c.says),
+        (signed(figure, c.of(by)), signed(second, c.of(second.name)), c.kind, visible(c.says),
          visible(c.place.short) if c.place else "")
         for c in causes[:most]
     ]  # fmt: skip
     rest = causes[most:] if most is not None else []
     if rest:
-        left = sum(c.of(by) for c in rest), sum(c.of("params") for c in rest)
-        rows.append((signed(figure, left[0]), signed(params, left[1]), "", f"{len(rest)} more causes", ""))
+        left = sum(c.of(by) for c in rest), sum(c.of(second.name) for c in rest)
+        rows.append((signed(figure, left[0]), signed(second, left[1]), "", f"{len(rest)} more causes", ""))
     if len(causes) > 1:
-        total = found.change(by), found.change("params")
-        rows.append((signed(figure, total[0]), signed(params, total[1]), "total", "", ""))
+        total = found.change(by), found.change(second.name)
+        rows.append((signed(figure, total[0]), signed(second, total[1]), "total", "", ""))
     return rows
 
 
@@ -107,7 +111,7 @@ def text(diffs: Sequence[Diff], by: str, *, width: int = 80, colour: bool = Fals
         for name, before, after in found.parameters:
             lines.append(visible(f"  parameter {name}: {before} → {after}"))
         lines += ["", paint(f"Causes, largest change of {FIGURES[by].title} first", "bold")]
-        rows = [(FIGURES[by].title, "params", "kind", "what", "where"), *cause_rows(found, by, most)]
+        rows = [(FIGURES[by].title, _second(by).title, "kind", "what", "where"), *cause_rows(found, by, most)]
         lines += _aligned(rows, ">><<<", width, "  ")
         layers = changed_layers(found)
         lines += ["", paint("Layers: + added, - removed, ~ changed", "bold")]
@@ -179,10 +183,10 @@ def markdown(diffs: Sequence[Diff], by: str) -> str:
         lines += table(["figure", "old", "new", "change", ""], "<>>>>", figure_rows(found))
         lines += [
             "",
-            *table([FIGURES[by].title, "params", "cause", "what", "where"], ">><<<", cause_rows(found, by)),
+            *table([FIGURES[by].title, _second(by).title, "cause", "what", "where"], ">><<<", cause_rows(found, by)),
             "",
         ]
-        lines += folded_layers(found, by)
+        lines += [*folded_layers(found, by), *(f"{escaped(note)}\n" for note in found.notes)]
     return "\n".join(lines or ["no model changed"]) + "\n"
 
 

@@ -133,6 +133,10 @@ def check(
             except CostcalcError as error:
                 raise error.at(model.place) from None
             past = baseline(model, setup, now)
+            if now.report.uncounted:
+                names = ", ".join(f"{layer.name} ({layer.kind})" for layer in now.report.uncounted[:3])
+                more = f" and {len(now.report.uncounted) - 3} more" if len(now.report.uncounted) > 3 else ""
+                notes.append(f"{model.name}: no rule counts {names}{more}; its figures are lower bounds")
             found = [v for b in model.budgets for v in _verdicts(model, setup, b, now, past, mine)]
             bad = [v for v in found if v.status in (FAIL, WARNED, EXEMPT)]
             changed = _diff(model, now, past, setup, edited) if with_diffs or bad else None
@@ -160,7 +164,9 @@ def _verdicts(
         raise error.at(budget.place) from None
     for rule, bound in (("max", budget.max), ("min", budget.min)):
         if bound is not None:
-            yield _bounded(model, setup, budget, rule, value, bound.amount, excused)
+            verdict = _bounded(model, setup, budget, rule, value, bound.amount, excused)
+            lower = now.report.uncounted and budget.figure.name not in ("layers", "uncounted", "receptive_field")
+            yield verdict._replace(says=f"≥ {verdict.says}") if lower else verdict
     for rule, change in (("max_increase", budget.max_increase), ("max_decrease", budget.max_decrease)):
         if change is not None:
             yield _changed(model, setup, budget, rule, value, change, past, excused)

@@ -56,7 +56,8 @@ def diff(
     output: Annotated[
         str | None, option("--output", "-o", metavar="FILE", panel=VIEW, says="Write to a file: whole or not at all.")
     ] = None,
-) -> None:
+    strict: Annotated[bool, option("--strict", says="Exit with code 4 if a layer is not counted.")] = False,
+) -> int:
     """What changed between two models, and why the figures did.
 
     Layers are found again by structure, so that a renamed or inserted one does not make all others new. Causes (width,
@@ -101,3 +102,4 @@ def diff(
         coloured = output is None and colour(sys.stdout)
         text = differences.text(found, by, width=width(), colour=coloured, most=None if all else 20)
     emit(text, output)
+    return 4 if strict and any(one.notes for one in found) else 0

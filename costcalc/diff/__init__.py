@@ -45,6 +45,12 @@ def diff(
         layers=tuple(_changes(a, b, pairs)),
         causes=find_causes(a, b, pairs, bits, machine),
         parameters=parameters,
+        notes=tuple(
+            f"{r.name}: no rule counts {len(r.uncounted)} of its layers, {r.uncounted[0].name} ({r.uncounted[0].kind}) "
+            "among them; its figures are lower bounds"
+            for r in reports
+            if r is not None and r.uncounted
+        ),
     )
 
 

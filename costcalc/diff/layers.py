@@ -46,9 +46,10 @@ def own_chain(place: Place | None) -> list[Place]:
 
 
 def own_place(place: Place | None) -> Place | None:
-    """Where the user's own file asks for a layer: the innermost call of a block, if it stands in one."""
+    """Where the user's own file asks for a layer: the call of the block that it stands in, if it is in one."""
     chain = own_chain(place)
-    return chain[1] if len(chain) > 2 else chain[-1] if chain else None
+    called = [p for p in chain if p is not place]
+    return called[0] if called else chain[0] if chain else None
 
 
 def common_place(run: list[Entry]) -> Place | None:

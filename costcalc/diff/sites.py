@@ -105,13 +105,12 @@ def in_steps(sites: list[Site], new: list[Entry], partner: dict[int, int]) -> It
 class _Lines:
     """Which line asked for a change, where a layer stands in a block that other layers come from too.
 
-    It is the innermost line of which every layer of that op changed in the same way; where there is
-    none, the outermost.
+    It is the innermost line of which every layer of that op changed in the same way; else the outermost
+    of which every one changed in that kind of option; else the outermost.
     """
 
     def __init__(self, sites: list[Site], new: list[Entry], partner: dict[int, int]) -> None:
-        self._chains = {site.at: own_chain(new[partner[site.at]].place) for site in sites}
-        self._ops = {site.at: new[partner[site.at]].op for site in sites}
+        self._entries = {site.at: new[partner[site.at]] for site in sites}
         self._layers: dict[tuple[str, str], int] = {}
         self._same: dict[tuple[str, str, Any], int] = {}
         for entry in new:
@@ -119,16 +118,22 @@ class _Lines:
                 key = entry.op, place.short
                 self._layers[key] = self._layers.get(key, 0) + 1
         for site in sites:
-            for place in self._chains[site.at]:
-                same = self._ops[site.at], place.short, site.options
-                self._same[same] = self._same.get(same, 0) + 1
+            entry = self._entries[site.at]
+            for place in own_chain(entry.place):
+                for way in (site.options, site.kind):
+                    same = entry.op, place.short, way
+                    self._same[same] = self._same.get(same, 0) + 1
 
     def line_of(self, site: Site) -> Place | None:
-        chain, op = self._chains[site.at], self._ops[site.at]
-        for place in chain:
-            if self._same[op, place.short, site.options] == self._layers[op, place.short]:
-                return place
-        return chain[-1] if chain else None
+        entry = self._entries[site.at]
+        chain = own_chain(entry.place)
+
+        def everywhere(place: Place, way: Any) -> bool:
+            return self._same[entry.op, place.short, way] == self._layers[entry.op, place.short]
+
+        same = (place for place in chain if everywhere(place, site.options))
+        kind = (place for place in reversed(chain) if everywhere(place, site.kind))
+        return next(same, None) or next(kind, None) or (chain[-1] if chain else None)
 
 
 def to_apply(
