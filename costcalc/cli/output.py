@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ ASCII = {
     **dict.fromkeys("▉▊▋▌", "="), **dict.fromkeys("▍▎▏", "-"), **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╰╯", "+"),
 }  # fmt: skip
 """What to write instead where the encoding of a terminal or pipe lacks a character; `?` for others."""
+STEERING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]|\r(?!\n)|\x1b(?!\[\d*m)")
 
 
 def prepare_streams() -> None:
@@ -63,8 +65,17 @@ def emit(text: str, file: str | None = None) -> None:
         return
     if sys.stdout is None:
         raise CostcalcError("standard output is closed")
-    sys.stdout.write(text)
+    sys.stdout.write(harmless(text))
     sys.stdout.flush()
+
+
+def harmless(text: str) -> str:
+    """``text`` without the signs by which a name or title in a file could steer the terminal; colours may stay.
+
+    >>> harmless("a\\x1b[31mb\\x1b[2Jc\\a")
+    'a\\x1b[31mb�[2Jc�'
+    """
+    return STEERING.sub("�", text)
 
 
 def write_whole(file: str, text: str) -> None:
@@ -121,7 +132,7 @@ def say_error(sentence: str) -> None:
         return
     head = "costcalc: error:"
     with contextlib.suppress(OSError):  # then nobody is there to be told
-        print(f"\x1b[31m{head}\x1b[0m" if colour(sys.stderr) else head, sentence, file=sys.stderr, flush=True)
+        print(f"\x1b[31m{head}\x1b[0m" if colour(sys.stderr) else head, harmless(sentence), file=sys.stderr, flush=True)
 
 
 def abandon_output() -> None:

@@ -145,6 +145,17 @@ def test_an_encoding_without_our_signs_gets_others(args: list[str], environment:
         assert b"1x1x32x32" in done.stdout or args[0] == "formula"
 
 
+def test_a_file_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "net.yaml"
+    file.write_text('source: "a \\e[2J\\e]0;title\\a \\x9b b"\ninputs: {x: [4]}\nlayers: [linear(4)]\n')
+    said = run(capsys, "analyze", str(file))
+    assert said.code == 0
+    assert not set(said.out) & set("\x1b\x07\x9b")
+    file.write_text('inputs: {x: [4]}\nlayers: ["\\e[2Jlinear(4)"]\n')
+    said = run(capsys, "analyze", str(file))
+    assert said.code == 2 and "\x1b" not in said.err
+
+
 def test_every_sign_has_a_way_to_be_written_in_ascii() -> None:
     assert all(plain.isascii() for plain in ASCII.values())
     signs = {
