@@ -51,7 +51,7 @@ def main() -> None:
     names = chosen.models or timm.list_models()[chosen.start :: chosen.every]
     rows = []
     start = time.perf_counter()
-    with open(chosen.out, "w", newline="", encoding="utf-8") as file:
+    with Path(chosen.out).open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, FIELDS)
         table.writeheader()
         for name in names:

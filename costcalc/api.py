@@ -40,13 +40,13 @@ def analyze(
     >>> analyze("resnet50").total.macs
     4089184256
     """
-    if (inputs or kwargs) and not hasattr(model, "named_parameters"):
+    if (inputs or kwargs) and isinstance(model, (Graph, str, os.PathLike)):
         raise OptionError("only a torch.nn.Module takes inputs; a model that is named takes its shape as input=")
     if isinstance(model, Graph):
         if batch is not None or input is not None or parameters is not None:
             raise OptionError("a graph is built already: batch, input and parameters are given to load()")
         graph = model
-    elif hasattr(model, "named_parameters"):
+    elif not isinstance(model, (str, os.PathLike)):
         from costcalc.frontends.torch.tracer import trace
 
         graph = trace(model, *inputs, **kwargs)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from costcalc.errors import OptionError
-from costcalc.ir.call import Call, Traced, once
+from costcalc.ir.call import Call, once
 from costcalc.ir.dims import Dim, ceil_div, gcd, prod
 from costcalc.ir.expr import Expr
 from costcalc.ir.fields import Sizes, ints, per_axis

@@ -57,7 +57,8 @@ class Bilinear(Op):
     def to_torch(self, a: TensorType, b: TensorType) -> nn.Module:
         from torch import nn
 
-        return nn.Bilinear(*ints((a.shape[-1], b.shape[-1], self.out_features)), bias=self.bias)
+        first, second, made = ints((a.shape[-1], b.shape[-1], self.out_features))
+        return nn.Bilinear(first, second, made, bias=self.bias)
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:

@@ -80,6 +80,7 @@ class RegionPool(Op):
     @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls(2), TensorType((1, 8, 6, 6)), TensorType((3, 5))
+        yield cls((2, 4), by_position=True), TensorType((2, 16, 6, 5)), TensorType((3, 5))
 
 
 @op("roi_align", inputs=(2, 2))
@@ -96,7 +97,7 @@ class RoIAlign(RegionPool):
     aten = "torchvision::roi_align torchvision::ps_roi_align"
 
     samples: Count = 2
-    by_position: bool = False  # type: ignore[assignment]
+    by_position: bool = False
 
     def ops(self, x: TensorType, regions: TensorType, *, y: TensorType) -> Dim:
         points = self.samples * self.samples or 4
@@ -106,8 +107,15 @@ class RoIAlign(RegionPool):
     def from_aten(cls, call: Call) -> Any:
         size = _size(call)
         by_position = call.name.endswith("ps_roi_align")
-        y = call.add(cls(size, max(call["sampling_ratio"], 0), by_position), call["input"], call["rois"])
+        make: Any = cls
+        y = call.add(make(size, max(call["sampling_ratio"], 0), by_position), call["input"], call["rois"])
         return y if len(call.made) == 1 else (y, _unread(call))
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield from super().examples()
+        make: Any = cls
+        yield make(3, samples=0), TensorType((1, 4, 6, 6)), TensorType((2, 5))
 
 
 @op("roi_pool", inputs=(2, 2))
@@ -121,7 +129,7 @@ class RoIPool(RegionPool):
 
     aten = "torchvision::roi_pool torchvision::ps_roi_pool"
 
-    by_position: bool = False  # type: ignore[assignment]
+    by_position: bool = False
 
     def ops(self, x: TensorType, regions: TensorType, *, y: TensorType) -> Dim:
         height, width = x.shape[2:]
@@ -129,7 +137,8 @@ class RoIPool(RegionPool):
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:
-        y = call.add(cls(_size(call), call.name.endswith("ps_roi_pool")), call["input"], call["rois"])
+        make: Any = cls
+        y = call.add(make(_size(call), call.name.endswith("ps_roi_pool")), call["input"], call["rois"])
         return y, _unread(call)
 
 

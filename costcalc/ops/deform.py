@@ -132,9 +132,10 @@ class DeformConv(Op):
         if not own(weight):
             return NotImplemented
         names = (("stride_h", "stride_w"), ("pad_h", "pad_w"), ("dilation_h", "dilation_w"))
-        options = (once([call[name] for name in pair]) for pair in names)
+        stride, padding, dilation = (once([call[name] for name in pair]) for pair in names)
         with_bias = own(bias)  # without one, torchvision makes a tensor of zeros
-        op = cls(weight.shape[0], once(weight.shape[2:]), *options, groups=call["groups"], bias=with_bias)
+        kernel = once(weight.shape[2:])
+        op = cls(weight.shape[0], kernel, stride, padding, dilation, call["groups"], with_bias)
         inputs = [call["input"], offset, *([call["mask"]] if call["use_mask"] else [])]
         return call.add(op, *inputs, weight=weight, bias=bias if with_bias else None)
 

@@ -24,6 +24,7 @@ class DynamicConv(Op):
 
     MACs         as the conv with a weight of its own.
     Not counted  computing the kernel: that is other layers' work.
+    Source       PyTorch, torch.nn.functional.conv2d; as layers: Yang et al. 2019, arXiv 1904.04971.
     """
 
     letters = {"stride": "s", "padding": "p", "dilation": "d", "groups": "g"}
@@ -83,6 +84,7 @@ class DynamicConv(Op):
         yield cls(2, 1), TensorType((1, 4, 5, 6)), TensorType((6, 4, 3, 3))
         yield cls(groups=2, padding=1), TensorType((1, 4, 7)), TensorType((2, 2, 3))
         yield cls(2, transposed=True), TensorType((1, 4, 3, 3)), TensorType((4, 3, 2, 2))
+        yield cls(2, 0, 1, 2, transposed=True), TensorType((1, 2, 4)), TensorType((2, 3, 3))
 
 
 @op("weight_norm", inputs=(2, 2))

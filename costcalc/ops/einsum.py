@@ -166,6 +166,7 @@ class Einsum(Op):
         yield cls("bhqd,bhkd->bhqk"), TensorType((2, 3, 4, 5)), TensorType((2, 3, 6, 5))
         yield cls("...c,dc->...d"), TensorType((2, 4, 3)), TensorType((5, 3))
         yield cls("ij,jk,kl->il"), TensorType((2, 3)), TensorType((3, 4)), TensorType((4, 5))
+        yield cls("ij,jk,kl->il", (1, 2, 0, 1)), TensorType((2, 3)), TensorType((3, 4)), TensorType((4, 5))
         yield cls("i,j"), TensorType((3,)), TensorType((4,))
         yield cls("ijk->ki"), TensorType((2, 3, 4))
 

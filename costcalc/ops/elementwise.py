@@ -82,6 +82,7 @@ class Elementwise(Op):
         yield cls("exp"), TensorType((2, 3, 4))
         yield cls("maximum"), TensorType((2, 3)), TensorType((2, 1))
         yield cls("gt"), TensorType((2, 3))
+        yield cls("multiply", "complex64", times=6), TensorType((2, 3), "complex64"), TensorType((3,), "complex64")
         yield cls("where"), TensorType((2, 3), "bool"), TensorType((2, 3)), TensorType((1,))
 
 
@@ -110,7 +111,7 @@ def _copied(call: Call) -> Traced:
     """A copy in another shape or element type; in the same it is no work of the model's."""
     (made,), x = call.made, call.tensors()[1 if call.name == "copy" else 0]
     x = expanded(call, x, *made.shape)  # type: ignore[arg-type]
-    return x if x.type == made else call.add(Elementwise("copy", made.dtype), x)  # type: ignore[no-any-return]
+    return x if x.type == made else call.add(Elementwise("copy", made.dtype), x)
 
 
 def _real_operations(function: str, made: TensorType, tensors: tuple[Traced, ...]) -> int:

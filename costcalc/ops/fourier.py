@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from costcalc.ir.call import Call
-from costcalc.ir.dims import Dim
+from costcalc.ir.dims import Dim, log2_ceil, maximum
 from costcalc.ir.fields import Axes, Size
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
@@ -55,9 +55,7 @@ class Fourier(Op):
         complex_throughout = self.size is None and x.dtype.startswith("complex")
         work: Dim = 0
         for axis in several(self.axes):
-            n = real.shape[axis]
-            steps = max((n - 1).bit_length(), 1) if isinstance(n, int) else 1
-            work = work + 5 * real.size * steps
+            work = work + 5 * real.size * maximum(log2_ceil(real.shape[axis]), 1)
         return work if complex_throughout else work // 2
 
     def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
@@ -75,3 +73,4 @@ class Fourier(Op):
         yield cls((-2, -1)), TensorType((2, 3, 8, 8))
         yield cls(-1, 8), TensorType((2, 5), "complex64")
         yield cls(1), TensorType((2, 6), "complex64")
+        yield cls(-1, whole=True), TensorType((2, 5))

@@ -23,6 +23,7 @@ class Embedding(Op):
     """A row of a trained table for each index.
 
     MACs         none: a row is copied.
+    Source       PyTorch, torch.nn.Embedding.
     """
 
     aten = "embedding"
@@ -52,7 +53,8 @@ class Embedding(Op):
     def from_aten(cls, call: Call) -> Any:
         table, (made,) = call["weight"], call.made
         if own(table) and table.trained:
-            return call.add(cls(*table.shape, table.type.dtype), call["indices"], weight=table)
+            rows, width = table.shape
+            return call.add(cls(rows, width, table.type.dtype), call["indices"], weight=table)
         return call.add(Gather(made.shape), table, call["indices"])
 
     @classmethod
@@ -172,9 +174,12 @@ class Unbind(Op):
     def requires(self, x: TensorType) -> Iterator[Condition]:
         yield from has_axes(self, x, self.axis)
 
+        size = x.shape[self.axis]
+        yield isinstance(size, int), f"as many outputs as the axis is long need a known size, not {size}"
+
     def infer(self, x: TensorType) -> tuple[TensorType, ...]:
         (count,) = ints([x.shape[self.axis]])
-        return (replaced(x, self.axis),) * count
+        return tuple(replaced(x, self.axis) for _ in range(count))
 
     def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
         at = position(self.axis, x)

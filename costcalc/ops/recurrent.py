@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from costcalc.ir.call import Call, Traced
+from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim, equal
 from costcalc.ir.fields import Count, Size, ints
 from costcalc.ir.op import Condition, Example, Op, op
@@ -134,7 +134,7 @@ class Recurrent(Op):
         op = cls(**options)
         # PyTorch hands the weights over cell by cell, as they are listed here.
         named = dict(zip(op.weights(x.type), weights, strict=True))
-        start: list[Traced] = call["hx"] if isinstance(call["hx"], (list, tuple)) else [call["hx"]]
+        start = call["hx"] if isinstance(call["hx"], (list, tuple)) else [call["hx"]]
         return call.add(op, x, *start, **named)
 
     @classmethod
@@ -162,8 +162,9 @@ class LSTM(Recurrent):
     @classmethod
     def examples(cls) -> Iterator[Example]:
         yield from super().examples()
-        yield cls(4, 2, bidirectional=True, projection=3), TensorType((5, 2, 3))
-        yield cls(4), TensorType((5, 2, 3)), TensorType((1, 2, 4)), TensorType((1, 2, 4))
+        make: Any = cls
+        yield make(4, 2, bidirectional=True, projection=3), TensorType((5, 2, 3))
+        yield make(4), TensorType((5, 2, 3)), TensorType((1, 2, 4)), TensorType((1, 2, 4))
 
 
 @op("gru", inputs=(1, 2))

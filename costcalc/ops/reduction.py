@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from costcalc.errors import OptionError, near
 from costcalc.ir.call import Call, Traced
-from costcalc.ir.dims import Dim
+from costcalc.ir.dims import Dim, log2_ceil, maximum
 from costcalc.ir.fields import Axes, Axis, Size
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import ELEMENT_BITS, TensorType
@@ -186,9 +186,7 @@ class Sort(Op):
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         size = x.shape[self.axis] if self.largest is None else self.largest
-        if not isinstance(size, int):
-            return x.size  # a symbol has no logarithm here; each element is compared at least once
-        return x.size * max((size - 1).bit_length(), 1)
+        return x.size * maximum(log2_ceil(size), 1)
 
     def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
         return (mixing(x, self.axis),)
@@ -205,3 +203,4 @@ class Sort(Op):
     def examples(cls) -> Iterator[Example]:
         yield cls(), TensorType((2, 8))
         yield cls(1, 3), TensorType((2, 9))
+        yield cls(0, indices_only=True), TensorType((5, 2))

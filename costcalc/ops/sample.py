@@ -137,6 +137,7 @@ class Unfold(Patches):
     def examples(cls) -> Iterator[Example]:
         yield cls(3, padding=1), TensorType((2, 3, 5, 6))
         yield cls((2, 3), 2), TensorType((1, 2, 6, 7))
+        yield cls(3, dilation=(2, 1)), TensorType((1, 1, 7, 5))
 
 
 @op("fold")
@@ -181,3 +182,4 @@ class Fold(Patches):
     @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls((5, 6), 3, padding=1), TensorType((2, 27, 30))
+        yield cls((7, 6), (3, 2), 2, dilation=(1, 2)), TensorType((1, 6, 6))

@@ -20,12 +20,12 @@ def reshaped(call: Call, x: Traced, *shape: int) -> Traced:
 def permuted(call: Call, x: Traced, *order: int) -> Traced:
     """``x`` with its axes in another order; itself if that is theirs."""
     same = order == tuple(range(len(order)))
-    return x if same else call.add(find_op("permute")(order), x)  # type: ignore[no-any-return]
+    return x if same else call.add(find_op("permute")(order), x)
 
 
 def expanded(call: Call, x: Traced, *shape: int) -> Traced:
     """``x`` stretched to ``shape``; itself if it has that shape."""
-    return x if x.shape == shape else call.add(find_op("expand")(shape), x)  # type: ignore[no-any-return]
+    return x if x.shape == shape else call.add(find_op("expand")(shape), x)
 
 
 def swapped(call: Call, x: Traced) -> Traced:
@@ -50,7 +50,7 @@ def scaled(call: Call, y: Traced, weight: Traced | None, bias: Traced | None) ->
     """``y`` times ``weight`` plus ``bias``, either of which may be missing."""
     if weight is not None:
         y = call.add(find_op("multiply")(), y, weight)
-    return y if bias is None else call.add(find_op("add")(), y, bias)  # type: ignore[no-any-return]
+    return y if bias is None else call.add(find_op("add")(), y, bias)
 
 
 def linear_combination(call: Call, x: Traced, y: Traced) -> Traced:

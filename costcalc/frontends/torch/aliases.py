@@ -148,11 +148,13 @@ class Aliases:
 
 
 def _storage(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+    storage: int = tensor.untyped_storage()._cdata
+    return storage
 
 
 def _place(tensor: Tensor) -> Place:
-    return Place(tensor.storage_offset(), tuple(tensor.shape), tensor.stride())
+    offset: Any = tensor.storage_offset()
+    return Place(offset, tuple(tensor.shape), tensor.stride())
 
 
 def _apart(a: Place, b: Place) -> bool:

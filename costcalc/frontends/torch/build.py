@@ -54,7 +54,7 @@ def built(make: Callable[[], torch.nn.Module]) -> torch.nn.Module:
     """What ``make`` makes, without large tensors."""
     random = torch.get_rng_state()
     try:
-        with WithoutWeights(), torch.no_grad():
+        with WithoutWeights(), torch.no_grad():  # type: ignore[no-untyped-call]
             return make()
     finally:
         torch.set_rng_state(random)

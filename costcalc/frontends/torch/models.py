@@ -69,9 +69,9 @@ def load_model(
     parameters   keyword arguments of the builder; ``proposals`` and the like are for the trace
     kwargs       more keyword arguments of the builder
     """
+    _need_torch()
     from costcalc.frontends.torch.tracer import trace_module
 
-    _need_torch()
     given = {**(parameters or {}), **(kwargs or {})}
     settings = {key: given.pop(key) for key in list(given) if key.rpartition(".")[2] == "proposals"}
     found = _find(name, given)
@@ -125,8 +125,8 @@ def _torchvision(name: str, kwargs: dict[str, Any]) -> Found:
 
 def _torchvision_size(models: Any, name: str, model: nn.Module) -> tuple[int, ...]:
     """Channels and sizes that the weights published with a model were made for."""
-    if isinstance(getattr(model, "image_size", None), int):
-        side: int = model.image_size
+    side = getattr(model, "image_size", None)
+    if isinstance(side, int):
         return (3, side, side)
     if name in models.list_models(models.segmentation):
         return (3, 520, 520)

@@ -40,7 +40,7 @@ class Recorder(TorchDispatchMode):
     """
 
     def __init__(self, model: torch.nn.Module, where: Where, assumptions: Assumptions, *, real: bool = False) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         assumptions.where = where
         self.calls: list[Recorded] = []
         self.weights: list[Traced] = []

@@ -56,7 +56,7 @@ def following(model: nn.Module) -> Iterator[Where]:
         finally:
             where.now = before
 
-    nn.Module.__call__ = call  # type: ignore[method-assign,assignment]
+    nn.Module.__call__ = call  # type: ignore[method-assign]
     try:
         yield where
     finally:

@@ -107,13 +107,13 @@ def _traced(
     if real:
         assumptions.note("run with real tensors: the model asks for values, and its graph may differ with others")
     made = WithValues() if real else WithoutValues()
-    args, kwargs = made.of(tuple(args)), made.of(dict(kwargs))
+    given, options = made.of(tuple(args)), made.of(dict(kwargs))
     with untouched(model), following(model) as where, _eager():
         recorder = Recorder(model, where, assumptions, real=real)
-        inputs = {key: recorder.aliases.adopt(t, Traced(type_of(t))) for key, t in named(model, args, kwargs)}
+        inputs = {key: recorder.aliases.adopt(t, Traced(type_of(t))) for key, t in named(model, given, options)}
         try:
             with recorder:
-                result = model(*args, **kwargs)
+                result = model(*given, **options)
         except ValuesNeeded:
             raise
         except Exception as error:
@@ -126,8 +126,8 @@ def _traced(
                 raise forward_failed(name, error, where.failed, recorder.calls) from error
         outputs = [] if made.whole_numbers else [recorder.aliases.read(t) for _, t in tensors_in("", result)]
     if made.whole_numbers:
-        args, kwargs = made.of(args), made.of(kwargs)
-        return _traced(model, args, kwargs, name, real=real, settings=settings, parameters=parameters, source=source)
+        again = made.of(given), made.of(options)
+        return _traced(model, *again, name, real=real, settings=settings, parameters=parameters, source=source)
     lowering = Lowering(name, inputs, {t.weight: t for t in recorder.weights})
     for call in recorder.calls:
         lowering.take(call)
