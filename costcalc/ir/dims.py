@@ -56,6 +56,22 @@ def ceil_div(a: Dim, b: Dim) -> Dim:
     return (a + b - 1) // b if _symbolic(a, b) else -(-a // b)  # a floor of a sum is what Expr simplifies
 
 
+def log2_ceil(n: Dim) -> Dim:
+    """⌈log₂ n⌉ for n ≥ 1.
+
+    >>> print(log2_ceil(8), log2_ceil(9), log2_ceil(Expr.symbol("n")))
+    3 4 ⌈log₂(n)⌉
+    """
+    if isinstance(n, int):
+        return (n - 1).bit_length()
+    if isinstance(n, Expr):
+        from costcalc.ir.logarithm import Log2
+
+        return Expr.atom(Log2(n))  # type: ignore[arg-type]
+    # Exact for every int64, where a logarithm of floats is not.
+    return total((n > 2**power).astype("int64") for power in range(63))
+
+
 def gcd(a: Dim, b: Dim) -> Dim:
     """The greatest common divisor; of a symbol only with a known ``b``.
 

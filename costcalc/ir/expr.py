@@ -372,6 +372,8 @@ def _least_of_atom(atom: Atom) -> int | None:
     if isinstance(atom, Max):
         known = [least for least in map(_least, atom.members) if least is not None]
         return max(known) if known else None
+    if not isinstance(atom, Floor):
+        return 0  # a rounded logarithm
     if isinstance(atom.divisor, int):
         least = _least(atom.dividend)
         return None if least is None or atom.divisor < 0 else least // atom.divisor

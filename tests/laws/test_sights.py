@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 import torch
-from uses import USES, module_of, outputs_of
+from uses import WITH_MODULE, module_of, outputs_of
 
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Follow, Sight, Window
 
 DRAWS = 40
-REAL = [use for use in USES if use.values[1] and all(t.dtype.startswith("float") for t in use.values[1])]
+REAL = [use for use in WITH_MODULE if use.values[1] and all(t.dtype.startswith("float") for t in use.values[1])]
 Span = tuple[int, int]
 
 

@@ -18,6 +18,10 @@ USES = [
 ]
 
 
+WITH_MODULE = [use for use in USES if type(use.values[0]).to_torch is not Op.to_torch]
+"""Those that have a PyTorch module. The others come of traced calls alone, which tests/torch compares."""
+
+
 def outputs_of(op: Op, types: list[TensorType]) -> tuple[TensorType, ...]:
     """What ``op`` makes of ``types``."""
     made = op.infer(*types)
