@@ -142,7 +142,7 @@ def shown(column: Column, figures: Figures, exact: bool = False, whole: Figures 
     if value is None:
         return ""
     if isinstance(value, Expr):
-        return str(value)
+        return f"{value} bits" if column.shows is units.size else str(value)
     if column.share:
         return units.percent(value, column.value(whole))
     if exact and isinstance(value, int):

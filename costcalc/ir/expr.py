@@ -302,6 +302,8 @@ class Relation(_Atom):
             return Relation(sign, Expr.of(a), Expr.of(b))
         if _never_negative(gap):
             return True
+        if _never_negative(-gap - 1):
+            return False
         more = Expr({m: c for m, c in gap.terms.items() if c > 0 and m})
         less = Expr({m: -c for m, c in gap.terms.items() if c < 0 or not m})
         return Relation(sign, more, less)
