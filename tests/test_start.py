@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("torch", "numpy", "sympy", "fvcore", "onnx", "timm", "torchvision", "pydantic", "rich", "asyncio", "decimal")
+HEAVY = ("torch", "numpy", "sympy", "fvcore", "onnx", "timm", "torchvision", "pydantic", "rich", "asyncio")
 PROBE = """
 import sys
 from costcalc.cli.frame import outcome
@@ -52,8 +52,8 @@ def test_a_shipped_model_loads_nothing_heavy_and_needs_less_than_60_megabytes(ar
 
 
 def test_the_probe_would_notice() -> None:
-    _, loaded, _ = probe("analyze", "configs/mobilenet.yaml", before="import numpy, decimal")
-    assert {"numpy", "decimal"} <= loaded
+    _, loaded, _ = probe("analyze", "configs/mobilenet.yaml", before="import numpy, asyncio")
+    assert {"numpy", "asyncio"} <= loaded
 
 
 def test_importing_the_library_imports_next_to_nothing() -> None:
