@@ -43,8 +43,8 @@ def _lines(report: Report, rows: list[Row], view: View, paint: Paint) -> list[st
     ends = () if any(row.level for row in rows) else ("name",)
     lines = []
     for row, texts in zip([None, *rows], grid(cells, view.width, left, LEAST | {"name": 6}, ends), strict=True):
-        painted = [paint(text, _style(COLUMNS[name], row)) for name, text in zip(cells, texts, strict=True)]
-        lines.append(GAP.join(painted).rstrip())
+        line = [paint(text, _style(COLUMNS[name], row)) for name, text in zip(cells, texts, strict=True)]
+        lines.append(GAP.join(line).rstrip())
         rule = paint("─" * len(GAP.join(texts)), "dim")
     return [lines[0], rule, *lines[1:-1], rule, lines[-1]]
 
