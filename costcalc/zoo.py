@@ -1,7 +1,8 @@
 """The shipped models and blocks: where their files are, and which names they have.
 
-``index.json`` beside the specs holds the names, so that looking one up parses no spec; ``schema.json`` tells editors
-what a spec may contain. Both are generated, anew whenever a spec or an op has changed:
+``index.json`` beside the specs holds the names and what each model costs, so that looking one up parses no spec and
+listing them analyses none; ``schema.json`` tells editors what a spec may contain. Both are generated, anew whenever a
+spec or an op has changed:
 
     python -m costcalc.zoo
 """
@@ -104,12 +105,15 @@ def build_schema() -> dict[str, Any]:
     return schema({name: key for file in _files("blocks") for name, key in _signatures(file)})
 
 
-def generated() -> dict[str, str]:
-    """The content of each generated file among the shipped specs, by its name."""
+def generated() -> Iterator[tuple[str, str]]:
+    """Each generated file among the shipped specs and its content; figures come last, since they need the index."""
     import json
 
-    files = {"index.json": build_index(), "schema.json": build_schema()}
-    return {name: json.dumps(content, indent=1, ensure_ascii=False) + "\n" for name, content in files.items()}
+    yield "index.json", json.dumps(build_index(), indent=1, ensure_ascii=False) + "\n"
+    yield "schema.json", json.dumps(build_schema(), indent=1, ensure_ascii=False) + "\n"
+    # A line a model, so that a change of one is a change of one line.
+    lines = (f' "{name}": {json.dumps(costs)}' for name, costs in build_figures().items())
+    yield "figures.json", "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def _signatures(file: str) -> Iterator[tuple[str, str]]:
@@ -128,5 +132,5 @@ def _files(folder: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    for name, content in generated().items():
+    for name, content in generated():
         (directory() / name).write_text(content, encoding="utf-8")
