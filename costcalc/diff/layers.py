@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
 
@@ -116,3 +117,14 @@ def plus(a: Share, b: Share) -> Share:
 def minus(a: Share, b: Share) -> Share:
     """Difference, figure by figure."""
     return tuple(x - y for x, y in zip(a, b, strict=True))
+
+
+def sum_of(shares: Iterable[Share]) -> Share:
+    """Sum of all of them, figure by figure."""
+    return tuple(map(sum, zip(NOTHING, *shares, strict=True)))
+
+
+def largest(effects: Iterable[tuple[Entry, Share]], most: int = 5) -> tuple[tuple[str, Place | None, Share], ...]:
+    """The layers that an effect is largest in: name, place, and how large."""
+    ranked = sorted(effects, key=lambda item: [-abs(x) for x in item[1]])[:most]
+    return tuple((e.name, own_place(e.place), effect) for e, effect in ranked if any(effect))

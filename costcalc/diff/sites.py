@@ -21,6 +21,8 @@ OPTION_KINDS = {
 KIND_OF = {option: kind for kind, options in OPTION_KINDS.items() for option in options.split()}
 KINDS = ("resolution", "batch", "input", "width", "groups", "kernel", "stride", "dilation", "padding", "options")
 """The order in which causes are applied; then the layers that are on one side only."""
+INPUT_KINDS = KINDS[:3]
+
 MOST_STEPS = 40
 """Past this many places that changed, one kind is one step."""
 
@@ -76,7 +78,7 @@ def _input_changes(a: TensorType, b: TensorType) -> Iterator[tuple[str, tuple[st
     if len(a.shape) != len(b.shape) or a.dtype != b.dtype:
         yield "input", ("type", f"{a.dtype} {a}", f"{b.dtype} {b}")
         return
-    first = 2 if len(a.shape) > 2 else 1
+    first = 2 if len(a.shape) > 3 else 1  # images have channels before their size
     if a.shape[first:] != b.shape[first:]:
         yield "resolution", ("size", "×".join(map(str, a.shape[first:])), "×".join(map(str, b.shape[first:])))
     if a.shape[0] != b.shape[0]:
@@ -88,8 +90,11 @@ def _input_changes(a: TensorType, b: TensorType) -> Iterator[tuple[str, tuple[st
 def in_steps(sites: list[Site], new: list[Entry], partner: dict[int, int]) -> Iterator[tuple[Place | None, list[Site]]]:
     """The sites in the order in which they are applied, those of one kind that one line asks for together."""
     asked = _Lines(sites, new, partner)
+    # A layer without inputs, such as a table of positions, has its size from the others: it goes with the first step.
+    sources = [site for site in sites if site.kind == "options" and not new[partner[site.at]].inputs]
+    leading = [site for site in sites if site.kind != "options" or new[partner[site.at]].inputs]
     groups: dict[tuple[int, str], tuple[Place | None, list[Site]]] = {}
-    for site in sites:
+    for site in leading or sources:
         place = asked.line_of(site)
         line = place.short if place else new[partner[site.at]].name
         groups.setdefault((KINDS.index(site.kind), line), (place, []))[1].append(site)
@@ -98,8 +103,10 @@ def in_steps(sites: list[Site], new: list[Entry], partner: dict[int, int]) -> It
         for (kind, _), (place, group) in groups.items():
             merged.setdefault((kind, ""), (place, []))[1].extend(group)
         groups = merged
-    for _, step in sorted(groups.items(), key=lambda item: item[0][0]):
-        yield step
+    steps = [step for _, step in sorted(groups.items(), key=lambda item: item[0][0])]
+    if leading and sources:
+        steps[0][1].extend(sources)
+    yield from steps
 
 
 class _Lines:
@@ -149,7 +156,7 @@ def to_apply(
         if len(a.shape) != len(b.shape):
             inputs[site.at] = b
             continue
-        first = 2 if len(a.shape) > 2 else 1
+        first = 2 if len(a.shape) > 3 else 1  # images have channels before their size
         # Resolution comes first, then batch, then the rest; each keeps what those before it changed.
         done = KINDS.index(site.kind)
         shape = (

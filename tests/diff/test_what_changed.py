@@ -166,3 +166,25 @@ def test_no_common_subsequence_is_longer(letters: int) -> None:
         assert all(a[i] == b[j] for i, j in pairs)
         assert all(x[0] < y[0] and x[1] < y[1] for x, y in pairwise(pairs))
         assert len(pairs) == table_of_lengths(a, b)
+
+
+def test_padding_that_came_with_another_resolution_is_not_the_cause_of_what_lies_behind_it() -> None:
+    layers = [op("conv", 4, 3, padding=1), op("conv", 8, 4, stride=4)]
+    padded = [layers[0], op("pad", ((0, 2), (0, 2))), layers[1]]
+    found = diff(chain(*layers, size=16), chain(*padded, size=18))
+    told_of = {c.kind: c.of("macs") for c in found.causes}
+    assert set(told_of) == {"resolution", "added"} and told_of["added"] == 0
+    # 4·3·9 on 18² instead of 16² places, and 8·4·16 on 5² instead of 4².
+    assert told_of["resolution"] == 108 * (18**2 - 16**2) + 512 * (5**2 - 4**2)
+
+
+def test_a_table_of_positions_follows_the_size_of_the_input() -> None:
+    def with_positions(size: int) -> Graph:
+        b = GraphBuilder("tokens", {"x": TensorType((1, size, 8))})
+        b.add("positions", op("constant", (1, size, 8)), [])
+        b.add("add", op("add"), ["x", "positions"])
+        b.add("mix", op("linear", 16), ["add"])
+        return b.build(["mix"])
+
+    found = diff(with_positions(10), with_positions(12))
+    assert [(c.kind, c.of("macs")) for c in found.by("macs")] == [("resolution", 2 * 8 * 16)]

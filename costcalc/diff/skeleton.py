@@ -1,0 +1,144 @@
+"""What one graph has and the other has not: the last causes, and what they do to their neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from costcalc.diff.align import Pairs, repeats
+from costcalc.diff.layers import NOTHING, Entry, Share, common_place, largest, minus, own_place, sum_of
+from costcalc.diff.records import Cause
+from costcalc.diff.replay import State
+from costcalc.errors import Place
+
+
+class Run:
+    """Layers next to each other that came or went together, or had their op replaced; and all that this changes.
+
+    moves_data    whether they only move data: no arithmetic, no weights
+    """
+
+    def __init__(self, kind: str, says: str, place: Place | None, layers: int, moves_data: bool = False) -> None:
+        self.kind, self.says, self.place, self.layers, self.moves_data = kind, says, place, layers, moves_data
+        self.effects: list[tuple[Entry, Share]] = []
+
+    def cause(self) -> Cause | None:
+        """The run as a cause; None if nothing came of it."""
+        if not self.layers and not any(any(effect) for _, effect in self.effects):
+            return None
+        effect = sum_of(effect for _, effect in self.effects)
+        return Cause(self.kind, self.says, self.place, self.layers or len(self.effects), effect, largest(self.effects))
+
+
+def structural_causes(
+    old: list[Entry],
+    new: list[Entry],
+    pairs: Pairs,
+    partner: dict[int, int],
+    states: list[State],
+    so_far: list[Share],
+    size_changed: bool,
+) -> tuple[list[Cause], list[tuple[Entry, Share]]]:
+    """The causes, and what belongs to the change of the input's size instead.
+
+    states, so_far   of each old layer, after all options were applied
+    size_changed     whether an input has another size: then layers that only move data, such as padding to whole
+                     windows, came because of it, and what lies behind them changed because of it
+    """
+    runs: list[Run] = []
+    run_of_old: dict[str, Run] = {}
+    run_of_new: dict[str, Run] = {}
+
+    for says, place, same in _replacements(old, new, [pair for pair in pairs if pair[0] not in partner]):
+        run = Run("op", says, place, len(same))
+        runs.append(run)
+        for i, j in same:
+            run.effects.append((new[j], minus(new[j].share, so_far[i])))
+            run_of_old.update(dict.fromkeys(old[i].outputs, run))
+            run_of_new.update(dict.fromkeys(new[j].outputs, run))
+    for begin, end in _runs(len(old), {i for i, _ in pairs}):
+        run = _named("removed", old, begin, end)
+        runs.append(run)
+        for e, share in zip(old[begin:end], so_far[begin:end], strict=True):
+            run.effects.append((e, minus(NOTHING, share)))
+            run_of_old.update(dict.fromkeys(e.outputs, run))
+    for begin, end in _runs(len(new), {j for _, j in pairs}):
+        run = _named("added", new, begin, end)
+        runs.append(run)
+        for e in new[begin:end]:
+            run.effects.append((e, e.share))
+            run_of_new.update(dict.fromkeys(e.outputs, run))
+
+    # Layers that both have, but that are not yet as in the new graph: because of a neighbour that came or went.
+    rewired: Run | None = None
+    resized: list[tuple[Entry, Share]] = []
+    for i, j in partner.items():
+        a, b, state = old[i], new[j], states[i]
+        if state.takes == b.takes and state.makes == b.makes and so_far[i] == b.share:
+            continue
+        found = _behind(a, b, state, run_of_old, run_of_new)
+        if found is None:
+            if rewired is None:
+                says = f"other inputs, or tensors shared or viewed otherwise ({b.name})"
+                rewired = Run("wiring", says, own_place(b.place), 0)
+                runs.append(rewired)
+            found = rewired
+        if state.makes != b.makes:
+            run_of_new.update(dict.fromkeys(b.outputs, found))
+        effect = minus(b.share, so_far[i])
+        if size_changed and found.moves_data:
+            resized.append((b, effect))
+        else:
+            found.effects.append((b, effect))
+    return [cause for run in runs if (cause := run.cause())], resized
+
+
+def _behind(a: Entry, b: Entry, state: State, run_of_old: dict[str, Run], run_of_new: dict[str, Run]) -> Run | None:
+    """The run because of which a paired layer is not as it would have been: of an input that differs, else of any."""
+    sides = list(zip(a.inputs, b.inputs, state.takes, b.takes, strict=False))
+    for was, now, *_ in sorted(sides, key=lambda side: side[2] == side[3]):
+        found = run_of_new.get(now, run_of_old.get(was))
+        if found is not None:
+            return found
+    return None
+
+
+def _replacements(old: list[Entry], new: list[Entry], pairs: Pairs) -> Iterator[tuple[str, Place | None, Pairs]]:
+    """Layers whose op was replaced, those of one line and one replacement together."""
+    groups: dict[tuple[str, str, str], Pairs] = {}
+    for i, j in pairs:
+        place = own_place(new[j].place)
+        groups.setdefault((old[i].op, new[j].op, place.short if place else ""), []).append((i, j))
+    for (was, now, _), same in groups.items():
+        first = new[same[0][1]]
+        more = f" and {len(same) - 1} more" if len(same) > 1 else ""
+        yield f"{was}→{now} ({first.name}{more})", own_place(first.place), same
+
+
+def _runs(n: int, paired: set[int]) -> Iterator[tuple[int, int]]:
+    begin = 0
+    for i in (*sorted(paired), n):
+        if begin < i:
+            yield begin, i
+        begin = i + 1
+
+
+def _named(kind: str, entries: list[Entry], begin: int, end: int) -> Run:
+    run = entries[begin:end]
+    depth = repeats(entries, begin, end)
+    count = f"{end - begin} layer" + "s" * (end - begin > 1)
+    says = f"{'+' if kind == 'added' else '-'}{count}: {common_name(run, entries)}"
+    moves_data = all(e.share[:4] == NOTHING[:4] for e in run)
+    return Run("depth" if depth else kind, says, common_place(run), end - begin, moves_data)
+
+
+def common_name(run: list[Entry], entries: list[Entry]) -> str:
+    """The shortest name for neighbouring layers: a block's if they are all of it, else the first … the last."""
+    paths = [e.name.split(".") for e in run]
+    shared = 0
+    while all(len(p) > shared and p[shared] == paths[0][shared] for p in paths):
+        shared += 1
+    block = ".".join(paths[0][:shared])
+    if shared and len(run) == sum(e.name == block or e.name.startswith(block + ".") for e in entries):
+        return block
+    heads = list(dict.fromkeys(".".join(p[: shared + 1]) for p in paths))
+    return heads[0] if len(heads) == 1 else f"{heads[0]} … {heads[-1]}"
