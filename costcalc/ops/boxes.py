@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim, at_least, divides, equal
-from costcalc.ir.fields import Count, Size, Sizes, per_axis
+from costcalc.ir.fields import Count, Size, Sizes, ints, per_axis
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import MIXED, Sight
+
+if TYPE_CHECKING:
+    from torch import nn
 
 OVERLAP = 13  # 4 extrema, 2 subtractions, 2 clamps, product, sum, subtraction, division, comparison
 
@@ -103,6 +106,13 @@ class RoIAlign(RegionPool):
         points = self.samples * self.samples or 4
         return 8 * points * y.size
 
+    def to_torch(self, x: TensorType, regions: TensorType) -> nn.Module:
+        from costcalc.ops.functional import functional
+        from costcalc.ops.regions import align
+
+        bins, (samples,) = ints(per_axis(self.size, 2)), ints([self.samples])
+        return functional(lambda x, regions: align(x, regions, bins, samples or 2, self.by_position))
+
     @classmethod
     def from_aten(cls, call: Call) -> Any:
         size = _size(call)
@@ -134,6 +144,13 @@ class RoIPool(RegionPool):
     def ops(self, x: TensorType, regions: TensorType, *, y: TensorType) -> Dim:
         height, width = x.shape[2:]
         return regions.shape[0] * y.channels * (height * width // 4)
+
+    def to_torch(self, x: TensorType, regions: TensorType) -> nn.Module:
+        from costcalc.ops.functional import functional
+        from costcalc.ops.regions import pool
+
+        bins = ints(per_axis(self.size, 2))
+        return functional(lambda x, regions: pool(x, regions, bins, self.by_position))
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:

@@ -116,12 +116,12 @@ class DeformConv(Op):
                     shape = (kernel[0], 1, places[0], 1) if axis == 0 else (1, kernel[1], 1, places[1])
                     grid = grid.reshape(shape).expand(*kernel, *places).reshape(taps, *places)
                     at.append(grid + moves[:, :, :, axis])
-                sampled = _bilinear(x.view(n, moves.shape[1], -1, *x.shape[2:]), *at)
+                sampled = bilinear(x.view(n, moves.shape[1], -1, *x.shape[2:]), *at)
                 if mask is not None:
                     sampled = sampled * mask.view(n, -1, 1, taps, *places)
                 rows = sampled.reshape(n, groups, c // groups * taps, -1).transpose(-1, -2)
                 columns = self.weight.reshape(groups, -1, c // groups * taps).transpose(-1, -2)
-                y = (rows @ columns).transpose(-1, -2).reshape(n, -1, *places)
+                y: Tensor = (rows @ columns).transpose(-1, -2).reshape(n, -1, *places)
                 return y if self.bias is None else y + self.bias.view(-1, 1, 1)
 
         return Deformed()
@@ -149,7 +149,7 @@ class DeformConv(Op):
         )  # fmt: skip
 
 
-def _bilinear(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
+def bilinear(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
     """``x`` (n, groups, c, h, w) at fractional places (n, groups, taps, *places); zero outside."""
     import torch
 

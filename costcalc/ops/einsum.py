@@ -149,12 +149,12 @@ class Einsum(Op):
         return Work(macs, ops)
 
     def to_torch(self, *x: TensorType) -> nn.Module:
-        from torch import einsum
+        from torch import _VF  # the public function takes no path
 
         from costcalc.ops.functional import functional
 
-        equation = self.equation
-        return functional(lambda *inputs: einsum(equation, *inputs))
+        equation, path = self.equation, self.path
+        return functional(lambda *inputs: _VF.einsum(equation, inputs, path=path))  # type: ignore[attr-defined]
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:
