@@ -8,7 +8,7 @@ to answer for.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costcalc.ir.dims import prod
 from costcalc.ir.graph import Node
@@ -70,6 +70,28 @@ def _left_operand_once(use: Use) -> int:
     return int(prod(left.shape) * right.shape[-1]) - use.macs  # type: ignore[arg-type]
 
 
+def _numpys_einsum(use: Use) -> int:
+    """numpy's count, halved: one flop for each product and one for each sum, if anything is summed."""
+    op: Any = use.node.op
+    if op.name != "einsum" or len(use.inputs) > 2 or "." in op.equation:
+        return 0
+    terms, arrow, output = op.equation.replace(" ", "").partition("->")
+    output = output if arrow else {c for c in terms if terms.count(c) == 1}
+    sizes = {
+        c: size
+        for term, t in zip(terms.split(","), use.inputs, strict=True)
+        for c, size in zip(term, t.shape, strict=True)
+    }
+    flops = prod(sizes.values()) * (1 + bool(sizes.keys() - set(output)))
+    return int(flops // 2) - use.macs  # type: ignore[arg-type]
+
+
+def _best_order(use: Use) -> int:
+    op: Any = use.node.op
+    better = op.better_order(*use.inputs) if op.name == "einsum" else None
+    return int(better[1]) - use.macs if better else 0
+
+
 def _named_padding(use: Use) -> int:
     return -use.macs if isinstance(getattr(use.module, "padding", None), str) else 0
 
@@ -104,6 +126,8 @@ FVCORE_OMISSIONS = (
     Omission("matmul with a broadcast left operand, counted for the operand once", _left_operand_once),
     Omission("baddbmm, counted 0", _all("matmul")),
     Omission("bilinear forms, counted 0", _all("bilinear")),
+    Omission("einsum, counted in another order", _best_order),
+    Omission("einsum, half of its products and sums", _numpys_einsum),
 )
 
 TORCH_OMISSIONS = (

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+class Complete(Exception):
+    """All outputs that are wanted are there."""
+
+
 @contextmanager
 def transparent(module: nn.Module, keep: set[str]) -> Iterator[dict[str, Tensor]]:
     """While it lasts, a run of ``module`` is a probe; yields the outputs of the submodules in ``keep``, by name.
 
-    The module's weights are overwritten.
+    The run breaks off with ``Complete`` once it has them all. The module's weights are overwritten.
     """
     import torch
 
@@ -39,6 +43,8 @@ def transparent(module: nn.Module, keep: set[str]) -> Iterator[dict[str, Tensor]
             made = tree_map(lambda t: level.apply(t) if _has_gradient(t) else t, made)
             if name in keep and name not in kept:
                 kept[name] = made
+                if len(kept) == len(keep):
+                    raise Complete
             return made
 
         return hook

@@ -8,6 +8,7 @@ than the window that covers all. What we call global must see, from one place, a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -55,7 +56,7 @@ def receptive(
     ran        the module's run, for which submodules it calls
     without    why there are no gradients to be had, if so
     """
-    from costcalc.verify.probe import transparent
+    from costcalc.verify.probe import Complete, transparent
 
     image = image_of(graph)
     if image is None or graph.types[image].dtype not in FLOATING_BITS:
@@ -70,7 +71,8 @@ def receptive(
     pixels = inputs[graph.inputs.index(image)].detach().requires_grad_()
     arguments = tuple(pixels if v == image else t for v, t in zip(graph.inputs, inputs, strict=True))
     with transparent(module, {n.name for n in chosen}) as kept:
-        module(*arguments)
+        with suppress(Complete):
+            module(*arguments)
         for node in chosen:
             value, claim = _first(kept[node.name]), claims[node.outputs[0]]
             assert claim is not None
@@ -95,13 +97,13 @@ def _choose(figures: Report, graph: Graph, candidates: list[Node], claims: dict[
         macs: Any = layer.macs
         before += macs + WORK_PER_ELEMENT * written
         work[node.name] = before
-    count = min(MOST_LAYERS, len(changing))
-    while count > 1:
-        chosen = _evenly(changing, count)
+    # Of a model that is too large only the beginning can be checked.
+    near = [n for n in changing if len(PLACES) * work[n.name] <= MOST_WORK / 2] or changing[:1]
+    for count in range(min(MOST_LAYERS, len(near)), 1, -1):
+        chosen = _evenly(near, count)
         if len(PLACES) * sum(work[n.name] for n in chosen) <= MOST_WORK:
             return chosen
-        count -= 1
-    return changing[-1:]
+    return near[-1:]
 
 
 def _evenly(nodes: list[Node], count: int) -> list[Node]:
@@ -109,9 +111,13 @@ def _evenly(nodes: list[Node], count: int) -> list[Node]:
     return [nodes[(i + 1) * len(nodes) // count - 1] for i in range(count)]
 
 
+BY_DATA = ("deform_conv", "max_unpool", "grid_sample", "roi_align", "roi_pool", "nms")
+"""Ops that look where the data say."""
+
+
 def _uneven(op: Op) -> bool:
     """Whether some places see elsewhere than others: where the data say, or beyond the border."""
-    return op.name in ("deform_conv", "max_unpool", "roll") or (op.name == "pad" and op.mode != "zeros")  # type: ignore[attr-defined]
+    return op.name in BY_DATA or op.name == "roll" or (op.name == "pad" and op.mode != "zeros")  # type: ignore[attr-defined]
 
 
 def _slack(graph: Graph, claims: dict[str, View | None]) -> dict[str, float]:
