@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from math import floor
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from costcalc.ir.dims import Dim
@@ -37,8 +38,10 @@ class Window(NamedTuple):
         """
         if self.stride.denominator == 1 and isinstance(self.lo, int) and isinstance(self.hi, int):
             return self.hi - self.lo + 1
-        starts = (self.stride * o for o in range(self.stride.denominator))
-        return int(max((at + self.hi) // 1 + (-at - self.lo) // 1 for at in starts)) + 1
+        # Outputs start at multiples of 1 / parts; most is seen where an input has just come in at the end.
+        parts = self.stride.denominator
+        start = ratio(-floor(self.hi * parts), parts)
+        return floor(start + self.hi) + floor(-start - self.lo) + 1
 
     def after(self, earlier: Window) -> Window:
         """This window seen through ``earlier``: inputs of ``earlier`` per output of this one.
@@ -71,15 +74,26 @@ def ratio(a: Dim, b: Dim) -> Number:
     return _whole(Fraction(a, b))  # type: ignore[arg-type]
 
 
-def sampled(stride: Number, sees: Callable[[int], tuple[int, int]], places: int) -> Window:
+MOST_SAMPLED = 10_000
+
+
+def sampled(
+    stride: Number, sees: Callable[[int], tuple[int, int]], places: int, shifts: tuple[Number, ...] = (0,)
+) -> Window:
     """The tightest window of ``stride`` where each output ``o`` sees inputs ``first`` to ``last`` = ``sees(o)``.
 
-    Resampling sees the same pattern again after as many outputs as the stride's denominator says.
+    Resampling sees the same pattern again after as many outputs as the stride's denominator says. Of a long pattern
+    only the outputs where ``stride·o + shift`` is next to a whole number are looked at: ``sees`` rounds these.
 
     >>> sampled(ratio(3, 2), lambda o: (o * 3 // 2, -(-(o + 1) * 3 // 2) - 1), 8)
     Window(stride=Fraction(3, 2), lo=Fraction(-1, 2), hi=1)
     """
-    seen = [(stride * o, *sees(o)) for o in range(min(places, stride.denominator))]
+    period = stride.denominator
+    outputs: Iterable[int] = range(min(places, period))
+    if min(places, period) > MOST_SAMPLED:
+        back = pow(stride.numerator, -1, period)
+        outputs = {(near - floor(shift * period)) * back % period for shift in shifts for near in range(-2, 3)}
+    seen = [(stride * o, *sees(o)) for o in outputs]
     return Window(stride, _whole(min(a - at for at, a, _ in seen)), _whole(max(b - at for at, _, b in seen)))
 
 

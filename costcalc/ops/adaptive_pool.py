@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from costcalc.errors import OptionError
 from costcalc.ir.call import Call, once
-from costcalc.ir.dims import Dim, ceil_div, gcd, prod
+from costcalc.ir.dims import Dim, gcd, prod
 from costcalc.ir.expr import Expr
 from costcalc.ir.fields import Sizes, ints, per_axis
 from costcalc.ir.op import Condition, Example, Op, find_op, op
@@ -178,4 +178,5 @@ class GlobalMaxPool(GlobalPool):
 
 
 def _bins(n: int, m: int) -> Window:
-    return sampled(ratio(n, m), lambda o: (o * n // m, int(ceil_div((o + 1) * n, m)) - 1), m)  # type: ignore[arg-type]
+    step = ratio(n, m)
+    return sampled(step, lambda o: (o * n // m, -(-(o + 1) * n // m) - 1), m, (0, step))

@@ -111,13 +111,13 @@ class Upsample(Op):
         if self.mode == "nearest":
             return sampled(step, lambda o: (floor(o * step),) * 2, made)
         if self.mode == "nearest-exact":
-            return sampled(step, lambda o: (floor((o + half) * step),) * 2, made)
+            return sampled(step, lambda o: (floor((o + half) * step),) * 2, made, (half * step,))
         if self.align_corners:
             step = ratio(size - 1, max(made - 1, 1))
         else:
             start = half * step - half
         beyond = MODES[self.mode].taps // 2 - 1
-        return sampled(step, lambda o: _around(start + o * step, beyond), made)
+        return sampled(step, lambda o: _around(start + o * step, beyond), made, (start,))
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn

@@ -1,0 +1,65 @@
+"""Sizes that no network has: nothing takes time in proportion to a size, and every figure stays exact."""
+
+from __future__ import annotations
+
+import random
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+import costcalc
+from costcalc.ir import window
+from costcalc.ir.tensor import TensorType
+from costcalc.ir.window import Window, ratio
+from costcalc.ops.adaptive_pool import AdaptiveAvgPool
+from costcalc.ops.resample import Upsample
+
+
+def _analyze(folder: Path, layers: str) -> costcalc.Report:
+    path = folder / "net.yaml"
+    path.write_text(f"inputs: {{image: [3, 8, 8]}}\nlayers:\n{layers}", encoding="utf-8")
+    return costcalc.analyze(str(path))
+
+
+@pytest.mark.parametrize("layer", ["upsample(10**30)", "upsample(size=10**30)", "adaptive_avg_pool(10**30)"])
+def test_a_map_of_ten_to_the_thirty_is_analysed_at_once_and_exactly(tmp_path: Path, layer: str) -> None:
+    report = _analyze(tmp_path, f"  - {layer}\n  - conv(5, 1, bias=False)\n")
+    side = 8 * 10**30 if layer == "upsample(10**30)" else 10**30
+    assert report.total.macs == side**2 * 3 * 5
+
+
+def test_resizing_by_primes_one_after_the_other_is_analysed_at_once(tmp_path: Path) -> None:
+    sizes = (9973, 10007, 9967, 10009, 1009)  # together the pattern repeats after 10¹⁹ outputs
+    report = _analyze(tmp_path, "".join(f"  - upsample(size={size})\n" for size in sizes))
+    assert report.layers[-1].receptive_field is not None
+
+
+def test_the_size_of_a_window_is_the_most_that_any_output_sees() -> None:
+    chance = random.Random(1)
+    for _ in range(2000):
+        stride, lo = ratio(chance.randint(0, 40), chance.randint(1, 12)), ratio(chance.randint(-60, 60), 8)
+        hi = lo + ratio(chance.randint(0, 60), chance.randint(1, 8))
+        # Output o sees the whole numbers from stride·o + lo to stride·o + hi.
+        seen = [(stride * o + hi) // 1 + (-stride * o - lo) // 1 + 1 for o in range(Fraction(stride).denominator)]
+        assert Window(stride, lo, hi).size == max(seen)
+
+
+def test_a_long_pattern_has_the_window_that_looking_at_all_of_its_outputs_gives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chance = random.Random(2)
+    for _ in range(300):
+        n, m = chance.randint(1, 60), chance.randint(1, 60)
+        x = TensorType((1, 1, n, n))
+        ops = [
+            AdaptiveAvgPool(m),
+            Upsample(size=m),
+            Upsample(size=m, mode="nearest-exact"),
+            Upsample(size=m, mode="bilinear", align_corners=chance.random() < 0.5),
+            Upsample(size=m, mode="bicubic", align_corners=chance.random() < 0.5),
+        ]
+        all_of_them = [op.sights(x, y=op.infer(x)) for op in ops]
+        with monkeypatch.context() as patch:
+            patch.setattr(window, "MOST_SAMPLED", 0)
+            assert [op.sights(x, y=op.infer(x)) for op in ops] == all_of_them
