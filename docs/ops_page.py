@@ -34,7 +34,12 @@ def page() -> str:
     for module, names in families.items():
         links = ", ".join(f"[{n}](#{n})" for n in names)
         lines.append(f"| [`{module}.py`](../costcalc/ops/{module}.py) | {links} |")
-    lines += ["", "Other names of the field are understood too: " + ", ".join(f"`{a}` ({b})" for a, b in sorted(ALIASES.items())) + "."]
+    lines += [
+        "",
+        "Other names of the field are understood too: "
+        + ", ".join(f"`{a}` ({b})" for a, b in sorted(ALIASES.items()))
+        + ".",
+    ]
     for name in WHERE:
         lines += ["", *section(name, ops[name])]
     return "\n".join(lines) + "\n"
