@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from costcalc.budget.config import Setup
 from costcalc.budget.read import read_config
@@ -136,3 +139,16 @@ def test_two_models_of_one_name_are_refused(tmp_path: Path) -> None:
     text = "version: 1\nmodels:\n  - {name: a, model: x.yaml}\n  - {name: a, model: y.yaml}\n"
     with pytest.raises(CostcalcError, match="two models are called 'a'"):
         read_config(write(tmp_path, text))
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_config_is_read_or_refused_and_nothing_else(tmp_path: Path, data: st.DataObject) -> None:
+    words = re.findall(r"\s+|[\w.%]+|.", GOOD)
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(words) - 1))
+        words[at] = data.draw(st.sampled_from(["", "0", "-1", "{}", "[]", "9e99", "x", "\n", "&a", "*a", "[", *words]))
+    try:
+        read_config(write(tmp_path, "".join(words)))
+    except CostcalcError as error:
+        assert "\n" not in str(error) and error.exit_code == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from throwaway import DEPTHS, LOOP, STEM, Repository
 
 WIDER = ("stem: conv_bn(width, 7, stride=2)", "stem: conv_bn(width, 9, stride=2)")
@@ -93,3 +94,52 @@ def test_specs_that_did_not_change_are_not_mentioned(repository: Repository) -> 
     assert repository.run("diff", "--base", "main") == (0, "no model changed\n")
     repository.write("configs/notes.yaml", "just: some yaml\n")
     assert repository.run("diff", "--base", "main") == (0, "no model changed\n")
+
+
+def test_odd_file_names_and_other_folders(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "configs/mit Leerzeichen ü.yaml"
+    repository.write(name, repository.read("configs/backbone.yaml"))
+    repository.commit()
+    repository.edit(name, *DEEPER)
+    monkeypatch.chdir(repository.folder / "configs")
+    code, printed = repository.run("diff", "--base", "HEAD")
+    assert code == 0 and f"{name}: MACs" in printed and f"{name}:{DEPTHS}" in printed
+    code, again = repository.run("diff", "--base", "HEAD", "mit Leerzeichen ü.yaml")
+    assert (code, again) == (0, printed)
+
+
+def test_from_where_a_branch_left_not_from_what_came_after(repository: Repository) -> None:
+    repository.git("checkout", "--quiet", "-b", "deeper")
+    repository.edit("configs/backbone.yaml", *DEEPER)
+    repository.commit()
+    repository.git("checkout", "--quiet", "main")
+    repository.edit("configs/backbone.yaml", "linear(10)", "linear(1000)")
+    repository.commit()
+    repository.git("checkout", "--quiet", "deeper")
+    for args in (["--base", "main"], ["main...HEAD"]):
+        code, printed = repository.run("diff", *args)
+        assert code == 0 and "depth" in printed and "out_features" not in printed
+    code, printed = repository.run("diff", "main..HEAD")
+    assert code == 0 and "out_features 1000→10" in printed
+
+
+def test_a_shallow_clone_says_what_to_do(
+    repository: Repository, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.git("commit", "--quiet", "--allow-empty", "--message", "another")
+    clone = tmp_path_factory.mktemp("clone")
+    repository.git("clone", "--quiet", "--depth", "1", f"file://{repository.folder}", str(clone))
+    monkeypatch.chdir(clone)
+    assert "this clone is shallow: fetch more of it" in repository.fails("diff", "--base", "HEAD~1")
+
+
+def test_variants_that_did_not_change_are_not_shown(repository: Repository) -> None:
+    variants = "variants:\n  small: {depths: [1, 1, 1]}\n  large: {depths: [2, 2, 2]}\nblocks:"
+    repository.edit("configs/backbone.yaml", "blocks:", variants)
+    repository.commit()
+    repository.edit("configs/backbone.yaml", "large: {depths: [2, 2, 2]}", "large: {depths: [2, 3, 2]}")
+    code, printed = repository.run("diff", "--base", "HEAD")
+    assert code == 0 and "configs/backbone.yaml:large: MACs" in printed and ":small" not in printed
+    repository.edit("configs/backbone.yaml", "  small: {depths: [1, 1, 1]}\n", "")
+    code, printed = repository.run("diff", "--base", "HEAD")
+    assert "configs/backbone.yaml:small: removed" in printed
