@@ -7,16 +7,22 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from costcalc.cli.options import Model, command, option
 from costcalc.cli.output import colour, emit, width
 
+if TYPE_CHECKING:
+    from torch import nn
+
+    from costcalc.ir.graph import Graph
+
 EXAMPLES = {
     "costcalc verify resnet50": "PyTorch, fvcore and autograd on every layer",
     "costcalc verify mobilenet --set alpha=0.5 --input 3x160x160": "a smaller one",
+    "costcalc verify torchvision:vit_b_16": "a traced model against the module itself",
     "costcalc verify configs/unet.yaml --format json": "the result for programs",
 }
 
@@ -42,15 +48,14 @@ def verify(
     gradients. The counters have known faults: those are named with what they add or miss. The exit code is 5 if a
     figure of ours is contradicted otherwise. Needs pip install 'costcalc\\[verify]'.
     """
-    from costcalc import load
     from costcalc.verify import need, verify
 
     need()
     # Threads that spin while they wait make a busy machine ten times slower; torch reads this as it is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     with _progress() as progress:
-        graph = load(model.model, **model.choices())
-        result = verify(graph, progress=progress)
+        graph, module = _load(model)
+        result = verify(graph, module, progress=progress)
     if format is Format.json:
         import json
 
@@ -61,6 +66,20 @@ def verify(
         text = render(result, width=width(), colour=output is None and colour(sys.stdout))
     emit(text, output)
     return result.exit_code
+
+
+def _load(model: Model) -> tuple[Graph, nn.Module | None]:
+    """The graph; and of a PyTorch model the module that it was traced from, to be compared with."""
+    from costcalc import load
+    from costcalc.errors import CostcalcError
+    from costcalc.frontends.torch.models import is_torch_model, load_with_module
+
+    if not is_torch_model(model.model):
+        return load(model.model, **model.choices()), None
+    graph, build = load_with_module(model.model, **model.choices())
+    if build is None:
+        raise CostcalcError(f"{model.model} cannot be verified: its inputs are not tensors, one after another")
+    return graph, build()
 
 
 @contextmanager

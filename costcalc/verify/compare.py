@@ -6,6 +6,7 @@ submodule are compared together, at that submodule.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
@@ -115,7 +116,7 @@ def _macs(
     modules = {name: part for name, part in module.named_modules() if name in ran.shapes}
     uses: dict[str, list[Use]] = {}
     for use in _uses(figures, graph, modules):
-        uses.setdefault(_nearest(use.node.name, modules), []).append(use)
+        uses.setdefault(_scope(use.node.name, modules), []).append(use)
     at: dict[str, Counter[str]] = {}  # what each of those scopes counted
     for scope, count in counts.items():
         at.setdefault(_nearest(scope, uses), Counter()).update(count)
@@ -143,11 +144,12 @@ def _macs(
             if not explained:
                 disagreements.append(Disagreement(check, scope, f"{ours:,}", f"{theirs:,}", witness))
     total = sum(sum(count.values()) for count in counts.values())
-    differences = tuple(
+    differences = [
         Difference(reason, sum(amount for _, amount in of), factor, tuple(layer for layer, _ in of))
         for (reason, factor), of in known.items()
-    )
-    tally = Tally(witness, total, figures.total.macs, differences)  # type: ignore[arg-type]
+    ]
+    differences.sort(key=lambda difference: difference.amount < 0)
+    tally = Tally(witness, total, figures.total.macs, tuple(differences))  # type: ignore[arg-type]
     return Check(check, compared, compared, "layers with MACs"), disagreements, tally
 
 
@@ -194,6 +196,12 @@ def _owners(name: str) -> Iterator[str]:
     while "." in name:
         name = name.rpartition(".")[0]
         yield name
+
+
+def _scope(layer: str, modules: Mapping[str, nn.Module]) -> str:
+    """The submodule that does what ``layer`` does. Called again, it is a second layer: ``conv_1``."""
+    again = re.sub(r"_\d+$", "", layer)
+    return again if layer not in modules and again in modules else _nearest(layer, modules)
 
 
 def _nearest(name: str, scopes: Mapping[str, Any]) -> str:

@@ -43,11 +43,18 @@ def is_torch_model(name: str) -> bool:
     [True, True, True, True]
     >>> [is_torch_model(n) for n in ("resnet50", "my/net.yaml", "my/net.yaml:small", "C:/net.yaml")]
     [False, False, False, False]
+
+    What any part calls YAML is a spec, whatever the other says, so that a file name cannot make code run:
+
+    >>> [is_torch_model(n) for n in ("net.py:x.yaml", "x.yaml:y.pt2", "net:x.yaml", "net.py:x.yaml:Net")]
+    [False, False, False, False]
     """
+    place, colon, attribute = name.rpartition(":")
+    if name.endswith((".yaml", ".yml")) or place.endswith((".yaml", ".yml")):
+        return False
     if name.endswith(".pt2"):
         return True
-    place, colon, attribute = name.rpartition(":")
-    if not colon or not place or place.endswith((".yaml", ".yml")):
+    if not colon or not place:
         return False
     if place in LIBRARIES or place.endswith(".py"):
         return True
@@ -69,10 +76,20 @@ def load_model(
     parameters   keyword arguments of the builder; ``proposals`` and the like are for the trace
     kwargs       more keyword arguments of the builder
     """
+    return load_with_module(name, batch=batch, input=input, parameters={**(parameters or {}), **(kwargs or {})})[0]
+
+
+def load_with_module(
+    name: str, *, batch: int = 1, input: Shapes = None, parameters: Mapping[str, Any] | None = None
+) -> tuple[Graph, Callable[[], nn.Module] | None]:
+    """The graph of the PyTorch model that ``name`` means, and what builds the model with values in its weights.
+
+    The latter is None where the model takes other than the graph's inputs, one after another.
+    """
     _need_torch()
     from costcalc.frontends.torch.tracer import trace_module
 
-    given = {**(parameters or {}), **(kwargs or {})}
+    given = dict(parameters or {})
     settings = {key: given.pop(key) for key in list(given) if key.rpartition(".")[2] == "proposals"}
     found = _find(name, given)
     if isinstance(input, Mapping):
@@ -80,10 +97,12 @@ def load_model(
         forward = {key: (batch, *shape) for key, shape in input.items()}
     else:
         args, forward = found.inputs(batch, None if input is None else tuple(input)), {}
-    return trace_module(
+    graph = trace_module(
         found.model, args, forward, name=name.rpartition(":")[2] if ":" in name else Path(name).stem,
         settings=settings, parameters=given, source=name, again=found.again,
     )  # fmt: skip
+    plain = not forward and len(graph.inputs) == len(args) and not any(isinstance(arg, (list, dict)) for arg in args)
+    return graph, found.again if plain else None
 
 
 def _find(name: str, kwargs: dict[str, Any]) -> Found:
