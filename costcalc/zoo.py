@@ -1,8 +1,8 @@
 """The shipped models and blocks: where their files are, and which names they have.
 
-``index.json`` beside the specs holds the names and what each model costs, so that looking one up parses no spec and
-listing them analyses none; ``schema.json`` tells editors what a spec may contain. Both are generated, anew whenever a
-spec or an op has changed:
+``index.json`` beside the specs holds the names, so that looking one up parses no spec; ``figures.json`` what each model
+costs, so that listing them analyses none; ``schema.json`` tells editors what a spec may contain. They are generated,
+anew whenever a spec or an op has changed:
 
     python -m costcalc.zoo
 """
@@ -40,6 +40,14 @@ def index() -> dict[str, Any]:
 def models() -> dict[str, dict[str, Any]]:
     """What is known of each shipped model, by name."""
     found: dict[str, dict[str, Any]] = index()["models"]
+    return found
+
+
+def figures() -> dict[str, dict[str, Any]]:
+    """The inputs (without the batch), MACs and parameters of each shipped model, by name."""
+    import json
+
+    found: dict[str, dict[str, Any]] = json.loads((directory() / "figures.json").read_text(encoding="utf-8"))
     return found
 
 
@@ -105,6 +113,25 @@ def build_schema() -> dict[str, Any]:
     return schema({name: key for file in _files("blocks") for name, key in _signatures(file)})
 
 
+def build_figures() -> dict[str, Any]:
+    """What each model of the index costs; no more of its report, since each model is asked."""
+    from costcalc.analysis.costs import work_of
+    from costcalc.analysis.storage import weight_name
+    from costcalc.models import load
+
+    found = {}
+    for name in models():
+        graph, work = load(name), work_of()
+        done = [(node, work(graph, node)) for node in graph.nodes]
+        weights = {weight_name(node, local): w for node, its in done for local, w in its.weights.items()}
+        found[name] = {
+            "inputs": {value: list(graph.types[value].shape) for value in graph.inputs},
+            "macs": sum(its.macs for _, its in done),
+            "params": sum(w.type.size for w in weights.values() if w.trained),
+        }
+    return found
+
+
 def generated() -> Iterator[tuple[str, str]]:
     """Each generated file among the shipped specs and its content; figures come last, since they need the index."""
     import json
@@ -134,3 +161,4 @@ def _files(folder: str) -> list[str]:
 if __name__ == "__main__":
     for name, content in generated():
         (directory() / name).write_text(content, encoding="utf-8")
+        index.cache_clear()

@@ -3,92 +3,145 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from enum import Enum
+from typing import Annotated, Any
 
 import typer
 
-from costcalc.cli.options import command, option
+from costcalc.cli.options import Format, command, option
 from costcalc.cli.output import colour, emit, width
-from costcalc.errors import UnknownName, listing, near
+from costcalc.errors import OptionError, UnknownName, listing, near
 
-if TYPE_CHECKING:
-    from costcalc.analysis.roofline import Machine
-
-NUMBERS = ("year", "float32", "16 bits", "int8", "bandwidth", "memory")
 EXAMPLES = {
     "costcalc list": "all models",
     "costcalc list resnet": "those with resnet in their name or family",
+    "costcalc list 'resnet??' --sort macs": "by a pattern, the most MACs first",
     "costcalc list --task segmentation": "those for a task",
+    "costcalc list --max-macs 600M --max-params 5M": "those that cost no more",
+    "costcalc list --family efficientnet --format csv": "a family, for a spreadsheet",
     "costcalc list --machines": "what --machine knows",
 }
+PEAK = "MACs a second at the peak, dense. --machine also takes a YAML file of your own.\n"
+
+
+class Sort(str, Enum):
+    """What models are sorted by."""
+
+    name = "name"
+    family = "family"
+    task = "task"
+    macs = "macs"
+    params = "params"
+    year = "year"
 
 
 @command
 def list_(
     name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="Only names with this in them.", show_default=False)
+        str,
+        typer.Argument(metavar="[NAME]", help="Only names with this in them, or like 'vgg*'.", show_default=False),
     ] = "",
     task: Annotated[str | None, option("--task", metavar="TASK", says="Only models for this task.")] = None,
+    family: Annotated[str | None, option("--family", metavar="FAMILY", says="Only models of this family.")] = None,
+    max_macs: Annotated[
+        str | None, option("--max-macs", metavar="N", says="Only models with so many MACs at most: 600M.")
+    ] = None,
+    max_params: Annotated[
+        str | None, option("--max-params", metavar="N", says="Only models with so many parameters at most: 5M.")
+    ] = None,
+    sort: Annotated[
+        Sort | None, option("--sort", says="Words from a to z, numbers from the largest; by name if left out.")
+    ] = None,
     machines: Annotated[bool, option("--machines", says="The machines instead of the models.")] = False,
+    format: Annotated[Format, typer.Option("--format", "-f", help="What to write.")] = Format.table,
+    output: Annotated[
+        str | None, option("--output", "-o", metavar="FILE", says="Write to FILE, whole or not at all.")
+    ] = None,
 ) -> None:
-    """The models that costcalc ships, and the machines that it knows."""
-    from costcalc.backends.grid import GAP, grid
+    """The models that costcalc ships, with what each costs at its own input; and the machines that it knows.
+
+    The table has as many columns as fit; the other formats have all, and exact numbers.
+    """
+    from costcalc.backends import catalogue
     from costcalc.backends.paint import painted, plain
 
-    columns, least = (
-        (_machines(name), {"title": 12}) if machines else (_models(name, task), {"source": 10, "title": 16})
-    )
-    paint = painted if colour(sys.stdout) else plain
-    left = [title for title in columns if title not in NUMBERS]
-    rows = grid({title: [title, *cells] for title, cells in columns.items()}, width(), left, least)
-    lines = [paint(GAP.join(rows[0]).rstrip(), "bold")]
-    lines += [GAP.join([row[0], *(paint(cell, "dim") for cell in row[1:])]).rstrip() for row in rows[1:]]
+    kind = "machines" if machines else "models"
+    words, most = {"task": task, "family": family}, {"macs": max_macs, "params": max_params}
     if machines:
-        lines += ["", "MACs a second at the peak, dense. --machine also takes a YAML file of your own."]
-    emit("\n".join(lines) + "\n")
+        for option_, given in {**words, "max-macs": max_macs, "max-params": max_params, "sort": sort}.items():
+            if given is not None:
+                raise OptionError(f"--{option_} is for models; --machines takes a name and a format")
+        entries = _machines(name)
+    else:
+        entries = _cheap(_models(name, words), most)
+        if sort is not None:
+            entries.sort(key=lambda entry: _largest_first(entry[sort.value]))
+    if format is Format.table:
+        painting = output is None and colour(sys.stdout)
+        text = catalogue.table(kind, entries, width(), painted if painting else plain)
+        emit(text + (f"\n{PEAK}" if machines else ""), output)
+    else:
+        emit(getattr(catalogue, format.value)(kind, entries), output)
 
 
-def _models(name: str, task: str | None) -> dict[str, list[str]]:
-    from costcalc.zoo import models
+def _models(name: str, words: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    """The shipped models with ``name`` in theirs or in their family, and with those words."""
+    from costcalc.zoo import figures, models
 
-    known = models()
-    tasks = {about["task"] for about in known.values()}
-    if task is not None and task not in tasks:
-        raise UnknownName(f"no model is for '{task[:40]}'{near(task, tasks)}; there are {listing(tasks)}")
-    chosen = {
-        model: about
-        for model, about in known.items()
-        if (name in model or name in about["family"]) and task in (None, about["task"])
+    costs = figures()
+    known = {
+        model: {"name": model, **about, "year": int(about["year"]), **costs[model]} for model, about in models().items()
     }
+    chosen = [entry for entry in known.values() if _like(name, entry["name"]) or _like(name, entry["family"])]
     if not chosen:
         raise UnknownName(f"no model has '{name[:40]}' in its name{near(name, known)}")
-    wanted = ("task", "year", "title", *(("source",) if width() >= 110 else ()))
-    keys = [key for key in wanted if any(about[key] for about in chosen.values())]
-    return {"model": list(chosen)} | {key: [str(about[key]) for about in chosen.values()] for key in keys}
+    for key, word in words.items():
+        there = {entry[key] for entry in known.values()}
+        if word is not None and word not in there:
+            raise UnknownName(f"there is no {key} '{word[:40]}'{near(word, there)}; there are {listing(there)}")
+        found = [entry for entry in chosen if word in (None, entry[key])]
+        if not found:
+            has = listing({entry[key] for entry in chosen})
+            raise UnknownName(f"none of these {len(chosen)} models has {key} '{word}'; they have {has}")
+        chosen = found
+    return chosen
 
 
-def _machines(name: str) -> dict[str, list[str]]:
-    from costcalc.backends.units import count, rate, size
+def _cheap(models: list[dict[str, Any]], most: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    """Those of ``models`` that cost no more than ``most`` says; ``UnknownName`` names the least if there are none."""
+    for figure, text in most.items():
+        if text is not None:
+            from costcalc.budget.amounts import amount
+            from costcalc.figures import FIGURES
+
+            limit = amount(text, FIGURES[figure])
+            found = [entry for entry in models if entry[figure] <= limit]
+            if not found:
+                least = min(models, key=lambda entry: int(entry[figure]))
+                what = f"{least['name']} has {least[figure]:,} {FIGURES[figure].title}"
+                raise UnknownName(f"no model is so small: of these {len(models)} models {what}, the least")
+            models = found
+    return models
+
+
+def _machines(name: str) -> list[dict[str, Any]]:
     from costcalc.machines import load_machine, machines
 
-    chosen = [load_machine(machine) for machine in machines() if name in machine]
+    chosen = [load_machine(machine).to_dict() for machine in machines() if _like(name, machine)]
     if not chosen:
         raise UnknownName(f"no machine has '{name[:40]}' in its name; there are {listing(machines())}")
+    return chosen
 
-    def peak(machine: Machine, *types: str) -> str:
-        rates = [machine.macs[t] for t in types if t in machine.macs]
-        return count(int(max(rates))) if rates else "–"
 
-    def memory(machine: Machine) -> str:
-        amount = machine.memory or 0
-        return size(8 * amount) if amount % 1000**2 else f"{count(amount)}B"
+def _like(pattern: str, name: str) -> bool:
+    """Whether ``name`` has ``pattern`` in it, or fits it if it has wildcards."""
+    if not set(pattern) & set("*?["):
+        return pattern in name
+    from fnmatch import fnmatchcase
 
-    return {
-        "machine": [m.name for m in chosen],
-        "float32": [peak(m, "float32") for m in chosen],
-        "16 bits": [peak(m, "float16", "bfloat16") for m in chosen],
-        "int8": [peak(m, "int8") for m in chosen],
-        "bandwidth": [rate(m.bandwidth) for m in chosen],
-        **({"memory": [memory(m) if m.memory else "–" for m in chosen]} if width() >= 100 else {}),
-        "title": [m.title for m in chosen],
-    }
+    return fnmatchcase(name, pattern)
+
+
+def _largest_first(value: int | str) -> int | str:
+    return value if isinstance(value, str) else -value

@@ -1,0 +1,127 @@
+"""What costcalc ships, models or machines, as a table or for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from costcalc.backends import units
+from costcalc.backends.grid import GAP, grid
+from costcalc.backends.paint import Paint
+
+SCHEMA = 1
+"""The version of the JSON of a catalogue."""
+
+ROOMY = 24
+"""Characters of a column that can be cut, before a spare one beside it is shown."""
+
+
+class Column(NamedTuple):
+    """One column.
+
+    value   of an entry, None where it has none
+    shows   that value as text
+    left    set flush left
+    least   it may be cut to so many characters; 0: never
+    spare   left out where a terminal has no room for it
+    """
+
+    name: str
+    title: str
+    value: Callable[[dict[str, Any]], Any]
+    shows: Callable[[Any], str] = str
+    left: bool = False
+    least: int = 0
+    spare: bool = False
+
+
+def _of(name: str) -> Callable[[dict[str, Any]], Any]:
+    return lambda entry: entry.get(name)
+
+
+def _peak(*types: str) -> Callable[[dict[str, Any]], Any]:
+    """The best rate of a machine over element types."""
+    return lambda entry: max((int(entry["macs"][t]) for t in types if t in entry["macs"]), default=None)
+
+
+def _memory(amount: int) -> str:
+    return units.size(8 * amount) if amount % 1000**2 else f"{units.count(amount)}B"
+
+
+MODELS = (
+    Column("name", "model", _of("name"), left=True),
+    Column("family", "family", _of("family"), left=True, spare=True),
+    Column("task", "task", _of("task"), left=True, least=8),
+    Column("input", "input", lambda entry: "×".join(map(str, next(iter(entry["inputs"].values()))[1:]))),
+    Column("macs", "MACs", _of("macs"), units.count),
+    Column("params", "params", _of("params"), units.count),
+    Column("year", "year", _of("year")),
+    Column("source", "source", _of("source"), left=True, least=ROOMY, spare=True),
+    Column("title", "title", _of("title"), left=True, least=ROOMY, spare=True),
+)
+MACHINES = (
+    Column("name", "machine", _of("name"), left=True),
+    Column("float32", "float32", _peak("float32"), units.count),
+    Column("bits16", "16 bits", _peak("float16", "bfloat16"), units.count),
+    Column("int8", "int8", _peak("int8"), units.count),
+    Column("bandwidth", "bandwidth", _of("bandwidth"), units.rate),
+    Column("memory", "memory", _of("memory"), _memory, spare=True),
+    Column("title", "title", _of("title"), left=True, least=12),
+    Column("source", "source", _of("source"), left=True, least=ROOMY, spare=True),
+)
+COLUMNS = {"models": MODELS, "machines": MACHINES}
+
+
+def table(kind: str, entries: Sequence[dict[str, Any]], width: int, paint: Paint) -> str:
+    """As many of the columns as ``width`` has room for, the spare ones in their order."""
+    cells = {c.title: [c.title, *(_cell(c, entry) for entry in entries)] for c in COLUMNS[kind]}
+    wide = {c.name: min(max(map(len, cells[c.title])), ROOMY if c.least else width) for c in COLUMNS[kind]}
+    room = width - sum(wide[c.name] + len(GAP) for c in COLUMNS[kind] if not c.spare) + len(GAP)
+    columns = []
+    for column in COLUMNS[kind]:
+        if column.spare:
+            if wide[column.name] + len(GAP) > room:
+                continue
+            room -= wide[column.name] + len(GAP)
+        columns.append(column)
+    least = {c.title: c.least for c in columns if c.least}
+    head, *rows = grid({c.title: cells[c.title] for c in columns}, width, [c.title for c in columns if c.left], least)
+    lines = [paint(GAP.join(head).rstrip(), "bold")]
+    lines += [GAP.join([row[0], *(paint(cell, "dim") for cell in row[1:])]).rstrip() for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def markdown(kind: str, entries: Sequence[dict[str, Any]]) -> str:
+    """All columns, for a page."""
+    from costcalc.backends.differences import table as rows
+
+    columns = COLUMNS[kind]
+    sides = "".join("<" if c.left else ">" for c in columns)
+    return "\n".join(rows([c.title for c in columns], sides, [[_cell(c, e) for c in columns] for e in entries])) + "\n"
+
+
+def csv(kind: str, entries: Sequence[dict[str, Any]]) -> str:
+    """All columns, for a spreadsheet: exact numbers, rates a second, bytes."""
+    from csv import writer
+    from io import StringIO
+
+    from costcalc.backends.escape import spreadsheet
+
+    text = StringIO()
+    lines = writer(text, lineterminator="\r\n")
+    lines.writerow([c.name for c in COLUMNS[kind]])
+    lines.writerows([spreadsheet(c.value(entry)) for c in COLUMNS[kind]] for entry in entries)
+    return text.getvalue()
+
+
+def json(kind: str, entries: Sequence[dict[str, Any]]) -> str:
+    """All that is known of each, a line each."""
+    from json import dumps
+
+    lines = ",\n  ".join(dumps(entry, ensure_ascii=False) for entry in entries)
+    return f'{{\n "schema": {SCHEMA},\n "{kind}": [\n  {lines}\n ]\n}}\n'
+
+
+def _cell(column: Column, entry: dict[str, Any]) -> str:
+    value = column.value(entry)
+    return "–" if value is None else column.shows(value)
