@@ -63,8 +63,11 @@ def is_spec(model: str) -> bool:
 
 def is_code(model: str) -> bool:
     """Whether loading ``model`` could run code: it is neither a spec, nor shipped, nor a word that can be neither."""
+    from costcalc.frontends.torch.models import is_torch_model
     from costcalc.zoo import models
 
+    if is_torch_model(model):
+        return True
     return not is_spec(model) and model not in models() and any(mark in model for mark in ":./\\")
 
 
