@@ -106,7 +106,7 @@ class PReLU(Activation):
             yield len(x.shape) > 1, "prelu takes (batch, channels, …) to have a slope for each channel"
 
     def weights(self, x: TensorType) -> dict[str, Weight]:
-        return {"weight": parameter(x.channels if self.per_channel else 1)}
+        return {"weight": parameter(x.channels if self.per_channel else 1, dtype=x.dtype)}
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn

@@ -21,7 +21,7 @@ _NAMES = {
     "conv": "conv1d conv2d conv3d convolution _convolution",
     "conv_transpose": "conv_transpose1d conv_transpose2d conv_transpose3d",
     "deform_conv": "torchvision::deform_conv2d",
-    "distances": "_cdist_forward _pdist_forward",
+    "distances": "_cdist_forward _euclidean_dist",
     "divide": "div divide true_divide",
     "dropout": "dropout feature_dropout alpha_dropout native_dropout feature_alpha_dropout",
     "einsum": "einsum",

@@ -78,12 +78,19 @@ class Bilinear(Op):
 class Distances(Op):
     """The distance of every point of the first set to every one of the second: (…, p, w), (…, r, w) to (…, p, r).
 
-    Ops          3 for each coordinate of each pair: subtract, power, add.
+    With ``by_product`` it is |a|² - 2·a·b + |b|², one matrix product of points lengthened by two coordinates, as
+    PyTorch works out many Euclidean distances; else pair by pair.
+
+    MACs         by product: for each pair the coordinates and 2.
+    Ops          by product: 3 for each coordinate of the first set, 2 of the second: scale, square, add. Pair by
+                 pair: 3 for each coordinate of each pair: subtract, power, add.
     Not counted  the root, once for each pair.
-    Source       PyTorch, torch.cdist, where it does not use a matrix product.
+    Source       PyTorch, torch.cdist.
     """
 
-    aten = "_cdist_forward _pdist_forward"
+    aten = "_cdist_forward _euclidean_dist"
+
+    by_product: bool = False
 
     def requires(self, a: TensorType, b: TensorType) -> Iterator[Condition]:
         yield equal(a.shape[-1], b.shape[-1]), f"the points have {a.shape[-1]} and {b.shape[-1]} coordinates"
@@ -92,8 +99,11 @@ class Distances(Op):
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
         return a.with_shape(*broadcast(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-2])
 
+    def macs(self, a: TensorType, b: TensorType, *, y: TensorType) -> Dim:
+        return y.size * (a.shape[-1] + 2) if self.by_product else 0
+
     def ops(self, a: TensorType, b: TensorType, *, y: TensorType) -> Dim:
-        return 3 * y.size * a.shape[-1]
+        return 3 * a.size + 2 * b.size if self.by_product else 3 * y.size * a.shape[-1]
 
     def sights(self, a: TensorType, b: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
         stack = y.shape[:-2]
@@ -105,12 +115,14 @@ class Distances(Op):
 
         from costcalc.ops.functional import functional
 
-        return functional(lambda a, b: cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist"))
+        mode = "use_mm_for_euclid_dist" if self.by_product else "donot_use_mm_for_euclid_dist"
+        return functional(lambda a, b: cdist(a, b, compute_mode=mode))
 
     @classmethod
     def from_aten(cls, call: Call) -> Traced:
-        return call.add(cls(), *call.tensors())  # type: ignore[no-any-return]
+        return call.add(cls(call.name == "_euclidean_dist"), *call.tensors())  # type: ignore[no-any-return]
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls(), TensorType((2, 4, 3)), TensorType((2, 5, 3))
+        yield cls(by_product=True), TensorType((4, 3)), TensorType((5, 3))

@@ -54,8 +54,10 @@ class Conv(Op):
         return x.with_shape(x.shape[0], self.out_channels, *places)
 
     def weights(self, x: TensorType) -> dict[str, Weight]:
-        weight = parameter(self.out_channels, x.channels // self.groups, *per_axis(self.kernel, len(x.spatial)))
-        return {"weight": weight} | ({"bias": parameter(self.out_channels)} if self.bias else {})
+        weight = parameter(
+            self.out_channels, x.channels // self.groups, *per_axis(self.kernel, len(x.spatial)), dtype=x.dtype
+        )
+        return {"weight": weight} | ({"bias": parameter(self.out_channels, dtype=x.dtype)} if self.bias else {})
 
     def macs(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size * (x.channels // self.groups) * prod(per_axis(self.kernel, len(x.spatial)))

@@ -70,8 +70,10 @@ class ConvTranspose(Op):
         return x.with_shape(x.shape[0], self.out_channels, *self._places(x))
 
     def weights(self, x: TensorType) -> dict[str, Weight]:
-        weight = parameter(x.channels, self.out_channels // self.groups, *per_axis(self.kernel, len(x.spatial)))
-        return {"weight": weight} | ({"bias": parameter(self.out_channels)} if self.bias else {})
+        weight = parameter(
+            x.channels, self.out_channels // self.groups, *per_axis(self.kernel, len(x.spatial)), dtype=x.dtype
+        )
+        return {"weight": weight} | ({"bias": parameter(self.out_channels, dtype=x.dtype)} if self.bias else {})
 
     def macs(self, x: TensorType, *, y: TensorType) -> Dim:
         return x.size * (self.out_channels // self.groups) * prod(per_axis(self.kernel, len(x.spatial)))

@@ -76,7 +76,7 @@ class LayerNorm(PlaceNorm):
     def weights(self, x: TensorType) -> dict[str, Weight]:
         if not self.affine:
             return {}
-        weight = parameter(*self.normalised(x))
+        weight = parameter(*self.normalised(x), dtype=x.dtype)
         return {"weight": weight, "bias": weight} if self.bias else {"weight": weight}
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
@@ -91,7 +91,7 @@ class LayerNorm(PlaceNorm):
     @classmethod
     def from_aten(cls, call: Call) -> Any:
         axes, weight, bias = len(call["normalized_shape"]), call["weight"], call["bias"]
-        if weight is None or not own(weight, bias):
+        if weight is None or not own(weight, bias, like=call["input"]):
             return scaled(call, call.add(cls(axes, affine=False), call["input"]), weight, bias)
         return call.add(cls(axes, bias=bias is not None), call["input"], weight=weight, bias=bias)
 
@@ -119,7 +119,7 @@ class RMSNorm(PlaceNorm):
     channels_first: bool = False
 
     def weights(self, x: TensorType) -> dict[str, Weight]:
-        return {"weight": parameter(*self.normalised(x))} if self.affine else {}
+        return {"weight": parameter(*self.normalised(x), dtype=x.dtype)} if self.affine else {}
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return (3 + len(self.weights(x))) * y.size
@@ -132,7 +132,7 @@ class RMSNorm(PlaceNorm):
     @classmethod
     def from_aten(cls, call: Call) -> Any:
         axes, weight = len(call["normalized_shape"]), call["weight"]
-        if weight is None or not own(weight):
+        if weight is None or not own(weight, like=call["input"]):
             return scaled(call, call.add(cls(axes, affine=False), call["input"]), weight, None)
         return call.add(cls(axes), call["input"], weight=weight)
 

@@ -32,7 +32,7 @@ class ClassToken(Op):
         return x.with_shape(batch, length + self.count, width)
 
     def weights(self, x: TensorType) -> dict[str, Weight]:
-        return {"weight": parameter(1, self.count, x.shape[-1])}
+        return {"weight": parameter(1, self.count, x.shape[-1], dtype=x.dtype)}
 
     def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
         (count,) = ints([self.count])
@@ -68,7 +68,7 @@ class PositionEmbedding(Op):
 
     def weights(self, x: TensorType) -> dict[str, Weight]:
         make = parameter if self.trained else buffer
-        return {"weight": make(1, *x.shape[1:])}
+        return {"weight": make(1, *x.shape[1:], dtype=x.dtype)}
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size

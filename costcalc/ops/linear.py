@@ -40,8 +40,8 @@ class Linear(Op):
         return x.with_shape(*x.shape[:-1], self.out_features)
 
     def weights(self, x: TensorType) -> dict[str, Weight]:
-        weight = parameter(self.out_features, x.shape[-1])
-        return {"weight": weight} | ({"bias": parameter(self.out_features)} if self.bias else {})
+        weight = parameter(self.out_features, x.shape[-1], dtype=x.dtype)
+        return {"weight": weight} | ({"bias": parameter(self.out_features, dtype=x.dtype)} if self.bias else {})
 
     def macs(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size * x.shape[-1]

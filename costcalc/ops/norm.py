@@ -42,9 +42,12 @@ class RunningNorm(Op):
     def weights(self, x: TensorType) -> dict[str, Weight]:
         found: dict[str, Weight] = {}
         if self.affine:
-            found |= {"weight": parameter(x.channels), "bias": parameter(x.channels)}
+            found |= {"weight": parameter(x.channels, dtype=x.dtype), "bias": parameter(x.channels, dtype=x.dtype)}
         if self.track_running_stats:
-            found |= {"running_mean": buffer(x.channels), "running_var": buffer(x.channels)}
+            found |= {
+                "running_mean": buffer(x.channels, dtype=x.dtype),
+                "running_var": buffer(x.channels, dtype=x.dtype),
+            }
             found["num_batches_tracked"] = buffer(dtype="int64", read=False)
         return found
 
@@ -90,7 +93,7 @@ class BatchNorm(RunningNorm):
         x, weight, bias = call["input"], call["weight"], call["bias"]
         mean, variance = call["running_mean"], call["running_var"]
         tracks = mean is not None and not call["training"]
-        affine = weight is not None and bias is not None and own(weight, bias)
+        affine = weight is not None and bias is not None and own(weight, bias, like=x)
         if tracks and not (stored(mean, variance) and affine == (weight is not None)):
             return NotImplemented  # statistics that the network computes
         weights = {"weight": weight, "bias": bias} if affine else {}
@@ -164,7 +167,11 @@ class GroupNorm(Op):
         yield divides(self.groups, x.channels), f"groups={self.groups} must divide the {x.channels} channels"
 
     def weights(self, x: TensorType) -> dict[str, Weight]:
-        return {"weight": parameter(x.channels), "bias": parameter(x.channels)} if self.affine else {}
+        return (
+            {"weight": parameter(x.channels, dtype=x.dtype), "bias": parameter(x.channels, dtype=x.dtype)}
+            if self.affine
+            else {}
+        )
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return (NORMALISE + (AFFINE if self.affine else 0)) * y.size
@@ -192,7 +199,7 @@ class GroupNorm(Op):
 def channel_norm(call: Call, make: Callable[[bool], Op]) -> Traced:
     """A norm with a weight and a bias for each channel: its own, or computed ones after it."""
     weight, bias = call["weight"], call["bias"]
-    if weight is not None and bias is not None and own(weight, bias):
+    if weight is not None and bias is not None and own(weight, bias, like=call["input"]):
         return call.add(make(True), call["input"], weight=weight, bias=bias)  # type: ignore[no-any-return]
     return by_channel(call, call.add(make(False), call["input"]), weight, bias)
 

@@ -54,7 +54,7 @@ class LayerScale(Op):
 
     def weights(self, x: TensorType) -> dict[str, Weight]:
         at = position(self.axis, x)
-        return {"gamma": parameter(x.shape[at], *(1,) * (len(x.shape) - at - 1))}
+        return {"gamma": parameter(x.shape[at], *(1,) * (len(x.shape) - at - 1), dtype=x.dtype)}
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size

@@ -65,9 +65,13 @@ def linear_combination(call: Call, x: Traced, y: Traced) -> Traced:
     return call.add(find_op("add")(), x, y)  # type: ignore[no-any-return]
 
 
-def own(*tensors: Traced | None) -> bool:
-    """Whether all of ``tensors`` that are given are parameters of the model, and not computed."""
-    return all(t is None or t.trained for t in tensors)
+def own(*tensors: Traced | None, like: Traced | None = None) -> bool:
+    """Whether all of ``tensors`` that are given are parameters of the model, and not computed.
+
+    like    they must also have its element type
+    """
+    given = [t for t in tensors if t is not None]
+    return all(t.trained and (like is None or t.type.dtype == like.type.dtype) for t in given)
 
 
 def stored(*tensors: Traced | None) -> bool:

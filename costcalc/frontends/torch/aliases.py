@@ -130,10 +130,6 @@ class Aliases:
         for written, place in entry.writes[entry.seen :]:
             if place == mine:
                 entry.traced = written
-            elif written.type.size == tensor.numel():
-                made = Traced(type_of(tensor))
-                self._note("costcalc::part", {"self": written}, made)
-                entry.traced = made
             elif _apart(mine, place):
                 continue
             elif written.type.size < tensor.numel():  # type: ignore[operator]
@@ -159,19 +155,31 @@ def _place(tensor: Tensor) -> Place:
 
 def _apart(a: Place, b: Place) -> bool:
     """Whether two views of one storage certainly have no element in common."""
+    (first_a, last_a), (first_b, last_b) = _reach(a), _reach(b)
+    if last_a < first_b or last_b < first_a:
+        return True
     strides = sorted({s for p in (a, b) for s, n in zip(p.stride, p.shape, strict=True) if n > 1}, reverse=True)
-    (start_a, spans_a), (start_b, spans_b) = _box(a, strides), _box(b, strides)
-    for at_a, span_a, at_b, span_b in zip(start_a, spans_a, start_b, spans_b, strict=True):
-        if at_a + span_a <= at_b or at_b + span_b <= at_a:
-            return True
-    return False
+    box_a, box_b = _box(a, strides), _box(b, strides)
+    if box_a is None or box_b is None:
+        return False
+    pairs = zip(box_a, box_b, strict=True)
+    return any(at_a + n_a <= at_b or at_b + n_b <= at_a for (at_a, n_a), (at_b, n_b) in pairs)
 
 
-def _box(place: Place, strides: list[int]) -> tuple[list[int], list[int]]:
-    """Where a view starts and how far it reaches, in steps of each of ``strides``."""
-    start, rest = [], place.offset
+def _reach(place: Place) -> tuple[int, int]:
+    """The first and the last element of a view."""
+    far = sum((n - 1) * s for n, s in zip(place.shape, place.stride, strict=True))
+    return place.offset, place.offset + far
+
+
+def _box(place: Place, strides: list[int]) -> list[tuple[int, int]] | None:
+    """Where a view starts and how many elements it has, by each of ``strides``; None where it runs over one."""
+    sizes = {s: n for s, n in zip(place.stride, place.shape, strict=True) if n > 1}
+    found, rest, room = [], place.offset, None
     for stride in strides:
-        start.append(rest // stride if stride else 0)
-        rest = rest % stride if stride else rest
-    sizes = dict(zip(place.stride, place.shape, strict=True))
-    return start, [sizes.get(s, 1) for s in strides]
+        start, n = rest // stride if stride else 0, sizes.get(stride, 1)
+        if room is not None and (start + n) * stride > room:
+            return None
+        found.append((start, n))
+        rest, room = rest % stride if stride else rest, stride
+    return found

@@ -19,10 +19,14 @@ class ModelError(CostcalcError):
     """A model whose constructor or forward raises, or that is none."""
 
 
-def forward_failed(name: str, error: BaseException, path: str | None, calls: Sequence[Recorded]) -> ModelError:
+def forward_failed(
+    name: str, error: BaseException, path: str | None, failing: str, calls: Sequence[Recorded]
+) -> ModelError:
     """The error for a forward that raised: where, why, and the layers that had run, with their shapes."""
     at = f" in '{path}'" if path else ""
     text = [f"the forward of {name} fails{at}: {_said(error)}", *_lines(error)]
+    if failing:
+        text.append(f"the shapes that met there: {failing}")
     if calls:
         text.append(f"the last of the {len(calls)} calls before it:")
         text += [f"  {_layer(call)}" for call in calls[-SHOWN:]]

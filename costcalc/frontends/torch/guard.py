@@ -24,7 +24,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
     kept = []
     for module in model.modules():
         own = module.__dict__
-        contents = {key: value.copy() for key, value in own.items() if type(value) in (list, dict, set)}
+        contents = {key: value.copy() for key, value in own.items() if isinstance(value, (list, dict, set))}
         kept.append((module, own.copy(), contents))
     flags = [(p, p.requires_grad) for p in model.parameters()]
     fused = torch.backends.mha.get_fastpath_enabled()

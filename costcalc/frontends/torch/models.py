@@ -125,7 +125,7 @@ def _torchvision(name: str, kwargs: dict[str, Any]) -> Found:
     options = {"weights": None, **kwargs}
     if _takes(models.get_model_builder(name), "weights_backbone"):
         options.setdefault("weights_backbone", None)
-    build = _builder(lambda: models.get_model(name, **options), f"torchvision:{name}")
+    build = _builder(lambda: _quietly(models.get_model, name, **options), f"torchvision:{name}")
     detects = name in models.list_models(models.detection)
     flows = name in models.list_models(models.optical_flow)
     films = name in models.list_models(models.video)
@@ -163,7 +163,7 @@ def _torchvision_size(models: Any, name: str, model: nn.Module) -> tuple[int, ..
 def _timm(name: str, kwargs: dict[str, Any]) -> Found:
     timm = _library("timm")
     _known(name.partition(".")[0], timm.list_models(), "timm")
-    model, again = _builder(lambda: timm.create_model(name, **kwargs), f"timm:{name}")
+    model, again = _builder(lambda: _quietly(timm.create_model, name, **kwargs), f"timm:{name}")
     return Found(model, again, _by_default(model))
 
 
@@ -177,6 +177,15 @@ def _library(name: str) -> Any:
         raise CostcalcError(
             f"{name} cannot be imported ({type(error).__name__}: {text}); install the release that fits your torch"
         ) from error
+
+
+def _quietly(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call ``function`` without its warnings, of weights that are not initialised as they will be one day."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return function(*args, **kwargs)
 
 
 def _known(name: str, names: Iterable[str], library: str) -> None:

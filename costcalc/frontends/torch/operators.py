@@ -45,7 +45,7 @@ class Operator:
             base = f"__{base[3:]}"
         self.name = base if namespace == "aten" else f"{namespace}::{base}"
         self._arguments = tuple(a.name for a in schema.arguments)
-        self._defaults = {a.name: a.default_value for a in schema.arguments if a.has_default_value()}
+        self._defaults = {a.name: a.default_value if a.has_default_value() else None for a in schema.arguments}
         self.passes = self.name in PASSES
         in_place = len(self.writes) == 1 and self.writes[0][0] == 0 and len(schema.returns) == 1
         self.pure = (in_place or not marks) and self.name not in GUESSES

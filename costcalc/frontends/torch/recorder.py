@@ -37,12 +37,14 @@ class Recorder(TorchDispatchMode):
     """While it is entered, every call of an operator is run by ``Runner`` and written down in ``calls``.
 
     weights    the model's parameters and buffers
+    failing    the call that raised, with the shapes that met there
     """
 
     def __init__(self, model: torch.nn.Module, where: Where, assumptions: Assumptions, *, real: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         assumptions.where = where
         self.calls: list[Recorded] = []
+        self.failing = ""
         self.weights: list[Traced] = []
         self.aliases = Aliases(self._note, keep=not real)
         self._where = where
@@ -73,7 +75,11 @@ class Recorder(TorchDispatchMode):
         given = tensors_among(args)
         if kwargs:
             given += tensors_among(kwargs.values())
-        result = self._runner.run(func, operator, args, kwargs, given)
+        try:
+            result = self._runner.run(func, operator, args, kwargs, given)
+        except Exception:
+            self.failing = self.failing or f"{operator.name}({', '.join(str(type_of(t)) for t in given)})"
+            raise
         self._record(operator, args, kwargs, given, result)
         return result
 

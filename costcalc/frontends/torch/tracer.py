@@ -123,7 +123,7 @@ def _traced(
             if made.shapes_only and _wants_whole_numbers(error):
                 made.whole_numbers = True
             else:
-                raise forward_failed(name, error, where.failed, recorder.calls) from error
+                raise forward_failed(name, error, where.failed, recorder.failing, recorder.calls) from error
         outputs = [] if made.whole_numbers else [recorder.aliases.read(t) for _, t in tensors_in("", result)]
     if made.whole_numbers:
         again = made.of(given), made.of(options)

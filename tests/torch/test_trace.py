@@ -1,0 +1,437 @@
+"""What tracing makes of a module: names, edges, weights; and that it leaves everything as it was."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import torch.nn.functional as F  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
+
+import costcalc  # noqa: E402
+from costcalc.analysis.report import report  # noqa: E402
+from costcalc.errors import CostcalcError  # noqa: E402
+from costcalc.frontends.torch.tracer import trace  # noqa: E402
+from costcalc.ir.graph import Graph  # noqa: E402
+
+IMAGE = (1, 3, 8, 8)
+
+
+class Block(nn.Module):
+    """A residual block whose one ReLU is called twice, in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4)
+        self.conv2, self.down = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(3, 4, 1)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.conv2(self.relu(self.bn1(self.conv1(x))))
+        out += self.down(x)
+        return self.relu(out)
+
+
+def edges(graph: Graph) -> dict[str, tuple[str, ...]]:
+    """Each node with what it reads."""
+    return {node.name: node.inputs for node in graph.nodes}
+
+
+class Function(nn.Module):
+    """A function, as a module without parts."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs: Any, **kwargs: Any) -> Any:
+        return self.function(*inputs, **kwargs)
+
+
+# -- names and edges ---------------------------------------------------------------------------
+
+
+def test_layers_are_called_as_their_modules_and_follow_the_tensors() -> None:
+    assert edges(trace(Block(), IMAGE)) == {
+        "conv1": ("x",), "bn1": ("conv1",), "relu": ("bn1",), "conv2": ("relu",), "down": ("x",),
+        "add": ("conv2", "down"), "relu_1": ("add",),
+    }  # fmt: skip
+
+
+def test_a_module_that_does_several_things_names_each() -> None:
+    graph = trace(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, padding_mode="circular")), IMAGE)
+    assert [n.name for n in graph.nodes] == ["0.pad", "0.conv"]
+    assert graph.node("0.conv").shares == {"weight": "0.weight", "bias": "0.bias"}
+
+
+def test_forward_called_directly_still_names_layers_by_their_weights() -> None:
+    class Direct(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Linear(8, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            result: Tensor = self.body.forward(x)
+            return result
+
+    assert edges(trace(Direct(), (2, 8))) == {"body": ("x",)}
+
+
+def test_inputs_are_called_as_the_parameters_of_forward() -> None:
+    class Two(nn.Module):
+        def forward(
+            self, images: list[Tensor], extra: dict[str, Tensor], scale: float = 1.0, mask: Any = None
+        ) -> Tensor:
+            return images[0] + images[1] * scale + extra["bias"]
+
+    graph = trace(Two(), [(1, 4), (1, 4)], extra={"bias": (4,)}, scale=2.0, mask=None)
+    assert graph.inputs == ("images.0", "images.1", "extra.bias")
+    assert [n.op.name for n in graph.nodes] == ["elementwise", "add", "add"]
+
+
+def test_a_tensor_gives_its_element_type_and_a_shape_is_what_the_model_wants() -> None:
+    module = nn.Sequential(nn.Embedding(10, 4), nn.Linear(4, 2))
+    for given in (torch.zeros(1, 3, dtype=torch.int64), torch.zeros(1, 3, dtype=torch.int64, device="meta"), (1, 3)):
+        graph = trace(module, given)
+        assert graph.types["input"].dtype == "int64"
+
+
+@pytest.mark.parametrize("kind", ["tuple", "dict", "object"])
+def test_outputs_are_found_in_whatever_holds_them(kind: str) -> None:
+    class Held:
+        def __init__(self, a: Tensor, b: Tensor) -> None:
+            self.a, self.b = a, b
+
+    holders = {"tuple": lambda a, b: (a, [b, None]), "dict": lambda a, b: {"a": a, "b": b}, "object": Held}
+    graph = trace(Function(lambda x: holders[kind](x.exp(), x.sin())), (2, 3))
+    assert graph.outputs == ("exp", "sin")
+
+
+# -- views and writes in place -------------------------------------------------------------------
+
+
+def test_a_write_through_a_view_reaches_the_tensor_that_it_views() -> None:
+    def forward(x: Tensor) -> Tensor:
+        y = x * 2
+        y.view(-1).relu_()
+        return y.sin()
+
+    graph = trace(Function(forward), (2, 3))
+    kinds = {n.name: n.op.name for n in graph.nodes}
+    read = edges(graph)
+    assert kinds[read["sin"][0]] == "reshape"
+    assert kinds[read[read["sin"][0]][0]] == "relu"
+
+
+def test_a_write_to_a_part_overwrites_that_part() -> None:
+    def forward(x: Tensor) -> Tensor:
+        y = x.exp()
+        y[:, 0] = x[:, 1]
+        return y.sin()
+
+    read = edges(trace(Function(forward), (2, 3)))
+    assert read["sin"] == ("scatter",)
+    assert read["scatter"][0] == "exp"
+
+
+def test_a_write_to_one_part_leaves_the_other_parts_alone() -> None:
+    def forward(x: Tensor) -> Tensor:
+        left, right = x.exp().chunk(2, 1)
+        left.relu_()
+        return right.sin()
+
+    read = edges(trace(Function(forward), (2, 6)))
+    assert read["sin"] == ("split.1",)
+
+
+def test_a_write_reaches_views_made_before_it() -> None:
+    def forward(x: Tensor) -> Tensor:
+        y = x.exp()
+        part = y[0]
+        y.relu_()
+        return part.sin()
+
+    graph = trace(Function(forward), (2, 3))
+    (part,) = graph.node("sin").inputs
+    assert graph.node(part).inputs == ("relu",)
+
+
+# -- weights -----------------------------------------------------------------------------------
+
+
+def test_shared_modules_store_their_weights_once_and_work_each_time() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            result: Tensor = self.layer(self.layer(x))
+            return result
+
+    total = report(trace(Twice(), (1, 8))).total
+    assert (total.macs, total.params) == (2 * 64, 64 + 8)
+
+
+def test_tied_weights_are_stored_once() -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.head = nn.Embedding(10, 4), nn.Linear(4, 10, bias=False)
+            self.head.weight = self.embed.weight
+
+        def forward(self, x: Tensor) -> Tensor:
+            result: Tensor = self.head(self.embed(x))
+            return result
+
+    graph = trace(Tied(), (1, 3))
+    assert graph.node("head").shares == {"weight": "embed.weight"}
+    assert report(graph).total.params == 40
+
+
+def test_weights_that_nothing_reads_are_stored_all_the_same() -> None:
+    class Idle(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used, self.idle = nn.Linear(4, 2), nn.Linear(4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            result: Tensor = self.used(x)
+            return result
+
+    found = report(trace(Idle(), (1, 4)))
+    assert found.total.params == (8 + 2) + (12 + 3)
+    assert found.total.macs == 8
+    assert [row.name for row in found.layers if row.params] == ["used", "idle.weight", "idle.bias"]
+
+
+def test_a_weight_used_as_a_value_is_stored_once_and_read() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gamma = nn.Parameter(torch.ones(4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.gamma
+
+    found = report(trace(Scaled(), (2, 4)))
+    # x and y of 8 elements, gamma of 4, of 32 bits each
+    assert found.total.storage_bits == 32 * (8 + 8 + 4)
+    assert found.total.read_bits == 32 * (8 + 4)
+    assert found.total.params == 4
+
+
+@pytest.mark.parametrize("parametrised", [True, False])
+def test_weight_norm_counts_its_parameters(parametrised: bool) -> None:
+    with pytest.warns(FutureWarning) if not parametrised else _nothing():
+        norm = nn.utils.parametrizations.weight_norm if parametrised else nn.utils.weight_norm
+        module = norm(nn.Linear(8, 4))
+    found = report(trace(module, (2, 8)))
+    assert found.total.params == 4 * 8 + 4 + 4
+    assert found.total.macs == 2 * 8 * 4
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+def test_half_precision_weights_are_half_as_large() -> None:
+    whole, half = (
+        report(trace(nn.Linear(8, 4).to(t), torch.zeros(2, 8, dtype=t))).total for t in (torch.float32, torch.bfloat16)
+    )
+    assert (whole.weight_bits, half.weight_bits) == (32 * 36, 16 * 36)
+    assert half.macs == whole.macs
+
+
+# -- kinds of modules ----------------------------------------------------------------------------
+
+
+def test_subclasses_wrappers_and_scripted_modules_are_all_the_same() -> None:
+    class MyConv(nn.Conv2d):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.conv2d(x, self.weight, self.bias, padding=self.padding)
+
+    expected = 4 * 3 * 9 * 64
+    conv = MyConv(3, 4, 3, padding=1)
+    plain = nn.Conv2d(3, 4, 3, padding=1)
+    for module in (conv, nn.DataParallel(conv), torch.compile(plain), nn.Sequential(torch.compile(plain))):
+        assert report(trace(module, IMAGE)).total.macs == expected
+
+
+def test_a_scripted_module_traces() -> None:
+    with pytest.warns(DeprecationWarning) if torch.__version__ >= "2.10" else _nothing():
+        module = torch.jit.script(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()))
+    assert report(trace(module, IMAGE)).total.macs == 4 * 3 * 9 * 36
+
+
+def test_a_model_on_the_meta_device_traces_to_the_same() -> None:
+    with torch.device("meta"):
+        meta = Block()
+    assert trace(meta, IMAGE) == trace(Block(), IMAGE)
+
+
+def test_a_model_that_reads_values_is_run_with_values_and_says_so() -> None:
+    def forward(x: Tensor) -> Tensor:
+        return x.exp() if x.mean() > 0 else x
+
+    graph = trace(Function(forward), (2, 3))
+    assert "run with real tensors" in graph.assumed[0]
+    assert [n.name for n in graph.nodes] == ["mean", "gt", "exp"]
+
+
+def test_positions_and_sizes_have_values_without_a_real_run() -> None:
+    def forward(x: Tensor) -> Tensor:
+        steps = torch.linspace(0, 1, 3).tolist()
+        size = int(torch.tensor(x.shape[-2:]).prod())
+        return x * steps[1] + size + torch.arange(x.shape[-1])
+
+    assert trace(Function(forward), (2, 3)).assumed == ()
+
+
+def test_selection_by_value_is_an_assumption() -> None:
+    graph = trace(Function(lambda x: x[x > 0].sum()), (2, 3))
+    assert graph.assumed == ("selections by value keep every element",)
+
+
+# -- what is not counted -------------------------------------------------------------------------
+
+
+def test_an_operator_without_a_rule_is_named_with_its_shapes() -> None:
+    found = report(trace(Function(torch.linalg.matrix_exp), (2, 3, 3)))
+    (row,) = found.uncounted
+    assert (row.kind, row.input_shapes, row.output_shapes) == ("linalg_matrix_exp", ((2, 3, 3),), ((2, 3, 3),))
+    assert found.to_dict()["uncounted"][0]["op"] == "linalg_matrix_exp"
+
+
+def test_a_user_adds_a_rule_for_an_operator_of_their_own() -> None:
+    from costcalc.ir import op as table
+
+    library = torch.library.Library("costcalc_test", "DEF")
+    library.define("mix(Tensor x, Tensor w) -> Tensor")
+    library.impl("mix", lambda x, w: torch.empty_like(x), "CompositeExplicitAutograd")
+    module = Function(lambda x: torch.ops.costcalc_test.mix(x, x))
+    assert [u.kind for u in report(trace(module, (4, 4))).uncounted] == ["costcalc_test::mix"]
+    try:
+
+        @table.op("mix", inputs=(2, 2))
+        class Mix(table.Op):
+            """A mixture."""
+
+            aten = "costcalc_test::mix"
+
+            def macs(self, x: Any, w: Any, *, y: Any) -> Any:
+                return x.size * w.shape[-1]
+
+        found = report(trace(module, (4, 4)))
+        assert (found.total.macs, found.uncounted) == (16 * 4, ())
+    finally:
+        del table.OPS["mix"], table.ATEN["costcalc_test::mix"]
+
+
+# -- everything as it was ------------------------------------------------------------------------
+
+
+class Restless(nn.Module):
+    """Does to itself what models do: caches, hooks, counts, buffers, flags; and perhaps fails."""
+
+    def __init__(self, fails: bool = False) -> None:
+        super().__init__()
+        self.conv, self.bn, self.drop = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout()
+        self.register_buffer("calls", torch.zeros(()))
+        self.cache: dict[str, Any] = {}
+        self.fails = fails
+        self.attention = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        self.bn.running_mean.mul_(2)
+        self.cache["grid"] = torch.arange(3)
+        self.new_attribute = x
+        self.conv.register_forward_hook(lambda *_: None)
+        self.conv.weight.requires_grad_(False)
+        self.train()
+        self.register_buffer("late", x.detach())
+        torch.rand(1)
+        if self.fails:
+            raise RuntimeError("no more")
+        y: Tensor = self.attention(self.bn(self.conv(x)).flatten(2).mT)
+        return y
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_model_and_torch_are_left_as_they_were(fails: bool) -> None:
+    model = Restless(fails).train()
+    model.bn.eval()
+    before = copy.deepcopy(model.state_dict())
+    attributes = {name: set(m.__dict__) for name, m in model.named_modules()}
+    modes = {name: m.training for name, m in model.named_modules()}
+    seed = torch.get_rng_state()
+    call = nn.Module.__call__
+    with pytest.raises(CostcalcError, match="no more") if fails else _nothing():
+        trace(model, IMAGE)
+    after = model.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[k], before[k]) and after[k].device.type == "cpu" for k in before)
+    assert {name: set(m.__dict__) for name, m in model.named_modules()} == attributes
+    assert {name: m.training for name, m in model.named_modules()} == modes
+    assert model.cache == {}
+    assert not model.conv._forward_hooks
+    assert all(p.requires_grad for p in model.parameters())
+    assert torch.equal(torch.get_rng_state(), seed)
+    assert torch.backends.mha.get_fastpath_enabled()
+    assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+    assert nn.Module.__call__ is call
+    assert not torch.nn.modules.module._global_forward_hooks
+
+
+def test_a_traced_model_still_trains() -> None:
+    model = Block()
+    trace(model, IMAGE)
+    model(torch.rand(IMAGE)).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_a_real_run_changes_no_buffer_either() -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("seen", torch.zeros(()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.seen += 1
+            return x + 1 if float(x.sum()) > 0 else x
+
+    model = Counting()
+    assert trace(model, (2,)).assumed
+    assert float(model.seen) == 0
+
+
+# -- the public names ----------------------------------------------------------------------------
+
+
+def test_trace_and_analyze_are_public() -> None:
+    graph = costcalc.trace(nn.Linear(8, 4), (2, 8))
+    assert costcalc.analyze(graph).total.macs == 64
+    assert costcalc.analyze(nn.Linear(8, 4), torch.zeros(2, 8)).total.macs == 64
+
+
+def test_receptive_fields_traffic_and_peak_are_there() -> None:
+    found = report(trace(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3, stride=2), nn.ReLU()), (1, 3, 16, 16)))
+    last = found.layers[-1]
+    assert last.receptive_field is not None and not isinstance(last.receptive_field, str)
+    assert last.receptive_field.size == (5, 5)
+    assert last.receptive_field.stride == (2, 2)
+    assert found.total.peak_bits == 32 * (3 * 256 + 4 * 196)
+    assert last.read_bits == 32 * 4 * 36
+
+
+def test_a_norm_in_higher_precision_than_its_input_is_counted() -> None:
+    found = report(trace(nn.LayerNorm(4), torch.zeros(2, 4, dtype=torch.bfloat16)))
+    assert (found.total.params, found.total.ops, found.total.weight_bits) == (8, 7 * 8, 32 * 8)
