@@ -37,7 +37,7 @@ def test_every_shipped_spec_is_valid_and_names_the_schema(path: Path, validator:
 
 
 def test_the_generated_files_are_fresh() -> None:
-    for name, content in zoo.generated().items():
+    for name, content in zoo.generated():
         assert Path(zoo.path(name)).read_text(encoding="utf-8") == content, (
             f"{name} is old; run: python -m costcalc.zoo"
         )
