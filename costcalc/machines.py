@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -32,7 +31,7 @@ def load_machine(name: str) -> Machine:
     known = machines()
     if name in known:
         return _read(known[name], name, f"{name}.yaml")
-    if name.endswith((".yaml", ".yml")) or os.sep in name:
+    if name.endswith((".yaml", ".yml")):
         return _read(name, Path(name).stem, name)
     raise UnknownName(
         f"no machine called '{name[:80]}'{near(name, known)}; there are {listing(known)}, or give a YAML file"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from costcalc.analysis.report import Report
 from costcalc.backends.columns import COLUMNS, Column, shown
+from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.paint import Paint, bar, painted, plain
 from costcalc.backends.rows import Row, View, tree
@@ -28,7 +29,7 @@ def table(report: Report, view: View) -> str:
     how = f", {asked.bits} bits" * (asked.bits is not None) + f", on {asked.machine}" * (asked.machine is not None)
     lines = [f"{paint(report.name, 'bold')}  {inputs}{how}"]
     if report.source:
-        lines.append(paint(report.source, "dim"))
+        lines.append(paint(visible(report.source), "dim"))
     lines.append("")
     if len(rows) > 1:
         lines += [*_lines(report, rows, view, paint), ""]

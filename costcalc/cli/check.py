@@ -116,7 +116,8 @@ def check(
     if ratchet:
         changed = ratchet_config(chosen, outcome)
         outcome = outcome._replace(notes=(*outcome.notes, *changed))
-    emit(_text(outcome, format, fail_on is FailOn.warn, strict, colour(sys.stdout) and output is None), output)
+    text = _text(outcome, format, fail_on is FailOn.warn, strict, colour(sys.stdout) and output is None)
+    emit(text, output, commands=format is Format.github)
     if format is Format.github and os.environ.get("GITHUB_STEP_SUMMARY"):
         from costcalc.backends.comment import comment
 

@@ -20,6 +20,7 @@ ASCII = {
 }  # fmt: skip
 """What to write instead where the encoding of a terminal or pipe lacks a character; `?` for others."""
 STEERING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]|\r(?!\n)|\x1b(?!\[\d*m)")
+COMMAND = re.compile(r"^([^\S\n]*):(?=:)|##(?=\[)", re.MULTILINE)
 
 
 def prepare_streams() -> None:
@@ -58,24 +59,38 @@ def width() -> int:
     return 80
 
 
-def emit(text: str, file: str | None = None) -> None:
-    """Write ``text`` to ``file``, whole or not at all, or to standard output."""
+def emit(text: str, file: str | None = None, *, commands: bool = False) -> None:
+    """Write ``text`` to ``file``, whole or not at all, or to standard output.
+
+    Unless ``commands`` says that some are meant, no line of it commands a CI server.
+    """
     if file is not None:
         write_whole(file, text)
         return
     if sys.stdout is None:
         raise CostcalcError("standard output is closed")
-    sys.stdout.write(harmless(text))
+    text = harmless(text, colours=colour(sys.stdout))
+    sys.stdout.write(text if commands else powerless(text))
     sys.stdout.flush()
 
 
-def harmless(text: str) -> str:
-    """``text`` without the signs by which a name or title in a file could steer the terminal; colours may stay.
+def harmless(text: str, *, colours: bool = True) -> str:
+    """``text`` without the signs by which a name or title in a file could steer the terminal; ``colours`` may stay.
 
     >>> harmless("a\\x1b[31mb\\x1b[2Jc\\a")
     'a\\x1b[31mb�[2Jc�'
     """
-    return STEERING.sub("�", text)
+    text = STEERING.sub("�", text)
+    return text if colours else text.replace("\x1b", "�")
+
+
+def powerless(text: str) -> str:
+    """``text`` without lines that a CI server takes for commands to it.
+
+    >>> powerless("a: b\\n ::add-mask::c ##[error]")
+    'a: b\\n : :add-mask::c # #[error]'
+    """
+    return COMMAND.sub(lambda found: "# #" if found.group() == "##" else f"{found.group()} ", text)
 
 
 def write_whole(file: str, text: str) -> None:
@@ -132,7 +147,11 @@ def say_error(sentence: str) -> None:
         return
     head = "costcalc: error:"
     with contextlib.suppress(OSError):  # then nobody is there to be told
-        print(f"\x1b[31m{head}\x1b[0m" if colour(sys.stderr) else head, harmless(sentence), file=sys.stderr, flush=True)
+        print(f"\x1b[31m{head}\x1b[0m" if colour(sys.stderr) else head, _plain(sentence), file=sys.stderr, flush=True)
+
+
+def _plain(sentence: str) -> str:
+    return powerless(harmless(sentence, colours=False))
 
 
 def abandon_output() -> None:

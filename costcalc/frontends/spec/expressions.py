@@ -164,6 +164,7 @@ def _why_not(text: str, said: str, error: Exception) -> str:
     if text.count("(") != text.count(")"):
         return f"the parentheses of '{said}' do not match"
     what = error.msg if isinstance(error, SyntaxError) else str(error)
+    what = what.partition(" (detected at line")[0]
     return f"'{said}' is not an expression ({what.splitlines()[0] if what else 'it cannot be read'})"
 
 

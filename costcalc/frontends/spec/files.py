@@ -15,6 +15,8 @@ from costcalc.frontends.spec.values import Budget, Value
 from costcalc.ir.op import OPS, Op, find_op
 from costcalc.ops import ALIASES, WHERE
 
+YAML = (".yaml", ".yml")
+
 
 class Location(NamedTuple):
     """A file, what messages call it, and the variant asked for ("" for the first)."""
@@ -55,9 +57,9 @@ class Files:
         Raises ``UnknownName`` if it is neither.
         """
         path, colon, variant = model.rpartition(":")
-        if not (colon and path.endswith((".yaml", ".yml")) and "/" not in variant and os.sep not in variant):
+        if not (colon and path.endswith(YAML) and "/" not in variant and os.sep not in variant):
             path, variant = model, ""
-        if path.endswith((".yaml", ".yml")) or "/" in path or os.sep in path:
+        if path.endswith(YAML) or (not base and ("/" in path or os.sep in path)):
             shown = str(Path(base, path)) if base else path
             return Location(shown, shown, variant)
         if path not in self._shelf.models() and not base and Path(path).is_file():
@@ -111,6 +113,9 @@ class Files:
         return (other.blocks[name], other) if name in other.blocks else None
 
     def _used(self, spec: Spec, text: str, place: Place) -> Spec:
+        # A spec of a stranger could otherwise have the beginning of any file quoted in a message.
+        if not text.endswith(YAML):
+            raise SpecError(f"'{text[:80]}' is no YAML file; what is used ends in .yaml", place)
         path = str(Path(spec.file).parent / text)
         try:
             return self.spec(path, path)

@@ -107,7 +107,7 @@ def _range(*bounds: Value) -> Value:
         raise SpecError("the step of a range cannot be 0")
     numbers = range(*bounds)
     if numbers and max(0, (numbers[-1] - numbers[0]) // numbers.step) + 1 > MAX_LIST:
-        raise SpecError(f"{_spelled(list(bounds), {})} is a range of more than {MAX_LIST:,} numbers")
+        raise SpecError(f"range{_spelled(list(bounds), {})} has more than {MAX_LIST:,} numbers")
     return tuple(numbers)
 
 

@@ -195,7 +195,9 @@ def _pairs(
 ) -> Iterator[tuple[str, Tree]]:
     """The pairs of a mapping whose keys are all among ``known``."""
     if not isinstance(tree, Mapping):
-        raise SpecError(f"{what} is a mapping of {', '.join(known[:4])} …, not {_kind(tree)}", place)
+        # A text is not quoted: it may be a secret, if a stranger's link made this file be read.
+        found = "a text" if isinstance(tree, Scalar) and tree.text else _kind(tree)
+        raise SpecError(f"{what} is a mapping of {', '.join(known[:4])} …, not {found}", place)
     for key, value in tree.pairs:
         if key.text not in known:
             raise SpecError(
