@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from costcalc.analysis.fft import by_fourier
 from costcalc.analysis.receptive import ReceptiveField, receptive_fields
 from costcalc.analysis.report import Layer, Report
 from costcalc.errors import CostcalcError, UnknownName, near
@@ -99,6 +100,7 @@ class _Teller:
             self._line("write", layer.write_bits, self._bits(write), "bits"),
             *self._field(),
             *self._time(),
+            *self._by_fourier(),
         ]
         order = sorted(self.letters, key=lambda letter: letter in self.options)
         letters = {letter: self.letters[letter] for letter in order}
@@ -169,6 +171,12 @@ class _Teller:
             ),
             Line("time", time.seconds, "the larger of the two", "", f"bound by {time.bound}"),
         ]
+
+    def _by_fourier(self) -> list[Line]:
+        """What a convolution would take by Fourier transforms."""
+        inputs = self.graph.input_types(self.node)
+        found = by_fourier(self.node.op, inputs[0]) if inputs else None
+        return [Line("by FFT", found)] if found else []
 
     # -- letters -----------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from costcalc.analysis.explain import Explanation, Line
+from costcalc.analysis.fft import FourierConv
 from costcalc.analysis.receptive import ReceptiveField
 from costcalc.backends.paint import Paint
 from costcalc.backends.units import count, grouped, seconds, size
@@ -43,6 +44,10 @@ def _figure(line: Line, width: int, paint: Paint) -> Iterator[str]:
         if line.numbers:
             yield from _wrapped("", f"= {line.numbers}", width, paint)
         yield _row("", f"= {paint(_value(line), 'bold')}", paint)
+    elif isinstance(line.value, FourierConv):
+        first, *more = _by_fourier(line.value)
+        yield _row(line.name, paint(first, "bold"), paint)
+        yield from (_row("", text, paint) for text in more)
     else:
         yield _row(line.name, paint(_value(line), "bold"), paint)
 
@@ -60,6 +65,19 @@ def _value(line: Line) -> str:
     if isinstance(value, int):
         return f"{grouped(value)}" + (f" ({count(value)})" if value >= 1_000_000 else "")
     return str(value)
+
+
+def _by_fourier(conv: FourierConv) -> Iterator[str]:
+    """The cost by transforms against the direct MACs; with the price of kernels where they decide."""
+
+    def against(products: int, unit: str = "") -> str:
+        cheaper = "cheaper" if products < conv.direct else "not cheaper"
+        return f"{count(products)}{unit}, {products / conv.direct:.2f} × the MACs: {cheaper}"
+
+    yield against(conv.prepared, " multiplications")
+    if conv.prepared < conv.direct:
+        yield f"with kernels transformed beforehand, which take {size(conv.kernel_bits)};"
+        yield f"with their transforms {against(conv.whole)}"
 
 
 def _about(doc: str, paint: Paint) -> list[str]:
