@@ -25,6 +25,7 @@ def analyze(
     bits: int | None = None,
     machine: Machine | str | None = None,
     fps: float | None = None,
+    fold_norm: bool = False,
     **kwargs: Any,
 ) -> Report:
     """Every figure of ``model``: a graph, whatever ``load`` takes a name of, or a ``torch.nn.Module``.
@@ -34,6 +35,7 @@ def analyze(
     bits                       width of floating-point elements, in place of 32
     machine                    also the time on it: a shipped machine's name or a YAML file's path
     fps                        passes a second that are wanted, for the bandwidth that they need
+    fold_norm                  fold batch norms into the layers before them, as deployed networks have them
 
     Raises a ``CostcalcError`` for anything that is wrong with what was given.
 
@@ -54,6 +56,10 @@ def analyze(
         from costcalc.models import load
 
         graph = load(model, batch=1 if batch is None else batch, input=input, parameters=parameters)
+    if fold_norm:
+        from costcalc.transforms import fold_norm as transform
+
+        graph = transform.fold_norm(graph)
     if isinstance(machine, (str, os.PathLike)):
         from costcalc.machines import load_machine
 

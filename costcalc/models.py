@@ -19,6 +19,7 @@ def load(
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     parameters: Mapping[str, Any] | None = None,
     symbols: Iterable[str] = (),
+    fold_norm: bool = False,
 ) -> Graph:
     """The graph of a shipped model (``"resnet50"``) or of a YAML file (``"my/net.yaml"``, ``"my/net.yaml:variant"``);
     or a PyTorch model, traced: ``"torchvision:resnet50"``, ``"timm:resnet50"``, ``"package.module:builder"``,
@@ -28,9 +29,15 @@ def load(
     input        shape without the batch, ``(3, 256, 256)``; for several inputs a mapping from their names
     parameters   values for the spec's parameters, ``{"num_classes": 10}``
     symbols      what stays symbolic: ``batch``, ``height``, ``width``, or names of parameters
+    fold_norm    with batch norms folded into the layers before them, as deployed networks have them
 
     Raises a ``CostcalcError``, with its place in the file, for anything that is wrong.
     """
+    if fold_norm:
+        from costcalc.transforms import fold_norm as transform
+
+        graph = load(model, batch=batch, input=input, parameters=parameters, symbols=symbols)
+        return transform.fold_norm(graph)
     name = os.fspath(model)
     if ":" in name or name.endswith(".pt2"):
         from costcalc.frontends.torch.models import is_torch_model, load_model

@@ -21,6 +21,7 @@ class View(NamedTuple):
     sort      the column to sort by, the largest first; None for the model's own order
     top       show so many rows and the rest as one
     exact     all digits in place of units
+    by_kind   a row for each kind of layer
     """
 
     depth: int | None = None
@@ -28,6 +29,7 @@ class View(NamedTuple):
     sort: Column | None = None
     top: int | None = None
     exact: bool = False
+    by_kind: bool = False
     width: int = 80
     colour: bool = False
 
@@ -52,7 +54,7 @@ class Row(NamedTuple):
 
 def flat(report: Report, view: View) -> list[Row]:
     """Rows that add up to the last of them, the total; without headings."""
-    rows = _leaves(report, view.depth)
+    rows = _kinds(report) if view.by_kind else _leaves(report, view.depth)
     by = view.sort or (COLUMNS["time" if report.total.time else "macs"] if view.top is not None else None)
     if by is not None:
         rows = _sorted(rows, by)
@@ -68,7 +70,7 @@ def flat(report: Report, view: View) -> list[Row]:
 def tree(report: Report, view: View) -> list[Row]:
     """The same with a heading above the layers of each block, unless sorting took the order away."""
     rows = flat(report, view)
-    if view.sort is not None or view.top is not None:
+    if view.sort is not None or view.top is not None or view.by_kind:
         return rows
     blocks = {block.name: block for block in report.blocks}
     leaves = [row for row in rows if row.role in ("layer", "block")]
@@ -127,6 +129,15 @@ def _leaves(report: Report, depth: int | None) -> list[Row]:
                 continue
         rows[name] = Row("layer", name, name, 0, figures)
     return list(rows.values()) if depth != 0 else []
+
+
+def _kinds(report: Report) -> list[Row]:
+    """A row for the layers of each kind together, those with most time or MACs first."""
+    layers: dict[str, list[Layer]] = {}
+    for layer in report.layers:
+        layers.setdefault(layer.kind, []).append(layer)
+    rows = [Row("block", kind, kind, 0, add_up(some, kind, len(some))) for kind, some in layers.items()]
+    return _sorted(rows, COLUMNS["time" if report.total.time else "macs"])
 
 
 def _sorted(rows: list[Row], by: Column) -> list[Row]:

@@ -82,7 +82,8 @@ def _cell(column: Column, row: Row, report: Report, exact: bool, most: float, lo
     if column.name == "name":
         return "  " * row.level + row.label
     if column.name == "kind" and row.role in ("heading", "block", "total"):
-        return f"{row.figures.layers} layers"  # type: ignore[attr-defined]
+        layers: int = row.figures.layers  # type: ignore[attr-defined]
+        return f"{layers} layer{'s' * (layers != 1)}"
     if column.share:
         if row.role == "shared":
             return ""

@@ -12,6 +12,7 @@ EXAMPLES = {
     "costcalc analyze mobilenet --set width=0.5 --input 3x160x160": "a smaller one",
     "costcalc analyze convnext_t --machine a100 --bits 16 --fps 60": "what is slow, and why",
     "costcalc analyze mobilenet --sort traffic --top 10": "what moves most",
+    "costcalc analyze mobilenet --by-kind --fold-norm": "as it is deployed, by kind of layer",
     "costcalc analyze my/net.yaml --format json --output cost.json": "all of it, for programs",
 }
 

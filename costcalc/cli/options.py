@@ -104,6 +104,14 @@ class Model(NamedTuple):
         ),
     ] = None
 
+    fold_norm: Annotated[
+        bool,
+        option(
+            "--fold-norm", panel=MODEL,
+            says="Fold batch norms into the layers before them, as deployed networks have them.",
+        ),
+    ] = False  # fmt: skip
+
     def choices(self) -> dict[str, Any]:
         """What was given of them, as ``load`` and ``analyze`` take it."""
         given: dict[str, Any] = {}
@@ -113,6 +121,8 @@ class Model(NamedTuple):
             given["input"] = shapes(self.input)
         if self.set or self.kwargs:
             given["parameters"] = {**arguments(self.kwargs or "{}"), **parameters(self.set or [])}
+        if self.fold_norm:
+            given["fold_norm"] = True
         return given
 
 
@@ -156,6 +166,9 @@ class Shown(NamedTuple):
     sort: Annotated[
         str | None, option("--sort", metavar="COLUMN", panel=VIEW, says="Largest first, without blocks.")
     ] = None
+    by_kind: Annotated[
+        bool, option("--by-kind", panel=VIEW, says="A row for each kind of layer, the dearest first.")
+    ] = False
     top: Annotated[int | None, option("--top", min=1, panel=VIEW, says="So many rows; the rest is summed in one.")] = (
         None
     )
@@ -170,12 +183,17 @@ class Shown(NamedTuple):
         from costcalc.backends.columns import find_column, find_columns
         from costcalc.backends.rows import View
 
+        if self.by_kind and self.depth is not None:
+            raise OptionError(
+                "--by-kind has a row for each kind of layer, --depth one for each block; give one of them"
+            )
         return View(
             depth=self.depth,
             columns=None if self.columns is None else find_columns(self.columns),
             sort=None if self.sort is None else find_column(self.sort),
             top=self.top,
             exact=self.exact,
+            by_kind=self.by_kind,
             width=width(),
             colour=self.output is None and colour(sys.stdout),
         )

@@ -76,6 +76,8 @@ def _load(model: Model) -> tuple[Graph, nn.Module | None]:
 
     if not is_torch_model(model.model):
         return load(model.model, **model.choices()), None
+    if model.fold_norm:
+        raise CostcalcError(f"{model.model} is verified as it is, without --fold-norm")
     graph, build = load_with_module(model.model, **model.choices())
     if build is None:
         raise CostcalcError(f"{model.model} cannot be verified: its inputs are not tensors, one after another")
