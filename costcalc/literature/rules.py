@@ -52,6 +52,20 @@ def _with_norms(report: Report) -> Any:
     return report.total.macs + norms + sum(pools[-1:])
 
 
+def _multiplications(report: Report) -> Any:
+    """A conv multiplies once for each MAC, a linear layer is off by one an output, a batch norm multiplies once."""
+    norms = _sum(report, ("batch_norm",), _outputs)
+    return report.total.macs + norms - _sum(report, ("linear",), _outputs)
+
+
+def _thop(report: Report) -> Any:
+    """Linear layers' additions count beside their multiplications."""
+    biases = _sum(report, CONVS, lambda layer: layer.ops)
+    norms = 4 * _sum(report, ("batch_norm",), _outputs)
+    linear = _sum(report, ("linear",), lambda layer: layer.macs) - _sum(report, ("linear",), _outputs)
+    return report.total.macs + biases + norms + linear
+
+
 def _without_classifier(report: Report) -> Any:
     return report.total.macs - [layer.macs for layer in report.layers if layer.op == "linear"][-1]
 
@@ -98,6 +112,13 @@ RULES: dict[str, Rule] = {
     "macs+norm": Rule(
         lambda r, _: _with_norms(r),
         "and 2 for each element of a batch norm, 5 of a layer or group norm, 1 of the last pooling (fvcore, timm)",
+    ),
+    "thop": Rule(
+        lambda r, _: _thop(r), "and 1 for each bias of a conv, 4 for each element of a batch norm; linear layers twice"
+    ),
+    "multiplications": Rule(
+        lambda r, _: _multiplications(r),
+        "and 1 for each element of a batch norm; 1 less for each output of a linear layer",
     ),
     "block-macs": Rule(lambda r, rule: _block(r, rule, "macs"), "multiply-accumulates of one block"),
     "block-params": Rule(lambda r, rule: _block(r, rule, "params"), "parameters of one block"),
