@@ -13,6 +13,7 @@ from costcalc.analysis.storage import Storage, Tensors, weight_name
 from costcalc.ir.dims import Dim, total
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
+from costcalc.ir.op import Op
 
 if TYPE_CHECKING:
     from costcalc.analysis.roofline import Machine, Time
@@ -142,6 +143,7 @@ class Report:
     blocks: tuple[Block, ...]
     assumptions: tuple[str, ...] = ()
     machine: Machine | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def pace(self) -> Pace | None:
@@ -182,6 +184,7 @@ class Report:
                 for u in self.uncounted
             ],
             "assumptions": list(self.assumptions),
+            **({"notes": list(self.notes)} if self.notes else {}),
         }  # fmt: skip
 
 
@@ -201,8 +204,12 @@ def report(
     blocks: dict[str, _Sum] = {}
     whole = _Sum(Tensors(storage))
     layers: list[Layer] = []
+    needless: dict[str, Dim] = {}
     for node in graph.nodes:
         done = work(graph, node)
+        if type(node.op).needless is not Op.needless:
+            spared, which = node.op.needless(*graph.input_types(node), y=graph.types[node.outputs[0]])
+            needless[which] = needless.get(which, 0) + spared
         own = Tensors(storage)
         for local, weight in done.weights.items():
             own.weights[weight_name(node, local)] = weight
@@ -258,7 +265,13 @@ def report(
         ),
         assumptions=graph.assumed,
         machine=machine,
+        notes=tuple(_needless(macs, which) for which, macs in needless.items() if which),
     )  # fmt: skip
+
+
+def _needless(macs: Dim, which: str) -> str:
+    figure = f"{macs:,}" if isinstance(macs, int) else str(macs)
+    return f"{figure} of the MACs are {which}, and need not be done"
 
 
 class _Sum:

@@ -72,4 +72,6 @@ def summary(report: Report, width: int, paint: Paint) -> list[str]:
         named = "; ".join(f"{kind} ×{len(names)} ({names[0]}{', …' if len(names) > 1 else ''})"
                           for kind, names in kinds.items())  # fmt: skip
         lines += wrap(f"not counted, no rule is known: {named}; every total with ≥ is a lower bound", max(width, 40))
+    for note in report.notes:
+        lines += wrap(note, max(width, 40))
     return lines + [f"assuming {condition}" for condition in report.assumptions]

@@ -121,6 +121,10 @@ class Op:
         """Multiply-accumulates. One multiply with its addition counts one."""
         return 0
 
+    def needless(self, *x: Any, **_: Any) -> tuple[Dim, str]:
+        """MACs, of those counted, that need not be done, and which those are: "of scores that a mask hides"."""
+        return 0, ""
+
     def ops(self, *x: Any, **_: Any) -> Dim:
         """Other scalar arithmetic, by the rules of ``docs/counting.md``."""
         return 0

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from costcalc.ir.call import Call
-from costcalc.ir.dims import Dim, divides, equal, prod, total
+from costcalc.ir.dims import Dim, divides, equal, minimum, prod, total
 from costcalc.ir.fields import Size, ints
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
@@ -30,7 +30,7 @@ class ScaledDotProductAttention(Op):
     heads share one head of key and value; the heads are the third axis from the end.
 
     MACs         scores × (d + e): the products q · kᵀ and weights · v. A causal mask saves nothing:
-                 the count is dense.
+                 the count is dense, and reports note how much of it the mask hides.
     Ops          6 per score: scale, and 5 of softmax; 1 more to add a mask of numbers.
     Not counted  choosing by a causal or bool mask; dropping scores, which is training's.
     Source       Vaswani et al. 2017, arXiv 1706.03762; grouped: Ainslie et al. 2023, arXiv 2305.13245.
@@ -72,6 +72,18 @@ class ScaledDotProductAttention(Op):
 
     def macs(self, q: TensorType, k: TensorType, v: TensorType, *mask: TensorType, y: TensorType) -> Dim:
         return prod(y.shape[:-1]) * k.shape[-2] * (q.shape[-1] + v.shape[-1])
+
+    def needless(
+        self, q: TensorType, k: TensorType, v: TensorType, *mask: TensorType, y: TensorType
+    ) -> tuple[Dim, str]:
+        if not self.causal:
+            return 0, ""
+        # Query i sees keys 0 to i: of l·s scores the mask leaves Σ min(i + 1, s).
+        length, s = q.shape[-2], k.shape[-2]
+        seen = minimum(length, s)
+        kept = seen * (seen + 1) // 2 + (length - seen) * s
+        hidden = prod(y.shape[:-2]) * (length * s - kept) * (q.shape[-1] + v.shape[-1])
+        return hidden, "of scores that a causal mask hides"
 
     def ops(self, q: TensorType, k: TensorType, v: TensorType, *mask: TensorType, y: TensorType) -> Dim:
         added = 1 if mask and mask[0].dtype != "bool" else 0

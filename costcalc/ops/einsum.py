@@ -33,7 +33,7 @@ class Einsum(Op):
     """A sum of products over named axes: ``einsum('bhqd,bhkd->bhqk')`` is the scores of attention.
 
     Operands are contracted two at a time, from the left, or as ``path`` lists them (pairs of positions, the
-    result going to the end), as PyTorch does. ``kind`` says if another order would take fewer MACs.
+    result going to the end), as PyTorch does. Reports say if another order would take fewer MACs.
 
     MACs         for each pair that shares a summed axis: the product of the sizes of all their axes.
     Ops          for a pair that shares none: 1 per element of their product; for an axis that only one
@@ -85,11 +85,13 @@ class Einsum(Op):
     def ops(self, *x: TensorType, y: TensorType) -> Dim:
         return self._work(x, self._order(len(x))).ops
 
-    def kind(self, *x: TensorType) -> str:
+    def needless(self, *x: TensorType, y: TensorType) -> tuple[Dim, str]:
         better = self.better_order(*x)
         if better is None:
-            return self.name
-        return f"einsum, {better[1]} MACs in the order {' '.join(f'{a}·{b}' for a, b in better[0])}"
+            return 0, ""
+        order, macs = better
+        pairs = ", ".join(f"{a} with {b}" for a, b in order)
+        return self.macs(*x, y=y) - macs, f"saved if {self.equation} multiplies operand {pairs}"
 
     def better_order(self, *x: TensorType) -> tuple[list[tuple[int, int]], Dim] | None:
         """The order that takes the fewest MACs, and how many, if that is fewer than this one takes."""

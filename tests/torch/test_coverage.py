@@ -225,11 +225,22 @@ def test_other_arithmetic_follows_the_rules(case: str) -> None:
 
 
 def test_a_better_order_of_an_einsum_is_named() -> None:
-    # (ij)(jk) = 2·30·40 then (ik)(kl) = 2·40·3; the other way round 30·40·3 and 2·30·3, 2,780 more than this saves
     module = Call(lambda a, b, c: torch.einsum("ij,jk,kl->il", a, b, c))
-    (layer,) = traced(module, (20, 30), (30, 40), (40, 1)).layers
-    assert layer.macs == 20 * 30 * 40 + 20 * 40 * 1
-    assert layer.kind == f"einsum, {30 * 40 * 1 + 20 * 30 * 1} MACs in the order 1·2 0·1"
+    found = traced(module, (20, 30), (30, 40), (40, 1))
+    taken, better = 20 * 30 * 40 + 20 * 40 * 1, 30 * 40 * 1 + 20 * 30 * 1
+    assert found.total.macs == taken
+    saved = "saved if ij,jk,kl->il multiplies operand 1 with 2, 0 with 1"
+    assert found.notes == (f"{taken - better:,} of the MACs are {saved}, and need not be done",)
+
+
+def test_causal_attention_is_counted_dense_with_the_discount_beside_it() -> None:
+    module = Call(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True))
+    found = traced(module, *((2, 3, 5, 4),) * 3)
+    # of 5·5 scores a head the mask leaves 1 + 2 + 3 + 4 + 5 = 15
+    assert found.total.macs == 2 * 3 * 25 * (4 + 4)
+    hidden = 2 * 3 * 10 * (4 + 4)
+    assert found.notes == (f"{hidden} of the MACs are of scores that a causal mask hides, and need not be done",)
+    assert found.to_dict()["notes"] == list(found.notes)
 
 
 def test_the_lstm_counts_each_step_layer_and_direction() -> None:
