@@ -155,10 +155,13 @@ def signed(figure: Figure, change: Value) -> str:
 def percent(change: Value, whole: Value) -> str:
     """A change in percent of what was there; "new" where nothing was.
 
-    >>> percent(76, 1000), percent(-1, 3), percent(1, 10**9), percent(5, 0)
-    ('+7.6 %', '-33.3 %', '+0.0 %', 'new')
+    >>> percent(76, 1000), percent(-1, 3), percent(1, 10**9), percent(5, 0), percent(10**9, 1)
+    ('+7.6 %', '-33.3 %', '+0.0 %', 'new', '+1.00e+11 %')
     """
-    return f"{float(100 * change / whole):+.1f} %" if whole else "new" if change else "+0.0 %"
+    if not whole:
+        return "new" if change else "+0.0 %"
+    part = float(100 * change / whole)
+    return f"{part:+.1f} %" if abs(part) < 1e7 else f"{part:+.2e} %"
 
 
 def sees(value: object) -> str:

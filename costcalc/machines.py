@@ -41,7 +41,7 @@ def load_machine(name: str) -> Machine:
 def _read(path: str, name: str, shown: str) -> Machine:
     from costcalc.frontends.spec.read import Mapping, Scalar, read_file
 
-    tree = read_file(path, shown)
+    tree = read_file(path, shown, "a machine")
     if not isinstance(tree, Mapping):
         raise SpecError("a machine file has keys: title, macs or flops, bandwidth, memory, source", tree.place)
     values: dict[str, Tree] = {}

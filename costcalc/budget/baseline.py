@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from costcalc.budget.config import Model, Setup
-from costcalc.budget.lock import Lock, graph_hash, graph_of
+from costcalc.budget.lock import MAX_BYTES, Lock, graph_hash, graph_of
 from costcalc.budget.measure import Measured, is_spec, measured
 from costcalc.diff.git import Repository, Tree
 from costcalc.errors import CostcalcError, Place
 from costcalc.figures import BITS, FIGURES
+from costcalc.frontends.spec.read import contents
 
 
 class Past(NamedTuple):
@@ -84,9 +86,7 @@ _JSON = {"weights": "weight_bits", "storage": "storage_bits", "peak": "peak_bits
 def from_json(path: str) -> Baseline:
     """The models of earlier analyses: one report of ``analyze --format json``, or a list of them."""
     try:
-        data = json.loads(Path(path).read_bytes())
-    except OSError as error:
-        raise CostcalcError(f"the file cannot be read: {error.strerror or error}", Place(path)) from None
+        data = json.loads(contents(path, kind="a report", form="a JSON file", most=MAX_BYTES))
     except (ValueError, RecursionError):
         raise CostcalcError(
             "this is not JSON; write it with `costcalc analyze MODEL --format json`", Place(path)
@@ -123,6 +123,8 @@ def _figures(total: dict[str, Any]) -> dict[str, int | float]:
     for name, figure in FIGURES.items():
         value = total.get(_JSON.get(name, f"{name}_bits" if figure.unit == BITS else name))
         if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if not 0 <= value < inf:
+                raise TypeError(name)
             figures[name] = value
     if {"read", "write"} <= figures.keys():
         figures["traffic"] = figures["read"] + figures["write"]

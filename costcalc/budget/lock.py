@@ -17,6 +17,7 @@ from costcalc.analysis.report import Report
 from costcalc.analysis.storage import weight_name
 from costcalc.errors import CostcalcError, Place
 from costcalc.figures import FIGURES
+from costcalc.frontends.spec.read import contents
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import Op, find_op
 from costcalc.ir.tensor import ELEMENT_BITS, TensorType
@@ -115,14 +116,12 @@ def _op(text: str) -> Op:
 
 def read_lock(path: str) -> Lock | None:
     """The lock at ``path``; None if there is none. ``LockError`` if it cannot be trusted."""
-    try:
-        if Path(path).stat().st_size > MAX_BYTES:
-            raise LockError(f"the lock has more than {MAX_BYTES:,} bytes", Place(path))
-        data = Path(path).read_bytes()
-    except FileNotFoundError:
+    if not Path(path).exists():
         return None
-    except OSError as error:
-        raise LockError(f"the lock cannot be read: {error.strerror or error}", Place(path)) from None
+    try:
+        data = contents(path, kind="a lock", form="a JSON file", most=MAX_BYTES)
+    except CostcalcError as error:
+        raise LockError(error.message, error.place) from None
     return parse_lock(data, path)
 
 
@@ -134,6 +133,8 @@ def parse_lock(data: bytes, shown: str) -> Lock:
     try:
         whole = json.loads(data)
         version, made, checksum = whole["version"], whole["models"], whole["sha256"]
+        if isinstance(version, int) and (version < 1 or version is True):
+            raise ValueError(version)
     except (ValueError, KeyError, TypeError, RecursionError):
         raise LockError(f"this is no lock of costcalc; {again}", Place(shown)) from None
     if not isinstance(version, int) or version > VERSION:
@@ -145,16 +146,27 @@ def parse_lock(data: bytes, shown: str) -> Lock:
     if checksum != _checksum(made):
         raise LockError(f"the lock was edited by hand, so that its checksum does not hold; {again}", Place(shown))
     try:
-        entries = {
-            (name, setup): Entry(
-                e["model"], setup, e["graph"], e["figures"], e["inputs"], e["outputs"], e["layers"], e["made_by"]
-            )
-            for name, setups in made.items()
-            for setup, e in setups.items()
-        }
+        entries = {(name, setup): _entry(setup, e) for name, setups in made.items() for setup, e in setups.items()}
     except (KeyError, TypeError, AttributeError):
         raise LockError(f"the lock lacks a part; {again}", Place(shown)) from None
     return Lock(entries, str(whole.get("costcalc", "")))
+
+
+def _entry(setup: str, given: dict[str, Any]) -> Entry:
+    """The entry that the lock has, if each part is what it should be; ``TypeError`` if one is not."""
+    kinds = {
+        "model": str,
+        "graph": str,
+        "figures": dict,
+        "inputs": dict,
+        "outputs": list,
+        "layers": list,
+        "made_by": str,
+    }
+    whole = all(type(figure) is int and figure >= 0 for figure in given["figures"].values())
+    if not whole or not all(isinstance(given[part], kind) for part, kind in kinds.items()):
+        raise TypeError
+    return Entry(setup=setup, **{part: given[part] for part in kinds})
 
 
 def lock_text(lock: Lock) -> str:

@@ -38,10 +38,12 @@ def measure(
     Raises ``CodeRefused`` for a model that is Python code unless ``allow_code``.
     """
     from costcalc import load
+    from costcalc.frontends.torch.models import is_torch_model
 
     if not allow_code and is_code(model):
+        what = "Python code" if is_torch_model(model) else "no spec, whose path ends in .yaml, but perhaps Python code"
         raise CodeRefused(
-            f"'{model[:80]}' is Python code, which check does not run because a config names it; "
+            f"'{model[:80]}' is {what}, which check does not run because a config names it; "
             "if you trust this config and its models, add --allow-code"
         )
     path = str(Path(folder, model)) if is_spec(model) else model

@@ -40,7 +40,7 @@ def read_config(path: str) -> Config:
 
         tree = read_toml(path)
     else:
-        tree = read_file(path)
+        tree = read_file(path, kind="a config")
     return config(tree, path)
 
 
@@ -107,16 +107,21 @@ def _shape(tree: Tree) -> tuple[int, ...]:
     parts = [_word(t, "a size") for t in tree.items] if isinstance(tree, Sequence) else (
         _word(tree, "input").lower().replace("×", "x").split("x")
     )  # fmt: skip
-    if not parts or not all(p.strip().isdecimal() and 0 < int(p) < 10**18 for p in parts):
+    if not parts or not all(map(_is_whole, parts)):
         raise SpecError("a shape is sizes from 1 with x between them, as in 3x224x224", tree.place)
     return tuple(map(int, parts))
+
+
+def _is_whole(text: str) -> bool:
+    """Whether ``text`` is a whole number from 1, of a length that nobody has trouble with."""
+    return text.strip().isdecimal() and len(text) < 20 and int(text) > 0
 
 
 def _whole(keys: dict[str, Tree], name: str) -> int | None:
     if name not in keys:
         return None
     text = _word(keys[name], name)
-    if not text.isdecimal() or not 0 < int(text) < 10**9:
+    if not _is_whole(text):
         raise SpecError(f"{name} must be a whole number from 1, not '{text[:40]}'", keys[name].place)
     return int(text)
 
@@ -135,7 +140,7 @@ def _budgets(tree: Tree, layers: str | None) -> Iterator[Budget]:
 
 def _budget(key: Scalar, figure: Figure, tree: Tree, layers: str | None) -> Budget:
     if isinstance(tree, Scalar):
-        return Budget(figure, key.place, max=_limit(figure, tree), layers=layers)
+        return _consistent(Budget(figure, key.place, max=_limit(figure, tree), layers=layers))
     allowed = ["max", "min", "max_increase", "max_decrease", "level"]
     allowed += ["at"] if figure.name == "receptive_field" else []
     allowed += ["machine"] if figure.name == "time" else []

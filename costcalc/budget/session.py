@@ -205,4 +205,6 @@ def write_lock(path: str, lock: Lock) -> None:
     """Write ``lock`` to ``path``, whole or not at all."""
     from costcalc.cli.output import write_whole
 
+    if Path(path).is_symlink():  # which a stranger may have pointed at any file
+        raise CostcalcError("the lock is a link, and is not written to; make it a file", Place(path))
     write_whole(path, lock_text(lock))

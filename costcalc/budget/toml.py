@@ -5,24 +5,18 @@ from __future__ import annotations
 import re
 import sys
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from costcalc.errors import CostcalcError, Place, SpecError
-from costcalc.frontends.spec.read import MAX_BYTES, Mapping, Scalar, Sequence, Tree
+from costcalc.frontends.spec.read import Mapping, Scalar, Sequence, Tree, contents
 
 SECTION = "tool.costcalc"
+MAX_BITS = 1024
 
 
 def read_toml(path: str) -> Tree:
     """The tree below ``[tool.costcalc]``. Raises ``SpecError`` if there is none, or if the file is not TOML."""
-    try:
-        with Path(path).open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise SpecError(f"the file cannot be read: {error.strerror or error}", Place(path)) from None
-    if len(data) > MAX_BYTES:
-        raise SpecError(f"the file has more than {MAX_BYTES:,} bytes", Place(path))
+    data = contents(path, kind="a config", form="a TOML file")
     parser = _parser()
     try:
         text = data.decode("utf-8")
@@ -34,6 +28,8 @@ def read_toml(path: str) -> Tree:
         raise SpecError("tables are nested too deeply", Place(path)) from None
     except parser.TOMLDecodeError as error:
         raise SpecError(f"this is not valid TOML: {error}", Place(path)) from None
+    except ValueError:  # Python's own limit
+        raise SpecError("a number has thousands of digits", Place(path)) from None
     table: Any = whole
     for key in SECTION.split("."):
         table = table.get(key) if isinstance(table, dict) else None
@@ -82,4 +78,6 @@ def _tree(value: Any, lines: _Lines, place: Place) -> Tree:
         return Mapping(pairs, place)
     if isinstance(value, list):
         return Sequence([_tree(v, lines, place) for v in value], place)
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise SpecError(f"a number has more than {MAX_BITS:,} bits", place)
     return Scalar(str(value), place)

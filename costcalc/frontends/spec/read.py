@@ -43,45 +43,50 @@ class Mapping(NamedTuple):
 Tree: TypeAlias = "Scalar | Sequence | Mapping"
 
 
-def read_file(path: str, shown: str = "") -> Tree:
-    """The tree of the file at ``path``, which messages call ``shown``.
+def read_file(path: str, shown: str = "", kind: str = "a spec") -> Tree:
+    """The tree of the file at ``path``, which messages call ``shown``, and which is to be ``kind``.
 
     Raises ``SpecError`` if there is no such file, if it is too large, or if it is not YAML.
     """
-    shown = shown or path
-    file = Place(shown)
+    return read(contents(path, shown, kind), shown or path, kind)
+
+
+def contents(
+    path: str, shown: str = "", kind: str = "a spec", form: str = "a YAML file", most: int = MAX_BYTES
+) -> bytes:
+    """What is in the file at ``path``. Raises ``SpecError`` if that cannot be had, or is more than ``most`` bytes."""
+    file = Place(shown or path)
     try:
         # Not blocking, so that a pipe that nobody writes to is refused, not waited for.
         with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise SpecError("this is not a regular file; a spec is a YAML file", file)
-            if status.st_size > MAX_BYTES:
-                raise SpecError(f"the file has {status.st_size:,} bytes; a spec has at most {MAX_BYTES:,}", file)
-            data = stream.read(MAX_BYTES + 1)
+                raise SpecError(f"this is not a regular file; {kind} is {form}", file)
+            if status.st_size > most:
+                raise SpecError(f"the file has {status.st_size:,} bytes; {kind} has at most {most:,}", file)
+            return stream.read(most)
     except IsADirectoryError:
-        raise SpecError("this is a directory; a spec is a YAML file", file) from None
+        raise SpecError(f"this is a directory; {kind} is {form}", file) from None
     except FileNotFoundError:
         raise SpecError("there is no such file", file) from None
     except (OSError, ValueError) as error:
         raise SpecError(f"the file cannot be read: {getattr(error, 'strerror', None) or error}", file) from None
-    return read(data, shown)
 
 
-def read(data: bytes, shown: str) -> Tree:
-    """The tree of the YAML document ``data``; messages call its file ``shown``."""
+def read(data: bytes, shown: str, kind: str = "a spec") -> Tree:
+    """The tree of the YAML document ``data``, which is to be ``kind``; messages call its file ``shown``."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise SpecError(
-            f"byte {data[error.start]:#04x} is not UTF-8 text; a spec is a text file", Place(shown, line)
+            f"byte {data[error.start]:#04x} is not UTF-8 text; {kind} is a text file", Place(shown, line)
         ) from None
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return _assemble(yaml.parse(text, Loader=loader), shown)
+        tree = _assemble(yaml.parse(text, Loader=loader), shown)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(shown, mark.line + 1, mark.column + 1) if mark else Place(shown)
@@ -96,6 +101,10 @@ def read(data: bytes, shown: str) -> Tree:
         at = getattr(error, "position", None)
         place = Place(shown, text.count("\n", 0, at) + 1) if isinstance(at, int) else Place(shown)
         raise SpecError(f"this is not valid YAML: {getattr(error, 'reason', error)}", place) from None
+    if tree is None:
+        needs = "; a spec has at least inputs and layers" if kind == "a spec" else ""
+        raise SpecError(f"the file is empty{needs}", Place(shown))
+    return tree
 
 
 class _Open:
@@ -186,8 +195,8 @@ def _is_empty(tree: Any) -> bool:
     return isinstance(tree, Scalar) and not tree.text and not tree.quoted
 
 
-def _assemble(events: Any, shown: str) -> Tree:
-    """The tree that YAML ``events`` describe, with an explicit stack, so that no depth can exhaust Python's."""
+def _assemble(events: Any, shown: str) -> Tree | None:
+    """The tree that YAML ``events`` describe, if any, with an explicit stack, so that no depth can exhaust Python's."""
     from yaml import events as kinds
 
     stack: list[_Open] = []
@@ -236,8 +245,6 @@ def _assemble(events: Any, shown: str) -> Tree:
             raise SpecError(f"the file has more than {MAX_NODES:,} items, aliases written out", place)
         if len(stack) + depth > MAX_DEPTH:
             raise SpecError(f"lists and mappings are nested more than {MAX_DEPTH} deep", place)
-    if root is None:
-        raise SpecError("the file is empty; a spec has at least inputs and layers", Place(shown))
     return root
 
 
