@@ -144,9 +144,8 @@ def main() -> None:
                 command = [sys.executable, __file__, "--one", tool, name, "--rounds", str(chosen.rounds)]
                 run = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
                 found[tool].append(json.loads(run.stdout.splitlines()[-1]))
-        print(
-            f"\n| {name} | MACs | again, s | × ours | first, s | × ours | peak, MiB |\n| --- | --: | --: | --: | --: | --: | --: |"
-        )
+        print(f"\n| {name} | MACs | again, s | × ours | first, s | × ours | peak, MiB |")
+        print("| --- | --: | --: | --: | --: | --: | --: |")
         ours = _best(found[chosen.tools[0]])
         for tool in chosen.tools:
             again, first, peak = _best(found[tool])
