@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 BY_FVCORE = "MACs by fvcore"
 BY_TORCH = "MACs by torch's FlopCounterMode"
-MOST_FAULTS = 12
-"""Of the layers in one submodule; past that all of them explain a gap, or nothing."""
+MOST_FAULTS = 3
+"""In one submodule, of different kinds together."""
 Found = tuple[Check, list[Disagreement]]
 
 
@@ -34,12 +34,12 @@ def shapes(graph: Graph, ran: Run) -> Found:
     """Output shapes of the layers, and of the model."""
     check, disagreements, compared = "output shapes", [], 0
     for node in graph.nodes:
-        theirs = ran.shapes.get(node.name)
-        if theirs is not None:
+        calls = ran.shapes.get(node.name)
+        if calls is not None:
             compared += 1
             ours = _shapes(graph.output_types(node))
-            if ours != theirs[: len(ours)]:
-                disagreements.append(Disagreement(check, node.name, _say(ours), _say(theirs), "PyTorch"))
+            if all(ours != theirs[: len(ours)] for theirs in calls):
+                disagreements.append(Disagreement(check, node.name, _say(ours), _say(calls[0]), "PyTorch"))
     if ran.refused:
         layer, reason = ran.refused
         inputs = [_shapes(graph.input_types(n)) for n in graph.nodes if n.name == layer]
@@ -76,7 +76,12 @@ def weights(figures: Report, graph: Graph, module: nn.Module, ran: Run) -> Found
                 differ(own, f"{own} is {name}", "they are two tensors")
             found.add(id(tensor))
     # What else the module has counts only if this run called what holds it.
-    used = {n: t for n, t in theirs.items() if id(t[1]) in found or any(m in ran.shapes for m in _owners(n))}
+    unsaved = _unsaved(module)
+    used = {
+        name: known
+        for name, known in theirs.items()
+        if id(known[1]) in found or (name not in unsaved and any(m in ran.shapes for m in _owners(name)))
+    }
     for name, (kind, tensor) in used.items():
         if id(tensor) not in found:
             differ(name, f"no {name}", f"{name}: {kind} {_shape(tuple(tensor.shape))} {_dtype(tensor)}")
@@ -127,9 +132,9 @@ def _macs(
     for scope in {**uses, **at}:
         here, count = uses.get(scope, []), at.get(scope, Counter())
         for operator in extras.keys() & count.keys():
-            reason, per, of = extras[operator]
+            reason, per, ops, of = extras[operator]
             amount = count.pop(operator)
-            factor = _factor(amount, here, of)
+            factor = _factor(amount, [use for use in here if use.node.op.name in ops], of)
             if factor is None or factor in per:
                 known.setdefault((reason, factor or 1), []).append((scope, amount))
             else:
@@ -154,28 +159,20 @@ def _macs(
 
 
 def _factor(amount: int, here: list[Use], of: str) -> int | None:
-    """What is counted for one element, where one layer alone did it."""
-    if len(here) != 1:
+    """What is counted for one element of the layers that did it; None where the layers are not to be told."""
+    size: Any = sum((use.inputs[0] if of == "input" else use.output).size for use in here)
+    if not size:
         return None
-    size: Any = (here[0].inputs[0] if of == "input" else here[0].output).size
     return int(amount // size) if amount % size == 0 else 0
 
 
 def _explained(gap: int, here: list[Use], omissions: Iterable[Omission]) -> tuple[tuple[str, str, int], ...]:
-    """The layer, reason and amount of the known faults that make up ``gap`` exactly; of the fewest that do."""
-    known = [(use.node.name, fault) for use in here if (fault := _fault(use, omissions))]
-    for count in range(1, len(known) + 1) if len(known) <= MOST_FAULTS else (len(known),):
-        for some in combinations(known, count):
-            if sum(amount for _, (_, amount) in some) == gap:
-                return tuple((layer, *fault) for layer, fault in some)
-    return ()
-
-
-def _fault(use: Use, omissions: Iterable[Omission]) -> tuple[str, int] | None:
-    for omission in omissions:
-        if amount := omission.amount(use):
-            return omission.reason, amount
-    return None
+    """The layer, reason and amount of the known faults that make up ``gap`` exactly; nothing if none do."""
+    known = [(use.node.name, o.reason, amount) for o in omissions for use in here if (amount := o.amount(use))]
+    of_one_kind = (tuple(fault for fault in known if fault[1] == reason) for _, reason, _ in known)
+    few = (some for n in range(1, MOST_FAULTS + 1) for some in combinations(known, n) if len({f[0] for f in some}) == n)
+    first = tuple({layer: (layer, reason, amount) for layer, reason, amount in reversed(known)}.values())
+    return next((some for some in (*of_one_kind, first, *few) if some and sum(f[2] for f in some) == gap), ())
 
 
 def _uses(figures: Report, graph: Graph, modules: Mapping[str, nn.Module]) -> Iterator[Use]:
@@ -212,15 +209,18 @@ def _nearest(name: str, scopes: Mapping[str, Any]) -> str:
 
 
 def _weights(module: nn.Module) -> dict[str, tuple[str, Any]]:
-    """Each parameter and stored buffer by name, also under second names."""
-    unsaved = {
+    """Each parameter and buffer by name, also under second names."""
+    parameters = {name: ("parameter", p) for name, p in module.named_parameters(remove_duplicate=False)}
+    return parameters | {name: ("buffer", b) for name, b in module.named_buffers(remove_duplicate=False)}
+
+
+def _unsaved(module: nn.Module) -> set[str]:
+    """Buffers that are made anew with each module: a graph may have them as weights or not."""
+    return {
         f"{prefix}.{name}" if prefix else name
         for prefix, part in module.named_modules()
         for name in part._non_persistent_buffers_set
     }
-    found = {name: ("parameter", p) for name, p in module.named_parameters(remove_duplicate=False)}
-    buffers = module.named_buffers(remove_duplicate=False)
-    return found | {name: ("buffer", b) for name, b in buffers if name not in unsaved}
 
 
 def _dtype(tensor: Any) -> str:

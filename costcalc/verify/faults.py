@@ -46,11 +46,13 @@ class Extra(NamedTuple):
     """An operator whose count is in a witness's total and is no MACs.
 
     per      what it counts for one element; the second for norms without scale and shift
+    ops      ours that are counted so
     of       the elements: those of the ``input`` or of the ``output``
     """
 
     reason: str
     per: tuple[int, ...]
+    ops: tuple[str, ...]
     of: str = "input"
 
 
@@ -86,6 +88,13 @@ def _numpys_einsum(use: Use) -> int:
     return int(flops // 2) - use.macs  # type: ignore[arg-type]
 
 
+def _four_digits(use: Use) -> int:
+    """What einsum does goes through numpy's report, which has four digits."""
+    if use.node.op.name not in ("einsum", "matmul"):
+        return 0
+    return int(float(f"{2 * use.macs:.3e}") // 2) - use.macs
+
+
 def _best_order(use: Use) -> int:
     op: Any = use.node.op
     better = op.better_order(*use.inputs) if op.name == "einsum" else None
@@ -106,17 +115,16 @@ def _fused_products(use: Use) -> int:
 
 # fvcore's operator → why its count is no MACs.
 FVCORE_EXTRAS = {
-    "batch_norm": Extra("batch norm", (2, 1, 5, 4)),  # the last two where it keeps no running statistics
-    "layer_norm": Extra("layer norm", (5, 4)),
-    "group_norm": Extra("group norm", (5, 4)),
-    "instance_norm": Extra("instance norm", (5, 4)),
-    "adaptive_avg_pool2d": Extra("adaptive pooling", (1,)),
-    "upsample_nearest2d": Extra("nearest upsampling", (1,), "output"),
-    "upsample_bilinear2d": Extra("bilinear upsampling", (4,), "output"),
-    "grid_sampler": Extra("grid sampling", (4,), "output"),
+    "batch_norm": Extra("batch norm", (2, 1, 5, 4), ("batch_norm",)),  # 5 and 4 without running statistics
+    "layer_norm": Extra("layer norm", (5, 4), ("layer_norm",)),
+    "group_norm": Extra("group norm", (5, 4), ("group_norm",)),
+    "instance_norm": Extra("instance norm", (5, 4), ("instance_norm",)),
+    "adaptive_avg_pool2d": Extra("adaptive pooling", (1,), ("adaptive_avg_pool", "global_avg_pool")),
+    "upsample_nearest2d": Extra("nearest upsampling", (1,), ("upsample",), "output"),
+    "upsample_bilinear2d": Extra("bilinear upsampling", (4,), ("upsample",), "output"),
+    "grid_sampler": Extra("grid sampling", (4,), ("grid_sample",), "output"),
 }
 
-# In this order; the first rows that explain a layer's count do.
 FVCORE_OMISSIONS = (
     Omission("unused results, pruned from the trace", lambda use: 0 if use.used else -use.macs),
     Omission("convolution with padding given by name, counted 0", _named_padding),
@@ -126,12 +134,15 @@ FVCORE_OMISSIONS = (
     Omission("matmul with a broadcast left operand, counted for the operand once", _left_operand_once),
     Omission("baddbmm, counted 0", _all("matmul")),
     Omission("bilinear forms, counted 0", _all("bilinear")),
+    Omission("pairwise distances, counted 0", _all("distances")),
     Omission("einsum, counted in another order", _best_order),
     Omission("einsum, half of its products and sums", _numpys_einsum),
+    Omission("einsum, to four digits", _four_digits),
 )
 
 TORCH_OMISSIONS = (
     Omission("matrix times vector, counted 0", _by_vector),
     Omission("bilinear forms, counted 0", _all("bilinear")),
+    Omission("pairwise distances, counted 0", _all("distances")),
     Omission("deformable convolution, counted 0", _all("deform_conv")),
 )

@@ -110,6 +110,7 @@ def _substitutes() -> dict[Any, Callable[..., Any]]:
     )  # fmt: skip
     table: dict[Any, Callable[..., Any]] = dict.fromkeys(passing, _pass_on)
     table |= dict.fromkeys((F.softmax, F.log_softmax, torch.softmax, torch.log_softmax, Tensor.softmax), _mean_along)
+    table[F.normalize] = _mean_of_axis
     table |= dict.fromkeys((F.layer_norm, F.rms_norm, torch.layer_norm, torch.rms_norm), _mean_of_shape)
     table |= dict.fromkeys((F.group_norm, torch.group_norm), _mean_of_image)
     table |= {F.batch_norm: _batch_norm, F.instance_norm: _instance_norm}
@@ -136,6 +137,10 @@ def _mean_over(x: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 
 def _mean_along(x: Tensor, dim: int, *_: Any, **__: Any) -> Tensor:
+    return _mean_over(x, (dim,))
+
+
+def _mean_of_axis(x: Tensor, p: float = 2.0, dim: int = 1, *_: Any, **__: Any) -> Tensor:
     return _mean_over(x, (dim,))
 
 
@@ -174,16 +179,16 @@ def _mean_pool(max_pool: Callable[..., Any], axes: int) -> Callable[..., Any]:
         from torch.nn import functional as F
 
         made = max_pool(x.detach(), kernel_size, stride, padding, dilation, *rest, **named)
-        shape = (made[0] if isinstance(made, tuple) else made).shape[2:]
+        shape = (made[0] if isinstance(made, tuple) else made).shape[-axes:]
         settings = (kernel_size, stride or kernel_size, padding, dilation)
-        k, s, p, d = (v if isinstance(v, tuple) else (v,) * axes for v in settings)
+        k, s, p, d = (tuple(v) if isinstance(v, (tuple, list)) else (v,) * axes for v in settings)
         fill: list[int] = []
         for i in reversed(range(axes)):
-            fill += p[i], (shape[i] - 1) * s[i] + d[i] * (k[i] - 1) + 1 - x.shape[2 + i] - p[i]
-        planes = F.pad(x.flatten(0, 1).unsqueeze(1), fill)
+            fill += p[i], (shape[i] - 1) * s[i] + d[i] * (k[i] - 1) + 1 - x.shape[i - axes] - p[i]
+        planes = F.pad(x.reshape(-1, 1, *x.shape[-axes:]), fill)
         kernel = x.new_full((1, 1, *k), 1 / max(1, sum(k)))
         conv = (torch.conv1d, torch.conv2d, torch.conv3d)[axes - 1]
-        mean = conv(planes, kernel, None, s, 0, d).reshape(*x.shape[:2], *shape)
+        mean = conv(planes, kernel, None, s, 0, d).reshape(*x.shape[:-axes], *shape)
         return (mean, made[1]) if isinstance(made, tuple) else mean
 
     return pool

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costcalc.analysis.receptive import GLOBAL, UNKNOWN, Seen, View, image_of, views
 from costcalc.analysis.report import Report
+from costcalc.ir.dims import prod
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import FLOATING_BITS
@@ -64,7 +65,7 @@ def receptive(
     if without:
         return Check(NAME, 0, len(graph.nodes), note=without), []
     claims = views(graph, image)
-    candidates = [n for n in graph.nodes if n.name in ran.shapes and _checkable(claims[n.outputs[0]])]
+    candidates = [n for n in graph.nodes if n.name in ran.shapes and _placed(claims[n.outputs[0]], graph, n)]
     chosen = _choose(figures, graph, candidates, claims)
     slack = _slack(graph, claims)
     disagreements: list[Disagreement] = []
@@ -84,8 +85,12 @@ def receptive(
     return Check(NAME, len(chosen), spatial, note=note), disagreements
 
 
-def _checkable(claim: View | None) -> bool:
-    return claim is not None and UNKNOWN not in claim.windows
+def _placed(claim: View | None, graph: Graph, node: Node) -> bool:
+    """Whether we know what each place sees: not with a class token among the others, which have moved by one."""
+    if claim is None or UNKNOWN in claim.windows:
+        return False
+    shape = graph.types[node.outputs[0]].shape
+    return all(prod(p.size for p in parts) == size for parts, size in zip(claim.parts, shape, strict=True))
 
 
 def _choose(figures: Report, graph: Graph, candidates: list[Node], claims: dict[str, View | None]) -> list[Node]:
@@ -111,13 +116,21 @@ def _evenly(nodes: list[Node], count: int) -> list[Node]:
     return [nodes[(i + 1) * len(nodes) // count - 1] for i in range(count)]
 
 
-BY_DATA = ("deform_conv", "max_unpool", "grid_sample", "roi_align", "roi_pool", "nms")
-"""Ops that look where the data say."""
+BOUNDED = (
+    "deform_conv", "max_unpool", "grid_sample", "roi_align", "roi_pool", "nms", "roll", "unfold", "fold", "gather",
+    "scatter", "part", "rearrange", "lstm", "gru", "rnn", "uncounted",
+)  # fmt: skip
+"""Ops of whose windows only outer bounds are claimed: data say where they look, or places see unlike each other."""
 
 
 def _uneven(op: Op) -> bool:
-    """Whether some places see elsewhere than others: where the data say, or beyond the border."""
-    return op.name in BY_DATA or op.name == "roll" or (op.name == "pad" and op.mode != "zeros")  # type: ignore[attr-defined]
+    return op.name in BOUNDED or (op.name == "pad" and op.mode != "zeros")  # type: ignore[attr-defined]
+
+
+def _cut(claim: View) -> bool:
+    """Whether an axis of the image is cut into windows: a place then sees its own window, wherever in it it is."""
+    axes = [p.axis for parts in claim.parts for p in parts if p.axis is not None and p.size > 1]
+    return len(axes) > len(set(axes))
 
 
 def _slack(graph: Graph, claims: dict[str, View | None]) -> dict[str, float]:
@@ -125,7 +138,7 @@ def _slack(graph: Graph, claims: dict[str, View | None]) -> dict[str, float]:
 
     Nothing where all is aligned. After interpolation places take turns in seeing one coarse place more
     or less; rounding adds up over the levels, to less than twice the coarsest. Where paths of different
-    strides met, or after an op whose places see ``_uneven``ly, there is no bound.
+    strides met, the image was cut into windows, or after one of ``BOUNDED``, anything may be less.
     """
     slack, coarsest = dict.fromkeys(graph.inputs, 0.0), dict.fromkeys(graph.inputs, 1.0)
     for node in graph.nodes:
@@ -136,7 +149,7 @@ def _slack(graph: Graph, claims: dict[str, View | None]) -> dict[str, float]:
             sights = node.op.sights(*graph.input_types(node), y=graph.types[value])
             steps = [f.window.stride for sight in sights for f in sight if isinstance(f, Follow)]
             slack[value] = max((slack[v] for v in node.inputs), default=0.0)
-            if _uneven(node.op) or (claim is not None and not claim.aligned):
+            if _uneven(node.op) or (claim is not None and (not claim.aligned or _cut(claim))):
                 slack[value] = inf
             elif slack[value] or any(step % 1 for step in steps):
                 slack[value] = max(slack[value], 2 * coarsest[value])

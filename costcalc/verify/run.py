@@ -25,13 +25,13 @@ class Run(NamedTuple):
     """What one run of a module showed.
 
     outputs   shapes of what the module returned
-    shapes    by submodule, the shapes of what it returned when first called
+    shapes    by submodule, for each of its calls the shapes of what it returned
     macs      by submodule, what torch's FlopCounterMode counted in it, in MACs
     refused   where the run broke off and why, in PyTorch's words; empty if it did not
     """
 
     outputs: tuple[Shape, ...]
-    shapes: Mapping[str, tuple[Shape, ...]]
+    shapes: Mapping[str, list[tuple[Shape, ...]]]
     macs: Counts
     refused: tuple[str, ...] = ()
 
@@ -63,7 +63,7 @@ def run(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Run:
     counter = FlopCounterMode(display=False)
     inside = [""]
     macs: dict[str, Counter[str]] = {"": Counter()}
-    shapes: dict[str, tuple[Shape, ...]] = {}
+    shapes: dict[str, list[tuple[Shape, ...]]] = {}
     counted = 0
 
     def settle() -> None:
@@ -85,7 +85,7 @@ def run(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Run:
         def hook(_: nn.Module, __: Any, made: Any) -> None:
             settle()
             inside.pop()
-            shapes.setdefault(name, _shapes(made))
+            shapes.setdefault(name, []).append(_shapes(made))
 
         return hook
 

@@ -167,6 +167,6 @@ def test_a_known_fault_does_not_cover_for_a_wrong_formula(monkeypatch: pytest.Mo
 def test_a_known_extra_of_the_wrong_size_is_contradicted(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     from costcalc.verify import faults
 
-    wrong = {**faults.FVCORE_EXTRAS, "batch_norm": faults.Extra("batch norm", (3,))}
+    wrong = {**faults.FVCORE_EXTRAS, "batch_norm": faults.Extra("batch norm", (3,), ("batch_norm",))}
     monkeypatch.setattr("costcalc.verify.compare.FVCORE_EXTRAS", wrong)
     assert contradicted(graph) == {("MACs by fvcore", "stem.bn")}
