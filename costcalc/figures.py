@@ -156,12 +156,14 @@ def percent(change: Value, whole: Value) -> str:
     """A change in percent of what was there; "new" where nothing was.
 
     >>> percent(76, 1000), percent(-1, 3), percent(1, 10**9), percent(5, 0), percent(10**9, 1)
-    ('+7.6 %', '-33.3 %', '+0.0 %', 'new', '+1.00e+11 %')
+    ('+7.6 %', '-33.3 %', '+0.0 %', 'new', '+1.00e11 %')
     """
     if not whole:
         return "new" if change else "+0.0 %"
-    part = float(100 * change / whole)
-    return f"{part:+.1f} %" if abs(part) < 1e7 else f"{part:+.2e} %"
+    part = 100 * Fraction(change) / Fraction(whole)
+    if abs(part) < 10**7:
+        return f"{float(part):+.1f} %"
+    return f"{'+' if part > 0 else '-'}{units.powers(round(abs(part)))} %"
 
 
 def sees(value: object) -> str:

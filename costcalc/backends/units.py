@@ -72,7 +72,7 @@ def grouped(n: int) -> str:
     >>> grouped(4089184256)
     '4,089,184,256'
     """
-    return f"{n:,}" if n.bit_length() < 3000 else _powers(n)
+    return f"{n:,}" if n.bit_length() < 3000 else powers(n)
 
 
 def grouped_size(bits: int) -> str:
@@ -95,10 +95,10 @@ def _scaled(n: int, per: int, base: int, units: tuple[str, ...]) -> str:
             digits = str(_rounded(n * 10**places, per)).rjust(places + 1, "0")
             return f"{sign}{digits[:-places]}.{digits[-places:]} {unit}" if places else f"{sign}{digits} {unit}"
         per *= base
-    return f"{sign}{_powers(whole)} {units[0]}".rstrip()
+    return f"{sign}{powers(whole)} {units[0]}".rstrip()
 
 
-def _powers(n: int) -> str:
+def powers(n: int) -> str:
     """``n`` as 1.23e45, for what has no unit."""
     power = (n.bit_length() - 1) * 1233 // 4096  # ⌊log₁₀ 2ᵇ⌋, at most one too small where it is not exact
     while _rounded(n, 10 ** (power - 2)) > 999:

@@ -40,6 +40,8 @@ COMMANDS = {
 command lines with what they show. (A name that Python has already is written with an underscore: ``list_``.)
 """
 
+MOST_DIGITS = 20_000
+"""Of a figure: the sizes that make it have at most 300, and a tensor 16 of them; Python's own limit is lower."""
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 UsageError: Any = typer.BadParameter.__mro__[1]  # Typer's own, or Click's in older releases; neither is exported
 
@@ -119,6 +121,8 @@ def run(args: list[str] | None = None) -> NoReturn:
 
 def outcome(args: list[str] | None) -> int:
     """Run a command and return its exit code; whatever goes wrong is said in a sentence."""
+    if hasattr(sys, "set_int_max_str_digits"):
+        sys.set_int_max_str_digits(MOST_DIGITS)
     try:
         code = application().main(args, prog_name="costcalc", standalone_mode=False)
         if sys.stdout is not None:
