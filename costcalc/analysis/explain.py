@@ -6,6 +6,7 @@ No formula stands here: the layer's op runs its own rules on ``Told`` sizes.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from string import ascii_lowercase
 from typing import Any, NamedTuple
 
 from costcalc.analysis.fft import by_fourier
@@ -202,7 +203,7 @@ class _Teller:
 
     def _axes(self, t: TensorType) -> str:
         image = hasattr(self.op, "kernel") or len(t.shape) > 3
-        return (IMAGE if image else SEQUENCE).get(len(t.shape), "abcdefghijklmno"[: len(t.shape)])
+        return (IMAGE if image else SEQUENCE).get(len(t.shape), (ascii_lowercase * len(t.shape))[: len(t.shape)])
 
     def _input(self, t: TensorType) -> TensorType:
         """``t`` with a letter for each axis; an axis of a second input shares it where the sizes are equal."""

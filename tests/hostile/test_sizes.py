@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import costcalc
+from costcalc.cli import frame
 from costcalc.ir import window
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Window, ratio
@@ -63,3 +64,31 @@ def test_a_long_pattern_has_the_window_that_looking_at_all_of_its_outputs_gives(
         with monkeypatch.context() as patch:
             patch.setattr(window, "MOST_SAMPLED", 0)
             assert [op.sights(x, y=op.infer(x)) for op in ops] == all_of_them
+
+
+def test_a_tensor_of_as_many_axes_as_there_may_be_is_explained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text(f"inputs: {{x: [{', '.join(['3'] * 16)}]}}\nlayers: [relu]\n", encoding="utf-8")
+    assert frame.outcome(["explain", str(path), "relu"]) == 0
+    assert f"{3**16:,}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("format", ["json", "csv", "markdown", "table"])
+def test_figures_of_thousands_of_digits_are_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], format: str
+) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text(f"inputs: {{x: [{', '.join(['10**300'] * 16)}]}}\nlayers: [relu]\n", encoding="utf-8")
+    assert frame.outcome(["analyze", str(path), "--format", format]) == 0
+    assert ("1" + "0" * 4800 if format in ("json", "csv") else "1.00e4800") in capsys.readouterr().out
+
+
+def test_a_budget_crossed_by_more_than_a_float_can_say_is_crossed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text("inputs: {x: [10**300, 10**300]}\nlayers: [linear(10**300)]\n", encoding="utf-8")
+    assert frame.outcome(["check", str(path), "--max", "macs=1"]) == 1
+    assert "(+1.00e902 %)" in capsys.readouterr().out
