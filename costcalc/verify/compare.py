@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import combinations
+from itertools import chain, combinations
 from typing import TYPE_CHECKING, Any
 
 from costcalc.analysis.report import Report
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 BY_FVCORE = "MACs by fvcore"
 BY_TORCH = "MACs by torch's FlopCounterMode"
-MOST_FAULTS = 3
-"""In one submodule, of different kinds together."""
+MOST_FAULTS, MOST_KNOWN = 3, 40
+"""In one submodule, of different kinds together; of so many that are looked through."""
 Found = tuple[Check, list[Disagreement]]
 
 
@@ -80,7 +80,7 @@ def weights(figures: Report, graph: Graph, module: nn.Module, ran: Run) -> Found
     used = {
         name: known
         for name, known in theirs.items()
-        if id(known[1]) in found or (name not in unsaved and any(m in ran.shapes for m in _owners(name)))
+        if id(known[1]) in found or (name not in unsaved and _is_called(name, ran))
     }
     for name, (kind, tensor) in used.items():
         if id(tensor) not in found:
@@ -169,10 +169,15 @@ def _factor(amount: int, here: list[Use], of: str) -> int | None:
 def _explained(gap: int, here: list[Use], omissions: Iterable[Omission]) -> tuple[tuple[str, str, int], ...]:
     """The layer, reason and amount of the known faults that make up ``gap`` exactly; nothing if none do."""
     known = [(use.node.name, o.reason, amount) for o in omissions for use in here if (amount := o.amount(use))]
-    of_one_kind = (tuple(fault for fault in known if fault[1] == reason) for _, reason, _ in known)
-    few = (some for n in range(1, MOST_FAULTS + 1) for some in combinations(known, n) if len({f[0] for f in some}) == n)
+    of_one_kind = (
+        tuple(fault for fault in known if fault[1] == reason) for reason in dict.fromkeys(f[1] for f in known)
+    )
     first = tuple({layer: (layer, reason, amount) for layer, reason, amount in reversed(known)}.values())
-    return next((some for some in (*of_one_kind, first, *few) if some and sum(f[2] for f in some) == gap), ())
+    few = (some for n in range(1, MOST_FAULTS + 1) for some in combinations(known[:MOST_KNOWN], n))
+    for some in chain(of_one_kind, [first], few):
+        if sum(amount for _, _, amount in some) == gap and len({layer for layer, _, _ in some}) == len(some):
+            return some
+    return ()
 
 
 def _uses(figures: Report, graph: Graph, modules: Mapping[str, nn.Module]) -> Iterator[Use]:
@@ -188,11 +193,10 @@ def _uses(figures: Report, graph: Graph, modules: Mapping[str, nn.Module]) -> It
         )  # fmt: skip
 
 
-def _owners(name: str) -> Iterator[str]:
-    """The submodules that ``name`` is in, innermost first."""
-    while "." in name:
-        name = name.rpartition(".")[0]
-        yield name
+def _is_called(weight: str, ran: Run) -> bool:
+    """Whether the run called the module that holds ``weight``, or one around it other than the whole."""
+    owner = weight.rpartition(".")[0]
+    return not owner or _nearest(owner, ran.shapes) != ""
 
 
 def _scope(layer: str, modules: Mapping[str, nn.Module]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from torch import nn
 
 from costcalc.ir.graph import Graph, GraphBuilder
@@ -134,6 +135,41 @@ def test_a_forgotten_buffer_is_contradicted(graph: Graph, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(BatchNorm, "weights", without)
     assert ("parameters and buffers", "stem.bn") in contradicted(graph)
+
+
+def test_a_forgotten_weight_of_a_part_that_is_never_called_is_contradicted(monkeypatch: pytest.MonkeyPatch) -> None:
+    attention = type(op("multi_head_attention", 2))
+    right = attention.weights
+
+    def without(self: Op, *x: TensorType) -> object:
+        return {name: w for name, w in right(self, *x).items() if name != "out_proj.weight"}
+
+    monkeypatch.setattr(attention, "weights", without)
+    b = GraphBuilder("net", {"x": TensorType((1, 3, 4))})
+    b.add("attention", op("multi_head_attention", 2), ["x"])
+    found = verify(b.build(["attention"])).disagreements
+    assert ("no attention.out_proj.weight", "attention.out_proj.weight: parameter 4×4 float32") in {
+        (d.ours, d.theirs) for d in found
+    }
+
+
+def test_a_forgotten_weight_of_the_model_itself_is_contradicted() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear, self.scale = nn.Linear(4, 4), nn.Parameter(torch.ones(4))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = self.linear(x) * self.scale
+            return y
+
+    b = GraphBuilder("net", {"x": TensorType((1, 4))})
+    b.add("linear", op("linear", 4), ["x"])
+    found = verify(b.build(["linear"]), Scaled()).disagreements
+    assert {(d.ours, d.theirs) for d in found} == {
+        ("no scale", "scale: parameter 4 float32"),
+        ("20 elements of parameters", "24"),
+    }
 
 
 def test_sharing_that_the_module_does_not_do_is_contradicted() -> None:
