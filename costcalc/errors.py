@@ -57,7 +57,8 @@ class CostcalcError(Exception):
         return self
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.message}" if self.place else self.message
+        where = str(self.place or "")
+        return f"{where}: {self.message}" if where else self.message
 
 
 class SpecError(CostcalcError):

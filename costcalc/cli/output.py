@@ -95,11 +95,13 @@ def powerless(text: str) -> str:
 
 def write_whole(file: str, text: str) -> None:
     """Replace ``file`` by one with ``text``; if that fails, ``file`` is as it was. Devices and pipes are written to."""
+    if not file:
+        raise CostcalcError("the output has no file name")
     try:
-        target = Path(file).resolve()
-        if target.exists() and not target.is_file():
-            target.write_text(text, encoding="utf-8")
+        if Path(file).exists() and not Path(file).is_file():
+            Path(file).write_text(text, encoding="utf-8")
             return
+        target = Path(file).resolve()
         beside = target.with_name(f".{target.name}.{os.getpid()}")
         try:
             with beside.open("x", encoding="utf-8", newline="") as stream:
@@ -111,7 +113,7 @@ def write_whole(file: str, text: str) -> None:
             beside.replace(target)
         finally:
             beside.unlink(missing_ok=True)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # the last, of links in a circle, until Python 3.13
         raise CostcalcError(f"{file} cannot be written: {getattr(error, 'strerror', None) or error}") from None
 
 
