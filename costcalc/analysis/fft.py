@@ -23,15 +23,15 @@ compares them with Winograd's algorithms, which suit small kernels.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from costcalc.ir.dims import log2_ceil
 from costcalc.ir.fields import ints, pads, per_axis
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
-from costcalc.ops.conv import Conv
-from costcalc.ops.separable import WrittenAsConv
 
+WRITTEN_AS_CONV = frozenset({"depthwise", "pointwise"})
+"""The ops that say what conv they stand for."""
 REAL_PRODUCTS = 4
 """Real multiplications in a complex one."""
 
@@ -70,11 +70,14 @@ class FourierConv(NamedTuple):
 def by_fourier(op: Op, x: TensorType) -> FourierConv | None:
     """What ``op`` on ``x`` takes by transforms; None if it is no convolution. Sizes must be numbers.
 
-    >>> by_fourier(Conv(1, 5, padding=2), TensorType((1, 1, 12, 12)))
+    >>> from costcalc.ir.op import find_op
+    >>> by_fourier(find_op("conv")(1, 5, padding=2), TensorType((1, 1, 12, 12)))
     FourierConv(direct=3600, sizes=(16, 16), inputs=2048, kernels=2048, products=576, outputs=2048, kernel_bits=9216)
     """
-    conv = op.conv(x) if isinstance(op, WrittenAsConv) else op
-    if not isinstance(conv, Conv):
+    conv: Any = op
+    if op.name in WRITTEN_AS_CONV:
+        conv = conv.conv(x)
+    if conv.name != "conv":
         return None
     kernel, stride, dilation = (per_axis(v, len(x.spatial)) for v in (conv.kernel, conv.stride, conv.dilation))
     padding = pads(conv.padding, kernel, stride, dilation, x.spatial)
