@@ -8,14 +8,17 @@ the replay knows `| head -N`, `| tail -N` and `| grep [-E] [-A N] WORD`.
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
+from costcalc import zoo
 from costcalc.cli.frame import outcome
 
 ROOT = Path(__file__).parent.parent
@@ -122,6 +125,7 @@ def test_each_page_shows_formulas_and_output_and_is_short(page: Path) -> None:
 @pytest.mark.parametrize("spec", sorted(LEARN.glob("*.yaml")), ids=lambda spec: spec.stem)
 def test_each_example_is_used_and_says_what_it_is(spec: Path) -> None:
     found = yaml.safe_load(spec.read_text(encoding="utf-8"))
+    jsonschema.validate(found, json.loads(Path(zoo.path("schema.json")).read_text(encoding="utf-8")))
     assert found["name"] == spec.stem
     assert found["title"]
     assert any(spec.name in page.read_text(encoding="utf-8") for page in LEARN.glob("*.md"))
