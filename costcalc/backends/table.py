@@ -29,7 +29,9 @@ def table(report: Report, view: View) -> str:
     how = f", {asked.bits} bits" * (asked.bits is not None) + f", on {asked.machine}" * (asked.machine is not None)
     lines = [f"{paint(report.name, 'bold')}  {inputs}{how}"]
     if report.source:
-        lines.append(paint(visible(report.source), "dim"))
+        from textwrap import wrap
+
+        lines += [paint(line, "dim") for line in wrap(visible(report.source), max(view.width, 40))]
     lines.append("")
     if len(rows) > 1:
         lines += [*_lines(report, rows, view, paint), ""]
