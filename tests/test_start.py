@@ -17,10 +17,11 @@ from costcalc.cli.frame import outcome
 {before}
 code = outcome({args!r})
 loaded = [name for name in {heavy!r} if name in sys.modules]
+# On Linux, ru_maxrss of a child begins at what its parent had.
 try:
-    import resource
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-except ImportError:
+    with open("/proc/self/status") as status:
+        peak = next(int(line.split()[1]) // 1024 for line in status if line.startswith("VmHWM"))
+except (OSError, StopIteration):
     peak = 0
 print(code, ",".join(loaded), peak, file=sys.stderr)
 """
