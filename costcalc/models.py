@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from costcalc.errors import Place, SpecError, listing, near
+from costcalc.errors import Place, SpecError, UnknownName, listing, near
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
@@ -46,6 +46,8 @@ def load(
             if tuple(symbols):
                 raise SpecError(f"{name[:80]} is traced with numbers; symbols are for specs")
             return load_model(name, batch=batch, input=input, parameters=parameters)  # type: ignore[arg-type]
+    if name.endswith(".py"):
+        raise UnknownName(f"{name} is Python code; say what in it is the model, as in {name}:Net")
     from costcalc import zoo
     from costcalc.frontends.spec import settings
     from costcalc.frontends.spec.expand import expand

@@ -48,12 +48,13 @@ def verify(
     gradients. The counters have known faults: those are named with what they add or miss. The exit code is 5 if a
     figure of ours is contradicted otherwise. Needs pip install 'costcalc\\[verify]'.
     """
+    from costcalc.frontends.torch.models import kept_apart
     from costcalc.verify import need, verify
 
     need()
     # Threads that spin while they wait make a busy machine ten times slower; torch reads this as it is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    with _progress() as progress:
+    with _progress() as progress, kept_apart(model.model):
         graph, module = _load(model)
         result = verify(graph, module, progress=progress)
     if format is Format.json:

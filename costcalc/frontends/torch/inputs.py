@@ -34,7 +34,10 @@ class WithoutValues:
             return {key: self.of(v) for key, v in value.items()}
         if is_shape(value):
             self.shapes_only = True
-            tensor = self.made(tuple(value), torch.float32)
+            try:
+                tensor = self.made(tuple(value), torch.float32)
+            except (RuntimeError, TypeError, OverflowError):
+                raise ModelError(f"PyTorch has no tensor as large as {'×'.join(map(str, value))}") from None
             self._from_shape.add(id(tensor))
             return tensor
         if isinstance(value, (list, tuple)):

@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -87,6 +87,13 @@ def load_with_module(
     The latter is None where the model takes other than the graph's inputs, one after another.
     """
     _need_torch()
+    with kept_apart(name):
+        return _load_with_module(name, batch, input, parameters)
+
+
+def _load_with_module(
+    name: str, batch: int, input: Shapes, parameters: Mapping[str, Any] | None
+) -> tuple[Graph, Callable[[], nn.Module] | None]:
     from costcalc.frontends.torch.tracer import trace_module
 
     given = dict(parameters or {})
@@ -103,6 +110,22 @@ def load_with_module(
     )  # fmt: skip
     plain = not forward and len(graph.inputs) == len(args) and not any(isinstance(arg, (list, dict)) for arg in args)
     return graph, found.again if plain else None
+
+
+@contextmanager
+def kept_apart(name: str) -> Iterator[None]:
+    """While open, what the model's code prints goes to standard error, and it cannot end the process."""
+    from costcalc.frontends.torch.failures import constructor_failed
+
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # SystemExit above all
+        failure = constructor_failed(name, error)
+        failure.message = failure.message.replace("cannot be built", "ends the process", 1)
+        raise failure from error
 
 
 def _find(name: str, kwargs: dict[str, Any]) -> Found:
@@ -233,10 +256,19 @@ def _module(name: str) -> Any:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
             if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-                raise UnknownName(f"there is no module '{name[:80]}' ('{error.name}' is missing)") from None
+                missing = f" ('{error.name}' is missing)" if error.name != name else ""
+                raise UnknownName(f"there is no module '{name[:80]}'{missing}{_shipped(name)}") from None
             raise CostcalcError(f"{name} cannot be imported: it needs '{error.name}', which is missing") from error
         except Exception as error:
             raise _import_failed(name, error) from error
+
+
+def _shipped(name: str) -> str:
+    """A hint for who takes the colon for that of a variant."""
+    from costcalc.zoo import models
+
+    shipped = name in models() or any(entry["family"] == name for entry in models().values())
+    return "; a shipped model is named without a colon: costcalc list" if shipped else ""
 
 
 def _file(path: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from costcalc.errors import CostcalcError
 from costcalc.frontends.torch.data import Assumptions, ValuesNeeded
@@ -65,6 +66,9 @@ def trace_module(
     """
     model = unwrapped(model)
     name = name or type(model).__name__
+    lazy = next((n for n, p in (*model.named_parameters(), *model.named_buffers()) if is_lazy(p)), None)
+    if lazy is not None:
+        raise ModelError(f"the size of {lazy} of {name} is not known yet; let the lazy modules see an input first")
     known: dict[str, Any] = {"settings": settings, "parameters": parameters, "source": source}
     try:
         return _traced(model, args, kwargs, name, real=False, **known)
@@ -146,10 +150,19 @@ def _eager() -> Iterator[None]:
         yield
 
 
+NEEDS_VALUES = ("eta tensor", "meta device", "Meta kernel", "'Meta' backend", "data-dependent")
+
+
 def _needs_values(error: Exception) -> str:
     """Why an operator cannot run without values, if that is what the error says."""
     text = str(error)
-    if "eta tensor" in text or "Meta kernel" in text or "'Meta' backend" in text or "data-dependent" in text:
+    if (
+        "eta tensor" in text
+        or "meta device" in text
+        or "Meta kernel" in text
+        or "'Meta' backend" in text
+        or "data-dependent" in text
+    ):
         return text.split("\n")[0][:200]
     return ""
 
