@@ -71,7 +71,7 @@ SAYS = {
         "resnet18 has no layer or block called 'layer1.0.conv3'; did you",
     ),
     "no such symbol": ("formula resnet18 --symbols hight", "'hight' cannot be a symbol; did you mean 'height'?"),
-    "no such task": ("list --task segment", "there is no task 'segment'; did you mean 'segmentation'?; there are class"),
+    "no such task": ("list --task segment", "there is no task 'segment'; did you mean 'segmentation'?; there are"),
     "no such name": ("list resnext5000", "no model has 'resnext5000' in its name"),
 }
 
