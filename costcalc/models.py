@@ -45,7 +45,12 @@ def load(
         if is_torch_model(name):
             if tuple(symbols):
                 raise SpecError(f"{name[:80]} is traced with numbers; symbols are for specs")
-            return load_model(name, batch=batch, input=input, parameters=parameters)  # type: ignore[arg-type]
+            try:
+                return load_model(name, batch=batch, input=input, parameters=parameters)  # type: ignore[arg-type]
+            except UnknownName as error:
+                if _is_shipped(name.partition(":")[0]):
+                    error.message += "; a shipped model is named without a colon: costcalc list"
+                raise
     if name.endswith(".py"):
         raise UnknownName(f"{name} is Python code; say what in it is the model, as in {name}:Net")
     from costcalc import zoo
@@ -89,3 +94,10 @@ def _shapes(given: Sequence[int] | Mapping[str, Sequence[int]] | None, first: st
         if not good or not all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in shape):
             raise SpecError(f"the shape of {name} must be whole numbers from 1, not {shape!r}")
     return {name: tuple(shape) for name, shape in named.items()}
+
+
+def _is_shipped(name: str) -> bool:
+    """Whether ``name`` is that of a shipped model or of a family of them."""
+    from costcalc import zoo
+
+    return name in zoo.models() or any(entry["family"] == name for entry in zoo.models().values())

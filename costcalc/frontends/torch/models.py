@@ -257,18 +257,10 @@ def _module(name: str) -> Any:
         except ModuleNotFoundError as error:
             if error.name and (name == error.name or name.startswith(f"{error.name}.")):
                 missing = f" ('{error.name}' is missing)" if error.name != name else ""
-                raise UnknownName(f"there is no module '{name[:80]}'{missing}{_shipped(name)}") from None
+                raise UnknownName(f"there is no module '{name[:80]}'{missing}") from None
             raise CostcalcError(f"{name} cannot be imported: it needs '{error.name}', which is missing") from error
         except Exception as error:
             raise _import_failed(name, error) from error
-
-
-def _shipped(name: str) -> str:
-    """A hint for who takes the colon for that of a variant."""
-    from costcalc.zoo import models
-
-    shipped = name in models() or any(entry["family"] == name for entry in models().values())
-    return "; a shipped model is named without a colon: costcalc list" if shipped else ""
 
 
 def _file(path: str) -> Any:
