@@ -72,4 +72,3 @@ def test_seventy_billion_parameters_fit_in_two_gigabytes() -> None:
 def test_importing_costcalc_imports_no_torch() -> None:
     code = "import costcalc, sys; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
