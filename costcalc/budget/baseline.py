@@ -14,6 +14,7 @@ from costcalc.budget.measure import Measured, is_spec, measured
 from costcalc.diff.git import Repository, Tree
 from costcalc.errors import CostcalcError, Place
 from costcalc.figures import BITS, FIGURES
+from costcalc.frontends.spec.files import split_variant
 from costcalc.frontends.spec.read import contents
 
 
@@ -65,12 +66,12 @@ def from_git(repository: Repository, tree: Tree, folder: str) -> Baseline:
         where = tree.revision
         if not is_spec(model.model):
             return Past(where, reason="only specs have revisions")
-        path, colon, variant = model.model.partition(":")
+        path, variant = split_variant(model.model)
         old = tree.path(repository.relative(str(Path(folder, path))))
         if not Path(old).exists():
             return Past(where, reason=f"it is new since {where}")
         try:
-            graph = tree.relabel(load(old + colon + variant, **setup.choices()))
+            graph = tree.relabel(load(f"{old}:{variant}" if variant else old, **setup.choices()))
             if graph_hash(graph) == graph_hash(now.graph):
                 return Past(where, now)
             return Past(where, measured(graph, setup.bits, now.on))
@@ -105,7 +106,7 @@ def from_json(path: str) -> Baseline:
 
     def past(model: Model, setup: Setup, now: Measured) -> Past:
         name = model.model.rpartition(":")[2] if is_spec(model.model) else model.model
-        stem = Path(model.model.partition(":")[0]).stem
+        stem = Path(split_variant(model.model)[0]).stem
         found = next((known[n] for n in (model.name, name, stem) if n in known), None)
         if found is None:
             return Past(path, reason=f"{path} has no model called '{model.name}'")

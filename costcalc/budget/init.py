@@ -13,6 +13,7 @@ from costcalc.budget.read import FILES
 from costcalc.diff.revisions import kind_of
 from costcalc.errors import CostcalcError, OptionError
 from costcalc.figures import BITS, FIGURES, Figure
+from costcalc.frontends.spec.files import split_variant
 
 BUDGETED = ("macs", "params", "storage")
 SLACK = Fraction(105, 100)
@@ -73,7 +74,7 @@ def _found(folder: str) -> Iterator[str]:
         folders[:] = sorted(f for f in folders if not f.startswith((".", "_")) and f != "node_modules")
         for file in sorted(files):
             path = Path(parent, file)
-            if not file.endswith((".yaml", ".yml")) or kind_of(path) != "model":
+            if not file.endswith((".yaml", ".yml")) or not _has_name(file) or kind_of(path) != "model":
                 continue
             seen += 1
             if seen > MOST_FILES:
@@ -86,8 +87,16 @@ def _found(folder: str) -> Iterator[str]:
             yield from (f"{shown}:{variant}" for variant in variants) if variants else (shown,)
 
 
+def _has_name(file: str) -> bool:
+    """Whether a config can name ``file``: not if its name is no text."""
+    try:
+        return bool(file.encode())
+    except UnicodeEncodeError:
+        return False
+
+
 def _name(model: str, known: dict[str, str]) -> str:
-    path, _, variant = model.partition(":")
+    path, variant = split_variant(model)
     name = variant or Path(path).stem
     return name if name not in known else model
 
@@ -95,7 +104,10 @@ def _name(model: str, known: dict[str, str]) -> str:
 def _quoted(text: str) -> str:
     """``text`` as YAML takes it: plain where it is a plain word."""
     plain = text and all(c.isalnum() or c in "_-./" for c in text.replace(":", "")) and text[0].isalnum()
-    return text if plain and not text.endswith(":") else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if plain and not text.endswith(":"):
+        return text
+    signs = (f"\\{c}" if c in '"\\' else c if c.isprintable() else f"\\U{ord(c):08x}" for c in text)
+    return f'"{"".join(signs)}"'
 
 
 def little_above(value: int, figure: Figure) -> str:

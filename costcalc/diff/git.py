@@ -66,7 +66,7 @@ class Repository:
     def commit(self, revision: str) -> str:
         """The commit that ``revision`` names; a ``GitError`` names the nearest branch or tag."""
         found = self._try("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision or 'HEAD'}^{{commit}}")
-        if found is None:
+        if found is None or found.startswith(b"^"):
             refs = self._try("for-each-ref", "--format=%(refname:short)") or b""
             hint = near(revision, refs.decode(errors="replace").split())
             shallow = (self._try("rev-parse", "--is-shallow-repository") or b"").strip() == b"true"
@@ -162,6 +162,8 @@ class Repository:
             raise GitError("git is not installed, and a revision cannot be read without it") from None
         except NotADirectoryError:
             raise GitError(f"'{self._folder}' is no folder") from None
+        except (OSError, ValueError) as error:  # of a revision with a NUL in it, or too long
+            raise GitError(f"git cannot be asked that: {error}") from None
         if done.returncode:
             reason = done.stderr.decode(errors="replace").strip().splitlines()
             raise GitError(f"git {args[0]} failed: {reason[0] if reason else done.returncode}")

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 from costcalc.diff import diff
 from costcalc.diff.git import GitError, Repository, Tree, pick_line
 from costcalc.diff.records import Cause, Diff
-from costcalc.errors import CostcalcError, SpecError
+from costcalc.errors import CostcalcError, SpecError, near
+from costcalc.frontends.spec.files import split_variant
+from costcalc.frontends.spec.read import contents
 from costcalc.ir.graph import Graph
 
 
@@ -52,9 +54,10 @@ def diff_specs(
     with contextlib.ExitStack() as stack:
         before = stack.enter_context(repository.specs(between.old, base))
         after = Tree("", repository.root) if head is None else stack.enter_context(repository.specs(new or "", head))
-        wanted = _wanted(repository, paths) or dict.fromkeys(_changed_models(repository, before, after, base, head), "")
+        changed_models = _changed_models(repository, before, after, base, head)
+        wanted = _wanted(repository, paths) or dict.fromkeys((path, "") for path in changed_models)
         found: list[Diff] = []
-        for path, variant in wanted.items():
+        for path, variant in wanted:
             edited = repository.changed_lines(base, path, head)
             one = _Spec(path, before, after, choices, between)
             diffs = [one.diff(v, bits, machine) for v in ([variant] if variant else one.variants())]
@@ -63,13 +66,14 @@ def diff_specs(
     return found
 
 
-def _wanted(repository: Repository, paths: list[str]) -> dict[str, str]:
-    wanted = {}
+def _wanted(repository: Repository, paths: list[str]) -> dict[tuple[str, str], None]:
+    """The path from the repository's root and the variant of each that is named, each once."""
+    wanted: dict[tuple[str, str], None] = {}
     for given in paths:
-        path, _, variant = given.partition(":")
+        path, variant = split_variant(given)
         if not path.endswith((".yaml", ".yml")):
             raise GitError(f"'{given[:80]}' is no spec in the repository; only files have revisions")
-        wanted[repository.relative(path)] = variant
+        wanted[repository.relative(path), variant] = None
     return wanted
 
 
@@ -94,7 +98,9 @@ class _Spec:
         return list(spec.variants) if spec else []
 
     def diff(self, variant: str, bits: int | None, machine: Any) -> Diff:
-        """The diff of one variant; a side that lacks it is None."""
+        """The diff of one variant; a side that lacks it is None. Raises ``SpecError`` if both do."""
+        if variant and variant not in (known := self.variants()):
+            raise SpecError(f"{self.path} has no variant '{variant[:80]}'{near(variant, known)}")
         old, new = (self._load(side, variant) for side in (0, 1))
         name = f"{self.path}:{variant}" if variant else self.path
         return diff(old, new, bits=bits, machine=machine, name=name)
@@ -149,8 +155,8 @@ def _changed_models(repository: Repository, before: Tree, after: Tree, base: str
 def kind_of(file: Path) -> str:
     """``model`` or ``blocks`` by the keys at the margin, or "" for YAML of another kind."""
     try:
-        text = file.read_text(encoding="utf-8", errors="replace")[: 2**20]
-    except OSError:
+        text = contents(str(file)).decode("utf-8", errors="replace")
+    except CostcalcError:
         return ""
     keys = {line.partition(":")[0] for line in text.splitlines() if line[:1].isalpha()}
     return "model" if {"layers", "inputs"} <= keys else "blocks" if "blocks" in keys else ""

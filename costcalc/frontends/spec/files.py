@@ -56,9 +56,7 @@ class Files:
 
         Raises ``UnknownName`` if it is neither.
         """
-        path, colon, variant = model.rpartition(":")
-        if not (colon and path.endswith(YAML) and "/" not in variant and os.sep not in variant):
-            path, variant = model, ""
+        path, variant = split_variant(model)
         if path.endswith(YAML) or (not base and ("/" in path or os.sep in path)):
             shown = str(Path(base, path)) if base else path
             return Location(shown, shown, variant)
@@ -121,6 +119,17 @@ class Files:
             return self.spec(path, path)
         except CostcalcError as error:
             raise moved(error, place) from None
+
+
+def split_variant(model: str) -> tuple[str, str]:
+    """The path or name in ``model``, and the variant after it, "" if there is none.
+
+    >>> split_variant("my/net.yaml:small"), split_variant("my:net.yaml"), split_variant("resnet50")
+    (('my/net.yaml', 'small'), ('my:net.yaml', ''), ('resnet50', ''))
+    """
+    path, _, variant = model.rpartition(":")
+    whole = not path.endswith(YAML) or "/" in variant or os.sep in variant
+    return (model, "") if whole else (path, variant)
 
 
 def pick_variant(spec: Spec, variant: str) -> str:
