@@ -29,7 +29,7 @@ models:
 
 def first_config(folder: str, models: list[str]) -> tuple[str, list[str]]:
     """The text of a config for ``models``, or for the specs below ``folder``; and which models it has."""
-    names = models or list(_found(folder))
+    names = list(dict.fromkeys(models)) or list(_found(folder))
     if not names:
         raise OptionError("no specs are below this folder; name the models: costcalc init resnet50")
     known: dict[str, str] = {}
@@ -37,7 +37,8 @@ def first_config(folder: str, models: list[str]) -> tuple[str, list[str]]:
     failed: CostcalcError | None = None
     for model in names[:MOST_MODELS]:
         try:
-            report = measure(model, Setup(), folder).report
+            # Who names a model on the command line may run it; who left a file in the folder may not.
+            report = measure(model, Setup(), folder, allow_code=bool(models)).report
         except CostcalcError as error:
             if models:
                 raise

@@ -27,6 +27,8 @@ def init(
     """Write costcalc.yaml: the models there are, with budgets a little above what they cost today."""
     from costcalc.budget.init import existing_config, first_config
 
+    if not config.endswith((".yaml", ".yml")):
+        raise OptionError(f"--config {config[:60]}: the config is a YAML file, so its name ends in .yaml")
     folder = str(Path(config).parent)
     there = existing_config(folder) if Path(config).name == "costcalc.yaml" else None
     if there or Path(config).exists():

@@ -64,6 +64,8 @@ def verify(
 
     figures = timed("analyze", lambda: report(graph))
     total: Any = figures.total
+    if total.weight_bits + total.peak_bits >= 2**63:
+        raise CostcalcError(f"{graph.name} has tensors larger than PyTorch's can be, so that it cannot be run")
     device = "cpu" if total.weight_bits + total.peak_bits <= 8 * MOST_BYTES else "meta"
     if module is None:
         module = timed("build", lambda: to_module(graph, device=device, initialise=False))
