@@ -100,3 +100,9 @@ def test_no_registry_host_and_no_path_of_a_machine_is_committed() -> None:
         if path.is_file() and path.suffix in {".py", ".md", ".yaml", ".yml", ".toml", ".txt", ".json", ".csv", ""}:
             text = path.read_text(encoding="utf-8", errors="replace")
             assert not [b for b in banned if b in text], name
+
+
+def test_test_files_have_names_of_their_own() -> None:
+    """pytest imports test files by their bare names."""
+    names = [p.name for p in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(set(names)) == sorted(names)

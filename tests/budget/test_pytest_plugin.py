@@ -45,7 +45,8 @@ def project(tmp_path: Path) -> Path:
 
 
 def run(project: Path, *args: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "200"}
+    ours = {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "", "COLUMNS": "200"}
+    environment = {**os.environ, **ours}
     command = [sys.executable, "-m", "pytest", "-p", "costcalc.pytest_plugin", "-q", "-p", "no:cacheprovider", *args]
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True).stdout
 
