@@ -32,6 +32,8 @@ def misses(op: Op, types: list[TensorType]) -> str:
     """Why both witnesses are wrong about this product, if they are."""
     if op.name == "bilinear":
         return "bilinear counts as 0"
+    if op.name == "distances":
+        return "distances by a product are one operator to both, without work"
     if op.name == "einsum" and op.path:  # type: ignore[attr-defined]
         return "PyTorch takes an order of its own unless opt_einsum is installed"
     vectors = op.name == "matmul" and any(len(t.shape) == 1 for t in types)

@@ -41,7 +41,9 @@ def reached(op: Op, types: list[TensorType]) -> Iterator[list[Any]]:
         grads = torch.autograd.grad(
             y, inputs, places, is_grads_batched=True, allow_unused=True, materialize_grads=True
         )  # fmt: skip
-        masks = [mask | (g != 0).reshape(*y_shape, *x.shape) for mask, g, x in zip(masks, grads, inputs, strict=True)]
+        # The zeros that stand for an unused input come without the batch of places.
+        whole = [g.expand(len(places), *x.shape) for g, x in zip(grads, inputs, strict=True)]
+        masks = [mask | (g != 0).reshape(*y_shape, *x.shape) for mask, g, x in zip(masks, whole, inputs, strict=True)]
         yield masks
 
 
