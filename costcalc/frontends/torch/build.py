@@ -10,6 +10,7 @@ from torch import Tensor
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from costcalc.frontends.torch.guard import uncollected
 from costcalc.frontends.torch.structure import META, elements, on_meta, replaced, tensors_among, without_values
 
 SMALL = 1 << 14
@@ -33,6 +34,8 @@ class WithoutWeights(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         name = func._schema.name.removeprefix("aten::")
+        if name.endswith("_") and isinstance(args[0], Tensor) and args[0].is_meta:
+            return args[0]  # filling in numbers that are not there
         if name.removeprefix("new_") in _MAKERS:
             sizes = args[1] if name.startswith("new_") else args[0]
             if isinstance(sizes, (list, tuple)) and ("empty" in name or elements(sizes) > SMALL):
@@ -40,8 +43,6 @@ class WithoutWeights(TorchDispatchMode):
         found = tensors_among((*args, *kwargs.values()))
         if not any(t.is_meta for t in found):
             return func(*args, **kwargs)
-        if name.endswith("_") and isinstance(args[0], Tensor) and args[0].is_meta:
-            return args[0]  # filling in numbers that are not there
         shadows = {id(t): t if t.is_meta else without_values(t) for t in found}
         result = func(
             *on_meta(replaced(args, lambda t: shadows[id(t)])), **on_meta(replaced(kwargs, lambda t: shadows[id(t)]))
@@ -54,7 +55,7 @@ def built(make: Callable[[], torch.nn.Module]) -> torch.nn.Module:
     """What ``make`` makes, without large tensors."""
     random = torch.get_rng_state()
     try:
-        with WithoutWeights(), torch.no_grad():  # type: ignore[no-untyped-call]
+        with uncollected(), WithoutWeights(), torch.no_grad():  # type: ignore[no-untyped-call]
             return make()
     finally:
         torch.set_rng_state(random)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,18 @@ from torch import nn
 # Below autograd, operators reach a dispatch mode whole; inference mode would do that too, but leaves tensors
 # behind that training cannot use.
 _VIEWS = torch._C.DispatchKeySet(torch._C.DispatchKey.ADInplaceOrView)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """While open, Python looks for no garbage: with torch loaded it searches long, and a trace leaves none."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextmanager

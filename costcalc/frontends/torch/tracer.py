@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 from costcalc.errors import CostcalcError
 from costcalc.frontends.torch.data import Assumptions, ValuesNeeded
 from costcalc.frontends.torch.failures import ModelError, forward_failed
-from costcalc.frontends.torch.guard import untouched
+from costcalc.frontends.torch.guard import uncollected, untouched
 from costcalc.frontends.torch.inputs import WithoutValues, WithValues, named, tensors_in
 from costcalc.frontends.torch.lower import Lowering
 from costcalc.frontends.torch.recorder import Recorder
@@ -71,7 +71,8 @@ def trace_module(
         raise ModelError(f"the size of {lazy} of {name} is not known yet; let the lazy modules see an input first")
     known: dict[str, Any] = {"settings": settings, "parameters": parameters, "source": source}
     try:
-        return _traced(model, args, kwargs, name, real=False, **known)
+        with uncollected():
+            return _traced(model, args, kwargs, name, real=False, **known)
     except ValuesNeeded as reason:
         if again is not None:
             model = unwrapped(again())
