@@ -10,6 +10,7 @@ import pytest
 
 import costcalc
 from costcalc.cli import frame
+from costcalc.errors import CostcalcError
 from costcalc.ir import window
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Window, ratio
@@ -92,3 +93,11 @@ def test_a_budget_crossed_by_more_than_a_float_can_say_is_crossed(
     path.write_text("inputs: {x: [10**300, 10**300]}\nlayers: [linear(10**300)]\n", encoding="utf-8")
     assert frame.outcome(["check", str(path), "--max", "macs=1"]) == 1
     assert "(+1.00e902 %)" in capsys.readouterr().out
+
+
+def test_a_long_chain_of_variants_is_refused_at_once(tmp_path: Path) -> None:
+    chain = ", ".join(f"v{i}: {{like: v{i + 1}}}" for i in range(20_000))
+    path = tmp_path / "net.yaml"
+    path.write_text(f"inputs: {{x: [3]}}\nvariants: {{{chain}, v20000: {{}}}}\nlayers: [relu]\n", encoding="utf-8")
+    with pytest.raises(CostcalcError, match="variants are like each other more than 100 deep"):
+        costcalc.load(str(path))

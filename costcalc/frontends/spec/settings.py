@@ -17,6 +17,8 @@ from costcalc.ir.tensor import TensorType
 
 SYMBOLS = {"batch": "n", "height": "h", "width": "w"}
 """Sizes of the inputs that may stay symbolic, with the letters that formulas call them."""
+MOST_LIKE = 100
+"""Variants that may each be like the next."""
 
 
 def parameters(
@@ -122,6 +124,9 @@ def lineage(spec: Spec, variant: str) -> list[str]:
                 spec.variants[variant].place,
             )
         chain.append(variant)
+        if len(chain) > MOST_LIKE:
+            says = f"variants are like each other more than {MOST_LIKE} deep: {' → '.join(chain[:4])}"
+            raise SpecError(says, spec.variants[variant].place)
         like = spec.variants[variant].like
         if like and like not in spec.variants:
             raise SpecError(f"no variant '{like[:80]}'{near(like, spec.variants)}", spec.variants[variant].place)
