@@ -105,7 +105,7 @@ def test_timm_by_name_with_its_own_input_size() -> None:
 # -- what goes wrong -----------------------------------------------------------------------------
 
 ERRORS = {
-    "net_for_test.py:Nat": "net_for_test.py has no 'Nat'; did you mean 'Net'?",
+    "net_for_test.py:Fail": "net_for_test.py has no 'Fail'; did you mean 'Fails'?",
     "net_for_tast.py:Net": "there is no file net_for_tast.py; did you mean 'net_for_test.py'?",
     "nosuchmodule.sub:Net": "there is no module 'nosuchmodule.sub'",
     "net_for_test:number": "net_for_test:number returns int, not a torch.nn.Module",
