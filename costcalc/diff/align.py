@@ -97,8 +97,8 @@ def repeats(entries: list[Entry], start: int, end: int) -> bool:
     """
     if _turns(entries, start, end):
         return True
-    mirrored = entries[::-1]
-    return _turns(mirrored, len(entries) - end, len(entries) - start)
+    mirrored = entries[start : 2 * end - start][::-1]
+    return _turns(mirrored, len(mirrored) - (end - start), len(mirrored))
 
 
 def _turns(entries: list[Entry], start: int, end: int) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
 
 from costcalc.diff.align import Pairs, repeats
 from costcalc.diff.layers import NOTHING, Entry, Share, common_place, largest, minus, own_place, sum_of
@@ -55,14 +57,16 @@ def structural_causes(
             run.effects.append((new[j], minus(new[j].share, so_far[i])))
             run_of_old.update(dict.fromkeys(old[i].outputs, run))
             run_of_new.update(dict.fromkeys(new[j].outputs, run))
+    sizes = block_sizes(old)
     for begin, end in _runs(len(old), {i for i, _ in pairs}):
-        run = _named("removed", old, begin, end)
+        run = _named("removed", old, begin, end, sizes)
         runs.append(run)
         for e, share in zip(old[begin:end], so_far[begin:end], strict=True):
             run.effects.append((e, minus(NOTHING, share)))
             run_of_old.update(dict.fromkeys(e.outputs, run))
+    sizes = block_sizes(new)
     for begin, end in _runs(len(new), {j for _, j in pairs}):
-        run = _named("added", new, begin, end)
+        run = _named("added", new, begin, end, sizes)
         runs.append(run)
         for e in new[begin:end]:
             run.effects.append((e, e.share))
@@ -122,23 +126,28 @@ def _runs(n: int, paired: set[int]) -> Iterator[tuple[int, int]]:
         begin = i + 1
 
 
-def _named(kind: str, entries: list[Entry], begin: int, end: int) -> Run:
+def _named(kind: str, entries: list[Entry], begin: int, end: int, sizes: Mapping[str, int]) -> Run:
     run = entries[begin:end]
     depth = repeats(entries, begin, end)
     count = f"{end - begin} layer" + "s" * (end - begin > 1)
-    says = f"{'+' if kind == 'added' else '-'}{count}: {common_name(run, entries)}"
+    says = f"{'+' if kind == 'added' else '-'}{count}: {common_name(run, sizes)}"
     moves_data = all(e.share[:4] == NOTHING[:4] for e in run)
     return Run("depth" if depth else kind, says, common_place(run), end - begin, moves_data)
 
 
-def common_name(run: list[Entry], entries: list[Entry]) -> str:
+def block_sizes(entries: list[Entry]) -> Mapping[str, int]:
+    """How many layers there are of each name or below it."""
+    return Counter(prefix for e in entries for prefix in accumulate(e.name.split("."), "{}.{}".format))
+
+
+def common_name(run: list[Entry], sizes: Mapping[str, int]) -> str:
     """The shortest name for neighbouring layers: a block's if they are all of it, else the first … the last."""
     paths = [e.name.split(".") for e in run]
     shared = 0
     while all(len(p) > shared and p[shared] == paths[0][shared] for p in paths):
         shared += 1
     block = ".".join(paths[0][:shared])
-    if shared and len(run) == sum(e.name == block or e.name.startswith(block + ".") for e in entries):
+    if shared and len(run) == sizes[block]:
         return block
     heads = list(dict.fromkeys(".".join(p[: shared + 1]) for p in paths))
     return heads[0] if len(heads) == 1 else f"{heads[0]} … {heads[-1]}"
