@@ -121,20 +121,3 @@ def test_a_lock_that_is_a_link_is_not_written_through(folder: Path, capsys: Any)
     Path("costcalc.lock").symlink_to("precious")
     assert "is a link" in _refused(capsys, "lock", "--update")
     assert Path("precious").read_text(encoding="utf-8") == "mine"
-
-
-def test_the_file_of_a_machine_is_seen_from_the_config(folder: Path) -> None:
-    Path("sub").mkdir()
-    machine = "title: mine\nmacs: {float32: 1}\nbandwidth: 1\nsource: made up\n"
-    Path("sub/mine.yaml").write_text(machine, encoding="utf-8")
-    Path("net.yaml").rename("sub/net.yaml")
-    budget = "    budgets: {time: {max: 1 s, machine: mine.yaml}}\n"
-    Path("sub/costcalc.yaml").write_text(CONFIG + budget, encoding="utf-8")
-    assert frame.outcome(["check", "--config", "sub/costcalc.yaml"]) == 1
-
-
-@pytest.mark.parametrize("number", ["0", "-1", "nan", "1e-320", "1e999", "[1]", ""])
-def test_a_machine_moves_at_least_a_byte_a_second(folder: Path, capsys: Any, number: str) -> None:
-    machine = f"title: mine\nmacs: {{float32: 1}}\nbandwidth: {number}\nsource: made up\n"
-    Path("mine.yaml").write_text(machine, encoding="utf-8")
-    assert "mine.yaml:3:" in _refused(capsys, "analyze", "net.yaml", "--machine", "mine.yaml")
