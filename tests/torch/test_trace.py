@@ -435,3 +435,25 @@ def test_receptive_fields_traffic_and_peak_are_there() -> None:
 def test_a_norm_in_higher_precision_than_its_input_is_counted() -> None:
     found = report(trace(nn.LayerNorm(4), torch.zeros(2, 4, dtype=torch.bfloat16)))
     assert (found.total.params, found.total.ops, found.total.weight_bits) == (8, 7 * 8, 32 * 8)
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm2d(5), nn.LayerNorm(5)], ids=["batch norm", "layer norm"])
+def test_a_norm_that_does_not_fit_its_input_is_the_forward_s_error(norm: nn.Module) -> None:
+    with pytest.raises(CostcalcError, match="the forward of Sequential fails in '1'"):
+        trace(nn.Sequential(nn.Identity(), norm), (2, 4, 3, 4))
+
+
+@pytest.mark.parametrize("last", [torch.contiguous_format, torch.channels_last])
+def test_norms_keep_shape_and_layout(last: Any) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm2d(4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.norm(x.contiguous(memory_format=last))
+            assert y.shape == x.shape
+            assert y.is_contiguous(memory_format=last)
+            return y
+
+    assert report(trace(Net(), (2, 4, 5, 6))).total.ops == 2 * 2 * 4 * 5 * 6
