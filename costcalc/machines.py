@@ -86,7 +86,8 @@ def _positive(value: Tree, what: str) -> float:
         number = float(value.text if isinstance(value, Scalar) else "")
     except ValueError:
         number = 0.0
-    return number if 0 < number < 1e30 else _fail(f"{what} must be a number above 0, such as 19.5e12", value)
+    # Far from where a time would be infinite, or a denormal number.
+    return number if 1 <= number <= 1e30 else _fail(f"{what} must be a number from 1 to 1e30, such as 19.5e12", value)
 
 
 def _bytes(value: Scalar) -> int:

@@ -52,7 +52,7 @@ def from_lock(lock: Lock, shown: str) -> Baseline:
         if entry.graph == graph_hash(now.graph):
             return Past(shown, now, entry.figures)
         graph = graph_of(entry)
-        return Past(shown, measured(graph, setup.bits, now.on) if graph else None, entry.figures)
+        return Past(shown, measured(graph, setup.bits, now.machines) if graph else None, entry.figures)
 
     return past
 
@@ -74,7 +74,7 @@ def from_git(repository: Repository, tree: Tree, folder: str) -> Baseline:
             graph = tree.relabel(load(f"{old}:{variant}" if variant else old, **setup.choices()))
             if graph_hash(graph) == graph_hash(now.graph):
                 return Past(where, now)
-            return Past(where, measured(graph, setup.bits, now.on))
+            return Past(where, measured(graph, setup.bits, now.machines))
         except CostcalcError as error:
             return Past(where, reason=f"at {where} it cannot be read: {tree.shown(str(error))}")
 

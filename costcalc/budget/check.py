@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import date
 from fractions import Fraction
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from costcalc.analysis.report import Layer
 from costcalc.budget.amounts import Step
@@ -18,6 +18,9 @@ from costcalc.diff.layers import own_place
 from costcalc.diff.records import is_attributed
 from costcalc.errors import CostcalcError, Place
 from costcalc.figures import Figure, Value, percent, show, signed, told_apart
+
+if TYPE_CHECKING:
+    from costcalc.analysis.roofline import Machine
 
 OK, FAIL, WARNED, EXEMPT, UNCHECKED = "ok", "fail", "warn", "exempt", "unchecked"
 
@@ -125,7 +128,7 @@ def check(
     for late in (e for e in config.exempt if e not in excused):
         notes.append(f"{late.place}: the exemption of {late.model} from {late.metric} ended on {late.until}")
     for model in config.models:
-        machines = list(dict.fromkeys(b.machine for b in model.budgets if b.machine))
+        machines = _machines(model.budgets)
         mine = {e.metric: e for e in excused if e.model == model.name}
         for setup in model.at:
             try:
@@ -143,6 +146,20 @@ def check(
             verdicts += [explain(v, now, changed, model.message) for v in found]
             results.append(Result(model, setup, now, past, changed))
     return Outcome(tuple(results), tuple(verdicts), tuple(notes))
+
+
+def _machines(budgets: Iterable[Budget]) -> dict[str, Machine]:
+    """The machines that ``budgets`` name, each read once. A name that is none is an error where it stands."""
+    from costcalc.machines import load_machine
+
+    found: dict[str, Machine] = {}
+    for budget in budgets:
+        if budget.machine and budget.machine not in found:
+            try:
+                found[budget.machine] = load_machine(budget.machine)
+            except CostcalcError as error:
+                raise error.at(budget.place) from None
+    return found
 
 
 def _diff(model: Model, now: Measured, past: Past, setup: Setup, edited: Edited | None) -> Diff | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from costcalc.analysis.receptive import GLOBAL, ReceptiveField
 from costcalc.analysis.report import Layer, Report, report
@@ -14,6 +14,9 @@ from costcalc.diff.layers import ADDITIVE, Entry, entries
 from costcalc.errors import CostcalcError, listing, near
 from costcalc.figures import Value, field_at_end
 from costcalc.ir.graph import Graph
+
+if TYPE_CHECKING:
+    from costcalc.analysis.roofline import Machine
 
 SPECS = (".yaml", ".yml")
 
@@ -25,13 +28,18 @@ class Measured(NamedTuple):
     report: Report
     on: Mapping[str, Report] = {}
 
+    @property
+    def machines(self) -> dict[str, Machine]:
+        """Those machines."""
+        return {name: report.machine for name, report in self.on.items() if report.machine}
+
 
 class CodeRefused(CostcalcError):
     """A model that is Python code, named by a file that may come from a stranger."""
 
 
 def measure(
-    model: str, setup: Setup, folder: str, machines: Iterable[str] = (), *, allow_code: bool = False
+    model: str, setup: Setup, folder: str, machines: Mapping[str, Machine] = {}, *, allow_code: bool = False
 ) -> Measured:
     """Load ``model``, a path from ``folder`` or a name, in the given setup.
 
@@ -50,11 +58,9 @@ def measure(
     return measured(load(path, **setup.choices()), setup.bits, machines)
 
 
-def measured(graph: Graph, bits: int | None, machines: Iterable[str] = ()) -> Measured:
+def measured(graph: Graph, bits: int | None, machines: Mapping[str, Machine] = {}) -> Measured:
     """``graph`` with its reports."""
-    from costcalc.machines import load_machine
-
-    on = {name: report(graph, bits=bits, machine=load_machine(name)) for name in machines}
+    on = {name: report(graph, bits=bits, machine=machine) for name, machine in machines.items()}
     return Measured(graph, next(iter(on.values()), None) or report(graph, bits=bits), on)
 
 

@@ -158,9 +158,15 @@ def _budget(key: Scalar, figure: Figure, tree: Tree, layers: str | None) -> Budg
         level=level,
         layers=layers,
         at=_word(keys["at"], "at") if "at" in keys else None,
-        machine=_word(keys["machine"], "machine") if "machine" in keys else None,
+        machine=_machine(keys["machine"]) if "machine" in keys else None,
     )
     return _consistent(budget)
+
+
+def _machine(tree: Tree) -> str:
+    """A machine's name, or the path of its file, which like that of a model is relative to the config."""
+    name = _word(tree, "machine")
+    return str(Path(tree.place.file).parent / name) if name.endswith((".yaml", ".yml")) else name
 
 
 def _consistent(budget: Budget) -> Budget:

@@ -121,3 +121,30 @@ def test_a_lock_that_is_a_link_is_not_written_through(folder: Path, capsys: Any)
     Path("costcalc.lock").symlink_to("precious")
     assert "is a link" in _refused(capsys, "lock", "--update")
     assert Path("precious").read_text(encoding="utf-8") == "mine"
+
+
+MACHINE = "title: mine\nmacs: {{float32: 1}}\nbandwidth: {}\nsource: made up\n"
+
+
+def test_the_file_of_a_machine_is_relative_to_the_config(folder: Path, capsys: Any) -> None:
+    # 4 × 36 outputs of 27 MACs each, at one a second; the traffic is less.
+    Path("sub").mkdir()
+    Path("sub/mine.yaml").write_text(MACHINE.format(1), encoding="utf-8")
+    Path("net.yaml").rename("sub/net.yaml")
+    budget = "    budgets: {time: {max: 3887 s, machine: mine.yaml}}\n"
+    Path("sub/costcalc.yaml").write_text(CONFIG + budget, encoding="utf-8")
+    assert frame.outcome(["check", "--config", "sub/costcalc.yaml"]) == 1
+    assert "3888 s is 1.00 s over" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_machine_that_there_is_not_is_an_error_where_it_is_named(folder: Path, capsys: Any) -> None:
+    for name, says in (("mine.yaml", "mine.yaml: there is no such file"), ("a10", "yaml:5:7: no machine called 'a10'")):
+        budget = f"    budgets:\n      time: {{max: 1 s, machine: {name}}}\n"
+        Path("costcalc.yaml").write_text(CONFIG + budget, encoding="utf-8")
+        assert says in _refused(capsys, "check")
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "nan", "1e-320", "0.5", "1e999", "[1]", ""])
+def test_a_machine_moves_at_least_a_byte_a_second(folder: Path, capsys: Any, number: str) -> None:
+    Path("mine.yaml").write_text(MACHINE.format(number), encoding="utf-8")
+    assert "mine.yaml:3:" in _refused(capsys, "analyze", "net.yaml", "--machine", "mine.yaml")
