@@ -37,7 +37,11 @@ def untouched(model: nn.Module) -> Iterator[None]:
     kept = []
     for module in model.modules():
         own = module.__dict__
-        contents = {key: value.copy() for key, value in own.items() if isinstance(value, (list, dict, set))}
+        contents = {
+            key: value.copy() if value else ()  # most are dicts of hooks, of which there are none
+            for key, value in own.items()
+            if isinstance(value, (list, dict, set))
+        }
         kept.append((module, own.copy(), contents))
     flags = [(p, p.requires_grad) for p in model.parameters()]
     fused = torch.backends.mha.get_fastpath_enabled()
@@ -56,7 +60,8 @@ def untouched(model: nn.Module) -> Iterator[None]:
             module.__dict__.clear()
             module.__dict__.update(own)
             for key, content in contents.items():
-                _refill(own[key], content)
+                if content or own[key]:
+                    _refill(own[key], content)
         for parameter, flag in flags:
             if parameter.requires_grad != flag:
                 parameter.requires_grad_(flag)
