@@ -22,6 +22,9 @@ def analyze(
     model: Model,
     setting: Setting,
     shown: Shown,
+    fps: Annotated[
+        float | None, option("--fps", min=0.001, says="Passes a second that are wanted: the bandwidth they need.")
+    ] = None,
     strict: Annotated[
         bool, option("--strict", says="Exit with code 4 if a layer has no rule and is not counted.")
     ] = False,
@@ -36,7 +39,7 @@ def analyze(
 
     view = shown.view()
     with waiting(f"analyzing {model.model}"):
-        report = analyze(model.model, **model.choices(), **setting._asdict())
+        report = analyze(model.model, **model.choices(), **setting._asdict(), fps=fps)
         text = render(shown.format.value, report, view)
     emit(text, shown.output)
     return 4 if strict and report.uncounted else 0

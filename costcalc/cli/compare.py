@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from costcalc.cli.choices import Choices
-from costcalc.cli.options import Setting, command, option
+from costcalc.cli.options import FoldNorm, Setting, command, option
 from costcalc.cli.output import colour, emit, width
 
 EXAMPLES = {
     "costcalc compare resnet50 convnext_t mobilenet": "side by side, with ratios to the first",
     "costcalc compare resnet50 configs/mine.yaml --machine a100": "with the time of each on a machine",
+    "costcalc compare resnet18 mobilenet --machine jetson_orin_nano --fold-norm": "as they are deployed",
     "costcalc compare vgg16 resnet18 --input 3x64x64 --format csv": "at another size, for a spreadsheet",
 }
 
@@ -35,6 +36,7 @@ def compare(
     ],
     choices: Choices,
     setting: Setting,
+    fold_norm: FoldNorm = False,
     format: Annotated[Format, typer.Option("--format", "-f", help="What to write.")] = Format.table,
     output: Annotated[
         str | None, option("--output", "-o", metavar="FILE", says="Write to a file: whole or not at all.")
@@ -48,7 +50,7 @@ def compare(
     from costcalc.backends import comparison
     from costcalc.compare import compare
 
-    reports = [analyze(model, **choices.choices(), **setting._asdict()) for model in models]
+    reports = [analyze(model, **choices.choices(), **setting._asdict(), fold_norm=fold_norm) for model in models]
     found = compare(reports, models)
     if format is Format.table:
         text = comparison.table(found, width=width(), colour=output is None and colour(sys.stdout))

@@ -48,7 +48,9 @@ def diff(
     base: Annotated[
         str | None, option("--base", metavar="REV", says="Compare the files as they are with this revision.")
     ] = None,
-    by: Annotated[str, typer.Option("--by", rich_help_panel=VIEW, help="The figure to rank causes by.")] = "macs",
+    by: Annotated[
+        str, typer.Option("--by", metavar="FIGURE", rich_help_panel=VIEW, help="The figure to rank causes by.")
+    ] = "macs",
     all: Annotated[bool, option("--all", panel=VIEW, says="Every cause and layer, not the first twenty.")] = False,
     format: Annotated[
         Format, typer.Option("--format", "-f", rich_help_panel=VIEW, help="What to write.")

@@ -76,6 +76,15 @@ ModelName = Annotated[
 ]
 MODEL = "Model"
 
+FoldNorm = Annotated[
+    bool,
+    option(
+        "--fold-norm",
+        panel=MODEL,
+        says="Fold batch norms into the layers before them, as deployed networks have them.",
+    ),
+]
+
 
 class Model(NamedTuple):
     """Which model, built how."""
@@ -104,13 +113,7 @@ class Model(NamedTuple):
         ),
     ] = None
 
-    fold_norm: Annotated[
-        bool,
-        option(
-            "--fold-norm", panel=MODEL,
-            says="Fold batch norms into the layers before them, as deployed networks have them.",
-        ),
-    ] = False  # fmt: skip
+    fold_norm: FoldNorm = False
 
     def choices(self) -> dict[str, Any]:
         """What was given of them, as ``load`` and ``analyze`` take it."""
@@ -139,9 +142,6 @@ class Setting(NamedTuple):
             says="Time on a machine (`costcalc list --machines`), or on your own in a YAML file.",
         ),
     ] = None  # fmt: skip
-    fps: Annotated[
-        float | None, option("--fps", min=0.001, says="Passes a second that are wanted: the bandwidth they need.")
-    ] = None
 
 
 class Format(str, Enum):

@@ -31,6 +31,16 @@ def test_figures_are_those_of_analyze_and_ratios_are_to_the_first() -> None:
     assert found["time"].values == tuple(r.total.time.seconds for r in reports if r.total.time)
 
 
+def test_norms_are_folded_where_analyze_folds_them(capsys: pytest.CaptureFixture[str]) -> None:
+    # ResNet-18 has norms of 4800 channels in all. Of a scale and a shift for each, a bias in the convolution is left.
+    plain, folded = (json.loads(run(capsys, *MODELS, "--format", "json", *more)) for more in ([], ["--fold-norm"]))
+    for name, before, after in zip(MODELS, plain["models"], folded["models"], strict=True):
+        assert after["figures"]["params"] == analyze(name, fold_norm=True).total.params
+        assert after["figures"]["macs"] == before["figures"]["macs"]
+        assert after["figures"]["layers"] < before["figures"]["layers"]
+    assert plain["models"][0]["figures"]["params"] - folded["models"][0]["figures"]["params"] == 4800
+
+
 def test_the_best_is_the_least_or_the_most_and_nobody_among_equals() -> None:
     found = {line.figure.name: line.best for line in compare([analyze(m) for m in MODELS]).lines}
     assert found["macs"] == {2} and found["intensity"] == {1} and found["receptive_field"] == {1}
