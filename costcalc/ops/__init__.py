@@ -23,6 +23,7 @@ _MODULES = {
     "layer_norm": "layer_norm rms_norm",
     "learned": "class_token position_embedding relative_position_bias",
     "linear": "linear",
+    "loss": "loss",
     "matmul": "matmul",
     "move": "pad roll",
     "norm": "batch_norm instance_norm group_norm",

@@ -59,6 +59,10 @@ _NAMES = {
     "leaky_relu": "leaky_relu",
     "linear": "linear",
     "log_softmax": "log_softmax _log_softmax",
+    "loss": """
+    nll_loss_forward nll_loss2d_forward nll_loss_nd nll_loss mse_loss smooth_l1_loss huber_loss binary_cross_entropy
+    binary_cross_entropy_with_logits
+    """,
     "lstm": "lstm",
     "matmul": "matmul linalg_matmul mm bmm mv dot vdot inner addmm baddbmm addbmm addmv",
     "max_pool": "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices max_pool3d_with_indices",
