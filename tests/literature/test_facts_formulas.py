@@ -12,29 +12,12 @@ from itertools import product
 from typing import Any
 
 import pytest
+from chain import chain, out
 
-from costcalc.analysis.report import Report, report
-from costcalc.ir.graph import GraphBuilder
-from costcalc.ir.op import find_op
+from costcalc.analysis.fft import by_fourier
+from costcalc.analysis.report import Report
 from costcalc.ir.tensor import TensorType
-
-
-def chain(shape: tuple[int, ...], *layers: tuple[Any, ...], inputs: dict[str, tuple[int, ...]] | None = None) -> Report:
-    """The report of ``layers``, each (op, options…, {named options}), one after the other."""
-    values = {"image": TensorType(shape)} | {name: TensorType(s) for name, s in (inputs or {}).items()}
-    builder = GraphBuilder("facts", values)
-    value = "image"
-    for i, (name, *args) in enumerate(layers):
-        options = args.pop() if args and isinstance(args[-1], dict) else {}
-        others = list(inputs or {}) if name == "deform_conv" else []
-        (value, *_) = builder.add(f"block.l{i}", find_op(name)(*args, **options), [value, *others])
-    return report(builder.build([value]))
-
-
-def out(result: Report) -> tuple[Any, ...]:
-    """The shape that comes out at the end."""
-    return result.layers[-1].output_shapes[0]
-
+from costcalc.ops.conv import Conv
 
 # -- formulas ----------------------------------------------------------------------------------
 
@@ -100,6 +83,43 @@ def test_its_saving_is_1_over_m_plus_1_over_k_squared_in_work_but_not_in_traffic
     assert both.total.traffic_bits == 4 * activations + 32 * (256 * 9 + 256 * 256)
     depthwise, pointwise = both.layers
     assert depthwise.intensity < 1.2 < pointwise.intensity < standard.intensity  # MACs per byte
+
+
+def test_its_saving_goes_towards_k_squared_for_many_filters() -> None:
+    c, e = 8, 14
+    saved = []
+    for m in (16, 256, 4096):
+        standard = chain((1, c, e, e), ("conv", m, 3, {"padding": 1, "bias": False})).total
+        saved.append(standard.macs / separable((1, c, e, e), 3, m).total.macs)
+
+    assert [round(s, 2) for s in saved] == [5.76, 8.69, 8.98]  # 1/(1/M + 1/9)
+
+
+def test_a_bias_is_a_number_a_filter_and_an_addition_an_output() -> None:
+    b, m, e = 2, 16, 12
+    without, with_bias = (chain((b, 8, 14, 14), ("conv", m, 3, {"bias": bias})).total for bias in (False, True))
+
+    assert (with_bias.params - without.params, with_bias.ops - without.ops) == (m, b * m * e * e)
+    assert with_bias.macs == without.macs
+
+
+def test_a_pointwise_convolution_mixes_channels_at_each_place() -> None:
+    total = chain((1, 64, 56, 56), ("pointwise", 32, {"bias": False})).total
+
+    assert (total.macs, total.params) == (56 * 56 * 64 * 32, 64 * 32)
+
+
+def test_convolution_by_fft_pays_for_three_transforms_and_is_cheaper_for_large_kernels_only() -> None:
+    # 16 filters of K×K on 8 maps of 33×33, filled up to 64×64: a transform is N·log₂ N multiplications, and each place
+    # of the half spectrum of each pair a complex product, 4.
+    c, m, n = 8, 16, 64 * 64
+    forward, kernels, products, inverse = c * n * 12, c * m * n * 12, 4 * c * m * 64 * 33, m * n * 12
+    for k, cheaper in ((3, False), (31, True)):
+        conv = by_fourier(Conv(m, k, padding=k // 2), TensorType((1, c, 33, 33)))
+        assert conv is not None
+        assert (conv.inputs, conv.kernels, conv.products, conv.outputs) == (forward, kernels, products, inverse)
+        assert conv.direct == m * c * k * k * 33 * 33
+        assert (conv.whole < conv.direct) == cheaper
 
 
 def test_group_convolution_with_g_groups() -> None:
@@ -178,65 +198,14 @@ def test_three_3x3_convolutions_see_7x7_and_strides_multiply() -> None:
     assert strided.layers[-1].receptive_field.stride == (8, 8)
 
 
-def test_batch_norm_has_four_vectors_of_length_c() -> None:
-    total = chain((1, 24, 7, 7), ("batch_norm",)).total
+def test_upsampling_divides_the_stride_and_a_global_operator_sees_everything() -> None:
+    # Mind: branches and paths that are not aligned are in tests/analysis/test_receptive.py.
+    halved, doubled, everything = chain(
+        (1, 1, 64, 64), ("conv", 1, 3, {"padding": 1, "stride": 2}), ("upsample", 2), ("global_avg_pool",)
+    ).layers
 
-    assert total.params == 2 * 24  # α and β
-    assert total.buffers == 2 * 24 + 1  # running μ and σ², and PyTorch's count of batches
-
-
-@pytest.mark.parametrize("name", ["relu", "relu6", "gelu", "silu", "sigmoid", "softmax"])
-def test_activations_keep_the_shape_and_are_no_macs(name: str) -> None:
-    result = chain((2, 8, 7, 7), (name,))
-
-    assert out(result) == (2, 8, 7, 7)
-    assert (result.total.macs, result.total.params) == (0, 0)
-    assert result.total.ops >= 2 * 8 * 49
-
-
-def test_global_average_pooling_leaves_one_number_a_channel() -> None:
-    result = chain((1, 2048, 7, 7), ("global_avg_pool",), ("flatten",), ("linear", 1000))
-    pool, _, linear = result.layers
-
-    assert pool.output_shapes == ((1, 2048, 1, 1),)
-    assert (pool.macs, pool.ops) == (0, 2048 * 49)
-    assert (linear.macs, linear.ops, linear.params) == (2048 * 1000, 1000, 2048 * 1000 + 1000)
-
-
-def test_dropout_costs_nothing_when_the_network_is_used() -> None:
-    total = chain((1, 4096), ("dropout", 0.5)).total
-
-    assert (total.macs, total.ops, total.params, total.read_bits, total.write_bits) == (0, 0, 0, 0, 0)
-
-
-@pytest.mark.parametrize("layer", [("upsample", 2), ("upsample", 2, {"mode": "zeros"})])
-def test_upsampling_without_weights(layer: tuple[Any, ...]) -> None:
-    result = chain((1, 8, 5, 5), layer)
-
-    assert out(result) == (1, 8, 10, 10)
-    assert (result.total.macs, result.total.ops, result.total.params) == (0, 0, 0)
-    assert result.total.write_bits == 4 * result.total.read_bits
-
-
-def test_squeeze_and_excitation() -> None:
-    # GAP → FC → ReLU → FC → sigmoid → channelwise product; 64 channels squeezed to 4.
-    builder = GraphBuilder("se", {"x": TensorType((1, 64, 14, 14))})
-    value = "x"
-    for name, op in {
-        "squeeze": find_op("global_avg_pool")(),
-        "fc1": find_op("pointwise")(4),
-        "relu": find_op("relu")(),
-        "fc2": find_op("pointwise")(64),
-        "sigmoid": find_op("sigmoid")(),
-    }.items():
-        (value,) = builder.add(name, op, [value])
-    builder.add("product", find_op("multiply")(), ["x", value])
-    result = report(builder.build(["product"]))
-
-    assert out(result) == (1, 64, 14, 14)
-    assert result.total.macs == 2 * 64 * 4
-    assert result.total.params == 64 * 4 + 4 + 4 * 64 + 64
-    assert result.layers[-1].ops == 64 * 14 * 14
+    assert (halved.receptive_field.stride, doubled.receptive_field.stride) == ((2, 2), (1, 1))
+    assert everything.receptive_field == "global"
 
 
 # -- worked examples ---------------------------------------------------------------------------
