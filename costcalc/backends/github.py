@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from costcalc.backends.escape import visible, workflow_data, workflow_property
 from costcalc.backends.verdicts import because_lines
+from costcalc.errors import Place
 
 if TYPE_CHECKING:
     from costcalc.budget.check import Outcome, Verdict
-    from costcalc.errors import Place
 
 MOST = 10
 """GitHub shows so many annotations of one step."""
@@ -32,11 +32,23 @@ def github(outcome: Outcome) -> str:
 
 
 def annotated(verdict: Verdict) -> Place | None:
-    """Where to show the verdict: where to change the model, else at the budget, if those are files here."""
+    """Where to show the verdict: where to change the model, else at the budget, if those are files here.
+
+    The file is relative to the root of the repository, from wherever the command runs, as servers look for it there.
+    """
     for place in (verdict.place, verdict.budget.place):
         if place and place.line and not Path(place.file).is_absolute() and Path(place.file).is_file():
-            return place
+            file = Path(place.file)
+            folder, root = file.parent.resolve(), _root()
+            if folder.is_relative_to(root):
+                return Place((folder.relative_to(root) / file.name).as_posix(), place.line)
     return None
+
+
+def _root() -> Path:
+    """The root of the repository that the command runs in; outside of one, the folder that it runs in."""
+    here = Path().resolve()
+    return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)
 
 
 def message(verdict: Verdict) -> str:

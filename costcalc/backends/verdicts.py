@@ -49,17 +49,21 @@ def verdicts(outcome: Outcome, *, colour: bool = False) -> str:
     paint = painted if colour else plain
     lines: list[str] = []
     for status in STYLES:
+        subjects: dict[tuple[str, str], int] = {}  # the widest of each model and setup
+        for v in outcome.having(status):
+            subjects[v.model, v.setup] = max(subjects.get((v.model, v.setup), 0), len(visible(v.subject)))
         for verdict in outcome.having(status):
             label = paint(LABELS[status].ljust(INDENT), STYLES[status])
             subject = visible(verdict.subject)
             if status in ("ok", "unchecked"):
+                subject = subject.ljust(subjects[verdict.model, verdict.setup])
                 lines.append(f"{label}{subject}  {paint(visible(verdict.says), 'dim')}")
                 continue
             lines += [f"{label}{paint(subject, 'bold')}", f"{' ' * INDENT}{visible(verdict.says)}"]
             told = because_lines(verdict)
-            wide = max((len(amount) for amount, _, _ in told), default=0)
+            wide, long = (max((len(line[i]) for line in told), default=0) for i in (0, 1))
             for amount, says, place in told:
-                at = f"  {paint(place, 'cyan')}" if place else ""
+                at = f"{' ' * (long - len(says))}  {paint(place, 'cyan')}" if place else ""
                 lines.append(f"{' ' * INDENT}  {amount.rjust(wide)}  {says}{at}")
             if verdict.message and status != "exempt":
                 lines.append(f"{' ' * INDENT}{visible(verdict.message)}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import date
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from costcalc.budget.amounts import Step
@@ -12,6 +14,15 @@ from costcalc.errors import Place
 from costcalc.figures import Figure
 
 ERROR, WARN = "error", "warn"
+
+
+def beside(folder: str, path: str) -> str:
+    """``path``, which is relative to ``folder``, as seen from here: ``net.yaml``, not ``ci/../net.yaml``."""
+    whole = Path(folder, path)
+    short = Path(os.path.normpath(whole.parent))
+    # Where a link lies on the way, the way back leads elsewhere.
+    same = short.is_dir() and whole.parent.is_dir() and short.samefile(whole.parent)
+    return str((short if same else whole.parent) / whole.name)
 
 
 class Limit(NamedTuple):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from costcalc.analysis.receptive import GLOBAL, ReceptiveField
 from costcalc.analysis.report import Layer, Report, report
-from costcalc.budget.config import Budget, Setup
+from costcalc.budget.config import Budget, Setup, beside
 from costcalc.diff.layers import ADDITIVE, Entry, entries
 from costcalc.errors import CostcalcError, listing, near
 from costcalc.figures import Value, field_at_end
@@ -54,7 +53,7 @@ def measure(
             f"'{model[:80]}' is {what}, which check does not run because a config names it; "
             "if you trust this config and its models, add --allow-code"
         )
-    path = str(Path(folder, model)) if is_spec(model) else model
+    path = beside(folder, model) if is_spec(model) else model
     return measured(load(path, **setup.choices()), setup.bits, machines)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from costcalc.budget.amounts import amount, step
-from costcalc.budget.config import ERROR, WARN, Budget, Config, Exemption, Limit, Model, Setup
+from costcalc.budget.config import ERROR, WARN, Budget, Config, Exemption, Limit, Model, Setup, beside
 from costcalc.errors import CostcalcError, Place, SpecError, listing, near
 from costcalc.figures import Figure, find_figure
 from costcalc.frontends.spec.read import Mapping, Scalar, Sequence, Tree, read_file
@@ -166,7 +166,7 @@ def _budget(key: Scalar, figure: Figure, tree: Tree, layers: str | None) -> Budg
 def _machine(tree: Tree) -> str:
     """A machine's name, or the path of its file, which like that of a model is relative to the config."""
     name = _word(tree, "machine")
-    return str(Path(tree.place.file).parent / name) if name.endswith((".yaml", ".yml")) else name
+    return beside(str(Path(tree.place.file).parent), name) if name.endswith((".yaml", ".yml")) else name
 
 
 def _consistent(budget: Budget) -> Budget:

@@ -1,6 +1,6 @@
 """docs/budgets.md: its transcripts are replayed in a repository, and its configs are read.
 
-To write what is printed into the page: ``COSTCALC_WRITE_DOCS=1 python -m pytest tests/budget/test_docs.py``.
+To write what is printed into the page: ``COSTCALC_WRITE_DOCS=1 python -m pytest tests/budget/test_budget_docs.py``.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from costcalc.budget.config import Setup
+from costcalc.budget.config import Setup, beside
 from costcalc.budget.read import read_config
 from costcalc.errors import CostcalcError
 
@@ -152,3 +152,17 @@ def test_a_damaged_config_is_read_or_refused_and_nothing_else(tmp_path: Path, da
         read_config(write(tmp_path, "".join(words)))
     except CostcalcError as error:
         assert "\n" not in str(error) and error.exit_code == 2
+
+
+def test_a_path_is_shown_without_steps_back_unless_a_link_makes_them_lead_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("ci", "configs", "far/away"):
+        Path(folder).mkdir(parents=True)
+    Path("link").symlink_to("far/away")
+    assert beside("ci", "../configs/net.yaml:small") == "configs/net.yaml:small"
+    assert beside("", "net.yaml") == "net.yaml" and beside("..", "net.yaml") == "../net.yaml"
+    assert beside("ci", str(tmp_path / "net.yaml")) == str(tmp_path / "net.yaml")
+    assert beside("link", "../net.yaml") == "link/../net.yaml"  # far/net.yaml
+    assert beside("nowhere", "../net.yaml") == "nowhere/../net.yaml"

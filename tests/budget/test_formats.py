@@ -52,6 +52,31 @@ def test_github_annotations_are_at_the_edited_line(changed: Repository) -> None:
     assert commands[0].endswith("%0AOver budget? See docs/edge-target.md")
 
 
+@pytest.mark.parametrize("where", ["above", "inside"])
+def test_a_config_in_a_folder_is_annotated_with_the_files_of_the_repository(
+    changed: Repository, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    changed.write("ci/costcalc.yaml", CONFIG.replace("configs/backbone.yaml", "../configs/backbone.yaml"))
+    if where == "inside":
+        monkeypatch.chdir(changed.folder / "ci")
+    config = ["--config", "ci/costcalc.yaml"] if where == "above" else []
+    _, printed = changed.run("check", *config, "--base", "HEAD", "--format", "github")
+    assert printed.startswith("::error file=configs/backbone.yaml,line=21,title=")
+    _, printed = changed.run("check", *config, "--base", "HEAD", "--format", "gitlab")
+    assert {issue["location"]["path"] for issue in json.loads(printed)} == {"configs/backbone.yaml"}
+    # People are shown the file as they see it from where they are.
+    _, printed = changed.run("check", *config, "--base", "HEAD")
+    path = "configs/backbone.yaml" if where == "above" else "../configs/backbone.yaml"
+    assert f"  {path}:21\n" in printed and "ci/.." not in printed
+
+
+def test_the_lines_of_a_model_are_aligned(repository: Repository) -> None:
+    repository.write("costcalc.yaml", CONFIG.replace("20 M", "1 G"))
+    _, printed = repository.run("check", "--base", "HEAD")
+    starts = [len(found[0]) for found in re.finditer(r"^ok      backbone: \w+ +", printed, re.M)]
+    assert len(starts) == 5 and set(starts) == {len("ok      backbone: receptive_field  ")}
+
+
 def test_github_shows_ten_at_most_and_writes_the_summary(changed: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     setups = ", ".join(f"{{input: 3x{n}x{n}}}" for n in range(64, 256, 16))
     changed.edit("costcalc.yaml", "    budgets:\n", f"    at: [{setups}]\n    budgets:\n")

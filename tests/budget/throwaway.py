@@ -10,36 +10,7 @@ import pytest
 
 from costcalc.cli.frame import outcome
 
-SPEC = """\
-name: backbone
-title: A residual network
-source: made up for tests
-inputs: {image: [3, 64, 64]}
-parameters:
-  depths: [2, 2, 2]
-  width: 16
-blocks:
-  conv_bn(out, kernel, stride=1):
-    - conv: conv(out, kernel, stride=stride, padding=kernel // 2, bias=False)
-    - bn: batch_norm
-  basic(out, stride):
-    - add:
-        - - conv1: conv_bn(out, 3, stride)
-          - relu
-          - conv2: conv_bn(out, 3)
-        - if stride != 1 or channels != out:
-            - downsample: conv_bn(out, 1, stride)
-    - relu
-layers:
-  - stem: conv_bn(width, 7, stride=2)
-  - relu
-  - for stage, depth in enumerate(depths):
-      - for i in range(depth):
-          - layer$(stage + 1).$i: basic(width * 2**stage, 2 if stage > 0 and i == 0 else 1)
-  - avgpool: global_avg_pool
-  - flatten
-  - head: linear(10)
-"""
+SPEC = (Path(__file__).parents[2] / "docs/backbone.yaml").read_text(encoding="utf-8")
 DEPTHS, STEM, LOOP = 6, 21, 25
 """The lines of SPEC that say so."""
 
