@@ -99,8 +99,10 @@ def find_figure(name: str) -> Figure:
 def show(figure: Figure, value: Value | str | None) -> str:
     """``value`` as people read it, rounded to three digits.
 
-    >>> show(FIGURES["macs"], 4_089_184_256), show(FIGURES["weights"], 8 * 2**20), show(FIGURES["time"], None)
-    ('4.09 G', '1.00 MiB', '–')
+    >>> show(FIGURES["macs"], 4_089_184_256), show(FIGURES["weights"], 8 * 2**20), show(FIGURES["intensity"], 9.6)
+    ('4.09 G', '1.00 MiB', '9.60')
+    >>> show(FIGURES["time"], None)
+    '–'
     """
     if value is None or isinstance(value, str):
         return value or "–"
@@ -109,7 +111,7 @@ def show(figure: Figure, value: Value | str | None) -> str:
     if figure.unit == PIXELS:
         return f"{float(value):g}"
     if figure.unit == RATIO:
-        return f"{float(value):.3g}"
+        return f"{float(value):#.3g}".rstrip(".")
     whole = value if isinstance(value, int) else round(value)
     return units.size(whole) if figure.unit == BITS else units.count(whole)
 

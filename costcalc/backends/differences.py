@@ -109,7 +109,8 @@ def text(diffs: Sequence[Diff], by: str, *, width: int = 80, colour: bool = Fals
             continue
         lines += _aligned(figure_rows(found), "<>>>>", width, "  ")
         for name, before, after in found.parameters:
-            lines.append(visible(f"  parameter {name}: {before} → {after}"))
+            was, is_now = ("–" if value is None else value for value in (before, after))
+            lines.append(visible(f"  parameter {name}: {was} → {is_now}"))
         lines += ["", paint(f"Causes, largest change of {FIGURES[by].title} first", "bold")]
         rows = [(FIGURES[by].title, _second(by).title, "kind", "what", "where"), *cause_rows(found, by, most)]
         lines += _aligned(rows, ">><<<", width, "  ")

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from diffable import op, residual
 
+from costcalc.cli.frame import outcome
 from costcalc.diff import Diff, diff
 from costcalc.diff.lcs import common
 from costcalc.errors import Place
@@ -188,3 +189,9 @@ def test_a_table_of_positions_follows_the_size_of_the_input() -> None:
 
     found = diff(with_positions(10), with_positions(12))
     assert [(c.kind, c.of("macs")) for c in found.by("macs")] == [("resolution", 2 * 8 * 16)]
+
+
+def test_a_parameter_that_one_spec_lacks_is_a_dash_not_a_word_of_python(capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome(["diff", "lenet5", "mobilenet"]) == 0
+    printed = capsys.readouterr().out
+    assert "  parameter width: – → 1.0\n" in printed and "None" not in printed
