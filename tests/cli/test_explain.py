@@ -74,7 +74,7 @@ def test_of_a_layer_it_says_what_is_counted_where_it_was_written_and_what_is_sha
     said = run(capsys, "explain", "mobilenet", "features.1.depthwise.conv", "--machine", "a100")
     assert said.code == 0
     assert "every kernel tap at every output place, also taps that fall on padding" in said.out
-    assert re.search(r"^from mobilenet\.yaml:\d+$", said.out, re.MULTILINE)
+    assert re.search(r"^from blocks/conv\.yaml:\d+$", said.out, re.MULTILINE)
     assert "bound by memory" in said.out
 
 
