@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costcalc.backends.escape import xml
-from costcalc.backends.github import message
+from costcalc.backends.github import annotated, message
 
 if TYPE_CHECKING:
     from costcalc.budget.check import Outcome
@@ -25,7 +25,8 @@ def junit(outcome: Outcome) -> str:
                 inner = f'<skipped message="{xml(v.says)}"/>'
             elif v.status == "warn":
                 inner = f"<system-out>{xml(message(v))}</system-out>"
-            file = f' file="{xml(v.place.file)}" line="{v.place.line or 1}"' if v.place and v.status == "fail" else ""
+            place = annotated(v) if v.status == "fail" else None
+            file = f' file="{xml(place.file)}" line="{place.line}"' if place else ""
             name = f"{v.budget.says} {v.rule}"
             cases.append(f'  <testcase classname="{xml(result.title)}" name="{xml(name)}"{file}>{inner}</testcase>')
         failures = sum(v.status == "fail" for v in own)

@@ -72,7 +72,8 @@ def _one_sided(mark: str, e: Entry) -> Change:
     from costcalc.diff.layers import own_place
 
     kind = e.kind or e.op
-    return Change(mark, e.name, e.name, kind, kind, (), None, before, after, own_place(e.place))
+    old_name, old_op = (e.name, kind) if mark == "-" else ("", "")
+    return Change(mark, e.name, old_name, kind, old_op, (), None, before, after, own_place(e.place))
 
 
 def _paired(a: Entry, b: Entry) -> Change:

@@ -20,6 +20,7 @@ class Change:
     """One layer of either model.
 
     mark      ``+`` added, ``-`` removed, ``~`` changed, ``=`` as it was
+    name, op  in the new model; of a removed layer in the old one. An added layer has no ``old_name`` and ``old_op``, ""
     options   option, old, new: of those that differ
     shape     the old and the new output shape, where they differ
     reads     the old and the new input shapes, where only those differ

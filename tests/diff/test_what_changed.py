@@ -27,6 +27,15 @@ def marks(found: Diff) -> dict[str, int]:
 # The expected changes of MACs are worked out by hand from the sizes in `residual`: stem 8×16×16 from 3 channels.
 
 
+def test_an_added_layer_had_no_name_and_a_removed_one_has_its_old_one() -> None:
+    few, many = residual(), residual(depths=(2, 3))
+    for found, mark, had in ((diff(few, many), "+", False), (diff(many, few), "-", True)):
+        layers = [layer for layer in found.to_dict()["layers"] if layer["mark"] == mark]
+        assert layers
+        for layer in layers:
+            assert (layer["old_name"], layer["old_op"]) == ((layer["name"], layer["op"]) if had else ("", ""))
+
+
 def test_a_kernel_is_one_cause_with_its_padding() -> None:
     found = diff(residual(), residual(kernel=7))
     assert told(found) == [("kernel", "kernel 3→7, padding 1→3 (stem.conv)", "net.yaml:10")]
