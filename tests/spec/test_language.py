@@ -96,6 +96,72 @@ def test_branches_start_at_the_running_value_and_meet_in_the_op(build: Build) ->
     }
 
 
+def test_if_and_for_among_branches_say_which_there_are(build: Build) -> None:
+    graph = build("""
+        parameters: {kernels: [1, 3], pools: False}
+        layers:
+          - stem: conv(4, 1)
+          - concat:
+              - for kernel in kernels:
+                  - - squeeze$kernel: conv(2, 1)
+                    - conv$kernel: conv(3, kernel, padding=half_padding(kernel))
+                  - if kernel > 1:
+                      - conv$kernel
+              - if pools:
+                  - max_pool(3, 1, 1)
+              - elif channels == 4:
+                  - stem
+                  - []
+              - else: [image]
+    """)
+    # What a branch is, it is in a loop too: a list of layers, a layer, or the name of one.
+    assert wiring(graph)["concat"] == ("conv1", "conv3", "conv3", "stem", "stem")
+    assert [wiring(graph)[f"squeeze{k}"] for k in (1, 3)] == [("stem",), ("stem",)]
+    assert shape(graph) == (1, 3 + 3 + 3 + 4 + 4, 8, 8)
+
+
+def test_a_condition_inside_a_branch_leaves_the_running_value(build: Build) -> None:
+    graph = build("""
+        - stem: conv(4, 1)
+        - add:
+            - []
+            - - if channels > 4:
+                  - conv(4, 1)
+    """)
+    assert wiring(graph)["add"] == ("stem", "stem")
+
+
+def test_a_block_of_one_value_finds_it_by_number_too(build: Build) -> None:
+    graph = build("""
+        blocks:
+          total(count):
+            - add: [for i in range(count): [inputs.$i], image]
+        layers:
+          - stem: conv(3, 1)
+          - one: total(1)
+          - two: {total(2): [stem, one]}
+    """)
+    assert wiring(graph)["one.add"] == ("stem", "image")
+    assert wiring(graph)["two.add"] == ("stem", "one.add", "image")
+
+
+def test_a_name_after_from_may_be_worked_out(build: Build) -> None:
+    graph = build("""
+        - a: conv(4, 1)
+        - b: relu
+        - from: $('a' if channels == 4 else 'b')
+        - c: relu
+    """)
+    assert wiring(graph)["c"] == ("a",)
+
+
+def test_half_padding_keeps_the_size_for_each_axis(build: Build) -> None:
+    # Kernels of 1 and 5, the second 2 apart: 0 and 2 * (5 // 2) on each side.
+    graph = build("- conv(4, [1, 5], padding=half_padding([1, 5], [1, 2]), dilation=[1, 2])")
+    assert graph.nodes[0].op.padding == (0, 4)
+    assert shape(graph) == (1, 4, 8, 8)
+
+
 def test_a_reference_wins_over_an_op_of_the_same_name(build: Build) -> None:
     graph = build("""
         - relu: conv(3, 1)

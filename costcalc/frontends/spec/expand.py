@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,20 @@ from costcalc.frontends.spec.frames import Frame
 from costcalc.frontends.spec.layers import Layers, Reached
 from costcalc.frontends.spec.model import Block, Spec
 from costcalc.frontends.spec.scopes import bind_arguments, size_of
-from costcalc.frontends.spec.steps import Apply, Branch, For, From, If, Let, Named, Reference, Steps
+from costcalc.frontends.spec.steps import (
+    Apply,
+    Branch,
+    Branches,
+    Choice,
+    Each,
+    For,
+    From,
+    If,
+    Let,
+    Named,
+    Reference,
+    Steps,
+)  # fmt: skip
 from costcalc.frontends.spec.values import Budget, Value, shown, truth
 from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import TensorType
@@ -100,7 +113,7 @@ class _Expander:
         self.frame.local.update(bind(step.assignment.target, value))
 
     def from_(self, step: From) -> None:
-        self.running = self.branch(step.source)
+        self.running = self.refer(step.source.fill(self.frame.scope), step.source.place)
 
     def named(self, step: Named) -> None:
         name = self.prefix + step.name.fill(self.frame.scope)
@@ -116,13 +129,29 @@ class _Expander:
         function = frame.function(step.call.function)
         inputs = None
         if step.inputs is not None:
-            inputs = [self.branch(branch) for branch in step.inputs]
+            inputs = list(self.branches(step.inputs))
             self.budget.spend(len(inputs))
             self.running = [*inputs, self.running][0]
         args, kwargs = step.call.arguments(frame.scope)
         self.call(name, function, args, kwargs, inputs, step.place)
 
     # -- values ------------------------------------------------------------------------------
+
+    def branches(self, branches: Branches) -> Iterator[str]:
+        """The value of each branch that there is."""
+        for branch in branches:
+            if isinstance(branch, Choice):
+                for condition, arm in branch.arms:
+                    if condition is None or truth(condition.value(self.frame.scope)):
+                        yield from self.branches(arm)
+                        break
+            elif isinstance(branch, Each):
+                for value in iterate(branch.values.value(self.frame.scope)):
+                    self.budget.spend()
+                    self.frame.local.update(bind(branch.target, value))
+                    yield from self.branches(branch.branches)
+            else:
+                yield self.branch(branch)
 
     def branch(self, branch: Branch) -> str:
         """The value of a branch that begins at the running value, which is as before afterwards."""
@@ -152,7 +181,7 @@ class _Expander:
         """The value of the layer that ``name`` means here."""
         value = self.layers.names.find(name, self.prefix)
         if value is None:
-            hint = self.layers.names.near(name, self.prefix)
+            hint = self.layers.names.hint(name, self.prefix)
             raise SpecError(f"no layer before this one is named '{name[:80]}'{hint}", place)
         return value
 
@@ -228,6 +257,7 @@ class _Expander:
                     raise SpecError(f"block {block.signature.name} needs {parameter}")
                 local[parameter] = default.value(self.frame.scope)
         self.layers.names.define(self.prefix + "inputs", tuple(inputs))
+        self.layers.names.define(self.prefix + "inputs.0", (inputs[0],))  # also if there is no other
         self.run(block.steps)
 
     def _model(self, args: tuple[Value, ...], kwargs: dict[str, Value], inputs: list[str]) -> None:

@@ -163,6 +163,8 @@ def _parse(text: str, place: Place | None, of: str | None = None) -> ast.AST:
 def _why_not(text: str, said: str, error: Exception) -> str:
     if text.count("(") != text.count(")"):
         return f"the parentheses of '{said}' do not match"
+    if "$" in text:
+        return f"'{said}' is not an expression: `$` belongs in the names of layers"
     what = error.msg if isinstance(error, SyntaxError) else str(error)
     what = what.partition(" (detected at line")[0]
     return f"'{said}' is not an expression ({what.splitlines()[0] if what else 'it cannot be read'})"

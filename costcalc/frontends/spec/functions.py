@@ -12,6 +12,7 @@ from costcalc.errors import SpecError
 from costcalc.frontends.spec.values import MAX_LIST, Value, add, admit, at_least, equal, is_number, shown, truth, where
 from costcalc.ir import dims
 from costcalc.ir.expr import Expr
+from costcalc.ir.fields import per_axis
 
 
 def call(name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
@@ -138,6 +139,23 @@ def round_to(value: Value, multiple: int = 8, least: int | None = None) -> Value
     return where(at_least(10 * near, 9 * value), near, near + multiple)
 
 
+def half_padding(kernel: Value, dilation: Value = 1) -> Value:
+    """The padding at which a kernel of odd size keeps the size of a map, for all axes or for each.
+
+    >>> half_padding(3), half_padding((1, 5)), half_padding(3, 2), half_padding(3, (1, 2))
+    (1, (0, 2), 2, (1, 2))
+    """
+    if not isinstance(kernel, tuple) and not isinstance(dilation, tuple):
+        return _whole_number(dilation) * (_whole_number(kernel) // 2)
+    axes = len(kernel if isinstance(kernel, tuple) else dilation)
+    pairs = zip(per_axis(kernel, axes), per_axis(dilation, axes), strict=False)
+    return tuple(_whole_number(d) * (_whole_number(k) // 2) for k, d in pairs)
+
+
+def _whole_number(x: Value) -> Value:
+    return x if isinstance(x, (int, Expr)) and not isinstance(x, bool) else _fail()
+
+
 FUNCTIONS: dict[str, tuple[Callable[..., Value], str]] = {
     "abs": (_abs, "abs(number)"),
     "all": (lambda values: all(map(truth, _list(values))), "all(list)"),
@@ -147,6 +165,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Value], str]] = {
     "enumerate": (lambda values, start=0: tuple(enumerate(_list(values), start)), "enumerate(list, start=0)"),
     "float": (_float, "float(number)"),
     "floor": (_whole(math.floor), "floor(number)"),
+    "half_padding": (half_padding, "half_padding(kernel, dilation=1)"),
     "int": (_whole(int), "int(number)"),
     "len": (lambda values: len(_list(values)), "len(list)"),
     "log": (_log, "log(number)"),

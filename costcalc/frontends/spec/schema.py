@@ -82,7 +82,7 @@ def schema(blocks: Mapping[str, str]) -> dict[str, Any]:
                 _mapping(_ref("branches"), "A named op or block, with what it takes."),
                 _ref("step"),
             ),
-            "branches": _any({"type": "array", "items": _ref("layers")}, _ref("call")),
+            "branches": _any({"type": "array", "items": _any(_ref("layers"), _fork())}, _ref("call")),
             "call": _any(*_calls(blocks), {"type": "string", "minLength": 1, "description": _OTHER}),
         },
     }  # fmt: skip
@@ -129,6 +129,18 @@ def _step() -> dict[str, Any]:
             {"type": "array", "items": _ref("layer"), "description": "A scope: the names inside begin with this one."},
         ),
     }  # fmt: skip
+
+
+def _fork() -> dict[str, Any]:
+    """``if`` and ``for`` among branches: which there are."""
+    branches = {**_ref("branches"), "description": "The branches that there are then."}
+    return {
+        "type": "object",
+        "minProperties": 1,
+        "properties": {"else": branches},
+        "patternProperties": {"^(if|elif) ": branches, "^for .+ in ": branches},
+        "additionalProperties": False,
+    }
 
 
 def _calls(blocks: Mapping[str, str]) -> list[dict[str, Any]]:

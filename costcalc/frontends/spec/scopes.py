@@ -44,12 +44,18 @@ class Names:
         self._values: dict[str, str] = {}
         self._last: dict[str, str] = {}
         self._next: dict[str, int] = {}
+        self._unwritten: set[str] = set()
 
     def claim(self, name: str, place: Place) -> None:
         """Take ``name`` for a layer or a scope; ``SpecError`` if it is no name or is taken."""
         if name in self.taken:
             if not self.taken[name].line:
                 raise SpecError(f"'{name}' is an input; a layer needs another name", place)
+            if self.taken[name] == place:
+                last = name.rpartition(".")[2]
+                raise SpecError(
+                    f"this makes a second layer '{name}'; in a loop a name holds what changes, like `{last}$i`", place
+                )
             raise SpecError(f"two layers are called '{name}', here and at {self.taken[name].short}", place)
         if len(name) > MAX_NAME:
             raise SpecError(f"the name '{brief(name)}' has {len(name)} characters; {MAX_NAME} are the most", place)
@@ -60,14 +66,15 @@ class Names:
         self.taken[name] = place
 
     def free(self, name: str) -> str:
-        """``name``, with ``_1``, ``_2`` … after it if it is taken."""
-        if name not in self.taken:
-            return name
-        i = self._next.get(name, 1)
-        while f"{name}_{i}" in self.taken:
-            i += 1
-        self._next[name] = i + 1
-        return f"{name}_{i}"
+        """A name for what has none written: ``name``, with ``_1``, ``_2`` … after it if it is taken."""
+        if name in self.taken:
+            i = self._next.get(name, 1)
+            while f"{name}_{i}" in self.taken:
+                i += 1
+            self._next[name] = i + 1
+            name = f"{name}_{i}"
+        self._unwritten.add(name)
+        return name
 
     def define(self, name: str, outputs: tuple[str, ...]) -> None:
         """Let references find ``outputs`` under ``name``."""
@@ -87,8 +94,10 @@ class Names:
                 return value
         return None
 
-    def near(self, name: str, prefix: str) -> str:
-        """``; did you mean …?`` for a reference that was not found."""
+    def hint(self, name: str, prefix: str) -> str:
+        """What to do about a reference that was not found: write the name down, or ``; did you mean …?``."""
+        if any(full in self._unwritten for full in outward(name, prefix)):
+            return "; the layer that is called so has no written name, which a reference needs: `- name: op`"
         known = list(self._values)[-2000:]
         return near(name, [*(k[len(prefix) :] for k in known if k.startswith(prefix)), *known])
 

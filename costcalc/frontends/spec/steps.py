@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from costcalc.errors import Place, SpecError
 from costcalc.frontends.spec.evaluate import Target, brief
@@ -17,7 +17,7 @@ from costcalc.frontends.spec.expressions import (
     parse_loop,
     parse_step,
 )  # fmt: skip
-from costcalc.frontends.spec.read import Scalar, Sequence, Tree
+from costcalc.frontends.spec.read import Mapping, Scalar, Sequence, Tree
 from costcalc.frontends.spec.templates import Template
 from costcalc.ir.op import find_op
 
@@ -34,7 +34,7 @@ class Apply(NamedTuple):
 
     name: Template | None
     call: Call
-    inputs: tuple[Branch, ...] | None
+    inputs: Branches | None
     place: Place
 
 
@@ -62,10 +62,26 @@ class For(NamedTuple):
     place: Place
 
 
+class Choice(NamedTuple):
+    """``if``, ``elif`` …, ``else`` among branches: each condition with the branches that it brings."""
+
+    arms: list[tuple[Expression | None, Branches]]
+    place: Place
+
+
+class Each(NamedTuple):
+    """``for target in values`` among branches: the branches once for each."""
+
+    target: Target
+    values: Expression
+    branches: Branches
+    place: Place
+
+
 class From(NamedTuple):
     """``from: name``: that value becomes the running value."""
 
-    source: Reference
+    source: Template
     place: Place
 
 
@@ -79,6 +95,7 @@ class Let(NamedTuple):
 Step: TypeAlias = "Apply | Named | If | For | From | Let"
 Steps: TypeAlias = "tuple[Step, ...]"
 Branch: TypeAlias = "Steps | Reference"
+Branches: TypeAlias = "tuple[Branch | Choice | Each, ...]"
 
 RESERVED = frozenset({"channels", "height", "width", "features", "shape", "batch"})
 """What expressions call the sizes of the running value, unless a file gives these names to something else."""
@@ -104,44 +121,60 @@ def _parse_step(item: Tree, steps: list[Step]) -> None:
         return
     if not item.pairs:
         raise SpecError("an empty mapping stands where a layer belongs", item.place)
-    first = item.pairs[0][0]
-    chain = first.text.startswith("if ")
-    for i, (key, value) in enumerate(item.pairs):
+    for key, value in _pairs(item):
+        keyword = _keyword(key)
+        if not keyword:
+            steps.append(_named(key, value))
+        elif keyword == "from":
+            steps.append(From(_layer_name(value), key.place))
+        elif keyword == "for":
+            steps.append(For(*parse_loop(key.text, key.place), parse_steps(value), key.place))
+        else:
+            _add_arm(keyword, key, parse_steps(value), steps, If)
+
+
+def _pairs(item: Mapping) -> list[tuple[Scalar, Tree]]:
+    """The pairs of a step: one, or an ``if`` with its ``elif`` and ``else``."""
+    chain = item.pairs[0][0].text.startswith("if ")
+    for i, (key, _) in enumerate(item.pairs):
         if len(key.text) > MAX_LENGTH:
             raise SpecError(f"a name has {len(key.text):,} characters; {MAX_LENGTH:,} are the most", key.place)
         if i and not (chain and re.match(r"(elif\b|else$)", key.text)):
             raise SpecError(f"'{brief(key.text)}' is a second layer in one step; begin it with a dash", key.place)
-        keyword = _KEYWORD.match(key.text)
-        if keyword is None or (_NAME.fullmatch(key.text) and key.text != keyword[1]):
-            steps.append(_named(key, value))
-        elif keyword[1] == "from":
-            steps.append(From(_reference(value), key.place))
-        elif keyword[1] == "for":
-            target, values = parse_loop(key.text, key.place)
-            steps.append(For(target, values, parse_steps(value), key.place))
-        else:
-            _add_arm(keyword[1], key, value, steps)
+    return item.pairs
 
 
-def _add_arm(keyword: str, key: Scalar, value: Tree, steps: list[Step]) -> None:
+def _keyword(key: Scalar) -> str:
+    """The keyword that ``key`` begins with, if it is not a name that only looks like one."""
+    keyword = _KEYWORD.match(key.text)
+    return keyword[1] if keyword and (key.text == keyword[1] or not _NAME.fullmatch(key.text)) else ""
+
+
+def _add_arm(keyword: str, key: Scalar, body: Any, made: list[Any], kind: type[If] | type[Choice]) -> None:
+    """Append the ``if`` with ``body`` to ``made``; an ``elif`` or ``else`` joins the one before it."""
     text = key.text[len(keyword) :].strip()
     if (keyword == "else") != (text == ""):
         says = "is followed by nothing" if keyword == "else" else "needs a condition"
         raise SpecError(f"'{brief(key.text)}': {keyword} {says}", key.place)
-    arm = parse_expression(text, key.place) if text else None, parse_steps(value)
+    condition = parse_expression(text, key.place) if text else None
     if keyword == "if":
-        steps.append(If([arm], key.place))
+        made.append(kind([(condition, body)], key.place))
         return
-    before = steps[-1] if steps else None
-    if not isinstance(before, If) or before.arms[-1][0] is None:
+    before = made[-1] if made else None
+    if not isinstance(before, kind) or before.arms[-1][0] is None:
         raise SpecError(f"'{keyword}' has no 'if' right before it", key.place)
-    before.arms.append(arm)
+    before.arms.append((condition, body))
 
 
 def _simple(item: Scalar) -> Step:
     """A layer or an assignment in one line."""
     if not item.text.strip():
         raise SpecError("a layer is missing here", item.place)
+    if _NAME.fullmatch(item.text) and re.match(r"[^\d.-].*[.$]|\$", item.text):
+        raise SpecError(
+            f"'{brief(item.text)}' names a layer and is none; `from: {brief(item.text)}` goes back to its value",
+            item.place,
+        )
     step = parse_step(item.text, item.place)
     if isinstance(step, Call):
         return Apply(None, step, None, item.place)
@@ -183,10 +216,34 @@ def _joins(text: str) -> bool:
     return (text in WHERE or text in ALIASES or text in OPS) and find_op(text).inputs != (1, 1)
 
 
-def _branches(tree: Tree) -> tuple[Branch, ...]:
-    """The inputs of an op: each a list of steps, a step, or a reference."""
-    items = tree.items if isinstance(tree, Sequence) else [tree]
-    return tuple(_reference(i) if isinstance(i, Scalar) else parse_steps(i) for i in items)
+def _branches(tree: Tree) -> Branches:
+    """The inputs of an op: each a list of steps, a step, or a reference; ``if`` and ``for`` say which there are."""
+    branches: list[Branch | Choice | Each] = []
+    for item in tree.items if isinstance(tree, Sequence) else [tree]:
+        keyword = _keyword(item.pairs[0][0]) if isinstance(item, Mapping) and item.pairs else ""
+        if isinstance(item, Scalar):
+            branches.append(_reference(item))
+        elif keyword not in ("if", "elif", "else", "for"):
+            branches.append(parse_steps(item))
+        else:
+            for key, value in _pairs(item):
+                if keyword == "for":
+                    branches.append(Each(*parse_loop(key.text, key.place), _branches(value), key.place))
+                else:
+                    _add_arm(_keyword(key), key, _branches(value), branches, Choice)
+    return tuple(branches)
+
+
+def _layer_name(tree: Tree) -> Template:
+    """What stands after ``from``."""
+    if not isinstance(tree, Scalar) or not tree.text.strip():
+        raise SpecError("the name of a layer belongs here", tree.place)
+    if not _NAME.fullmatch(tree.text):
+        raise SpecError(
+            f"'{brief(tree.text)}' is not the name of a layer; what is to be worked out in it stands in $( )",
+            tree.place,
+        )
+    return Template(tree.text, tree.place)
 
 
 def _reference(tree: Tree) -> Reference:
