@@ -21,11 +21,11 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
     """``function`` with each parameter that is a ``NamedTuple`` of options spread into those options."""
     parameters: list[inspect.Parameter] = []
     groups: dict[str, Any] = {}
-    hints = get_type_hints(function, include_extras=True)
-    for parameter in inspect.signature(function).parameters.values():
-        kind: Any = hints[parameter.name]
+    # Read as they are written: get_type_hints of Python 3.10 wraps what defaults to None, and the option is lost.
+    for parameter in inspect.signature(function, eval_str=True).parameters.values():
+        kind: Any = parameter.annotation
         if not (isinstance(kind, type) and issubclass(kind, tuple)):
-            parameters.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
             continue
         groups[parameter.name] = kind
         for name, annotation in get_type_hints(kind, include_extras=True).items():
