@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = {
     "costcalc verify resnet50": "PyTorch, fvcore and autograd on every layer",
-    "costcalc verify mobilenet --set alpha=0.5 --input 3x160x160": "a smaller one",
+    "costcalc verify mobilenet --set width=0.5 --input 3x160x160": "a smaller one",
     "costcalc verify torchvision:vit_b_16": "a traced model against the module itself",
     "costcalc verify configs/unet.yaml --format json": "the result for programs",
 }

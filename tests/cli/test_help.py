@@ -9,6 +9,7 @@ from importlib import import_module
 import pytest
 from terminal import ROOT, process, run
 
+from costcalc import load
 from costcalc.cli.frame import COMMANDS, application
 from costcalc.cli.reference import page
 
@@ -56,6 +57,14 @@ def test_examples_do_what_they_say(capsys: pytest.CaptureFixture[str], line: str
     said = run(capsys, *shlex.split(line)[1:])
     assert (said.code, said.err) == (0, "")
     assert said.out
+
+
+def test_examples_and_pages_set_parameters_that_the_models_have() -> None:
+    pages = [page for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")] if page.name != "zoo.md"]
+    lines = [line for page in pages for line in page.read_text(encoding="utf-8").splitlines()]
+    told = {found.groups() for line in lines if (found := re.search(r"costcalc \w+ (\w+) --set (\w+)=", line))}
+    assert ("mobilenet", "width") in told  # docs/verifying.md, and the help of analyze and verify
+    assert all(name in load(model).parameters for model, name in told), told
 
 
 def test_running_one_command_loads_no_other() -> None:
