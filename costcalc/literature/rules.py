@@ -49,7 +49,9 @@ def _with_norms(report: Report) -> Any:
     norms = sum(NORMS[layer.op] * _outputs(layer) for layer in report.layers if layer.op in NORMS)
     # Those of squeeze-and-excitation are means in timm, which nothing counts; so is the last one of some transformers.
     pools = [_elements(layer.input_shapes) for layer in report.layers if layer.op == "global_avg_pool"]
-    return report.total.macs + norms + sum(pools[-1:])
+    # Interpolating is 4 an element, repeating, which takes no arithmetic, is 1.
+    resampled = sum((4 if layer.ops else 1) * _outputs(layer) for layer in report.layers if layer.op == "upsample")
+    return report.total.macs + norms + sum(pools[-1:]) + resampled
 
 
 def _multiplications(report: Report) -> Any:
@@ -66,8 +68,10 @@ def _thop(report: Report) -> Any:
     return report.total.macs + biases + norms + linear
 
 
-def _without_classifier(report: Report) -> Any:
-    return report.total.macs - [layer.macs for layer in report.layers if layer.op == "linear"][-1]
+def _but_classifier(report: Report, figure: str) -> Any:
+    """A figure of the whole without that of the last linear layer."""
+    classifier = [layer for layer in report.layers if layer.op == "linear"][-1]
+    return getattr(report.total, figure) - getattr(classifier, figure)
 
 
 def _connections(report: Report) -> Any:
@@ -107,11 +111,13 @@ def _field(report: Report, rule: str, part: str) -> Any:
 
 RULES: dict[str, Rule] = {
     "macs": Rule(lambda r, _: r.total.macs, "multiply-accumulates, as we count them"),
-    "macs-classifier": Rule(lambda r, _: _without_classifier(r), "multiply-accumulates without the classifier's"),
+    "operations": Rule(lambda r, _: 2 * r.total.macs, "2 for each multiply-accumulate (Darknet)"),
+    "macs-classifier": Rule(lambda r, _: _but_classifier(r, "macs"), "multiply-accumulates without the classifier's"),
     "macs+bias": Rule(lambda r, _: _with_bias(r), "and 1 for each bias that is added (pycls)"),
     "macs+norm": Rule(
         lambda r, _: _with_norms(r),
-        "and 2 for each element of a batch norm, 5 of a layer or group norm, 1 of the last pooling (fvcore, timm)",
+        "and 2 for each element of a batch norm, 5 of a layer or group norm, 1 of the last pooling and of repeating "
+        "upsamplings, 4 of others (fvcore, timm)",
     ),
     "thop": Rule(
         lambda r, _: _thop(r), "and 1 for each bias of a conv, 4 for each element of a batch norm; linear layers twice"
@@ -125,6 +131,7 @@ RULES: dict[str, Rule] = {
     "connections": Rule(lambda r, _: _connections(r), "connections: multiply-accumulates, biases, inputs of poolings"),
     "params": Rule(lambda r, _: r.total.params, "parameters"),
     "params-norms": Rule(lambda r, _: _without_norms(r), "parameters without those of batch norms"),
+    "params-classifier": Rule(lambda r, _: _but_classifier(r, "params"), "parameters without the classifier's"),
     "params+statistics": Rule(lambda r, _: r.total.params + _statistics(r), "and batch norms' running statistics"),
     "params-frozen": Rule(lambda r, _: _outside_backbone(r), "without the backbone's batch norms, which are frozen"),
     "bytes": Rule(lambda r, _: Decimal(str(r.total.weight_bits)) / 8, "bytes of parameters and buffers"),

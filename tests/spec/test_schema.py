@@ -55,6 +55,20 @@ def test_each_op_and_shared_block_is_in_it_with_its_options(validator: Any) -> N
 @pytest.mark.parametrize(
     "text",
     [
+        "- relu\n- a: {concat(axis=1): [[], relu]}",
+        # YAML reads two keys in the braces, `both(1` and `2)`.
+        "blocks:\n  both(a, b): [relu]\nlayers: [relu, x: {both(1, 2): [image]}]",
+        "- add: [[], for i in range(2): [[], [relu]], if channels > 1: [image]]",
+    ],
+)
+def test_what_loads_is_valid(text: str, validator: Any, build: Any) -> None:
+    assert build(text).nodes
+    assert [e.message for e in validator.iter_errors(yaml.safe_load(whole(text)))] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "layer: [relu]\nlayers: [relu]",
         "inputs: {x: [3]}",
         "layers: [[relu]]",

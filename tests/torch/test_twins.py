@@ -73,6 +73,17 @@ deit_t=deit_tiny_patch16_224 deit_s=deit_small_patch16_224 deit_b=deit_base_patc
   swin_b_384=swin_base_patch4_window12_384 swin_l_384=swin_large_patch4_window12_384
   swin_l=swin_large_patch4_window7_224
   convnext_xl=convnext_xlarge
+mnasnet_a1=semnasnet_100 mnasnet_b1=mnasnet_100 mnasnet_a1_0.75=semnasnet_075 mnasnet_a1_0.5=semnasnet_050
+  mnasnet_a1_1.4=semnasnet_140 mnasnet_b1_0.75=mnasnet_075 mnasnet_b1_0.5=mnasnet_050
+ghostnet=ghostnet_100 ghostnet_v2=ghostnetv2_100 ghostnet_0.5=ghostnet_050 ghostnet_1.3=ghostnet_130
+  ghostnet_v2_1.3=ghostnetv2_130 ghostnet_v2_1.6=ghostnetv2_160
+darknet53
+hrnet_w18 hrnet_w30 hrnet_w32 hrnet_w40 hrnet_w44 hrnet_w48 hrnet_w64
+repvgg_a0:deploy=False repvgg_a1:deploy=False repvgg_a2:deploy=False repvgg_b0:deploy=False repvgg_b1:deploy=False
+  repvgg_b1g4:deploy=False repvgg_b2:deploy=False repvgg_b2g4:deploy=False repvgg_b3:deploy=False
+  repvgg_b3g4:deploy=False
+mixer_s_32=mixer_s32_224 mixer_b_16=mixer_b16_224 mixer_b_32=mixer_b32_224 mixer_s_16=mixer_s16_224
+  mixer_l_16=mixer_l16_224 mixer_l_32=mixer_l32_224
 """
 OTHER_LAYERS = ("vit", "deit", "swin")
 DETECTORS = ("retinanet", "faster_rcnn")  # what they return is chosen among the heads' outputs, which ours return

@@ -79,7 +79,8 @@ def schema(blocks: Mapping[str, str]) -> dict[str, Any]:
             "step": _step(),
             "named": _any(
                 {**_ref("call"), "description": "A named layer."},
-                _mapping(_ref("branches"), "A named op or block, with what it takes."),
+                # In braces YAML cuts a call at its commas: all its parts but the last are keys without a value.
+                _mapping(_any(_ref("branches"), {"type": "null"}), "A named op or block, with what it takes."),
                 _ref("step"),
             ),
             "branches": _any({"type": "array", "items": _any(_ref("layers"), _fork())}, _ref("call")),
