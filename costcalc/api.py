@@ -32,9 +32,9 @@ def analyze(
 
     inputs, kwargs             what a module is traced on, as ``trace`` has them
     batch, input, parameters   how to build a model that is named, as ``load`` has them
-    bits                       width of floating-point elements, in place of 32
+    bits                       width of floating-point elements, in place of 32: from 1 to 1024
     machine                    also the time on it: a shipped machine's name or a YAML file's path
-    fps                        passes a second that are wanted, for the bandwidth that they need
+    fps                        passes a second that are wanted, for the bandwidth that they need: from 0.001 to 10⁹
     fold_norm                  fold batch norms into the layers before them, as deployed networks have them
 
     Raises a ``CostcalcError`` for anything that is wrong with what was given.
@@ -42,6 +42,7 @@ def analyze(
     >>> analyze("resnet50").total.macs
     4089184256
     """
+    _check(bits, fps)
     if (inputs or kwargs) and isinstance(model, (Graph, str, os.PathLike)):
         raise OptionError("only a torch.nn.Module takes inputs; a model that is named takes its shape as input=")
     if isinstance(model, Graph):
@@ -65,3 +66,11 @@ def analyze(
 
         machine = load_machine(os.fspath(machine))
     return report(graph, bits=bits, machine=machine, fps=fps)
+
+
+def _check(bits: object, fps: object) -> None:
+    """Raise ``OptionError`` for a width or a pace by which figures would be wrong, or not finite."""
+    if bits is not None and (type(bits) is not int or not 1 <= bits <= 1024):
+        raise OptionError(f"bits must be a whole number from 1 to 1024, not {bits!r}")
+    if fps is not None and (type(fps) not in (int, float) or not 1e-3 <= fps <= 1e9):  # type: ignore[operator]
+        raise OptionError(f"fps must be a number from 0.001 to 1e9, not {fps!r}")

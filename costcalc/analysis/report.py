@@ -147,7 +147,7 @@ class Report:
 
     @property
     def pace(self) -> Pace | None:
-        """What the wanted frames a second need; None where none are wanted or sizes are symbols."""
+        """What the wanted passes a second need; None where none are wanted or sizes are symbols."""
         fps, traffic, time = self.settings.fps, self.total.traffic_bits, self.total.time
         if fps is None or not isinstance(traffic, int):
             return None

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from costcalc.analysis.report import Report
 from costcalc.backends.paint import Paint
-from costcalc.backends.units import grouped, percent, rate, seconds, size
+from costcalc.backends.units import amount, grouped, percent, rate, seconds, size
 from costcalc.ir.dims import Dim
 
 
@@ -48,9 +48,9 @@ def facts(report: Report) -> Iterator[Fact]:
     fps, pace = report.settings.fps, report.pace
     if fps and pace:
         of = f", {percent(pace.share, 1)} of what it has" if pace.share is not None else ""
-        yield Fact("bandwidth", rate(pace.bandwidth), f"needed for {fps:g} frames a second{of}")
+        yield Fact("bandwidth", rate(pace.bandwidth), f"needed for {amount(fps)} passes a second{of}")
         if pace.busy is not None and pace.busy > 1:
-            yield Fact("too slow", f"{fps / pace.busy:.3g} fps", f"at best, where {fps:g} are wanted")
+            yield Fact("too slow", f"{amount(fps / pace.busy)} fps", f"at best, where {amount(fps)} are wanted")
 
 
 def summary(report: Report, width: int, paint: Paint) -> list[str]:

@@ -33,13 +33,22 @@ def size(bits: int) -> str:
 def seconds(t: float) -> str:
     """``t`` seconds in the unit that suits.
 
-    >>> seconds(0.0), seconds(0.00123), seconds(2.5e-7), seconds(90)
-    ('0 s', '1.23 ms', '250 ns', '90.0 s')
+    >>> seconds(0.0), seconds(0.00123), seconds(2.5e-7), seconds(90), seconds(11_455_870)
+    ('0 s', '1.23 ms', '250 ns', '90.0 s', '11,455,870 s')
     """
     step = 0
     while t and t * 1000**step < 0.9995 and step < len(PARTS) - 1:
         step += 1
     return f"{_three(t * 1000**step)} {PARTS[step]}"
+
+
+def amount(value: float) -> str:
+    """A number that is no count, to four digits and to whole ones.
+
+    >>> amount(60.0), amount(0.001), amount(1.6716), amount(23.976), amount(9252.4), amount(1e9)
+    ('60', '0.001', '1.672', '23.98', '9,252', '1,000,000,000')
+    """
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def rate(per_second: float) -> str:
@@ -113,4 +122,4 @@ def _rounded(n: int, per: int) -> int:
 
 def _three(value: float) -> str:
     places = 2 if value < 9.995 else 1 if value < 99.95 else 0
-    return f"{value:.{places}f}" if value else "0"
+    return f"{value:,.{places}f}" if value else "0"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from costcalc import analyze
 from costcalc.analysis.report import Report, report
 from costcalc.analysis.roofline import Machine
 from costcalc.errors import CostcalcError
@@ -48,6 +49,16 @@ def test_a_separable_block_stores_its_inner_map_once_and_its_layers_twice() -> N
     assert block.macs == b * k * k * c * h * w + b * m * c * h * w
     assert sum(layer.storage_bits for layer in result.layers) == block.storage_bits + 32 * b * c * h * w
     assert result.total.storage_bits == block.storage_bits
+
+
+WRONG = [{"bits": 0}, {"bits": -1}, {"bits": 1.5}, {"bits": True}, {"bits": "8"}, {"fps": 0}, {"fps": float("nan")}]
+
+
+@pytest.mark.parametrize("asked", WRONG, ids=str)
+def test_a_width_or_a_pace_that_cannot_be_is_refused_before_anything_is_counted(asked: dict[str, Any]) -> None:
+    name = next(iter(asked))
+    with pytest.raises(CostcalcError, match=f"{name} must be a .*number from "):
+        analyze("lenet5", **asked)
 
 
 def test_bits_replace_the_width_of_floats_only() -> None:

@@ -42,6 +42,10 @@ SAYS = {
     "a batch of zero": ("analyze resnet18 --batch 0", "'0' must be a whole number from 1"),
     "a batch of words": ("analyze resnet18 --batch many", "'many' must be a whole number from 1"),
     "no frames a second": ("analyze resnet18 --fps 0", "'0' must be a number from 0.001"),
+    "more frames than time has numbers for": (
+        "analyze resnet18 --fps 1e308 -f json",
+        "fps must be a number from 0.001 to",
+    ),
     "endless frames": ("analyze resnet18 --fps inf", "'inf' must be a number from 0.001"),
     "no bits": ("analyze resnet18 --bits 0", "'0' must be a whole number from 1 to 1024"),
     "a shape without sizes": (

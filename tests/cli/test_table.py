@@ -202,8 +202,11 @@ def test_frames_a_second_need_bandwidth(capsys: pytest.CaptureFixture[str]) -> N
     traffic = analyze("mobilenet").total.traffic_bits
     assert isinstance(traffic, int)
     assert f"{traffic / 8 * 1000 / 1e9:.0f} GB/s" in said.out
-    assert "needed for 1000 frames a second, 541.6% of what it has" in said.out
+    assert "needed for 1,000 passes a second, 541.6% of what it has" in said.out
     assert "too slow" in said.out
+    said = run(capsys, "analyze", "mobilenet", "--machine", "a100", "--fps", "10000")
+    time = analyze("mobilenet", machine="a100").total.time
+    assert time is not None and f"{1 / time.seconds:,.0f} fps  at best, where 10,000 are wanted" in said.out
 
 
 def test_a_name_cannot_become_a_formula_in_a_spreadsheet() -> None:
