@@ -24,7 +24,7 @@ _MODULES = {
     "learned": "class_token position_embedding relative_position_bias",
     "linear": "linear",
     "loss": "loss",
-    "matmul": "matmul",
+    "matmul": "matmul grouped_matmul",
     "move": "pad roll",
     "norm": "batch_norm instance_norm group_norm",
     "order": "permute transpose expand",

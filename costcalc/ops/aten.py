@@ -44,9 +44,11 @@ _NAMES = {
     "gather": """
     index index_select gather take take_along_dim repeat_interleave _unsafe_index masked_select nonzero unique_dim
     _unique2 bucketize searchsorted one_hot combinations cartesian_prod diag
+    multinomial
     """,
     "gelu": "gelu",
     "glu": "glu",
+    "grouped_matmul": "_grouped_mm",
     "grid_sample": "grid_sampler grid_sampler_2d grid_sampler_3d",
     "group_norm": "group_norm",
     "gru": "gru",
@@ -83,7 +85,7 @@ _NAMES = {
     "rearrange": "flip fliplr flipud repeat tile tril triu rot90 diag_embed block_diag",
     "reduction": """
     amax amin prod nansum max min median nanmedian mode kthvalue argmax argmin any all aminmax count_nonzero var
-    std var_mean std_mean linalg_vector_norm norm frobenius_norm logsumexp
+    std var_mean std_mean linalg_vector_norm norm frobenius_norm logsumexp _is_all_true _is_any_true
     """,
     "relu": "relu",
     "relu6": "relu6",
@@ -98,10 +100,10 @@ _NAMES = {
     _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_efficient_attention
     _scaled_dot_product_cudnn_attention _scaled_dot_product_fused_attention_overrideable
     """,
-    "scan": "cumsum cumprod logcumsumexp",
+    "scan": "cumsum cumprod logcumsumexp cummax cummin",
     "scatter": """
     scatter scatter_add scatter_reduce index_put _index_put_impl index_add index_copy index_fill masked_scatter
-    slice_scatter select_scatter diagonal_scatter costcalc::overwrite
+    slice_scatter select_scatter diagonal_scatter costcalc::overwrite histc bincount
     """,
     "select": "select",
     "selu": "selu",

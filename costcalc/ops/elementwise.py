@@ -9,10 +9,10 @@ from costcalc.errors import OptionError, near
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.fields import Count
-from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import ELEMENT_BITS, TensorType
 from costcalc.ops.broadcasting import broadcast, joint_dtype, stretches
-from costcalc.ops.traced import expanded
+from costcalc.ops.traced import expanded, reshaped
 
 _TRUTHS = """
 eq ne lt le gt ge isnan isinf isfinite isposinf isneginf signbit logical_and logical_or logical_xor logical_not isin
@@ -75,6 +75,11 @@ class Elementwise(Op):
     def from_aten(cls, call: Call) -> Traced:
         if call.name in ("to", "_to_copy", "type_as", "copy"):
             return _copied(call)
+        if call.name == "isin" and len(call.tensors()) == 2:  # each element is held against all of the second input
+            x, among = call["elements"], call["test_elements"]
+            wide = call.add(find_op("unsqueeze")(len(x.shape)), x)
+            same = call.add(cls("eq"), wide, reshaped(call, among, among.type.size))
+            return call.add(find_op("reduction")("any", len(x.shape)), same)  # type: ignore[no-any-return]
         return elementwise(call, call.name, *call.tensors())
 
     @classmethod
@@ -89,6 +94,8 @@ class Elementwise(Op):
 def elementwise(call: Call, function: str, *tensors: Traced, times: int = 1) -> Traced:
     """Add ``function`` of ``tensors``, in the element type that torch made."""
     (made,) = call.made
+    if not tensors:  # of numbers alone
+        return find_op("constant").from_aten(call)[0]  # type: ignore[no-any-return]
     op = Elementwise(function, times=times * _real_operations(function, made, tensors))
     if op.infer(*(t.type for t in tensors)).dtype != made.dtype:
         op = Elementwise(function, made.dtype, op.times)

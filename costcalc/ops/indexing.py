@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.fields import Axis, Index, Shape, Size, ints
-from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ir.window import MIXED, Follow, Sight, mixing
 from costcalc.ops.axes import has_axes, position, replaced
@@ -73,7 +73,7 @@ class Gather(Op):
 
     aten = """
     index index_select gather take take_along_dim repeat_interleave _unsafe_index masked_select nonzero
-    unique_dim _unique2 bucketize searchsorted one_hot combinations cartesian_prod diag
+    unique_dim _unique2 bucketize searchsorted one_hot combinations cartesian_prod diag multinomial
     """
 
     shape: Shape
@@ -108,7 +108,7 @@ class Scatter(Op):
 
     aten = """
     scatter scatter_add scatter_reduce index_put _index_put_impl index_add index_copy index_fill masked_scatter
-    slice_scatter select_scatter diagonal_scatter costcalc::overwrite
+    slice_scatter select_scatter diagonal_scatter costcalc::overwrite histc bincount
     """
 
     adds: bool = False
@@ -124,6 +124,9 @@ class Scatter(Op):
 
     @classmethod
     def from_aten(cls, call: Call) -> Traced:
+        if call.name in ("histc", "bincount"):
+            (counts,) = call.made
+            return call.add(cls(adds=True), call.add(find_op("constant")(counts.shape, counts.dtype)), *call.tensors())  # type: ignore[no-any-return]
         adds = call.name in ("scatter_add", "scatter_reduce", "index_add") or bool(call.get("accumulate"))
         return call.add(cls(adds), *call.tensors())  # type: ignore[no-any-return]
 

@@ -73,7 +73,8 @@ class Concat(Op):
         axis = call["dim"]
         if call.name == "stack":
             return call.add(cls(axis), *(call.add(find_op("unsqueeze")(axis), t) for t in call["tensors"]))  # type: ignore[no-any-return]
-        filled = [t for t in call["tensors"] if t.shape[axis]]
+        # PyTorch lets a vector without elements stand among tensors of any shape.
+        filled = [t for t in call["tensors"] if t.shape != (0,) and t.shape[axis]]
         return call.add(cls(axis), *filled) if len(filled) > 1 else filled[0]  # type: ignore[no-any-return]
 
     @classmethod

@@ -9,7 +9,7 @@ from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim, equal
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Follow, Sight
+from costcalc.ir.window import MIXED, Follow, Sight
 from costcalc.ops.broadcasting import broadcast, joint_dtype, leading, stretches
 from costcalc.ops.traced import linear_combination
 
@@ -81,3 +81,50 @@ class MatMul(Op):
         yield cls(), TensorType((4,)), TensorType((2, 4, 3))
         yield cls(), TensorType((2, 3, 4)), TensorType((4,))
         yield cls(), TensorType((4,)), TensorType((4,))
+
+
+@op("grouped_matmul", inputs=(3, 3))
+class GroupedMatMul(Op):
+    """Products of groups of rows with a matrix each, as in a mixture of experts; the third input says where each ends.
+
+    The groups are of rows of the left input where the right one is a stack of matrices; of columns of the right
+    where the left one is; of the size that is summed over where neither is, and then each group has a product.
+
+    MACs         rows × size that is summed over × columns, whatever the groups are: together they are all there is.
+    Source       PyTorch, torch.nn.functional.grouped_mm.
+    """
+
+    aten = "_grouped_mm"
+
+    def requires(self, a: TensorType, b: TensorType, ends: TensorType) -> Iterator[Condition]:
+        matrices = len(ends.shape) == 1 and (len(a.shape), len(b.shape)) in ((2, 3), (3, 2), (2, 2))
+        yield matrices, "grouped_matmul takes two matrices or a matrix and a stack of them, and the ends of groups"
+        if not matrices:
+            return
+        yield equal(a.shape[-1], b.shape[-2]), f"{a.shape[-1]} columns on the left meet {b.shape[-2]} rows on the right"
+        for stack in (t for t in (a, b) if len(t.shape) == 3):
+            yield equal(stack.shape[0], ends.shape[0]), f"{stack.shape[0]} matrices and {ends.shape[0]} groups"
+
+    def infer(self, a: TensorType, b: TensorType, ends: TensorType) -> TensorType:
+        stack = ends.shape if len(a.shape) == len(b.shape) else ()
+        return TensorType((*stack, a.shape[-2], b.shape[-1]), joint_dtype(a, b))
+
+    def macs(self, a: TensorType, b: TensorType, ends: TensorType, *, y: TensorType) -> Dim:
+        return a.shape[-2] * a.shape[-1] * b.shape[-1]
+
+    def sights(self, a: TensorType, b: TensorType, ends: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        return MIXED, MIXED, MIXED
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        a, b, ends = call["self"], call["mat2"], call["offs"]
+        if ends is None or call["bias"] is not None:
+            return call.add(MatMul(), a, b) if ends is None else NotImplemented
+        return call.add(cls(), a, b, ends)  # type: ignore[no-any-return]
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        ends = TensorType((3,), "int32")
+        yield cls(), TensorType((6, 4)), TensorType((3, 4, 5)), ends
+        yield cls(), TensorType((3, 6, 4)), TensorType((4, 5)), ends
+        yield cls(), TensorType((6, 4)), TensorType((4, 5)), ends

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from costcalc.errors import OptionError, near
-from costcalc.ir.call import Call, Traced
+from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim, log2_ceil, maximum
 from costcalc.ir.fields import Axes, Axis, Size
 from costcalc.ir.op import Condition, Example, Op, op
@@ -59,7 +59,7 @@ class Reduce(Op):
     Not counted  what happens once for each result: a root, a division, a logarithm; keeping indices.
     """
 
-    aten = " ".join(name for name in RULES if name not in ("sum", "mean"))
+    aten = " ".join(name for name in RULES if name not in ("sum", "mean")) + " _is_all_true _is_any_true"
 
     function: str
     axes: Axes
@@ -105,7 +105,7 @@ class Reduce(Op):
             from costcalc.ops.elementwise import elementwise
 
             return elementwise(call, "maximum" if call.name == "max" else "minimum", *call.tensors())
-        return reduced(call, call.name)
+        return reduced(call, {"_is_all_true": "all", "_is_any_true": "any"}.get(call.name, call.name))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -131,21 +131,23 @@ def reduced(call: Call, function: str) -> Any:
 
 @op("scan")
 class Scan(Op):
-    """Running sum, product or extremum along an axis.
+    """Running sum, product or extremum along an axis; with ``indices`` where the extremum was, too.
 
     Ops          1 per element.
     """
 
-    aten = "cumsum cumprod logcumsumexp"
+    aten = "cumsum cumprod logcumsumexp cummax cummin"
 
     axis: Axis
     dtype: str = ""
+    indices: bool = False
 
     def requires(self, x: TensorType) -> Iterator[Condition]:
         yield from has_axes(self, x, self.axis)
 
-    def infer(self, x: TensorType) -> TensorType:
-        return TensorType(x.shape, self.dtype or x.dtype)
+    def infer(self, x: TensorType) -> TensorType | tuple[TensorType, ...]:
+        y = TensorType(x.shape, self.dtype or x.dtype)
+        return (y, TensorType(x.shape, "int64")) if self.indices else y
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return x.size
@@ -154,13 +156,15 @@ class Scan(Op):
         return (mixing(x, self.axis),)
 
     @classmethod
-    def from_aten(cls, call: Call) -> Traced:
-        x, (made,) = call["self"], call.made
-        return call.add(cls(call["dim"], "" if made.dtype == x.type.dtype else made.dtype), x)  # type: ignore[no-any-return]
+    def from_aten(cls, call: Call) -> Any:
+        x, made = call["self"], call.made
+        dtype = "" if made[0].dtype == x.type.dtype else made[0].dtype
+        return call.add(cls(call["dim"], dtype, len(made) > 1), x)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls(1), TensorType((2, 3, 4))
+        yield cls(-1, indices=True), TensorType((2, 5))
 
 
 @op("sort")

@@ -54,6 +54,12 @@ def traced(module: nn.Module, *shapes: tuple[int, ...]) -> Report:
     return found
 
 
+def in_groups(a: Tensor, b: Tensor) -> Tensor:
+    """Three groups that end at 1, 2 and 4."""
+    result: Tensor = torch._grouped_mm(a, b, offs=torch.tensor([1, 2, 4], dtype=torch.int32))
+    return result
+
+
 IMAGE, IMAGES = (3, 9, 11), (2, 3, 9, 11)
 SEQUENCE = (2, 5, 8)
 
@@ -153,6 +159,10 @@ BY_HAND: dict[str, tuple[Callable[[], nn.Module], tuple[tuple[int, ...], ...], i
         2 * (4 * 5 * 6 * 8),
     ),
     "bilinear": (lambda: nn.Bilinear(3, 4, 5), ((2, 3), (2, 4)), 2 * 5 * (3 * 4 + 3)),
+    "rows to experts": (lambda: Call(in_groups), ((6, 4), (3, 4, 8)), 6 * 4 * 8),
+    "columns to experts": (lambda: Call(in_groups), ((3, 6, 4), (4, 8)), 6 * 4 * 8),
+    "a product for each group": (lambda: Call(in_groups), ((6, 4), (4, 8)), 6 * 4 * 8),
+    "a product for each pair": (lambda: Call(torch._grouped_mm), ((3, 6, 4), (3, 4, 8)), 3 * 6 * 4 * 8),
     "spectral norm: the linear, then W·v and u·that": (
         lambda: nn.utils.parametrizations.spectral_norm(nn.Linear(8, 3)),
         (SEQUENCE,),
@@ -192,6 +202,9 @@ OPS: dict[str, tuple[Callable[[], nn.Module], tuple[tuple[int, ...], ...], int]]
     "the larger of two": (lambda: Call(lambda x, y: torch.max(x, y)), (X, X), 24),
     "variance": (lambda: Call(lambda x: x.var(1)), (X,), 4 * 24),
     "length": (lambda: Call(lambda x: x.norm(dim=1)), (X,), 2 * 24),
+    "found among 5": (lambda: Call(lambda x, y: torch.isin(x, y)), (X, (5,)), 24 * 5 + 24 * 4),
+    "histogram": (lambda: Call(lambda x: torch.histc(x, 10, 0, 1)), (X,), 24),
+    "running largest": (lambda: Call(lambda x: x.cummax(1)[0]), (X,), 24),
     "running sum": (lambda: Call(lambda x: x.cumsum(1)), (X,), 24),
     "softmax": (lambda: Call(lambda x: x.softmax(-1)), (X,), 5 * 24),
     "indexing": (lambda: Call(lambda x: x[:, [0, 2]]), (X,), 0),

@@ -295,6 +295,26 @@ def test_positions_and_sizes_have_values_without_a_real_run() -> None:
     assert trace(Function(forward), (2, 3)).assumed == ()
 
 
+def test_an_axis_put_in_in_place_is_there_each_time() -> None:
+    def forward(x: Tensor) -> Tensor:
+        a, b, c = (x * n for n in (1, 2, 3))
+        return torch.cat([a.unsqueeze_(1), b.unsqueeze_(1), c.transpose_(0, 1).unsqueeze_(1)], 1)
+
+    assert report(trace(Function(forward), (3, 3))).total.ops == 2 * 9 + 9
+
+
+def test_a_vector_without_elements_stands_among_tensors_of_any_shape() -> None:
+    found = trace(Function(lambda x: torch.cat([torch.tensor([]), x], dim=-2)), (2, 3, 4))
+    assert found.outputs and report(found).total.ops == 0
+
+
+def test_arithmetic_of_numbers_alone_is_a_constant() -> None:
+    def forward(x: Tensor) -> Tensor:
+        return x.reshape(-1, int(torch.div(x.shape[1], 2, rounding_mode="trunc")))
+
+    assert report(trace(Function(forward), (3, 4))).total.ops == 0
+
+
 def test_selection_by_value_is_an_assumption() -> None:
     graph = trace(Function(lambda x: x[x > 0].sum()), (2, 3))
     assert graph.assumed == ("selections by value keep every element",)

@@ -77,7 +77,7 @@ class Aliases:
     def view(self, tensor: Tensor, base: Tensor) -> Traced:
         """Take in ``tensor``, which an operator made from ``base`` and may share its memory."""
         traced = Traced(type_of(tensor))
-        if _storage(tensor) != _storage(base):
+        if storage_of(tensor) != storage_of(base):
             return self.adopt(tensor, traced)
         entry = self.find(base)
         if entry is None:
@@ -111,8 +111,8 @@ class Aliases:
         if not self._storages:
             for known in list(self._entries.values()):
                 if known.traced.weight:
-                    self._storages[_storage(known.tensor if self._keep else known.tensor())] = known
-        owner = self._storages.get(_storage(tensor))
+                    self._storages[storage_of(known.tensor if self._keep else known.tensor())] = known
+        owner = self._storages.get(storage_of(tensor))
         if owner is not None and owner.traced.weight:
             if owner.traced.type == type_of(tensor):
                 return self.adopt(tensor, owner.traced)
@@ -143,7 +143,8 @@ class Aliases:
         entry.seen = len(entry.writes)
 
 
-def _storage(tensor: Tensor) -> int:
+def storage_of(tensor: Tensor) -> int:
+    """Which memory ``tensor`` is in."""
     storage: int = tensor.untyped_storage()._cdata
     return storage
 

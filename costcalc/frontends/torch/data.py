@@ -7,7 +7,7 @@ is a parameter with a default; what is assumed stands in the graph (``Graph.assu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -15,10 +15,13 @@ from torch import Tensor
 from costcalc.frontends.torch.scopes import Where
 
 PROPOSALS = 1000
+Values = Literal["few", "constants", "all"]
+"""Which tensors of a trace have values: small ones that no input and no weight enters; or whatever no float input
+and no weight enters; or all."""
 
 
 class ValuesNeeded(Exception):
-    """The model asks for the value of a tensor that has none in this trace."""
+    """The model asks for the value of a tensor that has none in this trace; its text says where."""
 
 
 class Assumptions:
@@ -102,7 +105,22 @@ def _number(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     return False if dtype == torch.bool else 1.0 if dtype.is_floating_point else 1
 
 
+def _grouped_product(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
+    """Its meta kernel takes bfloat16 alone, as one GPU kernel does; the shapes are the same for all."""
+    a, b = args[0], args[1]
+    ends = args[2] if len(args) > 2 else kwargs.get("offs")
+    groups = () if a.dim() != b.dim() else a.shape[:1] if ends is None else ends.shape
+    return torch.empty(*groups, a.shape[-2], b.shape[-1], dtype=kwargs.get("out_dtype") or a.dtype, device="meta")
+
+
+def _held(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
+    """A check that the model makes of its own values."""
+    return torch.ones((), dtype=torch.bool)
+
+
 GUESSES = {
+    "_grouped_mm": _grouped_product,
+    "_is_all_true": _held,
     "torchvision::nms": _suppressed,
     "nonzero": _nonzero,
     "masked_select": _masked,

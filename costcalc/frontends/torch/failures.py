@@ -33,6 +33,14 @@ def forward_failed(
     return ModelError("\n".join(text))
 
 
+def values_asked(error: BaseException, path: str | None) -> str:
+    """What a forward does that cannot go on without the values of its tensors."""
+    at = f" in '{path}'" if path else ""
+    said = f" ({_said(error)})" if str(error) else ""
+    asks = f"asks for the value of a tensor{at}{said}, which depends on the input or on weights"
+    return "\n".join([f"{asks}, and the weights have no values here", *_lines(error)])
+
+
 def constructor_failed(name: str, error: BaseException) -> ModelError:
     """The error for a constructor that raised."""
     return ModelError("\n".join([f"{name} cannot be built: {_said(error)}", *_lines(error)]))
@@ -49,11 +57,12 @@ def _said(error: BaseException) -> str:
 
 def _lines(error: BaseException) -> list[str]:
     """The user's own lines of the traceback, innermost last."""
-    theirs = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not any(part in frame.filename for part in ("/torch/", "/costcalc/frontends/", "<frozen", "/costcalc/ir/"))
-    ]
+    import torch
+
+    import costcalc
+
+    ours = (torch.__path__[0], costcalc.__path__[0], "<frozen")
+    theirs = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(ours)]
     return [f"  {frame.filename}:{frame.lineno} in {frame.name}: {frame.line}" for frame in theirs[-3:]]
 
 

@@ -9,37 +9,46 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from costcalc.frontends.torch.data import Values
 from costcalc.frontends.torch.failures import ModelError
+from costcalc.frontends.torch.running import LARGEST_CONSTANT
+
+SEQUENCES = 2
+"""Axes of a batch of sequences, such as words."""
 
 
 class WithoutValues:
-    """Turns what a user gives into inputs on the meta device.
+    """Turns what a user gives into inputs on the meta device; small whole numbers and truth values are kept.
 
-    shapes_only     whether a shape was among them, whose element type is a guess
-    whole_numbers   make int64 of shapes, as an embedding wants
+    values          which tensors of the trace have values
+    whole_numbers   make int64 of shapes with up to so many axes, as an embedding wants
+    ranks           how many axes each shape had that was among them; its element type is a guess
     """
 
-    def __init__(self) -> None:
-        self.shapes_only = False
-        self.whole_numbers = False
-        self._from_shape: set[int] = set()
+    values: Values = "few"
+
+    def __init__(self, *, whole_numbers: int = 0) -> None:
+        self.whole_numbers = whole_numbers
+        self.ranks: list[int] = []
+
+    @property
+    def looked_up(self) -> int:
+        """Up to how many axes a shape has that is of whole numbers, if any is: sequences rather than images."""
+        return max(SEQUENCES, min(self.ranks))
 
     def of(self, value: Any) -> Any:
         """``value`` with shapes made tensors, in lists and dicts too."""
         if isinstance(value, Tensor):
-            if id(value) in self._from_shape:
-                return self.made(tuple(value.shape), torch.int64 if self.whole_numbers else value.dtype)
             return self.like(value)
         if isinstance(value, dict):
             return {key: self.of(v) for key, v in value.items()}
         if is_shape(value):
-            self.shapes_only = True
+            self.ranks.append(len(value))
+            dtype = torch.int64 if len(value) <= self.whole_numbers else torch.float32
             try:
-                tensor = self.made(tuple(value), torch.float32)
+                return self.made(tuple(value), dtype)
             except (RuntimeError, TypeError, OverflowError):
                 raise ModelError(f"PyTorch has no tensor as large as {'×'.join(map(str, value))}") from None
-            self._from_shape.add(id(tensor))
-            return tensor
         if isinstance(value, (list, tuple)):
             items = [self.of(v) for v in value]
             return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
@@ -51,19 +60,36 @@ class WithoutValues:
 
     def like(self, tensor: Tensor) -> Tensor:
         """A tensor in place of one that the user gave."""
+        if _countable(tensor.dtype) and not tensor.is_meta and tensor.numel() <= LARGEST_CONSTANT:
+            return tensor.detach().cpu().clone()
         return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+
+
+class WithConstants(WithoutValues):
+    """The same for a model that asks for values: whole numbers of which only a shape is known are zeros."""
+
+    values = "constants"
+
+    def made(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        return super().made(shape, dtype) if dtype.is_floating_point else torch.zeros(shape, dtype=dtype)
 
 
 class WithValues(WithoutValues):
     """Turns what a user gives into real inputs: noise where only a shape is known."""
 
+    values = "all"
+
     def made(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        if not dtype.is_floating_point:
+        if _countable(dtype):
             return torch.zeros(shape, dtype=dtype)
         return torch.rand(shape, dtype=dtype, generator=torch.Generator().manual_seed(0))
 
     def like(self, tensor: Tensor) -> Tensor:
         return self.made(tuple(tensor.shape), tensor.dtype) if tensor.is_meta else tensor.detach().cpu().clone()
+
+
+def _countable(dtype: torch.dtype) -> bool:
+    return not (dtype.is_floating_point or dtype.is_complex)
 
 
 def is_shape(value: Any) -> bool:

@@ -59,6 +59,9 @@ class Lowering:
         except CostcalcError as error:
             where = f"{recorded.scope.path}: " if recorded.scope.path else ""
             raise InternalError(f"{where}{recorded.name}: {error.message}") from error
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            where = f"{recorded.scope.path}: " if recorded.scope.path else ""
+            raise InternalError(f"{where}{recorded.name}: {type(error).__name__}: {error}") from error
         made = result if isinstance(result, tuple) else (result,)
         if len(made) < len(types):
             raise InternalError(

@@ -15,7 +15,7 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from costcalc.frontends.torch.aliases import Aliases
-from costcalc.frontends.torch.data import Assumptions
+from costcalc.frontends.torch.data import Assumptions, Values
 from costcalc.frontends.torch.operators import Operator
 from costcalc.frontends.torch.running import Runner
 from costcalc.frontends.torch.scopes import Scope, Where
@@ -40,15 +40,15 @@ class Recorder(TorchDispatchMode):
     failing    the call that raised, with the shapes that met there
     """
 
-    def __init__(self, model: torch.nn.Module, where: Where, assumptions: Assumptions, *, real: bool = False) -> None:
+    def __init__(self, model: torch.nn.Module, where: Where, assumptions: Assumptions, values: Values = "few") -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         assumptions.where = where
         self.calls: list[Recorded] = []
         self.failing = ""
         self.weights: list[Traced] = []
-        self.aliases = Aliases(self._note, keep=not real)
+        self.aliases = Aliases(self._note, keep=values != "all")
         self._where = where
-        self._runner = Runner(self.aliases, assumptions, real=real)
+        self._runner = Runner(self.aliases, assumptions, values)
         self._operators: dict[OpOverload, Operator] = {}
         for tensors, trained in ((model.named_parameters(), True), (model.named_buffers(), False)):
             for name, tensor in tensors:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload
 
-from costcalc.frontends.torch.aliases import Aliases
-from costcalc.frontends.torch.data import Assumptions
+from costcalc.frontends.torch.aliases import Aliases, storage_of
+from costcalc.frontends.torch.data import Assumptions, Values
 from costcalc.frontends.torch.operators import Operator
 from costcalc.frontends.torch.structure import (
     META,
@@ -23,6 +23,11 @@ from costcalc.frontends.torch.structure import (
 
 LARGEST_CONSTANT = 1 << 20
 """Elements up to which tensors that depend on no input and no weight have values."""
+LARGEST_WANTED = 1 << 24
+"""The same where the model is known to ask for values."""
+FILLED = frozenset(("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"))
+"""Operators that read only the shape of their first argument."""
+CPU = torch.device("cpu")
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
@@ -36,13 +41,16 @@ class Runner:
     meets one without values, its shadow on the meta device takes its place: so a model may hold real
     weights, on any device, and none is read or written.
 
-    real    True runs everything with values instead; what the model would change of its own is copied first
+    values    "constants": larger ones are computed too, and those made in the likeness of a tensor without values;
+              "all": everything has values; what the model would change of its own is copied first
     """
 
-    def __init__(self, aliases: Aliases, assumptions: Assumptions, *, real: bool) -> None:
-        self._aliases, self._assumptions, self._real = aliases, assumptions, real
+    def __init__(self, aliases: Aliases, assumptions: Assumptions, values: Values) -> None:
+        self._aliases, self._assumptions, self._values = aliases, assumptions, values
+        self._largest = LARGEST_CONSTANT if values == "few" else LARGEST_WANTED
         self._shadows: dict[int, tuple[Tensor, Tensor]] = {}
         self._valueless: set[int] = set()  # real tensors whose values must not be used
+        self._overwritten: set[int] = set()  # and storages
         self._known: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
 
     def hide(self, tensor: Tensor) -> None:
@@ -51,18 +59,24 @@ class Runner:
 
     def run(self, func: OpOverload, operator: Operator, args: Args, kwargs: Kwargs, given: list[Tensor]) -> Any:
         """What the call returns. Raises ``ValuesNeeded`` where that would take values that are not there."""
-        if self._real:
+        if self._values == "all":
             return self._with_values(func, operator, args, kwargs)
         if operator.name == "batch_norm" and len(args) >= 5 and _fits(*args[:5]):
             return torch.empty_like(args[0], device=META)
         run_args, run_kwargs = args, kwargs
+        if self._values == "constants" and operator.name in FILLED and self._is_small(args):
+            return func(*args, **{**kwargs, "device": CPU})
         if given and all(t.is_meta for t in given):
             if operator.pure and not kwargs.get("device"):
                 return self._once(func, operator, args, kwargs)
         elif self._has_values(func, operator, args, kwargs, given):
             return func(*args, **kwargs)
         else:
-            self._valueless.update(id(t) for t in operator.written(args, kwargs))
+            for t in operator.written(args, kwargs):
+                self._valueless.add(id(t))
+                self._overwritten.add(storage_of(t))
+            if operator.name == "index":
+                args = (args[0], self._located(args[1]))
             run_args, run_kwargs = replaced(args, self._shadow), replaced(kwargs, self._shadow)
             if given and operator.pure and not operator.writes and not kwargs.get("device"):
                 return self._once(func, operator, run_args, run_kwargs)
@@ -86,7 +100,10 @@ class Runner:
                 return args[0]
             made = [torch.empty_strided(s, stride, dtype=dtype, device=META) for s, stride, dtype in known]
             return made[0] if len(made) == 1 else tuple(made)
+        before = (args[0].shape, args[0].stride()) if operator.writes else None
         result = func(*args, **kwargs)
+        if before and before != (args[0].shape, args[0].stride()):
+            return result  # such as unsqueeze_, which changes how the tensor given looks
         several = isinstance(result, tuple) and len(result) > 1 and all(isinstance(t, Tensor) for t in result)
         if several or isinstance(result, Tensor):
             self._known[key] = [(t.shape, t.stride(), t.dtype) for t in tensors_among([result])]
@@ -109,9 +126,8 @@ class Runner:
         self, func: OpOverload, operator: Operator, args: Args, kwargs: Kwargs, given: list[Tensor]
     ) -> bool:
         """Whether to run a call for real: it depends on no input and no weight, and is small."""
-        for t in given:
-            if t.is_meta or id(t) in self._valueless or t.numel() > LARGEST_CONSTANT or t.device.type != "cpu":
-                return False
+        if not all(map(self._is_known, given)):
+            return False
         if any(map(self._belongs_to_model, operator.written(args, kwargs))):
             return False
         device = kwargs.get("device")
@@ -119,14 +135,34 @@ class Runner:
             return False
         if not given:
             sizes = args[0] if args else ()
-            return not isinstance(sizes, (list, tuple)) or elements(sizes) <= LARGEST_CONSTANT
+            return not isinstance(sizes, (list, tuple)) or elements(sizes) <= self._largest
         if not operator.pure or sum(t.numel() for t in given) <= 64:
             return True
         try:
             trial = func(*on_meta(replaced(args, self._shadow)), **on_meta(replaced(kwargs, self._shadow)))
         except (RuntimeError, NotImplementedError):
             return True  # its size depends on values, which are there
-        return sum(t.numel() for t in tensors_among([trial])) <= LARGEST_CONSTANT
+        return sum(t.numel() for t in tensors_among([trial])) <= self._largest
+
+    def _located(self, indices: list[Tensor | None]) -> list[Tensor | None]:
+        """``indices`` with the places that a mask selects for each mask whose values are known."""
+        places: list[Tensor | None] = []
+        for i in indices:
+            known = i is not None and i.dtype in (torch.bool, torch.uint8) and self._is_known(i)
+            places += i.nonzero().unbind(1) if i is not None and known else [i]
+        return places
+
+    def _is_known(self, tensor: Tensor) -> bool:
+        """Whether ``tensor`` has values that may be used."""
+        if tensor.is_meta or id(tensor) in self._valueless or tensor.numel() > self._largest:
+            return False
+        overwritten = bool(self._overwritten) and storage_of(tensor) in self._overwritten
+        return not overwritten and tensor.device.type == "cpu"
+
+    def _is_small(self, args: Args) -> bool:
+        """Whether what an operator of ``FILLED`` makes may have values."""
+        sizes = args[1] if len(args) > 1 and isinstance(args[1], (list, tuple)) else args[0].shape
+        return elements(sizes) <= self._largest
 
     def _belongs_to_model(self, tensor: Tensor) -> bool:
         """Whether ``tensor`` was there before the trace, so that it must not be changed."""

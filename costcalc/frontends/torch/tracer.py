@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
+from torch.overrides import TorchFunctionMode
 
 from costcalc.errors import CostcalcError
 from costcalc.frontends.torch.data import Assumptions, ValuesNeeded
-from costcalc.frontends.torch.failures import ModelError, forward_failed
+from costcalc.frontends.torch.failures import ModelError, forward_failed, values_asked
 from costcalc.frontends.torch.guard import uncollected, untouched
-from costcalc.frontends.torch.inputs import WithoutValues, WithValues, named, tensors_in
+from costcalc.frontends.torch.inputs import SEQUENCES, WithConstants, WithoutValues, WithValues, named, tensors_in
 from costcalc.frontends.torch.lower import Lowering
 from costcalc.frontends.torch.recorder import Recorder
+from costcalc.frontends.torch.running import CPU
 from costcalc.frontends.torch.scopes import following
 from costcalc.frontends.torch.types import type_of
 from costcalc.ir.call import Traced
@@ -70,16 +72,30 @@ def trace_module(
     if lazy is not None:
         raise ModelError(f"the size of {lazy} of {name} is not known yet; let the lazy modules see an input first")
     known: dict[str, Any] = {"settings": settings, "parameters": parameters, "source": source}
-    try:
-        with uncollected():
-            return _traced(model, args, kwargs, name, real=False, **known)
-    except ValuesNeeded as reason:
-        if again is not None:
-            model = unwrapped(again())
-        if any(t.is_meta for t in (*model.parameters(), *model.buffers())):
-            raise ModelError(f"{name} needs the values of its tensors ({reason}), and its weights have none") from None
-        _check_memory(model, name)
-        return _traced(model, args, kwargs, name, real=True, **known)
+    reason = None
+    with uncollected():
+        for made in _attempts(model):
+            try:
+                return _traced(model, args, kwargs, name, made, **known)
+            except ValuesNeeded as asked:
+                reason = asked
+            except CostcalcError:
+                if reason is None:
+                    raise
+    if again is not None:
+        model = unwrapped(again())
+    if any(t.is_meta for t in (*model.parameters(), *model.buffers())):
+        raise ModelError(f"the forward of {name} {reason}") from None
+    _check_memory(model, name)
+    return _traced(model, args, kwargs, name, WithValues(), **known)
+
+
+def _attempts(model: nn.Module) -> Iterator[WithoutValues]:
+    """Ways to run a model without weights, each for those that ask for values in the one before."""
+    yield (first := WithoutValues())
+    yield WithConstants()
+    if any(rank <= SEQUENCES for rank in first.ranks) and any(isinstance(m, nn.Embedding) for m in model.modules()):
+        yield WithConstants(whole_numbers=SEQUENCES)  # perhaps it asks before it looks its input up
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -102,37 +118,35 @@ def _traced(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     name: str,
+    made: WithoutValues,
     *,
-    real: bool,
     settings: Mapping[str, int] | None,
     parameters: Mapping[str, Any] | None,
     source: str,
 ) -> Graph:
     assumptions = Assumptions(settings)
-    if real:
+    if made.values == "all":
         assumptions.note("run with real tensors: the model asks for values, and its graph may differ with others")
-    made = WithValues() if real else WithoutValues()
+    elif made.values == "constants" and made.whole_numbers:
+        assumptions.note("whole numbers given as shapes are zeros: the model asks for values")
     given, options = made.of(tuple(args)), made.of(dict(kwargs))
     with untouched(model), following(model) as where, _eager():
-        recorder = Recorder(model, where, assumptions, real=real)
+        recorder = Recorder(model, where, assumptions, made.values)
         inputs = {key: recorder.aliases.adopt(t, Traced(type_of(t))) for key, t in named(model, given, options)}
         try:
-            with recorder:
+            with recorder, OnCPU() if made.values == "constants" else nullcontext():
                 result = model(*given, **options)
-        except ValuesNeeded:
-            raise
         except Exception as error:
-            reason = _needs_values(error)
-            if reason and not real:
-                raise ValuesNeeded(reason) from error
-            if made.shapes_only and _wants_whole_numbers(error):
-                made.whole_numbers = True
-            else:
+            if made.values != "all" and (isinstance(error, ValuesNeeded) or _needs_values(error)):
+                raise ValuesNeeded(values_asked(error, where.failed)) from error
+            again = bool(made.ranks) and not made.whole_numbers and _wants_whole_numbers(error)
+            if not again:
                 raise forward_failed(name, error, where.failed, recorder.failing, recorder.calls) from error
-        outputs = [] if made.whole_numbers else [recorder.aliases.read(t) for _, t in tensors_in("", result)]
-    if made.whole_numbers:
-        again = made.of(given), made.of(options)
-        return _traced(model, *again, name, real=real, settings=settings, parameters=parameters, source=source)
+        else:
+            again, outputs = False, [recorder.aliases.read(t) for _, t in tensors_in("", result)]
+    if again:
+        whole = type(made)(whole_numbers=made.looked_up)
+        return _traced(model, args, kwargs, name, whole, settings=settings, parameters=parameters, source=source)
     lowering = Lowering(name, inputs, {t.weight: t for t in recorder.weights})
     for call in recorder.calls:
         lowering.take(call)
@@ -151,21 +165,26 @@ def _eager() -> Iterator[None]:
         yield
 
 
-NEEDS_VALUES = ("eta tensor", "meta device", "Meta kernel", "'Meta' backend", "data-dependent")
+class OnCPU(TorchFunctionMode):
+    """While entered, all tensors say that they are on the CPU, so that what a model makes beside them has values."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return CPU if func == _DEVICE else func(*args, **(kwargs or {}))
 
 
-def _needs_values(error: Exception) -> str:
-    """Why an operator cannot run without values, if that is what the error says."""
+_DEVICE = torch.Tensor.device.__get__
+_NEED_VALUES = (
+    "eta tensor", "meta device", "Meta kernel", "'Meta' backend", "data-dependent",
+    "'meta'", "unsupported scalarType",  # autocast for the device of the input
+)  # fmt: skip
+
+
+def _needs_values(error: Exception) -> bool:
+    """Whether an operator says that it cannot run without values."""
     text = str(error)
-    if (
-        "eta tensor" in text
-        or "meta device" in text
-        or "Meta kernel" in text
-        or "'Meta' backend" in text
-        or "data-dependent" in text
-    ):
-        return text.split("\n")[0][:200]
-    return ""
+    return any(words in text for words in _NEED_VALUES)
 
 
 def _wants_whole_numbers(error: Exception) -> bool:
