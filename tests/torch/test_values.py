@@ -1,0 +1,123 @@
+"""Models that ask for values: those of constants and of whole numbers are there, others take a run with values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import Tensor, nn  # noqa: E402
+
+from costcalc.analysis.report import report  # noqa: E402
+from costcalc.errors import CostcalcError  # noqa: E402
+from costcalc.frontends.torch.tracer import trace  # noqa: E402
+
+ZEROS = "whole numbers given as shapes are zeros: the model asks for values"
+
+
+class Around(nn.Module):
+    """A linear layer without values, and a function of the input and it."""
+
+    def __init__(self, function: Callable[..., Any], *, embeds: int = 0) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4, device="meta")
+        self.table = nn.Embedding(embeds, 4, device="meta") if embeds else None
+        self.function = function
+
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        return self.function(self.table or self.layer, *inputs, **options)
+
+
+def padded(layer: nn.Module, x: Tensor) -> Tensor:
+    """As detectors do: a mask beside the image, asked whether it hides anything."""
+    mask = torch.ones(x.shape[:2], device=x.device, dtype=torch.bool)
+    sizes = torch.tensor([x.shape[1], x.shape[1]], device=x.device)
+    assert mask.all() and torch.zeros_like(x).sum() == 0 and x.new_ones(2).sum() == 2
+    result: Tensor = layer(x)
+    return result[:, : int(sizes.prod()) // x.shape[1]]
+
+
+def test_constants_made_beside_an_input_have_values_without_weights() -> None:
+    graph = trace(Around(padded), (2, 3, 4))
+    assert report(graph).total.macs == 2 * 3 * 4 * 4
+    assert graph.assumed == ()
+
+
+def test_a_constant_overwritten_with_what_has_no_values_has_none() -> None:
+    def forward(layer: nn.Module, x: Tensor) -> Tensor:
+        mask = torch.ones(2, 3)
+        mask[0].copy_(x[0])
+        return x if mask.sum() > 0 else layer(x)
+
+    with pytest.raises(CostcalcError, match="asks for the value of a tensor"):
+        trace(Around(forward), (4, 3))
+
+
+def test_a_mask_that_the_user_gives_selects_what_it_says() -> None:
+    mask = torch.tensor([[True, False, False], [True, True, False]])
+    graph = trace(Around(lambda layer, x, mask: layer(x[mask])), (2, 3, 4), mask)
+    assert report(graph).total.macs == 3 * 4 * 4
+    assert graph.assumed == ()
+    assert mask.sum() == 3
+
+
+def test_a_mask_that_the_user_gives_is_not_written_to() -> None:
+    mask = torch.zeros(2, 3, dtype=torch.bool)
+    trace(Around(lambda layer, x, mask: layer(x[mask.fill_(True)])), (2, 3, 4), mask)
+    assert not mask.any()
+
+
+def test_words_given_as_a_shape_are_zeros_where_their_values_are_asked_for() -> None:
+    def forward(table: nn.Module, words: Tensor) -> Tensor:
+        assert words.max() < 10
+        result: Tensor = table(words)
+        return result
+
+    graph = trace(Around(forward, embeds=10), (2, 5))
+    assert graph.assumed == (ZEROS,)
+    assert graph.outputs and report(graph).total.macs == 0
+
+
+def test_words_and_an_image_may_both_be_given_as_shapes() -> None:
+    def forward(table: nn.Embedding, image: Tensor, words: Tensor) -> Tensor:
+        return nn.functional.linear(image, table.weight).mean() + table(words).sum()
+
+    assert report(trace(Around(forward, embeds=10), (1, 2, 3, 4), (2, 5))).total.macs == 2 * 3 * 4 * 10
+
+
+def test_the_error_names_the_layer_and_the_line_that_asks() -> None:
+    class Inner(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x if x.sum() > 0 else -x
+
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.then = nn.Linear(4, 4, device="meta"), Inner()
+
+        def forward(self, x: Tensor) -> Any:
+            return self.then(self.first(x))
+
+    with pytest.raises(CostcalcError) as caught:
+        trace(Outer(), (2, 4))
+    assert "asks for the value of a tensor in 'then'" in caught.value.message
+    assert "return x if x.sum() > 0 else -x" in caught.value.message
+
+
+def test_a_check_of_values_that_a_model_makes_is_taken_to_hold() -> None:
+    def forward(layer: nn.Module, x: Tensor) -> Any:
+        torch._check_tensor_all(x > 0)
+        return layer(x)
+
+    assert trace(Around(forward), (2, 4)).assumed == ()
+
+
+def test_autocast_by_the_device_of_the_input_is_the_cpu_s() -> None:
+    def forward(layer: nn.Module, x: Tensor) -> Any:
+        with torch.autocast(x.device.type, enabled=False):
+            return layer(x)
+
+    assert report(trace(Around(forward), (2, 4))).total.macs == 2 * 4 * 4
