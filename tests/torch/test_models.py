@@ -167,6 +167,16 @@ def test_a_library_that_is_missing_is_named_with_how_to_get_it(monkeypatch: pyte
         costcalc.load("timm:resnet50")
 
 
+def test_a_torchvision_for_another_torch_is_named_though_timm_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "timm.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "timm", raising=False)
+    with pytest.raises(CostcalcError, match=r"timm cannot be imported .*; install the torchvision that fits your torch"):
+        models.load_model("timm:resnet18")
+
+
 def test_a_model_that_a_library_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     if not torchvision_stub.install():
         pytest.skip("torchvision is not installed")

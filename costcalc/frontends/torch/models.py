@@ -197,8 +197,9 @@ def _library(name: str) -> Any:
         return importlib.import_module(name)
     except Exception as error:
         text = str(error).split("\n")[0][:200]
+        misfit = "torchvision" if "torchvision::" in text else name  # timm imports torchvision
         raise CostcalcError(
-            f"{name} cannot be imported ({type(error).__name__}: {text}); install the release that fits your torch"
+            f"{name} cannot be imported ({type(error).__name__}: {text}); install the {misfit} that fits your torch"
         ) from error
 
 
