@@ -38,6 +38,11 @@ class Figure(NamedTuple):
     less: bool | None
     says: str
 
+    @property
+    def head(self) -> str:
+        """The head of its column in CSV, where numbers are bare: ``storage_bits``, ``time_seconds``, ``macs``."""
+        return f"{self.name}_{self.unit}" if self.unit in (BITS, SECONDS) else self.name
+
 
 def _attribute(name: str) -> tuple[Callable[[Report], Value | None], Callable[[Any], Value | None]]:
     def part(figures: Any) -> Value | None:

@@ -54,6 +54,15 @@ def test_a_file_may_give_rates_in_macs_or_in_flops(tmp_path: Path) -> None:
         assert (machine.name, machine.macs, machine.memory) == (unit, {"float32": expected}, None)
 
 
+def test_the_file_on_the_page_about_machines_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs/machines.md").read_text(encoding="utf-8")
+    file = tmp_path / "mine.yaml"
+    file.write_text(page.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
+    own, shipped = load_machine(str(file)), load_machine("jetson_orin_nano")
+    assert (own.macs, own.bandwidth, own.memory) == ({"float32": 640e9, "int8": 10e12}, 68e9, 8 * GB)
+    assert all(shipped.macs[dtype] == rate for dtype, rate in own.macs.items()) and shipped.bandwidth == own.bandwidth
+
+
 def test_time_is_the_slower_of_arithmetic_and_traffic() -> None:
     # The first convolution: 10,838,016 MACs and 17,689,600 bits, which the other tests hold.
     layer = analyze("mobilenet", machine="a100").layers[0]

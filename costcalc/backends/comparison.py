@@ -98,13 +98,13 @@ def json(found: Comparison) -> str:
 
 
 def csv(found: Comparison) -> str:
-    """A line per model: exact numbers, storage in bits, time in seconds."""
+    """A line per model: exact numbers, in the units that the heads say."""
     from csv import writer
     from io import StringIO
 
     out = StringIO()
     lines = writer(out, lineterminator="\r\n")
-    lines.writerow(["model", "input", *(line.figure.name for line in found.lines)])
+    lines.writerow(["model", "input", *(line.figure.head for line in found.lines)])
     for i, (name, report) in enumerate(zip(found.names, found.reports, strict=True)):
         lines.writerow([spreadsheet(name), _input(report), *(spreadsheet(line.values[i]) for line in found.lines)])
     return out.getvalue()

@@ -154,7 +154,7 @@ def json(diffs: Sequence[Diff]) -> str:
 
 
 def csv(diffs: Sequence[Diff]) -> str:
-    """A line for each changed layer: exact numbers, storage in bits."""
+    """A line for each changed layer: exact numbers, in the units that the heads say."""
     from csv import writer
     from io import StringIO
 
@@ -164,7 +164,7 @@ def csv(diffs: Sequence[Diff]) -> str:
     out = StringIO()
     lines = writer(out, lineterminator="\r\n")
     lines.writerow(["model", "mark", "name", "old_name", "op", "what", "source",
-                    *(f"{side}_{name}" for name in names for side in ("old", "new"))])  # fmt: skip
+                    *(f"{side}_{FIGURES[name].head}" for name in names for side in ("old", "new"))])  # fmt: skip
     for found in diffs:
         for c in changed_layers(found):
             sides = zip(c.before or [""] * len(ADDITIVE), c.after or [""] * len(ADDITIVE), strict=True)

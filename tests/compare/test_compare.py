@@ -80,6 +80,8 @@ def test_every_format_has_the_same_exact_numbers(capsys: pytest.CaptureFixture[s
     for model, row in zip(found["models"], rows, strict=True):
         assert model["inputs"] == {"image": [1, 3, 64, 64]} and row["input"] == "3×64×64"
         assert int(row["macs"]) == model["figures"]["macs"] == sum(model["spent"]["macs"]["kind"].values())
+        for figure in ("storage", "traffic", "peak"):
+            assert int(row[f"{figure}_bits"]) == model["figures"][figure]
     markdown = run(capsys, *MODELS, "--format", "markdown")
     header = "|  | resnet18 | resnet34 | mobilenet |"
     assert markdown.splitlines()[0] == header and "| MACs | 1.81 G | 3.66 G 2.02× |" in markdown
