@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costcalc.analysis.costs import work_of
@@ -63,6 +64,7 @@ class Layer(Figures):
     """One layer's row.
 
     kind              what the op is in this use: ``depthwise conv``
+    options           option → value, of all that the op has: ``kernel``, ``stride``, ``groups`` …
     receptive_field   what its (first) output sees of the image; ``"global"``, ``"unknown"`` or None
     time              on the machine asked for, else None
     source            ``file:line``
@@ -72,6 +74,7 @@ class Layer(Figures):
     name: str
     op: str
     kind: str
+    options: Mapping[str, Any]
     inputs: tuple[str, ...]
     input_shapes: tuple[tuple[Dim, ...], ...]
     output_shapes: tuple[tuple[Dim, ...], ...]
@@ -232,6 +235,7 @@ def report(
             name=node.name,
             op=node.op.name,
             kind=done.kind,
+            options={option.name: getattr(node.op, option.name) for option in node.op.fields},
             inputs=node.inputs,
             input_shapes=tuple(t.shape for t in graph.input_types(node)),
             output_shapes=tuple(t.shape for t in graph.output_types(node)),
@@ -323,7 +327,7 @@ def _prefixes(name: str) -> Iterator[str]:
 
 
 def _record(figures: Figures) -> dict[str, Any]:
-    first = ("name", "op", "kind", "inputs", "input_shapes", "output_shapes")
+    first = ("name", "op", "kind", "options", "inputs", "input_shapes", "output_shapes")
     record = {key: _plain(getattr(figures, key)) for key in first if hasattr(figures, key)}
     for field in fields(figures):
         value = getattr(figures, field.name)
@@ -345,4 +349,7 @@ def _record(figures: Figures) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [_plain(v) for v in value]
-    return str(value) if isinstance(value, Expr) else value
+    if isinstance(value, Mapping):
+        return {key: _plain(v) for key, v in value.items()}
+    # JSON has no word for what is infinite or undefined.
+    return str(value) if isinstance(value, Expr) or value in (inf, -inf) or value != value else value

@@ -81,6 +81,11 @@ def _is_leaf(get: Callable[[Layer], str]) -> Callable[[Any], str | None]:
     return lambda figures: get(figures) if isinstance(figures, Layer) else None
 
 
+def _options(layer: Layer) -> str:
+    """``kernel=3; stride=1``, lists in brackets."""
+    return "; ".join(f"{k}={list(v) if isinstance(v, tuple) else v}" for k, v in layer.options.items())
+
+
 COLUMNS = {
     column.name: column
     for column in (
@@ -109,6 +114,7 @@ COLUMNS = {
         Column("stride", "RF step", _stride, says="pixels between neighbouring receptive fields"),
         Column("inputs", "reads", _is_leaf(lambda f: ", ".join(f.inputs)), says="the values that it reads", left=True),
         Column("source", "source", _is_leaf(lambda f: f.source), says="file and line", left=True),
+        Column("options", "options", _is_leaf(_options), says="the op's options", left=True),
     )
 }  # fmt: skip
 

@@ -99,6 +99,12 @@ def layer_cells(change: Change, by: str) -> tuple[str, str, str, str, str]:
             visible(change.place.short) if change.place else "")  # fmt: skip
 
 
+def parameter_lines(found: Diff) -> list[str]:
+    """The parameters of the spec that differ; one that a side does not have is a dash."""
+    sides = [(name, *("–" if value is None else value for value in both)) for name, *both in found.parameters]
+    return [f"parameter {name}: {before} → {after}" for name, before, after in sides]
+
+
 def text(diffs: Sequence[Diff], by: str, *, width: int = 80, colour: bool = False, most: int | None = 20) -> str:
     """For a terminal; ``most`` causes and layers of each model, None for all."""
     paint = painted if colour else plain
@@ -108,9 +114,7 @@ def text(diffs: Sequence[Diff], by: str, *, width: int = 80, colour: bool = Fals
         if found.old is None or found.new is None or found.same:
             continue
         lines += _aligned(figure_rows(found), "<>>>>", width, "  ")
-        for name, before, after in found.parameters:
-            was, is_now = ("–" if value is None else value for value in (before, after))
-            lines.append(visible(f"  parameter {name}: {was} → {is_now}"))
+        lines += [visible(f"  {line}") for line in parameter_lines(found)]
         lines += ["", paint(f"Causes, largest change of {FIGURES[by].title} first", "bold")]
         rows = [(FIGURES[by].title, _second(by).title, "kind", "what", "where"), *cause_rows(found, by, most)]
         lines += _aligned(rows, ">><<<", width, "  ")
@@ -184,6 +188,8 @@ def markdown(diffs: Sequence[Diff], by: str) -> str:
         lines += table(["figure", "old", "new", "change", ""], "<>>>>", figure_rows(found))
         lines += [
             "",
+            *(f"- {escaped(line)}" for line in parameter_lines(found)),
+            *([""] if found.parameters else []),
             *table([FIGURES[by].title, _second(by).title, "cause", "what", "where"], ">><<<", cause_rows(found, by)),
             "",
         ]

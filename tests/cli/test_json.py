@@ -11,6 +11,9 @@ import pytest
 from terminal import ROOT, run
 
 from costcalc.api import analyze
+from costcalc.ir.graph import GraphBuilder
+from costcalc.ir.op import find_op
+from costcalc.ir.tensor import TensorType
 from costcalc.models import load
 
 SCHEMA: dict[str, Any] = json.loads((ROOT / "docs/report.schema.json").read_text(encoding="utf-8"))
@@ -40,6 +43,21 @@ def test_reports_keep_the_contract(capsys: pytest.CaptureFixture[str], line: str
     assert all(
         floats(row) <= {"compute", "traffic", "seconds", "stride"} for row in record["layers"] + record["blocks"]
     )
+
+
+def test_a_layer_tells_what_a_machine_has_to_run(capsys: pytest.CaptureFixture[str]) -> None:
+    # He et al. 2015, table 1: conv1 is 7×7, 64, stride 2. Padding 3 makes 112×112 of 224×224; its norm has the bias.
+    first = {"out_channels": 64, "kernel": 7, "stride": 2, "padding": 3, "dilation": 1, "groups": 1, "bias": False}
+    assert analyze("resnet18").to_dict()["layers"][0]["options"] == first
+    line = run(capsys, "analyze", "resnet18", "--format", "csv", "--columns", "options").out.splitlines()[1]
+    assert line == "layer,conv1.conv,out_channels=64; kernel=7; stride=2; padding=3; dilation=1; groups=1; bias=False"
+
+
+def test_an_option_that_is_infinite_is_a_text() -> None:
+    graph = GraphBuilder("endless", {"image": TensorType((1, 3))})
+    graph.add("scale", find_op("scale")(float("inf")), ["image"])
+    record = analyze(graph.build(["scale"])).to_dict()
+    assert json.loads(json.dumps(record, allow_nan=False))["layers"][0]["options"] == {"factor": "inf"}
 
 
 def floats(value: Any, key: str = "") -> set[str]:
