@@ -58,7 +58,9 @@ def explain(graph: Graph, report: Report, name: str) -> Explanation:
     layer = next((layer for layer in report.layers if layer.name == name), None)
     if layer is None:
         known = [layer.name for layer in report.layers] + [block.name for block in report.blocks]
-        raise UnknownName(f"{report.name} has no layer or block called '{name[:80]}'{near(name, known)}")
+        tops = dict.fromkeys(path.partition(".")[0] for path in known)
+        hint = near(name, known) or f"; its layers and blocks are {', '.join(list(tops)[:12])}{' …' * (len(tops) > 12)}"
+        raise UnknownName(f"{report.name} has no layer or block called '{name[:80]}'{hint}")
     node = graph.node(name)
     if any(isinstance(d, Expr) for t in (*graph.input_types(node), *graph.output_types(node)) for d in t.shape):
         raise CostcalcError(f"{name}: its sizes are symbols; `costcalc formula` shows closed forms")

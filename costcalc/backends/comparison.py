@@ -74,7 +74,7 @@ def _cell(line: Line, i: int, report: Report) -> str:
     least = "≥ " if report.uncounted and line.figure.name not in ("layers", "receptive_field") else ""
     text = least + show(line.figure, value)
     if i and ratio is not None and line.figure.name != "layers":
-        text += f" {ratio:.2f}×"
+        text += f" {ratio:,.{0 if ratio >= 1000 else 2}f}×"
     return text + (f" {BEST}" if i in line.best else "  ")
 
 

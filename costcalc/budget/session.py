@@ -75,7 +75,9 @@ def config_file(given: str | None) -> str:
         if (folder / ".git").exists() or folder.resolve() == folder.resolve().parent:
             break
         folder = folder / ".."
-    raise OptionError("there is no costcalc.yaml here; `costcalc init` writes one, or give a model and --max macs=4.2G")
+    raise OptionError(
+        "there is no costcalc.yaml here; `costcalc init` writes one; check also takes a model and --max macs=4.2G"
+    )
 
 
 def baseline_of(asked: Asked, config: Config, stack: ExitStack) -> tuple[Baseline, Edited | None]:

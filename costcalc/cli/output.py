@@ -19,7 +19,8 @@ ASCII = {
     **dict.fromkeys("▉▊▋▌", "="), **dict.fromkeys("▍▎▏", "-"), **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╰╯", "+"),
 }  # fmt: skip
 """What to write instead where the encoding of a terminal or pipe lacks a character; `?` for others."""
-STEERING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]|\r(?!\n)|\x1b(?!\[\d*m)")
+TURNING = r"\u200e\u200f\u202a-\u202e\u2066-\u2069"
+STEERING = re.compile(rf"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f{TURNING}]|\r(?!\n)|\x1b(?!\[\d*m)")
 COMMAND = re.compile(r"^([^\S\n]*):(?=:)|##(?=\[)", re.MULTILINE)
 
 
@@ -77,8 +78,10 @@ def emit(text: str, file: str | None = None, *, commands: bool = False) -> None:
 def harmless(text: str, *, colours: bool = True) -> str:
     """``text`` without the signs by which a name or title in a file could steer the terminal; ``colours`` may stay.
 
-    >>> harmless("a\\x1b[31mb\\x1b[2Jc\\a")
-    'a\\x1b[31mb�[2Jc�'
+    Those that turn the direction of writing are among them.
+
+    >>> harmless("a\\x1b[31mb\\x1b[2Jc\\a\\u202e")
+    'a\\x1b[31mb�[2Jc��'
     """
     text = STEERING.sub("�", text)
     return text if colours else text.replace("\x1b", "�")

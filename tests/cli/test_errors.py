@@ -47,6 +47,11 @@ SAYS = {
         "fps must be a number from 0.001 to",
     ),
     "endless frames": ("analyze resnet18 --fps inf", "'inf' must be a number from 0.001"),
+    "no such layer, and none like it": (
+        "explain resnet18 middle",
+        "no layer or block called 'middle'; its layers and blocks are conv1, relu, maxpool, layer1, ",
+    ),
+    "a name that turns the writing": ("analyze a\u202eb", "no model called 'a�b'"),
     "no bits": ("analyze resnet18 --bits 0", "'0' must be a whole number from 1 to 1024"),
     "a shape without sizes": (
         "analyze resnet18 --input 3x2xx4",

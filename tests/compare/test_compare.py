@@ -87,6 +87,11 @@ def test_every_format_has_the_same_exact_numbers(capsys: pytest.CaptureFixture[s
     assert markdown.splitlines()[0] == header and "| MACs | 1.81 G | 3.66 G 2.02× |" in markdown
 
 
+def test_a_ratio_of_thousands_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    # Both MACs are published: 15,470,264,320 / 416,520 = 37,141.7.
+    assert " 15.5 G 37,142×" in run(capsys, "lenet5", "vgg16")
+
+
 def test_one_model_is_nothing_to_compare() -> None:
     with pytest.raises(CostcalcError, match="two or more models"):
         compare([analyze("lenet5")])

@@ -129,7 +129,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "a model in itself": ("- model('./net.yaml')", "2:3", "models use each other more than 8 deep"),
     # -- expressions
     "no expression": ("- conv(3, 3 +)", "2:3", "'conv(3, 3 +)' is not an expression (invalid syntax)"),
-    "a parenthesis missing": ("- conv(3, 3", "2:3", "the parentheses of 'conv(3, 3' do not match"),
+    "a parenthesis missing": ("- conv(3, 3", "2:3", "the parentheses of 'conv(3, 3' do not match; a call with ': ' or ' #' in it stands in quotes"),
     "an unknown name": ("- conv(chanels, 1)", "2:3", "nothing is called 'chanels' here; did you mean 'channels'?; a word stands in quotes: 'chanels'"),
     "an unknown function": ("- conv(mx(3, 4), 1)", "2:3", "no function called 'mx'; did you mean 'max'?; there are abs, all, any, ceil, distinct, enumerate, float, floor, half_padding, int, len, log, max, min, range, reversed, round, round_to, sorted, sqrt, sum, zip"),
     "an attribute": ("- conv(shape.x, 1)", "2:3", "a dot after a value cannot be used in a spec"),

@@ -162,7 +162,7 @@ def _parse(text: str, place: Place | None, of: str | None = None) -> ast.AST:
 
 def _why_not(text: str, said: str, error: Exception) -> str:
     if text.count("(") != text.count(")"):
-        return f"the parentheses of '{said}' do not match"
+        return f"the parentheses of '{said}' do not match; a call with ': ' or ' #' in it stands in quotes"
     if "$" in text:
         return f"'{said}' is not an expression: `$` belongs in the names of layers"
     what = error.msg if isinstance(error, SyntaxError) else str(error)
