@@ -55,12 +55,12 @@ class Costs:
         self._root, self._update = root, update
         self._new: dict[tuple[str, str], Entry] = {}
 
-    def __call__(self, model: Any, *, bits: int | None = None, **choices: Any) -> Cost:
+    def __call__(self, model: Any, *, bits: int | None = None, machine: str | None = None, **choices: Any) -> Cost:
         """What ``model`` costs: a name, the path of a spec from the root of the tests, or a graph.
 
-        ``choices`` are those of ``costcalc.load``: batch, input, parameters.
+        ``machine`` gives it a time. ``choices`` are those of ``costcalc.load``: batch, input, parameters.
         """
-        return Cost(self._measure(model, bits, choices))
+        return Cost(self._measure(model, bits, choices, machine))
 
     def snapshot(self, model: str, *, bits: int | None = None, **choices: Any) -> None:
         """Assert that ``model`` costs what the lock says; ``--cost-update`` writes it there."""
@@ -92,15 +92,19 @@ class Costs:
             lock = self._lock()
             write_lock(self._path(), Lock({**(lock.entries if lock else {}), **self._new}))
 
-    def _measure(self, model: Any, bits: int | None, choices: dict[str, Any]) -> Measured:
+    def _measure(self, model: Any, bits: int | None, choices: dict[str, Any], machine: str | None = None) -> Measured:
         from costcalc import load
         from costcalc.budget.measure import is_spec, measured
         from costcalc.ir.graph import Graph
+        from costcalc.machines import load_machine
 
+        on = {}
+        if machine is not None:
+            on[machine] = load_machine(str(self._root / machine) if is_spec(machine) else machine)
         if isinstance(model, Graph):
-            return measured(model, bits)
+            return measured(model, bits, on)
         path = os.path.relpath(self._root / model) if is_spec(str(model)) else str(model)
-        return measured(load(path, **choices), bits)
+        return measured(load(path, **choices), bits, on)
 
     def _path(self) -> str:
         from costcalc.budget.lock import NAME
@@ -153,7 +157,8 @@ class Cost:
             raise AttributeError(error.message) from None
         value = figure.value(self.report)
         if value is None:
-            raise AttributeError(f"{self.report.name} has no {name}")
+            hint = "; give a machine, as in cost(model, machine='a100')" if name == "time" else ""
+            raise AttributeError(f"{self.report.name} has no {name}{hint}")
         return Amount(figure, value, self)
 
 

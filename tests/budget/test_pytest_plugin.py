@@ -27,6 +27,13 @@ def test_too_much(cost):
 def test_no_unit(cost):
     assert cost("configs/backbone.yaml").storage <= 100
 
+def test_time(cost):  # what it moves by itself takes longer: 4.62 MiB by 68 GB/s are 71 µs
+    found = cost("configs/backbone.yaml", machine="jetson_orin_nano").time
+    assert found <= "1 ms" and found > "71 us"
+
+def test_no_time(cost):
+    cost("configs/backbone.yaml").time
+
 def test_no_figure(cost):
     cost("configs/backbone.yaml").mac
 
@@ -53,10 +60,11 @@ def run(project: Path, *args: str) -> str:
 
 def test_figures_compare_with_numbers_and_with_units(project: Path) -> None:
     printed = run(project)
-    assert "4 failed, 2 passed" in printed
+    assert "5 failed, 3 passed" in printed
     told = "28.6 M macs of backbone (28,623,488); most in stem.conv 2.41 M"
     assert told in printed and "<= '20 M'" in printed
     assert 'storage is compared with its unit: storage <= "100 MiB"' in printed
+    assert "backbone has no time; give a machine, as in cost(model, machine='a100')" in printed
     assert "no figure called 'mac'; did you mean 'macs'?" in printed
     assert "costcalc.lock does not have configs/backbone.yaml; pytest --cost-update adds it" in printed
 
