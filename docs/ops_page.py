@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Iterator
 
 from costcalc.ir.dims import Dim
-from costcalc.ir.fields import KINDS
 from costcalc.ir.op import Op, all_ops
 from costcalc.ir.tensor import TensorType
 from costcalc.ops import ALIASES, WHERE
@@ -63,7 +62,7 @@ def section(name: str, op: type[Op]) -> Iterator[str]:
         yield "| --- | --- | --- |"
         for field in op.fields:
             default = "" if field.required else f"`{field.default!r}`"
-            yield f"| `{field.name}` | {KINDS[field.kind].says} | {default} |"
+            yield f"| `{field.name}` | {field.says} | {default} |"
     if facts:
         yield ""
         yield "| | |"

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
+from costcalc.ir.tensor import ELEMENT_BITS
 
 Size: TypeAlias = Dim
 Count: TypeAlias = Dim
@@ -25,7 +26,8 @@ Index: TypeAlias = Dim
 Parts: TypeAlias = "int | tuple[Dim, ...]"
 Shape: TypeAlias = "tuple[Dim, ...]"
 Shapes: TypeAlias = "tuple[tuple[Dim, ...], ...]"
-Words: TypeAlias = "tuple[str, ...]"
+Dtype: TypeAlias = str
+Dtypes: TypeAlias = "tuple[str, ...]"
 
 
 class Kind(NamedTuple):
@@ -94,6 +96,11 @@ def _is_parts(value: object) -> bool:
     return _is_int(value) and _is_size(value)
 
 
+def _is_dtype(value: object) -> bool:
+    return isinstance(value, str) and value in ELEMENT_BITS
+
+
+_DTYPES = f"an element type: {', '.join(ELEMENT_BITS)}"
 KINDS: dict[str, Kind] = {
     "Size": Kind(_is_size, "a whole number from 1"),
     "Size | None": Kind(_is_size, "a whole number from 1"),
@@ -111,7 +118,9 @@ KINDS: dict[str, Kind] = {
     "Parts": Kind(_is_parts, "a number of equal parts, or a list of sizes"),
     "Shape": Kind(_is_shape, "a list of sizes, -1 for the one to work out"),
     "Shapes": Kind(lambda v: isinstance(v, tuple) and all(map(_is_shape, v)), "a list of shapes"),
-    "Words": Kind(lambda v: isinstance(v, tuple) and all(isinstance(w, str) for w in v), "a list of words"),
+    "Dtype": Kind(_is_dtype, _DTYPES),
+    "Dtype | None": Kind(_is_dtype, _DTYPES),
+    "Dtypes": Kind(lambda v: isinstance(v, tuple) and all(map(_is_dtype, v)), "a list of element types"),
     "bool": Kind(lambda v: isinstance(v, bool), "True or False"),
     "float": Kind(lambda v: isinstance(v, (int, float)) and not isinstance(v, bool), "a number"),
     "str": Kind(lambda v: isinstance(v, str), "a word"),

@@ -7,7 +7,7 @@ does no arithmetic, has no weights and treats each element by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, TypeVar
 
@@ -28,18 +28,33 @@ else:
         return lambda decorator: decorator
 
 
+MOST_LISTED = 20
+"""Words that a sentence can hold."""
+
 Condition: TypeAlias = "tuple[Truth, str]"
 Example: TypeAlias = "tuple[Any, ...]"  # (op, input type, …)
 Outputs: TypeAlias = "TensorType | tuple[TensorType, ...]"
 
 
 class Field(NamedTuple):
-    """One option of an op: its name, the kind of value that it takes, and its default."""
+    """One option of an op: its name, the kind of value that it takes, its default, and of a word which there are."""
 
     name: str
     kind: str
     default: Any = None
     required: bool = False
+    choices: tuple[str, ...] = ()
+
+    def accepts(self, value: object) -> bool:
+        """Whether ``value`` is of the right kind."""
+        if value is None:
+            return self.default is None and not self.required
+        return value in self.choices if self.choices else KINDS[self.kind].accepts(value)
+
+    @property
+    def says(self) -> str:
+        """What the option takes, for a sentence."""
+        return f"one of {', '.join(self.choices)}" if self.choices else KINDS[self.kind].says
 
 
 class Op:
@@ -50,6 +65,8 @@ class Op:
 
     name: ClassVar[str] = ""
     fields: ClassVar[tuple[Field, ...]] = ()
+    choices: ClassVar[Mapping[str, Collection[str]]] = {}
+    """The words that each field of words admits, if they are known: ``{"mode": ("nearest", "bilinear")}``."""
     letters: ClassVar[dict[str, str]] = {}
     """How formulas abbreviate the fields: ``{"kernel": "k"}``."""
     computes: ClassVar[str] = ""
@@ -78,15 +95,17 @@ class Op:
         for field in fields:
             if field.name not in values:
                 if field.required:
-                    raise OptionError(f"{self.name} needs {field.name} ({KINDS[field.kind].says})")
+                    raise OptionError(f"{self.name} needs {field.name} ({field.says})")
                 values[field.name] = field.default
             else:
-                kind = KINDS[field.kind]
                 value = values[field.name]
                 if isinstance(value, list):
                     value = values[field.name] = _tuples(value)
-                if not kind.accepts(value) and not (value is None and field.default is None and not field.required):
-                    raise OptionError(f"{self.name}: {field.name}={_short(value)} must be {kind.says}")
+                if not field.accepts(value):
+                    hint = near(value, field.choices) if isinstance(value, str) else ""
+                    many = f"is not among the {len(field.choices)} that there are"
+                    wrong = many if len(field.choices) > MOST_LISTED else f"must be {field.says}"
+                    raise OptionError(f"{self.name}: {field.name}={_short(value)} {wrong}{hint}")
         if len(values) > len(fields):
             self._reject(values.keys() - {f.name for f in fields})
         self.check()
@@ -207,7 +226,8 @@ def op(name: str, *, inputs: tuple[int, int | None] = (1, 1)) -> Any:
                 for field, kind in vars(base).get("__annotations__", {}).items():
                     if not kind.startswith("ClassVar"):
                         required = not hasattr(cls, field)
-                        fields.append(Field(field, kind, getattr(cls, field, None), required))
+                        words = tuple(cls.choices.get(field, ()))
+                        fields.append(Field(field, kind, getattr(cls, field, None), required, words))
         cls.name, cls.fields, cls.inputs = name, tuple(fields), inputs
         OPS[name] = cls
         ATEN.update(dict.fromkeys(cls.aten.split(), name))

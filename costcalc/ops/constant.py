@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced
-from costcalc.ir.fields import Shape, Shapes, Words, ints
+from costcalc.ir.fields import Dtype, Dtypes, Shape, Shapes, ints
 from costcalc.ir.op import Example, Op, op
-from costcalc.ir.tensor import ELEMENT_BITS, TensorType, Weight
+from costcalc.ir.tensor import TensorType, Weight
 from costcalc.ir.window import MIXED, Sight
 
 if TYPE_CHECKING:
@@ -21,11 +20,7 @@ class Leaf(Op):
 
     if TYPE_CHECKING:
         shape: Shape  # fields of each
-        dtype: str
-
-    def check(self) -> None:
-        if self.dtype not in ELEMENT_BITS:
-            raise OptionError(f"{self.name}: dtype='{self.dtype[:40]}' must be one of {', '.join(ELEMENT_BITS)}")
+        dtype: Dtype
 
     def infer(self) -> TensorType:
         return TensorType(self.shape, self.dtype)
@@ -41,7 +36,7 @@ class Parameter(Leaf):
     is_view = True
 
     shape: Shape
-    dtype: str = "float32"
+    dtype: Dtype = "float32"
     trained: bool = True
 
     def weights(self) -> dict[str, Weight]:
@@ -77,7 +72,7 @@ class Constant(Leaf):
     """
 
     shape: Shape
-    dtype: str = "float32"
+    dtype: Dtype = "float32"
 
     @classmethod
     def from_aten(cls, call: Call) -> tuple[Traced, ...]:
@@ -104,7 +99,7 @@ class Uncounted(Op):
 
     operator: str
     shapes: Shapes
-    dtypes: Words
+    dtypes: Dtypes
 
     def infer(self, *x: TensorType) -> tuple[TensorType, ...]:
         return tuple(map(TensorType, self.shapes, self.dtypes))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from costcalc.errors import OptionError, near
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
-from costcalc.ir.fields import Count
+from costcalc.ir.fields import Count, Dtype
 from costcalc.ir.op import Condition, Example, Op, find_op, op
-from costcalc.ir.tensor import ELEMENT_BITS, TensorType
+from costcalc.ir.tensor import TensorType
 from costcalc.ops.broadcasting import broadcast, joint_dtype, stretches
 from costcalc.ops.traced import expanded, reshaped
 
@@ -48,15 +47,11 @@ class Elementwise(Op):
 
     aten = " ".join(PER_ELEMENT) + " to _to_copy type_as"
 
-    function: str
-    dtype: str = ""
-    times: Count = 1
+    choices = {"function": KNOWN}
 
-    def check(self) -> None:
-        if self.function not in KNOWN:
-            raise OptionError(f"elementwise: no function '{self.function[:40]}'{near(self.function, KNOWN)}")
-        if self.dtype and self.dtype not in ELEMENT_BITS:
-            raise OptionError(f"elementwise: dtype='{self.dtype[:40]}' must be one of {', '.join(ELEMENT_BITS)}")
+    function: str
+    dtype: Dtype | None = None
+    times: Count = 1
 
     def requires(self, *x: TensorType) -> Iterator[Condition]:
         yield from stretches(*(t.shape for t in x))

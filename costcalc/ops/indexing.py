@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
-from costcalc.ir.fields import Axis, Index, Shape, Size, ints
+from costcalc.ir.fields import Axis, Dtype, Index, Shape, Size, ints
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ir.window import MIXED, Follow, Sight, mixing
@@ -30,7 +30,7 @@ class Embedding(Op):
 
     rows: Size
     width: Size
-    dtype: str = "float32"
+    dtype: Dtype = "float32"
 
     def requires(self, x: TensorType) -> Iterator[Condition]:
         yield x.dtype.startswith("int"), f"embedding takes whole numbers, not {x.dtype}"
@@ -77,7 +77,7 @@ class Gather(Op):
     """
 
     shape: Shape
-    dtype: str = ""
+    dtype: Dtype | None = None
 
     def infer(self, x: TensorType, *places: TensorType) -> TensorType:
         return TensorType(self.shape, self.dtype or x.dtype)
@@ -89,7 +89,7 @@ class Gather(Op):
     def from_aten(cls, call: Call) -> Any:
         x = call.tensors()[0]
         made = tuple(
-            call.add(cls(t.shape, t.dtype if t.dtype != x.type.dtype else ""), *call.tensors()) for t in call.made
+            call.add(cls(t.shape, t.dtype if t.dtype != x.type.dtype else None), *call.tensors()) for t in call.made
         )
         return made if len(made) > 1 else made[0]
 
@@ -208,7 +208,7 @@ class Part(Op):
     is_view = True
 
     shape: Shape
-    dtype: str = ""
+    dtype: Dtype | None = None
 
     def infer(self, x: TensorType) -> TensorType:
         return TensorType(self.shape, self.dtype or x.dtype)
@@ -221,7 +221,7 @@ class Part(Op):
         (made,), x = call.made, call.tensors()[0]
         if made.dtype == x.type.dtype and made.size == x.type.size:
             return reshaped(call, x, *ints(made.shape))
-        return call.add(cls(made.shape, made.dtype if made.dtype != x.type.dtype else ""), x)  # type: ignore[no-any-return]
+        return call.add(cls(made.shape, made.dtype if made.dtype != x.type.dtype else None), x)  # type: ignore[no-any-return]
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

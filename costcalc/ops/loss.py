@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from costcalc.errors import OptionError, near
 from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim, equal
 from costcalc.ir.op import Condition, Example, Op, op
@@ -40,14 +39,10 @@ class Loss(Op):
 
     aten = "nll_loss_forward nll_loss2d_forward nll_loss_nd " + " ".join(name for name in PER_ELEMENT)
 
+    choices = {"function": PER_ELEMENT, "reduction": REDUCTIONS}
+
     function: str
     reduction: str = "mean"
-
-    def check(self) -> None:
-        if self.function not in PER_ELEMENT:
-            raise OptionError(f"loss: no function '{self.function[:40]}'{near(self.function, PER_ELEMENT)}")
-        if self.reduction not in REDUCTIONS:
-            raise OptionError(f"loss: reduction='{self.reduction[:40]}' must be one of {', '.join(REDUCTIONS)}")
 
     @property
     def _chooses(self) -> bool:

@@ -38,6 +38,8 @@ class Pad(Op):
     replication_pad3d
     """
 
+    choices = {"mode": MODES}
+
     amount: Pads
     mode: str = "zeros"
     axes: Axes | None = None
@@ -45,8 +47,6 @@ class Pad(Op):
     def check(self) -> None:
         if isinstance(self.amount, str):
             raise OptionError(f"pad: amount='{self.amount[:40]}' must be numbers; 'same' is for ops with a kernel")
-        if self.mode not in MODES:
-            raise OptionError(f"pad: mode='{self.mode[:40]}' must be one of {', '.join(MODES)}")
         if self.mode != "zeros" and self.axes is not None:
             raise OptionError(f"pad: mode='{self.mode}' is for the spatial axes; leave out axes")
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from costcalc.errors import OptionError, near
 from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim, log2_ceil, maximum
-from costcalc.ir.fields import Axes, Axis, Size
+from costcalc.ir.fields import Axes, Axis, Dtype, Size
 from costcalc.ir.op import Condition, Example, Op, op
-from costcalc.ir.tensor import ELEMENT_BITS, TensorType
+from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Follow, Sight, mixing
 from costcalc.ops.axes import has_axes, position, reduced_axes, replaced, several
 
@@ -61,17 +60,13 @@ class Reduce(Op):
 
     aten = " ".join(name for name in RULES if name not in ("sum", "mean")) + " _is_all_true _is_any_true"
 
+    choices = {"function": RULES}
+
     function: str
     axes: Axes
     keepdim: bool = False
-    dtype: str = ""
+    dtype: Dtype | None = None
     indices: bool = False
-
-    def check(self) -> None:
-        if self.function not in RULES:
-            raise OptionError(f"reduction: no function '{self.function[:40]}'{near(self.function, RULES)}")
-        if self.dtype and self.dtype not in ELEMENT_BITS:
-            raise OptionError(f"reduction: dtype='{self.dtype[:40]}' must be one of {', '.join(ELEMENT_BITS)}")
 
     def requires(self, x: TensorType) -> Iterator[Condition]:
         yield from has_axes(self, x, *several(self.axes))
@@ -121,7 +116,7 @@ def reduced(call: Call, function: str) -> Any:
     axes = reduced_axes(call)
     keepdim = call.get("keepdim", False)
     indices = function in WITH_INDICES and len(call.made) == 2
-    op = Reduce(function, axes, keepdim, "", indices)
+    op = Reduce(function, axes, keepdim, indices=indices)
     inferred = op.infer(x.type)
     first = inferred if isinstance(inferred, TensorType) else inferred[0]
     if first.dtype != call.made[0].dtype:
@@ -139,7 +134,7 @@ class Scan(Op):
     aten = "cumsum cumprod logcumsumexp cummax cummin"
 
     axis: Axis
-    dtype: str = ""
+    dtype: Dtype | None = None
     indices: bool = False
 
     def requires(self, x: TensorType) -> Iterator[Condition]:
@@ -158,7 +153,7 @@ class Scan(Op):
     @classmethod
     def from_aten(cls, call: Call) -> Any:
         x, made = call["self"], call.made
-        dtype = "" if made[0].dtype == x.type.dtype else made[0].dtype
+        dtype = None if made[0].dtype == x.type.dtype else made[0].dtype
         return call.add(cls(call["dim"], dtype, len(made) > 1), x)
 
     @classmethod

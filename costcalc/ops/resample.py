@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import floor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costcalc.errors import OptionError, listing, near
+from costcalc.errors import OptionError, listing
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least
 from costcalc.ir.fields import Scales, Sizes, ints, per_axis
@@ -58,14 +58,14 @@ class Upsample(Op):
     _upsample_bilinear2d_aa _upsample_bicubic2d_aa
     """
 
+    choices = {"mode": MODES}
+
     scale: Scales | None = None
     size: Sizes | None = None
     mode: str = "nearest"
     align_corners: bool = False
 
     def check(self) -> None:
-        if self.mode not in MODES:
-            raise OptionError(f"upsample has no mode '{self.mode}'{near(self.mode, MODES)}; it has {listing(MODES)}")
         if (self.scale is None) == (self.size is None):
             raise OptionError("upsample needs either scale or size")
         if self.align_corners and MODES[self.mode].taps < 2:

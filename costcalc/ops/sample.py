@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, divides, equal, prod
 from costcalc.ir.fields import Counts, Sizes, ints, per_axis
@@ -34,11 +33,9 @@ class GridSample(Op):
 
     aten = "grid_sampler grid_sampler_2d grid_sampler_3d"
 
-    mode: str = "bilinear"
+    choices = {"mode": MODES}
 
-    def check(self) -> None:
-        if self.mode not in MODES:
-            raise OptionError(f"grid_sample: mode='{self.mode[:40]}' must be one of {', '.join(MODES)}")
+    mode: str = "bilinear"
 
     def requires(self, x: TensorType, grid: TensorType) -> Iterator[Condition]:
         fits = len(x.shape) in (4, 5) and len(grid.shape) == len(x.shape)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.op import Example, op
@@ -65,11 +64,9 @@ class GELU(Activation):
 
     module = "GELU"
 
-    approximate: str = "none"
+    choices = {"approximate": ("none", "tanh")}
 
-    def check(self) -> None:
-        if self.approximate not in ("none", "tanh"):
-            raise OptionError(f"gelu: approximate='{self.approximate[:40]}' must be 'none' or 'tanh'")
+    approximate: str = "none"
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return (9 if self.approximate == "tanh" else 5) * y.size

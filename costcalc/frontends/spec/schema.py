@@ -11,7 +11,6 @@ from inspect import cleandoc
 from typing import Any
 
 from costcalc.frontends.spec.model import TEXTS, VARIANT_KEYS
-from costcalc.ir.fields import KINDS
 from costcalc.ir.op import Op, all_ops
 from costcalc.ir.tensor import ELEMENT_BITS
 from costcalc.ops import ALIASES
@@ -169,5 +168,5 @@ def signature(op: type[Op]) -> str:
 
 def describe(op: type[Op]) -> str:
     """What the op does, and what each option takes."""
-    options = [f"{f.name}: {KINDS[f.kind].says}" for f in op.fields]
+    options = [f"{f.name}: {f.says}" for f in op.fields]
     return "\n".join([cleandoc(op.__doc__ or ""), *([""] if options else []), *options])
