@@ -84,7 +84,7 @@ FIGURES: dict[str, Figure] = {
         ("write", "write", BITS, _attribute("write_bits"), True, "written, layer by layer"),
         ("peak", "peak", BITS, (lambda r: r.total.peak_bits, None), True, "activations alive at once, at the worst"),
         ("intensity", "MACs/B", RATIO, _attribute("intensity"), False, "MACs per byte of traffic"),
-        ("receptive_field", "sees", PIXELS, (lambda r: _smallest(field_at_end(r)[1]), None), False,
+        ("receptive_field", "sees", PIXELS, (lambda r: _smallest(field_at_end(r)[1]), None), None,
          "receptive field of the last layer that does not see the whole image, its shorter axis"),
         ("time", "time", SECONDS, (lambda r: _seconds(r.total), _seconds), True, "on a machine, at its peak rates"),
         ("layers", "layers", COUNT, (lambda r: r.total.layers, None), None, "number of layers"),

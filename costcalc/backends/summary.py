@@ -45,12 +45,24 @@ def facts(report: Report) -> Iterator[Fact]:
         share = percent(total.time.in_memory, total.time.seconds)
         says = f"at the peak rates of {report.machine.title}; {share} of it in layers bound by memory"
         yield Fact("time", least + seconds(total.time.seconds), says)
+        yield from _too_large(report)
     fps, pace = report.settings.fps, report.pace
     if fps and pace:
         of = f", {percent(pace.share, 1)} of what it has" if pace.share is not None else ""
         yield Fact("bandwidth", rate(pace.bandwidth), f"needed for {amount(fps)} passes a second{of}")
         if pace.busy is not None and pace.busy > 1:
             yield Fact("too slow", f"{amount(fps / pace.busy)} fps", f"at best, where {amount(fps)} are wanted")
+
+
+def _too_large(report: Report) -> Iterator[Fact]:
+    """Said where the machine has less memory than weights and activations take together."""
+    total, memory = report.total, report.machine.memory if report.machine else None
+    if memory is None or not isinstance(total.peak_bits, int) or not isinstance(total.weight_bits, int):
+        return
+    if total.peak_bits + total.weight_bits > 8 * memory:
+        fit = "enough" if total.peak_bits <= 8 * memory else "too little"
+        says = f"weights and peak; the machine has {size(8 * memory)}, {fit} for the activations alone"
+        yield Fact("too large", size(total.peak_bits + total.weight_bits), says)
 
 
 def summary(report: Report, width: int, paint: Paint) -> list[str]:

@@ -209,6 +209,23 @@ def test_frames_a_second_need_bandwidth(capsys: pytest.CaptureFixture[str]) -> N
     assert time is not None and f"{1 / time.seconds:,.0f} fps  at best, where 10,000 are wanted" in said.out
 
 
+@pytest.mark.parametrize(
+    ("model", "bits", "expected"),
+    [
+        ("mobilenet", "8", "too little for the activations alone"),  # 1.53 MiB of 1060 KiB
+        ("mobilenet_0.25", "32", "too little for the activations alone"),
+        ("mobilenet_0.5", "8", "enough for the activations alone"),  # 784 KiB, and 1.3 MB of weights
+        ("mobilenet_0.25", "8", ""),  # 392 KiB and 0.5 MB of weights
+    ],
+)
+def test_a_model_larger_than_the_machine_is_said_to_be(
+    capsys: pytest.CaptureFixture[str], model: str, bits: str, expected: str
+) -> None:
+    said = " ".join(run(capsys, "analyze", model, "--machine", "stm32h743", "--bits", bits).out.split())
+    assert ("too large" in said) == bool(expected)
+    assert expected in said
+
+
 def test_a_name_cannot_become_a_formula_in_a_spreadsheet() -> None:
     from costcalc.backends.records import csv as as_csv
     from costcalc.ir.graph import GraphBuilder

@@ -43,7 +43,7 @@ def test_norms_are_folded_where_analyze_folds_them(capsys: pytest.CaptureFixture
 
 def test_the_best_is_the_least_or_the_most_and_nobody_among_equals() -> None:
     found = {line.figure.name: line.best for line in compare([analyze(m) for m in MODELS]).lines}
-    assert found["macs"] == {2} and found["intensity"] == {1} and found["receptive_field"] == {1}
+    assert found["macs"] == {2} and found["intensity"] == {1} and found["receptive_field"] == frozenset()
     assert found["layers"] == frozenset()
     same = compare([analyze("lenet5"), analyze("lenet5")])
     assert all(line.best == frozenset() for line in same.lines)

@@ -81,7 +81,10 @@ def test_unpooling_puts_each_maximum_back() -> None:
     [
         (lambda: Upsample(), "upsample needs either scale or size"),
         (lambda: Upsample(2, size=4), "upsample needs either scale or size"),
-        (lambda: Upsample(2, mode="biliner"), "upsample: mode='biliner' must be one of nearest, nearest-exact, linear, "),
+        (
+            lambda: Upsample(2, mode="biliner"),
+            "upsample: mode='biliner' must be one of nearest, nearest-exact, linear, ",
+        ),
         (
             lambda: Upsample(2, mode="linear"),
             "mode='linear' is for 1 spatial axes; for 2 there are bicubic, bilinear, ",
