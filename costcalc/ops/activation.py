@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
-from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
-from costcalc.ops.traced import own
+from costcalc.ops.traced import own, reshaped
 
 if TYPE_CHECKING:
     from torch import nn
@@ -76,15 +76,17 @@ class LeakyReLU(Activation):
     Source       Maas et al. 2013.
     """
 
-    aten = "leaky_relu"
+    aten = "leaky_relu rrelu_with_noise"
 
     per_element, module = 2, "LeakyReLU"
 
     slope: float = 0.01
 
     @classmethod
-    def from_aten(cls, call: Call) -> Traced:
-        return call.add(cls(float(call["negative_slope"])), call["self"])  # type: ignore[no-any-return]
+    def from_aten(cls, call: Call) -> Any:
+        if call.name == "rrelu_with_noise":  # when it does not train, with the mean of the slopes
+            return call.add(cls((call["lower"] + call["upper"]) / 2), call["self"]), call["noise"]
+        return call.add(cls(float(call["negative_slope"])), call["self"])
 
 
 @op("prelu")
@@ -116,8 +118,11 @@ class PReLU(Activation):
     @classmethod
     def from_aten(cls, call: Call) -> Any:
         x, weight = call["self"], call["weight"]
-        if not own(weight) or len(weight.shape) != 1:
-            return NotImplemented
+        if not own(weight, like=x) or len(weight.shape) != 1:  # slopes that the network computes, or a constant
+            slopes = reshaped(call, weight, *weight.shape, *(1,) * (len(x.shape) - 2))
+            below = call.add(find_op("multiply")(), x, slopes)
+            choose = find_op("elementwise")
+            return call.add(choose("where"), call.add(choose("gt"), x), x, below)
         return call.add(cls(per_channel=weight.shape[0] > 1), x, weight=weight)
 
     @classmethod

@@ -85,7 +85,7 @@ class AdaptiveAvgPool(AdaptivePool):
     Source       PyTorch, torch.nn.AdaptiveAvgPool2d.
     """
 
-    aten = "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d"
+    aten = "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d"
 
     torch_name = "AdaptiveAvgPool"
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 _NAMES = {
-    "adaptive_avg_pool": "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d",
+    "adaptive_avg_pool": """
+    adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d
+    """,
     "adaptive_max_pool": "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d",
     "add": "add",
     "avg_pool": "avg_pool1d avg_pool2d avg_pool3d",
-    "batch_norm": "batch_norm",
+    "batch_norm": "batch_norm native_batch_norm _native_batch_norm_legit_no_training",
     "bilinear": "bilinear",
     "celu": "celu",
     "channel_shuffle": "channel_shuffle native_channel_shuffle",
@@ -33,32 +35,36 @@ _NAMES = {
     bitwise_right_shift __and__ __or__ __xor__ __lshift__ __rshift__ angle real imag conj_physical copysign
     nextafter heaviside clamp_min clamp_max threshold special_i0 xlogy eq ne lt le gt ge isnan isinf isfinite
     isposinf isneginf signbit logical_and logical_or logical_xor logical_not isin clamp clip hardshrink addcmul
-    addcdiv rad2deg deg2rad lerp softshrink log_sigmoid logit hypot logaddexp polar to _to_copy type_as
+    addcdiv rad2deg deg2rad lerp softshrink log_sigmoid logit hypot logaddexp polar to _to_copy type_as i0 special_i0e
+    special_i1 special_i1e special_erfcx special_ndtri special_log_ndtr special_zeta polygamma igamma igammac gcd lcm
+    dequantize ldexp special_entr linalg_cross logaddexp2 quantize_per_tensor quantize_per_tensor_dynamic
+    quantize_per_channel fake_quantize_per_tensor_affine fake_quantize_per_channel_affine
+    fused_moving_avg_obs_fake_quant
     """,
     "elu": "elu",
-    "embedding": "embedding",
+    "embedding": "embedding embedding_bag",
     "expand": "expand expand_as broadcast_to",
     "flatten": "flatten",
     "fold": "col2im",
     "fourier": "_fft_r2c _fft_c2r _fft_c2c",
     "gather": """
     index index_select gather take take_along_dim repeat_interleave _unsafe_index masked_select nonzero unique_dim
-    _unique2 bucketize searchsorted one_hot combinations cartesian_prod diag
+    _unique2 unique_consecutive bucketize searchsorted one_hot combinations cartesian_prod diag
     multinomial
     """,
     "gelu": "gelu",
     "glu": "glu",
     "grouped_matmul": "_grouped_mm",
     "grid_sample": "grid_sampler grid_sampler_2d grid_sampler_3d",
-    "group_norm": "group_norm",
+    "group_norm": "group_norm native_group_norm",
     "gru": "gru",
     "hardsigmoid": "hardsigmoid",
     "hardswish": "hardswish",
     "hardtanh": "hardtanh",
     "identity": "contiguous clone identity",
     "instance_norm": "instance_norm",
-    "layer_norm": "layer_norm",
-    "leaky_relu": "leaky_relu",
+    "layer_norm": "layer_norm native_layer_norm",
+    "leaky_relu": "leaky_relu rrelu_with_noise",
     "linear": "linear",
     "log_softmax": "log_softmax _log_softmax",
     "loss": """
@@ -66,7 +72,9 @@ _NAMES = {
     binary_cross_entropy_with_logits
     """,
     "lstm": "lstm",
-    "matmul": "matmul linalg_matmul mm bmm mv dot vdot inner addmm baddbmm addbmm addmv",
+    "matmul": """
+    matmul linalg_matmul mm bmm mv dot vdot inner addmm baddbmm addbmm addmv _int_mm addr affine_grid_generator
+    """,
     "max_pool": "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices max_pool3d_with_indices",
     "max_unpool": "max_unpool2d max_unpool3d",
     "mean": "mean",
@@ -103,7 +111,8 @@ _NAMES = {
     "scan": "cumsum cumprod logcumsumexp cummax cummin",
     "scatter": """
     scatter scatter_add scatter_reduce index_put _index_put_impl index_add index_copy index_fill masked_scatter
-    slice_scatter select_scatter diagonal_scatter costcalc::overwrite histc bincount
+    slice_scatter select_scatter diagonal_scatter costcalc::overwrite histc bincount put
+    index_reduce unfold_backward
     """,
     "select": "select",
     "selu": "selu",

@@ -89,7 +89,7 @@ class DynamicConv(Op):
 
 @op("weight_norm", inputs=(2, 2))
 class WeightNorm(Op):
-    """A weight from its direction and its length: g · v / |v|, a length for each place along one axis.
+    """A weight from its direction and its length: g · v / |v|, a length for each place along one axis, or one for all.
 
     It makes the weight and the lengths of v.
 
@@ -101,7 +101,8 @@ class WeightNorm(Op):
     aten = "_weight_norm_interface _weight_norm"
 
     def requires(self, v: TensorType, g: TensorType) -> Iterator[Condition]:
-        yield len(v.shape) == len(g.shape), f"the lengths {g} must have as many axes as the direction {v}"
+        fits = len(g.shape) in (0, len(v.shape))
+        yield fits, f"the lengths {g} must be one, or have as many axes as the direction {v}"
 
     def infer(self, v: TensorType, g: TensorType) -> tuple[TensorType, ...]:
         return v, g

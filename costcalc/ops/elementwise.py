@@ -25,10 +25,15 @@ _BY_COUNT = {
     acos atan atan2 arctan2 sinh cosh asinh acosh atanh sinc erf erfc erfinv lgamma digamma floor ceil round trunc frac
     sign sgn pow float_power remainder fmod floor_divide rsub maximum minimum fmax fmin bitwise_and bitwise_or
     bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift __and__ __or__ __xor__ __lshift__ __rshift__ angle
-    real imag conj_physical copysign nextafter heaviside clamp_min clamp_max threshold special_i0 xlogy {_TRUTHS}""",
-    2: "clamp clip hardshrink addcmul addcdiv rad2deg deg2rad",
-    3: "lerp softshrink log_sigmoid logit hypot",
-    4: "logaddexp polar",
+    real imag conj_physical copysign nextafter heaviside clamp_min clamp_max threshold special_i0 special_i1 i0
+    special_i0e special_i1e special_erfcx special_ndtri special_log_ndtr special_zeta polygamma igamma igammac
+    gcd lcm xlogy {_TRUTHS}""",
+    2: "clamp clip hardshrink addcmul addcdiv rad2deg deg2rad dequantize ldexp",
+    3: "lerp softshrink log_sigmoid logit hypot special_entr linalg_cross",
+    4: "logaddexp logaddexp2 polar",
+    # x / scale, rounded, + zero point, clamped; and back.
+    5: "quantize_per_tensor quantize_per_tensor_dynamic quantize_per_channel",
+    7: "fake_quantize_per_tensor_affine fake_quantize_per_channel_affine fused_moving_avg_obs_fake_quant",
 }
 PER_ELEMENT: dict[str, int] = {name: count for count, names in _BY_COUNT.items() for name in names.split()}
 """Scalar operations for one output element, each as its formula is written."""
@@ -67,14 +72,18 @@ class Elementwise(Op):
         return self.function
 
     @classmethod
-    def from_aten(cls, call: Call) -> Traced:
+    def from_aten(cls, call: Call) -> Any:
         if call.name in ("to", "_to_copy", "type_as", "copy"):
             return _copied(call)
         if call.name == "isin" and len(call.tensors()) == 2:  # each element is held against all of the second input
             x, among = call["elements"], call["test_elements"]
             wide = call.add(find_op("unsqueeze")(len(x.shape)), x)
             same = call.add(cls("eq"), wide, reshaped(call, among, among.type.size))
-            return call.add(find_op("reduction")("any", len(x.shape)), same)  # type: ignore[no-any-return]
+            return call.add(find_op("reduction")("any", len(x.shape)), same)
+        if "quant" in call.name:  # what it observes, for training, is not counted
+            y = elementwise(call, call.name, call.tensors()[0])
+            written = ("running_min", "running_max", "scale", "zero_point") if len(call.made) > 1 else ()
+            return (y, *(call[name] for name in written)) if written else y
         return elementwise(call, call.name, *call.tensors())
 
     @classmethod
@@ -88,7 +97,7 @@ class Elementwise(Op):
 
 def elementwise(call: Call, function: str, *tensors: Traced, times: int = 1) -> Traced:
     """Add ``function`` of ``tensors``, in the element type that torch made."""
-    (made,) = call.made
+    made = call.made[0]
     if not tensors:  # of numbers alone
         return find_op("constant").from_aten(call)[0]  # type: ignore[no-any-return]
     op = Elementwise(function, times=times * _real_operations(function, made, tensors))

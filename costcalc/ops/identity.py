@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from costcalc.ir.call import Call, Traced
-from costcalc.ir.op import Example, Op, op
+from costcalc.ir.op import Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType
+from costcalc.ops.traced import beside
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,6 +40,8 @@ class Identity(Op):
 class Dropout(Op):
     """Zero elements at random in training; at inference, the input.
 
+    Traced code that drops at inference too multiplies by a mask and a scale.
+
     Source       Srivastava et al. 2014.
     """
 
@@ -55,8 +58,10 @@ class Dropout(Op):
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:
-        training = call["train"]
-        return NotImplemented if training else call.add(cls(float(call["p"])), call.tensors()[0])
+        x = call.tensors()[0]
+        if call["train"]:  # where the code says so; the random numbers are not counted
+            return beside(call, call.add(find_op("elementwise")("multiply", times=2), x))
+        return call.add(cls(float(call["p"])), x)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

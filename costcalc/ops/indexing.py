@@ -12,7 +12,7 @@ from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ir.window import MIXED, Follow, Sight, mixing
 from costcalc.ops.axes import has_axes, position, replaced
-from costcalc.ops.traced import own, reshaped
+from costcalc.ops.traced import beside, own, reshaped
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,7 +26,7 @@ class Embedding(Op):
     Source       PyTorch, torch.nn.Embedding.
     """
 
-    aten = "embedding"
+    aten = "embedding embedding_bag"
 
     rows: Size
     width: Size
@@ -51,11 +51,22 @@ class Embedding(Op):
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:
-        table, (made,) = call["weight"], call.made
+        table, indices, made = call["weight"], call["indices"], call.made
+        rows, width = table.shape
         if own(table) and table.trained:
-            rows, width = table.shape
-            return call.add(cls(rows, width, table.type.dtype), call["indices"], weight=table)
-        return call.add(Gather(made.shape), table, call["indices"])
+            found = call.add(cls(rows, width, table.type.dtype), indices, weight=table)
+        else:
+            found = call.add(Gather((*indices.shape, width)), table, indices)
+        if call.name == "embedding":
+            return found
+        weights = call["per_sample_weights"]
+        if weights is not None:
+            found = call.add(find_op("multiply")(), found, reshaped(call, weights, *weights.shape, 1))
+        bags = call.add(find_op("constant")(made[0].shape, made[0].dtype))
+        y = call.add(Scatter(adds=True), bags, found)
+        if call["mode"] == 1:
+            y = call.add(find_op("elementwise")("divide"), y)
+        return beside(call, y)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -73,7 +84,7 @@ class Gather(Op):
 
     aten = """
     index index_select gather take take_along_dim repeat_interleave _unsafe_index masked_select nonzero
-    unique_dim _unique2 bucketize searchsorted one_hot combinations cartesian_prod diag multinomial
+    unique_dim _unique2 unique_consecutive bucketize searchsorted one_hot combinations cartesian_prod diag multinomial
     """
 
     shape: Shape
@@ -108,7 +119,8 @@ class Scatter(Op):
 
     aten = """
     scatter scatter_add scatter_reduce index_put _index_put_impl index_add index_copy index_fill masked_scatter
-    slice_scatter select_scatter diagonal_scatter costcalc::overwrite histc bincount
+    slice_scatter select_scatter diagonal_scatter costcalc::overwrite histc bincount put
+    index_reduce unfold_backward
     """
 
     adds: bool = False
@@ -124,10 +136,12 @@ class Scatter(Op):
 
     @classmethod
     def from_aten(cls, call: Call) -> Traced:
-        if call.name in ("histc", "bincount"):
+        if call.name in ("histc", "bincount", "unfold_backward"):
             (counts,) = call.made
             return call.add(cls(adds=True), call.add(find_op("constant")(counts.shape, counts.dtype)), *call.tensors())  # type: ignore[no-any-return]
-        adds = call.name in ("scatter_add", "scatter_reduce", "index_add") or bool(call.get("accumulate"))
+        adds = call.name in ("scatter_add", "scatter_reduce", "index_add", "index_reduce") or bool(
+            call.get("accumulate")
+        )
         return call.add(cls(adds), *call.tensors())  # type: ignore[no-any-return]
 
     @classmethod

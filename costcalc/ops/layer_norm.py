@@ -13,7 +13,7 @@ from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ir.window import Sight, mixing
 from costcalc.ops.norm import NORMALISE
-from costcalc.ops.traced import own, scaled
+from costcalc.ops.traced import beside, own, scaled
 
 if TYPE_CHECKING:
     from torch import nn
@@ -66,7 +66,7 @@ class LayerNorm(PlaceNorm):
     Source       Ba et al. 2016, arXiv 1607.06450.
     """
 
-    aten = "layer_norm"
+    aten = "layer_norm native_layer_norm"
 
     axes: Axis = 1
     affine: bool = True
@@ -92,8 +92,10 @@ class LayerNorm(PlaceNorm):
     def from_aten(cls, call: Call) -> Any:
         axes, weight, bias = len(call["normalized_shape"]), call["weight"], call["bias"]
         if weight is None or not own(weight, bias, like=call["input"]):
-            return scaled(call, call.add(cls(axes, affine=False), call["input"]), weight, bias)
-        return call.add(cls(axes, bias=bias is not None), call["input"], weight=weight, bias=bias)
+            y = scaled(call, call.add(cls(axes, affine=False), call["input"]), weight, bias)
+        else:
+            y = call.add(cls(axes, bias=bias is not None), call["input"], weight=weight, bias=bias)
+        return beside(call, y)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

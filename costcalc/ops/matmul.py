@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from costcalc.ir.call import Call, Traced
-from costcalc.ir.dims import Dim, equal
-from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.dims import Dim, equal, prod
+from costcalc.ir.fields import ints
+from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import MIXED, Follow, Sight
 from costcalc.ops.broadcasting import broadcast, joint_dtype, leading, stretches
-from costcalc.ops.traced import linear_combination
+from costcalc.ops.traced import linear_combination, reshaped, swapped
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,7 +30,7 @@ class MatMul(Op):
     """
 
     aten = """
-    matmul linalg_matmul mm bmm mv dot vdot inner addmm baddbmm addbmm addmv
+    matmul linalg_matmul mm bmm mv dot vdot inner addmm baddbmm addbmm addmv _int_mm addr affine_grid_generator
     """
 
     def requires(self, a: TensorType, b: TensorType) -> Iterator[Condition]:
@@ -65,10 +66,23 @@ class MatMul(Op):
 
     @classmethod
     def from_aten(cls, call: Call) -> Traced:
+        (made,) = call.made
+        if call.name == "affine_grid_generator":  # places (y, x, 1) of the output times the transform of each image
+            theta = call["theta"]
+            places = call.add(find_op("constant")((prod(made.shape[1:-1]), theta.shape[2]), made.dtype))
+            return reshaped(call, call.add(cls(), places, swapped(call, theta)), *made.shape)  # type: ignore[arg-type]
         *added, a, b = call.tensors()
-        y: Traced = call.add(cls(), a, b)
-        if not added:
-            return y
+        if call.name == "inner":  # rows with rows
+            a, b = (reshaped(call, t, *ints([prod(t.shape[:-1])]), t.shape[-1]) for t in (a, b))
+            return reshaped(call, call.add(cls(), a, swapped(call, b)), *made.shape)  # type: ignore[arg-type]
+        if call.name == "addr":
+            y = call.add(find_op("multiply")(), reshaped(call, a, *a.shape, 1), b)
+        else:
+            y = call.add(cls(), a, b)
+        if call.name == "addbmm":
+            y = call.add(find_op("sum")(0), y)
+        if not added:  # whole numbers of eight bits make one of 32
+            return y if y.type.dtype == made.dtype else call.add(find_op("elementwise")("copy", made.dtype), y)  # type: ignore[no-any-return]
         # addmm and its kin: beta · input + alpha · product
         return linear_combination(call, added[0], y)
 

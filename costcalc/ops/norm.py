@@ -16,7 +16,7 @@ from costcalc.ir.fields import Size, ints
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType, Weight, buffer, parameter
 from costcalc.ir.window import Sight, mixing
-from costcalc.ops.traced import own, reshaped, scaled, stored
+from costcalc.ops.traced import beside, own, reshaped, scaled, stored
 
 if TYPE_CHECKING:
     from torch import nn
@@ -76,7 +76,7 @@ class BatchNorm(RunningNorm):
     Source       Ioffe & Szegedy 2015, arXiv 1502.03167.
     """
 
-    aten = "batch_norm"
+    aten = "batch_norm native_batch_norm _native_batch_norm_legit_no_training"
 
     least_rank, module = 2, "BatchNorm"
 
@@ -92,7 +92,7 @@ class BatchNorm(RunningNorm):
     def from_aten(cls, call: Call) -> Any:
         x, weight, bias = call["input"], call["weight"], call["bias"]
         mean, variance = call["running_mean"], call["running_var"]
-        tracks = mean is not None and not call["training"]
+        tracks = mean is not None and not call.get("training")
         affine = weight is not None and bias is not None and own(weight, bias, like=x)
         if tracks and not (stored(mean, variance) and affine == (weight is not None)):
             return NotImplemented  # statistics that the network computes
@@ -100,7 +100,7 @@ class BatchNorm(RunningNorm):
         if tracks:
             weights |= {"running_mean": mean, "running_var": variance}
         y: Traced = call.add(cls(affine=affine, track_running_stats=tracks), x, **weights)
-        return y if affine else by_channel(call, y, weight, bias)
+        return beside(call, y if affine else by_channel(call, y, weight, bias))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -153,7 +153,7 @@ class GroupNorm(Op):
     Source       Wu & He 2018, arXiv 1803.08494.
     """
 
-    aten = "group_norm"
+    aten = "group_norm native_group_norm"
 
     letters = {"groups": "g"}
 
@@ -187,7 +187,8 @@ class GroupNorm(Op):
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:
-        return channel_norm(call, lambda affine: cls(call["num_groups"], affine))
+        groups = call.get("num_groups") or call["group"]
+        return beside(call, channel_norm(call, lambda affine: cls(groups, affine)))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -13,7 +13,7 @@ from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, divides, equal, prod
 from costcalc.ir.fields import Axes, Axis, Shape, ints
-from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Regroup, Sight
 from costcalc.ops.axes import has_axes, position, several
@@ -122,8 +122,10 @@ class Reshape(Op):
 
     @classmethod
     def from_aten(cls, call: Call) -> Traced:
-        (made,) = call.made
-        return reshaped(call, call.tensors()[0], *ints(made.shape))
+        (made,), x = call.made, call.tensors()[0]
+        if made.dtype != x.type.dtype:  # the bits read as another element type
+            return call.add(find_op("part")(made.shape, made.dtype), x)  # type: ignore[no-any-return]
+        return reshaped(call, x, *ints(made.shape))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -163,7 +165,7 @@ class Squeeze(Op):
     @classmethod
     def from_aten(cls, call: Call) -> Traced:
         x = call["self"]
-        given = several(call.get("dim", tuple(range(len(x.shape)))))
+        given = several(once(call.get("dim", tuple(range(len(x.shape))))))
         axes = tuple(axis for axis in given if x.shape and x.shape[axis] == 1)
         return call.add(cls(once(axes)), x) if axes else x  # type: ignore[no-any-return]
 

@@ -65,6 +65,13 @@ def linear_combination(call: Call, x: Traced, y: Traced) -> Traced:
     return call.add(find_op("add")(), x, y)  # type: ignore[no-any-return]
 
 
+def beside(call: Call, y: Traced) -> Traced | tuple[Traced, ...]:
+    """``y`` with what else the operator returns, which training wants: taken as known."""
+    if len(call.made) == 1:
+        return y
+    return (y, *(call.add(find_op("constant")(t.shape, t.dtype)) for t in call.made[1:]))
+
+
 def own(*tensors: Traced | None, like: Traced | None = None) -> bool:
     """Whether all of ``tensors`` that are given are parameters of the model, and not computed.
 

@@ -87,6 +87,20 @@ def test_an_exported_program(tmp_path: Path) -> None:
     assert found.total.params == 4 * 27 + 4 + 5 * 144 + 5
 
 
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # from within torch
+def test_an_exported_program_in_core_operators_gives_the_same(tmp_path: Path) -> None:
+    conv = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.GroupNorm(2, 4), nn.AdaptiveAvgPool2d(2))
+    module = nn.Sequential(*conv, nn.Flatten(), nn.LayerNorm(16), nn.Linear(16, 2)).eval()
+    path = tmp_path / "exported.pt2"
+    program = torch.export.export(module, (torch.zeros(1, 3, 8, 8),)).run_decompositions()
+    torch.export.save(program, path)
+    ours, theirs = costcalc.analyze(str(path)), costcalc.analyze(module, (1, 3, 8, 8))
+    assert ours.uncounted == ()
+    assert (ours.total.macs, ours.total.ops, ours.total.params) == (
+        theirs.total.macs, theirs.total.ops, theirs.total.params,
+    )  # fmt: skip
+
+
 def test_torchvision_by_name_with_its_own_input_size() -> None:
     if not torchvision_stub.install():
         pytest.skip("torchvision is not installed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -306,6 +307,36 @@ def test_an_axis_put_in_in_place_is_there_each_time() -> None:
 def test_a_vector_without_elements_stands_among_tensors_of_any_shape() -> None:
     found = trace(Function(lambda x: torch.cat([torch.tensor([]), x], dim=-2)), (2, 3, 4))
     assert found.outputs and report(found).total.ops == 0
+
+
+def test_a_window_on_the_cpu_meets_an_input_that_is_not() -> None:
+    def forward(x: Tensor) -> Tensor:
+        return torch.stft(x, 16, window=torch.hann_window(16), return_complex=True).abs()
+
+    graph = trace(Function(forward), (2, 64))
+    assert [node.op.name for node in graph.nodes].count("fourier") == 1
+    assert report(graph).uncounted == ()
+
+
+def test_a_result_may_be_a_dataclass_with_slots() -> None:
+    @dataclasses.dataclass(slots=True)
+    class Result:
+        logits: Tensor
+        extra: None = None
+
+    assert len(trace(Function(lambda x: Result(x * 2)), (2, 3)).outputs) == 1
+
+
+@pytest.mark.parametrize(
+    ("forward", "said"),
+    [
+        (lambda x: torch.nested.nested_tensor([x[0], x[1, :1]]) * 2, "it makes nested tensors"),
+        (lambda x: torch.autograd.grad(x.sum(), x)[0], "it differentiates in its forward"),
+    ],
+)
+def test_what_cannot_be_traced_is_named(forward: Any, said: str) -> None:
+    with pytest.raises(CostcalcError, match=said):
+        trace(Function(forward), (2, 3))
 
 
 def test_arithmetic_of_numbers_alone_is_a_constant() -> None:

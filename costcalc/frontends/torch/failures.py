@@ -50,6 +50,12 @@ def _said(error: BaseException) -> str:
     text = str(error).strip().split("\n")[0][:400]
     if (isinstance(error, AssertionError) and "CUDA" in text) or "Found no NVIDIA driver" in text:
         return f"it asks for CUDA ('{text}'); costcalc needs no device, so build the model for the CPU"
+    if "does not require grad" in text:
+        return f"it differentiates in its forward, and is traced without autograd ('{text}')"
+    if "NestedTensor" in text:
+        return "it makes nested tensors, which have no sizes to count by; pad them"
+    if "HigherOrderOperator" in text:
+        return f"it calls {text.partition('HigherOrderOperator ')[2].split()[0]}, which cannot be traced"
     if "autocast" in text and "meta" in text:
         return f"it asks for autocast by the device of its input, which has none here ('{text}')"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

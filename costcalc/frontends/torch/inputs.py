@@ -130,6 +130,8 @@ def tensors_in(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
         parts = value.items()
     elif isinstance(value, (list, tuple, set)):
         parts = enumerate(value)
+    elif hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
+        parts = ((key, getattr(value, key, None)) for key in value.__dataclass_fields__)
     elif hasattr(value, "__dict__") and not isinstance(value, (type, nn.Module)) and not callable(value):
         parts = vars(value).items()  # results of Hugging Face's models, NestedTensors of DETR, ImageLists
     for key, part in parts:

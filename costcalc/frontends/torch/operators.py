@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch._ops import OpOverload
 
-PASSES = frozenset(("detach", "alias", "lift_fresh", "lift", "lift_fresh_copy", "view_as_self", "_lazy_clone"))
+PASSES = frozenset(
+    ("detach", "alias", "lift_fresh", "lift", "lift_fresh_copy", "view_as_self", "_lazy_clone", "_conj", "_neg_view")
+)
 """Operators that return their input under another name, which is no work."""
 SPLIT = frozenset({"aten.where.default"})
 """Overloads that do something else than the operator of their name."""
@@ -29,7 +31,7 @@ class Operator:
     pure        its result depends on the shapes and types of its arguments alone, and is new or its first argument
     """
 
-    __slots__ = ("_arguments", "_defaults", "name", "passes", "pure", "splits", "views", "writes")
+    __slots__ = ("_arguments", "_defaults", "_outs", "name", "passes", "pure", "splits", "views", "writes")
 
     def __init__(self, func: OpOverload) -> None:
         import torch
@@ -46,6 +48,7 @@ class Operator:
         self.name = base if namespace == "aten" else f"{namespace}::{base}"
         self._arguments = tuple(a.name for a in schema.arguments)
         self._defaults = {a.name: a.default_value if a.has_default_value() else None for a in schema.arguments}
+        self._outs = tuple(a.name for a in schema.arguments if a.is_out)
         self.passes = self.name in PASSES
         in_place = len(self.writes) == 1 and self.writes[0][0] == 0 and len(schema.returns) == 1
         self.pure = (in_place or not marks) and self.name not in GUESSES
@@ -57,6 +60,8 @@ class Operator:
         found = dict(self._defaults)
         found.update(zip(self._arguments, args, strict=False))
         found.update(kwargs)
+        for name in self._outs:  # where the result goes is none of what it is made from
+            del found[name]
         return found
 
     def written(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:

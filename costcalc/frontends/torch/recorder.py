@@ -68,8 +68,7 @@ class Recorder(TorchDispatchMode):
         if operator is None:
             operator = self._operators[func] = Operator(func)
         if operator.splits:
-            with self:
-                result = func.decompose(*args, **kwargs)
+            result = self._split(func, args, kwargs)
             if result is not NotImplemented:
                 return result
         given = tensors_among(args)
@@ -82,6 +81,25 @@ class Recorder(TorchDispatchMode):
             raise
         self._record(operator, args, kwargs, given, result)
         return result
+
+    def _split(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the operators that a call is made of."""
+        before = len(self.calls)
+        with self:
+            try:
+                return func.decompose(*args, **kwargs)
+            except RuntimeError as error:
+                if "same device" not in str(error):
+                    raise
+            del self.calls[before:]
+
+            def shadow(tensor: Tensor) -> Tensor:
+                made = self._runner.shadow(tensor)
+                if made is not tensor:
+                    self.aliases.adopt(made, self.aliases.read(tensor))
+                return made
+
+            return func.decompose(*replaced(args, shadow), **replaced(kwargs, shadow))
 
     def _record(
         self, operator: Operator, args: tuple[Any, ...], kwargs: dict[str, Any], given: list[Tensor], result: Any

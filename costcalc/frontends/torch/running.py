@@ -77,7 +77,7 @@ class Runner:
                 self._overwritten.add(storage_of(t))
             if operator.name == "index":
                 args = (args[0], self._located(args[1]))
-            run_args, run_kwargs = replaced(args, self._shadow), replaced(kwargs, self._shadow)
+            run_args, run_kwargs = replaced(args, self.shadow), replaced(kwargs, self.shadow)
             if given and operator.pure and not operator.writes and not kwargs.get("device"):
                 return self._once(func, operator, run_args, run_kwargs)
         guess = self._assumptions.guess(operator.name, run_args, run_kwargs)
@@ -139,7 +139,7 @@ class Runner:
         if not operator.pure or sum(t.numel() for t in given) <= 64:
             return True
         try:
-            trial = func(*on_meta(replaced(args, self._shadow)), **on_meta(replaced(kwargs, self._shadow)))
+            trial = func(*on_meta(replaced(args, self.shadow)), **on_meta(replaced(kwargs, self.shadow)))
         except (RuntimeError, NotImplementedError):
             return True  # its size depends on values, which are there
         return sum(t.numel() for t in tensors_among([trial])) <= self._largest
@@ -177,7 +177,7 @@ class Runner:
         own = {id(self._shadows[id(t)][1]): t for t in written}
         return replaced(result, lambda t: own.get(id(t), t))
 
-    def _shadow(self, tensor: Tensor) -> Tensor:
+    def shadow(self, tensor: Tensor) -> Tensor:
         """``tensor`` without values."""
         if tensor.is_meta:
             return tensor

@@ -23,5 +23,7 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 
 def type_of(tensor: torch.Tensor) -> TensorType:
-    """Shape and element type of ``tensor``."""
+    """Shape and element type of ``tensor``. Raises ``ValueError`` for nested tensors."""
+    if tensor.is_nested:
+        raise ValueError("NestedTensor")
     return TensorType(tuple(tensor.shape), dtype_name(tensor.dtype))
