@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from costcalc.analysis.report import Report, report
+from costcalc.analysis.records import Report
+from costcalc.analysis.report import report
 from costcalc.errors import OptionError
 from costcalc.ir.graph import Graph
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from costcalc.analysis.receptive import ReceptiveField
-from costcalc.analysis.report import Layer, Report
+from costcalc.analysis.records import Layer, Report
 from costcalc.errors import CostcalcError
 from costcalc.figures import FIGURES, Figure, Value, field_at_end, sees
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
 
 from costcalc.analysis.receptive import GLOBAL, ReceptiveField
-from costcalc.analysis.report import Layer, Report
+from costcalc.analysis.records import Layer, Report
 from costcalc.backends import units
 from costcalc.errors import CostcalcError, UnknownName, listing, near
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from costcalc.analysis.fft import by_fourier
 from costcalc.analysis.receptive import ReceptiveField, receptive_fields
-from costcalc.analysis.report import Layer, Report
+from costcalc.analysis.records import Layer, Report
 from costcalc.errors import CostcalcError, UnknownName, near
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph, Node

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from costcalc.analysis.report import Figures, Report
+from costcalc.analysis.records import Figures, Report
 from costcalc.analysis.storage import Storage, Tensors, weight_name
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph

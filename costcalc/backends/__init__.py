@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from costcalc.analysis.report import Report
+    from costcalc.analysis.records import Report
     from costcalc.backends.rows import View
 
 FORMATS = {

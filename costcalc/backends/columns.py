@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from costcalc.analysis.report import Figures, Layer, Report
+from costcalc.analysis.records import Figures, Layer, Report
 from costcalc.backends import units
 from costcalc.errors import UnknownName, listing, near
 from costcalc.ir.expr import Expr

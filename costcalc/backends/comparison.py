@@ -11,7 +11,7 @@ from costcalc.backends.units import percent
 from costcalc.figures import FIGURES, show
 
 if TYPE_CHECKING:
-    from costcalc.analysis.report import Report
+    from costcalc.analysis.records import Report
     from costcalc.compare import Comparison, Line
 
 BEST = "*"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from costcalc.analysis.report import Report
+from costcalc.analysis.records import Report
 from costcalc.backends.columns import COLUMNS, shown
 from costcalc.backends.rows import View, flat
 from costcalc.backends.summary import facts

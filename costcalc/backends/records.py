@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from costcalc.analysis.report import Report
+from costcalc.analysis.records import Report
 from costcalc.backends import units
 from costcalc.backends.columns import COLUMNS
 from costcalc.backends.rows import View, flat

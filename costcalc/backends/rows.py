@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from costcalc.analysis.report import Block, Figures, Layer, Report
+from costcalc.analysis.records import Block, Figures, Layer, Report
 from costcalc.analysis.roofline import Time
 from costcalc.backends.columns import COLUMNS, Column
 from costcalc.errors import CostcalcError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from costcalc.analysis.report import Report
+from costcalc.analysis.records import Report
 from costcalc.backends.paint import Paint
 from costcalc.backends.units import amount, grouped, percent, rate, seconds, size
 from costcalc.ir.dims import Dim

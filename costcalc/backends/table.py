@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from costcalc.analysis.report import Report
+from costcalc.analysis.records import Report
 from costcalc.backends.columns import COLUMNS, Column, shown
 from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP, grid

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from costcalc import __version__
-from costcalc.analysis.report import Report
+from costcalc.analysis.records import Report
 from costcalc.analysis.storage import weight_name
 from costcalc.errors import CostcalcError, Place
 from costcalc.figures import FIGURES

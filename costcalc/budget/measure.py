@@ -7,7 +7,8 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from costcalc.analysis.receptive import GLOBAL, ReceptiveField
-from costcalc.analysis.report import Layer, Report, report
+from costcalc.analysis.records import Layer, Report
+from costcalc.analysis.report import report
 from costcalc.budget.config import Budget, Setup, beside
 from costcalc.diff.layers import ADDITIVE, Entry, entries
 from costcalc.errors import CostcalcError, listing, near

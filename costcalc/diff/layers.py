@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
 
-from costcalc.analysis.report import Report
+from costcalc.analysis.records import Report
 from costcalc.analysis.storage import roots, weight_name
 from costcalc.errors import CostcalcError, Place
 from costcalc.ir.graph import Graph, Node

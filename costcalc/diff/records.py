@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from costcalc.analysis.report import Report
+from costcalc.analysis.records import Report
 from costcalc.diff.layers import ADDITIVE, Share
 from costcalc.errors import Place
 from costcalc.figures import FIGURES, Value

@@ -18,7 +18,7 @@ from costcalc import zoo
 from costcalc.literature.rules import RULES
 
 if TYPE_CHECKING:
-    from costcalc.analysis.report import Report
+    from costcalc.analysis.records import Report
 
 UNITS = {"": 1, "K": 10**3, "Ki": 2**10, "M": 10**6, "G": 10**9, "Gi": 2**30, "MB": 10**6, "GB": 10**9, "MiB": 2**20}
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from costcalc.analysis.report import Layer, Report
+    from costcalc.analysis.records import Layer, Report
 
 CONVS = ("conv", "depthwise", "pointwise", "conv_transpose", "deform_conv")
 NORMS = {"batch_norm": 2, "layer_norm": 5, "group_norm": 5}

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, combinations
 from typing import TYPE_CHECKING, Any
 
-from costcalc.analysis.report import Report
+from costcalc.analysis.records import Report
 from costcalc.analysis.storage import weight_name
 from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import TensorType

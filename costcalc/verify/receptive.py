@@ -13,7 +13,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costcalc.analysis.receptive import GLOBAL, UNKNOWN, Seen, View, image_of, views
-from costcalc.analysis.report import Report
+from costcalc.analysis.records import Report
 from costcalc.ir.dims import prod
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.op import Op

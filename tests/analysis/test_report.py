@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from costcalc import analyze
-from costcalc.analysis.report import Report, report
+from costcalc.analysis.records import Report
+from costcalc.analysis.report import report
 from costcalc.analysis.roofline import Machine
 from costcalc.errors import CostcalcError
 from costcalc.ir.expr import Expr

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from costcalc.analysis.report import Report, report
+from costcalc.analysis.records import Report
+from costcalc.analysis.report import report
 from costcalc.ir.graph import GraphBuilder
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType

@@ -15,7 +15,7 @@ import pytest
 from chain import chain, out
 
 from costcalc.analysis.fft import by_fourier
-from costcalc.analysis.report import Report
+from costcalc.analysis.records import Report
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.conv import Conv
 

@@ -11,7 +11,8 @@ import re
 import pytest
 
 from costcalc import literature, zoo
-from costcalc.analysis.report import Report, report
+from costcalc.analysis.records import Report
+from costcalc.analysis.report import report
 from costcalc.models import load
 
 # As the notes name them; each of the shipped models that stand for them.

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from chain import chain, out
 
-from costcalc.analysis.report import Report, report
+from costcalc.analysis.records import Report
+from costcalc.analysis.report import report
 from costcalc.ir.graph import GraphBuilder
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType

@@ -17,7 +17,8 @@ import torch.nn.functional as F  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from costcalc.analysis.report import Report, report  # noqa: E402
+from costcalc.analysis.records import Report  # noqa: E402
+from costcalc.analysis.report import report  # noqa: E402
 from costcalc.frontends.torch.tracer import trace  # noqa: E402
 
 

@@ -16,7 +16,8 @@ torch = pytest.importorskip("torch")
 
 import torchvision_stub  # noqa: E402
 
-from costcalc.analysis.report import Report, report  # noqa: E402
+from costcalc.analysis.records import Report  # noqa: E402
+from costcalc.analysis.report import report  # noqa: E402
 from costcalc.frontends.torch.models import load_model  # noqa: E402
 
 if not torchvision_stub.install():

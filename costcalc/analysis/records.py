@@ -1,0 +1,215 @@
+"""What a report holds: the figures of a layer, of a block and of the whole, and how they become JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from math import inf
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from costcalc.analysis.receptive import ReceptiveField
+from costcalc.ir.dims import Dim
+from costcalc.ir.expr import Expr
+
+if TYPE_CHECKING:
+    from costcalc.analysis.roofline import Machine, Time
+
+SCHEMA = 1
+"""The version of the JSON; it grows when a figure changes its meaning or goes away."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a layer, a block of layers or the whole costs. Exact integers (or symbols).
+
+    macs           multiply-accumulates
+    ops            other scalar arithmetic; never added to the MACs
+    params         elements of distinct trained tensors
+    buffers        elements of distinct tensors that are stored but not trained
+    weight_bits    bits of both
+    storage_bits   bits of the distinct tensors: weights, inputs and outputs, each once, views free
+    read_bits      bits read: by each layer its inputs and weights, once
+    write_bits     bits written: by each layer its outputs, once
+    """
+
+    macs: Dim
+    ops: Dim
+    params: Dim
+    buffers: Dim
+    weight_bits: Dim
+    storage_bits: Dim
+    read_bits: Dim
+    write_bits: Dim
+
+    @property
+    def traffic_bits(self) -> Dim:
+        """Bits read and written."""
+        return self.read_bits + self.write_bits
+
+    @property
+    def intensity(self) -> float | None:
+        """MACs per byte of traffic; None where there is no traffic or a symbol."""
+        if isinstance(self.macs, int) and isinstance(self.traffic_bits, int) and self.traffic_bits:
+            return 8 * self.macs / self.traffic_bits
+        return None
+
+
+@dataclass(frozen=True)
+class Layer(Figures):
+    """One layer's row.
+
+    kind              what the op is in this use: ``depthwise conv``
+    options           option → value, of all that the op has: ``kernel``, ``stride``, ``groups`` …
+    receptive_field   what its (first) output sees of the image; ``"global"``, ``"unknown"`` or None
+    time              on the machine asked for, else None
+    source            ``file:line``
+    counted           False if there is no rule for the op, and its figures are lower bounds
+    """
+
+    name: str
+    op: str
+    kind: str
+    options: Mapping[str, Any]
+    inputs: tuple[str, ...]
+    input_shapes: tuple[tuple[Dim, ...], ...]
+    output_shapes: tuple[tuple[Dim, ...], ...]
+    receptive_field: ReceptiveField | str | None
+    source: str
+    time: Time | None = None
+    counted: bool = True
+
+
+@dataclass(frozen=True)
+class Block(Figures):
+    """The layers below a dotted prefix, taken as one: a tensor between two of them is stored once."""
+
+    name: str
+    layers: int
+    output_shapes: tuple[tuple[Dim, ...], ...]
+    time: Time | None = None
+
+
+@dataclass(frozen=True)
+class Total(Figures):
+    """The whole model.
+
+    peak_bits   the most bits of activations that are alive at once, layer after layer
+    peak_at     the layer at which that is
+    layers      number of layers
+    """
+
+    peak_bits: Dim
+    peak_at: str
+    layers: int
+    time: Time | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the figures were asked for: element width, machine, frames a second."""
+
+    bits: int | None = None
+    machine: str | None = None
+    fps: float | None = None
+
+
+class Pace(NamedTuple):
+    """What so many passes a second ask of a machine.
+
+    bandwidth   bytes a second
+    share       that as a part of what the machine has
+    busy        seconds of work in a second: above 1 it cannot keep up
+    """
+
+    bandwidth: float
+    share: float | None = None
+    busy: float | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What ``analyze`` returns; ``to_dict`` is the JSON of ``docs/json.md``."""
+
+    name: str
+    source: str
+    inputs: Mapping[str, tuple[Dim, ...]]
+    outputs: Mapping[str, tuple[Dim, ...]]
+    parameters: Mapping[str, Any]
+    settings: Settings
+    total: Total
+    layers: tuple[Layer, ...]
+    blocks: tuple[Block, ...]
+    assumptions: tuple[str, ...] = ()
+    machine: Machine | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def pace(self) -> Pace | None:
+        """What the wanted passes a second need; None where none are wanted or sizes are symbols."""
+        fps, traffic, time = self.settings.fps, self.total.traffic_bits, self.total.time
+        if fps is None or not isinstance(traffic, int):
+            return None
+        needed = fps * traffic / 8
+        if self.machine is None or time is None:
+            return Pace(needed)
+        return Pace(needed, needed / self.machine.bandwidth, fps * time.seconds)
+
+    @property
+    def uncounted(self) -> tuple[Layer, ...]:
+        """The layers whose op has no rule; while there are any, the totals are lower bounds."""
+        return tuple(layer for layer in self.layers if not layer.counted)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain lists, dicts, strings and numbers. Symbols become strings."""
+        return {
+            "schema": SCHEMA,
+            "model": {
+                "name": self.name,
+                "source": self.source,
+                "inputs": {name: list(map(_plain, shape)) for name, shape in self.inputs.items()},
+                "outputs": {name: list(map(_plain, shape)) for name, shape in self.outputs.items()},
+                "parameters": {name: _plain(value) for name, value in self.parameters.items()},
+            },
+            "settings": {f.name: getattr(self.settings, f.name) for f in fields(self.settings)},
+            **({"machine": self.machine.to_dict()} if self.machine else {}),
+            **({"pace": {k: v for k, v in self.pace._asdict().items() if v is not None}} if self.pace else {}),
+            "total": _record(self.total),
+            "layers": [_record(layer) for layer in self.layers],
+            "blocks": [_record(block) for block in self.blocks],
+            "uncounted": [
+                {"name": u.name, "op": u.kind, "input_shapes": _plain(u.input_shapes),
+                 "output_shapes": _plain(u.output_shapes)}
+                for u in self.uncounted
+            ],
+            "assumptions": list(self.assumptions),
+            **({"notes": list(self.notes)} if self.notes else {}),
+        }  # fmt: skip
+
+
+def _record(figures: Figures) -> dict[str, Any]:
+    first = ("name", "op", "kind", "options", "inputs", "input_shapes", "output_shapes")
+    record = {key: _plain(getattr(figures, key)) for key in first if hasattr(figures, key)}
+    for field in fields(figures):
+        value = getattr(figures, field.name)
+        if field.name == "time":
+            if value is not None:
+                record["time"] = value.to_dict()
+        elif field.name == "receptive_field" and isinstance(value, ReceptiveField):
+            record[field.name] = {
+                "size": list(value.size),
+                "stride": [s if isinstance(s, int) else int(s) if s == int(s) else float(s) for s in value.stride],
+                "offset": list(value.offset),
+                "aligned": value.aligned,
+            }
+        else:
+            record[field.name] = _plain(value)
+    return record
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        return [_plain(v) for v in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(v) for key, v in value.items()}
+    # JSON has no word for what is infinite or undefined.
+    return str(value) if isinstance(value, Expr) or value in (inf, -inf) or value != value else value
