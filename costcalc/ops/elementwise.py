@@ -7,7 +7,7 @@ from typing import Any
 
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
-from costcalc.ir.fields import Count, Dtype
+from costcalc.ir.fields import Count, Dtype, ints
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.broadcasting import broadcast, joint_dtype, stretches
@@ -75,11 +75,8 @@ class Elementwise(Op):
     def from_aten(cls, call: Call) -> Any:
         if call.name in ("to", "_to_copy", "type_as", "copy"):
             return _copied(call)
-        if call.name == "isin" and len(call.tensors()) == 2:  # each element is held against all of the second input
-            x, among = call["elements"], call["test_elements"]
-            wide = call.add(find_op("unsqueeze")(len(x.shape)), x)
-            same = call.add(cls("eq"), wide, reshaped(call, among, among.type.size))
-            return call.add(find_op("reduction")("any", len(x.shape)), same)
+        if call.name == "isin":
+            return _held_against(call)
         if "quant" in call.name:  # what it observes, for training, is not counted
             y = elementwise(call, call.name, call.tensors()[0])
             written = ("running_min", "running_max", "scale", "zero_point") if len(call.made) > 1 else ()
@@ -93,6 +90,17 @@ class Elementwise(Op):
         yield cls("gt"), TensorType((2, 3))
         yield cls("multiply", "complex64", times=6), TensorType((2, 3), "complex64"), TensorType((3,), "complex64")
         yield cls("where"), TensorType((2, 3), "bool"), TensorType((2, 3)), TensorType((1,))
+
+
+def _held_against(call: Call) -> Any:
+    """``isin``: each element is compared with all of the second input, either of which can be a number."""
+    tensors = call.tensors()
+    if len(tensors) == 2:
+        x, among = tensors
+        tensors = call.add(find_op("unsqueeze")(len(x.shape)), x), reshaped(call, among, *ints((among.type.size,)))
+    same = call.add(Elementwise("eq"), *tensors)
+    axes = tuple(range(len(call.made[0].shape), len(same.shape)))
+    return call.add(find_op("reduction")("any", axes), same) if axes else same
 
 
 def elementwise(call: Call, function: str, *tensors: Traced, times: int = 1) -> Traced:

@@ -57,6 +57,11 @@ class Loss(Op):
         yield len(x.shape) > 0 and len(places) == len(target.shape), said
         for predicted, wanted in zip(places, target.shape, strict=True):
             yield equal(predicted, wanted), said
+        classes = x.shape[1] if len(x.shape) > 1 else x.shape[0]
+        for weight in weights:
+            yield len(weight.shape) == 1, f"nll_loss takes a weight for each class, not {weight}"
+            said = f"nll_loss takes a weight for each of {classes} classes, not {weight}"
+            yield equal(weight.shape[0], classes), said
 
     def _each(self, x: TensorType, target: TensorType) -> tuple[Dim, ...]:
         """The shape of the losses before they are reduced."""

@@ -9,6 +9,7 @@ import pytest
 from specs import names, wiring
 
 import costcalc
+from costcalc.errors import SpecError
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
 
@@ -153,6 +154,11 @@ def test_a_name_after_from_may_be_worked_out(build: Build) -> None:
         - c: relu
     """)
     assert wiring(graph)["c"] == ("a",)
+
+
+def test_half_padding_wants_as_many_kernel_sizes_as_dilations(build: Build) -> None:
+    with pytest.raises(SpecError, match="2 kernel sizes do not fit 3 dilations"):
+        build("- conv(4, [1, 5], padding=half_padding([1, 5], [1, 2, 1]))")
 
 
 def test_half_padding_keeps_the_size_for_each_axis(build: Build) -> None:

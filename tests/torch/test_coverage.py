@@ -261,6 +261,8 @@ OPS: dict[str, tuple[Callable[[], nn.Module], tuple[tuple[int, ...], ...], int]]
         24,
     ),
     "found among 5": (lambda: Call(lambda x, y: torch.isin(x, y)), (X, (5,)), 24 * 5 + 24 * 4),
+    "equal to one": (lambda: Call(lambda x: torch.isin(x, 3.0)), (X,), 24),
+    "one found among all": (lambda: Call(lambda x: torch.isin(3.0, x)), (X,), 24 + 23),
     "histogram": (lambda: Call(lambda x: torch.histc(x, 10, 0, 1)), (X,), 24),
     "running largest": (lambda: Call(lambda x: x.cummax(1)[0]), (X,), 24),
     "running sum": (lambda: Call(lambda x: x.cumsum(1)), (X,), 24),

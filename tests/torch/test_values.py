@@ -13,6 +13,7 @@ from torch import Tensor, nn  # noqa: E402
 
 from costcalc.analysis.report import report  # noqa: E402
 from costcalc.errors import CostcalcError  # noqa: E402
+from costcalc.frontends.torch import running  # noqa: E402
 from costcalc.frontends.torch.tracer import trace  # noqa: E402
 
 ZEROS = "whole numbers given as shapes are zeros: the model asks for values"
@@ -105,6 +106,19 @@ def test_the_error_names_the_layer_and_the_line_that_asks() -> None:
         trace(Outer(), (2, 4))
     assert "asks for the value of a tensor in 'then'" in caught.value.message
     assert "return x if x.sum() > 0 else -x" in caught.value.message
+
+
+def test_constants_have_values_as_long_as_there_is_room_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forward(layer: nn.Module, x: Tensor) -> Any:
+        table = torch.ones(1 << 13)
+        for _ in range(7):
+            table = table + 1
+        return layer(x)[: int(table[:2].sum()) // 16]
+
+    assert report(trace(Around(forward), (2, 4))).outputs == {"slice_1": (1, 4)}  # (8 + 8) // 16
+    monkeypatch.setattr(running, "MOST_CONSTANTS", 4 << 13)  # a trace keeps each of the eight
+    with pytest.raises(CostcalcError, match="asks for the value of a tensor"):
+        trace(Around(forward), (2, 4))
 
 
 def test_a_check_of_values_that_a_model_makes_is_taken_to_hold() -> None:

@@ -148,8 +148,10 @@ def half_padding(kernel: Value, dilation: Value = 1) -> Value:
     if not isinstance(kernel, tuple) and not isinstance(dilation, tuple):
         return _whole_number(dilation) * (_whole_number(kernel) // 2)
     axes = len(kernel if isinstance(kernel, tuple) else dilation)
-    pairs = zip(per_axis(kernel, axes), per_axis(dilation, axes), strict=False)
-    return tuple(_whole_number(d) * (_whole_number(k) // 2) for k, d in pairs)
+    kernels, dilations = per_axis(kernel, axes), per_axis(dilation, axes)
+    if len(kernels) != len(dilations):
+        raise SpecError(f"half_padding: {len(kernels)} kernel sizes do not fit {len(dilations)} dilations")
+    return tuple(_whole_number(d) * (_whole_number(k) // 2) for k, d in zip(kernels, dilations, strict=True))
 
 
 def _whole_number(x: Value) -> Value:

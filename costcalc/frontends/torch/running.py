@@ -25,6 +25,9 @@ LARGEST_CONSTANT = 1 << 20
 """Elements up to which tensors that depend on no input and no weight have values."""
 LARGEST_WANTED = 1 << 24
 """The same where the model is known to ask for values."""
+MOST_CONSTANTS = 1 << 27
+"""Elements of all of them together, since a trace keeps them: half a GiB at 4 bytes each. Beyond, only little ones."""
+LITTLE = 1 << 12
 FILLED = frozenset(("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"))
 """Operators that read only the shape of their first argument."""
 CPU = torch.device("cpu")
@@ -48,6 +51,7 @@ class Runner:
     def __init__(self, aliases: Aliases, assumptions: Assumptions, values: Values) -> None:
         self._aliases, self._assumptions, self._values = aliases, assumptions, values
         self._largest = LARGEST_CONSTANT if values == "few" else LARGEST_WANTED
+        self._room = MOST_CONSTANTS
         self._shadows: dict[int, tuple[Tensor, Tensor]] = {}
         self._valueless: set[int] = set()  # real tensors whose values must not be used
         self._overwritten: set[int] = set()  # and storages
@@ -61,16 +65,16 @@ class Runner:
         """What the call returns. Raises ``ValuesNeeded`` where that would take values that are not there."""
         if self._values == "all":
             return self._with_values(func, operator, args, kwargs)
-        if operator.name == "batch_norm" and len(args) >= 5 and _fits(*args[:5]):
+        if operator.name == "batch_norm" and len(args) >= 6 and _fits(*args[:6]):
             return torch.empty_like(args[0], device=META)
         run_args, run_kwargs = args, kwargs
         if self._values == "constants" and operator.name in FILLED and self._is_small(args):
-            return func(*args, **{**kwargs, "device": CPU})
+            return self._kept(func(*args, **{**kwargs, "device": CPU}), given)
         if given and all(t.is_meta for t in given):
             if operator.pure and not kwargs.get("device"):
                 return self._once(func, operator, args, kwargs)
         elif self._has_values(func, operator, args, kwargs, given):
-            return func(*args, **kwargs)
+            return self._kept(func(*args, **kwargs), given)
         else:
             for t in operator.written(args, kwargs):
                 self._valueless.add(id(t))
@@ -144,6 +148,15 @@ class Runner:
             return True  # its size depends on values, which are there
         return sum(t.numel() for t in tensors_among([trial])) <= self._largest
 
+    def _kept(self, made: Any, given: list[Tensor]) -> Any:
+        """``made``, whose values take of the room that there is for them unless they are those of ``given``."""
+        for tensor in tensors_among([made]):
+            if tensor.numel() > LITTLE and storage_of(tensor) not in map(storage_of, given):
+                self._room -= tensor.numel()
+        if self._room < 0:
+            self._largest = LITTLE
+        return made
+
     def _located(self, indices: list[Tensor | None]) -> list[Tensor | None]:
         """``indices`` with the places that a mask selects for each mask whose values are known."""
         places: list[Tensor | None] = []
@@ -187,10 +200,14 @@ class Runner:
         return kept[1]
 
 
-def _fits(x: Tensor, *vectors: Tensor | None) -> bool:
-    """Whether a batch norm gets one number a channel wherever it gets any; its result is then a tensor like ``x``.
+def _fits(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor | None, variance: Tensor | None, trains: bool
+) -> bool:
+    """Whether a batch norm has what it needs, one number a channel each; its result is then a tensor like ``x``.
 
     PyTorch finds that out by taking the norm apart, which takes longer than all else in a convolutional network.
     """
     channels = x.shape[1:2]
-    return x.is_floating_point() and len(channels) == 1 and all(v is None or v.shape == channels for v in vectors)
+    if not x.is_floating_point() or not channels or not (trains or (mean is not None and variance is not None)):
+        return False
+    return all(v is None or v.shape == channels for v in (weight, bias, mean, variance))
