@@ -207,7 +207,8 @@ def shapes(given: Sequence[str]) -> tuple[int, ...] | dict[str, tuple[int, ...]]
     """
     result: dict[str, tuple[int, ...]] = {}
     for one in given:
-        name, _, text = one.rpartition("=")
+        before, named, after = one.partition("=")
+        name, text = (before, after) if named else ("", before)
         sizes = text.lower().replace("×", "x").split("x")
         if not all(s.isdecimal() and len(s) < 20 and int(s) > 0 for s in sizes):
             raise OptionError(f"--input {one[:60]}: a shape is sizes from 1 with x between them, as in 3x224x224")

@@ -64,6 +64,14 @@ def _by_vector(use: Use) -> int:
     return -use.macs if use.node.op.name == "matmul" and len(use.inputs[1].shape) == 1 else 0
 
 
+def _affine_grid(use: Use) -> int:
+    """Places (x, y, 1) times the transform of each image, as ``affine_grid`` has it: one operator to PyTorch."""
+    if use.node.op.name != "matmul" or len(use.inputs[0].shape) != 2 or len(use.inputs[1].shape) != 3:
+        return 0
+    size = use.inputs[0].shape[1]
+    return -use.macs if size in (3, 4) and use.inputs[1].shape[1:] == (size, size - 1) else 0
+
+
 def _left_operand_once(use: Use) -> int:
     """The left operand's elements times the right operand's columns, whatever the broadcasting."""
     if use.node.op.name != "matmul" or len(use.inputs) != 2:
@@ -131,6 +139,7 @@ FVCORE_OMISSIONS = (
     Omission("fused attention, counted 0", _fused_products),
     Omission("recurrent layers, counted 0", _all("lstm", "gru", "rnn")),
     Omission("deformable convolution, counted 0", _all("deform_conv")),
+    Omission("products of groups, counted 0", _all("grouped_matmul")),
     Omission("matmul with a broadcast left operand, counted for the operand once", _left_operand_once),
     Omission("baddbmm, counted 0", _all("matmul")),
     Omission("bilinear forms, counted 0", _all("bilinear")),
@@ -142,7 +151,9 @@ FVCORE_OMISSIONS = (
 
 TORCH_OMISSIONS = (
     Omission("matrix times vector, counted 0", _by_vector),
+    Omission("grids from affine maps, counted 0", _affine_grid),
     Omission("bilinear forms, counted 0", _all("bilinear")),
     Omission("pairwise distances, counted 0", _all("distances")),
     Omission("deformable convolution, counted 0", _all("deform_conv")),
+    Omission("products of groups, counted 0", _all("grouped_matmul")),
 )

@@ -58,6 +58,10 @@ SAYS = {
         "--input 3x2xx4: a shape is sizes from 1 with x between",
     ),
     "a shape of zero": ("analyze resnet18 --input 3x0x4", "--input 3x0x4: a shape is sizes from 1 with x between them"),
+    "shapes in one word": (
+        "analyze resnet18 --input a=3x8x8,b=3x8x8",
+        "--input a=3x8x8,b=3x8x8: a shape is sizes from 1 with x between them",
+    ),
     "two shapes": ("analyze resnet18 -i 3x32x32 -i 3x8x8", "--input gives two shapes; name them"),
     "one shape twice": ("analyze resnet18 -i image=3x8x8 -i image=3x8x8", "--input gives the shape of 'image' twice"),
     "one shape without a name": (

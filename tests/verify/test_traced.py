@@ -46,6 +46,25 @@ def test_fvcores_zeros_are_named_one_by_one() -> None:
     )
 
 
+class Turns(nn.Module):
+    """A spatial transformer: a grid from six numbers that the image gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.where = nn.Linear(3, 6)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        theta = self.where(x.mean((2, 3))).reshape(-1, 2, 3)
+        grid = nn.functional.affine_grid(theta, [*x.shape], align_corners=False)
+        return nn.functional.grid_sample(x, grid, align_corners=False)
+
+
+def test_torchs_zero_for_an_affine_grid_is_named() -> None:
+    sums = str(verified(Turns(), 2, 3, 8, 7).tallies[1])
+    # the linear layer 2·3·6; for each of 2·8·7 places (x, y, 1) times 3×2
+    assert sums == "torch's FlopCounterMode 36 = 708 MACs − 672 grids from affine maps, counted 0"
+
+
 class Reuse(nn.Module):
     """One block three times under two names, a shared weight, an unread result and a layer that is not called."""
 
