@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from enum import Enum
 from typing import Annotated
 
 import typer
 
 from costcalc.cli.choices import Choices
-from costcalc.cli.options import FoldNorm, Setting, command, option
+from costcalc.cli.options import FoldNorm, Format, Setting, command, option
 from costcalc.cli.output import colour, emit, width
 
 EXAMPLES = {
@@ -18,15 +17,6 @@ EXAMPLES = {
     "costcalc compare resnet18 mobilenet --machine jetson_orin_nano --fold-norm": "as they are deployed",
     "costcalc compare vgg16 resnet18 --input 3x64x64 --format csv": "at another size, for a spreadsheet",
 }
-
-
-class Format(str, Enum):
-    """What the comparison is written as."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-    markdown = "markdown"
 
 
 @command

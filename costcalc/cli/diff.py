@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from enum import Enum
 from typing import Annotated
 
 import typer
 
 from costcalc.cli.choices import Choices
-from costcalc.cli.options import Setting, command, option
+from costcalc.cli.options import VIEW, Format, Setting, command, option
 from costcalc.cli.output import colour, emit, width
 from costcalc.errors import OptionError
 
@@ -19,18 +18,6 @@ EXAMPLES = {
     "costcalc diff --base origin/main": "every spec that this branch changed",
     "costcalc diff vgg16 vgg19 --by params --format markdown": "for a page, the parameters first",
 }
-
-
-class Format(str, Enum):
-    """What the diff is written as."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-    markdown = "markdown"
-
-
-VIEW = "View"
 
 
 @command

@@ -145,7 +145,7 @@ class Setting(NamedTuple):
 
 
 class Format(str, Enum):
-    """What a report is written as."""
+    """What figures are written as."""
 
     table = "table"
     json = "json"

@@ -65,14 +65,11 @@ class Einsum(Op):
                 yield False, f"einsum: '{term}' does not name the {len(t.shape)} axes of an operand"
                 return
         labels, _ = self._labels(x)
-        sizes: dict[str, Dim] = {}
+        sizes = _sizes(labels, x)
         for names, t in zip(labels, x, strict=True):
             for name, size in zip(names, t.shape, strict=True):
-                known = sizes.get(name, 1)
-                if isinstance(known, int) and known == 1:
-                    sizes[name] = size
-                elif not (isinstance(size, int) and size == 1):
-                    yield equal(known, size), f"einsum: axis {name} is {known} and {size}"
+                if not (isinstance(size, int) and size == 1):
+                    yield equal(sizes[name], size), f"einsum: axis {name} is {sizes[name]} and {size}"
 
     def infer(self, *x: TensorType) -> TensorType:
         labels, out = self._labels(x)
@@ -188,6 +185,7 @@ def _spread(term: str, rank: int) -> list[str]:
 
 
 def _sizes(labels: list[list[str]], x: Sequence[TensorType]) -> dict[str, Dim]:
+    """The size of each axis, by its letter: that of the first operand in which it is not 1."""
     sizes: dict[str, Dim] = {}
     for names, t in zip(labels, x, strict=True):
         for name, size in zip(names, t.shape, strict=True):

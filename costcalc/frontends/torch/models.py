@@ -6,34 +6,23 @@ Code runs only from what the name says: the module or file is imported, and what
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from costcalc.errors import CostcalcError, UnknownName, listing, near
+from costcalc.errors import CostcalcError
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from costcalc.frontends.torch.found import Found
     from costcalc.ir.graph import Graph
 
 LIBRARIES = ("torchvision", "timm")
 Shapes = Sequence[int] | Mapping[str, Sequence[int]] | None
-
-
-class Found(NamedTuple):
-    """A model, how to build it again with values in its weights, and what it is run on.
-
-    inputs   for a batch of so many images of this shape (None for the model's own)
-    """
-
-    model: nn.Module
-    again: Callable[[], nn.Module] | None
-    inputs: Callable[[int, tuple[int, ...] | None], Sequence[Any]]
 
 
 def is_torch_model(name: str) -> bool:
@@ -129,241 +118,17 @@ def kept_apart(name: str) -> Iterator[None]:
 
 
 def _find(name: str, kwargs: dict[str, Any]) -> Found:
+    from costcalc.frontends.torch.libraries import timm, torchvision
+    from costcalc.frontends.torch.own import exported, own
+
     if name.endswith(".pt2"):
-        return _exported(name)
+        return exported(name)
     place, _, attribute = name.rpartition(":")
     if place == "torchvision":
-        return _torchvision(attribute, kwargs)
+        return torchvision(attribute, kwargs)
     if place == "timm":
-        return _timm(attribute, kwargs)
-    return _own(place, attribute, kwargs)
-
-
-# -- the libraries -----------------------------------------------------------------------------
-
-
-def _torchvision(name: str, kwargs: dict[str, Any]) -> Found:
-    models = _library("torchvision").models
-    _known(name, models.list_models(), "torchvision")
-    options = {"weights": None, **kwargs}
-    if _takes(models.get_model_builder(name), "weights_backbone"):
-        options.setdefault("weights_backbone", None)
-    build = _builder(lambda: _quietly(models.get_model, name, **options), f"torchvision:{name}")
-    detects = name in models.list_models(models.detection)
-    flows = name in models.list_models(models.optical_flow)
-    films = name in models.list_models(models.video)
-
-    def inputs(batch: int, shape: tuple[int, ...] | None) -> Sequence[Any]:
-        size = shape or _torchvision_size(models, name, model)
-        if detects:
-            return [[size] * batch]  # a list of images
-        if films and len(size) == 3:
-            size = (size[0], 16, *size[1:])
-        return [(batch, *size)] * (2 if flows else 1)
-
-    model, again = build
-    return Found(model, again, inputs)
-
-
-def _torchvision_size(models: Any, name: str, model: nn.Module) -> tuple[int, ...]:
-    """Channels and sizes that the weights published with a model were made for."""
-    side = getattr(model, "image_size", None)
-    if isinstance(side, int):
-        return (3, side, side)
-    if name in models.list_models(models.segmentation):
-        return (3, 520, 520)
-    if name in models.list_models(models.optical_flow):
-        return (3, 512, 512)
-    if name in models.list_models(models.detection):
-        side = {"ssd300_vgg16": 300, "ssdlite320_mobilenet_v3_large": 320}.get(name, 800)
-        return (3, side, side)
-    first = next(iter(models.get_model_weights(name)), None)
-    crop = first.transforms.keywords["crop_size"] if first is not None else 224
-    sides = (crop, crop) if isinstance(crop, int) else tuple(crop)
-    return (3, *sides)
-
-
-def _timm(name: str, kwargs: dict[str, Any]) -> Found:
-    timm = _library("timm")
-    _known(name.partition(".")[0], timm.list_models(), "timm")
-    model, again = _builder(lambda: _quietly(timm.create_model, name, **kwargs), f"timm:{name}")
-    return Found(model, again, _by_default(model))
-
-
-def _library(name: str) -> Any:
-    if importlib.util.find_spec(name) is None:
-        raise CostcalcError(f"{name} is not installed; pip install {name}")
-    try:
-        return importlib.import_module(name)
-    except Exception as error:
-        text = str(error).split("\n")[0][:200]
-        misfit = "torchvision" if "torchvision::" in text else name  # timm imports torchvision
-        raise CostcalcError(
-            f"{name} cannot be imported ({type(error).__name__}: {text}); install the {misfit} that fits your torch"
-        ) from error
-
-
-def _quietly(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call ``function`` without its warnings, of weights that are not initialised as they will be one day."""
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return function(*args, **kwargs)
-
-
-def _known(name: str, names: Iterable[str], library: str) -> None:
-    known = list(names)
-    if name not in known:
-        hint = near(name, known) or f"; it has {listing(known, 8)}"
-        raise UnknownName(f"{library} has no model '{name[:80]}'{hint}")
-
-
-def _takes(function: Callable[..., Any], parameter: str) -> bool:
-    import inspect
-
-    return parameter in inspect.signature(function).parameters
-
-
-# -- the user's own ----------------------------------------------------------------------------
-
-
-def _own(place: str, attribute: str, kwargs: dict[str, Any]) -> Found:
-    from torch import nn
-
-    from costcalc.frontends.torch.failures import ModelError
-
-    holder = _file(place) if place.endswith(".py") else _module(place)
-    made: Any = holder
-    for part in attribute.split("."):
-        names = [n for n in dir(made) if not n.startswith("_")]
-        if not hasattr(made, part):
-            raise UnknownName(f"{place} has no '{part[:80]}'{near(part, names)}")
-        made = getattr(made, part)
-    name = f"{place}:{attribute}"
-    if isinstance(made, nn.Module):
-        if kwargs:
-            raise ModelError(f"{name} is a module already, and takes no options")
-        return Found(made, lambda: made, _by_default(made))
-    if not callable(made):
-        raise ModelError(f"{name} is of type {type(made).__name__}, neither a module nor what makes one")
-    model, again = _builder(lambda: made(**kwargs), name)
-    return Found(model, again, _by_default(model))
-
-
-def _module(name: str) -> Any:
-    with _on_path(Path.cwd()):
-        try:
-            return importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-                missing = f" ('{error.name}' is missing)" if error.name != name else ""
-                raise UnknownName(f"there is no module '{name[:80]}'{missing}") from None
-            raise CostcalcError(f"{name} cannot be imported: it needs '{error.name}', which is missing") from error
-        except Exception as error:
-            raise _import_failed(name, error) from error
-
-
-def _file(path: str) -> Any:
-    file = Path(path)
-    if not file.is_file():
-        beside = [p.name for p in file.parent.glob("*.py")] if file.parent.is_dir() else []
-        raise UnknownName(f"there is no file {path}{near(file.name, beside)}")
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(file.stem, module)
-    with _on_path(file.parent.resolve()):
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:
-            raise _import_failed(path, error) from error
-    return module
-
-
-def _import_failed(name: str, error: Exception) -> CostcalcError:
-    from costcalc.frontends.torch.failures import constructor_failed
-
-    failure = constructor_failed(name, error)
-    failure.message = failure.message.replace("cannot be built", "cannot be imported", 1)
-    return failure
-
-
-@contextmanager
-def _on_path(folder: Path) -> Iterator[None]:
-    """While open, modules in ``folder`` can be imported, as with ``python -m``."""
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        if str(folder) in sys.path:
-            sys.path.remove(str(folder))
-
-
-def _by_default(model: nn.Module) -> Callable[[int, tuple[int, ...] | None], Sequence[Any]]:
-    """Inputs of the shape that is asked for, or that the model's configuration names."""
-
-    def inputs(batch: int, shape: tuple[int, ...] | None) -> Sequence[Any]:
-        from costcalc.frontends.torch.failures import ModelError
-        from costcalc.frontends.torch.inputs import default_size
-
-        size = shape or default_size(model)
-        if size is None:
-            raise ModelError(f"{type(model).__name__} does not say which input it takes; give --input 3x224x224, say")
-        return [(batch, *size)]
-
-    return inputs
-
-
-def _builder(make: Callable[[], Any], name: str) -> tuple[nn.Module, Callable[[], nn.Module]]:
-    """What ``make`` makes, without weights; and a function that makes it with them."""
-    from torch import nn
-
-    from costcalc.frontends.torch.build import built
-    from costcalc.frontends.torch.failures import ModelError, constructor_failed
-
-    def checked(made: Any) -> nn.Module:
-        if not isinstance(made, nn.Module):
-            raise ModelError(f"{name} returns {type(made).__name__}, not a torch.nn.Module")
-        return made.eval()
-
-    def again() -> nn.Module:
-        try:
-            return checked(make())
-        except CostcalcError:
-            raise
-        except Exception as error:
-            raise constructor_failed(name, error) from error
-
-    try:
-        return checked(built(make)), again
-    except CostcalcError:
-        raise
-    except Exception:
-        # Perhaps it asks for values that were left out; if not, its own error comes again.
-        return again(), again
-
-
-# -- exported programs -------------------------------------------------------------------------
-
-
-def _exported(path: str) -> Found:
-    import torch
-
-    if not Path(path).is_file():
-        raise UnknownName(f"there is no file {path}")
-    try:
-        program = torch.export.load(path)
-    except Exception as error:
-        text = str(error).split("\n")[0][:200]
-        raise CostcalcError(f"{path} is no exported program that this torch can read: {text}") from error
-    model = program.module()
-    args, kwargs = program.example_inputs or ((), {})
-
-    def inputs(batch: int, shape: tuple[int, ...] | None) -> Sequence[Any]:
-        return [(batch, *shape)] if shape else [*args, *kwargs.values()]
-
-    return Found(model, lambda: model, inputs)
+        return timm(attribute, kwargs)
+    return own(place, attribute, kwargs)
 
 
 def _need_torch() -> None:

@@ -1,0 +1,66 @@
+"""A model that a name on the command line means: how it is built, and what it is run on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from costcalc.errors import CostcalcError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Found(NamedTuple):
+    """A model, how to build it again with values in its weights, and what it is run on.
+
+    inputs   for a batch of so many images of this shape (None for the model's own)
+    """
+
+    model: nn.Module
+    again: Callable[[], nn.Module] | None
+    inputs: Callable[[int, tuple[int, ...] | None], Sequence[Any]]
+
+
+def by_default(model: nn.Module) -> Callable[[int, tuple[int, ...] | None], Sequence[Any]]:
+    """Inputs of the shape that is asked for, or that the model's configuration names."""
+
+    def inputs(batch: int, shape: tuple[int, ...] | None) -> Sequence[Any]:
+        from costcalc.frontends.torch.failures import ModelError
+        from costcalc.frontends.torch.inputs import default_size
+
+        size = shape or default_size(model)
+        if size is None:
+            raise ModelError(f"{type(model).__name__} does not say which input it takes; give --input 3x224x224, say")
+        return [(batch, *size)]
+
+    return inputs
+
+
+def builder(make: Callable[[], Any], name: str) -> tuple[nn.Module, Callable[[], nn.Module]]:
+    """What ``make`` makes, without weights; and a function that makes it with them."""
+    from torch import nn
+
+    from costcalc.frontends.torch.build import built
+    from costcalc.frontends.torch.failures import ModelError, constructor_failed
+
+    def checked(made: Any) -> nn.Module:
+        if not isinstance(made, nn.Module):
+            raise ModelError(f"{name} returns {type(made).__name__}, not a torch.nn.Module")
+        return made.eval()
+
+    def again() -> nn.Module:
+        try:
+            return checked(make())
+        except CostcalcError:
+            raise
+        except Exception as error:
+            raise constructor_failed(name, error) from error
+
+    try:
+        return checked(built(make)), again
+    except CostcalcError:
+        raise
+    except Exception:
+        # Perhaps it asks for values that were left out; if not, its own error comes again.
+        return again(), again

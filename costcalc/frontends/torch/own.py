@@ -1,0 +1,107 @@
+"""Models of the user's own: in a module, in a file, or exported."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from costcalc.errors import CostcalcError, UnknownName, near
+from costcalc.frontends.torch.found import Found, builder, by_default
+
+
+def own(place: str, attribute: str, kwargs: dict[str, Any]) -> Found:
+    """The module that ``attribute`` of a module or file is, or that it makes when it is called."""
+    from torch import nn
+
+    from costcalc.frontends.torch.failures import ModelError
+
+    holder = _file(place) if place.endswith(".py") else _module(place)
+    made: Any = holder
+    for part in attribute.split("."):
+        names = [n for n in dir(made) if not n.startswith("_")]
+        if not hasattr(made, part):
+            raise UnknownName(f"{place} has no '{part[:80]}'{near(part, names)}")
+        made = getattr(made, part)
+    name = f"{place}:{attribute}"
+    if isinstance(made, nn.Module):
+        if kwargs:
+            raise ModelError(f"{name} is a module already, and takes no options")
+        return Found(made, lambda: made, by_default(made))
+    if not callable(made):
+        raise ModelError(f"{name} is of type {type(made).__name__}, neither a module nor what makes one")
+    model, again = builder(lambda: made(**kwargs), name)
+    return Found(model, again, by_default(model))
+
+
+def _module(name: str) -> Any:
+    with _on_path(Path.cwd()):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+                missing = f" ('{error.name}' is missing)" if error.name != name else ""
+                raise UnknownName(f"there is no module '{name[:80]}'{missing}") from None
+            raise CostcalcError(f"{name} cannot be imported: it needs '{error.name}', which is missing") from error
+        except Exception as error:
+            raise _import_failed(name, error) from error
+
+
+def _file(path: str) -> Any:
+    file = Path(path)
+    if not file.is_file():
+        beside = [p.name for p in file.parent.glob("*.py")] if file.parent.is_dir() else []
+        raise UnknownName(f"there is no file {path}{near(file.name, beside)}")
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(file.stem, module)
+    with _on_path(file.parent.resolve()):
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            raise _import_failed(path, error) from error
+    return module
+
+
+def _import_failed(name: str, error: Exception) -> CostcalcError:
+    from costcalc.frontends.torch.failures import constructor_failed
+
+    failure = constructor_failed(name, error)
+    failure.message = failure.message.replace("cannot be built", "cannot be imported", 1)
+    return failure
+
+
+@contextmanager
+def _on_path(folder: Path) -> Iterator[None]:
+    """While open, modules in ``folder`` can be imported, as with ``python -m``."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        if str(folder) in sys.path:
+            sys.path.remove(str(folder))
+
+
+def exported(path: str) -> Found:
+    """A program that ``torch.export.save`` wrote, run on the inputs that it was exported with."""
+    import torch
+
+    if not Path(path).is_file():
+        raise UnknownName(f"there is no file {path}")
+    try:
+        program = torch.export.load(path)
+    except Exception as error:
+        text = str(error).split("\n")[0][:200]
+        raise CostcalcError(f"{path} is no exported program that this torch can read: {text}") from error
+    model = program.module()
+    args, kwargs = program.example_inputs or ((), {})
+
+    def inputs(batch: int, shape: tuple[int, ...] | None) -> Sequence[Any]:
+        return [(batch, *shape)] if shape else [*args, *kwargs.values()]
+
+    return Found(model, lambda: model, inputs)
