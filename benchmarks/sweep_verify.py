@@ -1,8 +1,8 @@
 """Verifies every shipped model, and says how long each takes.
 
-    python benchmarks/sweep_verify.py                      # all; a line for each as it is done
-    python benchmarks/sweep_verify.py resnet50 swin_t      # these only
-    python benchmarks/sweep_verify.py --write              # and put the table into docs/verifying.md
+python benchmarks/sweep_verify.py                      # all; a line for each as it is done
+python benchmarks/sweep_verify.py resnet50 swin_t      # these only
+python benchmarks/sweep_verify.py --write              # and put the table into docs/verifying.md
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ def test_the_file_of_a_machine_is_relative_to_the_config(folder: Path, capsys: A
     budget = "    budgets: {time: {max: 3887 s, machine: mine.yaml}}\n"
     Path("sub/costcalc.yaml").write_text(CONFIG + budget, encoding="utf-8")
     assert frame.outcome(["check", "--config", "sub/costcalc.yaml"]) == 1
-    assert "3888 s is 1.00 s over" in " ".join(capsys.readouterr().out.split())
+    assert "3,888 s is 1.00 s over" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_machine_that_there_is_not_is_an_error_where_it_is_named(folder: Path, capsys: Any) -> None:
