@@ -1,8 +1,10 @@
 """Verifies every shipped model, and says how long each takes.
 
-python benchmarks/sweep_verify.py                      # all; a line for each as it is done
-python benchmarks/sweep_verify.py resnet50 swin_t      # these only
-python benchmarks/sweep_verify.py --write              # and put the table into docs/verifying.md
+    python benchmarks/sweep_verify.py                      # all; a line for each as it is done
+    python benchmarks/sweep_verify.py resnet50 swin_t      # these only
+    python benchmarks/sweep_verify.py --write              # and put the table into docs/verifying.md
+
+A line says how the model agrees and how long it took, on the CPU.
 """
 
 from __future__ import annotations
