@@ -12,7 +12,7 @@ from costcalc.figures import FIGURES, Figure, Value, field_at_end, sees
 
 SCHEMA = 1
 """The version of the JSON of a comparison."""
-COMPARED = ("macs", "ops", "params", "storage", "traffic", "intensity", "receptive_field", "peak", "time", "layers")
+COMPARED = ("macs", "ops", "params", "storage", "traffic", "intensity", "receptive_field", "peak", "time", "layers", "uncounted")
 SPENT = ("macs", "traffic")
 """The figures whose parts are shown."""
 MOST_PARTS = 8
@@ -88,8 +88,8 @@ def compare(reports: Sequence[Report], names: Sequence[str] = ()) -> Comparison:
         values = tuple(figure.value(report) for report in reports)
         if any(value is not None and not isinstance(value, (int, float)) for value in values):
             raise CostcalcError(f"{name} is a formula in one of the models; give every size a number")
-        if any(value is not None for value in values):
-            lines.append(Line(figure, values, _ratios(values), _best(figure, values)))
+        if any(values if name == "uncounted" else (value is not None for value in values)):
+            lines.append(Line(figure, values, _ratios(values), _best(figure, values, reports)))
     return Comparison(tuple(names) or tuple(r.name for r in reports), tuple(reports), tuple(lines))
 
 
@@ -98,12 +98,15 @@ def _ratios(values: tuple[Value | None, ...]) -> tuple[float | None, ...]:
     return tuple(value / first if value is not None and first else None for value in values)
 
 
-def _best(figure: Figure, values: tuple[Value | None, ...]) -> frozenset[int]:
+def _best(figure: Figure, values: tuple[Value | None, ...], reports: Sequence[Report]) -> frozenset[int]:
     known = [value for value in values if value is not None]
     if figure.less is None or len({*known}) < 2:
         return frozenset()
     best = min(known) if figure.less else max(known)
-    return frozenset(i for i, value in enumerate(values) if value == best)
+    # With uncounted layers a figure can be anything from its bound on: it is never best, and may be more than the most.
+    if not figure.less and any(report.uncounted for report in reports):
+        return frozenset()
+    return frozenset(i for i, value in enumerate(values) if value == best and not reports[i].uncounted)
 
 
 def last_seen(report: Report) -> tuple[str, str]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 BEST = "*"
 IN_LAYER = "  in layer"
 BAR = 24
+EXACT = ("layers", "receptive_field", "uncounted")
+"""Figures that are no lower bounds where layers are uncounted."""
 LEAST = 14
 """Characters of a model's column at the least."""
 
@@ -71,9 +73,9 @@ def _input(report: Report) -> str:
 
 def _cell(line: Line, i: int, report: Report) -> str:
     value, ratio = line.values[i], line.ratios[i]
-    least = "≥ " if report.uncounted and line.figure.name not in ("layers", "receptive_field") else ""
+    least = "≥ " if report.uncounted and line.figure.name not in EXACT else ""
     text = least + show(line.figure, value)
-    if i and ratio is not None and line.figure.name != "layers":
+    if i and ratio is not None and line.figure.name not in ("layers", "uncounted"):
         text += f" {ratio:,.{0 if ratio >= 1000 else 2}f}×"
     return text + (f" {BEST}" if i in line.best else "  ")
 
@@ -98,7 +100,7 @@ def json(found: Comparison) -> str:
 
 
 def csv(found: Comparison) -> str:
-    """A line per model: exact numbers, in the units that the heads say."""
+    """A line per model: exact numbers, in the units that the heads say; lower bounds where ``uncounted`` is not 0."""
     from csv import writer
     from io import StringIO
 

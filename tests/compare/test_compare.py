@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 
@@ -85,6 +86,26 @@ def test_every_format_has_the_same_exact_numbers(capsys: pytest.CaptureFixture[s
     markdown = run(capsys, *MODELS, "--format", "markdown")
     header = "|  | resnet18 | resnet34 | mobilenet |"
     assert markdown.splitlines()[0] == header and "| MACs | 1.81 G | 3.66 G 2.02× |" in markdown
+
+
+def test_a_lower_bound_is_said_in_every_format_and_never_best(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "odd.yaml"
+    file.write_text(
+        "inputs: {image: [3, 8, 8]}\n"
+        "layers:\n  - conv(4, 3)\n  - uncounted('aten.odd', [[1, 4, 6, 6]], ['float32'])\n"
+    )
+    models = (str(file), "resnet18")
+    found = json.loads(run(capsys, *models, "--input", "3x8x8", "--format", "json"))["models"]
+    # 4·6·6 places × 27 taps, fewer than ResNet-18's by far; but what the odd layer does is not known.
+    assert found[0]["figures"]["macs"] == 3888 < found[1]["figures"]["macs"]
+    assert found[0]["best_in"] == [] and found[1]["best_in"] == ["uncounted"]
+    rows = csv.DictReader(io.StringIO(run(capsys, *models, "--input", "3x8x8", "--format", "csv")))
+    assert [row["uncounted"] for row in rows] == ["1", "0"]
+    for shape in ("table", "markdown"):
+        assert "≥ 3.89 k" in run(capsys, *models, "--input", "3x8x8", "--format", shape)
+    assert "uncounted" not in run(capsys, "lenet5", "lenet5")
 
 
 def test_a_ratio_of_thousands_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
