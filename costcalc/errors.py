@@ -78,16 +78,16 @@ class UnknownName(CostcalcError):
 
 
 def near(name: str, known: Iterable[str]) -> str:
-    """``; did you mean 'relu'?`` for the known name most like ``name``, or nothing.
+    """`` (did you mean 'relu'?)`` for the known name most like ``name``, or nothing.
 
     >>> near("rellu", ["relu", "conv"]), near("A100", ["h100", "a100"])
-    ("; did you mean 'relu'?", "; did you mean 'a100'?")
+    (" (did you mean 'relu'?)", " (did you mean 'a100'?)")
     """
     import difflib
 
     small = {word.lower(): word for word in known}
     found = difflib.get_close_matches(name[:80].lower(), list(small), n=1, cutoff=0.6)
-    return f"; did you mean '{small[found[0]]}'?" if found else ""
+    return f" (did you mean '{small[found[0]]}'?)" if found else ""
 
 
 def listing(names: Iterable[str], most: int = 40) -> str:

@@ -57,7 +57,7 @@ def _like(unit: str, scales: dict[str, Fraction]) -> str:
     if "flop" in unit.lower() and "k" in scales:
         return "one multiply-accumulate is two FLOPs"
     same = [known for known in scales if known.lower() == unit.lower()]
-    return f"did you mean '{same[0]}'?" if same else near(unit, scales).removeprefix("; ")
+    return f"did you mean '{same[0]}'?" if same else near(unit, scales).strip(" ()")
 
 
 class Step(NamedTuple):

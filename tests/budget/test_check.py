@@ -197,16 +197,16 @@ MISTAKES = [
     (["check"], "there is no costcalc.yaml here; `costcalc init` writes one"),
     (["check", "--max", "macs=1G"], "--max needs a model"),
     (["check", "resnet18", "--max", "macs"], "a budget is FIGURE=AMOUNT, as in macs=4.2G"),
-    (["check", "resnet18", "--max", "mac=1G"], "no figure called 'mac'; did you mean 'macs'?"),
+    (["check", "resnet18", "--max", "mac=1G"], "no figure called 'mac' (did you mean 'macs'?)"),
     (["check", "resnet18", "--max", "macs=1G,macs=2G"], "--max gives macs twice"),
     (["check", "resnet18", "--max", "time=1ms"], "a budget of time needs a machine"),
-    (["check", "resnet81", "--max", "macs=1G"], "no model called 'resnet81'; did you mean 'resnet18'?"),
+    (["check", "resnet81", "--max", "macs=1G"], "no model called 'resnet81' (did you mean 'resnet18'?)"),
     (["lock"], "there is no costcalc.yaml here"),
     (["diff"], "diff takes two models, or revisions as in main..HEAD and specs"),
     (["diff", "resnet18"], "diff takes two models"),
     (["diff", "resnet18", "resnet34", "--by", "peak"], "causes are told of figures that are sums over layers"),
     (["diff", "resnet18", "resnet34", "--by", "time"], "--by time needs a machine"),
-    (["diff", "mian..HEAD"], "git knows no revision 'mian'; did you mean 'main'?"),
+    (["diff", "mian..HEAD"], "git knows no revision 'mian' (did you mean 'main'?)"),
     (["diff", "main..HEAD", "nothing.yaml"], "there is no nothing.yaml in main nor in HEAD"),
     (["diff", "main..HEAD", "resnet18"], "'resnet18' is no spec in the repository; only files have revisions"),
     (["compare", "resnet18"], "compare takes two or more models"),
@@ -219,7 +219,7 @@ def test_a_mistake_is_one_sentence(repository: Repository, args: list[str], says
 
 
 CONFIG_MISTAKES = [
-    ("time: {max: 1 ms, machine: jetson_orin}", [], "no machine called 'jetson_orin'; did you mean"),
+    ("time: {max: 1 ms, machine: jetson_orin}", [], "no machine called 'jetson_orin' (did you mean"),
     (
         "receptive_field: {min: 1, at: layer9}",
         [],
@@ -232,7 +232,7 @@ CONFIG_MISTAKES = [
     ("macs: 1 G", ["--compare-to", "none.json"], "none.json: there is no such file"),
     ("macs: 1 G", ["--compare-to", "costcalc.yaml"], "costcalc.yaml: this is not JSON"),
     ("macs: 1 G", ["--input", "3x8x8"], "--input, --batch and --set go with --max"),
-    ("macs: 1 G", ["backbon"], "costcalc.yaml has no model 'backbon'; did you mean 'backbone'?"),
+    ("macs: 1 G", ["backbon"], "costcalc.yaml has no model 'backbon' (did you mean 'backbone'?)"),
 ]
 
 

@@ -65,7 +65,7 @@ def test_figures_compare_with_numbers_and_with_units(project: Path) -> None:
     assert told in printed and "<= '20 M'" in printed
     assert 'storage is compared with its unit: storage <= "100 MiB"' in printed
     assert "backbone has no time; give a machine, as in cost(model, machine='a100')" in printed
-    assert "no figure called 'mac'; did you mean 'macs'?" in printed
+    assert "no figure called 'mac' (did you mean 'macs'?)" in printed
     assert "costcalc.lock does not have configs/backbone.yaml; pytest --cost-update adds it" in printed
 
 

@@ -15,25 +15,25 @@ source: measured
 """
 
 SAYS = {
-    "no such command": ("analyse resnet50", "no command called 'analyse'; did you mean 'analyze'?; there are analyze"),
+    "no such command": ("analyse resnet50", "no command called 'analyse' (did you mean 'analyze'?); there are analyze"),
     "no such option": ("analyze resnet50 --dept 2", "no such option: --dept"),
     "no model given": ("analyze", "missing argument 'MODEL'; see costcalc analyze --help"),
-    "no such model": ("analyze resnet51", "no model called 'resnet51'; did you mean 'resnet"),
+    "no such model": ("analyze resnet51", "no model called 'resnet51' (did you mean 'resnet"),
     "no such file": ("analyze nothing/here.yaml", "nothing/here.yaml: there is no such file"),
     "no such format": (
         "analyze resnet18 --format jsn",
-        "there is no 'jsn'; did you mean 'json'?; there are table, json",
+        "there is no 'jsn' (did you mean 'json'?); there are table, json",
     ),
     "no such column": (
         "analyze resnet18 --columns mac",
-        "no column called 'mac'; did you mean 'macs'?; there are bound",
+        "no column called 'mac' (did you mean 'macs'?); there are bound",
     ),
-    "no such column to sort by": ("analyze resnet18 --sort wide", "no column called 'wide'; did you mean 'write'?"),
+    "no such column to sort by": ("analyze resnet18 --sort wide", "no column called 'wide' (did you mean 'write'?)"),
     "a time without a machine": ("analyze resnet18 --columns time", "the column 'time' needs a machine"),
     "sorted by a time without a machine": ("analyze resnet18 --sort time", "the column 'time' needs a machine"),
     "no such machine": (
         "analyze resnet18 -m a10",
-        "no machine called 'a10'; did you mean 'a100'?; there are a100, a100",
+        "no machine called 'a10' (did you mean 'a100'?); there are a100, a100",
     ),
     "no rate for the width": (
         "analyze resnet18 -m a100 --bits 7",
@@ -76,15 +76,15 @@ SAYS = {
     "an explosive value": ("analyze resnet18 --set num_classes=9**9**9", "--set num_classes=9**9**9: "),
     "an unknown parameter": (
         "analyze resnet18 --set numclasses=9",
-        "resnet has no parameter 'numclasses'; did you mean",
+        "resnet has no parameter 'numclasses' (did you mean",
     ),
     "an image too small": ("analyze alexnet --input 3x8x8", "the window spans 3, the padded input only"),
     "no such layer": (
         "explain resnet18 layer1.0.conv3",
-        "resnet18 has no layer or block called 'layer1.0.conv3'; did you",
+        "resnet18 has no layer or block called 'layer1.0.conv3' (did you",
     ),
-    "no such symbol": ("formula resnet18 --symbols hight", "'hight' cannot be a symbol; did you mean 'height'?"),
-    "no such task": ("list --task segment", "there is no task 'segment'; did you mean 'segmentation'?; there are"),
+    "no such symbol": ("formula resnet18 --symbols hight", "'hight' cannot be a symbol (did you mean 'height'?)"),
+    "no such task": ("list --task segment", "there is no task 'segment' (did you mean 'segmentation'?); there are"),
     "no such name": ("list resnext5000", "no model has 'resnext5000' in its name"),
 }
 
@@ -103,7 +103,7 @@ def test_a_mistake_gets_one_sentence(capsys: pytest.CaptureFixture[str], line: s
 MACHINES = {
     "an unknown key": (
         MACHINE.replace("title", "tilte"),
-        ":2:1: a machine has no 'tilte'; did you mean 'title'?; it has",
+        ":2:1: a machine has no 'tilte' (did you mean 'title'?); it has",
     ),
     "no bandwidth": (
         MACHINE.replace("bandwidth: 1e9", ""),
@@ -113,7 +113,7 @@ MACHINES = {
     "rates twice": (MACHINE + "macs: {float32: 1e9}", "a machine has either macs or flops"),
     "an unknown type": (
         MACHINE.replace("float32", "float23"),
-        ":3:9: no element type 'float23'; did you mean 'float32'?",
+        ":3:9: no element type 'float23' (did you mean 'float32'?)",
     ),
     "a rate in words": (MACHINE.replace("2e9", "fast"), ":3:18: the rate of float32 must be a number from 1"),
     "a negative rate": (MACHINE.replace("2e9", "-1"), ":3:18: the rate of float32 must be a number from 1"),

@@ -93,8 +93,7 @@ def test_a_lower_bound_is_said_in_every_format_and_never_best(
 ) -> None:
     file = tmp_path / "odd.yaml"
     file.write_text(
-        "inputs: {image: [3, 8, 8]}\n"
-        "layers:\n  - conv(4, 3)\n  - uncounted('aten.odd', [[1, 4, 6, 6]], ['float32'])\n"
+        "inputs: {image: [3, 8, 8]}\nlayers:\n  - conv(4, 3)\n  - uncounted('aten.odd', [[1, 4, 6, 6]], ['float32'])\n"
     )
     models = (str(file), "resnet18")
     found = json.loads(run(capsys, *models, "--input", "3x8x8", "--format", "json"))["models"]

@@ -19,7 +19,7 @@ from costcalc.ops.conv import Conv
     [
         (lambda: Conv(), "conv needs out_channels (a whole number from 1)"),
         (lambda: Conv(8), "conv needs kernel (a whole number from 1, or a list of one for each axis)"),
-        (lambda: Conv(8, 3, grups=2), "conv has no option 'grups'; did you mean 'groups'?; it has bias, "),
+        (lambda: Conv(8, 3, grups=2), "conv has no option 'grups' (did you mean 'groups'?); it has bias, "),
         (lambda: Conv(8, 3, kernel=3), "conv: kernel is given twice"),
         (lambda: Conv(8, 3, 1, 0, 1, 1, True, 9), "conv takes at most 7 options but was given 8"),
         (lambda: Conv(0, 3), "conv: out_channels=0 must be a whole number from 1"),
@@ -50,7 +50,7 @@ def test_symbols_are_accepted_as_sizes() -> None:
 
 
 def test_unknown_ops_have_near_names() -> None:
-    with pytest.raises(UnknownName, match="no op called 'convv'; did you mean 'conv'"):
+    with pytest.raises(UnknownName, match=r"no op called 'convv' \(did you mean 'conv'"):
         find_op("convv")
 
 

@@ -149,5 +149,5 @@ def test_a_mistake_in_a_backbone_is_blamed_on_the_call(build: Build, body: Path,
     with pytest.raises(CostcalcError) as caught:
         build("- body: model('./body.yaml')")
     assert str(caught.value) == (
-        f"{tmp_path / 'net.yaml'}:2:9: no op or block called 'max_pol'; did you mean 'max_pool'? ({body}:14)"
+        f"{tmp_path / 'net.yaml'}:2:9: no op or block called 'max_pol' (did you mean 'max_pool'?) ({body}:14)"
     )

@@ -29,7 +29,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "an alias of itself": ("- a: &x [*x]", "2:10", "the alias '*x' names nothing that is complete before it"),
     "a call with brackets in brackets": ("layers: [conv(2, [1, 3])]", "1:24", "this is not valid YAML: did not find expected ',' or ']'; inside [ ] and { } a call that has [ ] or { } itself stands in quotes"),
     # -- the file
-    "an unknown key": ("layer: [relu]\nlayers: [relu]", "1:1", "a spec has no key 'layer'; did you mean 'layers'?; it has blocks, inputs, layers, name, notes, outputs, parameters, source, task, title, use, variants, year"),
+    "an unknown key": ("layer: [relu]\nlayers: [relu]", "1:1", "a spec has no key 'layer' (did you mean 'layers'?); it has blocks, inputs, layers, name, notes, outputs, parameters, source, task, title, use, variants, year"),
     "a name with spaces": ("name: my net\nlayers: [relu]", "1:7", "name: 'my net' has other signs than letters, digits, '_', '-' and '.'"),
     "a title that is a list": ("title: [a]\nlayers: [relu]", "1:8", "title is a text, not a list"),
     "no inputs": ("layers: [relu]\ninputs:", "1:1", "the spec has no inputs; write for example `inputs: {image: [3, 224, 224]}`"),
@@ -38,7 +38,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "an input of size 0": ("layers: [relu]\ninputs: {image: [3, 0]}", "2:21", "an input's size must be a whole number from 1, not 0"),
     "an input of negative size": ("layers: [relu]\ninputs: {image: [3, -2]}", "2:21", "an input's size must be a whole number from 1, not -2"),
     "an input of no parameter": ("layers: [relu]\ninputs: {image: [3, res]}\nparameters: {size: 3}", "2:21", "no parameter 'res'; there are size"),
-    "an unknown element type": ("layers: [relu]\ninputs: {x: {shape: [3], dtype: flaot32}}", "2:33", "no element type 'flaot32'; did you mean 'float32'?; there are bfloat16, bool, complex128, complex64, float16, float32, float64, float8, int16, int32, int4, int64, int8, uint8"),
+    "an unknown element type": ("layers: [relu]\ninputs: {x: {shape: [3], dtype: flaot32}}", "2:33", "no element type 'flaot32' (did you mean 'float32'?); there are bfloat16, bool, complex128, complex64, float16, float32, float64, float8, int16, int32, int4, int64, int8, uint8"),
     "an input with an unknown key": ("layers: [relu]\ninputs: {x: {size: [3]}}", "2:14", "input x has no key 'size'; it has batch, dtype, shape"),
     "an input without shape": ("layers: [relu]\ninputs: {x: {dtype: int8}}", "2:10", "input x has no shape"),
     "a batch that is neither": ("layers: [relu]\ninputs: {x: {shape: [3], batch: 4}}", "2:33", "batch must be True or False, not '4'"),
@@ -47,8 +47,8 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "layers that are empty": ("layers: []", "1:1", "the spec has no layers"),
     "a parameter that is a mapping": ("parameters: {a: {b: 1}}\nlayers: [relu]", "1:17", "a parameter is a number, a word or a list, not a mapping"),
     "a parameter that is no word": ("parameters: {a-b: 1}\nlayers: [relu]", "1:14", "'a-b' is no name for a parameter; it has letters, digits and '_'"),
-    "a variant of unknown parameters": ("parameters: {depth: 1}\nvariants: {big: {deph: 3}}\nlayers: [relu]", "2:18", "variant big has no parameter 'deph'; did you mean 'depth'?; it has depth, inputs, like, notes, outputs, source, title, year"),
-    "a variant like none": ("variants: {big: {like: smal}, small: {}}\nlayers: [relu]", "1:12", "no variant 'smal'; did you mean 'small'?"),
+    "a variant of unknown parameters": ("parameters: {depth: 1}\nvariants: {big: {deph: 3}}\nlayers: [relu]", "2:18", "variant big has no parameter 'deph' (did you mean 'depth'?); it has depth, inputs, like, notes, outputs, source, title, year"),
+    "a variant like none": ("variants: {big: {like: smal}, small: {}}\nlayers: [relu]", "1:12", "no variant 'smal' (did you mean 'small'?)"),
     "variants in a circle": ("variants: {a: {like: b}, b: {like: a}}\nlayers: [relu]", "1:12", "variants are like each other in a circle: a → b → a"),
     "a variant with a strange name": ("variants: {a b: {}}\nlayers: [relu]", "1:12", "'a b' is no name for a variant; it has letters, digits, '_', '-' and '.'"),
     "a file of blocks that is not there": ("use: nowhere.yaml\nlayers: [rellu]", "1:6", "there is no such file (nowhere.yaml)"),
@@ -81,7 +81,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "no branch that holds": ("- add:\n    - []\n    - if channels > 3:\n        - []", "2:3", "add: add takes at least 2 inputs, not 1"),
     "a reference to nothing": ("- a: conv(3, 1)\n- add: [[], b]", "3:13", "no layer before this one is named 'b'"),
     "a reference to what comes later": ("- add: [[], late]\n- late: relu", "2:13", "no layer before this one is named 'late'"),
-    "a reference misspelt": ("- encoder: relu\n- add: [[], encodre]", "3:13", "no layer before this one is named 'encodre'; did you mean 'encoder'?"),
+    "a reference misspelt": ("- encoder: relu\n- add: [[], encodre]", "3:13", "no layer before this one is named 'encodre' (did you mean 'encoder'?)"),
     "a layer called": ("- a: relu\n- a", "3:3", "'a' is a layer, not an op or a block; `from: a` goes back to its value"),
     "two layers with one name": ("- a: relu\n- a: relu", "3:6", "two layers are called 'a', here and at FILE:2"),
     "a layer that a loop makes again": ("- for i in [0, 1]:\n    - a: relu", "3:10", "this makes a second layer 'a'; in a loop a name holds what changes, like `a$i`"),
@@ -92,8 +92,8 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "a name with a list in it": ("- a$(shape): relu", "2:3", "'a$(shape)': [1, 3, 8, 8] is neither a whole number nor a word"),
     "a name that is too long": (f"- {'a' * 300}: relu", "2:305", f"the name '{'a' * 77}...' has 300 characters; 256 are the most"),
     # -- ops and blocks
-    "an unknown op": ("- rellu", "2:3", "no op or block called 'rellu'; did you mean 'relu'?"),
-    "an unknown option": ("- conv(4, 3, grups=2)", "2:3", "conv has no option 'grups'; did you mean 'groups'?; it has bias, dilation, groups, kernel, out_channels, padding, stride"),
+    "an unknown op": ("- rellu", "2:3", "no op or block called 'rellu' (did you mean 'relu'?)"),
+    "an unknown option": ("- conv(4, 3, grups=2)", "2:3", "conv has no option 'grups' (did you mean 'groups'?); it has bias, dilation, groups, kernel, out_channels, padding, stride"),
     "a missing option": ("- conv(4)", "2:3", "conv needs kernel (a whole number from 1, or a list of one for each axis)"),
     "an option of size 0": ("- conv(0, 3)", "2:3", "conv: out_channels=0 must be a whole number from 1"),
     "an option that is a word": ("- conv('many', 3)", "2:3", "conv: out_channels='many' must be a whole number from 1"),
@@ -107,7 +107,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "one input for two": ("- add", "2:3", "add: add takes at least 2 inputs, not 1"),
     "two inputs for one": ("- x: {relu: [image, image]}", "2:7", "x: relu takes 1 inputs, not 2"),
     "a block with a missing parameter": ("blocks: {b(out): [conv(out, 1)]}\nlayers: [b]", "2:10", "block b needs out"),
-    "a block with an unknown parameter": ("blocks: {b(out): [conv(out, 1)]}\nlayers: [b(uot=3)]", "2:10", "block b has no parameter 'uot'; did you mean 'out'?; it takes out"),
+    "a block with an unknown parameter": ("blocks: {b(out): [conv(out, 1)]}\nlayers: [b(uot=3)]", "2:10", "block b has no parameter 'uot' (did you mean 'out'?); it takes out"),
     "a block with too many parameters": ("blocks: {b(out): [conv(out, 1)]}\nlayers: ['b(3, 4)']", "2:10", "block b takes out; it was given 2 arguments"),
     "a block with a parameter twice": ("blocks: {b(out): [conv(out, 1)]}\nlayers: ['b(3, out=4)']", "2:10", "block b: out is given twice, as 3 and 4"),
     "a block with stars": ("blocks: {'b(*out)': [relu]}\nlayers: [b]", "1:10", "a block's parameters are names, with or without a default; '*' and '/' are not for blocks"),
@@ -116,22 +116,22 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "blocks without end": ("blocks: {a: [b], b: [a]}\nlayers: [a]", "1:14", "blocks and lists are nested more than 100 deep: a → b → a → b"),
     "a number that is called": ("parameters: {depth: 3}\nlayers: [depth]", "2:10", "'depth' is 3 here, not the name of an op or a block"),
     # -- weights
-    "weights of no layer": ("- stem: conv(3, 1)\n- conv(3, 1, weights='setm')", "3:3", "weights='setm' is not the name of an earlier layer; did you mean 'stem'?"),
+    "weights of no layer": ("- stem: conv(3, 1)\n- conv(3, 1, weights='setm')", "3:3", "weights='setm' is not the name of an earlier layer (did you mean 'stem'?)"),
     "weights that do not fit": ("- a: conv(3, 1)\n- conv(3, 3, weights='a')", "3:3", "conv needs weight of 3×3×3×3, but that of a is 3×3×1×1"),
     "weights that are not there": ("- a: conv(3, 1, bias=False)\n- conv(3, 1, weights='a')", "3:3", "a has no weight 'bias' to share; it has weight"),
     "weights of a scope": ("- a: [relu]\n- conv(3, 1, weights='a')", "3:3", "weights='a' names no single layer; conv is one"),
     "weights by a name of their own": ("- a: conv(3, 1)\n- \"conv(3, 1, weights={'w': 'a.weight'})\"", "3:3", "conv has no weight 'w'; it has weight, bias"),
     "weights by half a name": ("- a: conv(3, 1)\n- \"conv(3, 1, weights={'weight': 'a'})\"", "3:3", "weights: 'a' is not a layer and its weight, like 'embed.weight'"),
     # -- models
-    "a model that is not there": ("- model('mobilent')", "2:3", "no model called 'mobilent'; did you mean 'mobilenet'?"),
+    "a model that is not there": ("- model('mobilent')", "2:3", "no model called 'mobilent' (did you mean 'mobilenet'?)"),
     "a model of no name": ("- model(3)", "2:3", "model takes the name of a model in quotes, then until='layer' and its parameters"),
     "a model up to nowhere": ("- model('resnet18', until='layer9')", "2:3", "until='layer9' is not the name of a layer of resnet18"),
     "a model in itself": ("- model('./net.yaml')", "2:3", "models use each other more than 8 deep"),
     # -- expressions
     "no expression": ("- conv(3, 3 +)", "2:3", "'conv(3, 3 +)' is not an expression (invalid syntax)"),
     "a parenthesis missing": ("- conv(3, 3", "2:3", "the parentheses of 'conv(3, 3' do not match; a call with ': ' or ' #' in it stands in quotes"),
-    "an unknown name": ("- conv(chanels, 1)", "2:3", "nothing is called 'chanels' here; did you mean 'channels'?; a word stands in quotes: 'chanels'"),
-    "an unknown function": ("- conv(mx(3, 4), 1)", "2:3", "no function called 'mx'; did you mean 'max'?; there are abs, all, any, ceil, distinct, enumerate, float, floor, half_padding, int, len, log, max, min, range, reversed, round, round_to, sorted, sqrt, sum, zip"),
+    "an unknown name": ("- conv(chanels, 1)", "2:3", "nothing is called 'chanels' here (did you mean 'channels'?); a word stands in quotes: 'chanels'"),
+    "an unknown function": ("- conv(mx(3, 4), 1)", "2:3", "no function called 'mx' (did you mean 'max'?); there are abs, all, any, ceil, distinct, enumerate, float, floor, half_padding, int, len, log, max, min, range, reversed, round, round_to, sorted, sqrt, sum, zip"),
     "an attribute": ("- conv(shape.x, 1)", "2:3", "a dot after a value cannot be used in a spec"),
     "a dunder": ("- conv(().__class__, 1)", "2:3", "a dot after a value cannot be used in a spec"),
     "lambda": ("- 'conv((lambda: 3)(), 1)'", "2:3", "only functions by name can be called in an expression, with their arguments one by one"),
@@ -202,11 +202,11 @@ def test_a_mistake_gets_its_sentence(build: Build, tmp_path: Path, name: str) ->
         ({"input": (3, 10**5000, 8)}, "a number has 16,610 bits; 1,024 are the most"),
         ({"input": (3, 0, 8)}, "the shape of image must be whole numbers from 1, not (3, 0, 8)"),
         ({"input": "3x8x8"}, "the shape of image must be whole numbers from 1, not '3x8x8'"),
-        ({"input": {"imag": (3, 8, 8)}}, "net has no input 'imag'; did you mean 'image'?; it has image"),
-        ({"parameters": {"dept": 3}}, "net has no parameter 'dept'; did you mean 'depth'?; it has depth"),
+        ({"input": {"imag": (3, 8, 8)}}, "net has no input 'imag' (did you mean 'image'?); it has image"),
+        ({"parameters": {"dept": 3}}, "net has no parameter 'dept' (did you mean 'depth'?); it has depth"),
         ({"parameters": {"depth": {"a": 3}}}, "depth must be a number, a word, True, False or a list of them, not {'a': 3}"),
-        ({"symbols": {"heigth"}}, "'heigth' cannot be a symbol; did you mean 'height'?; there are batch, depth, height, width"),
-        ({"variant": "larg"}, "net has no variant 'larg'; did you mean 'large'?; it has large, small"),
+        ({"symbols": {"heigth"}}, "'heigth' cannot be a symbol (did you mean 'height'?); there are batch, depth, height, width"),
+        ({"variant": "larg"}, "net has no variant 'larg' (did you mean 'large'?); it has large, small"),
     ],
 )  # fmt: skip
 def test_a_wrong_option_of_load_is_refused(build: Build, options: dict[str, Any], sentence: str) -> None:
@@ -244,7 +244,7 @@ def test_a_model_that_is_nowhere_is_refused_with_the_nearest_name(tmp_path: Path
             costcalc.load(model)
         return str(caught.value)
 
-    assert said("mobilent") == "no model called 'mobilent'; did you mean 'mobilenet'?"
+    assert said("mobilent") == "no model called 'mobilent' (did you mean 'mobilenet'?)"
     assert said("xyzzy") == "no model called 'xyzzy'; `costcalc list` shows them, and a path ends in .yaml"
     assert said("resnet").startswith("'resnet' is a family of models; it has ")
     assert said(f"{tmp_path}/none.yaml") == f"{tmp_path}/none.yaml: there is no such file"
@@ -347,7 +347,7 @@ def test_a_backbone_has_the_parameters_of_its_file(build: Build, tmp_path: Path)
     with pytest.raises(CostcalcError) as caught:
         build("layers:\n  - model('./body.yaml', dept=3)")
     place = tmp_path / "net.yaml"
-    assert str(caught.value) == f"{place}:2:5: body has no parameter 'dept'; did you mean 'depth'?; it has depth"
+    assert str(caught.value) == f"{place}:2:5: body has no parameter 'dept' (did you mean 'depth'?); it has depth"
 
 
 def test_a_mistake_in_a_file_that_is_used_names_both_files(build: Build, tmp_path: Path) -> None:
@@ -355,4 +355,4 @@ def test_a_mistake_in_a_file_that_is_used_names_both_files(build: Build, tmp_pat
     with pytest.raises(CostcalcError) as caught:
         build("use: [lib.yaml]\nlayers:\n  - unit")
     library, net = tmp_path / "lib.yaml", tmp_path / "net.yaml"
-    assert str(caught.value) == f"{net}:3:5: no op or block called 'rellu'; did you mean 'relu'? ({library}:2)"
+    assert str(caught.value) == f"{net}:3:5: no op or block called 'rellu' (did you mean 'relu'?) ({library}:2)"

@@ -95,7 +95,7 @@ class Names:
         return None
 
     def hint(self, name: str, prefix: str) -> str:
-        """What to do about a reference that was not found: write the name down, or ``; did you mean …?``."""
+        """What to do about a reference that was not found: write the name down, or `` (did you mean …?)``."""
         if any(full in self._unwritten for full in outward(name, prefix)):
             return "; the layer that is called so has no written name, which a reference needs: `- name: op`"
         known = list(self._values)[-2000:]
