@@ -13,7 +13,8 @@ from costcalc.figures import FIGURES, Figure, Value, field_at_end, sees
 SCHEMA = 1
 """The version of the JSON of a comparison."""
 COMPARED = (
-    "macs", "ops", "params", "storage", "traffic", "intensity", "receptive_field", "peak", "time", "layers", "uncounted",
+    "macs", "ops", "params", "storage", "traffic", "intensity",
+    "receptive_field", "peak", "time", "layers", "uncounted",
 )  # fmt: skip
 SPENT = ("macs", "traffic")
 """The figures whose parts are shown."""
