@@ -7,6 +7,7 @@ Each row is the best of several runs, the two sides taken in turns: machines are
 
 from __future__ import annotations
 
+import compileall
 import subprocess
 import sys
 import time
@@ -18,6 +19,8 @@ PYTHON = sys.executable
 
 IMPORTS = [PYTHON, "-c", "import typer, rich.table, yaml"]
 ANALYZE = [PYTHON, "-m", "costcalc", "analyze", "configs/mobilenet.yaml"]
+TORCH = [PYTHON, "-c", "import torch"]
+TORCH_AND_US = [PYTHON, "-c", "import torch, costcalc"]
 # The shortest script that counts the same model: MobileNet-v1 of the paper, built with torch and counted by fvcore.
 FVCORE = [PYTHON, str(Path(__file__).with_name("mobilenet_with_fvcore.py"))]
 
@@ -70,10 +73,13 @@ def row(what: str, value: str, note: str = "") -> None:
 def main() -> None:
     """Print the table of ratios."""
     sys.path.insert(0, str(ROOT))
+    compileall.compile_dir(ROOT / "costcalc", quiet=1)  # as an installed package is
     times = best({"imports": IMPORTS, "analyze": ANALYZE}, rounds=15)
     row("analyze mobilenet / importing typer, rich.table, yaml", f"{times['analyze'] / times['imports']:.2f}", "≤ 1.8")
     slow = best({"analyze": ANALYZE, "fvcore": FVCORE}, rounds=3)
     row("the same model counted with fvcore / analyze", f"{slow['fvcore'] / slow['analyze']:.1f}", "≥ 8")
+    heavy = best({"torch": TORCH, "both": TORCH_AND_US}, rounds=7)
+    row("import torch, costcalc / import torch", f"{heavy['both'] / heavy['torch']:.3f}", "< 1.05")
     row("peak memory of analyze, MB", f"{peak_megabytes(ANALYZE):.0f}", "< 60")
     resnet50, _ = in_process("resnet50")
     row("resnet50 loaded and analysed in this process, ms", f"{resnet50 * 1e3:.0f}", "< 50")
