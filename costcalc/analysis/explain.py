@@ -141,7 +141,7 @@ class _Teller:
             return [Line("receptive field", field)] if field else []
         line = Line("receptive field", field)
         before = receptive_fields(self.graph)[self.node.inputs[0]] if len(self.node.inputs) == 1 else None
-        sights = self.op.sights(*self.x, y=self.y[0]) if isinstance(before, ReceptiveField) else ()
+        sights = self.op.sights_of(0, *self.x, y=self.y[0]) if isinstance(before, ReceptiveField) else ()
         if (
             isinstance(before, ReceptiveField)
             and isinstance(sights[0], tuple)

@@ -81,11 +81,11 @@ def views(graph: Graph, image: str) -> dict[str, View | None]:
     sights: dict[object, tuple[Sight, ...]] = {}
     for node in graph.nodes:
         types = graph.input_types(node)
-        for value in node.outputs:
+        for index, value in enumerate(node.outputs):
             y = graph.types[value]
-            key = (node.op, types, y)
+            key = (node.op, types, index)
             if key not in sights:
-                sights[key] = node.op.sights(*types, y=y)
+                sights[key] = node.op.sights_of(index, *types, y=y)
             seen = [
                 _through(view, sight, x, y)
                 for view, sight, x in zip((found[v] for v in node.inputs), sights[key], types, strict=True)

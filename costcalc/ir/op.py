@@ -152,6 +152,10 @@ class Op:
         """How each output place sees each input: one ``Sight`` an input."""
         return tuple(elementwise(t, out["y"]) for t in x)
 
+    def sights_of(self, index: int, *x: Any, **out: Any) -> tuple[Sight, ...]:
+        """``sights`` of output ``index``, for ops whose outputs see unlike places of an input."""
+        return self.sights(*x, **out)
+
     def kind(self, *x: Any, **_: Any) -> str:
         """What reports call this use of the op: ``depthwise conv`` for a conv with a group a channel."""
         return self.name

@@ -144,5 +144,11 @@ def mixing(x: TensorType, *axes: int) -> Sight:
     return tuple(None if axis in mixed else Follow(axis) for axis in range(len(x.shape)))
 
 
+def part(x: TensorType, axis: int, start: int, step: int = 1) -> Sight:
+    """Every ``step``-th place of one axis from ``start`` on; the rest follow."""
+    taken = axis % len(x.shape)
+    return tuple(Follow(a, Window(step, start, start) if a == taken else IDENTITY) for a in range(len(x.shape)))
+
+
 def _same_or_broadcast(x: Dim, y: Dim) -> Window:
     return Window(0, 0, 0) if isinstance(x, int) and x == 1 and x != y else IDENTITY

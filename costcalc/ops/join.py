@@ -11,7 +11,7 @@ from costcalc.ir.dims import Dim, at_least, ceil_div, divides, equal, total
 from costcalc.ir.fields import Axis, Index, Parts, Size, ints
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import IDENTITY, Follow, Sight, Window, mixing
+from costcalc.ir.window import IDENTITY, Follow, Sight, Window, part
 from costcalc.ops.axes import has_axes, position, replaced
 from costcalc.ops.broadcasting import joint_dtype
 
@@ -110,12 +110,15 @@ class Split(Op):
             yield divides(parts, size), f"split: {parts} parts do not divide axis {self.axis} of size {size}"
 
     def infer(self, x: TensorType) -> tuple[TensorType, ...]:
-        parts = self.parts if isinstance(self.parts, tuple) else (x.shape[self.axis] // self.parts,) * self.parts
-        return tuple(replaced(x, self.axis, part) for part in parts)
+        return tuple(replaced(x, self.axis, size) for size in self._sizes(x))
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
-        # Which of the pieces y is cannot be told, so it is said to see the axis whole.
-        return (mixing(x, self.axis),)
+    def sights_of(self, index: int, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        """Each piece sees its own part of the axis."""
+        (start,) = ints([total(self._sizes(x)[:index])])
+        return (part(x, self.axis, start),)
+
+    def _sizes(self, x: TensorType) -> tuple[Dim, ...]:
+        return self.parts if isinstance(self.parts, tuple) else (x.shape[self.axis] // self.parts,) * self.parts
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import split
@@ -165,10 +168,7 @@ class Slice(Op):
         return replaced(x, self.axis, ceil_div(stop - start, self.step))
 
     def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
-        at = position(self.axis, x)
-        start, step = ints((self._bounds(x)[0], self.step))
-        taken = Follow(at, Window(step, start, start))
-        return (tuple(taken if axis == at else Follow(axis) for axis in range(len(x.shape))),)
+        return (part(x, self.axis, *ints((self._bounds(x)[0], self.step))),)
 
     def _bounds(self, x: TensorType) -> tuple[Dim, Dim]:
         """Start and stop, counted from the beginning."""

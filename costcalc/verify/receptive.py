@@ -142,11 +142,11 @@ def _slack(graph: Graph, claims: dict[str, View | None]) -> dict[str, float]:
     """
     slack, coarsest = dict.fromkeys(graph.inputs, 0.0), dict.fromkeys(graph.inputs, 1.0)
     for node in graph.nodes:
-        for value in node.outputs:
+        for index, value in enumerate(node.outputs):
             claim = claims[value]
             strides = [float(w.stride) for w in claim.windows if isinstance(w, Window)] if claim else []
             coarsest[value] = max([*strides, *(coarsest[v] for v in node.inputs)], default=1.0)
-            sights = node.op.sights(*graph.input_types(node), y=graph.types[value])
+            sights = node.op.sights_of(index, *graph.input_types(node), y=graph.types[value])
             steps = [f.window.stride for sight in sights for f in sight if isinstance(f, Follow)]
             slack[value] = max((slack[v] for v in node.inputs), default=0.0)
             if _uneven(node.op) or (claim is not None and (not claim.aligned or _cut(claim))):

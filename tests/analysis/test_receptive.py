@@ -73,6 +73,17 @@ def join(by: str, *branches: list[Any], size: int = 64) -> ReceptiveField | str 
     return receptive_fields(builder.build([value]))[value]
 
 
+def test_each_piece_of_a_split_sees_its_own_part() -> None:
+    builder = GraphBuilder("split", {"image": TensorType((1, 4, 64, 64))})
+    first, second = builder.add("halves", op("split", (16, 48), axis=2), ["image"])
+    (low,) = builder.add("low", op("conv", 4, 3), [second])
+    (whole,) = builder.add("joined", op("concat", axis=2), [first, second])
+    seen = receptive_fields(builder.build([low, whole]))
+    assert seen[first] == ReceptiveField((1, 1), (1, 1), (0, 0))
+    assert seen[low] == ReceptiveField((3, 3), (1, 1), (16, 0))  # row 0 of the piece is row 16 of the image
+    assert seen[whole] == ReceptiveField((1, 1), (1, 1), (0, 0))  # put together again, all are where they were
+
+
 def test_branches_take_the_union() -> None:
     three, five = op("conv", 4, 3, padding=1), op("conv", 4, 5, padding=2)
     assert join("add", [three], [five], []) == ReceptiveField((5, 5), (1, 1), (-2, -2), aligned=True)

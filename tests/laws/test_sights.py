@@ -82,7 +82,7 @@ def gaps(sights: tuple[Sight, ...], masks: list[Any], rank: int) -> list[str]:
 @pytest.mark.parametrize(("op", "types"), REAL)
 def test_gradients_span_just_what_is_seen(op: Op, types: list[TensorType]) -> None:
     y = outputs_of(op, types)[0]
-    sights = op.sights(*types, y=y)
+    sights = op.sights_of(0, *types, y=y)
     assert len(sights) == len(types)
 
     for masks in reached(op, types):
