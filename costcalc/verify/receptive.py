@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from costcalc.analysis.receptive import GLOBAL, UNKNOWN, Seen, View, image_of, views
 from costcalc.analysis.records import Report
 from costcalc.ir.dims import prod
+from costcalc.ir.fields import ints
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.op import Op
-from costcalc.ir.tensor import FLOATING_BITS
-from costcalc.ir.window import Follow, Window
+from costcalc.ir.tensor import FLOATING_BITS, TensorType
+from costcalc.ir.window import Follow, Sight, Window
 from costcalc.verify.result import Check, Disagreement
 from costcalc.verify.run import Run
 
@@ -127,6 +128,27 @@ def _uneven(op: Op) -> bool:
     return op.name in BOUNDED or (op.name == "pad" and op.mode != "zeros")  # type: ignore[attr-defined]
 
 
+def _of_image(view: View | None, axis: int) -> bool:
+    """Whether places of the image lie along ``axis``."""
+    return view is not None and any(part.axis is not None for part in view.parts[axis])
+
+
+def _crops(op: Op, x: TensorType, view: View | None) -> bool:
+    """Whether what is left is a part of the image, with more of it beyond the edge."""
+    return op.name in ("slice", "split") and _of_image(view, op.axis % len(x.shape))  # type: ignore[attr-defined]
+
+
+def _overhangs(sight: Sight, view: View | None, x: TensorType, y: TensorType) -> bool:
+    """Whether a place looks beyond the map ``x``, where there is only padding."""
+    for axis, follow in enumerate(sight):
+        if isinstance(follow, Follow) and _of_image(view, follow.axis):
+            window = follow.window
+            places, size = ints((y.shape[axis], x.shape[follow.axis]))
+            if window.lo < 0 or window.stride * (places - 1) + window.hi >= size:
+                return True
+    return False
+
+
 def _cut(claim: View) -> bool:
     """Whether an axis of the image is cut into windows: a place then sees its own window, wherever in it it is."""
     axes = [p.axis for parts in claim.parts for p in parts if p.axis is not None and p.size > 1]
@@ -138,18 +160,25 @@ def _slack(graph: Graph, claims: dict[str, View | None]) -> dict[str, float]:
 
     Nothing where all is aligned. After interpolation places take turns in seeing one coarse place more
     or less; rounding adds up over the levels, to less than twice the coarsest. Where paths of different
-    strides met, the image was cut into windows, or after one of ``BOUNDED``, anything may be less.
+    strides met, the image was cut into windows, a part of it was padded, or after one of ``BOUNDED``, anything
+    may be less.
     """
     slack, coarsest = dict.fromkeys(graph.inputs, 0.0), dict.fromkeys(graph.inputs, 1.0)
+    cropped: set[str] = set()
     for node in graph.nodes:
+        types = graph.input_types(node)
         for index, value in enumerate(node.outputs):
             claim = claims[value]
             strides = [float(w.stride) for w in claim.windows if isinstance(w, Window)] if claim else []
             coarsest[value] = max([*strides, *(coarsest[v] for v in node.inputs)], default=1.0)
-            sights = node.op.sights_of(index, *graph.input_types(node), y=graph.types[value])
+            sights = node.op.sights_of(index, *types, y=graph.types[value])
             steps = [f.window.stride for sight in sights for f in sight if isinstance(f, Follow)]
             slack[value] = max((slack[v] for v in node.inputs), default=0.0)
-            if _uneven(node.op) or (claim is not None and (not claim.aligned or _cut(claim))):
+            seen = list(zip(node.inputs, sights, types, strict=True))
+            if any(v in cropped or _crops(node.op, x, claims[v]) for v, _, x in seen):
+                cropped.add(value)
+            padded = any(v in cropped and _overhangs(s, claims[v], x, graph.types[value]) for v, s, x in seen)
+            if padded or _uneven(node.op) or (claim is not None and (not claim.aligned or _cut(claim))):
                 slack[value] = inf
             elif slack[value] or any(step % 1 for step in steps):
                 slack[value] = max(slack[value], 2 * coarsest[value])

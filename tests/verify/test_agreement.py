@@ -85,6 +85,18 @@ def test_an_encoder_and_decoder_see_what_is_claimed() -> None:
     assert "bilinear upsampling" in sums(result)[0]
 
 
+@pytest.mark.parametrize("crop", [("slice", 2, 3), ("split", (3, 5), 2)])
+def test_a_part_of_an_image_sees_what_is_claimed_and_its_padding_is_no_image(crop: tuple[object, ...]) -> None:
+    name, *options = crop
+    b = GraphBuilder("crop", IMAGE)
+    *_, part = b.add("crop", op(str(name), *options), ["image"])  # rows 3 to 7 of 8
+    (conv,) = b.add("conv", op("conv", 4, 3), [part])
+    (padded,) = b.add("padded", op("conv", 4, 3, padding=1), [part])
+    result = verify(b.build([conv, padded]))
+    assert result.agrees, result.disagreements
+    assert result.checks[-1].name == "receptive fields" and result.checks[-1].compared == 3
+
+
 def test_layers_that_share_weights_are_counted_by_the_tensor() -> None:
     b = GraphBuilder("net", {"x": TensorType((1, 4))})
     b.add("first", op("linear", 4), ["x"])
