@@ -10,6 +10,7 @@ from specs import names, wiring
 
 import costcalc
 from costcalc.errors import SpecError
+from costcalc.frontends.spec.settings import parse_value
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
 
@@ -457,6 +458,34 @@ def test_files_of_blocks_can_be_used(build: Build, tmp_path: Path) -> None:
     assert names(graph) == [
         "a.tail.sigmoid", "a.tanh", "b.tail.relu", "b.tanh", "c.conv_bn.conv", "c.conv_bn.bn", "c.conv_bn_1.elu",
     ]  # fmt: skip
+
+
+def test_an_op_or_a_block_can_be_a_value_with_options(build: Build) -> None:
+    text = """
+        parameters: {act: leaky_relu(0.1), first: max_pool(3)}
+        blocks:
+          unit(act): [conv: "conv(4, 1)", act]
+          twice(act): [act, act]
+        layers:
+          - pool: first(stride=1)
+          - mine = twice(elu(alpha=0.5))
+          - a: unit(act)
+          - b: unit(mine)
+          - c: conv_bn(2, act=leaky_relu(slope=0.2))
+          - d: conv_bn(2, act='leaky_relu(0.3)')
+    """
+
+    def ops(graph: Graph) -> list[str]:
+        return [str(node.op) for node in graph.nodes if node.op.name not in ("conv", "batch_norm")]
+
+    elus = ["elu(alpha=0.5)", "elu(alpha=0.5)"]
+    leaky = ["leaky_relu(slope=0.2)", "leaky_relu(slope=0.3)"]
+    graph = build(text)
+    assert names(graph)[:5] == ["pool", "a.conv", "a.leaky_relu", "b.conv", "b.twice.elu"]
+    assert ops(graph) == ["max_pool(3, stride=1)", "leaky_relu(slope=0.1)", *elus, *leaky]
+    for given in ("prelu(per_channel=True)", parse_value("prelu(per_channel=True)")):  # from Python, from --set
+        assert ops(build(text, parameters={"act": given}))[1] == "prelu(per_channel=True)"
+    assert graph.parameters["act"] == "leaky_relu(0.1)"
 
 
 def test_shared_weights_count_once(build: Build) -> None:

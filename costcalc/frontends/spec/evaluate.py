@@ -12,8 +12,9 @@ from typing import Any, TypeAlias
 
 from costcalc.errors import SpecError, listing, near
 from costcalc.frontends.spec import functions, values
-from costcalc.frontends.spec.values import Budget, Value
+from costcalc.frontends.spec.values import Budget, Value, Word
 from costcalc.ir.expr import Relation
+from costcalc.ops import WHERE
 
 MAX_AST_DEPTH = 40
 
@@ -28,6 +29,18 @@ class Scope:
 
     def __init__(self, budget: Budget, local: dict[str, Value], other: Callable[[str], Value]) -> None:
         self.budget, self.local, self.other = budget, local, other
+
+    def callee(self, name: str) -> str:
+        """The op or block that ``name`` calls, which is no function."""
+        try:
+            word = self.local[name] if name in self.local else self.other(name)
+        except SpecError:
+            known = functions.FUNCTIONS
+            hint = f"{near(name, {*known, *WHERE})}; there are {listing(known)}"
+            raise SpecError(f"no function called '{brief(name)}'{hint}") from None
+        if not isinstance(word, str):
+            raise SpecError(f"'{brief(name)}' is {values.shown(word)} here, not a function, an op or a block")
+        return word
 
     def inner(self) -> Scope:
         """A scope whose new names do not reach this one."""
@@ -205,9 +218,6 @@ def _function(node: ast.Call, depth: int) -> Evaluator:
     if not isinstance(node.func, ast.Name) or any(k.arg is None for k in node.keywords):
         raise SpecError("only functions by name can be called in an expression, with their arguments one by one")
     name = node.func.id
-    if name not in functions.FUNCTIONS:
-        known = functions.FUNCTIONS
-        raise SpecError(f"no function called '{brief(name)}'{near(name, known)}; there are {listing(known)}")
     positional = [compile_node(a, depth) for a in node.args]
     named = [(str(k.arg), compile_node(k.value, depth)) for k in node.keywords]
 
@@ -216,7 +226,11 @@ def _function(node: ast.Call, depth: int) -> Evaluator:
         kwargs = {k: v(scope) for k, v in named}
         for value in args:
             _spent(scope, value)
-        return _spent(scope, functions.call(name, args, kwargs))
+        if name in functions.FUNCTIONS:
+            return _spent(scope, functions.call(name, args, kwargs))
+        word = Word(scope.callee(name), tuple(args), kwargs)
+        scope.budget.spend(len(word.args) + len(word.kwargs))
+        return word
 
     return run
 

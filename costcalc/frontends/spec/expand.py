@@ -28,7 +28,7 @@ from costcalc.frontends.spec.steps import (
     Reference,
     Steps,
 )  # fmt: skip
-from costcalc.frontends.spec.values import Budget, Value, shown, truth
+from costcalc.frontends.spec.values import Budget, Value, Word, shown, truth
 from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import TensorType
 
@@ -197,9 +197,12 @@ class _Expander:
         place: Place,
     ) -> None:
         """``name: function(*args, **kwargs)`` of ``inputs``, else the running value; its value becomes that."""
-        weights = kwargs.pop("weights", None)
         frame, layers = self.frame, self.layers
         callee = frame.callee(function)
+        if isinstance(function, Word):
+            args, kwargs = (*function.args, *args), {**function.kwargs, **kwargs}
+            function = function.name
+        weights = kwargs.pop("weights", None)
         if callee is None and function != "model":
             raise self._unknown(function)
         full = self.prefix + name if name else layers.names.free(self.prefix + function)

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from costcalc.errors import SpecError, near
 from costcalc.frontends.spec.evaluate import Scope
+from costcalc.frontends.spec.expressions import parse_expression
 from costcalc.frontends.spec.files import Files
 from costcalc.frontends.spec.model import Block, Spec
 from costcalc.frontends.spec.steps import RESERVED
-from costcalc.frontends.spec.values import Value, shown
+from costcalc.frontends.spec.values import Value, Word, shown
 from costcalc.ir.op import Op
-
-
-class Word(str):
-    """The name of a block or an op, handed to a block of another file: it means what it means in ``spec``."""
-
-    __slots__ = ("spec",)
-    spec: Spec
 
 
 class Frame:
@@ -56,22 +50,23 @@ class Frame:
     def function(self, name: str) -> str:
         """The op or block that ``name`` calls: what a parameter of that name says, else itself."""
         value = self.local[name] if name in self.local else self.parameters.get(name, name)
+        if type(value) is str and value.endswith(")"):  # from Python, or in quotes
+            value = parse_expression(value, None).value(self.scope)
         if not isinstance(value, str):
             raise SpecError(f"'{name}' is {shown(value)} here, not the name of an op or a block")
         return value
 
     def callee(self, function: str) -> type[Op] | tuple[Block, Spec] | None:
         """The op, or the block with its file, that ``function`` names here; None if nothing is called so."""
-        spec = function.spec if isinstance(function, Word) else self.spec
-        return self.files.callee(spec, function)
+        if isinstance(function, Word):
+            return self.files.callee(function.spec or self.spec, function.name)
+        return self.files.callee(self.spec, function)
 
     def hand_over(self, value: Value) -> Value:
         """``value`` for a block of another file: a word that can be called here stays what it is here."""
-        if type(value) is not str or self.callee(value) is None:
+        if not isinstance(value, str) or (isinstance(value, Word) and value.spec) or self.callee(value) is None:
             return value
-        word = Word(value)
-        word.spec = self.spec
-        return word
+        return Word(value, spec=self.spec)
 
     def parameters_of(self, spec: Spec) -> dict[str, Value]:
         """The parameters that ``spec`` has: those it is being built with, or its defaults."""

@@ -23,6 +23,31 @@ MAX_STEPS = 1_000_000
 Value: TypeAlias = Any  # int | float | bool | str | None | Expr | tuple[Value, ...]
 
 
+class Word(str):
+    """The name of an op or a block as a value, perhaps with options: ``leaky_relu(0.1)``; as a text, what is written.
+
+    spec    the file in which it means what it means, if it was handed to a block of another
+    """
+
+    __slots__ = ("args", "kwargs", "name", "spec")
+    name: str
+    args: tuple[Value, ...]
+    kwargs: dict[str, Value]
+    spec: Any
+
+    def __new__(
+        cls, of: str, args: tuple[Value, ...] = (), kwargs: dict[str, Value] | None = None, spec: Any = None
+    ) -> Word:
+        """``of`` with these options, after those that it has if it is a ``Word``."""
+        name, kwargs = str(of), kwargs or {}
+        if isinstance(of, Word):
+            name, args, kwargs, spec = of.name, (*of.args, *args), {**of.kwargs, **kwargs}, spec or of.spec
+        options = [*map(shown, args), *(f"{key}={shown(value)}" for key, value in kwargs.items())]
+        word = super().__new__(cls, f"{name}({', '.join(options)})" if options else name)
+        word.name, word.args, word.kwargs, word.spec = name, args, kwargs, spec
+        return word
+
+
 class Budget:
     """The work that one spec may still cause: a step is a layer, a turn of a loop, an element
     of a list or a few signs of an expression."""
