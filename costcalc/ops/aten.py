@@ -17,8 +17,9 @@ _NAMES = {
     "constant": """
     constant costcalc::constant empty empty_like empty_strided new_empty new_empty_strided zeros zeros_like
     new_zeros ones ones_like new_ones full full_like new_full fill zero arange linspace logspace eye range
-    scalar_tensor tril_indices triu_indices rand randn rand_like randn_like randint randperm hann_window
-    hamming_window uniform normal bernoulli random exponential
+    scalar_tensor tril_indices triu_indices rand randn rand_like randn_like randint randint_like randperm
+    hann_window hamming_window bartlett_window blackman_window kaiser_window fft_fftfreq fft_rfftfreq
+    empty_permuted uniform normal bernoulli random exponential
     """,
     "conv": "conv1d conv2d conv3d convolution _convolution",
     "conv_transpose": "conv_transpose1d conv_transpose2d conv_transpose3d",
@@ -85,7 +86,9 @@ _NAMES = {
     pad constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d
     replication_pad3d
     """,
-    "part": "as_strided diagonal unfold view_as_real view_as_complex costcalc::part _reshape_alias resize set",
+    "part": """
+    as_strided diagonal unfold view_as_real view_as_complex costcalc::part _reshape_alias resize resize_as set
+    """,
     "permute": "permute movedim moveaxis numpy_T",
     "pixel_shuffle": "pixel_shuffle",
     "pixel_unshuffle": "pixel_unshuffle",
@@ -119,7 +122,7 @@ _NAMES = {
     "sigmoid": "sigmoid",
     "silu": "silu",
     "slice": "slice narrow",
-    "softmax": "softmax _softmax",
+    "softmax": "softmax _softmax _safe_softmax",
     "softplus": "softplus",
     "sort": "sort topk argsort msort",
     "split": "split split_with_sizes chunk unsafe_chunk unsafe_split unsafe_split_with_sizes tensor_split",

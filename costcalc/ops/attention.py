@@ -121,8 +121,6 @@ class ScaledDotProductAttention(Op):
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:
-        if call.get("dropout_p"):
-            return NotImplemented  # scores are dropped in training only
         mask = call.get("attn_mask") or call.get("attn_bias")
         inputs = [call[name] for name in ("query", "key", "value")] + ([mask] if mask else [])
         heads = [t.shape[-3] if len(t.shape) > 2 else 1 for t in inputs[:2]]

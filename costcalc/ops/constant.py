@@ -67,8 +67,9 @@ class Constant(Leaf):
     aten = """
     constant costcalc::constant empty empty_like empty_strided new_empty new_empty_strided zeros zeros_like
     new_zeros ones ones_like new_ones full full_like new_full fill zero arange linspace logspace eye range
-    scalar_tensor tril_indices triu_indices rand randn rand_like randn_like randint randperm hann_window
-    hamming_window uniform normal bernoulli random exponential
+    scalar_tensor tril_indices triu_indices rand randn rand_like randn_like randint randint_like randperm
+    hann_window hamming_window bartlett_window blackman_window kaiser_window fft_fftfreq fft_rfftfreq
+    empty_permuted uniform normal bernoulli random exponential
     """
 
     shape: Shape

@@ -217,7 +217,7 @@ class Part(Op):
 
     aten = """
     as_strided diagonal unfold view_as_real view_as_complex costcalc::part _reshape_alias
-    resize set
+    resize resize_as set
     """
     is_view = True
 

@@ -90,17 +90,9 @@ class BatchNorm(RunningNorm):
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:
-        x, weight, bias = call["input"], call["weight"], call["bias"]
-        mean, variance = call["running_mean"], call["running_var"]
-        tracks = mean is not None and not call.get("training")
-        affine = weight is not None and bias is not None and own(weight, bias, like=x)
-        if tracks and not (stored(mean, variance) and affine == (weight is not None)):
-            return NotImplemented  # statistics that the network computes
-        weights = {"weight": weight, "bias": bias} if affine else {}
-        if tracks:
-            weights |= {"running_mean": mean, "running_var": variance}
-        y: Traced = call.add(cls(affine=affine, track_running_stats=tracks), x, **weights)
-        return beside(call, y if affine else by_channel(call, y, weight, bias))
+        tracks = call["running_mean"] is not None and not call.get("training")
+        y = tracking_norm(call, cls, tracks=tracks)
+        return y if y is NotImplemented else beside(call, y)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -133,9 +125,7 @@ class InstanceNorm(RunningNorm):
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:
-        if not call["use_input_stats"]:
-            return NotImplemented  # as batch norm with statistics
-        return channel_norm(call, lambda affine: cls(affine))
+        return tracking_norm(call, cls, tracks=not call["use_input_stats"])
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -195,6 +185,23 @@ class GroupNorm(Op):
         yield cls(2), TensorType((2, 4, 3, 5))
         yield cls(1), TensorType((2, 6, 5))
         yield cls(3, affine=False), TensorType((2, 6))
+
+
+def tracking_norm(call: Call, norm: Callable[..., RunningNorm], *, tracks: bool) -> Any:
+    """A norm by running statistics where it ``tracks`` them, by those of its input otherwise.
+
+    ``NotImplemented`` where the network computes the statistics, or what follows on them.
+    """
+    if not tracks:
+        return channel_norm(call, lambda affine: norm(affine=affine, track_running_stats=False))
+    x, weight, bias = call["input"], call["weight"], call["bias"]
+    names = ("running_mean", "running_var")
+    affine = weight is not None and bias is not None and own(weight, bias, like=x)
+    if not stored(*(call[name] for name in names)) or affine != (weight is not None):
+        return NotImplemented
+    weights = {"weight": weight, "bias": bias} if affine else {}
+    weights |= {name: call[name] for name in names}
+    return call.add(norm(affine=affine, track_running_stats=True), x, **weights)
 
 
 def channel_norm(call: Call, make: Callable[[bool], Op]) -> Traced:

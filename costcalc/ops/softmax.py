@@ -51,7 +51,7 @@ class Softmax(AxisActivation):
     Ops          5 per element: maximum, subtract, exp, add, divide.
     """
 
-    aten = "softmax _softmax"
+    aten = "softmax _softmax _safe_softmax"
 
     per_element, module = 5, "Softmax"
 

@@ -251,6 +251,39 @@ def test_half_precision_weights_are_half_as_large() -> None:
     assert half.macs == whole.macs
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_a_shape_stands_for_numbers_of_the_model_s_element_type(dtype: Any) -> None:
+    graph = trace(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).to(dtype), IMAGE)
+    assert {t.dtype for t in graph.types.values()} == {str(dtype).removeprefix("torch.")}
+
+
+class Mixed(nn.Module):
+    """Casts its layers to bfloat16, on the device of its input if it is asked to."""
+
+    def __init__(self, device: str = "") -> None:
+        super().__init__()
+        self.body, self.device = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), device
+
+    def forward(self, x: Tensor) -> Any:
+        with torch.autocast(self.device or x.device.type, dtype=torch.bfloat16):
+            return self.body(x)
+
+
+@pytest.mark.parametrize("device", ["cpu", ""])
+def test_autocast_in_a_forward_is_left_out_and_said(device: str) -> None:
+    graph = trace(Mixed(device), (2, 5, 8))
+    assert graph.assumed == ("autocast is left out: element types are those of the weights and of what is given",)
+    assert report(graph).total.macs == report(trace(Mixed(device).body, (2, 5, 8))).total.macs
+
+
+def test_autocast_around_a_trace_is_left_out_and_back_on_after_it() -> None:
+    switch = torch.set_autocast_enabled
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert report(trace(Block(), IMAGE)) == report(trace(Block(), IMAGE))
+        assert torch.is_autocast_enabled("cpu")
+    assert torch.set_autocast_enabled is switch and not torch.is_autocast_enabled("cpu")
+
+
 # -- kinds of modules ----------------------------------------------------------------------------
 
 

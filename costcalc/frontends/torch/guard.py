@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -65,6 +65,30 @@ def untouched(model: nn.Module) -> Iterator[None]:
         for parameter, flag in flags:
             if parameter.requires_grad != flag:
                 parameter.requires_grad_(flag)
+
+
+@contextmanager
+def without_autocast(note: Callable[[str], None]) -> Iterator[None]:
+    """While open, autocast does nothing but ``note`` that it was asked for.
+
+    It would cast real weights, and leave inputs on the meta device as they are: the two would not fit.
+    """
+    switch = torch.set_autocast_enabled
+    devices = [device for device in ("cpu", "cuda") if torch.is_autocast_enabled(device)]
+
+    def left(*given: Any) -> None:
+        if given[-1]:
+            note("autocast is left out: element types are those of the weights and of what is given")
+
+    for device in devices:
+        switch(device, False)
+    torch.set_autocast_enabled = left
+    try:
+        yield
+    finally:
+        torch.set_autocast_enabled = switch
+        for device in devices:
+            switch(device, True)
 
 
 def _refill(container: Any, content: Any) -> None:

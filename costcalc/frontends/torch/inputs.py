@@ -22,13 +22,14 @@ class WithoutValues:
 
     values          which tensors of the trace have values
     whole_numbers   make int64 of shapes with up to so many axes, as an embedding wants
+    floating        the element type of other shapes
     ranks           how many axes each shape had that was among them; its element type is a guess
     """
 
     values: Values = "few"
 
-    def __init__(self, *, whole_numbers: int = 0) -> None:
-        self.whole_numbers = whole_numbers
+    def __init__(self, floating: torch.dtype, *, whole_numbers: int = 0) -> None:
+        self.floating, self.whole_numbers = floating, whole_numbers
         self.ranks: list[int] = []
 
     @property
@@ -44,7 +45,7 @@ class WithoutValues:
             return {key: self.of(v) for key, v in value.items()}
         if is_shape(value):
             self.ranks.append(len(value))
-            dtype = torch.int64 if len(value) <= self.whole_numbers else torch.float32
+            dtype = torch.int64 if len(value) <= self.whole_numbers else self.floating
             try:
                 return self.made(tuple(value), dtype)
             except (RuntimeError, TypeError, OverflowError):
@@ -90,6 +91,12 @@ class WithValues(WithoutValues):
 
 def _countable(dtype: torch.dtype) -> bool:
     return not (dtype.is_floating_point or dtype.is_complex)
+
+
+def floating_type(model: nn.Module) -> torch.dtype:
+    """The element type that a model's first layer computes in, which its input then has too."""
+    wide = (p.dtype for p in model.parameters() if p.is_floating_point() and p.element_size() > 1)
+    return next(wide, torch.float32)
 
 
 def is_shape(value: Any) -> bool:

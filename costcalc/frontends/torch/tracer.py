@@ -16,8 +16,16 @@ from torch.overrides import TorchFunctionMode
 from costcalc.errors import CostcalcError
 from costcalc.frontends.torch.data import Assumptions, ValuesNeeded
 from costcalc.frontends.torch.failures import ModelError, forward_failed, values_asked
-from costcalc.frontends.torch.guard import uncollected, untouched
-from costcalc.frontends.torch.inputs import SEQUENCES, WithConstants, WithoutValues, WithValues, named, tensors_in
+from costcalc.frontends.torch.guard import uncollected, untouched, without_autocast
+from costcalc.frontends.torch.inputs import (
+    SEQUENCES,
+    WithConstants,
+    WithoutValues,
+    WithValues,
+    floating_type,
+    named,
+    tensors_in,
+)
 from costcalc.frontends.torch.lower import Lowering
 from costcalc.frontends.torch.recorder import Recorder
 from costcalc.frontends.torch.running import CPU
@@ -88,15 +96,16 @@ def trace_module(
     if any(t.is_meta for t in (*model.parameters(), *model.buffers())):
         raise ModelError(f"the forward of {name} {reason}") from None
     _check_memory(model, name)
-    return _traced(model, args, kwargs, name, WithValues(), **known)
+    return _traced(model, args, kwargs, name, WithValues(floating_type(model)), **known)
 
 
 def _attempts(model: nn.Module) -> Iterator[WithoutValues]:
     """Ways to run a model without weights, each for those that ask for values in the one before."""
-    yield (first := WithoutValues())
-    yield WithConstants()
+    floating = floating_type(model)
+    yield (first := WithoutValues(floating))
+    yield WithConstants(floating)
     if any(rank <= SEQUENCES for rank in first.ranks) and any(isinstance(m, nn.Embedding) for m in model.modules()):
-        yield WithConstants(whole_numbers=SEQUENCES)  # perhaps it asks before it looks its input up
+        yield WithConstants(floating, whole_numbers=SEQUENCES)  # perhaps it asks before it looks its input up
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -131,7 +140,7 @@ def _traced(
     elif made.values == "constants" and made.whole_numbers:
         assumptions.note("whole numbers given as shapes are zeros: the model asks for values")
     given, options = made.of(tuple(args)), made.of(dict(kwargs))
-    with untouched(model), following(model) as where, _eager():
+    with untouched(model), following(model) as where, _eager(), without_autocast(assumptions.note):
         recorder = Recorder(model, where, assumptions, made.values)
         inputs = {key: recorder.aliases.adopt(t, Traced(type_of(t))) for key, t in named(model, given, options)}
         try:
@@ -146,7 +155,7 @@ def _traced(
         else:
             again, outputs = False, [recorder.aliases.read(t) for _, t in tensors_in("", result)]
     if again:
-        whole = type(made)(whole_numbers=made.looked_up)
+        whole = type(made)(made.floating, whole_numbers=made.looked_up)
         return _traced(model, args, kwargs, name, whole, settings=settings, parameters=parameters, source=source)
     lowering = Lowering(name, inputs, {t.weight: t for t in recorder.weights})
     for call in recorder.calls:
