@@ -82,7 +82,7 @@ def without_autocast(note: Callable[[str], None]) -> Iterator[None]:
 
     for device in devices:
         switch(device, False)
-    torch.set_autocast_enabled = left
+    torch.set_autocast_enabled = left  # type: ignore[assignment]
     try:
         yield
     finally:
