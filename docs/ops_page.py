@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 
+from costcalc.backends.docstrings import described
 from costcalc.ir.dims import Dim
 from costcalc.ir.op import Op, all_ops
 from costcalc.ir.tensor import TensorType
@@ -90,23 +90,6 @@ def takes(op: type[Op]) -> str:
     if most is None:
         return f", {least} or more inputs"
     return f", {least} inputs" if least == most else f", {least} to {most} inputs"
-
-
-def described(op: type[Op]) -> tuple[list[str], list[tuple[str, str]]]:
-    """The docstring: its prose, and the text under each heading."""
-    prose: list[str] = []
-    facts: list[tuple[str, str]] = []
-    for line in inspect.cleandoc(op.__doc__ or "").splitlines():
-        heading = next((h for h in ("MACs", "Ops", "Not counted", "Source") if line.startswith(h + " ")), None)
-        if heading:
-            facts.append((heading, line[len(heading) :].strip()))
-        elif facts and line.strip():
-            facts[-1] = (facts[-1][0], f"{facts[-1][1]} {line.strip()}")
-        elif not facts:
-            prose.append(line)
-    while prose and not prose[-1]:
-        prose.pop()
-    return prose, facts
 
 
 def row(op: Op, *x: TensorType) -> str:

@@ -8,16 +8,19 @@ from typing import Any
 from costcalc.analysis.explain import Explanation, Line
 from costcalc.analysis.fft import FourierConv
 from costcalc.analysis.receptive import ReceptiveField
+from costcalc.backends.docstrings import described
 from costcalc.backends.paint import Paint
 from costcalc.backends.units import count, grouped, seconds, size
+from costcalc.ir.op import Op
 
 INDENT = 17
+HEADING = 13
 
 
 def explanation(told: Explanation, width: int, paint: Paint) -> str:
     """What the layer is, its letters, each figure's formula, and what is counted."""
     node, layer = told.node, told.layer
-    lines = [f"{paint(node.name, 'bold')}  {node.op!r}", *_about(node.op.__doc__ or "", paint)]
+    lines = [f"{paint(node.name, 'bold')}  {node.op!r}", *_about(type(node.op), width, paint)]
     if layer.source:
         lines.append(paint(f"from {layer.source}", "dim"))
     lines.append("")
@@ -80,10 +83,19 @@ def _by_fourier(conv: FourierConv) -> Iterator[str]:
         yield f"with their transforms {against(conv.whole)}"
 
 
-def _about(doc: str, paint: Paint) -> list[str]:
-    from inspect import cleandoc
+def _about(op: type[Op], width: int, paint: Paint) -> list[str]:
+    """The op's docstring, broken at the width of the terminal."""
+    from textwrap import wrap
 
-    return [paint(line, "dim") for line in cleandoc(doc).replace("``", "`").splitlines()]
+    prose, facts = described(op)
+    paragraphs = [(paragraph.replace("\n", " "), "") for paragraph in "\n".join(prose).split("\n\n")]
+    stated = [(f"{heading:<{HEADING}}{text}", " " * HEADING) for heading, text in facts]
+    lines: list[str] = []
+    for group in (*([p] for p in paragraphs), stated):
+        lines += [""] * bool(lines and group)
+        for text, hanging in group:
+            lines += wrap(text.replace("``", "`"), max(width, 40), subsequent_indent=hanging, break_on_hyphens=False)
+    return [paint(line, "dim") for line in lines]
 
 
 def _row(name: str, text: str, paint: Paint) -> str:

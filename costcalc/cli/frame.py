@@ -46,6 +46,19 @@ CONTEXT = {"help_option_names": ["-h", "--help"]}
 UsageError: Any = typer.BadParameter.__mro__[1]  # Typer's own, or Click's in older releases; neither is exported
 
 
+class Command(LightCommand):
+    """A command whose help names its arguments as the reference does."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return [*(placeholder(p) for p in self.params if p.param_type_name == "argument"), "[OPTIONS]"]
+
+
+def placeholder(argument: Any) -> str:
+    """How a usage line names ``argument``, in brackets if it may be left out."""
+    name: str = argument.metavar or argument.name.upper()
+    return name if argument.required or name.startswith("[") else f"[{name}]"
+
+
 class Commands(TyperGroup):
     """The commands, each imported only when it is run or described."""
 
@@ -66,7 +79,7 @@ class Commands(TyperGroup):
         alone = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
         alone.command(
             cmd_name,
-            cls=LightCommand,
+            cls=Command,
             help=_prose(function.__doc__),
             epilog=_shown(module.EXAMPLES),
             rich_help_panel=COMMANDS[cmd_name],

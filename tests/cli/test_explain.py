@@ -73,9 +73,21 @@ def test_of_a_layer_it_says_what_is_counted_where_it_was_written_and_what_is_sha
 ) -> None:
     said = run(capsys, "explain", "mobilenet", "features.1.depthwise.conv", "--machine", "a100")
     assert said.code == 0
-    assert "every kernel tap at every output place, also taps that fall on padding" in said.out
+    assert "every kernel tap at every output place, also taps that fall" in said.out
     assert re.search(r"^from blocks/conv\.yaml:\d+$", said.out, re.MULTILINE)
     assert "bound by memory" in said.out
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_what_the_op_says_fits_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    # Of conv the source is the longest: 92 characters with its heading.
+    monkeypatch.setenv("COLUMNS", str(width))
+    said = run(capsys, "explain", "lenet5", "c1").out.partition("from lenet5")[0].splitlines()
+
+    assert max(map(len, said)) <= width
+    assert " ".join(" ".join(said).split()).endswith('"A guide to convolution arithmetic for deep learning" (2016).')
 
 
 @pytest.mark.parametrize("name", ["mobilenet", "resnet18", "squeezenet1_1", "densenet121", "unet", "vit_b_16"])
