@@ -175,18 +175,19 @@ class MultiHeadAttention(Op):
 
     def weights(self, *x: TensorType) -> dict[str, Weight]:
         q, k, v = _three(x)
-        width = q.shape[-1]
+        width, dtype = q.shape[-1], q.dtype
         if _alike(q, k, v):
-            found = {"in_proj_weight": parameter(3 * width, width)}
+            found = {"in_proj_weight": parameter(3 * width, width, dtype=dtype)}
         else:
             found = {
-                f"{name}_proj_weight": parameter(width, t.shape[-1]) for name, t in zip("qkv", (q, k, v), strict=True)
+                f"{name}_proj_weight": parameter(width, t.shape[-1], dtype=dtype)
+                for name, t in zip("qkv", (q, k, v), strict=True)
             }
         if self.bias:
-            found["in_proj_bias"] = parameter(3 * width)
-        found["out_proj.weight"] = parameter(width, width)
+            found["in_proj_bias"] = parameter(3 * width, dtype=dtype)
+        found["out_proj.weight"] = parameter(width, width, dtype=dtype)
         if self.bias:
-            found["out_proj.bias"] = parameter(width)
+            found["out_proj.bias"] = parameter(width, dtype=dtype)
         return found
 
     def macs(self, *x: TensorType, y: TensorType) -> Dim:
