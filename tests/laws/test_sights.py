@@ -2,7 +2,8 @@
 
 One output place is a function of the input; where its gradient is not zero for some input values,
 it depends on that element. Over several draws of inputs this shows what a maximum or a ReLU looks
-at, too. Nothing may lie outside the stated window, and each bound must be reached by some place.
+at, too. Nothing may lie outside the stated window, and some place must reach each bound of it inside the
+input: a bound that lies in the padding for every place could be any.
 """
 
 from __future__ import annotations
@@ -56,9 +57,9 @@ def spans(mask: Any, axis: int, source: int, rank: int) -> dict[int, Span]:
     return found
 
 
-def stated(window: Window, o: int, size: int) -> Span:
-    """First and last input that output ``o`` is said to see, of those that exist."""
-    return max(0, ceil(window.stride * o + window.lo)), min(size - 1, floor(window.stride * o + window.hi))
+def stated(window: Window, o: int) -> Span:
+    """First and last input that output ``o`` is said to see, also where they lie in the padding."""
+    return ceil(window.stride * o + window.lo), floor(window.stride * o + window.hi)
 
 
 def gaps(sights: tuple[Sight, ...], masks: list[Any], rank: int) -> list[str]:
@@ -68,7 +69,7 @@ def gaps(sights: tuple[Sight, ...], masks: list[Any], rank: int) -> list[str]:
         follows = [(a, f) for a, f in enumerate(sight) if isinstance(f, Follow)] if isinstance(sight, tuple) else []
         for axis, (source, window) in follows:
             found = spans(mask, axis, source, rank)
-            said = {o: stated(window, o, mask.shape[rank + source]) for o in found}
+            said = {o: stated(window, o) for o in found}
             where = f"axis {axis} of the output, input {n}: {found} but said to be {said}"
             assert all(said[o][0] <= low and high <= said[o][1] for o, (low, high) in found.items()), where
             if not any(said[o][0] == low for o, (low, _) in found.items()):
