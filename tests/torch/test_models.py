@@ -17,6 +17,7 @@ from costcalc.errors import CostcalcError, UnknownName  # noqa: E402
 from costcalc.frontends.torch import models  # noqa: E402
 
 NET = """
+import copy
 import torch
 from torch import nn
 
@@ -36,6 +37,20 @@ class Fails(Net):
 class Cuda(nn.Module):
     def forward(self, x):
         return x + torch.zeros(3, device="cuda")
+
+class Vast(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(1 << 22, 1 << 22)
+    def forward(self, x):
+        return self.layer(x) if x.sum() > 0 else x
+
+class Copies(Net):
+    def __init__(self):
+        super().__init__()
+        norm = nn.BatchNorm2d(4)
+        self.layers.extend([norm, copy.deepcopy(norm)])
+        assert self.layers[-1].running_mean.tolist() == [0] * 4
 
 def raises():
     raise ValueError("no such depth")
@@ -127,7 +142,17 @@ ERRORS = {
     "net_for_test:nn.functional.relu": "cannot be built: TypeError",
     "net_for_test.py:raises": "net_for_test.py:raises cannot be built: ValueError: no such depth",
     "exported.pt2": "there is no file exported.pt2",
+    "net_for_tst:Net": "there is no module 'net_for_tst' (did you mean 'net_for_test'?)",
+    "net_for_test.py:": "say what in net_for_test.py is the model, as in net_for_test.py:Net",
+    # 2⁴⁴ weights of four bytes
+    "net_for_test.py:Vast": "Vast needs real values, and 67108880 MiB for them",
 }
+
+
+def test_copies_that_a_constructor_makes_of_its_modules_are_whole(file: str) -> None:
+    found = costcalc.analyze(f"{file}:Copies", input=(3, 8, 8))
+    assert (found.total.macs, found.total.params) == (NET_MACS, 4 * 28 + 4 * 37 + 2 * 8)
+    assert next(iter(costcalc.load(f"{file}:Copies", input=(3, 8, 8)).types.values())).shape == (1, 3, 8, 8)
 
 
 @pytest.mark.parametrize("name", ERRORS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -38,7 +38,7 @@ class WithoutWeights(TorchDispatchMode):
             return args[0]  # filling in numbers that are not there
         if name.removeprefix("new_") in _MAKERS:
             sizes = args[1] if name.startswith("new_") else args[0]
-            if isinstance(sizes, (list, tuple)) and ("empty" in name or elements(sizes) > SMALL):
+            if isinstance(sizes, (list, tuple)) and (elements(sizes) > SMALL or _holds_weights(name, sizes, args)):
                 return func(*args, **{**kwargs, "device": META})
         found = tensors_among((*args, *kwargs.values()))
         if not any(t.is_meta for t in found):
@@ -49,6 +49,13 @@ class WithoutWeights(TorchDispatchMode):
         )
         given = {id(shadows[id(t)]): t for t in found}
         return given.get(id(result), result) if isinstance(result, Tensor) else result
+
+
+def _holds_weights(name: str, sizes: Sequence[int], args: tuple[Any, ...]) -> bool:
+    """Whether memory without values is asked for to be filled, rather than to be given the storage of a copy."""
+    if name == "new_empty" and not sizes:
+        return bool(args[0].is_meta)
+    return "empty" in name and 0 not in sizes
 
 
 def built(make: Callable[[], torch.nn.Module]) -> torch.nn.Module:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
+import pkgutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +22,8 @@ def own(place: str, attribute: str, kwargs: dict[str, Any]) -> Found:
 
     from costcalc.frontends.torch.failures import ModelError
 
+    if not attribute:
+        raise UnknownName(f"say what in {place} is the model, as in {place}:Net")
     holder = _file(place) if place.endswith(".py") else _module(place)
     made: Any = holder
     for part in attribute.split("."):
@@ -45,10 +49,17 @@ def _module(name: str) -> Any:
         except ModuleNotFoundError as error:
             if error.name and (name == error.name or name.startswith(f"{error.name}.")):
                 missing = f" ('{error.name}' is missing)" if error.name != name else ""
-                raise UnknownName(f"there is no module '{name[:80]}'{missing}") from None
+                raise UnknownName(f"there is no module '{name[:80]}'{missing or _near(error.name)}") from None
             raise CostcalcError(f"{name} cannot be imported: it needs '{error.name}', which is missing") from error
         except Exception as error:
             raise _import_failed(name, error) from error
+
+
+def _near(missing: str) -> str:
+    """A hint at modules beside the one that is missing."""
+    package, _, module = missing.rpartition(".")
+    path = getattr(sys.modules.get(package), "__path__", None)
+    return near(module, [found.name for found in pkgutil.iter_modules(path)])
 
 
 def _file(path: str) -> Any:
@@ -87,6 +98,17 @@ def _on_path(folder: Path) -> Iterator[None]:
             sys.path.remove(str(folder))
 
 
+@contextmanager
+def _unlogged(name: str) -> Iterator[None]:
+    """While open, what the logger ``name`` has to say is not shown."""
+    logger = logging.getLogger(name)
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
 def exported(path: str) -> Found:
     """A program that ``torch.export.save`` wrote, run on the inputs that it was exported with."""
     import torch
@@ -94,7 +116,8 @@ def exported(path: str) -> Found:
     if not Path(path).is_file():
         raise UnknownName(f"there is no file {path}")
     try:
-        program = torch.export.load(path)
+        with _unlogged("torch.export"):
+            program = torch.export.load(path)
     except Exception as error:
         text = str(error).split("\n")[0][:200]
         raise CostcalcError(f"{path} is no exported program that this torch can read: {text}") from error

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -92,6 +93,7 @@ def trace_module(
                 if reason is None:
                     raise
     if again is not None:
+        _check_memory(model, name)
         model = unwrapped(again())
     if any(t.is_meta for t in (*model.parameters(), *model.buffers())):
         raise ModelError(f"the forward of {name} {reason}") from None
@@ -201,13 +203,21 @@ def _wants_whole_numbers(error: Exception) -> bool:
 
 
 def _check_memory(model: nn.Module, name: str) -> None:
-    """A run with values needs the weights, which are there, and room for activations: a guess of as much again."""
-    import os
+    """A run with values needs room for the weights until they are there, and then for activations: a guess of as much.
 
+    Raises ``CostcalcError`` where there is none.
+    """
     needed = sum(p.numel() * p.element_size() for p in model.parameters())
-    try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):
-        return
-    if needed > free:
+    free = _free_memory()
+    if free is not None and needed > free:
         raise CostcalcError(f"{name} needs real values, and {needed >> 20} MiB for them; {free >> 20} MiB are free")
+
+
+def _free_memory() -> int | None:
+    """Bytes that a process can have; None where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    available = (line.split()[1] for line in lines if line.startswith("MemAvailable"))
+    return next((int(kibibytes) << 10 for kibibytes in available), None)
