@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from costcalc.ir.dims import Dim, minimum, total
 from costcalc.ir.graph import Graph, Node
@@ -54,12 +54,32 @@ class Storage:
             self.bits[value] = bits
 
 
+def distinct_bits(values: Collection[str], root: Roots, bits_of: Mapping[str, Dim], weights: Collection[str]) -> Dim:
+    """Bits of ``values``, each storage once; nothing for those that are one of ``weights``, by their names.
+
+    Views of a root that is not among the values (the halves of a split, say) bring their own bits, together at most
+    those of the root.
+    """
+    bits: Dim = 0
+    views: dict[str, Dim] = {}
+    for value in values:
+        kept = root[value]
+        if root.weight_of and root.weight_of.get(kept) in weights:
+            continue
+        if kept == value:
+            bits = bits + bits_of[value]
+        elif kept not in values:
+            views[kept] = views.get(kept, 0) + bits_of[value]
+    for kept, seen in views.items():
+        bits = bits + minimum(bits_of[kept], seen)
+    return bits
+
+
 class Tensors:
     """A growing set of distinct tensors and the bits that they need.
 
     A value that is a weight brings nothing where the weight is in the set, nor does a view where its
-    root is. Views of a root that is not in the set (the halves of a split, say) bring their own bits,
-    together at most those of the root.
+    root is: see ``distinct_bits``.
     """
 
     __slots__ = ("_storage", "_values", "weights")
@@ -75,20 +95,7 @@ class Tensors:
 
     def value_bits(self) -> Dim:
         """Bits of the values, each storage once."""
-        root, bits_of, values = self._storage.root, self._storage.bits, self._values
-        bits: Dim = 0
-        views: dict[str, Dim] = {}
-        for value in values:
-            kept = root[value]
-            if root.weight_of and root.weight_of.get(kept) in self.weights:
-                continue
-            if kept == value:
-                bits = bits + bits_of[value]
-            elif kept not in values:
-                views[kept] = views.get(kept, 0) + bits_of[value]
-        for kept, seen in views.items():
-            bits = bits + minimum(bits_of[kept], seen)
-        return bits
+        return distinct_bits(self._values, self._storage.root, self._storage.bits, self.weights)
 
     def weight_bits(self) -> Dim:
         """Bits of the weights."""

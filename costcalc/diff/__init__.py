@@ -24,6 +24,7 @@ def diff(
     ``bits`` and ``machine`` are those of ``analyze``. Raises ``CostcalcError`` on sizes that are symbols.
     """
     from costcalc.analysis.report import report
+    from costcalc.analysis.storage import Roots, roots
     from costcalc.diff.align import align
     from costcalc.diff.causes import find_causes
     from costcalc.diff.layers import entries
@@ -43,7 +44,7 @@ def diff(
         old=reports[0],
         new=reports[1],
         layers=tuple(_changes(a, b, pairs)),
-        causes=find_causes(a, b, pairs, bits, machine),
+        causes=find_causes(a, b, pairs, roots(old) if old else Roots([]), bits, machine),
         parameters=parameters,
         notes=tuple(
             f"{r.name}: no rule counts {len(r.uncounted)} of its layers, {r.uncounted[0].name} ({r.uncounted[0].kind}) "

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from costcalc.analysis.roofline import Machine
+from costcalc.analysis.storage import Roots
 from costcalc.diff.align import Pairs
 from costcalc.diff.layers import Entry, Share, largest, plus, sum_of
 from costcalc.diff.records import Cause
@@ -24,9 +25,9 @@ from costcalc.errors import Place
 
 
 def find_causes(
-    old: list[Entry], new: list[Entry], pairs: Pairs, bits: int | None, machine: Machine | None
+    old: list[Entry], new: list[Entry], pairs: Pairs, root: Roots, bits: int | None, machine: Machine | None
 ) -> tuple[Cause, ...]:
-    """The causes of every change between ``old`` and ``new``, aligned by ``pairs``."""
+    """The causes of every change between ``old`` and ``new``, aligned by ``pairs``; ``root`` is of the old values."""
     partner = {i: j for i, j in pairs if old[i].op == new[j].op}
     goals = {
         i: State(e.node.op if e.node else None, e.takes, e.makes) for i, j in partner.items() for e in (new[j],)
@@ -34,7 +35,7 @@ def find_causes(
     follows = {i: width_of_input(old[i], new[j]) for i, j in partner.items()}
     follows = {i: options for i, options in follows.items() if options}
     sites = [site for i, j in partner.items() for site in find_sites(i, old[i], new[j], follows.get(i, {}))]
-    replay = Replay(old, goals, follows, bits, machine)
+    replay = Replay(old, goals, follows, root, bits, machine)
     so_far = [e.share for e in old]
     causes = []
     for place, group in in_steps(sites, new, partner):

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
 
 from costcalc.analysis.records import Report
-from costcalc.analysis.storage import roots, weight_name
+from costcalc.analysis.storage import weight_name
 from costcalc.errors import CostcalcError, Place
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.tensor import TensorType
@@ -64,7 +64,6 @@ def entries(graph: Graph, report: Report) -> list[Entry]:
     """The inputs and layers of ``graph``; ``report`` is its report. Sizes must be numbers."""
     if any(not isinstance(d, int) for t in graph.types.values() for d in t.shape):
         raise CostcalcError(f"{graph.name} has sizes that are symbols; a diff needs numbers")
-    root = roots(graph)
     used = {v for node in graph.nodes for v in node.inputs}
     width = report.settings.bits
     found = []
@@ -88,9 +87,9 @@ def entries(graph: Graph, report: Report) -> list[Entry]:
             assert isinstance(size, int) and isinstance(bits, int)  # sizes are numbers, see above
             params, buffers = params + size * weight.trained, buffers + size * (not weight.trained)
             weight_bits += bits
-        made = sum(graph.types[v].bits(width) for v in node.outputs if root[v] == v)
         share = _vector(
-            layer.macs, layer.ops, params, buffers, weight_bits, weight_bits + made, layer.read_bits, layer.write_bits,
+            layer.macs, layer.ops, params, buffers, weight_bits, weight_bits + layer.write_bits,
+            layer.read_bits, layer.write_bits,
             Fraction(layer.time.seconds) if layer.time else 0,
         )  # fmt: skip
         found.append(

@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from costcalc.analysis.roofline import Machine
+from costcalc.analysis.storage import Roots, distinct_bits, weight_name
 from costcalc.diff.layers import Entry, Share, minus
 from costcalc.errors import CostcalcError
 from costcalc.ir.op import Op
@@ -36,6 +37,7 @@ class State(NamedTuple):
 class Replay:
     """The old layers on their way; ``goals`` has the state of each layer that the new graph has too.
 
+    root      of each value, the one whose storage it uses
     follows   layers whose width is that of their input (a depthwise convolution): as soon as the input
               has its new channels, these options are taken too
     """
@@ -45,13 +47,16 @@ class Replay:
         old: list[Entry],
         goals: Mapping[int, State],
         follows: Mapping[int, Mapping[str, Any]],
+        root: Roots,
         bits: int | None,
         machine: Machine | None,
     ) -> None:
         self.old, self.goals, self.follows = old, goals, follows
         self.states = [State(e.node.op if e.node else None, e.takes, e.makes) for e in old]
-        self._bits, self._machine = bits, machine
+        self._bits, self._machine, self._root = bits, machine, root
         self._types = {v: t for e in old for v, t in zip(e.outputs, e.makes, strict=True)}
+        self._bits_of = {v: t.bits(bits) for v, t in self._types.items()}
+        self._shares = [e.share for e in old]
         self._wanted: dict[int, dict[str, Any]] = {}
         self._made: dict[tuple[Op, Types], Types | None] = {}
         self._costs: dict[tuple[Op, Types, Types], tuple[Any, Any, dict[str, Weight]]] = {}
@@ -104,15 +109,16 @@ class Replay:
 
     def _set(self, i: int, after: State, changed: set[str], effects: dict[int, Share]) -> None:
         entry = self.old[i]
-        effects[i] = minus(self._share(entry, after), self._share(entry, self.states[i]))
-        self.states[i] = after
         for value, t in zip(entry.outputs, after.makes, strict=True):
             if self._types[value] != t:
-                self._types[value] = t
+                self._types[value], self._bits_of[value] = t, t.bits(self._bits)
                 changed.add(value)
+        share = self._share(entry, after)
+        effects[i] = minus(share, self._shares[i])
+        self.states[i], self._shares[i] = after, share
 
     def _share(self, entry: Entry, state: State) -> Share:
-        """What the layer would add to the figures in ``state``, owning the weights that it owns."""
+        """What the layer adds to the figures in ``state``, owning the weights that it owns, its inputs as they are."""
         op, takes, makes = state
         if op is None:
             bits = makes[0].bits(self._bits) if any(entry.share) else 0
@@ -137,7 +143,8 @@ class Replay:
         if op.is_view:
             read = 0
         else:
-            read += sum(t.bits(self._bits) for t in dict(zip(entry.inputs, takes, strict=True)).values())
+            names = {weight_name(entry.node, local) for local in weights} if entry.node and weights else ()
+            read += distinct_bits({*entry.inputs}, self._root, self._bits_of, names)
             write = sum(t.bits(self._bits) for t in makes)
         time = Fraction(0)
         if self._machine:

@@ -67,11 +67,7 @@ def graphs(draw: st.DrawFn) -> Graph:
     b = GraphBuilder("random", {"image": TensorType((batch, draw(st.sampled_from([2, 4])), size, size))})
     values, convs = ["image"], []
     for _ in range(draw(st.integers(1, 12))):
-        kind = draw(
-            st.sampled_from(
-                ["conv", "conv", "conv", "relu", "batch_norm", "max_pool", "add", "concat", "flatten", "dropout"]
-            )
-        )
+        kind = draw(st.sampled_from(LAYERS))
         x = draw(st.sampled_from(values[-3:]))
         t = b.types[x]
         name = draw(st.sampled_from([f"{kind}{len(values)}", f"block{len(values) // 3}.{kind}{len(values) % 3}"]))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from diffable import graphs, residual
+from diffable import graphs, op, residual
 from hypothesis import given, settings
 
 from costcalc.analysis.roofline import Machine
 from costcalc.diff import Diff, diff
-from costcalc.ir.graph import Graph
+from costcalc.ir.graph import Graph, GraphBuilder
+from costcalc.ir.tensor import TensorType
 
 MACHINE = Machine("toy", "toy", {"float32": 1e9}, 1e8, "made up")
 EXACT = ("macs", "ops", "params", "buffers", "weights", "storage", "read", "write", "traffic")
@@ -48,3 +49,26 @@ def test_a_missing_side_is_added_or_removed_whole() -> None:
     for found in (diff(None, graph), diff(graph, None)):
         check_sums(found)
         assert {c.mark for c in found.layers} == ({"+"} if found.new else {"-"})
+
+
+def scores(width: int) -> Graph:
+    """Each token against each other: a map, scaled by a vector of its own, times its transpose."""
+    b = GraphBuilder("scores", {"tokens": TensorType((1, 16, 8))})
+    b.add("map", op("linear", width), ["tokens"])
+    b.add("scale", op("parameter", (width,)), [])
+    b.add("scaled", op("multiply"), ["map", "scale"])
+    b.add("turned", op("transpose"), ["scaled"])
+    b.add("scores", op("matmul"), ["scaled", "turned"])
+    return b.build(["scores"])
+
+
+def test_what_is_read_twice_through_a_view_changes_once() -> None:
+    # At 32 bits: linear reads 16·8 tokens and (8 + 1)·w weights and writes 16·w; multiply reads 16·w and w and writes
+    # 16·w; matmul reads its one map of 16·w, although twice, and writes 16·16. Storage: three maps, three weights.
+    found = diff(scores(8), scores(12))
+
+    check_sums(found)
+    assert [(c.kind, c.of("read"), c.of("write"), c.of("storage")) for c in found.causes] == [
+        ("width", 32 * 4 * (9 + 16 + 1 + 16), 32 * 4 * (16 + 16), 32 * 4 * (16 + 16 + 9 + 1)),
+    ]
+    assert [c.effect("storage") for c in found.layers if c.name == "scale"] == [32 * 4]
