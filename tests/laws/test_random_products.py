@@ -1,13 +1,14 @@
-"""Linear and matmul on random shapes: PyTorch has the same shapes, weights, work and refusals."""
+"""Linear, matmul and einsum on random shapes: PyTorch has the same shapes, weights, work and refusals."""
 
 from __future__ import annotations
 
 import torch
-from against import agrees, both_accept_or_refuse, shapes, some, tensor, widths
+from against import agrees, both_accept_or_refuse, refused, shapes, some, tensor, widths
 from hypothesis import given
 from hypothesis import strategies as st
 from uses import outputs_of
 
+from costcalc.ops.einsum import Einsum
 from costcalc.ops.linear import Linear
 from costcalc.ops.matmul import MatMul
 
@@ -55,3 +56,20 @@ def test_matmul_with_a_vector_is_that_with_a_matrix_of_one_row_or_column(
 @given(shapes(2, 4, st.integers(1, 3)), shapes(2, 4, st.integers(1, 3)))
 def test_matmul_takes_what_pytorch_takes(a: list[int], b: list[int]) -> None:
     both_accept_or_refuse(MatMul(), tensor(*a), tensor(*b))
+
+
+@some
+@given(
+    st.sampled_from(["ij,jk->ik", "...i,ij->...j", "...ij,...jk->...ik", "i...,i...->...", "ij,kj"]),
+    shapes(1, 3, st.integers(1, 3)),
+    shapes(1, 3, st.integers(1, 3)),
+)
+def test_einsum_takes_what_pytorch_takes(equation: str, a: list[int], b: list[int]) -> None:
+    op, types = Einsum(equation), (tensor(*a), tensor(*b))
+    try:
+        made = torch.einsum(equation, *(torch.empty(shape, device="meta") for shape in (a, b)))
+    except RuntimeError:
+        assert refused(op, *types)
+    else:
+        assert not refused(op, *types)
+        assert outputs_of(op, list(types))[0].shape == tuple(made.shape)

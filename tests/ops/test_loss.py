@@ -7,6 +7,7 @@ import pytest
 from costcalc.errors import CostcalcError
 from costcalc.ir.graph import GraphBuilder
 from costcalc.ir.tensor import TensorType
+from costcalc.ir.window import Follow
 from costcalc.ops.loss import Loss
 
 
@@ -34,3 +35,30 @@ def test_a_weight_for_each_class_costs_a_product_for_each_target() -> None:
     loss, types = Loss("nll_loss"), list(inputs.values())
 
     assert loss.ops(*types, y=loss.infer(*types)) == 24
+
+
+def test_each_loss_sees_its_own_place_and_of_classes_all() -> None:
+    x, target, weight = TensorType((2, 5, 4, 3)), TensorType((2, 4, 3), "int64"), TensorType((5,))
+    loss = Loss("nll_loss", "none")
+    y = loss.infer(x, target, weight)
+
+    assert y == TensorType((2, 4, 3))
+    assert loss.sights(x, target, weight, y=y) == (
+        (Follow(0), Follow(2), Follow(3)),  # the classes are the axis that no output follows
+        (Follow(0), Follow(1), Follow(2)),
+        (None, None, None),
+    )
+
+
+def test_each_squared_error_sees_its_own_place() -> None:
+    x, target = TensorType((2, 3)), TensorType((3,))
+    loss = Loss("mse_loss", "none")
+
+    assert loss.sights(x, target, y=loss.infer(x, target)) == ((Follow(0), Follow(1)), (None, Follow(0)))
+
+
+def test_a_mean_sees_everything() -> None:
+    x, target = TensorType((2, 3)), TensorType((2, 3))
+    loss = Loss("mse_loss")
+
+    assert loss.sights(x, target, y=loss.infer(x, target)) == ((), ())

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+import costcalc
+from costcalc.analysis.receptive import ReceptiveField
 from costcalc.errors import CostcalcError
 from costcalc.ir.graph import GraphBuilder
 from costcalc.ir.op import Op
@@ -92,3 +94,23 @@ def test_what_does_not_fit_is_said(make: Any, sentence: str) -> None:
 def test_a_table_is_no_image(op: Op) -> None:
     with pytest.raises(CostcalcError, match=rf"^{op.name} takes \(batch, channels, .*\), not 2 axes"):
         GraphBuilder("g", {"x": TensorType((1, 4))}).add(op.name, op, ["x"])
+
+
+def test_padding_by_negative_amounts_cuts_off() -> None:
+    # Columns: one less before, two more after; rows: one more before, three less after.
+    class Padded(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.pad(x, (-1, 2, 1, -3))
+
+    report = costcalc.analyze(Padded(), (1, 2, 8, 9))
+
+    assert [layer.op for layer in report.layers] == ["slice", "slice", "pad"]
+    assert report.layers[-1].input_shapes == ((1, 2, 8 - 3, 9 - 1),)
+    assert report.layers[-1].output_shapes == ((1, 2, 1 + 8 - 3, 9 - 1 + 2),)
+    assert report.layers[-1].receptive_field == ReceptiveField((1, 1), (1, 1), (-1, 1))
+
+
+def test_options_for_other_numbers_of_axes_are_refused() -> None:
+    conv = Conv(4, (3, 3), stride=(1, 1, 1))
+    with pytest.raises(CostcalcError, match=r"conv: an option is given for 3 axes, but the input has 2 spatial axes"):
+        GraphBuilder("g", {"x": TensorType((1, 4, 8, 8))}).add("conv", conv, ["x"])

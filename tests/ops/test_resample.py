@@ -126,3 +126,16 @@ def test_what_cannot_be_put_back_is_said(make: Any, indices: TensorType, sentenc
         GraphBuilder("g", values).add("max_unpool", make(), list(values))
 
     assert str(caught.value).startswith(sentence)
+
+
+@pytest.mark.parametrize("size", range(3, 10))
+def test_unpooling_makes_the_sizes_that_pytorch_makes(size: int) -> None:
+    # Of 3 windows of 2: 6, or a rest less than a stride away; torch.nn.MaxUnpool1d.
+    x, indices = TensorType((1, 1, 3)), TensorType((1, 1, 3), "int64")
+    taken = all(holds for holds, _ in MaxUnpool(2, size=size).requires(x, indices))
+    try:
+        torch.nn.MaxUnpool1d(2)(torch.zeros(1, 1, 3), torch.zeros(1, 1, 3, dtype=torch.int64), output_size=[size])
+    except ValueError:
+        assert not taken
+    else:
+        assert taken

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
 
+import costcalc
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
 
@@ -124,3 +127,20 @@ def test_the_work_is_what_counting_by_hand_gives(use: list[Any], macs: int, ops:
     y = made if isinstance(made, TensorType) else made[0]
 
     assert (op.macs(*types, y=y), op.ops(*types, y=y)) == (macs, ops)
+
+
+COMPLEX: dict[str, tuple[Callable[[Any, Any], Any], int]] = {
+    # of a complex and a complex or real number, for each of 6 elements
+    "a product of both is 4 products and 2 sums": (lambda z, x: z * z, 6),
+    "one with a real number is 2 products": (lambda z, x: z * x, 2),
+    "a sum is 2 sums": (lambda z, x: z + z, 2),
+}
+
+
+@pytest.mark.parametrize(("function", "each"), COMPLEX.values(), ids=COMPLEX)
+def test_complex_numbers_take_the_work_of_their_parts(function: Callable[[Any, Any], Any], each: int) -> None:
+    class Complex(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            return function(torch.complex(x, x), x)
+
+    assert costcalc.analyze(Complex(), (2, 3)).layers[-1].ops == 6 * each
