@@ -13,7 +13,7 @@ from costcalc import zoo
 from costcalc.api import analyze
 
 Capture = pytest.CaptureFixture[str]
-VIDEO = {"c3d", "mc3_18", "r2d_18", "r2plus1d_18", "r3d_18"}
+VIDEO = {"c3d", "slowfast_r50_8x8", "mc3_18", "r2d_18", "r2plus1d_18", "r3d_18"}
 
 
 def listed(capsys: Capture, *arguments: str) -> list[str]:
@@ -63,7 +63,7 @@ def test_numbers_sort_from_the_largest_and_words_from_a(capsys: Capture) -> None
         (["--task", "segmentatoin"], "did you mean 'segmentation'?"),
         (
             ["--task", "video", "--family", "vgg"],
-            "none of these 5 models has family 'vgg'; they have c3d, video_resnet",
+            "none of these 6 models has family 'vgg'; they have c3d, slowfast, video_resnet",
         ),
         (["--max-macs", "1k"], f"of these {len(zoo.models())} models lenet5_original has 328,096 MACs, the least"),
         (["--max-macs", "600 MFLOPs"], "one multiply-accumulate is two FLOPs"),

@@ -51,6 +51,7 @@ deeplab_v3_resnet50=deeplabv3_resnet50:/aux_loss=False deeplab_v3_resnet101=deep
 r3d_18 mc3_18 r2plus1d_18
 retinanet_resnet50_fpn:/weights_backbone=None
   faster_rcnn_resnet50_fpn=fasterrcnn_resnet50_fpn:/weights_backbone=None,proposals=1000
+ssd300_vgg16:/weights_backbone=None
 """
 TIMM = """
 inception_resnet_v2
@@ -84,9 +85,13 @@ repvgg_a0:deploy=False repvgg_a1:deploy=False repvgg_a2:deploy=False repvgg_b0:d
   repvgg_b3g4:deploy=False
 mixer_s_32=mixer_s32_224 mixer_b_16=mixer_b16_224 mixer_b_32=mixer_b32_224 mixer_s_16=mixer_s16_224
   mixer_l_16=mixer_l16_224 mixer_l_32=mixer_l32_224
+xception=legacy_xception
+res2net50_14w_8s res2net50_26w_4s res2net50_48w_2s res2net50_26w_6s res2net50_26w_8s res2net101_26w_4s
+dla34 dla46_c dla46x_c dla60x_c dla60 dla60x dla102 dla102x dla169
+poolformer_s12 poolformer_s24 poolformer_s36 poolformer_m36 poolformer_m48
 """
 OTHER_LAYERS = ("vit", "deit", "swin")
-DETECTORS = ("retinanet", "faster_rcnn")  # what they return is chosen among the heads' outputs, which ours return
+DETECTORS = ("retinanet", "faster_rcnn", "ssd")  # what they return is chosen among the heads' outputs, which ours return
 
 
 def twins() -> Iterator[object]:
