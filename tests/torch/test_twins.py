@@ -91,7 +91,7 @@ dla34 dla46_c dla46x_c dla60x_c dla60 dla60x dla102 dla102x dla169
 poolformer_s12 poolformer_s24 poolformer_s36 poolformer_m36 poolformer_m48
 """
 OTHER_LAYERS = ("vit", "deit", "swin")
-DETECTORS = ("retinanet", "faster_rcnn", "ssd")  # what they return is chosen among the heads' outputs, which ours return
+DETECTORS = ("retinanet", "faster_rcnn", "ssd")  # they choose among the heads' outputs, which ours return
 
 
 def twins() -> Iterator[object]:
