@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -473,6 +474,33 @@ def test_the_model_and_torch_are_left_as_they_were(fails: bool) -> None:
     assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
     assert nn.Module.__call__ is call
     assert not torch.nn.modules.module._global_forward_hooks
+
+
+class Hoarder(nn.Module):
+    """Keeps what it makes of its input wherever it can."""
+
+    class Store:
+        table: Any = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tables: dict[str, Any] = {"grids": {}}
+        self.store, self.space = self.Store(), types.SimpleNamespace(seen=[])
+
+    def forward(self, x: Tensor) -> Any:
+        grid = self.tables["grids"].setdefault(len(x), x.new_zeros(4))
+        if self.store.table is None:
+            self.store.table = x.new_ones(4)
+        self.space.seen.append(x)
+        torch.set_default_dtype(torch.float64)
+        return x + grid + self.store.table
+
+
+def test_what_a_forward_keeps_in_containers_and_objects_is_gone_after_a_trace() -> None:
+    model = Hoarder()
+    trace(model, (2, 4))
+    assert (model.tables, vars(model.store), model.space.seen) == ({"grids": {}}, {}, [])
+    assert torch.get_default_dtype() == torch.float32
 
 
 def test_a_traced_model_still_trains() -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import gc
+import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -27,44 +31,75 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
+_SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
+    (torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled),
+    (torch.get_default_dtype, torch.set_default_dtype),
+    (torch.get_rng_state, torch.set_rng_state),
+)
+"""How torch's settings are read and set that a trace or a forward changes."""
+
+
 @contextmanager
 def untouched(model: nn.Module) -> Iterator[None]:
     """While open, ``model`` is in evaluation mode and may do to itself what it likes; then all is put back.
 
-    Kept are the attributes of every module (with hooks, parameters, buffers and the training flag) and
-    the contents of the lists and dicts among them. Values of tensors are not: the recorder sees to those.
+    Kept are the attributes of every module (with hooks, parameters, buffers and the training flag), and the
+    contents of the lists, dicts and plain objects that can be reached through them. Values of tensors are
+    not: the recorder sees to those.
     """
-    kept = []
-    for module in model.modules():
-        own = module.__dict__
-        contents = {
-            key: value.copy() if value else ()  # most are dicts of hooks, of which there are none
-            for key, value in own.items()
-            if isinstance(value, (list, dict, set))
-        }
-        kept.append((module, own.copy(), contents))
+    kept: dict[int, tuple[Any, Any]] = {}
+    modules = list(model.modules())
+    for module in modules:
+        _keep(module.__dict__, kept, DEPTH)
     flags = [(p, p.requires_grad) for p in model.parameters()]
-    fused = torch.backends.mha.get_fastpath_enabled()
-    random = torch.get_rng_state()
+    settings = [(put, get()) for get, put in _SETTINGS]
     try:
         torch.backends.mha.set_fastpath_enabled(False)
-        for module, _, _ in kept:
+        for module in modules:
             # Not model.eval(): classes override it to merge their branches for good.
             module.__dict__["training"] = False
         with torch.no_grad(), torch._C._AutoDispatchBelowAutograd(), torch._C._ExcludeDispatchKeyGuard(_VIEWS):
             yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(fused)
-        torch.set_rng_state(random)
-        for module, own, contents in kept:
-            module.__dict__.clear()
-            module.__dict__.update(own)
-            for key, content in contents.items():
-                if content or own[key]:
-                    _refill(own[key], content)
+        for put, value in settings:
+            put(value)
+        for container, content in kept.values():
+            if content or container:
+                _refill(container, content)
         for parameter, flag in flags:
             if parameter.requires_grad != flag:
                 parameter.requires_grad_(flag)
+
+
+DEPTH = 4
+"""How far into a module's attributes lists, dicts and objects are kept."""
+
+
+def _keep(container: Any, kept: dict[int, tuple[Any, Any]], depth: int) -> None:
+    """Note what ``container`` holds in ``kept``, and what the containers in it hold, ``depth`` levels of them."""
+    if id(container) in kept:
+        return
+    kind = _holds(type(container)) or list  # type: ignore[arg-type]
+    kept[id(container)] = (container, kind(container) if container else ())  # most are dicts of hooks: empty
+    if depth and container:
+        for value in container.values() if kind is dict else container:
+            held = _holds(type(value))  # type: ignore[arg-type]
+            if held:
+                _keep(value.__dict__ if held is object else value, kept, depth - 1)
+
+
+@cache
+def _holds(kind: type) -> type | None:
+    """As what objects of ``kind`` are kept: a list, dict or set, or an object with attributes; None if they are not."""
+    for container in (list, dict, set, deque):
+        if issubclass(kind, container):
+            return container
+    if issubclass(kind, SimpleNamespace):
+        return object
+    library = kind.__module__.partition(".")[0]
+    if library == "torch" or library in sys.stdlib_module_names:  # loggers above all, which know one another
+        return None
+    return object if kind.__dictoffset__ and not issubclass(kind, (type, torch.Tensor, nn.Module)) else None
 
 
 @contextmanager
@@ -92,15 +127,15 @@ def without_autocast(note: Callable[[str], None]) -> Iterator[None]:
 
 
 def _refill(container: Any, content: Any) -> None:
-    if container != content if isinstance(content, set) else _differs(container, content):
+    if container != content if isinstance(container, set) else _differs(container, content):
         container.clear()
-        container.extend(content) if isinstance(content, list) else container.update(content)
+        container.extend(content) if isinstance(container, (list, deque)) else container.update(content)
 
 
 def _differs(a: Any, b: Any) -> bool:
     """Whether two lists or dicts hold other objects; by identity, since tensors have no truth."""
     if len(a) != len(b):
         return True
-    if isinstance(a, list):
-        return any(x is not y for x, y in zip(a, b, strict=True))
-    return list(a) != list(b) or any(a[k] is not b[k] for k in b)
+    if isinstance(a, dict):
+        return list(a) != list(b) or any(a[k] is not b[k] for k in b)
+    return any(x is not y for x, y in zip(a, b, strict=True))
