@@ -43,6 +43,11 @@ def mixed(seen: Any, axis: int) -> Any:
     return np.broadcast_to(seen.any(axis, keepdims=True), seen.shape)
 
 
+def stretches(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    """Whether a value of ``shape`` fits one of shape ``to``, its axes of size 1 repeated."""
+    return len(shape) == len(to) and all(a in (1, b) for a, b in zip(shape, to, strict=True))
+
+
 def steps(draw: Any, seen: Any) -> Iterator[tuple[str, tuple[Any, ...], dict[str, Any], Any]]:
     """What could come next: an op's name and options, and what its output sees."""
     shape = seen.shape[:-2]
@@ -62,8 +67,9 @@ def steps(draw: Any, seen: Any) -> Iterator[tuple[str, tuple[Any, ...], dict[str
     if rank > 1 or keepdim:
         yield "mean", (axis, keepdim), {}, seen.any(axis, keepdims=keepdim)
     start, step = draw(st.integers(0, size - 1)), draw(st.integers(1, 3))
-    kept = seen[(slice(None),) * axis + (slice(start, None, step),)]
-    yield "slice", (axis, start, None, step), {}, kept
+    stop = draw(st.integers(start + 1, size))
+    kept = seen[(slice(None),) * axis + (slice(start, stop, step),)]
+    yield "slice", (axis, start, stop, step), {}, kept
     shift = draw(st.integers(1, 3))
     yield "roll", (shift, axis), {}, np.roll(seen, shift, axis)
     yield "softmax", (axis,), {}, mixed(seen, axis)
@@ -88,12 +94,16 @@ def test_no_place_sees_more_than_its_receptive_field(data: st.DataObject) -> Non
     sees: dict[str, Any] = {"image": of_image()}
     value = "image"
     for i in range(data.draw(st.integers(1, 7))):
-        alike = [v for v in sees if v != value and sees[v].shape == sees[value].shape]
+        shape = sees[value].shape
+        alike = [v for v in sees if v != value and sees[v].shape == shape]
+        stretching = [v for v in sees if v != value and stretches(sees[v].shape, shape)]
         choices = [(*step, [value]) for step in steps(data.draw, sees[value])]
+        if stretching:
+            other = data.draw(st.sampled_from(stretching))
+            choices.append(("multiply", (), {}, sees[value] | sees[other], [value, other]))
         if alike:
             other = data.draw(st.sampled_from(alike))
-            axis = data.draw(st.integers(0, sees[value].ndim - 3))
-            choices.append(("add", (), {}, sees[value] | sees[other], [value, other]))
+            axis = data.draw(st.integers(0, len(shape) - 3))
             both = np.concatenate([sees[value], sees[other]], axis)
             choices.append(("concat", (axis,), {}, both, [value, other]))
         small = [choice for choice in choices if choice[3].size <= MOST_ELEMENTS * prod(SIZE)]

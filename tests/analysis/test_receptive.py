@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 from hypothesis import given, settings
@@ -97,6 +98,14 @@ def test_branches_with_other_centres_are_reported_as_misaligned() -> None:
     assert join("add", [before], [after]) == ReceptiveField((5, 5), (1, 1), (-2, -2), aligned=False)
 
 
+def test_a_branch_that_covers_both_does_not_align_them() -> None:
+    # The third sees -2…2, as the other two do together.
+    before = op("conv", 4, 3, padding=((2, 0), (2, 0)))
+    after = op("conv", 4, 3, padding=((0, 2), (0, 2)))
+    both = op("conv", 4, 5, padding=2)
+    assert join("add", [before], [after], [both]) == ReceptiveField((5, 5), (1, 1), (-2, -2), aligned=False)
+
+
 def test_branches_with_other_strides_are_covered_at_every_place() -> None:
     # A 1×1 conv with stride 2 and a crop-like 5×5 of stride 1 both leave 2 places of a 4-wide input… of 3 channels.
     strided = [op("conv", 4, 1, stride=2)]
@@ -108,6 +117,13 @@ def test_branches_with_other_strides_are_covered_at_every_place() -> None:
 
 def test_a_global_branch_makes_the_join_global() -> None:
     assert join("multiply", [op("conv", 4, 3, padding=1)], [op("adaptive_avg_pool", 1)]) == "global"
+
+
+def test_a_place_that_all_others_are_multiplied_by_is_seen_from_everywhere() -> None:
+    # Place o of 8 sees itself and 0…7 through the other branch: from o - 7 to o + 7 whatever o is. What is the same for
+    # all places has no centre that could differ.
+    seen = join("multiply", [], [op("conv", 4, 8)], size=8)
+    assert seen == ReceptiveField((15, 15), (1, 1), (-7, -7), aligned=True)
 
 
 def test_a_value_that_does_not_come_from_the_image_sees_nothing_of_it() -> None:
@@ -125,6 +141,29 @@ def test_attention_windows_see_their_windows() -> None:
         size=(8, 8),
     )
     assert seen == ReceptiveField((4, 4), (4, 4), (0, 0))
+
+
+def test_a_window_over_attention_windows_steps_by_their_size() -> None:
+    # Every second row, cut into 6 windows of 4: from a window to the next are 4·2 rows, and 3 of them span 2·8 + 1.
+    seen = chain(
+        op("conv", 4, 1, stride=(2, 1)),
+        op("reshape", [4, 6, 4, 5]),
+        op("conv", 4, (3, 1, 1)),
+        size=(48, 5),
+    )
+    assert seen == ReceptiveField((17, 1), (2, 1), (0, 0))
+
+
+def test_a_mean_over_attention_windows_spans_from_the_first_to_the_last() -> None:
+    # Every second row, 2 windows of 4: the same row of both is 4·2 rows apart.
+    seen = chain(op("conv", 4, 1, stride=(2, 1)), op("reshape", [4, 2, 4, 5]), op("mean", 2), size=(16, 5))
+    assert seen == ReceptiveField((9, 1), (2, 1), (0, 0))
+
+
+def test_after_upsampling_the_first_pixel_seen_is_a_whole_one() -> None:
+    # Rows 0 and 1 show pixel 0, row 2 shows pixel 1.
+    half = Fraction(1, 2)
+    assert chain(op("upsample", 2), op("slice", 2, 2)) == ReceptiveField((1, 1), (half, half), (1, 0))
 
 
 # Random graphs in one dimension against sets of indices. A value is a function from a place to the
@@ -162,7 +201,8 @@ def tight(sees: Sees, stride: Any, places: int) -> tuple[Any, Any]:
 @settings(max_examples=200, deadline=None)
 @given(st.lists(layers, min_size=1, max_size=5))
 def test_chains_see_what_their_indices_say(chosen: list[Any]) -> None:
-    builder = GraphBuilder("chain", {"signal": TensorType((1, 4, 400))})
+    # Long enough for five layers of stride 3 whose kernels span 10.
+    builder = GraphBuilder("chain", {"signal": TensorType((1, 4, 4000))})
     value, sees = "signal", lambda o: frozenset([o])
     for i, layer in enumerate(chosen):
         (value,) = builder.add(f"l{i}", layer, [value])

@@ -14,6 +14,7 @@ SIMPLEST = {
     "what none does": (at_least(-h, 0), False),
     "a floor is what it needs": (at_least((h + 3) // 4, 2), "h ≥ 5"),
     "a multiple of one too": (at_least(2 * ((h + 4) // 16), 17), "h ≥ 140"),
+    "a square is at least 1, not 2": (at_least(h * h, 2), "h^2 ≥ 2"),
     "common factors go": (at_least(4 * h, 10), "h ≥ 3"),
     "nested floors": (at_least(((h - 3) // 2 + 1) // 2, 3), "h ≥ 13"),
     "what is less stands right": (at_least(h // 2, 2 * w + 3), "⌊h/2⌋ ≥ 2·w + 3"),
