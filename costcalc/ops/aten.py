@@ -51,7 +51,7 @@ _NAMES = {
     "gather": """
     index index_select gather take take_along_dim repeat_interleave _unsafe_index masked_select nonzero unique_dim
     _unique2 unique_consecutive bucketize searchsorted one_hot combinations cartesian_prod diag
-    multinomial
+    multinomial _pack_padded_sequence
     """,
     "gelu": "gelu",
     "glu": "glu",

@@ -85,6 +85,7 @@ class Gather(Op):
     aten = """
     index index_select gather take take_along_dim repeat_interleave _unsafe_index masked_select nonzero
     unique_dim _unique2 unique_consecutive bucketize searchsorted one_hot combinations cartesian_prod diag multinomial
+    _pack_padded_sequence
     """
 
     shape: Shape

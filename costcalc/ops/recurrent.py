@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim, equal
 from costcalc.ir.fields import Count, Size, ints
-from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ir.window import MIXED, Sight
-from costcalc.ops.traced import own
+from costcalc.ops.traced import expanded, own, reshaped
 
 if TYPE_CHECKING:
     from torch import nn
@@ -119,15 +119,15 @@ class Recurrent(Op):
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:
-        if "batch_sizes" in call.arguments or (call["train"] and call["dropout"]):
-            return NotImplemented  # packed sequences have no shape that says their work
-        x, weights = call["input"], call["params"]
-        if not own(*weights):
+        weights = call["params"]
+        if (call["train"] and call["dropout"]) or not own(*weights):
             return NotImplemented
+        packed = "batch_sizes" in call.arguments
+        x = call["data"] if packed else call["input"]
         width = weights[1].shape[1]
         options: dict[str, Any] = {
             "hidden": weights[0].shape[0] // cls.gates, "layers": call["num_layers"],
-            "bidirectional": call["bidirectional"], "bias": call["has_biases"], "batch_first": call["batch_first"],
+            "bidirectional": call["bidirectional"], "bias": call["has_biases"], "batch_first": call.get("batch_first", False),
         }  # fmt: skip
         if width != options["hidden"]:
             options["projection"] = width
@@ -135,7 +135,12 @@ class Recurrent(Op):
         # PyTorch hands the weights over cell by cell, as they are listed here.
         named = dict(zip(op.weights(x.type), weights, strict=True))
         start = call["hx"] if isinstance(call["hx"], (list, tuple)) else [call["hx"]]
-        return call.add(op, x, *start, **named)
+        if not packed:
+            return call.add(op, x, *start, **named)
+        # All steps of all sequences, one after another: as much work as one sequence so long.
+        y, *last = call.add(op, x, *(call.add(find_op("select")(1, 0), t) for t in start), **named)
+        each = (reshaped(call, t, t.shape[0], 1, t.shape[1]) for t in last)
+        return y, *(expanded(call, t, *made.shape) for t, made in zip(each, call.made[1:], strict=True))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -55,6 +55,11 @@ def traced(module: nn.Module, *shapes: tuple[int, ...]) -> Report:
     return found
 
 
+def packed(x: Tensor, layer: nn.Module) -> Any:
+    """A recurrent layer over two sequences of 5 and 3 steps."""
+    return layer(nn.utils.rnn.pack_padded_sequence(x, [5, 3], batch_first=True))[0].data
+
+
 def in_groups(a: Tensor, b: Tensor) -> Tensor:
     """Three groups that end at 1, 2 and 4."""
     result: Tensor = torch._grouped_mm(a, b, offs=torch.tensor([1, 2, 4], dtype=torch.int32))
@@ -159,6 +164,8 @@ BY_HAND: dict[str, tuple[Callable[[], nn.Module], tuple[tuple[int, ...], ...], i
         ((1, 4, 5, 8), (1, 2, 6, 8), (1, 2, 6, 8)),
         2 * (4 * 5 * 6 * 8),
     ),
+    "packed LSTM, both ways": (lambda: Call(packed, nn.LSTM(8, 6, bidirectional=True)), (SEQUENCE,), 2 * 8 * 24 * 14),
+    "packed GRU": (lambda: Call(packed, nn.GRU(8, 6)), (SEQUENCE,), 8 * 18 * 14),
     "attention that drops scores though it does not train": (
         lambda: Call(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, dropout_p=0.1)),
         ((2, 3, 5, 4),) * 3,
