@@ -33,7 +33,7 @@ resnet18 resnet34 resnet50 resnet101 resnet152 wide_resnet50_2 wide_resnet101_2
 densenet121 densenet161 densenet169 densenet201
 googlenet_torchvision=googlenet:/aux_logits=False
 inception_v3:/aux_logits=False
-mobilenet_v2
+mobilenet_v2 mobilenet_v2_1.3=mobilenet_v2:/width_mult=1.3 mnasnet_b1_1.3=mnasnet1_3
 mobilenet_v3_small mobilenet_v3_large
 shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5 shufflenet_v2_x2_0
 efficientnet_b0 efficientnet_b1 efficientnet_b2:resolution=288 efficientnet_b3 efficientnet_b4
@@ -44,6 +44,7 @@ regnet_x_400mf:torchvision_rounding=True regnet_x_800mf regnet_x_1_6gf regnet_x_
   regnet_y_400mf regnet_y_800mf:torchvision_rounding=True regnet_y_1_6gf regnet_y_3_2gf
   regnet_y_8gf:torchvision_rounding=True regnet_y_16gf regnet_y_32gf regnet_y_128gf
 convnext_t=convnext_tiny convnext_s=convnext_small convnext_b=convnext_base convnext_l=convnext_large
+  convnext_s_384=convnext_small convnext_b_384=convnext_base convnext_l_384=convnext_large
 vit_b_16 vit_b_32 vit_l_16 vit_l_32 vit_h_14
 swin_t swin_s swin_b
 fcn_resnet50:/aux_loss=False fcn_resnet101:/aux_loss=False fcn_resnet101_aux=fcn_resnet101:/aux_loss=True
@@ -57,6 +58,7 @@ TIMM = """
 inception_resnet_v2
 mobilenet=mobilenetv1_100
 mobilenet_v2_0.5=mobilenetv2_050 mobilenet_v2_1.4=mobilenetv2_140
+  mobilenet_v2_0.35=mobilenetv2_035 mobilenet_v2_0.75=mobilenetv2_075
 mobilenet_v3_small_minimalistic=tf_mobilenetv3_small_minimal_100 mobilenet_v3_small_0.75=tf_mobilenetv3_small_075
   mobilenet_v3_large_minimalistic=tf_mobilenetv3_large_minimal_100 mobilenet_v3_large_0.75=tf_mobilenetv3_large_075
 se_resnet18=legacy_seresnet18 se_resnet34=legacy_seresnet34 se_resnet50=seresnet50 se_resnet101=seresnet101
@@ -70,7 +72,8 @@ regnet_x_200mf=regnetx_002 regnet_x_600mf=regnetx_006 regnet_x_4gf=regnetx_040 r
   regnet_y_8gf=regnety_080 regnet_y_12gf=regnety_120
 deit_t=deit_tiny_patch16_224 deit_s=deit_small_patch16_224 deit_b=deit_base_patch16_224
   deit_b_384=deit_base_patch16_384 vit_b_16_384=vit_base_patch16_384
-  deit_s_distilled=deit_small_distilled_patch16_224
+  deit_t_distilled=deit_tiny_distilled_patch16_224 deit_s_distilled=deit_small_distilled_patch16_224
+  deit_b_distilled=deit_base_distilled_patch16_224 deit_b_distilled_384=deit_base_distilled_patch16_384
   swin_b_384=swin_base_patch4_window12_384 swin_l_384=swin_large_patch4_window12_384
   swin_l=swin_large_patch4_window7_224
   convnext_xl=convnext_xlarge
