@@ -129,6 +129,35 @@ def test_division_by_a_symbol_stays_exact() -> None:
     assert Expr.of((n * h + 1) // h).at({"n": 3, "h": 5}) == 3
 
 
+def test_numbers_divided_by_symbols() -> None:
+    n, h = Expr.symbol("n"), Expr.symbol("h")
+    assert (n + h) // (n + h) == 1
+    assert Expr.of((n + h) // (n - h)).at({"n": 5, "h": 3}) == 4
+    assert Expr.of(12 // n).at({"n": 5}) == 2
+    assert Expr.of(12 % n).at({"n": 5}) == 2
+    with pytest.raises(ZeroDivisionError, match=r"\(h\) // 0"):
+        h // 0
+
+
+def test_the_symbols_in_it_are_those_of_all_its_parts() -> None:
+    n, h, w, b = (Expr.symbol(name) for name in "nhwb")
+    assert Expr.of(b * where(at_least(n, h // w), 1, 0)).symbols() == {"n", "h", "w", "b"}
+    assert Expr.of(maximum(n, h // w)).symbols() == {"n", "h", "w"}
+
+
+def test_an_expression_is_no_word() -> None:
+    assert Expr.symbol("h") != "h"
+
+
+def test_maxima_of_maxima_are_one_but_a_multiple_of_one_is_itself() -> None:
+    n, h, w = Expr.symbol("n"), Expr.symbol("h"), Expr.symbol("w")
+    assert str(maximum(maximum(n, h), w)) == str(maximum(n, maximum(h, w))) == "max(h, n, w)"
+    twice, square = Expr.of(maximum(2 * maximum(n, h), w)), Expr.of(maximum(maximum(n, h) * maximum(n, h), w))
+    for values in ({"n": 3, "h": 5, "w": 7}, {"n": 3, "h": 5, "w": 30}):
+        assert twice.at(values) == max(10, values["w"])
+        assert square.at(values) == max(25, values["w"])
+
+
 def test_a_symbol_has_no_truth() -> None:
     with pytest.raises(TypeError, match=r"write where\(\.\.\.\) instead of if"):
         bool(Expr.symbol("h"))

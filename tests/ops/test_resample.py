@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
 import pytest
 import torch
 
 from costcalc.errors import CostcalcError
+from costcalc.ir import window
 from costcalc.ir.graph import GraphBuilder
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Follow, Window
+from costcalc.ops.adaptive_pool import AdaptiveAvgPool
 from costcalc.ops.pool import MaxPool
 from costcalc.ops.resample import Upsample
 from costcalc.ops.unpool import MaxUnpool
@@ -139,3 +143,32 @@ def test_unpooling_makes_the_sizes_that_pytorch_makes(size: int) -> None:
         assert not taken
     else:
         assert taken
+
+
+MAKERS: dict[str, Callable[[int], Op]] = {
+    **{
+        mode: lambda made, mode=mode: Upsample(size=(made, made), mode=mode)
+        for mode in ("nearest", "nearest-exact", "bilinear", "bicubic")
+    },
+    "aligned corners": lambda made: Upsample(size=made, mode="bilinear", align_corners=True),
+    "adaptive pooling": AdaptiveAvgPool,
+}
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_of_long_patterns_a_few_places_tell_the_window_of_all(
+    make: Callable[[int], Op], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Resizing by a ratio such as 10,007/9,973 repeats its pattern after so many places that not all are looked at.
+    def seen() -> list[Any]:
+        found = []
+        for size, made in product(range(1, 24), range(1, 24)):
+            x = TensorType((1, 1, size, size))
+            op = make(made)
+            found.append(op.sights(x, y=op.infer(x)))
+        return found
+
+    of_all = seen()
+    monkeypatch.setattr(window, "MOST_SAMPLED", 0)
+
+    assert seen() == of_all
