@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from costcalc.analysis.roofline import Time
 from costcalc.api import analyze
 from costcalc.errors import CostcalcError
 from costcalc.machines import load_machine, machines
@@ -72,6 +73,16 @@ def test_time_is_the_slower_of_arithmetic_and_traffic() -> None:
     assert layer.time.traffic == pytest.approx(17_689_600 / 8 / 2039e9)
     assert layer.time.seconds == max(layer.time.compute, layer.time.traffic)
     assert layer.time.bound == "compute"
+
+
+def test_layers_in_turn_are_bound_by_what_takes_most_of_their_time() -> None:
+    memory = Time.of(compute=1.0, traffic=3.0)
+    arithmetic = Time.of(compute=2.0, traffic=1.0)
+    assert memory.then(arithmetic) == Time(compute=3.0, traffic=4.0, seconds=5.0, in_memory=3.0)
+    assert memory.then(arithmetic).bound == "memory"  # 3 of 5 seconds
+    assert memory.then(arithmetic).then(Time.of(compute=1.0, traffic=0.5)).bound == "compute"  # no more than 3 of 6
+    assert Time.of(compute=1.0, traffic=1.0).bound == "compute"
+    assert Time.of(compute=0.0, traffic=0.0).bound == "nothing"
 
 
 def test_narrower_elements_run_at_their_own_rate() -> None:

@@ -15,7 +15,8 @@ def fold_norm(graph: Graph) -> Graph:
 
     At inference a batch norm is Y = (α/σ)·X + (β − αμ/σ) per channel: the factor goes into the weights of the layer
     before it and the rest into its bias, which it has from then on. Afterwards the norm costs nothing. A norm stays
-    where something else reads its input too, or where its layer shares weights with another layer.
+    where something else reads its input too, where its layer shares weights with another layer, or where it keeps no
+    running statistics: μ and σ are then those of the images.
 
     Source: facts of the field; Jacob et al. 2018, "Quantization and training of neural networks for efficient
     integer-arithmetic-only inference", section 3.2.
@@ -27,7 +28,7 @@ def fold_norm(graph: Graph) -> Graph:
 
     folded: dict[str, Node] = {}
     for node in graph.nodes:
-        if node.op.name == "batch_norm":
+        if node.op.name == "batch_norm" and getattr(node.op, "track_running_stats", False):
             before = maker.get(node.inputs[0])
             if before and _takes_norm(graph, before, readers, shared):
                 folded[node.name] = before

@@ -52,6 +52,19 @@ def test_a_separable_block_stores_its_inner_map_once_and_its_layers_twice() -> N
     assert result.total.storage_bits == block.storage_bits
 
 
+def test_a_layer_is_in_each_block_whose_name_its_own_begins_with() -> None:
+    graph = builder(1, 3, 8, 8)
+    graph.add("stem", op("relu"), ["image"])
+    graph.add("body.first.act", op("relu"), ["stem"])
+    graph.add("body.first.conv", op("conv", 4, 1), ["body.first.act"])
+    graph.add("body.last", op("relu"), ["body.first.conv"])
+    result = report(graph.build(["body.last"]))
+    assert {block.name: (block.layers, block.ops) for block in result.blocks} == {
+        "body": (3, 3 * 64 + 4 * 64 + 4 * 64),
+        "body.first": (2, 3 * 64 + 4 * 64),
+    }
+
+
 WRONG = [{"bits": 0}, {"bits": -1}, {"bits": 1.5}, {"bits": True}, {"bits": "8"}, {"fps": 0}, {"fps": float("nan")}]
 
 

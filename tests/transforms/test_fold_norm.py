@@ -51,6 +51,27 @@ def test_a_norm_stays_where_its_input_is_read_by_others_or_shared() -> None:
     assert [n.name for n in fold_norm(graph).nodes] == [n.name for n in graph.nodes]
 
 
+def test_a_norm_of_the_batch_itself_stays() -> None:
+    # Without running statistics the scale depends on the images: no weight can hold it.
+    b = GraphBuilder("batch", {"image": TensorType((2, 3, 8, 8))})
+    b.add("conv", op("conv", 4, 3), ["image"])
+    b.add("bn", op("batch_norm", track_running_stats=False), ["conv"])
+    assert [n.name for n in fold_norm(b.build(["bn"])).nodes] == ["conv", "bn"]
+
+
+@pytest.mark.parametrize(("shape", "left"), [((2, 6), ["fc"]), ((2, 5, 6), ["fc", "bn"])])
+def test_after_a_linear_layer_a_norm_goes_where_its_features_are_the_channels(
+    shape: tuple[int, ...], left: list[str]
+) -> None:
+    # Of (batch, tokens, features) batch norm scales the tokens.
+    b = GraphBuilder("linear", {"x": TensorType(shape)})
+    b.add("fc", op("linear", 4, bias=False), ["x"])
+    b.add("bn", op("batch_norm"), ["fc"])
+    folded = fold_norm(b.build(["bn"]))
+    assert [n.name for n in folded.nodes] == left
+    assert folded.nodes[0].op == op("linear", 4, bias=len(left) == 1)
+
+
 def test_the_folded_network_computes_what_the_other_did() -> None:
     torch = pytest.importorskip("torch")
     from costcalc.backends.module import to_module
