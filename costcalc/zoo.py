@@ -110,7 +110,7 @@ def build_schema() -> dict[str, Any]:
     """The JSON Schema of specs, with the shared blocks that there are."""
     from costcalc.frontends.spec.schema import schema
 
-    return schema({name: key for file in _files("blocks") for name, key in _signatures(file)})
+    return schema({name: signature for name, signature, _ in signatures()})
 
 
 def build_figures() -> dict[str, Any]:
@@ -143,13 +143,14 @@ def generated() -> Iterator[tuple[str, str]]:
     yield "figures.json", "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def _signatures(file: str) -> Iterator[tuple[str, str]]:
-    """The blocks in a file, each with the line that begins it."""
+def signatures() -> Iterator[tuple[str, str, str]]:
+    """Each shared block: its name, the line that begins it, and its file."""
     from costcalc.frontends.spec.model import parse_spec
     from costcalc.frontends.spec.read import read_file
 
-    for name, block in parse_spec(read_file(path(file), file), file).blocks.items():
-        yield name, block.signature.text
+    for file in _files("blocks"):
+        for name, block in parse_spec(read_file(path(file), file), file).blocks.items():
+            yield name, block.signature.text, file
 
 
 def _files(folder: str) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
+from costcalc import zoo
 from costcalc.backends.docstrings import described
 from costcalc.ir.dims import Dim
 from costcalc.ir.op import Op, all_ops
@@ -40,9 +42,25 @@ def page() -> str:
         + ", ".join(f"`{a}` ({b})" for a, b in sorted(ALIASES.items()))
         + ".",
     ]
+    lines += ["", *shared_blocks()]
     for name in WHERE:
         lines += ["", *section(name, ops[name])]
     return "\n".join(lines) + "\n"
+
+
+def shared_blocks() -> Iterator[str]:
+    """The blocks that specs call as if they were ops, by their file and what is said at its beginning."""
+    yield "A spec may call the [blocks](spec.md#blocks) that come with costcalc in the same way:"
+    yield ""
+    yield "| file | blocks | |"
+    yield "| --- | --- | --- |"
+    files: dict[str, list[str]] = {}
+    for _, signature, file in zoo.signatures():
+        files.setdefault(file, []).append(f"`{signature}`")
+    for file, calls in files.items():
+        lines = Path(zoo.path(file)).read_text(encoding="utf-8").partition("blocks:")[0].splitlines()
+        says = " ".join(line.removeprefix("# ") for line in lines if line.startswith("# ") and "$schema" not in line)
+        yield f"| [`{file.rpartition('/')[2]}`](../configs/{file}) | {', '.join(calls)} | {says} |"
 
 
 def section(name: str, op: type[Op]) -> Iterator[str]:

@@ -109,6 +109,8 @@ class LayerNorm(PlaceNorm):
 class RMSNorm(PlaceNorm):
     """Divide each place by the root mean square of its last axis, or of the last ``axes``.
 
+    With ``channels_first`` of the channels of a (batch, channels, …) map, as SSD does but for a constant.
+
     Ops          3 per element: square, add, scale; with affine 4.
     Not counted  dividing by the count, adding ε, the square root: once for each place.
     Source       Zhang & Sennrich 2019, arXiv 1910.07467.
