@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from costcalc.analysis.records import Figures, Report
-from costcalc.analysis.storage import Storage, Tensors, weight_name
-from costcalc.ir.dims import Dim
+from costcalc.analysis.storage import Storage, weight_name
+from costcalc.ir.dims import Dim, total
 from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import TensorType
 
@@ -63,20 +63,23 @@ def holdings(graph: Graph, report: Report, name: str = "") -> Holdings | None:
         for v, role in values.items()
         if (root[v] == v or root[v] not in values) and root.weight_of.get(root[v]) not in weights
     }
+    overlapping: dict[str, list[str]] = {}
+    for value in stored:
+        if root[value] != value:
+            overlapping.setdefault(root[value], []).append(value)
+    for kept, views in overlapping.items():
+        whole, seen = storage.bits[kept], total(storage.bits[v] for v in views)
+        if isinstance(whole, int) and isinstance(seen, int) and seen > whole:
+            # Together they are no more than what they are views of.
+            stored = {v: role for v, role in stored.items() if v not in views} | {kept: "reads"}
     for value, role in values.items():
         if role == "makes" and stored.get(root[value]) == "keeps":
             stored[root[value]] = "makes"  # by a view of it
 
-    tensors = [Holding(role, v, graph.types[v].shape, _bits(storage, v)) for v, role in stored.items()]
+    tensors = [Holding(role, v, graph.types[v].shape, storage.bits[v]) for v, role in stored.items()]
     tensors += [Holding("weight", w, t.shape, t.bits(width)) for w, t in weights.items()]
     apart: Dim = 0
     for layer in report.layers:
         if layer.name in members:
             apart = apart + layer.storage_bits
-    return Holdings(name or graph.name, figures, len(nodes), tensors, len(values) - len(stored), apart)
-
-
-def _bits(storage: Storage, value: str) -> Dim:
-    alone = Tensors(storage)
-    alone.add([value])
-    return alone.value_bits()
+    return Holdings(name or graph.name, figures, len(nodes), tensors, len(values.keys() - stored.keys()), apart)

@@ -18,7 +18,7 @@ SAYS = {
 
 def inventory(held: Holdings, width: int, paint: Paint) -> str:
     """The tensors by role, the largest of each, and their sum: the storage that reports give."""
-    lines = [f"{paint(held.name, 'bold')}  {held.layers} layers", ""]
+    lines = [f"{paint(held.name, 'bold')}  {held.layers} layer" + "s" * (held.layers != 1), ""]
     storage = held.figures.storage_bits
     for role, says in SAYS.items():
         tensors = [t for t in held.tensors if t.role == role]

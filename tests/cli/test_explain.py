@@ -16,7 +16,7 @@ from costcalc.analysis.receptive import ReceptiveField
 from costcalc.analysis.report import report
 from costcalc.api import analyze
 from costcalc.ir.graph import Graph, GraphBuilder
-from costcalc.ir.op import Op, all_ops
+from costcalc.ir.op import Op, all_ops, find_op
 from costcalc.ir.tensor import TensorType
 from costcalc.models import load
 
@@ -99,6 +99,25 @@ def test_the_tensors_of_every_block_add_up_to_its_storage(name: str) -> None:
         assert held is not None
         assert sum(t.bits for t in held.tensors) == held.figures.storage_bits, block  # type: ignore[misc]
         assert len({t.name for t in held.tensors}) == len(held.tensors)
+
+
+def test_views_that_overlap_are_no_more_than_what_they_show() -> None:
+    # Channels 0 to 5 and 2 to 7 of 8×4×4: together the map itself. The block makes 12×4×4.
+    b = GraphBuilder("overlapping", {"image": TensorType((1, 8, 4, 4))})
+    b.add("map", find_op("relu")(), ["image"])
+    b.add("low", find_op("slice")(1, 0, 6), ["map"])
+    b.add("high", find_op("slice")(1, 2, 8), ["map"])
+    b.add("block.join", find_op("concat")(), ["low", "high"])
+    graph = b.build(["block.join"])
+    whole = report(graph)
+    held = holdings(graph, whole, "block")
+
+    assert held is not None and held.figures is whole.blocks[0]
+    assert [(t.role, t.name, t.bits) for t in held.tensors] == [
+        ("makes", "block.join", 32 * 12 * 16), ("reads", "map", 32 * 8 * 16),
+    ]  # fmt: skip
+    assert held.figures.storage_bits == 32 * (12 + 8) * 16
+    assert held.views == 2
 
 
 def test_the_map_between_a_depthwise_and_a_pointwise_convolution_is_kept_once(
