@@ -9,7 +9,7 @@ _NAMES = {
     "adaptive_max_pool": "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d",
     "add": "add",
     "avg_pool": "avg_pool1d avg_pool2d avg_pool3d",
-    "batch_norm": "batch_norm native_batch_norm _native_batch_norm_legit_no_training",
+    "batch_norm": "batch_norm native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training",
     "bilinear": "bilinear",
     "celu": "celu",
     "channel_shuffle": "channel_shuffle native_channel_shuffle",

@@ -16,7 +16,7 @@ from costcalc.ir.fields import Size, ints
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType, Weight, buffer, parameter
 from costcalc.ir.window import Sight, mixing
-from costcalc.ops.traced import beside, own, reshaped, scaled, stored
+from costcalc.ops.traced import beside, converted, own, reshaped, scaled, stored
 
 if TYPE_CHECKING:
     from torch import nn
@@ -76,7 +76,7 @@ class BatchNorm(RunningNorm):
     Source       Ioffe & Szegedy 2015, arXiv 1502.03167.
     """
 
-    aten = "batch_norm native_batch_norm _native_batch_norm_legit_no_training"
+    aten = "batch_norm native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training"
 
     least_rank, module = 2, "BatchNorm"
 
@@ -90,9 +90,8 @@ class BatchNorm(RunningNorm):
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:
-        tracks = call["running_mean"] is not None and not call.get("training")
-        y = tracking_norm(call, cls, tracks=tracks)
-        return y if y is NotImplemented else beside(call, y)
+        tracks = call.get("running_mean") is not None and not call.get("training")
+        return beside(call, tracking_norm(call, cls, tracks=tracks))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -187,21 +186,25 @@ class GroupNorm(Op):
         yield cls(3, affine=False), TensorType((2, 6))
 
 
-def tracking_norm(call: Call, norm: Callable[..., RunningNorm], *, tracks: bool) -> Any:
+def tracking_norm(call: Call, norm: Callable[..., RunningNorm], *, tracks: bool) -> Traced:
     """A norm by running statistics where it ``tracks`` them, by those of its input otherwise.
 
-    ``NotImplemented`` where the network computes the statistics, or what follows on them.
+    Statistics are often in a higher precision than the input, and so is the norm then.
     """
     if not tracks:
         return channel_norm(call, lambda affine: norm(affine=affine, track_running_stats=False))
-    x, weight, bias = call["input"], call["weight"], call["bias"]
-    names = ("running_mean", "running_var")
+    weight, bias = call["weight"], call["bias"]
+    mean, variance = call["running_mean"], call["running_var"]
+    x = converted(call, call["input"], mean.type.dtype)
     affine = weight is not None and bias is not None and own(weight, bias, like=x)
-    if not stored(*(call[name] for name in names)) or affine != (weight is not None):
-        return NotImplemented
-    weights = {"weight": weight, "bias": bias} if affine else {}
-    weights |= {name: call[name] for name in names}
-    return call.add(norm(affine=affine, track_running_stats=True), x, **weights)
+    if stored(mean, variance, like=x):
+        weights = {"weight": weight, "bias": bias} if affine else {}
+        y = call.add(
+            norm(affine=affine, track_running_stats=True), x, **weights, running_mean=mean, running_var=variance
+        )
+    else:  # the network computes them: a scale and a shift all the same
+        affine, y = False, by_channel(call, x, variance, mean)
+    return converted(call, y if affine else by_channel(call, y, weight, bias), call.made[0].dtype)
 
 
 def channel_norm(call: Call, make: Callable[[bool], Op]) -> Traced:

@@ -127,7 +127,8 @@ class Recurrent(Op):
         width = weights[1].shape[1]
         options: dict[str, Any] = {
             "hidden": weights[0].shape[0] // cls.gates, "layers": call["num_layers"],
-            "bidirectional": call["bidirectional"], "bias": call["has_biases"], "batch_first": call.get("batch_first", False),
+            "bidirectional": call["bidirectional"], "bias": call["has_biases"],
+            "batch_first": call.get("batch_first", False),
         }  # fmt: skip
         if width != options["hidden"]:
             options["projection"] = width
@@ -140,7 +141,7 @@ class Recurrent(Op):
         # All steps of all sequences, one after another: as much work as one sequence so long.
         y, *last = call.add(op, x, *(call.add(find_op("select")(1, 0), t) for t in start), **named)
         each = (reshaped(call, t, t.shape[0], 1, t.shape[1]) for t in last)
-        return y, *(expanded(call, t, *made.shape) for t, made in zip(each, call.made[1:], strict=True))
+        return y, *(expanded(call, t, *ints(made.shape)) for t, made in zip(each, call.made[1:], strict=True))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import divides
 from costcalc.ir.fields import Axis
-from costcalc.ir.op import Condition, Example, find_op, op
+from costcalc.ir.op import Condition, Example, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Sight, mixing
 from costcalc.ops.activation import Activation
 from costcalc.ops.axes import has_axes, replaced
+from costcalc.ops.traced import converted
 
 if TYPE_CHECKING:
     pass
@@ -34,8 +35,8 @@ class AxisActivation(Activation):
     def from_aten(cls, call: Call) -> Traced:
         (made,) = call.made
         x = call["self"]
-        if x.type.dtype != made.dtype and x.shape == made.shape:  # softmax in another element type
-            x = call.add(find_op("elementwise")("copy", made.dtype), x)
+        if x.shape == made.shape:  # softmax may be in another element type
+            x = converted(call, x, made.dtype)
         return call.add(cls(call["dim"]), x)  # type: ignore[no-any-return]
 
     @classmethod

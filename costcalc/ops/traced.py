@@ -72,6 +72,11 @@ def beside(call: Call, y: Traced) -> Traced | tuple[Traced, ...]:
     return (y, *(call.add(find_op("constant")(t.shape, t.dtype)) for t in call.made[1:]))
 
 
+def converted(call: Call, x: Traced, dtype: str) -> Traced:
+    """``x`` in another element type; itself if it has that."""
+    return x if x.type.dtype == dtype else call.add(find_op("elementwise")("copy", dtype), x)
+
+
 def own(*tensors: Traced | None, like: Traced | None = None) -> bool:
     """Whether all of ``tensors`` that are given are parameters of the model, and not computed.
 
@@ -81,6 +86,7 @@ def own(*tensors: Traced | None, like: Traced | None = None) -> bool:
     return all(t.trained and (like is None or t.type.dtype == like.type.dtype) for t in given)
 
 
-def stored(*tensors: Traced | None) -> bool:
-    """Whether all of ``tensors`` that are given are buffers of the model."""
-    return all(t is None or (bool(t.weight) and not t.trained) for t in tensors)
+def stored(*tensors: Traced | None, like: Traced) -> bool:
+    """Whether all of ``tensors`` that are given are buffers of the model, of the element type of ``like``."""
+    given = [t for t in tensors if t is not None]
+    return all(bool(t.weight) and not t.trained and t.type.dtype == like.type.dtype for t in given)

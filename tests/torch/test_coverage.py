@@ -289,6 +289,16 @@ OPS: dict[str, tuple[Callable[[], nn.Module], tuple[tuple[int, ...], ...], int]]
     "batch norm": (lambda: nn.BatchNorm1d(3), (X,), 2 * 24),
     "instance norm": (lambda: nn.InstanceNorm1d(3), (X,), 5 * 24),
     "instance norm by what training gathered": (lambda: nn.InstanceNorm1d(3, track_running_stats=True), (X,), 2 * 24),
+    "instance norm, as exported programs call it": (
+        lambda: Call(lambda x: torch.ops.aten._native_batch_norm_legit.no_stats(x, None, None, True, 0.1, 1e-5)[0]),
+        (X,),
+        5 * 24,
+    ),
+    "batch norm by statistics that are computed": (
+        lambda: Call(lambda x, m, v: F.batch_norm(x, m * 2, v * 2)),
+        (X, (3,), (3,)),
+        3 + 3 + 2 * 24,
+    ),
     "the same, affine": (lambda: nn.InstanceNorm1d(3, affine=True, track_running_stats=True), (X,), 2 * 24),
     "stacked in depth": (lambda: Call(lambda x, y: torch.dstack([x[0], y[0]])), (X, X), 0),
     "frequencies": (lambda: Call(lambda x: x * torch.fft.fftfreq(4)), (X,), 24),

@@ -503,6 +503,18 @@ def test_what_a_forward_keeps_in_containers_and_objects_is_gone_after_a_trace() 
     assert torch.get_default_dtype() == torch.float32
 
 
+def test_weights_that_a_forward_replaces_are_put_back() -> None:
+    class Clipped(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            self.weight.data = self.weight.data.clamp(-0.1, 0.1)
+            return super().forward(x)
+
+    model = Clipped(8, 4)
+    before, place = model.weight.detach().clone(), model.weight.data_ptr()
+    assert report(trace(model, (2, 8))).total.macs == 2 * 8 * 4
+    assert torch.equal(model.weight, before) and model.weight.data_ptr() == place
+
+
 def test_a_traced_model_still_trains() -> None:
     model = Block()
     trace(model, IMAGE)
@@ -547,6 +559,14 @@ def test_receptive_fields_traffic_and_peak_are_there() -> None:
 def test_a_norm_in_higher_precision_than_its_input_is_counted() -> None:
     found = report(trace(nn.LayerNorm(4), torch.zeros(2, 4, dtype=torch.bfloat16)))
     assert (found.total.params, found.total.ops, found.total.weight_bits) == (8, 7 * 8, 32 * 8)
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm2d(4), nn.InstanceNorm2d(4, affine=True, track_running_stats=True)])
+def test_a_norm_by_statistics_in_higher_precision_than_its_input_is_counted(norm: nn.Module) -> None:
+    graph = trace(norm, torch.zeros(2, 4, 3, 3, dtype=torch.bfloat16))
+    total = report(graph).total
+    assert (total.params, total.ops, total.weight_bits) == (8, 2 * 2 * 4 * 9, 32 * 16 + 64)
+    assert graph.types[graph.outputs[0]].dtype == "bfloat16"
 
 
 @pytest.mark.parametrize("norm", [nn.BatchNorm2d(5), nn.LayerNorm(5)], ids=["batch norm", "layer norm"])

@@ -51,7 +51,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
     modules = list(model.modules())
     for module in modules:
         _keep(module.__dict__, kept, DEPTH)
-    flags = [(p, p.requires_grad) for p in model.parameters()]
+    parameters = [(p, p.data, p.requires_grad) for p in model.parameters()]
     settings = [(put, get()) for get, put in _SETTINGS]
     try:
         torch.backends.mha.set_fastpath_enabled(False)
@@ -66,7 +66,9 @@ def untouched(model: nn.Module) -> Iterator[None]:
         for container, content in kept.values():
             if content or container:
                 _refill(container, content)
-        for parameter, flag in flags:
+        for parameter, data, flag in parameters:
+            if parameter.untyped_storage()._cdata != data.untyped_storage()._cdata:
+                parameter.data = data
             if parameter.requires_grad != flag:
                 parameter.requires_grad_(flag)
 

@@ -187,7 +187,9 @@ class OnCPU(TorchFunctionMode):
 
 
 _DEVICE = torch.Tensor.device.__get__
-_NEED_VALUES = re.compile(r"\b[Mm]eta\b|data-dependent|fake impl|unsupported scalarType")  # the last is of autocast
+_NEED_VALUES = re.compile(  # the last but one is of autocast, the last of ``weight.data = …``
+    r"\b[Mm]eta\b|data-dependent|fake impl|unsupported scalarType|set_data.* incompatible tensor type"
+)
 
 
 def _needs_values(error: Exception) -> bool:
