@@ -58,7 +58,7 @@ class _Lines:
         self._given: dict[str, int] = {}
 
     def line_of(self, key: str) -> int:
-        return next((i for i, line in enumerate(self._lines, 1) if key in line and "[" in line), 0)
+        return next((i for i, line in enumerate(self._lines, 1) if key in line and line.lstrip().startswith("[")), 0)
 
     def place(self, key: str) -> Place:
         setting = re.compile(rf"(^|[\s{{,.\[\"']){re.escape(key)}[\"']?\s*[=\].]")

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costcalc.budget.amounts import amount, step
+from costcalc.budget.init import little_above
 from costcalc.budget.ratchet import rounded_up
 from costcalc.errors import CostcalcError
 from costcalc.figures import FIGURES, exact, show, told_apart
@@ -98,9 +99,18 @@ def test_numbers_that_look_the_same_are_shown_with_all_their_digits() -> None:
 @given(st.integers(1, 10**15), st.sampled_from(["4.2 G", "26M", "7", "1.5 k", "3 T"]))
 def test_a_lowered_budget_still_holds_what_is_reached(value: int, like: str) -> None:
     text = rounded_up(Fraction(value), like, FIGURES["macs"])
-    assert amount(text, FIGURES["macs"]) >= value
-    # Three digits: no more than a hundredth above, but for whole counts below a hundred.
-    assert amount(text, FIGURES["macs"]) <= Fraction(value) * Fraction(101, 100) + 1
+    above = amount(text, FIGURES["macs"]) - value
+    # Above by less than one of its third digit.
+    assert 0 <= above < Fraction(10) ** (len(str(value)) - 3) or above == 0
+
+
+@given(st.integers(1, 10**14), st.sampled_from(["macs", "storage", "layers"]))
+def test_a_first_budget_is_a_twentieth_above_in_two_digits(value: int, name: str) -> None:
+    figure = FIGURES[name]
+    text = little_above(value, figure)
+    least, one = Fraction(value) * Fraction(21, 20), 8 if name == "storage" else 1
+    assert least <= amount(text, figure) < max(least * Fraction(11, 10), least + one)
+    assert len(text.split()[0].replace(".", "").strip("0")) <= 2
 
 
 def test_a_figure_is_shown_in_its_own_unit() -> None:

@@ -90,6 +90,9 @@ uncounted = 0
     with pytest.raises(CostcalcError) as error:
         read_config(write(tmp_path, text.replace("storage =", "storagee ="), "pyproject.toml"))
     assert "pyproject.toml:18" in str(error.value) and "did you mean 'storage'?" in str(error.value)
+    other = text.replace('name = "mine"', 'name = "mine"  # [tool.costcalc] is below\nversion = "1.0"')
+    with pytest.raises(CostcalcError, match=r"pyproject\.toml:6"):
+        read_config(write(tmp_path, other.replace("version = 1\n", "version = 2\n"), "pyproject.toml"))
 
 
 WRONG = [
