@@ -89,10 +89,9 @@ def inputs(
         shape = tuple([_size(e, scope) for e in declared.shape])
         if name in shapes:
             if len(shapes[name]) != len(shape):
-                own = "×".join(map(str, shape))
-                raise SpecError(
-                    f"the input {name} has {len(shape)} axes, {own}; the shape given has {len(shapes[name])}"
-                )
+                own, count = "×".join(map(str, shape)), len(shapes[name])
+                hint = " (the batch is given apart)" if count == len(shape) + 1 else ""
+                raise SpecError(f"the input {name} has {len(shape)} axes, {own}; the shape given has {count}{hint}")
             shape = shapes[name]
         types[name] = TensorType(_with_symbols(shape, declared, batch, symbols), declared.dtype)
     return types
