@@ -152,7 +152,12 @@ def outcome(args: list[str] | None) -> int:
     except OSError as error:
         abandon_output()
         what = error.strerror or str(error)
-        say_error(f"{error.filename}: {what}" if error.filename else f"the output cannot be written: {what}")
+        if error.filename:
+            say_error(f"{error.filename}: {what}")
+        elif isinstance(error, FileNotFoundError):  # asked for the current folder
+            say_error("the folder in which costcalc was started is gone")
+        else:
+            say_error(f"the output cannot be written: {what}")
         return 2
     except OverflowError:
         say_error("the model is so large that a ratio of its figures is beyond floating-point numbers")

@@ -210,3 +210,15 @@ def test_on_a_terminal_a_long_wait_is_told_and_taken_back(tmp_path: Path) -> Non
     shown = os.read(master, 1000).decode()
     os.close(master)
     assert shown == "tracing …\r         \r"
+
+
+@posix
+def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    code = "import os, sys; from costcalc.cli import main; os.rmdir(os.getcwd()); sys.argv[1:] = ['check']; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=gone, env=clean({"PYTHONPATH": str(ROOT)}), capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "costcalc: error: the folder in which costcalc was started is gone\n"
