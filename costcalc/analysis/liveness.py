@@ -42,7 +42,7 @@ def liveness(graph: Graph, width: int | None = None) -> Liveness:
     peak, at = now, ""
     for i, node in enumerate(graph.nodes):
         for value in node.outputs:
-            if root[value] == value:
+            if root[value] == value and value not in root.weight_of:
                 alive[value] = graph.types[value].bits(width)
                 now = now + alive[value]
         held[node.name] = now

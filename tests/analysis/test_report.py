@@ -144,6 +144,15 @@ def test_columns_that_add_up_add_up() -> None:
         assert sum(getattr(block, figure) for block in result.blocks) == whole
 
 
+def test_a_weight_that_is_a_value_is_no_activation() -> None:
+    # 10 numbers come in and 1000 go out; the table of 1000×10 is a weight, turned or not.
+    graph = builder(1, 10)
+    graph.add("table", op("parameter", (1000, 10)), [])
+    graph.add("turned", op("transpose"), ["table"])
+    graph.add("out", op("matmul"), ["image", "turned"])
+    assert report(graph.build(["out"])).total.peak_bits == 32 * (10 + 1000)
+
+
 def test_peak_memory_is_where_most_is_alive() -> None:
     graph = builder(1, 1, 8, 8)
     graph.add("wide", op("conv", 16, 3, padding=1), ["image"])
