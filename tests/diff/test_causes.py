@@ -72,3 +72,31 @@ def test_what_is_read_twice_through_a_view_changes_once() -> None:
         ("width", 32 * 4 * (9 + 16 + 1 + 16), 32 * 4 * (16 + 16), 32 * 4 * (16 + 16 + 9 + 1)),
     ]
     assert [c.effect("storage") for c in found.layers if c.name == "scale"] == [32 * 4]
+
+
+def one_conv(batch: int, channels: int, size: int, dtype: str = "float32") -> Graph:
+    b = GraphBuilder("conv", {"image": TensorType((batch, channels, size, size), dtype)})
+    b.add("conv", op("conv", 4, 3, padding=1, bias=False), ["image"])
+    return b.build(["conv"])
+
+
+def test_an_input_changes_in_size_then_batch_then_channels() -> None:
+    # batch·size²·4·channels·9 MACs: 1·8²·108 at first, each change on top of those before it.
+    found = diff(one_conv(1, 3, 8), one_conv(2, 5, 16))
+
+    check_sums(found)
+    assert [(c.kind, c.of("macs")) for c in found.causes] == [
+        ("resolution", 16**2 * 108 - 8**2 * 108),
+        ("batch", 2 * 16**2 * 108 - 16**2 * 108),
+        ("input", 2 * 16**2 * (180 - 108)),
+    ]
+
+
+def test_an_input_of_another_element_type_is_one_change() -> None:
+    # Half the bits: 3·8² numbers come in, 4·8² go out, 108 weights.
+    found = diff(one_conv(1, 3, 8), one_conv(1, 3, 8, "float16"))
+
+    check_sums(found)
+    assert [(c.kind, c.of("read"), c.of("weights")) for c in found.causes] == [
+        ("input", -16 * (3 * 64 + 108), -16 * 108),
+    ]

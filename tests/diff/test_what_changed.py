@@ -178,6 +178,11 @@ def test_no_common_subsequence_is_longer(letters: int) -> None:
         assert len(pairs) == table_of_lengths(a, b)
 
 
+def test_what_would_take_too_much_memory_is_matched_at_both_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("costcalc.diff.lcs.MAX_BITS", 0)
+    assert common([1, 2, 3, 4, 9], [1, 3, 2, 9]) == [(0, 0), (4, 3)]
+
+
 def test_padding_that_came_with_another_resolution_is_not_the_cause_of_what_lies_behind_it() -> None:
     layers = [op("conv", 4, 3, padding=1), op("conv", 8, 4, stride=4)]
     padded = [layers[0], op("pad", ((0, 2), (0, 2))), layers[1]]
