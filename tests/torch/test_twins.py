@@ -89,6 +89,7 @@ repvgg_a0:deploy=False repvgg_a1:deploy=False repvgg_a2:deploy=False repvgg_b0:d
 mixer_s_32=mixer_s32_224 mixer_b_16=mixer_b16_224 mixer_b_32=mixer_b32_224 mixer_s_16=mixer_s16_224
   mixer_l_16=mixer_l16_224 mixer_l_32=mixer_l32_224
 xception=legacy_xception
+senet154=legacy_senet154
 res2net50_14w_8s res2net50_26w_4s res2net50_48w_2s res2net50_26w_6s res2net50_26w_8s res2net101_26w_4s
 dla34 dla46_c dla46x_c dla60x_c dla60 dla60x dla102 dla102x dla169
 poolformer_s12 poolformer_s24 poolformer_s36 poolformer_m36 poolformer_m48
