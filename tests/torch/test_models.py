@@ -102,6 +102,35 @@ def test_an_exported_program(tmp_path: Path) -> None:
     assert found.total.params == 4 * 27 + 4 + 5 * 144 + 5
 
 
+class Keyworded(nn.Module):
+    """Wants an input by name, and gives what it makes by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor, *, scale: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"y": self.layer(x) * scale}
+
+
+def test_an_exported_program_is_run_on_the_inputs_that_it_was_exported_with(tmp_path: Path) -> None:
+    path = tmp_path / "exported.pt2"
+    program = torch.export.export(Keyworded().eval(), (torch.zeros(2, 8),), {"scale": torch.zeros(4)})
+    torch.export.save(program, path)
+    assert macs(str(path)) == 2 * 8 * 4
+    assert costcalc.load(str(path)).inputs == ("x", "scale")
+    with pytest.raises(CostcalcError, match="has inputs of its own; for a batch of 5, say of what with --input"):
+        costcalc.load(str(path), batch=5)
+
+
+def test_an_exported_program_can_be_verified(tmp_path: Path) -> None:
+    path = tmp_path / "exported.pt2"
+    torch.export.save(torch.export.export(nn.Linear(8, 4).eval(), (torch.zeros(1, 8),)), path)
+    _, again = models.load_with_module(str(path))
+    assert again is not None
+    assert again().eval()(torch.zeros(1, 8)).shape == (1, 4)
+
+
 @pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # from within torch
 def test_an_exported_program_in_core_operators_gives_the_same(tmp_path: Path) -> None:
     conv = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.GroupNorm(2, 4), nn.AdaptiveAvgPool2d(2))

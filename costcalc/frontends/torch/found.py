@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costcalc.errors import CostcalcError
@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 class Found(NamedTuple):
     """A model, how to build it again with values in its weights, and what it is run on.
 
-    inputs   for a batch of so many images of this shape (None for the model's own)
+    inputs     for a batch of so many images of this shape (None for the model's own)
+    keywords   more inputs, by name
     """
 
     model: nn.Module
     again: Callable[[], nn.Module] | None
     inputs: Callable[[int, tuple[int, ...] | None], Sequence[Any]]
+    keywords: Mapping[str, Any] = {}
 
 
 def by_default(model: nn.Module) -> Callable[[int, tuple[int, ...] | None], Sequence[Any]]:

@@ -90,9 +90,9 @@ def _load_with_module(
     found = _find(name, given)
     if isinstance(input, Mapping):
         args: Sequence[Any] = ()
-        forward = {key: (batch, *shape) for key, shape in input.items()}
+        forward: Mapping[str, Any] = {key: (batch, *shape) for key, shape in input.items()}
     else:
-        args, forward = found.inputs(batch, None if input is None else tuple(input)), {}
+        args, forward = found.inputs(batch, None if input is None else tuple(input)), found.keywords
     graph = trace_module(
         found.model, args, forward, name=name.rpartition(":")[2] if ":" in name else Path(name).stem,
         settings=settings, parameters=given, source=name, again=found.again,

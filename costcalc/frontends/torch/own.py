@@ -119,12 +119,16 @@ def exported(path: str) -> Found:
         with _unlogged("torch.export"):
             program = torch.export.load(path)
     except Exception as error:
-        text = str(error).split("\n")[0][:200]
+        text = str(error).split("\n")[0].partition(" Please check the warnings")[0][:200]
         raise CostcalcError(f"{path} is no exported program that this torch can read: {text}") from error
     model = program.module()
+    for switch in ("train", "eval"):  # these only raise, as if to set a flag were to change the program
+        vars(model).pop(switch, None)
     args, kwargs = program.example_inputs or ((), {})
 
     def inputs(batch: int, shape: tuple[int, ...] | None) -> Sequence[Any]:
-        return [(batch, *shape)] if shape else [*args, *kwargs.values()]
+        if shape is None and batch != 1:
+            raise CostcalcError(f"{path} has inputs of its own; for a batch of {batch}, say of what with --input")
+        return [(batch, *shape)] if shape else list(args)
 
-    return Found(model, lambda: model, inputs)
+    return Found(model, lambda: model, inputs, kwargs)
