@@ -126,5 +126,5 @@ def little_above(value: int, figure: Figure) -> str:
         wanted, power = wanted / base, power + 1
     if wanted < 10 and power:
         return f"{float(-(-wanted * 10 // 1) / 10):g} {prefixes[power]}".strip()
-    step = 10 if wanted >= 100 else 1
+    step = 10 ** max(len(str(int(wanted))) - 2, 0)
     return f"{int(-(-wanted // step)) * step} {prefixes[power]}".strip()

@@ -69,8 +69,10 @@ def contents(
         raise SpecError(f"this is a directory; {kind} is {form}", file) from None
     except FileNotFoundError:
         raise SpecError("there is no such file", file) from None
-    except (OSError, ValueError) as error:
-        raise SpecError(f"the file cannot be read: {getattr(error, 'strerror', None) or error}", file) from None
+    except OSError as error:
+        raise SpecError(f"the file cannot be read: {error.strerror or error}", file) from None
+    except ValueError:
+        raise SpecError("no file has a name with a null character", file) from None
 
 
 def read(data: bytes, shown: str, kind: str = "a spec") -> Tree:
