@@ -133,7 +133,8 @@ def unfused(module: nn.Module) -> Iterator[None]:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-        if any(isinstance(m, nn.RNNBase) for m in module.modules()):
+        # An exported program is one module, whose code calls the operator.
+        if any(isinstance(m, nn.RNNBase) or "lstm" in getattr(m, "code", "") for m in module.modules()):
             stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
         torch.backends.mha.set_fastpath_enabled(False)
         try:
