@@ -95,6 +95,7 @@ class Op:
         for field in fields:
             if field.name not in values:
                 if field.required:
+                    self._reject_unknown()  # which may be the one that is missing, misspelt
                     raise OptionError(f"{self.name} needs {field.name} ({field.says})")
                 values[field.name] = field.default
             else:
@@ -107,11 +108,14 @@ class Op:
                     wrong = many if len(field.choices) > MOST_LISTED else f"must be {field.says}"
                     raise OptionError(f"{self.name}: {field.name}={_short(value)} {wrong}{hint}")
         if len(values) > len(fields):
-            self._reject(values.keys() - {f.name for f in fields})
+            self._reject_unknown()
         self.check()
 
-    def _reject(self, unknown: set[str]) -> None:
+    def _reject_unknown(self) -> None:
         known = [f.name for f in self.fields]
+        unknown = self.__dict__.keys() - set(known)
+        if not unknown:
+            return
         worst = min(unknown)
         has = f"it has {listing(known)}" if known else "it has none"
         raise OptionError(f"{self.name} has no option '{worst}'{near(worst, known)}; {has}")

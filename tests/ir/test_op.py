@@ -18,6 +18,7 @@ from costcalc.ops.conv import Conv
     ("make", "sentence"),
     [
         (lambda: Conv(), "conv needs out_channels (a whole number from 1)"),
+        (lambda: Conv(8, kernel_size=3), "conv has no option 'kernel_size' (did you mean 'kernel'?); it has "),
         (lambda: Conv(8), "conv needs kernel (a whole number from 1, or a list of one for each axis)"),
         (lambda: Conv(8, 3, grups=2), "conv has no option 'grups' (did you mean 'groups'?); it has bias, "),
         (lambda: Conv(8, 3, kernel=3), "conv: kernel is given twice"),

@@ -117,6 +117,8 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "a number that is called": ("parameters: {depth: 3}\nlayers: [depth]", "2:10", "'depth' is 3 here, not the name of an op or a block"),
     # -- weights
     "weights of no layer": ("- stem: conv(3, 1)\n- conv(3, 1, weights='setm')", "3:3", "weights='setm' is not the name of an earlier layer (did you mean 'stem'?)"),
+    "a block applied to too few": ("- p: {fpn(3, 4): image}", "2:7", "the block is applied to 1 value; there is no 'inputs.1' (blocks/fpn.yaml:6)"),
+    "inputs outside of a block": ("- from: inputs.1", "2:9", "no layer before this one is named 'inputs.1'"),
     "weights that do not fit": ("- a: conv(3, 1)\n- conv(3, 3, weights='a')", "3:3", "conv needs weight of 3×3×3×3, but that of a is 3×3×1×1"),
     "weights that are not there": ("- a: conv(3, 1, bias=False)\n- conv(3, 1, weights='a')", "3:3", "a has no weight 'bias' to share; it has weight"),
     "weights of a scope": ("- a: [relu]\n- conv(3, 1, weights='a')", "3:3", "weights='a' names no single layer; conv is one"),

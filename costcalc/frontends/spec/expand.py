@@ -181,6 +181,10 @@ class _Expander:
         """The value of the layer that ``name`` means here."""
         value = self.layers.names.find(name, self.prefix)
         if value is None:
+            given = self.layers.names.given(self.prefix)
+            if name.startswith("inputs.") and given:
+                values = "1 value" if given == 1 else f"{given} values"
+                raise SpecError(f"the block is applied to {values}; there is no '{name[:80]}'", place)
             hint = self.layers.names.hint(name, self.prefix)
             raise SpecError(f"no layer before this one is named '{name[:80]}'{hint}", place)
         return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import count
 
 from costcalc.errors import Place, SpecError, near
 from costcalc.frontends.spec.evaluate import brief
@@ -93,6 +94,11 @@ class Names:
             if value is not None:
                 return value
         return None
+
+    def given(self, prefix: str) -> int:
+        """How many values the block that ``prefix`` lies in is applied to; 0 outside of blocks."""
+        inside = next((name for name in outward("inputs", prefix) if name in self._values), "")
+        return next(i for i in count() if f"{inside}.{i}" not in self._values)
 
     def hint(self, name: str, prefix: str) -> str:
         """What to do about a reference that was not found: write the name down, or `` (did you mean …?)``."""
