@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from costcalc.analysis.roofline import Time
+from costcalc.analysis.roofline import Machine, Time
 from costcalc.api import analyze
 from costcalc.errors import CostcalcError
 from costcalc.machines import load_machine, machines
@@ -81,6 +81,7 @@ def test_layers_in_turn_are_bound_by_what_takes_most_of_their_time() -> None:
     assert memory.then(arithmetic) == Time(compute=3.0, traffic=4.0, seconds=5.0, in_memory=3.0)
     assert memory.then(arithmetic).bound == "memory"  # 3 of 5 seconds
     assert memory.then(arithmetic).then(Time.of(compute=1.0, traffic=0.5)).bound == "compute"  # no more than 3 of 6
+    assert memory.then(memory).in_memory == 6.0
     assert Time.of(compute=1.0, traffic=1.0).bound == "compute"
     assert Time.of(compute=0.0, traffic=0.0).bound == "nothing"
 
@@ -90,6 +91,11 @@ def test_narrower_elements_run_at_their_own_rate() -> None:
     assert wide is not None and narrow is not None
     assert wide.compute / narrow.compute == pytest.approx(32)
     assert wide.traffic / narrow.traffic == pytest.approx(4)
+
+
+def test_of_two_types_of_a_width_the_faster_counts() -> None:
+    own = Machine("own", "own", {"bfloat16": 2e12, "float16": 1e12}, 1e11, "made up")
+    assert own.rate(16) == 2e12
 
 
 def test_a_width_without_a_rate_names_those_that_there_are() -> None:

@@ -153,6 +153,16 @@ def test_a_weight_that_is_a_value_is_no_activation() -> None:
     assert report(graph.build(["out"])).total.peak_bits == 32 * (10 + 1000)
 
 
+def test_what_nobody_reads_is_freed_at_once() -> None:
+    # The places of the 16 maxima are 64 bits each, and gone when the last layer takes 16 numbers to 8·16.
+    graph = builder(1, 1, 8, 8)
+    pooled, _ = graph.add("pool", op("max_pool", 2, indices=True), ["image"])
+    graph.add("act", op("relu"), [pooled])
+    graph.add("wide", op("conv", 8, 1), ["act"])
+    result = report(graph.build(["wide"]))
+    assert (result.total.peak_bits, result.total.peak_at) == (32 * (16 + 8 * 16), "wide")
+
+
 def test_peak_memory_is_where_most_is_alive() -> None:
     graph = builder(1, 1, 8, 8)
     graph.add("wide", op("conv", 16, 3, padding=1), ["image"])

@@ -101,6 +101,25 @@ def test_the_tensors_of_every_block_add_up_to_its_storage(name: str) -> None:
         assert len({t.name for t in held.tensors}) == len(held.tensors)
 
 
+def test_of_each_tensor_of_a_block_it_is_told_who_has_it() -> None:
+    # The flattened map is the activation's own storage, so that with it the activation leaves the block.
+    b = GraphBuilder("roles", {"image": TensorType((1, 3, 4, 4))})
+    b.add("block.conv", find_op("conv")(2, 1, bias=False), ["image"])
+    b.add("block.act", find_op("relu")(), ["block.conv"])
+    b.add("block.flat", find_op("flatten")(), ["block.act"])
+    b.add("fc", find_op("linear")(5), ["block.flat"])
+    graph = b.build(["fc"])
+    held = holdings(graph, report(graph), "block")
+
+    assert held is not None
+    assert {(t.role, t.name, t.bits) for t in held.tensors} == {
+        ("reads", "image", 32 * 48), ("keeps", "block.conv", 32 * 32), ("makes", "block.act", 32 * 32),
+        ("weight", "block.conv.weight", 32 * 6),
+    }  # fmt: skip
+    # One by one: conv 48 + 6 + 32, the activation 32 + 32, and its flattened view 32.
+    assert (held.name, held.views, held.apart) == ("block", 1, 32 * (86 + 64 + 32))
+
+
 def test_views_that_overlap_are_no_more_than_what_they_show() -> None:
     # Channels 0 to 5 and 2 to 7 of 8×4×4: together the map itself. The block makes 12×4×4.
     b = GraphBuilder("overlapping", {"image": TensorType((1, 8, 4, 4))})

@@ -51,6 +51,14 @@ def test_a_norm_stays_where_its_input_is_read_by_others_or_shared() -> None:
     assert [n.name for n in fold_norm(graph).nodes] == [n.name for n in graph.nodes]
 
 
+def test_a_norm_stays_behind_a_layer_whose_weights_another_layer_takes() -> None:
+    b = GraphBuilder("tied", {"image": TensorType((1, 4, 8, 8))})
+    b.add("first", op("conv", 4, 3, padding=1, bias=False), ["image"])
+    b.add("bn", op("batch_norm"), ["first"])
+    b.add("second", op("conv", 4, 3, padding=1, bias=False), ["bn"], shares={"weight": "first.weight"})
+    assert [n.name for n in fold_norm(b.build(["second"])).nodes] == ["first", "bn", "second"]
+
+
 def test_a_norm_of_the_batch_itself_stays() -> None:
     # Without running statistics the scale depends on the images: no weight can hold it.
     b = GraphBuilder("batch", {"image": TensorType((2, 3, 8, 8))})
