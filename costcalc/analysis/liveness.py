@@ -31,7 +31,7 @@ def liveness(graph: Graph, width: int | None = None) -> Liveness:
             last[root[value]] = i
     last.update((root[v], len(graph.nodes)) for v in graph.outputs)
 
-    alive = {v: graph.types[v].bits(width) for v in graph.inputs}
+    alive = {v: graph.types[v].bits(width) for v in graph.inputs if v in last}
     now: Dim = 0
     for bits in alive.values():
         now = now + bits

@@ -153,6 +153,13 @@ def test_a_weight_that_is_a_value_is_no_activation() -> None:
     assert report(graph.build(["out"])).total.peak_bits == 32 * (10 + 1000)
 
 
+def test_an_input_that_nobody_reads_is_not_held() -> None:
+    graph = GraphBuilder("test", {"image": TensorType((1, 64)), "mask": TensorType((1, 1000))})
+    graph.add("act", op("relu"), ["image"])
+    result = report(graph.build(["act"]))
+    assert result.total.peak_bits == result.total.storage_bits == 32 * (64 + 64)
+
+
 def test_what_nobody_reads_is_freed_at_once() -> None:
     # The places of the 16 maxima are 64 bits each, and gone when the last layer takes 16 numbers to 8·16.
     graph = builder(1, 1, 8, 8)
