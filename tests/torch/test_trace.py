@@ -486,6 +486,7 @@ class Hoarder(nn.Module):
         super().__init__()
         self.tables: dict[str, Any] = {"grids": {}}
         self.store, self.space = self.Store(), types.SimpleNamespace(seen=[])
+        self.scale = nn.Parameter(torch.ones(4))
 
     def forward(self, x: Tensor) -> Any:
         grid = self.tables["grids"].setdefault(len(x), x.new_zeros(4))
@@ -493,14 +494,18 @@ class Hoarder(nn.Module):
             self.store.table = x.new_ones(4)
         self.space.seen.append(x)
         torch.set_default_dtype(torch.float64)
-        return x + grid + self.store.table
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        self.scale.grad = torch.zeros(4, dtype=torch.float32)
+        return x * self.scale + grid + self.store.table
 
 
 def test_what_a_forward_keeps_in_containers_and_objects_is_gone_after_a_trace() -> None:
     model = Hoarder()
     trace(model, (2, 4))
     assert (model.tables, vars(model.store), model.space.seen) == ({"grids": {}}, {}, [])
+    assert model.scale.grad is None
     assert torch.get_default_dtype() == torch.float32
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 def test_weights_that_a_forward_replaces_are_put_back() -> None:

@@ -34,7 +34,7 @@ def uncollected() -> Iterator[None]:
 _SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
     (torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled),
     (torch.get_default_dtype, torch.set_default_dtype),
-    (torch.get_rng_state, torch.set_rng_state),
+    (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
 )
 """How torch's settings are read and set that a trace or a forward changes."""
 
@@ -51,8 +51,9 @@ def untouched(model: nn.Module) -> Iterator[None]:
     modules = list(model.modules())
     for module in modules:
         _keep(module.__dict__, kept, DEPTH)
-    parameters = [(p, p.data, p.requires_grad) for p in model.parameters()]
-    settings = [(put, get()) for get, put in _SETTINGS]
+    parameters = [(p, p.data, p.grad, p.requires_grad) for p in model.parameters()]
+    settings = [(get, put, get()) for get, put in _SETTINGS]
+    random = torch.get_rng_state()
     try:
         torch.backends.mha.set_fastpath_enabled(False)
         for module in modules:
@@ -61,14 +62,18 @@ def untouched(model: nn.Module) -> Iterator[None]:
         with torch.no_grad(), torch._C._AutoDispatchBelowAutograd(), torch._C._ExcludeDispatchKeyGuard(_VIEWS):
             yield
     finally:
-        for put, value in settings:
-            put(value)
+        torch.set_rng_state(random)
+        for get, put, value in settings:
+            if get() != value:
+                put(value)
         for container, content in kept.values():
             if content or container:
                 _refill(container, content)
-        for parameter, data, flag in parameters:
+        for parameter, data, gradient, flag in parameters:
             if parameter.untyped_storage()._cdata != data.untyped_storage()._cdata:
                 parameter.data = data
+            if parameter.grad is not gradient:
+                parameter.grad = gradient
             if parameter.requires_grad != flag:
                 parameter.requires_grad_(flag)
 
