@@ -54,11 +54,12 @@ def formulas(graph: Graph, bits: int | None = None, also: Mapping[str, Expr] | N
             traffic = traffic + own.value_bits() + done.read_bits + total(storage.bits[v] for v in node.outputs)
         everything.weights.update(own.weights)
         everything.add((*node.inputs, *node.outputs))
+    params, _, weight_bits = everything.held()
     found = [
         Formula("MACs", macs),
         Formula("ops", ops),
-        Formula("params", everything.elements(trained=True)),
-        Formula("storage", everything.weight_bits() + everything.value_bits(), "bits"),
+        Formula("params", params),
+        Formula("storage", weight_bits + everything.value_bits(), "bits"),
         Formula("traffic", traffic, "bits"),
     ]
     if not also:

@@ -60,13 +60,11 @@ def receptive_fields(graph: Graph) -> dict[str, ReceptiveField | str | None]:
     if image is None:
         return dict.fromkeys(graph.types)
     extent: tuple[int, ...] = graph.types[image].spatial  # type: ignore[assignment]
-    known: dict[View | None, ReceptiveField | str | None] = {None: None}
-    seen: dict[str, ReceptiveField | str | None] = {}
-    for value, view in views(graph, image).items():
-        if view not in known and view is not None:
-            known[view] = _field(view, extent)
-        seen[value] = known[view]
-    return seen
+    found = views(graph, image)
+    # By the object: most layers change nothing of what is seen, and comparing views takes longer than `_field`.
+    distinct = {id(view): view for view in found.values()}
+    fields = {key: view and _field(view, extent) for key, view in distinct.items()}
+    return {value: fields[id(view)] for value, view in found.items()}
 
 
 def image_of(graph: Graph) -> str | None:
@@ -78,21 +76,31 @@ def views(graph: Graph, image: str) -> dict[str, View | None]:
     """For each value what it sees of the input ``image``; None if nothing."""
     found: dict[str, View | None] = dict.fromkeys(graph.inputs)
     found[image] = _of_image(graph.types[image])
-    sights: dict[object, tuple[Sight, ...]] = {}
+    sights: dict[object, list[tuple[Sight | None, TensorType]]] = {}
     for node in graph.nodes:
         types = graph.input_types(node)
         for index, value in enumerate(node.outputs):
             y = graph.types[value]
             key = (node.op, types, index)
-            if key not in sights:
-                sights[key] = node.op.sights_of(index, *types, y=y)
+            through = sights.get(key)
+            if through is None:
+                stated = node.op.sights_of(index, *types, y=y)
+                through = [(None if _same(s, x, y) else s, x) for s, x in zip(stated, types, strict=True)]
+                sights[key] = through
+            before = [found[v] for v in node.inputs]
             seen = [
-                _through(view, sight, x, y)
-                for view, sight, x in zip((found[v] for v in node.inputs), sights[key], types, strict=True)
+                view if sight is None else _through(view, sight, x, y)
+                for view, (sight, x) in zip(before, through, strict=True)
                 if view is not None
             ]
-            found[value] = _union(seen) if seen else None
+            changed = any(view is not before[0] for view in seen)
+            found[value] = _union(seen) if changed else seen[0] if seen else None
     return found
+
+
+def _same(sight: Sight, x: TensorType, y: TensorType) -> bool:
+    """Whether each place of ``y`` sees its own place of ``x`` and nothing else."""
+    return x.shape == y.shape and sight == tuple(Follow(axis) for axis in range(len(x.shape)))
 
 
 def _of_image(t: TensorType) -> View:
@@ -197,7 +205,7 @@ def _union(views: list[View]) -> View:
     """What a place sees through all of its inputs together."""
     result = views[0]
     for view in views[1:]:
-        if view != result:
+        if view is not result and view != result:
             result = _merge(result, view)
     return _renumbered(result)
 

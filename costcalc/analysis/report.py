@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from costcalc.analysis.costs import work_of
 from costcalc.analysis.liveness import liveness
@@ -36,8 +36,11 @@ def report(
     whole = _Sum(Tensors(storage))
     layers: list[Layer] = []
     needless: dict[str, Dim] = {}
+    options: dict[int, dict[str, Any]] = {}  # by the op, which layers that are alike share
     for node in graph.nodes:
         done = work(graph, node)
+        if id(node.op) not in options:
+            options[id(node.op)] = {option.name: getattr(node.op, option.name) for option in node.op.fields}
         if type(node.op).needless is not Op.needless:
             spared, which = node.op.needless(*graph.input_types(node), y=graph.types[node.outputs[0]])
             needless[which] = needless.get(which, 0) + spared
@@ -63,7 +66,7 @@ def report(
             name=node.name,
             op=node.op.name,
             kind=done.kind,
-            options={option.name: getattr(node.op, option.name) for option in node.op.fields},
+            options=options[id(node.op)],
             inputs=node.inputs,
             input_shapes=tuple(t.shape for t in graph.input_types(node)),
             output_shapes=tuple(t.shape for t in graph.output_types(node)),
@@ -133,12 +136,12 @@ class _Sum:
             self.time = layer.time if self.time is None else self.time.then(layer.time)
 
     def figures(self) -> dict[str, Dim]:
-        weight_bits = self.tensors.weight_bits()
+        params, buffers, weight_bits = self.tensors.held()
         return {
             "macs": self.macs,
             "ops": self.ops,
-            "params": self.tensors.elements(trained=True),
-            "buffers": self.tensors.elements(trained=False),
+            "params": params,
+            "buffers": buffers,
             "weight_bits": weight_bits,
             "storage_bits": weight_bits + self.tensors.value_bits(),
             "read_bits": self.read,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from costcalc.ir.dims import Dim, minimum, total
+from costcalc.ir.dims import Dim, minimum
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.tensor import TensorType, Weight
 
@@ -97,10 +97,15 @@ class Tensors:
         """Bits of the values, each storage once."""
         return distinct_bits(self._values, self._storage.root, self._storage.bits, self.weights)
 
-    def weight_bits(self) -> Dim:
-        """Bits of the weights."""
-        return total(w.type.bits(self._storage.width) for w in self.weights.values())
-
-    def elements(self, *, trained: bool) -> Dim:
-        """Number of elements of the parameters, or of the buffers."""
-        return total(w.type.size for w in self.weights.values() if w.trained is trained)
+    def held(self) -> tuple[Dim, Dim, Dim]:
+        """Elements of the parameters, elements of the buffers, and the bits of both."""
+        params: Dim = 0
+        buffers: Dim = 0
+        bits: Dim = 0
+        for weight in self.weights.values():
+            bits = bits + weight.type.bits(self._storage.width)
+            if weight.trained:
+                params = params + weight.type.size
+            else:
+                buffers = buffers + weight.type.size
+        return params, buffers, bits

@@ -17,7 +17,7 @@ def test_a_name_leads_to_its_file_and_variant() -> None:
     assert (shown, variant) == ("resnet.yaml", "resnet50")
 
 
-def test_loading_by_name_reads_that_file_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loading_by_name_reads_that_file_only_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     real = files.read_file
 
@@ -26,8 +26,9 @@ def test_loading_by_name_reads_that_file_only(monkeypatch: pytest.MonkeyPatch) -
         return real(path, shown)
 
     monkeypatch.setattr(files, "read_file", recording)
-    graph = costcalc.load("vgg11")
-    assert (graph.name, opened) == ("vgg11", ["vgg.yaml"])
+    files._shipped.cache_clear()
+    graphs = [costcalc.load(name) for name in ("vgg11", "vgg16")]
+    assert ([g.name for g in graphs], opened) == (["vgg11", "vgg16"], ["vgg.yaml"])
 
 
 def test_a_name_and_its_path_give_the_same_graph() -> None:

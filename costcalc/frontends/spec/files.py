@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -42,6 +43,12 @@ class Shelf(Protocol):
         """Where the shipped ``file`` is."""
 
 
+@lru_cache(maxsize=256)
+def _shipped(path: str, shown: str, changed: int) -> Spec:
+    """The spec in a shipped file, which many models share, as it was when it was last ``changed``."""
+    return parse_spec(read_file(path, shown), path)
+
+
 class Files:
     """The specs read while one model is built, each once."""
 
@@ -67,7 +74,11 @@ class Files:
     def spec(self, path: str, shown: str) -> Spec:
         """The spec in the file at ``path``."""
         if path not in self._specs:
-            self._specs[path] = parse_spec(read_file(path, shown), path)
+            file = Path(path)
+            if path != shown and file.is_file():  # it ships, and is called by its name there
+                self._specs[path] = _shipped(path, shown, file.stat().st_mtime_ns)
+            else:
+                self._specs[path] = parse_spec(read_file(path, shown), path)
         return self._specs[path]
 
     def callee(self, spec: Spec, name: str) -> type[Op] | tuple[Block, Spec] | None:
