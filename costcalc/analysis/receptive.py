@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeAlias
 from costcalc.analysis.parts import Part, aligned, redistribute
 from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import IDENTITY, Follow, Number, Regroup, Sight, Window
+from costcalc.ir.window import IDENTITY, Follow, Number, Regroup, Sight, Window, whole
 
 GLOBAL = "global"
 UNKNOWN = "unknown"
@@ -274,13 +274,13 @@ def _field(view: View, extent: tuple[int, ...]) -> ReceptiveField | str:
     if all(w == GLOBAL for w in view.windows):
         return GLOBAL
     size, stride, offset = [], [], []
-    for axis, (w, whole) in enumerate(zip(view.windows, extent, strict=True)):
+    for axis, (w, pixels) in enumerate(zip(view.windows, extent, strict=True)):
         if isinstance(w, Window):
             size.append(w.size)
-            stride.append(w.stride * min((p.step for p in _places(view.parts, axis)), default=1))
+            stride.append(whole(w.stride * min((p.step for p in _places(view.parts, axis)), default=1)))
             offset.append(int(-(-w.lo // 1)))
         else:
-            size.append(whole)
+            size.append(pixels)
             stride.append(0)
             offset.append(0)
     return ReceptiveField(tuple(size), tuple(stride), tuple(offset), view.aligned)

@@ -71,7 +71,7 @@ def ratio(a: Dim, b: Dim) -> Number:
         return a  # type: ignore[return-value]
     from fractions import Fraction
 
-    return _whole(Fraction(a, b))  # type: ignore[arg-type]
+    return whole(Fraction(a, b))  # type: ignore[arg-type]
 
 
 MOST_SAMPLED = 10_000
@@ -94,10 +94,11 @@ def sampled(
         back = pow(stride.numerator, -1, period)
         outputs = {(near - floor(shift * period)) * back % period for shift in shifts for near in range(-2, 3)}
     seen = [(stride * o, *sees(o)) for o in outputs]
-    return Window(stride, _whole(min(a - at for at, a, _ in seen)), _whole(max(b - at for at, _, b in seen)))
+    return Window(stride, whole(min(a - at for at, a, _ in seen)), whole(max(b - at for at, _, b in seen)))
 
 
-def _whole(n: Number) -> Number:
+def whole(n: Number) -> Number:
+    """``n`` as an int where it is one."""
     return n.numerator if n.denominator == 1 else n
 
 

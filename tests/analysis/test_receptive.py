@@ -74,6 +74,14 @@ def join(by: str, *branches: list[Any], size: int = 64) -> ReceptiveField | str 
     return receptive_fields(builder.build([value]))[value]
 
 
+def test_a_stride_that_is_whole_again_is_no_fraction() -> None:
+    # 4 pixels from place to place, 2 after doubling; nearest doubling of 1 is 1/2, and a stride of 2 makes that whole
+    doubled = chain(op("conv", 4, 1, stride=4), op("upsample", 2))
+    again = chain(op("upsample", 2), op("conv", 4, 1, stride=2))
+    assert isinstance(doubled, ReceptiveField) and isinstance(again, ReceptiveField)
+    assert [(s, type(s)) for s in (*doubled.stride, *again.stride)] == [(2, int)] * 2 + [(1, int)] * 2
+
+
 def test_each_piece_of_a_split_sees_its_own_part() -> None:
     builder = GraphBuilder("split", {"image": TensorType((1, 4, 64, 64))})
     first, second = builder.add("halves", op("split", (16, 48), axis=2), ["image"])
