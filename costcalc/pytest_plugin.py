@@ -58,7 +58,7 @@ class Costs:
     def __call__(self, model: Any, *, bits: int | None = None, machine: str | None = None, **choices: Any) -> Cost:
         """What ``model`` costs: a name, the path of a spec from the root of the tests, or a graph.
 
-        ``machine`` gives it a time. ``choices`` are those of ``costcalc.load``: batch, input, parameters.
+        ``machine`` gives it a time. ``choices`` are those of ``costcalc.load``: batch, input, parameters, fold_norm.
         """
         return Cost(self._measure(model, bits, choices, machine))
 
@@ -122,7 +122,9 @@ def _setup(bits: int | None, choices: dict[str, Any]) -> Setup:
 
     shape = choices.get("input")
     shape = tuple(shape) if isinstance(shape, (list, tuple)) else shape
-    return Setup(shape, choices.get("batch"), bits, choices.get("parameters") or {})
+    return Setup(
+        shape, choices.get("batch"), bits, choices.get("parameters") or {}, bool(choices.get("fold_norm"))
+    )
 
 
 def _told(was: Entry, found: Measured) -> str:

@@ -55,7 +55,7 @@ MODELS = (
     Column("input", "input", lambda entry: "×".join(map(str, next(iter(entry["inputs"].values()))[1:]))),
     Column("macs", "MACs", _of("macs"), units.count),
     Column("params", "params", _of("params"), units.count),
-    Column("year", "year", _of("year")),
+    Column("year", "year", _of("year"), spare=True),
     Column("source", "source", _of("source"), left=True, least=ROOMY, spare=True),
     Column("title", "title", _of("title"), left=True, least=ROOMY, spare=True),
 )

@@ -65,12 +65,13 @@ class Budget(NamedTuple):
 
 
 class Setup(NamedTuple):
-    """One way in which a model is measured: shapes of its inputs without the batch, and the rest."""
+    """One way in which a model is measured: shapes of its inputs without the batch, and the rest as ``load`` has it."""
 
     input: tuple[int, ...] | Mapping[str, tuple[int, ...]] | None = None
     batch: int | None = None
     bits: int | None = None
     parameters: Mapping[str, Any] = {}
+    fold_norm: bool = False
 
     @property
     def label(self) -> str:
@@ -79,11 +80,14 @@ class Setup(NamedTuple):
         parts = [f"{name}={text}" if name else text for name, s in shapes.items() for text in ("x".join(map(str, s)),)]
         parts += [f"batch {self.batch}"] if self.batch is not None else []
         parts += [f"{self.bits} bit"] if self.bits is not None else []
+        parts += ["norms folded"] if self.fold_norm else []
         return ", ".join([*parts, *(f"{name}={value}" for name, value in self.parameters.items())])
 
     def choices(self) -> dict[str, Any]:
         """What ``load`` takes of it."""
-        given = {"batch": self.batch, "input": self.input, "parameters": dict(self.parameters)}
+        given = {
+            "batch": self.batch, "input": self.input, "parameters": dict(self.parameters), "fold_norm": self.fold_norm,
+        }  # fmt: skip
         return {name: value for name, value in given.items() if value}
 
 

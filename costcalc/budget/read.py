@@ -86,7 +86,7 @@ def _model(tree: Tree) -> Model:
 
 
 def _setup(tree: Tree) -> Setup:
-    keys = _keys(tree, "a measurement", ("input", "batch", "bits", "parameters"))
+    keys = _keys(tree, "a measurement", ("input", "batch", "bits", "parameters", "fold_norm"))
     shapes: Any = None
     if "input" in keys:
         given = keys["input"]
@@ -100,7 +100,7 @@ def _setup(tree: Tree) -> Setup:
 
         for name, value in _pairs(keys["parameters"], "parameters"):
             parameters[name.text] = _placed(value, parse_value, _word(value, name.text))
-    return Setup(shapes, _whole(keys, "batch"), _whole(keys, "bits"), parameters)
+    return Setup(shapes, _whole(keys, "batch"), _whole(keys, "bits"), parameters, _truth(keys, "fold_norm"))
 
 
 def _shape(tree: Tree) -> tuple[int, ...]:
@@ -124,6 +124,13 @@ def _whole(keys: dict[str, Tree], name: str) -> int | None:
     if not _is_whole(text):
         raise SpecError(f"{name} must be a whole number from 1, not '{text[:40]}'", keys[name].place)
     return int(text)
+
+
+def _truth(keys: dict[str, Tree], name: str) -> bool:
+    text = _word(keys[name], name).lower() if name in keys else "false"
+    if text not in ("true", "false"):
+        raise SpecError(f"{name} must be true or false, not '{text[:40]}'", keys[name].place)
+    return text == "true"
 
 
 def _budgets(tree: Tree, layers: str | None) -> Iterator[Budget]:

@@ -18,7 +18,7 @@ version: 1
 models:
   - name: backbone
     model: configs/backbone.yaml
-    at: [{input: 3x224x224}, {input: [3, 384, 384], batch: 8, bits: 16, parameters: {num_classes: 10}}]
+    at: [{input: 3x224x224}, {input: [3, 384, 384], batch: 8, bits: 16, parameters: {num_classes: 10}}, {fold_norm: true}]
     budgets:
       macs: {max: 4.2 G, max_increase: 2%, level: error}
       params: 26 M
@@ -46,8 +46,12 @@ def test_the_config_of_the_documentation_is_read(tmp_path: Path) -> None:
         "macs", "params", "storage", "traffic", "receptive_field at layer4", "time on jetson_orin_nano", "uncounted",
         "macs of head.*",
     ]  # fmt: skip
-    assert model.at == (Setup((3, 224, 224)), Setup((3, 384, 384), 8, 16, {"num_classes": 10}))
-    assert [s.label for s in model.at] == ["3x224x224", "3x384x384, batch 8, 16 bit, num_classes=10"]
+    assert model.at == (
+        Setup((3, 224, 224)), Setup((3, 384, 384), 8, 16, {"num_classes": 10}), Setup(fold_norm=True)
+    )  # fmt: skip
+    assert [s.label for s in model.at] == [
+        "3x224x224", "3x384x384, batch 8, 16 bit, num_classes=10", "norms folded"
+    ]  # fmt: skip
     assert [b.place.line for b in model.budgets] == [7, 8, 9, 10, 11, 12, 13, 14]
     assert str(config.exempt[0].until) == "2027-01-31"
 
@@ -65,7 +69,7 @@ exempt = [{model = "backbone", metric = "macs", until = 2027-01-31, reason = "la
 [[tool.costcalc.models]]
 name = "backbone"
 model = "configs/backbone.yaml"
-at = [{input = "3x224x224"}, {input = [3, 384, 384], batch = 8, bits = 16, parameters = {num_classes = 10}}]
+at = [{input = "3x224x224"}, {input = [3, 384, 384], batch = 8, bits = 16, parameters = {num_classes = 10}}, {fold_norm = true}]
 message = "Over budget? See docs/edge-target.md"
 layers = {"head.*" = {macs = "200 M"}}
 
@@ -109,6 +113,7 @@ WRONG = [
     (", machine: jetson_orin_nano", "", "a budget of time needs a machine"),
     ("max_increase: 5%", "max_increase: 5 %%", "10:31: '5 %%' is no change"),
     ("3x224x224", "3xx224", "5:18: a shape is sizes from 1 with x between them, as in 3x224x224"),
+    ("fold_norm: true", "fold_norm: 2", "fold_norm must be true or false, not '2'"),
     ("batch: 8", "batch: 0", "batch must be a whole number from 1, not '0'"),
     ("until: 2027-01-31", "until: soon", "'soon' is no date; write it as 2027-01-31"),
     ("model: backbone, metric", "model: backbon, metric", "no model called 'backbon' (did you mean 'backbone'?)"),

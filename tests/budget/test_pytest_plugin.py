@@ -39,6 +39,9 @@ def test_no_figure(cost):
 
 def test_snapshot(cost):
     cost.snapshot("configs/backbone.yaml", input=(3, 96, 96))
+
+def test_snapshot_without_norms(cost):
+    cost.snapshot("configs/backbone.yaml", input=(3, 96, 96), fold_norm=True)
 """
 
 
@@ -60,7 +63,7 @@ def run(project: Path, *args: str) -> str:
 
 def test_figures_compare_with_numbers_and_with_units(project: Path) -> None:
     printed = run(project)
-    assert "5 failed, 3 passed" in printed
+    assert "6 failed, 3 passed" in printed
     told = "28.6 M macs of backbone (28,623,488); most in stem.conv 2.41 M"
     assert told in printed and "<= '20 M'" in printed
     assert 'storage is compared with its unit: storage <= "100 MiB"' in printed
@@ -70,15 +73,17 @@ def test_figures_compare_with_numbers_and_with_units(project: Path) -> None:
 
 
 def test_a_snapshot_is_written_held_and_updated(project: Path) -> None:
-    assert "1 passed" in run(project, "--cost-update", "-k", "snapshot")
-    assert "1 passed" in run(project, "-k", "snapshot")
+    assert "2 passed" in run(project, "--cost-update", "-k", "snapshot")
+    assert "2 passed" in run(project, "-k", "snapshot")
+    whole, folded = (project / "costcalc.lock").read_text().split('"3x96x96, norms folded": {')
+    assert whole.count("batch_norm") > 0 == folded.count("batch_norm")
     path = project / "configs/backbone.yaml"
     path.write_text(SPEC.replace("(width, 7, stride=2)", "(width, 9, stride=2)"))
     printed = run(project, "-k", "snapshot")
-    assert "1 failed" in printed and "pytest --cost-update agrees to it" in printed
+    assert "2 failed" in printed and "pytest --cost-update agrees to it" in printed
     assert "kernel 7→9, padding 3→4 (stem.conv)" in printed and "configs/backbone.yaml:21" in printed
-    assert "1 passed" in run(project, "--cost-update", "-k", "snapshot")
-    assert "1 passed" in run(project, "-k", "snapshot")
+    assert "2 passed" in run(project, "--cost-update", "-k", "snapshot")
+    assert "2 passed" in run(project, "-k", "snapshot")
 
 
 def test_costcalc_lock_keeps_what_pytest_put_into_it(project: Path) -> None:
@@ -88,7 +93,7 @@ def test_costcalc_lock_keeps_what_pytest_put_into_it(project: Path) -> None:
     subprocess.run([sys.executable, "-m", "costcalc", "lock", "--update"], cwd=project, env=environment, check=True)
     text = (project / "costcalc.lock").read_text()
     assert '"lenet5"' in text and '"made_by": "pytest"' in text
-    assert "1 passed" in run(project, "-k", "snapshot")
+    assert "2 passed" in run(project, "-k", "snapshot")
 
 
 def test_the_plugin_imports_nothing_before_a_test_asks(project: Path) -> None:
