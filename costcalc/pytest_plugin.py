@@ -122,9 +122,7 @@ def _setup(bits: int | None, choices: dict[str, Any]) -> Setup:
 
     shape = choices.get("input")
     shape = tuple(shape) if isinstance(shape, (list, tuple)) else shape
-    return Setup(
-        shape, choices.get("batch"), bits, choices.get("parameters") or {}, bool(choices.get("fold_norm"))
-    )
+    return Setup(shape, choices.get("batch"), bits, choices.get("parameters") or {}, bool(choices.get("fold_norm")))
 
 
 def _told(was: Entry, found: Measured) -> str:

@@ -73,17 +73,17 @@ COLUMNS = {"models": MODELS, "machines": MACHINES}
 
 
 def table(kind: str, entries: Sequence[dict[str, Any]], width: int, paint: Paint) -> str:
-    """As many of the columns as ``width`` has room for, the spare ones in their order."""
+    """As many of the columns as ``width`` has room for, the narrowest spare ones first."""
     cells = {c.title: [c.title, *(_cell(c, entry) for entry in entries)] for c in COLUMNS[kind]}
     wide = {c.name: min(max(map(len, cells[c.title])), ROOMY if c.least else width) for c in COLUMNS[kind]}
     room = width - sum(wide[c.name] + len(GAP) for c in COLUMNS[kind] if not c.spare) + len(GAP)
-    columns = []
-    for column in COLUMNS[kind]:
-        if column.spare:
-            if wide[column.name] + len(GAP) > room:
-                continue
+    left_out = set()
+    for column in sorted((c for c in COLUMNS[kind] if c.spare), key=lambda c: wide[c.name]):
+        if wide[column.name] + len(GAP) > room:
+            left_out.add(column.name)
+        else:
             room -= wide[column.name] + len(GAP)
-        columns.append(column)
+    columns = [column for column in COLUMNS[kind] if column.name not in left_out]
     least = {c.title: c.least for c in columns if c.least}
     head, *rows = grid({c.title: cells[c.title] for c in columns}, width, [c.title for c in columns if c.left], least)
     lines = [paint(GAP.join(head).rstrip(), "bold")]

@@ -18,7 +18,9 @@ version: 1
 models:
   - name: backbone
     model: configs/backbone.yaml
-    at: [{input: 3x224x224}, {input: [3, 384, 384], batch: 8, bits: 16, parameters: {num_classes: 10}}, {fold_norm: true}]
+    at:
+      - {input: 3x224x224, fold_norm: true}
+      - {input: [3, 384, 384], batch: 8, bits: 16, parameters: {num_classes: 10}}
     budgets:
       macs: {max: 4.2 G, max_increase: 2%, level: error}
       params: 26 M
@@ -46,13 +48,9 @@ def test_the_config_of_the_documentation_is_read(tmp_path: Path) -> None:
         "macs", "params", "storage", "traffic", "receptive_field at layer4", "time on jetson_orin_nano", "uncounted",
         "macs of head.*",
     ]  # fmt: skip
-    assert model.at == (
-        Setup((3, 224, 224)), Setup((3, 384, 384), 8, 16, {"num_classes": 10}), Setup(fold_norm=True)
-    )  # fmt: skip
-    assert [s.label for s in model.at] == [
-        "3x224x224", "3x384x384, batch 8, 16 bit, num_classes=10", "norms folded"
-    ]  # fmt: skip
-    assert [b.place.line for b in model.budgets] == [7, 8, 9, 10, 11, 12, 13, 14]
+    assert model.at == (Setup((3, 224, 224), fold_norm=True), Setup((3, 384, 384), 8, 16, {"num_classes": 10}))
+    assert [s.label for s in model.at] == ["3x224x224, norms folded", "3x384x384, batch 8, 16 bit, num_classes=10"]
+    assert [b.place.line for b in model.budgets] == [9, 10, 11, 12, 13, 14, 15, 16]
     assert str(config.exempt[0].until) == "2027-01-31"
 
 
@@ -69,7 +67,10 @@ exempt = [{model = "backbone", metric = "macs", until = 2027-01-31, reason = "la
 [[tool.costcalc.models]]
 name = "backbone"
 model = "configs/backbone.yaml"
-at = [{input = "3x224x224"}, {input = [3, 384, 384], batch = 8, bits = 16, parameters = {num_classes = 10}}, {fold_norm = true}]
+at = [
+    {input = "3x224x224", fold_norm = true},
+    {input = [3, 384, 384], batch = 8, bits = 16, parameters = {num_classes = 10}},
+]
 message = "Over budget? See docs/edge-target.md"
 layers = {"head.*" = {macs = "200 M"}}
 
@@ -90,10 +91,10 @@ uncounted = 0
         return re.sub(r"(Place\([^)]*\)|<[^>]*>)", "", repr(config)).replace("pyproject.toml", "costcalc.yaml")
 
     assert known(ours) == known(theirs)
-    assert ours.models[0].budgets[0].place.line == 16
+    assert ours.models[0].budgets[0].place.line == 19
     with pytest.raises(CostcalcError) as error:
         read_config(write(tmp_path, text.replace("storage =", "storagee ="), "pyproject.toml"))
-    assert "pyproject.toml:18" in str(error.value) and "did you mean 'storage'?" in str(error.value)
+    assert "pyproject.toml:21" in str(error.value) and "did you mean 'storage'?" in str(error.value)
     other = text.replace('name = "mine"', 'name = "mine"  # [tool.costcalc] is below\nversion = "1.0"')
     with pytest.raises(CostcalcError, match=r"pyproject\.toml:6"):
         read_config(write(tmp_path, other.replace("version = 1\n", "version = 2\n"), "pyproject.toml"))
@@ -102,17 +103,17 @@ uncounted = 0
 WRONG = [
     ("version: 1", "version: 2", "1:10: the config has version 2, and this costcalc reads 1"),
     ("version: 1\n", "", "the config has no version; it begins with 'version: 1'"),
-    ("    budgets:", "    budget:", "6:5: a model has no 'budget' (did you mean 'budgets'?)"),
-    ("      params: 26 M", "      parms: 26 M", "8:7: no figure called 'parms' (did you mean 'params'?)"),
+    ("    budgets:", "    budget:", "8:5: a model has no 'budget' (did you mean 'budgets'?)"),
+    ("      params: 26 M", "      parms: 26 M", "10:7: no figure called 'parms' (did you mean 'params'?)"),
     ("      params: 26 M", "      flops: 26 M", "one of them is two FLOPs"),
-    ("{max: 100 MiB}", "{max: 100 MiBB}", "9:22: '100 MiBB' is no amount of storage (did you mean 'MiB'?)"),
-    ("{max: 100 MiB}", "{mx: 100 MiB}", "9:17: a budget of storage has no 'mx' (did you mean 'max'?)"),
+    ("{max: 100 MiB}", "{max: 100 MiBB}", "11:22: '100 MiBB' is no amount of storage (did you mean 'MiB'?)"),
+    ("{max: 100 MiB}", "{mx: 100 MiB}", "11:17: a budget of storage has no 'mx' (did you mean 'max'?)"),
     ("{max: 100 MiB}", "{max: 1 MiB, min: 2 MiB}", "storage cannot be at least 2 MiB and at most 1 MiB"),
     ("{max: 100 MiB}", "{level: warn}", "storage has no bound: give max, min, max_increase or max_decrease"),
-    ("level: warn", "level: fatal", "10:42: level must be error or warn, not 'fatal'"),
+    ("level: warn", "level: fatal", "12:42: level must be error or warn, not 'fatal'"),
     (", machine: jetson_orin_nano", "", "a budget of time needs a machine"),
-    ("max_increase: 5%", "max_increase: 5 %%", "10:31: '5 %%' is no change"),
-    ("3x224x224", "3xx224", "5:18: a shape is sizes from 1 with x between them, as in 3x224x224"),
+    ("max_increase: 5%", "max_increase: 5 %%", "12:31: '5 %%' is no change"),
+    ("3x224x224", "3xx224", "6:17: a shape is sizes from 1 with x between them, as in 3x224x224"),
     ("fold_norm: true", "fold_norm: 2", "fold_norm must be true or false, not '2'"),
     ("batch: 8", "batch: 0", "batch must be a whole number from 1, not '0'"),
     ("until: 2027-01-31", "until: soon", "'soon' is no date; write it as 2027-01-31"),
