@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from costcalc.analysis.storage import roots
+from costcalc.analysis.storage import Storage
 from costcalc.ir.dims import Dim, maximum
 from costcalc.ir.graph import Graph
 
@@ -17,21 +17,23 @@ class Liveness(NamedTuple):
     at: str
 
 
-def liveness(graph: Graph, width: int | None = None) -> Liveness:
+def liveness(graph: Graph, storage: Storage) -> Liveness:
     """Memory for activations when the nodes run in order and values are freed at once.
 
     While a node runs, its inputs, its outputs and every value that a later node still reads are
     held. A view holds what it views. Weights are not counted here; neither is the scratch space of
     any kernel, and no op writes in place.
+
+    storage   where each value of ``graph`` is kept, and its bits
     """
-    root = roots(graph)
+    root, bits_of = storage.root, storage.bits
     last: dict[str, int] = {}
     for i, node in enumerate(graph.nodes):
         for value in node.inputs:
             last[root[value]] = i
     last.update((root[v], len(graph.nodes)) for v in graph.outputs)
 
-    alive = {v: graph.types[v].bits(width) for v in graph.inputs if v in last}
+    alive = {v: bits_of[v] for v in graph.inputs if v in last}
     now: Dim = 0
     for bits in alive.values():
         now = now + bits
@@ -43,7 +45,7 @@ def liveness(graph: Graph, width: int | None = None) -> Liveness:
     for i, node in enumerate(graph.nodes):
         for value in node.outputs:
             if root[value] == value and value not in root.weight_of:
-                alive[value] = graph.types[value].bits(width)
+                alive[value] = bits_of[value]
                 now = now + alive[value]
         held[node.name] = now
         if isinstance(now, int) and isinstance(peak, int):

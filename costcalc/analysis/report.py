@@ -12,7 +12,7 @@ from costcalc.analysis.records import Block, Layer, Report, Settings, Total
 from costcalc.analysis.storage import Storage, Tensors, weight_name
 from costcalc.ir.dims import Dim, total
 from costcalc.ir.expr import Expr
-from costcalc.ir.graph import Graph
+from costcalc.ir.graph import Graph, Node
 from costcalc.ir.op import Op
 
 if TYPE_CHECKING:
@@ -38,11 +38,13 @@ def report(
     needless: dict[str, Dim] = {}
     options: dict[int, dict[str, Any]] = {}  # by the op, which layers that are alike share
     for node in graph.nodes:
-        done = work(graph, node)
+        types = graph.input_types(node)
+        made = graph.output_types(node)
+        done = work(node.op, types, made[0])
         if id(node.op) not in options:
             options[id(node.op)] = {option.name: getattr(node.op, option.name) for option in node.op.fields}
         if type(node.op).needless is not Op.needless:
-            spared, which = node.op.needless(*graph.input_types(node), y=graph.types[node.outputs[0]])
+            spared, which = node.op.needless(*types, y=made[0])
             needless[which] = needless.get(which, 0) + spared
         own = Tensors(storage)
         for local, weight in done.weights.items():
@@ -68,21 +70,21 @@ def report(
             kind=done.kind,
             options=options[id(node.op)],
             inputs=node.inputs,
-            input_shapes=tuple(t.shape for t in graph.input_types(node)),
-            output_shapes=tuple(t.shape for t in graph.output_types(node)),
+            input_shapes=tuple([t.shape for t in types]),
+            output_shapes=tuple([t.shape for t in made]),
             receptive_field=fields_seen.get(node.outputs[0]),
             source=node.place.short if node.place else "",
             time=machine.time_of(done.macs, read + write, bits) if machine else None,
             counted=node.op.is_counted,
         )
         layers.append(layer)
-        whole.add(layer, own, node.inputs, node.outputs)
+        whole.add(layer, own, node, len(done.weights))
         for prefix in _prefixes(node.name):
             if prefix not in blocks:
                 blocks[prefix] = _Sum(Tensors(storage))
-            blocks[prefix].add(layer, own, node.inputs, node.outputs)
+            blocks[prefix].add(layer, own, node, len(done.weights))
 
-    alive = liveness(graph, bits)
+    alive = liveness(graph, storage)
     return Report(
         name=graph.name,
         source=graph.source,
@@ -118,25 +120,36 @@ class _Sum:
         self.ops: Dim = 0
         self.read: Dim = 0
         self.write: Dim = 0
+        self.params: Dim = 0
+        self.buffers: Dim = 0
+        self.weight_bits: Dim = 0
+        self.weights = 0
         self.count = 0
         self.time: Time | None = None
         self.output_shapes: tuple[tuple[Dim, ...], ...] = ()
 
-    def add(self, layer: Layer, own: Tensors, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
+    def add(self, layer: Layer, own: Tensors, node: Node, weights: int) -> None:
+        """Take in ``layer``, which has so many ``weights``."""
         self.macs = self.macs + layer.macs
         self.ops = self.ops + layer.ops
         self.read = self.read + layer.read_bits
         self.write = self.write + layer.write_bits
+        self.params = self.params + layer.params
+        self.buffers = self.buffers + layer.buffers
+        self.weight_bits = self.weight_bits + layer.weight_bits
+        self.weights += weights
         self.count += 1
         self.output_shapes = layer.output_shapes
         self.tensors.weights.update(own.weights)
-        self.tensors.add(inputs)
-        self.tensors.add(outputs)
+        self.tensors.add(node.inputs)
+        self.tensors.add(node.outputs)
         if layer.time is not None:
             self.time = layer.time if self.time is None else self.time.then(layer.time)
 
     def figures(self) -> dict[str, Dim]:
-        params, buffers, weight_bits = self.tensors.held()
+        params, buffers, weight_bits = self.params, self.buffers, self.weight_bits
+        if len(self.tensors.weights) < self.weights:  # some are shared, and stored once
+            params, buffers, weight_bits = self.tensors.held()
         return {
             "macs": self.macs,
             "ops": self.ops,
