@@ -166,9 +166,9 @@ class Report:
             "model": {
                 "name": self.name,
                 "source": self.source,
-                "inputs": {name: list(map(_plain, shape)) for name, shape in self.inputs.items()},
-                "outputs": {name: list(map(_plain, shape)) for name, shape in self.outputs.items()},
-                "parameters": {name: _plain(value) for name, value in self.parameters.items()},
+                "inputs": {name: list(map(plain, shape)) for name, shape in self.inputs.items()},
+                "outputs": {name: list(map(plain, shape)) for name, shape in self.outputs.items()},
+                "parameters": {name: plain(value) for name, value in self.parameters.items()},
             },
             "settings": {f.name: getattr(self.settings, f.name) for f in fields(self.settings)},
             **({"machine": self.machine.to_dict()} if self.machine else {}),
@@ -177,8 +177,8 @@ class Report:
             "layers": [_record(layer) for layer in self.layers],
             "blocks": [_record(block) for block in self.blocks],
             "uncounted": [
-                {"name": u.name, "op": u.kind, "input_shapes": _plain(u.input_shapes),
-                 "output_shapes": _plain(u.output_shapes)}
+                {"name": u.name, "op": u.kind, "input_shapes": plain(u.input_shapes),
+                 "output_shapes": plain(u.output_shapes)}
                 for u in self.uncounted
             ],
             "assumptions": list(self.assumptions),
@@ -188,28 +188,29 @@ class Report:
 
 def _record(figures: Figures) -> dict[str, Any]:
     first = ("name", "op", "kind", "options", "inputs", "input_shapes", "output_shapes")
-    record = {key: _plain(getattr(figures, key)) for key in first if hasattr(figures, key)}
+    record = {key: plain(getattr(figures, key)) for key in first if hasattr(figures, key)}
     for field in fields(figures):
         value = getattr(figures, field.name)
         if field.name == "time":
             if value is not None:
                 record["time"] = value.to_dict()
-        elif field.name == "receptive_field" and isinstance(value, ReceptiveField):
-            record[field.name] = {
-                "size": list(value.size),
-                "stride": [s if isinstance(s, int) else int(s) if s == int(s) else float(s) for s in value.stride],
-                "offset": list(value.offset),
-                "aligned": value.aligned,
-            }
         else:
-            record[field.name] = _plain(value)
+            record[field.name] = plain(value)
     return record
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """``value`` as JSON has it: lists, dicts, numbers and texts, which symbols become."""
+    if isinstance(value, ReceptiveField):
+        return {
+            "size": list(value.size),
+            "stride": [s if isinstance(s, int) else int(s) if s == int(s) else float(s) for s in value.stride],
+            "offset": list(value.offset),
+            "aligned": value.aligned,
+        }
     if isinstance(value, (tuple, list)):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, Mapping):
-        return {key: _plain(v) for key, v in value.items()}
+        return {key: plain(v) for key, v in value.items()}
     # JSON has no word for what is infinite or undefined.
     return str(value) if isinstance(value, Expr) or value in (inf, -inf) or value != value else value

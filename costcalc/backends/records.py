@@ -15,16 +15,21 @@ UNITS = {units.size: "_bits", units.seconds: "_seconds"}
 
 def json(report: Report, view: View) -> str:
     """The contract of ``docs/json.md``, whatever the view: every layer, every figure; a layer a line."""
+    return written(report.to_dict())
+
+
+def written(record: dict[str, Any]) -> str:
+    """``record`` as JSON, a key a line; of lists of records a record a line."""
     from json import dumps
 
     def text(value: Any) -> str:
         return dumps(value, ensure_ascii=False, allow_nan=False)
 
     parts = []
-    for key, value in report.to_dict().items():
+    for key, value in record.items():
         lines = isinstance(value, list) and value and isinstance(value[0], dict)
-        written = "[\n  " + ",\n  ".join(map(text, value)) + "\n ]" if lines else text(value)
-        parts.append(f" {text(key)}: {written}")
+        shown = "[\n  " + ",\n  ".join(map(text, value)) + "\n ]" if lines else text(value)
+        parts.append(f" {text(key)}: {shown}")
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 

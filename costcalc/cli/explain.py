@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from costcalc.cli.options import Model, Setting, command
+from costcalc.cli.options import Model, Setting, Told, command, option
 from costcalc.cli.output import colour, emit, width
 
 EXAMPLES = {
     "costcalc explain mobilenet features.1.depthwise.conv": "a layer: each figure, formula and numbers",
     "costcalc explain mobilenet features.1": "a block: which tensors its storage consists of",
     "costcalc explain resnet50 fc --machine a100": "with its time, and what bounds it",
+    "costcalc explain resnet50 conv1 --format json": "for a program",
 }
 
 
@@ -25,6 +26,10 @@ def explain(
         str,
         typer.Argument(metavar="[LAYER]", help="A layer or a block; the whole model if left out.", show_default=False),
     ] = "",
+    format: Annotated[Told, typer.Option("--format", "-f", help="What to write.")] = Told.text,
+    output: Annotated[
+        str | None, option("--output", "-o", metavar="FILE", says="Write to FILE, whole or not at all.")
+    ] = None,
 ) -> None:
     """How each figure of a layer comes about: the formula, the numbers put in, and the result.
 
@@ -33,6 +38,7 @@ def explain(
     from costcalc.analysis.explain import explain
     from costcalc.analysis.holdings import holdings
     from costcalc.api import analyze
+    from costcalc.backends import reasons
     from costcalc.backends.explanation import explanation
     from costcalc.backends.inventory import inventory
     from costcalc.backends.paint import painted, plain
@@ -40,6 +46,11 @@ def explain(
 
     graph = load(model.model, **model.choices())
     report = analyze(graph, **setting._asdict())
-    paint = painted if colour(sys.stdout) else plain
+    paint = painted if output is None and colour(sys.stdout) else plain
     held = holdings(graph, report, name)
-    emit(inventory(held, width(), paint) if held else explanation(explain(graph, report, name), width(), paint))
+    if held:
+        text = reasons.block(held) if format is Told.json else inventory(held, width(), paint)
+    else:
+        told = explain(graph, report, name)
+        text = reasons.layer(told) if format is Told.json else explanation(told, width(), paint)
+    emit(text, output)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from costcalc.cli.options import Model, command, option
+from costcalc.cli.options import Model, Told, command, option
 from costcalc.cli.output import colour, emit, width
 from costcalc.errors import OptionError
 from costcalc.ir.expr import Expr
@@ -34,6 +34,10 @@ def formula(
         ),
     ] = "batch,height,width",
     bits: Annotated[int | None, option("--bits", min=1, max=1024, says="Bits of a floating-point element.")] = None,
+    format: Annotated[Told, typer.Option("--format", "-f", help="What to write.")] = Told.text,
+    output: Annotated[
+        str | None, option("--output", "-o", metavar="FILE", says="Write to FILE, whole or not at all.")
+    ] = None,
 ) -> None:
     """The totals of a model in closed form.
 
@@ -41,6 +45,7 @@ def formula(
     """
     from costcalc.analysis.formula import formulas, strongest
     from costcalc.analysis.report import report
+    from costcalc.backends import reasons
     from costcalc.backends.closed_form import closed_form
     from costcalc.backends.paint import painted, plain
     from costcalc.models import load
@@ -60,11 +65,14 @@ def formula(
         found, (total.macs, total.ops, total.params, total.storage_bits, total.traffic_bits), strict=True
     ):
         assert one.at(values) == figure, f"{one.name}: in closed form {one.at(values)}, counted {figure}"
-    text = closed_form(found, values, width(), painted if colour(sys.stdout) else plain)
+    conditions = strongest(graph.assumed)
+    if format is Told.json:
+        emit(reasons.totals(graph.name, found, values, conditions), output)
+        return
+    text = closed_form(found, values, width(), painted if output is None and colour(sys.stdout) else plain)
     if values:
         text += f"checked: {graph.name}, counted layer by layer at these sizes, comes to the same\n"
-    conditions = strongest(graph.assumed)
-    emit(text + (f"holds where {', '.join(conditions)}\n" if conditions else ""))
+    emit(text + (f"holds where {', '.join(conditions)}\n" if conditions else ""), output)
 
 
 def _values(graph: Graph, counted: Graph) -> dict[str, int]:

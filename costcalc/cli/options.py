@@ -153,6 +153,13 @@ class Format(str, Enum):
     markdown = "markdown"
 
 
+class Told(str, Enum):
+    """What a result that is no table of figures is written as."""
+
+    text = "text"
+    json = "json"
+
+
 VIEW = "View"
 
 

@@ -108,3 +108,65 @@ def properties(schema: Any) -> list[dict[str, Any]]:
         return []
     own = [schema["properties"]] if isinstance(schema.get("properties"), dict) else []
     return own + [found for item in schema.values() for found in properties(item)]
+
+
+def told(capsys: pytest.CaptureFixture[str], line: str) -> dict[str, Any]:
+    said = run(capsys, *line.split(), "--format", "json")
+    assert said.code == 0
+    record: dict[str, Any] = json.loads(said.out)
+    assert record.pop("schema") == 1
+    return record
+
+
+def test_an_explained_layer_has_the_formula_of_each_figure(capsys: pytest.CaptureFixture[str]) -> None:
+    # A depthwise 3×3 over 32 maps of 112×112: 9 · 32 · 112² MACs, 288 weights (Howard et al. 2017, table 1).
+    record = told(capsys, "explain mobilenet features.1.depthwise.conv --machine a100")
+    assert list(record) == ["layer", "letters", "tensors", "figures"]
+    assert record["layer"]["kind"] == "depthwise conv" and record["layer"]["options"]["groups"] == 32
+    assert record["tensors"][2] == {
+        "role": "weight",
+        "name": "weight",
+        "shape": [32, 1, 3, 3],
+        "formula": "m×(c/g)×k×k",
+    }
+    figures = {figure["name"]: figure for figure in record["figures"]}
+    assert figures["macs"] == {
+        "name": "macs", "value": 3_612_672, "formula": "n·m·e·f·(c/g)·k·k", "numbers": "1·32·112·112·(32/32)·3·3",
+    }  # fmt: skip
+    assert figures["params"]["value"] == 288 and figures["write_bits"]["value"] == 32 * 32 * 112**2
+    assert figures["receptive_field"]["value"] == {
+        "size": [7, 7], "stride": [2, 2], "offset": [-3, -3], "aligned": True
+    }  # fmt: skip
+    assert 0 < figures["compute_time_seconds"]["value"] < figures["time_seconds"]["value"]
+    assert figures["by_fft"]["value"]["direct"] == 3_612_672
+    row = next(
+        layer for layer in analyze(load("mobilenet")).to_dict()["layers"] if layer["name"] == record["layer"]["name"]
+    )
+    for name in ("macs", "ops", "params", "buffers", "storage_bits", "read_bits", "write_bits", "receptive_field"):
+        assert figures[name]["value"] == row[name]
+
+
+def test_an_explained_block_has_each_tensor_once(capsys: pytest.CaptureFixture[str]) -> None:
+    record = told(capsys, "explain mobilenet features.1")
+    assert sum(tensor["bits"] for tensor in record["tensors"]) == record["block"]["storage_bits"]
+    assert record["block"]["storage_bits"] < record["block"]["apart_bits"]
+    assert {tensor["role"] for tensor in record["tensors"]} == {"reads", "weight", "keeps", "makes"}
+    assert told(capsys, "explain lenet5")["block"]["name"] == "lenet5"
+
+
+def test_closed_forms_have_terms_that_add_up(capsys: pytest.CaptureFixture[str]) -> None:
+    record = told(capsys, "formula resnet50 --symbols batch,size")
+    assert (record["model"], record["at"]) == ("resnet50", {"n": 1, "h": 224})
+    totals = {total["name"]: total for total in record["totals"]}
+    assert list(totals) == ["macs", "ops", "params", "storage_bits", "traffic_bits"]
+    assert totals["macs"]["value"] == 4_089_184_256  # torchvision 0.28
+    for total in totals.values():
+        assert sum(term["value"] for term in total["terms"]) == total["value"]
+    assert {"formula": "2048000·n", "value": 2_048_000} in totals["macs"]["terms"]  # fc
+
+
+def test_what_is_told_goes_to_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for command in (["explain", "lenet5", "c1"], ["formula", "lenet5"]):
+        assert run(capsys, *command, "--output", str(tmp_path / "told")).out == ""
+        text = (tmp_path / "told").read_text(encoding="utf-8")
+        assert text == run(capsys, *command).out and "\x1b" not in text

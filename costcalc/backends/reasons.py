@@ -1,0 +1,78 @@
+"""What ``explain`` and ``formula`` tell, as JSON for programs: ``docs/json.md``. All counts exact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from costcalc.analysis.explain import Explanation, Line
+from costcalc.analysis.fft import FourierConv
+from costcalc.analysis.formula import Formula
+from costcalc.analysis.holdings import Holdings
+from costcalc.analysis.records import plain
+from costcalc.backends.records import written
+
+SCHEMA = 1
+"""The version of this JSON; it grows when a key changes its meaning or goes away."""
+
+
+def layer(told: Explanation) -> str:
+    """A layer: its letters, its tensors in letters, and how each figure comes about."""
+    node, row = told.node, told.layer
+    tensors = [
+        {
+            "role": "makes" if value in node.outputs else "reads",
+            "name": value,
+            "shape": plain(shape),
+            "formula": letters,
+        }
+        for value, shape, letters in told.shapes
+    ]
+    tensors += [
+        {"role": "weight", "name": name, "shape": plain(shape), "formula": letters}
+        | ({"shared": shared} if shared else {})
+        for name, shape, letters, shared in told.weights
+    ]
+    about = {"name": row.name, "op": row.op, "kind": row.kind, "options": row.options, "source": row.source}
+    figures = [_figure(line) for line in told.lines]
+    return _text({"layer": about, "letters": told.letters, "tensors": tensors, "figures": figures})
+
+
+def block(held: Holdings) -> str:
+    """A block, or the model: the tensors that its storage consists of."""
+    tensors = [tensor._asdict() for tensor in held.tensors]
+    about = {"name": held.name, "layers": held.layers, "views": held.views}
+    bits = {"storage_bits": held.figures.storage_bits, "apart_bits": held.apart}
+    return _text({"block": {**about, **bits}, "tensors": tensors})
+
+
+def totals(model: str, formulas: Sequence[Formula], values: Mapping[str, int], conditions: Sequence[str]) -> str:
+    """Each total in closed form, with its terms and their values at ``values``."""
+    found = [
+        {
+            "name": _key(formula.name, bits=formula.unit == "bits"),
+            "value": formula.at(values),
+            "formula": str(formula.total),
+            "terms": [{"value": value, "formula": str(term)} for term, value in formula.terms(values)],
+        }
+        for formula in formulas
+    ]
+    return _text({"model": model, "at": dict(values), "assumptions": list(conditions), "totals": found})
+
+
+def _figure(line: Line) -> dict[str, Any]:
+    fourier = isinstance(line.value, FourierConv)
+    told: dict[str, Any] = {
+        "name": _key(line.name, bits=line.says == "bits", seconds=isinstance(line.value, float)),
+        "value": line.value._asdict() | {"prepared": line.value.prepared} if fourier else line.value,
+    }
+    return told | ({"formula": line.letters, "numbers": line.numbers} if line.letters else {})
+
+
+def _key(name: str, *, bits: bool = False, seconds: bool = False) -> str:
+    """What JSON calls a figure: ``macs``, ``storage_bits``, ``compute_time_seconds``; sizes keep their letters."""
+    return name.lower().replace(" ", "_" if "," not in name else " ") + "_bits" * bits + "_seconds" * seconds
+
+
+def _text(record: dict[str, Any]) -> str:
+    return written({"schema": SCHEMA, **plain(record)})
