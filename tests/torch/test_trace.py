@@ -85,6 +85,25 @@ def test_forward_called_directly_still_names_layers_by_their_weights() -> None:
     assert edges(trace(Direct(), (2, 8))) == {"body": ("x",)}
 
 
+def test_a_layer_called_like_an_input_or_like_a_part_of_another_gets_a_name_of_its_own() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.x, self.mask = nn.Linear(4, 4), nn.Parameter(torch.zeros(4))
+            self.split = nn.ModuleList([nn.Linear(2, 3), nn.Linear(2, 3)])
+
+        def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+            a, b = (self.x(x) + self.mask + mask).split(2, 1)
+            return torch.add(self.split[0](a), self.split[1](b))
+
+    graph = trace(Net(), (2, 4), (2, 4))
+    assert edges(graph) == {
+        "x_1": ("x",), "mask_1": (), "add": ("x_1", "mask_1"), "add_1": ("add", "mask"), "split_1": ("add_1",),
+        "split.0": ("split_1.0",), "split.1": ("split_1.1",), "add_2": ("split.0", "split.1"),
+    }  # fmt: skip
+    assert report(graph).total.params == (4 * 4 + 4) + 4 + 2 * (2 * 3 + 3)
+
+
 def test_inputs_are_called_as_the_parameters_of_forward() -> None:
     class Two(nn.Module):
         def forward(

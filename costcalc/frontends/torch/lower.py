@@ -111,7 +111,7 @@ class Lowering:
         results = [self._current(t) for t in outputs]
         steps = self._needed(results)
         steps = [*self._with_leaves(steps, results)]
-        for (step, _), name in zip(steps, names(steps), strict=True):
+        for (step, _), name in zip(steps, names(steps, self.builder.inputs), strict=True):
             shares = {local: w.weight for local, w in step.weights.items() if w.weight != f"{name}.{local}"}
             made = self.builder.add(name, step.op, (t.value for t in step.inputs), shares)
             for traced, value in zip(step.outputs, made, strict=True):
@@ -159,8 +159,8 @@ class Lowering:
         return step
 
 
-def names(steps: Sequence[tuple[Step, Scope]]) -> list[str]:
-    """A name for each step.
+def names(steps: Sequence[tuple[Step, Scope]], inputs: Iterable[str] = ()) -> list[str]:
+    """A name for each step, none of them that of one of ``inputs``.
 
     A module call that does one thing lends it its name (``layer1.0.conv1``); of several each has
     that and its op (``layer1.0.add``). A weight used as a value is called as in the state dict.
@@ -177,7 +177,7 @@ def names(steps: Sequence[tuple[Step, Scope]]) -> list[str]:
         while "." in path:
             path = path.rpartition(".")[0]
             prefixes.add(path)
-    taken: set[str] = set()
+    taken = set(inputs)
     found = []
     for (step, scope), path in zip(steps, places, strict=True):
         if step.op.name == "parameter" and not step.inputs:
@@ -187,7 +187,7 @@ def names(steps: Sequence[tuple[Step, Scope]]) -> list[str]:
         else:
             label = getattr(step.op, "function", step.op.name)
             name = f"{path}.{label}" if path else label
-        found.append(_free(name, taken))
+        found.append(_free(name, len(step.outputs), taken, prefixes))
     return found
 
 
@@ -200,12 +200,15 @@ def _place(step: Step, scope: Scope) -> str:
     return scope.path
 
 
-def _free(name: str, taken: set[str]) -> str:
+def _free(name: str, outputs: int, taken: set[str], prefixes: set[str]) -> str:
+    """``name``, numbered if a layer, a value or a module with parts is called so; then taken, with its outputs."""
     found, i = name, 0
-    while found in taken:
+    while found in taken or found in prefixes or (outputs > 1 and f"{found}.0" in taken):
         i += 1
         found = f"{name}_{i}"
     taken.add(found)
+    if outputs > 1:
+        taken.update(f"{found}.{k}" for k in range(outputs))
     return found
 
 
