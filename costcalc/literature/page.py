@@ -13,6 +13,21 @@ from costcalc.literature.rules import RULES
 
 COMMAND = "python -m costcalc.literature > docs/zoo.md"
 MODEL = ["model", "what", "input", "MACs", "parameters", "year", "source"]
+NOT_COMPARED = """
+Published figures near these models that are not in the tables, and why:
+
+- TF-Slim's `resnet_v1` networks stride in the last unit of a stage, so that their fields are others: `resnet_v1_50`
+  sees 483 pixels, torchvision's ResNet-50 427. Of TF-Slim's AlexNet sizes and strides are compared, not padding: its
+  first convolution has none.
+- ptflops' PyTorch backend adds activations and poolings by rules of its code, and rounds to 10 M; its other backend is
+  compared.
+- Sizes of files to download hold more than weights: Keras' and Caffe's their structure, Torch7's the gradients. Nor are
+  Keras' counts without the top compared: they are of networks cut short.
+- pytorchcv's FLOPs add weighted operations of norms and activations, and are halved; its parameters are compared.
+- MobileNets' tables 12 and 14 (faces) are of networks that the paper does not describe.
+- Detectors and segmenters in the papers of Swin and ConvNeXt (Mask R-CNN, Cascade R-CNN, UPerNet) are other networks
+  than those shipped.
+""".strip()
 NUMBER = ["model", "rule", "published", "ours", "difference", "source", "reason"]
 
 
@@ -34,6 +49,8 @@ def page() -> str:
         lines(["rule", "counts"], ([f"`{name}`", rule.says] for name, rule in RULES.items())),
         "## Not met",
         lines(NUMBER, map(number_row, missed)),
+        "## Not compared",
+        NOT_COMPARED,
     ]
     by_model = {model: list(found) for model, found in groupby(judged, lambda v: v.published.model)}
     for task, families in groupby(_families(), lambda family: family[0]):

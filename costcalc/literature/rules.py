@@ -60,6 +60,14 @@ def _multiplications(report: Report) -> Any:
     return report.total.macs + norms - _sum(report, ("linear",), _outputs)
 
 
+def _additions(report: Report) -> Any:
+    """A sum has one addition fewer than terms; a bias is one more, a norm is two. Global poolings are not counted."""
+    biases = _sum(report, CONVS, lambda layer: layer.ops)
+    sums = report.total.macs - _sum(report, CONVS, _outputs) - 2 * _sum(report, ("linear",), _outputs)
+    pools = _sum(report, ("avg_pool",), lambda layer: layer.ops - _outputs(layer))
+    return sums + biases + 2 * _sum(report, ("batch_norm",), _outputs) + pools
+
+
 def _thop(report: Report) -> Any:
     """Linear layers' additions count beside their multiplications."""
     biases = _sum(report, CONVS, lambda layer: layer.ops)
@@ -125,6 +133,11 @@ RULES: dict[str, Rule] = {
     "multiplications": Rule(
         lambda r, _: _multiplications(r),
         "and 1 for each element of a batch norm; 1 less for each output of a linear layer",
+    ),
+    "additions": Rule(
+        lambda r, _: _additions(r),
+        "additions: 1 fewer than MACs for each output of a conv, 2 of a linear layer; and 1 for each bias of a conv, 2 "
+        "for each element of a batch norm, and those of average poolings, not of global ones",
     ),
     "block-macs": Rule(lambda r, rule: _block(r, rule, "macs"), "multiply-accumulates of one block"),
     "block-params": Rule(lambda r, rule: _block(r, rule, "params"), "parameters of one block"),
