@@ -561,6 +561,62 @@ def test_a_real_run_changes_no_buffer_either() -> None:
     assert float(model.seen) == 0
 
 
+class Own(nn.Module):
+    """Writes to what is its own, by way of ``write``; then perhaps asks for a value."""
+
+    def __init__(self, write: Any, asks: bool) -> None:
+        super().__init__()
+        self.write, self.asks = write, asks
+        self.register_buffer("queue", torch.zeros(4, 4))
+        self.table = torch.zeros(4, 4)
+        self.fc, self.bn = nn.Linear(4, 4), nn.BatchNorm1d(4)
+        self.instance = nn.InstanceNorm1d(4, track_running_stats=True)
+
+    def forward(self, x: Tensor) -> Any:
+        with torch.no_grad():
+            self.write(self, x)
+        y = self.fc(x) + self.queue.sum()
+        return -y if self.asks and float(y.sum()) > 0 else y
+
+
+WRITES: dict[str, Any] = {
+    "a row of a buffer": lambda m, x: m.queue[0].fill_(1),
+    "columns of a buffer, from the input": lambda m, x: m.queue[:, 1:3].copy_(x[:, :2]),
+    "parts of a buffer": lambda m, x: m.queue.chunk(2)[1].add_(1),
+    "a buffer flattened": lambda m, x: m.queue.view(-1)[3].fill_(1),
+    "a buffer that is detached": lambda m, x: m.queue.detach()[0].fill_(1),
+    "a buffer's data": lambda m, x: setattr(m.queue, "data", m.queue.data + 1),
+    "a buffer's flag": lambda m, x: m.queue.requires_grad_(),
+    "a row of a tensor that is no buffer": lambda m, x: m.table[0].fill_(1),
+    "a row of a parameter": lambda m, x: m.fc.weight[0].zero_(),
+    "a row of a parameter's data": lambda m, x: m.fc.weight.data[0].zero_(),
+    "the statistics of a batch norm": lambda m, x: m.bn.train()(x),
+    "the statistics of an instance norm": lambda m, x: m.instance.train()(x[None]),
+    "statistics, by a function": lambda m, x: F.batch_norm(x, m.bn.running_mean, m.bn.running_var, training=True),
+}
+
+
+@pytest.mark.parametrize("asks", [False, True], ids=["", "with values"])
+@pytest.mark.parametrize("what", WRITES)
+def test_what_a_forward_writes_is_not_in_the_model_after_a_trace(what: str, asks: bool) -> None:
+    model = Own(WRITES[what], asks)
+    before, table = copy.deepcopy(model.state_dict()), model.table.clone()
+    places = {key: tensor.data_ptr() for key, tensor in model.state_dict().items()}
+    assert bool(trace(model, (4, 4)).assumed) == asks
+    after = model.state_dict()
+    assert all(torch.equal(after[key], before[key]) and after[key].data_ptr() == places[key] for key in before)
+    assert torch.equal(model.table, table)
+    assert not model.queue.requires_grad
+
+
+def test_a_run_with_values_reads_what_it_has_written_to_the_model() -> None:
+    model = Own(lambda m, x: m.queue[0].fill_(1), asks=False)
+    model.fc = nn.Identity()
+    model.register_forward_hook(lambda m, given, y: y[: int(y[0, 0]) - 1])  # 0 of the input, 4 · 1 of the queue
+    assert report(trace(model, torch.zeros(4, 4))).outputs == {"slice": (3, 4)}
+    assert not model.queue.any()
+
+
 # -- the public names ----------------------------------------------------------------------------
 
 

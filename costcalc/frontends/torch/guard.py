@@ -51,7 +51,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
     modules = list(model.modules())
     for module in modules:
         _keep(module.__dict__, kept, DEPTH)
-    parameters = [(p, p.data, p.grad, p.requires_grad) for p in model.parameters()]
+    weights = [(t, t.data, t.grad if t.is_leaf else None, t.requires_grad) for t in _weights(model)]
     settings = [(get, put, get()) for get, put in _SETTINGS]
     random = torch.get_rng_state()
     try:
@@ -69,13 +69,28 @@ def untouched(model: nn.Module) -> Iterator[None]:
         for container, content in kept.values():
             if content or container:
                 _refill(container, content)
-        for parameter, data, gradient, flag in parameters:
-            if parameter.untyped_storage()._cdata != data.untyped_storage()._cdata:
-                parameter.data = data
-            if parameter.grad is not gradient:
-                parameter.grad = gradient
-            if parameter.requires_grad != flag:
-                parameter.requires_grad_(flag)
+        for weight, data, gradient, flag in weights:
+            if _moved(weight, data):
+                weight.data = data
+            if not weight.is_leaf:
+                continue
+            if weight.grad is not gradient:
+                weight.grad = gradient
+            if weight.requires_grad != flag:
+                weight.requires_grad_(flag)
+
+
+def _weights(model: nn.Module) -> Iterator[torch.Tensor]:
+    yield from model.parameters()
+    yield from model.buffers()
+
+
+def _moved(tensor: torch.Tensor, data: torch.Tensor) -> bool:
+    """Whether ``tensor`` no longer holds ``data``, its own at first."""
+    if tensor.layout is not torch.strided:
+        return False
+    same = tensor.untyped_storage()._cdata == data.untyped_storage()._cdata
+    return not same or tensor.shape != data.shape or tensor.stride() != data.stride()
 
 
 DEPTH = 4

@@ -53,6 +53,7 @@ class Recorder(TorchDispatchMode):
         for tensors, trained in ((model.named_parameters(), True), (model.named_buffers(), False)):
             for name, tensor in tensors:
                 self.weights.append(self.aliases.adopt(tensor, Traced(type_of(tensor), name, trained)))
+                self._runner.keep(tensor)
                 if trained:
                     self._runner.hide(tensor)
 

@@ -53,6 +53,8 @@ class Runner:
         self._largest = LARGEST_CONSTANT if values == "few" else LARGEST_WANTED
         self._room = MOST_CONSTANTS
         self._shadows: dict[int, tuple[Tensor, Tensor]] = {}
+        self._theirs: set[int] = set()  # storages that were there before the trace
+        self._copies: dict[int, torch.UntypedStorage] = {}  # what stands for those of them that the model writes to
         self._valueless: set[int] = set()  # real tensors whose values must not be used
         self._overwritten: set[int] = set()  # and storages
         self._known: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
@@ -61,9 +63,15 @@ class Runner:
         """Treat ``tensor``, a weight, as if it had no values."""
         self._valueless.add(id(tensor))
 
+    def keep(self, tensor: Tensor) -> None:
+        """See to it that the memory of ``tensor``, a weight or another of the model's own, is not changed."""
+        if not tensor.is_meta and tensor.layout is torch.strided:
+            self._theirs.add(storage_of(tensor))
+
     def run(self, func: OpOverload, operator: Operator, args: Args, kwargs: Kwargs, given: list[Tensor]) -> Any:
         """What the call returns. Raises ``ValuesNeeded`` where that would take values that are not there."""
         if self._values == "all":
+            self._keep_unseen(operator, given)
             return self._with_values(func, operator, args, kwargs)
         if operator.name == "batch_norm" and len(args) >= 6 and _fits(*args[:6]):
             return torch.empty_like(args[0], device=META)
@@ -114,17 +122,34 @@ class Runner:
         return result
 
     def _with_values(self, func: OpOverload, operator: Operator, args: Args, kwargs: Kwargs) -> Any:
-        for tensor in operator.written(args, kwargs):
-            if id(tensor) not in self._shadows and self._belongs_to_model(tensor):
-                self._shadows[id(tensor)] = (tensor, tensor.detach().clone())
-        if not self._shadows:
+        for tensor in (*operator.written(args, kwargs), *_statistics(operator, args)):
+            if self._belongs_to_model(tensor) and tensor.layout is torch.strided:
+                storage = storage_of(tensor)
+                if storage not in self._copies:
+                    self._copies[storage] = tensor.untyped_storage().clone()
+        if not self._copies:
             return func(*args, **kwargs)
-
-        def copied(tensor: Tensor) -> Tensor:
-            return self._shadows.get(id(tensor), (tensor, tensor))[1]
-
-        result = func(*replaced(args, copied), **replaced(kwargs, copied))
+        result = func(*replaced(args, self._copied), **replaced(kwargs, self._copied))
         return self._unshadowed(operator, args, kwargs, result)
+
+    def _copied(self, tensor: Tensor) -> Tensor:
+        """``tensor`` in the copy of its storage, if there is one."""
+        copy = self._copies.get(storage_of(tensor)) if tensor.layout is torch.strided else None
+        if copy is None:
+            return tensor
+        kept = self._shadows.get(id(tensor))
+        if kept is None or kept[0] is not tensor:
+            place = (tensor.storage_offset(), tensor.shape, tensor.stride())
+            made = torch.empty(0, dtype=tensor.dtype, device=tensor.device).set_(copy, *place)
+            kept = self._shadows[id(tensor)] = (tensor, made)
+        return kept[1]
+
+    def _keep_unseen(self, operator: Operator, given: list[Tensor]) -> None:
+        """Keep the tensors that no call has made or seen, which are the model's, unless they come from numbers."""
+        if operator.name != "lift_fresh":
+            for tensor in given:
+                if self._aliases.find(tensor) is None:
+                    self.keep(tensor)
 
     def _has_values(
         self, func: OpOverload, operator: Operator, args: Args, kwargs: Kwargs, given: list[Tensor]
@@ -132,6 +157,7 @@ class Runner:
         """Whether to run a call for real: it depends on no input and no weight, and is small."""
         if not all(map(self._is_known, given)):
             return False
+        self._keep_unseen(operator, given)
         if any(map(self._belongs_to_model, operator.written(args, kwargs))):
             return False
         device = kwargs.get("device")
@@ -178,9 +204,11 @@ class Runner:
         return elements(sizes) <= self._largest
 
     def _belongs_to_model(self, tensor: Tensor) -> bool:
-        """Whether ``tensor`` was there before the trace, so that it must not be changed."""
+        """Whether what ``tensor`` holds was there before the trace, so that it must not be changed."""
         entry = self._aliases.find(tensor)
-        return entry is None or bool(entry.traced.weight)
+        if entry is None or entry.traced.weight:
+            return True
+        return not tensor.is_meta and tensor.layout is torch.strided and storage_of(tensor) in self._theirs
 
     def _unshadowed(self, operator: Operator, args: Args, kwargs: Kwargs, result: Any) -> Any:
         """What a call that writes returns is the tensor that the caller gave, not its shadow."""
@@ -198,6 +226,11 @@ class Runner:
         if kept is None or kept[0] is not tensor:
             kept = self._shadows[id(tensor)] = (tensor, without_values(tensor))
         return kept[1]
+
+
+def _statistics(operator: Operator, args: Args) -> list[Tensor]:
+    """The running mean and variance of a norm, which its schema does not say that it changes."""
+    return tensors_among(args[3:5]) if operator.name in ("batch_norm", "instance_norm") else []
 
 
 def _fits(
