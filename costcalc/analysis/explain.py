@@ -24,7 +24,7 @@ IMAGE = {3: "ncl", 4: "nchw", 5: "ncthw"}
 SEQUENCE = {1: "c", 2: "nc", 3: "nlc", 4: "nhlc"}
 MADE = {"c": "m", "t": "u", "h": "e", "w": "f", "l": "e", "n": "b"}
 """The letter of an output's axis where it is not the input's size any more."""
-LETTERED = ("Size", "Sizes", "Count", "Counts", "Pads")
+LETTERED = ("Size", "Sizes", "Count", "Counts", "Pairs", "Pads")
 
 
 class Line(NamedTuple):

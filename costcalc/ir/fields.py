@@ -19,6 +19,7 @@ Count: TypeAlias = Dim
 Sizes: TypeAlias = "Dim | tuple[Dim, ...]"
 Counts: TypeAlias = "Dim | tuple[Dim, ...]"
 Scales: TypeAlias = "Dim | float | tuple[Dim | float, ...]"
+Pairs: TypeAlias = "Dim | tuple[Dim | tuple[Dim, Dim], ...]"
 Pads: TypeAlias = "Dim | tuple[Dim | tuple[Dim, Dim], ...] | str"
 Axis: TypeAlias = int
 Axes: TypeAlias = "int | tuple[int, ...]"
@@ -65,13 +66,15 @@ def _per_axis(check: Callable[[object], bool]) -> Callable[[object], bool]:
     return accepts
 
 
-def _is_pads(value: object) -> bool:
+def _is_pairs(value: object) -> bool:
     def one(v: object) -> bool:
         return _is_count(v) or (isinstance(v, tuple) and len(v) == 2 and all(map(_is_count, v)))
 
-    if isinstance(value, tuple):
-        return 1 <= len(value) <= 3 and all(map(one, value))
-    return value == "same" or value == "valid" if isinstance(value, str) else _is_count(value)
+    return 1 <= len(value) <= 3 and all(map(one, value)) if isinstance(value, tuple) else _is_count(value)
+
+
+def _is_pads(value: object) -> bool:
+    return value in ("same", "valid") if isinstance(value, str) else _is_pairs(value)
 
 
 def _is_int(value: object) -> bool:
@@ -101,6 +104,7 @@ def _is_dtype(value: object) -> bool:
 
 
 _DTYPES = f"an element type: {', '.join(ELEMENT_BITS)}"
+_PAIRS = "a whole number from 0, a list of one or a [before, after] pair for each axis"
 KINDS: dict[str, Kind] = {
     "Size": Kind(_is_size, "a whole number from 1"),
     "Size | None": Kind(_is_size, "a whole number from 1"),
@@ -109,7 +113,8 @@ KINDS: dict[str, Kind] = {
     "Sizes | None": Kind(_per_axis(_is_size), "a whole number from 1, or a list of one for each axis"),
     "Counts": Kind(_per_axis(_is_count), "a whole number from 0, or a list of one for each axis"),
     "Scales | None": Kind(_per_axis(_is_scale), "a number above 0, or a list of one for each axis"),
-    "Pads": Kind(_is_pads, "a whole number from 0, a list of one or a [before, after] pair for each axis, or 'same'"),
+    "Pairs": Kind(_is_pairs, _PAIRS),
+    "Pads": Kind(_is_pads, f"{_PAIRS}, 'same' or 'valid'"),
     "Axis": Kind(_is_int, "a whole number"),
     "Axes": Kind(_is_axes, "a whole number or a list of them"),
     "Axes | None": Kind(_is_axes, "a whole number or a list of them"),

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, divides, maximum, prod
-from costcalc.ir.fields import Counts, Pads, Size, Sizes, ints, pads, per_axis
+from costcalc.ir.fields import Counts, Pairs, Size, Sizes, ints, pads, per_axis
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ir.window import Sight, Window, ratio, spatial
@@ -45,15 +44,11 @@ class ConvTranspose(Op):
     out_channels: Size
     kernel: Sizes
     stride: Sizes = 1
-    padding: Pads = 0
+    padding: Pairs = 0
     output_padding: Counts = 0
     dilation: Sizes = 1
     groups: Size = 1
     bias: bool = True
-
-    def check(self) -> None:
-        if isinstance(self.padding, str):
-            raise OptionError(f"conv_transpose: padding='{self.padding}' must be given in numbers: it crops the output")
 
     def requires(self, x: TensorType) -> Iterator[Condition]:
         yield from takes_images(self, x, self.kernel, self.stride, self.padding, self.output_padding, self.dilation)

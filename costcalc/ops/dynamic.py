@@ -41,8 +41,9 @@ class DynamicConv(Op):
         kernel = weight.shape[2:]
         if self.transposed:
             return ConvTranspose(
-                weight.shape[1] * self.groups, kernel, self.stride, self.padding, self.output_padding, self.dilation,
-                self.groups, bias=False,
+                weight.shape[1] * self.groups, kernel, self.stride,
+                self.padding,  # type: ignore[arg-type]  # it refuses words
+                self.output_padding, self.dilation, self.groups, bias=False,
             )  # fmt: skip
         return Conv(weight.shape[0], kernel, self.stride, self.padding, self.dilation, self.groups, bias=False)
 

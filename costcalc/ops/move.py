@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least
-from costcalc.ir.fields import Axes, Pads, ints
+from costcalc.ir.fields import Axes, Pairs, ints
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Follow, Sight, Window
@@ -40,13 +40,11 @@ class Pad(Op):
 
     choices = {"mode": MODES}
 
-    amount: Pads
+    amount: Pairs
     mode: str = "zeros"
     axes: Axes | None = None
 
     def check(self) -> None:
-        if isinstance(self.amount, str):
-            raise OptionError(f"pad: amount='{self.amount[:40]}' must be numbers; 'same' is for ops with a kernel")
         if self.mode != "zeros" and self.axes is not None:
             raise OptionError(f"pad: mode='{self.mode}' is for the spatial axes; leave out axes")
 
@@ -97,7 +95,7 @@ class Pad(Op):
         axes = self._axes(x)
         amount = self.amount if isinstance(self.amount, tuple) else (self.amount,) * len(axes)
         for axis, each in zip(axes, amount, strict=True):
-            yield position(axis, x), each if isinstance(each, tuple) else (each, each)  # type: ignore[misc]
+            yield position(axis, x), each if isinstance(each, tuple) else (each, each)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch.nn.functional import pad

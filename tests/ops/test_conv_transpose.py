@@ -35,7 +35,7 @@ def test_work_is_input_places_times_taps() -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"padding": "same"}, "conv_transpose: padding='same' must be given in numbers: it crops the output"),
+        ({"padding": "same"}, "conv_transpose: padding='same' must be a whole number from 0, a list of one or"),
         ({"output_padding": 2, "stride": 2}, "output_padding=2 must be below the stride or dilation, 2 "),
         ({"padding": 3}, "padding crops the whole output: -2 of its "),
         ({"groups": 3}, "groups=3 must divide the 4 input channels "),
