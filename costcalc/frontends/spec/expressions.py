@@ -17,6 +17,8 @@ from costcalc.frontends.spec.evaluate import Evaluator, Scope, Target, brief, co
 from costcalc.frontends.spec.values import Value
 
 MAX_LENGTH = 2000
+WORD = re.compile(r"\w+(\.\w+)*")
+"""What may be meant as a word, though only a name is one without quotes: layer1.0, 3x3."""
 
 
 class Expression(NamedTuple):
@@ -81,6 +83,17 @@ def parse_expression(text: str, place: Place | None) -> Expression:
     if isinstance(node, ast.Assign):
         raise SpecError(f"'{brief(text)}' is an assignment where a value belongs", place)
     return Expression(text, place, _compiled(node, place))
+
+
+def parse_word(text: str, place: Place | None) -> Expression:
+    """``text`` as an expression where words are usual; ``SpecError`` tells one that needs quotes."""
+    try:
+        return parse_expression(text, place)
+    except SpecError:
+        if WORD.fullmatch(text.strip()):
+            said = brief(text.strip())
+            raise SpecError(f"'{said}' is not an expression; as a word it stands in quotes: '{said}'", place) from None
+        raise
 
 
 def parse_step(text: str, place: Place | None) -> Assignment | Call:

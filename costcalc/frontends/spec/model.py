@@ -8,7 +8,14 @@ from typing import NamedTuple
 
 from costcalc.errors import Place, SpecError, listing, near
 from costcalc.frontends.spec.evaluate import Evaluator, Scope, brief
-from costcalc.frontends.spec.expressions import MAX_LENGTH, Expression, Signature, parse_expression, parse_signature
+from costcalc.frontends.spec.expressions import (
+    MAX_LENGTH,
+    Expression,
+    Signature,
+    parse_expression,
+    parse_signature,
+    parse_word,
+)
 from costcalc.frontends.spec.read import Mapping, Scalar, Sequence, Tree
 from costcalc.frontends.spec.steps import Steps, parse_steps
 from costcalc.frontends.spec.templates import Template
@@ -123,7 +130,7 @@ def _setting(tree: Tree, depth: int) -> Evaluator:
             if len(text) > MAX_LENGTH:
                 raise SpecError(f"a word has {len(text):,} characters; {MAX_LENGTH:,} are the most", tree.place)
             return lambda scope: text
-        return parse_expression(text, tree.place).value if text.strip() else lambda scope: None
+        return parse_word(text, tree.place).value if text.strip() else lambda scope: None
     if isinstance(tree, Mapping):
         raise SpecError("a parameter is a number, a word or a list, not a mapping", tree.place)
     items = [_setting(item, depth + 1) for item in tree.items]

@@ -7,7 +7,7 @@ from typing import Any
 
 from costcalc.errors import SpecError, listing, near
 from costcalc.frontends.spec.evaluate import Scope
-from costcalc.frontends.spec.expressions import Expression, parse_expression
+from costcalc.frontends.spec.expressions import Expression, parse_word
 from costcalc.frontends.spec.model import Input, Spec
 from costcalc.frontends.spec.templates import Template
 from costcalc.frontends.spec.values import Budget, Value, admit, is_number, shown
@@ -148,4 +148,4 @@ def parse_value(text: str) -> Value:
     >>> parse_value("2 * 32"), parse_value("[3, 4]"), parse_value("bottleneck"), parse_value("True")
     (64, (3, 4), 'bottleneck', True)
     """
-    return parse_expression(text, None).value(Scope(Budget(), {}, lambda word: word))
+    return parse_word(text, None).value(Scope(Budget(), {}, lambda word: word))
