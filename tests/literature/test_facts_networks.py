@@ -206,3 +206,12 @@ def test_a_head_of_one_stage_has_a_vector_of_classes_for_each_anchor() -> None:
 def test_the_second_stage_has_a_vector_of_classes_and_a_box_of_each_for_each_proposal() -> None:
     outputs = report(load("faster_rcnn_resnet50_fpn")).outputs
     assert outputs == {"classes": (1000, 91), "boxes": (1000, 91 * 4)}
+
+
+def test_a_detectors_backbone_goes_through_all_models_between() -> None:
+    # Faster R-CNN has an RPN, which has the backbone: ResNet-101 has 44,549,160 parameters, ResNet-50 25,557,032.
+    small, large = (
+        report(load("faster_rcnn_resnet50_fpn", input=(3, 224, 224), parameters={"backbone": name})).total.params
+        for name in ("resnet50", "resnet101")
+    )
+    assert large - small == 44_549_160 - 25_557_032
