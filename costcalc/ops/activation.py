@@ -14,7 +14,7 @@ from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
-from costcalc.ops.traced import own, reshaped
+from costcalc.ops.traced import converted, own, reshaped
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,6 +36,11 @@ class Activation(Op):
 
         made: nn.Module = getattr(nn, self.module)(*(getattr(self, field.name) for field in self.fields))
         return made
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        """Of whole numbers PyTorch makes floating-point ones first, where their function is none."""
+        return call.add(cls(), converted(call, call.tensors()[0], call.made[0].dtype))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -57,5 +57,6 @@ def several(axes: int | tuple[int, ...]) -> tuple[int, ...]:
 def reduced_axes(call: Call) -> Axes:
     """The axes over which a traced reduction goes: those it names, or all."""
     x, given = call.tensors()[0], call.get("dim")
-    axes = several(once(given)) if given is not None and given != [] else tuple(range(len(x.shape)))
+    named = given is not None and given != [] and x.shape  # a scalar has an axis 0 for PyTorch, and none to go
+    axes = several(once(given)) if named else tuple(range(len(x.shape)))
     return axes[0] if len(axes) == 1 else axes

@@ -14,6 +14,7 @@ from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import IDENTITY, Follow, Sight, Window, part
 from costcalc.ops.axes import has_axes, position, replaced
 from costcalc.ops.broadcasting import joint_dtype
+from costcalc.ops.traced import converted
 
 if TYPE_CHECKING:
     from torch import nn
@@ -70,11 +71,14 @@ class Concat(Op):
 
     @classmethod
     def from_aten(cls, call: Call) -> Traced:
-        axis = call["dim"]
+        axis, tensors = call["dim"], call["tensors"]
+        dtype = call.made[0].dtype
+        if joint_dtype(*(t.type for t in tensors)) != dtype:
+            tensors = [converted(call, t, dtype) for t in tensors]
         if call.name == "stack":
-            return call.add(cls(axis), *(call.add(find_op("unsqueeze")(axis), t) for t in call["tensors"]))  # type: ignore[no-any-return]
+            return call.add(cls(axis), *(call.add(find_op("unsqueeze")(axis), t) for t in tensors))  # type: ignore[no-any-return]
         # PyTorch lets a vector without elements stand among tensors of any shape.
-        filled = [t for t in call["tensors"] if t.shape != (0,) and t.shape[axis]]
+        filled = [t for t in tensors if t.shape != (0,) and t.shape[axis]]
         return call.add(cls(axis), *filled) if len(filled) > 1 else filled[0]  # type: ignore[no-any-return]
 
     @classmethod

@@ -12,6 +12,7 @@ from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Follow, Sight, mixing
 from costcalc.ops.axes import has_axes, position, reduced_axes, replaced, several
+from costcalc.ops.traced import reshaped
 
 
 class Rule(NamedTuple):
@@ -154,6 +155,9 @@ class Scan(Op):
     def from_aten(cls, call: Call) -> Any:
         x, made = call["self"], call.made
         dtype = None if made[0].dtype == x.type.dtype else made[0].dtype
+        if not x.shape:  # which has an axis for PyTorch
+            scanned = call.add(cls(call["dim"], dtype, len(made) > 1), reshaped(call, x, 1))
+            return tuple(reshaped(call, t) for t in scanned) if len(made) > 1 else reshaped(call, scanned)
         return call.add(cls(call["dim"], dtype, len(made) > 1), x)
 
     @classmethod

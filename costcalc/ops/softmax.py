@@ -13,7 +13,7 @@ from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Sight, mixing
 from costcalc.ops.activation import Activation
 from costcalc.ops.axes import has_axes, replaced
-from costcalc.ops.traced import converted
+from costcalc.ops.traced import converted, reshaped
 
 if TYPE_CHECKING:
     pass
@@ -37,6 +37,8 @@ class AxisActivation(Activation):
         x = call["self"]
         if x.shape == made.shape:  # softmax may be in another element type
             x = converted(call, x, made.dtype)
+        if not x.shape:  # which has an axis for PyTorch
+            return reshaped(call, call.add(cls(call["dim"]), reshaped(call, x, 1)))
         return call.add(cls(call["dim"]), x)  # type: ignore[no-any-return]
 
     @classmethod
