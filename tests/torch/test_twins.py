@@ -64,6 +64,9 @@ mobilenet_v3_small_minimalistic=tf_mobilenetv3_small_minimal_100 mobilenet_v3_sm
 se_resnet18=legacy_seresnet18 se_resnet34=legacy_seresnet34 se_resnet50=seresnet50 se_resnet101=seresnet101
   se_resnet152=seresnet152 se_resnext50_32x4d=seresnext50_32x4d se_resnext101_32x4d=seresnext101_32x4d
   resnext101_32x4d
+preact_resnet18=resnetv2_18:stem_norm=False preact_resnet34=resnetv2_34:stem_norm=False
+  preact_resnet50=resnetv2_50:stem_norm=False preact_resnet101=resnetv2_101:stem_norm=False
+  preact_resnet152=resnetv2_152:stem_norm=False
 efficientnet_v2_b0=tf_efficientnetv2_b0 efficientnet_v2_b1=tf_efficientnetv2_b1
   efficientnet_v2_b3=tf_efficientnetv2_b3 efficientnet_v2_b2=tf_efficientnetv2_b2
 regnet_x_200mf=regnetx_002 regnet_x_600mf=regnetx_006 regnet_x_4gf=regnetx_040 regnet_x_6_4gf=regnetx_064
