@@ -18,6 +18,7 @@ import torchvision_stub  # noqa: E402
 
 from costcalc.analysis.records import Report  # noqa: E402
 from costcalc.analysis.report import report  # noqa: E402
+from costcalc.errors import CostcalcError  # noqa: E402
 from costcalc.frontends.torch.models import load_model  # noqa: E402
 
 if not torchvision_stub.install():
@@ -115,6 +116,14 @@ def test_a_quantizable_model_traces_in_float() -> None:
 
 
 def test_the_number_of_proposals_is_a_parameter_with_a_name() -> None:
+    for settings, said in {
+        ("proposals", "many"): "proposals is a whole number from 0, not many",
+        ("proposals", -1): "proposals is a whole number from 0, not -1",
+        ("proposals", 2.5): "proposals is a whole number from 0, not 2.5",
+        ("roi_head.proposals", 20): "nothing in ssd300_vgg16 asks for 'roi_head.proposals'",
+    }.items():
+        with pytest.raises(CostcalcError, match=said):
+            load_model("torchvision:ssd300_vgg16", parameters=dict([settings]))
     counts = {}
     for proposals in (None, 300, 0):
         graph = load_model(

@@ -392,6 +392,12 @@ def test_what_cannot_be_traced_is_named(forward: Any, said: str) -> None:
         trace(Function(forward), (2, 3))
 
 
+@pytest.mark.parametrize("layer", [nn.Linear(3, 4), nn.ConvTranspose1d(3, 4, 1), nn.TransformerEncoderLayer(3, 1, 4)])
+def test_an_input_in_another_element_type_than_the_weights_is_the_user_s_error(layer: nn.Module) -> None:
+    with pytest.raises(CostcalcError, match="meets float32 and float16; PyTorch wants one element type there"):
+        trace(nn.Sequential(layer).half(), torch.zeros(3, 3))
+
+
 def test_arithmetic_of_numbers_alone_is_a_constant() -> None:
     def forward(x: Tensor) -> Tensor:
         return x.reshape(-1, int(torch.div(x.shape[1], 2, rounding_mode="trunc")))

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from costcalc.errors import OptionError, UnknownName, near
 from costcalc.frontends.torch.scopes import Where
 
 PROPOSALS = 1000
@@ -29,13 +30,20 @@ class Assumptions:
 
     settings    the user's, for the whole model or one module: ``{"proposals": 300, "roi_heads.proposals": 20}``
     used        the settings and defaults that were needed
+    asked       the names of settings that the model has a use for
     made        what was assumed, as sentences
+
+    Raises ``OptionError`` for a setting that is no number of things.
     """
 
     def __init__(self, settings: Mapping[str, int] | None = None) -> None:
         self.settings = dict(settings or {})
         self.where = Where()
+        for name, number in self.settings.items():
+            if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+                raise OptionError(f"{name} is a whole number from 0, not {str(number)[:80]}")
         self.used: dict[str, int] = {}
+        self.asked: dict[str, None] = {}
         self.made: dict[str, None] = {}
 
     def guess(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -46,9 +54,16 @@ class Assumptions:
     def count(self, parameter: str, default: int) -> int:
         """The number to take for ``parameter`` in the module that runs, noted as used."""
         own = f"{self.where.now.path}.{parameter}"
+        self.asked.update({own: None, parameter: None})
         name = own if own in self.settings else parameter
         number = self.used[name] = int(self.settings.get(name, default))
         return number
+
+    def check_settings(self, model: str) -> None:
+        """Raise ``UnknownName`` for a setting that the run had no use for."""
+        for name in self.settings:
+            if name not in self.asked:
+                raise UnknownName(f"nothing in {model} asks for '{name[:80]}'{near(name, self.asked)}")
 
     def note(self, sentence: str) -> None:
         """Say ``sentence`` in the report, once."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from costcalc.errors import CostcalcError, UnknownName
+from costcalc.frontends.torch.failures import ModelError
 from costcalc.frontends.torch.rules import rule_for
 from costcalc.frontends.torch.scopes import Scope
 from costcalc.ir.call import Call, Step, Traced
@@ -15,6 +16,11 @@ from costcalc.ir.tensor import TensorType
 
 if TYPE_CHECKING:
     from costcalc.frontends.torch.recorder import Recorded
+
+
+PRODUCTS = frozenset(("linear", "mm", "bmm", "matmul", "mv", "dot", "inner", "addmm", "addmv", "addbmm", "baddbmm"))
+PRODUCTS |= {"bilinear", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"}
+"""Operators that take one element type, though without values some of them take several."""
 
 
 class InternalError(CostcalcError):
@@ -43,7 +49,21 @@ class Lowering:
     # -- calls to steps --------------------------------------------------------------------------
 
     def take(self, recorded: Recorded) -> None:
-        """Add the steps that stand for one call. Raises ``InternalError`` where they do not fit what torch did."""
+        """Add the steps that stand for one call.
+
+        Raises ``InternalError`` where they do not fit what torch did; ``ModelError`` where torch did what it does
+        without values alone, and would raise with them.
+        """
+        try:
+            self._take(recorded)
+        except InternalError:
+            met = {t.type.dtype: None for value in recorded.arguments.values() for t in _traced_in(value)}
+            if len(met) < 2 or recorded.name not in PRODUCTS:
+                raise
+            what = f"{_at(recorded)}{recorded.name} meets {' and '.join(met)}"
+            raise ModelError(f"{what}; PyTorch wants one element type there, and autocast is left out") from None
+
+    def _take(self, recorded: Recorded) -> None:
         arguments = {key: self._current(value) for key, value in recorded.arguments.items()}
         types = tuple(t.type for t in recorded.made)
         call = Call(recorded.name, arguments, types, self.builder.types_made)
@@ -57,20 +77,16 @@ class Lowering:
         except UnknownName:
             raise
         except CostcalcError as error:
-            where = f"{recorded.scope.path}: " if recorded.scope.path else ""
-            raise InternalError(f"{where}{recorded.name}: {error.message}") from error
+            raise InternalError(f"{_at(recorded)}{recorded.name}: {error.message}") from error
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            where = f"{recorded.scope.path}: " if recorded.scope.path else ""
-            raise InternalError(f"{where}{recorded.name}: {type(error).__name__}: {error}") from error
+            raise InternalError(f"{_at(recorded)}{recorded.name}: {type(error).__name__}: {error}") from error
         made = result if isinstance(result, tuple) else (result,)
         if len(made) < len(types):
-            raise InternalError(
-                f"{recorded.scope.path}: {recorded.name} made {len(types)} tensors, our rule {len(made)}"
-            )
+            raise InternalError(f"{_at(recorded)}{recorded.name} made {len(types)} tensors, our rule {len(made)}")
         for ours, theirs in zip(made, recorded.made, strict=False):
             if ours.type != theirs.type:
                 by_both = f"{_say(theirs.type)} in torch, {_say(ours.type)} by our rule"
-                raise InternalError(f"{recorded.scope.path}: {recorded.name} made {by_both}")
+                raise InternalError(f"{_at(recorded)}{recorded.name} made {by_both}")
             self._stands_for[theirs] = ours
         for step in call.steps:
             self._check_weights(step)
@@ -210,6 +226,19 @@ def _free(name: str, outputs: int, taken: set[str], prefixes: set[str]) -> str:
     if outputs > 1:
         taken.update(f"{found}.{k}" for k in range(outputs))
     return found
+
+
+def _at(recorded: Recorded) -> str:
+    """Where a call was made, before what is said of it."""
+    return f"{recorded.scope.path}: " if recorded.scope.path else ""
+
+
+def _traced_in(value: Any) -> Iterator[Traced]:
+    if isinstance(value, Traced):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _traced_in(part)
 
 
 def _say(t: TensorType) -> str:

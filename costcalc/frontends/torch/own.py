@@ -48,8 +48,8 @@ def _module(name: str) -> Any:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
             if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-                missing = f" ('{error.name}' is missing)" if error.name != name else ""
-                raise UnknownName(f"there is no module '{name[:80]}'{missing or _near(error.name)}") from None
+                missing = f": '{error.name}' is missing" if error.name != name else ""
+                raise UnknownName(f"there is no module '{name[:80]}'{missing}{_near(error.name)}") from None
             raise CostcalcError(f"{name} cannot be imported: it needs '{error.name}', which is missing") from error
         except Exception as error:
             raise _import_failed(name, error) from error

@@ -159,6 +159,7 @@ def _traced(
     if again:
         whole = type(made)(made.floating, whole_numbers=made.looked_up)
         return _traced(model, args, kwargs, name, whole, settings=settings, parameters=parameters, source=source)
+    assumptions.check_settings(name)
     lowering = Lowering(name, inputs, {t.weight: t for t in recorder.weights})
     for call in recorder.calls:
         lowering.take(call)
