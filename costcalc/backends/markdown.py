@@ -5,7 +5,7 @@ from __future__ import annotations
 from costcalc.analysis.records import Report
 from costcalc.backends.columns import COLUMNS, shown
 from costcalc.backends.rows import View, flat
-from costcalc.backends.summary import facts
+from costcalc.backends.summary import facts, not_counted
 
 PLAIN = "name kind output macs params traffic field"
 TIMED = "name kind output macs traffic time bound"
@@ -36,7 +36,8 @@ def markdown(report: Report, view: View) -> str:
     lines += ["", _line(["total", "", "what it counts"]), _line(["---", "--:", "---"])]
     lines += [_line([name, _escaped(figure), _escaped(says)]) for name, figure, says in facts(report)]
     if report.uncounted:
-        lines += ["", f"Not counted: {', '.join(_escaped(layer.name) for layer in report.uncounted)}."]
+        text = not_counted(report)
+        lines += ["", _escaped(f"{text[0].upper()}{text[1:]}.")]
     return "\n".join(lines) + "\n"
 
 

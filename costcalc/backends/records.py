@@ -8,6 +8,7 @@ from costcalc.analysis.records import Report
 from costcalc.backends import units
 from costcalc.backends.columns import COLUMNS
 from costcalc.backends.rows import View, flat
+from costcalc.backends.summary import not_counted
 
 UNITS = {units.size: "_bits", units.seconds: "_seconds"}
 """What the head of a CSV column says after its name, since its numbers are bare."""
@@ -36,7 +37,8 @@ def written(record: dict[str, Any]) -> str:
 def csv(report: Report, view: View) -> str:
     """A line for each row as RFC 4180 has it, the total in the last. Storage in bits, time in seconds.
 
-    ``row`` tells layers from folded blocks, from what is summed or shared, and from the total.
+    ``row`` tells layers from folded blocks, from what is summed or shared, and from the total. The total's
+    ``kind`` says so if it is a lower bound, since some layers have no rule.
     """
     from csv import writer
     from io import StringIO
@@ -47,6 +49,8 @@ def csv(report: Report, view: View) -> str:
     lines.writerow(["row", *(column.name + UNITS.get(column.shows, "") for column in columns)])
     for row in flat(report, view):
         cells = [row.name if c.name == "name" else c.value(row.figures) for c in columns]
+        if row.role == "total" and report.uncounted:
+            cells = [not_counted(report) if c.name == "kind" else cell for c, cell in zip(columns, cells, strict=True)]
         lines.writerow([row.role, *map(_safe, cells)])
     return text.getvalue()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from costcalc.analysis.records import Report
+from costcalc.analysis.records import Layer, Report
 from costcalc.backends.paint import Paint
 from costcalc.backends.units import amount, grouped, percent, rate, seconds, size
 from costcalc.ir.dims import Dim
@@ -17,6 +17,22 @@ class Fact(NamedTuple):
     name: str
     figure: str
     says: str
+
+
+def not_counted(report: Report) -> str:
+    """Which operators have no rule: how often each is there, and the first layer that is one, with its shapes."""
+    kinds: dict[str, list[Layer]] = {}
+    for layer in report.uncounted:
+        kinds.setdefault(layer.kind, []).append(layer)
+    named = []
+    for kind, layers in kinds.items():
+        read, made = (
+            ", ".join("×".join(map(str, shape)) or "scalar" for shape in shapes)
+            for shapes in (layers[0].input_shapes, layers[0].output_shapes)
+        )
+        more = ", …" if len(layers) > 1 else ""
+        named.append(f"{kind} ×{len(layers)} ({layers[0].name}: {read or 'nothing'} → {made}{more})")
+    return f"not counted, no rule is known: {'; '.join(named)}; every total with ≥ is a lower bound"
 
 
 def facts(report: Report) -> Iterator[Fact]:
@@ -78,12 +94,7 @@ def summary(report: Report, width: int, paint: Paint) -> list[str]:
         lines.append(f"{paint(name.ljust(9), 'bold')}  {figure.rjust(wide)}  {paint(first, 'dim')}")
         lines += [" " * indent + paint(line, "dim") for line in more]
     if report.uncounted:
-        kinds: dict[str, list[str]] = {}
-        for layer in report.uncounted:
-            kinds.setdefault(layer.kind, []).append(layer.name)
-        named = "; ".join(f"{kind} ×{len(names)} ({names[0]}{', …' if len(names) > 1 else ''})"
-                          for kind, names in kinds.items())  # fmt: skip
-        lines += wrap(f"not counted, no rule is known: {named}; every total with ≥ is a lower bound", max(width, 40))
+        lines += wrap(not_counted(report), max(width, 40))
     for note in report.notes:
         lines += wrap(note, max(width, 40))
     return lines + [f"assuming {condition}" for condition in report.assumptions]

@@ -189,12 +189,19 @@ def test_what_has_no_rule_is_named_and_makes_every_total_a_lower_bound(
     said = run(capsys, "analyze", str(file))
     assert said.code == 0
     assert "≥ 3,888" in said.out  # 4·6·6 places × 27 taps
-    assert "not counted, no rule is known: aten.odd ×1 (odd)" in said.out
+    known = "no rule is known: aten.odd ×1 (odd: 1×4×6×6 → 1×4×6×6); every total with ≥ is a lower bound"
+    assert f"not counted, {known}" in " ".join(said.out.split())
     assert run(capsys, "analyze", str(file), "--strict").code == 4
     assert run(capsys, "analyze", "lenet5", "--strict").code == 0
     listed = json.loads(run(capsys, "analyze", str(file), "--format", "json").out)["uncounted"]
     assert [(one["name"], one["op"]) for one in listed] == [("odd", "aten.odd")]
-    assert "≥ 3.89 k" in run(capsys, "analyze", str(file), "--format", "markdown").out
+    page = run(capsys, "analyze", str(file), "--format", "markdown").out
+    assert "≥ 3.89 k" in page
+    assert f"Not counted, {known}." in page
+    rows = csv.DictReader(io.StringIO(run(capsys, "analyze", str(file), "--format", "csv").out))
+    odd, total = (row for row in rows if row["name"] in ("odd", "total"))
+    assert (odd["name"], odd["kind"], odd["input"], odd["output"]) == ("odd", "aten.odd", "4×6×6", "4×6×6")
+    assert (total["macs"], total["kind"]) == ("3888", f"not counted, {known}")
 
 
 def test_frames_a_second_need_bandwidth(capsys: pytest.CaptureFixture[str]) -> None:
