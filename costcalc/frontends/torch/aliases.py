@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from costcalc.frontends.torch.types import type_of
@@ -144,7 +145,9 @@ class Aliases:
 
 
 def storage_of(tensor: Tensor) -> int:
-    """Which memory ``tensor`` is in."""
+    """Which memory ``tensor`` is in; a sparse one, which is in several, in one of its own."""
+    if tensor.layout is not torch.strided:
+        return -id(tensor)
     storage: int = tensor.untyped_storage()._cdata
     return storage
 

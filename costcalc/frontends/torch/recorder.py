@@ -47,7 +47,7 @@ class Recorder(TorchDispatchMode):
         self.failing = ""
         self.weights: list[Traced] = []
         self.aliases = Aliases(self._note, keep=values != "all")
-        self._where = where
+        self._where, self._assumptions = where, assumptions
         self._runner = Runner(self.aliases, assumptions, values)
         self._operators: dict[OpOverload, Operator] = {}
         for tensors, trained in ((model.named_parameters(), True), (model.named_buffers(), False)):
@@ -112,6 +112,10 @@ class Recorder(TorchDispatchMode):
             return
         old = set(map(id, given))
         fresh = [t for t in results if id(t) not in old]
+        name = operator.name
+        if any(t.layout is not torch.strided for t in (*given, *results)):
+            name = f"{name} of sparse tensors"  # for which no rule says how many of their elements there are
+            self._assumptions.note("sparse tensors are stored and read as if they were dense")
         written = operator.written(args, kwargs)
         if not written and not fresh:
             return  # it returned its input as it is, or a number
@@ -131,7 +135,7 @@ class Recorder(TorchDispatchMode):
         if written:
             returned = set(map(id, results))
             made += [self.aliases.write(t) for t in written if id(t) not in returned]
-        self.calls.append(Recorded(operator.name, arguments, tuple(made), self._where.now))
+        self.calls.append(Recorded(name, arguments, tuple(made), self._where.now))
 
     def _note(self, name: str, arguments: Mapping[str, Any], made: Traced) -> None:
         self.calls.append(Recorded(name, arguments, (made,), self._where.now))

@@ -188,8 +188,9 @@ class OnCPU(TorchFunctionMode):
 
 
 _DEVICE = torch.Tensor.device.__get__
-_NEED_VALUES = re.compile(  # the last but one is of autocast, the last of ``weight.data = …``
+_NEED_VALUES = re.compile(  # then autocast, ``weight.data = …``, sparse tensors
     r"\b[Mm]eta\b|data-dependent|fake impl|unsupported scalarType|set_data.* incompatible tensor type"
+    r"|do not have strides|different layout"
 )
 
 
