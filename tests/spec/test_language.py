@@ -71,6 +71,18 @@ def test_scopes_prefix_names_and_stand_for_their_last_value(build: Build) -> Non
     assert wiring(graph)["conv"] == ("encoder.relu",)
 
 
+def test_a_list_without_layers_names_a_value(build: Build) -> None:
+    graph = build("""
+        - conv: conv(3, 1)
+        - here: []
+        - act: relu
+        - skip: [from: image]
+        - last: {add: [here, act, skip]}
+    """)
+    assert names(graph) == ["conv", "act", "last"]
+    assert wiring(graph)["last"] == ("conv", "act", "image")
+
+
 def test_branches_start_at_the_running_value_and_meet_in_the_op(build: Build) -> None:
     graph = build(
         """
