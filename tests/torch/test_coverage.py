@@ -355,6 +355,27 @@ def test_causal_attention_is_counted_dense_with_the_discount_beside_it() -> None
     assert found.to_dict()["notes"] == list(found.notes)
 
 
+HIGHER = pytest.mark.skipif(
+    not hasattr(torch.utils._python_dispatch.TorchDispatchMode, "supports_higher_order_operators"),
+    reason="this torch lets no mode see operators on functions",
+)
+
+
+@HIGHER
+@pytest.mark.filterwarnings("ignore")  # flex_attention says that it would be faster compiled
+def test_flex_attention_counts_its_two_products_densely() -> None:
+    from torch.nn.attention.flex_attention import flex_attention
+
+    module = Call(lambda q, k, v: flex_attention(q, k, v, score_mod=lambda s, b, h, i, j: s + (i - j)))
+    assert traced(module, *((2, 3, 128, 16),) * 3).total.macs == 2 * 3 * 128 * 128 * (16 + 16)
+
+
+@HIGHER
+def test_the_branch_that_a_condition_takes_is_counted() -> None:
+    module = Call(lambda x, fc: torch.cond(x.sum() >= 0, fc, lambda x: x[:, :4], (x,)), nn.Linear(8, 4))
+    assert traced(module, (3, 8)).total.macs == 3 * 8 * 4  # of noise from 0 to 1
+
+
 def test_the_lstm_counts_each_step_layer_and_direction() -> None:
     # 4 gates · hidden 6 · (input + state) a step: 8 + 6 in layer 0, 2·6 + 6 in layer 1; 5 steps, batch 2, 2 directions
     module = nn.LSTM(8, 6, 2, bidirectional=True, batch_first=True)

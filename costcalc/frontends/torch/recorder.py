@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch._ops import OpOverload
+from torch._ops import HigherOrderOperator, OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from costcalc.frontends.torch.aliases import Aliases
@@ -57,14 +57,22 @@ class Recorder(TorchDispatchMode):
                 if trained:
                     self._runner.hide(tensor)
 
+    supports_higher_order_operators = True  # torch asks; before 2.8 it has none pass through a mode
+
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         return False  # else torch would import its compiler, which takes longer than most traces
 
     def __torch_dispatch__(
-        self, func: OpOverload, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: OpOverload | HigherOrderOperator,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
+        if isinstance(func, HigherOrderOperator):
+            return self._of_functions(func, args, kwargs)
         operator = self._operators.get(func)
         if operator is None:
             operator = self._operators[func] = Operator(func)
@@ -82,6 +90,21 @@ class Recorder(TorchDispatchMode):
             raise
         self._record(operator, args, kwargs, given, result)
         return result
+
+    def _of_functions(self, func: HigherOrderOperator, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run an operator on functions, ``flex_attention`` or ``cond``: it is made of the operators that it calls."""
+        kernel = func.py_kernels.get(torch._C.DispatchKey.CompositeExplicitAutograd)
+        with self:
+            if func.name() == "cond":
+                holds, then, otherwise, operands = args
+                return (then if holds else otherwise)(*operands)
+            try:
+                if kernel is not None:
+                    return kernel(*args, **kwargs)
+            except AssertionError as error:
+                if "Mode should never be enabled" not in str(error):
+                    raise
+        raise NotImplementedError(f"no rule for HigherOrderOperator {func.name()} ")
 
     def _split(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the operators that a call is made of."""
