@@ -214,8 +214,13 @@ BY_HAND: dict[str, tuple[Callable[[], nn.Module], tuple[tuple[int, ...], ...], i
 }
 
 
+GROUPED = ("rows to experts", "columns to experts", "a product for each group", "a product for each pair")
+
+
 @pytest.mark.parametrize("case", BY_HAND)
 def test_macs_are_those_worked_out_by_hand(case: str) -> None:
+    if case in GROUPED and not hasattr(torch, "_grouped_mm"):
+        pytest.skip("this torch has no grouped products")
     make, shapes, macs = BY_HAND[case]
     assert traced(make(), *shapes).total.macs == macs
 
