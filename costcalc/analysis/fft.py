@@ -12,6 +12,9 @@ transformed back. Rule, in real multiplications, so that one MAC of the direct w
   of channels is one complex product, 4 real ones. (3 would do at the price of more additions.)
 * A stride saves nothing: all places are made and most are thrown away. Dilation costs nothing. Groups have fewer
   pairs.
+* A transposed convolution is a convolution of the map with zeros between its places: that map is transformed, at the
+  size of the whole result before it is cropped.
+* A deformable convolution takes other places at each output: it is no convolution, and has no such way.
 * Kernels are fixed at inference, so their transforms can be made beforehand; then they are stored, ``kernel_bits``.
   Where they are made in each pass, as in training, they cost ``kernels``.
 
@@ -77,11 +80,15 @@ def by_fourier(op: Op, x: TensorType) -> FourierConv | None:
     conv: Any = op
     if op.name in WRITTEN_AS_CONV:
         conv = conv.conv(x)
-    if conv.name != "conv":
+    if conv.name not in ("conv", "conv_transpose"):
         return None
     kernel, stride, dilation = (per_axis(v, len(x.spatial)) for v in (conv.kernel, conv.stride, conv.dilation))
-    padding = pads(conv.padding, kernel, stride, dilation, x.spatial)
-    padded = ints(size + before + after for size, (before, after) in zip(x.spatial, padding, strict=True))
+    if conv.name == "conv":
+        padding = pads(conv.padding, kernel, stride, dilation, x.spatial)
+        padded = ints(size + before + after for size, (before, after) in zip(x.spatial, padding, strict=True))
+    else:
+        axes = zip(x.spatial, kernel, stride, dilation, strict=True)
+        padded = ints((size - 1) * s + d * (k - 1) + 1 for size, k, s, d in axes)
     steps: tuple[int, ...] = ints(map(log2_ceil, padded))
     sizes = tuple(2**step for step in steps)
 

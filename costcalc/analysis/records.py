@@ -81,11 +81,15 @@ class Layer(Figures):
 
 @dataclass(frozen=True)
 class Block(Figures):
-    """The layers below a dotted prefix, taken as one: a tensor between two of them is stored once."""
+    """The layers below a dotted prefix, taken as one: a tensor between two of them is stored once.
+
+    output_shapes, receptive_field   those of the last layer
+    """
 
     name: str
     layers: int
     output_shapes: tuple[tuple[Dim, ...], ...]
+    receptive_field: ReceptiveField | str | None = None
     time: Time | None = None
 
 

@@ -97,8 +97,11 @@ def report(
         ),
         layers=tuple(layers),
         blocks=tuple(
-            Block(**b.figures(), name=name, layers=b.count, output_shapes=b.output_shapes, time=b.time)
-            for name, b in blocks.items()
+            Block(
+                **b.figures(), name=name, layers=b.count, output_shapes=b.last.output_shapes,
+                receptive_field=b.last.receptive_field, time=b.time,
+            )
+            for name, b in blocks.items() if b.last
         ),
         assumptions=graph.assumed,
         machine=machine,
@@ -126,7 +129,7 @@ class _Sum:
         self.weights = 0
         self.count = 0
         self.time: Time | None = None
-        self.output_shapes: tuple[tuple[Dim, ...], ...] = ()
+        self.last: Layer | None = None
 
     def add(self, layer: Layer, own: Tensors, node: Node, weights: int) -> None:
         """Take in ``layer``, which has so many ``weights``."""
@@ -139,7 +142,7 @@ class _Sum:
         self.weight_bits = self.weight_bits + layer.weight_bits
         self.weights += weights
         self.count += 1
-        self.output_shapes = layer.output_shapes
+        self.last = layer
         self.tensors.weights.update(own.weights)
         self.tensors.add(node.inputs)
         self.tensors.add(node.outputs)

@@ -113,7 +113,7 @@ def add_up(figures: Iterable[Figures], name: str, layers: int) -> Block:
 
     return Block(
         of("macs"), of("ops"), of("params"), of("buffers"), of("weight_bits"), of("storage_bits"), of("read_bits"),
-        of("write_bits"), name, layers, (), time,
+        of("write_bits"), name, layers, (), time=time,
     )  # fmt: skip
 
 

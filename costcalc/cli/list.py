@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from costcalc.cli.options import Format, command, option
-from costcalc.cli.output import colour, emit, width
+from costcalc.cli.output import colour, emit, width_of_lists
 from costcalc.errors import OptionError, UnknownName, listing, near
 
 EXAMPLES = {
@@ -61,7 +61,7 @@ def list_(
 ) -> None:
     """The models that costcalc ships, with what each costs at its own input; and the machines that it knows.
 
-    The table has as many columns as fit; the other formats have all, and exact numbers.
+    On a terminal the table has as many columns as fit, in a pipe or a file all. The other formats have exact numbers.
     """
     from costcalc.backends import catalogue
     from costcalc.backends.paint import painted, plain
@@ -79,7 +79,7 @@ def list_(
             entries.sort(key=lambda entry: _largest_first(entry[sort.value]))
     if format is Format.table:
         painting = output is None and colour(sys.stdout)
-        text = catalogue.table(kind, entries, width(), painted if painting else plain)
+        text = catalogue.table(kind, entries, width_of_lists(output), painted if painting else plain)
         emit(text + (f"\n{PEAK}" if machines else ""), output)
     else:
         emit(getattr(catalogue, format.value)(kind, entries), output)

@@ -21,6 +21,7 @@ ASCII = {
 """What to write instead where the encoding of a terminal or pipe lacks a character; `?` for others."""
 TURNING = r"\u200e\u200f\u202a-\u202e\u2066-\u2069"
 STEERING = re.compile(rf"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f{TURNING}]|\r(?!\n)|\x1b(?!\[\d*m)")
+UNBOUNDED = 9_999
 COMMAND = re.compile(r"^([^\S\n]*):(?=:)|##(?=\[)", re.MULTILINE)
 
 
@@ -48,7 +49,7 @@ def colour(stream: TextIO) -> bool:
 def width() -> int:
     """Characters in a line: COLUMNS, else the terminal's, else 80."""
     given = os.environ.get("COLUMNS", "")
-    if given.isdecimal() and 0 < int(given) < 10_000:
+    if given.isdecimal() and 0 < int(given) <= UNBOUNDED:
         return int(given)
     for stream in (sys.stdout, sys.stderr, sys.stdin):
         try:
@@ -58,6 +59,13 @@ def width() -> int:
         if columns > 0:
             return columns
     return 80
+
+
+def width_of_lists(file: str | None) -> int:
+    """As ``width``, and without bounds where no terminal shows the lines: in a ``file``, in a pipe."""
+    if "COLUMNS" in os.environ or (file is None and sys.stdout is not None and sys.stdout.isatty()):
+        return width()
+    return UNBOUNDED
 
 
 def emit(text: str, file: str | None = None, *, commands: bool = False) -> None:

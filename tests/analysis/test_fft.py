@@ -8,9 +8,11 @@ import numpy
 import pytest
 
 from costcalc.analysis.fft import FourierConv, by_fourier
+from costcalc.ir.fields import per_axis
 from costcalc.ir.op import Op, all_ops, find_op
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.conv import Conv
+from costcalc.ops.conv_transpose import ConvTranspose
 from costcalc.ops.fourier import Fourier
 
 LAYERS = [
@@ -77,6 +79,43 @@ def test_transforms_of_the_sizes_it_says_give_the_convolution(op: Op, x: TensorT
     numpy.testing.assert_allclose(made, wanted, atol=1e-12)
 
 
+@pytest.mark.parametrize("op, x", [pytest.param(*e, id=str(i)) for i, e in enumerate(ConvTranspose.examples())])
+def test_a_transposed_convolution_is_one_of_the_map_with_zeros_between(op: ConvTranspose, x: TensorType) -> None:
+    import torch
+
+    module = op.to_torch(x).double()
+    image = torch.rand(x.shape, dtype=torch.float64)  # type: ignore[arg-type]
+    wanted = module(image).detach().numpy()
+
+    n = len(x.spatial)
+    axes, sizes = tuple(range(2, 2 + n)), found(op, x).sizes
+    settings = [*op._axes(x)]
+    dilation = per_axis(op.dilation, n)
+    stretched = numpy.zeros((*x.shape[:2], *((size - 1) * s + 1 for size, _, s, _, _ in settings)))
+    stretched[(..., *(slice(None, None, s) for _, _, s, _, _ in settings))] = image.numpy()
+    weight = module.weight.detach().numpy()
+    spread = numpy.zeros((*weight.shape[:2], *(reach + 1 for _, reach, *_ in settings)))
+    spread[(..., *(slice(None, None, d) for d in dilation))] = weight
+
+    groups, m = op.groups, op.out_channels
+    maps, kernels = numpy.fft.rfftn(stretched, sizes, axes), numpy.fft.rfftn(spread, sizes, axes)
+    products = maps.reshape(x.shape[0], groups, -1, 1, *maps.shape[2:]) * kernels.reshape(
+        1, groups, -1, m // groups, *kernels.shape[2:]
+    )
+    assert 4 * products.size == found(op, x).products
+    assert found(op, x).direct == op.macs(x, y=op.infer(x))
+
+    whole = numpy.fft.irfftn(products.sum(axis=2).reshape(x.shape[0], m, *products.shape[4:]), sizes, axes)
+    for axis, (size, reach, s, (before, _), _) in enumerate(settings, 2):
+        places = (size - 1) * s + reach + 1  # what output_padding adds after them is zero
+        whole = numpy.take(whole, range(before, places), axis)[(slice(None),) * axis + (slice(wanted.shape[axis]),)]
+        short = wanted.shape[axis] - whole.shape[axis]
+        whole = numpy.pad(whole, [(0, short if a == axis else 0) for a in range(whole.ndim)])
+    if op.bias:
+        whole = whole + module.bias.detach().numpy().reshape(-1, *(1 for _ in range(n)))
+    numpy.testing.assert_allclose(whole, wanted, atol=1e-12)
+
+
 def paddings(conv: Conv, x: TensorType) -> list[tuple[int, int]]:
     return [pair for *_, pair in conv._axes(x)]  # type: ignore[misc]
 
@@ -135,3 +174,4 @@ def test_a_stride_saves_nothing_and_a_dilation_costs_nothing() -> None:
 
 def test_what_is_no_convolution_has_no_such_cost() -> None:
     assert by_fourier(find_op("linear")(3), TensorType((1, 4))) is None
+    assert by_fourier(find_op("deform_conv")(4, 3), TensorType((1, 4, 8, 8))) is None  # its taps move

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from costcalc import analyze
+from costcalc import analyze, load
 from costcalc.analysis.records import Report
 from costcalc.analysis.report import report
 from costcalc.analysis.roofline import Machine
@@ -229,3 +229,12 @@ def test_the_record_has_the_keys_of_the_contract() -> None:
     assert record["layers"][0]["receptive_field"] == {
         "size": [3, 3], "stride": [1, 1], "offset": [-1, -1], "aligned": True,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["resnet18", "hrnet_w18", "swin_t"])
+def test_a_block_makes_and_sees_what_its_last_layer_does(name: str) -> None:
+    found = analyze(load(name))
+    for block in found.blocks:
+        *_, last = [layer for layer in found.layers if layer.name.startswith(block.name + ".")]
+        assert (block.output_shapes, block.receptive_field) == (last.output_shapes, last.receptive_field)
+    assert any(block.receptive_field for block in found.blocks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 from terminal import ROOT, run
@@ -92,6 +93,19 @@ def test_the_table_fits_and_uses_its_width(
         assert width == 200 or not any("…" in line.split("  ")[1] for line in lines), "nor is a task"
     for name in zoo.models() if not kind else ["jetson_orin_nano"]:
         assert any(line.startswith(f"{name} ") for line in lines), "a name is never cut"
+
+
+def test_without_a_terminal_all_columns_are_there_and_whole(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("COLUMNS")
+    printed = run(capsys, "list").out
+    head = printed.splitlines()[0]
+    assert head.split() == ["model", "family", "task", "input", "MACs", "params", "year", "source", "title"]
+    assert "…" not in printed and len(printed.splitlines()) == 1 + len(zoo.models())
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    run(capsys, "list", "--output", str(tmp_path / "list"))
+    assert (tmp_path / "list").read_text(encoding="utf-8") == printed
 
 
 def test_formats_tell_the_same_exactly(capsys: Capture) -> None:

@@ -57,7 +57,7 @@ class Recorder(TorchDispatchMode):
                 if trained:
                     self._runner.hide(tensor)
 
-    supports_higher_order_operators = True  # torch asks; before 2.8 it has none pass through a mode
+    supports_higher_order_operators = True  # newer torch asks; 2.6 lets none pass through a mode
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
