@@ -83,6 +83,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "a reference to what comes later": ("- add: [[], late]\n- late: relu", "2:13", "no layer before this one is named 'late'"),
     "a reference misspelt": ("- encoder: relu\n- add: [[], encodre]", "3:13", "no layer before this one is named 'encodre' (did you mean 'encoder'?)"),
     "a layer called": ("- a: relu\n- a", "3:3", "'a' is a layer, not an op or a block; `from: a` goes back to its value"),
+    "a layer where a list of values belongs": ("- a: relu\n- add: a", "3:8", "'a' is a layer, not an op or a block; values for add stand in a list, as in `add: [a, …]`"),
     "two layers with one name": ("- a: relu\n- a: relu", "3:6", "two layers are called 'a', here and at FILE:2"),
     "a layer that a loop makes again": ("- for i in [0, 1]:\n    - a: relu", "3:10", "this makes a second layer 'a'; in a loop a name holds what changes, like `a$i`"),
     "a name taken by an unnamed layer": ("- relu\n- relu: relu", "3:9", "two layers are called 'relu', here and at FILE:2"),

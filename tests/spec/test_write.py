@@ -12,7 +12,8 @@ import costcalc
 from costcalc import zoo
 from costcalc.errors import SpecError
 from costcalc.frontends.spec.write import write
-from costcalc.ir.graph import Graph
+from costcalc.ir.graph import Graph, GraphBuilder
+from costcalc.ir.tensor import TensorType
 
 Build = Callable[..., Graph]
 
@@ -90,3 +91,9 @@ def test_a_name_that_no_spec_can_hold_is_refused(build: Build) -> None:
     odd = replace(graph, nodes=(replace(graph.nodes[0], name="a b"),))
     with pytest.raises(SpecError, match="no spec can have a layer called 'a b'"):
         write(odd)
+
+
+def test_a_graph_without_layers_is_no_spec() -> None:
+    graph = GraphBuilder("nothing", {"x": TensorType((1, 3))}).build(["x"])
+    with pytest.raises(SpecError, match="nothing does nothing that counts, and a spec has at least one layer"):
+        write(graph)

@@ -208,7 +208,7 @@ class _Expander:
             function = function.name
         weights = kwargs.pop("weights", None)
         if callee is None and function != "model":
-            raise self._unknown(function)
+            raise self._unknown(function, name)
         full = self.prefix + name if name else layers.names.free(self.prefix + function)
         layers.claim(full, place)
         if isinstance(callee, type):
@@ -242,8 +242,13 @@ class _Expander:
         if name:
             layers.names.define(full, (self.running,))
 
-    def _unknown(self, function: str) -> SpecError:
+    def _unknown(self, function: str, name: str) -> SpecError:
         if self.layers.names.find(function, self.prefix) is not None:
+            if self.files.callee(self.frame.spec, name) is not None:
+                return SpecError(
+                    f"'{function}' is a layer, not an op or a block; values for {name} stand in a list, as in "
+                    f"`{name}: [{function}, …]`"
+                )
             return SpecError(
                 f"'{function}' is a layer, not an op or a block; `from: {function}` goes back to its value"
             )

@@ -22,6 +22,8 @@ def write(graph: Graph) -> str:
         raise SpecError(
             f"the sizes depend on {', '.join(sorted(symbols))}; only a model with numbers can be written out"
         )
+    if not graph.nodes:
+        raise SpecError(f"{graph.name} does nothing that counts, and a spec has at least one layer")
     lines = [f"name: {_quoted(graph.name)}"]
     if graph.source:
         lines.append(f"source: {_quoted(graph.source)}")
