@@ -39,7 +39,7 @@ def main() -> None:
     options.add_argument("--every", type=int, default=1, help="take each n-th model only")
     options.add_argument("--start", type=int, default=0, help="skip so many models")
     options.add_argument("--models", nargs="*", default=[], help="these models only")
-    options.add_argument("--fvcore", action="store_true", help="count with fvcore too, which runs each model")
+    options.add_argument("--fvcore", action="store_true", help="count with fvcore too")
     options.add_argument("--no-flop-counter", action="store_true", help="only trace")
     options.add_argument("--out", default="sweep_timm.csv", help="where the table goes")
     chosen = options.parse_args()
@@ -123,7 +123,7 @@ def by_flop_counter(model: Any, shape: tuple[int, ...]) -> int | str:
 
 
 def by_fvcore(name: str, shape: tuple[int, ...]) -> int | str:
-    """What fvcore counts for conv, linear and matmul; it runs the model, here with zeros, and fused attention off.
+    """What fvcore counts for conv, linear and matmul, fused attention off; it runs the model, here without arithmetic.
 
     Two of its rules are mended: it has none for convolutions with ``padding="same"``, and counts an einsum
     to four digits.
@@ -131,13 +131,13 @@ def by_fvcore(name: str, shape: tuple[int, ...]) -> int | str:
     import timm
     import torch
     from fvcore.nn import FlopCountAnalysis
+    from without_arithmetic import emptied, without_arithmetic
 
     from costcalc.frontends.torch.build import built
 
     timm.layers.set_fused_attn(False)
-    model = built(lambda: timm.create_model(name)).eval()
-    model._apply(lambda tensor: torch.zeros_like(tensor, device="cpu") if tensor.is_meta else tensor)
-    with torch.no_grad():
+    model = emptied(built(lambda: timm.create_model(name)).eval())
+    with without_arithmetic():
         counter = FlopCountAnalysis(model, torch.zeros(shape))
         counter.set_op_handle("aten::_convolution_mode", _convolution, "aten::einsum", _einsum)
         counter.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
