@@ -12,7 +12,8 @@ from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ir.window import MIXED, Follow, Sight, mixing
 from costcalc.ops.axes import has_axes, position, replaced
-from costcalc.ops.traced import beside, own, reshaped
+from costcalc.ops.broadcasting import joint_dtype
+from costcalc.ops.traced import beside, converted, own, reshaped
 
 if TYPE_CHECKING:
     from torch import nn
@@ -243,28 +244,30 @@ class Part(Op):
         yield cls((3,)), TensorType((3, 3))
 
 
-@op("rearrange")
+@op("rearrange", inputs=(1, None))
 class Rearrange(Op):
-    """The elements of an axis in another order, or repeated: flips, tiles, triangles.
+    """The elements of an axis in another order, or repeated: flips, tiles, triangles; or those of several, as blocks.
 
-    Not counted  any arithmetic, there is none; the input is read and the output written.
+    Not counted  any arithmetic, there is none; the inputs are read and the output written.
     """
 
     aten = "flip fliplr flipud repeat tile tril triu rot90 diag_embed block_diag"
 
     shape: Shape
 
-    def infer(self, x: TensorType) -> TensorType:
-        return TensorType(self.shape, x.dtype)
+    def infer(self, *x: TensorType) -> TensorType:
+        return TensorType(self.shape, joint_dtype(*x))
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
-        return (mixing(x, *range(len(x.shape))) if x.shape == y.shape else MIXED,)
+    def sights(self, *x: TensorType, y: TensorType) -> tuple[Sight, ...]:
+        return tuple(mixing(t, *range(len(t.shape))) if t.shape == y.shape else MIXED for t in x)
 
     @classmethod
     def from_aten(cls, call: Call) -> Traced:
         (made,) = call.made
-        return call.add(cls(made.shape), call.tensors()[0])  # type: ignore[no-any-return]
+        tensors = [converted(call, t, made.dtype) for t in call.tensors()]
+        return call.add(cls(made.shape), *tensors)  # type: ignore[no-any-return]
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls((2, 6)), TensorType((2, 3))
+        yield cls((5, 7)), TensorType((2, 3)), TensorType((3, 4))

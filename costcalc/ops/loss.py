@@ -11,6 +11,7 @@ from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Follow, Sight
 from costcalc.ops.broadcasting import broadcast, joint_dtype, leading, stretches
+from costcalc.ops.traced import converted
 
 PER_ELEMENT = {
     "nll_loss": 1,  # -log p of the target's class, from the log p of all classes
@@ -91,7 +92,10 @@ class Loss(Op):
     @classmethod
     def from_aten(cls, call: Call) -> Any:
         function = "nll_loss" if call.name.startswith("nll_loss") else call.name
-        loss = call.add(cls(function, REDUCTIONS[call["reduction"]]), *call.tensors())
+        tensors, dtype = call.tensors(), call.made[0].dtype
+        if function != "nll_loss" and joint_dtype(*(t.type for t in tensors[:2])) != dtype:
+            tensors = tuple(converted(call, t, dtype) for t in tensors)
+        loss = call.add(cls(function, REDUCTIONS[call["reduction"]]), *tensors)
         if len(call.made) == 1:
             return loss
         from costcalc.ops.constant import Constant

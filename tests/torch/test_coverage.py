@@ -283,6 +283,17 @@ OPS: dict[str, tuple[Callable[[], nn.Module], tuple[tuple[int, ...], ...], int]]
     "histogram": (lambda: Call(lambda x: torch.histc(x, 10, 0, 1)), (X,), 24),
     "joined in the wider element type": (lambda: Call(lambda x: torch.cat([x.half(), x])), (X,), 0),
     "stacked in the wider element type": (lambda: Call(lambda x: torch.stack([x > 0, (x > 0).long()])), (X,), 2 * 24),
+    "squared errors in the wider element type": (lambda: Call(lambda x: F.mse_loss(x, x.double())), (X,), 2 * 24 + 24),
+    "classes by log p in halves": (
+        lambda: Call(lambda x: F.nll_loss(x.half(), torch.zeros(2, 4, dtype=torch.int64), reduction="sum")),
+        (X,),
+        8 + 7,
+    ),
+    "blocks on a diagonal, in the wider element type": (
+        lambda: Call(lambda x: torch.block_diag(x[0].half(), x[1])),
+        (X,),
+        0,
+    ),
     "sigmoid of whole numbers": (lambda: Call(lambda x: x.long().sigmoid()), (X,), 4 * 24),
     "along the axis that a scalar has for PyTorch": (
         lambda: Call(lambda x: x.sum().sum(0).amax(-1).softmax(0).cumsum(0)),
@@ -339,6 +350,12 @@ OPS: dict[str, tuple[Callable[[], nn.Module], tuple[tuple[int, ...], ...], int]]
 def test_other_arithmetic_follows_the_rules(case: str) -> None:
     make, shapes, ops = OPS[case]
     assert traced(make(), *shapes).total.ops == ops
+
+
+def test_each_block_on_a_diagonal_is_read() -> None:
+    # Read 3·4 and 5·2 numbers, write a matrix of (3 + 5)×(4 + 2).
+    (layer,) = traced(Call(lambda x, y: torch.block_diag(x, y)), (3, 4), (5, 2)).layers
+    assert (layer.read_bits, layer.write_bits) == (32 * (12 + 10), 32 * 8 * 6)
 
 
 def test_a_better_order_of_an_einsum_is_named() -> None:
