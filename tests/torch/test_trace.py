@@ -392,6 +392,18 @@ def test_what_cannot_be_traced_is_named(forward: Any, said: str) -> None:
         trace(Function(forward), (2, 3))
 
 
+def test_a_tensor_that_gets_another_shape_in_place_has_it_from_then_on() -> None:
+    def forward(x: Tensor) -> Tensor:
+        steps = torch.arange(3.0)
+        y = x * steps
+        steps.unsqueeze_(0).unsqueeze_(0)
+        steps += x.sum()
+        return torch.cat([y[None], y[None] * steps])
+
+    graph = trace(Function(forward), (2, 3))
+    assert graph.types[graph.outputs[0]].shape == (2, 2, 3)
+
+
 @pytest.mark.parametrize("layer", [nn.Linear(3, 4), nn.ConvTranspose1d(3, 4, 1), nn.TransformerEncoderLayer(3, 1, 4)])
 def test_an_input_in_another_element_type_than_the_weights_is_the_user_s_error(layer: nn.Module) -> None:
     with pytest.raises(CostcalcError, match="meets float32 and float16; PyTorch wants one element type there"):
@@ -610,6 +622,10 @@ WRITES: dict[str, Any] = {
     "a buffer flattened": lambda m, x: m.queue.view(-1)[3].fill_(1),
     "a buffer that is detached": lambda m, x: m.queue.detach()[0].fill_(1),
     "a buffer's data": lambda m, x: setattr(m.queue, "data", m.queue.data + 1),
+    "a buffer's shape": lambda m, x: m.queue.unsqueeze_(0),
+    "the shape of a part, and what it holds": lambda m, x: m.queue[:1].squeeze_(0).add_(1),
+    "a buffer's rows for its columns": lambda m, x: m.queue.t_(),
+    "a parameter's shape": lambda m, x: m.fc.bias.unsqueeze_(0),
     "a buffer's flag": lambda m, x: m.queue.requires_grad_(),
     "a row of a tensor that is no buffer": lambda m, x: m.table[0].fill_(1),
     "a row of a parameter": lambda m, x: m.fc.weight[0].zero_(),

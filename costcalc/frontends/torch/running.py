@@ -215,15 +215,30 @@ class Runner:
         written = [t for t in operator.written(args, kwargs) if id(t) in self._shadows]
         if not written:
             return result
+        for tensor in written:
+            self._reshape(tensor, self._shadows[id(tensor)][1])
         own = {id(self._shadows[id(t)][1]): t for t in written}
         return replaced(result, lambda t: own.get(id(t), t))
+
+    def _reshape(self, tensor: Tensor, shadow: Tensor) -> None:
+        """Give ``tensor`` the shape that ``unsqueeze_`` or its like has given its shadow.
+
+        A weight gets its own back after the trace. Raises ``NotImplementedError`` for what nobody would give it back.
+        """
+        if shadow.shape == tensor.shape or shadow.numel() != tensor.numel():
+            return
+        if self._aliases.find(tensor) is None:
+            raise NotImplementedError(
+                f"a tensor that is no parameter and no buffer gets another shape in place, {list(shadow.shape)}"
+            )
+        tensor.data = tensor.detach().as_strided(shadow.shape, shadow.stride())
 
     def shadow(self, tensor: Tensor) -> Tensor:
         """``tensor`` without values."""
         if tensor.is_meta:
             return tensor
         kept = self._shadows.get(id(tensor))
-        if kept is None or kept[0] is not tensor:
+        if kept is None or kept[0] is not tensor or kept[1].shape != tensor.shape:
             kept = self._shadows[id(tensor)] = (tensor, without_values(tensor))
         return kept[1]
 
