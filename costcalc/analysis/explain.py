@@ -10,7 +10,7 @@ from string import ascii_lowercase
 from typing import Any, NamedTuple
 
 from costcalc.analysis.fft import by_fourier
-from costcalc.analysis.receptive import ReceptiveField, receptive_fields
+from costcalc.analysis.receptive import UNKNOWN, ReceptiveField, receptive_fields
 from costcalc.analysis.records import Layer, Report
 from costcalc.errors import CostcalcError, UnknownName, near
 from costcalc.ir.expr import Expr
@@ -94,8 +94,8 @@ class _Teller:
         layer = self.layer
         lines = [
             *self._sizes(),
-            self._line("MACs", layer.macs, self.op.macs(*x, y=y[0])),
-            self._line("ops", layer.ops, self.op.ops(*x, y=y[0])),
+            self._line("MACs", layer.macs if layer.counted else UNKNOWN, self.op.macs(*x, y=y[0])),
+            self._line("ops", layer.ops if layer.counted else UNKNOWN, self.op.ops(*x, y=y[0])),
             self._line("params", layer.params, sum(params)),
             self._line("buffers", layer.buffers, sum(buffers)),
             self._line("storage", layer.storage_bits, self._bits(held), "bits"),

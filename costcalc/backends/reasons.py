@@ -9,7 +9,7 @@ from costcalc.analysis.explain import Explanation, Line
 from costcalc.analysis.fft import FourierConv
 from costcalc.analysis.formula import Formula
 from costcalc.analysis.holdings import Holdings
-from costcalc.analysis.records import plain
+from costcalc.analysis.records import Report, plain
 from costcalc.backends.records import written
 
 SCHEMA = 1
@@ -33,7 +33,14 @@ def layer(told: Explanation) -> str:
         | ({"shared": shared} if shared else {})
         for name, shape, letters, shared in told.weights
     ]
-    about = {"name": row.name, "op": row.op, "kind": row.kind, "options": row.options, "source": row.source}
+    about = {
+        "name": row.name,
+        "op": row.op,
+        "kind": row.kind,
+        "options": row.options,
+        "source": row.source,
+        "counted": row.counted,
+    }
     figures = [_figure(line) for line in told.lines]
     return _text({"layer": about, "letters": told.letters, "tensors": tensors, "figures": figures})
 
@@ -46,8 +53,8 @@ def block(held: Holdings) -> str:
     return _text({"block": {**about, **bits}, "tensors": tensors})
 
 
-def totals(model: str, formulas: Sequence[Formula], values: Mapping[str, int], conditions: Sequence[str]) -> str:
-    """Each total in closed form, with its terms and their values at ``values``."""
+def totals(report: Report, formulas: Sequence[Formula], values: Mapping[str, int], conditions: Sequence[str]) -> str:
+    """Each total in closed form, with its terms and their values at ``values``, where ``report`` counts the model."""
     found = [
         {
             "name": _key(formula.name, bits=formula.unit == "bits"),
@@ -57,7 +64,9 @@ def totals(model: str, formulas: Sequence[Formula], values: Mapping[str, int], c
         }
         for formula in formulas
     ]
-    return _text({"model": model, "at": dict(values), "assumptions": list(conditions), "totals": found})
+    uncounted = [{"name": row.name, "op": row.kind} for row in report.uncounted]
+    about = {"model": report.name, "at": dict(values), "uncounted": uncounted, "assumptions": list(conditions)}
+    return _text({**about, "totals": found})
 
 
 def _figure(line: Line) -> dict[str, Any]:

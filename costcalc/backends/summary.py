@@ -20,6 +20,11 @@ class Fact(NamedTuple):
 
 
 def not_counted(report: Report) -> str:
+    """What has no rule, and so which totals are not the whole."""
+    return f"{without_rule(report)}; every total with ≥ is a lower bound"
+
+
+def without_rule(report: Report) -> str:
     """Which operators have no rule: how often each is there, and the first layer that is one, with its shapes."""
     kinds: dict[str, list[Layer]] = {}
     for layer in report.uncounted:
@@ -32,7 +37,7 @@ def not_counted(report: Report) -> str:
         )
         more = ", …" if len(layers) > 1 else ""
         named.append(f"{kind} ×{len(layers)} ({layers[0].name}: {read or 'nothing'} → {made}{more})")
-    return f"not counted, no rule is known: {'; '.join(named)}; every total with ≥ is a lower bound"
+    return f"not counted, no rule is known: {'; '.join(named)}"
 
 
 def facts(report: Report) -> Iterator[Fact]:

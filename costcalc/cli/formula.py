@@ -43,11 +43,14 @@ def formula(
 
     Each total is printed as a sum with the share of every term, and checked against the count at the model's own size.
     """
+    from textwrap import wrap
+
     from costcalc.analysis.formula import formulas, strongest
     from costcalc.analysis.report import report
     from costcalc.backends import reasons
     from costcalc.backends.closed_form import closed_form
     from costcalc.backends.paint import painted, plain
+    from costcalc.backends.summary import without_rule
     from costcalc.models import load
 
     wanted = [name.strip() for name in symbols.split(",") if name.strip()]
@@ -60,18 +63,21 @@ def formula(
     if square and values.pop("w") != values["h"]:
         raise OptionError("--symbols size is for square images, and the model's are not; take height,width")
     found = formulas(graph, bits, {"w": Expr.symbol("h")} if square else {})
-    total = report(counted, bits=bits).total
+    whole = report(counted, bits=bits)
+    total = whole.total
     for one, figure in zip(
         found, (total.macs, total.ops, total.params, total.storage_bits, total.traffic_bits), strict=True
     ):
         assert one.at(values) == figure, f"{one.name}: in closed form {one.at(values)}, counted {figure}"
     conditions = strongest(graph.assumed)
     if format is Told.json:
-        emit(reasons.totals(graph.name, found, values, conditions), output)
+        emit(reasons.totals(whole, found, values, conditions), output)
         return
     text = closed_form(found, values, width(), painted if output is None and colour(sys.stdout) else plain)
     if values:
         text += f"checked: {graph.name}, counted layer by layer at these sizes, comes to the same\n"
+    if whole.uncounted:
+        text += "\n".join([*wrap(f"{without_rule(whole)}; every total is a lower bound", max(width(), 40)), ""])
     emit(text + (f"holds where {', '.join(conditions)}\n" if conditions else ""), output)
 
 

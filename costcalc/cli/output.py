@@ -48,9 +48,9 @@ def colour(stream: TextIO) -> bool:
 
 def width() -> int:
     """Characters in a line: COLUMNS, else the terminal's, else 80."""
-    given = os.environ.get("COLUMNS", "")
-    if given.isdecimal() and 0 < int(given) <= UNBOUNDED:
-        return int(given)
+    given = _columns()
+    if given:
+        return given
     for stream in (sys.stdout, sys.stderr, sys.stdin):
         try:
             columns = os.get_terminal_size(stream.fileno()).columns
@@ -61,9 +61,15 @@ def width() -> int:
     return 80
 
 
+def _columns() -> int:
+    """``COLUMNS``, or 0 where it is no width."""
+    given = os.environ.get("COLUMNS", "")
+    return int(given) if given.isdecimal() and len(given) <= len(str(UNBOUNDED)) else 0
+
+
 def width_of_lists(file: str | None) -> int:
     """As ``width``, and without bounds where no terminal shows the lines: in a ``file``, in a pipe."""
-    if "COLUMNS" in os.environ or (file is None and sys.stdout is not None and sys.stdout.isatty()):
+    if _columns() or (file is None and sys.stdout is not None and sys.stdout.isatty()):
         return width()
     return UNBOUNDED
 

@@ -165,6 +165,25 @@ def test_closed_forms_have_terms_that_add_up(capsys: pytest.CaptureFixture[str])
     assert {"formula": "2048000·n", "value": 2_048_000} in totals["macs"]["terms"]  # fc
 
 
+def test_what_has_no_rule_is_unknown_and_makes_closed_forms_lower_bounds(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "part.yaml"
+    path.write_text(
+        "name: part\ninputs: {image: [3, 8, 8]}\nlayers:\n  - conv: conv(2, 1)\n"
+        "  - odd: uncounted('det', [[1, 2]], ['float32'])\n"
+    )
+    record = told(capsys, f"explain {path} odd")
+    figures = {figure["name"]: figure["value"] for figure in record["figures"]}
+    assert (record["layer"]["counted"], figures["macs"], figures["ops"]) == (False, "unknown", "unknown")
+    assert figures["read_bits"] == 32 * 2 * 8 * 8
+    assert "MACs             unknown" in run(capsys, "explain", str(path), "odd").out
+    assert told(capsys, f"formula {path}")["uncounted"] == [{"name": "odd", "op": "det"}]
+    said = " ".join(run(capsys, "formula", str(path)).out.split())
+    assert "no rule is known: det ×1 (odd: 1×2×8×8 → 1×2); every total is a lower bound" in said
+    assert told(capsys, "formula lenet5")["uncounted"] == []
+
+
 def test_what_is_told_goes_to_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for command in (["explain", "lenet5", "c1"], ["formula", "lenet5"]):
         assert run(capsys, *command, "--output", str(tmp_path / "told")).out == ""

@@ -98,8 +98,11 @@ def test_the_table_fits_and_uses_its_width(
 def test_without_a_terminal_all_columns_are_there_and_whole(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "0")  # which is no width
+    narrow = run(capsys, "list").out
     monkeypatch.delenv("COLUMNS")
     printed = run(capsys, "list").out
+    assert narrow == printed
     head = printed.splitlines()[0]
     assert head.split() == ["model", "family", "task", "input", "MACs", "params", "year", "source", "title"]
     assert "…" not in printed and len(printed.splitlines()) == 1 + len(zoo.models())
