@@ -21,7 +21,9 @@ from torch.utils._pytree import tree_leaves, tree_map
 LARGE = 10_000
 """Elements from which a tensor's values are left out; what a model asks of smaller ones is right."""
 CONVOLUTIONS = {torch.conv1d: 1, torch.conv2d: 2, torch.conv3d: 3}
+TRANSPOSED = {torch.conv_transpose1d: 1, torch.conv_transpose2d: 2, torch.conv_transpose3d: 3}
 OPTIONS = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+TRANSPOSED_OPTIONS = ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
 
 
 @contextmanager
@@ -77,8 +79,10 @@ class _Convolutions(TorchFunctionMode):
     """Calls convolutions by the operator that the tracer records; it would record what that one is made of."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = {**dict(zip(OPTIONS, args, strict=False)), **(kwargs or {})}
-        axes = CONVOLUTIONS.get(func)
+        transposed = func in TRANSPOSED
+        names = TRANSPOSED_OPTIONS if transposed else OPTIONS
+        given = {**dict(zip(names, args, strict=False)), **(kwargs or {})}
+        axes = TRANSPOSED.get(func) or CONVOLUTIONS.get(func)
         if axes is None or isinstance(given.get("padding"), str):
             return func(*args, **(kwargs or {}))
 
@@ -86,7 +90,7 @@ class _Convolutions(TorchFunctionMode):
             value = given.get(option, default)
             return [value] * axes if isinstance(value, int) else list(value)
 
-        sizes = each("stride", 1), each("padding", 0), each("dilation", 1), False, [0] * axes
+        sizes = each("stride", 1), each("padding", 0), each("dilation", 1), transposed, each("output_padding", 0)
         groups = given.get("groups", 1)
         return torch._convolution(
             given["input"], given["weight"], given.get("bias"), *sizes, groups, False, False, False, False
