@@ -48,14 +48,14 @@ class Recorder(TorchDispatchMode):
         self.weights: list[Traced] = []
         self.aliases = Aliases(self._note, keep=values != "all")
         self._where, self._assumptions = where, assumptions
-        self._runner = Runner(self.aliases, assumptions, values)
+        self.runner = Runner(self.aliases, assumptions, values)
         self._operators: dict[OpOverload, Operator] = {}
         for tensors, trained in ((model.named_parameters(), True), (model.named_buffers(), False)):
             for name, tensor in tensors:
                 self.weights.append(self.aliases.adopt(tensor, Traced(type_of(tensor), name, trained)))
-                self._runner.keep(tensor)
+                self.runner.keep(tensor)
                 if trained:
-                    self._runner.hide(tensor)
+                    self.runner.hide(tensor)
 
     supports_higher_order_operators = True  # newer torch asks; 2.6 lets none pass through a mode
 
@@ -84,7 +84,7 @@ class Recorder(TorchDispatchMode):
         if kwargs:
             given += tensors_among(kwargs.values())
         try:
-            result = self._runner.run(func, operator, args, kwargs, given)
+            result = self.runner.run(func, operator, args, kwargs, given)
         except Exception:
             self.failing = self.failing or f"{operator.name}({', '.join(str(type_of(t)) for t in given)})"
             raise
@@ -118,7 +118,7 @@ class Recorder(TorchDispatchMode):
             del self.calls[before:]
 
             def shadow(tensor: Tensor) -> Tensor:
-                made = self._runner.shadow(tensor)
+                made = self.runner.shadow(tensor)
                 if made is not tensor:
                     self.aliases.adopt(made, self.aliases.read(tensor))
                 return made

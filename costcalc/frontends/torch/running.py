@@ -53,6 +53,7 @@ class Runner:
         self._largest = LARGEST_CONSTANT if values == "few" else LARGEST_WANTED
         self._room = MOST_CONSTANTS
         self._shadows: dict[int, tuple[Tensor, Tensor]] = {}
+        self._reshaped: list[tuple[Tensor, Tensor]] = []  # each with its data before
         self._theirs: set[int] = set()  # storages that were there before the trace
         self._copies: dict[int, torch.UntypedStorage] = {}  # what stands for those of them that the model writes to
         self._valueless: set[int] = set()  # real tensors whose values must not be used
@@ -155,9 +156,9 @@ class Runner:
         self, func: OpOverload, operator: Operator, args: Args, kwargs: Kwargs, given: list[Tensor]
     ) -> bool:
         """Whether to run a call for real: it depends on no input and no weight, and is small."""
+        self._keep_unseen(operator, given)
         if not all(map(self._is_known, given)):
             return False
-        self._keep_unseen(operator, given)
         if any(map(self._belongs_to_model, operator.written(args, kwargs))):
             return False
         device = kwargs.get("device")
@@ -221,17 +222,16 @@ class Runner:
         return replaced(result, lambda t: own.get(id(t), t))
 
     def _reshape(self, tensor: Tensor, shadow: Tensor) -> None:
-        """Give ``tensor`` the shape that ``unsqueeze_`` or its like has given its shadow.
+        """Give ``tensor`` the shape that ``unsqueeze_`` or its like has given its shadow."""
+        if shadow.shape != tensor.shape and shadow.numel() == tensor.numel():
+            self._reshaped.append((tensor, tensor.data))
+            tensor.data = tensor.detach().as_strided(shadow.shape, shadow.stride())
 
-        A weight gets its own back after the trace. Raises ``NotImplementedError`` for what nobody would give it back.
-        """
-        if shadow.shape == tensor.shape or shadow.numel() != tensor.numel():
-            return
-        if self._aliases.find(tensor) is None:
-            raise NotImplementedError(
-                f"a tensor that is no parameter and no buffer gets another shape in place, {list(shadow.shape)}"
-            )
-        tensor.data = tensor.detach().as_strided(shadow.shape, shadow.stride())
+    def shape_back(self) -> None:
+        """Give what the run gave another shape its own back."""
+        while self._reshaped:
+            tensor, data = self._reshaped.pop()
+            tensor.data = data
 
     def shadow(self, tensor: Tensor) -> Tensor:
         """``tensor`` without values."""

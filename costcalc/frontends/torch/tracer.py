@@ -156,6 +156,8 @@ def _traced(
                 raise forward_failed(name, error, where.failed, recorder.failing, recorder.calls) from error
         else:
             again, outputs = False, [recorder.aliases.read(t) for _, t in tensors_in("", result)]
+        finally:
+            recorder.runner.shape_back()
     if again:
         whole = type(made)(made.floating, whole_numbers=made.looked_up)
         return _traced(model, args, kwargs, name, whole, settings=settings, parameters=parameters, source=source)
