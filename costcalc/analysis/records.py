@@ -83,7 +83,7 @@ class Layer(Figures):
 class Block(Figures):
     """The layers below a dotted prefix, taken as one: a tensor between two of them is stored once.
 
-    output_shapes, receptive_field   those of the last layer
+    output_shapes, receptive_field   those of the last layer that reads anything
     """
 
     name: str

@@ -142,7 +142,8 @@ class _Sum:
         self.weight_bits = self.weight_bits + layer.weight_bits
         self.weights += weights
         self.count += 1
-        self.last = layer
+        if node.inputs or self.last is None:  # a weight that nothing reads comes last in a trace
+            self.last = layer
         self.tensors.weights.update(own.weights)
         self.tensors.add(node.inputs)
         self.tensors.add(node.outputs)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from costcalc import analyze, load
+from costcalc.analysis.receptive import ReceptiveField
 from costcalc.analysis.records import Report
 from costcalc.analysis.report import report
 from costcalc.analysis.roofline import Machine
@@ -238,3 +239,14 @@ def test_a_block_makes_and_sees_what_its_last_layer_does(name: str) -> None:
         *_, last = [layer for layer in found.layers if layer.name.startswith(block.name + ".")]
         assert (block.output_shapes, block.receptive_field) == (last.output_shapes, last.receptive_field)
     assert any(block.receptive_field for block in found.blocks)
+
+
+def test_a_weight_that_nothing_reads_is_not_what_its_block_makes() -> None:
+    # As a trace has it: the weights that the forward left out come last.
+    b = GraphBuilder("left out", {"image": TensorType((1, 3, 8, 8))})
+    b.add("block.conv", find_op("conv")(4, 3), ["image"])
+    b.add("fc", find_op("linear")(2), ["block.conv"])
+    b.add("block.unread", find_op("parameter")((5,)), [])
+    (block,) = report(b.build(["fc"])).blocks
+    assert (block.layers, block.params, block.output_shapes) == (2, 4 * 27 + 4 + 5, ((1, 4, 6, 6),))
+    assert isinstance(block.receptive_field, ReceptiveField) and block.receptive_field.size == (3, 3)
