@@ -623,6 +623,7 @@ WRITES: dict[str, Any] = {
     "a buffer that is detached": lambda m, x: m.queue.detach()[0].fill_(1),
     "a buffer's data": lambda m, x: setattr(m.queue, "data", m.queue.data + 1),
     "the shape of a tensor that is no buffer": lambda m, x: (m.table + x, m.table.unsqueeze_(0)),
+    "the shape of one that was not read": lambda m, x: m.table.unsqueeze_(0).add_(x),
     "a buffer's shape": lambda m, x: m.queue.unsqueeze_(0),
     "the shape of a part, and what it holds": lambda m, x: m.queue[:1].squeeze_(0).add_(1),
     "a buffer's rows for its columns": lambda m, x: m.queue.t_(),

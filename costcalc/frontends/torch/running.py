@@ -224,6 +224,7 @@ class Runner:
     def _reshape(self, tensor: Tensor, shadow: Tensor) -> None:
         """Give ``tensor`` the shape that ``unsqueeze_`` or its like has given its shadow."""
         if shadow.shape != tensor.shape and shadow.numel() == tensor.numel():
+            self._aliases.read(tensor)  # as it was
             self._reshaped.append((tensor, tensor.data))
             tensor.data = tensor.detach().as_strided(shadow.shape, shadow.stride())
 
