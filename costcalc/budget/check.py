@@ -81,7 +81,7 @@ class Result(NamedTuple):
     @property
     def title(self) -> str:
         """``backbone at 3x224x224``."""
-        return f"{self.model.name} at {self.setup.label}" if self.setup.label else self.model.name
+        return self.model.title(self.setup)
 
 
 class Outcome(NamedTuple):
@@ -165,7 +165,7 @@ def _machines(budgets: Iterable[Budget]) -> dict[str, Machine]:
 def _diff(model: Model, now: Measured, past: Past, setup: Setup, edited: Edited | None) -> Diff | None:
     if past.found is None or past.found is now:
         return None
-    found = diff(past.found.graph, now.graph, bits=setup.bits, name=model.name)
+    found = diff(past.found.graph, now.graph, bits=setup.bits, name=model.title(setup))
     if edited is None:
         return found
     causes = (replace(c, place=edited(c.place, f"{c.kind} {c.says}")) for c in found.causes)

@@ -105,6 +105,10 @@ class Model(NamedTuple):
     budgets: tuple[Budget, ...] = ()
     message: str = ""
 
+    def title(self, setup: Setup) -> str:
+        """What it is called in one of its setups: ``backbone at 3x224x224``."""
+        return f"{self.name} at {setup.label}" if setup.label else self.name
+
 
 class Exemption(NamedTuple):
     """A budget that may be exceeded for a while, and why."""

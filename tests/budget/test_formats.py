@@ -91,6 +91,14 @@ def test_github_shows_ten_at_most_and_writes_the_summary(changed: Repository, mo
     assert summary.read_text().startswith(f"before\n{MARKER}\n")
 
 
+def test_two_measurements_of_a_model_are_told_apart(changed: Repository) -> None:
+    at = "    at: [{input: 3x64x64}, {input: 3x64x64, fold_norm: true}]\n"
+    changed.edit("costcalc.yaml", "    budgets:\n", f"{at}    budgets:\n")
+    _, printed = changed.run("check", "--base", "HEAD", "--format", "markdown")
+    found = re.findall(r"<details><summary>(.*?): 1 layer changed", printed)
+    assert found == ["backbone at 3x64x64", "backbone at 3x64x64, norms folded"]
+
+
 def test_the_comment_says_verdict_table_causes_and_what_to_do(changed: Repository) -> None:
     code, printed = changed.run("check", "--base", "HEAD", "--format", "markdown")
     assert code == 1
