@@ -133,6 +133,8 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     # -- expressions
     "no expression": ("- conv(3, 3 +)", "2:3", "'conv(3, 3 +)' is not an expression (invalid syntax)"),
     "a parenthesis missing": ("- conv(3, 3", "2:3", "the parentheses of 'conv(3, 3' do not match; a call with ': ' or ' #' in it stands in quotes"),
+    "a layer in an expression": ("- a: relu\n- add(a, image)", "3:3", "'a' is a layer or an input, which is no size or option; what a layer takes stands in a list, as in `add: [a, …]`"),
+    "an input in an expression": ("- concat(image)", "2:3", "'image' is a layer or an input, which is no size or option; what a layer takes stands in a list, as in `add: [image, …]`"),
     "an unknown name": ("- conv(chanels, 1)", "2:3", "nothing is called 'chanels' here (did you mean 'channels'?); a word stands in quotes: 'chanels'"),
     "an unknown function": ("- conv(mx(3, 4), 1)", "2:3", "no function called 'mx' (did you mean 'max'?); there are abs, all, any, ceil, distinct, enumerate, float, floor, half_padding, int, len, log, max, min, range, reversed, round, round_to, sorted, sqrt, sum, zip"),
     "an unknown op with options": ("- conv_bn(4, act=reul(1))", "2:3", "no function called 'reul' (did you mean 'relu'?); there are abs, all, any, ceil, distinct, enumerate, float, floor, half_padding, int, len, log, max, min, range, reversed, round, round_to, sorted, sqrt, sum, zip"),

@@ -47,7 +47,7 @@ def expand(
     """The graph of ``spec`` with these parameters and inputs; ``SpecError`` or another, placed, if there is none."""
     layers = Layers(variant or spec.name, inputs)
     expander = _Expander(layers, files, budget)
-    frame = Frame(spec, parameters, {}, files, Scope(budget, {}, expander.size))
+    frame = Frame(spec, parameters, {}, files, Scope(budget, {}, expander.size), expander.is_layer)
     expander.model(frame, next(iter(inputs)))
     if not layers.builder.nodes:
         raise SpecError("the spec has no layers", spec.place)
@@ -71,6 +71,10 @@ class _Expander:
     def size(self, name: str) -> Value:
         """A size of the running value, by the word for it."""
         return size_of(self.layers.type_of(self.running), name)
+
+    def is_layer(self, name: str) -> bool:
+        """Whether a layer or an input goes by ``name`` here."""
+        return self.layers.names.find(name, self.prefix) is not None
 
     def model(self, frame: Frame, start: str) -> None:
         """The layers of a whole spec, applied to the value ``start``."""
@@ -243,7 +247,7 @@ class _Expander:
             layers.names.define(full, (self.running,))
 
     def _unknown(self, function: str, name: str) -> SpecError:
-        if self.layers.names.find(function, self.prefix) is not None:
+        if self.is_layer(function):
             if self.files.callee(self.frame.spec, name) is not None:
                 return SpecError(
                     f"'{function}' is a layer, not an op or a block; values for {name} stand in a list, as in "

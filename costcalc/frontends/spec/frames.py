@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from costcalc.errors import SpecError, near
 from costcalc.frontends.spec.evaluate import Scope
 from costcalc.frontends.spec.expressions import parse_expression
@@ -15,8 +17,9 @@ from costcalc.ir.op import Op
 class Frame:
     """What is visible where a layer stands: the file, its parameters, and the local names of a block.
 
-    scope   what is the same everywhere: the budget, and the sizes of the running value
-    outer   the frame of the caller
+    scope      what is the same everywhere: the budget, and the sizes of the running value
+    is_layer   whether a layer or an input goes by a name
+    outer      the frame of the caller
     """
 
     def __init__(
@@ -26,15 +29,16 @@ class Frame:
         local: dict[str, Value],
         files: Files,
         scope: Scope,
+        is_layer: Callable[[str], bool],
         outer: Frame | None = None,
     ) -> None:
         self.spec, self.parameters, self.local, self.files, self.outer = spec, parameters, local, files, outer
-        self._around = scope
+        self._around, self._is_layer = scope, is_layer
         self.scope = Scope(scope.budget, local, self._other)
 
     def inner(self, spec: Spec, parameters: dict[str, Value], local: dict[str, Value]) -> Frame:
         """The frame of something that is called here."""
-        return Frame(spec, parameters, local, self.files, self._around, self)
+        return Frame(spec, parameters, local, self.files, self._around, self._is_layer, self)
 
     def _other(self, name: str) -> Value:
         """A parameter, a size of the running value, or a word that names an op or a block."""
@@ -44,6 +48,11 @@ class Frame:
             return self._around.other(name)
         if self.files.callee(self.spec, name) is not None:
             return name
+        if self._is_layer(name):
+            raise SpecError(
+                f"'{name[:80]}' is a layer or an input, which is no size or option; what a layer takes stands in a "
+                f"list, as in `add: [{name[:80]}, …]`"
+            )
         hint = near(name, {*self.local, *self.parameters, *RESERVED})
         raise SpecError(f"nothing is called '{name[:80]}' here{hint}; a word stands in quotes: '{name[:80]}'")
 
