@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import ExitStack
 from enum import Enum
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from costcalc.cli.choices import Choices
-from costcalc.cli.options import command, option
-from costcalc.cli.output import colour, emit
+from costcalc.cli.options import Output, command, option
+from costcalc.cli.output import coloured, emit
 from costcalc.errors import OptionError
 
 if TYPE_CHECKING:
@@ -82,9 +81,7 @@ def check(
         bool, option("--allow-code", says="Run models that are Python code because the config names them.")
     ] = False,
     format: Annotated[Format, typer.Option("--format", "-f", help="What to write.")] = Format.table,
-    output: Annotated[
-        str | None, option("--output", "-o", metavar="FILE", says="Write to a file: whole or not at all.")
-    ] = None,
+    output: Output = None,
 ) -> int:
     """Hold models to their budgets: a verdict first, then the cause, and where to change it.
 
@@ -116,7 +113,7 @@ def check(
     if ratchet:
         changed = ratchet_config(chosen, outcome)
         outcome = outcome._replace(notes=(*outcome.notes, *changed))
-    text = _text(outcome, format, fail_on is FailOn.warn, strict, colour(sys.stdout) and output is None)
+    text = _text(outcome, format, fail_on is FailOn.warn, strict, coloured(output))
     emit(text, output, commands=format is Format.github)
     if format is Format.github and os.environ.get("GITHUB_STEP_SUMMARY"):
         from costcalc.backends.comment import comment

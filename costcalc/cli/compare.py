@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from costcalc.cli.choices import Choices
-from costcalc.cli.options import FoldNorm, Format, Setting, command, option
-from costcalc.cli.output import colour, emit, width
+from costcalc.cli.options import FoldNorm, Format, Output, Setting, command, option
+from costcalc.cli.output import coloured, emit, width
 
 EXAMPLES = {
     "costcalc compare resnet50 convnext_t mobilenet": "side by side, with ratios to the first",
@@ -28,9 +27,7 @@ def compare(
     setting: Setting,
     fold_norm: FoldNorm = False,
     format: Annotated[Format, typer.Option("--format", "-f", help="What to write.")] = Format.table,
-    output: Annotated[
-        str | None, option("--output", "-o", metavar="FILE", says="Write to a file: whole or not at all.")
-    ] = None,
+    output: Output = None,
     strict: Annotated[
         bool, option("--strict", says="Exit with code 4 if a layer has no rule and is not counted.")
     ] = False,
@@ -43,7 +40,7 @@ def compare(
     reports = [analyze(model, **choices.choices(), **setting._asdict(), fold_norm=fold_norm) for model in models]
     found = compare(reports, models)
     if format is Format.table:
-        text = comparison.table(found, width=width(), colour=output is None and colour(sys.stdout))
+        text = comparison.table(found, width=width(), colour=coloured(output))
     else:
         text = getattr(comparison, format.value)(found)
     emit(text, output)

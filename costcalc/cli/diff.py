@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from costcalc.cli.choices import Choices
-from costcalc.cli.options import VIEW, Format, Setting, command, option
-from costcalc.cli.output import colour, emit, width
+from costcalc.cli.options import VIEW, Format, Setting, command, option, to_file
+from costcalc.cli.output import coloured, emit, width
 from costcalc.errors import OptionError
 
 EXAMPLES = {
@@ -42,9 +41,7 @@ def diff(
     format: Annotated[
         Format, typer.Option("--format", "-f", rich_help_panel=VIEW, help="What to write.")
     ] = Format.table,
-    output: Annotated[
-        str | None, option("--output", "-o", metavar="FILE", panel=VIEW, says="Write to a file: whole or not at all.")
-    ] = None,
+    output: Annotated[str | None, to_file(panel=VIEW)] = None,
     strict: Annotated[bool, option("--strict", says="Exit with code 4 if a layer is not counted.")] = False,
 ) -> int:
     """What changed between two models, and why the figures did.
@@ -88,7 +85,6 @@ def diff(
     elif format is Format.markdown:
         text = differences.markdown(found, by)
     else:
-        coloured = output is None and colour(sys.stdout)
-        text = differences.text(found, by, width=width(), colour=coloured, most=None if all else 20)
+        text = differences.text(found, by, width=width(), colour=coloured(output), most=None if all else 20)
     emit(text, output)
     return 4 if strict and any(one.notes for one in found) else 0

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
-from costcalc.cli.options import Model, Setting, Told, command, option
-from costcalc.cli.output import colour, emit, width
+from costcalc.cli.options import Model, Output, Setting, Told, command
+from costcalc.cli.output import coloured, emit, width
 
 EXAMPLES = {
     "costcalc explain mobilenet features.1.depthwise.conv": "a layer: each figure, formula and numbers",
@@ -27,9 +26,7 @@ def explain(
         typer.Argument(metavar="[LAYER]", help="A layer or a block; the whole model if left out.", show_default=False),
     ] = "",
     format: Annotated[Told, typer.Option("--format", "-f", help="What to write.")] = Told.text,
-    output: Annotated[
-        str | None, option("--output", "-o", metavar="FILE", says="Write to FILE, whole or not at all.")
-    ] = None,
+    output: Output = None,
 ) -> None:
     """How each figure of a layer comes about: the formula, the numbers put in, and the result.
 
@@ -46,7 +43,7 @@ def explain(
 
     graph = load(model.model, **model.choices())
     report = analyze(graph, **setting._asdict())
-    paint = painted if output is None and colour(sys.stdout) else plain
+    paint = painted if coloured(output) else plain
     held = holdings(graph, report, name)
     if held:
         text = reasons.block(held) if format is Told.json else inventory(held, width(), paint)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from costcalc.cli.options import Model, Told, command, option
-from costcalc.cli.output import colour, emit, width
+from costcalc.cli.options import Model, Output, Told, command, option
+from costcalc.cli.output import coloured, emit, width
 from costcalc.errors import OptionError
 from costcalc.ir.expr import Expr
 
@@ -35,9 +34,7 @@ def formula(
     ] = "batch,height,width",
     bits: Annotated[int | None, option("--bits", min=1, max=1024, says="Bits of a floating-point element.")] = None,
     format: Annotated[Told, typer.Option("--format", "-f", help="What to write.")] = Told.text,
-    output: Annotated[
-        str | None, option("--output", "-o", metavar="FILE", says="Write to FILE, whole or not at all.")
-    ] = None,
+    output: Output = None,
 ) -> None:
     """The totals of a model in closed form.
 
@@ -73,7 +70,7 @@ def formula(
     if format is Told.json:
         emit(reasons.totals(whole, found, values, conditions), output)
         return
-    text = closed_form(found, values, width(), painted if output is None and colour(sys.stdout) else plain)
+    text = closed_form(found, values, width(), painted if coloured(output) else plain)
     if values:
         text += f"checked: {graph.name}, counted layer by layer at these sizes, comes to the same\n"
     if whole.uncounted:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated, Any
 
 import typer
 
-from costcalc.cli.options import Format, command, option
-from costcalc.cli.output import colour, emit, width_of_lists
+from costcalc.cli.options import Format, Output, command, option
+from costcalc.cli.output import coloured, emit, width_of_lists
 from costcalc.errors import OptionError, UnknownName, listing, near
 
 EXAMPLES = {
@@ -55,9 +54,7 @@ def list_(
     ] = None,
     machines: Annotated[bool, option("--machines", says="The machines instead of the models.")] = False,
     format: Annotated[Format, typer.Option("--format", "-f", help="What to write.")] = Format.table,
-    output: Annotated[
-        str | None, option("--output", "-o", metavar="FILE", says="Write to FILE, whole or not at all.")
-    ] = None,
+    output: Output = None,
 ) -> None:
     """The models that costcalc ships, with what each costs at its own input; and the machines that it knows.
 
@@ -78,8 +75,7 @@ def list_(
         if sort is not None:
             entries.sort(key=lambda entry: _largest_first(entry[sort.value]))
     if format is Format.table:
-        painting = output is None and colour(sys.stdout)
-        text = catalogue.table(kind, entries, width_of_lists(output), painted if painting else plain)
+        text = catalogue.table(kind, entries, width_of_lists(output), painted if coloured(output) else plain)
         emit(text + (f"\n{PEAK}" if machines else ""), output)
     else:
         emit(getattr(catalogue, format.value)(kind, entries), output)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 
-from costcalc.cli.output import colour, width
+from costcalc.cli.output import coloured, width
 from costcalc.errors import OptionError
 
 if TYPE_CHECKING:
@@ -84,6 +83,14 @@ FoldNorm = Annotated[
         says="Fold batch norms into the layers before them, as deployed networks have them.",
     ),
 ]
+
+
+def to_file(panel: str | None = None) -> Any:
+    """The option that names a file to write to in place of standard output."""
+    return option("--output", "-o", metavar="FILE", panel=panel, says="Write to FILE, whole or not at all.")
+
+
+Output = Annotated[str | None, to_file()]
 
 
 class Model(NamedTuple):
@@ -181,9 +188,7 @@ class Shown(NamedTuple):
     )
     exact: Annotated[bool, option("--exact", panel=VIEW, says="All digits in place of units.")] = False
     format: Annotated[Format, typer.Option("--format", "-f", help="What to write.")] = Format.table
-    output: Annotated[
-        str | None, option("--output", "-o", metavar="FILE", says="Write to FILE, whole or not at all.")
-    ] = None
+    output: Output = None
 
     def view(self) -> View:
         """What back ends need to know of it."""
@@ -202,7 +207,7 @@ class Shown(NamedTuple):
             exact=self.exact,
             by_kind=self.by_kind,
             width=width(),
-            colour=self.output is None and colour(sys.stdout),
+            colour=coloured(self.output),
         )
 
 

@@ -46,6 +46,11 @@ def colour(stream: TextIO) -> bool:
     return bool(stream and stream.isatty()) and os.environ.get("TERM") != "dumb"
 
 
+def coloured(file: str | None) -> bool:
+    """Whether to colour what goes to ``file``, or to standard output where there is none."""
+    return file is None and colour(sys.stdout)
+
+
 def width() -> int:
     """Characters in a line: COLUMNS, else the terminal's, else 80."""
     given = _columns()

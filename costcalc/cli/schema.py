@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from costcalc.cli.options import command, option
+from costcalc.cli.options import Output, command
 from costcalc.cli.output import emit
 
 EXAMPLES = {
@@ -14,7 +12,7 @@ EXAMPLES = {
 
 @command
 def schema(
-    output: Annotated[str | None, option("--output", "-o", metavar="FILE", says="Write to FILE.")] = None,
+    output: Output = None,
 ) -> None:
     """The JSON Schema of specs: their structure, and every op and block with its options.
 

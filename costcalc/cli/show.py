@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from costcalc.cli.options import Model, command, option
+from costcalc.cli.options import Model, Output, command, option
 from costcalc.cli.output import emit
 
 EXAMPLES = {
@@ -18,7 +18,7 @@ EXAMPLES = {
 def show(
     model: Model,
     expand: Annotated[bool, option("--expand", says="A layer a line: no blocks, loops or parameters.")] = False,
-    output: Annotated[str | None, option("--output", "-o", metavar="FILE", says="Write to FILE.")] = None,
+    output: Output = None,
 ) -> None:
     """The spec of a model, as it was written or with every layer spelled out."""
     from costcalc.errors import OptionError

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from costcalc.cli.options import Model, command, option
+from costcalc.cli.options import Model, Output, command
 from costcalc.cli.output import emit
 
 EXAMPLES = {
@@ -18,7 +16,7 @@ EXAMPLES = {
 @command
 def trace(
     model: Model,
-    output: Annotated[str | None, option("--output", "-o", metavar="FILE", says="Write to FILE.")] = None,
+    output: Output = None,
 ) -> None:
     """Run a PyTorch model without weights or data, and write what it does as a spec.
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from costcalc.cli.options import Model, command, option
-from costcalc.cli.output import colour, emit, width
+from costcalc.cli.options import Model, Output, command
+from costcalc.cli.output import coloured, emit, width
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,9 +38,7 @@ class Format(str, Enum):
 def verify(
     model: Model,
     format: Annotated[Format, typer.Option("--format", "-f", help="What to write.")] = Format.table,
-    output: Annotated[
-        str | None, option("--output", "-o", metavar="FILE", says="Write to a file: whole or not at all.")
-    ] = None,
+    output: Output = None,
 ) -> int:
     """Build the model in PyTorch, run it, and compare every figure with PyTorch, fvcore and autograd.
 
@@ -64,7 +62,7 @@ def verify(
     else:
         from costcalc.verify.text import render
 
-        text = render(result, width=width(), colour=output is None and colour(sys.stdout))
+        text = render(result, width=width(), colour=coloured(output))
     emit(text, output)
     return result.exit_code
 
