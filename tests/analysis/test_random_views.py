@@ -87,7 +87,7 @@ def steps(draw: Any, seen: Any) -> Iterator[tuple[str, tuple[Any, ...], dict[str
         yield "upsample", (2,), {}, twice
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.data())
 def test_no_place_sees_more_than_its_receptive_field(data: st.DataObject) -> None:
     builder = GraphBuilder("random", {"image": IMAGE})

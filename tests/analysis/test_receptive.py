@@ -206,7 +206,7 @@ def tight(sees: Sees, stride: Any, places: int) -> tuple[Any, Any]:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(layers, min_size=1, max_size=5))
 def test_chains_see_what_their_indices_say(chosen: list[Any]) -> None:
     # Long enough for five layers of stride 3 whose kernels span 10.
@@ -231,7 +231,7 @@ def widened(sees: Sees, before: int, after: int) -> Sees:
     return lambda o: frozenset().union(*map(sees, range(o - before, o + after + 1)))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=3), min_size=2, max_size=4))
 def test_joined_branches_see_what_their_indices_say(branches: list[list[tuple[int, int]]]) -> None:
     # Same-size branches: a conv of kernel 1+a+b that pads a before and b after.

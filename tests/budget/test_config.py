@@ -151,7 +151,7 @@ def test_two_models_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_damaged_config_is_read_or_refused_and_nothing_else(tmp_path: Path, data: st.DataObject) -> None:
     words = re.findall(r"\s+|[\w.%]+|.", GOOD)
     for _ in range(data.draw(st.integers(1, 4))):

@@ -25,20 +25,20 @@ def check_sums(found: Diff) -> None:
 
 
 @given(graphs(), graphs())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_causes_add_up_exactly_on_random_pairs(a: Graph, b: Graph) -> None:
     check_sums(diff(a, b, machine=MACHINE))
 
 
 @pytest.mark.long
 @given(graphs(), graphs())
-@settings(max_examples=5000, deadline=None)
+@settings(max_examples=5000)
 def test_causes_add_up_exactly_on_thousands_of_random_pairs(a: Graph, b: Graph) -> None:
     check_sums(diff(a, b, machine=MACHINE))
 
 
 @given(graphs())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_graph_does_not_differ_from_itself(a: Graph) -> None:
     found = diff(a, a)
     assert found.same and not found.causes and all(c.mark == "=" for c in found.layers)

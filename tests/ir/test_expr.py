@@ -54,7 +54,7 @@ def evaluate(tree: Tree, values: dict[str, Any]) -> Any:
     return rules[kind](a, *more)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(trees, st.lists(st.tuples(*[st.integers(1, 40)] * 3), min_size=1, max_size=4))
 def test_ints_symbols_and_arrays_agree(tree: Tree, points: list[tuple[int, int, int]]) -> None:
     symbolic = Expr.of(evaluate(tree, {s: Expr.symbol(s) for s in NAMES}))
@@ -67,14 +67,14 @@ def test_ints_symbols_and_arrays_agree(tree: Tree, points: list[tuple[int, int, 
 
 
 @pytest.mark.long
-@settings(max_examples=20_000, deadline=None)
+@settings(max_examples=20_000)
 @given(trees, st.tuples(*[st.integers(1, 1000)] * 3))
 def test_ints_and_symbols_agree_on_many_trees(tree: Tree, point: tuple[int, int, int]) -> None:
     values = dict(zip(NAMES, point, strict=True))
     assert Expr.of(evaluate(tree, {s: Expr.symbol(s) for s in NAMES})).at(values) == evaluate(tree, values)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(trees.filter(lambda t: "where" not in str(t)), st.tuples(*[st.integers(1, 40)] * 3))
 def test_sympy_agrees(tree: Tree, point: tuple[int, int, int]) -> None:
     import sympy

@@ -18,7 +18,7 @@ from costcalc.ir.tensor import TensorType
 CASES = int(os.environ.get("COSTCALC_CASES", "60"))
 """Random cases of each test; a longer run sets the variable."""
 
-some = settings(max_examples=CASES, deadline=None)
+some = settings(max_examples=CASES)
 sizes = st.integers(1, 9)
 widths = st.integers(1, 300)
 

@@ -26,7 +26,7 @@ def tried(strategy: SearchStrategy[Layer], check: Check, examples: int, fresh: b
     seen: Counter[str] = Counter()
 
     @settings(
-        max_examples=examples, deadline=None, database=None, derandomize=not fresh,
+        max_examples=examples, database=None, derandomize=not fresh,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(strategy)
