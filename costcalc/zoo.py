@@ -122,7 +122,7 @@ def build_figures() -> dict[str, Any]:
     found = {}
     for name in models():
         graph, work = load(name), work_of()
-        done = [(n, work(n.op, graph.input_types(n), graph.types[n.outputs[0]])) for n in graph.nodes]
+        done = [(node, work(graph, node)) for node in graph.nodes]
         weights = {weight_name(node, local): w for node, its in done for local, w in its.weights.items()}
         found[name] = {
             "inputs": {value: list(graph.types[value].shape) for value in graph.inputs},

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from costcalc.ir.dims import Dim, total
+from costcalc.ir.graph import Graph, Node
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType, Weight
 
@@ -30,18 +31,20 @@ class Work(NamedTuple):
     kind: str
 
 
-def work_of(width: int | None = None) -> Callable[[Op, tuple[TensorType, ...], TensorType], Work]:
-    """A function from an op, its input types and its (first) output's to its ``Work``, which is worked out once.
+def work_of(width: int | None = None) -> Callable[[Graph, Node], Work]:
+    """A function that works out a node's ``Work``, once for equal ops on equal types.
 
     width   bits of a floating-point element in place of its own
     """
     known: dict[tuple[Op, tuple[TensorType, ...], TensorType], Work] = {}
 
-    def work(op: Op, types: tuple[TensorType, ...], y: TensorType) -> Work:
-        key = (op, types, y)
+    def work(graph: Graph, node: Node) -> Work:
+        types = graph.input_types(node)
+        y = graph.types[node.outputs[0]]
+        key = (node.op, types, y)
         found = known.get(key)
         if found is None:
-            weights = op.weights(*types)
+            op, weights = node.op, node.op.weights(*types)
             each = [(w, w.type.bits(width)) for w in weights.values()]
             found = known[key] = Work(
                 macs=op.macs(*types, y=y),

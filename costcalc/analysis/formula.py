@@ -44,7 +44,7 @@ def formulas(graph: Graph, bits: int | None = None, also: Mapping[str, Expr] | N
     ops: Dim = 0
     traffic: Dim = 0
     for node in graph.nodes:
-        done = work(node.op, graph.input_types(node), graph.types[node.outputs[0]])
+        done = work(graph, node)
         macs = macs + done.macs
         ops = ops + done.ops
         own = Tensors(storage)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from costcalc.analysis.costs import work_of
 from costcalc.analysis.liveness import liveness
@@ -36,13 +36,9 @@ def report(
     whole = _Sum(Tensors(storage))
     layers: list[Layer] = []
     needless: dict[str, Dim] = {}
-    options: dict[int, dict[str, Any]] = {}  # by the op, which layers that are alike share
     for node in graph.nodes:
-        types = graph.input_types(node)
-        made = graph.output_types(node)
-        done = work(node.op, types, made[0])
-        if id(node.op) not in options:
-            options[id(node.op)] = {option.name: getattr(node.op, option.name) for option in node.op.fields}
+        done = work(graph, node)
+        types, made = graph.input_types(node), graph.output_types(node)
         if type(node.op).needless is not Op.needless:
             spared, which = node.op.needless(*types, y=made[0])
             needless[which] = needless.get(which, 0) + spared
@@ -68,10 +64,10 @@ def report(
             name=node.name,
             op=node.op.name,
             kind=done.kind,
-            options=options[id(node.op)],
+            options={option.name: getattr(node.op, option.name) for option in node.op.fields},
             inputs=node.inputs,
-            input_shapes=tuple([t.shape for t in types]),
-            output_shapes=tuple([t.shape for t in made]),
+            input_shapes=tuple(t.shape for t in types),
+            output_shapes=tuple(t.shape for t in made),
             receptive_field=fields_seen.get(node.outputs[0]),
             source=node.place.short if node.place else "",
             time=machine.time_of(done.macs, read + write, bits) if machine else None,

@@ -19,28 +19,15 @@ SCHEMA = 1
 def layer(told: Explanation) -> str:
     """A layer: its letters, its tensors in letters, and how each figure comes about."""
     node, row = told.node, told.layer
-    tensors = [
-        {
-            "role": "makes" if value in node.outputs else "reads",
-            "name": value,
-            "shape": plain(shape),
-            "formula": letters,
-        }
+    tensors: list[dict[str, Any]] = [
+        {"role": "makes" if value in node.outputs else "reads", "name": value, "shape": shape, "formula": letters}
         for value, shape, letters in told.shapes
     ]
     tensors += [
-        {"role": "weight", "name": name, "shape": plain(shape), "formula": letters}
-        | ({"shared": shared} if shared else {})
+        {"role": "weight", "name": name, "shape": shape, "formula": letters} | ({"shared": shared} if shared else {})
         for name, shape, letters, shared in told.weights
     ]
-    about = {
-        "name": row.name,
-        "op": row.op,
-        "kind": row.kind,
-        "options": row.options,
-        "source": row.source,
-        "counted": row.counted,
-    }
+    about = {key: getattr(row, key) for key in ("name", "op", "kind", "options", "source", "counted")}
     figures = [_figure(line) for line in told.lines]
     return _text({"layer": about, "letters": told.letters, "tensors": tensors, "figures": figures})
 
@@ -70,11 +57,10 @@ def totals(report: Report, formulas: Sequence[Formula], values: Mapping[str, int
 
 
 def _figure(line: Line) -> dict[str, Any]:
-    fourier = isinstance(line.value, FourierConv)
-    told: dict[str, Any] = {
-        "name": _key(line.name, bits=line.says == "bits", seconds=isinstance(line.value, float)),
-        "value": line.value._asdict() | {"prepared": line.value.prepared} if fourier else line.value,
-    }
+    value = line.value
+    if isinstance(value, FourierConv):
+        value = value._asdict() | {"prepared": value.prepared}
+    told = {"name": _key(line.name, bits=line.says == "bits", seconds=isinstance(value, float)), "value": value}
     return told | ({"formula": line.letters, "numbers": line.numbers} if line.letters else {})
 
 

@@ -80,7 +80,7 @@ class Call:
 
     def tensors(self) -> tuple[Traced, ...]:
         """All tensors among the arguments, in their order, those in lists too."""
-        return tuple(_tensors(self.arguments.values()))
+        return tuple(traced_in(self.arguments.values()))
 
     def add(self, op: Op, *inputs: Traced, **weights: Traced | None) -> Any:
         """Add ``op`` applied to ``inputs`` and return what it makes, a tuple if that is several.
@@ -95,12 +95,13 @@ class Call:
         return outputs[0] if len(outputs) == 1 else outputs
 
 
-def _tensors(values: Any) -> Iterator[Traced]:
+def traced_in(values: Any) -> Iterator[Traced]:
+    """The tensors among ``values``, those in lists too."""
     for value in values:
         if isinstance(value, Traced):
             yield value
         elif isinstance(value, (list, tuple)):
-            yield from _tensors(value)
+            yield from traced_in(value)
 
 
 def once(values: Any) -> Any:

@@ -15,9 +15,6 @@ from costcalc.ops.activation import Activation
 from costcalc.ops.axes import has_axes, replaced
 from costcalc.ops.traced import converted, reshaped
 
-if TYPE_CHECKING:
-    pass
-
 
 class AxisActivation(Activation):
     """An activation in which the elements along one axis meet."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from costcalc.errors import CostcalcError, UnknownName
 from costcalc.frontends.torch.failures import ModelError
 from costcalc.frontends.torch.rules import rule_for
 from costcalc.frontends.torch.scopes import Scope
-from costcalc.ir.call import Call, Step, Traced
+from costcalc.ir.call import Call, Step, Traced, traced_in
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
@@ -57,7 +57,7 @@ class Lowering:
         try:
             self._take(recorded)
         except InternalError:
-            met = {t.type.dtype: None for value in recorded.arguments.values() for t in _traced_in(value)}
+            met = dict.fromkeys(t.type.dtype for t in traced_in(recorded.arguments.values()))
             if len(met) < 2 or recorded.name not in PRODUCTS:
                 raise
             what = f"{_at(recorded)}{recorded.name} meets {' and '.join(met)}"
@@ -231,14 +231,6 @@ def _free(name: str, outputs: int, taken: set[str], prefixes: set[str]) -> str:
 def _at(recorded: Recorded) -> str:
     """Where a call was made, before what is said of it."""
     return f"{recorded.scope.path}: " if recorded.scope.path else ""
-
-
-def _traced_in(value: Any) -> Iterator[Traced]:
-    if isinstance(value, Traced):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for part in value:
-            yield from _traced_in(part)
 
 
 def _say(t: TensorType) -> str:
