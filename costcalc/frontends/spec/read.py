@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias
 
 from costcalc.errors import Place, SpecError
@@ -92,6 +93,12 @@ def read(data: bytes, shown: str, kind: str = "a spec") -> Tree:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(shown, mark.line + 1, mark.column + 1) if mark else Place(shown)
+        if mark and "nesting depth" in str(error.problem):
+            # The library has a bound of its own, beyond ours, and reads ahead: without the last brackets it does not
+            # speak, and ours does, at the place that exceeds it.
+            with suppress(yaml.YAMLError):
+                _assemble(yaml.parse(text[: mark.index - MAX_DEPTH], Loader=loader), shown)
+            raise SpecError(f"lists and mappings are nested more than {MAX_DEPTH} deep", place) from None
         problem = error.problem or error.context
         hint = (
             "; inside [ ] and { } a call that has [ ] or { } itself stands in quotes"
