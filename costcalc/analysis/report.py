@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from costcalc.analysis.costs import work_of
 from costcalc.analysis.liveness import liveness
 from costcalc.analysis.receptive import receptive_fields
 from costcalc.analysis.records import Block, Layer, Report, Settings, Total
-from costcalc.analysis.storage import Storage, Tensors, weight_name
+from costcalc.analysis.storage import Storage, weight_name
+from costcalc.analysis.sums import Sums
 from costcalc.ir.dims import Dim, total
 from costcalc.ir.expr import Expr
-from costcalc.ir.graph import Graph, Node
+from costcalc.ir.graph import Graph
 from costcalc.ir.op import Op
 
 if TYPE_CHECKING:
-    from costcalc.analysis.roofline import Machine, Time
+    from costcalc.analysis.roofline import Machine
 
 
 def report(
@@ -32,33 +32,29 @@ def report(
     fields_seen = {} if symbolic else receptive_fields(graph)
     storage = Storage(graph, bits)
     work = work_of(bits)
-    blocks: dict[str, _Sum] = {}
-    whole = _Sum(Tensors(storage))
+    sums = Sums(storage)
     layers: list[Layer] = []
     needless: dict[str, Dim] = {}
-    for node in graph.nodes:
+    for number, node in enumerate(graph.nodes):
         done = work(graph, node)
         types, made = graph.input_types(node), graph.output_types(node)
         if type(node.op).needless is not Op.needless:
             spared, which = node.op.needless(*types, y=made[0])
             needless[which] = needless.get(which, 0) + spared
-        own = Tensors(storage)
-        for local, weight in done.weights.items():
-            own.weights[weight_name(node, local)] = weight
-        own.add(node.inputs)
+        own = {weight_name(node, local): weight for local, weight in done.weights.items()}
+        reads = {*node.inputs}
         read: Dim = 0
         write: Dim = 0
         if not node.op.is_view:
-            read = own.value_bits() + done.read_bits
+            read = storage.distinct(reads, own) + done.read_bits
             write = total(storage.bits[v] for v in node.outputs)
-        own.add(node.outputs)
         layer = Layer(
             macs=done.macs,
             ops=done.ops,
             params=done.params,
             buffers=done.buffers,
             weight_bits=done.weight_bits,
-            storage_bits=own.value_bits() + done.weight_bits,
+            storage_bits=storage.distinct(reads.union(node.outputs), own) + done.weight_bits,
             read_bits=read,
             write_bits=write,
             name=node.name,
@@ -74,12 +70,16 @@ def report(
             counted=node.op.is_counted,
         )
         layers.append(layer)
-        whole.add(layer, own, node, len(done.weights))
-        for prefix in _prefixes(node.name):
-            if prefix not in blocks:
-                blocks[prefix] = _Sum(Tensors(storage))
-            blocks[prefix].add(layer, own, node, len(done.weights))
+        sums.around(node.name).add(layer, number, node, own)
 
+    blocks = tuple(
+        Block(
+            **b.figures(), name=name, layers=b.layers, output_shapes=b.last.output_shapes,
+            receptive_field=b.last.receptive_field, time=b.time,
+        )
+        for name, b in sums.close() if b.last
+    )  # fmt: skip
+    whole = sums.whole
     alive = liveness(graph, storage)
     return Report(
         name=graph.name,
@@ -92,13 +92,7 @@ def report(
             **whole.figures(), peak_bits=alive.peak, peak_at=alive.at, layers=len(layers), time=whole.time
         ),
         layers=tuple(layers),
-        blocks=tuple(
-            Block(
-                **b.figures(), name=name, layers=b.count, output_shapes=b.last.output_shapes,
-                receptive_field=b.last.receptive_field, time=b.time,
-            )
-            for name, b in blocks.items() if b.last
-        ),
+        blocks=blocks,
         assumptions=graph.assumed,
         machine=machine,
         notes=tuple(_needless(macs, which) for which, macs in needless.items() if which),
@@ -108,63 +102,3 @@ def report(
 def _needless(macs: Dim, which: str) -> str:
     figure = f"{macs:,}" if isinstance(macs, int) else str(macs)
     return f"{figure} of the MACs are {which}, and need not be done"
-
-
-class _Sum:
-    """Adds up layers: what adds up is summed, tensors are collected so that each counts once."""
-
-    def __init__(self, tensors: Tensors) -> None:
-        self.tensors = tensors
-        self.macs: Dim = 0
-        self.ops: Dim = 0
-        self.read: Dim = 0
-        self.write: Dim = 0
-        self.params: Dim = 0
-        self.buffers: Dim = 0
-        self.weight_bits: Dim = 0
-        self.weights = 0
-        self.count = 0
-        self.time: Time | None = None
-        self.last: Layer | None = None
-
-    def add(self, layer: Layer, own: Tensors, node: Node, weights: int) -> None:
-        """Take in ``layer``, which has so many ``weights``."""
-        self.macs = self.macs + layer.macs
-        self.ops = self.ops + layer.ops
-        self.read = self.read + layer.read_bits
-        self.write = self.write + layer.write_bits
-        self.params = self.params + layer.params
-        self.buffers = self.buffers + layer.buffers
-        self.weight_bits = self.weight_bits + layer.weight_bits
-        self.weights += weights
-        self.count += 1
-        if node.inputs or self.last is None:  # a weight that nothing reads comes last in a trace
-            self.last = layer
-        self.tensors.weights.update(own.weights)
-        self.tensors.add(node.inputs)
-        self.tensors.add(node.outputs)
-        if layer.time is not None:
-            self.time = layer.time if self.time is None else self.time.then(layer.time)
-
-    def figures(self) -> dict[str, Dim]:
-        params, buffers, weight_bits = self.params, self.buffers, self.weight_bits
-        if len(self.tensors.weights) < self.weights:  # some are shared, and stored once
-            params, buffers, weight_bits = self.tensors.held()
-        return {
-            "macs": self.macs,
-            "ops": self.ops,
-            "params": params,
-            "buffers": buffers,
-            "weight_bits": weight_bits,
-            "storage_bits": weight_bits + self.tensors.value_bits(),
-            "read_bits": self.read,
-            "write_bits": self.write,
-        }
-
-
-def _prefixes(name: str) -> Iterator[str]:
-    """The blocks that a layer is in, outermost first: ``a.b.c`` is in ``a`` and ``a.b``."""
-    end = name.find(".")
-    while end >= 0:
-        yield name[:end]
-        end = name.find(".", end + 1)

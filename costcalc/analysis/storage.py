@@ -53,6 +53,10 @@ class Storage:
                 bits = of_type[t] = t.bits(width)
             self.bits[value] = bits
 
+    def distinct(self, values: Collection[str], weights: Collection[str]) -> Dim:
+        """Bits of ``values``, as ``distinct_bits`` has them."""
+        return distinct_bits(values, self.root, self.bits, weights)
+
 
 def distinct_bits(values: Collection[str], root: Roots, bits_of: Mapping[str, Dim], weights: Collection[str]) -> Dim:
     """Bits of ``values``, each storage once; nothing for those that are one of ``weights``, by their names.
@@ -93,9 +97,14 @@ class Tensors:
         """Put the named values in."""
         self._values.update(values)
 
+    def update(self, others: Tensors) -> None:
+        """Put all of ``others`` in."""
+        self._values |= others._values
+        self.weights |= others.weights
+
     def value_bits(self) -> Dim:
         """Bits of the values, each storage once."""
-        return distinct_bits(self._values, self._storage.root, self._storage.bits, self.weights)
+        return self._storage.distinct(self._values, self.weights)
 
     def held(self) -> tuple[Dim, Dim, Dim]:
         """Elements of the parameters, elements of the buffers, and the bits of both."""

@@ -1,0 +1,123 @@
+"""What layers cost together: each layer is added to its innermost block, and blocks to those around them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from costcalc.analysis.records import Layer
+from costcalc.analysis.storage import Storage, Tensors
+from costcalc.ir.dims import Dim
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from costcalc.analysis.roofline import Time
+    from costcalc.ir.graph import Node
+    from costcalc.ir.tensor import Weight
+
+
+class Sum:
+    """Adds up layers: what adds up is summed, tensors are collected so that each counts once.
+
+    layers   how many
+    last     the last layer that reads anything; the first of all where none does
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self.tensors = Tensors(storage)
+        self.macs: Dim = 0
+        self.ops: Dim = 0
+        self.read: Dim = 0
+        self.write: Dim = 0
+        self.params: Dim = 0
+        self.buffers: Dim = 0
+        self.weight_bits: Dim = 0
+        self.weights = 0
+        self.layers = 0
+        self.time: Time | None = None
+        self.last: Layer | None = None
+        self._rank = 0  # of the last one: its number, or less than 0 if it reads nothing
+
+    def add(self, layer: Layer, number: int, node: Node, weights: dict[str, Weight]) -> None:
+        """Take in ``layer``, the so manieth of all, which has these ``weights`` by their names in the model."""
+        self.macs = self.macs + layer.macs
+        self.ops = self.ops + layer.ops
+        self.read = self.read + layer.read_bits
+        self.write = self.write + layer.write_bits
+        self.params = self.params + layer.params
+        self.buffers = self.buffers + layer.buffers
+        self.weight_bits = self.weight_bits + layer.weight_bits
+        self.weights += len(weights)
+        self.layers += 1
+        # A weight that nothing reads comes last in a trace.
+        self._end(layer, number if node.inputs else ~number)
+        self.tensors.weights.update(weights)
+        self.tensors.add(node.inputs)
+        self.tensors.add(node.outputs)
+        self._then(layer.time)
+
+    def take(self, inner: Sum) -> None:
+        """Take in all the layers of ``inner``, a block within this one."""
+        self.macs = self.macs + inner.macs
+        self.ops = self.ops + inner.ops
+        self.read = self.read + inner.read
+        self.write = self.write + inner.write
+        self.params = self.params + inner.params
+        self.buffers = self.buffers + inner.buffers
+        self.weight_bits = self.weight_bits + inner.weight_bits
+        self.weights += inner.weights
+        self.layers += inner.layers
+        if inner.last is not None:
+            self._end(inner.last, inner._rank)
+        self.tensors.update(inner.tensors)
+        self._then(inner.time)
+
+    def _end(self, layer: Layer, rank: int) -> None:
+        if self.last is None or rank > self._rank:
+            self.last, self._rank = layer, rank
+
+    def _then(self, time: Time | None) -> None:
+        if time is not None:
+            self.time = time if self.time is None else self.time.then(time)
+
+    def figures(self) -> dict[str, Dim]:
+        """The figures of the layers taken as one."""
+        params, buffers, weight_bits = self.params, self.buffers, self.weight_bits
+        if len(self.tensors.weights) < self.weights:  # some are shared, and stored once
+            params, buffers, weight_bits = self.tensors.held()
+        return {
+            "macs": self.macs,
+            "ops": self.ops,
+            "params": params,
+            "buffers": buffers,
+            "weight_bits": weight_bits,
+            "storage_bits": weight_bits + self.tensors.value_bits(),
+            "read_bits": self.read,
+            "write_bits": self.write,
+        }
+
+
+class Sums(dict[str, Sum]):
+    """The blocks of a graph by name, an outer one before those in it; and ``whole``, all of it."""
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__()
+        self._storage = storage
+        self.whole = Sum(storage)
+
+    def around(self, name: str) -> Sum:
+        """The innermost block that the layer ``name`` is in: ``a.b`` for ``a.b.c``."""
+        block = name.rpartition(".")[0]
+        if not block:
+            return self.whole
+        found = self.get(block)
+        if found is None:
+            self.around(block)
+            found = self[block] = Sum(self._storage)
+        return found
+
+    def close(self) -> Iterator[tuple[str, Sum]]:
+        """Add each block to the one around it, once all layers are in; and the blocks, in their order."""
+        for name, block in reversed(self.items()):
+            self.around(name).take(block)
+        yield from self.items()
