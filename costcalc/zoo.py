@@ -116,14 +116,13 @@ def build_schema() -> dict[str, Any]:
 def build_figures() -> dict[str, Any]:
     """What each model of the index costs; no more of its report, since each model is asked."""
     from costcalc.analysis.costs import work_of
-    from costcalc.analysis.storage import weight_name
     from costcalc.models import load
 
     found = {}
     for name in models():
         graph, work = load(name), work_of()
         done = [(node, work(graph, node)) for node in graph.nodes]
-        weights = {weight_name(node, local): w for node, its in done for local, w in its.weights.items()}
+        weights = {node.weight(local): w for node, its in done for local, w in its.weights.items()}
         found[name] = {
             "inputs": {value: list(graph.types[value].shape) for value in graph.inputs},
             "macs": sum(its.macs for _, its in done),

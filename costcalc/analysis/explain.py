@@ -37,19 +37,34 @@ class Line(NamedTuple):
     says: str = ""
 
 
+class Tensor(NamedTuple):
+    """A weight of the layer.
+
+    formula   its sizes in letters
+    called    its name in the whole model
+    shared    the layers and names by which others use it, ``("head.weight",)``
+    """
+
+    name: str
+    shape: tuple[Any, ...]
+    formula: str
+    called: str
+    shared: tuple[str, ...]
+
+
 class Explanation(NamedTuple):
     """All that is told of one layer.
 
     letters   letter → size, in the order in which they come in
     shapes    (value, sizes, letters) of each input and output
-    weights   (name, sizes, formula, the layer and name it is shared from or "")
+    weights   each tensor of the layer's own
     """
 
     node: Node
     layer: Layer
     letters: dict[str, int]
     shapes: list[tuple[str, tuple[Any, ...], str]]
-    weights: list[tuple[str, tuple[Any, ...], str, str]]
+    weights: list[Tensor]
     lines: list[Line]
 
 
@@ -84,7 +99,7 @@ class _Teller:
         node, x, y = self.node, self.x, self.y
         weights = self.op.weights(*x)
         shapes = [(v, t.shape, _times(t)) for v, t in zip((*node.inputs, *node.outputs), (*x, *y), strict=True)]
-        named = [(w, weight.type.shape, _times(weight.type), node.shares.get(w, "")) for w, weight in weights.items()]
+        named = [self._tensor(name, weight.type) for name, weight in weights.items()]
         params = [w.type.size for w in weights.values() if w.trained]
         buffers = [w.type.size for w in weights.values() if not w.trained]
         inputs = list(dict(zip(node.inputs, x, strict=True)).values())
@@ -108,6 +123,11 @@ class _Teller:
         order = sorted(self.letters, key=lambda letter: letter in self.options)
         letters = {letter: self.letters[letter] for letter in order}
         return Explanation(node, layer, letters, shapes, named, lines)
+
+    def _tensor(self, name: str, t: TensorType) -> Tensor:
+        called, own = self.node.weight(name), f"{self.node.name}.{name}"
+        others = tuple(user for user in self.graph.users[called] if user != own)
+        return Tensor(name, t.shape, _times(t), called, others)
 
     def _line(self, name: str, value: Any, told: Any, unit: str = "") -> Line:
         if isinstance(told, Told) and int(told) == value:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from costcalc.analysis.costs import work_of
-from costcalc.analysis.storage import Storage, Tensors, weight_name
+from costcalc.analysis.storage import Storage, Tensors
 from costcalc.ir.dims import Dim, total
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
@@ -48,7 +48,7 @@ def formulas(graph: Graph, bits: int | None = None, also: Mapping[str, Expr] | N
         macs = macs + done.macs
         ops = ops + done.ops
         own = Tensors(storage)
-        own.weights.update((weight_name(node, local), weight) for local, weight in done.weights.items())
+        own.weights.update((node.weight(local), weight) for local, weight in done.weights.items())
         own.add(node.inputs)
         if not node.op.is_view:
             traffic = traffic + own.value_bits() + done.read_bits + total(storage.bits[v] for v in node.outputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from costcalc.analysis.records import Figures, Report
-from costcalc.analysis.storage import Storage, weight_name
+from costcalc.analysis.storage import Storage
 from costcalc.ir.dims import Dim, total
 from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import TensorType
@@ -55,7 +55,7 @@ def holdings(graph: Graph, report: Report, name: str = "") -> Holdings | None:
     values: dict[str, str] = {}
     for node in nodes:
         for local, weight in node.op.weights(*graph.input_types(node)).items():
-            weights.setdefault(weight_name(node, local), weight.type)
+            weights.setdefault(node.weight(local), weight.type)
         for value in (*node.inputs, *node.outputs):
             values[value] = "reads" if value not in inside else "makes" if value in used_later else "keeps"
     stored = {

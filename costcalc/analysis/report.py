@@ -8,7 +8,7 @@ from costcalc.analysis.costs import work_of
 from costcalc.analysis.liveness import liveness
 from costcalc.analysis.receptive import receptive_fields
 from costcalc.analysis.records import Block, Layer, Report, Settings, Total
-from costcalc.analysis.storage import Storage, weight_name
+from costcalc.analysis.storage import Storage
 from costcalc.analysis.sums import Sums
 from costcalc.ir.dims import Dim, total
 from costcalc.ir.expr import Expr
@@ -41,7 +41,7 @@ def report(
         if type(node.op).needless is not Op.needless:
             spared, which = node.op.needless(*types, y=made[0])
             needless[which] = needless.get(which, 0) + spared
-        own = {weight_name(node, local): weight for local, weight in done.weights.items()}
+        own = {node.weight(local): weight for local, weight in done.weights.items()}
         reads = {*node.inputs}
         read: Dim = 0
         write: Dim = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from costcalc.ir.dims import Dim, minimum
-from costcalc.ir.graph import Graph, Node
+from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import TensorType, Weight
 
 
@@ -25,15 +25,10 @@ def roots(graph: Graph) -> Roots:
     root = Roots(graph.inputs)
     for node in graph.nodes:
         if node.op.is_view and not node.inputs:
-            root.weight_of[node.outputs[0]] = weight_name(node, "weight")
+            root.weight_of[node.outputs[0]] = node.weight("weight")
         for value in node.outputs:
             root[value] = root[node.inputs[0]] if node.op.is_view and node.inputs else value
     return root
-
-
-def weight_name(node: Node, local: str) -> str:
-    """The one name of a weight in the whole model; layers that share a weight agree on it."""
-    return node.shares.get(local) or f"{node.name}.{local}"
 
 
 class Storage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from costcalc.analysis.explain import Explanation, Line
+from costcalc.analysis.explain import Explanation, Line, Tensor
 from costcalc.analysis.fft import FourierConv
 from costcalc.analysis.receptive import ReceptiveField
 from costcalc.backends.docstrings import described
@@ -25,8 +25,7 @@ def explanation(told: Explanation, width: int, paint: Paint) -> str:
         lines.append(paint(f"from {layer.source}", "dim"))
     lines.append("")
     rows = [("makes" if v in node.outputs else "reads", shape, letters, v) for v, shape, letters in told.shapes]
-    rows += [("weight", shape, letters, f"{name}, shared: {shared}" if shared else name)
-             for name, shape, letters, shared in told.weights]  # fmt: skip
+    rows += [("weight", w.shape, w.formula, _named(w, node.name)) for w in told.weights]
     sizes = ["×".join(map(str, shape)) or "scalar" for _, shape, _, _ in rows]
     wide, wider = max(map(len, sizes)), max(len(letters) for _, _, letters, _ in rows)
     for (what, _, letters, name), text in zip(rows, sizes, strict=True):
@@ -39,6 +38,13 @@ def explanation(told: Explanation, width: int, paint: Paint) -> str:
     for line in told.lines:
         lines += _figure(line, width, paint)
     return "\n".join(lines) + "\n"
+
+
+def _named(weight: Tensor, layer: str) -> str:
+    """A weight's name, the model's own name for it where that is another, and who shares it."""
+    name = weight.name if weight.called == f"{layer}.{weight.name}" else f"{weight.name}, called {weight.called}"
+    first, *more = weight.shared or ("",)
+    return f"{name}, shared with {first}{f' and {len(more)} more' if more else ''}" if first else name
 
 
 def _figure(line: Line, width: int, paint: Paint) -> Iterator[str]:

@@ -60,7 +60,7 @@ def to_module(graph: Graph, *, device: str = "cpu", initialise: bool = True) -> 
             _attach(network, node, module)
     origins: dict[str, str] = {}  # weights that belong to no layer: their first user has them
     for node in graph.nodes:
-        for local, other in node.shares.items():
+        for local, other in node.called.items():
             own = f"{node.name}.{local}"
             origin = other if _has(network, other) else origins.setdefault(other, own)
             _share(network, own, origin)

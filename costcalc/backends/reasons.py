@@ -24,8 +24,10 @@ def layer(told: Explanation) -> str:
         for value, shape, letters in told.shapes
     ]
     tensors += [
-        {"role": "weight", "name": name, "shape": shape, "formula": letters} | ({"shared": shared} if shared else {})
-        for name, shape, letters, shared in told.weights
+        {"role": "weight", "name": w.name, "shape": w.shape, "formula": w.formula}
+        | ({"called": w.called} if w.called != f"{node.name}.{w.name}" else {})
+        | ({"shared": w.shared} if w.shared else {})
+        for w in told.weights
     ]
     about = {key: getattr(row, key) for key in ("name", "op", "kind", "options", "source", "counted")}
     figures = [_figure(line) for line in told.lines]

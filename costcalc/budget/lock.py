@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 from costcalc import __version__
 from costcalc.analysis.records import Report
-from costcalc.analysis.storage import weight_name
 from costcalc.errors import CostcalcError, Place
 from costcalc.figures import FIGURES
 from costcalc.frontends.spec.read import contents
@@ -64,7 +63,7 @@ def entry(graph: Graph, report: Report, model: str, setup: str, made_by: str = M
     layers = []
     for node, layer in zip(graph.nodes, report.layers, strict=True):
         row: dict[str, Any] = {"name": node.name, "op": repr(node.op), "from": list(node.inputs)}
-        row |= {"shares": dict(node.shares)} if node.shares else {}
+        row |= {"called": dict(node.called)} if node.called else {}
         shapes = ["×".join(map(str, shape[1:])) for shape in layer.output_shapes]
         layers.append(row | {"to": ", ".join(shapes), "macs": layer.macs, "params": layer.params,
                              "traffic": layer.traffic_bits})  # fmt: skip
@@ -79,9 +78,7 @@ def graph_hash(graph: Graph) -> str:
     weights: dict[str, int] = {}
     rows: list[Any] = [[list(graph.types[v]) for v in graph.inputs]]
     for node in graph.nodes:
-        own = [
-            weights.setdefault(weight_name(node, w), len(weights)) for w in node.op.weights(*graph.input_types(node))
-        ]
+        own = [weights.setdefault(node.weight(w), len(weights)) for w in node.op.weights(*graph.input_types(node))]
         rows.append([repr(node.op), [numbers[v] for v in node.inputs], own])
         for value in node.outputs:
             numbers[value] = len(numbers)
@@ -98,7 +95,8 @@ def graph_of(entry: Entry) -> Graph | None:
             return None
         builder = GraphBuilder(entry.model, inputs)
         for row in entry.layers:
-            builder.add(row["name"], _op(row["op"]), row["from"], shares=row.get("shares"))
+            called = row.get("called") or row.get("shares")  # as older locks have it
+            builder.add(row["name"], _op(row["op"]), row["from"], called=called)
         graph = builder.build(entry.outputs)
         return graph if graph_hash(graph) == entry.graph else None
     except (CostcalcError, KeyError, TypeError, ValueError, SyntaxError, RecursionError, MemoryError):

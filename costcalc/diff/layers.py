@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
 
 from costcalc.analysis.records import Report
-from costcalc.analysis.storage import weight_name
 from costcalc.errors import CostcalcError, Place
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.tensor import TensorType
@@ -78,7 +77,7 @@ def entries(graph: Graph, report: Report) -> list[Entry]:
         params = buffers = weight_bits = 0
         owns = []
         for local, weight in node.op.weights(*takes).items():
-            name = weight_name(node, local)
+            name = node.weight(local)
             if name in seen:
                 continue
             seen.add(name)

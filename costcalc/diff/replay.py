@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from costcalc.analysis.roofline import Machine
-from costcalc.analysis.storage import Roots, distinct_bits, weight_name
+from costcalc.analysis.storage import Roots, distinct_bits
 from costcalc.diff.layers import Entry, Share, minus
 from costcalc.errors import CostcalcError
 from costcalc.ir.op import Op
@@ -143,7 +143,7 @@ class Replay:
         if op.is_view:
             read = 0
         else:
-            names = {weight_name(entry.node, local) for local in weights} if entry.node and weights else ()
+            names = {entry.node.weight(local) for local in weights} if entry.node and weights else ()
             read += distinct_bits({*entry.inputs}, self._root, self._bits_of, names)
             write = sum(t.bits(self._bits) for t in makes)
         time = Fraction(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from costcalc.errors import CostcalcError, Place, ShapeError
@@ -18,8 +19,9 @@ class Node:
 
     name      dotted path, ``layer1.0.conv1``; the dots make the tree that reports fold by
     outputs   the values it makes: its own name, or ``name.0``, ``name.1`` … of several
-    shares    for a weight that is another layer's too: its own name here → its name there,
-              ``{"weight": "embed.weight"}``; a weight not in it is ``name.weight``
+    called    what its weights are called in the whole model: the op's name of each → that name,
+              ``{"weight": "embed.weight"}``; a weight not in it is ``name.weight``. Layers that call a
+              weight alike share it, see ``Graph.users``
     place     where the user wrote it
     """
 
@@ -27,8 +29,12 @@ class Node:
     op: Op
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    shares: Mapping[str, str] = field(default_factory=dict)
+    called: Mapping[str, str] = field(default_factory=dict)
     place: Place | None = None
+
+    def weight(self, local: str) -> str:
+        """The one name in the whole model of the weight that the op calls ``local``."""
+        return self.called.get(local) or f"{self.name}.{local}"
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,18 @@ class Graph:
     def output_types(self, node: Node) -> tuple[TensorType, ...]:
         """The types of the values that ``node`` makes."""
         return tuple(self.types[v] for v in node.outputs)
+
+    @cached_property
+    def users(self) -> Mapping[str, tuple[str, ...]]:
+        """For each weight by its name in the whole model, who uses it, the first one first: ``("embed.weight",
+        "head.weight")``. A weight is shared where there are several.
+        """
+        found: dict[str, tuple[str, ...]] = {}
+        for node in self.nodes:
+            for local in node.op.weights(*self.input_types(node)):
+                name = node.weight(local)
+                found[name] = (*found.get(name, ()), f"{node.name}.{local}")
+        return found
 
     def node(self, name: str) -> Node:
         """The node called ``name``; ``KeyError`` if there is none."""
@@ -108,7 +126,7 @@ class GraphBuilder:
         name: str,
         op: Op,
         inputs: Iterable[str],
-        shares: Mapping[str, str] | None = None,
+        called: Mapping[str, str] | None = None,
         place: Place | None = None,
     ) -> tuple[str, ...]:
         """Append ``op`` applied to ``inputs`` and return the names of the values that it makes.
@@ -123,7 +141,7 @@ class GraphBuilder:
         self.types.update(zip(outputs, made, strict=True))
         self._names.add(name)
         self._names.update(outputs)
-        self.nodes.append(Node(name, op, inputs, outputs, shares or {}, place))
+        self.nodes.append(Node(name, op, inputs, outputs, called or {}, place))
         return outputs
 
     def types_made(

@@ -23,14 +23,13 @@ def fold_norm(graph: Graph) -> Graph:
     """
     readers = Counter(value for node in graph.nodes for value in node.inputs)
     readers.update(graph.outputs)
-    shared = {origin.rpartition(".")[0] for node in graph.nodes for origin in node.shares.values()}
     maker = {value: node for node in graph.nodes for value in node.outputs}
 
     folded: dict[str, Node] = {}
     for node in graph.nodes:
         if node.op.name == "batch_norm" and getattr(node.op, "track_running_stats", False):
             before = maker.get(node.inputs[0])
-            if before and _takes_norm(graph, before, readers, shared):
+            if before and _takes_norm(graph, before, readers):
                 folded[node.name] = before
     taking = {before.name for before in folded.values()}
 
@@ -41,12 +40,13 @@ def fold_norm(graph: Graph) -> Graph:
             renamed[node.outputs[0]] = renamed.get(node.inputs[0], node.inputs[0])
             continue
         op = type(node.op)(**{**vars(node.op), "bias": True}) if node.name in taking else node.op
-        builder.add(node.name, op, [renamed.get(v, v) for v in node.inputs], node.shares, node.place)
+        builder.add(node.name, op, [renamed.get(v, v) for v in node.inputs], node.called, node.place)
     outputs = [renamed.get(v, v) for v in graph.outputs]
     return builder.build(outputs, graph.parameters, graph.source)
 
 
-def _takes_norm(graph: Graph, node: Node, readers: Counter[str], shared: set[str]) -> bool:
+def _takes_norm(graph: Graph, node: Node, readers: Counter[str]) -> bool:
     on_channels = node.op.name != "linear" or len(graph.types[node.outputs[0]].shape) == 2
-    alone = readers[node.outputs[0]] == 1 and not node.shares and node.name not in shared
+    weights = node.op.weights(*graph.input_types(node))
+    alone = readers[node.outputs[0]] == 1 and all(len(graph.users[node.weight(w)]) == 1 for w in weights)
     return node.op.name in FOLDABLE and on_channels and alone

@@ -13,7 +13,6 @@ from itertools import chain, combinations
 from typing import TYPE_CHECKING, Any
 
 from costcalc.analysis.records import Report
-from costcalc.analysis.storage import weight_name
 from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import TensorType
 from costcalc.verify.faults import FVCORE_EXTRAS, FVCORE_OMISSIONS, TORCH_OMISSIONS, Extra, Omission, Use
@@ -66,7 +65,7 @@ def weights(figures: Report, graph: Graph, module: nn.Module, ran: Run) -> Found
 
     for node in graph.nodes:
         for local, weight in node.op.weights(*graph.input_types(node)).items():
-            own, name = f"{node.name}.{local}", weight_name(node, local)
+            own, name = f"{node.name}.{local}", node.weight(local)
             mine = f"{'parameter' if weight.trained else 'buffer'} {weight.type} {weight.type.dtype}"
             kind, tensor = theirs.get(own) or theirs.get(name) or ("", None)
             other = f"{kind} {_shape(tuple(tensor.shape))} {_dtype(tensor)}" if tensor is not None else "nothing"

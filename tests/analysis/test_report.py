@@ -125,7 +125,7 @@ def test_shared_weights_count_once_in_the_total_and_work_each_time() -> None:
     graph = builder(1, 4, 8, 8)
     conv = op("conv", 4, 3, padding=1)
     graph.add("a", conv, ["image"])
-    graph.add("b", conv, ["a"], shares={"weight": "a.weight", "bias": "a.bias"})
+    graph.add("b", conv, ["a"], called={"weight": "a.weight", "bias": "a.bias"})
     result = report(graph.build(["b"]))
     assert result.total.params == 4 * 4 * 9 + 4
     assert result.total.macs == 2 * 64 * 4 * 4 * 9

@@ -42,21 +42,21 @@ def test_a_locked_graph_is_built_again_with_equal_figures(name: str) -> None:
     assert [n.name for n in again.nodes] == [n.name for n in graph.nodes]
 
 
-def linear(names: tuple[str, str] = ("a", "b"), shares: dict[str, str] | None = None, out: int = 8) -> Graph:
+def linear(names: tuple[str, str] = ("a", "b"), called: dict[str, str] | None = None, out: int = 8) -> Graph:
     b = GraphBuilder("two", {"x": TensorType((1, 8))})
     b.add(names[0], find_op("linear")(8), ["x"])
-    b.add(names[1], find_op("linear")(out), [names[0]], shares=shares)
+    b.add(names[1], find_op("linear")(out), [names[0]], called=called)
     return b.build([names[1]])
 
 
 def test_the_hash_is_of_what_is_computed_not_of_names() -> None:
     assert graph_hash(linear()) == graph_hash(linear(("first", "second")))
-    others = [linear(out=9), linear(shares={"weight": "a.weight"}), linear(shares={"bias": "a.bias"})]
+    others = [linear(out=9), linear(called={"weight": "a.weight"}), linear(called={"bias": "a.bias"})]
     assert len({graph_hash(g) for g in [linear(), *others]}) == 4
 
 
 def test_a_shared_weight_is_shared_again() -> None:
-    graph = linear(shares={"weight": "a.weight"})
+    graph = linear(called={"weight": "a.weight"})
     again = graph_of(lock_of(graph).entries["m", "3x8x8"])
     assert again is not None and report(again).total.params == 8 * 8 + 8 + 8
 

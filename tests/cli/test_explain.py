@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from json import loads
 from math import ceil, floor
 from typing import Any
 
@@ -15,6 +16,9 @@ from costcalc.analysis.holdings import holdings
 from costcalc.analysis.receptive import ReceptiveField
 from costcalc.analysis.report import report
 from costcalc.api import analyze
+from costcalc.backends import reasons
+from costcalc.backends.explanation import explanation
+from costcalc.backends.paint import plain
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import Op, all_ops, find_op
 from costcalc.ir.tensor import TensorType
@@ -76,6 +80,27 @@ def test_of_a_layer_it_says_what_is_counted_where_it_was_written_and_what_is_sha
     assert "every kernel tap at every output place, also taps that fall" in said.out
     assert re.search(r"^from blocks/conv\.yaml:\d+$", said.out, re.MULTILINE)
     assert "bound by memory" in said.out
+
+
+def test_a_weight_that_the_model_calls_otherwise_is_not_thereby_shared() -> None:
+    # As a trace has it: the layer does several things, so that it has a name below its module's.
+    b = GraphBuilder("net", {"x": TensorType((1, 4))})
+    b.add("a.linear", find_op("linear")(4), ["x"], {"weight": "a.weight", "bias": "a.bias"})
+    b.add("b", find_op("linear")(4, bias=False), ["a.linear"], {"weight": "a.weight"})
+    graph = b.build(["b"])
+    whole = report(graph)
+    first, second = explain(graph, whole, "a.linear"), explain(graph, whole, "b")
+
+    assert [(w.name, w.called, w.shared) for w in first.weights] == [
+        ("weight", "a.weight", ("b.weight",)),
+        ("bias", "a.bias", ()),
+    ]
+    assert [(w.name, w.called, w.shared) for w in second.weights] == [("weight", "a.weight", ("a.linear.weight",))]
+    said = explanation(first, 100, plain)
+    assert "weight, called a.weight, shared with b.weight" in said and "bias, called a.bias\n" in said
+    row = {t["name"]: t for t in loads(reasons.layer(first))["tensors"] if t["role"] == "weight"}
+    assert row["bias"]["called"] == "a.bias" and "shared" not in row["bias"]
+    assert row["weight"]["shared"] == ["b.weight"]
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])

@@ -71,7 +71,7 @@ def graphs(draw: st.DrawFn) -> Graph:
         x = draw(st.sampled_from(values[-3:]))
         t = b.types[x]
         name = draw(st.sampled_from([f"{kind}{len(values)}", f"block{len(values) // 3}.{kind}{len(values) % 3}"]))
-        inputs, shares = [x], {}
+        inputs, called = [x], {}
         if kind == "conv":
             if len(t.shape) != 4:
                 continue
@@ -82,7 +82,7 @@ def graphs(draw: st.DrawFn) -> Graph:
                       groups=groups if t.shape[1] % groups == 0 else 1, bias=draw(st.booleans()))  # fmt: skip
             for earlier, its, its_t in convs:
                 if its == what and its_t.shape[1] == t.shape[1] and draw(st.booleans()):
-                    shares = {"weight": f"{earlier}.weight"}
+                    called = {"weight": f"{earlier}.weight"}
         elif kind in ("add", "concat"):
             fits = [v for v in values if b.types[v].shape == t.shape]
             inputs.append(draw(st.sampled_from(fits)))
@@ -96,7 +96,7 @@ def graphs(draw: st.DrawFn) -> Graph:
         else:
             what = op(kind)
         name = b.free_name(name)
-        values.append(b.add(name, what, inputs, shares=shares)[0])
+        values.append(b.add(name, what, inputs, called=called)[0])
         if kind == "conv":
             convs.append((name, what, t))
     return b.build([values[-1]])

@@ -148,10 +148,10 @@ def test_a_removed_pool_answers_for_the_larger_maps_below_it() -> None:
 
 
 def test_sharing_a_weight_is_told_apart_from_width() -> None:
-    def twice(shares: dict[str, str]) -> Graph:
+    def twice(called: dict[str, str]) -> Graph:
         b = GraphBuilder("twice", {"x": TensorType((1, 8))})
         b.add("a", op("linear", 8), ["x"])
-        b.add("b", op("linear", 8), ["a"], shares=shares)
+        b.add("b", op("linear", 8), ["a"], called=called)
         return b.build(["b"])
 
     found = diff(twice({}), twice({"weight": "a.weight"}))

@@ -513,13 +513,13 @@ def test_shared_weights_count_once(build: Build) -> None:
               - h1: head(weights='h0')
               - d: "conv(3, 1, bias=False, weights={'weight': 'a.weight'})"
     """)
-    shares = {node.name: dict(node.shares) for node in graph.nodes}
-    assert shares["a"] == {}
-    assert shares["b"] == shares["c"] == {"weight": "a.weight", "bias": "a.bias"}
-    assert shares["scope.h1.conv"] == {"weight": "h0.conv.weight", "bias": "h0.conv.bias"}
-    assert set(shares["scope.h1.bn"]) == {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
-    assert shares["scope.h1.relu"] == {}
-    assert shares["scope.d"] == {"weight": "a.weight"}
+    called = {node.name: dict(node.called) for node in graph.nodes}
+    assert called["a"] == {}
+    assert called["b"] == called["c"] == {"weight": "a.weight", "bias": "a.bias"}
+    assert called["scope.h1.conv"] == {"weight": "h0.conv.weight", "bias": "h0.conv.bias"}
+    assert set(called["scope.h1.bn"]) == {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
+    assert called["scope.h1.relu"] == {}
+    assert called["scope.d"] == {"weight": "a.weight"}
     # 3·3·1·1 + 3 for a, 3·3·3·3 + 3 and 2·3 for h0
     assert costcalc.analyze(graph).total.params == 12 + 84 + 6
 

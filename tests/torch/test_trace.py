@@ -69,7 +69,7 @@ def test_layers_are_called_as_their_modules_and_follow_the_tensors() -> None:
 def test_a_module_that_does_several_things_names_each() -> None:
     graph = trace(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, padding_mode="circular")), IMAGE)
     assert [n.name for n in graph.nodes] == ["0.pad", "0.conv"]
-    assert graph.node("0.conv").shares == {"weight": "0.weight", "bias": "0.bias"}
+    assert graph.node("0.conv").called == {"weight": "0.weight", "bias": "0.bias"}
 
 
 def test_forward_called_directly_still_names_layers_by_their_weights() -> None:
@@ -212,7 +212,7 @@ def test_tied_weights_are_stored_once() -> None:
             return result
 
     graph = trace(Tied(), (1, 3))
-    assert graph.node("head").shares == {"weight": "embed.weight"}
+    assert graph.node("head").called == {"weight": "embed.weight"}
     assert report(graph).total.params == 40
 
 

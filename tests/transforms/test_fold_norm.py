@@ -45,17 +45,24 @@ def test_a_norm_stays_where_its_input_is_read_by_others_or_shared() -> None:
     b.add("conv", op("conv", 4, 3, padding=1), ["image"])
     b.add("bn", op("batch_norm"), ["conv"])
     b.add("add", op("add"), ["bn", "conv"])
-    b.add("again", op("conv", 4, 3, padding=1), ["add"], shares={"weight": "head.weight", "bias": "head.bias"})
+    b.add("again", op("conv", 4, 3, padding=1), ["add"], called={"weight": "conv.weight", "bias": "conv.bias"})
     b.add("bn2", op("batch_norm"), ["again"])
     graph = b.build(["bn2"])
     assert [n.name for n in fold_norm(graph).nodes] == [n.name for n in graph.nodes]
+
+
+def test_a_norm_goes_into_a_layer_whose_weights_the_model_calls_otherwise() -> None:
+    b = GraphBuilder("named", {"image": TensorType((1, 4, 8, 8))})
+    b.add("stem.conv", op("conv", 4, 3, bias=False), ["image"], called={"weight": "stem.weight"})
+    b.add("bn", op("batch_norm"), ["stem.conv"])
+    assert [n.name for n in fold_norm(b.build(["bn"])).nodes] == ["stem.conv"]
 
 
 def test_a_norm_stays_behind_a_layer_whose_weights_another_layer_takes() -> None:
     b = GraphBuilder("tied", {"image": TensorType((1, 4, 8, 8))})
     b.add("first", op("conv", 4, 3, padding=1, bias=False), ["image"])
     b.add("bn", op("batch_norm"), ["first"])
-    b.add("second", op("conv", 4, 3, padding=1, bias=False), ["bn"], shares={"weight": "first.weight"})
+    b.add("second", op("conv", 4, 3, padding=1, bias=False), ["bn"], called={"weight": "first.weight"})
     assert [n.name for n in fold_norm(b.build(["second"])).nodes] == ["first", "bn", "second"]
 
 

@@ -96,7 +96,7 @@ class Layers:
                 admit(size)
         node = builder.nodes[-1]
         if weights is not None or self.shared is not None:
-            node = builder.nodes[-1] = replace(node, shares=self._shares(node, weights, prefix))
+            node = builder.nodes[-1] = replace(node, called=self._shared(node, weights, prefix))
         self._nodes[name] = node
         return outputs
 
@@ -116,7 +116,7 @@ class Layers:
         hint = near(path, known[-2000:]) if isinstance(path, str) else ""
         raise SpecError(f"weights={shown(path)} is not the name of an earlier layer{hint}")
 
-    def _shares(self, node: Node, weights: Value, prefix: str) -> dict[str, str]:
+    def _shared(self, node: Node, weights: Value, prefix: str) -> dict[str, str]:
         ours = self._weights(node)
         if isinstance(weights, tuple):
             return dict(self._one(node, ours, pair, prefix) for pair in weights)
@@ -152,7 +152,7 @@ class Layers:
             raise SpecError(
                 f"{node.name} needs {own} of {weight.type}, but that of {theirs.name} is {known[name].type}"
             )
-        return theirs.shares.get(name, f"{theirs.name}.{name}")
+        return theirs.weight(name)
 
     def _weights(self, node: Node) -> dict[str, Weight]:
         return node.op.weights(*(self.builder.types[v] for v in node.inputs))

@@ -57,7 +57,7 @@ def _weights(graph: Graph, node: Node, owners: dict[str, str]) -> str:
     shared: dict[str, str] = {}
     own = node.op.weights(*graph.input_types(node))
     for local in own:
-        there = owners.setdefault(node.shares.get(local, f"{node.name}.{local}"), f"{node.name}.{local}")
+        there = owners.setdefault(node.weight(local), f"{node.name}.{local}")
         if there != f"{node.name}.{local}":
             shared[local] = there
     if not shared:

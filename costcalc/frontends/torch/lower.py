@@ -128,8 +128,8 @@ class Lowering:
         steps = self._needed(results)
         steps = [*self._with_leaves(steps, results)]
         for (step, _), name in zip(steps, names(steps, self.builder.inputs), strict=True):
-            shares = {local: w.weight for local, w in step.weights.items() if w.weight != f"{name}.{local}"}
-            made = self.builder.add(name, step.op, (t.value for t in step.inputs), shares)
+            called = {local: w.weight for local, w in step.weights.items() if w.weight != f"{name}.{local}"}
+            made = self.builder.add(name, step.op, (t.value for t in step.inputs), called)
             for traced, value in zip(step.outputs, made, strict=True):
                 traced.value = value
         self.builder.assumed.update(dict.fromkeys(assumed))
