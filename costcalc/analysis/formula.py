@@ -70,7 +70,7 @@ def formulas(graph: Graph, bits: int | None = None, also: Mapping[str, Expr] | N
 def strongest(conditions: Iterable[str]) -> list[str]:
     """``conditions`` without those that another implies: of ``h ≥ 5`` and ``h ≥ 13`` the second.
 
-    >>> strongest(["h ≥ 5", "w ≥ 3", "h ≥ 13", "2 | h"])
+    >>> strongest(["h ≥ 5", "w ≥ 3", "h ≥ 13", "h ≥ 7", "2 | h"])
     ['h ≥ 13', 'w ≥ 3', '2 | h']
     """
     least: dict[str, int] = {}

@@ -272,3 +272,47 @@ def test_a_config_in_memory() -> None:
     # A zoo name needs no folder.
     tree = read(b"version: 1\nmodels: [{model: lenet5, budgets: {macs: 1 G}}]\n", "x.yaml")
     assert config(tree, "x.yaml").models[0].name == "lenet5"
+
+
+def test_a_receptive_field_that_is_not_square_is_held_by_the_axis_that_the_bound_is_harder_on(
+    repository: Repository,
+) -> None:
+    # 3 and 9 pixels.
+    repository.write("flat.yaml", "inputs: {x: [3, 32, 32]}\nlayers:\n  - conv: conv(4, (3, 9))\n")
+    for bound, status in (("{max: 8}", "fail"), ("{max: 9}", "ok"), ("{min: 4}", "fail"), ("{min: 3}", "ok")):
+        repository.write(
+            "costcalc.yaml",
+            f"version: 1\nmodels:\n  - {{name: flat, model: flat.yaml, budgets: {{receptive_field: {bound}}}}}\n",
+        )
+        assert only(outcome()).status == status, bound
+
+
+def test_a_decrease_is_held_to_its_amount(repository: Repository) -> None:
+    budgets("macs: {max_decrease: 1 k}", repository)
+    repository.run("lock")
+    for classes, status in ((10, "ok"), (9, "ok"), (0, "fail")):
+        # A class of the head less is 64 multiplies less; without nine of them it is 576, and a kernel of 5 in place
+        # of 7 is 16·3·24·32² less, far more than a thousand.
+        edits = (
+            [("head: linear(10)", f"head: linear({classes})")]
+            if classes
+            else [("(width, 7, stride=2)", "(width, 5, stride=2)")]
+        )
+        before = repository.read("configs/backbone.yaml")
+        for old, new in edits:
+            repository.write("configs/backbone.yaml", before.replace(old, new))
+        verdict = only(outcome())
+        assert verdict.status == status, verdict.says
+        assert verdict.limit == MACS - 1000
+        repository.write("configs/backbone.yaml", before)
+    assert verdict.over == 16 * 3 * 24 * 32**2 - 1000
+
+
+def test_a_report_of_another_input_size_is_no_baseline(repository: Repository) -> None:
+    budgets("macs: {max_increase: 0%}", repository, extra="    at: [{input: 3x64x64}]\n")
+    for size, status in ((32, "unchecked"), (64, "ok")):
+        command = ("analyze", "configs/backbone.yaml", "--input", f"3x{size}x{size}", "--format", "json", "--output")
+        assert repository.run(*command, f"{size}.json")[0] == 0
+        verdict = only(outcome(compare_to=f"{size}.json"))
+        assert verdict.status == status, verdict.says
+        assert ("has it at another input size" in verdict.says) == (status == "unchecked")

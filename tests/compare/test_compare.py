@@ -115,3 +115,14 @@ def test_a_ratio_of_thousands_is_whole(capsys: pytest.CaptureFixture[str]) -> No
 def test_one_model_is_nothing_to_compare() -> None:
     with pytest.raises(CostcalcError, match="two or more models"):
         compare([analyze("lenet5")])
+
+
+def test_nobody_is_best_in_intensity_beside_a_lower_bound_of_macs(tmp_path: Path) -> None:
+    # More is better there, and the model whose layer is not counted may have more than all of the others.
+    file = tmp_path / "odd.yaml"
+    file.write_text(
+        "inputs: {image: [3, 8, 8]}\nlayers:\n  - conv(4, 3)\n  - uncounted('aten.odd', [[1, 4, 6, 6]], ['float32'])\n"
+    )
+    found = {line.figure.name: line for line in compare([analyze(str(file)), analyze("resnet18")]).lines}
+    assert found["intensity"].values[1] > found["intensity"].values[0]
+    assert found["intensity"].best == frozenset()

@@ -205,6 +205,36 @@ def test_a_table_of_positions_follows_the_size_of_the_input() -> None:
     assert [(c.kind, c.of("macs")) for c in found.by("macs")] == [("resolution", 2 * 8 * 16)]
 
 
+def test_an_added_layer_that_computes_is_not_charged_to_the_resolution_that_came_with_it() -> None:
+    layers = [op("conv", 4, 3, padding=1), op("conv", 8, 4, stride=4)]
+    pooled = [layers[0], op("max_pool", 2), layers[1]]
+    for added, macs in (
+        (op("max_pool", 2), 512 * (4**2 - 8**2)),
+        (op("conv", 4, 2, stride=2), 64 * 16**2 + 512 * (4**2 - 8**2)),
+    ):
+        pooled[1] = added
+        found = diff(chain(*layers, size=16), chain(*pooled, size=32))
+        told_of = {c.kind: c.of("macs") for c in found.causes}
+        # At 32 the two convolutions have four times the places; then the second sees half of each axis: 4², not 8².
+        assert told_of == {"resolution": 3 * (108 * 16**2 + 512 * 4**2), "added": macs}
+
+
+def test_an_input_that_nothing_reads_is_no_storage_and_changes_none() -> None:
+    def with_unused(size: int) -> Graph:
+        b = GraphBuilder("two", {"image": TensorType((1, 3, 8, 8)), "unused": TensorType((1, 7, size, size))})
+        b.add("conv", op("conv", 4, 3), ["image"])
+        return b.build(["conv"])
+
+    found = diff(with_unused(8), with_unused(64))
+    assert found.change("storage") == sum(c.of("storage") for c in found.causes) == 0
+    assert found.old is not None and found.old.total.storage_bits == 32 * (3 * 64 + 4 * 27 + 4 + 4 * 36)
+
+
+def test_a_cause_names_only_layers_whose_figures_it_changes() -> None:
+    found = diff(residual(), residual(kernel=7))
+    assert [name for name, *_ in found.causes[0].where] == ["stem.conv"]
+
+
 def test_a_parameter_that_one_spec_lacks_is_a_dash_not_a_word_of_python(capsys: pytest.CaptureFixture[str]) -> None:
     assert outcome(["diff", "lenet5", "mobilenet"]) == 0
     printed = capsys.readouterr().out

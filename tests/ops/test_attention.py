@@ -24,6 +24,16 @@ def test_a_block_of_vit_b_has_four_projections_and_two_products() -> None:
     assert MultiHeadAttention(12).macs(x, y=x) == projections + products == 524_391_936
 
 
+def test_a_causal_mask_hides_of_more_queries_than_keys_what_is_above_its_diagonal() -> None:
+    # torch's causal mask is the lower triangle of the scores, from the upper left.
+    causal = ScaledDotProductAttention(causal=True)
+    for queries, keys in ((6, 4), (4, 6), (1, 5), (5, 1), (3, 3)):
+        q, k, v = t(1, 2, queries, 8), t(1, 2, keys, 8), t(1, 2, keys, 3)
+        kept = int(torch.ones(queries, keys, dtype=torch.bool).tril().sum())
+        hidden, _ = causal.needless(q, k, v, y=causal.infer(q, k, v))
+        assert hidden == 2 * (queries * keys - kept) * (8 + 3)
+
+
 def test_the_number_of_heads_does_not_change_the_macs_but_the_scores() -> None:
     x = t(2, 10, 24)
     few, many = MultiHeadAttention(2, bias=False), MultiHeadAttention(8, bias=False)

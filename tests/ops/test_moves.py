@@ -43,6 +43,26 @@ def test_shift_is_a_depthwise_convolution_with_one_tap_of_one() -> None:
     assert torch.equal(Shift().to_torch(x)(image), conv(image))
 
 
+def test_one_channel_for_each_offset_is_enough_to_move() -> None:
+    # By where the gradient of the middle place goes: to 3×3 pixels through nine channels; of eight none moves.
+    for channels, reach in ((9, 3), (8, 1), (10, 3)):
+        x = TensorType((1, channels, 5, 5))
+        image = torch.zeros(x.shape, requires_grad=True)
+        Shift().to_torch(x)(image)[0, :, 2, 2].sum().backward()
+        seen = image.grad.abs().sum((0, 1)).nonzero()  # type: ignore[union-attr]
+        assert (seen.max(0).values - seen.min(0).values + 1).tolist() == [reach, reach]
+        b = GraphBuilder("shift", {"image": x})
+        b.add("shift", Shift(), ["image"])
+        field = costcalc.analyze(b.build(["shift"])).layers[0].receptive_field
+        assert isinstance(field, ReceptiveField) and field.size == (reach, reach)
+
+
+def test_depthwise_is_a_group_for_each_input_channel_however_many_come_out() -> None:
+    x = TensorType((1, 8, 5, 5))
+    kinds = [Conv(out, 3, groups=groups).kind(x) for out, groups in ((16, 8), (8, 8), (4, 4), (8, 4), (16, 1))]
+    assert kinds == ["depthwise conv", "depthwise conv", "group conv", "group conv", "conv"]
+
+
 def test_a_shift_costs_nothing_but_traffic() -> None:
     x = TensorType((1, 64, 56, 56))
     op = Shift()

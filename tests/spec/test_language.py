@@ -560,3 +560,24 @@ def test_an_alias_repeats_what_it_stands_for(build: Build) -> None:
           - b: *tail
     """)
     assert names(graph) == ["a.relu", "a.conv", "b.relu", "b.conv"]
+
+
+def test_a_variant_goes_before_the_one_that_it_is_like_and_both_before_the_defaults(build: Build) -> None:
+    text = """
+        inputs: {image: [3, 8, 8]}
+        parameters: {a: 1, b: 1, c: 1, d: 1}
+        variants:
+          youngest: {like: middle, a: 4}
+          middle: {like: oldest, a: 3, b: 3}
+          oldest: {a: 2, b: 2, c: 2}
+        layers: [relu]
+    """
+    given = {variant: build(text, variant).parameters for variant in ("youngest", "middle", "oldest")}
+    assert [tuple(p[name] for name in "abcd") for p in given.values()] == [(4, 3, 2, 1), (3, 3, 2, 1), (2, 2, 2, 1)]
+
+
+def test_a_width_may_be_rounded_down_by_a_tenth_and_no_more(build: Build) -> None:
+    # The mobile nets' rule adds a step where what is rounded falls below 0.9 of the width: 9 of 10 is not below.
+    graph = build("- conv(round_to(10, 9), 1)\n- conv(round_to(11, 8), 1)\n- conv(round_to(11.5, 10), 1)")
+    # 8 of 11 is below 9.9; 10 of 11.5 is below 10.35.
+    assert [graph.types[name].shape[1] for name in names(graph)] == [9, 16, 20]
