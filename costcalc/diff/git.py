@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from costcalc.diff.safe_git import GitError, git, repository_of
 from costcalc.errors import CostcalcError, Place, near
+from costcalc.frontends.spec.read import contents
 from costcalc.ir.graph import Graph
 
 SPECS = (".yaml", ".yml")
@@ -19,8 +21,11 @@ MAX_FILE = 8 * 2**20
 MAX_FILES = 20_000
 
 
-class GitError(CostcalcError):
-    """A repository or a revision that is not there."""
+class File(NamedTuple):
+    """A file of a commit: by which name git keeps its content, and how many bytes that has."""
+
+    sha: str
+    size: int
 
 
 class Tree(NamedTuple):
@@ -53,15 +58,10 @@ class Tree(NamedTuple):
 
 
 class Repository:
-    """The repository that ``folder`` is in. Raises ``GitError`` if it is in none."""
+    """The repository that ``folder`` is in by its own ``.git``. Raises ``GitError`` if it is in none."""
 
     def __init__(self, folder: str = ".") -> None:
-        self._folder = folder
-        top = self._try("rev-parse", "--show-toplevel")
-        if top is None:
-            where = "this folder" if folder in ("", ".") else f"'{folder}'"
-            raise GitError(f"{where} is in no git repository, so that there is no revision to compare with")
-        self.root = str(Path(os.fsdecode(top).rstrip("\n")).resolve())
+        self.root = repository_of(folder).root
 
     def commit(self, revision: str) -> str:
         """The commit that ``revision`` names; a ``GitError`` names the nearest branch or tag."""
@@ -91,26 +91,32 @@ class Repository:
 
     def changed(self, commit: str, other: str | None = None) -> list[str]:
         """Spec files that differ between ``commit`` and ``other``, or the files as they lie there now."""
-        sides = [commit] if other is None else [commit, other]
-        names = self._run("diff", "--name-only", "--no-renames", "-z", "--end-of-options", *sides, "--")
-        if other is None:
-            names += self._run("ls-files", "--others", "--exclude-standard", "-z", "--full-name", ":/")
-        found = {os.fsdecode(name) for name in names.split(b"\0") if name}
-        return sorted(name for name in found if name.endswith(SPECS))
+        before = self._files(commit)
+        if other is not None:
+            after = self._files(other)
+            return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+        listed = self._run("ls-files", "--others", "--exclude-standard", "-z")
+        new = {path for path in map(os.fsdecode, listed.split(b"\0")) if path.endswith(SPECS)}
+        return sorted(new | {path for path, file in before.items() if not self._is_as(path, file)})
+
+    def _is_as(self, path: str, file: File) -> bool:
+        """Whether ``path`` lies there as the commit has it: byte by byte, whatever attributes say of it."""
+        there = Path(self.root, path)
+        if not there.is_file() or there.is_symlink():
+            return False
+        try:
+            data = contents(str(there), most=MAX_FILE)
+        except CostcalcError:
+            return False
+        # Some keep lines with other ends in the working tree than in the repository.
+        return any(_name(text, len(file.sha)) == file.sha for text in (data, data.replace(b"\r\n", b"\n")))
 
     def changed_lines(self, commit: str, path: str, other: str | None = None) -> set[int]:
         """The lines of ``path`` in ``other`` (or as it lies there now) that ``commit`` has not."""
-        sides = [commit] if other is None else [commit, other]
-        options = ("--unified=0", "--no-color", "--no-ext-diff", "--no-textconv")
-        text = self._try("diff", *options, "--end-of-options", *sides, "--", f":/{path}")
-        lines: set[int] = set()
-        for line in (text or b"").splitlines():
-            if line.startswith(b"@@"):
-                start, _, count = line.split(b"+", 1)[1].split(b" ", 1)[0].partition(b",")
-                n = int(count or b"1")
-                # Where lines were only removed, the change is at the line before the gap.
-                lines.update(range(int(start), int(start) + n) if n else [max(int(start), 1)])
-        return lines
+        before, after = self.read(commit, path) or b"", b""
+        with contextlib.suppress(CostcalcError):
+            after = contents(str(Path(self.root, path))) if other is None else self.read(other, path) or b""
+        return edited_lines(before, after)
 
     def read(self, commit: str, path: str) -> bytes | None:
         """The file ``path`` of ``commit``; None if that has none."""
@@ -121,16 +127,7 @@ class Repository:
         """All spec files of ``commit`` in a temporary folder, while the context lasts."""
         with tempfile.TemporaryDirectory(prefix="costcalc-") as folder:
             folder = str(Path(folder).resolve())
-            listed = self._run("ls-tree", "-r", "-l", "-z", "--full-tree", commit)
-            wanted = []
-            for row in listed.split(b"\0"):
-                about, _, name = row.partition(b"\t")
-                if not name.endswith(tuple(s.encode() for s in SPECS)):
-                    continue
-                mode, _, sha, size = about.split()
-                # Links and submodules are not followed.
-                if mode in (b"100644", b"100755") and int(size) <= MAX_FILE:
-                    wanted.append((os.fsdecode(name), sha))
+            wanted = [(path, file.sha) for path, file in self._files(commit).items() if file.size <= MAX_FILE]
             if len(wanted) > MAX_FILES:
                 raise GitError(f"{revision} has {len(wanted):,} YAML files; at most {MAX_FILES:,} are read")
             contents = self._blobs([sha for _, sha in wanted])
@@ -142,10 +139,10 @@ class Repository:
                 target.write_bytes(data)
             yield Tree(revision, folder)
 
-    def _blobs(self, shas: list[bytes]) -> Iterator[bytes]:
+    def _blobs(self, shas: list[str]) -> Iterator[bytes]:
         if not shas:
             return
-        done = self._start("cat-file", "--batch", stdin=b"\n".join(shas) + b"\n")
+        done = self._run("cat-file", "--batch", stdin="\n".join([*shas, ""]).encode())
         at = 0
         for _ in shas:
             end = done.index(b"\n", at)
@@ -153,32 +150,49 @@ class Repository:
             yield done[end + 1 : end + 1 + size]
             at = end + 2 + size
 
-    def _start(self, *args: str, stdin: bytes = b"") -> bytes:
-        """What git prints; nothing of the user's settings that would run a program is used."""
-        command = ["git", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", *args]
-        try:
-            done = subprocess.run(command, cwd=self._folder or ".", input=stdin, capture_output=True, check=False)
-        except FileNotFoundError:
-            raise GitError("git is not installed, and a revision cannot be read without it") from None
-        except NotADirectoryError:
-            raise GitError(f"'{self._folder}' is no folder") from None
-        except (OSError, ValueError) as error:  # of a revision with a NUL in it, or too long
-            raise GitError(f"git cannot be asked that: {error}") from None
-        if done.returncode:
-            reason = done.stderr.decode(errors="replace").strip().splitlines()
-            raise GitError(f"git {args[0]} failed: {reason[0] if reason else done.returncode}")
-        return done.stdout
+    def _files(self, commit: str) -> dict[str, File]:
+        """The spec files of ``commit`` by path; no links and no submodules, which are not followed."""
+        found = {}
+        for row in self._run("ls-tree", "-r", "-l", "-z", "--full-tree", commit).split(b"\0"):
+            about, _, name = row.partition(b"\t")
+            if name.endswith(tuple(s.encode() for s in SPECS)):
+                mode, _, sha, size = about.split()
+                if mode in (b"100644", b"100755"):
+                    found[os.fsdecode(name)] = File(sha.decode(), int(size))
+        return found
 
-    def _run(self, *args: str) -> bytes:
-        return self._start(*args)
+    def _run(self, *args: str, stdin: bytes = b"") -> bytes:
+        return git(self.root, *args, stdin=stdin)
 
     def _try(self, *args: str) -> bytes | None:
         try:
-            return self._start(*args)
+            return self._run(*args)
         except GitError as error:
             if "not installed" in error.message:
                 raise
             return None
+
+
+def _name(data: bytes, digits: int) -> str:
+    """By which name, of so many ``digits``, git keeps ``data``."""
+    return hashlib.new("sha1" if digits == 40 else "sha256", b"blob %d\0" % len(data) + data).hexdigest()
+
+
+def edited_lines(before: bytes, after: bytes) -> set[int]:
+    """The lines of ``after``, from 1, that ``before`` has not; of lines that only went, the one before them."""
+    lines: set[int] = set()
+    with tempfile.TemporaryDirectory(prefix="costcalc-") as folder:
+        # Beside every repository, where no attributes hold.
+        for name, data in (("before", before), ("after", after)):
+            Path(folder, name).write_bytes(data)
+        options = ("--no-index", "--unified=0", "--no-color", "--no-ext-diff", "--no-textconv", "--text")
+        text = git(folder, "diff", *options, "--", "before", "after", fine=(0, 1))
+    for line in text.splitlines():
+        if line.startswith(b"@@"):
+            start, _, count = line.split(b"+", 1)[1].split(b" ", 1)[0].partition(b",")
+            n = int(count or b"1")
+            lines.update(range(int(start), int(start) + n) if n else [max(int(start), 1)])
+    return lines
 
 
 def pick_line(place: Place | None, changed: set[int], text: str, words: list[str]) -> Place | None:

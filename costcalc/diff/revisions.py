@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from costcalc.diff import diff
-from costcalc.diff.git import GitError, Repository, Tree, pick_line
+from costcalc.diff.git import SPECS, Repository, Tree, pick_line
 from costcalc.diff.records import Cause, Diff
+from costcalc.diff.safe_git import GitError
 from costcalc.errors import CostcalcError, SpecError, near
 from costcalc.frontends.spec.files import split_variant
 from costcalc.frontends.spec.read import contents
@@ -28,10 +29,13 @@ class Range(NamedTuple):
 def parse_range(text: str) -> Range | None:
     """``main..HEAD``, ``main...HEAD`` (from where the branches parted), None if ``text`` is no range of revisions.
 
-    >>> parse_range("main..HEAD"), parse_range("configs/net.yaml")
-    (Range(old='main', new='HEAD', from_fork=False), None)
+    Which it is depends on ``text`` alone, and on no file that may lie there.
+
+    >>> parse_range("main..HEAD"), parse_range("configs/net.yaml"), parse_range("./a..b.yaml")
+    (Range(old='main', new='HEAD', from_fork=False), None, None)
     """
-    if Path(text).exists() or ".." not in text or text.startswith(("../", "./")) or "/../" in text:
+    is_path = Path(text).is_absolute() or text.startswith(("../", "./")) or "/../" in text
+    if ".." not in text or is_path or split_variant(text)[0].endswith(SPECS):
         return None
     dots = "..." if "..." in text else ".."
     old, _, new = text.partition(dots)
