@@ -1,10 +1,12 @@
-"""costcalc: what a neural network costs, layer by layer and exactly."""
+"""costcalc: what a neural network costs, layer by layer and exactly.
 
-from __future__ import annotations
+Nothing is imported here, not even what other files begin with: until ``cli.main`` runs, Ctrl-C shows a traceback.
+"""
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as typing has it
 if TYPE_CHECKING:
+    from typing import Any
+
     from costcalc.api import analyze as analyze
     from costcalc.frontends.torch.tracer import trace as trace
     from costcalc.models import load as load
@@ -15,7 +17,7 @@ __version__ = "0.1.0"
 _WHERE = {"analyze": "costcalc.api", "load": "costcalc.models", "trace": "costcalc.frontends.torch.tracer"}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _WHERE:
         raise AttributeError(f"module 'costcalc' has no attribute '{name}'")
     from importlib import import_module

@@ -88,9 +88,11 @@ class Costs:
         if self._new:
             from costcalc.budget.lock import Lock
             from costcalc.budget.session import write_lock
+            from costcalc.writing import version_of
 
+            seen = version_of(self._path())
             lock = self._lock()
-            write_lock(self._path(), Lock({**(lock.entries if lock else {}), **self._new}))
+            write_lock(self._path(), Lock({**(lock.entries if lock else {}), **self._new}), seen)
 
     def _measure(self, model: Any, bits: int | None, choices: dict[str, Any], machine: str | None = None) -> Measured:
         from costcalc import load

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from costcalc.budget.amounts import Step
 from costcalc.errors import Place
 from costcalc.figures import Figure
+from costcalc.writing import Version
 
 ERROR, WARN = "error", "warn"
 
@@ -121,9 +122,13 @@ class Exemption(NamedTuple):
 
 
 class Config(NamedTuple):
-    """A config file; ``folder`` is what its paths are relative to, "" for the working directory."""
+    """A config file; ``folder`` is what its paths are relative to, "" for the working directory.
+
+    seen   the version of the file that was read
+    """
 
     file: str
     folder: str
     models: tuple[Model, ...]
     exempt: tuple[Exemption, ...] = ()
+    seen: Version | None = None

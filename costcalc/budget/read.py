@@ -15,6 +15,7 @@ from costcalc.budget.config import ERROR, WARN, Budget, Config, Exemption, Limit
 from costcalc.errors import CostcalcError, Place, SpecError, listing, near
 from costcalc.figures import Figure, find_figure
 from costcalc.frontends.spec.read import Mapping, Scalar, Sequence, Tree, read_file
+from costcalc.writing import version_of
 
 FILES = ("costcalc.yaml", "costcalc.yml", "pyproject.toml")
 VERSION = "1"
@@ -35,13 +36,14 @@ def find_config(folder: str = "") -> str | None:
 
 def read_config(path: str) -> Config:
     """The config in the file at ``path``. Raises ``SpecError`` with the place of what is wrong."""
+    seen = version_of(path)
     if path.endswith(".toml"):
         from costcalc.budget.toml import read_toml
 
         tree = read_toml(path)
     else:
         tree = read_file(path, kind="a config")
-    return config(tree, path)
+    return config(tree, path)._replace(seen=seen)
 
 
 def config(tree: Tree, file: str) -> Config:

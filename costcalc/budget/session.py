@@ -19,6 +19,7 @@ from costcalc.diff.git import Repository, pick_line
 from costcalc.diff.revisions import words_of
 from costcalc.errors import CostcalcError, OptionError, Place, UnknownName, listing, near
 from costcalc.figures import COUNT, FIGURES, Figure, told_apart
+from costcalc.writing import Version, update
 
 
 class Asked(NamedTuple):
@@ -195,18 +196,15 @@ def new_lock(config: Config, old: Lock | None, *, allow_code: bool = False) -> L
 def ratchet_config(config: Config, outcome: Outcome) -> list[str]:
     """Lower the budgets of the config file to what is reached, and say which."""
     from costcalc.budget.ratchet import ratchet
-    from costcalc.cli.output import write_whole
 
     text, said = ratchet(config, outcome)
     if said:
-        write_whole(config.file, text)
+        update(config.file, text, config.seen)
     return said or ["no budget is above what is reached"]
 
 
-def write_lock(path: str, lock: Lock) -> None:
-    """Write ``lock`` to ``path``, whole or not at all."""
-    from costcalc.cli.output import write_whole
-
+def write_lock(path: str, lock: Lock, seen: Version | None) -> None:
+    """Write ``lock`` to ``path``, whole or not at all, in place of the version ``seen``."""
     if Path(path).is_symlink():  # which a stranger may have pointed at any file
         raise CostcalcError("the lock is a link, and is not written to; make it a file", Place(path))
-    write_whole(path, lock_text(lock))
+    update(path, lock_text(lock), seen)

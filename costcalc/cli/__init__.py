@@ -1,13 +1,14 @@
 """The command line: ``frame`` finds and runs a command, each command is a file of its own."""
 
-from __future__ import annotations
-
 
 def main() -> None:
     """Run the command that the process was started with, and exit."""
     try:
+        from costcalc.cli.interrupts import end_at_once
+
+        end_at_once()
         from costcalc.cli.frame import run
 
         run()
-    except KeyboardInterrupt:  # before the command began, or after it ended
+    except KeyboardInterrupt:  # before it was to end the process at once
         raise SystemExit(130) from None

@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from costcalc import __version__
+from costcalc.cli.interrupts import INTERRUPTED, interruptible
 from costcalc.cli.light import LightCommand, lightened
 from costcalc.cli.output import abandon_output, prepare_streams, say_error
 from costcalc.errors import CostcalcError, UnknownName, listing, near
@@ -129,7 +130,7 @@ def _prose(docstring: str | None) -> str:
 def run(args: list[str] | None = None) -> NoReturn:
     """Run the command that ``args`` (by default the process's) ask for, and exit."""
     prepare_streams()
-    sys.exit(outcome(args))
+    sys.exit(interruptible(lambda: outcome(args)))
 
 
 def outcome(args: list[str] | None) -> int:
@@ -148,7 +149,7 @@ def outcome(args: list[str] | None) -> int:
         say_error(_usage(error))
         return 2
     except (KeyboardInterrupt, typer.Abort):
-        return 130
+        return INTERRUPTED
     except OSError as error:
         abandon_output()
         what = error.strerror or str(error)

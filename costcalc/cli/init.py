@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from costcalc.cli.options import command
-from costcalc.cli.output import emit, write_whole
+from costcalc.cli.output import emit
 from costcalc.errors import OptionError
 
 EXAMPLES = {
@@ -26,6 +26,7 @@ def init(
 ) -> None:
     """Write costcalc.yaml: the models there are, with budgets a little above what they cost today."""
     from costcalc.budget.init import existing_config, first_config
+    from costcalc.writing import update
 
     if not config.endswith((".yaml", ".yml")):
         raise OptionError(f"--config {config[:60]}: the config is a YAML file, so its name ends in .yaml")
@@ -34,6 +35,6 @@ def init(
     if there or Path(config).exists():
         raise OptionError(f"{there or config} is there already; costcalc init does not write over it")
     text, names = first_config(folder, list(models or []))
-    write_whole(config, text)
+    update(config, text, None)
     few = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     emit(f"wrote {config} with budgets for {few}\nnext: costcalc check, then costcalc lock, and commit both files\n")

@@ -27,9 +27,11 @@ def lock(
     """
     from costcalc.budget.lock import LockError, lock_text, read_lock
     from costcalc.budget.session import Asked, lock_changes, lock_file, new_lock, read_models, write_lock
+    from costcalc.writing import version_of
 
     chosen = read_models(Asked(config=config))
     path = lock_file(chosen)
+    seen = version_of(path)
     try:
         old = read_lock(path)
     except LockError as error:
@@ -42,7 +44,7 @@ def lock(
         emit(f"{path} is up to date\n")
         return 0
     if old is None or update or not changes:
-        write_lock(path, new)
+        write_lock(path, new, seen)
         count = f"{len(new.entries)} measurement{'s' * (len(new.entries) != 1)}"
         emit("".join(f"{line}\n" for line in changes if old is not None) + f"wrote {path}: {count}\n")
         return 0

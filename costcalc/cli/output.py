@@ -8,10 +8,10 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TextIO
 
 from costcalc.errors import CostcalcError
+from costcalc.writing import write_whole
 
 ASCII = {
     "×": "x", "·": "*", "–": "-", "—": "-", "…": "...", "≥": ">=", "≤": "<=", "→": "->", "⌊": "floor(", "⌋": ")",
@@ -113,30 +113,6 @@ def powerless(text: str) -> str:
     'a: b\\n : :add-mask::c # #[error]'
     """
     return COMMAND.sub(lambda found: "# #" if found.group() == "##" else f"{found.group()} ", text)
-
-
-def write_whole(file: str, text: str) -> None:
-    """Replace ``file`` by one with ``text``; if that fails, ``file`` is as it was. Devices and pipes are written to."""
-    if not file:
-        raise CostcalcError("the output has no file name")
-    try:
-        if Path(file).exists() and not Path(file).is_file():
-            Path(file).write_text(text, encoding="utf-8")
-            return
-        target = Path(file).resolve()
-        beside = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            with beside.open("x", encoding="utf-8", newline="") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            if target.exists():
-                beside.chmod(target.stat().st_mode & 0o7777)
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
-    except (OSError, ValueError, RuntimeError) as error:  # the last, of links in a circle, until Python 3.13
-        raise CostcalcError(f"{file} cannot be written: {getattr(error, 'strerror', None) or error}") from None
 
 
 @contextlib.contextmanager

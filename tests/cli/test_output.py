@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from terminal import COMMAND, ROOT, clean, process, run
 
-from costcalc.cli.output import ASCII, width, write_whole
+from costcalc.cli.output import ASCII, width
 from costcalc.errors import CostcalcError
+from costcalc.writing import write_whole
 
 ANALYZE = [*COMMAND, "analyze", "resnet50"]
 posix = pytest.mark.skipif(os.name != "posix", reason="pipes, devices and signals as POSIX has them")
