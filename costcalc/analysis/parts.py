@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from costcalc.ir.dims import Dim, prod
+from costcalc.ir.window import Number, ratio, whole
 
 
 class Part(NamedTuple):
-    """One factor of a tensor axis: ``size`` steps of ``step`` places along image axis ``axis``."""
+    """One factor of a tensor axis: ``size`` steps of ``step`` pixels along image axis ``axis``.
+
+    A step is a fraction after upsampling, and negative after a flip. Of no image axis it is 0.
+    """
 
     axis: int | None
-    step: int
+    step: Number
     size: int
 
 
@@ -63,13 +67,55 @@ def redistribute(parts: list[Part], sizes: list[int]) -> list[tuple[Part, ...]] 
     return parts_out
 
 
+def as_line(parts: Sequence[Part], axis: int) -> tuple[Number, Number, Number]:
+    """The line that the places along image ``axis`` follow best: its step, and how far places are before and after it.
+
+    A map repeated element by element follows a line of a smaller step; one that is tiled follows none, so it is
+    all of it at each place:
+
+    >>> as_line((Part(0, 1, 4), Part(None, 0, 2)), 0), as_line((Part(None, 0, 2), Part(0, 1, 4)), 0)
+    ((Fraction(1, 2), Fraction(-1, 2), 0), (0, 0, 3))
+    """
+    inner, factors = 1, []
+    for p in reversed(parts):
+        factors.append((p.step if p.axis == axis else 0, inner, p.size))
+        inner *= p.size
+    lines = []
+    for slope in {0: None} | {ratio(step.numerator, m * step.denominator): None for step, m, _ in factors if step}:
+        gaps = [(step - slope * m) * (size - 1) for step, m, size in factors]
+        lines.append((slope, sum(min(0, gap) for gap in gaps), sum(max(0, gap) for gap in gaps)))
+    step, lo, hi = min(lines, key=lambda line: (line[2] - line[1], abs(line[0])))
+    return step, whole(lo), whole(hi)
+
+
+def paired(p: Sequence[Part], q: Sequence[Part]) -> list[tuple[Part, Part]] | None:
+    """Two ways to take one axis apart, cut further to factors of equal sizes; None where they cannot be."""
+    if not any(part.axis is not None for part in q):
+        return [(part, Part(None, 0, part.size)) for part in p]
+    if not any(part.axis is not None for part in p):
+        return [(Part(None, 0, part.size), part) for part in q]
+    if prod(part.size for part in p) != prod(part.size for part in q):
+        return None
+    left, right, pairs = list(p), list(q), []
+    while left and right:
+        a, b = left.pop(), right.pop()  # the innermost
+        size = min(a.size, b.size)
+        for part, rest in ((a, left), (b, right)):
+            if part.size % size:
+                return None
+            if part.size > size:
+                rest.append(Part(part.axis, part.step * size, part.size // size))
+        pairs.append((a._replace(size=size), b._replace(size=size)))
+    return None if left or right else pairs[::-1]
+
+
 def _joined(parts: list[Part]) -> tuple[Part, ...]:
     """``parts`` without those of size 1, each run along one image axis as one part."""
     result: list[Part] = []
     for inner in parts:
         outer = result[-1] if result else None
         if outer and outer.axis == inner.axis and (inner.axis is None or outer.step == inner.step * inner.size):
-            result[-1] = Part(inner.axis, inner.step, outer.size * inner.size)
+            result[-1] = inner._replace(size=outer.size * inner.size)
         elif inner.size > 1:
             result.append(inner)
     return tuple(result)
@@ -81,4 +127,4 @@ def _only(taken: list[Part], queue: list[Part], size: int) -> Part:
         return taken[0]
     if size == 1 and queue and queue[-1].size == 1:
         return queue.pop()
-    return Part(None, 1, size)
+    return Part(None, 0, size)

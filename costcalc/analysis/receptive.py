@@ -1,28 +1,56 @@
 """Which part of the image each value sees.
 
-Every value carries, for each of its axes, how an index along that axis tells a place along an axis
-of the image (``Part``), and for each image axis the ``Window`` that maps a place to the inputs seen
-from there. Ops say how their outputs follow their inputs (``Op.sights``); this file composes that
-through the graph. Flattening a map to tokens or cutting it into attention windows regroups the parts
-and loses nothing.
+Every value carries, for each of its axes, how an index along that axis moves over the image (``Part``), and for
+each image axis the pixels around that place which are seen from there (``Span``). Ops say how their outputs
+follow their inputs (``Op.sights``); this file composes that through the graph. Flattening a map to tokens,
+cutting it into windows or patches, tiling and repeating it regroup the parts and lose nothing.
 
-The window of a value is the tightest ``[stride·o + lo, stride·o + hi]`` that holds what *every* place
-``o`` of it sees. Where branches meet it covers them all.
+What a value is said to see is the tightest ``[Σ step·index + lo, Σ step·index + hi]`` that holds what *every*
+place of it sees. Where branches meet, or a value was put over places of another, it covers them all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import lcm, prod
 from typing import NamedTuple, TypeAlias
 
-from costcalc.analysis.parts import Part, aligned, redistribute
+from costcalc.analysis.parts import Part, aligned, as_line, paired, redistribute
+from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import IDENTITY, Follow, Number, Regroup, Sight, Window, whole
+from costcalc.ir.window import (
+    IDENTITY,
+    Anywhere,
+    Axes,
+    Follow,
+    Number,
+    Regroup,
+    Sight,
+    Steps,
+    Window,
+    ratio,
+    size_of,
+    whole,
+)
 
 GLOBAL = "global"
 UNKNOWN = "unknown"
-Seen: TypeAlias = "Window | str"  # a window, GLOBAL or UNKNOWN
+
+
+class Span(NamedTuple):
+    """The pixels along an image axis that are seen from a place: from ``lo`` to ``hi`` from where it is."""
+
+    lo: Number = 0
+    hi: Number = 0
+
+    def widened(self, step: Number, lo: Number, hi: Number) -> Span:
+        """What is seen from all places from ``lo`` to ``hi``, which are ``step`` pixels apart."""
+        ends = step * lo, step * hi
+        return Span(self.lo + min(ends), self.hi + max(ends))
+
+
+Seen: TypeAlias = "Span | str"  # a span, GLOBAL or UNKNOWN
 
 
 class ReceptiveField(NamedTuple):
@@ -42,11 +70,16 @@ class ReceptiveField(NamedTuple):
 
 
 class View(NamedTuple):
-    """What a value sees: per tensor axis its parts (outermost first), per image axis a window."""
+    """What a value sees: per tensor axis its parts (outermost first), per image axis what is seen around a place.
+
+    within   per tensor axis the first and last place that see anything through this input, for what is put among
+             others' places; None where all do
+    """
 
     parts: tuple[tuple[Part, ...], ...]
-    windows: tuple[Seen, ...]
+    spans: tuple[Seen, ...]
     aligned: bool = True
+    within: tuple[tuple[int, int] | None, ...] | None = None
 
 
 def receptive_fields(graph: Graph) -> dict[str, ReceptiveField | str | None]:
@@ -75,6 +108,7 @@ def image_of(graph: Graph) -> str | None:
 def views(graph: Graph, image: str) -> dict[str, View | None]:
     """For each value what it sees of the input ``image``; None if nothing."""
     found: dict[str, View | None] = dict.fromkeys(graph.inputs)
+    extent: tuple[int, ...] = graph.types[image].spatial  # type: ignore[assignment]
     found[image] = _of_image(graph.types[image])
     sights: dict[object, list[tuple[Sight | None, TensorType]]] = {}
     for node in graph.nodes:
@@ -89,7 +123,7 @@ def views(graph: Graph, image: str) -> dict[str, View | None]:
                 sights[key] = through
             before = [found[v] for v in node.inputs]
             seen = [
-                view if sight is None else _through(view, sight, x, y)
+                view if sight is None else _through(view, sight, x.shape, y.shape, extent)
                 for view, (sight, x) in zip(before, through, strict=True)
                 if view is not None
             ]
@@ -104,101 +138,140 @@ def _same(sight: Sight, x: TensorType, y: TensorType) -> bool:
 
 
 def _of_image(t: TensorType) -> View:
-    plain = [(_plain(t, axis),) for axis in range(2)]
+    plain = [(_plain(size),) for size in t.shape[:2]]
     along = [(Part(i, 1, size),) for i, size in enumerate(t.spatial)]  # type: ignore[arg-type]
-    return View((*plain, *along), (IDENTITY,) * len(along))
+    return View((*plain, *along), (Span(),) * len(along))
 
 
-def _plain(t: TensorType, axis: int) -> Part:
-    return Part(None, 1, t.shape[axis])  # type: ignore[arg-type]
+def _plain(size: Dim) -> Part:
+    return Part(None, 0, size)  # type: ignore[arg-type]
 
 
-def _through(view: View, sight: Sight, x: TensorType, y: TensorType) -> View:
-    """What the output sees through one of its inputs."""
+def _through(view: View, sight: Sight, x: tuple[Dim, ...], y: tuple[Dim, ...], extent: tuple[int, ...]) -> View:
+    """What an output of shape ``y`` sees through an input of shape ``x``."""
+    if isinstance(sight, Steps):
+        for step, made in sight.steps:
+            view, x = _through(view, step, x, made, extent), made
+        return view
     if isinstance(sight, Regroup):
         return _regroup(view, x, y)
-    windows = list(view.windows)
-    followed = {f.axis for f in sight if f is not None}
-    for axis, parts in enumerate(view.parts):
-        if axis not in followed:
-            _mix(parts, axis, view.parts, followed, windows)
-    parts_out: list[tuple[Part, ...]] = []
-    for axis in range(len(y.shape)):
-        follow = sight[axis] if sight else None
-        if follow is None:
-            parts_out.append((_plain(y, axis),))
-        elif follow.window == IDENTITY and x.shape[follow.axis] == y.shape[axis]:
-            parts_out.append(view.parts[follow.axis])
-        else:
-            parts_out.append(_slide(view, follow, _plain(y, axis).size, windows))
-    return View(tuple(parts_out), tuple(windows), view.aligned)
+    return _along(view, sight, x, y, extent)
 
 
-def _mix(
-    parts: tuple[Part, ...], mixed: int, all_parts: Sequence[tuple[Part, ...]], followed: set[int], windows: list[Seen]
-) -> None:
-    """Every output place sees all of these parts: widen the windows of their image axes."""
-    for part in parts:
-        seen = windows[part.axis] if part.axis is not None else GLOBAL
-        if part.axis is None or part.size == 1 or not isinstance(seen, Window):
+def _along(view: View, sight: Axes, x: tuple[Dim, ...], y: tuple[Dim, ...], extent: tuple[int, ...]) -> View:
+    """What an output sees whose axes follow those of its input."""
+    spans = list(view.spans)
+    follows: dict[int, list[tuple[int, Follow]]] = {}
+    mixed = {*range(len(x))}
+    for out, entry in enumerate(sight):
+        if entry is None:
             continue
-        kept = [p for a in followed for p in all_parts[a] if p.axis == part.axis]
-        if kept:
-            windows[part.axis] = seen._replace(hi=seen.hi + seen.stride * part.step * (part.size - 1))
+        mixed.discard(entry.axis)
+        if isinstance(entry, Anywhere):
+            _lose(view.parts[entry.axis], spans)
         else:
-            windows[part.axis] = GLOBAL
+            follows.setdefault(entry.axis, []).append((out, entry))
+    kept = {p.axis for axis in follows for p in view.parts[axis] if p.size > 1}
+    _mix([p for axis in mixed for p in view.parts[axis]], kept, spans, extent)
+    parts: list[tuple[Part, ...]] = [(_plain(size),) for size in y]
+    within: list[tuple[int, int] | None] = [None] * len(y)
+    for axis, entries in follows.items():
+        ((out, follow), *others) = entries
+        if not others and follow.window == IDENTITY and out < len(y) and x[axis] == y[out]:
+            parts[out] = view.parts[axis]
+        else:
+            _slide(view.parts[axis], entries, y, parts, spans)
+        for out, follow in entries:
+            if follow.within is not None and out < len(y):
+                within[out] = follow.within
+    return View(tuple(parts), tuple(spans), view.aligned, tuple(within) if any(within) else None)
 
 
-def _slide(view: View, follow: Follow, size: int, windows: list[Seen]) -> tuple[Part, ...]:
-    """An output axis that follows an input axis through a window other than the identity."""
-    parts, window = view.parts[follow.axis], follow.window
-    images = [p for p in parts if p.axis is not None]
+def _lose(parts: Sequence[Part], spans: list[Seen]) -> None:
+    """Nothing tells any longer where along the image axes of ``parts`` a place is."""
+    for p in parts:
+        if p.axis is not None and p.size > 1 and spans[p.axis] != GLOBAL:
+            spans[p.axis] = UNKNOWN
+
+
+def _mix(parts: Sequence[Part], kept: set[int | None], spans: list[Seen], extent: tuple[int, ...]) -> None:
+    """Every output place sees all of these parts. It is global if those are all the places that the image has."""
+    steps: dict[int, list[Number]] = {}
+    for p in parts:
+        seen = spans[p.axis] if p.axis is not None else UNKNOWN
+        if p.axis is not None and p.size > 1 and isinstance(seen, Span):
+            spans[p.axis] = seen.widened(p.step, 0, p.size - 1)
+            steps.setdefault(p.axis, []).append(size_of(p.step))
+    for axis, apart in steps.items():
+        seen, next_one = spans[axis], min(apart)
+        assert isinstance(seen, Span)
+        if axis not in kept and seen.lo < max(next_one, 1) and seen.hi > extent[axis] - 1 - max(next_one, 1):
+            spans[axis] = GLOBAL
+
+
+def _slide(
+    before: tuple[Part, ...], entries: list[tuple[int, Follow]], y: tuple[Dim, ...], parts: list[tuple[Part, ...]],
+    spans: list[Seen],
+) -> None:  # fmt: skip
+    """Output axes that follow one input axis, of ``before``, through other windows than the identity."""
+    images = [p for p in before if p.axis is not None]
     if not images:
-        return (Part(None, 1, size),)
-    if len(parts) > 1:
-        if window.stride == 1 and window.lo == window.hi:
-            return parts  # tokens moved along, as by a class token before them: each sees what it saw
-        for p in images:
-            if windows[p.axis] != GLOBAL:  # type: ignore[index]
-                windows[p.axis] = UNKNOWN  # type: ignore[index]
-        return (Part(None, 1, size),)
-    (part,) = images
-    axis: int = part.axis  # type: ignore[assignment]
-    seen = windows[axis]
-    if not isinstance(seen, Window):
-        return (Part(axis, 1, size),)
-    if window.stride == 0:
-        # The same place of the input, wherever the output place is.
-        there = seen.stride * part.step
-        windows[axis] = Window(seen.stride, seen.lo + there * window.lo, seen.hi + there * window.hi)
-        return (Part(None, 1, size),)
-    others = [p for ps in view.parts for p in ps if p.axis == axis and p is not part]
-    if others and window.stride != 1:
-        windows[axis] = UNKNOWN
-        return (Part(None, 1, size),)
-    if others:
-        reach = part.step * seen.stride
-        windows[axis] = Window(seen.stride, seen.lo + reach * window.lo, seen.hi + reach * window.hi)
-        return (Part(axis, part.step, size),)
-    scaled = Window(window.stride * part.step, window.lo * part.step, window.hi * part.step)
-    windows[axis] = scaled.after(seen)
-    return (Part(axis, 1, size),)
+        return
+    (out, follow) = entries[0]
+    if len(before) > 1 and len(entries) == 1 and follow.window.stride == 1 and follow.window.lo == follow.window.hi:
+        if out < len(y):
+            parts[out] = before  # tokens moved along, as by a class token before them: each sees what it saw
+        return
+    moving: Part | None = images[0] if len(before) == 1 else None
+    if moving is None:
+        moving = _straightened(before, spans)
+        if moving is None:
+            return
+    assert moving.axis is not None
+    seen = spans[moving.axis]
+    for out, follow in entries:
+        stride, lo, hi = follow.window
+        if isinstance(seen, Span):
+            seen = seen.widened(moving.step, lo, hi)
+        if out < len(y) and stride:
+            parts[out] = (Part(moving.axis, moving.step * stride, y[out]),)  # type: ignore[arg-type]
+    spans[moving.axis] = seen
 
 
-def _regroup(view: View, x: TensorType, y: TensorType) -> View:
-    """The same elements, in the same order, under the shape of ``y``."""
+def _straightened(parts: tuple[Part, ...], spans: list[Seen]) -> Part | None:
+    """Places that lie in several parts along one axis, as a line of places: one part, which covers them all.
+
+    An axis that can follow no line beside another is seen as far as its parts reach.
+    """
+    lines = {a: as_line(parts, a) for a in dict.fromkeys(p.axis for p in parts) if a is not None}
+    steepest = max(lines, key=lambda a: size_of(lines[a][0]))
+    for axis, (step, lo, hi) in lines.items():
+        seen = spans[axis]
+        if not isinstance(seen, Span):
+            continue
+        if axis != steepest and step:
+            lo, hi = (sum(end(0, p.step * (p.size - 1)) for p in parts if p.axis == axis) for end in (min, max))
+        spans[axis] = seen.widened(1, lo, hi)
+    step = lines[steepest][0]
+    return Part(steepest, step, _count(parts)) if step else None
+
+
+def _regroup(view: View, x: tuple[Dim, ...], y: tuple[Dim, ...]) -> View:
+    """The same elements, in the same order, under the shape ``y``."""
+    spans = list(view.spans)
     parts_out: list[tuple[Part, ...]] = []
-    for before, after in aligned(x.shape, y.shape):
+    for before, after in aligned(x, y):
         parts = view.parts[before.start : before.stop]
         if len(before) == len(after) == 1:
             parts_out.extend(parts)
             continue
-        found = redistribute([p for ps in parts for p in ps], [_plain(y, axis).size for axis in after])
+        flat = [p for ps in parts for p in ps]
+        found = redistribute(flat, [_plain(y[axis]).size for axis in after])
         if found is None:
-            lost = tuple(w if w == GLOBAL else UNKNOWN for w in view.windows)
-            return View(tuple((_plain(y, a),) for a in range(len(y.shape))), lost, view.aligned)
+            _lose(flat, spans)
+            found = [(_plain(y[axis]),) for axis in after]
         parts_out.extend(found)
-    return View(tuple(parts_out), view.windows, view.aligned)
+    return View(tuple(parts_out), tuple(spans), view.aligned)
 
 
 def _union(views: list[View]) -> View:
@@ -207,80 +280,109 @@ def _union(views: list[View]) -> View:
     for view in views[1:]:
         if view is not result and view != result:
             result = _merge(result, view)
-    return _renumbered(result)
-
-
-def _renumbered(view: View) -> View:
-    """Where only every n-th place of an image axis is left, number what is left: equal views are then equal."""
-    for axis, seen in enumerate(view.windows):
-        places = _places(view.parts, axis)
-        if len(places) == 1 and places[0].step != 1 and isinstance(seen, Window):
-            (old,) = places
-            parts = tuple(tuple(p._replace(step=1) if p == old else p for p in ps) for ps in view.parts)
-            wider = seen._replace(stride=seen.stride * old.step)
-            windows = (*view.windows[:axis], wider, *view.windows[axis + 1 :])
-            view = View(parts, windows, view.aligned)
-    return view
+    return result._replace(within=None) if result.within else result
 
 
 def _merge(a: View, b: View) -> View:
-    windows: list[Seen] = []
-    aligned = a.aligned and b.aligned
-    parts = tuple(
-        p if p == q or all(f.axis is None for f in q) else q if all(f.axis is None for f in p) else p
-        for p, q in zip(a.parts, b.parts, strict=True)
+    """What is seen through both: moving as one of them does, wide enough for the other."""
+    spans_a, spans_b = list(a.spans), list(b.spans)
+    parts_out: list[tuple[Part, ...]] = []
+    is_aligned = a.aligned and b.aligned
+    moved: tuple[set[int], set[int]] = set(), set()
+    for at, (p, q) in enumerate(zip(a.parts, b.parts, strict=True)):
+        if p == q:
+            for each in p:
+                if each.axis is not None and each.size > 1:
+                    moved[0].add(each.axis)
+                    moved[1].add(each.axis)
+            parts_out.append(p)
+            continue
+        pairs = paired(p, q)
+        if pairs is None:
+            _lose(p, spans_a)
+            _lose(q, spans_b)
+            parts_out.append((_plain(max(_count(p), _count(q))),))
+            continue
+        chosen = []
+        for mine, other in pairs:
+            part = _chosen(mine, other)
+            chosen.append(part)
+            for own, spans, moves, view in ((mine, spans_a, moved[0], a), (other, spans_b, moved[1], b)):
+                limits = view.within[at] if view.within and len(pairs) == 1 else None
+                first, last = limits or (0, part.size - 1)
+                if own.axis is not None and own.size > 1:
+                    moves.add(own.axis)
+                for axis in {own.axis, part.axis} - {None}:
+                    gap = (own.step if own.axis == axis else 0) - (part.step if part.axis == axis else 0)
+                    seen = spans[axis]  # type: ignore[index]
+                    if gap and isinstance(seen, Span):
+                        spans[axis] = seen.widened(gap, first, last)  # type: ignore[index]
+            steady = mine.axis is None or other.axis is None or mine == other
+            is_aligned = is_aligned and (steady or part.size == 1)
+        parts_out.append(tuple(chosen))
+    joined = [_joined(v, w) for v, w in zip(spans_a, spans_b, strict=True)]
+    for axis, (v, w) in enumerate(zip(spans_a, spans_b, strict=True)):
+        if axis in moved[0] and axis in moved[1] and isinstance(v, Span) and isinstance(w, Span):
+            is_aligned = is_aligned and v.lo + v.hi == w.lo + w.hi
+    return View(tuple(parts_out), tuple(joined), is_aligned, _both_within(a, b))
+
+
+def _joined(v: Seen, w: Seen) -> Seen:
+    if GLOBAL in (v, w):
+        return GLOBAL
+    if not isinstance(v, Span) or not isinstance(w, Span):
+        return UNKNOWN
+    return Span(min(v.lo, w.lo), max(v.hi, w.hi))
+
+
+def _chosen(p: Part, q: Part) -> Part:
+    """How the union of two moves along their common places: as the faster one, or not at all if they part ways."""
+    if q.axis is None:
+        return p
+    if p.axis is None:
+        return q
+    if p.axis == q.axis:
+        return Part(None, 0, p.size) if p.step * q.step < 0 else max(p, q, key=lambda part: size_of(part.step))
+    return p
+
+
+def _both_within(a: View, b: View) -> tuple[tuple[int, int] | None, ...] | None:
+    if a.within is None or b.within is None:
+        return None
+    return tuple(
+        (min(v[0], w[0]), max(v[1], w[1])) if v and w else None for v, w in zip(a.within, b.within, strict=True)
     )
-    for axis, (v, w) in enumerate(zip(a.windows, b.windows, strict=True)):
-        if GLOBAL in (v, w):
-            windows.append(GLOBAL)
-        elif not isinstance(v, Window) or not isinstance(w, Window):
-            windows.append(UNKNOWN)
-        else:
-            of_a, of_b, both = _places(a.parts, axis), _places(b.parts, axis), _places(parts, axis)
-            if {*of_a} - {*both} or {*of_b} - {*both}:
-                windows.append(UNKNOWN)
-                continue
-            v, w = _spread(v, of_a, both), _spread(w, of_b, both)
-            joined, same = _join(v, w, 1 + sum(p.step * (p.size - 1) for p in both))
-            aligned = aligned and (same or not of_a or not of_b)
-            windows.append(joined)
-    return View(parts, tuple(windows), aligned)
 
 
-def _places(parts: Sequence[tuple[Part, ...]], axis: int) -> list[Part]:
-    return [p for ps in parts for p in ps if p.axis == axis and p.size > 1]
-
-
-def _spread(window: Window, own: list[Part], both: list[Part]) -> Window:
-    """``window`` of a value that does not move along some of the parts, as a function of all."""
-    if not own:
-        return window._replace(stride=0) if both else window
-    still = sum(p.step * (p.size - 1) for p in both if p not in own)
-    return window._replace(lo=window.lo - window.stride * still)
-
-
-def _join(v: Window, w: Window, places: int) -> tuple[Window, bool]:
-    """The window that covers both at each of ``places`` places, and whether their centres agree."""
-    if v.stride == w.stride:
-        return Window(v.stride, min(v.lo, w.lo), max(v.hi, w.hi)), v.lo + v.hi == w.lo + w.hi
-    stride, last = max(v.stride, w.stride), places - 1
-    ends = [(u, (u.stride - stride) * o) for u in (v, w) for o in (0, last)]
-    return Window(stride, min(u.lo + gap for u, gap in ends), max(u.hi + gap for u, gap in ends)), False
+def _count(parts: Sequence[Part]) -> int:
+    return prod(p.size for p in parts)
 
 
 def _field(view: View, extent: tuple[int, ...]) -> ReceptiveField | str:
-    if UNKNOWN in view.windows:
+    if UNKNOWN in view.spans:
         return UNKNOWN
-    if all(w == GLOBAL for w in view.windows):
+    if all(seen == GLOBAL for seen in view.spans):
         return GLOBAL
     size, stride, offset = [], [], []
-    for axis, (w, pixels) in enumerate(zip(view.windows, extent, strict=True)):
-        if isinstance(w, Window):
-            size.append(w.size)
-            stride.append(whole(w.stride * min((p.step for p in _places(view.parts, axis)), default=1)))
-            offset.append(int(-(-w.lo // 1)))
+    for axis, (seen, pixels) in enumerate(zip(view.spans, extent, strict=True)):
+        if isinstance(seen, Span):
+            steps = [p.step for ps in view.parts for p in ps if p.axis == axis and p.size > 1]
+            size.append(_pixels(seen, steps))
+            stride.append(whole(min(steps, key=size_of, default=_only_step(view, axis))))
+            offset.append(int(-(-seen.lo // 1)))
         else:
             size.append(pixels)
             stride.append(0)
             offset.append(0)
     return ReceptiveField(tuple(size), tuple(stride), tuple(offset), view.aligned)
+
+
+def _only_step(view: View, axis: int) -> Number:
+    """The step along an image axis of which a single place is left."""
+    return next((p.step for ps in view.parts for p in ps if p.axis == axis), 0)
+
+
+def _pixels(seen: Span, steps: Sequence[Number]) -> int:
+    """The most whole pixels that are seen from one place: places are at multiples of the steps."""
+    finest = lcm(*(step.denominator for step in steps))
+    return Window(ratio(1, finest), seen.lo, seen.hi).size

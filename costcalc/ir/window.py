@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from math import floor
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -50,12 +50,14 @@ class Window(NamedTuple):
 
         >>> Window(1, -1, 1).after(Window(1, -1, 1))
         Window(stride=1, lo=-2, hi=2)
+
+        A flip runs the other way, and so does what is seen through it:
+
+        >>> Window(1, 0, 1).after(Window(-1, 7, 7))
+        Window(stride=-1, lo=6, hi=7)
         """
-        return Window(
-            earlier.stride * self.stride,
-            earlier.stride * self.lo + earlier.lo,
-            earlier.stride * self.hi + earlier.hi,
-        )
+        lo, hi = earlier.stride * self.lo, earlier.stride * self.hi
+        return Window(earlier.stride * self.stride, min(lo, hi) + earlier.lo, max(lo, hi) + earlier.hi)
 
 
 IDENTITY = Window()
@@ -102,22 +104,72 @@ def whole(n: Number) -> Number:
     return n.numerator if n.denominator == 1 else n
 
 
+def size_of(n: Number) -> Number:
+    """``n`` without its sign."""
+    return n if n >= 0 else -n
+
+
+def envelope(places: Sequence[int]) -> Window:
+    """The tightest window around a table of places: output ``o`` sees ``places[o]`` and nothing else.
+
+    A table that runs evenly, either way, is followed exactly; of any other only a bound is said.
+
+    >>> envelope([6, 4, 2]), envelope([1, 0, 3, 2])
+    (Window(stride=-2, lo=6, hi=6), Window(stride=1, lo=-1, hi=1))
+    """
+    last = len(places) - 1
+    if not last:
+        return Window(0, places[0], places[0])
+    slopes = {0, 1, -1, places[1] - places[0], ratio(places[-1] - places[0], last)}
+
+    def around(slope: Number) -> Window:
+        gaps = [place - slope * o for o, place in enumerate(places)]
+        return Window(slope, min(gaps), max(gaps))
+
+    # Of windows as wide as each other, the one that moves with the outputs in whole steps.
+    return min(map(around, slopes), key=lambda w: (w.hi - w.lo, w.stride.denominator, -w.stride))
+
+
 class Follow(NamedTuple):
-    """An output axis that follows the input axis ``axis`` through ``window``."""
+    """An output axis that follows the input axis ``axis`` through ``window``.
+
+    within    the first and the last output that do; the others along the output axis see nothing of this input.
+              None for all
+    """
 
     axis: int
     window: Window = IDENTITY
+    within: tuple[int, int] | None = None
+
+
+class Anywhere(NamedTuple):
+    """Places along the input axis ``axis`` that nothing known tells: each output sees some of them, not all."""
+
+    axis: int
 
 
 class Regroup(NamedTuple):
     """The elements in the same order under another shape, as ``reshape`` does."""
 
 
-# How one output follows one input: for each output axis the input axis that it follows, or None.
-# An input axis that no output axis follows is mixed whole into every output place.
-Sight: TypeAlias = "tuple[Follow | None, ...] | Regroup"
+class Steps(NamedTuple):
+    """One sight after another, each with the shape of what it makes. The last one makes the output."""
+
+    steps: tuple[tuple[Axes | Regroup, tuple[Dim, ...]], ...]
+
+
+# How one output follows one input: for each output axis the input axis that it follows, or None. What stands
+# after the output's axes moves with none of them. Several that follow one input axis add up: a patch cut out
+# with a stride of 4 is seen at 4·o + k. An input axis that nothing follows is mixed whole into every output place.
+Axes: TypeAlias = "tuple[Follow | Anywhere | None, ...]"
+Sight: TypeAlias = "Axes | Regroup | Steps"
 
 MIXED: Sight = ()  # every output place depends on the whole input
+
+
+def untold(x: TensorType) -> Sight:
+    """Every output sees some of ``x``; nothing known tells where."""
+    return tuple(map(Anywhere, range(len(x.shape))))
 
 
 def elementwise(x: TensorType, y: TensorType) -> Sight:

@@ -12,14 +12,14 @@ from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costcalc.analysis.receptive import GLOBAL, UNKNOWN, Seen, View, image_of, views
+from costcalc.analysis.receptive import GLOBAL, UNKNOWN, Seen, Span, View, image_of, views
 from costcalc.analysis.records import Report
 from costcalc.ir.dims import prod
 from costcalc.ir.fields import ints
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import FLOATING_BITS, TensorType
-from costcalc.ir.window import Follow, Sight, Window
+from costcalc.ir.window import Follow, Number, Sight
 from costcalc.verify.result import Check, Disagreement
 from costcalc.verify.run import Run
 
@@ -88,7 +88,7 @@ def receptive(
 
 def _placed(claim: View | None, graph: Graph, node: Node) -> bool:
     """Whether we know what each place sees: not with a class token among the others, which have moved by one."""
-    if claim is None or UNKNOWN in claim.windows:
+    if claim is None or UNKNOWN in claim.spans:
         return False
     shape = graph.types[node.outputs[0]].shape
     return all(prod(p.size for p in parts) == size for parts, size in zip(claim.parts, shape, strict=True))
@@ -169,7 +169,7 @@ def _slack(graph: Graph, claims: dict[str, View | None]) -> dict[str, float]:
         types = graph.input_types(node)
         for index, value in enumerate(node.outputs):
             claim = claims[value]
-            strides = [float(w.stride) for w in claim.windows if isinstance(w, Window)] if claim else []
+            strides = [abs(float(p.step)) for ps in claim.parts for p in ps] if claim else []
             coarsest[value] = max([*strides, *(coarsest[v] for v in node.inputs)], default=1.0)
             sights = node.op.sights_of(index, *types, y=graph.types[value])
             steps = [f.window.stride for sight in sights for f in sight if isinstance(f, Follow)]
@@ -191,12 +191,12 @@ def _contradictions(value: Tensor, pixels: Tensor, claim: View, slack: float) ->
 
     shape: tuple[int, ...] = tuple(value.shape)
     extent = tuple(pixels.shape[2:])
-    if GLOBAL in claim.windows:
+    if GLOBAL in claim.spans:
         reach = _seen(value, torch.ones_like(value), pixels)
     for where in PLACES:
         places, seed = _place(where, shape, claim, len(extent))
         found = _seen(value, seed.expand(shape).to(value), pixels)
-        claimed = [_claimed(w, p) for w, p in zip(claim.windows, places, strict=True)]
+        claimed = [_claimed(w, p) for w, p in zip(claim.spans, places, strict=True)]
         if None in found and any(c and not c.within(size) for c, size in zip(claimed, extent, strict=True)):
             continue  # all of it is padding, or between the pixels
         for axis, (saw, says, size) in enumerate(zip(found, claimed, extent, strict=True)):
@@ -208,12 +208,11 @@ def _contradictions(value: Tensor, pixels: Tensor, claim: View, slack: float) ->
                 yield f"{here}sees pixels {says.within(size)}", f"{saw or 'none'}"
 
 
-def _claimed(window: Seen, place: int) -> Extent | None:
-    """The pixels of ``window`` at ``place``; None for all."""
-    if not isinstance(window, Window):
+def _claimed(seen: Seen, place: Number) -> Extent | None:
+    """The pixels that are ``seen`` around ``place``; None for all."""
+    if not isinstance(seen, Span):
         return None
-    at = window.stride * place
-    return Extent(int(-(-(at + window.lo) // 1)), int((at + window.hi) // 1))
+    return Extent(int(-(-(place + seen.lo) // 1)), int((place + seen.hi) // 1))
 
 
 def _fits(saw: Extent | None, says: Extent, size: int, slack: float) -> bool:
@@ -227,11 +226,11 @@ def _fits(saw: Extent | None, says: Extent, size: int, slack: float) -> bool:
     return low and high
 
 
-def _place(where: str, shape: tuple[int, ...], claim: View, axes: int) -> tuple[list[int], Tensor]:
+def _place(where: str, shape: tuple[int, ...], claim: View, axes: int) -> tuple[list[Number], Tensor]:
     """A place along each image axis, and a mask over the tensor of what stands there."""
     import torch
 
-    places = [0] * axes
+    places: list[Number] = [0] * axes
     mask = torch.ones((1,) * len(shape), dtype=torch.bool)
     for tensor_axis, parts in enumerate(claim.parts):
         index = torch.arange(shape[tensor_axis])

@@ -67,7 +67,7 @@ def gaps(sights: tuple[Sight, ...], masks: list[Any], rank: int) -> list[str]:
     open_ = []
     for n, (sight, mask) in enumerate(zip(sights, masks, strict=True)):
         follows = [(a, f) for a, f in enumerate(sight) if isinstance(f, Follow)] if isinstance(sight, tuple) else []
-        for axis, (source, window) in follows:
+        for axis, (source, window, _) in follows:
             found = spans(mask, axis, source, rank)
             said = {o: stated(window, o) for o in found}
             where = f"axis {axis} of the output, input {n}: {found} but said to be {said}"
