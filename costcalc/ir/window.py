@@ -172,7 +172,7 @@ def untold(x: TensorType) -> Sight:
     return tuple(map(Anywhere, range(len(x.shape))))
 
 
-def elementwise(x: TensorType, y: TensorType) -> Sight:
+def elementwise(x: TensorType, y: TensorType) -> Axes:
     """Each output place sees its own place in ``x``, broadcast from the right."""
     gap = len(y.shape) - len(x.shape)
     return tuple(

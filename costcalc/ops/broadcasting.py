@@ -8,7 +8,7 @@ from itertools import zip_longest
 from costcalc.ir.dims import Dim, equal
 from costcalc.ir.op import Condition
 from costcalc.ir.tensor import FLOATING_BITS, TensorType
-from costcalc.ir.window import Follow, elementwise
+from costcalc.ir.window import Axes, elementwise
 
 
 def broadcast(*shapes: Sequence[Dim]) -> tuple[Dim, ...]:
@@ -47,6 +47,6 @@ def is_one(d: Dim) -> bool:
     return isinstance(d, int) and d == 1
 
 
-def leading(shape: Sequence[Dim], whole: Sequence[Dim]) -> tuple[Follow | None, ...]:
+def leading(shape: Sequence[Dim], whole: Sequence[Dim]) -> Axes:
     """How the axes ``whole`` follow those of ``shape``, which stretch to them."""
     return elementwise(TensorType(tuple(shape)), TensorType(tuple(whole)))
