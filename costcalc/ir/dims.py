@@ -72,6 +72,37 @@ def log2_ceil(n: Dim) -> Dim:
     return total((n > 2**power).astype("int64") for power in range(63))
 
 
+def scaled(size: Dim, factor: float) -> Dim:
+    """⌊size · factor⌋ in double precision, as PyTorch works out the size that a factor makes.
+
+    >>> scaled(90, 0.7), scaled(10, 0.3), scaled(5, 2)  # 90 times the double next to 0.7 is below 63
+    (62, 3, 10)
+    >>> print(scaled(Expr.symbol("h"), 1.5), scaled(Expr.symbol("h"), 0.7))
+    ⌊3·h/2⌋ ⌊0.7·h⌋
+    """
+    if isinstance(factor, int):
+        return size * factor
+    up, down = factor.as_integer_ratio()
+    if down <= EXACT or (isinstance(size, int) and size > 2**53):
+        return size * up // down
+    if isinstance(size, Expr):
+        from costcalc.ir.scaled import Scaled
+
+        return Expr.atom(Scaled(size, factor))  # type: ignore[arg-type]
+    if not isinstance(size, int):
+        return (size * factor).astype("int64")  # type: ignore[no-any-return,unused-ignore]
+    made = int(size * factor)
+    if type(size) is int:
+        return made
+    from costcalc.ir.told import Told
+
+    return Told.scaled(size, factor, made)
+
+
+EXACT = 2**20
+"""A factor that is a fraction of a power of two up to this one multiplies every size without rounding."""
+
+
 def gcd(a: Dim, b: Dim) -> Dim:
     """The greatest common divisor; of a symbol only with a known ``b``.
 

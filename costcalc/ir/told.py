@@ -36,6 +36,13 @@ class Told(int):
         """``value``, called ``text``."""
         return cls(value, text, str(int(value)), ATOM)
 
+    @classmethod
+    def scaled(cls, size: int, factor: float, value: int) -> Told:
+        """``value`` as the whole part of ``size`` times a decimal."""
+        told = _told(size)
+        text, numbers = _held(told, PRODUCT)
+        return cls(value, f"⌊{text}·{factor}⌋", f"⌊{numbers}·{factor}⌋", ATOM)
+
     def __add__(self, other: Any) -> Any:
         if not isinstance(other, int):
             return NotImplemented

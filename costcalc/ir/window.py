@@ -80,19 +80,24 @@ MOST_SAMPLED = 10_000
 
 
 def sampled(
-    stride: Number, sees: Callable[[int], tuple[int, int]], places: int, shifts: tuple[Number, ...] = (0,)
+    stride: Number,
+    sees: Callable[[int], tuple[int, int]],
+    places: int,
+    shifts: tuple[Number, ...] = (0,),
+    every: bool = False,
 ) -> Window:
     """The tightest window of ``stride`` where each output ``o`` sees inputs ``first`` to ``last`` = ``sees(o)``.
 
     Resampling sees the same pattern again after as many outputs as the stride's denominator says. Of a long pattern
-    only the outputs where ``stride·o + shift`` is next to a whole number are looked at: ``sees`` rounds these.
+    only the outputs where ``stride·o + shift`` is next to a whole number are looked at: ``sees`` rounds these. Where
+    the pattern does not repeat, ``every`` output is looked at.
 
     >>> sampled(ratio(3, 2), lambda o: (o * 3 // 2, -(-(o + 1) * 3 // 2) - 1), 8)
     Window(stride=Fraction(3, 2), lo=Fraction(-1, 2), hi=1)
     """
     period = stride.denominator
-    outputs: Iterable[int] = range(min(places, period))
-    if min(places, period) > MOST_SAMPLED:
+    outputs: Iterable[int] = range(places if every else min(places, period))
+    if not every and min(places, period) > MOST_SAMPLED:
         back = pow(stride.numerator, -1, period)
         outputs = {(near - floor(shift * period)) * back % period for shift in shifts for near in range(-2, 3)}
     seen = [(stride * o, *sees(o)) for o in outputs]

@@ -38,7 +38,7 @@ def graph_of(op: Op, types: list[TensorType]) -> Graph:
 
 def worth(text: str, letters: dict[str, int]) -> Fraction:
     """What a formula as printed comes to: an independent reading of it."""
-    code = re.sub(r"[^\W\d][\w′]*|\d+", lambda m: f"F({letters.get(m[0], m[0])})", text)
+    code = re.sub(r"[^\W\d][\w′]*|\d+(\.\d+)?", lambda m: m[0] if m[1] else f"F({letters.get(m[0], m[0])})", text)
     code = code.replace("⌊", "floor(").replace("⌈", "ceil(").replace("⌋", ")").replace("⌉", ")")
     code = code.replace("·", "*").replace("−", "-")
     value: Any = eval(code, {"F": Fraction, "floor": lambda v: Fraction(floor(v)), "ceil": lambda v: Fraction(ceil(v))})

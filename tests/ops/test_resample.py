@@ -61,8 +61,8 @@ def test_where_an_output_looks(op: Op, window: Window) -> None:
     assert sight[2] == Follow(2, window)  # type: ignore[index]
 
 
-def test_a_decimal_scale_is_what_is_written() -> None:
-    # 0.3 as a binary fraction lies below 3/10, so that 10 times it is below 3.
+def test_a_decimal_scale_rounds_as_doubles_do() -> None:
+    # 0.3 as a double lies below 3/10, but 10 times it rounds to 3.
     assert Upsample(0.3).infer(TensorType((1, 1, 10))).spatial == (3,)
 
 
