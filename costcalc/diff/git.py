@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from costcalc.ir.graph import Graph
 SPECS = (".yaml", ".yml")
 MAX_FILE = 8 * 2**20
 MAX_FILES = 20_000
+AT_A_TIME = 4 * MAX_FILE
 
 
 class File(NamedTuple):
@@ -127,28 +129,34 @@ class Repository:
         """All spec files of ``commit`` in a temporary folder, while the context lasts."""
         with tempfile.TemporaryDirectory(prefix="costcalc-") as folder:
             folder = str(Path(folder).resolve())
-            wanted = [(path, file.sha) for path, file in self._files(commit).items() if file.size <= MAX_FILE]
+            wanted = {path: file for path, file in self._files(commit).items() if file.size <= MAX_FILE}
             if len(wanted) > MAX_FILES:
                 raise GitError(f"{revision} has {len(wanted):,} YAML files; at most {MAX_FILES:,} are read")
-            contents = self._blobs([sha for _, sha in wanted])
-            for (path, _), data in zip(wanted, contents, strict=True):
-                target = Path(folder, path)
-                if ".." in target.parts:
-                    continue
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(data)
+            names: dict[File, list[Path]] = {}
+            for path, file in wanted.items():
+                if ".." not in Path(path).parts:
+                    names.setdefault(file, []).append(Path(folder, path))
+            # One content may have many names, and is kept once.
+            for (first, *others), data in zip(names.values(), self._blobs([*names]), strict=True):
+                first.parent.mkdir(parents=True, exist_ok=True)
+                first.write_bytes(data)
+                for other in others:
+                    other.parent.mkdir(parents=True, exist_ok=True)
+                    other.hardlink_to(first)
             yield Tree(revision, folder)
 
-    def _blobs(self, shas: list[str]) -> Iterator[bytes]:
-        if not shas:
-            return
-        done = self._run("cat-file", "--batch", stdin="\n".join([*shas, ""]).encode())
-        at = 0
-        for _ in shas:
-            end = done.index(b"\n", at)
-            size = int(done[at:end].split()[2])
-            yield done[end + 1 : end + 1 + size]
-            at = end + 2 + size
+    def _blobs(self, files: list[File]) -> Iterator[bytes]:
+        """The content of each of ``files``, of some megabytes at a time."""
+        while files:
+            sizes = accumulate(file.size for file in files)
+            count = max(sum(size <= AT_A_TIME for size in sizes), 1)
+            some, files = files[:count], files[count:]
+            done = self._run("cat-file", "--batch", stdin="".join(f"{file.sha}\n" for file in some).encode())
+            at = 0
+            for file in some:
+                start = done.index(b"\n", at) + 1
+                yield done[start : start + file.size]
+                at = start + file.size + 1
 
     def _files(self, commit: str) -> dict[str, File]:
         """The spec files of ``commit`` by path; no links and no submodules, which are not followed."""
