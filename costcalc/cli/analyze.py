@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from costcalc.cli.options import Model, Setting, Shown, command, option
+from costcalc.cli.options import Model, Setting, Shown
 from costcalc.cli.output import emit, waiting
+from costcalc.cli.parameters import command, option
 
 EXAMPLES = {
     "costcalc analyze resnet50 --depth 2": "its blocks, not what is in them",

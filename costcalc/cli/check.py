@@ -8,11 +8,10 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from costcalc.cli.choices import Choices
-from costcalc.cli.options import Output, command, option
+from costcalc.cli.options import Output
 from costcalc.cli.output import coloured, emit
+from costcalc.cli.parameters import argument, command, option
 from costcalc.errors import OptionError
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def check(
     choices: Choices,
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MODEL]...", help="Models of the config, all if none; or any, with --max."),
+        argument(metavar="[MODEL]...", says="Models of the config, all if none; or any, with --max."),
     ] = None,
     config: Annotated[str | None, option("--config", metavar="FILE", says="In place of costcalc.yaml.")] = None,
     max: Annotated[
@@ -72,7 +71,7 @@ def check(
     ] = False,
     ratchet: Annotated[bool, option("--ratchet", says="Lower each max of the config to what is reached.")] = False,
     fail_on: Annotated[
-        FailOn, typer.Option("--fail-on", help="From which level on the exit code is 1.")
+        FailOn, option("--fail-on", says="From which level on the exit code is 1.", shows_default=True)
     ] = FailOn.error,
     strict: Annotated[
         bool, option("--strict", says="Exit with code 4 if something could not be counted or checked.")
@@ -80,7 +79,7 @@ def check(
     allow_code: Annotated[
         bool, option("--allow-code", says="Run models that are Python code because the config names them.")
     ] = False,
-    format: Annotated[Format, typer.Option("--format", "-f", help="What to write.")] = Format.table,
+    format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
 ) -> int:
     """Hold models to their budgets: a verdict first, then the cause, and where to change it.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, NamedTuple
 
-from costcalc.cli.options import MODEL, Model, option
+from costcalc.cli.options import MODEL, Model
+from costcalc.cli.parameters import option
 
 
 class Choices(NamedTuple):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from costcalc.cli.choices import Choices
-from costcalc.cli.options import FoldNorm, Format, Output, Setting, command, option
+from costcalc.cli.options import FoldNorm, Format, Output, Setting
 from costcalc.cli.output import coloured, emit, width
+from costcalc.cli.parameters import argument, command, option
 
 EXAMPLES = {
     "costcalc compare resnet50 convnext_t mobilenet": "side by side, with ratios to the first",
@@ -20,13 +19,11 @@ EXAMPLES = {
 
 @command
 def compare(
-    models: Annotated[
-        list[str], typer.Argument(metavar="MODEL MODEL...", help="Two or more models.", show_default=False)
-    ],
+    models: Annotated[list[str], argument(metavar="MODEL MODEL...", says="Two or more models.")],
     choices: Choices,
     setting: Setting,
     fold_norm: FoldNorm = False,
-    format: Annotated[Format, typer.Option("--format", "-f", help="What to write.")] = Format.table,
+    format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
     strict: Annotated[
         bool, option("--strict", says="Exit with code 4 if a layer has no rule and is not counted.")

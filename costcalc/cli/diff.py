@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from costcalc.cli.choices import Choices
-from costcalc.cli.options import VIEW, Format, Setting, command, option, to_file
+from costcalc.cli.options import VIEW, Format, Setting, to_file
 from costcalc.cli.output import coloured, emit, width
+from costcalc.cli.parameters import argument, command, option
 from costcalc.errors import OptionError
 
 EXAMPLES = {
@@ -25,21 +24,20 @@ def diff(
     setting: Setting,
     sides: Annotated[
         list[str] | None,
-        typer.Argument(
+        argument(
             metavar="OLD NEW | REV..REV [SPEC]...",
-            help="Two models; or two revisions and the specs to compare, all that changed if none is named.",
-            show_default=False,
+            says="Two models; or two revisions and the specs to compare, all that changed if none is named.",
         ),
     ] = None,
     base: Annotated[
         str | None, option("--base", metavar="REV", says="Compare the files as they are with this revision.")
     ] = None,
     by: Annotated[
-        str, typer.Option("--by", metavar="FIGURE", rich_help_panel=VIEW, help="The figure to rank causes by.")
+        str, option("--by", metavar="FIGURE", panel=VIEW, says="The figure to rank causes by.", shows_default=True)
     ] = "macs",
     all: Annotated[bool, option("--all", panel=VIEW, says="Every cause and layer, not the first twenty.")] = False,
     format: Annotated[
-        Format, typer.Option("--format", "-f", rich_help_panel=VIEW, help="What to write.")
+        Format, option("--format", "-f", panel=VIEW, says="What to write.", shows_default=True)
     ] = Format.table,
     output: Annotated[str | None, to_file(panel=VIEW)] = None,
     strict: Annotated[bool, option("--strict", says="Exit with code 4 if a layer is not counted.")] = False,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
-from costcalc.cli.options import Model, Output, Setting, Told, command
+from costcalc.cli.options import Model, Output, Setting, Told
 from costcalc.cli.output import coloured, emit, width
+from costcalc.cli.parameters import argument, command, option
 
 EXAMPLES = {
     "costcalc explain mobilenet features.1.depthwise.conv": "a layer: each figure, formula and numbers",
@@ -23,9 +22,9 @@ def explain(
     setting: Setting,
     name: Annotated[
         str,
-        typer.Argument(metavar="[LAYER]", help="A layer or a block; the whole model if left out.", show_default=False),
+        argument(metavar="[LAYER]", says="A layer or a block; the whole model if left out."),
     ] = "",
-    format: Annotated[Told, typer.Option("--format", "-f", help="What to write.")] = Told.text,
+    format: Annotated[Told, option("--format", "-f", says="What to write.", shows_default=True)] = Told.text,
     output: Output = None,
 ) -> None:
     """How each figure of a layer comes about: the formula, the numbers put in, and the result.

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from costcalc.cli.options import Model, Output, Told, command, option
+from costcalc.cli.options import Model, Output, Told
 from costcalc.cli.output import coloured, emit, width
+from costcalc.cli.parameters import command, option
 from costcalc.errors import OptionError
 from costcalc.ir.expr import Expr
 
@@ -26,14 +25,15 @@ def formula(
     model: Model,
     symbols: Annotated[
         str,
-        typer.Option(
+        option(
             "--symbols",
             metavar="A,B,…",
-            help="What stays a symbol: batch, height, width, size (of a square image), or a parameter.",
+            says="What stays a symbol: batch, height, width, size (of a square image), or a parameter.",
+            shows_default=True,
         ),
     ] = "batch,height,width",
     bits: Annotated[int | None, option("--bits", min=1, max=1024, says="Bits of a floating-point element.")] = None,
-    format: Annotated[Told, typer.Option("--format", "-f", help="What to write.")] = Told.text,
+    format: Annotated[Told, option("--format", "-f", says="What to write.", shows_default=True)] = Told.text,
     output: Output = None,
 ) -> None:
     """The totals of a model in closed form.

@@ -9,16 +9,15 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import Annotated, Any, NoReturn
-
-import typer
-from typer.core import TyperGroup
+from typing import TYPE_CHECKING, NoReturn
 
 from costcalc import __version__
 from costcalc.cli.interrupts import INTERRUPTED, interruptible
-from costcalc.cli.light import LightCommand, lightened
 from costcalc.cli.output import abandon_output, prepare_streams, say_error
-from costcalc.errors import CostcalcError, UnknownName, listing, near
+from costcalc.errors import CostcalcError
+
+if TYPE_CHECKING:
+    from costcalc.cli.parameters import Command
 
 COMMANDS = {
     "analyze": "Costs",
@@ -43,57 +42,6 @@ command lines with what they show. (A name that Python has already is written wi
 
 MOST_DIGITS = 20_000
 """Of a figure: the sizes that make it have at most 300, and a tensor 16 of them; Python's own limit is lower."""
-CONTEXT = {"help_option_names": ["-h", "--help"]}
-UsageError: Any = typer.BadParameter.__mro__[1]  # Typer's own, or Click's in older releases; neither is exported
-
-
-class Command(LightCommand):
-    """A command whose help names its arguments as the reference does."""
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        return [*(placeholder(p) for p in self.params if p.param_type_name == "argument"), "[OPTIONS]"]
-
-
-def placeholder(argument: Any) -> str:
-    """How a usage line names ``argument``, in brackets if it may be left out."""
-    name: str = argument.metavar or argument.name.upper()
-    return name if argument.required or name.startswith("[") else f"[{name}]"
-
-
-class Commands(TyperGroup):
-    """The commands, each imported only when it is run or described."""
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        return lightened(super().get_params(ctx))
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in COMMANDS:
-            if ctx.resilient_parsing:
-                return None
-            hint = f"{near(cmd_name, COMMANDS)}; there are {listing(COMMANDS)}"
-            raise UnknownName(f"no command called '{cmd_name[:40]}'{hint}")
-        module = import_module(f"costcalc.cli.{cmd_name}")
-        function = getattr(module, cmd_name, None) or getattr(module, f"{cmd_name}_")
-        alone = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
-        alone.command(
-            cmd_name,
-            cls=Command,
-            help=_prose(function.__doc__),
-            epilog=_shown(module.EXAMPLES),
-            rich_help_panel=COMMANDS[cmd_name],
-        )(function)
-        return typer.main.get_command(alone)
-
-
-def application() -> Any:
-    """The whole command line, as Typer wants it."""
-    app = typer.Typer(cls=Commands, rich_markup_mode="rich", context_settings=CONTEXT, invoke_without_command=True)
-    app.callback(help=_prose(costcalc.__doc__), epilog=_shown(EXAMPLES))(costcalc)
-    return typer.main.get_command(app)
-
 
 EXAMPLES = {
     "costcalc analyze resnet50": "every layer's cost, and the totals",
@@ -101,30 +49,10 @@ EXAMPLES = {
 }
 
 
-def costcalc(
-    ctx: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
-) -> None:
-    """What a neural network costs, layer by layer and exactly.
-
-    MACs, parameters, storage, memory traffic, receptive field, and the time that a machine needs at best.
-    """
-    if version:
-        print(f"costcalc {__version__}")
-        raise typer.Exit
-    if ctx.invoked_subcommand is None:
-        print(ctx.get_help())
-        raise typer.Exit(2)
-
-
-def _shown(examples: dict[str, str]) -> str:
-    lines = [f"# {says}\n{line}" for line, says in examples.items()]
-    return "\n".join(["Examples:", *lines]).replace("[", r"\[")
-
-
-def _prose(docstring: str | None) -> str:
-    """The docstring as paragraphs that the terminal breaks into lines."""
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in (docstring or "").split("\n\n"))
+def find_command(name: str) -> tuple[Command, dict[str, str]]:
+    """The command called ``name``, which ``COMMANDS`` has, and its examples."""
+    module = import_module(f"costcalc.cli.{name}")
+    return getattr(module, name, None) or getattr(module, f"{name}_"), module.EXAMPLES
 
 
 def run(args: list[str] | None = None) -> NoReturn:
@@ -138,17 +66,14 @@ def outcome(args: list[str] | None) -> int:
     if hasattr(sys, "set_int_max_str_digits"):
         sys.set_int_max_str_digits(MOST_DIGITS)
     try:
-        code = application().main(args, prog_name="costcalc", standalone_mode=False)
+        code = _ran(sys.argv[1:] if args is None else args)
         if sys.stdout is not None:
             sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except CostcalcError as error:
         say_error(str(error))
         return error.exit_code
-    except UsageError as error:
-        say_error(_usage(error))
-        return 2
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as error:
         abandon_output()
@@ -176,8 +101,16 @@ def outcome(args: list[str] | None) -> int:
         return 70
 
 
-def _usage(error: Any) -> str:
-    """A mistake on the command line in our words: one sentence, and where the help is."""
-    message = error.format_message().strip().rstrip(".")
-    command = error.ctx.command_path if error.ctx else "costcalc"
-    return f"{message[:1].lower()}{message[1:]}; see {command} --help"
+def _ran(args: list[str]) -> object:
+    """What the command returns that ``args`` ask for: read here if they are plain, else by Typer, which says more."""
+    completing = "_COSTCALC_COMPLETE" in os.environ
+    if args and args[0] in COMMANDS and not completing:
+        from costcalc.cli.plain import values
+
+        command, _ = find_command(args[0])
+        given = values(command, args[1:])
+        if given is not None:
+            return command(**given)
+    from costcalc.cli.typed import main
+
+    return main(args)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from costcalc.cli.options import command
 from costcalc.cli.output import emit
+from costcalc.cli.parameters import argument, command, option
 from costcalc.errors import OptionError
 
 EXAMPLES = {
@@ -20,9 +18,11 @@ EXAMPLES = {
 @command
 def init(
     models: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Specs or names; the specs below if none.")
+        list[str] | None, argument(metavar="[MODEL]...", says="Specs or names; the specs below if none.")
     ] = None,
-    config: Annotated[str, typer.Option("--config", metavar="FILE", help="Where to write it.")] = "costcalc.yaml",
+    config: Annotated[
+        str, option("--config", metavar="FILE", says="Where to write it.", shows_default=True)
+    ] = "costcalc.yaml",
 ) -> None:
     """Write costcalc.yaml: the models there are, with budgets a little above what they cost today."""
     from costcalc.budget.init import existing_config, first_config

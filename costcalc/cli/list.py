@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated, Any
 
-import typer
-
-from costcalc.cli.options import Format, Output, command, option
+from costcalc.cli.options import Format, Output
 from costcalc.cli.output import coloured, emit, width_of_lists
+from costcalc.cli.parameters import argument, command, option
 from costcalc.errors import OptionError, UnknownName, listing, near
 
 EXAMPLES = {
@@ -39,7 +38,7 @@ class Sort(str, Enum):
 def list_(
     name: Annotated[
         str,
-        typer.Argument(metavar="[NAME]", help="Only names with this in them, or like 'vgg*'.", show_default=False),
+        argument(metavar="[NAME]", says="Only names with this in them, or like 'vgg*'."),
     ] = "",
     task: Annotated[str | None, option("--task", metavar="TASK", says="Only models for this task.")] = None,
     family: Annotated[str | None, option("--family", metavar="FAMILY", says="Only models of this family.")] = None,
@@ -53,7 +52,7 @@ def list_(
         Sort | None, option("--sort", says="Words from a to z, numbers from the largest; by name if left out.")
     ] = None,
     machines: Annotated[bool, option("--machines", says="The machines instead of the models.")] = False,
-    format: Annotated[Format, typer.Option("--format", "-f", help="What to write.")] = Format.table,
+    format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
 ) -> None:
     """The models that costcalc ships, with what each costs at its own input; and the machines that it knows.

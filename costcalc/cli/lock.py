@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from costcalc.cli.options import command, option
 from costcalc.cli.output import emit
+from costcalc.cli.parameters import command, option
 
 EXAMPLES = {
     "costcalc lock": "record what the models of costcalc.yaml cost",

@@ -2,51 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_type_hints
-
-import typer
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from costcalc.cli.output import coloured, width
+from costcalc.cli.parameters import argument, option
 from costcalc.errors import OptionError
 
 if TYPE_CHECKING:
     from costcalc.backends.rows import View
-
-
-def command(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function`` with each parameter that is a ``NamedTuple`` of options spread into those options."""
-    parameters: list[inspect.Parameter] = []
-    groups: dict[str, Any] = {}
-    # Read as they are written: get_type_hints of Python 3.10 wraps what defaults to None, and the option is lost.
-    for parameter in inspect.signature(function, eval_str=True).parameters.values():
-        kind: Any = parameter.annotation
-        if not (isinstance(kind, type) and issubclass(kind, tuple)):
-            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
-            continue
-        groups[parameter.name] = kind
-        for name, annotation in get_type_hints(kind, include_extras=True).items():
-            default = kind._field_defaults.get(name, inspect.Parameter.empty)  # type: ignore[attr-defined]
-            one = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-            parameters.append(one)
-
-    def spread(**given: Any) -> Any:
-        made = {name: kind(*(given.pop(field) for field in kind._fields)) for name, kind in groups.items()}
-        return function(**made, **given)
-
-    spread.__doc__, spread.__name__ = function.__doc__, function.__name__
-    spread.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    spread.__annotations__ = {p.name: p.annotation for p in parameters}
-    return spread
-
-
-def option(*names: str, says: str, panel: str | None = None, **more: Any) -> Any:
-    """An option without a default worth showing; a number is an N."""
-    if "min" in more:
-        more.setdefault("metavar", "N")
-    return typer.Option(*names, help=says, show_default=False, rich_help_panel=panel, **more)
 
 
 def model_names(incomplete: str) -> list[str]:
@@ -65,12 +30,11 @@ def machine_names(incomplete: str) -> list[str]:
 
 ModelName = Annotated[
     str,
-    typer.Argument(
+    argument(
         metavar="MODEL",
-        help="A shipped model (see `costcalc list`), a YAML file, torchvision:NAME, timm:NAME, FILE.py:NAME "
+        says="A shipped model (see `costcalc list`), a YAML file, torchvision:NAME, timm:NAME, FILE.py:NAME "
         "or MODULE:NAME.",
-        autocompletion=model_names,
-        show_default=False,
+        completes=model_names,
     ),
 ]
 MODEL = "Model"
@@ -145,7 +109,7 @@ class Setting(NamedTuple):
     machine: Annotated[
         str | None,
         option(
-            "--machine", "-m", metavar="NAME|FILE", autocompletion=machine_names,
+            "--machine", "-m", metavar="NAME|FILE", completes=machine_names,
             says="Time on a machine (`costcalc list --machines`), or on your own in a YAML file.",
         ),
     ] = None  # fmt: skip
@@ -187,7 +151,7 @@ class Shown(NamedTuple):
         None
     )
     exact: Annotated[bool, option("--exact", panel=VIEW, says="All digits in place of units.")] = False
-    format: Annotated[Format, typer.Option("--format", "-f", help="What to write.")] = Format.table
+    format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table
     output: Output = None
 
     def view(self) -> View:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from costcalc.cli.options import Output, command
+from costcalc.cli.options import Output
 from costcalc.cli.output import emit
+from costcalc.cli.parameters import command
 
 EXAMPLES = {
     "costcalc schema --output schema.json": "for an editor that completes and checks specs",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from costcalc.cli.options import Model, Output, command, option
+from costcalc.cli.options import Model, Output
 from costcalc.cli.output import emit
+from costcalc.cli.parameters import command, option
 
 EXAMPLES = {
     "costcalc show mobilenet": "the spec: a start for a model of your own",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from costcalc.cli.options import Model, Output, command
+from costcalc.cli.options import Model, Output
 from costcalc.cli.output import emit
+from costcalc.cli.parameters import command
 
 EXAMPLES = {
     "costcalc trace torchvision:resnet50 --output resnet50.yaml": "the model as a spec, for runs without PyTorch",

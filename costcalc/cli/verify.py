@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from costcalc.cli.options import Model, Output, command
+from costcalc.cli.options import Model, Output
 from costcalc.cli.output import coloured, emit, width
+from costcalc.cli.parameters import command, option
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,7 +36,7 @@ class Format(str, Enum):
 @command
 def verify(
     model: Model,
-    format: Annotated[Format, typer.Option("--format", "-f", help="What to write.")] = Format.table,
+    format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
 ) -> int:
     """Build the model in PyTorch, run it, and compare every figure with PyTorch, fvcore and autograd.

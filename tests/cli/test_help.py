@@ -10,8 +10,9 @@ import pytest
 from terminal import ROOT, process, run
 
 from costcalc import load
-from costcalc.cli.frame import COMMANDS, application
+from costcalc.cli.frame import COMMANDS
 from costcalc.cli.reference import page
+from costcalc.cli.typed import application
 
 SLOW = ("verify", "trace", "check", "lock", "init", "diff", "compare")  # their own tests run them
 RUN = [

@@ -1,0 +1,113 @@
+"""What a command takes, declared once: the reader of plain command lines and Typer both go by it.
+
+Nothing of Typer is imported here. To import it takes as long as all else that ``costcalc analyze`` does.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable
+from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+
+class Declared(NamedTuple):
+    """An option by its ``names``, or an argument, which has none.
+
+    says            what it is for, in its help
+    panel           the part of the help that it stands in
+    shows_default   whether the help says its default
+    min, max        bounds of a number
+    completes       the values that begin with what a user has typed
+    """
+
+    names: tuple[str, ...]
+    says: str
+    metavar: str | None = None
+    panel: str | None = None
+    shows_default: bool = False
+    min: int | float | None = None
+    max: int | float | None = None
+    completes: Callable[[str], list[str]] | None = None
+
+
+def option(*names: str, says: str, **more: Any) -> Any:
+    """An option; a number is an N unless ``metavar`` says otherwise."""
+    if "min" in more:
+        more.setdefault("metavar", "N")
+    return Declared(names, says, **more)
+
+
+def argument(*, metavar: str, says: str, **more: Any) -> Any:
+    """An argument by its place."""
+    return Declared((), says, metavar, **more)
+
+
+REQUIRED = inspect.Parameter.empty
+
+
+class Parameter(NamedTuple):
+    """One parameter of a command; ``annotation`` is the type of its value, or a list of it, perhaps or None."""
+
+    name: str
+    annotation: Any
+    declared: Declared
+    default: Any = REQUIRED
+
+    @property
+    def required(self) -> bool:
+        """Whether it must be given."""
+        return self.default is REQUIRED
+
+    @property
+    def several(self) -> bool:
+        """Whether it takes a list of values."""
+        return get_origin(_without_none(self.annotation)) is list
+
+    @property
+    def kind(self) -> type:
+        """The type of one value."""
+        found = _without_none(self.annotation)
+        one: type = get_args(found)[0] if get_origin(found) is list else found
+        return one
+
+
+class Command:
+    """A function with what it takes: a parameter that is a ``NamedTuple`` of options is spread into those options."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.__doc__ = function.__doc__
+        self._function = function
+        self._groups: dict[str, Any] = {}
+        self.parameters: dict[str, Parameter] = {}
+        # Read as they are written: get_type_hints of Python 3.10 wraps what defaults to None, and the option is lost.
+        for one in inspect.signature(function, eval_str=True).parameters.values():
+            kind: Any = one.annotation
+            if not (isinstance(kind, type) and issubclass(kind, tuple)):
+                self._add(one.name, kind, one.default)
+                continue
+            self._groups[one.name] = kind
+            defaults: dict[str, Any] = kind._field_defaults  # type: ignore[attr-defined]
+            for name, annotation in get_type_hints(kind, include_extras=True).items():
+                self._add(name, annotation, defaults.get(name, REQUIRED))
+
+    def _add(self, name: str, annotated: Any, default: Any) -> None:
+        annotation, declared = get_args(annotated)
+        self.parameters[name] = Parameter(name, annotation, declared, default)
+
+    def __call__(self, **given: Any) -> Any:
+        """Run it; what is not given is as its default says."""
+        values = {name: given.get(name, p.default) for name, p in self.parameters.items()}
+        groups = {name: kind(*(values.pop(field) for field in kind._fields)) for name, kind in self._groups.items()}
+        return self._function(**groups, **values)
+
+
+def command(function: Callable[..., Any]) -> Command:
+    """``function`` as a command."""
+    return Command(function)
+
+
+def _without_none(annotation: Any) -> Any:
+    if get_origin(annotation) in (Union, types.UnionType):
+        (annotation,) = (a for a in get_args(annotation) if a is not type(None))
+    return annotation
