@@ -18,6 +18,7 @@ class Work(NamedTuple):
     weights           its tensors by PyTorch's name
     params, buffers   their elements, trained and not
     weight_bits       their bits, and of those the bits that inference reads
+    input_bits        bits that are read of each input
     kind              what reports call this use of the op
     """
 
@@ -28,7 +29,16 @@ class Work(NamedTuple):
     buffers: Dim
     weight_bits: Dim
     read_bits: Dim
+    input_bits: tuple[Dim, ...]
     kind: str
+
+
+def input_bits(op: Op, types: tuple[TensorType, ...], y: TensorType, width: int | None = None) -> tuple[Dim, ...]:
+    """Bits that ``op`` reads of each of its inputs; none where it only views them."""
+    if op.is_view:
+        return (0,) * len(types)
+    reads = op.reads(*types, y=y)
+    return tuple(t.with_shape(elements).bits(width) for t, elements in zip(types, reads, strict=True))
 
 
 def work_of(width: int | None = None) -> Callable[[Graph, Node], Work]:
@@ -45,15 +55,15 @@ def work_of(width: int | None = None) -> Callable[[Graph, Node], Work]:
         found = known.get(key)
         if found is None:
             op, weights = node.op, node.op.weights(*types)
-            each = [(w, w.type.bits(width)) for w in weights.values()]
             found = known[key] = Work(
                 macs=op.macs(*types, y=y),
                 ops=op.ops(*types, y=y),
                 weights=weights,
                 params=total(w.type.size for w in weights.values() if w.trained),
                 buffers=total(w.type.size for w in weights.values() if not w.trained),
-                weight_bits=total(bits for _, bits in each),
-                read_bits=total(bits for w, bits in each if w.read),
+                weight_bits=total(w.type.bits(width) for w in weights.values()),
+                read_bits=total(w.read_bits(width) for w in weights.values()),
+                input_bits=input_bits(op, types, y, width),
                 kind=op.kind(*types),
             )
         return found

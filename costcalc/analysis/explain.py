@@ -16,7 +16,7 @@ from costcalc.errors import CostcalcError, UnknownName, near
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.op import Op
-from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS, TensorType
+from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS, TensorType, Weight
 from costcalc.ir.told import QUOTIENT, Told
 from costcalc.ir.window import Follow
 
@@ -103,7 +103,7 @@ class _Teller:
         params = [w.type.size for w in weights.values() if w.trained]
         buffers = [w.type.size for w in weights.values() if not w.trained]
         inputs = list(dict(zip(node.inputs, x, strict=True)).values())
-        read = [] if node.op.is_view else [*(w.type for w in weights.values() if w.read), *inputs]
+        read = [] if node.op.is_view else [*map(_read, weights.values()), *self._read_of_inputs()]
         write = [] if node.op.is_view else list(y)
         held = [*(w.type for w in weights.values()), *inputs, *(() if node.op.is_view else y)]
         layer = self.layer
@@ -128,6 +128,12 @@ class _Teller:
         called, own = self.node.weight(name), f"{self.node.name}.{name}"
         others = tuple(user for user in self.graph.users[called] if user != own)
         return Tensor(name, t.shape, _times(t), called, others)
+
+    def _read_of_inputs(self) -> list[TensorType]:
+        """What is read of each distinct input, as a row of elements."""
+        reads = self.op.reads(*self.x, y=self.y[0])
+        each = (t.with_shape(n) for t, n in zip(self.x, reads, strict=True))
+        return list(dict(zip(self.node.inputs, each, strict=True)).values())
 
     def _line(self, name: str, value: Any, told: Any, unit: str = "") -> Line:
         if isinstance(told, Told) and int(told) == value:
@@ -242,6 +248,10 @@ class _Teller:
                 d = Told.leaf(int(d), axis)  # type: ignore[arg-type]
             shape.append(d)
         return t.with_shape(*shape)
+
+
+def _read(weight: Weight) -> TensorType:
+    return weight.type if weight.read is None else weight.type.with_shape(weight.read)
 
 
 def _times(t: TensorType) -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from costcalc.analysis.costs import work_of
 from costcalc.analysis.storage import Storage, Tensors
+from costcalc.analysis.traffic import traffic
 from costcalc.ir.dims import Dim, total
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
@@ -42,17 +43,13 @@ def formulas(graph: Graph, bits: int | None = None, also: Mapping[str, Expr] | N
     everything = Tensors(storage)
     macs: Dim = 0
     ops: Dim = 0
-    traffic: Dim = 0
+    moved: Dim = 0
     for node in graph.nodes:
         done = work(graph, node)
         macs = macs + done.macs
         ops = ops + done.ops
-        own = Tensors(storage)
-        own.weights.update((node.weight(local), weight) for local, weight in done.weights.items())
-        own.add(node.inputs)
-        if not node.op.is_view:
-            traffic = traffic + own.value_bits() + done.read_bits + total(storage.bits[v] for v in node.outputs)
-        everything.weights.update(own.weights)
+        moved = moved + total(traffic(node, done, storage))
+        everything.weights.update((node.weight(local), weight) for local, weight in done.weights.items())
         everything.add((*node.inputs, *node.outputs))
     params, _, weight_bits = everything.held()
     found = [
@@ -60,7 +57,7 @@ def formulas(graph: Graph, bits: int | None = None, also: Mapping[str, Expr] | N
         Formula("ops", ops),
         Formula("params", params),
         Formula("storage", weight_bits + everything.value_bits(), "bits"),
-        Formula("traffic", traffic, "bits"),
+        Formula("traffic", moved, "bits"),
     ]
     if not also:
         return found

@@ -10,7 +10,8 @@ from costcalc.analysis.receptive import receptive_fields
 from costcalc.analysis.records import Block, Layer, Report, Settings, Total
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.sums import Sums
-from costcalc.ir.dims import Dim, total
+from costcalc.analysis.traffic import traffic
+from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
 from costcalc.ir.op import Op
@@ -42,19 +43,14 @@ def report(
             spared, which = node.op.needless(*types, y=made[0])
             needless[which] = needless.get(which, 0) + spared
         own = {node.weight(local): weight for local, weight in done.weights.items()}
-        reads = {*node.inputs}
-        read: Dim = 0
-        write: Dim = 0
-        if not node.op.is_view:
-            read = storage.distinct(reads, own) + done.read_bits
-            write = total(storage.bits[v] for v in node.outputs)
+        read, write = traffic(node, done, storage)
         layer = Layer(
             macs=done.macs,
             ops=done.ops,
             params=done.params,
             buffers=done.buffers,
             weight_bits=done.weight_bits,
-            storage_bits=storage.distinct(reads.union(node.outputs), own) + done.weight_bits,
+            storage_bits=storage.distinct({*node.inputs, *node.outputs}, own) + done.weight_bits,
             read_bits=read,
             write_bits=write,
             name=node.name,

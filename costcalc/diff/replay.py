@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from costcalc.analysis.costs import input_bits
 from costcalc.analysis.roofline import Machine
-from costcalc.analysis.storage import Roots, distinct_bits
+from costcalc.analysis.storage import Roots
+from costcalc.analysis.traffic import distinct_reads
 from costcalc.diff.layers import Entry, Share, minus
 from costcalc.errors import CostcalcError
 from costcalc.ir.op import Op
@@ -59,7 +61,7 @@ class Replay:
         self._shares = [e.share for e in old]
         self._wanted: dict[int, dict[str, Any]] = {}
         self._made: dict[tuple[Op, Types], Types | None] = {}
-        self._costs: dict[tuple[Op, Types, Types], tuple[Any, Any, dict[str, Weight]]] = {}
+        self._costs: dict[tuple[Op, Types, Types], tuple[Any, Any, dict[str, Weight], tuple[Any, ...]]] = {}
 
     def step(self, inputs: Mapping[int, TensorType], options: Mapping[int, Mapping[str, Any]]) -> dict[int, Share]:
         """Apply new shapes of inputs and new options of layers; what each layer's share changes by."""
@@ -125,9 +127,9 @@ class Replay:
             return (0, 0, 0, 0, 0, bits, 0, 0, 0)
         key = (op, takes, makes)
         if key not in self._costs:
-            costs = (op.macs(*takes, y=makes[0]), op.ops(*takes, y=makes[0]), op.weights(*takes))
-            self._costs[key] = costs
-        macs, ops, weights = self._costs[key]
+            taken = input_bits(op, takes, makes[0], self._bits)
+            self._costs[key] = (op.macs(*takes, y=makes[0]), op.ops(*takes, y=makes[0]), op.weights(*takes), taken)
+        macs, ops, weights, taken = self._costs[key]
         params: Any = 0
         buffers: Any = 0
         own_bits: Any = 0
@@ -135,7 +137,7 @@ class Replay:
         write: Any = 0
         for local, weight in weights.items():
             bits = weight.type.bits(self._bits)
-            read += bits * weight.read
+            read += weight.read_bits(self._bits)
             if local in entry.owns:
                 own_bits += bits
                 params += weight.type.size * weight.trained
@@ -144,7 +146,8 @@ class Replay:
             read = 0
         else:
             names = {entry.node.weight(local) for local in weights} if entry.node and weights else ()
-            read += distinct_bits({*entry.inputs}, self._root, self._bits_of, names)
+            inputs = zip(entry.inputs, taken, strict=True)
+            read += distinct_reads(inputs, self._root, self._bits_of, names)
             write = sum(t.bits(self._bits) for t in makes)
         time = Fraction(0)
         if self._machine:

@@ -152,6 +152,10 @@ class Op:
         """Other scalar arithmetic, by the rules of ``docs/counting.md``."""
         return 0
 
+    def reads(self, *x: Any, **_: Any) -> tuple[Dim, ...]:
+        """How many elements of each input are read; where that depends on values, the most that can be."""
+        return tuple(t.size for t in x)
+
     def sights(self, *x: Any, **out: Any) -> tuple[Sight, ...]:
         """How each output place sees each input: one ``Sight`` an input."""
         return tuple(elementwise(t, out["y"]) for t in x)

@@ -65,12 +65,16 @@ class Weight(NamedTuple):
     """A tensor that belongs to a layer.
 
     trained   a parameter; otherwise a buffer (running statistics, index tables)
-    read      whether inference reads it; a counter of training steps is stored only
+    read      how many of its elements inference reads, None for all: a counter of training steps is stored only
     """
 
     type: TensorType
     trained: bool = True
-    read: bool = True
+    read: Dim | None = None
+
+    def read_bits(self, width: int | None = None) -> Dim:
+        """Bits of the elements that inference reads; ``width`` as in ``TensorType.bits``."""
+        return self.type.bits(width) if self.read is None else self.type.with_shape(self.read).bits(width)
 
 
 def parameter(*shape: Dim, dtype: str = "float32") -> Weight:
@@ -78,6 +82,6 @@ def parameter(*shape: Dim, dtype: str = "float32") -> Weight:
     return Weight(TensorType(shape, dtype))
 
 
-def buffer(*shape: Dim, dtype: str = "float32", read: bool = True) -> Weight:
+def buffer(*shape: Dim, dtype: str = "float32", read: Dim | None = None) -> Weight:
     """A tensor that is stored with the layer but not trained."""
     return Weight(TensorType(shape, dtype), trained=False, read=read)

@@ -9,6 +9,7 @@ from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, divides, prod
 from costcalc.ir.fields import Pads, Size, Sizes, axes_given, ints, pads, per_axis
+from costcalc.ir.footprint import touched
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ir.window import Sight, Window, spatial
@@ -64,6 +65,12 @@ class Conv(Op):
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size if self.bias else 0
+
+    def reads(self, x: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
+        kernel, stride, dilation = self._settings(x)
+        padding = pads(self.padding, kernel, stride, dilation, x.spatial)
+        axes = zip(x.spatial, y.spatial, kernel, stride, dilation, padding, strict=True)
+        return (x.shape[0] * x.channels * prod(touched(*axis, *p) for *axis, p in axes),)
 
     def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
         windows = (_window(s, -p, reach - p) for _, reach, s, (p, _) in self._axes(x))

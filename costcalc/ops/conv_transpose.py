@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, divides, maximum, prod
 from costcalc.ir.fields import Counts, Pairs, Size, Sizes, ints, pads, per_axis
+from costcalc.ir.footprint import laying
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ir.window import Sight, Window, ratio, spatial
@@ -75,6 +76,15 @@ class ConvTranspose(Op):
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size if self.bias else 0
+
+    def reads(self, x: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
+        dilation = per_axis(self.dilation, len(x.spatial))
+        axes = zip(self._axes(x), y.spatial, per_axis(self.kernel, len(x.spatial)), dilation, strict=True)
+        along = (
+            laying(size, places, k, s, d, before, after - extra)
+            for (size, _, s, (before, after), extra), places, k, d in axes
+        )
+        return (x.shape[0] * x.channels * prod(along),)
 
     def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
         # From o = s·i + d·r - p follows i = (o + p - d·r) / s, with d·r from 0 to the reach.

@@ -60,6 +60,9 @@ class DynamicConv(Op):
     def macs(self, x: TensorType, weight: TensorType, *, y: TensorType) -> Dim:
         return self.conv(weight).macs(x, y=y)
 
+    def reads(self, x: TensorType, weight: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
+        return (*self.conv(weight).reads(x, y=y), weight.size)
+
     def sights(self, x: TensorType, weight: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
         return (*self.conv(weight).sights(x, y=y), MIXED)
 

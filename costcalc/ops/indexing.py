@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from costcalc.ir.call import Call, Traced
-from costcalc.ir.dims import Dim
+from costcalc.ir.dims import Dim, minimum
 from costcalc.ir.fields import Axis, Dtype, Index, Shape, Size, ints
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Embedding(Op):
     """A row of a trained table for each index.
 
-    MACs         none: a row is copied.
+    MACs         none: a row is copied. Of the table a row is read for each index, as if they all differed.
     Source       PyTorch, torch.nn.Embedding.
     """
 
@@ -40,7 +40,8 @@ class Embedding(Op):
         return TensorType((*x.shape, self.width), self.dtype)
 
     def weights(self, x: TensorType) -> dict[str, Weight]:
-        return {"weight": parameter(self.rows, self.width, dtype=self.dtype)}
+        table = parameter(self.rows, self.width, dtype=self.dtype)
+        return {"weight": table._replace(read=minimum(self.rows, x.size) * self.width)}
 
     def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
         return ((*(Follow(axis) for axis in range(len(x.shape))), None),)

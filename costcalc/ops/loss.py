@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from costcalc.ir.call import Call
-from costcalc.ir.dims import Dim, equal
+from costcalc.ir.dims import Dim, equal, minimum
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Follow, Sight
@@ -76,6 +76,11 @@ class Loss(Op):
         losses = TensorType(self._each(x, target)).size
         reducing = {"none": 0, "sum": losses - 1, "mean": losses}[self.reduction]
         return (PER_ELEMENT[self.function] + len(weights)) * losses + reducing
+
+    def reads(self, x: TensorType, target: TensorType, *weights: TensorType, y: TensorType) -> tuple[Dim, ...]:
+        if not self._chooses:
+            return super().reads(x, target, *weights)
+        return target.size, target.size, *(minimum(w.size, target.size) for w in weights)  # one of the classes each
 
     def sights(self, x: TensorType, target: TensorType, *weights: TensorType, y: TensorType) -> tuple[Sight, ...]:
         if self.reduction != "none":

@@ -48,7 +48,7 @@ class RunningNorm(Op):
                 "running_mean": buffer(x.channels, dtype=x.dtype),
                 "running_var": buffer(x.channels, dtype=x.dtype),
             }
-            found["num_batches_tracked"] = buffer(dtype="int64", read=False)
+            found["num_batches_tracked"] = buffer(dtype="int64", read=0)
         return found
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:

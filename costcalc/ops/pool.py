@@ -9,6 +9,7 @@ from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, ceil_div, minimum, prod, where
 from costcalc.ir.fields import Pads, Sizes, ints, pads, per_axis
+from costcalc.ir.footprint import touched
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Sight, Window, each_channel
@@ -52,6 +53,14 @@ class Pool(Op):
         if not self.ceil_mode:
             return span // s + 1
         return minimum(ceil_div(span, s) + 1, ceil_div(size + before, s))
+
+    def reads(self, x: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
+        axes = zip(x.spatial, y.spatial, *self._settings(x), self._padding(x), strict=True)
+        along = []
+        for size, count, k, s, d, (before, after) in axes:
+            beyond = s - 1 if self.ceil_mode else 0  # how far the last window may hang over the end
+            along.append(touched(size, count, k, s, d, before, after + beyond))
+        return (x.shape[0] * x.channels * prod(along),)
 
     def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
         windows = tuple(Window(*ints((s, -p, reach - p))) for _, reach, s, (p, _) in self._axes(x))

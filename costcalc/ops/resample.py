@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costcalc.errors import OptionError, listing
 from costcalc.ir.call import Call, Traced, once
-from costcalc.ir.dims import Dim, at_least, scaled
+from costcalc.ir.dims import Dim, at_least, ceil_div, divides, equal, gcd, maximum, minimum, scaled, where
+from costcalc.ir.dims import prod as product
+from costcalc.ir.expr import Expr
 from costcalc.ir.fields import Scales, Sizes, ints, per_axis
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
@@ -128,6 +130,10 @@ class Upsample(Op):
             sizes[axis] = axes[axis].made
         return count
 
+    def reads(self, x: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
+        axes = zip(x.spatial, y.spatial, self._factors(len(x.spatial)), strict=True)
+        return (x.shape[0] * x.channels * product(self._read(*axis) for axis in axes),)
+
     def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
         return (each_channel(tuple(self._window(axis) for axis in self._resizes(x, y))),)
 
@@ -151,6 +157,29 @@ class Upsample(Op):
             )
             for size, made, factor in zip(ints(x.spatial), ints(y.spatial), self._factors(len(x.spatial)), strict=True)
         ]  # fmt: skip
+
+    def _read(self, size: Dim, made: Dim, scale: Any) -> Dim:
+        """How many of ``size`` places along an axis some output weighs; all where ``made`` is a symbol."""
+        taps = MODES[self.mode].taps
+        if self.recompute_scale_factor:
+            scale = None
+        if taps == 0 or self.antialias or (scale is None and isinstance(made, Expr)):
+            return size
+        # Output o looks at (first + o·step) / whole. Where that is a place of the input it weighs this one alone.
+        up, down = (made, size) if scale is None else _fraction(scale)
+        first, step, whole = (down - up, 2 * down, 2 * up) if taps > 1 else (0, down, up)
+        if self.mode == "nearest-exact":
+            first, step, whole = down, 2 * down, 2 * up
+        if self.align_corners:
+            first, step, whole = 0, size - 1, maximum(made - 1, 1)
+        last = first + (made - 1) * step
+        if taps == 1:
+            return minimum(made, minimum(last // whole, size - 1) + 1)
+        hits = _hits(made, up, down) if not self.align_corners else gcd(step, whole) + 1
+        hits = where(equal(made, 1), where(equal(first % whole, 0), 1, 0), hits)
+        beyond = taps // 2
+        span = minimum(ceil_div(last, whole) + beyond, size) - maximum(first // whole - beyond + 1, 0)
+        return minimum(span, taps * made - (taps - 1) * hits)
 
     def _window(self, axis: Resize) -> Window:
         step = interpolation.step(axis)
@@ -228,6 +257,24 @@ def _given(call: Call, axes: int) -> list[int | float] | None:
     if any(factor is None or factor <= 0 for factor in given):
         return None
     return [int(factor) if factor == int(factor) else float(factor) for factor in given]
+
+
+def _fraction(scale: Any) -> tuple[Any, Any]:
+    """A scale as numerator and denominator; a decimal as it is written, 0.1 as 1/10."""
+    if not isinstance(scale, float):
+        return scale, 1
+    from fractions import Fraction
+
+    exact = Fraction(repr(scale))
+    return exact.numerator, exact.denominator
+
+
+def _hits(made: Dim, up: Dim, down: Dim) -> Dim:
+    """How many centres (2o + 1)·down/2up - ½ of ``made`` outputs are whole numbers: where (2o + 1)·down/up is odd."""
+    common = gcd(down, up)
+    rows = up // common
+    both_odd = divides(2, rows * (down // common) - 1)
+    return where(both_odd, (made + (rows - 1) // 2) // rows, 0)
 
 
 def _bed_of_nails(scales: tuple[int, ...]) -> nn.Module:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, divides, equal, prod
 from costcalc.ir.fields import Counts, Sizes, ints, per_axis
+from costcalc.ir.footprint import taps_laid, touched
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import MIXED, Follow, Sight
@@ -118,6 +119,10 @@ class Unfold(Patches):
         taps = prod(per_axis(self.kernel, 2))
         return x.with_shape(x.shape[0], x.shape[1] * taps, prod(self.places(x.shape[2:])))
 
+    def reads(self, x: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
+        axes = zip(x.spatial, self.places(x.spatial), *self.settings_by_axis(), strict=True)
+        return (x.shape[0] * x.channels * prod(touched(n, m, k, s, d, p, p) for n, m, k, s, p, d in axes),)
+
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn
 
@@ -163,6 +168,10 @@ class Fold(Patches):
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return x.size
+
+    def reads(self, x: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
+        axes = zip(self.places(y.spatial), y.spatial, *self.settings_by_axis(), strict=True)
+        return (x.shape[0] * y.channels * prod(taps_laid(m, n, k, s, d, p) for m, n, k, s, p, d in axes),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn

@@ -40,6 +40,9 @@ class WrittenAsConv(Op):
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return self.conv(x).ops(x, y=y)
 
+    def reads(self, x: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
+        return self.conv(x).reads(x, y=y)
+
     def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
         return self.conv(x).sights(x, y=y)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from costcalc.errors import OptionError
+from costcalc.ir.dims import Dim, minimum, prod
 from costcalc.ir.fields import Size, ints
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
@@ -41,6 +42,17 @@ class Shift(Op):
 
     def requires(self, x: TensorType) -> Iterator[Condition]:
         yield from takes_images(self, x)
+
+    def reads(self, x: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
+        k, d, half, axes = self.kernel, self.dilation, self.kernel // 2, len(x.spatial)
+        each, along = x.channels // prod([k] * axes), []
+        for (
+            size
+        ) in x.spatial:  # what the offsets leave inside, all of them together: size, and twice size - d, size - 2d …
+            steps = minimum(half, size // d)
+            along.append(size + 2 * steps * size - d * steps * (steps + 1))
+        still = x.channels - each * prod([k] * axes)
+        return (x.shape[0] * (each * prod(along) + still * prod(x.spatial)),)
 
     def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
         axes = len(x.spatial)

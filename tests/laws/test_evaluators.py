@@ -30,6 +30,7 @@ def figures(op: Op, types: list[TensorType]) -> list[Any]:
     made = outputs_of(op, types)
     weights = op.weights(*types).values()
     counts = [op.macs(*types, y=made[0]), op.ops(*types, y=made[0])]
+    counts += op.reads(*types, y=made[0])
     return counts + [d for t in (*made, *(w.type for w in weights)) for d in (*t.shape, t.bits(16))]
 
 

@@ -1,0 +1,49 @@
+"""What a layer must move: what it reads of its inputs and weights, once, and its outputs, once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from costcalc.analysis.costs import Work
+from costcalc.analysis.storage import Roots, Storage
+from costcalc.ir.dims import Dim, minimum, total
+from costcalc.ir.graph import Node
+
+
+class Traffic(NamedTuple):
+    """Bits read and bits written."""
+
+    read: Dim
+    write: Dim
+
+
+def traffic(node: Node, work: Work, storage: Storage) -> Traffic:
+    """The compulsory traffic of one layer, nothing for a view."""
+    if node.op.is_view:
+        return Traffic(0, 0)
+    weights = {node.weight(local) for local in work.weights} if work.weights else ()
+    inputs = distinct_reads(zip(node.inputs, work.input_bits, strict=True), storage.root, storage.bits, weights)
+    return Traffic(inputs + work.read_bits, total(storage.bits[v] for v in node.outputs))
+
+
+def distinct_reads(
+    inputs: Iterable[tuple[str, Dim]], root: Roots, bits_of: Mapping[str, Dim], weights: Collection[str]
+) -> Dim:
+    """Bits that one layer reads of its inputs, given for each; nothing for those that are one of its ``weights``.
+
+    What it reads of several views of one storage may overlap: it is together at most that storage, and of a value
+    that comes in twice at most that value.
+    """
+    found: Dim = 0
+    read: dict[str, dict[str, Dim]] = {}  # by storage, what is read of each of its values
+    for value, bits in inputs:
+        kept = root[value]
+        if root.weight_of and root.weight_of.get(kept) in weights:
+            continue
+        of = read.setdefault(kept, {})
+        of[value] = minimum(of[value] + bits, bits_of[value]) if value in of else bits
+    for kept, parts in read.items():
+        seen = total(parts.values())
+        found = found + (seen if list(parts) == [kept] else minimum(bits_of[kept], seen))
+    return found
