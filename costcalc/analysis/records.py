@@ -28,7 +28,7 @@ class Figures:
     buffers        elements of distinct tensors that are stored but not trained
     weight_bits    bits of both
     storage_bits   bits of the distinct tensors: weights, inputs and outputs, each once, views free
-    read_bits      bits read: by each layer its inputs and weights, once
+    read_bits      bits read: by each layer what it must read of its inputs and weights, once
     write_bits     bits written: by each layer its outputs, once
     """
 
@@ -97,7 +97,7 @@ class Block(Figures):
 class Total(Figures):
     """The whole model.
 
-    peak_bits   the most bits of activations that are alive at once, layer after layer
+    peak_bits   the most bits of activations that are alive at once, layer after layer, nothing written in place
     peak_at     the layer at which that is
     layers      number of layers
     """

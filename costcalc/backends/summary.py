@@ -61,7 +61,7 @@ def facts(report: Report) -> Iterator[Fact]:
     if total.intensity is not None:
         yield Fact("intensity", f"{total.intensity:.1f}", "MACs per byte of traffic")
     at = f", in {total.peak_at}" if total.peak_at else ""
-    yield Fact("peak", stored(total.peak_bits), f"of activations kept at once{at}")
+    yield Fact("peak", stored(total.peak_bits), f"of activations at once, nothing in place{at}")
     if report.machine and total.time:
         share = percent(total.time.in_memory, total.time.seconds)
         says = f"at the peak rates of {report.machine.title}; {share} of it in layers bound by memory"

@@ -99,6 +99,15 @@ def spans(axis: Resize) -> Spans:
 
 
 @lru_cache(1024)
+def read(axis: Resize) -> int:
+    """How many inputs some output weighs; all where zeros come between them."""
+    if axis.taps == 0:
+        return axis.size
+    last = axis.size - 1
+    return len({min(max(i, 0), last) for first, end in spans(axis) for i in range(first, end + 1)})
+
+
+@lru_cache(1024)
 def terms(axis: Resize) -> int:
     """How many products all outputs of an antialiased ``axis`` take: the elements that the kernel reaches, at the
     border fewer. One whose weight comes out as 0 at the very end of the kernel is multiplied too."""

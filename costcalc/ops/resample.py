@@ -131,6 +131,9 @@ class Upsample(Op):
         return count
 
     def reads(self, x: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
+        if all(isinstance(d, int) and d <= interpolation.MOST_PLACES for t in (x, y) for d in t.shape):
+            along = (interpolation.read(axis) for axis in self._resizes(x, y))
+            return (x.shape[0] * x.channels * prod(along),)
         axes = zip(x.spatial, y.spatial, self._factors(len(x.spatial)), strict=True)
         return (x.shape[0] * x.channels * product(self._read(*axis) for axis in axes),)
 
@@ -260,13 +263,13 @@ def _given(call: Call, axes: int) -> list[int | float] | None:
 
 
 def _fraction(scale: Any) -> tuple[Any, Any]:
-    """A scale as numerator and denominator; a decimal as it is written, 0.1 as 1/10."""
+    """A scale as numerator and denominator; 0.1 is meant as 1/10."""
     if not isinstance(scale, float):
         return scale, 1
     from fractions import Fraction
 
-    exact = Fraction(repr(scale))
-    return exact.numerator, exact.denominator
+    meant = Fraction(scale).limit_denominator(1 << 20)
+    return meant.numerator, meant.denominator
 
 
 def _hits(made: Dim, up: Dim, down: Dim) -> Dim:

@@ -141,7 +141,8 @@ def test_shift_convolution_is_free_but_for_its_traffic_and_the_1x1_after_it() ->
     shift, pointwise = chain((1, 18, 7, 7), ("shift", 3), ("pointwise", 36, {"bias": False})).layers
 
     assert (shift.macs, shift.ops, shift.params) == (0, 0, 0)
-    assert (shift.read_bits, shift.write_bits) == (32 * 18 * 49, 32 * 18 * 49)
+    # Two channels to each of nine offsets: along an axis 6, 7 and 6 places stay inside, 19 together.
+    assert (shift.read_bits, shift.write_bits) == (32 * 2 * 19**2, 32 * 18 * 49)
     assert (pointwise.macs, pointwise.params) == (18 * 36 * 49, 18 * 36)
 
 

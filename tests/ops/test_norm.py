@@ -19,10 +19,10 @@ MAP = TensorType((2, 6, 5, 4))
 def test_batch_norm_stores_four_vectors_and_a_counter_that_inference_does_not_read() -> None:
     weights = BatchNorm().weights(MAP)
 
-    assert {name: w.type.shape for name, w in weights.items() if w.read} == dict.fromkeys(
+    assert {name: w.type.shape for name, w in weights.items() if w.read is None} == dict.fromkeys(
         ("weight", "bias", "running_mean", "running_var"), (6,)
     )
-    assert not weights["num_batches_tracked"].read
+    assert weights["num_batches_tracked"].read == 0
     assert weights["num_batches_tracked"].type == TensorType((), "int64")
 
 
