@@ -82,7 +82,7 @@ FIGURES: dict[str, Figure] = {
         ("traffic", "traffic", BITS, _attribute("traffic_bits"), True, "read and written, layer by layer"),
         ("read", "read", BITS, _attribute("read_bits"), True, "read, layer by layer"),
         ("write", "write", BITS, _attribute("write_bits"), True, "written, layer by layer"),
-        ("peak", "peak", BITS, (lambda r: r.total.peak_bits, None), True, "activations alive at once, nothing in place, at the worst"),
+        ("peak", "peak", BITS, (lambda r: r.total.peak_bits, None), True, "activations alive at once, none in place"),
         ("intensity", "MACs/B", RATIO, _attribute("intensity"), False, "MACs per byte of traffic"),
         ("receptive_field", "sees", PIXELS, (lambda r: _smallest(field_at_end(r)[1]), None), None,
          "receptive field of the last layer that does not see the whole image, its shorter axis"),
