@@ -140,6 +140,10 @@ class Op:
         """Each tensor that belongs to the layer, by the name that PyTorch gives it."""
         return {}
 
+    def discards(self, *x: Any, **_: Any) -> tuple[TensorType, ...]:
+        """What PyTorch makes beside the outputs though nothing reads it: part of a run's peak, of no figure here."""
+        return ()
+
     def macs(self, *x: Any, **_: Any) -> Dim:
         """Multiply-accumulates. One multiply with its addition counts one."""
         return 0

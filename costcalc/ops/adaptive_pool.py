@@ -113,6 +113,9 @@ class AdaptiveMaxPool(AdaptivePool):
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return self.pooled(x) - y.size
 
+    def discards(self, x: TensorType, *, y: TensorType) -> tuple[TensorType, ...]:
+        return (TensorType(y.shape, "int64"),)  # where the largest were, for training
+
 
 class GlobalPool(Op):
     """What pooling over all places shares."""
@@ -175,6 +178,9 @@ class GlobalMaxPool(GlobalPool):
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return x.size - y.size
+
+    def discards(self, x: TensorType, *, y: TensorType) -> tuple[TensorType, ...]:
+        return (TensorType(y.shape, "int64"),)  # where the largest were, for training
 
 
 def _bins(n: int, m: int) -> Window:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim, equal
 from costcalc.ir.fields import Size, ints
-from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ir.window import Follow, Sight, mixing
 from costcalc.ops.broadcasting import broadcast, leading, stretches
-from costcalc.ops.traced import own
+from costcalc.ops.traced import add_bias, own
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Bilinear(Op):
     """y = aᵀ · W · b + bias, over the last axis of each input.
 
-    MACs         for each output W · b, then aᵀ times that: a's width × (b's width + 1).
+    MACs         for each output aᵀ · W, then that times b: (a's width + 1) × b's width, the order of PyTorch 2.13.
     Ops          adding the bias: 1 per output.
     Source       PyTorch, torch.nn.Bilinear.
     """
@@ -46,7 +46,7 @@ class Bilinear(Op):
         return {"weight": weight} | ({"bias": parameter(self.out_features, dtype=a.dtype)} if self.bias else {})
 
     def macs(self, a: TensorType, b: TensorType, *, y: TensorType) -> Dim:
-        return y.size * a.shape[-1] * (b.shape[-1] + 1)
+        return y.size * (a.shape[-1] + 1) * b.shape[-1]
 
     def ops(self, a: TensorType, b: TensorType, *, y: TensorType) -> Dim:
         return y.size if self.bias else 0
@@ -63,8 +63,9 @@ class Bilinear(Op):
     @classmethod
     def from_aten(cls, call: Call) -> Any:
         weight, bias = call["weight"], call["bias"]
-        if not own(weight, bias):
-            return NotImplemented
+        if not own(weight, bias):  # a weight that is computed is one of three tensors to multiply, in the same order
+            y = call.add(find_op("einsum")("...i,oij,...j->...o", (0, 1, 0, 1)), call["input1"], weight, call["input2"])
+            return y if bias is None else add_bias(call, y, bias)
         op = cls(weight.shape[0], bias is not None)
         return call.add(op, call["input1"], call["input2"], weight=weight, bias=bias)
 

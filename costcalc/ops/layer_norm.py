@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from costcalc.errors import OptionError
 from costcalc.ir.call import Call
-from costcalc.ir.dims import Dim
+from costcalc.ir.dims import Dim, prod
 from costcalc.ir.fields import Axis, ints
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
@@ -78,6 +78,10 @@ class LayerNorm(PlaceNorm):
             return {}
         weight = parameter(*self.normalised(x), dtype=x.dtype)
         return {"weight": weight, "bias": weight} if self.bias else {"weight": weight}
+
+    def discards(self, x: TensorType, *, y: TensorType) -> tuple[TensorType, ...]:
+        places = x.with_shape(x.size // prod(self.normalised(x)))
+        return places, places  # mean and deviation of each
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return (NORMALISE + len(self.weights(x))) * y.size

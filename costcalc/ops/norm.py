@@ -162,6 +162,10 @@ class GroupNorm(Op):
             else {}
         )
 
+    def discards(self, x: TensorType, *, y: TensorType) -> tuple[TensorType, ...]:
+        groups = x.with_shape(x.shape[0], self.groups)
+        return groups, groups  # mean and deviation of each
+
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return (NORMALISE + (AFFINE if self.affine else 0)) * y.size
 

@@ -106,7 +106,7 @@ class MaxPool(Pool):
     MACs         none.
     Ops          comparisons, one fewer than a window has elements, per output; elements in the
                  padding included.
-    Not counted  keeping the indices.
+    Not counted  keeping the indices, which PyTorch writes (int64) also where nobody asks for them.
     Source       Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016), section 3;
                  ``ceil_mode`` as in PyTorch.
     """
@@ -133,6 +133,10 @@ class MaxPool(Pool):
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size * (self.window_size(x) - 1)
+
+    def discards(self, x: TensorType, *, y: TensorType) -> tuple[TensorType, ...]:
+        """Where the largest elements were, for training; of a single axis too, as modules pool in two."""
+        return () if self.indices else (TensorType(y.shape, "int64"),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn

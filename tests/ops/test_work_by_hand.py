@@ -43,8 +43,8 @@ WORK: dict[str, tuple[Any, int, int]] = {
         6 * (2 * 2 * 3 * 5),
     ),
     # Each of 2 × 5 outputs: W · b is 3 × 4, a times that 3.
-    "a bilinear form": ([find_op("bilinear")(5), t(2, 3), t(2, 4)], 10 * (3 * 4 + 3), 10),
-    "a bilinear form without bias": ([find_op("bilinear")(5, bias=False), t(2, 3), t(2, 4)], 10 * (3 * 4 + 3), 0),
+    "a bilinear form": ([find_op("bilinear")(5), t(2, 3), t(2, 4)], 10 * (3 * 4 + 4), 10),
+    "a bilinear form without bias": ([find_op("bilinear")(5, bias=False), t(2, 3), t(2, 4)], 10 * (3 * 4 + 4), 0),
     # Pairs: 2 × 4 × 5, of 3 coordinates each.
     "distances pair by pair": ([find_op("distances")(), t(2, 4, 3), t(2, 5, 3)], 0, 3 * 40 * 3),
     # A product of (4, 3 + 2) with (3 + 2, 5).

@@ -171,7 +171,7 @@ BY_HAND: dict[str, tuple[Callable[[], nn.Module], tuple[tuple[int, ...], ...], i
         ((2, 3, 5, 4),) * 3,
         2 * (2 * 3 * 5 * 5 * 4),
     ),
-    "bilinear": (lambda: nn.Bilinear(3, 4, 5), ((2, 3), (2, 4)), 2 * 5 * (3 * 4 + 3)),
+    "bilinear": (lambda: nn.Bilinear(3, 4, 5), ((2, 3), (2, 4)), 2 * 5 * (3 * 4 + 4)),
     "inner, rows with rows": (lambda: Call(torch.inner), ((2, 3, 4), (5, 4)), 2 * 3 * 5 * 4),
     "addbmm sums over the stack": (lambda: Call(torch.addbmm), ((3, 5), (2, 3, 4), (2, 4, 5)), 2 * 3 * 4 * 5),
     "an outer product that is added": (lambda: Call(torch.addr), ((3, 4), (3,), (4,)), 0),
