@@ -164,9 +164,10 @@ class Upsample(Op):
     def _read(self, size: Dim, made: Dim, scale: Any) -> Dim:
         """How many of ``size`` places along an axis some output weighs; all where ``made`` is a symbol."""
         taps = MODES[self.mode].taps
+        open_ended = scale is None and isinstance(made, Expr)
         if self.recompute_scale_factor:
-            scale = None
-        if taps == 0 or self.antialias or (scale is None and isinstance(made, Expr)):
+            scale, open_ended = None, taps > 1 and isinstance(made, Expr)
+        if taps == 0 or self.antialias or open_ended:
             return size
         # Output o looks at (first + o·step) / whole. Where that is a place of the input it weighs this one alone.
         up, down = (made, size) if scale is None else _fraction(scale)
