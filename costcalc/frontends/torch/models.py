@@ -119,9 +119,11 @@ def kept_apart(name: str) -> Iterator[None]:
 
 def _find(name: str, kwargs: dict[str, Any]) -> Found:
     from costcalc.frontends.torch.libraries import timm, torchvision
-    from costcalc.frontends.torch.own import exported, own
+    from costcalc.frontends.torch.own import own
 
     if name.endswith(".pt2"):
+        from costcalc.frontends.torch.exported import exported
+
         return exported(name)
     place, _, attribute = name.rpartition(":")
     if place == "torchvision":

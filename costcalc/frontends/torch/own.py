@@ -1,13 +1,12 @@
-"""Models of the user's own: in a module, in a file, or exported."""
+"""Models of the user's own, in a module or in a file of Python."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-import logging
 import pkgutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -96,39 +95,3 @@ def _on_path(folder: Path) -> Iterator[None]:
     finally:
         if str(folder) in sys.path:
             sys.path.remove(str(folder))
-
-
-@contextmanager
-def _unlogged(name: str) -> Iterator[None]:
-    """While open, what the logger ``name`` has to say is not shown."""
-    logger = logging.getLogger(name)
-    before, logger.disabled = logger.disabled, True
-    try:
-        yield
-    finally:
-        logger.disabled = before
-
-
-def exported(path: str) -> Found:
-    """A program that ``torch.export.save`` wrote, run on the inputs that it was exported with."""
-    import torch
-
-    if not Path(path).is_file():
-        raise UnknownName(f"there is no file {path}")
-    try:
-        with _unlogged("torch.export"):
-            program = torch.export.load(path)
-    except Exception as error:
-        text = str(error).split("\n")[0].partition(" Please check the warnings")[0][:200]
-        raise CostcalcError(f"{path} is no exported program that this torch can read: {text}") from error
-    model = program.module()
-    for switch in ("train", "eval"):  # these only raise, as if to set a flag were to change the program
-        vars(model).pop(switch, None)
-    args, kwargs = program.example_inputs or ((), {})
-
-    def inputs(batch: int, shape: tuple[int, ...] | None) -> Sequence[Any]:
-        if shape is None and batch != 1:
-            raise CostcalcError(f"{path} has inputs of its own; for a batch of {batch}, say of what with --input")
-        return [(batch, *shape)] if shape else list(args)
-
-    return Found(model, lambda: model, inputs, kwargs)
