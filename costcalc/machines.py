@@ -32,7 +32,10 @@ def load_machine(name: str) -> Machine:
     if name in known:
         return _read(known[name], name, f"{name}.yaml")
     if name.endswith((".yaml", ".yml")):
-        return _read(name, Path(name).stem, name)
+        from costcalc.frontends.spec.reach import unquoted
+
+        with unquoted(name):
+            return _read(name, Path(name).stem, name)
     raise UnknownName(
         f"no machine called '{name[:80]}'{near(name, known)}; there are {listing(known)}, or give a YAML file"
     )

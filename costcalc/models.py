@@ -20,6 +20,7 @@ def load(
     parameters: Mapping[str, Any] | None = None,
     symbols: Iterable[str] = (),
     fold_norm: bool = False,
+    within: str | None = None,
 ) -> Graph:
     """The graph of a shipped model (``"resnet50"``) or of a YAML file (``"my/net.yaml"``, ``"my/net.yaml:variant"``);
     or a PyTorch model, traced: ``"torchvision:resnet50"``, ``"timm:resnet50"``, ``"package.module:builder"``,
@@ -30,13 +31,14 @@ def load(
     parameters   values for the spec's parameters, ``{"num_classes": 10}``
     symbols      what stays symbolic: ``batch``, ``height``, ``width``, or names of parameters
     fold_norm    with batch norms folded into the layers before them, as deployed networks have them
+    within       the folder in which lie the files that a spec names; by default its repository, or its folder
 
     Raises a ``CostcalcError``, with its place in the file, for anything that is wrong.
     """
     if fold_norm:
         from costcalc.transforms import fold_norm as transform
 
-        graph = load(model, batch=batch, input=input, parameters=parameters, symbols=symbols)
+        graph = load(model, batch=batch, input=input, parameters=parameters, symbols=symbols, within=within)
         return transform.fold_norm(graph)
     name = os.fspath(model)
     if ":" in name or name.endswith(".pt2"):
@@ -56,13 +58,15 @@ def load(
     from costcalc import zoo
     from costcalc.frontends.spec import settings
     from costcalc.frontends.spec.expand import expand
-    from costcalc.frontends.spec.files import Files, pick_variant
+    from costcalc.frontends.spec.files import Files, pick_variant, split_variant
+    from costcalc.frontends.spec.reach import reach_of, unquoted
     from costcalc.frontends.spec.values import Budget, admit, is_number, shown
 
-    files, budget = Files(zoo), Budget()
+    files, budget = Files(zoo, within or reach_of(split_variant(name)[0])), Budget()
     place = files.locate(os.fspath(model))
     try:
-        spec = files.spec(place.path, place.shown)
+        with unquoted(place.path, place.shown):
+            spec = files.spec(place.path, place.shown)
         variant = pick_variant(spec, place.variant)
         symbolic = frozenset(symbols)
         known = {*settings.SYMBOLS, *spec.parameters}

@@ -71,7 +71,7 @@ def from_git(repository: Repository, tree: Tree, folder: str) -> Baseline:
         if not Path(old).exists():
             return Past(where, reason=f"it is new since {where}")
         try:
-            graph = tree.relabel(load(f"{old}:{variant}" if variant else old, **setup.choices()))
+            graph = tree.relabel(load(f"{old}:{variant}" if variant else old, **setup.choices(), within=tree.folder))
             if graph_hash(graph) == graph_hash(now.graph):
                 return Past(where, now)
             return Past(where, measured(graph, setup.bits, now.machines))

@@ -132,7 +132,7 @@ def check(
         mine = {e.metric: e for e in excused if e.model == model.name}
         for setup in model.at:
             try:
-                now = measure(model.model, setup, config.folder, machines, allow_code=allow_code)
+                now = measure(model.model, setup, config.folder, machines, allow_code=allow_code, within=config.reach)
             except CostcalcError as error:
                 raise error.at(model.place) from None
             past = baseline(model, setup, now)

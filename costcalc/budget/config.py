@@ -132,3 +132,10 @@ class Config(NamedTuple):
     models: tuple[Model, ...]
     exempt: tuple[Exemption, ...] = ()
     seen: Version | None = None
+
+    @property
+    def reach(self) -> str | None:
+        """The folder in which lies what the config names; None where the command line names it."""
+        from costcalc.frontends.spec.reach import reach_of
+
+        return reach_of(self.file) if self.file else None

@@ -16,6 +16,7 @@ from costcalc import __version__
 from costcalc.analysis.records import Report
 from costcalc.errors import CostcalcError, Place
 from costcalc.figures import FIGURES
+from costcalc.frontends.spec.reach import is_inside, reach_of
 from costcalc.frontends.spec.read import contents
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import Op, find_op
@@ -116,6 +117,8 @@ def read_lock(path: str) -> Lock | None:
     """The lock at ``path``; None if there is none. ``LockError`` if it cannot be trusted."""
     if not Path(path).exists():
         return None
+    if not is_inside(path, reach_of(path)):
+        raise LockError("the lock is a link that leads out of the repository or folder, and is not read", Place(path))
     try:
         data = contents(path, kind="a lock", form="a JSON file", most=MAX_BYTES)
     except CostcalcError as error:

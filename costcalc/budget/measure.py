@@ -13,6 +13,8 @@ from costcalc.budget.config import Budget, Setup, beside
 from costcalc.diff.layers import ADDITIVE, Entry, entries
 from costcalc.errors import CostcalcError, listing, near
 from costcalc.figures import Value, field_at_end
+from costcalc.frontends.spec.files import split_variant
+from costcalc.frontends.spec.reach import refuse_outside
 from costcalc.ir.graph import Graph
 
 if TYPE_CHECKING:
@@ -39,9 +41,19 @@ class CodeRefused(CostcalcError):
 
 
 def measure(
-    model: str, setup: Setup, folder: str, machines: Mapping[str, Machine] = {}, *, allow_code: bool = False
+    model: str,
+    setup: Setup,
+    folder: str,
+    machines: Mapping[str, Machine] = {},
+    *,
+    allow_code: bool = False,
+    within: str | None = None,
+    command: str = "check",
 ) -> Measured:
     """Load ``model``, a path from ``folder`` or a name, in the given setup.
+
+    within    the folder in which it must lie, because a file names it and not the user
+    command   who asks, for the sentence of a refusal
 
     Raises ``CodeRefused`` for a model that is Python code unless ``allow_code``.
     """
@@ -51,11 +63,13 @@ def measure(
     if not allow_code and is_code(model):
         what = "Python code" if is_torch_model(model) else "no spec, whose path ends in .yaml, but perhaps Python code"
         raise CodeRefused(
-            f"'{model[:80]}' is {what}, which check does not run because a config names it; "
+            f"'{model[:80]}' is {what}, which {command} does not run because a config names it; "
             "if you trust this config and its models, add --allow-code"
         )
     path = beside(folder, model) if is_spec(model) else model
-    return measured(load(path, **setup.choices()), setup.bits, machines)
+    if within is not None and is_spec(model):
+        refuse_outside(split_variant(path)[0], within, model, None, "a config")
+    return measured(load(path, **setup.choices(), within=within), setup.bits, machines)
 
 
 def measured(graph: Graph, bits: int | None, machines: Mapping[str, Machine] = {}) -> Measured:

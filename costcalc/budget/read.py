@@ -14,6 +14,7 @@ from costcalc.budget.amounts import amount, step
 from costcalc.budget.config import ERROR, WARN, Budget, Config, Exemption, Limit, Model, Setup, beside
 from costcalc.errors import CostcalcError, Place, SpecError, listing, near
 from costcalc.figures import Figure, find_figure
+from costcalc.frontends.spec.reach import reach_of, refuse_outside, unquoted
 from costcalc.frontends.spec.read import Mapping, Scalar, Sequence, Tree, read_file
 from costcalc.writing import version_of
 
@@ -37,13 +38,14 @@ def find_config(folder: str = "") -> str | None:
 def read_config(path: str) -> Config:
     """The config in the file at ``path``. Raises ``SpecError`` with the place of what is wrong."""
     seen = version_of(path)
-    if path.endswith(".toml"):
-        from costcalc.budget.toml import read_toml
+    with unquoted(path):
+        if path.endswith(".toml"):
+            from costcalc.budget.toml import read_toml
 
-        tree = read_toml(path)
-    else:
-        tree = read_file(path, kind="a config")
-    return config(tree, path)._replace(seen=seen)
+            tree = read_toml(path)
+        else:
+            tree = read_file(path, kind="a config")
+        return config(tree, path)._replace(seen=seen)
 
 
 def config(tree: Tree, file: str) -> Config:
@@ -175,7 +177,11 @@ def _budget(key: Scalar, figure: Figure, tree: Tree, layers: str | None) -> Budg
 def _machine(tree: Tree) -> str:
     """A machine's name, or the path of its file, which like that of a model is relative to the config."""
     name = _word(tree, "machine")
-    return beside(str(Path(tree.place.file).parent), name) if name.endswith((".yaml", ".yml")) else name
+    if not name.endswith((".yaml", ".yml")):
+        return name
+    path = beside(str(Path(tree.place.file).parent), name)
+    refuse_outside(path, reach_of(tree.place.file), name, tree.place, "a config")
+    return path
 
 
 def _consistent(budget: Budget) -> Budget:

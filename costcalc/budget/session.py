@@ -19,6 +19,7 @@ from costcalc.diff.git import Repository, pick_line
 from costcalc.diff.revisions import words_of
 from costcalc.errors import CostcalcError, OptionError, Place, UnknownName, listing, near
 from costcalc.figures import COUNT, FIGURES, Figure, told_apart
+from costcalc.frontends.spec.reach import reach_of, refuse_outside
 from costcalc.writing import Version, update
 
 
@@ -72,6 +73,8 @@ def config_file(given: str | None) -> str:
     while True:
         found = find_config(str(folder))
         if found is not None:
+            # Nobody has named it, so it may be a link to anything.
+            refuse_outside(found, reach_of(found), found, None, "nobody")
             return found
         if (folder / ".git").exists() or folder.resolve() == folder.resolve().parent:
             break
@@ -186,7 +189,9 @@ def new_lock(config: Config, old: Lock | None, *, allow_code: bool = False) -> L
     for model in config.models:
         for setup in model.at:
             try:
-                found = measure(model.model, setup, config.folder, allow_code=allow_code)
+                found = measure(
+                    model.model, setup, config.folder, allow_code=allow_code, within=config.reach, command="lock"
+                )
             except CostcalcError as error:
                 raise error.at(model.place) from None
             entries[model.name, setup.label] = entry(found.graph, found.report, model.model, setup.label)

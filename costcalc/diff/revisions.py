@@ -118,7 +118,7 @@ class _Spec:
         tree = self.trees[side]
         path = tree.path(self.path) + (f":{variant}" if variant else "")
         try:
-            return tree.relabel(load(path, **self.choices))
+            return tree.relabel(load(path, **self.choices, within=tree.folder))
         except CostcalcError as error:
             where = f"at {tree.revision}: " if tree.revision else ""
             raise SpecError(where + tree.shown(str(error))) from None

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 from costcalc.errors import CostcalcError, Place, SpecError, listing, near
 from costcalc.frontends.spec import settings
 from costcalc.frontends.spec.model import Block, Spec, parse_spec
+from costcalc.frontends.spec.reach import is_inside, refuse_outside
 from costcalc.frontends.spec.read import read_file
 from costcalc.frontends.spec.values import Budget, Value
 from costcalc.ir.op import OPS, Op, find_op
@@ -50,10 +51,13 @@ def _shipped(path: str, shown: str, changed: int) -> Spec:
 
 
 class Files:
-    """The specs read while one model is built, each once."""
+    """The specs read while one model is built, each once.
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    reach   the folder in which lies what specs name; None lets them name any file
+    """
+
+    def __init__(self, shelf: Shelf, reach: str | None = None) -> None:
+        self._shelf, self._reach = shelf, reach
         self._specs: dict[str, Spec] = {}
         self._callees: dict[tuple[str, str], type[Op] | tuple[Block, Spec] | None] = {}
         self._defaults: dict[str, dict[str, Value]] = {}
@@ -61,11 +65,13 @@ class Files:
     def locate(self, model: str, base: str = "") -> Location:
         """Where ``model`` is: a path, perhaps with ``:variant``, seen from the folder ``base``; or a shipped name.
 
-        Raises ``UnknownName`` if it is neither.
+        Raises ``UnknownName`` if it is neither, ``SpecError`` if a spec in ``base`` may not name it.
         """
         path, variant = split_variant(model)
         if path.endswith(YAML) or (not base and ("/" in path or os.sep in path)):
             shown = str(Path(base, path)) if base else path
+            if base:
+                self._admit(shown, path, None)
             return Location(shown, shown, variant)
         if path not in self._shelf.models() and not base and Path(path).is_file():
             return Location(path, path, "")
@@ -121,11 +127,17 @@ class Files:
         other = self.spec(self._shelf.path(file), file)
         return (other.blocks[name], other) if name in other.blocks else None
 
+    def _admit(self, path: str, named: str, place: Place | None) -> None:
+        """Refuse ``path``, which a spec called ``named``, if it lies neither in reach nor among what ships."""
+        if self._reach is not None and not is_inside(path, self._shelf.path("")):
+            refuse_outside(path, self._reach, named, place, "a spec")
+
     def _used(self, spec: Spec, text: str, place: Place) -> Spec:
         # A spec of a stranger could otherwise have the beginning of any file quoted in a message.
         if not text.endswith(YAML):
             raise SpecError(f"'{text[:80]}' is no YAML file; what is used ends in .yaml", place)
         path = str(Path(spec.file).parent / text)
+        self._admit(path, text, place)
         try:
             return self.spec(path, path)
         except CostcalcError as error:
