@@ -57,7 +57,7 @@ def analyze(
     else:
         from costcalc.models import load
 
-        graph = load(model, batch=1 if batch is None else batch, input=input, parameters=parameters)
+        graph = load(model, batch=batch, input=input, parameters=parameters)
     if fold_norm:
         from costcalc.transforms import fold_norm as transform
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from costcalc.errors import Place, SpecError, UnknownName, listing, near
+from costcalc.errors import CostcalcError, Place, SpecError, UnknownName
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
+
+if TYPE_CHECKING:
+    from costcalc.analysis.symbols import Symbols
 
 
 def load(
     model: str | os.PathLike[str],
     *,
-    batch: Dim = 1,
+    batch: Dim | None = None,
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     parameters: Mapping[str, Any] | None = None,
-    symbols: Iterable[str] = (),
+    symbols: Iterable[str] | Symbols = (),
     fold_norm: bool = False,
     within: str | None = None,
 ) -> Graph:
@@ -26,10 +29,11 @@ def load(
     or a PyTorch model, traced: ``"torchvision:resnet50"``, ``"timm:resnet50"``, ``"package.module:builder"``,
     ``"path/file.py:Net"``, ``"exported.pt2"``. Of these the code runs.
 
-    batch        how many samples at once
+    batch        how many samples at once: 1 if it is not given, or as many as a program was exported with
     input        shape without the batch, ``(3, 256, 256)``; for several inputs a mapping from their names
     parameters   values for the spec's parameters, ``{"num_classes": 10}``
-    symbols      what stays symbolic: ``batch``, ``height``, ``width``, or names of parameters
+    symbols      what stays symbolic: ``batch``, an axis of the input (``height``, ``width``, ``depth`` or ``frames``,
+                 ``length``, ``tokens``), ``size`` of square images, or names of parameters
     fold_norm    with batch norms folded into the layers before them, as deployed networks have them
     within       the folder in which lie the files that a spec names; by default its repository, or its folder
 
@@ -45,7 +49,7 @@ def load(
         from costcalc.frontends.torch.models import is_torch_model, load_model
 
         if is_torch_model(name):
-            if tuple(symbols):
+            if symbols:
                 raise SpecError(f"{name[:80]} is traced with numbers; symbols are for specs")
             try:
                 return load_model(name, batch=batch, input=input, parameters=parameters)  # type: ignore[arg-type]
@@ -55,6 +59,30 @@ def load(
                 raise
     if name.endswith(".py"):
         raise UnknownName(f"{name} is Python code; say what in it is the model, as in {name}:Net")
+    batch = 1 if batch is None else batch
+    if not symbols:
+        return _of_spec(name, batch, input, parameters or {}, None, within)
+    from costcalc.analysis.symbols import Symbols, find_symbols
+
+    if not isinstance(symbols, Symbols):
+        counted = _of_spec(name, batch, input, parameters or {}, None, within)
+        symbols = find_symbols(counted, symbols, batch)  # type: ignore[arg-type]
+    try:
+        return _of_spec(name, batch, input, parameters or {}, symbols, within)
+    except CostcalcError as error:
+        error.message += symbols.blamed(error.message)
+        raise
+
+
+def _of_spec(
+    name: str,
+    batch: Dim,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None,
+    parameters: Mapping[str, Any],
+    symbols: Symbols | None,
+    within: str | None,
+) -> Graph:
+    """The graph of a spec, by path or by name."""
     from costcalc import zoo
     from costcalc.frontends.spec import settings
     from costcalc.frontends.spec.expand import expand
@@ -63,28 +91,19 @@ def load(
     from costcalc.frontends.spec.values import Budget, admit, is_number, shown
 
     files, budget = Files(zoo, within or reach_of(split_variant(name)[0])), Budget()
-    place = files.locate(os.fspath(model))
+    place = files.locate(name)
     try:
         with unquoted(place.path, place.shown):
             spec = files.spec(place.path, place.shown)
         variant = pick_variant(spec, place.variant)
-        symbolic = frozenset(symbols)
-        known = {*settings.SYMBOLS, *spec.parameters}
-        for name in sorted(symbolic - known):
-            raise SpecError(f"'{name[:80]}' cannot be a symbol{near(name, known)}; there are {listing(known)}")
-        for name, letter in settings.SYMBOLS.items():
-            if name in symbolic and letter in symbolic & spec.parameters.keys():
-                raise SpecError(
-                    f"{name} and the parameter {letter} would both be the symbol {letter}; leave one of them"
-                )
-        values = settings.parameters(spec, variant, parameters or {}, budget, symbolic)
-        size = Expr.symbol(settings.SYMBOLS["batch"]) if "batch" in symbolic else batch
+        values = settings.parameters(spec, variant, parameters, budget, symbols.parameters if symbols else ())
+        size = Expr.symbol(symbols.batch) if symbols and symbols.batch else batch
         if not is_number(size) or isinstance(size, float) or (isinstance(size, int) and size < 1):
             raise SpecError(f"batch must be a whole number from 1, not {shown(admit(size))}")
         shapes = _shapes(input, next(iter(spec.inputs), ""))
         for whole in (size, *(s for shape in shapes.values() for s in shape)):
             admit(whole)
-        types = settings.inputs(spec, variant, values, budget, size, shapes, symbolic)
+        types = settings.inputs(spec, variant, values, budget, size, shapes, symbols.sizes if symbols else None)
         return expand(spec, variant, values, types, files, budget)
     except RecursionError:
         raise SpecError("the spec is nested too deeply", Place(place.shown)) from None

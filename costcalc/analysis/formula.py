@@ -34,11 +34,8 @@ class Formula(NamedTuple):
         return _value(Expr.of(self.total), values)
 
 
-def formulas(graph: Graph, bits: int | None = None, also: Mapping[str, Expr] | None = None) -> list[Formula]:
-    """The totals of ``graph``, whose sizes may be symbols.
-
-    also   put these in place of symbols: ``{"w": h}`` for square images
-    """
+def formulas(graph: Graph, bits: int | None = None) -> list[Formula]:
+    """The totals of ``graph``, whose sizes may be symbols."""
     storage, work = Storage(graph, bits), work_of(bits)
     everything = Tensors(storage)
     macs: Dim = 0
@@ -52,16 +49,13 @@ def formulas(graph: Graph, bits: int | None = None, also: Mapping[str, Expr] | N
         everything.weights.update((node.weight(local), weight) for local, weight in done.weights.items())
         everything.add((*node.inputs, *node.outputs))
     params, _, weight_bits = everything.held()
-    found = [
+    return [
         Formula("MACs", macs),
         Formula("ops", ops),
         Formula("params", params),
         Formula("storage", weight_bits + everything.value_bits(), "bits"),
         Formula("traffic", moved, "bits"),
     ]
-    if not also:
-        return found
-    return [f._replace(total=f.total.at(also) if isinstance(f.total, Expr) else f.total) for f in found]
 
 
 def strongest(conditions: Iterable[str]) -> list[str]:

@@ -1,4 +1,7 @@
-"""How long each layer takes on a machine that does nothing worse than its data sheet says."""
+"""A roofline estimate of how long each layer takes on a machine that does what its data sheet says.
+
+No lower bound: traffic is charged at the bandwidth of main memory, also of tensors that never leave a cache.
+"""
 
 from __future__ import annotations
 

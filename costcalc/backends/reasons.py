@@ -42,7 +42,13 @@ def block(held: Holdings) -> str:
     return _text({"block": {**about, **bits}, "tensors": tensors})
 
 
-def totals(report: Report, formulas: Sequence[Formula], values: Mapping[str, int], conditions: Sequence[str]) -> str:
+def totals(
+    report: Report,
+    formulas: Sequence[Formula],
+    values: Mapping[str, int],
+    conditions: Sequence[str],
+    notes: Sequence[str] = (),
+) -> str:
     """Each total in closed form, with its terms and their values at ``values``, where ``report`` counts the model."""
     found = [
         {
@@ -55,6 +61,7 @@ def totals(report: Report, formulas: Sequence[Formula], values: Mapping[str, int
     ]
     uncounted = [{"name": row.name, "op": row.kind} for row in report.uncounted]
     about = {"model": report.name, "at": dict(values), "uncounted": uncounted, "assumptions": list(conditions)}
+    about["notes"] = list(notes)
     return _text({**about, "totals": found})
 
 

@@ -21,7 +21,7 @@ class Fact(NamedTuple):
 
 def not_counted(report: Report) -> str:
     """What has no rule, and so which totals are not the whole."""
-    return f"{without_rule(report)}; every total with ≥ is a lower bound"
+    return f"{without_rule(report)}; every total with ≥ leaves it out"
 
 
 def without_rule(report: Report) -> str:
@@ -72,7 +72,7 @@ def facts(report: Report) -> Iterator[Fact]:
         of = f", {percent(pace.share, 1)} of what it has" if pace.share is not None else ""
         yield Fact("bandwidth", rate(pace.bandwidth), f"needed for {amount(fps)} passes a second{of}")
         if pace.busy is not None and pace.busy > 1:
-            yield Fact("too slow", f"{amount(fps / pace.busy)} fps", f"at best, where {amount(fps)} are wanted")
+            yield Fact("too slow", f"{amount(fps / pace.busy)} fps", f"by the roofline, where {amount(fps)} are wanted")
 
 
 def _too_large(report: Report) -> Iterator[Fact]:

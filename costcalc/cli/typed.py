@@ -105,7 +105,7 @@ def costcalc(
 ) -> None:
     """What a neural network costs, layer by layer and exactly.
 
-    MACs, parameters, storage, memory traffic, receptive field, and the time that a machine needs at best.
+    MACs, parameters, storage, memory traffic, receptive field, and an estimate of the time on a machine.
     """
     if version:
         print(f"costcalc {__version__}")

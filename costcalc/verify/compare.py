@@ -213,8 +213,14 @@ def _nearest(name: str, scopes: Mapping[str, Any]) -> str:
 
 def _weights(module: nn.Module) -> dict[str, tuple[str, Any]]:
     """Each parameter and buffer by name, also under second names."""
-    parameters = {name: ("parameter", p) for name, p in module.named_parameters(remove_duplicate=False)}
-    return parameters | {name: ("buffer", b) for name, b in module.named_buffers(remove_duplicate=False)}
+    from costcalc.frontends.torch.structure import stored
+
+    found: dict[str, tuple[str, Any]] = {}
+    for whole, parameter in module.named_parameters(remove_duplicate=False):
+        parts = stored(whole, parameter)
+        largest = max(part.numel() for _, part in parts)
+        found |= {name: ("parameter" if part.numel() == largest else "buffer", part) for name, part in parts}
+    return found | {name: ("buffer", b) for name, b in module.named_buffers(remove_duplicate=False)}
 
 
 def _unsaved(module: nn.Module) -> set[str]:

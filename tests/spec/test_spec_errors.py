@@ -20,7 +20,7 @@ Build = Callable[..., Graph]
 # name → the spec, the place, the sentence. The file is called net.yaml; specs.whole adds what is not written.
 MISTAKES: dict[str, tuple[str, str, str]] = {
     # -- YAML
-    "a colon too many": ("- a: b: c", "2:7", "this is not valid YAML: mapping values are not allowed in this context"),
+    "a colon too many": ("- a: b: c", "2:7", "this is not valid YAML: mapping values are not allowed in this context; one line has one ': '; the options of a call have '=': conv(4, kernel=3)"),
     "a quote not closed": ("- 'relu", "4:1", "this is not valid YAML: found unexpected end of stream"),
     "a key twice": ("name: a\nname: b\nlayers: [relu]", "2:1", "'name' stands here twice"),
     "a tag": ("- !!python/object:os.system relu", "2:3", "the tag 'tag:yaml.org,2002:python/object:os.system' is not allowed; specs have no tags"),
@@ -132,6 +132,9 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "a model in itself": ("- model('./net.yaml')", "2:3", "models use each other more than 8 deep"),
     # -- expressions
     "no expression": ("- conv(3, 3 +)", "2:3", "'conv(3, 3 +)' is not an expression (invalid syntax)"),
+    "a colon in a parameter": ("parameters: {k: 3:3}\nlayers: [relu]", "1:17", "'3:3' is not an expression: values are separated by commas, in a list: [3, 3]"),
+    "a colon in a call": ("- 'conv(4, 3:3)'", "2:3", "'conv(4, 3:3)' is not an expression: values are separated by commas, in a list: [3, 3]"),
+    "a colon in a size": ("- 'k = 3:3'", "2:3", "'k = 3:3' is not an expression: values are separated by commas, in a list: [3, 3]"),
     "a parenthesis missing": ("- conv(3, 3", "2:3", "the parentheses of 'conv(3, 3' do not match; a call with ': ' or ' #' in it stands in quotes"),
     "a layer in an expression": ("- a: relu\n- add(a, image)", "3:3", "'a' is a layer or an input, which is no size or option; what a layer takes stands in a list, as in `add: [a, …]`"),
     "an input in an expression": ("- concat(image)", "2:3", "'image' is a layer or an input, which is no size or option; what a layer takes stands in a list, as in `add: [image, …]`"),
@@ -230,18 +233,33 @@ def test_a_wrong_option_of_load_is_refused(build: Build, options: dict[str, Any]
 
 def test_two_symbols_cannot_have_one_letter(build: Build) -> None:
     with pytest.raises(CostcalcError, match="height and the parameter h would both be the symbol h; leave one of them"):
-        build("parameters: {h: 3}\nlayers: [relu]", symbols={"h", "height"})
+        build("parameters: {h: 3}\nlayers: [relu]", symbols=["height", "h"])
 
 
 @pytest.mark.parametrize(
     ("step", "sentence"),
     [
-        ("if height > 4: [relu]", "whether h ≥ 5 depends on the symbol h, so the layers do; give h a number"),
-        ("for i in range(height): [relu]", "how often a loop runs cannot depend on a symbol (h); give it a number"),
-        ("conv(height / 2, 1)", "h / 2 need not be a whole number; write // for symbols"),
-        ("conv(height * 0.5, 1)", "h and 0.5: symbols stand for whole numbers; use // and *"),
-        ("conv(height ** 9, 1)", "h ** 9: a symbol takes the powers 0 to 8"),
-        ("conv(shape[height], 1)", "a list is indexed by a whole number, not h"),
+        (
+            "if height > 4: [relu]",
+            "whether h ≥ 5 depends on the symbol h, so the layers do; leave height out of the symbols",
+        ),
+        (
+            "for i in range(height): [relu]",
+            "how often a loop runs cannot depend on a symbol, h; leave height out of the symbols",
+        ),
+        (
+            "conv(int(height / 2), 1)",
+            "h / 2 need not be a whole number; write // for symbols, or leave height out of the symbols",
+        ),
+        (
+            "conv(int(height * 0.5), 1)",
+            "h and 0.5: symbols stand for whole numbers; use // and *, or leave height out of the symbols",
+        ),
+        ("conv(height ** 9, 1)", "h ** 9: a symbol takes the powers 0 to 8; leave height out of the symbols"),
+        (
+            "conv([1, 2, 3, 4, 5, 6, 7, 8, 9][height], 1)",
+            "a list is indexed by a whole number, not h; leave height out of the symbols",
+        ),
     ],
 )
 def test_what_a_symbol_cannot_decide_is_said(build: Build, step: str, sentence: str) -> None:

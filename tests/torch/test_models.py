@@ -119,7 +119,7 @@ def test_an_exported_program_is_run_on_the_inputs_that_it_was_exported_with(tmp_
     torch.export.save(program, path)
     assert macs(str(path)) == 2 * 8 * 4
     assert costcalc.load(str(path)).inputs == ("x", "scale")
-    with pytest.raises(CostcalcError, match="has inputs of its own; for a batch of 5, say of what with --input"):
+    with pytest.raises(CostcalcError, match="was exported for x 2×8; axis 0 is fixed, 2, and cannot be 5"):
         costcalc.load(str(path), batch=5)
 
 

@@ -19,6 +19,8 @@ from costcalc.frontends.spec.values import Value
 MAX_LENGTH = 2000
 WORD = re.compile(r"\w+(\.\w+)*")
 """What may be meant as a word, though only a name is one without quotes: layer1.0, 3x3."""
+_PAIR = re.compile(r"^[^\[\]{}'\"]*[\w)] *: *[\w(]")
+"""A colon outside of brackets, where only a slice has one: 3:3."""
 
 
 class Expression(NamedTuple):
@@ -170,12 +172,16 @@ def _parse(text: str, place: Place | None, of: str | None = None) -> ast.AST:
         return body[0].value
     if len(body) == 1 and isinstance(body[0], ast.Assign):
         return body[0]
+    if len(body) == 1 and isinstance(body[0], ast.AnnAssign):
+        raise SpecError(_why_not(text, said, SyntaxError("a colon is for slices")), place)
     raise SpecError(f"'{said}' is not an expression" if text.strip() else "an expression is missing here", place)
 
 
 def _why_not(text: str, said: str, error: Exception) -> str:
     if text.count("(") != text.count(")"):
         return f"the parentheses of '{said}' do not match; a call with ': ' or ' #' in it stands in quotes"
+    if _PAIR.search(text):
+        return f"'{said}' is not an expression: values are separated by commas, in a list: [3, 3]"
     if "$" in text:
         return f"'{said}' is not an expression: `$` belongs in the names of layers"
     what = error.msg if isinstance(error, SyntaxError) else str(error)

@@ -102,7 +102,7 @@ def _range(*bounds: Value) -> Value:
     if not all(isinstance(b, int) for b in bounds):
         for b in bounds:
             if isinstance(b, Expr):
-                raise SpecError(f"how often a loop runs cannot depend on a symbol ({b}); give it a number")
+                raise SpecError(f"how often a loop runs cannot depend on a symbol, {b}")
         raise TypeError
     if len(bounds) == 3 and bounds[2] == 0:
         raise SpecError("the step of a range cannot be 0")

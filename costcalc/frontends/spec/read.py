@@ -17,6 +17,11 @@ from costcalc.errors import Place, SpecError
 MAX_BYTES = 8 * 2**20
 MAX_NODES = 300_000
 MAX_DEPTH = 64
+HINTS = {
+    "',' or": "; inside [ ] and { } a call that has [ ] or { } itself stands in quotes",
+    "mapping values are not allowed": "; one line has one ': '; the options of a call have '=': conv(4, kernel=3)",
+}
+"""What may have been meant, by a part of what the YAML library says."""
 
 
 class Scalar(NamedTuple):
@@ -100,11 +105,7 @@ def read(data: bytes, shown: str, kind: str = "a spec") -> Tree:
                 _assemble(yaml.parse(text[: mark.index - MAX_DEPTH], Loader=loader), shown)
             raise SpecError(f"lists and mappings are nested more than {MAX_DEPTH} deep", place) from None
         problem = error.problem or error.context
-        hint = (
-            "; inside [ ] and { } a call that has [ ] or { } itself stands in quotes"
-            if "',' or" in str(problem)
-            else ""
-        )
+        hint = next((says for part, says in HINTS.items() if part in str(problem)), "")
         raise SpecError(f"this is not valid YAML: {problem}{hint}", place) from None
     except yaml.YAMLError as error:
         at = getattr(error, "position", None)

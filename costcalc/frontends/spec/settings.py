@@ -8,15 +8,13 @@ from typing import Any
 from costcalc.errors import SpecError, listing, near
 from costcalc.frontends.spec.evaluate import Scope
 from costcalc.frontends.spec.expressions import Expression, parse_word
-from costcalc.frontends.spec.model import Input, Spec
+from costcalc.frontends.spec.model import Spec
 from costcalc.frontends.spec.templates import Template
 from costcalc.frontends.spec.values import Budget, Value, admit, is_number, shown
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
 from costcalc.ir.tensor import TensorType
 
-SYMBOLS = {"batch": "n", "height": "h", "width": "w"}
-"""Sizes of the inputs that may stay symbolic, with the letters that formulas call them."""
 MOST_LIKE = 100
 """Variants that may each be like the next."""
 
@@ -38,7 +36,7 @@ def parameters(
     values: dict[str, Value] = {}
     scope = Scope(budget, values, lambda name: name)  # a name that is no parameter is a word
     for name, default in chosen.items():
-        if name in symbols and name not in SYMBOLS:
+        if name in symbols:
             values[name] = Expr.symbol(name)
         elif name in given:
             values[name] = plain(given[name], name)
@@ -68,9 +66,12 @@ def inputs(
     budget: Budget,
     batch: Dim,
     shapes: Mapping[str, tuple[Dim, ...]],
-    symbols: Iterable[str] = (),
+    symbols: Mapping[str, Mapping[int, Dim]] | None = None,
 ) -> dict[str, TensorType]:
-    """Each input with its type: batch, then the shape that is given in ``shapes`` or else stands in the spec."""
+    """Each input with its type: batch, then the shape that is given in ``shapes`` or else stands in the spec.
+
+    symbols   by input, what stands in place of the size of an axis, the batch being axis 0
+    """
     chosen = dict(spec.inputs)
     for name in lineage(spec, variant):
         chosen.update(spec.variants[name].inputs)
@@ -93,17 +94,11 @@ def inputs(
                 hint = " (the batch is given apart)" if count == len(shape) + 1 else ""
                 raise SpecError(f"the input {name} has {len(shape)} axes, {own}; the shape given has {count}{hint}")
             shape = shapes[name]
-        types[name] = TensorType(_with_symbols(shape, declared, batch, symbols), declared.dtype)
+        whole = list((batch, *shape) if declared.batch else shape)
+        for axis, symbol in (symbols or {}).get(name, {}).items():
+            whole[axis] = symbol
+        types[name] = TensorType(tuple(whole), declared.dtype)
     return types
-
-
-def _with_symbols(shape: tuple[Dim, ...], declared: Input, batch: Dim, symbols: Iterable[str]) -> tuple[Dim, ...]:
-    sizes = list(shape)
-    if len(sizes) >= 3:
-        for axis, name in ((-2, "height"), (-1, "width")):
-            if name in symbols:
-                sizes[axis] = Expr.symbol(SYMBOLS[name])
-    return (batch, *sizes) if declared.batch else tuple(sizes)
 
 
 def _size(expression: Expression, scope: Scope) -> Dim:

@@ -194,7 +194,7 @@ def truth(value: Value) -> bool:
     if isinstance(value, (Relation, Expr)):
         names = ", ".join(sorted(value.symbols()))
         said = str(value).strip("[]") if isinstance(value, Relation) else f"{value} ≠ 0"
-        raise SpecError(f"whether {said} depends on the symbol {names}, so the layers do; give {names} a number")
+        raise SpecError(f"whether {said} depends on the symbol {names}, so the layers do")
     return bool(value)
 
 

@@ -38,6 +38,9 @@ UNREAD = re.compile(rf"{re.escape(EXAMPLES)}|extra/.*|\.format_version|\.storage
 OLD = ("serialized_exported_program.json", f"{WEIGHTS}model.pt", f"{CONSTANTS}model.pt")
 
 WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+MODULE = re.compile(r"[\w.@\-]{0,400}", re.ASCII)
+MOST_STACK = 20_000
+"""Characters of the modules that one node was called in."""
 LABEL = re.compile(r"[\w.\-/ :]*", re.ASCII)
 DEVICES = ("cpu", "cuda", "meta", "mps", "xpu")
 TREES = (None, "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict",
@@ -94,10 +97,10 @@ def _copy(archive: zipfile.ZipFile, stream: BinaryIO, to: Path) -> None:
     listed = [_json(archive, members, name) for name in LISTS]
     for name, table in zip(LISTS, listed, strict=True):
         _check_weights(table, name.rpartition("/")[0] + "/", members)
-    # Guards are Python code, and of what else is said of a node none changes what it computes.
+    # Guards are Python code; of what else is said of a node only the modules that it was called in are of use.
     program.pop("guards_code", None)
     for node in _nodes(program):
-        node["metadata"] = {}
+        node["metadata"] = _of_modules(node.get("metadata"))
     written = {PROGRAM: program, **dict(zip(LISTS, listed, strict=True))}
     with zipfile.ZipFile(to, "w", zipfile.ZIP_STORED) as copy:
         for name, member in members.items():
@@ -220,6 +223,17 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
             waiting += one.values()
         elif isinstance(one, list):
             waiting += one
+
+
+def _of_modules(metadata: Any) -> dict[str, str]:
+    """Of what is said of a node the modules that it was called in, the outermost first; their classes are left out."""
+    stack = metadata.get("nn_module_stack") if isinstance(metadata, dict) else None
+    if not isinstance(stack, str) or len(stack) > MOST_STACK:
+        return {}
+    entries = [entry.split(",")[:2] for entry in stack.split(";")]
+    if not all(len(entry) == 2 and all(MODULE.fullmatch(part) for part in entry) for entry in entries):
+        return {}
+    return {"nn_module_stack": ";".join(f"{key},{path}," for key, path in entries)}
 
 
 NAMES = ("name", "as_name", "as_operator")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costcalc.errors import CostcalcError
@@ -10,18 +10,20 @@ from costcalc.errors import CostcalcError
 if TYPE_CHECKING:
     from torch import nn
 
+    from costcalc.frontends.torch.sizes import Sizes
+
 
 class Found(NamedTuple):
     """A model, how to build it again with values in its weights, and what it is run on.
 
     inputs     for a batch of so many images of this shape (None for the model's own)
-    keywords   more inputs, by name
+    sizes      of an exported program, what says which inputs it takes
     """
 
     model: nn.Module
     again: Callable[[], nn.Module] | None
     inputs: Callable[[int, tuple[int, ...] | None], Sequence[Any]]
-    keywords: Mapping[str, Any] = {}
+    sizes: Sizes | None = None
 
 
 def by_default(model: nn.Module) -> Callable[[int, tuple[int, ...] | None], Sequence[Any]]:

@@ -54,13 +54,14 @@ def is_torch_model(name: str) -> bool:
 def load_model(
     name: str,
     *,
-    batch: int = 1,
+    batch: int | None = None,
     input: Shapes = None,
     parameters: Mapping[str, Any] | None = None,
     kwargs: Mapping[str, Any] | None = None,
 ) -> Graph:
     """The graph of the PyTorch model that ``name`` means.
 
+    batch        1 if it is not given, or that of an exported program
     input        shapes without the batch
     parameters   keyword arguments of the builder; ``proposals`` and the like are for the trace
     kwargs       more keyword arguments of the builder
@@ -69,7 +70,7 @@ def load_model(
 
 
 def load_with_module(
-    name: str, *, batch: int = 1, input: Shapes = None, parameters: Mapping[str, Any] | None = None
+    name: str, *, batch: int | None = None, input: Shapes = None, parameters: Mapping[str, Any] | None = None
 ) -> tuple[Graph, Callable[[], nn.Module] | None]:
     """The graph of the PyTorch model that ``name`` means, and what builds the model with values in its weights.
 
@@ -81,18 +82,21 @@ def load_with_module(
 
 
 def _load_with_module(
-    name: str, batch: int, input: Shapes, parameters: Mapping[str, Any] | None
+    name: str, batch: int | None, input: Shapes, parameters: Mapping[str, Any] | None
 ) -> tuple[Graph, Callable[[], nn.Module] | None]:
     from costcalc.frontends.torch.tracer import trace_module
 
     given = dict(parameters or {})
     settings = {key: given.pop(key) for key in list(given) if key.rpartition(".")[2] == "proposals"}
     found = _find(name, given)
-    if isinstance(input, Mapping):
-        args: Sequence[Any] = ()
-        forward: Mapping[str, Any] = {key: (batch, *shape) for key, shape in input.items()}
+    args: Sequence[Any] = ()
+    forward: Mapping[str, Any] = {}
+    if found.sizes is not None:
+        args, forward, given = found.sizes.inputs(batch, input, given)
+    elif isinstance(input, Mapping):
+        forward = {key: (batch or 1, *shape) for key, shape in input.items()}
     else:
-        args, forward = found.inputs(batch, None if input is None else tuple(input)), found.keywords
+        args = found.inputs(batch or 1, None if input is None else tuple(input))
     graph = trace_module(
         found.model, args, forward, name=name.rpartition(":")[2] if ":" in name else Path(name).stem,
         settings=settings, parameters=given, source=name, again=found.again,

@@ -6,7 +6,8 @@ The model runs below autograd under a ``TorchDispatchMode``, so that operators a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -16,10 +17,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from costcalc.frontends.torch.aliases import Aliases
 from costcalc.frontends.torch.data import Assumptions, Values
+from costcalc.frontends.torch.fused import FUSED
 from costcalc.frontends.torch.operators import Operator
 from costcalc.frontends.torch.running import Runner
 from costcalc.frontends.torch.scopes import Scope, Where
-from costcalc.frontends.torch.structure import replaced, tensors_among
+from costcalc.frontends.torch.structure import replaced, stored, tensors_among, wraps
 from costcalc.frontends.torch.types import type_of
 from costcalc.ir.call import Traced
 
@@ -51,11 +53,17 @@ class Recorder(TorchDispatchMode):
         self.runner = Runner(self.aliases, assumptions, values)
         self._operators: dict[OpOverload, Operator] = {}
         for tensors, trained in ((model.named_parameters(), True), (model.named_buffers(), False)):
-            for name, tensor in tensors:
-                self.weights.append(self.aliases.adopt(tensor, Traced(type_of(tensor), name, trained)))
-                self.runner.keep(tensor)
-                if trained:
-                    self.runner.hide(tensor)
+            for name, whole in tensors:
+                parts = stored(name, whole)
+                largest = max(part.numel() for _, part in parts)
+                for own, tensor in parts:
+                    counted = trained and tensor.numel() == largest  # the rest of them are scales and zero points
+                    self.weights.append(self.aliases.adopt(tensor, Traced(type_of(tensor), own, counted)))
+                    self.runner.keep(tensor)
+                    if trained:
+                        self.runner.hide(tensor)
+                if whole.numel() > largest:
+                    self._note_packed(name, whole, largest)
 
     supports_higher_order_operators = True  # newer torch asks; 2.6 lets none pass through a mode
 
@@ -73,6 +81,10 @@ class Recorder(TorchDispatchMode):
         kwargs = kwargs or {}
         if isinstance(func, HigherOrderOperator):
             return self._of_functions(func, args, kwargs)
+        if any(map(wraps, types)):
+            if func.name() == "export::access_subclass_inner_tensor":
+                return getattr(*args)
+            return NotImplemented  # the tensor runs the operators that it is made of
         operator = self._operators.get(func)
         if operator is None:
             operator = self._operators[func] = Operator(func)
@@ -80,6 +92,11 @@ class Recorder(TorchDispatchMode):
             result = self._split(func, args, kwargs)
             if result is not NotImplemented:
                 return result
+        if operator.name in FUSED:
+            return self._of_parts(operator.name, args, kwargs)
+        if any(isinstance(value, torch.ScriptObject) for value in args):
+            place = self._where.now.path or "the model"
+            self._assumptions.note(f"weights packed for {operator.name} in {place} are in no figure")
         given = tensors_among(args)
         if kwargs:
             given += tensors_among(kwargs.values())
@@ -105,6 +122,25 @@ class Recorder(TorchDispatchMode):
                 if "Mode should never be enabled" not in str(error):
                     raise
         raise NotImplementedError(f"no rule for HigherOrderOperator {func.name()} ")
+
+    def _of_parts(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run what a fused operator is made of."""
+        with self:
+            return FUSED[name](self._within, *args, **kwargs)
+
+    @contextmanager
+    def _within(self, weight: Tensor) -> Iterator[None]:
+        """While open, what runs is in the module that has ``weight``."""
+        before = self._where.now
+        self._where.now = Scope(self.aliases.read(weight).weight.rpartition(".")[0] or before.path)
+        try:
+            yield
+        finally:
+            self._where.now = before
+
+    def _note_packed(self, name: str, whole: Tensor, largest: int) -> None:
+        numbers = f"{whole.numel():,} numbers in {largest:,} elements"
+        self._assumptions.note(f"{name} has {numbers}, of which parameters are counted")
 
     def _split(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the operators that a call is made of."""

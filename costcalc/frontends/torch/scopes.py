@@ -29,6 +29,12 @@ class Where:
         self.failed: str | None = None
 
 
+class TellsScope:
+    """A module that says itself where it is, as an exported program does, whose modules are not called."""
+
+    where = Where()
+
+
 @contextmanager
 def following(model: nn.Module) -> Iterator[Where]:
     """While open, keeps track of the module calls inside ``model``.
@@ -40,6 +46,8 @@ def following(model: nn.Module) -> Iterator[Where]:
     paths = {id(module): path for path, module in model.named_modules()}
     original = nn.Module.__call__
     where = Where()
+    if isinstance(model, TellsScope):
+        model.where = where
 
     def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
         path = paths.get(id(self))

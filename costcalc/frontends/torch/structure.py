@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 META = torch.device("meta")
 
@@ -20,6 +21,21 @@ def tensors_among(values: Iterable[Any]) -> list[Tensor]:
         elif isinstance(value, (list, tuple)):
             found += tensors_among(value)
     return found
+
+
+def stored(name: str, tensor: Tensor) -> list[tuple[str, Tensor]]:
+    """The plain tensors that hold what ``tensor`` stands for, by name: itself, or those inside one of a library's own.
+
+    A quantised weight says that it has the shape and type of the weight that it replaces, and has numbers and scales.
+    """
+    if not wraps(type(tensor)):
+        return [(name, tensor)]
+    return [pair for part in tensor.__tensor_flatten__()[0] for pair in stored(f"{name}.{part}", getattr(tensor, part))]  # type: ignore[attr-defined]
+
+
+def wraps(kind: type) -> bool:
+    """Whether tensors of this class stand for other tensors that are inside them."""
+    return hasattr(kind, "__tensor_flatten__") and hasattr(kind, "__tensor_unflatten__") and kind is not FakeTensor
 
 
 def replaced(value: Any, change: Callable[[Tensor], Any]) -> Any:

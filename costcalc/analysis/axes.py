@@ -1,0 +1,136 @@
+"""Which axes of an input are which: found by the first layers that read it, not by position.
+
+A convolution or a pooling slides over the axes that it has windows on; a layer that mixes one axis and leaves the
+others alone, as a linear layer or an embedding does, runs along the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+from costcalc.analysis.parts import aligned
+from costcalc.ir.dims import Dim
+from costcalc.ir.graph import Graph
+from costcalc.ir.tensor import FLOATING_BITS, TensorType
+from costcalc.ir.window import Axes, Follow, Regroup, Sight, Steps
+
+NAMES: Mapping[int, tuple[str, ...]] = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+"""What the axes are called that are slid over, by how many there are."""
+TOKENS = "tokens"
+
+Shape: TypeAlias = "tuple[Dim, ...]"
+Tags: TypeAlias = "tuple[frozenset[int], ...]"  # for each axis of a value, the axes of the input that are in it
+
+
+def named_axes(graph: Graph) -> dict[str, dict[int, str]]:
+    """For each input its axes that have a name, by number: ``{"image": {2: "height", 3: "width"}}``.
+
+    Names are those of ``NAMES`` and ``TOKENS``; the batch, channels and axes that cannot be told are left out.
+    Sizes must be numbers.
+    """
+    return {name: _named(graph, name) for name in graph.inputs}
+
+
+def _named(graph: Graph, name: str) -> dict[int, str]:
+    x = graph.types[name]
+    if len(x.shape) == 2 and x.dtype not in FLOATING_BITS:
+        return {1: TOKENS}  # words, whose features an embedding makes
+    slid, along = _found(graph, name)
+    if slid is None:
+        return dict.fromkeys(along, TOKENS) if len(along) == 1 else dict(zip(along, _names(along), strict=False))
+    return dict(zip(slid, _names(slid), strict=False))
+
+
+def _names(axes: Sequence[int]) -> tuple[str, ...]:
+    return NAMES.get(len(axes), ())
+
+
+def _found(graph: Graph, name: str) -> tuple[list[int] | None, list[int]]:
+    """The axes that a layer slides over; or None, and those that the first layer that mixes any runs along."""
+    x = graph.types[name]
+    tags: dict[str, Tags] = {name: tuple(frozenset((axis,)) for axis in range(len(x.shape)))}
+    along: list[int] | None = None
+    slid: list[int] | None = None
+    for node in graph.nodes:
+        types = graph.input_types(node)
+        for index, value in enumerate(node.outputs):
+            y = graph.types[value]
+            for read, type_, sight in zip(node.inputs, types, node.op.sights_of(index, *types, y=y), strict=True):
+                if read not in tags:
+                    continue
+                held = tags[read]
+                for step, before, after in _steps(sight, type_.shape, y.shape):
+                    windows, mixed = _touched(held, step)
+                    if windows - {0}:
+                        return sorted(windows - {0}), []
+                    if mixed and along is None and slid is None:
+                        slid, along = _beside(x, mixed, held)
+                    held = _after(held, step, before, after)
+                tags.setdefault(value, held)
+    if slid is None and along is None:
+        slid = list(range(2, len(x.shape)))
+    return slid, along or []
+
+
+def _beside(x: TensorType, mixed: set[int], tags: Tags) -> tuple[list[int] | None, list[int] | None]:
+    """The axes that are places, and those of tokens, if a layer mixes ``mixed`` of the input whole."""
+    rank = len(x.shape)
+    if len(mixed) > 1:
+        if rank > 3 or mixed == {2}:
+            return list(range(2, rank)), None  # a mean over the places of an image, or all of it flattened
+        apart = all(len(tag) < 2 for tag in tags)
+        return None, [1] if apart and rank == 3 else []  # attention and recurrent layers: batch, length, features
+    (only,) = mixed
+    along = sorted(_all(tags) - mixed - {0})
+    return (None, along) if len(along) == 1 and along[0] < only else (along, None)
+
+
+def _steps(sight: Sight, x: Shape, y: Shape) -> Iterator[tuple[Axes | Regroup, Shape, Shape]]:
+    """Each step of ``sight`` with the shapes before and after it."""
+    if not isinstance(sight, Steps):
+        yield sight, x, y
+        return
+    for step, shape in sight.steps:
+        yield step, x, shape
+        x = shape
+
+
+def _touched(tags: Tags, sight: Axes | Regroup) -> tuple[set[int], set[int]]:
+    """The axes of the input that a layer slides over, and those that it mixes whole."""
+    if isinstance(sight, Regroup):
+        return set(), set()
+    seen = [f for f in sight if f is not None]
+    kept = {f.axis for f in seen}
+    mixed = {axis for axis in range(len(tags)) if axis not in kept}
+    beside = _all([tags[axis] for axis in kept])
+    # A part of an axis that was cut up and is mixed, while the rest of it is followed, is a window.
+    slid = {a for axis in mixed for a in tags[axis]} & beside
+    follows = [f for f in seen if isinstance(f, Follow)]
+    windows = [f.axis for f in follows if f.window.stride not in (0, 1) or f.window.lo != f.window.hi]
+    for axis in _spatial(windows, kept):
+        slid |= tags[axis]
+    return slid, {a for axis in mixed for a in tags[axis]} - beside
+
+
+def _spatial(windows: Sequence[int], kept: set[int]) -> set[int]:
+    """The axes that are slid over where some have windows: images are batch-first and channels-second."""
+    return {axis for axis in kept if axis > 1} if windows and min(windows) > 1 else set(windows)
+
+
+def _after(tags: Tags, sight: Axes | Regroup, x: Shape, y: Shape) -> Tags:
+    """The axes of the input in each axis of what a layer makes."""
+    if not isinstance(sight, Regroup):
+        seen = sight or (None,) * len(y)
+        return tuple(frozenset() if f is None else tags[f.axis] for f in seen[: len(y)])
+    made: list[frozenset[int]] = []
+    for before, after in aligned(x, y):
+        whole = _all(tags[before.start : before.stop])
+        sizes = [y[axis] for axis in after]
+        one = sum(size != 1 for size in sizes) == 1  # then the others are new
+        made += [frozenset() if one and size == 1 else whole for size in sizes]
+    return tuple(made)
+
+
+def _all(tags: Sequence[frozenset[int]]) -> frozenset[int]:
+    return frozenset().union(*tags)
