@@ -20,6 +20,16 @@ class Part(NamedTuple):
     size: int
 
 
+def moves(parts: Sequence[Part]) -> bool:
+    """Whether an axis of these parts runs along an image axis."""
+    return any(part.axis is not None for part in parts)
+
+
+def count(parts: Sequence[Part]) -> int:
+    """The places that an axis of these parts has."""
+    return prod(part.size for part in parts)  # type: ignore[return-value]
+
+
 def aligned(x: Sequence[Dim], y: Sequence[Dim]) -> list[tuple[range, range]]:
     """The shortest runs of axes of shape ``x`` and of shape ``y`` that hold as many elements as each other.
 
@@ -46,7 +56,7 @@ def aligned(x: Sequence[Dim], y: Sequence[Dim]) -> list[tuple[range, range]]:
 def redistribute(parts: list[Part], sizes: list[int]) -> list[tuple[Part, ...]] | None:
     """``parts`` over axes of ``sizes``; None where they are not whole parts, or places were added."""
     queue = parts[::-1]
-    if prod(p.size for p in parts) != prod(sizes):
+    if count(parts) != prod(sizes):
         return None
     parts_out: list[tuple[Part, ...]] = []
     for wanted in sizes:
@@ -90,11 +100,11 @@ def as_line(parts: Sequence[Part], axis: int) -> tuple[Number, Number, Number]:
 
 def paired(p: Sequence[Part], q: Sequence[Part]) -> list[tuple[Part, Part]] | None:
     """Two ways to take one axis apart, cut further to factors of equal sizes; None where they cannot be."""
-    if not any(part.axis is not None for part in q):
+    if not moves(q):
         return [(part, Part(None, 0, part.size)) for part in p]
-    if not any(part.axis is not None for part in p):
+    if not moves(p):
         return [(Part(None, 0, part.size), part) for part in q]
-    if prod(part.size for part in p) != prod(part.size for part in q):
+    if count(p) != count(q):
         return None
     left, right, pairs = list(p), list(q), []
     while left and right:

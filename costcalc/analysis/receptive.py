@@ -12,10 +12,10 @@ place of it sees. Where branches meet, or a value was put over places of another
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import lcm, prod
+from math import lcm
 from typing import NamedTuple, TypeAlias
 
-from costcalc.analysis.parts import Part, aligned, as_line, paired, redistribute
+from costcalc.analysis.parts import Part, aligned, as_line, count, moves, paired, redistribute
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import TensorType
@@ -170,17 +170,17 @@ def _along(view: View, sight: Axes, x: tuple[Dim, ...], y: tuple[Dim, ...], exte
         if isinstance(entry, Anywhere):
             _lose(view.parts[entry.axis], spans)
         else:
-            follows.setdefault(entry.axis, []).append((out, entry))
+            follows.setdefault(entry.axis, []).append((out if entry.along is None else entry.along, entry))
     kept = {p.axis for axis in follows for p in view.parts[axis] if p.size > 1}
     _mix([p for axis in mixed for p in view.parts[axis]], kept, spans, extent)
     parts: list[tuple[Part, ...]] = [(_plain(size),) for size in y]
     within: list[tuple[int, int] | None] = [None] * len(y)
     for axis, entries in follows.items():
         ((out, follow), *others) = entries
-        if not others and follow.window == IDENTITY and out < len(y) and x[axis] == y[out]:
+        if not others and follow.window == IDENTITY and out < len(y) and x[axis] == y[out] and not moves(parts[out]):
             parts[out] = view.parts[axis]
         else:
-            _slide(view.parts[axis], entries, y, parts, spans)
+            _slide(view.parts[axis], x[axis], entries, y, parts, spans)
         for out, follow in entries:
             if follow.within is not None and out < len(y):
                 within[out] = follow.within
@@ -210,32 +210,53 @@ def _mix(parts: Sequence[Part], kept: set[int | None], spans: list[Seen], extent
 
 
 def _slide(
-    before: tuple[Part, ...], entries: list[tuple[int, Follow]], y: tuple[Dim, ...], parts: list[tuple[Part, ...]],
-    spans: list[Seen],
+    before: tuple[Part, ...], size: Dim, entries: list[tuple[int, Follow]], y: tuple[Dim, ...],
+    parts: list[tuple[Part, ...]], spans: list[Seen],
 ) -> None:  # fmt: skip
-    """Output axes that follow one input axis, of ``before``, through other windows than the identity."""
-    images = [p for p in before if p.axis is not None]
-    if not images:
+    """Output axes that follow one input axis, of ``size`` and ``before``, not just through the identity."""
+    if not moves(before):
         return
-    (out, follow) = entries[0]
-    if len(before) > 1 and len(entries) == 1 and follow.window.stride == 1 and follow.window.lo == follow.window.hi:
-        if out < len(y):
-            parts[out] = before  # tokens moved along, as by a class token before them: each sees what it saw
-        return
-    moving: Part | None = images[0] if len(before) == 1 else None
-    if moving is None:
-        moving = _straightened(before, spans)
-        if moving is None:
+    (out, follow), *others = entries
+    stride, lo, hi = follow.window
+    if len(before) > 1 and not others:
+        whole_axis = count(before) == size
+        if not stride and lo == hi and whole_axis:
+            _fix(before, int(lo), spans)
             return
+        if stride == -1 and lo == hi == size - 1 and whole_axis:
+            _fix(before, int(hi), spans)
+            parts[out] = tuple(p._replace(step=-p.step) for p in before)
+            return
+        if stride == 1 and lo == hi:
+            parts[out] = before  # tokens moved along, as by a class token before them: each sees what it saw
+            return
+        if not whole_axis:
+            _lose(before, spans)  # which of them has moved where is not known
+            return
+    moving = before[0] if len(before) == 1 else _straightened(before, spans)
+    if moving is None:
+        return
     assert moving.axis is not None
-    seen = spans[moving.axis]
     for out, follow in entries:
         stride, lo, hi = follow.window
+        seen = spans[moving.axis]
         if isinstance(seen, Span):
-            seen = seen.widened(moving.step, lo, hi)
-        if out < len(y) and stride:
+            spans[moving.axis] = seen.widened(moving.step, lo, hi)
+        if out >= len(y) or not stride:
+            continue
+        if moves(parts[out]):
+            _lose((moving,), spans)  # one axis moves along two axes of the image at once
+        else:
             parts[out] = (Part(moving.axis, moving.step * stride, y[out]),)  # type: ignore[arg-type]
-    spans[moving.axis] = seen
+
+
+def _fix(parts: tuple[Part, ...], index: int, spans: list[Seen]) -> None:
+    """All see the place ``index`` of an axis of ``parts``, or start there."""
+    for p in reversed(parts):
+        index, digit = divmod(index, p.size)
+        seen = spans[p.axis] if p.axis is not None else UNKNOWN
+        if isinstance(seen, Span):
+            spans[p.axis] = seen.widened(p.step, digit, digit)  # type: ignore[index]
 
 
 def _straightened(parts: tuple[Part, ...], spans: list[Seen]) -> Part | None:
@@ -253,7 +274,7 @@ def _straightened(parts: tuple[Part, ...], spans: list[Seen]) -> Part | None:
             lo, hi = (sum(end(0, p.step * (p.size - 1)) for p in parts if p.axis == axis) for end in (min, max))
         spans[axis] = seen.widened(1, lo, hi)
     step = lines[steepest][0]
-    return Part(steepest, step, _count(parts)) if step else None
+    return Part(steepest, step, count(parts)) if step else None
 
 
 def _regroup(view: View, x: tuple[Dim, ...], y: tuple[Dim, ...]) -> View:
@@ -301,17 +322,17 @@ def _merge(a: View, b: View) -> View:
         if pairs is None:
             _lose(p, spans_a)
             _lose(q, spans_b)
-            parts_out.append((_plain(max(_count(p), _count(q))),))
+            parts_out.append((_plain(max(count(p), count(q))),))
             continue
         chosen = []
         for mine, other in pairs:
             part = _chosen(mine, other)
             chosen.append(part)
-            for own, spans, moves, view in ((mine, spans_a, moved[0], a), (other, spans_b, moved[1], b)):
+            for own, spans, runs, view in ((mine, spans_a, moved[0], a), (other, spans_b, moved[1], b)):
                 limits = view.within[at] if view.within and len(pairs) == 1 else None
                 first, last = limits or (0, part.size - 1)
                 if own.axis is not None and own.size > 1:
-                    moves.add(own.axis)
+                    runs.add(own.axis)
                 for axis in {own.axis, part.axis} - {None}:
                     gap = (own.step if own.axis == axis else 0) - (part.step if part.axis == axis else 0)
                     seen = spans[axis]  # type: ignore[index]
@@ -352,10 +373,6 @@ def _both_within(a: View, b: View) -> tuple[tuple[int, int] | None, ...] | None:
     return tuple(
         (min(v[0], w[0]), max(v[1], w[1])) if v and w else None for v, w in zip(a.within, b.within, strict=True)
     )
-
-
-def _count(parts: Sequence[Part]) -> int:
-    return prod(p.size for p in parts)
 
 
 def _field(view: View, extent: tuple[int, ...]) -> ReceptiveField | str:

@@ -20,15 +20,17 @@ class Traced:
     weight    its name in the model's state dict, if it is a parameter or a buffer, else ``""``
     trained   whether that is a parameter
     value     its name in the graph, given when its node is made
+    numbers   its elements in their order, of what is looked up or put somewhere, if they are known; else None
     """
 
-    __slots__ = ("trained", "type", "value", "weight")
+    __slots__ = ("numbers", "trained", "type", "value", "weight")
 
     def __init__(self, type: TensorType, weight: str = "", trained: bool = False) -> None:
         self.type = type
         self.weight = weight
         self.trained = trained
         self.value = ""
+        self.numbers: tuple[int, ...] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ Pads: TypeAlias = "Dim | tuple[Dim | tuple[Dim, Dim], ...] | str"
 Axis: TypeAlias = int
 Axes: TypeAlias = "int | tuple[int, ...]"
 Index: TypeAlias = Dim
+Places: TypeAlias = "tuple[Dim, ...]"
 Parts: TypeAlias = "int | tuple[Dim, ...]"
 Shape: TypeAlias = "tuple[Dim, ...]"
 Shapes: TypeAlias = "tuple[tuple[Dim, ...], ...]"
@@ -89,6 +90,10 @@ def _is_shape(value: object) -> bool:
     return isinstance(value, tuple) and all(_whole(v, -1) for v in value)
 
 
+def _is_places(value: object) -> bool:
+    return isinstance(value, tuple) and all(map(_is_count, value))
+
+
 def _is_index(value: object) -> bool:
     return isinstance(value, Expr) or _is_int(value)
 
@@ -120,6 +125,7 @@ KINDS: dict[str, Kind] = {
     "Axes | None": Kind(_is_axes, "a whole number or a list of them"),
     "Index": Kind(_is_index, "a whole number, counted from the end if negative"),
     "Index | None": Kind(_is_index, "a whole number, counted from the end if negative"),
+    "Places": Kind(_is_places, "a list of whole numbers from 0"),
     "Parts": Kind(_is_parts, "a number of equal parts, or a list of sizes"),
     "Shape": Kind(_is_shape, "a list of sizes, -1 for the one to work out"),
     "Shapes": Kind(lambda v: isinstance(v, tuple) and all(map(_is_shape, v)), "a list of shapes"),

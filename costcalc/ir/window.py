@@ -114,21 +114,24 @@ def size_of(n: Number) -> Number:
     return n if n >= 0 else -n
 
 
-def envelope(places: Sequence[int]) -> Window:
+def envelope(places: Sequence[int], outputs: Sequence[int] = ()) -> Window:
     """The tightest window around a table of places: output ``o`` sees ``places[o]`` and nothing else.
+
+    outputs   which output each of ``places`` is seen from, where that is not the so manieth
 
     A table that runs evenly, either way, is followed exactly; of any other only a bound is said.
 
     >>> envelope([6, 4, 2]), envelope([1, 0, 3, 2])
     (Window(stride=-2, lo=6, hi=6), Window(stride=1, lo=-1, hi=1))
     """
-    last = len(places) - 1
-    if not last:
-        return Window(0, places[0], places[0])
-    slopes = {0, 1, -1, places[1] - places[0], ratio(places[-1] - places[0], last)}
+    table = sorted(zip(outputs or range(len(places)), places, strict=True))
+    (first, at), (last, end) = table[0], table[-1]
+    slopes: set[Number] = {0, 1, -1}
+    if first < last:
+        slopes.add(ratio(end - at, last - first))
 
     def around(slope: Number) -> Window:
-        gaps = [place - slope * o for o, place in enumerate(places)]
+        gaps = [place - slope * o for o, place in table]
         return Window(slope, min(gaps), max(gaps))
 
     # Of windows as wide as each other, the one that moves with the outputs in whole steps.
@@ -140,11 +143,13 @@ class Follow(NamedTuple):
 
     within    the first and the last output that do; the others along the output axis see nothing of this input.
               None for all
+    along     the output axis, where the entry does not stand in its place
     """
 
     axis: int
     window: Window = IDENTITY
     within: tuple[int, int] | None = None
+    along: int | None = None
 
 
 class Anywhere(NamedTuple):

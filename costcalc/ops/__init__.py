@@ -12,13 +12,14 @@ _MODULES = {
     "boxes": "nms roi_align roi_pool",
     "conv": "conv",
     "conv_transpose": "conv_transpose",
+    "copies": "flip tile repeat_interleave triangle diag_embed block_diag",
     "deform": "deform_conv",
     "dynamic": "dynamic_conv weight_norm",
     "einsum": "einsum",
     "elementwise": "elementwise",
     "fourier": "fourier",
     "identity": "identity dropout stochastic_depth",
-    "indexing": "embedding gather scatter select unbind part rearrange",
+    "indexing": "embedding take gather",
     "join": "concat split slice",
     "layer_norm": "layer_norm rms_norm",
     "learned": "class_token position_embedding relative_position_bias",
@@ -41,7 +42,9 @@ _MODULES = {
     "shuffle": "channel_shuffle pixel_shuffle pixel_unshuffle",
     "smooth": "sigmoid silu tanh gelu mish softplus elu selu celu",
     "softmax": "softmax log_softmax glu",
+    "strided": "select unbind windows diagonal as_strided part",
     "unpool": "max_unpool",
+    "writing": "overwrite scatter",
 }
 
 WHERE: dict[str, str] = {op: module for module, ops in _MODULES.items() for op in ops.split()}

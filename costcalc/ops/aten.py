@@ -8,9 +8,11 @@ _NAMES = {
     """,
     "adaptive_max_pool": "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d",
     "add": "add",
+    "as_strided": "as_strided costcalc::part _reshape_alias resize resize_as set",
     "avg_pool": "avg_pool1d avg_pool2d avg_pool3d",
     "batch_norm": "batch_norm native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training",
     "bilinear": "bilinear",
+    "block_diag": "block_diag",
     "celu": "celu",
     "channel_shuffle": "channel_shuffle native_channel_shuffle",
     "concat": "cat concat concatenate stack",
@@ -24,6 +26,8 @@ _NAMES = {
     "conv": "conv1d conv2d conv3d convolution _convolution",
     "conv_transpose": "conv_transpose1d conv_transpose2d conv_transpose3d",
     "deform_conv": "torchvision::deform_conv2d",
+    "diag_embed": "diag_embed",
+    "diagonal": "diagonal diag",
     "distances": "_cdist_forward _euclidean_dist",
     "divide": "div divide true_divide",
     "dropout": "dropout feature_dropout alpha_dropout native_dropout feature_alpha_dropout",
@@ -46,12 +50,12 @@ _NAMES = {
     "embedding": "embedding embedding_bag",
     "expand": "expand expand_as broadcast_to",
     "flatten": "flatten",
+    "flip": "flip fliplr flipud rot90",
     "fold": "col2im",
     "fourier": "_fft_r2c _fft_c2r _fft_c2c",
     "gather": """
-    index index_select gather take take_along_dim repeat_interleave _unsafe_index masked_select nonzero unique_dim
-    _unique2 unique_consecutive bucketize searchsorted one_hot combinations cartesian_prod diag
-    multinomial _pack_padded_sequence
+    index gather take take_along_dim _unsafe_index masked_select nonzero unique_dim _unique2 unique_consecutive
+    bucketize searchsorted one_hot combinations cartesian_prod multinomial _pack_padded_sequence
     """,
     "gelu": "gelu",
     "glu": "glu",
@@ -86,20 +90,19 @@ _NAMES = {
     pad constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d
     replication_pad3d
     """,
-    "part": """
-    as_strided diagonal unfold view_as_real view_as_complex costcalc::part _reshape_alias resize resize_as set
-    """,
+    "overwrite": "costcalc::overwrite slice_scatter select_scatter",
+    "part": "view_as_real view_as_complex",
     "permute": "permute movedim moveaxis numpy_T",
     "pixel_shuffle": "pixel_shuffle",
     "pixel_unshuffle": "pixel_unshuffle",
     "prelu": "prelu _prelu_kernel",
-    "rearrange": "flip fliplr flipud repeat tile tril triu rot90 diag_embed block_diag",
     "reduction": """
     amax amin prod nansum max min median nanmedian mode kthvalue argmax argmin any all aminmax count_nonzero var
     std var_mean std_mean linalg_vector_norm norm frobenius_norm logsumexp _is_all_true _is_any_true
     """,
     "relu": "relu",
     "relu6": "relu6",
+    "repeat_interleave": "repeat_interleave",
     "reshape": "view _unsafe_view reshape unflatten view_as reshape_as ravel atleast_1d atleast_2d atleast_3d",
     "rms_norm": "rms_norm _fused_rms_norm",
     "rnn": "rnn_tanh rnn_relu",
@@ -114,14 +117,13 @@ _NAMES = {
     "scan": "cumsum cumprod logcumsumexp cummax cummin",
     "scatter": """
     scatter scatter_add scatter_reduce index_put _index_put_impl index_add index_copy index_fill masked_scatter
-    slice_scatter select_scatter diagonal_scatter costcalc::overwrite histc bincount put
-    index_reduce unfold_backward
+    diagonal_scatter histc bincount put index_reduce unfold_backward
     """,
     "select": "select",
     "selu": "selu",
     "sigmoid": "sigmoid",
     "silu": "silu",
-    "slice": "slice narrow",
+    "slice": "slice narrow narrow_copy slice_copy",
     "softmax": "softmax _softmax _safe_softmax",
     "softplus": "softplus",
     "sort": "sort topk argsort msort",
@@ -129,8 +131,11 @@ _NAMES = {
     "squeeze": "squeeze",
     "subtract": "sub subtract",
     "sum": "sum",
+    "take": "index_select",
     "tanh": "tanh",
+    "tile": "repeat tile",
     "transpose": "transpose t swapaxes swapdims mT adjoint",
+    "triangle": "tril triu",
     "unbind": "unbind",
     "unfold": "im2col",
     "unsqueeze": "unsqueeze",
@@ -140,6 +145,7 @@ _NAMES = {
     _upsample_bilinear2d_aa _upsample_bicubic2d_aa _upsample_lanczos2d_aa
     """,
     "weight_norm": "_weight_norm_interface _weight_norm",
+    "windows": "unfold",
 }
 
 RULES: dict[str, str] = {aten: op for op, names in _NAMES.items() for aten in names.split()}

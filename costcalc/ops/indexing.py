@@ -1,19 +1,19 @@
-"""Looking up, scattering and overwriting: elements move, nothing is computed."""
+"""Looking elements up at places that are known or computed: they are copied, nothing is computed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced
-from costcalc.ir.dims import Dim, minimum
-from costcalc.ir.fields import Axis, Dtype, Index, Shape, Size, ints
+from costcalc.ir.dims import Dim, at_least, minimum
+from costcalc.ir.fields import Axes, Axis, Dtype, Shape, Size, ints
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
-from costcalc.ir.window import MIXED, Follow, Sight, mixing
-from costcalc.ops.axes import has_axes, position, replaced
-from costcalc.ops.broadcasting import joint_dtype
-from costcalc.ops.traced import beside, converted, own, reshaped
+from costcalc.ir.window import Anywhere, Follow, Sight, elementwise, envelope, untold
+from costcalc.ops.axes import has_axes, position, replaced, several
+from costcalc.ops.traced import beside, expanded, own, reshaped
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,7 +65,7 @@ class Embedding(Op):
         if weights is not None:
             found = call.add(find_op("multiply")(), found, reshaped(call, weights, *weights.shape, 1))
         bags = call.add(find_op("constant")(made[0].shape, made[0].dtype))
-        y = call.add(Scatter(adds=True), bags, found)
+        y = call.add(find_op("scatter")(adds=True), bags, found)
         if call["mode"] == 1:
             y = call.add(find_op("elementwise")("divide"), y)
         return beside(call, y)
@@ -75,200 +75,210 @@ class Embedding(Op):
         yield cls(10, 4), TensorType((2, 3), "int64")
 
 
+@op("take")
+class Take(Op):
+    """The places ``indices`` along an axis, in that order; they are known beforehand, and may come several times.
+
+    Not counted  any arithmetic, there is none; of the input those places are read, and the output is written.
+    """
+
+    aten = "index_select"
+
+    axis: Axis
+    indices: Axes
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        yield from has_axes(self, x, self.axis)
+        size, indices = x.shape[self.axis], several(self.indices)
+        for index in (min(indices), max(indices)):
+            wanted = f"take: index {index} along axis {self.axis} of size {size}"
+            yield at_least(size - 1, index), wanted
+            yield at_least(index, -size), wanted
+
+    def infer(self, x: TensorType) -> TensorType:
+        return replaced(x, self.axis, len(several(self.indices)))
+
+    def reads(self, x: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
+        size = x.shape[self.axis]
+        if not isinstance(size, int):
+            return (x.size,)
+        places = {index % size for index in several(self.indices)}
+        return (x.size // size * len(places),)
+
+    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        at, (size,) = position(self.axis, x), ints([x.shape[self.axis]])
+        window = envelope([index % size for index in several(self.indices)])
+        return (tuple(Follow(axis, window) if axis == at else Follow(axis) for axis in range(len(x.shape))),)
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        import torch
+
+        from costcalc.ops.functional import functional
+
+        axis, (size,) = self.axis, ints([x.shape[self.axis]])
+        indices = [index % size for index in several(self.indices)]
+        return functional(lambda x: x.index_select(axis, torch.tensor(indices, device=x.device)))
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        return taken(call, call["self"], call["dim"] % max(len(call["self"].shape), 1), call["index"])
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(1, (2, 1, 0)), TensorType((2, 3, 4))
+        yield cls(-1, (0, 3, 3, -4)), TensorType((2, 4))
+
+
+MOST_INDICES = 4096
+"""Indices that a spec can list; of more the shape alone is kept."""
+
+
+def taken(call: Call, x: Traced, axis: int, index: Traced) -> Traced:
+    """``x`` at the places of ``index``, a row of numbers, along an axis."""
+    (made,) = call.made
+    numbers = index.numbers
+    if numbers is None or not x.shape or not 0 < len(numbers) <= MOST_INDICES:
+        return call.add(Gather(made.shape, axes=axis), x, index)  # type: ignore[no-any-return]
+    picked = call.add(Take(axis, numbers), x)
+    return reshaped(call, picked, *made.shape)  # type: ignore[arg-type]
+
+
 @op("gather", inputs=(1, None))
 class Gather(Op):
     """Elements of the first input at places that the others name: ``x[i, j]`` in any of its forms.
 
-    Each output is said to see all of the first input.
+    ``axes`` are those of the first input that are indexed; the axes of the places stand where they did, or before all
+    others if they lay apart. With ``along``, for one axis, the places have all the axes of the output, and each says
+    where along that axis to look, the other axes being its own. Without ``axes`` elements come from anywhere.
 
     Not counted  any arithmetic, there is none; inputs are read and the output written.
     """
 
     aten = """
-    index index_select gather take take_along_dim repeat_interleave _unsafe_index masked_select nonzero
-    unique_dim _unique2 unique_consecutive bucketize searchsorted one_hot combinations cartesian_prod diag multinomial
-    _pack_padded_sequence
+    index gather take take_along_dim _unsafe_index masked_select nonzero unique_dim _unique2 unique_consecutive
+    bucketize searchsorted one_hot combinations cartesian_prod multinomial _pack_padded_sequence
     """
 
     shape: Shape
     dtype: Dtype | None = None
+    axes: Axes | None = None
+    along: bool = False
+
+    def check(self) -> None:
+        if self.along and (self.axes is None or len(several(self.axes)) != 1):
+            raise OptionError("gather: along=True takes one axis")
+
+    def requires(self, x: TensorType, *places: TensorType) -> Iterator[Condition]:
+        if self.axes is not None:
+            yield from has_axes(self, x, *several(self.axes))
+            kept = len(x.shape) - len(several(self.axes))
+            yield len(self.shape) >= kept, f"gather: {len(self.shape)} axes cannot hold the {kept} that are not indexed"
 
     def infer(self, x: TensorType, *places: TensorType) -> TensorType:
         return TensorType(self.shape, self.dtype or x.dtype)
 
     def sights(self, x: TensorType, *places: TensorType, y: TensorType) -> tuple[Sight, ...]:
-        return (MIXED,) * (1 + len(places))
+        if self.axes is None:
+            same = (t if t.shape != y.shape else None for t in places)
+            return (untold(x), *(untold(t) if t else elementwise(y, y) for t in same))
+        axes = [position(axis, x) for axis in several(self.axes)]
+        if self.along:
+            (at,) = axes
+            found = tuple(Anywhere(a) if a == at else Follow(a) for a in range(len(x.shape)))
+            return (found, *(elementwise(t, y) for t in places))
+        first, new = self._new_axes(x)
+        kept = iter(a for a in range(len(x.shape)) if a not in axes)
+        inside = range(first, first + new)
+        follows = (None if out in inside else Follow(next(kept)) for out in range(len(y.shape)))
+        whole = TensorType(y.shape[first : first + new])
+        return (
+            (*follows, *map(Anywhere, axes)),
+            *(((None,) * first + elementwise(t, whole)) if len(t.shape) <= new else untold(t) for t in places),
+        )
+
+    def _new_axes(self, x: TensorType) -> tuple[int, int]:
+        """The first axis of the output that comes of the places, and how many do."""
+        axes = sorted(position(axis, x) for axis in several(self.axes))  # type: ignore[arg-type]
+        together = axes[-1] - axes[0] == len(axes) - 1
+        return axes[0] if together else 0, len(self.shape) - len(x.shape) + len(axes)
+
+    def to_torch(self, x: TensorType, *places: TensorType) -> nn.Module:
+        from costcalc.ops.functional import functional
+
+        if self.axes is None or self.dtype or not all(t.dtype.startswith("int") for t in places):
+            return super().to_torch(x)  # which says that there is none
+        axes = [position(axis, x) for axis in several(self.axes)]
+        if self.along:
+            return functional(lambda x, index: x.gather(axes[0], index))
+        if len(places) != len(axes):
+            return super().to_torch(x)  # which says that there is none
+        named = {axis: i for i, axis in enumerate(axes)}
+        return functional(
+            lambda x, *places: x[tuple(places[named[a]] if a in named else slice(None) for a in range(x.ndim))]
+        )
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:
-        x = call.tensors()[0]
-        made = tuple(
-            call.add(cls(t.shape, t.dtype if t.dtype != x.type.dtype else None), *call.tensors()) for t in call.made
-        )
-        return made if len(made) > 1 else made[0]
+        x, made = call.tensors()[0], call.made
+        if call.name in ("index", "_unsafe_index"):
+            return _indexed(call, x, call["indices"])
+        if call.name in ("gather", "take_along_dim"):
+            index, axis = call.get("index", call.get("indices")), call["dim"]
+            if axis is not None and x.shape:
+                return _gathered(call, x, axis % len(x.shape), index)
+        types = ((t.shape, t.dtype if t.dtype != x.type.dtype else None) for t in made)
+        results = tuple(call.add(cls(*each), *call.tensors()) for each in types)
+        return results if len(results) > 1 else results[0]
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls((3, 5)), TensorType((4, 5)), TensorType((3,), "int64")
-
-
-@op("scatter", inputs=(1, None))
-class Scatter(Op):
-    """The first input with elements of another put into places that the others name; or added to what is there.
-
-    Ops          adding: 1 for each element that is put in. Putting: none.
-    Not counted  reading and writing less than the whole: each input is read, the output written.
-    """
-
-    aten = """
-    scatter scatter_add scatter_reduce index_put _index_put_impl index_add index_copy index_fill masked_scatter
-    slice_scatter select_scatter diagonal_scatter costcalc::overwrite histc bincount put
-    index_reduce unfold_backward
-    """
-
-    adds: bool = False
-
-    def infer(self, x: TensorType, *others: TensorType) -> TensorType:
-        return x
-
-    def ops(self, x: TensorType, *others: TensorType, y: TensorType) -> Dim:
-        return others[-1].size if self.adds and others else 0
-
-    def sights(self, x: TensorType, *others: TensorType, y: TensorType) -> tuple[Sight, ...]:
-        return (tuple(Follow(axis) for axis in range(len(x.shape))), *(MIXED,) * len(others))
-
-    @classmethod
-    def from_aten(cls, call: Call) -> Traced:
-        if call.name in ("histc", "bincount", "unfold_backward"):
-            (counts,) = call.made
-            return call.add(cls(adds=True), call.add(find_op("constant")(counts.shape, counts.dtype)), *call.tensors())  # type: ignore[no-any-return]
-        adds = call.name in ("scatter_add", "scatter_reduce", "index_add", "index_reduce") or bool(
-            call.get("accumulate")
+        yield cls((2, 4, 3), axes=1), TensorType((2, 5, 3)), TensorType((4,), "int64")
+        yield (
+            cls((6, 2, 3), axes=(0, 2)),
+            TensorType((4, 2, 5, 3)),
+            TensorType((6,), "int64"),
+            TensorType((1,), "int64"),
         )
-        return call.add(cls(adds), *call.tensors())  # type: ignore[no-any-return]
-
-    @classmethod
-    def examples(cls) -> Iterator[Example]:
-        yield cls(), TensorType((4, 5)), TensorType((2, 5))
-        yield cls(adds=True), TensorType((4, 5)), TensorType((3,), "int64"), TensorType((3, 5))
+        yield cls((2, 4), axes=-1, along=True), TensorType((2, 3)), TensorType((2, 4), "int64")
 
 
-@op("select")
-class Select(Op):
-    """One place along an axis, which goes."""
-
-    aten = "select"
-    is_view = True
-
-    axis: Axis
-    index: Index = 0
-
-    def requires(self, x: TensorType) -> Iterator[Condition]:
-        yield from has_axes(self, x, self.axis)
-
-    def infer(self, x: TensorType) -> TensorType:
-        return replaced(x, self.axis)
-
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
-        at = position(self.axis, x)
-        return (tuple(Follow(axis) for axis in range(len(x.shape)) if axis != at),)
-
-    @classmethod
-    def from_aten(cls, call: Call) -> Traced:
-        return call.add(cls(call["dim"], call["index"]), call["self"])  # type: ignore[no-any-return]
-
-    @classmethod
-    def examples(cls) -> Iterator[Example]:
-        yield cls(1, 2), TensorType((2, 3, 4))
+def _gathered(call: Call, x: Traced, axis: int, index: Traced) -> Traced:
+    """``gather`` and ``take_along_dim``."""
+    (made,) = call.made
+    shape: tuple[int, ...] = ints(made.shape)
+    if call.name == "take_along_dim" and index.numbers is not None and index.type.size == index.shape[axis]:
+        picked = call.add(Take(axis, index.numbers), x)  # the same along all other axes
+        return expanded(call, picked, *shape)
+    if call.name == "take_along_dim":  # each stretches to the other, but for the axis
+        x = expanded(call, x, *(x.shape[a] if a == axis else n for a, n in enumerate(shape)))
+        index = expanded(call, index, *shape)
+    for a, n in enumerate(shape):
+        if a != axis and n < x.shape[a]:
+            x = call.add(find_op("slice")(a, 0, n), x)
+    return call.add(Gather(shape, axes=axis, along=True), x, index)  # type: ignore[no-any-return]
 
 
-@op("unbind")
-class Unbind(Op):
-    """Each place along an axis as an output of its own."""
-
-    aten = "unbind"
-    is_view = True
-
-    axis: Axis = 0
-
-    def requires(self, x: TensorType) -> Iterator[Condition]:
-        yield from has_axes(self, x, self.axis)
-
-        size = x.shape[self.axis]
-        yield isinstance(size, int), f"as many outputs as the axis is long need a known size, not {size}"
-
-    def infer(self, x: TensorType) -> tuple[TensorType, ...]:
-        (count,) = ints([x.shape[self.axis]])
-        return tuple(replaced(x, self.axis) for _ in range(count))
-
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
-        at = position(self.axis, x)
-        return (tuple(Follow(axis) for axis in range(len(x.shape)) if axis != at),)
-
-    @classmethod
-    def from_aten(cls, call: Call) -> Any:
-        return call.add(cls(call["dim"]), call["self"])
-
-    @classmethod
-    def examples(cls) -> Iterator[Example]:
-        yield cls(1), TensorType((2, 3, 4))
+def _indexed(call: Call, x: Traced, indices: Sequence[Traced | None]) -> Traced:
+    """``x[…]`` with tensors among the indices: whole numbers, or a mask, which stands for the axes that it covers."""
+    (made,) = call.made
+    axes: list[int] = []
+    at = 0
+    for index in indices:
+        covers = len(index.shape) if index is not None and index.type.dtype in ("bool", "uint8") else 1
+        if index is not None:
+            axes += range(at, at + covers)
+        at += covers
+    given = [index for index in indices if index is not None]
+    if len(axes) == 1:
+        return taken(call, x, axes[0], located(given[0]))
+    return call.add(Gather(made.shape, axes=tuple(axes)), x, *given)  # type: ignore[no-any-return]
 
 
-@op("part")
-class Part(Op):
-    """The same storage seen in another way: diagonals, windows that overlap, real and imaginary parts."""
-
-    aten = """
-    as_strided diagonal unfold view_as_real view_as_complex costcalc::part _reshape_alias
-    resize resize_as set
-    """
-    is_view = True
-
-    shape: Shape
-    dtype: Dtype | None = None
-
-    def infer(self, x: TensorType) -> TensorType:
-        return TensorType(self.shape, self.dtype or x.dtype)
-
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
-        return (MIXED,)
-
-    @classmethod
-    def from_aten(cls, call: Call) -> Traced:
-        (made,), x = call.made, call.tensors()[0]
-        if made.dtype == x.type.dtype and made.size == x.type.size:
-            return reshaped(call, x, *ints(made.shape))
-        return call.add(cls(made.shape, made.dtype if made.dtype != x.type.dtype else None), x)  # type: ignore[no-any-return]
-
-    @classmethod
-    def examples(cls) -> Iterator[Example]:
-        yield cls((3,)), TensorType((3, 3))
-
-
-@op("rearrange", inputs=(1, None))
-class Rearrange(Op):
-    """The elements of an axis in another order, or repeated: flips, tiles, triangles; or those of several, as blocks.
-
-    Not counted  any arithmetic, there is none; the inputs are read and the output written.
-    """
-
-    aten = "flip fliplr flipud repeat tile tril triu rot90 diag_embed block_diag"
-
-    shape: Shape
-
-    def infer(self, *x: TensorType) -> TensorType:
-        return TensorType(self.shape, joint_dtype(*x))
-
-    def sights(self, *x: TensorType, y: TensorType) -> tuple[Sight, ...]:
-        return tuple(mixing(t, *range(len(t.shape))) if t.shape == y.shape else MIXED for t in x)
-
-    @classmethod
-    def from_aten(cls, call: Call) -> Traced:
-        (made,) = call.made
-        tensors = [converted(call, t, made.dtype) for t in call.tensors()]
-        return call.add(cls(made.shape), *tensors)  # type: ignore[no-any-return]
-
-    @classmethod
-    def examples(cls) -> Iterator[Example]:
-        yield cls((2, 6)), TensorType((2, 3))
-        yield cls((5, 7)), TensorType((2, 3)), TensorType((3, 4))
+def located(index: Traced) -> Traced:
+    """The places that a mask along one axis selects, if its values are known; other indices as they are."""
+    if index.type.dtype not in ("bool", "uint8") or index.numbers is None:
+        return index
+    found = Traced(TensorType((sum(map(bool, index.numbers)),), "int64"))
+    found.numbers = tuple(place for place, chosen in enumerate(index.numbers) if chosen)
+    return found

@@ -56,7 +56,7 @@ class Concat(Op):
         found = []
         start = 0
         for (size,) in (ints([t.shape[at]]) for t in x):
-            moved = Follow(at, Window(1, -start, -start))
+            moved = Follow(at, Window(1, -start, -start), (start, start + size - 1))
             found.append(tuple(moved if axis == at else Follow(axis, IDENTITY) for axis in range(len(y.shape))))
             start += size
         return tuple(found)
@@ -150,7 +150,7 @@ class Split(Op):
 class Slice(Op):
     """Part of an axis: from ``start`` up to but not including ``stop``, every ``step``-th."""
 
-    aten = "slice narrow"
+    aten = "slice narrow narrow_copy slice_copy"
 
     is_view = True
 

@@ -11,7 +11,7 @@ from costcalc.ir.fields import Counts, Sizes, ints, per_axis
 from costcalc.ir.footprint import taps_laid, touched
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import MIXED, Follow, Sight
+from costcalc.ir.window import Follow, Regroup, Sight, Steps, Window, ratio
 from costcalc.ops.traced import images
 
 if TYPE_CHECKING:
@@ -90,15 +90,14 @@ class Patches(Op):
         """Kernel, stride, padding and dilation, each for height and width."""
         return [per_axis(value, 2) for value in (self.kernel, self.stride, self.padding, self.dilation)]
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
-        return (MIXED,)
+    def taken_apart(self, channels: tuple[Dim, Dim], sizes: tuple[Dim, ...]) -> tuple[Dim, ...]:
+        """The axes of the columns: batch, channels, taps along height and width, patches along height and width."""
+        return (*channels, *per_axis(self.kernel, 2), *self.places(sizes))
 
 
 @op("unfold")
 class Unfold(Patches):
     """Every patch of a map as a column: (batch, channels, height, width) to (batch, channels·k², patches).
-
-    Each output is said to see all of the map.
 
     Not counted  any arithmetic, there is none; the input is read and the larger output written.
     """
@@ -122,6 +121,15 @@ class Unfold(Patches):
     def reads(self, x: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
         axes = zip(x.spatial, self.places(x.spatial), *self.settings_by_axis(), strict=True)
         return (x.shape[0] * x.channels * prod(touched(n, m, k, s, d, p, p) for n, m, k, s, p, d in axes),)
+
+    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        axes: list[tuple[Follow, Follow]] = []
+        for axis, each in enumerate(zip(*self.settings_by_axis(), strict=True), 2):
+            _, s, p, d = ints(each)
+            axes.append((Follow(axis, Window(d)), Follow(axis, Window(s, -p, -p))))
+        taps, patches = zip(*axes, strict=True)
+        apart = self.taken_apart(x.shape[:2], x.shape[2:])  # type: ignore[arg-type]
+        return (Steps((((Follow(0), Follow(1), *taps, *patches), apart), (Regroup(), y.shape))),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn
@@ -172,6 +180,20 @@ class Fold(Patches):
     def reads(self, x: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
         axes = zip(self.places(y.spatial), y.spatial, *self.settings_by_axis(), strict=True)
         return (x.shape[0] * y.channels * prod(taps_laid(m, n, k, s, d, p) for m, n, k, s, p, d in axes),)
+
+    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        apart = self.taken_apart(y.shape[:2], y.shape[2:])  # type: ignore[arg-type]
+        each = [ints(values) for values in zip(*self.settings_by_axis(), strict=True)]
+        if all((s, p, d) == (k, 0, 1) and size % k == 0 for (k, s, p, d), size in zip(each, y.shape[2:], strict=True)):
+            # Patches side by side: no two of them meet, so that each is where it was.
+            order = (0, 1, 4, 2, 5, 3)
+            turned = (tuple(Follow(axis) for axis in order), tuple(apart[axis] for axis in order))
+            return (Steps(((Regroup(), apart), turned, (Regroup(), y.shape))),)
+        # Place o is tap r of patch i where o = s·i + d·r - p, so i = (o + p - d·r) / s, with d·r from 0 to the reach.
+        bounds = ((s, p - d * (k - 1), p) for k, s, p, d in each)
+        windows = (Window(ratio(1, s), ratio(lo, s), ratio(hi, s)) for s, lo, hi in bounds)
+        patches = (Follow(axis, window) for axis, window in enumerate(windows, 4))
+        return (Steps(((Regroup(), apart), ((Follow(0), Follow(1), *patches), y.shape))),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn

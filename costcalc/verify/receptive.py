@@ -118,8 +118,9 @@ def _evenly(nodes: list[Node], count: int) -> list[Node]:
 
 
 BOUNDED = (
-    "deform_conv", "max_unpool", "grid_sample", "roi_align", "roi_pool", "nms", "roll", "unfold", "fold", "gather",
-    "scatter", "part", "rearrange", "lstm", "gru", "rnn", "uncounted",
+    "deform_conv", "max_unpool", "grid_sample", "roi_align", "roi_pool", "nms", "roll", "fold", "gather", "scatter",
+    "take", "overwrite", "tile", "part", "as_strided", "triangle", "diag_embed", "block_diag", "lstm", "gru", "rnn",
+    "uncounted",
 )  # fmt: skip
 """Ops of whose windows only outer bounds are claimed: data say where they look, or places see unlike each other."""
 

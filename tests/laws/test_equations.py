@@ -67,7 +67,8 @@ def test_what_each_output_touches_spans_what_it_is_said_to_see(op: Op, types: li
 
     for i, operand in enumerate(loops.operands):
         follows = [(a, f) for a, f in enumerate(sights.get(operand.name, ())) if isinstance(f, Follow)]
-        for axis, (source, window, _) in follows:
+        for axis, follow in follows:
+            source, window = follow.axis, follow.window
             touched: dict[int, set[int]] = {}
             for places in loops.places():
                 if loops.holds(loops.operands[0].name, places[0]):

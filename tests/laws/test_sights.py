@@ -9,7 +9,8 @@ input: a bound that lies in the padding for every place could be any.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import ceil, floor
+from itertools import product
+from math import ceil, floor, prod
 from typing import Any
 
 import pytest
@@ -18,11 +19,12 @@ from uses import WITH_MODULE, module_of, outputs_of
 
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Follow, Sight, Window
+from costcalc.ir.window import Axes, Follow, Regroup, Sight, Steps
 
 DRAWS = 40
 REAL = [use for use in WITH_MODULE if use.values[1] and all(t.dtype.startswith("float") for t in use.values[1])]
 Span = tuple[int, int]
+Index = tuple[int, ...]
 
 
 def reached(op: Op, types: list[TensorType]) -> Iterator[list[Any]]:
@@ -48,34 +50,63 @@ def reached(op: Op, types: list[TensorType]) -> Iterator[list[Any]]:
         yield masks
 
 
-def spans(mask: Any, axis: int, source: int, rank: int) -> dict[int, Span]:
-    """For each output index along ``axis``, the first and last input index along ``source`` that it depends on."""
-    found: dict[int, Span] = {}
-    for o, i in mask.movedim((axis, rank + source), (0, 1)).flatten(2).any(2).nonzero().tolist():
-        low, high = found.get(o, (i, i))
-        found[o] = min(low, i), max(high, i)
-    return found
+def stated(sight: Axes, index: Index, x: tuple[int, ...]) -> list[Span] | None:
+    """Along each input axis the first and last place that output ``index`` is said to see, also in the padding.
+
+    None where it sees nothing of this input.
+    """
+    found: list[list[Any] | None] = [None] * len(x)
+    for out, entry in enumerate(sight):
+        if isinstance(entry, Follow):
+            at = out if entry.along is None else entry.along
+            place = index[at] if at < len(index) else 0
+            if entry.within is not None and not entry.within[0] <= place <= entry.within[1]:
+                return None
+            so_far = found[entry.axis] or [0, 0]
+            step, lo, hi = entry.window
+            found[entry.axis] = [so_far[0] + step * place + lo, so_far[1] + step * place + hi]
+    return [(ceil(f[0]), floor(f[1])) if f else (0, n - 1) for f, n in zip(found, x, strict=True)]
 
 
-def stated(window: Window, o: int) -> Span:
-    """First and last input that output ``o`` is said to see, also where they lie in the padding."""
-    return ceil(window.stride * o + window.lo), floor(window.stride * o + window.hi)
+def reach(sight: Sight, index: Index, x: tuple[int, ...], y: tuple[int, ...]) -> set[Index]:
+    """The elements of an input of shape ``x`` that output ``index`` is said to see."""
+    if isinstance(sight, Steps):
+        shapes = (x, *(shape for _, shape in sight.steps))
+        seen = {index}
+        for (step, made), before in zip(sight.steps[::-1], shapes[-2::-1], strict=True):
+            seen = {element for i in seen for element in reach(step, i, before, made)}
+        return seen
+    if isinstance(sight, Regroup):
+        flat = int(torch.arange(prod(y)).reshape(y)[index])
+        return {tuple(int(i) for i in torch.unravel_index(torch.tensor(flat), x))}
+    spans = stated(sight, index, x)
+    if spans is None:
+        return set()
+    return set(product(*(range(max(a, 0), min(b, n - 1) + 1) for (a, b), n in zip(spans, x, strict=True))))
 
 
-def gaps(sights: tuple[Sight, ...], masks: list[Any], rank: int) -> list[str]:
+def gaps(sights: tuple[Sight, ...], masks: list[Any], y: tuple[int, ...]) -> list[str]:
     """Where no output reaches a stated bound; an ``AssertionError`` where one reaches beyond."""
     open_ = []
     for n, (sight, mask) in enumerate(zip(sights, masks, strict=True)):
-        follows = [(a, f) for a, f in enumerate(sight) if isinstance(f, Follow)] if isinstance(sight, tuple) else []
-        for axis, (source, window, _) in follows:
-            found = spans(mask, axis, source, rank)
-            said = {o: stated(window, o) for o in found}
-            where = f"axis {axis} of the output, input {n}: {found} but said to be {said}"
-            assert all(said[o][0] <= low and high <= said[o][1] for o, (low, high) in found.items()), where
-            if not any(said[o][0] == low for o, (low, _) in found.items()):
-                open_.append(where)
-            if not any(said[o][1] == high for o, (_, high) in found.items()):
-                open_.append(where)
+        x = tuple(mask.shape[len(y) :])
+        touched: dict[Index, list[Index]] = {}
+        for both in mask.nonzero().tolist() if torch.is_tensor(mask) else []:
+            touched.setdefault(tuple(both[: len(y)]), []).append(tuple(both[len(y) :]))
+        for index, elements in touched.items():
+            beyond = {*elements} - reach(sight, index, x, y)
+            assert not beyond, f"output {index} of input {n} sees {sorted(beyond)}, which is not said"
+        if isinstance(sight, Steps):
+            if not any({*elements} == reach(sight, index, x, y) for index, elements in touched.items()):
+                open_.append(f"no output sees all that is said of input {n}")
+            continue
+        if isinstance(sight, Regroup):
+            continue
+        for axis in {entry.axis for entry in sight if isinstance(entry, Follow)}:
+            ends = [(stated(sight, o, x)[axis], [i[axis] for i in seen]) for o, seen in touched.items()]  # type: ignore[index]
+            for end, outermost in ((0, min), (1, max)):
+                if not any(said[end] == outermost(seen) for said, seen in ends):
+                    open_.append(f"no output reaches the end of what is said along axis {axis} of input {n}: {ends}")
     return open_
 
 
@@ -87,8 +118,12 @@ def test_gradients_span_just_what_is_seen(op: Op, types: list[TensorType]) -> No
     assert len(sights) == len(types)
 
     for masks in reached(op, types):
-        still_open = gaps(sights, masks, len(y.shape))
-        if not still_open:
+        still_open = gaps(sights, masks, y.shape)
+        if not still_open or op.name in LOOSE:
             break
 
-    assert not still_open
+    assert not still_open or op.name in LOOSE
+
+
+LOOSE = ("fold", "scatter")
+"""Ops of which a bound is said: one tap of a patch that is put back is seen, one place of many is put somewhere."""

@@ -18,7 +18,15 @@ USES = [
 ]
 
 
-WITH_MODULE = [use for use in USES if type(use.values[0]).to_torch is not Op.to_torch]
+def has_module(op: Op, types: list[TensorType]) -> bool:
+    """Whether ``op`` has a PyTorch module for inputs of ``types``."""
+    try:
+        return op.to_torch(*types) is not None
+    except NotImplementedError:
+        return False
+
+
+WITH_MODULE = [use for use in USES if has_module(*use.values)]
 """Those that have a PyTorch module. The others come of traced calls alone, which tests/torch compares."""
 
 

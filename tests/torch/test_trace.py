@@ -157,8 +157,8 @@ def test_a_write_to_a_part_overwrites_that_part() -> None:
         return y.sin()
 
     read = edges(trace(Function(forward), (2, 3)))
-    assert read["sin"] == ("scatter",)
-    assert read["scatter"][0] == "exp"
+    assert read["sin"] == ("overwrite",)
+    assert read["overwrite"][0] == "exp"
 
 
 def test_a_write_to_one_part_leaves_the_other_parts_alone() -> None:

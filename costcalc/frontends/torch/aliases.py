@@ -8,23 +8,16 @@ value seen anew, a part of it, or its own old value with a part overwritten.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from costcalc.frontends.torch.types import type_of
 from costcalc.ir.call import Traced
+from costcalc.ir.place import Place
 
 Note = Callable[[str, Mapping[str, Any], Traced], None]
-
-
-class Place(NamedTuple):
-    """Which elements of a storage a tensor holds."""
-
-    offset: int
-    shape: tuple[int, ...]
-    stride: tuple[int, ...]
 
 
 class Entry:
@@ -103,7 +96,7 @@ class Aliases:
             return self.adopt(tensor, traced)
         entry.traced = traced
         if entry.writes is not None:
-            entry.writes.append((traced, _place(tensor)))
+            entry.writes.append((traced, place_of(tensor)))
             entry.seen = len(entry.writes)
         return traced
 
@@ -118,7 +111,10 @@ class Aliases:
             if owner.traced.type == type_of(tensor):
                 return self.adopt(tensor, owner.traced)
             made = Traced(type_of(tensor))
-            self._note("costcalc::part", {"self": owner.traced}, made)
+            held = owner.tensor if self._keep else owner.tensor()
+            self._note(
+                "costcalc::part", {"self": owner.traced, "held": place_of(held), "wanted": place_of(tensor)}, made
+            )
             return self.adopt(tensor, made)
         made = Traced(type_of(tensor))
         self._note("costcalc::constant", {}, made)
@@ -127,7 +123,7 @@ class Aliases:
     def _catch_up(self, entry: Entry, tensor: Tensor) -> None:
         """Apply the writes that ``tensor`` has not seen."""
         assert entry.writes is not None
-        mine = _place(tensor)
+        mine = place_of(tensor)
         for written, place in entry.writes[entry.seen :]:
             if place == mine:
                 entry.traced = written
@@ -135,11 +131,13 @@ class Aliases:
                 continue
             elif written.type.size < tensor.numel():  # type: ignore[operator]
                 made = Traced(type_of(tensor))
-                self._note("costcalc::overwrite", {"self": entry.traced, "part": written}, made)
+                self._note(
+                    "costcalc::overwrite", {"self": entry.traced, "part": written, "held": mine, "wanted": place}, made
+                )
                 entry.traced = made
             else:
                 made = Traced(type_of(tensor))
-                self._note("costcalc::part", {"self": written}, made)
+                self._note("costcalc::part", {"self": written, "held": place, "wanted": mine}, made)
                 entry.traced = made
         entry.seen = len(entry.writes)
 
@@ -152,7 +150,8 @@ def storage_of(tensor: Tensor) -> int:
     return storage
 
 
-def _place(tensor: Tensor) -> Place:
+def place_of(tensor: Tensor) -> Place:
+    """Which elements of its storage ``tensor`` holds."""
     offset: Any = tensor.storage_offset()
     return Place(offset, tuple(tensor.shape), tensor.stride())
 

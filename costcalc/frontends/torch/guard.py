@@ -148,6 +148,52 @@ def without_autocast(note: Callable[[str], None]) -> Iterator[None]:
             switch(device, True)
 
 
+@contextmanager
+def valued_indices() -> Iterator[None]:
+    """While open, a list of numbers that a tensor is indexed with is a tensor with values.
+
+    PyTorch would make one beside the tensor that is indexed, which has none.
+    """
+    names = ("__getitem__", "__setitem__")
+    kept = {name: vars(torch.Tensor).get(name) for name in names}
+    for name in names:
+        setattr(torch.Tensor, name, _with_values(getattr(torch.Tensor, name)))
+    try:
+        yield
+    finally:
+        for name, own in kept.items():
+            if own is None:
+                delattr(torch.Tensor, name)  # it is inherited
+            else:
+                setattr(torch.Tensor, name, own)
+
+
+def _with_values(method: Callable[..., Any]) -> Callable[..., Any]:
+    def indexed(tensor: torch.Tensor, index: Any, *value: Any) -> Any:
+        several = type(index) is tuple
+        if any(map(_is_row, index)) if several else _is_row(index):
+            index = tuple(map(_valued, index)) if several else _valued(index)
+        return method(tensor, index, *value)
+
+    return indexed
+
+
+def _is_row(index: object) -> bool:
+    """Whether PyTorch would make a tensor of ``index``."""
+    return isinstance(index, (list, range)) or type(index).__name__ == "ndarray"
+
+
+def _valued(index: Any) -> Any:
+    if not _is_row(index) or (isinstance(index, list) and (not index or any(map(_is_no_number, index)))):
+        return index
+    return torch.as_tensor(list(index) if isinstance(index, range) else index, device="cpu")
+
+
+def _is_no_number(item: object) -> bool:
+    """Whether ``item`` is none of the numbers, or rows of them, that a list of indices has."""
+    return any(map(_is_no_number, item)) if isinstance(item, list) else not isinstance(item, int)
+
+
 def _refill(container: Any, content: Any) -> None:
     if container != content if isinstance(container, set) else _differs(container, content):
         container.clear()

@@ -95,8 +95,11 @@ class Lowering:
     def _current(self, value: Any) -> Any:
         """What stands in the graph for the tensors in ``value``."""
         if isinstance(value, Traced):
-            return self._stands_for.get(value, value)
-        if isinstance(value, (list, tuple)):
+            found = self._stands_for.get(value, value)
+            if value.numbers is not None:
+                found.numbers = value.numbers
+            return found
+        if type(value) in (list, tuple):
             return type(value)(self._current(v) for v in value)
         return value
 

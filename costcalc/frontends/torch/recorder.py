@@ -15,7 +15,7 @@ from torch import Tensor
 from torch._ops import HigherOrderOperator, OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from costcalc.frontends.torch.aliases import Aliases
+from costcalc.frontends.torch.aliases import Aliases, place_of, storage_of
 from costcalc.frontends.torch.data import Assumptions, Values
 from costcalc.frontends.torch.fused import FUSED
 from costcalc.frontends.torch.operators import Operator
@@ -24,6 +24,18 @@ from costcalc.frontends.torch.scopes import Scope, Where
 from costcalc.frontends.torch.structure import replaced, stored, tensors_among, wraps
 from costcalc.frontends.torch.types import type_of
 from costcalc.ir.call import Traced
+
+LOOKED_UP = frozenset(
+    (
+        "index", "_unsafe_index", "index_select", "take_along_dim", "gather", "repeat_interleave", "index_put",
+        "_index_put_impl", "index_add", "index_copy", "index_reduce",
+    )
+)  # fmt: skip
+"""Operators that find elements by numbers among their arguments."""
+RESTRIDED = frozenset(("as_strided", "_reshape_alias"))
+"""Operators that see elements of a storage in steps of their own."""
+MOST_NUMBERS = 4096
+"""Values that are kept of a tensor."""
 
 
 class Recorded(NamedTuple):
@@ -178,11 +190,17 @@ class Recorder(TorchDispatchMode):
         written = operator.written(args, kwargs)
         if not written and not fresh:
             return  # it returned its input as it is, or a number
+        if operator.name == "copy" and written and _is_itself(given[0], given[-1]):
+            return  # the end of ``x[i] *= 2``, which has been done in place
         read = self.aliases.read
         arguments = {
             name: replaced(value, read) if isinstance(value, (Tensor, list, tuple)) else value
             for name, value in operator.named(args, kwargs).items()
         }
+        if operator.name in LOOKED_UP:
+            self._tell_numbers(given)
+        elif operator.name in RESTRIDED and given and results:
+            arguments |= {"held": place_of(given[0]), "wanted": place_of(results[0])}
         made = []
         for tensor in results if written else fresh:
             if id(tensor) in old:
@@ -196,5 +214,16 @@ class Recorder(TorchDispatchMode):
             made += [self.aliases.write(t) for t in written if id(t) not in returned]
         self.calls.append(Recorded(name, arguments, tuple(made), self._where.now))
 
+    def _tell_numbers(self, given: list[Tensor]) -> None:
+        """Note the values of the places among ``given``, where they are known: they say what is seen of the others."""
+        for tensor in given:
+            if tensor.numel() <= MOST_NUMBERS and not tensor.is_floating_point() and self.runner.knows(tensor):
+                self.aliases.read(tensor).numbers = tuple(tensor.flatten().tolist())
+
     def _note(self, name: str, arguments: Mapping[str, Any], made: Traced) -> None:
         self.calls.append(Recorded(name, arguments, (made,), self._where.now))
+
+
+def _is_itself(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors hold the same elements of one storage."""
+    return storage_of(a) == storage_of(b) and place_of(a) == place_of(b)

@@ -192,6 +192,10 @@ class Runner:
             places += i.nonzero().unbind(1) if i is not None and known else [i]
         return places
 
+    def knows(self, tensor: Tensor) -> bool:
+        """Whether the values of ``tensor`` are the same whatever the model is given."""
+        return self._values != "all" and self._is_known(tensor)
+
     def _is_known(self, tensor: Tensor) -> bool:
         """Whether ``tensor`` has values that may be used."""
         if tensor.is_meta or id(tensor) in self._valueless or tensor.numel() > self._largest:

@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from costcalc.errors import CostcalcError
 from costcalc.frontends.torch.data import Assumptions, ValuesNeeded
 from costcalc.frontends.torch.failures import ModelError, forward_failed, values_asked
-from costcalc.frontends.torch.guard import uncollected, untouched, without_autocast
+from costcalc.frontends.torch.guard import uncollected, untouched, valued_indices, without_autocast
 from costcalc.frontends.torch.inputs import (
     SEQUENCES,
     WithConstants,
@@ -142,7 +142,7 @@ def _traced(
     elif made.values == "constants" and made.whole_numbers:
         assumptions.note("whole numbers given as shapes are zeros: the model asks for values")
     given, options = made.of(tuple(args)), made.of(dict(kwargs))
-    with untouched(model), following(model) as where, _eager(), without_autocast(assumptions.note):
+    with untouched(model), following(model) as where, _eager(), without_autocast(assumptions.note), valued_indices():
         recorder = Recorder(model, where, assumptions, made.values)
         inputs = {key: recorder.aliases.adopt(t, Traced(type_of(t))) for key, t in named(model, given, options)}
         try:

@@ -1,0 +1,251 @@
+"""Writing elements over others, at places that are known or computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from costcalc.errors import OptionError
+from costcalc.ir.call import Call, Traced, once
+from costcalc.ir.dims import Dim, at_least, equal
+from costcalc.ir.fields import Axes, ints
+from costcalc.ir.op import Condition, Example, Op, find_op, op
+from costcalc.ir.place import Place, within
+from costcalc.ir.tensor import TensorType
+from costcalc.ir.window import Anywhere, Follow, Sight, Window, elementwise, envelope, ratio, untold
+from costcalc.ops.axes import has_axes, position, several
+from costcalc.ops.indexing import MOST_INDICES, located
+from costcalc.ops.traced import expanded, permuted, reshaped
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@op("overwrite", inputs=(2, 2))
+class Overwrite(Op):
+    """The first input with the second written over a part of it: ``x[:, 2:6] = v``.
+
+    Along each of ``axes`` the second lies from its ``start`` on, every ``step``-th place; along the others they are
+    as long as each other.
+
+    Not counted  reading and writing less than the whole: each input is read, the output written.
+    """
+
+    aten = "costcalc::overwrite slice_scatter select_scatter"
+
+    axes: Axes
+    starts: Axes
+    steps: Axes = 1
+
+    def check(self) -> None:
+        starts, steps, axes = several(self.starts), several(self.steps), several(self.axes)
+        if len(starts) != len(axes) or (isinstance(self.steps, tuple) and len(steps) != len(axes)):
+            raise OptionError(f"overwrite: {len(axes)} axes take as many starts and steps")
+        if any(start < 0 for start in starts) or any(step < 1 for step in steps):
+            raise OptionError("overwrite: starts count from 0, steps are from 1")
+
+    def requires(self, x: TensorType, part: TensorType) -> Iterator[Condition]:
+        yield len(x.shape) == len(part.shape), f"overwrite: a {part} cannot lie in a {x}"
+        yield from has_axes(self, x, *several(self.axes))
+        places = self._places(x)
+        for axis, (size, n) in enumerate(zip(x.shape, part.shape, strict=False)):
+            if axis in places:
+                start, step = places[axis]
+                last = start + step * (n - 1)
+                yield at_least(size - 1, last), f"overwrite: place {last} is not on axis {axis} of size {size}"
+            else:
+                yield equal(size, n), f"overwrite: axis {axis} has size {size}, what is written {n}"
+
+    def infer(self, x: TensorType, part: TensorType) -> TensorType:
+        return x
+
+    def sights(self, x: TensorType, part: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+        places = self._places(x)
+        entries = []
+        for axis, n in enumerate(ints(part.shape)):
+            start, step = places.get(axis, (0, 1))
+            step = step if n > 1 else 1
+            window = Window(ratio(1, step), ratio(-start, step), ratio(-start, step))
+            entries.append(Follow(axis, window, (start, start + step * (n - 1))) if axis in places else Follow(axis))
+        return (elementwise(x, y), tuple(entries))
+
+    def _places(self, x: TensorType) -> dict[int, tuple[int, int]]:
+        """Start and step along each of the axes."""
+        axes = several(self.axes)
+        steps = self.steps if isinstance(self.steps, tuple) else (self.steps,) * len(axes)
+        each = zip(axes, several(self.starts), steps, strict=True)
+        return {position(axis, x): (start, step) for axis, start, step in each}
+
+    def to_torch(self, x: TensorType, part: TensorType) -> nn.Module:
+        from costcalc.ops.functional import functional
+
+        places, sizes = self._places(x), ints(part.shape)
+        region = tuple(
+            slice(start, start + step * (n - 1) + 1, step)
+            for start, step, n in ((*places.get(axis, (0, 1)), n) for axis, n in enumerate(sizes))
+        )
+
+        def written(x: Tensor, part: Tensor) -> Tensor:
+            y = x.clone()
+            y[region] = part
+            return y
+
+        return functional(written)
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        x, part = call["self"], call.get("part", call.get("src"))
+        if call.name == "costcalc::overwrite":
+            return _written(call, x, part, call["held"], call["wanted"])
+        axis = call["dim"] % len(x.shape)
+        if call.name == "select_scatter":
+            start, step = call["index"] % x.shape[axis], 1
+            part = reshaped(call, part, *x.shape[:axis], 1, *x.shape[axis + 1 :])
+        else:
+            size, start, step = x.shape[axis], call["start"] or 0, call["step"]
+            start = min(max(start + size if start < 0 else start, 0), size)
+        if not part.type.size:
+            return x  # type: ignore[no-any-return]
+        return call.add(cls(axis, start, step), x, part)  # type: ignore[no-any-return]
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(1, 2), TensorType((2, 6, 3)), TensorType((2, 3, 3))
+        yield cls((-1, 0), (1, 0), (3, 1)), TensorType((3, 4, 5)), TensorType((1, 4, 2))
+
+
+def _written(call: Call, x: Traced, part: Traced, held: Place, wanted: Place) -> Traced:
+    """``x`` with ``part`` written over the elements ``wanted`` of the storage that it holds."""
+    found, shape = within(held, wanted), x.shape
+    if found is None:
+        runs = held.runs()
+        found = within(runs, wanted)
+        if found is not None:
+            x = reshaped(call, x, *runs.shape)
+    axes = [axis for axis, _ in found[1] if axis is not None] if found else []
+    if found is None or len(set(axes)) < len(axes):
+        return call.add(Scatter(), x, part)  # type: ignore[no-any-return]
+    starts, taken_ = found
+    steps = {axis: step for axis, step in taken_ if axis is not None}
+    at = {axis: out for out, (axis, _) in enumerate(taken_) if axis is not None}
+    rest = [out for out, (axis, _) in enumerate(taken_) if axis is None]
+    part = permuted(call, part, *rest, *(at[axis] for axis in sorted(at)))
+    sizes = [wanted.shape[at[axis]] if axis in at else 1 for axis in range(len(starts))]
+    part = reshaped(call, part, *sizes)
+    apart = [axis for axis, n in enumerate(sizes) if n < x.shape[axis]]
+    begin, apart_by = tuple(starts[a] for a in apart), tuple(steps.get(a, 1) for a in apart)
+    # With one number for all, the steps read as a person would write them.
+    op = (
+        Overwrite(tuple(apart), begin, once(apart_by)) if len(apart) > 1 else Overwrite(apart[0], begin[0], apart_by[0])
+    )
+    return reshaped(call, call.add(op, x, part), *shape)
+
+
+@op("scatter", inputs=(1, None))
+class Scatter(Op):
+    """The first input with elements of the last put into places that the others name; or added to what is there.
+
+    ``axes`` are those along which they are put somewhere, the others are followed; ``indices`` are the places along one
+    axis, where they are known beforehand. Without ``axes`` they may go anywhere.
+
+    Ops          adding: 1 for each element that is put in. Putting: none.
+    Not counted  reading and writing less than the whole: each input is read, the output written.
+    """
+
+    aten = """
+    scatter scatter_add scatter_reduce index_put _index_put_impl index_add index_copy index_fill masked_scatter
+    diagonal_scatter histc bincount put index_reduce unfold_backward
+    """
+
+    adds: bool = False
+    axes: Axes | None = None
+    indices: Axes | None = None
+
+    def check(self) -> None:
+        if self.indices is not None and (self.axes is None or len(several(self.axes)) != 1):
+            raise OptionError("scatter: indices are along one axis")
+
+    def requires(self, x: TensorType, *others: TensorType) -> Iterator[Condition]:
+        if self.axes is None:
+            return
+        yield from has_axes(self, x, *several(self.axes))
+        yield bool(others), "scatter takes what to put in"
+        if self.indices is not None:
+            (axis,), given = several(self.axes), len(several(self.indices))
+            yield equal(others[-1].shape[axis], given), f"scatter: {given} indices for {others[-1].shape[axis]} places"
+            size = x.shape[axis]
+            yield at_least(size - 1, max(several(self.indices))), f"scatter: index beyond axis {axis} of size {size}"
+
+    def infer(self, x: TensorType, *others: TensorType) -> TensorType:
+        return x
+
+    def ops(self, x: TensorType, *others: TensorType, y: TensorType) -> Dim:
+        return others[-1].size if self.adds and others else 0
+
+    def sights(self, x: TensorType, *others: TensorType, y: TensorType) -> tuple[Sight, ...]:
+        base = elementwise(x, y)
+        if self.axes is None or len(others[-1].shape) != len(x.shape):
+            return (base, *map(untold, others))
+        axes = {position(axis, x) for axis in several(self.axes)}
+        if self.indices is None:
+            along = tuple(Anywhere(a) if a in axes else Follow(a) for a in range(len(x.shape)))
+            return (base, *(along if t.shape == others[-1].shape else untold(t) for t in others))
+        (at,), (size,) = axes, ints([x.shape[min(axes)]])
+        places = [index % size for index in several(self.indices)]
+        window = envelope(range(len(places)), places)
+        moved = Follow(at, window, (min(places), max(places)))
+        return (base, tuple(moved if a == at else Follow(a) for a in range(len(x.shape))))
+
+    def to_torch(self, x: TensorType, *others: TensorType) -> nn.Module:
+        import torch
+
+        from costcalc.ops.functional import functional
+
+        if self.indices is None:
+            return super().to_torch(x)  # which says that there is none
+        (axis,), adds = several(self.axes), self.adds  # type: ignore[arg-type]
+        (size,) = ints([x.shape[axis]])
+        places = [index % size for index in several(self.indices)]
+
+        def put(x: Tensor, part: Tensor) -> Tensor:
+            indices = torch.tensor(places, device=x.device)
+            return x.index_add(axis, indices, part) if adds else x.index_copy(axis, indices, part)
+
+        return functional(put)
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        if call.name in ("histc", "bincount", "unfold_backward"):
+            (counts,) = call.made
+            return call.add(cls(adds=True), call.add(find_op("constant")(counts.shape, counts.dtype)), *call.tensors())  # type: ignore[no-any-return]
+        adds = call.name in ("scatter_add", "scatter_reduce", "index_add", "index_reduce") or bool(
+            call.get("accumulate")
+        )
+        x, axis = call["self"], call.get("dim")
+        if call.name in ("index_add", "index_copy", "index_reduce") and axis is not None and x.shape:
+            return _put(call, x, axis % len(x.shape), call["index"], call["source"], adds)
+        if call.name in ("index_put", "_index_put_impl"):
+            axes = [a for a, index in enumerate(call["indices"]) if index is not None]
+            index = call["indices"][axes[0]] if len(axes) == 1 else None
+            if index is not None and len(index.shape) == 1:
+                return _put(call, x, axes[0], located(index), call["values"], adds)
+        if call.name.startswith("scatter") and axis is not None and x.shape and call.get("src") is not None:
+            return call.add(cls(adds, axis % len(x.shape)), x, call["index"], call["src"])  # type: ignore[no-any-return]
+        return call.add(cls(adds), *call.tensors())  # type: ignore[no-any-return]
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(), TensorType((4, 5)), TensorType((2, 5))
+        yield cls(adds=True), TensorType((4, 5)), TensorType((3,), "int64"), TensorType((3, 5))
+        yield cls(axes=1), TensorType((4, 5)), TensorType((4, 2), "int64"), TensorType((4, 2))
+        yield cls(axes=0, indices=(2, 0)), TensorType((4, 5)), TensorType((2, 5))
+
+
+def _put(call: Call, x: Traced, axis: int, index: Traced, part: Traced, adds: bool) -> Traced:
+    """``part`` put to, or added at, the places of ``index``, a row of numbers, along an axis."""
+    numbers = index.numbers
+    if index.type.dtype not in ("bool", "uint8"):
+        part = expanded(call, part, *x.shape[:axis], *(index.shape or (1,)), *x.shape[axis + 1 :])
+        if numbers is not None and 0 < len(numbers) <= MOST_INDICES:
+            return call.add(Scatter(adds, axis, numbers), x, part)  # type: ignore[no-any-return]
+    return call.add(Scatter(adds, axis), x, index, part)  # type: ignore[no-any-return]
