@@ -74,12 +74,23 @@ class View(NamedTuple):
 
     within   per tensor axis the first and last place that see anything through this input, for what is put among
              others' places; None where all do
+    starts   per tensor axis which place of its parts is the first, where not all of them are there or others are
+             too: tokens behind a class token start at -1. None where all start at 0
     """
 
     parts: tuple[tuple[Part, ...], ...]
     spans: tuple[Seen, ...]
     aligned: bool = True
     within: tuple[tuple[int, int] | None, ...] | None = None
+    starts: tuple[int, ...] | None = None
+
+    def start(self, axis: int) -> int:
+        """Which place of its parts is the first along an axis."""
+        return self.starts[axis] if self.starts else 0
+
+    def whole(self, axis: int, size: Dim) -> bool:
+        """Whether an axis of ``size`` has just the places of its parts."""
+        return not self.start(axis) and count(self.parts[axis]) == size
 
 
 def receptive_fields(graph: Graph) -> dict[str, ReceptiveField | str | None]:
@@ -116,15 +127,15 @@ def views(graph: Graph, image: str) -> dict[str, View | None]:
         for index, value in enumerate(node.outputs):
             y = graph.types[value]
             key = (node.op, types, index)
-            through = sights.get(key)
-            if through is None:
+            ways = sights.get(key)
+            if ways is None:
                 stated = node.op.sights_of(index, *types, y=y)
-                through = [(None if _same(s, x, y) else s, x) for s, x in zip(stated, types, strict=True)]
-                sights[key] = through
+                ways = [(None if _same(s, x, y) else s, x) for s, x in zip(stated, types, strict=True)]
+                sights[key] = ways
             before = [found[v] for v in node.inputs]
             seen = [
-                view if sight is None else _through(view, sight, x.shape, y.shape, extent)
-                for view, (sight, x) in zip(before, through, strict=True)
+                view if sight is None else through(view, sight, x.shape, y.shape, extent)
+                for view, (sight, x) in zip(before, ways, strict=True)
                 if view is not None
             ]
             changed = any(view is not before[0] for view in seen)
@@ -147,11 +158,11 @@ def _plain(size: Dim) -> Part:
     return Part(None, 0, size)  # type: ignore[arg-type]
 
 
-def _through(view: View, sight: Sight, x: tuple[Dim, ...], y: tuple[Dim, ...], extent: tuple[int, ...]) -> View:
-    """What an output of shape ``y`` sees through an input of shape ``x``."""
+def through(view: View, sight: Sight, x: tuple[Dim, ...], y: tuple[Dim, ...], extent: tuple[int, ...]) -> View:
+    """What an output of shape ``y`` sees through an input of shape ``x``, of an image of ``extent``."""
     if isinstance(sight, Steps):
         for step, made in sight.steps:
-            view, x = _through(view, step, x, made, extent), made
+            view, x = through(view, step, x, made, extent), made
         return view
     if isinstance(sight, Regroup):
         return _regroup(view, x, y)
@@ -172,19 +183,26 @@ def _along(view: View, sight: Axes, x: tuple[Dim, ...], y: tuple[Dim, ...], exte
         else:
             follows.setdefault(entry.axis, []).append((out if entry.along is None else entry.along, entry))
     kept = {p.axis for axis in follows for p in view.parts[axis] if p.size > 1}
+    for axis in mixed:
+        if view.start(axis) > 0 or count(view.parts[axis]) > view.start(axis) + x[axis]:  # type: ignore[operator]
+            _lose(view.parts[axis], spans)  # not all of its places are there
     _mix([p for axis in mixed for p in view.parts[axis]], kept, spans, extent)
     parts: list[tuple[Part, ...]] = [(_plain(size),) for size in y]
     within: list[tuple[int, int] | None] = [None] * len(y)
+    starts = [0] * len(y)
     for axis, entries in follows.items():
         ((out, follow), *others) = entries
         if not others and follow.window == IDENTITY and out < len(y) and x[axis] == y[out] and not moves(parts[out]):
-            parts[out] = view.parts[axis]
-        else:
-            _slide(view.parts[axis], x[axis], entries, y, parts, spans)
+            parts[out], starts[out] = view.parts[axis], view.start(axis)
+        elif moves(view.parts[axis]):
+            single = out < len(y) and not others and len(view.parts[axis]) > 1
+            if not single or not _shifted(view, axis, x[axis], out, follow, y, parts, starts, spans):
+                _slide(view.parts[axis], view.whole(axis, x[axis]), entries, y, parts, spans)
         for out, follow in entries:
             if follow.within is not None and out < len(y):
                 within[out] = follow.within
-    return View(tuple(parts), tuple(spans), view.aligned, tuple(within) if any(within) else None)
+    in_part, off = tuple(within) if any(within) else None, tuple(starts) if any(starts) else None
+    return View(tuple(parts), tuple(spans), view.aligned, in_part, off)
 
 
 def _lose(parts: Sequence[Part], spans: list[Seen]) -> None:
@@ -209,36 +227,49 @@ def _mix(parts: Sequence[Part], kept: set[int | None], spans: list[Seen], extent
             spans[axis] = GLOBAL
 
 
+def _shifted(
+    view: View, axis: int, size: Dim, out: int, follow: Follow, y: tuple[Dim, ...],
+    parts: list[tuple[Part, ...]], starts: list[int], spans: list[Seen],
+) -> bool:  # fmt: skip
+    """Follow an axis of several parts where that loses none of them: all moved along, turned round, or one place taken.
+
+    Returns whether it could.
+    """
+    before, (stride, lo, hi) = view.parts[axis], follow.window
+    if lo != hi or moves(parts[out]):
+        return False
+    if stride == -1 and lo == size - 1 and view.whole(axis, size):
+        _fix(before, int(lo), spans)
+        parts[out] = tuple(p._replace(step=-p.step) for p in before)
+        return True
+    if stride != 1:
+        return False
+    start, inner, places = view.start(axis) + int(lo), count(before[1:]), y[out]
+    if start >= 0 and start + places <= count(before) and not start % inner and not places % inner:  # type: ignore[operator]
+        _fix(before, start, spans)  # whole rows are left
+        parts[out] = (before[0]._replace(size=places // inner), *before[1:])  # type: ignore[arg-type]
+    else:
+        parts[out], starts[out] = before, start
+    return True
+
+
 def _slide(
-    before: tuple[Part, ...], size: Dim, entries: list[tuple[int, Follow]], y: tuple[Dim, ...],
+    before: tuple[Part, ...], whole_axis: bool, entries: list[tuple[int, Follow]], y: tuple[Dim, ...],
     parts: list[tuple[Part, ...]], spans: list[Seen],
 ) -> None:  # fmt: skip
-    """Output axes that follow one input axis, of ``size`` and ``before``, not just through the identity."""
-    if not moves(before):
+    """Output axes that follow one input axis, which has the parts ``before``."""
+    windows = [follow.window for _, follow in entries]
+    if len(before) > 1 and not whole_axis:
+        _lose(before, spans)  # which of its places are where is not followed any further
         return
-    (out, follow), *others = entries
-    stride, lo, hi = follow.window
-    if len(before) > 1 and not others:
-        whole_axis = count(before) == size
-        if not stride and lo == hi and whole_axis:
-            _fix(before, int(lo), spans)
-            return
-        if stride == -1 and lo == hi == size - 1 and whole_axis:
-            _fix(before, int(hi), spans)
-            parts[out] = tuple(p._replace(step=-p.step) for p in before)
-            return
-        if stride == 1 and lo == hi:
-            parts[out] = before  # tokens moved along, as by a class token before them: each sees what it saw
-            return
-        if not whole_axis:
-            _lose(before, spans)  # which of them has moved where is not known
-            return
+    if len(before) > 1 and all(not w.stride and w.lo == w.hi for w in windows):
+        _fix(before, int(sum(w.lo for w in windows)), spans)
+        return
     moving = before[0] if len(before) == 1 else _straightened(before, spans)
     if moving is None:
         return
     assert moving.axis is not None
-    for out, follow in entries:
-        stride, lo, hi = follow.window
+    for out, (stride, lo, hi) in zip((out for out, _ in entries), windows, strict=True):
         seen = spans[moving.axis]
         if isinstance(seen, Span):
             spans[moving.axis] = seen.widened(moving.step, lo, hi)
@@ -281,18 +312,22 @@ def _regroup(view: View, x: tuple[Dim, ...], y: tuple[Dim, ...]) -> View:
     """The same elements, in the same order, under the shape ``y``."""
     spans = list(view.spans)
     parts_out: list[tuple[Part, ...]] = []
+    starts: list[int] = []
     for before, after in aligned(x, y):
         parts = view.parts[before.start : before.stop]
         if len(before) == len(after) == 1:
             parts_out.extend(parts)
+            starts.append(view.start(before.start))
             continue
+        starts += [0] * len(after)
         flat = [p for ps in parts for p in ps]
-        found = redistribute(flat, [_plain(y[axis]).size for axis in after])
+        whole_axes = all(view.whole(axis, x[axis]) for axis in before)
+        found = redistribute(flat, [_plain(y[axis]).size for axis in after]) if whole_axes else None
         if found is None:
             _lose(flat, spans)
             found = [(_plain(y[axis]),) for axis in after]
         parts_out.extend(found)
-    return View(tuple(parts_out), tuple(spans), view.aligned)
+    return View(tuple(parts_out), tuple(spans), view.aligned, None, tuple(starts) if any(starts) else None)
 
 
 def _union(views: list[View]) -> View:
@@ -310,16 +345,21 @@ def _merge(a: View, b: View) -> View:
     parts_out: list[tuple[Part, ...]] = []
     is_aligned = a.aligned and b.aligned
     moved: tuple[set[int], set[int]] = set(), set()
+    starts: list[int] = []
     for at, (p, q) in enumerate(zip(a.parts, b.parts, strict=True)):
-        if p == q:
+        runs_in = [view.start(at) for view, parts in ((a, p), (b, q)) if moves(parts)]
+        starts.append(runs_in[0] if runs_in else 0)
+        alike = len({*runs_in}) <= 1
+        if p == q and alike:
             for each in p:
                 if each.axis is not None and each.size > 1:
                     moved[0].add(each.axis)
                     moved[1].add(each.axis)
             parts_out.append(p)
             continue
-        pairs = paired(p, q)
+        pairs = paired(p, q) if alike else None
         if pairs is None:
+            starts[-1] = 0
             _lose(p, spans_a)
             _lose(q, spans_b)
             parts_out.append((_plain(max(count(p), count(q))),))
@@ -345,7 +385,8 @@ def _merge(a: View, b: View) -> View:
     for axis, (v, w) in enumerate(zip(spans_a, spans_b, strict=True)):
         if axis in moved[0] and axis in moved[1] and isinstance(v, Span) and isinstance(w, Span):
             is_aligned = is_aligned and v.lo + v.hi == w.lo + w.hi
-    return View(tuple(parts_out), tuple(joined), is_aligned, _both_within(a, b))
+    off = tuple(starts) if any(starts) else None
+    return View(tuple(parts_out), tuple(joined), is_aligned, _both_within(a, b), off)
 
 
 def _joined(v: Seen, w: Seen) -> Seen:

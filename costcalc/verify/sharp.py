@@ -1,0 +1,167 @@
+"""Where the claim of a receptive field is sharp: just what a place sees, not only a bound around it.
+
+A claim covers every place of a value. Near a border a place sees less: what it would see beyond lies in the padding,
+and shows nothing. So a claim is sharp at the inner places, from which no tap on the way falls on padding; of an
+interpolation it is sharp but for its rounding. Of a union whose branches move unlike each other, of a value that lies
+among others, and of ops whose places see unlike each other, it is a bound.
+"""
+
+from __future__ import annotations
+
+from math import ceil, floor
+from typing import Any, NamedTuple, TypeAlias
+
+from costcalc.analysis.parts import aligned, moves
+from costcalc.analysis.receptive import UNKNOWN, View, through
+from costcalc.ir.graph import Graph, Node
+from costcalc.ir.window import Anywhere, Axes, Follow, Regroup, Sight, Steps
+
+BOUNDED = (
+    "deform_conv", "max_unpool", "grid_sample", "roi_align", "roi_pool", "nms", "roll", "gather", "scatter", "triangle",
+    "diag_embed", "block_diag", "lstm", "gru", "rnn", "uncounted",
+)  # fmt: skip
+"""Ops of which only bounds are claimed: data say where they look, or places see unlike each other."""
+
+Inner: TypeAlias = "tuple[int, int] | None"
+
+
+class Sharp(NamedTuple):
+    """Where a claim is sharp.
+
+    places     along each axis of the value the first and the last place; None where there is none
+    holds      whether it is, somewhere
+    slack      by how many pixels a place may see less at either end, after interpolation
+    coarsest   the longest step on the way, in pixels
+    """
+
+    places: tuple[Inner, ...]
+    holds: bool = True
+    slack: float = 0.0
+    coarsest: float = 1.0
+
+
+def sharpness(graph: Graph, claims: dict[str, View | None]) -> dict[str, Sharp]:
+    """For each value that sees something of the image, where its claim is sharp."""
+    found: dict[str, Sharp] = {}
+    image = next((v for v in graph.inputs if claims[v] is not None), None)
+    if image is None:
+        return found
+    extent: Any = graph.types[image].spatial
+    found[image] = Sharp(_full(graph.types[image].shape))
+    for node in graph.nodes:
+        for index, value in enumerate(node.outputs):
+            if claims[value] is not None:
+                found[value] = _of_output(graph, node, index, claims, found, extent)
+    return found
+
+
+def _of_output(
+    graph: Graph, node: Node, index: int, claims: dict[str, View | None], found: dict[str, Sharp], extent: Any
+) -> Sharp:
+    value = node.outputs[index]
+    y, claim, types = graph.types[value].shape, claims[value], graph.input_types(node)
+    assert claim is not None
+    branches: list[tuple[View, Sharp]] = []
+    for name, sight, x in zip(node.inputs, node.op.sights_of(index, *types, y=graph.types[value]), types, strict=True):
+        view = claims[name]
+        if view is not None:
+            branches.append(_through(view, found[name], sight, x.shape, y, extent))
+    steps = [abs(float(p.step)) for parts in claim.parts for p in parts]
+    coarsest = max([*steps, *(sharp.coarsest for _, sharp in branches)])
+    slack = max(sharp.slack for _, sharp in branches)
+    alike = all(view.parts == claim.parts and view.within is None for view, _ in branches) or len(branches) == 1
+    holds = (
+        alike and claim.aligned and node.op.name not in BOUNDED and not _mirrors(node) and UNKNOWN not in claim.spans
+    )
+    places = tuple(
+        _meeting(inners) if moves(parts) else (0, size - 1)
+        for parts, size, *inners in zip(claim.parts, y, *(sharp.places for _, sharp in branches), strict=True)
+    )
+    holds = holds and None not in places and all(sharp.holds for _, sharp in branches)
+    return Sharp(places, holds, slack, coarsest)
+
+
+def _mirrors(node: Node) -> bool:
+    return node.op.name == "pad" and node.op.mode != "zeros"  # type: ignore[attr-defined]
+
+
+def _meeting(inners: list[Inner]) -> Inner:
+    """The places that are in all of ``inners``."""
+    if None in inners:
+        return None
+    first, last = max(i[0] for i in inners if i), min(i[1] for i in inners if i)
+    return (first, last) if first <= last else None
+
+
+def _full(shape: Any) -> tuple[Inner, ...]:
+    return tuple((0, size - 1) for size in shape)
+
+
+def _through(view: View, sharp: Sharp, sight: Sight, x: Any, y: Any, extent: Any) -> tuple[View, Sharp]:
+    """What an output claims through one input, and where that is sharp."""
+    if isinstance(sight, Steps):
+        for step, made in sight.steps:
+            view, sharp = _through(view, sharp, step, x, made, extent)
+            x = made
+        return view, sharp
+    after = through(view, sight, x, y, extent)
+    if isinstance(sight, Regroup):
+        return after, _regrouped(view, sharp, x, y)
+    return after, _along(view, sharp, sight, x, y)
+
+
+def _regrouped(view: View, sharp: Sharp, x: Any, y: Any) -> Sharp:
+    places: list[Inner] = []
+    for before, after in aligned(x, y):
+        inners = sharp.places[before.start : before.stop]
+        whole = inners == _full(x[before.start : before.stop])
+        if len(before) == len(after) == 1:
+            places += inners
+        elif whole or not any(map(moves, view.parts[before.start : before.stop])):
+            places += _full(y[after.start : after.stop])
+        else:
+            places += [None] * len(after)
+    return sharp._replace(places=tuple(places))
+
+
+def _along(view: View, sharp: Sharp, sight: Axes, x: Any, y: Any) -> Sharp:
+    places: list[Inner] = list(_full(y))
+    holds, slack = sharp.holds, sharp.slack
+    for axis, (parts, inner, size) in enumerate(zip(view.parts, sharp.places, x, strict=True)):
+        if not moves(parts):
+            continue
+        entries = [(out, entry) for out, entry in enumerate(sight) if entry is not None and entry.axis == axis]
+        if any(isinstance(entry, Anywhere) for _, entry in entries) or inner is None:
+            holds = False
+            continue
+        follows = [
+            (out if entry.along is None else entry.along, entry) for out, entry in entries if isinstance(entry, Follow)
+        ]
+        moving = [(out, f) for out, f in follows if f.window.stride and out < len(y)]
+        lo, hi = sum(f.window.lo for _, f in follows), sum(f.window.hi for _, f in follows)
+        if not moving:
+            # Mixed places see up to the ends of the image in any case; of a single one it is known which it is.
+            whole = inner == (0, size - 1)
+            holds = holds and ((inner[0] <= lo and hi <= inner[1]) if follows else whole)
+            continue
+        if any(f.window.stride.denominator != 1 for _, f in moving):
+            slack += 2 * max(abs(float(p.step)) for p in parts)
+        if len(moving) > 1:
+            ends = [f.window.stride * (y[out] - 1) for out, f in moving]
+            inside = inner[0] <= lo + sum(min(0, e) for e in ends) and hi + sum(max(0, e) for e in ends) <= inner[1]
+            for out, _ in moving:
+                places[out] = (0, y[out] - 1) if inside and len(parts) == 1 else None
+            continue
+        ((out, follow),) = moving
+        stride = follow.window.stride
+        if len(parts) > 1 and follow != Follow(axis):
+            places[out] = None
+            continue
+        low, high = (inner[0] - lo) / stride, (inner[1] - hi) / stride
+        if stride < 0:
+            low, high = high, low
+        first, last = max(ceil(low), 0), min(floor(high), y[out] - 1)
+        if follow.within:
+            first, last = max(first, follow.within[0]), min(last, follow.within[1])
+        places[out] = (first, last) if first <= last else None
+    return sharp._replace(places=tuple(places), holds=holds, slack=slack)
