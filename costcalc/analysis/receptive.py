@@ -184,7 +184,7 @@ def _along(view: View, sight: Axes, x: tuple[Dim, ...], y: tuple[Dim, ...], exte
             follows.setdefault(entry.axis, []).append((out if entry.along is None else entry.along, entry))
     kept = {p.axis for axis in follows for p in view.parts[axis] if p.size > 1}
     for axis in mixed:
-        if view.start(axis) > 0 or count(view.parts[axis]) > view.start(axis) + x[axis]:  # type: ignore[operator]
+        if view.start(axis) > 0 or count(view.parts[axis]) > view.start(axis) + x[axis]:
             _lose(view.parts[axis], spans)  # not all of its places are there
     _mix([p for axis in mixed for p in view.parts[axis]], kept, spans, extent)
     parts: list[tuple[Part, ...]] = [(_plain(size),) for size in y]

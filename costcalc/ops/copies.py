@@ -164,7 +164,7 @@ class RepeatInterleave(Op):
         x, repeats, axis = call.get("self"), call["repeats"], call.get("dim")
         (made,) = call.made
         if x is None:  # the numbers themselves, each as often as it says
-            return call.add(Gather(made.shape, axes=0), repeats)  # type: ignore[no-any-return]
+            return call.add(Gather(made.shape), repeats)  # type: ignore[no-any-return]
         if axis is None:
             x, axis = reshaped(call, x, x.type.size), 0
         if isinstance(repeats, int):
@@ -172,7 +172,8 @@ class RepeatInterleave(Op):
         if len(repeats.shape) == 0 or repeats.shape == (1,):
             return call.add(cls(made.shape[axis] // x.shape[axis], axis), x)  # type: ignore[no-any-return]
         if repeats.numbers is None:
-            return call.add(Gather(made.shape, axes=axis), x, repeats)  # type: ignore[no-any-return]
+            places = call.add(Gather(made.shape[axis : axis + 1]), repeats)
+            return call.add(Gather(made.shape, axes=axis), x, places)  # type: ignore[no-any-return]
         indices = tuple(i for i, n in enumerate(repeats.numbers) for _ in range(n))
         return call.add(Take(axis, indices), x)  # type: ignore[no-any-return]
 

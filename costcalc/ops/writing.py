@@ -28,7 +28,7 @@ class Overwrite(Op):
     Along each of ``axes`` the second lies from its ``start`` on, every ``step``-th place; along the others they are
     as long as each other.
 
-    Not counted  reading and writing less than the whole: each input is read, the output written.
+    Not counted  writing less than the whole: of the first input what is not written over is read, the output written.
     """
 
     aten = "costcalc::overwrite slice_scatter select_scatter"
@@ -58,6 +58,9 @@ class Overwrite(Op):
 
     def infer(self, x: TensorType, part: TensorType) -> TensorType:
         return x
+
+    def reads(self, x: TensorType, part: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
+        return x.size - part.size, part.size
 
     def sights(self, x: TensorType, part: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
         places = self._places(x)

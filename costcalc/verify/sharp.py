@@ -15,12 +15,14 @@ from costcalc.analysis.parts import aligned, moves
 from costcalc.analysis.receptive import UNKNOWN, View, through
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.window import Anywhere, Axes, Follow, Regroup, Sight, Steps
+from costcalc.ops.axes import several
 
 BOUNDED = (
-    "deform_conv", "max_unpool", "grid_sample", "roi_align", "roi_pool", "nms", "roll", "gather", "scatter", "triangle",
-    "diag_embed", "block_diag", "lstm", "gru", "rnn", "uncounted",
+    "deform_conv", "max_unpool", "grid_sample", "roi_align", "roi_pool", "nms", "lstm", "gru", "rnn", "uncounted",
 )  # fmt: skip
-"""Ops of which only bounds are claimed: data say where they look, or places see unlike each other."""
+"""Ops of which only bounds are claimed: data say where they look, or what came before what."""
+COPIES = ("take", "roll")
+"""Ops whose places see one place each, of which the window around them all is a bound."""
 
 Inner: TypeAlias = "tuple[int, int] | None"
 
@@ -69,10 +71,8 @@ def _of_output(
     steps = [abs(float(p.step)) for parts in claim.parts for p in parts]
     coarsest = max([*steps, *(sharp.coarsest for _, sharp in branches)])
     slack = max(sharp.slack for _, sharp in branches)
-    alike = all(view.parts == claim.parts and view.within is None for view, _ in branches) or len(branches) == 1
-    holds = (
-        alike and claim.aligned and node.op.name not in BOUNDED and not _mirrors(node) and UNKNOWN not in claim.spans
-    )
+    alike = all(view.parts == claim.parts and not _among_others(view) for view, _ in branches) or len(branches) == 1
+    holds = alike and claim.aligned and UNKNOWN not in claim.spans and not _uneven(node, claims, claim)
     places = tuple(
         _meeting(inners) if moves(parts) else (0, size - 1)
         for parts, size, *inners in zip(claim.parts, y, *(sharp.places for _, sharp in branches), strict=True)
@@ -81,8 +81,22 @@ def _of_output(
     return Sharp(places, holds, slack, coarsest)
 
 
-def _mirrors(node: Node) -> bool:
-    return node.op.name == "pad" and node.op.mode != "zeros"  # type: ignore[attr-defined]
+def _among_others(view: View) -> bool:
+    """Whether places that see something through ``view`` lie beside others that do not."""
+    limits = view.within or ()
+    return any(limit is not None and moves(parts) for limit, parts in zip(limits, view.parts, strict=False))
+
+
+def _uneven(node: Node, claims: dict[str, View | None], claim: View) -> bool:
+    """Whether data say what the places of a layer see, or places see unlike each other."""
+    op: Any = node.op
+    before = claims[node.inputs[0]]
+    if op.name in COPIES and before is not None:
+        axes = [axis % len(before.parts) for axis in several(op.axes if op.name == "roll" else op.axis)]
+        return any(moves(before.parts[axis]) for axis in axes)
+    if op.name in ("triangle", "diag_embed", "block_diag"):  # with zeros, which see nothing
+        return any(map(moves, claim.parts))
+    return op.name in BOUNDED or (op.name == "pad" and op.mode != "zeros")
 
 
 def _meeting(inners: list[Inner]) -> Inner:

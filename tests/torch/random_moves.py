@@ -50,7 +50,7 @@ def layers(draw: random.Random, x: Tensor) -> list[Callable[[], nn.Module]]:
     ]
 
 
-def moves(draw: random.Random, x: Tensor) -> list[Drawn]:
+def rearrangements(draw: random.Random, x: Tensor) -> list[Drawn]:
     """Functions that could come next."""
     rank = x.ndim
     axis = draw.randrange(1, rank)
@@ -79,7 +79,7 @@ def moves(draw: random.Random, x: Tensor) -> list[Drawn]:
         return y
 
     def pasted(x: Tensor) -> Tensor:
-        shape = [n + draw_more for n, draw_more in zip(x.shape, more, strict=True)]
+        shape = [n + m for n, m in zip(x.shape, more, strict=True)]
         y = torch.zeros(shape, dtype=x.dtype)
         y[tuple(slice(at, at + n) for at, n in zip(starts, x.shape, strict=True))] = x
         return y
@@ -99,6 +99,16 @@ def moves(draw: random.Random, x: Tensor) -> list[Drawn]:
         y = x.clone()
         y[(*part, distinct)] = x.index_select(axis, torch.tensor(distinct).flip(0)) + 1
         return y
+
+    def cut(x: Tensor) -> Tensor:
+        return x.unflatten(axis, (factor, size // factor))
+
+    def along(places: list[int]) -> Tensor:
+        return torch.tensor(places).reshape([-1 if a == axis else 1 for a in range(rank)])
+
+    def patches(x: Tensor) -> Tensor:
+        columns = F.unfold(x, (1, 2), padding=1, stride=step)
+        return columns.unflatten(1, (x.shape[1], 2)).mean(2).unsqueeze(2)
 
     more = [0, *(draw.randint(0, 2) for _ in range(rank - 1))]
     starts = [draw.randint(0, m) for m in more]
@@ -130,12 +140,12 @@ def moves(draw: random.Random, x: Tensor) -> list[Drawn]:
         Drawn("as_strided", seen_turned),
         Drawn("write through a view", turned_and_written),
         Drawn("permute", lambda x: x.transpose(axis, other)),
-        Drawn("cut", lambda x: x.unflatten(axis, (factor, size // factor)).mean(axis)),
-        Drawn("merge", lambda x: x.unflatten(axis, (factor, size // factor)).transpose(axis, axis + 1).flatten(axis, axis + 1)),
+        Drawn("cut", lambda x: cut(x).mean(axis)),
+        Drawn("merge", lambda x: cut(x).transpose(axis, axis + 1).flatten(axis, axis + 1)),
         Drawn("concat", lambda x: torch.cat([x, x.flip(axis)], other)),
         Drawn("sum", lambda x: x + x.flip(axis)),
         Drawn("mean", lambda x: x.mean(axis, keepdim=True)),
-        Drawn("take_along_dim", lambda x: torch.take_along_dim(x, torch.tensor(indices).reshape([-1 if a == axis else 1 for a in range(x.ndim)]), axis)),
+        Drawn("take_along_dim", lambda x: torch.take_along_dim(x, along(indices), axis)),
         Drawn("select", lambda x: x.select(axis, start).unsqueeze(axis)),
     ]  # fmt: skip
     if rank == 4:
@@ -143,11 +153,9 @@ def moves(draw: random.Random, x: Tensor) -> list[Drawn]:
             Drawn("rot90", lambda x: x.rot90(start + 1, (2, 3))),
             Drawn("tril", lambda x: x.tril(start - 1)),
             Drawn("triu", lambda x: x.triu(1 - start)),
-            Drawn("patches", lambda x: F.unfold(x, (1, 2), padding=1, stride=step).unflatten(1, (x.shape[1], 2)).mean(2).unsqueeze(2))
-            if x.shape[3] > 1
-            else Drawn("nothing", lambda x: x),
+            Drawn("patches", patches),
             Drawn("tokens", lambda x: F.avg_pool1d(x.flatten(2), 3, 1, 1).unflatten(2, x.shape[2:])),
-            Drawn("tokens and back", lambda x: (x.flatten(2).transpose(1, 2) * 2).transpose(1, 2).unflatten(2, x.shape[2:])),
+            Drawn("tokens and back", lambda x: (x.flatten(2).transpose(1, 2) * 2).mT.unflatten(2, x.shape[2:])),
         ]  # fmt: skip
         if x.shape[2] % 2 == 0 and x.shape[3] % 2 == 0:
             found.append(
@@ -155,7 +163,7 @@ def moves(draw: random.Random, x: Tensor) -> list[Drawn]:
             )
         found.append(Drawn("fold", lambda x: F.fold(F.unfold(x, 3, padding=1), x.shape[2:], 3, padding=1)))
         found.append(Drawn("diagonal", lambda x: torch.diag_embed(x.diagonal(0, 1, 2)).movedim(1, 2)))
-    return [each for each in found if isinstance(each.function, object)]
+    return found
 
 
 class Program(nn.Module):
@@ -175,7 +183,7 @@ class Program(nn.Module):
                 chosen: Any = draw.choice(modules)()
                 name = type(chosen).__name__.lower()
             else:
-                name, chosen = draw.choice(moves(draw, x))
+                name, chosen = draw.choice(rearrangements(draw, x))
             adds = draw.random() < 0.25
             try:
                 with torch.no_grad():

@@ -90,6 +90,8 @@ class Runner:
                 self._overwritten.add(storage_of(t))
             if operator.name == "index":
                 args = (args[0], self._located(args[1]))
+            elif operator.name == "repeat_interleave" and len(args) > 1 and self._counts(args[1]):
+                kwargs = {**kwargs, "output_size": int(args[1].sum())}
             run_args, run_kwargs = replaced(args, self.shadow), replaced(kwargs, self.shadow)
             if given and operator.pure and not operator.writes and not kwargs.get("device"):
                 return self._once(func, operator, run_args, run_kwargs)
@@ -191,6 +193,10 @@ class Runner:
             known = i is not None and i.dtype in (torch.bool, torch.uint8) and self._is_known(i)
             places += i.nonzero().unbind(1) if i is not None and known else [i]
         return places
+
+    def _counts(self, repeats: object) -> bool:
+        """Whether ``repeats`` are numbers that are known, of which the output's size is the sum."""
+        return isinstance(repeats, Tensor) and repeats.numel() > 1 and self._is_known(repeats)
 
     def knows(self, tensor: Tensor) -> bool:
         """Whether the values of ``tensor`` are the same whatever the model is given."""

@@ -1,0 +1,127 @@
+"""Receptive fields, shapes and MACs of random programs that move places about, against autograd and real runs.
+
+At every place of the output the pixels with a gradient lie inside what is claimed. Where the claim is sharp they reach
+both ends of it, and what is global sees from one end of the image to the other. The spec that a trace is written as
+has the same figures, and is the same function.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from random_moves import Program  # noqa: E402
+from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
+
+from costcalc.analysis.parts import moves  # noqa: E402
+from costcalc.analysis.receptive import GLOBAL, UNKNOWN, Span, receptive_fields, views  # noqa: E402
+from costcalc.analysis.report import report  # noqa: E402
+from costcalc.backends.module import to_module  # noqa: E402
+from costcalc.errors import CostcalcError  # noqa: E402
+from costcalc.frontends.spec.write import write  # noqa: E402
+from costcalc.frontends.torch.tracer import trace  # noqa: E402
+from costcalc.ir.graph import Graph  # noqa: E402
+from costcalc.models import load  # noqa: E402
+from costcalc.verify.receptive import _claimed, _pixels  # noqa: E402
+from costcalc.verify.sharp import sharpness  # noqa: E402
+
+
+def gradients(y: Any, x: Any) -> Any:
+    """Which pixels each element of ``y`` depends on, as truth values: (*shape of y, height, width)."""
+    seeds = torch.eye(y.numel(), dtype=y.dtype).reshape(-1, *y.shape)
+    made = [torch.autograd.grad(y, x, seed, retain_graph=True, allow_unused=True)[0] for seed in seeds]
+    seen = torch.stack([torch.zeros_like(x) if g is None else g for g in made])
+    return (seen != 0).any(1).any(1).reshape(*y.shape, *x.shape[2:])
+
+
+def fault(graph: Graph, seen: Any) -> str:
+    """Where what is claimed of the output is not what its places see."""
+    claims = views(graph, graph.inputs[0])
+    (output,) = graph.outputs
+    claim, shape, extent = claims[output], graph.types[output].shape, seen.shape[-2:]
+    if claim is None:
+        return "it is said to see nothing" if seen.any() else ""
+    if not all(claim.whole(axis, size) for axis, size in enumerate(shape)):
+        return ""
+    sharp = sharpness(graph, claims)[output]
+    for indices in product(*(range(n) if moves(p) else [None] for p, n in zip(claim.parts, shape, strict=True))):
+        taken = seen[tuple(slice(None) if i is None else slice(i, i + 1) for i in indices)].reshape(-1, *extent).any(0)
+        inner = all(i is None or (p and p[0] <= i <= p[1]) for i, p in zip(indices, sharp.places, strict=True))
+        held = sharp.holds and inner
+        places = zip(claim.spans, _pixels(claim, indices, 2), extent, strict=True)
+        for axis, (span, place, size) in enumerate(places):
+            along = taken.any(1 - axis).nonzero().flatten().tolist()
+            here = f"{indices}, axis {axis}: sees {along}, said to see "
+            if isinstance(span, Span):
+                said = _claimed(span, place).within(size)
+                if along and (said is None or along[0] < said.first or along[-1] > said.last):
+                    return f"{here}{said}"
+                if held and said and not along and not sharp.slack:
+                    return f"{here}{said}"
+                if held and said and along and max(along[0] - said.first, said.last - along[-1]) > sharp.slack:
+                    return f"{here}just {said}"
+            elif span == GLOBAL and held:
+                ends = along and along[0] < sharp.coarsest and along[-1] > size - 1 - sharp.coarsest
+                if not ends:
+                    return f"{here}all of {size}"
+    return ""
+
+
+def checked(seed: int, folder: Path) -> tuple[str, str]:
+    """What is wrong about the program of ``seed``, if anything, and what was claimed."""
+    program = Program(seed, 1 + seed % 7)
+    graph = trace(program, program.size)
+    x = (torch.rand(program.size, dtype=torch.float64) + 0.5).requires_grad_()
+    with FlopCounterMode(display=False) as counter:
+        y = program.double()(x)
+    assert graph.types[graph.outputs[0]].shape == tuple(y.shape)
+    figures = report(graph)
+    assert figures.total.macs == counter.get_total_flops() // 2
+    claim = views(graph, graph.inputs[0])[graph.outputs[0]]
+    kind = "nothing" if claim is None else "unknown" if UNKNOWN in claim.spans else "followed"
+    return fault(graph, gradients(y, x)) or other_function(graph, program, x, y, folder), kind
+
+
+def other_function(graph: Graph, program: Program, x: Any, y: Any, folder: Path) -> str:
+    """Where the spec of ``graph`` is not the same as it, or not the same function."""
+    if not graph.nodes:
+        return ""  # which no spec can say
+    path = folder / "traced.yaml"
+    path.write_text(write(graph), encoding="utf-8")
+    again = load(path)
+    if report(again).total != report(graph).total or receptive_fields(again) != receptive_fields(graph):
+        return "the spec has other figures"
+    try:
+        module = to_module(again)
+    except CostcalcError:
+        return ""  # places that only data tell
+    with torch.no_grad():
+        for ours, theirs in zip(module.parameters(), program.parameters(), strict=True):
+            ours.copy_(theirs)
+    return "" if torch.allclose(module(x.float()).double(), y, rtol=1e-4) else "the spec is another function"
+
+
+@pytest.mark.parametrize("first", range(0, 40, 10))
+def test_random_moves_are_seen_as_gradients_see_them(first: int, tmp_path: Path) -> None:
+    for seed in range(first, first + 10):
+        wrong, _ = checked(seed, tmp_path)
+        assert not wrong, f"{seed}, {Program(seed, 1 + seed % 7)}: {wrong}"
+
+
+@pytest.mark.long
+def test_thousands_of_random_moves_are_seen_as_gradients_see_them(tmp_path: Path) -> None:
+    kinds: Counter[str] = Counter()
+    faults = []
+    for seed in range(3000):
+        wrong, kind = checked(seed, tmp_path)
+        kinds[kind] += 1
+        if wrong:
+            faults.append(f"{seed}, {Program(seed, 1 + seed % 7)}: {wrong}")
+    assert not faults, f"{len(faults)} of 3,000: {faults[:10]}"
+    assert kinds["unknown"] < 300
