@@ -102,23 +102,18 @@ def markdown(kind: str, entries: Sequence[dict[str, Any]]) -> str:
 
 def csv(kind: str, entries: Sequence[dict[str, Any]]) -> str:
     """All columns, for a spreadsheet: exact numbers, rates a second, bytes."""
-    from csv import writer
-    from io import StringIO
+    from costcalc.backends import escape
 
-    from costcalc.backends.escape import spreadsheet
-
-    text = StringIO()
-    lines = writer(text, lineterminator="\r\n")
-    lines.writerow([c.name for c in COLUMNS[kind]])
-    lines.writerows([spreadsheet(c.value(entry)) for c in COLUMNS[kind]] for entry in entries)
-    return text.getvalue()
+    return escape.csv(
+        [[c.name for c in COLUMNS[kind]], *([c.value(entry) for c in COLUMNS[kind]] for entry in entries)]
+    )
 
 
 def json(kind: str, entries: Sequence[dict[str, Any]]) -> str:
     """All that is known of each, a line each."""
-    from json import dumps
+    from costcalc.backends import escape
 
-    lines = ",\n  ".join(dumps(entry, ensure_ascii=False) for entry in entries)
+    lines = ",\n  ".join(map(escape.json, entries))
     return f'{{\n "schema": {SCHEMA},\n "{kind}": [\n  {lines}\n ]\n}}\n'
 
 

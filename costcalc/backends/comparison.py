@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from costcalc.backends import escape
 from costcalc.backends.differences import table as markdown_table
-from costcalc.backends.escape import spreadsheet, visible
+from costcalc.backends.escape import visible
 from costcalc.backends.paint import bar, painted, plain
 from costcalc.backends.units import percent
 from costcalc.figures import FIGURES, show
@@ -94,22 +95,15 @@ def _bars(found: Comparison, i: int, figure: str, by: str, width: int) -> list[s
 
 def json(found: Comparison) -> str:
     """The record as JSON; all numbers exact."""
-    from json import dumps
-
-    return dumps(found.to_dict(), indent=1, ensure_ascii=False) + "\n"
+    return escape.json(found.to_dict(), indent=1) + "\n"
 
 
 def csv(found: Comparison) -> str:
     """A line per model: exact numbers, in the units that the heads say; lower bounds where ``uncounted`` is not 0."""
-    from csv import writer
-    from io import StringIO
-
-    out = StringIO()
-    lines = writer(out, lineterminator="\r\n")
-    lines.writerow(["model", "input", *(line.figure.head for line in found.lines)])
+    lines: list[list[Any]] = [["model", "input", *(line.figure.head for line in found.lines)]]
     for i, (name, report) in enumerate(zip(found.names, found.reports, strict=True)):
-        lines.writerow([spreadsheet(name), _input(report), *(spreadsheet(line.values[i]) for line in found.lines)])
-    return out.getvalue()
+        lines.append([name, _input(report), *(line.values[i] for line in found.lines)])
+    return escape.csv(lines)
 
 
 def markdown(found: Comparison) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from costcalc.backends import escape
+from costcalc.backends.escape import html, visible
 from costcalc.backends.escape import markdown as escaped
-from costcalc.backends.escape import spreadsheet, visible
 from costcalc.backends.paint import painted, plain
 from costcalc.figures import FIGURES, Figure, percent, show, signed, told_apart
 
@@ -152,30 +153,23 @@ def _aligned(rows: Sequence[Sequence[str]], sides: str, width: int, indent: str)
 
 def json(diffs: Sequence[Diff]) -> str:
     """A list, one object per model, as ``docs/diff.md`` describes it."""
-    from json import dumps
-
-    return dumps([found.to_dict() for found in diffs], indent=1, ensure_ascii=False) + "\n"
+    return escape.json([found.to_dict() for found in diffs], indent=1) + "\n"
 
 
 def csv(diffs: Sequence[Diff]) -> str:
     """A line for each changed layer: exact numbers, in the units that the heads say."""
-    from csv import writer
-    from io import StringIO
-
     from costcalc.diff.layers import ADDITIVE
 
     names = ADDITIVE[:-1]
-    out = StringIO()
-    lines = writer(out, lineterminator="\r\n")
-    lines.writerow(["model", "mark", "name", "old_name", "op", "what", "source",
-                    *(f"{side}_{FIGURES[name].head}" for name in names for side in ("old", "new"))])  # fmt: skip
+    lines: list[list[Any]] = [["model", "mark", "name", "old_name", "op", "what", "source",
+                    *(f"{side}_{FIGURES[name].head}" for name in names for side in ("old", "new"))]]  # fmt: skip
     for found in diffs:
         for c in changed_layers(found):
             sides = zip(c.before or [""] * len(ADDITIVE), c.after or [""] * len(ADDITIVE), strict=True)
             numbers = [value for pair in list(sides)[: len(names)] for value in pair]
             words = [found.name, c.mark, c.name, c.old_name, c.op, c.says, c.place.short if c.place else ""]
-            lines.writerow([*map(spreadsheet, words), *numbers])
-    return out.getvalue()
+            lines.append([*words, *numbers])
+    return escape.csv(lines)
 
 
 def markdown(diffs: Sequence[Diff], by: str) -> str:
@@ -208,7 +202,7 @@ def folded_layers(found: Diff, by: str, most: int | None = None) -> list[str]:
     marks = {mark: sum(c.mark == mark for c in layers) for mark in MARKS}
     summary = f"{marks['~']} layer{'s' * (marks['~'] != 1)} changed, {marks['+']} added, {marks['-']} removed"
     head = ["", "layer", FIGURES[by].title, "what", "where"]
-    return [f"<details><summary>{escaped(found.name)}: {summary}</summary>", "", *table(head, "<<><<", rows), "",
+    return [f"<details><summary>{html(found.name)}: {summary}</summary>", "", *table(head, "<<><<", rows), "",
             "</details>", ""]  # fmt: skip
 
 

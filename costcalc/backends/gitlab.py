@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from json import dumps
 from typing import TYPE_CHECKING
 
+from costcalc.backends.escape import json
 from costcalc.backends.github import annotated
 from costcalc.backends.verdicts import because_lines
 
@@ -33,4 +33,4 @@ def gitlab(outcome: Outcome) -> str:
                 else {"path": v.budget.place.file, "lines": {"begin": v.budget.place.line or 1}},
             }
         )
-    return dumps(issues, indent=1, ensure_ascii=False) + "\n"
+    return json(issues, indent=1) + "\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from costcalc.analysis.records import Report
 from costcalc.backends.columns import COLUMNS, shown
+from costcalc.backends.escape import markdown as escaped
 from costcalc.backends.rows import View, flat
 from costcalc.backends.summary import facts, not_counted
 
@@ -16,7 +17,7 @@ def markdown(report: Report, view: View) -> str:
     columns = view.columns or [COLUMNS[name] for name in (TIMED if report.total.time else PLAIN).split()]
     lower = bool(report.uncounted)
     inputs = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in report.inputs.items())
-    lines = [f"**{_escaped(report.name)}** · {_escaped(inputs)}", ""]
+    lines = [f"**{escaped(report.name)}** · {escaped(inputs)}", ""]
     lines += [_line([c.title for c in columns]), _line(["---" if c.left else "--:" for c in columns])]
     for row in flat(report, view):
         if row.role == "shared" and not any(c.adds and c.value(row.figures) for c in columns):
@@ -31,21 +32,15 @@ def markdown(report: Report, view: View) -> str:
                 text = shown(column, row.figures, view.exact, report.total)
             least = "≥ " if lower and row.role == "total" and column.adds and text else ""
             bold = "**" if row.role == "total" and text else ""
-            cells.append(f"{bold}{least}{_escaped(text)}{bold}")
+            cells.append(f"{bold}{least}{escaped(text)}{bold}")
         lines.append(_line(cells))
     lines += ["", _line(["total", "", "what it counts"]), _line(["---", "--:", "---"])]
-    lines += [_line([name, _escaped(figure), _escaped(says)]) for name, figure, says in facts(report)]
+    lines += [_line([name, escaped(figure), escaped(says)]) for name, figure, says in facts(report)]
     if report.uncounted:
         text = not_counted(report)
-        lines += ["", _escaped(f"{text[0].upper()}{text[1:]}.")]
+        lines += ["", escaped(f"{text[0].upper()}{text[1:]}.")]
     return "\n".join(lines) + "\n"
 
 
 def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _escaped(text: str) -> str:
-    """``text`` without the signs that Markdown or HTML would take for its own."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("\n", " ")
-    return "".join("\\" + c if c in "\\`*_|[]~#" else c for c in text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from costcalc.analysis.records import Report
-from costcalc.backends import units
+from costcalc.backends import escape, units
 from costcalc.backends.columns import COLUMNS
 from costcalc.backends.rows import View, flat
 from costcalc.backends.summary import not_counted
@@ -21,16 +21,11 @@ def json(report: Report, view: View) -> str:
 
 def written(record: dict[str, Any]) -> str:
     """``record`` as JSON, a key a line; of lists of records a record a line."""
-    from json import dumps
-
-    def text(value: Any) -> str:
-        return dumps(value, ensure_ascii=False, allow_nan=False)
-
     parts = []
     for key, value in record.items():
         lines = isinstance(value, list) and value and isinstance(value[0], dict)
-        shown = "[\n  " + ",\n  ".join(map(text, value)) + "\n ]" if lines else text(value)
-        parts.append(f" {text(key)}: {shown}")
+        shown = "[\n  " + ",\n  ".join(map(escape.json, value)) + "\n ]" if lines else escape.json(value)
+        parts.append(f" {escape.json(key)}: {shown}")
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
@@ -40,26 +35,11 @@ def csv(report: Report, view: View) -> str:
     ``row`` tells layers from folded blocks, from what is summed or shared, and from the total. The total's
     ``kind`` says so if it is a lower bound, since some layers have no rule.
     """
-    from csv import writer
-    from io import StringIO
-
     columns = view.columns or [c for c in COLUMNS.values() if not c.share and (report.total.time or not c.timed)]
-    text = StringIO()
-    lines = writer(text, lineterminator="\r\n")
-    lines.writerow(["row", *(column.name + UNITS.get(column.shows, "") for column in columns)])
+    lines: list[list[Any]] = [["row", *(column.name + UNITS.get(column.shows, "") for column in columns)]]
     for row in flat(report, view):
         cells = [row.name if c.name == "name" else c.value(row.figures) for c in columns]
         if row.role == "total" and report.uncounted:
             cells = [not_counted(report) if c.name == "kind" else cell for c, cell in zip(columns, cells, strict=True)]
-        lines.writerow([row.role, *map(_safe, cells)])
-    return text.getvalue()
-
-
-def _safe(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula, with an apostrophe before it."""
-    if value is None:
-        return ""
-    if isinstance(value, (int, float)):
-        return value
-    text = str(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+        lines.append([row.role, *cells])
+    return escape.csv(lines)

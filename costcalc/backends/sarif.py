@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from json import dumps
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from costcalc import __version__
+from costcalc.backends.escape import json
 from costcalc.backends.github import annotated, message
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def sarif(outcome: Outcome) -> str:
         "results": [_result(v, rules) for v in told],
         "columnKind": "unicodeCodePoints",
     }
-    return dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1, ensure_ascii=False) + "\n"
+    return json({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
 
 
 def _rule(verdict: Verdict) -> str:

@@ -128,21 +128,21 @@ def _text(outcome: Outcome, format: Format, fail_on_warn: bool, strict: bool, co
 
         return verdicts(outcome, colour=coloured)
     if format is Format.json:
-        from json import dumps
-
+        from costcalc.backends.escape import json
         from costcalc.budget.records import to_dict
 
         record = to_dict(outcome, fail_on_warn=fail_on_warn, strict=strict)
-        return dumps(record, indent=1, ensure_ascii=False) + "\n"
+        return json(record, indent=1) + "\n"
     if format is Format.markdown:
         from costcalc.backends.comment import comment
 
         return comment(outcome)
     if format is Format.github:
+        from costcalc.backends.escape import powerless
         from costcalc.backends.github import github
         from costcalc.backends.verdicts import verdicts
 
-        return github(outcome) + verdicts(outcome)
+        return github(outcome) + powerless(verdicts(outcome))
     from importlib import import_module
 
     module = import_module(f"costcalc.backends.{format.value}")

@@ -5,24 +5,21 @@ from __future__ import annotations
 import codecs
 import contextlib
 import os
-import re
 import sys
 from collections.abc import Iterator
 from typing import TextIO
 
+from costcalc.backends.escape import harmless, powerless
 from costcalc.errors import CostcalcError
 from costcalc.writing import write_whole
 
 ASCII = {
     "×": "x", "·": "*", "–": "-", "—": "-", "…": "...", "≥": ">=", "≤": "<=", "→": "->", "⌊": "floor(", "⌋": ")",
     "⌈": "ceil(", "⌉": ")", "µ": "u", "²": "^2", "³": "^3", "±": "+-", "−": "-", "─": "-", "│": "|", "█": "#",
-    **dict.fromkeys("▉▊▋▌", "="), **dict.fromkeys("▍▎▏", "-"), **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╰╯", "+"),
+    **dict.fromkeys("▉▊▋▌", "="), **dict.fromkeys("▍▎▏", "-"), **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╰╯", "+"), "\u200b": "",
 }  # fmt: skip
 """What to write instead where the encoding of a terminal or pipe lacks a character; `?` for others."""
-TURNING = r"\u200e\u200f\u202a-\u202e\u2066-\u2069"
-STEERING = re.compile(rf"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f{TURNING}]|\r(?!\n)|\x1b(?!\[\d*m)")
 UNBOUNDED = 9_999
-COMMAND = re.compile(r"^([^\S\n]*):(?=:)|##(?=\[)", re.MULTILINE)
 
 
 def prepare_streams() -> None:
@@ -79,40 +76,20 @@ def width_of_lists(file: str | None) -> int:
     return UNBOUNDED
 
 
-def emit(text: str, file: str | None = None, *, commands: bool = False) -> None:
+def emit(text: str, file: str | None = None, *, commands: bool = False, exact: bool = False) -> None:
     """Write ``text`` to ``file``, whole or not at all, or to standard output.
 
-    Unless ``commands`` says that some are meant, no line of it commands a CI server.
+    Unless ``commands`` says that some are meant, no line of it commands a CI server, which may show a file as well.
+    A file that is read by costcalc again is written ``exact``.
     """
     if file is not None:
-        write_whole(file, text)
+        write_whole(file, text if exact else harmless(text) if commands else powerless(harmless(text)))
         return
     if sys.stdout is None:
         raise CostcalcError("standard output is closed")
     text = harmless(text, colours=colour(sys.stdout))
     sys.stdout.write(text if commands else powerless(text))
     sys.stdout.flush()
-
-
-def harmless(text: str, *, colours: bool = True) -> str:
-    """``text`` without the signs by which a name or title in a file could steer the terminal; ``colours`` may stay.
-
-    Those that turn the direction of writing are among them.
-
-    >>> harmless("a\\x1b[31mb\\x1b[2Jc\\a\\u202e")
-    'a\\x1b[31mb�[2Jc��'
-    """
-    text = STEERING.sub("�", text)
-    return text if colours else text.replace("\x1b", "�")
-
-
-def powerless(text: str) -> str:
-    """``text`` without lines that a CI server takes for commands to it.
-
-    >>> powerless("a: b\\n ::add-mask::c ##[error]")
-    'a: b\\n : :add-mask::c # #[error]'
-    """
-    return COMMAND.sub(lambda found: "# #" if found.group() == "##" else f"{found.group()} ", text)
 
 
 @contextlib.contextmanager

@@ -20,8 +20,7 @@ def schema(
     An editor with a YAML language server uses it if the first line of a spec is
     `# yaml-language-server: $schema=schema.json`.
     """
-    from json import dumps
-
+    from costcalc.backends.escape import json
     from costcalc.zoo import build_schema
 
-    emit(dumps(build_schema(), indent=1, ensure_ascii=False) + "\n", output)
+    emit(json(build_schema(), indent=1) + "\n", output)

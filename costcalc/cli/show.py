@@ -28,7 +28,7 @@ def show(
     if expand:
         from costcalc.frontends.spec.write import write
 
-        emit(write(load(model.model, **model.choices())), output)
+        emit(write(load(model.model, **model.choices())), output, exact=True)
         return
     if model.choices():
         raise OptionError("a spec is shown as it was written; with --expand it can be given --batch, --input and --set")
@@ -38,4 +38,4 @@ def show(
     files = Files(zoo)
     place = files.locate(model.model)
     files.spec(place.path, place.shown)  # says what is wrong with a file that is no spec
-    emit(Path(place.path).read_text(encoding="utf-8-sig"), output)
+    emit(Path(place.path).read_text(encoding="utf-8-sig"), output, exact=True)

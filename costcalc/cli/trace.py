@@ -32,4 +32,4 @@ def trace(
     if not is_torch_model(model.model):
         raise OptionError(f"{model.model} is no PyTorch model; `costcalc show --expand` spells a spec out")
     graph = load(model.model, **model.choices())
-    emit("".join(f"# assuming {a}\n" for a in graph.assumed) + write(graph), output)
+    emit("".join(f"# assuming {a}\n" for a in graph.assumed) + write(graph), output, exact=True)

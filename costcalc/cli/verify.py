@@ -55,9 +55,9 @@ def verify(
         graph, module = _load(model)
         result = verify(graph, module, progress=progress)
     if format is Format.json:
-        import json
+        from costcalc.backends.escape import json
 
-        text = json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n"
+        text = json(result.to_dict(), indent=2) + "\n"
     else:
         from costcalc.verify.text import render
 
