@@ -50,7 +50,8 @@ def load(
 
         if is_torch_model(name):
             if symbols:
-                raise SpecError(f"{name[:80]} is traced with numbers; symbols are for specs")
+                says = "is traced with numbers; closed forms are of specs, and `costcalc trace` writes one"
+                raise SpecError(f"{name[:80]} {says}")
             try:
                 return load_model(name, batch=batch, input=input, parameters=parameters)  # type: ignore[arg-type]
             except UnknownName as error:

@@ -63,6 +63,7 @@ def r(*shape: int) -> torch.Tensor:
 
 
 product = Call(torch.matmul)
+einsum = Call(lambda a, b: torch.einsum("ik,kj->ij", a, b))
 x = (2, 3, 4, 5)
 qkv = [r(1, 2, 5, 4)] * 3
 CASES: dict[str, list[Any]] = {
@@ -76,7 +77,12 @@ CASES: dict[str, list[Any]] = {
     "baddbmm": [Call(torch.baddbmm), r(2, 3, 5), r(2, 3, 4), r(2, 4, 5)],
     "scaled dot-product attention, fused, on a CPU": [Call(F.scaled_dot_product_attention), *qkv],
     "nn.MultiheadAttention in eval mode, fused": [nn.MultiheadAttention(4, 2, batch_first=True), *[r(1, 5, 4)] * 3],
-    "LSTM": [nn.LSTM(4, 3), r(5, 1, 4)],
+    "LSTM, on a CPU without gradients": [nn.LSTM(4, 3), r(5, 1, 4)],
+    "LSTM with projection": [nn.LSTM(4, 3, proj_size=2), r(5, 1, 4)],
+    "GRU": [nn.GRU(4, 3), r(5, 1, 4)],
+    "RNN": [nn.RNN(4, 3), r(5, 1, 4)],
+    "einsum of two operands, in fvcore rounded to four digits": [einsum, r(123, 45), r(45, 67)],
+    "einsum over an index of size 1, in torch a multiplication": [einsum, r(8, 1), r(1, 6)],
     "batch norm of 120 elements": [nn.BatchNorm2d(3), r(*x)],
     "layer norm of 120 elements": [nn.LayerNorm(5), r(*x)],
     "group norm of 120 elements": [nn.GroupNorm(3, 3), r(*x)],
@@ -88,6 +94,7 @@ CASES: dict[str, list[Any]] = {
 
 q = TensorType((1, 2, 5, 4))
 image = TensorType((1, 3, 5, 4))
+sequence = TensorType((1, 5, 4))
 OURS: dict[str, tuple[str, tuple[TensorType, ...]]] = {
     "convolution": ("conv(8, 3)", (image,)),
     "convolution, `padding='same'`": ("conv(8, 3, padding='same')", (TensorType((1, 3, 4, 4)),)),
@@ -99,7 +106,18 @@ OURS: dict[str, tuple[str, tuple[TensorType, ...]]] = {
     "baddbmm": ("matmul", (TensorType((2, 3, 4)), TensorType((2, 4, 5)))),
     "scaled dot-product attention, fused, on a CPU": ("scaled_dot_product_attention", (q, q, q)),
     "nn.MultiheadAttention in eval mode, fused": ("multi_head_attention(2)", (TensorType((1, 5, 4)),)),
-    "LSTM": ("lstm(3)", (TensorType((1, 5, 4)),)),
+    "LSTM, on a CPU without gradients": ("lstm(3)", (sequence,)),
+    "LSTM with projection": ("lstm(3, projection=2)", (sequence,)),
+    "GRU": ("gru(3)", (sequence,)),
+    "RNN": ("rnn(3)", (sequence,)),
+    "einsum of two operands, in fvcore rounded to four digits": (
+        "einsum('ik,kj->ij')",
+        (TensorType((123, 45)), TensorType((45, 67))),
+    ),
+    "einsum over an index of size 1, in torch a multiplication": (
+        "einsum('ik,kj->ij')",
+        (TensorType((8, 1)), TensorType((1, 6))),
+    ),
     "batch norm of 120 elements": ("batch_norm", (TensorType(x),)),
     "layer norm of 120 elements": ("layer_norm", (TensorType(x),)),
     "group norm of 120 elements": ("group_norm(3)", (TensorType(x),)),
@@ -145,3 +163,63 @@ def test_what_we_count(case: str, macs: str) -> None:
 
 def test_every_case_of_the_page_is_run() -> None:
     assert {case for case, *_ in rows("case")} == CASES.keys() == OURS.keys()
+
+
+# -- the table of others: what torch's tools say besides. That an encoder layer in one operator counts as its parts
+# -- with us, and that quantised layers are listed, is in tests/torch/test_exported.py.
+
+
+def counted(function: Callable[[], Any]) -> int:
+    """MACs by FlopCounterMode."""
+    with FlopCounterMode(display=False) as count:
+        function()
+    return count.get_total_flops() // 2
+
+
+def test_on_the_meta_device_torch_counts_what_it_misses_on_a_cpu() -> None:
+    lstm, tokens = nn.LSTM(4, 3, device="meta"), torch.empty(5, 1, 4, device="meta")
+    heads = torch.empty(1, 2, 5, 4, device="meta")
+    with torch.no_grad():
+        assert counted(lambda: lstm(tokens)) == 420
+        assert counted(lambda: F.scaled_dot_product_attention(heads, heads, heads)) == 400
+
+
+def test_gradients_of_grouped_weights_count_as_if_there_were_one_group() -> None:
+    conv, image = nn.Conv2d(8, 8, 3, groups=8, padding=1), r(1, 8, 5, 10).requires_grad_()
+    assert counted(lambda: conv(image)) == 3_600
+    made = conv(image)
+    # 3,600 for the gradient of the input, and for that of the weight 8 times as many.
+    assert counted(made.sum().backward) == 3_600 + 28_800
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_encoder_layer_of_a_strict_export_counts_nothing() -> None:
+    layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True).eval()
+    with torch.no_grad():
+        program = torch.export.export(layer, (r(2, 5, 16),), strict=True).module()
+        assert counted(lambda: program(r(2, 5, 16))) == 0
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.skipif(set(torch.backends.quantized.supported_engines) <= {"none"}, reason="no quantised operators here")
+def test_quantised_linear_layers_count_nothing() -> None:
+    torch.backends.quantized.engine = next(e for e in torch.backends.quantized.supported_engines if e != "none")
+    module = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(8, 4)), {nn.Linear}, torch.qint8)
+    assert counted(lambda: module(r(2, 8))) == 0
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_indices_of_max_pooling_are_activations_to_the_memory_tracker() -> None:
+    from torch.distributed._tools.mem_tracker import MemTracker
+
+    def peak(layer: nn.Module, image: torch.Tensor) -> int:
+        tracker = MemTracker()
+        with torch.no_grad(), tracker:
+            kept = layer(image)
+        snapshot = tracker.get_tracker_snapshot("peak")[torch.device("cpu")]
+        del kept
+        return sum(snapshot.values()) if "Total" not in snapshot else snapshot["Total"]
+
+    image = r(1, 4, 64, 64)
+    values = 4 * 32 * 32
+    assert peak(nn.MaxPool2d(2), image) - peak(nn.AvgPool2d(2), image) == 8 * values
