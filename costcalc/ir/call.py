@@ -57,10 +57,11 @@ class Call:
 
     name    without overload: ``conv2d``; operators outside ATen with their namespace: ``torchvision::nms``
     made    the types of the tensors that it returned, as torch says
+    copies  it could have returned a view, but copied
     steps   what has been added to stand for it
     """
 
-    __slots__ = ("_types_of", "arguments", "made", "name", "steps")
+    __slots__ = ("_types_of", "arguments", "copies", "made", "name", "steps")
 
     def __init__(
         self,
@@ -68,8 +69,9 @@ class Call:
         arguments: Mapping[str, Any],
         made: tuple[TensorType, ...],
         types_of: Callable[[Op, tuple[TensorType, ...]], tuple[TensorType, ...]],
+        copies: bool = False,
     ) -> None:
-        self.name, self.arguments, self.made = name, arguments, made
+        self.name, self.arguments, self.made, self.copies = name, arguments, made, copies
         self.steps: list[Step] = []
         self._types_of = types_of
 

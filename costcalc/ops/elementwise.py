@@ -11,7 +11,7 @@ from costcalc.ir.fields import Count, Dtype, ints
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.broadcasting import broadcast, joint_dtype, stretches
-from costcalc.ops.traced import expanded, reshaped
+from costcalc.ops.traced import copied, expanded, reshaped
 
 _TRUTHS = """
 eq ne lt le gt ge isnan isinf isfinite isposinf isneginf signbit logical_and logical_or logical_xor logical_not isin
@@ -127,10 +127,12 @@ def combination(cls: type[Op], call: Call) -> Any:
 
 
 def _copied(call: Call) -> Traced:
-    """A copy in another shape or element type; in the same it is no work of the model's."""
+    """A copy in another shape, element type or memory format; ``copy_`` gives the value that it puts into place."""
     (made,), x = call.made, call.tensors()[1 if call.name == "copy" else 0]
     x = expanded(call, x, *made.shape)  # type: ignore[arg-type]
-    return x if x.type == made else call.add(Elementwise("copy", made.dtype), x)
+    if x.type == made:
+        return copied(call, x) if call.copies or call.name == "_to_copy" else x
+    return call.add(Elementwise("copy", made.dtype), x)  # type: ignore[no-any-return]
 
 
 def _real_operations(function: str, made: TensorType, tensors: tuple[Traced, ...]) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.op import Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ops.traced import beside
+from costcalc.ops.traced import beside, copied
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,7 +29,8 @@ class Identity(Op):
 
     @classmethod
     def from_aten(cls, call: Call) -> Traced:
-        return call.tensors()[0]  # a copy is no work of the model's
+        (x,) = call.tensors()
+        return copied(call, x) if call.copies or call.name == "clone" else x
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -79,7 +79,7 @@ class Concat(Op):
             return call.add(cls(axis), *(call.add(find_op("unsqueeze")(axis), t) for t in tensors))  # type: ignore[no-any-return]
         # PyTorch lets a vector without elements stand among tensors of any shape.
         filled = [t for t in tensors if t.shape != (0,) and t.shape[axis]]
-        return call.add(cls(axis), *filled) if len(filled) > 1 else filled[0]  # type: ignore[no-any-return]
+        return call.add(cls(axis), *filled)  # type: ignore[no-any-return]
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -115,13 +115,12 @@ class Pad(Op):
         pairs = [(given[i], given[i + 1]) for i in range(0, len(given), 2)][::-1]
         word = next((w for w in ("reflect", "replic") if call.name.startswith(w)), call.get("mode", "constant"))
         mode = {"constant": "zeros", "replic": "replicate"}.get(word, word)
-        if not any(map(any, pairs)):
-            return x
         if any(p < 0 for pair in pairs for p in pair):
             return _cropped(call, x, pairs, mode)
         if mode == "zeros":
-            axes = [len(x.shape) - len(pairs) + i for i, pair in enumerate(pairs) if any(pair)]
-            return call.add(cls(tuple(pair for pair in pairs if any(pair)), axes=once(axes)), x)
+            padded = [i for i, pair in enumerate(pairs) if any(pair)] or range(len(pairs))  # by nothing: a copy
+            axes = [len(x.shape) - len(pairs) + i for i in padded]
+            return call.add(cls(tuple(pairs[i] for i in padded), axes=once(axes)), x)
         same = all(before == after for before, after in pairs)
         op = cls(once([before for before, _ in pairs]) if same else tuple(pairs), mode)
         return images(call, x, len(pairs), lambda x: call.add(op, x))

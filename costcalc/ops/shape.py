@@ -1,7 +1,7 @@
 """Views: the same storage under another shape. They cost nothing and move nothing.
 
-A library may have to copy to make one (PyTorch does, to flatten a permuted tensor); a compiler need
-not, and the copy is no work of the model's, so it is not counted.
+PyTorch has to copy where strides cannot tell the new shape: to flatten a permuted tensor, or a map in channels_last.
+A trace sees that, and ``copies`` says it: the input is then read and the output written.
 """
 
 from __future__ import annotations
@@ -25,14 +25,20 @@ if TYPE_CHECKING:
 
 @op("flatten")
 class Flatten(Op):
-    """Merge the axes from ``start`` to ``end`` into one; without options, all but the batch."""
+    """Merge the axes from ``start`` to ``end`` into one; without options, all but the batch.
+
+    A view, unless it ``copies``.
+    """
 
     aten = "flatten"
 
-    is_view = True
-
     start: Axis = 1
     end: Axis = -1
+    copies: bool = False
+
+    @property
+    def is_view(self) -> bool:  # type: ignore[override]
+        return not self.copies
 
     def requires(self, x: TensorType) -> Iterator[Condition]:
         yield from has_axes(self, x, self.start)
@@ -56,7 +62,7 @@ class Flatten(Op):
     def from_aten(cls, call: Call) -> Traced:
         if not call["self"].shape:
             return reshaped(call, call["self"], 1)
-        return call.add(cls(call["start_dim"], call["end_dim"]), call["self"])  # type: ignore[no-any-return]
+        return call.add(cls(call["start_dim"], call["end_dim"], call.copies), call["self"])  # type: ignore[no-any-return]
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -70,15 +76,18 @@ class Reshape(Op):
     """The elements in the same order in the given shape, the batch kept as it is.
 
     ``shape`` lists the axes after the batch, or with ``keep_batch=False`` all of them. One size may
-    be -1: it is what the others leave.
+    be -1: it is what the others leave. A view, unless it ``copies``.
     """
 
     aten = "view _unsafe_view reshape unflatten view_as reshape_as ravel atleast_1d atleast_2d atleast_3d"
 
-    is_view = True
-
     shape: Shape
     keep_batch: bool = True
+    copies: bool = False
+
+    @property
+    def is_view(self) -> bool:  # type: ignore[override]
+        return not self.copies
 
     def check(self) -> None:
         if sum(isinstance(d, int) and d == -1 for d in self.shape) > 1:
@@ -125,7 +134,7 @@ class Reshape(Op):
         (made,), x = call.made, call.tensors()[0]
         if made.dtype != x.type.dtype:  # the bits read as another element type
             return call.add(find_op("part")(made.shape, made.dtype), x)  # type: ignore[no-any-return]
-        return reshaped(call, x, *ints(made.shape))
+        return reshaped(call, x, *ints(made.shape), copies=call.copies)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

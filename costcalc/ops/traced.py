@@ -8,12 +8,12 @@ from costcalc.ir.call import Call, Traced
 from costcalc.ir.op import find_op
 
 
-def reshaped(call: Call, x: Traced, *shape: int) -> Traced:
+def reshaped(call: Call, x: Traced, *shape: int, copies: bool = False) -> Traced:
     """``x`` under another shape; itself if it has that shape."""
     if x.shape == shape:
         return x
     keeps = bool(shape) and x.shape[:1] == shape[:1]
-    op = find_op("reshape")(shape[1:]) if keeps else find_op("reshape")(shape, keep_batch=False)
+    op = find_op("reshape")(shape[1:] if keeps else shape, keeps, copies)
     return call.add(op, x)  # type: ignore[no-any-return]
 
 
@@ -70,6 +70,11 @@ def beside(call: Call, y: Traced) -> Traced | tuple[Traced, ...]:
     if len(call.made) == 1:
         return y
     return (y, *(call.add(find_op("constant")(t.shape, t.dtype)) for t in call.made[1:]))
+
+
+def copied(call: Call, x: Traced) -> Traced:
+    """``x`` in memory of its own."""
+    return call.add(find_op("elementwise")("copy"), x)  # type: ignore[no-any-return]
 
 
 def converted(call: Call, x: Traced, dtype: str) -> Traced:

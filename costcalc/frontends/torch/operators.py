@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from costcalc.frontends.torch.data import GUESSES
+from costcalc.frontends.torch.layouts import KEEPING
 from costcalc.frontends.torch.rules import has_rule
 from costcalc.frontends.torch.structure import tensors_among
 
@@ -28,10 +29,22 @@ class Operator:
     writes      positions and names of the arguments that it changes
     views       whether what it returns can share memory with its first tensor
     passes      whether it returns its input under another name
+    keeps_format   what it makes has the memory format of its input, which the meta device does not tell
     pure        its result depends on the shapes and types of its arguments alone, and is new or its first argument
     """
 
-    __slots__ = ("_arguments", "_defaults", "_outs", "name", "passes", "pure", "splits", "views", "writes")
+    __slots__ = (
+        "_arguments",
+        "_defaults",
+        "_outs",
+        "keeps_format",
+        "name",
+        "passes",
+        "pure",
+        "splits",
+        "views",
+        "writes",
+    )
 
     def __init__(self, func: OpOverload) -> None:
         import torch
@@ -50,6 +63,7 @@ class Operator:
         self._defaults = {a.name: a.default_value if a.has_default_value() else None for a in schema.arguments}
         self._outs = tuple(a.name for a in schema.arguments if a.is_out)
         self.passes = self.name in PASSES
+        self.keeps_format = self.name in KEEPING and not self.writes
         in_place = len(self.writes) == 1 and self.writes[0][0] == 0 and len(schema.returns) == 1
         self.pure = (in_place or not marks) and self.name not in GUESSES
         composite = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")

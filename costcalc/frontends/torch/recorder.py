@@ -39,12 +39,16 @@ MOST_NUMBERS = 4096
 
 
 class Recorded(NamedTuple):
-    """One call: the operator's name, its arguments by name, what it made, and in which module."""
+    """One call: the operator's name, its arguments by name, what it made, and in which module.
+
+    copies   it could have made a view, but what it made is in memory of its own
+    """
 
     name: str
     arguments: Mapping[str, Any]
     made: tuple[Traced, ...]
     scope: Scope
+    copies: bool = False
 
 
 class Recorder(TorchDispatchMode):
@@ -212,7 +216,8 @@ class Recorder(TorchDispatchMode):
         if written:
             returned = set(map(id, results))
             made += [self.aliases.write(t) for t in written if id(t) not in returned]
-        self.calls.append(Recorded(name, arguments, tuple(made), self._where.now))
+        copies = operator.views and bool(fresh) and bool(given) and storage_of(fresh[0]) != storage_of(given[0])
+        self.calls.append(Recorded(name, arguments, tuple(made), self._where.now, copies))
 
     def _tell_numbers(self, given: list[Tensor]) -> None:
         """Note the values of the places among ``given``, where they are known: they say what is seen of the others."""

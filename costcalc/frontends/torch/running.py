@@ -10,6 +10,7 @@ from torch._ops import OpOverload
 
 from costcalc.frontends.torch.aliases import Aliases, storage_of
 from costcalc.frontends.torch.data import Assumptions, Values
+from costcalc.frontends.torch.layouts import laid_out
 from costcalc.frontends.torch.operators import Operator
 from costcalc.frontends.torch.structure import (
     META,
@@ -117,6 +118,8 @@ class Runner:
             return made[0] if len(made) == 1 else tuple(made)
         before = (args[0].shape, args[0].stride()) if operator.writes else None
         result = func(*args, **kwargs)
+        if operator.keeps_format:
+            result = laid_out(operator.name, tensors_among(args), args, result)
         if before and before != (args[0].shape, args[0].stride()):
             return result  # such as unsqueeze_, which changes how the tensor given looks
         several = isinstance(result, tuple) and len(result) > 1 and all(isinstance(t, Tensor) for t in result)

@@ -1,0 +1,85 @@
+"""The memory format that PyTorch gives the results of its operators, where the meta device would not tell.
+
+Most operators make a result in ``channels_last`` of an input in ``channels_last``. On the CPU, and on a GPU, so do
+convolutions and a few more, which on the meta device make a contiguous one. What comes after depends on it: flattening
+such a map copies it, and ``view`` refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+CONVOLUTIONS = frozenset(
+    (*(f"conv{n}d" for n in (1, 2, 3)), *(f"conv_transpose{n}d" for n in (1, 2, 3)), "convolution", "_convolution")
+)
+KEEPING = CONVOLUTIONS | {
+    "group_norm", "native_group_norm", "pixel_shuffle", "channel_shuffle", "native_channel_shuffle", "roll", "pad",
+    "max_unpool2d", "reflection_pad2d", "reflection_pad3d", "replication_pad2d", "replication_pad3d",
+}  # fmt: skip
+"""Operators whose (first) result has the memory format of their input; of a convolution, also that of its weight."""
+ORDERS = {4: (1, 3, 2, 0), 5: (1, 4, 3, 2, 0)}
+"""The axes of a map as ``channels_last`` stores them, the innermost first."""
+
+
+def is_channels_last(shape: Sequence[int], stride: Sequence[int]) -> bool:
+    """Whether PyTorch takes a tensor for a map in ``channels_last``: ``suggest_memory_format`` of C++.
+
+    Where only one axis has places any strides would do; it is then a map as others.
+    """
+    order = ORDERS.get(len(shape))
+    if order is None or not 0 < stride[1] <= stride[-1]:
+        return False
+    least = 0
+    for axis in order:
+        if not shape[axis] or stride[axis] < least or (axis == 0 and least == stride[1]):
+            return False
+        least = stride[axis] * shape[axis]
+    return True
+
+
+def laid_out(name: str, given: list[Tensor], args: tuple[Any, ...], result: Any) -> Any:
+    """``result`` of a call on the meta device of one of ``KEEPING``, with the strides that it has elsewhere."""
+    first = result[0] if isinstance(result, tuple) else result
+    if name == "pad" and (len(args) < 3 or args[2] not in ("reflect", "replicate")):
+        return result
+    if _keeps_channels_last(name, given, args):
+        order = ORDERS[first.dim()] if first.dim() > 3 else (1, 2, 0)
+        stride, step = [0] * first.dim(), 1
+        for axis in order:
+            stride[axis] = step
+            step *= first.shape[axis]
+    elif first.is_contiguous():
+        return result
+    else:
+        stride = list(torch.empty(first.shape, device="meta").stride())
+    first = torch.empty_strided(first.shape, stride, dtype=first.dtype, device="meta")
+    return (first, *result[1:]) if isinstance(result, tuple) else first
+
+
+def _keeps_channels_last(name: str, given: list[Tensor], args: tuple[Any, ...]) -> bool:
+    x = given[0]
+    if name not in CONVOLUTIONS:
+        if name == "roll" and not all(
+            shift % x.shape[axis] for shift, axis in zip(args[1], args[2] or (0,), strict=False)
+        ):
+            return False  # it is put together from two parts, of which one is empty
+        return is_channels_last(x.shape, x.stride())
+    weight = given[1]
+    if x.dim() < weight.dim():
+        return False
+    if weight.dim() == 3:  # run as a map of height 1, which the input is made contiguous for
+        signals = given[:2] if x.is_contiguous() else [weight]
+        return any(is_channels_last(*_as_map(t)) for t in signals)
+    if weight.dim() == 5 and x.dtype == torch.float64:
+        return False
+    return any(is_channels_last(t.shape, t.stride()) for t in (x, weight))
+
+
+def _as_map(signal: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shape and strides of ``signal`` as a map of height 1."""
+    (n, c, length), (by_n, by_c, step) = signal.shape, signal.stride()
+    return (n, c, 1, length), (by_n, by_c, length * step, step)
