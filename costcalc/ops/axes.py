@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from costcalc.errors import ShapeError
 from costcalc.ir.call import Call, once
-from costcalc.ir.dims import Dim
+from costcalc.ir.dims import Dim, equal, total, where
 from costcalc.ir.fields import Axes
 from costcalc.ir.op import Condition, Op
 from costcalc.ir.tensor import TensorType
@@ -60,3 +60,16 @@ def reduced_axes(call: Call) -> Axes:
     named = given is not None and given != [] and x.shape  # a scalar has an axis 0 for PyTorch, and none to go
     axes = several(once(given)) if named else tuple(range(len(x.shape)))
     return axes[0] if len(axes) == 1 else axes
+
+
+def distinct(indices: tuple[int, ...], size: Dim) -> Dim:
+    """How many places of an axis of ``size`` are named, some perhaps more than once or from its end.
+
+    >>> distinct((0, 3, 3, -4), 4), distinct((0, 3, 3, -4), 5)
+    (2, 3)
+    """
+    if isinstance(size, int):
+        return len({index % size for index in indices})
+    ahead, behind = {i for i in indices if i >= 0}, {i for i in indices if i < 0}
+    twice = total(where(equal(size, i - j), 1, 0) for i in ahead for j in behind)
+    return len(ahead) + len(behind) - twice

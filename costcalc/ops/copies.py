@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced, once
-from costcalc.ir.dims import Dim, total
+from costcalc.ir.dims import Dim, maximum, minimum, prod, total
 from costcalc.ir.fields import Axes, Axis, Shape, Size, ints
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Follow, Regroup, Sight, Steps, Window
 from costcalc.ops.axes import has_axes, position, replaced, several
 from costcalc.ops.broadcasting import joint_dtype
-from costcalc.ops.traced import converted, permuted, reshaped
+from costcalc.ops.traced import converted, copied, permuted, reshaped
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,7 +53,9 @@ class Flip(Op):
         if call.name == "rot90":
             return _turned(call, x, call["k"] % 4, *call["dims"])
         axes = call["dims"] if call.name == "flip" else [int(call.name == "fliplr")]
-        return call.add(cls(once([axis % len(x.shape) for axis in axes])), x) if axes else x  # type: ignore[no-any-return]
+        if not axes:
+            return copied(call, x)
+        return call.add(cls(once([axis % len(x.shape) for axis in axes])), x)  # type: ignore[no-any-return]
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -67,7 +69,7 @@ def _turned(call: Call, x: Traced, quarters: int, first: int, second: int) -> Tr
     if quarters == 2:
         return call.add(Flip(tuple(axes)), x)  # type: ignore[no-any-return]
     if not quarters:
-        return x
+        return copied(call, x)
     order = list(range(len(x.shape)))
     order[axes[0]], order[axes[1]] = axes[1], axes[0]
     return call.add(Flip(axes[0] if quarters == 1 else axes[1]), permuted(call, x, *order))  # type: ignore[no-any-return]
@@ -189,7 +191,7 @@ class Triangle(Op):
 
     The diagonal is counted from the main one, to the right.
 
-    Not counted  any arithmetic, there is none; the input is read and the output written.
+    Not counted  any arithmetic, there is none; what stays of the input is read and the output written.
     """
 
     aten = "tril triu"
@@ -199,6 +201,15 @@ class Triangle(Op):
 
     def requires(self, x: TensorType) -> Iterator[Condition]:
         yield len(x.shape) >= 2, f"triangle takes at least 2 axes, not {len(x.shape)}"
+
+    def reads(self, x: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
+        *stack, rows, columns = x.shape
+        below = self.diagonal - 1 if self.upper else self.diagonal  # the last diagonal of the part on the lower left
+        # Row i has i + below + 1 of its elements there, from 0 up to all of them.
+        first = minimum(max(0, -below), rows)
+        full = minimum(maximum(columns - below - 1, first), rows)
+        lower = (full - first) * (first + full + 2 * below + 1) // 2 + (rows - full) * columns
+        return (prod(stack) * (rows * columns - lower if self.upper else lower),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         import torch

@@ -12,7 +12,7 @@ from costcalc.ir.fields import Axes, Axis, Dtype, Shape, Size, ints
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ir.window import Anywhere, Follow, Sight, elementwise, envelope, untold
-from costcalc.ops.axes import has_axes, position, replaced, several
+from costcalc.ops.axes import distinct, has_axes, position, replaced, several
 from costcalc.ops.traced import beside, expanded, own, reshaped
 
 if TYPE_CHECKING:
@@ -100,10 +100,7 @@ class Take(Op):
 
     def reads(self, x: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
         size = x.shape[self.axis]
-        if not isinstance(size, int):
-            return (x.size,)
-        places = {index % size for index in several(self.indices)}
-        return (x.size // size * len(places),)
+        return (x.size // size * distinct(several(self.indices), size),)
 
     def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
         at, (size,) = position(self.axis, x), ints([x.shape[self.axis]])
@@ -176,6 +173,11 @@ class Gather(Op):
 
     def infer(self, x: TensorType, *places: TensorType) -> TensorType:
         return TensorType(self.shape, self.dtype or x.dtype)
+
+    def reads(self, x: TensorType, *places: TensorType, y: TensorType) -> tuple[Dim, ...]:
+        # An element for each output, as if they all differed; what has no axes may look through all.
+        picked = x.size if self.axes is None else minimum(x.size, y.size)
+        return (picked, *(t.size for t in places))
 
     def sights(self, x: TensorType, *places: TensorType, y: TensorType) -> tuple[Sight, ...]:
         if self.axes is None:

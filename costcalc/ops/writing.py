@@ -13,7 +13,7 @@ from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.place import Place, within
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Anywhere, Follow, Sight, Window, elementwise, envelope, ratio, untold
-from costcalc.ops.axes import has_axes, position, several
+from costcalc.ops.axes import distinct, has_axes, position, several
 from costcalc.ops.indexing import MOST_INDICES, located
 from costcalc.ops.traced import expanded, permuted, reshaped
 
@@ -152,7 +152,8 @@ class Scatter(Op):
     axis, where they are known beforehand. Without ``axes`` they may go anywhere.
 
     Ops          adding: 1 for each element that is put in. Putting: none.
-    Not counted  reading and writing less than the whole: each input is read, the output written.
+    Not counted  writing less than the whole: the inputs are read, but for what is put over at known places, and the
+                 output is written.
     """
 
     aten = """
@@ -184,6 +185,13 @@ class Scatter(Op):
 
     def ops(self, x: TensorType, *others: TensorType, y: TensorType) -> Dim:
         return others[-1].size if self.adds and others else 0
+
+    def reads(self, x: TensorType, *others: TensorType, y: TensorType) -> tuple[Dim, ...]:
+        written: Dim = 0
+        if self.indices is not None and not self.adds:
+            (size,) = (x.shape[axis] for axis in several(self.axes))  # type: ignore[arg-type]
+            written = x.size // size * distinct(several(self.indices), size)
+        return (x.size - written, *(t.size for t in others))
 
     def sights(self, x: TensorType, *others: TensorType, y: TensorType) -> tuple[Sight, ...]:
         base = elementwise(x, y)
