@@ -69,6 +69,7 @@ class Flatten(Op):
         yield cls(), TensorType((2, 3, 4, 5))
         yield cls(2), TensorType((2, 3, 4, 5))
         yield cls(0, 1), TensorType((2, 3, 4))
+        yield cls(copies=True), TensorType((2, 3, 4))
 
 
 @op("reshape")
@@ -141,6 +142,7 @@ class Reshape(Op):
         yield cls((4, -1)), TensorType((2, 8, 3))
         yield cls((-1, 4, 3), keep_batch=False), TensorType((2, 8, 3))
         yield cls((6,)), TensorType((1, 2, 3))
+        yield cls((6,), copies=True), TensorType((1, 2, 3))
 
 
 @op("squeeze")

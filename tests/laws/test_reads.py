@@ -150,3 +150,19 @@ def test_products_over_axes_are_what_a_map_is_read_of() -> None:
     ]
 
     assert op.reads(x, y=y) == (len(set(product(*axes))),)
+
+
+def test_the_shortcuts_of_resnet_50_read_a_quarter_of_three_maps() -> None:
+    """Those of stages 2 to 4 have stride 2: of 256·56², 512·28² and 1024·14² elements three quarters are not read."""
+    import costcalc
+
+    report = costcalc.analyze("resnet50")
+    each = {layer.name: layer for layer in report.layers}
+    spared = 0
+    for name in ("layer2.0.downsample.conv", "layer3.0.downsample.conv", "layer4.0.downsample.conv"):
+        layer = each[name]
+        whole = 32 * (layer.params + TensorType(layer.input_shapes[0]).size)
+        spared += whole - layer.read_bits
+
+    assert spared == 32 * 3 * (256 * 56**2 + 512 * 28**2 + 1024 * 14**2) // 4 == 33_718_272
+    assert report.total.traffic_bits == 3_407_966_720 - 33_718_272
