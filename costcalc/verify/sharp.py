@@ -19,8 +19,9 @@ from costcalc.ops.axes import several
 
 BOUNDED = (
     "deform_conv", "max_unpool", "grid_sample", "roi_align", "roi_pool", "nms", "lstm", "gru", "rnn", "uncounted",
+    "pixel_unshuffle",
 )  # fmt: skip
-"""Ops of which only bounds are claimed: data say where they look, or what came before what."""
+"""Ops of which only bounds are claimed: data say where they look, what came before what, or one channel sees less."""
 COPIES = ("take", "roll")
 """Ops whose places see one place each, of which the window around them all is a bound."""
 

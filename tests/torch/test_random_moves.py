@@ -66,11 +66,14 @@ def fault(graph: Graph, seen: Any) -> str:
                     return f"{here}{said}"
                 if held and said and along and max(along[0] - said.first, said.last - along[-1]) > sharp.slack:
                     return f"{here}just {said}"
-            elif span == GLOBAL and held:
-                ends = along and along[0] < sharp.coarsest and along[-1] > size - 1 - sharp.coarsest
-                if not ends:
-                    return f"{here}all of {size}"
+            elif span == GLOBAL and held and along and not reaches(along, size, sharp.coarsest):
+                return f"{here}all of {size}"
     return ""
+
+
+def reaches(along: list[int], size: int, coarsest: float) -> bool:
+    """Whether pixels go from one end of the image to the other, but for a step."""
+    return along[0] < coarsest and along[-1] > size - 1 - coarsest
 
 
 def checked(seed: int, folder: Path) -> tuple[str, str]:

@@ -91,8 +91,9 @@ class Runner:
                 self._overwritten.add(storage_of(t))
             if operator.name == "index":
                 args = (args[0], self._located(args[1]))
-            elif operator.name == "repeat_interleave" and len(args) > 1 and self._counts(args[1]):
-                kwargs = {**kwargs, "output_size": int(args[1].sum())}
+            elif operator.name == "repeat_interleave" and len(args) > 2 and self._counts(args[1]):
+                times = args[0].shape[args[2]] if args[1].numel() == 1 else 1  # one number is for every place
+                kwargs = {**kwargs, "output_size": int(args[1].sum()) * times}
             run_args, run_kwargs = replaced(args, self.shadow), replaced(kwargs, self.shadow)
             if given and operator.pure and not operator.writes and not kwargs.get("device"):
                 return self._once(func, operator, run_args, run_kwargs)
@@ -199,7 +200,7 @@ class Runner:
 
     def _counts(self, repeats: object) -> bool:
         """Whether ``repeats`` are numbers that are known, of which the output's size is the sum."""
-        return isinstance(repeats, Tensor) and repeats.numel() > 1 and self._is_known(repeats)
+        return isinstance(repeats, Tensor) and repeats.numel() > 0 and self._is_known(repeats)
 
     def knows(self, tensor: Tensor) -> bool:
         """Whether the values of ``tensor`` are the same whatever the model is given."""
