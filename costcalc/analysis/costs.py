@@ -15,10 +15,10 @@ class Work(NamedTuple):
     """What an op does to inputs of given types, wherever it stands.
 
     macs, ops         arithmetic
-    weights           its tensors by PyTorch's name
+    weights           its tensors by PyTorch's name, but for those that are made beforehand of others
     params, buffers   their elements, trained and not
     weight_bits       their bits, and of those the bits that inference reads
-    input_bits        bits that are read of each input
+    input_bits        bits that are read of each input, and of each weight that is made beforehand
     kind              what reports call this use of the op
     """
 
@@ -46,15 +46,16 @@ def work_of(width: int | None = None) -> Callable[[Graph, Node], Work]:
 
     width   bits of a floating-point element in place of its own
     """
-    known: dict[tuple[Op, tuple[TensorType, ...], TensorType], Work] = {}
+    known: dict[tuple[Op, tuple[TensorType, ...], TensorType, tuple[str, ...]], Work] = {}
 
     def work(graph: Graph, node: Node) -> Work:
         types = graph.input_types(node)
         y = graph.types[node.outputs[0]]
-        key = (node.op, types, y)
+        key = (node.op, types, y, tuple(node.prepared))
         found = known.get(key)
         if found is None:
-            op, weights = node.op, node.op.weights(*types)
+            op, every = node.op, node.op.weights(*types)
+            weights = node.stored(every)
             found = known[key] = Work(
                 macs=op.macs(*types, y=y),
                 ops=op.ops(*types, y=y),
@@ -63,7 +64,10 @@ def work_of(width: int | None = None) -> Callable[[Graph, Node], Work]:
                 buffers=total(w.type.size for w in weights.values() if not w.trained),
                 weight_bits=total(w.type.bits(width) for w in weights.values()),
                 read_bits=total(w.read_bits(width) for w in weights.values()),
-                input_bits=input_bits(op, types, y, width),
+                input_bits=(
+                    *input_bits(op, types, y, width),
+                    *(every[local].read_bits(width) for local in node.prepared),
+                ),
                 kind=op.kind(*types),
             )
         return found

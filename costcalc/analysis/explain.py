@@ -41,15 +41,17 @@ class Tensor(NamedTuple):
     """A weight of the layer.
 
     formula   its sizes in letters
-    called    its name in the whole model
+    called    its name in the whole model; "" if it is none of the model's tensors
     shared    the layers and names by which others use it, ``("head.weight",)``
+    prepared  the value, made beforehand, that stands for it
     """
 
     name: str
     shape: tuple[Any, ...]
     formula: str
     called: str
-    shared: tuple[str, ...]
+    shared: tuple[str, ...] = ()
+    prepared: str = ""
 
 
 class Explanation(NamedTuple):
@@ -100,19 +102,27 @@ class _Teller:
         weights = self.op.weights(*x)
         shapes = [(v, t.shape, _times(t)) for v, t in zip((*node.inputs, *node.outputs), (*x, *y), strict=True)]
         named = [self._tensor(name, weight.type) for name, weight in weights.items()]
-        params = [w.type.size for w in weights.values() if w.trained]
-        buffers = [w.type.size for w in weights.values() if not w.trained]
+        stored = node.stored(weights).values()
+        params = [w.type.size for w in stored if w.trained]
+        buffers = [w.type.size for w in stored if not w.trained]
         inputs = list(dict(zip(node.inputs, x, strict=True)).values())
         read = [] if node.op.is_view else [*map(_read, weights.values()), *self._read_of_inputs()]
         write = [] if node.op.is_view else list(y)
         held = [*(w.type for w in weights.values()), *inputs, *(() if node.op.is_view else y)]
         layer = self.layer
+        work = layer.prepared or layer
         lines = [
             *self._sizes(),
-            self._line("MACs", layer.macs if layer.counted else UNKNOWN, self.op.macs(*x, y=y[0])),
-            self._line("ops", layer.ops if layer.counted else UNKNOWN, self.op.ops(*x, y=y[0])),
+            self._line("MACs", work.macs if layer.counted else UNKNOWN, self.op.macs(*x, y=y[0])),
+            self._line("ops", work.ops if layer.counted else UNKNOWN, self.op.ops(*x, y=y[0])),
             self._line("params", layer.params, sum(params)),
             self._line("buffers", layer.buffers, sum(buffers)),
+        ]
+        if layer.prepared:
+            kept = Line("kept", layer.prepared.bits, says="bits")
+            lines = [Line("prepared", "once, before inference, which does nothing of this"), *lines, kept]
+            return self._explanation(lines, shapes, named)
+        lines += [
             self._line("storage", layer.storage_bits, self._bits(held), "bits"),
             self._line("read", layer.read_bits, self._bits(read), "bits"),
             self._line("write", layer.write_bits, self._bits(write), "bits"),
@@ -120,11 +130,18 @@ class _Teller:
             *self._time(),
             *self._by_fourier(),
         ]
+        return self._explanation(lines, shapes, named)
+
+    def _explanation(
+        self, lines: list[Line], shapes: list[tuple[str, tuple[Any, ...], str]], weights: list[Tensor]
+    ) -> Explanation:
         order = sorted(self.letters, key=lambda letter: letter in self.options)
         letters = {letter: self.letters[letter] for letter in order}
-        return Explanation(node, layer, letters, shapes, named, lines)
+        return Explanation(self.node, self.layer, letters, shapes, weights, lines)
 
     def _tensor(self, name: str, t: TensorType) -> Tensor:
+        if name in self.node.prepared:
+            return Tensor(name, t.shape, _times(t), "", prepared=self.node.prepared[name])
         called, own = self.node.weight(name), f"{self.node.name}.{name}"
         others = tuple(user for user in self.graph.users[called] if user != own)
         return Tensor(name, t.shape, _times(t), called, others)

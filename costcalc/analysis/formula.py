@@ -43,11 +43,13 @@ def formulas(graph: Graph, bits: int | None = None) -> list[Formula]:
     moved: Dim = 0
     for node in graph.nodes:
         done = work(graph, node)
-        macs = macs + done.macs
-        ops = ops + done.ops
+        if not storage.is_prepared(node):
+            macs = macs + done.macs
+            ops = ops + done.ops
         moved = moved + total(traffic(node, done, storage))
         everything.weights.update((node.weight(local), weight) for local, weight in done.weights.items())
-        everything.add((*node.inputs, *node.outputs))
+        for values in storage.touched(node):
+            everything.add(values)
     params, _, weight_bits = everything.held()
     return [
         Formula("MACs", macs),

@@ -49,14 +49,17 @@ def holdings(graph: Graph, report: Report, name: str = "") -> Holdings | None:
     nodes = [node for node in graph.nodes if not name or node.name.startswith(f"{name}.")]
     inside = {value for node in nodes for value in node.outputs}
     members = {node.name for node in nodes}
-    used_later = {v for node in graph.nodes if node.name not in members for v in node.inputs} | set(graph.outputs)
+    used_later = {v for node in graph.nodes if node.name not in members for v in storage.touched(node)[0]} | set(
+        graph.outputs
+    )
 
     weights: dict[str, TensorType] = {}
     values: dict[str, str] = {}
     for node in nodes:
-        for local, weight in node.op.weights(*graph.input_types(node)).items():
+        for local, weight in node.stored(node.op.weights(*graph.input_types(node))).items():
             weights.setdefault(node.weight(local), weight.type)
-        for value in (*node.inputs, *node.outputs):
+        reads, makes = storage.touched(node)
+        for value in (*reads, *makes):
             values[value] = "reads" if value not in inside else "makes" if value in used_later else "keeps"
     stored = {
         v: role

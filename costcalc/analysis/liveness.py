@@ -21,15 +21,15 @@ def liveness(graph: Graph, storage: Storage) -> Liveness:
     """Memory for activations when the nodes run in order and values are freed at once.
 
     While a node runs, its inputs, its outputs and every value that a later node still reads are
-    held. A view holds what it views. Weights are not counted here; neither is the scratch space of
-    any kernel, and no op writes in place.
+    held. A view holds what it views. Weights are not counted here, nor is what is made of them beforehand;
+    neither is the scratch space of any kernel, and no op writes in place.
 
     storage   where each value of ``graph`` is kept, and its bits
     """
     root, bits_of = storage.root, storage.bits
     last: dict[str, int] = {}
     for i, node in enumerate(graph.nodes):
-        for value in node.inputs:
+        for value in node.reads:
             last[root[value]] = i
     last.update((root[v], len(graph.nodes)) for v in graph.outputs)
 
@@ -44,7 +44,7 @@ def liveness(graph: Graph, storage: Storage) -> Liveness:
     peak, at = now, ""
     for i, node in enumerate(graph.nodes):
         for value in node.outputs:
-            if root[value] == value and value not in root.weight_of:
+            if root[value] == value and value not in root.settled:
                 alive[value] = bits_of[value]
                 now = now + alive[value]
         held[node.name] = now

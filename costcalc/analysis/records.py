@@ -54,6 +54,32 @@ class Figures:
         return None
 
 
+class Prepared(NamedTuple):
+    """Work that depends on no input: it is done once, beforehand, and is no part of an inference.
+
+    macs, ops   the arithmetic
+    bits        of the tensors that it makes and inference reads, which are kept beside the weights
+    layers      how many do it
+    uncounted   for how many of these there is no rule, so that macs and ops are lower bounds
+    """
+
+    macs: Dim
+    ops: Dim
+    bits: Dim
+    layers: int = 1
+    uncounted: int = 0
+
+    def plus(self, other: Prepared) -> Prepared:
+        """Both together."""
+        return Prepared(
+            self.macs + other.macs,
+            self.ops + other.ops,
+            self.bits + other.bits,
+            self.layers + other.layers,
+            self.uncounted + other.uncounted,
+        )
+
+
 @dataclass(frozen=True)
 class Layer(Figures):
     """One layer's row.
@@ -64,6 +90,8 @@ class Layer(Figures):
     time              on the machine asked for, else None
     source            ``file:line``
     counted           False if there is no rule for the op, and its figures are lower bounds
+    prepared          what it costs beforehand, if it depends on no input; an inference does not do it, and so its
+                      own work and traffic are 0
     """
 
     name: str
@@ -77,6 +105,7 @@ class Layer(Figures):
     source: str
     time: Time | None = None
     counted: bool = True
+    prepared: Prepared | None = None
 
 
 @dataclass(frozen=True)
@@ -99,13 +128,15 @@ class Total(Figures):
 
     peak_bits   the most bits of activations that are alive at once, layer after layer, nothing written in place
     peak_at     the layer at which that is
-    layers      number of layers
+    layers      number of layers, without those that are done beforehand
+    prepared    what is done once, beforehand
     """
 
     peak_bits: Dim
     peak_at: str
     layers: int
     time: Time | None = None
+    prepared: Prepared | None = None
 
 
 @dataclass(frozen=True)
@@ -160,8 +191,8 @@ class Report:
 
     @property
     def uncounted(self) -> tuple[Layer, ...]:
-        """The layers whose op has no rule; while there are any, the totals are lower bounds."""
-        return tuple(layer for layer in self.layers if not layer.counted)
+        """The layers of an inference whose op has no rule; while there are any, the totals are lower bounds."""
+        return tuple(layer for layer in self.layers if not layer.counted and layer.prepared is None)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain lists, dicts, strings and numbers. Symbols become strings."""
@@ -198,6 +229,9 @@ def _record(figures: Figures) -> dict[str, Any]:
         if field.name == "time":
             if value is not None:
                 record["time"] = value.to_dict()
+        elif field.name == "prepared":
+            if value is not None:
+                record["prepared"] = plain(value._asdict())
         else:
             record[field.name] = plain(value)
     return record

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from costcalc.analysis.costs import work_of
 from costcalc.analysis.liveness import liveness
 from costcalc.analysis.receptive import receptive_fields
-from costcalc.analysis.records import Block, Layer, Report, Settings, Total
+from costcalc.analysis.records import Block, Layer, Prepared, Report, Settings, Total
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.sums import Sums
 from costcalc.analysis.traffic import traffic
-from costcalc.ir.dims import Dim
+from costcalc.ir.dims import Dim, total
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
 from costcalc.ir.op import Op
@@ -39,18 +39,24 @@ def report(
     for number, node in enumerate(graph.nodes):
         done = work(graph, node)
         types, made = graph.input_types(node), graph.output_types(node)
-        if type(node.op).needless is not Op.needless:
+        if type(node.op).needless is not Op.needless and not storage.is_prepared(node):
             spared, which = node.op.needless(*types, y=made[0])
             needless[which] = needless.get(which, 0) + spared
         own = {node.weight(local): weight for local, weight in done.weights.items()}
+        touched = storage.touched(node)
         read, write = traffic(node, done, storage)
+        once = None
+        if storage.is_prepared(node):
+            kept = total(storage.bits[v] for v in touched[1])
+            once = Prepared(done.macs, done.ops, kept, uncounted=int(not node.op.is_counted))
+            done = done._replace(macs=0, ops=0)
         layer = Layer(
             macs=done.macs,
             ops=done.ops,
             params=done.params,
             buffers=done.buffers,
             weight_bits=done.weight_bits,
-            storage_bits=storage.distinct({*node.inputs, *node.outputs}, own) + done.weight_bits,
+            storage_bits=storage.distinct({*touched[0], *touched[1]}, own) + done.weight_bits,
             read_bits=read,
             write_bits=write,
             name=node.name,
@@ -64,9 +70,10 @@ def report(
             source=node.place.short if node.place else "",
             time=machine.time_of(done.macs, read + write, bits) if machine else None,
             counted=node.op.is_counted,
+            prepared=once,
         )
         layers.append(layer)
-        sums.around(node.name).add(layer, number, node, own)
+        sums.around(node.name).add(layer, number, touched, own)
 
     blocks = tuple(
         Block(
@@ -85,7 +92,8 @@ def report(
         parameters=graph.parameters,
         settings=Settings(bits, machine.name if machine else None, fps),
         total=Total(
-            **whole.figures(), peak_bits=alive.peak, peak_at=alive.at, layers=len(layers), time=whole.time
+            **whole.figures(), peak_bits=alive.peak, peak_at=alive.at, layers=whole.layers, time=whole.time,
+            prepared=whole.prepared,
         ),
         layers=tuple(layers),
         blocks=blocks,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from costcalc.ir.dims import Dim, minimum
-from costcalc.ir.graph import Graph
+from costcalc.ir.graph import Graph, Node
 from costcalc.ir.tensor import TensorType, Weight
 
 
@@ -13,21 +13,34 @@ class Roots(dict[str, str]):
     """For each value, the value whose storage it uses.
 
     weight_of   for a value that is a weight of the model: the weight's name
+    settled     values that depend on no input: weights, and what is made of them beforehand
+    kept        of what is made beforehand, the values whose storage an inference reads
     """
 
     def __init__(self, values: Iterable[str]) -> None:
         super().__init__((v, v) for v in values)
         self.weight_of: dict[str, str] = {}
+        self.settled: frozenset[str] = frozenset()
+        self.kept: frozenset[str] = frozenset()
+
+    def is_prepared(self, node: Node) -> bool:
+        """Whether the work of ``node`` is done beforehand: its value is settled, and not a tensor of the model."""
+        return node.outputs[0] in self.settled and not node.is_leaf
 
 
 def roots(graph: Graph) -> Roots:
     """For each value, the value whose storage it uses: itself unless an op that only views made it."""
     root = Roots(graph.inputs)
+    root.settled = graph.settled
     for node in graph.nodes:
-        if node.op.is_view and not node.inputs:
+        if node.is_leaf:
             root.weight_of[node.outputs[0]] = node.weight("weight")
         for value in node.outputs:
             root[value] = root[node.inputs[0]] if node.op.is_view and node.inputs else value
+    if root.settled:
+        read = {v for node in graph.nodes if node.outputs[0] not in root.settled for v in node.reads}
+        read.update(graph.outputs)
+        root.kept = frozenset({root[v] for v in read & root.settled} - root.weight_of.keys())
     return root
 
 
@@ -47,6 +60,18 @@ class Storage:
             if bits is None:
                 bits = of_type[t] = t.bits(width)
             self.bits[value] = bits
+
+    def is_prepared(self, node: Node) -> bool:
+        """Whether the work of ``node`` is done beforehand."""
+        return self.root.is_prepared(node)
+
+    def touched(self, node: Node) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The values that an inference reads in ``node``, and that it makes; of work that is done beforehand nothing
+        is read, and made is what is kept of it.
+        """
+        if self.is_prepared(node):
+            return (), tuple(v for v in node.outputs if v in self.root.kept)
+        return node.reads, node.outputs
 
     def distinct(self, values: Collection[str], weights: Collection[str]) -> Dim:
         """Bits of ``values``, as ``distinct_bits`` has them."""

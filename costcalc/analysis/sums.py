@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from costcalc.analysis.records import Layer
+from costcalc.analysis.records import Layer, Prepared
 from costcalc.analysis.storage import Storage, Tensors
 from costcalc.ir.dims import Dim
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from costcalc.analysis.roofline import Time
-    from costcalc.ir.graph import Node
     from costcalc.ir.tensor import Weight
 
 
 class Sum:
     """Adds up layers: what adds up is summed, tensors are collected so that each counts once.
 
-    layers   how many
-    last     the last layer that reads anything; the first of all where none does
+    layers     how many, without those that are done beforehand
+    prepared   what those cost, if there are any
+    last       the last layer that reads anything; the first of all where none does
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -34,12 +34,18 @@ class Sum:
         self.weight_bits: Dim = 0
         self.weights = 0
         self.layers = 0
+        self.prepared: Prepared | None = None
         self.time: Time | None = None
         self.last: Layer | None = None
         self._rank = 0  # of the last one: its number, or less than 0 if it reads nothing
 
-    def add(self, layer: Layer, number: int, node: Node, weights: dict[str, Weight]) -> None:
-        """Take in ``layer``, the so manieth of all, which has these ``weights`` by their names in the model."""
+    def add(
+        self, layer: Layer, number: int, touched: tuple[tuple[str, ...], tuple[str, ...]], weights: dict[str, Weight]
+    ) -> None:
+        """Take in ``layer``, the so manieth of all, which has these ``weights`` by their names in the model.
+
+        touched   the values that it reads and makes, as ``Storage.touched`` has them
+        """
         self.macs = self.macs + layer.macs
         self.ops = self.ops + layer.ops
         self.read = self.read + layer.read_bits
@@ -48,12 +54,13 @@ class Sum:
         self.buffers = self.buffers + layer.buffers
         self.weight_bits = self.weight_bits + layer.weight_bits
         self.weights += len(weights)
-        self.layers += 1
+        self.layers += layer.prepared is None
+        self._before(layer.prepared)
         # A weight that nothing reads comes last in a trace.
-        self._end(layer, number if node.inputs else ~number)
+        self._end(layer, number if touched[0] else ~number)
         self.tensors.weights.update(weights)
-        self.tensors.add(node.inputs)
-        self.tensors.add(node.outputs)
+        for values in touched:
+            self.tensors.add(values)
         self._then(layer.time)
 
     def take(self, inner: Sum) -> None:
@@ -67,6 +74,7 @@ class Sum:
         self.weight_bits = self.weight_bits + inner.weight_bits
         self.weights += inner.weights
         self.layers += inner.layers
+        self._before(inner.prepared)
         if inner.last is not None:
             self._end(inner.last, inner._rank)
         self.tensors.update(inner.tensors)
@@ -75,6 +83,10 @@ class Sum:
     def _end(self, layer: Layer, rank: int) -> None:
         if self.last is None or rank > self._rank:
             self.last, self._rank = layer, rank
+
+    def _before(self, prepared: Prepared | None) -> None:
+        if prepared is not None:
+            self.prepared = prepared if self.prepared is None else self.prepared.plus(prepared)
 
     def _then(self, time: Time | None) -> None:
         if time is not None:

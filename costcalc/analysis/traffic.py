@@ -19,11 +19,11 @@ class Traffic(NamedTuple):
 
 
 def traffic(node: Node, work: Work, storage: Storage) -> Traffic:
-    """The compulsory traffic of one layer, nothing for a view."""
-    if node.op.is_view:
+    """The compulsory traffic of one layer in an inference: nothing for a view, and for what is done beforehand."""
+    if node.op.is_view or storage.is_prepared(node):
         return Traffic(0, 0)
     weights = {node.weight(local) for local in work.weights} if work.weights else ()
-    inputs = distinct_reads(zip(node.inputs, work.input_bits, strict=True), storage.root, storage.bits, weights)
+    inputs = distinct_reads(zip(node.reads, work.input_bits, strict=True), storage.root, storage.bits, weights)
     return Traffic(inputs + work.read_bits, total(storage.bits[v] for v in node.outputs))
 
 

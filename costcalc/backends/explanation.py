@@ -42,6 +42,8 @@ def explanation(told: Explanation, width: int, paint: Paint) -> str:
 
 def _named(weight: Tensor, layer: str) -> str:
     """A weight's name, the model's own name for it where that is another, and who shares it."""
+    if weight.prepared:
+        return f"{weight.name}, prepared once by {weight.prepared}"
     name = weight.name if weight.called == f"{layer}.{weight.name}" else f"{weight.name}, called {weight.called}"
     first, *more = weight.shared or ("",)
     return f"{name}, shared with {first}{f' and {len(more)} more' if more else ''}" if first else name

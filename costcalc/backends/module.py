@@ -43,6 +43,9 @@ def to_module(graph: Graph, *, device: str = "cpu", initialise: bool = True) -> 
                 raise TypeError(f"{graph.name} takes {len(graph.inputs)} inputs, not {len(inputs)}")
             values = dict(zip(graph.inputs, inputs, strict=True))
             for module, node, dead in self.steps:
+                for local, value in node.prepared.items():
+                    owner, _, name = local.rpartition(".")
+                    setattr(find(module, owner), name, values[value])
                 made = module(*(values[v] for v in node.inputs))
                 values.update(zip(node.outputs, (made,) if len(node.outputs) == 1 else made, strict=True))
                 for value in dead:
@@ -57,6 +60,9 @@ def to_module(graph: Graph, *, device: str = "cpu", initialise: bool = True) -> 
                 module = node.op.to_torch(*graph.input_types(node))
             except NotImplementedError as error:
                 raise CostcalcError(f"{node.name}: {error}", node.place) from None
+            for local in node.prepared:  # not the layer's own: put in when it runs
+                table, name = _slot(module, local)
+                del table[name]
             _attach(network, node, module)
     origins: dict[str, str] = {}  # weights that belong to no layer: their first user has them
     for node in graph.nodes:
@@ -119,7 +125,7 @@ def _slot(root: nn.Module, weight: str) -> tuple[dict[str, Any], str]:
 
 def _last_uses(graph: Graph) -> list[tuple[str, ...]]:
     """For each node the values that nothing needs after it."""
-    last: dict[str, int] = {v: i for i, node in enumerate(graph.nodes) for v in (*node.outputs, *node.inputs)}
+    last: dict[str, int] = {v: i for i, node in enumerate(graph.nodes) for v in (*node.outputs, *node.reads)}
     dead: list[list[str]] = [[] for _ in graph.nodes]
     for value, i in last.items():
         if value not in graph.outputs:

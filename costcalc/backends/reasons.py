@@ -25,7 +25,8 @@ def layer(told: Explanation) -> str:
     ]
     tensors += [
         {"role": "weight", "name": w.name, "shape": w.shape, "formula": w.formula}
-        | ({"called": w.called} if w.called != f"{node.name}.{w.name}" else {})
+        | ({"called": w.called} if w.called not in ("", f"{node.name}.{w.name}") else {})
+        | ({"prepared": w.prepared} if w.prepared else {})
         | ({"shared": w.shared} if w.shared else {})
         for w in told.weights
     ]

@@ -120,7 +120,7 @@ def add_up(figures: Iterable[Figures], name: str, layers: int) -> Block:
 def _leaves(report: Report, depth: int | None) -> list[Row]:
     blocks = {block.name: block for block in report.blocks}
     rows: dict[str, Row] = {}
-    for layer in report.layers:
+    for layer in _shown(report):
         name, figures = layer.name, layer
         if depth is not None:
             block = ".".join(layer.name.split(".")[:depth])
@@ -131,10 +131,15 @@ def _leaves(report: Report, depth: int | None) -> list[Row]:
     return list(rows.values()) if depth != 0 else []
 
 
+def _shown(report: Report) -> list[Layer]:
+    """The layers without those that are done beforehand and store nothing: the summary says what these do."""
+    return [layer for layer in report.layers if layer.prepared is None or layer.weight_bits != 0]
+
+
 def _kinds(report: Report) -> list[Row]:
     """A row for the layers of each kind together, those with most time or MACs first."""
     layers: dict[str, list[Layer]] = {}
-    for layer in report.layers:
+    for layer in _shown(report):
         layers.setdefault(layer.kind, []).append(layer)
     rows = [Row("block", kind, kind, 0, add_up(some, kind, len(some))) for kind, some in layers.items()]
     return _sorted(rows, COLUMNS["time" if report.total.time else "macs"])

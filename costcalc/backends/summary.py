@@ -40,13 +40,17 @@ def without_rule(report: Report) -> str:
     return f"not counted, no rule is known: {'; '.join(named)}"
 
 
+def _number(n: Dim) -> str:
+    return grouped(n) if isinstance(n, int) else str(n)
+
+
 def facts(report: Report) -> Iterator[Fact]:
     """The totals of ``report``, one after the other."""
     total = report.total
     least = "≥ " if report.uncounted else ""
 
     def number(n: Dim) -> str:
-        return least + (grouped(n) if isinstance(n, int) else str(n))
+        return least + _number(n)
 
     def stored(bits: Dim) -> str:
         return least + size(bits) if isinstance(bits, int) else f"{bits} bits"
@@ -62,6 +66,13 @@ def facts(report: Report) -> Iterator[Fact]:
         yield Fact("intensity", f"{total.intensity:.1f}", "MACs per byte of traffic")
     at = f", in {total.peak_at}" if total.peak_at else ""
     yield Fact("peak", stored(total.peak_bits), f"of activations at once, nothing in place{at}")
+    if total.prepared:
+        once = total.prepared
+        work = f"{_number(once.macs)} MACs and {_number(once.ops)} ops, which are no part of these figures"
+        kept = f"; {stored(once.bits)} of storage are theirs" if once.bits != 0 else ""
+        least = f"; without a rule for {once.uncounted} of them" if once.uncounted else ""
+        many = f"{once.layers} layer{'s' * (once.layers != 1)}"
+        yield Fact("prepared", many, f"once, before inference: {work}{kept}{least}")
     if report.machine and total.time:
         share = percent(total.time.in_memory, total.time.seconds)
         says = f"at the peak rates of {report.machine.title}; {share} of it in layers bound by memory"

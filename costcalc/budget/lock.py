@@ -65,6 +65,7 @@ def entry(graph: Graph, report: Report, model: str, setup: str, made_by: str = M
     for node, layer in zip(graph.nodes, report.layers, strict=True):
         row: dict[str, Any] = {"name": node.name, "op": repr(node.op), "from": list(node.inputs)}
         row |= {"called": dict(node.called)} if node.called else {}
+        row |= {"prepared": dict(node.prepared)} if node.prepared else {}
         shapes = ["×".join(map(str, shape[1:])) for shape in layer.output_shapes]
         layers.append(row | {"to": ", ".join(shapes), "macs": layer.macs, "params": layer.params,
                              "traffic": layer.traffic_bits})  # fmt: skip
@@ -79,8 +80,13 @@ def graph_hash(graph: Graph) -> str:
     weights: dict[str, int] = {}
     rows: list[Any] = [[list(graph.types[v]) for v in graph.inputs]]
     for node in graph.nodes:
-        own = [weights.setdefault(node.weight(w), len(weights)) for w in node.op.weights(*graph.input_types(node))]
+        own = [
+            weights.setdefault(node.weight(w), len(weights))
+            for w in node.stored(node.op.weights(*graph.input_types(node)))
+        ]
         rows.append([repr(node.op), [numbers[v] for v in node.inputs], own])
+        if node.prepared:
+            rows[-1].append({w: numbers[v] for w, v in node.prepared.items()})
         for value in node.outputs:
             numbers[value] = len(numbers)
     rows.append([numbers[v] for v in graph.outputs])
@@ -97,7 +103,7 @@ def graph_of(entry: Entry) -> Graph | None:
         builder = GraphBuilder(entry.model, inputs)
         for row in entry.layers:
             called = row.get("called") or row.get("shares")  # as older locks have it
-            builder.add(row["name"], _op(row["op"]), row["from"], called=called)
+            builder.add(row["name"], _op(row["op"]), row["from"], called=called, prepared=row.get("prepared"))
         graph = builder.build(entry.outputs)
         return graph if graph_hash(graph) == entry.graph else None
     except (CostcalcError, KeyError, TypeError, ValueError, SyntaxError, RecursionError, MemoryError):

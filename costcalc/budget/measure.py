@@ -130,7 +130,7 @@ def _sum_of(found: Measured, whole: Report, pattern: str, figure: str) -> Value:
         there = f"; its blocks are {listing(blocks)}" if blocks else ""
         raise CostcalcError(f"'{pattern[:80]}' fits no layer of {whole.name}{near(pattern, _names(whole))}{there}")
     if figure == "uncounted":
-        return sum(not layer.counted for layer in layers)
+        return sum(not layer.counted and layer.prepared is None for layer in layers)
     names = {layer.name for layer in layers}
     return sum(_part(e, figure) for e in entries(found.graph, whole) if e.name in names and e.node)
 

@@ -63,7 +63,7 @@ def entries(graph: Graph, report: Report) -> list[Entry]:
     """The inputs and layers of ``graph``; ``report`` is its report. Sizes must be numbers."""
     if any(not isinstance(d, int) for t in graph.types.values() for d in t.shape):
         raise CostcalcError(f"{graph.name} has sizes that are symbols; a diff needs numbers")
-    used = {v for node in graph.nodes for v in node.inputs}
+    used = {v for node in graph.nodes for v in node.reads}
     width = report.settings.bits
     found = []
     for value in graph.inputs:
@@ -76,7 +76,7 @@ def entries(graph: Graph, report: Report) -> list[Entry]:
         takes = graph.input_types(node)
         params = buffers = weight_bits = 0
         owns = []
-        for local, weight in node.op.weights(*takes).items():
+        for local, weight in node.stored(node.op.weights(*takes)).items():
             name = node.weight(local)
             if name in seen:
                 continue
@@ -86,8 +86,9 @@ def entries(graph: Graph, report: Report) -> list[Entry]:
             assert isinstance(size, int) and isinstance(bits, int)  # sizes are numbers, see above
             params, buffers = params + size * weight.trained, buffers + size * (not weight.trained)
             weight_bits += bits
+        kept = layer.prepared.bits if layer.prepared else 0
         share = _vector(
-            layer.macs, layer.ops, params, buffers, weight_bits, weight_bits + layer.write_bits,
+            layer.macs, layer.ops, params, buffers, weight_bits, weight_bits + layer.write_bits + kept,
             layer.read_bits, layer.write_bits,
             Fraction(layer.time.seconds) if layer.time else 0,
         )  # fmt: skip

@@ -127,9 +127,14 @@ class Replay:
             return (0, 0, 0, 0, 0, bits, 0, 0, 0)
         key = (op, takes, makes)
         if key not in self._costs:
+            weights = op.weights(*takes)
             taken = input_bits(op, takes, makes[0], self._bits)
-            self._costs[key] = (op.macs(*takes, y=makes[0]), op.ops(*takes, y=makes[0]), op.weights(*takes), taken)
+            self._costs[key] = (op.macs(*takes, y=makes[0]), op.ops(*takes, y=makes[0]), weights, taken)
         macs, ops, weights, taken = self._costs[key]
+        node = entry.node
+        if node and node.prepared:
+            taken = (*taken, *(weights[local].read_bits(self._bits) for local in node.prepared if local in weights))
+            weights = node.stored(weights)
         params: Any = 0
         buffers: Any = 0
         own_bits: Any = 0
@@ -142,11 +147,14 @@ class Replay:
                 own_bits += bits
                 params += weight.type.size * weight.trained
                 buffers += weight.type.size * (not weight.trained)
+        if node and self._root.is_prepared(node):
+            kept = sum(t.bits(self._bits) for v, t in zip(node.outputs, makes, strict=True) if v in self._root.kept)
+            return (0, 0, params, buffers, own_bits, own_bits + kept, 0, 0, Fraction(0))
         if op.is_view:
             read = 0
         else:
-            names = {entry.node.weight(local) for local in weights} if entry.node and weights else ()
-            inputs = zip(entry.inputs, taken, strict=True)
+            names = {node.weight(local) for local in weights} if node and weights else ()
+            inputs = zip(node.reads if node else (), taken, strict=False)
             read += distinct_reads(inputs, self._root, self._bits_of, names)
             write = sum(t.bits(self._bits) for t in makes)
         time = Fraction(0)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from costcalc.ir.origin import Origin, origin_of
+
 if TYPE_CHECKING:
     from costcalc.ir.op import Op
     from costcalc.ir.tensor import TensorType
@@ -19,18 +21,25 @@ class Traced:
 
     weight    its name in the model's state dict, if it is a parameter or a buffer, else ``""``
     trained   whether that is a parameter
+    origin    what it depends on
     value     its name in the graph, given when its node is made
     numbers   its elements in their order, of what is looked up or put somewhere, if they are known; else None
     """
 
-    __slots__ = ("numbers", "trained", "type", "value", "weight")
+    __slots__ = ("numbers", "origin", "trained", "type", "value", "weight")
 
-    def __init__(self, type: TensorType, weight: str = "", trained: bool = False) -> None:
+    def __init__(self, type: TensorType, weight: str = "", trained: bool = False, origin: Origin = Origin.DATA) -> None:
         self.type = type
         self.weight = weight
         self.trained = trained
+        self.origin = Origin.MODEL if weight else origin
         self.value = ""
         self.numbers: tuple[int, ...] | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether it can be made beforehand, once."""
+        return self.origin is not Origin.DATA
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -42,14 +51,19 @@ class Traced:
 
 
 class Step:
-    """One op applied to traced tensors; it becomes a node of the graph."""
+    """One op applied to traced tensors; it becomes a node of the graph.
 
-    __slots__ = ("inputs", "op", "outputs", "weights")
+    weights    tensors of the model that belong to the op, by its names for them
+    prepared   values that are made beforehand and belong to it in the same way
+    """
+
+    __slots__ = ("inputs", "op", "outputs", "prepared", "weights")
 
     def __init__(
         self, op: Op, inputs: tuple[Traced, ...], weights: dict[str, Traced], outputs: tuple[Traced, ...]
     ) -> None:
         self.op, self.inputs, self.weights, self.outputs = op, inputs, weights, outputs
+        self.prepared: dict[str, Traced] = {}
 
 
 class Call:
@@ -89,11 +103,14 @@ class Call:
     def add(self, op: Op, *inputs: Traced, **weights: Traced | None) -> Any:
         """Add ``op`` applied to ``inputs`` and return what it makes, a tuple if that is several.
 
-        weights   tensors of the model that belong to the op, by the names of ``Op.weights``
+        weights   settled tensors that belong to the op, by the names of ``Op.weights``
 
         Raises ``ShapeError`` where the op does not accept the inputs.
         """
-        outputs = tuple(map(Traced, self._types_of(op, tuple(t.type for t in inputs))))
+        types = tuple(t.type for t in inputs)
+        made = self._types_of(op, types)
+        origin = origin_of(op, (t.origin for t in inputs), types, made)
+        outputs = tuple(Traced(t, origin=origin) for t in made)
         given = {name: weight for name, weight in weights.items() if weight is not None}
         self.steps.append(Step(op, inputs, given, outputs))
         return outputs[0] if len(outputs) == 1 else outputs

@@ -10,7 +10,8 @@ from typing import Any
 from costcalc.errors import CostcalcError, Place, ShapeError
 from costcalc.ir.expr import Relation
 from costcalc.ir.op import Op
-from costcalc.ir.tensor import TensorType
+from costcalc.ir.origin import Origin, origin_of
+from costcalc.ir.tensor import TensorType, Weight
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Node:
     called    what its weights are called in the whole model: the op's name of each → that name,
               ``{"weight": "embed.weight"}``; a weight not in it is ``name.weight``. Layers that call a
               weight alike share it, see ``Graph.users``
+    prepared  weights that no tensor of the model is, but that are made from some beforehand: the op's name of
+              each → the value, which depends on no input, ``{"weight": "conv.weight_norm.0"}``
     place     where the user wrote it
     """
 
@@ -31,6 +34,21 @@ class Node:
     outputs: tuple[str, ...]
     called: Mapping[str, str] = field(default_factory=dict)
     place: Place | None = None
+    prepared: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The values that it needs: its inputs, and its weights that are made beforehand."""
+        return (*self.inputs, *self.prepared.values()) if self.prepared else self.inputs
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it is a tensor of the model as a value, which nothing makes."""
+        return self.op.is_view and not self.inputs
+
+    def stored(self, weights: Mapping[str, Weight]) -> dict[str, Weight]:
+        """Those of ``weights``, which its op has, that are tensors of the model."""
+        return {local: w for local, w in weights.items() if local not in self.prepared}
 
     def weight(self, local: str) -> str:
         """The one name in the whole model of the weight that the op calls ``local``."""
@@ -72,10 +90,21 @@ class Graph:
         """
         found: dict[str, tuple[str, ...]] = {}
         for node in self.nodes:
-            for local in node.op.weights(*self.input_types(node)):
+            for local in node.stored(node.op.weights(*self.input_types(node))):
                 name = node.weight(local)
                 found[name] = (*found.get(name, ()), f"{node.name}.{local}")
         return found
+
+    @cached_property
+    def settled(self) -> frozenset[str]:
+        """The values that depend on no input and nothing random, so that they can be made once, beforehand."""
+        leaves = any(not node.inputs for node in self.nodes)
+        found = dict.fromkeys(self.inputs, Origin.DATA)
+        for node in self.nodes if leaves else ():
+            met = [found[v] for v in node.inputs]
+            kind = origin_of(node.op, met, self.input_types(node), self.output_types(node))
+            found.update(dict.fromkeys(node.outputs, kind))
+        return frozenset(value for value, kind in found.items() if kind is not Origin.DATA)
 
     def node(self, name: str) -> Node:
         """The node called ``name``; ``KeyError`` if there is none."""
@@ -103,6 +132,7 @@ class GraphBuilder:
         self.inputs = tuple(inputs)
         self.types: dict[str, TensorType] = dict(inputs)
         self.nodes: list[Node] = []
+        self.origins = dict.fromkeys(inputs, Origin.DATA)
         self.assumed: dict[str, None] = {}
         self._names: set[str] = set(inputs)
         # Deep networks repeat few (op, input types): what they yield is worked out once.
@@ -128,21 +158,43 @@ class GraphBuilder:
         inputs: Iterable[str],
         called: Mapping[str, str] | None = None,
         place: Place | None = None,
+        prepared: Mapping[str, str] | None = None,
     ) -> tuple[str, ...]:
         """Append ``op`` applied to ``inputs`` and return the names of the values that it makes.
 
-        Raises ``ShapeError``, placed and named, if the op does not accept them.
+        Raises ``ShapeError``, placed and named, if the op does not accept them, or not as weights what is ``prepared``.
         """
         if name in self._names:
             raise CostcalcError(f"two layers are called '{name}'", place)
         inputs = tuple(inputs)
-        made = self.types_made(op, tuple(self.types[v] for v in inputs), name, place)
+        types = tuple(self.types[v] for v in inputs)
+        made = self.types_made(op, types, name, place)
         outputs = (name,) if len(made) == 1 else tuple(f"{name}.{i}" for i in range(len(made)))
         self.types.update(zip(outputs, made, strict=True))
         self._names.add(name)
         self._names.update(outputs)
-        self.nodes.append(Node(name, op, inputs, outputs, called or {}, place))
+        origin = origin_of(op, (self.origins[v] for v in inputs), types, made)
+        self.origins.update(dict.fromkeys(outputs, origin))
+        node = Node(name, op, inputs, outputs, called or {}, place, prepared or {})
+        if prepared:
+            self._check_prepared(node)
+        self.nodes.append(node)
         return outputs
+
+    def _check_prepared(self, node: Node) -> None:
+        """Raise ``ShapeError`` where a weight is to be made beforehand of what does not fit, or is not there then."""
+        weights = node.op.weights(*(self.types[v] for v in node.inputs))
+        for local, value in node.prepared.items():
+            if local not in weights:
+                has = ", ".join(weights) or "none"
+                raise ShapeError(f"{node.name} has no weight '{local[:80]}'; it has {has}", node.place)
+            if self.origins.get(value, Origin.DATA) is Origin.DATA:
+                reason = f"{node.name}: the weight '{local}' cannot be '{value[:80]}', which depends on an input"
+                raise ShapeError(f"{reason} or is random; dynamic_conv and matmul take such", node.place)
+            wanted, given = weights[local].type, self.types[value]
+            if wanted != given:
+                both = f"{wanted} {wanted.dtype}, but '{value[:80]}' is {given} {given.dtype}"
+                raise ShapeError(f"{node.name} needs {local} of {both}", node.place)
 
     def types_made(
         self, op: Op, types: tuple[TensorType, ...], name: str = "", place: Place | None = None

@@ -77,6 +77,8 @@ class Op:
     """Whether the output is the input's own storage, so that nothing is read or written."""
     is_counted: ClassVar[bool] = True
     """False for the stand-in of an operation that has no rule here; reports list those."""
+    is_random: ClassVar[bool] = False
+    """Whether what it makes is drawn anew each time, so that it cannot be made beforehand. It may be a field."""
     aten: ClassVar[str] = ""
     """The PyTorch operators that this op stands for: ``"conv2d convolution"``."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.fields import Dtype, Dtypes, Shape, Shapes, ints
@@ -59,10 +59,15 @@ class Parameter(Leaf):
 
 @op("constant", inputs=(0, 0))
 class Constant(Leaf):
-    """A tensor of numbers known beforehand: zeros, positions, a mask.
+    """A tensor of numbers known beforehand: zeros, positions, a mask; or random ones.
 
-    Not counted  making it: it is the same for every input.
+    Not counted  making it: it is the same for every input, unless it is ``random``.
     """
+
+    RANDOM: ClassVar = frozenset(
+        ("rand", "randn", "rand_like", "randn_like", "randint", "randint_like", "randperm", "uniform", "normal",
+         "bernoulli", "random", "exponential")
+    )  # fmt: skip
 
     aten = """
     constant costcalc::constant empty empty_like empty_strided new_empty new_empty_strided zeros zeros_like
@@ -74,10 +79,17 @@ class Constant(Leaf):
 
     shape: Shape
     dtype: Dtype = "float32"
+    random: bool = False
+
+    @property
+    def is_random(self) -> bool:  # type: ignore[override]
+        """Whether it is drawn anew for each input."""
+        return self.random
 
     @classmethod
     def from_aten(cls, call: Call) -> tuple[Traced, ...]:
-        return tuple(call.add(cls(made.shape, made.dtype)) for made in call.made)
+        random = call.name in cls.RANDOM
+        return tuple(call.add(cls(made.shape, made.dtype, random)) for made in call.made)
 
     def to_torch(self) -> nn.Module:
         import torch
@@ -90,17 +102,28 @@ class Constant(Leaf):
     @classmethod
     def examples(cls) -> Iterator[Example]:
         yield (cls((2, 3)),)
+        yield (cls((2, 3), random=True),)
 
 
 @op("uncounted", inputs=(0, None))
 class Uncounted(Op):
     """The stand-in of an operation that has no rule here. Reports list it, and their totals are lower bounds."""
 
+    RANDOM: ClassVar = frozenset(
+        ("poisson", "binomial", "cauchy", "geometric", "log_normal", "rrelu", "rrelu_with_noise", "multinomial",
+         "_sample_dirichlet", "_standard_gamma", "_fused_dropout")
+    )  # fmt: skip
+
     is_counted = False
 
     operator: str
     shapes: Shapes
     dtypes: Dtypes
+
+    @property
+    def is_random(self) -> bool:  # type: ignore[override]
+        """Whether it is, or may be: only of PyTorch's own operators, which have no namespace, is it known."""
+        return "::" in self.operator or " " in self.operator or self.operator in self.RANDOM
 
     def infer(self, *x: TensorType) -> tuple[TensorType, ...]:
         return tuple(map(TensorType, self.shapes, self.dtypes))

@@ -133,7 +133,7 @@ class DeformConv(Op):
             return NotImplemented
         names = (("stride_h", "stride_w"), ("pad_h", "pad_w"), ("dilation_h", "dilation_w"))
         stride, padding, dilation = (once([call[name] for name in pair]) for pair in names)
-        with_bias = own(bias)  # without one, torchvision makes a tensor of zeros
+        with_bias = bias.trained  # without one, torchvision makes a tensor of zeros
         kernel = once(weight.shape[2:])
         op = cls(weight.shape[0], kernel, stride, padding, dilation, call["groups"], with_bias)
         inputs = [call["input"], offset, *([call["mask"]] if call["use_mask"] else [])]

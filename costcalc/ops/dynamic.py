@@ -15,7 +15,7 @@ from costcalc.ops.conv import Conv
 from costcalc.ops.conv_transpose import ConvTranspose
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 @op("dynamic_conv", inputs=(2, 2))
@@ -117,6 +117,20 @@ class WeightNorm(Op):
     def sights(self, v: TensorType, g: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
         return MIXED, MIXED
 
+    def to_torch(self, v: TensorType, g: TensorType) -> nn.Module:
+        from torch import linalg
+
+        from costcalc.ops.functional import functional
+
+        summed = tuple(axis for axis in range(len(v.shape)) if not g.shape or g.shape[axis] == 1)
+        over = summed or (len(v.shape),)  # a length for each element: of an axis of one
+
+        def normed(v: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+            length = linalg.vector_norm(v[..., None], dim=over, keepdim=True)[..., 0]
+            return v * (g / length), length.reshape(g.shape)
+
+        return functional(normed)
+
     @classmethod
     def from_aten(cls, call: Call) -> Any:
         made = call.add(cls(), call["v"], call["g"])
@@ -125,3 +139,4 @@ class WeightNorm(Op):
     @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls(), TensorType((4, 3)), TensorType((4, 1))
+        yield cls(), TensorType((4, 3, 2)), TensorType(())

@@ -61,7 +61,9 @@ class Dropout(Op):
     def from_aten(cls, call: Call) -> Any:
         x = call.tensors()[0]
         if call["train"]:  # where the code says so; the random numbers are not counted
-            return beside(call, call.add(find_op("elementwise")("multiply", times=2), x))
+            # Of weights alone it would be known beforehand, were the mask no input.
+            mask = (call.add(find_op("constant")(x.shape, x.type.dtype, random=True)),) if x.settled else ()
+            return beside(call, call.add(find_op("elementwise")("multiply", times=2), x, *mask))
         return call.add(cls(float(call["p"])), x)
 
     @classmethod

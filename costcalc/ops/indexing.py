@@ -55,7 +55,7 @@ class Embedding(Op):
     def from_aten(cls, call: Call) -> Any:
         table, indices, made = call["weight"], call["indices"], call.made
         rows, width = table.shape
-        if own(table) and table.trained:
+        if own(table):
             found = call.add(cls(rows, width, table.type.dtype), indices, weight=table)
         else:
             found = call.add(Gather((*indices.shape, width)), table, indices)

@@ -70,7 +70,7 @@ class Linear(Op):
                 find_op("matmul")(), call["input"], swapped(call, weight) if len(weight.shape) > 1 else weight
             )
             return y if bias is None else add_bias(call, y, bias)
-        with_bias = bias is not None and own(bias)
+        with_bias = bias is not None and own(bias) and bias.shape == weight.shape[:1]
         y = call.add(
             cls(weight.shape[0], bias=with_bias), call["input"], weight=weight, bias=bias if with_bias else None
         )

@@ -16,7 +16,7 @@ from costcalc.ir.fields import Size, ints
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType, Weight, buffer, parameter
 from costcalc.ir.window import Sight, mixing
-from costcalc.ops.traced import beside, converted, own, reshaped, scaled, stored
+from costcalc.ops.traced import beside, converted, own, reshaped, scaled
 
 if TYPE_CHECKING:
     from torch import nn
@@ -201,7 +201,7 @@ def tracking_norm(call: Call, norm: Callable[..., RunningNorm], *, tracks: bool)
     mean, variance = call["running_mean"], call["running_var"]
     x = converted(call, call["input"], mean.type.dtype)
     affine = weight is not None and bias is not None and own(weight, bias, like=x)
-    if stored(mean, variance, like=x):
+    if own(mean, variance, like=x):
         weights = {"weight": weight, "bias": bias} if affine else {}
         y = call.add(
             norm(affine=affine, track_running_stats=True), x, **weights, running_mean=mean, running_var=variance

@@ -83,15 +83,9 @@ def converted(call: Call, x: Traced, dtype: str) -> Traced:
 
 
 def own(*tensors: Traced | None, like: Traced | None = None) -> bool:
-    """Whether all of ``tensors`` that are given are parameters of the model, and not computed.
+    """Whether all of ``tensors`` that are given can be weights: of the model, or made of such beforehand.
 
     like    they must also have its element type
     """
     given = [t for t in tensors if t is not None]
-    return all(t.trained and (like is None or t.type.dtype == like.type.dtype) for t in given)
-
-
-def stored(*tensors: Traced | None, like: Traced) -> bool:
-    """Whether all of ``tensors`` that are given are buffers of the model, of the element type of ``like``."""
-    given = [t for t in tensors if t is not None]
-    return all(bool(t.weight) and not t.trained and t.type.dtype == like.type.dtype for t in given)
+    return all(t.settled and (like is None or t.type.dtype == like.type.dtype) for t in given)

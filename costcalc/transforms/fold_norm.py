@@ -21,7 +21,7 @@ def fold_norm(graph: Graph) -> Graph:
     Source: facts of the field; Jacob et al. 2018, "Quantization and training of neural networks for efficient
     integer-arithmetic-only inference", section 3.2.
     """
-    readers = Counter(value for node in graph.nodes for value in node.inputs)
+    readers = Counter(value for node in graph.nodes for value in node.reads)
     readers.update(graph.outputs)
     maker = {value: node for node in graph.nodes for value in node.outputs}
 
@@ -40,13 +40,16 @@ def fold_norm(graph: Graph) -> Graph:
             renamed[node.outputs[0]] = renamed.get(node.inputs[0], node.inputs[0])
             continue
         op = type(node.op)(**{**vars(node.op), "bias": True}) if node.name in taking else node.op
-        builder.add(node.name, op, [renamed.get(v, v) for v in node.inputs], node.called, node.place)
+        builder.add(
+            node.name, op, [renamed.get(v, v) for v in node.inputs], node.called, node.place,
+            {local: renamed.get(v, v) for local, v in node.prepared.items()},
+        )  # fmt: skip
     outputs = [renamed.get(v, v) for v in graph.outputs]
     return builder.build(outputs, graph.parameters, graph.source)
 
 
 def _takes_norm(graph: Graph, node: Node, readers: Counter[str]) -> bool:
     on_channels = node.op.name != "linear" or len(graph.types[node.outputs[0]].shape) == 2
-    weights = node.op.weights(*graph.input_types(node))
+    weights = node.stored(node.op.weights(*graph.input_types(node)))
     alone = readers[node.outputs[0]] == 1 and all(len(graph.users[node.weight(w)]) == 1 for w in weights)
     return node.op.name in FOLDABLE and on_channels and alone

@@ -32,11 +32,14 @@ Found = tuple[Check, list[Disagreement]]
 def shapes(graph: Graph, ran: Run) -> Found:
     """Output shapes of the layers, and of the model."""
     check, disagreements, compared = "output shapes", [], 0
+    read = {*graph.outputs, *(v for node in graph.nodes for v in node.reads)}
     for node in graph.nodes:
         calls = ran.shapes.get(node.name)
         if calls is not None:
             compared += 1
             ours = _shapes(graph.output_types(node))
+            while len(ours) > 1 and node.outputs[len(ours) - 1] not in read and any(len(c) < len(ours) for c in calls):
+                ours = ours[:-1]  # an operator's second result, which its module does not return
             if all(ours != theirs[: len(ours)] for theirs in calls):
                 disagreements.append(Disagreement(check, node.name, _say(ours), _say(calls[0]), "PyTorch"))
     if ran.refused:
@@ -64,7 +67,7 @@ def weights(figures: Report, graph: Graph, module: nn.Module, ran: Run) -> Found
         disagreements.append(Disagreement(check, name.rpartition(".")[0], ours, other, "PyTorch"))
 
     for node in graph.nodes:
-        for local, weight in node.op.weights(*graph.input_types(node)).items():
+        for local, weight in node.stored(node.op.weights(*graph.input_types(node))).items():
             own, name = f"{node.name}.{local}", node.weight(local)
             mine = f"{'parameter' if weight.trained else 'buffer'} {weight.type} {weight.type.dtype}"
             kind, tensor = theirs.get(own) or theirs.get(name) or ("", None)
@@ -153,6 +156,10 @@ def _macs(
         for (reason, factor), of in known.items()
     ]
     differences.sort(key=lambda difference: difference.amount < 0)
+    once: Any = figures.total.prepared.macs if figures.total.prepared else 0
+    if once:
+        layers = tuple(layer.name for layer in figures.layers if layer.prepared and layer.prepared.macs)
+        differences.insert(0, Difference("work on weights alone, prepared once", once, 1, layers))
     tally = Tally(witness, total, figures.total.macs, tuple(differences))  # type: ignore[arg-type]
     return Check(check, compared, compared, "layers with MACs"), disagreements, tally
 
@@ -183,9 +190,9 @@ def _uses(figures: Report, graph: Graph, modules: Mapping[str, nn.Module]) -> It
     used = set(graph.outputs)
     for node in reversed(graph.nodes):
         if used.intersection(node.outputs):
-            used.update(node.inputs)
+            used.update(node.reads)
     for node, layer in zip(graph.nodes, figures.layers, strict=True):
-        macs: Any = layer.macs
+        macs: Any = layer.prepared.macs if layer.prepared else layer.macs  # a module does it each time
         reached = not used.isdisjoint(node.outputs)
         yield Use(
             node, graph.input_types(node), graph.types[node.outputs[0]], macs, modules.get(node.name), reached

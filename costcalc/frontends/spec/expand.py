@@ -210,7 +210,7 @@ class _Expander:
         if isinstance(function, Word):
             args, kwargs = (*function.args, *args), {**function.kwargs, **kwargs}
             function = function.name
-        weights = kwargs.pop("weights", None)
+        weights, prepared = kwargs.pop("weights", None), kwargs.pop("prepared", None)
         if callee is None and function != "model":
             raise self._unknown(function, name)
         full = self.prefix + name if name else layers.names.free(self.prefix + function)
@@ -219,7 +219,7 @@ class _Expander:
             if inputs is None:
                 inputs = [self.running] if callee.inputs[1] != 0 else []
             made = layers.make(callee, args, kwargs, place)
-            outputs = layers.add(full, made, inputs, weights, self.prefix, place.inside(self.within))
+            outputs = layers.add(full, made, inputs, weights, prepared, self.prefix, place.inside(self.within))
             self.running = outputs[0]
             if name:
                 layers.names.define(full, outputs)
@@ -227,6 +227,8 @@ class _Expander:
         inputs = [self.running] if inputs is None else inputs
         if not inputs:
             raise SpecError(f"{function} has an empty list of inputs")
+        if prepared is not None:
+            raise SpecError(f"prepared says what a layer takes for its weights, and {function} is no single layer")
         state = self.prefix, layers.shared, self.within
         self.calls.append(function)
         self.within = place.inside(self.within)

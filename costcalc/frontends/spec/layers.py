@@ -81,16 +81,20 @@ class Layers:
                 raise error.at(place) from None
         return made
 
-    def add(self, name: str, op: Op, inputs: list[str], weights: Value, prefix: str, place: Place) -> tuple[str, ...]:
+    def add(
+        self, name: str, op: Op, inputs: list[str], weights: Value, prepared: Value, prefix: str, place: Place
+    ) -> tuple[str, ...]:
         """Append a layer whose name is claimed; the values that it makes.
 
         ``weights`` says whose weights it uses: None for its own, the name of a layer as seen from the scope
-        ``prefix``, or pairs of its own tensor and another layer's.
+        ``prefix``, or pairs of its own tensor and another layer's. ``prepared`` has pairs of its own tensor and the
+        value that it takes for it.
         """
         builder = self.builder
         if len(builder.nodes) >= MAX_LAYERS:
             raise SpecError(f"the model has more than {MAX_LAYERS:,} layers", place)
-        outputs = builder.add(name, op, inputs, place=place)
+        values = None if prepared is None else self._values(name, prepared, prefix, place)
+        outputs = builder.add(name, op, inputs, place=place, prepared=values)
         for value in outputs:
             for size in builder.types[value].shape:
                 admit(size)
@@ -103,6 +107,22 @@ class Layers:
     def last_of(self, name: str) -> str:
         """The last value made by the layer or scope ``name``, whose full name it is."""
         return self.names.find(name, "") or self._nodes[name].outputs[0]
+
+    def _values(self, name: str, prepared: Value, prefix: str, place: Place) -> dict[str, str]:
+        """The values that a layer takes for its weights, by the op's names for these."""
+        pairs = prepared if isinstance(prepared, tuple) else ()
+        if not pairs or not all(
+            isinstance(p, tuple) and len(p) == 2 and all(isinstance(v, str) for v in p) for p in pairs
+        ):
+            said = "prepared takes weights and the values that stand for them, like {'weight': 'kernel'}"
+            raise SpecError(f"{name}: {said}, not {shown(prepared)}", place)
+        found = {}
+        for local, value in pairs:
+            full = self.names.find(value, prefix)
+            if full is None:
+                raise SpecError(f"{name}: no value is called '{value[:80]}'{self.names.hint(value, prefix)}", place)
+            found[local] = full
+        return found
 
     # -- weights -----------------------------------------------------------------------------
 
@@ -131,7 +151,9 @@ class Layers:
                 raise SpecError(f"{node.name} shares the weights of '{name}', but there is no such layer")
         else:
             return {}
-        return {w: self._root(node, w, ours[w], theirs, w) for w in ours} if theirs is not None else {}
+        if theirs is None:
+            return {}
+        return {w: self._root(node, w, ours[w], theirs, w) for w in ours if w not in node.prepared}
 
     def _one(self, node: Node, ours: dict[str, Weight], pair: Value, prefix: str) -> tuple[str, str]:
         own, path = pair if isinstance(pair, tuple) and len(pair) == 2 else (pair, None)

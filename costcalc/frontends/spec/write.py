@@ -41,8 +41,10 @@ def _layer(graph: Graph, node: Node, owners: dict[str, str]) -> str:
         )
     call = repr(node.op).removesuffix("()")
     weights = _weights(graph, node, owners)
-    if weights:
-        call = f"{call[:-1]}, {weights})" if call.endswith(")") else f"{call}({weights})"
+    more = [weights] if weights else []
+    more += [f"prepared={dict(node.prepared)!r}"] if node.prepared else []
+    for option in more:
+        call = f"{call[:-1]}, {option})" if call.endswith(")") else f"{call}({option})"
     name, key, inputs = _quoted(node.name), _quoted(call), _list(node.inputs)
     if len(key) > _LONGEST_KEY:
         return f"  - {name}:\n      ? {key}\n      : {inputs}"
@@ -55,7 +57,7 @@ def _weights(graph: Graph, node: Node, owners: dict[str, str]) -> str:
     ``owners`` gathers each tensor's first user: a tensor may be called otherwise in the model that was traced.
     """
     shared: dict[str, str] = {}
-    own = node.op.weights(*graph.input_types(node))
+    own = node.stored(node.op.weights(*graph.input_types(node)))
     for local in own:
         there = owners.setdefault(node.weight(local), f"{node.name}.{local}")
         if there != f"{node.name}.{local}":

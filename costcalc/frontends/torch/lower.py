@@ -108,16 +108,19 @@ class Lowering:
         wanted = step.op.weights(*(t.type for t in step.inputs))
         if not wanted:
             return
-        prefix = next((t.weight.rpartition(".")[0] for t in step.weights.values()), "")
+        prefix = next((t.weight.rpartition(".")[0] for t in step.weights.values() if t.weight), "")
         for local, weight in wanted.items():
             given = step.weights.get(local) or self.weights.get(f"{prefix}.{local}" if prefix else local)
             if given is None:
                 raise InternalError(f"{prefix}: {step.op!r} has a weight '{local}' that the model does not have")
+            if not given.weight or (local in step.weights and given.trained != weight.trained):
+                step.prepared[local] = step.weights.pop(local)  # a value, and as such it may be either
+                if given.type == weight.type:
+                    continue
             if given.type != weight.type or given.trained != weight.trained:
                 kind = "parameter" if given.trained else "buffer"
-                raise InternalError(
-                    f"{given.weight} is a {kind} of {_say(given.type)}, by our rule for {step.op!r} {_say(weight.type)}"
-                )
+                theirs = f"{given.weight or local} is a {kind} of {_say(given.type)}"
+                raise InternalError(f"{theirs}, by our rule for {step.op!r} {_say(weight.type)}")
             step.weights[local] = given
             self._read.add(given.weight)
 
@@ -132,7 +135,8 @@ class Lowering:
         steps = [*self._with_leaves(steps, results)]
         for (step, _), name in zip(steps, names(steps, self.builder.inputs), strict=True):
             called = {local: w.weight for local, w in step.weights.items() if w.weight != f"{name}.{local}"}
-            made = self.builder.add(name, step.op, (t.value for t in step.inputs), called)
+            prepared = {local: t.value for local, t in step.prepared.items()}
+            made = self.builder.add(name, step.op, (t.value for t in step.inputs), called, prepared=prepared)
             for traced, value in zip(step.outputs, made, strict=True):
                 traced.value = value
         self.builder.assumed.update(dict.fromkeys(assumed))
@@ -146,19 +150,18 @@ class Lowering:
         for step, scope in reversed(self.steps):
             free = step.op.is_view or not step.inputs
             if not free or any(id(t) in read for t in step.outputs):
-                read.update(id(t) for t in step.inputs)
+                read.update(id(t) for t in (*step.inputs, *step.prepared.values()))
                 kept.append((step, scope))
         return kept[::-1]
 
     def _with_leaves(self, steps: list[tuple[Step, Scope]], results: Sequence[Traced]) -> Iterable[tuple[Step, Scope]]:
         """Before the first step that reads a weight as a value, the step that makes it one; unread weights last."""
         for step, scope in steps:
-            for i, traced in enumerate(step.inputs):
-                if traced.weight:
-                    if traced.weight not in self._leaves:
-                        yield self._leaf(traced), Scope("")
-                    leaf = self._leaves[traced.weight].outputs[0]
-                    step.inputs = (*step.inputs[:i], leaf, *step.inputs[i + 1 :])
+            for traced in (*step.inputs, *step.prepared.values()):
+                if traced.weight and traced.weight not in self._leaves:
+                    yield self._leaf(traced), Scope("")
+            step.inputs = tuple(map(self._as_value, step.inputs))
+            step.prepared = {local: self._as_value(t) for local, t in step.prepared.items()}
             yield step, scope
         for traced in (*results, *self.weights.values()):
             if (
@@ -167,6 +170,10 @@ class Lowering:
                 and (traced.weight not in self._read or traced in results)
             ):
                 yield self._leaf(traced), Scope("")
+
+    def _as_value(self, traced: Traced) -> Traced:
+        """``traced``; for a weight the value that it is, whose step is there."""
+        return self._leaves[traced.weight].outputs[0] if traced.weight else traced
 
     def _leaf(self, traced: Traced) -> Step:
         step = Step(
