@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from costcalc.errors import CostcalcError, Place, ShapeError
 from costcalc.ir.expr import Relation
@@ -55,6 +55,27 @@ class Node:
         return self.called.get(local) or f"{self.name}.{local}"
 
 
+class ValueSize(NamedTuple):
+    """A size that values decide, which a graph without values must assume.
+
+    name      what sets it: ``proposals``, ``roi_heads.selected_2``
+    size      what is taken
+    most      the most that it can be
+    kind      what it is the number of: ``elements that are selected by value``
+    given     whether somebody said so, rather than a default
+    bounds    whether with it there is the most work that there can be
+    layers    the layers whose figures it decides
+    """
+
+    name: str
+    size: int
+    most: int
+    kind: str
+    given: bool
+    bounds: bool
+    layers: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Graph:
     """Nodes in an order in which each value is made before it is used; every value with its type.
@@ -63,7 +84,8 @@ class Graph:
 
     parameters   what the model was built with, ``{"num_classes": 1000}``
     source       the paper, file or module that it comes from
-    assumed      what must hold of the symbols, where dimensions are symbols
+    assumed      what must hold of the symbols, where dimensions are symbols; what a trace took for granted
+    sizes        those that values decide
     """
 
     name: str
@@ -74,6 +96,7 @@ class Graph:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
     assumed: tuple[str, ...] = ()
+    sizes: tuple[ValueSize, ...] = ()
 
     def input_types(self, node: Node) -> tuple[TensorType, ...]:
         """The types of the values that ``node`` reads."""

@@ -138,12 +138,23 @@ class Split(Op):
             return call["self"]
         axis = call.get("dim", 0)
         sizes = ints(made.shape[axis] for made in call.made)
+        if 0 in sizes:  # such as the tokens of an expert that gets none
+            return _with_nothing(call, sizes, axis)
         return call.add(cls(sizes if len(set(sizes)) > 1 else len(sizes), axis), call["self"])
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls(2), TensorType((2, 6, 3))
         yield cls((1, 3), axis=-1), TensorType((2, 3, 4))
+
+
+def _with_nothing(call: Call, sizes: tuple[int, ...], axis: int) -> tuple[Traced, ...]:
+    """Pieces of which some are empty, which are no part of the axis."""
+    some = tuple(size for size in sizes if size)
+    cut = call.add(Split(some, axis), call["self"]) if len(some) > 1 else (call["self"],)
+    pieces = iter(cut)
+    made = zip(sizes, call.made, strict=True)
+    return tuple(next(pieces) if size else call.add(find_op("constant")(t.shape, t.dtype)) for size, t in made)
 
 
 @op("slice")

@@ -255,6 +255,8 @@ class Scatter(Op):
 def _put(call: Call, x: Traced, axis: int, index: Traced, part: Traced, adds: bool) -> Traced:
     """``part`` put to, or added at, the places of ``index``, a row of numbers, along an axis."""
     numbers = index.numbers
+    if index.type.size == 0:  # as for the tokens of an expert that gets none
+        return x
     if index.type.dtype not in ("bool", "uint8"):
         part = expanded(call, part, *x.shape[:axis], *(index.shape or (1,)), *x.shape[axis + 1 :])
         if numbers is not None and 0 < len(numbers) <= MOST_INDICES:

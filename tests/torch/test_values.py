@@ -135,3 +135,68 @@ def test_autocast_by_the_device_of_the_input_is_the_cpu_s() -> None:
             return layer(x)
 
     assert report(trace(Around(forward), (2, 4))).total.macs == 2 * 4 * 4
+
+
+N = 12
+MASKS: dict[str, Callable[[Tensor], Any]] = {
+    "a prefix": lambda x: torch.arange(len(x), device=x.device) < 5,
+    "ones": lambda x: torch.ones(len(x), device=x.device).nonzero().squeeze(1),
+    "ones like": lambda x: torch.ones_like(x[:, 0]).bool(),
+    "a sum of new ones": lambda x: x.new_ones(N).cumsum(0) < 4,
+    "a sum of full_like": lambda x: torch.full_like(x[:, 0], 3.0).cumsum(0) > 10,
+    "a slice that is written": lambda x: torch.zeros(N, device=x.device).index_fill(0, torch.tensor([1, 3]), 1).bool(),
+    "memory that is filled": lambda x: torch.empty_like(x[:, 0]).fill_(1).bool(),
+    "numbers": lambda x: torch.tensor([1, 0] * 6, device=x.device).bool(),
+    "truth values": lambda x: torch.as_tensor([True, False] * 6, device=x.device),
+    "a length": lambda x: torch.arange(N, device=x.device) < torch.tensor(7, device=x.device),
+    "a linspace": lambda x: torch.linspace(0, 1, N, device=x.device) > 0.5,
+    "both": lambda x: ~(torch.arange(N, device=x.device) < 5) & (torch.arange(N, device=x.device) < 9),
+    "what is distinct": lambda x: torch.unique(torch.arange(N, device=x.device) // 3),
+    "a circle": lambda x: (
+        lambda a, b: ((a - 2) ** 2 + (b - 1) ** 2 < 4).flatten()
+    )(*torch.meshgrid(torch.arange(4, device=x.device), torch.arange(3, device=x.device), indexing="ij")),
+    "moved there": lambda x: (torch.arange(N) < 5).to(x.device),
+    "rolled": lambda x: torch.arange(N, device=x.device).roll(3) % 3 == 0,
+    "where": lambda x: torch.where(torch.arange(N, device=x.device) > 7)[0],
+    "stretched to fit": lambda x: (torch.arange(N, device=x.device) < 5).type_as(x).expand_as(x[:, 0]).bool(),
+    "an axis put before": lambda x: (torch.arange(N, device=x.device) < 5).unsqueeze_(0)[0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
+def test_a_mask_made_beside_the_input_selects_what_it_says(mask: Callable[[Tensor], Any]) -> None:
+    """As many rows as on the CPU, where it is run for real."""
+    graph = trace(Around(lambda layer, x: layer(x[mask(x)])), (N, 4))
+    rows = len(torch.rand(N, 4)[mask(torch.rand(N, 4))])
+    assert graph.types[graph.outputs[0]].shape == (rows, 4)
+    assert report(graph).total.macs == rows * 4 * 4
+    assert graph.assumed == () and graph.sizes == ()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_any_mask_of_numbers_selects_what_it_says(seed: int) -> None:
+    """Random ones, of any axes, by every way of selecting, against the same on the CPU."""
+    drawn = torch.Generator().manual_seed(seed)
+    said = (torch.rand(3, 4, generator=drawn) < 0.4).tolist()
+    ways: list[Callable[[Tensor, Tensor], Tensor]] = [
+        lambda x, m: x[m],
+        lambda x, m: x[m.nonzero(as_tuple=True)],
+        lambda x, m: torch.masked_select(x, m.unsqueeze(-1)).view(-1, 4),
+        lambda x, m: x[:, m[0]].flatten(0, 1),
+        lambda x, m: x.flatten(0, 1).repeat_interleave(m.flatten().long(), dim=0),
+        lambda x, m: x[~m & (m.cumsum(1) > 0)],
+        lambda x, m: x.flatten(0, 1)[: int(m.sum())],
+        lambda x, m: torch.cat(x.flatten(0, 1).split([*m.sum(1).tolist(), 12 - int(m.sum())])[:3]),
+    ]
+    way = ways[seed % len(ways)]
+
+    def chosen(x: Tensor) -> Tensor:
+        mask = torch.zeros(3, 4, dtype=torch.bool, device=x.device)
+        for i, row in enumerate(said):
+            for j, keeps in enumerate(row):
+                mask[i, j] = keeps
+        return way(x, mask)
+
+    graph = trace(Around(lambda layer, x: layer(chosen(x))), (3, 4, 4))
+    assert report(graph).total.macs == len(chosen(torch.rand(3, 4, 4))) * 4 * 4
+    assert graph.assumed == () and graph.sizes == ()

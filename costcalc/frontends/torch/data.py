@@ -1,12 +1,12 @@
 """Work whose size depends on values, which a trace without values cannot know: named assumptions.
 
 A box detector runs its head on as many regions as non-maximum suppression leaves. How many those are
-is a parameter with a default; what is assumed stands in the graph (``Graph.assumed``).
+is a named size with a default (``Graph.sizes``); what else is assumed stands in ``Graph.assumed``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -16,6 +16,12 @@ from costcalc.errors import OptionError, UnknownName, near
 from costcalc.frontends.torch.scopes import Where
 
 PROPOSALS = 1000
+SIZES = {
+    "proposals": "boxes that non-maximum suppression keeps",
+    "selected": "elements that are selected by value",
+    "distinct": "values that are told apart",
+}
+"""Parameters for sizes that values decide → what they are the number of."""
 Values = Literal["few", "constants", "all"]
 """Which tensors of a trace have values: small ones that no input and no weight enters; or whatever no float input
 and no weight enters; or all."""
@@ -25,19 +31,41 @@ class ValuesNeeded(Exception):
     """The model asks for the value of a tensor that has none in this trace; its text says where."""
 
 
+class Decision:
+    """One size that values decide: how many elements a mask selects, boxes are kept, values are distinct.
+
+    path, parameter, order   the module that asked, what it is, and which of these in that module it is, from 1
+    wanted, size, most       what was asked for, what is taken of it, and the most that there can be
+    kind                     what it is the number of
+    given                    whether the user said so, or (by a run with values) the values did
+    calls                    positions of the recorded calls that it decides
+    """
+
+    __slots__ = ("calls", "given", "kind", "most", "order", "parameter", "path", "size", "wanted")
+
+    def __init__(self, path: str, parameter: str, order: int, wanted: int, most: int, given: bool) -> None:
+        self.path, self.parameter, self.order = path, parameter, order
+        self.wanted, self.size, self.most, self.given = wanted, min(wanted, most), most, given
+        self.kind = SIZES[parameter]
+        self.calls: list[int] = []
+
+
 class Assumptions:
     """What a trace takes for granted about values.
 
-    settings    the user's, for the whole model or one module: ``{"proposals": 300, "roi_heads.proposals": 20}``
+    settings    the user's, for all sizes, those of a module or one: ``{"proposals": 300, "roi_heads.proposals": 20}``
+    less        take one less than was asked for of each size, to see what it decides
     used        the settings and defaults that were needed
     asked       the names of settings that the model has a use for
     made        what was assumed, as sentences
+    decisions   the sizes that values decide, in order
+    bounds      whether with the most of each there is the most work: nothing else was taken from what is assumed
 
     Raises ``OptionError`` for a setting that is no number of things.
     """
 
-    def __init__(self, settings: Mapping[str, int] | None = None) -> None:
-        self.settings = dict(settings or {})
+    def __init__(self, settings: Mapping[str, int] | None = None, *, less: bool = False) -> None:
+        self.settings, self._less = dict(settings or {}), less
         self.where = Where()
         for name, number in self.settings.items():
             if not isinstance(number, int) or isinstance(number, bool) or number < 0:
@@ -45,19 +73,71 @@ class Assumptions:
         self.used: dict[str, int] = {}
         self.asked: dict[str, None] = {}
         self.made: dict[str, None] = {}
+        self.decisions: list[Decision] = []
+        self.bounds = True
+        self.fresh: list[Decision] = []
+        """Those that the call that runs now depends on."""
+        self.identity: Callable[[Tensor], object] = id
+        """What two tensors have in common that hold the same value."""
+        self._of: dict[object, Decision] = {}
 
     def guess(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """What a call would return that cannot run without values; None where it can run."""
         rule = GUESSES.get(name)
         return rule(self, args, kwargs) if rule else None
 
-    def count(self, parameter: str, default: int) -> int:
-        """The number to take for ``parameter`` in the module that runs, noted as used."""
-        own = f"{self.where.now.path}.{parameter}"
-        self.asked.update({own: None, parameter: None})
-        name = own if own in self.settings else parameter
-        number = self.used[name] = int(self.settings.get(name, default))
-        return number
+    def size(self, parameter: str, most: int, default: int | None = None, of: Tensor | None = None) -> int:
+        """The number to take for ``parameter`` in the module that runs: the user's, or the default, or ``most``.
+
+        of    the tensor whose values decide; for the same values it is the same number
+        """
+        key = None if of is None else (parameter, self.identity(of), most)
+        known = self._of.get(key) if key else None
+        if known is None:
+            known = self._decided(parameter, most, default)
+            if key:
+                self._of[key] = known
+        self.fresh.append(known)
+        return known.size
+
+    def selected(self, mask: Tensor, most: int) -> int:
+        """How many elements ``mask`` selects: by default all."""
+        found = self.size("selected", most, of=mask)
+        if not self.fresh[-1].given:
+            self.note("selections by value keep every element")
+        return found
+
+    def met(self, parameter: str, size: int, most: int) -> None:
+        """Note a size that values did decide, in a run with values."""
+        path = self.where.now.path
+        self.decisions.append(Decision(path, parameter, self._order(path, parameter), size, most, False))
+        self.fresh.append(self.decisions[-1])
+
+    def _order(self, path: str, parameter: str) -> int:
+        return 1 + sum(d.path == path and d.parameter == parameter for d in self.decisions)
+
+    def _decided(self, parameter: str, most: int, default: int | None) -> Decision:
+        path = self.where.now.path
+        order = self._order(path, parameter)
+        own = f"{path}.{parameter}" if path else parameter
+        names = (f"{own}_{order}", own, parameter)
+        self.asked.update(dict.fromkeys(names))
+        name = next((n for n in names if n in self.settings), None)
+        size = self.settings[name] if name else most if default is None else default
+        if name or parameter == "proposals":
+            self.used[name or parameter] = size
+        self.decisions.append(Decision(path, parameter, order, size, most, bool(name)))
+        if self._less and self.decisions[-1].size:
+            self.decisions[-1].size -= 1
+        return self.decisions[-1]
+
+    def names(self) -> list[str]:
+        """A name for each decision: its module and parameter, numbered where there are several."""
+        several = {(d.path, d.parameter) for d in self.decisions if d.order > 1}
+        return [
+            ".".join(filter(None, (d.path, d.parameter))) + f"_{d.order}" * ((d.path, d.parameter) in several)
+            for d in self.decisions
+        ]
 
     def check_settings(self, model: str) -> None:
         """Raise ``UnknownName`` for a setting that the run had no use for."""
@@ -71,51 +151,55 @@ class Assumptions:
 
 
 def _suppressed(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
-    boxes = args[0]
-    kept = known.count("proposals", PROPOSALS)
-    known.note(f"proposals = {kept}: non-maximum suppression keeps so many boxes, or as many as there are")
-    return torch.empty(min(boxes.shape[0], kept), dtype=torch.int64, device="meta")
+    kept = known.size("proposals", args[0].shape[0], PROPOSALS)
+    known.note(
+        f"proposals = {known.fresh[-1].wanted}: non-maximum suppression keeps so many boxes, or as many as there are"
+    )
+    return torch.empty(kept, dtype=torch.int64, device="meta")
 
 
 def _nonzero(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
-    known.note("selections by value keep every element")
-    return torch.empty(args[0].numel(), args[0].dim(), dtype=torch.int64, device="meta")
-
-
-def _masked(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
-    known.note("selections by value keep every element")
-    shape = torch.broadcast_shapes(args[0].shape, args[1].shape)
-    return torch.empty(shape.numel(), dtype=args[0].dtype, device="meta")
+    count = known.selected(args[0], args[0].numel())
+    return torch.empty(count, args[0].dim(), dtype=torch.int64, device="meta")
 
 
 def _distinct(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Tensor, ...]:
-    known.note("the values of a tensor that are told apart are taken as one")
-    x = args[0]
-    places = torch.empty(x.shape, dtype=torch.int64, device="meta")
-    return torch.empty(1, dtype=x.dtype, device="meta"), places, places[:1]
+    """The values of a whole tensor; places and numbers are there whether they are asked for or not."""
+    return _told_apart(known, args[0], args[0].numel(), (), args[0].shape)
 
 
-def _index(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor | None:
-    """``x[mask]``: a mask takes the place of the axes that it covers, and keeps every element."""
-    x, indices = args[0], args[1]
-    if not any(i is not None and i.dtype in (torch.bool, torch.uint8) for i in indices):
-        return None
-    known.note("selections by value keep every element")
-    places = []
-    for i in indices:
-        if i is not None and i.dtype in (torch.bool, torch.uint8):
-            places += [torch.empty(i.numel(), dtype=torch.int64, device="meta") for _ in range(i.dim())]
-        else:
-            places.append(i)
-    result: Tensor = torch.ops.aten.index.Tensor(x, places)
-    return result
+def _runs(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Tensor, ...]:
+    axis = args[3] if len(args) > 3 else kwargs.get("dim")
+    if axis is None:
+        return _distinct(known, args, kwargs)
+    return _slices(known, (args[0], axis), kwargs)
+
+
+def _slices(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Tensor, ...]:
+    x, axis = args[:2]
+    rest = list(x.shape)
+    most = rest.pop(axis)
+    made, *others = _told_apart(known, x, most, tuple(rest), (most,))
+    return made.movedim(0, axis).contiguous(), *others
+
+
+def _told_apart(
+    known: Assumptions, x: Tensor, most: int, rest: tuple[int, ...], places: Sequence[int]
+) -> tuple[Tensor, ...]:
+    count = known.size("distinct", most, min(most, 1), of=x)  # models loop over them: no more than they must
+    if not known.fresh[-1].given:
+        known.note("the values of a tensor that are told apart are taken as one")
+    made = torch.empty(count, *rest, dtype=x.dtype, device="meta")
+    where = torch.empty(tuple(places), dtype=torch.int64, device="meta")
+    return made, where, torch.empty(count, dtype=torch.int64, device="meta")
 
 
 def _number(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    if not known.made:
+    if not known.decisions:
         raise ValuesNeeded
-    # Boxes have been assumed, so no run could tell this value either.
-    known.note("a number read from assumed boxes is taken as 1, a truth value as false")
+    # Sizes have been assumed, so no run could tell this value either.
+    known.bounds = False
+    known.note("a number read from what was assumed is taken as 1, a truth value as false")
     dtype = args[0].dtype
     return False if dtype == torch.bool else 1.0 if dtype.is_floating_point else 1
 
@@ -138,8 +222,8 @@ GUESSES = {
     "_is_all_true": _held,
     "torchvision::nms": _suppressed,
     "nonzero": _nonzero,
-    "masked_select": _masked,
-    "index": _index,
     "_unique2": _distinct,
+    "unique_dim": _slices,
+    "unique_consecutive": _runs,
     "_local_scalar_dense": _number,
 }

@@ -24,9 +24,11 @@ class WithoutValues:
     whole_numbers   make int64 of shapes with up to so many axes, as an embedding wants
     floating        the element type of other shapes
     ranks           how many axes each shape had that was among them; its element type is a guess
+    zeros           whether whole numbers of which only a shape is known are zeros
     """
 
     values: Values = "few"
+    zeros = False
 
     def __init__(self, floating: torch.dtype, *, whole_numbers: int = 0) -> None:
         self.floating, self.whole_numbers = floating, whole_numbers
@@ -66,10 +68,16 @@ class WithoutValues:
         return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 
 
-class WithConstants(WithoutValues):
-    """The same for a model that asks for values: whole numbers of which only a shape is known are zeros."""
+class BesideCPU(WithoutValues):
+    """The same for a model that asks for values: what it makes beside its input is made on the CPU."""
 
     values = "constants"
+
+
+class WithConstants(BesideCPU):
+    """The same, and whole numbers of which only a shape is known are zeros."""
+
+    zeros = True
 
     def made(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         return super().made(shape, dtype) if dtype.is_floating_point else torch.zeros(shape, dtype=dtype)

@@ -48,12 +48,13 @@ class Lowering:
 
     # -- calls to steps --------------------------------------------------------------------------
 
-    def take(self, recorded: Recorded) -> None:
-        """Add the steps that stand for one call.
+    def take(self, recorded: Recorded) -> list[Step]:
+        """Add the steps that stand for one call, and return them.
 
         Raises ``InternalError`` where they do not fit what torch did; ``ModelError`` where torch did what it does
         without values alone, and would raise with them.
         """
+        before = len(self.steps)
         try:
             self._take(recorded)
         except InternalError:
@@ -62,6 +63,7 @@ class Lowering:
                 raise
             what = f"{_at(recorded)}{recorded.name} meets {' and '.join(met)}"
             raise ModelError(f"{what}; PyTorch wants one element type there, and autocast is left out") from None
+        return [step for step, _ in self.steps[before:]]
 
     def _take(self, recorded: Recorded) -> None:
         arguments = {key: self._current(value) for key, value in recorded.arguments.items()}

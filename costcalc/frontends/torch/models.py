@@ -7,6 +7,7 @@ Code runs only from what the name says: the module or file is imported, and what
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from costcalc.frontends.torch.found import Found
     from costcalc.ir.graph import Graph
 
+_VALUE_SIZE = re.compile(r"(proposals|selected|distinct)(_\d+)?")
+"""Parameters that are for the trace: sizes that values decide (``data.SIZES``)."""
 LIBRARIES = ("torchvision", "timm")
 Shapes = Sequence[int] | Mapping[str, Sequence[int]] | None
 
@@ -63,7 +66,7 @@ def load_model(
 
     batch        1 if it is not given, or that of an exported program
     input        shapes without the batch
-    parameters   keyword arguments of the builder; ``proposals`` and the like are for the trace
+    parameters   keyword arguments of the builder; ``proposals``, ``selected`` and ``distinct`` are for the trace
     kwargs       more keyword arguments of the builder
     """
     return load_with_module(name, batch=batch, input=input, parameters={**(parameters or {}), **(kwargs or {})})[0]
@@ -87,7 +90,7 @@ def _load_with_module(
     from costcalc.frontends.torch.tracer import trace_module
 
     given = dict(parameters or {})
-    settings = {key: given.pop(key) for key in list(given) if key.rpartition(".")[2] == "proposals"}
+    settings = {key: given.pop(key) for key in list(given) if _VALUE_SIZE.fullmatch(key.rpartition(".")[2])}
     found = _find(name, given)
     args: Sequence[Any] = ()
     forward: Mapping[str, Any] = {}

@@ -61,6 +61,7 @@ class Recorder(TorchDispatchMode):
     def __init__(self, model: torch.nn.Module, where: Where, assumptions: Assumptions, values: Values = "few") -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         assumptions.where = where
+        assumptions.identity = self._identity
         self.calls: list[Recorded] = []
         self.failing = ""
         self.weights: list[Traced] = []
@@ -122,7 +123,13 @@ class Recorder(TorchDispatchMode):
             self.failing = self.failing or f"{operator.name}({', '.join(str(type_of(t)) for t in given)})"
             raise
         self._record(operator, args, kwargs, given, result)
+        for decision in self._assumptions.fresh:
+            decision.calls.append(len(self.calls) - 1)
+        self._assumptions.fresh.clear()
         return result
+
+    def _identity(self, tensor: Tensor) -> object:
+        return self.aliases.read(tensor)
 
     def _of_functions(self, func: HigherOrderOperator, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run an operator on functions, ``flex_attention`` or ``cond``: it is made of the operators that it calls."""
@@ -222,8 +229,10 @@ class Recorder(TorchDispatchMode):
     def _tell_numbers(self, given: list[Tensor]) -> None:
         """Note the values of the places among ``given``, where they are known: they say what is seen of the others."""
         for tensor in given:
-            if tensor.numel() <= MOST_NUMBERS and not tensor.is_floating_point() and self.runner.knows(tensor):
-                self.aliases.read(tensor).numbers = tuple(tensor.flatten().tolist())
+            if tensor.numel() <= MOST_NUMBERS and not tensor.is_floating_point():
+                known = self.runner.known(tensor)
+                if known is not None:
+                    self.aliases.read(tensor).numbers = tuple(known.flatten().tolist())
 
     def _note(self, name: str, arguments: Mapping[str, Any], made: Traced) -> None:
         self.calls.append(Recorded(name, arguments, (made,), self._where.now))

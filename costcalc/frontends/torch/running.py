@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,9 +10,11 @@ from torch import Tensor
 from torch._ops import OpOverload
 
 from costcalc.frontends.torch.aliases import Aliases, storage_of
-from costcalc.frontends.torch.data import Assumptions, Values
+from costcalc.frontends.torch.data import Assumptions, Values, ValuesNeeded
 from costcalc.frontends.torch.layouts import laid_out
+from costcalc.frontends.torch.norms import fits, statistics
 from costcalc.frontends.torch.operators import Operator
+from costcalc.frontends.torch.selections import INDEX, LIKE, SELECTS, TOLD_APART, meet, places_of
 from costcalc.frontends.torch.structure import (
     META,
     elements,
@@ -21,6 +24,17 @@ from costcalc.frontends.torch.structure import (
     tensors_among,
     without_values,
 )
+from costcalc.frontends.torch.values import (
+    CHOICES,
+    DECIDES,
+    LARGEST_CHOICE,
+    Beside,
+    choice,
+    evenly,
+    has_mask,
+    is_random,
+    seeded,
+)
 
 LARGEST_CONSTANT = 1 << 20
 """Elements up to which tensors that depend on no input and no weight have values."""
@@ -29,9 +43,15 @@ LARGEST_WANTED = 1 << 24
 MOST_CONSTANTS = 1 << 27
 """Elements of all of them together, since a trace keeps them: half a GiB at 4 bytes each. Beyond, only little ones."""
 LITTLE = 1 << 12
-FILLED = frozenset(("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"))
+FILLED = frozenset(
+    ("zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty")
+)
 """Operators that read only the shape of their first argument."""
 CPU = torch.device("cpu")
+SPREAD = (
+    "what is chosen (by topk, argmax, sort … or at random) is spread evenly over what there is to choose from: "
+    "how many choices there are is exact, which gets how many is assumed"
+)
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
@@ -59,6 +79,9 @@ class Runner:
         self._copies: dict[int, torch.UntypedStorage] = {}  # what stands for those of them that the model writes to
         self._valueless: set[int] = set()  # real tensors whose values must not be used
         self._overwritten: set[int] = set()  # and storages
+        self._beside = Beside()
+        self._untold = False
+        self._generator = torch.Generator().manual_seed(0)  # so that the process's own is left alone
         self._known: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
 
     def hide(self, tensor: Tensor) -> None:
@@ -74,36 +97,160 @@ class Runner:
         """What the call returns. Raises ``ValuesNeeded`` where that would take values that are not there."""
         if self._values == "all":
             self._keep_unseen(operator, given)
-            return self._with_values(func, operator, args, kwargs)
-        if operator.name == "batch_norm" and len(args) >= 6 and _fits(*args[:6]):
+            made = self._with_values(func, operator, args, kwargs)
+            meet(self._assumptions, operator, args, kwargs, made)
+            return made
+        if operator.name == "batch_norm" and len(args) >= 6 and fits(*args[:6]):
             return torch.empty_like(args[0], device=META)
-        run_args, run_kwargs = args, kwargs
-        if self._values == "constants" and operator.name in FILLED and self._is_small(args):
-            return self._kept(func(*args, **{**kwargs, "device": CPU}), given)
-        if given and all(t.is_meta for t in given):
-            if operator.pure and not kwargs.get("device"):
-                return self._once(func, operator, args, kwargs)
-        elif self._has_values(func, operator, args, kwargs, given):
-            return self._kept(func(*args, **kwargs), given)
-        else:
-            for t in operator.written(args, kwargs):
-                self._valueless.add(id(t))
-                self._overwritten.add(storage_of(t))
-            if operator.name == "index":
-                args = (args[0], self._located(args[1]))
-            elif operator.name == "repeat_interleave" and len(args) > 2 and self._counts(args[1]):
-                times = args[0].shape[args[2]] if args[1].numel() == 1 else 1  # one number is for every place
-                kwargs = {**kwargs, "output_size": int(args[1].sum()) * times}
-            run_args, run_kwargs = replaced(args, self.shadow), replaced(kwargs, self.shadow)
-            if given and operator.pure and not operator.writes and not kwargs.get("device"):
-                return self._once(func, operator, run_args, run_kwargs)
-        guess = self._assumptions.guess(operator.name, run_args, run_kwargs)
+        if not all(t.is_meta for t in given):
+            self._keep_unseen(operator, given)
+        elif any(self._aliases.find(t) is None for t in given):
+            self._untold = True  # torch.tensor([1, 2], device=x.device) tells no mode its numbers
+        if operator.name in FILLED and self._is_small(args):
+            return self._filled(func, args, kwargs, given)
+        if operator.name in LIKE and self._value(args[0]) is not None:
+            func = LIKE[operator.name]
+            like = args[1].dtype if operator.name == "type_as" else list(args[1].shape)
+            return self.run(func, Operator(func), (args[0], like), {}, [args[0]])
+        if all(self._value(t) is not None for t in given):
+            made = self._worked_out(func, operator, args, kwargs, given)
+            if made is not NotImplemented:
+                return made
+        if operator.name == "masked_select":
+            args = self._as_index(*args[:2])
+            return self.run(INDEX, Operator(INDEX), args, {}, tensors_among(args))
+        if func is INDEX and has_mask(args[1]):
+            args = (args[0], self._located(args[1]))
+            return self.run(INDEX, Operator(INDEX), args, {}, tensors_among(args))
+        made = self._without_values(func, operator, args, kwargs, given)
+        if operator.name in CHOICES:
+            chosen = choice(operator.name, operator.named(args, kwargs), made)
+            if chosen is not None:
+                self._beside.presume(chosen[1:], supposed=False)
+                self._beside.keep(*chosen)
+        return made
+
+    def _without_values(
+        self, func: OpOverload, operator: Operator, args: Args, kwargs: Kwargs, given: list[Tensor]
+    ) -> Any:
+        """Run a call on the meta device."""
+        for t in operator.written(args, kwargs):
+            self._forget(t)
+        if operator.name == "repeat_interleave" and "self" in operator.named(args, kwargs):
+            kwargs = self._repeated(operator.named(args, kwargs), kwargs)
+        simple = bool(given) and operator.pure and not kwargs.get("device")
+        if simple and all(t.is_meta for t in given):
+            return self._once(func, operator, args, kwargs)
+        run_args, run_kwargs = replaced(args, self.shadow), replaced(kwargs, self.shadow)
+        if simple and not operator.writes:
+            return self._once(func, operator, run_args, run_kwargs)
+        if operator.name in SELECTS:
+            self._check_told()
+        guess = self._assumptions.guess(operator.name, args, kwargs)
         if guess is not None:
+            places = places_of(operator.name, args, guess)
+            if places is not None:
+                self._beside.presume([places], supposed=True)
+                self._beside.keep(guess, places)
             return guess
         run_args, run_kwargs = on_meta(run_args), on_meta(run_kwargs)
         if not given:
             run_kwargs["device"] = META
         return self._unshadowed(operator, args, kwargs, func(*run_args, **run_kwargs))
+
+    def _worked_out(self, func: OpOverload, operator: Operator, args: Args, kwargs: Kwargs, given: list[Tensor]) -> Any:
+        """Run a call for real: all that it reads has values. Where it is for the meta device, they are kept beside.
+
+        ``NotImplemented`` where that must not be, or takes too much, or cannot be done with values that are presumed.
+        """
+        written = operator.written(args, kwargs)
+        if any(map(self._belongs_to_model, written)):
+            return NotImplemented
+        known = [self._real(t) for t in given]
+        if operator.name in TOLD_APART and any(map(self._beside.is_supposed, known)):
+            return NotImplemented  # which of them are left is unknown, so that it is unknown how many are distinct
+        presumed, supposed = any(map(self._beside.is_presumed, known)), any(map(self._beside.is_supposed, known))
+        if not self._has_room(func, operator, args, kwargs, given, presumed):
+            return NotImplemented
+        device = kwargs.get("device")
+        beside = any(t.is_meta for t in given) if device is None else torch.device(device).type != "cpu"
+        run: Callable[..., Any] | None = func
+        if is_random(func):
+            run, presumed = seeded(func, self._generator), True
+        run_kwargs = {**replaced(kwargs, self._real), **({} if device is None else {"device": CPU})}
+        if run is None:
+            return NotImplemented
+        try:
+            made = run(*replaced(args, self._real), **run_kwargs)
+        except (RuntimeError, IndexError, ValueError):
+            if beside or presumed:
+                return NotImplemented
+            raise
+        values = tensors_among([made])
+        if presumed:
+            self._beside.presume([*values, *map(self._real, written)], supposed=supposed)
+            leaves = device is not None and not beside and any(t.is_meta for t in given)
+            masks = operator.name == "index" and has_mask(args[1])
+            if leaves or masks or operator.name in DECIDES:
+                self._decided(*known)
+        if beside and values and (operator.views or any(self._value(t) is None for t in written)):
+            # The tensors of the meta device share memory, or take another shape, as those with values do.
+            on_device = func(*on_meta(replaced(args, self.shadow)), **on_meta(replaced(kwargs, self.shadow)))
+            shown = self._unshadowed(operator, args, kwargs, on_device)
+            for tensor, value in zip(tensors_among([shown]), values, strict=True):
+                if tensor.is_meta:
+                    self._beside.keep(tensor, value)
+            return shown
+        names = {id(self._real(t)): t for t in (given if beside else written)}
+        return replaced(self._kept(made, given), lambda t: names[id(t)] if id(t) in names else self._twin(t, beside))
+
+    def _filled(self, func: OpOverload, args: Args, kwargs: Kwargs, given: list[Tensor]) -> Any:
+        """What an operator of ``FILLED`` makes, which reads no values."""
+        made = func(self.shadow(args[0]), *args[1:], **{**kwargs, "device": CPU})
+        if func._schema.name.endswith(("empty", "empty_like")):
+            made.zero_()
+        device = kwargs.get("device")
+        on_cpu = not args[0].is_meta if device is None else torch.device(device).type == "cpu"
+        return self._twin(self._kept(made, given), self._values == "few" and not on_cpu)
+
+    def _twin(self, value: Tensor, beside: bool) -> Tensor:
+        """A tensor on the meta device that has ``value`` beside it; ``value`` itself where that is wanted."""
+        if not beside:
+            return value
+        made = without_values(value)
+        self._beside.keep(made, value)
+        return made
+
+    def _value(self, tensor: Tensor) -> Tensor | None:
+        """The values of ``tensor``; None where they are unknown."""
+        if not tensor.is_meta:
+            return tensor if self._is_known(tensor) else None
+        value = self._beside.of(tensor) if self._beside else None
+        return None if value is None or storage_of(value) in self._overwritten else value
+
+    def _real(self, tensor: Tensor) -> Tensor:
+        """The values of ``tensor``, which are known."""
+        value = self._value(tensor)
+        assert value is not None
+        return value
+
+    def _forget(self, tensor: Tensor) -> None:
+        """``tensor`` is written with what is unknown."""
+        if tensor.is_meta:
+            value = self._beside.of(tensor) if self._beside else None
+            if value is not None:
+                self._overwritten.add(storage_of(value))
+        else:
+            self._valueless.add(id(tensor))
+            self._overwritten.add(storage_of(tensor))
+
+    def _decided(self, *values: Tensor) -> None:
+        """Say, where ``values`` are presumed, that sizes or numbers were taken from them."""
+        for value in values:
+            if self._beside.is_supposed(value):
+                self._assumptions.bounds = False
+            elif self._beside.is_presumed(value):
+                self._assumptions.note(SPREAD)
 
     def _once(self, func: OpOverload, operator: Operator, args: Args, kwargs: Kwargs) -> Any:
         """Run a call whose result depends on nothing but shapes, if none like it has run.
@@ -129,7 +276,7 @@ class Runner:
         return result
 
     def _with_values(self, func: OpOverload, operator: Operator, args: Args, kwargs: Kwargs) -> Any:
-        for tensor in (*operator.written(args, kwargs), *_statistics(operator, args)):
+        for tensor in (*operator.written(args, kwargs), *statistics(operator, args)):
             if self._belongs_to_model(tensor) and tensor.layout is torch.strided:
                 storage = storage_of(tensor)
                 if storage not in self._copies:
@@ -158,28 +305,23 @@ class Runner:
                 if self._aliases.find(tensor) is None:
                     self.keep(tensor)
 
-    def _has_values(
-        self, func: OpOverload, operator: Operator, args: Args, kwargs: Kwargs, given: list[Tensor]
+    def _has_room(
+        self, func: OpOverload, operator: Operator, args: Args, kwargs: Kwargs, given: list[Tensor], presumed: bool
     ) -> bool:
-        """Whether to run a call for real: it depends on no input and no weight, and is small."""
-        self._keep_unseen(operator, given)
-        if not all(map(self._is_known, given)):
-            return False
-        if any(map(self._belongs_to_model, operator.written(args, kwargs))):
-            return False
-        device = kwargs.get("device")
-        if device is not None and torch.device(device).type == "meta":
-            return False
+        """Whether what a call makes is small enough to be worked out."""
+        largest = max(self._largest, LARGEST_CHOICE) if presumed and self._room > 0 else self._largest
         if not given:
             sizes = args[0] if args else ()
-            return not isinstance(sizes, (list, tuple)) or elements(sizes) <= self._largest
+            return not isinstance(sizes, (list, tuple)) or elements(sizes) <= largest
+        if any(t.numel() > largest for t in given):
+            return False
         if not operator.pure or sum(t.numel() for t in given) <= 64:
             return True
         try:
             trial = func(*on_meta(replaced(args, self.shadow)), **on_meta(replaced(kwargs, self.shadow)))
         except (RuntimeError, NotImplementedError):
             return True  # its size depends on values, which are there
-        return sum(t.numel() for t in tensors_among([trial])) <= self._largest
+        return sum(t.numel() for t in tensors_among([trial])) <= largest
 
     def _kept(self, made: Any, given: list[Tensor]) -> Any:
         """``made``, whose values take of the room that there is for them unless they are those of ``given``."""
@@ -190,21 +332,66 @@ class Runner:
             self._largest = LITTLE
         return made
 
+    def known(self, tensor: Tensor) -> Tensor | None:
+        """The values of ``tensor`` if they are the same whatever the model is given."""
+        value = None if self._values == "all" else self._value(tensor)
+        return None if value is None or self._beside.is_presumed(value) else value
+
+    def _check_told(self) -> None:
+        """Raise ``ValuesNeeded`` where what decides may be among numbers put straight onto the meta device."""
+        if self._untold and self._values == "few":
+            raise ValuesNeeded
+
+    def _as_index(self, x: Tensor, mask: Tensor) -> Args:
+        """The arguments of ``index`` that make it what ``masked_select`` of ``x`` and ``mask`` is."""
+        shape = torch.broadcast_shapes(x.shape, mask.shape)
+        value, known = self._value(x), self._value(mask)
+        stretched = self.shadow(x).expand(shape)
+        if value is not None:
+            self._beside.keep(stretched, value.expand(shape))
+        if known is not None:
+            return stretched, self._said(known.expand(shape))
+        self._check_told()
+        return stretched, self._supposed(self._assumptions.selected(mask, shape.numel()), shape)
+
     def _located(self, indices: list[Tensor | None]) -> list[Tensor | None]:
-        """``indices`` with the places that a mask selects for each mask whose values are known."""
+        """``indices`` with the places that it selects for each mask: those that it says, if its values are known."""
         places: list[Tensor | None] = []
         for i in indices:
-            known = i is not None and i.dtype in (torch.bool, torch.uint8) and self._is_known(i)
-            places += i.nonzero().unbind(1) if i is not None and known else [i]
+            if i is None or not has_mask([i]):
+                places.append(i)
+                continue
+            known = self._value(i)
+            if known is not None:
+                places += self._said(known)
+            else:
+                self._check_told()
+                places += self._supposed(self._assumptions.selected(i, i.numel()), i.shape)
         return places
 
-    def _counts(self, repeats: object) -> bool:
-        """Whether ``repeats`` are numbers that are known, of which the output's size is the sum."""
-        return isinstance(repeats, Tensor) and repeats.numel() > 0 and self._is_known(repeats)
+    def _said(self, mask: Tensor) -> list[Tensor]:
+        """The places that ``mask`` selects, axis by axis, on the meta device."""
+        places = mask.nonzero()
+        self._decided(mask)
+        if self._beside.is_presumed(mask):
+            self._beside.presume([places], supposed=self._beside.is_supposed(mask))
+        return [self._twin(axis, True) for axis in places.unbind(1)]
 
-    def knows(self, tensor: Tensor) -> bool:
-        """Whether the values of ``tensor`` are the same whatever the model is given."""
-        return self._values != "all" and self._is_known(tensor)
+    def _supposed(self, count: int, shape: Sequence[int]) -> list[Tensor]:
+        """So many places of ``shape``, axis by axis, on the meta device."""
+        places = evenly(count, shape)
+        self._beside.presume([places], supposed=True)
+        return [self._twin(axis, True) for axis in places.unbind(1)]
+
+    def _repeated(self, arguments: Mapping[str, Any], kwargs: Kwargs) -> Kwargs:
+        """``kwargs`` with how many elements all repetitions make, where their numbers are known."""
+        repeats = self._value(arguments["repeats"]) if isinstance(arguments["repeats"], Tensor) else None
+        if repeats is None or arguments.get("output_size") is not None:
+            return kwargs
+        self._decided(repeats)
+        axis = arguments["dim"]
+        length = arguments["self"].numel() if axis is None else arguments["self"].shape[axis]
+        return {**kwargs, "output_size": int(repeats.sum()) * (length if repeats.numel() == 1 else 1)}
 
     def _is_known(self, tensor: Tensor) -> bool:
         """Whether ``tensor`` has values that may be used."""
@@ -256,21 +443,3 @@ class Runner:
         if kept is None or kept[0] is not tensor or kept[1].shape != tensor.shape:
             kept = self._shadows[id(tensor)] = (tensor, without_values(tensor))
         return kept[1]
-
-
-def _statistics(operator: Operator, args: Args) -> list[Tensor]:
-    """The running mean and variance of a norm, which its schema does not say that it changes."""
-    return tensors_among(args[3:5]) if operator.name in ("batch_norm", "instance_norm") else []
-
-
-def _fits(
-    x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor | None, variance: Tensor | None, trains: bool
-) -> bool:
-    """Whether a batch norm has what it needs, one number a channel each; its result is then a tensor like ``x``.
-
-    PyTorch finds that out by taking the norm apart, which takes longer than all else in a convolutional network.
-    """
-    channels = x.shape[1:2]
-    if not x.is_floating_point() or not channels or not (trains or (mean is not None and variance is not None)):
-        return False
-    return all(v is None or v.shape == channels for v in (weight, bias, mean, variance))

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-from costcalc.errors import CostcalcError
+from costcalc.errors import CostcalcError, UnknownName
 from costcalc.frontends.torch.data import Assumptions, ValuesNeeded
+from costcalc.frontends.torch.decided import value_sizes
 from costcalc.frontends.torch.failures import ModelError, forward_failed, values_asked
 from costcalc.frontends.torch.guard import uncollected, untouched, valued_indices, without_autocast
 from costcalc.frontends.torch.inputs import (
     SEQUENCES,
+    BesideCPU,
     WithConstants,
     WithoutValues,
     WithValues,
@@ -89,6 +92,8 @@ def trace_module(
                 return _traced(model, args, kwargs, name, made, **known)
             except ValuesNeeded as asked:
                 reason = asked
+            except UnknownName:
+                raise
             except CostcalcError:
                 if reason is None:
                     raise
@@ -105,6 +110,7 @@ def _attempts(model: nn.Module) -> Iterator[WithoutValues]:
     """Ways to run a model without weights, each for those that ask for values in the one before."""
     floating = floating_type(model)
     yield (first := WithoutValues(floating))
+    yield BesideCPU(floating)
     yield WithConstants(floating)
     if any(rank <= SEQUENCES for rank in first.ranks) and any(isinstance(m, nn.Embedding) for m in model.modules()):
         yield WithConstants(floating, whole_numbers=SEQUENCES)  # perhaps it asks before it looks its input up
@@ -135,11 +141,12 @@ def _traced(
     settings: Mapping[str, int] | None,
     parameters: Mapping[str, Any] | None,
     source: str,
+    less: bool = False,
 ) -> Graph:
-    assumptions = Assumptions(settings)
+    assumptions = Assumptions(settings, less=less)
     if made.values == "all":
         assumptions.note("run with real tensors: the model asks for values, and its graph may differ with others")
-    elif made.values == "constants" and made.whole_numbers:
+    elif made.zeros and made.whole_numbers:
         assumptions.note("whole numbers given as shapes are zeros: the model asks for values")
     given, options = made.of(tuple(args)), made.of(dict(kwargs))
     with untouched(model), following(model) as where, _eager(), without_autocast(assumptions.note), valued_indices():
@@ -158,16 +165,34 @@ def _traced(
             again, outputs = False, [recorder.aliases.read(t) for _, t in tensors_in("", result)]
         finally:
             recorder.runner.shape_back()
+    known: dict[str, Any] = {"settings": settings, "parameters": parameters, "source": source}
     if again:
         whole = type(made)(made.floating, whole_numbers=made.looked_up)
-        return _traced(model, args, kwargs, name, whole, settings=settings, parameters=parameters, source=source)
-    assumptions.check_settings(name)
+        return _traced(model, args, kwargs, name, whole, **known, less=less)
+    if not less:
+        assumptions.check_settings(name)
     lowering = Lowering(name, inputs, {t.weight: t for t in recorder.weights})
-    for call in recorder.calls:
-        lowering.take(call)
+    steps = [lowering.take(call) for call in recorder.calls]
     if not outputs:
         raise ModelError(f"the forward of {name} returns no tensor")
-    return lowering.graph(outputs, {**(parameters or {}), **assumptions.used}, assumptions.made, source)
+    graph = lowering.graph(outputs, {**(parameters or {}), **assumptions.used}, assumptions.made, source)
+    if less or not assumptions.decisions:
+        return graph
+
+    def with_less() -> Graph:
+        return _traced(
+            model, args, kwargs, name, type(made)(made.floating, whole_numbers=made.whole_numbers), **known, less=True
+        )
+
+    found = value_sizes(
+        graph,
+        assumptions.names(),
+        assumptions.decisions,
+        assumptions.bounds,
+        steps,
+        None if made.values == "all" else with_less,
+    )
+    return replace(graph, sizes=found)
 
 
 @contextmanager
