@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from costcalc.ir.dims import Dim, total
 from costcalc.ir.graph import Graph, Node
@@ -12,7 +12,7 @@ from costcalc.ir.tensor import TensorType, Weight
 
 
 class Work(NamedTuple):
-    """What an op does to inputs of given types, wherever it stands.
+    """What an op does to inputs of given types, wherever it stands, and how a report tells of it.
 
     macs, ops         arithmetic
     weights           its tensors by PyTorch's name, but for those that are made beforehand of others
@@ -20,6 +20,8 @@ class Work(NamedTuple):
     weight_bits       their bits, and of those the bits that inference reads
     input_bits        bits that are read of each input, and of each weight that is made beforehand
     kind              what reports call this use of the op
+    options           each option with its value
+    input_shapes      and output_shapes, of the values that it reads and makes
     """
 
     macs: Dim
@@ -31,6 +33,9 @@ class Work(NamedTuple):
     read_bits: Dim
     input_bits: tuple[Dim, ...]
     kind: str
+    options: dict[str, Any]
+    input_shapes: tuple[tuple[Dim, ...], ...]
+    output_shapes: tuple[tuple[Dim, ...], ...]
 
 
 def input_bits(op: Op, types: tuple[TensorType, ...], y: TensorType, width: int | None = None) -> tuple[Dim, ...]:
@@ -69,6 +74,9 @@ def work_of(width: int | None = None) -> Callable[[Graph, Node], Work]:
                     *(every[local].read_bits(width) for local in node.prepared),
                 ),
                 kind=op.kind(*types),
+                options={option.name: getattr(op, option.name) for option in op.fields},
+                input_shapes=tuple(t.shape for t in types),
+                output_shapes=tuple(t.shape for t in graph.output_types(node)),
             )
         return found
 

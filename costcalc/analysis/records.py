@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -194,8 +194,11 @@ class Report:
         """The layers of an inference whose op has no rule; while there are any, the totals are lower bounds."""
         return tuple(layer for layer in self.layers if not layer.counted and layer.prepared is None)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The report as plain lists, dicts, strings and numbers. Symbols become strings."""
+    def to_dict(self, rows: Callable[[Iterator[dict[str, Any]]], Any] = list) -> dict[str, Any]:
+        """The report as plain lists, dicts, strings and numbers. Symbols become strings.
+
+        rows   what to make of the layers and of the blocks: a list, or with ``iter`` each when it is asked for
+        """
         return {
             "schema": SCHEMA,
             "model": {
@@ -208,9 +211,9 @@ class Report:
             "settings": {f.name: getattr(self.settings, f.name) for f in fields(self.settings)},
             **({"machine": self.machine.to_dict()} if self.machine else {}),
             **({"pace": {k: v for k, v in self.pace._asdict().items() if v is not None}} if self.pace else {}),
-            "total": _record(self.total),
-            "layers": [_record(layer) for layer in self.layers],
-            "blocks": [_record(block) for block in self.blocks],
+            "total": next(_records([self.total])),
+            "layers": rows(_records(self.layers)),
+            "blocks": rows(_records(self.blocks)),
             "uncounted": [
                 {"name": u.name, "op": u.kind, "input_shapes": plain(u.input_shapes),
                  "output_shapes": plain(u.output_shapes)}
@@ -221,24 +224,48 @@ class Report:
         }  # fmt: skip
 
 
-def _record(figures: Figures) -> dict[str, Any]:
-    first = ("name", "op", "kind", "options", "inputs", "input_shapes", "output_shapes")
-    record = {key: plain(getattr(figures, key)) for key in first if hasattr(figures, key)}
-    for field in fields(figures):
-        value = getattr(figures, field.name)
-        if field.name == "time":
-            if value is not None:
-                record["time"] = value.to_dict()
-        elif field.name == "prepared":
-            if value is not None:
-                record["prepared"] = plain(value._asdict())
-        else:
-            record[field.name] = plain(value)
-    return record
+FIRST = ("name", "op", "kind", "options", "inputs", "input_shapes", "output_shapes")
+MAYBE = ("time", "prepared")
+"""Keys that only some layers have."""
+
+
+def _records(figures: Sequence[Figures]) -> Iterator[dict[str, Any]]:
+    """Each of ``figures``, which are of one kind, as JSON has it; the keys that name a layer first."""
+    if not figures:
+        return
+    own = [field.name for field in fields(figures[0])]
+    keys = [*(key for key in FIRST if key in own), *(key for key in own if key not in FIRST)]
+    # Most layers share their options, their shapes and what they see with others, as objects.
+    known: dict[int, Any] = {}
+    for one in figures:
+        values = vars(one)
+        record = {}
+        for key in keys:
+            value = values[key]
+            if type(value) in PLAIN:
+                record[key] = value
+            elif key == "time":
+                record[key] = value.to_dict()
+            elif key == "prepared":
+                record[key] = plain(value._asdict())
+            else:
+                shown = known.get(id(value))
+                if shown is None:
+                    shown = known[id(value)] = plain(value)
+                record[key] = shown
+        for key in MAYBE:
+            if record.get(key, True) is None:
+                del record[key]
+        yield record
+
+
+PLAIN = frozenset({int, str, bool, type(None)})
 
 
 def plain(value: Any) -> Any:
     """``value`` as JSON has it: lists, dicts, numbers and texts, which symbols become."""
+    if type(value) in PLAIN:
+        return value
     if isinstance(value, ReceptiveField):
         return {
             "size": list(value.size),

@@ -38,9 +38,8 @@ def report(
     needless: dict[str, Dim] = {}
     for number, node in enumerate(graph.nodes):
         done = work(graph, node)
-        types, made = graph.input_types(node), graph.output_types(node)
         if type(node.op).needless is not Op.needless and not storage.is_prepared(node):
-            spared, which = node.op.needless(*types, y=made[0])
+            spared, which = node.op.needless(*graph.input_types(node), y=graph.types[node.outputs[0]])
             needless[which] = needless.get(which, 0) + spared
         own = {node.weight(local): weight for local, weight in done.weights.items()}
         touched = storage.touched(node)
@@ -62,10 +61,10 @@ def report(
             name=node.name,
             op=node.op.name,
             kind=done.kind,
-            options={option.name: getattr(node.op, option.name) for option in node.op.fields},
+            options=done.options,
             inputs=node.inputs,
-            input_shapes=tuple(t.shape for t in types),
-            output_shapes=tuple(t.shape for t in made),
+            input_shapes=done.input_shapes,
+            output_shapes=done.output_shapes,
             receptive_field=fields_seen.get(node.outputs[0]),
             source=node.place.short if node.place else "",
             time=machine.time_of(done.macs, read + write, bits) if machine else None,

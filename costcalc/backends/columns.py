@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from costcalc.analysis.records import Figures, Layer, Report
@@ -40,8 +41,11 @@ def _shape(shape: tuple[Any, ...]) -> str:
 
 def _shapes(figures: Figures, which: str) -> str | None:
     shapes = getattr(figures, which, None)
-    if not shapes:
-        return None
+    return _listed(shapes) if shapes else None
+
+
+@lru_cache(maxsize=1024)
+def _listed(shapes: tuple[tuple[Any, ...], ...]) -> str:
     first = _shape(shapes[0])
     same = all(shape == shapes[0] for shape in shapes)
     return first if len(shapes) == 1 else f"{len(shapes)}·({first})" if same else ", ".join(map(_shape, shapes))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from costcalc.analysis.records import Report
 from costcalc.backends import escape, units
-from costcalc.backends.columns import COLUMNS
-from costcalc.backends.rows import View, flat
+from costcalc.backends.columns import COLUMNS, Column
+from costcalc.backends.rows import Row, View, flat
 from costcalc.backends.summary import not_counted
 
 UNITS = {units.size: "_bits", units.seconds: "_seconds"}
@@ -16,17 +17,40 @@ UNITS = {units.size: "_bits", units.seconds: "_seconds"}
 
 def json(report: Report, view: View) -> str:
     """The contract of ``docs/json.md``, whatever the view: every layer, every figure; a layer a line."""
-    return written(report.to_dict())
+    return written(report.to_dict(rows=iter))
 
 
 def written(record: dict[str, Any]) -> str:
     """``record`` as JSON, a key a line; of lists of records a record a line."""
     parts = []
     for key, value in record.items():
-        lines = isinstance(value, list) and value and isinstance(value[0], dict)
-        shown = "[\n  " + ",\n  ".join(map(escape.json, value)) + "\n ]" if lines else escape.json(value)
+        rows = isinstance(value, Iterator) or (isinstance(value, list) and value and isinstance(value[0], dict))
+        lines = [*_lines(value)] if rows else []
+        shown = "[\n  " + ",\n  ".join(lines) + "\n ]" if lines else "[]" if rows else escape.json(value)
         parts.append(f" {escape.json(key)}: {shown}")
     return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def _lines(records: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Each of ``records`` as JSON. What several of them have, as an object, is written out once."""
+    heads: dict[str, str] = {}
+    known: dict[int, tuple[str, Any]] = {}
+    for record in records:
+        parts = []
+        for key, value in record.items():
+            head = heads.get(key)
+            if head is None:
+                head = heads[key] = f"{escape.json(key)}: "
+            if type(value) is int:
+                parts.append(f"{head}{value}")
+            elif type(value) is str:
+                parts.append(head + escape.json(value))
+            else:
+                text = known.get(id(value))
+                if text is None:  # the value is kept, lest another gets its number
+                    text = known[id(value)] = escape.json(value), value
+                parts.append(head + text[0])
+        yield "{" + ", ".join(parts) + "}"
 
 
 def csv(report: Report, view: View) -> str:
@@ -36,10 +60,19 @@ def csv(report: Report, view: View) -> str:
     ``kind`` says so if it is a lower bound, since some layers have no rule.
     """
     columns = view.columns or [c for c in COLUMNS.values() if not c.share and (report.total.time or not c.timed)]
-    lines: list[list[Any]] = [["row", *(column.name + UNITS.get(column.shows, "") for column in columns)]]
-    for row in flat(report, view):
-        cells = [row.name if c.name == "name" else c.value(row.figures) for c in columns]
-        if row.role == "total" and report.uncounted:
-            cells = [not_counted(report) if c.name == "kind" else cell for c, cell in zip(columns, cells, strict=True)]
-        lines.append([row.role, *cells])
-    return escape.csv(lines)
+    rows = flat(report, view)
+    cells = [_cells(column, rows) for column in columns]
+    if report.uncounted:
+        for column, shown in zip(columns, cells, strict=True):
+            if column.name == "kind":
+                shown[-1] = not_counted(report)
+    head = ["row", *(column.name + UNITS.get(column.shows, "") for column in columns)]
+    return escape.csv([head, *zip([row.role for row in rows], *cells, strict=True)])
+
+
+def _cells(column: Column, rows: list[Row]) -> list[Any]:
+    """What a column has in each of ``rows``."""
+    if column.name == "name":
+        return [row.name for row in rows]
+    value = column.value
+    return [value(row.figures) for row in rows]

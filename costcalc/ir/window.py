@@ -100,8 +100,10 @@ def sampled(
     if not every and min(places, period) > MOST_SAMPLED:
         back = pow(stride.numerator, -1, period)
         outputs = {(near - floor(shift * period)) * back % period for shift in shifts for near in range(-2, 3)}
-    seen = [(stride * o, *sees(o)) for o in outputs]
-    return Window(stride, whole(min(a - at for at, a, _ in seen)), whole(max(b - at for at, _, b in seen)))
+    # Whole numbers of 1 / period: fractions would take most of the time.
+    seen = [(stride.numerator * o, *sees(o)) for o in outputs]
+    lo, hi = min(a * period - at for at, a, _ in seen), max(b * period - at for at, _, b in seen)
+    return Window(stride, ratio(lo, period), ratio(hi, period))
 
 
 def whole(n: Number) -> Number:

@@ -12,7 +12,7 @@ from costcalc.ir.expr import Expr
 from costcalc.ir.fields import Sizes, ints, per_axis
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Follow, Sight, Window, ratio, sampled
+from costcalc.ir.window import Follow, Sight, Window, ratio, whole
 from costcalc.ops.conv import takes_images
 
 if TYPE_CHECKING:
@@ -184,5 +184,7 @@ class GlobalMaxPool(GlobalPool):
 
 
 def _bins(n: int, m: int) -> Window:
+    """Output ``o`` pools from ⌊o·n/m⌋ to ⌈(o+1)·n/m⌉ - 1; over all ``o`` both are rounded by up to 1 - gcd(n, m)/m."""
     step = ratio(n, m)
-    return sampled(step, lambda o: (o * n // m, -(-(o + 1) * n // m) - 1), m, (0, step))
+    rounded = ratio(step.denominator - 1, step.denominator)
+    return Window(step, -rounded, whole(step + rounded - 1))

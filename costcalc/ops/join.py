@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from costcalc.errors import OptionError
@@ -11,7 +12,7 @@ from costcalc.ir.dims import Dim, at_least, ceil_div, divides, equal, total
 from costcalc.ir.fields import Axis, Index, Parts, Size, ints
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import IDENTITY, Follow, Sight, Window, part
+from costcalc.ir.window import Follow, Sight, Window, part
 from costcalc.ops.axes import has_axes, position, replaced
 from costcalc.ops.broadcasting import joint_dtype
 from costcalc.ops.traced import converted
@@ -38,7 +39,7 @@ class Concat(Op):
         first = x[0]
         yield from has_axes(self, first, self.axis)
         at = position(self.axis, first)
-        for other in x[1:]:
+        for other in dict.fromkeys(x[1:]):
             yield len(other.shape) == len(first.shape), "concat: the inputs differ in their number of axes"
             for axis, (a, b) in enumerate(zip(first.shape, other.shape, strict=False)):
                 if axis != at:
@@ -53,13 +54,12 @@ class Concat(Op):
 
     def sights(self, *x: TensorType, y: TensorType) -> tuple[Sight, ...]:
         at = position(self.axis, y)
-        found = []
-        start = 0
-        for (size,) in (ints([t.shape[at]]) for t in x):
-            moved = Follow(at, Window(1, -start, -start), (start, start + size - 1))
-            found.append(tuple(moved if axis == at else Follow(axis, IDENTITY) for axis in range(len(y.shape))))
-            start += size
-        return tuple(found)
+        along = [Follow(axis) for axis in range(len(y.shape))]
+        before, after = along[:at], along[at + 1 :]
+        sizes = ints(t.shape[at] for t in x)
+        starts = accumulate(sizes[:-1], initial=0)
+        moved = (Follow(at, Window(1, -i, -i), (i, i + n - 1)) for i, n in zip(starts, sizes, strict=True))
+        return tuple([(*before, follow, *after) for follow in moved])
 
     def to_torch(self, *x: TensorType) -> nn.Module:
         from torch import cat
