@@ -4,9 +4,9 @@
 def main() -> None:
     """Run the command that the process was started with, and exit."""
     try:
-        from costcalc.cli.interrupts import end_at_once
+        from costcalc.cli.interrupts import begin
 
-        end_at_once()
+        begin()
         from costcalc.cli.frame import run
 
         run()

@@ -6,6 +6,7 @@ there is nothing to take away; an exception would only be shown where nobody can
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -13,6 +14,13 @@ from collections.abc import Callable
 from typing import Any
 
 INTERRUPTED = 130
+
+
+def begin() -> None:
+    """Take charge of Ctrl-C for the whole process: first, so that what is done at its end is done last."""
+    # When Python has ended all else it takes its handlers away, and Ctrl-C would kill by the signal again.
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    end_at_once()
 
 
 def end_at_once() -> None:
