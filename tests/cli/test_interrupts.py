@@ -52,7 +52,14 @@ def test_while_modules_are_imported(module: str) -> None:
 
 
 def test_when_all_is_done_and_the_process_ends() -> None:
-    late = "import atexit, time; atexit.register(lambda: (print('now', flush=True), time.sleep(20)))"
+    late = """
+import atexit, time, costcalc.cli.frame as frame
+run = frame.run
+def later():
+    atexit.register(lambda: (print("now", flush=True), time.sleep(20)))
+    run()
+frame.run = later
+"""
     assert interrupted(late, "analyze", "lenet5", "--output", os.devnull) == (130, b"")
 
 
