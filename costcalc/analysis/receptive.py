@@ -118,9 +118,8 @@ def image_of(graph: Graph) -> str | None:
 
 def views(graph: Graph, image: str) -> dict[str, View | None]:
     """For each value what it sees of the input ``image``; None if nothing."""
-    found: dict[str, View | None] = dict.fromkeys(graph.inputs)
+    found: dict[str, View | None] = {**dict.fromkeys(graph.inputs), image: _of_image(graph.types[image])}
     extent: tuple[int, ...] = graph.types[image].spatial  # type: ignore[assignment]
-    found[image] = _of_image(graph.types[image])
     sights: dict[object, list[tuple[Sight | None, TensorType]]] = {}
     # Equal views are one object, so that what an op makes of the same views is worked out once.
     kept: dict[View, View] = {}
@@ -133,71 +132,19 @@ def views(graph: Graph, image: str) -> dict[str, View | None]:
             ways = sights.get(key)
             if ways is None:
                 stated = node.op.sights_of(index, *types, y=y)
-                ways = [(None if _same(s, x, y) else s, x) for s, x in zip(stated, types, strict=True)]
-                sights[key] = ways
+                ways = sights[key] = [(None if _same(s, x, y) else s, x) for s, x in zip(stated, types, strict=True)]
             before = [found[v] for v in node.inputs]
             how = (id(ways), *map(id, before))
             if how not in known:
-                view = _seen(before, ways, y.shape, extent)
+                seen = [
+                    view if sight is None else through(view, sight, x.shape, y.shape, extent)
+                    for view, (sight, x) in zip(before, ways, strict=True)
+                    if view is not None
+                ]
+                view = _union(seen) if any(v is not before[0] for v in seen) else seen[0] if seen else None
                 known[how] = view and kept.setdefault(view, view)
             found[value] = known[how]
     return found
-
-
-def _seen(
-    before: list[View | None],
-    ways: list[tuple[Sight | None, TensorType]],
-    y: tuple[Dim, ...],
-    extent: tuple[int, ...],
-) -> View | None:
-    """What an output of shape ``y`` sees through all its inputs, which see what is in ``before``; None if nothing."""
-    known: dict[tuple[int, Sight], View] = {}
-    moving = _moving(before, [sight for sight, _ in ways]) if len(before) > 1 else set()
-    seen: list[View] = []
-    for view, (sight, x) in zip(before, ways, strict=True):
-        if view is None:
-            continue
-        if sight is not None and len(before) > 1:
-            how = id(view), _where_it_matters(sight, moving)
-            if how not in known:
-                known[how] = through(view, how[1], x.shape, y, extent)
-            view = known[how]
-        elif sight is not None:
-            view = through(view, sight, x.shape, y, extent)
-        seen.append(view)
-    changed = any(view is not before[0] for view in seen)
-    return _union(seen) if changed else seen[0] if seen else None
-
-
-def _moving(before: list[View | None], sights: list[Sight | None]) -> set[int]:
-    """The output axes along which a place of some input is another place of the image."""
-    found: set[int] = set()
-    ways: dict[int, set[int]] = {}
-    for view, sight in zip(before, sights, strict=True):
-        if view is None:
-            continue
-        way = ways.get(id(view))
-        if way is None:
-            places = ((axis, part) for axis, parts in enumerate(view.parts) for part in parts)
-            way = ways[id(view)] = {axis for axis, part in places if part.axis is not None}
-        if sight is None:
-            found |= way
-        elif not isinstance(sight, Regroup) and not isinstance(sight, Steps):
-            for out, entry in enumerate(sight):
-                if entry is not None and entry.axis in way:
-                    along = entry.along if isinstance(entry, Follow) else None
-                    found.add(out if along is None else along)
-    return found
-
-
-def _where_it_matters(sight: Sight, moving: set[int]) -> Sight:
-    """``sight`` without the windows along axes that do not move along the image, such as where channels are joined."""
-    if isinstance(sight, (Regroup, Steps)):
-        return sight
-    return tuple([
-        Follow(entry.axis) if isinstance(entry, Follow) and entry.along is None and out not in moving else entry
-        for out, entry in enumerate(sight)
-    ])  # fmt: skip
 
 
 def _same(sight: Sight, x: TensorType, y: TensorType) -> bool:
