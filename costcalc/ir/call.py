@@ -6,7 +6,7 @@ adds the steps that stand for it. Nothing here needs torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from costcalc.ir.origin import Origin, origin_of
@@ -72,10 +72,11 @@ class Call:
     name    without overload: ``conv2d``; operators outside ATen with their namespace: ``torchvision::nms``
     made    the types of the tensors that it returned, as torch says
     copies  it could have returned a view, but copied
+    known   the names of the model's tensors
     steps   what has been added to stand for it
     """
 
-    __slots__ = ("_types_of", "arguments", "copies", "made", "name", "steps")
+    __slots__ = ("_types_of", "arguments", "copies", "known", "made", "name", "steps")
 
     def __init__(
         self,
@@ -84,8 +85,10 @@ class Call:
         made: tuple[TensorType, ...],
         types_of: Callable[[Op, tuple[TensorType, ...]], tuple[TensorType, ...]],
         copies: bool = False,
+        known: Container[str] = (),
     ) -> None:
         self.name, self.arguments, self.made, self.copies = name, arguments, made, copies
+        self.known = known
         self.steps: list[Step] = []
         self._types_of = types_of
 

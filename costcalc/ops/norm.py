@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim, divides
 from costcalc.ir.fields import Size, ints
-from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, buffer, parameter
 from costcalc.ir.window import Sight, mixing
 from costcalc.ops.traced import beside, converted, own, reshaped, scaled
@@ -201,14 +201,31 @@ def tracking_norm(call: Call, norm: Callable[..., RunningNorm], *, tracks: bool)
     mean, variance = call["running_mean"], call["running_var"]
     x = converted(call, call["input"], mean.type.dtype)
     affine = weight is not None and bias is not None and own(weight, bias, like=x)
-    if own(mean, variance, like=x):
+    counter = f"{mean.weight.rpartition('.')[0]}.num_batches_tracked".lstrip(".")
+    if own(mean, variance, like=x) and mean.weight and not mean.trained and counter in call.known:
         weights = {"weight": weight, "bias": bias} if affine else {}
         y = call.add(
             norm(affine=affine, track_running_stats=True), x, **weights, running_mean=mean, running_var=variance
         )
+    elif own(mean, variance, weight, bias, like=x):  # frozen: its scale and its shift are known beforehand
+        return converted(call, by_channel(call, x, *_folded(call, weight, bias, mean, variance)), call.made[0].dtype)
     else:  # the network computes them: a scale and a shift all the same
         affine, y = False, by_channel(call, x, variance, mean)
     return converted(call, y if affine else by_channel(call, y, weight, bias), call.made[0].dtype)
+
+
+def _folded(
+    call: Call, weight: Traced | None, bias: Traced | None, mean: Traced, variance: Traced
+) -> tuple[Traced, Traced]:
+    """The scale α/σ of a norm and its shift β − μ·α/σ, from its vectors."""
+    scale: Traced = call.add(find_op("elementwise")("rsqrt"), variance)
+    if weight is not None:
+        scale = call.add(find_op("multiply")(), weight, scale)
+    shift: Traced = call.add(find_op("multiply")(), mean, scale)
+    shift = call.add(find_op("elementwise")("neg"), shift) if bias is None else call.add(
+        find_op("subtract")(), bias, shift
+    )  # fmt: skip
+    return scale, shift
 
 
 def channel_norm(call: Call, make: Callable[[bool], Op]) -> Traced:

@@ -325,3 +325,28 @@ def test_tables_of_positions_are_prepared() -> None:
     assert runs == ["add", "add", "transpose", "scaled_dot_product_attention"]
     assert found.total.prepared is not None and found.total.prepared.ops > 0
     assert found.total.params == 36 + 18 + 200
+
+
+class Frozen(nn.Module):
+    """A norm by four vectors of the module's own, which counts no steps of training."""
+
+    def __init__(self, trained: bool, affine: bool) -> None:
+        super().__init__()
+        for name in ("mean", "var", "w", "b") if affine else ("mean", "var"):
+            vector = torch.ones(8)
+            if trained:
+                self.register_parameter(name, nn.Parameter(vector))
+            else:
+                self.register_buffer(name, vector)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.batch_norm(x, self.mean, self.var, getattr(self, "w", None), getattr(self, "b", None))
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("trained", [True, False])
+def test_a_norm_with_vectors_of_its_own_is_one_scale_and_one_shift(trained: bool, affine: bool) -> None:
+    # docs/counting.md: 2 for each of 8·4·4 elements, whoever keeps the vectors.
+    total = report(trace(Frozen(trained, affine).eval(), (1, 8, 4, 4))).total
+    stored = 8 * (4 if affine else 2)
+    assert (total.ops, total.params, total.buffers) == (256, stored * trained, stored * (not trained))

@@ -68,7 +68,7 @@ class Lowering:
     def _take(self, recorded: Recorded) -> None:
         arguments = {key: self._current(value) for key, value in recorded.arguments.items()}
         types = tuple(t.type for t in recorded.made)
-        call = Call(recorded.name, arguments, types, self.builder.types_made, recorded.copies)
+        call = Call(recorded.name, arguments, types, self.builder.types_made, recorded.copies, self.weights)
         rule = rule_for(recorded.name)
         if types and all(t.size == 0 for t in types):
             rule = find_op("constant")  # nothing is made, so nothing is done
