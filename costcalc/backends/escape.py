@@ -165,7 +165,17 @@ def csv(rows: Iterable[Iterable[Any]]) -> str:
     >>> csv([["a,b", 1, None], ["=1+1", "##[error]", "::x"]])
     '"a,b",1,\\r\\n\\'=1+1,"#"#[error],"::x"\\r\\n'
     """
-    return "".join(",".join(map(_cell, row)) + "\r\n" for row in rows)
+    known: dict[str, str] = {}  # most texts of a column are those of other rows too
+
+    def cell(value: object) -> str:
+        if type(value) is not str:
+            return _cell(value)
+        shown = known.get(value)
+        if shown is None:
+            shown = known[value] = _cell(value)
+        return shown
+
+    return "".join(",".join(map(cell, row)) + "\r\n" for row in rows)
 
 
 def spreadsheet(value: object) -> object:
@@ -176,12 +186,21 @@ def spreadsheet(value: object) -> object:
     return f"'{text}" if len(text) > 1 and text.lstrip()[:1] in ("=", "+", "-", "@", "＝", "＋", "－", "＠") else text
 
 
+_CARE = re.compile(r'^\s*(?:::|[=+\-@＝＋－＠])|[,"\r\n]|##')
+"""What a cell may need quotes for, or more."""
+
+
 def _cell(value: object) -> str:
     """``value`` between commas.
 
     What would be a command in a log is interrupted by the end of the quotes, after which readers take the rest as it
     stands. Where that cannot be, since more quotes are needed, a space interrupts it.
     """
+    if value is None or type(value) is int:
+        return "" if value is None else str(value)
+    text = str(value)
+    if not _CARE.search(text):
+        return text
     text = str(spreadsheet(value))
     found = [at.end() for at in COMMAND.finditer(text) if at.start() or at.group() == "##"]
     if found:
