@@ -27,6 +27,7 @@ def analyze(
     machine: Machine | str | None = None,
     fps: float | None = None,
     fold_norm: bool = False,
+    layout: str | Mapping[str, str] | None = None,
     **kwargs: Any,
 ) -> Report:
     """Every figure of ``model``: a graph, whatever ``load`` takes a name of, or a ``torch.nn.Module``.
@@ -36,6 +37,7 @@ def analyze(
     bits                       width of floating-point elements, in place of 32: from 1 to 1024
     machine                    also the time on it: a shipped machine's name or a YAML file's path
     fps                        passes a second that are wanted, for the bandwidth that they need: from 0.001 to 10⁹
+    layout                     what the axes of the input are, ``"nhwc"``, or of several by name; found unless given
     fold_norm                  fold batch norms into the layers before them, as deployed networks have them
 
     Raises a ``CostcalcError`` for anything that is wrong with what was given.
@@ -62,6 +64,10 @@ def analyze(
         from costcalc.transforms import fold_norm as transform
 
         graph = transform.fold_norm(graph)
+    if layout is not None:
+        from costcalc.ir.layout import laid_out
+
+        graph = laid_out(graph, layout)
     if isinstance(machine, (str, os.PathLike)):
         from costcalc.machines import load_machine
 

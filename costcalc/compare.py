@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from costcalc.analysis.receptive import ReceptiveField
+from costcalc.analysis.receptive import GLOBAL, ReceptiveField
 from costcalc.analysis.records import Layer, Report
 from costcalc.errors import CostcalcError
 from costcalc.figures import FIGURES, Figure, Value, field_at_end, sees
@@ -66,6 +66,7 @@ class Comparison(NamedTuple):
                     "ratios": {line.figure.name: line.ratios[i] for line in self.lines},
                     "best_in": [line.figure.name for line in self.lines if i in line.best],
                     "receptive_field_at": last_seen(report)[0],
+                    "sees": last_seen(report)[1],
                     "peak_at": report.total.peak_at,
                     "uncounted": [layer.name for layer in report.uncounted],
                     "spent": {
@@ -91,7 +92,11 @@ def compare(reports: Sequence[Report], names: Sequence[str] = ()) -> Comparison:
         values = tuple(figure.value(report) for report in reports)
         if any(value is not None and not isinstance(value, (int, float)) for value in values):
             raise CostcalcError(f"{name} is a formula in one of the models; give every size a number")
-        if any(values if name == "uncounted" else (value is not None for value in values)):
+        if name == "receptive_field":
+            there = any(field_at_end(report)[1] is not None for report in reports)
+        else:
+            there = any(values) if name == "uncounted" else any(value is not None for value in values)
+        if there:
             lines.append(Line(figure, values, _ratios(values), _best(figure, values, reports)))
     return Comparison(tuple(names) or tuple(r.name for r in reports), tuple(reports), tuple(lines))
 
@@ -113,12 +118,15 @@ def _best(figure: Figure, values: tuple[Value | None, ...], reports: Sequence[Re
 
 
 def last_seen(report: Report) -> tuple[str, str]:
-    """The last layer that sees less than the whole image, and how much that is; "" and what all see, if none."""
+    """The last layer that sees less than the whole image, or the last with places where all see all, and how much
+    that is: "all" of it, with the window in brackets where that is larger; "" and what all see, if there is none."""
     layer, field = field_at_end(report)
-    if layer is None or not isinstance(field, ReceptiveField):
+    if layer is None:
         last = report.layers[-1].receptive_field if report.layers else None
         return "", sees(last)
-    return layer.name, sees(field)
+    if isinstance(field, ReceptiveField) and field.sees_all and field.hangs_over:
+        return layer.name, f"all ({min(field.size)})"
+    return layer.name, "all" if field == GLOBAL else sees(field)
 
 
 def parts(report: Report, figure: Figure, by: str, most: int = MOST_PARTS) -> list[Part]:

@@ -58,16 +58,19 @@ def _seconds(figures: Any) -> float | None:
     return None if figures.time is None else figures.time.seconds
 
 
-def field_at_end(report: Report) -> tuple[Layer | None, ReceptiveField | None]:
-    """The last layer that sees less than the whole image, and what it sees."""
+def field_at_end(report: Report) -> tuple[Layer | None, ReceptiveField | str | None]:
+    """The last layer that sees less than the whole image, and what it sees; or "global" and the last layer with
+    places of the image, where each of them has come to see all of it."""
     for layer in reversed(report.layers):
+        if layer.name == report.global_at:
+            return layer, GLOBAL
         if isinstance(layer.receptive_field, ReceptiveField):
             return layer, layer.receptive_field
     return None, None
 
 
-def _smallest(field: ReceptiveField | None) -> int | None:
-    return None if field is None else min(field.size)
+def _smallest(field: ReceptiveField | str | None) -> int | None:
+    return min(field.size) if isinstance(field, ReceptiveField) else None
 
 
 FIGURES: dict[str, Figure] = {
@@ -85,7 +88,7 @@ FIGURES: dict[str, Figure] = {
         ("peak", "peak", BITS, (lambda r: r.total.peak_bits, None), True, "activations alive at once, none in place"),
         ("intensity", "MACs/B", RATIO, _attribute("intensity"), False, "MACs per byte of traffic"),
         ("receptive_field", "sees", PIXELS, (lambda r: _smallest(field_at_end(r)[1]), None), None,
-         "receptive field of the last layer that does not see the whole image, its shorter axis"),
+         "receptive field of the last layer that does not see the whole image, the shorter of its axes of places"),
         ("time", "time", SECONDS, (lambda r: _seconds(r.total), _seconds), True, "on a machine, at its peak rates"),
         ("layers", "layers", COUNT, (lambda r: r.total.layers, None), None, "number of layers"),
         ("uncounted", "uncounted", COUNT, (lambda r: len(r.uncounted), None), True, "layers whose op has no rule"),
@@ -174,7 +177,8 @@ def percent(change: Value, whole: Value) -> str:
 
 
 def sees(value: object) -> str:
-    """A receptive field in words: ``99``, ``99×51``, ``global``."""
+    """A receptive field in words: ``99``, ``99×51``, ``global``; ``224 (483)`` where 224 of 483 are in the image."""
     if isinstance(value, ReceptiveField):
-        return str(value.size[0]) if len(set(value.size)) == 1 else "×".join(map(str, value.size))
+        size, seen = ("×".join(map(str, v[:1] if len(set(v)) == 1 else v)) for v in (value.size, value.seen))
+        return f"{seen} ({size})" if value.hangs_over else size
     return GLOBAL if value == GLOBAL else "–" if value is None else str(value)

@@ -23,6 +23,7 @@ def load(
     parameters: Mapping[str, Any] | None = None,
     symbols: Iterable[str] | Symbols = (),
     fold_norm: bool = False,
+    layout: str | Mapping[str, str] | None = None,
     within: str | None = None,
 ) -> Graph:
     """The graph of a shipped model (``"resnet50"``) or of a YAML file (``"my/net.yaml"``, ``"my/net.yaml:variant"``);
@@ -35,10 +36,18 @@ def load(
     symbols      what stays symbolic: ``batch``, an axis of the input (``height``, ``width``, ``depth`` or ``frames``,
                  ``length``, ``tokens``), ``size`` of square images, or names of parameters
     fold_norm    with batch norms folded into the layers before them, as deployed networks have them
+    layout       what the axes of the input are, ``"nhwc"``, or of several by name; found in the graph unless given
     within       the folder in which lie the files that a spec names; by default its repository, or its folder
 
     Raises a ``CostcalcError``, with its place in the file, for anything that is wrong.
     """
+    if layout is not None:
+        from costcalc.ir.layout import laid_out
+
+        graph = load(
+            model, batch=batch, input=input, parameters=parameters, symbols=symbols, fold_norm=fold_norm, within=within
+        )
+        return laid_out(graph, layout)
     if fold_norm:
         from costcalc.transforms import fold_norm as transform
 

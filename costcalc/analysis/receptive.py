@@ -12,12 +12,11 @@ place of it sees. Where branches meet, or a value was put over places of another
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import lcm
 from typing import NamedTuple, TypeAlias
 
 from costcalc.analysis.parts import Part, aligned, as_line, count, moves, paired, redistribute
 from costcalc.ir.dims import Dim
-from costcalc.ir.graph import Graph
+from costcalc.ir.graph import Graph, Node
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import (
     IDENTITY,
@@ -28,10 +27,7 @@ from costcalc.ir.window import (
     Regroup,
     Sight,
     Steps,
-    Window,
-    ratio,
     size_of,
-    whole,
 )
 
 GLOBAL = "global"
@@ -51,6 +47,7 @@ class Span(NamedTuple):
 
 
 Seen: TypeAlias = "Span | str"  # a span, GLOBAL or UNKNOWN
+Ways: TypeAlias = "list[tuple[Sight | None, TensorType]]"
 
 
 class ReceptiveField(NamedTuple):
@@ -61,12 +58,39 @@ class ReceptiveField(NamedTuple):
               an axis that is seen whole
     offset    the first pixel that place 0 sees; negative where the window starts in the padding
     aligned   False where branches with different centres or strides met
+    seen      the most pixels of the image itself that the window of one place holds: it may hang over the edge
+    image     the pixels that the image has
+    border    how places whose window hangs over see the image there: ``reflect``, ``replicate``, ``circular`` or
+              several of them joined by +; "" where they see nothing more
     """
 
     size: tuple[int, ...]
     stride: tuple[Number, ...]
     offset: tuple[int, ...]
     aligned: bool = True
+    seen: tuple[int, ...] = ()
+    image: tuple[int, ...] = ()
+    border: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the windows are the same, whatever the image."""
+        return isinstance(other, ReceptiveField) and tuple(self)[:4] == tuple(other)[:4]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(tuple(self)[:4])
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether the window of some place holds the whole image."""
+        return bool(self.image) and self.seen == self.image
+
+    @property
+    def hangs_over(self) -> bool:
+        """Whether a window is larger than what it can hold of the image."""
+        return any(size > seen for size, seen in zip(self.size, self.seen, strict=False))
 
 
 class View(NamedTuple):
@@ -76,6 +100,7 @@ class View(NamedTuple):
              others' places; None where all do
     starts   per tensor axis which place of its parts is the first, where not all of them are there or others are
              too: tokens behind a class token start at -1. None where all start at 0
+    borders  each image axis along which padding took elements of the image, with how
     """
 
     parts: tuple[tuple[Part, ...], ...]
@@ -83,6 +108,7 @@ class View(NamedTuple):
     aligned: bool = True
     within: tuple[tuple[int, int] | None, ...] | None = None
     starts: tuple[int, ...] | None = None
+    borders: frozenset[tuple[int, str]] = frozenset()
 
     def start(self, axis: int) -> int:
         """Which place of its parts is the first along an axis."""
@@ -94,57 +120,56 @@ class View(NamedTuple):
 
 
 def receptive_fields(graph: Graph) -> dict[str, ReceptiveField | str | None]:
-    """For each value what it sees of the first input that has spatial axes.
+    """For each value what it sees of the first input that has places.
 
     ``"global"`` after an op whose every output depends on all of the image; ``"unknown"`` where the
-    places of a value can no longer be told; None for a value that sees nothing of that input.
+    places of a value, or of the image, cannot be told; None for a value that sees nothing of that input.
     Sizes must be numbers.
     """
-    image = image_of(graph)
-    if image is None:
-        return dict.fromkeys(graph.types)
-    extent: tuple[int, ...] = graph.types[image].spatial  # type: ignore[assignment]
-    found = views(graph, image)
-    # By the object: most layers change nothing of what is seen, and comparing views takes longer than `_field`.
-    distinct = {id(view): view for view in found.values()}
-    fields = {key: view and _field(view, extent) for key, view in distinct.items()}
-    return {value: fields[id(view)] for value, view in found.items()}
+    from costcalc.analysis.fields import fields_of  # which follows views
+
+    return fields_of(graph).of
 
 
-def image_of(graph: Graph) -> str | None:
-    """The first input that has spatial axes."""
-    return next((v for v in graph.inputs if len(graph.types[v].shape) > 2), None)
-
-
-def views(graph: Graph, image: str) -> dict[str, View | None]:
-    """For each value what it sees of the input ``image``; None if nothing."""
-    found: dict[str, View | None] = {**dict.fromkeys(graph.inputs), image: _of_image(graph.types[image])}
-    extent: tuple[int, ...] = graph.types[image].spatial  # type: ignore[assignment]
-    sights: dict[object, list[tuple[Sight | None, TensorType]]] = {}
+def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict[str, View | None]:
+    """For each value what it sees of the input ``image`` along its ``axes``, by default from the third on."""
+    axes = tuple(range(2, len(graph.types[image].shape))) if axes is None else axes
+    found: dict[str, View | None] = {**dict.fromkeys(graph.inputs), image: _of_image(graph.types[image], axes)}
+    extent: tuple[int, ...] = tuple(graph.types[image].shape[axis] for axis in axes)  # type: ignore[misc]
+    ways_of: dict[object, Ways] = {}
     # Equal views are one object, so that what an op makes of the same views is worked out once.
     kept: dict[View, View] = {}
     known: dict[tuple[int, ...], View | None] = {}
     for node in graph.nodes:
-        types = graph.input_types(node)
+        types, before = graph.input_types(node), [found[v] for v in node.inputs]
         for index, value in enumerate(node.outputs):
-            y = graph.types[value]
             key = (node.op, types, index)
-            ways = sights.get(key)
+            ways = ways_of.get(key)
             if ways is None:
-                stated = node.op.sights_of(index, *types, y=y)
-                ways = sights[key] = [(None if _same(s, x, y) else s, x) for s, x in zip(stated, types, strict=True)]
-            before = [found[v] for v in node.inputs]
+                ways = ways_of[key] = ways_in(graph, node, index)
             how = (id(ways), *map(id, before))
             if how not in known:
-                seen = [
-                    view if sight is None else through(view, sight, x.shape, y.shape, extent)
-                    for view, (sight, x) in zip(before, ways, strict=True)
-                    if view is not None
-                ]
-                view = _union(seen) if any(v is not before[0] for v in seen) else seen[0] if seen else None
+                view = seen_along(ways, before, graph.types[value], extent)
                 known[how] = view and kept.setdefault(view, view)
             found[value] = known[how]
     return found
+
+
+def ways_in(graph: Graph, node: Node, index: int) -> Ways:
+    """How output ``index`` of ``node`` sees each of its inputs, with the type of that; None for each place its own."""
+    types, y = graph.input_types(node), graph.types[node.outputs[index]]
+    stated = node.op.sights_of(index, *types, y=y)
+    return [(None if _same(s, x, y) else s, x) for s, x in zip(stated, types, strict=True)]
+
+
+def seen_along(ways: Ways, before: Sequence[View | None], y: TensorType, extent: tuple[int, ...]) -> View | None:
+    """What a value of type ``y`` sees through inputs that see ``before``."""
+    seen = [
+        view if sight is None else through(view, sight, x.shape, y.shape, extent)
+        for view, (sight, x) in zip(before, ways, strict=True)
+        if view is not None
+    ]
+    return _union(seen) if any(v is not before[0] for v in seen) else seen[0] if seen else None
 
 
 def _same(sight: Sight, x: TensorType, y: TensorType) -> bool:
@@ -152,10 +177,10 @@ def _same(sight: Sight, x: TensorType, y: TensorType) -> bool:
     return x.shape == y.shape and sight == tuple(Follow(axis) for axis in range(len(x.shape)))
 
 
-def _of_image(t: TensorType) -> View:
-    plain = [(_plain(size),) for size in t.shape[:2]]
-    along = [(Part(i, 1, size),) for i, size in enumerate(t.spatial)]  # type: ignore[arg-type]
-    return View((*plain, *along), (Span(),) * len(along))
+def _of_image(t: TensorType, axes: tuple[int, ...]) -> View:
+    along = {axis: Part(i, 1, t.shape[axis]) for i, axis in enumerate(axes)}  # type: ignore[arg-type]
+    parts = tuple((along.get(axis) or _plain(size),) for axis, size in enumerate(t.shape))
+    return View(parts, (Span(),) * len(axes))
 
 
 def _plain(size: Dim) -> Part:
@@ -194,6 +219,7 @@ def _along(view: View, sight: Axes, x: tuple[Dim, ...], y: tuple[Dim, ...], exte
     parts: list[tuple[Part, ...]] = [(_plain(size),) for size in y]
     within: list[tuple[int, int] | None] = [None] * len(y)
     starts = [0] * len(y)
+    borders = view.borders
     for axis, entries in follows.items():
         ((out, follow), *others) = entries
         if not others and follow.window == IDENTITY and out < len(y) and x[axis] == y[out] and not moves(parts[out]):
@@ -205,8 +231,10 @@ def _along(view: View, sight: Axes, x: tuple[Dim, ...], y: tuple[Dim, ...], exte
         for out, follow in entries:
             if follow.within is not None and out < len(y):
                 within[out] = follow.within
+            if follow.border:
+                borders |= {(p.axis, follow.border) for p in view.parts[axis] if p.axis is not None}
     in_part, off = tuple(within) if any(within) else None, tuple(starts) if any(starts) else None
-    return View(tuple(parts), tuple(spans), view.aligned, in_part, off)
+    return View(tuple(parts), tuple(spans), view.aligned, in_part, off, borders)
 
 
 def _lose(parts: Sequence[Part], spans: list[Seen]) -> None:
@@ -331,7 +359,9 @@ def _regroup(view: View, x: tuple[Dim, ...], y: tuple[Dim, ...]) -> View:
             _lose(flat, spans)
             found = [(_plain(y[axis]),) for axis in after]
         parts_out.extend(found)
-    return View(tuple(parts_out), tuple(spans), view.aligned, None, tuple(starts) if any(starts) else None)
+    return View(
+        tuple(parts_out), tuple(spans), view.aligned, None, tuple(starts) if any(starts) else None, view.borders
+    )
 
 
 def _union(views: list[View]) -> View:
@@ -390,7 +420,7 @@ def _merge(a: View, b: View) -> View:
         if axis in moved[0] and axis in moved[1] and isinstance(v, Span) and isinstance(w, Span):
             is_aligned = is_aligned and v.lo + v.hi == w.lo + w.hi
     off = tuple(starts) if any(starts) else None
-    return View(tuple(parts_out), tuple(joined), is_aligned, _both_within(a, b), off)
+    return View(tuple(parts_out), tuple(joined), is_aligned, _both_within(a, b), off, a.borders | b.borders)
 
 
 def _joined(v: Seen, w: Seen) -> Seen:
@@ -418,33 +448,3 @@ def _both_within(a: View, b: View) -> tuple[tuple[int, int] | None, ...] | None:
     return tuple(
         (min(v[0], w[0]), max(v[1], w[1])) if v and w else None for v, w in zip(a.within, b.within, strict=True)
     )
-
-
-def _field(view: View, extent: tuple[int, ...]) -> ReceptiveField | str:
-    if UNKNOWN in view.spans:
-        return UNKNOWN
-    if all(seen == GLOBAL for seen in view.spans):
-        return GLOBAL
-    size, stride, offset = [], [], []
-    for axis, (seen, pixels) in enumerate(zip(view.spans, extent, strict=True)):
-        if isinstance(seen, Span):
-            steps = [p.step for ps in view.parts for p in ps if p.axis == axis and p.size > 1]
-            size.append(_pixels(seen, steps))
-            stride.append(whole(min(steps, key=size_of, default=_only_step(view, axis))))
-            offset.append(int(-(-seen.lo // 1)))
-        else:
-            size.append(pixels)
-            stride.append(0)
-            offset.append(0)
-    return ReceptiveField(tuple(size), tuple(stride), tuple(offset), view.aligned)
-
-
-def _only_step(view: View, axis: int) -> Number:
-    """The step along an image axis of which a single place is left."""
-    return next((p.step for ps in view.parts for p in ps if p.axis == axis), 0)
-
-
-def _pixels(seen: Span, steps: Sequence[Number]) -> int:
-    """The most whole pixels that are seen from one place: places are at multiples of the steps."""
-    finest = lcm(*(step.denominator for step in steps))
-    return Window(ratio(1, finest), seen.lo, seen.hi).size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -163,7 +163,11 @@ class Pace(NamedTuple):
 
 @dataclass(frozen=True)
 class Report:
-    """What ``analyze`` returns; ``to_dict`` is the JSON of ``docs/json.md``."""
+    """What ``analyze`` returns; ``to_dict`` is the JSON of ``docs/json.md``.
+
+    layout      what each axis of the input is of which receptive fields are told; "" where nothing tells
+    global_at   the last layer whose output still has places of the image, if each of them sees all of it
+    """
 
     name: str
     source: str
@@ -177,6 +181,8 @@ class Report:
     assumptions: tuple[str, ...] = ()
     machine: Machine | None = None
     notes: tuple[str, ...] = ()
+    layout: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    global_at: str = ""
 
     @property
     def pace(self) -> Pace | None:
@@ -207,6 +213,7 @@ class Report:
                 "inputs": {name: list(map(plain, shape)) for name, shape in self.inputs.items()},
                 "outputs": {name: list(map(plain, shape)) for name, shape in self.outputs.items()},
                 "parameters": {name: plain(value) for name, value in self.parameters.items()},
+                "layout": {name: list(axes) for name, axes in self.layout.items()},
             },
             "settings": {f.name: getattr(self.settings, f.name) for f in fields(self.settings)},
             **({"machine": self.machine.to_dict()} if self.machine else {}),
@@ -221,6 +228,7 @@ class Report:
             ],
             "assumptions": list(self.assumptions),
             **({"notes": list(self.notes)} if self.notes else {}),
+            **({"global_at": self.global_at} if self.global_at else {}),
         }  # fmt: skip
 
 
@@ -233,7 +241,7 @@ def _records(figures: Sequence[Figures]) -> Iterator[dict[str, Any]]:
     """Each of ``figures``, which are of one kind, as JSON has it; the keys that name a layer first."""
     if not figures:
         return
-    own = [field.name for field in fields(figures[0])]
+    own = [each.name for each in fields(figures[0])]
     keys = [*(key for key in FIRST if key in own), *(key for key in own if key not in FIRST)]
     # Most layers share their options, their shapes and what they see with others, as objects.
     known: dict[int, Any] = {}
@@ -272,6 +280,9 @@ def plain(value: Any) -> Any:
             "stride": [s if isinstance(s, int) else int(s) if s == int(s) else float(s) for s in value.stride],
             "offset": list(value.offset),
             "aligned": value.aligned,
+            "seen": list(value.seen),
+            "image": list(value.image),
+            **({"border": list(value.border)} if value.border else {}),
         }
     if isinstance(value, (tuple, list)):
         return [plain(v) for v in value]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costcalc.analysis.costs import work_of
+from costcalc.analysis.fields import Fields, fields_of
 from costcalc.analysis.liveness import liveness
-from costcalc.analysis.receptive import receptive_fields
 from costcalc.analysis.records import Block, Layer, Prepared, Report, Settings, Total
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.sums import Sums
@@ -30,7 +30,7 @@ def report(
     fps       passes a second that are wanted; reports then tell the bandwidth needed
     """
     symbolic = any(isinstance(d, Expr) for t in graph.types.values() for d in t.shape)
-    fields_seen = {} if symbolic else receptive_fields(graph)
+    seen = Fields({}) if symbolic else fields_of(graph)
     storage = Storage(graph, bits)
     work = work_of(bits)
     sums = Sums(storage)
@@ -65,7 +65,7 @@ def report(
             inputs=node.inputs,
             input_shapes=done.input_shapes,
             output_shapes=done.output_shapes,
-            receptive_field=fields_seen.get(node.outputs[0]),
+            receptive_field=seen.of.get(node.outputs[0]),
             source=node.place.short if node.place else "",
             time=machine.time_of(done.macs, read + write, bits) if machine else None,
             counted=node.op.is_counted,
@@ -99,6 +99,8 @@ def report(
         assumptions=graph.assumed,
         machine=machine,
         notes=tuple(_needless(macs, which) for which, macs in needless.items() if which),
+        layout={seen.image: seen.axes} if seen.image else {},
+        global_at=seen.global_at,
     )  # fmt: skip
 
 

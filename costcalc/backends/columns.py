@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from costcalc.analysis.records import Figures, Layer, Report
 from costcalc.backends import units
 from costcalc.errors import UnknownName, listing, near
+from costcalc.figures import sees
 from costcalc.ir.expr import Expr
 
 
@@ -57,7 +58,7 @@ def _field(figures: Figures) -> Any:
 
 def _size(figures: Figures) -> str | None:
     field = _field(figures)
-    return field if field is None or isinstance(field, str) else _per_axis(field.size)
+    return field if field is None or isinstance(field, str) else sees(field)
 
 
 def _stride(figures: Figures) -> str | None:
@@ -114,7 +115,7 @@ COLUMNS = {
                timed=True),
         Column("time_share", "of time", _seconds, says="its share of the time", adds=True, share=True, timed=True),
         Column("bound", "bound", _bound, says="which is slower: compute or memory", left=True, timed=True),
-        Column("field", "RF", _size, says="receptive field, in pixels"),
+        Column("field", "RF", _size, says="receptive field, in pixels; 224 (483) where 224 of them are in the image"),
         Column("stride", "RF step", _stride, says="pixels between neighbouring receptive fields"),
         Column("inputs", "reads", _is_leaf(lambda f: ", ".join(f.inputs)), says="the values that it reads", left=True),
         Column("source", "source", _is_leaf(lambda f: f.source), says="file and line", left=True),

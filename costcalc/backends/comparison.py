@@ -9,7 +9,8 @@ from costcalc.backends.differences import table as markdown_table
 from costcalc.backends.escape import visible
 from costcalc.backends.paint import bar, painted, plain
 from costcalc.backends.units import percent
-from costcalc.figures import FIGURES, show
+from costcalc.compare import last_seen
+from costcalc.figures import FIGURES, field_at_end, show
 
 if TYPE_CHECKING:
     from costcalc.analysis.records import Report
@@ -53,8 +54,6 @@ def table(found: Comparison, *, width: int = 80, colour: bool = False) -> str:
 
 def _rows(found: Comparison) -> list[list[str]]:
     """A title and a cell per model: the input, each figure with its ratio, and where two of them are."""
-    from costcalc.compare import last_seen
-
     rows = [["input", *(_input(report) for report in found.reports)]]
     for line in found.lines:
         rows.append([line.figure.title, *(_cell(line, i, found.reports[i]) for i in range(len(found.names)))])
@@ -75,7 +74,8 @@ def _input(report: Report) -> str:
 def _cell(line: Line, i: int, report: Report) -> str:
     value, ratio = line.values[i], line.ratios[i]
     least = "≥ " if report.uncounted and line.figure.name not in EXACT else ""
-    text = least + show(line.figure, value)
+    field = line.figure.name == "receptive_field"
+    text = last_seen(report)[1] if field and field_at_end(report)[1] is not None else least + show(line.figure, value)
     if i and ratio is not None and line.figure.name not in ("layers", "uncounted"):
         text += f" {ratio:,.{0 if ratio >= 1000 else 2}f}×"
     return text + (f" {BEST}" if i in line.best else "  ")

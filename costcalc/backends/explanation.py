@@ -68,6 +68,10 @@ def _value(line: Line) -> str:
     if isinstance(value, ReceptiveField):
         sees, steps = "×".join(map(str, value.size)), "×".join(map(str, value.stride))
         said = f"{sees} pixels, every {steps}, the first from {', '.join(map(str, value.offset))}"
+        if value.hangs_over:
+            said += f"; of the image's {'×'.join(map(str, value.image))} a place sees {'×'.join(map(str, value.seen))}"
+        if value.border:
+            said += f"; over the border pixels of the image, {' and '.join(dict.fromkeys(filter(None, value.border)))}"
         return f"{said}; {line.says}" if line.says else said
     if isinstance(value, float):
         return seconds(value) + (f", {line.says}" if line.says else "")

@@ -73,6 +73,7 @@ class Setup(NamedTuple):
     bits: int | None = None
     parameters: Mapping[str, Any] = {}
     fold_norm: bool = False
+    layout: str | Mapping[str, str] = ""
 
     @property
     def label(self) -> str:
@@ -82,12 +83,15 @@ class Setup(NamedTuple):
         parts += [f"batch {self.batch}"] if self.batch is not None else []
         parts += [f"{self.bits} bit"] if self.bits is not None else []
         parts += ["norms folded"] if self.fold_norm else []
+        layouts = self.layout if isinstance(self.layout, Mapping) else {"": self.layout}
+        parts += [f"{name}={text}" if name else text for name, text in layouts.items() if text]
         return ", ".join([*parts, *(f"{name}={value}" for name, value in self.parameters.items())])
 
     def choices(self) -> dict[str, Any]:
         """What ``load`` takes of it."""
         given = {
             "batch": self.batch, "input": self.input, "parameters": dict(self.parameters), "fold_norm": self.fold_norm,
+            "layout": self.layout,
         }  # fmt: skip
         return {name: value for name, value in given.items() if value}
 

@@ -16,6 +16,7 @@ from costcalc.errors import CostcalcError, Place, SpecError, listing, near
 from costcalc.figures import Figure, find_figure
 from costcalc.frontends.spec.reach import reach_of, refuse_outside, unquoted
 from costcalc.frontends.spec.read import Mapping, Scalar, Sequence, Tree, read_file
+from costcalc.ir.layout import full_layout
 from costcalc.writing import version_of
 
 FILES = ("costcalc.yaml", "costcalc.yml", "pyproject.toml")
@@ -90,7 +91,7 @@ def _model(tree: Tree) -> Model:
 
 
 def _setup(tree: Tree) -> Setup:
-    keys = _keys(tree, "a measurement", ("input", "batch", "bits", "parameters", "fold_norm"))
+    keys = _keys(tree, "a measurement", ("input", "batch", "bits", "parameters", "fold_norm", "layout"))
     shapes: Any = None
     if "input" in keys:
         given = keys["input"]
@@ -104,7 +105,10 @@ def _setup(tree: Tree) -> Setup:
 
         for name, value in _pairs(keys["parameters"], "parameters"):
             parameters[name.text] = _placed(value, parse_value, _word(value, name.text))
-    return Setup(shapes, _whole(keys, "batch"), _whole(keys, "bits"), parameters, _truth(keys, "fold_norm"))
+    layout = _word(keys["layout"], "layout").strip().lower() if "layout" in keys else ""
+    if layout:
+        _placed(keys["layout"], lambda text: full_layout(text, len(text)), layout)
+    return Setup(shapes, _whole(keys, "batch"), _whole(keys, "bits"), parameters, _truth(keys, "fold_norm"), layout)
 
 
 def _shape(tree: Tree) -> tuple[int, ...]:

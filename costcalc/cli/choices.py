@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, NamedTuple
 
-from costcalc.cli.options import MODEL, Model
+from costcalc.cli.options import MODEL, Layout, Model
 from costcalc.cli.parameters import option
 
 
@@ -21,6 +21,8 @@ class Choices(NamedTuple):
         option("--set", "-s", metavar="NAME=VALUE", panel=MODEL, says="A parameter of each. May be repeated."),
     ] = None
 
+    layout: Layout = None
+
     def choices(self) -> dict[str, Any]:
         """What was given of them, as ``load`` takes it."""
-        return Model("", *self).choices()
+        return Model("", self.batch, self.input, self.set, layout=self.layout).choices()

@@ -49,6 +49,15 @@ FoldNorm = Annotated[
 ]
 
 
+Layout = Annotated[
+    list[str] | None,
+    option(
+        "--layout", metavar="[NAME=]LETTERS", panel=MODEL,
+        says="What the axes of an input are, where the graph does not tell: nhwc, ntchw. For receptive fields.",
+    ),
+]  # fmt: skip
+
+
 def to_file(panel: str | None = None) -> Any:
     """The option that names a file to write to in place of standard output."""
     return option("--output", "-o", metavar="FILE", panel=panel, says="Write to FILE, whole or not at all.")
@@ -86,6 +95,8 @@ class Model(NamedTuple):
 
     fold_norm: FoldNorm = False
 
+    layout: Layout = None
+
     def choices(self) -> dict[str, Any]:
         """What was given of them, as ``load`` and ``analyze`` take it."""
         given: dict[str, Any] = {}
@@ -95,6 +106,8 @@ class Model(NamedTuple):
             given["input"] = shapes(self.input)
         if self.set or self.kwargs:
             given["parameters"] = {**arguments(self.kwargs or "{}"), **parameters(self.set or [])}
+        if self.layout:
+            given["layout"] = layouts(self.layout)
         if self.fold_norm:
             given["fold_norm"] = True
         return given
@@ -194,6 +207,27 @@ def shapes(given: Sequence[str]) -> tuple[int, ...] | dict[str, tuple[int, ...]]
         result[name] = tuple(map(int, sizes))
     if "" in result and len(result) > 1:
         raise OptionError("--input names one shape and not the other; name both: --input NAME=SHAPE")
+    return result.get("", result)
+
+
+def layouts(given: Sequence[str]) -> str | dict[str, str]:
+    """What ``--layout`` says: the layout of the input, or layouts by name.
+
+    >>> layouts(["nhwc"]), layouts(["left=nchw", "right=nt"])
+    ('nhwc', {'left': 'nchw', 'right': 'nt'})
+    """
+    result: dict[str, str] = {}
+    for one in given:
+        before, named, after = one.partition("=")
+        name, text = (before, after) if named else ("", before)
+        if name in result:
+            twice = (
+                f"gives the layout of '{name}' twice" if name else "is given twice; name them: --layout NAME=LETTERS"
+            )
+            raise OptionError(f"--layout {twice}")
+        result[name] = text
+    if "" in result and len(result) > 1:
+        raise OptionError("--layout names one input and not the other; name both: --layout NAME=LETTERS")
     return result.get("", result)
 
 

@@ -76,7 +76,13 @@ def _load(model: Model) -> tuple[Graph, nn.Module | None]:
         return load(model.model, **model.choices()), None
     if model.fold_norm:
         raise CostcalcError(f"{model.model} is verified as it is, without --fold-norm")
-    graph, build = load_with_module(model.model, **model.choices())
+    choices = model.choices()
+    layout = choices.pop("layout", None)
+    graph, build = load_with_module(model.model, **choices)
+    if layout is not None:
+        from costcalc.ir.layout import laid_out
+
+        graph = laid_out(graph, layout)
     if build is None:
         raise CostcalcError(f"{model.model} cannot be verified: its inputs are not tensors, one after another")
     return graph, build()

@@ -86,6 +86,7 @@ class Graph:
     source       the paper, file or module that it comes from
     assumed      what must hold of the symbols, where dimensions are symbols; what a trace took for granted
     sizes        those that values decide
+    layouts      input → its layout, ``nhwc``, where that was given
     """
 
     name: str
@@ -97,6 +98,7 @@ class Graph:
     source: str = ""
     assumed: tuple[str, ...] = ()
     sizes: tuple[ValueSize, ...] = ()
+    layouts: Mapping[str, str] = field(default_factory=dict)
 
     def input_types(self, node: Node) -> tuple[TensorType, ...]:
         """The types of the values that ``node`` reads."""

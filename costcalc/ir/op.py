@@ -75,6 +75,8 @@ class Op:
     """The fewest and the most values that the op takes; None for any number."""
     is_view: ClassVar[bool] = False
     """Whether the output is the input's own storage, so that nothing is read or written."""
+    slides: ClassVar[bool] = False
+    """Whether its first input is (batch, channels, places …) and it moves over the places, or makes others of them."""
     is_counted: ClassVar[bool] = True
     """False for the stand-in of an operation that has no rule here; reports list those."""
     is_random: ClassVar[bool] = False

@@ -146,12 +146,15 @@ class Follow(NamedTuple):
     within    the first and the last output that do; the others along the output axis see nothing of this input.
               None for all
     along     the output axis, where the entry does not stand in its place
+    border    what the outputs before and after those of the window see: ``reflect``, ``replicate`` or ``circular``
+              elements of the input; "" for none
     """
 
     axis: int
     window: Window = IDENTITY
     within: tuple[int, int] | None = None
     along: int | None = None
+    border: str = ""
 
 
 class Anywhere(NamedTuple):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 class AdaptivePool(Op):
     """What pooling to a given size shares: output ``o`` of ``m`` pools the inputs from ⌊o·size/m⌋ to ⌈(o+1)·size/m⌉."""
 
+    slides = True
+
     torch_name: ClassVar[str]
     if TYPE_CHECKING:  # each pooling states its own options
         size: Sizes
@@ -119,6 +121,8 @@ class AdaptiveMaxPool(AdaptivePool):
 
 class GlobalPool(Op):
     """What pooling over all places shares."""
+
+    slides = True
 
     torch_name: ClassVar[str]
     if TYPE_CHECKING:

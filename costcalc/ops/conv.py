@@ -28,6 +28,8 @@ class Conv(Op):
     Source       Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016).
     """
 
+    slides = True
+
     aten = "conv1d conv2d conv3d convolution _convolution"
 
     computes = "y[n, (g k), o...] += x[n, (g c), (s*o + d*r - p)...] * weight[(g k), c, r...]"

@@ -34,6 +34,8 @@ class ConvTranspose(Op):
     Source       Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016), section 4.
     """
 
+    slides = True
+
     aten = "conv_transpose1d conv_transpose2d conv_transpose3d"
 
     computes = "y[n, (g k), (s*i + d*r - p)...] += x[n, (g c), i...] * weight[(g c), k, r...]"

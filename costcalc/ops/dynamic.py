@@ -27,6 +27,8 @@ class DynamicConv(Op):
     Source       PyTorch, torch.nn.functional.conv2d; as layers: Yang et al. 2019, arXiv 1904.04971.
     """
 
+    slides = True
+
     letters = {"stride": "s", "padding": "p", "dilation": "d", "groups": "g"}
 
     stride: Sizes = 1

@@ -75,14 +75,11 @@ class Pad(Op):
     def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
         follows = [Follow(axis) for axis in range(len(x.shape))]
         for axis, amounts in self._amounts(x):
-            size, before, after = ints((x.shape[axis], *amounts))
-            # Outputs from `before` on see the place `before` earlier. Those added before see up to
-            # `first` from their own, those added after down to `last`.
-            first = {"zeros": -before, "reflect": before, "replicate": 0, "circular": size - before}[self.mode]
-            last = {"zeros": 0, "reflect": 2 * after, "replicate": after, "circular": size}[self.mode]
-            hi = first if before else -before
-            lo = -before - last if after else -before
-            follows[axis] = Follow(axis, Window(1, lo, hi))
+            (before, _) = ints(amounts)
+            # Inner places see the place `before` earlier. What the places at the border see beside it is said, not
+            # covered: a window that held it would reach over the whole input of a circular padding.
+            border = "" if self.mode == "zeros" else self.mode
+            follows[axis] = Follow(axis, Window(1, -before, -before), border=border)
         return (tuple(follows),)
 
     def _axes(self, x: TensorType) -> tuple[int, ...]:

@@ -26,6 +26,8 @@ class Pool(Op):
     the input, or inside the padding before it, still counts.
     """
 
+    slides = True
+
     if TYPE_CHECKING:  # each pooling states its own options
         kernel: Sizes
         stride: Sizes | None

@@ -64,6 +64,8 @@ class Upsample(Op):
                  10.1109/TASSP.1981.1163711.
     """
 
+    slides = True
+
     aten = """
     upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d _upsample_nearest_exact2d
     _upsample_nearest_exact3d upsample_linear1d upsample_bilinear2d upsample_trilinear3d upsample_bicubic2d

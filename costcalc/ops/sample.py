@@ -32,6 +32,8 @@ class GridSample(Op):
     Source       Jaderberg et al. 2015, arXiv 1506.02025.
     """
 
+    slides = True
+
     aten = "grid_sampler grid_sampler_2d grid_sampler_3d"
 
     choices = {"mode": MODES}
@@ -101,6 +103,8 @@ class Unfold(Patches):
 
     Not counted  any arithmetic, there is none; the input is read and the larger output written.
     """
+
+    slides = True
 
     aten = "im2col"
 

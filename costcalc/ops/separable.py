@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class WrittenAsConv(Op):
     """An op that says the same as some ``conv``, which depends on the input; every rule is that conv's."""
 
+    slides = True
+
     def conv(self, x: TensorType) -> Conv:
         """The conv that this stands for."""
         raise NotImplementedError

@@ -65,6 +65,8 @@ class PixelShuffle(Op):
     Source       Shi et al. 2016, arXiv 1609.05158, section 3.2.
     """
 
+    slides = True
+
     aten = "pixel_shuffle"
 
     computes = "y[n, c, (h i), (w j)] = x[n, (c i j), h, w]"
@@ -109,6 +111,8 @@ class PixelUnshuffle(Op):
     Ops          none; every element is read and written.
     Source       Shi et al. 2016, arXiv 1609.05158, section 3.2, read backwards.
     """
+
+    slides = True
 
     aten = "pixel_unshuffle"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from costcalc.ir.graph import Graph, GraphBuilder, Node
 
@@ -45,7 +46,7 @@ def fold_norm(graph: Graph) -> Graph:
             {local: renamed.get(v, v) for local, v in node.prepared.items()},
         )  # fmt: skip
     outputs = [renamed.get(v, v) for v in graph.outputs]
-    return builder.build(outputs, graph.parameters, graph.source)
+    return replace(builder.build(outputs, graph.parameters, graph.source), layouts=graph.layouts)
 
 
 def _takes_norm(graph: Graph, node: Node, readers: Counter[str]) -> bool:

@@ -13,8 +13,9 @@ from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from costcalc.analysis.layout import image_of
 from costcalc.analysis.parts import moves
-from costcalc.analysis.receptive import UNKNOWN, Span, View, image_of, views
+from costcalc.analysis.receptive import UNKNOWN, Span, View, views
 from costcalc.analysis.records import Report
 from costcalc.errors import listing
 from costcalc.ir.graph import Graph, Node
@@ -68,15 +69,15 @@ def receptive(
     """
     from costcalc.verify.probe import Complete, transparent
 
-    image = image_of(graph)
-    if image is None or graph.types[image].dtype not in FLOATING_BITS:
+    image, axes = image_of(graph) or ("", ())
+    if not axes or graph.types[image].dtype not in FLOATING_BITS:
         return Check(NAME, 0, 0, note="no image among the inputs"), []
     if without:
         return Check(NAME, 0, len(graph.nodes), note=without), []
-    claims = views(graph, image)
+    claims = views(graph, image, axes)
     candidates = [n for n in graph.nodes if n.name in ran.shapes and _placed(claims[n.outputs[0]], graph, n)]
     chosen = _choose(figures, graph, candidates, claims)
-    sharp = sharpness(graph, claims)
+    sharp = sharpness(graph, claims, tuple(graph.types[image].shape[axis] for axis in axes))
     bounds: list[str] = []
     disagreements: list[Disagreement] = []
     pixels = inputs[graph.inputs.index(image)].detach().requires_grad_()
@@ -87,7 +88,7 @@ def receptive(
         for node in chosen:
             value, claim = _first(kept[node.name]), claims[node.outputs[0]]
             assert claim is not None
-            found = _compare(value, pixels, claim, sharp[node.outputs[0]])
+            found = _compare(value, pixels, axes, claim, sharp[node.outputs[0]])
             for ours, theirs in found.contradictions[:1]:
                 disagreements.append(Disagreement(NAME, node.name, ours, theirs, "autograd"))
             if not found.contradictions and not found.reached:
@@ -129,10 +130,11 @@ def _evenly(nodes: list[Node], count: int) -> list[Node]:
     return [nodes[(i + 1) * len(nodes) // count - 1] for i in range(count)]
 
 
-def _compare(value: Tensor, pixels: Tensor, claim: View, sharp: Sharp) -> Compared:
+def _compare(value: Tensor, pixels: Tensor, axes: tuple[int, ...], claim: View, sharp: Sharp) -> Compared:
     """What we claim against what autograd finds."""
     shape: tuple[int, ...] = tuple(value.shape)
-    extent = tuple(pixels.shape[2:])
+    extent = tuple(pixels.shape[axis] for axis in axes)
+    bordered = {axis for axis, _ in claim.borders}
     wrong: list[tuple[str, str]] = []
     reached = [False] * len(extent)
     for where in PLACES:
@@ -140,7 +142,7 @@ def _compare(value: Tensor, pixels: Tensor, claim: View, sharp: Sharp) -> Compar
             _index(where, size, inner) if moves(parts) else None
             for parts, size, inner in zip(claim.parts, shape, sharp.places, strict=True)
         ]
-        found = _seen(value, _mask(shape, indices).expand(shape).to(value), pixels)
+        found = _seen(value, _mask(shape, indices).expand(shape).to(value), pixels, axes)
         places = _pixels(claim, indices, len(extent))
         held = where == "middle" and sharp.holds
         for axis, (saw, seen, place, size) in enumerate(zip(found, claim.spans, places, extent, strict=True)):
@@ -153,6 +155,8 @@ def _compare(value: Tensor, pixels: Tensor, claim: View, sharp: Sharp) -> Compar
                     wrong.append((f"{here}sees all", f"pixels {saw or 'none'} of {size}"))
                 continue
             inside = _claimed(seen, place).within(size)
+            if axis in bordered and inside != _claimed(seen, place):
+                continue  # at the border padding shows pixels beside the window, of which nothing is claimed
             fits = saw is None or (inside is not None and inside.first <= saw.first and saw.last <= inside.last)
             gap: float = 0
             if saw and inside:
@@ -200,16 +204,16 @@ def _mask(shape: tuple[int, ...], indices: Sequence[int | None]) -> Tensor:
     return mask
 
 
-def _seen(value: Tensor, seed: Tensor, pixels: Tensor) -> list[Extent | None]:
-    """Along each image axis the first and the last pixel that has a gradient."""
+def _seen(value: Tensor, seed: Tensor, pixels: Tensor, axes: tuple[int, ...]) -> list[Extent | None]:
+    """Along each of the image's ``axes`` the first and the last pixel that has a gradient."""
     import torch
 
     (gradient,) = torch.autograd.grad(value, pixels, seed, retain_graph=True, allow_unused=True)
     if gradient is None:
-        return [None] * (pixels.ndim - 2)
+        return [None] * len(axes)
     touched = gradient != 0
     found: list[Extent | None] = []
-    for axis in range(2, pixels.ndim):
+    for axis in axes:
         others = [a for a in range(pixels.ndim) if a != axis]
         along: Sequence[int] = touched.sum(others).nonzero().flatten().tolist()
         found.append(Extent(along[0], along[-1]) if along else None)

@@ -43,13 +43,16 @@ class Sharp(NamedTuple):
     coarsest: float = 1.0
 
 
-def sharpness(graph: Graph, claims: dict[str, View | None]) -> dict[str, Sharp]:
-    """For each value that sees something of the image, where its claim is sharp."""
+def sharpness(graph: Graph, claims: dict[str, View | None], extent: Any = None) -> dict[str, Sharp]:
+    """For each value that sees something of the image, where its claim is sharp.
+
+    ``extent``: the pixels that the image has; by default along all axes from the third on.
+    """
     found: dict[str, Sharp] = {}
     image = next((v for v in graph.inputs if claims[v] is not None), None)
     if image is None:
         return found
-    extent: Any = graph.types[image].spatial
+    extent = extent or graph.types[image].spatial
     found[image] = Sharp(_full(graph.types[image].shape))
     for node in graph.nodes:
         for index, value in enumerate(node.outputs):
@@ -97,7 +100,7 @@ def _uneven(node: Node, claims: dict[str, View | None], claim: View) -> bool:
         return any(moves(before.parts[axis]) for axis in axes)
     if op.name in ("triangle", "diag_embed", "block_diag"):  # with zeros, which see nothing
         return any(map(moves, claim.parts))
-    return op.name in BOUNDED or (op.name == "pad" and op.mode != "zeros")
+    return op.name in BOUNDED
 
 
 def _meeting(inners: list[Inner]) -> Inner:

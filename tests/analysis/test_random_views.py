@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from costcalc.analysis.receptive import ReceptiveField, receptive_fields
 from costcalc.ir.graph import GraphBuilder
+from costcalc.ir.layout import laid_out
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
 
@@ -110,7 +111,7 @@ def test_no_place_sees_more_than_its_receptive_field(data: st.DataObject) -> Non
         name, options, named, seen, inputs = data.draw(st.sampled_from(small), label="step")
         (value,) = builder.add(f"{name}{i}", find_op(name)(*options, **named), inputs)
         sees[value] = seen
-    fields = receptive_fields(builder.build([value]))
+    fields = receptive_fields(laid_out(builder.build([value]), "nchw"))
 
     for name, seen in sees.items():
         field = fields[name]

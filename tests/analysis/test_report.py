@@ -229,6 +229,7 @@ def test_the_record_has_the_keys_of_the_contract() -> None:
     } <= set(record["layers"][0])  # fmt: skip
     assert record["layers"][0]["receptive_field"] == {
         "size": [3, 3], "stride": [1, 1], "offset": [-1, -1], "aligned": True,
+        "seen": [3, 3], "image": [8, 8],
     }  # fmt: skip
 
 

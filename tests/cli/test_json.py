@@ -135,7 +135,8 @@ def test_an_explained_layer_has_the_formula_of_each_figure(capsys: pytest.Captur
     }  # fmt: skip
     assert figures["params"]["value"] == 288 and figures["write_bits"]["value"] == 32 * 32 * 112**2
     assert figures["receptive_field"]["value"] == {
-        "size": [7, 7], "stride": [2, 2], "offset": [-3, -3], "aligned": True
+        "size": [7, 7], "stride": [2, 2], "offset": [-3, -3], "aligned": True,
+        "seen": [7, 7], "image": [224, 224]
     }  # fmt: skip
     assert 0 < figures["compute_time_seconds"]["value"] < figures["time_seconds"]["value"]
     assert figures["by_fft"]["value"]["direct"] == 3_612_672

@@ -93,6 +93,14 @@ def gaps(sights: tuple[Sight, ...], masks: list[Any], y: tuple[int, ...]) -> lis
         touched: dict[Index, list[Index]] = {}
         for both in mask.nonzero().tolist() if torch.is_tensor(mask) else []:
             touched.setdefault(tuple(both[: len(y)]), []).append(tuple(both[len(y) :]))
+        if isinstance(sight, tuple) and any(isinstance(entry, Follow) and entry.border for entry in sight):
+            # Of the outputs at the border something else is said, in words.
+            said_of = {index: stated(sight, index, x) or [] for index in touched}
+            touched = {
+                index: elements
+                for index, elements in touched.items()
+                if all(a >= 0 and b < n for (a, b), n in zip(said_of[index], x, strict=False))
+            }
         for index, elements in touched.items():
             beyond = {*elements} - reach(sight, index, x, y)
             assert not beyond, f"output {index} of input {n} sees {sorted(beyond)}, which is not said"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,9 @@ def expand(
         raise SpecError("the spec has no layers", spec.place)
     named = [expander.refer(t.fill(frame.scope), t.place) for t in settings.outputs(spec, variant)]
     source = settings.about(spec, variant).get("source", "")
-    return layers.builder.build(named or [expander.running], parameters, source)
+    graph = layers.builder.build(named or [expander.running], parameters, source)
+    layouts = settings.layouts(spec, variant)
+    return replace(graph, layouts=layouts) if layouts else graph
 
 
 class _Expander:

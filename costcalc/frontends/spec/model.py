@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from costcalc.errors import Place, SpecError, listing, near
+from costcalc.errors import OptionError, Place, SpecError, listing, near
 from costcalc.frontends.spec.evaluate import Evaluator, Scope, brief
 from costcalc.frontends.spec.expressions import (
     MAX_LENGTH,
@@ -20,16 +20,18 @@ from costcalc.frontends.spec.read import Mapping, Scalar, Sequence, Tree
 from costcalc.frontends.spec.steps import Steps, parse_steps
 from costcalc.frontends.spec.templates import Template
 from costcalc.frontends.spec.values import MAX_LIST_DEPTH, Value
+from costcalc.ir.layout import full_layout
 from costcalc.ir.tensor import ELEMENT_BITS
 
 
 class Input(NamedTuple):
-    """The shape of an input without its batch, which goes in front unless ``batch`` is False."""
+    """The shape of an input without its batch, which goes in front unless ``batch`` is False; its layout, or ""."""
 
     shape: tuple[Expression, ...]
     dtype: str
     batch: bool
     place: Place
+    layout: str = ""
 
 
 class Variant(NamedTuple):
@@ -170,9 +172,9 @@ def _input(key: Scalar, tree: Tree) -> Input:
         raise SpecError(
             f"'{brief(key.text)}' is no name for an input; it has letters, digits, '_', '-' and '.'", key.place
         )
-    dtype, batch = "float32", True
+    dtype, batch, layout = "float32", True, None
     if isinstance(tree, Mapping):
-        found = dict(_pairs(tree, f"input {key.text}", ("shape", "dtype", "batch"), key.place))
+        found = dict(_pairs(tree, f"input {key.text}", ("shape", "dtype", "batch", "layout"), key.place))
         if "dtype" in found:
             dtype = _text(found["dtype"], "dtype")
             if dtype not in ELEMENT_BITS:
@@ -185,6 +187,7 @@ def _input(key: Scalar, tree: Tree) -> Input:
             if word not in ("true", "false"):
                 raise SpecError(f"batch must be True or False, not '{brief(word)}'", found["batch"].place)
             batch = word == "true"
+        layout = found.get("layout")
         if "shape" not in found:
             raise SpecError(f"input {key.text} has no shape", key.place)
         tree = found["shape"]
@@ -194,7 +197,14 @@ def _input(key: Scalar, tree: Tree) -> Input:
         )
     if len(tree.items) > 16:
         raise SpecError(f"input {key.text} has {len(tree.items)} axes; 16 are the most", tree.place)
-    return Input(tuple(parse_expression(i.text, i.place) for i in tree.items), dtype, batch, key.place)
+    shape = tuple(parse_expression(i.text, i.place) for i in tree.items)
+    letters = ""
+    if layout is not None:
+        try:
+            letters = full_layout(_text(layout, "layout"), len(shape) + batch, f"the input {key.text}")
+        except OptionError as error:
+            raise SpecError(error.message, layout.place) from None
+    return Input(shape, dtype, batch, key.place, letters)
 
 
 def _pairs(

@@ -11,6 +11,7 @@ from inspect import cleandoc
 from typing import Any
 
 from costcalc.frontends.spec.model import TEXTS, VARIANT_KEYS
+from costcalc.ir.layout import AXES
 from costcalc.ir.op import Op, all_ops
 from costcalc.ir.tensor import ELEMENT_BITS
 from costcalc.ops import ALIASES
@@ -103,7 +104,11 @@ def _mapping(values: Mapping[str, Any], description: str = "") -> dict[str, Any]
 
 
 def _input() -> dict[str, Any]:
-    properties = {"shape": _ref("shape"), "dtype": {"enum": sorted(ELEMENT_BITS)}, "batch": {"type": "boolean"}}
+    letters = f"^[{''.join(AXES)}]+$"
+    properties = {
+        "shape": _ref("shape"), "dtype": {"enum": sorted(ELEMENT_BITS)}, "batch": {"type": "boolean"},
+        "layout": {"type": "string", "pattern": letters, "description": "A letter for each axis: nhwc."},
+    }  # fmt: skip
     return {"type": "object", "required": ["shape"], "additionalProperties": False, "properties": properties}
 
 

@@ -101,6 +101,14 @@ def inputs(
     return types
 
 
+def layouts(spec: Spec, variant: str) -> dict[str, str]:
+    """The layouts that the spec says of its inputs."""
+    chosen = dict(spec.inputs)
+    for name in lineage(spec, variant):
+        chosen.update(spec.variants[name].inputs)
+    return {name: declared.layout for name, declared in chosen.items() if declared.layout}
+
+
 def _size(expression: Expression, scope: Scope) -> Dim:
     value = expression.value(scope)
     if isinstance(value, Expr) or (isinstance(value, int) and not isinstance(value, bool) and value > 0):

@@ -27,7 +27,10 @@ def write(graph: Graph) -> str:
     lines = [f"name: {_quoted(graph.name)}"]
     if graph.source:
         lines.append(f"source: {_quoted(graph.source)}")
-    lines += ["inputs:", *(f"  {_quoted(name)}: {_input(graph.types[name])}" for name in graph.inputs)]
+    lines += [
+        "inputs:",
+        *(f"  {_quoted(name)}: {_input(graph.types[name], graph.layouts.get(name, ''))}" for name in graph.inputs),
+    ]
     owners: dict[str, str] = {}
     lines += ["layers:", *(_layer(graph, node, owners) for node in graph.nodes)]
     lines.append(f"outputs: {_list(graph.outputs)}")
@@ -70,12 +73,13 @@ def _weights(graph: Graph, node: Node, owners: dict[str, str]) -> str:
     return f"weights={shared!r}"
 
 
-def _input(type_: TensorType) -> str:
+def _input(type_: TensorType, layout: str) -> str:
     """The shape without a batch of one; any other shape whole."""
     batch = bool(type_.shape) and type_.shape[0] == 1
     shape = f"[{', '.join(map(str, type_.shape[1:] if batch else type_.shape))}]"
     extra = [] if type_.dtype == "float32" else [f"dtype: {type_.dtype}"]
     extra += [] if batch else ["batch: False"]
+    extra += [f"layout: {layout}"] if layout else []
     return f"{{{', '.join([f'shape: {shape}', *extra])}}}" if extra else shape
 
 

@@ -1,0 +1,114 @@
+"""What each value sees of the image, in pixels along its axes: views as receptive fields."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import lcm
+from typing import NamedTuple
+
+from costcalc.analysis.layout import axis_names, image_of
+from costcalc.analysis.parts import Part
+from costcalc.analysis.receptive import GLOBAL, UNKNOWN, ReceptiveField, Span, View, views
+from costcalc.ir.graph import Graph, Node
+from costcalc.ir.window import Number, Window, ratio, size_of, whole
+
+MOST_TURNS = 16
+
+
+class Fields(NamedTuple):
+    """What the values of a graph see.
+
+    of          for each value its field; ``"global"``, ``"unknown"``, or None for one that sees nothing of the image
+    image       the input that is meant, "" if there is none; and what each of its axes is
+    axes
+    global_at   the last layer that makes places of the image, if each of them sees all of it; else ""
+    """
+
+    of: dict[str, ReceptiveField | str | None]
+    image: str = ""
+    axes: tuple[str, ...] = ()
+    global_at: str = ""
+
+
+def fields_of(graph: Graph) -> Fields:
+    """``receptive_fields``, and of what they are told."""
+    image = image_of(graph)
+    if image is None:
+        return Fields(dict.fromkeys(graph.types))
+    value, axes = image
+    names = axis_names(graph, value)
+    if not axes:
+        rank = len(graph.types[value].shape)
+        untold: dict[str, ReceptiveField | str | None]
+        untold = {v: view and UNKNOWN for v, view in views(graph, value, tuple(range(2, rank))).items()}
+        return Fields(untold, value, names)
+    extent: tuple[int, ...] = tuple(graph.types[value].shape[axis] for axis in axes)  # type: ignore[misc]
+    found = views(graph, value, axes)
+    # By the object: most layers change nothing of what is seen, and comparing views takes longer than `_field`.
+    distinct = {id(view): view for view in found.values()}
+    fields = {key: view and _field(view, extent) for key, view in distinct.items()}
+    last = next((n for n in reversed(graph.nodes) if _has_places(found[n.outputs[0]], n, graph)), None)
+    sees_all = last is not None and fields[id(found[last.outputs[0]])] == GLOBAL
+    return Fields(
+        {v: fields[id(view)] for v, view in found.items()}, value, names, last.name if last and sees_all else ""
+    )
+
+
+def _has_places(view: View | None, node: Node, graph: Graph) -> bool:
+    if view is None:
+        return False
+    axes = zip(view.parts, graph.types[node.outputs[0]].shape, strict=True)
+    return any(size != 1 and any(p.axis is not None and p.size > 1 for p in parts) for parts, size in axes)
+
+
+def _field(view: View, extent: tuple[int, ...]) -> ReceptiveField | str:
+    if UNKNOWN in view.spans:
+        return UNKNOWN
+    if all(seen == GLOBAL for seen in view.spans):
+        return GLOBAL
+    size, stride, offset, inside = [], [], [], []
+    for axis, (seen, pixels) in enumerate(zip(view.spans, extent, strict=True)):
+        if isinstance(seen, Span):
+            lines = [p for ps in view.parts for p in ps if p.axis == axis and p.size > 1]
+            steps = [p.step for p in lines]
+            size.append(_pixels(seen, steps))
+            stride.append(whole(min(steps, key=size_of, default=_only_step(view, axis))))
+            offset.append(int(-(-seen.lo // 1)))
+            inside.append(min(size[-1], _most_inside(seen, lines, pixels)))
+        else:
+            size.append(pixels)
+            stride.append(0)
+            offset.append(0)
+            inside.append(pixels)
+    border = tuple("+".join(sorted(mode for a, mode in view.borders if a == axis)) for axis in range(len(extent)))
+    return ReceptiveField(
+        tuple(size), tuple(stride), tuple(offset), view.aligned, tuple(inside), extent, border if any(border) else ()
+    )
+
+
+def _most_inside(seen: Span, lines: Sequence[Part], pixels: int) -> int:
+    """The most of an image of ``pixels`` that one place sees, of those that lie along ``lines``.
+
+    Where the middle of a window is nearest to that of the image it shows most; of a place its pixels are counted.
+    """
+    places: set[Number] = {0}
+    middle = ratio(1, 2) * (pixels - 1 - seen.lo - seen.hi)
+    for p in sorted(lines, key=lambda p: -size_of(p.step)):  # the coarse steps first, then what is left by the finer
+        near = set()
+        for at in places:
+            best = int((middle - at) // p.step) if p.step else 0
+            turns = min(p.step.denominator, MOST_TURNS)  # after so many places a pixel falls as it fell before
+            near |= {at + p.step * min(max(best + k, 0), p.size - 1) for k in range(-turns, turns + 2)}
+        places = near
+    return max(int((min(at + seen.hi, pixels - 1)) // 1) - int(-(-max(at + seen.lo, 0) // 1)) + 1 for at in places)
+
+
+def _only_step(view: View, axis: int) -> Number:
+    """The step along an image axis of which a single place is left."""
+    return next((p.step for ps in view.parts for p in ps if p.axis == axis), 0)
+
+
+def _pixels(seen: Span, steps: Sequence[Number]) -> int:
+    """The most whole pixels that are seen from one place: places are at multiples of the steps."""
+    finest = lcm(*(step.denominator for step in steps))
+    return Window(ratio(1, finest), seen.lo, seen.hi).size
