@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from costcalc.analysis.figures import FIGURES, Figure, Value, field_at_end
 from costcalc.analysis.receptive import GLOBAL, ReceptiveField
 from costcalc.analysis.records import Layer, Report
+from costcalc.backends.figures import sees
 from costcalc.errors import CostcalcError
-from costcalc.figures import FIGURES, Figure, Value, field_at_end, sees
 
 SCHEMA = 1
 """The version of the JSON of a comparison."""

@@ -20,10 +20,10 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from costcalc.analysis.figures import Figure
     from costcalc.budget.config import Setup
     from costcalc.budget.lock import Entry, Lock
     from costcalc.budget.measure import Measured
-    from costcalc.figures import Figure
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -148,8 +148,8 @@ class Cost:
         return f"the cost of {self.report.name}"
 
     def __getattr__(self, name: str) -> Amount:
+        from costcalc.analysis.figures import find_figure
         from costcalc.errors import CostcalcError
-        from costcalc.figures import find_figure
 
         if name.startswith("_"):
             raise AttributeError(name)
@@ -174,8 +174,8 @@ class Amount:
         self.figure, self.value, self._cost = figure, value, cost
 
     def _other(self, other: Any) -> Any:
+        from costcalc.analysis.figures import BITS
         from costcalc.budget.amounts import amount
-        from costcalc.figures import BITS
 
         if isinstance(other, Amount):
             return other.value
@@ -199,7 +199,7 @@ class Amount:
 
     def __repr__(self) -> str:
         """With all digits, and the layers that it is largest in: what a failing assertion shows."""
-        from costcalc.figures import exact, show
+        from costcalc.backends.figures import exact, show
 
         figure = self.figure
         text = f"{show(figure, self.value)} {figure.name} of {self._cost.report.name} ({exact(figure, self.value)})"

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from costcalc.analysis.records import Figures, Layer, Report
 from costcalc.backends import units
+from costcalc.backends.figures import sees
 from costcalc.errors import UnknownName, listing, near
-from costcalc.figures import sees
 from costcalc.ir.expr import Expr
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from costcalc.analysis.figures import FIGURES
 from costcalc.backends.differences import folded_layers, table
 from costcalc.backends.escape import markdown as escaped
+from costcalc.backends.figures import percent, show, signed
 from costcalc.backends.verdicts import because_lines, verdict_line
-from costcalc.figures import FIGURES, percent, show, signed
 
 if TYPE_CHECKING:
     from costcalc.budget.check import Outcome, Result

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from costcalc.analysis.figures import FIGURES, field_at_end
 from costcalc.backends import escape
 from costcalc.backends.differences import table as markdown_table
 from costcalc.backends.escape import visible
+from costcalc.backends.figures import show
 from costcalc.backends.paint import bar, painted, plain
 from costcalc.backends.units import percent
 from costcalc.compare import last_seen
-from costcalc.figures import FIGURES, field_at_end, show
 
 if TYPE_CHECKING:
     from costcalc.analysis.records import Report

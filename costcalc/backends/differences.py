@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from costcalc.analysis.figures import FIGURES, Figure
 from costcalc.backends import escape
 from costcalc.backends.escape import html, visible
 from costcalc.backends.escape import markdown as escaped
+from costcalc.backends.figures import percent, show, signed, told_apart
 from costcalc.backends.paint import painted, plain
-from costcalc.figures import FIGURES, Figure, percent, show, signed, told_apart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

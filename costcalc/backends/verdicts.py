@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costcalc.backends.escape import visible
+from costcalc.backends.figures import signed
 from costcalc.backends.paint import painted, plain
-from costcalc.figures import signed
 
 if TYPE_CHECKING:
     from costcalc.budget.check import Because, Outcome, Verdict
@@ -37,7 +37,7 @@ def because_lines(verdict: Verdict) -> list[tuple[str, str, str]]:
 
 
 def _amount(verdict: Verdict, because: Because) -> str:
-    from costcalc.figures import show
+    from costcalc.backends.figures import show
 
     figure = verdict.budget.figure
     # Causes have a kind before a colon; without causes these are the largest layers.

@@ -6,8 +6,8 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
+from costcalc.analysis.figures import BITS, COUNT, PIXELS, SECONDS, Figure, Value
 from costcalc.errors import CostcalcError, near
-from costcalc.figures import BITS, COUNT, PIXELS, SECONDS, Figure, Value
 
 _SI = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18}
 _IEC = {f"{p}i": 2 ** (10 * i) for i, p in enumerate(("", "K", "M", "G", "T", "P", "E")) if p} | {"ki": 1024}
@@ -33,7 +33,7 @@ ACCEPTED = {
 def amount(text: str, figure: Figure) -> Fraction:
     """``text`` in the base unit of ``figure``, exactly.
 
-    >>> from costcalc.figures import FIGURES
+    >>> from costcalc.analysis.figures import FIGURES
     >>> amount("4.2 G", FIGURES["macs"]), amount("100MiB", FIGURES["storage"]), amount("12 ms", FIGURES["time"])
     (Fraction(4200000000, 1), Fraction(838860800, 1), Fraction(3, 250))
     """
@@ -75,7 +75,7 @@ class Step(NamedTuple):
 def step(text: str, figure: Figure, *, up: bool) -> Step:
     """A change: ``100 M``, ``2%``, or as a ratio to what was, ``1.02x`` (``0.98x`` for a decrease).
 
-    >>> from costcalc.figures import FIGURES
+    >>> from costcalc.analysis.figures import FIGURES
     >>> step("2%", FIGURES["macs"], up=True).allowed(1000), step("1.05x", FIGURES["macs"], up=True).allowed(200)
     (Fraction(20, 1), Fraction(10, 1))
     """

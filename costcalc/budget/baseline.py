@@ -8,12 +8,12 @@ from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+from costcalc.analysis.figures import BITS, FIGURES
 from costcalc.budget.config import Model, Setup
 from costcalc.budget.lock import MAX_BYTES, Lock, graph_hash, graph_of
 from costcalc.budget.measure import Measured, is_spec, measured
 from costcalc.diff.git import Repository, Tree
 from costcalc.errors import CostcalcError, Place
-from costcalc.figures import BITS, FIGURES
 from costcalc.frontends.spec.files import split_variant
 from costcalc.frontends.spec.read import contents
 

@@ -8,7 +8,9 @@ from datetime import date
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from costcalc.analysis.figures import Figure, Value
 from costcalc.analysis.records import Layer
+from costcalc.backends.figures import percent, show, signed, told_apart
 from costcalc.budget.amounts import Step
 from costcalc.budget.baseline import Baseline, Past
 from costcalc.budget.config import WARN, Budget, Config, Exemption, Model, Setup
@@ -17,7 +19,6 @@ from costcalc.diff import Diff, diff
 from costcalc.diff.layers import own_place
 from costcalc.diff.records import is_attributed
 from costcalc.errors import CostcalcError, Place
-from costcalc.figures import Figure, Value, percent, show, signed, told_apart
 
 if TYPE_CHECKING:
     from costcalc.analysis.roofline import Machine

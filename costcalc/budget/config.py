@@ -9,9 +9,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from costcalc.analysis.figures import Figure
 from costcalc.budget.amounts import Step
 from costcalc.errors import Place
-from costcalc.figures import Figure
 from costcalc.writing import Version
 
 ERROR, WARN = "error", "warn"

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
+from costcalc.analysis.figures import BITS, FIGURES, Figure
 from costcalc.budget.config import Setup
 from costcalc.budget.measure import measure
 from costcalc.budget.read import FILES
 from costcalc.diff.revisions import kind_of
 from costcalc.errors import CostcalcError, OptionError
-from costcalc.figures import BITS, FIGURES, Figure
 from costcalc.frontends.spec.files import split_variant
 
 BUDGETED = ("macs", "params", "storage")

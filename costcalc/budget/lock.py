@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from costcalc import __version__
+from costcalc.analysis.figures import FIGURES
 from costcalc.analysis.records import Report
 from costcalc.errors import CostcalcError, Place
-from costcalc.figures import FIGURES
 from costcalc.frontends.spec.reach import is_inside, reach_of
 from costcalc.frontends.spec.read import contents
 from costcalc.ir.graph import Graph, GraphBuilder

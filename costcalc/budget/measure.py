@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
+from costcalc.analysis.figures import Value, field_at_end
 from costcalc.analysis.receptive import GLOBAL, ReceptiveField
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.report import report
 from costcalc.budget.config import Budget, Setup, beside
 from costcalc.diff.layers import ADDITIVE, Entry, entries
 from costcalc.errors import CostcalcError, listing, near
-from costcalc.figures import Value, field_at_end
 from costcalc.frontends.spec.files import split_variant
 from costcalc.frontends.spec.reach import refuse_outside
 from costcalc.ir.graph import Graph

@@ -5,11 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+from costcalc.analysis.figures import Figure
 from costcalc.budget.amounts import UNITS, amount
 from costcalc.budget.check import Outcome
 from costcalc.budget.config import Config, Limit
 from costcalc.errors import CostcalcError, OptionError, Place
-from costcalc.figures import Figure
 
 
 def ratchet(config: Config, outcome: Outcome) -> tuple[str, list[str]]:
@@ -49,7 +49,7 @@ def _replaced(line: str, place: Place, old: str, new: str) -> str:
 def rounded_up(value: Fraction, like: str, figure: Figure) -> str:
     """``value`` to three digits, not below it, in the unit of the amount ``like``.
 
-    >>> from costcalc.figures import FIGURES
+    >>> from costcalc.analysis.figures import FIGURES
     >>> rounded_up(Fraction(4089184256), "4.2 G", FIGURES["macs"]), rounded_up(Fraction(7), "26M", FIGURES["params"])
     ('4.09 G', '0.000007M')
     """

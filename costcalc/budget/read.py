@@ -10,10 +10,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
+from costcalc.analysis.figures import Figure, find_figure
 from costcalc.budget.amounts import amount, step
 from costcalc.budget.config import ERROR, WARN, Budget, Config, Exemption, Limit, Model, Setup, beside
 from costcalc.errors import CostcalcError, Place, SpecError, listing, near
-from costcalc.figures import Figure, find_figure
 from costcalc.frontends.spec.reach import reach_of, refuse_outside, unquoted
 from costcalc.frontends.spec.read import Mapping, Scalar, Sequence, Tree, read_file
 from costcalc.ir.layout import full_layout

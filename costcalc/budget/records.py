@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from costcalc.analysis.figures import FIGURES
 from costcalc.budget.check import Outcome, Verdict
-from costcalc.figures import FIGURES
 
 SCHEMA = 1
 """The version of the JSON."""

@@ -9,6 +9,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from costcalc.analysis.figures import COUNT, FIGURES, Figure
+from costcalc.backends.figures import told_apart
 from costcalc.budget.baseline import Baseline, from_git, from_json, from_lock, nothing
 from costcalc.budget.check import FAIL, Because, Edited, Outcome, Verdict
 from costcalc.budget.config import Budget, Config, Model, Setup
@@ -18,7 +20,6 @@ from costcalc.budget.read import find_config, parse_max, read_config
 from costcalc.diff.git import Repository, pick_line
 from costcalc.diff.revisions import words_of
 from costcalc.errors import CostcalcError, OptionError, Place, UnknownName, listing, near
-from costcalc.figures import COUNT, FIGURES, Figure, told_apart
 from costcalc.frontends.spec.reach import reach_of, refuse_outside
 from costcalc.writing import Version, update
 

@@ -48,12 +48,12 @@ def diff(
     depth, kernel, resolution …) add up exactly to the change.
     """
     from costcalc import load
+    from costcalc.analysis.figures import find_figure
     from costcalc.backends import differences
     from costcalc.diff import diff
     from costcalc.diff.git import Repository
     from costcalc.diff.records import is_attributed
     from costcalc.diff.revisions import Range, diff_specs, parse_range
-    from costcalc.figures import find_figure
     from costcalc.machines import load_machine
 
     if not is_attributed(find_figure(by).name):

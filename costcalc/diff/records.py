@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from costcalc.analysis.figures import FIGURES, Value
 from costcalc.analysis.records import Report
 from costcalc.diff.layers import ADDITIVE, Share
 from costcalc.errors import Place
-from costcalc.figures import FIGURES, Value
 
 SCHEMA = 1
 """The version of the JSON of a diff."""

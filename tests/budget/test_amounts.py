@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from costcalc.analysis.figures import FIGURES
+from costcalc.backends.figures import exact, show, told_apart
 from costcalc.budget.amounts import amount, step
 from costcalc.budget.init import little_above
 from costcalc.budget.ratchet import rounded_up
 from costcalc.errors import CostcalcError
-from costcalc.figures import FIGURES, exact, show, told_apart
 
 READ = [
     ("4.2 G", "macs", 4_200_000_000),

@@ -15,9 +15,9 @@ import pytest
 import yaml
 from throwaway import Repository
 
+from costcalc.analysis.figures import FIGURES
 from costcalc.budget.read import config
 from costcalc.errors import CostcalcError
-from costcalc.figures import FIGURES
 from costcalc.frontends.spec.read import read
 
 ROOT = Path(__file__).parents[2]

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from costcalc import analyze
+from costcalc.analysis.figures import FIGURES
 from costcalc.cli.frame import outcome
 from costcalc.compare import compare, parts, stages
 from costcalc.errors import CostcalcError
-from costcalc.figures import FIGURES
 
 MODELS = ["resnet18", "resnet34", "mobilenet"]
 
