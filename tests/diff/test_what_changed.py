@@ -244,4 +244,4 @@ def test_a_parameter_that_one_spec_lacks_is_a_dash_not_a_word_of_python(capsys: 
 def test_markdown_tells_the_parameters_that_differ_as_the_table_does(capsys: pytest.CaptureFixture[str]) -> None:
     # Zagoruyko & Komodakis 2016, arXiv 1605.07146: twice the width, which resnet.yaml calls base.
     assert outcome(["diff", "resnet50", "wide_resnet50_2", "--format", "markdown"]) == 0
-    assert "\n- parameter base&#58; 64 → 128\n" in capsys.readouterr().out
+    assert "\n- parameter base: 64 → 128\n" in capsys.readouterr().out

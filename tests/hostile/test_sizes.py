@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import costcalc
+from costcalc.backends.escape import APART
 from costcalc.cli import frame
 from costcalc.errors import CostcalcError
 from costcalc.ir import window
@@ -83,7 +84,8 @@ def test_figures_of_thousands_of_digits_are_written(
     path = tmp_path / "net.yaml"
     path.write_text(f"inputs: {{x: [{', '.join(['10**300'] * 16)}]}}\nlayers: [relu]\n", encoding="utf-8")
     assert frame.outcome(["analyze", str(path), "--format", format]) == 0
-    assert ("1" + "0" * 4800 if format in ("json", "csv") else "1.00e4800") in capsys.readouterr().out
+    printed = capsys.readouterr().out.replace(APART, "")  # which keeps a page from taking digits for a commit
+    assert ("1" + "0" * 4800 if format in ("json", "csv") else "1.00e4800") in printed
 
 
 def test_a_budget_crossed_by_more_than_a_float_can_say_is_crossed(
