@@ -151,6 +151,10 @@ def _along(view: View, sharp: Sharp, sight: Axes, x: Any, y: Any) -> Sharp:
         entries = [(out, entry) for out, entry in enumerate(sight) if entry is not None and entry.axis == axis]
         if any(isinstance(entry, Anywhere) for _, entry in entries) or inner is None:
             holds = False
+            for out, entry in entries:
+                at = entry.along if isinstance(entry, Follow) and entry.along is not None else out
+                if at < len(y):
+                    places[at] = None
             continue
         follows = [
             (out if entry.along is None else entry.along, entry) for out, entry in entries if isinstance(entry, Follow)

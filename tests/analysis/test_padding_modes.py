@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import costcalc
-from costcalc.analysis.receptive import ReceptiveField
+from costcalc.analysis.receptive import ReceptiveField, Span, views
 from costcalc.compare import last_seen
 from costcalc.frontends.spec.write import write
 from costcalc.frontends.torch.tracer import trace
 from costcalc.verify import verify
+from costcalc.verify.sharp import sharpness
 
 MODES = ("reflect", "replicate", "circular")
 
@@ -119,9 +120,8 @@ def wrong(count: int, seed: int) -> Iterator[str]:
             continue
         field = costcalc.analyze(graph).layers[-1].receptive_field
         assert isinstance(field, ReceptiveField)
-        from costcalc.analysis.receptive import Span, views
-
-        view = views(graph, graph.inputs[0], (2,))[graph.outputs[0]]
+        claims = views(graph, graph.inputs[0], (2,))
+        view, limits = claims[graph.outputs[0]], sharpness(graph, claims)[graph.outputs[0]].places[2]
         assert view is not None
         ((span,), (part,)) = view.spans, view.parts[2]
         assert isinstance(span, Span)
@@ -129,7 +129,7 @@ def wrong(count: int, seed: int) -> Iterator[str]:
         for o, pixels in enumerate(gradients(module, size)):
             at = Fraction(part.step) * o
             low, high = at + span.lo, at + span.hi
-            if low < 0 or high > size - 1:
+            if limits is None or not limits[0] <= o <= limits[1]:
                 continue
             inner.append((pixels, low, high))
             if pixels and (pixels[0] < low or pixels[-1] > high):
