@@ -87,8 +87,9 @@ def _by_sliding(graph: Graph, value: str) -> tuple[str, ...] | None:
                 names[axis] = name
             for axis in channels:
                 names[axis] = names[axis] or "channels"
-            for axis in [axis for axis in outer if not names[axis]][:1]:
-                names[axis] = "batch"
+            for axis in [0, *outer] if shape[0] == 1 else outer[:1]:
+                if not names[axis] and "batch" not in names:
+                    names[axis] = "batch"
             _fill(names, shape)
         else:
             for axis in places:
