@@ -70,6 +70,7 @@ class Comparison(NamedTuple):
                     "sees": last_seen(report)[1],
                     "peak_at": report.total.peak_at,
                     "uncounted": [layer.name for layer in report.uncounted],
+                    **({"unset": [size.name for size in report.unset]} if report.unset else {}),
                     "spent": {
                         figure: {by: {p.name: p.amount for p in self.parts(i, figure, by)} for by in ("kind", "stage")}
                         for figure in SPENT
@@ -112,10 +113,11 @@ def _best(figure: Figure, values: tuple[Value | None, ...], reports: Sequence[Re
     if figure.less is None or len({*known}) < 2:
         return frozenset()
     best = min(known) if figure.less else max(known)
-    # With uncounted layers a figure can be anything from its bound on: it is never best, and may be more than the most.
-    if not figure.less and any(report.uncounted for report in reports):
+    # A bound is never best; and nothing is where another model's figure may be better than its bound.
+    marks = [report.mark(figure.name) for report in reports]
+    if not {*marks} <= {"", "≥" if figure.less else "≤"}:
         return frozenset()
-    return frozenset(i for i, value in enumerate(values) if value == best and not reports[i].uncounted)
+    return frozenset(i for i, value in enumerate(values) if value == best and not marks[i])
 
 
 def last_seen(report: Report) -> tuple[str, str]:

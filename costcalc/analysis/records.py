@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costcalc.analysis.receptive import ReceptiveField
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
+from costcalc.ir.graph import ValueSize
 
 if TYPE_CHECKING:
     from costcalc.analysis.roofline import Machine, Time
@@ -183,6 +185,7 @@ class Report:
     notes: tuple[str, ...] = ()
     layout: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     global_at: str = ""
+    sizes: tuple[ValueSize, ...] = ()
 
     @property
     def pace(self) -> Pace | None:
@@ -195,10 +198,39 @@ class Report:
             return Pace(needed)
         return Pace(needed, needed / self.machine.bandwidth, fps * time.seconds)
 
-    @property
+    @cached_property
     def uncounted(self) -> tuple[Layer, ...]:
         """The layers of an inference whose op has no rule; while there are any, the totals are lower bounds."""
         return tuple(layer for layer in self.layers if not layer.counted and layer.prepared is None)
+
+    @cached_property
+    def unset(self) -> tuple[ValueSize, ...]:
+        """The sizes that values decide and for which there is a default alone; while there are any, the totals may be
+        others.
+        """
+        return tuple(size for size in self.sizes if not size.given and size.most)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every layer is counted and every size is known; ``--strict`` asks for that."""
+        return not self.uncounted and not self.unset
+
+    def mark(self, figure: str) -> str:
+        """What stands before the total of ``figure``, by its name in ``figures``: "" if it is exact.
+
+        ``≥``  a lower bound, since layers without a rule are left out
+        ``≤``  an upper bound, since each size that values decide and nobody has set is the most that there can be
+        ``≈``  neither: such a size is not the most, or both hold, or of a ratio either
+        """
+        if figure in ALWAYS_EXACT:
+            return ""
+        unset = () if figure in OF_WEIGHTS else self.unset
+        least, most = bool(self.uncounted), all(size.bounds for size in unset)
+        if not least and not unset:
+            return ""
+        if figure == "intensity" or not most or (least and unset):
+            return "≈"
+        return "≤" if unset else "≥"
 
     def to_dict(self, rows: Callable[[Iterator[dict[str, Any]]], Any] = list) -> dict[str, Any]:
         """The report as plain lists, dicts, strings and numbers. Symbols become strings.
@@ -226,12 +258,22 @@ class Report:
                  "output_shapes": plain(u.output_shapes)}
                 for u in self.uncounted
             ],
+            **({"sizes": self._sizes()} if self.sizes else {}),
             "assumptions": list(self.assumptions),
             **({"notes": list(self.notes)} if self.notes else {}),
             **({"global_at": self.global_at} if self.global_at else {}),
         }  # fmt: skip
 
+    def _sizes(self) -> list[dict[str, Any]]:
+        """``sizes`` for JSON: the layers of each as runs of positions among ``layers``, first and last."""
+        at = {layer.name: i for i, layer in enumerate(self.layers)}
+        return [{**size._asdict(), "layers": runs(at[name] for name in size.layers)} for size in self.sizes]
 
+
+ALWAYS_EXACT = frozenset({"layers", "receptive_field", "field", "stride", "bound", "uncounted", "unset"})
+"""Figures and columns of which nothing is left out."""
+OF_WEIGHTS = frozenset({"params", "buffers", "weights"})
+"""Figures that no size decides which depends on values."""
 FIRST = ("name", "op", "kind", "options", "inputs", "input_shapes", "output_shapes")
 MAYBE = ("time", "prepared")
 """Keys that only some layers have."""
@@ -265,6 +307,21 @@ def _records(figures: Sequence[Figures]) -> Iterator[dict[str, Any]]:
             if record.get(key, True) is None:
                 del record[key]
         yield record
+
+
+def runs(places: Iterable[int]) -> list[list[int]]:
+    """``places``, which ascend, as the first and the last of each run of neighbours.
+
+    >>> runs([2, 3, 4, 7])
+    [[2, 4], [7, 7]]
+    """
+    found: list[list[int]] = []
+    for place in places:
+        if found and place == found[-1][1] + 1:
+            found[-1][1] = place
+        else:
+            found.append([place, place])
+    return found
 
 
 PLAIN = frozenset({int, str, bool, type(None)})

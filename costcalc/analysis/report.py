@@ -101,6 +101,7 @@ def report(
         notes=tuple(_needless(macs, which) for which, macs in needless.items() if which),
         layout={seen.image: seen.axes} if seen.image else {},
         global_at=seen.global_at,
+        sizes=graph.sizes,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from costcalc.analysis.figures import FIGURES
 from costcalc.backends.differences import folded_layers, table
 from costcalc.backends.escape import markdown as escaped
 from costcalc.backends.figures import percent, show, signed
+from costcalc.backends.summary import marked
 from costcalc.backends.verdicts import because_lines, verdict_line
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _row(outcome: Outcome, result: Result) -> str:
     for name in COLUMNS:
         figure = FIGURES[name]
         value = figure.value(report)
-        cell = ("≥ " if report.uncounted else "") + show(figure, value)
+        cell = marked(report, name, show(figure, value))
         if result.diff is not None:
             before = result.diff.figure(name)[0]
             cell += f" ({percent(value - before, before)})" if before is not None and value != before else " (±0)"

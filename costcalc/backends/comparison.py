@@ -10,6 +10,7 @@ from costcalc.backends.differences import table as markdown_table
 from costcalc.backends.escape import visible
 from costcalc.backends.figures import show
 from costcalc.backends.paint import bar, painted, plain
+from costcalc.backends.summary import marked
 from costcalc.backends.units import percent
 from costcalc.compare import last_seen
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 BEST = "*"
 IN_LAYER = "  in layer"
 BAR = 24
-EXACT = ("layers", "receptive_field", "uncounted")
-"""Figures that are no lower bounds where layers are uncounted."""
 LEAST = 14
 """Characters of a model's column at the least."""
 
@@ -74,9 +73,10 @@ def _input(report: Report) -> str:
 
 def _cell(line: Line, i: int, report: Report) -> str:
     value, ratio = line.values[i], line.ratios[i]
-    least = "≥ " if report.uncounted and line.figure.name not in EXACT else ""
     field = line.figure.name == "receptive_field"
-    text = last_seen(report)[1] if field and field_at_end(report)[1] is not None else least + show(line.figure, value)
+    text = last_seen(report)[1] if field and field_at_end(report)[1] is not None else show(line.figure, value)
+    if value is not None:
+        text = marked(report, line.figure.name, text)
     if i and ratio is not None and line.figure.name not in ("layers", "uncounted"):
         text += f" {ratio:,.{0 if ratio >= 1000 else 2}f}×"
     return text + (f" {BEST}" if i in line.best else "  ")
@@ -100,10 +100,14 @@ def json(found: Comparison) -> str:
 
 
 def csv(found: Comparison) -> str:
-    """A line per model: exact numbers, in the units that the heads say; lower bounds where ``uncounted`` is not 0."""
-    lines: list[list[Any]] = [["model", "input", *(line.figure.head for line in found.lines)]]
+    """A line per model: exact numbers, in the units that the heads say; lower bounds where ``uncounted`` is not 0,
+    and no more than bounds where ``unset`` is not."""
+    open_sizes = any(report.unset for report in found.reports)
+    head = ["model", "input", *(line.figure.head for line in found.lines)]
+    lines: list[list[Any]] = [[*head, "unset"] if open_sizes else head]
     for i, (name, report) in enumerate(zip(found.names, found.reports, strict=True)):
-        lines.append([name, _input(report), *(line.values[i] for line in found.lines)])
+        row = [name, _input(report), *(line.values[i] for line in found.lines)]
+        lines.append([*row, len(report.unset)] if open_sizes else row)
     return escape.csv(lines)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from costcalc.analysis.records import Report
+from costcalc.analysis.sizes import sizes
 from costcalc.backends.columns import COLUMNS, shown
 from costcalc.backends.escape import markdown as escaped
 from costcalc.backends.rows import View, flat
-from costcalc.backends.summary import facts, not_counted
+from costcalc.backends.summary import facts, marked, not_counted
 
 PLAIN = "name kind output macs params traffic field"
 TIMED = "name kind output macs traffic time bound"
@@ -15,7 +16,6 @@ TIMED = "name kind output macs traffic time bound"
 def markdown(report: Report, view: View) -> str:
     """A table of rows and one of totals."""
     columns = view.columns or [COLUMNS[name] for name in (TIMED if report.total.time else PLAIN).split()]
-    lower = bool(report.uncounted)
     inputs = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in report.inputs.items())
     lines = [f"**{escaped(report.name)}** · {escaped(inputs)}", ""]
     lines += [_line([c.title for c in columns]), _line(["---" if c.left else "--:" for c in columns])]
@@ -30,15 +30,18 @@ def markdown(report: Report, view: View) -> str:
                 text = ""
             else:
                 text = shown(column, row.figures, view.exact, report.total)
-            least = "≥ " if lower and row.role == "total" and column.adds and text else ""
+                if row.role == "total" and not column.share:
+                    text = marked(report, column.name, text)
             bold = "**" if row.role == "total" and text else ""
-            cells.append(f"{bold}{least}{escaped(text)}{bold}")
+            cells.append(f"{bold}{escaped(text)}{bold}")
         lines.append(_line(cells))
     lines += ["", _line(["total", "", "what it counts"]), _line(["---", "--:", "---"])]
     lines += [_line([name, escaped(figure), escaped(says)]) for name, figure, says in facts(report)]
     if report.uncounted:
         text = not_counted(report)
         lines += ["", escaped(f"{text[0].upper()}{text[1:]}.")]
+    if report.sizes:
+        lines += ["", "Sizes that values decide:", "", *(f"- {escaped(line)}" for line in sizes(report))]
     return "\n".join(lines) + "\n"
 
 

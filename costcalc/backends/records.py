@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from costcalc.analysis.records import Report
+from costcalc.analysis.sizes import sizes
 from costcalc.backends import escape, units
 from costcalc.backends.columns import COLUMNS, Column
 from costcalc.backends.rows import Row, View, flat
@@ -57,15 +58,17 @@ def csv(report: Report, view: View) -> str:
     """A line for each row as RFC 4180 has it, the total in the last. Storage in bits, time in seconds.
 
     ``row`` tells layers from folded blocks, from what is summed or shared, and from the total. The total's
-    ``kind`` says so if it is a lower bound, since some layers have no rule.
+    ``kind`` says so if it is a bound or less, since some layers have no rule or some sizes are not set.
     """
     columns = view.columns or [c for c in COLUMNS.values() if not c.share and (report.total.time or not c.timed)]
     rows = flat(report, view)
     cells = [_cells(column, rows) for column in columns]
-    if report.uncounted:
+    said = [not_counted(report)] if report.uncounted else []
+    said += sizes(report) if report.unset else []
+    if said:
         for column, shown in zip(columns, cells, strict=True):
             if column.name == "kind":
-                shown[-1] = not_counted(report)
+                shown[-1] = "; ".join(said)
     head = ["row", *(column.name + UNITS.get(column.shows, "") for column in columns)]
     return escape.csv([head, *zip([row.role for row in rows], *cells, strict=True)])
 

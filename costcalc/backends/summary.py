@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from costcalc.analysis.records import Layer, Report
+from costcalc.analysis.sizes import sizes
 from costcalc.backends.paint import Paint
 from costcalc.backends.units import amount, grouped, percent, rate, seconds, size
 from costcalc.ir.dims import Dim
@@ -21,7 +22,8 @@ class Fact(NamedTuple):
 
 def not_counted(report: Report) -> str:
     """What has no rule, and so which totals are not the whole."""
-    return f"{without_rule(report)}; every total with ≥ leaves it out"
+    marks = " or ".join(dict.fromkeys((report.mark("params"), report.mark("macs"))))
+    return f"{without_rule(report)}; every total with {marks} leaves it out"
 
 
 def without_rule(report: Report) -> str:
@@ -44,39 +46,44 @@ def _number(n: Dim) -> str:
     return grouped(n) if isinstance(n, int) else str(n)
 
 
+def marked(report: Report, figure: str, text: str) -> str:
+    """``text``, the total of ``figure``, after a sign if it is a bound or less: ``≥ 4.09 G``."""
+    mark = report.mark(figure)
+    return f"{mark} {text}" if mark and text else text
+
+
 def facts(report: Report) -> Iterator[Fact]:
     """The totals of ``report``, one after the other."""
     total = report.total
-    least = "≥ " if report.uncounted else ""
 
-    def number(n: Dim) -> str:
-        return least + _number(n)
+    def number(figure: str, n: Dim) -> str:
+        return marked(report, figure, _number(n))
 
-    def stored(bits: Dim) -> str:
-        return least + size(bits) if isinstance(bits, int) else f"{bits} bits"
+    def stored(figure: str, bits: Dim) -> str:
+        return marked(report, figure, size(bits)) if isinstance(bits, int) else f"{bits} bits"
 
-    buffers = "" if total.buffers == 0 else f", with the {number(total.buffers)} elements of buffers"
-    yield Fact("MACs", number(total.macs), "multiply-accumulates: conv, linear, matmul, attention")
-    yield Fact("ops", number(total.ops), "other arithmetic: bias, norm, activation, pooling")
-    yield Fact("params", number(total.params), f"{stored(total.weight_bits)}{buffers}")
-    yield Fact("storage", stored(total.storage_bits), "weights, inputs and outputs, each tensor once")
-    read, written = stored(total.read_bits), stored(total.write_bits)
-    yield Fact("traffic", stored(total.traffic_bits), f"{read} read, {written} written, layer by layer")
+    buffers = "" if total.buffers == 0 else f", with the {number('buffers', total.buffers)} elements of buffers"
+    yield Fact("MACs", number("macs", total.macs), "multiply-accumulates: conv, linear, matmul, attention")
+    yield Fact("ops", number("ops", total.ops), "other arithmetic: bias, norm, activation, pooling")
+    yield Fact("params", number("params", total.params), f"{stored('weights', total.weight_bits)}{buffers}")
+    yield Fact("storage", stored("storage", total.storage_bits), "weights, inputs and outputs, each tensor once")
+    read, written = stored("read", total.read_bits), stored("write", total.write_bits)
+    yield Fact("traffic", stored("traffic", total.traffic_bits), f"{read} read, {written} written, layer by layer")
     if total.intensity is not None:
-        yield Fact("intensity", f"{total.intensity:.1f}", "MACs per byte of traffic")
+        yield Fact("intensity", marked(report, "intensity", f"{total.intensity:.1f}"), "MACs per byte of traffic")
     at = f", in {total.peak_at}" if total.peak_at else ""
-    yield Fact("peak", stored(total.peak_bits), f"of activations at once, nothing in place{at}")
+    yield Fact("peak", stored("peak", total.peak_bits), f"of activations at once, nothing in place{at}")
     if total.prepared:
         once = total.prepared
         work = f"{_number(once.macs)} MACs and {_number(once.ops)} ops, which are no part of these figures"
-        kept = f"; {stored(once.bits)} of storage are theirs" if once.bits != 0 else ""
+        kept = f"; {stored('weights', once.bits)} of storage are theirs" if once.bits != 0 else ""
         least = f"; without a rule for {once.uncounted} of them" if once.uncounted else ""
         many = f"{once.layers} layer{'s' * (once.layers != 1)}"
         yield Fact("prepared", many, f"once, before inference: {work}{kept}{least}")
     if report.machine and total.time:
         share = percent(total.time.in_memory, total.time.seconds)
         says = f"at the peak rates of {report.machine.title}; {share} of it in layers bound by memory"
-        yield Fact("time", least + seconds(total.time.seconds), says)
+        yield Fact("time", marked(report, "time", seconds(total.time.seconds)), says)
         yield from _too_large(report)
     fps, pace = report.settings.fps, report.pace
     if fps and pace:
@@ -111,6 +118,8 @@ def summary(report: Report, width: int, paint: Paint) -> list[str]:
         lines += [" " * indent + paint(line, "dim") for line in more]
     if report.uncounted:
         lines += wrap(not_counted(report), max(width, 40))
+    for line in sizes(report):
+        lines += wrap(line, max(width, 40))
     for note in report.notes:
         lines += wrap(note, max(width, 40))
     return lines + [f"assuming {condition}" for condition in report.assumptions]

@@ -8,7 +8,7 @@ from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.paint import Paint, bar, painted, plain
 from costcalc.backends.rows import Row, View, tree
-from costcalc.backends.summary import summary
+from costcalc.backends.summary import marked, summary
 from costcalc.backends.units import percent
 
 PLAIN = "name macs params output traffic kind field storage ops intensity input read write buffers source inputs"
@@ -54,12 +54,11 @@ def _lines(report: Report, rows: list[Row], view: View, paint: Paint) -> list[st
 
 def _chosen(report: Report, rows: list[Row], view: View) -> dict[str, list[str]]:
     """The columns asked for, or those that fit into the width; each with its cells under its title."""
-    lower = bool(report.uncounted)
     parts = [_share(c, row, report) for c in COLUMNS.values() if c.share for row in rows if row.role in LEAVES]
     most = max(parts, default=0.0)
 
     def cells(column: Column) -> list[str]:
-        return [column.title, *(_cell(column, row, report, view.exact, most, lower) for row in rows)]
+        return [column.title, *(_cell(column, row, report, view.exact, most) for row in rows)]
 
     if view.columns is not None:
         return {column.name: cells(column) for column in view.columns}
@@ -80,7 +79,7 @@ def _chosen(report: Report, rows: list[Row], view: View) -> dict[str, list[str]]
     return {name: chosen[name] for name in COLUMNS if name in chosen}
 
 
-def _cell(column: Column, row: Row, report: Report, exact: bool, most: float, lower: bool) -> str:
+def _cell(column: Column, row: Row, report: Report, exact: bool, most: float) -> str:
     if column.name == "name":
         return "  " * row.level + row.label
     if column.name == "kind" and row.role in ("heading", "block", "total"):
@@ -94,7 +93,7 @@ def _cell(column: Column, row: Row, report: Report, exact: bool, most: float, lo
     if row.role == "shared" and (not column.adds or column.value(row.figures) == 0):
         return ""
     text = shown(column, row.figures, exact)
-    return f"≥ {text}" if lower and row.role == "total" and column.adds and text else text
+    return marked(report, column.name, text) if row.role == "total" else text
 
 
 def _share(column: Column, row: Row, report: Report) -> float:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from costcalc.analysis.figures import Figure, Value
 from costcalc.analysis.records import Layer
+from costcalc.analysis.sizes import unset
 from costcalc.backends.figures import percent, show, signed, told_apart
 from costcalc.budget.amounts import Step
 from costcalc.budget.baseline import Baseline, Past
@@ -99,8 +100,8 @@ class Outcome(NamedTuple):
 
     @property
     def complete(self) -> bool:
-        """Whether every layer is counted and every budget could be checked."""
-        return not any(r.now.report.uncounted for r in self.results) and not self.having(UNCHECKED)
+        """Whether every layer is counted, every size known and every budget could be checked."""
+        return all(r.now.report.is_complete for r in self.results) and not self.having(UNCHECKED)
 
     def exit_code(self, *, fail_on_warn: bool = False, strict: bool = False) -> int:
         """0 fine, 1 a budget is exceeded, 4 incomplete and ``strict``."""
@@ -141,6 +142,8 @@ def check(
                 names = ", ".join(f"{layer.name} ({layer.kind})" for layer in now.report.uncounted[:3])
                 more = f" and {len(now.report.uncounted) - 3} more" if len(now.report.uncounted) > 3 else ""
                 notes.append(f"{model.name}: no rule counts {names}{more}; its figures are lower bounds")
+            if now.report.unset:
+                notes.append(f"{model.name}: {unset(now.report)}")
             found = [v for b in model.budgets for v in _verdicts(model, setup, b, now, past, mine)]
             bad = [v for v in found if v.status in (FAIL, WARNED, EXEMPT)]
             changed = _diff(model, now, past, setup, edited) if with_diffs or bad else None
@@ -183,8 +186,8 @@ def _verdicts(
     for rule, bound in (("max", budget.max), ("min", budget.min)):
         if bound is not None:
             verdict = _bounded(model, setup, budget, rule, value, bound.amount, excused)
-            lower = now.report.uncounted and budget.figure.name not in ("layers", "uncounted", "receptive_field")
-            yield verdict._replace(says=f"≥ {verdict.says}") if lower else verdict
+            mark = now.report.mark(budget.figure.name)
+            yield verdict._replace(says=f"{mark} {verdict.says}") if mark else verdict
     for rule, change in (("max_increase", budget.max_increase), ("max_decrease", budget.max_decrease)):
         if change is not None:
             yield _changed(model, setup, budget, rule, value, change, past, excused)

@@ -25,6 +25,7 @@ def to_dict(outcome: Outcome, *, fail_on_warn: bool = False, strict: bool = Fals
                 "time": {name: _number(report.total.time.seconds) for name, report in r.now.on.items()
                          if report.total.time},
                 "uncounted": [layer.name for layer in r.now.report.uncounted],
+                **({"unset": [size.name for size in r.now.report.unset]} if r.now.report.unset else {}),
                 "diff": r.diff.to_dict() if r.diff else None,
             }
             for r in outcome.results

@@ -27,7 +27,8 @@ def analyze(
         float | None, option("--fps", min=0.001, says="Passes a second that are wanted: the bandwidth they need.")
     ] = None,
     strict: Annotated[
-        bool, option("--strict", says="Exit with code 4 if a layer has no rule and is not counted.")
+        bool,
+        option("--strict", says="Exit with code 4 if a layer has no rule, or values decide a size that is not set."),
     ] = False,
 ) -> int:
     """What each layer of a model costs, and the model in total.
@@ -43,4 +44,4 @@ def analyze(
         report = analyze(model.model, **model.choices(), **setting._asdict(), fps=fps)
         text = render(shown.format.value, report, view)
     emit(text, shown.output)
-    return 4 if strict and report.uncounted else 0
+    return 4 if strict and not report.is_complete else 0

@@ -74,7 +74,11 @@ def check(
         FailOn, option("--fail-on", says="From which level on the exit code is 1.", shows_default=True)
     ] = FailOn.error,
     strict: Annotated[
-        bool, option("--strict", says="Exit with code 4 if something could not be counted or checked.")
+        bool,
+        option(
+            "--strict",
+            says="Exit with code 4 if something could not be counted or checked, or values decide a size.",
+        ),
     ] = False,
     allow_code: Annotated[
         bool, option("--allow-code", says="Run models that are Python code because the config names them.")

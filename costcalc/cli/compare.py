@@ -26,7 +26,8 @@ def compare(
     format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
     strict: Annotated[
-        bool, option("--strict", says="Exit with code 4 if a layer has no rule and is not counted.")
+        bool,
+        option("--strict", says="Exit with code 4 if a layer has no rule, or values decide a size that is not set."),
     ] = False,
 ) -> int:
     """Models side by side: every figure with its ratio to the first, the best marked, and where each spends it."""
@@ -41,4 +42,4 @@ def compare(
     else:
         text = getattr(comparison, format.value)(found)
     emit(text, output)
-    return 4 if strict and any(report.uncounted for report in reports) else 0
+    return 4 if strict and not all(report.is_complete for report in reports) else 0

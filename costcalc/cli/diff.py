@@ -40,7 +40,10 @@ def diff(
         Format, option("--format", "-f", panel=VIEW, says="What to write.", shows_default=True)
     ] = Format.table,
     output: Annotated[str | None, to_file(panel=VIEW)] = None,
-    strict: Annotated[bool, option("--strict", says="Exit with code 4 if a layer is not counted.")] = False,
+    strict: Annotated[
+        bool,
+        option("--strict", says="Exit with code 4 if a layer has no rule, or values decide a size that is not set."),
+    ] = False,
 ) -> int:
     """What changed between two models, and why the figures did.
 

@@ -40,6 +40,7 @@ def formula(
 
     from costcalc.analysis.formula import formulas, strongest
     from costcalc.analysis.report import report
+    from costcalc.analysis.sizes import unset
     from costcalc.analysis.symbols import find_symbols
     from costcalc.backends import reasons
     from costcalc.backends.closed_form import closed_form
@@ -73,5 +74,7 @@ def formula(
         text += f"checked: {graph.name}, counted layer by layer at these sizes, comes to the same\n"
     if whole.uncounted:
         text += "\n".join([*wrap(f"{without_rule(whole)}; every total is a lower bound", max(width(), 40)), ""])
+    if whole.unset:
+        text += "\n".join([*wrap(unset(whole), max(width(), 40)), ""])
     text += "".join(f"{note}\n" for note in notes)
     emit(text + (f"holds where {', '.join(conditions)}\n" if conditions else ""), output)

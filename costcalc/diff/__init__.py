@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from costcalc.diff.records import Cause, Change, Diff
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from costcalc.analysis.records import Report
     from costcalc.analysis.roofline import Machine
     from costcalc.diff.layers import Entry
     from costcalc.ir.graph import Graph
@@ -46,13 +49,22 @@ def diff(
         layers=tuple(_changes(a, b, pairs)),
         causes=find_causes(a, b, pairs, roots(old) if old else Roots([]), bits, machine),
         parameters=parameters,
-        notes=tuple(
-            f"{r.name}: no rule counts {len(r.uncounted)} of its layers, {r.uncounted[0].name} ({r.uncounted[0].kind}) "
-            "among them; its figures are lower bounds"
-            for r in reports
-            if r is not None and r.uncounted
-        ),
+        notes=tuple(note for r in reports if r is not None for note in _incomplete(r)),
     )
+
+
+def _incomplete(r: Report) -> Iterator[str]:
+    """Why the figures of ``r`` are bounds, if they are."""
+    from costcalc.analysis.sizes import unset
+
+    if r.uncounted:
+        first = r.uncounted[0]
+        yield (
+            f"{r.name}: no rule counts {len(r.uncounted)} of its layers, {first.name} ({first.kind}) "
+            "among them; its figures are lower bounds"
+        )
+    if r.unset:
+        yield f"{r.name}: {unset(r)}"
 
 
 def _changes(old: list[Entry], new: list[Entry], pairs: list[tuple[int, int]]) -> list[Change]:

@@ -64,6 +64,7 @@ class ValueSize(NamedTuple):
     kind      what it is the number of: ``elements that are selected by value``
     given     whether somebody said so, rather than a default
     bounds    whether with it there is the most work that there can be
+    met       whether it is what the values were in a run with some, so that nothing sets it
     layers    the layers whose figures it decides
     """
 
@@ -73,7 +74,13 @@ class ValueSize(NamedTuple):
     kind: str
     given: bool
     bounds: bool
+    met: bool
     layers: tuple[str, ...]
+
+    @property
+    def parameter(self) -> str:
+        """What sets all of its kind: ``selected`` of ``roi_heads.selected_2``."""
+        return self.name.rpartition(".")[2].partition("_")[0]
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,11 @@ def fold_norm(graph: Graph) -> Graph:
             {local: renamed.get(v, v) for local, v in node.prepared.items()},
         )  # fmt: skip
     outputs = [renamed.get(v, v) for v in graph.outputs]
-    return replace(builder.build(outputs, graph.parameters, graph.source), layouts=graph.layouts)
+    made = builder.build(outputs, graph.parameters, graph.source)
+    names = {node.name for node in made.nodes}
+    sizes = (s._replace(layers=tuple(name for name in s.layers if name in names)) for s in graph.sizes)
+    assumed = tuple(dict.fromkeys((*graph.assumed, *made.assumed)))
+    return replace(made, layouts=graph.layouts, assumed=assumed, sizes=tuple(sizes))
 
 
 def _takes_norm(graph: Graph, node: Node, readers: Counter[str]) -> bool:

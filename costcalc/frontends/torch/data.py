@@ -37,15 +37,18 @@ class Decision:
     path, parameter, order   the module that asked, what it is, and which of these in that module it is, from 1
     wanted, size, most       what was asked for, what is taken of it, and the most that there can be
     kind                     what it is the number of
-    given                    whether the user said so, or (by a run with values) the values did
+    given                    whether the user said so
+    met                      whether the values of a run said so
     calls                    positions of the recorded calls that it decides
     """
 
-    __slots__ = ("calls", "given", "kind", "most", "order", "parameter", "path", "size", "wanted")
+    __slots__ = ("calls", "given", "kind", "met", "most", "order", "parameter", "path", "size", "wanted")
 
-    def __init__(self, path: str, parameter: str, order: int, wanted: int, most: int, given: bool) -> None:
+    def __init__(
+        self, path: str, parameter: str, order: int, wanted: int, most: int, *, given: bool = False, met: bool = False
+    ) -> None:
         self.path, self.parameter, self.order = path, parameter, order
-        self.wanted, self.size, self.most, self.given = wanted, min(wanted, most), most, given
+        self.wanted, self.size, self.most, self.given, self.met = wanted, min(wanted, most), most, given, met
         self.kind = SIZES[parameter]
         self.calls: list[int] = []
 
@@ -110,7 +113,7 @@ class Assumptions:
     def met(self, parameter: str, size: int, most: int) -> None:
         """Note a size that values did decide, in a run with values."""
         path = self.where.now.path
-        self.decisions.append(Decision(path, parameter, self._order(path, parameter), size, most, False))
+        self.decisions.append(Decision(path, parameter, self._order(path, parameter), size, most, met=True))
         self.fresh.append(self.decisions[-1])
 
     def _order(self, path: str, parameter: str) -> int:
@@ -126,7 +129,7 @@ class Assumptions:
         size = self.settings[name] if name else most if default is None else default
         if name or parameter == "proposals":
             self.used[name or parameter] = size
-        self.decisions.append(Decision(path, parameter, order, size, most, bool(name)))
+        self.decisions.append(Decision(path, parameter, order, size, most, given=bool(name)))
         if self._less and self.decisions[-1].size:
             self.decisions[-1].size -= 1
         return self.decisions[-1]

@@ -38,7 +38,9 @@ def value_sizes(
             and (node.name in after[decision] or (changed is not None and node.name not in claimed))
         )
         most = bounds and decision.size == decision.most
-        found.append(ValueSize(name, decision.size, decision.most, decision.kind, decision.given, most, layers))
+        found.append(
+            ValueSize(name, decision.size, decision.most, decision.kind, decision.given, most, decision.met, layers)
+        )
     return tuple(found)
 
 
