@@ -1,22 +1,21 @@
-"""Which axes of an input are which: found by the first layers that read it, not by position.
+"""What the axes of an input are called in closed forms: places as ``layout`` finds them, and tokens beside them.
 
-A convolution or a pooling slides over the axes that it has windows on; a layer that mixes one axis and leaves the
-others alone, as a linear layer or an embedding does, runs along the others.
+A layer that mixes one axis and leaves the others alone, as a linear layer or an embedding does, runs along the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
+from costcalc.analysis.layout import NAMED, names_by_sliding
 from costcalc.analysis.parts import aligned
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph
+from costcalc.ir.layout import AXES, PLACES
 from costcalc.ir.tensor import FLOATING_BITS, TensorType
-from costcalc.ir.window import Axes, Follow, Regroup, Sight, Steps
+from costcalc.ir.window import Axes, Regroup, Sight, Steps
 
-NAMES: Mapping[int, tuple[str, ...]] = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
-"""What the axes are called that are slid over, by how many there are."""
 TOKENS = "tokens"
 
 Shape: TypeAlias = "tuple[Dim, ...]"
@@ -26,7 +25,7 @@ Tags: TypeAlias = "tuple[frozenset[int], ...]"  # for each axis of a value, the 
 def named_axes(graph: Graph) -> dict[str, dict[int, str]]:
     """For each input its axes that have a name, by number: ``{"image": {2: "height", 3: "width"}}``.
 
-    Names are those of ``NAMES`` and ``TOKENS``; the batch, channels and axes that cannot be told are left out.
+    Names are those of ``PLACES`` and ``TOKENS``; the batch, channels and axes that cannot be told are left out.
     Sizes must be numbers.
     """
     return {name: _named(graph, name) for name in graph.inputs}
@@ -34,24 +33,23 @@ def named_axes(graph: Graph) -> dict[str, dict[int, str]]:
 
 def _named(graph: Graph, name: str) -> dict[int, str]:
     x = graph.types[name]
-    if len(x.shape) == 2 and x.dtype not in FLOATING_BITS:
+    if name not in graph.layouts and len(x.shape) == 2 and x.dtype not in FLOATING_BITS:
         return {1: TOKENS}  # words, whose features an embedding makes
-    slid, along = _found(graph, name)
-    if slid is None:
-        return dict.fromkeys(along, TOKENS) if len(along) == 1 else dict(zip(along, _names(along), strict=False))
-    return dict(zip(slid, _names(slid), strict=False))
-
-
-def _names(axes: Sequence[int]) -> tuple[str, ...]:
-    return NAMES.get(len(axes), ())
+    given = tuple(AXES[letter] for letter in graph.layouts.get(name, ()))
+    names = given or names_by_sliding(graph, name)
+    if names is not None:
+        return {axis: called for axis, called in enumerate(names) if called in PLACES}
+    places, along = _found(graph, name)
+    if places is None and len(along) == 1:
+        return dict.fromkeys(along, TOKENS)
+    axes = along if places is None else places
+    return dict(zip(axes, NAMED.get(len(axes), ()), strict=False))
 
 
 def _found(graph: Graph, name: str) -> tuple[list[int] | None, list[int]]:
-    """The axes that a layer slides over; or None, and those that the first layer that mixes any runs along."""
+    """The axes of places, or None, and those that the first layer that mixes any runs along."""
     x = graph.types[name]
     tags: dict[str, Tags] = {name: tuple(frozenset((axis,)) for axis in range(len(x.shape)))}
-    along: list[int] | None = None
-    slid: list[int] | None = None
     for node in graph.nodes:
         types = graph.input_types(node)
         for index, value in enumerate(node.outputs):
@@ -61,16 +59,15 @@ def _found(graph: Graph, name: str) -> tuple[list[int] | None, list[int]]:
                     continue
                 held = tags[read]
                 for step, before, after in _steps(sight, type_.shape, y.shape):
-                    windows, mixed = _touched(held, step)
-                    if windows - {0}:
-                        return sorted(windows - {0}), []
-                    if mixed and along is None and slid is None:
-                        slid, along = _beside(x, mixed, held)
+                    cut, mixed = _touched(held, step)
+                    if cut - {0}:
+                        return sorted(cut - {0}), []
+                    if mixed:
+                        places, along = _beside(x, mixed, held)
+                        return places, along or []
                     held = _after(held, step, before, after)
                 tags.setdefault(value, held)
-    if slid is None and along is None:
-        slid = list(range(2, len(x.shape)))
-    return slid, along or []
+    return list(range(2, len(x.shape))), []
 
 
 def _beside(x: TensorType, mixed: set[int], tags: Tags) -> tuple[list[int] | None, list[int] | None]:
@@ -97,25 +94,14 @@ def _steps(sight: Sight, x: Shape, y: Shape) -> Iterator[tuple[Axes | Regroup, S
 
 
 def _touched(tags: Tags, sight: Axes | Regroup) -> tuple[set[int], set[int]]:
-    """The axes of the input that a layer slides over, and those that it mixes whole."""
+    """The axes of the input of which a layer mixes a part, having been cut into windows; and those it mixes whole."""
     if isinstance(sight, Regroup):
         return set(), set()
-    seen = [f for f in sight if f is not None]
-    kept = {f.axis for f in seen}
+    kept = {f.axis for f in sight if f is not None}
     mixed = {axis for axis in range(len(tags)) if axis not in kept}
     beside = _all([tags[axis] for axis in kept])
-    # A part of an axis that was cut up and is mixed, while the rest of it is followed, is a window.
-    slid = {a for axis in mixed for a in tags[axis]} & beside
-    follows = [f for f in seen if isinstance(f, Follow)]
-    windows = [f.axis for f in follows if f.window.stride not in (0, 1) or f.window.lo != f.window.hi]
-    for axis in _spatial(windows, kept):
-        slid |= tags[axis]
-    return slid, {a for axis in mixed for a in tags[axis]} - beside
-
-
-def _spatial(windows: Sequence[int], kept: set[int]) -> set[int]:
-    """The axes that are slid over where some have windows: images are batch-first and channels-second."""
-    return {axis for axis in kept if axis > 1} if windows and min(windows) > 1 else set(windows)
+    touched = {a for axis in mixed for a in tags[axis]}
+    return touched & beside, touched - beside
 
 
 def _after(tags: Tags, sight: Axes | Regroup, x: Shape, y: Shape) -> Tags:

@@ -28,7 +28,7 @@ def axis_names(graph: Graph, value: str) -> tuple[str, ...]:
     if given:
         return tuple(AXES[letter] for letter in given)
     rank = len(graph.types[value].shape)
-    return _by_sliding(graph, value) or _by_mixing(graph, value) or ("",) * rank
+    return names_by_sliding(graph, value) or _by_mixing(graph, value) or ("",) * rank
 
 
 def places_of(graph: Graph, value: str) -> tuple[int, ...]:
@@ -70,8 +70,11 @@ def _steps(graph: Graph, value: str) -> Iterator[tuple[Node, list[View | None], 
             yield node, before, [view for view in made if view is not None]
 
 
-def _by_sliding(graph: Graph, value: str) -> tuple[str, ...] | None:
-    """By the first op that slides over places; an axis that it takes for more batch may be slid over by a later one."""
+def names_by_sliding(graph: Graph, value: str) -> tuple[str, ...] | None:
+    """What the first op tells that slides over places of ``value``; None without one.
+
+    An axis that it takes for more batch may be slid over by a later one.
+    """
     shape = graph.types[value].shape
     names: list[str] = []
     for node, (seen, *_), _ in _steps(graph, value):

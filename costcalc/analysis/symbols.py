@@ -19,7 +19,7 @@ LETTERS = {
 SQUARE = "size"
 """Height and width as one symbol."""
 ANSWERS: Mapping[str, tuple[str, ...]] = {
-    "width": ("width", "length"), "frames": ("depth",), "length": ("length", TOKENS),
+    "width": ("width", "length"), "frames": ("frames", "depth"), "length": ("length", TOKENS),
 }  # fmt: skip
 """The axes that a word may mean, where they are not only the one of that name."""
 PARAMETER = "parameter"
