@@ -32,6 +32,14 @@ def unset(report: Report) -> str:
     return f"{says}: --set {one}=NUMBER{all_of if one != names[0] else ''}"
 
 
+def ran_with(found: Sequence[ValueSize]) -> str:
+    """What a run made of sizes that values decide: ``selected = 5, proposals_1 … proposals_9 (9) = 0 to 7``."""
+    kinds: dict[str, list[ValueSize]] = {}
+    for size in found:
+        kinds.setdefault(size.kind, []).append(size)
+    return ", ".join(f"{named(some)} = {taken(some)}" for some in kinds.values())
+
+
 def named(some: Sequence[ValueSize]) -> str:
     """One name, or the first and the last of several."""
     return some[0].name if len(some) == 1 else f"{some[0].name} … {some[-1].name} ({len(some)})"

@@ -36,11 +36,13 @@ def verify(
     import torch
 
     from costcalc.analysis.report import report
+    from costcalc.analysis.sizes import ran_with
     from costcalc.backends.module import to_module
     from costcalc.verify import compare
     from costcalc.verify.receptive import receptive
     from costcalc.verify.result import Check, Disagreement, Tally, VerifyResult
     from costcalc.verify.run import fvcore_counts, input_for, level_weights, run
+    from costcalc.verify.values import with_values
 
     if any(not isinstance(d, int) for t in graph.types.values() for d in t.shape):
         raise CostcalcError("verify runs the model, so all of its sizes must be numbers")
@@ -67,6 +69,7 @@ def verify(
     if total.weight_bits + total.peak_bits >= 2**63:
         raise CostcalcError(f"{graph.name} has tensors larger than PyTorch's can be, so that it cannot be run")
     device = "cpu" if total.weight_bits + total.peak_bits <= 8 * MOST_BYTES else "meta"
+    given, as_assumed = module is not None, graph
     if module is None:
         module = timed("build", lambda: to_module(graph, device=device, initialise=False))
     else:
@@ -76,8 +79,12 @@ def verify(
     inputs = tuple(input_for(graph.types[v], device) for v in graph.inputs)
 
     ran = timed("run", lambda: run(module, inputs))
+    weights = compare.weights(figures, graph, module, ran)
+    if given and device != "meta" and not ran.refused:
+        graph = timed("values", lambda: with_values(as_assumed, module, inputs))
+        figures = figures if graph is as_assumed else report(graph)
     found(*compare.shapes(graph, ran))
-    found(*compare.weights(figures, graph, module, ran))
+    found(*weights)
     without = "its run broke off" if ran.refused else "that takes the memory of a real run" if device == "meta" else ""
     if without:
         found(Check(compare.BY_FVCORE, 0, len(graph.nodes), note=without), [])
@@ -95,7 +102,11 @@ def verify(
     how = f"on {'the CPU' if device == 'cpu' else 'the meta device, since it needs too much memory'}"
     said = ", ".join(f"{v} {graph.types[v]}" for v in graph.inputs)
     ran_at = f"run {how} at {said}, torch {torch.__version__}"
-    return VerifyResult(graph.name, ran_at, tuple(checks), tuple(disagreements), tuple(tallies), seconds)
+    met = [size for size in graph.sizes if size.met]
+    if graph is not as_assumed:
+        ran_at += "; figures are those with the values of this run" + (f", run with: {ran_with(met)}" if met else "")
+    sizes = {size.name: size.size for size in met}
+    return VerifyResult(graph.name, ran_at, tuple(checks), tuple(disagreements), tuple(tallies), seconds, sizes)
 
 
 def need() -> None:

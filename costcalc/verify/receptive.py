@@ -75,7 +75,13 @@ def receptive(
     if without:
         return Check(NAME, 0, len(graph.nodes), note=without), []
     claims = views(graph, image, axes)
-    candidates = [n for n in graph.nodes if n.name in ran.shapes and _placed(claims[n.outputs[0]], graph, n)]
+    # The probe has other values, which may decide otherwise.
+    decided = {name for size in graph.sizes for name in size.layers}
+    candidates = [
+        n
+        for n in graph.nodes
+        if n.name in ran.shapes and n.name not in decided and _placed(claims[n.outputs[0]], graph, n)
+    ]
     chosen = _choose(figures, graph, candidates, claims)
     sharp = sharpness(graph, claims, tuple(graph.types[image].shape[axis] for axis in axes))
     bounds: list[str] = []
@@ -95,6 +101,8 @@ def receptive(
                 bounds.append(node.name)
     spatial = sum(1 for n in graph.nodes if claims[n.outputs[0]] is not None)
     notes = [] if len(chosen) == spatial else ["chosen evenly among those that change what is seen"]
+    if decided:
+        notes.append("without those of which values decide the size")
     if bounds:
         notes.append(f"upper bounds, which no place reaches that was looked at: {listing(bounds)}")
     return Check(NAME, len(chosen), spatial, note="; ".join(notes)), disagreements

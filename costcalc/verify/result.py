@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 SCHEMA = 1
@@ -92,6 +92,7 @@ class VerifyResult:
 
     ran       how the module was run: ``on the CPU at image 1×3×224×224``
     seconds   per part of the work
+    sizes     those that values decided in the run, by name; the figures compared are those at these sizes
     """
 
     model: str
@@ -100,6 +101,7 @@ class VerifyResult:
     disagreements: tuple[Disagreement, ...]
     tallies: tuple[Tally, ...]
     seconds: dict[str, float]
+    sizes: dict[str, int] = field(default_factory=dict)
 
     @property
     def agrees(self) -> bool:
@@ -118,6 +120,7 @@ class VerifyResult:
             "model": self.model,
             "agrees": self.agrees,
             "ran": self.ran,
+            **({"sizes": self.sizes} if self.sizes else {}),
             "checks": [asdict(check) for check in self.checks],
             "disagreements": [asdict(d) for d in self.disagreements],
             "tallies": [

@@ -36,6 +36,16 @@ class Run(NamedTuple):
     refused: tuple[str, ...] = ()
 
 
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """While it lasts, what is random is the same as the last time; the process's own random numbers are left alone."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
 def input_for(t: TensorType, device: str) -> torch.Tensor:
     """A tensor of type ``t``: noise, or zeros where elements are indices."""
     import torch
@@ -94,7 +104,7 @@ def run(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Run:
         if name:
             hooks += [child.register_forward_pre_hook(enter(name)), child.register_forward_hook(leave(name))]
     try:
-        with torch.no_grad(), unfused(module), counter:
+        with torch.no_grad(), unfused(module), repeatable(), counter:
             made = module(*inputs)
             settle()
     except RuntimeError as error:
@@ -112,7 +122,7 @@ def fvcore_counts(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Counts
 
     analysis = FlopCountAnalysis(module, inputs)
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
-    with torch.no_grad(), unfused(module):
+    with torch.no_grad(), unfused(module), repeatable():
         counts = analysis.by_module_and_operator()
     own = {name: Counter({op: int(n) for op, n in ops.items()}) for name, ops in counts.items()}
     for name in counts:

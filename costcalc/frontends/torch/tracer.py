@@ -38,6 +38,8 @@ from costcalc.frontends.torch.types import type_of
 from costcalc.ir.call import Traced
 from costcalc.ir.graph import Graph
 
+REAL = "run with real tensors: the model asks for values, and its graph may differ with others"
+
 
 def trace(module: nn.Module, *inputs: Any, assume: Mapping[str, int] | None = None, **kwargs: Any) -> Graph:
     """The graph of one forward pass of a PyTorch module; nothing is allocated, nothing is changed.
@@ -60,6 +62,18 @@ def trace(module: nn.Module, *inputs: Any, assume: Mapping[str, int] | None = No
 
         inputs = default_inputs(module)
     return trace_module(module, inputs, kwargs, settings=assume)
+
+
+def trace_run(module: nn.Module, inputs: Sequence[Any], graph: Graph) -> Graph:
+    """The graph of a run of ``module`` on real ``inputs``, where ``graph`` assumes what values decide.
+
+    Its sizes are what the values of these inputs and of the module's weights made them. Raises as ``trace`` does.
+    """
+    model = unwrapped(module)
+    made = WithValues(floating_type(model))
+    known: dict[str, Any] = {"parameters": graph.parameters, "source": graph.source}
+    with uncollected():
+        return _traced(model, inputs, {}, graph.name, made, settings=None, **known)
 
 
 def trace_module(
@@ -145,7 +159,7 @@ def _traced(
 ) -> Graph:
     assumptions = Assumptions(settings, less=less)
     if made.values == "all":
-        assumptions.note("run with real tensors: the model asks for values, and its graph may differ with others")
+        assumptions.note(REAL)
     elif made.zeros and made.whole_numbers:
         assumptions.note("whole numbers given as shapes are zeros: the model asks for values")
     given, options = made.of(tuple(args)), made.of(dict(kwargs))
