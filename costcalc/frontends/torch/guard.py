@@ -6,13 +6,16 @@ import gc
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import nn
+
+from costcalc.frontends.torch.alone import replaced_here, undone, unseen
+from costcalc.frontends.torch.settings import settings_kept
 
 # Below autograd, operators reach a dispatch mode whole; inference mode would do that too, but leaves tensors
 # behind that training cannot use.
@@ -31,14 +34,6 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-_SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
-    (torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled),
-    (torch.get_default_dtype, torch.set_default_dtype),
-    (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
-)
-"""How torch's settings are read and set that a trace or a forward changes."""
-
-
 @contextmanager
 def untouched(model: nn.Module) -> Iterator[None]:
     """While open, ``model`` is in evaluation mode and may do to itself what it likes; then all is put back.
@@ -52,20 +47,8 @@ def untouched(model: nn.Module) -> Iterator[None]:
     for module in modules:
         _keep(module.__dict__, kept, DEPTH)
     weights = [(t, t.data, t.grad if t.is_leaf else None, t.requires_grad) for t in _weights(model)]
-    settings = [(get, put, get()) for get, put in _SETTINGS]
-    random = torch.get_rng_state()
-    try:
-        torch.backends.mha.set_fastpath_enabled(False)
-        for module in modules:
-            # Not model.eval(): classes override it to merge their branches for good.
-            module.__dict__["training"] = False
-        with torch.no_grad(), torch._C._AutoDispatchBelowAutograd(), torch._C._ExcludeDispatchKeyGuard(_VIEWS):
-            yield
-    finally:
-        torch.set_rng_state(random)
-        for get, put, value in settings:
-            if get() != value:
-                put(value)
+
+    def put_back() -> None:
         for container, content in kept.values():
             if content or container:
                 _refill(container, content)
@@ -78,6 +61,17 @@ def untouched(model: nn.Module) -> Iterator[None]:
                 weight.grad = gradient
             if weight.requires_grad != flag:
                 weight.requires_grad_(flag)
+
+    with undone(put_back), settings_kept(), replaced_here(torch.backends.mha, "get_fastpath_enabled", lambda _: _never):
+        for module in modules:
+            # Not model.eval(): classes override it to merge their branches for good.
+            module.__dict__["training"] = False
+        with torch.no_grad(), torch._C._AutoDispatchBelowAutograd(), torch._C._ExcludeDispatchKeyGuard(_VIEWS):
+            yield
+
+
+def _never() -> bool:
+    return False
 
 
 def _weights(model: nn.Module) -> Iterator[torch.Tensor]:
@@ -126,7 +120,7 @@ def _holds(kind: type) -> type | None:
 
 @contextmanager
 def without_autocast(note: Callable[[str], None]) -> Iterator[None]:
-    """While open, autocast does nothing but ``note`` that it was asked for.
+    """While open, autocast does nothing in this thread but ``note`` that it was asked for.
 
     It would cast real weights, and leave inputs on the meta device as they are: the two would not fit.
     """
@@ -139,33 +133,50 @@ def without_autocast(note: Callable[[str], None]) -> Iterator[None]:
 
     for device in devices:
         switch(device, False)
-    torch.set_autocast_enabled = left  # type: ignore[assignment]
     try:
-        yield
+        with replaced_here(torch, "set_autocast_enabled", lambda _: left):
+            yield
     finally:
-        torch.set_autocast_enabled = switch
         for device in devices:
             switch(device, True)
 
 
+_TRACERS: tuple[tuple[Any, str], ...] = (
+    (torch._C, "_create_graph_by_tracing"),
+    (torch._C, "_create_function_from_trace"),
+    (torch._C.ScriptModule, "_create_method_from_trace"),
+)
+"""Where ``torch.jit`` begins a trace."""
+
+
+@contextmanager
+def counted_apart() -> Iterator[None]:
+    """While open, what ``torch.jit`` traces in this thread, as counters do that a forward asks, is not recorded."""
+
+    def apart(original: Callable[..., Any]) -> Callable[..., Any]:
+        def traced(*args: Any, **kwargs: Any) -> Any:
+            with unseen():
+                return original(*args, **kwargs)
+
+        return traced
+
+    with ExitStack() as stack:
+        for owner, name in _TRACERS:
+            stack.enter_context(replaced_here(owner, name, apart))
+        yield
+
+
 @contextmanager
 def valued_indices() -> Iterator[None]:
-    """While open, a list of numbers that a tensor is indexed with is a tensor with values.
+    """While open, a list of numbers that a tensor is indexed with in this thread is a tensor with values.
 
     PyTorch would make one beside the tensor that is indexed, which has none.
     """
-    names = ("__getitem__", "__setitem__")
-    kept = {name: vars(torch.Tensor).get(name) for name in names}
-    for name in names:
-        setattr(torch.Tensor, name, _with_values(getattr(torch.Tensor, name)))
-    try:
+    with (
+        replaced_here(torch.Tensor, "__getitem__", _with_values),
+        replaced_here(torch.Tensor, "__setitem__", _with_values),
+    ):
         yield
-    finally:
-        for name, own in kept.items():
-            if own is None:
-                delattr(torch.Tensor, name)  # it is inherited
-            else:
-                setattr(torch.Tensor, name, own)
 
 
 def _with_values(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -43,29 +43,30 @@ def following(model: nn.Module) -> Iterator[Where]:
     """
     from torch import nn
 
+    from costcalc.frontends.torch.alone import replaced_here
+
     paths = {id(module): path for path, module in model.named_modules()}
-    original = nn.Module.__call__
     where = Where()
     if isinstance(model, TellsScope):
         model.where = where
 
-    def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        path = paths.get(id(self))
-        if path is None:
-            return original(self, *args, **kwargs)
-        before = where.now
-        where.now = Scope(path)
-        try:
-            return original(self, *args, **kwargs)
-        except BaseException:
-            if where.failed is None:
-                where.failed = path
-            raise
-        finally:
-            where.now = before
+    def told(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            path = paths.get(id(self))
+            if path is None:
+                return original(self, *args, **kwargs)
+            before = where.now
+            where.now = Scope(path)
+            try:
+                return original(self, *args, **kwargs)
+            except BaseException:
+                if where.failed is None:
+                    where.failed = path
+                raise
+            finally:
+                where.now = before
 
-    nn.Module.__call__ = call  # type: ignore[method-assign]
-    try:
+        return call
+
+    with replaced_here(nn.Module, "__call__", told):
         yield where
-    finally:
-        nn.Module.__call__ = original  # type: ignore[method-assign]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
-from torch.overrides import TorchFunctionMode
 
 from costcalc.errors import CostcalcError, UnknownName
+from costcalc.frontends.torch.alone import OfATrace, alone
 from costcalc.frontends.torch.data import Assumptions, ValuesNeeded
 from costcalc.frontends.torch.decided import value_sizes
 from costcalc.frontends.torch.failures import ModelError, forward_failed, values_asked
-from costcalc.frontends.torch.guard import uncollected, untouched, valued_indices, without_autocast
+from costcalc.frontends.torch.guard import counted_apart, uncollected, untouched, valued_indices, without_autocast
 from costcalc.frontends.torch.inputs import (
     SEQUENCES,
     BesideCPU,
@@ -93,7 +93,21 @@ def trace_module(
     parameters     what the model was built with
     again          builds the model anew with values in its weights, should it need them
     """
-    model = unwrapped(model)
+    with alone():
+        return _attempted(unwrapped(model), args, kwargs, name, settings, parameters, source, again)
+
+
+def _attempted(
+    model: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    name: str,
+    settings: Mapping[str, int] | None,
+    parameters: Mapping[str, Any] | None,
+    source: str,
+    again: Callable[[], nn.Module] | None,
+) -> Graph:
+    """Trace with as few values as will do."""
     name = name or type(model).__name__
     lazy = next((n for n, p in (*model.named_parameters(), *model.named_buffers()) if is_lazy(p)), None)
     if lazy is not None:
@@ -163,7 +177,16 @@ def _traced(
     elif made.zeros and made.whole_numbers:
         assumptions.note("whole numbers given as shapes are zeros: the model asks for values")
     given, options = made.of(tuple(args)), made.of(dict(kwargs))
-    with untouched(model), following(model) as where, _eager(), without_autocast(assumptions.note), valued_indices():
+    with ExitStack() as stack:
+        where = stack.enter_context(following(model))
+        for guard in (
+            untouched(model),
+            _eager(),
+            without_autocast(assumptions.note),
+            valued_indices(),
+            counted_apart(),
+        ):
+            stack.enter_context(guard)
         recorder = Recorder(model, where, assumptions, made.values)
         inputs = {key: recorder.aliases.adopt(t, Traced(type_of(t))) for key, t in named(model, given, options)}
         try:
@@ -219,7 +242,7 @@ def _eager() -> Iterator[None]:
         yield
 
 
-class OnCPU(TorchFunctionMode):
+class OnCPU(OfATrace):
     """While entered, all tensors say that they are on the CPU, so that what a model makes beside them has values."""
 
     def __torch_function__(
