@@ -24,6 +24,8 @@ def trace(
     The spec is flat: a layer a line, its inputs named. It analyses to the same figures, without PyTorch. What the
     model was assumed to do where that depends on data stands in comments at its top.
     """
+    from costcalc.analysis.report import report
+    from costcalc.analysis.sizes import sizes
     from costcalc.errors import OptionError
     from costcalc.frontends.spec.write import write
     from costcalc.frontends.torch.models import is_torch_model
@@ -32,4 +34,5 @@ def trace(
     if not is_torch_model(model.model):
         raise OptionError(f"{model.model} is no PyTorch model; `costcalc show --expand` spells a spec out")
     graph = load(model.model, **model.choices())
-    emit("".join(f"# assuming {a}\n" for a in graph.assumed) + write(graph), output, exact=True)
+    assumed = [*sizes(report(graph)), *(f"assuming {a}" for a in graph.assumed)]
+    emit("".join(f"# {line}\n" for line in assumed) + write(graph), output, exact=True)

@@ -130,7 +130,11 @@ def test_the_number_of_proposals_is_a_parameter_with_a_name() -> None:
             "torchvision:fasterrcnn_resnet50_fpn", parameters={} if proposals is None else {"proposals": proposals}
         )
         assert graph.parameters["proposals"] == (1000 if proposals is None else proposals)
-        assert any("non-maximum suppression keeps" in sentence for sentence in graph.assumed)
+        kept = [size for size in graph.sizes if size.parameter == "proposals"]
+        assert all(
+            "non-maximum suppression keeps" in size.kind and size.given == (proposals is not None) for size in kept
+        )
+        assert [size.name for size in kept] == ["rpn.proposals", "roi_heads.proposals"][: 1 if proposals == 0 else 2]
         counts[proposals] = report(graph).total.macs
     # The box head does 14,359,552 MACs a region: the two linear layers, the classes and the boxes.
     head = 256 * 7 * 7 * 1024 + 1024 * 1024 + 1024 * (91 + 4 * 91)

@@ -417,9 +417,10 @@ def test_arithmetic_of_numbers_alone_is_a_constant() -> None:
     assert report(trace(Function(forward), (3, 4))).total.ops == 0
 
 
-def test_selection_by_value_is_an_assumption() -> None:
+def test_selection_by_value_is_a_size_that_is_assumed() -> None:
     graph = trace(Function(lambda x: x[x > 0].sum()), (2, 3))
-    assert graph.assumed == ("selections by value keep every element",)
+    assert graph.assumed == ()
+    assert [(size.name, size.size, size.most) for size in graph.sizes] == [("selected", 6, 6)]
 
 
 # -- what is not counted -------------------------------------------------------------------------

@@ -211,3 +211,10 @@ def test_strict_exits_4_while_a_size_is_not_set(model: str, command: str, capsys
     assert outcome([*line, "--strict"]) == 4
     assert outcome([*line, "--strict", "--set", "selected=3"]) == 0
     capsys.readouterr()
+
+
+def test_a_spec_that_trace_writes_says_what_was_taken(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome(["trace", model, "--input", "4", "--batch", "6"]) == 0
+    first, then, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith("# selected = 6, the most that there can be: elements that are selected by value")
+    assert then.startswith("# totals with ≤ are upper bounds") and then.endswith("--set selected=NUMBER")

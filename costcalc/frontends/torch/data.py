@@ -35,20 +35,20 @@ class Decision:
     """One size that values decide: how many elements a mask selects, boxes are kept, values are distinct.
 
     path, parameter, order   the module that asked, what it is, and which of these in that module it is, from 1
-    wanted, size, most       what was asked for, what is taken of it, and the most that there can be
+    size, most               what is taken, and the most that there can be
     kind                     what it is the number of
     given                    whether the user said so
     met                      whether the values of a run said so
     calls                    positions of the recorded calls that it decides
     """
 
-    __slots__ = ("calls", "given", "kind", "met", "most", "order", "parameter", "path", "size", "wanted")
+    __slots__ = ("calls", "given", "kind", "met", "most", "order", "parameter", "path", "size")
 
     def __init__(
-        self, path: str, parameter: str, order: int, wanted: int, most: int, *, given: bool = False, met: bool = False
+        self, path: str, parameter: str, order: int, size: int, most: int, *, given: bool = False, met: bool = False
     ) -> None:
         self.path, self.parameter, self.order = path, parameter, order
-        self.wanted, self.size, self.most, self.given, self.met = wanted, min(wanted, most), most, given, met
+        self.size, self.most, self.given, self.met = min(size, most), most, given, met
         self.kind = SIZES[parameter]
         self.calls: list[int] = []
 
@@ -60,7 +60,7 @@ class Assumptions:
     less        take one less than was asked for of each size, to see what it decides
     used        the settings and defaults that were needed
     asked       the names of settings that the model has a use for
-    made        what was assumed, as sentences
+    made        what else was assumed, as sentences
     decisions   the sizes that values decide, in order
     bounds      whether with the most of each there is the most work: nothing else was taken from what is assumed
 
@@ -105,10 +105,7 @@ class Assumptions:
 
     def selected(self, mask: Tensor, most: int) -> int:
         """How many elements ``mask`` selects: by default all."""
-        found = self.size("selected", most, of=mask)
-        if not self.fresh[-1].given:
-            self.note("selections by value keep every element")
-        return found
+        return self.size("selected", most, of=mask)
 
     def met(self, parameter: str, size: int, most: int) -> None:
         """Note a size that values did decide, in a run with values."""
@@ -155,9 +152,6 @@ class Assumptions:
 
 def _suppressed(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
     kept = known.size("proposals", args[0].shape[0], PROPOSALS)
-    known.note(
-        f"proposals = {known.fresh[-1].wanted}: non-maximum suppression keeps so many boxes, or as many as there are"
-    )
     return torch.empty(kept, dtype=torch.int64, device="meta")
 
 
@@ -190,8 +184,6 @@ def _told_apart(
     known: Assumptions, x: Tensor, most: int, rest: tuple[int, ...], places: Sequence[int]
 ) -> tuple[Tensor, ...]:
     count = known.size("distinct", most, min(most, 1), of=x)  # models loop over them: no more than they must
-    if not known.fresh[-1].given:
-        known.note("the values of a tensor that are told apart are taken as one")
     made = torch.empty(count, *rest, dtype=x.dtype, device="meta")
     where = torch.empty(tuple(places), dtype=torch.int64, device="meta")
     return made, where, torch.empty(count, dtype=torch.int64, device="meta")
