@@ -6,6 +6,7 @@ Expected figures are written out; torch's FlopCounterMode counts the same on rea
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from costcalc.backends.rows import View  # noqa: E402
 from costcalc.cli.frame import outcome  # noqa: E402
 from costcalc.compare import compare  # noqa: E402
 from costcalc.diff import diff  # noqa: E402
-from costcalc.frontends.torch.tracer import trace  # noqa: E402
+from costcalc.frontends.torch.tracer import trace, trace_run  # noqa: E402
 from costcalc.ir.graph import Graph, GraphBuilder  # noqa: E402
 from costcalc.ir.op import find_op  # noqa: E402
 from costcalc.ir.tensor import TensorType  # noqa: E402
@@ -218,3 +219,54 @@ def test_a_spec_that_trace_writes_says_what_was_taken(model: str, capsys: pytest
     first, then, *_ = capsys.readouterr().out.splitlines()
     assert first.startswith("# selected = 6, the most that there can be: elements that are selected by value")
     assert then.startswith("# totals with ≤ are upper bounds") and then.endswith("--set selected=NUMBER")
+
+
+WIDTH = 4
+SELECTING: list[Callable[[nn.Module, Tensor, int, float], Tensor]] = [
+    lambda layer, x, i, c: layer(x[x[:, i] > c]),
+    lambda layer, x, i, c: layer(x[(x.sum(1) > c).nonzero().squeeze(1)]),
+    lambda layer, x, i, c: layer(x[torch.where(x[:, i] < c)[0]]),
+    lambda layer, x, i, c: layer(torch.masked_select(x, (x[:, i] > c)[:, None]).view(-1, WIDTH)),
+    lambda layer, x, i, c: torch.cat([layer(x), x[x[:, i] > c]]),
+    lambda layer, x, i, c: layer(x[: len(torch.unique((x[:, i] * 3).round()))]),
+    lambda layer, x, i, c: layer(x.index_select(0, torch.nonzero(x[:, i] > c)[:, 0])),
+    lambda layer, x, i, c: layer(torch.cat([x[x[:, i] > c], x[x[:, i] <= c]])),
+    lambda layer, x, i, c: layer(x.relu()),
+]
+
+
+class Chain(nn.Module):
+    """Layers, each on what one of ``SELECTING`` keeps."""
+
+    def __init__(self, drawn: random.Random) -> None:
+        super().__init__()
+        self.steps = [
+            (drawn.choice(SELECTING), drawn.randrange(WIDTH), drawn.uniform(-0.6, 0.6))
+            for _ in range(drawn.randrange(1, 4))
+        ]
+        self.layers = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in self.steps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for (select, axis, least), layer in zip(self.steps, self.layers, strict=True):
+            x = select(layer, x, axis, least)
+        return x
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_run_a_bound_and_the_sizes_that_the_run_met_agree_with_torchs_counter(seed: int) -> None:
+    drawn = random.Random(seed)
+    torch.manual_seed(seed)
+    model, x = Chain(drawn).eval(), torch.randn(drawn.randrange(3, 12), WIDTH)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(x)
+    theirs = int(counter.get_total_flops()) // 2
+    assumed = trace(model, tuple(x.shape))
+    run = trace_run(model, [x], assumed)
+    assert report(run).total.macs == theirs
+    assert [size.name for size in run.sizes] == [size.name for size in assumed.sizes]
+    set_so = report(trace(model, tuple(x.shape), assume={size.name: size.size for size in run.sizes}))
+    assert set_so.total.macs == theirs and set_so.mark("macs") == ""
+    whole = report(assumed)
+    assert (whole.mark("macs") == "") == (not whole.unset)
+    if whole.mark("macs") == "≤":
+        assert theirs <= whole.total.macs
