@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from costcalc.errors import CostcalcError, Place, SpecError, UnknownName
+from costcalc.errors import CostcalcError, OptionError, Place, SpecError, UnknownName
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
@@ -34,7 +34,8 @@ def load(
     input        shape without the batch, ``(3, 256, 256)``; for several inputs a mapping from their names
     parameters   values for the spec's parameters, ``{"num_classes": 10}``
     symbols      what stays symbolic: ``batch``, an axis of the input (``height``, ``width``, ``depth`` or ``frames``,
-                 ``length``, ``tokens``), ``size`` of square images, or names of parameters
+                 ``length``, ``tokens``), ``size`` of square images, or names of parameters; of an exported program
+                 such of its open sizes
     fold_norm    with batch norms folded into the layers before them, as deployed networks have them
     layout       what the axes of the input are, ``"nhwc"``, or of several by name; found in the graph unless given
     within       the folder in which lie the files that a spec names; by default its repository, or its folder
@@ -59,8 +60,7 @@ def load(
 
         if is_torch_model(name):
             if symbols:
-                says = "is traced with numbers; closed forms are of specs, and `costcalc trace` writes one"
-                raise SpecError(f"{name[:80]} {says}")
+                return _of_program(name, batch, input, parameters, symbols)
             try:
                 return load_model(name, batch=batch, input=input, parameters=parameters)  # type: ignore[arg-type]
             except UnknownName as error:
@@ -79,6 +79,30 @@ def load(
         symbols = find_symbols(counted, symbols, batch)  # type: ignore[arg-type]
     try:
         return _of_spec(name, batch, input, parameters or {}, symbols, within)
+    except CostcalcError as error:
+        error.message += symbols.blamed(error.message)
+        raise
+
+
+def _of_program(
+    name: str,
+    batch: Dim | None,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None,
+    parameters: Mapping[str, Any] | None,
+    symbols: Iterable[str] | Symbols,
+) -> Graph:
+    """The graph of an exported program with open sizes as symbols; the others are as given, or as exported."""
+    from costcalc.analysis.symbols import Symbols, find_symbols
+    from costcalc.frontends.torch.models import load_model
+
+    if not name.endswith(".pt2"):
+        says = "is traced with numbers; export it with dynamic_shapes (torch.export), whose sizes stay symbols"
+        raise OptionError(f"{name[:80]} {says}, or write a spec of it with `costcalc trace`")
+    given: dict[str, Any] = {"batch": batch, "input": input, "parameters": parameters}
+    if not isinstance(symbols, Symbols):
+        symbols = find_symbols(load_model(name, **given), symbols)
+    try:
+        return load_model(name, **given, symbols=symbols.called)
     except CostcalcError as error:
         error.message += symbols.blamed(error.message)
         raise

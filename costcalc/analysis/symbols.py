@@ -36,6 +36,7 @@ class Symbols(NamedTuple):
     values       what each symbol is in the model as it stands
     words        by what each symbol was asked for
     notes        what was asked for and is not there, each a sentence
+    called       of an exported program, the symbol of each open size by PyTorch's name for it
     """
 
     batch: str | None
@@ -44,6 +45,7 @@ class Symbols(NamedTuple):
     values: Mapping[str, int]
     words: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    called: Mapping[str, str] = {}
 
     def blamed(self, message: str) -> str:
         """What to do about ``message``, of what cannot be with symbols and can with numbers."""
@@ -58,6 +60,10 @@ def find_symbols(graph: Graph, wanted: Iterable[str] | None = None, batch: int =
     ``size``, or a parameter. ``INPUT.AXIS`` and ``parameter.NAME`` say which is meant where a word means several.
     ``batch`` is the batch of the model as it stands. Raises ``OptionError``.
     """
+    if graph.declared:
+        from costcalc.analysis.program_symbols import symbols_of_program
+
+        return symbols_of_program(graph, wanted)
     return _Finder(graph, batch).find(wanted)
 
 

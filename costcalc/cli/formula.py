@@ -7,7 +7,7 @@ from typing import Annotated
 from costcalc.cli.options import Model, Output, Told
 from costcalc.cli.output import coloured, emit, width
 from costcalc.cli.parameters import command, option
-from costcalc.errors import OptionError
+from costcalc.errors import CostcalcError, OptionError, listing
 
 EXAMPLES = {
     "costcalc formula resnet50": "for any batch and image size",
@@ -25,7 +25,8 @@ def formula(
             "--symbols",
             metavar="A,B,…",
             says="What stays a symbol: batch, height, width, size (of a square image), depth or frames, length, "
-            "tokens, or a parameter. By default the batch and the axes of the input.",
+            "tokens, or a parameter; of an exported program such of its open sizes. By default the batch and the "
+            "axes of the input, or all open sizes.",
         ),
     ] = None,
     bits: Annotated[int | None, option("--bits", min=1, max=1024, says="Bits of a floating-point element.")] = None,
@@ -62,10 +63,15 @@ def formula(
     for one, figure in zip(
         found, (total.macs, total.ops, total.params, total.storage_bits, total.traffic_bits), strict=True
     ):
-        assert one.at(values) == figure, f"{one.name}: in closed form {one.at(values)}, counted {figure}"
-    conditions = strongest(graph.assumed)
+        if one.at(values) != figure:
+            says = f"{one.name} in closed form {one.at(values):,}, counted {figure:,}"
+            raise CostcalcError(f"{graph.name} does other work at its own size than at others: {says}")
+    noted = dict.fromkeys(counted.assumed)
+    conditions = strongest(condition for condition in graph.assumed if condition not in noted)
     used = set().union(*(symbols_of(one.total) for one in found))
-    notes = [*opened.notes, *(f"no total depends on {name}" for name in values if name not in used)]
+    if counted.sizes:
+        noted[f"values decide {listing(size.name for size in counted.sizes)}; totals are with the defaults"] = None
+    notes = [*opened.notes, *noted, *(f"no total depends on {name}" for name in values if name not in used)]
     if format is Told.json:
         emit(reasons.totals(whole, found, values, conditions, notes), output)
         return

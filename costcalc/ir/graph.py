@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from costcalc.errors import CostcalcError, Place, ShapeError
+from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Relation
 from costcalc.ir.op import Op
 from costcalc.ir.origin import Origin, origin_of
@@ -94,6 +95,7 @@ class Graph:
     assumed      what must hold of the symbols, where dimensions are symbols; what a trace took for granted
     sizes        those that values decide
     layouts      input → its layout, ``nhwc``, where that was given
+    declared     input → its shape in the sizes that an exported program leaves open, which are ``parameters``
     """
 
     name: str
@@ -106,6 +108,7 @@ class Graph:
     assumed: tuple[str, ...] = ()
     sizes: tuple[ValueSize, ...] = ()
     layouts: Mapping[str, str] = field(default_factory=dict)
+    declared: Mapping[str, tuple[Dim, ...]] = field(default_factory=dict)
 
     def input_types(self, node: Node) -> tuple[TensorType, ...]:
         """The types of the values that ``node`` reads."""

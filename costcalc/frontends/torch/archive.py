@@ -93,6 +93,9 @@ def _copy(archive: zipfile.ZipFile, stream: BinaryIO, to: Path) -> None:
     members = _members(archive, stream)
     _version(archive, members)
     program = _json(archive, members, PROGRAM)
+    # A range may be of an expression, of twice a size say; it follows from that of the size.
+    ranges = program["range_constraints"].items()
+    program["range_constraints"] = {name: bounds for name, bounds in ranges if WORD.fullmatch(name)}
     _check_program(program)
     listed = [_json(archive, members, name) for name in LISTS]
     for name, table in zip(LISTS, listed, strict=True):

@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,7 @@ def load_model(
     input: Shapes = None,
     parameters: Mapping[str, Any] | None = None,
     kwargs: Mapping[str, Any] | None = None,
+    symbols: Mapping[str, str] | None = None,
 ) -> Graph:
     """The graph of the PyTorch model that ``name`` means.
 
@@ -68,8 +70,14 @@ def load_model(
     input        shapes without the batch
     parameters   keyword arguments of the builder; ``proposals``, ``selected`` and ``distinct`` are for the trace
     kwargs       more keyword arguments of the builder
+    symbols      sizes of an exported program that stay open, by PyTorch's names, with what they are called
     """
-    return load_with_module(name, batch=batch, input=input, parameters={**(parameters or {}), **(kwargs or {})})[0]
+    parameters = {**(parameters or {}), **(kwargs or {})}
+    if symbols:
+        _need_torch()
+        with kept_apart(name):
+            return _with_symbols(name, batch, input, parameters, symbols)
+    return load_with_module(name, batch=batch, input=input, parameters=parameters)[0]
 
 
 def load_with_module(
@@ -104,8 +112,44 @@ def _load_with_module(
         found.model, args, forward, name=name.rpartition(":")[2] if ":" in name else Path(name).stem,
         settings=settings, parameters=given, source=name, again=found.again,
     )  # fmt: skip
+    if found.sizes is not None:
+        graph = replace(graph, declared=found.sizes.declared(graph.inputs))
     plain = not forward and len(graph.inputs) == len(args) and not any(isinstance(arg, (list, dict)) for arg in args)
     return graph, found.again if plain else None
+
+
+def _with_symbols(
+    name: str, batch: int | None, input: Shapes, parameters: Mapping[str, Any], symbols: Mapping[str, str]
+) -> Graph:
+    """The graph of an exported program with open sizes as symbols."""
+    from costcalc.frontends.torch.expressions import expressions
+    from costcalc.frontends.torch.open_sizes import in_symbols
+    from costcalc.frontends.torch.tracer import trace_module
+    from costcalc.ir.expr import Expr
+
+    given = dict(parameters)
+    settings = {key: given.pop(key) for key in list(given) if _VALUE_SIZE.fullmatch(key.rpartition(".")[2])}
+    found = _find(name, given)
+    assert found.sizes is not None
+    sizes = found.sizes
+    _, _, numbers = sizes.inputs(batch, input, given)
+    renamed = {size: Expr.symbol(symbols[size]) if size in symbols else value for size, value in numbers.items()}
+
+    def trace(sample: Mapping[str, int]) -> Graph:
+        values = {size: sample.get(symbols.get(size, ""), value) for size, value in numbers.items()}
+        args, forward, _ = sizes.inputs(None, None, values)
+        return trace_module(
+            found.model, args, forward, name=Path(name).stem, settings=settings, parameters=given, source=name,
+            again=found.again,
+        )  # fmt: skip
+
+    declared = sizes.declared(trace({}).inputs)
+    return in_symbols(
+        trace,
+        {key: tuple(d.at(renamed) if isinstance(d, Expr) else d for d in shape) for key, shape in declared.items()},
+        [e.at(renamed) for e in expressions(sizes.program) if isinstance(e, Expr)],
+        {symbols[size]: (numbers[size], *sizes.ranges[size][1:]) for size in symbols},
+    )
 
 
 @contextmanager

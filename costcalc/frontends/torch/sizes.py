@@ -10,6 +10,8 @@ from torch import SymInt, Tensor
 from torch.utils._pytree import tree_unflatten
 
 from costcalc.errors import CostcalcError, UnknownName, listing, near
+from costcalc.frontends.torch.expressions import expression
+from costcalc.ir.dims import Dim
 
 Shapes = Sequence[int] | Mapping[str, Sequence[int]] | None
 MOST = 2**40
@@ -21,10 +23,11 @@ class Sizes:
 
     leaves   its inputs by name, as it was exported: tensors without values, numbers, texts
     ranges   by the name of an open size, as PyTorch calls it: the size at export, the least and the most
+    program  what they are of
     """
 
     def __init__(self, program: Any, path: str) -> None:
-        self.path = path
+        self.path, self.program = path, program
         self.tree = program.call_spec.in_spec
         made = {node.name: node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"}
         kind = torch.export.graph_signature.InputKind.USER_INPUT
@@ -37,9 +40,10 @@ class Sizes:
             for symbol in size.node.expr.free_symbols:
                 if str(symbol) not in self.ranges:
                     bounds = program.range_constraints.get(symbol)
-                    least = max(0, int(bounds.lower)) if bounds is not None and bounds.lower.is_finite else 0
-                    most = int(bounds.upper) if bounds is not None and bounds.upper.is_finite else MOST
-                    self.ranges[str(symbol)] = (self._hint(size, symbol), least, min(most, MOST))
+                    # PyTorch's infinity says that it is finite, so that bounds are compared.
+                    least = int(bounds.lower) if bounds is not None and bounds.lower > 0 else 0
+                    most = int(bounds.upper) if bounds is not None and bounds.upper < MOST else MOST
+                    self.ranges[str(symbol)] = (self._hint(size, symbol), least, most)
 
     def inputs(
         self, batch: int | None, input: Shapes, given: Mapping[str, Any]
@@ -62,6 +66,11 @@ class Sizes:
                 leaves.append(self.size(value, values) if isinstance(value, SymInt) else value)
         args, kwargs = tree_unflatten(leaves, self.tree)
         return tuple(args), dict(kwargs), values
+
+    def declared(self, names: Sequence[str]) -> dict[str, tuple[Dim, ...]]:
+        """The shapes of the inputs in the open sizes, by the ``names`` that a graph has for them."""
+        tensors = [leaf for leaf in self.leaves.values() if isinstance(leaf, Tensor)]
+        return {name: tuple(map(expression, t.shape)) for name, t in zip(names, tensors, strict=True)}
 
     def _bound(self, batch: int | None, input: Shapes, given: Mapping[str, Any]) -> dict[str, int]:
         """Each open size."""
