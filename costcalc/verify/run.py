@@ -138,19 +138,18 @@ def unfused(module: nn.Module) -> Iterator[None]:
     from torch import nn
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    fast = torch.backends.mha.get_fastpath_enabled()
+    from costcalc.frontends.torch.alone import alone, replaced_here
+
     with ExitStack() as stack:
+        stack.enter_context(alone())
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         # An exported program is one module, whose code calls the operator.
         if any(isinstance(m, nn.RNNBase) or "lstm" in getattr(m, "code", "") for m in module.modules()):
             stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
-        torch.backends.mha.set_fastpath_enabled(False)
-        try:
-            yield
-        finally:
-            torch.backends.mha.set_fastpath_enabled(fast)
+        stack.enter_context(replaced_here(torch.backends.mha, "get_fastpath_enabled", lambda _: lambda: False))
+        yield
 
 
 def _shapes(made: Any) -> tuple[Shape, ...]:

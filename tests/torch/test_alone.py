@@ -208,3 +208,159 @@ def test_a_trace_in_a_forked_child(elsewhere: bool) -> None:
     if elsewhere:
         tracing.join(WAIT)
     assert said == f"{INNER} True"
+
+
+class Draws(nn.Module):
+    """Asks for values, so that it is run for real, and draws random numbers in every way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.sum() > 1e9:
+            return x
+        torch.manual_seed(3)
+        x = nn.functional.dropout(self.linear(x), 0.5, training=True) + torch.randn(4)
+        x = x + torch.empty(4).uniform_() + torch.bernoulli(torch.full((4,), 0.5)) + torch.randperm(4)
+        with torch.random.fork_rng(devices=[]):
+            torch.seed()
+        return x
+
+
+def test_a_trace_draws_nothing_from_the_process_and_rewinds_nothing() -> None:
+    inside, done = threading.Event(), threading.Event()
+    model = nn.Sequential(Draws(), Calls(lambda: (inside.set(), done.wait(WAIT))))
+    torch.manual_seed(5)
+    alone = torch.rand(3).tolist(), torch.rand(3).tolist()
+    torch.manual_seed(5)
+
+    def draw() -> object:
+        try:
+            assert inside.wait(WAIT)
+            return torch.rand(3).tolist()
+        finally:
+            done.set()
+
+    figures, first = in_threads(lambda: macs(model, (1, 4)), draw)
+    assert (figures, first, torch.rand(3).tolist()) == (16 + 8, *alone)
+
+
+def test_building_without_weights_draws_nothing_from_the_process() -> None:
+    from costcalc.frontends.torch.build import built
+
+    before = torch.get_rng_state()
+
+    def make() -> nn.Module:
+        torch.manual_seed(1)
+        return nn.Sequential(nn.Linear(3, 2), nn.Embedding(4, 2))
+
+    assert built(make)[0].weight.shape == (2, 3)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def settings() -> list[object]:
+    from costcalc.frontends.torch.settings import SETTINGS
+
+    read = [get() for get, _ in SETTINGS]
+    backends = torch.backends
+    return [
+        *read,
+        (backends.cudnn.benchmark, backends.cudnn.deterministic, torch.is_anomaly_enabled(), torch.get_num_threads()),
+        (torch.get_default_dtype(), torch.get_default_device(), torch.are_deterministic_algorithms_enabled()),
+        (torch.get_float32_matmul_precision(), backends.cuda.math_sdp_enabled(), torch.is_grad_enabled()),
+        torch.get_autocast_dtype("cpu"),
+    ]
+
+
+def test_settings_that_a_forward_changes_are_put_back() -> None:
+    def change() -> None:
+        torch.backends.cudnn.benchmark = not torch.backends.cudnn.benchmark
+        torch.backends.cudnn.deterministic = True
+        torch.autograd.set_detect_anomaly(True)
+        torch.set_num_threads(torch.get_num_threads() + 1)
+        torch.set_default_dtype(torch.float64)
+        torch.set_default_device("meta")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.set_float32_matmul_precision("medium")
+        torch.backends.cuda.enable_math_sdp(False)
+        torch.backends.mha.set_fastpath_enabled(False)
+        torch.set_autocast_dtype("cpu", torch.float16)
+        torch.set_grad_enabled(True)
+
+    def fail() -> None:
+        change()
+        raise ValueError("on purpose")
+
+    before = settings()
+    assert macs(Calls(change), (1, 4)) == 8
+    assert settings() == before
+    with pytest.raises(CostcalcError, match="on purpose"):
+        macs(Calls(fail), (1, 4))
+    assert settings() == before
+
+
+def test_inside_modes_of_torch() -> None:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    real = inner()
+    with FakeTensorMode():
+        assert macs(real, (1, 10)) == INNER
+        fake = inner()
+        assert macs(fake, torch.zeros(2, 10)) == 2 * INNER
+    assert macs(fake, (1, 10)) == INNER
+    with torch.inference_mode():
+        assert macs(real, (1, 10)) == macs(real, torch.zeros(1, 10)) == macs(inner(), (1, 10)) == INNER
+    real(torch.ones(1, 10)).sum().backward()  # its weights are still such that training can use them
+    with torch.device("meta"):
+        assert macs(real, (1, 10)) == macs(inner(), (1, 10)) == INNER
+    with torch.autocast("cpu", torch.bfloat16):
+        assert macs(real, (1, 10)) == INNER and torch.is_autocast_enabled("cpu")
+
+
+def test_a_fake_model_that_asks_for_values_is_told_so() -> None:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        model = Draws()
+    with pytest.raises(CostcalcError, match="value"):
+        macs(model, (1, 4))
+
+
+def test_inside_transforms_of_functions() -> None:
+    model, figures = inner(), []
+
+    def plain(x: Tensor) -> Tensor:
+        figures.append(macs(model, (1, 10)))
+        return x.sum()
+
+    def of_its_own(x: Tensor) -> Tensor:
+        macs(model, x)
+        return x.sum()
+
+    assert torch.func.vmap(plain)(torch.ones(3, 2)).tolist() == [2, 2, 2]
+    assert torch.func.grad(plain)(torch.ones(2)).tolist() == [1, 1]
+    assert figures == [INNER, INNER]
+    for transform in (torch.func.vmap, torch.func.grad):
+        with pytest.raises(CostcalcError, match="transform of torch"):
+            transform(of_its_own)(torch.ones(1, 10))
+
+
+def test_inside_code_that_torch_compiles() -> None:
+    model = inner()
+
+    @torch.compile(backend="eager")
+    def compiled(x: Tensor) -> Tensor:
+        return x * macs(model, (1, 10))
+
+    assert compiled(torch.ones(2)).tolist() == [INNER, INNER]
+
+
+def test_the_witnesses_of_verify_wait_for_a_trace_and_leave_others_their_fast_path() -> None:
+    from costcalc.verify.run import unfused
+
+    other = []
+    with unfused(nn.Linear(2, 2)):
+        assert not torch.backends.mha.get_fastpath_enabled()
+        other = in_threads(torch.backends.mha.get_fastpath_enabled)
+    assert other == [True] and torch.backends.mha.get_fastpath_enabled()

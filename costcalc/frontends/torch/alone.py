@@ -8,6 +8,7 @@ runs.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from threading import RLock, get_ident
@@ -58,6 +59,10 @@ def unseen() -> Iterator[None]:
             from torch.utils._python_dispatch import _disable_current_modes
 
             stack.enter_context(_disable_current_modes())
+        if "torch._dynamo" in sys.modules:  # perhaps the caller is code that torch.compile has taken apart
+            from torch._C._dynamo.eval_frame import set_eval_frame
+
+            stack.callback(set_eval_frame, set_eval_frame(None))
         if torch._C._functorch.peek_interpreter_stack() is not None:
             from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 

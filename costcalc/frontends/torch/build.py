@@ -10,8 +10,10 @@ from torch import Tensor
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from costcalc.frontends.torch.alone import alone
 from costcalc.frontends.torch.guard import uncollected
 from costcalc.frontends.torch.structure import META, elements, on_meta, replaced, tensors_among, without_values
+from costcalc.frontends.torch.values import drawn_apart, instead_of_the_process, is_random
 
 SMALL = 1 << 14
 """Elements up to which a constructor's tensors have values: tables of rates, positions, sizes."""
@@ -24,6 +26,10 @@ class WithoutWeights(TorchDispatchMode):
     A default device of meta would do for most models. But some constructors ask for values, of drop
     rates spread over the layers say, and those keep theirs here. Where both meet, the result has no values.
     """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.generator = torch.Generator().manual_seed(0)  # so that the process's own is left alone
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -42,7 +48,8 @@ class WithoutWeights(TorchDispatchMode):
                 return func(*args, **{**kwargs, "device": META})
         found = tensors_among((*args, *kwargs.values()))
         if not any(t.is_meta for t in found):
-            return func(*args, **kwargs)
+            run = drawn_apart(func, self.generator, kwargs) if is_random(func) else func
+            return run(*args, **kwargs)
         shadows = {id(t): t if t.is_meta else without_values(t) for t in found}
         result = func(
             *on_meta(replaced(args, lambda t: shadows[id(t)])), **on_meta(replaced(kwargs, lambda t: shadows[id(t)]))
@@ -60,9 +67,5 @@ def _holds_weights(name: str, sizes: Sequence[int], args: tuple[Any, ...]) -> bo
 
 def built(make: Callable[[], torch.nn.Module]) -> torch.nn.Module:
     """What ``make`` makes, without large tensors."""
-    random = torch.get_rng_state()
-    try:
-        with uncollected(), WithoutWeights(), torch.no_grad():  # type: ignore[no-untyped-call]
-            return make()
-    finally:
-        torch.set_rng_state(random)
+    with alone(), uncollected(), WithoutWeights() as mode, instead_of_the_process(mode.generator), torch.no_grad():
+        return make()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from costcalc.frontends.torch.data import Values
 from costcalc.frontends.torch.failures import ModelError
 from costcalc.frontends.torch.running import LARGEST_CONSTANT
+from costcalc.frontends.torch.structure import has_values
 
 SEQUENCES = 2
 """Axes of a batch of sequences, such as words."""
@@ -63,7 +64,7 @@ class WithoutValues:
 
     def like(self, tensor: Tensor) -> Tensor:
         """A tensor in place of one that the user gave."""
-        if _countable(tensor.dtype) and not tensor.is_meta and tensor.numel() <= LARGEST_CONSTANT:
+        if _countable(tensor.dtype) and has_values(tensor) and tensor.numel() <= LARGEST_CONSTANT:
             return tensor.detach().cpu().clone()
         return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 
@@ -94,7 +95,7 @@ class WithValues(WithoutValues):
         return torch.rand(shape, dtype=dtype, generator=torch.Generator().manual_seed(0))
 
     def like(self, tensor: Tensor) -> Tensor:
-        return self.made(tuple(tensor.shape), tensor.dtype) if tensor.is_meta else tensor.detach().cpu().clone()
+        return self.made(tuple(tensor.shape), tensor.dtype) if not has_values(tensor) else tensor.detach().cpu().clone()
 
 
 def _countable(dtype: torch.dtype) -> bool:

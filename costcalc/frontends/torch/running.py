@@ -18,6 +18,7 @@ from costcalc.frontends.torch.selections import INDEX, LIKE, SELECTS, TOLD_APART
 from costcalc.frontends.torch.structure import (
     META,
     elements,
+    has_values,
     on_meta,
     replaced,
     signature,
@@ -30,6 +31,7 @@ from costcalc.frontends.torch.values import (
     LARGEST_CHOICE,
     Beside,
     choice,
+    drawn_apart,
     evenly,
     has_mask,
     is_random,
@@ -81,7 +83,7 @@ class Runner:
         self._overwritten: set[int] = set()  # and storages
         self._beside = Beside()
         self._untold = False
-        self._generator = torch.Generator().manual_seed(0)  # so that the process's own is left alone
+        self.generator = torch.Generator().manual_seed(0)  # so that the process's own is left alone
         self._known: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
 
     def hide(self, tensor: Tensor) -> None:
@@ -176,7 +178,7 @@ class Runner:
         beside = any(t.is_meta for t in given) if device is None else torch.device(device).type != "cpu"
         run: Callable[..., Any] | None = func
         if is_random(func):
-            run, presumed = seeded(func, self._generator), True
+            run, presumed = seeded(func, self.generator), True
         run_kwargs = {**replaced(kwargs, self._real), **({} if device is None else {"device": CPU})}
         if run is None:
             return NotImplemented
@@ -281,9 +283,10 @@ class Runner:
                 storage = storage_of(tensor)
                 if storage not in self._copies:
                     self._copies[storage] = tensor.untyped_storage().clone()
+        run = drawn_apart(func, self.generator, operator.named(args, kwargs)) if is_random(func) else func
         if not self._copies:
-            return func(*args, **kwargs)
-        result = func(*replaced(args, self._copied), **replaced(kwargs, self._copied))
+            return run(*args, **kwargs)
+        result = run(*replaced(args, self._copied), **replaced(kwargs, self._copied))
         return self._unshadowed(operator, args, kwargs, result)
 
     def _copied(self, tensor: Tensor) -> Tensor:
@@ -395,7 +398,7 @@ class Runner:
 
     def _is_known(self, tensor: Tensor) -> bool:
         """Whether ``tensor`` has values that may be used."""
-        if tensor.is_meta or id(tensor) in self._valueless or tensor.numel() > self._largest:
+        if not has_values(tensor) or id(tensor) in self._valueless or tensor.numel() > self._largest:
             return False
         overwritten = bool(self._overwritten) and storage_of(tensor) in self._overwritten
         return not overwritten and tensor.device.type == "cpu"

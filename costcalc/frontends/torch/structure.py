@@ -80,6 +80,11 @@ def without_values(tensor: Tensor) -> Tensor:
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META)
 
 
+def has_values(tensor: Tensor) -> bool:
+    """Whether ``tensor`` has memory: it is not on the meta device, nor says only that it is elsewhere."""
+    return not tensor.is_meta and not isinstance(tensor, FakeTensor)
+
+
 def elements(sizes: Iterable[Any]) -> int:
     """Number of elements of a tensor of ``sizes``."""
     result = 1

@@ -34,7 +34,9 @@ from costcalc.frontends.torch.lower import Lowering
 from costcalc.frontends.torch.recorder import Recorder
 from costcalc.frontends.torch.running import CPU
 from costcalc.frontends.torch.scopes import following
+from costcalc.frontends.torch.structure import has_values
 from costcalc.frontends.torch.types import type_of
+from costcalc.frontends.torch.values import instead_of_the_process
 from costcalc.ir.call import Traced
 from costcalc.ir.graph import Graph
 
@@ -112,6 +114,11 @@ def _attempted(
     lazy = next((n for n, p in (*model.named_parameters(), *model.named_buffers()) if is_lazy(p)), None)
     if lazy is not None:
         raise ModelError(f"the size of {lazy} of {name} is not known yet; let the lazy modules see an input first")
+    tensors = (t for _, t in tensors_in("", (args, kwargs)))
+    if any(map(torch._C._functorch.is_functorch_wrapped_tensor, (*model.parameters(), *model.buffers(), *tensors))):
+        raise ModelError(
+            f"{name} or its inputs stand inside a transform of torch.func (vmap, grad); trace outside of it"
+        )
     known: dict[str, Any] = {"settings": settings, "parameters": parameters, "source": source}
     reason = None
     with uncollected():
@@ -128,7 +135,7 @@ def _attempted(
     if again is not None:
         _check_memory(model, name)
         model = unwrapped(again())
-    if any(t.is_meta for t in (*model.parameters(), *model.buffers())):
+    if not all(map(has_values, (*model.parameters(), *model.buffers()))):
         raise ModelError(f"the forward of {name} {reason}") from None
     _check_memory(model, name)
     return _traced(model, args, kwargs, name, WithValues(floating_type(model)), **known)
@@ -188,6 +195,7 @@ def _traced(
         ):
             stack.enter_context(guard)
         recorder = Recorder(model, where, assumptions, made.values)
+        stack.enter_context(instead_of_the_process(recorder.runner.generator))
         inputs = {key: recorder.aliases.adopt(t, Traced(type_of(t))) for key, t in named(model, given, options)}
         try:
             with recorder, OnCPU() if made.values == "constants" else nullcontext():

@@ -8,7 +8,8 @@ all places as evenly as can be. So a router sends tokens × k to its experts, in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 from torch._ops import OpOverload
 
 from costcalc.frontends.torch.aliases import storage_of
+from costcalc.frontends.torch.alone import replaced_here
 from costcalc.frontends.torch.structure import elements, tensors_among
 
 CHOICES: Mapping[str, int] = {
@@ -129,6 +131,54 @@ def seeded(func: OpOverload, generator: torch.Generator) -> Callable[..., Any] |
         return func(*args, **{**options, "generator": generator})
 
     return drawn
+
+
+def drawn_apart(func: OpOverload, generator: torch.Generator, arguments: Mapping[str, Any]) -> Callable[..., Any]:
+    """``func``, which draws random numbers, such that the process's generator has drawn none.
+
+    generator   what is drawn from; few operators take none, such as dropout that is on in evaluation: after those the
+                state before is put back
+    arguments   the call's, by name, which may say that nothing is drawn
+    """
+    device = arguments.get("device") or next((t.device for t in tensors_among(arguments.values())), generator.device)
+    if torch.device(device).type not in (generator.device.type, "meta"):
+        generator = torch.Generator(device).manual_seed(0)
+    own = seeded(func, generator)
+    if own is not None:
+        return own
+    rate = next((arguments[name] for name in ("dropout_p", "p", "dropout") if name in arguments), 1)
+    if not rate or arguments.get("train") is False:
+        return func
+
+    def kept(*args: Any, **options: Any) -> Any:
+        state = torch.default_generator.get_state()
+        try:
+            return func(*args, **options)
+        finally:
+            torch.default_generator.set_state(state)
+
+    return kept
+
+
+@contextmanager
+def instead_of_the_process(generator: torch.Generator) -> Iterator[None]:
+    """While open, this thread's ``torch.manual_seed`` and its like are those of ``generator``."""
+
+    def seed(number: int) -> torch.Generator:
+        return generator.manual_seed(int(number))
+
+    own: Mapping[str, Callable[..., Any]] = {
+        "manual_seed": seed,
+        "seed": generator.seed,
+        "initial_seed": generator.initial_seed,
+        "get_rng_state": generator.get_state,
+        "set_rng_state": generator.set_state,
+    }
+    with ExitStack() as stack:
+        for name, function in own.items():
+            for owner in (torch, torch.random):
+                stack.enter_context(replaced_here(owner, name, lambda _, function=function: function))  # type: ignore[misc]
+        yield
 
 
 def is_random(func: OpOverload) -> bool:
