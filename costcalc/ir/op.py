@@ -81,6 +81,9 @@ class Op:
     """False for the stand-in of an operation that has no rule here; reports list those."""
     is_random: ClassVar[bool] = False
     """Whether what it makes is drawn anew each time, so that it cannot be made beforehand. It may be a field."""
+    channel_axis: ClassVar[int | None] = None
+    """The axis of the output along which a scale and a shift can be taken into the op's weights and ``bias``; None if
+    they cannot."""
     aten: ClassVar[str] = ""
     """The PyTorch operators that this op stands for: ``"conv2d convolution"``."""
 

@@ -28,6 +28,8 @@ class Conv(Op):
     Source       Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016).
     """
 
+    channel_axis = 1
+
     slides = True
 
     aten = "conv1d conv2d conv3d convolution _convolution"

@@ -36,6 +36,8 @@ class DeformConv(Op):
     Source       Dai et al. 2017, arXiv 1703.06211, section 2.1; with a mask Zhu et al. 2018, arXiv 1811.11168.
     """
 
+    channel_axis = 1
+
     slides = True
 
     aten = "torchvision::deform_conv2d"

@@ -25,6 +25,8 @@ class Linear(Op):
     Source       PyTorch, torch.nn.Linear.
     """
 
+    channel_axis = -1
+
     aten = "linear"
 
     computes = "y[b..., m] += x[b..., c] * weight[m, c]"

@@ -20,6 +20,7 @@ class WrittenAsConv(Op):
     """An op that says the same as some ``conv``, which depends on the input; every rule is that conv's."""
 
     slides = True
+    channel_axis = 1
 
     def conv(self, x: TensorType) -> Conv:
         """The conv that this stands for."""

@@ -1,60 +1,193 @@
-"""Fold batch norms into the layer before them, as every deployed network does."""
+"""Fold batch norms into the layers before them, as every deployed network does."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import NamedTuple
 
+from costcalc.ir.dims import prod
 from costcalc.ir.graph import Graph, GraphBuilder, Node
+from costcalc.ir.window import Follow, Regroup, Sight
 
-FOLDABLE = frozenset({"conv", "depthwise", "pointwise", "conv_transpose", "deform_conv", "linear"})
-"""The ops that can take a batch norm in: an affine map of each output channel."""
+
+class Norm(NamedTuple):
+    """What one layer takes in: the numbers by which a norm scales and shifts, and the first of its channels there."""
+
+    numbers: tuple[str, ...]
+    first: int
 
 
 def fold_norm(graph: Graph) -> Graph:
-    """``graph`` without the batch norms that directly follow a convolution or linear layer.
+    """``graph`` without the batch norms behind layers that map their channels affinely: convolutions, linear layers.
 
     At inference a batch norm is Y = (α/σ)·X + (β − αμ/σ) per channel: the factor goes into the weights of the layer
-    before it and the rest into its bias, which it has from then on. Afterwards the norm costs nothing. A norm stays
-    where something else reads its input too, where its layer shares weights with another layer, or where it keeps no
-    running statistics: μ and σ are then those of the images.
+    before it and the rest into its bias, which it has from then on. Afterwards the norm costs nothing. Between the two
+    may stand what only moves elements and keeps the channels together, another norm, and a concatenation along the
+    channels, of which each layer takes in its own. A frozen norm, which is a scale and a shift made beforehand of
+    running statistics, goes as well; and where a layer's weights are made beforehand of others, the folded ones replace
+    those.
+
+    A norm stays where something else reads a value on the way, the model's outputs among them; where its layer shares
+    weights with one that does not take in the same; and where it keeps no running statistics: μ and σ are then those of
+    the images. It also stays before a layer, since the shift would be missing in the padding.
 
     Source: facts of the field; Jacob et al. 2018, "Quantization and training of neural networks for efficient
     integer-arithmetic-only inference", section 3.2.
     """
-    readers = Counter(value for node in graph.nodes for value in node.reads)
-    readers.update(graph.outputs)
-    maker = {value: node for node in graph.nodes for value in node.outputs}
-
-    folded: dict[str, Node] = {}
-    for node in graph.nodes:
-        if node.op.name == "batch_norm" and getattr(node.op, "track_running_stats", False):
-            before = maker.get(node.inputs[0])
-            if before and _takes_norm(graph, before, readers):
-                folded[node.name] = before
-    taking = {before.name for before in folded.values()}
-
-    builder = GraphBuilder(graph.name, {value: graph.types[value] for value in graph.inputs})
-    renamed: dict[str, str] = {}
-    for node in graph.nodes:
-        if node.name in folded:
-            renamed[node.outputs[0]] = renamed.get(node.inputs[0], node.inputs[0])
-            continue
-        op = type(node.op)(**{**vars(node.op), "bias": True}) if node.name in taking else node.op
-        builder.add(
-            node.name, op, [renamed.get(v, v) for v in node.inputs], node.called, node.place,
-            {local: renamed.get(v, v) for local, v in node.prepared.items()},
-        )  # fmt: skip
-    outputs = [renamed.get(v, v) for v in graph.outputs]
-    made = builder.build(outputs, graph.parameters, graph.source)
-    names = {node.name for node in made.nodes}
-    sizes = (s._replace(layers=tuple(name for name in s.layers if name in names)) for s in graph.sizes)
-    assumed = tuple(dict.fromkeys((*graph.assumed, *made.assumed)))
-    return replace(made, layouts=graph.layouts, assumed=assumed, sizes=tuple(sizes))
+    barred: set[str] = set()
+    while True:
+        found = _Folding(graph, barred)
+        unlike = found.unlike()
+        if not unlike:
+            return found.graph_without()
+        barred |= unlike
 
 
-def _takes_norm(graph: Graph, node: Node, readers: Counter[str]) -> bool:
-    on_channels = node.op.name != "linear" or len(graph.types[node.outputs[0]].shape) == 2
-    weights = node.stored(node.op.weights(*graph.input_types(node)))
-    alone = readers[node.outputs[0]] == 1 and all(len(graph.users[node.weight(w)]) == 1 for w in weights)
-    return node.op.name in FOLDABLE and on_channels and alone
+class _Folding:
+    """Which norms go into which layers, if none goes into those that are ``barred``."""
+
+    def __init__(self, graph: Graph, barred: set[str]) -> None:
+        self.graph, self.barred = graph, barred
+        self.maker = {value: node for node in graph.nodes for value in node.outputs}
+        self.readers = Counter(value for node in graph.nodes for value in node.reads)
+        self.readers.update(graph.outputs)
+        self.folded: dict[str, str] = {}  # what a norm makes → what it read
+        self.taking: dict[str, list[Norm]] = {}  # layer → what it takes in
+        self.stated = {value for node in graph.nodes if _has_statistics(node) for value in node.outputs}
+        for node in graph.nodes:
+            if any(value in self.stated for value in node.inputs) and node.outputs[0] in graph.settled:
+                self.stated.update(node.outputs)
+        for node in graph.nodes:
+            self._fold(node)
+
+    def _fold(self, node: Node) -> None:
+        """Take ``node`` away if it is a norm and there are layers that can hold it."""
+        value, axis, numbers = self._norm(node)
+        layers = self._behind(value, axis) if value else None
+        if not layers:
+            return
+        first = 0
+        for layer in layers:
+            self.taking.setdefault(layer.name, []).append(Norm(numbers, first))
+            channels = self.graph.types[layer.outputs[0]].shape[layer.op.channel_axis or 0]
+            first += channels if isinstance(channels, int) else 0
+        self.folded[node.outputs[0]] = value
+
+    def _norm(self, node: Node) -> tuple[str, int, tuple[str, ...]]:
+        """The value that ``node`` scales and shifts, along which axis, and by which numbers; "" if it is no norm."""
+        if node.op.name == "batch_norm":
+            weights = node.op.weights(*self.graph.input_types(node))
+            if "running_mean" in weights:
+                return node.inputs[0], 1, (repr(node.op), *map(node.weight, weights))
+        elif node.op.name in ("multiply", "add") and len(node.inputs) == 2:
+            for value, number in (node.inputs, node.inputs[::-1]):
+                y, x, by = (self.graph.types[v].shape for v in (node.outputs[0], value, number))
+                axes = [len(y) - len(by) + axis for axis, size in enumerate(by) if size != 1]
+                fits = y == x and len(axes) == 1 and number in self.stated and value not in self.graph.settled
+                if fits:
+                    return value, axes[0], (node.op.name, number)
+        return "", 0, ()
+
+    def _behind(self, value: str, axis: int) -> list[Node] | None:
+        """The layers whose channels lie along ``axis`` of ``value``, in order; None if it is not theirs alone."""
+        while value in self.folded:
+            if self.readers[value] != 1:
+                return None
+            value = self.folded[value]
+        node = self.maker.get(value)
+        if node is None or self.readers[value] != 1 or node.name in self.barred:
+            return None
+        types = self.graph.input_types(node)
+        y = self.graph.types[value]
+        if node.op.channel_axis is not None:
+            return [node] if node.op.channel_axis % len(y.shape) == axis else None
+        if node.op.name == "concat" and getattr(node.op, "axis", 0) % len(y.shape) == axis:
+            parts = [self._behind(v, axis) for v in node.inputs]
+            return [layer for part in parts for layer in part or ()] if all(parts) else None
+        alone = len(types) == len(node.outputs) == 1 and types[0].size == y.size and not node.op.is_random
+        if alone and node.op.ops(*types, y=y) == node.op.macs(*types, y=y) == 0 and not node.op.weights(*types):
+            (sight,) = node.op.sights(*types, y=y)
+            before = _axis_before(sight, axis, types[0].shape, y.shape)
+            return None if before is None else self._behind(node.inputs[0], before)
+        return None
+
+    def unlike(self) -> set[str]:
+        """Layers that share a weight with one that does not take in the same."""
+        users: dict[str, set[str]] = {}
+        for node in self.graph.nodes:
+            weights = node.op.weights(*self.graph.input_types(node))
+            for name in (*map(node.weight, node.stored(weights)), *node.prepared.values()):
+                users.setdefault(name, set()).add(node.name)
+            for value in node.inputs:
+                users.setdefault(value, set()).add(node.name)
+        found: set[str] = set()
+        for node in self.graph.nodes:
+            if node.name not in self.taking:
+                continue
+            weights = node.op.weights(*self.graph.input_types(node))
+            for name in (*map(node.weight, node.stored(weights)), *node.prepared.values()):
+                if any(self.taking.get(user) != self.taking[node.name] for user in users[name]):
+                    found.add(node.name)
+        return found
+
+    def graph_without(self) -> Graph:
+        """The graph in which the norms are gone, and what only they needed."""
+        graph = self.graph
+        builder = GraphBuilder(graph.name, {value: graph.types[value] for value in graph.inputs})
+        holders: dict[tuple[str, ...], str] = {}  # the weights of a layer → the first layer that has them
+        kept: list[Node] = []
+        for node in graph.nodes:
+            if node.outputs[0] in self.folded:
+                continue
+            inputs = tuple(map(self._instead, node.inputs))
+            op, called, prepared = node.op, dict(node.called), dict(node.prepared)
+            if node.name in self.taking:
+                weights = op.weights(*graph.input_types(node))
+                held = tuple(prepared.get(local) or node.weight(local) for local in weights)
+                first = holders.setdefault(held, node.name)
+                if first != node.name:
+                    called |= {local: f"{first}.{local}" for local in (*prepared, *({"bias"} - weights.keys()))}
+                op, prepared = type(op)(**{**vars(op), "bias": True}), {}
+            kept.append(Node(node.name, op, inputs, node.outputs, called, node.place, prepared))
+        outputs = tuple(map(self._instead, graph.outputs))
+        for node in self._needed(kept, outputs):
+            builder.add(node.name, node.op, node.inputs, node.called, node.place, node.prepared)
+        made = builder.build(outputs, graph.parameters, graph.source)
+        return replace(made, assumed=graph.assumed, sizes=graph.sizes, layouts=graph.layouts)
+
+    def _instead(self, value: str) -> str:
+        """The value that is there in place of what a norm made."""
+        while value in self.folded:
+            value = self.folded[value]
+        return value
+
+    def _needed(self, nodes: list[Node], outputs: tuple[str, ...]) -> list[Node]:
+        """``nodes`` without those that were made beforehand for norms and kernels that are gone."""
+        read = Counter(value for node in nodes for value in node.reads)
+        read.update(outputs)
+        needed: list[Node] = []
+        for node in reversed(nodes):
+            made = node.outputs
+            unread = not any(read[v] for v in made) and any(self.readers[v] for v in made)
+            if unread and self.graph.settled.issuperset(made):
+                read.subtract(node.reads)
+            else:
+                needed.append(node)
+        return needed[::-1]
+
+
+def _has_statistics(node: Node) -> bool:
+    """Whether ``node`` is a tensor of the model that is not trained, as running statistics are."""
+    return node.is_leaf and any(not weight.trained for weight in node.op.weights().values())
+
+
+def _axis_before(sight: Sight, axis: int, x: tuple[object, ...], y: tuple[object, ...]) -> int | None:
+    """The input's axis that lies along ``axis`` of an output that only moves elements; None if it was taken apart."""
+    if isinstance(sight, Regroup):
+        same = (b for b in range(len(x)) if x[b] == y[axis] and prod(x[:b]) == prod(y[:axis]))  # type: ignore[arg-type]
+        return next(same, None) if y[axis] != 1 else None
+    entry = sight[axis] if isinstance(sight, tuple) and sight else None
+    if not isinstance(entry, Follow) or entry != Follow(entry.axis):
+        return None
+    return entry.axis if x[entry.axis] == y[axis] else None
