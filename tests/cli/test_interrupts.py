@@ -33,13 +33,14 @@ def interrupted(before: str, *args: str, after: float = 0.0, cwd: Path = ROOT) -
     return running.returncode, err
 
 
+# Many short sleeps stand for a long one: a signal between Python's last look and the system's sleep would not end that.
 SLOW_IMPORT = """
 import sys, time
 class Slow:
     def find_spec(self, name, path, target=None):
         if name == "{module}":
             print("now", flush=True)
-            time.sleep(20)
+            [time.sleep(0.01) for _ in range(2000)]
 sys.meta_path.insert(0, Slow())
 """
 
@@ -56,7 +57,7 @@ def test_when_all_is_done_and_the_process_ends() -> None:
 import atexit, time, costcalc.cli.frame as frame
 run = frame.run
 def later():
-    atexit.register(lambda: (print("now", flush=True), time.sleep(20)))
+    atexit.register(lambda: (print("now", flush=True), [time.sleep(0.01) for _ in range(2000)]))
     run()
 frame.run = later
 """
@@ -72,14 +73,14 @@ class Last:
         time.sleep(0.5)
 def report(*args, **kwargs):
     Last()
-    time.sleep(20)
+    [time.sleep(0.01) for _ in range(2000)]
 api.report = report
 """
     assert interrupted(finalizer, "analyze", "lenet5") == (130, b"")
 
 
 def test_a_file_that_is_being_written_is_taken_away(tmp_path: Path) -> None:
-    slow = "import os, time; os.fsync = lambda _: (print('now', flush=True), time.sleep(20))"
+    slow = "import os, time; os.fsync = lambda _: (print('now', flush=True), [time.sleep(0.01) for _ in range(2000)])"
     file = tmp_path / "cost.json"
     file.write_text("old")
     code = interrupted(slow, "analyze", "lenet5", "--output", str(file))
