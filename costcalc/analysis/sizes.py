@@ -26,7 +26,7 @@ def unset(report: Report) -> str:
     says = f"totals with {mark} are {bound} while {what} {'is' if count == 1 else 'are'} not set"
     names = list(dict.fromkeys(size.parameter for size in report.unset if not size.met))
     if not names:
-        return f"{says}; what other values decide, the model must be run on"
+        return f"totals with {mark} are those of the values in this run, which decide {what.partition(' that')[0]}"
     all_of = f" or --set {names[0]}=NUMBER for all of a kind" if count > 1 else ""
     one = next(size.name for size in report.unset if not size.met)
     return f"{says}: --set {one}=NUMBER{all_of if one != names[0] else ''}"

@@ -27,6 +27,7 @@ from costcalc.backends.rows import View  # noqa: E402
 from costcalc.cli.frame import outcome  # noqa: E402
 from costcalc.compare import compare  # noqa: E402
 from costcalc.diff import diff  # noqa: E402
+from costcalc.errors import CostcalcError  # noqa: E402
 from costcalc.frontends.torch.tracer import trace, trace_run  # noqa: E402
 from costcalc.ir.graph import Graph, GraphBuilder  # noqa: E402
 from costcalc.ir.op import find_op  # noqa: E402
@@ -270,3 +271,21 @@ def test_a_run_a_bound_and_the_sizes_that_the_run_met_agree_with_torchs_counter(
     assert (whole.mark("macs") == "") == (not whole.unset)
     if whole.mark("macs") == "≤":
         assert theirs <= whole.total.macs
+
+
+def test_what_a_run_on_real_tensors_met_bounds_nothing_and_cannot_be_set() -> None:
+    def keep(y: Tensor) -> Tensor:
+        if float(y.sum()) > 1e9:
+            y = y @ y.t()
+        return y[:, 0] < 1e9
+
+    model = Kept(keep).eval()
+    whole = report(trace(model, (ROWS, 4)))
+    (size,) = whole.sizes
+    assert (size.size, size.met, size.given, size.bounds) == (ROWS, True, False, False)
+    assert whole.mark("macs") == "≈"  # with other values there is another product
+    line, how = sizes(whole)
+    assert line.startswith("selected = 12 in this run")
+    assert how == "totals with ≈ are those of the values in this run, which decide 1 size"
+    with pytest.raises(CostcalcError, match="'selected' cannot be set: Kept asks for values"):
+        trace(model, (ROWS, 4), assume={"selected": 3})

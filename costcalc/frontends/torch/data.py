@@ -142,6 +142,9 @@ class Assumptions:
     def check_settings(self, model: str) -> None:
         """Raise ``UnknownName`` for a setting that the run had no use for."""
         for name in self.settings:
+            if name not in self.asked and any(d.met for d in self.decisions):
+                reason = f"{model} asks for values, so that it is run on real tensors, whose values decide"
+                raise UnknownName(f"'{name[:80]}' cannot be set: {reason}")
             if name not in self.asked:
                 raise UnknownName(f"nothing in {model} asks for '{name[:80]}'{near(name, self.asked)}")
 

@@ -37,7 +37,8 @@ def value_sizes(
             # What code makes from the number alone follows from no selection that the graph shows.
             and (node.name in after[decision] or (changed is not None and node.name not in claimed))
         )
-        most = bounds and decision.size == decision.most
+        # With other values than those of a run, more may be done elsewhere.
+        most = bounds and decision.size == decision.most and not decision.met
         found.append(
             ValueSize(name, decision.size, decision.most, decision.kind, decision.given, most, decision.met, layers)
         )
