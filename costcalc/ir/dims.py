@@ -17,6 +17,7 @@ import math
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
+from costcalc.errors import OptionError
 from costcalc.ir.expr import Expr, Relation
 
 Dim: TypeAlias = "int | Expr"
@@ -115,12 +116,35 @@ def gcd(a: Dim, b: Dim) -> Dim:
     if isinstance(a, int) and isinstance(b, int):
         return math.gcd(a, b)
     if isinstance(a, Expr) and isinstance(b, int):
-        divisors = [d for d in range(1, b + 1) if b % d == 0]
-        coprime = (sum(math.gcd(i, d) == 1 for i in range(1, d + 1)) for d in divisors)
-        return total(where(divides(d, a), count, 0) for d, count in zip(divisors, coprime, strict=True))
+        return total(where(divides(d, a), count, 0) for d, count in sorted(divisors(b).items()))
     if _symbolic(a, b):
         raise TypeError(f"gcd({a}, {b}) has no closed form here: {b} must be known")
     return _numpy().gcd(a, b)  # type: ignore[no-any-return]
+
+
+MOST_DIVISORS = 500
+MOST_TRIED = 20_000
+
+
+def divisors(n: int) -> dict[int, int]:
+    """Each divisor of ``n`` with how many of the numbers up to it have none in common with it.
+
+    Raises ``OptionError`` for a number that has too many, or that is not factored by trying.
+    """
+    found, prime = {1: 1}, 2
+    while n > 1:
+        if prime * prime > n:
+            prime = n  # nothing smaller divides it
+        power, count, more = 1, prime - 1, dict(found)
+        while n % prime == 0:
+            n //= prime
+            power *= prime
+            more |= {d * power: phi * count for d, phi in found.items()}
+            count *= prime
+        found, prime = more, prime + 1
+        if len(found) > MOST_DIVISORS or (prime > MOST_TRIED and prime * prime <= n):
+            raise OptionError("a symbol and so large a number have no closed form of their greatest common divisor")
+    return found
 
 
 def maximum(a: Dim, b: Dim) -> Dim:

@@ -25,7 +25,11 @@ def touched(
     >>> touched(28, 14, 1, 2), touched(9, 2, 3, 1, 2), touched(8, 3, 3, 2)
     (14, 6, 7)
     """
-    some = _some(size, windows, kernel, stride, dilation, before)
+    numbers = [n for n in (stride, kernel, dilation, windows) if isinstance(n, int)]
+    if len(numbers) == 4 and min(numbers[:2]) < min(numbers[2:]):  # fewer grids the other way round
+        some = _some(size, kernel, windows, dilation, stride, before)
+    else:
+        some = _some(size, windows, kernel, stride, dilation, before)
     # Of windows that lie inside and apart from each other every tap is a place of its own.
     apart = where(equal(before + after, 0), stride - dilation * (kernel - 1) - 1, -1)
     some = where(at_least(apart, 0), windows * kernel, some)
@@ -54,7 +58,7 @@ def _some(size: Dim, windows: Dim, kernel: Dim, stride: Dim, dilation: Dim, befo
     grids, apart = dilation // common, stride // common
     width = minimum(kernel, apart)
     counts = []
-    for first in range(_most(dilation)):
+    for first in _grids(dilation, grids, windows):
         last = (windows - 1 - first) // grids * apart + kernel  # the first place of the grid beyond all windows
         begin, end = (
             minimum(maximum(ceil_div(place - stride * first, dilation), 0), last) for place in (before, before + size)
@@ -80,19 +84,35 @@ def laying(size: Dim, made: Dim, kernel: Dim, stride: Dim, dilation: Dim = 1, be
     >>> laying(4, 9, 3, 2), laying(4, 3, 3, 2, 1, 3, 3)
     (4, 2)
     """
+    # All places lie within reach of the output, unless it is so short that it falls between two taps.
+    near = minimum(dilation * (kernel - 1) - maximum(before, after), made - dilation)
+    if isinstance(near, int) and near >= 0:
+        return size
+    if isinstance(kernel, int) and isinstance(dilation, int) and kernel < dilation:
+        return _met(size, made, kernel, stride, dilation, before)
     # Sorted as in ``_some``: a place lies as a run of k on its grid, and must meet what the output takes of that.
     common = gcd(stride, dilation)
     grids, apart = dilation // common, stride // common
     counts = []
-    for first in range(_most(dilation)):
+    for first in _grids(dilation, grids, size):
         low, high = (ceil_div(place - stride * first, dilation) for place in (before, before + made))
         begin = maximum(ceil_div(low - kernel + 1, apart), 0)
         end = minimum(ceil_div(high, apart), (size - 1 - first) // grids + 1)
         there = minimum(minimum(grids, size) - 1 - first, high - low - 1)
         counts.append(where(at_least(there, 0), maximum(end - begin, 0), 0))
-    # All places lie within reach of the output, unless it is so short that it falls between two taps.
-    near = minimum(dilation * (kernel - 1) - maximum(before, after), made - dilation)
     return where(at_least(near, 0), size, total(counts))
+
+
+def _met(size: Dim, made: Dim, kernel: int, stride: Dim, dilation: int, before: Dim) -> Dim:
+    """``laying`` where taps are fewer than grids: the places with each tap on the output, those met before left out."""
+    if kernel > MOST_GRIDS:
+        raise OptionError(_TOO_MANY)
+    count, beyond = 0, 0  # type: Dim, Dim
+    for r in reversed(range(kernel)):
+        first = maximum(ceil_div(before - dilation * r, stride), beyond)
+        beyond = maximum(beyond, minimum(ceil_div(before + made - dilation * r, stride), size))
+        count += maximum(beyond - first, 0)
+    return count
 
 
 def taps_laid(size: Dim, made: Dim, kernel: Dim, stride: Dim, dilation: Dim = 1, before: Dim = 0) -> Dim:
@@ -101,14 +121,65 @@ def taps_laid(size: Dim, made: Dim, kernel: Dim, stride: Dim, dilation: Dim = 1,
     >>> taps_laid(4, 4, 3, 1, before=1), taps_laid(2, 4, 3, 1)
     (10, 6)
     """
+    if isinstance(before, int) and before == 0:
+        return size * kernel  # without a border as many patches as fit
     if not isinstance(kernel, int):
         raise OptionError("what is read of patches is only known where the kernel is a number")
+    if all(isinstance(n, int) for n in (size, made, stride, dilation, before)):
+        return _below(before + made, size, kernel, stride, dilation) - _below(before, size, kernel, stride, dilation)
+    if kernel > MOST_TAPS:
+        raise OptionError(f"what is read of patches is only known of symbols where the kernel is at most {MOST_TAPS:,}")
     counts = []
     for r in range(kernel):
         first = maximum(ceil_div(before - dilation * r, stride), 0)
         beyond = minimum(ceil_div(before + made - dilation * r, stride), size)
         counts.append(maximum(beyond - first, 0))
-    return where(equal(before, 0), size * kernel, total(counts))  # without a border as many patches as fit
+    return where(equal(before, 0), size * kernel, total(counts))
+
+
+def _below(end: Dim, size: Dim, kernel: Dim, stride: Dim, dilation: Dim) -> Dim:
+    """How many of the taps stride·i + dilation·r, with i < size and r < kernel, lie below ``end``; all are numbers."""
+    some = minimum(maximum(ceil_div(end, stride), 0), size)  # places whose first tap does
+    full = minimum(maximum((end - 1 - dilation * (kernel - 1)) // stride + 1, 0), some)  # whose last one does, too
+    # Of those between, backwards from the last, each has so many taps below the end.
+    left = some - full
+    return full * kernel + _floors(left, dilation, stride, end - 1 - stride * (some - 1)) + left
+
+
+def _floors(n: Dim, divisor: Dim, step: Dim, start: Dim) -> Dim:
+    """Σ ⌊(step·i + start) / divisor⌋ over i < n, by Euclid's algorithm; none is below 0."""
+    result: Dim = 0
+    sign = 1
+    while n:
+        result += sign * (n * (n - 1) // 2 * (step // divisor) + n * (start // divisor))
+        step, start = step % divisor, start % divisor
+        end = (step * (n - 1) + start) // divisor  # the largest that is left
+        # The points below the line, counted from the other axis: n·end without those above it.
+        result += sign * n * end
+        n, divisor, step, start, sign = end, step, divisor, divisor - start + step - 1, -sign
+    return result
+
+
+MOST_GRIDS = 256
+"""How many grids, or taps, are gone through one by one: more than any network has where one does not suffice."""
+
+MOST_TAPS = 4096
+
+_TOO_MANY = (
+    f"what the windows touch is only worked out where stride, dilation, kernel or windows are at most {MOST_GRIDS}"
+)
+
+
+def _grids(dilation: Dim, grids: Dim, windows: Dim) -> range:
+    """Which grids there are."""
+    most = _most(dilation)
+    if isinstance(grids, int):
+        most = min(most, grids)
+        if isinstance(windows, int):
+            most = min(most, max(windows, 0))
+    if most > MOST_GRIDS:
+        raise OptionError(_TOO_MANY)
+    return range(most)
 
 
 def _most(dilation: Dim) -> int:

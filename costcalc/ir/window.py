@@ -76,7 +76,8 @@ def ratio(a: Dim, b: Dim) -> Number:
     return whole(Fraction(a, b))  # type: ignore[arg-type]
 
 
-MOST_SAMPLED = 10_000
+MOST_SAMPLED = 64
+"""How many outputs of a pattern are looked at one by one; of a longer one those next to whole numbers suffice."""
 
 
 def sampled(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from fractions import Fraction
+from math import gcd
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,7 @@ import costcalc
 from costcalc.backends.escape import APART
 from costcalc.cli import frame
 from costcalc.errors import CostcalcError
-from costcalc.ir import window
+from costcalc.ir import dims, footprint, window
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Window, ratio
 from costcalc.ops.adaptive_pool import AdaptiveAvgPool
@@ -103,3 +106,81 @@ def test_a_long_chain_of_variants_is_refused_at_once(tmp_path: Path) -> None:
     path.write_text(f"inputs: {{x: [3]}}\nvariants: {{{chain}, v20000: {{}}}}\nlayers: [relu]\n", encoding="utf-8")
     with pytest.raises(CostcalcError, match="variants are like each other more than 100 deep"):
         costcalc.load(str(path))
+
+
+def test_what_windows_touch_takes_no_time_in_proportion_to_a_dilation_or_a_kernel(tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text(
+        "inputs: {image: [1, 2000000000]}\nlayers:\n  - conv(3, 3, padding=10**9, dilation=10**9)\n"
+        "  - conv_transpose(3, 3, padding=10**9, dilation=10**9)\n",
+        encoding="utf-8",
+    )
+    done = child("analyze", str(path))
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_windows_touch_where_nothing_is_small_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CostcalcError, match="only worked out where stride, dilation, kernel or windows"):
+        _analyze(tmp_path, "  - conv(3, 10**6, stride=10**9 + 7, dilation=10**9, padding=10**16)\n")
+
+
+def test_what_windows_touch_is_what_loops_count() -> None:
+    chance = random.Random(5)
+    for _ in range(3000):
+        k, s, d, size = (chance.randint(1, most) for most in (9, 9, 9, 40))
+        b, a = chance.randint(0, 12), chance.randint(0, 12)
+        room = size + a + b - d * (k - 1) - 1
+        if room >= 0:
+            windows = room // s + 1
+            reached = {s * o + d * r - b for o in range(windows) for r in range(k)} & {*range(size)}
+            assert footprint.touched(size, windows, k, s, d, b, a) == len(reached)
+        made = (size - 1) * s + d * (k - 1) + 1 - b - a
+        if made > 0:
+            on = [sum(0 <= s * i + d * r - b < made for r in range(k)) for i in range(size)]
+            assert footprint.laying(size, made, k, s, d, b, a) == sum(map(bool, on))
+            if b or not a:
+                assert footprint.taps_laid(size, made, k, s, d, b) == sum(on)
+
+
+def test_taps_of_patches_as_wide_as_a_map_of_billions_are_counted_at_once() -> None:
+    assert footprint.taps_laid(10**9, 10**9, 10**9 + 1, 1, before=5 * 10**8) == 10**9 * (10**9 + 1) - 2 * sum_up_to(
+        5 * 10**8
+    )
+
+
+def sum_up_to(n: int) -> int:
+    """1 + 2 + … + n."""
+    return n * (n + 1) // 2
+
+
+def test_fractions_of_a_long_chain_of_resizing_become_unknown_before_they_take_long(tmp_path: Path) -> None:
+    report = _analyze(tmp_path, "".join(f"  - upsample(size={n}, mode=bilinear)\n" for n in range(1001, 1401, 2)))
+    assert report.layers[5].receptive_field not in (None, "unknown")
+    assert report.layers[-1].receptive_field == "unknown"
+
+
+@pytest.mark.parametrize("size", [1_000_000_007, 735_134_400])
+def test_a_closed_form_over_the_divisors_of_a_large_number_is_refused_at_once(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text(f"inputs: {{x: [1, 9, 9]}}\nlayers:\n  - adaptive_avg_pool({size})\n", encoding="utf-8")
+    done = child("formula", str(path), "--symbols", "height")
+    assert (done.returncode, "greatest common divisor" in done.stderr) == (2, True)
+
+
+def test_the_divisors_of_a_number_are_those_that_trying_finds() -> None:
+    for n in range(1, 400):
+        assert dims.divisors(n) == {
+            d: sum(gcd(i, d) == 1 for i in range(1, d + 1)) for d in range(1, n + 1) if n % d == 0
+        }
+
+
+def child(*args: str, seconds: int = 20, gigabytes: int = 3) -> subprocess.CompletedProcess[str]:
+    """What a command does within so many seconds of CPU: far above what it takes, below what it took."""
+    resource = pytest.importorskip("resource")
+
+    def bounded() -> None:
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        resource.setrlimit(resource.RLIMIT_AS, (gigabytes << 30, gigabytes << 30))
+
+    command = [sys.executable, "-m", "costcalc", *args]
+    return subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=bounded)
