@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
+from costcalc.analysis.lengths import told
 from costcalc.analysis.parts import Part, aligned, as_line, count, moves, paired, redistribute
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph, Node
@@ -29,11 +30,6 @@ from costcalc.ir.window import (
     Steps,
     size_of,
 )
-
-MOST_DENOMINATOR_BITS = 512
-"""Each resizing by another ratio makes the fraction longer by which places lie apart; so many bits are 30 of them."""
-
-MOST_BITS = 4096
 
 GLOBAL = "global"
 UNKNOWN = "unknown"
@@ -155,7 +151,7 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
             how = (id(ways), *map(id, before))
             if how not in known:
                 view = seen_along(ways, before, graph.types[value], extent)
-                known[how] = view and kept.setdefault(view := _told(view), view)
+                known[how] = view and kept.setdefault(view := told(view), view)
             found[value] = known[how]
     return found
 
@@ -240,23 +236,6 @@ def _along(view: View, sight: Axes, x: tuple[Dim, ...], y: tuple[Dim, ...], exte
                 borders |= {(p.axis, follow.border) for p in view.parts[axis] if p.axis is not None}
     in_part, off = tuple(within) if any(within) else None, tuple(starts) if any(starts) else None
     return View(tuple(parts), tuple(spans), view.aligned, in_part, off, borders)
-
-
-def _told(view: View) -> View:
-    """``view``, but unknown along axes of the image where its numbers have become too long to go on with."""
-    long = {p.axis for parts in view.parts for p in parts if p.axis is not None and _is_long(p.step)}
-    for axis, seen in enumerate(view.spans):
-        if isinstance(seen, Span) and (_is_long(seen.lo) or _is_long(seen.hi)):
-            long.add(axis)
-    if not long:
-        return view
-    parts = tuple(tuple(_plain(p.size) if p.axis in long else p for p in parts) for parts in view.parts)
-    spans = tuple(UNKNOWN if a in long and seen != GLOBAL else seen for a, seen in enumerate(view.spans))
-    return view._replace(parts=parts, spans=spans)
-
-
-def _is_long(n: Number) -> bool:
-    return n.denominator.bit_length() > MOST_DENOMINATOR_BITS or n.numerator.bit_length() > MOST_BITS
 
 
 def _lose(parts: Sequence[Part], spans: list[Seen]) -> None:

@@ -1,0 +1,35 @@
+"""A bound on the numbers that say where places lie: each resizing by another ratio makes them longer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from costcalc.analysis.parts import Part
+from costcalc.ir.window import Number
+
+if TYPE_CHECKING:
+    from costcalc.analysis.receptive import View
+
+MOST_DENOMINATOR_BITS = 512
+"""Of the fraction by which places lie apart: some fifty resizings by ratios that share nothing."""
+
+MOST_BITS = 4096
+
+
+def told(view: View) -> View:
+    """``view``, but unknown along axes of the image where its numbers have become too long to go on with."""
+    long = {p.axis for parts in view.parts for p in parts if p.axis is not None and _is_long(p.step)}
+    for axis, seen in enumerate(view.spans):
+        if not isinstance(seen, str) and (_is_long(seen.lo) or _is_long(seen.hi)):
+            long.add(axis)
+    if not long:
+        return view
+    from costcalc.analysis.receptive import GLOBAL, UNKNOWN
+
+    parts = tuple(tuple(Part(None, 0, p.size) if p.axis in long else p for p in parts) for parts in view.parts)
+    spans = tuple(UNKNOWN if a in long and seen != GLOBAL else seen for a, seen in enumerate(view.spans))
+    return view._replace(parts=parts, spans=spans)
+
+
+def _is_long(n: Number) -> bool:
+    return n.denominator.bit_length() > MOST_DENOMINATOR_BITS or n.numerator.bit_length() > MOST_BITS
