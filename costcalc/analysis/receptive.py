@@ -144,8 +144,7 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
     for node in graph.nodes:
         types, before = graph.input_types(node), [found[v] for v in node.inputs]
         for index, value in enumerate(node.outputs):
-            key = (node.op, types, index)
-            ways = ways_of.get(key)
+            ways = ways_of.get(key := (node.op, types, index))
             if ways is None:
                 ways = ways_of[key] = ways_in(graph, node, index)
             how = (id(ways), *map(id, before))
