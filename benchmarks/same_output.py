@@ -114,7 +114,7 @@ def print_digests(every: int) -> None:
                         run(line)
                     except SystemExit as stop:
                         out.write(f"exit {stop.code}")
-            text = out.getvalue().replace(folder, "")
+            text = out.getvalue().replace(folder, "").replace(sys.path[0], "")
             digests[" ".join(command)] = hashlib.sha256(text.encode()).hexdigest(), len(text), text[:200]
     print(json.dumps(digests))
 

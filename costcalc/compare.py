@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from costcalc.analysis.figures import FIGURES, Figure, Value, field_at_end
+from costcalc.analysis.figures import COMPARISON, FIGURES, SPENT, Figure, Value, field_at_end, figures_in
 from costcalc.analysis.receptive import GLOBAL, ReceptiveField
 from costcalc.analysis.records import Layer, Report
 from costcalc.backends.figures import sees
@@ -13,12 +13,6 @@ from costcalc.errors import CostcalcError
 
 SCHEMA = 1
 """The version of the JSON of a comparison."""
-COMPARED = (
-    "macs", "ops", "params", "storage", "traffic", "intensity",
-    "receptive_field", "peak", "time", "layers", "uncounted",
-)  # fmt: skip
-SPENT = ("macs", "traffic")
-"""The figures whose parts are shown."""
 MOST_PARTS = 8
 
 
@@ -72,8 +66,10 @@ class Comparison(NamedTuple):
                     "uncounted": [layer.name for layer in report.uncounted],
                     **({"unset": [size.name for size in report.unset]} if report.unset else {}),
                     "spent": {
-                        figure: {by: {p.name: p.amount for p in self.parts(i, figure, by)} for by in ("kind", "stage")}
-                        for figure in SPENT
+                        figure.name: {
+                            by: {p.name: p.amount for p in self.parts(i, figure.name, by)} for by in ("kind", "stage")
+                        }
+                        for figure in figures_in(SPENT)
                     },
                 }
                 for i, (name, report) in enumerate(zip(self.names, self.reports, strict=True))
@@ -89,15 +85,14 @@ def compare(reports: Sequence[Report], names: Sequence[str] = ()) -> Comparison:
     if len(reports) < 2:
         raise CostcalcError("compare takes two or more models")
     lines = []
-    for name in COMPARED:
-        figure = FIGURES[name]
+    for figure in figures_in(COMPARISON):
         values = tuple(figure.value(report) for report in reports)
         if any(value is not None and not isinstance(value, (int, float)) for value in values):
-            raise CostcalcError(f"{name} is a formula in one of the models; give every size a number")
-        if name == "receptive_field":
+            raise CostcalcError(f"{figure.name} is a formula in one of the models; give every size a number")
+        if figure.name == "receptive_field":
             there = any(field_at_end(report)[1] is not None for report in reports)
         else:
-            there = any(values) if name == "uncounted" else any(value is not None for value in values)
+            there = any(values) if figure.name == "uncounted" else any(value is not None for value in values)
         if there:
             lines.append(Line(figure, values, _ratios(values), _best(figure, values, reports)))
     return Comparison(tuple(names) or tuple(r.name for r in reports), tuple(reports), tuple(lines))
@@ -134,7 +129,7 @@ def last_seen(report: Report) -> tuple[str, str]:
 
 def parts(report: Report, figure: Figure, by: str, most: int = MOST_PARTS) -> list[Part]:
     """What the layers of each kind or stage cost together: the largest ``most`` and the rest as one."""
-    if figure.part is None:
+    if figure.whole:
         raise CostcalcError(f"{figure.name} is not spent by layers")
     key: Callable[[Layer], str] = _kind if by == "kind" else stages(report)
     sums: dict[str, Value] = {}

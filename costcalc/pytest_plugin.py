@@ -203,7 +203,7 @@ class Amount:
 
         figure = self.figure
         text = f"{show(figure, self.value)} {figure.name} of {self._cost.report.name} ({exact(figure, self.value)})"
-        if figure.part is None:
+        if figure.whole:
             return text
-        ranked = sorted(self._cost.report.layers, key=lambda layer: -(figure.part(layer) or 0))[:3]  # type: ignore[misc]
+        ranked = sorted(self._cost.report.layers, key=lambda layer: -(figure.part(layer) or 0))[:3]
         return f"{text}; most in " + ", ".join(f"{layer.name} {show(figure, figure.part(layer))}" for layer in ranked)

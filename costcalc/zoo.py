@@ -115,17 +115,17 @@ def build_schema() -> dict[str, Any]:
 
 def build_figures() -> dict[str, Any]:
     """What each model of the index costs; no more of its report, since each model is asked."""
-    from costcalc.analysis.costs import work_of
+    from costcalc.analysis.costs import Works
     from costcalc.models import load
 
     found = {}
     for name in models():
-        graph, work = load(name), work_of()
+        graph, work = load(name), Works()
         done = [(node, work(graph, node)) for node in graph.nodes]
         weights = {node.weight(local): w for node, its in done for local, w in its.weights.items()}
         found[name] = {
             "inputs": {value: list(graph.types[value].shape) for value in graph.inputs},
-            "macs": sum(its.macs for _, its in done),
+            "macs": sum(its.done["macs"] for _, its in done),
             "params": sum(w.type.size for w in weights.values() if w.trained),
         }
     return found

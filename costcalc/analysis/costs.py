@@ -2,34 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from costcalc.analysis.figures import FIGURES, Amounts
 from costcalc.ir.dims import Dim, total
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.op import Op
-from costcalc.ir.tensor import TensorType, Weight
+from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS, TensorType, Weight
+
+
+class Use(NamedTuple):
+    """An op on inputs of given types, wherever it stands: what figures of work are worked out from.
+
+    output    the type of its first output
+    weights   its tensors by PyTorch's name
+    width     bits of a floating-point element in place of its own
+    """
+
+    op: Op
+    inputs: tuple[TensorType, ...]
+    output: TensorType
+    weights: Mapping[str, Weight]
+    width: int | None = None
+
+    def element_bits(self, t: TensorType) -> int:
+        """Bits of an element of ``t``."""
+        own = self.width is None or t.dtype not in FLOATING_BITS
+        return ELEMENT_BITS[t.dtype] if own or self.width is None else self.width
 
 
 class Work(NamedTuple):
     """What an op does to inputs of given types, wherever it stands, and how a report tells of it.
 
-    macs, ops         arithmetic
-    weights           its tensors by PyTorch's name, but for those that are made beforehand of others
-    params, buffers   their elements, trained and not
-    weight_bits       their bits, and of those the bits that inference reads
-    input_bits        bits that are read of each input, and of each weight that is made beforehand
-    kind              what reports call this use of the op
-    options           each option with its value
-    input_shapes      and output_shapes, of the values that it reads and makes
+    is_view         whether it makes nothing of its own
+    done            the figures of its work
+    held            those of its weights, but for the ones that are made beforehand of others
+    own             both
+    weights         these, by PyTorch's name
+    read_bits       bits that inference reads of them
+    input_bits      bits that are read of each input, and of each weight that is made beforehand
+    kind            what reports call this use of the op
+    options         each option with its value
+    input_shapes    and output_shapes, of the values that it reads and makes
     """
 
-    macs: Dim
-    ops: Dim
+    is_view: bool
+    done: Amounts
+    held: Amounts
+    own: Amounts
     weights: dict[str, Weight]
-    params: Dim
-    buffers: Dim
-    weight_bits: Dim
     read_bits: Dim
     input_bits: tuple[Dim, ...]
     kind: str
@@ -38,46 +60,63 @@ class Work(NamedTuple):
     output_shapes: tuple[tuple[Dim, ...], ...]
 
 
-def input_bits(op: Op, types: tuple[TensorType, ...], y: TensorType, width: int | None = None) -> tuple[Dim, ...]:
-    """Bits that ``op`` reads of each of its inputs; none where it only views them."""
-    if op.is_view:
-        return (0,) * len(types)
-    reads = op.reads(*types, y=y)
-    return tuple(t.with_shape(elements).bits(width) for t, elements in zip(types, reads, strict=True))
+def held_in(weights: Iterable[Weight], width: int | None = None) -> Amounts:
+    """The figures of distinct ``weights``: each that a weight brings."""
+    rules = [(figure.name, figure.held) for figure in FIGURES.values() if figure.held]
+    result = Amounts((name, 0) for name, _ in rules)
+    for weight in weights:
+        for name, rule in rules:
+            result[name] = result[name] + rule(weight, width)
+    return result
 
 
-def work_of(width: int | None = None) -> Callable[[Graph, Node], Work]:
-    """A function that works out a node's ``Work``, once for equal ops on equal types.
+def input_rows(op: Op, types: tuple[TensorType, ...], y: TensorType) -> tuple[TensorType, ...]:
+    """What ``op`` reads of each of its inputs, as a row of elements; nothing where it only views them."""
+    reads = (0,) * len(types) if op.is_view else op.reads(*types, y=y)
+    return tuple(t.with_shape(elements) for t, elements in zip(types, reads, strict=True))
+
+
+class Works:
+    """Works out what nodes do, once for equal ops on equal types.
 
     width   bits of a floating-point element in place of its own
     """
-    known: dict[tuple[Op, tuple[TensorType, ...], TensorType, tuple[str, ...]], Work] = {}
 
-    def work(graph: Graph, node: Node) -> Work:
+    def __init__(self, width: int | None = None) -> None:
+        self.width = width
+        self._rules = [(figure.name, figure.done) for figure in FIGURES.values() if figure.done]
+        self._known: dict[tuple[Op, tuple[TensorType, ...], TensorType, tuple[str, ...]], Work] = {}
+
+    def __call__(self, graph: Graph, node: Node) -> Work:
+        """The work of a node of ``graph``."""
         types = graph.input_types(node)
-        y = graph.types[node.outputs[0]]
-        key = (node.op, types, y, tuple(node.prepared))
-        found = known.get(key)
-        if found is None:
-            op, every = node.op, node.op.weights(*types)
-            weights = node.stored(every)
-            found = known[key] = Work(
-                macs=op.macs(*types, y=y),
-                ops=op.ops(*types, y=y),
-                weights=weights,
-                params=total(w.type.size for w in weights.values() if w.trained),
-                buffers=total(w.type.size for w in weights.values() if not w.trained),
-                weight_bits=total(w.type.bits(width) for w in weights.values()),
-                read_bits=total(w.read_bits(width) for w in weights.values()),
-                input_bits=(
-                    *input_bits(op, types, y, width),
-                    *(every[local].read_bits(width) for local in node.prepared),
-                ),
-                kind=op.kind(*types),
-                options={option.name: getattr(op, option.name) for option in op.fields},
-                input_shapes=tuple(t.shape for t in types),
-                output_shapes=tuple(t.shape for t in graph.output_types(node)),
-            )
-        return found
+        found = self._known.get((node.op, types, graph.types[node.outputs[0]], tuple(node.prepared)))
+        return found or self.of(node, node.op, types, graph.output_types(node))
 
-    return work
+    def of(self, node: Node, op: Op, types: tuple[TensorType, ...], makes: tuple[TensorType, ...]) -> Work:
+        """The work of ``node``, were its op ``op`` and its inputs and outputs of these types."""
+        width, y = self.width, makes[0]
+        key = (op, types, y, tuple(node.prepared))
+        found = self._known.get(key)
+        if found is not None:
+            return found
+        every = op.weights(*types)
+        weights = node.stored(every)
+        use = Use(op, types, y, every, width)
+        beforehand = [every[local].read_bits(width) if local in every else 0 for local in node.prepared]
+        done = Amounts((name, rule(use)) for name, rule in self._rules)
+        held = held_in(weights.values(), width)
+        found = self._known[key] = Work(
+            is_view=op.is_view,
+            done=done,
+            held=held,
+            own=done + held,
+            weights=weights,
+            read_bits=total(w.read_bits(width) for w in weights.values()),
+            input_bits=(*(row.bits(width) for row in input_rows(op, types, y)), *beforehand),
+            kind=op.kind(*types),
+            options={option.name: getattr(op, option.name) for option in op.fields},
+            input_shapes=tuple(t.shape for t in types),
+            output_shapes=tuple(t.shape for t in makes),
+        )
+        return found

@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from string import ascii_lowercase
 from typing import Any, NamedTuple
 
+from costcalc.analysis.costs import Use, input_rows
 from costcalc.analysis.fft import by_fourier
+from costcalc.analysis.figures import BITS, COUNT, EXPLANATION, SECONDS, Figure, figures_in
 from costcalc.analysis.receptive import UNKNOWN, ReceptiveField, receptive_fields
 from costcalc.analysis.records import Layer, Report
 from costcalc.errors import CostcalcError, UnknownName, near
@@ -28,13 +30,14 @@ LETTERED = ("Size", "Sizes", "Count", "Counts", "Pairs", "Pads")
 
 
 class Line(NamedTuple):
-    """One figure: in letters, in numbers ("" where a rule gave a plain number), and its value."""
+    """One figure: in letters, in numbers ("" where a rule gave a plain number), and its value, in ``unit``."""
 
     name: str
     value: Any
     letters: str = ""
     numbers: str = ""
     says: str = ""
+    unit: str = COUNT
 
 
 class Tensor(NamedTuple):
@@ -103,33 +106,30 @@ class _Teller:
         shapes = [(v, t.shape, _times(t)) for v, t in zip((*node.inputs, *node.outputs), (*x, *y), strict=True)]
         named = [self._tensor(name, weight.type) for name, weight in weights.items()]
         stored = node.stored(weights).values()
-        params = [w.type.size for w in stored if w.trained]
-        buffers = [w.type.size for w in stored if not w.trained]
         inputs = list(dict(zip(node.inputs, x, strict=True)).values())
         read = [] if node.op.is_view else [*map(_read, weights.values()), *self._read_of_inputs()]
         write = [] if node.op.is_view else list(y)
         held = [*(w.type for w in weights.values()), *inputs, *(() if node.op.is_view else y)]
+        tensors = {"storage": held, "read": read, "write": write}
         layer = self.layer
         work = layer.prepared or layer
-        lines = [
-            *self._sizes(),
-            self._line("MACs", work.macs if layer.counted else UNKNOWN, self.op.macs(*x, y=y[0])),
-            self._line("ops", work.ops if layer.counted else UNKNOWN, self.op.ops(*x, y=y[0])),
-            self._line("params", layer.params, sum(params)),
-            self._line("buffers", layer.buffers, sum(buffers)),
-        ]
+        use = Use(self.op, x, y[0], weights, self.report.settings.bits)
+        lines, later = self._sizes(), []
+        for figure in figures_in(EXPLANATION):
+            if figure.done:
+                value = getattr(work, figure.key, 0) if layer.counted else UNKNOWN
+                lines.append(self._line(figure, value, figure.done(use)))
+            elif figure.held and not figure.values:
+                each = [figure.held(w, self.report.settings.bits) for w in stored]
+                lines.append(self._line(figure, figure.of(layer), sum(each)))
+            else:
+                told = self._bits(tensors[figure.name]) if figure.name in tensors else None
+                later.append(self._line(figure, figure.of(layer), told))
         if layer.prepared:
-            kept = Line("kept", layer.prepared.bits, says="bits")
+            kept = Line("kept", layer.prepared.bits, unit=BITS)
             lines = [Line("prepared", "once, before inference, which does nothing of this"), *lines, kept]
             return self._explanation(lines, shapes, named)
-        lines += [
-            self._line("storage", layer.storage_bits, self._bits(held), "bits"),
-            self._line("read", layer.read_bits, self._bits(read), "bits"),
-            self._line("write", layer.write_bits, self._bits(write), "bits"),
-            *self._field(),
-            *self._time(),
-            *self._by_fourier(),
-        ]
+        lines += [*later, *self._field(), *self._time(), *self._by_fourier()]
         return self._explanation(lines, shapes, named)
 
     def _explanation(
@@ -148,14 +148,13 @@ class _Teller:
 
     def _read_of_inputs(self) -> list[TensorType]:
         """What is read of each distinct input, as a row of elements."""
-        reads = self.op.reads(*self.x, y=self.y[0])
-        each = (t.with_shape(n) for t, n in zip(self.x, reads, strict=True))
+        each = input_rows(self.op, self.x, self.y[0])
         return list(dict(zip(self.node.inputs, each, strict=True)).values())
 
-    def _line(self, name: str, value: Any, told: Any, unit: str = "") -> Line:
+    def _line(self, figure: Figure, value: Any, told: Any) -> Line:
         if isinstance(told, Told) and int(told) == value:
-            return Line(name, value, told.text, told.numbers, unit)
-        return Line(name, value, says=unit)
+            return Line(figure.title, value, told.text, told.numbers, unit=figure.unit)
+        return Line(figure.title, value, unit=figure.unit)
 
     def _bits(self, types: Iterable[TensorType]) -> Any:
         """The bits of ``types``, those of equal elements together: 32·(… + …)."""
@@ -208,14 +207,15 @@ class _Teller:
         rate = machine.rate(self.report.settings.bits)
         traffic = self.layer.traffic_bits
         return [
-            Line("compute time", time.compute, "MACs/rate", f"{self.layer.macs:,}/{rate:.4g} a second"),
+            Line("compute time", time.compute, "MACs/rate", f"{self.layer.macs:,}/{rate:.4g} a second", unit=SECONDS),
             Line(
                 "memory time",
                 time.traffic,
                 "(read + write)/bandwidth",
                 f"{traffic // 8:,} B/{machine.bandwidth:.4g} B a second",
+                unit=SECONDS,
             ),
-            Line("time", time.seconds, "the larger of the two", "", f"bound by {time.bound}"),
+            Line("time", time.seconds, "the larger of the two", "", f"bound by {time.bound}", SECONDS),
         ]
 
     def _by_fourier(self) -> list[Line]:

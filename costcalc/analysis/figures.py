@@ -1,59 +1,191 @@
-"""The figures that models are compared, diffed and held to budgets by: one table.
+"""The figures: one table of what is counted, in which unit, whether it adds up, and where it is shown.
 
-A figure's value is an exact number in its base unit: counts and pixels as they are, storage in bits,
-time in seconds. Only back ends round.
+A figure's value is an exact number in its base unit: counts and pixels as they are, storage in bits, time in
+seconds. Only back ends round. Whatever shows, compares, budgets or records figures reads ``FIGURES``; a new one is
+one entry there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from costcalc.analysis.receptive import GLOBAL, ReceptiveField
-from costcalc.analysis.records import Layer, Report
 from costcalc.errors import CostcalcError, UnknownName, listing, near
+from costcalc.ir.dims import Dim
+
+if TYPE_CHECKING:
+    from costcalc.analysis.costs import Use
+    from costcalc.analysis.records import Layer, Report
+    from costcalc.analysis.traffic import Traffic
+    from costcalc.ir.tensor import Weight
 
 Value: TypeAlias = Any
 """An int, a Fraction or a float; type checkers cannot do arithmetic on a union of them."""
 
-COUNT, BITS, SECONDS, PIXELS, RATIO = "count", "bits", "seconds", "pixels", "ratio"
+COUNT, BITS, SECONDS, JOULES, PIXELS, RATIO = "count", "bits", "seconds", "joules", "pixels", "ratio"
+
+COLUMN = "column"
+"""A column that tables and CSV can have."""
+WIDE = "wide"
+"""Among the columns that the table has by default, as far as they fit."""
+SUMMARY = "summary"
+"""A line of the totals below a table."""
+COMPARISON = "comparison"
+SPENT = "spent"
+"""In a comparison, told by kind of layer and by stage."""
+DIFFERENCE = "difference"
+LOCK, LOCK_LAYER = "lock", "lock of a layer"
+"""What a lock keeps of a model: a whole number that depends on it alone; and of each layer."""
+CLOSED_FORM = "closed form"
+EXPLANATION = "explanation"
+COMMENT = "comment"
+"""A column of the comment on a pull request."""
+FIRST_BUDGETS = "first budgets"
+"""What ``init`` writes a budget of."""
+
+
+class In(NamedTuple):
+    """How one view has a figure, where that differs: its title and words there, and the figure that it follows."""
+
+    title: str = ""
+    says: str = ""
+    after: str = ""
+
+
+EVERYWHERE: dict[str, In] = dict.fromkeys(
+    (COLUMN, WIDE, SUMMARY, COMPARISON, DIFFERENCE, LOCK, CLOSED_FORM, EXPLANATION), In()
+)
+
+
+class Amounts(dict[str, Any]):
+    """A record of figures: name → value. It adds and subtracts; what one side lacks is 0 there.
+
+    >>> Amounts(macs=3, ops=1) + Amounts(macs=4), Amounts(macs=3) - Amounts(macs=1)
+    ({'macs': 7, 'ops': 1}, {'macs': 2})
+    """
+
+    __slots__ = ()
+
+    def __add__(self, other: Mapping[str, Any]) -> Amounts:
+        result = Amounts(self)
+        for name, value in other.items():
+            result[name] = result.get(name, 0) + value
+        return result
+
+    def __sub__(self, other: Mapping[str, Any]) -> Amounts:
+        if len(self) == len(other):
+            try:
+                return Amounts([(name, value - other[name]) for name, value in self.items()])
+            except KeyError:
+                pass  # as many, but others
+        return Amounts([(name, self.get(name, 0) - other.get(name, 0)) for name in self | dict(other)])
+
+    @staticmethod
+    def sum(records: Iterable[Mapping[str, Any]]) -> Amounts:
+        """All of ``records`` together."""
+        result = Amounts()
+        for record in records:
+            for name, value in record.items():
+                result[name] = result.get(name, 0) + value
+        return result
+
+    def add(self, other: Mapping[str, Any]) -> None:
+        """Add ``other``, which has nothing that is not here, in place."""
+        for name, value in other.items():
+            self[name] = self[name] + value
 
 
 class Figure(NamedTuple):
-    """One figure of a model.
+    """One figure. Where its value comes from is one of ``done`` … ``whole``:
 
-    unit    what an amount of it may be written in: ``count``, ``bits``, ``seconds``, ``pixels``, ``ratio``
-    value   of a report; None where it has none, as time without a machine
-    part    of one layer or block; None where only a whole model has it
-    less    whether less is better; None where neither is
+    done       what an op does to inputs of given types, wherever it stands; of work that is done beforehand 0
+    moved      of the traffic of a layer
+    held       of one stored weight and the width of its elements; each distinct weight counts once
+    sum_of     the figures that it is the sum of
+    derived    of a layer, block or total with all other figures; None where it has none, as time without a machine
+    whole      of a report, for what only a whole model has
+
+    name       what budgets, columns and options call it
+    key        its key in JSON, and the attribute of records: ``weight_bits``
+    unit       what an amount of it may be written in: ``count``, ``bits``, ``seconds``, ``joules``, ``pixels``,
+               ``ratio``
+    less       whether less is better; None where neither is
+    adds       whether it is a sum over layers (but for tensors that several hold): then a diff attributes it to
+               causes, and patterns of layers can have budgets of it
+    values     of a ``held`` one: the bits of the distinct values that layers read and make belong to it too
+    exact      whether it is the whole figure even where layers have no rule
+    share      whether a column tells its share of the total
+    asks       what a budget of it can be told besides: ``at`` a layer, on a ``machine``, which it then needs
+    shown      where, and in which words
     """
 
     name: str
     title: str
     unit: str
-    value: Callable[[Report], Value | None]
-    part: Callable[[Any], Value | None] | None
-    less: bool | None
     says: str
+    key: str
+    less: bool | None = True
+    done: Callable[[Use], Dim] | None = None
+    moved: Callable[[Traffic], Dim] | None = None
+    held: Callable[[Weight, int | None], Dim] | None = None
+    sum_of: tuple[str, ...] = ()
+    derived: Callable[[Any], Value | None] | None = None
+    whole: Callable[[Report], Value | None] | None = None
+    adds: bool = True
+    values: bool = False
+    exact: bool = False
+    share: bool = False
+    asks: str = ""
+    shown: Mapping[str, In] = EVERYWHERE
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
     @property
     def head(self) -> str:
         """The head of its column in CSV, where numbers are bare: ``storage_bits``, ``time_seconds``, ``macs``."""
-        return f"{self.name}_{self.unit}" if self.unit in (BITS, SECONDS) else self.name
+        return f"{self.name}_{self.unit}" if self.unit in (BITS, SECONDS, JOULES) else self.name
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether records hold it; else it follows from what they hold."""
+        return bool(self.done or self.moved or self.held)
 
-def _attribute(name: str) -> tuple[Callable[[Report], Value | None], Callable[[Any], Value | None]]:
-    def part(figures: Any) -> Value | None:
-        value = getattr(figures, name)
+    def titled(self, view: str) -> str:
+        """Its title in ``view``."""
+        return self.shown[view].title or self.title
+
+    def told(self, view: str) -> str:
+        """What it says in ``view``."""
+        return self.shown[view].says or self.says
+
+    def of(self, record: Any) -> Any:
+        """Its value of a layer, a block or a total, which may be a symbol; None where that has none."""
+        return self.reader()(record)
+
+    def reader(self) -> Callable[[Any], Any]:
+        """What ``of`` does, for many records."""
+        if self.derived:
+            return self.derived
+        names = self.sum_of or (self.name,)
+        if len(names) == 1:
+            (name,) = names
+            return lambda record: record.amounts[name]
+        parts = itemgetter(*names)
+        return lambda record: sum(parts(record.amounts))
+
+    def part(self, record: Any) -> Value | None:
+        """The same as a number."""
+        value = self.of(record)
         if not isinstance(value, (int, float, type(None))):
-            raise CostcalcError(f"{name} is a formula, {value}; give every size a number")
+            raise CostcalcError(f"{self.key} is a formula, {value}; give every size a number")
         return value
 
-    return lambda report: part(report.total), part
-
-
-def _seconds(figures: Any) -> float | None:
-    return None if figures.time is None else figures.time.seconds
+    def value(self, report: Report) -> Value | None:
+        """Its value of a model, a number; None where it has none."""
+        return self.whole(report) if self.whole else self.part(report.total)
 
 
 def field_at_end(report: Report) -> tuple[Layer | None, ReceptiveField | str | None]:
@@ -67,31 +199,100 @@ def field_at_end(report: Report) -> tuple[Layer | None, ReceptiveField | str | N
     return None, None
 
 
-def _smallest(field: ReceptiveField | str | None) -> int | None:
+def _smallest(report: Report) -> int | None:
+    field = field_at_end(report)[1]
     return min(field.size) if isinstance(field, ReceptiveField) else None
 
 
+def _intensity(record: Any) -> float | None:
+    """None where there is no traffic or a symbol."""
+    amounts = record.amounts
+    macs, traffic = amounts["macs"], amounts["read"] + amounts["write"]
+    return 8 * macs / traffic if isinstance(macs, int) and isinstance(traffic, int) and traffic else None
+
+
+def _columns(says: str) -> dict[str, In]:
+    """Of a figure that only columns, explanations and the JSON have."""
+    return {COLUMN: In(says=says), WIDE: In(), EXPLANATION: In()}
+
+
 FIGURES: dict[str, Figure] = {
-    name: Figure(name, title, unit, get[0], get[1], less, says)
-    for name, title, unit, get, less, says in (
-        ("macs", "MACs", COUNT, _attribute("macs"), True, "multiply-accumulates"),
-        ("ops", "ops", COUNT, _attribute("ops"), True, "other scalar arithmetic"),
-        ("params", "params", COUNT, _attribute("params"), True, "trained elements"),
-        ("buffers", "buffers", COUNT, _attribute("buffers"), True, "stored elements that are not trained"),
-        ("weights", "weights", BITS, _attribute("weight_bits"), True, "storage of parameters and buffers"),
-        ("storage", "storage", BITS, _attribute("storage_bits"), True, "weights, inputs and outputs, each tensor once"),
-        ("traffic", "traffic", BITS, _attribute("traffic_bits"), True, "read and written, layer by layer"),
-        ("read", "read", BITS, _attribute("read_bits"), True, "read, layer by layer"),
-        ("write", "write", BITS, _attribute("write_bits"), True, "written, layer by layer"),
-        ("peak", "peak", BITS, (lambda r: r.total.peak_bits, None), True, "activations alive at once, none in place"),
-        ("intensity", "MACs/B", RATIO, _attribute("intensity"), False, "MACs per byte of traffic"),
-        ("receptive_field", "sees", PIXELS, (lambda r: _smallest(field_at_end(r)[1]), None), None,
-         "receptive field of the last layer that does not see the whole image, the shorter of its axes of places"),
-        ("time", "time", SECONDS, (lambda r: _seconds(r.total), _seconds), True, "on a machine, at its peak rates"),
-        ("layers", "layers", COUNT, (lambda r: r.total.layers, None), None, "number of layers"),
-        ("uncounted", "uncounted", COUNT, (lambda r: len(r.uncounted), None), True, "layers whose op has no rule"),
+    figure.name: figure
+    for figure in (
+        Figure(
+            "macs", "MACs", COUNT, "multiply-accumulates", "macs",
+            done=lambda use: use.op.macs(*use.inputs, y=use.output), share=True,
+            shown=EVERYWHERE | dict.fromkeys((SPENT, LOCK_LAYER, COMMENT, FIRST_BUDGETS), In())
+            | {SUMMARY: In(says="multiply-accumulates: conv, linear, matmul, attention")},
+        ),
+        Figure(
+            "ops", "ops", COUNT, "other scalar arithmetic", "ops",
+            done=lambda use: use.op.ops(*use.inputs, y=use.output),
+            shown=EVERYWHERE | {SUMMARY: In(says="other arithmetic: bias, norm, activation, pooling")},
+        ),
+        Figure(
+            "params", "params", COUNT, "trained elements", "params",
+            held=lambda weight, width: weight.type.size if weight.trained else 0,
+            shown=EVERYWHERE | dict.fromkeys((LOCK_LAYER, COMMENT, FIRST_BUDGETS), In()),
+        ),
+        Figure(
+            "buffers", "buffers", COUNT, "stored elements that are not trained", "buffers",
+            held=lambda weight, width: 0 if weight.trained else weight.type.size,
+            shown=_columns("stored elements not trained") | {LOCK: In()},
+        ),
+        Figure(
+            "weights", "weights", BITS, "storage of parameters and buffers", "weight_bits",
+            held=lambda weight, width: weight.type.bits(width),
+            shown={COLUMN: In(says="bytes of both"), LOCK: In()},
+        ),
+        Figure(
+            "storage", "storage", BITS, "weights, inputs and outputs, each tensor once", "storage_bits",
+            held=lambda weight, width: weight.type.bits(width), values=True,
+            shown=EVERYWHERE | dict.fromkeys((COMMENT, FIRST_BUDGETS), In())
+            | {COLUMN: In(says="weights, inputs and outputs")},
+        ),
+        Figure(
+            "traffic", "traffic", BITS, "read and written, layer by layer", "traffic_bits",
+            sum_of=("read", "write"), share=True,
+            shown={view: In() for view in EVERYWHERE if view not in (WIDE, EXPLANATION)}
+            | dict.fromkeys((SPENT, LOCK_LAYER, COMMENT), In())
+            | {COLUMN: In(says="bytes read and written", after="write")},
+        ),
+        Figure("read", "read", BITS, "read, layer by layer", "read_bits",
+               moved=lambda traffic: traffic.read, shown=_columns("bytes read, each once")),
+        Figure("write", "write", BITS, "written, layer by layer", "write_bits",
+               moved=lambda traffic: traffic.write, shown=_columns("bytes written, each once")),
+        Figure(
+            "peak", "peak", BITS, "activations alive at once, none in place", "peak_bits",
+            whole=lambda report: report.total.peak_bits, adds=False,
+            shown={SUMMARY: In(after="intensity"), COMPARISON: In(after="receptive_field"), DIFFERENCE: In(),
+                   LOCK: In()},
+        ),
+        Figure(
+            "intensity", "MACs/B", RATIO, "MACs per byte of traffic", "intensity", less=False,
+            derived=_intensity, adds=False,
+            shown={COLUMN: In("MAC/B"), WIDE: In(), SUMMARY: In("intensity"), COMPARISON: In(), DIFFERENCE: In()},
+        ),
+        Figure(
+            "receptive_field", "sees", PIXELS,
+            "receptive field of the last layer that does not see the whole image, the shorter of its axes of places",
+            "receptive_field", less=None, whole=_smallest, adds=False, exact=True, asks="at",
+            shown={COMPARISON: In(), DIFFERENCE: In(), LOCK: In()},
+        ),
+        Figure(
+            "time", "time", SECONDS, "on a machine, at its peak rates", "seconds",
+            derived=lambda record: None if record.time is None else record.time.seconds, share=True, asks="machine",
+            shown={COLUMN: In(says="on the machine, the slower of its two"), WIDE: In(), COMPARISON: In(),
+                   DIFFERENCE: In()},
+        ),
+        Figure("layers", "layers", COUNT, "number of layers", "layers", less=None,
+               whole=lambda report: report.total.layers, adds=False, exact=True,
+               shown={COMPARISON: In(), DIFFERENCE: In(), LOCK: In()}),
+        Figure("uncounted", "uncounted", COUNT, "layers whose op has no rule", "uncounted",
+               whole=lambda report: len(report.uncounted), exact=True, shown={COMPARISON: In(), LOCK: In()}),
     )
 }  # fmt: skip
+"""Name → figure, in the order in which most views have them."""
 
 
 def find_figure(name: str) -> Figure:
@@ -100,3 +301,27 @@ def find_figure(name: str) -> Figure:
         hint = "; costs are counted in macs, and one of them is two FLOPs" if "flop" in name.lower() else ""
         raise UnknownName(f"no figure called '{name[:40]}'{hint or near(name, FIGURES)}; there are {listing(FIGURES)}")
     return FIGURES[name]
+
+
+def figures_in(view: str) -> list[Figure]:
+    """The figures that ``view`` has, in its order.
+
+    >>> [figure.name for figure in figures_in(CLOSED_FORM)]
+    ['macs', 'ops', 'params', 'storage', 'traffic']
+    """
+    found = [figure for figure in FIGURES.values() if view in figure.shown]
+    for figure in [f for f in found if f.shown[view].after]:
+        found.remove(figure)
+        names = [f.name for f in found]
+        found.insert(names.index(figure.shown[view].after) + 1, figure)
+    return found
+
+
+def attributed() -> list[Figure]:
+    """The figures that add up and are no sums of others: what a diff knows of every layer."""
+    return [figure for figure in FIGURES.values() if figure.adds and not figure.sum_of and not figure.whole]
+
+
+def amount_of(amounts: Mapping[str, Any], figure: Figure) -> Value:
+    """One that adds up, of a record of those that are ``attributed``."""
+    return sum(amounts.get(name, 0) for name in figure.sum_of or (figure.name,))

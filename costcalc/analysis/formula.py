@@ -6,20 +6,22 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from costcalc.analysis.costs import work_of
-from costcalc.analysis.storage import Storage, Tensors
-from costcalc.analysis.traffic import traffic
-from costcalc.ir.dims import Dim, total
+from costcalc.analysis.costs import Works
+from costcalc.analysis.figures import CLOSED_FORM, Figure, figures_in
+from costcalc.analysis.records import Figures
+from costcalc.analysis.storage import Storage
+from costcalc.analysis.sums import Sum
+from costcalc.analysis.traffic import Inference
+from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
 
 
 class Formula(NamedTuple):
-    """One total. ``unit``: ``count`` or ``bits``."""
+    """One total, a figure."""
 
-    name: str
+    figure: Figure
     total: Dim
-    unit: str = "count"
 
     def terms(self, at: Mapping[str, int]) -> list[tuple[Expr, int]]:
         """The terms of the sum, each with its value at ``at``; those of the finest grids first."""
@@ -36,28 +38,14 @@ class Formula(NamedTuple):
 
 def formulas(graph: Graph, bits: int | None = None) -> list[Formula]:
     """The totals of ``graph``, whose sizes may be symbols."""
-    storage, work = Storage(graph, bits), work_of(bits)
-    everything = Tensors(storage)
-    macs: Dim = 0
-    ops: Dim = 0
-    moved: Dim = 0
+    storage = Storage(graph, bits)
+    work, inference, whole = Works(bits), Inference(storage), Sum(storage)
     for node in graph.nodes:
         done = work(graph, node)
-        if not storage.is_prepared(node):
-            macs = macs + done.macs
-            ops = ops + done.ops
-        moved = moved + total(traffic(node, done, storage))
-        everything.weights.update((node.weight(local), weight) for local, weight in done.weights.items())
-        for values in storage.touched(node):
-            everything.add(values)
-    params, _, weight_bits = everything.held()
-    return [
-        Formula("MACs", macs),
-        Formula("ops", ops),
-        Formula("params", params),
-        Formula("storage", weight_bits + everything.value_bits(), "bits"),
-        Formula("traffic", moved, "bits"),
-    ]
+        own = {node.weight(local): weight for local, weight in done.weights.items()}
+        whole.count(inference(node, done), storage.touched(node), own)
+    record = Figures(whole.amounts())
+    return [Formula(figure, figure.of(record)) for figure in figures_in(CLOSED_FORM)]
 
 
 def strongest(conditions: Iterable[str]) -> list[str]:

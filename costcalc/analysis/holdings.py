@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from costcalc.analysis.records import Figures, Report
-from costcalc.analysis.storage import Storage
+from costcalc.analysis.storage import Storage, distinct_values
 from costcalc.ir.dims import Dim, total
 from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import TensorType
@@ -61,20 +61,14 @@ def holdings(graph: Graph, report: Report, name: str = "") -> Holdings | None:
         reads, makes = storage.touched(node)
         for value in (*reads, *makes):
             values[value] = "reads" if value not in inside else "makes" if value in used_later else "keeps"
-    stored = {
-        v: role
-        for v, role in values.items()
-        if (root[v] == v or root[v] not in values) and root.weight_of.get(root[v]) not in weights
-    }
-    overlapping: dict[str, list[str]] = {}
-    for value in stored:
-        if root[value] != value:
-            overlapping.setdefault(root[value], []).append(value)
-    for kept, views in overlapping.items():
+    alone, views_of = distinct_values(values, root, weights)
+    stored = {value: values[value] for value in alone}
+    for kept, views in views_of.items():
         whole, seen = storage.bits[kept], total(storage.bits[v] for v in views)
         if isinstance(whole, int) and isinstance(seen, int) and seen > whole:
-            # Together they are no more than what they are views of.
-            stored = {v: role for v, role in stored.items() if v not in views} | {kept: "reads"}
+            stored[kept] = "reads"  # together they are no more than what they are views of
+        else:
+            stored |= {value: values[value] for value in views}
     for value, role in values.items():
         if role == "makes" and stored.get(root[value]) == "keeps":
             stored[root[value]] = "makes"  # by a view of it

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from costcalc.analysis.figures import FIGURES, RATIO, Amounts
 from costcalc.analysis.receptive import ReceptiveField
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
@@ -32,28 +33,37 @@ class Figures:
     storage_bits   bits of the distinct tensors: weights, inputs and outputs, each once, views free
     read_bits      bits read: by each layer what it must read of its inputs and weights, once
     write_bits     bits written: by each layer its outputs, once
+    traffic_bits   bits read and written
+    intensity      MACs per byte of traffic; None where there is no traffic or a symbol
+    amounts        those that are recorded, by the names that ``analysis/figures`` gives them
     """
 
-    macs: Dim
-    ops: Dim
-    params: Dim
-    buffers: Dim
-    weight_bits: Dim
-    storage_bits: Dim
-    read_bits: Dim
-    write_bits: Dim
+    amounts: Amounts
 
-    @property
-    def traffic_bits(self) -> Dim:
-        """Bits read and written."""
-        return self.read_bits + self.write_bits
+    if TYPE_CHECKING:  # the table of figures knows them, and any other, at run time
+        macs: ClassVar[Dim]
+        ops: ClassVar[Dim]
+        params: ClassVar[Dim]
+        buffers: ClassVar[Dim]
+        weight_bits: ClassVar[Dim]
+        storage_bits: ClassVar[Dim]
+        read_bits: ClassVar[Dim]
+        write_bits: ClassVar[Dim]
+        traffic_bits: ClassVar[Dim]
+        intensity: ClassVar[float | None]
 
-    @property
-    def intensity(self) -> float | None:
-        """MACs per byte of traffic; None where there is no traffic or a symbol."""
-        if isinstance(self.macs, int) and isinstance(self.traffic_bits, int) and self.traffic_bits:
-            return 8 * self.macs / self.traffic_bits
-        return None
+    else:
+
+        def __getattr__(self, key: str) -> Any:
+            if not key.startswith("_"):
+                for figure in FIGURES.values():
+                    if figure.key == key and not figure.whole:
+                        return figure.of(self)
+            raise AttributeError(f"a {type(self).__name__.lower()} has no '{key}'")
+
+    def __dir__(self) -> list[str]:
+        keys = [figure.key for figure in FIGURES.values() if not figure.whole]
+        return sorted({*super().__dir__(), *keys})
 
 
 class Prepared(NamedTuple):
@@ -222,13 +232,14 @@ class Report:
         ``≤``  an upper bound, since each size that values decide and nobody has set is the most that there can be
         ``≈``  neither: such a size is not the most, or both hold, or of a ratio either
         """
-        if figure in ALWAYS_EXACT:
+        known = FIGURES.get(figure)
+        if figure in EXACT_COLUMNS or (known and known.exact):
             return ""
-        unset = () if figure in OF_WEIGHTS else self.unset
+        unset = () if known and known.held and not known.values else self.unset
         least, most = bool(self.uncounted), all(size.bounds for size in unset)
         if not least and not unset:
             return ""
-        if figure == "intensity" or not most or (least and unset):
+        if (known and known.unit == RATIO) or not most or (least and unset):
             return "≈"
         return "≤" if unset else "≥"
 
@@ -270,10 +281,8 @@ class Report:
         return [{**size._asdict(), "layers": runs(at[name] for name in size.layers)} for size in self.sizes]
 
 
-ALWAYS_EXACT = frozenset({"layers", "receptive_field", "field", "stride", "bound", "uncounted", "unset"})
-"""Figures and columns of which nothing is left out."""
-OF_WEIGHTS = frozenset({"params", "buffers", "weights"})
-"""Figures that no size decides which depends on values."""
+EXACT_COLUMNS = frozenset({"field", "stride", "bound", "unset"})
+"""Columns beside the figures of which nothing is left out."""
 FIRST = ("name", "op", "kind", "options", "inputs", "input_shapes", "output_shapes")
 MAYBE = ("time", "prepared")
 """Keys that only some layers have."""
@@ -284,14 +293,17 @@ def _records(figures: Sequence[Figures]) -> Iterator[dict[str, Any]]:
     if not figures:
         return
     own = [each.name for each in fields(figures[0])]
-    keys = [*(key for key in FIRST if key in own), *(key for key in own if key not in FIRST)]
+    keys = [(key, "") for key in FIRST if key in own]
+    keys += [(figure.key, figure.name) for figure in FIGURES.values() if figure.name in figures[0].amounts]
+    keys += [(key, "") for key in own if key not in FIRST and key != "amounts"]
     # Most layers share their options, their shapes and what they see with others, as objects.
     known: dict[int, Any] = {}
     for one in figures:
         values = vars(one)
+        amounts = values["amounts"]
         record = {}
-        for key in keys:
-            value = values[key]
+        for key, figure in keys:
+            value = amounts[figure] if figure else values[key]
             if type(value) in PLAIN:
                 record[key] = value
             elif key == "time":

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from costcalc.analysis.costs import work_of
+from costcalc.analysis.costs import Works
 from costcalc.analysis.fields import Fields, fields_of
 from costcalc.analysis.liveness import liveness
 from costcalc.analysis.records import Block, Layer, Prepared, Report, Settings, Total
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.sums import Sums
-from costcalc.analysis.traffic import traffic
+from costcalc.analysis.traffic import Inference
 from costcalc.ir.dims import Dim, total
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
@@ -32,8 +32,7 @@ def report(
     symbolic = any(isinstance(d, Expr) for t in graph.types.values() for d in t.shape)
     seen = Fields({}) if symbolic else fields_of(graph)
     storage = Storage(graph, bits)
-    work = work_of(bits)
-    sums = Sums(storage)
+    work, inference, sums = Works(bits), Inference(storage), Sums(storage)
     layers: list[Layer] = []
     needless: dict[str, Dim] = {}
     for number, node in enumerate(graph.nodes):
@@ -43,21 +42,16 @@ def report(
             needless[which] = needless.get(which, 0) + spared
         own = {node.weight(local): weight for local, weight in done.weights.items()}
         touched = storage.touched(node)
-        read, write = traffic(node, done, storage)
+        amounts = inference(node, done)
+        around = sums.around(node.name)
+        around.count(amounts, touched, own)
+        storage.put_values(amounts, storage.distinct({*touched[0], *touched[1]}, own))
         once = None
         if storage.is_prepared(node):
             kept = total(storage.bits[v] for v in touched[1])
-            once = Prepared(done.macs, done.ops, kept, uncounted=int(not node.op.is_counted))
-            done = done._replace(macs=0, ops=0)
+            once = Prepared(done.done["macs"], done.done["ops"], kept, uncounted=int(not node.op.is_counted))
         layer = Layer(
-            macs=done.macs,
-            ops=done.ops,
-            params=done.params,
-            buffers=done.buffers,
-            weight_bits=done.weight_bits,
-            storage_bits=storage.distinct({*touched[0], *touched[1]}, own) + done.weight_bits,
-            read_bits=read,
-            write_bits=write,
+            amounts=amounts,
             name=node.name,
             op=node.op.name,
             kind=done.kind,
@@ -67,16 +61,16 @@ def report(
             output_shapes=done.output_shapes,
             receptive_field=seen.of.get(node.outputs[0]),
             source=node.place.short if node.place else "",
-            time=machine.time_of(done.macs, read + write, bits) if machine else None,
+            time=machine.time_of(amounts["macs"], amounts["read"] + amounts["write"], bits) if machine else None,
             counted=node.op.is_counted,
             prepared=once,
         )
         layers.append(layer)
-        sums.around(node.name).add(layer, number, touched, own)
+        around.add(layer, number, bool(touched[0]))
 
     blocks = tuple(
         Block(
-            **b.figures(), name=name, layers=b.layers, output_shapes=b.last.output_shapes,
+            b.amounts(), name=name, layers=b.layers, output_shapes=b.last.output_shapes,
             receptive_field=b.last.receptive_field, time=b.time,
         )
         for name, b in sums.close() if b.last
@@ -91,7 +85,7 @@ def report(
         parameters=graph.parameters,
         settings=Settings(bits, machine.name if machine else None, fps),
         total=Total(
-            **whole.figures(), peak_bits=alive.peak, peak_at=alive.at, layers=whole.layers, time=whole.time,
+            whole.amounts(), peak_bits=alive.peak, peak_at=alive.at, layers=whole.layers, time=whole.time,
             prepared=whole.prepared,
         ),
         layers=tuple(layers),

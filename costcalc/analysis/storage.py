@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+from costcalc.analysis.costs import held_in
+from costcalc.analysis.figures import FIGURES, Amounts
 from costcalc.ir.dims import Dim, minimum
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.tensor import TensorType, Weight
@@ -47,12 +49,15 @@ def roots(graph: Graph) -> Roots:
 class Storage:
     """Where each value of a graph is kept, and the bits that it needs.
 
-    width   bits of a floating-point element in place of its own
+    width     bits of a floating-point element in place of its own
+    nothing   a record of figures that are all 0
     """
 
     def __init__(self, graph: Graph, width: int | None = None) -> None:
         self.root = roots(graph)
         self.width = width
+        self.nothing = Amounts((figure.name, 0) for figure in FIGURES.values() if figure.is_recorded)
+        self._of_values = [figure.name for figure in FIGURES.values() if figure.values]
         of_type: dict[TensorType, Dim] = {}
         self.bits: dict[str, Dim] = {}
         for value, t in graph.types.items():
@@ -73,6 +78,11 @@ class Storage:
             return (), tuple(v for v in node.outputs if v in self.root.kept)
         return node.reads, node.outputs
 
+    def put_values(self, amounts: Amounts, bits: Dim) -> None:
+        """Add to ``amounts``, of layers and their weights, the ``bits`` of the values that they read and make."""
+        for name in self._of_values:
+            amounts[name] = amounts[name] + bits
+
     def distinct(self, values: Collection[str], weights: Collection[str]) -> Dim:
         """Bits of ``values``, as ``distinct_bits`` has them."""
         return distinct_bits(values, self.root, self.bits, weights)
@@ -84,19 +94,28 @@ def distinct_bits(values: Collection[str], root: Roots, bits_of: Mapping[str, Di
     Views of a root that is not among the values (the halves of a split, say) bring their own bits, together at most
     those of the root.
     """
-    bits: Dim = 0
-    views: dict[str, Dim] = {}
+    stored, views = distinct_values(values, root, weights)
+    bits: Dim = sum(map(bits_of.__getitem__, stored))
+    for kept, seen in views.items():
+        bits = bits + minimum(bits_of[kept], sum(map(bits_of.__getitem__, seen)))
+    return bits
+
+
+def distinct_values(
+    values: Collection[str], root: Roots, weights: Collection[str]
+) -> tuple[list[str], dict[str, list[str]]]:
+    """Those of ``values`` that are storages of their own; and by storage those that view one which is not there."""
+    stored: list[str] = []
+    views: dict[str, list[str]] = {}
     for value in values:
         kept = root[value]
         if root.weight_of and root.weight_of.get(kept) in weights:
             continue
         if kept == value:
-            bits = bits + bits_of[value]
+            stored.append(value)
         elif kept not in values:
-            views[kept] = views.get(kept, 0) + bits_of[value]
-    for kept, seen in views.items():
-        bits = bits + minimum(bits_of[kept], seen)
-    return bits
+            views.setdefault(kept, []).append(value)
+    return stored, views
 
 
 class Tensors:
@@ -126,15 +145,10 @@ class Tensors:
         """Bits of the values, each storage once."""
         return self._storage.distinct(self._values, self.weights)
 
-    def held(self) -> tuple[Dim, Dim, Dim]:
-        """Elements of the parameters, elements of the buffers, and the bits of both."""
-        params: Dim = 0
-        buffers: Dim = 0
-        bits: Dim = 0
-        for weight in self.weights.values():
-            bits = bits + weight.type.bits(self._storage.width)
-            if weight.trained:
-                params = params + weight.type.size
-            else:
-                buffers = buffers + weight.type.size
-        return params, buffers, bits
+    def put_values(self, amounts: Amounts) -> None:
+        """Add to ``amounts``, which has the weights, what the values bring."""
+        self._storage.put_values(amounts, self.value_bits())
+
+    def held(self) -> Amounts:
+        """The figures of the weights, each once."""
+        return held_in(self.weights.values(), self._storage.width)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from costcalc.analysis.figures import Amounts
 from costcalc.analysis.records import Layer, Prepared
 from costcalc.analysis.storage import Storage, Tensors
-from costcalc.ir.dims import Dim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,13 +25,7 @@ class Sum:
 
     def __init__(self, storage: Storage) -> None:
         self.tensors = Tensors(storage)
-        self.macs: Dim = 0
-        self.ops: Dim = 0
-        self.read: Dim = 0
-        self.write: Dim = 0
-        self.params: Dim = 0
-        self.buffers: Dim = 0
-        self.weight_bits: Dim = 0
+        self._amounts = Amounts(storage.nothing)  # without values; weights count as often as layers have them
         self.weights = 0
         self.layers = 0
         self.prepared: Prepared | None = None
@@ -39,39 +33,31 @@ class Sum:
         self.last: Layer | None = None
         self._rank = 0  # of the last one: its number, or less than 0 if it reads nothing
 
-    def add(
-        self, layer: Layer, number: int, touched: tuple[tuple[str, ...], tuple[str, ...]], weights: dict[str, Weight]
+    def count(
+        self, amounts: Amounts, touched: tuple[tuple[str, ...], tuple[str, ...]], weights: dict[str, Weight]
     ) -> None:
-        """Take in ``layer``, the so manieth of all, which has these ``weights`` by their names in the model.
+        """Take in the figures of a layer which has these ``weights`` by their names in the model.
 
+        amounts   as ``Inference`` has them
         touched   the values that it reads and makes, as ``Storage.touched`` has them
         """
-        self.macs = self.macs + layer.macs
-        self.ops = self.ops + layer.ops
-        self.read = self.read + layer.read_bits
-        self.write = self.write + layer.write_bits
-        self.params = self.params + layer.params
-        self.buffers = self.buffers + layer.buffers
-        self.weight_bits = self.weight_bits + layer.weight_bits
+        self._amounts.add(amounts)
         self.weights += len(weights)
-        self.layers += layer.prepared is None
-        self._before(layer.prepared)
-        # A weight that nothing reads comes last in a trace.
-        self._end(layer, number if touched[0] else ~number)
         self.tensors.weights.update(weights)
         for values in touched:
             self.tensors.add(values)
+
+    def add(self, layer: Layer, number: int, reads: bool) -> None:
+        """Take in the rest of ``layer``, the so manieth of all, which ``reads`` something or not."""
+        self.layers += layer.prepared is None
+        self._before(layer.prepared)
+        # A weight that nothing reads comes last in a trace.
+        self._end(layer, number if reads else ~number)
         self._then(layer.time)
 
     def take(self, inner: Sum) -> None:
         """Take in all the layers of ``inner``, a block within this one."""
-        self.macs = self.macs + inner.macs
-        self.ops = self.ops + inner.ops
-        self.read = self.read + inner.read
-        self.write = self.write + inner.write
-        self.params = self.params + inner.params
-        self.buffers = self.buffers + inner.buffers
-        self.weight_bits = self.weight_bits + inner.weight_bits
+        self._amounts.add(inner._amounts)
         self.weights += inner.weights
         self.layers += inner.layers
         self._before(inner.prepared)
@@ -92,21 +78,13 @@ class Sum:
         if time is not None:
             self.time = time if self.time is None else self.time.then(time)
 
-    def figures(self) -> dict[str, Dim]:
+    def amounts(self) -> Amounts:
         """The figures of the layers taken as one."""
-        params, buffers, weight_bits = self.params, self.buffers, self.weight_bits
+        found = Amounts(self._amounts)
         if len(self.tensors.weights) < self.weights:  # some are shared, and stored once
-            params, buffers, weight_bits = self.tensors.held()
-        return {
-            "macs": self.macs,
-            "ops": self.ops,
-            "params": params,
-            "buffers": buffers,
-            "weight_bits": weight_bits,
-            "storage_bits": weight_bits + self.tensors.value_bits(),
-            "read_bits": self.read,
-            "write_bits": self.write,
-        }
+            found.update(self.tensors.held())
+        self.tensors.put_values(found)
+        return found
 
 
 class Sums(dict[str, Sum]):

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from costcalc.analysis.costs import Work
+from costcalc.analysis.figures import FIGURES, Amounts
 from costcalc.analysis.storage import Roots, Storage
 from costcalc.ir.dims import Dim, minimum, total
 from costcalc.ir.graph import Node
@@ -20,11 +21,29 @@ class Traffic(NamedTuple):
 
 def traffic(node: Node, work: Work, storage: Storage) -> Traffic:
     """The compulsory traffic of one layer in an inference: nothing for a view, and for what is done beforehand."""
-    if node.op.is_view or storage.is_prepared(node):
+    if work.is_view or storage.is_prepared(node):
         return Traffic(0, 0)
     weights = {node.weight(local) for local in work.weights} if work.weights else ()
     inputs = distinct_reads(zip(node.reads, work.input_bits, strict=True), storage.root, storage.bits, weights)
     return Traffic(inputs + work.read_bits, total(storage.bits[v] for v in node.outputs))
+
+
+class Inference:
+    """What layers add to the figures of an inference: ``done`` of their work, and ``moved`` of their traffic."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._rules = [(figure.name, figure.moved) for figure in FIGURES.values() if figure.moved]
+
+    def __call__(self, node: Node, work: Work) -> Amounts:
+        """Those of ``node`` and of the tensors that it holds; work that is done beforehand is none of an inference."""
+        moved = traffic(node, work, self._storage)
+        found = Amounts(work.own)
+        if self._storage.root.settled and self._storage.is_prepared(node):
+            found.update(dict.fromkeys(work.done, 0))
+        for name, rule in self._rules:
+            found[name] = rule(moved)
+        return found
 
 
 def distinct_reads(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
+from costcalc.analysis.figures import BITS
 from costcalc.analysis.formula import Formula
 from costcalc.backends.paint import Paint
 from costcalc.backends.units import count, grouped, percent, size
@@ -19,15 +20,15 @@ def closed_form(formulas: Sequence[Formula], values: Mapping[str, int], width: i
     at = ", ".join(f"{name}={value}" for name, value in values.items())
     lines: list[str] = []
     for formula in formulas:
-        unit = " bits" if formula.unit == "bits" else ""
+        unit = " bits" if formula.figure.unit == BITS else ""
         total = formula.at(values)
         comes = f"{grouped(total)}{unit}" + (
             f" ({size(total)})" if unit else f" ({count(total)})" if total > 999_999 else ""
         )
         if not isinstance(formula.total, Expr):
-            lines += [f"{paint(formula.name, 'bold')} = {comes}", ""]
+            lines += [f"{paint(formula.figure.title, 'bold')} = {comes}", ""]
             continue
-        lines.append(f"{paint(formula.name, 'bold')}({letters}) =")
+        lines.append(f"{paint(formula.figure.title, 'bold')}({letters}) =")
         terms = [(spelled(term), value) for term, value in formula.terms(values)]
         wide = max(len(text) for text, _ in terms) + 4
         fits = wide + 7 <= width and all(value >= 0 for _, value in terms)

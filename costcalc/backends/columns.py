@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from costcalc.analysis.figures import (
+    BITS,
+    COLUMN,
+    COUNT,
+    JOULES,
+    PIXELS,
+    RATIO,
+    SECONDS,
+    Figure,
+    figures_in,
+)  # fmt: skip
 from costcalc.analysis.records import Figures, Layer, Report
 from costcalc.backends import units
 from costcalc.backends.figures import sees
@@ -22,6 +33,7 @@ class Column(NamedTuple):
     share   shown as a part of the total, with a bar
     left    set flush left
     timed   there only with a machine
+    unit    of a figure; "" of what is none
     """
 
     name: str
@@ -33,6 +45,7 @@ class Column(NamedTuple):
     share: bool = False
     left: bool = False
     timed: bool = False
+    unit: str = ""
 
 
 def _shape(shape: tuple[Any, ...]) -> str:
@@ -70,16 +83,18 @@ def _per_axis(values: tuple[Any, ...]) -> str:
     return str(values[0]) if len(set(values)) == 1 else "×".join(map(str, values))
 
 
-def _seconds(figures: Any) -> float | None:
-    return figures.time.seconds if figures.time else None
-
-
 def _bound(figures: Any) -> str | None:
     return figures.time.bound if figures.time else None
 
 
-def _exact(value: Any) -> str:
+def _ratio(value: Any) -> str:
     return f"{value:.1f}"
+
+
+SHOWS: Mapping[str, Callable[[Any], str]] = {
+    COUNT: units.count, BITS: units.size, SECONDS: units.seconds, JOULES: units.joules, PIXELS: str, RATIO: _ratio,
+}  # fmt: skip
+"""How a column shows a value, by its unit."""
 
 
 def _is_leaf(get: Callable[[Layer], str]) -> Callable[[Any], str | None]:
@@ -91,44 +106,50 @@ def _options(layer: Layer) -> str:
     return "; ".join(f"{k}={list(v) if isinstance(v, tuple) else v}" for k, v in layer.options.items())
 
 
-COLUMNS = {
-    column.name: column
-    for column in (
-        Column("name", "layer", lambda f: getattr(f, "name", "total"), says="the layer's dotted name", left=True),
-        Column("kind", "kind", _is_leaf(lambda f: f.kind), says="what the op is in this use", left=True),
-        Column("input", "input", lambda f: _shapes(f, "input_shapes"), says="shapes read, without the batch"),
-        Column("output", "output", lambda f: _shapes(f, "output_shapes"), says="shapes made, without the batch"),
-        Column("macs", "MACs", lambda f: f.macs, units.count, "multiply-accumulates", adds=True),
-        Column("macs_share", "of MACs", lambda f: f.macs, says="its share of the MACs", adds=True, share=True),
-        Column("ops", "ops", lambda f: f.ops, units.count, "other scalar arithmetic", adds=True),
-        Column("params", "params", lambda f: f.params, units.count, "trained elements", adds=True),
-        Column("buffers", "buffers", lambda f: f.buffers, units.count, "stored elements not trained", adds=True),
-        Column("weights", "weights", lambda f: f.weight_bits, units.size, "bytes of both", adds=True),
-        Column("storage", "storage", lambda f: f.storage_bits, units.size, "weights, inputs and outputs", adds=True),
-        Column("read", "read", lambda f: f.read_bits, units.size, "bytes read, each once", adds=True),
-        Column("write", "write", lambda f: f.write_bits, units.size, "bytes written, each once", adds=True),
-        Column("traffic", "traffic", lambda f: f.traffic_bits, units.size, "bytes read and written", adds=True),
-        Column("traffic_share", "of traffic", lambda f: f.traffic_bits, says="its share of the traffic",
-               adds=True, share=True),
-        Column("intensity", "MAC/B", lambda f: f.intensity, _exact, "MACs per byte of traffic"),
-        Column("time", "time", _seconds, units.seconds, "on the machine, the slower of its two", adds=True,
-               timed=True),
-        Column("time_share", "of time", _seconds, says="its share of the time", adds=True, share=True, timed=True),
-        Column("bound", "bound", _bound, says="which is slower: compute or memory", left=True, timed=True),
-        Column("field", "RF", _size, says="receptive field, in pixels; 224 (483) where 224 of them are in the image"),
-        Column("stride", "RF step", _stride, says="pixels between neighbouring receptive fields"),
-        Column("inputs", "reads", _is_leaf(lambda f: ", ".join(f.inputs)), says="the values that it reads", left=True),
-        Column("source", "source", _is_leaf(lambda f: f.source), says="file and line", left=True),
-        Column("options", "options", _is_leaf(_options), says="the op's options", left=True),
-    )
-}  # fmt: skip
+_BEFORE = (
+    Column("name", "layer", lambda f: getattr(f, "name", "total"), says="the layer's dotted name", left=True),
+    Column("kind", "kind", _is_leaf(lambda f: f.kind), says="what the op is in this use", left=True),
+    Column("input", "input", lambda f: _shapes(f, "input_shapes"), says="shapes read, without the batch"),
+    Column("output", "output", lambda f: _shapes(f, "output_shapes"), says="shapes made, without the batch"),
+)
+_AFTER = (
+    Column("bound", "bound", _bound, says="which is slower: compute or memory", left=True, timed=True),
+    Column("field", "RF", _size, says="receptive field, in pixels; 224 (483) where 224 of them are in the image"),
+    Column("stride", "RF step", _stride, says="pixels between neighbouring receptive fields"),
+    Column("inputs", "reads", _is_leaf(lambda f: ", ".join(f.inputs)), says="the values that it reads", left=True),
+    Column("source", "source", _is_leaf(lambda f: f.source), says="file and line", left=True),
+    Column("options", "options", _is_leaf(_options), says="the op's options", left=True),
+)
+
+
+def columns() -> Mapping[str, Column]:
+    """All columns by name: what a layer is, its figures, then what is no figure."""
+    return _columns(tuple(figures_in(COLUMN)))
+
+
+@lru_cache(maxsize=4)
+def _columns(figures: tuple[Figure, ...]) -> Mapping[str, Column]:
+    made = (column for figure in figures for column in _of_figure(figure))
+    return {column.name: column for column in (*_BEFORE, *made, *_AFTER)}
+
+
+def _of_figure(figure: Figure) -> Iterator[Column]:
+    """The column of a figure, and that of its share of the total if it has one."""
+    name, unit, timed = figure.name, figure.unit, figure.asks == "machine"
+    title, says = figure.titled(COLUMN), figure.told(COLUMN)
+    value = figure.reader()
+    yield Column(name, title, value, SHOWS[unit], says, figure.adds, timed=timed, unit=unit)
+    if figure.share:
+        says = f"its share of the {title}"
+        yield Column(f"{name}_share", f"of {title}", value, says=says, adds=figure.adds, share=True, timed=timed)
 
 
 def find_column(name: str) -> Column:
     """The column called ``name``; an ``UnknownName`` names the nearest."""
-    if name not in COLUMNS:
-        raise UnknownName(f"no column called '{name[:40]}'{near(name, COLUMNS)}; there are {listing(COLUMNS)}")
-    return COLUMNS[name]
+    known = columns()
+    if name not in known:
+        raise UnknownName(f"no column called '{name[:40]}'{near(name, known)}; there are {listing(known)}")
+    return known[name]
 
 
 def find_columns(names: str) -> list[Column]:
@@ -153,9 +174,9 @@ def shown(column: Column, figures: Figures, exact: bool = False, whole: Figures 
     if value is None:
         return ""
     if isinstance(value, Expr):
-        return f"{value} bits" if column.shows is units.size else str(value)
+        return f"{value} bits" if column.unit == BITS else str(value)
     if column.share:
         return units.percent(value, column.value(whole))
     if exact and isinstance(value, int):
-        return units.grouped_size(value) if column.shows is units.size else units.grouped(value)
+        return units.grouped_size(value) if column.unit == BITS else units.grouped(value)
     return column.shows(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from costcalc.analysis.figures import FIGURES
+from costcalc.analysis.figures import COMMENT, FIGURES, figures_in
 from costcalc.backends.differences import folded_layers, table
 from costcalc.backends.escape import markdown as escaped
 from costcalc.backends.figures import percent, show, signed
@@ -18,7 +18,6 @@ MARKER = "<!-- costcalc check -->"
 """By this line the comment of an earlier run is found, to be updated."""
 MOST = 60_000
 """Characters; GitHub takes 65,536 and GitLab more."""
-COLUMNS = ("macs", "params", "storage", "traffic")
 SIGNS = {"fail": "❌", "warn": "⚠️"}
 MOST_CAUSES = 5
 
@@ -40,7 +39,7 @@ def _comment(outcome: Outcome, most_layers: int | None) -> str:
     new = [r for r in outcome.results if r.past.found is None and not r.past.figures and r not in shown]
     if not changed and any(r.past.found for r in outcome.results):
         lines += ["No model changed.", ""]
-    lines += table(["model", *(FIGURES[c].title for c in COLUMNS)], "<>>>>", [])
+    lines += table(["model", *(figure.title for figure in figures_in(COMMENT))], "<>>>>", [])
     lines += [_row(outcome, r) for r in [*shown, *new]]
     lines += ["", *_told(outcome)]
     for result in changed:
@@ -54,8 +53,8 @@ def _comment(outcome: Outcome, most_layers: int | None) -> str:
 def _row(outcome: Outcome, result: Result) -> str:
     """One line of the table: each figure, its change, and what is left of its budget."""
     report, cells = result.now.report, [escaped(result.title)]
-    for name in COLUMNS:
-        figure = FIGURES[name]
+    for figure in figures_in(COMMENT):
+        name = figure.name
         value = figure.value(report)
         cell = marked(report, name, show(figure, value))
         if result.diff is not None:

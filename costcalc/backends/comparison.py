@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from costcalc.analysis.figures import FIGURES, field_at_end
+from costcalc.analysis.figures import FIGURES, SPENT, field_at_end, figures_in
 from costcalc.backends import escape
 from costcalc.backends.differences import table as markdown_table
 from costcalc.backends.escape import visible
@@ -45,7 +45,7 @@ def table(found: Comparison, *, width: int = 80, colour: bool = False) -> str:
         lines.append("")
     lines.append(paint(f"{BEST} best; × of {titles[0]}", "dim"))
     for by, heading in (("kind", "op"), ("stage", "stage")):
-        for figure in ("macs", "traffic"):
+        for figure in (figure.name for figure in figures_in(SPENT)):
             lines += ["", paint(f"{FIGURES[figure].title} by {heading}", "bold")]
             for i, title in enumerate(titles):
                 lines += [paint(title, "cyan"), *_bars(found, i, figure, by, width)]

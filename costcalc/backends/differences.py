@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from costcalc.analysis.figures import FIGURES, Figure
+from costcalc.analysis.figures import DIFFERENCE, FIGURES, Figure, attributed, figures_in
 from costcalc.backends import escape
 from costcalc.backends.escape import html, visible
 from costcalc.backends.escape import markdown as escaped
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from costcalc.diff.records import Change, Diff
 
-SHOWN = ("macs", "ops", "params", "storage", "traffic", "peak", "intensity", "receptive_field", "time", "layers")
 MARKS = {"+": "green", "-": "red", "~": "yellow"}
 
 
@@ -55,9 +54,8 @@ def _told_apart(figure: Figure, before: Any, after: Any) -> tuple[tuple[str, str
 def figure_rows(found: Diff) -> list[tuple[str, str, str, str, str]]:
     """Title, old, new, change and percent of every figure that either side has."""
     rows = []
-    for name in SHOWN:
-        figure = FIGURES[name]
-        before, after = found.figure(name)
+    for figure in figures_in(DIFFERENCE):
+        before, after = found.figure(figure.name)
         if before is None and after is None:
             continue
         (was, now), moved = _told_apart(figure, before, after)
@@ -159,15 +157,13 @@ def json(diffs: Sequence[Diff]) -> str:
 
 def csv(diffs: Sequence[Diff]) -> str:
     """A line for each changed layer: exact numbers, in the units that the heads say."""
-    from costcalc.diff.layers import ADDITIVE
-
-    names = ADDITIVE[:-1]
+    figures = [figure for figure in attributed() if figure.asks != "machine"]
     lines: list[list[Any]] = [["model", "mark", "name", "old_name", "op", "what", "source",
-                    *(f"{side}_{FIGURES[name].head}" for name in names for side in ("old", "new"))]]  # fmt: skip
+                    *(f"{side}_{figure.head}" for figure in figures for side in ("old", "new"))]]  # fmt: skip
     for found in diffs:
         for c in changed_layers(found):
-            sides = zip(c.before or [""] * len(ADDITIVE), c.after or [""] * len(ADDITIVE), strict=True)
-            numbers = [value for pair in list(sides)[: len(names)] for value in pair]
+            sides = (c.before, c.after)
+            numbers = [side.get(figure.name, 0) if side else "" for figure in figures for side in sides]
             words = [found.name, c.mark, c.name, c.old_name, c.op, c.says, c.place.short if c.place else ""]
             lines.append([*words, *numbers])
     return escape.csv(lines)

@@ -7,6 +7,7 @@ from typing import Any
 
 from costcalc.analysis.explain import Explanation, Line, Tensor
 from costcalc.analysis.fft import FourierConv
+from costcalc.analysis.figures import BITS, SECONDS
 from costcalc.analysis.receptive import ReceptiveField
 from costcalc.backends.docstrings import described
 from costcalc.backends.paint import Paint
@@ -73,9 +74,9 @@ def _value(line: Line) -> str:
         if value.border:
             said += f"; over the border pixels of the image, {' and '.join(dict.fromkeys(filter(None, value.border)))}"
         return f"{said}; {line.says}" if line.says else said
-    if isinstance(value, float):
+    if line.unit == SECONDS:
         return seconds(value) + (f", {line.says}" if line.says else "")
-    if isinstance(value, int) and line.says == "bits":
+    if isinstance(value, int) and line.unit == BITS:
         return f"{grouped(value)} bits ({size(value)})" if value else "0"
     if isinstance(value, int):
         return f"{grouped(value)}" + (f" ({count(value)})" if value >= 1_000_000 else "")

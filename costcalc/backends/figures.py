@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from costcalc.analysis.figures import BITS, PIXELS, RATIO, SECONDS, Figure, Value
+from costcalc.analysis.figures import BITS, JOULES, PIXELS, RATIO, SECONDS, Figure, Value
 from costcalc.analysis.receptive import GLOBAL, ReceptiveField
 from costcalc.backends import units
+
+SMALL = {SECONDS: units.seconds, JOULES: units.joules}
 
 
 def show(figure: Figure, value: Value | str | None) -> str:
@@ -20,8 +22,8 @@ def show(figure: Figure, value: Value | str | None) -> str:
     """
     if value is None or isinstance(value, str):
         return value or "–"
-    if figure.unit == SECONDS:
-        return ("-" if value < 0 else "") + units.seconds(abs(float(value)))
+    if figure.unit in SMALL:
+        return ("-" if value < 0 else "") + SMALL[figure.unit](abs(float(value)))
     if figure.unit == PIXELS:
         return f"{float(value):g}"
     if figure.unit == RATIO:
@@ -42,8 +44,8 @@ def exact(figure: Figure, value: Value | None) -> str:
     if figure.unit == BITS:
         whole, part = divmod(Fraction(value), 8)
         return f"{whole:,}{str(float(part / 8))[1:] if part else ''} B"
-    if figure.unit == SECONDS:
-        return f"{float(value) * 1e3:.9g} ms"
+    if figure.unit in SMALL:
+        return f"{float(value) * 1e3:.9g} {'ms' if figure.unit == SECONDS else 'mJ'}"
     if value == int(value):
         return units.grouped(int(value))
     return f"{float(value):.9g}"

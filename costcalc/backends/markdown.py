@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from costcalc.analysis.records import Report
 from costcalc.analysis.sizes import sizes
-from costcalc.backends.columns import COLUMNS, shown
+from costcalc.backends.columns import columns, shown
 from costcalc.backends.escape import markdown as escaped
 from costcalc.backends.rows import View, flat
 from costcalc.backends.summary import facts, marked, not_counted
@@ -15,15 +15,15 @@ TIMED = "name kind output macs traffic time bound"
 
 def markdown(report: Report, view: View) -> str:
     """A table of rows and one of totals."""
-    columns = view.columns or [COLUMNS[name] for name in (TIMED if report.total.time else PLAIN).split()]
+    chosen = view.columns or [columns()[name] for name in (TIMED if report.total.time else PLAIN).split()]
     inputs = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in report.inputs.items())
     lines = [f"**{escaped(report.name)}** · {escaped(inputs)}", ""]
-    lines += [_line([c.title for c in columns]), _line(["---" if c.left else "--:" for c in columns])]
+    lines += [_line([c.title for c in chosen]), _line(["---" if c.left else "--:" for c in chosen])]
     for row in flat(report, view):
-        if row.role == "shared" and not any(c.adds and c.value(row.figures) for c in columns):
+        if row.role == "shared" and not any(c.adds and c.value(row.figures) for c in chosen):
             continue
         cells = []
-        for column in columns:
+        for column in chosen:
             if column.name == "name":
                 text = row.name
             elif row.role == "shared" and not (column.adds and column.value(row.figures) != 0):

@@ -7,6 +7,7 @@ from typing import Any
 
 from costcalc.analysis.explain import Explanation, Line
 from costcalc.analysis.fft import FourierConv
+from costcalc.analysis.figures import BITS, SECONDS
 from costcalc.analysis.formula import Formula
 from costcalc.analysis.holdings import Holdings
 from costcalc.analysis.records import Report, plain
@@ -53,7 +54,7 @@ def totals(
     """Each total in closed form, with its terms and their values at ``values``, where ``report`` counts the model."""
     found = [
         {
-            "name": _key(formula.name, bits=formula.unit == "bits"),
+            "name": formula.figure.key,
             "value": formula.at(values),
             "formula": str(formula.total),
             "terms": [{"value": value, "formula": str(term)} for term, value in formula.terms(values)],
@@ -70,7 +71,7 @@ def _figure(line: Line) -> dict[str, Any]:
     value = line.value
     if isinstance(value, FourierConv):
         value = value._asdict() | {"prepared": value.prepared}
-    told = {"name": _key(line.name, bits=line.says == "bits", seconds=isinstance(value, float)), "value": value}
+    told = {"name": _key(line.name, bits=line.unit == BITS, seconds=line.unit == SECONDS), "value": value}
     return told | ({"formula": line.letters, "numbers": line.numbers} if line.letters else {})
 
 

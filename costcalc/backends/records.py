@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from costcalc.analysis.figures import BITS, JOULES, SECONDS
 from costcalc.analysis.records import Report
 from costcalc.analysis.sizes import sizes
-from costcalc.backends import escape, units
-from costcalc.backends.columns import COLUMNS, Column
+from costcalc.backends import escape
+from costcalc.backends.columns import Column, columns
 from costcalc.backends.rows import Row, View, flat
 from costcalc.backends.summary import not_counted
 
-UNITS = {units.size: "_bits", units.seconds: "_seconds"}
+BARE = {BITS: "_bits", SECONDS: "_seconds", JOULES: "_joules"}
 """What the head of a CSV column says after its name, since its numbers are bare."""
 
 
@@ -60,16 +61,16 @@ def csv(report: Report, view: View) -> str:
     ``row`` tells layers from folded blocks, from what is summed or shared, and from the total. The total's
     ``kind`` says so if it is a bound or less, since some layers have no rule or some sizes are not set.
     """
-    columns = view.columns or [c for c in COLUMNS.values() if not c.share and (report.total.time or not c.timed)]
+    chosen = view.columns or [c for c in columns().values() if not c.share and (report.total.time or not c.timed)]
     rows = flat(report, view)
-    cells = [_cells(column, rows) for column in columns]
+    cells = [_cells(column, rows) for column in chosen]
     said = [not_counted(report)] if report.uncounted else []
     said += sizes(report) if report.unset else []
     if said:
-        for column, shown in zip(columns, cells, strict=True):
+        for column, shown in zip(chosen, cells, strict=True):
             if column.name == "kind":
                 shown[-1] = "; ".join(said)
-    head = ["row", *(column.name + UNITS.get(column.shows, "") for column in columns)]
+    head = ["row", *(column.name + BARE.get(column.unit, "") for column in chosen)]
     return escape.csv([head, *zip([row.role for row in rows], *cells, strict=True)])
 
 

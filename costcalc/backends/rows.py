@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from costcalc.analysis.figures import FIGURES, Amounts
 from costcalc.analysis.records import Block, Figures, Layer, Report
 from costcalc.analysis.roofline import Time
-from costcalc.backends.columns import COLUMNS, Column
+from costcalc.backends.columns import Column, columns
 from costcalc.errors import CostcalcError
-from costcalc.ir.dims import Dim, total
 
 
 class View(NamedTuple):
@@ -55,7 +55,7 @@ class Row(NamedTuple):
 def flat(report: Report, view: View) -> list[Row]:
     """Rows that add up to the last of them, the total; without headings."""
     rows = _kinds(report) if view.by_kind else _leaves(report, view.depth)
-    by = view.sort or (COLUMNS["time" if report.total.time else "macs"] if view.top is not None else None)
+    by = view.sort or (columns()["time" if report.total.time else "macs"] if view.top is not None else None)
     if by is not None:
         rows = _sorted(rows, by)
     rest: list[Row] = []
@@ -108,13 +108,7 @@ def add_up(figures: Iterable[Figures], name: str, layers: int) -> Block:
     for t in times:
         time = t if time is None else time.then(t)
 
-    def of(field: str) -> Dim:
-        return total(getattr(f, field) for f in figures)
-
-    return Block(
-        of("macs"), of("ops"), of("params"), of("buffers"), of("weight_bits"), of("storage_bits"), of("read_bits"),
-        of("write_bits"), name, layers, (), time=time,
-    )  # fmt: skip
+    return Block(Amounts.sum(f.amounts for f in figures), name, layers, (), time=time)
 
 
 def _leaves(report: Report, depth: int | None) -> list[Row]:
@@ -142,7 +136,7 @@ def _kinds(report: Report) -> list[Row]:
     for layer in _shown(report):
         layers.setdefault(layer.kind, []).append(layer)
     rows = [Row("block", kind, kind, 0, add_up(some, kind, len(some))) for kind, some in layers.items()]
-    return _sorted(rows, COLUMNS["time" if report.total.time else "macs"])
+    return _sorted(rows, columns()["time" if report.total.time else "macs"])
 
 
 def _sorted(rows: list[Row], by: Column) -> list[Row]:
@@ -160,13 +154,9 @@ def _shared(report: Report, rows: Sequence[Row]) -> list[Row]:
     if not rows:
         return []
     summed, whole = add_up((row.figures for row in rows), "", 0), report.total
-    gap = Block(
-        whole.macs - summed.macs, whole.ops - summed.ops, whole.params - summed.params,
-        whole.buffers - summed.buffers, whole.weight_bits - summed.weight_bits,
-        whole.storage_bits - summed.storage_bits, whole.read_bits - summed.read_bits,
-        whole.write_bits - summed.write_bits, "shared by rows", 0, (),
-    )  # fmt: skip
-    nothing = all(g == 0 for g in (gap.params, gap.buffers, gap.weight_bits, gap.storage_bits))
+    amounts = whole.amounts - summed.amounts
+    gap = Block(amounts, "shared by rows", 0, ())
+    nothing = all(amounts[figure.name] == 0 for figure in FIGURES.values() if figure.held)
     return [] if nothing else [Row("shared", gap.name, gap.name, 0, gap)]
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from costcalc.analysis.figures import BITS, COUNT, RATIO, SUMMARY, figures_in
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.sizes import sizes
+from costcalc.backends.figures import show
 from costcalc.backends.paint import Paint
 from costcalc.backends.units import amount, grouped, percent, rate, seconds, size
 from costcalc.ir.dims import Dim
@@ -63,16 +65,22 @@ def facts(report: Report) -> Iterator[Fact]:
         return marked(report, figure, size(bits)) if isinstance(bits, int) else f"{bits} bits"
 
     buffers = "" if total.buffers == 0 else f", with the {number('buffers', total.buffers)} elements of buffers"
-    yield Fact("MACs", number("macs", total.macs), "multiply-accumulates: conv, linear, matmul, attention")
-    yield Fact("ops", number("ops", total.ops), "other arithmetic: bias, norm, activation, pooling")
-    yield Fact("params", number("params", total.params), f"{stored('weights', total.weight_bits)}{buffers}")
-    yield Fact("storage", stored("storage", total.storage_bits), "weights, inputs and outputs, each tensor once")
     read, written = stored("read", total.read_bits), stored("write", total.write_bits)
-    yield Fact("traffic", stored("traffic", total.traffic_bits), f"{read} read, {written} written, layer by layer")
-    if total.intensity is not None:
-        yield Fact("intensity", marked(report, "intensity", f"{total.intensity:.1f}"), "MACs per byte of traffic")
     at = f", in {total.peak_at}" if total.peak_at else ""
-    yield Fact("peak", stored("peak", total.peak_bits), f"of activations at once, nothing in place{at}")
+    said = {
+        "params": f"{stored('weights', total.weight_bits)}{buffers}",
+        "traffic": f"{read} read, {written} written, layer by layer",
+        "peak": f"of activations at once, nothing in place{at}",
+    }
+    for figure in figures_in(SUMMARY):
+        name, value = figure.name, figure.whole(report) if figure.whole else figure.of(total)
+        if value is None:
+            continue
+        if figure.unit in (BITS, COUNT):
+            text = stored(name, value) if figure.unit == BITS else number(name, value)
+        else:
+            text = marked(report, name, f"{value:.1f}" if figure.unit == RATIO else show(figure, value))
+        yield Fact(figure.titled(SUMMARY), text, said.get(name) or figure.told(SUMMARY))
     if total.prepared:
         once = total.prepared
         work = f"{_number(once.macs)} MACs and {_number(once.ops)} ops, which are no part of these figures"

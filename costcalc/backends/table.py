@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from costcalc.analysis.figures import WIDE, figures_in
 from costcalc.analysis.records import Report
-from costcalc.backends.columns import COLUMNS, Column, shown
+from costcalc.backends.columns import Column, columns, shown
 from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.paint import Paint, bar, painted, plain
@@ -13,7 +14,7 @@ from costcalc.backends.units import percent
 
 PLAIN = "name macs params output traffic kind field storage ops intensity input read write buffers source inputs"
 TIMED = "name time bound macs_share time_share kind traffic macs output params intensity field storage input source"
-"""Which columns to show, the most wanted first."""
+"""Which columns to show, the most wanted first; other figures come after these."""
 LEAST = {"name": 16, "kind": 9}
 """What columns that may be cut short need at least."""
 BAR = 6
@@ -42,11 +43,12 @@ def _lines(report: Report, rows: list[Row], view: View, paint: Paint) -> list[st
     cells = _chosen(report, rows, view)
     if rows[-2].role == "shared" and not any(column[-2] for name, column in cells.items() if name != "name"):
         rows, cells = [*rows[:-2], rows[-1]], {name: [*c[:-2], c[-1]] for name, c in cells.items()}
-    left = {name for name in cells if COLUMNS[name].left}
+    every = columns()
+    left = {name for name in cells if every[name].left}
     ends = () if any(row.level for row in rows) else ("name",)
     lines = []
     for row, texts in zip([None, *rows], grid(cells, view.width, left, LEAST | {"name": 6}, ends), strict=True):
-        line = [paint(text, _style(COLUMNS[name], row)) for name, text in zip(cells, texts, strict=True)]
+        line = [paint(text, _style(every[name], row)) for name, text in zip(cells, texts, strict=True)]
         lines.append(GAP.join(line).rstrip())
         rule = paint("─" * len(GAP.join(texts)), "dim")
     return [lines[0], rule, *lines[1:-1], rule, lines[-1]]
@@ -54,7 +56,8 @@ def _lines(report: Report, rows: list[Row], view: View, paint: Paint) -> list[st
 
 def _chosen(report: Report, rows: list[Row], view: View) -> dict[str, list[str]]:
     """The columns asked for, or those that fit into the width; each with its cells under its title."""
-    parts = [_share(c, row, report) for c in COLUMNS.values() if c.share for row in rows if row.role in LEAVES]
+    every = columns()
+    parts = [_share(c, row, report) for c in every.values() if c.share for row in rows if row.role in LEAVES]
     most = max(parts, default=0.0)
 
     def cells(column: Column) -> list[str]:
@@ -65,8 +68,10 @@ def _chosen(report: Report, rows: list[Row], view: View) -> dict[str, list[str]]
     chosen: dict[str, list[str]] = {}
     widths: dict[str, int] = {}
     least = LEAST
-    for name in (TIMED if report.total.time else PLAIN).split():
-        made = cells(COLUMNS[name])
+    wanted = (TIMED if report.total.time else PLAIN).split()
+    wanted += [figure.name for figure in figures_in(WIDE) if figure.name not in f"{PLAIN} {TIMED}".split()]
+    for name in wanted:
+        made = cells(every[name])
         if not any(made[1:]):
             continue
         wide = widths | {name: max(map(len, made))}
@@ -76,7 +81,7 @@ def _chosen(report: Report, rows: list[Row], view: View) -> dict[str, list[str]]
         chosen[name], widths = made, wide
         if name == "kind":
             least = {}  # what is wanted less than the kind may not shorten anything
-    return {name: chosen[name] for name in COLUMNS if name in chosen}
+    return {name: chosen[name] for name in every if name in chosen}
 
 
 def _cell(column: Column, row: Row, report: Report, exact: bool, most: float) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 SI = ("", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q")
 IEC = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB", "RiB", "QiB")
-PARTS = ("s", "ms", "µs", "ns", "ps", "fs")
+PARTS = ("", "m", "µ", "n", "p", "f")
 
 
 def count(n: int) -> str:
@@ -36,10 +36,23 @@ def seconds(t: float) -> str:
     >>> seconds(0.0), seconds(0.00123), seconds(2.5e-7), seconds(90), seconds(11_455_870)
     ('0 s', '1.23 ms', '250 ns', '90.0 s', '11,455,870 s')
     """
+    return _small(t, "s")
+
+
+def joules(energy: float) -> str:
+    """``energy`` in joules in the unit that suits.
+
+    >>> joules(0.0), joules(0.00123), joules(4.6e-12)
+    ('0 J', '1.23 mJ', '4.60 pJ')
+    """
+    return _small(energy, "J")
+
+
+def _small(value: float, unit: str) -> str:
     step = 0
-    while t and t * 1000**step < 0.9995 and step < len(PARTS) - 1:
+    while value and value * 1000**step < 0.9995 and step < len(PARTS) - 1:
         step += 1
-    return f"{_three(t * 1000**step)} {PARTS[step]}"
+    return f"{_three(value * 1000**step)} {PARTS[step]}{unit}"
 
 
 def amount(value: float) -> str:

@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
-from costcalc.analysis.figures import BITS, COUNT, PIXELS, SECONDS, Figure, Value
+from costcalc.analysis.figures import BITS, COUNT, JOULES, PIXELS, SECONDS, Figure, Value
 from costcalc.errors import CostcalcError, near
 
 _SI = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18}
@@ -19,13 +19,16 @@ UNITS: dict[str, dict[str, Fraction]] = {
     | {f"{prefix}bit": Fraction(n) for prefix, n in (_SI | _IEC).items()},
     SECONDS: {"s": Fraction(1)} | {f"{p}s": Fraction(1, 10 ** (3 * i)) for i, p in enumerate(("", "m", "µ", "n", "p"))}
     | {"us": Fraction(1, 10**6), "min": Fraction(60)},
+    JOULES: {f"{p}J": Fraction(1, 10 ** (3 * i)) for i, p in enumerate(("", "m", "µ", "n", "p"))}
+    | {"uJ": Fraction(1, 10**6), "kJ": Fraction(1000)},
     PIXELS: {"": Fraction(1), "px": Fraction(1)},
 }  # fmt: skip
-EXAMPLE = {COUNT: "4.2 G", BITS: "100 MiB", SECONDS: "12 ms", PIXELS: "224"}
+EXAMPLE = {COUNT: "4.2 G", BITS: "100 MiB", SECONDS: "12 ms", JOULES: "3 mJ", PIXELS: "224"}
 ACCEPTED = {
     COUNT: "a number with k, M, G, T, P or E, or Ki, Mi …",
     BITS: "bytes with their unit: kB, MB, GB or KiB, MiB, GiB",
     SECONDS: "a time in s, ms, µs or ns",
+    JOULES: "an energy in J, mJ, µJ, nJ or pJ",
     PIXELS: "a number of pixels",
 }
 

@@ -8,7 +8,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from costcalc.analysis.figures import BITS, FIGURES
+from costcalc.analysis.figures import FIGURES
 from costcalc.budget.config import Model, Setup
 from costcalc.budget.lock import MAX_BYTES, Lock, graph_hash, graph_of
 from costcalc.budget.measure import Measured, is_spec, measured
@@ -81,9 +81,6 @@ def from_git(repository: Repository, tree: Tree, folder: str) -> Baseline:
     return past
 
 
-_JSON = {"weights": "weight_bits", "storage": "storage_bits", "peak": "peak_bits"}
-
-
 def from_json(path: str) -> Baseline:
     """The models of earlier analyses: one report of ``analyze --format json``, or a list of them."""
     try:
@@ -122,11 +119,12 @@ def from_json(path: str) -> Baseline:
 def _figures(total: dict[str, Any]) -> dict[str, int | float]:
     figures: dict[str, int | float] = {}
     for name, figure in FIGURES.items():
-        value = total.get(_JSON.get(name, f"{name}_bits" if figure.unit == BITS else name))
+        value = total.get(figure.key)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             if not 0 <= value < inf:
                 raise TypeError(name)
             figures[name] = value
-    if {"read", "write"} <= figures.keys():
-        figures["traffic"] = figures["read"] + figures["write"]
+    for name, figure in FIGURES.items():
+        if figure.sum_of and figures.keys() >= {*figure.sum_of}:
+            figures[name] = sum(figures[part] for part in figure.sum_of)
     return figures

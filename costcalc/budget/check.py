@@ -281,7 +281,7 @@ def explain(
 
 def _causes(verdict: Verdict, changed: Diff | None, most: int) -> list[Because]:
     figure = verdict.budget.figure
-    if changed is None or verdict.budget.layers or not is_attributed(figure.name):
+    if changed is None or verdict.budget.layers or not is_attributed(figure):
         return []
     down = verdict.rule in ("min", "max_decrease")
     guilty = [c for c in changed.by(figure.name) if (c.of(figure.name) < 0) == down and c.of(figure.name)]
@@ -294,7 +294,7 @@ def _largest(verdict: Verdict, now: Measured, most: int) -> list[Because]:
     layers: Iterable[Layer] = (
         whole.layers if verdict.budget.layers is None else matching(whole.layers, verdict.budget.layers)
     )
-    if figure.part is None or verdict.rule in ("min", "max_decrease"):
+    if figure.whole or verdict.rule in ("min", "max_decrease"):
         return []
     places = {node.name: own_place(node.place) for node in now.graph.nodes}
     parts = [(figure.part(layer) or 0, layer) for layer in layers]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-from costcalc.analysis.figures import BITS, FIGURES, Figure
+from costcalc.analysis.figures import BITS, FIRST_BUDGETS, Figure, figures_in
 from costcalc.budget.config import Setup
 from costcalc.budget.measure import measure
 from costcalc.budget.read import FILES
@@ -15,7 +15,6 @@ from costcalc.diff.revisions import kind_of
 from costcalc.errors import CostcalcError, OptionError
 from costcalc.frontends.spec.files import split_variant
 
-BUDGETED = ("macs", "params", "storage")
 SLACK = Fraction(105, 100)
 MOST_FILES, MOST_MODELS = 5000, 40
 HEAD = """\
@@ -47,7 +46,7 @@ def first_config(folder: str, models: list[str]) -> tuple[str, list[str]]:
         name = _name(model, known)
         known[name] = model
         lines = [f"  - name: {_quoted(name)}", f"    model: {_quoted(model)}", "    budgets:"]
-        for figure in map(FIGURES.__getitem__, BUDGETED):
+        for figure in figures_in(FIRST_BUDGETS):
             value = figure.value(report)
             if isinstance(value, int) and value:
                 lines.append(f"      {figure.name}: {little_above(value, figure)}")

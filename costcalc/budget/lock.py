@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from costcalc import __version__
-from costcalc.analysis.figures import FIGURES
+from costcalc.analysis.figures import LOCK, LOCK_LAYER, figures_in
 from costcalc.analysis.records import Report
 from costcalc.errors import CostcalcError, Place
 from costcalc.frontends.spec.reach import is_inside, reach_of
@@ -26,9 +26,6 @@ NAME = "costcalc.lock"
 VERSION = 1
 MADE_BY = "costcalc lock"
 MAX_BYTES = 256 * 2**20
-RECORDED = ("macs", "ops", "params", "buffers", "weights", "storage", "traffic", "peak", "receptive_field",
-            "layers", "uncounted")  # fmt: skip
-"""The figures that a lock keeps; all are whole numbers that depend on the model alone."""
 
 
 class LockError(CostcalcError):
@@ -60,15 +57,14 @@ class Lock(NamedTuple):
 
 def entry(graph: Graph, report: Report, model: str, setup: str, made_by: str = MADE_BY) -> Entry:
     """What the lock keeps of ``graph``, whose report is ``report``."""
-    figures = {name: FIGURES[name].value(report) for name in RECORDED}
-    layers = []
+    figures = {figure.name: figure.value(report) for figure in figures_in(LOCK)}
+    layers, of_layers = [], figures_in(LOCK_LAYER)
     for node, layer in zip(graph.nodes, report.layers, strict=True):
         row: dict[str, Any] = {"name": node.name, "op": repr(node.op), "from": list(node.inputs)}
         row |= {"called": dict(node.called)} if node.called else {}
         row |= {"prepared": dict(node.prepared)} if node.prepared else {}
         shapes = ["×".join(map(str, shape[1:])) for shape in layer.output_shapes]
-        layers.append(row | {"to": ", ".join(shapes), "macs": layer.macs, "params": layer.params,
-                             "traffic": layer.traffic_bits})  # fmt: skip
+        layers.append(row | {"to": ", ".join(shapes), **{figure.name: figure.part(layer) for figure in of_layers}})
     inputs = {name: [graph.types[name].dtype, list(graph.types[name].shape)] for name in graph.inputs}
     known = {name: value for name, value in figures.items() if value is not None}
     return Entry(model, setup, graph_hash(graph), known, inputs, list(graph.outputs), layers, made_by)

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
-from costcalc.analysis.figures import Value, field_at_end
+from costcalc.analysis.figures import FIGURES, Value, amount_of, field_at_end
 from costcalc.analysis.receptive import GLOBAL, ReceptiveField
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.report import report
 from costcalc.budget.config import Budget, Setup, beside
-from costcalc.diff.layers import ADDITIVE, Entry, entries
+from costcalc.diff.layers import entries
 from costcalc.errors import CostcalcError, listing, near
 from costcalc.frontends.spec.files import split_variant
 from costcalc.frontends.spec.reach import refuse_outside
@@ -132,12 +132,7 @@ def _sum_of(found: Measured, whole: Report, pattern: str, figure: str) -> Value:
     if figure == "uncounted":
         return sum(not layer.counted and layer.prepared is None for layer in layers)
     names = {layer.name for layer in layers}
-    return sum(_part(e, figure) for e in entries(found.graph, whole) if e.name in names and e.node)
-
-
-def _part(e: Entry, figure: str) -> Value:
-    parts = ("read", "write") if figure == "traffic" else (figure,)
-    return sum(e.share[ADDITIVE.index(part)] for part in parts)
+    return sum(amount_of(e.share, FIGURES[figure]) for e in entries(found.graph, whole) if e.name in names and e.node)
 
 
 def _names(whole: Report) -> list[str]:

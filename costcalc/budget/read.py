@@ -10,8 +10,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
-from costcalc.analysis.figures import Figure, find_figure
-from costcalc.budget.amounts import amount, step
+from costcalc.analysis.figures import FIGURES, Figure, find_figure
+from costcalc.budget.amounts import EXAMPLE, amount, step
 from costcalc.budget.config import ERROR, WARN, Budget, Config, Exemption, Limit, Model, Setup, beside
 from costcalc.errors import CostcalcError, Place, SpecError, listing, near
 from costcalc.frontends.spec.reach import reach_of, refuse_outside, unquoted
@@ -21,7 +21,6 @@ from costcalc.writing import version_of
 
 FILES = ("costcalc.yaml", "costcalc.yml", "pyproject.toml")
 VERSION = "1"
-SUMMED = ("macs", "ops", "params", "buffers", "weights", "storage", "traffic", "read", "write", "time", "uncounted")
 """The figures that some layers of a model have together."""
 
 T = TypeVar("T")
@@ -144,10 +143,11 @@ def _truth(keys: dict[str, Tree], name: str) -> bool:
 def _budgets(tree: Tree, layers: str | None) -> Iterator[Budget]:
     for key, value in _pairs(tree, "budgets"):
         figure = _placed(key, find_figure, key.text)
-        if layers is not None and figure.name not in SUMMED:
+        if layers is not None and not figure.adds:
+            summed = [other.name for other in FIGURES.values() if other.adds]
             raise SpecError(
                 f"{figure.name} is no sum over layers, so that layers cannot have a budget of it; "
-                f"they can of {listing(SUMMED)}",
+                f"they can of {listing(summed)}",
                 key.place,
             )
         yield _budget(key, figure, value, layers)
@@ -157,8 +157,7 @@ def _budget(key: Scalar, figure: Figure, tree: Tree, layers: str | None) -> Budg
     if isinstance(tree, Scalar):
         return _consistent(Budget(figure, key.place, max=_limit(figure, tree), layers=layers))
     allowed = ["max", "min", "max_increase", "max_decrease", "level"]
-    allowed += ["at"] if figure.name == "receptive_field" else []
-    allowed += ["machine"] if figure.name == "time" else []
+    allowed += [figure.asks] if figure.asks else []
     keys = _keys(tree, f"a budget of {figure.name}", allowed)
     level = _word(keys["level"], "level") if "level" in keys else ERROR
     if level not in (ERROR, WARN):
@@ -197,8 +196,9 @@ def _consistent(budget: Budget) -> Budget:
         raise SpecError(
             f"{figure} cannot be at least {budget.min.text} and at most {budget.max.text}", budget.min.place
         )
-    if figure == "time" and budget.machine is None:
-        raise SpecError("a budget of time needs a machine: {max: 12 ms, machine: jetson_orin_nano}", budget.place)
+    if budget.figure.asks == "machine" and budget.machine is None:
+        like = f"{{max: {EXAMPLE[budget.figure.unit]}, machine: jetson_orin_nano}}"
+        raise SpecError(f"a budget of {figure} needs a machine: {like}", budget.place)
     return budget
 
 
@@ -283,8 +283,10 @@ def parse_max(given: Iterable[str]) -> tuple[Budget, ...]:
         if not equals:
             raise CostcalcError(f"--max {text[:60]}: a budget is FIGURE=AMOUNT, as in macs=4.2G")
         figure = find_figure(name.strip())
-        if figure.name == "time":
-            raise CostcalcError("--max time: a budget of time needs a machine; write it into costcalc.yaml")
+        if figure.asks == "machine":
+            raise CostcalcError(
+                f"--max {figure.name}: a budget of {figure.name} needs a machine; write it into costcalc.yaml"
+            )
         place = Place(f"--max {text[:60]}")
         limit = Limit(amount(value, figure), value.strip(), place)
         if any(b.figure is figure for b in budgets):

@@ -21,7 +21,7 @@ def to_dict(outcome: Outcome, *, fail_on_warn: bool = False, strict: bool = Fals
             {
                 "name": r.model.name, "model": r.model.model, "setup": r.setup.label,
                 "baseline": r.past.where, "without_baseline": r.past.reason,
-                "figures": {n: _number(f.value(r.now.report)) for n, f in FIGURES.items() if n != "time"},
+                "figures": {n: _number(f.value(r.now.report)) for n, f in FIGURES.items() if f.asks != "machine"},
                 "time": {name: _number(report.total.time.seconds) for name, report in r.now.on.items()
                          if report.total.time},
                 "uncounted": [layer.name for layer in r.now.report.uncounted],

@@ -126,7 +126,9 @@ def lock_file(config: Config) -> str:
     return str(Path(config.folder, NAME))
 
 
-LOCKED = Figure(NAME, "lock", COUNT, lambda report: None, None, None, "what the lock has of a model")
+LOCKED = Figure(
+    NAME, "lock", COUNT, "what the lock has of a model", NAME, None, whole=lambda report: None, adds=False, shown={}
+)  # fmt: skip
 
 
 def lock_verdicts(outcome: Outcome, config: Config) -> Outcome:

@@ -59,7 +59,7 @@ def diff(
     from costcalc.diff.revisions import Range, diff_specs, parse_range
     from costcalc.machines import load_machine
 
-    if not is_attributed(find_figure(by).name):
+    if not is_attributed(find_figure(by)):
         raise OptionError(f"--by {by}: causes are told of figures that are sums over layers, such as macs or traffic")
     machine = load_machine(setting.machine) if setting.machine else None
     if by == "time" and machine is None:

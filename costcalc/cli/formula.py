@@ -59,12 +59,10 @@ def formula(
     graph, values = load(model.model, **choices, symbols=opened), opened.values
     found = formulas(graph, bits)
     whole = report(counted, bits=bits)
-    total = whole.total
-    for one, figure in zip(
-        found, (total.macs, total.ops, total.params, total.storage_bits, total.traffic_bits), strict=True
-    ):
-        if one.at(values) != figure:
-            says = f"{one.name} in closed form {one.at(values):,}, counted {figure:,}"
+    for one in found:
+        at, by_layer = one.at(values), one.figure.value(whole)
+        if at != by_layer:
+            says = f"{one.figure.title} in closed form {at:,}, counted {by_layer:,}"
             raise CostcalcError(f"{graph.name} does other work at its own size than at others: {says}")
     noted = dict.fromkeys(counted.assumed)
     conditions = strongest(condition for condition in graph.assumed if condition not in noted)

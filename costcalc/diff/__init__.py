@@ -27,7 +27,7 @@ def diff(
     ``bits`` and ``machine`` are those of ``analyze``. Raises ``CostcalcError`` on sizes that are symbols.
     """
     from costcalc.analysis.report import report
-    from costcalc.analysis.storage import Roots, roots
+    from costcalc.analysis.storage import Storage
     from costcalc.diff.align import align
     from costcalc.diff.causes import find_causes
     from costcalc.diff.layers import entries
@@ -41,13 +41,13 @@ def diff(
         for key in (*before, *(k for k in after if k not in before))
         if before and after and before.get(key) != after.get(key)
     )
-    there = new or old
+    there, before_all = new or old, old or new
     return Diff(
         name=name or (there.name if there else ""),
         old=reports[0],
         new=reports[1],
         layers=tuple(_changes(a, b, pairs)),
-        causes=find_causes(a, b, pairs, roots(old) if old else Roots([]), bits, machine),
+        causes=find_causes(a, b, pairs, Storage(before_all, bits), machine) if before_all else (),
         parameters=parameters,
         notes=tuple(note for r in reports if r is not None for note in _incomplete(r)),
     )

@@ -13,10 +13,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from costcalc.analysis.figures import Amounts
 from costcalc.analysis.roofline import Machine
-from costcalc.analysis.storage import Roots
+from costcalc.analysis.storage import Storage
 from costcalc.diff.align import Pairs
-from costcalc.diff.layers import Entry, Share, largest, plus, sum_of
+from costcalc.diff.layers import Entry, largest
 from costcalc.diff.records import Cause
 from costcalc.diff.replay import Replay, State
 from costcalc.diff.sites import INPUT_KINDS, Site, find_sites, in_steps, to_apply, width_of_input
@@ -25,9 +26,9 @@ from costcalc.errors import Place
 
 
 def find_causes(
-    old: list[Entry], new: list[Entry], pairs: Pairs, root: Roots, bits: int | None, machine: Machine | None
+    old: list[Entry], new: list[Entry], pairs: Pairs, storage: Storage, machine: Machine | None
 ) -> tuple[Cause, ...]:
-    """The causes of every change between ``old`` and ``new``, aligned by ``pairs``; ``root`` is of the old values."""
+    """The causes of every change between ``old`` and ``new``, aligned by ``pairs``; ``storage`` has the old values."""
     partner = {i: j for i, j in pairs if old[i].op == new[j].op}
     goals = {
         i: State(e.node.op if e.node else None, e.takes, e.makes) for i, j in partner.items() for e in (new[j],)
@@ -35,7 +36,7 @@ def find_causes(
     follows = {i: width_of_input(old[i], new[j]) for i, j in partner.items()}
     follows = {i: options for i, options in follows.items() if options}
     sites = [site for i, j in partner.items() for site in find_sites(i, old[i], new[j], follows.get(i, {}))]
-    replay = Replay(old, goals, follows, root, bits, machine)
+    replay = Replay(old, goals, follows, storage, machine)
     so_far = [e.share for e in old]
     causes = []
     for place, group in in_steps(sites, new, partner):
@@ -44,19 +45,19 @@ def find_causes(
         if not effects:
             continue  # taken already, with what it follows
         for i, effect in effects.items():
-            so_far[i] = plus(so_far[i], effect)
+            so_far[i] = so_far[i] + effect
         causes.append(_cause(place, group, effects, new, partner))
     sizes = [k for k, cause in enumerate(causes) if cause.kind in INPUT_KINDS]
     structural, resized = structural_causes(old, new, pairs, partner, replay.states, so_far, bool(sizes))
     if resized:
         first = causes[sizes[0]]
-        effect = plus(first.effect, sum_of(effect for _, effect in resized))
+        effect = first.effect + Amounts.sum(effect for _, effect in resized)
         causes[sizes[0]] = replace(first, effect=effect, where=largest([*resized]))
     return (*causes, *structural)
 
 
 def _cause(
-    place: Place | None, group: list[Site], effects: dict[int, Share], new: list[Entry], partner: dict[int, int]
+    place: Place | None, group: list[Site], effects: dict[int, Amounts], new: list[Entry], partner: dict[int, int]
 ) -> Cause:
     first = new[partner[group[0].at]]
     texts = dict.fromkeys(", ".join(f"{name} {_short(a)}→{_short(b)}" for name, a, b in s.options) for s in group)
@@ -65,7 +66,7 @@ def _cause(
         says = f"{says} and other {group[0].options[0][0]}" if len(others) > 2 else "; ".join(texts)
     more = f" and {len(group) - 1} more" if len(group) > 1 else ""
     where = [(new[partner[i]], effect) for i, effect in effects.items() if i in partner]
-    effect = sum_of(effects.values())
+    effect = Amounts.sum(effects.values())
     return Cause(group[0].kind, f"{says} ({first.name}{more})", place, len(group), effect, largest(where))
 
 

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from fractions import Fraction
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
+from costcalc.analysis.costs import held_in
+from costcalc.analysis.figures import Amounts, Value, attributed
 from costcalc.analysis.records import Report
+from costcalc.analysis.storage import Storage
 from costcalc.errors import CostcalcError, Place
+from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph, Node
-from costcalc.ir.tensor import TensorType
+from costcalc.ir.tensor import TensorType, Weight
 
-ADDITIVE = ("macs", "ops", "params", "buffers", "weights", "storage", "read", "write", "time")
-"""The figures that are sums over layers, in the order of ``Share``."""
-
-Share: TypeAlias = "tuple[Any, ...]"
-NOTHING: Share = (0,) * len(ADDITIVE)
+if TYPE_CHECKING:
+    from costcalc.analysis.roofline import Machine, Time
 
 
 class Entry(NamedTuple):
     """A layer, or an input of the model, in the order in which values are made.
 
-    share   what it adds to each figure of ``ADDITIVE``: a tensor that several layers use belongs to
+    share   what it adds to each figure that is attributed: a tensor that several layers use belongs to
             the first, so that the shares of all entries add up to the model's figures
     owns    the weights that are its own, by local name; those of an earlier layer are not
     node    None for an input
@@ -33,7 +34,7 @@ class Entry(NamedTuple):
     outputs: tuple[str, ...]
     takes: tuple[TensorType, ...]
     makes: tuple[TensorType, ...]
-    share: Share
+    share: Amounts
     owns: frozenset[str]
     node: Node | None
     place: Place | None
@@ -65,65 +66,74 @@ def entries(graph: Graph, report: Report) -> list[Entry]:
         raise CostcalcError(f"{graph.name} has sizes that are symbols; a diff needs numbers")
     used = {v for node in graph.nodes for v in node.reads}
     width = report.settings.bits
+    storage = Storage(graph, width)
+    shares = Shares(storage, report.machine)
     found = []
     for value in graph.inputs:
         t = graph.types[value]
-        bits = t.bits(width) if value in used else 0
-        share = _vector(storage=bits)
+        share = shares.of_input(storage.bits[value] if value in used else 0)
         found.append(Entry(value, "input", (), (value,), (), (t,), share, frozenset(), None, None, "input"))
     seen: set[str] = set()
     for node, layer in zip(graph.nodes, report.layers, strict=True):
         takes = graph.input_types(node)
-        params = buffers = weight_bits = 0
-        owns = []
+        owned = {}
         for local, weight in node.stored(node.op.weights(*takes)).items():
-            name = node.weight(local)
-            if name in seen:
-                continue
-            seen.add(name)
-            owns.append(local)
-            size, bits = weight.type.size, weight.type.bits(width)
-            assert isinstance(size, int) and isinstance(bits, int)  # sizes are numbers, see above
-            params, buffers = params + size * weight.trained, buffers + size * (not weight.trained)
-            weight_bits += bits
-        kept = layer.prepared.bits if layer.prepared else 0
-        share = _vector(
-            layer.macs, layer.ops, params, buffers, weight_bits, weight_bits + layer.write_bits + kept,
-            layer.read_bits, layer.write_bits,
-            Fraction(layer.time.seconds) if layer.time else 0,
-        )  # fmt: skip
+            if node.weight(local) not in seen:
+                seen.add(node.weight(local))
+                owned[local] = weight
+        share = shares.of(node, Amounts(layer.amounts), owned.values(), node.op.is_view)
         found.append(
             Entry(
-                node.name, node.op.name, node.inputs, node.outputs, takes, graph.output_types(node), share,
-                frozenset(owns), node, node.place, layer.kind,
+                node.name, node.op.name, node.inputs, node.outputs, takes, graph.output_types(node),
+                share, frozenset(owned), node, node.place, layer.kind,
             )
         )  # fmt: skip
     return found
 
 
-def _vector(
-    macs: Any = 0, ops: Any = 0, params: int = 0, buffers: int = 0, weights: int = 0, storage: Any = 0,
-    read: Any = 0, write: Any = 0, time: int | Fraction = 0,
-) -> Share:  # fmt: skip
-    return (macs, ops, params, buffers, weights, storage, read, write, time)
+class Shares:
+    """What entries add to the figures of their model, in whatever state ``storage`` has their values.
+
+    nothing   what stands for a figure that has no value, as time without a machine
+    """
+
+    def __init__(self, storage: Storage, machine: Machine | None, nothing: Value = 0) -> None:
+        self._storage, self._machine, self._none = storage, machine, nothing
+        self._unheld = held_in(())
+        self._nothing = Amounts((figure.name, 0) for figure in attributed())
+        self._derived = [(figure.name, figure.derived) for figure in attributed() if figure.derived]
+
+    def of_input(self, bits: Dim) -> Amounts:
+        """Those of an input of the model that takes ``bits``."""
+        amounts = Amounts(self._nothing)
+        self._storage.put_values(amounts, bits)
+        return amounts
+
+    def of(self, node: Node, amounts: Amounts, owned: Collection[Weight], is_view: bool) -> Amounts:
+        """Those of a layer with these figures in an inference, which owns the weights ``owned``; time is made exact."""
+        storage = self._storage
+        amounts.update(held_in(owned, storage.width) if owned else self._unheld)
+        makes = () if is_view and not storage.is_prepared(node) else storage.touched(node)[1]
+        storage.put_values(amounts, sum(map(storage.bits.__getitem__, makes)))
+        time = None
+        if self._machine:
+            time = self._machine.time_of(amounts["macs"], amounts["read"] + amounts["write"], storage.width)
+        for name, rule in self._derived:
+            value = rule(Priced(amounts, time))
+            value = self._none if value is None else value
+            amounts[name] = Fraction(value) if isinstance(value, float) else value
+        return amounts
 
 
-def plus(a: Share, b: Share) -> Share:
-    """Sum, figure by figure."""
-    return tuple(x + y for x, y in zip(a, b, strict=True))
+class Priced(NamedTuple):
+    """What figures are derived from: the other figures of a layer, and its time on a machine."""
+
+    amounts: Amounts
+    time: Time | None
 
 
-def minus(a: Share, b: Share) -> Share:
-    """Difference, figure by figure."""
-    return tuple(x - y for x, y in zip(a, b, strict=True))
-
-
-def sum_of(shares: Iterable[Share]) -> Share:
-    """Sum of all of them, figure by figure."""
-    return tuple(map(sum, zip(NOTHING, *shares, strict=True)))
-
-
-def largest(effects: Iterable[tuple[Entry, Share]], most: int = 5) -> tuple[tuple[str, Place | None, Share], ...]:
+def largest(effects: Iterable[tuple[Entry, Amounts]], most: int = 5) -> tuple[tuple[str, Place | None, Amounts], ...]:
     """The layers that an effect is largest in: name, place, and how large."""
-    ranked = sorted(effects, key=lambda item: [-abs(x) for x in item[1]])[:most]
-    return tuple((e.name, own_place(e.place), effect) for e, effect in ranked if any(effect))
+    names = [figure.name for figure in attributed()]
+    ranked = sorted(effects, key=lambda item: [-abs(item[1].get(name, 0)) for name in names])[:most]
+    return tuple((e.name, own_place(e.place), effect) for e, effect in ranked if any(effect.values()))

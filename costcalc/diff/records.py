@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from costcalc.analysis.figures import FIGURES, Value
+from costcalc.analysis.figures import FIGURES, Amounts, Figure, Value, amount_of, attributed
 from costcalc.analysis.records import Report
-from costcalc.diff.layers import ADDITIVE, Share
 from costcalc.errors import Place
 
 SCHEMA = 1
@@ -24,7 +23,7 @@ class Change:
     options   option, old, new: of those that differ
     shape     the old and the new output shape, where they differ
     reads     the old and the new input shapes, where only those differ
-    before    the shares of the figures, ``ADDITIVE``; None for an added layer
+    before    what the layer adds to each figure that is attributed; None for an added layer
     """
 
     mark: str
@@ -34,8 +33,8 @@ class Change:
     old_op: str
     options: tuple[tuple[str, Any, Any], ...]
     shape: tuple[str, str] | None
-    before: Share | None
-    after: Share | None
+    before: Amounts | None
+    after: Amounts | None
     place: Place | None
     reads: tuple[str, str] | None = None
 
@@ -75,8 +74,8 @@ class Cause:
     says: str
     place: Place | None
     layers: int
-    effect: Share
-    where: tuple[tuple[str, Place | None, Share], ...] = ()
+    effect: Amounts
+    where: tuple[tuple[str, Place | None, Amounts], ...] = ()
 
     def of(self, figure: str) -> Value:
         """Its part of the change of ``figure``."""
@@ -159,23 +158,17 @@ class Diff:
         }  # fmt: skip
 
 
-COMPOSED = {"traffic": ("read", "write")}
-"""Figures that are sums of those in ``ADDITIVE``."""
-
-
-def is_attributed(figure: str) -> bool:
+def is_attributed(figure: Figure) -> bool:
     """Whether causes tell what they did to this figure: one that is a sum over layers."""
-    return figure in ADDITIVE or figure in COMPOSED
+    return figure.adds and not figure.whole
 
 
-def _of(share: Share | None, figure: str) -> Value:
-    if share is None:
-        return 0
-    return sum(share[ADDITIVE.index(name)] for name in COMPOSED.get(figure, (figure,)))
+def _of(share: Amounts | None, figure: str) -> Value:
+    return 0 if share is None else amount_of(share, FIGURES[figure])
 
 
-def _effects(share: Share) -> Mapping[str, Any]:
-    return {name: _number(value) for name, value in zip(ADDITIVE, share, strict=True)}
+def _effects(share: Amounts) -> Mapping[str, Any]:
+    return {figure.name: _number(share.get(figure.name, 0)) for figure in attributed()}
 
 
 def _number(value: Value | None) -> int | float | None:

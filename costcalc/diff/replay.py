@@ -13,14 +13,15 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from costcalc.analysis.costs import input_bits
+from costcalc.analysis.costs import Works
+from costcalc.analysis.figures import Amounts
 from costcalc.analysis.roofline import Machine
-from costcalc.analysis.storage import Roots
-from costcalc.analysis.traffic import distinct_reads
-from costcalc.diff.layers import Entry, Share, minus
+from costcalc.analysis.storage import Storage
+from costcalc.analysis.traffic import Inference
+from costcalc.diff.layers import Entry, Shares
 from costcalc.errors import CostcalcError
 from costcalc.ir.op import Op
-from costcalc.ir.tensor import TensorType, Weight
+from costcalc.ir.tensor import TensorType
 
 Types = tuple[TensorType, ...]
 
@@ -39,7 +40,7 @@ class State(NamedTuple):
 class Replay:
     """The old layers on their way; ``goals`` has the state of each layer that the new graph has too.
 
-    root      of each value, the one whose storage it uses
+    storage   where the old values are kept; it follows what they become
     follows   layers whose width is that of their input (a depthwise convolution): as soon as the input
               has its new channels, these options are taken too
     """
@@ -49,23 +50,22 @@ class Replay:
         old: list[Entry],
         goals: Mapping[int, State],
         follows: Mapping[int, Mapping[str, Any]],
-        root: Roots,
-        bits: int | None,
+        storage: Storage,
         machine: Machine | None,
     ) -> None:
         self.old, self.goals, self.follows = old, goals, follows
         self.states = [State(e.node.op if e.node else None, e.takes, e.makes) for e in old]
-        self._bits, self._machine, self._root = bits, machine, root
+        self._storage, self._work = storage, Works(storage.width)
+        self._inference = Inference(storage)
+        self._figured = Shares(storage, machine, Fraction(0))
         self._types = {v: t for e in old for v, t in zip(e.outputs, e.makes, strict=True)}
-        self._bits_of = {v: t.bits(bits) for v, t in self._types.items()}
         self._shares = [e.share for e in old]
         self._wanted: dict[int, dict[str, Any]] = {}
         self._made: dict[tuple[Op, Types], Types | None] = {}
-        self._costs: dict[tuple[Op, Types, Types], tuple[Any, Any, dict[str, Weight], tuple[Any, ...]]] = {}
 
-    def step(self, inputs: Mapping[int, TensorType], options: Mapping[int, Mapping[str, Any]]) -> dict[int, Share]:
+    def step(self, inputs: Mapping[int, TensorType], options: Mapping[int, Mapping[str, Any]]) -> dict[int, Amounts]:
         """Apply new shapes of inputs and new options of layers; what each layer's share changes by."""
-        effects: dict[int, Share] = {}
+        effects: dict[int, Amounts] = {}
         changed: set[str] = set()
         for i, entry in enumerate(self.old):
             if i in inputs:
@@ -109,55 +109,21 @@ class Replay:
             self._made[key] = made
         return self._made[key]
 
-    def _set(self, i: int, after: State, changed: set[str], effects: dict[int, Share]) -> None:
+    def _set(self, i: int, after: State, changed: set[str], effects: dict[int, Amounts]) -> None:
         entry = self.old[i]
         for value, t in zip(entry.outputs, after.makes, strict=True):
             if self._types[value] != t:
-                self._types[value], self._bits_of[value] = t, t.bits(self._bits)
+                self._types[value], self._storage.bits[value] = t, t.bits(self._storage.width)
                 changed.add(value)
         share = self._share(entry, after)
-        effects[i] = minus(share, self._shares[i])
+        effects[i] = share - self._shares[i]
         self.states[i], self._shares[i] = after, share
 
-    def _share(self, entry: Entry, state: State) -> Share:
+    def _share(self, entry: Entry, state: State) -> Amounts:
         """What the layer adds to the figures in ``state``, owning the weights that it owns, its inputs as they are."""
         op, takes, makes = state
-        if op is None:
-            bits = makes[0].bits(self._bits) if any(entry.share) else 0
-            return (0, 0, 0, 0, 0, bits, 0, 0, 0)
-        key = (op, takes, makes)
-        if key not in self._costs:
-            weights = op.weights(*takes)
-            taken = input_bits(op, takes, makes[0], self._bits)
-            self._costs[key] = (op.macs(*takes, y=makes[0]), op.ops(*takes, y=makes[0]), weights, taken)
-        macs, ops, weights, taken = self._costs[key]
-        node = entry.node
-        if node and node.prepared:
-            taken = (*taken, *(weights[local].read_bits(self._bits) for local in node.prepared if local in weights))
-            weights = node.stored(weights)
-        params: Any = 0
-        buffers: Any = 0
-        own_bits: Any = 0
-        read: Any = 0
-        write: Any = 0
-        for local, weight in weights.items():
-            bits = weight.type.bits(self._bits)
-            read += weight.read_bits(self._bits)
-            if local in entry.owns:
-                own_bits += bits
-                params += weight.type.size * weight.trained
-                buffers += weight.type.size * (not weight.trained)
-        if node and self._root.is_prepared(node):
-            kept = sum(t.bits(self._bits) for v, t in zip(node.outputs, makes, strict=True) if v in self._root.kept)
-            return (0, 0, params, buffers, own_bits, own_bits + kept, 0, 0, Fraction(0))
-        if op.is_view:
-            read = 0
-        else:
-            names = {node.weight(local) for local in weights} if node and weights else ()
-            inputs = zip(node.reads if node else (), taken, strict=False)
-            read += distinct_reads(inputs, self._root, self._bits_of, names)
-            write = sum(t.bits(self._bits) for t in makes)
-        time = Fraction(0)
-        if self._machine:
-            time = Fraction(self._machine.time_of(macs, read + write, self._bits).seconds)
-        return (macs, ops, params, buffers, own_bits, own_bits + write, read, write, time)
+        if op is None or entry.node is None:
+            return self._figured.of_input(makes[0].bits(self._storage.width) if any(entry.share.values()) else 0)
+        node, work = entry.node, self._work.of(entry.node, op, takes, makes)
+        owned = [weight for local, weight in work.weights.items() if local in entry.owns]
+        return self._figured.of(node, self._inference(node, work), owned, work.is_view)

@@ -6,11 +6,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
 
+from costcalc.analysis.figures import Amounts
 from costcalc.diff.align import Pairs, repeats
-from costcalc.diff.layers import NOTHING, Entry, Share, common_place, largest, minus, own_place, sum_of
+from costcalc.diff.layers import Entry, common_place, largest, own_place
 from costcalc.diff.records import Cause
 from costcalc.diff.replay import State
 from costcalc.errors import Place
+
+IDLE = ("macs", "ops", "params", "buffers")
+"""What layers that only move data have nothing of."""
 
 
 class Run:
@@ -21,13 +25,13 @@ class Run:
 
     def __init__(self, kind: str, says: str, place: Place | None, layers: int, moves_data: bool = False) -> None:
         self.kind, self.says, self.place, self.layers, self.moves_data = kind, says, place, layers, moves_data
-        self.effects: list[tuple[Entry, Share]] = []
+        self.effects: list[tuple[Entry, Amounts]] = []
 
     def cause(self) -> Cause | None:
         """The run as a cause; None if nothing came of it."""
-        if not self.layers and not any(any(effect) for _, effect in self.effects):
+        if not self.layers and not any(any(effect.values()) for _, effect in self.effects):
             return None
-        effect = sum_of(effect for _, effect in self.effects)
+        effect = Amounts.sum(effect for _, effect in self.effects)
         return Cause(self.kind, self.says, self.place, self.layers or len(self.effects), effect, largest(self.effects))
 
 
@@ -37,9 +41,9 @@ def structural_causes(
     pairs: Pairs,
     partner: dict[int, int],
     states: list[State],
-    so_far: list[Share],
+    so_far: list[Amounts],
     size_changed: bool,
-) -> tuple[list[Cause], list[tuple[Entry, Share]]]:
+) -> tuple[list[Cause], list[tuple[Entry, Amounts]]]:
     """The causes, and what belongs to the change of the input's size instead.
 
     states, so_far   of each old layer, after all options were applied
@@ -54,7 +58,7 @@ def structural_causes(
         run = Run("op", says, place, len(same))
         runs.append(run)
         for i, j in same:
-            run.effects.append((new[j], minus(new[j].share, so_far[i])))
+            run.effects.append((new[j], new[j].share - so_far[i]))
             run_of_old.update(dict.fromkeys(old[i].outputs, run))
             run_of_new.update(dict.fromkeys(new[j].outputs, run))
     sizes = block_sizes(old)
@@ -62,7 +66,7 @@ def structural_causes(
         run = _named("removed", old, begin, end, sizes)
         runs.append(run)
         for e, share in zip(old[begin:end], so_far[begin:end], strict=True):
-            run.effects.append((e, minus(NOTHING, share)))
+            run.effects.append((e, Amounts() - share))
             run_of_old.update(dict.fromkeys(e.outputs, run))
     sizes = block_sizes(new)
     for begin, end in _runs(len(new), {j for _, j in pairs}):
@@ -74,7 +78,7 @@ def structural_causes(
 
     # Layers that both have, but that are not yet as in the new graph: because of a neighbour that came or went.
     rewired: Run | None = None
-    resized: list[tuple[Entry, Share]] = []
+    resized: list[tuple[Entry, Amounts]] = []
     for i, j in partner.items():
         a, b, state = old[i], new[j], states[i]
         if state.takes == b.takes and state.makes == b.makes and so_far[i] == b.share:
@@ -88,7 +92,7 @@ def structural_causes(
             found = rewired
         if state.makes != b.makes:
             run_of_new.update(dict.fromkeys(b.outputs, found))
-        effect = minus(b.share, so_far[i])
+        effect = b.share - so_far[i]
         if size_changed and found.moves_data:
             resized.append((b, effect))
         else:
@@ -131,7 +135,7 @@ def _named(kind: str, entries: list[Entry], begin: int, end: int, sizes: Mapping
     depth = repeats(entries, begin, end)
     count = f"{end - begin} layer" + "s" * (end - begin > 1)
     says = f"{'+' if kind == 'added' else '-'}{count}: {common_name(run, sizes)}"
-    moves_data = all(e.share[:4] == NOTHING[:4] for e in run)
+    moves_data = not any(e.share[name] for e in run for name in IDLE)
     return Run("depth" if depth else kind, says, common_place(run), end - begin, moves_data)
 
 

@@ -14,7 +14,7 @@ import pytest
 from terminal import run
 
 from costcalc.api import analyze
-from costcalc.backends.columns import COLUMNS
+from costcalc.backends.columns import columns
 from costcalc.backends.rows import View, flat, tree
 
 COUNTS = ("macs", "ops", "params", "buffers", "weights", "storage", "read", "write", "traffic")
@@ -73,7 +73,7 @@ def test_columns_of_the_table_add_up_to_their_totals(
     said = run(capsys, "analyze", model, "--exact", "--columns", ",".join(COUNTS), *view)
     head, _, *body, _, last = said.out.split("\n\n")[1].splitlines()
     ends = [match.end() for match in re.finditer(r"\S+", head)]  # numbers stand flush right under their titles
-    assert head.split() == ["layer", *(COLUMNS[name].title for name in COUNTS)]
+    assert head.split() == ["layer", *(columns()[name].title for name in COUNTS)]
 
     def figures(line: str) -> list[int]:
         cells = [line[start:end].strip() for start, end in pairwise(ends)]
