@@ -364,3 +364,12 @@ def test_the_witnesses_of_verify_wait_for_a_trace_and_leave_others_their_fast_pa
         assert not torch.backends.mha.get_fastpath_enabled()
         other = in_threads(torch.backends.mha.get_fastpath_enabled)
     assert other == [True] and torch.backends.mha.get_fastpath_enabled()
+
+
+def test_what_the_compiler_learns_of_torch_during_a_trace_is_true() -> None:
+    from torch._dynamo import trace_rules
+
+    trace_rules.get_torch_obj_rule_map.cache_clear()
+    assert macs(Calls(trace_rules.get_torch_obj_rule_map), (1, 4)) == 8
+    assert torch.backends.mha.get_fastpath_enabled in trace_rules.get_torch_obj_rule_map()
+    assert torch.set_autocast_enabled in trace_rules.get_torch_obj_rule_map()

@@ -43,7 +43,7 @@ def alone() -> Iterator[None]:
     with _TURN.lock:
         _TURN.owner, _TURN.depth = get_ident(), _TURN.depth + 1
         try:
-            with _single_thread() if _TURN.forked else ExitStack(), unseen():
+            with _true_rules(), _single_thread() if _TURN.forked else ExitStack(), unseen():
                 yield
         finally:
             _TURN.depth -= 1
@@ -77,6 +77,24 @@ def unseen() -> Iterator[None]:
             put(None)
             stack.callback(put, state)
         yield
+
+
+@contextmanager
+def _true_rules() -> Iterator[None]:
+    """Take from torch's compiler the table of torch's functions, if it was made while some of them were replaced."""
+    had = _rules() is not None
+    try:
+        yield
+    finally:
+        table = None if had else _rules()
+        if table is not None:
+            table.cache_clear()  # it is made anew when it is next needed
+
+
+def _rules() -> Any:
+    """The compiler's cached table of functions, by their identity; None where it has not been made."""
+    table = getattr(sys.modules.get("torch._dynamo.trace_rules"), "get_torch_obj_rule_map", None)
+    return table if table is not None and table.cache_info().currsize else None
 
 
 def _set_modes(modes: list[TorchFunctionMode]) -> None:
