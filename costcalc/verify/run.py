@@ -107,7 +107,7 @@ def run(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Run:
         with torch.no_grad(), unfused(module), repeatable(), counter:
             made = module(*inputs)
             settle()
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:  # of a norm over one value, for one
         return Run((), shapes, macs, (inside[-1], str(error).partition("\n")[0]))
     finally:
         for handle in hooks:

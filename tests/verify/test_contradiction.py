@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
+import costcalc
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import Op, find_op
 from costcalc.ir.tensor import TensorType, parameter
@@ -206,3 +209,11 @@ def test_a_known_extra_of_the_wrong_size_is_contradicted(graph: Graph, monkeypat
     wrong = {**faults.FVCORE_EXTRAS, "batch_norm": faults.Extra("batch norm", (3,), ("batch_norm",))}
     monkeypatch.setattr("costcalc.verify.compare.FVCORE_EXTRAS", wrong)
     assert contradicted(graph) == {("MACs by fvcore", "stem.bn")}
+
+
+def test_a_norm_over_one_value_which_pytorch_refuses_is_no_mistake_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text("inputs: {image: [4, 1, 1]}\nlayers:\n  - instance_norm\n", encoding="utf-8")
+    (refused,) = verify(costcalc.load(str(path))).disagreements
+    assert (refused.check, refused.ours) == ("output shapes", "it takes 1×4×1×1")
+    assert "more than 1 spatial element" in refused.theirs
