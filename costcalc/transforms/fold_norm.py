@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -58,6 +59,7 @@ class _Folding:
         for node in graph.nodes:
             if any(value in self.stated for value in node.inputs) and node.outputs[0] in graph.settled:
                 self.stated.update(node.outputs)
+        self.same = _made_alike(graph)
         for node in graph.nodes:
             self._fold(node)
 
@@ -86,7 +88,7 @@ class _Folding:
                 axes = [len(y) - len(by) + axis for axis, size in enumerate(by) if size != 1]
                 fits = y == x and len(axes) == 1 and number in self.stated and value not in self.graph.settled
                 if fits:
-                    return value, axes[0], (node.op.name, number)
+                    return value, axes[0], (node.op.name, self.same.get(number, number))
         return "", 0, ()
 
     def _behind(self, value: str, axis: int) -> list[Node] | None:
@@ -117,19 +119,22 @@ class _Folding:
         users: dict[str, set[str]] = {}
         for node in self.graph.nodes:
             weights = node.op.weights(*self.graph.input_types(node))
-            for name in (*map(node.weight, node.stored(weights)), *node.prepared.values()):
+            for name in (*map(node.weight, node.stored(weights)), *self._made(node.prepared.values())):
                 users.setdefault(name, set()).add(node.name)
             for value in node.inputs:
-                users.setdefault(value, set()).add(node.name)
+                users.setdefault(self.same.get(value, value), set()).add(node.name)
         found: set[str] = set()
         for node in self.graph.nodes:
             if node.name not in self.taking:
                 continue
             weights = node.op.weights(*self.graph.input_types(node))
-            for name in (*map(node.weight, node.stored(weights)), *node.prepared.values()):
+            for name in (*map(node.weight, node.stored(weights)), *self._made(node.prepared.values())):
                 if any(self.taking.get(user) != self.taking[node.name] for user in users[name]):
                     found.add(node.name)
         return found
+
+    def _made(self, values: Iterable[str]) -> list[str]:
+        return [self.same.get(value, value) for value in values]
 
     def graph_without(self) -> Graph:
         """The graph in which the norms are gone, and what only they needed."""
@@ -144,7 +149,8 @@ class _Folding:
             op, called, prepared = node.op, dict(node.called), dict(node.prepared)
             if node.name in self.taking:
                 weights = op.weights(*graph.input_types(node))
-                held = tuple(prepared.get(local) or node.weight(local) for local in weights)
+                made = {local: self.same.get(value, value) for local, value in prepared.items()}
+                held = tuple(made.get(local) or node.weight(local) for local in weights)
                 first = holders.setdefault(held, node.name)
                 if first != node.name:
                     called |= {local: f"{first}.{local}" for local in (*prepared, *({"bias"} - weights.keys()))}
@@ -175,6 +181,21 @@ class _Folding:
             else:
                 needed.append(node)
         return needed[::-1]
+
+
+def _made_alike(graph: Graph) -> dict[str, str]:
+    """For each value that is made beforehand, the first that equal ops make of the same tensors of the model."""
+    first: dict[Hashable, str] = {}
+    same: dict[str, str] = {}
+    for node in graph.nodes:
+        if node.outputs[0] not in graph.settled:
+            continue
+        weights = tuple(node.prepared.get(w) or node.weight(w) for w in node.op.weights(*graph.input_types(node)))
+        known = node.inputs or weights  # of a constant the numbers are not kept
+        for i, value in enumerate(node.outputs):
+            key = (node.op, i, weights, *(same.get(v, v) for v in node.inputs)) if known else value
+            same[value] = first.setdefault(key, value)
+    return same
 
 
 def _has_statistics(node: Node) -> bool:
