@@ -113,6 +113,7 @@ def _quoted(text: str) -> str:
 def little_above(value: int, figure: Figure) -> str:
     """``value`` and a twentieth, rounded up to two digits, with its unit.
 
+    >>> from costcalc.analysis.figures import FIGURES
     >>> little_above(4_089_184_256, FIGURES["macs"]), little_above(8 * 100 * 2**20, FIGURES["storage"])
     ('4.3 G', '110 MiB')
     """

@@ -94,7 +94,7 @@ class Replay:
             makes = None
         if makes is not None and len(makes) == len(self.old[i].outputs):
             return State(op, takes, makes)
-        if goal is None or goal.op is None or goal.takes != takes:
+        if goal is None or goal.op is None or goal.takes != takes or len(goal.makes) != len(self.old[i].outputs):
             return None
         wanted.update(goal.op.__dict__)
         return goal

@@ -219,6 +219,20 @@ def test_an_added_layer_that_computes_is_not_charged_to_the_resolution_that_came
         assert told_of == {"resolution": 3 * (108 * 16**2 + 512 * 4**2), "added": macs}
 
 
+@pytest.mark.parametrize(("before", "after"), [(4, 3), (3, 4)])
+def test_a_split_into_another_number_of_pieces(before: int, after: int) -> None:
+    def split(pieces: int) -> Graph:
+        b = GraphBuilder("split", {"image": TensorType((1, 3, 8, 8))})
+        b.add("wide", op("conv", 4 * pieces, 1), ["image"], place=Place("net.yaml", 1))
+        b.add("split", op("split", pieces), ["wide"], place=Place("net.yaml", 2))
+        b.add("first", op("conv", 4, 3), ["split.0"], place=Place("net.yaml", 3))
+        b.add("last", op("concat"), [f"split.{i}" for i in range(pieces)], place=Place("net.yaml", 4))
+        return b.build(["first", "last"])
+
+    found = diff(split(before), split(after))
+    assert found.change("macs") == sum(c.of("macs") for c in found.causes) == 3 * 4 * 64 * (after - before)
+
+
 def test_an_input_that_nothing_reads_is_no_storage_and_changes_none() -> None:
     def with_unused(size: int) -> Graph:
         b = GraphBuilder("two", {"image": TensorType((1, 3, 8, 8)), "unused": TensorType((1, 7, size, size))})
