@@ -159,10 +159,10 @@ class _Folding:
         outputs = tuple(map(self._instead, graph.outputs))
         for node in self._needed(kept, outputs):
             builder.add(node.name, node.op, node.inputs, node.called, node.place, node.prepared)
-        made = builder.build(outputs, graph.parameters, graph.source)
-        there = {node.name for node in made.nodes}
+        folded = builder.build(outputs, graph.parameters, graph.source)
+        there = {node.name for node in folded.nodes}
         sizes = tuple(s._replace(layers=tuple(name for name in s.layers if name in there)) for s in graph.sizes)
-        return replace(made, assumed=graph.assumed, sizes=sizes, layouts=graph.layouts)
+        return replace(folded, assumed=graph.assumed, sizes=sizes, layouts=graph.layouts)
 
     def _instead(self, value: str) -> str:
         """The value that is there in place of what a norm made."""
