@@ -1,18 +1,20 @@
-"""The comment on a pull request: verdict, table, causes, the diff folded, a ledger, and what to do next."""
+"""The comment on a pull request: verdict, table, causes, the diff folded, a ledger, and what to do next.
+
+It is made of the JSON of ``costcalc check`` and of nothing else. So the workflow that may write comments can make it
+anew from what a workflow that may not has left, and trusts no text of that.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import Any
 
 from costcalc.analysis.figures import COMMENT, FIGURES, figures_in
-from costcalc.backends.differences import folded_layers, table
+from costcalc.backends.differences import folded, table
 from costcalc.backends.escape import markdown as escaped
+from costcalc.backends.escape import visible
 from costcalc.backends.figures import percent, show, signed
-from costcalc.backends.summary import marked
-from costcalc.backends.verdicts import because_lines, verdict_line
-
-if TYPE_CHECKING:
-    from costcalc.budget.check import Outcome, Result
+from costcalc.backends.verdicts import counted
 
 MARKER = "<!-- costcalc check -->"
 """By this line the comment of an earlier run is found, to be updated."""
@@ -20,101 +22,119 @@ MOST = 60_000
 """Characters; GitHub takes 65,536 and GitLab more."""
 SIGNS = {"fail": "❌", "warn": "⚠️"}
 MOST_CAUSES = 5
+Record = dict[str, Any]
 
 
-def comment(outcome: Outcome) -> str:
-    """GitHub's Markdown, below ``MOST`` characters: the folded layers are cut in the middle first."""
+def comment(record: Record) -> str:
+    """GitHub's Markdown of the JSON of a check, below ``MOST`` characters: folded layers are cut first."""
+    if record["exit_code"] == 2:
+        says = "A config or a model cannot be read; the log of this run says which and where."
+        return f"{MARKER}\n### ❌ costcalc could not check the models\n\n{says}\n"
     for layers in (None, 200, 60, 20, 0):
-        text = _comment(outcome, layers)
+        text = _comment(record, layers)
         if len(text) < MOST:
             return text
     return cut(text, MOST - 1)
 
 
-def _comment(outcome: Outcome, most_layers: int | None) -> str:
-    worst = next((sign for status, sign in SIGNS.items() if outcome.having(status)), "✅")
-    lines = [MARKER, f"### {worst} costcalc: {verdict_line(outcome)}", ""]
-    changed = [r for r in outcome.results if r.diff is not None]
-    shown = changed or outcome.results
-    new = [r for r in outcome.results if r.past.found is None and not r.past.figures and r not in shown]
-    if not changed and any(r.past.found for r in outcome.results):
+def _comment(record: Record, most_layers: int | None) -> str:
+    models, verdicts = record["models"], record["verdicts"]
+    worst = next((sign for status, sign in SIGNS.items() if _having(record, status)), "✅")
+    lines = [MARKER, f"### {worst} costcalc: {counted([(v['status'], v['rule']) for v in verdicts])}", ""]
+    changed = [m for m in models if m["diff"] is not None]
+    shown = changed or models
+    new = [m for m in models if m["without_baseline"] and m not in shown]
+    if not changed and any(m["compared"] for m in models):
         lines += ["No model changed.", ""]
     lines += table(["model", *(figure.title for figure in figures_in(COMMENT))], "<>>>>", [])
-    lines += [_row(outcome, r) for r in [*shown, *new]]
-    lines += ["", *_told(outcome)]
-    for result in changed:
-        lines += _causes(result)
-    for result in changed if most_layers != 0 else []:
-        assert result.diff is not None
-        lines += folded_layers(result.diff, "macs", most_layers)
-    return "\n".join([*lines, *_ledger(outcome), *_next(outcome), ""])
+    lines += [_row(verdicts, m) for m in [*shown, *new]]
+    lines += ["", *_told(record)]
+    for model in changed:
+        lines += _causes(model)
+    for model in changed if most_layers != 0 else []:
+        lines += folded(model["diff"]["name"], [_cells(c) for c in model["diff"]["layers"]], "macs", most_layers)
+    return "\n".join([*lines, *_ledger(models), *_next(record), ""])
 
 
-def _row(outcome: Outcome, result: Result) -> str:
+def _having(record: Record, *statuses: str) -> list[Record]:
+    """The verdicts of these statuses, those crossed most first."""
+    found = [v for v in record["verdicts"] if v["status"] in statuses]
+    return sorted(found, key=lambda v: -(v["over"] / v["limit"]) if v["limit"] else 0)
+
+
+def _row(verdicts: Iterable[Record], model: Record) -> str:
     """One line of the table: each figure, its change, and what is left of its budget."""
-    report, cells = result.now.report, [escaped(result.title)]
+    cells = [escaped(model["title"])]
     for figure in figures_in(COMMENT):
         name = figure.name
-        value = figure.value(report)
-        cell = marked(report, name, show(figure, value))
-        if result.diff is not None:
-            before = result.diff.figure(name)[0]
-            cell += f" ({percent(value - before, before)})" if before is not None and value != before else " (±0)"
-        for v in outcome.verdicts:
-            mine = (v.model, v.setup, v.budget.figure.name) == (result.model.name, result.setup.label, name)
-            if mine and v.rule == "max" and v.budget.layers is None and v.limit is not None and value is not None:
-                left = v.limit - value
+        value = model["figures"][name]
+        cell = f"{model['marks'].get(name, '')} {show(figure, value)}".lstrip()
+        if model["diff"] is not None:
+            before = model["diff"]["figures"][name]["old"]
+            is_moved = before is not None and value is not None and value != before
+            cell += f" ({percent(value - before, before)})" if is_moved else " (±0)"
+        for v in verdicts:
+            mine = (v["model"], v["setup"], v["metric"]) == (model["name"], model["setup"], name)
+            if mine and v["rule"] == "max" and v["layers"] is None and v["limit"] is not None and value is not None:
+                left = v["limit"] - value
                 cell += f"<br>{show(figure, left)} left" if left >= 0 else f"<br>**{show(figure, -left)} over**"
         cells.append(cell)
     return "| " + " | ".join(cells) + " |"
 
 
-def _told(outcome: Outcome) -> list[str]:
+def _told(record: Record) -> list[str]:
     """What is exceeded, in words, each with its causes."""
     lines: list[str] = []
-    changed = {(r.model.name, r.setup.label) for r in outcome.results if r.diff is not None}
-    for v in outcome.having("fail", "warn", "exempt"):
-        lines.append(f"- {SIGNS.get(v.status, '🕒')} **{escaped(v.subject)}**: {escaped(v.says)}")
+    changed = {(m["name"], m["setup"]) for m in record["models"] if m["diff"] is not None}
+    for v in _having(record, "fail", "warn", "exempt"):
+        lines.append(f"- {SIGNS.get(v['status'], '🕒')} **{escaped(v['subject'])}**: {escaped(v['says'])}")
         # Where the model changed, its causes follow below.
-        explained = (v.model, v.setup) in changed and v.budget.layers is None
-        for amount, says, place in [] if explained else because_lines(v):
-            lines.append(f"  - {escaped(amount)} {escaped(says)}" + (f" — {escaped(place)}" if place else ""))
-        lines += [f"  - {escaped(v.message)}"] if v.message else []
-    lines += [f"- {escaped(v.subject)}: {escaped(v.says)}" for v in outcome.having("unchecked")[:10]]
-    lines += [f"- {escaped(note)}" for note in outcome.notes]
+        explained = (v["model"], v["setup"]) in changed and v["layers"] is None
+        figure = FIGURES.get(v["metric"], FIGURES["macs"])  # of what is no figure, such as a lock, MACs are counted
+        for cause in [] if explained else v["because"]:
+            # Causes have a kind before a colon; without causes these are the largest layers.
+            amount = (signed if ": " in cause["says"] else show)(figure, cause["amount"])
+            place = f" — {escaped(cause['source'])}" if cause["source"] else ""
+            lines.append(f"  - {escaped(amount)} {escaped(cause['says'])}{place}")
+        lines += [f"  - {escaped(v['message'])}"] if v["message"] else []
+    lines += [f"- {escaped(v['subject'])}: {escaped(v['says'])}" for v in _having(record, "unchecked")[:10]]
+    lines += [f"- {escaped(note)}" for note in record["notes"]]
     return [*lines, ""] if lines else []
 
 
-def _causes(result: Result) -> list[str]:
-    assert result.diff is not None
-    lines = [f"Why {escaped(result.title)} changed, since {escaped(result.past.where)}:", ""]
+def _causes(model: Record) -> list[str]:
+    lines = [f"Why {escaped(model['title'])} changed, since {escaped(model['baseline'])}:", ""]
     macs, params = FIGURES["macs"], FIGURES["params"]
-    causes = result.diff.by("macs")
+    causes = model["diff"]["causes"]
     for c in causes[:MOST_CAUSES]:
-        amounts = f"{signed(macs, c.of('macs'))} MACs, {signed(params, c.of('params'))} params"
-        place = f" — {escaped(c.place.short)}" if c.place else ""
-        lines.append(f"- **{amounts}** {c.kind}: {escaped(c.says)}{place}")
+        amounts = f"{signed(macs, c['effect']['macs'])} MACs, {signed(params, c['effect']['params'])} params"
+        place = f" — {escaped(c['source'])}" if c["source"] else ""
+        lines.append(f"- **{amounts}** {escaped(c['kind'])}: {escaped(c['says'])}{place}")
     if len(causes) > MOST_CAUSES:
-        rest = sum(c.of("macs") for c in causes[MOST_CAUSES:])
+        rest = sum(c["effect"]["macs"] for c in causes[MOST_CAUSES:])
         lines.append(f"- {signed(macs, rest)} MACs in {len(causes) - MOST_CAUSES} more causes")
     return [*lines, ""]
 
 
-def _ledger(outcome: Outcome) -> list[str]:
+def _cells(change: Record) -> tuple[str, str, str, str, str]:
+    """Mark, name, change of MACs, what changed, and place of one layer."""
+    old, new = ((side or {}).get("macs") or 0 for side in (change["old"], change["new"]))
+    effect = signed(FIGURES["macs"], new - old)
+    return change["mark"], visible(change["name"]), effect, visible(change["says"]), visible(change["source"])
+
+
+def _ledger(models: list[Record]) -> list[str]:
     """What the numbers cover."""
-    layers = [layer for r in outcome.results for layer in r.now.report.layers]
-    uncounted = sum(not layer.counted for layer in layers)
-    free = sum(layer.counted and layer.macs == 0 and layer.ops == 0 for layer in layers)
-    counted = len(layers) - uncounted - free
-    says = f"{counted:,} layers counted, {free:,} free of arithmetic, {uncounted:,} uncounted"
+    n = {key: sum(m["layers"][key] for m in models) for key in ("counted", "free", "uncounted")}
+    says = f"{n['counted']:,} layers counted, {n['free']:,} free of arithmetic, {n['uncounted']:,} uncounted"
     return [f"<sub>{says}; not verified in this run (<code>costcalc verify</code> does it with PyTorch).</sub>", ""]
 
 
-def _next(outcome: Outcome) -> list[str]:
-    if outcome.having("fail", "warn"):
+def _next(record: Record) -> list[str]:
+    if _having(record, "fail", "warn"):
         return ["**What to do:** undo a cause above, or agree on a new budget in the config and commit it here. "
                 "`costcalc check` says the same on your machine."]  # fmt: skip
-    if outcome.having("unchecked"):
+    if _having(record, "unchecked"):
         return ["**What to do:** `costcalc lock` records today's figures, so that changes can be checked."]
     return []
 

@@ -190,16 +190,18 @@ def markdown(diffs: Sequence[Diff], by: str) -> str:
 
 def folded_layers(found: Diff, by: str, most: int | None = None) -> list[str]:
     """The changed layers behind a line to click on; past ``most`` the ones in the middle are left out."""
-    layers = changed_layers(found)
-    rows = [layer_cells(c, by) for c in layers]
+    return folded(found.name, [layer_cells(c, by) for c in changed_layers(found)], by, most)
+
+
+def folded(name: str, rows: list[tuple[str, str, str, str, str]], by: str, most: int | None = None) -> list[str]:
+    """The same of the model ``name``, from the cells of ``layer_cells``."""
+    marks = {mark: sum(row[0] == mark for row in rows) for mark in MARKS}
     if most is not None and len(rows) > most:
-        left = len(rows) - most
-        gap = ("", f"… {left} more layers …", "", "", "")
+        gap = ("", f"… {len(rows) - most} more layers …", "", "", "")
         rows = [*rows[: (most + 1) // 2], gap, *rows[len(rows) - most // 2 :]]
-    marks = {mark: sum(c.mark == mark for c in layers) for mark in MARKS}
     summary = f"{marks['~']} layer{'s' * (marks['~'] != 1)} changed, {marks['+']} added, {marks['-']} removed"
     head = ["", "layer", FIGURES[by].title, "what", "where"]
-    return [f"<details><summary>{html(found.name)}: {summary}</summary>", "", *table(head, "<<><<", rows), "",
+    return [f"<details><summary>{html(name)}: {summary}</summary>", "", *table(head, "<<><<", rows), "",
             "</details>", ""]  # fmt: skip
 
 

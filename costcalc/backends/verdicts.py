@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from costcalc.backends.escape import visible
@@ -18,8 +19,13 @@ INDENT = 8
 
 def verdict_line(outcome: Outcome) -> str:
     """The outcome in one line: ``1 budget exceeded, 1 warning, 8 met``."""
-    counts = {status: len(outcome.having(status)) for status in STYLES}
-    stale = sum(v.rule == "locked" for v in outcome.verdicts)
+    return counted([(v.status, v.rule) for v in outcome.verdicts])
+
+
+def counted(verdicts: Sequence[tuple[str, str]]) -> str:
+    """The same from the status and the rule of each verdict."""
+    counts = {status: sum(s == status for s, _ in verdicts) for status in STYLES}
+    stale = sum(rule == "locked" for _, rule in verdicts)
     failed, warned = counts["fail"] - stale, counts["warn"]
     parts = [f"{failed} budget{'s' * (failed != 1)} exceeded"] if failed else []
     parts += ["the lock is stale"] if stale else []

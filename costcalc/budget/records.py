@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from costcalc.analysis.figures import FIGURES
-from costcalc.budget.check import Outcome, Verdict
+from costcalc.budget.check import Outcome, Result, Verdict
+from costcalc.errors import CostcalcError, Place
+from costcalc.frontends.spec.read import contents
 
 SCHEMA = 1
 """The version of the JSON."""
+MOST = 16 * 2**20
+"""Bytes of a record that somebody else wrote."""
+
+
+def read_record(path: str) -> dict[str, Any]:
+    """The JSON of a check that lies at ``path``, perhaps a stranger's, if it is what ``check.schema.json`` says.
+
+    Needs ``jsonschema``. Raises ``CostcalcError`` without quoting the file.
+    """
+    import json
+
+    from jsonschema import Draft202012Validator
+
+    schema = json.loads(Path(__file__).with_name("check.schema.json").read_text(encoding="utf-8"))
+    try:
+        record = json.loads(contents(path, kind="the JSON of a check", form="a file", most=MOST))
+        good = Draft202012Validator(schema).is_valid(record)
+    except (ValueError, RecursionError):
+        good = False
+    if not good:
+        raise CostcalcError("this is not what `costcalc check --format json` writes", Place(path))
+    return record  # type: ignore[no-any-return]
 
 
 def to_dict(outcome: Outcome, *, fail_on_warn: bool = False, strict: bool = False) -> dict[str, Any]:
@@ -19,12 +44,13 @@ def to_dict(outcome: Outcome, *, fail_on_warn: bool = False, strict: bool = Fals
         "exit_code": outcome.exit_code(fail_on_warn=fail_on_warn, strict=strict),
         "models": [
             {
-                "name": r.model.name, "model": r.model.model, "setup": r.setup.label,
-                "baseline": r.past.where, "without_baseline": r.past.reason,
+                "name": r.model.name, "model": r.model.model, "setup": r.setup.label, "title": r.title,
+                "baseline": r.past.where, "without_baseline": r.past.reason, "compared": r.past.found is not None,
                 "figures": {n: _number(f.value(r.now.report)) for n, f in FIGURES.items() if f.asks != "machine"},
                 "time": {name: _number(report.total.time.seconds) for name, report in r.now.on.items()
                          if report.total.time},
-                "uncounted": [layer.name for layer in r.now.report.uncounted],
+                "uncounted": [layer.name for layer in r.now.report.uncounted], "layers": _layers(r),
+                "marks": {n: mark for n in FIGURES if (mark := r.now.report.mark(n))},
                 **({"unset": [size.name for size in r.now.report.unset]} if r.now.report.unset else {}),
                 "diff": r.diff.to_dict() if r.diff else None,
             }
@@ -35,10 +61,18 @@ def to_dict(outcome: Outcome, *, fail_on_warn: bool = False, strict: bool = Fals
     }  # fmt: skip
 
 
+def _layers(result: Result) -> dict[str, int]:
+    """How many layers are counted, how many have nothing to count, how many have no rule."""
+    layers = result.now.report.layers
+    uncounted = sum(not layer.counted for layer in layers)
+    free = sum(layer.counted and layer.macs == 0 and layer.ops == 0 for layer in layers)
+    return {"counted": len(layers) - uncounted - free, "free": free, "uncounted": uncounted}
+
+
 def _verdict(v: Verdict) -> dict[str, Any]:
     return {
-        "model": v.model, "setup": v.setup, "metric": v.budget.figure.name, "layers": v.budget.layers,
-        "at": v.budget.at, "machine": v.budget.machine, "rule": v.rule, "status": v.status,
+        "subject": v.subject, "model": v.model, "setup": v.setup, "metric": v.budget.figure.name,
+        "layers": v.budget.layers, "at": v.budget.at, "machine": v.budget.machine, "rule": v.rule, "status": v.status,
         "value": v.value if isinstance(v.value, str) else _number(v.value), "limit": _number(v.limit),
         "baseline": _number(v.base), "over": _number(v.over), "says": v.says, "message": v.message,
         "source": v.place.short if v.place else "",

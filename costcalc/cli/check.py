@@ -120,9 +120,10 @@ def check(
     emit(text, output, commands=format is Format.github)
     if format is Format.github and os.environ.get("GITHUB_STEP_SUMMARY"):
         from costcalc.backends.comment import comment
+        from costcalc.budget.records import to_dict
 
         with Path(os.environ["GITHUB_STEP_SUMMARY"]).open("a", encoding="utf-8") as stream:
-            stream.write(comment(outcome))
+            stream.write(comment(to_dict(outcome)))
     return outcome.exit_code(fail_on_warn=fail_on is FailOn.warn, strict=strict)
 
 
@@ -139,8 +140,9 @@ def _text(outcome: Outcome, format: Format, fail_on_warn: bool, strict: bool, co
         return json(record, indent=1) + "\n"
     if format is Format.markdown:
         from costcalc.backends.comment import comment
+        from costcalc.budget.records import to_dict
 
-        return comment(outcome)
+        return comment(to_dict(outcome))
     if format is Format.github:
         from costcalc.backends.escape import powerless
         from costcalc.backends.github import github

@@ -12,7 +12,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
-from costcalc.diff.safe_git import GitError, git, repository_of
+from costcalc.diff.safe_git import GitError, environment, git, repository_of
 from costcalc.errors import CostcalcError, Place, near
 from costcalc.frontends.spec.read import contents
 from costcalc.ir.graph import Graph
@@ -119,6 +119,14 @@ class Repository:
         with contextlib.suppress(CostcalcError):
             after = contents(str(Path(self.root, path))) if other is None else self.read(other, path) or b""
         return edited_lines(before, after)
+
+    def fetch(self, branch: str) -> None:
+        """Get the newest commit of ``branch`` of ``origin``, which a shallow clone may lack; over HTTPS or from a folder."""
+        if not branch or branch.startswith("-") or any(c in branch for c in ":*?[\\^~ \n"):
+            raise GitError(f"'{branch[:80]}' is no name of a branch")
+        refs = f"+refs/heads/{branch}:refs/remotes/origin/{branch}"
+        variables = {**environment(self.root), "GIT_ALLOW_PROTOCOL": "https:file"}
+        git(self.root, "fetch", "--quiet", "--no-tags", "--depth=1", "origin", refs, variables=variables)
 
     def read(self, commit: str, path: str) -> bytes | None:
         """The file ``path`` of ``commit``; None if that has none."""

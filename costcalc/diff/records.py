@@ -146,6 +146,7 @@ class Diff:
             "layers": [
                 {
                     "mark": c.mark, "name": c.name, "old_name": c.old_name, "op": c.op, "old_op": c.old_op,
+                    "says": c.says,
                     "options": [{"name": n, "old": _plain(a), "new": _plain(b)} for n, a, b in c.options],
                     "old_shape": c.shape[0] if c.shape else None, "new_shape": c.shape[1] if c.shape else None,
                     "source": c.place.short if c.place else "",
