@@ -121,7 +121,7 @@ class Repository:
         return edited_lines(before, after)
 
     def fetch(self, branch: str) -> None:
-        """Get the newest commit of ``branch`` of ``origin``, which a shallow clone may lack; over HTTPS or from a folder."""
+        """Get the newest commit of ``branch`` of ``origin``, by HTTPS or from a folder; a shallow clone may lack it."""
         if not branch or branch.startswith("-") or any(c in branch for c in ":*?[\\^~ \n"):
             raise GitError(f"'{branch[:80]}' is no name of a branch")
         refs = f"+refs/heads/{branch}:refs/remotes/origin/{branch}"

@@ -53,12 +53,11 @@ class Runner:
         tools = folder / "bin"
         tools.mkdir()
         self._tool(tools / "gh", GH.format(python=sys.executable))
-        self._tool(tools / "costcalc", f'#!/bin/sh\nexec {sys.executable} -m costcalc "$@"\n')
         self.store, self.output, self.summary = folder / "gh.json", folder / "output", folder / "summary.md"
         self.store.write_text(json.dumps({"comments": [], "pulls": [], "calls": []}))
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("GITHUB_", "COSTCALC_"))},
-            "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "RUNNER_TEMP": str(folder),
+            "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "PYTHON": sys.executable, "RUNNER_TEMP": str(folder),
             "GITHUB_OUTPUT": str(self.output), "GITHUB_STEP_SUMMARY": str(self.summary),
             "GITHUB_REPOSITORY": "team/models", "GH_TOKEN": "none", "GH_STORE": str(self.store),
         }  # fmt: skip
@@ -187,8 +186,8 @@ def test_every_script_that_a_step_runs_is_there() -> None:
     named = [
         step["run"] for path in ("action.yml", "action/comment/action.yml") for step in steps(path) if "run" in step
     ]
-    scripts = [run.split("$SCRIPTS/")[1].rstrip('"') for run in named if "$SCRIPTS/" in run]
-    assert sorted({*scripts}) == ["check.sh", "comment.sh", "find_pull_request.sh"]
+    scripts = [run.split("$SCRIPTS/")[1].split('"')[0] for run in named if "$SCRIPTS/" in run]
+    assert sorted({*scripts}) == ["check.sh", "comment.sh", "find_pull_request.sh", "install.sh", "render.py"]
     assert all((ACTION / script).is_file() for script in scripts)
 
 
@@ -217,3 +216,133 @@ def test_the_hooks_are_commands_that_there_are() -> None:
     for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text()):
         program, command, *_ = hook["entry"].split()
         assert program == "costcalc" and command in COMMANDS and hook["language"] == "python"
+
+
+def test_no_step_beside_a_stranger_s_files_holds_a_token() -> None:
+    text = (ROOT / "action.yml").read_text()
+    assert "token" not in text.replace("A token that can write", "").lower()
+    assert not any("checkout" in step.get("uses", "") for step in steps("action/comment/action.yml"))
+
+
+@pytest.mark.parametrize("path", ["action.yml", "action/comment/action.yml"])
+def test_every_step_runs_outside_the_checkout_and_python_isolated(path: str) -> None:
+    for step in steps(path):
+        assert step.get("working-directory") == ("${{ runner.temp }}" if "run" in step else None), step
+    for file in [ROOT / path, *ACTION.glob("*.sh")]:
+        for line in file.read_text().splitlines():
+            runs = line.strip().startswith(('"$python"', '"$PYTHON"', "python ", "exec", "run: '")) and "ython" in line
+            assert not runs or " -I " in line, (file, line)
+
+
+NAMES = (
+    "costcalc",
+    "typer",
+    "json",
+    "pip",
+    "sitecustomize",
+    "usercustomize",
+    "yaml",
+    "encodings",
+    "venv",
+    "jsonschema",
+)
+
+
+def _traps(runner: Runner) -> Path:
+    """Modules in the checkout that would be imported from there, and the file that they would make."""
+    marker = runner.folder / "ran"
+    for name in NAMES:
+        text = f"from pathlib import Path\nPath({str(marker)!r}).touch()\n"
+        runner.repository.write(f"{name}.py", text)
+        runner.repository.write(f"configs/{name}/__init__.py", text)
+    runner.environment["PYTHONPATH"] = f"{runner.repository.folder}{os.pathsep}{runner.repository.folder / 'configs'}"
+    return marker
+
+
+def test_no_file_of_the_checkout_is_imported(runner: Runner) -> None:
+    marker = _traps(runner)
+    done = runner.step("check.sh", BASE="HEAD")
+    assert done.returncode == 0 and runner.outputs()["exit-code"] == "0", done.stderr
+    assert not marker.exists()
+
+
+def test_costcalc_is_installed_apart_from_the_checkout(runner: Runner) -> None:
+    marker, log = _traps(runner), runner.folder / "log"
+    Runner._tool(
+        runner.folder / "bin/python",
+        f"""#!/bin/sh
+echo "$PWD $0 $*" >> {log}
+case "$*" in
+  *" venv "*) for last; do :; done; mkdir -p "$last/bin"; cp "$0" "$last/bin/python" ;;
+esac
+""",
+    )
+    for args, more in (("", False), ("--strict --allow-code", True)):
+        done = runner.step("install.sh", PACKAGE="costcalc", ARGS=args)
+        assert done.returncode == 0, done.stderr
+        made, installed = log.read_text().splitlines()[-2:]
+        assert made.startswith(f"{runner.folder} ") and " -I -m venv " in made
+        assert ("--system-site-packages" in made) == more
+        assert installed.startswith(f"{runner.folder} ") and " -I -m pip install " in installed
+        assert runner.outputs() == {"python": f"{runner.folder}/costcalc-python/bin/python"}
+    assert not marker.exists()
+
+
+def _rendered(runner: Runner, record: Any) -> tuple[int, str, str]:
+    """What the second workflow makes of a record: exit code, comment, and what is said."""
+    file, page = runner.folder / "record.json", runner.folder / "page.md"
+    page.unlink(missing_ok=True)
+    file.write_text(record if isinstance(record, str) else json.dumps(record))
+    done = subprocess.run(
+        [sys.executable, "-I", str(ACTION / "render.py"), str(file), str(page)], capture_output=True, text=True
+    )
+    return done.returncode, page.read_text() if page.exists() else "", done.stderr
+
+
+def test_the_second_workflow_makes_the_same_comment_anew(runner: Runner) -> None:
+    assert runner.step("check.sh", BASE="HEAD~0", BASE_REF="").returncode == 0
+    for base in ("HEAD", "HEAD~1"):
+        assert runner.step("check.sh", BASE=base).returncode == 0
+        record = Path(runner.outputs()["record-file"]).read_text()
+        assert _rendered(runner, record) == (0, Path(runner.outputs()["comment-file"]).read_text(), "")
+
+
+def test_of_an_artifact_nothing_is_trusted(runner: Runner) -> None:
+    assert runner.step("check.sh", BASE="HEAD~1").returncode == 0
+    record = json.loads(Path(runner.outputs()["record-file"]).read_text())
+
+    def bad(change: Any) -> Any:
+        copy = json.loads(json.dumps(record))
+        change(copy)
+        return copy
+
+    for forged in (
+        "", "[]", "{", "[" * 100_000, "<!-- costcalc check -->\nhello", {}, {"schema": 1, "exit_code": 0},
+        bad(lambda r: r.update(schema=2)), bad(lambda r: r["verdicts"][0].update(status="<b>")),
+        bad(lambda r: r["models"][0]["figures"].update(macs="<b>")), bad(lambda r: r["verdicts"][0].update(limit="1")),
+        bad(lambda r: r["models"][0]["diff"]["layers"][0].update(mark="<img>")), bad(lambda r: r.update(notes="x")),
+        json.dumps(record).replace(str(record["models"][0]["figures"]["macs"]), "1e999"), '"' + "x" * 17_000_000 + '"',
+    ):  # fmt: skip
+        code, page, said = _rendered(runner, forged)
+        assert (code, page, said.count("\n")) == (1, "", 1), (str(forged)[:80], said)
+
+
+def test_texts_of_an_artifact_are_escaped_and_bounded(runner: Runner) -> None:
+    assert runner.step("check.sh", BASE="HEAD~1").returncode == 0
+    record = json.loads(Path(runner.outputs()["record-file"]).read_text())
+    evil = "@team </details> [x](https://example.org) ##[error] \n# x"
+
+    def spoilt(tree: Any, key: str = "") -> Any:
+        if isinstance(tree, dict):
+            return {k: spoilt(v, k) for k, v in tree.items()}
+        if isinstance(tree, list):
+            return [spoilt(v) for v in tree]
+        return evil if isinstance(tree, str) and key not in ("mark", "status", "rule", "metric") else tree
+
+    record = spoilt(record)
+    record["notes"] = [evil] * 900
+    code, page, said = _rendered(runner, record)
+    assert code == 0, said
+    assert len(page) < 60_000 and page.startswith("<!-- costcalc check -->\n")
+    assert not any(sign in page for sign in ("@team", "[x](", "https://", "##[error]", "\n# x"))
+    assert page.count("</details>") == page.count("<details>") == 1
