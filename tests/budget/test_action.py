@@ -345,4 +345,4 @@ def test_texts_of_an_artifact_are_escaped_and_bounded(runner: Runner) -> None:
     assert code == 0, said
     assert len(page) < 60_000 and page.startswith("<!-- costcalc check -->\n")
     assert not any(sign in page for sign in ("@team", "[x](", "https://", "##[error]", "\n# x"))
-    assert page.count("</details>") == page.count("<details>") == 1
+    assert page.count("</details>") == page.count("<details>") <= 1
