@@ -1,0 +1,478 @@
+"""Inputs of strangers by the thousand: each ends with a sentence and a code, without a traceback, within bounds.
+
+A few hundred in every run; more on request: ``pytest tests/hostile -m long``, where ``COSTCALC_FUZZ`` says how many.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import shutil
+import time
+import traceback
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_git_of_strangers import _git
+
+from costcalc.cli import frame
+
+SHORT, LONG = 480, 20_000
+MOST_SECONDS = 5.0
+"""Of CPU, that a small input may take."""
+CODES = (0, 1, 2, 4, 5)
+BLOCKS = "blocks:\n  double(c, n=2):\n  - for i in range(n): conv(c, 3, padding=1)\n"
+SPECS = [
+    "inputs: {image: [3, 16, 16]}\nlayers:\n- stem: conv(8, 3, stride=2)\n"
+    "- batch_norm\n- relu\n- max_pool(2)\n- flatten\n- linear(10)\n",
+    "use: [blocks.yaml]\ninputs: {x: [3, 16, 16]}\nparameters: {w: 8}\nvariants: {a: {w: 4}, b: {like: a}}\nlayers:\n"
+    "- double(w)\n- add: [conv(w, 1), identity]\n- if w > 4: relu\n- head: [global_avg_pool, flatten, linear(w * 2)]\n",
+    "inputs: {x: [8, 12, 12], y: [8, 12, 12]}\nlayers:\n"
+    "- concat: [from x, from y]\n- upsample(2)\n- conv(4, 3, groups=2)\n- softmax\n",
+    "inputs: {x: [16, 32]}\nlayers:\n- attention(4)\n- layer_norm\n- linear(32)\n- adaptive_avg_pool(3)\n",
+]
+CONFIG = (
+    "version: 1\nmodels:\n- name: net\n  model: net.yaml\n  at: [{input: 3x16x16, batch: 2, bits: 16}]\n  budgets:\n"
+    "    macs: {max: 4.2 M, max_increase: 2%, level: warn}\n    time: {max: 1 ms, machine: mine.yaml}\n"
+    "    receptive_field: {min: 3, at: stem}\n  layers: {'stem*': {params: 10 k}}\n  message: see docs\n"
+    "exempt: [{model: net, metric: macs, until: 2030-01-31, reason: later}]\n"
+)
+TOML = (
+    '[tool.costcalc]\nversion = 1\n[[tool.costcalc.models]]\nmodel = "net.yaml"\n'
+    'budgets = {macs = "4 M", params = {max = "9 k"}}\n'
+)
+MACHINE = "title: mine\nmacs: {float32: 1e9, float16: 2e9}\nbandwidth: 1e9\nmemory: 4 GB\nsource: made up\n"
+TOKENS = [
+    "0",
+    "-1",
+    "1e309",
+    "9" * 60,
+    "10**30",
+    "nan",
+    "~",
+    "[]",
+    "{}",
+    "[",
+    "}",
+    ":",
+    "- ",
+    "&a",
+    "*a",
+    "!!python/x",
+    "'",
+    '"',
+    "\\",
+    "\n",
+    "\t",
+    "\0",
+    "\x1b[2J",
+    "\u202e",
+    "\ud800",
+    "é",
+    "😀",
+    "::error::",
+    "##[x]",
+    "%",
+    "@",
+    "#",
+    "..",
+    "/",
+    "../x.yaml",
+    "net.yaml",
+    "x.py:Net",
+    "for i in range(9**9): relu",
+    "if",
+    "from",
+    "like",
+    "use",
+    "max",
+    "conv(",
+    ")",
+    ",",
+    "=",
+    "true",
+    "null",
+    "<<",
+    "|",
+    ">",
+    "---",
+    "...",
+    "lambda",
+    "model('net.yaml')",
+    "double(3)",
+    "a" * 3000,
+    "[" * 80,
+    "{a: " * 80,
+]
+WORDS = [
+    "analyze",
+    "explain",
+    "formula",
+    "compare",
+    "diff",
+    "check",
+    "lock",
+    "list",
+    "show",
+    "schema",
+    "trace",
+    "init",
+    "--format",
+    "json",
+    "csv",
+    "markdown",
+    "github",
+    "--depth",
+    "--input",
+    "3x8x8",
+    "--set",
+    "w=4",
+    "--batch",
+    "--bits",
+    "--machine",
+    "mine.yaml",
+    "--base",
+    "HEAD",
+    "HEAD~1",
+    "HEAD..HEAD",
+    "net.yaml",
+    "lenet5",
+    "--max",
+    "macs=1",
+    "--config",
+    "costcalc.yaml",
+    "--columns",
+    "macs",
+    "--sort",
+    "--top",
+    "--symbols",
+    "batch",
+    "--by",
+    "params",
+    "--strict",
+    "--exact",
+    "--fold-norm",
+    "--",
+    "-",
+    "",
+    "resnet18:x",
+    "--help",
+    "--compare-to",
+    "report.json",
+    "--locked",
+    "--by-kind",
+    "--nope",
+    "stem",
+    "--expand",
+    "-x",
+]
+REFS = [
+    "HEAD",
+    "HEAD~1",
+    "main",
+    "..",
+    "...",
+    "^",
+    "@{1}",
+    ":/x",
+    "{",
+    "}",
+    "~",
+    "--all",
+    "-n1",
+    "refs/",
+    "\n",
+    " ",
+    "*",
+    "main:net.yaml",
+    "é",
+]
+
+Input = tuple[list[str], dict[str, bytes]]
+"""Arguments, and files to write before."""
+
+
+def mutated(text: str, chance: random.Random) -> bytes:
+    """``text`` with some pieces taken out, doubled, put elsewhere, or in their place something strange."""
+    data = text
+    for _ in range(chance.choice((1, 1, 2, 3, 6))):
+        at, end = sorted(chance.randrange(len(data) + 1) for _ in "ab")
+        end = min(end, at + chance.choice((0, 1, 4, 20)))
+        piece = chance.choice(
+            [chance.choice(TOKENS), data[at:end] * chance.choice((0, 2, 3)), chr(chance.randrange(0x250))]
+        )
+        lines = data.split("\n")
+        if chance.random() < 0.2:
+            chance.shuffle(lines)
+            data = "\n".join(lines)
+        else:
+            data = (data[:at] + piece + data[end:])[:60_000]
+    made = bytearray(data.encode("utf-8", "surrogatepass"))
+    if made and chance.random() < 0.1:
+        made[chance.randrange(len(made))] = chance.randrange(256)
+    return bytes(made)
+
+
+class Folder:
+    """A repository with two commits, whose files each input begins from."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name, text in (
+            ("net.yaml", SPECS[0]),
+            ("blocks.yaml", BLOCKS),
+            ("mine.yaml", MACHINE),
+            ("costcalc.yaml", CONFIG),
+        ):
+            Path(name).write_text(text, encoding="utf-8")
+        _git("init", "--quiet", "--initial-branch", "main")
+        _git("add", "--all")
+        _git("commit", "--quiet", "--message", "one")
+        frame.outcome(["lock"])
+        frame.outcome(["analyze", "net.yaml", "--format", "json", "--output", "report.json"])
+        _git("add", "--all")
+        _git("commit", "--quiet", "--message", "two")
+        self.files = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+        self.lock = self.files["costcalc.lock"].decode()
+        self.report = self.files["report.json"].decode()
+
+    def restore(self) -> None:
+        """As it was, whatever an input has left."""
+        for path in self.folder.iterdir():
+            if path.name == ".git":
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name not in self.files:
+                path.unlink()
+        for name, data in self.files.items():
+            path = self.folder / name
+            if not path.is_file() or path.is_symlink() or path.read_bytes() != data:
+                path.unlink(missing_ok=True)
+                path.write_bytes(data)
+
+
+def _spec(f: Folder, c: random.Random) -> Input:
+    command = c.choice(
+        [
+            ["analyze", "net.yaml"],
+            ["analyze", "net.yaml", "--format", "json"],
+            ["show", "net.yaml", "--expand"],
+            ["formula", "net.yaml"],
+            ["analyze", "net.yaml", "--format", "markdown"],
+        ]
+    )
+    return command, {
+        "net.yaml": mutated(c.choice(SPECS), c),
+        "blocks.yaml": mutated(BLOCKS, c) if c.random() < 0.3 else BLOCKS.encode(),
+    }
+
+
+def _config(f: Folder, c: random.Random) -> Input:
+    format = c.choice(["table", "json", "github", "markdown", "junit", "sarif", "gitlab"])
+    if c.random() < 0.3:
+        return ["check", "--config", "own.toml", "--format", format], {"own.toml": mutated(TOML, c)}
+    return ["check", "--format", format], {"costcalc.yaml": mutated(CONFIG, c)}
+
+
+def _lock(f: Folder, c: random.Random) -> Input:
+    data = mutated(f.lock, c)
+    if c.random() < 0.5:  # with a checksum that holds
+        try:
+            lock = json.loads(data)
+            from costcalc.budget.lock import _checksum
+
+            lock["sha256"] = _checksum(lock["models"])
+            data = json.dumps(lock).encode()
+        except (ValueError, KeyError, TypeError, RecursionError):
+            pass
+    return c.choice([["check"], ["check", "--locked"], ["lock"]]), {"costcalc.lock": data}
+
+
+def _machine(f: Folder, c: random.Random) -> Input:
+    return ["analyze", "net.yaml", "--machine", "mine.yaml"], {"mine.yaml": mutated(MACHINE, c)}
+
+
+def _baseline(f: Folder, c: random.Random) -> Input:
+    return ["check", "--compare-to", "report.json"], {"report.json": mutated(f.report, c)}
+
+
+def _ref(f: Folder, c: random.Random) -> Input:
+    ref = "".join(c.choices(REFS, k=c.randint(1, 3))) + c.choice(["", chr(c.randrange(0x250))])
+    return c.choice([["check", f"--base={ref}"], ["diff", f"--base={ref}"], ["diff", "--", ref, "net.yaml"]]), {}
+
+
+def _name(f: Folder, c: random.Random) -> Input:
+    name = (
+        "".join(c.choices([*TOKENS[20:], *"abc:./-_"], k=c.randint(1, 4)))
+        .replace("/", c.choice("/_"))
+        .replace("\0", "")[:80]
+    )
+    files = {}
+    if "/" not in name and name.strip(".") and c.random() < 0.7:
+        name += ".yaml"
+        files = {name: SPECS[0].encode()}
+    if name.endswith((".py", "Net")):
+        name = "x.yaml"
+    quoted = json.dumps(name)
+    if c.random() < 0.4:
+        files["costcalc.yaml"] = f"version: 1\nmodels: [{{model: {quoted}, budgets: {{macs: 1}}}}]\n".encode(
+            "utf-8", "surrogatepass"
+        )
+        return ["check", "--format", c.choice(["json", "github", "markdown"])], files
+    if c.random() < 0.4:
+        files["net.yaml"] = f"use: [{quoted}]\n{SPECS[0]}- model({quoted})\n".encode("utf-8", "surrogatepass")
+        return ["analyze", "net.yaml"], files
+    return ["analyze", "--", name], files
+
+
+def _arguments(f: Folder, c: random.Random) -> Input:
+    words = c.choices(WORDS, k=c.randint(0, 6))
+    if c.random() < 0.3 and words:
+        words[c.randrange(len(words))] = mutated(c.choice(WORDS), c).decode("utf-8", "surrogateescape")
+    words = [w for w in words if ".py" not in w and "timm" not in w and "torchvision" not in w]
+    return (words if not words or words[0] != "init" else [*words, "--config", "made.yaml"]), {}
+
+
+KINDS: dict[str, Callable[[Folder, random.Random], Input]] = {
+    "specs": _spec,
+    "configs": _config,
+    "locks": _lock,
+    "machine files": _machine,
+    "baselines": _baseline,
+    "refs": _ref,
+    "names": _name,
+    "arguments": _arguments,
+}
+
+
+def run(kind: str, count: int, seed: int, folder: Folder) -> tuple[Counter[str], list[str]]:
+    """How many inputs ended how, and those that ended as none may, with their seeds."""
+    told: Counter[str] = Counter()
+    bad: list[str] = []
+    for n in range(count):
+        name = f"{kind} {seed} {n}"
+        args, files = KINDS[kind](folder, random.Random(name))
+        try:
+            for path, data in files.items():
+                (folder.folder / path).write_bytes(data)
+        except (OSError, ValueError):
+            told["no file system has it"] += 1
+            folder.restore()
+            continue
+        # As the command's own streams are: what is no text is written as something.
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", errors="backslashreplace") for _ in "oe")
+        start = time.process_time()
+        try:
+            with redirect_stdout(out), redirect_stderr(err):
+                code: int | str = frame.outcome(args)
+        except BaseException:  # SystemExit as well: none gets so far
+            code = traceback.format_exc()[-600:]
+        took = time.process_time() - start
+        err.seek(0)
+        said = err.read()
+        told["inputs"] += 1
+        if code not in CODES or "Traceback" in said:
+            told["tracebacks"] += 1
+            bad.append(f"{name}: {args} gives {code}: {said[-300:]}")
+        if took > MOST_SECONDS:
+            told["over bounds"] += 1
+            bad.append(f"{name}: {args} takes {took:.1f} s")
+        folder.restore()
+    return told, bad
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Folder:
+    """The repository, which is the working directory."""
+    monkeypatch.chdir(tmp_path)
+    for variable in ("GITHUB_STEP_SUMMARY", "FORCE_COLOR", "COSTCALC_TRACEBACK"):
+        monkeypatch.delenv(variable, raising=False)
+    made = Folder(tmp_path)
+    capsys.readouterr()
+    return made
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_few_hundred(kind: str, folder: Folder) -> None:
+    told, bad = run(kind, SHORT // len(KINDS), 0, folder)
+    assert not bad, bad[:5]
+    assert told["inputs"] > SHORT // len(KINDS) // 2
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", KINDS)
+def test_as_many_as_asked_for(kind: str, folder: Folder, capsys: Any) -> None:
+    count = int(os.environ.get("COSTCALC_FUZZ", LONG)) // len(KINDS)
+    told, bad = run(kind, count, random.SystemRandom().randrange(10**9), folder)
+    with capsys.disabled():
+        print(
+            f"\n{kind}: {told['inputs']:,} inputs, {told['tracebacks']} tracebacks, {told['over bounds']} over bounds"
+        )
+    assert not bad, "\n".join(bad[:20])
+
+
+# -- exported programs: without PyTorch's reader where the archive is refused, which is nearly always ---------------
+
+
+def _exported(count: int, seed: int, folder: Path) -> tuple[int, list[str]]:
+    """Damage an honest archive ``count`` times; what is neither refused in a sentence nor copied is told."""
+    import torch
+
+    from costcalc.frontends.torch.archive import ArchiveError, copy_of_the_known
+
+    honest = folder / "honest.pt2"
+    torch.export.save(torch.export.export(torch.nn.Conv2d(3, 4, 3).eval(), (torch.zeros(1, 3, 8, 8),)), honest)
+    whole = honest.read_bytes()
+    with zipfile.ZipFile(honest) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    texts = [name for name in parts if name.endswith(".json")]
+    bad, refused = [], 0
+    for n in range(count):
+        chance = random.Random(f"{seed} {n}")
+        path = folder / "strange.pt2"
+        if chance.random() < 0.5:
+            data = bytearray(whole)
+            for _ in range(chance.randint(1, 8)):
+                data[chance.randrange(len(data))] = chance.randrange(256)
+            path.write_bytes(data[: chance.choice((len(data), chance.randrange(len(data))))])
+        else:
+            name = chance.choice(texts)
+            with zipfile.ZipFile(path, "w") as archive:
+                for part, content in parts.items():
+                    archive.writestr(part, mutated(content.decode(), chance) if part == name else content)
+        start = time.process_time()
+        try:
+            copy_of_the_known(str(path), folder / "copy.pt2")
+        except ArchiveError:
+            refused += 1
+        except BaseException:
+            bad.append(f"{seed} {n}: {traceback.format_exc()[-400:]}")
+        if time.process_time() - start > MOST_SECONDS:
+            bad.append(f"{seed} {n}: over bounds")
+    return refused, bad
+
+
+@pytest.mark.skipif(not find_spec("torch"), reason="needs torch")
+def test_a_few_exported_programs(tmp_path: Path) -> None:
+    refused, bad = _exported(150, 0, tmp_path)
+    assert not bad, bad[:3]
+    assert refused > 75
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not find_spec("torch"), reason="needs torch")
+def test_exported_programs_as_many_as_asked_for(tmp_path: Path, capsys: Any) -> None:
+    count = int(os.environ.get("COSTCALC_FUZZ", LONG)) // len(KINDS)
+    refused, bad = _exported(count, random.SystemRandom().randrange(10**9), tmp_path)
+    with capsys.disabled():
+        print(f"\n.pt2: {count:,} inputs, {refused:,} refused, {len(bad)} otherwise than in a sentence")
+    assert not bad, "\n".join(bad[:20])
