@@ -85,18 +85,18 @@ class Works:
     def __init__(self, width: int | None = None) -> None:
         self.width = width
         self._rules = [(figure.name, figure.done) for figure in FIGURES.values() if figure.done]
-        self._known: dict[tuple[Op, tuple[TensorType, ...], TensorType, tuple[str, ...]], Work] = {}
+        self._known: dict[tuple[Op, tuple[TensorType, ...], TensorType, tuple[str, ...], frozenset[str]], Work] = {}
 
     def __call__(self, graph: Graph, node: Node) -> Work:
         """The work of a node of ``graph``."""
         types = graph.input_types(node)
-        found = self._known.get((node.op, types, graph.types[node.outputs[0]], tuple(node.prepared)))
+        found = self._known.get((node.op, types, graph.types[node.outputs[0]], tuple(node.prepared), node.frozen))
         return found or self.of(node, node.op, types, graph.output_types(node))
 
     def of(self, node: Node, op: Op, types: tuple[TensorType, ...], makes: tuple[TensorType, ...]) -> Work:
         """The work of ``node``, were its op ``op`` and its inputs and outputs of these types."""
         width, y = self.width, makes[0]
-        key = (op, types, y, tuple(node.prepared))
+        key = (op, types, y, tuple(node.prepared), node.frozen)
         found = self._known.get(key)
         if found is not None:
             return found

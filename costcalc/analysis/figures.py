@@ -119,6 +119,7 @@ class Figure(NamedTuple):
     share      whether a column tells its share of the total
     asks       what a budget of it can be told besides: ``at`` a layer, on a ``machine``, which it then needs
     shown      where, and in which words
+    unless     the figure beside which totals leave it out where both are the same
     """
 
     name: str
@@ -139,6 +140,7 @@ class Figure(NamedTuple):
     share: bool = False
     asks: str = ""
     shown: Mapping[str, In] = EVERYWHERE
+    unless: str = ""
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -290,6 +292,11 @@ FIGURES: dict[str, Figure] = {
                shown={COMPARISON: In(), DIFFERENCE: In(), LOCK: In()}),
         Figure("uncounted", "uncounted", COUNT, "layers whose op has no rule", "uncounted",
                whole=lambda report: len(report.uncounted), exact=True, shown={COMPARISON: In(), LOCK: In()}),
+        Figure(
+            "trainable", "trainable", COUNT, "parameters that training changes", "trainable_params",
+            held=lambda weight, width: weight.type.size if weight.trained and not weight.frozen else 0,
+            shown={COLUMN: In(after="params"), SUMMARY: In(after="params"), LOCK: In()}, unless="params",
+        ),
     )
 }  # fmt: skip
 """Name → figure, in the order in which most views have them."""

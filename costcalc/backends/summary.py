@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from costcalc.analysis.figures import BITS, COUNT, RATIO, SUMMARY, figures_in
+from costcalc.analysis.figures import BITS, COUNT, FIGURES, RATIO, SUMMARY, figures_in
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.sizes import sizes
 from costcalc.backends.figures import show
@@ -74,7 +74,7 @@ def facts(report: Report) -> Iterator[Fact]:
     }
     for figure in figures_in(SUMMARY):
         name, value = figure.name, figure.whole(report) if figure.whole else figure.of(total)
-        if value is None:
+        if value is None or (figure.unless and value == FIGURES[figure.unless].of(total)):
             continue
         if figure.unit in (BITS, COUNT):
             text = stored(name, value) if figure.unit == BITS else number(name, value)

@@ -63,6 +63,7 @@ def entry(graph: Graph, report: Report, model: str, setup: str, made_by: str = M
         row: dict[str, Any] = {"name": node.name, "op": repr(node.op), "from": list(node.inputs)}
         row |= {"called": dict(node.called)} if node.called else {}
         row |= {"prepared": dict(node.prepared)} if node.prepared else {}
+        row |= {"frozen": sorted(node.frozen)} if node.frozen else {}
         shapes = ["×".join(map(str, shape[1:])) for shape in layer.output_shapes]
         layers.append(row | {"to": ", ".join(shapes), **{figure.name: figure.part(layer) for figure in of_layers}})
     inputs = {name: [graph.types[name].dtype, list(graph.types[name].shape)] for name in graph.inputs}
@@ -83,6 +84,8 @@ def graph_hash(graph: Graph) -> str:
         rows.append([repr(node.op), [numbers[v] for v in node.inputs], own])
         if node.prepared:
             rows[-1].append({w: numbers[v] for w, v in node.prepared.items()})
+        if node.frozen:
+            rows[-1].append(sorted(node.frozen))
         for value in node.outputs:
             numbers[value] = len(numbers)
     rows.append([numbers[v] for v in graph.outputs])
@@ -99,7 +102,8 @@ def graph_of(entry: Entry) -> Graph | None:
         builder = GraphBuilder(entry.model, inputs)
         for row in entry.layers:
             called = row.get("called") or row.get("shares")  # as older locks have it
-            builder.add(row["name"], _op(row["op"]), row["from"], called=called, prepared=row.get("prepared"))
+            more = {"called": called, "prepared": row.get("prepared"), "frozen": row.get("frozen", ())}
+            builder.add(row["name"], _op(row["op"]), row["from"], **more)
         graph = builder.build(entry.outputs)
         return graph if graph_hash(graph) == entry.graph else None
     except (CostcalcError, KeyError, TypeError, ValueError, SyntaxError, RecursionError, MemoryError):

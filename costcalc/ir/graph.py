@@ -26,6 +26,7 @@ class Node:
               weight alike share it, see ``Graph.users``
     prepared  weights that no tensor of the model is, but that are made from some beforehand: the op's name of
               each → the value, which depends on no input, ``{"weight": "conv.weight_norm.0"}``
+    frozen    its parameters that training leaves as they are, by the op's names
     place     where the user wrote it
     """
 
@@ -36,6 +37,7 @@ class Node:
     called: Mapping[str, str] = field(default_factory=dict)
     place: Place | None = None
     prepared: Mapping[str, str] = field(default_factory=dict)
+    frozen: frozenset[str] = frozenset()
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -48,8 +50,9 @@ class Node:
         return self.op.is_view and not self.inputs
 
     def stored(self, weights: Mapping[str, Weight]) -> dict[str, Weight]:
-        """Those of ``weights``, which its op has, that are tensors of the model."""
-        return {local: w for local, w in weights.items() if local not in self.prepared}
+        """Those of ``weights``, which its op has, that are tensors of the model; frozen ones say so."""
+        own = {local: w for local, w in weights.items() if local not in self.prepared}
+        return own | {local: own[local]._replace(frozen=True) for local in self.frozen if local in own}
 
     def weight(self, local: str) -> str:
         """The one name in the whole model of the weight that the op calls ``local``."""
@@ -194,6 +197,7 @@ class GraphBuilder:
         called: Mapping[str, str] | None = None,
         place: Place | None = None,
         prepared: Mapping[str, str] | None = None,
+        frozen: Iterable[str] = (),
     ) -> tuple[str, ...]:
         """Append ``op`` applied to ``inputs`` and return the names of the values that it makes.
 
@@ -210,7 +214,7 @@ class GraphBuilder:
         self._names.update(outputs)
         origin = origin_of(op, (self.origins[v] for v in inputs), types, made)
         self.origins.update(dict.fromkeys(outputs, origin))
-        node = Node(name, op, inputs, outputs, called or {}, place, prepared or {})
+        node = Node(name, op, inputs, outputs, called or {}, place, prepared or {}, frozenset(frozen))
         if prepared:
             self._check_prepared(node)
         self.nodes.append(node)

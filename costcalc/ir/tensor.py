@@ -66,11 +66,13 @@ class Weight(NamedTuple):
 
     trained   a parameter; otherwise a buffer (running statistics, index tables)
     read      how many of its elements inference reads, None for all: a counter of training steps is stored only
+    frozen    a parameter that training leaves as it is
     """
 
     type: TensorType
     trained: bool = True
     read: Dim | None = None
+    frozen: bool = False
 
     def read_bits(self, width: int | None = None) -> Dim:
         """Bits of the elements that inference reads; ``width`` as in ``TensorType.bits``."""

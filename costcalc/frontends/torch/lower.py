@@ -34,9 +34,17 @@ class Lowering:
     """Turns recorded calls into a graph.
 
     weights    every parameter and buffer of the model, by name
+    frozen     the names of the parameters that training leaves as they are
     """
 
-    def __init__(self, name: str, inputs: Mapping[str, Traced], weights: Mapping[str, Traced]) -> None:
+    def __init__(
+        self,
+        name: str,
+        inputs: Mapping[str, Traced],
+        weights: Mapping[str, Traced],
+        frozen: frozenset[str] = frozenset(),
+    ) -> None:
+        self._frozen = frozen
         self.builder = GraphBuilder(name, {key: t.type for key, t in inputs.items()})
         self.weights = weights
         self.steps: list[tuple[Step, Scope]] = []
@@ -138,7 +146,9 @@ class Lowering:
         for (step, _), name in zip(steps, names(steps, self.builder.inputs), strict=True):
             called = {local: w.weight for local, w in step.weights.items() if w.weight != f"{name}.{local}"}
             prepared = {local: t.value for local, t in step.prepared.items()}
-            made = self.builder.add(name, step.op, (t.value for t in step.inputs), called, prepared=prepared)
+            frozen = [local for local, w in step.weights.items() if w.weight in self._frozen]
+            inputs = (t.value for t in step.inputs)
+            made = self.builder.add(name, step.op, inputs, called, prepared=prepared, frozen=frozen)
             for traced, value in zip(step.outputs, made, strict=True):
                 traced.value = value
         self.builder.assumed.update(dict.fromkeys(assumed))

@@ -122,7 +122,8 @@ class _Generaliser:
                     reason = f"{node.name}: {field.name} of {node.op.name} is {error.message}, which has no closed form"
                     raise NotInSymbols(reason) from None
             try:
-                builder.add(node.name, type(node.op)(**options), node.inputs, node.called, node.place, node.prepared)
+                op = type(node.op)(**options)
+                builder.add(node.name, op, node.inputs, node.called, node.place, node.prepared, node.frozen)
             except CostcalcError:
                 raise
             except (TypeError, ValueError, AssertionError, LookupError, ArithmeticError) as error:

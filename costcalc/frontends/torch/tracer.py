@@ -216,7 +216,8 @@ def _traced(
         return _traced(model, args, kwargs, name, whole, **known, less=less)
     if not less:
         assumptions.check_settings(name)
-    lowering = Lowering(name, inputs, {t.weight: t for t in recorder.weights})
+    frozen = (key for key, p in model.named_parameters(remove_duplicate=False) if not p.requires_grad)
+    lowering = Lowering(name, inputs, {t.weight: t for t in recorder.weights}, frozenset(frozen))
     steps = [lowering.take(call) for call in recorder.calls]
     if not outputs:
         raise ModelError(f"the forward of {name} returns no tensor")
