@@ -135,13 +135,18 @@ def read_lock(path: str) -> Lock | None:
 def parse_lock(data: bytes, shown: str) -> Lock:
     """The lock in ``data``, which messages call ``shown``."""
     again = "make it anew with `costcalc lock --update`"
-    if data.startswith(b"<<<<<<<") or b"\n<<<<<<<" in data:
-        raise LockError(f"the lock has the marks of a merge conflict; {again}", Place(shown))
+    marks = 0 if data.startswith(b"<<<<<<<") else data.find(b"\n<<<<<<<") + 1
+    if marks or data.startswith(b"<<<<<<<"):
+        line = data.count(b"\n", 0, marks) + 1
+        raise LockError(f"the lock has the marks of a merge conflict; {again}", Place(shown, line))
     try:
         whole = json.loads(data)
         version, made, checksum = whole["version"], whole["models"], whole["sha256"]
         if isinstance(version, int) and (version < 1 or version is True):
             raise ValueError(version)
+    except json.JSONDecodeError as error:
+        says = f"this is no lock of costcalc, for it is no JSON: {error.msg}; {again}"
+        raise LockError(says, Place(shown, error.lineno, error.colno)) from None
     except (ValueError, KeyError, TypeError, RecursionError):
         raise LockError(f"this is no lock of costcalc; {again}", Place(shown)) from None
     if not isinstance(version, int) or version > VERSION:

@@ -118,10 +118,17 @@ def waiting(what: str) -> Iterator[None]:
             print(f"\r{' ' * len(said[0])}\r", end="", file=sys.stderr, flush=True)
 
 
+MOST_SAID = 2000
+"""Characters of a message; names and values in it are shortened where they are put in, and this is for what is left."""
+
+
 def say_error(sentence: str) -> None:
-    """``costcalc: error: sentence`` on standard error."""
+    """``costcalc: error: sentence`` on standard error, cut to ``MOST_SAID`` characters."""
     if sys.stderr is None:
         return
+    if len(sentence) > MOST_SAID:
+        half = MOST_SAID // 2
+        sentence = f"{sentence[:half]} … {len(sentence) - 2 * half:,} characters left out … {sentence[-half:]}"
     head = "costcalc: error:"
     with contextlib.suppress(OSError):  # then nobody is there to be told
         print(f"\x1b[31m{head}\x1b[0m" if colour(sys.stderr) else head, _plain(sentence), file=sys.stderr, flush=True)

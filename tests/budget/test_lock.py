@@ -84,20 +84,22 @@ def damaged(old: str, new: str) -> bytes:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (damaged('"macs": 64', '"macs": 63'), "the lock was edited by hand, so that its checksum does not hold"),
-        (damaged('"version": 1', '"version": 2'), "the lock has version 2 and this costcalc"),
-        (damaged('"version": 1', '"version": "x"'), "install a newer costcalc"),
-        (damaged('{\n "version"', '<<<<<<< ours\n{\n "version"'), "the lock has the marks of a merge conflict"),
-        (b"", "this is no lock of costcalc"),
-        (b"[]", "this is no lock of costcalc"),
-        (b"\xff\xfe", "this is no lock of costcalc"),
-        (b"[" * 100_000, "this is no lock of costcalc"),
+        (damaged('"macs": 64', '"macs": 63'), ": the lock was edited by hand, so that its checksum does not hold"),
+        (damaged('"version": 1', '"version": 2'), ": the lock has version 2 and this costcalc"),
+        (damaged('"version": 1', '"version": "x"'), ": the lock has version x and this costcalc"),
+        (damaged('{\n "version"', '<<<<<<< ours\n{\n "version"'), ":1: the lock has the marks of a merge conflict"),
+        (damaged(',\n "sha256"', ',\n<<<<<<< ours\n "sha256"'), ":4: the lock has the marks of a merge conflict"),
+        (damaged('"version": 1', '"version" 1'), ":2:12: this is no lock of costcalc, for it is no JSON"),
+        (b"", ":1:1: this is no lock of costcalc"),
+        (b"[]", ": this is no lock of costcalc"),
+        (b"\xff\xfe", ":1:1: this is no lock of costcalc"),
+        (b"[" * 100_000, ": this is no lock of costcalc"),
     ],
 )
-def test_a_lock_that_cannot_be_trusted_is_refused(data: bytes, says: str) -> None:
+def test_a_lock_that_cannot_be_trusted_is_refused_at_its_line(data: bytes, says: str) -> None:
     with pytest.raises(LockError) as error:
         parse_lock(data, "costcalc.lock")
-    assert says in str(error.value) and str(error.value).startswith("costcalc.lock: ")
+    assert str(error.value).startswith(f"costcalc.lock{says}")
     assert error.value.exit_code == 2
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from terminal import process, run
 
+from costcalc.cli.output import say_error
+
 MACHINE = """
 title: mine
 flops: {float32: 2e9}
@@ -169,3 +171,10 @@ def test_the_version_is_printed() -> None:
     from costcalc import __version__
 
     assert process("--version") == (0, f"costcalc {__version__}\n", "")
+
+
+def test_a_message_is_cut_in_the_middle(capsys: pytest.CaptureFixture[str]) -> None:
+    say_error("begin " + "x" * 10_000 + " end")
+    printed = capsys.readouterr().err
+    assert len(printed) < 2100 and printed.startswith("costcalc: error: begin x") and printed.endswith("x end\n")
+    assert " … 8,010 characters left out … " in printed
