@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.fields import Dtype, Dtypes, Shape, Shapes, ints
 from costcalc.ir.op import Example, Op, op
-from costcalc.ir.tensor import TensorType, Weight
+from costcalc.ir.tensor import FLOATING_BITS, TensorType, Weight
 from costcalc.ir.window import MIXED, Sight
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ class Parameter(Leaf):
 
         from costcalc.ops.functional import functional
 
-        tensor = torch.zeros(ints(self.shape), dtype=getattr(torch, self.dtype))
+        # Ones where numbers are computed with: a mask of zeros would leave nothing of what it is put on.
+        fill = torch.ones if self.dtype in FLOATING_BITS else torch.zeros
+        tensor = fill(ints(self.shape), dtype=getattr(torch, self.dtype))
         return functional(lambda weight: weight, weight=nn.Parameter(tensor) if self.trained else tensor)
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
@@ -12,6 +12,9 @@ from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.broadcasting import broadcast, joint_dtype, stretches
 from costcalc.ops.traced import copied, expanded, reshaped
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _TRUTHS = """
 eq ne lt le gt ge isnan isinf isfinite isposinf isneginf signbit logical_and logical_or logical_xor logical_not isin
@@ -38,6 +41,15 @@ _BY_COUNT = {
 PER_ELEMENT: dict[str, int] = {name: count for count, names in _BY_COUNT.items() for name in names.split()}
 """Scalar operations for one output element, each as its formula is written."""
 TRUTHS = frozenset(_TRUTHS.split())
+_OF_TENSORS = {
+    1: """abs absolute neg negative positive reciprocal sqrt rsqrt square exp exp2 expm1 log log2 log10 log1p sin cos
+    tan asin acos atan sinh cosh asinh acosh atanh sinc erf erfc floor ceil round trunc frac sign sgn""",
+    2: """atan2 arctan2 pow remainder fmod floor_divide maximum minimum fmax fmin copysign hypot logaddexp
+    eq ne lt le gt ge logical_and logical_or logical_xor""",
+    3: "where",
+}
+PLAIN: dict[str, int] = {name: count for count, names in _OF_TENSORS.items() for name in names.split()}
+"""Functions of so many tensors, and of no number, under the name that PyTorch has for them."""
 KNOWN = PER_ELEMENT | {"add": 1, "multiply": 1, "subtract": 1, "divide": 1}
 """Addition and its kin have ops of their own for tensors; with a number they are this one."""
 
@@ -70,6 +82,19 @@ class Elementwise(Op):
 
     def kind(self, *x: TensorType) -> str:
         return self.function
+
+    def to_torch(self, *x: TensorType) -> nn.Module:
+        if self.function != "copy" and PLAIN.get(self.function) != len(x):
+            raise NotImplementedError(f"{self.function} has no PyTorch counterpart: its numbers are not in the spec")
+        import torch
+
+        from costcalc.ops.functional import functional
+
+        made = getattr(torch, self.infer(*x).dtype)
+        if self.function == "copy":
+            return functional(lambda x: x.to(made, copy=True))
+        function = getattr(torch, self.function)
+        return functional(lambda *x: function(*x).to(made))
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:

@@ -106,8 +106,18 @@ def _substitutes() -> dict[Any, Callable[..., Any]]:
         F.relu, F.relu6, F.hardtanh, F.hardsigmoid, F.hardswish, F.leaky_relu, F.prelu, F.elu, F.selu, F.celu, F.gelu,
         F.silu, F.mish, F.sigmoid, F.tanh, F.softplus, F.dropout, F.local_response_norm,
         torch.relu, torch.relu_, torch.sigmoid, torch.tanh, torch.prelu, torch.clamp, Tensor.relu, Tensor.relu_,
-        Tensor.sigmoid, Tensor.tanh, Tensor.clamp,
+        Tensor.sigmoid, Tensor.tanh, Tensor.clamp, F.hardshrink, F.softshrink, F.threshold, F.relu_, torch.threshold,
+        torch.hardshrink, Tensor.hardshrink,
     )  # fmt: skip
+    # Steps have no slope anywhere, though they depend on what they are steps of.
+    steps = ("round", "floor", "ceil", "trunc", "fix", "sign", "sgn")
+    passing += tuple(
+        getattr(of, name + end)
+        for name in steps
+        for end in ("", "_")
+        for of in (torch, Tensor)
+        if hasattr(of, name + end)
+    )
     table: dict[Any, Callable[..., Any]] = dict.fromkeys(passing, _pass_on)
     table |= dict.fromkeys((F.softmax, F.log_softmax, torch.softmax, torch.log_softmax, Tensor.softmax), _mean_along)
     table[F.normalize] = _mean_of_axis

@@ -223,7 +223,8 @@ def _seen(value: Tensor, seed: Tensor, pixels: Tensor, axes: tuple[int, ...]) ->
     found: list[Extent | None] = []
     for axis in axes:
         others = [a for a in range(pixels.ndim) if a != axis]
-        along: Sequence[int] = touched.sum(others).nonzero().flatten().tolist()
+        # Of a single axis there are no others, and a sum over no axes would be over all.
+        along: Sequence[int] = (touched.sum(others) if others else touched).nonzero().flatten().tolist()
         found.append(Extent(along[0], along[-1]) if along else None)
     return found
 

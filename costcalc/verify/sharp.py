@@ -16,6 +16,7 @@ from costcalc.analysis.receptive import UNKNOWN, View, through
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.window import Anywhere, Axes, Follow, Regroup, Sight, Steps
 from costcalc.ops.axes import several
+from costcalc.ops.elementwise import TRUTHS
 
 BOUNDED = (
     "deform_conv", "max_unpool", "grid_sample", "roi_align", "roi_pool", "nms", "lstm", "gru", "rnn", "uncounted",
@@ -24,6 +25,9 @@ BOUNDED = (
 """Ops of which only bounds are claimed: data say where they look, what came before what, or one channel sees less."""
 COPIES = ("take", "roll")
 """Ops whose places see one place each, of which the window around them all is a bound."""
+
+CHOOSING = ("where", "masked_fill", "heaviside")
+"""Functions of elements that are told by data which of their inputs to pass on, as comparisons tell."""
 
 Inner: TypeAlias = "tuple[int, int] | None"
 
@@ -98,6 +102,8 @@ def _uneven(node: Node, claims: dict[str, View | None], claim: View) -> bool:
     if op.name in COPIES and before is not None:
         axes = [axis % len(before.parts) for axis in several(op.axes if op.name == "roll" else op.axis)]
         return any(moves(before.parts[axis]) for axis in axes)
+    if op.name == "elementwise" and (op.function in TRUTHS or op.function in CHOOSING):
+        return True
     if op.name in ("triangle", "diag_embed", "block_diag"):  # with zeros, which see nothing
         return any(map(moves, claim.parts))
     return op.name in BOUNDED

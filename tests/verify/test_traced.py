@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils import prune
 
 from costcalc.cli.frame import outcome
+from costcalc.frontends.spec.write import write
 from costcalc.frontends.torch.tracer import trace
+from costcalc.models import load
 from costcalc.verify import verify
 from costcalc.verify.result import VerifyResult
 
@@ -101,6 +106,79 @@ class Elsewhere(nn.Module):
 
 def test_work_done_with_the_weights_of_a_layer_that_is_not_called_is_the_callers() -> None:
     assert verified(Elsewhere(), 1, 4).tallies[1].macs == 16
+
+
+class Between(nn.Module):
+    """A function between two convolutions; the field of the second is 5, whatever the function's slope."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.before = nn.Conv1d(2, 3, 3, padding=1)
+        self.beside = nn.Conv1d(2, 3, 3, padding=1)
+        self.after = nn.Conv1d(3, 2, 3, padding=1)
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.after(self.function(self.before(x), self.beside(x)))
+        return y
+
+
+STEPS: dict[str, Any] = {
+    "round": lambda a, b: torch.round(a),
+    "round, a method": lambda a, b: a.round(),
+    "round, in place": lambda a, b: a.round_(),
+    "sign": lambda a, b: a.sign(),
+    "sign, in place": lambda a, b: a.sign_(),
+    "floor": lambda a, b: torch.floor(a),
+    "ceil": lambda a, b: a.ceil(),
+    "trunc": lambda a, b: torch.trunc(a),
+    "quantised and back": lambda a, b: (a / 0.1).round().clamp(-8, 7) * 0.1,
+    "hard shrinking": lambda a, b: F.hardshrink(a),
+    "soft shrinking": lambda a, b: F.softshrink(a),
+    "threshold": lambda a, b: F.threshold(a, 3.0, 0.0),
+}
+GATES: dict[str, Any] = {
+    "product with a comparison": lambda a, b: a * (a > b),
+    "where": lambda a, b: torch.where(a > b, a, b),
+    "where one is a number": lambda a, b: torch.where(b > 1, a, 0.0),
+    "masked_fill": lambda a, b: a.masked_fill(b > -1, 0.0),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_without_slope_depends_on_what_it_is_a_step_of(name: str) -> None:
+    (check,) = [c for c in verified(Between(STEPS[name]), 1, 2, 12).checks if c.name == "receptive fields"]
+    assert check.compared
+    assert "upper bounds" not in check.note
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_what_data_choose_is_a_bound(name: str) -> None:
+    (check,) = [c for c in verified(Between(GATES[name]), 1, 2, 12).checks if c.name == "receptive fields"]
+    assert check.compared
+
+
+def test_an_input_of_one_axis_is_seen_along_it() -> None:
+    class Waveform(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv1d(1, 4, 10, stride=5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = self.conv(x[None, None])
+            return y
+
+    (check,) = [c for c in verified(Waveform(), 200).checks if c.name == "receptive fields"]
+    assert check.compared
+
+
+def test_a_spec_with_a_mask_on_its_weights_is_confirmed(tmp_path: Path) -> None:
+    # In a spec the mask is a tensor without values. Of zeros, or of norms that are zero, nothing would be left.
+    for number, prepare in enumerate((lambda m: prune.l1_unstructured(m, "weight", 0.4), nn.utils.spectral_norm)):
+        path = tmp_path / f"masked{number}.yaml"
+        path.write_text(write(trace(prepare(nn.Conv2d(4, 6, 3, padding=1)), (1, 4, 10, 10))), encoding="utf-8")
+        result = verify(load(path))
+        assert result.agrees, result.disagreements
 
 
 def test_the_command_takes_a_module_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
