@@ -14,7 +14,7 @@ from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
-from costcalc.ops.traced import converted, own, reshaped
+from costcalc.ops.traced import converted, finite, own, reshaped
 
 if TYPE_CHECKING:
     from torch import nn
@@ -153,7 +153,7 @@ class Hardtanh(Activation):
 
     @classmethod
     def from_aten(cls, call: Call) -> Traced:
-        low, high = float(call["min_val"]), float(call["max_val"])
+        low, high = finite(call["min_val"]), finite(call["max_val"])
         return call.add(ReLU6() if (low, high) == (0, 6) else cls(low, high), call["self"])  # type: ignore[no-any-return]
 
 

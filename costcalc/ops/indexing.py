@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from costcalc.errors import OptionError
@@ -252,6 +253,12 @@ def _gathered(call: Call, x: Traced, axis: int, index: Traced) -> Traced:
     if call.name == "take_along_dim" and index.numbers is not None and index.type.size == index.shape[axis]:
         picked = call.add(Take(axis, index.numbers), x)  # the same along all other axes
         return expanded(call, picked, *shape)
+    numbers = _same_beside(index, axis)
+    if numbers is not None and call.name == "gather":
+        for a, n in enumerate(shape):
+            if a != axis and n < x.shape[a]:
+                x = call.add(find_op("slice")(a, 0, n), x)
+        return call.add(Take(axis, numbers), x)  # type: ignore[no-any-return]
     if call.name == "take_along_dim":  # each stretches to the other, but for the axis
         x = expanded(call, x, *(x.shape[a] if a == axis else n for a, n in enumerate(shape)))
         index = expanded(call, index, *shape)
@@ -259,6 +266,17 @@ def _gathered(call: Call, x: Traced, axis: int, index: Traced) -> Traced:
         if a != axis and n < x.shape[a]:
             x = call.add(find_op("slice")(a, 0, n), x)
     return call.add(Gather(shape, axes=axis, along=True), x, index)  # type: ignore[no-any-return]
+
+
+def _same_beside(index: Traced, axis: int) -> tuple[int, ...] | None:
+    """The places along ``axis`` that ``index`` names, if they are known and the same wherever one looks beside it."""
+    numbers, shape = index.numbers, ints(index.shape)
+    if not numbers or not shape:
+        return None
+    inner = prod(shape[axis + 1 :])
+    row = numbers[: shape[axis] * inner : inner]
+    same = all(number == row[i // inner % len(row)] for i, number in enumerate(numbers))
+    return row if same else None
 
 
 def _indexed(call: Call, x: Traced, indices: Sequence[Traced | None]) -> Traced:

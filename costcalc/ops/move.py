@@ -14,7 +14,7 @@ from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Follow, Sight, Window
 from costcalc.ops.axes import has_axes, position, several
-from costcalc.ops.traced import images, reshaped
+from costcalc.ops.traced import copied, finite, images, reshaped
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,7 +27,7 @@ MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate", "c
 class Pad(Op):
     """Add elements before and after each spatial axis, or each of ``axes``.
 
-    ``mode`` says what is added: zeros, or elements of the input: ``reflect`` mirrors it without
+    ``mode`` says what is added: zeros, or rather ``value``, or elements of the input: ``reflect`` mirrors it without
     repeating the edge, ``replicate`` repeats the edge, ``circular`` goes on at the other end.
 
     Not counted  any arithmetic, there is none; the input is read and the output written.
@@ -43,8 +43,11 @@ class Pad(Op):
     amount: Pairs
     mode: str = "zeros"
     axes: Axes | None = None
+    value: float = 0
 
     def check(self) -> None:
+        if self.mode != "zeros" and self.value:
+            raise OptionError(f"pad: mode='{self.mode}' adds elements of the input; leave out value")
         if self.mode != "zeros" and self.axes is not None:
             raise OptionError(f"pad: mode='{self.mode}' is for the spatial axes; leave out axes")
 
@@ -102,8 +105,8 @@ class Pad(Op):
         by_axis = dict(self._amounts(x))
         order = range(len(x.shape) - 1, min(by_axis) - 1, -1)
         amounts = ints(amount for axis in order for amount in by_axis.get(axis, (0, 0)))
-        mode = MODES[self.mode]
-        return functional(lambda x: pad(x, amounts, mode))
+        mode, value = MODES[self.mode], self.value
+        return functional(lambda x: pad(x, amounts, mode, value) if value else pad(x, amounts, mode))
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:
@@ -115,9 +118,10 @@ class Pad(Op):
         if any(p < 0 for pair in pairs for p in pair):
             return _cropped(call, x, pairs, mode)
         if mode == "zeros":
+            value = finite(call.get("value") or 0)
             padded = [i for i, pair in enumerate(pairs) if any(pair)] or range(len(pairs))  # by nothing: a copy
             axes = [len(x.shape) - len(pairs) + i for i in padded]
-            return call.add(cls(tuple(pairs[i] for i in padded), axes=once(axes)), x)
+            return call.add(cls(tuple(pairs[i] for i in padded), axes=once(axes), value=value), x)
         same = all(before == after for before, after in pairs)
         op = cls(once([before for before, _ in pairs]) if same else tuple(pairs), mode)
         return images(call, x, len(pairs), lambda x: call.add(op, x))
@@ -125,7 +129,7 @@ class Pad(Op):
     @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls(1), TensorType((1, 2, 3, 4))
-        yield cls(((2, 1),), axes=1), TensorType((1, 2, 3, 2))
+        yield cls(((2, 1),), axes=1, value=0.5), TensorType((1, 2, 3, 2))
         yield cls(((2, 1), (0, 2)), "reflect"), TensorType((1, 2, 4, 4))
         yield cls((1, (0, 2)), "replicate"), TensorType((1, 2, 3, 3))
         yield cls(((1, 2),), "circular"), TensorType((1, 2, 4))
@@ -180,13 +184,18 @@ class Roll(Op):
 
 
 def _cropped(call: Call, x: Traced, pairs: list[tuple[int, int]], mode: str) -> Traced:
-    """Padding by negative amounts cuts off."""
+    """Padding by negative amounts cuts off; also what is only cut gets memory of its own."""
     from costcalc.ops.join import Slice
 
     for axis, (before, after) in enumerate(pairs, len(x.shape) - len(pairs)):
         if before < 0 or after < 0:
             stop = x.shape[axis] + min(after, 0)
             x = call.add(Slice(axis, max(-before, 0), stop), x)
-    rest = [(max(before, 0), max(after, 0)) for before, after in pairs]
+    rest = tuple((max(before, 0), max(after, 0)) for before, after in pairs)
     axes = tuple(len(x.shape) - len(rest) + i for i, pair in enumerate(rest) if any(pair))
-    return call.add(Pad(tuple(p for p in rest if any(p)), mode, axes), x) if axes else x
+    if not axes:
+        return copied(call, x)
+    if mode != "zeros":
+        return images(call, x, len(rest), lambda x: call.add(Pad(rest, mode), x))
+    value = finite(call.get("value") or 0)
+    return call.add(Pad(tuple(p for p in rest if any(p)), mode, axes, value), x)  # type: ignore[no-any-return]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +10,14 @@ import torch
 
 import costcalc
 from costcalc.analysis.receptive import ReceptiveField
+from costcalc.backends.module import to_module
 from costcalc.errors import CostcalcError
+from costcalc.frontends.spec.write import write
 from costcalc.ir.graph import GraphBuilder
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.conv import Conv
+from costcalc.ops.move import Pad
 from costcalc.ops.separable import Depthwise, Pointwise
 from costcalc.ops.shift import Shift
 from costcalc.ops.shuffle import ChannelShuffle, PixelShuffle, PixelUnshuffle
@@ -128,6 +132,72 @@ def test_padding_by_negative_amounts_cuts_off() -> None:
     assert report.layers[-1].input_shapes == ((1, 2, 8 - 3, 9 - 1),)
     assert report.layers[-1].output_shapes == ((1, 2, 1 + 8 - 3, 9 - 1 + 2),)
     assert report.layers[-1].receptive_field == ReceptiveField((1, 1), (1, 1), (-1, 1))
+
+
+class Fills(torch.nn.Module):
+    def __init__(self, amounts: tuple[int, ...], mode: str = "constant", value: float | None = None) -> None:
+        super().__init__()
+        self.given = amounts, mode, value
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.pad(x, *self.given)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        Fills((3, 1), value=1.5),
+        Fills((1, 0, 2, 1), value=-float("inf")),
+        Fills((-1, 2, 1, -3), value=2.0),
+        Fills((-1, 2, 0, 1), "reflect"),
+        Fills((-1, 2, 0, 1), "replicate"),
+        Fills((-1, 2, 0, 1), "circular"),
+        Fills((-1, -2, -3, 0)),
+        torch.nn.Hardtanh(0.25, float("inf")),
+    ],
+    ids=str,
+)
+def test_the_spec_of_a_trace_fills_in_the_same(module: torch.nn.Module, tmp_path: Path) -> None:
+    x = torch.rand(1, 2, 8, 9)
+    path = tmp_path / "padded.yaml"
+    path.write_text(write(costcalc.trace(module, (1, 2, 8, 9))), encoding="utf-8")
+    made, wanted = to_module(costcalc.load(path))(x), module(x)
+    # A spec has no infinite numbers; the largest one stands for them.
+    assert torch.equal(made, torch.nan_to_num(wanted))
+
+
+def test_what_is_only_cut_off_by_padding_gets_memory_of_its_own() -> None:
+    # PyTorch clones what it narrows: 2·5·6 elements of 4 bytes.
+    total = costcalc.analyze(Fills((-1, -2, -3, 0)), (1, 2, 8, 9)).total
+    assert (total.read_bits, total.write_bits) == (2 * 5 * 6 * 32, 2 * 5 * 6 * 32)
+
+
+def test_elements_of_the_input_have_no_value() -> None:
+    with pytest.raises(CostcalcError, match="pad: mode='reflect' adds elements of the input; leave out value"):
+        Pad(1, "reflect", value=1.0)
+
+
+class Gathers(torch.nn.Module):
+    def __init__(self, axis: int, places: list[int], *shape: int) -> None:
+        super().__init__()
+        self.given = axis, places, shape
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        axis, places, shape = self.given
+        index = torch.tensor(places).view([-1 if a == axis else 1 for a in range(x.ndim)])
+        return x.gather(axis, index.expand(*shape))
+
+
+@pytest.mark.parametrize(
+    "module", [Gathers(1, [2, 0], 1, 2, 6, 5), Gathers(2, [2, 1, 5], 1, 3, 3, 4), Gathers(3, [4], 1, 4, 6, 1)], ids=str
+)
+def test_gathering_at_the_same_places_everywhere_is_taking_them(module: torch.nn.Module, tmp_path: Path) -> None:
+    x = torch.rand(1, 4, 6, 5)
+    path = tmp_path / "gathered.yaml"
+    graph = costcalc.trace(module, (1, 4, 6, 5))
+    path.write_text(write(graph), encoding="utf-8")
+    assert torch.equal(to_module(costcalc.load(path))(x), module(x))
+    assert graph.nodes[-1].op.name == "take"
 
 
 def test_options_for_other_numbers_of_axes_are_refused() -> None:
