@@ -138,6 +138,79 @@ def test_a_trace_makes_the_strides_of_a_run(function: Call, shape: tuple[int, ..
     assert traced == run
 
 
+def heads(x: Tensor, heads: int = 4, width: int = 8, batch: int = 2) -> Tensor:
+    """Queries, keys or values as a projection of six tokens makes them."""
+    return x.new_zeros(batch, 6, heads, width).transpose(1, 2)
+
+
+def attended(*shapes: dict[str, int], **options: Any) -> Call:
+    """Attention of queries, keys and values of ``shapes``."""
+    return lambda x: F.scaled_dot_product_attention(*(heads(x, **shape) for shape in shapes), **options)
+
+
+STRIDED: dict[str, Call] = {
+    "attention": attended({}, {}, {}),
+    "attention, packed": lambda x: F.scaled_dot_product_attention(
+        *x.new_zeros(2, 6, 3, 4, 8).permute(2, 0, 3, 1, 4).unbind(0)
+    ),
+    "attention of contiguous queries": lambda x: F.scaled_dot_product_attention(
+        x.new_zeros(2, 4, 6, 8), heads(x), heads(x)
+    ),
+    "attention with a mask": lambda x: F.scaled_dot_product_attention(heads(x), heads(x), heads(x), w(x, 6, 6)),
+    "attention with a mask for each head": lambda x: F.scaled_dot_product_attention(
+        heads(x), heads(x), heads(x), attn_mask=w(x, 2, 4, 6, 6)
+    ),
+    "attention with a mask of three axes": lambda x: F.scaled_dot_product_attention(
+        heads(x), heads(x), heads(x), attn_mask=w(x, 4, 6, 6)
+    ),
+    "causal attention": attended({}, {}, {}, is_causal=True),
+    "scaled attention": attended({}, {}, {}, scale=0.3),
+    "attention of narrower values": attended({}, {}, {"width": 5}),
+    "grouped queries": attended({}, {"heads": 2}, {"heads": 2}, enable_gqa=True),
+    "one head of keys": attended({}, {"heads": 1}, {"heads": 1}),
+    "keys for all samples": attended({}, {"batch": 1}, {"batch": 1}),
+    "attention without heads": lambda x: F.scaled_dot_product_attention(*[w(x, 6, 2, 8).transpose(0, 1)] * 3),
+    "attention across": lambda x: F.scaled_dot_product_attention(*[w(x, 2, 4, 8, 6).mT] * 3),
+    "attention of keys across": lambda x: F.scaled_dot_product_attention(heads(x), w(x, 2, 4, 8, 6).mT, heads(x)),
+    "batch norm of tokens": lambda x: F.batch_norm(w(x, 2, 6, 5).transpose(1, 2), w(x, 5), w(x, 5)),
+    "batch norm of a table": lambda x: F.batch_norm(w(x, 5, 6).t(), w(x, 5), w(x, 5)),
+    "batch norm of a map that lies otherwise": lambda x: F.batch_norm(
+        w(x, 2, 3, 4, 5).permute(0, 3, 2, 1), w(x, 5), w(x, 5)
+    ),
+    "batch norm of a map in channels_last": lambda x: F.batch_norm(
+        w(x, 2, 3, 4, 5).permute(0, 3, 1, 2), w(x, 5), w(x, 5)
+    ),
+    "batch norm of a volume in channels_last": lambda x: F.batch_norm(
+        w(x, 2, 3, 4, 5, 6).permute(0, 4, 1, 2, 3), w(x, 6), w(x, 6)
+    ),
+    "batch norm of every second row": lambda x: F.batch_norm(w(x, 2, 5, 6, 6)[:, :, ::2], w(x, 5), w(x, 5)),
+}
+
+
+@pytest.mark.parametrize("name", STRIDED)
+def test_attention_and_batch_norm_have_the_strides_of_a_run(name: str) -> None:
+    run, traced = strides(Watched(STRIDED[name], lambda x: x), (1, 3))
+
+    assert traced == run
+
+
+def test_heads_are_put_together_without_a_copy() -> None:
+    """As transformers do it: the fused kernel lays its result out as the queries lie."""
+
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.qkv = nn.Linear(32, 96)
+
+        def forward(self, x: Tensor) -> Tensor:
+            q, k, v = self.qkv(x).reshape(2, 6, 3, 4, 8).permute(2, 0, 3, 1, 4).unbind(0)
+            y = F.scaled_dot_product_attention(q, k, v)
+            return y.transpose(1, 2).reshape(2, 6, 32)
+
+    last = costcalc.analyze(Attention(), (2, 6, 32)).layers[-1]
+    assert (last.op, last.traffic_bits) == ("reshape", 0)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_random_convolutions_have_the_strides_of_a_run() -> None:
     draw = random.Random(4)

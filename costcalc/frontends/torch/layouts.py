@@ -1,8 +1,9 @@
 """The memory format that PyTorch gives the results of its operators, where the meta device would not tell.
 
 Most operators make a result in ``channels_last`` of an input in ``channels_last``. On the CPU, and on a GPU, so do
-convolutions and a few more, which on the meta device make a contiguous one. What comes after depends on it: flattening
-such a map copies it, and ``view`` refuses.
+convolutions and a few more, which on the meta device make a contiguous one. Batch norm does the contrary: on the meta
+device it keeps any strides, elsewhere those of the two formats only. The fused kernels of attention lay their result
+out as the queries are. What comes after depends on it: flattening such a map copies it, and ``view`` refuses.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ KEEPING = CONVOLUTIONS | {
     "max_unpool2d", "reflection_pad2d", "reflection_pad3d", "replication_pad2d", "replication_pad3d",
 }  # fmt: skip
 """Operators whose (first) result has the memory format of their input; of a convolution, also that of its weight."""
+ATTENTION = "scaled_dot_product_attention"
 ORDERS = {4: (1, 3, 2, 0), 5: (1, 4, 3, 2, 0)}
 """The axes of a map as ``channels_last`` stores them, the innermost first."""
 
@@ -41,8 +43,20 @@ def is_channels_last(shape: Sequence[int], stride: Sequence[int]) -> bool:
     return True
 
 
-def laid_out(name: str, given: list[Tensor], args: tuple[Any, ...], result: Any) -> Any:
-    """``result`` of a call on the meta device of one of ``KEEPING``, with the strides that it has elsewhere."""
+def normed(x: Tensor) -> Tensor:
+    """What batch norm makes of ``x``: a map in ``channels_last`` if it is one, else contiguous."""
+    last = {4: torch.channels_last, 5: torch.channels_last_3d}.get(x.dim(), torch.contiguous_format)
+    keeps = is_channels_last(x.shape, x.stride())
+    return torch.empty_like(x, device="meta", memory_format=last if keeps else torch.contiguous_format)
+
+
+def laid_out(name: str, given: list[Tensor], args: tuple[Any, ...], result: Any, named: dict[str, Any]) -> Any:
+    """``result`` of a call on the meta device of one of ``KEEPING``, with the strides that it has elsewhere.
+
+    named    the arguments by name, with the defaults
+    """
+    if name == ATTENTION:
+        return torch.empty_like(named["query"]) if _is_fused(**named) else result
     first = result[0] if isinstance(result, tuple) else result
     if name == "pad" and (len(args) < 3 or args[2] not in ("reflect", "replicate")):
         return result
@@ -58,6 +72,27 @@ def laid_out(name: str, given: list[Tensor], args: tuple[Any, ...], result: Any)
         stride = list(torch.empty(first.shape, device="meta").stride())
     first = torch.empty_strided(first.shape, stride, dtype=first.dtype, device="meta")
     return (first, *result[1:]) if isinstance(result, tuple) else first
+
+
+def _is_fused(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    enable_gqa: bool = False,
+    **_: Any,
+) -> bool:
+    """Whether PyTorch has a fused kernel for such attention on the CPU; else products that make contiguous results."""
+    given = (query, key, value)
+    heads = {t.shape[1] for t in given} if query.dim() == key.dim() == value.dim() == 4 else set()
+    return (
+        (len(heads) == 1 or (len(heads) == 2 and enable_gqa))
+        and len({t.shape[0] for t in given}) == len({t.shape[-1] for t in given}) == 1
+        and all(t.stride(-1) == 1 for t in given)
+        and not dropout_p
+        and (attn_mask is None or attn_mask.dim() in (2, 4))
+    )
 
 
 def _keeps_channels_last(name: str, given: list[Tensor], args: tuple[Any, ...]) -> bool:

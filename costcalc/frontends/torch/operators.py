@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from costcalc.frontends.torch.data import GUESSES
-from costcalc.frontends.torch.layouts import KEEPING
+from costcalc.frontends.torch.layouts import ATTENTION, KEEPING
 from costcalc.frontends.torch.rules import has_rule
 from costcalc.frontends.torch.structure import tensors_among
 
@@ -63,7 +63,7 @@ class Operator:
         self._defaults = {a.name: a.default_value if a.has_default_value() else None for a in schema.arguments}
         self._outs = tuple(a.name for a in schema.arguments if a.is_out)
         self.passes = self.name in PASSES
-        self.keeps_format = self.name in KEEPING and not self.writes
+        self.keeps_format = (self.name in KEEPING or self.name == ATTENTION) and not self.writes
         in_place = len(self.writes) == 1 and self.writes[0][0] == 0 and len(schema.returns) == 1
         self.pure = (in_place or not marks) and self.name not in GUESSES
         composite = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")

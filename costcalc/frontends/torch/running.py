@@ -11,7 +11,7 @@ from torch._ops import OpOverload
 
 from costcalc.frontends.torch.aliases import Aliases, storage_of
 from costcalc.frontends.torch.data import Assumptions, Values, ValuesNeeded
-from costcalc.frontends.torch.layouts import laid_out
+from costcalc.frontends.torch.layouts import laid_out, normed
 from costcalc.frontends.torch.norms import fits, statistics
 from costcalc.frontends.torch.operators import Operator
 from costcalc.frontends.torch.selections import INDEX, LIKE, SELECTS, TOLD_APART, meet, places_of
@@ -103,7 +103,7 @@ class Runner:
             meet(self._assumptions, operator, args, kwargs, made)
             return made
         if operator.name == "batch_norm" and len(args) >= 6 and fits(*args[:6]):
-            return torch.empty_like(args[0], device=META)
+            return normed(args[0])
         if not all(t.is_meta for t in given):
             self._keep_unseen(operator, given)
         elif any(self._aliases.find(t) is None for t in given):
@@ -269,7 +269,7 @@ class Runner:
         before = (args[0].shape, args[0].stride()) if operator.writes else None
         result = func(*args, **kwargs)
         if operator.keeps_format:
-            result = laid_out(operator.name, tensors_among(args), args, result)
+            result = laid_out(operator.name, tensors_among(args), args, result, operator.named(args, kwargs))
         if before and before != (args[0].shape, args[0].stride()):
             return result  # such as unsqueeze_, which changes how the tensor given looks
         several = isinstance(result, tuple) and len(result) > 1 and all(isinstance(t, Tensor) for t in result)
