@@ -89,7 +89,7 @@ LARGEST = 3.4028234663852886e38
 def finite(value: float) -> float:
     """``value`` as a spec can say it, which has no infinite numbers: the largest there is for one.
 
-    >>> finite(0.5), finite(-inf)
+    >>> finite(0.5), finite(float("-inf"))
     (0.5, -3.4028234663852886e+38)
     """
     return max(-LARGEST, min(float(value), LARGEST))
