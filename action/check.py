@@ -10,7 +10,7 @@ from pathlib import Path
 from costcalc.backends.comment import comment
 from costcalc.cli.frame import outcome
 from costcalc.cli.output import prepare_streams, say_error
-from costcalc.diff.git import Repository
+from costcalc.difference.git import Repository
 from costcalc.errors import CostcalcError
 
 

@@ -25,7 +25,7 @@ BEGIN, END = "<!-- table of benchmarks/sweep_verify.py -->", "<!-- end of the ta
 def verified(name: str) -> tuple[float, bool]:
     """Seconds that one model takes, torch being loaded, and whether every witness agrees."""
     import costcalc
-    from costcalc.verify import verify
+    from costcalc.verification import verify
 
     start = time.perf_counter()
     result = verify(costcalc.load(name))

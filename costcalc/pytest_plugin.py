@@ -131,7 +131,7 @@ def _told(was: Entry, found: Measured) -> str:
     """The diff from the lock to what is found, as ``costcalc diff`` prints it."""
     from costcalc.backends.differences import text
     from costcalc.budget.lock import NAME, graph_of
-    from costcalc.diff import diff
+    from costcalc.difference import diff
 
     graph = graph_of(was)
     told = text([diff(graph, found.graph, name=was.model)], "macs", width=100) if graph else ""

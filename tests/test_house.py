@@ -17,10 +17,10 @@ MAY_IMPORT = {
     "analysis": {"analysis", "ir", "errors"},
     "transforms": {"transforms", "ir", "ops", "errors"},
     "frontends": {"frontends", "ir", "ops", "errors"},
-    "diff": {"diff", "analysis", "frontends", "ir", "errors", "load"},
+    "difference": {"difference", "analysis", "frontends", "ir", "errors", "load"},
     "budget": {
         "budget",
-        "diff",
+        "difference",
         "backends",
         "analysis",
         "frontends",
@@ -33,7 +33,7 @@ MAY_IMPORT = {
         "__version__",
         "load",
     },
-    "backends": {"backends", "analysis", "diff", "budget", "compare", "ir", "ops", "errors", "__version__"},
+    "backends": {"backends", "analysis", "difference", "budget", "comparison", "ir", "ops", "errors", "__version__"},
 }
 # `find_op` asks the table of names where an op lives; nothing else in ir/ knows of ops.
 EXCEPTIONS = {"ir/op.py": {"ops"}}

@@ -12,11 +12,11 @@ from costcalc.backends.figures import show
 from costcalc.backends.paint import bar, painted, plain
 from costcalc.backends.summary import marked
 from costcalc.backends.units import percent
-from costcalc.compare import last_seen
+from costcalc.comparison import last_seen
 
 if TYPE_CHECKING:
     from costcalc.analysis.records import Report
-    from costcalc.compare import Comparison, Line
+    from costcalc.comparison import Comparison, Line
 
 BEST = "*"
 IN_LAYER = "  in layer"

@@ -14,7 +14,7 @@ from costcalc.backends.paint import painted, plain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from costcalc.diff.records import Change, Diff
+    from costcalc.difference.records import Change, Diff
 
 MARKS = {"+": "green", "-": "red", "~": "yellow"}
 

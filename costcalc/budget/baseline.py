@@ -12,7 +12,7 @@ from costcalc.analysis.figures import FIGURES
 from costcalc.budget.config import Model, Setup
 from costcalc.budget.lock import MAX_BYTES, Lock, graph_hash, graph_of
 from costcalc.budget.measure import Measured, is_spec, measured
-from costcalc.diff.git import Repository, Tree
+from costcalc.difference.git import Repository, Tree
 from costcalc.errors import CostcalcError, Place
 from costcalc.frontends.spec.files import split_variant
 from costcalc.frontends.spec.read import contents

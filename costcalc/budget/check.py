@@ -16,9 +16,9 @@ from costcalc.budget.amounts import Step
 from costcalc.budget.baseline import Baseline, Past
 from costcalc.budget.config import WARN, Budget, Config, Exemption, Model, Setup
 from costcalc.budget.measure import Measured, is_global, matching, measure, value_of
-from costcalc.diff import Diff, diff
-from costcalc.diff.layers import own_place
-from costcalc.diff.records import is_attributed
+from costcalc.difference import Diff, diff
+from costcalc.difference.layers import own_place
+from costcalc.difference.records import is_attributed
 from costcalc.errors import CostcalcError, Place
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from costcalc.analysis.figures import BITS, FIRST_BUDGETS, Figure, figures_in
 from costcalc.budget.config import Setup
 from costcalc.budget.measure import measure
 from costcalc.budget.read import FILES
-from costcalc.diff.revisions import kind_of
+from costcalc.difference.revisions import kind_of
 from costcalc.errors import CostcalcError, OptionError
 from costcalc.frontends.spec.files import split_variant
 

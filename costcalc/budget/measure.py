@@ -11,7 +11,7 @@ from costcalc.analysis.receptive import GLOBAL, ReceptiveField
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.report import report
 from costcalc.budget.config import Budget, Setup, beside
-from costcalc.diff.layers import entries
+from costcalc.difference.layers import entries
 from costcalc.errors import CostcalcError, listing, near
 from costcalc.frontends.spec.files import split_variant
 from costcalc.frontends.spec.reach import refuse_outside

@@ -17,8 +17,8 @@ from costcalc.budget.config import Budget, Config, Model, Setup
 from costcalc.budget.lock import MADE_BY, NAME, Entry, Lock, entry, lock_text, read_lock
 from costcalc.budget.measure import measure
 from costcalc.budget.read import find_config, parse_max, read_config
-from costcalc.diff.git import Repository, pick_line
-from costcalc.diff.revisions import words_of
+from costcalc.difference.git import Repository, pick_line
+from costcalc.difference.revisions import words_of
 from costcalc.errors import CostcalcError, OptionError, Place, UnknownName, listing, near
 from costcalc.frontends.spec.reach import reach_of, refuse_outside
 from costcalc.writing import Version, update

@@ -33,7 +33,7 @@ def compare(
     """Models side by side: every figure with its ratio to the first, the best marked, and where each spends it."""
     from costcalc import analyze
     from costcalc.backends import comparison
-    from costcalc.compare import compare
+    from costcalc.comparison import compare
 
     reports = [analyze(model, **choices.choices(), **setting._asdict(), fold_norm=fold_norm) for model in models]
     found = compare(reports, models)

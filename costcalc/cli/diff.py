@@ -53,10 +53,10 @@ def diff(
     from costcalc import load
     from costcalc.analysis.figures import find_figure
     from costcalc.backends import differences
-    from costcalc.diff import diff
-    from costcalc.diff.git import Repository
-    from costcalc.diff.records import is_attributed
-    from costcalc.diff.revisions import Range, diff_specs, parse_range
+    from costcalc.difference import diff
+    from costcalc.difference.git import Repository
+    from costcalc.difference.records import is_attributed
+    from costcalc.difference.revisions import Range, diff_specs, parse_range
     from costcalc.machines import load_machine
 
     if not is_attributed(find_figure(by)):

@@ -46,7 +46,7 @@ def verify(
     figure of ours is contradicted otherwise. Needs pip install 'costcalc\\[verify]'.
     """
     from costcalc.frontends.torch.models import kept_apart
-    from costcalc.verify import need, verify
+    from costcalc.verification import need, verify
 
     need()
     # Threads that spin while they wait make a busy machine ten times slower; torch reads this as it is imported.
@@ -59,7 +59,7 @@ def verify(
 
         text = json(result.to_dict(), indent=2) + "\n"
     else:
-        from costcalc.verify.text import render
+        from costcalc.verification.text import render
 
         text = render(result, width=width(), colour=coloured(output))
     emit(text, output)

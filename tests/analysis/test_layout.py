@@ -16,7 +16,7 @@ from costcalc.cli import frame
 from costcalc.errors import CostcalcError
 from costcalc.frontends.spec.write import write
 from costcalc.frontends.torch.tracer import trace
-from costcalc.verify import verify
+from costcalc.verification import verify
 
 
 class Net(nn.Module):

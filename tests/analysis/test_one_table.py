@@ -15,7 +15,7 @@ from costcalc import analyze, load
 from costcalc.analysis.costs import Use
 from costcalc.analysis.figures import COUNT, FIGURES, Amounts, Figure
 from costcalc.cli.frame import run
-from costcalc.diff import diff
+from costcalc.difference import diff
 from costcalc.ir.dims import Dim
 
 SMALL = """

@@ -15,11 +15,11 @@ from torch.nn import functional
 
 import costcalc
 from costcalc.analysis.receptive import ReceptiveField, Span, views
-from costcalc.compare import last_seen
+from costcalc.comparison import last_seen
 from costcalc.frontends.spec.write import write
 from costcalc.frontends.torch.tracer import trace
-from costcalc.verify import verify
-from costcalc.verify.sharp import sharpness
+from costcalc.verification import verify
+from costcalc.verification.sharp import sharpness
 
 MODES = ("reflect", "replicate", "circular")
 

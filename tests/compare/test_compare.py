@@ -12,7 +12,7 @@ import pytest
 from costcalc import analyze
 from costcalc.analysis.figures import FIGURES
 from costcalc.cli.frame import outcome
-from costcalc.compare import compare, parts, stages
+from costcalc.comparison import compare, parts, stages
 from costcalc.errors import CostcalcError
 
 MODELS = ["resnet18", "resnet34", "mobilenet"]

@@ -7,7 +7,7 @@ from diffable import graphs, op, residual
 from hypothesis import given, settings
 
 from costcalc.analysis.roofline import Machine
-from costcalc.diff import Diff, diff
+from costcalc.difference import Diff, diff
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.tensor import TensorType
 

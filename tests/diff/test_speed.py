@@ -13,7 +13,7 @@ from costcalc import load
 from costcalc.budget.baseline import nothing
 from costcalc.budget.check import check
 from costcalc.budget.read import read_config
-from costcalc.diff import diff
+from costcalc.difference import diff
 from costcalc.zoo import models
 
 

@@ -9,8 +9,8 @@ import pytest
 from diffable import op, residual
 
 from costcalc.cli.frame import outcome
-from costcalc.diff import Diff, diff
-from costcalc.diff.lcs import common
+from costcalc.difference import Diff, diff
+from costcalc.difference.lcs import common
 from costcalc.errors import Place
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.tensor import TensorType
@@ -179,7 +179,7 @@ def test_no_common_subsequence_is_longer(letters: int) -> None:
 
 
 def test_what_would_take_too_much_memory_is_matched_at_both_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("costcalc.diff.lcs.MAX_BITS", 0)
+    monkeypatch.setattr("costcalc.difference.lcs.MAX_BITS", 0)
     assert common([1, 2, 3, 4, 9], [1, 3, 2, 9]) == [(0, 0), (4, 3)]
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from costcalc.cli import frame
-from costcalc.diff.revisions import parse_range
-from costcalc.diff.safe_git import ENVIRONMENT, SETTINGS, GitError, environment, find_home, repository_of
+from costcalc.difference.revisions import parse_range
+from costcalc.difference.safe_git import ENVIRONMENT, SETTINGS, GitError, environment, find_home, repository_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = "inputs: {image: [3, 8, 8]}\nlayers:\n- head: conv(4, 3)\n"
@@ -186,7 +186,7 @@ def test_git_is_started_in_one_place() -> None:
     found = {
         f.relative_to(ROOT).as_posix() for f in files if f.is_file() and starts.search(f.read_text(encoding="utf-8"))
     }
-    assert found == {"costcalc/diff/safe_git.py"}
+    assert found == {"costcalc/difference/safe_git.py"}
 
 
 def test_no_repository_is_none(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from uses import USES, module_of, outputs_of, tensors
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Follow
-from costcalc.verify.loops import Loops
+from costcalc.verification.loops import Loops
 
 WITH_EQUATION = pytest.mark.parametrize(("op", "types"), [use for use in USES if use.values[0].computes])
 

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from costcalc.ir.op import Op
 from costcalc.ir.window import Follow
-from costcalc.verify.loops import Loops
+from costcalc.verification.loops import Loops
 
 QUIET = pytest.mark.filterwarnings("ignore")  # PyTorch warns of odd but legal layers
 Check = Callable[[Layer], str]

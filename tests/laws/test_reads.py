@@ -18,7 +18,7 @@ from uses import USES, outputs_of
 from costcalc.ir.footprint import laying, taps_laid, touched
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
-from costcalc.verify.loops import Loops
+from costcalc.verification.loops import Loops
 
 CASES = 4000
 MORE = {

@@ -357,7 +357,7 @@ def test_inside_code_that_torch_compiles() -> None:
 
 
 def test_the_witnesses_of_verify_wait_for_a_trace_and_leave_others_their_fast_path() -> None:
-    from costcalc.verify.run import unfused
+    from costcalc.verification.run import unfused
 
     other = []
     with unfused(nn.Linear(2, 2)):

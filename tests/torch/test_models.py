@@ -126,7 +126,7 @@ def test_an_exported_program_is_run_on_the_inputs_that_it_was_exported_with(tmp_
 @pytest.mark.filterwarnings("ignore:The tensor attributes self._flat_weights:UserWarning")  # from torch, of its LSTM
 def test_an_exported_program_can_be_verified(tmp_path: Path) -> None:
     pytest.importorskip("fvcore")
-    from costcalc.verify import verify
+    from costcalc.verification import verify
 
     path = tmp_path / "exported.pt2"
     torch.export.save(torch.export.export(nn.LSTM(8, 6).eval(), (torch.zeros(5, 8),)), path)

@@ -28,8 +28,8 @@ from costcalc.frontends.spec.write import write  # noqa: E402
 from costcalc.frontends.torch.tracer import trace  # noqa: E402
 from costcalc.ir.graph import Graph  # noqa: E402
 from costcalc.models import load  # noqa: E402
-from costcalc.verify.receptive import _claimed, _pixels  # noqa: E402
-from costcalc.verify.sharp import sharpness  # noqa: E402
+from costcalc.verification.receptive import _claimed, _pixels  # noqa: E402
+from costcalc.verification.sharp import sharpness  # noqa: E402
 
 
 def gradients(y: Any, x: Any) -> Any:

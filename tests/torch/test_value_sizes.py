@@ -25,8 +25,8 @@ from costcalc.analysis.sizes import sizes  # noqa: E402
 from costcalc.backends import render  # noqa: E402
 from costcalc.backends.rows import View  # noqa: E402
 from costcalc.cli.frame import outcome  # noqa: E402
-from costcalc.compare import compare  # noqa: E402
-from costcalc.diff import diff  # noqa: E402
+from costcalc.comparison import compare  # noqa: E402
+from costcalc.difference import diff  # noqa: E402
 from costcalc.errors import CostcalcError  # noqa: E402
 from costcalc.frontends.torch.tracer import trace, trace_run  # noqa: E402
 from costcalc.ir.graph import Graph, GraphBuilder  # noqa: E402

@@ -12,8 +12,8 @@ from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import Op, all_ops, find_op
 from costcalc.ir.tensor import TensorType
-from costcalc.verify import receptive, verify
-from costcalc.verify.result import VerifyResult
+from costcalc.verification import receptive, verify
+from costcalc.verification.result import VerifyResult
 
 IMAGE = {"image": TensorType((1, 3, 8, 8))}
 

@@ -16,7 +16,7 @@ from costcalc.ir.window import spatial
 from costcalc.ops.conv import Conv, _window
 from costcalc.ops.linear import Linear
 from costcalc.ops.norm import BatchNorm
-from costcalc.verify import verify
+from costcalc.verification import verify
 
 
 def op(name: str, *args: object, **options: object) -> Op:
@@ -204,10 +204,10 @@ def test_a_known_fault_does_not_cover_for_a_wrong_formula(monkeypatch: pytest.Mo
 
 
 def test_a_known_extra_of_the_wrong_size_is_contradicted(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    from costcalc.verify import faults
+    from costcalc.verification import faults
 
     wrong = {**faults.FVCORE_EXTRAS, "batch_norm": faults.Extra("batch norm", (3,), ("batch_norm",))}
-    monkeypatch.setattr("costcalc.verify.compare.FVCORE_EXTRAS", wrong)
+    monkeypatch.setattr("costcalc.verification.compare.FVCORE_EXTRAS", wrong)
     assert contradicted(graph) == {("MACs by fvcore", "stem.bn")}
 
 

@@ -15,8 +15,8 @@ from costcalc.cli.frame import outcome
 from costcalc.frontends.spec.write import write
 from costcalc.frontends.torch.tracer import trace
 from costcalc.models import load
-from costcalc.verify import verify
-from costcalc.verify.result import VerifyResult
+from costcalc.verification import verify
+from costcalc.verification.result import VerifyResult
 
 
 def verified(module: nn.Module, *shape: int) -> VerifyResult:

@@ -13,8 +13,8 @@ from torch import Tensor, nn  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from costcalc.frontends.torch.tracer import trace  # noqa: E402
-from costcalc.verify import verify  # noqa: E402
-from costcalc.verify.result import VerifyResult  # noqa: E402
+from costcalc.verification import verify  # noqa: E402
+from costcalc.verification.result import VerifyResult  # noqa: E402
 
 
 class Model(nn.Module):

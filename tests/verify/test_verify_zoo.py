@@ -6,7 +6,7 @@ import pytest
 
 import costcalc
 from costcalc import zoo
-from costcalc.verify import verify
+from costcalc.verification import verify
 
 
 @pytest.mark.long

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from costcalc.errors import CostcalcError
 from costcalc.ir.graph import Graph
-from costcalc.verify.run import repeatable
+from costcalc.verification.run import repeatable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from itertools import accumulate
 
 from costcalc.analysis.figures import Amounts
-from costcalc.diff.align import Pairs, repeats
-from costcalc.diff.layers import Entry, common_place, largest, own_place
-from costcalc.diff.records import Cause
-from costcalc.diff.replay import State
+from costcalc.difference.align import Pairs, repeats
+from costcalc.difference.layers import Entry, common_place, largest, own_place
+from costcalc.difference.records import Cause
+from costcalc.difference.replay import State
 from costcalc.errors import Place
 
 IDLE = ("macs", "ops", "params", "buffers")

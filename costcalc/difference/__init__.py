@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from costcalc.diff.records import Cause, Change, Diff
+from costcalc.difference.records import Cause, Change, Diff
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from costcalc.analysis.records import Report
     from costcalc.analysis.roofline import Machine
-    from costcalc.diff.layers import Entry
+    from costcalc.difference.layers import Entry
     from costcalc.ir.graph import Graph
     from costcalc.ir.tensor import TensorType
 
@@ -28,9 +28,9 @@ def diff(
     """
     from costcalc.analysis.report import report
     from costcalc.analysis.storage import Storage
-    from costcalc.diff.align import align
-    from costcalc.diff.causes import find_causes
-    from costcalc.diff.layers import entries
+    from costcalc.difference.align import align
+    from costcalc.difference.causes import find_causes
+    from costcalc.difference.layers import entries
 
     reports = [None if g is None else report(g, bits=bits, machine=machine) for g in (old, new)]
     a, b = ([] if g is None or r is None else entries(g, r) for g, r in zip((old, new), reports, strict=True))
@@ -82,7 +82,7 @@ def _changes(old: list[Entry], new: list[Entry], pairs: list[tuple[int, int]]) -
 
 def _one_sided(mark: str, e: Entry) -> Change:
     before, after = (e.share, None) if mark == "-" else (None, e.share)
-    from costcalc.diff.layers import own_place
+    from costcalc.difference.layers import own_place
 
     kind = e.kind or e.op
     old_name, old_op = (e.name, kind) if mark == "-" else ("", "")
@@ -90,8 +90,8 @@ def _one_sided(mark: str, e: Entry) -> Change:
 
 
 def _paired(a: Entry, b: Entry) -> Change:
-    from costcalc.diff.layers import own_place
-    from costcalc.diff.sites import option_changes
+    from costcalc.difference.layers import own_place
+    from costcalc.difference.sites import option_changes
 
     options = option_changes(a, b)
     made = None if a.makes == b.makes else (_shapes(a.makes), _shapes(b.makes))

@@ -16,12 +16,12 @@ from typing import Any
 from costcalc.analysis.figures import Amounts
 from costcalc.analysis.roofline import Machine
 from costcalc.analysis.storage import Storage
-from costcalc.diff.align import Pairs
-from costcalc.diff.layers import Entry, largest
-from costcalc.diff.records import Cause
-from costcalc.diff.replay import Replay, State
-from costcalc.diff.sites import INPUT_KINDS, Site, find_sites, in_steps, to_apply, width_of_input
-from costcalc.diff.skeleton import structural_causes
+from costcalc.difference.align import Pairs
+from costcalc.difference.layers import Entry, largest
+from costcalc.difference.records import Cause
+from costcalc.difference.replay import Replay, State
+from costcalc.difference.sites import INPUT_KINDS, Site, find_sites, in_steps, to_apply, width_of_input
+from costcalc.difference.skeleton import structural_causes
 from costcalc.errors import Place
 
 

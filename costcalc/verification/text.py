@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from textwrap import wrap
 
 from costcalc.backends.paint import Paint, painted, plain
-from costcalc.verify.result import Check, Tally, VerifyResult
+from costcalc.verification.result import Check, Tally, VerifyResult
 
 MOST = 50
 """Disagreements to list; past that, how many more."""

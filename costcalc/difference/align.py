@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from costcalc.diff.layers import Entry
-from costcalc.diff.lcs import common
+from costcalc.difference.layers import Entry
+from costcalc.difference.lcs import common
 
 Pairs: TypeAlias = "list[tuple[int, int]]"
 

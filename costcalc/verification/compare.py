@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from costcalc.analysis.records import Report
 from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import TensorType
-from costcalc.verify.faults import FVCORE_EXTRAS, FVCORE_OMISSIONS, TORCH_OMISSIONS, Extra, Omission, Use
-from costcalc.verify.result import Check, Difference, Disagreement, Tally
-from costcalc.verify.run import Counts, Run, Shape
+from costcalc.verification.faults import FVCORE_EXTRAS, FVCORE_OMISSIONS, TORCH_OMISSIONS, Extra, Omission, Use
+from costcalc.verification.result import Check, Difference, Disagreement, Tally
+from costcalc.verification.run import Counts, Run, Shape
 
 if TYPE_CHECKING:
     from torch import nn

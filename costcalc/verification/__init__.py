@@ -15,7 +15,7 @@ from costcalc.ir.graph import Graph
 if TYPE_CHECKING:
     from torch import nn
 
-    from costcalc.verify.result import VerifyResult
+    from costcalc.verification.result import VerifyResult
 
 MOST_BYTES = 6 * 2**30
 """Of weights and activations; what would need more is run on the meta device, which stores nothing."""
@@ -38,11 +38,11 @@ def verify(
     from costcalc.analysis.report import report
     from costcalc.analysis.sizes import ran_with
     from costcalc.backends.module import to_module
-    from costcalc.verify import compare
-    from costcalc.verify.receptive import receptive
-    from costcalc.verify.result import Check, Disagreement, Tally, VerifyResult
-    from costcalc.verify.run import fvcore_counts, input_for, level_weights, run
-    from costcalc.verify.values import with_values
+    from costcalc.verification import compare
+    from costcalc.verification.receptive import receptive
+    from costcalc.verification.result import Check, Disagreement, Tally, VerifyResult
+    from costcalc.verification.run import fvcore_counts, input_for, level_weights, run
+    from costcalc.verification.values import with_values
 
     if any(not isinstance(d, int) for t in graph.types.values() for d in t.shape):
         raise CostcalcError("verify runs the model, so all of its sizes must be numbers")

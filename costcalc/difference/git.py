@@ -12,7 +12,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
-from costcalc.diff.safe_git import GitError, environment, git, repository_of
+from costcalc.difference.safe_git import GitError, environment, git, repository_of
 from costcalc.errors import CostcalcError, Place, near
 from costcalc.frontends.spec.read import contents
 from costcalc.ir.graph import Graph

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from costcalc.diff import diff
-from costcalc.diff.git import SPECS, Repository, Tree, pick_line
-from costcalc.diff.records import Cause, Diff
-from costcalc.diff.safe_git import GitError
+from costcalc.difference import diff
+from costcalc.difference.git import SPECS, Repository, Tree, pick_line
+from costcalc.difference.records import Cause, Diff
+from costcalc.difference.safe_git import GitError
 from costcalc.errors import CostcalcError, SpecError, near
 from costcalc.frontends.spec.files import split_variant
 from costcalc.frontends.spec.read import contents

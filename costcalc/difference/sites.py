@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from costcalc.diff.layers import Entry, own_chain
+from costcalc.difference.layers import Entry, own_chain
 from costcalc.errors import Place
 from costcalc.ir.tensor import TensorType
 

@@ -21,9 +21,9 @@ from costcalc.errors import listing
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.tensor import FLOATING_BITS
 from costcalc.ir.window import Number
-from costcalc.verify.result import Check, Disagreement
-from costcalc.verify.run import Run
-from costcalc.verify.sharp import Sharp, sharpness
+from costcalc.verification.result import Check, Disagreement
+from costcalc.verification.run import Run
+from costcalc.verification.sharp import Sharp, sharpness
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -67,7 +67,7 @@ def receptive(
     ran        the module's run, for which submodules it calls
     without    why there are no gradients to be had, if so
     """
-    from costcalc.verify.probe import Complete, transparent
+    from costcalc.verification.probe import Complete, transparent
 
     image, axes = image_of(graph) or ("", ())
     if not axes or graph.types[image].dtype not in FLOATING_BITS:

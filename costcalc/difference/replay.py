@@ -18,7 +18,7 @@ from costcalc.analysis.figures import Amounts
 from costcalc.analysis.roofline import Machine
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.traffic import Inference
-from costcalc.diff.layers import Entry, Shares
+from costcalc.difference.layers import Entry, Shares
 from costcalc.errors import CostcalcError
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from costcalc.verify.run import level_weights
+from costcalc.verification.run import level_weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
