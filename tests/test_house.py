@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "ops": {"ops", "ir", "errors"},
     "analysis": {"analysis", "ir", "errors"},
     "transforms": {"transforms", "ir", "ops", "errors"},
+    "packing": {"packing", "errors"},
     "frontends": {"frontends", "ir", "ops", "errors"},
     "difference": {"difference", "analysis", "frontends", "ir", "errors", "load"},
     "budget": {
