@@ -1,1 +1,1 @@
-"""Where in one block of memory each tensor lies: offsets for tensors with known lifetimes, and what is proved of them."""
+"""Where in one block of memory tensors with known lifetimes lie, and what is proved of it."""
