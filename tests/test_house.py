@@ -92,6 +92,12 @@ def test_nothing_heavy_is_imported_before_it_is_used(path: Path) -> None:
     assert heavy == set()
 
 
+@pytest.mark.parametrize("path", sorted((PACKAGE / "frontends" / "calls").rglob("*.py")), ids=lambda p: p.name)
+def test_recorded_calls_need_no_torch(path: Path) -> None:
+    """Not even where a function runs: files of other formats become graphs by them."""
+    assert not {m for m in imports(path) if m.split(".")[0] in HEAVY or m.startswith("costcalc.frontends.torch")}
+
+
 def test_the_walk_would_notice(tmp_path: Path) -> None:
     file = tmp_path / "bad.py"
     file.write_text("import numpy as np\nif TYPE_CHECKING:\n    import torch\ndef f():\n    import sympy\n")

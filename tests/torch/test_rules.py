@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from costcalc.frontends.torch.lower import InternalError  # noqa: E402
+from costcalc.frontends.calls.lower import InternalError  # noqa: E402
 from costcalc.frontends.torch.tracer import trace  # noqa: E402
 from costcalc.ir.op import all_ops  # noqa: E402
 from costcalc.ir.tensor import TensorType  # noqa: E402

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from costcalc.errors import CostcalcError
 
 if TYPE_CHECKING:
-    from costcalc.frontends.torch.recorder import Recorded
+    from costcalc.frontends.calls.recorded import Recorded
 
 SHOWN = 8
 """Layers before the failing one, and lines of the user's code, that a message shows."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from costcalc.frontends.calls.rules import has_rule
 from costcalc.frontends.torch.data import GUESSES
 from costcalc.frontends.torch.layouts import ATTENTION, KEEPING
-from costcalc.frontends.torch.rules import has_rule
 from costcalc.frontends.torch.structure import tensors_among
 
 if TYPE_CHECKING:

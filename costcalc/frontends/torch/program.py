@@ -12,7 +12,8 @@ from torch import Tensor, fx, nn
 from torch.fx._pytree import tree_flatten_spec
 from torch.utils._pytree import tree_unflatten
 
-from costcalc.frontends.torch.scopes import Scope, TellsScope, Where
+from costcalc.frontends.calls.recorded import Scope
+from costcalc.frontends.torch.scopes import TellsScope, Where
 
 GUARDS = "_guards_fn"
 """The submodule that raises where a size is another than the exported one; what is given is checked before."""

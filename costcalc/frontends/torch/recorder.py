@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch._ops import HigherOrderOperator, OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from costcalc.frontends.calls.recorded import Recorded, Scope
 from costcalc.frontends.torch.aliases import Aliases, place_of, storage_of
 from costcalc.frontends.torch.data import Assumptions, Values
 from costcalc.frontends.torch.fused import FUSED
 from costcalc.frontends.torch.operators import Operator
 from costcalc.frontends.torch.running import Runner
-from costcalc.frontends.torch.scopes import Scope, Where
+from costcalc.frontends.torch.scopes import Where
 from costcalc.frontends.torch.structure import replaced, stored, tensors_among, wraps
 from costcalc.frontends.torch.types import type_of
 from costcalc.ir.call import Traced
@@ -36,19 +37,6 @@ RESTRIDED = frozenset(("as_strided", "_reshape_alias"))
 """Operators that see elements of a storage in steps of their own."""
 MOST_NUMBERS = 4096
 """Values that are kept of a tensor."""
-
-
-class Recorded(NamedTuple):
-    """One call: the operator's name, its arguments by name, what it made, and in which module.
-
-    copies   it could have made a view, but what it made is in memory of its own
-    """
-
-    name: str
-    arguments: Mapping[str, Any]
-    made: tuple[Traced, ...]
-    scope: Scope
-    copies: bool = False
 
 
 class Recorder(TorchDispatchMode):

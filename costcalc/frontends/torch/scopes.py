@@ -6,17 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from costcalc.frontends.calls.recorded import Scope
+
 if TYPE_CHECKING:
     from torch import nn
-
-
-class Scope:
-    """One call of a module: its dotted name in the model."""
-
-    __slots__ = ("path",)
-
-    def __init__(self, path: str) -> None:
-        self.path = path
 
 
 class Where:

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from costcalc.errors import CostcalcError, UnknownName
+from costcalc.frontends.calls.lower import Lowering
 from costcalc.frontends.torch.alone import OfATrace, alone
 from costcalc.frontends.torch.data import Assumptions, ValuesNeeded
 from costcalc.frontends.torch.decided import value_sizes
@@ -30,7 +31,7 @@ from costcalc.frontends.torch.inputs import (
     named,
     tensors_in,
 )
-from costcalc.frontends.torch.lower import Lowering
+from costcalc.frontends.torch.mixed import taken
 from costcalc.frontends.torch.recorder import Recorder
 from costcalc.frontends.torch.running import CPU
 from costcalc.frontends.torch.scopes import following
@@ -218,7 +219,7 @@ def _traced(
         assumptions.check_settings(name)
     frozen = (key for key, p in model.named_parameters(remove_duplicate=False) if not p.requires_grad)
     lowering = Lowering(name, inputs, {t.weight: t for t in recorder.weights}, frozenset(frozen))
-    steps = [lowering.take(call) for call in recorder.calls]
+    steps = [taken(lowering, call) for call in recorder.calls]
     if not outputs:
         raise ModelError(f"the forward of {name} returns no tensor")
     graph = lowering.graph(outputs, {**(parameters or {}), **assumptions.used}, assumptions.made, source)

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from costcalc.errors import CostcalcError, UnknownName
-from costcalc.frontends.torch.failures import ModelError
-from costcalc.frontends.torch.rules import rule_for
-from costcalc.frontends.torch.scopes import Scope
-from costcalc.ir.call import Call, Step, Traced, traced_in
+from costcalc.frontends.calls.names import names
+from costcalc.frontends.calls.recorded import Recorded, Scope
+from costcalc.frontends.calls.rules import rule_for
+from costcalc.ir.call import Call, Step, Traced
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
 
-if TYPE_CHECKING:
-    from costcalc.frontends.torch.recorder import Recorded
-
-
-PRODUCTS = frozenset(("linear", "mm", "bmm", "matmul", "mv", "dot", "inner", "addmm", "addmv", "addbmm", "baddbmm"))
-PRODUCTS |= {"bilinear", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"}
-"""Operators that take one element type, though without values some of them take several."""
-
 
 class InternalError(CostcalcError):
-    """Ours, not the user's: what an op says of a traced call is not what torch did."""
+    """Ours, not the user's: what an op says of a recorded call is not what was seen."""
 
     def __init__(self, message: str) -> None:
         super().__init__(f"{message}; this is an error in costcalc, please report it")
@@ -59,24 +51,11 @@ class Lowering:
     def take(self, recorded: Recorded) -> list[Step]:
         """Add the steps that stand for one call, and return them.
 
-        Raises ``InternalError`` where they do not fit what torch did; ``ModelError`` where torch did what it does
-        without values alone, and would raise with them.
+        Raises ``InternalError`` where they do not fit what was seen.
         """
-        before = len(self.steps)
-        try:
-            self._take(recorded)
-        except InternalError:
-            met = dict.fromkeys(t.type.dtype for t in traced_in(recorded.arguments.values()))
-            if len(met) < 2 or recorded.name not in PRODUCTS:
-                raise
-            what = f"{_at(recorded)}{recorded.name} meets {' and '.join(met)}"
-            raise ModelError(f"{what}; PyTorch wants one element type there, and autocast is left out") from None
-        return [step for step, _ in self.steps[before:]]
-
-    def _take(self, recorded: Recorded) -> None:
         arguments = {key: self._current(value) for key, value in recorded.arguments.items()}
         types = tuple(t.type for t in recorded.made)
-        call = Call(recorded.name, arguments, types, self.builder.types_made, recorded.copies, self.weights)
+        call = self.call(recorded.name, arguments, types, recorded.copies)
         rule = rule_for(recorded.name)
         if types and all(t.size == 0 for t in types):
             rule = find_op("constant")  # nothing is made, so nothing is done
@@ -87,20 +66,34 @@ class Lowering:
         except UnknownName:
             raise
         except CostcalcError as error:
-            raise InternalError(f"{_at(recorded)}{recorded.name}: {error.message}") from error
+            raise InternalError(f"{recorded.place}{recorded.name}: {error.message}") from error
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            raise InternalError(f"{_at(recorded)}{recorded.name}: {type(error).__name__}: {error}") from error
+            raise InternalError(f"{recorded.place}{recorded.name}: {type(error).__name__}: {error}") from error
         made = result if isinstance(result, tuple) else (result,)
         if len(made) < len(types):
-            raise InternalError(f"{_at(recorded)}{recorded.name} made {len(types)} tensors, our rule {len(made)}")
+            raise InternalError(f"{recorded.place}{recorded.name} made {len(types)} tensors, our rule {len(made)}")
         for ours, theirs in zip(made, recorded.made, strict=False):
             if ours.type != theirs.type:
                 by_both = f"{_say(theirs.type)} in torch, {_say(ours.type)} by our rule"
-                raise InternalError(f"{_at(recorded)}{recorded.name} made {by_both}")
+                raise InternalError(f"{recorded.place}{recorded.name} made {by_both}")
             self._stands_for[theirs] = ours
+        return self.keep(call, recorded.scope)
+
+    def call(
+        self, name: str, arguments: Mapping[str, Any], made: tuple[TensorType, ...] = (), copies: bool = False
+    ) -> Call:
+        """A call of an operator, for a rule to add steps to; ``made`` is what it is known to make."""
+        return Call(name, arguments, made, self.builder.types_made, copies, self.weights)
+
+    def keep(self, call: Call, scope: Scope) -> list[Step]:
+        """Keep the steps that a rule added to ``call``, made in ``scope``, and return them.
+
+        Raises ``InternalError`` where what they say of their weights is not what the model has.
+        """
         for step in call.steps:
             self._check_weights(step)
-            self.steps.append((step, recorded.scope))
+            self.steps.append((step, scope))
+        return call.steps
 
     def _current(self, value: Any) -> Any:
         """What stands in the graph for the tensors in ``value``."""
@@ -195,64 +188,6 @@ class Lowering:
         self._leaves[traced.weight] = step
         self._read.add(traced.weight)
         return step
-
-
-def names(steps: Sequence[tuple[Step, Scope]], inputs: Iterable[str] = ()) -> list[str]:
-    """A name for each step, none of them that of one of ``inputs``.
-
-    A module call that does one thing lends it its name (``layer1.0.conv1``); of several each has
-    that and its op (``layer1.0.add``). A weight used as a value is called as in the state dict.
-    """
-    places = [_place(step, scope) for step, scope in steps]
-    in_scope: dict[int, int] = {}
-    prefixes: set[str] = set()
-    for (step, scope), path in zip(steps, places, strict=True):
-        key = id(scope) if scope.path == path else hash(path)
-        in_scope[key] = in_scope.get(key, 0) + 1
-        if step.op.name == "parameter" and not step.inputs:
-            path = step.weights["weight"].weight.rpartition(".")[0]
-            prefixes.add(path)
-        while "." in path:
-            path = path.rpartition(".")[0]
-            prefixes.add(path)
-    taken = set(inputs)
-    found = []
-    for (step, scope), path in zip(steps, places, strict=True):
-        if step.op.name == "parameter" and not step.inputs:
-            name = step.weights["weight"].weight
-        elif path and path not in prefixes and in_scope[id(scope) if scope.path == path else hash(path)] == 1:
-            name = path
-        else:
-            label = getattr(step.op, "function", step.op.name)
-            name = f"{path}.{label}" if path else label
-        found.append(_free(name, len(step.outputs), taken, prefixes))
-    return found
-
-
-def _place(step: Step, scope: Scope) -> str:
-    """The module that a step belongs to: the one that was called, or one inside it that owns its weights."""
-    for traced in step.weights.values():
-        owner = traced.weight.rpartition(".")[0]
-        if not scope.path or owner.startswith(f"{scope.path}."):
-            return owner
-    return scope.path
-
-
-def _free(name: str, outputs: int, taken: set[str], prefixes: set[str]) -> str:
-    """``name``, numbered if a layer, a value or a module with parts is called so; then taken, with its outputs."""
-    found, i = name, 0
-    while found in taken or found in prefixes or (outputs > 1 and f"{found}.0" in taken):
-        i += 1
-        found = f"{name}_{i}"
-    taken.add(found)
-    if outputs > 1:
-        taken.update(f"{found}.{k}" for k in range(outputs))
-    return found
-
-
-def _at(recorded: Recorded) -> str:
-    """Where a call was made, before what is said of it."""
-    return f"{recorded.scope.path}: " if recorded.scope.path else ""
 
 
 def _say(t: TensorType) -> str:

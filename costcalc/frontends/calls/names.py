@@ -1,0 +1,61 @@
+"""A name for each step: that of the module that it was made in, of its weights, or of its op."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from costcalc.frontends.calls.recorded import Scope
+from costcalc.ir.call import Step
+
+
+def names(steps: Sequence[tuple[Step, Scope]], inputs: Iterable[str] = ()) -> list[str]:
+    """A name for each step, none of them that of one of ``inputs``.
+
+    A module call that does one thing lends it its name (``layer1.0.conv1``); of several each has
+    that and its op (``layer1.0.add``). A weight used as a value is called as in the state dict.
+    """
+    places = [_place(step, scope) for step, scope in steps]
+    in_scope: dict[int, int] = {}
+    prefixes: set[str] = set()
+    for (step, scope), path in zip(steps, places, strict=True):
+        key = id(scope) if scope.path == path else hash(path)
+        in_scope[key] = in_scope.get(key, 0) + 1
+        if step.op.name == "parameter" and not step.inputs:
+            path = step.weights["weight"].weight.rpartition(".")[0]
+            prefixes.add(path)
+        while "." in path:
+            path = path.rpartition(".")[0]
+            prefixes.add(path)
+    taken = set(inputs)
+    found = []
+    for (step, scope), path in zip(steps, places, strict=True):
+        if step.op.name == "parameter" and not step.inputs:
+            name = step.weights["weight"].weight
+        elif path and path not in prefixes and in_scope[id(scope) if scope.path == path else hash(path)] == 1:
+            name = path
+        else:
+            label = getattr(step.op, "function", step.op.name)
+            name = f"{path}.{label}" if path else label
+        found.append(_free(name, len(step.outputs), taken, prefixes))
+    return found
+
+
+def _place(step: Step, scope: Scope) -> str:
+    """The module that a step belongs to: the one that was called, or one inside it that owns its weights."""
+    for traced in step.weights.values():
+        owner = traced.weight.rpartition(".")[0]
+        if not scope.path or owner.startswith(f"{scope.path}."):
+            return owner
+    return scope.path
+
+
+def _free(name: str, outputs: int, taken: set[str], prefixes: set[str]) -> str:
+    """``name``, numbered if a layer, a value or a module with parts is called so; then taken, with its outputs."""
+    found, i = name, 0
+    while found in taken or found in prefixes or (outputs > 1 and f"{found}.0" in taken):
+        i += 1
+        found = f"{name}_{i}"
+    taken.add(found)
+    if outputs > 1:
+        taken.update(f"{found}.{k}" for k in range(outputs))
+    return found
