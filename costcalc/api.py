@@ -26,6 +26,7 @@ def analyze(
     bits: int | None = None,
     machine: Machine | str | None = None,
     fps: float | None = None,
+    apply: str | Sequence[str] = (),
     fold_norm: bool = False,
     layout: str | Mapping[str, str] | None = None,
     **kwargs: Any,
@@ -38,7 +39,8 @@ def analyze(
     machine                    also the time on it: a shipped machine's name or a YAML file's path
     fps                        passes a second that are wanted, for the bandwidth that they need: from 0.001 to 10⁹
     layout                     what the axes of the input are, ``"nhwc"``, or of several by name; found unless given
-    fold_norm                  fold batch norms into the layers before them, as deployed networks have them
+    apply                      transforms, in their order: ``"fold_norm"``, ``"fold_norm,fuse:ort"`` or a list
+    fold_norm                  the same as ``fold_norm`` before all that ``apply`` names
 
     Raises a ``CostcalcError`` for anything that is wrong with what was given.
 
@@ -46,6 +48,11 @@ def analyze(
     4089184256
     """
     _check(bits, fps)
+    wanted: tuple[str, ...] = ()
+    if apply or fold_norm:
+        from costcalc import transforms
+
+        wanted = transforms.named(apply, fold_norm)
     if (inputs or kwargs) and isinstance(model, (Graph, str, os.PathLike)):
         raise OptionError("only a torch.nn.Module takes inputs; a model that is named takes its shape as input=")
     if isinstance(model, Graph):
@@ -60,10 +67,8 @@ def analyze(
         from costcalc.models import load
 
         graph = load(model, batch=batch, input=input, parameters=parameters)
-    if fold_norm:
-        from costcalc.transforms import fold_norm as transform
-
-        graph = transform.fold_norm(graph)
+    if wanted:
+        graph = transforms.apply(graph, wanted)
     if layout is not None:
         from costcalc.ir.layout import laid_out
 

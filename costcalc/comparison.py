@@ -57,6 +57,7 @@ class Comparison(NamedTuple):
                 {
                     "name": name,
                     "inputs": {value: list(shape) for value, shape in report.inputs.items()},
+                    "apply": list(report.settings.apply),
                     "figures": {line.figure.name: line.values[i] for line in self.lines},
                     "ratios": {line.figure.name: line.ratios[i] for line in self.lines},
                     "best_in": [line.figure.name for line in self.lines if i in line.best],

@@ -22,6 +22,7 @@ def load(
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     parameters: Mapping[str, Any] | None = None,
     symbols: Iterable[str] | Symbols = (),
+    apply: str | Sequence[str] = (),
     fold_norm: bool = False,
     layout: str | Mapping[str, str] | None = None,
     within: str | None = None,
@@ -36,24 +37,24 @@ def load(
     symbols      what stays symbolic: ``batch``, an axis of the input (``height``, ``width``, ``depth`` or ``frames``,
                  ``length``, ``tokens``), ``size`` of square images, or names of parameters; of an exported program
                  such of its open sizes
-    fold_norm    with batch norms folded into the layers before them, as deployed networks have them
+    apply        transforms of the graph, in their order: ``"fold_norm"``, ``"fold_norm,fuse:ort"`` or a list
+    fold_norm    the same as ``fold_norm`` before all that ``apply`` names
     layout       what the axes of the input are, ``"nhwc"``, or of several by name; found in the graph unless given
     within       the folder in which lie the files that a spec names; by default its repository, or its folder
 
     Raises a ``CostcalcError``, with its place in the file, for anything that is wrong.
     """
-    if layout is not None:
+    if layout is not None or apply or fold_norm:
+        from costcalc import transforms
+
+        wanted = transforms.named(apply, fold_norm)
+        graph = load(model, batch=batch, input=input, parameters=parameters, symbols=symbols, within=within)
+        graph = transforms.apply(graph, wanted)
+        if layout is None:
+            return graph
         from costcalc.ir.layout import laid_out
 
-        graph = load(
-            model, batch=batch, input=input, parameters=parameters, symbols=symbols, fold_norm=fold_norm, within=within
-        )
         return laid_out(graph, layout)
-    if fold_norm:
-        from costcalc.transforms import fold_norm as transform
-
-        graph = load(model, batch=batch, input=input, parameters=parameters, symbols=symbols, within=within)
-        return transform.fold_norm(graph)
     name = os.fspath(model)
     if ":" in name or name.endswith(".pt2"):
         from costcalc.frontends.torch.models import is_torch_model, load_model

@@ -58,7 +58,7 @@ class Costs:
     def __call__(self, model: Any, *, bits: int | None = None, machine: str | None = None, **choices: Any) -> Cost:
         """What ``model`` costs: a name, the path of a spec from the root of the tests, or a graph.
 
-        ``machine`` gives it a time. ``choices`` are those of ``costcalc.load``: batch, input, parameters, fold_norm.
+        ``machine`` gives it a time. ``choices`` are those of ``costcalc.load``: batch, input, parameters, apply.
         """
         return Cost(self._measure(model, bits, choices, machine))
 
@@ -121,10 +121,12 @@ class Costs:
 
 def _setup(bits: int | None, choices: dict[str, Any]) -> Setup:
     from costcalc.budget.config import Setup
+    from costcalc.transforms import named
 
     shape = choices.get("input")
     shape = tuple(shape) if isinstance(shape, (list, tuple)) else shape
-    return Setup(shape, choices.get("batch"), bits, choices.get("parameters") or {}, bool(choices.get("fold_norm")))
+    applied = named(choices.get("apply", ()), bool(choices.get("fold_norm")))
+    return Setup(shape, choices.get("batch"), bits, choices.get("parameters") or {}, applied)
 
 
 def _told(was: Entry, found: Measured) -> str:

@@ -27,6 +27,7 @@ MAY_IMPORT = {
         "frontends",
         "machines",
         "models",
+        "transforms",
         "writing",
         "zoo",
         "ir",

@@ -63,6 +63,7 @@ class Explanation(NamedTuple):
     letters   letter → size, in the order in which they come in
     shapes    (value, sizes, letters) of each input and output
     weights   each tensor of the layer's own
+    applied   the transforms that the graph has been through
     """
 
     node: Node
@@ -71,6 +72,7 @@ class Explanation(NamedTuple):
     shapes: list[tuple[str, tuple[Any, ...], str]]
     weights: list[Tensor]
     lines: list[Line]
+    applied: tuple[str, ...] = ()
 
 
 def explain(graph: Graph, report: Report, name: str) -> Explanation:
@@ -137,7 +139,7 @@ class _Teller:
     ) -> Explanation:
         order = sorted(self.letters, key=lambda letter: letter in self.options)
         letters = {letter: self.letters[letter] for letter in order}
-        return Explanation(self.node, self.layer, letters, shapes, weights, lines)
+        return Explanation(self.node, self.layer, letters, shapes, weights, lines, self.graph.applied)
 
     def _tensor(self, name: str, t: TensorType) -> Tensor:
         if name in self.node.prepared:

@@ -26,6 +26,7 @@ class Holdings(NamedTuple):
     figures   the block's or the model's row in the report
     views     values that need no storage of their own
     apart     bits of the same layers when each is taken by itself
+    applied   the transforms that the graph has been through
     """
 
     name: str
@@ -34,6 +35,7 @@ class Holdings(NamedTuple):
     tensors: list[Holding]
     views: int
     apart: Dim
+    applied: tuple[str, ...] = ()
 
 
 def holdings(graph: Graph, report: Report, name: str = "") -> Holdings | None:
@@ -79,4 +81,6 @@ def holdings(graph: Graph, report: Report, name: str = "") -> Holdings | None:
     for layer in report.layers:
         if layer.name in members:
             apart = apart + layer.storage_bits
-    return Holdings(name or graph.name, figures, len(nodes), tensors, len(values.keys() - stored.keys()), apart)
+    return Holdings(
+        name or graph.name, figures, len(nodes), tensors, len(values.keys() - stored.keys()), apart, graph.applied
+    )

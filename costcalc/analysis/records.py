@@ -153,11 +153,12 @@ class Total(Figures):
 
 @dataclass(frozen=True)
 class Settings:
-    """How the figures were asked for: element width, machine, frames a second."""
+    """How the figures were asked for: element width, machine, frames a second, and which transforms were applied."""
 
     bits: int | None = None
     machine: str | None = None
     fps: float | None = None
+    apply: tuple[str, ...] = ()
 
 
 class Pace(NamedTuple):
@@ -258,7 +259,7 @@ class Report:
                 "parameters": {name: plain(value) for name, value in self.parameters.items()},
                 "layout": {name: list(axes) for name, axes in self.layout.items()},
             },
-            "settings": {f.name: getattr(self.settings, f.name) for f in fields(self.settings)},
+            "settings": {f.name: plain(getattr(self.settings, f.name)) for f in fields(self.settings)},
             **({"machine": self.machine.to_dict()} if self.machine else {}),
             **({"pace": {k: v for k, v in self.pace._asdict().items() if v is not None}} if self.pace else {}),
             "total": next(_records([self.total])),

@@ -83,7 +83,7 @@ def report(
         inputs={v: graph.types[v].shape for v in graph.inputs},
         outputs={v: graph.types[v].shape for v in graph.outputs},
         parameters=graph.parameters,
-        settings=Settings(bits, machine.name if machine else None, fps),
+        settings=Settings(bits, machine.name if machine else None, fps, graph.applied),
         total=Total(
             whole.amounts(), peak_bits=alive.peak, peak_at=alive.at, layers=whole.layers, time=whole.time,
             prepared=whole.prepared,

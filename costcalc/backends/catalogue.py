@@ -1,4 +1,4 @@
-"""What costcalc ships, models or machines, as a table or for programs."""
+"""What costcalc ships, models, machines or transforms, as a table or for programs."""
 
 from __future__ import annotations
 
@@ -69,7 +69,12 @@ MACHINES = (
     Column("title", "title", _of("title"), left=True, least=12),
     Column("source", "source", _of("source"), left=True, least=ROOMY, spare=True),
 )
-COLUMNS = {"models": MODELS, "machines": MACHINES}
+TRANSFORMS = (
+    Column("name", "transform", _of("name"), left=True),
+    Column("kinds", "kinds", lambda entry: ", ".join(entry["kinds"]) or None, left=True, least=8),
+    Column("says", "what it does", _of("says"), left=True, least=ROOMY),
+)
+COLUMNS = {"models": MODELS, "machines": MACHINES, "transforms": TRANSFORMS}
 
 
 def table(kind: str, entries: Sequence[dict[str, Any]], width: int, paint: Paint) -> str:

@@ -53,8 +53,10 @@ def table(found: Comparison, *, width: int = 80, colour: bool = False) -> str:
 
 
 def _rows(found: Comparison) -> list[list[str]]:
-    """A title and a cell per model: the input, each figure with its ratio, and where two of them are."""
+    """A title and a cell per model: the input, the transforms applied, each figure with its ratio, where two are."""
     rows = [["input", *(_input(report) for report in found.reports)]]
+    if any(report.settings.apply for report in found.reports):
+        rows.append(["after", *(", ".join(report.settings.apply) or "–" for report in found.reports)])
     for line in found.lines:
         rows.append([line.figure.title, *(_cell(line, i, found.reports[i]) for i in range(len(found.names)))])
         if line.figure.name == "receptive_field":
@@ -101,12 +103,18 @@ def json(found: Comparison) -> str:
 
 def csv(found: Comparison) -> str:
     """A line per model: exact numbers, in the units that the heads say; lower bounds where ``uncounted`` is not 0,
-    and no more than bounds where ``unset`` is not."""
+    and no more than bounds where ``unset`` is not. ``apply`` has the transforms, where any model had one."""
     open_sizes = any(report.unset for report in found.reports)
-    head = ["model", "input", *(line.figure.head for line in found.lines)]
+    applied = any(report.settings.apply for report in found.reports)
+    head = ["model", "input", *["apply"] * applied, *(line.figure.head for line in found.lines)]
     lines: list[list[Any]] = [[*head, "unset"] if open_sizes else head]
     for i, (name, report) in enumerate(zip(found.names, found.reports, strict=True)):
-        row = [name, _input(report), *(line.values[i] for line in found.lines)]
+        row = [
+            name,
+            _input(report),
+            *[",".join(report.settings.apply)] * applied,
+            *(line.values[i] for line in found.lines),
+        ]
         lines.append([*row, len(report.unset)] if open_sizes else row)
     return escape.csv(lines)
 

@@ -10,6 +10,7 @@ from costcalc.backends.escape import html, visible
 from costcalc.backends.escape import markdown as escaped
 from costcalc.backends.figures import percent, show, signed, told_apart
 from costcalc.backends.paint import painted, plain
+from costcalc.backends.summary import after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,6 +100,14 @@ def layer_cells(change: Change, by: str) -> tuple[str, str, str, str, str]:
             visible(change.place.short) if change.place else "")  # fmt: skip
 
 
+def applied_lines(found: Diff) -> list[str]:
+    """Which transforms the two models are shown after, in a line; nothing where there are none."""
+    before, now = found.applied
+    if before == now:
+        return [after(now)] if now else []
+    return [f"transforms: {', '.join(before) or 'none'} → {', '.join(now) or 'none'}"]
+
+
 def parameter_lines(found: Diff) -> list[str]:
     """The parameters of the spec that differ; one that a side does not have is a dash."""
     sides = [(name, *("–" if value is None else value for value in both)) for name, *both in found.parameters]
@@ -110,7 +119,7 @@ def text(diffs: Sequence[Diff], by: str, *, width: int = 80, colour: bool = Fals
     paint = painted if colour else plain
     lines: list[str] = []
     for found in diffs:
-        lines += [paint(visible(headline(found, by)), "bold"), ""]
+        lines += [paint(visible(headline(found, by)), "bold"), *map(visible, applied_lines(found)), ""]
         if found.old is None or found.new is None or found.same:
             continue
         lines += _aligned(figure_rows(found), "<>>>>", width, "  ")
@@ -156,15 +165,27 @@ def json(diffs: Sequence[Diff]) -> str:
 
 
 def csv(diffs: Sequence[Diff]) -> str:
-    """A line for each changed layer: exact numbers, in the units that the heads say."""
+    """A line for each changed layer: exact numbers, in the units that the heads say; and the transforms, if any."""
     figures = [figure for figure in attributed() if figure.asks != "machine"]
-    lines: list[list[Any]] = [["model", "mark", "name", "old_name", "op", "what", "source",
+    applied = any(any(found.applied) for found in diffs)
+    transforms = ["old_apply", "new_apply"] * applied
+    lines: list[list[Any]] = [["model", *transforms, "mark", "name", "old_name", "op", "what", "source",
                     *(f"{side}_{figure.head}" for figure in figures for side in ("old", "new"))]]  # fmt: skip
     for found in diffs:
         for c in changed_layers(found):
             sides = (c.before, c.after)
             numbers = [side.get(figure.name, 0) if side else "" for figure in figures for side in sides]
-            words = [found.name, c.mark, c.name, c.old_name, c.op, c.says, c.place.short if c.place else ""]
+            transforms = [",".join(side) for side in found.applied] if applied else []
+            words = [
+                found.name,
+                *transforms,
+                c.mark,
+                c.name,
+                c.old_name,
+                c.op,
+                c.says,
+                c.place.short if c.place else "",
+            ]
             lines.append([*words, *numbers])
     return escape.csv(lines)
 
@@ -174,6 +195,7 @@ def markdown(diffs: Sequence[Diff], by: str) -> str:
     lines = []
     for found in diffs:
         lines += [f"**{escaped(headline(found, by))}**", ""]
+        lines += [text for line in applied_lines(found) for text in (escaped(line), "")]
         if found.old is None or found.new is None or found.same:
             continue
         lines += table(["figure", "old", "new", "change", ""], "<>>>>", figure_rows(found))

@@ -11,6 +11,7 @@ from costcalc.analysis.figures import BITS, SECONDS
 from costcalc.analysis.receptive import ReceptiveField
 from costcalc.backends.docstrings import described
 from costcalc.backends.paint import Paint
+from costcalc.backends.summary import after
 from costcalc.backends.units import count, grouped, seconds, size
 from costcalc.ir.op import Op
 
@@ -24,6 +25,8 @@ def explanation(told: Explanation, width: int, paint: Paint) -> str:
     lines = [f"{paint(node.name, 'bold')}  {node.op!r}", *_about(type(node.op), width, paint)]
     if layer.source:
         lines.append(paint(f"from {layer.source}", "dim"))
+    if told.applied:
+        lines.append(paint(after(told.applied), "dim"))
     lines.append("")
     rows = [("makes" if v in node.outputs else "reads", shape, letters, v) for v, shape, letters in told.shapes]
     rows += [("weight", w.shape, w.formula, _named(w, node.name)) for w in told.weights]

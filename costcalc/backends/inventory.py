@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from costcalc.analysis.holdings import Holding, Holdings
 from costcalc.backends.paint import Paint
+from costcalc.backends.summary import after
 from costcalc.backends.units import grouped, percent, size
 from costcalc.ir.expr import Expr
 
@@ -18,7 +19,8 @@ SAYS = {
 
 def inventory(held: Holdings, width: int, paint: Paint) -> str:
     """The tensors by role, the largest of each, and their sum: the storage that reports give."""
-    lines = [f"{paint(held.name, 'bold')}  {held.layers} layer" + "s" * (held.layers != 1), ""]
+    how = f", {after(held.applied)}" * bool(held.applied)
+    lines = [f"{paint(held.name, 'bold')}  {held.layers} layer{'s' * (held.layers != 1)}{how}", ""]
     storage = held.figures.storage_bits
     for role, says in SAYS.items():
         tensors = [t for t in held.tensors if t.role == role]

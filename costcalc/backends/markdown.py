@@ -7,7 +7,7 @@ from costcalc.analysis.sizes import sizes
 from costcalc.backends.columns import columns, shown
 from costcalc.backends.escape import markdown as escaped
 from costcalc.backends.rows import View, flat
-from costcalc.backends.summary import facts, marked, not_counted
+from costcalc.backends.summary import after, facts, marked, not_counted
 
 PLAIN = "name kind output macs params traffic field"
 TIMED = "name kind output macs traffic time bound"
@@ -17,7 +17,8 @@ def markdown(report: Report, view: View) -> str:
     """A table of rows and one of totals."""
     chosen = view.columns or [columns()[name] for name in (TIMED if report.total.time else PLAIN).split()]
     inputs = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in report.inputs.items())
-    lines = [f"**{escaped(report.name)}** · {escaped(inputs)}", ""]
+    applied = f" · {escaped(after(report.settings.apply))}" * bool(report.settings.apply)
+    lines = [f"**{escaped(report.name)}** · {escaped(inputs)}{applied}", ""]
     lines += [_line([c.title for c in chosen]), _line(["---" if c.left else "--:" for c in chosen])]
     for row in flat(report, view):
         if row.role == "shared" and not any(c.adds and c.value(row.figures) for c in chosen):

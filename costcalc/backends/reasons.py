@@ -33,7 +33,9 @@ def layer(told: Explanation) -> str:
     ]
     about = {key: getattr(row, key) for key in ("name", "op", "kind", "options", "source", "counted")}
     figures = [_figure(line) for line in told.lines]
-    return _text({"layer": about, "letters": told.letters, "tensors": tensors, "figures": figures})
+    return _text(
+        {"apply": told.applied, "layer": about, "letters": told.letters, "tensors": tensors, "figures": figures}
+    )
 
 
 def block(held: Holdings) -> str:
@@ -41,7 +43,7 @@ def block(held: Holdings) -> str:
     tensors = [tensor._asdict() for tensor in held.tensors]
     about = {"name": held.name, "layers": held.layers, "views": held.views}
     bits = {"storage_bits": held.figures.storage_bits, "apart_bits": held.apart}
-    return _text({"block": {**about, **bits}, "tensors": tensors})
+    return _text({"apply": held.applied, "block": {**about, **bits}, "tensors": tensors})
 
 
 def totals(
@@ -62,7 +64,13 @@ def totals(
         for formula in formulas
     ]
     uncounted = [{"name": row.name, "op": row.kind} for row in report.uncounted]
-    about = {"model": report.name, "at": dict(values), "uncounted": uncounted, "assumptions": list(conditions)}
+    about = {
+        "model": report.name,
+        "apply": list(report.settings.apply),
+        "at": dict(values),
+        "uncounted": uncounted,
+        "assumptions": list(conditions),
+    }
     about["notes"] = list(notes)
     return _text({**about, "totals": found})
 

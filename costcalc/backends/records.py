@@ -11,7 +11,7 @@ from costcalc.analysis.sizes import sizes
 from costcalc.backends import escape
 from costcalc.backends.columns import Column, columns
 from costcalc.backends.rows import Row, View, flat
-from costcalc.backends.summary import not_counted
+from costcalc.backends.summary import after, not_counted
 
 BARE = {BITS: "_bits", SECONDS: "_seconds", JOULES: "_joules"}
 """What the head of a CSV column says after its name, since its numbers are bare."""
@@ -59,12 +59,14 @@ def csv(report: Report, view: View) -> str:
     """A line for each row as RFC 4180 has it, the total in the last. Storage in bits, time in seconds.
 
     ``row`` tells layers from folded blocks, from what is summed or shared, and from the total. The total's
-    ``kind`` says so if it is a bound or less, since some layers have no rule or some sizes are not set.
+    ``kind`` says which transforms were applied, and if it is a bound or less, since some layers have no rule or some
+    sizes are not set.
     """
     chosen = view.columns or [c for c in columns().values() if not c.share and (report.total.time or not c.timed)]
     rows = flat(report, view)
     cells = [_cells(column, rows) for column in chosen]
-    said = [not_counted(report)] if report.uncounted else []
+    said = [after(report.settings.apply)] if report.settings.apply else []
+    said += [not_counted(report)] if report.uncounted else []
     said += sizes(report) if report.unset else []
     if said:
         for column, shown in zip(chosen, cells, strict=True):

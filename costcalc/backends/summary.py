@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from costcalc.analysis.figures import BITS, COUNT, FIGURES, RATIO, SUMMARY, figures_in
@@ -20,6 +20,11 @@ class Fact(NamedTuple):
     name: str
     figure: str
     says: str
+
+
+def after(applied: Sequence[str]) -> str:
+    """That a model is shown as transforms left it: ``after fold_norm, fuse:ort``; "" if none was applied."""
+    return f"after {', '.join(applied)}" if applied else ""
 
 
 def not_counted(report: Report) -> str:

@@ -9,7 +9,7 @@ from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.paint import Paint, bar, painted, plain
 from costcalc.backends.rows import Row, View, tree
-from costcalc.backends.summary import marked, summary
+from costcalc.backends.summary import after, marked, summary
 from costcalc.backends.units import percent
 
 PLAIN = "name macs params output traffic kind field storage ops intensity input read write buffers source inputs"
@@ -28,6 +28,7 @@ def table(report: Report, view: View) -> str:
     inputs = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in report.inputs.items())
     asked = report.settings
     how = f", {asked.bits} bits" * (asked.bits is not None) + f", on {asked.machine}" * (asked.machine is not None)
+    how += f", {after(asked.apply)}" * bool(asked.apply)
     lines = [f"{paint(report.name, 'bold')}  {inputs}{how}"]
     if report.source:
         from textwrap import wrap

@@ -95,7 +95,8 @@ def from_json(path: str) -> Baseline:
         try:
             figures = _figures(one["total"])
             shapes = {tuple(shape[1:]) for shape in one["model"]["inputs"].values()}
-            known[one["model"]["name"]] = figures, shapes
+            applied = one["settings"].get("apply")  # reports of before do not say it
+            known[one["model"]["name"]] = figures, shapes, None if applied is None else tuple(map(str, applied))
         except (KeyError, TypeError, AttributeError):
             raise CostcalcError(
                 "this is no report of costcalc; write it with `costcalc analyze MODEL --format json`", Place(path)
@@ -107,13 +108,23 @@ def from_json(path: str) -> Baseline:
         found = next((known[n] for n in (model.name, name, stem) if n in known), None)
         if found is None:
             return Past(path, reason=f"{path} has no model called '{model.name}'")
-        figures, shapes = found
+        figures, shapes, applied = found
         wanted = {tuple(setup.input)} if isinstance(setup.input, tuple) else None
         if wanted and wanted != shapes:
             return Past(path, reason=f"{path} has it at another input size")
+        if applied != setup.apply and (applied or setup.apply):
+            return Past(path, reason=f"{path} {_otherwise(applied, setup.apply)}")
         return Past(path, None, figures)
 
     return past
+
+
+def _otherwise(applied: tuple[str, ...] | None, wanted: tuple[str, ...]) -> str:
+    """That a report was made after other transforms than are wanted."""
+    now = f"after {', '.join(wanted)}" if wanted else "without transforms"
+    if applied is None:
+        return f"does not say whether it has it {now}"
+    return f"has it {f'after {joined}' if (joined := ', '.join(applied)) else 'without transforms'}, not {now}"
 
 
 def _figures(total: dict[str, Any]) -> dict[str, int | float]:

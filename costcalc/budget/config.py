@@ -72,7 +72,7 @@ class Setup(NamedTuple):
     batch: int | None = None
     bits: int | None = None
     parameters: Mapping[str, Any] = {}
-    fold_norm: bool = False
+    apply: tuple[str, ...] = ()
     layout: str | Mapping[str, str] = ""
 
     @property
@@ -82,7 +82,10 @@ class Setup(NamedTuple):
         parts = [f"{name}={text}" if name else text for name, s in shapes.items() for text in ("x".join(map(str, s)),)]
         parts += [f"batch {self.batch}"] if self.batch is not None else []
         parts += [f"{self.bits} bit"] if self.bits is not None else []
-        parts += ["norms folded"] if self.fold_norm else []
+        if self.apply:
+            from costcalc.transforms import label
+
+            parts += map(label, self.apply)
         layouts = self.layout if isinstance(self.layout, Mapping) else {"": self.layout}
         parts += [f"{name}={text}" if name else text for name, text in layouts.items() if text]
         return ", ".join([*parts, *(f"{name}={value}" for name, value in self.parameters.items())])
@@ -90,7 +93,7 @@ class Setup(NamedTuple):
     def choices(self) -> dict[str, Any]:
         """What ``load`` takes of it."""
         given = {
-            "batch": self.batch, "input": self.input, "parameters": dict(self.parameters), "fold_norm": self.fold_norm,
+            "batch": self.batch, "input": self.input, "parameters": dict(self.parameters), "apply": self.apply,
             "layout": self.layout,
         }  # fmt: skip
         return {name: value for name, value in given.items() if value}

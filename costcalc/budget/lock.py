@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,6 +37,7 @@ class Entry(NamedTuple):
     """One model measured in one way, as the lock has it.
 
     made_by    ``costcalc lock`` or ``pytest``: each rewrites only what it made
+    apply      the transforms that made the graph of the model
     """
 
     model: str
@@ -46,6 +48,7 @@ class Entry(NamedTuple):
     outputs: list[str]
     layers: list[dict[str, Any]]
     made_by: str
+    apply: tuple[str, ...] = ()
 
 
 class Lock(NamedTuple):
@@ -68,7 +71,7 @@ def entry(graph: Graph, report: Report, model: str, setup: str, made_by: str = M
         layers.append(row | {"to": ", ".join(shapes), **{figure.name: figure.part(layer) for figure in of_layers}})
     inputs = {name: [graph.types[name].dtype, list(graph.types[name].shape)] for name in graph.inputs}
     known = {name: value for name, value in figures.items() if value is not None}
-    return Entry(model, setup, graph_hash(graph), known, inputs, list(graph.outputs), layers, made_by)
+    return Entry(model, setup, graph_hash(graph), known, inputs, list(graph.outputs), layers, made_by, graph.applied)
 
 
 def graph_hash(graph: Graph) -> str:
@@ -104,7 +107,7 @@ def graph_of(entry: Entry) -> Graph | None:
             called = row.get("called") or row.get("shares")  # as older locks have it
             more = {"called": called, "prepared": row.get("prepared"), "frozen": row.get("frozen", ())}
             builder.add(row["name"], _op(row["op"]), row["from"], **more)
-        graph = builder.build(entry.outputs)
+        graph = replace(builder.build(entry.outputs), applied=entry.apply)
         return graph if graph_hash(graph) == entry.graph else None
     except (CostcalcError, KeyError, TypeError, ValueError, SyntaxError, RecursionError, MemoryError):
         return None
@@ -178,7 +181,11 @@ def _entry(setup: str, given: dict[str, Any]) -> Entry:
     whole = all(type(figure) is int and figure >= 0 for figure in given["figures"].values())
     if not whole or not all(isinstance(given[part], kind) for part, kind in kinds.items()):
         raise TypeError
-    return Entry(setup=setup, **{part: given[part] for part in kinds})
+    # Locks of before had one transform, and said so in the setup alone.
+    applied = given.get("apply", ["fold_norm"] if "norms folded" in setup.split(", ") else [])
+    if not isinstance(applied, list) or not all(isinstance(word, str) for word in applied):
+        raise TypeError
+    return Entry(setup=setup, apply=tuple(applied), **{part: given[part] for part in kinds})
 
 
 def lock_text(lock: Lock) -> str:
@@ -186,8 +193,8 @@ def lock_text(lock: Lock) -> str:
     models: dict[str, dict[str, Any]] = {}
     for (name, setup), e in sorted(lock.entries.items()):
         models.setdefault(name, {})[setup] = {
-            "model": e.model, "made_by": e.made_by, "graph": e.graph, "figures": e.figures, "inputs": e.inputs,
-            "outputs": e.outputs, "layers": e.layers,
+            "model": e.model, "made_by": e.made_by, **({"apply": list(e.apply)} if e.apply else {}), "graph": e.graph,
+            "figures": e.figures, "inputs": e.inputs, "outputs": e.outputs, "layers": e.layers,
         }  # fmt: skip
     head = [f'"version": {VERSION}', f'"costcalc": {_dump(__version__)}', f'"sha256": {_dump(_checksum(models))}']
     blocks = []

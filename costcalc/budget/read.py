@@ -17,6 +17,7 @@ from costcalc.errors import CostcalcError, Place, SpecError, listing, near
 from costcalc.frontends.spec.reach import reach_of, refuse_outside, unquoted
 from costcalc.frontends.spec.read import Mapping, Scalar, Sequence, Tree, read_file
 from costcalc.ir.layout import full_layout
+from costcalc.transforms import named
 from costcalc.writing import version_of
 
 FILES = ("costcalc.yaml", "costcalc.yml", "pyproject.toml")
@@ -90,7 +91,7 @@ def _model(tree: Tree) -> Model:
 
 
 def _setup(tree: Tree) -> Setup:
-    keys = _keys(tree, "a measurement", ("input", "batch", "bits", "parameters", "fold_norm", "layout"))
+    keys = _keys(tree, "a measurement", ("input", "batch", "bits", "parameters", "apply", "fold_norm", "layout"))
     shapes: Any = None
     if "input" in keys:
         given = keys["input"]
@@ -107,7 +108,19 @@ def _setup(tree: Tree) -> Setup:
     layout = _word(keys["layout"], "layout").strip().lower() if "layout" in keys else ""
     if layout:
         _placed(keys["layout"], lambda text: full_layout(text, len(text)), layout)
-    return Setup(shapes, _whole(keys, "batch"), _whole(keys, "bits"), parameters, _truth(keys, "fold_norm"), layout)
+    return Setup(shapes, _whole(keys, "batch"), _whole(keys, "bits"), parameters, _applied(keys), layout)
+
+
+def _applied(keys: dict[str, Tree]) -> tuple[str, ...]:
+    """The transforms that a measurement names: a list, or a text with commas."""
+    folds = _truth(keys, "fold_norm")
+    if "apply" not in keys:
+        return named((), folds)
+    given = keys["apply"]
+    words = [_word(one, "a transform") for one in _items(given, "apply")] if isinstance(given, Sequence) else (
+        _word(given, "apply")
+    )  # fmt: skip
+    return _placed(given, lambda texts: named(texts, folds), words)
 
 
 def _shape(tree: Tree) -> tuple[int, ...]:

@@ -51,11 +51,14 @@ def read_models(asked: Asked) -> Config:
             raise OptionError("--max needs a model: costcalc check resnet50 --max macs=4.2G")
         budgets, place = parse_max(asked.max), Place("")
         shape, batch, more = (asked.choices.get(name) for name in ("input", "batch", "parameters"))
-        setup = Setup(shape, batch, None, more or {}, layout=asked.choices.get("layout", ""))
+        applied = tuple(asked.choices.get("apply", ()))
+        setup = Setup(shape, batch, None, more or {}, applied, asked.choices.get("layout", ""))
         models = tuple(Model(name, name, place, (setup,), budgets) for name in dict.fromkeys(asked.models))
         return Config("", "", models)
     if asked.choices:
-        raise OptionError("--input, --batch, --set and --layout go with --max; a config says it per model, as 'at'")
+        raise OptionError(
+            "--input, --batch, --set, --apply and --layout go with --max; a config says it per model, as 'at'"
+        )
     config = read_config(config_file(asked.config))
     if not asked.models:
         return config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, NamedTuple
 
-from costcalc.cli.options import MODEL, Layout, Model
+from costcalc.cli.options import MODEL, Apply, FoldNorm, Layout, Model
 from costcalc.cli.parameters import option
 
 
@@ -21,8 +21,12 @@ class Choices(NamedTuple):
         option("--set", "-s", metavar="NAME=VALUE", panel=MODEL, says="A parameter of each. May be repeated."),
     ] = None
 
+    apply: Apply = None
+    fold_norm: FoldNorm = False
+
     layout: Layout = None
 
     def choices(self) -> dict[str, Any]:
         """What was given of them, as ``load`` takes it."""
-        return Model("", self.batch, self.input, self.set, layout=self.layout).choices()
+        of_one = Model("", self.batch, self.input, self.set, None, self.apply, self.fold_norm, self.layout)
+        return of_one.choices()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from costcalc.cli.choices import Choices
-from costcalc.cli.options import FoldNorm, Format, Output, Setting
+from costcalc.cli.options import Format, Output, Setting
 from costcalc.cli.output import coloured, emit, width
 from costcalc.cli.parameters import argument, command, option
 
@@ -22,7 +22,6 @@ def compare(
     models: Annotated[list[str], argument(metavar="MODEL MODEL...", says="Two or more models.")],
     choices: Choices,
     setting: Setting,
-    fold_norm: FoldNorm = False,
     format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
     strict: Annotated[
@@ -35,7 +34,7 @@ def compare(
     from costcalc.backends import comparison
     from costcalc.comparison import compare
 
-    reports = [analyze(model, **choices.choices(), **setting._asdict(), fold_norm=fold_norm) for model in models]
+    reports = [analyze(model, **choices.choices(), **setting._asdict()) for model in models]
     found = compare(reports, models)
     if format is Format.table:
         text = comparison.table(found, width=width(), colour=coloured(output))

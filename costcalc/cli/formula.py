@@ -46,7 +46,7 @@ def formula(
     from costcalc.backends import reasons
     from costcalc.backends.closed_form import closed_form
     from costcalc.backends.paint import painted, plain
-    from costcalc.backends.summary import without_rule
+    from costcalc.backends.summary import after, without_rule
     from costcalc.ir.expr import symbols_of
     from costcalc.models import load
 
@@ -73,7 +73,8 @@ def formula(
     if format is Told.json:
         emit(reasons.totals(whole, found, values, conditions, notes), output)
         return
-    text = closed_form(found, values, width(), painted if coloured(output) else plain)
+    head = f"{graph.name}, {after(graph.applied)}\n\n" if graph.applied else ""
+    text = head + closed_form(found, values, width(), painted if coloured(output) else plain)
     if values:
         text += f"checked: {graph.name}, counted layer by layer at these sizes, comes to the same\n"
     if whole.uncounted:

@@ -19,6 +19,7 @@ EXAMPLES = {
     "costcalc list --max-macs 600M --max-params 5M": "those that cost no more",
     "costcalc list --family efficientnet --format csv": "a family, for a spreadsheet",
     "costcalc list --machines": "what --machine knows",
+    "costcalc list --transforms": "what --apply knows",
 }
 PEAK = "MACs a second at the peak, dense. --machine also takes a YAML file of your own.\n"
 
@@ -52,23 +53,26 @@ def list_(
         Sort | None, option("--sort", says="Words from a to z, numbers from the largest; by name if left out.")
     ] = None,
     machines: Annotated[bool, option("--machines", says="The machines instead of the models.")] = False,
+    transforms: Annotated[bool, option("--transforms", says="The transforms instead of the models.")] = False,
     format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
 ) -> None:
-    """The models that costcalc ships, with what each costs at its own input; and the machines that it knows.
+    """The models that costcalc ships, with what each costs at its own input; and the machines and transforms it knows.
 
     On a terminal the table has as many columns as fit, in a pipe or a file all. The other formats have exact numbers.
     """
     from costcalc.backends import catalogue
     from costcalc.backends.paint import painted, plain
 
-    kind = "machines" if machines else "models"
+    if machines and transforms:
+        raise OptionError("--machines and --transforms each list something else; choose one")
+    kind = "machines" if machines else "transforms" if transforms else "models"
     words, most = {"task": task, "family": family}, {"macs": max_macs, "params": max_params}
-    if machines:
+    if kind != "models":
         for option_, given in {**words, "max-macs": max_macs, "max-params": max_params, "sort": sort}.items():
             if given is not None:
-                raise OptionError(f"--{option_} is for models; --machines takes a name and a format")
-        entries = _machines(name)
+                raise OptionError(f"--{option_} is for models; --{kind} takes a name and a format")
+        entries = _machines(name) if machines else _transforms(name)
     else:
         entries = _cheap(_models(name, words), most)
         if sort is not None:
@@ -127,6 +131,15 @@ def _machines(name: str) -> list[dict[str, Any]]:
     if not chosen:
         raise UnknownName(f"no machine has '{name[:40]}' in its name; there are {listing(machines())}")
     return chosen
+
+
+def _transforms(name: str) -> list[dict[str, Any]]:
+    from costcalc.transforms import TRANSFORMS
+
+    found = [{"name": key, "kinds": list(t.kinds), "says": t.says} for key, t in TRANSFORMS.items() if _like(name, key)]
+    if not found:
+        raise UnknownName(f"no transform has '{name[:40]}' in its name; there are {listing(TRANSFORMS)}")
+    return found
 
 
 def _like(pattern: str, name: str) -> bool:

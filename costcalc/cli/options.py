@@ -39,12 +39,28 @@ ModelName = Annotated[
 ]
 MODEL = "Model"
 
+
+def transform_names(incomplete: str) -> list[str]:
+    """Transforms that go on from ``incomplete``, of which those before its last comma are given already."""
+    from costcalc.transforms import spellings
+
+    before, comma, begun = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in spellings() if name.startswith(begun)]
+
+
+Apply = Annotated[
+    list[str] | None,
+    option(
+        "--apply", metavar="A,B,…", panel=MODEL, completes=transform_names,
+        says="Transforms of the model, in this order: fold_norm. `costcalc list --transforms` tells of each.",
+    ),
+]  # fmt: skip
 FoldNorm = Annotated[
     bool,
     option(
         "--fold-norm",
         panel=MODEL,
-        says="Fold batch norms into the layers before them, as deployed networks have them.",
+        says="Short for --apply fold_norm, before others: batch norms go into the layers before them.",
     ),
 ]
 
@@ -93,6 +109,7 @@ class Model(NamedTuple):
         ),
     ] = None
 
+    apply: Apply = None
     fold_norm: FoldNorm = False
 
     layout: Layout = None
@@ -108,8 +125,10 @@ class Model(NamedTuple):
             given["parameters"] = {**arguments(self.kwargs or "{}"), **parameters(self.set or [])}
         if self.layout:
             given["layout"] = layouts(self.layout)
-        if self.fold_norm:
-            given["fold_norm"] = True
+        if self.apply is not None or self.fold_norm:
+            from costcalc.transforms import named
+
+            given["apply"] = named(self.apply or (), self.fold_norm)
         return given
 
 

@@ -26,9 +26,12 @@ def show(
     from costcalc.models import load
 
     if expand:
+        from costcalc.backends.summary import after
         from costcalc.frontends.spec.write import write
 
-        emit(write(load(model.model, **model.choices())), output, exact=True)
+        graph = load(model.model, **model.choices())
+        head = f"# {after(graph.applied)}\n" if graph.applied else ""
+        emit(head + write(graph), output, exact=True)
         return
     if model.choices():
         raise OptionError("a spec is shown as it was written; with --expand it can be given --batch, --input and --set")

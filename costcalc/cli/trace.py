@@ -26,6 +26,7 @@ def trace(
     """
     from costcalc.analysis.report import report
     from costcalc.analysis.sizes import sizes
+    from costcalc.backends.summary import after
     from costcalc.errors import OptionError
     from costcalc.frontends.spec.write import write
     from costcalc.frontends.torch.models import is_torch_model
@@ -35,4 +36,5 @@ def trace(
         raise OptionError(f"{model.model} is no PyTorch model; `costcalc show --expand` spells a spec out")
     graph = load(model.model, **model.choices())
     assumed = [*sizes(report(graph)), *(f"assuming {a}" for a in graph.assumed)]
+    assumed += [after(graph.applied)] if graph.applied else []
     emit("".join(f"# {line}\n" for line in assumed) + write(graph), output, exact=True)

@@ -74,9 +74,9 @@ def _load(model: Model) -> tuple[Graph, nn.Module | None]:
 
     if not is_torch_model(model.model):
         return load(model.model, **model.choices()), None
-    if model.fold_norm:
-        raise CostcalcError(f"{model.model} is verified as it is, without --fold-norm")
     choices = model.choices()
+    if choices.get("apply"):
+        raise CostcalcError(f"{model.model} is verified as it is, without --apply {','.join(choices['apply'])}")
     layout = choices.pop("layout", None)
     graph, build = load_with_module(model.model, **choices)
     if layout is not None:

@@ -109,6 +109,12 @@ class Diff:
         return (after or 0) - (before or 0)
 
     @property
+    def applied(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The transforms of the old and of the new model; of one that is not there the other's."""
+        sides = [side.settings.apply for side in (self.old, self.new) if side]
+        return (sides[0], sides[-1]) if sides else ((), ())
+
+    @property
     def same(self) -> bool:
         """Whether nothing but names changed."""
         return not self.causes and not any(c.mark != "=" and (c.options or c.mark != "~") for c in self.layers)
@@ -129,6 +135,7 @@ class Diff:
         return {
             "schema": SCHEMA,
             "name": self.name,
+            "apply": dict(zip(("old", "new"), map(list, self.applied), strict=True)),
             "figures": {
                 name: {"old": _number(self.figure(name)[0]), "new": _number(self.figure(name)[1])} for name in FIGURES
             },

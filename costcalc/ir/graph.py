@@ -99,6 +99,7 @@ class Graph:
     sizes        those that values decide
     layouts      input → its layout, ``nhwc``, where that was given
     declared     input → its shape in the sizes that an exported program leaves open, which are ``parameters``
+    applied      the transforms that made it of the model as it was, in their order
     """
 
     name: str
@@ -112,6 +113,7 @@ class Graph:
     sizes: tuple[ValueSize, ...] = ()
     layouts: Mapping[str, str] = field(default_factory=dict)
     declared: Mapping[str, tuple[Dim, ...]] = field(default_factory=dict)
+    applied: tuple[str, ...] = ()
 
     def input_types(self, node: Node) -> tuple[TensorType, ...]:
         """The types of the values that ``node`` reads."""

@@ -101,7 +101,8 @@ def verify(
     found(*timed("gradients", lambda: receptive(figures, graph, module, ran, inputs, without)))
     how = f"on {'the CPU' if device == 'cpu' else 'the meta device, since it needs too much memory'}"
     said = ", ".join(f"{v} {graph.types[v]}" for v in graph.inputs)
-    ran_at = f"run {how} at {said}, torch {torch.__version__}"
+    applied = f", after {', '.join(graph.applied)}" if graph.applied else ""
+    ran_at = f"run {how} at {said}{applied}, torch {torch.__version__}"
     met = [size for size in graph.sizes if size.met]
     if graph is not as_assumed:
         ran_at += "; figures are those with the values of this run" + (f", run with: {ran_with(met)}" if met else "")

@@ -231,7 +231,7 @@ CONFIG_MISTAKES = [
     ("macs: 1 G", ["--base", "nowhere"], "git knows no revision 'nowhere'"),
     ("macs: 1 G", ["--compare-to", "none.json"], "none.json: there is no such file"),
     ("macs: 1 G", ["--compare-to", "costcalc.yaml"], "costcalc.yaml: this is not JSON"),
-    ("macs: 1 G", ["--input", "3x8x8"], "--input, --batch, --set and --layout go with --max"),
+    ("macs: 1 G", ["--input", "3x8x8"], "--input, --batch, --set, --apply and --layout go with --max"),
     ("macs: 1 G", ["backbon"], "costcalc.yaml has no model 'backbon' (did you mean 'backbone'?)"),
 ]
 

@@ -48,7 +48,7 @@ def test_the_config_of_the_documentation_is_read(tmp_path: Path) -> None:
         "macs", "params", "storage", "traffic", "receptive_field at layer4", "time on jetson_orin_nano", "uncounted",
         "macs of head.*",
     ]  # fmt: skip
-    assert model.at == (Setup((3, 224, 224), fold_norm=True), Setup((3, 384, 384), 8, 16, {"num_classes": 10}))
+    assert model.at == (Setup((3, 224, 224), apply=("fold_norm",)), Setup((3, 384, 384), 8, 16, {"num_classes": 10}))
     assert [s.label for s in model.at] == ["3x224x224, norms folded", "3x384x384, batch 8, 16 bit, num_classes=10"]
     assert [b.place.line for b in model.budgets] == [9, 10, 11, 12, 13, 14, 15, 16]
     assert str(config.exempt[0].until) == "2027-01-31"

@@ -121,7 +121,7 @@ def told(capsys: pytest.CaptureFixture[str], line: str) -> dict[str, Any]:
 def test_an_explained_layer_has_the_formula_of_each_figure(capsys: pytest.CaptureFixture[str]) -> None:
     # A depthwise 3×3 over 32 maps of 112×112: 9 · 32 · 112² MACs, 288 weights (Howard et al. 2017, table 1).
     record = told(capsys, "explain mobilenet features.1.depthwise.conv --machine a100")
-    assert list(record) == ["layer", "letters", "tensors", "figures"]
+    assert list(record) == ["apply", "layer", "letters", "tensors", "figures"]
     assert record["layer"]["kind"] == "depthwise conv" and record["layer"]["options"]["groups"] == 32
     assert record["tensors"][2] == {
         "role": "weight",

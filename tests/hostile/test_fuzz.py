@@ -160,6 +160,7 @@ WORDS = [
     "--strict",
     "--exact",
     "--fold-norm",
+    "--apply",
     "--",
     "-",
     "",
