@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where in a user's file something stands; line and column count from 1.
 
     ``within`` is the call that it was written out for, where it stands in a block.
@@ -16,7 +15,7 @@ class Place:
     file: str
     line: int = 0
     column: int = 0
-    within: Place | None = field(default=None, repr=False)
+    within: Place | None = None
 
     def __str__(self) -> str:
         """``file:line:column``, without what is not known."""

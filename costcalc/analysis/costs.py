@@ -42,6 +42,7 @@ class Work(NamedTuple):
     weights         these, by PyTorch's name
     read_bits       bits that inference reads of them
     input_bits      bits that are read of each input, and of each weight that is made beforehand
+    needless        MACs that need not be done, and which those are, as ``Op.needless`` has them
     kind            what reports call this use of the op
     options         each option with its value
     input_shapes    and output_shapes, of the values that it reads and makes
@@ -54,6 +55,7 @@ class Work(NamedTuple):
     weights: dict[str, Weight]
     read_bits: Dim
     input_bits: tuple[Dim, ...]
+    needless: tuple[Dim, str]
     kind: str
     options: dict[str, Any]
     input_shapes: tuple[tuple[Dim, ...], ...]
@@ -114,6 +116,7 @@ class Works:
             weights=weights,
             read_bits=total(w.read_bits(width) for w in weights.values()),
             input_bits=(*(row.bits(width) for row in input_rows(op, types, y)), *beforehand),
+            needless=op.needless(*types, y=y),
             kind=op.kind(*types),
             options={option.name: getattr(op, option.name) for option in op.fields},
             input_shapes=tuple(t.shape for t in types),

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from costcalc.analysis.alike import Costs
 from costcalc.analysis.costs import Works
 from costcalc.analysis.figures import CLOSED_FORM, Figure, figures_in
 from costcalc.analysis.records import Figures
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.sums import Sum
-from costcalc.analysis.traffic import Inference
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
@@ -39,11 +39,10 @@ class Formula(NamedTuple):
 def formulas(graph: Graph, bits: int | None = None) -> list[Formula]:
     """The totals of ``graph``, whose sizes may be symbols."""
     storage = Storage(graph, bits)
-    work, inference, whole = Works(bits), Inference(storage), Sum(storage)
+    work, costs, whole = Works(bits), Costs(graph, storage), Sum(storage)
     for node in graph.nodes:
         done = work(graph, node)
-        own = {node.weight(local): weight for local, weight in done.weights.items()}
-        whole.count(inference(node, done), storage.touched(node), own)
+        whole.count(costs(node, done).row, storage.touched(node), costs.owned(node, done))
     record = Figures(whole.amounts())
     return [Formula(figure, figure.of(record)) for figure in figures_in(CLOSED_FORM)]
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from costcalc.analysis.alike import Costs
 from costcalc.analysis.costs import Works
 from costcalc.analysis.fields import Fields, fields_of
 from costcalc.analysis.liveness import liveness
 from costcalc.analysis.records import Block, Layer, Prepared, Report, Settings, Total
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.sums import Sums
-from costcalc.analysis.traffic import Inference
 from costcalc.ir.dims import Dim, total
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
-from costcalc.ir.op import Op
 
 if TYPE_CHECKING:
     from costcalc.analysis.roofline import Machine
@@ -32,24 +31,22 @@ def report(
     symbolic = any(isinstance(d, Expr) for t in graph.types.values() for d in t.shape)
     seen = Fields({}) if symbolic else fields_of(graph)
     storage = Storage(graph, bits)
-    work, inference, sums = Works(bits), Inference(storage), Sums(storage)
+    work, costs, sums = Works(bits), Costs(graph, storage), Sums(storage)
     layers: list[Layer] = []
     needless: dict[str, Dim] = {}
     for number, node in enumerate(graph.nodes):
         done = work(graph, node)
-        if type(node.op).needless is not Op.needless and not storage.is_prepared(node):
-            spared, which = node.op.needless(*graph.input_types(node), y=graph.types[node.outputs[0]])
-            needless[which] = needless.get(which, 0) + spared
-        own = {node.weight(local): weight for local, weight in done.weights.items()}
         touched = storage.touched(node)
-        amounts = inference(node, done)
+        amounts, row = costs(node, done)
         around = sums.around(node.name)
-        around.count(amounts, touched, own)
-        storage.put_values(amounts, storage.distinct({*touched[0], *touched[1]}, own))
+        around.count(row, touched, costs.owned(node, done))
         once = None
         if storage.is_prepared(node):
             kept = total(storage.bits[v] for v in touched[1])
             once = Prepared(done.done["macs"], done.done["ops"], kept, uncounted=int(not node.op.is_counted))
+        elif done.needless[1]:
+            spared, which = done.needless
+            needless[which] = needless.get(which, 0) + spared
         layer = Layer(
             amounts=amounts,
             name=node.name,

@@ -14,6 +14,7 @@ from costcalc.ir.tensor import TensorType, Weight
 class Roots(dict[str, str]):
     """For each value, the value whose storage it uses.
 
+    views       the values that use that of another
     weight_of   for a value that is a weight of the model: the weight's name
     settled     values that depend on no input: weights, and what is made of them beforehand
     kept        of what is made beforehand, the values whose storage an inference reads
@@ -21,6 +22,7 @@ class Roots(dict[str, str]):
 
     def __init__(self, values: Iterable[str]) -> None:
         super().__init__((v, v) for v in values)
+        self.views: set[str] = set()
         self.weight_of: dict[str, str] = {}
         self.settled: frozenset[str] = frozenset()
         self.kept: frozenset[str] = frozenset()
@@ -35,10 +37,13 @@ def roots(graph: Graph) -> Roots:
     root = Roots(graph.inputs)
     root.settled = graph.settled
     for node in graph.nodes:
-        if node.is_leaf:
-            root.weight_of[node.outputs[0]] = node.weight("weight")
-        for value in node.outputs:
-            root[value] = root[node.inputs[0]] if node.op.is_view and node.inputs else value
+        if node.op.is_view and node.inputs:
+            root.update(dict.fromkeys(node.outputs, root[node.inputs[0]]))
+            root.views.update(node.outputs)
+        else:
+            root.update(zip(node.outputs, node.outputs, strict=True))
+            if node.is_leaf:
+                root.weight_of[node.outputs[0]] = node.weight("weight")
     if root.settled:
         read = {v for node in graph.nodes if node.outputs[0] not in root.settled for v in node.reads}
         read.update(graph.outputs)
@@ -94,10 +99,13 @@ def distinct_bits(values: Collection[str], root: Roots, bits_of: Mapping[str, Di
     Views of a root that is not among the values (the halves of a split, say) bring their own bits, together at most
     those of the root.
     """
+    of = bits_of.__getitem__
+    if not root.weight_of and root.views.isdisjoint(values):
+        return sum(map(of, values))
     stored, views = distinct_values(values, root, weights)
-    bits: Dim = sum(map(bits_of.__getitem__, stored))
+    bits: Dim = sum(map(of, stored))
     for kept, seen in views.items():
-        bits = bits + minimum(bits_of[kept], sum(map(bits_of.__getitem__, seen)))
+        bits = bits + minimum(bits_of[kept], sum(map(of, seen)))
     return bits
 
 
@@ -107,6 +115,13 @@ def distinct_values(
     """Those of ``values`` that are storages of their own; and by storage those that view one which is not there."""
     stored: list[str] = []
     views: dict[str, list[str]] = {}
+    if not root.weight_of:
+        seen = root.views.intersection(values)
+        stored = [value for value in values if value not in seen]
+        for value in values if seen else ():
+            if value in seen and root[value] not in values:
+                views.setdefault(root[value], []).append(value)
+        return stored, views
     for value in values:
         kept = root[value]
         if root.weight_of and root.weight_of.get(kept) in weights:

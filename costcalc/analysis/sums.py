@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from costcalc.analysis.roofline import Time
+    from costcalc.ir.dims import Dim
     from costcalc.ir.tensor import Weight
 
 
@@ -25,7 +26,8 @@ class Sum:
 
     def __init__(self, storage: Storage) -> None:
         self.tensors = Tensors(storage)
-        self._amounts = Amounts(storage.nothing)  # without values; weights count as often as layers have them
+        self._names = tuple(storage.nothing)
+        self._rows: list[tuple[Dim, ...]] = []  # without values; weights count as often as layers have them
         self.weights = 0
         self.layers = 0
         self.prepared: Prepared | None = None
@@ -34,53 +36,66 @@ class Sum:
         self._rank = 0  # of the last one: its number, or less than 0 if it reads nothing
 
     def count(
-        self, amounts: Amounts, touched: tuple[tuple[str, ...], tuple[str, ...]], weights: dict[str, Weight]
+        self,
+        row: tuple[Dim, ...],
+        touched: tuple[tuple[str, ...], tuple[str, ...]],
+        weights: dict[str, Weight],
     ) -> None:
         """Take in the figures of a layer which has these ``weights`` by their names in the model.
 
-        amounts   as ``Inference`` has them
+        row       as ``Cost`` has it
         touched   the values that it reads and makes, as ``Storage.touched`` has them
         """
-        self._amounts.add(amounts)
-        self.weights += len(weights)
-        self.tensors.weights.update(weights)
+        self._rows.append(row)
+        if weights:
+            self.weights += len(weights)
+            self.tensors.weights.update(weights)
         for values in touched:
             self.tensors.add(values)
 
     def add(self, layer: Layer, number: int, reads: bool) -> None:
         """Take in the rest of ``layer``, the so manieth of all, which ``reads`` something or not."""
-        self.layers += layer.prepared is None
-        self._before(layer.prepared)
+        if layer.prepared is None:
+            self.layers += 1
+        else:
+            self._before(layer.prepared)
         # A weight that nothing reads comes last in a trace.
         self._end(layer, number if reads else ~number)
-        self._then(layer.time)
+        if layer.time is not None:
+            self._then(layer.time)
 
     def take(self, inner: Sum) -> None:
         """Take in all the layers of ``inner``, a block within this one."""
-        self._amounts.add(inner._amounts)
+        self._rows.append(inner.row())
         self.weights += inner.weights
         self.layers += inner.layers
-        self._before(inner.prepared)
+        if inner.prepared is not None:
+            self._before(inner.prepared)
         if inner.last is not None:
             self._end(inner.last, inner._rank)
         self.tensors.update(inner.tensors)
-        self._then(inner.time)
+        if inner.time is not None:
+            self._then(inner.time)
+
+    def row(self) -> tuple[Dim, ...]:
+        """The sum of its rows, which is the only one from now on."""
+        if len(self._rows) != 1:
+            self._rows = [tuple(map(sum, zip(*self._rows, strict=True))) or (0,) * len(self._names)]
+        return self._rows[0]
 
     def _end(self, layer: Layer, rank: int) -> None:
         if self.last is None or rank > self._rank:
             self.last, self._rank = layer, rank
 
-    def _before(self, prepared: Prepared | None) -> None:
-        if prepared is not None:
-            self.prepared = prepared if self.prepared is None else self.prepared.plus(prepared)
+    def _before(self, prepared: Prepared) -> None:
+        self.prepared = prepared if self.prepared is None else self.prepared.plus(prepared)
 
-    def _then(self, time: Time | None) -> None:
-        if time is not None:
-            self.time = time if self.time is None else self.time.then(time)
+    def _then(self, time: Time) -> None:
+        self.time = time if self.time is None else self.time.then(time)
 
     def amounts(self) -> Amounts:
         """The figures of the layers taken as one."""
-        found = Amounts(self._amounts)
+        found = Amounts(zip(self._names, self.row(), strict=True))
         if len(self.tensors.weights) < self.weights:  # some are shared, and stored once
             found.update(self.tensors.held())
         self.tensors.put_values(found)

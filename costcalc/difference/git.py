@@ -50,13 +50,13 @@ class Tree(NamedTuple):
 
     def relabel(self, graph: Graph) -> Graph:
         """``graph`` with the repository's paths in its places."""
-        nodes = tuple(replace(n, place=self._shown(n.place)) for n in graph.nodes)
+        nodes = tuple(n._replace(place=self._shown(n.place)) for n in graph.nodes)
         return replace(graph, nodes=nodes)
 
     def _shown(self, place: Place | None) -> Place | None:
         if place is None:
             return None
-        return replace(place, file=self.shown(place.file), within=self._shown(place.within))
+        return place._replace(file=self.shown(place.file), within=self._shown(place.within))
 
 
 class Repository:

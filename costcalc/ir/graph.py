@@ -14,9 +14,10 @@ from costcalc.ir.op import Op
 from costcalc.ir.origin import Origin, origin_of
 from costcalc.ir.tensor import TensorType, Weight
 
+_NONE: Mapping[str, str] = {}
 
-@dataclass(frozen=True)
-class Node:
+
+class Node(NamedTuple):
     """One op applied to named values.
 
     name      dotted path, ``layer1.0.conv1``; the dots make the tree that reports fold by
@@ -34,9 +35,9 @@ class Node:
     op: Op
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    called: Mapping[str, str] = field(default_factory=dict)
+    called: Mapping[str, str] = _NONE
     place: Place | None = None
-    prepared: Mapping[str, str] = field(default_factory=dict)
+    prepared: Mapping[str, str] = _NONE
     frozen: frozenset[str] = frozenset()
 
     @property
@@ -117,11 +118,11 @@ class Graph:
 
     def input_types(self, node: Node) -> tuple[TensorType, ...]:
         """The types of the values that ``node`` reads."""
-        return tuple(self.types[v] for v in node.inputs)
+        return tuple([self.types[v] for v in node.inputs])
 
     def output_types(self, node: Node) -> tuple[TensorType, ...]:
         """The types of the values that ``node`` makes."""
-        return tuple(self.types[v] for v in node.outputs)
+        return tuple([self.types[v] for v in node.outputs])
 
     @cached_property
     def users(self) -> Mapping[str, tuple[str, ...]]:
@@ -172,7 +173,7 @@ class GraphBuilder:
         self.inputs = tuple(inputs)
         self.types: dict[str, TensorType] = dict(inputs)
         self.nodes: list[Node] = []
-        self.origins = dict.fromkeys(inputs, Origin.DATA)
+        self._beforehand: dict[str, Origin] = {}  # of the values that do not depend on data
         self.assumed: dict[str, None] = {}
         self._names: set[str] = set(inputs)
         # Deep networks repeat few (op, input types): what they yield is worked out once.
@@ -208,15 +209,21 @@ class GraphBuilder:
         if name in self._names:
             raise CostcalcError(f"two layers are called '{name}'", place)
         inputs = tuple(inputs)
-        types = tuple(self.types[v] for v in inputs)
-        made = self.types_made(op, types, name, place)
-        outputs = (name,) if len(made) == 1 else tuple(f"{name}.{i}" for i in range(len(made)))
-        self.types.update(zip(outputs, made, strict=True))
+        types = tuple([self.types[v] for v in inputs])
+        made = self._known.get((op, types)) or self.types_made(op, types, name, place)
+        if len(made) == 1:
+            outputs: tuple[str, ...] = (name,)
+            self.types[name] = made[0]
+        else:
+            outputs = tuple([f"{name}.{i}" for i in range(len(made))])
+            self.types.update(zip(outputs, made, strict=True))
+            self._names.update(outputs)
         self._names.add(name)
-        self._names.update(outputs)
-        origin = origin_of(op, (self.origins[v] for v in inputs), types, made)
-        self.origins.update(dict.fromkeys(outputs, origin))
-        node = Node(name, op, inputs, outputs, called or {}, place, prepared or {}, frozenset(frozen))
+        if self._beforehand or not inputs:
+            origin = origin_of(op, (self._beforehand.get(v, Origin.DATA) for v in inputs), types, made)
+            if origin is not Origin.DATA:
+                self._beforehand.update(dict.fromkeys(outputs, origin))
+        node = Node(name, op, inputs, outputs, called or _NONE, place, prepared or _NONE, frozenset(frozen))
         if prepared:
             self._check_prepared(node)
         self.nodes.append(node)
@@ -229,7 +236,7 @@ class GraphBuilder:
             if local not in weights:
                 has = ", ".join(weights) or "none"
                 raise ShapeError(f"{node.name} has no weight '{local[:80]}'; it has {has}", node.place)
-            if self.origins.get(value, Origin.DATA) is Origin.DATA:
+            if value not in self._beforehand:
                 reason = f"{node.name}: the weight '{local}' cannot be '{value[:80]}', which depends on an input"
                 raise ShapeError(f"{reason} or is random; dynamic_conv and matmul take such", node.place)
             wanted, given = weights[local].type, self.types[value]

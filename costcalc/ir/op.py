@@ -63,6 +63,10 @@ class Op:
     Fields are immutable and are checked when the op is made; an ``OptionError`` names the option.
     """
 
+    # The hash stands beside the fields: ops are looked up far more often than they are made.
+    __slots__ = ("__dict__", "__weakref__", "_hash")
+    _hash: int
+
     name: ClassVar[str] = ""
     fields: ClassVar[tuple[Field, ...]] = ()
     choices: ClassVar[Mapping[str, Collection[str]]] = {}
@@ -203,10 +207,18 @@ class Op:
         raise AttributeError(f"an op cannot be changed; make a new {self.name}")
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.__dict__ == other.__dict__
+        return self is other or (type(self) is type(other) and self.__dict__ == other.__dict__)
 
     def __hash__(self) -> int:
-        return hash((self.name, *self.__dict__.values()))
+        try:
+            return self._hash
+        except AttributeError:
+            known = hash((self.name, *self.__dict__.values()))
+            object.__setattr__(self, "_hash", known)
+            return known
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__  # the hash of a word is another in each process
 
     def __repr__(self) -> str:
         return f"{self.name}({', '.join(self.settings())})"

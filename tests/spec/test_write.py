@@ -22,7 +22,7 @@ FAMILIES = {entry["family"]: name for name, entry in zoo.models().items()}
 
 def alike(graph: Graph) -> object:
     """All of a graph but where it was written and with which parameters."""
-    return replace(graph, nodes=tuple(replace(n, place=None) for n in graph.nodes), parameters={})
+    return replace(graph, nodes=tuple(n._replace(place=None) for n in graph.nodes), parameters={})
 
 
 def again(graph: Graph, folder: Path) -> Graph:
@@ -88,7 +88,7 @@ def test_symbols_cannot_be_written(build: Build) -> None:
 
 def test_a_name_that_no_spec_can_hold_is_refused(build: Build) -> None:
     graph = build("- relu")
-    odd = replace(graph, nodes=(replace(graph.nodes[0], name="a b"),))
+    odd = replace(graph, nodes=(graph.nodes[0]._replace(name="a b"),))
     with pytest.raises(SpecError, match="no spec can have a layer called 'a b'"):
         write(odd)
 

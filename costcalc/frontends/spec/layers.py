@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from costcalc.errors import CostcalcError, Place, SpecError, near
@@ -100,7 +99,7 @@ class Layers:
                 admit(size)
         node = builder.nodes[-1]
         if weights is not None or self.shared is not None:
-            node = builder.nodes[-1] = replace(node, called=self._shared(node, weights, prefix))
+            node = builder.nodes[-1] = node._replace(called=self._shared(node, weights, prefix))
         self._nodes[name] = node
         return outputs
 

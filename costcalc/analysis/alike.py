@@ -1,0 +1,64 @@
+"""What layers add to an inference, worked out once for those that are alike.
+
+Most layers of a network do what another does, on tensors of the same types that lie in storages of the same sizes:
+then they add the same.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from costcalc.analysis.costs import Work
+from costcalc.analysis.figures import Amounts
+from costcalc.analysis.storage import Storage
+from costcalc.analysis.traffic import Inference
+from costcalc.ir.dims import Dim
+from costcalc.ir.graph import Graph, Node
+from costcalc.ir.tensor import Weight
+
+
+class Cost(NamedTuple):
+    """What one layer adds to an inference.
+
+    amounts   its figures, taken by itself
+    row       the values of those without what it reads and makes, in the order of ``Storage.nothing``
+    """
+
+    amounts: Amounts
+    row: tuple[Dim, ...]
+
+
+class Costs:
+    """The cost of each layer of ``graph``; ``shares`` tells whether layers may share weights or read them as values."""
+
+    def __init__(self, graph: Graph, storage: Storage) -> None:
+        self.shares = bool(storage.root.settled) or any(node.called for node in graph.nodes)
+        self._storage, self._inference = storage, Inference(storage)
+        self._known: dict[int | tuple[Dim, ...], Cost] = {}
+
+    def __call__(self, node: Node, work: Work) -> Cost:
+        """That of ``node``, which does ``work``."""
+        root, reads = self._storage.root, node.inputs
+        if root.settled:
+            return self._of(node, work)  # what is done beforehand is another matter for each
+        kept = tuple([root[v] for v in reads])
+        if len(kept) > 1 and len({*kept}) < len(kept):
+            return self._of(node, work)  # several of its inputs lie in one storage
+        key = id(work) if kept == reads else (id(work), *map(self._storage.bits.__getitem__, kept))
+        cost = self._known.get(key)
+        if cost is None:
+            cost = self._known[key] = self._of(node, work)
+        return cost
+
+    def owned(self, node: Node, work: Work) -> dict[str, Weight]:
+        """Its weights by their names in the model, where it matters which they are."""
+        return {node.weight(local): weight for local, weight in work.weights.items()} if self.shares else {}
+
+    def _of(self, node: Node, work: Work) -> Cost:
+        storage = self._storage
+        amounts = self._inference(node, work)
+        row = tuple([amounts[name] for name in storage.nothing])
+        reads, makes = storage.touched(node)
+        weights = [node.weight(local) for local in work.weights]
+        storage.put_values(amounts, storage.distinct({*reads, *makes}, weights))
+        return Cost(amounts, row)
