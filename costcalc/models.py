@@ -1,17 +1,20 @@
-"""``load``: a spec, by path or by name, as a graph."""
+"""``load``: a model, by path or by name, as a graph."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from costcalc.errors import CostcalcError, OptionError, Place, SpecError, UnknownName
+from costcalc import zoo
+from costcalc.errors import CostcalcError, UnknownName
+from costcalc.frontends.sources import FrontEnd, Request, Source, checked, with_module
 from costcalc.ir.dims import Dim
-from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from costcalc.analysis.symbols import Symbols
 
 
@@ -56,106 +59,45 @@ def load(
 
         return laid_out(graph, layout)
     name = os.fspath(model)
-    if ":" in name or name.endswith(".pt2"):
-        from costcalc.frontends.torch.models import is_torch_model, load_model
+    request = Request(batch, input, parameters or {}, None, within, zoo)
+    source = checked(name, request, symbols)
+    try:
+        return _loaded(source, name, request, symbols)
+    except UnknownName as error:
+        if not source.is_file and _is_shipped(name.partition(":")[0]):
+            error.message += "; a shipped model is named without a colon: costcalc list"
+        raise
 
-        if is_torch_model(name):
-            if symbols:
-                return _of_program(name, batch, input, parameters, symbols)
-            try:
-                return load_model(name, batch=batch, input=input, parameters=parameters)  # type: ignore[arg-type]
-            except UnknownName as error:
-                if _is_shipped(name.partition(":")[0]):
-                    error.message += "; a shipped model is named without a colon: costcalc list"
-                raise
-    if name.endswith(".py"):
-        raise UnknownName(f"{name} is Python code; say what in it is the model, as in {name}:Net")
-    batch = 1 if batch is None else batch
+
+def load_with_module(
+    model: str | os.PathLike[str],
+    *,
+    batch: Dim | None = None,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> tuple[Graph, Callable[[], nn.Module] | None]:
+    """The graph of ``model``, as ``load`` has it, and what builds the PyTorch module that it was made of, if one was.
+
+    Raises a ``CostcalcError`` for what cannot be verified.
+    """
+    return with_module(os.fspath(model), Request(batch, input, parameters or {}, None, None, zoo))
+
+
+def _loaded(source: Source, name: str, request: Request, symbols: Iterable[str] | Symbols) -> Graph:
+    front: FrontEnd = source.front_end()
     if not symbols:
-        return _of_spec(name, batch, input, parameters or {}, None, within)
+        return front.load(name, request)
     from costcalc.analysis.symbols import Symbols, find_symbols
 
     if not isinstance(symbols, Symbols):
-        counted = _of_spec(name, batch, input, parameters or {}, None, within)
-        symbols = find_symbols(counted, symbols, batch)  # type: ignore[arg-type]
+        symbols = find_symbols(front.load(name, request), symbols, request.batch or 1)  # type: ignore[arg-type]
     try:
-        return _of_spec(name, batch, input, parameters or {}, symbols, within)
+        return front.load(name, request._replace(symbols=symbols))
     except CostcalcError as error:
         error.message += symbols.blamed(error.message)
         raise
-
-
-def _of_program(
-    name: str,
-    batch: Dim | None,
-    input: Sequence[int] | Mapping[str, Sequence[int]] | None,
-    parameters: Mapping[str, Any] | None,
-    symbols: Iterable[str] | Symbols,
-) -> Graph:
-    """The graph of an exported program with open sizes as symbols; the others are as given, or as exported."""
-    from costcalc.analysis.symbols import Symbols, find_symbols
-    from costcalc.frontends.torch.models import load_model
-
-    if not name.endswith(".pt2"):
-        says = "is traced with numbers; export it with dynamic_shapes (torch.export), whose sizes stay symbols"
-        raise OptionError(f"{name[:80]} {says}, or write a spec of it with `costcalc trace`")
-    given: dict[str, Any] = {"batch": batch, "input": input, "parameters": parameters}
-    if not isinstance(symbols, Symbols):
-        symbols = find_symbols(load_model(name, **given), symbols)
-    try:
-        return load_model(name, **given, symbols=symbols.called)
-    except CostcalcError as error:
-        error.message += symbols.blamed(error.message)
-        raise
-
-
-def _of_spec(
-    name: str,
-    batch: Dim,
-    input: Sequence[int] | Mapping[str, Sequence[int]] | None,
-    parameters: Mapping[str, Any],
-    symbols: Symbols | None,
-    within: str | None,
-) -> Graph:
-    """The graph of a spec, by path or by name."""
-    from costcalc import zoo
-    from costcalc.frontends.spec import settings
-    from costcalc.frontends.spec.expand import expand
-    from costcalc.frontends.spec.files import Files, pick_variant, split_variant
-    from costcalc.frontends.spec.reach import reach_of, unquoted
-    from costcalc.frontends.spec.values import Budget, admit, is_number, shown
-
-    files, budget = Files(zoo, within or reach_of(split_variant(name)[0])), Budget()
-    place = files.locate(name)
-    try:
-        with unquoted(place.path, place.shown):
-            spec = files.spec(place.path, place.shown)
-        variant = pick_variant(spec, place.variant)
-        values = settings.parameters(spec, variant, parameters, budget, symbols.parameters if symbols else ())
-        size = Expr.symbol(symbols.batch) if symbols and symbols.batch else batch
-        if not is_number(size) or isinstance(size, float) or (isinstance(size, int) and size < 1):
-            raise SpecError(f"batch must be a whole number from 1, not {shown(admit(size))}")
-        shapes = _shapes(input, next(iter(spec.inputs), ""))
-        for whole in (size, *(s for shape in shapes.values() for s in shape)):
-            admit(whole)
-        types = settings.inputs(spec, variant, values, budget, size, shapes, symbols.sizes if symbols else None)
-        return expand(spec, variant, values, types, files, budget)
-    except RecursionError:
-        raise SpecError("the spec is nested too deeply", Place(place.shown)) from None
-
-
-def _shapes(given: Sequence[int] | Mapping[str, Sequence[int]] | None, first: str) -> dict[str, tuple[int, ...]]:
-    """The shapes that the user gives, by the name of the input."""
-    named = given if isinstance(given, Mapping) else {} if given is None else {first: given}
-    for name, shape in named.items():
-        good = isinstance(shape, Sequence) and not isinstance(shape, str)
-        if not good or not all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in shape):
-            raise SpecError(f"the shape of {name} must be whole numbers from 1, not {shape!r}")
-    return {name: tuple(shape) for name, shape in named.items()}
 
 
 def _is_shipped(name: str) -> bool:
     """Whether ``name`` is that of a shipped model or of a family of them."""
-    from costcalc import zoo
-
     return name in zoo.models() or any(entry["family"] == name for entry in zoo.models().values())

@@ -96,16 +96,17 @@ class Costs:
 
     def _measure(self, model: Any, bits: int | None, choices: dict[str, Any], machine: str | None = None) -> Measured:
         from costcalc import load
-        from costcalc.budget.measure import is_spec, measured
+        from costcalc.budget.measure import measured
+        from costcalc.frontends.sources import is_path
         from costcalc.ir.graph import Graph
         from costcalc.machines import load_machine
 
         on = {}
         if machine is not None:
-            on[machine] = load_machine(str(self._root / machine) if is_spec(machine) else machine)
+            on[machine] = load_machine(str(self._root / machine) if is_path(machine) else machine)
         if isinstance(model, Graph):
             return measured(model, bits, on)
-        path = os.path.relpath(self._root / model) if is_spec(str(model)) else str(model)
+        path = os.path.relpath(self._root / model) if is_path(str(model)) else str(model)
         return measured(load(path, **choices), bits, on)
 
     def _path(self) -> str:

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, TypeAlias
 from costcalc.analysis.figures import FIGURES
 from costcalc.budget.config import Model, Setup
 from costcalc.budget.lock import MAX_BYTES, Lock, graph_hash, graph_of
-from costcalc.budget.measure import Measured, is_spec, measured
+from costcalc.budget.measure import Measured, measured
 from costcalc.difference.git import Repository, Tree
 from costcalc.errors import CostcalcError, Place
-from costcalc.frontends.spec.files import split_variant
+from costcalc.frontends.sources import is_path, source_of, split
 from costcalc.frontends.spec.read import contents
 
 
@@ -64,9 +64,9 @@ def from_git(repository: Repository, tree: Tree, folder: str) -> Baseline:
 
     def past(model: Model, setup: Setup, now: Measured) -> Past:
         where = tree.revision
-        if not is_spec(model.model):
-            return Past(where, reason="only specs have revisions")
-        path, variant = split_variant(model.model)
+        if not (is_path(model.model) and source_of(model.model).has_revisions):
+            return Past(where, reason="only files of data have revisions")
+        path, variant = split(model.model)
         old = tree.path(repository.relative(str(Path(folder, path))))
         if not Path(old).exists():
             return Past(where, reason=f"it is new since {where}")
@@ -103,8 +103,8 @@ def from_json(path: str) -> Baseline:
             ) from None
 
     def past(model: Model, setup: Setup, now: Measured) -> Past:
-        name = model.model.rpartition(":")[2] if is_spec(model.model) else model.model
-        stem = Path(split_variant(model.model)[0]).stem
+        name = model.model.rpartition(":")[2] if is_path(model.model) else model.model
+        stem = Path(split(model.model)[0]).stem
         found = next((known[n] for n in (model.name, name, stem) if n in known), None)
         if found is None:
             return Past(path, reason=f"{path} has no model called '{model.name}'")

@@ -13,7 +13,7 @@ from costcalc.budget.measure import measure
 from costcalc.budget.read import FILES
 from costcalc.difference.revisions import kind_of
 from costcalc.errors import CostcalcError, OptionError
-from costcalc.frontends.spec.files import split_variant
+from costcalc.frontends.sources import SOURCES, SPEC, is_kind, source_of, split, suffixes
 
 SLACK = Fraction(105, 100)
 MOST_FILES, MOST_MODELS = 5000, 40
@@ -65,7 +65,7 @@ def existing_config(folder: str) -> str | None:
 
 
 def _found(folder: str) -> Iterator[str]:
-    """The specs below ``folder``, by path from there, a path per variant."""
+    """The models that are files of data below ``folder``, by path from there; of specs a path per variant."""
     from costcalc.frontends.spec.model import parse_spec
     from costcalc.frontends.spec.read import read_file
 
@@ -74,12 +74,18 @@ def _found(folder: str) -> Iterator[str]:
         folders[:] = sorted(f for f in folders if not f.startswith((".", "_")) and f != "node_modules")
         for file in sorted(files):
             path = Path(parent, file)
-            if not file.endswith((".yaml", ".yml")) or not _has_name(file) or kind_of(path) != "model":
+            if not file.endswith(suffixes()) or not _has_name(file):
+                continue
+            spec = source_of(file) is SOURCES[SPEC]
+            if not (kind_of(path) == "model" if spec else is_kind(str(path))):
                 continue
             seen += 1
             if seen > MOST_FILES:
                 return
             shown = path.relative_to(folder or ".").as_posix()
+            if not spec:
+                yield shown
+                continue
             try:
                 variants = list(parse_spec(read_file(str(path)), str(path)).variants)
             except CostcalcError:
@@ -96,7 +102,7 @@ def _has_name(file: str) -> bool:
 
 
 def _name(model: str, known: dict[str, str]) -> str:
-    path, variant = split_variant(model)
+    path, variant = split(model)
     name = variant or Path(path).stem
     return name if name not in known else model
 

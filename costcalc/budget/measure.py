@@ -13,15 +13,12 @@ from costcalc.analysis.report import report
 from costcalc.budget.config import Budget, Setup, beside
 from costcalc.difference.layers import entries
 from costcalc.errors import CostcalcError, listing, near
-from costcalc.frontends.spec.files import split_variant
+from costcalc.frontends.sources import is_path, source_of, split
 from costcalc.frontends.spec.reach import refuse_outside
 from costcalc.ir.graph import Graph
 
 if TYPE_CHECKING:
     from costcalc.analysis.roofline import Machine
-
-SPECS = (".yaml", ".yml")
-
 
 class Measured(NamedTuple):
     """A model's graph and its report: alone, and on each machine that a budget asks for."""
@@ -58,17 +55,15 @@ def measure(
     Raises ``CodeRefused`` for a model that is Python code unless ``allow_code``.
     """
     from costcalc import load
-    from costcalc.frontends.torch.models import is_torch_model
 
-    if not allow_code and is_code(model):
-        what = "Python code" if is_torch_model(model) else "no spec, whose path ends in .yaml, but perhaps Python code"
+    if not allow_code and source_of(model).runs_code:
         raise CodeRefused(
-            f"'{model[:80]}' is {what}, which {command} does not run because a config names it; "
+            f"'{model[:80]}' is Python code, which {command} does not run because a config names it; "
             "if you trust this config and its models, add --allow-code"
         )
-    path = beside(folder, model) if is_spec(model) else model
-    if within is not None and is_spec(model):
-        refuse_outside(split_variant(path)[0], within, model, None, "a config")
+    path = beside(folder, model) if is_path(model) else model
+    if within is not None and is_path(model):
+        refuse_outside(split(path)[0], within, model, None, "a config")
     return measured(load(path, **setup.choices(), within=within), setup.bits, machines)
 
 
@@ -76,21 +71,6 @@ def measured(graph: Graph, bits: int | None, machines: Mapping[str, Machine] = {
     """``graph`` with its reports."""
     on = {name: report(graph, bits=bits, machine=machine) for name, machine in machines.items()}
     return Measured(graph, next(iter(on.values()), None) or report(graph, bits=bits), on)
-
-
-def is_spec(model: str) -> bool:
-    """Whether ``model`` is the path of a YAML file, perhaps with ``:variant``."""
-    return model.rpartition(":")[0].endswith(SPECS) or model.endswith(SPECS)
-
-
-def is_code(model: str) -> bool:
-    """Whether loading ``model`` could run code: it is neither a spec, nor shipped, nor a word that can be neither."""
-    from costcalc.frontends.torch.models import is_torch_model
-    from costcalc.zoo import models
-
-    if is_torch_model(model):
-        return True
-    return not is_spec(model) and model not in models() and any(mark in model for mark in ":./\\")
 
 
 def value_of(found: Measured, budget: Budget) -> Value | str | None:

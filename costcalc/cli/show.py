@@ -36,8 +36,12 @@ def show(
     if model.choices():
         raise OptionError("a spec is shown as it was written; with --expand it can be given --batch, --input and --set")
     from costcalc import zoo
+    from costcalc.frontends.sources import source_of
     from costcalc.frontends.spec.files import Files
 
+    source = source_of(model.model)
+    if source.written:
+        raise OptionError(f"{model.model} is {source.title}; `costcalc trace` writes a spec of it")
     files = Files(zoo)
     place = files.locate(model.model)
     files.spec(place.path, place.shown)  # says what is wrong with a file that is no spec

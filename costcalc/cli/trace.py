@@ -19,7 +19,7 @@ def trace(
     model: Model,
     output: Output = None,
 ) -> None:
-    """Run a PyTorch model without weights or data, and write what it does as a spec.
+    """Run a PyTorch model without weights or data, or read a model's file, and write what it does as a spec.
 
     The spec is flat: a layer a line, its inputs named. It analyses to the same figures, without PyTorch. What the
     model was assumed to do where that depends on data stands in comments at its top.
@@ -29,11 +29,12 @@ def trace(
     from costcalc.backends.summary import after
     from costcalc.errors import OptionError
     from costcalc.frontends.spec.write import write
-    from costcalc.frontends.torch.models import is_torch_model
+    from costcalc.frontends.sources import source_of
     from costcalc.models import load
 
-    if not is_torch_model(model.model):
-        raise OptionError(f"{model.model} is no PyTorch model; `costcalc show --expand` spells a spec out")
+    source = source_of(model.model)
+    if not source.written:
+        raise OptionError(f"{model.model} is {source.title}; `costcalc show --expand` spells a spec out")
     graph = load(model.model, **model.choices())
     assumed = [*sizes(report(graph)), *(f"assuming {a}" for a in graph.assumed)]
     assumed += [after(graph.applied)] if graph.applied else []

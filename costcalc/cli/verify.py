@@ -68,24 +68,23 @@ def verify(
 
 def _load(model: Model) -> tuple[Graph, nn.Module | None]:
     """The graph; and of a PyTorch model the module that it was traced from, to be compared with."""
-    from costcalc import load
     from costcalc.errors import CostcalcError
-    from costcalc.frontends.torch.models import is_torch_model, load_with_module
+    from costcalc.models import load_with_module
 
-    if not is_torch_model(model.model):
-        return load(model.model, **model.choices()), None
     choices = model.choices()
-    if choices.get("apply"):
-        raise CostcalcError(f"{model.model} is verified as it is, without --apply {','.join(choices['apply'])}")
-    layout = choices.pop("layout", None)
+    layout, transforms = choices.pop("layout", None), choices.pop("apply", ())
     graph, build = load_with_module(model.model, **choices)
+    if transforms:
+        if build is not None:
+            raise CostcalcError(f"{model.model} is verified as it is, without --apply {','.join(transforms)}")
+        from costcalc.transforms import apply
+
+        graph = apply(graph, transforms)
     if layout is not None:
         from costcalc.ir.layout import laid_out
 
         graph = laid_out(graph, layout)
-    if build is None:
-        raise CostcalcError(f"{model.model} cannot be verified: its inputs are not tensors, one after another")
-    return graph, build()
+    return graph, build() if build is not None else None
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from costcalc.errors import CostcalcError, Place, SpecError, listing, near
+from costcalc.frontends.sources import SOURCES, SPEC
 from costcalc.frontends.spec import settings
 from costcalc.frontends.spec.model import Block, Spec, parse_spec
 from costcalc.frontends.spec.reach import is_inside, refuse_outside
@@ -17,7 +18,7 @@ from costcalc.frontends.spec.values import Budget, Value
 from costcalc.ir.op import OPS, Op, find_op
 from costcalc.ops import ALIASES, WHERE
 
-YAML = (".yaml", ".yml")
+YAML = SOURCES[SPEC].suffixes
 
 
 class Location(NamedTuple):
@@ -145,14 +146,8 @@ class Files:
 
 
 def split_variant(model: str) -> tuple[str, str]:
-    """The path or name in ``model``, and the variant after it, "" if there is none.
-
-    >>> split_variant("my/net.yaml:small"), split_variant("my:net.yaml"), split_variant("resnet50")
-    (('my/net.yaml', 'small'), ('my:net.yaml', ''), ('resnet50', ''))
-    """
-    path, _, variant = model.rpartition(":")
-    whole = not path.endswith(YAML) or "/" in variant or os.sep in variant
-    return (model, "") if whole else (path, variant)
+    """The path or name in ``model``, which a spec may name, and the variant after it, "" if there is none."""
+    return SOURCES[SPEC].split(model)
 
 
 def pick_variant(spec: Spec, variant: str) -> str:

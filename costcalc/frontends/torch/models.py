@@ -6,7 +6,6 @@ Code runs only from what the name says: the module or file is imported, and what
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from costcalc.errors import CostcalcError
+from costcalc.frontends.sources import SOURCES, Request, Shapes, source_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,34 +25,13 @@ if TYPE_CHECKING:
 
 _VALUE_SIZE = re.compile(r"(proposals|selected|distinct)(_\d+)?")
 """Parameters that are for the trace: sizes that values decide (``data.SIZES``)."""
-LIBRARIES = ("torchvision", "timm")
-Shapes = Sequence[int] | Mapping[str, Sequence[int]] | None
 
 
-def is_torch_model(name: str) -> bool:
-    """Whether ``name`` is of a PyTorch model, to be traced, rather than of a spec.
-
-    >>> [is_torch_model(n) for n in ("timm:resnet50", "net.py:Net", "a.b:build", "x.pt2")]
-    [True, True, True, True]
-    >>> [is_torch_model(n) for n in ("resnet50", "my/net.yaml", "my/net.yaml:small", "C:/net.yaml")]
-    [False, False, False, False]
-
-    What any part calls YAML is a spec, whatever the other says, so that a file name cannot make code run:
-
-    >>> [is_torch_model(n) for n in ("net.py:x.yaml", "x.yaml:y.pt2", "net:x.yaml", "net.py:x.yaml:Net")]
-    [False, False, False, False]
-    """
-    place, colon, attribute = name.rpartition(":")
-    if name.endswith((".yaml", ".yml")) or place.endswith((".yaml", ".yml")):
-        return False
-    if name.endswith(".pt2"):
-        return True
-    if not colon or not place:
-        return False
-    if place in LIBRARIES or place.endswith(".py"):
-        return True
-    words = all(part.isidentifier() for part in place.split("."))
-    return words and all(part.isidentifier() for part in attribute.split("."))
+def load(name: str, request: Request) -> Graph:
+    """The graph of the PyTorch model that ``name`` means."""
+    symbols = request.symbols.called if request.symbols else None
+    given: dict[str, Any] = {"batch": request.batch, "input": request.input, "parameters": request.parameters}
+    return load_model(name, **given, symbols=symbols)
 
 
 def load_model(
@@ -74,22 +53,18 @@ def load_model(
     """
     parameters = {**(parameters or {}), **(kwargs or {})}
     if symbols:
-        _need_torch()
         with kept_apart(name):
             return _with_symbols(name, batch, input, parameters, symbols)
-    return load_with_module(name, batch=batch, input=input, parameters=parameters)[0]
+    return load_with_module(name, Request(batch, input, parameters))[0]
 
 
-def load_with_module(
-    name: str, *, batch: int | None = None, input: Shapes = None, parameters: Mapping[str, Any] | None = None
-) -> tuple[Graph, Callable[[], nn.Module] | None]:
+def load_with_module(name: str, request: Request) -> tuple[Graph, Callable[[], nn.Module] | None]:
     """The graph of the PyTorch model that ``name`` means, and what builds the model with values in its weights.
 
     The latter is None where the model takes other than the graph's inputs, one after another.
     """
-    _need_torch()
     with kept_apart(name):
-        return _load_with_module(name, batch, input, parameters)
+        return _load_with_module(name, request.batch, request.input, request.parameters)  # type: ignore[arg-type]
 
 
 def _load_with_module(
@@ -172,7 +147,7 @@ def _find(name: str, kwargs: dict[str, Any]) -> Found:
     from costcalc.frontends.torch.libraries import timm, torchvision
     from costcalc.frontends.torch.own import own
 
-    if name.endswith(".pt2"):
+    if source_of(name) is SOURCES["exported"]:
         from costcalc.frontends.torch.exported import exported
 
         return exported(name)
@@ -182,8 +157,3 @@ def _find(name: str, kwargs: dict[str, Any]) -> Found:
     if place == "timm":
         return timm(attribute, kwargs)
     return own(place, attribute, kwargs)
-
-
-def _need_torch() -> None:
-    if importlib.util.find_spec("torch") is None:
-        raise CostcalcError("tracing a PyTorch model needs torch; pip install 'costcalc[torch]'")

@@ -1,0 +1,243 @@
+"""Where models come from: one table. A front end is one entry of it, and its module is imported when it is used.
+
+Every command asks here what a name means: ``load``, ``check``, ``lock``, ``diff``, ``init``, ``trace``, ``verify``, the
+help, completion and sentences of errors.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from costcalc.errors import CostcalcError, OptionError
+from costcalc.ir.dims import Dim
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from costcalc.analysis.symbols import Symbols
+    from costcalc.frontends.spec.files import Shelf
+    from costcalc.ir.graph import Graph
+
+Shapes = Sequence[int] | Mapping[str, Sequence[int]] | None
+
+
+class Request(NamedTuple):
+    """What is wanted of a model; a front end has been told only what its entry does not refuse.
+
+    batch        how many samples at once; None for what the model itself says, or 1
+    input        shape without the batch, or shapes by name; None for the model's own
+    parameters   by name
+    symbols      what stays symbolic
+    within       the folder in which lie the files that the model names
+    shelf        what ships with costcalc
+    """
+
+    batch: Dim | None = None
+    input: Shapes = None
+    parameters: Mapping[str, Any] = {}
+    symbols: Symbols | None = None
+    within: str | None = None
+    shelf: Shelf | None = None
+
+    def given(self) -> list[str]:
+        """The names of what was asked for that an entry may refuse."""
+        asked = {"batch": self.batch is not None, "input": self.input is not None, "parameters": bool(self.parameters)}
+        return [name for name, is_given in asked.items() if is_given]
+
+
+class FrontEnd(Protocol):
+    """What the module of an entry has. ``load_with_module`` too, if there is a PyTorch module to verify against."""
+
+    def load(self, name: str, request: Request) -> Graph:
+        """The graph of the model ``name``."""
+
+
+class Source(NamedTuple):
+    """One kind of source.
+
+    title           what a sentence calls a model of this kind
+    pattern         how such a model is named: ``FILE.yaml``, ``timm:NAME``
+    module          what makes graphs of it, a ``FrontEnd``
+    suffixes        of its file, if it is one
+    prefix          what stands before a colon, if it is named so
+    part            what may follow its file after a colon: ``variant``, ``attribute``, or nothing
+    dotted          whether it is named as Python names a module and what is in it
+    runs_code       whether code runs that the name says; a config names such a model only with ``--allow-code``
+    has_revisions   whether earlier versions of its file in git can be read
+    refers          whether its file names others, so that a revision of it is all such files
+    begins          what one of its files begins with, as (offset, bytes), where ``init`` would take others for it
+    needs           the package that reading it takes, if any
+    extra           the extra of costcalc that brings it
+    refuses         what cannot be chosen of such a model: option of ``load`` → why, after the model's name
+    written         whether ``trace`` writes it as a spec
+    unverified      why ``verify`` cannot take it, after the model's name; nothing if it can
+    """
+
+    title: str
+    pattern: str
+    module: str
+    suffixes: tuple[str, ...] = ()
+    prefix: str = ""
+    part: str = ""
+    dotted: bool = False
+    runs_code: bool = False
+    has_revisions: bool = False
+    refers: bool = False
+    begins: tuple[int, bytes] | None = None
+    needs: str = ""
+    extra: str = ""
+    refuses: Mapping[str, str] = {}
+    written: bool = True
+    unverified: str = ""
+
+    @property
+    def is_file(self) -> bool:
+        """Whether models of this kind are files, named by their path."""
+        return bool(self.suffixes)
+
+    def front_end(self) -> Any:
+        """Its ``FrontEnd``, imported now. Raises ``CostcalcError`` if it needs a package that is missing."""
+        if self.needs and importlib.util.find_spec(self.needs) is None:
+            hint = f"pip install 'costcalc[{self.extra}]'" if self.extra else f"pip install {self.needs}"
+            raise CostcalcError(f"reading {self.title} needs {self.needs}; {hint}")
+        return import_module(self.module)
+
+    def split(self, name: str) -> tuple[str, str]:
+        """The path of a file in ``name``, and what follows it after a colon, "" if nothing does."""
+        path, _, part = name.rpartition(":")
+        whole = not self.part or not path.endswith(self.suffixes)
+        if self.part == "variant" and ("/" in part or os.sep in part):
+            whole = True
+        return (name, "") if whole else (path, part)
+
+    def _is_of(self, name: str) -> bool:
+        if self.prefix:
+            return name.startswith(f"{self.prefix}:")
+        place, colon, attribute = name.rpartition(":")
+        if self.suffixes:
+            plain = self.part != "attribute" and name.endswith(self.suffixes)
+            return plain or (bool(self.part) and place.endswith(self.suffixes))
+        words = [*place.split("."), *attribute.split(".")]
+        return self.dotted and bool(colon) and all(word.isidentifier() for word in words)
+
+
+SPEC = "spec"
+_TORCH = "costcalc.frontends.torch.models"
+_TRACED: dict[str, Any] = {
+    "module": _TORCH,
+    "runs_code": True,
+    "needs": "torch",
+    "extra": "torch",
+    "refuses": {
+        "symbols": "is traced with numbers; export it with dynamic_shapes (torch.export), whose sizes stay symbols, or "
+        "write a spec of it with `costcalc trace`"
+    },
+}
+
+SOURCES: dict[str, Source] = {
+    SPEC: Source(
+        "a spec", "FILE.yaml", "costcalc.frontends.spec.load", (".yaml", ".yml"), part="variant", has_revisions=True,
+        refers=True, written=False,
+    ),
+    "exported": Source("a PyTorch model", "FILE.pt2", suffixes=(".pt2",), **{**_TRACED, "refuses": {}}),
+    "torchvision": Source("a PyTorch model", "torchvision:NAME", prefix="torchvision", **_TRACED),
+    "timm": Source("a PyTorch model", "timm:NAME", prefix="timm", **_TRACED),
+    "python": Source("a PyTorch model", "FILE.py:NAME", suffixes=(".py",), part="attribute", **_TRACED),
+    "module": Source("a PyTorch model", "MODULE:NAME", dotted=True, **_TRACED),
+}  # fmt: skip
+"""Name → source. What any part of a name calls a file of data is that file, whatever the rest says, so that no name of
+a file can make code run: those that run none are asked first."""
+
+
+def source_of(name: str) -> Source:
+    """Which source ``name`` is of; a spec if it is of no other: one that ships, or a file.
+
+    >>> [source_of(n).pattern for n in ("timm:resnet50", "net.py:Net", "a.b:build", "x.pt2")]
+    ['timm:NAME', 'FILE.py:NAME', 'MODULE:NAME', 'FILE.pt2']
+    >>> {source_of(n).pattern for n in ("resnet50", "my/net.yaml", "my/net.yaml:small", "C:/net.yaml")}
+    {'FILE.yaml'}
+
+    >>> {source_of(n).pattern for n in ("net.py:x.yaml", "x.yaml:y.pt2", "net:x.yaml", "net.py:x.yaml:Net")}
+    {'FILE.yaml'}
+    """
+    for runs_code in (False, True):
+        for source in SOURCES.values():
+            if source.runs_code is runs_code and source._is_of(name):
+                return source
+    return SOURCES[SPEC]
+
+
+def is_path(name: str) -> bool:
+    """Whether ``name`` is the path of a file, perhaps with a part of it, rather than a name.
+
+    >>> [is_path(n) for n in ("a.yaml", "a.yaml:b", "./a", "mobilenet_0.5", "timm:a")]
+    [True, True, True, False, False]
+    """
+    source = source_of(name)
+    if source is SOURCES[SPEC] and not source._is_of(name):
+        return "/" in name or os.sep in name
+    return source.is_file
+
+
+def split(name: str) -> tuple[str, str]:
+    """The path of the file that ``name`` names, and what follows it after a colon: a variant, an attribute or "".
+
+    >>> split("my/net.yaml:small"), split("my:net.yaml"), split("net.py:Net"), split("resnet50")
+    (('my/net.yaml', 'small'), ('my:net.yaml', ''), ('net.py', 'Net'), ('resnet50', ''))
+    """
+    return source_of(name).split(name)
+
+
+def checked(name: str, request: Request, symbols: object = ()) -> Source:
+    """The source of ``name``. Raises ``OptionError`` if it does not take what is wanted."""
+    source = source_of(name)
+    for option in [*request.given(), *(["symbols"] if symbols else [])]:
+        if option in source.refuses:
+            raise OptionError(f"{name[:80]} {source.refuses[option]}")
+    return source
+
+
+def with_module(name: str, request: Request) -> tuple[Graph, Callable[[], nn.Module] | None]:
+    """The graph of ``name`` and, for what was made of a PyTorch module, what builds that; None if nothing does.
+
+    Raises ``OptionError`` for a source that ``verify`` cannot take.
+    """
+    source = checked(name, request)
+    if source.unverified:
+        raise OptionError(f"{name[:80]} {source.unverified}")
+    front = source.front_end()
+    if hasattr(front, "load_with_module"):
+        graph, build = front.load_with_module(name, request)
+        if build is None:
+            raise CostcalcError(f"{name} cannot be verified: its inputs are not tensors, one after another")
+        return graph, build
+    return front.load(name, request), None
+
+
+def suffixes(*, refers: bool = False) -> tuple[str, ...]:
+    """Those of files that have revisions; ``refers`` for those alone that name others."""
+    return tuple(
+        suffix for s in SOURCES.values() if s.has_revisions and (s.refers or not refers) for suffix in s.suffixes
+    )
+
+
+def patterns() -> Iterator[str]:
+    """How models are named that do not ship, for help and sentences."""
+    yield from dict.fromkeys(source.pattern for source in SOURCES.values())
+
+
+def is_kind(path: str) -> bool:
+    """Whether the file at ``path``, by its name of a source, also begins as files of that source do."""
+    begins = source_of(path).begins
+    if begins is None:
+        return True
+    offset, wanted = begins
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(offset + len(wanted))[offset:] == wanted
+    except OSError:
+        return False

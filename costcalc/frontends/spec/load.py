@@ -1,0 +1,56 @@
+"""A spec, by path or by name, as a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from costcalc.errors import Place, SpecError
+from costcalc.frontends.sources import Request
+from costcalc.frontends.spec import settings
+from costcalc.frontends.spec.expand import expand
+from costcalc.frontends.spec.files import YAML, Files, pick_variant, split_variant
+from costcalc.frontends.spec.reach import reach_of, unquoted
+from costcalc.frontends.spec.values import Budget, admit, is_number, shown
+from costcalc.ir.expr import Expr
+from costcalc.ir.graph import Graph
+
+
+def load(name: str, request: Request) -> Graph:
+    """The graph of the spec ``name``. Raises ``SpecError`` or another, placed, if there is none."""
+    path = split_variant(name)[0]
+    if not path.endswith(YAML) and (request.shelf is None or path not in request.shelf.models()):
+        from costcalc.frontends.unread import refuse_unread
+
+        refuse_unread(path)
+    assert request.shelf is not None
+    files, budget = Files(request.shelf, request.within or reach_of(path)), Budget()
+    place, symbols = files.locate(name), request.symbols
+    try:
+        with unquoted(place.path, place.shown):
+            spec = files.spec(place.path, place.shown)
+        variant = pick_variant(spec, place.variant)
+        values = settings.parameters(
+            spec, variant, request.parameters, budget, symbols.parameters if symbols else ()
+        )
+        size = 1 if request.batch is None else request.batch
+        if symbols and symbols.batch:
+            size = Expr.symbol(symbols.batch)
+        if not is_number(size) or isinstance(size, float) or (isinstance(size, int) and size < 1):
+            raise SpecError(f"batch must be a whole number from 1, not {shown(admit(size))}")
+        shapes = shapes_of(request.input, next(iter(spec.inputs), ""))
+        for whole in (size, *(s for shape in shapes.values() for s in shape)):
+            admit(whole)
+        types = settings.inputs(spec, variant, values, budget, size, shapes, symbols.sizes if symbols else None)
+        return expand(spec, variant, values, types, files, budget)
+    except RecursionError:
+        raise SpecError("the spec is nested too deeply", Place(place.shown)) from None
+
+
+def shapes_of(given: Sequence[int] | Mapping[str, Sequence[int]] | None, first: str) -> dict[str, tuple[int, ...]]:
+    """The shapes that the user gives, by the name of the input."""
+    named = given if isinstance(given, Mapping) else {} if given is None else {first: given}
+    for name, shape in named.items():
+        good = isinstance(shape, Sequence) and not isinstance(shape, str)
+        if not good or not all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in shape):
+            raise SpecError(f"the shape of {name} must be whole numbers from 1, not {shape!r}")
+    return {name: tuple(shape) for name, shape in named.items()}
