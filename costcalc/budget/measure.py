@@ -20,6 +20,7 @@ from costcalc.ir.graph import Graph
 if TYPE_CHECKING:
     from costcalc.analysis.roofline import Machine
 
+
 class Measured(NamedTuple):
     """A model's graph and its report: alone, and on each machine that a budget asks for."""
 

@@ -15,10 +15,18 @@ if TYPE_CHECKING:
 
 
 def model_names(incomplete: str) -> list[str]:
-    """Shipped models that begin with ``incomplete``, for the shell's completion."""
+    """What begins with ``incomplete`` and names a model, for the shell's completion: shipped models, kinds, files."""
+    from costcalc.frontends.sources import named_so
     from costcalc.zoo import models
 
-    return [name for name in models() if name.startswith(incomplete)]
+    return [*(name for name in models() if name.startswith(incomplete)), *named_so(incomplete)]
+
+
+def says_models() -> str:
+    """What a model may be, for the help."""
+    from costcalc.frontends.sources import patterns
+
+    return f"A shipped model (see `costcalc list`), or {', '.join(patterns())}."
 
 
 def machine_names(incomplete: str) -> list[str]:
@@ -32,8 +40,7 @@ ModelName = Annotated[
     str,
     argument(
         metavar="MODEL",
-        says="A shipped model (see `costcalc list`), a YAML file, torchvision:NAME, timm:NAME, FILE.py:NAME "
-        "or MODULE:NAME.",
+        says=says_models,
         completes=model_names,
     ),
 ]

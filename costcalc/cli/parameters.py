@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 class Declared(NamedTuple):
     """An option by its ``names``, or an argument, which has none.
 
-    says            what it is for, in its help
+    says            what it is for, in its help; a function where that is looked up when it is asked for
     panel           the part of the help that it stands in
     shows_default   whether the help says its default
     min, max        bounds of a number
@@ -22,7 +22,7 @@ class Declared(NamedTuple):
     """
 
     names: tuple[str, ...]
-    says: str
+    says: str | Callable[[], str]
     metavar: str | None = None
     panel: str | None = None
     shows_default: bool = False
@@ -38,7 +38,7 @@ def option(*names: str, says: str, **more: Any) -> Any:
     return Declared(names, says, **more)
 
 
-def argument(*, metavar: str, says: str, **more: Any) -> Any:
+def argument(*, metavar: str, says: str | Callable[[], str], **more: Any) -> Any:
     """An argument by its place."""
     return Declared((), says, metavar, **more)
 

@@ -28,8 +28,8 @@ def trace(
     from costcalc.analysis.sizes import sizes
     from costcalc.backends.summary import after
     from costcalc.errors import OptionError
-    from costcalc.frontends.spec.write import write
     from costcalc.frontends.sources import source_of
+    from costcalc.frontends.spec.write import write
     from costcalc.models import load
 
     source = source_of(model.model)

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
@@ -14,12 +14,14 @@ from typing import NamedTuple
 
 from costcalc.difference.safe_git import GitError, environment, git, repository_of
 from costcalc.errors import CostcalcError, Place, near
+from costcalc.frontends.sources import suffixes
 from costcalc.frontends.spec.read import contents
 from costcalc.ir.graph import Graph
 
-SPECS = (".yaml", ".yml")
 MAX_FILE = 8 * 2**20
 MAX_FILES = 20_000
+MAX_ALONE = 2 * 2**30
+"""Bytes of a file that names no others, which is written out only when it is asked for."""
 AT_A_TIME = 4 * MAX_FILE
 
 
@@ -35,13 +37,17 @@ class Tree(NamedTuple):
 
     revision   as the user named it
     folder     where the files lie
+    write      writes a file there that no other names, if the revision has it
     """
 
     revision: str
     folder: str
+    write: Callable[[str], None] | None = None
 
     def path(self, relative: str) -> str:
         """Where the file ``relative`` to the repository's root lies."""
+        if self.write is not None:
+            self.write(relative)
         return str(Path(self.folder, relative))
 
     def shown(self, text: str) -> str:
@@ -92,13 +98,13 @@ class Repository:
         return full.relative_to(self.root).as_posix()
 
     def changed(self, commit: str, other: str | None = None) -> list[str]:
-        """Spec files that differ between ``commit`` and ``other``, or the files as they lie there now."""
+        """Model files that differ between ``commit`` and ``other``, or the files as they lie there now."""
         before = self._files(commit)
         if other is not None:
             after = self._files(other)
             return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
         listed = self._run("ls-files", "--others", "--exclude-standard", "-z")
-        new = {path for path in map(os.fsdecode, listed.split(b"\0")) if path.endswith(SPECS)}
+        new = {path for path in map(os.fsdecode, listed.split(b"\0")) if path.endswith(suffixes())}
         return sorted(new | {path for path, file in before.items() if not self._is_as(path, file)})
 
     def _is_as(self, path: str, file: File) -> bool:
@@ -106,6 +112,8 @@ class Repository:
         there = Path(self.root, path)
         if not there.is_file() or there.is_symlink():
             return False
+        if not path.endswith(suffixes(refers=True)):
+            return there.stat().st_size == file.size and _name_of(there, len(file.sha)) == file.sha
         try:
             data = contents(str(there), most=MAX_FILE)
         except CostcalcError:
@@ -134,10 +142,12 @@ class Repository:
 
     @contextlib.contextmanager
     def specs(self, revision: str, commit: str) -> Iterator[Tree]:
-        """All spec files of ``commit`` in a temporary folder, while the context lasts."""
+        """All spec files of ``commit`` in a temporary folder while the context lasts; others as they are asked for."""
         with tempfile.TemporaryDirectory(prefix="costcalc-") as folder:
             folder = str(Path(folder).resolve())
-            wanted = {path: file for path, file in self._files(commit).items() if file.size <= MAX_FILE}
+            files, together = self._files(commit), suffixes(refers=True)
+            wanted = {path: f for path, f in files.items() if f.size <= MAX_FILE and path.endswith(together)}
+            alone = {path: file for path, file in files.items() if not path.endswith(together)}
             if len(wanted) > MAX_FILES:
                 raise GitError(f"{revision} has {len(wanted):,} YAML files; at most {MAX_FILES:,} are read")
             names: dict[File, list[Path]] = {}
@@ -151,7 +161,18 @@ class Repository:
                 for other in others:
                     other.parent.mkdir(parents=True, exist_ok=True)
                     other.hardlink_to(first)
-            yield Tree(revision, folder)
+
+            def write(path: str) -> None:
+                file, full = alone.pop(path, None), Path(folder, path)
+                if file is None or ".." in Path(path).parts:
+                    return
+                if file.size > MAX_ALONE:
+                    raise GitError(f"{path} has {file.size:,} bytes at {revision}; at most {MAX_ALONE:,} are read")
+                full.parent.mkdir(parents=True, exist_ok=True)
+                with full.open("wb") as stream:
+                    git(self.root, "cat-file", "blob", file.sha, into=stream)
+
+            yield Tree(revision, folder, write)
 
     def _blobs(self, files: list[File]) -> Iterator[bytes]:
         """The content of each of ``files``, of some megabytes at a time."""
@@ -167,11 +188,11 @@ class Repository:
                 at = start + file.size + 1
 
     def _files(self, commit: str) -> dict[str, File]:
-        """The spec files of ``commit`` by path; no links and no submodules, which are not followed."""
+        """The model files of ``commit`` by path; no links and no submodules, which are not followed."""
         found = {}
         for row in self._run("ls-tree", "-r", "-l", "-z", "--full-tree", commit).split(b"\0"):
             about, _, name = row.partition(b"\t")
-            if name.endswith(tuple(s.encode() for s in SPECS)):
+            if name.endswith(tuple(s.encode() for s in suffixes())):
                 mode, _, sha, size = about.split()
                 if mode in (b"100644", b"100755"):
                     found[os.fsdecode(name)] = File(sha.decode(), int(size))
@@ -192,6 +213,15 @@ class Repository:
 def _name(data: bytes, digits: int) -> str:
     """By which name, of so many ``digits``, git keeps ``data``."""
     return hashlib.new("sha1" if digits == 40 else "sha256", b"blob %d\0" % len(data) + data).hexdigest()
+
+
+def _name_of(file: Path, digits: int) -> str:
+    """By which name, of so many ``digits``, git keeps what is in ``file``, which may be too large for the memory."""
+    found = hashlib.new("sha1" if digits == 40 else "sha256", b"blob %d\0" % file.stat().st_size)
+    with file.open("rb") as stream:
+        while part := stream.read(2**20):
+            found.update(part)
+    return found.hexdigest()
 
 
 def edited_lines(before: bytes, after: bytes) -> set[int]:

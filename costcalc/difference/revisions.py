@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from costcalc.difference import diff
-from costcalc.difference.git import SPECS, Repository, Tree, pick_line
+from costcalc.difference.git import Repository, Tree, pick_line
 from costcalc.difference.records import Cause, Diff
 from costcalc.difference.safe_git import GitError
 from costcalc.errors import CostcalcError, SpecError, near
-from costcalc.frontends.spec.files import split_variant
+from costcalc.frontends.sources import SOURCES, SPEC, is_kind, source_of, split, suffixes
 from costcalc.frontends.spec.read import contents
 from costcalc.ir.graph import Graph
 
@@ -35,7 +35,7 @@ def parse_range(text: str) -> Range | None:
     (Range(old='main', new='HEAD', from_fork=False), None, None)
     """
     is_path = Path(text).is_absolute() or text.startswith(("../", "./")) or "/../" in text
-    if ".." not in text or is_path or split_variant(text)[0].endswith(SPECS):
+    if ".." not in text or is_path or split(text)[0].endswith(suffixes()):
         return None
     dots = "..." if "..." in text else ".."
     old, _, new = text.partition(dots)
@@ -62,7 +62,7 @@ def diff_specs(
         wanted = _wanted(repository, paths) or dict.fromkeys((path, "") for path in changed_models)
         found: list[Diff] = []
         for path, variant in wanted:
-            edited = repository.changed_lines(base, path, head)
+            edited = repository.changed_lines(base, path, head) if source_of(path).has_lines else set()
             one = _Spec(path, before, after, choices, between)
             diffs = [one.diff(v, bits, machine) for v in ([variant] if variant else one.variants())]
             changed = [d for d in diffs if not d.same or d.old is None or d.new is None]
@@ -74,9 +74,9 @@ def _wanted(repository: Repository, paths: list[str]) -> dict[tuple[str, str], N
     """The path from the repository's root and the variant of each that is named, each once."""
     wanted: dict[tuple[str, str], None] = {}
     for given in paths:
-        path, variant = split_variant(given)
-        if not path.endswith((".yaml", ".yml")):
-            raise GitError(f"'{given[:80]}' is no spec in the repository; only files have revisions")
+        path, variant = split(given)
+        if not path.endswith(suffixes()):
+            raise GitError(f"'{given[:80]}' is no model file in the repository; only files have revisions")
         wanted[repository.relative(path), variant] = None
     return wanted
 
@@ -96,7 +96,7 @@ class _Spec:
         return list(dict.fromkeys(names)) or [""]
 
     def _variants(self, side: int) -> list[str]:
-        if not self.there[side]:
+        if not self.there[side] or source_of(self.path) is not SOURCES[SPEC]:
             return []
         spec = _parsed(self.trees[side], self.path)
         return list(spec.variants) if spec else []
@@ -141,6 +141,10 @@ def _changed_models(repository: Repository, before: Tree, after: Tree, base: str
     shared = []
     for path in changed:
         there = [tree for tree in (after, before) if Path(tree.path(path)).is_file()]
+        if source_of(path) is not SOURCES[SPEC]:
+            if any(is_kind(tree.path(path)) for tree in there):
+                yield path
+            continue
         kind = next(filter(None, (kind_of(Path(tree.path(path))) for tree in there)), "")
         if kind == "model":
             yield path

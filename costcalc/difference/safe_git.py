@@ -13,7 +13,7 @@ import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from costcalc.errors import CostcalcError
 
@@ -75,15 +75,22 @@ def environment(root: str, more: Mapping[str, str] = {}) -> dict[str, str]:
 
 
 def git(
-    root: str, *args: str, stdin: bytes = b"", fine: tuple[int, ...] = (0,), variables: Mapping[str, str] | None = None
+    root: str,
+    *args: str,
+    stdin: bytes = b"",
+    fine: tuple[int, ...] = (0,),
+    variables: Mapping[str, str] | None = None,
+    into: BinaryIO | None = None,
 ) -> bytes:
-    """What git prints when it is started at ``root``.
+    """What git prints when it is started at ``root``; nothing if it goes ``into`` a file.
 
     Raises ``GitError`` with git's own reason if it ends with a code that is not ``fine``.
     """
     variables = environment(root) if variables is None else variables
     try:
-        done = subprocess.run(["git", *args], cwd=root, env=variables, input=stdin, capture_output=True, check=False)
+        done = subprocess.run(
+            ["git", *args], cwd=root, env=variables, input=stdin, stdout=into or subprocess.PIPE, stderr=subprocess.PIPE
+        )  # fmt: skip
     except FileNotFoundError:
         raise GitError("git is not installed, and a revision cannot be read without it") from None
     except (OSError, ValueError) as error:  # of a revision with a NUL in it, or too long
@@ -91,7 +98,7 @@ def git(
     if done.returncode not in fine:
         reason = done.stderr.decode(errors="replace").strip().splitlines()
         raise GitError(f"git {args[0]} failed: {reason[0] if reason else done.returncode}")
-    return done.stdout
+    return done.stdout or b""
 
 
 def find_home(folder: str) -> Home | None:

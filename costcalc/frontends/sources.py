@@ -10,16 +10,17 @@ import importlib.util
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from costcalc.errors import CostcalcError, OptionError
-from costcalc.ir.dims import Dim
 
 if TYPE_CHECKING:
     from torch import nn
 
     from costcalc.analysis.symbols import Symbols
     from costcalc.frontends.spec.files import Shelf
+    from costcalc.ir.dims import Dim
     from costcalc.ir.graph import Graph
 
 Shapes = Sequence[int] | Mapping[str, Sequence[int]] | None
@@ -69,6 +70,7 @@ class Source(NamedTuple):
     runs_code       whether code runs that the name says; a config names such a model only with ``--allow-code``
     has_revisions   whether earlier versions of its file in git can be read
     refers          whether its file names others, so that a revision of it is all such files
+    has_lines       whether its file is text, whose lines messages and differences name
     begins          what one of its files begins with, as (offset, bytes), where ``init`` would take others for it
     needs           the package that reading it takes, if any
     extra           the extra of costcalc that brings it
@@ -87,6 +89,7 @@ class Source(NamedTuple):
     runs_code: bool = False
     has_revisions: bool = False
     refers: bool = False
+    has_lines: bool = False
     begins: tuple[int, bytes] | None = None
     needs: str = ""
     extra: str = ""
@@ -141,7 +144,7 @@ _TRACED: dict[str, Any] = {
 SOURCES: dict[str, Source] = {
     SPEC: Source(
         "a spec", "FILE.yaml", "costcalc.frontends.spec.load", (".yaml", ".yml"), part="variant", has_revisions=True,
-        refers=True, written=False,
+        refers=True, has_lines=True, written=False,
     ),
     "exported": Source("a PyTorch model", "FILE.pt2", suffixes=(".pt2",), **{**_TRACED, "refuses": {}}),
     "torchvision": Source("a PyTorch model", "torchvision:NAME", prefix="torchvision", **_TRACED),
@@ -174,12 +177,12 @@ def source_of(name: str) -> Source:
 def is_path(name: str) -> bool:
     """Whether ``name`` is the path of a file, perhaps with a part of it, rather than a name.
 
-    >>> [is_path(n) for n in ("a.yaml", "a.yaml:b", "./a", "mobilenet_0.5", "timm:a")]
-    [True, True, True, False, False]
+    >>> [is_path(n) for n in ("a.yaml", "a.yaml:b", "./a", "weights.pt", "mobilenet_0.5", "timm:a")]
+    [True, True, True, True, False, False]
     """
     source = source_of(name)
     if source is SOURCES[SPEC] and not source._is_of(name):
-        return "/" in name or os.sep in name
+        return "/" in name or os.sep in name or Path(name).suffix[1:2].isalpha()  # and mobilenet_0.5 is none
     return source.is_file
 
 
@@ -230,6 +233,26 @@ def patterns() -> Iterator[str]:
     yield from dict.fromkeys(source.pattern for source in SOURCES.values())
 
 
+def named_so(incomplete: str) -> list[str]:
+    """Beginnings of names, and files and folders, that begin with ``incomplete``; a folder ends in a slash."""
+    before, slash, name = incomplete.rpartition("/")
+    folder = Path(before + slash)
+    found = [f"{s.prefix}:" for s in SOURCES.values() if s.prefix and f"{s.prefix}:".startswith(incomplete)]
+    endings = tuple(suffix for source in SOURCES.values() for suffix in source.suffixes)
+    try:
+        with os.scandir(folder) as entries:
+            for entry in sorted(entries, key=lambda e: e.name):
+                if entry.name.startswith(name) and (name or not entry.name.startswith(".")):
+                    path = before + slash + entry.name
+                    if entry.is_dir():
+                        found.append(f"{path}/")
+                    elif entry.name.endswith(endings):
+                        found.append(path)
+    except OSError:
+        pass
+    return found
+
+
 def is_kind(path: str) -> bool:
     """Whether the file at ``path``, by its name of a source, also begins as files of that source do."""
     begins = source_of(path).begins
@@ -237,7 +260,7 @@ def is_kind(path: str) -> bool:
         return True
     offset, wanted = begins
     try:
-        with open(path, "rb") as stream:
+        with Path(path).open("rb") as stream:
             return stream.read(offset + len(wanted))[offset:] == wanted
     except OSError:
         return False

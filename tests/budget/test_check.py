@@ -208,7 +208,7 @@ MISTAKES = [
     (["diff", "resnet18", "resnet34", "--by", "time"], "--by time needs a machine"),
     (["diff", "mian..HEAD"], "git knows no revision 'mian' (did you mean 'main'?)"),
     (["diff", "main..HEAD", "nothing.yaml"], "there is no nothing.yaml in main nor in HEAD"),
-    (["diff", "main..HEAD", "resnet18"], "'resnet18' is no spec in the repository; only files have revisions"),
+    (["diff", "main..HEAD", "resnet18"], "'resnet18' is no model file in the repository; only files have revisions"),
     (["compare", "resnet18"], "compare takes two or more models"),
 ]
 

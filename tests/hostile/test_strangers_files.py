@@ -10,7 +10,7 @@ import pytest
 
 from costcalc.cli import frame
 from costcalc.errors import CostcalcError
-from costcalc.frontends.torch.models import is_torch_model
+from costcalc.frontends.sources import source_of
 from costcalc.machines import load_machine
 from costcalc.models import load
 
@@ -38,7 +38,7 @@ def test_no_name_of_a_model_in_a_config_runs_code(
 def test_a_spec_in_a_file_with_a_colon_in_its_name_is_a_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("evil.py:x.yaml").write_text(SPEC, encoding="utf-8")
-    assert not is_torch_model("evil.py:x.yaml")
+    assert not source_of("evil.py:x.yaml").runs_code
     assert [node.name for node in load("evil.py:x.yaml").nodes] == ["relu"]
 
 

@@ -14,6 +14,7 @@ from torch import nn  # noqa: E402
 
 import costcalc  # noqa: E402
 from costcalc.errors import CostcalcError, UnknownName  # noqa: E402
+from costcalc.frontends.sources import Request, source_of  # noqa: E402
 from costcalc.frontends.torch import models  # noqa: E402
 
 NET = """
@@ -130,7 +131,7 @@ def test_an_exported_program_can_be_verified(tmp_path: Path) -> None:
 
     path = tmp_path / "exported.pt2"
     torch.export.save(torch.export.export(nn.LSTM(8, 6).eval(), (torch.zeros(5, 8),)), path)
-    graph, again = models.load_with_module(str(path))
+    graph, again = models.load_with_module(str(path), Request())
     assert again is not None
     assert verify(graph, again()).agrees
 
@@ -258,5 +259,7 @@ def test_a_model_that_a_library_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_names_of_specs_are_not_taken_for_python() -> None:
-    assert not any(map(models.is_torch_model, ("resnet50", "a/b.yaml", "a/b.yaml:small", "net.yml:x", "C:/a.yaml")))
-    assert all(map(models.is_torch_model, ("timm:x", "torchvision:x", "a.b:c", "a/b.py:C", "a.pt2", "pkg:build.deep")))
+    for name in ("resnet50", "a/b.yaml", "a/b.yaml:small", "net.yml:x", "C:/a.yaml"):
+        assert not source_of(name).runs_code
+    for name in ("timm:x", "torchvision:x", "a.b:c", "a/b.py:C", "a.pt2", "pkg:build.deep"):
+        assert source_of(name).runs_code

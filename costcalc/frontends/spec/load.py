@@ -29,9 +29,7 @@ def load(name: str, request: Request) -> Graph:
         with unquoted(place.path, place.shown):
             spec = files.spec(place.path, place.shown)
         variant = pick_variant(spec, place.variant)
-        values = settings.parameters(
-            spec, variant, request.parameters, budget, symbols.parameters if symbols else ()
-        )
+        values = settings.parameters(spec, variant, request.parameters, budget, symbols.parameters if symbols else ())
         size = 1 if request.batch is None else request.batch
         if symbols and symbols.batch:
             size = Expr.symbol(symbols.batch)

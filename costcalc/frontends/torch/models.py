@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from costcalc.errors import CostcalcError
 from costcalc.frontends.sources import SOURCES, Request, Shapes, source_of
 
 if TYPE_CHECKING:
