@@ -93,7 +93,8 @@ def _typed(command: Command) -> Any:
 def _annotation(parameter: Parameter) -> Any:
     d = parameter.declared
     common: dict[str, Any] = {
-        "help": d.says if isinstance(d.says, str) else d.says(), "metavar": d.metavar, "show_default": d.shows_default, "rich_help_panel": d.panel,
+        "help": d.says if isinstance(d.says, str) else d.says(), "metavar": d.metavar,
+        "show_default": d.shows_default, "rich_help_panel": d.panel,
         "min": d.min, "max": d.max, "autocompletion": d.completes,
     }  # fmt: skip
     return Annotated[parameter.annotation, typer.Option(*d.names, **common) if d.names else typer.Argument(**common)]
