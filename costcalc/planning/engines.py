@@ -1,0 +1,129 @@
+"""The engines: for each the rules by which it holds memory, from a graph to a ``Memory``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from costcalc.errors import UnknownName, listing, near
+from costcalc.ir.graph import Graph
+from costcalc.planning.jobs import Jobs, lifetimes, loads
+from costcalc.planning.joining import joined, weights
+from costcalc.planning.placing import arena, best_fit, first_fit
+from costcalc.planning.records import Memory, Tensor
+from costcalc.planning.sizes import Sizes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an engine's rules make of a graph.
+
+    tensors         with offsets where the engine has one arena
+    lower_bound     bytes below which no plan goes; None for the peak itself
+    proved          whether a search proved that nothing needs less, where the bound does not
+    """
+
+    jobs: Jobs
+    tensors: list[Tensor]
+    weights: int
+    notes: tuple[str, ...] = ()
+    has_arena: bool = True
+    lower_bound: int | None = None
+    upper_bound: int | None = None
+    steady: int | None = None
+
+
+def plan(graph: Graph, engine: str, bits: int | None = None) -> Memory:
+    """What ``engine`` holds while it runs ``graph`` once.
+
+    bits   width of floating-point elements in place of their own
+
+    Raises ``UnknownName`` for an engine that there is not, ``OptionError`` where a size is a symbol.
+    """
+    made = _rules(engine)(Sizes(graph, bits))
+    steps = loads(made.tensors, made.jobs)
+    at = max(steps, key=lambda step: step.bytes)
+    peak = at.bytes
+    bound = peak if made.lower_bound is None else made.lower_bound
+    block = arena(made.tensors) if made.has_arena else None
+    return Memory(
+        name=graph.name,
+        engine=engine,
+        bits=bits,
+        peak_bytes=peak,
+        at=at.layer,
+        lower_bound_bytes=bound,
+        optimal=block == bound,
+        arena_bytes=block,
+        weights_bytes=made.weights,
+        tensors=tuple(made.tensors),
+        steps=tuple(steps),
+        upper_bound_bytes=made.upper_bound,
+        steady_bytes=made.steady,
+        notes=made.notes,
+    )
+
+
+def _ideal(sizes: Sizes) -> Plan:
+    from costcalc.planning import ideal
+
+    jobs = ideal.jobs(sizes)
+    lives = lifetimes(jobs)
+    return Plan(jobs, lives.at(first_fit(lives.places())), sizes.weights())
+
+
+def _eager(sizes: Sizes) -> Plan:
+    from costcalc.planning import eager
+
+    jobs = eager.jobs(sizes)
+    return Plan(
+        jobs,
+        lifetimes(jobs).tensors,
+        sizes.weights(),
+        ("a block holds what it was given until it returns: the rule for specs, which have no Python to run",),
+        has_arena=False,
+    )
+
+
+def _of_tflite(sizes: Sizes, *, micro: bool) -> Plan:
+    from costcalc.planning import tflite
+
+    buffer = tflite.places(sizes, micro=micro)
+    groups = joined(sizes, tflite.joins, buffer)
+    jobs = tflite.jobs(sizes, groups, buffer, micro=micro)
+    if micro:
+        lives = lifetimes(jobs, align=tflite.MICRO_ALIGNMENT)
+        tensors = lives.at(first_fit(lives.places()))
+    else:
+        lives = lifetimes(jobs)
+        tensors = lives.at(best_fit(lives.places(), tflite.ALIGNMENT, jobs.inputs))
+    narrow = sizes.bits is not None and sizes.bits <= 16
+    return Plan(jobs, tensors, weights(sizes, groups, 32 if narrow else None), tflite.guesses(groups))
+
+
+def _mcu(sizes: Sizes) -> Plan:
+    from costcalc.planning import mcu
+
+    groups = joined(sizes, mcu.joins, sizes.root)
+    jobs = mcu.jobs(sizes, groups, sizes.root)
+    lives = lifetimes(jobs)
+    narrow = sizes.bits is not None and sizes.bits <= 16
+    return Plan(jobs, lives.at(first_fit(lives.places())), weights(sizes, groups, 32 if narrow else None))
+
+
+ENGINES: dict[str, Callable[[Sizes], Plan]] = {
+    "eager": _eager,
+    "tflite": lambda sizes: _of_tflite(sizes, micro=False),
+    "tflm": lambda sizes: _of_tflite(sizes, micro=True),
+    "mcu": _mcu,
+    "ideal": _ideal,
+}
+"""Engine → its rules."""
+
+
+def _rules(engine: str) -> Callable[[Sizes], Plan]:
+    if engine not in ENGINES:
+        raise UnknownName(f"no engine called '{str(engine)[:40]}'{near(str(engine), ENGINES)}; there are {listing(ENGINES)}")
+    return ENGINES[engine]
+
+

@@ -1,0 +1,128 @@
+"""The steps that an engine takes, and the buffers that live from one to another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from costcalc.planning.records import Step, Tensor
+
+
+class Job(NamedTuple):
+    """One step: a layer, or several that the engine joins.
+
+    layer     what it is called: the first of its layers
+    reads     buffers that it needs
+    makes     buffers that it makes, each with its bytes
+    scratch   bytes that it needs beside them, alone
+    over      buffers among ``reads`` that what it makes first may take the place of, where nothing needs them later
+    layers    the layers whose work it does
+    """
+
+    layer: str
+    reads: tuple[str, ...]
+    makes: tuple[tuple[str, int], ...]
+    scratch: int = 0
+    over: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+
+
+class Jobs(NamedTuple):
+    """The steps of a whole graph in order.
+
+    inputs    buffers that are there before the first step, each with its bytes
+    kept      buffers that must be there after the last
+    held      buffers that something holds up to a step though no job needs them so long: buffer → that step
+    """
+
+    inputs: Mapping[str, int]
+    steps: tuple[Job, ...]
+    kept: tuple[str, ...]
+    held: Mapping[str, int] = MappingProxyType({})
+
+
+class Lives(NamedTuple):
+    """Buffers with their first and last steps.
+
+    shares   for each tensor the number of the first of those in whose place it is, its own of most
+    """
+
+    tensors: list[Tensor]
+    shares: list[int]
+
+    def places(self) -> list[Tensor]:
+        """Those that share a place as one, which is there from the first to the last of them, and as large as any."""
+        found: dict[int, Tensor] = {}
+        for tensor, place in zip(self.tensors, self.shares, strict=True):
+            known = found.get(place)
+            found[place] = tensor if known is None else known._replace(
+                bytes=max(known.bytes, tensor.bytes), last=max(known.last, tensor.last)
+            )  # fmt: skip
+        return list(found.values())
+
+    def at(self, placed: list[Tensor]) -> list[Tensor]:
+        """The tensors, with the offsets of their places."""
+        offsets = dict(zip(dict.fromkeys(self.shares), (t.offset for t in placed), strict=True))
+        return [t._replace(offset=offsets[place]) for t, place in zip(self.tensors, self.shares, strict=True)]
+
+
+def lifetimes(jobs: Jobs, *, align: int = 1) -> Lives:
+    """The buffers of ``jobs`` with their first and last steps, both inclusive, in the order in which they are made.
+
+    Inputs are there from step 0, what is kept up to the last step; what nothing needs lives for the step that makes
+    it. Where a buffer takes the place of another, the larger of the two stands for both at that step: the old one ends
+    before it, or the new one begins after it. Sizes are rounded up to multiples of ``align``.
+    """
+    last: dict[str, int] = {}
+    for i, job in enumerate(jobs.steps):
+        for buffer in job.reads:
+            last[buffer] = i
+    for buffer, step in jobs.held.items():
+        last[buffer] = max(last.get(buffer, 0), step)
+    end = max(len(jobs.steps) - 1, 0)
+    last.update(dict.fromkeys(jobs.kept, end))
+
+    tensors: list[Tensor] = []
+    shares: list[int] = []
+    number: dict[str, int] = {}
+
+    def put(name: str, size: int, first: int, until: int, place: int | None = None) -> None:
+        number[name] = len(tensors)
+        shares.append(len(tensors) if place is None else place)
+        tensors.append(Tensor(name, -(-size // align) * align, first, until))
+
+    for name, size in jobs.inputs.items():
+        put(name, size, 0, last.get(name, 0))
+    for i, job in enumerate(jobs.steps):
+        over = next((number[b] for b in job.over if b in number and last[b] == i), None)
+        for name, size in job.makes:
+            until = last.get(name, i)
+            if over is None:
+                put(name, size, i, until)
+                continue
+            old, place, over = over, shares[over], None
+            before = tensors[old]
+            if before.bytes <= -(-size // align) * align and before.first < i:
+                tensors[old] = before._replace(last=i - 1)
+                put(name, size, i, until, place)
+            elif before.bytes < size:
+                put(name, size, i, until)
+            elif until > i:
+                put(name, size, i + 1, until, place)
+        if job.scratch:
+            put(f"{job.layer} (scratch)", job.scratch, i, i)
+    return Lives(tensors, shares)
+
+
+def loads(tensors: list[Tensor], jobs: Jobs) -> list[Step]:
+    """How many bytes live at each step."""
+    change = [0] * (len(jobs.steps) + 2)
+    for tensor in tensors:
+        change[tensor.first] += tensor.bytes
+        change[tensor.last + 1] -= tensor.bytes
+    now, steps = 0, []
+    for job, more in zip(jobs.steps, change, strict=False):
+        now += more
+        steps.append(Step(job.layer, now))
+    return steps or [Step("", change[0])]

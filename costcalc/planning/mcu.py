@@ -1,0 +1,59 @@
+"""A microcontroller's engine that writes in place wherever it can: TinyEngine, and code made for one network.
+
+Activations and batch norms are joined to the layer before them, a depthwise convolution overwrites its input channel
+by channel with one channel aside, a layer that treats each element by itself overwrites the input that dies there.
+Padding is done by the kernels.
+
+Sources: Lin et al. 2020, "MCUNet", arXiv 2007.10319, section 3.2 (in-place depthwise convolution); Lin et al. 2021,
+"MCUNetV2", arXiv 2110.15352 (patches).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from costcalc.ir.graph import Node
+from costcalc.planning.jobs import Job, Jobs
+from costcalc.planning.joining import Group, takes_norm
+from costcalc.planning.sizes import Sizes
+
+ACTIVATIONS = frozenset(
+    ("relu", "relu6", "hardtanh", "leaky_relu", "prelu", "elu", "selu", "celu", "sigmoid", "silu", "hardsigmoid",
+     "hardswish", "tanh", "gelu", "mish", "softplus")
+)  # fmt: skip
+EACH = ACTIVATIONS | {"add", "subtract", "multiply", "divide", "batch_norm", "layer_scale", "scale", "elementwise"}
+"""Layers that treat each element by itself, so that one can take the place of another."""
+
+
+def joins(before: list[Node], node: Node) -> bool:
+    """A batch norm or an activation joins the layer before it."""
+    return takes_norm(before, node) or (node.op.name in ACTIVATIONS and len(node.inputs) == 1 and not _views(before))
+
+
+def _views(before: list[Node]) -> bool:
+    return before[-1].op.is_view
+
+
+def is_depthwise(sizes: Sizes, node: Node) -> bool:
+    """Whether ``node`` convolves each channel by itself into one."""
+    x, y = sizes.graph.types[node.inputs[0]], sizes.graph.types[node.outputs[0]]
+    return node.op.name in ("conv", "depthwise") and "depthwise" in node.op.kind(x) and x.channels == y.channels
+
+
+def jobs(sizes: Sizes, groups: list[Group], buffer: Mapping[str, str]) -> Jobs:
+    """The steps, with what each may take the place of."""
+    graph = sizes.graph
+    steps = []
+    for group in groups:
+        lead = group.lead
+        makes = tuple((v, sizes.of(v)) for v in group.outputs)
+        scratch, over = 0, ()
+        if lead.inputs and is_depthwise(sizes, lead):
+            y = graph.types[lead.outputs[0]]
+            scratch = sizes.of_type(y.with_shape(y.shape[0], 1, *y.spatial))
+            over = group.inputs[:1]
+        elif lead.op.name in EACH:
+            over = tuple(v for v in group.inputs if sizes.of(v) == makes[0][1])
+        steps.append(Job(lead.name, group.inputs, makes, scratch, over, tuple(n.name for n in group.nodes)))
+    inputs = {v: sizes.of(v) for v in graph.inputs}
+    return Jobs(inputs, tuple(steps), tuple(buffer[v] for v in graph.outputs if v not in sizes.settled))

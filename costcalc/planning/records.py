@@ -1,0 +1,92 @@
+"""What ``memory`` returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+SCHEMA = 1
+"""The version of the JSON."""
+
+
+class Tensor(NamedTuple):
+    """One buffer: its bytes, the first and the last step at which it is needed (both inclusive), and its place."""
+
+    name: str
+    bytes: int
+    first: int
+    last: int
+    offset: int | None = None
+
+
+class Step(NamedTuple):
+    """One step of the engine: the layer, the first of those that it joins, and the bytes that live meanwhile."""
+
+    layer: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What an engine holds; ``to_dict`` is the JSON of ``docs/memory.md``. All sizes are bytes.
+
+    peak_bytes          the most that lives at once
+    at                  the step at which that is, by its layer
+    lower_bound_bytes   no plan for the same rules can take less
+    optimal             whether what is held is proved to be the least: the bound is met
+    arena_bytes         one block that has room for all, by the offsets; None of an engine that has no such block
+    weights_bytes       the model's weights, in memory or in flash
+    upper_bound_bytes   with the copies that kernels may make, where the engine has a rule for them; else None
+    steady_bytes        what later runs hold, where that is not what the first one does; else None
+    notes               what the rules took for granted
+    """
+
+    name: str
+    engine: str
+    bits: int | None
+    peak_bytes: int
+    at: str
+    lower_bound_bytes: int
+    optimal: bool
+    arena_bytes: int | None
+    weights_bytes: int
+    tensors: tuple[Tensor, ...]
+    steps: tuple[Step, ...]
+    upper_bound_bytes: int | None = None
+    steady_bytes: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def needed_bytes(self) -> int:
+        """What the activations take: the arena, or where there is none the peak."""
+        return self.peak_bytes if self.arena_bytes is None else self.arena_bytes
+
+    @property
+    def peak_step(self) -> int:
+        """The first step at which the most lives."""
+        return max(range(len(self.steps)), key=lambda i: self.steps[i].bytes)
+
+    def alive(self, step: int) -> list[Tensor]:
+        """The tensors that live at ``step``, the largest first."""
+        there = [t for t in self.tensors if t.first <= step <= t.last and t.bytes]
+        return sorted(there, key=lambda t: (-t.bytes, t.first, t.name))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain lists, dicts, strings and numbers."""
+        more = {"upper_bound_bytes": self.upper_bound_bytes, "steady_bytes": self.steady_bytes}
+        return {
+            "schema": SCHEMA,
+            "model": self.name,
+            "engine": self.engine,
+            "bits": self.bits,
+            "peak_bytes": self.peak_bytes,
+            "at": self.at,
+            "lower_bound_bytes": self.lower_bound_bytes,
+            "optimal": self.optimal,
+            "arena_bytes": self.arena_bytes,
+            "weights_bytes": self.weights_bytes,
+            **{key: value for key, value in more.items() if value is not None},
+            "tensors": [t._asdict() for t in self.tensors],
+            "steps": [s._asdict() for s in self.steps],
+            "notes": list(self.notes),
+        }

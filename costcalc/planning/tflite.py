@@ -1,0 +1,196 @@
+"""TensorFlow Lite, and TensorFlow Lite for Microcontrollers: what their interpreters put into the arena.
+
+Sources: tensorflow/tflite-micro 90b983c, micro/micro_allocation_info.cc (lifetimes) and
+micro/memory_planner/greedy_memory_planner.cc; tensorflow/lite/arena_planner.cc, simple_memory_arena.cc and util.h
+(alignment); kernels/conv.cc (im2col). What the converter makes of a network was seen in converted networks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from costcalc.ir.dims import Dim, ceil_div, maximum
+from costcalc.ir.fields import pads, per_axis
+from costcalc.ir.graph import Node
+from costcalc.ir.tensor import TensorType
+from costcalc.planning.jobs import Job, Jobs
+from costcalc.planning.joining import Group, takes_norm
+from costcalc.planning.sizes import Sizes
+
+ALIGNMENT = 64
+"""Bytes of which offsets are multiples in TensorFlow Lite (kDefaultTensorAlignment)."""
+MICRO_ALIGNMENT = 16
+"""Bytes of which sizes and offsets are multiples in TensorFlow Lite for Microcontrollers."""
+
+FUSED = frozenset(("relu", "relu6", "hardtanh"))
+"""Activations that the converter joins to the operator before them."""
+TAKES_ACTIVATION = frozenset(
+    ("conv", "depthwise", "pointwise", "linear", "add", "subtract", "multiply", "divide", "max_pool", "avg_pool")
+)
+NOTHING = frozenset(("identity", "dropout", "stochastic_depth"))
+"""What the converter leaves out."""
+RESHAPES = frozenset(("reshape", "flatten", "squeeze", "unsqueeze"))
+WHERE_ONE_WAS = frozenset(("add", "subtract", "multiply", "divide", "softmax"))
+"""Operators that TensorFlow Lite lets write over an input that nothing else reads."""
+
+PARTS: Mapping[str, tuple[tuple[int, ...], ...]] = {
+    "silu": ((0,), (0, 1)),  # LOGISTIC, MUL
+    "hardsigmoid": ((0,), (1,)),  # ADD with RELU6, MUL
+    "batch_norm": ((0,), (1,)),  # MUL, ADD
+    "scale": ((0,), (1,)),
+    "channel_shuffle": ((0,), (1,), (2,)),  # RESHAPE, TRANSPOSE, RESHAPE
+}
+"""Layers that are several operators: for each what it reads, 0 the layer's input, else what the so manieth made."""
+
+ONE = frozenset(
+    (*FUSED, *TAKES_ACTIVATION, *RESHAPES, *PARTS, *WHERE_ONE_WAS, "conv_transpose", "global_avg_pool", "mean", "sum",
+     "global_max_pool", "sigmoid", "tanh", "elu", "leaky_relu", "prelu", "hardswish", "gelu", "permute", "transpose", "split",
+     "slice", "concat", "pad", "layer_scale", "matmul", "upsample", "log_softmax", "pixel_shuffle", "pixel_unshuffle",
+     "expand", "tile", "embedding", "gather", "take", "select", "unbind", "reduction", "local_response_norm")
+)  # fmt: skip
+"""Layers that are one operator, or of which ``PARTS`` tells those that they are; of others it is a guess."""
+
+
+def joins(before: list[Node], node: Node) -> bool:
+    """Batch norms go into weights, activations into the operator before them."""
+    if takes_norm(before, node):
+        return True
+    name, last = node.op.name, before[-1].op.name
+    if name not in FUSED or (name == "hardtanh" and (node.op.low, node.op.high) != (-1, 1)):  # type: ignore[attr-defined]
+        return False
+    return last in TAKES_ACTIVATION or last == "batch_norm"
+
+
+def places(sizes: Sizes, *, micro: bool) -> dict[str, str]:
+    """Value → the value in whose place it is: what the converter leaves out is in that of its input.
+
+    So is what TensorFlow Lite reshapes, unless the network was given the one or returns the other; the interpreter for
+    microcontrollers (``micro``) copies it.
+    """
+    graph = sizes.graph
+    found = {value: value for value in graph.types}
+    ends = {*graph.inputs, *graph.outputs}
+    for node in graph.nodes:
+        if not node.inputs:
+            continue
+        x, y = node.inputs[0], node.outputs[0]
+        shared = not micro and node.op.name in RESHAPES and found[x] not in ends and y not in ends
+        if node.op.name in NOTHING or shared:
+            found[y] = found[x]
+    return found
+
+
+def jobs(sizes: Sizes, groups: list[Group], buffer: Mapping[str, str], *, micro: bool) -> Jobs:
+    """The operators of the converted network, with what each reads and makes.
+
+    TensorFlow Lite gives up neither inputs nor what nothing reads.
+    """
+    graph = sizes.graph
+    kept = dict.fromkeys(buffer[v] for v in graph.outputs if v not in sizes.settled)
+    steps = [job for group in groups for job in _operators(sizes, group, micro)]
+    inputs = {v: sizes.of(v) for v in graph.inputs}
+    if micro:
+        return Jobs(inputs, tuple(steps), tuple(kept))
+    readers = Counter(v for job in steps for v in job.reads)
+    readers.update((*kept, *inputs))
+    steps = [job._replace(over=_shared(job, readers, kept)) if job.over else job for job in steps]
+    unread = (name for job in steps for name, _ in job.makes if not readers[name])
+    return Jobs(inputs, tuple(steps), tuple(dict.fromkeys((*inputs, *kept, *unread))))
+
+
+def _shared(job: Job, readers: Mapping[str, int], kept: Mapping[str, None]) -> tuple[str, ...]:
+    """The inputs over which TensorFlow Lite lets ``job`` write: none but it ever reads them; no result is shared."""
+    return tuple(v for v in job.over if readers[v] == 1) if job.makes[0][0] not in kept else ()
+
+
+def _operators(sizes: Sizes, group: Group, micro: bool) -> Iterator[Job]:
+    lead, name, reads = group.lead, group.lead.name, group.inputs
+    types = sizes.graph.types
+    x = types[lead.inputs[0]] if lead.inputs else None
+    padded = padded_type(lead.op, x, types[lead.outputs[0]]) if x is not None and lead.op.slides else None
+    if padded is not None:
+        pad = f"{name} (padded)"
+        yield Job(pad, reads[:1], ((pad, sizes.of_type(padded)),))
+        reads = (pad, *reads[1:])
+    parts = PARTS.get(lead.op.name)
+    if parts and (micro or lead.op.name != "channel_shuffle"):
+        size, made = sizes.of(lead.outputs[0]), [*reads[:1]]
+        for i, takes in enumerate(parts[:-1], 1):
+            made.append(f"{name} ({i} of {len(parts)})")
+            yield Job(name, tuple(made[k] for k in takes), ((made[-1], size),))
+        reads = tuple(made[k] for k in parts[-1])
+    makes = tuple((v, sizes.of(v)) for v in group.outputs)
+    over = tuple(v for v in reads[:2] if lead.op.name in WHERE_ONE_WAS and sizes.of(lead.outputs[0]) == _bytes(sizes, v))
+    scratch = 0 if micro or x is None else _im2col(sizes, lead, padded or x)
+    yield Job(name, reads, makes, scratch, over, tuple(node.name for node in group.nodes))
+
+
+def _bytes(sizes: Sizes, buffer: str) -> int:
+    return sizes.of(buffer) if buffer in sizes.graph.types else 0
+
+
+def window(op: Any, x: TensorType) -> list[tuple[Dim, Dim, Dim, tuple[Dim, Dim]]]:
+    """Per spatial axis of a convolution or pool: input size, taps from first to last, stride, padding; else nothing."""
+    padding = getattr(op, "padding", None)
+    kernel = getattr(op, "kernel", None)
+    if not op.slides or padding is None or kernel is None or op.name == "conv_transpose" or len(x.shape) < 3:
+        return []
+    n = len(x.spatial)
+    stride = kernel if op.stride is None else op.stride
+    options = [per_axis(value, n) for value in (kernel, stride, getattr(op, "dilation", 1))]
+    found = zip(x.spatial, *options, pads(padding, *options, x.spatial), strict=True)
+    return [(size, d * (k - 1) + 1, s, p) for size, k, s, d, p in found]
+
+
+def padded_type(op: Any, x: TensorType, y: TensorType) -> TensorType | None:
+    """The type of the input with its padding, where it must be padded by an operator of its own; else None.
+
+    The kernels know no padding (VALID), and one by which ⌈size / stride⌉ places come out, the odd one after (SAME);
+    averages leave out what is padded.
+    """
+    sizes: list[Dim] = []
+    same = valid = True
+    for (size, span, stride, (before, after)), count in zip(window(op, x), y.spatial, strict=False):
+        hangs = (count - 1) * stride + span - size - before - after  # over the end, with ceil_mode
+        after = maximum(after + hangs, after)
+        needed = maximum((ceil_div(size, stride) - 1) * stride + span - size, 0)
+        same = same and (before, after) == (needed // 2, needed - needed // 2)
+        valid = valid and (before, after) == (0, 0)
+        sizes.append(size + before + after)
+    if valid or (same and not getattr(op, "count_include_pad", False)):
+        return None
+    return x.with_shape(*x.shape[:2], *sizes)
+
+
+def _im2col(sizes: Sizes, node: Node, x: TensorType) -> int:
+    """Bytes into which the built-in kernel of a convolution unrolls its input; 0 of a plain 1×1, and of depthwise.
+
+    Source: tensorflow/lite/kernels/conv.cc, IsIm2ColRequired, one thread.
+    """
+    if node.op.name not in ("conv", "pointwise"):
+        return 0
+    weight = node.op.weights(sizes.graph.types[node.inputs[0]])["weight"].type
+    out_channels, channels, *kernel = weight.shape
+    strides = per_axis(getattr(node.op, "stride", 1), len(kernel))
+    dilations = per_axis(getattr(node.op, "dilation", 1), len(kernel))
+    groups = getattr(node.op, "groups", 1)
+    if len(kernel) > 2 or (groups != 1 and groups == x.channels):
+        return 0
+    if all(value == 1 for value in (*kernel, *strides, *dilations)):
+        return 0
+    y = sizes.graph.types[node.outputs[0]]
+    taps: Dim = channels
+    for k in kernel:
+        taps = taps * k
+    return sizes.of_type(y.with_shape(y.shape[0], taps, *y.spatial))
+
+
+def guesses(groups: list[Group]) -> tuple[str, ...]:
+    """What was taken for one operator without being known to be one."""
+    kinds = Counter(group.lead.op.name for group in groups if group.lead.op.name not in ONE)
+    if not kinds:
+        return ()
+    named = ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in kinds.items())
+    return (f"taken for one operator each, though the converter may make several of it: {named}",)
