@@ -8,13 +8,19 @@ if TYPE_CHECKING:
     from typing import Any
 
     from costcalc.api import analyze as analyze
+    from costcalc.api import memory as memory
     from costcalc.frontends.torch.tracer import trace as trace
     from costcalc.models import load as load
 
 __version__ = "0.1.0"
 
 # Public name → the module that has it, imported when the name is first used.
-_WHERE = {"analyze": "costcalc.api", "load": "costcalc.models", "trace": "costcalc.frontends.torch.tracer"}
+_WHERE = {
+    "analyze": "costcalc.api",
+    "load": "costcalc.models",
+    "memory": "costcalc.api",
+    "trace": "costcalc.frontends.torch.tracer",
+}
 
 
 def __getattr__(name: str) -> "Any":

@@ -1,4 +1,4 @@
-"""``analyze``: from a model, in whatever form, to its report."""
+"""``analyze`` and ``memory``: from a model, in whatever form, to its report, and to what an engine holds of it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from costcalc.analysis.roofline import Machine
+    from costcalc.planning.records import Memory
 
 
 def analyze(
@@ -48,6 +49,54 @@ def analyze(
     4089184256
     """
     _check(bits, fps)
+    graph = _graph(model, inputs, kwargs, batch, input, parameters, apply, fold_norm, layout)
+    if isinstance(machine, (str, os.PathLike)):
+        from costcalc.machines import load_machine
+
+        machine = load_machine(os.fspath(machine))
+    return report(graph, bits=bits, machine=machine, fps=fps)
+
+
+def memory(
+    model: Graph | str | os.PathLike[str] | nn.Module,
+    *inputs: Any,
+    engine: str = "eager",
+    batch: int | None = None,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    bits: int | None = None,
+    apply: str | Sequence[str] = (),
+    fold_norm: bool = False,
+    layout: str | Mapping[str, str] | None = None,
+    **kwargs: Any,
+) -> Memory:
+    """What ``engine`` holds while it runs ``model`` once: the peak, each tensor's life, and where it lies in one block.
+
+    engine   ``"eager"`` (PyTorch), ``"tflite"``, ``"tflm"`` (TFLite Micro), ``"mcu"`` or ``"ideal"``; see docs/memory.md
+
+    The other arguments are those of ``analyze``. Raises a ``CostcalcError`` for anything that is wrong with them.
+
+    >>> memory("mobilenet_v2", engine="mcu", bits=8).peak_bytes / 1024
+    1372.0
+    """
+    from costcalc.planning.engines import plan
+
+    _check(bits, None)
+    return plan(_graph(model, inputs, kwargs, batch, input, parameters, apply, fold_norm, layout), engine, bits)
+
+
+def _graph(
+    model: Graph | str | os.PathLike[str] | nn.Module,
+    inputs: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    batch: int | None,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None,
+    parameters: Mapping[str, Any] | None,
+    apply: str | Sequence[str],
+    fold_norm: bool,
+    layout: str | Mapping[str, str] | None,
+) -> Graph:
+    """The graph of ``model``, as ``analyze`` has the arguments."""
     wanted: tuple[str, ...] = ()
     if apply or fold_norm:
         from costcalc import transforms
@@ -73,11 +122,7 @@ def analyze(
         from costcalc.ir.layout import laid_out
 
         graph = laid_out(graph, layout)
-    if isinstance(machine, (str, os.PathLike)):
-        from costcalc.machines import load_machine
-
-        machine = load_machine(os.fspath(machine))
-    return report(graph, bits=bits, machine=machine, fps=fps)
+    return graph
 
 
 def _check(bits: object, fps: object) -> None:

@@ -23,6 +23,7 @@ COMMANDS = {
     "analyze": "Costs",
     "explain": "Costs",
     "formula": "Costs",
+    "memory": "Costs",
     "compare": "Changes",
     "diff": "Changes",
     "check": "Changes",

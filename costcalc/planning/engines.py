@@ -20,7 +20,7 @@ class Plan:
 
     tensors         with offsets where the engine has one arena
     lower_bound     bytes below which no plan goes; None for the peak itself
-    proved          whether a search proved that nothing needs less, where the bound does not
+    upper_bound     bytes with the copies that kernels may make; steady: bytes of later runs; None where no rule says
     """
 
     jobs: Jobs
@@ -66,10 +66,20 @@ def plan(graph: Graph, engine: str, bits: int | None = None) -> Memory:
 
 def _ideal(sizes: Sizes) -> Plan:
     from costcalc.planning import ideal
+    from costcalc.planning.ordering import best_order, reordered
 
-    jobs = ideal.jobs(sizes)
+    given = ideal.jobs(sizes)
+    order = best_order(given)
+    jobs = reordered(given, order.steps)
+    notes = []
+    before = max(step.bytes for step in loads(lifetimes(given).tensors, given))
+    if order.peak < before:
+        notes.append(f"in the order in which the layers are written, {before:,} bytes live at once")
+    if order.peak > order.bound:
+        gap = f"{order.peak - order.bound:,} bytes above what every order needs"
+        notes.append(f"the search for the best order ended early: this one is at most {gap}")
     lives = lifetimes(jobs)
-    return Plan(jobs, lives.at(first_fit(lives.places())), sizes.weights())
+    return Plan(jobs, lives.at(first_fit(lives.places())), sizes.weights(), tuple(notes), lower_bound=order.bound)
 
 
 def _eager(sizes: Sizes) -> Plan:

@@ -1,0 +1,153 @@
+"""What an engine holds, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from costcalc.backends import escape
+from costcalc.backends.escape import visible
+from costcalc.backends.grid import GAP, cut_front, grid
+from costcalc.backends.paint import Paint, bar, painted, plain
+from costcalc.backends.records import written
+from costcalc.backends.units import grouped, percent, size
+from costcalc.planning.records import Memory, Tensor
+
+TITLES = {
+    "eager": "PyTorch, operator by operator",
+    "ort": "ONNX Runtime",
+    "tflite": "TensorFlow Lite",
+    "tflm": "TensorFlow Lite for Microcontrollers",
+    "mcu": "an engine that writes in place",
+    "ideal": "no engine: liveness alone",
+}
+MOST_ALIVE = 12
+BAR = 24
+LEAST_NAME = 12
+
+
+def facts(memory: Memory) -> Iterator[tuple[str, str, str]]:
+    """Each figure by its name, as text, and what it says."""
+    many = len(memory.steps)
+    where = f", at {memory.at}, step {memory.peak_step + 1} of {many}" if memory.at else ""
+    yield "peak", _bytes(memory.peak_bytes), f"{_exact(memory.peak_bytes)} of activations at once{where}"
+    if memory.upper_bound_bytes is not None:
+        yield "kernels", f"≤ {_bytes(memory.upper_bound_bytes)}", "with the copies that kernels may make meanwhile"
+    if memory.steady_bytes is not None:
+        yield "steady", _bytes(memory.steady_bytes), "in later runs, whose memory is planned by what the first one saw"
+    if memory.arena_bytes is not None:
+        yield "arena", _bytes(memory.arena_bytes), _arena(memory)
+    says = "in memory or in flash, from wherever they are read"
+    yield "weights", _bytes(memory.weights_bytes), f"{_exact(memory.weights_bytes)}, {says}"
+
+
+def _arena(memory: Memory) -> str:
+    bound = memory.lower_bound_bytes
+    if memory.optimal:
+        return f"{_exact(memory.arena_bytes or 0)} in one block for all of them, the least that there can be"
+    gap = percent((memory.arena_bytes or 0) - bound, bound)
+    return f"{_exact(memory.arena_bytes or 0)} in one block for all of them; at least {_bytes(bound)} are needed, {gap} less"
+
+
+def table(memory: Memory, width: int, colour: bool, *, timeline: bool = False) -> str:
+    """For a terminal."""
+    from textwrap import wrap
+
+    paint = painted if colour else plain
+    bits = f", {memory.bits} bits" if memory.bits is not None else ""
+    lines = [f"{paint(visible(memory.name), 'bold')}  {TITLES[memory.engine]}{bits}", ""]
+    known = list(facts(memory))
+    wide = max(len(figure) for _, figure, _ in known)
+    for name, figure, says in known:
+        first, *more = wrap(visible(says), max(width - 11 - wide, 24))
+        lines.append(f"{paint(name.ljust(7), 'bold')}  {figure.rjust(wide)}  {paint(first, 'dim')}")
+        lines += [" " * (11 + wide) + paint(line, "dim") for line in more]
+    if timeline:
+        lines += ["", *_timeline(memory, width, paint)]
+    lines += ["", *_alive(memory, width, paint)]
+    for note in memory.notes:
+        lines += ["", *wrap(visible(note), max(width, 40))]
+    return "\n".join([*lines, ""])
+
+
+def _alive(memory: Memory, width: int, paint: Paint) -> list[str]:
+    """What lives at the peak, the largest first."""
+    there = memory.alive(memory.peak_step)
+    shown = there if len(there) <= MOST_ALIVE + 1 else there[:MOST_ALIVE]
+    lines = [paint("alive at the peak", "cyan")]
+    columns = {
+        "size": [_bytes(t.bytes) for t in shown],
+        "share": [percent(t.bytes, memory.peak_bytes) for t in shown],
+        "name": [visible(t.name) for t in shown],
+        "life": [_life(memory, t) for t in shown],
+    }
+    rows = grid(columns, width - 2, ("name", "life"), {"name": LEAST_NAME, "life": 8}, ("name",))
+    lines += ["  " + GAP.join(row).rstrip() for row in rows]
+    rest = there[len(shown) :]
+    if rest:
+        lines.append(f"  {_bytes(sum(t.bytes for t in rest))} in {len(rest)} more")
+    return lines
+
+
+def _life(memory: Memory, tensor: Tensor) -> str:
+    """From when to when, as people say it."""
+    if tensor.first == tensor.last:
+        return f"at step {tensor.first + 1}"
+    if (tensor.first, tensor.last) == (0, len(memory.steps) - 1):
+        return "all the time"
+    return f"steps {tensor.first + 1} to {tensor.last + 1}"
+
+
+def _timeline(memory: Memory, width: int, paint: Paint) -> Iterator[str]:
+    """A line a step: the layer, the bytes, and a bar; the peak marked."""
+    sizes = [_bytes(step.bytes) for step in memory.steps]
+    wide = max(map(len, sizes))
+    names = [visible(step.layer) for step in memory.steps]
+    room = max(min(max(map(len, names)), width - wide - BAR - 6), LEAST_NAME)
+    length = max(min(BAR, width - wide - room - 6), 4)
+    for i, (name, text, step) in enumerate(zip(names, sizes, memory.steps, strict=True)):
+        share = step.bytes / memory.peak_bytes if memory.peak_bytes else 0.0
+        at_peak = i == memory.peak_step
+        mark = "> " if at_peak else "  "
+        filled = bar(share, length).rstrip()
+        line = f"{mark}{cut_front(name, room).ljust(room)}{GAP}{text.rjust(wide)}{GAP}"
+        yield paint(line, "bold" if at_peak else "") + paint(filled, "red" if at_peak else "cyan")
+
+
+def json(memory: Memory, *, timeline: bool = False) -> str:
+    """The contract of ``docs/memory.md``; a tensor or a step a line."""
+    return written(memory.to_dict())
+
+
+def csv(memory: Memory, *, timeline: bool = False) -> str:
+    """A line a tensor; with ``timeline`` a line a step."""
+    if timeline:
+        rows = [[i, step.layer, step.bytes, int(i == memory.peak_step)] for i, step in enumerate(memory.steps)]
+        return escape.csv([["step", "layer", "bytes", "peak"], *rows])
+    return escape.csv([["name", "bytes", "first", "last", "offset"], *map(list, memory.tensors)])
+
+
+def markdown(memory: Memory, *, timeline: bool = False) -> str:
+    """The figures, and what lives at the peak; with ``timeline`` the bytes of every step."""
+    bits = f" · {memory.bits} bits" if memory.bits is not None else ""
+    lines = [f"**{escape.markdown(memory.name)}** · {TITLES[memory.engine]}{bits}", ""]
+    lines += ["| figure | | |", "| --- | --: | --- |"]
+    lines += [f"| {name} | {figure} | {escape.markdown(says)} |" for name, figure, says in facts(memory)]
+    if timeline:
+        lines += ["", "| step | layer | alive |", "| --: | --- | --: |"]
+        for i, step in enumerate(memory.steps):
+            bold = "**" if i == memory.peak_step else ""
+            lines.append(f"| {i + 1} | {escape.markdown(step.layer)} | {bold}{grouped(step.bytes)} B{bold} |")
+    lines += ["", "| alive at the peak | bytes | from step | to |", "| --- | --: | --: | --: |"]
+    for t in memory.alive(memory.peak_step):
+        lines.append(f"| {escape.markdown(t.name)} | {grouped(t.bytes)} | {t.first + 1} | {t.last + 1} |")
+    for note in memory.notes:
+        lines += ["", f"{escape.markdown(note)}."]
+    return "\n".join(lines) + "\n"
+
+
+def _bytes(count: int) -> str:
+    return size(8 * count)
+
+
+def _exact(count: int) -> str:
+    return f"{grouped(count)} bytes"

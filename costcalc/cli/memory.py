@@ -1,0 +1,66 @@
+"""``costcalc memory``."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+from costcalc.cli.options import Format, Model, Output
+from costcalc.cli.output import coloured, emit, waiting, width
+from costcalc.cli.parameters import command, option
+
+EXAMPLES = {
+    "costcalc memory mobilenet_v2 --engine tflm --bits 8": "the arena of TFLite Micro, and what fills it",
+    "costcalc memory resnet50 --batch 8 --timeline": "PyTorch, step by step",
+    "costcalc memory inception_v3 --engine ideal": "the least in any order of the layers",
+    "costcalc memory my/net.yaml --engine mcu --bits 8 --format json": "each tensor with its life and place",
+}
+
+
+class Engine(str, Enum):
+    """By whose rules memory is held."""
+
+    eager = "eager"
+    tflite = "tflite"
+    tflm = "tflm"
+    mcu = "mcu"
+    ideal = "ideal"
+
+
+ByEngine = Annotated[
+    Engine,
+    option(
+        "--engine", "-e", shows_default=True,
+        says="By whose rules: PyTorch (eager), TensorFlow Lite (tflite), its interpreter for microcontrollers (tflm), "
+        "one that writes in place (mcu), or none (ideal).",
+    ),
+]  # fmt: skip
+Bits = Annotated[
+    int | None, option("--bits", min=1, max=1024, says="Bits of a floating-point element, in place of 32.")
+]
+
+
+@command
+def memory(
+    model: Model,
+    engine: ByEngine = Engine.eager,
+    bits: Bits = None,
+    timeline: Annotated[bool, option("--timeline", says="A line for each step, with what lives there.")] = False,
+    format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table,
+    output: Output = None,
+) -> None:
+    """What an engine holds while it runs a model once: the peak, what makes it, and one block that has room for all.
+
+    Each engine is a small set of rules, which docs/memory.md tells with their sources: what it joins, what it writes
+    in place, what it sets aside.
+    """
+    from costcalc.api import memory
+    from costcalc.backends import memory as told
+
+    with waiting(f"planning {model.model}"):
+        found = memory(model.model, engine=engine.value, bits=bits, **model.choices())
+        if format is Format.table:
+            text = told.table(found, width(), coloured(output), timeline=timeline)
+        else:
+            text = getattr(told, format.value)(found, timeline=timeline)
+    emit(text, output)
