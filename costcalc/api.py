@@ -72,7 +72,7 @@ def memory(
 ) -> Memory:
     """What ``engine`` holds while it runs ``model`` once: the peak, each tensor's life, and where it lies in one block.
 
-    engine   ``"eager"`` (PyTorch), ``"tflite"``, ``"tflm"`` (TFLite Micro), ``"mcu"`` or ``"ideal"``; see docs/memory.md
+    engine   ``"eager"`` (PyTorch), ``"tflite"``, ``"tflm"`` (TFLite Micro), ``"mcu"`` or ``"ideal"``: docs/memory.md
 
     The other arguments are those of ``analyze``. Raises a ``CostcalcError`` for anything that is wrong with them.
 

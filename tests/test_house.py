@@ -36,7 +36,18 @@ MAY_IMPORT = {
         "__version__",
         "load",
     },
-    "backends": {"backends", "analysis", "planning", "difference", "budget", "comparison", "ir", "ops", "errors", "__version__"},
+    "backends": {
+        "backends",
+        "analysis",
+        "planning",
+        "difference",
+        "budget",
+        "comparison",
+        "ir",
+        "ops",
+        "errors",
+        "__version__",
+    },
 }
 # `find_op` asks the table of names where an op lives; nothing else in ir/ knows of ops.
 EXCEPTIONS = {"ir/op.py": {"ops"}}

@@ -43,6 +43,7 @@ def probe(*args: str, before: str = "") -> tuple[str, set[str], int]:
         ["explain", "mobilenet", "features.1.depthwise.conv"],
         ["formula", "resnet18"],
         ["list"],
+        ["memory", "mobilenet_v2", "--engine", "tflm", "--bits", "8"],
     ],
     ids=lambda args: args[0],
 )

@@ -42,10 +42,11 @@ def facts(memory: Memory) -> Iterator[tuple[str, str, str]]:
 
 def _arena(memory: Memory) -> str:
     bound = memory.lower_bound_bytes
+    block = f"{_exact(memory.arena_bytes or 0)} in one block for all of them"
     if memory.optimal:
-        return f"{_exact(memory.arena_bytes or 0)} in one block for all of them, the least that there can be"
-    gap = percent((memory.arena_bytes or 0) - bound, bound)
-    return f"{_exact(memory.arena_bytes or 0)} in one block for all of them; at least {_bytes(bound)} are needed, {gap} less"
+        return f"{block}, the least that there can be"
+    gap = percent((memory.arena_bytes or 0) - bound, memory.arena_bytes or 0)
+    return f"{block}; at least {_bytes(bound)} are needed, {gap} less"
 
 
 def table(memory: Memory, width: int, colour: bool, *, timeline: bool = False) -> str:

@@ -133,7 +133,7 @@ ENGINES: dict[str, Callable[[Sizes], Plan]] = {
 
 def _rules(engine: str) -> Callable[[Sizes], Plan]:
     if engine not in ENGINES:
-        raise UnknownName(f"no engine called '{str(engine)[:40]}'{near(str(engine), ENGINES)}; there are {listing(ENGINES)}")
+        raise UnknownName(
+            f"no engine called '{str(engine)[:40]}'{near(str(engine), ENGINES)}; there are {listing(ENGINES)}"
+        )
     return ENGINES[engine]
-
-

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Node
 from costcalc.planning.sizes import Sizes
 
@@ -80,26 +81,28 @@ def weights(sizes: Sizes, groups: list[Group], bias_bits: int | None) -> int:
     """Bytes of the weights, each once, with batch norms in the biases of the layers that take them in.
 
     bias_bits   the width of biases, where it is not that of the weights
+
+    A batch norm that stays is a factor and a shift a channel.
     """
-    graph, seen, total = sizes.graph, set(), 0
+    graph = sizes.graph
+    found: dict[str, int] = {}
     for group in groups:
-        norms = sum(node.op.name == "batch_norm" for node in group.nodes[1:])
-        for node in group.nodes[:1] + tuple(n for n in group.nodes[1:] if n.op.name != "batch_norm"):
+        for node in group.nodes:
+            if node.op.name == "batch_norm":
+                lead = group.lead
+                channels = graph.types[node.outputs[0]].shape[node.op.channel_axis or 1]
+                shift = _bytes(channels, bias_bits or sizes.bits or 32)
+                if node is lead:
+                    found[node.name] = shift + _bytes(channels, sizes.bits or 32)
+                elif not getattr(lead.op, "bias", False):
+                    found[lead.weight("bias")] = shift
+                continue
             for local, weight in node.stored(node.op.weights(*graph.input_types(node))).items():
-                name = node.weight(local)
-                if name not in seen:
-                    seen.add(name)
-                    total += _bytes(sizes, local, weight.type.size, bias_bits) or sizes.of_type(weight.type)
-        lead = group.lead
-        if norms and not getattr(lead.op, "bias", False) and f"{lead.name}.bias" not in seen:
-            seen.add(f"{lead.name}.bias")
-            channels = graph.types[lead.outputs[0]].shape[lead.op.channel_axis or 0]
-            total += _bytes(sizes, "bias", channels, bias_bits or sizes.bits or 32)
-    return total
+                wide = bias_bits is not None and local == "bias"
+                size = _bytes(weight.type.size, bias_bits or 0) if wide else sizes.of_type(weight.type)
+                found.setdefault(node.weight(local), size)
+    return sum(found.values())
 
 
-def _bytes(sizes: Sizes, local: str, count: object, bias_bits: int | None) -> int:
-    """Bytes of a bias of ``count`` elements; 0 of what is none, or where biases are as wide as weights."""
-    if local != "bias" or bias_bits is None or not isinstance(count, int):
-        return 0
-    return -(-count * bias_bits // 8)
+def _bytes(count: Dim, bits: int) -> int:
+    return -(-count * bits // 8) if isinstance(count, int) else 0

@@ -47,7 +47,8 @@ def jobs(sizes: Sizes, groups: list[Group], buffer: Mapping[str, str]) -> Jobs:
     for group in groups:
         lead = group.lead
         makes = tuple((v, sizes.of(v)) for v in group.outputs)
-        scratch, over = 0, ()
+        scratch = 0
+        over: tuple[str, ...] = ()
         if lead.inputs and is_depthwise(sizes, lead):
             y = graph.types[lead.outputs[0]]
             scratch = sizes.of_type(y.with_shape(y.shape[0], 1, *y.spatial))

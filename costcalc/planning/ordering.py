@@ -147,7 +147,7 @@ def _searched(steps: _Steps, known: tuple[int, tuple[int, ...]], bound: int, mos
     best, order = known
     start = tuple(i for i in range(steps.n) if not steps.before[i])
     heap: list[tuple[int, int, int, int, tuple[int, ...]]] = [(bound, 0, 0, steps.inputs, start)]
-    came: dict[int, tuple[int, tuple[int, ...]]] = {0: (0, ())}  # set → the set before it, and the steps between
+    came: dict[int, tuple[int, int, tuple[int, ...]]] = {}  # set → its peak, the set before it, and the steps between
     seen = 0
     while heap:
         peak, _, done, now, ready = heappop(heap)
@@ -163,11 +163,13 @@ def _searched(steps: _Steps, known: tuple[int, tuple[int, ...]], bound: int, mos
             top = now + steps.made[i] + steps.scratch[i]
             if top >= best:
                 continue
-            one = _advance(steps, i, done, now, ready, max(peak, top))
-            if one[0] in came:
+            top = max(peak, top)
+            one = _advance(steps, i, done, now, ready, top)
+            known_as = came.get(one[0])
+            if known_as is not None and known_as[0] <= top:
                 continue
-            came[one[0]] = (done, one[3])
-            heappush(heap, (max(peak, top), -one[0].bit_count(), one[0], one[1], one[2]))
+            came[one[0]] = (top, done, one[3])
+            heappush(heap, (top, -one[0].bit_count(), one[0], one[1], one[2]))
     return Order(order, best, best)
 
 
@@ -194,10 +196,10 @@ def _advance(
     return done, now, tuple(waiting), tuple(ran)
 
 
-def _path(came: dict[int, tuple[int, tuple[int, ...]]], done: int) -> tuple[int, ...]:
+def _path(came: dict[int, tuple[int, int, tuple[int, ...]]], done: int) -> tuple[int, ...]:
     found: list[tuple[int, ...]] = []
     while done:
-        done, ran = came[done]
+        _, done, ran = came[done]
         found.append(ran)
     return tuple(i for ran in reversed(found) for i in ran)
 

@@ -33,7 +33,8 @@ NOTHING = frozenset(("identity", "dropout", "stochastic_depth"))
 """What the converter leaves out."""
 RESHAPES = frozenset(("reshape", "flatten", "squeeze", "unsqueeze"))
 WHERE_ONE_WAS = frozenset(("add", "subtract", "multiply", "divide", "softmax"))
-"""Operators that TensorFlow Lite lets write over an input that nothing else reads."""
+"""Operators that TensorFlow Lite lets write over an input that nothing else reads: kernels/add.cc, sub.cc, mul.cc,
+div.cc, activations.cc, by ``inplace_operator``."""
 
 PARTS: Mapping[str, tuple[tuple[int, ...], ...]] = {
     "silu": ((0,), (0, 1)),  # LOGISTIC, MUL
@@ -46,9 +47,10 @@ PARTS: Mapping[str, tuple[tuple[int, ...], ...]] = {
 
 ONE = frozenset(
     (*FUSED, *TAKES_ACTIVATION, *RESHAPES, *PARTS, *WHERE_ONE_WAS, "conv_transpose", "global_avg_pool", "mean", "sum",
-     "global_max_pool", "sigmoid", "tanh", "elu", "leaky_relu", "prelu", "hardswish", "gelu", "permute", "transpose", "split",
-     "slice", "concat", "pad", "layer_scale", "matmul", "upsample", "log_softmax", "pixel_shuffle", "pixel_unshuffle",
-     "expand", "tile", "embedding", "gather", "take", "select", "unbind", "reduction", "local_response_norm")
+     "global_max_pool", "sigmoid", "tanh", "elu", "leaky_relu", "prelu", "hardswish", "gelu", "permute", "transpose",
+     "split", "slice", "concat", "pad", "layer_scale", "matmul", "upsample", "log_softmax", "pixel_shuffle",
+     "pixel_unshuffle", "expand", "tile", "embedding", "gather", "take", "select", "unbind", "reduction",
+     "local_response_norm")
 )  # fmt: skip
 """Layers that are one operator, or of which ``PARTS`` tells those that they are; of others it is a guess."""
 
@@ -122,7 +124,9 @@ def _operators(sizes: Sizes, group: Group, micro: bool) -> Iterator[Job]:
             yield Job(name, tuple(made[k] for k in takes), ((made[-1], size),))
         reads = tuple(made[k] for k in parts[-1])
     makes = tuple((v, sizes.of(v)) for v in group.outputs)
-    over = tuple(v for v in reads[:2] if lead.op.name in WHERE_ONE_WAS and sizes.of(lead.outputs[0]) == _bytes(sizes, v))
+    over = tuple(
+        v for v in reads[:2] if lead.op.name in WHERE_ONE_WAS and sizes.of(lead.outputs[0]) == _bytes(sizes, v)
+    )
     scratch = 0 if micro or x is None else _im2col(sizes, lead, padded or x)
     yield Job(name, reads, makes, scratch, over, tuple(node.name for node in group.nodes))
 
@@ -139,8 +143,9 @@ def window(op: Any, x: TensorType) -> list[tuple[Dim, Dim, Dim, tuple[Dim, Dim]]
         return []
     n = len(x.spatial)
     stride = kernel if op.stride is None else op.stride
-    options = [per_axis(value, n) for value in (kernel, stride, getattr(op, "dilation", 1))]
-    found = zip(x.spatial, *options, pads(padding, *options, x.spatial), strict=True)
+    kernels, strides, dilations = (per_axis(value, n) for value in (kernel, stride, getattr(op, "dilation", 1)))
+    padded = pads(padding, kernels, strides, dilations, x.spatial)
+    found = zip(x.spatial, kernels, strides, dilations, padded, strict=True)
     return [(size, d * (k - 1) + 1, s, p) for size, k, s, d, p in found]
 
 
@@ -172,7 +177,7 @@ def _im2col(sizes: Sizes, node: Node, x: TensorType) -> int:
     if node.op.name not in ("conv", "pointwise"):
         return 0
     weight = node.op.weights(sizes.graph.types[node.inputs[0]])["weight"].type
-    out_channels, channels, *kernel = weight.shape
+    _, channels, *kernel = weight.shape
     strides = per_axis(getattr(node.op, "stride", 1), len(kernel))
     dilations = per_axis(getattr(node.op, "dilation", 1), len(kernel))
     groups = getattr(node.op, "groups", 1)
