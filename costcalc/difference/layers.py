@@ -42,15 +42,24 @@ class Entry(NamedTuple):
 
 
 def own_chain(place: Place | None) -> list[Place]:
-    """The places in the user's own file that led to a layer, the innermost first; not those in shared blocks."""
-    return [p for p in place.chain if p.file == place.chain[-1].file] if place else []
+    """The places in the user's own files that led to a layer, the innermost first; not those in shared blocks.
+
+    Of a traced model all are the user's, in whichever file they stand.
+    """
+    return [p for p in place.chain if p.file == place.chain[-1].file or is_python(p)] if place else []
 
 
 def own_place(place: Place | None) -> Place | None:
-    """Where the user's own file asks for a layer: the call of the block that it stands in, if it is in one."""
+    """Where the user's own file asks for a layer: in a spec the call of the block that it stands in, if it is in one;
+    in Python the innermost line."""
     chain = own_chain(place)
-    called = [p for p in chain if p is not place]
+    called = [p for p in chain if p is not place and not is_python(p)]
     return called[0] if called else chain[0] if chain else None
+
+
+def is_python(place: Place) -> bool:
+    """Whether a place is in code that was traced, and not in a spec."""
+    return place.file.endswith(".py")
 
 
 def common_place(run: list[Entry]) -> Place | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from costcalc.errors import CostcalcError, UnknownName
+from costcalc.errors import CostcalcError, Place, UnknownName
 from costcalc.frontends.calls.names import names
 from costcalc.frontends.calls.recorded import Recorded, Scope
 from costcalc.frontends.calls.rules import rule_for
@@ -77,7 +77,7 @@ class Lowering:
                 by_both = f"{_say(theirs.type)} in torch, {_say(ours.type)} by our rule"
                 raise InternalError(f"{recorded.place}{recorded.name} made {by_both}")
             self._stands_for[theirs] = ours
-        return self.keep(call, recorded.scope)
+        return self.keep(call, recorded.scope, recorded.line)
 
     def call(
         self, name: str, arguments: Mapping[str, Any], made: tuple[TensorType, ...] = (), copies: bool = False
@@ -85,13 +85,14 @@ class Lowering:
         """A call of an operator, for a rule to add steps to; ``made`` is what it is known to make."""
         return Call(name, arguments, made, self.builder.types_made, copies, self.weights)
 
-    def keep(self, call: Call, scope: Scope) -> list[Step]:
-        """Keep the steps that a rule added to ``call``, made in ``scope``, and return them.
+    def keep(self, call: Call, scope: Scope, line: Place | None = None) -> list[Step]:
+        """Keep the steps that a rule added to ``call``, made in ``scope`` by a user's ``line``, and return them.
 
         Raises ``InternalError`` where what they say of their weights is not what the model has.
         """
         for step in call.steps:
             self._check_weights(step)
+            step.place = line
             self.steps.append((step, scope))
         return call.steps
 
@@ -141,7 +142,7 @@ class Lowering:
             prepared = {local: t.value for local, t in step.prepared.items()}
             frozen = [local for local, w in step.weights.items() if w.weight in self._frozen]
             inputs = (t.value for t in step.inputs)
-            made = self.builder.add(name, step.op, inputs, called, prepared=prepared, frozen=frozen)
+            made = self.builder.add(name, step.op, inputs, called, step.place, prepared, frozen)
             for traced, value in zip(step.outputs, made, strict=True):
                 traced.value = value
         self.builder.assumed.update(dict.fromkeys(assumed))

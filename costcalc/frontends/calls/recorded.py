@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from costcalc.errors import Place
 from costcalc.ir.call import Traced
 
 
@@ -21,6 +22,7 @@ class Recorded(NamedTuple):
     """One call of an operator.
 
     copies   it could have made a view, but what it made is in memory of its own
+    line     the user's line that asked for it
     """
 
     name: str
@@ -28,6 +30,7 @@ class Recorded(NamedTuple):
     made: tuple[Traced, ...]
     scope: Scope
     copies: bool = False
+    line: Place | None = None
 
     @property
     def place(self) -> str:

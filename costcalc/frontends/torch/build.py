@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from costcalc.frontends.torch.alone import alone
 from costcalc.frontends.torch.guard import uncollected
+from costcalc.frontends.torch.lines import noting_makers
 from costcalc.frontends.torch.structure import META, elements, on_meta, replaced, tensors_among, without_values
 from costcalc.frontends.torch.values import drawn_apart, instead_of_the_process, is_random
 
@@ -68,4 +69,5 @@ def _holds_weights(name: str, sizes: Sequence[int], args: tuple[Any, ...]) -> bo
 def built(make: Callable[[], torch.nn.Module]) -> torch.nn.Module:
     """What ``make`` makes, without large tensors."""
     with alone(), uncollected(), WithoutWeights() as mode, instead_of_the_process(mode.generator), torch.no_grad():
-        return make()
+        with noting_makers():
+            return make()

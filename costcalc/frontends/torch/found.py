@@ -45,8 +45,10 @@ def builder(make: Callable[[], Any], name: str) -> tuple[nn.Module, Callable[[],
     """What ``make`` makes, without weights; and a function that makes it with them."""
     from torch import nn
 
+    from costcalc.frontends.torch.alone import alone
     from costcalc.frontends.torch.build import built
     from costcalc.frontends.torch.failures import ModelError, constructor_failed
+    from costcalc.frontends.torch.lines import noting_makers
 
     def checked(made: Any) -> nn.Module:
         if not isinstance(made, nn.Module):
@@ -55,7 +57,8 @@ def builder(make: Callable[[], Any], name: str) -> tuple[nn.Module, Callable[[],
 
     def again() -> nn.Module:
         try:
-            return checked(make())
+            with alone(), noting_makers():
+                return checked(make())
         except CostcalcError:
             raise
         except Exception as error:

@@ -15,10 +15,12 @@ from torch import Tensor
 from torch._ops import HigherOrderOperator, OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from costcalc.errors import Place
 from costcalc.frontends.calls.recorded import Recorded, Scope
 from costcalc.frontends.torch.aliases import Aliases, place_of, storage_of
 from costcalc.frontends.torch.data import Assumptions, Values
 from costcalc.frontends.torch.fused import FUSED
+from costcalc.frontends.torch.lines import Lines
 from costcalc.frontends.torch.operators import Operator
 from costcalc.frontends.torch.running import Runner
 from costcalc.frontends.torch.scopes import Where
@@ -54,7 +56,7 @@ class Recorder(TorchDispatchMode):
         self.failing = ""
         self.weights: list[Traced] = []
         self.aliases = Aliases(self._note, keep=values != "all")
-        self._where, self._assumptions = where, assumptions
+        self._where, self._assumptions, self._lines = where, assumptions, Lines(model)
         self.runner = Runner(self.aliases, assumptions, values)
         self._operators: dict[OpOverload, Operator] = {}
         for tensors, trained in ((model.named_parameters(), True), (model.named_buffers(), False)):
@@ -212,7 +214,7 @@ class Recorder(TorchDispatchMode):
             returned = set(map(id, results))
             made += [self.aliases.write(t) for t in written if id(t) not in returned]
         copies = operator.views and bool(fresh) and bool(given) and storage_of(fresh[0]) != storage_of(given[0])
-        self.calls.append(Recorded(name, arguments, tuple(made), self._where.now, copies))
+        self.calls.append(Recorded(name, arguments, tuple(made), self._where.now, copies, self._line()))
 
     def _tell_numbers(self, given: list[Tensor]) -> None:
         """Note the values of the places among ``given``, where they are known: they say what is seen of the others."""
@@ -223,7 +225,10 @@ class Recorder(TorchDispatchMode):
                     self.aliases.read(tensor).numbers = tuple(known.flatten().tolist())
 
     def _note(self, name: str, arguments: Mapping[str, Any], made: Traced) -> None:
-        self.calls.append(Recorded(name, arguments, (made,), self._where.now))
+        self.calls.append(Recorded(name, arguments, (made,), self._where.now, line=self._line()))
+
+    def _line(self) -> Place | None:
+        return self._lines.of_call(self._where.now.path)
 
 
 def _is_itself(a: Tensor, b: Tensor) -> bool:
