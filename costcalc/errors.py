@@ -76,6 +76,10 @@ class UnknownName(CostcalcError):
     """A name that is in no table: of an op, a model, a machine, a column."""
 
 
+class CodeRefused(CostcalcError):
+    """A model that is Python code, named by what may come from a stranger: a file, or another revision."""
+
+
 def near(name: str, known: Iterable[str]) -> str:
     """`` (did you mean 'relu'?)`` for the known name most like ``name``, or nothing.
 

@@ -20,7 +20,7 @@ MARKER = "<!-- costcalc check -->"
 """By this line the comment of an earlier run is found, to be updated."""
 MOST = 60_000
 """Characters; GitHub takes 65,536 and GitLab more."""
-SIGNS = {"fail": "❌", "warn": "⚠️"}
+SIGNS = {"fail": "❌", "warn": "⚠️", "unchecked": "⚠️"}
 MOST_CAUSES = 5
 Record = dict[str, Any]
 
@@ -97,7 +97,9 @@ def _told(record: Record) -> list[str]:
             place = f" — {escaped(cause['source'])}" if cause["source"] else ""
             lines.append(f"  - {escaped(amount)} {escaped(cause['says'])}{place}")
         lines += [f"  - {escaped(v['message'])}"] if v["message"] else []
-    lines += [f"- {escaped(v['subject'])}: {escaped(v['says'])}" for v in _having(record, "unchecked")[:10]]
+    unchecked = _having(record, "unchecked")
+    lines += [f"- {SIGNS['unchecked']} {escaped(v['subject'])}: {escaped(v['says'])}" for v in unchecked[:10]]
+    lines += [f"- {SIGNS['unchecked']} {len(unchecked) - 10} more are not checked"] if len(unchecked) > 10 else []
     lines += [f"- {escaped(note)}" for note in record["notes"]]
     return [*lines, ""] if lines else []
 

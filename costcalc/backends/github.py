@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 MOST = 10
 """GitHub shows so many annotations of one step."""
-LEVELS = {"fail": "error", "warn": "warning"}
+LEVELS = {"fail": "error", "warn": "warning", "unchecked": "warning"}
 
 
 def github(outcome: Outcome) -> str:
-    """Workflow commands, those crossed most first, at most ``MOST``; errors before warnings."""
-    ranked = [*outcome.having("fail"), *outcome.having("warn")]
+    """Workflow commands, those crossed most first, at most ``MOST``; errors before warnings, what is unchecked last."""
+    ranked = [v for status in LEVELS for v in outcome.having(status)]
     lines = []
     for verdict in ranked[:MOST]:
         place = annotated(verdict)

@@ -12,7 +12,7 @@ from costcalc.backends.verdicts import because_lines
 if TYPE_CHECKING:
     from costcalc.budget.check import Outcome
 
-SEVERITIES = {"fail": "major", "warn": "minor"}
+SEVERITIES = {"fail": "major", "warn": "minor", "unchecked": "info"}
 
 
 def gitlab(outcome: Outcome) -> str:

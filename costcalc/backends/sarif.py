@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from costcalc.budget.check import Outcome, Verdict
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-LEVELS = {"fail": "error", "warn": "warning", "exempt": "note"}
+LEVELS = {"fail": "error", "warn": "warning", "unchecked": "warning", "exempt": "note"}
 
 
 def sarif(outcome: Outcome) -> str:
-    """One run whose rules are the budgets' bounds, with a result for each that is crossed."""
+    """One run whose rules are the budgets' bounds, with a result for each that is crossed or could not be checked."""
     told = outcome.having(*LEVELS)
     rules = sorted({_rule(v) for v in told})
     run: dict[str, Any] = {

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from costcalc.budget.check import Because, Outcome, Verdict
 
 STYLES = {"fail": "red", "warn": "yellow", "exempt": "cyan", "unchecked": "yellow", "ok": "green"}
-LABELS = {"fail": "FAIL", "warn": "warn", "exempt": "exempt", "unchecked": "?", "ok": "ok"}
+LABELS = {"fail": "FAIL", "warn": "warn", "exempt": "exempt", "unchecked": "⚠", "ok": "ok"}
 INDENT = 8
 
 

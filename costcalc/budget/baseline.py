@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from costcalc.analysis.figures import FIGURES
-from costcalc.budget.config import Model, Setup
-from costcalc.budget.lock import MAX_BYTES, Lock, graph_hash, graph_of
-from costcalc.budget.measure import Measured, measured
+from costcalc.budget.config import Config, Model, Setup, beside
+from costcalc.budget.lock import MAX_BYTES, NAME, Lock, LockError, graph_hash, graph_of, parse_lock
+from costcalc.budget.measure import Measured, has_revisions, measured
+from costcalc.budget.read import read_config
+from costcalc.difference.apart import Answer, Wanted, tracing
 from costcalc.difference.git import Repository, Tree
-from costcalc.errors import CostcalcError, Place
-from costcalc.frontends.sources import is_path, source_of, split
+from costcalc.errors import CostcalcError, Place, UnknownName
+from costcalc.frontends.sources import is_path, split
 from costcalc.frontends.spec.read import contents
 
 
@@ -37,18 +39,27 @@ Baseline: TypeAlias = Callable[[Model, Setup, Measured], Past]
 """The past of a model in a setup, given what it is now: an unchanged model is not measured twice."""
 
 
-def nothing(reason: str) -> Baseline:
+def nothing(reason: str, where: str = "") -> Baseline:
     """A baseline that knows no model."""
-    return lambda model, setup, now: Past("", reason=reason)
+    return lambda model, setup, now: Past(where, reason=reason)
 
 
-def from_lock(lock: Lock, shown: str) -> Baseline:
+def by_kind(files: Baseline, others: Baseline) -> Baseline:
+    """``files`` for models that revisions have as files of data; ``others`` for those that are code, or ship."""
+
+    def past(model: Model, setup: Setup, now: Measured) -> Past:
+        return (files if has_revisions(model.model) else others)(model, setup, now)
+
+    return past
+
+
+def from_lock(lock: Lock, shown: str, missing: str = "`costcalc lock --update` adds it") -> Baseline:
     """The models as the lock has them."""
 
     def past(model: Model, setup: Setup, now: Measured) -> Past:
         entry = lock.entries.get((model.name, setup.label))
         if entry is None:
-            return Past(shown, reason=f"{shown} does not have it; `costcalc lock --update` adds it")
+            return Past(shown, reason=f"{shown} does not have it; {missing}")
         if entry.graph == graph_hash(now.graph):
             return Past(shown, now, entry.figures)
         graph = graph_of(entry)
@@ -57,15 +68,72 @@ def from_lock(lock: Lock, shown: str) -> Baseline:
     return past
 
 
+def from_lock_at(repository: Repository, revision: str, commit: str, lock: str) -> Baseline:
+    """The models as the file ``lock`` had them at ``commit``, which is called ``revision``.
+
+    What lies beside the config now is not asked: whoever changes a model can change that too.
+    """
+    shown = f"{NAME} at {revision}"
+    later = "commit one there, or add --trace-base"
+    data = repository.read(commit, repository.relative(lock))
+    if data is None or len(data) > MAX_BYTES:
+        return nothing(f"there is no {shown} to compare code with; {later}", revision)
+    try:
+        return from_lock(parse_lock(data, shown), shown, later)
+    except LockError as error:
+        return nothing(str(error), revision)
+
+
+def from_trace(repository: Repository, tree: Tree, config: Config) -> Baseline:
+    """The models that are code as the files in ``tree`` have them, all traced by one process when one is asked for."""
+    before = _named_at(repository, tree, config)
+    wanted = {
+        (model.name, setup.label): Wanted(_from_here(before.get(model.name, model.model), config), setup.choices())
+        for model in config.models
+        if not has_revisions(model.model)
+        for setup in model.at
+    }
+    where = tree.revision
+    answers: dict[tuple[str, str], Answer] = {}
+
+    def past(model: Model, setup: Setup, now: Measured) -> Past:
+        if not answers:
+            with tracing(repository, tree, [*wanted.values()]) as traced:
+                answers.update(zip(wanted, traced(), strict=True))
+        graph = answers[model.name, setup.label]
+        if isinstance(graph, UnknownName):
+            return Past(where, reason=f"it is new since {where} ({graph})")
+        if isinstance(graph, CostcalcError):
+            return Past(where, reason=f"at {where} it cannot be traced: {graph}")
+        return Past(
+            where, now if graph_hash(graph) == graph_hash(now.graph) else measured(graph, setup.bits, now.machines)
+        )
+
+    return past
+
+
+def _from_here(model: str, config: Config) -> str:
+    return beside(config.folder, model) if is_path(model) else model
+
+
+def _named_at(repository: Repository, tree: Tree, config: Config) -> dict[str, str]:
+    """Which model each name of the config stood for at the revision of ``tree``, as far as a config there says."""
+    if not config.file:
+        return {}
+    try:
+        there = tree.path(repository.relative(config.file))
+        return {model.name: model.model for model in read_config(there).models if not has_revisions(model.model)}
+    except (CostcalcError, OSError):
+        return {}
+
+
 def from_git(repository: Repository, tree: Tree, folder: str) -> Baseline:
-    """The models as their specs were at the revision of ``tree``."""
+    """The specs as they were at the revision of ``tree``."""
 
     from costcalc import load
 
     def past(model: Model, setup: Setup, now: Measured) -> Past:
         where = tree.revision
-        if not (is_path(model.model) and source_of(model.model).has_revisions):
-            return Past(where, reason="only files of data have revisions")
         path, variant = split(model.model)
         old = tree.path(repository.relative(str(Path(folder, path))))
         if not Path(old).exists():

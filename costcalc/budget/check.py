@@ -15,7 +15,7 @@ from costcalc.backends.figures import percent, show, signed, told_apart
 from costcalc.budget.amounts import Step
 from costcalc.budget.baseline import Baseline, Past
 from costcalc.budget.config import WARN, Budget, Config, Exemption, Model, Setup
-from costcalc.budget.measure import Measured, is_global, matching, measure, value_of
+from costcalc.budget.measure import Measured, has_revisions, is_global, matching, measure, value_of
 from costcalc.difference import Diff, diff
 from costcalc.difference.layers import own_place
 from costcalc.difference.records import is_attributed
@@ -138,6 +138,8 @@ def check(
             except CostcalcError as error:
                 raise error.at(model.place) from None
             past = baseline(model, setup, now)
+            if past.reason and past.where and not has_revisions(model.model):
+                notes.append(f"{model.title(setup)} is compared with nothing: {past.reason}")
             if now.report.uncounted:
                 names = ", ".join(f"{layer.name} ({layer.kind})" for layer in now.report.uncounted[:3])
                 more = f" and {len(now.report.uncounted) - 3} more" if len(now.report.uncounted) > 3 else ""

@@ -6,7 +6,6 @@ layer from which the graph can be built again, so that a later diff knows as muc
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 from dataclasses import replace
@@ -19,9 +18,8 @@ from costcalc.analysis.records import Report
 from costcalc.errors import CostcalcError, Place
 from costcalc.frontends.spec.reach import is_inside, reach_of
 from costcalc.frontends.spec.read import contents
-from costcalc.ir.graph import Graph, GraphBuilder
-from costcalc.ir.op import Op, find_op
-from costcalc.ir.tensor import ELEMENT_BITS, TensorType
+from costcalc.ir.graph import Graph
+from costcalc.ir.record import DAMAGED, built, inputs_of, row_of
 
 NAME = "costcalc.lock"
 VERSION = 1
@@ -63,15 +61,13 @@ def entry(graph: Graph, report: Report, model: str, setup: str, made_by: str = M
     figures = {figure.name: figure.value(report) for figure in figures_in(LOCK)}
     layers, of_layers = [], figures_in(LOCK_LAYER)
     for node, layer in zip(graph.nodes, report.layers, strict=True):
-        row: dict[str, Any] = {"name": node.name, "op": repr(node.op), "from": list(node.inputs)}
-        row |= {"called": dict(node.called)} if node.called else {}
-        row |= {"prepared": dict(node.prepared)} if node.prepared else {}
-        row |= {"frozen": sorted(node.frozen)} if node.frozen else {}
+        row = row_of(node)
         shapes = ["×".join(map(str, shape[1:])) for shape in layer.output_shapes]
         layers.append(row | {"to": ", ".join(shapes), **{figure.name: figure.part(layer) for figure in of_layers}})
-    inputs = {name: [graph.types[name].dtype, list(graph.types[name].shape)] for name in graph.inputs}
     known = {name: value for name, value in figures.items() if value is not None}
-    return Entry(model, setup, graph_hash(graph), known, inputs, list(graph.outputs), layers, made_by, graph.applied)
+    return Entry(
+        model, setup, graph_hash(graph), known, inputs_of(graph), list(graph.outputs), layers, made_by, graph.applied
+    )
 
 
 def graph_hash(graph: Graph) -> str:
@@ -99,27 +95,10 @@ def graph_hash(graph: Graph) -> str:
 def graph_of(entry: Entry) -> Graph | None:
     """The graph that was locked; None if an op is no longer what it was."""
     try:
-        inputs = {name: TensorType(tuple(shape), dtype) for name, (dtype, shape) in entry.inputs.items()}
-        if not all(t.dtype in ELEMENT_BITS for t in inputs.values()):
-            return None
-        builder = GraphBuilder(entry.model, inputs)
-        for row in entry.layers:
-            called = row.get("called") or row.get("shares")  # as older locks have it
-            more = {"called": called, "prepared": row.get("prepared"), "frozen": row.get("frozen", ())}
-            builder.add(row["name"], _op(row["op"]), row["from"], **more)
-        graph = replace(builder.build(entry.outputs), applied=entry.apply)
+        graph = replace(built(entry.model, entry.inputs, entry.layers, entry.outputs), applied=entry.apply)
         return graph if graph_hash(graph) == entry.graph else None
-    except (CostcalcError, KeyError, TypeError, ValueError, SyntaxError, RecursionError, MemoryError):
+    except DAMAGED:
         return None
-
-
-def _op(text: str) -> Op:
-    """The op that ``text``, ``conv(64, 3, stride=2)``, says. Nothing is executed."""
-    call = ast.parse(text, mode="eval").body
-    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
-        raise ValueError(text)
-    kwargs = {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg}
-    return find_op(call.func.id)(*map(ast.literal_eval, call.args), **kwargs)
 
 
 def read_lock(path: str) -> Lock | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from costcalc.analysis.figures import FIGURES, Value, amount_of, field_at_end
@@ -12,7 +15,7 @@ from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.report import report
 from costcalc.budget.config import Budget, Setup, beside
 from costcalc.difference.layers import entries
-from costcalc.errors import CostcalcError, listing, near
+from costcalc.errors import CodeRefused, CostcalcError, listing, near
 from costcalc.frontends.sources import is_path, source_of, split
 from costcalc.frontends.spec.reach import refuse_outside
 from costcalc.ir.graph import Graph
@@ -32,10 +35,6 @@ class Measured(NamedTuple):
     def machines(self) -> dict[str, Machine]:
         """Those machines."""
         return {name: report.machine for name, report in self.on.items() if report.machine}
-
-
-class CodeRefused(CostcalcError):
-    """A model that is Python code, named by a file that may come from a stranger."""
 
 
 def measure(
@@ -65,7 +64,29 @@ def measure(
     path = beside(folder, model) if is_path(model) else model
     if within is not None and is_path(model):
         refuse_outside(split(path)[0], within, model, None, "a config")
-    return measured(load(path, **setup.choices(), within=within), setup.bits, machines)
+    with importable_from(folder) if source_of(model).runs_code else nullcontext():
+        graph = load(path, **setup.choices(), within=within)
+    return measured(graph, setup.bits, machines)
+
+
+def has_revisions(model: str) -> bool:
+    """Whether earlier versions of ``model`` can be read from git without running any."""
+    return is_path(model) and source_of(model).has_revisions
+
+
+@contextmanager
+def importable_from(folder: str) -> Iterator[None]:
+    """While open, a model that is ``package.module:build`` is also looked for in ``folder``, the config's.
+
+    Only for models that may run: what lies there is imported.
+    """
+    path = str(Path(folder or ".").resolve())
+    sys.path.insert(0, path)
+    try:
+        yield
+    finally:
+        if path in sys.path:
+            sys.path.remove(path)
 
 
 def measured(graph: Graph, bits: int | None, machines: Mapping[str, Machine] = {}) -> Measured:

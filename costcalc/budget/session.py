@@ -11,14 +11,22 @@ from typing import Any, NamedTuple
 
 from costcalc.analysis.figures import COUNT, FIGURES, Figure
 from costcalc.backends.figures import told_apart
-from costcalc.budget.baseline import Baseline, from_git, from_json, from_lock, nothing
+from costcalc.budget.baseline import (
+    Baseline,
+    by_kind,
+    from_git,
+    from_json,
+    from_lock,
+    from_lock_at,
+    from_trace,
+    nothing,
+)
 from costcalc.budget.check import FAIL, Because, Edited, Outcome, Verdict
 from costcalc.budget.config import Budget, Config, Model, Setup
 from costcalc.budget.lock import MADE_BY, NAME, Entry, Lock, entry, lock_text, read_lock
 from costcalc.budget.measure import measure
 from costcalc.budget.read import find_config, parse_max, read_config
-from costcalc.difference.git import Repository, pick_line
-from costcalc.difference.revisions import words_of
+from costcalc.difference.git import Edits, Repository
 from costcalc.errors import CostcalcError, OptionError, Place, UnknownName, listing, near
 from costcalc.frontends.spec.reach import reach_of, refuse_outside
 from costcalc.writing import Version, update
@@ -33,6 +41,7 @@ class Asked(NamedTuple):
     choices: Mapping[str, Any] = {}
     base: str | None = None
     compare_to: str | None = None
+    trace_base: bool = False
 
 
 def today() -> date:
@@ -92,11 +101,19 @@ def baseline_of(asked: Asked, config: Config, stack: ExitStack) -> tuple[Baselin
     """What the models were before, and the function that finds the edited lines if git knows them."""
     if asked.base is not None and asked.compare_to is not None:
         raise OptionError("--base and --compare-to both say what to compare with; choose one")
+    if asked.trace_base and asked.base is None:
+        raise OptionError("--trace-base traces the code of a revision: add --base REV, say --base origin/main")
     if asked.base is not None:
         repository = Repository(config.folder or ".")
         commit = repository.merge_base(asked.base)
         tree = stack.enter_context(repository.specs(asked.base, commit))
-        return from_git(repository, tree, config.folder), edited_lines(repository, commit)
+        specs = from_git(repository, tree, config.folder)
+        if asked.trace_base:
+            whole = stack.enter_context(repository.files(asked.base, commit))
+            others = from_trace(repository, whole, config)
+        else:
+            others = from_lock_at(repository, asked.base, commit, lock_file(config))
+        return by_kind(specs, others), Edits(repository, commit, None, repository.relative).line_of
     if asked.compare_to is not None:
         return from_json(asked.compare_to), None
     path = lock_file(config)
@@ -104,24 +121,6 @@ def baseline_of(asked: Asked, config: Config, stack: ExitStack) -> tuple[Baselin
     if lock is None:
         return nothing(f"there is no {NAME}; `costcalc lock` writes one"), None
     return from_lock(lock, NAME), None
-
-
-def edited_lines(repository: Repository, commit: str) -> Edited:
-    """A function from where a cause was seen to the line that was edited since ``commit``."""
-    known: dict[str, tuple[set[int], str]] = {}
-
-    def edited(place: Place | None, says: str) -> Place | None:
-        if place is None or not Path(place.file).is_file():
-            return place
-        if place.file not in known:
-            try:
-                lines = repository.changed_lines(commit, repository.relative(place.file))
-                known[place.file] = lines, Path(place.file).read_text(encoding="utf-8", errors="replace")
-            except (CostcalcError, OSError):
-                known[place.file] = set(), ""
-        return pick_line(place, *known[place.file], words_of(says))
-
-    return edited
 
 
 def lock_file(config: Config) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 EXAMPLES = {
     "costcalc check": "the models and budgets of costcalc.yaml, against costcalc.lock",
     "costcalc check --base origin/main --format github": "on a pull request",
+    "costcalc check --allow-code --base origin/main": "with models that are PyTorch code",
     "costcalc check resnet50 --max macs=4.2G,params=26M": "without a config",
     "costcalc check --locked": "fails if costcalc.lock is not what the models cost",
     "costcalc check --ratchet": "lowers each budget to what is reached",
@@ -61,8 +62,21 @@ def check(
     ] = None,
     base: Annotated[
         str | None,
-        option("--base", metavar="REV", panel=BASELINE, says="Where this branch left a revision of git."),
+        option(
+            "--base",
+            metavar="REV",
+            panel=BASELINE,
+            says="Where this branch left a revision of git: its specs, and its costcalc.lock of models that are code.",
+        ),
     ] = None,
+    trace_base: Annotated[
+        bool,
+        option(
+            "--trace-base",
+            panel=BASELINE,
+            says="With --base: trace models that are code as they are there, not as costcalc.lock has them there.",
+        ),
+    ] = False,
     compare_to: Annotated[
         str | None, option("--compare-to", metavar="FILE", panel=BASELINE, says="The JSON of an earlier analysis.")
     ] = None,
@@ -94,7 +108,9 @@ def check(
     from costcalc.budget.check import check
     from costcalc.budget.session import Asked, baseline_of, lock_verdicts, ratchet_config, read_models, today
 
-    asked = Asked(tuple(models or ()), config, tuple(max or ()), choices.choices(), base, compare_to)
+    asked = Asked(tuple(models or ()), config, tuple(max or ()), choices.choices(), base, compare_to, trace_base)
+    if trace_base and not allow_code:
+        raise OptionError("--trace-base runs code of the base revision: if you trust it, add --allow-code")
     if locked and (base is not None or compare_to is not None):
         raise OptionError(
             "--locked compares with costcalc.lock, and --base or --compare-to with something else; choose one"

@@ -13,6 +13,7 @@ from costcalc.errors import OptionError
 EXAMPLES = {
     "costcalc diff resnet50 resnet101": "two models: what differs, and what that costs",
     "costcalc diff main..HEAD configs/backbone.yaml": "a spec at two revisions of git",
+    "costcalc diff HEAD~1..HEAD net.py:Net --input 3x224x224 --allow-code": "a PyTorch model, traced at both",
     "costcalc diff --base origin/main": "every spec that this branch changed",
     "costcalc diff vgg16 vgg19 --by params --format markdown": "for a page, the parameters first",
 }
@@ -25,8 +26,8 @@ def diff(
     sides: Annotated[
         list[str] | None,
         argument(
-            metavar="OLD NEW | REV..REV [SPEC]...",
-            says="Two models; or two revisions and the specs to compare, all that changed if none is named.",
+            metavar="OLD NEW | REV..REV [MODEL]...",
+            says="Two models; or two revisions and the models to compare, all specs that changed if none is named.",
         ),
     ] = None,
     base: Annotated[
@@ -43,6 +44,9 @@ def diff(
     strict: Annotated[
         bool,
         option("--strict", says="Exit with code 4 if a layer has no rule, or values decide a size that is not set."),
+    ] = False,
+    allow_code: Annotated[
+        bool, option("--allow-code", says="Run models that are Python code as the revisions have them.")
     ] = False,
 ) -> int:
     """What changed between two models, and why the figures did.
@@ -67,10 +71,12 @@ def diff(
     given = choices.choices()
     names = list(sides or [])
     between = parse_range(names[0]) if names else None
-    if base is not None:
-        found = diff_specs(Repository(), Range(base, None), names, given, bits=setting.bits, machine=machine)
-    elif between is not None:
-        found = diff_specs(Repository(), between, names[1:], given, bits=setting.bits, machine=machine)
+    between = Range(base, None) if base is not None else between
+    if between is not None:
+        named = names if base is not None else names[1:]
+        found = diff_specs(
+            Repository(), between, named, given, bits=setting.bits, machine=machine, allow_code=allow_code
+        )
     elif len(names) == 2:
         old, new = (load(name, **given) for name in names)
         title = old.name if old.name == new.name else f"{old.name} → {new.name}"

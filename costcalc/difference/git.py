@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 from costcalc.difference.safe_git import GitError, environment, git, repository_of
 from costcalc.errors import CostcalcError, Place, near
-from costcalc.frontends.sources import suffixes
+from costcalc.frontends.sources import source_of, suffixes
 from costcalc.frontends.spec.read import contents
 from costcalc.ir.graph import Graph
 
@@ -23,6 +24,9 @@ MAX_FILES = 20_000
 MAX_ALONE = 2 * 2**30
 """Bytes of a file that names no others, which is written out only when it is asked for."""
 AT_A_TIME = 4 * MAX_FILE
+MOST_FILES, MOST_BYTES = 200_000, 4 * 2**30
+"""Of a whole revision that is written out."""
+PLAIN, LINK = (b"100644", b"100755"), b"120000"
 
 
 class File(NamedTuple):
@@ -143,28 +147,17 @@ class Repository:
     @contextlib.contextmanager
     def specs(self, revision: str, commit: str) -> Iterator[Tree]:
         """All spec files of ``commit`` in a temporary folder while the context lasts; others as they are asked for."""
-        with tempfile.TemporaryDirectory(prefix="costcalc-") as folder:
-            folder = str(Path(folder).resolve())
-            files, together = self._files(commit), suffixes(refers=True)
-            wanted = {path: f for path, f in files.items() if f.size <= MAX_FILE and path.endswith(together)}
-            alone = {path: file for path, file in files.items() if not path.endswith(together)}
-            if len(wanted) > MAX_FILES:
-                raise GitError(f"{revision} has {len(wanted):,} YAML files; at most {MAX_FILES:,} are read")
-            names: dict[File, list[Path]] = {}
-            for path, file in wanted.items():
-                if ".." not in Path(path).parts:
-                    names.setdefault(file, []).append(Path(folder, path))
-            # One content may have many names, and is kept once.
-            for (first, *others), data in zip(names.values(), self._blobs([*names]), strict=True):
-                first.parent.mkdir(parents=True, exist_ok=True)
-                first.write_bytes(data)
-                for other in others:
-                    other.parent.mkdir(parents=True, exist_ok=True)
-                    other.hardlink_to(first)
+        files, together = self._files(commit), suffixes(refers=True)
+        wanted = {path: f for path, f in files.items() if f.size <= MAX_FILE and path.endswith(together)}
+        alone = {path: file for path, file in files.items() if not path.endswith(together)}
+        if len(wanted) > MAX_FILES:
+            raise GitError(f"{revision} has {len(wanted):,} YAML files; at most {MAX_FILES:,} are read")
+        with _temporary() as folder:
+            self._write(folder, wanted)
 
             def write(path: str) -> None:
                 file, full = alone.pop(path, None), Path(folder, path)
-                if file is None or ".." in Path(path).parts:
+                if file is None or not _is_below(path):
                     return
                 if file.size > MAX_ALONE:
                     raise GitError(f"{path} has {file.size:,} bytes at {revision}; at most {MAX_ALONE:,} are read")
@@ -173,6 +166,40 @@ class Repository:
                     git(self.root, "cat-file", "blob", file.sha, into=stream)
 
             yield Tree(revision, folder, write)
+
+    @contextlib.contextmanager
+    def files(self, revision: str, commit: str) -> Iterator[Tree]:
+        """All files of ``commit`` in a temporary folder, while the context lasts: a working tree of which git does not
+        know, so that nothing of git's runs and the checkout stays as it is. Submodules are left out, and so are links
+        that lead out of it."""
+        listed = [(path, mode, file) for path, mode, file in self._listed(commit) if mode in (*PLAIN, LINK)]
+        total = sum(file.size for _, _, file in listed)
+        if len(listed) > MOST_FILES or total > MOST_BYTES:
+            says = f"{revision} has {len(listed):,} files of {total >> 20:,} MiB"
+            raise GitError(f"{says}; at most {MOST_FILES:,} of {MOST_BYTES >> 20:,} MiB are written out for a trace")
+        with _temporary() as folder:
+            self._write(folder, {path: file for path, mode, file in listed if mode in PLAIN})
+            links = [(Path(folder, path), file) for path, mode, file in listed if mode == LINK and _is_below(path)]
+            for (link, _), target in zip(links, self._blobs([file for _, file in links]), strict=True):
+                inside = Path(os.path.normpath(link.parent / os.fsdecode(target))).is_relative_to(folder)
+                if inside and not os.path.lexists(link) and link.parent.resolve().is_relative_to(folder):
+                    link.parent.mkdir(parents=True, exist_ok=True)
+                    link.symlink_to(os.fsdecode(target))
+            yield Tree(revision, folder)
+
+    def _write(self, folder: str, wanted: dict[str, File]) -> None:
+        """Write files by path below ``folder``, which has no links yet."""
+        names: dict[File, list[Path]] = {}
+        for path, file in wanted.items():
+            if _is_below(path):
+                names.setdefault(file, []).append(Path(folder, path))
+        # One content may have many names, and is kept once.
+        for (first, *others), data in zip(names.values(), self._blobs([*names]), strict=True):
+            first.parent.mkdir(parents=True, exist_ok=True)
+            first.write_bytes(data)
+            for other in others:
+                other.parent.mkdir(parents=True, exist_ok=True)
+                other.hardlink_to(first)
 
     def _blobs(self, files: list[File]) -> Iterator[bytes]:
         """The content of each of ``files``, of some megabytes at a time."""
@@ -189,14 +216,15 @@ class Repository:
 
     def _files(self, commit: str) -> dict[str, File]:
         """The model files of ``commit`` by path; no links and no submodules, which are not followed."""
-        found = {}
+        return {path: file for path, mode, file in self._listed(commit) if mode in PLAIN and path.endswith(suffixes())}
+
+    def _listed(self, commit: str) -> Iterator[tuple[str, bytes, File]]:
+        """Path, mode and content of everything in ``commit``."""
         for row in self._run("ls-tree", "-r", "-l", "-z", "--full-tree", commit).split(b"\0"):
             about, _, name = row.partition(b"\t")
-            if name.endswith(tuple(s.encode() for s in suffixes())):
+            if name:
                 mode, _, sha, size = about.split()
-                if mode in (b"100644", b"100755"):
-                    found[os.fsdecode(name)] = File(sha.decode(), int(size))
-        return found
+                yield os.fsdecode(name), mode, File(sha.decode(), int(size) if size.isdigit() else 0)
 
     def _run(self, *args: str, stdin: bytes = b"") -> bytes:
         return git(self.root, *args, stdin=stdin)
@@ -208,6 +236,19 @@ class Repository:
             if "not installed" in error.message:
                 raise
             return None
+
+
+@contextlib.contextmanager
+def _temporary() -> Iterator[str]:
+    """A folder that is gone in the end, its links followed."""
+    with tempfile.TemporaryDirectory(prefix="costcalc-") as folder:
+        yield str(Path(folder).resolve())
+
+
+def _is_below(path: str) -> bool:
+    """Whether a path of a commit lies below the folder that it is written to, and out of git's own."""
+    parts = Path(path).parts
+    return not Path(path).is_absolute() and not any(part == ".." or part.lower() == ".git" for part in parts)
 
 
 def _name(data: bytes, digits: int) -> str:
@@ -241,17 +282,63 @@ def edited_lines(before: bytes, after: bytes) -> set[int]:
     return lines
 
 
-def pick_line(place: Place | None, changed: set[int], text: str, words: list[str]) -> Place | None:
-    """Where the user made a change: the line of ``place`` if it was edited, else the edited one with most ``words``."""
-    if place is None or not changed or place.line in changed:
+class Edits:
+    """The lines that were edited since ``commit``, up to ``other`` or to the files as they lie there.
+
+    named   a file as places have it → its path from the repository's root
+    """
+
+    def __init__(
+        self, repository: Repository, commit: str, other: str | None, named: Callable[[str], str] = lambda file: file
+    ) -> None:
+        self._repository, self._commits, self._named = repository, (commit, other), named
+        self._known: dict[str, tuple[set[int], str]] = {}
+
+    def line_of(self, place: Place | None, says: str) -> Place | None:
+        """Where the user made the change that was seen at ``place`` and is told as ``says``.
+
+        The line itself if it was edited, else one that led to it, else in those files the edited line that has most
+        of the words; ``place`` if nothing there was edited.
+        """
+        for call in place.chain if place else ():
+            if call.line in self._of(call.file)[0]:
+                return call
+        for file in dict.fromkeys(call.file for call in (place.chain if place else ())):
+            changed, text = self._of(file)
+            # In a file of its own, blocks say, an edit is only of this place if the place is there.
+            if place and changed and (file == place.file or place.file.endswith(".py")):
+                near = next(call for call in place.chain if call.file == file)
+                return pick_line(near, changed, text, words_of(says))
         return place
-    for call in place.chain:
-        if call.file == place.file and call.line in changed:
-            return call
+
+    def _of(self, file: str) -> tuple[set[int], str]:
+        if file not in self._known and not source_of(file).has_lines:
+            self._known[file] = set(), ""
+        if file not in self._known:
+            commit, other = self._commits
+            try:
+                path = self._named(file)
+                there = str(Path(self._repository.root, path))
+                text = contents(there, most=MAX_FILE) if other is None else self._repository.read(other, path) or b""
+                self._known[file] = self._repository.changed_lines(commit, path, other), text.decode(errors="replace")
+            except (CostcalcError, OSError):
+                self._known[file] = set(), ""
+        return self._known[file]
+
+
+def words_of(says: str) -> list[str]:
+    """What an edited line may have: options, the parts of a layer's name, and the numbers that came."""
+    words = [word for word in re.findall(r"[A-Za-z_]\w+", says) if word not in ("and", "more", "layers", "layer")]
+    return words + re.findall(r"→(\d+)", says)
+
+
+def pick_line(place: Place, changed: set[int], text: str, words: list[str]) -> Place:
+    """The edited line of the file of ``place`` with most ``words``, of several the nearest."""
     lines = text.splitlines()
 
     def worth(line: int) -> tuple[int, int]:
         said = lines[line - 1] if line <= len(lines) else ""
-        return sum(word in said for word in words if word), -abs(line - place.line)
+        numbers = re.findall(r"\d+", said)
+        return sum(word in (numbers if word.isdigit() else said) for word in words if word), -abs(line - place.line)
 
     return Place(place.file, max(sorted(changed), key=worth))

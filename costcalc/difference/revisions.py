@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from costcalc.difference import diff
-from costcalc.difference.git import Repository, Tree, pick_line
+from costcalc.difference.apart import Answer, Wanted, tracing
+from costcalc.difference.git import Edits, Repository, Tree
 from costcalc.difference.records import Cause, Diff
 from costcalc.difference.safe_git import GitError
-from costcalc.errors import CostcalcError, SpecError, near
+from costcalc.errors import CodeRefused, CostcalcError, SpecError, UnknownName, near
 from costcalc.frontends.sources import SOURCES, SPEC, is_kind, source_of, split, suffixes
 from costcalc.frontends.spec.read import contents
 from costcalc.ir.graph import Graph
@@ -50,24 +51,77 @@ def diff_specs(
     *,
     bits: int | None = None,
     machine: Any = None,
+    allow_code: bool = False,
 ) -> list[Diff]:
-    """A diff for each spec among ``paths`` (or each that changed), and each of its variants, that is not the same."""
+    """A diff for each spec among ``paths`` (or each that changed), and each of its variants, that is not the same.
+
+    Models among ``paths`` that are code are traced at both revisions, if ``allow_code``.
+    """
+    code = [path for path in paths if source_of(path).runs_code]
+    if code and not allow_code:
+        raise CodeRefused(
+            f"'{code[0][:80]}' is Python code, which diff does not run as other revisions have it; "
+            "if you trust them, add --allow-code"
+        )
+    specs = [path for path in paths if path not in code]
     new = between.new
     base = repository.merge_base(between.old) if new is None or between.from_fork else repository.commit(between.old)
     head = None if new is None else repository.commit(new)
     with contextlib.ExitStack() as stack:
         before = stack.enter_context(repository.specs(between.old, base))
         after = Tree("", repository.root) if head is None else stack.enter_context(repository.specs(new or "", head))
-        changed_models = _changed_models(repository, before, after, base, head)
-        wanted = _wanted(repository, paths) or dict.fromkeys((path, "") for path in changed_models)
+        changed_models = () if code else _changed_models(repository, before, after, base, head)
+        wanted = _wanted(repository, specs) or dict.fromkeys((path, "") for path in changed_models)
+        edits = Edits(repository, base, head)
         found: list[Diff] = []
         for path, variant in wanted:
-            edited = repository.changed_lines(base, path, head) if source_of(path).has_lines else set()
             one = _Spec(path, before, after, choices, between)
             diffs = [one.diff(v, bits, machine) for v in ([variant] if variant else one.variants())]
             changed = [d for d in diffs if not d.same or d.old is None or d.new is None]
-            found += [_at_edits(d, path, edited, after) for d in changed or diffs[: 1 if paths else 0]]
+            found += [_at_edits(d, edits) for d in changed or diffs[: 1 if paths else 0]]
+    if code:
+        found += [_at_edits(d, edits) for d in _of_code(repository, between, base, head, code, choices, bits, machine)]
     return found
+
+
+def _of_code(
+    repository: Repository, between: Range, base: str, head: str | None, models: list[str],
+    choices: Mapping[str, Any], bits: int | None, machine: Any,
+) -> Iterator[Diff]:  # fmt: skip
+    """The diffs of models that are code, each revision traced by a process of its own."""
+    wanted = [Wanted(model, choices) for model in models]
+    with contextlib.ExitStack() as stack:
+        before = stack.enter_context(repository.files(between.old, base))
+        after = (
+            Tree("", repository.root)
+            if head is None
+            else stack.enter_context(repository.files(between.new or "", head))
+        )
+        for model in models:
+            if source_of(model).is_file:
+                _check_there(repository, split(model)[0], before, after, between)
+        sides = [stack.enter_context(tracing(repository, tree, wanted)) for tree in (before, after)]
+        for model, *answers in zip(models, *(side() for side in sides), strict=True):
+            graphs = [_graph(answer, tree) for answer, tree in zip(answers, (before, after), strict=True)]
+            if not any(graphs) and isinstance(answers[1], CostcalcError):
+                raise answers[1]
+            yield diff(*graphs, bits=bits, machine=machine, name=model)
+
+
+def _check_there(repository: Repository, file: str, before: Tree, after: Tree, between: Range) -> None:
+    """Raise ``GitError`` if neither revision has ``file``."""
+    path = repository.relative(file)
+    if not any(Path(tree.path(path)).is_file() for tree in (before, after)):
+        raise GitError(f"there is no {path} in {between.old} nor in {between.new or 'the working tree'}")
+
+
+def _graph(answer: Answer, tree: Tree) -> Graph | None:
+    """What a trace has given; None where the revision has no such model."""
+    if isinstance(answer, UnknownName):
+        return None
+    if isinstance(answer, CostcalcError):
+        raise CostcalcError(f"at {tree.revision}: {answer}" if tree.revision else str(answer))
+    return answer
 
 
 def _wanted(repository: Repository, paths: list[str]) -> dict[tuple[str, str], None]:
@@ -170,29 +224,11 @@ def kind_of(file: Path) -> str:
     return "model" if {"layers", "inputs"} <= keys else "blocks" if "blocks" in keys else ""
 
 
-def _at_edits(found: Diff, path: str, edited: set[int], after: Tree) -> Diff:
-    """``found`` with the causes in ``path`` placed at the lines that were edited."""
-    file = Path(after.path(path))
-    if not edited or not file.is_file():
-        return found
-    where = edited_line(path, edited, file.read_text(encoding="utf-8", errors="replace"))
-    causes = tuple(replace(c, place=where(c)) for c in found.causes)
-    return replace(found, causes=causes)
+def _at_edits(found: Diff, edits: Edits) -> Diff:
+    """``found`` with its causes placed at the lines that were edited."""
+    causes = (c if c.says.startswith("-") else _edited(c, edits) for c in found.causes)
+    return replace(found, causes=tuple(causes))
 
 
-def edited_line(path: str, edited: set[int], text: str) -> Callable[[Cause], Any]:
-    """A function that tells the edited line of ``path`` that a cause comes from."""
-
-    def where(cause: Cause) -> Any:
-        if cause.place is None or cause.place.file != path or cause.says.startswith("-"):
-            return cause.place
-        return pick_line(cause.place, edited, text, words_of(f"{cause.kind} {cause.says}"))
-
-    return where
-
-
-def words_of(says: str) -> list[str]:
-    """The words that an edited line may have: options and the parts of a layer's name."""
-    import re
-
-    return [word for word in re.findall(r"[A-Za-z_]\w+", says) if word not in ("and", "more", "layers", "layer")]
+def _edited(cause: Cause, edits: Edits) -> Cause:
+    return replace(cause, place=edits.line_of(cause.place, f"{cause.kind} {cause.says}"))

@@ -149,7 +149,7 @@ SOURCES: dict[str, Source] = {
     "exported": Source("a PyTorch model", "FILE.pt2", suffixes=(".pt2",), **{**_TRACED, "refuses": {}}),
     "torchvision": Source("a PyTorch model", "torchvision:NAME", prefix="torchvision", **_TRACED),
     "timm": Source("a PyTorch model", "timm:NAME", prefix="timm", **_TRACED),
-    "python": Source("a PyTorch model", "FILE.py:NAME", suffixes=(".py",), part="attribute", **_TRACED),
+    "python": Source("a PyTorch model", "FILE.py:NAME", suffixes=(".py",), part="attribute", has_lines=True, **_TRACED),
     "module": Source("a PyTorch model", "MODULE:NAME", dotted=True, **_TRACED),
 }  # fmt: skip
 """Name → source. What any part of a name calls a file of data is that file, whatever the rest says, so that no name of

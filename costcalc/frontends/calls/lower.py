@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from costcalc.errors import CostcalcError, Place, UnknownName
@@ -27,6 +27,7 @@ class Lowering:
 
     weights    every parameter and buffer of the model, by name
     frozen     the names of the parameters that training leaves as they are
+    maker      the user's line that made a weight, by its name
     """
 
     def __init__(
@@ -35,8 +36,9 @@ class Lowering:
         inputs: Mapping[str, Traced],
         weights: Mapping[str, Traced],
         frozen: frozenset[str] = frozenset(),
+        maker: Callable[[str], Place | None] = lambda weight: None,
     ) -> None:
-        self._frozen = frozen
+        self._frozen, self._maker = frozen, maker
         self.builder = GraphBuilder(name, {key: t.type for key, t in inputs.items()})
         self.weights = weights
         self.steps: list[tuple[Step, Scope]] = []
@@ -186,6 +188,7 @@ class Lowering:
             find_op("parameter")(traced.shape, traced.type.dtype, traced.trained),
             (), {"weight": traced}, (Traced(traced.type),),
         )  # fmt: skip
+        step.place = self._maker(traced.weight)
         self._leaves[traced.weight] = step
         self._read.add(traced.weight)
         return step

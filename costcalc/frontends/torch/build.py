@@ -68,6 +68,6 @@ def _holds_weights(name: str, sizes: Sequence[int], args: tuple[Any, ...]) -> bo
 
 def built(make: Callable[[], torch.nn.Module]) -> torch.nn.Module:
     """What ``make`` makes, without large tensors."""
-    with alone(), uncollected(), WithoutWeights() as mode, instead_of_the_process(mode.generator), torch.no_grad():
-        with noting_makers():
-            return make()
+    mode = WithoutWeights()
+    with alone(), noting_makers(), uncollected(), mode, instead_of_the_process(mode.generator), torch.no_grad():
+        return make()

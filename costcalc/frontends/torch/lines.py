@@ -11,7 +11,7 @@ import sys
 import sysconfig
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from types import FrameType
@@ -23,22 +23,26 @@ from costcalc.errors import Place
 if TYPE_CHECKING:
     from torch import nn
 
-_OURS = os.path.dirname(costcalc.__file__) + os.sep
-_SCOPES = os.path.join(os.path.dirname(__file__), "scopes.py")
-_ENDS = frozenset(os.path.join(os.path.dirname(__file__), name) for name in ("tracer.py", "build.py", "found.py"))
+_OURS = str(Path(costcalc.__file__).parent) + os.sep
+_SCOPES = str(Path(__file__).with_name("scopes.py"))
+_ENDS = frozenset(str(Path(__file__).with_name(name)) for name in ("tracer.py", "build.py", "found.py"))
 """Where the model's own code was entered: what called costcalc is not part of the model."""
-_MADE: dict[int, tuple[weakref.ref[Any], Place]] = {}
+_MADE: dict[int, tuple[weakref.ref[Any], dict[str, Place]]] = {}
 """Modules by identity, with the place where each was made; written by one trace at a time."""
 
 
 class Lines:
-    """Where the calls of one trace of ``model`` were made."""
+    """Where the calls of one trace of ``model`` were made, and its tensors."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._here = os.getcwd()
-        self._made = {path: place for path, module in model.named_modules() if (place := _place_of(module))}
-        for shared in _shared_by_all([*self._made.values()]):
-            self._made = {path: _without(place, shared) for path, place in self._made.items()}
+        self._here = str(Path.cwd())
+        found: dict[str, Place] = {}
+        for path, module in model.named_modules():
+            for name, place in _notes_of(module).items():
+                found[".".join(filter(None, (path, name)))] = place
+        for shared in _shared_by_all([*found.values()]):
+            found = {path: _without(place, shared) for path, place in found.items()}
+        self._made = found
 
     def of_call(self, path: str) -> Place | None:
         """The place of the call that runs now, inside the module at ``path``; None where no line is the user's."""
@@ -47,15 +51,15 @@ class Lines:
         for frame in _outwards(sys._getframe(1)):
             file = frame.f_code.co_filename
             if file == _SCOPES:
-                if inside and not chain and (made := self._maker(path)):
+                if inside and not chain and (made := self.maker(path)):
                     return made
                 inside = False
             elif shown := shown_file(file, self._here):
                 chain.append((shown, frame.f_lineno))
         return _linked(chain)
 
-    def _maker(self, path: str) -> Place | None:
-        """Where the module at ``path`` was made, or that of which it is a copied part."""
+    def maker(self, path: str) -> Place | None:
+        """Where the module or tensor at ``path`` was made, or that of which it is a copied part."""
         while path:
             if path in self._made:
                 return self._made[path]
@@ -63,37 +67,46 @@ class Lines:
         return None
 
 
+_NOTED = ("__init__", "register_parameter", "register_buffer")
+
+
 @contextmanager
 def noting_makers() -> Iterator[None]:
-    """While open, note where each module that this thread makes is made. Only one trace at a time may have it open."""
+    """While open, note where this thread makes modules and gives them tensors; for one trace at a time."""
     from torch import nn
 
     from costcalc.frontends.torch.alone import replaced_here
 
-    here = os.getcwd()
+    here = str(Path.cwd())
 
     def noted(original: Callable[..., Any]) -> Callable[..., Any]:
-        def made(module: nn.Module, *args: Any, **kwargs: Any) -> None:
+        def called(module: nn.Module, *args: Any, **kwargs: Any) -> None:
             original(module, *args, **kwargs)
             frames = ((shown_file(f.f_code.co_filename, here), f.f_lineno) for f in _outwards(sys._getframe(1)))
             place = _linked([(file, line) for file, line in frames if file])
             if place is not None:
-                _keep(module, place)
+                name = "" if original.__name__ == "__init__" else str(args[0] if args else kwargs.get("name"))
+                _note(module, name, place)
 
-        return made
+        return called
 
-    with replaced_here(nn.Module, "__init__", noted):
+    with ExitStack() as stack:
+        for name in _NOTED:
+            stack.enter_context(replaced_here(nn.Module, name, noted))
         yield
 
 
-def _keep(module: nn.Module, place: Place) -> None:
+def _note(module: nn.Module, name: str, place: Place) -> None:
     key = id(module)
-    _MADE[key] = weakref.ref(module, lambda _: _MADE.pop(key, None)), place
+    if not _notes_of(module):
+        _MADE[key] = weakref.ref(module, lambda _: _MADE.pop(key, None)), {}
+    _MADE[key][1][name] = place
 
 
-def _place_of(module: nn.Module) -> Place | None:
+def _notes_of(module: nn.Module) -> dict[str, Place]:
+    """Where ``module`` was made, as "", and where each of its own tensors was given to it."""
     kept = _MADE.get(id(module))
-    return kept[1] if kept and kept[0]() is module else None
+    return kept[1] if kept and kept[0]() is module else {}
 
 
 def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
@@ -140,7 +153,7 @@ def shown_file(file: str, here: str) -> str:
     """
     if file.startswith("<"):
         return ""
-    file = os.path.join(here, file)
+    file = str(Path(here, file))
     if file.startswith((_OURS, *_libraries())) or {"site-packages", "dist-packages"} & {*Path(file).parts}:
         return ""
     folder = Path(here)
@@ -153,5 +166,5 @@ def shown_file(file: str, here: str) -> str:
 def _libraries() -> tuple[str, ...]:
     """The folders of Python's own library, and of torch, which may lie anywhere."""
     paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    paths |= {os.path.dirname(module.__file__ or "") for name in ("torch",) if (module := sys.modules.get(name))}
-    return tuple(path + os.sep for path in paths if path)
+    torch = getattr(sys.modules.get("torch"), "__file__", None)
+    return tuple(path + os.sep for path in (*paths, torch and str(Path(torch).parent)) if path)

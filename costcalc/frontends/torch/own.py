@@ -69,8 +69,8 @@ def _file(path: str) -> Any:
     spec = importlib.util.spec_from_file_location(file.stem, file)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(file.stem, module)
     with _on_path(file.parent.resolve()):
+        sys.modules.setdefault(file.stem, module)
         try:
             spec.loader.exec_module(module)
         except Exception as error:
@@ -86,12 +86,30 @@ def _import_failed(name: str, error: Exception) -> CostcalcError:
     return failure
 
 
+_FROM: dict[str, str] = {}
+"""Modules that a model's file or module has imported from beside it, each with that folder."""
+
+
 @contextmanager
 def _on_path(folder: Path) -> Iterator[None]:
-    """While open, modules in ``folder`` can be imported, as with ``python -m``."""
+    """While open, modules in ``folder`` can be imported, as with ``python -m``.
+
+    Where a model of another folder has imported modules of the same names, they make room.
+    """
+    for name, other in [*_FROM.items()]:
+        top = name.partition(".")[0]
+        if other != str(folder) and ((folder / f"{top}.py").exists() or (folder / top).is_dir()):
+            sys.modules.pop(name, None)
+            del _FROM[name]
+    before = set(sys.modules)
     sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
     try:
         yield
     finally:
         if str(folder) in sys.path:
             sys.path.remove(str(folder))
+        for name in sys.modules.keys() - before:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).is_relative_to(folder) and "site-packages" not in Path(file).parts:
+                _FROM[name] = str(folder)

@@ -45,6 +45,7 @@ class Recorder(TorchDispatchMode):
     """While it is entered, every call of an operator is run by ``Runner`` and written down in ``calls``.
 
     weights    the model's parameters and buffers
+    lines      where in the user's code calls and weights were made
     failing    the call that raised, with the shapes that met there
     """
 
@@ -56,7 +57,7 @@ class Recorder(TorchDispatchMode):
         self.failing = ""
         self.weights: list[Traced] = []
         self.aliases = Aliases(self._note, keep=values != "all")
-        self._where, self._assumptions, self._lines = where, assumptions, Lines(model)
+        self._where, self._assumptions, self.lines = where, assumptions, Lines(model)
         self.runner = Runner(self.aliases, assumptions, values)
         self._operators: dict[OpOverload, Operator] = {}
         for tensors, trained in ((model.named_parameters(), True), (model.named_buffers(), False)):
@@ -228,7 +229,7 @@ class Recorder(TorchDispatchMode):
         self.calls.append(Recorded(name, arguments, (made,), self._where.now, line=self._line()))
 
     def _line(self) -> Place | None:
-        return self._lines.of_call(self._where.now.path)
+        return self.lines.of_call(self._where.now.path)
 
 
 def _is_itself(a: Tensor, b: Tensor) -> bool:

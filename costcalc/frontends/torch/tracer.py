@@ -218,7 +218,7 @@ def _traced(
     if not less:
         assumptions.check_settings(name)
     frozen = (key for key, p in model.named_parameters(remove_duplicate=False) if not p.requires_grad)
-    lowering = Lowering(name, inputs, {t.weight: t for t in recorder.weights}, frozenset(frozen))
+    lowering = Lowering(name, inputs, {t.weight: t for t in recorder.weights}, frozenset(frozen), recorder.lines.maker)
     steps = [taken(lowering, call) for call in recorder.calls]
     if not outputs:
         raise ModelError(f"the forward of {name} returns no tensor")

@@ -1,0 +1,171 @@
+"""Models that are code, traced as they are at a revision: in a folder of its files, by a process of its own.
+
+Two revisions of one module cannot be told apart in one process, which imports each name once. And what a process has
+imported from the checkout must not answer for another revision: a trace that used a file of the checkout is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import costcalc
+from costcalc.difference.git import Repository, Tree
+from costcalc.errors import CostcalcError, Place, UnknownName
+from costcalc.frontends.sources import is_path, split
+from costcalc.ir.graph import Graph
+from costcalc.ir.record import DAMAGED, graph_of, record_of
+
+_START = "import json, sys; r = json.load(open(sys.argv[1], encoding='utf-8')); sys.path[:] = r['path']; " + (
+    "from costcalc.difference.apart import serve; serve(r)"
+)
+
+
+class Wanted(NamedTuple):
+    """A model by the name that a user gives it, and how it is built, as ``load`` takes that."""
+
+    model: str
+    choices: Mapping[str, Any]
+
+
+Answer: TypeAlias = "Graph | CostcalcError"
+
+
+@contextmanager
+def tracing(repository: Repository, tree: Tree, wanted: Sequence[Wanted]) -> Iterator[Callable[[], list[Answer]]]:
+    """Start to trace ``wanted`` from the files in ``tree``; what is yielded waits for the answers, one for each.
+
+    Files are named from the working directory, and their places come back from the repository's root.
+    """
+    root = Path(repository.root)
+    here = Path(tree.folder, repository.relative("."))
+    here.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="costcalc-") as folder:
+        request, answer = Path(folder, "request"), Path(folder, "answer")
+        told = {
+            "path": _search_path(root, tree.folder), "answer": str(answer), "tree": tree.folder, "root": str(root),
+            "models": [[_there(repository, tree, model), dict(choices)] for model, choices in wanted],
+        }  # fmt: skip
+        request.write_text(json.dumps(told), encoding="utf-8")
+        command = [sys.executable, "-I", "-B", "-c", _START, str(request)]
+        with subprocess.Popen(command, cwd=here, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+
+            def answers() -> list[Answer]:
+                code = process.wait()
+                return _read(answer, code, tree, len(wanted))
+
+            try:
+                yield answers
+            except BaseException:
+                process.kill()
+                raise
+
+
+def _there(repository: Repository, tree: Tree, model: str) -> str:
+    """``model`` as the process in ``tree`` has to name it."""
+    if not is_path(model):
+        return model
+    file, part = split(model)
+    return tree.path(repository.relative(file)) + (f":{part}" if part else "")
+
+
+def _search_path(root: Path, folder: str) -> list[str]:
+    """Where the process looks for modules: as this one does, but in ``folder`` for those of the repository."""
+    found = [str(Path(costcalc.__file__).parent.parent)]
+    for entry in sys.path:
+        full = Path(entry or ".").resolve()
+        is_own = full.is_relative_to(root) and not _is_installed(str(full))
+        found.append(str(Path(folder, full.relative_to(root))) if is_own else str(full))
+    return found
+
+
+def _is_installed(path: str) -> bool:
+    """Whether ``path`` is of Python or of an installed library, though perhaps in a folder of the repository."""
+    places = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    return path.startswith(tuple(filter(None, places))) or "site-packages" in Path(path).parts
+
+
+def _read(answer: Path, code: int, tree: Tree, count: int) -> list[Answer]:
+    try:
+        told = json.loads(answer.read_text(encoding="utf-8"))
+        found = [graph_of(one["graph"]) if "graph" in one else _error(one, tree) for one in told]
+    except (OSError, *DAMAGED):
+        found = []
+    if len(found) != count:
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+        return [CostcalcError(f"the process that traced it {how}")] * count
+    return found
+
+
+def _error(told: Mapping[str, Any], tree: Tree) -> CostcalcError:
+    kind = UnknownName if told["unknown"] else CostcalcError
+    return kind(tree.shown(str(told["error"])).split("\n")[0])
+
+
+# -- in the other process ------------------------------------------------------------------------
+
+
+def serve(request: dict[str, Any]) -> None:
+    """Trace what is asked for and write the answers."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from costcalc import load
+
+    strays = _Strays(request["root"], request["tree"])
+    answers: list[dict[str, Any]] = []
+    for model, choices in request["models"]:
+        try:
+            graph = load(model, **choices)
+            nodes = tuple(replace(n, place=_from_root(n.place, request["tree"])) for n in graph.nodes)
+            stray = strays.first()
+            if stray:
+                raise CostcalcError(f"it used '{stray}' of the checkout, which is not of that revision")
+            answers.append({"graph": record_of(replace(graph, nodes=nodes))})
+        except CostcalcError as error:
+            answers.append({"error": str(error), "unknown": isinstance(error, UnknownName)})
+    Path(request["answer"]).write_text(json.dumps(answers), encoding="utf-8")
+
+
+def _from_root(place: Place | None, tree: str) -> Place | None:
+    if place is None:
+        return None
+    full = Path(place.file).resolve()
+    file = full.relative_to(tree).as_posix() if full.is_relative_to(tree) else place.file
+    return replace(place, file=file, within=_from_root(place.within, tree))
+
+
+class _Strays:
+    """Files of the checkout that this process, which works elsewhere, has opened or imported."""
+
+    def __init__(self, root: str, tree: str) -> None:
+        self._root = Path(root)
+        self._opened: list[str] = []
+        self._ours = str(Path(costcalc.__file__).parent)
+        if root != tree:
+            sys.addaudithook(self._note)
+
+    def _note(self, event: str, args: tuple[Any, ...]) -> None:
+        if event == "open" and isinstance(args[0], (str, bytes)):
+            with suppress(Exception):
+                self._opened.append(os.fsdecode(args[0]))
+
+    def first(self) -> str:
+        """One of them, or ""."""
+        opened, self._opened = self._opened, []
+        for file in dict.fromkeys(opened):
+            full = Path(file).resolve()
+            if full.is_relative_to(self._root) and full.is_file() and not self._is_library(str(full)):
+                return full.relative_to(self._root).as_posix()
+        return ""
+
+    def _is_library(self, file: str) -> bool:
+        return file.startswith(self._ours) or _is_installed(file)

@@ -1,0 +1,107 @@
+"""A graph as plain lists, dicts, strings and numbers, and back: for the lock, and between processes.
+
+Ops are told as they are written, ``conv(64, 3, stride=2)``, and read as data: nothing runs.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from costcalc.errors import CostcalcError, Place
+from costcalc.ir.graph import Graph, GraphBuilder, Node, ValueSize
+from costcalc.ir.op import Op, find_op
+from costcalc.ir.tensor import ELEMENT_BITS, TensorType
+
+DAMAGED = (CostcalcError, KeyError, TypeError, ValueError, SyntaxError, RecursionError, MemoryError)
+"""What reading a record raises that is none."""
+
+
+def record_of(graph: Graph) -> dict[str, Any]:
+    """All of ``graph`` but its open sizes. Sizes must be numbers."""
+    return {
+        "name": graph.name, "inputs": inputs_of(graph), "outputs": list(graph.outputs),
+        "layers": [row_of(node) | {"place": places_of(node)} for node in graph.nodes],
+        "parameters": {name: _plain(value) for name, value in graph.parameters.items()}, "source": graph.source,
+        "assumed": list(graph.assumed), "sizes": [list(size) for size in graph.sizes], "layouts": dict(graph.layouts),
+        "applied": list(graph.applied),
+    }  # fmt: skip
+
+
+def graph_of(record: Mapping[str, Any]) -> Graph:
+    """The graph that ``record_of`` told; raises one of ``DAMAGED`` if there is none."""
+    graph = built(record["name"], record["inputs"], record["layers"], record["outputs"])
+    nodes = (replace(n, place=placed(row["place"])) for n, row in zip(graph.nodes, record["layers"], strict=True))
+    return replace(
+        graph, nodes=tuple(nodes), parameters=record["parameters"], source=record["source"],
+        assumed=tuple(record["assumed"]), sizes=sizes_of(record["sizes"]), layouts=record["layouts"],
+        applied=tuple(record["applied"]),
+    )  # fmt: skip
+
+
+def inputs_of(graph: Graph) -> dict[str, list[Any]]:
+    """Name → element type and shape."""
+    return {name: [graph.types[name].dtype, list(graph.types[name].shape)] for name in graph.inputs}
+
+
+def row_of(node: Node) -> dict[str, Any]:
+    """One layer, without its place."""
+    row: dict[str, Any] = {"name": node.name, "op": repr(node.op), "from": list(node.inputs)}
+    row |= {"called": dict(node.called)} if node.called else {}
+    row |= {"prepared": dict(node.prepared)} if node.prepared else {}
+    return row | ({"frozen": sorted(node.frozen)} if node.frozen else {})
+
+
+def built(
+    name: str, inputs: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], outputs: Iterable[str]
+) -> Graph:  # fmt: skip
+    """The graph of ``rows``, every op asked again whether it accepts its inputs."""
+    types = {key: TensorType(tuple(shape), dtype) for key, (dtype, shape) in inputs.items()}
+    if not all(t.dtype in ELEMENT_BITS for t in types.values()):
+        raise ValueError(inputs)
+    builder = GraphBuilder(name, types)
+    for row in rows:
+        called = row.get("called") or row.get("shares")  # as older locks have it
+        more = {"called": called, "prepared": row.get("prepared"), "frozen": row.get("frozen", ())}
+        builder.add(row["name"], op_of(row["op"]), row["from"], **more)
+    return builder.build(outputs)
+
+
+def op_of(text: str) -> Op:
+    """The op that ``text``, ``conv(64, 3, stride=2)``, says. Nothing is executed."""
+    call = ast.parse(text, mode="eval").body
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+        raise ValueError(text)
+    kwargs = {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg}
+    return find_op(call.func.id)(*map(ast.literal_eval, call.args), **kwargs)
+
+
+def places_of(node: Node) -> list[list[Any]]:
+    """File and line of each place that led to ``node``, the innermost first."""
+    return [[place.file, place.line] for place in node.place.chain] if node.place else []
+
+
+def placed(places: Iterable[tuple[str, int]]) -> Place | None:
+    """The place that ``places_of`` told."""
+    found: Place | None = None
+    for file, line in reversed([*places]):
+        if not isinstance(file, str) or type(line) is not int:
+            raise TypeError(file)
+        found = Place(file, line, within=found)
+    return found
+
+
+def sizes_of(rows: Iterable[list[Any]]) -> tuple[ValueSize, ...]:
+    """The sizes that values decide."""
+    return tuple(ValueSize._make([*row[:-1], tuple(row[-1])]) for row in rows)
+
+
+def _plain(value: Any) -> Any:
+    """``value`` as JSON has it; what it has not, as it is shown."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(v) for key, v in value.items()}
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
