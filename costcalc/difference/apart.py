@@ -125,7 +125,7 @@ def serve(request: dict[str, Any]) -> None:
     for model, choices in request["models"]:
         try:
             graph = load(model, **choices)
-            nodes = tuple(replace(n, place=_from_root(n.place, request["tree"])) for n in graph.nodes)
+            nodes = tuple(n._replace(place=_from_root(n.place, request["tree"])) for n in graph.nodes)
             stray = strays.first()
             if stray:
                 raise CostcalcError(f"it used '{stray}' of the checkout, which is not of that revision")
@@ -140,7 +140,7 @@ def _from_root(place: Place | None, tree: str) -> Place | None:
         return None
     full = Path(place.file).resolve()
     file = full.relative_to(tree).as_posix() if full.is_relative_to(tree) else place.file
-    return replace(place, file=file, within=_from_root(place.within, tree))
+    return place._replace(file=file, within=_from_root(place.within, tree))
 
 
 class _Strays:

@@ -33,7 +33,7 @@ def record_of(graph: Graph) -> dict[str, Any]:
 def graph_of(record: Mapping[str, Any]) -> Graph:
     """The graph that ``record_of`` told; raises one of ``DAMAGED`` if there is none."""
     graph = built(record["name"], record["inputs"], record["layers"], record["outputs"])
-    nodes = (replace(n, place=placed(row["place"])) for n, row in zip(graph.nodes, record["layers"], strict=True))
+    nodes = (n._replace(place=placed(row["place"])) for n, row in zip(graph.nodes, record["layers"], strict=True))
     return replace(
         graph, nodes=tuple(nodes), parameters=record["parameters"], source=record["source"],
         assumed=tuple(record["assumed"]), sizes=sizes_of(record["sizes"]), layouts=record["layouts"],
