@@ -41,6 +41,8 @@ class Costs:
         root, reads = self._storage.root, node.inputs
         if root.settled:
             return self._of(node, work)  # what is done beforehand is another matter for each
+        if self._storage.group_of and (node.name in self._storage.group_of or node.op.is_view):
+            return self._of(node, work)  # what it reads and writes depends on what else its kernel does
         kept = tuple([root[v] for v in reads])
         if len(kept) > 1 and len({*kept}) < len(kept):
             return self._of(node, work)  # several of its inputs lie in one storage

@@ -5,7 +5,7 @@ No formula stands here: the layer's op runs its own rules on ``Told`` sizes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from string import ascii_lowercase
 from typing import Any, NamedTuple
 
@@ -14,6 +14,8 @@ from costcalc.analysis.fft import by_fourier
 from costcalc.analysis.figures import BITS, COUNT, EXPLANATION, SECONDS, Figure, figures_in
 from costcalc.analysis.receptive import UNKNOWN, ReceptiveField, receptive_fields
 from costcalc.analysis.records import Layer, Report
+from costcalc.analysis.roofline import Time
+from costcalc.analysis.storage import Storage
 from costcalc.errors import CostcalcError, UnknownName, near
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph, Node
@@ -108,10 +110,14 @@ class _Teller:
         shapes = [(v, t.shape, _times(t)) for v, t in zip((*node.inputs, *node.outputs), (*x, *y), strict=True)]
         named = [self._tensor(name, weight.type) for name, weight in weights.items()]
         stored = node.stored(weights).values()
-        inputs = list(dict(zip(node.inputs, x, strict=True)).values())
-        read = [] if node.op.is_view else [*map(_read, weights.values()), *self._read_of_inputs()]
-        write = [] if node.op.is_view else list(y)
-        held = [*(w.type for w in weights.values()), *inputs, *(() if node.op.is_view else y)]
+        storage = Storage(self.graph) if self.graph.groups else None
+        unread = storage.unread.get(node.name, frozenset()) if storage else frozenset()
+        inside = storage.inside if storage else frozenset()
+        read = [] if node.op.is_view else [*map(_read, weights.values()), *self._read_of_inputs(unread)]
+        made = [t for v, t in zip(node.outputs, y, strict=True) if v not in inside]
+        write = [] if node.op.is_view else made
+        inputs = [t for v, t in dict(zip(node.inputs, x, strict=True)).items() if v not in inside]
+        held = [*(w.type for w in weights.values()), *inputs, *(() if node.op.is_view else made)]
         tensors = {"storage": held, "read": read, "write": write}
         layer = self.layer
         work = layer.prepared or layer
@@ -131,8 +137,21 @@ class _Teller:
             kept = Line("kept", layer.prepared.bits, unit=BITS)
             lines = [Line("prepared", "once, before inference, which does nothing of this"), *lines, kept]
             return self._explanation(lines, shapes, named)
-        lines += [*later, *self._field(), *self._time(), *self._by_fourier()]
+        lines += [*later, *self._field(), *self._time(), *self._by_fourier(), *self._kernel()]
         return self._explanation(lines, shapes, named)
+
+    def _kernel(self) -> list[Line]:
+        """With which layers one kernel does this one, and why it does or what prevents it."""
+        group, joining = self.graph.group_of.get(self.node.name), self.graph.joinings.get(self.node.name)
+        if group is not None:
+            others = [name for name in group.layers if name != self.node.name]
+            lines = [Line("kernel", f"{group.name}'s, with {' and '.join(others)}" if others else group.name)]
+        else:
+            lines = [Line("kernel", "its own")] if joining else []
+        if joining:
+            word = "joined" if joining.to else "not joined"
+            lines.append(Line(word, f"{joining.to}: {joining.because}" if joining.to else joining.because))
+        return lines
 
     def _explanation(
         self, lines: list[Line], shapes: list[tuple[str, tuple[Any, ...], str]], weights: list[Tensor]
@@ -148,10 +167,10 @@ class _Teller:
         others = tuple(user for user in self.graph.users[called] if user != own)
         return Tensor(name, t.shape, _times(t), called, others)
 
-    def _read_of_inputs(self) -> list[TensorType]:
-        """What is read of each distinct input, as a row of elements."""
+    def _read_of_inputs(self, unread: Collection[str]) -> list[TensorType]:
+        """What is read of each distinct input that is not ``unread``, as a row of elements."""
         each = input_rows(self.op, self.x, self.y[0])
-        return list(dict(zip(self.node.inputs, each, strict=True)).values())
+        return [t for v, t in dict(zip(self.node.inputs, each, strict=True)).items() if v not in unread]
 
     def _line(self, figure: Figure, value: Any, told: Any) -> Line:
         if isinstance(told, Told) and int(told) == value:
@@ -217,8 +236,14 @@ class _Teller:
                 f"{traffic // 8:,} B/{machine.bandwidth:.4g} B a second",
                 unit=SECONDS,
             ),
-            Line("time", time.seconds, "the larger of the two", "", f"bound by {time.bound}", SECONDS),
+            self._slower(time),
         ]
+
+    def _slower(self, time: Time) -> Line:
+        if self.layer.group is None:
+            return Line("time", time.seconds, "the larger of the two", "", f"bound by {time.bound}", SECONDS)
+        what = "what it adds to the larger of the two sums over its kernel"
+        return Line("time", time.seconds, what, "", f"bound by {time.bound}", SECONDS)
 
     def _by_fourier(self) -> list[Line]:
         """What a convolution would take by Fourier transforms."""

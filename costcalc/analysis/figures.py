@@ -290,6 +290,9 @@ FIGURES: dict[str, Figure] = {
         Figure("layers", "layers", COUNT, "number of layers", "layers", less=None,
                whole=lambda report: report.total.layers, adds=False, exact=True,
                shown={COMPARISON: In(), DIFFERENCE: In(), LOCK: In()}),
+        Figure("kernels", "kernels", COUNT, "that do the layers, as an engine joins them", "kernels", exact=True,
+               whole=lambda report: report.total.kernels, adds=False,
+               shown={COMPARISON: In(), DIFFERENCE: In(), SUMMARY: In(), LOCK: In()}),
         Figure("uncounted", "uncounted", COUNT, "layers whose op has no rule", "uncounted",
                whole=lambda report: len(report.uncounted), exact=True, shown={COMPARISON: In(), LOCK: In()}),
         Figure(

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from costcalc.analysis.storage import Storage
 from costcalc.ir.dims import Dim, maximum
-from costcalc.ir.graph import Graph
+from costcalc.ir.graph import Graph, Node
 
 
 class Liveness(NamedTuple):
-    """Bits held while each node runs, by node name; the most of them; and where that is."""
+    """Bits held while each node runs, by node name; the most of them; and the layer, or its group, where that is."""
 
     held: dict[str, Dim]
     peak: Dim
@@ -22,16 +22,19 @@ def liveness(graph: Graph, storage: Storage) -> Liveness:
 
     While a node runs, its inputs, its outputs and every value that a later node still reads are
     held. A view holds what it views. Weights are not counted here, nor is what is made of them beforehand;
-    neither is the scratch space of any kernel, and no op writes in place.
+    neither is the scratch space of any kernel, and no op writes in place. A kernel of several layers holds what it
+    reads and makes at once, and nothing that stays inside of it.
 
     storage   where each value of ``graph`` is kept, and its bits
     """
     root, bits_of = storage.root, storage.bits
+    kernels, inside = graph.kernels, storage.inside
     last: dict[str, int] = {}
-    for i, node in enumerate(graph.nodes):
-        for value in node.reads:
-            last[root[value]] = i
-    last.update((root[v], len(graph.nodes)) for v in graph.outputs)
+    for i, kernel in enumerate(kernels):
+        for node in kernel:
+            for value in node.reads:
+                last[root[value]] = i
+    last.update((root[v], len(kernels)) for v in graph.outputs)
 
     alive = {v: bits_of[v] for v in graph.inputs if v in last}
     now: Dim = 0
@@ -42,19 +45,25 @@ def liveness(graph: Graph, storage: Storage) -> Liveness:
         ends.setdefault(i, []).append(value)
     held: dict[str, Dim] = {}
     peak, at = now, ""
-    for i, node in enumerate(graph.nodes):
-        for value in node.outputs:
-            if root[value] == value and value not in root.settled:
+    for i, kernel in enumerate(kernels):
+        made = [value for node in kernel for value in node.outputs]
+        for value in made:
+            if root[value] == value and value not in root.settled and value not in inside:
                 alive[value] = bits_of[value]
                 now = now + alive[value]
-        held[node.name] = now
+        held.update((node.name, now) for node in kernel)
         if isinstance(now, int) and isinstance(peak, int):
             if now > peak:
-                peak, at = now, node.name
+                peak, at = now, _name(graph, kernel)
         else:
             peak = maximum(peak, now)
-        unread = [v for v in node.outputs if v in alive and v not in last]
+        unread = [v for v in made if v in alive and v not in last]
         for value in (*ends.get(i, ()), *unread):
             if value in alive:
                 now = now - alive.pop(value)
     return Liveness(held, peak, at)
+
+
+def _name(graph: Graph, kernel: tuple[Node, ...]) -> str:
+    group = graph.group_of.get(kernel[0].name) if graph.groups else None
+    return group.name if group else kernel[0].name

@@ -104,6 +104,7 @@ class Layer(Figures):
     counted           False if there is no rule for the op, and its figures are lower bounds
     prepared          what it costs beforehand, if it depends on no input; an inference does not do it, and so its
                       own work and traffic are 0
+    group             the layer whose kernel does this one too, by a transform such as ``fuse``; None if it is alone
     """
 
     name: str
@@ -118,6 +119,7 @@ class Layer(Figures):
     time: Time | None = None
     counted: bool = True
     prepared: Prepared | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ class Total(Figures):
     peak_at     the layer at which that is
     layers      number of layers, without those that are done beforehand
     prepared    what is done once, beforehand
+    kernels     how many kernels do it, where a transform has joined layers; else None
     """
 
     peak_bits: Dim
@@ -149,6 +152,7 @@ class Total(Figures):
     layers: int
     time: Time | None = None
     prepared: Prepared | None = None
+    kernels: int | None = None
 
 
 @dataclass(frozen=True)
@@ -285,8 +289,8 @@ class Report:
 EXACT_COLUMNS = frozenset({"field", "stride", "bound", "unset"})
 """Columns beside the figures of which nothing is left out."""
 FIRST = ("name", "op", "kind", "options", "inputs", "input_shapes", "output_shapes")
-MAYBE = ("time", "prepared")
-"""Keys that only some layers have."""
+MAYBE = ("time", "prepared", "group", "kernels")
+"""Keys that only some layers, or some totals, have."""
 
 
 def _records(figures: Sequence[Figures]) -> Iterator[dict[str, Any]]:

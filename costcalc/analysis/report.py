@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from costcalc.analysis.alike import Costs
 from costcalc.analysis.costs import Works
 from costcalc.analysis.fields import Fields, fields_of
+from costcalc.analysis.kernels import Kernels
 from costcalc.analysis.liveness import liveness
 from costcalc.analysis.records import Block, Layer, Prepared, Report, Settings, Total
 from costcalc.analysis.storage import Storage
@@ -32,6 +33,7 @@ def report(
     seen = Fields({}) if symbolic else fields_of(graph)
     storage = Storage(graph, bits)
     work, costs, sums = Works(bits), Costs(graph, storage), Sums(storage)
+    timed = Kernels(machine, bits, graph.group_of) if machine else None
     layers: list[Layer] = []
     needless: dict[str, Dim] = {}
     for number, node in enumerate(graph.nodes):
@@ -58,9 +60,10 @@ def report(
             output_shapes=done.output_shapes,
             receptive_field=seen.of.get(node.outputs[0]),
             source=node.place.short if node.place else "",
-            time=machine.time_of(amounts["macs"], amounts["read"] + amounts["write"], bits) if machine else None,
+            time=timed(node.name, amounts["macs"], amounts["read"] + amounts["write"]) if timed else None,
             counted=node.op.is_counted,
             prepared=once,
+            group=graph.group_of[node.name].name if graph.groups and node.name in graph.group_of else None,
         )
         layers.append(layer)
         around.add(layer, number, bool(touched[0]))
@@ -83,7 +86,7 @@ def report(
         settings=Settings(bits, machine.name if machine else None, fps, graph.applied),
         total=Total(
             whole.amounts(), peak_bits=alive.peak, peak_at=alive.at, layers=whole.layers, time=whole.time,
-            prepared=whole.prepared,
+            prepared=whole.prepared, kernels=_kernels(graph, storage) if graph.joinings or graph.groups else None,
         ),
         layers=tuple(layers),
         blocks=blocks,
@@ -94,6 +97,13 @@ def report(
         global_at=seen.global_at,
         sizes=graph.sizes,
     )  # fmt: skip
+
+
+def _kernels(graph: Graph, storage: Storage) -> int:
+    """How many kernels an inference runs: one a group, and one for each other layer that does anything."""
+    return sum(
+        any(not node.op.is_view and not storage.is_prepared(node) for node in kernel) for kernel in graph.kernels
+    )
 
 
 def _needless(macs: Dim, which: str) -> str:

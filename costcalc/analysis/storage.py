@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable, Mapping
 from costcalc.analysis.costs import held_in
 from costcalc.analysis.figures import FIGURES, Amounts
 from costcalc.ir.dims import Dim, minimum
-from costcalc.ir.graph import Graph, Node
+from costcalc.ir.graph import Graph, Group, Node
+from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType, Weight
 
 
@@ -51,11 +52,53 @@ def roots(graph: Graph) -> Roots:
     return root
 
 
+def inside(graph: Graph, root: Roots) -> frozenset[str]:
+    """The values that never are in memory: made, also as views, and read by one kernel alone, and no results."""
+    group_of = graph.group_of
+    made_in: dict[str, Group] = {}
+    for node in graph.nodes:
+        group = group_of.get(node.name)
+        if group is not None and not node.op.is_view:
+            made_in.update(dict.fromkeys(node.outputs, group))
+    read: set[str] = set()
+    outside = {root[v] for v in graph.outputs}
+    for node in graph.nodes:
+        if node.op.is_view:
+            continue
+        group = group_of.get(node.name)
+        for value in map(root.__getitem__, node.reads):
+            read.add(value)
+            if made_in.get(value) is not group:
+                outside.add(value)
+    kept = {value for value in made_in if value in read and value not in outside}
+    return frozenset(value for value, where in root.items() if where in kept)
+
+
+def unread(graph: Graph, root: Roots, inside: frozenset[str]) -> dict[str, frozenset[str]]:
+    """For each layer in a group those of its inputs that are inside of its kernel, or that a layer before it in the
+    group reads whole.
+    """
+    found: dict[str, frozenset[str]] = {}
+    for kernel in graph.kernels:
+        if len(kernel) == 1:
+            continue
+        before: set[str] = set()
+        for node in kernel:
+            values = {v: root[v] for v in node.reads}
+            found[node.name] = frozenset(v for v, kept in values.items() if v in inside or kept in before)
+            if type(node.op).reads is Op.reads and not node.op.is_view:
+                before.update(kept for v, kept in values.items() if v == kept)
+    return found
+
+
 class Storage:
     """Where each value of a graph is kept, and the bits that it needs.
 
     width     bits of a floating-point element in place of its own
     nothing   a record of figures that are all 0
+    group_of  layer → the group that one kernel does
+    inside    the values that only one kernel makes and reads, so that they are never in memory
+    unread    layer → those of its inputs that it need not read: these, and what its kernel has read already
     """
 
     def __init__(self, graph: Graph, width: int | None = None) -> None:
@@ -63,6 +106,9 @@ class Storage:
         self.width = width
         self.nothing = Amounts((figure.name, 0) for figure in FIGURES.values() if figure.is_recorded)
         self._of_values = [figure.name for figure in FIGURES.values() if figure.values]
+        self.group_of = graph.group_of if graph.groups else {}
+        self.inside = inside(graph, self.root) if graph.groups else frozenset()
+        self.unread = unread(graph, self.root, self.inside) if graph.groups else {}
         of_type: dict[TensorType, Dim] = {}
         self.bits: dict[str, Dim] = {}
         for value, t in graph.types.items():
@@ -77,10 +123,14 @@ class Storage:
 
     def touched(self, node: Node) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The values that an inference reads in ``node``, and that it makes; of work that is done beforehand nothing
-        is read, and made is what is kept of it.
+        is read, and made is what is kept of it. What stays inside of a kernel is neither.
         """
         if self.is_prepared(node):
             return (), tuple(v for v in node.outputs if v in self.root.kept)
+        if self.inside:
+            return tuple(v for v in node.reads if v not in self.inside), tuple(
+                v for v in node.outputs if v not in self.inside
+            )
         return node.reads, node.outputs
 
     def put_values(self, amounts: Amounts, bits: Dim) -> None:

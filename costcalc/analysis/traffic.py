@@ -20,12 +20,18 @@ class Traffic(NamedTuple):
 
 
 def traffic(node: Node, work: Work, storage: Storage) -> Traffic:
-    """The compulsory traffic of one layer in an inference: nothing for a view, and for what is done beforehand."""
+    """The compulsory traffic of one layer in an inference: nothing for a view, and for what is done beforehand; in a
+    kernel of several layers only what that must read and write.
+    """
     if work.is_view or storage.is_prepared(node):
         return Traffic(0, 0)
     weights = {node.weight(local) for local in work.weights} if work.weights else ()
-    inputs = distinct_reads(zip(node.reads, work.input_bits, strict=True), storage.root, storage.bits, weights)
-    return Traffic(inputs + work.read_bits, total(storage.bits[v] for v in node.outputs))
+    reads: Iterable[tuple[str, Dim]] = zip(node.reads, work.input_bits, strict=True)
+    unread, inside = storage.unread.get(node.name, ()), storage.inside
+    if unread:
+        reads = [(value, bits) for value, bits in reads if value not in unread]
+    inputs = distinct_reads(reads, storage.root, storage.bits, weights)
+    return Traffic(inputs + work.read_bits, total(storage.bits[v] for v in node.outputs if v not in inside))
 
 
 class Inference:

@@ -97,7 +97,7 @@ SHOWS: Mapping[str, Callable[[Any], str]] = {
 """How a column shows a value, by its unit."""
 
 
-def _is_leaf(get: Callable[[Layer], str]) -> Callable[[Any], str | None]:
+def _is_leaf(get: Callable[[Layer], str | None]) -> Callable[[Any], str | None]:
     return lambda figures: get(figures) if isinstance(figures, Layer) else None
 
 
@@ -109,6 +109,7 @@ def _options(layer: Layer) -> str:
 _BEFORE = (
     Column("name", "layer", lambda f: getattr(f, "name", "total"), says="the layer's dotted name", left=True),
     Column("kind", "kind", _is_leaf(lambda f: f.kind), says="what the op is in this use", left=True),
+    Column("group", "kernel", _is_leaf(lambda f: f.group), says="the layer whose kernel does it", left=True),
     Column("input", "input", lambda f: _shapes(f, "input_shapes"), says="shapes read, without the batch"),
     Column("output", "output", lambda f: _shapes(f, "output_shapes"), says="shapes made, without the batch"),
 )

@@ -9,8 +9,8 @@ from costcalc.backends.escape import markdown as escaped
 from costcalc.backends.rows import View, flat
 from costcalc.backends.summary import after, facts, marked, not_counted
 
-PLAIN = "name kind output macs params traffic field"
-TIMED = "name kind output macs traffic time bound"
+PLAIN = "name kind group output macs params traffic field"
+TIMED = "name kind group output macs traffic time bound"
 
 
 def markdown(report: Report, view: View) -> str:

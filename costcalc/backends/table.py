@@ -12,10 +12,12 @@ from costcalc.backends.rows import Row, View, tree
 from costcalc.backends.summary import after, marked, summary
 from costcalc.backends.units import percent
 
-PLAIN = "name macs params output traffic kind field storage ops intensity input read write buffers source inputs"
-TIMED = "name time bound macs_share time_share kind traffic macs output params intensity field storage input source"
+PLAIN = "name group macs params output traffic kind field storage ops intensity input read write buffers source inputs"
+TIMED = (
+    "name group time bound macs_share time_share kind traffic macs output params intensity field storage input source"
+)
 """Which columns to show, the most wanted first; other figures come after these."""
-LEAST = {"name": 16, "kind": 9}
+LEAST = {"name": 16, "group": 12, "kind": 9}
 """What columns that may be cut short need at least."""
 BAR = 6
 LEAVES = ("layer", "block")

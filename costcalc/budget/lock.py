@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from itertools import starmap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,8 @@ from costcalc.analysis.records import Report
 from costcalc.errors import CostcalcError, Place
 from costcalc.frontends.spec.reach import is_inside, reach_of
 from costcalc.frontends.spec.read import contents
-from costcalc.ir.graph import Graph
+from costcalc.ir.graph import Graph, Group
+from costcalc.ir.group import grouped
 from costcalc.ir.record import DAMAGED, built, inputs_of, row_of
 
 NAME = "costcalc.lock"
@@ -61,7 +63,7 @@ def entry(graph: Graph, report: Report, model: str, setup: str, made_by: str = M
     figures = {figure.name: figure.value(report) for figure in figures_in(LOCK)}
     layers, of_layers = [], figures_in(LOCK_LAYER)
     for node, layer in zip(graph.nodes, report.layers, strict=True):
-        row = row_of(node)
+        row = row_of(node) | ({"group": layer.group} if layer.group else {})
         shapes = ["×".join(map(str, shape[1:])) for shape in layer.output_shapes]
         layers.append(row | {"to": ", ".join(shapes), **{figure.name: figure.part(layer) for figure in of_layers}})
     known = {name: value for name, value in figures.items() if value is not None}
@@ -88,6 +90,9 @@ def graph_hash(graph: Graph) -> str:
         for value in node.outputs:
             numbers[value] = len(numbers)
     rows.append([numbers[v] for v in graph.outputs])
+    if graph.groups:
+        places = {node.name: i for i, node in enumerate(graph.nodes)}
+        rows.append([sorted(places[layer] for layer in group.layers) for group in graph.groups])
     text = json.dumps(rows, ensure_ascii=True, separators=(",", ":"))
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
@@ -95,7 +100,12 @@ def graph_hash(graph: Graph) -> str:
 def graph_of(entry: Entry) -> Graph | None:
     """The graph that was locked; None if an op is no longer what it was."""
     try:
-        graph = replace(built(entry.model, entry.inputs, entry.layers, entry.outputs), applied=entry.apply)
+        groups: dict[str, tuple[str, ...]] = {}
+        for row in entry.layers:
+            if "group" in row:
+                groups[row["group"]] = (*groups.get(row["group"], ()), row["name"])
+        graph = built(entry.model, entry.inputs, entry.layers, entry.outputs)
+        graph = replace(grouped(graph, starmap(Group, groups.items())), applied=entry.apply)
         return graph if graph_hash(graph) == entry.graph else None
     except DAMAGED:
         return None

@@ -31,6 +31,7 @@ def show(
 
         graph = load(model.model, **model.choices())
         head = f"# {after(graph.applied)}\n" if graph.applied else ""
+        head += "".join(f"# one kernel: {', '.join(group.layers)}\n" for group in graph.groups)
         emit(head + write(graph), output, exact=True)
         return
     if model.choices():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from costcalc.analysis.costs import held_in
 from costcalc.analysis.figures import Amounts, Value, attributed
+from costcalc.analysis.kernels import Kernels
 from costcalc.analysis.records import Report
 from costcalc.analysis.storage import Storage
 from costcalc.errors import CostcalcError, Place
@@ -26,6 +27,7 @@ class Entry(NamedTuple):
             the first, so that the shares of all entries add up to the model's figures
     owns    the weights that are its own, by local name; those of an earlier layer are not
     node    None for an input
+    kernel  what the layers of its group make, if one kernel does several
     """
 
     name: str
@@ -39,6 +41,7 @@ class Entry(NamedTuple):
     node: Node | None
     place: Place | None
     kind: str = ""
+    kernel: tuple[str, ...] = ()
 
 
 def own_chain(place: Place | None) -> list[Place]:
@@ -83,6 +86,8 @@ def entries(graph: Graph, report: Report) -> list[Entry]:
         share = shares.of_input(storage.bits[value] if value in used else 0)
         found.append(Entry(value, "input", (), (value,), (), (t,), share, frozenset(), None, None, "input"))
     seen: set[str] = set()
+    made = {node.name: node.outputs for node in graph.nodes} if graph.groups else {}
+    kernels = {group.name: tuple(v for name in group.layers for v in made[name]) for group in graph.groups}
     for node, layer in zip(graph.nodes, report.layers, strict=True):
         takes = graph.input_types(node)
         owned = {}
@@ -94,7 +99,7 @@ def entries(graph: Graph, report: Report) -> list[Entry]:
         found.append(
             Entry(
                 node.name, node.op.name, node.inputs, node.outputs, takes, graph.output_types(node),
-                share, frozenset(owned), node, node.place, layer.kind,
+                share, frozenset(owned), node, node.place, layer.kind, kernels.get(layer.group or "", ()),
             )
         )  # fmt: skip
     return found
@@ -107,10 +112,16 @@ class Shares:
     """
 
     def __init__(self, storage: Storage, machine: Machine | None, nothing: Value = 0) -> None:
-        self._storage, self._machine, self._none = storage, machine, nothing
+        self._storage, self._none = storage, nothing
+        self._timed = Kernels(machine, storage.width, storage.group_of) if machine else None
         self._unheld = held_in(())
         self._nothing = Amounts((figure.name, 0) for figure in attributed())
         self._derived = [(figure.name, figure.derived) for figure in attributed() if figure.derived]
+
+    def prime(self, name: str, share: Amounts) -> None:
+        """Take note of a layer that has this share, in whose kernel others are."""
+        if self._timed:
+            self._timed(name, share["macs"], share["read"] + share["write"])
 
     def of_input(self, bits: Dim) -> Amounts:
         """Those of an input of the model that takes ``bits``."""
@@ -125,8 +136,8 @@ class Shares:
         makes = () if is_view and not storage.is_prepared(node) else storage.touched(node)[1]
         storage.put_values(amounts, sum(map(storage.bits.__getitem__, makes)))
         time = None
-        if self._machine:
-            time = self._machine.time_of(amounts["macs"], amounts["read"] + amounts["write"], storage.width)
+        if self._timed:
+            time = self._timed(node.name, amounts["macs"], amounts["read"] + amounts["write"])
         for name, rule in self._derived:
             value = rule(Priced(amounts, time))
             value = self._none if value is None else value

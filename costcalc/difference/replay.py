@@ -58,6 +58,9 @@ class Replay:
         self._storage, self._work = storage, Works(storage.width)
         self._inference = Inference(storage)
         self._figured = Shares(storage, machine, Fraction(0))
+        for entry in old if storage.group_of else ():
+            if entry.node:
+                self._figured.prime(entry.name, entry.share)
         self._types = {v: t for e in old for v, t in zip(e.outputs, e.makes, strict=True)}
         self._shares = [e.share for e in old]
         self._wanted: dict[int, dict[str, Any]] = {}

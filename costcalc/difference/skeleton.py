@@ -78,12 +78,22 @@ def structural_causes(
 
     # Layers that both have, but that are not yet as in the new graph: because of a neighbour that came or went.
     rewired: Run | None = None
+    regrouped: Run | None = None
     resized: list[tuple[Entry, Amounts]] = []
     for i, j in partner.items():
         a, b, state = old[i], new[j], states[i]
         if state.takes == b.takes and state.makes == b.makes and so_far[i] == b.share:
             continue
         found = _behind(a, b, state, run_of_old, run_of_new)
+        if found is None and (a.kernel or b.kernel):
+            found = _in_kernel(a, b, run_of_old, run_of_new)
+            if found is None and state.takes == b.takes and state.makes == b.makes:
+                if regrouped is None:
+                    regrouped = Run(
+                        "fusion", f"kernels do other layers together ({b.name} first)", own_place(b.place), 0
+                    )
+                    runs.append(regrouped)
+                found = regrouped
         if found is None:
             if rewired is None:
                 says = f"other inputs, or tensors shared or viewed otherwise ({b.name})"
@@ -108,6 +118,12 @@ def _behind(a: Entry, b: Entry, state: State, run_of_old: dict[str, Run], run_of
         if found is not None:
             return found
     return None
+
+
+def _in_kernel(a: Entry, b: Entry, run_of_old: dict[str, Run], run_of_new: dict[str, Run]) -> Run | None:
+    """The run of a layer that one kernel does with this one, or did before."""
+    sides = (*map(run_of_new.get, b.kernel), *map(run_of_old.get, a.kernel))
+    return next((run for run in sides if run is not None), None)
 
 
 def _replacements(old: list[Entry], new: list[Entry], pairs: Pairs) -> Iterator[tuple[str, Place | None, Pairs]]:

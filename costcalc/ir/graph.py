@@ -88,6 +88,28 @@ class ValueSize(NamedTuple):
         return self.name.rpartition(".")[2].partition("_")[0]
 
 
+class Group(NamedTuple):
+    """Layers that one kernel does: what passes between them alone is neither written nor read.
+
+    name     the layer that the others join: a convolution or a product, or the first of them
+    layers   in the graph's order
+    """
+
+    name: str
+    layers: tuple[str, ...]
+
+
+class Joining(NamedTuple):
+    """Whether a layer is done by the kernel of another one, and why.
+
+    to        that other layer; "" if it has a kernel of its own
+    because   the rule by which it joins, or what prevents it
+    """
+
+    to: str
+    because: str
+
+
 @dataclass(frozen=True)
 class Graph:
     """Nodes in an order in which each value is made before it is used; every value with its type.
@@ -101,6 +123,8 @@ class Graph:
     layouts      input → its layout, ``nhwc``, where that was given
     declared     input → its shape in the sizes that an exported program leaves open, which are ``parameters``
     applied      the transforms that made it of the model as it was, in their order
+    groups       the layers that are done by one kernel, as an engine joins them; all others have one each
+    joinings     layer → why it is in the group of another, or not
     """
 
     name: str
@@ -115,6 +139,8 @@ class Graph:
     layouts: Mapping[str, str] = field(default_factory=dict)
     declared: Mapping[str, tuple[Dim, ...]] = field(default_factory=dict)
     applied: tuple[str, ...] = ()
+    groups: tuple[Group, ...] = ()
+    joinings: Mapping[str, Joining] = field(default_factory=dict)
 
     def input_types(self, node: Node) -> tuple[TensorType, ...]:
         """The types of the values that ``node`` reads."""
@@ -146,6 +172,53 @@ class Graph:
             kind = origin_of(node.op, met, self.input_types(node), self.output_types(node))
             found.update(dict.fromkeys(node.outputs, kind))
         return frozenset(value for value, kind in found.items() if kind is not Origin.DATA)
+
+    @cached_property
+    def group_of(self) -> Mapping[str, Group]:
+        """Layer → its group, of those that are in one."""
+        return {name: group for group in self.groups for name in group.layers}
+
+    @cached_property
+    def kernels(self) -> tuple[tuple[Node, ...], ...]:
+        """The nodes by kernel, those of a group together, in an order in which each value is made before it is used.
+
+        A kernel runs where the last of its layers stands, or before that where another waits for it. Views of what a
+        group makes are with it. Raises ``CostcalcError`` where two kernels wait for each other.
+        """
+        if not self.groups:
+            return tuple((node,) for node in self.nodes)
+        units: dict[str, list[Node]] = {}
+        in_group: dict[str, Group | None] = {}
+        unit_of: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            group = self.group_of.get(node.name)
+            if group is None and node.op.is_view and node.inputs and node.inputs[0] in in_group:
+                group = in_group[node.inputs[0]]
+            unit = units.setdefault(group.name, []) if group else []
+            in_group.update(dict.fromkeys(node.outputs if group else (), group))
+            unit.append(node)
+            unit_of.update(dict.fromkeys(node.outputs, unit))
+        done: dict[int, tuple[Node, ...]] = {}
+        waiting: dict[int, None] = {}
+        for node in self.nodes:
+            unit = unit_of[node.outputs[0]]
+            stack = [unit] if unit[-1] is node else []
+            while stack:
+                unit = stack[-1]
+                if id(unit) in done:
+                    stack.pop()
+                    continue
+                needs = [unit_of[v] for member in unit for v in member.reads if v in unit_of]
+                open_ = [other for other in needs if other is not unit and id(other) not in done]
+                if not open_:
+                    waiting.pop(id(unit), None)
+                    done[id(unit)] = tuple(unit)
+                    continue
+                waiting[id(unit)] = None
+                if any(id(other) in waiting for other in open_):
+                    raise CostcalcError(f"{self.name}: the kernel of {unit[0].name} waits for one that waits for it")
+                stack += open_
+        return tuple(done.values())
 
     def node(self, name: str) -> Node:
         """The node called ``name``; ``KeyError`` if there is none."""

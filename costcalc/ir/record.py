@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from costcalc.errors import CostcalcError, Place
-from costcalc.ir.graph import Graph, GraphBuilder, Node, ValueSize
+from costcalc.ir.graph import Graph, GraphBuilder, Group, Joining, Node, ValueSize
+from costcalc.ir.group import grouped
 from costcalc.ir.op import Op, find_op
 from costcalc.ir.tensor import ELEMENT_BITS, TensorType
 
@@ -26,7 +27,8 @@ def record_of(graph: Graph) -> dict[str, Any]:
         "layers": [row_of(node) | {"place": places_of(node)} for node in graph.nodes],
         "parameters": {name: _plain(value) for name, value in graph.parameters.items()}, "source": graph.source,
         "assumed": list(graph.assumed), "sizes": [list(size) for size in graph.sizes], "layouts": dict(graph.layouts),
-        "applied": list(graph.applied),
+        "applied": list(graph.applied), "groups": [[group.name, list(group.layers)] for group in graph.groups],
+        "joinings": {name: list(joining) for name, joining in graph.joinings.items()},
     }  # fmt: skip
 
 
@@ -34,8 +36,10 @@ def graph_of(record: Mapping[str, Any]) -> Graph:
     """The graph that ``record_of`` told; raises one of ``DAMAGED`` if there is none."""
     graph = built(record["name"], record["inputs"], record["layers"], record["outputs"])
     nodes = (n._replace(place=placed(row["place"])) for n, row in zip(graph.nodes, record["layers"], strict=True))
+    groups = [Group(name, tuple(layers)) for name, layers in record["groups"]]
+    joinings = {name: Joining(*why) for name, why in record["joinings"].items()}
     return replace(
-        graph, nodes=tuple(nodes), parameters=record["parameters"], source=record["source"],
+        grouped(graph, groups, joinings), nodes=tuple(nodes), parameters=record["parameters"], source=record["source"],
         assumed=tuple(record["assumed"]), sizes=sizes_of(record["sizes"]), layouts=record["layouts"],
         applied=tuple(record["applied"]),
     )  # fmt: skip

@@ -37,6 +37,12 @@ TRANSFORMS: dict[str, Transform] = {
         "Batch norms go into the layers before them, as deployed networks have them.",
         label="norms folded",
     ),
+    "fuse": Transform(
+        "costcalc.transforms.fuse",
+        "Layers that one kernel does are groups: what passes between them is neither written nor read.",
+        kinds=("ort", "tflite"),
+        last=True,
+    ),
 }
 """Name → what it is. ``--apply``, configs, locks and the library know a transform by its entry here."""
 

@@ -26,6 +26,7 @@ CASES = {
     "branches and views": "shufflenet_1x_g3 --batch 2",
     "a detector": "retinanet_resnet50_fpn",
     "a transformer": "vit_b_16",
+    "after transforms": "resnet18 --apply fold_norm,fuse:ort --machine a100",
 }
 
 

@@ -290,7 +290,8 @@ def test_the_command_line_knows_it(printed: Callable[..., str]) -> None:
             positional = any(not p.declared.names and p.required for p in command.parameters.values())
             assert positional or (given is not None and given["apply"] == ["drop_relu,fold_norm", "drop_relu"])
     takes = {name for name in COMMANDS if "apply" in find_command(name)[0].parameters}
-    assert takes == {"analyze", "explain", "formula", "compare", "diff", "check", "verify", "show", "trace"}
+    assert takes >= {"analyze", "explain", "formula", "compare", "diff", "check", "verify", "show", "trace"}
+    assert takes == {name for name in COMMANDS if "batch" in find_command(name)[0].parameters}, "who builds a model"
 
 
 def test_the_shipped_ones_are_there() -> None:

@@ -1,0 +1,205 @@
+"""What all engines share that join layers along chains: a layer, and what follows it and can be done with it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import ClassVar, NamedTuple
+
+from costcalc.ir.graph import Graph, Group, Joining, Node
+from costcalc.ir.op import Op
+from costcalc.ir.tensor import TensorType
+
+LINEAR = frozenset(
+    {"conv", "linear", "conv_transpose", "matmul", "deform_conv", "dynamic_conv", "depthwise", "pointwise"}
+)
+
+
+class Rule(NamedTuple):
+    """What may join what.
+
+    ops      the ops that join, by name; ``POINTWISE`` stands for every one that treats each element by itself
+    after    the states of a group in which they do
+    state    the state of the group from then on
+    says     why, in words
+    """
+
+    ops: frozenset[str]
+    after: frozenset[str]
+    state: str
+    says: str
+
+
+POINTWISE = "(pointwise)"
+"""Stands in rules for every op that treats each element by itself; there is an op called ``pointwise``."""
+DONE = "done"
+"""The state of a group that takes nothing more in."""
+STATES = {
+    "conv": "a convolution", "conv_transpose": "a transposed convolution", "linear": "a linear layer",
+    "sum": "a convolution with a sum", "batch_norm": "a norm", "pad": "a padding", "add": "a sum",
+    "arithmetic": "arithmetic on two maps", "chain": "a chain of arithmetic",
+}  # fmt: skip
+"""How sentences call the states of groups; one that is not here is the name of an op."""
+
+
+def rule(ops: str, after: str, state: str, says: str) -> Rule:
+    """A ``Rule`` whose names are given in a text."""
+    return Rule(frozenset(ops.split()), frozenset(after.split()), state, says)
+
+
+class Chain:
+    """A group in the making: its layers, its state, the value that the next one would read."""
+
+    __slots__ = ("layers", "name", "state", "tail")
+
+    def __init__(self, node: Node, state: str) -> None:
+        self.name, self.layers, self.state, self.tail = node.name, [node.name], state, node.outputs[0]
+
+
+class Joiner:
+    """Joins a layer to the one that makes an input of it, if a rule of the engine has it and nothing else reads that.
+
+    A group's state is what may still join: it begins as the op's name, unless ``begins`` knows another, and the rule
+    by which a layer joins says what it becomes.
+    """
+
+    title: ClassVar[str]
+    """The engine and its version."""
+    rules: ClassVar[tuple[Rule, ...]]
+    begins: ClassVar[dict[str, str]] = {}
+    last_first: ClassVar[bool] = False
+    """Of several inputs that could take a layer in, the one that was made last is asked first, not the first."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.settled = graph.settled
+        self.joinings: dict[str, Joining] = {}
+        self.maker: dict[str, Node] = {}
+        self.chain_of: dict[str, Chain] = {}
+        self.readers = Counter(value for node in graph.nodes for value in node.reads)
+        self.readers.update(graph.outputs)
+        self._by_op: dict[str, list[Rule]] = {}
+        self._place = {node.name: i for i, node in enumerate(graph.nodes)}
+        for each in self.rules:
+            for op in each.ops:
+                self._by_op.setdefault(op, []).append(each)
+
+    def groups(self) -> Iterator[Group]:
+        """The groups of two layers and more."""
+        for chain in dict.fromkeys(self.chain_of.values()):
+            if len(chain.layers) > 1:
+                yield Group(chain.name, tuple(chain.layers))
+
+    def join(self) -> None:
+        """Work all layers off, in the graph's order."""
+        for node in self.graph.nodes:
+            if node.op.is_view or node.outputs[0] in self.settled:
+                self.maker.update(dict.fromkeys(node.outputs, node))
+                continue
+            self.joinings[node.name] = joining = self._join(node)
+            if not joining.to:
+                self.chain_of[node.name] = Chain(node, self.begins.get(node.op.name, node.op.name))
+            self.maker.update(dict.fromkeys(node.outputs, node))
+            self.seen(node)
+
+    def seen(self, node: Node) -> None:
+        """Told of each layer once it is decided."""
+
+    def prevents(self, rule: Rule, node: Node, chain: Chain, value: str) -> str:
+        """What prevents ``node`` from joining ``chain`` by its input ``value`` though ``rule`` fits; "" if nothing."""
+        return ""
+
+    def _join(self, node: Node) -> Joining:
+        op = node.op
+        rules = self._by_op.get(op.name) or (self._by_op.get(POINTWISE) if is_pointwise(op) else None)
+        if not rules and op.name in LINEAR:
+            return Joining("", "a kernel begins with it")
+        if not rules:
+            return Joining("", f"{self.title} joins {op.kind(*self.graph.input_types(node))} to nothing before it")
+        reason = ""
+        for value in self._candidates(node):
+            made = self.through(value)
+            maker = self.maker.get(made)
+            chain = self.chain_of.get(maker.name) if maker is not None else None
+            if maker is None or chain is None:
+                reason = reason or f"{value} is made by no layer that does anything"
+                continue
+            if chain.tail != made:
+                reason = reason or f"{maker.name} is no longer the last of its kernel"
+                continue
+            if self.readers[made] != 1 or self.readers[value] != 1:
+                also = "a result of the model" if made in self.graph.outputs else f"read {self.readers[made]} times"
+                reason = reason or f"{made} is {also}, so it is written"
+                continue
+            fitting = next((each for each in rules if chain.state in each.after), None)
+            if fitting is None:
+                reason = reason or f"{self.title} joins {op.name} to {_told(rules)}, and {maker.name} {_is(chain)}"
+                continue
+            hindrance = self.prevents(fitting, node, chain, value)
+            if hindrance:
+                reason = hindrance
+                continue
+            self._add(chain, node, fitting)
+            return Joining(chain.name, fitting.says)
+        if op.name in LINEAR:
+            return Joining("", "a kernel begins with it")
+        return Joining("", reason or "it reads nothing that a layer makes")
+
+    def _add(self, chain: Chain, node: Node, by: Rule) -> None:
+        if node.op.name in LINEAR:
+            chain.name = node.name  # what the others are joined to
+        chain.layers.append(node.name)
+        chain.state, chain.tail = by.state, node.outputs[0]
+        self.chain_of[node.name] = chain
+
+    def _candidates(self, node: Node) -> Iterable[str]:
+        """The inputs of ``node`` of its output's shape, those that it may follow, in the order of asking."""
+        if len(node.inputs) == 1:
+            return node.inputs
+        shape = self.graph.types[node.outputs[0]].shape
+        wide = [v for v in dict.fromkeys(node.inputs) if self.graph.types[v].shape == shape and v not in self.settled]
+        if self.last_first:
+            wide.sort(key=lambda v: -self._place[self.maker[v].name] if v in self.maker else 1)
+        return wide or node.inputs[:1]
+
+    def through(self, value: str) -> str:
+        """The value that ``value`` is behind layers which do nothing at inference, such as dropout."""
+        while True:
+            node = self.maker.get(value)
+            if node is None or not node.op.is_view or not node.inputs or self.readers[value] != 1:
+                return value
+            if self.graph.types[value] != self.graph.types[node.inputs[0]] or not is_nothing(node.op):
+                return value
+            value = node.inputs[0]
+
+    def input_type(self, node: Node, index: int = 0) -> TensorType:
+        """The type of an input of ``node``."""
+        return self.graph.types[node.inputs[index]]
+
+
+def _told(rules: Iterable[Rule]) -> str:
+    """What layers may follow by ``rules``."""
+    return " or ".join(dict.fromkeys(STATES.get(state, state) for each in rules for state in sorted(each.after)))
+
+
+def _is(chain: Chain) -> str:
+    """What the last layer of ``chain`` is."""
+    if chain.state == DONE:
+        return "ends a kernel that takes nothing more in"
+    return f"is {'the end of ' * (len(chain.layers) > 1)}{STATES.get(chain.state, chain.state)}"
+
+
+def is_pointwise(op: Op) -> bool:
+    """Whether ``op`` treats each element by itself."""
+    return op.sights.__func__ is Op.sights and op.inputs != (0, 0) and op.is_counted  # type: ignore[attr-defined]
+
+
+def is_nothing(op: Op) -> bool:
+    """Whether ``op`` leaves its input as it is at inference: identity, dropout."""
+    return op.is_view and op.sights.__func__ is Op.sights  # type: ignore[attr-defined]
+
+
+def is_per_channel(t: TensorType, rank: int) -> bool:
+    """Whether ``t`` has an element for each channel, the axis after the batch of a map of so many axes, or fewer."""
+    shape = (1,) * (rank - len(t.shape)) + tuple(t.shape)
+    return len(t.shape) <= rank and all(size == 1 for i, size in enumerate(shape) if i != 1)

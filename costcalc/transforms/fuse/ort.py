@@ -1,0 +1,126 @@
+"""What ONNX Runtime joins on a CPU of x86, at its highest level of optimisation.
+
+Source: onnxruntime 1.32.0, as its optimised models and profiles show (``benchmarks/fusion_ort.py``).
+
+Its convolutions of maps work on blocks of 16 channels (8 without AVX-512) and keep their results so, and only such
+ones take in a sum: both addends must lie in blocks. What can be blocked is followed through the graph.
+"""
+
+from __future__ import annotations
+
+from costcalc.ir.graph import Graph, Node
+from costcalc.transforms.fuse.joiner import Chain, Joiner, Rule, is_per_channel, rule
+
+BLOCK = 16
+"""Channels that lie together, where the CPU has AVX-512."""
+ALIGNED = 4
+"""Fewer than a block of input channels are taken as they are; more must be a multiple of this."""
+ACTIVATIONS = "relu relu6 hardtanh leaky_relu sigmoid tanh hardsigmoid"
+OF_BLOCKS = f"{ACTIVATIONS} hardswish silu"
+"""The activations that leave a map in blocks."""
+
+
+class ONNXRuntime(Joiner):
+    """Convolution, then what scales and shifts its channels, then a sum of two blocked maps, then an activation."""
+
+    title = "ONNX Runtime"
+    begins = {"depthwise": "conv", "pointwise": "conv"}
+    rules = (
+        rule("conv depthwise pointwise", "pad", "conv", "zeros around a map become the convolution's own padding"),
+        rule("avg_pool", "pad", "done", "zeros around a map become the pool's own padding"),
+        rule("batch_norm", "conv", "conv", "a norm of running statistics goes into the convolution's weights"),
+        rule("batch_norm", "conv_transpose", "conv_transpose", "a norm of running statistics goes into the weights"),
+        rule("multiply layer_scale", "conv", "conv", "a number per channel goes into the convolution's weights"),
+        rule("add", "conv", "sum", "a blocked convolution adds another map to what it makes"),
+        rule(ACTIVATIONS, "conv sum", "done", "a convolution applies it before it writes"),
+        rule("hardswish", "conv sum", "done", "a blocked convolution applies it before it writes"),
+        rule(ACTIVATIONS, "batch_norm", "done", "a norm of a blocked map is a depthwise convolution, which applies it"),
+        rule("relu leaky_relu sigmoid tanh elu selu hardsigmoid softplus", "linear", "done", "Gemm applies it"),
+        rule("layer_norm", "add", "done", "SkipLayerNormalization adds, then normalises"),
+    )
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__(graph)
+        self.blocked: set[str] = set()
+
+    def prevents(self, rule: Rule, node: Node, chain: Chain, value: str) -> str:
+        name, types = node.op.name, self.graph.types
+        y = types[node.outputs[0]]
+        if name == "batch_norm" and "running_mean" not in node.op.weights(*self.graph.input_types(node)):
+            return "its statistics are those of the input, so that no weights can hold it"
+        if name == "add":
+            others = [v for v in node.inputs if v != value]
+            if len(node.inputs) != 2 or not others or types[others[0]].shape != y.shape:
+                return "ONNX Runtime adds two maps of one shape in a convolution, and nothing else"
+            outside = next((v for v in node.inputs if v not in self.blocked), None)
+            if outside is not None:
+                return f"{outside} does not lie in blocks of {BLOCK} channels, so that no convolution adds it"
+        if name in ("multiply", "layer_scale"):
+            others = [v for v in node.inputs if v != value]
+            if len(others) > 1 or any(
+                v not in self.settled or not is_per_channel(types[v], len(y.shape)) for v in others
+            ):
+                return "only a factor per channel that is a weight goes into a convolution"
+        if name == "hardswish" and value not in self.blocked:
+            return f"{chain.name} is not computed in blocks of {BLOCK} channels, and only such ones apply it"
+        if name == "hardswish" and node.outputs[0] in self.graph.outputs:
+            return "a result of the model is not applied in a convolution, but as HardSigmoid and Mul"
+        if rule.after == {"batch_norm"} and value not in self.blocked:
+            return f"{chain.name} does not read a map in blocks, so that it stays a norm by itself"
+        if rule.after == {"linear"} and len(self.input_type(self.maker[value]).shape) != 2:
+            return "ONNX Runtime joins activations to products of matrices, of two axes, alone"
+        if name == "layer_norm" and len(y.shape) > 3:
+            return "SkipLayerNormalization is for up to three axes"
+        if rule.after == {"pad"} and not self._pads_zeros(chain):
+            return "it pads otherwise than with zeros"
+        return ""
+
+    def _pads_zeros(self, chain: Chain) -> bool:
+        op = self.graph.node(chain.layers[0]).op
+        return getattr(op, "mode", "constant") == "constant" and not getattr(op, "value", 0)
+
+    def seen(self, node: Node) -> None:
+        """Follow which maps lie in blocks."""
+        if self._is_blocked(node):
+            self.blocked.update(node.outputs)
+
+    def _is_blocked(self, node: Node) -> bool:
+        op, types = node.op, self.graph.input_types(node)
+        y = self.graph.types[node.outputs[0]]
+        if len(y.shape) != 4 or y.dtype != "float32" or not types:
+            return False
+        channels = y.shape[1]
+        inside = all(self.through(v) in self.blocked for v in node.inputs)
+        if op.name in ("conv", "depthwise", "pointwise"):
+            return blocked_conv(types[0].shape[1], channels, self._groups(node))
+        if op.name in ("max_pool", "avg_pool"):
+            return divides(BLOCK, channels)
+        if op.name in ("batch_norm", "add", "multiply") or op.name in OF_BLOCKS.split():
+            return inside and all(t.shape == y.shape for t in types)
+        if op.name == "concat":
+            return inside and getattr(op, "axis", 0) == 1 and all(divides(BLOCK, t.shape[1]) for t in types)
+        return op.name == "upsample" and inside
+
+    def _groups(self, node: Node) -> object:
+        if node.op.name == "depthwise":
+            return self.input_type(node).shape[1]
+        return getattr(node.op, "groups", 1)
+
+
+def divides(a: int, b: object) -> bool:
+    """Whether ``b`` is a number, and a multiple of ``a``."""
+    return isinstance(b, int) and b % a == 0
+
+
+def blocked_conv(inputs: object, outputs: object, groups: object) -> bool:
+    """Whether a convolution of so many channels is computed in blocks."""
+    if not isinstance(inputs, int) or not isinstance(outputs, int) or not isinstance(groups, int):
+        return False
+    if groups == 1:
+        return inputs < BLOCK or inputs % ALIGNED == 0
+    if inputs == outputs == groups:
+        return outputs % ALIGNED == 0
+    return inputs // groups % BLOCK == 0 and outputs // groups % BLOCK == 0
+
+
+ENGINE = ONNXRuntime

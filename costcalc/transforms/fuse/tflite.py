@@ -1,0 +1,35 @@
+"""What a file of TensorFlow Lite joins: operators with an activation of their own, and norms folded by the converter.
+
+Source: the field ``fused_activation_function`` of its schema (tensorflow/lite/schema/schema.fbs), which knows NONE,
+RELU, RELU_N1_TO_1, RELU6, TANH and SIGN_BIT.
+"""
+
+from __future__ import annotations
+
+from costcalc.ir.graph import Node
+from costcalc.transforms.fuse.joiner import Chain, Joiner, Rule, rule
+
+
+class TFLite(Joiner):
+    """Convolution or fully connected layer, norm, activation; and an activation behind arithmetic or a pool."""
+
+    title = "TensorFlow Lite"
+    begins = {"depthwise": "conv", "pointwise": "conv", "subtract": "arithmetic", "divide": "arithmetic",
+              "add": "arithmetic", "multiply": "arithmetic", "max_pool": "pool", "avg_pool": "pool"}  # fmt: skip
+    rules = (
+        rule("batch_norm", "conv linear conv_transpose", "conv", "the converter folds a norm of running statistics"),
+        rule(
+            "relu relu6 hardtanh", "conv linear conv_transpose arithmetic", "done", "the operator has this activation"
+        ),
+    )
+
+    def prevents(self, rule: Rule, node: Node, chain: Chain, value: str) -> str:
+        op = node.op
+        if op.name == "hardtanh" and (getattr(op, "low", -1), getattr(op, "high", 1)) != (-1, 1):
+            return "an operator clips to [-1, 1], [0, 6] or from 0 on, and to nothing else"
+        if op.name == "batch_norm" and "running_mean" not in op.weights(*self.graph.input_types(node)):
+            return "its statistics are those of the input, so that no weights can hold it"
+        return ""
+
+
+ENGINE = TFLite
