@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from costcalc.analysis.figures import COMPARISON, FIGURES, SPENT, Figure, Value, field_at_end, figures_in
-from costcalc.analysis.receptive import GLOBAL, ReceptiveField
 from costcalc.analysis.records import Layer, Report
+from costcalc.analysis.view import GLOBAL, ReceptiveField
 from costcalc.backends.figures import sees
 from costcalc.errors import CostcalcError
 

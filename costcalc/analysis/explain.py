@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 from costcalc.analysis.costs import Use, input_rows
 from costcalc.analysis.fft import by_fourier
 from costcalc.analysis.figures import BITS, COUNT, EXPLANATION, SECONDS, Figure, figures_in
-from costcalc.analysis.receptive import UNKNOWN, ReceptiveField, receptive_fields
+from costcalc.analysis.receptive import receptive_fields
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.roofline import Time
 from costcalc.analysis.storage import Storage
+from costcalc.analysis.view import UNKNOWN, ReceptiveField
 from costcalc.errors import CostcalcError, UnknownName, near
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph, Node

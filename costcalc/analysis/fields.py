@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from costcalc.analysis.layout import axis_names, image_of
 from costcalc.analysis.parts import Part
-from costcalc.analysis.receptive import GLOBAL, UNKNOWN, ReceptiveField, Span, View, views
+from costcalc.analysis.receptive import views
+from costcalc.analysis.view import GLOBAL, UNKNOWN, ReceptiveField, Span, View
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.window import Number, Window, ratio, size_of, whole
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from costcalc.analysis.receptive import GLOBAL, ReceptiveField
+from costcalc.analysis.view import GLOBAL, ReceptiveField
 from costcalc.errors import CostcalcError, UnknownName, listing, near
 from costcalc.ir.dims import Dim
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from costcalc.analysis.parts import Part
-from costcalc.analysis.receptive import GLOBAL, Span, View, seen_along, ways_in
+from costcalc.analysis.receptive import seen_along, ways_in
+from costcalc.analysis.view import GLOBAL, Span, View
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.layout import AXES, PLACES
 

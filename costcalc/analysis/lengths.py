@@ -8,7 +8,7 @@ from costcalc.analysis.parts import Part
 from costcalc.ir.window import Number
 
 if TYPE_CHECKING:
-    from costcalc.analysis.receptive import View
+    from costcalc.analysis.view import View
 
 MOST_DENOMINATOR_BITS = 512
 """Of the fraction by which places lie apart: some fifty resizings by ratios that share nothing."""
@@ -24,7 +24,7 @@ def told(view: View) -> View:
             long.add(axis)
     if not long:
         return view
-    from costcalc.analysis.receptive import GLOBAL, UNKNOWN
+    from costcalc.analysis.view import GLOBAL, UNKNOWN
 
     parts = tuple(tuple(Part(None, 0, p.size) if p.axis in long else p for p in parts) for parts in view.parts)
     spans = tuple(UNKNOWN if a in long and seen != GLOBAL else seen for a, seen in enumerate(view.spans))

@@ -9,7 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from costcalc.analysis.figures import FIGURES, RATIO, Amounts
-from costcalc.analysis.receptive import ReceptiveField
+from costcalc.analysis.view import ReceptiveField
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import ValueSize

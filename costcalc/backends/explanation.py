@@ -8,7 +8,7 @@ from typing import Any
 from costcalc.analysis.explain import Explanation, Line, Tensor
 from costcalc.analysis.fft import FourierConv
 from costcalc.analysis.figures import BITS, SECONDS
-from costcalc.analysis.receptive import ReceptiveField
+from costcalc.analysis.view import ReceptiveField
 from costcalc.backends.docstrings import described
 from costcalc.backends.paint import Paint
 from costcalc.backends.summary import after

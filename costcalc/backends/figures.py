@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from costcalc.analysis.figures import BITS, JOULES, PIXELS, RATIO, SECONDS, Figure, Value
-from costcalc.analysis.receptive import GLOBAL, ReceptiveField
+from costcalc.analysis.view import GLOBAL, ReceptiveField
 from costcalc.backends import units
 
 SMALL = {SECONDS: units.seconds, JOULES: units.joules}

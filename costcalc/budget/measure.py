@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from costcalc.analysis.figures import FIGURES, Value, amount_of, field_at_end
-from costcalc.analysis.receptive import GLOBAL, ReceptiveField
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.report import report
+from costcalc.analysis.view import GLOBAL, ReceptiveField
 from costcalc.budget.config import Budget, Setup, beside
 from costcalc.difference.layers import entries
 from costcalc.errors import CodeRefused, CostcalcError, listing, near

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costcalc.analysis.layout import image_of
 from costcalc.analysis.parts import moves
-from costcalc.analysis.receptive import UNKNOWN, Span, View, views
+from costcalc.analysis.receptive import views
 from costcalc.analysis.records import Report
+from costcalc.analysis.view import UNKNOWN, Span, View
 from costcalc.errors import listing
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.tensor import FLOATING_BITS

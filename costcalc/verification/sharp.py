@@ -11,8 +11,9 @@ from __future__ import annotations
 from math import ceil, floor
 from typing import Any, NamedTuple, TypeAlias
 
+from costcalc.analysis.following import through
 from costcalc.analysis.parts import aligned, moves
-from costcalc.analysis.receptive import UNKNOWN, View, through
+from costcalc.analysis.view import UNKNOWN, View
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.window import Anywhere, Axes, Follow, Regroup, Sight, Steps
 from costcalc.ops.axes import several

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import costcalc
 from costcalc.analysis.layout import axis_names
-from costcalc.analysis.receptive import ReceptiveField
+from costcalc.analysis.view import ReceptiveField
 from costcalc.cli import frame
 from costcalc.errors import CostcalcError
 from costcalc.frontends.spec.write import write

@@ -13,7 +13,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costcalc.analysis.receptive import ReceptiveField, receptive_fields
+from costcalc.analysis.receptive import receptive_fields
+from costcalc.analysis.view import ReceptiveField
 from costcalc.ir.graph import GraphBuilder
 from costcalc.ir.layout import laid_out
 from costcalc.ir.op import find_op

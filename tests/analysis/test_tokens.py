@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from costcalc.analysis.receptive import ReceptiveField, receptive_fields
+from costcalc.analysis.receptive import receptive_fields
+from costcalc.analysis.view import ReceptiveField
 from costcalc.ir.graph import GraphBuilder
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType

@@ -13,8 +13,8 @@ from terminal import run
 
 from costcalc.analysis.explain import Line, explain
 from costcalc.analysis.holdings import holdings
-from costcalc.analysis.receptive import ReceptiveField
 from costcalc.analysis.report import report
+from costcalc.analysis.view import ReceptiveField
 from costcalc.api import analyze
 from costcalc.backends import reasons
 from costcalc.backends.explanation import explanation

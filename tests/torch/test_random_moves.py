@@ -20,8 +20,9 @@ from random_moves import Program  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from costcalc.analysis.parts import moves  # noqa: E402
-from costcalc.analysis.receptive import GLOBAL, UNKNOWN, Span, receptive_fields, views  # noqa: E402
+from costcalc.analysis.receptive import receptive_fields, views  # noqa: E402
 from costcalc.analysis.report import report  # noqa: E402
+from costcalc.analysis.view import GLOBAL, UNKNOWN, Span  # noqa: E402
 from costcalc.backends.module import to_module  # noqa: E402
 from costcalc.errors import CostcalcError  # noqa: E402
 from costcalc.frontends.spec.write import write  # noqa: E402

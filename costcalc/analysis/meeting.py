@@ -1,0 +1,94 @@
+"""What is seen through several inputs together."""
+
+from __future__ import annotations
+
+from costcalc.analysis.following import lose, plain_part
+from costcalc.analysis.parts import Part, count, moves, paired
+from costcalc.analysis.view import GLOBAL, UNKNOWN, Seen, Span, View
+from costcalc.ir.window import size_of
+
+
+def union(views: list[View]) -> View:
+    """What a place sees through all of its inputs together."""
+    result = views[0]
+    for view in views[1:]:
+        if view is not result and view != result:
+            result = _merge(result, view)
+    return result._replace(within=None) if result.within else result
+
+
+def _merge(a: View, b: View) -> View:
+    """What is seen through both: moving as one of them does, wide enough for the other."""
+    spans_a, spans_b = list(a.spans), list(b.spans)
+    parts_out: list[tuple[Part, ...]] = []
+    is_aligned = a.aligned and b.aligned
+    moved: tuple[set[int], set[int]] = set(), set()
+    starts: list[int] = []
+    for at, (p, q) in enumerate(zip(a.parts, b.parts, strict=True)):
+        runs_in = [view.start(at) for view, parts in ((a, p), (b, q)) if moves(parts)]
+        starts.append(runs_in[0] if runs_in else 0)
+        alike = len({*runs_in}) <= 1
+        if p == q and alike:
+            for each in p:
+                if each.axis is not None and each.size > 1:
+                    moved[0].add(each.axis)
+                    moved[1].add(each.axis)
+            parts_out.append(p)
+            continue
+        pairs = paired(p, q) if alike else None
+        if pairs is None:
+            starts[-1] = 0
+            lose(p, spans_a)
+            lose(q, spans_b)
+            parts_out.append((plain_part(max(count(p), count(q))),))
+            continue
+        chosen = []
+        for mine, other in pairs:
+            part = _chosen(mine, other)
+            chosen.append(part)
+            for own, spans, runs, view in ((mine, spans_a, moved[0], a), (other, spans_b, moved[1], b)):
+                limits = view.within[at] if view.within and len(pairs) == 1 else None
+                first, last = limits or (0, part.size - 1)
+                if own.axis is not None and own.size > 1:
+                    runs.add(own.axis)
+                for axis in {own.axis, part.axis} - {None}:
+                    gap = (own.step if own.axis == axis else 0) - (part.step if part.axis == axis else 0)
+                    seen = spans[axis]  # type: ignore[index]
+                    if gap and isinstance(seen, Span):
+                        spans[axis] = seen.widened(gap, first, last)  # type: ignore[index]
+            steady = mine.axis is None or other.axis is None or mine == other
+            is_aligned = is_aligned and (steady or part.size == 1)
+        parts_out.append(tuple(chosen))
+    joined = [_joined(v, w) for v, w in zip(spans_a, spans_b, strict=True)]
+    for axis, (v, w) in enumerate(zip(spans_a, spans_b, strict=True)):
+        if axis in moved[0] and axis in moved[1] and isinstance(v, Span) and isinstance(w, Span):
+            is_aligned = is_aligned and v.lo + v.hi == w.lo + w.hi
+    off = tuple(starts) if any(starts) else None
+    return View(tuple(parts_out), tuple(joined), is_aligned, _both_within(a, b), off, a.borders | b.borders)
+
+
+def _joined(v: Seen, w: Seen) -> Seen:
+    if GLOBAL in (v, w):
+        return GLOBAL
+    if not isinstance(v, Span) or not isinstance(w, Span):
+        return UNKNOWN
+    return Span(min(v.lo, w.lo), max(v.hi, w.hi))
+
+
+def _chosen(p: Part, q: Part) -> Part:
+    """How the union of two moves along their common places: as the faster one, or not at all if they part ways."""
+    if q.axis is None:
+        return p
+    if p.axis is None:
+        return q
+    if p.axis == q.axis:
+        return Part(None, 0, p.size) if p.step * q.step < 0 else max(p, q, key=lambda part: size_of(part.step))
+    return p
+
+
+def _both_within(a: View, b: View) -> tuple[tuple[int, int] | None, ...] | None:
+    if a.within is None or b.within is None:
+        return None
+    return tuple(
+        (min(v[0], w[0]), max(v[1], w[1])) if v and w else None for v, w in zip(a.within, b.within, strict=True)
+    )
