@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import lcm
 from typing import NamedTuple
 
@@ -67,39 +68,55 @@ def _field(view: View, extent: tuple[int, ...]) -> ReceptiveField | str:
         return UNKNOWN
     if all(seen == GLOBAL for seen in view.spans):
         return GLOBAL
+    lines: list[tuple[Part, ...]] = [()] * len(extent)
+    for parts in view.parts:
+        for p in parts:
+            if p.axis is not None and p.size > 1:
+                lines[p.axis] += (p,)
     size, stride, offset, inside = [], [], [], []
     for axis, (seen, pixels) in enumerate(zip(view.spans, extent, strict=True)):
         if isinstance(seen, Span):
-            lines = [p for ps in view.parts for p in ps if p.axis == axis and p.size > 1]
-            steps = [p.step for p in lines]
-            size.append(_pixels(seen, steps))
-            stride.append(whole(min(steps, key=size_of, default=_only_step(view, axis))))
+            most, within = _sizes(seen, tuple([p[1:] for p in lines[axis]]), pixels)
+            size.append(most)
+            stride.append(whole(min([p.step for p in lines[axis]], key=size_of, default=_only_step(view, axis))))
             offset.append(int(-(-seen.lo // 1)))
-            inside.append(min(size[-1], _most_inside(seen, lines, pixels)))
+            inside.append(within)
         else:
             size.append(pixels)
             stride.append(0)
             offset.append(0)
             inside.append(pixels)
-    border = tuple("+".join(sorted(mode for a, mode in view.borders if a == axis)) for axis in range(len(extent)))
+    border: tuple[str, ...] = ()
+    if view.borders:
+        border = tuple("+".join(sorted(mode for a, mode in view.borders if a == axis)) for axis in range(len(extent)))
     return ReceptiveField(
         tuple(size), tuple(stride), tuple(offset), view.aligned, tuple(inside), extent, border if any(border) else ()
     )
 
 
-def _most_inside(seen: Span, lines: Sequence[Part], pixels: int) -> int:
+@lru_cache(maxsize=4096)  # the axes of an image are mostly seen alike, and by many layers
+def _sizes(seen: Span, lines: tuple[tuple[Number, int], ...], pixels: int) -> tuple[int, int]:
+    """The most pixels that one place sees, and those of an image of so many ``pixels``.
+
+    lines   the places: the steps from one to the next, with how many there are
+    """
+    size = _pixels(seen, [step for step, _ in lines])
+    return size, min(size, _most_inside(seen, lines, pixels))
+
+
+def _most_inside(seen: Span, lines: Sequence[tuple[Number, int]], pixels: int) -> int:
     """The most of an image of ``pixels`` that one place sees, of those that lie along ``lines``.
 
     Where the middle of a window is nearest to that of the image it shows most; of a place its pixels are counted.
     """
     places: set[Number] = {0}
     middle = ratio(1, 2) * (pixels - 1 - seen.lo - seen.hi)
-    for p in sorted(lines, key=lambda p: -size_of(p.step)):  # the coarse steps first, then what is left by the finer
+    for step, many in sorted(lines, key=lambda line: -size_of(line[0])):  # the coarse ones first, then the finer
         near = set()
         for at in places:
-            best = int((middle - at) // p.step) if p.step else 0
-            turns = min(p.step.denominator, MOST_TURNS)  # after so many places a pixel falls as it fell before
-            near |= {at + p.step * min(max(best + k, 0), p.size - 1) for k in range(-turns, turns + 2)}
+            best = int((middle - at) // step) if step else 0
+            turns = min(step.denominator, MOST_TURNS)  # after so many places a pixel falls as it fell before
+            near |= {at + step * min(max(best + k, 0), many - 1) for k in range(-turns, turns + 2)}
         places = near
     return max(int((min(at + seen.hi, pixels - 1)) // 1) - int(-(-max(at + seen.lo, 0) // 1)) + 1 for at in places)
 

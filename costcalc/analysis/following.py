@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from costcalc.analysis.parts import Part, aligned, as_line, count, moves, redistribute
 from costcalc.analysis.view import GLOBAL, UNKNOWN, Seen, Span, View
@@ -10,54 +11,92 @@ from costcalc.ir.dims import Dim
 from costcalc.ir.window import IDENTITY, Anywhere, Axes, Follow, Number, Regroup, Sight, Steps, size_of
 
 
-def through(view: View, sight: Sight, x: tuple[Dim, ...], y: tuple[Dim, ...], extent: tuple[int, ...]) -> View:
+class Route(NamedTuple):
+    """A sight by axes, between two shapes, as what is to be done with any view.
+
+    follows    each input axis that is followed, with the output axes that do and how; and the one among these
+               that has it just as it is, or -1
+    anywhere   the input axes of which nothing tells what is seen
+    mixed      those that every output sees whole
+    plain      the output's axes where they run along nothing
+    within     and borders: of which outputs, and how beyond them, as ``Follow`` has them
+    """
+
+    follows: tuple[tuple[int, list[tuple[int, Follow]], int], ...]
+    anywhere: tuple[int, ...]
+    mixed: tuple[int, ...]
+    plain: tuple[tuple[Part, ...], ...]
+    within: tuple[tuple[int, int] | None, ...] | None
+    borders: tuple[tuple[int, str], ...]
+
+
+def route(sight: Axes, x: tuple[Dim, ...], y: tuple[Dim, ...]) -> Route:
+    """``sight``, from an input of shape ``x`` to an output of shape ``y``."""
+    follows: dict[int, list[tuple[int, Follow]]] = {}
+    anywhere: list[int] = []
+    for out, entry in enumerate(sight):
+        if isinstance(entry, Anywhere):
+            anywhere.append(entry.axis)
+        elif entry is not None:
+            follows.setdefault(entry.axis, []).append((out if entry.along is None else entry.along, entry))
+    within: list[tuple[int, int] | None] = [None] * len(y)
+    borders = []
+    found = []
+    for axis, entries in follows.items():
+        ((first, follow), *others) = entries
+        straight = not others and follow.window == IDENTITY and first < len(y) and x[axis] == y[first]
+        found.append((axis, entries, first if straight else -1))
+        for out, follow in entries:
+            if follow.within is not None and out < len(y):
+                within[out] = follow.within
+            if follow.border:
+                borders.append((axis, follow.border))
+    mixed = tuple(axis for axis in range(len(x)) if axis not in follows and axis not in anywhere)
+    plain = tuple((plain_part(size),) for size in y)
+    return Route(tuple(found), tuple(anywhere), mixed, plain, tuple(within) if any(within) else None, tuple(borders))
+
+
+def through(view: View, sight: Sight | Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent: tuple[int, ...]) -> View:
     """What an output of shape ``y`` sees through an input of shape ``x``, of an image of ``extent``."""
+    if isinstance(sight, Route):
+        return _along(view, sight, x, y, extent)
     if isinstance(sight, Steps):
         for step, made in sight.steps:
             view, x = through(view, step, x, made, extent), made
         return view
     if isinstance(sight, Regroup):
         return _regroup(view, x, y)
-    return _along(view, sight, x, y, extent)
+    return _along(view, route(sight, x, y), x, y, extent)
 
 
-def _along(view: View, sight: Axes, x: tuple[Dim, ...], y: tuple[Dim, ...], extent: tuple[int, ...]) -> View:
+def _along(view: View, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent: tuple[int, ...]) -> View:
     """What an output sees whose axes follow those of its input."""
     spans = list(view.spans)
-    follows: dict[int, list[tuple[int, Follow]]] = {}
-    mixed = {*range(len(x))}
-    for out, entry in enumerate(sight):
-        if entry is None:
-            continue
-        mixed.discard(entry.axis)
-        if isinstance(entry, Anywhere):
-            lose(view.parts[entry.axis], spans)
-        else:
-            follows.setdefault(entry.axis, []).append((out if entry.along is None else entry.along, entry))
-    kept = {p.axis for axis in follows for p in view.parts[axis] if p.size > 1}
-    for axis in mixed:
-        if view.start(axis) > 0 or count(view.parts[axis]) > view.start(axis) + x[axis]:
-            lose(view.parts[axis], spans)  # not all of its places are there
-    _mix([p for axis in mixed for p in view.parts[axis]], kept, spans, extent)
-    parts: list[tuple[Part, ...]] = [(plain_part(size),) for size in y]
-    within: list[tuple[int, int] | None] = [None] * len(y)
+    for axis in by.anywhere:
+        lose(view.parts[axis], spans)
+    mixed = [axis for axis in by.mixed if moves(view.parts[axis])]
+    if mixed:
+        for axis in mixed:
+            if view.start(axis) > 0 or count(view.parts[axis]) > view.start(axis) + x[axis]:  # type: ignore[operator]
+                lose(view.parts[axis], spans)  # not all of its places are there
+        kept = {p.axis for axis, _, _ in by.follows for p in view.parts[axis] if p.size > 1}
+        _mix([p for axis in mixed for p in view.parts[axis]], kept, spans, extent)
+    parts = list(by.plain)
     starts = [0] * len(y)
-    borders = view.borders
-    for axis, entries in follows.items():
-        ((out, follow), *others) = entries
-        if not others and follow.window == IDENTITY and out < len(y) and x[axis] == y[out] and not moves(parts[out]):
-            parts[out], starts[out] = view.parts[axis], view.start(axis)
-        elif moves(view.parts[axis]):
-            single = out < len(y) and not others and len(view.parts[axis]) > 1
+    for axis, entries, out in by.follows:
+        before = view.parts[axis]
+        if out >= 0 and not moves(parts[out]):
+            parts[out], starts[out] = before, view.start(axis)
+        elif moves(before):
+            out, follow = entries[0]
+            single = out < len(y) and len(entries) == 1 and len(before) > 1
             if not single or not _shifted(view, axis, x[axis], out, follow, y, parts, starts, spans):
-                _slide(view.parts[axis], view.whole(axis, x[axis]), entries, y, parts, spans)
-        for out, follow in entries:
-            if follow.within is not None and out < len(y):
-                within[out] = follow.within
-            if follow.border:
-                borders |= {(p.axis, follow.border) for p in view.parts[axis] if p.axis is not None}
-    in_part, off = tuple(within) if any(within) else None, tuple(starts) if any(starts) else None
-    return View(tuple(parts), tuple(spans), view.aligned, in_part, off, borders)
+                _slide(view, axis, x[axis], entries, y, parts, spans)
+    borders = view.borders
+    for axis, border in by.borders:
+        borders |= {(p.axis, border) for p in view.parts[axis] if p.axis is not None}
+    off = tuple(starts) if any(starts) else None
+    return View(tuple(parts), tuple(spans), view.aligned, by.within, off, borders)
 
 
 def lose(parts: Sequence[Part], spans: list[Seen]) -> None:
@@ -109,22 +148,26 @@ def _shifted(
 
 
 def _slide(
-    before: tuple[Part, ...], whole_axis: bool, entries: list[tuple[int, Follow]], y: tuple[Dim, ...],
+    view: View, axis: int, size: Dim, entries: list[tuple[int, Follow]], y: tuple[Dim, ...],
     parts: list[tuple[Part, ...]], spans: list[Seen],
 ) -> None:  # fmt: skip
-    """Output axes that follow one input axis, which has the parts ``before``."""
-    windows = [follow.window for _, follow in entries]
-    if len(before) > 1 and not whole_axis:
-        lose(before, spans)  # which of its places are where is not followed any further
-        return
-    if len(before) > 1 and all(not w.stride and w.lo == w.hi for w in windows):
-        _fix(before, int(sum(w.lo for w in windows)), spans)
-        return
-    moving = before[0] if len(before) == 1 else _straightened(before, spans)
+    """Output axes that follow one input axis, of ``size``."""
+    before = view.parts[axis]
+    moving: Part | None = before[0]
+    if len(before) > 1:
+        if not view.whole(axis, size):
+            lose(before, spans)  # which of its places are where is not followed any further
+            return
+        windows = [follow.window for _, follow in entries]
+        if all(not w.stride and w.lo == w.hi for w in windows):
+            _fix(before, int(sum(w.lo for w in windows)), spans)
+            return
+        moving = _straightened(before, spans)
     if moving is None:
         return
     assert moving.axis is not None
-    for out, (stride, lo, hi) in zip((out for out, _ in entries), windows, strict=True):
+    for out, follow in entries:
+        stride, lo, hi = follow.window
         seen = spans[moving.axis]
         if isinstance(seen, Span):
             spans[moving.axis] = seen.widened(moving.step, lo, hi)

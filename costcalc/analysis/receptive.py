@@ -14,16 +14,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from costcalc.analysis.following import plain_part, through
+from costcalc.analysis.following import Route, plain_part, route, through
 from costcalc.analysis.lengths import told
 from costcalc.analysis.meeting import union
 from costcalc.analysis.parts import Part
 from costcalc.analysis.view import ReceptiveField, Span, View
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Follow, Sight
+from costcalc.ir.window import Regroup, Sight, Steps, own_places
 
-Ways: TypeAlias = "list[tuple[Sight | None, TensorType]]"
+Ways: TypeAlias = "list[tuple[Sight | Route | None, TensorType]]"
 
 
 def receptive_fields(graph: Graph) -> dict[str, ReceptiveField | str | None]:
@@ -53,6 +53,9 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
             ways = ways_of.get(key := (node.op, types, index))
             if ways is None:
                 ways = ways_of[key] = ways_in(graph, node, index)
+            if len(before) == 1 and ways[0][0] is None:
+                found[value] = before[0]
+                continue
             how = (id(ways), *map(id, before))
             if how not in known:
                 view = seen_along(ways, before, graph.types[value], extent)
@@ -65,7 +68,7 @@ def ways_in(graph: Graph, node: Node, index: int) -> Ways:
     """How output ``index`` of ``node`` sees each of its inputs, with the type of that; None for each place its own."""
     types, y = graph.input_types(node), graph.types[node.outputs[index]]
     stated = node.op.sights_of(index, *types, y=y)
-    return [(None if _same(s, x, y) else s, x) for s, x in zip(stated, types, strict=True)]
+    return [(_way(s, x, y), x) for s, x in zip(stated, types, strict=True)]
 
 
 def seen_along(ways: Ways, before: Sequence[View | None], y: TensorType, extent: tuple[int, ...]) -> View | None:
@@ -78,9 +81,11 @@ def seen_along(ways: Ways, before: Sequence[View | None], y: TensorType, extent:
     return union(seen) if any(v is not before[0] for v in seen) else seen[0] if seen else None
 
 
-def _same(sight: Sight, x: TensorType, y: TensorType) -> bool:
-    """Whether each place of ``y`` sees its own place of ``x`` and nothing else."""
-    return x.shape == y.shape and sight == tuple(Follow(axis) for axis in range(len(x.shape)))
+def _way(sight: Sight, x: TensorType, y: TensorType) -> Sight | Route | None:
+    """``sight`` made ready; None where each place of ``y`` sees its own place of ``x`` and nothing else."""
+    if isinstance(sight, (Regroup, Steps)):
+        return sight
+    return None if x.shape == y.shape and sight == own_places(len(x.shape)) else route(sight, x.shape, y.shape)
 
 
 def _of_image(t: TensorType, axes: tuple[int, ...]) -> View:

@@ -20,8 +20,10 @@ class Span(NamedTuple):
 
     def widened(self, step: Number, lo: Number, hi: Number) -> Span:
         """What is seen from all places from ``lo`` to ``hi``, which are ``step`` pixels apart."""
-        ends = step * lo, step * hi
-        return Span(self.lo + min(ends), self.hi + max(ends))
+        first, last = step * lo, step * hi
+        if first > last:
+            first, last = last, first
+        return Span(self.lo + first, self.hi + last)
 
 
 Seen: TypeAlias = "Span | str"  # a span, GLOBAL or UNKNOWN

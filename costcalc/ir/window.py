@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from math import floor
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -188,8 +189,16 @@ def untold(x: TensorType) -> Sight:
     return tuple(map(Anywhere, range(len(x.shape))))
 
 
+@lru_cache(maxsize=32)
+def own_places(rank: int) -> Axes:
+    """Each output place sees its own place of an input of the same shape."""
+    return tuple(map(Follow, range(rank)))
+
+
 def elementwise(x: TensorType, y: TensorType) -> Axes:
     """Each output place sees its own place in ``x``, broadcast from the right."""
+    if x.shape == y.shape:
+        return own_places(len(x.shape))
     gap = len(y.shape) - len(x.shape)
     return tuple(
         None if axis < gap else Follow(axis - gap, _same_or_broadcast(x.shape[axis - gap], y.shape[axis]))
