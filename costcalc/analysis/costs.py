@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from costcalc.analysis.figures import FIGURES, Amounts
 from costcalc.ir.dims import Dim, total
 from costcalc.ir.graph import Graph, Node
+from costcalc.ir.memory import Memory
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS, TensorType, Weight
 
@@ -44,7 +45,6 @@ class Work(NamedTuple):
     input_bits      bits that are read of each input, and of each weight that is made beforehand
     needless        MACs that need not be done, and which those are, as ``Op.needless`` has them
     kind            what reports call this use of the op
-    options         each option with its value
     input_shapes    and output_shapes, of the values that it reads and makes
     """
 
@@ -57,7 +57,6 @@ class Work(NamedTuple):
     input_bits: tuple[Dim, ...]
     needless: tuple[Dim, str]
     kind: str
-    options: dict[str, Any]
     input_shapes: tuple[tuple[Dim, ...], ...]
     output_shapes: tuple[tuple[Dim, ...], ...]
 
@@ -70,6 +69,14 @@ def held_in(weights: Iterable[Weight], width: int | None = None) -> Amounts:
         for name, rule in rules:
             result[name] = result[name] + rule(weight, width)
     return result
+
+
+def input_bits(op: Op, types: tuple[TensorType, ...], y: TensorType, width: int | None) -> tuple[Dim, ...]:
+    """Bits that ``op`` reads of each of its inputs."""
+    if op.is_view or type(op).reads is not Op.reads:
+        return tuple([row.bits(width) for row in input_rows(op, types, y)])
+    bits = {t: t.bits(width) for t in dict.fromkeys(types)}  # all of them, and a concatenation may have thousands
+    return tuple([bits[t] for t in types])
 
 
 def input_rows(op: Op, types: tuple[TensorType, ...], y: TensorType) -> tuple[TensorType, ...]:
@@ -87,19 +94,20 @@ class Works:
     def __init__(self, width: int | None = None) -> None:
         self.width = width
         self._rules = [(figure.name, figure.done) for figure in FIGURES.values() if figure.done]
-        self._known: dict[tuple[Op, tuple[TensorType, ...], TensorType, tuple[str, ...], frozenset[str]], Work] = {}
+        held = [(figure.name, figure.held) for figure in FIGURES.values() if figure.held]
+        self._known = Memory("work", (width, self._rules, held))
 
     def __call__(self, graph: Graph, node: Node) -> Work:
         """The work of a node of ``graph``."""
         types = graph.input_types(node)
-        found = self._known.get((node.op, types, graph.types[node.outputs[0]], tuple(node.prepared), node.frozen))
+        found = self._known.get(self._key(node, node.op, types, graph.types[node.outputs[0]]))
         return found or self.of(node, node.op, types, graph.output_types(node))
 
     def of(self, node: Node, op: Op, types: tuple[TensorType, ...], makes: tuple[TensorType, ...]) -> Work:
         """The work of ``node``, were its op ``op`` and its inputs and outputs of these types."""
         width, y = self.width, makes[0]
-        key = (op, types, y, tuple(node.prepared), node.frozen)
-        found = self._known.get(key)
+        key = self._key(node, op, types, y)
+        found: Work | None = self._known.get(key)
         if found is not None:
             return found
         every = op.weights(*types)
@@ -108,18 +116,23 @@ class Works:
         beforehand = [every[local].read_bits(width) if local in every else 0 for local in node.prepared]
         done = Amounts((name, rule(use)) for name, rule in self._rules)
         held = held_in(weights.values(), width)
-        found = self._known[key] = Work(
+        found = Work(
             is_view=op.is_view,
             done=done,
             held=held,
             own=done + held,
             weights=weights,
             read_bits=total(w.read_bits(width) for w in weights.values()),
-            input_bits=(*(row.bits(width) for row in input_rows(op, types, y)), *beforehand),
+            input_bits=(*input_bits(op, types, y, width), *beforehand),
             needless=op.needless(*types, y=y),
             kind=op.kind(*types),
-            options={option.name: getattr(op, option.name) for option in op.fields},
             input_shapes=tuple(t.shape for t in types),
             output_shapes=tuple(t.shape for t in makes),
         )
+        self._known.put(key, found)
         return found
+
+    def _key(self, node: Node, op: Op, types: tuple[TensorType, ...], y: TensorType) -> tuple[object, ...]:
+        if node.prepared or node.frozen:
+            return op, types, y, tuple(node.prepared), node.frozen
+        return op, types, y

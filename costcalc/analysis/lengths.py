@@ -18,7 +18,11 @@ MOST_BITS = 4096
 
 def told(view: View) -> View:
     """``view``, but unknown along axes of the image where its numbers have become too long to go on with."""
-    long = {p.axis for parts in view.parts for p in parts if p.axis is not None and _is_long(p.step)}
+    long = set()
+    for parts in view.parts:
+        for p in parts:
+            if p.axis is not None and _is_long(p.step):
+                long.add(p.axis)
     for axis, seen in enumerate(view.spans):
         if not isinstance(seen, str) and (_is_long(seen.lo) or _is_long(seen.hi)):
             long.add(axis)
@@ -26,10 +30,12 @@ def told(view: View) -> View:
         return view
     from costcalc.analysis.view import GLOBAL, UNKNOWN
 
-    parts = tuple(tuple(Part(None, 0, p.size) if p.axis in long else p for p in parts) for parts in view.parts)
+    left = tuple(tuple(Part(None, 0, p.size) if p.axis in long else p for p in parts) for parts in view.parts)
     spans = tuple(UNKNOWN if a in long and seen != GLOBAL else seen for a, seen in enumerate(view.spans))
-    return view._replace(parts=parts, spans=spans)
+    return view._replace(parts=left, spans=spans)
 
 
 def _is_long(n: Number) -> bool:
+    if type(n) is int:
+        return n.bit_length() > MOST_BITS
     return n.denominator.bit_length() > MOST_DENOMINATOR_BITS or n.numerator.bit_length() > MOST_BITS

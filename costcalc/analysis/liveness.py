@@ -40,27 +40,31 @@ def liveness(graph: Graph, storage: Storage) -> Liveness:
     now: Dim = 0
     for bits in alive.values():
         now = now + bits
-    ends: dict[int, list[str]] = {}
-    for value, i in last.items():
-        ends.setdefault(i, []).append(value)
     held: dict[str, Dim] = {}
     peak, at = now, ""
     for i, kernel in enumerate(kernels):
-        made = [value for node in kernel for value in node.outputs]
-        for value in made:
-            if root[value] == value and value not in root.settled and value not in inside:
-                alive[value] = bits_of[value]
-                now = now + alive[value]
-        held.update((node.name, now) for node in kernel)
+        unread = []
+        for node in kernel:
+            for value in node.outputs:
+                if value not in root.views and value not in root.settled and value not in inside:
+                    alive[value] = bits = bits_of[value]
+                    now = now + bits
+                    if value not in last:
+                        unread.append(value)
+        for node in kernel:
+            held[node.name] = now
         if isinstance(now, int) and isinstance(peak, int):
             if now > peak:
                 peak, at = now, _name(graph, kernel)
         else:
             peak = maximum(peak, now)
-        unread = [v for v in made if v in alive and v not in last]
-        for value in (*ends.get(i, ()), *unread):
-            if value in alive:
-                now = now - alive.pop(value)
+        for value in unread:
+            now = now - alive.pop(value)
+        for node in kernel:
+            for value in node.reads:
+                kept = root[value]
+                if last[kept] == i and kept in alive:
+                    now = now - alive.pop(kept)
     return Liveness(held, peak, at)
 
 

@@ -25,6 +25,10 @@ def _merge(a: View, b: View) -> View:
     moved: tuple[set[int], set[int]] = set(), set()
     starts: list[int] = []
     for at, (p, q) in enumerate(zip(a.parts, b.parts, strict=True)):
+        if p == q and not moves(p):
+            parts_out.append(p)
+            starts.append(0)
+            continue
         runs_in = [view.start(at) for view, parts in ((a, p), (b, q)) if moves(parts)]
         starts.append(runs_in[0] if runs_in else 0)
         alike = len({*runs_in}) <= 1

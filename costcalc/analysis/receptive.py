@@ -20,6 +20,7 @@ from costcalc.analysis.meeting import union
 from costcalc.analysis.parts import Part
 from costcalc.analysis.view import ReceptiveField, Span, View
 from costcalc.ir.graph import Graph, Node
+from costcalc.ir.memory import Memory
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Regroup, Sight, Steps, own_places
 
@@ -43,17 +44,17 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
     axes = tuple(range(2, len(graph.types[image].shape))) if axes is None else axes
     found: dict[str, View | None] = {**dict.fromkeys(graph.inputs), image: _of_image(graph.types[image], axes)}
     extent: tuple[int, ...] = tuple(graph.types[image].shape[axis] for axis in axes)  # type: ignore[misc]
-    ways_of: dict[object, Ways] = {}
+    ways_of = Memory("ways of seeing")
     # Equal views are one object, so that what an op makes of the same views is worked out once.
     kept: dict[View, View] = {}
     known: dict[tuple[int, ...], View | None] = {}
     for node in graph.nodes:
         types, before = graph.input_types(node), [found[v] for v in node.inputs]
         for index, value in enumerate(node.outputs):
-            ways = ways_of.get(key := (node.op, types, index))
-            if ways is None:
-                ways = ways_of[key] = ways_in(graph, node, index)
-            if len(before) == 1 and ways[0][0] is None:
+            ways: Ways | None = ways_of.get(key := (node.op, types, index))
+            if not ways:
+                ways_of.put(key, ways := ways_in(graph, node, index))
+            if len(ways) == 1 and ways[0][0] is None:
                 found[value] = before[0]
                 continue
             how = (id(ways), *map(id, before))

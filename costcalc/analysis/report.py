@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from costcalc.analysis.alike import Costs
-from costcalc.analysis.costs import Works
+from costcalc.analysis.costs import Work, Works
 from costcalc.analysis.fields import Fields, fields_of
 from costcalc.analysis.kernels import Kernels
 from costcalc.analysis.liveness import liveness
@@ -15,6 +15,7 @@ from costcalc.analysis.sums import Sums
 from costcalc.ir.dims import Dim, total
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
+from costcalc.ir.op import Op
 
 if TYPE_CHECKING:
     from costcalc.analysis.roofline import Machine
@@ -29,13 +30,14 @@ def report(
     machine   also the time of each layer on it
     fps       passes a second that are wanted; reports then tell the bandwidth needed
     """
-    symbolic = any(isinstance(d, Expr) for t in graph.types.values() for d in t.shape)
+    symbolic = any(isinstance(d, Expr) for t in {*graph.types.values()} for d in t.shape)
     seen = Fields({}) if symbolic else fields_of(graph)
     storage = Storage(graph, bits)
     work, costs, sums = Works(bits), Costs(graph, storage), Sums(storage)
     timed = Kernels(machine, bits, graph.group_of) if machine else None
     layers: list[Layer] = []
     needless: dict[str, Dim] = {}
+    alike: dict[tuple[int, int], dict[str, Any]] = {}
     for number, node in enumerate(graph.nodes):
         done = work(graph, node)
         touched = storage.touched(node)
@@ -49,19 +51,18 @@ def report(
         elif done.needless[1]:
             spared, which = done.needless
             needless[which] = needless.get(which, 0) + spared
-        layer = Layer(
+        same = alike.get((id(done), id(node.op)))
+        if same is None:
+            same = alike[id(done), id(node.op)] = _same_of(node.op, done)
+        layer = Layer.__new__(Layer)  # a frozen dataclass sets its fields one by one, through a call each
+        vars(layer).update(
+            same,
             amounts=amounts,
             name=node.name,
-            op=node.op.name,
-            kind=done.kind,
-            options=done.options,
             inputs=node.inputs,
-            input_shapes=done.input_shapes,
-            output_shapes=done.output_shapes,
             receptive_field=seen.of.get(node.outputs[0]),
             source=node.place.short if node.place else "",
             time=timed(node.name, amounts["macs"], amounts["read"] + amounts["write"]) if timed else None,
-            counted=node.op.is_counted,
             prepared=once,
             group=graph.group_of[node.name].name if graph.groups and node.name in graph.group_of else None,
         )
@@ -104,6 +105,18 @@ def _kernels(graph: Graph, storage: Storage) -> int:
     return sum(
         any(not node.op.is_view and not storage.is_prepared(node) for node in kernel) for kernel in graph.kernels
     )
+
+
+def _same_of(op: Op, work: Work) -> dict[str, Any]:
+    """What all layers tell alike that do this ``work`` by an ``op`` written so (1 and 1.0 are equal)."""
+    return {
+        "op": op.name,
+        "kind": work.kind,
+        "options": {option.name: getattr(op, option.name) for option in op.fields},
+        "input_shapes": work.input_shapes,
+        "output_shapes": work.output_shapes,
+        "counted": op.is_counted,
+    }
 
 
 def _needless(macs: Dim, which: str) -> str:

@@ -197,9 +197,9 @@ class Tensors:
         self.weights: dict[str, Weight] = {}
         self._values: set[str] = set()
 
-    def add(self, values: Iterable[str]) -> None:
+    def add(self, *values: Iterable[str]) -> None:
         """Put the named values in."""
-        self._values.update(values)
+        self._values.update(*values)
 
     def update(self, others: Tensors) -> None:
         """Put all of ``others`` in."""

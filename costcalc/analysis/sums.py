@@ -50,8 +50,7 @@ class Sum:
         if weights:
             self.weights += len(weights)
             self.tensors.weights.update(weights)
-        for values in touched:
-            self.tensors.add(values)
+        self.tensors.add(*touched)
 
     def add(self, layer: Layer, number: int, reads: bool) -> None:
         """Take in the rest of ``layer``, the so manieth of all, which ``reads`` something or not."""

@@ -7,6 +7,8 @@ convolution with stride 2 reads a quarter of its map.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from costcalc.errors import OptionError
 from costcalc.ir.dims import Dim, at_least, ceil_div, equal, gcd, maximum, minimum, total, where
 from costcalc.ir.expr import Expr
@@ -25,6 +27,13 @@ def touched(
     >>> touched(28, 14, 1, 2), touched(9, 2, 3, 1, 2), touched(8, 3, 3, 2)
     (14, 6, 7)
     """
+    sizes = size, windows, kernel, stride, dilation, before, after
+    if all(type(n) is int for n in sizes):
+        return _known_touched(*sizes)
+    return _touched(*sizes)
+
+
+def _touched(size: Dim, windows: Dim, kernel: Dim, stride: Dim, dilation: Dim, before: Dim, after: Dim) -> Dim:
     numbers = [n for n in (stride, kernel, dilation, windows) if isinstance(n, int)]
     if len(numbers) == 4 and min(numbers[:2]) < min(numbers[2:]):  # fewer grids the other way round
         some = _some(size, kernel, windows, dilation, stride, before)
@@ -43,6 +52,9 @@ def touched(
     tap = minimum(before // dilation, kernel - 1)
     gone_over = where(equal(stride, 1), after - dilation * (kernel - 1 - tap), -1)
     return where(at_least(maximum(padded, gone_over), 0), size, some)
+
+
+_known_touched = lru_cache(maxsize=4096)(_touched)  # layers share their windows, and so do the axes of an image
 
 
 def _some(size: Dim, windows: Dim, kernel: Dim, stride: Dim, dilation: Dim, before: Dim) -> Dim:

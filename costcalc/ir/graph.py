@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from costcalc.errors import CostcalcError, Place, ShapeError
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Relation
+from costcalc.ir.memory import Memory
 from costcalc.ir.op import Op
 from costcalc.ir.origin import Origin, origin_of
 from costcalc.ir.tensor import TensorType, Weight
@@ -248,9 +249,10 @@ class GraphBuilder:
         self.nodes: list[Node] = []
         self._beforehand: dict[str, Origin] = {}  # of the values that do not depend on data
         self.assumed: dict[str, None] = {}
+        self._relations = 0  # conditions on symbols that were met
         self._names: set[str] = set(inputs)
         # Deep networks repeat few (op, input types): what they yield is worked out once.
-        self._known: dict[tuple[object, ...], tuple[TensorType, ...]] = {}
+        self._known = Memory("types that ops make")
 
     def has(self, name: str) -> bool:
         """Whether a layer or an input is called ``name``."""
@@ -283,7 +285,7 @@ class GraphBuilder:
             raise CostcalcError(f"two layers are called '{name}'", place)
         inputs = tuple(inputs)
         types = tuple([self.types[v] for v in inputs])
-        made = self._known.get((op, types)) or self.types_made(op, types, name, place)
+        made = self.types_made(op, types, name, place)
         if len(made) == 1:
             outputs: tuple[str, ...] = (name,)
             self.types[name] = made[0]
@@ -322,9 +324,14 @@ class GraphBuilder:
     ) -> tuple[TensorType, ...]:
         """What ``op`` would make of inputs of these types. Raises as ``add`` does."""
         key = (op, types)
-        made = self._known.get(key)
+        made: tuple[TensorType, ...] | None = self._known.get(key)
         if made is None:
-            made = self._known[key] = self._apply(name or op.name, op, types, place)
+            relations = self._relations
+            made = self._apply(name or op.name, op, types, place)
+            if self._relations == relations:
+                self._known.put(key, made)
+            else:
+                self._known.own[key] = made  # another model assumes it anew
         return made
 
     def build(self, outputs: Iterable[str], parameters: Mapping[str, Any] | None = None, source: str = "") -> Graph:
@@ -343,6 +350,7 @@ class GraphBuilder:
             for holds, sentence in op.requires(*types):
                 if isinstance(holds, Relation):
                     self.assumed[str(holds)[1:-1]] = None
+                    self._relations += 1
                 elif not holds:
                     raise ShapeError(sentence)
             made = op.infer(*types)
