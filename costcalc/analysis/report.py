@@ -12,6 +12,7 @@ from costcalc.analysis.liveness import liveness
 from costcalc.analysis.records import Block, Layer, Prepared, Report, Settings, Total
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.sums import Sums
+from costcalc.ir.collector import uncollected
 from costcalc.ir.dims import Dim, total
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from costcalc.analysis.roofline import Machine
 
 
+@uncollected
 def report(
     graph: Graph, *, bits: int | None = None, machine: Machine | None = None, fps: float | None = None
 ) -> Report:

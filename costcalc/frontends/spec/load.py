@@ -11,10 +11,12 @@ from costcalc.frontends.spec.expand import expand
 from costcalc.frontends.spec.files import YAML, Files, pick_variant, split_variant
 from costcalc.frontends.spec.reach import reach_of, unquoted
 from costcalc.frontends.spec.values import Budget, admit, is_number, shown
+from costcalc.ir.collector import uncollected
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
 
 
+@uncollected
 def load(name: str, request: Request) -> Graph:
     """The graph of the spec ``name``. Raises ``SpecError`` or another, placed, if there is none."""
     path = split_variant(name)[0]
