@@ -247,7 +247,7 @@ class GraphBuilder:
         self.inputs = tuple(inputs)
         self.types: dict[str, TensorType] = dict(inputs)
         self.nodes: list[Node] = []
-        self._beforehand: dict[str, Origin] = {}  # of the values that do not depend on data
+        self.beforehand: dict[str, Origin] = {}  # of the values that do not depend on data
         self.assumed: dict[str, None] = {}
         self._relations = 0  # conditions on symbols that were met
         self._names: set[str] = set(inputs)
@@ -294,15 +294,25 @@ class GraphBuilder:
             self.types.update(zip(outputs, made, strict=True))
             self._names.update(outputs)
         self._names.add(name)
-        if self._beforehand or not inputs:
-            origin = origin_of(op, (self._beforehand.get(v, Origin.DATA) for v in inputs), types, made)
+        if self.beforehand or not inputs:
+            origin = origin_of(op, (self.beforehand.get(v, Origin.DATA) for v in inputs), types, made)
             if origin is not Origin.DATA:
-                self._beforehand.update(dict.fromkeys(outputs, origin))
+                self.beforehand.update(dict.fromkeys(outputs, origin))
         node = Node(name, op, inputs, outputs, called or _NONE, place, prepared or _NONE, frozenset(frozen))
         if prepared:
             self._check_prepared(node)
         self.nodes.append(node)
         return outputs
+
+    def put(self, node: Node, types: tuple[TensorType, ...]) -> None:
+        """Append ``node``, of a free name, whose outputs are of ``types``: those that ``add`` found for its like."""
+        self.nodes.append(node)
+        self._names.add(node.name)
+        if len(types) == 1:
+            self.types[node.name] = types[0]
+        else:
+            self.types.update(zip(node.outputs, types, strict=True))
+            self._names.update(node.outputs)
 
     def _check_prepared(self, node: Node) -> None:
         """Raise ``ShapeError`` where a weight is to be made beforehand of what does not fit, or is not there then."""
@@ -311,7 +321,7 @@ class GraphBuilder:
             if local not in weights:
                 has = ", ".join(weights) or "none"
                 raise ShapeError(f"{node.name} has no weight '{local[:80]}'; it has {has}", node.place)
-            if value not in self._beforehand:
+            if value not in self.beforehand:
                 reason = f"{node.name}: the weight '{local}' cannot be '{value[:80]}', which depends on an input"
                 raise ShapeError(f"{reason} or is random; dynamic_conv and matmul take such", node.place)
             wanted, given = weights[local].type, self.types[value]

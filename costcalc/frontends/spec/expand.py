@@ -9,6 +9,7 @@ from typing import Any
 
 from costcalc.errors import CostcalcError, Place, SpecError, near
 from costcalc.frontends.spec import settings
+from costcalc.frontends.spec.bodies import Bodies, Bounds, Made, Mark
 from costcalc.frontends.spec.evaluate import Scope, bind, iterate
 from costcalc.frontends.spec.files import Files, moved, pick_variant
 from costcalc.frontends.spec.frames import Frame
@@ -70,6 +71,9 @@ class _Expander:
         self.within: Place | None = None  # the call that is being written out
         self.calls: list[str] = []  # the blocks and models being written out, the innermost last
         self.nesting = 0
+        self.bodies = Bodies(layers, budget)
+        self.models = 0  # how many were begun, and the number of the one that is being written out
+        self.number = 0
 
     def size(self, name: str) -> Value:
         """A size of the running value, by the word for it."""
@@ -84,7 +88,13 @@ class _Expander:
         if frame.spec.layers is None:
             raise SpecError("the file has blocks but no layers, so it is no model", frame.spec.place)
         self.frame, self.running = frame, start
-        self.run(frame.spec.layers)
+        outer = self.number
+        self.models += 1
+        self.number = self.models
+        try:
+            self.run(frame.spec.layers)
+        finally:
+            self.number = outer
 
     def run(self, steps: Steps) -> None:
         """Each step in turn."""
@@ -271,15 +281,31 @@ class _Expander:
         local = bind_arguments(f"block {block.signature.name}", wanted, args, kwargs)
         if spec is not frame.spec:
             local = {name: frame.hand_over(value) for name, value in local.items()}
-        self.frame = frame.inner(spec, frame.parameters_of(spec), local)
+        parameters = frame.parameters_of(spec)
+        self.frame = frame.inner(spec, parameters, local)
         for parameter, default in wanted.items():
             if parameter not in local:
                 if default is None:
                     raise SpecError(f"block {block.signature.name} needs {parameter}")
                 local[parameter] = default.value(self.frame.scope)
-        self.layers.names.define(self.prefix + "inputs", tuple(inputs))
-        self.layers.names.define(self.prefix + "inputs.0", (inputs[0],))  # also if there is no other
+        layers, names, prefix, within = self.layers, self.layers.names, self.prefix, self.within
+        assert within is not None
+        key = self.bodies.key(block, self.number, local, inputs)
+        bounds = Bounds(self.nesting, self.calls.count("model"), self.budget.left)
+        if key is not None:
+            value = self.bodies.copy(key, prefix, inputs, within, bounds, parameters)
+            if value is not None:
+                self.running = value
+                return
+        start, reach, names.reach = Mark.of(layers), names.reach, len(prefix)
+        names.define(prefix + "inputs", tuple(inputs))
+        names.define(prefix + "inputs.0", (inputs[0],))  # also if there is no other
         self.run(block.steps)
+        if key is not None and names.reach >= len(prefix):
+            spent = bounds._replace(steps=bounds.steps - self.budget.left)
+            made = Made(prefix, inputs, within, start, Mark.of(layers), self.running, spent, parameters)
+            self.bodies.keep(key, made)
+        names.reach = min(reach, names.reach)
 
     def _model(self, args: tuple[Value, ...], kwargs: dict[str, Value], inputs: list[str]) -> None:
         """``model('resnet50', until='layer4', parameter=...)``: another spec's layers, up to the one named."""

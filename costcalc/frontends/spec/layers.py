@@ -46,6 +46,7 @@ class Layers:
         self.ends: list[End] = []
         self._nodes: dict[str, Node] = {}
         self._ops: dict[tuple[Any, ...], Op] = {}
+        self._admitted: set[TensorType] = set()
         for value in inputs:
             self.names.claim(value, Place(""))
             self.names.define(value, (value,))
@@ -95,13 +96,20 @@ class Layers:
         values = None if prepared is None else self._values(name, prepared, prefix, place)
         outputs = builder.add(name, op, inputs, place=place, prepared=values)
         for value in outputs:
-            for size in builder.types[value].shape:
-                admit(size)
+            if (made := builder.types[value]) not in self._admitted:
+                for size in made.shape:
+                    admit(size)
+                self._admitted.add(made)
         node = builder.nodes[-1]
         if weights is not None or self.shared is not None:
             node = builder.nodes[-1] = node._replace(called=self._shared(node, weights, prefix))
         self._nodes[name] = node
         return outputs
+
+    def put(self, node: Node, types: tuple[TensorType, ...]) -> None:
+        """Append ``node``, one like which was added before."""
+        self.builder.put(node, types)
+        self._nodes[node.name] = node
 
     def last_of(self, name: str) -> str:
         """The last value made by the layer or scope ``name``, whose full name it is."""

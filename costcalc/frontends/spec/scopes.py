@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import count
 
 from costcalc.errors import Place, SpecError, near
@@ -40,8 +40,15 @@ class Names:
     means the last value made under it.
     """
 
+    # ``claimed`` and ``defined`` have the names in their order; ``reach`` is the length of the shortest prefix with
+    # which a name was found, or looked for, since it was set.
+
     def __init__(self) -> None:
         self.taken: dict[str, Place] = {}
+        self.claimed: list[str] = []
+        self.defined: list[tuple[str, tuple[str, ...]]] = []
+        self.reach = 0
+        self._crossed: set[str] = set()
         self._values: dict[str, str] = {}
         self._last: dict[str, str] = {}
         self._next: dict[str, int] = {}
@@ -65,6 +72,44 @@ class Names:
                 f"'{brief(name)}' is no name for a layer; a name has letters, digits, '_', '-' and '.'", place
             )
         self.taken[name] = place
+        self.claimed.append(name)
+        scope = name.rpartition(".")[0]
+        while scope and scope not in self.taken:
+            self._crossed.add(scope)
+            scope = scope.rpartition(".")[0]
+
+    def is_crossed(self, prefix: str) -> bool:
+        """Whether a layer was called something under ``prefix`` before there was anything of that name."""
+        return prefix[:-1] in self._crossed
+
+    def is_unwritten(self, name: str) -> bool:
+        """Whether ``name`` is not written in the file."""
+        return name in self._unwritten
+
+    def copy(
+        self,
+        prefix: str,
+        claimed: Iterable[tuple[str, Place, bool]],
+        defined: list[tuple[str, tuple[str, ...]]],
+        last: Mapping[str, str],
+    ) -> None:
+        """Claim and define, under ``prefix``, names without it; and those of scopes, each with the last value there."""
+        for name, place, unwritten in claimed:
+            name = prefix + name
+            self.taken[name] = place
+            self.claimed.append(name)
+            if unwritten:
+                self._unwritten.add(name)
+        for name, outputs in defined:
+            self._values[name] = outputs[0]
+            if len(outputs) > 1:
+                self._values.update(zip([f"{name}.{i}" for i in range(len(outputs))], outputs, strict=True))
+        self.defined += defined
+        self._last.update(last)
+        scope = prefix[:-1]
+        while defined and scope:
+            self._last[scope] = defined[-1][1][0]
+            scope = scope.rpartition(".")[0]
 
     def free(self, name: str) -> str:
         """A name for what has none written: ``name``, with ``_1``, ``_2`` … after it if it is taken."""
@@ -79,6 +124,7 @@ class Names:
 
     def define(self, name: str, outputs: tuple[str, ...]) -> None:
         """Let references find ``outputs`` under ``name``."""
+        self.defined.append((name, outputs))
         self._values[name] = outputs[0]
         if len(outputs) > 1:
             self._values.update(zip([f"{name}.{i}" for i in range(len(outputs))], outputs, strict=True))
@@ -92,7 +138,9 @@ class Names:
         for full in outward(name, prefix):
             value = self._values.get(full) or self._last.get(full)
             if value is not None:
+                self.reach = min(self.reach, len(full) - len(name))
                 return value
+        self.reach = 0
         return None
 
     def given(self, prefix: str) -> int:
