@@ -35,8 +35,10 @@ def uncollected() -> Iterator[None]:
 
 
 @contextmanager
-def untouched(model: nn.Module) -> Iterator[None]:
+def untouched(model: nn.Module, *, whole: bool = True) -> Iterator[None]:
     """While open, ``model`` is in evaluation mode and may do to itself what it likes; then all is put back.
+
+    whole   operators reach a dispatch mode whole, and modules call those that a trace knows; else as in any run
 
     Kept are the attributes of every module (with hooks, parameters, buffers and the training flag), and the
     contents of the lists, dicts and plain objects that can be reached through them. Values of tensors are
@@ -62,12 +64,15 @@ def untouched(model: nn.Module) -> Iterator[None]:
             if weight.requires_grad != flag:
                 weight.requires_grad_(flag)
 
-    with undone(put_back), settings_kept(), replaced_here(torch.backends.mha, "get_fastpath_enabled", lambda _: _never):
+    with undone(put_back), settings_kept(), torch.no_grad(), ExitStack() as stack:
         for module in modules:
             # Not model.eval(): classes override it to merge their branches for good.
             module.__dict__["training"] = False
-        with torch.no_grad(), torch._C._AutoDispatchBelowAutograd(), torch._C._ExcludeDispatchKeyGuard(_VIEWS):
-            yield
+        if whole:
+            stack.enter_context(replaced_here(torch.backends.mha, "get_fastpath_enabled", lambda _: _never))
+            stack.enter_context(torch._C._AutoDispatchBelowAutograd())
+            stack.enter_context(torch._C._ExcludeDispatchKeyGuard(_VIEWS))
+        yield
 
 
 def _never() -> bool:

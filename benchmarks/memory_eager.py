@@ -1,0 +1,134 @@
+"""PyTorch's memory as costcalc tells it, without running anything, against real runs on the CPU.
+
+    python benchmarks/memory_eager.py [--batch 1,4] [--models resnet18,timm:mixer_b16_224]
+
+For each model: the most bytes in storages that Python can reach, as a dispatch mode sees them in a real run, and ours;
+the allocator's own peak, as the profiler has it, and the upper bound "with kernel copies". Needs torchvision and timm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import sys
+import tempfile
+import weakref
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "torch"))
+import torchvision_stub
+
+torchvision_stub.install()
+
+import timm
+import torchvision.models as tv
+
+import costcalc
+
+TORCHVISION = """resnet18 resnet50 vgg16_bn alexnet squeezenet1_1 googlenet inception_v3 densenet121 mobilenet_v2
+mobilenet_v3_large mnasnet1_0 efficientnet_b0 efficientnet_v2_s regnet_y_800mf regnet_x_400mf shufflenet_v2_x1_0
+convnext_tiny vit_b_16 swin_t swin_v2_t maxvit_t resnext50_32x4d""".split()
+TIMM = """mobilevit_s ghostnet_100 hrnet_w18 cspdarknet53 res2net50_26w_4s mixer_b16_224 deit_tiny_patch16_224
+convmixer_768_32 poolformer_s12 resmlp_12_224 pvt_v2_b0 levit_128 efficientformer_l1 mobileone_s0 repvgg_a0 dla34
+selecsls42b coat_lite_tiny xcit_nano_12_p8_224 edgenext_small fastvit_t8 gmlp_s16_224 nfnet_l0""".split()
+
+
+class Live(TorchDispatchMode):
+    """The bytes of all storages that are alive, and the most of them."""
+
+    def __init__(self, known: set[int], held: int) -> None:
+        super().__init__()
+        self.known, self.now, self.most = known, held, held
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(made):
+            if isinstance(tensor, torch.Tensor) and tensor.untyped_storage()._cdata not in self.known:
+                storage = tensor.untyped_storage()
+                self.known.add(storage._cdata)
+                self.now += storage.nbytes()
+                weakref.finalize(storage, self.died, storage._cdata, storage.nbytes())
+        self.most = max(self.most, self.now)
+        return made
+
+    def died(self, key: int, size: int) -> None:
+        self.known.discard(key)
+        self.now -= size
+
+
+def live(model: nn.Module, x: torch.Tensor) -> int:
+    """The most bytes alive in a real run."""
+    kept = [t.untyped_storage() for t in (*model.parameters(), *model.buffers(), x)]
+    with torch.no_grad(), Live({storage._cdata for storage in kept}, x.numel() * x.element_size()) as mode:
+        model(x)
+    return mode.most
+
+
+def allocated(model: nn.Module, x: torch.Tensor) -> int:
+    """The most bytes that the allocator has given out in a real run, and the input."""
+    gc.collect()
+    cpu = [torch.profiler.ProfilerActivity.CPU]
+    with torch.profiler.profile(activities=cpu, profile_memory=True) as profile, torch.no_grad():
+        model(x)
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        profile.export_chrome_trace(file.name)
+        events = json.loads(Path(file.name).read_text())["traceEvents"]
+    there: dict[int, int] = {}
+    now = most = 0
+    for event in sorted((e for e in events if e.get("name") == "[memory]"), key=lambda e: e["ts"]):
+        size, address = event["args"]["Bytes"], event["args"]["Addr"]
+        if size > 0:
+            there[address] = size
+            now += size
+        else:
+            now -= there.pop(address, 0)
+        most = max(most, now)
+    return most + x.numel() * x.element_size()
+
+
+def build(name: str) -> tuple[nn.Module, tuple[int, ...]]:
+    """The model, and the shape of its input without the batch."""
+    torch.manual_seed(0)
+    if name.startswith("timm:"):
+        made = timm.create_model(name[5:], pretrained=False)
+        return made.eval(), tuple(made.default_cfg["input_size"])
+    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    return getattr(tv, name)(weights=None, **options).eval(), (3, *(2 * ((299,) if name == "inception_v3" else (224,))))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--batch", default="1,4")
+    parser.add_argument("--models", default=",".join([*TORCHVISION, *(f"timm:{name}" for name in TIMM)]))
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"torch {torch.__version__}, one thread; MiB")
+    print(f"{'model':32} batch     live     ours  ratio  allocator    bound  ratio")
+    exact = held = tight = runs = 0
+    for name in asked.models.split(","):
+        model, shape = build(name)
+        for batch in map(int, asked.batch.split(",")):
+            x = torch.randn(batch, *shape)
+            found = costcalc.memory(model, (batch, *shape))
+            real, given = live(model, x), allocated(model, x)
+            bound = found.upper_bound_bytes or 0
+            runs += 1
+            exact += abs(found.peak_bytes / real - 1) <= 0.005
+            held += given <= bound
+            tight += bound <= 1.4 * given
+            sizes = [f"{n / 2**20:8.2f}" for n in (real, found.peak_bytes, given, bound)]
+            marks = "" if abs(found.peak_bytes / real - 1) <= 0.005 else " (not exact)"
+            marks += " (broken)" * (given > bound) + " (loose)" * (bound > 1.4 * given)
+            print(f"{name:32} {batch:5} {sizes[0]} {sizes[1]} {found.peak_bytes / real:6.4f}  {sizes[2]} {sizes[3]} {bound / given:6.3f}{marks}", flush=True)
+    print(f"{exact} of {runs} within 0.5 %; the bound holds on {held} and is at most 1.4 times on {tight}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""Runs a model as PyTorch itself would on the CPU, without values, and sees its memory come and go.
+
+Nothing of the run is replaced, unlike a trace: fused paths of modules, in-place operators and the choice of an attention
+kernel are those of the device, since the tensors say that they are on it (``FakeTensorMode``). So storages die when the
+model's own Python lets go of them: when frames return, lists are dropped, names are given to other things.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._ops import OpOverload
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from costcalc.frontends.torch.alone import alone
+from costcalc.frontends.torch.guard import uncollected, untouched
+from costcalc.frontends.torch.kernels import beside
+from costcalc.frontends.torch.inputs import WithoutValues, floating_type, tensors_in
+from costcalc.frontends.torch.scopes import Where, following
+from costcalc.frontends.torch.structure import tensors_among
+from costcalc.ir.run import Run, Stored
+
+
+class Unseen(Exception):
+    """The model cannot be run without values; the text says why."""
+
+
+def run_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Run:
+    """What one forward pass of ``model`` holds, in evaluation and without gradients; nothing is allocated.
+
+    args, kwargs   for its forward; shapes stand for tensors, as ``trace`` has them
+
+    Raises ``Unseen`` where the model asks for values, or an operator has no rule for tensors without them.
+    """
+    with alone(), uncollected(), untouched(model, whole=False), following(model) as where:
+        fake = FakeTensorMode(allow_fallback_kernels=False, allow_non_fake_inputs=True)
+        made = WithoutValues(floating_type(model))
+        given, options = made.of(tuple(args)), made.of(dict(kwargs))
+        tensors = [t for _, t in tensors_in("", (given, options))]
+        if made.ranks and any(isinstance(m, nn.Embedding) for m in model.modules()) and max(made.ranks) <= 2:
+            made = WithoutValues(made.floating, whole_numbers=2)
+            given, options = made.of(tuple(args)), made.of(dict(kwargs))
+        with fake:
+            weights = {name: _like(t) for name, t in (*model.named_parameters(), *model.named_buffers())}
+            given, options = _faked(given), _faked(options)
+        tensors = [t for _, t in tensors_in("", (given, options))]
+        seen = Seeing(model, where, [*weights.values()], tensors)
+        try:
+            with fake, seen:
+                result = torch.func.functional_call(model, weights, given, dict(options))
+        except Exception as error:
+            raise Unseen(str(error).strip().split("\n")[0][:200] or type(error).__name__) from None
+        finally:
+            seen.end()
+        del result
+    return seen.run()
+
+
+class Seeing(TorchDispatchMode):
+    """While entered, notes each storage that an operator makes, and when it dies."""
+
+    def __init__(self, model: nn.Module, where: Where, weights: Sequence[Tensor], inputs: Sequence[Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._where = where
+        self._parents = {path for path, module in model.named_modules() if next(module.children(), None) is not None}
+        self._known = {t.untyped_storage()._cdata for t in (*weights, *inputs)}
+        self._kept = (weights, inputs)  # lest another storage comes to stand where one of theirs was
+        self._inputs = inputs
+        self._steps: list[str] = []
+        self._kernels: list[int] = []
+        self._stored: list[Stored] = []
+        self._ended = False
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else torch would import its compiler
+
+    def __torch_dispatch__(
+        self, func: OpOverload, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        rule = WITHOUT_RULE.get(func._schema.name)
+        result = func(*args, **kwargs) if rule is None else rule(*args, **kwargs)
+        fresh = [t for t in tensors_among([result]) if t.layout is torch.strided]
+        new = {t.untyped_storage()._cdata: t for t in fresh if t.untyped_storage()._cdata not in self._known}
+        if not new:
+            return result
+        step = len(self._steps)
+        self._steps.append(self._layer(func))
+        self._kernels.append(beside(func, args, kwargs, result))
+        for key, tensor in new.items():
+            storage = tensor.untyped_storage()
+            number = len(self._stored)
+            dtype = str(tensor.dtype).removeprefix("torch.")
+            self._stored.append(Stored(self._steps[-1], storage.nbytes(), dtype, step, -1))
+            self._known.add(key)
+            weakref.finalize(storage, self._died, key, number).atexit = False
+        return result
+
+    def end(self) -> None:
+        """What is there now stays: the results, and what the model keeps."""
+        self._ended = True
+
+    def run(self) -> Run:
+        """What was seen."""
+        end = len(self._steps) - 1
+        inputs = {t.untyped_storage()._cdata: t for t in self._inputs}
+        given = [
+            Stored("input", t.untyped_storage().nbytes(), str(t.dtype).removeprefix("torch."), 0, max(end, 0))
+            for t in inputs.values()
+        ]
+        stored = [s if s.last >= 0 else s._replace(last=end) for s in self._stored]
+        return Run(tuple(self._steps), tuple(stored), tuple(given), tuple(self._kernels))
+
+    def _died(self, key: int, number: int) -> None:
+        self._known.discard(key)
+        if not self._ended:
+            self._stored[number] = self._stored[number]._replace(last=len(self._steps) - 1)
+
+    def _layer(self, func: OpOverload) -> str:
+        path = self._where.now.path
+        if path and path not in self._parents:
+            return path
+        name = func._schema.name.partition("::")[2].strip("_")
+        return f"{path}.{name}" if path else name
+
+
+def _attention(query: Tensor, key: Tensor, value: Tensor, *rest: Any, **more: Any) -> tuple[Tensor, Tensor]:
+    """``_native_multi_head_attention``, what modules call where no gradients are wanted: (batch, length, width)."""
+    need_weights = more.get("need_weights", rest[7] if len(rest) > 7 else True)
+    average = more.get("average_attn_weights", rest[8] if len(rest) > 8 else True)
+    batch, length, _ = query.shape
+    heads: tuple[int, ...] = () if average else (rest[1],)
+    weights = query.new_empty((batch, *heads, length, key.shape[1]) if need_weights else (0,))
+    return query.new_empty(query.shape), weights
+
+
+def _encoder_layer(source: Tensor, *rest: Any, **more: Any) -> Tensor:
+    """``_transformer_encoder_layer_fwd``: as large as what it is given."""
+    return source.new_empty(source.shape)
+
+
+WITHOUT_RULE: Mapping[str, Any] = {
+    "aten::_native_multi_head_attention": _attention,
+    "aten::_transformer_encoder_layer_fwd": _encoder_layer,
+}
+"""Operators of modules' fast paths, which have no rule for tensors without values: what they make."""
+
+
+def _like(tensor: Tensor) -> Tensor:
+    """A tensor without values on the CPU, laid out as ``tensor``."""
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
+
+
+def _faked(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return _like(value) if value.is_meta or value.is_floating_point() else value
+    if isinstance(value, dict):
+        return {key: _faked(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        items = [_faked(v) for v in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    return value

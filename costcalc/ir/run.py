@@ -1,0 +1,31 @@
+"""What one run of a model's own code was seen to hold."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Stored(NamedTuple):
+    """Memory that the run asked for: for what layer, its bytes, and the first and last step at which it was there.
+
+    dtype   the element type of the tensor that came with it
+    """
+
+    layer: str
+    bytes: int
+    dtype: str
+    first: int
+    last: int
+
+
+class Run(NamedTuple):
+    """The steps of a run, each an operator that asked for memory, by its layer; and all memory that it asked for.
+
+    inputs    what it was given, which its caller holds
+    kernels   for each step the bytes that the operator's kernel may take besides, while it runs
+    """
+
+    steps: tuple[str, ...]
+    stored: tuple[Stored, ...]
+    inputs: tuple[Stored, ...]
+    kernels: tuple[int, ...]
