@@ -14,6 +14,7 @@ import json
 import sys
 import tempfile
 import weakref
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,21 @@ from torch.utils._pytree import tree_leaves
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "torch"))
 import torchvision_stub
 
-torchvision_stub.install()
-
-import timm
-import torchvision.models as tv
-
 import costcalc
 
-TORCHVISION = """resnet18 resnet50 vgg16_bn alexnet squeezenet1_1 googlenet inception_v3 densenet121 mobilenet_v2
+torchvision_stub.install()
+timm, tv = import_module("timm"), import_module("torchvision.models")
+
+TORCHVISION = """
+resnet18 resnet50 vgg16_bn alexnet squeezenet1_1 googlenet inception_v3 densenet121 mobilenet_v2
 mobilenet_v3_large mnasnet1_0 efficientnet_b0 efficientnet_v2_s regnet_y_800mf regnet_x_400mf shufflenet_v2_x1_0
-convnext_tiny vit_b_16 swin_t swin_v2_t maxvit_t resnext50_32x4d""".split()
-TIMM = """mobilevit_s ghostnet_100 hrnet_w18 cspdarknet53 res2net50_26w_4s mixer_b16_224 deit_tiny_patch16_224
+convnext_tiny vit_b_16 swin_t swin_v2_t maxvit_t resnext50_32x4d
+"""
+TIMM = """
+mobilevit_s ghostnet_100 hrnet_w18 cspdarknet53 res2net50_26w_4s mixer_b16_224 deit_tiny_patch16_224
 convmixer_768_32 poolformer_s12 resmlp_12_224 pvt_v2_b0 levit_128 efficientformer_l1 mobileone_s0 repvgg_a0 dla34
-selecsls42b coat_lite_tiny xcit_nano_12_p8_224 edgenext_small fastvit_t8 gmlp_s16_224 nfnet_l0""".split()
+selecsls42b coat_lite_tiny xcit_nano_12_p8_224 edgenext_small fastvit_t8 gmlp_s16_224 nfnet_l0
+"""
 
 
 class Live(TorchDispatchMode):
@@ -106,7 +109,9 @@ def build(name: str) -> tuple[nn.Module, tuple[int, ...]]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--batch", default="1,4")
-    parser.add_argument("--models", default=",".join([*TORCHVISION, *(f"timm:{name}" for name in TIMM)]))
+    parser.add_argument(
+        "--models", default=",".join([*TORCHVISION.split(), *(f"timm:{name}" for name in TIMM.split())])
+    )
     asked = parser.parse_args()
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, one thread; MiB")
@@ -126,7 +131,8 @@ def main() -> None:
             sizes = [f"{n / 2**20:8.2f}" for n in (real, found.peak_bytes, given, bound)]
             marks = "" if abs(found.peak_bytes / real - 1) <= 0.005 else " (not exact)"
             marks += " (broken)" * (given > bound) + " (loose)" * (bound > 1.4 * given)
-            print(f"{name:32} {batch:5} {sizes[0]} {sizes[1]} {found.peak_bytes / real:6.4f}  {sizes[2]} {sizes[3]} {bound / given:6.3f}{marks}", flush=True)
+            line = f"{name:32} {batch:5} {sizes[0]} {sizes[1]} {found.peak_bytes / real:6.4f}  {sizes[2]} {sizes[3]}"
+            print(f"{line} {bound / given:6.3f}{marks}", flush=True)
     print(f"{exact} of {runs} within 0.5 %; the bound holds on {held} and is at most 1.4 times on {tight}")
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from costcalc.analysis.roofline import Machine
+    from costcalc.ir.run import Run
     from costcalc.planning.records import Memory
 
 
@@ -74,15 +75,30 @@ def memory(
 
     engine   ``"eager"`` (PyTorch), ``"tflite"``, ``"tflm"`` (TFLite Micro), ``"mcu"`` or ``"ideal"``: docs/memory.md
 
-    The other arguments are those of ``analyze``. Raises a ``CostcalcError`` for anything that is wrong with them.
+    With ``"eager"`` the Python of a PyTorch model is run, without values, and its memory seen to come and go; a spec
+    has none, and blocks hold what they are given. The other arguments are those of ``analyze``. Raises a
+    ``CostcalcError`` for anything that is wrong with them.
 
     >>> memory("mobilenet_v2", engine="mcu", bits=8).peak_bytes / 1024
     1372.0
     """
-    from costcalc.planning.engines import plan
+    from costcalc.planning.engines import known, plan
 
     _check(bits, None)
-    return plan(_graph(model, inputs, kwargs, batch, input, parameters, apply, fold_norm, layout), engine, bits)
+    known(engine)
+    if engine != "eager" or isinstance(model, Graph) or apply or fold_norm:
+        return plan(_graph(model, inputs, kwargs, batch, input, parameters, apply, fold_norm, layout), engine, bits)
+    run: Run | str
+    if isinstance(model, (str, os.PathLike)):
+        from costcalc.models import load_with_run
+
+        _check_inputs(inputs, kwargs)
+        graph, run = load_with_run(model, batch=batch, input=input, parameters=parameters)
+    else:
+        from costcalc.frontends.torch.lives import trace_with_run
+
+        graph, run = trace_with_run(model, inputs, kwargs)
+    return plan(graph, engine, bits, run)
 
 
 def _graph(
@@ -102,8 +118,8 @@ def _graph(
         from costcalc import transforms
 
         wanted = transforms.named(apply, fold_norm)
-    if (inputs or kwargs) and isinstance(model, (Graph, str, os.PathLike)):
-        raise OptionError("only a torch.nn.Module takes inputs; a model that is named takes its shape as input=")
+    if isinstance(model, (Graph, str, os.PathLike)):
+        _check_inputs(inputs, kwargs)
     if isinstance(model, Graph):
         if batch is not None or input is not None or parameters is not None:
             raise OptionError("a graph is built already: batch, input and parameters are given to load()")
@@ -123,6 +139,12 @@ def _graph(
 
         graph = laid_out(graph, layout)
     return graph
+
+
+def _check_inputs(inputs: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    """Raise ``OptionError`` where something is given for the forward of what is no module."""
+    if inputs or kwargs:
+        raise OptionError("only a torch.nn.Module takes inputs; a model that is named takes its shape as input=")
 
 
 def _check(bits: object, fps: object) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from costcalc import zoo
 from costcalc.errors import CostcalcError, UnknownName
-from costcalc.frontends.sources import FrontEnd, Request, Source, checked, with_module
+from costcalc.frontends.sources import FrontEnd, Request, Source, checked, with_module, with_run
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from costcalc.analysis.symbols import Symbols
+    from costcalc.ir.run import Run
 
 
 def load(
@@ -81,6 +82,20 @@ def load_with_module(
     Raises a ``CostcalcError`` for what cannot be verified.
     """
     return with_module(os.fspath(model), Request(batch, input, parameters or {}, None, None, zoo))
+
+
+def load_with_run(
+    model: str | os.PathLike[str],
+    *,
+    batch: Dim | None = None,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> tuple[Graph, Run | str]:
+    """The graph of ``model``, as ``load`` has it, and what a run of the model's own Python holds.
+
+    Where there is no such run its place is taken by the reason, "" of what has no Python.
+    """
+    return with_run(os.fspath(model), Request(batch, input, parameters or {}, None, None, zoo))
 
 
 def _loaded(source: Source, name: str, request: Request, symbols: Iterable[str] | Symbols) -> Graph:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from costcalc.frontends.spec.files import Shelf
     from costcalc.ir.dims import Dim
     from costcalc.ir.graph import Graph
+    from costcalc.ir.run import Run
 
 Shapes = Sequence[int] | Mapping[str, Sequence[int]] | None
 
@@ -219,6 +220,15 @@ def with_module(name: str, request: Request) -> tuple[Graph, Callable[[], nn.Mod
             raise CostcalcError(f"{name} cannot be verified: its inputs are not tensors, one after another")
         return graph, build
     return front.load(name, request), None
+
+
+def with_run(name: str, request: Request) -> tuple[Graph, Run | str]:
+    """The graph of ``name`` and what a run of its own code holds; or why there is none, "" of what has no code."""
+    front = checked(name, request).front_end()
+    if hasattr(front, "load_with_run"):
+        found: tuple[Graph, Run | str] = front.load_with_run(name, request)
+        return found
+    return front.load(name, request), ""
 
 
 def suffixes(*, refers: bool = False) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
-"""PyTorch as it runs by itself, of networks that have no Python: specs.
+"""PyTorch as it runs by itself.
 
-A block is a call: it holds what it was given until it returns, since the frame of its caller and its own do. The
-model's caller holds the inputs to the end. Views share, nothing is written in place, and what an operator makes beside
-its result (the places of a maximum) is there while it runs.
+What a model's own Python holds is seen in a run of it without values. A spec has no Python, and the rule is that a
+block is a call: it holds what it was given until it returns, since the frame of its caller and its own do. The model's
+caller holds the inputs to the end. Views share, nothing is written in place, and what an operator makes beside its
+result (the places of a maximum) is there while it runs.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from costcalc.ir.graph import Graph
+from costcalc.ir.run import Run, Stored
+from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS
 from costcalc.planning.jobs import Job, Jobs
+from costcalc.planning.records import Tensor
 from costcalc.planning.sizes import Sizes
 
 
@@ -61,3 +65,33 @@ def _blocks(name: str) -> list[str]:
     """The blocks that a layer is in, the outermost first, and the layer."""
     parts = name.split(".")
     return [".".join(parts[: k + 1]) for k in range(len(parts))]
+
+
+def seen(run: Run, bits: int | None) -> tuple[Jobs, list[Tensor], int]:
+    """The steps and tensors of a run, and the most bytes with what kernels may take besides.
+
+    bits   width of floating-point elements in place of their own
+    """
+
+    def scaled(stored: Stored) -> int:
+        if bits is None or stored.dtype not in FLOATING_BITS:
+            return stored.bytes
+        return -(-stored.bytes * bits // ELEMENT_BITS[stored.dtype])
+
+    names: dict[str, int] = {}
+    tensors = []
+    for one in (*run.inputs, *run.stored):
+        if one.bytes:
+            count = names[one.layer] = names.get(one.layer, 0) + 1
+            name = one.layer if count == 1 else f"{one.layer} ({count})"
+            tensors.append(Tensor(name, scaled(one), one.first, one.last))
+    change = [0] * (len(run.steps) + 1)
+    for tensor in tensors:
+        change[tensor.first] += tensor.bytes
+        change[tensor.last + 1] -= tensor.bytes
+    now = most = 0
+    for more, besides in zip(change, run.kernels, strict=False):
+        now += more
+        most = max(most, now + besides)
+    steps = tuple(Job(layer, (), ()) for layer in run.steps)
+    return Jobs({}, steps, ()), tensors, most

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from costcalc.errors import UnknownName, listing, near
 from costcalc.ir.graph import Graph
+from costcalc.ir.run import Run
 from costcalc.planning.jobs import Jobs, lifetimes, loads
 from costcalc.planning.joining import joined, weights
 from costcalc.planning.placing import arena, best_fit, first_fit
@@ -33,14 +34,16 @@ class Plan:
     steady: int | None = None
 
 
-def plan(graph: Graph, engine: str, bits: int | None = None) -> Memory:
+def plan(graph: Graph, engine: str, bits: int | None = None, run: Run | str = "") -> Memory:
     """What ``engine`` holds while it runs ``graph`` once.
 
     bits   width of floating-point elements in place of their own
+    run    what a run of the model's own code holds, for ``eager``; or why there is none, "" of what has no code
 
     Raises ``UnknownName`` for an engine that there is not, ``OptionError`` where a size is a symbol.
     """
-    made = _rules(engine)(Sizes(graph, bits))
+    rules, sizes = known(engine), Sizes(graph, bits)
+    made = _eager(sizes, run) if engine == "eager" else rules(sizes)
     steps = loads(made.tensors, made.jobs)
     at = max(steps, key=lambda step: step.bytes)
     peak = at.bytes
@@ -82,17 +85,16 @@ def _ideal(sizes: Sizes) -> Plan:
     return Plan(jobs, lives.at(first_fit(lives.places())), sizes.weights(), tuple(notes), lower_bound=order.bound)
 
 
-def _eager(sizes: Sizes) -> Plan:
+def _eager(sizes: Sizes, run: Run | str = "") -> Plan:
     from costcalc.planning import eager
 
+    if not isinstance(run, str):
+        jobs, tensors, bound = eager.seen(run, sizes.bits)
+        return Plan(jobs, tensors, sizes.weights(), has_arena=False, upper_bound=bound)
     jobs = eager.jobs(sizes)
-    return Plan(
-        jobs,
-        lifetimes(jobs).tensors,
-        sizes.weights(),
-        ("a block holds what it was given until it returns: the rule for specs, which have no Python to run",),
-        has_arena=False,
-    )
+    why = run or "a spec has no Python to run"
+    says = f"a block holds what it was given until it returns, and nothing is written in place: {why}"
+    return Plan(jobs, lifetimes(jobs).tensors, sizes.weights(), (says,), has_arena=False)
 
 
 def _of_tflite(sizes: Sizes, *, micro: bool) -> Plan:
@@ -131,7 +133,8 @@ ENGINES: dict[str, Callable[[Sizes], Plan]] = {
 """Engine → its rules."""
 
 
-def _rules(engine: str) -> Callable[[Sizes], Plan]:
+def known(engine: str) -> Callable[[Sizes], Plan]:
+    """The rules of ``engine``. Raises ``UnknownName`` with the nearest name."""
     if engine not in ENGINES:
         raise UnknownName(
             f"no engine called '{str(engine)[:40]}'{near(str(engine), ENGINES)}; there are {listing(ENGINES)}"

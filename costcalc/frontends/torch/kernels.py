@@ -20,11 +20,18 @@ from costcalc.frontends.torch.structure import tensors_among
 
 BLOCK = 16
 """Channels that oneDNN keeps together."""
+FEW = 4
+"""Channels up to which oneDNN leaves an input as it lies."""
 SMALL_IMAGE = 20_480
 """Elements up to which a single image with small kernels is unrolled, not given to oneDNN."""
 SCRATCH = 1 << 14
 """Bytes of scratch that oneDNN asks for in any case."""
-MOVES = frozenset(("cat", "clone", "_to_copy", "copy_", "contiguous", "index", "gather", "fill_", "zeros_like", "empty_like"))
+MOVES = frozenset(
+    ("cat", "clone", "_to_copy", "copy_", "contiguous", "index", "gather", "fill_", "zeros_like", "empty_like")
+)
+
+
+PRODUCTS = frozenset(("mm", "addmm", "bmm", "baddbmm", "addmv", "mv"))
 
 
 def beside(func: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> int:
@@ -33,20 +40,28 @@ def beside(func: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any], r
     if name in ("convolution", "_convolution", "convolution_overrideable"):
         return _convolution(result, *args[:9])
     if name == "_native_multi_head_attention":
-        return _attention(*args[:5], result)
+        return _attention(args[0], args[1], args[4])
     if torch.Tag.pointwise in func.tags or func.is_view or name in MOVES:
         return 0
-    return sum(map(_bytes, filter(_is_scattered, tensors_among(args))))
+    tells = _is_no_matrix if name in PRODUCTS else _is_scattered
+    return sum(_bytes(t) for t in tensors_among(args) if tells(t))
 
 
 def _convolution(
-    y: Tensor, x: Tensor, weight: Tensor, _bias: Any, _stride: Any, _padding: Any, _dilation: Any, transposed: bool,
+    y: Tensor, x: Tensor, weight: Tensor, _bias: Any, stride: Any, _padding: Any, _dilation: Any, transposed: bool,
     _output_padding: Any, groups: int,
 ) -> int:  # fmt: skip
     """Reorders of oneDNN, or the unrolled input of one image."""
-    copy, kernel, made = _blocked(x, 1), _blocked(weight, 0, 1), _blocked(y, 1)
-    most = max(copy + 2 * kernel + made - _bytes(y), made + kernel) + SCRATCH
+    few = x.shape[1] <= FEW  # an image, which is read as it is
+    copy, kernel, made = 0 if few else _blocked(x, 1), _blocked(weight, 0, *(() if few else (1,))), _blocked(y, 1)
+    if not _lies_by_channels(x) and not x.is_contiguous():
+        copy += _bytes(x)
     taps = prod(weight.shape[2:])
+    if taps == 1 and any(s > 1 for s in stride):
+        copy += x.shape[0] * x.shape[1] * prod(y.shape[2:]) * x.element_size()  # what the stride leaves
+    if _lies_by_channels(x) and not _lies_by_channels(weight):
+        kernel += _bytes(weight)  # which is first laid out as the input
+    most = max(copy + kernel + made - _bytes(y), made + kernel) + SCRATCH
     columns = 0
     if transposed:
         columns = prod(weight.shape[1:]) * groups * prod(x.shape[2:])
@@ -55,7 +70,7 @@ def _convolution(
     return max(most, columns * x.element_size())
 
 
-def _attention(query: Tensor, key: Tensor, value: Tensor, _width: int, heads: int, result: Any) -> int:
+def _attention(query: Tensor, key: Tensor, heads: int) -> int:
     """The three projections twice, or once with the scores; one of the maps is the result."""
     m = _bytes(query)
     scores = query.shape[0] * heads * query.shape[1] * key.shape[1] * query.element_size()
@@ -71,11 +86,32 @@ def _blocked(tensor: Tensor, *axes: int) -> int:
     return prod(sizes) * tensor.element_size()
 
 
+def _is_no_matrix(tensor: Tensor) -> bool:
+    """Whether a product takes ``tensor`` only as a copy: neither its rows nor its columns lie in a row."""
+    return tensor.dim() > 1 and 1 not in tensor.stride()[-2:] and _is_scattered(tensor)
+
+
+def _lies_by_channels(tensor: Tensor) -> bool:
+    """Whether PyTorch takes ``tensor`` for channels_last: by its strides, also along axes of one.
+
+    Source: c10/core/MemoryFormat.h, is_channels_last_strides_2d_s4.
+    """
+    if tensor.dim() != 4 or tensor.stride(1) == 0:
+        return False
+    least = 0
+    for axis in (1, 3, 2, 0):
+        size, stride = tensor.shape[axis], tensor.stride(axis)
+        if size == 0 or stride < least or (axis == 0 and least == tensor.stride(1)):
+            return False
+        least = stride * max(size, 1)
+    return True
+
+
 def _is_scattered(tensor: Tensor) -> bool:
     """Whether a kernel that wants its elements in a row must copy them."""
     if tensor.is_contiguous() or tensor.numel() < 2:
         return False
-    return not (tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last))
+    return not _lies_by_channels(tensor)
 
 
 def _bytes(tensor: Tensor) -> int:

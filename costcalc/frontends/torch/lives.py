@@ -1,8 +1,8 @@
 """Runs a model as PyTorch itself would on the CPU, without values, and sees its memory come and go.
 
-Nothing of the run is replaced, unlike a trace: fused paths of modules, in-place operators and the choice of an attention
-kernel are those of the device, since the tensors say that they are on it (``FakeTensorMode``). So storages die when the
-model's own Python lets go of them: when frames return, lists are dropped, names are given to other things.
+Nothing of the run is replaced, unlike a trace: fused paths of modules, in-place operators and the choice of an
+attention kernel are those of the device, since the tensors say that they are on it (``FakeTensorMode``). So storages
+die when the model's own Python lets go of them: when frames return, lists are dropped, names are given to other things.
 """
 
 from __future__ import annotations
@@ -19,15 +19,31 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from costcalc.frontends.torch.alone import alone
 from costcalc.frontends.torch.guard import uncollected, untouched
-from costcalc.frontends.torch.kernels import beside
 from costcalc.frontends.torch.inputs import WithoutValues, floating_type, tensors_in
+from costcalc.frontends.torch.kernels import beside
 from costcalc.frontends.torch.scopes import Where, following
 from costcalc.frontends.torch.structure import tensors_among
+from costcalc.ir.graph import Graph
 from costcalc.ir.run import Run, Stored
 
 
 class Unseen(Exception):
     """The model cannot be run without values; the text says why."""
+
+
+def trace_with_run(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Graph, Run | str]:
+    """The graph of ``model``, as ``trace`` has it, and what a run of it holds, or why there is none."""
+    from costcalc.frontends.torch.inputs import default_inputs
+    from costcalc.frontends.torch.tracer import trace, unwrapped
+
+    graph = trace(model, *args, **kwargs)
+    module = unwrapped(model)
+    if not args and not kwargs:
+        args = default_inputs(module)
+    try:
+        return graph, run_of(module, args, {key: value for key, value in kwargs.items() if key != "assume"})
+    except Unseen as reason:
+        return graph, f"its own code cannot be run without values ({reason})"
 
 
 def run_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Run:
@@ -41,7 +57,6 @@ def run_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
         fake = FakeTensorMode(allow_fallback_kernels=False, allow_non_fake_inputs=True)
         made = WithoutValues(floating_type(model))
         given, options = made.of(tuple(args)), made.of(dict(kwargs))
-        tensors = [t for _, t in tensors_in("", (given, options))]
         if made.ranks and any(isinstance(m, nn.Embedding) for m in model.modules()) and max(made.ranks) <= 2:
             made = WithoutValues(made.floating, whole_numbers=2)
             given, options = made.of(tuple(args)), made.of(dict(kwargs))

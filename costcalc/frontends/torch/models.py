@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costcalc.frontends.sources import SOURCES, Request, Shapes, source_of
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from costcalc.frontends.torch.found import Found
     from costcalc.ir.graph import Graph
+    from costcalc.ir.run import Run
 
 _VALUE_SIZE = re.compile(r"(proposals|selected|distinct)(_\d+)?")
 """Parameters that are for the trace: sizes that values decide (``data.SIZES``)."""
@@ -66,11 +67,42 @@ def load_with_module(name: str, request: Request) -> tuple[Graph, Callable[[], n
         return _load_with_module(name, request.batch, request.input, request.parameters)  # type: ignore[arg-type]
 
 
+def load_with_run(name: str, request: Request) -> tuple[Graph, Run | str]:
+    """The graph of the PyTorch model that ``name`` means, and what a run of it holds, or why there is none."""
+    from costcalc.frontends.torch.lives import Unseen, run_of
+
+    with kept_apart(name):
+        wanted = _wanted(name, request.batch, request.input, request.parameters)  # type: ignore[arg-type]
+        graph = _traced(name, wanted)
+        if wanted.found.sizes is not None:
+            return graph, "it is an exported program, which is run by no Python of its own"
+        try:
+            return graph, run_of(wanted.found.model, wanted.args, wanted.kwargs)
+        except Unseen as reason:
+            return graph, f"its own code cannot be run without values ({reason})"
+
+
+class _Wanted(NamedTuple):
+    """A model and what it is run on. ``settings`` are for the trace, ``parameters`` for what builds it."""
+
+    found: Found
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+
+
 def _load_with_module(
     name: str, batch: int | None, input: Shapes, parameters: Mapping[str, Any] | None
 ) -> tuple[Graph, Callable[[], nn.Module] | None]:
-    from costcalc.frontends.torch.tracer import trace_module
+    wanted = _wanted(name, batch, input, parameters)
+    graph = _traced(name, wanted)
+    nested = any(isinstance(arg, (list, dict)) for arg in wanted.args)
+    plain = not wanted.kwargs and len(graph.inputs) == len(wanted.args) and not nested
+    return graph, wanted.found.again if plain else None
 
+
+def _wanted(name: str, batch: int | None, input: Shapes, parameters: Mapping[str, Any] | None) -> _Wanted:
     given = dict(parameters or {})
     settings = {key: given.pop(key) for key in list(given) if _VALUE_SIZE.fullmatch(key.rpartition(".")[2])}
     found = _find(name, given)
@@ -82,14 +114,18 @@ def _load_with_module(
         forward = {key: (batch or 1, *shape) for key, shape in input.items()}
     else:
         args = found.inputs(batch or 1, None if input is None else tuple(input))
+    return _Wanted(found, args, forward, settings, given)
+
+
+def _traced(name: str, wanted: _Wanted) -> Graph:
+    from costcalc.frontends.torch.tracer import trace_module
+
+    found = wanted.found
     graph = trace_module(
-        found.model, args, forward, name=name.rpartition(":")[2] if ":" in name else Path(name).stem,
-        settings=settings, parameters=given, source=name, again=found.again,
+        found.model, wanted.args, wanted.kwargs, name=name.rpartition(":")[2] if ":" in name else Path(name).stem,
+        settings=wanted.settings, parameters=wanted.parameters, source=name, again=found.again,
     )  # fmt: skip
-    if found.sizes is not None:
-        graph = replace(graph, declared=found.sizes.declared(graph.inputs))
-    plain = not forward and len(graph.inputs) == len(args) and not any(isinstance(arg, (list, dict)) for arg in args)
-    return graph, found.again if plain else None
+    return graph if found.sizes is None else replace(graph, declared=found.sizes.declared(graph.inputs))
 
 
 def _with_symbols(

@@ -1,0 +1,162 @@
+"""What PyTorch's own Python holds, told without running anything, against real runs."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import costcalc
+from costcalc.planning.records import Memory
+
+
+class Live(TorchDispatchMode):
+    """The bytes of all storages that a real run makes and has not let go of, and the most of them."""
+
+    def __init__(self, given: list[Tensor], held: int) -> None:
+        super().__init__()
+        self.known = {t.untyped_storage()._cdata for t in given}
+        self.now = self.most = held
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, (tuple, list)) else (made,):
+            if isinstance(tensor, Tensor) and tensor.untyped_storage()._cdata not in self.known:
+                storage = tensor.untyped_storage()
+                self.known.add(storage._cdata)
+                self.now += storage.nbytes()
+                weakref.finalize(storage, self.died, storage._cdata, storage.nbytes())
+        self.most = max(self.most, self.now)
+        return made
+
+    def died(self, key: int, size: int) -> None:
+        self.known.discard(key)
+        self.now -= size
+
+
+def real(module: nn.Module, *shapes: tuple[int, ...]) -> int:
+    """The most bytes in storages while ``module`` runs on the CPU."""
+    inputs = [torch.randn(shape) for shape in shapes]
+    held = sum(t.numel() * t.element_size() for t in inputs)
+    with torch.no_grad(), Live([*module.parameters(), *module.buffers(), *inputs], held) as mode:
+        module.eval()(*inputs)
+    return mode.most
+
+
+class Skips(nn.Module):
+    """Keeps all that it makes in a list, and gives it up at once."""
+
+    def __init__(self, frees: bool) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(4, 4, 3, padding=1) for _ in range(3))
+        self.frees = frees
+
+    def forward(self, x: Tensor) -> Tensor:
+        kept = []
+        for conv in self.convs:
+            x = conv(x)
+            kept.append(x)
+        total = torch.cat(kept, 1)
+        if self.frees:
+            del kept, x
+        return total.repeat(1, 2, 1, 1).mul(2.0)
+
+
+class Holds(nn.Module):
+    """A local name holds its input to the end, and the output of one step through the next."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = x.exp()
+        second = first.sin()
+        return second.cos().tan()
+
+
+class Overwrites(nn.Module):
+    """Writes in place, and through views."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x.relu().mul_(2.0).add_(x)
+        y[:, 0] = 0
+        return y.flatten(1).view(-1)
+
+
+def transformer() -> nn.Module:
+    return nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 4, 32, batch_first=True), 2)
+
+
+def attention() -> nn.Module:
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.of = nn.MultiheadAttention(16, 4, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.of(x, x, x, need_weights=False)[0] + torch.nn.functional.scaled_dot_product_attention(x, x, x)
+
+    return Own()
+
+
+MODELS = {
+    "skips kept": (lambda: Skips(False), (2, 4, 8, 8)),
+    "skips freed": (lambda: Skips(True), (2, 4, 8, 8)),
+    "names": (Holds, (2, 4, 8, 8)),
+    "in place": (Overwrites, (2, 4, 8, 8)),
+    "encoder": (transformer, (2, 10, 16)),
+    "attention": (attention, (2, 10, 16)),
+    "norms": (
+        lambda: nn.Sequential(nn.Conv2d(4, 8, 3), nn.BatchNorm2d(8), nn.GroupNorm(2, 8), nn.SiLU()), (2, 4, 8, 8)
+    ),
+    "pools": (
+        lambda: nn.Sequential(nn.MaxPool2d(3, 2, 1), nn.AvgPool2d(2), nn.Upsample(scale_factor=3)), (2, 4, 9, 9)
+    ),
+    "recurrent": (lambda: nn.GRU(8, 16, batch_first=True), (2, 5, 8)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_memory_is_that_of_a_real_run(name: str) -> None:
+    make, shape = MODELS[name]
+    torch.manual_seed(0)
+    module = make()
+    found = costcalc.memory(module, shape)
+    assert found.upper_bound_bytes is not None, found.notes
+    assert found.peak_bytes == real(module, shape)
+    lives(found)
+
+
+def lives(found: Memory) -> None:
+    """Each step holds what lives there, and no bound is below the peak."""
+    for i, step in enumerate(found.steps):
+        assert step.bytes == sum(t.bytes for t in found.tensors if t.first <= i <= t.last)
+    assert found.arena_bytes is None
+    assert (found.upper_bound_bytes or 0) >= found.peak_bytes
+
+
+def test_a_name_that_is_freed_is_seen() -> None:
+    kept, freed = (costcalc.memory(Skips(frees), (2, 4, 8, 8)).peak_bytes for frees in (False, True))
+    m = 2 * 4 * 8 * 8 * 4
+    assert (kept, freed) == (m + 3 * m + 3 * m + 6 * m + 6 * m, m + 3 * m + 6 * m + 6 * m)
+
+
+def test_a_model_is_left_as_it_was_and_its_bits_are_scaled() -> None:
+    module = Skips(False).train()
+    before = {name: (id(p), p.clone()) for name, p in module.named_parameters()}
+    wide, narrow = costcalc.memory(module, (1, 4, 8, 8)), costcalc.memory(module, (1, 4, 8, 8), bits=16)
+    assert wide.peak_bytes == 2 * narrow.peak_bytes
+    assert module.training
+    assert all(id(p) == before[n][0] and torch.equal(p, before[n][1]) for n, p in module.named_parameters())
+
+
+def test_a_model_that_asks_for_values_is_told_by_the_rule_of_blocks() -> None:
+    class Asks(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * 2 if float(x.sum()) > 0 else x
+
+    found = costcalc.memory(Asks(), torch.ones(1, 4))
+    assert found.upper_bound_bytes is None
+    assert "cannot be run without values" in found.notes[0]
+    assert found.peak_bytes == 2 * 16
