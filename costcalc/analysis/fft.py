@@ -78,6 +78,10 @@ def by_fourier(op: Op, x: TensorType) -> FourierConv | None:
     FourierConv(direct=3600, sizes=(16, 16), inputs=2048, kernels=2048, products=576, outputs=2048, kernel_bits=9216)
     """
     conv: Any = op
+    if getattr(op, "channels_last", False):
+        from costcalc.ir.channels_last import channels_second, plain
+
+        return by_fourier(plain(op), channels_second(x))
     if op.name in WRITTEN_AS_CONV:
         conv = conv.conv(x)
     if conv.name not in ("conv", "conv_transpose"):

@@ -81,8 +81,10 @@ def names_by_sliding(graph: Graph, value: str) -> tuple[str, ...] | None:
     for node, (seen, *_), _ in _steps(graph, value):
         if not node.op.slides or seen is None or len(seen.parts) < 3:
             continue
-        outer, channels = _axes(seen, (0,)), _axes(seen, (1,))
-        places = [axis for axis in _axes(seen, range(2, len(seen.parts))) if axis not in channels]
+        rank, is_last = len(seen.parts), getattr(node.op, "channels_last", False)
+        outer, channels = _axes(seen, (0,)), _axes(seen, (rank - 1 if is_last else 1,))
+        slid = range(1, rank - 1) if is_last else range(2, rank)
+        places = [axis for axis in _axes(seen, slid) if axis not in channels]
         if not names:
             if not places and any(size != 1 for size in shape[1:]):
                 continue

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from costcalc.analysis.costs import held_in
 from costcalc.analysis.figures import Amounts, Value, attributed
 from costcalc.analysis.kernels import Kernels
+from costcalc.analysis.layout import axis_names
 from costcalc.analysis.records import Report
 from costcalc.analysis.storage import Storage
 from costcalc.errors import CostcalcError, Place
@@ -28,6 +29,7 @@ class Entry(NamedTuple):
     owns    the weights that are its own, by local name; those of an earlier layer are not
     node    None for an input
     kernel  what the layers of its group make, if one kernel does several
+    last    whether it is an input whose channels stand last
     """
 
     name: str
@@ -42,6 +44,7 @@ class Entry(NamedTuple):
     place: Place | None
     kind: str = ""
     kernel: tuple[str, ...] = ()
+    last: bool = False
 
 
 def own_chain(place: Place | None) -> list[Place]:
@@ -72,6 +75,13 @@ def common_place(run: list[Entry]) -> Place | None:
     return shared[-1] if shared else chains[0][0] if chains else None
 
 
+def _channels_last(graph: Graph, value: str) -> bool:
+    """Whether the channels of the input ``value`` stand last; looked up where something may say so."""
+    if not graph.layouts.get(value) and not any(getattr(node.op, "channels_last", False) for node in graph.nodes):
+        return False
+    return axis_names(graph, value)[-1] == "channels"
+
+
 def entries(graph: Graph, report: Report) -> list[Entry]:
     """The inputs and layers of ``graph``; ``report`` is its report. Sizes must be numbers."""
     if any(not isinstance(d, int) for t in graph.types.values() for d in t.shape):
@@ -84,7 +94,8 @@ def entries(graph: Graph, report: Report) -> list[Entry]:
     for value in graph.inputs:
         t = graph.types[value]
         share = shares.of_input(storage.bits[value] if value in used else 0)
-        found.append(Entry(value, "input", (), (value,), (), (t,), share, frozenset(), None, None, "input"))
+        last = _channels_last(graph, value)
+        found.append(Entry(value, "input", (), (value,), (), (t,), share, frozenset(), None, None, "input", last=last))
     seen: set[str] = set()
     made = {node.name: node.outputs for node in graph.nodes} if graph.groups else {}
     kernels = {group.name: tuple(v for name in group.layers for v in made[name]) for group in graph.groups}

@@ -59,7 +59,7 @@ def width_of_input(old: Entry, new: Entry) -> dict[str, Any]:
 def find_sites(index: int, old: Entry, new: Entry, follows: dict[str, Any]) -> Iterator[Site]:
     if old.node is None:
         (a,), (b,) = old.makes, new.makes
-        yield from (Site(index, kind, (change,)) for kind, change in _input_changes(a, b))
+        yield from (Site(index, kind, (change,)) for kind, change in _input_changes(a, b, old.last))
         return
     changed = option_changes(old, new)
     kinds = {name: KIND_OF.get(name, "options") for name, *_ in changed}
@@ -72,19 +72,27 @@ def find_sites(index: int, old: Entry, new: Entry, follows: dict[str, Any]) -> I
             yield Site(index, kind, own)
 
 
-def _input_changes(a: TensorType, b: TensorType) -> Iterator[tuple[str, tuple[str, Any, Any]]]:
+def _input_changes(a: TensorType, b: TensorType, last: bool) -> Iterator[tuple[str, tuple[str, Any, Any]]]:
     if a == b:
         return
     if len(a.shape) != len(b.shape) or a.dtype != b.dtype:
         yield "input", ("type", f"{a.dtype} {a}", f"{b.dtype} {b}")
         return
-    first = 2 if len(a.shape) > 3 else 1  # images have channels before their size
-    if a.shape[first:] != b.shape[first:]:
-        yield "resolution", ("size", "×".join(map(str, a.shape[first:])), "×".join(map(str, b.shape[first:])))
+    channels, size = _axes_of_input(len(a.shape), last)
+    if a.shape[size] != b.shape[size]:
+        yield "resolution", ("size", "×".join(map(str, a.shape[size])), "×".join(map(str, b.shape[size])))
     if a.shape[0] != b.shape[0]:
         yield "batch", ("batch", a.shape[0], b.shape[0])
-    if a.shape[1:first] != b.shape[1:first]:
-        yield "input", ("channels", a.shape[1], b.shape[1])
+    if a.shape[channels] != b.shape[channels]:
+        yield "input", ("channels", a.shape[channels][0], b.shape[channels][0])
+
+
+def _axes_of_input(axes: int, last: bool) -> tuple[slice, slice]:
+    """Which of so many axes are the channels, and which the size: images have their channels before it, or ``last``."""
+    if last and axes > 2:
+        return slice(axes - 1, axes), slice(1, axes - 1)
+    first = 2 if axes > 3 else 1
+    return slice(1, first), slice(first, axes)
 
 
 def in_steps(sites: list[Site], new: list[Entry], partner: dict[int, int]) -> Iterator[tuple[Place | None, list[Site]]]:
@@ -156,13 +164,14 @@ def to_apply(
         if len(a.shape) != len(b.shape):
             inputs[site.at] = b
             continue
-        first = 2 if len(a.shape) > 3 else 1  # images have channels before their size
+        channels, size = _axes_of_input(len(a.shape), old[site.at].last)
         # Resolution comes first, then batch, then the rest; each keeps what those before it changed.
         done = KINDS.index(site.kind)
-        shape = (
-            b.shape[0] if done >= KINDS.index("batch") else a.shape[0],
-            *(b.shape[1:first] if done >= KINDS.index("input") else a.shape[1:first]),
-            *b.shape[first:],
-        )
-        inputs[site.at] = TensorType(shape, b.dtype if site.kind == "input" else a.dtype)
+        shape = list(a.shape)
+        shape[size] = b.shape[size]
+        if done >= KINDS.index("batch"):
+            shape[0] = b.shape[0]
+        if done >= KINDS.index("input"):
+            shape[channels] = b.shape[channels]
+        inputs[site.at] = TensorType(tuple(shape), b.dtype if site.kind == "input" else a.dtype)
     return inputs, options

@@ -264,6 +264,10 @@ def op(name: str, *, inputs: tuple[int, int | None] = (1, 1)) -> Any:
                         words = tuple(cls.choices.get(field, ()))
                         fields.append(Field(field, kind, getattr(cls, field, None), required, words))
         cls.name, cls.fields, cls.inputs = name, tuple(fields), inputs
+        if any(field.name == "channels_last" for field in fields):
+            from costcalc.ir import channels_last
+
+            channels_last.give(cls)
         OPS[name] = cls
         ATEN.update(dict.fromkeys(cls.aten.split(), name))
         return cls

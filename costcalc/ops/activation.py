@@ -107,6 +107,7 @@ class PReLU(Activation):
     per_element, module = 2, "PReLU"
 
     per_channel: bool = False
+    channels_last: bool = False
 
     def requires(self, x: TensorType) -> Iterator[Condition]:
         if self.per_channel:
@@ -134,6 +135,7 @@ class PReLU(Activation):
     def examples(cls) -> Iterator[Example]:
         yield cls(), TensorType((2, 3, 4))
         yield cls(per_channel=True), TensorType((2, 3, 4, 2))
+        yield cls(per_channel=True, channels_last=True), TensorType((2, 4, 2, 3))
 
 
 @op("hardtanh")

@@ -148,6 +148,8 @@ class GlobalPool(Op):
         yield cls(), TensorType((2, 3, 4, 5))
         yield cls(keepdim=False), TensorType((2, 3, 4, 2))
         yield cls(), TensorType((1, 2, 7))
+        yield cls(channels_last=True), TensorType((1, 3, 4, 2))
+        yield cls(keepdim=False, channels_last=True), TensorType((1, 3, 4, 2))
 
 
 @op("global_avg_pool")
@@ -162,6 +164,7 @@ class GlobalAvgPool(GlobalPool):
     torch_name = "AdaptiveAvgPool"
 
     keepdim: bool = True
+    channels_last: bool = False
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return x.size
@@ -179,6 +182,7 @@ class GlobalMaxPool(GlobalPool):
     torch_name = "AdaptiveMaxPool"
 
     keepdim: bool = True
+    channels_last: bool = False
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return x.size - y.size

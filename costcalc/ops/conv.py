@@ -44,6 +44,7 @@ class Conv(Op):
     dilation: Sizes = 1
     groups: Size = 1
     bias: bool = True
+    channels_last: bool = False
 
     def requires(self, x: TensorType) -> Iterator[Condition]:
         yield from takes_images(self, x, self.kernel, self.stride, self.padding, self.dilation)
@@ -147,6 +148,7 @@ class Conv(Op):
         yield cls(4, (2, 3), stride=2, padding="same"), TensorType((1, 2, 5, 6))
         yield cls(2, 2, padding=((0, 1), (2, 1))), TensorType((1, 2, 4, 4))
         yield cls(3, 2, padding=1), TensorType((1, 2, 3, 4, 3))
+        yield cls(4, (3, 2), stride=2, padding=((0, 1), (1, 0)), groups=2, channels_last=True), TensorType((1, 5, 4, 2))
 
 
 def takes_images(op: Op, x: TensorType, *per_axis_values: object) -> Iterator[Condition]:

@@ -54,6 +54,7 @@ class ConvTranspose(Op):
     dilation: Sizes = 1
     groups: Size = 1
     bias: bool = True
+    channels_last: bool = False
 
     def requires(self, x: TensorType) -> Iterator[Condition]:
         yield from takes_images(self, x, self.kernel, self.stride, self.padding, self.output_padding, self.dilation)
@@ -154,3 +155,4 @@ class ConvTranspose(Op):
         yield cls(2, 4, stride=3, padding=((0, 2),), dilation=2, bias=False), TensorType((1, 3, 5))
         yield cls(2, 2, stride=(1, 2, 2), dilation=(2, 1, 1)), TensorType((1, 2, 2, 3, 2))
         yield cls(4, (3, 2), stride=(2, 3), padding=((1, 0), (0, 1)), groups=4), TensorType((1, 4, 3, 3))
+        yield cls(3, (3, 2), stride=2, padding=((1, 0), (0, 1)), channels_last=True), TensorType((1, 3, 4, 2))

@@ -124,6 +124,7 @@ class MaxPool(Pool):
     dilation: Sizes = 1
     ceil_mode: bool = False
     indices: bool = False
+    channels_last: bool = False
 
     def check(self) -> None:
         if self.indices and (isinstance(self.padding, str) or any(isinstance(p, tuple) for p in _each(self.padding))):
@@ -172,6 +173,7 @@ class MaxPool(Pool):
         yield cls(2, padding="same", stride=1), TensorType((1, 1, 3, 3, 2))
         yield cls(3, 2, padding=((0, 1), (1, 0)), ceil_mode=True), TensorType((1, 2, 5, 6))
         yield cls(2, indices=True), TensorType((1, 2, 4, 5))
+        yield cls((3, 2), 1, padding="same", channels_last=True), TensorType((1, 4, 3, 2))
 
 
 @op("avg_pool")
@@ -198,6 +200,7 @@ class AvgPool(Pool):
     padding: Pads = 0
     ceil_mode: bool = False
     count_include_pad: bool = True
+    channels_last: bool = False
 
     def infer(self, x: TensorType) -> TensorType:
         return self.places(x)
@@ -230,6 +233,7 @@ class AvgPool(Pool):
         yield cls(3, stride=1, padding="same", count_include_pad=False), TensorType((1, 2, 4))
         yield cls(3, 2, padding=((1, 0), (0, 1)), ceil_mode=True), TensorType((1, 1, 6, 6))
         yield cls(2), TensorType((1, 2, 4, 3, 2))
+        yield cls(3, 2, padding="same", count_include_pad=False, channels_last=True), TensorType((1, 5, 4, 2))
 
 
 def pooling(call: Call) -> dict[str, Any]:

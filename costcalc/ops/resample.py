@@ -80,6 +80,7 @@ class Upsample(Op):
     align_corners: bool = False
     antialias: bool = False
     recompute_scale_factor: bool = False
+    channels_last: bool = False
 
     def check(self) -> None:
         if (self.scale is None) == (self.size is None):
@@ -246,6 +247,7 @@ class Upsample(Op):
         yield cls(size=(3, 5), mode="bicubic", antialias=True), TensorType((1, 2, 7, 4))
         yield cls(2, mode="trilinear"), TensorType((1, 1, 2, 3, 2))
         yield cls((2, 3), mode="zeros"), TensorType((1, 2, 3, 2))
+        yield cls(size=(7, 6), mode="bilinear", channels_last=True), TensorType((1, 4, 3, 2))
 
 
 MOST_ANTIALIASED = 1_000_000

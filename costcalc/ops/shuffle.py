@@ -73,6 +73,7 @@ class PixelShuffle(Op):
     letters = {"factor": "r"}
 
     factor: Size
+    channels_last: bool = False
 
     def requires(self, x: TensorType) -> Iterator[Condition]:
         yield _is_image(self, x)
@@ -101,6 +102,7 @@ class PixelShuffle(Op):
     def examples(cls) -> Iterator[Example]:
         yield cls(2), TensorType((2, 8, 2, 3))
         yield cls(3), TensorType((1, 9, 2, 2))
+        yield cls(2, channels_last=True), TensorType((1, 2, 3, 8))
 
 
 @op("pixel_unshuffle")
@@ -120,6 +122,7 @@ class PixelUnshuffle(Op):
     letters = {"factor": "r"}
 
     factor: Size
+    channels_last: bool = False
 
     def requires(self, x: TensorType) -> Iterator[Condition]:
         yield _is_image(self, x)
@@ -149,6 +152,7 @@ class PixelUnshuffle(Op):
     def examples(cls) -> Iterator[Example]:
         yield cls(2), TensorType((2, 3, 4, 6))
         yield cls(3), TensorType((1, 2, 3, 6))
+        yield cls(2, channels_last=True), TensorType((1, 4, 6, 3))
 
 
 def _is_image(op: Op, x: TensorType) -> Condition:

@@ -101,6 +101,11 @@ class Loops:
     """
 
     def __init__(self, op: Op, *types: TensorType) -> None:
+        self._last = bool(getattr(op, "channels_last", False))
+        if self._last:  # the equation has the channels second
+            from costcalc.ir.channels_last import channels_second, plain
+
+            op, types = plain(op), tuple(map(channels_second, types))
         self._op = op
         self.equation = parse(op.computes)
         made = op.infer(*types)
@@ -112,6 +117,12 @@ class Loops:
         self._options = _options(op, types[0])
         self.sizes = self._solve()
         self._forms = [self._form(operand) for operand in self.operands]
+        if self._last:
+            maps = {self.equation.result.name, next(iter(signature(op.infer).parameters))}
+            for i, operand in enumerate(self.operands):
+                if operand.name in maps:
+                    self._forms[i] = _last(self._forms[i])
+                    self.shapes[operand.name] = tuple(_last(self.shapes[operand.name]))
 
     def __len__(self) -> int:
         return prod(self.sizes.values())
@@ -193,6 +204,12 @@ def _propagate(groups: list[tuple[list[str], int, bool]], sizes: dict[str, int])
                 sizes[missing[0]] = size // prod(sizes.get(letter, 1) for letter in letters)
             elif spread and not missing and sizes[letters[0]] == 1:
                 sizes[letters[0]] = size  # broadcast
+
+
+def _last(axes: Any) -> Any:
+    """``axes``, of which the second are the channels, with these last."""
+    first, channels, *places = axes
+    return [first, *places, channels]
 
 
 def _name(letter: str, index: Index, axis: int) -> str:

@@ -22,7 +22,7 @@ from costcalc.ops.conv import Conv
         (lambda: Conv(8), "conv needs kernel (a whole number from 1, or a list of one for each axis)"),
         (lambda: Conv(8, 3, grups=2), "conv has no option 'grups' (did you mean 'groups'?); it has bias, "),
         (lambda: Conv(8, 3, kernel=3), "conv: kernel is given twice"),
-        (lambda: Conv(8, 3, 1, 0, 1, 1, True, 9), "conv takes at most 7 options but was given 8"),
+        (lambda: Conv(8, 3, 1, 0, 1, 1, True, False, 9), "conv takes at most 8 options but was given 9"),
         (lambda: Conv(0, 3), "conv: out_channels=0 must be a whole number from 1"),
         (lambda: Conv(8, "x"), "conv: kernel='x' must be a whole number from 1, or a list of one for each axis"),
         (lambda: Conv(8, 3, bias=1), "conv: bias=1 must be True or False"),

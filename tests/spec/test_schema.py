@@ -48,7 +48,9 @@ def test_each_op_and_shared_block_is_in_it_with_its_options(validator: Any) -> N
     assert all_ops().keys() <= calls.keys()
     assert zoo.blocks().keys() <= calls.keys()
     first = calls["conv"].splitlines()[0]
-    assert first == "conv(out_channels, kernel, stride=1, padding=0, dilation=1, groups=1, bias=True)"
+    assert (
+        first == "conv(out_channels, kernel, stride=1, padding=0, dilation=1, groups=1, bias=True, channels_last=False)"
+    )
     assert "groups: a whole number from 1" in calls["conv"]
 
 

@@ -94,7 +94,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "a name that is too long": (f"- {'a' * 300}: relu", "2:305", f"the name '{'a' * 77}...' has 300 characters; 256 are the most"),
     # -- ops and blocks
     "an unknown op": ("- rellu", "2:3", "no op or block called 'rellu' (did you mean 'relu'?)"),
-    "an unknown option": ("- conv(4, 3, grups=2)", "2:3", "conv has no option 'grups' (did you mean 'groups'?); it has bias, dilation, groups, kernel, out_channels, padding, stride"),
+    "an unknown option": ("- conv(4, 3, grups=2)", "2:3", "conv has no option 'grups' (did you mean 'groups'?); it has bias, channels_last, dilation, groups, kernel, out_channels, padding, stride"),
     "a missing option": ("- conv(4)", "2:3", "conv needs kernel (a whole number from 1, or a list of one for each axis)"),
     "an option of size 0": ("- conv(0, 3)", "2:3", "conv: out_channels=0 must be a whole number from 1"),
     "an option that is a word": ("- conv('many', 3)", "2:3", "conv: out_channels='many' must be a whole number from 1"),
