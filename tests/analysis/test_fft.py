@@ -85,7 +85,10 @@ def test_transforms_of_the_sizes_it_says_give_the_convolution(op: Op, x: TensorT
     numpy.testing.assert_allclose(made, wanted, atol=1e-12)
 
 
-@pytest.mark.parametrize("op, x", [pytest.param(*e, id=str(i)) for i, e in enumerate(ConvTranspose.examples())])
+@pytest.mark.parametrize(
+    "op, x",
+    [pytest.param(op, x, id=str(i)) for i, (op, x) in enumerate(ConvTranspose.examples()) if not op.channels_last],
+)
 def test_a_transposed_convolution_is_one_of_the_map_with_zeros_between(op: ConvTranspose, x: TensorType) -> None:
     import torch
 
