@@ -223,6 +223,11 @@ class Op:
     def __repr__(self) -> str:
         return f"{self.name}({', '.join(self.settings())})"
 
+    def options(self) -> Iterator[tuple[str, Any]]:
+        """Each option with its value, in their order."""
+        for field in self.fields:
+            yield field.name, self.__dict__[field.name]
+
     def settings(self) -> list[str]:
         """The options as a spec writes them, those at their default left out.
 
