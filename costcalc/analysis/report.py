@@ -114,7 +114,7 @@ def _same_of(op: Op, work: Work) -> dict[str, Any]:
     return {
         "op": op.name,
         "kind": work.kind,
-        "options": {option.name: getattr(op, option.name) for option in op.fields},
+        "options": {key: value for key, value in op.options() if key != "channels_last" or value},
         "input_shapes": work.input_shapes,
         "output_shapes": work.output_shapes,
         "counted": op.is_counted,
