@@ -133,6 +133,6 @@ class Works:
         return found
 
     def _key(self, node: Node, op: Op, types: tuple[TensorType, ...], y: TensorType) -> tuple[object, ...]:
-        if node.prepared or node.frozen:
-            return op, types, y, tuple(node.prepared), node.frozen
+        if node.prepared or node.frozen or node.stored_as:
+            return op, types, y, tuple(node.prepared), node.frozen, tuple(node.stored_as.items())
         return op, types, y

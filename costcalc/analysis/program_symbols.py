@@ -32,7 +32,7 @@ class _Finder:
         if not self.open:
             raise OptionError(
                 f"all sizes of {self.graph.source or self.graph.name} are fixed; "
-                "torch.export leaves those open that its dynamic_shapes name"
+                "torch.export and torch.onnx.export leave those open that dynamic_shapes names"
             )
         if wanted is None:
             for size in self.open:
@@ -103,7 +103,7 @@ class _Finder:
                 f"'{before}' and '{word}' are one size of {self.graph.name}, {size}; leave one of them out"
             )
         holder, _, name = word.rpartition(".")
-        letter = LETTERS.get("height" if name == SQUARE else name, size)
+        letter = size if self.graph.own_names else LETTERS.get("height" if name == SQUARE else name, size)
         for free in (letter, f"{letter}_{holder}" if holder else size, size):
             if free not in self.words and (free == size or free not in self.open):
                 self.called[size], self.words[free] = free, word

@@ -87,6 +87,8 @@ def graph_hash(graph: Graph) -> str:
             rows[-1].append({w: numbers[v] for w, v in node.prepared.items()})
         if node.frozen:
             rows[-1].append(sorted(node.frozen))
+        if node.stored_as:
+            rows[-1].append(dict(node.stored_as))
         for value in node.outputs:
             numbers[value] = len(numbers)
     rows.append([numbers[v] for v in graph.outputs])

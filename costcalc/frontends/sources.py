@@ -147,6 +147,7 @@ SOURCES: dict[str, Source] = {
         "a spec", "FILE.yaml", "costcalc.frontends.spec.load", (".yaml", ".yml"), part="variant", has_revisions=True,
         refers=True, has_lines=True, written=False,
     ),
+    "onnx": Source("an ONNX model", "FILE.onnx", "costcalc.frontends.onnx.load", (".onnx",)),
     "exported": Source("a PyTorch model", "FILE.pt2", suffixes=(".pt2",), **{**_TRACED, "refuses": {}}),
     "torchvision": Source("a PyTorch model", "torchvision:NAME", prefix="torchvision", **_TRACED),
     "timm": Source("a PyTorch model", "timm:NAME", prefix="timm", **_TRACED),

@@ -67,7 +67,6 @@ ENDS: dict[str, Kind] = {
     ".pt": CHECKPOINT, ".pth": CHECKPOINT, ".ckpt": CHECKPOINT, ".bin": TENSORS, ".safetensors": TENSORS,
     ".pkl": PICKLE, ".pickle": PICKLE, ".joblib": PICKLE, ".h5": KERAS, ".hdf5": KERAS, ".keras": KERAS,
     ".gguf": Kind("a GGUF file", TENSORS.helps), ".mlmodel": COREML, ".mlpackage": COREML, ".mlmodelc": COREML,
-    ".onnx": Kind("an ONNX model", f"trace the PyTorch model that it was exported from; {TRACE}"),
     ".tflite": Kind("a TFLite model", f"trace a PyTorch twin of it; {TRACE}"),
     ".engine": ENGINE, ".plan": ENGINE, ".trt": ENGINE, ".npz": ARRAYS, ".npy": ARRAYS, ".pb": FROZEN,
     ".msgpack": Kind("a file of JAX parameters", f"it has weights and no network; {TRACE}"),

@@ -24,7 +24,8 @@ class Traced:
     trained   whether that is a parameter
     origin    what it depends on
     value     its name in the graph, given when its node is made
-    numbers   its elements in their order, of what is looked up or put somewhere, if they are known; else None
+    numbers   its elements in their order, of what is looked up or put somewhere, if they are known; else None.
+              Of a file they may be floating-point numbers, and sizes that it leaves open
     """
 
     __slots__ = ("numbers", "origin", "trained", "type", "value", "weight")
@@ -35,7 +36,7 @@ class Traced:
         self.trained = trained
         self.origin = Origin.MODEL if weight else origin
         self.value = ""
-        self.numbers: tuple[int, ...] | None = None
+        self.numbers: tuple[Any, ...] | None = None
 
     @property
     def settled(self) -> bool:
@@ -57,9 +58,10 @@ class Step:
     weights    tensors of the model that belong to the op, by its names for them
     prepared   values that are made beforehand and belong to it in the same way
     place      the user's line that asked for it
+    stored_as  element types of weights that are stored in another one than the op says
     """
 
-    __slots__ = ("inputs", "op", "outputs", "place", "prepared", "weights")
+    __slots__ = ("inputs", "op", "outputs", "place", "prepared", "stored_as", "weights")
 
     def __init__(
         self, op: Op, inputs: tuple[Traced, ...], weights: dict[str, Traced], outputs: tuple[Traced, ...]
@@ -67,6 +69,7 @@ class Step:
         self.op, self.inputs, self.weights, self.outputs = op, inputs, weights, outputs
         self.prepared: dict[str, Traced] = {}
         self.place: Place | None = None
+        self.stored_as: dict[str, str] = {}
 
 
 class Call:

@@ -30,6 +30,7 @@ class Node(NamedTuple):
               each → the value, which depends on no input, ``{"weight": "conv.weight_norm.0"}``
     frozen    its parameters that training leaves as they are, by the op's names
     place     where the user wrote it
+    stored_as  element types of its weights, where they are stored in others than the op says, ``{"bias": "int32"}``
     """
 
     name: str
@@ -40,6 +41,7 @@ class Node(NamedTuple):
     place: Place | None = None
     prepared: Mapping[str, str] = _NONE
     frozen: frozenset[str] = frozenset()
+    stored_as: Mapping[str, str] = _NONE
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -54,6 +56,9 @@ class Node(NamedTuple):
     def stored(self, weights: Mapping[str, Weight]) -> dict[str, Weight]:
         """Those of ``weights``, which its op has, that are tensors of the model; frozen ones say so."""
         own = {local: w for local, w in weights.items() if local not in self.prepared}
+        for local, dtype in self.stored_as.items():
+            if local in own:
+                own[local] = own[local]._replace(type=TensorType(own[local].type.shape, dtype))
         return own | {local: own[local]._replace(frozen=True) for local in self.frozen if local in own}
 
     def weight(self, local: str) -> str:
@@ -123,6 +128,7 @@ class Graph:
     sizes        those that values decide
     layouts      input → its layout, ``nhwc``, where that was given
     declared     input → its shape in the sizes that an exported program leaves open, which are ``parameters``
+    own_names    closed forms call its open sizes as it does: those names were given by people
     applied      the transforms that made it of the model as it was, in their order
     groups       the layers that are done by one kernel, as an engine joins them; all others have one each
     joinings     layer → why it is in the group of another, or not
@@ -142,6 +148,7 @@ class Graph:
     applied: tuple[str, ...] = ()
     groups: tuple[Group, ...] = ()
     joinings: Mapping[str, Joining] = field(default_factory=dict)
+    own_names: bool = False
 
     def input_types(self, node: Node) -> tuple[TensorType, ...]:
         """The types of the values that ``node`` reads."""
@@ -276,6 +283,7 @@ class GraphBuilder:
         place: Place | None = None,
         prepared: Mapping[str, str] | None = None,
         frozen: Iterable[str] = (),
+        stored_as: Mapping[str, str] | None = None,
     ) -> tuple[str, ...]:
         """Append ``op`` applied to ``inputs`` and return the names of the values that it makes.
 
@@ -298,7 +306,8 @@ class GraphBuilder:
             origin = origin_of(op, (self.beforehand.get(v, Origin.DATA) for v in inputs), types, made)
             if origin is not Origin.DATA:
                 self.beforehand.update(dict.fromkeys(outputs, origin))
-        node = Node(name, op, inputs, outputs, called or _NONE, place, prepared or _NONE, frozenset(frozen))
+        kept = frozenset(frozen)
+        node = Node(name, op, inputs, outputs, called or _NONE, place, prepared or _NONE, kept, stored_as or _NONE)
         if prepared:
             self._check_prepared(node)
         self.nodes.append(node)

@@ -55,7 +55,8 @@ def row_of(node: Node) -> dict[str, Any]:
     row: dict[str, Any] = {"name": node.name, "op": repr(node.op), "from": list(node.inputs)}
     row |= {"called": dict(node.called)} if node.called else {}
     row |= {"prepared": dict(node.prepared)} if node.prepared else {}
-    return row | ({"frozen": sorted(node.frozen)} if node.frozen else {})
+    row |= {"frozen": sorted(node.frozen)} if node.frozen else {}
+    return row | ({"stored_as": dict(node.stored_as)} if node.stored_as else {})
 
 
 def built(
@@ -69,7 +70,10 @@ def built(
     for row in rows:
         called = row.get("called") or row.get("shares")  # as older locks have it
         more = {"called": called, "prepared": row.get("prepared"), "frozen": row.get("frozen", ())}
-        builder.add(row["name"], op_of(row["op"]), row["from"], **more)
+        stored_as = row.get("stored_as") or {}
+        if not all(dtype in ELEMENT_BITS for dtype in stored_as.values()):
+            raise ValueError(stored_as)
+        builder.add(row["name"], op_of(row["op"]), row["from"], **more, stored_as=stored_as)
     return builder.build(outputs)
 
 

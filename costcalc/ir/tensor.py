@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from costcalc.ir.dims import Dim, prod
 
-FLOATING_BITS = {"float64": 64, "float32": 32, "bfloat16": 16, "float16": 16, "float8": 8}
+FLOATING_BITS = {"float64": 64, "float32": 32, "bfloat16": 16, "float16": 16, "float8": 8, "float6": 6, "float4": 4}
 ELEMENT_BITS = {
     **FLOATING_BITS,
     "complex128": 128, "complex64": 64,
-    "int64": 64, "int32": 32, "int16": 16, "int8": 8, "uint8": 8, "int4": 4, "bool": 8,
+    "int64": 64, "int32": 32, "int16": 16, "int8": 8, "uint8": 8, "int4": 4, "int2": 2, "bool": 8,
 }  # fmt: skip
 
 

@@ -321,7 +321,7 @@ class BlockDiag(Op):
     def from_aten(cls, call: Call) -> Traced:
         (made,) = call.made
         tensors = (converted(call, t, made.dtype) for t in call.tensors())
-        matrices = (t if len(t.shape) == 2 else reshaped(call, t, 1, t.type.size) for t in tensors)  # type: ignore[arg-type]
+        matrices = (t if len(t.shape) == 2 else reshaped(call, t, 1, t.type.size) for t in tensors)
         return call.add(cls(), *matrices)  # type: ignore[no-any-return]
 
     @classmethod

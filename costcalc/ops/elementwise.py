@@ -154,7 +154,7 @@ def combination(cls: type[Op], call: Call) -> Any:
 def _copied(call: Call) -> Traced:
     """A copy in another shape, element type or memory format; ``copy_`` gives the value that it puts into place."""
     (made,), x = call.made, call.tensors()[1 if call.name == "copy" else 0]
-    x = expanded(call, x, *made.shape)  # type: ignore[arg-type]
+    x = expanded(call, x, *made.shape)
     if x.type == made:
         return copied(call, x) if call.copies or call.name == "_to_copy" else x
     return call.add(Elementwise("copy", made.dtype), x)  # type: ignore[no-any-return]

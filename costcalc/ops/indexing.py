@@ -138,7 +138,7 @@ def taken(call: Call, x: Traced, axis: int, index: Traced) -> Traced:
     if numbers is None or not x.shape or not 0 < len(numbers) <= MOST_INDICES:
         return call.add(Gather(made.shape, axes=axis), x, index)  # type: ignore[no-any-return]
     picked = call.add(Take(axis, numbers), x)
-    return reshaped(call, picked, *made.shape)  # type: ignore[arg-type]
+    return reshaped(call, picked, *made.shape)
 
 
 @op("gather", inputs=(1, None))

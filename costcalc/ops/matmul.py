@@ -70,11 +70,11 @@ class MatMul(Op):
         if call.name == "affine_grid_generator":  # places (y, x, 1) of the output times the transform of each image
             theta = call["theta"]
             places = call.add(find_op("constant")((prod(made.shape[1:-1]), theta.shape[2]), made.dtype))
-            return reshaped(call, call.add(cls(), places, swapped(call, theta)), *made.shape)  # type: ignore[arg-type]
+            return reshaped(call, call.add(cls(), places, swapped(call, theta)), *made.shape)
         *added, a, b = call.tensors()
         if call.name == "inner":  # rows with rows
             a, b = (reshaped(call, t, *ints([prod(t.shape[:-1])]), t.shape[-1]) for t in (a, b))
-            return reshaped(call, call.add(cls(), a, swapped(call, b)), *made.shape)  # type: ignore[arg-type]
+            return reshaped(call, call.add(cls(), a, swapped(call, b)), *made.shape)
         if call.name == "addr":
             y = call.add(find_op("multiply")(), reshaped(call, a, *a.shape, 1), b)
         else:

@@ -33,6 +33,7 @@ class RunningNorm(Op):
     if TYPE_CHECKING:
         affine: bool  # fields of each
         track_running_stats: bool
+        counter: bool
 
     def requires(self, x: TensorType) -> Iterator[Condition]:
         axes = len(x.shape)
@@ -48,7 +49,8 @@ class RunningNorm(Op):
                 "running_mean": buffer(x.channels, dtype=x.dtype),
                 "running_var": buffer(x.channels, dtype=x.dtype),
             }
-            found["num_batches_tracked"] = buffer(dtype="int64", read=0)
+            if self.counter:
+                found["num_batches_tracked"] = buffer(dtype="int64", read=0)
         return found
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
@@ -63,12 +65,16 @@ class RunningNorm(Op):
         made: nn.Module = getattr(nn, f"{self.module}{rank}d")(
             *ints([x.channels]), affine=self.affine, track_running_stats=self.track_running_stats
         )
+        if not self.counter:
+            made.num_batches_tracked = None  # type: ignore[assignment]
         return made
 
 
 @op("batch_norm")
 class BatchNorm(RunningNorm):
     """Normalise each channel by the mean and variance that training gathered.
+
+    PyTorch keeps a ``counter`` of training steps with them, files of other formats do not.
 
     Ops          2 per element: the four vectors fold into one scale and one shift a channel.
                  Without running statistics 5, and 2 more if affine.
@@ -82,6 +88,7 @@ class BatchNorm(RunningNorm):
 
     affine: bool = True
     track_running_stats: bool = True
+    counter: bool = True
 
     def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
         if self.track_running_stats:
@@ -97,6 +104,7 @@ class BatchNorm(RunningNorm):
     def examples(cls) -> Iterator[Example]:
         yield cls(), TensorType((2, 3, 4, 5))
         yield cls(affine=False), TensorType((2, 3))
+        yield cls(counter=False), TensorType((2, 3))
         yield cls(track_running_stats=False), TensorType((2, 3, 7))
         yield cls(affine=False, track_running_stats=False), TensorType((2, 2, 3, 2, 2))
 
@@ -116,6 +124,7 @@ class InstanceNorm(RunningNorm):
 
     affine: bool = False
     track_running_stats: bool = False
+    counter: bool = True
 
     def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
         if self.track_running_stats:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from costcalc.ir.call import Call, Traced
+from costcalc.ir.dims import Dim
 from costcalc.ir.op import find_op
 
 
-def reshaped(call: Call, x: Traced, *shape: int, copies: bool = False) -> Traced:
+def reshaped(call: Call, x: Traced, *shape: Dim, copies: bool = False) -> Traced:
     """``x`` under another shape; itself if it has that shape."""
     if x.shape == shape:
         return x
@@ -23,7 +24,7 @@ def permuted(call: Call, x: Traced, *order: int) -> Traced:
     return x if same else call.add(find_op("permute")(order), x)
 
 
-def expanded(call: Call, x: Traced, *shape: int) -> Traced:
+def expanded(call: Call, x: Traced, *shape: Dim) -> Traced:
     """``x`` stretched to ``shape``; itself if it has that shape."""
     return x if x.shape == shape else call.add(find_op("expand")(shape), x)
 

@@ -155,10 +155,14 @@ class _Folding:
                 if first != node.name:
                     called |= {local: f"{first}.{local}" for local in (*prepared, *({"bias"} - weights.keys()))}
                 op, prepared = type(op)(**{**vars(op), "bias": True}), {}
-            kept.append(Node(node.name, op, inputs, node.outputs, called, node.place, prepared, node.frozen))
+            kept.append(
+                Node(node.name, op, inputs, node.outputs, called, node.place, prepared, node.frozen, node.stored_as)
+            )
         outputs = tuple(map(self._instead, graph.outputs))
         for node in self._needed(kept, outputs):
-            builder.add(node.name, node.op, node.inputs, node.called, node.place, node.prepared, node.frozen)
+            builder.add(
+                node.name, node.op, node.inputs, node.called, node.place, node.prepared, node.frozen, node.stored_as
+            )
         folded = builder.build(outputs, graph.parameters, graph.source)
         there = {node.name for node in folded.nodes}
         sizes = tuple(s._replace(layers=tuple(name for name in s.layers if name in there)) for s in graph.sizes)

@@ -28,6 +28,7 @@ class Lowering:
     weights    every parameter and buffer of the model, by name
     frozen     the names of the parameters that training leaves as they are
     maker      the user's line that made a weight, by its name
+    quantised  weights may be stored in another element type than the op computes in
     """
 
     def __init__(
@@ -37,8 +38,9 @@ class Lowering:
         weights: Mapping[str, Traced],
         frozen: frozenset[str] = frozenset(),
         maker: Callable[[str], Place | None] = lambda weight: None,
+        quantised: bool = False,
     ) -> None:
-        self._frozen, self._maker = frozen, maker
+        self._frozen, self._maker, self._quantised = frozen, maker, quantised
         self.builder = GraphBuilder(name, {key: t.type for key, t in inputs.items()})
         self.weights = weights
         self.steps: list[tuple[Step, Scope]] = []
@@ -123,6 +125,9 @@ class Lowering:
                 step.prepared[local] = step.weights.pop(local)  # a value, and as such it may be either
                 if given.type == weight.type:
                     continue
+            if self._quantised and given.weight and given.type.dtype != weight.type.dtype:
+                step.stored_as[local] = given.type.dtype
+                weight = weight._replace(type=TensorType(weight.type.shape, given.type.dtype))
             if given.type != weight.type or given.trained != weight.trained:
                 kind = "parameter" if given.trained else "buffer"
                 theirs = f"{given.weight or local} is a {kind} of {_say(given.type)}"
@@ -144,7 +149,7 @@ class Lowering:
             prepared = {local: t.value for local, t in step.prepared.items()}
             frozen = [local for local, w in step.weights.items() if w.weight in self._frozen]
             inputs = (t.value for t in step.inputs)
-            made = self.builder.add(name, step.op, inputs, called, step.place, prepared, frozen)
+            made = self.builder.add(name, step.op, inputs, called, step.place, prepared, frozen, step.stored_as)
             for traced, value in zip(step.outputs, made, strict=True):
                 traced.value = value
         self.builder.assumed.update(dict.fromkeys(assumed))

@@ -123,7 +123,9 @@ class _Generaliser:
                     raise NotInSymbols(reason) from None
             try:
                 op = type(node.op)(**options)
-                builder.add(node.name, op, node.inputs, node.called, node.place, node.prepared, node.frozen)
+                builder.add(
+                    node.name, op, node.inputs, node.called, node.place, node.prepared, node.frozen, node.stored_as
+                )
             except CostcalcError:
                 raise
             except (TypeError, ValueError, AssertionError, LookupError, ArithmeticError) as error:

@@ -1,0 +1,428 @@
+"""A file's nodes, one after the other, as steps of the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from costcalc.errors import CostcalcError, OptionError
+from costcalc.frontends.calls.lower import Lowering
+from costcalc.frontends.calls.recorded import Scope
+from costcalc.frontends.onnx.folding import Unknown
+from costcalc.frontends.onnx.read import MOST_NODES, Declared, Function, Model, Node, Reference, SubGraph, Tensor
+from costcalc.frontends.onnx.rules import folded, rule_of
+from costcalc.frontends.onnx.scopes import own_name, place, shown
+from costcalc.frontends.onnx.sizes import expression
+from costcalc.frontends.onnx.use import Constant, FileError, NoRule, Stored, Use, is_number
+from costcalc.ir.call import Traced
+from costcalc.ir.dims import Dim
+from costcalc.ir.expr import Expr
+from costcalc.ir.graph import Graph
+from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS, TensorType
+
+MOST_DEEP = 64
+"""How deep functions, branches and loops may stand in each other."""
+MOST_SAID = 3
+"""Values that a note lists."""
+
+
+class Env(dict[str, Any]):
+    """Values by name; those of the graph around are seen too."""
+
+    def __init__(self, outer: Env | None = None) -> None:
+        super().__init__()
+        self.outer = outer
+
+    def __missing__(self, name: str) -> Any:
+        if self.outer is None:
+            raise KeyError(name)
+        return self.outer[name]
+
+
+class Place:
+    """Where nodes stand that are walked: the path of what they are part of, what is declared there, the opsets."""
+
+    __slots__ = ("declared", "opsets", "path", "readers", "scope")
+
+    def __init__(self, path: str, opsets: Mapping[str, int], declared: Mapping[str, Declared]) -> None:
+        self.path, self.opsets, self.declared = path, opsets, declared
+        self.scope: Scope | None = None
+        self.readers: dict[str, list[Node | None]] = {}
+
+
+class Build:
+    """Walks the nodes of ``model``.
+
+    sizes      what each open size is: a number, or a symbol
+    settings   what was said of trip counts and other sizes that values decide
+    """
+
+    def __init__(
+        self, model: Model, name: str, shapes: Mapping[str, tuple[Dim, ...]], sizes: Mapping[str, Any],
+        settings: Mapping[str, int] | None = None,
+    ) -> None:  # fmt: skip
+        self.model, self.sizes, self.settings = model, sizes, dict(settings or {})
+        self.used: dict[str, int] = {}
+        self.kinds: dict[str, int] = {}
+        self.notes: dict[str, None] = {}
+        self.unlike: dict[str, str] = {}
+        self.count = 0
+        self.depth = 0
+        self.weights: dict[str, Traced] = {}
+        self.consumed: set[str] = set()
+        self.made: list[Constant | Stored] = []
+        self.absorbed: dict[int, Any] = {}
+        self.env = Env()
+        graph = model.graph
+        given = {t.name for t in graph.tensors}
+        inputs: dict[str, Traced] = {}
+        for one in graph.inputs:
+            if one.name in given:
+                continue
+            if one.holds or one.shape is None or one.dtype not in ELEMENT_BITS:
+                what = one.holds or ("tensor without a shape" if one.shape is None else f"tensor of {one.dtype or '?'}")
+                raise FileError(f"the input {one.name[:80]} is a {what}, so that nothing can be counted from it")
+            shape = tuple(d.at(sizes) if isinstance(d, Expr) else d for d in shapes[one.name])
+            inputs[self._unique(one.name, inputs)] = self.env[one.name] = Traced(TensorType(shape, one.dtype))
+        self.lowering = Lowering(name, inputs, self.weights, quantised=True)
+        self.place = Place("", model.opsets, {d.name: d for d in graph.outputs} | graph.declared)
+
+    def graph(self, source: str, parameters: Mapping[str, Any]) -> Graph:
+        """The graph of all nodes."""
+        graph = self.model.graph
+        self.hold(graph.tensors, self.env)
+        with_outputs = [d.name for d in graph.outputs]
+        self.run(graph.nodes, self.env, self.place, with_outputs)
+        made = []
+        for name in with_outputs:
+            value = self.value(name, self.env)
+            made += [self.ended(v) for v in (value if isinstance(value, list) else [value])]
+        if not made:
+            raise FileError("it has no outputs")
+        for name, weight in list(self.weights.items()):
+            if name in self.consumed or is_number(weight) or weight.type.dtype not in FLOATING_BITS:
+                del self.weights[name]  # shapes, numbers, tables: no tensors that a layer could have forgotten
+        notes = [*self.notes, *self._said_otherwise()]
+        return self.lowering.graph(made, parameters, notes, source)
+
+    # -- values ------------------------------------------------------------------------------------
+
+    def hold(self, tensors: Iterable[Tensor], env: Env) -> None:
+        """Make tensors of the file known by their names."""
+        for tensor in tensors:
+            env[tensor.name] = self.tensor(tensor, tensor.name)
+
+    def tensor(self, tensor: Tensor, name: str) -> Traced:
+        """A tensor of the file."""
+        if tensor.dtype not in ELEMENT_BITS:
+            raise FileError(f"the tensor {name[:80]} holds {tensor.dtype}s")
+        kind = TensorType(tensor.shape, tensor.dtype)
+        if kind.size == 1 and tensor.numbers is not None and not name:
+            return Constant(kind, tensor.numbers)
+        called = self._unique(name or "constant", self.weights)
+        held = Traced(kind, called, tensor.dtype in FLOATING_BITS)
+        held.numbers = tensor.numbers
+        self.weights[called] = held
+        return held
+
+    def seen(self, name: str) -> Traced | None:
+        """The tensor called ``name`` where nodes are walked now, if there is one yet."""
+        env: Env | None = self.env
+        while env is not None:
+            if name in env:
+                return env[name] if isinstance(env[name], Traced) else None
+            env = env.outer
+        return None
+
+    def value(self, name: str, env: Env) -> Any:
+        """The value called ``name``."""
+        try:
+            return env[name]
+        except KeyError:
+            raise FileError(f"nothing makes '{name[:80]}'") from None
+
+    def ended(self, value: Any) -> Traced:
+        """``value`` as a result: made by a layer, if it is a constant."""
+        if not isinstance(value, Traced):
+            raise FileError("an output of it is no tensor")
+        if not isinstance(value, Constant):
+            return value
+        call = self.lowering.call("constant", {})
+        made = Use(self, _NOTHING, (), call, 0).real(value)
+        self.lowering.keep(call, Scope(""))
+        return made
+
+    def looked_at(self, value: Traced) -> None:
+        """Note that the elements of a tensor were read as numbers."""
+        if value.weight and value.type.size != 0:
+            self.consumed.add(value.weight)
+
+    def declared(self, name: str) -> TensorType | None:
+        """What the file says of a value, if it says all of it."""
+        said = self.place.declared.get(name)
+        if said is None or said.shape is None or said.dtype not in ELEMENT_BITS:
+            return None
+        shape = []
+        for size in said.shape:
+            if isinstance(size, str):
+                meant = expression(size)
+                if not isinstance(meant, Expr) or not meant.symbols() <= self.sizes.keys():
+                    return None
+                size = meant.at(self.sizes)  # type: ignore[assignment]
+            if size is None or (isinstance(size, int) and size < 0):
+                return None
+            shape.append(size)
+        return TensorType(tuple(shape), said.dtype)  # type: ignore[arg-type]
+
+    def setting(self, name: str, default: int, kind: str) -> int:
+        """A size that values decide, as the user set it, or by default."""
+        found = self.settings.get(name, default)
+        self.used[name] = found
+        if name not in self.settings:
+            self.notes[f"{name}={found}, {kind}: values decide it, and --set {name}=… says another"] = None
+        return found
+
+    def setting_name(self, kind: str) -> str:
+        """A name for the next size of ``kind``: ``selected``, ``selected_1`` …"""
+        number = self.kinds[kind] = self.kinds.get(kind, -1) + 1
+        return f"{kind}_{number}" if number else kind
+
+    # -- nodes -------------------------------------------------------------------------------------
+
+    def run(self, nodes: Sequence[Node], env: Env, place: Place, outputs: Iterable[str]) -> None:
+        """Walk ``nodes``, whose values go into ``env``."""
+        before, around = self.place, self.env
+        self.place, self.env = place, env
+        self.depth += 1
+        if self.depth > MOST_DEEP:
+            raise FileError(f"functions, branches and loops stand more than {MOST_DEEP} deep in each other")
+        self.count += len(nodes)
+        if self.count > MOST_NODES:
+            raise FileError(f"with its functions and loops written out it has more than {MOST_NODES:,} nodes")
+        place.readers = {}
+        for node in nodes:
+            for name in node.inputs:
+                place.readers.setdefault(name, []).append(node)
+        for name in outputs:
+            place.readers.setdefault(name, []).append(None)
+        for node in in_order(nodes, env):
+            self._node(node, env)
+        self.depth -= 1
+        self.place, self.env = before, around
+
+    def _node(self, node: Node, env: Env) -> None:
+        given = tuple(self.value(name, env) if name else None for name in node.inputs)
+        made = self.absorbed.pop(id(node), None)
+        if made is None:
+            try:
+                made = self._made(node, given, env)
+            except FileError:
+                raise
+            except CostcalcError as error:
+                raise FileError(f"{_at(node)}: {error.message}") from error
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+                if any(isinstance(v, Expr) for v in self.sizes.values()):
+                    raise OptionError(f"{_at(node)} cannot be worked out with sizes that stay symbols") from error
+                raise FileError(
+                    f"{_at(node)} is not as {node.operator} should be: its attributes or inputs do not fit "
+                    f"({type(error).__name__}: {str(error)[:80]})"
+                ) from error
+        for name, value in zip(node.outputs, made, strict=False):
+            if name:
+                env[name] = value
+                self._compare(name, value)
+        for name in node.outputs[len(made) :]:
+            if name and self.place.readers.get(name):
+                raise FileError(f"{_at(node)} has no output '{name[:80]}'")
+
+    def _made(self, node: Node, given: tuple[Any, ...], env: Env) -> tuple[Any, ...]:
+        domain = "" if node.domain == "ai.onnx" else node.domain
+        call = self.lowering.call(node.operator, node.attributes)
+        use = Use(self, node, given, call, self.place.opsets.get(domain, 0))
+        function = self.model.functions.get((node.domain, node.operator, node.overload))
+        rule = None if function and domain not in ("", "com.microsoft") else rule_of(domain, node.operator)
+        if domain == "":
+            try:
+                found = folded(use)
+            except Unknown:
+                found = None
+            if found is not None:
+                return found
+        scope, made = self._scope(node), len(self.made)
+        try:
+            if rule is not None:
+                result = rule(use, env) if getattr(rule, "walks", False) else rule(use)
+            elif function is not None:
+                return self._called(node, function, given, scope)
+            else:
+                raise NoRule("")
+        except (NoRule, Unknown) as reason:
+            self._forget(made)
+            if function is not None:
+                return self._called(node, function, given, scope)
+            call.steps.clear()
+            try:
+                result = use.uncounted(str(reason))
+            except FileError as error:
+                raise FileError(f"{_at(node)}: {error.message}") from None
+        self.lowering.keep(call, scope)
+        return result if isinstance(result, tuple) else (result,)
+
+    def _called(self, node: Node, function: Function, given: tuple[Any, ...], scope: Scope) -> tuple[Any, ...]:
+        """What a function makes, its nodes walked in place of the call."""
+        inner = Env()
+        for name in function.inputs:
+            inner[name] = None
+        inner.update(zip(function.inputs, given, strict=False))
+        attributes = {**function.defaults, **node.attributes}
+        nodes = [_filled(n, attributes) for n in function.nodes]
+        opsets = function.opsets or self.place.opsets
+        self.run(nodes, inner, Place(scope.path, opsets, {}), function.outputs)
+        return tuple(self.value(name, inner) for name in function.outputs)
+
+    def body(self, use: Use, graph: SubGraph, given: Sequence[Any], env: Env, part: str) -> list[Any]:
+        """What a graph inside a node makes of ``given``."""
+        inner = Env(env)
+        self.hold(graph.tensors, inner)
+        for one, value in zip(graph.inputs, given, strict=False):
+            inner[one.name] = value
+        path = ".".join(filter(None, (self._scope(use.node).path, part)))
+        names = [d.name for d in graph.outputs]
+        declared = {d.name: d for d in graph.outputs} | graph.declared
+        self.run(graph.nodes, inner, Place(path, self.place.opsets, declared), names)
+        return [self.value(name, inner) for name in names]
+
+    def weighed(self, use: Use, graph: SubGraph, env: Env) -> int:
+        """The MACs of a branch, by walking it and leaving no trace."""
+        steps, made, count = len(self.lowering.steps), len(self.made), self.count
+        kept = dict(self.notes), dict(self.unlike), set(self.consumed), dict(self.kinds), dict(self.used)
+        self.body(use, graph, (), env, "")
+        macs = 0
+        for step, _ in self.lowering.steps[steps:]:
+            done = step.op.macs(*(t.type for t in step.inputs), y=step.outputs[0].type)
+            macs += done if isinstance(done, int) else 0
+        del self.lowering.steps[steps:]
+        self._forget(made)
+        self.count = count
+        self.notes, self.unlike, self.consumed, self.kinds, self.used = kept
+        return macs
+
+    def _forget(self, made: int) -> None:
+        """What was made of constants since there were ``made`` of them is no more."""
+        for value in self.made[made:]:
+            value.made = None
+        del self.made[made:]
+
+    def follower(self, name: str, operator: str) -> Node | None:
+        """The node that alone reads ``name``, if it is an ``operator``."""
+        readers = self.place.readers.get(name, ())
+        node = readers[0] if len(readers) == 1 else None
+        return node if node is not None and node.operator == operator and node.domain in ("", "ai.onnx") else None
+
+    def absorb(self, node: Node, *made: Any) -> None:
+        """Take ``made`` for what ``node`` makes: another rule has done its work."""
+        self.absorbed[id(node)] = made
+
+    def _scope(self, node: Node) -> Scope:
+        """The module call that ``node`` was made in; nodes of one that follow each other share it."""
+        around = self.place
+        path = place(node)
+        named = path is None
+        if path is None:
+            path = own_name(node)
+        path = ".".join(filter(None, (around.path, path)))
+        if around.scope is not None and around.scope.path == path and not (named and path != around.path):
+            return around.scope
+        around.scope = Scope(path)
+        return around.scope
+
+    # -- what the file says otherwise ----------------------------------------------------------------
+
+    def _compare(self, name: str, value: Any) -> None:
+        said = self.place.declared.get(name)
+        if said is None or said.shape is None or not isinstance(value, Traced):
+            return
+        shape = value.type.shape
+        unlike = len(shape) != len(said.shape) or any(
+            isinstance(a, int) and isinstance(b, int) and b >= 0 and a != b
+            for a, b in zip(shape, said.shape, strict=True)
+        )
+        if unlike:
+            self.unlike[name] = f"{shown(name)[:80]} is {value.type}, not {'×'.join(map(str, said.shape)) or 'scalar'}"
+
+    def _said_otherwise(self) -> list[str]:
+        if not self.unlike:
+            return []
+        some = "; ".join(list(self.unlike.values())[:MOST_SAID])
+        more = len(self.unlike) - MOST_SAID
+        also = f"; and {more} more" if more > 0 else ""
+        return [f"the file's own shapes differ from those that are made: {some}{also}"]
+
+    def _unique(self, name: str, taken: Mapping[str, Any]) -> str:
+        made = base = shown_name(name)
+        number = 0
+        while made in taken:
+            number += 1
+            made = f"{base}_{number}"
+        return made
+
+
+_NOTHING = Node("", "", "Constant", "", (), (), {}, None)
+
+
+def shown_name(name: str) -> str:
+    """A name of the file without what cannot be seen; never empty."""
+    return "".join(c if c.isprintable() else "_" for c in name[:200]) or "unnamed"
+
+
+def in_order(nodes: Sequence[Node], env: Env) -> Iterable[Node]:
+    """``nodes``, each after those that make what it reads. Raises ``FileError`` for a circle."""
+    made: set[str] = set()
+    makers = {name: i for i, node in enumerate(nodes) for name in node.outputs if name}
+    for i, node in enumerate(nodes):
+        if any(makers.get(name, -1) >= i for name in node.inputs):
+            break
+        made.update(node.outputs)
+    else:
+        return nodes
+    waits = [sum(name in makers for name in set(node.inputs)) for node in nodes]
+    readers: dict[str, list[int]] = {}
+    for i, node in enumerate(nodes):
+        for name in set(node.inputs):
+            if name in makers:
+                readers.setdefault(name, []).append(i)
+    ready = [i for i, count in enumerate(waits) if not count][::-1]
+    order: list[Node] = []
+    while ready:
+        i = ready.pop()
+        order.append(nodes[i])
+        for name in nodes[i].outputs:
+            for reader in readers.get(name, ()):
+                waits[reader] -= 1
+                if not waits[reader]:
+                    ready.append(reader)
+    if len(order) < len(nodes):
+        stuck = next(node for node, count in zip(nodes, waits, strict=True) if count)
+        raise FileError(f"{_at(stuck)} needs what is made from it: the nodes stand in a circle")
+    return order
+
+
+def _filled(node: Node, attributes: Mapping[str, Any]) -> Node:
+    """A node of a function with the attributes that the function is given, in graphs inside it too."""
+    found = {}
+    for name, value in node.attributes.items():
+        if isinstance(value, Reference):
+            if attributes.get(value.name) is not None:
+                found[name] = attributes[value.name]
+        elif isinstance(value, SubGraph):
+            found[name] = value._replace(nodes=tuple(_filled(n, attributes) for n in value.nodes))
+        else:
+            found[name] = value
+    return node._replace(attributes=found)
+
+
+def _at(node: Node) -> str:
+    if node.name:
+        return f"{node.kind[:80]} '{shown_name(node.name)[:80]}'"
+    made = shown_name(node.outputs[0])[:80] if node.outputs else "nothing"
+    return f"{node.kind[:80]} that makes '{made}'"

@@ -1,0 +1,67 @@
+"""The graph of an ONNX file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from costcalc.errors import CostcalcError, OptionError, listing, near
+from costcalc.frontends.onnx.build import Build, shown_name
+from costcalc.frontends.onnx.read import read
+from costcalc.frontends.onnx.sizes import Open
+from costcalc.frontends.onnx.wire import DamagedFile, opened
+from costcalc.frontends.sources import Request, Shapes
+from costcalc.ir.expr import Expr
+from costcalc.ir.graph import Graph
+
+
+def load(name: str, request: Request) -> Graph:
+    """The graph of the ONNX file ``name``; nothing in it runs, and its weights are not read.
+
+    The parameters of ``request`` are open sizes by the file's names for them, and sizes that values decide.
+
+    Raises a ``CostcalcError`` for a file that cannot be counted.
+    """
+    symbols = request.symbols.called if request.symbols else {}
+    return _load(name, request.batch, request.input, request.parameters, symbols)  # type: ignore[arg-type]
+
+
+def _load(
+    path: str, batch: int | None, input: Shapes, parameters: Mapping[str, Any], symbols: Mapping[str, str]
+) -> Graph:
+    name = Path(path).name
+    try:
+        with opened(path) as data:
+            model = read(data)
+        given = {t.name for t in model.graph.tensors}
+        sizes = Open([one for one in model.graph.inputs if one.name not in given])
+        values, rest = sizes.values(name, batch, input, parameters)
+        for key, value in rest.items():
+            if type(value) is not int or value < 0:
+                raise OptionError(f"{key[:80]} of {name} is a whole number from 0, not {value!r}")
+        named: dict[str, Any] = dict(values)
+        for size, letter in symbols.items():
+            named[size] = Expr.symbol(letter)
+        build = Build(model, Path(path).stem, sizes.shapes, named, rest)
+        unset = {size: value for size, value in values.items() if size not in symbols}
+        graph = build.graph(path, unset)
+    except DamagedFile as error:
+        raise CostcalcError(f"{path} cannot be read: {error.message}") from None
+    except RecursionError:
+        raise CostcalcError(f"{path} cannot be read: what is in it stands too deep in each other") from None
+    except MemoryError:
+        raise CostcalcError(f"{path} cannot be read: it needs more memory than there is") from None
+    except OptionError:
+        raise
+    except CostcalcError as error:
+        error.message = f"{path}: {error.message}"
+        raise
+    for key in rest:
+        if key not in build.used:
+            known = {**sizes.names, **build.used}
+            has = f"; it has {listing(known)}" if known else "; it has none"
+            raise OptionError(f"{name} leaves no size '{key[:80]}' open{near(key, known)}{has}")
+    declared = {shown_name(key): shape for key, shape in sizes.shapes.items()}
+    return replace(graph, declared=declared, parameters={**graph.parameters, **build.used}, own_names=True)

@@ -1,0 +1,80 @@
+"""Layouts that engines make for themselves: channels in blocks, channels last.
+
+Weights are padded to whole blocks there, and the layers compute with what is padded. That is what is counted, and the
+report says how many channels there are of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from costcalc.frontends.onnx.rules import layers, moves, pools, quantised
+from costcalc.frontends.onnx.rules.microsoft import fused_conv, in_channels_last
+from costcalc.frontends.onnx.use import Use
+from costcalc.ir.call import Traced
+from costcalc.ops.traced import permuted
+
+
+def into_blocks(n: Use) -> Traced:
+    x = n.x(0)
+    if n.attribute("channels_last", 0):
+        x = permuted(n.call, x, 0, len(x.type.shape) - 1, *range(1, len(x.type.shape) - 1))
+    return n.elementwise("copy", x)
+
+
+def out_of_blocks(n: Use) -> Traced:
+    """``channels`` says how many channels there are."""
+    x = n.x(0)
+    real, padded = n.attribute("channels", 0), x.type.shape[1]
+    if real and isinstance(padded, int) and real < padded:
+        n.build.notes[
+            f"{n.node.inputs[0][:60]} has {real} channels, padded to {padded}, with which its layers compute"
+        ] = None
+        x = n.add("slice", x, options=(1, 0, real))
+    if n.attribute("channels_last", 0):
+        x = permuted(n.call, x, 0, *range(2, len(x.type.shape)), 1)
+    return n.elementwise("copy", x)
+
+
+def conv(n: Use) -> Traced:
+    """The input may have fewer channels than the weights, which are padded."""
+    wanted = n.shape(1)[1] * n.attribute("group", 1)
+    have = n.shape(0)[1]
+    if isinstance(have, int) and isinstance(wanted, int) and have < wanted:
+        x = n.add("pad", n.x(0), options=(((0, wanted - have),),), axes=(1,))
+        y = layers.convolved(n, x, 1, 2)
+        return layers.activated(n, n.add("add", y, n.x(3)) if n.has(3) else y)
+    return fused_conv(n)
+
+
+def _nhwc_conv(n: Use, x: Traced) -> Traced:
+    return layers.activated(n, layers.convolved(n, x, 1, 2))
+
+
+def _nhwc_pool(n: Use, x: Traced) -> Traced:
+    return pools.pooled(n, x, n.node.operator)  # type: ignore[no-any-return]
+
+
+def _nhwc_whole(n: Use, x: Traced) -> Traced:
+    return n.add("global_avg_pool" if n.node.operator == "GlobalAveragePool" else "global_max_pool", x)  # type: ignore[no-any-return]
+
+
+def upsample(n: Use) -> Traced:
+    x, scales = n.x(0), n.attribute("scales") or ()
+    made = [d * s for d, s in zip(x.type.shape, scales, strict=True)]
+    return moves.resampled(n, x, made, [float(s) for s in scales])
+
+
+RULES: dict[Any, Callable[[Use], Any]] = {
+    ("com.microsoft.nchwc", "Conv"): conv, ("com.microsoft.nchwc", "MaxPool"): pools.pool,
+    ("com.microsoft.nchwc", "AveragePool"): pools.pool, ("com.microsoft.nchwc", "GlobalMaxPool"): pools.whole,
+    ("com.microsoft.nchwc", "GlobalAveragePool"): pools.whole, ("com.microsoft.nchwc", "Upsample"): upsample,
+    "ReorderInput": into_blocks, "ReorderOutput": out_of_blocks,
+    ("com.ms.internal.nhwc", "Conv"): in_channels_last(_nhwc_conv),
+    ("com.ms.internal.nhwc", "MaxPool"): in_channels_last(_nhwc_pool),
+    ("com.ms.internal.nhwc", "AveragePool"): in_channels_last(_nhwc_pool),
+    ("com.ms.internal.nhwc", "GlobalAveragePool"): in_channels_last(_nhwc_whole),
+    ("com.ms.internal.nhwc", "GlobalMaxPool"): in_channels_last(_nhwc_whole),
+    ("com.ms.internal.nhwc", "QLinearConv"): quantised.conv,
+}  # fmt: skip

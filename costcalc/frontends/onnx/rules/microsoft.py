@@ -1,0 +1,252 @@
+"""Operators that ONNX Runtime's optimiser makes: several of ONNX's in one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from costcalc.frontends.onnx.rules import layers, moves, norms, pools, shapes
+from costcalc.frontends.onnx.use import FileError, NoRule, Use
+from costcalc.ir.call import Traced
+from costcalc.ir.dims import Dim
+from costcalc.ir.tensor import TensorType
+from costcalc.ops.traced import add_bias, permuted, scaled, swapped
+
+
+def fused_conv(n: Use) -> Traced:
+    """A convolution, a sum with a fourth input, an activation."""
+    y = layers.convolved(n, n.x(0), 1, 2)
+    if n.has(3):
+        y = n.add("add", y, n.x(3))
+    return layers.activated(n, y)
+
+
+def in_channels_last(rule: Callable[[Use, Traced], Traced]) -> Callable[[Use], Traced]:
+    """A rule for images whose channels are last."""
+
+    def of(n: Use) -> Traced:
+        x = n.x(0)
+        rank = len(x.type.shape)
+        y = rule(n, permuted(n.call, x, 0, rank - 1, *range(1, rank - 1)))
+        return permuted(n.call, y, 0, *range(2, rank), 1)
+
+    return of
+
+
+def _nhwc_conv(n: Use, x: Traced) -> Traced:
+    y = layers.convolved(n, x, 1, 2)
+    if n.has(3):
+        added = n.x(3)
+        rank = len(added.type.shape)
+        y = n.add("add", y, permuted(n.call, added, 0, rank - 1, *range(1, rank - 1)))
+    return layers.activated(n, y)
+
+
+def fused_matmul(n: Use) -> Traced:
+    """alpha · A · B, either of them perhaps with its last two axes swapped."""
+    if n.attribute("transBatchA", 0) or n.attribute("transBatchB", 0):
+        raise NoRule("batches that are transposed")
+    a = n.x(0)
+    if n.attribute("transA", 0):
+        a = swapped(n.call, a)
+    if n.attribute("transB", 0) and len(n.shape(1)) > 1:
+        if n.is_weight(1) and len(n.shape(1)) == 2:
+            out = n.shape(1)[0]
+            y: Traced = n.add("linear", a, options=(out, False), weights={"weight": n.weight(1)})
+        else:
+            y = n.add("matmul", a, swapped(n.call, n.x(1)))
+    else:
+        y = layers.multiplied(n, a, 1)
+    if n.attribute("alpha", 1.0) != 1.0:
+        y = n.elementwise("multiply", y)
+    return layers.activated(n, y)
+
+
+def of_few_bits(n: Use) -> Traced:
+    """``MatMulNBits``: a linear layer whose weights have ``bits`` each, packed in blocks.
+
+    Columns are padded to whole blocks; what is counted is what the layer computes.
+    """
+    inner, out = n.attribute("K"), n.attribute("N")
+    bits, block = n.attribute("bits", 4), n.attribute("block_size", 32)
+    dtype = {2: "int2", 4: "int4", 8: "int8"}.get(bits)
+    if not inner or not out or dtype is None:
+        raise NoRule(f"weights of {bits} bits")
+    weight = n.weight(1)
+    if not weight.weight:
+        raise NoRule("weights that are computed")
+    for index in (2, 3, 4):
+        if n.has(index):
+            n.held(index).trained = False
+    if block and inner % block:
+        n.build.notes[
+            f"{weight.weight} is stored in whole blocks of {block}: {-(-inner // block) * block} columns for {inner}"
+        ] = None
+    packed = Traced(TensorType((out, inner), dtype), weight.weight, True)
+    own = n.has(5) and n.is_weight(5)
+    weights = {"weight": packed} | ({"bias": n.weight(5)} if own else {})
+    return n.add("linear", n.x(0), options=(out, own), weights=weights)  # type: ignore[no-any-return]
+
+
+def skip_norm(n: Use, rms: bool = False) -> Any:
+    """(Simplified) layer norm of a sum: input, skip, scale, bias of the norm, bias of the sum; the sum too."""
+    x = n.add("add", n.x(0), n.x(1))
+    last = 3 if rms else 4
+    if n.has(last):
+        x = n.add("add", x, n.x(last))
+    y = norms.over_last(n, x, -1, 2, len(n.given) if rms else 3, rms=rms)
+    beside = x.type._replace(shape=(*x.type.shape[:-1], 1))
+    return (y, n.constant(beside), n.constant(beside), x)[: max(len(n.node.outputs), 1)]
+
+
+def skip_rms_norm(n: Use) -> Any:
+    return skip_norm(n, rms=True)
+
+
+def embedded_norm(n: Use) -> Any:
+    """Words, positions and segments looked up, added and normalised."""
+    ids = n.x(0)
+    found = [_row(n, ids, 2), _row(n, n.x(8) if n.has(8) else ids, 3)]
+    if n.has(1) and n.has(4):
+        found.append(_row(n, n.x(1), 4))
+    total = n.add("add", *found)
+    y = norms.over_last(n, total, -1, 5, 6)
+    counts = n.constant(TensorType(ids.type.shape[:1], "int32"))
+    return (y, counts, total)[: max(len(n.node.outputs), 1)]
+
+
+def _row(n: Use, ids: Traced, table: int) -> Traced:
+    rows, width = n.shape(table)
+    if not n.is_weight(table):
+        return n.add("gather", n.x(table), ids, options=((*ids.type.shape, width),))  # type: ignore[no-any-return]
+    options = (rows, width, n.type(table).dtype)
+    return n.add("embedding", ids, options=options, weights={"weight": n.weight(table)})  # type: ignore[no-any-return]
+
+
+def gelu(n: Use) -> Traced:
+    x = n.x(0)
+    if n.has(1):
+        x = add_bias(n.call, x, n.x(1))
+    return n.add("gelu", x, options=("tanh" if n.node.operator == "FastGelu" else "none",))  # type: ignore[no-any-return]
+
+
+def quick_gelu(n: Use) -> Traced:
+    """x · sigmoid(alpha · x)."""
+    x = n.x(0)
+    return n.add("multiply", x, n.add("sigmoid", n.elementwise("multiply", x)))  # type: ignore[no-any-return]
+
+
+def split_gelu(n: Use) -> Traced:
+    """Half of x + bias times the GELU of the other half."""
+    x = add_bias(n.call, n.x(0), n.x(1))
+    first, second = n.add("split", x, options=(2, len(x.type.shape) - 1))
+    return n.add("multiply", first, n.add("gelu", second))  # type: ignore[no-any-return]
+
+
+def bias_add(n: Use) -> Traced:
+    return n.add("add", n.x(0), n.x(1), n.x(2))  # type: ignore[no-any-return]
+
+
+def bias_softmax(n: Use) -> Traced:
+    axis = n.attribute("axis", 1)
+    if not n.attribute("is_inner_broadcast", 0) and axis == 0:
+        raise NoRule("a softmax of all")
+    return n.add("softmax", n.add("add", n.x(0), n.x(1)), options=(-1,))  # type: ignore[no-any-return]
+
+
+def group_norm(n: Use) -> Any:
+    """Channels last or first, with an activation; ``SkipGroupNorm`` adds first."""
+    x = n.x(0)
+    total = x
+    if n.node.operator == "SkipGroupNorm":
+        total = n.add("add", x, n.x(3))
+        total = n.add("add", total, n.x(4)) if n.has(4) else total
+    last = bool(n.attribute("channels_last", 1))
+    rank = len(x.type.shape)
+    inner = permuted(n.call, total, 0, rank - 1, *range(1, rank - 1)) if last else total
+    weights = {"weight": n.weight(1), "bias": n.weight(2)} if n.is_weight(1) and n.is_weight(2) else None
+    if weights and n.type(1).dtype == x.type.dtype:
+        y = n.add("group_norm", inner, options=(n.attribute("groups", 1),), weights=weights)
+    else:
+        y = n.add("group_norm", inner, options=(n.attribute("groups", 1), False))
+        each = (1,) * (rank - 2)
+        y = scaled(n.call, y, *(n.add("reshape", n.x(i), options=((n.shape(i)[0], *each), False)) for i in (1, 2)))
+    y = n.add("silu", y) if n.attribute("activation", 0) else y
+    y = permuted(n.call, y, 0, *range(2, rank), 1) if last else y
+    return (y, total)[: max(len(n.node.outputs), 1)]
+
+
+def bias_dropout(n: Use) -> Any:
+    x = add_bias(n.call, n.x(0), n.x(1))
+    x = n.add("add", x, n.x(2)) if n.has(2) else x
+    return (x, n.constant(x.type._replace(dtype="bool"))) if n.wants(1) else x
+
+
+def inverse_fft(n: Use) -> Traced:
+    """``Irfft`` along the last ``signal_ndim`` axes before the one of real and imaginary parts."""
+    x = n.x(0)
+    shape = x.type.shape[:-1]
+    axes = tuple(range(len(shape) - n.attribute("signal_ndim", 1), len(shape)))
+    last: Dim = (shape[-1] - 1) * 2
+    z = n.add("part", x, options=(shape, "complex64"))
+    return n.add("fourier", z, options=(axes if len(axes) > 1 else axes[0], last))  # type: ignore[no-any-return]
+
+
+def fft(n: Use) -> Traced:
+    x = n.x(0)
+    rank = len(x.type.shape)
+    axes = tuple(range(rank - n.attribute("signal_ndim", 1), rank))
+    y = n.add("fourier", x, options=(axes if len(axes) > 1 else axes[0],))
+    return n.add("part", y, options=((*y.type.shape, 2), x.type.dtype))  # type: ignore[no-any-return]
+
+
+def gather_quantised(n: Use) -> Traced:
+    """Rows of a table in few bits, widened."""
+    if n.attribute("gather_axis", 0) != 0 or len(n.shape(0)) != 2:
+        raise NoRule("another axis than rows")
+    rows, width = n.shape(0)
+    bits = n.attribute("bits", 4)
+    if n.type(0).dtype in ("uint8", "int8") and bits < 8:
+        width = width * (8 // bits)
+    dtype = {2: "int2", 4: "int4", 8: "int8"}.get(bits, "int8")
+    table = n.weight(0)
+    if not table.weight:
+        raise NoRule("a table that is computed")
+    for index in (2, 3):
+        if n.has(index):
+            n.held(index).trained = False
+    held = Traced(TensorType((rows, width), dtype), table.weight, True)
+    found = n.add("embedding", n.x(1), options=(rows, width, n.type(2).dtype), weights={"weight": held})
+    return n.elementwise("dequantize", found)
+
+
+def expand_dims(n: Use) -> Traced:
+    return n.add("unsqueeze", n.x(0), options=(n.known(1, "the axis")[0],))  # type: ignore[no-any-return]
+
+
+def matmul_activation(n: Use) -> Traced:
+    if n.node.operator == "GemmFastGelu":
+        y = layers.multiplied(n, n.held(0), 1)
+        return n.add("gelu", add_bias(n.call, y, n.x(2)) if n.has(2) else y, options=("tanh",))  # type: ignore[no-any-return]
+    raise NoRule
+
+
+def nhwc_pool(n: Use, x: Traced) -> Traced:
+    made = pools.pooled(n, x, "MaxPool")
+    if isinstance(made, tuple):
+        raise FileError("NhwcMaxPool has one output")
+    return made  # type: ignore[no-any-return]
+
+
+RULES: dict[str, Callable[[Use], Any]] = {
+    "FusedConv": fused_conv, "NhwcFusedConv": in_channels_last(_nhwc_conv), "NhwcMaxPool": in_channels_last(nhwc_pool),
+    "FusedGemm": layers.gemm, "FusedMatMul": fused_matmul, "FusedMatMulActivation": fused_matmul,
+    "TransposeMatMul": fused_matmul, "MatMulNBits": of_few_bits, "MatMulBnb4": of_few_bits,
+    "SkipLayerNormalization": skip_norm, "SkipSimplifiedLayerNormalization": skip_rms_norm,
+    "SimplifiedLayerNormalization": norms.rms_norm, "EmbedLayerNormalization": embedded_norm, "GroupNorm": group_norm,
+    "SkipGroupNorm": group_norm, "BiasGelu": gelu, "FastGelu": gelu, "Gelu": gelu, "QuickGelu": quick_gelu,
+    "BiasSplitGelu": split_gelu, "BiasAdd": bias_add, "BiasSoftmax": bias_softmax, "BiasDropout": bias_dropout,
+    "Pad": shapes.pad, "Trilu": shapes.triangle, "GridSample": moves.grid_sample, "GatherND": moves.gather_nd,
+    "Rfft": fft, "Irfft": inverse_fft, "GatherBlockQuantized": gather_quantised, "ExpandDims": expand_dims,
+    "GemmFastGelu": matmul_activation,
+}  # fmt: skip

@@ -1,0 +1,111 @@
+"""Pools with windows, over whole maps, and of regions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from costcalc.frontends.onnx.rules.layers import window as of_window
+from costcalc.frontends.onnx.rules.layers import written
+from costcalc.frontends.onnx.use import FileError, NoRule, Use
+from costcalc.ir.call import Traced, once
+from costcalc.ir.dims import Dim
+
+
+def pool(n: Use) -> Any:
+    """MaxPool, AveragePool, LpPool. A last window of ceil_mode that would begin outside is dropped at every opset, as
+    ONNX Runtime does."""
+    return pooled(n, n.x(0), n.node.operator)
+
+
+def pooled(n: Use, x: Traced, operator: str) -> Any:
+    kernel = tuple(n.attribute("kernel_shape") or ())
+    axes = len(kernel)
+    if not kernel or len(x.type.shape) != axes + 2:
+        raise FileError(f"{operator} has a kernel of {axes} axes and an input of {len(x.type.shape)}")
+    if axes > 3:
+        raise NoRule("more than three spatial axes")
+    options = of_window(n, x.type.spatial, kernel)
+    dilation = options.pop("dilation")
+    if _same_kernel(options["stride"], kernel):
+        del options["stride"]
+    x, options["padding"] = _roomy(n, x, kernel, options["padding"])
+    ceil = bool(n.attribute("ceil_mode", 0))
+    if operator == "MaxPool":
+        indices = n.wants(1)
+        return n.add(
+            "max_pool", x, options=(once(kernel),), **options, dilation=dilation, ceil_mode=ceil, indices=indices
+        )
+    if dilation != 1:
+        raise NoRule("a dilated average")
+    if operator == "LpPool":
+        squared = n.elementwise("pow", x)
+        return n.elementwise("pow", n.add("avg_pool", squared, options=(once(kernel),), **options, ceil_mode=ceil))
+    counts = bool(n.attribute("count_include_pad", 0))
+    if options["padding"] == 0:
+        counts = True  # there is none, and so PyTorch has it
+    return n.add("avg_pool", x, options=(once(kernel),), **options, ceil_mode=ceil, count_include_pad=counts)
+
+
+def _same_kernel(stride: Any, kernel: tuple[int, ...]) -> bool:
+    return bool(stride == once(kernel))
+
+
+def _roomy(n: Use, x: Traced, kernel: Sequence[int], padding: Any) -> tuple[Traced, Any]:
+    """``x`` padded beforehand where a window may lie in its padding for more than half."""
+    given = padding if isinstance(padding, tuple) else (padding,) * len(kernel)
+    pairs = [p if isinstance(p, tuple) else (p, p) for p in given]
+    if all(not isinstance(p, int) or 2 * p <= k for pair, k in zip(pairs, kernel, strict=True) for p in pair):
+        return x, padding
+    return n.add("pad", x, options=(written(pairs),)), 0
+
+
+def whole(n: Use) -> Traced:
+    """The mean or the largest of each channel."""
+    x = n.x(0)
+    if n.node.operator == "GlobalLpPool":
+        axes = once(tuple(range(2, len(x.type.shape))))
+        return n.add("reduction", x, options=("norm", axes, True))  # type: ignore[no-any-return]
+    if not 3 <= len(x.type.shape) <= 5:
+        op = ("mean", ()) if n.node.operator == "GlobalAveragePool" else ("reduction", ("amax",))
+        axes = once(tuple(range(2, len(x.type.shape))))
+        return n.add(op[0], x, options=(*op[1], axes, True))  # type: ignore[no-any-return]
+    return n.add("global_avg_pool" if n.node.operator == "GlobalAveragePool" else "global_max_pool", x)  # type: ignore[no-any-return]
+
+
+def max_unpool(n: Use) -> Traced:
+    kernel = tuple(n.attribute("kernel_shape") or ())
+    strides = tuple(n.attribute("strides") or (1,) * len(kernel))
+    pads = tuple(n.attribute("pads") or (0,) * 2 * len(kernel))
+    size = n.numbers(2)[2:] if n.has(2) and n.numbers(2) else None  # type: ignore[index]
+    if pads[: len(kernel)] != pads[len(kernel) :]:
+        raise NoRule("uneven padding")
+    options: dict[str, Any] = {"size": once(tuple(size))} if size else {}
+    return n.add(  # type: ignore[no-any-return]
+        "max_unpool", n.x(0), n.x(1), options=(once(kernel), once(strides), once(pads[: len(kernel)])), **options
+    )
+
+
+def _regions(n: Use, boxes: Traced) -> Traced:
+    """Boxes of four numbers as the regions (image, four numbers) that cutting takes."""
+    rows = boxes.type.shape[0]
+    if boxes.type.shape[-1:] == (5,):
+        return boxes
+    return n.add("concat", n.constant(boxes.type._replace(shape=(rows, 1))), boxes, options=(1,))  # type: ignore[no-any-return]
+
+
+def roi_align(n: Use) -> Traced:
+    size: tuple[Dim, Dim] = (n.attribute("output_height", 1), n.attribute("output_width", 1))
+    samples = n.attribute("sampling_ratio", 0)
+    return n.add("roi_align", n.x(0), _regions(n, n.x(1)), options=(once(size), samples))  # type: ignore[no-any-return]
+
+
+def roi_pool(n: Use) -> Traced:
+    return n.add("roi_pool", n.x(0), n.x(1), options=(once(tuple(n.attribute("pooled_shape"))),))  # type: ignore[no-any-return]
+
+
+RULES: dict[str, Callable[[Use], Any]] = {
+    **dict.fromkeys(("MaxPool", "AveragePool", "LpPool"), pool),
+    **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"), whole),
+    "MaxUnpool": max_unpool, "RoiAlign": roi_align, "MaxRoiPool": roi_pool,
+}  # fmt: skip
