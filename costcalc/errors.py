@@ -36,18 +36,34 @@ class Place(NamedTuple):
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
+class Choice(NamedTuple):
+    """What a sentence says to give: on the command line as ``option``, in a config as ``key``."""
+
+    option: str
+    key: str
+
+
 class CostcalcError(Exception):
     """A mistake that the user can mend: one sentence, and where it was made.
 
     The command line prints it without a traceback and exits with ``exit_code``.
+
+    choices   options that the message names, for whom a config asks
     """
 
     exit_code = 2
 
-    def __init__(self, message: str, place: Place | None = None) -> None:
+    def __init__(self, message: str, place: Place | None = None, choices: Iterable[Choice] = ()) -> None:
         super().__init__(message)
         self.message = message
         self.place = place
+        self.choices = tuple(choices)
+
+    def in_config(self) -> CostcalcError:
+        """This error, with the keys of a config where it named options of the command line."""
+        for option, key in self.choices:
+            self.message = self.message.replace(option, key)
+        return self
 
     def at(self, place: Place | None) -> CostcalcError:
         """This error, placed at ``place`` unless it already knows where it was made."""

@@ -17,8 +17,8 @@ def sizes(report: Report) -> list[str]:
     return [*lines, unset(report)] if report.unset else lines
 
 
-def unset(report: Report) -> str:
-    """What the sizes that nobody has set make of the totals, and how to set them."""
+def unset(report: Report, how: str = "--set {}=NUMBER") -> str:
+    """What the sizes that nobody has set make of the totals, and how to set one, whose name stands for ``{}``."""
     count = len(report.unset)
     what = f"{count} size{'s' * (count != 1)} that values decide"
     mark = report.mark("macs")
@@ -27,9 +27,9 @@ def unset(report: Report) -> str:
     names = list(dict.fromkeys(size.parameter for size in report.unset if not size.met))
     if not names:
         return f"totals with {mark} are those of the values in this run, which decide {what.partition(' that')[0]}"
-    all_of = f" or --set {names[0]}=NUMBER for all of a kind" if count > 1 else ""
+    all_of = f" or {how.replace('{}', names[0])} for all of a kind" if count > 1 else ""
     one = next(size.name for size in report.unset if not size.met)
-    return f"{says}: --set {one}=NUMBER{all_of if one != names[0] else ''}"
+    return f"{says}: {how.replace('{}', one)}{all_of if one != names[0] else ''}"
 
 
 def ran_with(found: Sequence[ValueSize]) -> str:

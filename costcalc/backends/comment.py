@@ -13,8 +13,9 @@ from costcalc.analysis.figures import COMMENT, FIGURES, figures_in
 from costcalc.backends.differences import folded, table
 from costcalc.backends.escape import markdown as escaped
 from costcalc.backends.escape import visible
-from costcalc.backends.figures import percent, show, signed
+from costcalc.backends.figures import in_unit, percent, show, signed
 from costcalc.backends.verdicts import counted
+from costcalc.budget.amounts import UNITS
 
 MARKER = "<!-- costcalc check -->"
 """By this line the comment of an earlier run is found, to be updated."""
@@ -76,8 +77,9 @@ def _row(verdicts: Iterable[Record], model: Record) -> str:
         for v in verdicts:
             mine = (v["model"], v["setup"], v["metric"]) == (model["name"], model["setup"], name)
             if mine and v["rule"] == "max" and v["layers"] is None and v["limit"] is not None and value is not None:
-                left = v["limit"] - value
-                cell += f"<br>{show(figure, left)} left" if left >= 0 else f"<br>**{show(figure, -left)} over**"
+                left, unit = v["limit"] - value, v.get("unit", "")
+                told = in_unit(figure, abs(left), unit if unit in UNITS.get(figure.unit, {}) else "")
+                cell += f"<br>{told} left" if left >= 0 else f"<br>**{told} over**"
         cells.append(cell)
     return "| " + " | ".join(cells) + " |"
 

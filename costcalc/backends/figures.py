@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 from costcalc.analysis.figures import BITS, JOULES, PIXELS, RATIO, SECONDS, Figure, Value
@@ -61,6 +62,49 @@ def told_apart(figure: Figure, a: Value, b: Value) -> tuple[str, str]:
     if a != b and show(figure, a) == show(figure, b):
         return exact(figure, a), exact(figure, b)
     return show(figure, a), show(figure, b)
+
+
+def beside(figure: Figure, value: Value, limit: Value, written: str) -> tuple[str, str]:
+    """``value`` and ``limit`` rounded, in the unit in which the limit was ``written``; told apart as others are.
+
+    >>> from costcalc.analysis.figures import FIGURES
+    >>> beside(FIGURES["storage"], 8 * 297_000, 8 * 320_000, "320 KB")
+    ('297 KB', '320 KB')
+    >>> beside(FIGURES["macs"], 28_600_000, 10**8, "0.1G"), beside(FIGURES["macs"], 28_600_000, 20_000_000, "20 M")
+    (('0.0286 G', '0.1 G'), ('28.6 M', '20.0 M'))
+    """
+    unit = own_unit(figure, limit, written)
+    if not unit or (value != limit and in_unit(figure, value, unit) == in_unit(figure, limit, unit)):
+        return told_apart(figure, value, limit)
+    number = written.strip().removesuffix(unit).strip()
+    return in_unit(figure, value, unit), f"{number} {unit}"
+
+
+def own_unit(figure: Figure, limit: Value, written: str) -> str:
+    """The unit in which somebody has ``written`` a ``limit``, if figures would be shown in another; else ""."""
+    from costcalc.budget.amounts import UNITS
+
+    unit = written.strip().lstrip("+-0123456789._").lstrip()
+    unit = re.sub(r"^[eE][+-]?\d+\s*", "", unit)
+    is_other = unit in UNITS.get(figure.unit, {}) and unit != show(figure, limit).rpartition(" ")[2]
+    return unit if is_other else ""
+
+
+def in_unit(figure: Figure, value: Value, unit: str) -> str:
+    """``value`` in ``unit``, to three digits and to whole ones; as figures are shown if ``unit`` is "".
+
+    >>> from costcalc.analysis.figures import FIGURES
+    >>> in_unit(FIGURES["storage"], 8 * 2**30, "MB"), in_unit(FIGURES["storage"], -8 * 1500, "kB")
+    ('1,074 MB', '-1.5 kB')
+    """
+    from costcalc.budget.amounts import UNITS
+
+    if not unit:
+        return show(figure, value)
+    scaled = Fraction(value) / UNITS[figure.unit][unit]
+    if abs(scaled) >= 100:
+        return f"{units.grouped(round(scaled))} {unit}"
+    return f"{float(scaled):.3g} {unit}"
 
 
 def signed(figure: Figure, change: Value) -> str:

@@ -83,7 +83,7 @@ def step(text: str, figure: Figure, *, up: bool) -> Step:
     (Fraction(20, 1), Fraction(10, 1))
     """
     text = text.strip()
-    if text.endswith(("%", "x")):
+    if text.endswith(("%", "x")) and not text.endswith("px"):
         number = text[:-1].strip()
         if _NUMBER.fullmatch(number):
             value = Fraction(number.replace("_", ""))

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import date
-from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from costcalc.analysis.figures import Figure, Value
 from costcalc.analysis.records import Layer
 from costcalc.analysis.sizes import unset
-from costcalc.backends.figures import percent, show, signed, told_apart
+from costcalc.backends.figures import beside, in_unit, own_unit, percent, show, signed, told_apart
 from costcalc.budget.amounts import Step
 from costcalc.budget.baseline import Baseline, Past
-from costcalc.budget.config import WARN, Budget, Config, Exemption, Model, Setup
-from costcalc.budget.measure import Measured, has_revisions, is_global, matching, measure, value_of
+from costcalc.budget.config import WARN, Budget, Config, Exemption, Limit, Model, Setup
+from costcalc.budget.measure import Measured, has_revisions, in_config, is_global, matching, measure, value_of
 from costcalc.difference import Diff, diff
 from costcalc.difference.layers import own_place
 from costcalc.difference.records import is_attributed
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
     from costcalc.analysis.roofline import Machine
 
 OK, FAIL, WARNED, EXEMPT, UNCHECKED = "ok", "fail", "warn", "exempt", "unchecked"
-
+SET = "at: [{parameters: {{}: NUMBER}}]"
+"""How a config sets a size that values decide."""
 
 Edited: TypeAlias = Callable[["Place | None", str], "Place | None"]
 
@@ -118,12 +118,14 @@ def check(
     allow_code: bool = False,
     with_diffs: bool = False,
     edited: Edited | None = None,
+    told: bool = False,
 ) -> Outcome:
     """Measure every model of ``config`` and hold it to its budgets.
 
     today       decides which exemptions still hold
     with_diffs  compare every model with its past, not only where a budget is exceeded
     edited      the line that the user edited, from where a cause was seen and what it says
+    told        say of each model that is code if there is nothing to compare it with
     """
     results, verdicts, notes = [], [], []
     excused = {e for e in config.exempt if e.until >= today}
@@ -136,16 +138,16 @@ def check(
             try:
                 now = measure(model.model, setup, config.folder, machines, allow_code=allow_code, within=config.reach)
             except CostcalcError as error:
-                raise error.at(model.place) from None
+                raise (in_config(error, model, setup) if config.file else error.at(model.place)) from None
             past = baseline(model, setup, now)
-            if past.reason and past.where and not has_revisions(model.model):
+            if told and past.reason and not has_revisions(model.model):
                 notes.append(f"{model.title(setup)} is compared with nothing: {past.reason}")
             if now.report.uncounted:
                 names = ", ".join(f"{layer.name} ({layer.kind})" for layer in now.report.uncounted[:3])
                 more = f" and {len(now.report.uncounted) - 3} more" if len(now.report.uncounted) > 3 else ""
                 notes.append(f"{model.name}: no rule counts {names}{more}; its figures are lower bounds")
             if now.report.unset:
-                notes.append(f"{model.name}: {unset(now.report)}")
+                notes.append(f"{model.name}: {unset(now.report, *([SET] if config.file else []))}")
             found = [v for b in model.budgets for v in _verdicts(model, setup, b, now, past, mine)]
             bad = [v for v in found if v.status in (FAIL, WARNED, EXEMPT)]
             changed = _diff(model, now, past, setup, edited) if with_diffs or bad else None
@@ -187,7 +189,7 @@ def _verdicts(
         raise error.at(budget.place) from None
     for rule, bound in (("max", budget.max), ("min", budget.min)):
         if bound is not None:
-            verdict = _bounded(model, setup, budget, rule, value, bound.amount, excused)
+            verdict = _bounded(model, setup, budget, rule, value, bound, excused)
             mark = now.report.mark(budget.figure.name)
             yield verdict._replace(says=f"{mark} {verdict.says}") if mark else verdict
     for rule, change in (("max_increase", budget.max_increase), ("max_decrease", budget.max_decrease)):
@@ -196,10 +198,10 @@ def _verdicts(
 
 
 def _bounded(
-    model: Model, setup: Setup, budget: Budget, rule: str, value: Value | str | None, limit: Fraction,
+    model: Model, setup: Setup, budget: Budget, rule: str, value: Value | str | None, bound: Limit,
     excused: dict[str, Exemption],
 ) -> Verdict:  # fmt: skip
-    figure = budget.figure
+    figure, limit = budget.figure, bound.amount
     known = Verdict(model.name, setup.label, budget, rule, OK, value, limit, None, 0, "")
     word = "at most" if rule == "max" else "at least"
     if is_global(value):
@@ -210,11 +212,12 @@ def _bounded(
     if value is None or isinstance(value, str):
         return known._replace(status=UNCHECKED, says=f"{figure.name} is not known")
     over = max(value - limit if rule == "max" else limit - value, 0)
-    shown, bound = told_apart(figure, value, limit)
+    shown, wanted = beside(figure, value, limit, bound.text)
     if not over:
-        return known._replace(says=f"{shown}, {word} {bound} allowed")
+        return known._replace(says=f"{shown}, {word} {wanted} allowed")
     way = "over" if rule == "max" else "under"
-    says = f"{shown} is {show(figure, over)} {way} the budget of {bound}"
+    crossed = in_unit(figure, over, own_unit(figure, limit, bound.text))
+    says = f"{shown} is {crossed} {way} the budget of {wanted}"
     says += f" ({percent(value - limit, limit)})" if limit else ""
     return _crossed(known._replace(over=over), says, excused)
 

@@ -104,6 +104,7 @@ class Model(NamedTuple):
 
     model     what ``load`` takes; a path is relative to the config's folder
     message   what to say to who exceeds a budget
+    places    where each of ``at`` stands, where the config has them
     """
 
     name: str
@@ -112,6 +113,11 @@ class Model(NamedTuple):
     at: tuple[Setup, ...] = (Setup(),)
     budgets: tuple[Budget, ...] = ()
     message: str = ""
+    places: tuple[Place, ...] = ()
+
+    def place_of(self, setup: Setup) -> Place:
+        """Where the config says to measure it so; where it names the model, if it says nothing."""
+        return dict(zip((s.label for s in self.at), self.places, strict=False)).get(setup.label, self.place)
 
     def title(self, setup: Setup) -> str:
         """What it is called in one of its setups: ``backbone at 3x224x224``."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from costcalc.analysis.figures import BITS, FIRST_BUDGETS, Figure, figures_in
 from costcalc.budget.config import Setup
@@ -13,22 +15,38 @@ from costcalc.budget.measure import measure
 from costcalc.budget.read import FILES
 from costcalc.difference.revisions import kind_of
 from costcalc.errors import CostcalcError, OptionError
-from costcalc.frontends.sources import SOURCES, SPEC, is_kind, source_of, split, suffixes
+from costcalc.frontends.sources import SOURCES, SPEC, is_kind, is_path, source_of, split, suffixes
 
 SLACK = Fraction(105, 100)
 MOST_FILES, MOST_MODELS = 5000, 40
 HEAD = """\
+# yaml-language-server: $schema={schema}
 # Budgets that `costcalc check` holds the models to. Each is a little above what the model costs today.
 # Lower them with `costcalc check --ratchet`; record what models cost with `costcalc lock`.
 # All keys: docs/budgets.md of costcalc.
 version: 1
 models:
 """
+AS_IT_IS = Setup()
+SCHEMA_FILE = "costcalc.schema.json"
 
 
-def first_config(folder: str, models: list[str]) -> tuple[str, list[str]]:
-    """The text of a config for ``models``, or for the specs below ``folder``; and which models it has."""
-    names = list(dict.fromkeys(models)) or list(_found(folder))
+class First(NamedTuple):
+    """What ``costcalc init`` writes of the models that there are.
+
+    text    the config
+    names   of the models in it
+    code    those of its models that are code, as the config names them
+    """
+
+    text: str
+    names: list[str]
+    code: list[str]
+
+
+def first_config(folder: str, models: list[str], setup: Setup = AS_IT_IS) -> First:
+    """A config for ``models``, measured as ``setup`` says, or for the specs below ``folder``."""
+    names = [_from(folder, model) for model in dict.fromkeys(models)] or list(_found(folder))
     if not names:
         raise OptionError("no specs are below this folder; name the models: costcalc init resnet50")
     known: dict[str, str] = {}
@@ -37,7 +55,7 @@ def first_config(folder: str, models: list[str]) -> tuple[str, list[str]]:
     for model in names[:MOST_MODELS]:
         try:
             # Who names a model on the command line may run it; who left a file in the folder may not.
-            report = measure(model, Setup(), folder, allow_code=bool(models)).report
+            report = measure(model, setup, folder, allow_code=bool(models)).report
         except CostcalcError as error:
             if models:
                 raise
@@ -45,16 +63,59 @@ def first_config(folder: str, models: list[str]) -> tuple[str, list[str]]:
             continue
         name = _name(model, known)
         known[name] = model
-        lines = [f"  - name: {_quoted(name)}", f"    model: {_quoted(model)}", "    budgets:"]
+        lines = [f"  - name: {_quoted(name)}", f"    model: {_quoted(model)}"]
+        lines += [f"    at: [{_at(setup)}]"] if setup.label else []
+        lines.append("    budgets:")
         for figure in figures_in(FIRST_BUDGETS):
             value = figure.value(report)
             if isinstance(value, int) and value:
                 lines.append(f"      {figure.name}: {little_above(value, figure)}")
-        lines.append("      uncounted: 0")
+        lines.append("      uncounted: 0" if not report.uncounted else f"      uncounted: {len(report.uncounted)}")
         blocks.append("\n".join(lines) + "\n")
     if not blocks:
         raise failed or OptionError("no model is named")
-    return HEAD + "\n".join(blocks), list(known)
+    code = [model for model in known.values() if source_of(model).runs_code]
+    return First(HEAD.format(schema=SCHEMA_FILE) + "\n".join(blocks), list(known), code)
+
+
+def _from(folder: str, model: str) -> str:
+    """``model``, as somebody who stands here names it, as a config in ``folder`` has to name it."""
+    if not is_path(model):
+        return model
+    file, part = split(model)
+    path = file if Path(file).is_absolute() else Path(os.path.relpath(file, folder or ".")).as_posix()
+    return f"{path}:{part}" if part else path
+
+
+def _at(setup: Setup) -> str:
+    """``setup`` as a config has it: ``{input: 3x224x224, batch: 8}``."""
+
+    def shape(sizes: tuple[int, ...]) -> str:
+        return "x".join(map(str, sizes))
+
+    parts: dict[str, str] = {}
+    if isinstance(setup.input, Mapping):
+        parts["input"] = _mapping({name: shape(sizes) for name, sizes in setup.input.items()})
+    elif setup.input:
+        parts["input"] = shape(setup.input)
+    parts |= {key: str(value) for key, value in (("batch", setup.batch), ("bits", setup.bits)) if value is not None}
+    if setup.parameters:
+        parts["parameters"] = _mapping({name: _value(value) for name, value in setup.parameters.items()})
+    if setup.apply:
+        parts["apply"] = f"[{', '.join(map(_quoted, setup.apply))}]"
+    if setup.layout and not isinstance(setup.layout, Mapping):
+        parts["layout"] = setup.layout
+    return _mapping(parts)
+
+
+def _mapping(parts: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f"{_quoted(key)}: {value}" for key, value in parts.items()) + "}"
+
+
+def _value(value: Any) -> str:
+    """A parameter's value as a config has it: an expression of the spec language, quoted where YAML needs that."""
+    text = f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
+    return text if re.fullmatch(r"[\w.-]+", text) else _quoted(text)
 
 
 def existing_config(folder: str) -> str | None:
@@ -103,7 +164,7 @@ def _has_name(file: str) -> bool:
 
 def _name(model: str, known: dict[str, str]) -> str:
     path, variant = split(model)
-    name = variant or Path(path).stem
+    name = variant or (Path(path).stem if is_path(model) else model.rpartition(":")[2])
     return name if name not in known else model
 
 

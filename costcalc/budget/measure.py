@@ -13,7 +13,7 @@ from costcalc.analysis.figures import FIGURES, Value, amount_of, field_at_end
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.report import report
 from costcalc.analysis.view import GLOBAL, ReceptiveField
-from costcalc.budget.config import Budget, Setup, beside
+from costcalc.budget.config import Budget, Model, Setup, beside
 from costcalc.difference.layers import entries
 from costcalc.errors import CodeRefused, CostcalcError, listing, near
 from costcalc.frontends.sources import is_path, source_of, split
@@ -67,6 +67,17 @@ def measure(
     with importable_from(folder) if source_of(model).runs_code else nullcontext():
         graph = load(path, **setup.choices(), within=within)
     return measured(graph, setup.bits, machines)
+
+
+def in_config(error: CostcalcError, model: Model, setup: Setup) -> CostcalcError:
+    """``error`` of measuring ``model`` so, in the words and at the place of the config that asks for it."""
+    if error.choices:
+        return error.in_config().at(model.place_of(setup))
+    if error.message.startswith("the forward of ") and setup.input:
+        first, *more = error.message.split("\n")
+        error.message = "\n".join([f"{first} (it is given {setup.label} by 'at')", *more])
+        return error.at(model.place_of(setup))
+    return error.at(model.place)
 
 
 def has_revisions(model: str) -> bool:

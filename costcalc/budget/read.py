@@ -87,6 +87,7 @@ def _model(tree: Tree) -> Model:
         at=tuple(_setup(s) for s in _items(keys["at"], "at")) if "at" in keys else (Setup(),),
         budgets=tuple(budgets),
         message=_word(keys["message"], "message") if "message" in keys else "",
+        places=tuple(s.place for s in _items(keys["at"], "at")) if "at" in keys else (),
     )
 
 

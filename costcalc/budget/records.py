@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from costcalc.analysis.figures import FIGURES
+from costcalc.backends.figures import own_unit
 from costcalc.budget.check import Outcome, Result, Verdict
 from costcalc.errors import CostcalcError, Place
 from costcalc.frontends.spec.read import contents
@@ -74,11 +75,17 @@ def _verdict(v: Verdict) -> dict[str, Any]:
         "subject": v.subject, "model": v.model, "setup": v.setup, "metric": v.budget.figure.name,
         "layers": v.budget.layers, "at": v.budget.at, "machine": v.budget.machine, "rule": v.rule, "status": v.status,
         "value": v.value if isinstance(v.value, str) else _number(v.value), "limit": _number(v.limit),
-        "baseline": _number(v.base), "over": _number(v.over), "says": v.says, "message": v.message,
+        "unit": _unit(v), "baseline": _number(v.base), "over": _number(v.over), "says": v.says, "message": v.message,
         "source": v.place.short if v.place else "",
         "because": [{"says": b.says, "source": b.place.short if b.place else "", "amount": _number(b.amount)}
                     for b in v.because],
     }  # fmt: skip
+
+
+def _unit(v: Verdict) -> str:
+    """The unit in which the limit is written, if figures would be shown in another."""
+    bound = {"max": v.budget.max, "min": v.budget.min}.get(v.rule)
+    return own_unit(v.budget.figure, bound.amount, bound.text) if bound else ""
 
 
 def _number(value: Any) -> Any:

@@ -24,7 +24,7 @@ from costcalc.budget.baseline import (
 from costcalc.budget.check import FAIL, Because, Edited, Outcome, Verdict
 from costcalc.budget.config import Budget, Config, Model, Setup
 from costcalc.budget.lock import MADE_BY, NAME, Entry, Lock, entry, lock_text, read_lock
-from costcalc.budget.measure import measure
+from costcalc.budget.measure import in_config, measure
 from costcalc.budget.read import find_config, parse_max, read_config
 from costcalc.difference.git import Edits, Repository
 from costcalc.errors import CostcalcError, OptionError, Place, UnknownName, listing, near
@@ -42,6 +42,7 @@ class Asked(NamedTuple):
     base: str | None = None
     compare_to: str | None = None
     trace_base: bool = False
+    bits: int | None = None
 
 
 def today() -> date:
@@ -61,12 +62,13 @@ def read_models(asked: Asked) -> Config:
         budgets, place = parse_max(asked.max), Place("")
         shape, batch, more = (asked.choices.get(name) for name in ("input", "batch", "parameters"))
         applied = tuple(asked.choices.get("apply", ()))
-        setup = Setup(shape, batch, None, more or {}, applied, asked.choices.get("layout", ""))
+        setup = Setup(shape, batch, asked.bits, more or {}, applied, asked.choices.get("layout", ""))
         models = tuple(Model(name, name, place, (setup,), budgets) for name in dict.fromkeys(asked.models))
         return Config("", "", models)
-    if asked.choices:
+    if asked.choices or asked.bits is not None:
         raise OptionError(
-            "--input, --batch, --set, --apply and --layout go with --max; a config says it per model, as 'at'"
+            "--input, --batch, --set, --apply and --layout go with --max, and so does --bits; "
+            "a config says it per model: at: [{input: 3x224x224, bits: 16}]"
         )
     config = read_config(config_file(asked.config))
     if not asked.models:
@@ -198,7 +200,7 @@ def new_lock(config: Config, old: Lock | None, *, allow_code: bool = False) -> L
                     model.model, setup, config.folder, allow_code=allow_code, within=config.reach, command="lock"
                 )
             except CostcalcError as error:
-                raise error.at(model.place) from None
+                raise (in_config(error, model, setup) if config.file else error.at(model.place)) from None
             entries[model.name, setup.label] = entry(found.graph, found.report, model.model, setup.label)
     return Lock(entries)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from costcalc.cli.choices import Choices
-from costcalc.cli.options import Output
+from costcalc.cli.options import Bits, Output
 from costcalc.cli.output import coloured, emit
 from costcalc.cli.parameters import argument, command, option
 from costcalc.errors import OptionError
@@ -60,6 +60,7 @@ def check(
     max: Annotated[
         list[str] | None, option("--max", metavar="FIGURE=AMOUNT", says="A budget: macs=4.2G,params=26M.")
     ] = None,
+    bits: Bits = None,
     base: Annotated[
         str | None,
         option(
@@ -108,7 +109,7 @@ def check(
     from costcalc.budget.check import check
     from costcalc.budget.session import Asked, baseline_of, lock_verdicts, ratchet_config, read_models, today
 
-    asked = Asked(tuple(models or ()), config, tuple(max or ()), choices.choices(), base, compare_to, trace_base)
+    asked = Asked(tuple(models or ()), config, tuple(max or ()), choices.choices(), base, compare_to, trace_base, bits)
     if trace_base and not allow_code:
         raise OptionError("--trace-base runs code of the base revision: if you trust it, add --allow-code")
     if locked and (base is not None or compare_to is not None):
@@ -126,6 +127,7 @@ def check(
             allow_code=allow_code or bool(asked.max),
             with_diffs=format in (Format.json, Format.markdown, Format.github) or locked,
             edited=edited,
+            told=base is not None,
         )
     if locked:
         outcome = lock_verdicts(outcome, chosen)

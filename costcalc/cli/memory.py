@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Annotated
 
-from costcalc.cli.options import Format, Model, Output
+from costcalc.cli.options import Bits, Format, Model, Output
 from costcalc.cli.output import coloured, emit, waiting, width
 from costcalc.cli.parameters import command, option
 
@@ -35,9 +35,6 @@ ByEngine = Annotated[
         "one that writes in place (mcu), or none (ideal).",
     ),
 ]  # fmt: skip
-Bits = Annotated[
-    int | None, option("--bits", min=1, max=1024, says="Bits of a floating-point element, in place of 32.")
-]
 
 
 @command

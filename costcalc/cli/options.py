@@ -139,12 +139,15 @@ class Model(NamedTuple):
         return given
 
 
+Bits = Annotated[
+    int | None, option("--bits", min=1, max=1024, says="Bits of a floating-point element, in place of 32.")
+]
+
+
 class Setting(NamedTuple):
     """At which element width, on which machine."""
 
-    bits: Annotated[
-        int | None, option("--bits", min=1, max=1024, says="Bits of a floating-point element, in place of 32.")
-    ] = None
+    bits: Bits = None
     machine: Annotated[
         str | None,
         option(

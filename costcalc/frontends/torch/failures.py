@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from costcalc.errors import CostcalcError
+from costcalc.errors import Choice, CostcalcError
 
 if TYPE_CHECKING:
     from costcalc.frontends.calls.recorded import Recorded
@@ -42,8 +43,23 @@ def values_asked(error: BaseException, path: str | None) -> str:
 
 
 def constructor_failed(name: str, error: BaseException) -> ModelError:
-    """The error for a constructor that raised."""
-    return ModelError("\n".join([f"{name} cannot be built: {_said(error)}", *_lines(error)]))
+    """The error for a constructor that raised; it says how to give an argument that was missing."""
+    said, choices = _said(error), []
+    missing = _MISSING.search(str(error)) if isinstance(error, TypeError) and not _lines(error) else None
+    if missing:
+        value, wanted = _example(missing[1]), missing[1]
+        options = f"--set {wanted}={value} or --kwargs '{{\"{wanted}\": {value}}}'"
+        choices = [Choice(options, f"at: [{{parameters: {{{wanted}: {value}}}}}]")]
+        said = f"{said}; give it: {options}"
+    return ModelError("\n".join([f"{name} cannot be built: {said}", *_lines(error)]), choices=choices)
+
+
+_MISSING = re.compile(r"missing \d+ required (?:positional|keyword-only) arguments?: '(\w+)'")
+
+
+def _example(argument: str) -> str:
+    """A number as an example of what ``argument`` may be."""
+    return "1000" if "class" in argument else "64" if any(w in argument for w in ("width", "dim", "channel")) else "2"
 
 
 def _said(error: BaseException) -> str:

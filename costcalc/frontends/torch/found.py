@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costcalc.errors import CostcalcError
+from costcalc.errors import Choice, CostcalcError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,7 +35,9 @@ def by_default(model: nn.Module) -> Callable[[int, tuple[int, ...] | None], Sequ
 
         size = shape or default_size(model)
         if size is None:
-            raise ModelError(f"{type(model).__name__} does not say which input it takes; give --input 3x224x224, say")
+            choice = Choice("--input 3x224x224", "at: [{input: 3x224x224}]")
+            says = f"{type(model).__name__} does not say which input it takes; give {choice.option}, say"
+            raise ModelError(says, choices=[choice])
         return [(batch, *size)]
 
     return inputs

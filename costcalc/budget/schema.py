@@ -1,0 +1,191 @@
+"""JSON Schemas of ``costcalc.yaml`` and ``costcalc.lock``, for editors and for others who read them.
+
+What a schema accepts, the reader accepts, with the exceptions that no schema can say: two models of one name, a least
+bound above the largest, exemptions of models or budgets that are not there, files that lead out of the repository.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from costcalc.analysis.figures import FIGURES, LOCK, LOCK_LAYER, Figure, figures_in
+from costcalc.budget.amounts import EXAMPLE, UNITS
+from costcalc.ir.layout import AXES
+from costcalc.ir.tensor import ELEMENT_BITS
+from costcalc.transforms import spellings
+
+DRAFT = "http://json-schema.org/draft-07/schema#"
+_NUMBER = r"\+?([0-9][0-9_]{0,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})"
+_POWER = r"([eE][+-]?[0-9]{1,2})?"
+_WORD = {"type": "string", "pattern": r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$"}
+_NAME = {"anyOf": [_WORD, {"type": "integer"}]}
+_WHOLE = {"type": "integer", "minimum": 1, "maximum": 10**18}
+
+
+def config_schema() -> dict[str, Any]:
+    """The schema of a ``costcalc.yaml``."""
+    adding = {name: figure for name, figure in FIGURES.items() if figure.adds}
+    return {
+        "$schema": DRAFT,
+        "title": "What costcalc holds models to: costcalc.yaml",
+        **_mapping(
+            {
+                "version": {"enum": [1, "1"], "description": "Of the format of this file."},
+                "models": {"type": "array", "minItems": 1, "items": {"$ref": "#/definitions/model"}},
+                "exempt": {"type": "array", "minItems": 1, "items": {"$ref": "#/definitions/exemption"}},
+            },
+            "version", "models",
+        ),
+        "definitions": {
+            "model": _mapping(
+                {
+                    "name": {**_NAME, "description": "By which check, the lock and exemptions call it; else 'model'."},
+                    "model": {**_WORD, "description": "A spec's path from here, file.py:Net, timm:NAME …"},
+                    "at": {
+                        "type": "array", "minItems": 1, "items": {"$ref": "#/definitions/measurement"},
+                        "description": "The ways in which it is measured; once, as it is, if there are none.",
+                    },
+                    "budgets": {"$ref": "#/definitions/budgets"},
+                    "layers": {
+                        "type": "object", "additionalProperties": {"$ref": "#/definitions/sums"},
+                        "description": "Pattern of names of layers → budgets of their sum.",
+                    },
+                    "message": {**_WORD, "description": "Said to who exceeds a budget."},
+                },
+                "model",
+            ),
+            "measurement": _measurement(),
+            "budgets": _mapping({name: _budget(figure) for name, figure in FIGURES.items()}),
+            "sums": _mapping({name: _budget(figure) for name, figure in adding.items()}),
+            "exemption": _mapping(
+                {
+                    "model": _NAME, "metric": {"enum": [*FIGURES]}, "reason": _WORD,
+                    "until": {
+                        "type": "string",
+                        "pattern": "^[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$|"
+                        "^[12][0-9]{3}-(0[13-9]|1[0-2])-(29|30)$|^[12][0-9]{3}-(0[13578]|1[02])-31$",
+                        "description": "The last day on which the budget may be exceeded: 2027-01-31.",
+                    },
+                },
+                "model", "metric", "until", "reason",
+            ),
+        },
+    }  # fmt: skip
+
+
+def _measurement() -> dict[str, Any]:
+    shape = {
+        "anyOf": [
+            {"type": "string", "pattern": "^[1-9][0-9]{0,9}([x×][1-9][0-9]{0,9})*$"}, _WHOLE,
+            {"type": "array", "minItems": 1, "items": _WHOLE},
+        ],
+        "description": "Without the batch: 3x224x224.",
+    }  # fmt: skip
+    letters = "".join(AXES)
+    return _mapping(
+        {
+            "input": {"anyOf": [shape, {"type": "object", "additionalProperties": shape}]},
+            "batch": _WHOLE,
+            "bits": {"type": "integer", "minimum": 1, "maximum": 1024},
+            "parameters": {
+                "type": "object",
+                "additionalProperties": {
+                    "anyOf": [{"type": "integer", "minimum": -(10**18), "maximum": 10**18}, {"type": "boolean"},
+                              {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_]{0,60}$"}],
+                },
+            },
+            "apply": {
+                "anyOf": [{"enum": spellings()}, {"type": "array", "minItems": 1, "uniqueItems": True,
+                                                 "items": {"enum": spellings()}}],
+            },
+            "fold_norm": {"type": "boolean"},
+            "layout": {"type": "string", "pattern": rf"^(?!.*(.).*\1)[{letters}]{{1,{len(letters)}}}$"},
+        }
+    )  # fmt: skip
+
+
+def _budget(figure: Figure) -> dict[str, Any]:
+    """A bound alone, which is the most, or a mapping of bounds."""
+    limit = _amount(figure)
+    keys: dict[str, Any] = {
+        "max": limit, "min": limit, "max_increase": _step(figure, up=True), "max_decrease": _step(figure, up=False),
+        "level": {"enum": ["error", "warn"]},
+    }  # fmt: skip
+    if figure.asks == "machine":
+        keys["machine"] = {**_WORD, "not": {"pattern": r"(^/|\.\.|\\).*\.ya?ml$"}}
+    elif figure.asks:
+        keys[figure.asks] = _WORD
+    bounds = [{"required": [bound]} for bound in ("max", "min", "max_increase", "max_decrease")]
+    needs = ("machine",) if figure.asks == "machine" else ()
+    whole = {**_mapping(keys, *needs), "anyOf": bounds}
+    return {"anyOf": [whole] if needs else [limit, whole], "description": figure.title}
+
+
+def _amount(figure: Figure) -> dict[str, Any]:
+    units = UNITS.get(figure.unit, {"": 1})
+    words = "|".join(sorted(filter(None, units), key=lambda unit: (-len(unit), unit)))
+    end = rf" ?({words})" + ("?" if "" in units else "") if words else ""
+    text = {"type": "string", "pattern": f"^{_NUMBER}{_POWER}{end}$", "examples": [EXAMPLE.get(figure.unit, "1.5")]}
+    numbers = {"type": "integer", "minimum": 0, "maximum": 10**18}
+    return {"anyOf": [text, numbers]} if "" in units else text
+
+
+def _step(figure: Figure, *, up: bool) -> dict[str, Any]:
+    ratio = r"\+?0{0,9}[1-9][0-9]{0,9}(\.[0-9]{0,9})?" if up else r"\+?(0?\.[0-9]{1,9}|1(\.0{0,9})?)"
+    change = {
+        "type": "string",
+        "pattern": rf"^{_NUMBER} ?%$|^{ratio} ?x$",
+        "examples": ["2%", "1.02x" if up else "0.98x"],
+    }
+    return {"anyOf": [change, _amount(figure)]}
+
+
+def _mapping(properties: dict[str, Any], *required: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": "object", "additionalProperties": False, "properties": properties}
+    return found | ({"required": [*required]} if required else {})
+
+
+def lock_schema() -> dict[str, Any]:
+    """The schema of a ``costcalc.lock``. Its checksum, and that layers make a graph, no schema can say."""
+    count = {"type": "integer", "minimum": 0}
+    texts = {"type": "object", "additionalProperties": {"type": "string"}}
+    layer = {
+        "name": {"type": "string"},
+        "op": {"type": "string", "description": "As it is written: conv(64, 3, stride=2)."},
+        "from": {"type": "array", "items": {"type": "string"}, "description": "The values that it reads."},
+        "to": {"type": "string", "description": "The shapes that it makes, without the batch."},
+        "called": texts, "shares": texts, "prepared": texts,
+        "frozen": {"type": "array", "items": {"type": "string"}},
+        **{figure.name: {"type": ["integer", "null"], "minimum": 0} for figure in figures_in(LOCK_LAYER)},
+    }  # fmt: skip
+    shape = {"type": "array", "items": {"type": "integer", "minimum": 0}}
+    entry = {
+        "model": {"type": "string", "description": "As the config names it."},
+        "made_by": {"enum": ["costcalc lock", "pytest"]},
+        "graph": {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"},
+        "figures": _mapping({figure.name: count for figure in figures_in(LOCK)}),
+        "inputs": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "array", "items": [{"enum": [*ELEMENT_BITS]}, shape], "minItems": 2, "maxItems": 2,
+            },
+        },
+        "outputs": {"type": "array", "items": {"type": "string"}},
+        "apply": {"type": "array", "items": {"type": "string"}},
+        "layers": {"type": "array", "items": _mapping(layer, "name", "op", "from")},
+    }  # fmt: skip
+    whole = _mapping(entry, *(key for key in entry if key != "apply"))
+    setups = {"type": "object", "additionalProperties": whole, "description": "How it is measured → what it costs so."}
+    return {
+        "$schema": DRAFT,
+        "title": "What models cost when the team last agreed: costcalc.lock",
+        **_mapping(
+            {
+                "version": {"const": 1},
+                "costcalc": {"type": "string", "description": "The version that wrote it."},
+                "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "Of 'models'."},
+                "models": {"type": "object", "additionalProperties": setups},
+            },
+            "version", "costcalc", "sha256", "models",
+        ),
+    }  # fmt: skip
