@@ -17,7 +17,7 @@ from typing import TypeAlias
 from costcalc.analysis.following import Route, plain_part, route, through
 from costcalc.analysis.lengths import told
 from costcalc.analysis.meeting import union
-from costcalc.analysis.parts import Part
+from costcalc.analysis.parts import Part, moves
 from costcalc.analysis.view import ReceptiveField, Span, View
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.memory import Memory
@@ -47,9 +47,20 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
     ways_of = Memory("ways of seeing")
     # Equal views are one object, so that what an op makes of the same views is worked out once.
     kept: dict[View, View] = {}
-    known: dict[tuple[int, ...], View | None] = {}
+    known: dict[tuple[object, ...], View | None] = {}
     for node in graph.nodes:
         types, before = graph.input_types(node), [found[v] for v in node.inputs]
+        axis = node.op.joins(*types) if len(before) > 1 else None
+        if axis is not None:
+            (value,) = node.outputs
+            apart = {id(view): view for view in before if view is not None}
+            if not any(moves(view.parts[axis]) for view in apart.values()):
+                how = (-1, axis, graph.types[value].shape[axis], *apart)
+                if how not in known:
+                    view = seen_beside(list(apart.values()), axis, graph.types[value])
+                    known[how] = view and kept.setdefault(view, view)
+                found[value] = known[how]
+                continue
         for index, value in enumerate(node.outputs):
             ways: Ways | None = ways_of.get(key := (node.op, types, index))
             if not ways:
@@ -80,6 +91,19 @@ def seen_along(ways: Ways, before: Sequence[View | None], y: TensorType, extent:
         if view is not None
     ]
     return union(seen) if any(v is not before[0] for v in seen) else seen[0] if seen else None
+
+
+def seen_beside(views: list[View], axis: int, y: TensorType) -> View | None:
+    """What a value of type ``y`` sees that has what sees ``views`` one after the other along an axis that runs along
+    none of the image: so that it does not matter which stands where.
+    """
+    plain = (plain_part(y.shape[axis]),)
+    seen = []
+    for view in views:
+        starts = view.starts and (*view.starts[:axis], 0, *view.starts[axis + 1 :])
+        parts = (*view.parts[:axis], plain, *view.parts[axis + 1 :])
+        seen.append(view._replace(parts=parts, starts=starts if starts and any(starts) else None, within=None))
+    return union(seen) if seen else None
 
 
 def _way(sight: Sight, x: TensorType, y: TensorType) -> Sight | Route | None:

@@ -60,6 +60,11 @@ def distinct_reads(
     What it reads of several views of one storage may overlap: it is together at most that storage, and of a value
     that comes in twice at most that value.
     """
+    inputs = list(inputs)
+    if not root.weight_of:
+        values = [value for value, _ in inputs]
+        if root.views.isdisjoint(values) and len({*values}) == len(values):
+            return total([bits for _, bits in inputs])
     found: Dim = 0
     read: dict[str, dict[str, Dim]] = {}  # by storage, what is read of each of its values
     for value, bits in inputs:

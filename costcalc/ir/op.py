@@ -171,6 +171,13 @@ class Op:
         """How many elements of each input are read; where that depends on values, the most that can be."""
         return tuple(t.size for t in x)
 
+    def joins(self, *x: Any) -> int | None:
+        """The axis along which its output has its inputs one after the other, all else as it is; None if it has not.
+
+        It is what ``sights`` say; of thousands of inputs it is known at once.
+        """
+        return None
+
     def sights(self, *x: Any, **out: Any) -> tuple[Sight, ...]:
         """How each output place sees each input: one ``Sight`` an input."""
         return tuple(elementwise(t, out["y"]) for t in x)

@@ -52,6 +52,9 @@ class Concat(Op):
         whole = replaced(x[0], self.axis, total(t.shape[self.axis] for t in x))
         return TensorType(whole.shape, joint_dtype(*x))
 
+    def joins(self, *x: TensorType) -> int:
+        return position(self.axis, x[0])
+
     def sights(self, *x: TensorType, y: TensorType) -> tuple[Sight, ...]:
         at = position(self.axis, y)
         along = [Follow(axis) for axis in range(len(y.shape))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -146,7 +146,7 @@ class _Expander:
         function = frame.function(step.call.function)
         inputs = None
         if step.inputs is not None:
-            inputs = list(self.branches(step.inputs))
+            inputs = self.branches(step.inputs, [])
             self.budget.spend(len(inputs))
             self.running = [*inputs, self.running][0]
         args, kwargs = step.call.arguments(frame.scope)
@@ -154,40 +154,47 @@ class _Expander:
 
     # -- values ------------------------------------------------------------------------------
 
-    def branches(self, branches: Branches) -> Iterator[str]:
-        """The value of each branch that there is."""
+    def branches(self, branches: Branches, found: list[str]) -> list[str]:
+        """``found``, with the value of each branch that there is appended."""
         for branch in branches:
             if isinstance(branch, Choice):
                 for condition, arm in branch.arms:
                     if condition is None or truth(condition.value(self.frame.scope)):
-                        yield from self.branches(arm)
+                        self.branches(arm, found)
                         break
             elif isinstance(branch, Each):
+                local, spend = self.frame.local, self.budget.spend
                 for value in iterate(branch.values.value(self.frame.scope)):
-                    self.budget.spend()
-                    self.frame.local.update(bind(branch.target, value))
-                    yield from self.branches(branch.branches)
+                    spend()
+                    if isinstance(branch.target, str):
+                        local[branch.target] = value
+                    else:
+                        local.update(bind(branch.target, value))
+                    self.branches(branch.branches, found)
             else:
-                yield self.branch(branch)
+                found.append(self.branch(branch))
+        return found
 
     def branch(self, branch: Branch) -> str:
         """The value of a branch that begins at the running value, which is as before afterwards."""
         before = self.running
         if isinstance(branch, Reference):
-            value = self._reference(branch)
+            if branch.name is not None:
+                known = self.layers.names.find(branch.name.fill(self.frame.scope), self.prefix)
+                if known is not None:
+                    return known
+            value = self._called(branch)
         else:
             self.run(branch)
             value = self.running
         self.running = before
         return value
 
-    def _reference(self, reference: Reference) -> str:
+    def _called(self, reference: Reference) -> str:
+        """The value of a reference that is no name of a layer: of what it calls."""
         name, call = reference
         if name is not None:
             text = name.fill(self.frame.scope)
-            value = self.layers.names.find(text, self.prefix)
-            if value is not None:
-                return value
             if call is None or self.frame.callee(self.frame.function(text)) is None:
                 return self.refer(text, name.place)
         assert call is not None

@@ -69,7 +69,8 @@ class Signature(NamedTuple):
 def guarded(run: Callable[[Scope], Any], scope: Scope, text: str, place: Place | None) -> Any:
     """``run(scope)``, with everything that can go wrong said in a sentence."""
     try:
-        scope.budget.spend(len(text) // 16)
+        if len(text) > 15:
+            scope.budget.spend(len(text) // 16)
         return run(scope)
     except CostcalcError as error:
         raise error.at(place) from None

@@ -135,7 +135,13 @@ class Names:
 
     def find(self, name: str, prefix: str) -> str | None:
         """The value that ``name`` means in the scope ``prefix``, if any."""
-        for full in outward(name, prefix):
+        full = prefix + name
+        value = self._values.get(full) or self._last.get(full)
+        if value is not None:
+            if len(prefix) < self.reach:
+                self.reach = len(prefix)
+            return value
+        for full in outward(name, prefix)[1:]:
             value = self._values.get(full) or self._last.get(full)
             if value is not None:
                 self.reach = min(self.reach, len(full) - len(name))

@@ -49,9 +49,9 @@ class Template:
             return self.text
         filled = []
         for part in self.parts:
-            if isinstance(part, Expression):
-                value = part.value(scope)
-                if isinstance(value, bool) or not isinstance(value, (int, str)):
+            if type(part) is not str:
+                value = part.value(scope)  # type: ignore[union-attr]
+                if type(value) is not int and (isinstance(value, bool) or not isinstance(value, (int, str))):
                     raise SpecError(
                         f"'{brief(self.text)}': {shown(value)} is neither a whole number nor a word", self.place
                     )
