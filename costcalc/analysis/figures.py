@@ -85,10 +85,17 @@ class Amounts(dict[str, Any]):
     @staticmethod
     def sum(records: Iterable[Mapping[str, Any]]) -> Amounts:
         """All of ``records`` together."""
-        result = Amounts()
+        times: dict[int, list[Any]] = {}  # layers that are alike have one record
         for record in records:
+            known = times.get(id(record))
+            if known is None:
+                times[id(record)] = [record, 1]
+            else:
+                known[1] += 1
+        result = Amounts()
+        for record, often in times.values():
             for name, value in record.items():
-                result[name] = result.get(name, 0) + value
+                result[name] = result.get(name, 0) + (value if often == 1 else often * value)
         return result
 
     def add(self, other: Mapping[str, Any]) -> None:

@@ -34,6 +34,7 @@ class Column(NamedTuple):
     left    set flush left
     timed   there only with a machine
     unit    of a figure; "" of what is none
+    of      the attribute of a layer from which alone its value follows, where many layers have that in common
     """
 
     name: str
@@ -46,6 +47,7 @@ class Column(NamedTuple):
     left: bool = False
     timed: bool = False
     unit: str = ""
+    of: str = ""
 
 
 def _shape(shape: tuple[Any, ...]) -> str:
@@ -53,9 +55,12 @@ def _shape(shape: tuple[Any, ...]) -> str:
     return "×".join(map(str, shape[1:])) or "scalar"
 
 
-def _shapes(figures: Figures, which: str) -> str | None:
-    shapes = getattr(figures, which, None)
-    return _listed(shapes) if shapes else None
+def _shapes(name: str, which: str, says: str) -> Column:
+    def listed(figures: Figures) -> str | None:
+        shapes = getattr(figures, which, None)
+        return _listed(shapes) if shapes else None
+
+    return Column(name, name, listed, says=says, of=which)
 
 
 @lru_cache(maxsize=1024)
@@ -108,18 +113,26 @@ def _options(layer: Layer) -> str:
 
 _BEFORE = (
     Column("name", "layer", lambda f: getattr(f, "name", "total"), says="the layer's dotted name", left=True),
-    Column("kind", "kind", _is_leaf(lambda f: f.kind), says="what the op is in this use", left=True),
-    Column("group", "kernel", _is_leaf(lambda f: f.group), says="the layer whose kernel does it", left=True),
-    Column("input", "input", lambda f: _shapes(f, "input_shapes"), says="shapes read, without the batch"),
-    Column("output", "output", lambda f: _shapes(f, "output_shapes"), says="shapes made, without the batch"),
+    Column("kind", "kind", _is_leaf(lambda f: f.kind), says="what the op is in this use", left=True, of="kind"),
+    Column(
+        "group", "kernel", _is_leaf(lambda f: f.group), says="the layer whose kernel does it", left=True, of="group"
+    ),
+    _shapes("input", "input_shapes", "shapes read, without the batch"),
+    _shapes("output", "output_shapes", "shapes made, without the batch"),
 )
 _AFTER = (
-    Column("bound", "bound", _bound, says="which is slower: compute or memory", left=True, timed=True),
-    Column("field", "RF", _size, says="receptive field, in pixels; 224 (483) where 224 of them are in the image"),
-    Column("stride", "RF step", _stride, says="pixels between neighbouring receptive fields"),
+    Column("bound", "bound", _bound, says="which is slower: compute or memory", left=True, timed=True, of="time"),
+    Column(
+        "field",
+        "RF",
+        _size,
+        says="receptive field, in pixels; 224 (483) where 224 of them are in the image",
+        of="receptive_field",
+    ),
+    Column("stride", "RF step", _stride, says="pixels between neighbouring receptive fields", of="receptive_field"),
     Column("inputs", "reads", _is_leaf(lambda f: ", ".join(f.inputs)), says="the values that it reads", left=True),
     Column("source", "source", _is_leaf(lambda f: f.source), says="file and line", left=True),
-    Column("options", "options", _is_leaf(_options), says="the op's options", left=True),
+    Column("options", "options", _is_leaf(_options), says="the op's options", left=True, of="options"),
 )
 
 
@@ -138,8 +151,8 @@ def _of_figure(figure: Figure) -> Iterator[Column]:
     """The column of a figure, and that of its share of the total if it has one."""
     name, unit, timed = figure.name, figure.unit, figure.asks == "machine"
     title, says = figure.titled(COLUMN), figure.told(COLUMN)
-    value = figure.reader()
-    yield Column(name, title, value, SHOWS[unit], says, figure.adds, timed=timed, unit=unit)
+    value, of = figure.reader(), "time" if timed else "amounts"
+    yield Column(name, title, value, SHOWS[unit], says, figure.adds, timed=timed, unit=unit, of=of)
     if figure.share:
         says = f"its share of the {title}"
         yield Column(f"{name}_share", f"of {title}", value, says=says, adds=figure.adds, share=True, timed=timed)

@@ -144,6 +144,8 @@ def xml(text: str) -> str:
 
 # -- programs --------------------------------------------------------------------------------------
 
+_PLAIN = re.compile(r"[\w./:%×+ -]*", re.ASCII)
+"""Text that JSON has as it is; most names are such."""
 _IN_JSON = re.compile(rf"[\x7f-\x9f\u2028\u2029\ud800-\udfff{TURNING}]")
 
 
@@ -153,6 +155,10 @@ def json(value: Any, indent: int | None = None) -> str:
     >>> json({"a": "##[error]\\u202e"})
     '{"a": "#\\\\u0023[error]\\\\u202e"}'
     """
+    if type(value) is str and _PLAIN.fullmatch(value):
+        return f'"{value}"'
+    if type(value) is list and value and indent is None and all(type(v) is str for v in value):
+        return f"[{', '.join(map(json, value))}]"
     from json import dumps
 
     text = dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
@@ -165,16 +171,6 @@ def csv(rows: Iterable[Iterable[Any]]) -> str:
     >>> csv([["a,b", 1, None], ["=1+1", "##[error]", "::x"]])
     '"a,b",1,\\r\\n\\'=1+1,"#"#[error],"::x"\\r\\n'
     """
-    known: dict[str, str] = {}  # most texts of a column are those of other rows too
-
-    def cell(value: object) -> str:
-        if type(value) is not str:
-            return _cell(value)
-        shown = known.get(value)
-        if shown is None:
-            shown = known[value] = _cell(value)
-        return shown
-
     return "".join(",".join(map(cell, row)) + "\r\n" for row in rows)
 
 
@@ -186,12 +182,13 @@ def spreadsheet(value: object) -> object:
     return f"'{text}" if len(text) > 1 and text.lstrip()[:1] in ("=", "+", "-", "@", "＝", "＋", "－", "＠") else text
 
 
+_PLAIN_CELL = re.compile(r"\w[\w./%×; -]*", re.ASCII)
 _CARE = re.compile(r'^\s*(?:::|[=+\-@＝＋－＠])|[,"\r\n]|##')
 """What a cell may need quotes for, or more."""
 
 
-def _cell(value: object) -> str:
-    """``value`` between commas.
+def cell(value: object) -> str:
+    """``value`` as ``csv`` has it between commas.
 
     What would be a command in a log is interrupted by the end of the quotes, after which readers take the rest as it
     stands. Where that cannot be, since more quotes are needed, a space interrupts it.
@@ -199,6 +196,8 @@ def _cell(value: object) -> str:
     if value is None or type(value) is int:
         return "" if value is None else str(value)
     text = str(value)
+    if _PLAIN_CELL.fullmatch(text):
+        return text
     if not _CARE.search(text):
         return text
     text = str(spreadsheet(value))

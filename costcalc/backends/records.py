@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from costcalc.analysis.figures import BITS, JOULES, SECONDS
-from costcalc.analysis.records import Report
+from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.sizes import sizes
 from costcalc.backends import escape
 from costcalc.backends.columns import Column, columns
@@ -64,21 +64,51 @@ def csv(report: Report, view: View) -> str:
     """
     chosen = view.columns or [c for c in columns().values() if not c.share and (report.total.time or not c.timed)]
     rows = flat(report, view)
-    cells = [_cells(column, rows) for column in chosen]
     said = [after(report.settings.apply)] if report.settings.apply else []
     said += [not_counted(report)] if report.uncounted else []
     said += sizes(report) if report.unset else []
-    if said:
-        for column, shown in zip(chosen, cells, strict=True):
-            if column.name == "kind":
-                shown[-1] = "; ".join(said)
     head = ["row", *(column.name + BARE.get(column.unit, "") for column in chosen)]
-    return escape.csv([head, *zip([row.role for row in rows], *cells, strict=True)])
+    lines = [",".join(map(escape.cell, head))]
+    cells = _Cells(chosen)
+    for row in rows:
+        if row.role == "total" and said:
+            values = [_value(column, row) for column in chosen]
+            for at, column in enumerate(chosen):
+                if column.name == "kind":
+                    values[at] = "; ".join(said)
+            lines.append(",".join(map(escape.cell, [row.role, *values])))
+        else:
+            lines.append(cells.of(row))
+    return "\r\n".join(lines) + "\r\n"
 
 
-def _cells(column: Column, rows: list[Row]) -> list[Any]:
-    """What a column has in each of ``rows``."""
-    if column.name == "name":
-        return [row.name for row in rows]
-    value = column.value
-    return [value(row.figures) for row in rows]
+class _Cells:
+    """The line of a row. Cells side by side that follow from one thing are written once for all layers that have it."""
+
+    def __init__(self, chosen: list[Column]) -> None:
+        groups: list[tuple[str, list[Column]]] = []
+        for column in chosen:
+            if groups and column.of and groups[-1][0] == column.of:
+                groups[-1][1].append(column)
+            else:
+                groups.append((column.of, [column]))
+        self._groups: list[tuple[str, list[Column], dict[int, str]]] = [(of, some, {}) for of, some in groups]
+
+    def of(self, row: Row) -> str:
+        """The line of ``row``."""
+        line = [row.role]
+        layer = vars(row.figures) if isinstance(row.figures, Layer) else {}
+        for of, some, known in self._groups:
+            if not (of and layer):
+                line += [escape.cell(_value(column, row)) for column in some]
+                continue
+            text = known.get(id(layer[of]))
+            if text is None:
+                text = known[id(layer[of])] = ",".join([escape.cell(_value(column, row)) for column in some])
+            line.append(text)
+        return ",".join(line)
+
+
+def _value(column: Column, row: Row) -> Any:
+    """What a column has in ``row``."""
+    return row.name if column.name == "name" else column.value(row.figures)
