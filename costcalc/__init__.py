@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from costcalc.api import memory as memory
     from costcalc.frontends.torch.tracer import trace as trace
     from costcalc.models import load as load
+    from costcalc.packing.pack import pack as pack
 
 __version__ = "0.1.0"
 
@@ -19,6 +20,7 @@ _WHERE = {
     "analyze": "costcalc.api",
     "load": "costcalc.models",
     "memory": "costcalc.api",
+    "pack": "costcalc.packing.pack",
     "trace": "costcalc.frontends.torch.tracer",
 }
 
