@@ -54,8 +54,8 @@ def _convolution(
     """Reorders of oneDNN, or the unrolled input of one image."""
     few = x.shape[1] <= FEW  # an image, which is read as it is
     copy, kernel, made = 0 if few else _blocked(x, 1), _blocked(weight, 0, *(() if few else (1,))), _blocked(y, 1)
-    if not _lies_by_channels(x) and not x.is_contiguous():
-        copy += _bytes(x)
+    if not x.is_contiguous() and (x.shape[0] == 1 or not _lies_by_channels(x)):
+        copy += _bytes(x)  # of a single image the step to the next decides, which is not always the device's here
     taps = prod(weight.shape[2:])
     if taps == 1 and any(s > 1 for s in stride):
         copy += x.shape[0] * x.shape[1] * prod(y.shape[2:]) * x.element_size()  # what the stride leaves
