@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "analysis": {"analysis", "ir", "errors"},
     "transforms": {"transforms", "ir", "ops", "errors"},
     "packing": {"packing", "errors"},
-    "planning": {"planning", "packing", "analysis", "ir", "errors"},
+    "planning": {"planning", "packing", "transforms", "analysis", "ir", "errors"},
     "frontends": {"frontends", "ir", "ops", "errors"},
     "difference": {"difference", "analysis", "frontends", "ir", "errors", "load"},
     "budget": {

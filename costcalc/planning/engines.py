@@ -99,9 +99,10 @@ def _eager(sizes: Sizes, run: Run | str = "") -> Plan:
 
 def _of_tflite(sizes: Sizes, *, micro: bool) -> Plan:
     from costcalc.planning import tflite
+    from costcalc.transforms.fuse.tflite import TFLite
 
     buffer = tflite.places(sizes, micro=micro)
-    groups = joined(sizes, tflite.joins, buffer)
+    groups = joined(sizes, TFLite, buffer)
     jobs = tflite.jobs(sizes, groups, buffer, micro=micro)
     if micro:
         lives = lifetimes(jobs, align=tflite.MICRO_ALIGNMENT)
@@ -116,7 +117,7 @@ def _of_tflite(sizes: Sizes, *, micro: bool) -> Plan:
 def _mcu(sizes: Sizes) -> Plan:
     from costcalc.planning import mcu
 
-    groups = joined(sizes, mcu.joins, sizes.root)
+    groups = joined(sizes, mcu.InPlace, sizes.root)
     jobs = mcu.jobs(sizes, groups, sizes.root)
     lives = lifetimes(jobs)
     narrow = sizes.bits is not None and sizes.bits <= 16

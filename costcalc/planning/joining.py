@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Node
 from costcalc.planning.sizes import Sizes
+from costcalc.transforms.fuse.joiner import Joiner
 
 
 class Group(NamedTuple):
@@ -33,48 +33,38 @@ class Group(NamedTuple):
         return self.nodes[-1].outputs
 
 
-Joins = Callable[[list[Node], Node], bool]
-"""Whether to layers that are one step already another can be joined that reads what the last of them makes."""
-
-
-def joined(sizes: Sizes, joins: Joins, buffer: Mapping[str, str]) -> list[Group]:
-    """The layers of an inference as steps, each where its last layer stands.
+def joined(sizes: Sizes, joiner: type[Joiner], buffer: Mapping[str, str]) -> list[Group]:
+    """The layers of an inference in the groups that ``joiner`` makes, each where its last layer stands.
 
     buffer   value → the value in whose place it is; a node whose output is in that of its input is no step
-
-    A layer joins the one before it only where nothing else reads what is between them, the model's outputs included.
     """
-    nodes = sizes.nodes()
-    readers = Counter(buffer[v] for node in nodes for v in sizes.read(node) if buffer[node.outputs[0]] != buffer[v])
-    readers.update(buffer[v] for v in sizes.graph.outputs)
-    steps: list[tuple[list[Node], list[str], str] | None] = []
-    ending: dict[str, int] = {}  # what a step makes → the step
-    for node in nodes:
-        read = [buffer[v] for v in sizes.read(node)]
-        made = buffer[node.outputs[0]]
-        if made in read and made != node.outputs[0]:
+    made = joiner(sizes.graph)
+    made.join()
+    chain_of = made.chain_of
+    inside: dict[int, list[Node]] = {}
+    ends: dict[int, int] = {}
+    for i, node in enumerate(sizes.nodes()):
+        y = node.outputs[0]
+        if buffer[y] != y:
             continue
-        # Of several inputs the one that is made last takes the others in.
-        for value in sorted(set(read) & ending.keys(), key=lambda v: -ending[v]):
-            at = ending[value]
-            before = steps[at]
-            if before is None or readers[value] != 1 or read.count(value) != 1 or not joins(before[0], node):
-                continue
-            others = [v for v in read if v != value]
-            steps[at] = None
-            del ending[value]
-            steps.append(([*before[0], node], [*before[1], *others], before[2] or "".join(others[:1])))
-            break
-        else:
-            steps.append(([node], read, ""))
-        if len(node.outputs) == 1:
-            ending[made] = len(steps) - 1
-    return [Group(tuple(n), tuple(dict.fromkeys(i)), a) for n, i, a in filter(None, steps)]
+        chain = chain_of.get(node.name)
+        key = -i - 1 if chain is None else id(chain)
+        inside.setdefault(key, []).append(node)
+        ends[key] = i
+    return [_group(sizes, tuple(inside[key]), buffer) for key in sorted(inside, key=ends.__getitem__)]
 
 
-def takes_norm(before: list[Node], node: Node) -> bool:
-    """Whether ``node`` is a batch norm that goes into the weights of the layer before it."""
-    return node.op.name == "batch_norm" and len(before) == 1 and before[0].op.channel_axis is not None
+def _group(sizes: Sizes, nodes: tuple[Node, ...], buffer: Mapping[str, str]) -> Group:
+    made: set[str] = set()
+    inputs: list[str] = []
+    addend = ""
+    for node in nodes:
+        outside = [v for v in map(buffer.__getitem__, sizes.read(node)) if v not in made]
+        inputs += outside
+        if made and outside and not addend:
+            addend = outside[0]
+        made.update(map(buffer.__getitem__, node.outputs))
+    return Group(nodes, tuple(dict.fromkeys(inputs)), addend)
 
 
 def weights(sizes: Sizes, groups: list[Group], bias_bits: int | None) -> int:

@@ -1,8 +1,8 @@
 """A microcontroller's engine that writes in place wherever it can: TinyEngine, and code made for one network.
 
-Activations and batch norms are joined to the layer before them, a depthwise convolution overwrites its input channel
-by channel with one channel aside, a layer that treats each element by itself overwrites the input that dies there.
-Padding is done by the kernels.
+Activations and batch norms are joined to the convolution before them, a depthwise convolution overwrites its input
+channel by channel with one channel aside, a layer that treats each element by itself overwrites the input that dies
+there. Padding is done by the kernels.
 
 Sources: Lin et al. 2020, "MCUNet", arXiv 2007.10319, section 3.2 (in-place depthwise convolution); Lin et al. 2021,
 "MCUNetV2", arXiv 2110.15352 (patches).
@@ -14,8 +14,9 @@ from collections.abc import Mapping
 
 from costcalc.ir.graph import Node
 from costcalc.planning.jobs import Job, Jobs
-from costcalc.planning.joining import Group, takes_norm
+from costcalc.planning.joining import Group
 from costcalc.planning.sizes import Sizes
+from costcalc.transforms.fuse.joiner import Chain, Joiner, Rule, rule
 
 ACTIVATIONS = frozenset(
     ("relu", "relu6", "hardtanh", "leaky_relu", "prelu", "elu", "selu", "celu", "sigmoid", "silu", "hardsigmoid",
@@ -25,13 +26,26 @@ EACH = ACTIVATIONS | {"add", "subtract", "multiply", "divide", "batch_norm", "la
 """Layers that treat each element by itself, so that one can take the place of another."""
 
 
-def joins(before: list[Node], node: Node) -> bool:
-    """A batch norm or an activation joins the layer before it."""
-    return takes_norm(before, node) or (node.op.name in ACTIVATIONS and len(node.inputs) == 1 and not _views(before))
+class InPlace(Joiner):
+    """A batch norm goes into the weights before it, an activation is done on what the layer before it makes."""
 
+    title = "an engine that writes in place"
+    begins = {
+        "depthwise": "conv",
+        "pointwise": "conv",
+        "linear": "conv",
+        "conv_transpose": "conv",
+        "deform_conv": "conv",
+    }
+    rules = (
+        rule("batch_norm", "conv", "layer", "a norm of running statistics goes into the weights"),
+        Rule(ACTIVATIONS, frozenset(("conv", "layer")), "done", "each element is clipped or bent before it is written"),
+    )
 
-def _views(before: list[Node]) -> bool:
-    return before[-1].op.is_view
+    def prevents(self, rule: Rule, node: Node, chain: Chain, value: str) -> str:
+        if node.op.name == "batch_norm" and "running_mean" not in node.op.weights(*self.graph.input_types(node)):
+            return "its statistics are those of the input, so that no weights can hold it"
+        return ""
 
 
 def is_depthwise(sizes: Sizes, node: Node) -> bool:

@@ -16,7 +16,7 @@ from costcalc.ir.fields import pads, per_axis
 from costcalc.ir.graph import Node
 from costcalc.ir.tensor import TensorType
 from costcalc.planning.jobs import Job, Jobs
-from costcalc.planning.joining import Group, takes_norm
+from costcalc.planning.joining import Group
 from costcalc.planning.sizes import Sizes
 
 ALIGNMENT = 64
@@ -24,11 +24,6 @@ ALIGNMENT = 64
 MICRO_ALIGNMENT = 16
 """Bytes of which sizes and offsets are multiples in TensorFlow Lite for Microcontrollers."""
 
-FUSED = frozenset(("relu", "relu6", "hardtanh"))
-"""Activations that the converter joins to the operator before them."""
-TAKES_ACTIVATION = frozenset(
-    ("conv", "depthwise", "pointwise", "linear", "add", "subtract", "multiply", "divide", "max_pool", "avg_pool")
-)
 NOTHING = frozenset(("identity", "dropout", "stochastic_depth"))
 """What the converter leaves out."""
 RESHAPES = frozenset(("reshape", "flatten", "squeeze", "unsqueeze"))
@@ -46,23 +41,13 @@ PARTS: Mapping[str, tuple[tuple[int, ...], ...]] = {
 """Layers that are several operators: for each what it reads, 0 the layer's input, else what the so manieth made."""
 
 ONE = frozenset(
-    (*FUSED, *TAKES_ACTIVATION, *RESHAPES, *PARTS, *WHERE_ONE_WAS, "conv_transpose", "global_avg_pool", "mean", "sum",
-     "global_max_pool", "sigmoid", "tanh", "elu", "leaky_relu", "prelu", "hardswish", "gelu", "permute", "transpose",
-     "split", "slice", "concat", "pad", "layer_scale", "matmul", "upsample", "log_softmax", "pixel_shuffle",
-     "pixel_unshuffle", "expand", "tile", "embedding", "gather", "take", "select", "unbind", "reduction",
-     "local_response_norm")
+    (*RESHAPES, *PARTS, *WHERE_ONE_WAS, "conv", "depthwise", "pointwise", "linear", "conv_transpose", "max_pool",
+     "avg_pool", "global_avg_pool", "global_max_pool", "mean", "sum", "reduction", "relu", "relu6", "hardtanh",
+     "sigmoid", "tanh", "elu", "leaky_relu", "prelu", "hardswish", "gelu", "permute", "transpose", "split", "slice",
+     "concat", "pad", "layer_scale", "matmul", "upsample", "log_softmax", "pixel_shuffle", "pixel_unshuffle", "expand",
+     "tile", "embedding", "gather", "take", "select", "unbind", "local_response_norm")
 )  # fmt: skip
 """Layers that are one operator, or of which ``PARTS`` tells those that they are; of others it is a guess."""
-
-
-def joins(before: list[Node], node: Node) -> bool:
-    """Batch norms go into weights, activations into the operator before them."""
-    if takes_norm(before, node):
-        return True
-    name, last = node.op.name, before[-1].op.name
-    if name not in FUSED or (name == "hardtanh" and (node.op.low, node.op.high) != (-1, 1)):  # type: ignore[attr-defined]
-        return False
-    return last in TAKES_ACTIVATION or last == "batch_norm"
 
 
 def places(sizes: Sizes, *, micro: bool) -> dict[str, str]:

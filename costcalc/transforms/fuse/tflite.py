@@ -21,6 +21,9 @@ class TFLite(Joiner):
         rule(
             "relu relu6 hardtanh", "conv linear conv_transpose arithmetic", "done", "the operator has this activation"
         ),
+        rule(
+            "relu relu6 hardtanh", "batch_norm", "done", "a norm that stays ends with a sum, which has this activation"
+        ),
     )
 
     def prevents(self, rule: Rule, node: Node, chain: Chain, value: str) -> str:
