@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from costcalc.api import analyze as analyze
+    from costcalc.api import fits as fits
     from costcalc.api import memory as memory
     from costcalc.frontends.torch.tracer import trace as trace
     from costcalc.models import load as load
@@ -18,6 +19,7 @@ __version__ = "0.1.0"
 # Public name → the module that has it, imported when the name is first used.
 _WHERE = {
     "analyze": "costcalc.api",
+    "fits": "costcalc.api",
     "load": "costcalc.models",
     "memory": "costcalc.api",
     "pack": "costcalc.packing.pack",

@@ -1,4 +1,4 @@
-"""``analyze`` and ``memory``: from a model, in whatever form, to its report, and to what an engine holds of it."""
+"""``analyze``, ``memory`` and ``fits``: from a model, in whatever form, to what it costs and what an engine holds."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from costcalc.analysis.roofline import Machine
     from costcalc.ir.run import Run
+    from costcalc.planning import fits as fitting
+    from costcalc.planning.fits import Fits
     from costcalc.planning.records import Memory
 
 
@@ -99,6 +101,71 @@ def memory(
 
         graph, run = trace_with_run(model, inputs, kwargs)
     return plan(graph, engine, bits, run)
+
+
+def fits(
+    model: Graph | str | os.PathLike[str] | nn.Module,
+    *inputs: Any,
+    ram: int,
+    flash: int | None = None,
+    engine: str = "tflm",
+    batch: int | None = None,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    bits: int | None = None,
+    apply: str | Sequence[str] = (),
+    fold_norm: bool = False,
+    layout: str | Mapping[str, str] | None = None,
+    **kwargs: Any,
+) -> Fits:
+    """Whether ``model`` fits into ``ram`` bytes, its weights into ``flash``; and which batch, width or image would.
+
+    flash   bytes for the weights; without it they are in RAM too
+
+    The other arguments are those of ``memory``. Other sizes are tried of what has a spec: a PyTorch model would be
+    traced for each.
+
+    >>> fits("mobilenet_v2", ram=512 * 1024, flash=2 * 1024**2, bits=8).fits
+    False
+    """
+    from costcalc.planning import fits as fitting
+
+    given: dict[str, Any] = {
+        "engine": engine, "batch": batch, "input": input, "parameters": parameters, "bits": bits, "apply": apply,
+        "fold_norm": fold_norm, "layout": layout,
+    }  # fmt: skip
+    found = memory(model, *inputs, **given, **kwargs)
+    choices = None
+    if isinstance(model, (str, os.PathLike)):
+        from costcalc.frontends.sources import source_of
+
+        if not source_of(os.fspath(model)).runs_code:
+            graph = _graph(model, (), {}, batch, input, parameters, (), False, None)
+            choices = _choices(graph, batch or 1)
+
+    def plan(other: Mapping[str, Any]) -> Memory:
+        again = dict(given)
+        for name, value in other.items():
+            if name == "batch":
+                again["batch"] = value
+            elif name == "image":
+                again["input"] = value
+            else:
+                again["parameters"] = {**(parameters or {}), name: value}
+        return memory(model, **again)
+
+    return fitting.fits(found, fitting.Room(ram, flash), choices, plan)
+
+
+def _choices(graph: Graph, batch: int) -> fitting.Choices:
+    """What of a spec can be chosen: its batch, the size of its one image, a width among its parameters."""
+    from costcalc.planning import fits as fitting
+
+    shapes = [graph.types[value].shape for value in graph.inputs]
+    image = shapes[0][1:] if len(shapes) == 1 and len(shapes[0]) == 4 else None
+    named = ((name, graph.parameters.get(name)) for name in fitting.WIDTHS)
+    width = next(((name, float(w)) for name, w in named if isinstance(w, (int, float)) and w), None)
+    return fitting.Choices(batch, image, width)  # type: ignore[arg-type]
 
 
 def _graph(

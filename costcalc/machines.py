@@ -11,7 +11,7 @@ from costcalc.errors import SpecError, UnknownName, listing, near
 if TYPE_CHECKING:
     from costcalc.frontends.spec.read import Scalar, Tree
 
-KEYS = {"title", "macs", "flops", "bandwidth", "memory", "source"}
+KEYS = {"title", "macs", "flops", "bandwidth", "memory", "ram", "flash", "caches", "source"}
 BYTES = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4,
          "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}  # fmt: skip
 
@@ -58,6 +58,8 @@ def _read(path: str, name: str, shown: str) -> Machine:
             _fail(f"the machine has no {needed}; it needs title, macs or flops, bandwidth and source", tree)
     if ("macs" in values) == ("flops" in values):
         raise SpecError("a machine has either macs or flops, a second by element type, not both or none", tree.place)
+    if "memory" in values and "ram" in values:
+        raise SpecError("a machine has memory or ram, which is the same, not both", tree.place)
 
     def word(key: str) -> Scalar:
         value = values[key]
@@ -78,8 +80,21 @@ def _read(path: str, name: str, shown: str) -> Machine:
         macs=rates,
         bandwidth=_positive(word("bandwidth"), "bandwidth"),
         source=word("source").text,
-        memory=_bytes(word("memory")) if "memory" in values else None,
+        memory=next((_bytes(word(key), key) for key in ("memory", "ram") if key in values), None),
+        flash=_bytes(word("flash"), "flash") if "flash" in values else None,
+        caches=_caches(values["caches"]) if "caches" in values else {},
     )
+
+
+def _caches(tree: Tree) -> dict[str, int]:
+    from costcalc.frontends.spec.read import Mapping, Scalar
+
+    if not isinstance(tree, Mapping) or not tree.pairs:
+        _fail("caches must give a size for each cache, such as {L2: 40 MiB}", tree)
+    found = {}
+    for name, size in tree.pairs:
+        found[name.text] = _bytes(size, name.text) if isinstance(size, Scalar) else _fail("a cache has one size", size)
+    return found
 
 
 def _positive(value: Tree, what: str) -> float:
@@ -93,10 +108,10 @@ def _positive(value: Tree, what: str) -> float:
     return number if 1 <= number <= 1e30 else _fail(f"{what} must be a number from 1 to 1e30, such as 19.5e12", value)
 
 
-def _bytes(value: Scalar) -> int:
+def _bytes(value: Scalar, what: str) -> int:
     number, _, unit = value.text.partition(" ")
     if not number.isdecimal() or unit not in BYTES:
-        _fail("memory must be a whole number with a unit, such as 80 GB or 512 KiB", value)
+        _fail(f"{what[:80]} must be a whole number with a unit, such as 80 GB or 512 KiB", value)
     return int(number) * BYTES[unit]
 
 

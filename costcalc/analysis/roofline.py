@@ -6,7 +6,7 @@ No lower bound: traffic is charged at the bandwidth of main memory, also of tens
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from costcalc.errors import CostcalcError, listing
@@ -58,7 +58,9 @@ class Machine:
 
     macs        multiply-accumulates a second by element type, dense: ``{"float32": 9.75e12}``
     bandwidth   bytes a second from and to main memory
-    memory      bytes of main memory, where known
+    memory      bytes of main memory, where known; of a microcontroller its RAM
+    flash       bytes of flash, where weights go if there is any
+    caches      bytes of each cache that is known: ``{"L2": 41943040}``
     """
 
     name: str
@@ -67,6 +69,13 @@ class Machine:
     bandwidth: float
     source: str
     memory: int | None = None
+    flash: int | None = None
+    caches: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def ram(self) -> int | None:
+        """Bytes of RAM: what activations need, and weights too where there is no flash."""
+        return self.memory
 
     def rate(self, bits: int | None) -> float:
         """MACs a second on elements of ``bits`` bits (32 if None): the fastest type of that width.
@@ -84,7 +93,8 @@ class Machine:
         """As the JSON has it."""
         return {
             "name": self.name, "title": self.title, "macs": dict(self.macs), "bandwidth": self.bandwidth,
-            "memory": self.memory, "source": self.source,
+            "memory": self.memory, **({"flash": self.flash} if self.flash is not None else {}),
+            **({"caches": dict(self.caches)} if self.caches else {}), "source": self.source,
         }  # fmt: skip
 
     def time_of(self, macs: Dim, traffic_bits: Dim, bits: int | None) -> Time:

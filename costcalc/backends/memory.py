@@ -64,13 +64,13 @@ def table(memory: Memory, width: int, colour: bool, *, timeline: bool = False) -
         lines += [" " * (11 + wide) + paint(line, "dim") for line in more]
     if timeline:
         lines += ["", *_timeline(memory, width, paint)]
-    lines += ["", *_alive(memory, width, paint)]
+    lines += ["", *alive(memory, width, paint)]
     for note in memory.notes:
         lines += ["", *wrap(visible(note), max(width, 40))]
     return "\n".join([*lines, ""])
 
 
-def _alive(memory: Memory, width: int, paint: Paint) -> list[str]:
+def alive(memory: Memory, width: int, paint: Paint) -> list[str]:
     """What lives at the peak, the largest first."""
     there = memory.alive(memory.peak_step)
     shown = there if len(there) <= MOST_ALIVE + 1 else there[:MOST_ALIVE]

@@ -107,14 +107,22 @@ def facts(report: Report) -> Iterator[Fact]:
 
 
 def _too_large(report: Report) -> Iterator[Fact]:
-    """Said where the machine has less memory than weights and activations take together."""
-    total, memory = report.total, report.machine.memory if report.machine else None
-    if memory is None or not isinstance(total.peak_bits, int) or not isinstance(total.weight_bits, int):
+    """Said where the machine has less memory than weights and activations take: together, or where there is flash each
+    in its own.
+    """
+    total, machine = report.total, report.machine
+    peak, weights = total.peak_bits, total.weight_bits
+    if machine is None or not isinstance(peak, int) or not isinstance(weights, int):
         return
-    if total.peak_bits + total.weight_bits > 8 * memory:
-        fit = "enough" if total.peak_bits <= 8 * memory else "too little"
-        says = f"weights and peak; the machine has {size(8 * memory)}, {fit} for the activations alone"
-        yield Fact("too large", size(total.peak_bits + total.weight_bits), says)
+    if machine.flash is not None:
+        if weights > 8 * machine.flash:
+            yield Fact("too large", size(weights), f"weights; the machine has {size(8 * machine.flash)} of flash")
+        if machine.ram is not None and peak > 8 * machine.ram:
+            yield Fact("too large", size(peak), f"peak; the machine has {size(8 * machine.ram)} of RAM")
+    elif machine.memory is not None and peak + weights > 8 * machine.memory:
+        fit = "enough" if peak <= 8 * machine.memory else "too little"
+        says = f"weights and peak; the machine has {size(8 * machine.memory)}, {fit} for the activations alone"
+        yield Fact("too large", size(peak + weights), says)
 
 
 def summary(report: Report, width: int, paint: Paint) -> list[str]:

@@ -1,6 +1,6 @@
 """What all commands share: the table of them, their help, and what happens when something goes wrong.
 
-Exit codes: 0 fine · 1 a budget is exceeded · 2 bad input · 4 incomplete with ``--strict`` ·
+Exit codes: 0 fine · 1 a budget is exceeded, or a model does not fit · 2 bad input · 4 incomplete with ``--strict`` ·
 5 verification disagrees · 70 a mistake of ours · 130 interrupted.
 """
 
@@ -24,6 +24,7 @@ COMMANDS = {
     "explain": "Costs",
     "formula": "Costs",
     "memory": "Costs",
+    "fits": "Costs",
     "compare": "Changes",
     "diff": "Changes",
     "check": "Changes",

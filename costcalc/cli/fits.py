@@ -1,0 +1,77 @@
+"""``costcalc fits``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from costcalc.cli.memory import Bits, Engine
+from costcalc.cli.options import Model, Output, Told, machine_names
+from costcalc.cli.output import coloured, emit, waiting, width
+from costcalc.cli.parameters import command, option
+from costcalc.errors import OptionError
+
+EXAMPLES = {
+    "costcalc fits mobilenet_v2 --ram 320KiB --flash 1MiB --bits 8": "on a microcontroller, and what would",
+    "costcalc fits mobilenet_0.25 --machine stm32h743 --bits 8": "on a machine that is known",
+    "costcalc fits resnet50 --ram 8GiB --engine eager": "the largest batch of a GPU's memory",
+}
+
+
+@command
+def fits(
+    model: Model,
+    ram: Annotated[
+        str | None, option("--ram", metavar="SIZE", says="Memory for activations: 320KiB, 1 MB, 8GiB.")
+    ] = None,
+    flash: Annotated[
+        str | None, option("--flash", metavar="SIZE", says="Memory for the weights; left out, they are in RAM too.")
+    ] = None,
+    machine: Annotated[
+        str | None,
+        option("--machine", "-m", metavar="NAME|FILE", completes=machine_names, says="In place of both: a machine's."),
+    ] = None,
+    engine: Annotated[
+        Engine, option("--engine", "-e", shows_default=True, says="By whose rules, as `costcalc memory` has them.")
+    ] = Engine.tflm,
+    bits: Bits = None,
+    format: Annotated[Told, option("--format", "-f", says="What to write.", shows_default=True)] = Told.text,
+    output: Output = None,
+) -> int:
+    """Whether a model fits into a memory: the verdict, what makes the peak, and the largest that would fit.
+
+    The exit code is 1 if it does not. Activations go to RAM, weights to flash if there is any. Looked for are the
+    largest batch and image, and of a spec with a width the largest width.
+    """
+    from costcalc.api import fits
+    from costcalc.backends import verdict
+
+    if (ram is None) == (machine is None) or (machine is not None and flash is not None):
+        raise OptionError("fits takes --ram, perhaps with --flash, or a --machine: --ram 320KiB --flash 1MiB")
+    if machine is not None:
+        from costcalc.machines import load_machine
+
+        known = load_machine(machine)
+        if known.ram is None:
+            raise OptionError(f"{known.name[:80]} does not say how much memory it has; give --ram")
+        room = verdict.Room(known.ram, known.flash)
+    else:
+        room = verdict.Room(_bytes("--ram", ram or ""), _bytes("--flash", flash) if flash is not None else None)
+        room = room._replace(ram_unit=verdict.unit_of(ram or ""), flash_unit=verdict.unit_of(flash or ""))
+    with waiting(f"planning {model.model}"):
+        found = fits(model.model, ram=room.ram, flash=room.flash, engine=engine.value, bits=bits, **model.choices())
+        text = verdict.json(found) if format is Told.json else verdict.text(found, room, width(), coloured(output))
+    emit(text, output)
+    return 0 if found.fits else 1
+
+
+def _bytes(name: str, text: str) -> int:
+    """What ``text`` says, in bytes. Raises ``OptionError`` for what is none."""
+    from costcalc.analysis.figures import FIGURES
+    from costcalc.budget.amounts import amount
+    from costcalc.errors import CostcalcError
+
+    try:
+        bits = amount(text, FIGURES["storage"])
+    except CostcalcError:
+        raise OptionError(f"{name} {text[:40]}: write bytes with their unit, such as 320KiB, 1MB or 8GiB") from None
+    return int(bits / 8)

@@ -1,0 +1,124 @@
+"""Whether a model fits, in the user's units, and what would: every suggestion is tried."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import costcalc
+from costcalc.cli.frame import outcome
+from costcalc.errors import CostcalcError
+from costcalc.machines import load_machine
+from costcalc.planning.fits import Fits
+
+KIB, MIB = 2**10, 2**20
+
+
+def said(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str]:
+    """The exit code and what was printed, its spaces and lines run together."""
+    code = outcome(list(args))
+    out, err = capsys.readouterr()
+    return code, " ".join((out + err).split())
+
+
+def test_a_model_that_does_not_fit_is_told_in_the_users_units(capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = said(capsys, "fits", "mobilenet_v2", "--ram", "320KiB", "--flash", "1MiB", "--bits", "8")
+    assert code == 1
+    # 2,451,840 bytes of arena and 3,541,984 of weights, as `memory --engine tflm` has them.
+    assert "does not fit RAM 2,394.4 KiB of 320 KiB" in text
+    assert "flash 3.378 MiB of 1 MiB" in text
+    assert "features.2.depthwise.conv (padded)" in text
+
+
+def test_what_fits_goes_to_its_own_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    machine = load_machine("stm32h743")
+    assert (machine.ram, machine.flash) == (1060 * KIB, 2 * MIB)
+    code, text = said(capsys, "fits", "mobilenet_0.25", "--machine", "stm32h743", "--bits", "8")
+    assert code == 0
+    assert text.partition("fits ")[2].startswith("RAM 399 KiB of 1.04 MiB")
+
+
+ROOMS = [(256 * KIB, 2 * MIB), (512 * KIB, 4 * MIB), (4 * MIB, None), (8 * MIB, 8 * MIB)]
+
+
+@pytest.mark.parametrize("engine", ["tflm", "mcu"])
+@pytest.mark.parametrize(("ram", "flash"), ROOMS)
+def test_the_largest_that_would_fit_does_and_one_more_does_not(engine: str, ram: int, flash: int | None) -> None:
+    def fits(**given: object) -> Fits:
+        return costcalc.fits("mobilenet_v2", ram=ram, flash=flash, engine=engine, bits=8, **given)  # type: ignore[arg-type]
+
+    found = fits()
+    assert found.would
+    for one in found.would:
+        given: dict[str, object] = {}
+        more: dict[str, object] = {}
+        for name, value in (part.split(" ") for part in one.change.split(", ")):
+            if name == "batch":
+                given["batch"], more["batch"] = int(value), int(value) + 1
+            elif name == "image":
+                side = int(value.split("×")[1])
+                given["input"], more["input"] = (3, side, side), (3, side + 16, side + 16)
+            else:
+                given["parameters"] = {name: float(value)}
+                more["parameters"] = {name: float(value) + 0.05 * ("image" not in one.change)}
+        fitting = fits(**given)
+        assert fitting.fits
+        assert (fitting.ram_bytes, fitting.flash_bytes) == (one.ram_bytes, one.flash_bytes)
+        assert not fits(**more).fits
+
+
+def test_where_neither_is_enough_width_and_image_are_changed_together(capsys: pytest.CaptureFixture[str]) -> None:
+    found = costcalc.fits("mobilenet_v2", ram=256 * KIB, flash=2 * MIB, bits=8)
+    assert [one.change.split(",")[0] for one in found.would] == ["multiplier 0.5"]
+    # The classifier alone has more than a MiB of weights at every width.
+    assert not costcalc.fits("mobilenet_v2", ram=256 * KIB, flash=MIB, bits=8).would
+    code, text = said(capsys, "fits", "mobilenet_v2", "--ram", "256KiB", "--flash", "1MiB", "--bits", "8")
+    assert (code, "no smaller batch, image or width" in text) == (1, True)
+
+
+def test_without_flash_weights_are_in_ram() -> None:
+    apart = costcalc.fits("lenet5", ram=64 * KIB, flash=256 * KIB)
+    alone = costcalc.fits("lenet5", ram=64 * KIB)
+    assert apart.fits and not alone.fits
+    assert alone.ram_bytes == apart.ram_bytes + apart.flash_bytes
+    assert alone.to_dict()["flash"] is None
+
+
+def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome(["fits", "lenet5", "--ram", "1MB", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["fits"] is True
+    assert found["ram"] == {"needed": found["arena_bytes"] + found["weights_bytes"], "there": 10**6}
+    assert {t["name"] for t in found["makes_the_peak"]} == {"c1", "tanh"}
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--ram", "8"], "--ram 8: write bytes with their unit"),
+        (["--ram", "8KiB", "--flash", "lots"], "--flash lots: write bytes"),
+        (["--flash", "8KiB"], "fits takes --ram"),
+        (["--ram", "8KiB", "--machine", "a100"], "fits takes --ram, perhaps with --flash, or a --machine"),
+        (["--machine", "a1000"], "no machine called 'a1000'"),
+    ],
+)
+def test_mistakes_are_one_sentence(capsys: pytest.CaptureFixture[str], args: list[str], says: str) -> None:
+    code, text = said(capsys, "fits", "lenet5", *args)
+    assert (code, says in text) == (2, True), text
+
+
+def test_a_machine_says_ram_or_memory_and_caches(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    head = "title: t\nsource: s\nmacs: {int8: 1e9}\nbandwidth: 1e9\n"
+    file.write_text(f"{head}ram: 320 KiB\nflash: 1 MiB\ncaches: {{L1: 16 KiB}}\n")
+    machine = load_machine(str(file))
+    assert (machine.ram, machine.memory, machine.flash) == (320 * KIB, 320 * KIB, MIB)
+    assert machine.to_dict()["caches"] == {"L1": 16 * KIB}
+    file.write_text(f"{head}ram: 320 KiB\nmemory: 1 MiB\n")
+    with pytest.raises(CostcalcError, match=r"own.yaml:1:1: a machine has memory or ram, which is the same, not both"):
+        load_machine(str(file))
+    file.write_text(f"{head}flash: 1 potato\n")
+    with pytest.raises(CostcalcError, match=r"own.yaml:5:8: flash must be a whole number with a unit"):
+        load_machine(str(file))
