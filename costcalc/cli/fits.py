@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from costcalc.cli.memory import Bits, Engine
-from costcalc.cli.options import Model, Output, Told, machine_names
+from costcalc.cli.memory import Engine
+from costcalc.cli.options import Bits, Model, Output, Told, machine_names
 from costcalc.cli.output import coloured, emit, waiting, width
 from costcalc.cli.parameters import command, option
 from costcalc.errors import OptionError
 
 EXAMPLES = {
-    "costcalc fits mobilenet_v2 --ram 320KiB --flash 1MiB --bits 8": "on a microcontroller, and what would",
+    "costcalc fits mobilenet_0.25 --ram 512KiB --flash 1MiB --bits 8": "on a microcontroller, and what else would",
     "costcalc fits mobilenet_0.25 --machine stm32h743 --bits 8": "on a machine that is known",
     "costcalc fits resnet50 --ram 8GiB --engine eager": "the largest batch of a GPU's memory",
 }
