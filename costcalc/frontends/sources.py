@@ -52,7 +52,11 @@ class Request(NamedTuple):
 
 
 class FrontEnd(Protocol):
-    """What the module of an entry has. ``load_with_module`` too, if there is a PyTorch module to verify against."""
+    """What the module of an entry has.
+
+    ``load_with_module`` too, if there is a PyTorch module to verify against; ``load_to_verify`` if ``verify`` is to
+    build PyTorch's layers of another graph than ``load`` makes.
+    """
 
     def load(self, name: str, request: Request) -> Graph:
         """The graph of the model ``name``."""
@@ -148,6 +152,11 @@ SOURCES: dict[str, Source] = {
         refers=True, has_lines=True, written=False,
     ),
     "onnx": Source("an ONNX model", "FILE.onnx", "costcalc.frontends.onnx.load", (".onnx",)),
+    "tflite": Source(
+        "a TFLite model", "FILE.tflite", "costcalc.frontends.tflite.load", (".tflite",), part="variant",
+        has_revisions=True, begins=(4, b"TFL3"),
+        refuses={"parameters": "has no parameters: its sizes and weights are in the file"},
+    ),
     "exported": Source("a PyTorch model", "FILE.pt2", suffixes=(".pt2",), **{**_TRACED, "refuses": {}}),
     "torchvision": Source("a PyTorch model", "torchvision:NAME", prefix="torchvision", **_TRACED),
     "timm": Source("a PyTorch model", "timm:NAME", prefix="timm", **_TRACED),
@@ -220,7 +229,8 @@ def with_module(name: str, request: Request) -> tuple[Graph, Callable[[], nn.Mod
         if build is None:
             raise CostcalcError(f"{name} cannot be verified: its inputs are not tensors, one after another")
         return graph, build
-    return front.load(name, request), None
+    load = getattr(front, "load_to_verify", front.load)
+    return load(name, request), None
 
 
 def with_run(name: str, request: Request) -> tuple[Graph, Run | str]:

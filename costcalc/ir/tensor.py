@@ -10,7 +10,8 @@ FLOATING_BITS = {"float64": 64, "float32": 32, "bfloat16": 16, "float16": 16, "f
 ELEMENT_BITS = {
     **FLOATING_BITS,
     "complex128": 128, "complex64": 64,
-    "int64": 64, "int32": 32, "int16": 16, "int8": 8, "uint8": 8, "int4": 4, "int2": 2, "bool": 8,
+    "int64": 64, "int32": 32, "int16": 16, "int8": 8, "int4": 4, "int2": 2, "bool": 8,
+    "uint64": 64, "uint32": 32, "uint16": 16, "uint8": 8, "uint4": 4,
 }  # fmt: skip
 
 

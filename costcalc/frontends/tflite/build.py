@@ -1,0 +1,325 @@
+"""A graph of a TFLite file, operator by operator, with its maps as they lie: channels last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from costcalc.errors import CostcalcError, Place, SpecError
+from costcalc.frontends.tflite.names import named, plain
+from costcalc.frontends.tflite.read import Model, Operator, Subgraph, Tensor
+from costcalc.ir.dims import Dim, prod
+from costcalc.ir.graph import Graph, GraphBuilder, Group
+from costcalc.ir.op import Op, find_op
+from costcalc.ir.tensor import ELEMENT_BITS, TensorType
+
+MOST_NESTED = 16
+"""How deep composites are written out."""
+
+
+class Unlike(Exception):
+    """A rule that does not hold for an operator; its message is the reason."""
+
+
+class Made(NamedTuple):
+    """A value that an operator makes on its way, before its layers have names: of which layer, which output."""
+
+    layer: int
+    output: int
+
+
+Value = str | Made
+
+
+class Layer(NamedTuple):
+    """A layer of the operator at hand."""
+
+    op: Op
+    inputs: tuple[Value, ...]
+    called: Mapping[str, str]
+    stored_as: Mapping[str, str]
+    makes: tuple[TensorType, ...]
+
+
+class Scope:
+    """The tensors of one graph of the file: the values that they are, and what is known of their elements.
+
+    same   constants in another element type or shape → the constant that they are made of
+    """
+
+    def __init__(self, key: int, graph: Subgraph) -> None:
+        self.key, self.tensors = key, graph.tensors
+        self.values: dict[int, Value] = {}
+        self.numbers: dict[int, list[Dim]] = {}
+        self.same: dict[int, int] = {}
+
+
+class Building:
+    """A graph under construction.
+
+    types      the types of its inputs, by tensor
+    as_float   whether quantised tensors are told as the floating-point numbers that they stand for
+    """
+
+    def __init__(
+        self, model: Model, graph: Subgraph, name: str, types: Mapping[int, TensorType], as_float: bool = False
+    ) -> None:
+        self._as_float = as_float
+        self.model, self.shown = model, model.flat.shown
+        self.as_written = all(types[i].shape == graph.tensors[i].shape for i in graph.inputs)
+        self.scope = Scope(0, graph)
+        inputs: dict[str, TensorType] = {}
+        for i in graph.inputs:
+            label = plain(graph.tensors[i].name) or "input"
+            while label in inputs:
+                label += "_"
+            inputs[label] = types[i]
+            self.scope.values[i] = label
+        self.builder = GraphBuilder(name, inputs)
+        self._groups: list[Group] = []
+        self._notes: dict[str, None] = {}
+        self._leaves: dict[tuple[int, int], str] = {}
+        self._called: dict[tuple[int, int], str] = {}
+        self._weights: set[str] = set()
+        self._blocks: set[str] = set()
+        self._layers: list[Layer] = []
+        self._scopes = 1
+        self._nested = 0
+
+    # -- what a rule asks ------------------------------------------------------------------------
+
+    def tensor(self, index: int) -> Tensor:
+        """The tensor, or the constant that it is in another element type or shape."""
+        return self.scope.tensors[self.scope.same.get(index, index)]
+
+    def is_constant(self, index: int) -> bool:
+        """Whether the file holds the values of a tensor."""
+        return index >= 0 and index not in self.scope.values and self.tensor(index).constant
+
+    def known(self, index: int) -> list[Dim] | None:
+        """The elements of a tensor of whole numbers, if they are known."""
+        if index < 0:
+            return None
+        if index in self.scope.numbers:
+            return self.scope.numbers[index]
+        found = self.tensor(index).numbers if self.is_constant(index) else None
+        return None if found is None else list(found)
+
+    def wanted(self, index: int) -> list[int]:
+        """The same, as numbers that the operator needs. Raises ``Unlike`` where they are not known."""
+        found = self.known(index)
+        if found is None or not all(isinstance(n, int) for n in found):
+            raise Unlike("what it needs to know is computed while it runs")
+        return found  # type: ignore[return-value]
+
+    def type_of(self, value: int | Value) -> TensorType:
+        """The type of a tensor, as it was made or as the file has it; or of a value."""
+        if isinstance(value, int):
+            found = self.scope.values.get(value)
+            if found is None:
+                return self.declared(value)
+            value = found
+        return self._layers[value.layer].makes[value.output] if isinstance(value, Made) else self.builder.types[value]
+
+    def declared(self, index: int) -> TensorType:
+        """The type of a tensor by the file."""
+        return self._type(self.scope.tensors[index])
+
+    def _type(self, tensor: Tensor) -> TensorType:
+        if tensor.scales and self._as_float:
+            return TensorType(tensor.shape, "float32")
+        # Texts and handles have no size of their own.
+        return TensorType(tensor.shape, tensor.dtype if tensor.dtype in ELEMENT_BITS else "uint8")
+
+    def sizes(self, index: int) -> tuple[int, ...]:
+        """The shape of a tensor by the file."""
+        return self.scope.tensors[index].shape
+
+    def value(self, index: int) -> Value:
+        """The value that a tensor is in the graph; a constant becomes one."""
+        found = self.scope.values.get(index)
+        if found is not None:
+            return found
+        root = self.scope.same.get(index, index)
+        tensor = self.scope.tensors[root]
+        if not tensor.constant and not tensor.variable and prod(tensor.shape):
+            raise self.model.flat.broken(f"the tensor {index}, '{tensor.name[:80]}', is read before it is made")
+        key = self.scope.key, index
+        if key not in self._leaves:
+            trained = tensor.constant and (tensor.dtype.startswith(("float", "bfloat")) or bool(tensor.scales))
+            made, kept = self.declared(index), self.declared(root)
+            op = find_op("parameter")(made.shape, made.dtype, trained)
+            called = {"weight": self._name_of((self.scope.key, root), tensor)}
+            stored_as = {"weight": kept.dtype} if kept.dtype != made.dtype else {}
+            name = self._free(plain(tensor.name) or "constant")
+            (self._leaves[key],) = self.builder.add(name, op, [], called, stored_as=stored_as)
+        return self._leaves[key]
+
+    # -- what a rule does ------------------------------------------------------------------------
+
+    def make(self, op: str, *inputs: int | Value, weights: Mapping[str, int] = {}, **options: Any) -> Value:
+        """Add a layer on tensors or values; the value that it makes."""
+        return self.several(find_op(op)(**options), *inputs, weights=weights)[0]
+
+    def several(self, op: Op, *inputs: int | Value, weights: Mapping[str, int] = {}) -> tuple[Value, ...]:
+        """Add a layer; the values that it makes. ``weights`` are tensors of the file by the op's names for them."""
+        values = tuple(self.value(v) if isinstance(v, int) else v for v in inputs)
+        types = tuple(self.type_of(v) for v in values)
+        makes = self.builder.types_made(op, types)
+        wanted = op.weights(*types) if weights else {}
+        called, stored_as = {}, {}
+        for local, index in weights.items():
+            root = self.scope.same.get(index, index)
+            tensor, weight = self.scope.tensors[root], wanted[local].type
+            if prod(weight.shape) != prod(tensor.shape):
+                raise Unlike(f"its {local} has {'×'.join(map(str, tensor.shape))}, by its inputs {weight}")
+            called[local] = self._name_of((self.scope.key, root), tensor)
+            if (kept := self._type(tensor).dtype) != weight.dtype:
+                stored_as[local] = kept
+        self._layers.append(Layer(op, values, called, stored_as, makes))
+        return tuple(Made(len(self._layers) - 1, i) for i in range(len(makes)))
+
+    def bind(self, index: int, value: int | Value) -> None:
+        """Say which value an output is."""
+        self.scope.values[index] = self.value(value) if isinstance(value, int) else value
+
+    def same(self, index: int, constant: int) -> None:
+        """Say that an output is a constant of the file, in another element type or shape."""
+        self.scope.same[index] = self.scope.same.get(constant, constant)
+
+    def note(self, text: str) -> None:
+        """Take something for granted of the operator at hand, and say so."""
+        self._notes[f"{self._path}: {text}"] = None
+
+    # -- operators -------------------------------------------------------------------------------
+
+    def run(self, operators: Iterable[Operator]) -> None:
+        """Add all operators in their order, which is one in which they can run."""
+        from costcalc.frontends.tflite.rules import RULES
+
+        for operator in operators:
+            self._layers = []
+            self._path = named(operator, self.scope.tensors)
+            if operator.name == "STABLEHLO_COMPOSITE" and operator.options2 is not None and self._inlined(operator):
+                continue
+            rule = None if operator.custom else RULES.get(operator.name)
+            try:
+                if rule is None:
+                    raise Unlike("")
+                if any(self.scope.tensors[i].variable for i in operator.inputs if i >= 0):
+                    raise Unlike("it keeps a state from one inference to the next")
+                rule(self, operator)
+                self._agree(operator)
+            except Unlike as reason:
+                self._uncounted(operator, str(reason))
+            except SpecError:
+                raise
+            except CostcalcError as error:
+                if not self.as_written:
+                    raise SpecError(f"{self._path}, {operator.name}: {error.message}", Place(self.shown)) from None
+                self._uncounted(operator, error.message)
+            except (LookupError, ValueError, ArithmeticError):
+                self._uncounted(operator, "its inputs and options are not those of its kind")
+            self._commit(operator)
+
+    def _agree(self, operator: Operator) -> None:
+        """Raise ``Unlike`` where our rule makes other than the file says, its inputs being of the sizes of the file."""
+        for index in operator.outputs:
+            if index not in self.scope.values:
+                continue
+            ours, theirs = self.type_of(index), self.declared(index)
+            if ours.dtype != theirs.dtype:
+                raise Unlike(f"it makes {theirs.dtype}, by our rule {ours.dtype}")
+            if self.as_written and ours.shape != theirs.shape and theirs.shape:
+                raise Unlike(f"it makes {theirs}, by our rule {ours}")
+
+    def _uncounted(self, operator: Operator, reason: str) -> None:
+        """A stand-in for an operator, whose outputs are as the file has them."""
+        self._layers = []
+        made = [self.declared(index) for index in operator.outputs]
+        name = plain(operator.name) or "custom"
+        op = find_op("uncounted")(
+            name if operator.custom else name.lower(), tuple(t.shape for t in made), tuple(t.dtype for t in made)
+        )
+        values = self.several(op, *(i for i in operator.inputs if i >= 0 and not self._is_empty(i)))
+        for index, value in zip(operator.outputs, values, strict=True):
+            self.bind(index, value)
+        if reason:
+            self.note(f"not counted: {reason}")
+        elif not self.as_written:
+            self.note("makes what the file says, whatever the sizes are")
+
+    def _is_empty(self, index: int) -> bool:
+        tensor = self.tensor(index)
+        return index not in self.scope.values and not tensor.constant and not tensor.variable
+
+    def _commit(self, operator: Operator) -> None:
+        """Add the layers of the operator at hand: under its name, or beside it each under its op's."""
+        made: dict[Made, str] = {}
+        names = []
+        block = self._free(self._path, block=len(self._layers) > 1)
+        for i, layer in enumerate(self._layers):
+            label = getattr(layer.op, "function", layer.op.name)
+            name = block if len(self._layers) == 1 else self._free(f"{block}.{label}")
+            inputs = [made[v] if isinstance(v, Made) else v for v in layer.inputs]
+            outputs = self.builder.add(
+                name, layer.op, inputs, layer.called, Place(self.shown), stored_as=layer.stored_as
+            )
+            made.update((Made(i, k), value) for k, value in enumerate(outputs))
+            if not layer.op.is_view:
+                names.append(name)
+        for index in operator.outputs:
+            value = self.scope.values.get(index)
+            if isinstance(value, Made):
+                self.scope.values[index] = made[value]
+        if len(names) > 1:
+            self._groups.append(Group(names[0], tuple(names)))
+
+    def _inlined(self, operator: Operator) -> bool:
+        """Write a composite out as the graph that it is decomposed into; whether that could be done."""
+        assert operator.options2 is not None
+        if self._nested >= MOST_NESTED:
+            raise SpecError(f"composites are nested more than {MOST_NESTED} deep", Place(self.shown))
+        graph = self.model.subgraph(operator.options2.whole(1))
+        if len(graph.inputs) != len(operator.inputs) or len(graph.outputs) != len(operator.outputs):
+            return False
+        values = [self.value(i) for i in operator.inputs]
+        outer, self.scope = self.scope, Scope(self._scopes, graph)
+        self._scopes, self._nested = self._scopes + 1, self._nested + 1
+        self.scope.values.update(zip(graph.inputs, values, strict=True))
+        self.run(graph.operators)
+        made = [self.value(i) for i in graph.outputs]
+        self.scope, self._nested = outer, self._nested - 1
+        for index, value in zip(operator.outputs, made, strict=True):
+            self.bind(index, value)
+        return True
+
+    def _free(self, name: str, block: bool = False) -> str:
+        """``name``, numbered if a layer, or a block of layers, is called so; nothing is both."""
+        parts = name.split(".")
+        if any(self.builder.has(".".join(parts[:i])) for i in range(1, len(parts))):
+            parts = ["_".join(parts)]
+        name = found = ".".join(parts)
+        i = 0
+        while self.builder.has(found) or found in self._blocks:
+            i += 1
+            found = f"{name}_{i}"
+        if block:
+            self._blocks.add(found)
+        self._blocks.update(".".join(parts[:i]) for i in range(1, len(parts)))
+        return found
+
+    def _name_of(self, key: tuple[int, int], tensor: Tensor) -> str:
+        """What a tensor of the file is called: as there, and apart from all others."""
+        if key not in self._called:
+            name = plain(tensor.name, 200) or "tensor"
+            self._called[key] = name if name not in self._weights else f"{name}#{key[1]}"
+            self._weights.add(self._called[key])
+        return self._called[key]
+
+    def graph(self, outputs: Sequence[int], source: str) -> Graph:
+        """The graph as it stands."""
+        values = [self.value(i) for i in outputs]
+        made = self.builder.build([v for v in values if isinstance(v, str)], source=source)
+        return replace(made, assumed=(*made.assumed, *self._notes), groups=tuple(self._groups))

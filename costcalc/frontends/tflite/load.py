@@ -1,0 +1,119 @@
+"""A TFLite file as a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from costcalc.errors import OptionError, Place, SpecError, listing, near
+from costcalc.frontends.sources import SOURCES, Request, Shapes
+from costcalc.frontends.tflite.build import Building
+from costcalc.frontends.tflite.names import plain
+from costcalc.frontends.tflite.read import Model, Subgraph, opened
+from costcalc.ir.dims import Dim
+from costcalc.ir.expr import Expr
+from costcalc.ir.graph import Graph
+from costcalc.ir.tensor import ELEMENT_BITS, TensorType
+
+
+def load(name: str, request: Request) -> Graph:
+    """The graph of the model in a file, or of one of its signatures: ``net.tflite:encode``.
+
+    Raises ``SpecError`` for a file that is none, or that is damaged.
+    """
+    return _load(name, request, as_float=False)
+
+
+def load_to_verify(name: str, request: Request) -> Graph:
+    """The same with quantised tensors as the floating-point numbers that they stand for, as PyTorch computes."""
+    return _load(name, request, as_float=True)
+
+
+def _load(name: str, request: Request, as_float: bool) -> Graph:
+    path, signature = SOURCES["tflite"].split(name)
+    with opened(path) as model:
+        graph = model.subgraph(_index(model, signature))
+        types = _types(graph, request, path)
+        if as_float:
+            floats = {i: TensorType(t.shape, "float32") for i, t in types.items() if graph.tensors[i].scales}
+            types |= floats
+        building = Building(model, graph, signature or Path(path).stem, types, as_float)
+        building.run(graph.operators)
+        if not building.builder.nodes:
+            raise SpecError("this model has no operators", Place(path))
+        made = building.graph(graph.outputs, name)
+        declared, sizes = _left_open(graph)
+        return replace(made, declared=declared, parameters=sizes) if sizes and not request.symbols else made
+
+
+def _index(model: Model, signature: str) -> int:
+    """Which graph is meant: the first, unless a signature is named."""
+    if not signature:
+        return 0
+    if signature not in model.signatures:
+        has = f"it has {listing(model.signatures)}" if model.signatures else "it has none"
+        hint = near(signature, model.signatures)
+        raise SpecError(f"the model has no signature '{signature[:80]}'{hint}; {has}", Place(model.flat.shown))
+    return model.signatures[signature]
+
+
+def _types(graph: Subgraph, request: Request, path: str) -> dict[int, TensorType]:
+    """The types of the inputs: of the file, or as they are asked for."""
+    names = {plain(graph.tensors[i].name) or "input": i for i in graph.inputs}
+    shapes = _shapes(request.input, names, path)
+    symbols, found = request.symbols, {}
+    called = symbols.called if symbols else {}
+    for name, i in names.items():
+        tensor = graph.tensors[i]
+        shape: list[Dim] = [max(size, 1) if axis in tensor.open else size for axis, size in enumerate(tensor.shape)]
+        if name in shapes:
+            if len(shapes[name]) != len(shape) - 1:
+                raise OptionError(f"the input {name} of {path} has {len(shape) - 1} axes after its batch")
+            shape[1:] = shapes[name]
+        if shape and request.batch is not None:
+            shape[0] = request.batch
+        if shape and symbols and symbols.batch:
+            shape[0] = Expr.symbol(symbols.batch)
+        for axis in tensor.open:
+            if (size_name := _open_name(name, axis)) in called:
+                shape[axis] = Expr.symbol(called[size_name])
+        for axis, size in (symbols.sizes.get(name, {}) if symbols else {}).items():
+            shape[axis] = size
+        found[i] = TensorType(tuple(shape), tensor.dtype if tensor.dtype in ELEMENT_BITS else "uint8")
+    return {i: found[i] for i in graph.inputs if i in found}
+
+
+def _open_name(name: str, axis: int) -> str:
+    """What a size is called that the file leaves open: the batch is one for all inputs."""
+    return f"{name}_{axis}" if axis else "batch"
+
+
+def _left_open(graph: Subgraph) -> tuple[dict[str, tuple[Dim, ...]], dict[str, int]]:
+    """The shapes of the inputs in the sizes that the file leaves open, and what these are there."""
+    declared: dict[str, tuple[Dim, ...]] = {}
+    sizes: dict[str, int] = {}
+    for i in graph.inputs:
+        tensor, name = graph.tensors[i], plain(graph.tensors[i].name) or "input"
+        shape: list[Dim] = list(tensor.shape)
+        for axis in tensor.open:
+            size = _open_name(name, axis)
+            sizes[size] = max(tensor.shape[axis], 1)
+            shape[axis] = Expr.symbol(size)
+        declared[name] = tuple(shape)
+    return declared, sizes
+
+
+def _shapes(given: Shapes, names: dict[str, int], path: str) -> dict[str, tuple[int, ...]]:
+    """The shapes that are asked for, by input, without their batch."""
+    if given is None or not names:
+        return {}
+    named: Mapping[str, Sequence[int]] = given if isinstance(given, Mapping) else {next(iter(names)): given}
+    for name, shape in named.items():
+        if name not in names:
+            raise OptionError(
+                f"{path} has no input '{str(name)[:80]}'{near(str(name), names)}; it has {listing(names)}"
+            )
+        if not all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in shape):
+            raise OptionError(f"the shape of {name} must be whole numbers from 1, not {shape!r}")
+    return {name: tuple(shape) for name, shape in named.items()}

@@ -1,0 +1,53 @@
+"""What a layer is called: by the scope that TensorFlow or the converter left in the names of tensors."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from costcalc.frontends.tflite.read import Operator, Tensor
+
+_LAST = {
+    "CONV_2D": "Conv2D", "DEPTHWISE_CONV_2D": "depthwise", "FULLY_CONNECTED": "MatMul", "CONV_3D": "Conv3D",
+    "TRANSPOSE_CONV": "conv2d_transpose", "BATCH_MATMUL": "MatMul",
+}  # fmt: skip
+"""What a scope ends in that made an operator of each kind."""
+_OPERATION = re.compile(r"[A-Z]\w*?(_\d+)?\d*")
+_NAMELESS = re.compile(
+    r"(arith|tfl|tf|stablehlo|StatefulPartitionedCall|Identity|serving_default|PartitionedCall)(\b|_).*|\d*"
+)
+_OTHERS = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+def plain(name: str, most: int = 120) -> str:
+    """``name`` as a layer can be called, its scopes parted by dots.
+
+    >>> plain("model/conv2d/Conv2D"), plain("serving_default_x:0"), plain("a;b")
+    ('model.conv2d.Conv2D', 'serving_default_x_0', 'a')
+    """
+    first = name.partition(";")[0]
+    parts = [_OTHERS.sub("_", part).strip("_.-") for part in first.replace("/", ".").split(".")]
+    return ".".join(part for part in parts if part)[:most].rstrip(".")
+
+
+def named(operator: Operator, tensors: list[Tensor]) -> str:
+    """A name for what ``operator`` does: the scope that it was made in, else that of its kind.
+
+    Of the texts that a converter joined with semicolons it is the one that ends as its kind does.
+    """
+    kind = operator.name.lower() if not operator.custom else plain(operator.name) or "custom"
+    last = _LAST.get(operator.name)
+    texts = [tensors[i].name for i in (*operator.inputs[1:2], *operator.outputs[:1]) if i >= 0] if last else []
+    for text in texts:
+        for part in text.split(";"):
+            scope, _, end = part.rpartition("/")
+            if scope and last and re.fullmatch(rf"{last}(_\d+)?\d*", end):
+                return plain(scope)
+    for text in (tensors[i].name for i in operator.outputs[:1]):
+        first = text.partition(";")[0]
+        if _NAMELESS.fullmatch(first):
+            continue
+        scope, _, end = first.rpartition("/")
+        return plain(scope if scope and _OPERATION.fullmatch(end) else first) or kind
+    return kind

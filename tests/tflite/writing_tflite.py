@@ -1,0 +1,142 @@
+"""Small TFLite files for tests, written from the schema by other code than reads them."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from costcalc.frontends.tflite.operators import BUILTIN
+from costcalc.frontends.tflite.read import TYPES
+from costcalc.ir.tensor import ELEMENT_BITS
+
+FORMS = {"byte": "<b", "kind": "<B", "int": "<i", "count": "<I", "long": "<Q", "float": "<f"}
+
+
+class Table(NamedTuple):
+    """Fields by their number, each with how it is written: ``{0: ("int", 3), 1: ("text", "x")}``."""
+
+    fields: dict[int, tuple[str, Any]]
+
+
+def flat(root: Table, identifier: bytes = b"TFL3") -> bytes:
+    """The bytes of a FlatBuffer."""
+    out = bytearray(struct.pack("<I", 0) + identifier)
+    struct.pack_into("<I", out, 0, _table(out, root))
+    return bytes(out)
+
+
+def _align(out: bytearray, to: int = 8) -> int:
+    out.extend(b"\0" * (-len(out) % to))
+    return len(out)
+
+
+def _table(out: bytearray, table: Table) -> int:
+    count = max(table.fields, default=-1) + 1
+    fields = _align(out)
+    out.extend(b"\0" * (4 + 2 * count))
+    start = _align(out)
+    out.extend(struct.pack("<i", start - fields) + b"\0" * 4)
+    places = {}
+    for number, (kind, value) in table.fields.items():
+        places[number] = _align(out, 8)
+        out.extend(struct.pack(FORMS[kind], value) if kind in FORMS else b"\0" * 4)
+    struct.pack_into("<HH", out, fields, 4 + 2 * count, len(out) - start)
+    for number, at in places.items():
+        struct.pack_into("<H", out, fields + 4 + 2 * number, at - start)
+    for number, (kind, value) in table.fields.items():
+        if kind not in FORMS:
+            struct.pack_into("<I", out, places[number], _child(out, kind, value) - places[number])
+    return start
+
+
+def _child(out: bytearray, kind: str, value: Any) -> int:
+    if kind == "table":
+        return _table(out, value)
+    if kind == "tables":
+        start = _align(out)
+        out.extend(struct.pack("<I", len(value)) + b"\0" * (4 * len(value)))
+        for i, one in enumerate(value):
+            at = start + 4 + 4 * i
+            struct.pack_into("<I", out, at, _table(out, one) - at)
+        return start
+    data = {
+        "text": lambda: value.encode(), "bytes": lambda: value,
+        "ints": lambda: struct.pack(f"<{len(value)}i", *value),
+        "floats": lambda: struct.pack(f"<{len(value)}f", *value),
+    }[kind]()  # fmt: skip
+    _align(out, 16)
+    out.extend(b"\0" * 12)
+    start = len(out)
+    out.extend(struct.pack("<I", len(value)) + data + b"\0")
+    return start
+
+
+class File:
+    """A model of one graph, put together tensor by tensor and operator by operator."""
+
+    def __init__(self) -> None:
+        self.tensors: list[Table] = []
+        self.buffers: list[Table] = [Table({})]
+        self.codes: list[tuple[int, str]] = []
+        self.operators: list[Table] = []
+
+    def tensor(
+        self, name: str, *shape: int, dtype: str = "float32", data: bytes | None = None, open: Sequence[int] = (),
+        scales: int = 0, variable: bool = False,
+    ) -> int:  # fmt: skip
+        """A tensor, with values if there are ``data``; its number."""
+        fields: dict[int, tuple[str, Any]] = {
+            0: ("ints", list(shape)), 1: ("byte", TYPES.index(dtype)), 3: ("text", name),
+        }  # fmt: skip
+        if data is not None:
+            fields[2] = ("count", len(self.buffers))
+            self.buffers.append(Table({0: ("bytes", data)}))
+        if scales:
+            fields[4] = ("table", Table({2: ("floats", [0.1] * scales)}))
+        if variable:
+            fields[5] = ("kind", 1)
+        if open:
+            fields[7] = ("ints", [-1 if i in open else size for i, size in enumerate(shape)])
+        self.tensors.append(Table(fields))
+        return len(self.tensors) - 1
+
+    def weight(self, name: str, *shape: int, dtype: str = "float32", scales: int = 0) -> int:
+        """A constant of zeros."""
+        size = -(-math.prod(shape) * ELEMENT_BITS[dtype] // 8)
+        return self.tensor(name, *shape, dtype=dtype, data=bytes(size), scales=scales)
+
+    def numbers(self, *values: int, name: str = "numbers", shape: Sequence[int] | None = None) -> int:
+        """A constant of whole numbers."""
+        sizes = [len(values)] if shape is None else list(shape)
+        return self.tensor(name, *sizes, dtype="int32", data=struct.pack(f"<{len(values)}i", *values))
+
+    def operator(
+        self, name: str, inputs: Sequence[int], outputs: Sequence[int],
+        options: dict[int, tuple[str, Any]] | None = None, custom: bool = False,
+    ) -> None:  # fmt: skip
+        """An operator, with its options by the numbers of their fields."""
+        code = (BUILTIN.index("CUSTOM"), name) if custom else (BUILTIN.index(name), "")
+        if code not in self.codes:
+            self.codes.append(code)
+        fields: dict[int, tuple[str, Any]] = {
+            0: ("count", self.codes.index(code)), 1: ("ints", list(inputs)), 2: ("ints", list(outputs)),
+        }  # fmt: skip
+        if options is not None:
+            fields |= {3: ("kind", 1), 4: ("table", Table(options))}
+        self.operators.append(Table(fields))
+
+    def bytes(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
+        """The file."""
+        graph = Table({
+            0: ("tables", self.tensors), 1: ("ints", list(inputs)), 2: ("ints", list(outputs)),
+            3: ("tables", self.operators),
+        })  # fmt: skip
+        codes = [
+            Table({0: ("byte", min(code, 127)), 3: ("int", code)} | ({1: ("text", name)} if name else {}))
+            for code, name in self.codes
+        ]
+        return flat(Table({
+            0: ("count", 3), 1: ("tables", codes), 2: ("tables", [graph]), 4: ("tables", self.buffers),
+        }))  # fmt: skip
