@@ -44,8 +44,11 @@ class Pad(Op):
     mode: str = "zeros"
     axes: Axes | None = None
     value: float = 0
+    channels_last: bool = False
 
     def check(self) -> None:
+        if self.channels_last and self.axes is not None:
+            raise OptionError("pad: axes say which are padded; leave out channels_last")
         if self.mode != "zeros" and self.value:
             raise OptionError(f"pad: mode='{self.mode}' adds elements of the input; leave out value")
         if self.mode != "zeros" and self.axes is not None:
@@ -133,6 +136,7 @@ class Pad(Op):
         yield cls(((2, 1), (0, 2)), "reflect"), TensorType((1, 2, 4, 4))
         yield cls((1, (0, 2)), "replicate"), TensorType((1, 2, 3, 3))
         yield cls(((1, 2),), "circular"), TensorType((1, 2, 4))
+        yield cls(((2, 1), (0, 2)), "reflect", channels_last=True), TensorType((1, 4, 4, 2))
 
 
 @op("roll")

@@ -14,6 +14,18 @@ from costcalc.ir.tensor import ELEMENT_BITS
 FORMS = {"byte": "<b", "kind": "<B", "int": "<i", "count": "<I", "long": "<Q", "float": "<f"}
 
 
+UNION = {
+    "CONV_2D": 1, "DEPTHWISE_CONV_2D": 2, "AVERAGE_POOL_2D": 5, "MAX_POOL_2D": 5, "L2_POOL_2D": 5, "SVDF": 6,
+    "FULLY_CONNECTED": 8, "SOFTMAX": 9, "CONCATENATION": 10, "ADD": 11, "RESIZE_BILINEAR": 15, "RESHAPE": 17,
+    "SPACE_TO_DEPTH": 19, "MUL": 21, "PAD": 22, "GATHER": 23, "BATCH_TO_SPACE_ND": 24, "SPACE_TO_BATCH_ND": 25,
+    "TRANSPOSE": 26, "MEAN": 27, "SUM": 27, "SUB": 28, "SQUEEZE": 30, "STRIDED_SLICE": 32, "TOPK_V2": 34, "SPLIT": 35,
+    "MAXIMUM": 39, "ARG_MAX": 40, "SLICE": 48, "TRANSPOSE_CONV": 49, "TILE": 51, "EXPAND_DIMS": 52, "SHAPE": 55,
+    "PACK": 59, "UNPACK": 64, "RESIZE_NEAREST_NEIGHBOR": 74, "MIRROR_PAD": 77, "SPLIT_V": 79, "REVERSE_V2": 81,
+    "DEPTH_TO_SPACE": 94, "BATCH_MATMUL": 101, "CUMSUM": 102, "CONV_3D": 106,
+}  # fmt: skip
+"""Which table the options of each operator are, by the schema's numbers."""
+
+
 class Table(NamedTuple):
     """Fields by their number, each with how it is written: ``{0: ("int", 3), 1: ("text", "x")}``."""
 
@@ -124,7 +136,7 @@ class File:
             0: ("count", self.codes.index(code)), 1: ("ints", list(inputs)), 2: ("ints", list(outputs)),
         }  # fmt: skip
         if options is not None:
-            fields |= {3: ("kind", 1), 4: ("table", Table(options))}
+            fields |= {3: ("kind", UNION.get(name, 0)), 4: ("table", Table(options))}
         self.operators.append(Table(fields))
 
     def bytes(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:

@@ -196,14 +196,14 @@ class Building:
 
     def run(self, operators: Iterable[Operator]) -> None:
         """Add all operators in their order, which is one in which they can run."""
-        from costcalc.frontends.tflite.rules import RULES
+        from costcalc.frontends.tflite.rules import rule_of
 
         for operator in operators:
             self._layers = []
             self._path = named(operator, self.scope.tensors)
             if operator.name == "STABLEHLO_COMPOSITE" and operator.options2 is not None and self._inlined(operator):
                 continue
-            rule = None if operator.custom else RULES.get(operator.name)
+            rule = None if operator.custom else rule_of(operator.name)
             try:
                 if rule is None:
                     raise Unlike("")

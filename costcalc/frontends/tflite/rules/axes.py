@@ -1,0 +1,63 @@
+"""Reductions, scans and places of extremes."""
+
+from __future__ import annotations
+
+from costcalc.frontends.tflite.build import Building
+from costcalc.frontends.tflite.read import Operator
+from costcalc.frontends.tflite.rules.table import finish, rule
+from costcalc.ir.dims import prod
+
+_REDUCTIONS = {
+    "SUM": "sum", "REDUCE_MAX": "amax", "REDUCE_MIN": "amin", "REDUCE_PROD": "prod", "REDUCE_ANY": "any",
+    "REDUCE_ALL": "all",
+}  # fmt: skip
+
+
+def _axes(b: Building, o: Operator) -> tuple[tuple[int, ...], bool]:
+    rank = len(b.type_of(o.inputs[0]).shape)
+    axes = tuple(sorted({axis % rank for axis in b.wanted(o.inputs[1])}))
+    return axes, o.options is not None and o.options.flag(0)
+
+
+@rule("MEAN")
+def mean(b: Building, o: Operator) -> None:
+    """Over all places it is global pooling."""
+    axes, keepdim = _axes(b, o)
+    rank = len(b.type_of(o.inputs[0]).shape)
+    if rank > 3 and axes == tuple(range(1, rank - 1)):
+        finish(b, o, b.make("global_avg_pool", o.inputs[0], keepdim=keepdim, channels_last=True))
+    else:
+        finish(b, o, b.make("mean", o.inputs[0], axes=axes, keepdim=keepdim))
+
+
+@rule(*_REDUCTIONS)
+def reduced(b: Building, o: Operator) -> None:
+    """A sum, product, largest, smallest … along axes."""
+    known = b.known(o.inputs[0])
+    if known is not None and o.name == "REDUCE_PROD":
+        b.scope.numbers[o.outputs[0]] = [prod(known)]
+    axes, keepdim = _axes(b, o)
+    if not axes:
+        b.bind(o.outputs[0], o.inputs[0])
+    elif o.name == "SUM":
+        finish(b, o, b.make("sum", o.inputs[0], axes=axes, keepdim=keepdim))
+    else:
+        function, dtype = _REDUCTIONS[o.name], b.declared(o.outputs[0]).dtype
+        finish(b, o, b.make("reduction", o.inputs[0], function=function, axes=axes, keepdim=keepdim, dtype=dtype))
+
+
+@rule("ARG_MAX", "ARG_MIN")
+def place_of_extreme(b: Building, o: Operator) -> None:
+    """Where the largest is."""
+    function = "argmax" if o.name == "ARG_MAX" else "argmin"
+    rank = len(b.type_of(o.inputs[0]).shape)
+    axes = tuple(axis % rank for axis in b.wanted(o.inputs[1]))
+    dtype = b.declared(o.outputs[0]).dtype
+    finish(b, o, b.make("reduction", o.inputs[0], function=function, axes=axes, dtype=dtype))
+
+
+@rule("CUMSUM")
+def cumsum(b: Building, o: Operator) -> None:
+    """Sums of all up to each."""
+    (axis,) = b.wanted(o.inputs[1])
+    finish(b, o, b.make("scan", o.inputs[0], axis=axis))

@@ -1,0 +1,294 @@
+"""Shapes, order, parts and look-ups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from costcalc.frontends.tflite.build import Building, Unlike, Value
+from costcalc.frontends.tflite.read import Operator
+from costcalc.frontends.tflite.rules.table import copied, finish, options_of, rule
+from costcalc.ir.op import find_op
+
+
+@rule("RESHAPE")
+def reshape(b: Building, o: Operator) -> None:
+    """The same elements; of known numbers they stay known. A batch that the file fixes follows the given one."""
+    x, out = o.inputs[0], o.outputs[0]
+    if (known := b.known(x)) is not None:
+        b.scope.numbers[out] = known
+    if b.is_constant(x):
+        b.same(out, x)
+        return
+    wanted = b.known(o.inputs[1]) if len(o.inputs) > 1 else None
+    shape = list(wanted) if wanted is not None else list(b.declared(out).shape)
+    given = b.type_of(x)
+    if not b.as_written and -1 not in [d for d in shape if isinstance(d, int)] and shape:
+        fixed = b.declared(x).shape
+        if fixed and fixed[0] == shape[0] and given.shape[0] != fixed[0]:
+            shape[0] = given.shape[0]
+            b.note("has its batch fixed in the file; it is told for the batch that is given")
+    b.bind(
+        out,
+        b.make("reshape", x, shape=tuple(shape), keep_batch=False)
+        if shape
+        else b.make("squeeze", x, axes=tuple(range(len(given.shape)))),
+    )
+
+
+@rule("SQUEEZE")
+def squeeze(b: Building, o: Operator) -> None:
+    """Axes of size 1 go."""
+    x = o.inputs[0]
+    shape = b.type_of(x).shape
+    given = o.options.ints(0, 8) if o.options else ()
+    axes = tuple(a % len(shape) for a in given) or tuple(
+        a for a, d in enumerate(shape) if isinstance(d, int) and d == 1
+    )
+    if (known := b.known(x)) is not None:
+        b.scope.numbers[o.outputs[0]] = known
+    if b.is_constant(x):
+        b.same(o.outputs[0], x)
+    else:
+        b.bind(o.outputs[0], b.make("squeeze", x, axes=axes))
+
+
+@rule("EXPAND_DIMS")
+def expand_dims(b: Building, o: Operator) -> None:
+    """An axis of size 1 comes."""
+    if (known := b.known(o.inputs[0])) is not None:
+        b.scope.numbers[o.outputs[0]] = known
+    (axis,) = b.wanted(o.inputs[1])
+    if b.is_constant(o.inputs[0]):
+        b.same(o.outputs[0], o.inputs[0])
+    else:
+        b.bind(o.outputs[0], b.make("unsqueeze", o.inputs[0], axis=axis))
+
+
+@rule("SHAPE")
+def shape(b: Building, o: Operator) -> None:
+    """The sizes of a tensor, which are known."""
+    b.scope.numbers[o.outputs[0]] = list(b.type_of(o.inputs[0]).shape)
+    dtype = b.declared(o.outputs[0]).dtype
+    b.bind(o.outputs[0], b.make("constant", shape=b.declared(o.outputs[0]).shape, dtype=dtype))
+
+
+@rule("FILL", "ZEROS_LIKE", "RANGE")
+def filled(b: Building, o: Operator) -> None:
+    """Numbers that are the same for every input."""
+    t = b.declared(o.outputs[0])
+    made = t.shape
+    if o.name == "FILL" and (known := b.known(o.inputs[0])) is not None:
+        made = tuple(known)
+    elif o.name == "ZEROS_LIKE":
+        made = b.type_of(o.inputs[0]).shape
+    b.bind(o.outputs[0], b.make("constant", shape=made, dtype=t.dtype))
+
+
+@rule("TRANSPOSE")
+def transpose(b: Building, o: Operator) -> None:
+    """The axes in another order, written anew."""
+    order = tuple(b.wanted(o.inputs[1]))
+    if b.is_constant(o.inputs[0]):
+        b.same(o.outputs[0], o.inputs[0])
+        return
+    finish(b, o, copied(b, b.make("permute", o.inputs[0], axes=order)))
+
+
+@rule("PAD", "PADV2")
+def pad(b: Building, o: Operator) -> None:
+    """So many before and after each axis; filled with a number."""
+    flat = b.wanted(o.inputs[1])
+    amounts = {axis: pair for axis, pair in enumerate(zip(flat[::2], flat[1::2], strict=True)) if any(pair)}
+    if not amounts:
+        finish(b, o, copied(b, b.value(o.inputs[0])))
+        return
+    x: int | Value = o.inputs[0]
+    for some in ([*amounts][:3], [*amounts][3:]):  # an op takes three at a time
+        if some:
+            x = b.make("pad", x, amount=tuple(amounts[axis] for axis in some), axes=tuple(some))
+    b.bind(o.outputs[0], x)
+
+
+@rule("MIRROR_PAD")
+def mirror_pad(b: Building, o: Operator) -> None:
+    """Mirrored at the border, which REFLECT does not repeat."""
+    flat = b.wanted(o.inputs[1])
+    pairs = [*zip(flat[::2], flat[1::2], strict=True)]
+    rank = len(pairs)
+    if any(pairs[0]) or any(pairs[-1]) or rank < 3:
+        raise Unlike("it mirrors the batch or the channels")
+    mode = "reflect" if options_of(o).byte(0) == 0 else "replicate"
+    if mode == "replicate":
+        b.note("repeats the edge as it mirrors; its border is told as the repeated edge")
+    finish(b, o, b.make("pad", o.inputs[0], amount=tuple(pairs[1:-1]), mode=mode, channels_last=True))
+
+
+@rule("CONCATENATION")
+def concatenation(b: Building, o: Operator) -> None:
+    """One after another along an axis."""
+    t = options_of(o)
+    known = [b.known(i) for i in o.inputs]
+    if all(k is not None for k in known):
+        b.scope.numbers[o.outputs[0]] = [n for k in known for n in k or ()]
+    finish(b, o, b.make("concat", *o.inputs, axis=t.whole(0)), t.byte(1))
+
+
+@rule("PACK")
+def pack(b: Building, o: Operator) -> None:
+    """One beside another along a new axis; of known numbers a known shape."""
+    axis = o.options.whole(1) if o.options else 0
+    known = [b.known(i) for i in o.inputs]
+    if all(k is not None for k in known):
+        b.scope.numbers[o.outputs[0]] = [n for k in known for n in k or ()]
+        t = b.declared(o.outputs[0])
+        b.bind(o.outputs[0], b.make("constant", shape=t.shape, dtype=t.dtype))
+        return
+    rank = len(b.type_of(o.inputs[0]).shape) + 1
+    finish(b, o, b.make("concat", *(b.make("unsqueeze", i, axis=axis % rank) for i in o.inputs), axis=axis % rank))
+
+
+@rule("UNPACK")
+def unpack(b: Building, o: Operator) -> None:
+    """Each place along an axis by itself."""
+    axis = o.options.whole(1) if o.options else 0
+    parts = b.several(find_op("unbind")(axis=axis), o.inputs[0])
+    for index, part in zip(o.outputs, parts, strict=True):
+        b.bind(index, copied(b, part))
+
+
+@rule("SPLIT", "SPLIT_V")
+def split(b: Building, o: Operator) -> None:
+    """Parts of an axis, each written anew."""
+    if o.name == "SPLIT":
+        x, (axis,), parts = o.inputs[1], b.wanted(o.inputs[0]), len(o.outputs)
+        pieces: Any = parts
+    else:
+        x, (axis,) = o.inputs[0], b.wanted(o.inputs[2])
+        sizes = b.wanted(o.inputs[1])
+        whole = b.type_of(x).shape[axis]
+        pieces = tuple(whole - sum(s for s in sizes if s >= 0) if size < 0 else size for size in sizes)
+    made = b.several(find_op("split")(pieces, axis=axis), x)
+    for index, part in zip(o.outputs, made, strict=True):
+        b.bind(index, copied(b, part))
+
+
+@rule("SLICE")
+def slice_(b: Building, o: Operator) -> None:
+    """From a place on, so many; -1 for all that are left."""
+    begin, size = b.wanted(o.inputs[1]), b.wanted(o.inputs[2])
+    x: Value = b.value(o.inputs[0])
+    for axis, (start, count, whole) in enumerate(zip(begin, size, b.type_of(x).shape, strict=True)):
+        if start or (count != -1 and not (isinstance(whole, int) and count == whole)):
+            x = b.make("slice", x, axis=axis, start=start, stop=None if count == -1 else start + count)
+    finish(b, o, copied(b, x))
+
+
+@rule("STRIDED_SLICE")
+def strided_slice(b: Building, o: Operator) -> None:
+    """Python's slices, axis by axis; a mask says where they have no end, and which axes go."""
+    t = options_of(o)
+    begin, end, step = (b.wanted(i) for i in o.inputs[1:4])
+    begins, ends, ellipsis, new, gone = (t.whole(field) for field in range(5))
+    known, x_shape = b.known(o.inputs[0]), b.type_of(o.inputs[0]).shape
+    if ellipsis or new:
+        raise Unlike("it has an ellipsis or new axes")
+    if known is not None and len(x_shape) == 1 and len(begin) == 1:
+        whole = slice(None if begins & 1 else begin[0], None if ends & 1 else end[0], step[0])
+        b.scope.numbers[o.outputs[0]] = [known[begin[0]]] if gone & 1 else known[whole]
+        made = b.declared(o.outputs[0])
+        b.bind(o.outputs[0], b.make("constant", shape=made.shape, dtype=made.dtype))
+        return
+    if any(s < 0 for s in step):
+        raise Unlike("it runs backwards")
+    x: Value = b.value(o.inputs[0])
+    axis = 0
+    for i, (first, last, every) in enumerate(zip(begin, end, step, strict=True)):
+        if gone >> i & 1:
+            x = b.make("select", x, axis=axis, index=first)
+            continue
+        start, stop = 0 if begins >> i & 1 else first, None if ends >> i & 1 else last
+        size = b.type_of(x).shape[axis]
+        if isinstance(stop, int) and isinstance(size, int) and stop >= size:
+            stop = None
+        if start or stop is not None or every != 1:
+            x = b.make("slice", x, axis=axis, start=start, stop=stop, step=every)
+        axis += 1
+    finish(b, o, copied(b, x))
+
+
+@rule("GATHER")
+def gather(b: Building, o: Operator) -> None:
+    """Places along an axis: known ones, or the rows of a table that are looked up."""
+    axis = o.options.whole(0) if o.options else 0
+    x, where = o.inputs[:2]
+    known, places = b.known(x), b.known(where)
+    if known is not None and places is not None and len(b.type_of(x).shape) == 1:
+        b.scope.numbers[o.outputs[0]] = [known[i] for i in places if isinstance(i, int)]
+    if o.options is not None and o.options.whole(1):
+        raise Unlike("it looks up by batch")
+    table = b.tensor(x)
+    if b.is_constant(x) and axis in (0, -len(table.shape)) and len(table.shape) == 2:
+        dtype = b.declared(o.outputs[0]).dtype
+        rows, width = table.shape
+        y = b.make("embedding", where, weights={"weight": x}, rows=rows, width=width, dtype=dtype)
+        finish(b, o, y)
+        return
+    shape = b.type_of(x).shape
+    axis %= len(shape)
+    if places is not None and all(isinstance(i, int) for i in places):
+        size = len(b.type_of(where).shape)
+        if size == 0:
+            finish(b, o, copied(b, b.make("select", x, axis=axis, index=places[0])))
+            return
+        if size == 1:
+            finish(b, o, b.make("take", x, axis=axis, indices=tuple(places)))
+            return
+    made = (*shape[:axis], *b.type_of(where).shape, *shape[axis + 1 :])
+    finish(b, o, b.make("gather", x, where, shape=made))
+
+
+@rule("EMBEDDING_LOOKUP")
+def embedding_lookup(b: Building, o: Operator) -> None:
+    """Rows of a table."""
+    table = b.tensor(o.inputs[1])
+    if len(table.shape) != 2 or not b.is_constant(o.inputs[1]):
+        raise Unlike("its table is none of rows")
+    rows, width = table.shape
+    dtype = b.declared(o.outputs[0]).dtype
+    y = b.make("embedding", o.inputs[0], weights={"weight": o.inputs[1]}, rows=rows, width=width, dtype=dtype)
+    finish(b, o, y)
+
+
+@rule("REVERSE_V2")
+def reverse(b: Building, o: Operator) -> None:
+    """Axes run the other way."""
+    finish(b, o, b.make("flip", o.inputs[0], axes=tuple(b.wanted(o.inputs[1]))))
+
+
+@rule("TILE")
+def tile(b: Building, o: Operator) -> None:
+    """Copies side by side."""
+    finish(b, o, b.make("tile", o.inputs[0], repeats=tuple(b.wanted(o.inputs[1]))))
+
+
+@rule("BROADCAST_TO")
+def broadcast_to(b: Building, o: Operator) -> None:
+    """Sizes of 1 stretch, and are written out."""
+    wanted = b.known(o.inputs[1])
+    made = tuple(wanted) if wanted is not None else b.declared(o.outputs[0]).shape
+    finish(b, o, copied(b, b.make("expand", o.inputs[0], shape=made)))
+
+
+@rule("TOPK_V2")
+def top_k(b: Building, o: Operator) -> None:
+    """The largest along the last axis, and where they are."""
+    (count,) = b.wanted(o.inputs[1])
+    values = b.several(find_op("sort")(axis=-1, largest=count), o.inputs[0])
+    b.bind(o.outputs[0], values[0])
+    where = b.declared(o.outputs[1]).dtype
+    b.bind(
+        o.outputs[1],
+        values[1]
+        if b.type_of(values[1]).dtype == where
+        else b.make("elementwise", values[1], function="copy", dtype=where),
+    )
