@@ -68,12 +68,14 @@ def kernels_of(graph: Any) -> Counter[Any]:
             continue  # MatMul, as the products of attention are
         if main is not None:
             found[(name_of(main), "add" in ops, *acts)] += 1
+        elif ops == ["mish"]:
+            found.update(["Tanh", "Mul"])
         elif ops == ["hardswish"]:
             found.update(["HardSigmoid", "Mul"])
         elif ops == ["add", "layer_norm"]:
             found["SkipLayerNormalization"] += 1
-        elif ops[0] == "batch_norm" and len(ops) > 1:
-            found[("norm", *acts)] += 1
+        elif ops[0] == "batch_norm" or (ops[0] == "multiply" and len(ops) > 1):
+            found[(NODES[ops[0]], "add" in ops, *acts)] += 1
         elif ops[0] in NODES:
             found[NODES[ops[0]]] += 1
     return found
@@ -90,24 +92,36 @@ def nodes_of(model: str, optimised: str) -> Counter[Any]:
 
     graph, after = (onnx.load(path).graph for path in (model, optimised))
     heads: dict[str, Any] = {}
+    kept = {v.removesuffix("_nchwc") for node in after.node for v in (*node.output, node.name)}
+    weights = {tensor.name for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
             heads[node.output[0]] = node
-        elif node.op_type in {*ACTIVATIONS, "Add"} and any(v in heads for v in node.input):
-            heads[node.output[0]] = next(heads[v] for v in node.input if v in heads)
+        elif node.op_type in {*ACTIVATIONS, "BatchNormalization"} or any(v in weights for v in node.input):
+            heads.update((node.output[0], heads[v]) for v in node.input if v in heads)
+        elif node.op_type == "Add":
+            # Either addend may have taken the other in: whose output is gone.
+            gone = [v for v in node.input if v in heads and v not in kept]
+            heads.update((node.output[0], heads[v]) for v in gone[:1])
     found: Counter[Any] = Counter()
     for node in after.node:
         acts = [a.s.decode() for a in node.attribute if a.name == "activation"]
         if node.op_type in ("Conv", "FusedConv", "ConvTranspose"):
             name = node.name.removesuffix("_nchwc") if node.domain.endswith("nchwc") else node.output[0]
-            if name not in heads and name.endswith("_bn"):
-                found[("norm", *acts)] += 1
-                continue
             summed = len(node.input) > 3 and bool(node.input[3])
-            found[(heads[name].input[1], summed, *acts)] += 1
+            if node.name.endswith("_bn_nchwc"):
+                found[("BatchNormalization", summed, *acts)] += 1
+            elif node.name.endswith("_mul_nchwc") and not acts and not summed:
+                found["Mul"] += 1
+            elif node.name.endswith("_mul_nchwc"):
+                found[("Mul", summed, *acts)] += 1
+            else:
+                found[(heads[name].input[1], summed, *acts)] += 1
         elif node.op_type in ("Gemm", "FusedGemm"):
             found[("linear", False, *acts)] += 1
-        elif node.op_type in {*NODES.values(), "SkipLayerNormalization"} - {"BatchNormalization"}:
+        elif node.op_type == "BatchNormalization":
+            found[(node.op_type, False)] += 1
+        elif node.op_type in {*NODES.values(), "SkipLayerNormalization"}:
             found[node.op_type] += 1
     return found
 
@@ -120,6 +134,9 @@ def compare(name: str, folder: Path) -> tuple[str, int, Counter[Any], Counter[An
     import costcalc
 
     module = build(name)
+    for part in module.modules():  # an exporter leaves zeros out, which no trained norm has
+        if isinstance(part, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(part.bias)
     shape = (1, *SIZES.get(name, (3, 224, 224)))
     path, optimised = str(folder / "model.onnx"), str(folder / "optimised.onnx")
     torch.onnx.export(module, (torch.randn(shape),), path, dynamo=True, verbose=False, external_data=False)

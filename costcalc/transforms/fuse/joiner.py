@@ -78,6 +78,7 @@ class Joiner:
         self.chain_of: dict[str, Chain] = {}
         self.readers = Counter(value for node in graph.nodes for value in node.reads)
         self.readers.update(graph.outputs)
+        self._nodes = {node.name: node for node in graph.nodes}
         self._by_op: dict[str, list[Rule]] = {}
         self._place = {node.name: i for i, node in enumerate(graph.nodes)}
         for each in self.rules:
@@ -171,6 +172,10 @@ class Joiner:
             if self.graph.types[value] != self.graph.types[node.inputs[0]] or not is_nothing(node.op):
                 return value
             value = node.inputs[0]
+
+    def node(self, name: str) -> Node:
+        """The layer called ``name``."""
+        return self._nodes[name]
 
     def input_type(self, node: Node, index: int = 0) -> TensorType:
         """The type of an input of ``node``."""

@@ -15,6 +15,8 @@ BLOCK = 16
 """Channels that lie together, where the CPU has AVX-512."""
 ALIGNED = 4
 """Fewer than a block of input channels are taken as they are; more must be a multiple of this."""
+BLOCKED = "blocked"
+"""The state of a norm, or a factor per channel, of a blocked map by itself: it is done as a depthwise convolution."""
 ACTIVATIONS = "relu relu6 hardtanh leaky_relu sigmoid tanh hardsigmoid"
 OF_BLOCKS = f"{ACTIVATIONS} hardswish silu"
 """The activations that leave a map in blocks."""
@@ -31,10 +33,9 @@ class ONNXRuntime(Joiner):
         rule("batch_norm", "conv", "conv", "a norm of running statistics goes into the convolution's weights"),
         rule("batch_norm", "conv_transpose", "conv_transpose", "a norm of running statistics goes into the weights"),
         rule("multiply layer_scale", "conv", "conv", "a number per channel goes into the convolution's weights"),
-        rule("add", "conv", "sum", "a blocked convolution adds another map to what it makes"),
-        rule(ACTIVATIONS, "conv sum", "done", "a convolution applies it before it writes"),
-        rule("hardswish", "conv sum", "done", "a blocked convolution applies it before it writes"),
-        rule(ACTIVATIONS, "batch_norm", "done", "a norm of a blocked map is a depthwise convolution, which applies it"),
+        rule("add", f"conv {BLOCKED}", "sum", "a convolution adds another map to what it makes"),
+        rule(ACTIVATIONS, f"conv sum {BLOCKED}", "done", "a convolution applies it before it writes"),
+        rule("hardswish", f"conv sum {BLOCKED}", "done", "a blocked convolution applies it before it writes"),
         rule("relu leaky_relu sigmoid tanh elu selu hardsigmoid softplus", "linear", "done", "Gemm applies it"),
         rule("layer_norm", "add", "done", "SkipLayerNormalization adds, then normalises"),
     )
@@ -53,20 +54,16 @@ class ONNXRuntime(Joiner):
             if len(node.inputs) != 2 or not others or types[others[0]].shape != y.shape:
                 return "ONNX Runtime adds two maps of one shape in a convolution, and nothing else"
             outside = next((v for v in node.inputs if v not in self.blocked), None)
-            if outside is not None:
-                return f"{outside} does not lie in blocks of {BLOCK} channels, so that no convolution adds it"
-        if name in ("multiply", "layer_scale"):
-            others = [v for v in node.inputs if v != value]
-            if len(others) > 1 or any(
-                v not in self.settled or not is_per_channel(types[v], len(y.shape)) for v in others
-            ):
-                return "only a factor per channel that is a weight goes into a convolution"
+            if outside is not None and value in self.blocked:
+                return f"{outside} does not lie in blocks of {BLOCK} channels, as what {chain.name} makes does"
+            if outside is not None and not self._has_bias(chain):
+                return f"{chain.name} has no bias, and only a convolution with one adds what is not in blocks"
+        if name in ("multiply", "layer_scale") and not self._is_factor(node):
+            return "only a factor per channel that is a weight goes into a convolution"
         if name == "hardswish" and value not in self.blocked:
             return f"{chain.name} is not computed in blocks of {BLOCK} channels, and only such ones apply it"
         if name == "hardswish" and node.outputs[0] in self.graph.outputs:
             return "a result of the model is not applied in a convolution, but as HardSigmoid and Mul"
-        if rule.after == {"batch_norm"} and value not in self.blocked:
-            return f"{chain.name} does not read a map in blocks, so that it stays a norm by itself"
         if rule.after == {"linear"} and len(self.input_type(self.maker[value]).shape) != 2:
             return "ONNX Runtime joins activations to products of matrices, of two axes, alone"
         if name == "layer_norm" and len(y.shape) > 3:
@@ -76,13 +73,31 @@ class ONNXRuntime(Joiner):
         return ""
 
     def _pads_zeros(self, chain: Chain) -> bool:
-        op = self.graph.node(chain.layers[0]).op
+        op = self.node(chain.layers[0]).op
         return getattr(op, "mode", "constant") == "constant" and not getattr(op, "value", 0)
+
+    def _has_bias(self, chain: Chain) -> bool:
+        """Whether the convolution has a bias, of its own or of the norm that it took in."""
+        nodes = map(self.node, chain.layers)
+        return any(node.op.name == "batch_norm" or getattr(node.op, "bias", False) for node in nodes)
 
     def seen(self, node: Node) -> None:
         """Follow which maps lie in blocks."""
         if self._is_blocked(node):
             self.blocked.update(node.outputs)
+            chain = self.chain_of[node.name]
+            if chain.layers == [node.name] and (node.op.name == "batch_norm" or self._is_factor(node)):
+                chain.state = BLOCKED
+
+    def _is_factor(self, node: Node) -> bool:
+        """Whether ``node`` multiplies each channel of a map by a weight."""
+        types, y = self.graph.types, self.graph.types[node.outputs[0]]
+        if node.op.name == "layer_scale":
+            return True
+        factors = [v for v in node.inputs if v in self.settled]
+        return node.op.name == "multiply" and len(node.inputs) == 2 and len(factors) == 1 and is_per_channel(
+            types[factors[0]], len(y.shape)
+        )  # fmt: skip
 
     def _is_blocked(self, node: Node) -> bool:
         op, types = node.op, self.graph.input_types(node)
@@ -95,7 +110,9 @@ class ONNXRuntime(Joiner):
             return blocked_conv(types[0].shape[1], channels, self._groups(node))
         if op.name in ("max_pool", "avg_pool"):
             return divides(BLOCK, channels)
-        if op.name in ("batch_norm", "add", "multiply") or op.name in OF_BLOCKS.split():
+        if op.name == "multiply" and self._is_factor(node):
+            return any(self.through(v) in self.blocked for v in node.inputs)
+        if op.name in ("batch_norm", "layer_scale", "add", "multiply") or op.name in OF_BLOCKS.split():
             return inside and all(t.shape == y.shape for t in types)
         if op.name == "concat":
             return inside and getattr(op, "axis", 0) == 1 and all(divides(BLOCK, t.shape[1]) for t in types)
