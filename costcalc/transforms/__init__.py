@@ -40,7 +40,7 @@ TRANSFORMS: dict[str, Transform] = {
     "fuse": Transform(
         "costcalc.transforms.fuse",
         "Layers that one kernel does are groups: what passes between them is neither written nor read.",
-        kinds=("ort", "tflite"),
+        kinds=("ort", "openvino", "inductor", "cudnn", "tflite"),
         last=True,
     ),
 }

@@ -170,7 +170,7 @@ def test_outputs_show_the_kernels(printed: Callable[..., str]) -> None:
 def test_explain_says_why_a_layer_joined_or_what_prevented_it(printed: Callable[..., str], tmp_path: Path) -> None:
     told = printed("explain", "net.yaml", "sum", "--apply", "fuse:ort")
     assert "kernel           body's, with body and body_norm and last" in told
-    assert "joined           body: a blocked convolution adds another map to what it makes" in told
+    assert "joined           body: a convolution adds another map to what it makes" in told
     record = json.loads(printed("explain", "net.yaml", "stem", "--apply", "fuse:ort", "--format", "json"))
     figures = {figure["name"]: figure for figure in record["figures"]}
     assert figures["write_bits"]["value"] == 0 and figures["read_bits"]["value"] == MAP + WEIGHT

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 ENGINES = {
     "": "general",
     "ort": "ort",
+    "openvino": "openvino",
+    "inductor": "inductor",
+    "cudnn": "cudnn",
     "tflite": "tflite",
 }
 """Kind of the transform → module in this package, whose ``ENGINE`` makes the groups."""

@@ -76,8 +76,7 @@ class Joiner:
         self.joinings: dict[str, Joining] = {}
         self.maker: dict[str, Node] = {}
         self.chain_of: dict[str, Chain] = {}
-        self.readers = Counter(value for node in graph.nodes for value in node.reads)
-        self.readers.update(graph.outputs)
+        self.readers = readers_of(graph)
         self._nodes = {node.name: node for node in graph.nodes}
         self._by_op: dict[str, list[Rule]] = {}
         self._place = {node.name: i for i, node in enumerate(graph.nodes)}
@@ -112,7 +111,7 @@ class Joiner:
 
     def _join(self, node: Node) -> Joining:
         op = node.op
-        rules = self._by_op.get(op.name) or (self._by_op.get(POINTWISE) if is_pointwise(op) else None)
+        rules = [*self._by_op.get(op.name, ()), *(self._by_op.get(POINTWISE, ()) if is_pointwise(op) else ())]
         if not rules and op.name in LINEAR:
             return Joining("", "a kernel begins with it")
         if not rules:
@@ -180,6 +179,17 @@ class Joiner:
     def input_type(self, node: Node, index: int = 0) -> TensorType:
         """The type of an input of ``node``."""
         return self.graph.types[node.inputs[index]]
+
+
+def readers_of(graph: Graph) -> Counter[str]:
+    """How often each value is read, also as a result of the model; what is read of a view is read of what it views."""
+    found = Counter(graph.outputs)
+    for node in reversed(graph.nodes):
+        if node.op.is_view and node.inputs:
+            found[node.inputs[0]] += sum(found[value] for value in node.outputs)
+        else:
+            found.update(node.reads)
+    return found
 
 
 def _told(rules: Iterable[Rule]) -> str:

@@ -37,6 +37,7 @@ class ONNXRuntime(Joiner):
         rule(ACTIVATIONS, f"conv sum {BLOCKED}", "done", "a convolution applies it before it writes"),
         rule("hardswish", f"conv sum {BLOCKED}", "done", "a blocked convolution applies it before it writes"),
         rule("relu leaky_relu sigmoid tanh elu selu hardsigmoid softplus", "linear", "done", "Gemm applies it"),
+        rule("multiply", "sigmoid", "done", "QuickGelu is a map times its own sigmoid"),
         rule("layer_norm", "add", "done", "SkipLayerNormalization adds, then normalises"),
     )
 
@@ -58,6 +59,9 @@ class ONNXRuntime(Joiner):
                 return f"{outside} does not lie in blocks of {BLOCK} channels, as what {chain.name} makes does"
             if outside is not None and not self._has_bias(chain):
                 return f"{chain.name} has no bias, and only a convolution with one adds what is not in blocks"
+        if rule.after == {"sigmoid"}:
+            own = self.node(chain.layers[-1]).inputs[0] in node.inputs and len(node.inputs) == 2
+            return "" if own else "QuickGelu multiplies a sigmoid by its own input, and by nothing else"
         if name in ("multiply", "layer_scale") and not self._is_factor(node):
             return "only a factor per channel that is a weight goes into a convolution"
         if name == "hardswish" and value not in self.blocked:

@@ -1,0 +1,69 @@
+"""What OpenVINO joins on a CPU.
+
+Source: openvino 2026.4.1, as the graphs that it runs show (``benchmarks/fusion_openvino.py``).
+"""
+
+from __future__ import annotations
+
+from costcalc.ir.graph import Node
+from costcalc.transforms.fuse.joiner import (
+    POINTWISE,
+    Chain,
+    Joiner,
+    Rule,
+    is_per_channel,
+    rule,
+)
+
+ACTIVATIONS = "relu relu6 hardtanh leaky_relu prelu elu sigmoid tanh silu gelu hardswish mish softplus"
+CHAINS = "batch_norm layer_norm rms_norm group_norm instance_norm chain"
+
+
+class OpenVINO(Joiner):
+    """Convolution, norm, a sum of two maps, activations, factors; products with activations; chains of arithmetic."""
+
+    title = "OpenVINO"
+    begins = {"depthwise": "conv", "pointwise": "conv"}
+    rules = (
+        rule("batch_norm", "conv conv_transpose linear", "conv", "a norm of running statistics goes into the weights"),
+        rule("add", "conv", "sum", "a convolution adds another map to what it makes"),
+        rule(
+            ACTIVATIONS,
+            "conv sum conv_transpose linear matmul applied",
+            "applied",
+            "the product applies it before it writes",
+        ),
+        rule(
+            "multiply layer_scale",
+            "conv applied",
+            "applied",
+            "the convolution multiplies each channel before it writes",
+        ),
+        rule(POINTWISE, CHAINS, "chain", "a chain of arithmetic is one kernel"),
+        rule("batch_norm", "chain", "chain", "a chain of arithmetic is one kernel"),
+    )
+
+    def prevents(self, rule: Rule, node: Node, chain: Chain, value: str) -> str:
+        name, types = node.op.name, self.graph.types
+        y = types[node.outputs[0]]
+        others = [v for v in node.inputs if v != value]
+        if name == "batch_norm" and "running_mean" not in node.op.weights(*self.graph.input_types(node)):
+            return "its statistics are those of the input, so that no weights can hold it"
+        if rule.state == "sum" and (len(others) != 1 or types[others[0]].shape != y.shape):
+            return "a convolution adds a map of its own shape, and nothing else"
+        if name == "multiply" and rule.state == "applied":
+            plain = len(others) == 1 and others[0] in self.settled and is_per_channel(types[others[0]], len(y.shape))
+            return "" if plain else "a convolution multiplies by a weight per channel, and by nothing else"
+        return ""
+
+    def seen(self, node: Node) -> None:
+        """What does arithmetic and joined nothing may begin a chain of it."""
+        chain = self.chain_of[node.name]
+        if chain.layers == [node.name] and chain.state in ARITHMETIC:
+            chain.state = "chain"
+
+
+ARITHMETIC = frozenset(
+    {"add", "multiply", "subtract", "divide", "elementwise", "scale", "layer_scale", *ACTIVATIONS.split()}
+)
+ENGINE = OpenVINO
