@@ -34,10 +34,10 @@ NODES = {
     "relu": "Relu", "relu6": "Clip", "hardtanh": "Clip", "leaky_relu": "LeakyRelu", "sigmoid": "Sigmoid",
     "hardsigmoid": "HardSigmoid", "add": "Add", "multiply": "Mul", "batch_norm": "BatchNormalization",
     "max_pool": "MaxPool", "layer_norm": "LayerNormalization", "gelu": "Gelu", "silu": "QuickGelu",
-    "elu": "Elu", "tanh": "Tanh", "prelu": "PRelu", "mish": "Mish",
+    "layer_scale": "Mul", "elu": "Elu", "tanh": "Tanh", "prelu": "PRelu", "pad": "Pad", "mish": "Mish",
 }  # fmt: skip
 """Ops whose layer is a node of this type where it is alone."""
-CONVS = ("conv", "conv_transpose", "linear")
+CONVS = ("conv", "conv_transpose", "linear", "depthwise", "pointwise")
 ACTIVATIONS = {"Relu", "Clip", "LeakyRelu", "Sigmoid", "HardSigmoid", "Tanh", "HardSwish"}
 
 
@@ -76,7 +76,7 @@ def kernels_of(graph: Any) -> Counter[Any]:
             found["SkipLayerNormalization"] += 1
         elif ops[0] == "batch_norm" or (ops[0] == "multiply" and len(ops) > 1):
             found[(NODES[ops[0]], "add" in ops, *acts)] += 1
-        elif ops[0] in NODES:
+        elif ops[0] in NODES and ops != ["pad", "avg_pool"]:
             found[NODES[ops[0]]] += 1
     return found
 

@@ -72,13 +72,14 @@ class ONNXRuntime(Joiner):
             return "ONNX Runtime joins activations to products of matrices, of two axes, alone"
         if name == "layer_norm" and len(y.shape) > 3:
             return "SkipLayerNormalization is for up to three axes"
-        if rule.after == {"pad"} and not self._pads_zeros(chain):
-            return "it pads otherwise than with zeros"
+        if rule.after == {"pad"} and not self._pads_zeros(self.node(chain.layers[0])):
+            return f"{chain.name} adds something else than zeros around the map"
         return ""
 
-    def _pads_zeros(self, chain: Chain) -> bool:
-        op = self.node(chain.layers[0]).op
-        return getattr(op, "mode", "constant") == "constant" and not getattr(op, "value", 0)
+    def _pads_zeros(self, node: Node) -> bool:
+        op, x, y = node.op, self.input_type(node), self.graph.types[node.outputs[0]]
+        zeros = getattr(op, "mode", "zeros") == "zeros" and not getattr(op, "value", 0)
+        return zeros and x.shape[:2] == y.shape[:2]
 
     def _has_bias(self, chain: Chain) -> bool:
         """Whether the convolution has a bias, of its own or of the norm that it took in."""
