@@ -95,6 +95,8 @@ class Inductor:
             return self._alone(node, rank + 1, True, "it reads elements at many places, which are made before")
         # Arithmetic that nothing else reads is done where it is read, whatever the loops there.
         inlined = [loops for loops in before if self._is_inlined(node, loops)]
+        if node.op.name == "concat" and not inlined:
+            return self._alone(node, rank + 1, False, "its parts are in memory already, and are copied")
         others = [loops for loops in before if loops not in inlined]
         rank = max((loops.rank for loops in others), default=-1)
         last = [loops for loops in others if loops.rank == rank]
