@@ -72,6 +72,8 @@ def kernels_of(graph: Any) -> Counter[Any]:
             found.update(["Tanh", "Mul"])
         elif ops == ["hardswish"]:
             found.update(["HardSigmoid", "Mul"])
+        elif ops == ["sigmoid", "multiply"]:
+            found["QuickGelu"] += 1
         elif ops == ["add", "layer_norm"]:
             found["SkipLayerNormalization"] += 1
         elif ops[0] == "batch_norm" or (ops[0] == "multiply" and len(ops) > 1):
