@@ -2,6 +2,8 @@
 
     def test_backbone_fits(cost):
         assert cost("configs/backbone.yaml").macs <= "4.2 G"
+        assert cost("net.py:Net", input=(3, 32, 32)).params <= "26 M"
+        assert cost(module, (1, 3, 32, 32)).peak <= "2 MiB"
         cost.snapshot("configs/backbone.yaml", input=(3, 384, 384))
 
 ``pytest --cost-update`` agrees to what the snapshots are now. Everything heavier than pytest is imported
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from costcalc.budget.config import Setup
     from costcalc.budget.lock import Entry, Lock
     from costcalc.budget.measure import Measured
+    from costcalc.ir.graph import Graph
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,28 +58,37 @@ class Costs:
         self._root, self._update = root, update
         self._new: dict[tuple[str, str], Entry] = {}
 
-    def __call__(self, model: Any, *, bits: int | None = None, machine: str | None = None, **choices: Any) -> Cost:
-        """What ``model`` costs: a name, the path of a spec from the root of the tests, or a graph.
+    def __call__(
+        self, model: Any, *inputs: Any, bits: int | None = None, machine: str | None = None, **choices: Any
+    ) -> Cost:
+        """What ``model`` costs: a name or path as for ``analyze``, from the root of the tests, a graph, or a module.
 
-        ``machine`` gives it a time. ``choices`` are those of ``costcalc.load``: batch, input, parameters, apply.
+        ``cost("net.py:Net", input=(3, 32, 32))``, ``cost(module, (1, 3, 32, 32))``: ``inputs`` of a ``torch.nn.Module``
+        are tensors, or shapes with the batch, while ``input`` is without it. ``machine`` gives a time. ``choices`` are
+        those of ``costcalc.load``: batch, input, parameters, apply, layout.
         """
-        return Cost(self._measure(model, bits, choices, machine))
+        return Cost(self._measure(model, inputs, bits, choices, machine))
 
-    def snapshot(self, model: str, *, bits: int | None = None, **choices: Any) -> None:
-        """Assert that ``model`` costs what the lock says; ``--cost-update`` writes it there."""
+    def snapshot(self, model: Any, *inputs: Any, bits: int | None = None, name: str = "", **choices: Any) -> None:
+        """Assert that ``model`` costs what the lock says; ``--cost-update`` writes it there.
+
+        ``name`` is what the lock calls it: by default its own name, of a module its class.
+        """
         __tracebackhide__ = True
         from costcalc.budget.lock import NAME, entry
 
         setup = _setup(bits, choices)
-        found = self._measure(model, bits, choices)
-        now = entry(found.graph, found.report, model, setup.label, "pytest")
+        found = self._measure(model, inputs, bits, choices)
+        name = name or (os.fspath(model) if isinstance(model, (str, os.PathLike)) else found.graph.name)
+        label = ", ".join(filter(None, [_shapes(found) if inputs else "", setup.label]))
+        now = entry(found.graph, found.report, name, label, "pytest")
         if self._update:
-            self._new[model, setup.label] = now
+            self._new[name, label] = now
             return
         lock = self._lock()
-        was = lock.entries.get((model, setup.label)) if lock else None
+        was = lock.entries.get((name, label)) if lock else None
         if was is None:
-            pytest.fail(f"{NAME} does not have {model}; pytest --cost-update adds it", pytrace=False)
+            pytest.fail(f"{NAME} does not have {name}; pytest --cost-update adds it", pytrace=False)
         if was.graph != now.graph or was.figures != now.figures:
             pytest.fail(_told(was, found), pytrace=False)
 
@@ -94,9 +106,12 @@ class Costs:
             lock = self._lock()
             write_lock(self._path(), Lock({**(lock.entries if lock else {}), **self._new}), seen)
 
-    def _measure(self, model: Any, bits: int | None, choices: dict[str, Any], machine: str | None = None) -> Measured:
+    def _measure(
+        self, model: Any, inputs: tuple[Any, ...], bits: int | None, choices: dict[str, Any], machine: str | None = None
+    ) -> Measured:
         from costcalc import load
         from costcalc.budget.measure import measured
+        from costcalc.errors import OptionError
         from costcalc.frontends.sources import is_path
         from costcalc.ir.graph import Graph
         from costcalc.machines import load_machine
@@ -104,8 +119,11 @@ class Costs:
         on = {}
         if machine is not None:
             on[machine] = load_machine(str(self._root / machine) if is_path(machine) else machine)
-        if isinstance(model, Graph):
-            return measured(model, bits, on)
+        if not isinstance(model, (str, os.PathLike)):
+            graph = model if isinstance(model, Graph) else _traced(model, inputs, choices)
+            return measured(graph, bits, on)
+        if inputs:
+            raise OptionError("only a torch.nn.Module takes inputs; a model that is named takes its shape as input=")
         path = os.path.relpath(self._root / model) if is_path(str(model)) else str(model)
         return measured(load(path, **choices), bits, on)
 
@@ -120,6 +138,34 @@ class Costs:
         return read_lock(self._path())
 
 
+def _traced(module: Any, inputs: tuple[Any, ...], choices: dict[str, Any]) -> Graph:
+    """The graph of a ``torch.nn.Module``. Raises ``CostcalcError`` for what is none, and for what it cannot be told."""
+    from costcalc import trace, transforms
+    from costcalc.errors import OptionError
+    from costcalc.ir.layout import laid_out
+
+    given = dict(choices)
+    shape, batch = given.pop("input", None), given.pop("batch", None)
+    if inputs and (shape is not None or batch is not None):
+        raise OptionError("give a module's inputs either by place, with the batch, or as input= without it")
+    named = shape if isinstance(shape, dict) else {}
+    forward: dict[str, Any] = {name: (batch or 1, *sizes) for name, sizes in named.items()}
+    if shape is not None and not named:
+        inputs = ((batch or 1, *shape),)
+    wanted = transforms.named(given.pop("apply", ()), bool(given.pop("fold_norm", False)))
+    layout = given.pop("layout", None)
+    if given:
+        raise OptionError(f"a module is built already: {', '.join(given)} cannot be given to it")
+    graph = transforms.apply(trace(module, *inputs, **forward), wanted)
+    return graph if layout is None else laid_out(graph, layout)
+
+
+def _shapes(found: Measured) -> str:
+    """The shapes of the inputs that a module was traced on, with their batch."""
+    graph = found.graph
+    return ", ".join("x".join(map(str, graph.types[name].shape)) for name in graph.inputs)
+
+
 def _setup(bits: int | None, choices: dict[str, Any]) -> Setup:
     from costcalc.budget.config import Setup
     from costcalc.transforms import named
@@ -127,7 +173,9 @@ def _setup(bits: int | None, choices: dict[str, Any]) -> Setup:
     shape = choices.get("input")
     shape = tuple(shape) if isinstance(shape, (list, tuple)) else shape
     applied = named(choices.get("apply", ()), bool(choices.get("fold_norm")))
-    return Setup(shape, choices.get("batch"), bits, choices.get("parameters") or {}, applied)
+    return Setup(
+        shape, choices.get("batch"), bits, choices.get("parameters") or {}, applied, choices.get("layout") or ""
+    )
 
 
 def _told(was: Entry, found: Measured) -> str:

@@ -108,3 +108,57 @@ def test_the_plugin_is_an_entry_point_of_the_package() -> None:
         '[project.entry-points.pytest11]\ncostcalc = "costcalc.pytest_plugin"\n'
         in (ROOT / "pyproject.toml").read_text()
     )
+
+
+MODULES = """\
+import pytest
+from costcalc.errors import CostcalcError
+from net import Net
+
+def test_module(cost):
+    assert cost(Net(), (1, 3, 32, 32)).macs == 8 * 27 * 30 * 30
+    assert cost(Net(), (2, 3, 32, 32)).macs == cost(Net(), input=(3, 32, 32), batch=2).macs
+    assert cost("net.py:Net", input=(3, 32, 32), parameters={"width": 16}).params == 16 * 28
+
+def test_mistakes(cost):
+    for given in ({"input": (3, 8, 8)}, {"batch": 2}):
+        with pytest.raises(CostcalcError, match="either by place"):
+            cost(Net(), (1, 3, 8, 8), **given)
+    with pytest.raises(CostcalcError, match="takes its shape as input="):
+        cost("net.py:Net", (1, 3, 8, 8))
+    with pytest.raises(CostcalcError, match="parameters cannot be given"):
+        cost(Net(), (1, 3, 8, 8), parameters={"width": 4})
+    with pytest.raises(CostcalcError, match="not list"):
+        cost([1])
+
+def test_snapshot(cost):
+    cost.snapshot(Net(), (1, 3, 32, 32))
+    cost.snapshot("net.py:Net", input=(3, 32, 32))
+
+def test_too_much(cost):
+    assert cost(Net(), (1, 3, 32, 32)).macs <= "10 k"
+"""
+NET = """\
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, width=8):
+        super().__init__()
+        self.conv = nn.Conv2d(3, width, 3)
+
+    def forward(self, x):
+        return self.conv(x)
+"""
+
+
+def test_modules_and_python_files(project: Path) -> None:
+    pytest.importorskip("torch")
+    (project / "test_cost.py").write_text(MODULES)
+    (project / "net.py").write_text(NET)
+    printed = run(project, "--cost-update")
+    assert "1 failed, 3 passed" in printed
+    assert "194 k macs of Net (194,400); most in conv 194 k" in printed and "<= '10 k'" in printed
+    assert "2 passed" in run(project, "-k", "snapshot or mistakes")
+    (project / "net.py").write_text(NET.replace("width=8", "width=9"))
+    printed = run(project, "-k", "snapshot")
+    assert "1 failed" in printed and "width" in printed and "net.py:" in printed
