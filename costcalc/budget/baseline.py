@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -39,9 +40,9 @@ Baseline: TypeAlias = Callable[[Model, Setup, Measured], Past]
 """The past of a model in a setup, given what it is now: an unchanged model is not measured twice."""
 
 
-def nothing(reason: str, where: str = "") -> Baseline:
+def nothing(reason: str) -> Baseline:
     """A baseline that knows no model."""
-    return lambda model, setup, now: Past(where, reason=reason)
+    return lambda model, setup, now: Past("", reason=reason)
 
 
 def by_kind(files: Baseline, others: Baseline) -> Baseline:
@@ -68,20 +69,46 @@ def from_lock(lock: Lock, shown: str, missing: str = "`costcalc lock --update` a
     return past
 
 
-def from_lock_at(repository: Repository, revision: str, commit: str, lock: str) -> Baseline:
-    """The models as the file ``lock`` had them at ``commit``, which is called ``revision``.
+AGAIN = "commit one there, or add --trace-base"
+
+
+def lock_at(repository: Repository, revision: str, commit: str, file: str) -> Lock | str:
+    """The lock as ``file`` was at ``commit``, which is called ``revision``; or why there is none to compare with."""
+    shown = f"{NAME} at {revision}"
+    data = repository.read(commit, repository.relative(file))
+    if data is None or len(data) > MAX_BYTES:
+        return f"there is no {shown} to compare code with; {AGAIN}"
+    try:
+        return parse_lock(data, shown)
+    except LockError as error:
+        return str(error)
+
+
+def from_lock_at(lock: Lock, repository: Repository, revision: str, commit: str) -> Baseline:
+    """The models as ``lock`` had them at ``commit``, where that is as new as the code that it was made of.
 
     What lies beside the config now is not asked: whoever changes a model can change that too.
     """
     shown = f"{NAME} at {revision}"
-    later = "commit one there, or add --trace-base"
-    data = repository.read(commit, repository.relative(lock))
-    if data is None or len(data) > MAX_BYTES:
-        return nothing(f"there is no {shown} to compare code with; {later}", revision)
-    try:
-        return from_lock(parse_lock(data, shown), shown, later)
-    except LockError as error:
-        return nothing(str(error), revision)
+    known = from_lock(lock, shown, AGAIN)
+    contents_there: dict[str, str] = {}
+
+    def digest(file: str) -> str:
+        if file not in contents_there:
+            data = repository.read(commit, file)
+            contents_there[file] = "" if data is None else sha256(data).hexdigest()
+        return contents_there[file]
+
+    def past(model: Model, setup: Setup, now: Measured) -> Past:
+        entry = lock.entries.get((model.name, setup.label))
+        files = entry.trace.get("files") if entry and entry.trace else None
+        for file, content in files.items() if isinstance(files, dict) else ():
+            if digest(file) != content:
+                reason = f"{shown} is older than {file} there, so it does not tell what the model was; add --trace-base"
+                return Past(shown, reason=reason)
+        return known(model, setup, now)
+
+    return past
 
 
 def from_trace(repository: Repository, tree: Tree, config: Config) -> Baseline:

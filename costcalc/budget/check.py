@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import date
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from costcalc.analysis.figures import Figure, Value
 from costcalc.analysis.records import Layer
@@ -14,7 +14,8 @@ from costcalc.backends.figures import beside, in_unit, own_unit, percent, show, 
 from costcalc.budget.amounts import Step
 from costcalc.budget.baseline import Baseline, Past
 from costcalc.budget.config import WARN, Budget, Config, Exemption, Limit, Model, Setup
-from costcalc.budget.measure import Measured, has_revisions, in_config, is_global, matching, measure, value_of
+from costcalc.budget.measure import Measured, has_revisions, in_config, is_global, matching, measured, value_of
+from costcalc.budget.reuse import Kept, traced
 from costcalc.difference import Diff, diff
 from costcalc.difference.layers import own_place
 from costcalc.difference.records import is_attributed
@@ -27,6 +28,7 @@ OK, FAIL, WARNED, EXEMPT, UNCHECKED = "ok", "fail", "warn", "exempt", "unchecked
 SET = "at: [{parameters: {{}: NUMBER}}]"
 """How a config sets a size that values decide."""
 
+Seen: TypeAlias = Callable[[Model, Setup, Measured, dict[str, Any]], None]
 Edited: TypeAlias = Callable[["Place | None", str], "Place | None"]
 
 
@@ -119,6 +121,8 @@ def check(
     with_diffs: bool = False,
     edited: Edited | None = None,
     told: bool = False,
+    kept: Kept | None = None,
+    seen: Seen | None = None,
 ) -> Outcome:
     """Measure every model of ``config`` and hold it to its budgets.
 
@@ -126,6 +130,8 @@ def check(
     with_diffs  compare every model with its past, not only where a budget is exceeded
     edited      the line that the user edited, from where a cause was seen and what it says
     told        say of each model that is code if there is nothing to compare it with
+    kept        the models that are code and did not change, which are then not traced
+    seen        called with what else was traced, and what that depended on
     """
     results, verdicts, notes = [], [], []
     excused = {e for e in config.exempt if e.until >= today}
@@ -136,7 +142,13 @@ def check(
         mine = {e.metric: e for e in excused if e.model == model.name}
         for setup in model.at:
             try:
-                now = measure(model.model, setup, config.folder, machines, allow_code=allow_code, within=config.reach)
+                unchanged = kept(model, setup) if kept and allow_code else None
+                if unchanged:
+                    now = measured(unchanged, setup.bits, machines)
+                else:
+                    now, trace = traced(model, setup, config, machines, allow_code=allow_code)
+                    if trace and seen:
+                        seen(model, setup, now, trace)
             except CostcalcError as error:
                 raise (in_config(error, model, setup) if config.file else error.at(model.place)) from None
             past = baseline(model, setup, now)

@@ -38,6 +38,7 @@ class Entry(NamedTuple):
 
     made_by    ``costcalc lock`` or ``pytest``: each rewrites only what it made
     apply      the transforms that made the graph of the model
+    trace      of a model that is code, what its trace depended on (``budget/watched``); None where that is not known
     """
 
     model: str
@@ -49,6 +50,7 @@ class Entry(NamedTuple):
     layers: list[dict[str, Any]]
     made_by: str
     apply: tuple[str, ...] = ()
+    trace: dict[str, Any] | None = None
 
 
 class Lock(NamedTuple):
@@ -176,7 +178,10 @@ def _entry(setup: str, given: dict[str, Any]) -> Entry:
     applied = given.get("apply", ["fold_norm"] if "norms folded" in setup.split(", ") else [])
     if not isinstance(applied, list) or not all(isinstance(word, str) for word in applied):
         raise TypeError
-    return Entry(setup=setup, apply=tuple(applied), **{part: given[part] for part in kinds})
+    trace = given.get("trace")
+    if trace is not None and not isinstance(trace, dict):
+        raise TypeError
+    return Entry(setup=setup, apply=tuple(applied), trace=trace, **{part: given[part] for part in kinds})
 
 
 def lock_text(lock: Lock) -> str:
@@ -186,6 +191,7 @@ def lock_text(lock: Lock) -> str:
         models.setdefault(name, {})[setup] = {
             "model": e.model, "made_by": e.made_by, **({"apply": list(e.apply)} if e.apply else {}), "graph": e.graph,
             "figures": e.figures, "inputs": e.inputs, "outputs": e.outputs, "layers": e.layers,
+            **({"trace": e.trace} if e.trace else {}),
         }  # fmt: skip
     head = [f'"version": {VERSION}', f'"costcalc": {_dump(__version__)}', f'"sha256": {_dump(_checksum(models))}']
     blocks = []
@@ -193,10 +199,12 @@ def lock_text(lock: Lock) -> str:
         inner = []
         for setup, e in setups.items():
             rows = ",\n".join("     " + _dump(row) for row in e["layers"])
-            parts = [f"    {_dump(key)}: {_dump(value)}" for key, value in e.items() if key != "layers"]
-            inner.append(
-                f"   {_dump(setup)}: {{\n" + ",\n".join([*parts, f'    "layers": [\n{rows}\n    ]']) + "\n   }"
-            )
+            parts = [f"    {_dump(key)}: {_dump(e[key])}" for key in e if key not in ("layers", "trace")]
+            parts.append(f'    "layers": [\n{rows}\n    ]')
+            if "trace" in e:
+                told = ",\n".join(f"     {_dump(key)}: {_dump(value)}" for key, value in e["trace"].items())
+                parts.append(f'    "trace": {{\n{told}\n    }}')
+            inner.append(f"   {_dump(setup)}: {{\n" + ",\n".join(parts) + "\n   }")
         blocks.append(f"  {_dump(name)}: {{\n" + ",\n".join(inner) + "\n  }")
     body = "{\n" + ",\n".join(blocks) + "\n }" if blocks else "{}"
     return "{\n " + ",\n ".join([*head, f'"models": {body}']) + "\n}\n"

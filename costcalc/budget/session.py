@@ -19,13 +19,16 @@ from costcalc.budget.baseline import (
     from_lock,
     from_lock_at,
     from_trace,
+    lock_at,
     nothing,
 )
-from costcalc.budget.check import FAIL, Because, Edited, Outcome, Verdict
+from costcalc.budget.check import FAIL, Because, Edited, Outcome, Seen, Verdict
 from costcalc.budget.config import Budget, Config, Model, Setup
-from costcalc.budget.lock import MADE_BY, NAME, Entry, Lock, entry, lock_text, read_lock
-from costcalc.budget.measure import in_config, measure
+from costcalc.budget.lock import MADE_BY, NAME, Entry, Lock, LockError, entry, lock_text, read_lock
+from costcalc.budget.measure import Measured, in_config
 from costcalc.budget.read import find_config, parse_max, read_config
+from costcalc.budget.reuse import Kept, is_marked, mark, traced
+from costcalc.budget.reuse import from_lock as kept_in
 from costcalc.difference.git import Edits, Repository
 from costcalc.errors import CostcalcError, OptionError, Place, UnknownName, listing, near
 from costcalc.frontends.spec.reach import reach_of, refuse_outside
@@ -99,8 +102,21 @@ def config_file(given: str | None) -> str:
     )
 
 
-def baseline_of(asked: Asked, config: Config, stack: ExitStack) -> tuple[Baseline, Edited | None]:
-    """What the models were before, and the function that finds the edited lines if git knows them."""
+class Before(NamedTuple):
+    """What is known of the models from before.
+
+    baseline   what they were
+    edited     the function that finds the edited lines, if git knows them
+    kept       the models that are code and did not change since a lock that is believed
+    """
+
+    baseline: Baseline
+    edited: Edited | None = None
+    kept: Kept | None = None
+
+
+def before(asked: Asked, config: Config, stack: ExitStack) -> Before:
+    """What is known of the models of ``config`` from before, as ``asked``."""
     if asked.base is not None and asked.compare_to is not None:
         raise OptionError("--base and --compare-to both say what to compare with; choose one")
     if asked.trace_base and asked.base is None:
@@ -110,19 +126,41 @@ def baseline_of(asked: Asked, config: Config, stack: ExitStack) -> tuple[Baselin
         commit = repository.merge_base(asked.base)
         tree = stack.enter_context(repository.specs(asked.base, commit))
         specs = from_git(repository, tree, config.folder)
+        agreed = lock_at(repository, asked.base, commit, lock_file(config))
         if asked.trace_base:
             whole = stack.enter_context(repository.files(asked.base, commit))
             others = from_trace(repository, whole, config)
+        elif isinstance(agreed, Lock):
+            others = from_lock_at(agreed, repository, asked.base, commit)
         else:
-            others = from_lock_at(repository, asked.base, commit, lock_file(config))
-        return by_kind(specs, others), Edits(repository, commit, None, repository.relative).line_of
+            others = nothing(agreed)
+        edits = Edits(repository, commit, None, repository.relative)
+        kept = kept_in(agreed, config) if isinstance(agreed, Lock) else None
+        return Before(by_kind(specs, others), edits.line_of, kept)
     if asked.compare_to is not None:
-        return from_json(asked.compare_to), None
+        return Before(from_json(asked.compare_to))
     path = lock_file(config)
     lock = read_lock(path)
     if lock is None:
-        return nothing(f"there is no {NAME}; `costcalc lock` writes one"), None
-    return from_lock(lock, NAME), None
+        return Before(nothing(f"there is no {NAME}; `costcalc lock` writes one"))
+    return Before(from_lock(lock, NAME), None, kept_in(lock, config, is_marked))
+
+
+def remembers(config: Config) -> Seen:
+    """A function that marks what the lock beside ``config`` has, once a trace here has made the same."""
+    locks: list[Lock | None] = []
+
+    def seen(model: Model, setup: Setup, now: Measured, trace: dict[str, Any]) -> None:
+        if not locks:
+            try:
+                locks.append(read_lock(lock_file(config)))
+            except LockError:
+                locks.append(None)
+        made = entry(now.graph, now.report, model.model, setup.label)._replace(trace=trace)
+        if locks[0] is not None and locks[0].entries.get((model.name, setup.label)) == made:
+            mark(made)
+
+    return seen
 
 
 def lock_file(config: Config) -> str:
@@ -196,12 +234,12 @@ def new_lock(config: Config, old: Lock | None, *, allow_code: bool = False) -> L
     for model in config.models:
         for setup in model.at:
             try:
-                found = measure(
-                    model.model, setup, config.folder, allow_code=allow_code, within=config.reach, command="lock"
-                )
+                found, trace = traced(model, setup, config, allow_code=allow_code, command="lock")
             except CostcalcError as error:
                 raise (in_config(error, model, setup) if config.file else error.at(model.place)) from None
-            entries[model.name, setup.label] = entry(found.graph, found.report, model.model, setup.label)
+            made = entry(found.graph, found.report, model.model, setup.label)._replace(trace=trace)
+            mark(made)
+            entries[model.name, setup.label] = made
     return Lock(entries)
 
 

@@ -107,7 +107,7 @@ def check(
     budget is exceeded, 2 for bad input, 4 for incomplete figures with --strict.
     """
     from costcalc.budget.check import check
-    from costcalc.budget.session import Asked, baseline_of, lock_verdicts, ratchet_config, read_models, today
+    from costcalc.budget.session import Asked, before, lock_verdicts, ratchet_config, read_models, remembers, today
 
     asked = Asked(tuple(models or ()), config, tuple(max or ()), choices.choices(), base, compare_to, trace_base, bits)
     if trace_base and not allow_code:
@@ -118,15 +118,17 @@ def check(
         )
     chosen = read_models(asked)
     with ExitStack() as stack:
-        baseline, edited = baseline_of(asked, chosen, stack)
+        known = before(asked, chosen, stack)
         outcome = check(
             chosen,
-            baseline,
+            known.baseline,
             today=today(),
             # Who names a model on the command line may run it; who writes a config may not.
             allow_code=allow_code or bool(asked.max),
             with_diffs=format in (Format.json, Format.markdown, Format.github) or locked,
-            edited=edited,
+            edited=known.edited,
+            kept=known.kept,
+            seen=remembers(chosen),
             told=base is not None,
         )
     if locked:
