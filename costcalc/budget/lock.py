@@ -191,7 +191,7 @@ def lock_text(lock: Lock) -> str:
         models.setdefault(name, {})[setup] = {
             "model": e.model, "made_by": e.made_by, **({"apply": list(e.apply)} if e.apply else {}), "graph": e.graph,
             "figures": e.figures, "inputs": e.inputs, "outputs": e.outputs, "layers": e.layers,
-            **({"trace": e.trace} if e.trace else {}),
+            **({"trace": e.trace} if isinstance(e.trace, dict) else {}),
         }  # fmt: skip
     head = [f'"version": {VERSION}', f'"costcalc": {_dump(__version__)}', f'"sha256": {_dump(_checksum(models))}']
     blocks = []

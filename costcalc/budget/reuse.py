@@ -111,12 +111,14 @@ def _from_here(file: str, config: Config) -> str:
 def from_lock(lock: Lock, config: Config, believed: Callable[[Entry], bool] = lambda entry: True) -> Kept:
     """The models of ``lock`` that did not change, of those entries that are ``believed``."""
 
+    known: dict[str, Any] = {}
+
     def kept(model: Model, setup: Setup) -> Graph | None:
         entry = lock.entries.get((model.name, setup.label))
         if entry is None or not entry.trace or entry.model != model.model or not config.reach:
             return None
         fits = entry.trace.get("choices") == _choices(setup, config) and believed(entry)
-        if not fits or not unchanged(entry.trace, os.path.realpath(config.reach)):
+        if not fits or not unchanged(entry.trace, os.path.realpath(config.reach), known):
             return None
         graph = graph_of(entry)
         return None if graph is None else _completed(graph, entry.trace, config)

@@ -145,6 +145,21 @@ def _mapping(properties: dict[str, Any], *required: str) -> dict[str, Any]:
     return found | ({"required": [*required]} if required else {})
 
 
+def _trace() -> dict[str, Any]:
+    """What the trace of a model that is code depended on."""
+    text = {"type": "string"}
+    digests = {"type": "object", "additionalProperties": {"type": ["string", "null"]}}
+    names = {"type": "object", "additionalProperties": {"type": "array", "items": text}}
+    found: dict[str, Any] = {
+        "costcalc": text, "python": text, "machine": text,
+        "libraries": {"type": "object", "additionalProperties": text},
+        "absent": {"type": "array", "items": text}, "environment": digests, "files": digests, "modules": names,
+        "folders": digests, "asked": digests, "choices": {"type": "array"}, "graph": {"type": "object"},
+        "places": {"type": "array"}, "at": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+    }  # fmt: skip
+    return {**_mapping(found, *found), "description": "Of code: what its trace depended on, to be compared with later."}
+
+
 def lock_schema() -> dict[str, Any]:
     """The schema of a ``costcalc.lock``. Its checksum, and that layers make a graph, no schema can say."""
     count = {"type": "integer", "minimum": 0}
@@ -173,8 +188,9 @@ def lock_schema() -> dict[str, Any]:
         "outputs": {"type": "array", "items": {"type": "string"}},
         "apply": {"type": "array", "items": {"type": "string"}},
         "layers": {"type": "array", "items": _mapping(layer, "name", "op", "from")},
+        "trace": _trace(),
     }  # fmt: skip
-    whole = _mapping(entry, *(key for key in entry if key != "apply"))
+    whole = _mapping(entry, *(key for key in entry if key not in ("apply", "trace")))
     setups = {"type": "object", "additionalProperties": whole, "description": "How it is measured → what it costs so."}
     return {
         "$schema": DRAFT,

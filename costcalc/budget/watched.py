@@ -108,10 +108,12 @@ class Watch:
         if made or (isinstance(mode, str) and not {"r", "+"} & {*mode}):
             return
         path = witness.whole(os.fsdecode(file))
+        if is_installed(path) or path.startswith(OURS):
+            return
         if "__pycache__" in Path(path).parts:
             path = importlib.util.source_from_cache(path)
         real = os.path.realpath(path)
-        if is_installed(path) or is_installed(real) or path.startswith(OURS):
+        if is_installed(real):
             return
         if below(self.root, path) and below(self.root, real):
             self.files |= {path, real}

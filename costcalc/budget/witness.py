@@ -11,7 +11,7 @@ import os
 import platform
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -25,18 +25,25 @@ SUFFIXES = (".py", ".pyc", ".so", ".pyd")
 """Of what can be imported."""
 
 
-def unchanged(record: Mapping[str, Any], root: str) -> bool:
+def unchanged(record: Mapping[str, Any], root: str, known: dict[str, Any] | None = None) -> bool:
     """Whether all that ``record`` has noted of the repository at ``root`` and of this machine is as it was.
 
-    Raises nothing for a record that is none: then something changed.
+    ``known`` keeps what was asked of libraries, for other records of the same command. Raises nothing for a record
+    that is none: then something changed.
     """
     try:
-        return all(_unchanged(record, root))
+        return all(_unchanged(record, root, {} if known is None else known))
     except (AttributeError, KeyError, OSError, TypeError, ValueError):
         return False
 
 
-def _unchanged(record: Mapping[str, Any], root: str) -> Iterator[bool]:
+def _unchanged(record: Mapping[str, Any], root: str, known: dict[str, Any]) -> Iterator[bool]:
+    def once(ask: Callable[[str], Any], name: str) -> Any:
+        key = f"{ask.__name__} {name}"
+        if key not in known:
+            known[key] = ask(name)
+        return known[key]
+
     yield record["costcalc"] == __version__
     yield record["python"] == platform.python_version() and record["machine"] == machine()
     yield all(variable(name) == value for name, value in record["environment"].items())
@@ -44,8 +51,8 @@ def _unchanged(record: Mapping[str, Any], root: str) -> Iterator[bool]:
     yield all(kind(_there(root, path)) == value for path, value in record["asked"].items())
     yield all({*stems(_there(root, folder))} <= {*value} for folder, value in record["modules"].items())
     yield all(listing(_there(root, folder)) == value for folder, value in record["folders"].items())
-    yield all(version_of(name) == value for name, value in record["libraries"].items())
-    yield not any(is_there(name) for name in record["absent"])
+    yield all(once(version_of, name) == value for name, value in record["libraries"].items())
+    yield not any(once(is_there, name) for name in record["absent"])
 
 
 def _there(root: str, path: str) -> str:

@@ -71,6 +71,7 @@ def open_repository(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatc
     for name in ("GITHUB_STEP_SUMMARY", "FORCE_COLOR", "COSTCALC_TODAY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder.parent / f"{folder.name}-cache"))
     repository = Repository(folder, capsys)
     repository.git("init", "--quiet", "--initial-branch", "main")
     return repository
