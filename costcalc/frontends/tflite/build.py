@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from costcalc.errors import CostcalcError, Place, SpecError
+from costcalc.frontends.compose import Composer, Made, Value
 from costcalc.frontends.tflite.names import named, plain
 from costcalc.frontends.tflite.read import Model, Operator, Subgraph, Tensor
 from costcalc.ir.dims import Dim, prod
-from costcalc.ir.graph import Graph, GraphBuilder, Group
+from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import Op, find_op
 from costcalc.ir.tensor import ELEMENT_BITS, TensorType
 
@@ -20,26 +21,6 @@ MOST_NESTED = 16
 
 class Unlike(Exception):
     """A rule that does not hold for an operator; its message is the reason."""
-
-
-class Made(NamedTuple):
-    """A value that an operator makes on its way, before its layers have names: of which layer, which output."""
-
-    layer: int
-    output: int
-
-
-Value = str | Made
-
-
-class Layer(NamedTuple):
-    """A layer of the operator at hand."""
-
-    op: Op
-    inputs: tuple[Value, ...]
-    called: Mapping[str, str]
-    stored_as: Mapping[str, str]
-    makes: tuple[TensorType, ...]
 
 
 class Scope:
@@ -77,13 +58,11 @@ class Building:
             inputs[label] = types[i]
             self.scope.values[i] = label
         self.builder = GraphBuilder(name, inputs)
-        self._groups: list[Group] = []
+        self._composer = Composer(self.builder)
         self._notes: dict[str, None] = {}
         self._leaves: dict[tuple[int, int], str] = {}
         self._called: dict[tuple[int, int], str] = {}
         self._weights: set[str] = set()
-        self._blocks: set[str] = set()
-        self._layers: list[Layer] = []
         self._scopes = 1
         self._nested = 0
 
@@ -120,7 +99,7 @@ class Building:
             if found is None:
                 return self.declared(value)
             value = found
-        return self._layers[value.layer].makes[value.output] if isinstance(value, Made) else self.builder.types[value]
+        return self._composer.type_of(value)
 
     def declared(self, index: int) -> TensorType:
         """The type of a tensor by the file."""
@@ -152,7 +131,7 @@ class Building:
             op = find_op("parameter")(made.shape, made.dtype, trained)
             called = {"weight": self._name_of((self.scope.key, root), tensor)}
             stored_as = {"weight": kept.dtype} if kept.dtype != made.dtype else {}
-            name = self._free(plain(tensor.name) or "constant")
+            name = self._composer.free(plain(tensor.name) or "constant")
             (self._leaves[key],) = self.builder.add(name, op, [], called, stored_as=stored_as)
         return self._leaves[key]
 
@@ -165,9 +144,7 @@ class Building:
     def several(self, op: Op, *inputs: int | Value, weights: Mapping[str, int] = {}) -> tuple[Value, ...]:
         """Add a layer; the values that it makes. ``weights`` are tensors of the file by the op's names for them."""
         values = tuple(self.value(v) if isinstance(v, int) else v for v in inputs)
-        types = tuple(self.type_of(v) for v in values)
-        makes = self.builder.types_made(op, types)
-        wanted = op.weights(*types) if weights else {}
+        wanted = op.weights(*map(self.type_of, values)) if weights else {}
         called, stored_as = {}, {}
         for local, index in weights.items():
             root = self.scope.same.get(index, index)
@@ -177,8 +154,7 @@ class Building:
             called[local] = self._name_of((self.scope.key, root), tensor)
             if (kept := self._type(tensor).dtype) != weight.dtype:
                 stored_as[local] = kept
-        self._layers.append(Layer(op, values, called, stored_as, makes))
-        return tuple(Made(len(self._layers) - 1, i) for i in range(len(makes)))
+        return self._composer.add(op, values, called, stored_as)
 
     def bind(self, index: int, value: int | Value) -> None:
         """Say which value an output is."""
@@ -199,7 +175,7 @@ class Building:
         from costcalc.frontends.tflite.rules import rule_of
 
         for operator in operators:
-            self._layers = []
+            self._composer.begin()
             self._path = named(operator, self.scope.tensors)
             if operator.name == "STABLEHLO_COMPOSITE" and operator.options2 is not None and self._inlined(operator):
                 continue
@@ -236,7 +212,7 @@ class Building:
 
     def _uncounted(self, operator: Operator, reason: str) -> None:
         """A stand-in for an operator, whose outputs are as the file has them."""
-        self._layers = []
+        self._composer.begin()
         made = [self.declared(index) for index in operator.outputs]
         name = plain(operator.name) or "custom"
         op = find_op("uncounted")(
@@ -255,26 +231,12 @@ class Building:
         return index not in self.scope.values and not tensor.constant and not tensor.variable
 
     def _commit(self, operator: Operator) -> None:
-        """Add the layers of the operator at hand: under its name, or beside it each under its op's."""
-        made: dict[Made, str] = {}
-        names = []
-        block = self._free(self._path, block=len(self._layers) > 1)
-        for i, layer in enumerate(self._layers):
-            label = getattr(layer.op, "function", layer.op.name)
-            name = block if len(self._layers) == 1 else self._free(f"{block}.{label}")
-            inputs = [made[v] if isinstance(v, Made) else v for v in layer.inputs]
-            outputs = self.builder.add(
-                name, layer.op, inputs, layer.called, Place(self.shown), stored_as=layer.stored_as
-            )
-            made.update((Made(i, k), value) for k, value in enumerate(outputs))
-            if not layer.op.is_view:
-                names.append(name)
+        """Add the layers of the operator at hand, and bind what it makes to their values."""
+        made = self._composer.finish(self._path, Place(self.shown))
         for index in operator.outputs:
             value = self.scope.values.get(index)
             if isinstance(value, Made):
                 self.scope.values[index] = made[value]
-        if len(names) > 1:
-            self._groups.append(Group(names[0], tuple(names)))
 
     def _inlined(self, operator: Operator) -> bool:
         """Write a composite out as the graph that it is decomposed into; whether that could be done."""
@@ -295,21 +257,6 @@ class Building:
             self.bind(index, value)
         return True
 
-    def _free(self, name: str, block: bool = False) -> str:
-        """``name``, numbered if a layer, or a block of layers, is called so; nothing is both."""
-        parts = name.split(".")
-        if any(self.builder.has(".".join(parts[:i])) for i in range(1, len(parts))):
-            parts = ["_".join(parts)]
-        name = found = ".".join(parts)
-        i = 0
-        while self.builder.has(found) or found in self._blocks:
-            i += 1
-            found = f"{name}_{i}"
-        if block:
-            self._blocks.add(found)
-        self._blocks.update(".".join(parts[:i]) for i in range(1, len(parts)))
-        return found
-
     def _name_of(self, key: tuple[int, int], tensor: Tensor) -> str:
         """What a tensor of the file is called: as there, and apart from all others."""
         if key not in self._called:
@@ -322,4 +269,4 @@ class Building:
         """The graph as it stands."""
         values = [self.value(i) for i in outputs]
         made = self.builder.build([v for v in values if isinstance(v, str)], source=source)
-        return replace(made, assumed=(*made.assumed, *self._notes), groups=tuple(self._groups))
+        return replace(made, assumed=(*made.assumed, *self._notes), groups=tuple(self._composer.groups))

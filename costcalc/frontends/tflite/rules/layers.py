@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from costcalc.frontends.tflite.build import Building, Unlike, Value
+from costcalc.frontends.compose import Value
+from costcalc.frontends.tflite.build import Building, Unlike
 from costcalc.frontends.tflite.read import Operator
 from costcalc.frontends.tflite.rules.table import SAME, finish, options_of, rule, sliding, weights_of
 from costcalc.ir.call import once

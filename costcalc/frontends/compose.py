@@ -1,0 +1,97 @@
+"""What one operator of a file is, as layers under its name: several are a block, and one kernel of an engine does them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from costcalc.errors import Place
+from costcalc.ir.graph import GraphBuilder, Group
+from costcalc.ir.op import Op
+from costcalc.ir.tensor import TensorType
+
+
+class Made(NamedTuple):
+    """A value that an operator makes on its way, before its layers have names: of which layer, which output."""
+
+    layer: int
+    output: int
+
+
+Value = str | Made
+"""A value of the graph by its name, or one that is being made."""
+
+
+class Layer(NamedTuple):
+    """A layer of the operator at hand."""
+
+    op: Op
+    inputs: tuple[Value, ...]
+    called: Mapping[str, str]
+    stored_as: Mapping[str, str]
+    makes: tuple[TensorType, ...]
+
+
+class Composer:
+    """Gathers the layers of one operator after another, and adds them to ``builder`` once their names are known.
+
+    groups   the layers that one operator is, where they are several that do something
+    """
+
+    def __init__(self, builder: GraphBuilder) -> None:
+        self.builder = builder
+        self.groups: list[Group] = []
+        self._layers: list[Layer] = []
+        self._blocks: set[str] = set()
+
+    def begin(self) -> None:
+        """Forget the layers of an operator that was not finished."""
+        self._layers = []
+
+    def type_of(self, value: Value) -> TensorType:
+        """The type of a value."""
+        return self._layers[value.layer].makes[value.output] if isinstance(value, Made) else self.builder.types[value]
+
+    def add(
+        self, op: Op, values: Sequence[Value], called: Mapping[str, str] = {}, stored_as: Mapping[str, str] = {}
+    ) -> tuple[Value, ...]:
+        """Add a layer of the operator at hand; the values that it makes. Raises as ``GraphBuilder.add`` does."""
+        makes = self.builder.types_made(op, tuple(map(self.type_of, values)))
+        self._layers.append(Layer(op, tuple(values), called, stored_as, makes))
+        return tuple(Made(len(self._layers) - 1, i) for i in range(len(makes)))
+
+    def finish(self, name: str, place: Place | None) -> Mapping[Made, str]:
+        """Add the operator's layers to the graph: one under ``name``, of several each under its op's inside it.
+
+        Returns what the values that they make are called.
+        """
+        made: dict[Made, str] = {}
+        doing = []
+        block = self.free(name, block=len(self._layers) > 1)
+        for i, layer in enumerate(self._layers):
+            label = getattr(layer.op, "function", layer.op.name)
+            called = block if len(self._layers) == 1 else self.free(f"{block}.{label}")
+            inputs = [made[v] if isinstance(v, Made) else v for v in layer.inputs]
+            outputs = self.builder.add(called, layer.op, inputs, layer.called, place, stored_as=layer.stored_as)
+            made.update((Made(i, k), value) for k, value in enumerate(outputs))
+            if not layer.op.is_view:
+                doing.append(called)
+        if len(doing) > 1:
+            self.groups.append(Group(doing[0], tuple(doing)))
+        self._layers = []
+        return made
+
+    def free(self, name: str, block: bool = False) -> str:
+        """``name``, numbered if a layer, or a block of layers, is called so; nothing is both."""
+        parts = name.split(".")
+        if any(self.builder.has(".".join(parts[:i])) for i in range(1, len(parts))):
+            parts = ["_".join(parts)]
+        name = found = ".".join(parts)
+        i = 0
+        while self.builder.has(found) or found in self._blocks:
+            i += 1
+            found = f"{name}_{i}"
+        if block:
+            self._blocks.add(found)
+        self._blocks.update(".".join(parts[:i]) for i in range(1, len(parts)))
+        return found
