@@ -1,7 +1,8 @@
-"""What one operator of a file is, as layers under its name: several are a block, and one kernel of an engine does them."""
+"""What one operator of a file is, as layers under its name: several are a block, which one kernel of an engine does."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -9,6 +10,19 @@ from costcalc.errors import Place
 from costcalc.ir.graph import GraphBuilder, Group
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
+
+_OTHERS = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+def plain(name: str, most: int = 120) -> str:
+    """``name`` as a layer can be called, its scopes parted by dots.
+
+    >>> plain("model/conv2d/Conv2D"), plain("serving_default_x:0"), plain("a;b")
+    ('model.conv2d.Conv2D', 'serving_default_x_0', 'a')
+    """
+    first = name.partition(";")[0]
+    parts = [_OTHERS.sub("_", part).strip("_.-") for part in first.replace("/", ".").split(".")]
+    return ".".join(part for part in parts if part)[:most].rstrip(".")
 
 
 class Made(NamedTuple):

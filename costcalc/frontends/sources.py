@@ -157,6 +157,10 @@ SOURCES: dict[str, Source] = {
         has_revisions=True, begins=(4, b"TFL3"),
         refuses={"parameters": "has no parameters: its sizes and weights are in the file"},
     ),
+    "ncnn": Source(
+        "an ncnn network", "FILE.param", "costcalc.frontends.ncnn.load", (".param",), has_revisions=True,
+        has_lines=True, begins=(0, b"7767517"), refuses={"parameters": "has no parameters: its sizes are in the file"},
+    ),
     "exported": Source("a PyTorch model", "FILE.pt2", suffixes=(".pt2",), **{**_TRACED, "refuses": {}}),
     "torchvision": Source("a PyTorch model", "torchvision:NAME", prefix="torchvision", **_TRACED),
     "timm": Source("a PyTorch model", "timm:NAME", prefix="timm", **_TRACED),

@@ -16,11 +16,8 @@ from costcalc.errors import CostcalcError
 from costcalc.ir.graph import Graph
 from tests.tflite.writing_tflite import File
 
-GOLDEN = Path(__file__).parents[2].parent / "shared/golden/tflite"
-if not GOLDEN.is_dir():
-    GOLDEN = next(
-        (up / "shared/golden/tflite" for up in Path(__file__).parents if (up / "shared/golden").is_dir()), GOLDEN
-    )
+_ABOVE = (up / "shared/golden/tflite" for up in Path(__file__).parents)
+GOLDEN = next((folder for folder in _ABOVE if folder.is_dir()), Path("-"))
 
 # MACs of convolutions and dense layers of MLPerf Tiny's networks (mlcommons/tiny 1afd2c9), worked out by hand.
 MLPERF_TINY = {"kws_ref_model": 2_656_768, "vww_96_int8": 7_489_664, "ad01_int8": 264_192, "str_ww_ref_model": 826_368}

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from costcalc.errors import CostcalcError, Place, SpecError
-from costcalc.frontends.compose import Composer, Made, Value
-from costcalc.frontends.tflite.names import named, plain
+from costcalc.frontends.compose import Composer, Made, Value, plain
+from costcalc.frontends.tflite.names import named
 from costcalc.frontends.tflite.read import Model, Operator, Subgraph, Tensor
 from costcalc.ir.dims import Dim, prod
 from costcalc.ir.graph import Graph, GraphBuilder

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from costcalc.errors import OptionError, Place, SpecError, listing, near
+from costcalc.frontends.compose import plain
 from costcalc.frontends.sources import SOURCES, Request, Shapes
 from costcalc.frontends.tflite.build import Building
-from costcalc.frontends.tflite.names import plain
 from costcalc.frontends.tflite.read import Model, Subgraph, opened
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr

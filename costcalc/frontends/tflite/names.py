@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from costcalc.frontends.compose import plain
+
 if TYPE_CHECKING:
     from costcalc.frontends.tflite.read import Operator, Tensor
 
@@ -17,18 +19,6 @@ _OPERATION = re.compile(r"[A-Z]\w*?(_\d+)?\d*")
 _NAMELESS = re.compile(
     r"(arith|tfl|tf|stablehlo|StatefulPartitionedCall|Identity|serving_default|PartitionedCall)(\b|_).*|\d*"
 )
-_OTHERS = re.compile(r"[^A-Za-z0-9_.-]+")
-
-
-def plain(name: str, most: int = 120) -> str:
-    """``name`` as a layer can be called, its scopes parted by dots.
-
-    >>> plain("model/conv2d/Conv2D"), plain("serving_default_x:0"), plain("a;b")
-    ('model.conv2d.Conv2D', 'serving_default_x_0', 'a')
-    """
-    first = name.partition(";")[0]
-    parts = [_OTHERS.sub("_", part).strip("_.-") for part in first.replace("/", ".").split(".")]
-    return ".".join(part for part in parts if part)[:most].rstrip(".")
 
 
 def named(operator: Operator, tensors: list[Tensor]) -> str:

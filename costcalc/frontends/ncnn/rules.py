@@ -1,0 +1,28 @@
+"""The table of rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from costcalc.frontends.compose import Value
+
+Rule = Callable[..., "Value | list[Value]"]
+RULES: dict[str, Rule] = {}
+"""Type of a layer → its rule: of the graph, the layer and its inputs, what it makes."""
+
+
+def rule(*names: str) -> Callable[[Rule], Rule]:
+    """Decorator: the function is the rule of these layers."""
+
+    def give(function: Rule) -> Rule:
+        RULES.update(dict.fromkeys(names, function))
+        return function
+
+    return give
+
+
+def rule_of(kind: str) -> Rule | None:
+    """The rule of layers of this type; None if there is none."""
+    if not RULES:
+        from costcalc.frontends.ncnn import layers, order  # noqa: F401
+    return RULES.get(kind)
