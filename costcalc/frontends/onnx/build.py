@@ -14,7 +14,7 @@ from costcalc.frontends.onnx.rules import folded, rule_of
 from costcalc.frontends.onnx.scopes import own_name, place, shown
 from costcalc.frontends.onnx.sizes import expression
 from costcalc.frontends.onnx.use import Constant, FileError, NoRule, Stored, Use, is_number
-from costcalc.ir.call import Traced
+from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
@@ -70,6 +70,7 @@ class Build:
         self.depth = 0
         self.weights: dict[str, Traced] = {}
         self.consumed: set[str] = set()
+        self.owners: set[str] = set()
         self.made: list[Constant | Stored] = []
         self.absorbed: dict[int, Any] = {}
         self.env = Env()
@@ -265,8 +266,24 @@ class Build:
                 result = use.uncounted(str(reason))
             except FileError as error:
                 raise FileError(f"{_at(node)}: {error.message}") from None
-        self.lowering.keep(call, scope)
+        self.lowering.keep(call, self._owned(node, call, scope))
         return result if isinstance(result, tuple) else (result,)
+
+    def _owned(self, node: Node, call: Call, scope: Scope) -> Scope:
+        """``scope``, or the module whose weight a node has that stands for another after it.
+
+        PyTorch's exporter puts a convolution that took a norm in where the norm was; the weight keeps its name. One
+        that was met before says nothing: it is tied.
+        """
+        for step in call.steps:
+            held = step.weights.get("weight")
+            if held is None or not held.weight or held.weight in self.owners:
+                continue
+            owner, _, own = held.weight.rpartition(".")
+            self.owners.add(held.weight)
+            if node.scope is not None and own == "weight" and owner and not self.depth > 1 and owner != scope.path:
+                return Scope(owner)
+        return scope
 
     def _called(self, node: Node, function: Function, given: tuple[Any, ...], scope: Scope) -> tuple[Any, ...]:
         """What a function makes, its nodes walked in place of the call."""
