@@ -9,7 +9,7 @@ from costcalc.errors import CostcalcError, OptionError
 from costcalc.frontends.calls.lower import Lowering
 from costcalc.frontends.calls.recorded import Scope
 from costcalc.frontends.onnx.folding import Unknown
-from costcalc.frontends.onnx.read import MOST_NODES, Declared, Function, Model, Node, Reference, SubGraph, Tensor
+from costcalc.frontends.onnx.read import MOST_NODES, Declared, Function, Model, Node, Reference, SubGraph, Tensor, walk
 from costcalc.frontends.onnx.rules import folded, rule_of
 from costcalc.frontends.onnx.scopes import own_name, place, shown
 from costcalc.frontends.onnx.sizes import expression
@@ -91,6 +91,7 @@ class Build:
     def graph(self, source: str, parameters: Mapping[str, Any]) -> Graph:
         """The graph of all nodes."""
         graph = self.model.graph
+        self._written_out()
         self.hold(graph.tensors, self.env)
         with_outputs = [d.name for d in graph.outputs]
         self.run(graph.nodes, self.env, self.place, with_outputs)
@@ -105,6 +106,38 @@ class Build:
                 del self.weights[name]  # shapes, numbers, tables: no tensors that a layer could have forgotten
         notes = [*self.notes, *self._said_otherwise()]
         return self.lowering.graph(made, parameters, notes, source)
+
+    def _written_out(self) -> None:
+        """Raises ``FileError`` for functions that are made of themselves, or that come to too many nodes."""
+        functions = self.model.functions
+        counts: dict[tuple[str, str, str], int] = {}
+        calls = {
+            key: [
+                k
+                for n in walk(SubGraph(f.nodes, (), (), (), {}))
+                if (k := (n.domain, n.operator, n.overload)) in functions
+            ]
+            for key, f in functions.items()
+        }
+        inside: set[tuple[str, str, str]] = set()
+        for first in functions:
+            stack = [first]
+            while stack:
+                key = stack[-1]
+                missing = [k for k in calls[key] if k not in counts]
+                if key in counts:
+                    stack.pop()
+                elif not missing:
+                    counts[key] = len(functions[key].nodes) + sum(counts[k] for k in calls[key])
+                    inside.discard(stack.pop())
+                elif key in inside and any(k in inside for k in missing):
+                    raise FileError(f"the function {shown_name(key[1])[:80]} is made of itself")
+                else:
+                    inside.add(key)
+                    stack.append(missing[0])
+        used = (counts.get((n.domain, n.operator, n.overload), 0) + 1 for n in walk(self.model.graph))
+        if sum(used) > MOST_NODES:
+            raise FileError(f"with its functions written out it has more than {MOST_NODES:,} nodes")
 
     # -- values ------------------------------------------------------------------------------------
 

@@ -43,10 +43,11 @@ def opened(path: str) -> Iterator[Data]:
         raise CostcalcError(f"{path[:200]} cannot be read: {error.strerror}") from None
     except ValueError:
         raise UnknownName("a file name has no zero bytes") from None
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode):
+        os.close(descriptor)
+        raise CostcalcError(f"{path[:200]} is no file")
     with os.fdopen(descriptor, "rb") as file:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            raise CostcalcError(f"{path[:200]} is not a file")
         if about.st_size <= SMALL:
             yield file.read(SMALL + 1)
             return

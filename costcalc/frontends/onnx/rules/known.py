@@ -9,7 +9,7 @@ from costcalc.frontends.onnx import folding
 from costcalc.frontends.onnx.elements import NAMES
 from costcalc.frontends.onnx.folding import Array, Unknown
 from costcalc.frontends.onnx.read import Tensor
-from costcalc.frontends.onnx.use import Constant, Use, axis_of
+from costcalc.frontends.onnx.use import Constant, FileError, Use, axis_of
 from costcalc.ir.tensor import FLOATING_BITS, TensorType
 
 
@@ -195,6 +195,10 @@ def reshaped_to(n: Use, before: Any, size: Any, shape: Any) -> tuple[Any, ...]:
     for d in made:
         if not (isinstance(d, int) and d == -1):
             others = others * d
+    whole = isinstance(size, int) and isinstance(others, int)
+    if whole and (size % others if any(d == -1 for d in made) and others else size != others):
+        wanted = "×".join(map(str, made))
+        raise FileError(f"Reshape: {size} elements do not fit into {wanted}")
     return tuple(size // others if isinstance(d, int) and d == -1 else d for d in made)
 
 
