@@ -30,6 +30,7 @@ def load(
     fold_norm: bool = False,
     layout: str | Mapping[str, str] | None = None,
     within: str | None = None,
+    any_sizes: bool = False,
 ) -> Graph:
     """The graph of a shipped model (``"resnet50"``) or of a YAML file (``"my/net.yaml"``, ``"my/net.yaml:variant"``);
     or a PyTorch model, traced: ``"torchvision:resnet50"``, ``"timm:resnet50"``, ``"package.module:builder"``,
@@ -45,6 +46,7 @@ def load(
     fold_norm    the same as ``fold_norm`` before all that ``apply`` names
     layout       what the axes of the input are, ``"nhwc"``, or of several by name; found in the graph unless given
     within       the folder in which lie the files that a spec names; by default its repository, or its folder
+    any_sizes    sizes that a file leaves open and nobody has said may be any that fit: closed forms only want some
 
     Raises a ``CostcalcError``, with its place in the file, for anything that is wrong.
     """
@@ -52,7 +54,9 @@ def load(
         from costcalc import transforms
 
         wanted = transforms.named(apply, fold_norm)
-        graph = load(model, batch=batch, input=input, parameters=parameters, symbols=symbols, within=within)
+        graph = load(
+            model, batch=batch, input=input, parameters=parameters, symbols=symbols, within=within, any_sizes=any_sizes
+        )
         graph = transforms.apply(graph, wanted)
         if layout is None:
             return graph
@@ -60,7 +64,7 @@ def load(
 
         return laid_out(graph, layout)
     name = os.fspath(model)
-    request = Request(batch, input, parameters or {}, None, within, zoo)
+    request = Request(batch, input, parameters or {}, None, within, zoo, any_sizes)
     source = checked(name, request, symbols)
     try:
         return _loaded(source, name, request, symbols)

@@ -48,7 +48,7 @@ class _Finder:
     def _unnamed(self) -> Iterator[str]:
         """What the sizes are that have no other name than PyTorch's."""
         for size, letter in self.called.items():
-            if size == letter:
+            if size == letter and not self.graph.own_names:
                 axes = [
                     f"axis {axis} of {key} is {declared}"
                     for key, shape in self.graph.declared.items()

@@ -54,9 +54,9 @@ def formula(
     if wanted == []:
         raise OptionError("--symbols names nothing; leave it out for the batch and the axes of the input")
     choices = model.choices()
-    counted = load(model.model, **choices)
+    counted = load(model.model, **choices, any_sizes=True)
     opened = find_symbols(counted, wanted, choices.get("batch", 1))
-    graph, values = load(model.model, **choices, symbols=opened), opened.values
+    graph, values = load(model.model, **choices, symbols=opened, any_sizes=True), opened.values
     found = formulas(graph, bits)
     whole = report(counted, bits=bits)
     for one in found:

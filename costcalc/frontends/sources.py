@@ -36,6 +36,7 @@ class Request(NamedTuple):
     symbols      what stays symbolic
     within       the folder in which lie the files that the model names
     shelf        what ships with costcalc
+    any_sizes    sizes that a file leaves open and nobody has said may be any that fit: closed forms only want some
     """
 
     batch: Dim | None = None
@@ -44,6 +45,7 @@ class Request(NamedTuple):
     symbols: Symbols | None = None
     within: str | None = None
     shelf: Shelf | None = None
+    any_sizes: bool = False
 
     def given(self) -> list[str]:
         """The names of what was asked for that an entry may refuse."""

@@ -12,7 +12,7 @@ from costcalc.frontends.onnx.build import Build, shown_name
 from costcalc.frontends.onnx.read import read
 from costcalc.frontends.onnx.sizes import Open
 from costcalc.frontends.onnx.wire import DamagedFile, opened
-from costcalc.frontends.sources import Request, Shapes
+from costcalc.frontends.sources import Request
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
 
@@ -25,19 +25,32 @@ def load(name: str, request: Request) -> Graph:
     Raises a ``CostcalcError`` for a file that cannot be counted.
     """
     symbols = request.symbols.called if request.symbols else {}
-    return _load(name, request.batch, request.input, request.parameters, symbols)  # type: ignore[arg-type]
+    if not request.any_sizes:
+        return _load(name, request, symbols)
+    for side in (*TRIED, None):
+        try:
+            return _load(name, request, symbols, side)
+        except OptionError:
+            raise
+        except CostcalcError:
+            if side is None:
+                raise
+    raise AssertionError
 
 
-def _load(
-    path: str, batch: int | None, input: Shapes, parameters: Mapping[str, Any], symbols: Mapping[str, str]
-) -> Graph:
+TRIED = (224, 256, 512, 64, 16, 8)
+"""What sizes may be that are not said, if they fit."""
+
+
+def _load(path: str, request: Request, symbols: Mapping[str, str], side: int | None = None) -> Graph:
+    """``load``, where sizes that nobody has said are ``side``."""
     name = Path(path).name
     try:
         with opened(path) as data:
             model = read(data)
         given = {t.name for t in model.graph.tensors}
         sizes = Open([one for one in model.graph.inputs if one.name not in given])
-        values, rest = sizes.values(name, batch, input, parameters)
+        values, rest = sizes.values(name, request.batch, request.input, request.parameters, side)  # type: ignore[arg-type]
         for key, value in rest.items():
             if type(value) is not int or value < 0:
                 raise OptionError(f"{key[:80]} of {name} is a whole number from 0, not {value!r}")

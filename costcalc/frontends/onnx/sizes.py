@@ -187,9 +187,12 @@ class Open:
             self.shapes[one.name] = tuple(shape)
 
     def values(
-        self, model: str, batch: int | None, input: Any, parameters: Mapping[str, Any]
+        self, model: str, batch: int | None, input: Any, parameters: Mapping[str, Any], side: int | None = None
     ) -> tuple[dict[str, int], dict[str, Any]]:
-        """What each open size is, and the parameters that are of none. Raises ``OptionError`` for what does not fit."""
+        """What each open size is, and the parameters that are of none; ``side`` for those that nobody has said.
+
+        Raises ``OptionError`` for what does not fit.
+        """
         found: dict[str, int] = {}
         rest = {}
         for name, value in parameters.items():
@@ -216,6 +219,8 @@ class Open:
         for name in self.names:
             if name not in found and name in self.first:
                 found[name] = 1
+        if side is not None:
+            found.update({name: side for name in self.names if name not in found})
         missing = [name for name in self.names if name not in found]
         if missing:
             says = " ".join(f"--set {name}=…" for name in missing[:4])

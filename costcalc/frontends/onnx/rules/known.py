@@ -203,6 +203,8 @@ def reshaped_to(n: Use, before: Any, size: Any, shape: Any) -> tuple[Any, ...]:
 
 
 def _expand(n: Use) -> Constant:
+    if n.type(0).dtype in FLOATING_BITS:
+        raise Unknown  # a view of one number, whatever it stretches to
     x = _array(n, 0)
     wanted = Array(_array(n, 1).numbers, ())
     return _like(n, folding.stretched(x, folding.together(x, wanted)))
