@@ -9,7 +9,8 @@ from costcalc.errors import CostcalcError, OptionError
 from costcalc.frontends.calls.lower import Lowering
 from costcalc.frontends.calls.recorded import Scope
 from costcalc.frontends.onnx.folding import Unknown
-from costcalc.frontends.onnx.read import MOST_NODES, Declared, Function, Model, Node, Reference, SubGraph, Tensor, walk
+from costcalc.frontends.onnx.nodes import at, filled, in_order, shown_name, weigh_functions
+from costcalc.frontends.onnx.read import MOST_NODES, Declared, Function, Model, Node, SubGraph, Tensor
 from costcalc.frontends.onnx.rules import folded, rule_of
 from costcalc.frontends.onnx.scopes import own_name, place, shown
 from costcalc.frontends.onnx.sizes import expression
@@ -91,7 +92,7 @@ class Build:
     def graph(self, source: str, parameters: Mapping[str, Any]) -> Graph:
         """The graph of all nodes."""
         graph = self.model.graph
-        self._written_out()
+        weigh_functions(self.model)
         self.hold(graph.tensors, self.env)
         with_outputs = [d.name for d in graph.outputs]
         self.run(graph.nodes, self.env, self.place, with_outputs)
@@ -106,38 +107,6 @@ class Build:
                 del self.weights[name]  # shapes, numbers, tables: no tensors that a layer could have forgotten
         notes = [*self.notes, *self._said_otherwise()]
         return self.lowering.graph(made, parameters, notes, source)
-
-    def _written_out(self) -> None:
-        """Raises ``FileError`` for functions that are made of themselves, or that come to too many nodes."""
-        functions = self.model.functions
-        counts: dict[tuple[str, str, str], int] = {}
-        calls = {
-            key: [
-                k
-                for n in walk(SubGraph(f.nodes, (), (), (), {}))
-                if (k := (n.domain, n.operator, n.overload)) in functions
-            ]
-            for key, f in functions.items()
-        }
-        inside: set[tuple[str, str, str]] = set()
-        for first in functions:
-            stack = [first]
-            while stack:
-                key = stack[-1]
-                missing = [k for k in calls[key] if k not in counts]
-                if key in counts:
-                    stack.pop()
-                elif not missing:
-                    counts[key] = len(functions[key].nodes) + sum(counts[k] for k in calls[key])
-                    inside.discard(stack.pop())
-                elif key in inside and any(k in inside for k in missing):
-                    raise FileError(f"the function {shown_name(key[1])[:80]} is made of itself")
-                else:
-                    inside.add(key)
-                    stack.append(missing[0])
-        used = (counts.get((n.domain, n.operator, n.overload), 0) + 1 for n in walk(self.model.graph))
-        if sum(used) > MOST_NODES:
-            raise FileError(f"with its functions written out it has more than {MOST_NODES:,} nodes")
 
     # -- values ------------------------------------------------------------------------------------
 
@@ -239,7 +208,7 @@ class Build:
                 place.readers.setdefault(name, []).append(node)
         for name in outputs:
             place.readers.setdefault(name, []).append(None)
-        for node in in_order(nodes, env):
+        for node in in_order(nodes):
             self._node(node, env)
         self.depth -= 1
         self.place, self.env = before, around
@@ -253,12 +222,12 @@ class Build:
             except FileError:
                 raise
             except CostcalcError as error:
-                raise FileError(f"{_at(node)}: {error.message}") from error
+                raise FileError(f"{at(node)}: {error.message}") from error
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
                 if any(isinstance(v, Expr) for v in self.sizes.values()):
-                    raise OptionError(f"{_at(node)} cannot be worked out with sizes that stay symbols") from error
+                    raise OptionError(f"{at(node)} cannot be worked out with sizes that stay symbols") from error
                 raise FileError(
-                    f"{_at(node)} is not as {node.operator} should be: its attributes or inputs do not fit "
+                    f"{at(node)} is not as {node.operator} should be: its attributes or inputs do not fit "
                     f"({type(error).__name__}: {str(error)[:80]})"
                 ) from error
         for name, value in zip(node.outputs, made, strict=False):
@@ -267,7 +236,7 @@ class Build:
                 self._compare(name, value)
         for name in node.outputs[len(made) :]:
             if name and self.place.readers.get(name):
-                raise FileError(f"{_at(node)} has no output '{name[:80]}'")
+                raise FileError(f"{at(node)} has no output '{name[:80]}'")
 
     def _made(self, node: Node, given: tuple[Any, ...], env: Env) -> tuple[Any, ...]:
         domain = "" if node.domain == "ai.onnx" else node.domain
@@ -298,7 +267,7 @@ class Build:
             try:
                 result = use.uncounted(str(reason))
             except FileError as error:
-                raise FileError(f"{_at(node)}: {error.message}") from None
+                raise FileError(f"{at(node)}: {error.message}") from None
         self.lowering.keep(call, self._owned(node, call, scope))
         return result if isinstance(result, tuple) else (result,)
 
@@ -325,7 +294,7 @@ class Build:
             inner[name] = None
         inner.update(zip(function.inputs, given, strict=False))
         attributes = {**function.defaults, **node.attributes}
-        nodes = [_filled(n, attributes) for n in function.nodes]
+        nodes = [filled(n, attributes) for n in function.nodes]
         opsets = function.opsets or self.place.opsets
         self.run(nodes, inner, Place(scope.path, opsets, {}), function.outputs)
         return tuple(self.value(name, inner) for name in function.outputs)
@@ -418,61 +387,3 @@ class Build:
 
 
 _NOTHING = Node("", "", "Constant", "", (), (), {}, None)
-
-
-def shown_name(name: str) -> str:
-    """A name of the file without what cannot be seen; never empty."""
-    return "".join(c if c.isprintable() else "_" for c in name[:200]) or "unnamed"
-
-
-def in_order(nodes: Sequence[Node], env: Env) -> Iterable[Node]:
-    """``nodes``, each after those that make what it reads. Raises ``FileError`` for a circle."""
-    made: set[str] = set()
-    makers = {name: i for i, node in enumerate(nodes) for name in node.outputs if name}
-    for i, node in enumerate(nodes):
-        if any(makers.get(name, -1) >= i for name in node.inputs):
-            break
-        made.update(node.outputs)
-    else:
-        return nodes
-    waits = [sum(name in makers for name in set(node.inputs)) for node in nodes]
-    readers: dict[str, list[int]] = {}
-    for i, node in enumerate(nodes):
-        for name in set(node.inputs):
-            if name in makers:
-                readers.setdefault(name, []).append(i)
-    ready = [i for i, count in enumerate(waits) if not count][::-1]
-    order: list[Node] = []
-    while ready:
-        i = ready.pop()
-        order.append(nodes[i])
-        for name in nodes[i].outputs:
-            for reader in readers.get(name, ()):
-                waits[reader] -= 1
-                if not waits[reader]:
-                    ready.append(reader)
-    if len(order) < len(nodes):
-        stuck = next(node for node, count in zip(nodes, waits, strict=True) if count)
-        raise FileError(f"{_at(stuck)} needs what is made from it: the nodes stand in a circle")
-    return order
-
-
-def _filled(node: Node, attributes: Mapping[str, Any]) -> Node:
-    """A node of a function with the attributes that the function is given, in graphs inside it too."""
-    found = {}
-    for name, value in node.attributes.items():
-        if isinstance(value, Reference):
-            if attributes.get(value.name) is not None:
-                found[name] = attributes[value.name]
-        elif isinstance(value, SubGraph):
-            found[name] = value._replace(nodes=tuple(_filled(n, attributes) for n in value.nodes))
-        else:
-            found[name] = value
-    return node._replace(attributes=found)
-
-
-def _at(node: Node) -> str:
-    if node.name:
-        return f"{node.kind[:80]} '{shown_name(node.name)[:80]}'"
-    made = shown_name(node.outputs[0])[:80] if node.outputs else "nothing"
-    return f"{node.kind[:80]} that makes '{made}'"

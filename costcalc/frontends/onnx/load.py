@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from costcalc.errors import CostcalcError, OptionError, listing, near
-from costcalc.frontends.onnx.build import Build, shown_name
+from costcalc.frontends.onnx.build import Build
+from costcalc.frontends.onnx.nodes import shown_name
 from costcalc.frontends.onnx.read import read
 from costcalc.frontends.onnx.sizes import Open
 from costcalc.frontends.onnx.wire import DamagedFile, opened

@@ -56,6 +56,15 @@ def _each(n: Use) -> Constant:
     return _made(folding.each(folding.FUNCTIONS[operator], *arrays), dtype)
 
 
+def _clip(n: Use) -> Constant:
+    x = _array(n, 0)
+    for index, name, rule in ((1, "min", "Max"), (2, "max", "Min")):
+        if name in n.node.attributes or n.has(index):
+            bound = n.attribute(name) if name in n.node.attributes else _array(n, index).numbers[0]
+            x = folding.each(folding.FUNCTIONS[rule], x, Array((), (bound,)))
+    return _like(n, x)
+
+
 def _shape(n: Use) -> Constant:
     shape = n.shape(0)
     start, stop = n.attribute("start", 0), n.attribute("end", None)
@@ -127,11 +136,20 @@ def _slice(n: Use) -> Constant:
     for axis, start, stop, step in slices(n, len(x.shape)):
         if not all(type(v) is int for v in (start, stop, step)) or not step:
             raise Unknown
-        size = x.shape[axis]
-        if step < 0 and stop < -size:
-            stop = None
-        x = folding.gathered(x, Array((len(taken := range(size)[start:stop:step]),), list(taken)), axis)
+        taken = places(x.shape[axis], start, stop, step)
+        x = folding.gathered(x, Array((len(taken),), list(taken)), axis)
     return _like(n, x)
+
+
+def places(size: int, start: int, stop: int, step: int) -> range:
+    """The places of an axis that a slice takes: its ends are brought inside of the axis, unlike Python's own.
+
+    >>> list(places(4, -9, -9, -1)), list(places(4, 3, -9, -2)), list(places(4, 1, 2**40, 2))
+    ([0], [3, 1], [1, 3])
+    """
+    start, stop = (at + size if at < 0 else at for at in (start, stop))
+    low, high = (0, size) if step > 0 else (-1, size - 1)
+    return range(min(max(start, 0), high), min(max(stop, low), high), step)
 
 
 def slices(n: Use, rank: int) -> list[tuple[int, Any, Any, Any]]:
@@ -257,6 +275,7 @@ def _nonzero(n: Use) -> Constant:
 
 _RULES: dict[str, Callable[[Use], Any]] = {
     **dict.fromkeys(folding.FUNCTIONS, _each), **dict.fromkeys(folding.REDUCTIONS, _reduce),
+    "Clip": _clip,
     "Shape": _shape, "Size": _size, "Constant": _constant, "ConstantOfShape": _constant_of_shape, "Range": _range,
     "Identity": _identity, "Cast": _cast, "CastLike": _cast, "Gather": _gather, "Concat": _concat, "Slice": _slice,
     "Split": _split, "Squeeze": _squeeze, "Unsqueeze": _unsqueeze, "Reshape": _reshape,

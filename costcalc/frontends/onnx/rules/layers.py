@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from costcalc.frontends.onnx.use import FileError, NoRule, Use
+from costcalc.frontends.onnx.use import FileError, NoRule, Stored, Use
 from costcalc.ir.call import Traced, once
 from costcalc.ir.dims import Dim, ceil_div, maximum
 from costcalc.ops.traced import add_bias, permuted, reshaped, swapped
@@ -112,14 +112,18 @@ def conv_transpose(n: Use) -> Traced:
     extra = _per_axis(n, "output_padding", axes, 0)
     how = n.attribute("auto_pad", "NOTSET") or "NOTSET"
     wanted = n.attribute("output_shape")
+    reached = not wanted  # SAME only crops
     if wanted:
         wanted = wanted[-axes:]
     elif how in ("SAME_UPPER", "SAME_LOWER"):
         wanted = tuple(size * s for size, s in zip(x.type.spatial, strides, strict=True))
+    beyond: list[tuple[Dim, Dim]] = []
     if wanted:
         padding: list[tuple[Dim, Dim]] = []
         for size, k, s, d, e, out in zip(x.type.spatial, kernel, strides, dilations, extra, wanted, strict=True):
-            crop = maximum((size - 1) * s + d * (k - 1) + 1 + e - out, 0)
+            whole = (size - 1) * s + d * (k - 1) + 1 + e
+            crop = maximum(whole - out, 0)
+            beyond.append((0, out - whole) if not reached and isinstance(whole, int) and whole < out else (0, 0))
             less, more = crop // 2, crop - crop // 2
             padding.append((less, more) if how == "SAME_UPPER" else (more, less))
     else:
@@ -131,11 +135,19 @@ def conv_transpose(n: Use) -> Traced:
     has_bias = n.has(2)
     if not n.is_weight(1):
         y = n.add("dynamic_conv", x, n.x(1), **options, transposed=True)
+        y = _lengthened(n, y, beyond)
         return add_bias(n.call, y, n.x(2), axes) if has_bias else y
     own = has_bias and n.is_weight(2)
     weights = {"weight": n.weight(1)} | ({"bias": n.weight(2)} if own else {})
     y = n.add("conv_transpose", x, options=(shape[1] * groups, once(kernel)), weights=weights, **options, bias=own)
+    y = _lengthened(n, y, beyond)
     return activated(n, add_bias(n.call, y, n.x(2), axes) if has_bias and not own else y)
+
+
+def _lengthened(n: Use, y: Traced, beyond: Sequence[tuple[Dim, Dim]]) -> Traced:
+    """``y`` with places after its last, where ``output_shape`` asks for more than there are."""
+    more = any(not isinstance(after, int) or after for _, after in beyond)
+    return n.add("pad", y, options=(tuple(beyond),)) if more else y
 
 
 def deform_conv(n: Use) -> Traced:
@@ -260,8 +272,9 @@ def recurrent(n: Use) -> tuple[Any, ...]:
     ):  # fmt: skip
         if not n.has(index):
             continue
-        for suffix in ("", "_reverse")[: 1 + both]:
-            weights[f"{local}_l0{suffix}"] = _part(n, index, local, suffix, shape)
+        for direction, suffix in enumerate(("", "_reverse")[: 1 + both]):
+            name = f"{local}_l0{suffix}"
+            weights[name] = _part(n, index, name, direction, shape)
     y, *last = n.add(op, x, *start, weights=weights, hidden=hidden, bidirectional=both, bias=n.has(3))
     steps, batch = y.type.shape[:2]
     y = reshaped(n.call, y, steps, batch, 1 + both, hidden) if n.wants(0) else y
@@ -271,14 +284,20 @@ def recurrent(n: Use) -> tuple[Any, ...]:
     return (y, *last)
 
 
-def _part(n: Use, index: int, local: str, suffix: str, shape: tuple[Dim, ...]) -> Traced:
-    """One direction's part of a tensor that the file keeps together; both kinds of bias lie in one."""
-    name = n.weight(index).weight
-    if not name:
-        raise NoRule("weights that are computed")
-    # One tensor of the file is several of the layer's: each has its own share of the elements, and its own name.
-    n.build.looked_at(n.held(index))
-    return Traced(n.type(index)._replace(shape=shape), f"{name}.{local}{suffix}", True)
+def _part(n: Use, index: int, local: str, direction: int, shape: tuple[Dim, ...]) -> Traced:
+    """One direction's part of a tensor that is kept together; both kinds of bias lie in one."""
+    value = n.held(index)
+    name = n.weight(index).weight if not isinstance(value, Stored) else ""
+    if name:
+        # One tensor of the file is several of the layer's: each has its own share of the elements, and its own name.
+        n.build.looked_at(value)
+        return Traced(value.type._replace(shape=shape), f"{name}.{local}", True)
+    whole = n.real(value)
+    part: Traced = n.add("select", whole, options=(0, direction))
+    if local.startswith("bias"):
+        half = part.type.shape[0] // 2
+        part = n.add("slice", part, options=(0, 0, half) if local.startswith("bias_ih") else (0, half))
+    return part
 
 
 RULES: dict[str, Callable[[Use], Any]] = {

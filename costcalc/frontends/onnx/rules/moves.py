@@ -145,6 +145,8 @@ def resize(n: Use) -> Traced:
 def resampled(n: Use, x: Traced, made: Sequence[Dim], by: Sequence[float | None]) -> Traced:
     """``x`` resampled to ``made``, along each axis by a scale or, for None, to a size."""
     shape = x.type.shape
+    if any(isinstance(d, int) and d == 0 for d in made):
+        return n.constant(TensorType(tuple(made), x.type.dtype))
     changed = [a for a, scale in enumerate(by) if scale is None or scale != 1]
     if not changed:
         return n.add("identity", x)  # type: ignore[no-any-return]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
+from costcalc.frontends.onnx.rules.layers import paddings, written
 from costcalc.frontends.onnx.rules.layers import window as of_window
-from costcalc.frontends.onnx.rules.layers import written
 from costcalc.frontends.onnx.use import FileError, NoRule, Use
 from costcalc.ir.call import Traced, once
 from costcalc.ir.dims import Dim
+from costcalc.ir.fields import ints, per_axis
 
 
 def pool(n: Use) -> Any:
@@ -27,10 +28,28 @@ def pooled(n: Use, x: Traced, operator: str) -> Any:
         raise NoRule("more than three spatial axes")
     options = of_window(n, x.type.spatial, kernel)
     dilation = options.pop("dilation")
-    if _same_kernel(options["stride"], kernel):
-        del options["stride"]
-    x, options["padding"] = _roomy(n, x, kernel, options["padding"])
+    if n.attribute("auto_pad", "NOTSET") in ("SAME_UPPER", "SAME_LOWER"):  # which is for a kernel without dilation
+        options["padding"] = written(
+            paddings(n, x.type.spatial, kernel, ints(per_axis(options["stride"], axes)), (1,) * axes)
+        )
+    strides, dilations = per_axis(options["stride"], axes), per_axis(dilation, axes)
     ceil = bool(n.attribute("ceil_mode", 0))
+    given = per_axis(options["padding"], axes)
+    pairs = [p if isinstance(p, tuple) else (p, p) for p in given]
+    windows = [*zip(x.type.spatial, kernel, strides, dilations, pairs, strict=True)]
+    if all(isinstance(size, int) for size in x.type.spatial):
+        made = [_count(*window, ceil) for window in windows]
+        if 0 in made:
+            y = n.constant(x.type._replace(shape=(*x.type.shape[:2], *made)))
+            return (y, n.constant(y.type._replace(dtype="int64"))) if operator == "MaxPool" and n.wants(1) else y
+        if any(_awkward(*window) for window in windows):
+            fill = []
+            for (size, k, s, d, (before, _)), count in zip(windows, made, strict=True):
+                last = (count - 1) * s + d * (k - 1) + 1
+                fill.append((before, max(last - size - before, 0)))
+            x, ceil, options["padding"] = n.add("pad", x, options=(tuple(fill),)), False, 0
+    if options["stride"] == once(kernel):
+        del options["stride"]
     if operator == "MaxPool":
         indices = n.wants(1)
         return n.add(
@@ -47,17 +66,20 @@ def pooled(n: Use, x: Traced, operator: str) -> Any:
     return n.add("avg_pool", x, options=(once(kernel),), **options, ceil_mode=ceil, count_include_pad=counts)
 
 
-def _same_kernel(stride: Any, kernel: tuple[int, ...]) -> bool:
-    return bool(stride == once(kernel))
+def _count(size: Any, k: int, s: Any, d: Any, padding: tuple[Any, Any], ceil: bool) -> int:
+    """Places of a window along an axis, as ONNX Runtime works them out: one that is larger than all there is has one,
+    unless it is so by its stride; of ceil_mode the last one has to begin before the padding at the end."""
+    before, after = padding
+    span = size + before + after - d * (k - 1) - 1
+    if not ceil:
+        return max(int(span / s) + 1, 0) if abs(span) < 2**50 else max(span // s + 1, 0)
+    count = -(-span // s) + 1
+    return max(count - ((count - 1) * s >= size + before), 0)  # type: ignore[no-any-return]
 
 
-def _roomy(n: Use, x: Traced, kernel: Sequence[int], padding: Any) -> tuple[Traced, Any]:
-    """``x`` padded beforehand where a window may lie in its padding for more than half."""
-    given = padding if isinstance(padding, tuple) else (padding,) * len(kernel)
-    pairs = [p if isinstance(p, tuple) else (p, p) for p in given]
-    if all(not isinstance(p, int) or 2 * p <= k for pair, k in zip(pairs, kernel, strict=True) for p in pair):
-        return x, padding
-    return n.add("pad", x, options=(written(pairs),)), 0
+def _awkward(size: Any, k: int, s: Any, d: Any, padding: tuple[Any, Any]) -> bool:
+    """Whether a window can lie in the padding for more than half, or is larger than all there is."""
+    return any(2 * p > k for p in padding) or size + sum(padding) < d * (k - 1) + 1
 
 
 def whole(n: Use) -> Traced:

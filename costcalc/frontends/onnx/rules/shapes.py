@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from costcalc.frontends.onnx.rules.known import reshaped_to, slices, split_sizes
+from costcalc.frontends.onnx.rules.known import places, reshaped_to, slices, split_sizes
 from costcalc.frontends.onnx.use import FileError, NoRule, Use, axis_of, dtype_named, symbolic
 from costcalc.ir.call import Traced, once
 from costcalc.ir.dims import Dim, ceil_div, prod
@@ -123,7 +123,15 @@ def slice_(n: Use) -> Traced:
     """Each axis that is cut is one step; one that runs backwards is turned round first."""
     x = n.x(0)
     rank = len(x.type.shape)
-    for axis, start, stop, step in slices(n, rank):
+    cuts = slices(n, rank)
+    left = list(x.type.shape)
+    for axis, *ends in cuts:
+        size = left[axis]
+        if isinstance(size, int) and all(isinstance(end, int) for end in ends) and ends[2]:
+            left[axis] = len(places(size, *ends))
+    if any(isinstance(d, int) and d == 0 for d in left):
+        return n.constant(TensorType(tuple(left), x.type.dtype))
+    for axis, start, stop, step in cuts:
         size = x.type.shape[axis]
         if not isinstance(step, int) or step == 0:
             raise NoRule("a step that is not known")
@@ -131,12 +139,6 @@ def slice_(n: Use) -> Traced:
             x = _backwards(n, x, axis, start, stop, step)
             continue
         begin, end = _bound(start, size), _bound(stop, size)
-        if isinstance(begin, int) and isinstance(end, int) and isinstance(size, int):
-            if end <= begin:
-                nothing = (*x.type.shape[:axis], 0, *x.type.shape[axis + 1 :])
-                return n.constant(TensorType(nothing, x.type.dtype))
-            if (begin, end, step) == (0, size, 1):
-                continue
         whole = end is size or end == size
         if whole and isinstance(begin, int) and begin == 0 and step == 1:
             continue
@@ -161,11 +163,9 @@ def _backwards(n: Use, x: Traced, axis: int, start: Any, stop: Any, step: int) -
     size = x.type.shape[axis]
     if not isinstance(size, int) or not isinstance(start, int) or not isinstance(stop, int):
         raise NoRule("a slice backwards along an axis that stays open")
-    taken = range(size)[slice(start, None if stop < -size else stop, step)]
+    taken = places(size, start, stop, step)
     if len(taken) == size:
         return n.add("flip", x, options=(axis,))  # type: ignore[no-any-return]
-    if not taken:
-        return n.constant(TensorType((*x.type.shape[:axis], 0, *x.type.shape[axis + 1 :]), x.type.dtype))
     return n.add("take", x, options=(axis, tuple(taken)))  # type: ignore[no-any-return]
 
 
@@ -182,6 +182,11 @@ def pad(n: Use) -> Traced:
     if n.has(2):
         known = n.numbers(2)
         value = known[0] if known and isinstance(known[0], (int, float)) else 0.0
+    made = list(x.type.shape)
+    for axis, before, after in zip(axes, given[: len(axes)], given[len(axes) :], strict=True):
+        made[axis] = made[axis] + before + after
+    if any(isinstance(d, int) and d <= 0 for d in made):
+        return n.constant(TensorType(tuple(d if not isinstance(d, int) else max(d, 0) for d in made), x.type.dtype))
     pairs = {}
     for axis, before, after in zip(axes, given[: len(axes)], given[len(axes) :], strict=True):
         cut = tuple(-p if isinstance(p, int) and p < 0 else 0 for p in (before, after))
@@ -198,7 +203,13 @@ def pad(n: Use) -> Traced:
     word = {"reflect": "reflect", "edge": "replicate", "wrap": "circular"}.get(mode)
     if word is None:
         raise NoRule(f"the mode {mode[:40]}")
-    if min(pairs) < 2 or rank > 5:
+    room = {"reflect": 1}.get(word, 0)
+    far = word != "replicate" and any(
+        isinstance(p, int) and isinstance(x.type.shape[a], int) and p > x.type.shape[a] - room  # type: ignore[operator]
+        for a, pair in pairs.items()
+        for p in pair
+    )
+    if far or min(pairs) < 2 or rank > 5:
         shape = tuple(d + sum(pairs.get(a, (0, 0)), 0) for a, d in enumerate(x.type.shape))
         return n.add("gather", x, options=(shape,))  # type: ignore[no-any-return]
     return n.add("pad", x, options=(tuple(pairs.get(a, (0, 0)) for a in range(2, rank)), word))  # type: ignore[no-any-return]
