@@ -65,6 +65,8 @@ def table(memory: Memory, width: int, colour: bool, *, timeline: bool = False) -
     if timeline:
         lines += ["", *_timeline(memory, width, paint)]
     lines += ["", *alive(memory, width, paint)]
+    if memory.patches:
+        lines += ["", *_patches(memory, width, paint)]
     for note in memory.notes:
         lines += ["", *wrap(visible(note), max(width, 40))]
     return "\n".join([*lines, ""])
@@ -87,6 +89,20 @@ def alive(memory: Memory, width: int, paint: Paint) -> list[str]:
     if rest:
         lines.append(f"  {_bytes(sum(t.bytes for t in rest))} in {len(rest)} more")
     return lines
+
+
+def _patches(memory: Memory, width: int, paint: Paint) -> list[str]:
+    """What lives if the first layers run patch by patch, and what is then done again."""
+    once = [p.macs - p.again for p in memory.patches]
+    columns = {
+        "grid": [f"{p.grid}×{p.grid}" for p in memory.patches],
+        "peak": [_bytes(p.peak_bytes) for p in memory.patches],
+        "share": [percent(p.peak_bytes, memory.peak_bytes) for p in memory.patches],
+        "again": [f"{percent(p.again, n)} of the MACs again" for p, n in zip(memory.patches, once, strict=True)],
+        "layer": [f"up to {visible(p.layer)}" for p in memory.patches],
+    }
+    rows = grid(columns, width - 2, ("grid", "layer"), {"layer": LEAST_NAME}, ("layer",))
+    return [paint("the first layers by patches", "cyan"), *("  " + GAP.join(row).rstrip() for row in rows)]
 
 
 def _life(memory: Memory, tensor: Tensor) -> str:
@@ -141,6 +157,11 @@ def markdown(memory: Memory, *, timeline: bool = False) -> str:
     lines += ["", "| alive at the peak | bytes | from step | to |", "| --- | --: | --: | --: |"]
     for t in memory.alive(memory.peak_step):
         lines.append(f"| {escape.markdown(t.name)} | {grouped(t.bytes)} | {t.first + 1} | {t.last + 1} |")
+    if memory.patches:
+        lines += ["", "| patches | up to | peak | MACs done again |", "| --: | --- | --: | --: |"]
+        for p in memory.patches:
+            again = percent(p.again, p.macs - p.again)
+            lines.append(f"| {p.grid}×{p.grid} | {escape.markdown(p.layer)} | {grouped(p.peak_bytes)} B | {again} |")
     for note in memory.notes:
         lines += ["", f"{escape.markdown(note)}."]
     return "\n".join(lines) + "\n"

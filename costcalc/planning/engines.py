@@ -10,8 +10,8 @@ from costcalc.ir.graph import Graph
 from costcalc.ir.run import Run
 from costcalc.planning.jobs import Jobs, lifetimes, loads
 from costcalc.planning.joining import joined, weights
-from costcalc.planning.placing import arena, best_fit, first_fit
-from costcalc.planning.records import Memory, Tensor
+from costcalc.planning.placing import arena, best_fit, first_fit, packed
+from costcalc.planning.records import Memory, Patches, Tensor
 from costcalc.planning.sizes import Sizes
 
 
@@ -32,6 +32,7 @@ class Plan:
     lower_bound: int | None = None
     upper_bound: int | None = None
     steady: int | None = None
+    patches: tuple[Patches, ...] = ()
 
 
 def plan(graph: Graph, engine: str, bits: int | None = None, run: Run | str = "") -> Memory:
@@ -63,6 +64,7 @@ def plan(graph: Graph, engine: str, bits: int | None = None, run: Run | str = ""
         steps=tuple(steps),
         upper_bound_bytes=made.upper_bound,
         steady_bytes=made.steady,
+        patches=made.patches,
         notes=made.notes,
     )
 
@@ -75,14 +77,15 @@ def _ideal(sizes: Sizes) -> Plan:
     order = best_order(given)
     jobs = reordered(given, order.steps)
     notes = []
-    before = max(step.bytes for step in loads(lifetimes(given).tensors, given))
+    before = _peak(lifetimes(given).tensors, given)
     if order.peak < before:
         notes.append(f"in the order in which the layers are written, {before:,} bytes live at once")
     if order.peak > order.bound:
         gap = f"{order.peak - order.bound:,} bytes above what every order needs"
         notes.append(f"the search for the best order ended early: this one is at most {gap}")
     lives = lifetimes(jobs)
-    return Plan(jobs, lives.at(first_fit(lives.places())), sizes.weights(), tuple(notes), lower_bound=order.bound)
+    places, _ = packed(lives.places())  # what is proved of it says nothing of other orders
+    return Plan(jobs, lives.at(places), sizes.weights(), tuple(notes), lower_bound=order.bound)
 
 
 def _eager(sizes: Sizes, run: Run | str = "") -> Plan:
@@ -95,6 +98,10 @@ def _eager(sizes: Sizes, run: Run | str = "") -> Plan:
     why = run or "a spec has no Python to run"
     says = f"a block holds what it was given until it returns, and nothing is written in place: {why}"
     return Plan(jobs, lifetimes(jobs).tensors, sizes.weights(), (says,), has_arena=False)
+
+
+def _peak(tensors: list[Tensor], jobs: Jobs) -> int:
+    return max(step.bytes for step in loads(tensors, jobs))
 
 
 def _of_tflite(sizes: Sizes, *, micro: bool) -> Plan:
@@ -116,12 +123,18 @@ def _of_tflite(sizes: Sizes, *, micro: bool) -> Plan:
 
 def _mcu(sizes: Sizes) -> Plan:
     from costcalc.planning import mcu
+    from costcalc.planning.patches import by_patches
 
     groups = joined(sizes, mcu.InPlace, sizes.root)
     jobs = mcu.jobs(sizes, groups, sizes.root)
     lives = lifetimes(jobs)
+    places, least = packed(lives.places())
     narrow = sizes.bits is not None and sizes.bits <= 16
-    return Plan(jobs, lives.at(first_fit(lives.places())), weights(sizes, groups, 32 if narrow else None))
+    kept = weights(sizes, groups, 32 if narrow else None)
+    return Plan(
+        jobs, lives.at(places), kept, lower_bound=max(least, _peak(lives.tensors, jobs)),
+        patches=tuple(by_patches(sizes, groups, jobs)),
+    )  # fmt: skip
 
 
 ENGINES: dict[str, Callable[[Sizes], Plan]] = {

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from costcalc.packing.greedy import greedy_by_size, neighbours
+from costcalc.packing.pack import pack
 from costcalc.packing.records import Buffer
 from costcalc.planning.records import Tensor
+
+SECONDS = 2.0
+"""For which a packing is searched that is smaller than the quick ways give."""
 
 
 def first_fit(tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -45,6 +49,12 @@ def best_fit(tensors: Sequence[Tensor], align: int, whole: Collection[str] = ())
             top = max(top, end)
         offsets[i] = -(-top // align) * align if best < 0 else best
     return _at(tensors, offsets)
+
+
+def packed(tensors: Sequence[Tensor]) -> tuple[list[Tensor], int]:
+    """In as few bytes as ``pack`` finds, and the bytes below which nothing goes."""
+    found = pack(_buffers(tensors), time_limit=SECONDS)
+    return _at(tensors, [t.offset for t in found.tensors]), found.lower_bound_bytes
 
 
 def arena(tensors: Sequence[Tensor]) -> int:

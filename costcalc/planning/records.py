@@ -26,6 +26,21 @@ class Step(NamedTuple):
     bytes: int
 
 
+class Patches(NamedTuple):
+    """The stage that needs least with so many patches: ``grid``² of them, up to ``layer``.
+
+    peak_bytes   the most that lives, in the stage and after it
+    macs         of the whole network, with those that are done again
+    again        those of them
+    """
+
+    grid: int
+    layer: str
+    peak_bytes: int
+    macs: int
+    again: int
+
+
 @dataclass(frozen=True)
 class Memory:
     """What an engine holds; ``to_dict`` is the JSON of ``docs/memory.md``. All sizes are bytes.
@@ -38,6 +53,7 @@ class Memory:
     weights_bytes       the model's weights, in memory or in flash
     upper_bound_bytes   with the copies that kernels may make, where the engine has a rule for them; else None
     steady_bytes        what later runs hold, where that is not what the first one does; else None
+    patches             the first layers by patches, for engines that can: what then lives, and what is done again
     notes               what the rules took for granted
     """
 
@@ -54,6 +70,7 @@ class Memory:
     steps: tuple[Step, ...]
     upper_bound_bytes: int | None = None
     steady_bytes: int | None = None
+    patches: tuple[Patches, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -88,5 +105,6 @@ class Memory:
             **{key: value for key, value in more.items() if value is not None},
             "tensors": [t._asdict() for t in self.tensors],
             "steps": [s._asdict() for s in self.steps],
+            **({"patches": [p._asdict() for p in self.patches]} if self.patches else {}),
             "notes": list(self.notes),
         }

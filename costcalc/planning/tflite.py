@@ -12,12 +12,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from costcalc.ir.dims import Dim, ceil_div, maximum
-from costcalc.ir.fields import pads, per_axis
+from costcalc.ir.fields import per_axis
 from costcalc.ir.graph import Node
 from costcalc.ir.tensor import TensorType
 from costcalc.planning.jobs import Job, Jobs
 from costcalc.planning.joining import Group
 from costcalc.planning.sizes import Sizes
+from costcalc.planning.windows import window
 
 ALIGNMENT = 64
 """Bytes of which offsets are multiples in TensorFlow Lite (kDefaultTensorAlignment)."""
@@ -118,20 +119,6 @@ def _operators(sizes: Sizes, group: Group, micro: bool) -> Iterator[Job]:
 
 def _bytes(sizes: Sizes, buffer: str) -> int:
     return sizes.of(buffer) if buffer in sizes.graph.types else 0
-
-
-def window(op: Any, x: TensorType) -> list[tuple[Dim, Dim, Dim, tuple[Dim, Dim]]]:
-    """Per spatial axis of a convolution or pool: input size, taps from first to last, stride, padding; else nothing."""
-    padding = getattr(op, "padding", None)
-    kernel = getattr(op, "kernel", None)
-    if not op.slides or padding is None or kernel is None or op.name == "conv_transpose" or len(x.shape) < 3:
-        return []
-    n = len(x.spatial)
-    stride = kernel if op.stride is None else op.stride
-    kernels, strides, dilations = (per_axis(value, n) for value in (kernel, stride, getattr(op, "dilation", 1)))
-    padded = pads(padding, kernels, strides, dilations, x.spatial)
-    found = zip(x.spatial, kernels, strides, dilations, padded, strict=True)
-    return [(size, d * (k - 1) + 1, s, p) for size, k, s, d, p in found]
 
 
 def padded_type(op: Any, x: TensorType, y: TensorType) -> TensorType | None:

@@ -119,6 +119,33 @@ def test_a_depthwise_convolution_that_shrinks_its_map_stays_in_its_place() -> No
     assert [step.bytes for step in found.steps] == [768 + 2048, 2048 + 64, 512 + 256]
 
 
+def test_patches_overlap_as_windows_do() -> None:
+    graph = small(
+        ("conv", {"out_channels": 4, "kernel": 3, "padding": 1}, ["image"]),
+        ("conv", {"out_channels": 8, "kernel": 3, "padding": 1}, ["a"]),
+        ("sigmoid", {}, ["b"]),
+        ("global_avg_pool", {}, ["c"]),
+    )
+    found = plan(graph, "mcu", 8)
+    assert found.peak_bytes == 12 * 16 * 16  # b, which has taken a in, and c in its place
+    (two, *_) = found.patches
+    # Halves of 8 see 9 of a, and those 10 of the image: a is done on 18² places in place of 16².
+    assert (two.grid, two.layer) == (2, "b")
+    assert two.again == 4 * 27 * (18**2 - 16**2)
+    image, whole, tile = 3 * 16 * 16, 8 * 16 * 16, 4 * 9 * 9
+    assert two.peak_bytes == image + whole + tile
+
+
+def test_patches_of_mobilenet_v2() -> None:
+    found = costcalc.memory("mobilenet_v2", engine="mcu", bits=8)
+    peaks, again = [p.peak_bytes for p in found.patches], [p.again for p in found.patches]
+    assert [p.grid for p in found.patches] == [2, 3, 4, 6, 8]
+    assert peaks == sorted(peaks, reverse=True) and again == sorted(again)
+    assert peaks[0] < found.peak_bytes / 2
+    macs = costcalc.analyze("mobilenet_v2").total.macs
+    assert all(p.macs == macs + p.again for p in found.patches)
+
+
 def test_a_block_holds_what_it_was_given() -> None:
     builder = GraphBuilder("blocks", {"image": TensorType((1, 1, 8, 8))})
     for name, source in (("a", "image"), ("b.one", "a"), ("b.two", "b.one"), ("c", "b.two")):

@@ -1,0 +1,156 @@
+"""The first layers of a network patch by patch: less memory, for MACs that are done again where patches overlap.
+
+A stage is the layers up to one after which a single map lives. That map is kept whole; for each patch of it the layers
+before are run on what they must see of their inputs, which their windows give. The image is there as a whole. With more
+patches and a deeper stage less lives and more is done again.
+
+Source: Lin et al. 2021, "MCUNetV2: Memory-Efficient Patch-based Inference for Tiny Deep Learning", arXiv 2110.15352.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+
+from costcalc.ir.graph import Node
+from costcalc.planning.jobs import Job, Jobs, lifetimes, loads
+from costcalc.planning.joining import Group
+from costcalc.planning.records import Patches
+from costcalc.planning.sizes import Sizes
+from costcalc.planning.windows import window
+from costcalc.transforms.fuse.joiner import is_pointwise
+
+COUNTS = (2, 3, 4, 6, 8)
+"""Patches along each axis that are tried."""
+Span = tuple[int, int]
+
+
+def by_patches(sizes: Sizes, groups: list[Group], jobs: Jobs) -> list[Patches]:
+    """For each number of patches the stage with the least peak, of equal ones the one that does least again."""
+    macs = sum(_macs(sizes, node) for group in groups for node in group.nodes)
+    rests = {k: _rest(jobs, k) for k in _cuts(sizes, groups, jobs)}
+    found = []
+    for count in COUNTS:
+        made = [
+            Patches(count, groups[k].lead.name, max(peak, rest), macs + again, again)
+            for k, rest in rests.items()
+            for peak, again in _stage(sizes, groups[: k + 1], jobs, count)
+        ]
+        if made:
+            found.append(min(made, key=lambda p: (p.peak_bytes, p.again)))
+    return found
+
+
+def _cuts(sizes: Sizes, groups: list[Group], jobs: Jobs) -> Iterator[int]:
+    """The steps after which only the map that they make lives, as far as every layer sees places through windows."""
+    types = sizes.graph.types
+    last = {buffer: i for i, job in enumerate(jobs.steps) for buffer in job.reads}
+    last.update(dict.fromkeys(jobs.kept, len(jobs.steps)))
+    alive = {b: last.get(b, 0) for b in jobs.inputs}
+    for k, group in enumerate(groups[:-1]):
+        if not all(_sees_places(sizes, node) for node in group.nodes):
+            return
+        (made,) = group.outputs
+        alive[made] = last.get(made, k)
+        alive = {buffer: until for buffer, until in alive.items() if until > k}
+        if k and list(alive) == [made] and len(types[made].shape) == 4:
+            yield k
+
+
+def _sees_places(sizes: Sizes, node: Node) -> bool:
+    """Whether a place of the map that ``node`` makes depends on some places of the maps that it reads."""
+    types = sizes.graph.types
+    y = types[node.outputs[0]]
+    if len(node.outputs) != 1 or len(y.shape) != 4:
+        return False
+    if window(node.op, types[node.inputs[0]]):
+        return True
+    if node.op.name == "batch_norm":
+        return True
+    maps = [types[v] for v in node.inputs if v not in sizes.settled]
+    return is_pointwise(node.op) and all(t.shape[2:] == y.shape[2:] for t in maps)
+
+
+def _rest(jobs: Jobs, k: int) -> int:
+    """The most that lives after step ``k``, from the map on that it makes."""
+    inputs = dict(jobs.steps[k].makes)
+    rest = jobs._replace(inputs=inputs, steps=jobs.steps[k + 1 :])
+    return max(step.bytes for step in loads(lifetimes(rest).tensors, rest))
+
+
+def _stage(sizes: Sizes, groups: list[Group], jobs: Jobs, count: int) -> Iterator[tuple[int, int]]:
+    """The most that lives while a stage runs by ``count``² patches, and the MACs that it does again."""
+    (whole,) = groups[-1].outputs
+    rows, columns = sizes.graph.types[whole].shape[2:]
+    if not isinstance(rows, int) or not isinstance(columns, int) or min(rows, columns) < count:
+        return
+    spans = [
+        [_seen(sizes, groups, axis, span) for span in _parts(size, count)] for axis, size in ((0, rows), (1, columns))
+    ]
+    peaks: dict[tuple[int, ...], int] = {}
+    again = 0
+    for group in groups:
+        for node in group.nodes:
+            done = _macs(sizes, node)
+            if done:
+                height, width = sizes.graph.types[node.outputs[0]].shape[2:]
+                covered = [sum(b - a for a, b in (part[node.outputs[0]] for part in along)) for along in spans]
+                again += done * covered[0] * covered[1] // (int(height) * int(width)) - done  # type: ignore[arg-type]
+    for down, across in product(*spans):
+        tiles = {v: (down[v][1] - down[v][0], across[v][1] - across[v][0]) for v in down}
+        key = tuple(n for tile in tiles.values() for n in tile)
+        if key not in peaks:
+            peaks[key] = _patch(sizes, groups, jobs, whole, tiles)
+    yield max(peaks.values()), again
+
+
+def _parts(size: int, count: int) -> list[Span]:
+    """``count`` parts of an axis, as equal as they can be."""
+    return [(size * i // count, size * (i + 1) // count) for i in range(count)]
+
+
+def _seen(sizes: Sizes, groups: list[Group], axis: int, span: Span) -> dict[str, Span]:
+    """What the places ``span`` of the last map need of every value before it, along one axis."""
+    types = sizes.graph.types
+    needed = {groups[-1].outputs[0]: span}
+    for node in (node for group in reversed(groups) for node in reversed(group.nodes)):
+        first, end = needed[node.outputs[0]]
+        for value in sizes.read(node):
+            size = types[value].shape[2 + axis]
+            axes = window(node.op, types[value])
+            lo, hi = first, end
+            if axes:
+                _, reach, stride, (before, _) = axes[axis]
+                lo, hi = first * stride - before, (end - 1) * stride - before + reach  # type: ignore[assignment]
+            lo, hi = max(lo, 0), min(hi, size)  # type: ignore[assignment,type-var]
+            lo = min(lo, hi - 1) if hi > 0 else 0
+            known = needed.get(value)
+            needed[value] = (lo, hi) if known is None else (min(lo, known[0]), max(hi, known[1]))
+    return needed
+
+
+def _patch(sizes: Sizes, groups: list[Group], jobs: Jobs, whole: str, tiles: Mapping[str, tuple[int, int]]) -> int:
+    """The most that lives while one patch is made of ``whole``."""
+    types = sizes.graph.types
+
+    def size(value: str) -> int:
+        t = types[value]
+        return sizes.of_type(t.with_shape(*t.shape[:2], *tiles[value]))
+
+    steps: list[Job] = []
+    for group, job in zip(groups, jobs.steps, strict=False):
+        makes = tuple((name, size(name)) for name, _ in job.makes if name != whole)
+        scratch = 0
+        if job.scratch:
+            y = types[group.lead.outputs[0]]
+            scratch = sizes.of_type(y.with_shape(y.shape[0], 1, *tiles[group.lead.outputs[0]]))
+        over = tuple(v for v in job.over if v not in jobs.inputs) if makes else ()
+        steps.append(job._replace(makes=makes, scratch=scratch, over=over))
+    patch = Jobs({**jobs.inputs, whole: sizes.of(whole)}, tuple(steps), (*jobs.inputs, whole))
+    return max(step.bytes for step in loads(lifetimes(patch).tensors, patch))
+
+
+def _macs(sizes: Sizes, node: Node) -> int:
+    graph = sizes.graph
+    found = node.op.macs(*graph.input_types(node), y=graph.types[node.outputs[0]])
+    return found if isinstance(found, int) else 0
