@@ -312,10 +312,23 @@ FIGURES: dict[str, Figure] = {
 """Name → figure, in the order in which most views have them."""
 
 
+_MEMORY = "; memory of activations is peak, and `costcalc memory` shows what a device's arena holds"
+_STORED = "; what is stored of a model is weights"
+MEANT = {
+    "sram": _MEMORY, "ram": _MEMORY, "vram": _MEMORY, "dram": _MEMORY, "memory": _MEMORY, "mem": _MEMORY,
+    "arena": _MEMORY, "flash": _STORED, "rom": _STORED, "disk": _STORED, "latency": "; latency is time, on a machine",
+}  # fmt: skip
+
+
+def meant(name: str) -> str:
+    """What somebody means who calls a figure as others do."""
+    return MEANT.get(name.strip().lower(), "")
+
+
 def find_figure(name: str) -> Figure:
     """The figure called ``name``; an ``UnknownName`` names the nearest."""
     if name not in FIGURES:
-        hint = "; costs are counted in macs, and one of them is two FLOPs" if "flop" in name.lower() else ""
+        hint = "; costs are counted in macs, and one of them is two FLOPs" if "flop" in name.lower() else meant(name)
         raise UnknownName(f"no figure called '{name[:40]}'{hint or near(name, FIGURES)}; there are {listing(FIGURES)}")
     return FIGURES[name]
 

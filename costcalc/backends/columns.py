@@ -16,6 +16,7 @@ from costcalc.analysis.figures import (
     SECONDS,
     Figure,
     figures_in,
+    meant,
 )  # fmt: skip
 from costcalc.analysis.records import Figures, Layer, Report
 from costcalc.backends import units
@@ -162,7 +163,8 @@ def find_column(name: str) -> Column:
     """The column called ``name``; an ``UnknownName`` names the nearest."""
     known = columns()
     if name not in known:
-        raise UnknownName(f"no column called '{name[:40]}'{near(name, known)}; there are {listing(known)}")
+        hint = meant(name) or near(name, known)
+        raise UnknownName(f"no column called '{name[:40]}'{hint}; there are {listing(known)}")
     return known[name]
 
 

@@ -17,6 +17,7 @@ from costcalc.errors import CostcalcError, Place, SpecError, listing, near
 from costcalc.frontends.spec.reach import reach_of, refuse_outside, unquoted
 from costcalc.frontends.spec.read import Mapping, Scalar, Sequence, Tree, read_file
 from costcalc.ir.layout import full_layout
+from costcalc.ir.tensor import bits_meant
 from costcalc.transforms import named
 from costcalc.writing import version_of
 
@@ -143,7 +144,9 @@ def _whole(keys: dict[str, Tree], name: str) -> int | None:
         return None
     text = _word(keys[name], name)
     if not _is_whole(text):
-        raise SpecError(f"{name} must be a whole number from 1, not '{text[:40]}'", keys[name].place)
+        meant = bits_meant(text) if name == "bits" else None
+        hint = f"; {text[:40]} has {meant} bits" if meant else ""
+        raise SpecError(f"{name} must be a whole number from 1, not '{text[:40]}'{hint}", keys[name].place)
     return int(text)
 
 

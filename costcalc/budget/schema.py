@@ -1,7 +1,8 @@
 """JSON Schemas of ``costcalc.yaml`` and ``costcalc.lock``, for editors and for others who read them.
 
 What a schema accepts, the reader accepts, with the exceptions that no schema can say: two models of one name, a least
-bound above the largest, exemptions of models or budgets that are not there, files that lead out of the repository.
+bound above the largest, exemptions of models or budgets that are not there, transforms that do not go together, files
+that lead out of the repository.
 """
 
 from __future__ import annotations

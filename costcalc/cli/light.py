@@ -66,7 +66,11 @@ def _number(value: Any, kind: type[int] | type[float], info: Any, param: Any, ct
     except ValueError:
         good = False
     if not good or number in (float("inf"), float("-inf")):
-        raise typer.BadParameter(f"'{str(value)[:40]}' must be {wanted}", ctx=ctx, param=param)
+        from costcalc.ir.tensor import bits_meant
+
+        meant = bits_meant(str(value)) if param.name == "bits" else None
+        hint = f"; {str(value)[:40]} has {meant} bits: --bits {meant}" if meant else ""
+        raise typer.BadParameter(f"'{str(value)[:40]}' must be {wanted}{hint}", ctx=ctx, param=param)
     return number
 
 

@@ -7,12 +7,13 @@ folder the names of its files.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from costcalc.errors import Place, SpecError
+from costcalc.errors import Place, SpecError, UnknownName
 from costcalc.frontends.sources import SOURCES, source_of
 
 MOST_NAMES = 2000
@@ -92,6 +93,40 @@ def refuse_unread(path: str) -> None:
     kind = kind_of(path)
     if kind is not None:
         raise SpecError(f"this is {kind.title}; {kind.helps}", Place(path))
+
+
+HUBS = ("hf", "huggingface", "huggingface_hub", "transformers", "diffusers", "hub", "torch.hub")
+
+
+def of_hub(name: str) -> str:
+    """What to do for a model of a hub that ``name`` seems to name; "" if it names none."""
+    hub, colon, model = name.partition(":")
+    if not colon or hub not in HUBS:
+        return ""
+    return (
+        "models of a hub are not read by name; write what builds it, without its weights, into a file and name that: "
+        f"net.py:build with `def build(): return AutoModel.from_config(AutoConfig.from_pretrained('{model[:60]}'))`"
+    )
+
+
+def refuse_foreign(name: str) -> None:
+    """Raise ``UnknownName`` for a name as hubs have them, and for a path as Windows has it where that leads nowhere."""
+    hub = of_hub(name)
+    if hub:
+        raise UnknownName(f"'{name[:80]}': {hub}")
+    if os.sep == "/" and WINDOWS.match(name) and not Path(name).exists():
+        raise UnknownName(f"there is no '{name[:80]}'; {of_windows(name)}")
+
+
+WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\.{0,2}\\")
+
+
+def of_windows(name: str) -> str:
+    """What to say of a path of Windows on a system that has others; "" for another path."""
+    if os.sep != "/" or not WINDOWS.match(name):
+        return ""
+    here = name.replace("\\", "/").rpartition(":/")[2]
+    return f"this is a path of Windows, and on this system folders have a / between them: {here[-80:]}"
 
 
 def kind_of(path: str) -> Kind | None:

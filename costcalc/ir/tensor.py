@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from costcalc.ir.dims import Dim, prod
@@ -13,6 +14,20 @@ ELEMENT_BITS = {
     "int64": 64, "int32": 32, "int16": 16, "int8": 8, "int4": 4, "int2": 2, "bool": 8,
     "uint64": 64, "uint32": 32, "uint16": 16, "uint8": 8, "uint4": 4,
 }  # fmt: skip
+
+
+def bits_meant(text: str) -> int | None:
+    """The width of an element type by one of its names, for who names the type where its width is wanted.
+
+    >>> [bits_meant(t) for t in ("fp16", "bfloat16", "half", "int8", "16")]
+    [16, 16, 16, 8, None]
+    """
+    word = text.strip().lower().removeprefix("torch.")
+    named = {"half": 16, "float": 32, "single": 32, "double": 64, "byte": 8}.get(word)
+    digits = re.fullmatch(r"(?:b?fp?|bf|b?float|u?int|u|i|w)(\d{1,3})(?:_e\d+m\d+\w*)?", word)
+    return named or (
+        min(int(digits[1]), 32) if digits and word.startswith("tf") else int(digits[1]) if digits else None
+    )
 
 
 class TensorType(NamedTuple):

@@ -10,7 +10,7 @@ from throwaway import SPEC, Repository
 
 from costcalc.budget.check import Outcome, Verdict, check
 from costcalc.budget.read import config
-from costcalc.budget.session import Asked, baseline_of, read_models
+from costcalc.budget.session import Asked, before, read_models
 from costcalc.frontends.spec.read import read
 
 # SPEC by hand. The stem has 16·3·7² weights on 32² places. Each stage has three convolutions of as many MACs as one of
@@ -43,7 +43,8 @@ def outcome(today: date = date(2026, 6, 1), **asked: object) -> Outcome:
     wanted = Asked(**asked)  # type: ignore[arg-type]
     chosen = read_models(wanted)
     with ExitStack() as stack:
-        baseline, edited = baseline_of(wanted, chosen, stack)
+        known = before(wanted, chosen, stack)
+        baseline, edited = known.baseline, known.edited
         return check(chosen, baseline, today=today, edited=edited)
 
 

@@ -22,7 +22,14 @@ from costcalc.frontends.spec.read import read
 
 CONFIG, LOCK = config_schema(), lock_schema()
 LETTERS = st.characters(min_codepoint=0x20, max_codepoint=0x24F, exclude_characters="\x7f", exclude_categories=["Cc"])
-UNSAID = ("two models are called", "cannot be at least", "no model called", "has no budget of", "is given twice")
+UNSAID = (
+    "two models are called",
+    "cannot be at least",
+    "no model called",
+    "has no budget of",
+    "are one transform",
+    "cannot be applied after",
+)
 """What no schema can say: docstring of ``costcalc.budget.schema``."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from costcalc.errors import Place, SpecError
+from costcalc.errors import CostcalcError, Place, SpecError
 from costcalc.frontends.sources import Request
 from costcalc.frontends.spec import settings
 from costcalc.frontends.spec.expand import expand
@@ -15,15 +15,59 @@ from costcalc.ir.collector import uncollected
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
 
+MOST_BLAMED = 3
+"""Parameters without which a spec is tried, to tell which one does not fit."""
+
 
 @uncollected
 def load(name: str, request: Request) -> Graph:
     """The graph of the spec ``name``. Raises ``SpecError`` or another, placed, if there is none."""
-    path = split_variant(name)[0]
-    if not path.endswith(YAML) and (request.shelf is None or path not in request.shelf.models()):
-        from costcalc.frontends.unread import refuse_unread
+    try:
+        return _load(name, request)
+    except CostcalcError as error:
+        if request.parameters and request.symbols is None:
+            _blame(error, name, request)
+        raise
 
+
+def _blame(error: CostcalcError, name: str, request: Request) -> None:
+    """Say in ``error`` which of the parameters that were given does not fit, where the spec is right without it."""
+    for parameter, value in [*request.parameters.items()][:MOST_BLAMED]:
+        others = {key: given for key, given in request.parameters.items() if key != parameter}
+        try:
+            usual = _load(name, request._replace(parameters=others)).parameters.get(parameter)
+        except CostcalcError:
+            continue
+        if usual is None or error.message.startswith(f"{parameter} "):
+            return
+        said = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        where = f" ({error.place})" if error.place else ""
+        fits_not = f"{parameter}={said[:60]} does not fit {name[:80]}, where it is {str(usual)[:60]}"
+        error.message = f"{fits_not}: {error.message}{where}"
+        if isinstance(value, tuple) and not isinstance(usual, tuple):
+            error.message += (
+                f"; a model has one {parameter}: run the command for each value, or keep it open with "
+                f"`costcalc formula {name[:80]} --symbols {parameter}`"
+            )
+        error.place = None
+        return
+
+
+def _refuse_foreign(name: str, path: str) -> None:
+    """Raise ``SpecError`` or ``UnknownName`` for a file of another kind, and for a name or path as others have them."""
+    from costcalc.frontends.unread import refuse_foreign, refuse_unread
+
+    if not path.endswith(YAML):
         refuse_unread(path)
+        refuse_foreign(name)
+    elif "\\" in path:
+        refuse_foreign(name)
+
+
+def _load(name: str, request: Request) -> Graph:
+    path = split_variant(name)[0]
+    if request.shelf is None or path not in request.shelf.models():
+        _refuse_foreign(name, path)
     assert request.shelf is not None
     files, budget = Files(request.shelf, request.within or reach_of(path)), Budget()
     place, symbols = files.locate(name), request.symbols

@@ -106,6 +106,7 @@ def read(data: bytes, shown: str, kind: str = "a spec") -> Tree:
             raise SpecError(f"lists and mappings are nested more than {MAX_DEPTH} deep", place) from None
         problem = error.problem or error.context
         hint = next((says for part, says in HINTS.items() if part in str(problem)), "")
+        hint = _indent_hint(text, mark.line) if mark and not hint else hint
         raise SpecError(f"this is not valid YAML: {problem}{hint}", place) from None
     except yaml.YAMLError as error:
         at = getattr(error, "position", None)
@@ -115,6 +116,26 @@ def read(data: bytes, shown: str, kind: str = "a spec") -> Tree:
         needs = "; a spec has at least inputs and layers" if kind == "a spec" else ""
         raise SpecError(f"the file is empty{needs}", Place(shown))
     return tree
+
+
+def _indent_hint(text: str, line: int) -> str:
+    """What is wrong with how ``line``, from 0, is indented, if that is."""
+    lines = text.split("\n")
+    if line >= len(lines):
+        return ""
+    here = lines[line]
+    if "\t" in here[: len(here) - len(here.lstrip())]:
+        return "; a tab indents this line: use spaces"
+    above = [one for one in lines[:line] if one.strip() and not one.lstrip().startswith("#")]
+    before = {len(one) - len(one.lstrip(" ")) for one in above}
+    own = len(here) - len(here.lstrip(" "))
+    if here.strip() and before and own not in before and own <= max(before) + 8:
+        those = ", ".join(map(str, sorted(before)[:6]))
+        return (
+            f"; this line begins after {own} space{'s' * (own != 1)}, those above it after {those}: lines that belong "
+            "together begin in one column; use spaces"
+        )
+    return ""
 
 
 class _Open:

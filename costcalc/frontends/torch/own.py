@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from costcalc.errors import CostcalcError, UnknownName, near
+from costcalc.errors import CostcalcError, Place, UnknownName, near
 from costcalc.frontends.torch.found import Found, builder, by_default
+from costcalc.frontends.unread import of_hub, of_windows
 
 
 def own(place: str, attribute: str, kwargs: dict[str, Any]) -> Found:
@@ -23,7 +24,7 @@ def own(place: str, attribute: str, kwargs: dict[str, Any]) -> Found:
 
     if not attribute:
         raise UnknownName(f"say what in {place} is the model, as in {place}:Net")
-    holder = _file(place) if place.endswith(".py") else _module(place)
+    holder = _file(place) if place.endswith(".py") else _module(place, attribute)
     made: Any = holder
     for part in attribute.split("."):
         names = [n for n in dir(made) if not n.startswith("_")]
@@ -41,12 +42,14 @@ def own(place: str, attribute: str, kwargs: dict[str, Any]) -> Found:
     return Found(model, again, by_default(model))
 
 
-def _module(name: str) -> Any:
+def _module(name: str, attribute: str) -> Any:
     with _on_path(Path.cwd()):
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
             if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+                if of_hub(f"{name}:{attribute}"):
+                    raise UnknownName(f"'{name}:{attribute[:60]}': {of_hub(f'{name}:{attribute}')}") from None
                 missing = f": '{error.name}' is missing" if error.name != name else ""
                 raise UnknownName(f"there is no module '{name[:80]}'{missing}{_near(error.name)}") from None
             raise CostcalcError(f"{name} cannot be imported: it needs '{error.name}', which is missing") from error
@@ -65,7 +68,8 @@ def _file(path: str) -> Any:
     file = Path(path)
     if not file.is_file():
         beside = [p.name for p in file.parent.glob("*.py")] if file.parent.is_dir() else []
-        raise UnknownName(f"there is no file {path}{near(file.name, beside)}")
+        hint = near(file.name, beside) or (f"; {of_windows(path)}" if of_windows(path) else "")
+        raise UnknownName(f"there is no file {path}{hint}")
     spec = importlib.util.spec_from_file_location(file.stem, file)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -79,8 +83,14 @@ def _file(path: str) -> Any:
 
 
 def _import_failed(name: str, error: Exception) -> CostcalcError:
-    from costcalc.frontends.torch.failures import constructor_failed
+    from costcalc.frontends.torch.failures import ModelError, constructor_failed
+    from costcalc.frontends.torch.lines import shown_file
 
+    if isinstance(error, SyntaxError) and error.filename:
+        shown = shown_file(error.filename, str(Path.cwd())) or error.filename
+        text = f"\n  {error.text.strip()[:200]}" if error.text else ""
+        says = f"{name} cannot be imported: {type(error).__name__}: {error.msg}{text}"
+        return ModelError(says, Place(shown, error.lineno or 0))
     failure = constructor_failed(name, error)
     failure.message = failure.message.replace("cannot be built", "cannot be imported", 1)
     return failure

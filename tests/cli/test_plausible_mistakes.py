@@ -1,0 +1,139 @@
+"""Mistakes that people plausibly make: each told in one sentence that says what to write instead, and where."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from costcalc.cli import frame
+
+SPEC = "name: a\ninputs: {x: [3, 8, 8]}\nlayers:\n"
+
+
+def said(capsys: pytest.CaptureFixture[str], *args: str) -> str:
+    assert frame.outcome(list(args)) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.startswith("costcalc: error: ")
+    return printed.err.removeprefix("costcalc: error: ")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "says"),
+    [
+        (f"{SPEC}\t- a: conv(4, 3)\n", "4:1", "a tab indents this line: use spaces"),
+        (f"{SPEC}  - a: conv(4, 3)\n  \t- b: relu()\n", "5:3", "a tab indents this line: use spaces"),
+        (
+            f"{SPEC}  - a: conv(4, 3)\n - b: relu()\n",
+            "5:2",
+            "this line begins after 1 space, those above it after 0, 2",
+        ),
+        ("inputs:\n  x: [3, 8, 8]\n   y: 3\n", "3:", "this line begins after 3 spaces, those above it after 0, 2"),
+    ],
+)
+@pytest.mark.parametrize("command", ["analyze", "check"])
+def test_tabs_and_indents(capsys: pytest.CaptureFixture[str], text: str, place: str, says: str, command: str) -> None:
+    Path("a.yaml").write_text(text, encoding="utf-8")
+    told = said(capsys, *(["analyze", "a.yaml"] if command == "analyze" else ["check", "--config", "a.yaml"]))
+    assert told.startswith(f"a.yaml:{place}") and says in told and "spaces" in told
+
+
+def test_a_word_where_a_number_belongs(capsys: pytest.CaptureFixture[str]) -> None:
+    told = said(capsys, "analyze", "resnet50", "--set", "num_classes=ten")
+    assert told.startswith("num_classes=ten does not fit resnet50, where it is 1000: ")
+    Path("costcalc.yaml").write_text(
+        "version: 1\nmodels:\n  - model: resnet50\n    at: [{parameters: {num_classes: ten}}]\n", encoding="utf-8"
+    )
+    assert "num_classes=ten does not fit resnet50, where it is 1000" in said(capsys, "check")
+
+
+def test_the_parameter_that_does_not_fit_is_named_among_several(capsys: pytest.CaptureFixture[str]) -> None:
+    told = said(capsys, "analyze", "resnet50", "--set", "num_classes=10", "--set", "groups=x", "--set", "base=64")
+    assert told.startswith("groups=x does not fit resnet50, where it is 1: ")
+
+
+@pytest.mark.parametrize("value", ["10,20", "[10, 20]", "(10, 20)"])
+def test_a_list_where_one_value_belongs_offers_runs_and_a_formula(
+    capsys: pytest.CaptureFixture[str], value: str
+) -> None:
+    told = said(capsys, "analyze", "resnet50", "--set", f"num_classes={value}")
+    assert "run the command for each value" in told
+    assert "`costcalc formula resnet50 --symbols num_classes`" in told
+    assert frame.outcome(["formula", "resnet50", "--symbols", "num_classes"]) == 0
+
+
+def test_a_list_that_is_one_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    assert frame.outcome(["analyze", "resnet50", "--set", "depths=[1, 1, 1, 1]"]) == 0
+
+
+@pytest.mark.parametrize(("word", "bits"), [("fp16", 16), ("bf16", 16), ("int8", 8), ("float32", 32), ("half", 16)])
+def test_the_name_of_an_element_type_for_its_bits(capsys: pytest.CaptureFixture[str], word: str, bits: int) -> None:
+    assert f"{word} has {bits} bits: --bits {bits}" in said(capsys, "analyze", "resnet50", "--bits", word)
+    Path("costcalc.yaml").write_text(
+        f"version: 1\nmodels:\n  - model: resnet50\n    at: [{{bits: {word}}}]\n", encoding="utf-8"
+    )
+    told = said(capsys, "check")
+    assert told.startswith("costcalc.yaml:4:") and f"{word} has {bits} bits" in told
+    assert "has" not in said(capsys, "analyze", "resnet50", "--bits", "many").partition("1024")[2]
+
+
+@pytest.mark.skipif(os.sep != "/", reason="there these are paths")
+@pytest.mark.parametrize(
+    ("name", "here"),
+    [
+        (r"C:\models\net.py:Net", "models/net.py"),
+        (r"C:\models\net.yaml", "models/net.yaml"),
+        (r".\net.yaml", "./net.yaml"),
+        ("C:/models/net.py:Net", "models/net.py"),
+    ],
+)
+def test_a_path_of_windows(capsys: pytest.CaptureFixture[str], name: str, here: str) -> None:
+    told = said(capsys, "analyze", name)
+    assert "this is a path of Windows, and on this system folders have a / between them" in told and here in told
+
+
+@pytest.mark.parametrize("name", ["hf:gpt2", "hf:bert-base-uncased", "hf:org/model", "huggingface:x"])
+def test_a_model_of_a_hub(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    pytest.importorskip("torch")
+    told = said(capsys, "analyze", name)
+    assert told.startswith(f"'{name}': models of a hub are not read by name") and "net.py:build" in told
+
+
+@pytest.mark.parametrize(
+    "args", [["analyze", "resnet50", "--columns", "sram"], ["check", "lenet5", "--max", "sram=4MB"]]
+)
+def test_sram_is_peak_memory(capsys: pytest.CaptureFixture[str], args: list[str]) -> None:
+    told = said(capsys, *args)
+    assert "memory of activations is peak" in told and "did you mean" not in told
+
+
+def test_a_syntax_error_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch")
+    Path("net.py").write_text("from part import Net\n", encoding="utf-8")
+    Path("part.py").write_text("class Net:\n    def f(self:\n        pass\n", encoding="utf-8")
+    for name in ("net.py:Net", "part.py:Net"):
+        told = said(capsys, "analyze", name).splitlines()
+        assert told[0].startswith("part.py:2: ") and "SyntaxError" in told[0] and told[1] == "  def f(self:"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [("num_classes", "num_classes"), ("width, depth", "width"), ("*, depth", "depth")],
+)
+def test_a_constructor_that_lacks_an_argument(capsys: pytest.CaptureFixture[str], arguments: str, names: str) -> None:
+    pytest.importorskip("torch")
+    text = f"from torch import nn\nclass Net(nn.Linear):\n    def __init__(self, {arguments}):\n"
+    text += "        super().__init__(4, 4)\n"
+    Path("net.py").write_text(text, encoding="utf-8")
+    told = said(capsys, "analyze", "net.py:Net", "--input", "4")
+    assert f"--set {names}=" in told and f'--kwargs \'{{"{names}": ' in told
+    text += "class Outer(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.net = Net()\n"
+    Path("net.py").write_text(text, encoding="utf-8")
+    assert "--kwargs" not in said(capsys, "analyze", "net.py:Outer", "--input", "4"), "a mistake in the code itself"
