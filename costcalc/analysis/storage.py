@@ -86,7 +86,7 @@ def unread(graph: Graph, root: Roots, inside: frozenset[str]) -> dict[str, froze
         for node in kernel:
             values = {v: root[v] for v in node.reads}
             found[node.name] = frozenset(v for v, kept in values.items() if v in inside or kept in before)
-            if type(node.op).reads is Op.reads and not node.op.is_view:
+            if getattr(type(node.op).reads, "__wrapped__", type(node.op).reads) is Op.reads and not node.op.is_view:
                 before.update(kept for v, kept in values.items() if v == kept)
     return found
 

@@ -182,7 +182,8 @@ class Inductor:
     def _is_mean(self, node: Node) -> bool:
         """Whether an adaptive pool makes one element of each map."""
         y = self.graph.types[node.outputs[0]]
-        return node.op.name == "adaptive_avg_pool" and all(size == 1 for size in y.shape[2:])
+        places = y.shape[1:-1] if getattr(node.op, "channels_last", False) else y.shape[2:]
+        return node.op.name == "adaptive_avg_pool" and all(size == 1 for size in places)
 
 
 ENGINE = Inductor

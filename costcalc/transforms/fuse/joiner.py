@@ -176,6 +176,10 @@ class Joiner:
         """The layer called ``name``."""
         return self._nodes[name]
 
+    def place(self, node: Node) -> int:
+        """Where ``node`` stands in the graph's order."""
+        return self._place[node.name]
+
     def input_type(self, node: Node, index: int = 0) -> TensorType:
         """The type of an input of ``node``."""
         return self.graph.types[node.inputs[index]]
@@ -206,12 +210,18 @@ def _is(chain: Chain) -> str:
 
 def is_pointwise(op: Op) -> bool:
     """Whether ``op`` treats each element by itself."""
-    return op.sights.__func__ is Op.sights and op.inputs != (0, 0) and op.is_counted  # type: ignore[attr-defined]
+    return has_default(op, "sights") and op.inputs != (0, 0) and op.is_counted
+
+
+def has_default(op: Op, rule: str) -> bool:
+    """Whether ``op`` leaves a rule as all ops have it: also where that is made to hold for channels that come last."""
+    found = getattr(type(op), rule)
+    return getattr(found, "__wrapped__", found) is getattr(Op, rule)
 
 
 def is_nothing(op: Op) -> bool:
     """Whether ``op`` leaves its input as it is at inference: identity, dropout."""
-    return op.is_view and op.sights.__func__ is Op.sights  # type: ignore[attr-defined]
+    return op.is_view and has_default(op, "sights")
 
 
 def is_per_channel(t: TensorType, rank: int) -> bool:

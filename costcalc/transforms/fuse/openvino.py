@@ -5,7 +5,7 @@ Source: openvino 2026.4.1, as the graphs that it runs show (``benchmarks/fusion_
 
 from __future__ import annotations
 
-from costcalc.ir.graph import Node
+from costcalc.ir.graph import Graph, Node
 from costcalc.transforms.fuse.joiner import (
     POINTWISE,
     Chain,
@@ -43,6 +43,13 @@ class OpenVINO(Joiner):
         rule("batch_norm", "chain", "chain", "a chain of arithmetic is one kernel"),
     )
 
+    def __init__(self, graph: Graph) -> None:
+        super().__init__(graph)
+        self.read_by: dict[str, list[Node]] = {}
+        for node in graph.nodes:
+            for value in dict.fromkeys(node.reads):
+                self.read_by.setdefault(value, []).append(node)
+
     def prevents(self, rule: Rule, node: Node, chain: Chain, value: str) -> str:
         name, types = node.op.name, self.graph.types
         y = types[node.outputs[0]]
@@ -51,10 +58,28 @@ class OpenVINO(Joiner):
             return "its statistics are those of the input, so that no weights can hold it"
         if rule.state == "sum" and (len(others) != 1 or types[others[0]].shape != y.shape):
             return "a convolution adds a map of its own shape, and nothing else"
+        if rule.state == "sum":
+            late = next((n for n in self.read_by[others[0]] if n is not node and not self._leads_to(n, chain)), None)
+            if late is not None:
+                return f"{late.name} reads {others[0]} too, perhaps after the sum, which is written in its place"
         if name == "multiply" and rule.state == "applied":
             plain = len(others) == 1 and others[0] in self.settled and is_per_channel(types[others[0]], len(y.shape))
             return "" if plain else "a convolution multiplies by a weight per channel, and by nothing else"
         return ""
+
+    def _leads_to(self, reader: Node, chain: Chain) -> bool:
+        """Whether ``chain`` waits for ``reader``."""
+        first, seen, waiting = self.place(reader), {chain.layers[0]}, [self.node(chain.layers[0])]
+        while waiting:
+            node = waiting.pop()
+            if node is reader:
+                return True
+            for value in node.reads:
+                maker = self.maker.get(value)
+                if maker is not None and maker.name not in seen and self.place(maker) >= first:
+                    seen.add(maker.name)
+                    waiting.append(maker)
+        return False
 
     def seen(self, node: Node) -> None:
         """What does arithmetic and joined nothing may begin a chain of it."""

@@ -107,7 +107,7 @@ class ONNXRuntime(Joiner):
     def _is_blocked(self, node: Node) -> bool:
         op, types = node.op, self.graph.input_types(node)
         y = self.graph.types[node.outputs[0]]
-        if len(y.shape) != 4 or y.dtype != "float32" or not types:
+        if len(y.shape) != 4 or y.dtype != "float32" or not types or getattr(op, "channels_last", False):
             return False
         channels = y.shape[1]
         inside = all(self.through(v) in self.blocked for v in node.inputs)
