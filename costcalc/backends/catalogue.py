@@ -1,4 +1,4 @@
-"""What costcalc ships, models, machines or transforms, as a table or for programs."""
+"""Lists as a table or for programs: what costcalc ships, models, machines or transforms; what a file of weights has."""
 
 from __future__ import annotations
 
@@ -74,7 +74,23 @@ TRANSFORMS = (
     Column("kinds", "kinds", lambda entry: ", ".join(entry["kinds"]) or None, left=True, least=8),
     Column("says", "what it does", _of("says"), left=True, least=ROOMY),
 )
-COLUMNS = {"models": MODELS, "machines": MACHINES, "transforms": TRANSFORMS}
+TENSORS = (
+    Column("name", "tensor", _of("name"), left=True, least=ROOMY),
+    Column("type", "type", _of("type"), left=True),
+    Column("shape", "shape", lambda entry: "×".join(map(str, entry["shape"])) or "scalar"),
+    Column("elements", "elements", _of("elements"), units.count),
+    Column("bits", "bits", _of("bits"), "{:.4g}".format),
+    Column("bytes", "bytes", _of("bytes"), lambda size: units.size(8 * size)),
+    Column("tied", "tied to", _of("tied"), left=True, least=ROOMY, spare=True),
+)
+TYPES = (
+    Column("name", "type", _of("name"), left=True),
+    Column("tensors", "tensors", _of("tensors")),
+    Column("elements", "elements", _of("elements"), units.count),
+    Column("bits", "bits", _of("bits"), "{:.4g}".format),
+    Column("bytes", "bytes", _of("bytes"), lambda size: units.size(8 * size)),
+)
+COLUMNS = {"models": MODELS, "machines": MACHINES, "transforms": TRANSFORMS, "tensors": TENSORS, "types": TYPES}
 
 
 def table(kind: str, entries: Sequence[dict[str, Any]], width: int, paint: Paint) -> str:

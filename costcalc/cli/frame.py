@@ -34,6 +34,7 @@ COMMANDS = {
     "list": "Models",
     "show": "Models",
     "trace": "Models",
+    "weights": "Models",
     "schema": "Models",
 }
 """Command → the panel of the help that it stands in.

@@ -38,6 +38,7 @@ PICKLE = Kind("a pickle, which is code", f"it is not opened; {TRACE}")
 KERAS = Kind("a Keras model", "convert it: tf.lite.TFLiteConverter.from_keras_model(model).convert() gives a .tflite")
 SAVED = Kind("a TensorFlow SavedModel", "convert it: tf.lite.TFLiteConverter.from_saved_model(folder).convert()")
 TENSORS = Kind("a file of tensors", f"it has weights and no network; {TRACE}")
+LISTED = f"it has weights and no network: `costcalc weights` lists them; {TRACE}"
 COREML = Kind("a Core ML model", "take the model that it was converted from, or its ONNX or TFLite file")
 ENGINE = Kind("a TensorRT engine", "it is compiled for one card; take the ONNX file that it was built from")
 OPENVINO = Kind("an OpenVINO network", "take the ONNX, TFLite or PyTorch model that it was converted from")
@@ -53,7 +54,7 @@ COMPILED = Kind("a program compiled for a device", "take the model that it was c
 BEGINS: tuple[tuple[int, bytes, Kind], ...] = (
     (0, b"version https://git-lfs", LFS),
     (0, b"\x89HDF\r\n\x1a\n", KERAS),
-    (0, b"GGUF", Kind("a GGUF file", TENSORS.helps)),
+    (0, b"GGUF", Kind("a GGUF file", LISTED)),
     (0, b"ftrt", ENGINE),
     (0, b"\x93NUMPY", ARRAYS),
     (4, b"TFL3", Kind("a TFLite model", "give it a name that ends in .tflite")),
@@ -65,9 +66,10 @@ BEGINS: tuple[tuple[int, bytes, Kind], ...] = (
 """(offset, bytes) → kind."""
 
 ENDS: dict[str, Kind] = {
-    ".pt": CHECKPOINT, ".pth": CHECKPOINT, ".ckpt": CHECKPOINT, ".bin": TENSORS, ".safetensors": TENSORS,
+    ".pt": CHECKPOINT, ".pth": CHECKPOINT, ".ckpt": CHECKPOINT, ".bin": TENSORS,
+    ".safetensors": Kind("a Safetensors file", LISTED),
     ".pkl": PICKLE, ".pickle": PICKLE, ".joblib": PICKLE, ".h5": KERAS, ".hdf5": KERAS, ".keras": KERAS,
-    ".gguf": Kind("a GGUF file", TENSORS.helps), ".mlmodel": COREML, ".mlpackage": COREML, ".mlmodelc": COREML,
+    ".gguf": Kind("a GGUF file", LISTED), ".mlmodel": COREML, ".mlpackage": COREML, ".mlmodelc": COREML,
     ".tflite": Kind("a TFLite model", f"trace a PyTorch twin of it; {TRACE}"),
     ".engine": ENGINE, ".plan": ENGINE, ".trt": ENGINE, ".npz": ARRAYS, ".npy": ARRAYS, ".pb": FROZEN,
     ".msgpack": Kind("a file of JAX parameters", f"it has weights and no network; {TRACE}"),
@@ -160,7 +162,7 @@ def _of_bytes(path: str, begin: bytes) -> Kind | None:
     if begin[:1] == b"\x80" and begin[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return CHECKPOINT if Path(path).suffix.lower() in (".pt", ".pth", ".bin", ".ckpt") else PICKLE
     if int.from_bytes(begin[:8], "little") <= 10**8 and begin[8:10] in (b'{"', b"{}"):
-        return Kind("a Safetensors file", TENSORS.helps)
+        return Kind("a Safetensors file", LISTED)
     if begin.lstrip()[:1] == b"<" and b"<net " in begin:
         return OPENVINO
     if begin[:2] == b"\x1f\x8b":

@@ -38,6 +38,7 @@ class Tensor(NamedTuple):
     variable    whether it keeps its value from one inference to the next
     scales      how many scales it is quantised by: 0 for none, 1 for all, or one for each place of ``axis``
     axis        the axis of these
+    buffer      where its values are kept, 0 for nowhere, and how many bytes these are
     """
 
     name: str
@@ -49,6 +50,8 @@ class Tensor(NamedTuple):
     variable: bool
     scales: int
     axis: int
+    buffer: int
+    size: int
 
 
 class Operator(NamedTuple):
@@ -123,7 +126,7 @@ class Model:
         scales, axis = (quantised.span(2, 4)[1], quantised.whole(6)) if quantised else (0, 0)
         open_ = tuple(i for i, size in enumerate(signature) if size == -1) if len(signature) == len(shape) else ()
         found = self._numbers(shape, TYPES[code], start, length) if length else None
-        return Tensor(name, shape, open_, TYPES[code], bool(length), found, table.flag(5), scales, axis)
+        return Tensor(name, shape, open_, TYPES[code], bool(length), found, table.flag(5), scales, axis, index, length)
 
     def _bytes(self, index: int) -> tuple[int, int]:
         """Where the data of a buffer begins in the file, and its length; 0 for none."""

@@ -1,0 +1,72 @@
+"""What is in a file of weights, from its header alone: Safetensors, GGUF, an index of several, or a TFLite model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from costcalc.errors import CostcalcError, Place, SpecError
+from costcalc.frontends.weights.records import Stored, StoredTensor
+
+
+def read_weights(path: str) -> Stored:
+    """The tensors of the file at ``path``. Raises ``SpecError`` for one that is of no kind that is read, or damaged."""
+    begin = _begin(path)
+    if begin[:4] == b"GGUF":
+        from costcalc.frontends.weights.gguf import read_gguf
+
+        return read_gguf(path)
+    if begin[4:8] == b"TFL3":
+        return _of_tflite(path)
+    if path.endswith(".index.json"):
+        from costcalc.frontends.weights.safetensors import read_index
+
+        return read_index(path)
+    if path.endswith(".safetensors") or begin[8:9] == b"{":
+        from costcalc.frontends.weights.safetensors import read_safetensors
+
+        return read_safetensors(path)
+    from costcalc.frontends.unread import refuse_unread
+
+    refuse_unread(path)
+    kinds = "Safetensors, GGUF, an index of Safetensors (.index.json) or TFLite"
+    raise SpecError(f"this is no file of weights that is read: {kinds}", Place(path))
+
+
+def _begin(path: str) -> bytes:
+    try:
+        file = Path(path)
+        if file.exists() and not file.is_file():
+            raise SpecError("this is no regular file; name a file of weights in it", Place(path))
+        with file.open("rb") as stream:
+            return stream.read(16)
+    except FileNotFoundError:
+        raise SpecError("there is no such file", Place(path)) from None
+    except OSError as error:
+        raise SpecError(f"the file cannot be read: {error.strerror or error}", Place(path)) from None
+    except ValueError:
+        raise CostcalcError("no file has a name with a null character") from None
+
+
+def _of_tflite(path: str) -> Stored:
+    """The constants of all graphs of a model; a buffer that several tensors name is stored once."""
+    from costcalc.frontends.tflite.read import opened
+    from costcalc.frontends.weights.records import BITS
+
+    with opened(path) as model:
+        found: list[StoredTensor] = []
+        first: dict[int, str] = {}
+        for index in range(len(model.graphs)):
+            for tensor in model.subgraph(index).tensors:
+                if not tensor.constant:
+                    continue
+                bits = BITS.get(tensor.dtype)
+                tied = first.setdefault(tensor.buffer, tensor.name)
+                kind = tensor.dtype
+                if tensor.scales:
+                    kind += " per tensor" if tensor.scales == 1 else f" per axis {tensor.axis}"
+                found.append(
+                    StoredTensor(
+                        tensor.name, kind, tensor.shape, bits, tensor.size, "" if tied == tensor.name else tied
+                    )
+                )
+    return Stored(path, "TFLite", tuple(found))
