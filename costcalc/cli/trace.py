@@ -37,5 +37,8 @@ def trace(
         raise OptionError(f"{model.model} is {source.title}; `costcalc show --expand` spells a spec out")
     graph = load(model.model, **model.choices())
     assumed = [*sizes(report(graph)), *(f"assuming {a}" for a in graph.assumed)]
+    if graph.groups and not graph.applied:
+        joined = f"one kernel does several of these layers, {len(graph.groups)} times"
+        assumed.append(f"in {model.model} {joined}; here each has its own")
     assumed += [after(graph.applied)] if graph.applied else []
     emit("".join(f"# {line}\n" for line in assumed) + write(graph), output, exact=True)

@@ -9,9 +9,9 @@ from costcalc.cli.output import coloured, emit, width_of_lists
 from costcalc.cli.parameters import argument, command, option
 
 EXAMPLES = {
-    "costcalc weights model.safetensors": "each tensor: its type, shape, bits a weight and bytes",
-    "costcalc weights llm-Q4_K_M.gguf --by-type": "how much of it is in each format of blocks",
-    "costcalc weights model.safetensors.index.json --format csv": "of all files of a model, for a spreadsheet",
+    "costcalc weights my/model.safetensors": "each tensor: its type, shape, bits a weight and bytes",
+    "costcalc weights my/model-Q4_K_M.gguf --by-type": "how much of it is in each format of blocks",
+    "costcalc weights my/model.safetensors.index.json --format csv": "of all files of a model, for a spreadsheet",
 }
 
 

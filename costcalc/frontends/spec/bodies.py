@@ -175,7 +175,9 @@ class Bodies:
         layers = []
         try:
             for node in builder.nodes[made.start.nodes : made.end.nodes]:
-                if not node.inputs or node.called or node.prepared or not node.place or not node.place.within:
+                if not node.inputs or node.called or node.prepared or node.stored_as:
+                    return None
+                if not node.place or not node.place.within:
                     return None
                 makes = tuple(v[start:] for v in node.outputs)
                 types = tuple(builder.types[v] for v in node.outputs)

@@ -231,6 +231,7 @@ class _Expander:
             args, kwargs = (*function.args, *args), {**function.kwargs, **kwargs}
             function = function.name
         weights, prepared = kwargs.pop("weights", None), kwargs.pop("prepared", None)
+        stored_as = kwargs.pop("stored_as", None)
         if callee is None and function != "model":
             raise self._unknown(function, name)
         full = self.prefix + name if name else layers.names.free(self.prefix + function)
@@ -239,7 +240,8 @@ class _Expander:
             if inputs is None:
                 inputs = [self.running] if callee.inputs[1] != 0 else []
             made = layers.make(callee, args, kwargs, place)
-            outputs = layers.add(full, made, inputs, weights, prepared, self.prefix, place.inside(self.within))
+            within = place.inside(self.within)
+            outputs = layers.add(full, made, inputs, weights, prepared, self.prefix, within, stored_as)
             self.running = outputs[0]
             if name:
                 layers.names.define(full, outputs)
@@ -249,6 +251,8 @@ class _Expander:
             raise SpecError(f"{function} has an empty list of inputs")
         if prepared is not None:
             raise SpecError(f"prepared says what a layer takes for its weights, and {function} is no single layer")
+        if stored_as is not None:
+            raise SpecError(f"stored_as says how a layer's weights are stored, and {function} is no single layer")
         state = self.prefix, layers.shared, self.within
         self.calls.append(function)
         self.within = place.inside(self.within)

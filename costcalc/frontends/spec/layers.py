@@ -10,7 +10,7 @@ from costcalc.frontends.spec.scopes import Names, outward
 from costcalc.frontends.spec.values import Value, admit, shown
 from costcalc.ir.graph import GraphBuilder, Node
 from costcalc.ir.op import Op
-from costcalc.ir.tensor import TensorType, Weight
+from costcalc.ir.tensor import ELEMENT_BITS, TensorType, Weight
 
 MAX_LAYERS = 100_000
 
@@ -82,19 +82,29 @@ class Layers:
         return made
 
     def add(
-        self, name: str, op: Op, inputs: list[str], weights: Value, prepared: Value, prefix: str, place: Place
+        self,
+        name: str,
+        op: Op,
+        inputs: list[str],
+        weights: Value,
+        prepared: Value,
+        prefix: str,
+        place: Place,
+        stored_as: Value = None,
     ) -> tuple[str, ...]:
         """Append a layer whose name is claimed; the values that it makes.
 
         ``weights`` says whose weights it uses: None for its own, the name of a layer as seen from the scope
         ``prefix``, or pairs of its own tensor and another layer's. ``prepared`` has pairs of its own tensor and the
-        value that it takes for it.
+        value that it takes for it, ``stored_as`` of it and the element type in which it is stored.
         """
         builder = self.builder
         if len(builder.nodes) >= MAX_LAYERS:
             raise SpecError(f"the model has more than {MAX_LAYERS:,} layers", place)
         values = None if prepared is None else self._values(name, prepared, prefix, place)
         outputs = builder.add(name, op, inputs, place=place, prepared=values)
+        if stored_as is not None:
+            builder.nodes[-1] = self._stored(builder.nodes[-1], stored_as)
         for value in outputs:
             if (made := builder.types[value]) not in self._admitted:
                 for size in made.shape:
@@ -130,6 +140,23 @@ class Layers:
                 raise SpecError(f"{name}: no value is called '{value[:80]}'{self.names.hint(value, prefix)}", place)
             found[local] = full
         return found
+
+    def _stored(self, node: Node, stored_as: Value) -> Node:
+        """``node`` with the element types in which its weights are stored."""
+        pairs = stored_as if isinstance(stored_as, tuple) else ()
+        ours = self._weights(node)
+        for pair in pairs:
+            own, dtype = pair if isinstance(pair, tuple) and len(pair) == 2 else (pair, None)
+            if own not in ours:
+                has = ", ".join(ours) or "none"
+                raise SpecError(f"{node.name} has no weight {shown(own)} to store; it has {has}", node.place)
+            if dtype not in ELEMENT_BITS:
+                known = ", ".join(ELEMENT_BITS)
+                raise SpecError(f"{node.name}: {shown(dtype)} is no element type; there are {known}", node.place)
+        if not pairs:
+            said = "stored_as takes weights and element types, like {'bias': 'int32'}"
+            raise SpecError(f"{node.name}: {said}, not {shown(stored_as)}", node.place)
+        return node._replace(stored_as=dict(pairs))
 
     # -- weights -----------------------------------------------------------------------------
 

@@ -46,6 +46,7 @@ def _layer(graph: Graph, node: Node, owners: dict[str, str]) -> str:
     weights = _weights(graph, node, owners)
     more = [weights] if weights else []
     more += [f"prepared={dict(node.prepared)!r}"] if node.prepared else []
+    more += [f"stored_as={dict(node.stored_as)!r}"] if node.stored_as else []
     for option in more:
         call = f"{call[:-1]}, {option})" if call.endswith(")") else f"{call}({option})"
     name, key, inputs = _quoted(node.name), _quoted(call), _list(node.inputs)
