@@ -30,6 +30,7 @@ COMMANDS = {
     "check": "Changes",
     "lock": "Changes",
     "init": "Changes",
+    "history": "Changes",
     "verify": "Proof",
     "list": "Models",
     "show": "Models",

@@ -16,8 +16,9 @@ from costcalc.writing import write_whole
 ASCII = {
     "×": "x", "·": "*", "–": "-", "—": "-", "…": "...", "≥": ">=", "≤": "<=", "≈": "~", "→": "->", "⌊": "floor(",
     "⌋": ")", "⌈": "ceil(", "⌉": ")", "µ": "u", "²": "^2", "³": "^3", "±": "+-", "⚠": "!", "−": "-", "─": "-", "│": "|",
-    "█": "#", **dict.fromkeys("▉▊▋▌", "="),
-    **dict.fromkeys("▍▎▏", "-"), **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╰╯", "+"), "\u200b": "",
+    "█": "#", **dict.fromkeys("▉▊▋▌▄▅", "="),
+    **dict.fromkeys("▍▎▏", "-"), **dict.fromkeys("▆▇", "#"),
+    **dict.fromkeys("▁▂▃", "."), **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╰╯", "+"), "\u200b": "",
 }  # fmt: skip
 """What to write instead where the encoding of a terminal or pipe lacks a character; `?` for others."""
 UNBOUNDED = 9_999

@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
@@ -34,6 +34,19 @@ class File(NamedTuple):
 
     sha: str
     size: int
+
+
+class Commit(NamedTuple):
+    """A commit: its whole name, the day it was made on as 2027-01-31, and the first line of its message."""
+
+    sha: str
+    day: str
+    subject: str
+
+    @property
+    def short(self) -> str:
+        """The beginning of its name, as git shows it."""
+        return self.sha[:8]
 
 
 class Tree(NamedTuple):
@@ -131,6 +144,16 @@ class Repository:
         with contextlib.suppress(CostcalcError):
             after = contents(str(Path(self.root, path))) if other is None else self.read(other, path) or b""
         return edited_lines(before, after)
+
+    def log(self, paths: Iterable[str], since: str | None = None) -> list[Commit]:
+        """The commits before HEAD that touched ``paths``, the oldest first; only those after the revision ``since``."""
+        after = [f"^{self.commit(since)}"] if since is not None else []
+        head = self.commit("HEAD")
+        plain = ("--no-color", "--no-show-signature", "--no-decorate", "--no-notes", "--no-follow")
+        form = ("-z", "--reverse", "--topo-order", "--format=%H%x09%cs%x09%s")
+        text = self._run("log", *form, *plain, head, *after, "--", *paths)
+        rows = (row.split("\t", 2) for row in text.decode(errors="replace").split("\0") if row)
+        return [Commit(*row) for row in rows if len(row) == 3]
 
     def fetch(self, branch: str) -> None:
         """Get the newest commit of ``branch`` of ``origin``, by HTTPS or from a folder; a shallow clone may lack it."""

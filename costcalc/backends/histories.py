@@ -1,0 +1,157 @@
+"""Histories of models: a table with a chart for a terminal, CSV, JSON, Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from costcalc.analysis.figures import Figure, Value
+from costcalc.backends import escape
+from costcalc.backends.escape import visible
+from costcalc.backends.figures import percent, show
+from costcalc.backends.grid import GAP, grid
+from costcalc.backends.paint import painted, plain
+
+if TYPE_CHECKING:
+    from costcalc.budget.history import History, Point
+
+SCHEMA = 1
+"""The version of the JSON."""
+PARTS = " ▁▂▃▄▅▆▇█"
+HEIGHT = 6
+"""Lines of a chart."""
+
+
+def text(histories: Sequence[History], *, width: int, colour: bool = False) -> str:
+    """For each history a line for each commit, then a chart of each figure."""
+    paint = painted if colour else plain
+    lines: list[str] = []
+    for history in histories:
+        lines += [paint(_title(history), "bold"), ""]
+        if not history.points:
+            lines += ["no commit has it", ""]
+            continue
+        rows = [[*cells, visible(point.commit.subject)] for point, cells in _cells(history)]
+        heads = ["commit", "date", *(h for figure in history.figures for h in (figure.title, "")), "subject"]
+        columns = {str(i): [head, *(row[i] for row in rows)] for i, head in enumerate(heads)}
+        last = str(len(heads) - 1)
+        laid = grid(columns, width, left=["0", "1", last], least={last: 8})
+        lines += [paint(GAP.join(laid[0]).rstrip(), "dim"), *(GAP.join(row).rstrip() for row in laid[1:])]
+        lines += [f"{history.left_out} older commits are left out"] if history.left_out else []
+        lines += _reasons(history)
+        for figure in history.figures:
+            lines += chart(history, figure, width)
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _title(history: History) -> str:
+    at = f" at {history.setup}" if history.setup else ""
+    count = len(history.points)
+    return visible(f"{history.name}{at}: {count} commit{'s' * (count != 1)} that touched it, from {history.source}")
+
+
+def _cells(history: History) -> list[tuple[Point, list[str]]]:
+    """For each commit its cells but the subject: each figure with its change since the commit before."""
+    found: list[tuple[Point, list[str]]] = []
+    before: dict[str, Value] = {}
+    for point in history.points:
+        cells = [point.commit.short, point.commit.day]
+        for figure in history.figures:
+            value, was = point.figures.get(figure.name), before.get(figure.name)
+            if value is None:
+                cells += ["–", ""]
+                continue
+            moved = "" if was is None else "=" if was == value else percent(value - was, was)
+            cells += [show(figure, value), moved]
+            before[figure.name] = value
+        found.append((point, cells))
+    return found
+
+
+def _reasons(history: History) -> list[str]:
+    """Why commits have no figures: each reason once, with its commits."""
+    found: dict[str, list[str]] = {}
+    for point in history.points:
+        if point.reason:
+            found.setdefault(point.reason, []).append(point.commit.short)
+    return [f"{', '.join(commits[:4])}{' …' * (len(commits) > 4)}: {visible(why)}" for why, commits in found.items()]
+
+
+def chart(history: History, figure: Figure, width: int) -> list[str]:
+    """A column for each commit, as high as the figure is; where there are more than fit, the last of some together.
+
+    The axis begins at 0. Nothing is drawn of fewer than two values.
+    """
+    values = [point.figures.get(figure.name) for point in history.points]
+    numbers = [value for value in values if value is not None]
+    most = max(numbers, default=0)
+    if len(numbers) < 2 or not most:
+        return []
+    label = f"{figure.title} {show(figure, most)}"
+    room = max(width - len(label) - 4, 8)
+    shown = [values[-(-(i + 1) * len(values) // room) - 1] for i in range(room)] if len(values) > room else values
+    wide = max(min(room // len(shown), 6), 1)
+    full = len(PARTS) - 1
+    heights = [0 if value is None else max(round(value * HEIGHT * full / most), bool(value)) for value in shown]
+    lines = [""]
+    for level in reversed(range(HEIGHT)):
+        parts = (PARTS[max(min(height - level * full, full), 0)] for height in heights)
+        bars = "".join(part * max(wide - 1, 1) + " " * (wide > 1) for part in parts)
+        at = label if level == HEIGHT - 1 else "0" if level == 0 else ""
+        lines.append(f"{at.rjust(len(label))} {'┤' if at else '│'}{bars}".rstrip())
+    return lines
+
+
+def rows(histories: Sequence[History]) -> list[dict[str, Any]]:
+    """One object for each commit of each history, with exact values."""
+    return [
+        {
+            "model": h.name, "at": h.setup, "source": h.source, "commit": p.commit.sha, "date": p.commit.day,
+            "subject": p.commit.subject,
+            "figures": {figure.key: _number(p.figures.get(figure.name)) for figure in h.figures}, "reason": p.reason,
+        }
+        for h in histories
+        for p in h.points
+    ]  # fmt: skip
+
+
+def _number(value: Any) -> Any:
+    return value if value is None or isinstance(value, (int, float)) else str(value)
+
+
+def json(histories: Sequence[History]) -> str:
+    """``schema``, and ``commits``: one object for each, the oldest first."""
+    return escape.json({"schema": SCHEMA, "commits": rows(histories)}, indent=1) + "\n"
+
+
+def csv(histories: Sequence[History]) -> str:
+    """A line for each commit; numbers in the units that the heads say."""
+    figures = histories[0].figures if histories else ()
+    lines: list[list[Any]] = [
+        ["model", "at", "commit", "date", *(figure.head for figure in figures), "subject", "reason"]
+    ]
+    for h in histories:
+        for p in h.points:
+            values = ["" if (v := _number(p.figures.get(f.name))) is None else v for f in figures]
+            lines.append([h.name, h.setup, p.commit.sha, p.commit.day, *values, p.commit.subject, p.reason])
+    return escape.csv(lines)
+
+
+def markdown(histories: Sequence[History]) -> str:
+    """A table for each history."""
+    lines: list[str] = []
+    for h in histories:
+        at = f" at {h.setup}" if h.setup else ""
+        heads = ["commit", "date", *(figure.title for figure in h.figures), "subject"]
+        lines += [f"**{escape.markdown(h.name + at)}**", "", f"| {' | '.join(heads)} |"]
+        lines.append("| --- | --- |" + " ---: |" * len(h.figures) + " --- |")
+        for point, cells in _cells(h):
+            pairs = zip(cells[2::2], cells[3::2], strict=True)
+            told = [
+                escape.markdown(f"{value} ({moved})" if moved not in ("", "=") else value) for value, moved in pairs
+            ]
+            said = escape.markdown(point.commit.subject)
+            lines.append(f"| `{point.commit.short}` | {point.commit.day} | {' | '.join(told)} | {said} |")
+        lines.append("")
+    return "\n".join(lines)

@@ -1,0 +1,174 @@
+"""What a model cost over the commits that touched it: specs as git has them, code as the lock of each commit has it.
+
+Nothing of a commit runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from costcalc.analysis.figures import LOCK, Figure, Value, figures_in
+from costcalc.analysis.report import report
+from costcalc.budget.config import Config, Model, Setup, beside
+from costcalc.budget.lock import MAX_BYTES, NAME, Entry, LockError, graph_hash, parse_lock
+from costcalc.budget.measure import has_revisions
+from costcalc.difference.git import Commit, Repository
+from costcalc.errors import CostcalcError, OptionError, UnknownName, listing, near
+from costcalc.frontends.sources import split
+from costcalc.ir.graph import Graph
+
+MOST_COMMITS = 150
+"""Commits that are looked at, the newest of those that touched the file."""
+
+
+class Point(NamedTuple):
+    """A model at one commit; ``reason`` where there is none, or it cannot be read."""
+
+    commit: Commit
+    figures: Mapping[str, Value | None] = {}
+    reason: str = ""
+
+
+class History(NamedTuple):
+    """A model in one setup over commits, the oldest first.
+
+    source    where it was read: the path of the spec, or the lock
+    left_out  how many older commits were not looked at
+    """
+
+    name: str
+    setup: str
+    source: str
+    figures: tuple[Figure, ...]
+    points: tuple[Point, ...]
+    left_out: int = 0
+
+
+def of_spec(
+    repository: Repository, model: str, setup: Setup, figures: Sequence[Figure], since: str | None
+) -> History:  # fmt: skip
+    """The history of the spec at the path ``model``, seen from here, perhaps with its variant."""
+    from costcalc import load
+
+    path, variant = split(model)
+    own = repository.relative(path)
+    graph = load(model, **setup.choices())
+    commits, left_out = _commits(repository, [own, *_files(repository, graph)], since)
+    known: dict[str, dict[str, Value | None]] = {}
+
+    def at(commit: Commit) -> Point:
+        with repository.specs(commit.short, commit.sha) as tree:
+            file = tree.path(own)
+            if not Path(file).is_file():
+                return Point(commit, reason="it is not there")
+            try:
+                found = load(f"{file}:{variant}" if variant else file, **setup.choices(), within=tree.folder)
+            except CostcalcError as error:
+                return Point(commit, reason=tree.shown(str(error)).split("\n")[0])
+            key = graph_hash(found)
+            if key not in known:
+                whole = report(found, bits=setup.bits)
+                known[key] = {figure.name: figure.value(whole) for figure in figures}
+        return Point(commit, known[key])
+
+    points = tuple(at(commit) for commit in commits)
+    return History(model, setup.label, own, tuple(figures), points, left_out)
+
+
+def _files(repository: Repository, graph: Graph) -> Iterator[str]:
+    """The files of the repository in which layers of ``graph`` stand."""
+    files = {place.file for node in graph.nodes if node.place for place in node.place.chain}
+    for file in sorted(files):
+        if Path(file).is_file():
+            try:
+                yield repository.relative(file)
+            except CostcalcError:  # a block that ships
+                continue
+
+
+def of_lock(
+    repository: Repository, lock: str, name: str, setups: Sequence[str], figures: Sequence[Figure], since: str | None
+) -> list[History]:
+    """The histories of the model ``name`` in each of ``setups`` in the file ``lock``, and what its figures were."""
+    kept = [figure.name for figure in figures_in(LOCK)]
+    missing = [figure.name for figure in figures if figure.name not in kept]
+    if missing:
+        raise OptionError(f"{NAME} does not keep {missing[0]}; of models that are code it has {listing(kept)}")
+    path = repository.relative(lock)
+    commits, left_out = _commits(repository, [path], since)
+    entries = [(commit, _entries(repository, commit, path)) for commit in commits]
+    found = []
+    for setup in setups:
+        points: list[Point] = []
+        before: object = None
+        for commit, there in entries:
+            entry = there if isinstance(there, str) else there.get((name, setup))
+            seen = (entry.graph, entry.figures) if isinstance(entry, Entry) else entry
+            if seen != before and not (entry is None and not points):
+                points.append(_point(commit, entry, figures))
+            before = seen
+        found.append(History(name, setup, path, tuple(figures), tuple(points), left_out))
+    return found
+
+
+def _point(commit: Commit, entry: Entry | str | None, figures: Sequence[Figure]) -> Point:
+    if isinstance(entry, Entry):
+        return Point(commit, {figure.name: entry.figures.get(figure.name) for figure in figures})
+    return Point(commit, reason=entry or "the lock does not have it")
+
+
+def _entries(repository: Repository, commit: Commit, path: str) -> dict[tuple[str, str], Entry] | str:
+    data = repository.read(commit.sha, path)
+    if data is None or len(data) > MAX_BYTES:
+        return "there is no lock"
+    try:
+        return parse_lock(data, f"{NAME} at {commit.short}").entries
+    except LockError as error:
+        return error.message
+
+
+def _commits(repository: Repository, paths: Sequence[str], since: str | None) -> tuple[list[Commit], int]:
+    """The commits that touched ``paths``, the oldest first, and how many more there are."""
+    found = repository.log(dict.fromkeys(paths), since)
+    return found[-MOST_COMMITS:], max(len(found) - MOST_COMMITS, 0)
+
+
+def histories(
+    model: str, config: Config | None, setup: Setup, figures: Sequence[Figure], since: str | None
+) -> list[History]:
+    """The histories of what ``model`` names: a model of the config, in each way in which that measures it; or a spec.
+
+    setup   how a spec that is named by its path is built
+    """
+    known = {m.name: m for m in config.models} if config else {}
+    by_path = {m.model: m for m in known.values()}
+    one = known.get(model) or by_path.get(model)
+    if has_revisions(model) and (one is None or setup.label):
+        return [of_spec(Repository(str(Path(split(model)[0]).parent)), model, setup, figures, since)]
+    if one is None or config is None:
+        raise UnknownName(_unknown(model, config, known))
+    repository = Repository(config.folder or ".")
+    if has_revisions(one.model):
+        path = beside(config.folder, one.model)
+        return [of_spec(repository, path, at, figures, since)._replace(name=one.name) for at in one.at]
+    return _of_code(repository, one, config, setup, figures, since)
+
+
+def _of_code(
+    repository: Repository, model: Model, config: Config, setup: Setup, figures: Sequence[Figure], since: str | None
+) -> list[History]:
+    labels = [at.label for at in model.at]
+    if setup.label and setup.label not in labels:
+        raise OptionError(
+            f"the history of {model.name} is that of {NAME}, which has it at {listing(labels) or 'its own size'}"
+        )
+    lock = str(Path(config.folder, NAME))
+    return of_lock(repository, lock, model.name, [setup.label] if setup.label else labels, figures, since)
+
+
+def _unknown(model: str, config: Config | None, known: Mapping[str, Any]) -> str:
+    if config is None:
+        return f"'{model[:80]}' is no spec's path, and there is no costcalc.yaml whose lock could have its history"
+    return f"{config.file} has no model '{model[:80]}'{near(model, known)}; it has {listing(known)}"
