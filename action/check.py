@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from costcalc.backends.comment import comment
+from costcalc.backends.budget.comment import comment
 from costcalc.cli.frame import outcome
 from costcalc.cli.output import prepare_streams, say_error
 from costcalc.difference.git import Repository

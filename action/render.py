@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from costcalc.backends.comment import comment
-from costcalc.budget.records import read_record
+from costcalc.backends.budget.comment import comment
+from costcalc.backends.budget.records import read_record
 from costcalc.cli.output import say_error
 from costcalc.errors import CostcalcError
 

@@ -31,7 +31,10 @@ TIMED = """
 import sys, time, resource
 sys.path.insert(0, sys.argv[1])
 import costcalc
-from costcalc.backends import render
+try:
+    from costcalc.backends.report import render
+except ImportError:  # of a commit before it moved
+    from costcalc.backends import render
 from costcalc.backends.rows import View
 text, what = sys.argv[2], sys.argv[3]
 {before}

@@ -9,7 +9,7 @@ from costcalc.analysis.roofline import WIDTHS, Machine
 from costcalc.errors import SpecError, UnknownName, listing, near
 
 if TYPE_CHECKING:
-    from costcalc.frontends.spec.read import Scalar, Tree
+    from costcalc.reading.tree import Scalar, Tree
 
 KEYS = {"title", "macs", "flops", "bandwidth", "memory", "ram", "flash", "caches", "source"}
 BYTES = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4,
@@ -32,7 +32,7 @@ def load_machine(name: str) -> Machine:
     if name in known:
         return _read(known[name], name, f"{name}.yaml")
     if name.endswith((".yaml", ".yml")):
-        from costcalc.frontends.spec.reach import unquoted
+        from costcalc.reading.reach import unquoted
 
         with unquoted(name):
             return _read(name, Path(name).stem, name)
@@ -42,7 +42,8 @@ def load_machine(name: str) -> Machine:
 
 
 def _read(path: str, name: str, shown: str) -> Machine:
-    from costcalc.frontends.spec.read import Mapping, Scalar, read_file
+    from costcalc.reading.tree import Mapping, Scalar
+    from costcalc.reading.yaml import read_file
 
     tree = read_file(path, shown, "a machine")
     if not isinstance(tree, Mapping):
@@ -87,7 +88,7 @@ def _read(path: str, name: str, shown: str) -> Machine:
 
 
 def _caches(tree: Tree) -> dict[str, int]:
-    from costcalc.frontends.spec.read import Mapping, Scalar
+    from costcalc.reading.tree import Mapping, Scalar
 
     if not isinstance(tree, Mapping) or not tree.pairs:
         _fail("caches must give a size for each cache, such as {L2: 40 MiB}", tree)
@@ -98,7 +99,7 @@ def _caches(tree: Tree) -> dict[str, int]:
 
 
 def _positive(value: Tree, what: str) -> float:
-    from costcalc.frontends.spec.read import Scalar
+    from costcalc.reading.tree import Scalar
 
     try:
         number = float(value.text if isinstance(value, Scalar) else "")

@@ -81,8 +81,8 @@ def path(file: str) -> str:
 def build_index() -> dict[str, Any]:
     """The index, made anew from the files."""
     from costcalc.frontends.spec.model import parse_spec
-    from costcalc.frontends.spec.read import read_file
     from costcalc.frontends.spec.settings import about as texts
+    from costcalc.reading.yaml import read_file
 
     found: dict[str, dict[str, Any]] = {}
     shared: dict[str, str] = {}
@@ -145,7 +145,7 @@ def generated() -> Iterator[tuple[str, str]]:
 def signatures() -> Iterator[tuple[str, str, str]]:
     """Each shared block: its name, the line that begins it, and its file."""
     from costcalc.frontends.spec.model import parse_spec
-    from costcalc.frontends.spec.read import read_file
+    from costcalc.reading.yaml import read_file
 
     for file in _files("blocks"):
         for name, block in parse_spec(read_file(path(file), file), file).blocks.items():

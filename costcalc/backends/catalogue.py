@@ -114,7 +114,7 @@ def table(kind: str, entries: Sequence[dict[str, Any]], width: int, paint: Paint
 
 def markdown(kind: str, entries: Sequence[dict[str, Any]]) -> str:
     """All columns, for a page."""
-    from costcalc.backends.differences import table as rows
+    from costcalc.backends.markdown import table as rows
 
     columns = COLUMNS[kind]
     sides = "".join("<" if c.left else ">" for c in columns)

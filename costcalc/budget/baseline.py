@@ -18,7 +18,7 @@ from costcalc.difference.apart import Answer, Wanted, tracing
 from costcalc.difference.git import Repository, Tree
 from costcalc.errors import CostcalcError, Place, UnknownName
 from costcalc.frontends.sources import is_path, split
-from costcalc.frontends.spec.read import contents
+from costcalc.reading.files import contents
 
 
 class Past(NamedTuple):

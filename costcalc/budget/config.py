@@ -149,6 +149,6 @@ class Config(NamedTuple):
     @property
     def reach(self) -> str | None:
         """The folder in which lies what the config names; None where the command line names it."""
-        from costcalc.frontends.spec.reach import reach_of
+        from costcalc.reading.reach import reach_of
 
         return reach_of(self.file) if self.file else None

@@ -128,7 +128,7 @@ def existing_config(folder: str) -> str | None:
 def _found(folder: str) -> Iterator[str]:
     """The models that are files of data below ``folder``, by path from there; of specs a path per variant."""
     from costcalc.frontends.spec.model import parse_spec
-    from costcalc.frontends.spec.read import read_file
+    from costcalc.reading.yaml import read_file
 
     seen = 0
     for parent, folders, files in os.walk(folder or "."):

@@ -17,11 +17,11 @@ from costcalc import __version__
 from costcalc.analysis.figures import LOCK, LOCK_LAYER, figures_in
 from costcalc.analysis.records import Report
 from costcalc.errors import CostcalcError, Place
-from costcalc.frontends.spec.reach import is_inside, reach_of
-from costcalc.frontends.spec.read import contents
 from costcalc.ir.graph import Graph, Group
 from costcalc.ir.group import grouped
 from costcalc.ir.record import DAMAGED, built, inputs_of, row_of
+from costcalc.reading.files import contents
+from costcalc.reading.reach import is_inside, reach_of
 
 NAME = "costcalc.lock"
 VERSION = 1

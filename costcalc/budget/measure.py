@@ -17,8 +17,8 @@ from costcalc.budget.config import Budget, Model, Setup, beside
 from costcalc.difference.layers import entries
 from costcalc.errors import CodeRefused, CostcalcError, listing, near
 from costcalc.frontends.sources import is_path, source_of, split
-from costcalc.frontends.spec.reach import refuse_outside
 from costcalc.ir.graph import Graph
+from costcalc.reading.reach import refuse_outside
 
 if TYPE_CHECKING:
     from costcalc.analysis.roofline import Machine

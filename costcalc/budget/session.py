@@ -31,7 +31,7 @@ from costcalc.budget.reuse import Kept, is_marked, mark, traced
 from costcalc.budget.reuse import from_lock as kept_in
 from costcalc.difference.git import Edits, Repository
 from costcalc.errors import CostcalcError, OptionError, Place, UnknownName, listing, near
-from costcalc.frontends.spec.reach import reach_of, refuse_outside
+from costcalc.reading.reach import reach_of, refuse_outside
 from costcalc.writing import Version, update
 
 

@@ -37,7 +37,7 @@ def analyze(
     figures are exact until the table rounds them, and columns add up to their totals.
     """
     from costcalc.api import analyze
-    from costcalc.backends import render
+    from costcalc.backends.report import render
 
     view = shown.view()
     with waiting(f"analyzing {model.model}"):

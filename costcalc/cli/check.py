@@ -139,8 +139,8 @@ def check(
     text = _text(outcome, format, fail_on is FailOn.warn, strict, coloured(output))
     emit(text, output, commands=format is Format.github)
     if format is Format.github and os.environ.get("GITHUB_STEP_SUMMARY"):
-        from costcalc.backends.comment import comment
-        from costcalc.budget.records import to_dict
+        from costcalc.backends.budget.comment import comment
+        from costcalc.backends.budget.records import to_dict
 
         with Path(os.environ["GITHUB_STEP_SUMMARY"]).open("a", encoding="utf-8") as stream:
             stream.write(comment(to_dict(outcome)))
@@ -149,28 +149,28 @@ def check(
 
 def _text(outcome: Outcome, format: Format, fail_on_warn: bool, strict: bool, coloured: bool) -> str:
     if format is Format.table:
-        from costcalc.backends.verdicts import verdicts
+        from costcalc.backends.budget.verdicts import verdicts
 
         return verdicts(outcome, colour=coloured)
     if format is Format.json:
+        from costcalc.backends.budget.records import to_dict
         from costcalc.backends.escape import json
-        from costcalc.budget.records import to_dict
 
         record = to_dict(outcome, fail_on_warn=fail_on_warn, strict=strict)
         return json(record, indent=1) + "\n"
     if format is Format.markdown:
-        from costcalc.backends.comment import comment
-        from costcalc.budget.records import to_dict
+        from costcalc.backends.budget.comment import comment
+        from costcalc.backends.budget.records import to_dict
 
         return comment(to_dict(outcome))
     if format is Format.github:
+        from costcalc.backends.budget.github import github
+        from costcalc.backends.budget.verdicts import verdicts
         from costcalc.backends.escape import powerless
-        from costcalc.backends.github import github
-        from costcalc.backends.verdicts import verdicts
 
         return github(outcome) + powerless(verdicts(outcome))
     from importlib import import_module
 
-    module = import_module(f"costcalc.backends.{format.value}")
+    module = import_module(f"costcalc.backends.budget.{format.value}")
     text: str = getattr(module, format.value)(outcome)
     return text

@@ -31,14 +31,14 @@ def compare(
 ) -> int:
     """Models side by side: every figure with its ratio to the first, the best marked, and where each spends it."""
     from costcalc import analyze
-    from costcalc.backends import comparison
+    from costcalc.backends.compare import formats
     from costcalc.comparison import compare
 
     reports = [analyze(model, **choices.choices(), **setting._asdict()) for model in models]
     found = compare(reports, models)
     if format is Format.table:
-        text = comparison.table(found, width=width(), colour=coloured(output))
+        text = formats.table(found, width=width(), colour=coloured(output))
     else:
-        text = getattr(comparison, format.value)(found)
+        text = getattr(formats, format.value)(found)
     emit(text, output)
     return 4 if strict and not all(report.is_complete for report in reports) else 0

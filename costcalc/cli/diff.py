@@ -56,7 +56,7 @@ def diff(
     """
     from costcalc import load
     from costcalc.analysis.figures import find_figure
-    from costcalc.backends import differences
+    from costcalc.backends.diff import formats
     from costcalc.difference import diff
     from costcalc.difference.git import Repository
     from costcalc.difference.records import is_attributed
@@ -86,12 +86,12 @@ def diff(
             "diff takes two models, or revisions as in main..HEAD and specs, or --base REV; see costcalc diff --help"
         )
     if format is Format.json:
-        text = differences.json(found)
+        text = formats.json(found)
     elif format is Format.csv:
-        text = differences.csv(found)
+        text = formats.csv(found)
     elif format is Format.markdown:
-        text = differences.markdown(found, by)
+        text = formats.markdown(found, by)
     else:
-        text = differences.text(found, by, width=width(), colour=coloured(output), most=None if all else 20)
+        text = formats.text(found, by, width=width(), colour=coloured(output), most=None if all else 20)
     emit(text, output)
     return 4 if strict and any(one.notes for one in found) else 0

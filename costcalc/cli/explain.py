@@ -34,9 +34,9 @@ def explain(
     from costcalc.analysis.explain import explain
     from costcalc.analysis.holdings import holdings
     from costcalc.api import analyze
-    from costcalc.backends import reasons
-    from costcalc.backends.explanation import explanation
-    from costcalc.backends.inventory import inventory
+    from costcalc.backends.explain import records
+    from costcalc.backends.explain.block import inventory
+    from costcalc.backends.explain.layer import explanation
     from costcalc.backends.paint import painted, plain
     from costcalc.models import load
 
@@ -45,8 +45,8 @@ def explain(
     paint = painted if coloured(output) else plain
     held = holdings(graph, report, name)
     if held:
-        text = reasons.block(held) if format is Told.json else inventory(held, width(), paint)
+        text = records.block(held) if format is Told.json else inventory(held, width(), paint)
     else:
         told = explain(graph, report, name)
-        text = reasons.layer(told) if format is Told.json else explanation(told, width(), paint)
+        text = records.layer(told) if format is Told.json else explanation(told, width(), paint)
     emit(text, output)

@@ -43,7 +43,7 @@ def fits(
     largest batch and image, and of a spec with a width the largest width.
     """
     from costcalc.api import fits
-    from costcalc.backends import verdict
+    from costcalc.backends.memory import fits as told
 
     if (ram is None) == (machine is None) or (machine is not None and flash is not None):
         raise OptionError("fits takes --ram, perhaps with --flash, or a --machine: --ram 320KiB --flash 1MiB")
@@ -53,13 +53,13 @@ def fits(
         known = load_machine(machine)
         if known.ram is None:
             raise OptionError(f"{known.name[:80]} does not say how much memory it has; give --ram")
-        room = verdict.Room(known.ram, known.flash)
+        room = told.Room(known.ram, known.flash)
     else:
-        room = verdict.Room(_bytes("--ram", ram or ""), _bytes("--flash", flash) if flash is not None else None)
-        room = room._replace(ram_unit=verdict.unit_of(ram or ""), flash_unit=verdict.unit_of(flash or ""))
+        room = told.Room(_bytes("--ram", ram or ""), _bytes("--flash", flash) if flash is not None else None)
+        room = room._replace(ram_unit=told.unit_of(ram or ""), flash_unit=told.unit_of(flash or ""))
     with waiting(f"planning {model.model}"):
         found = fits(model.model, ram=room.ram, flash=room.flash, engine=engine.value, bits=bits, **model.choices())
-        text = verdict.json(found) if format is Told.json else verdict.text(found, room, width(), coloured(output))
+        text = told.json(found) if format is Told.json else told.text(found, room, width(), coloured(output))
     emit(text, output)
     return 0 if found.fits else 1
 

@@ -40,7 +40,7 @@ def init(
     from costcalc.budget.schema import config_schema
     from costcalc.budget.workflow import FILE, workflow
     from costcalc.difference.safe_git import find_home
-    from costcalc.frontends.spec.reach import is_inside
+    from costcalc.reading.reach import is_inside
     from costcalc.writing import update
 
     if not config.endswith((".yaml", ".yml")):

@@ -52,7 +52,7 @@ def memory(
     in place, what it sets aside.
     """
     from costcalc.api import memory
-    from costcalc.backends import memory as told
+    from costcalc.backends.memory import text as told
 
     with waiting(f"planning {model.model}"):
         found = memory(model.model, engine=engine.value, bits=bits, **model.choices())

@@ -26,7 +26,7 @@ def show(
     from costcalc.models import load
 
     if expand:
-        from costcalc.backends.summary import after
+        from costcalc.backends.report.summary import after
         from costcalc.frontends.spec.write import write
 
         graph = load(model.model, **model.choices())

@@ -26,7 +26,7 @@ def trace(
     """
     from costcalc.analysis.report import report
     from costcalc.analysis.sizes import sizes
-    from costcalc.backends.summary import after
+    from costcalc.backends.report.summary import after
     from costcalc.errors import OptionError
     from costcalc.frontends.sources import source_of
     from costcalc.frontends.spec.write import write

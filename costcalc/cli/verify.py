@@ -59,7 +59,7 @@ def verify(
 
         text = json(result.to_dict(), indent=2) + "\n"
     else:
-        from costcalc.verification.text import render
+        from costcalc.backends.verify.text import render
 
         text = render(result, width=width(), colour=coloured(output))
     emit(text, output)

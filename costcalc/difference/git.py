@@ -16,8 +16,8 @@ from typing import NamedTuple
 from costcalc.difference.safe_git import GitError, environment, git, repository_of
 from costcalc.errors import CostcalcError, Place, near
 from costcalc.frontends.sources import source_of, suffixes
-from costcalc.frontends.spec.read import contents
 from costcalc.ir.graph import Graph
+from costcalc.reading.files import contents
 
 MAX_FILE = 8 * 2**20
 MAX_FILES = 20_000

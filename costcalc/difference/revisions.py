@@ -15,8 +15,8 @@ from costcalc.difference.records import Cause, Diff
 from costcalc.difference.safe_git import GitError
 from costcalc.errors import CodeRefused, CostcalcError, SpecError, UnknownName, near
 from costcalc.frontends.sources import SOURCES, SPEC, is_kind, source_of, split, suffixes
-from costcalc.frontends.spec.read import contents
 from costcalc.ir.graph import Graph
+from costcalc.reading.files import contents
 
 
 class Range(NamedTuple):
@@ -181,7 +181,7 @@ class _Spec:
 def _parsed(tree: Tree, path: str) -> Any:
     """The spec, or None if the file is YAML of another kind."""
     from costcalc.frontends.spec.model import parse_spec
-    from costcalc.frontends.spec.read import read_file
+    from costcalc.reading.yaml import read_file
 
     try:
         return parse_spec(read_file(tree.path(path), path), path)

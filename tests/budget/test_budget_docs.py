@@ -18,7 +18,7 @@ from throwaway import Repository
 from costcalc.analysis.figures import FIGURES
 from costcalc.budget.read import config
 from costcalc.errors import CostcalcError
-from costcalc.frontends.spec.read import read
+from costcalc.reading.yaml import read
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/budgets.md"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from throwaway import Repository
 
 from costcalc.backends import escape
-from costcalc.backends.comment import MARKER, MOST, cut
+from costcalc.backends.budget.comment import MARKER, MOST, cut
 
 HOSTILE = "x|<b>@team #1 ::error::y [a](https://evil) `z` \u202e"
 CONFIG = """\

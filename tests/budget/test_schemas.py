@@ -18,7 +18,7 @@ from costcalc.budget.lock import Lock, entry, lock_text, parse_lock
 from costcalc.budget.read import config
 from costcalc.budget.schema import config_schema, lock_schema
 from costcalc.errors import CostcalcError
-from costcalc.frontends.spec.read import read
+from costcalc.reading.yaml import read
 
 CONFIG, LOCK = config_schema(), lock_schema()
 LETTERS = st.characters(min_codepoint=0x20, max_codepoint=0x24F, exclude_characters="\x7f", exclude_categories=["Cc"])

@@ -235,7 +235,7 @@ def test_a_model_larger_than_the_machine_is_said_to_be(
 
 
 def test_a_name_cannot_become_a_formula_in_a_spreadsheet() -> None:
-    from costcalc.backends.records import csv as as_csv
+    from costcalc.backends.report.records import csv as as_csv
     from costcalc.ir.graph import GraphBuilder
     from costcalc.ir.tensor import TensorType
     from costcalc.ops.conv import Conv
@@ -250,7 +250,7 @@ def test_a_name_cannot_become_a_formula_in_a_spreadsheet() -> None:
 
 
 def test_markdown_takes_names_as_they_are() -> None:
-    from costcalc.backends.markdown import markdown
+    from costcalc.backends.report.markdown import markdown
     from costcalc.ir.graph import GraphBuilder
     from costcalc.ir.tensor import TensorType
     from costcalc.ops.conv import Conv

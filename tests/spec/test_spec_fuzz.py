@@ -19,10 +19,10 @@ from costcalc.frontends.spec.expand import expand
 from costcalc.frontends.spec.expressions import parse_expression
 from costcalc.frontends.spec.files import Files
 from costcalc.frontends.spec.model import parse_spec
-from costcalc.frontends.spec.read import read
 from costcalc.frontends.spec.values import Budget
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
+from costcalc.reading.yaml import read
 
 LONGEST = 20.0  # seconds for one input, on a busy machine
 FEW, MANY = 100, 15_000

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 import costcalc
-from costcalc.frontends.spec import expand, layers, read, values
+from costcalc.frontends.spec import expand, layers, values
 from costcalc.frontends.spec.expressions import MAX_LENGTH
 from costcalc.frontends.spec.functions import FUNCTIONS
 from costcalc.frontends.spec.model import KEYS
+from costcalc.reading import files, yaml
 
 PAGE = (Path(__file__).parents[2] / "docs" / "spec.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
@@ -38,9 +39,9 @@ def test_each_key_and_function_is_on_the_page() -> None:
 def test_the_limits_on_the_page_are_the_limits() -> None:
     limits = PAGE[PAGE.index("## Limits") :]
     for said in (
-        f"{read.MAX_BYTES // 2**20} MiB",
-        f"{read.MAX_NODES:,} items",
-        f"{read.MAX_DEPTH} levels of nesting",
+        f"{files.MAX_BYTES // 2**20} MiB",
+        f"{yaml.MAX_NODES:,} items",
+        f"{yaml.MAX_DEPTH} levels of nesting",
         f"{layers.MAX_LAYERS:,} layers",
         f"{values.MAX_STEPS:,} steps",
         f"{MAX_LENGTH:,} characters",

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import costcalc
 from costcalc.analysis.report import report
-from costcalc.backends.summary import facts
+from costcalc.backends.report.summary import facts
 from costcalc.budget.lock import entry, graph_hash, graph_of
 from costcalc.cli.frame import outcome
 from costcalc.transforms.fold_norm import fold_norm

@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 from costcalc.analysis.records import Report, runs  # noqa: E402
 from costcalc.analysis.report import report  # noqa: E402
 from costcalc.analysis.sizes import sizes  # noqa: E402
-from costcalc.backends import render  # noqa: E402
+from costcalc.backends.report import render  # noqa: E402
 from costcalc.backends.rows import View  # noqa: E402
 from costcalc.cli.frame import outcome  # noqa: E402
 from costcalc.comparison import compare  # noqa: E402

@@ -130,9 +130,9 @@ def test_compare(printed: Callable[..., str], folder: Path) -> None:
 
 
 def test_reports_made_differently_are_not_compared_in_silence(folder: Path) -> None:
-    from costcalc.backends.comparison import table
-    from costcalc.backends.differences import csv as rows
-    from costcalc.backends.differences import markdown, text
+    from costcalc.backends.compare.formats import table
+    from costcalc.backends.diff.formats import csv as rows
+    from costcalc.backends.diff.formats import markdown, text
 
     plain, changed = load("small.yaml"), load("small.yaml", apply="drop_relu")
     assert ["after", "–", "drop_relu"] in [

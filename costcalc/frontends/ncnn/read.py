@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from costcalc.errors import Place, SpecError
-from costcalc.frontends.spec.read import contents
+from costcalc.reading.files import contents
 
 MAGIC = "7767517"
 MOST_LAYERS, MOST_BLOBS, MOST_LIST = 100_000, 300_000, 4096

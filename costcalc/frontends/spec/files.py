@@ -12,11 +12,11 @@ from costcalc.errors import CostcalcError, Place, SpecError, listing, near
 from costcalc.frontends.sources import SOURCES, SPEC
 from costcalc.frontends.spec import settings
 from costcalc.frontends.spec.model import Block, Spec, parse_spec
-from costcalc.frontends.spec.reach import is_inside, refuse_outside
-from costcalc.frontends.spec.read import read_file
 from costcalc.frontends.spec.values import Budget, Value
 from costcalc.ir.op import OPS, Op, find_op
 from costcalc.ops import ALIASES, WHERE
+from costcalc.reading.reach import is_inside, refuse_outside
+from costcalc.reading.yaml import read_file
 
 YAML = SOURCES[SPEC].suffixes
 

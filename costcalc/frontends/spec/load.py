@@ -9,11 +9,11 @@ from costcalc.frontends.sources import Request
 from costcalc.frontends.spec import settings
 from costcalc.frontends.spec.expand import expand
 from costcalc.frontends.spec.files import YAML, Files, pick_variant, split_variant
-from costcalc.frontends.spec.reach import reach_of, unquoted
 from costcalc.frontends.spec.values import Budget, admit, is_number, shown
 from costcalc.ir.collector import uncollected
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
+from costcalc.reading.reach import reach_of, unquoted
 
 MOST_BLAMED = 3
 """Parameters without which a spec is tried, to tell which one does not fit."""

@@ -16,12 +16,12 @@ from costcalc.frontends.spec.expressions import (
     parse_signature,
     parse_word,
 )
-from costcalc.frontends.spec.read import Mapping, Scalar, Sequence, Tree
 from costcalc.frontends.spec.steps import Steps, parse_steps
 from costcalc.frontends.spec.templates import Template
 from costcalc.frontends.spec.values import MAX_LIST_DEPTH, Value
 from costcalc.ir.layout import full_layout
 from costcalc.ir.tensor import ELEMENT_BITS
+from costcalc.reading.tree import Mapping, Scalar, Sequence, Tree
 
 
 class Input(NamedTuple):

@@ -17,9 +17,9 @@ from costcalc.frontends.spec.expressions import (
     parse_loop,
     parse_step,
 )  # fmt: skip
-from costcalc.frontends.spec.read import Mapping, Scalar, Sequence, Tree
 from costcalc.frontends.spec.templates import Template
 from costcalc.ir.op import find_op
+from costcalc.reading.tree import Mapping, Scalar, Sequence, Tree
 
 
 class Reference(NamedTuple):

@@ -11,7 +11,7 @@ from costcalc.analysis.figures import BITS, SECONDS
 from costcalc.analysis.formula import Formula
 from costcalc.analysis.holdings import Holdings
 from costcalc.analysis.records import Report, plain
-from costcalc.backends.records import written
+from costcalc.backends.json import written
 
 SCHEMA = 1
 """The version of this JSON; it grows when a key changes its meaning or goes away."""

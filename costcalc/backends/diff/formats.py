@@ -9,8 +9,9 @@ from costcalc.backends import escape
 from costcalc.backends.escape import html, visible
 from costcalc.backends.escape import markdown as escaped
 from costcalc.backends.figures import percent, show, signed, told_apart
+from costcalc.backends.markdown import table
 from costcalc.backends.paint import painted, plain
-from costcalc.backends.summary import after
+from costcalc.backends.report.summary import after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -225,9 +226,3 @@ def folded(name: str, rows: list[tuple[str, str, str, str, str]], by: str, most:
     head = ["", "layer", FIGURES[by].title, "what", "where"]
     return [f"<details><summary>{html(name)}: {summary}</summary>", "", *table(head, "<<><<", rows), "",
             "</details>", ""]  # fmt: skip
-
-
-def table(head: Sequence[str], sides: str, rows: Sequence[Sequence[str]]) -> list[str]:
-    """A table of Markdown, its cells escaped."""
-    rule = ["---" if side == "<" else "--:" for side in sides]
-    return ["| " + " | ".join(cells) + " |" for cells in (head, rule, *([escaped(c) for c in row] for row in rows))]

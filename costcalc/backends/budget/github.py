@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from costcalc.backends.budget.verdicts import because_lines
 from costcalc.backends.escape import visible, workflow_data, workflow_property
-from costcalc.backends.verdicts import because_lines
 from costcalc.errors import Place
 
 if TYPE_CHECKING:

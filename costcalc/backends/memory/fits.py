@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP, grid
-from costcalc.backends.memory import TITLES, alive
+from costcalc.backends.json import written
+from costcalc.backends.memory.text import TITLES, alive
 from costcalc.backends.paint import painted, plain
-from costcalc.backends.records import written
 from costcalc.backends.units import percent, size
 from costcalc.planning.fits import Fits
 

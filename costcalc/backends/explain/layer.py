@@ -11,7 +11,7 @@ from costcalc.analysis.figures import BITS, SECONDS
 from costcalc.analysis.view import ReceptiveField
 from costcalc.backends.docstrings import described
 from costcalc.backends.paint import Paint
-from costcalc.backends.summary import after
+from costcalc.backends.report.summary import after
 from costcalc.backends.units import count, grouped, seconds, size
 from costcalc.ir.op import Op
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from costcalc import __version__
+from costcalc.backends.budget.github import annotated, message
 from costcalc.backends.escape import json
-from costcalc.backends.github import annotated, message
 
 if TYPE_CHECKING:
     from costcalc.budget.check import Outcome, Verdict

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from costcalc.analysis.figures import COMMENT, FIGURES, figures_in
-from costcalc.backends.differences import folded, table
+from costcalc.backends.budget.verdicts import counted
+from costcalc.backends.diff.formats import folded
 from costcalc.backends.escape import markdown as escaped
 from costcalc.backends.escape import visible
 from costcalc.backends.figures import in_unit, percent, show, signed
-from costcalc.backends.verdicts import counted
+from costcalc.backends.markdown import table
 from costcalc.budget.amounts import UNITS
 
 MARKER = "<!-- costcalc check -->"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from textwrap import wrap
+from typing import TYPE_CHECKING
 
 from costcalc.backends.paint import Paint, painted, plain
-from costcalc.verification.result import Check, Tally, VerifyResult
+
+if TYPE_CHECKING:
+    from costcalc.verification.result import Check, Tally, VerifyResult
 
 MOST = 50
 """Disagreements to list; past that, how many more."""

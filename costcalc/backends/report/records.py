@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from costcalc.analysis.figures import BITS, JOULES, SECONDS
@@ -10,8 +9,9 @@ from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.sizes import sizes
 from costcalc.backends import escape
 from costcalc.backends.columns import Column, columns
+from costcalc.backends.json import written
+from costcalc.backends.report.summary import after, not_counted
 from costcalc.backends.rows import Row, View, flat
-from costcalc.backends.summary import after, not_counted
 
 BARE = {BITS: "_bits", SECONDS: "_seconds", JOULES: "_joules"}
 """What the head of a CSV column says after its name, since its numbers are bare."""
@@ -20,39 +20,6 @@ BARE = {BITS: "_bits", SECONDS: "_seconds", JOULES: "_joules"}
 def json(report: Report, view: View) -> str:
     """The contract of ``docs/json.md``, whatever the view: every layer, every figure; a layer a line."""
     return written(report.to_dict(rows=iter))
-
-
-def written(record: dict[str, Any]) -> str:
-    """``record`` as JSON, a key a line; of lists of records a record a line."""
-    parts = []
-    for key, value in record.items():
-        rows = isinstance(value, Iterator) or (isinstance(value, list) and value and isinstance(value[0], dict))
-        lines = [*_lines(value)] if rows else []
-        shown = "[\n  " + ",\n  ".join(lines) + "\n ]" if lines else "[]" if rows else escape.json(value)
-        parts.append(f" {escape.json(key)}: {shown}")
-    return "{\n" + ",\n".join(parts) + "\n}\n"
-
-
-def _lines(records: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Each of ``records`` as JSON. What several of them have, as an object, is written out once."""
-    heads: dict[str, str] = {}
-    known: dict[int, tuple[str, Any]] = {}
-    for record in records:
-        parts = []
-        for key, value in record.items():
-            head = heads.get(key)
-            if head is None:
-                head = heads[key] = f"{escape.json(key)}: "
-            if type(value) is int:
-                parts.append(f"{head}{value}")
-            elif type(value) is str:
-                parts.append(head + escape.json(value))
-            else:
-                text = known.get(id(value))
-                if text is None:  # the value is kept, lest another gets its number
-                    text = known[id(value)] = escape.json(value), value
-                parts.append(head + text[0])
-        yield "{" + ", ".join(parts) + "}"
 
 
 def csv(report: Report, view: View) -> str:

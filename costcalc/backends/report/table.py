@@ -8,8 +8,8 @@ from costcalc.backends.columns import Column, columns, shown
 from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.paint import Paint, bar, painted, plain
+from costcalc.backends.report.summary import after, marked, summary
 from costcalc.backends.rows import Row, View, tree
-from costcalc.backends.summary import after, marked, summary
 from costcalc.backends.units import percent
 
 PLAIN = "name group macs params output traffic kind field storage ops intensity input read write buffers source inputs"

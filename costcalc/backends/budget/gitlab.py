@@ -5,9 +5,9 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from costcalc.backends.budget.github import annotated
+from costcalc.backends.budget.verdicts import because_lines
 from costcalc.backends.escape import json
-from costcalc.backends.github import annotated
-from costcalc.backends.verdicts import because_lines
 
 if TYPE_CHECKING:
     from costcalc.budget.check import Outcome

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from costcalc.backends.budget.github import annotated, message
 from costcalc.backends.escape import xml
-from costcalc.backends.github import annotated, message
 
 if TYPE_CHECKING:
     from costcalc.budget.check import Outcome

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from costcalc.analysis.holdings import Holding, Holdings
 from costcalc.backends.paint import Paint
-from costcalc.backends.summary import after
+from costcalc.backends.report.summary import after
 from costcalc.backends.units import grouped, percent, size
 from costcalc.ir.expr import Expr
 

@@ -7,14 +7,13 @@ that could grow out of hand: no tags, no documents after the first, aliases only
 
 from __future__ import annotations
 
-import os
-import stat
 from contextlib import suppress
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
 from costcalc.errors import Place, SpecError
+from costcalc.reading.files import contents
+from costcalc.reading.tree import Mapping, Scalar, Sequence, Tree
 
-MAX_BYTES = 8 * 2**20
 MAX_NODES = 300_000
 MAX_DEPTH = 64
 HINTS = {
@@ -24,61 +23,12 @@ HINTS = {
 """What may have been meant, by a part of what the YAML library says."""
 
 
-class Scalar(NamedTuple):
-    """A piece of text; ``quoted`` if YAML quotes stood around it."""
-
-    text: str
-    place: Place
-    quoted: bool = False
-
-
-class Sequence(NamedTuple):
-    """A list."""
-
-    items: list[Any]
-    place: Place
-
-
-class Mapping(NamedTuple):
-    """Pairs in the order of the file; no key occurs twice."""
-
-    pairs: list[tuple[Scalar, Any]]
-    place: Place
-
-
-Tree: TypeAlias = "Scalar | Sequence | Mapping"
-
-
 def read_file(path: str, shown: str = "", kind: str = "a spec") -> Tree:
     """The tree of the file at ``path``, which messages call ``shown``, and which is to be ``kind``.
 
     Raises ``SpecError`` if there is no such file, if it is too large, or if it is not YAML.
     """
     return read(contents(path, shown, kind), shown or path, kind)
-
-
-def contents(
-    path: str, shown: str = "", kind: str = "a spec", form: str = "a YAML file", most: int = MAX_BYTES
-) -> bytes:
-    """What is in the file at ``path``. Raises ``SpecError`` if that cannot be had, or is more than ``most`` bytes."""
-    file = Place(shown or path)
-    try:
-        # Not blocking, so that a pipe that nobody writes to is refused, not waited for.
-        with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise SpecError(f"this is not a regular file; {kind} is {form}", file)
-            if status.st_size > most:
-                raise SpecError(f"the file has {status.st_size:,} bytes; {kind} has at most {most:,}", file)
-            return stream.read(most)
-    except IsADirectoryError:
-        raise SpecError(f"this is a directory; {kind} is {form}", file) from None
-    except FileNotFoundError:
-        raise SpecError("there is no such file", file) from None
-    except OSError as error:
-        raise SpecError(f"the file cannot be read: {error.strerror or error}", file) from None
-    except ValueError:
-        raise SpecError("no file has a name with a null character", file) from None
 
 
 def read(data: bytes, shown: str, kind: str = "a spec") -> Tree:

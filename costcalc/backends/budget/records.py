@@ -10,7 +10,7 @@ from costcalc.analysis.figures import FIGURES
 from costcalc.backends.figures import own_unit
 from costcalc.budget.check import Outcome, Result, Verdict
 from costcalc.errors import CostcalcError, Place
-from costcalc.frontends.spec.read import contents
+from costcalc.reading.files import contents
 
 SCHEMA = 1
 """The version of the JSON."""

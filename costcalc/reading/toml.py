@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import Any
 
 from costcalc.errors import CostcalcError, Place, SpecError
-from costcalc.frontends.spec.read import Mapping, Scalar, Sequence, Tree, contents
+from costcalc.reading.files import contents
+from costcalc.reading.tree import Mapping, Scalar, Sequence, Tree
 
 SECTION = "tool.costcalc"
 MAX_BITS = 1024

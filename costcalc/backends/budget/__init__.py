@@ -1,0 +1,1 @@
+"""Verdicts: for terminals, pull requests, annotations of servers, and programs."""

@@ -1,0 +1,1 @@
+"""How figures come about: of a layer, of a block, and in closed form."""

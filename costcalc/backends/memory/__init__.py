@@ -1,0 +1,1 @@
+"""What an engine holds, and whether a model fits."""

@@ -1,0 +1,28 @@
+"""Report → text. ``FORMATS`` names what there is; each is imported when it is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from costcalc.analysis.records import Report
+    from costcalc.backends.rows import View
+
+FORMATS = {
+    "table": "costcalc.backends.report.table",
+    "json": "costcalc.backends.report.records",
+    "csv": "costcalc.backends.report.records",
+    "markdown": "costcalc.backends.report.markdown",
+}
+"""Format → the module that has a function of that name, from a report and a view to text."""
+
+
+def render(format: str, report: Report, view: View) -> str:
+    """``report`` in one of ``FORMATS``; an ``UnknownName`` if the view has columns that need a machine."""
+    from importlib import import_module
+
+    from costcalc.backends.columns import needs_machine
+
+    needs_machine([*(view.columns or ()), *((view.sort,) if view.sort else ())], report)
+    text: str = getattr(import_module(FORMATS[format]), format)(report, view)
+    return text

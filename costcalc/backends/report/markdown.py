@@ -1,0 +1,50 @@
+"""The report as a table for a page: GitHub's Markdown."""
+
+from __future__ import annotations
+
+from costcalc.analysis.records import Report
+from costcalc.analysis.sizes import sizes
+from costcalc.backends.columns import columns, shown
+from costcalc.backends.escape import markdown as escaped
+from costcalc.backends.report.summary import after, facts, marked, not_counted
+from costcalc.backends.rows import View, flat
+
+PLAIN = "name kind group output macs params traffic field"
+TIMED = "name kind group output macs traffic time bound"
+
+
+def markdown(report: Report, view: View) -> str:
+    """A table of rows and one of totals."""
+    chosen = view.columns or [columns()[name] for name in (TIMED if report.total.time else PLAIN).split()]
+    inputs = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in report.inputs.items())
+    applied = f" · {escaped(after(report.settings.apply))}" * bool(report.settings.apply)
+    lines = [f"**{escaped(report.name)}** · {escaped(inputs)}{applied}", ""]
+    lines += [_line([c.title for c in chosen]), _line(["---" if c.left else "--:" for c in chosen])]
+    for row in flat(report, view):
+        if row.role == "shared" and not any(c.adds and c.value(row.figures) for c in chosen):
+            continue
+        cells = []
+        for column in chosen:
+            if column.name == "name":
+                text = row.name
+            elif row.role == "shared" and not (column.adds and column.value(row.figures) != 0):
+                text = ""
+            else:
+                text = shown(column, row.figures, view.exact, report.total)
+                if row.role == "total" and not column.share:
+                    text = marked(report, column.name, text)
+            bold = "**" if row.role == "total" and text else ""
+            cells.append(f"{bold}{escaped(text)}{bold}")
+        lines.append(_line(cells))
+    lines += ["", _line(["total", "", "what it counts"]), _line(["---", "--:", "---"])]
+    lines += [_line([name, escaped(figure), escaped(says)]) for name, figure, says in facts(report)]
+    if report.uncounted:
+        text = not_counted(report)
+        lines += ["", escaped(f"{text[0].upper()}{text[1:]}.")]
+    if report.sizes:
+        lines += ["", "Sizes that values decide:", "", *(f"- {escaped(line)}" for line in sizes(report))]
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"

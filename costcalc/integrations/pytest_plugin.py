@@ -1,0 +1,260 @@
+"""A pytest plugin: the fixture ``cost``, and snapshots of what models cost in ``costcalc.lock``.
+
+    def test_backbone_fits(cost):
+        assert cost("configs/backbone.yaml").macs <= "4.2 G"
+        assert cost("net.py:Net", input=(3, 32, 32)).params <= "26 M"
+        assert cost(module, (1, 3, 32, 32)).peak <= "2 MiB"
+        cost.snapshot("configs/backbone.yaml", input=(3, 384, 384))
+
+``pytest --cost-update`` agrees to what the snapshots are now. Everything heavier than pytest is imported
+when a test asks for it.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import total_ordering
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from costcalc.analysis.figures import Figure
+    from costcalc.budget.config import Setup
+    from costcalc.budget.lock import Entry, Lock
+    from costcalc.budget.measure import Measured
+    from costcalc.ir.graph import Graph
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--cost-update``."""
+    group = parser.getgroup("costcalc")
+    group.addoption("--cost-update", action="store_true", help="write what models cost now into costcalc.lock")
+
+
+@pytest.fixture(scope="session")
+def _cost_session(request: pytest.FixtureRequest) -> Iterator[Costs]:
+    update = request.config.getoption("--cost-update")
+    if update and hasattr(request.config, "workerinput"):
+        raise pytest.UsageError("--cost-update writes one file; run it without pytest-xdist's -n")
+    costs = Costs(request.config.rootpath, update)
+    yield costs
+    costs.finish()
+
+
+@pytest.fixture
+def cost(_cost_session: Costs) -> Costs:
+    """What models cost: ``cost("configs/net.yaml").macs``, ``cost.snapshot("resnet50", batch=8)``."""
+    return _cost_session
+
+
+class Costs:
+    """Measures models, and compares them with the lock at the root of the tests."""
+
+    def __init__(self, root: Path, update: bool) -> None:
+        self._root, self._update = root, update
+        self._new: dict[tuple[str, str], Entry] = {}
+
+    def __call__(
+        self, model: Any, *inputs: Any, bits: int | None = None, machine: str | None = None, **choices: Any
+    ) -> Cost:
+        """What ``model`` costs: a name or path as for ``analyze``, from the root of the tests, a graph, or a module.
+
+        ``cost("net.py:Net", input=(3, 32, 32))``, ``cost(module, (1, 3, 32, 32))``: ``inputs`` of a ``torch.nn.Module``
+        are tensors, or shapes with the batch, while ``input`` is without it. ``machine`` gives a time. ``choices`` are
+        those of ``costcalc.load``: batch, input, parameters, apply, layout.
+        """
+        return Cost(self._measure(model, inputs, bits, choices, machine))
+
+    def snapshot(self, model: Any, *inputs: Any, bits: int | None = None, name: str = "", **choices: Any) -> None:
+        """Assert that ``model`` costs what the lock says; ``--cost-update`` writes it there.
+
+        ``name`` is what the lock calls it: by default its own name, of a module its class.
+        """
+        __tracebackhide__ = True
+        from costcalc.budget.lock import NAME, entry
+
+        setup = _setup(bits, choices)
+        found = self._measure(model, inputs, bits, choices)
+        name = name or (os.fspath(model) if isinstance(model, (str, os.PathLike)) else found.graph.name)
+        label = ", ".join(filter(None, [_shapes(found) if inputs else "", setup.label]))
+        now = entry(found.graph, found.report, name, label, "pytest")
+        if self._update:
+            self._new[name, label] = now
+            return
+        lock = self._lock()
+        was = lock.entries.get((name, label)) if lock else None
+        if was is None:
+            pytest.fail(f"{NAME} does not have {name}; pytest --cost-update adds it", pytrace=False)
+        if was.graph != now.graph or was.figures != now.figures:
+            pytest.fail(_told(was, found), pytrace=False)
+
+    def __repr__(self) -> str:
+        return "cost"
+
+    def finish(self) -> None:
+        """Write what ``--cost-update`` collected."""
+        if self._new:
+            from costcalc.budget.lock import Lock
+            from costcalc.budget.session import write_lock
+            from costcalc.writing import version_of
+
+            seen = version_of(self._path())
+            lock = self._lock()
+            write_lock(self._path(), Lock({**(lock.entries if lock else {}), **self._new}), seen)
+
+    def _measure(
+        self, model: Any, inputs: tuple[Any, ...], bits: int | None, choices: dict[str, Any], machine: str | None = None
+    ) -> Measured:
+        from costcalc import load
+        from costcalc.budget.measure import measured
+        from costcalc.errors import OptionError
+        from costcalc.frontends.sources import is_path
+        from costcalc.ir.graph import Graph
+        from costcalc.machines import load_machine
+
+        on = {}
+        if machine is not None:
+            on[machine] = load_machine(str(self._root / machine) if is_path(machine) else machine)
+        if not isinstance(model, (str, os.PathLike)):
+            graph = model if isinstance(model, Graph) else _traced(model, inputs, choices)
+            return measured(graph, bits, on)
+        if inputs:
+            raise OptionError("only a torch.nn.Module takes inputs; a model that is named takes its shape as input=")
+        path = os.path.relpath(self._root / model) if is_path(str(model)) else str(model)
+        return measured(load(path, **choices), bits, on)
+
+    def _path(self) -> str:
+        from costcalc.budget.lock import NAME
+
+        return str(self._root / NAME)
+
+    def _lock(self) -> Lock | None:
+        from costcalc.budget.lock import read_lock
+
+        return read_lock(self._path())
+
+
+def _traced(module: Any, inputs: tuple[Any, ...], choices: dict[str, Any]) -> Graph:
+    """The graph of a ``torch.nn.Module``. Raises ``CostcalcError`` for what is none, and for what it cannot be told."""
+    from costcalc import trace, transforms
+    from costcalc.errors import OptionError
+    from costcalc.ir.layout import laid_out
+
+    given = dict(choices)
+    shape, batch = given.pop("input", None), given.pop("batch", None)
+    if inputs and (shape is not None or batch is not None):
+        raise OptionError("give a module's inputs either by place, with the batch, or as input= without it")
+    named = shape if isinstance(shape, dict) else {}
+    forward: dict[str, Any] = {name: (batch or 1, *sizes) for name, sizes in named.items()}
+    if shape is not None and not named:
+        inputs = ((batch or 1, *shape),)
+    wanted = transforms.named(given.pop("apply", ()), bool(given.pop("fold_norm", False)))
+    layout = given.pop("layout", None)
+    if given:
+        raise OptionError(f"a module is built already: {', '.join(given)} cannot be given to it")
+    graph = transforms.apply(trace(module, *inputs, **forward), wanted)
+    return graph if layout is None else laid_out(graph, layout)
+
+
+def _shapes(found: Measured) -> str:
+    """The shapes of the inputs that a module was traced on, with their batch."""
+    graph = found.graph
+    return ", ".join("x".join(map(str, graph.types[name].shape)) for name in graph.inputs)
+
+
+def _setup(bits: int | None, choices: dict[str, Any]) -> Setup:
+    from costcalc.budget.config import Setup
+    from costcalc.transforms import named
+
+    shape = choices.get("input")
+    shape = tuple(shape) if isinstance(shape, (list, tuple)) else shape
+    applied = named(choices.get("apply", ()), bool(choices.get("fold_norm")))
+    return Setup(
+        shape, choices.get("batch"), bits, choices.get("parameters") or {}, applied, choices.get("layout") or ""
+    )
+
+
+def _told(was: Entry, found: Measured) -> str:
+    """The diff from the lock to what is found, as ``costcalc diff`` prints it."""
+    from costcalc.backends.diff.formats import text
+    from costcalc.budget.lock import NAME, graph_of
+    from costcalc.difference import diff
+
+    graph = graph_of(was)
+    told = text([diff(graph, found.graph, name=was.model)], "macs", width=100) if graph else ""
+    return f"{was.model} is not what {NAME} says; pytest --cost-update agrees to it\n{told}"
+
+
+class Cost:
+    """The figures of one model as attributes: ``macs``, ``params``, ``storage``, ``traffic``, ``peak`` …"""
+
+    def __init__(self, found: Measured) -> None:
+        self.graph, self.report = found.graph, found.report
+
+    def __repr__(self) -> str:
+        return f"the cost of {self.report.name}"
+
+    def __getattr__(self, name: str) -> Amount:
+        from costcalc.analysis.figures import find_figure
+        from costcalc.errors import CostcalcError
+
+        if name.startswith("_"):
+            raise AttributeError(name)
+        try:
+            figure = find_figure(name)
+        except CostcalcError as error:
+            raise AttributeError(error.message) from None
+        value = figure.value(self.report)
+        if value is None:
+            hint = "; give a machine, as in cost(model, machine='a100')" if name == "time" else ""
+            raise AttributeError(f"{self.report.name} has no {name}{hint}")
+        return Amount(figure, value, self)
+
+
+@total_ordering
+class Amount:
+    """A figure that compares with numbers, and with amounts that have a unit: ``<= "4.2 G"``, ``<= "100 MiB"``."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, figure: Figure, value: Any, cost: Cost) -> None:
+        self.figure, self.value, self._cost = figure, value, cost
+
+    def _other(self, other: Any) -> Any:
+        from costcalc.analysis.figures import BITS
+        from costcalc.budget.amounts import amount
+
+        if isinstance(other, Amount):
+            return other.value
+        if isinstance(other, str):
+            return amount(other, self.figure)
+        if self.figure.unit == BITS:
+            raise TypeError(f'{self.figure.name} is compared with its unit: {self.figure.name} <= "100 MiB"')
+        return other
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.value == self._other(other))
+
+    def __lt__(self, other: Any) -> bool:
+        return bool(self.value < self._other(other))
+
+    def __int__(self) -> int:
+        return int(self.value)
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __repr__(self) -> str:
+        """With all digits, and the layers that it is largest in: what a failing assertion shows."""
+        from costcalc.backends.figures import exact, show
+
+        figure = self.figure
+        text = f"{show(figure, self.value)} {figure.name} of {self._cost.report.name} ({exact(figure, self.value)})"
+        if figure.whole:
+            return text
+        ranked = sorted(self._cost.report.layers, key=lambda layer: -(figure.part(layer) or 0))[:3]
+        return f"{text}; most in " + ", ".join(f"{layer.name} {show(figure, figure.part(layer))}" for layer in ranked)

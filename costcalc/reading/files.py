@@ -1,0 +1,34 @@
+"""What is in a file that a stranger may have made: a regular one, within bounds, read without waiting."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from costcalc.errors import Place, SpecError
+
+MAX_BYTES = 8 * 2**20
+
+
+def contents(
+    path: str, shown: str = "", kind: str = "a spec", form: str = "a YAML file", most: int = MAX_BYTES
+) -> bytes:
+    """What is in the file at ``path``. Raises ``SpecError`` if that cannot be had, or is more than ``most`` bytes."""
+    file = Place(shown or path)
+    try:
+        # Not blocking, so that a pipe that nobody writes to is refused, not waited for.
+        with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise SpecError(f"this is not a regular file; {kind} is {form}", file)
+            if status.st_size > most:
+                raise SpecError(f"the file has {status.st_size:,} bytes; {kind} has at most {most:,}", file)
+            return stream.read(most)
+    except IsADirectoryError:
+        raise SpecError(f"this is a directory; {kind} is {form}", file) from None
+    except FileNotFoundError:
+        raise SpecError("there is no such file", file) from None
+    except OSError as error:
+        raise SpecError(f"the file cannot be read: {error.strerror or error}", file) from None
+    except ValueError:
+        raise SpecError("no file has a name with a null character", file) from None

@@ -1,0 +1,32 @@
+"""What the readers make: scalars, lists and mappings that know their places; every scalar is text still."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeAlias
+
+from costcalc.errors import Place
+
+
+class Scalar(NamedTuple):
+    """A piece of text; ``quoted`` if YAML quotes stood around it."""
+
+    text: str
+    place: Place
+    quoted: bool = False
+
+
+class Sequence(NamedTuple):
+    """A list."""
+
+    items: list[Any]
+    place: Place
+
+
+class Mapping(NamedTuple):
+    """Pairs in the order of the file; no key occurs twice."""
+
+    pairs: list[tuple[Scalar, Any]]
+    place: Place
+
+
+Tree: TypeAlias = "Scalar | Sequence | Mapping"
