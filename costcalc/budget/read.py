@@ -14,10 +14,11 @@ from costcalc.analysis.figures import FIGURES, Figure, find_figure
 from costcalc.budget.amounts import EXAMPLE, amount, step
 from costcalc.budget.config import ERROR, WARN, Budget, Config, Exemption, Limit, Model, Setup, beside
 from costcalc.errors import CostcalcError, Place, SpecError, listing, near
-from costcalc.frontends.spec.reach import reach_of, refuse_outside, unquoted
-from costcalc.frontends.spec.read import Mapping, Scalar, Sequence, Tree, read_file
 from costcalc.ir.layout import full_layout
 from costcalc.ir.tensor import bits_meant
+from costcalc.reading.reach import reach_of, refuse_outside, unquoted
+from costcalc.reading.tree import Mapping, Scalar, Sequence, Tree
+from costcalc.reading.yaml import read_file
 from costcalc.transforms import named
 from costcalc.writing import version_of
 
@@ -42,7 +43,7 @@ def read_config(path: str) -> Config:
     seen = version_of(path)
     with unquoted(path):
         if path.endswith(".toml"):
-            from costcalc.budget.toml import read_toml
+            from costcalc.reading.toml import read_toml
 
             tree = read_toml(path)
         else:

@@ -6,12 +6,12 @@ import json
 from datetime import date
 
 import pytest
-from costcalc.frontends.spec.read import read
 from throwaway import SPEC, Repository
 
 from costcalc.budget.check import Outcome, Verdict, check
 from costcalc.budget.read import config
 from costcalc.budget.session import Asked, before, read_models
+from costcalc.reading.yaml import read
 
 # SPEC by hand. The stem has 16·3·7² weights on 32² places. Each stage has three convolutions of as many MACs as one of
 # 16·16·3² weights on 32² places, and one more in the first stage; in the others the one that halves the map has half
