@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from costcalc.errors import CostcalcError, Place, SpecError
-from costcalc.frontends.spec.read import contents
 from costcalc.frontends.weights.records import Stored, StoredTensor
+from costcalc.reading.files import contents
 
 MOST_HEADER, MOST_TENSORS, MOST_AXES, MOST_FILES = 32 * 2**20, 200_000, 16, 1000
 BITS = {
