@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from costcalc.cli.options import Model, Output
 from costcalc.cli.output import coloured, emit, width
@@ -53,7 +53,7 @@ def verify(
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     with _progress() as progress, kept_apart(model.model):
         graph, module = _load(model)
-        result = verify(graph, module, progress=progress)
+        result = verify(graph, module, progress=progress, beside=_beside(model))
     if format is Format.json:
         from costcalc.backends.escape import json
 
@@ -85,6 +85,20 @@ def _load(model: Model) -> tuple[Graph, nn.Module | None]:
 
         graph = laid_out(graph, layout)
     return graph, build() if build is not None else None
+
+
+def _beside(model: Model) -> list[Any]:
+    """What a run of the file itself says, where there is one."""
+    from importlib import import_module
+
+    from costcalc.frontends.sources import Request, source_of
+
+    source, choices = source_of(model.model), model.choices()
+    if not source.witness or choices.get("apply"):
+        return []
+    known = Request(choices.get("batch"), choices.get("input"), choices.get("parameters") or {})
+    found: list[Any] = import_module(source.witness).witnessed(model.model, known)
+    return found
 
 
 @contextmanager

@@ -83,6 +83,7 @@ class Source(NamedTuple):
     extra           the extra of costcalc that brings it
     refuses         what cannot be chosen of such a model: option of ``load`` → why, after the model's name
     written         whether ``trace`` writes it as a spec
+    witness         what runs a file of this kind for ``verify``, beside PyTorch: a module with ``witnessed``
     unverified      why ``verify`` cannot take it, after the model's name; nothing if it can
     """
 
@@ -102,6 +103,7 @@ class Source(NamedTuple):
     extra: str = ""
     refuses: Mapping[str, str] = {}
     written: bool = True
+    witness: str = ""
     unverified: str = ""
 
     @property
@@ -153,7 +155,10 @@ SOURCES: dict[str, Source] = {
         "a spec", "FILE.yaml", "costcalc.frontends.spec.load", (".yaml", ".yml"), part="variant", has_revisions=True,
         refers=True, has_lines=True, written=False,
     ),
-    "onnx": Source("an ONNX model", "FILE.onnx", "costcalc.frontends.onnx.load", (".onnx",)),
+    "onnx": Source(
+        "an ONNX model", "FILE.onnx", "costcalc.frontends.onnx.load", (".onnx",),
+        witness="costcalc.verification.onnx_file",
+    ),
     "tflite": Source(
         "a TFLite model", "FILE.tflite", "costcalc.frontends.tflite.load", (".tflite",), part="variant",
         has_revisions=True, begins=(4, b"TFL3"),

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -15,20 +15,25 @@ from costcalc.ir.graph import Graph
 if TYPE_CHECKING:
     from torch import nn
 
-    from costcalc.verification.result import VerifyResult
+    from costcalc.verification.result import Check, Disagreement, VerifyResult
 
 MOST_BYTES = 6 * 2**30
 """Of weights and activations; what would need more is run on the meta device, which stores nothing."""
 
 
 def verify(
-    graph: Graph, module: nn.Module | None = None, *, progress: Callable[[str], None] = lambda _: None
+    graph: Graph,
+    module: nn.Module | None = None,
+    *,
+    progress: Callable[[str], None] = lambda _: None,
+    beside: Sequence[tuple[Check, Sequence[Disagreement]]] = (),
 ) -> VerifyResult:
     """Compare the figures of ``graph`` with those of ``module``, by default the one that the graph builds.
 
     module     one of your own whose submodules have the names of the graph's layers and which takes the
                graph's inputs in order; its weights are overwritten
     progress   is told what is being done
+    beside     what other witnesses have found, as a run of the file that the graph is of
 
     Raises ``CostcalcError`` if torch or fvcore is missing, or sizes are symbols.
     """
@@ -40,7 +45,7 @@ def verify(
     from costcalc.backends.module import to_module
     from costcalc.verification import compare
     from costcalc.verification.receptive import receptive
-    from costcalc.verification.result import Check, Disagreement, Tally, VerifyResult
+    from costcalc.verification.result import Check, Tally, VerifyResult
     from costcalc.verification.run import fvcore_counts, input_for, level_weights, run
     from costcalc.verification.values import with_values
 
@@ -71,7 +76,17 @@ def verify(
     device = "cpu" if total.weight_bits + total.peak_bits <= 8 * MOST_BYTES else "meta"
     given, as_assumed = module is not None, graph
     if module is None:
-        module = timed("build", lambda: to_module(graph, device=device, initialise=False))
+        try:
+            if beside:
+                _in_floats(graph)
+            module = timed("build", lambda: to_module(graph, device=device, initialise=False))
+        except CostcalcError as error:
+            if not beside:
+                raise
+            for check, by_layer in beside:
+                found(check, list(by_layer))
+            found(Check("PyTorch", 0, len(graph.nodes), note=error.message[:200]), [])
+            return VerifyResult(graph.name, "run as a file", tuple(checks), tuple(disagreements), (), seconds)
     else:
         device = next((p.device.type for p in module.parameters()), device)
     module.eval()
@@ -83,6 +98,8 @@ def verify(
     if given and device != "meta" and not ran.refused:
         graph = timed("values", lambda: with_values(as_assumed, module, inputs))
         figures = figures if graph is as_assumed else report(graph)
+    for check, by_layer in beside:
+        found(check, list(by_layer))
     found(*compare.shapes(graph, ran))
     found(*weights)
     without = "its run broke off" if ran.refused else "that takes the memory of a real run" if device == "meta" else ""
@@ -108,6 +125,16 @@ def verify(
         ran_at += "; figures are those with the values of this run" + (f", run with: {ran_with(met)}" if met else "")
     sizes = {size.name: size.size for size in met}
     return VerifyResult(graph.name, ran_at, tuple(checks), tuple(disagreements), tuple(tallies), seconds, sizes)
+
+
+def _in_floats(graph: Graph) -> None:
+    """Raise ``CostcalcError`` where a layer computes in whole numbers, which PyTorch's modules do not."""
+    from costcalc.ir.tensor import FLOATING_BITS
+
+    for node in graph.nodes:
+        weights = node.op.weights(*graph.input_types(node))
+        if any(w.type.dtype not in FLOATING_BITS for w in weights.values() if w.trained):
+            raise CostcalcError(f"{node.name} computes in whole numbers, which PyTorch's modules do not")
 
 
 def need() -> None:

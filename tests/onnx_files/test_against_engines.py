@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from onnx_writer import FLOAT, INT64, Graph, ints, model, node, tensor, value
+
+from tests.onnx_files.onnx_writer import FLOAT, INT64, Graph, ints, model, node, tensor, value
 
 ort = pytest.importorskip("onnxruntime", reason="the test extra brings it")
 np = pytest.importorskip("numpy")

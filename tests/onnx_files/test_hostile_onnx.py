@@ -8,10 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from onnx_writer import BOOL, INT64, Graph, Ref, function, held, ints, model, node, number, scalar, tensor, value
 
 from costcalc import load
 from costcalc.errors import CostcalcError
+from tests.onnx_files.onnx_writer import (
+    BOOL,
+    INT64,
+    Graph,
+    Ref,
+    function,
+    held,
+    ints,
+    model,
+    node,
+    number,
+    scalar,
+    tensor,
+    value,
+)
 
 
 def turning(operator: str) -> Graph:

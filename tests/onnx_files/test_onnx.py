@@ -6,7 +6,11 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from onnx_writer import (
+
+from costcalc import analyze, load
+from costcalc.errors import CostcalcError
+from costcalc.frontends.onnx.rules import OPERATORS, rule_of
+from tests.onnx_files.onnx_writer import (
     BOOL,
     FLOAT,
     INT8,
@@ -23,10 +27,6 @@ from onnx_writer import (
     tensor,
     value,
 )
-
-from costcalc import analyze, load
-from costcalc.errors import CostcalcError
-from costcalc.frontends.onnx.rules import OPERATORS, rule_of
 
 GOLDEN = Path(__file__).parents[2] / ".." / ".." / "shared" / "golden" / "onnx"
 

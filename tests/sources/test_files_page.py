@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from costcalc.cli import frame
+from tests.onnx_files.onnx_page_example import write as write_onnx
 from tests.tflite.writing_tflite import File
 from tests.weights.test_weight_files import HEADER, LLAMA, safetensors
 
@@ -66,6 +67,7 @@ def files(folder: Path) -> None:
     f.operator("SOFTMAX", [y], [out], {0: ("float", 1.0)})
     (folder / "net.tflite").write_bytes(f.bytes([x], [out]))
     (folder / "net.param").write_text(NCNN)
+    write_onnx(folder)
     (folder / "model.gguf").write_bytes(LLAMA)
     (folder / "model.safetensors").write_bytes(safetensors(HEADER, 100))
 

@@ -87,6 +87,7 @@ class Build:
             shape = tuple(d.at(sizes) if isinstance(d, Expr) else d for d in shapes[one.name])
             inputs[self._unique(one.name, inputs)] = self.env[one.name] = Traced(TensorType(shape, one.dtype))
         self.lowering = Lowering(name, inputs, self.weights, quantised=True)
+        self.whole = self.env
         self.place = Place("", model.opsets, {d.name: d for d in graph.outputs} | graph.declared)
 
     def graph(self, source: str, parameters: Mapping[str, Any]) -> Graph:

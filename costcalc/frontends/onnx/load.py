@@ -10,12 +10,14 @@ from typing import Any
 from costcalc.errors import CostcalcError, OptionError, listing, near
 from costcalc.frontends.onnx.build import Build
 from costcalc.frontends.onnx.nodes import shown_name
-from costcalc.frontends.onnx.read import read
+from costcalc.frontends.onnx.read import Model, read
 from costcalc.frontends.onnx.sizes import Open
 from costcalc.frontends.onnx.wire import DamagedFile, opened
 from costcalc.frontends.sources import Request
+from costcalc.ir.call import Traced
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
+from costcalc.ir.tensor import TensorType
 
 
 def load(name: str, request: Request) -> Graph:
@@ -39,12 +41,23 @@ def load(name: str, request: Request) -> Graph:
     raise AssertionError
 
 
+def values_of(name: str, request: Request) -> tuple[Graph, dict[str, TensorType], Model]:
+    """The graph of ``name``, the type of each value of its main graph by the file's name for it, its records."""
+    graph, build = _built(name, request, {})
+    types = {key: v.type for key, v in build.whole.items() if isinstance(v, Traced)}
+    return graph, types, build.model
+
+
 TRIED = (224, 256, 512, 64, 16, 8)
 """What sizes may be that are not said, if they fit."""
 
 
 def _load(path: str, request: Request, symbols: Mapping[str, str], side: int | None = None) -> Graph:
     """``load``, where sizes that nobody has said are ``side``."""
+    return _built(path, request, symbols, side)[0]
+
+
+def _built(path: str, request: Request, symbols: Mapping[str, str], side: int | None = None) -> tuple[Graph, Build]:
     name = Path(path).name
     try:
         with opened(path) as data:
@@ -78,4 +91,4 @@ def _load(path: str, request: Request, symbols: Mapping[str, str], side: int | N
             has = f"; it has {listing(known)}" if known else "; it has none"
             raise OptionError(f"{name} leaves no size '{key[:80]}' open{near(key, known)}{has}")
     declared = {shown_name(key): shape for key, shape in sizes.shapes.items()}
-    return replace(graph, declared=declared, parameters={**graph.parameters, **build.used}, own_names=True)
+    return replace(graph, declared=declared, parameters={**graph.parameters, **build.used}, own_names=True), build
