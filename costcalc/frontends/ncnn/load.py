@@ -7,7 +7,8 @@ from pathlib import Path
 
 from costcalc.errors import OptionError, Place, SpecError, listing, near
 from costcalc.frontends.ncnn.build import Building
-from costcalc.frontends.ncnn.read import Layer, read
+from costcalc.frontends.ncnn.pnnx import is_pnnx, load_pnnx
+from costcalc.frontends.ncnn.read import Layer, read, text_of
 from costcalc.frontends.sources import Request
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
@@ -17,7 +18,10 @@ from costcalc.ir.tensor import TensorType
 
 def load(name: str, request: Request) -> Graph:
     """The graph of the network in a ``.param`` file. Raises ``SpecError`` with the line of what is wrong."""
-    layers = read(name)
+    text = text_of(name)
+    if is_pnnx(text):
+        return load_pnnx(name, text, request)
+    layers = read(name, text)
     shapes = {layer.outputs[0]: _shape(layer) for layer in layers if layer.kind == "Input" and layer.outputs}
     if not shapes:
         raise SpecError("this network has no Input", Place(name))

@@ -59,18 +59,24 @@ class Layer(NamedTuple):
         return tuple(int(v) for v in value)
 
 
-def read(path: str) -> list[Layer]:
-    """The layers of the file at ``path``. Raises ``SpecError`` with the line of what is wrong."""
+def text_of(path: str) -> str:
+    """The text of the network at ``path``. Raises ``SpecError`` for what is none."""
     data = contents(path, kind="an ncnn network", form="a text file")
     try:
-        lines = data.decode("utf-8").splitlines()
+        text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise SpecError("this is no text; the .param.bin of ncnn is not read, its .param is", Place(path)) from None
-    if not lines or lines[0].strip() != MAGIC:
+    if text.partition("\n")[0].strip() != MAGIC:
         from costcalc.frontends.unread import refuse_unread
 
         refuse_unread(path)
         raise SpecError(f"this is no ncnn network: its first line is not {MAGIC}", Place(path, 1))
+    return text
+
+
+def read(path: str, text: str) -> list[Layer]:
+    """The layers in the ``text`` of the file at ``path``. Raises ``SpecError`` with the line of what is wrong."""
+    lines = text.splitlines()
     counts = lines[1].split() if len(lines) > 1 else []
     if len(counts) != 2 or not all(count.isdecimal() and len(count) < 10 for count in counts):
         raise SpecError("the second line has how many layers and blobs there are", Place(path, 2))

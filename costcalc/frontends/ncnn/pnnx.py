@@ -1,0 +1,217 @@
+"""The text of a pnnx network, ``.pnnx.param``: PyTorch's modules and functions by name, with the shapes that they met.
+
+A line is that of an ncnn network with other options: ``kernel_size=(3,3)``, ``@weight=(8,3,3,3)f32`` for a tensor of
+the module, and ``#2=(1,8,32,32)f32`` for the shape of an operand.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from costcalc.errors import CostcalcError, OptionError, Place, SpecError
+from costcalc.frontends.compose import Composer, Made, Value, plain
+from costcalc.frontends.ncnn.read import MOST_LAYERS
+from costcalc.frontends.sources import Request
+from costcalc.ir.graph import Graph, GraphBuilder
+from costcalc.ir.op import find_op
+from costcalc.ir.tensor import TensorType
+
+TYPES = {
+    "f32": "float32", "f64": "float64", "f16": "float16", "bf16": "bfloat16", "i8": "int8", "u8": "uint8",
+    "i16": "int16", "i32": "int32", "i64": "int64", "bool": "bool", "c64": "complex64", "c128": "complex128",
+}  # fmt: skip
+_TYPED = re.compile(r"\(([\d,?a-z%\-]*)\)(\w+)")
+
+
+class Unlike(Exception):
+    """A rule that does not hold for a line; its message is the reason."""
+
+
+class Line(NamedTuple):
+    """One operator: its type without ``nn.``, ``F.``, ``torch.`` or ``Tensor.``; ``weights`` are its own tensors."""
+
+    kind: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    options: dict[str, Any]
+    weights: dict[str, TensorType]
+    shapes: dict[str, TensorType]
+    place: Place
+
+
+def is_pnnx(text: str) -> bool:
+    """Whether the text of a network is of pnnx."""
+    return bool(re.search(r"^(pnnx\.|nn\.|F\.|torch\.|Tensor\.|prim::|aten::)", text, re.M))
+
+
+def load_pnnx(path: str, text: str, request: Request) -> Graph:
+    """The graph of a pnnx network. Raises ``SpecError`` with the line of what is wrong."""
+    if request.input is not None or request.batch is not None or request.symbols:
+        raise OptionError(f"{path[:80]} has the sizes that pnnx was given; convert it anew with others")
+    rows = [(n, row.split()) for n, row in enumerate(text.splitlines()[2:], 3) if row.strip()]
+    if len(rows) > MOST_LAYERS:
+        raise SpecError(f"the file has {len(rows):,} layers; at most {MOST_LAYERS:,} are read", Place(path, 2))
+    lines = [_line(words, Place(path, n)) for n, words in rows]
+    network = Network(Path(path).name.partition(".")[0], [line for line in lines if line.kind == "pnnx.Input"])
+    for line in lines:
+        network.add(line)
+    return network.graph(path)
+
+
+def _line(words: list[str], place: Place) -> Line:
+    if len(words) < 4 or not (words[2].isdecimal() and words[3].isdecimal()) or len(words[2] + words[3]) > 12:
+        raise SpecError("a line has a type, a name, and how many it reads and makes", place)
+    reads, makes = int(words[2]), int(words[3])
+    names = words[4 : 4 + reads + makes]
+    if len(names) < reads + makes:
+        raise SpecError(f"{words[0][:80]} reads {reads} and makes {makes}, but {len(names)} are named", place)
+    options: dict[str, Any] = {}
+    weights: dict[str, TensorType] = {}
+    shapes: dict[str, TensorType] = {}
+    for word in words[4 + reads + makes :]:
+        key, equals, value = word.partition("=")
+        if not equals:
+            continue  # the rest of a text with spaces
+        if key[:1] in "@#":
+            found = _typed(value)
+            if found is not None:
+                (weights if key[0] == "@" else shapes)[key[1:]] = found
+        elif key[:1] != "$":
+            options[key] = _value(value)
+    kind = re.sub(r"^(nn|F|torch|Tensor|torch\.nn\.functional)\.", "", words[0])
+    return Line(kind, words[1], tuple(names[:reads]), tuple(names[reads:]), options, weights, shapes, place)
+
+
+def _typed(text: str) -> TensorType | None:
+    found = _TYPED.fullmatch(text)
+    if found is None or found.group(2) not in TYPES:
+        return None
+    sizes = [size for size in found.group(1).split(",") if size]
+    if not all(size.isdecimal() and len(size) < 16 for size in sizes):
+        return None  # a size that pnnx does not know
+    return TensorType(tuple(map(int, sizes)), TYPES[found.group(2)])
+
+
+def _value(text: str) -> Any:
+    words = {"True": True, "False": False, "None": None}
+    if text in words:
+        return words[text]
+    if text[:1] in "([" and text[-1:] in ")]":
+        return tuple(_value(part) for part in text[1:-1].split(",") if part)
+    try:
+        return int(text) if re.fullmatch(r"-?\d{1,18}", text) else float(text)
+    except ValueError:
+        return text
+
+
+class Network:
+    """A graph under construction."""
+
+    def __init__(self, name: str, inputs: list[Line]) -> None:
+        types = {}
+        self._values: dict[str, Value] = {}
+        for line in inputs:
+            operand = line.outputs[0] if line.outputs else ""
+            if operand not in line.shapes:
+                raise SpecError("the shape of this input is not in the file; give pnnx an inputshape", line.place)
+            types[plain(line.name)] = line.shapes[operand]
+            self._values[operand] = plain(line.name)
+        if not types:
+            raise SpecError("this network has no pnnx.Input")
+        self.builder = GraphBuilder(name, types)
+        self._composer = Composer(self.builder)
+        self._outputs: list[str] = []
+        self._lists: dict[str, tuple[str, ...]] = {}
+        self._notes: dict[str, None] = {}
+
+    def type_of(self, value: Value) -> TensorType:
+        """The type of a value."""
+        return self._composer.type_of(value)
+
+    def make(self, op: str, *values: Value, **options: Any) -> Value:
+        """Add an op; the value that it makes."""
+        return self._composer.add(find_op(op)(**options), values)[0]
+
+    def several(self, op: str, *values: Value, **options: Any) -> tuple[Value, ...]:
+        """Add an op that makes several."""
+        return self._composer.add(find_op(op)(**options), values)
+
+    def value(self, operand: str, line: Line) -> Value:
+        """The value that an operand is."""
+        if operand not in self._values:
+            raise SpecError(f"'{operand[:80]}' is read before it is made", line.place)
+        return self._values[operand]
+
+    def _flat(self, operands: tuple[str, ...]) -> list[str]:
+        return [one for operand in operands for one in self._lists.get(operand, (operand,))]
+
+    def add(self, line: Line) -> None:
+        """Add what an operator does."""
+        from costcalc.frontends.ncnn.modules import rule_of
+
+        if line.kind == "pnnx.Input":
+            return
+        if line.kind in ("pnnx.Output", "prim::TupleConstruct", "prim::ListConstruct"):
+            flat = tuple(self._flat(line.inputs))
+            if line.kind == "pnnx.Output":
+                self._outputs += [str(self.value(operand, line)) for operand in flat]
+            else:
+                self._lists[line.outputs[0]] = flat
+            return
+        self._composer.begin()
+        inputs = [self.value(operand, line) for operand in self._flat(line.inputs)]
+        rule = rule_of(line.kind)
+        try:
+            if rule is None:
+                raise Unlike("")
+            made = rule(self, line, *inputs)
+            outputs = list(made) if isinstance(made, list) else [made]
+            self._agree(line, outputs)
+        except Unlike as reason:
+            outputs = self._uncounted(line, inputs, str(reason))
+        except SpecError:
+            raise
+        except CostcalcError as error:
+            outputs = self._uncounted(line, inputs, error.message)
+        except (LookupError, ValueError, ArithmeticError, TypeError):
+            outputs = self._uncounted(line, inputs, "what it reads and its options are not those of its kind")
+        name = re.sub(r"^(F|torch|Tensor)\.", "", line.name)  # of what has no name of its own
+        names = self._composer.finish(plain(name) or plain(line.kind), line.place)
+        for operand, value in zip(line.outputs, outputs, strict=False):
+            self._values[operand] = names[value] if isinstance(value, Made) else value
+
+    def _agree(self, line: Line, outputs: list[Value]) -> None:
+        """Raise ``Unlike`` where our rule makes other than what pnnx met."""
+        if len(outputs) < len(line.outputs):
+            raise Unlike(f"it makes {len(line.outputs)}, by our rule {len(outputs)}")
+        for operand, value in zip(line.outputs, outputs, strict=False):
+            theirs, ours = line.shapes.get(operand), self.type_of(value)
+            if theirs is not None and theirs != ours:
+                raise Unlike(f"it makes {theirs} {theirs.dtype}, by our rule {ours} {ours.dtype}")
+
+    def _uncounted(self, line: Line, inputs: list[Value], reason: str) -> list[Value]:
+        self._composer.begin()
+        unknown = [operand for operand in line.outputs if operand not in line.shapes]
+        if unknown:
+            raise SpecError(f"{line.kind[:80]} has no rule, and the file does not say what it makes", line.place)
+        made = [line.shapes[operand] for operand in line.outputs]
+        if reason:
+            self._notes[f"{plain(line.name)}: not counted: {reason}"] = None
+        return list(
+            self.several(
+                "uncounted", *inputs, operator=plain(line.kind) or "operator", shapes=tuple(t.shape for t in made),
+                dtypes=tuple(t.dtype for t in made),
+            )
+        )  # fmt: skip
+
+    def graph(self, source: str) -> Graph:
+        """The graph as it stands."""
+        if not self.builder.nodes:
+            raise SpecError("this network has no layers", Place(source))
+        outputs = self._outputs or list(self.builder.nodes[-1].outputs)
+        made = self.builder.build(dict.fromkeys(outputs), source=source)
+        return replace(made, assumed=(*made.assumed, *self._notes), groups=tuple(self._composer.groups))
