@@ -128,9 +128,20 @@ def nodes_of(model: str, optimised: str) -> Counter[Any]:
     return found
 
 
+def optimise(module: Any, shape: tuple[int, ...], path: str, optimised: str) -> None:
+    """Write ``module`` as ONNX to ``path``, and what a session makes of it to ``optimised``."""
+    import onnxruntime
+    import torch
+
+    torch.onnx.export(module, (torch.randn(shape),), path, dynamo=True, verbose=False, external_data=False)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.optimized_model_filepath, options.log_severity_level = optimised, 3
+    onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
 def compare(name: str, folder: Path) -> tuple[str, int, Counter[Any], Counter[Any]]:
     """The model's name, how many kernels are compared, and what either side has that the other has not."""
-    import onnxruntime
     import torch
 
     import costcalc
@@ -141,11 +152,7 @@ def compare(name: str, folder: Path) -> tuple[str, int, Counter[Any], Counter[An
             torch.nn.init.normal_(part.bias)
     shape = (1, *SIZES.get(name, (3, 224, 224)))
     path, optimised = str(folder / "model.onnx"), str(folder / "optimised.onnx")
-    torch.onnx.export(module, (torch.randn(shape),), path, dynamo=True, verbose=False, external_data=False)
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.optimized_model_filepath, options.log_severity_level = optimised, 3
-    onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    optimise(module, shape, path, optimised)
     ours, theirs = kernels_of(costcalc.trace(module, shape)), nodes_of(path, optimised)
     return name, sum(ours.values()), ours - theirs, theirs - ours
 

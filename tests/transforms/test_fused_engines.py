@@ -157,3 +157,31 @@ def test_products_of_matrices(tmp_path: Path) -> None:
     assert joined(tmp_path, "inductor", "a: {add: [x, x]}", "layer_norm", "gelu", shape="3, 4") == [
         "add layer_norm gelu"
     ]
+
+
+ATTENTION = """
+inputs: {q: [4, 16, 32], k: [4, 32, 16], v: [4, 16, 32], mask: [4, 16, 16]}
+layers:
+- scores: {matmul: [q, k]}
+- masked: {add: [scores, mask]}
+- soft: softmax
+- out: {matmul: [soft, v]}
+- again: {matmul: [out, k]}
+"""
+
+
+@pytest.mark.parametrize("engine", ["", "openvino", "cudnn", "ort", "tflite"])
+def test_attention_is_one_kernel_where_an_engine_has_it(tmp_path: Path, engine: str) -> None:
+    from costcalc import analyze
+
+    (tmp_path / "net.yaml").write_text(ATTENTION)
+    graph = load(str(tmp_path / "net.yaml"))
+    attended = ("scores", "masked", "soft", "out")
+    groups = [kernel for kernel in partition(graph, engine) if len(kernel) > 1]
+    assert groups == ([attended] if engine in ("", "openvino", "cudnn") else [])
+    if groups:
+        layers = {layer.name: layer for layer in analyze(graph, apply=f"fuse:{engine}".strip(":")).layers}
+        sizes = {"q": 4 * 16 * 32, "mask": 4 * 16 * 16, "out": 4 * 16 * 32}
+        assert layers["soft"].traffic_bits == 0 and layers["masked"].read_bits == 32 * sizes["mask"]
+        assert layers["scores"].traffic_bits == 2 * 32 * sizes["q"]
+        assert (layers["out"].read_bits, layers["out"].write_bits) == (32 * sizes["q"], 32 * sizes["out"])

@@ -7,9 +7,9 @@ pointwise operations on what it makes, norms with pointwise operations behind th
 from __future__ import annotations
 
 from costcalc.ir.graph import Node
-from costcalc.transforms.fuse.joiner import POINTWISE, Chain, Joiner, Rule, rule
+from costcalc.transforms.fuse.joiner import POINTWISE, Chain, Joiner, Rule, attention, rule
 
-PRODUCTS = "conv linear matmul depthwise pointwise"
+PRODUCTS = "conv linear scaled attended depthwise pointwise"
 NORMS = "layer_norm rms_norm instance_norm group_norm batch_norm"
 
 
@@ -19,6 +19,7 @@ class CuDNN(Joiner):
     title = "cuDNN"
     last_first = True
     rules = (
+        *attention(),
         rule("batch_norm", f"{PRODUCTS} product", "product", "a norm of running statistics is a factor and a shift"),
         rule(
             POINTWISE,

@@ -32,14 +32,27 @@ class Rule(NamedTuple):
 
 POINTWISE = "(pointwise)"
 """Stands in rules for every op that treats each element by itself; there is an op called ``pointwise``."""
+SCALED, SCORES, ATTENDED = "scaled", "scores", "attended"
+"""The states of attention in the making: its scores with arithmetic, after softmax, and the whole of it."""
 DONE = "done"
 """The state of a group that takes nothing more in."""
 STATES = {
     "conv": "a convolution", "conv_transpose": "a transposed convolution", "linear": "a linear layer",
     "sum": "a convolution with a sum", "batch_norm": "a norm", "pad": "a padding", "add": "a sum",
-    "arithmetic": "arithmetic on two maps", "chain": "a chain of arithmetic",
+    "arithmetic": "arithmetic on two maps", "chain": "a chain of arithmetic", SCALED: "a product with arithmetic",
+    SCORES: "a softmax of products", ATTENDED: "attention", "matmul": "a product of matrices",
 }  # fmt: skip
 """How sentences call the states of groups; one that is not here is the name of an op."""
+
+
+def attention() -> tuple[Rule, ...]:
+    """A product of queries and keys, what scales and masks it, softmax, and its product with values, as one kernel."""
+    why = "attention is one kernel: its scores are never in memory"
+    return (
+        Rule(frozenset({POINTWISE}), frozenset({"matmul", SCALED}), SCALED, "arithmetic on what a product makes"),
+        Rule(frozenset({"softmax"}), frozenset({"matmul", SCALED}), SCORES, why),
+        Rule(frozenset({"matmul"}), frozenset({SCORES}), ATTENDED, why),
+    )
 
 
 def rule(ops: str, after: str, state: str, says: str) -> Rule:
@@ -154,8 +167,8 @@ class Joiner:
 
     def _candidates(self, node: Node) -> Iterable[str]:
         """The inputs of ``node`` of its output's shape, those that it may follow, in the order of asking."""
-        if len(node.inputs) == 1:
-            return node.inputs
+        if len(node.inputs) == 1 or node.op.name == "matmul":
+            return node.inputs[:1]
         shape = self.graph.types[node.outputs[0]].shape
         wide = [v for v in dict.fromkeys(node.inputs) if self.graph.types[v].shape == shape and v not in self.settled]
         if self.last_first:

@@ -11,6 +11,7 @@ from costcalc.transforms.fuse.joiner import (
     Chain,
     Joiner,
     Rule,
+    attention,
     is_per_channel,
     rule,
 )
@@ -25,6 +26,7 @@ class OpenVINO(Joiner):
     title = "OpenVINO"
     begins = {"depthwise": "conv", "pointwise": "conv"}
     rules = (
+        *attention(),
         rule("batch_norm", "conv conv_transpose linear", "conv", "a norm of running statistics goes into the weights"),
         rule("add", "conv", "sum", "a convolution adds another map to what it makes"),
         rule(
