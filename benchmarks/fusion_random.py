@@ -106,7 +106,7 @@ class Net(nn.Module):
         if kind == "grouped" and channels % 2 == 0:
             return nn.Conv2d(channels, self.chance.choice([1, 2]) * channels, 3, padding=1, groups=2, bias=bias)
         made = self.chance.choice([6, 8, 12, 16, 18, 20, 24, 32, 48])
-        return nn.Conv2d(channels, made, 1 if kind == "pointwise" else 3, padding=kind != "pointwise", bias=bias)
+        return nn.Conv2d(channels, made, 1 if kind == "pointwise" else 3, padding=int(kind != "pointwise"), bias=bias)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         maps, read = [x], set()

@@ -59,7 +59,7 @@ Apply = Annotated[
     list[str] | None,
     option(
         "--apply", metavar="A,B,…", panel=MODEL, completes=transform_names,
-        says="Transforms of the model, in this order: fold_norm. `costcalc list --transforms` tells of each.",
+        says="Transforms of the model, in this order: fold_norm,fuse:ort. `costcalc list --transforms` tells of each.",
     ),
 ]  # fmt: skip
 FoldNorm = Annotated[
