@@ -94,4 +94,5 @@ def diff(
     else:
         text = formats.text(found, by, width=width(), colour=coloured(output), most=None if all else 20)
     emit(text, output)
-    return 4 if strict and any(one.notes for one in found) else 0
+    reports = [report for one in found for report in (one.old, one.new) if report is not None]
+    return 4 if strict and any(report.uncounted or report.unset for report in reports) else 0

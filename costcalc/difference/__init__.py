@@ -30,6 +30,7 @@ def diff(
     from costcalc.analysis.storage import Storage
     from costcalc.difference.align import align
     from costcalc.difference.causes import find_causes
+    from costcalc.difference.exported import remarks
     from costcalc.difference.layers import entries
 
     reports = [None if g is None else report(g, bits=bits, machine=machine) for g in (old, new)]
@@ -49,7 +50,7 @@ def diff(
         layers=tuple(_changes(a, b, pairs)),
         causes=find_causes(a, b, pairs, Storage(before_all, bits), machine) if before_all else (),
         parameters=parameters,
-        notes=tuple(note for r in reports if r is not None for note in _incomplete(r)),
+        notes=(*(note for r in reports if r is not None for note in _incomplete(r)), *remarks(old, new)),
     )
 
 
