@@ -188,7 +188,9 @@ def test_a_loop_turns_as_often_as_is_said(tmp_path: Path) -> None:
     graph = Graph(nodes, [value("x", [2, 4]), value("n", [], INT64)], [value("y", None)], [tensor("w", [4, 4])])
     asked = saved(tmp_path / "asked.onnx", graph)
     assert analyze(asked, parameters={"trips": 7}).total.macs == 7 * 2 * 16
-    assert any(note.startswith("trips=1, turns of a loop") for note in analyze(asked).assumptions)
+    (size,) = analyze(asked).sizes
+    assert (size.name, size.size, size.given, size.bounds) == ("trips", 1, False, False)
+    assert size.layers == ("loop.0", "unsqueeze") and analyze(asked).unset == (size,)
 
 
 def test_a_scan_goes_along_an_axis(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from costcalc.errors import CostcalcError, OptionError
@@ -15,10 +16,10 @@ from costcalc.frontends.onnx.rules import folded, rule_of
 from costcalc.frontends.onnx.scopes import own_name, place, shown
 from costcalc.frontends.onnx.sizes import expression
 from costcalc.frontends.onnx.use import Constant, FileError, NoRule, Stored, Use, is_number
-from costcalc.ir.call import Call, Traced
+from costcalc.ir.call import Call, Step, Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
-from costcalc.ir.graph import Graph
+from costcalc.ir.graph import Graph, ValueSize
 from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS, TensorType
 
 MOST_DEEP = 64
@@ -51,6 +52,15 @@ class Place:
         self.readers: dict[str, list[Node | None]] = {}
 
 
+class Decided:
+    """A size that values decide, and the steps that were made by it: from ``first`` up to ``last``."""
+
+    __slots__ = ("first", "last", "size")
+
+    def __init__(self, size: ValueSize, first: int) -> None:
+        self.size, self.first, self.last = size, first, -1
+
+
 class Build:
     """Walks the nodes of ``model``.
 
@@ -64,6 +74,7 @@ class Build:
     ) -> None:  # fmt: skip
         self.model, self.sizes, self.settings = model, sizes, dict(settings or {})
         self.used: dict[str, int] = {}
+        self.decided: list[Decided] = []
         self.kinds: dict[str, int] = {}
         self.notes: dict[str, None] = {}
         self.unlike: dict[str, str] = {}
@@ -107,7 +118,12 @@ class Build:
             if name in self.consumed or is_number(weight) or weight.type.dtype not in FLOATING_BITS:
                 del self.weights[name]  # shapes, numbers, tables: no tensors that a layer could have forgotten
         notes = [*self.notes, *self._said_otherwise()]
-        return self.lowering.graph(made, parameters, notes, source)
+        marked = [[step for step, _ in self.lowering.steps[one.first : one.last]] for one in self.decided]
+        whole = self.lowering.graph(made, parameters, notes, source)
+        sizes = [
+            one.size._replace(layers=_after(whole, steps)) for one, steps in zip(self.decided, marked, strict=True)
+        ]
+        return replace(whole, sizes=tuple(sizes))
 
     # -- values ------------------------------------------------------------------------------------
 
@@ -178,13 +194,20 @@ class Build:
             shape.append(size)
         return TensorType(tuple(shape), said.dtype)  # type: ignore[arg-type]
 
-    def setting(self, name: str, default: int, kind: str) -> int:
-        """A size that values decide, as the user set it, or by default."""
-        found = self.settings.get(name, default)
-        self.used[name] = found
-        if name not in self.settings:
-            self.notes[f"{name}={found}, {kind}: values decide it, and --set {name}=… says another"] = None
+    def setting(self, name: str, default: int, kind: str, most: int) -> int:
+        """A size that values decide, as the user set it, or by default: for all of its kind or for this one."""
+        kind_name = name.partition("_")[0]
+        key = name if name in self.settings else kind_name
+        found = min(self.settings.get(key, default), most)
+        self.used[key if key in self.settings else name] = found
+        given = key in self.settings
+        self.decided.append(Decided(ValueSize(name, found, most, kind, given, found == most, False, ()), self.steps))
         return found
+
+    @property
+    def steps(self) -> int:
+        """How many steps there are."""
+        return len(self.lowering.steps)
 
     def setting_name(self, kind: str) -> str:
         """A name for the next size of ``kind``: ``selected``, ``selected_1`` …"""
@@ -252,7 +275,7 @@ class Build:
                 found = None
             if found is not None:
                 return found
-        scope, made = self._scope(node), len(self.made)
+        scope, made, decided = self._scope(node), len(self.made), len(self.decided)
         try:
             if rule is not None:
                 result = rule(use, env) if getattr(rule, "walks", False) else rule(use)
@@ -270,6 +293,8 @@ class Build:
             except FileError as error:
                 raise FileError(f"{at(node)}: {error.message}") from None
         self.lowering.keep(call, self._owned(node, call, scope))
+        for one in self.decided[decided:]:
+            one.last = self.steps if one.last < 0 else one.last
         return result if isinstance(result, tuple) else (result,)
 
     def _owned(self, node: Node, call: Call, scope: Scope) -> Scope:
@@ -306,7 +331,8 @@ class Build:
         self.hold(graph.tensors, inner)
         for one, value in zip(graph.inputs, given, strict=False):
             inner[one.name] = value
-        path = ".".join(filter(None, (self._scope(use.node).path, part)))
+        around = self._scope(use.node).path or (use.node.operator.lower() if part else "")
+        path = ".".join(filter(None, (around, part)))
         names = [d.name for d in graph.outputs]
         declared = {d.name: d for d in graph.outputs} | graph.declared
         self.run(graph.nodes, inner, Place(path, self.place.opsets, declared), names)
@@ -316,6 +342,7 @@ class Build:
         """The MACs of a branch, by walking it and leaving no trace."""
         steps, made, count = len(self.lowering.steps), len(self.made), self.count
         kept = dict(self.notes), dict(self.unlike), set(self.consumed), dict(self.kinds), dict(self.used)
+        decided = len(self.decided)
         self.body(use, graph, (), env, "")
         macs = 0
         for step, _ in self.lowering.steps[steps:]:
@@ -324,6 +351,7 @@ class Build:
         del self.lowering.steps[steps:]
         self._forget(made)
         self.count = count
+        del self.decided[decided:]
         self.notes, self.unlike, self.consumed, self.kinds, self.used = kept
         return macs
 
@@ -388,3 +416,14 @@ class Build:
 
 
 _NOTHING = Node("", "", "Constant", "", (), (), {}, None)
+
+
+def _after(graph: Graph, steps: Sequence[Step]) -> tuple[str, ...]:
+    """The layers that ``steps`` became, and those that follow from them."""
+    reached = {made.value for step in steps for made in step.outputs if made.value}
+    found = []
+    for node in graph.nodes:
+        if not reached.isdisjoint(node.outputs) or not reached.isdisjoint(node.reads):
+            reached.update(node.outputs)
+            found.append(node.name)
+    return tuple(found)

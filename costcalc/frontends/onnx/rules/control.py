@@ -75,9 +75,10 @@ def _turns(n: Use, body: SubGraph) -> int:
     if known and isinstance(known[0], int) and known[0] < 2**31 and stops:
         turns = known[0]
     else:
-        most = known[0] if known and isinstance(known[0], int) else None
-        name = n.build.setting_name("trips")
-        turns = n.build.setting(name, min(most, 1) if most is not None else 1, "turns of a loop")
+        most = known[0] if known and isinstance(known[0], int) and 0 <= known[0] < MOST_TURNS else MOST_TURNS
+        # What ends by a condition turns at most as often as is said; nothing says how often others do.
+        usual = most if most < MOST_TURNS else 1
+        turns = n.build.setting(n.build.setting_name("trips"), usual, "turns of a loop", most)
     if turns > MOST_TURNS:
         raise FileError(f"a loop turns {turns:,} times; at most {MOST_TURNS:,} are written out")
     return max(turns, 0)

@@ -68,7 +68,7 @@ def _chosen(n: Use, what: str, most: Dim) -> int:
     """How many elements values choose: a size that the user can set."""
     if not isinstance(most, int):
         raise NoRule("sizes that values decide beside sizes that stay open")
-    return n.build.setting(n.build.setting_name("selected"), most, what)
+    return n.build.setting(n.build.setting_name("selected"), most, what, most)
 
 
 def nonzero(n: Use) -> Traced:
@@ -117,7 +117,7 @@ def suppress(n: Use) -> Traced:
         raise NoRule("sizes that values decide beside sizes that stay open")
     kept = n.numbers(2) if n.has(2) else (0,)
     most = min(kept[0], count) if kept and isinstance(kept[0], int) and kept[0] > 0 else count
-    each = min(n.build.setting(n.build.setting_name("proposals"), most, "boxes that are kept of a class"), count)
+    each = min(n.build.setting(n.build.setting_name("proposals"), most, "boxes that are kept of a class", most), count)
     flat = n.add("select", boxes, options=(0, 0))
     one = n.add("select", n.add("select", scores, options=(0, 0)), options=(0, 0))
     times = batch * classes
