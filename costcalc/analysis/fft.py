@@ -33,8 +33,6 @@ from costcalc.ir.fields import ints, pads, per_axis
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
 
-WRITTEN_AS_CONV = frozenset({"depthwise", "pointwise"})
-"""The ops that say what conv they stand for."""
 REAL_PRODUCTS = 4
 """Real multiplications in a complex one."""
 
@@ -77,14 +75,12 @@ def by_fourier(op: Op, x: TensorType) -> FourierConv | None:
     >>> by_fourier(find_op("conv")(1, 5, padding=2), TensorType((1, 1, 12, 12)))
     FourierConv(direct=3600, sizes=(16, 16), inputs=2048, kernels=2048, products=576, outputs=2048, kernel_bits=9216)
     """
-    conv: Any = op
     if getattr(op, "channels_last", False):
         from costcalc.ir.channels_last import channels_second, plain
 
         return by_fourier(plain(op), channels_second(x))
-    if op.name in WRITTEN_AS_CONV:
-        conv = conv.conv(x)
-    if conv.name not in ("conv", "conv_transpose"):
+    conv: Any = op.as_conv(x)
+    if conv is None:
         return None
     kernel, stride, dilation = (per_axis(v, len(x.spatial)) for v in (conv.kernel, conv.stride, conv.dilation))
     if conv.name == "conv":

@@ -123,10 +123,12 @@ class Replay:
         self.states[i], self._shares[i] = after, share
 
     def _share(self, entry: Entry, state: State) -> Amounts:
-        """What the layer adds to the figures in ``state``, owning the weights that it owns, its inputs as they are."""
+        """What the layer adds to the figures in ``state``, with the weights that it owns, its inputs as they are."""
         op, takes, makes = state
         if op is None or entry.node is None:
             return self._figured.of_input(makes[0].bits(self._storage.width) if any(entry.share.values()) else 0)
         node, work = entry.node, self._work.of(entry.node, op, takes, makes)
-        owned = [weight for local, weight in work.weights.items() if local in entry.owns]
+        # What new options bring, such as a bias, is the layer's own too.
+        before = node.op.weights(*entry.takes) if op != node.op else work.weights
+        owned = [weight for local, weight in work.weights.items() if local in entry.owns or local not in before]
         return self._figured.of(node, self._inference(node, work), owned, work.is_view)

@@ -7,19 +7,10 @@ from typing import Any, NamedTuple
 
 from costcalc.difference.layers import Entry, own_chain
 from costcalc.errors import Place
+from costcalc.ir.op import ROLES
 from costcalc.ir.tensor import TensorType
 
-OPTION_KINDS = {
-    "width": "out_channels out_features channels features hidden_size head_dim dim num_features size_per_head width",
-    "groups": "groups heads num_heads",
-    "kernel": "kernel window window_size",
-    "stride": "stride",
-    "dilation": "dilation",
-    "padding": "padding output_padding ceil_mode",
-    "resolution": "size scale scale_factor output_size",
-}
-KIND_OF = {option: kind for kind, options in OPTION_KINDS.items() for option in options.split()}
-KINDS = ("resolution", "batch", "input", "width", "groups", "kernel", "stride", "dilation", "padding", "options")
+KINDS = (ROLES[0], "batch", "input", *ROLES[1:])
 """The order in which causes are applied; then the layers that are on one side only."""
 INPUT_KINDS = KINDS[:3]
 
@@ -48,12 +39,13 @@ def width_of_input(old: Entry, new: Entry) -> dict[str, Any]:
     if old.node is None or new.node is None:
         return {}
     before, after = old.node.op.__dict__, new.node.op.__dict__
-    if not {"groups", "out_channels"} <= before.keys() or before["groups"] == after["groups"]:
+    width = next((name for name in before if old.node.op.role(name) == "width"), "")
+    if not width or "groups" not in before or before["groups"] == after["groups"]:
         return {}
     depthwise = before["groups"] == old.takes[0].shape[1] and after["groups"] == new.takes[0].shape[1]
-    if not depthwise or before["out_channels"] * after["groups"] != after["out_channels"] * before["groups"]:
+    if not depthwise or before[width] * after["groups"] != after[width] * before["groups"]:
         return {}
-    return {"groups": after["groups"], "out_channels": after["out_channels"]}
+    return {"groups": after["groups"], width: after[width]}
 
 
 def find_sites(index: int, old: Entry, new: Entry, follows: dict[str, Any]) -> Iterator[Site]:
@@ -62,7 +54,7 @@ def find_sites(index: int, old: Entry, new: Entry, follows: dict[str, Any]) -> I
         yield from (Site(index, kind, (change,)) for kind, change in _input_changes(a, b, old.last))
         return
     changed = option_changes(old, new)
-    kinds = {name: KIND_OF.get(name, "options") for name, *_ in changed}
+    kinds = {name: old.node.op.role(name) for name, *_ in changed}
     for leader in ("kernel", "dilation"):
         if leader in kinds and kinds.get("padding") == "padding":
             kinds["padding"] = kinds[leader]

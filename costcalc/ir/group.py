@@ -18,7 +18,7 @@ def grouped(graph: Graph, groups: Iterable[Group], joinings: Mapping[str, Joinin
     what waits for it.
 
     >>> from costcalc.models import load
-    >>> graph = grouped(load("alexnet"), [Group("features.0", ("features.0", "features.1"))])
+    >>> graph = grouped(load("alexnet"), [Group("conv1", ("conv1", "relu1"))])
     >>> [len(kernel) for kernel in graph.kernels][:3]
     [2, 1, 1]
     """

@@ -31,6 +31,9 @@ else:
 MOST_LISTED = 20
 """Words that a sentence can hold."""
 
+ROLES = ("resolution", "width", "depth", "groups", "kernel", "stride", "dilation", "padding", "options")
+"""What an option can mean to a user, in the order in which a diff applies changes of them."""
+
 Condition: TypeAlias = "tuple[Truth, str]"
 Example: TypeAlias = "tuple[Any, ...]"  # (op, input type, …)
 Outputs: TypeAlias = "TensorType | tuple[TensorType, ...]"
@@ -73,6 +76,10 @@ class Op:
     """The words that each field of words admits, if they are known: ``{"mode": ("nearest", "bilinear")}``."""
     letters: ClassVar[dict[str, str]] = {}
     """How formulas abbreviate the fields: ``{"kernel": "k"}``."""
+    roles: ClassVar[Mapping[str, str]] = {}
+    """What fields mean to a user who changes them, of ``ROLES``: ``{"out_channels": "width"}``. A field that has the
+    name of its role, such as ``kernel``, need not be here; nor need switches, words, axes and shapes, which are
+    "options". Every other field that is a number is."""
     computes: ClassVar[str] = ""
     """The op as one indexed equation, if it is one; the tests run it as loops."""
     inputs: ClassVar[tuple[int, int | None]] = (1, 1)
@@ -81,6 +88,9 @@ class Op:
     """Whether the output is the input's own storage, so that nothing is read or written."""
     slides: ClassVar[bool] = False
     """Whether its first input is (batch, channels, places …) and it moves over the places, or makes others of them."""
+    is_bounded_only: ClassVar[bool] = False
+    """Whether its ``sights`` are a bound: data say where its places look, what came before what, or one channel sees
+    less than another."""
     is_counted: ClassVar[bool] = True
     """False for the stand-in of an operation that has no rule here; reports list those."""
     is_random: ClassVar[bool] = False
@@ -190,6 +200,10 @@ class Op:
         """What reports call this use of the op: ``depthwise conv`` for a conv with a group a channel."""
         return self.name
 
+    def as_conv(self, *x: Any) -> Op | None:
+        """The plain convolution, transposed or not, that this op computes on its inputs; None if it is none."""
+        return None
+
     def to_torch(self, *x: Any, **_: Any) -> nn.Module:
         """The ``torch.nn.Module`` that this op stands for; it takes the inputs as arguments."""
         raise NotImplementedError(f"{self.name} has no PyTorch counterpart")
@@ -234,6 +248,16 @@ class Op:
         """Each option with its value, in their order."""
         for field in self.fields:
             yield field.name, self.__dict__[field.name]
+
+    @classmethod
+    def role(cls, field: str) -> str:
+        """What ``field`` means to a user, one of ``ROLES``.
+
+        >>> from costcalc.ops.conv import Conv
+        >>> [Conv.role(field.name) for field in Conv.fields][:4]
+        ['width', 'kernel', 'stride', 'padding']
+        """
+        return cls.roles.get(field) or (field if field in ROLES else "options")
 
     def settings(self) -> list[str]:
         """The options as a spec writes them, those at their default left out.

@@ -91,6 +91,8 @@ class AdaptiveAvgPool(AdaptivePool):
 
     torch_name = "AdaptiveAvgPool"
 
+    roles = {"size": "resolution"}
+
     size: Sizes
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
@@ -109,6 +111,8 @@ class AdaptiveMaxPool(AdaptivePool):
     aten = "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d"
 
     torch_name = "AdaptiveMaxPool"
+
+    roles = {"size": "resolution"}
 
     size: Sizes
 

@@ -153,6 +153,7 @@ class MultiHeadAttention(Op):
     """
 
     letters = {"heads": "h"}
+    roles = {"heads": "groups"}
 
     heads: Size
     bias: bool = True

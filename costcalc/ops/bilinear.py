@@ -29,6 +29,7 @@ class Bilinear(Op):
 
     aten = "bilinear"
     letters = {"out_features": "m"}
+    roles = {"out_features": "width"}
 
     out_features: Size
     bias: bool = True

@@ -28,7 +28,11 @@ class NMS(Op):
     Not counted  sorting the scores.
     """
 
+    is_bounded_only = True
+
     aten = "torchvision::nms"
+
+    roles = {"kept": "options"}
 
     kept: Count
 
@@ -59,6 +63,10 @@ class NMS(Op):
 
 class RegionPool(Op):
     """What cutting regions out of a map shares: ``size`` bins for each region (index, 4 coordinates)."""
+
+    is_bounded_only = True
+
+    roles = {"size": "resolution"}
 
     size: Sizes
 
@@ -98,6 +106,8 @@ class RoIAlign(RegionPool):
     """
 
     aten = "torchvision::roi_align torchvision::ps_roi_align"
+
+    roles = {"size": "resolution", "samples": "options"}
 
     samples: Count = 2
     by_position: bool = False

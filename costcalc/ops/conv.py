@@ -36,6 +36,7 @@ class Conv(Op):
 
     computes = "y[n, (g k), o...] += x[n, (g c), (s*o + d*r - p)...] * weight[(g k), c, r...]"
     letters = {"out_channels": "m", "kernel": "k", "stride": "s", "padding": "p", "dilation": "d", "groups": "g"}
+    roles = {"out_channels": "width"}
 
     out_channels: Size
     kernel: Sizes
@@ -80,6 +81,9 @@ class Conv(Op):
     def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
         windows = (_window(s, -p, reach - p) for _, reach, s, (p, _) in self._axes(x))
         return (spatial(tuple(windows)),)
+
+    def as_conv(self, x: TensorType) -> Op:
+        return self
 
     def kind(self, x: TensorType) -> str:
         if self.groups != 1:

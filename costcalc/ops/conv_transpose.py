@@ -45,6 +45,7 @@ class ConvTranspose(Op):
         "out_channels": "m", "kernel": "k", "stride": "s", "padding": "p", "output_padding": "e",
         "dilation": "d", "groups": "g",
     }  # fmt: skip
+    roles = {"out_channels": "width", "output_padding": "padding"}
 
     out_channels: Size
     kernel: Sizes
@@ -113,6 +114,9 @@ class ConvTranspose(Op):
         extras = per_axis(self.output_padding, n)
         for size, k, s, d, p, extra in zip(x.spatial, kernel, stride, dilation, padding, extras, strict=True):
             yield size, d * (k - 1), s, p, extra
+
+    def as_conv(self, x: TensorType) -> Op:
+        return self
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn

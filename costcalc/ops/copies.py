@@ -137,6 +137,8 @@ class RepeatInterleave(Op):
 
     aten = "repeat_interleave"
 
+    roles = {"repeats": "options"}
+
     repeats: Size
     axis: Axis
 

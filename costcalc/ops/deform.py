@@ -36,6 +36,8 @@ class DeformConv(Op):
     Source       Dai et al. 2017, arXiv 1703.06211, section 2.1; with a mask Zhu et al. 2018, arXiv 1811.11168.
     """
 
+    is_bounded_only = True
+
     channel_axis = 1
 
     slides = True
@@ -43,6 +45,7 @@ class DeformConv(Op):
     aten = "torchvision::deform_conv2d"
 
     letters = {"out_channels": "m", "kernel": "k", "stride": "s", "padding": "p", "dilation": "d", "groups": "g"}
+    roles = {"out_channels": "width"}
 
     out_channels: Size
     kernel: Sizes

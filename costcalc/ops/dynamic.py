@@ -30,6 +30,7 @@ class DynamicConv(Op):
     slides = True
 
     letters = {"stride": "s", "padding": "p", "dilation": "d", "groups": "g"}
+    roles = {"output_padding": "padding"}
 
     stride: Sizes = 1
     padding: Pads = 0

@@ -66,6 +66,8 @@ class Elementwise(Op):
 
     choices = {"function": KNOWN}
 
+    roles = {"times": "options"}
+
     function: str
     dtype: Dtype | None = None
     times: Count = 1

@@ -31,6 +31,8 @@ class Fourier(Op):
 
     aten = "_fft_r2c _fft_c2r _fft_c2c"
 
+    roles = {"size": "resolution"}
+
     axes: Axes
     size: Size | None = None
     whole: bool = False

@@ -30,6 +30,8 @@ class Embedding(Op):
 
     aten = "embedding embedding_bag"
 
+    roles = {"rows": "options"}
+
     rows: Size
     width: Size
     dtype: Dtype = "float32"

@@ -168,6 +168,8 @@ class Slice(Op):
 
     is_view = True
 
+    roles = {"step": "stride"}
+
     axis: Axis
     start: Index = 0
     stop: Index | None = None

@@ -22,6 +22,8 @@ class ClassToken(Op):
     Not counted  any arithmetic, there is none; sequence and tokens are read and the longer sequence written.
     """
 
+    roles = {"count": "options"}
+
     count: Size = 1
 
     def requires(self, x: TensorType) -> Iterator[Condition]:
@@ -96,6 +98,8 @@ class RelativePositionBias(Op):
     Not counted  any arithmetic, there is none; table and index are read and the scores written.
     Source       Liu et al. 2021, arXiv 2103.14030, section 3.2.
     """
+
+    roles = {"heads": "groups", "window": "kernel"}
 
     heads: Size
     window: Sizes

@@ -31,6 +31,7 @@ class Linear(Op):
 
     computes = "y[b..., m] += x[b..., c] * weight[m, c]"
     letters = {"out_features": "m"}
+    roles = {"out_features": "width"}
 
     out_features: Size
     bias: bool = True

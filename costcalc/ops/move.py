@@ -40,6 +40,8 @@ class Pad(Op):
 
     choices = {"mode": MODES}
 
+    roles = {"amount": "padding"}
+
     amount: Pairs
     mode: str = "zeros"
     axes: Axes | None = None

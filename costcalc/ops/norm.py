@@ -140,6 +140,7 @@ class InstanceNorm(RunningNorm):
         yield cls(), TensorType((2, 3, 4, 5))
         yield cls(affine=True), TensorType((2, 3, 7))
         yield cls(affine=True, track_running_stats=True), TensorType((1, 2, 3, 2, 2))
+        yield cls(track_running_stats=True, counter=False), TensorType((2, 3, 4))
 
 
 @op("group_norm")

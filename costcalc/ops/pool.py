@@ -117,6 +117,7 @@ class MaxPool(Pool):
 
     computes = "y[n, c, o...] max= x[n, c, (s*o + d*r - p)...] for r < k"
     letters = {"kernel": "k", "stride": "s", "padding": "p", "dilation": "d"}
+    roles = {"ceil_mode": "padding"}
 
     kernel: Sizes
     stride: Sizes | None = None
@@ -192,6 +193,7 @@ class AvgPool(Pool):
 
     computes = "y[n, c, o...] mean= x[n, c, (s*o + r - p)...] for r < k"
     letters = {"kernel": "k", "stride": "s", "padding": "p"}
+    roles = {"ceil_mode": "padding"}
 
     dilation: ClassVar[int] = 1  # type: ignore[misc]  # not an option here
 

@@ -25,11 +25,15 @@ class Recurrent(Op):
     states.
     """
 
+    is_bounded_only = True
+
     gates: ClassVar[int]
     per_state: ClassVar[int]
     """Scalar operations for one element of the state at one step, without biases."""
     states: ClassVar[int] = 1
     torch_name: ClassVar[str]
+
+    roles = {"hidden": "width", "layers": "depth", "bidirectional": "width"}
 
     hidden: Size
     layers: Size = 1
@@ -162,6 +166,8 @@ class LSTM(Recurrent):
 
     aten = "lstm"
     gates, per_state, states, torch_name = 4, 22, 2, "LSTM"
+
+    roles = {**Recurrent.roles, "projection": "width"}
 
     projection: Count = 0  # type: ignore[assignment]
 

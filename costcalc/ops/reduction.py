@@ -175,6 +175,8 @@ class Sort(Op):
 
     aten = "sort topk argsort msort"
 
+    roles = {"largest": "options"}
+
     axis: Axis = -1
     largest: Size | None = None
     indices_only: bool = False

@@ -74,6 +74,8 @@ class Upsample(Op):
 
     choices = {"mode": MODES}
 
+    roles = {"scale": "resolution", "size": "resolution"}
+
     scale: Scales | None = None
     size: Sizes | None = None
     mode: str = "nearest"

@@ -32,6 +32,8 @@ class GridSample(Op):
     Source       Jaderberg et al. 2015, arXiv 1506.02025.
     """
 
+    is_bounded_only = True
+
     slides = True
 
     aten = "grid_sampler grid_sampler_2d grid_sampler_3d"
@@ -162,6 +164,8 @@ class Fold(Patches):
     """
 
     aten = "col2im"
+
+    roles = {"size": "resolution"}
 
     size: Sizes
     kernel: Sizes

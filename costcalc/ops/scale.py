@@ -83,6 +83,7 @@ class LocalResponseNorm(Op):
     """
 
     letters = {"size": "k"}
+    roles = {"size": "kernel"}
 
     size: Size = 5
 

@@ -26,6 +26,9 @@ class WrittenAsConv(Op):
         """The conv that this stands for."""
         raise NotImplementedError
 
+    def as_conv(self, x: TensorType) -> Op:
+        return self.conv(x)
+
     def requires(self, x: TensorType) -> Iterator[Condition]:
         if len(x.shape) < 3:
             yield False, f"{self.name} takes (batch, channels, 1 to 3 spatial axes), not {len(x.shape)} axes"
@@ -68,6 +71,7 @@ class Depthwise(WrittenAsConv):
 
     computes = "y[n, (c j), o...] += x[n, c, (s*o + d*r - p)...] * weight[(c j), 0, r...]"
     letters = {"kernel": "k", "stride": "s", "padding": "p", "dilation": "d", "multiplier": "j"}
+    roles = {"multiplier": "width"}
 
     kernel: Sizes
     stride: Sizes = 1
@@ -101,6 +105,7 @@ class Pointwise(WrittenAsConv):
 
     computes = "y[n, m, o...] += x[n, c, (s*o)...] * weight[m, c, q...]"
     letters = {"out_channels": "m", "stride": "s"}
+    roles = {"out_channels": "width"}
 
     out_channels: Size
     stride: Sizes = 1

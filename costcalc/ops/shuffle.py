@@ -71,6 +71,7 @@ class PixelShuffle(Op):
 
     computes = "y[n, c, (h i), (w j)] = x[n, (c i j), h, w]"
     letters = {"factor": "r"}
+    roles = {"factor": "resolution"}
 
     factor: Size
     channels_last: bool = False
@@ -114,12 +115,15 @@ class PixelUnshuffle(Op):
     Source       Shi et al. 2016, arXiv 1609.05158, section 3.2, read backwards.
     """
 
+    is_bounded_only = True
+
     slides = True
 
     aten = "pixel_unshuffle"
 
     computes = "y[n, (c i j), h, w] = x[n, c, (h i), (w j)]"
     letters = {"factor": "r"}
+    roles = {"factor": "resolution"}
 
     factor: Size
     channels_last: bool = False

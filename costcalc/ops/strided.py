@@ -116,6 +116,8 @@ class Windows(Op):
     aten = "unfold"
     is_view = True
 
+    roles = {"size": "kernel", "step": "stride"}
+
     axis: Axis
     size: Size
     step: Size = 1
@@ -220,6 +222,8 @@ class AsStrided(Op):
 
     aten = "as_strided costcalc::part _reshape_alias resize resize_as set"
     is_view = True
+
+    roles = {"offset": "options"}
 
     shape: Shape
     strides: Places

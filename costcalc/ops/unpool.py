@@ -31,11 +31,14 @@ class MaxUnpool(Op):
     Source       Zeiler & Fergus 2013, arXiv 1311.2901, section 2.1; PyTorch, torch.nn.MaxUnpool2d.
     """
 
+    is_bounded_only = True
+
     slides = True
 
     aten = "max_unpool2d max_unpool3d"
 
     letters = {"kernel": "k", "stride": "s", "padding": "p"}
+    roles = {"size": "resolution"}
 
     kernel: Sizes
     stride: Sizes | None = None

@@ -19,11 +19,6 @@ from costcalc.ir.window import Anywhere, Axes, Follow, Regroup, Sight, Steps
 from costcalc.ops.axes import several
 from costcalc.ops.elementwise import TRUTHS
 
-BOUNDED = (
-    "deform_conv", "max_unpool", "grid_sample", "roi_align", "roi_pool", "nms", "lstm", "gru", "rnn", "uncounted",
-    "pixel_unshuffle",
-)  # fmt: skip
-"""Ops of which only bounds are claimed: data say where they look, what came before what, or one channel sees less."""
 COPIES = ("take", "roll")
 """Ops whose places see one place each, of which the window around them all is a bound."""
 
@@ -107,7 +102,7 @@ def _uneven(node: Node, claims: dict[str, View | None], claim: View) -> bool:
         return True
     if op.name in ("triangle", "diag_embed", "block_diag"):  # with zeros, which see nothing
         return any(map(moves, claim.parts))
-    return op.name in BOUNDED
+    return node.op.is_bounded_only
 
 
 def _meeting(inners: list[Inner]) -> Inner:

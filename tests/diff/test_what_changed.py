@@ -55,6 +55,50 @@ def test_the_resolution_of_the_input() -> None:
     assert told(found) == [("resolution", "size 32×32→64×64 (image)", "")]
 
 
+MAP, TOKENS, IDS = TensorType((1, 8, 16, 16)), TensorType((1, 16, 8)), TensorType((1, 16), "int64")
+OPTIONS = [
+    (TOKENS, ("lstm", 8), ("lstm", 16), "width"),
+    (TOKENS, ("lstm", 8), {"projection": 4}, "width"),
+    (TOKENS, ("lstm", 8), {"bidirectional": True}, "width"),
+    (TOKENS, ("gru", 8), ("gru", 8, 2), "depth"),
+    (TOKENS, ("rnn", 8), ("rnn", 9), "width"),
+    (TOKENS, ("linear", 8), ("linear", 16), "width"),
+    (TOKENS, ("multi_head_attention", 2), ("multi_head_attention", 4), "groups"),
+    (IDS, ("embedding", 100, 8), ("embedding", 100, 16), "width"),
+    (IDS, ("embedding", 100, 8), ("embedding", 200, 8), "options"),
+    (MAP, ("conv", 8, 3), ("conv", 16, 3), "width"),
+    (MAP, ("conv", 8, 3), ("conv", 8, 5), "kernel"),
+    (MAP, ("conv", 8, 3), {"stride": 2}, "stride"),
+    (MAP, ("conv", 8, 3), {"padding": 1}, "padding"),
+    (MAP, ("conv", 8, 3), {"dilation": 2}, "dilation"),
+    (MAP, ("conv", 8, 3), {"groups": 2}, "groups"),
+    (MAP, ("conv", 8, 3), {"bias": False}, "options"),
+    (MAP, ("conv", 8, 3, 1, 0, 1, 1, False), ("conv", 8, 3), "options"),  # the bias is new, and not otherwise wired
+    (MAP, ("conv_transpose", 8, 3), ("conv_transpose", 16, 3), "width"),
+    (MAP, ("depthwise", 3), {"multiplier": 2}, "width"),
+    (MAP, ("pointwise", 8), ("pointwise", 16), "width"),
+    (MAP, ("max_pool", 2), ("max_pool", 4), "kernel"),
+    (MAP, ("avg_pool", 3), {"ceil_mode": True, "stride": 2}, "stride padding"),
+    (MAP, ("avg_pool", 2), {"padding": 1}, "padding"),
+    (MAP, ("adaptive_avg_pool", 2), ("adaptive_avg_pool", 4), "resolution"),
+    (MAP, ("local_response_norm", 3), ("local_response_norm", 5), "kernel"),
+    (MAP, ("pixel_shuffle", 1), ("pixel_shuffle", 2), "resolution"),
+    (MAP, ("pad", 1), ("pad", 2), "padding"),
+]
+"""An input, a layer on it, the same layer with other options, and what those are called."""
+
+
+@pytest.mark.parametrize(("takes", "old", "new", "kinds"), OPTIONS, ids=lambda value: str(value)[:24])
+def test_an_option_is_called_what_it_means(takes: TensorType, old: tuple, new: tuple | dict, kinds: str) -> None:  # type: ignore[type-arg]
+    def one(name: str, *options: int, **more: object) -> Graph:
+        b = GraphBuilder("one", {"x": takes})
+        return b.build([b.add("layer", op(name, *options, **more), ["x"])[0]])
+
+    found = diff(one(*old), one(*old, **new) if isinstance(new, dict) else one(*new))
+    assert [c.kind for c in found.causes] == kinds.split()
+    assert sum(c.of("params") for c in found.causes) == found.change("params")
+
+
 def test_the_batch() -> None:
     found = diff(residual(), residual(batch=4))
     assert told(found) == [("batch", "batch 1→4 (image)", "")]

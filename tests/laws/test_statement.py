@@ -10,9 +10,11 @@ from uses import outputs_of
 
 import costcalc.ops
 from costcalc.ir.fields import KINDS
-from costcalc.ir.op import Op, find_op
+from costcalc.ir.op import ROLES, Op, find_op
 from costcalc.ops import WHERE
 
+NUMBERS = {"Size", "Sizes", "Count", "Counts", "Scales", "Pairs", "Pads"}
+"""Kinds of options that count something."""
 OPS = pytest.mark.parametrize("name", WHERE)
 
 
@@ -58,6 +60,17 @@ def test_each_option_is_of_a_known_kind_and_letters_stand_for_options(name: str)
 
     assert {f.kind for f in fields} <= KINDS.keys()
     assert find_op(name).letters.keys() <= {f.name for f in fields}
+
+
+@OPS
+def test_each_number_among_the_options_says_what_it_means(name: str) -> None:
+    """Switches, words, axes, shapes and element types are options; a count may be a width, a kernel, a stride …"""
+    op = find_op(name)
+    fields = {f.name: f for f in op.fields}
+    numbers = {f.name for f in op.fields if f.kind.split(" ")[0] in NUMBERS}
+
+    assert op.roles.keys() <= fields.keys() and {*op.roles.values()} <= {*ROLES}
+    assert {n for n in numbers if n not in op.roles and n not in ROLES} == set()
 
 
 @OPS
