@@ -84,18 +84,33 @@ def memory(
     >>> memory("mobilenet_v2", engine="mcu", bits=8).peak_bytes / 1024
     1372.0
     """
+    given = (batch, input, parameters, apply, fold_norm, layout)
+    return _memory(model, inputs, kwargs, engine, bits, given)
+
+
+def _memory(
+    model: Graph | str | os.PathLike[str] | nn.Module,
+    inputs: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    engine: str,
+    bits: int | None,
+    given: tuple[Any, ...],
+    *,
+    patches: bool = True,
+) -> Memory:
+    """``memory``; ``given`` are the last arguments of ``_graph``."""
     from costcalc.planning.engines import known, plan
 
     _check(bits, None)
     known(engine)
-    if engine != "eager" or isinstance(model, Graph) or apply or fold_norm:
-        return plan(_graph(model, inputs, kwargs, batch, input, parameters, apply, fold_norm, layout), engine, bits)
+    if engine != "eager" or isinstance(model, Graph) or given[3] or given[4]:
+        return plan(_graph(model, inputs, kwargs, *given), engine, bits, patches=patches)
     run: Run | str
     if isinstance(model, (str, os.PathLike)):
         from costcalc.models import load_with_run
 
         _check_inputs(inputs, kwargs)
-        graph, run = load_with_run(model, batch=batch, input=input, parameters=parameters)
+        graph, run = load_with_run(model, batch=given[0], input=given[1], parameters=given[2])
     else:
         from costcalc.frontends.torch.lives import trace_with_run
 
@@ -130,11 +145,8 @@ def fits(
     """
     from costcalc.planning import fits as fitting
 
-    given: dict[str, Any] = {
-        "engine": engine, "batch": batch, "input": input, "parameters": parameters, "bits": bits, "apply": apply,
-        "fold_norm": fold_norm, "layout": layout,
-    }  # fmt: skip
-    found = memory(model, *inputs, **given, **kwargs)
+    given = (batch, input, parameters, apply, fold_norm, layout)
+    found = _memory(model, inputs, kwargs, engine, bits, given, patches=False)
     choices = None
     if isinstance(model, (str, os.PathLike)):
         from costcalc.frontends.sources import source_of
@@ -144,15 +156,11 @@ def fits(
             choices = _choices(graph, batch or 1)
 
     def plan(other: Mapping[str, Any]) -> Memory:
-        again = dict(given)
-        for name, value in other.items():
-            if name == "batch":
-                again["batch"] = value
-            elif name == "image":
-                again["input"] = value
-            else:
-                again["parameters"] = {**(parameters or {}), name: value}
-        return memory(model, **again)
+        chosen = {name: value for name, value in other.items() if name not in ("batch", "image")}
+        again = (
+            other.get("batch", batch), other.get("image", input), {**(parameters or {}), **chosen} or None, *given[3:],
+        )  # fmt: skip
+        return _memory(model, (), {}, engine, bits, again, patches=False)
 
     return fitting.fits(found, fitting.Room(ram, flash), choices, plan)
 

@@ -35,16 +35,20 @@ class Plan:
     patches: tuple[Patches, ...] = ()
 
 
-def plan(graph: Graph, engine: str, bits: int | None = None, run: Run | str = "") -> Memory:
+def plan(graph: Graph, engine: str, bits: int | None = None, run: Run | str = "", *, patches: bool = True) -> Memory:
     """What ``engine`` holds while it runs ``graph`` once.
 
     bits   width of floating-point elements in place of their own
     run    what a run of the model's own code holds, for ``eager``; or why there is none, "" of what has no code
+    patches  whether an engine that can is asked what it holds with its first layers by patches
 
     Raises ``UnknownName`` for an engine that there is not, ``OptionError`` where a size is a symbol.
     """
     rules, sizes = known(engine), Sizes(graph, bits)
-    made = _eager(sizes, run) if engine == "eager" else rules(sizes)
+    if engine == "eager":
+        made = _eager(sizes, run)
+    else:
+        made = _mcu(sizes, patches=patches) if engine == "mcu" else rules(sizes)
     steps = loads(made.tensors, made.jobs)
     at = max(steps, key=lambda step: step.bytes)
     peak = at.bytes
@@ -121,7 +125,7 @@ def _of_tflite(sizes: Sizes, *, micro: bool) -> Plan:
     return Plan(jobs, tensors, weights(sizes, groups, 32 if narrow else None), tflite.guesses(groups))
 
 
-def _mcu(sizes: Sizes) -> Plan:
+def _mcu(sizes: Sizes, *, patches: bool = True) -> Plan:
     from costcalc.planning import mcu
     from costcalc.planning.patches import by_patches
 
@@ -133,7 +137,7 @@ def _mcu(sizes: Sizes) -> Plan:
     kept = weights(sizes, groups, 32 if narrow else None)
     return Plan(
         jobs, lives.at(places), kept, lower_bound=max(least, _peak(lives.tensors, jobs)),
-        patches=tuple(by_patches(sizes, groups, jobs)),
+        patches=tuple(by_patches(sizes, groups, jobs)) if patches else (),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from costcalc.ir.graph import Node
 from costcalc.planning.jobs import Job, Jobs
 from costcalc.planning.joining import Group
 from costcalc.planning.sizes import Sizes
+from costcalc.planning.windows import second
 from costcalc.transforms.fuse.joiner import Chain, Joiner, Rule, rule
 
 ACTIVATIONS = frozenset(
@@ -51,7 +52,9 @@ class InPlace(Joiner):
 def is_depthwise(sizes: Sizes, node: Node) -> bool:
     """Whether ``node`` convolves each channel by itself into one."""
     x, y = sizes.graph.types[node.inputs[0]], sizes.graph.types[node.outputs[0]]
-    return node.op.name in ("conv", "depthwise") and "depthwise" in node.op.kind(x) and x.channels == y.channels
+    if node.op.name not in ("conv", "depthwise") or "depthwise" not in node.op.kind(x):
+        return False
+    return second(node.op, x).channels == second(node.op, y).channels
 
 
 def jobs(sizes: Sizes, groups: list[Group], buffer: Mapping[str, str]) -> Jobs:
@@ -64,7 +67,7 @@ def jobs(sizes: Sizes, groups: list[Group], buffer: Mapping[str, str]) -> Jobs:
         scratch = 0
         over: tuple[str, ...] = ()
         if lead.inputs and is_depthwise(sizes, lead):
-            y = graph.types[lead.outputs[0]]
+            y = second(lead.op, graph.types[lead.outputs[0]])
             scratch = sizes.of_type(y.with_shape(y.shape[0], 1, *y.spatial))
             over = group.inputs[:1]
         elif lead.op.name in EACH:

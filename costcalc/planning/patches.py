@@ -43,7 +43,6 @@ def by_patches(sizes: Sizes, groups: list[Group], jobs: Jobs) -> list[Patches]:
 
 def _cuts(sizes: Sizes, groups: list[Group], jobs: Jobs) -> Iterator[int]:
     """The steps after which only the map that they make lives, as far as every layer sees places through windows."""
-    types = sizes.graph.types
     last = {buffer: i for i, job in enumerate(jobs.steps) for buffer in job.reads}
     last.update(dict.fromkeys(jobs.kept, len(jobs.steps)))
     alive = {b: last.get(b, 0) for b in jobs.inputs}
@@ -53,21 +52,20 @@ def _cuts(sizes: Sizes, groups: list[Group], jobs: Jobs) -> Iterator[int]:
         (made,) = group.outputs
         alive[made] = last.get(made, k)
         alive = {buffer: until for buffer, until in alive.items() if until > k}
-        if k and list(alive) == [made] and len(types[made].shape) == 4:
+        if k and list(alive) == [made] and len(sizes.map(made).shape) == 4:
             yield k
 
 
 def _sees_places(sizes: Sizes, node: Node) -> bool:
     """Whether a place of the map that ``node`` makes depends on some places of the maps that it reads."""
-    types = sizes.graph.types
-    y = types[node.outputs[0]]
+    y = sizes.map(node.outputs[0])
     if len(node.outputs) != 1 or len(y.shape) != 4:
         return False
-    if window(node.op, types[node.inputs[0]]):
+    if window(node.op, sizes.graph.types[node.inputs[0]]):
         return True
     if node.op.name == "batch_norm":
         return True
-    maps = [types[v] for v in node.inputs if v not in sizes.settled]
+    maps = [sizes.map(v) for v in node.inputs if v not in sizes.settled]
     return is_pointwise(node.op) and all(t.shape[2:] == y.shape[2:] for t in maps)
 
 
@@ -81,7 +79,7 @@ def _rest(jobs: Jobs, k: int) -> int:
 def _stage(sizes: Sizes, groups: list[Group], jobs: Jobs, count: int) -> Iterator[tuple[int, int]]:
     """The most that lives while a stage runs by ``count``² patches, and the MACs that it does again."""
     (whole,) = groups[-1].outputs
-    rows, columns = sizes.graph.types[whole].shape[2:]
+    rows, columns = sizes.map(whole).shape[2:]
     if not isinstance(rows, int) or not isinstance(columns, int) or min(rows, columns) < count:
         return
     spans = [
@@ -93,7 +91,7 @@ def _stage(sizes: Sizes, groups: list[Group], jobs: Jobs, count: int) -> Iterato
         for node in group.nodes:
             done = _macs(sizes, node)
             if done:
-                height, width = sizes.graph.types[node.outputs[0]].shape[2:]
+                height, width = sizes.map(node.outputs[0]).shape[2:]
                 covered = [sum(b - a for a, b in (part[node.outputs[0]] for part in along)) for along in spans]
                 again += done * covered[0] * covered[1] // (int(height) * int(width)) - done  # type: ignore[arg-type]
     for down, across in product(*spans):
@@ -111,13 +109,12 @@ def _parts(size: int, count: int) -> list[Span]:
 
 def _seen(sizes: Sizes, groups: list[Group], axis: int, span: Span) -> dict[str, Span]:
     """What the places ``span`` of the last map need of every value before it, along one axis."""
-    types = sizes.graph.types
     needed = {groups[-1].outputs[0]: span}
     for node in (node for group in reversed(groups) for node in reversed(group.nodes)):
         first, end = needed[node.outputs[0]]
         for value in sizes.read(node):
-            size = types[value].shape[2 + axis]
-            axes = window(node.op, types[value])
+            size = sizes.map(value).shape[2 + axis]
+            axes = window(node.op, sizes.graph.types[value])
             lo, hi = first, end
             if axes:
                 _, reach, stride, (before, _) = axes[axis]
@@ -131,10 +128,9 @@ def _seen(sizes: Sizes, groups: list[Group], axis: int, span: Span) -> dict[str,
 
 def _patch(sizes: Sizes, groups: list[Group], jobs: Jobs, whole: str, tiles: Mapping[str, tuple[int, int]]) -> int:
     """The most that lives while one patch is made of ``whole``."""
-    types = sizes.graph.types
 
     def size(value: str) -> int:
-        t = types[value]
+        t = sizes.map(value)
         return sizes.of_type(t.with_shape(*t.shape[:2], *tiles[value]))
 
     steps: list[Job] = []
@@ -142,7 +138,7 @@ def _patch(sizes: Sizes, groups: list[Group], jobs: Jobs, whole: str, tiles: Map
         makes = tuple((name, size(name)) for name, _ in job.makes if name != whole)
         scratch = 0
         if job.scratch:
-            y = types[group.lead.outputs[0]]
+            y = sizes.map(group.lead.outputs[0])
             scratch = sizes.of_type(y.with_shape(y.shape[0], 1, *tiles[group.lead.outputs[0]]))
         over = tuple(v for v in job.over if v not in jobs.inputs) if makes else ()
         steps.append(job._replace(makes=makes, scratch=scratch, over=over))

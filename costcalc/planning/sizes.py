@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from costcalc.analysis.storage import Roots, roots
 from costcalc.errors import OptionError
+from costcalc.ir.channels_last import FIELD, channels_second
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.tensor import TensorType
 
@@ -19,11 +20,17 @@ class Sizes:
         self.graph, self.bits = graph, bits
         self.root: Roots = roots(graph)
         self.settled = graph.settled
+        self._last = any(vars(node.op).get(FIELD) for node in graph.nodes)
         self._known: dict[TensorType, int] = {}
 
     def of(self, value: str) -> int:
         """Bytes of ``value``. Raises ``OptionError`` where a size is a symbol."""
         return self.of_type(self.graph.types[value])
+
+    def map(self, value: str) -> TensorType:
+        """The type of ``value`` with the channels second, wherever the graph's maps have them."""
+        found = self.graph.types[value]
+        return channels_second(found) if self._last and len(found.shape) > 2 else found
 
     def of_type(self, kind: TensorType) -> int:
         """Bytes of a tensor of this type, rounded up to whole ones."""
@@ -53,4 +60,4 @@ class Sizes:
             for node in graph.nodes
             for local, weight in node.stored(node.op.weights(*graph.input_types(node))).items()
         }
-        return sum(map(self.of_type, found.values()))
+        return sum(self.of_type(t) for t in found.values())

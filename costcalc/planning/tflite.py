@@ -18,7 +18,7 @@ from costcalc.ir.tensor import TensorType
 from costcalc.planning.jobs import Job, Jobs
 from costcalc.planning.joining import Group
 from costcalc.planning.sizes import Sizes
-from costcalc.planning.windows import window
+from costcalc.planning.windows import second, window
 
 ALIGNMENT = 64
 """Bytes of which offsets are multiples in TensorFlow Lite (kDefaultTensorAlignment)."""
@@ -113,7 +113,7 @@ def _operators(sizes: Sizes, group: Group, micro: bool) -> Iterator[Job]:
     over = tuple(
         v for v in reads[:2] if lead.op.name in WHERE_ONE_WAS and sizes.of(lead.outputs[0]) == _bytes(sizes, v)
     )
-    scratch = 0 if micro or x is None else _im2col(sizes, lead, padded or x)
+    scratch = 0 if micro or x is None else _im2col(sizes, lead)
     yield Job(name, reads, makes, scratch, over, tuple(node.name for node in group.nodes))
 
 
@@ -125,11 +125,13 @@ def padded_type(op: Any, x: TensorType, y: TensorType) -> TensorType | None:
     """The type of the input with its padding, where it must be padded by an operator of its own; else None.
 
     The kernels know no padding (VALID), and one by which ⌈size / stride⌉ places come out, the odd one after (SAME);
-    averages leave out what is padded.
+    averages leave out what is padded. (It has the channels second, whatever the input has.)
     """
+    axes = window(op, x)
+    x, y = second(op, x), second(op, y)
     sizes: list[Dim] = []
     same = valid = True
-    for (size, span, stride, (before, after)), count in zip(window(op, x), y.spatial, strict=False):
+    for (size, span, stride, (before, after)), count in zip(axes, y.spatial, strict=False):
         hangs = (count - 1) * stride + span - size - before - after  # over the end, with ceil_mode
         after = maximum(after + hangs, after)
         needed = maximum((ceil_div(size, stride) - 1) * stride + span - size, 0)
@@ -141,23 +143,23 @@ def padded_type(op: Any, x: TensorType, y: TensorType) -> TensorType | None:
     return x.with_shape(*x.shape[:2], *sizes)
 
 
-def _im2col(sizes: Sizes, node: Node, x: TensorType) -> int:
+def _im2col(sizes: Sizes, node: Node) -> int:
     """Bytes into which the built-in kernel of a convolution unrolls its input; 0 of a plain 1×1, and of depthwise.
 
     Source: tensorflow/lite/kernels/conv.cc, IsIm2ColRequired, one thread.
     """
     if node.op.name not in ("conv", "pointwise"):
         return 0
-    weight = node.op.weights(sizes.graph.types[node.inputs[0]])["weight"].type
+    x, y = sizes.graph.types[node.inputs[0]], second(node.op, sizes.graph.types[node.outputs[0]])
+    weight = node.op.weights(x)["weight"].type
     _, channels, *kernel = weight.shape
     strides = per_axis(getattr(node.op, "stride", 1), len(kernel))
     dilations = per_axis(getattr(node.op, "dilation", 1), len(kernel))
     groups = getattr(node.op, "groups", 1)
-    if len(kernel) > 2 or (groups != 1 and groups == x.channels):
+    if len(kernel) > 2 or (groups != 1 and groups == second(node.op, x).channels):
         return 0
     if all(value == 1 for value in (*kernel, *strides, *dilations)):
         return 0
-    y = sizes.graph.types[node.outputs[0]]
     taps: Dim = channels
     for k in kernel:
         taps = taps * k
