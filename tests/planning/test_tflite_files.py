@@ -1,0 +1,34 @@
+"""Files of TensorFlow Lite: the arena that its interpreter for microcontrollers was seen to take, to the byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import costcalc
+
+FILES = Path(__file__).parents[3] / "shared" / "golden" / "tflite"
+# Arena head as tflite-micro 0.dev20261023182759 (its Python package) prints it: `print_allocations`.
+HEAD = {"ad01_int8": 768, "kws_ref_model": 16_000, "str_ww_ref_model": 6_656, "vww_96_int8": 73_728}
+
+
+@pytest.mark.parametrize("name", HEAD)
+def test_the_arena_is_that_of_the_interpreter(name: str) -> None:
+    file = FILES / f"{name}.tflite"
+    if not file.exists():
+        pytest.skip("the files of mlcommons/tiny are not here")
+    assert costcalc.memory(str(file), engine="tflm").arena_bytes == HEAD[name]
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"), [("ad01", "ad01_int8"), ("kws", "kws_ref_model"), ("str_ww", "str_ww_ref_model")]
+)
+def test_the_spec_of_a_network_has_the_arena_of_its_file(spec: str, name: str) -> None:
+    assert costcalc.memory(spec, engine="tflm", bits=8).arena_bytes == HEAD[name]
+
+
+def test_visual_wake_words_need_less_than_the_greedy_planner_takes() -> None:
+    # Three maps of 48×48×8 at once; the spec pads evenly where the file pads as TensorFlow does.
+    found = costcalc.memory("vww_96", engine="mcu", bits=8)
+    assert (found.arena_bytes, found.optimal) == (48 * 48 * (8 + 16), True)
