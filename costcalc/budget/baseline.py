@@ -91,21 +91,27 @@ def from_lock_at(lock: Lock, repository: Repository, revision: str, commit: str)
     """
     shown = f"{NAME} at {revision}"
     known = from_lock(lock, shown, AGAIN)
-    contents_there: dict[str, str] = {}
+    there: dict[str, set[str]] = {}
 
-    def digest(file: str) -> str:
-        if file not in contents_there:
+    def digests(file: str) -> set[str]:
+        """Of the file as git has it, as it lies in a working tree with other ends of lines, and of what LFS keeps."""
+        if file not in there:
             data = repository.read(commit, file)
-            contents_there[file] = "" if data is None else sha256(data).hexdigest()
-        return contents_there[file]
+            texts = [] if data is None else [data, data.replace(b"\n", b"\r\n")]
+            there[file] = {sha256(text).hexdigest() for text in texts}
+            if data is not None and data.startswith(b"version https://git-lfs"):
+                there[file] |= {
+                    line[11:].decode(errors="replace") for line in data.split(b"\n") if line.startswith(b"oid sha256:")
+                }
+        return there[file]
 
     def past(model: Model, setup: Setup, now: Measured) -> Past:
         entry = lock.entries.get((model.name, setup.label))
         files = entry.trace.get("files") if entry and entry.trace else None
         for file, content in files.items() if isinstance(files, dict) else ():
-            if digest(file) != content:
-                reason = f"{shown} is older than {file} there, so it does not tell what the model was; add --trace-base"
-                return Past(shown, reason=reason)
+            if content not in digests(file):
+                how = f"is older than {file} there" if digests(file) else f"was made with a {file} that is not there"
+                return Past(shown, reason=f"{shown} {how}, so it does not tell what the model was; add --trace-base")
         return known(model, setup, now)
 
     return past
@@ -125,7 +131,7 @@ def from_trace(repository: Repository, tree: Tree, config: Config) -> Baseline:
 
     def past(model: Model, setup: Setup, now: Measured) -> Past:
         if not answers:
-            with tracing(repository, tree, [*wanted.values()]) as traced:
+            with tracing(repository, tree, [*wanted.values()], config.folder or ".") as traced:
                 answers.update(zip(wanted, traced(), strict=True))
         graph = answers[model.name, setup.label]
         if isinstance(graph, UnknownName):

@@ -42,18 +42,23 @@ Answer: TypeAlias = "Graph | CostcalcError"
 
 
 @contextmanager
-def tracing(repository: Repository, tree: Tree, wanted: Sequence[Wanted]) -> Iterator[Callable[[], list[Answer]]]:
+def tracing(
+    repository: Repository, tree: Tree, wanted: Sequence[Wanted], folder: str = "."
+) -> Iterator[Callable[[], list[Answer]]]:
     """Start to trace ``wanted`` from the files in ``tree``; what is yielded waits for the answers, one for each.
 
-    Files are named from the working directory, and their places come back from the repository's root.
+    Files are named from the working directory, modules looked for there and in ``folder``; places come back from the
+    repository's root.
     """
     root = Path(repository.root)
-    here = Path(tree.folder, repository.relative("."))
+    inside = Path.cwd().resolve().is_relative_to(root)
+    here = Path(tree.folder, repository.relative(".") if inside else "")
     here.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="costcalc-") as folder:
-        request, answer = Path(folder, "request"), Path(folder, "answer")
+    with tempfile.TemporaryDirectory(prefix="costcalc-") as apart:
+        request, answer = Path(apart, "request"), Path(apart, "answer")
+        own = tree.path(repository.relative(folder)) if folder != "." else str(here)
         told = {
-            "path": _search_path(root, tree.folder), "answer": str(answer), "tree": tree.folder, "root": str(root),
+            "path": _search_path(root, tree.folder, own), "answer": str(answer), "tree": tree.folder, "root": str(root),
             "models": [[_there(repository, tree, model), dict(choices)] for model, choices in wanted],
         }  # fmt: skip
         request.write_text(json.dumps(told), encoding="utf-8")
@@ -79,9 +84,9 @@ def _there(repository: Repository, tree: Tree, model: str) -> str:
     return tree.path(repository.relative(file)) + (f":{part}" if part else "")
 
 
-def _search_path(root: Path, folder: str) -> list[str]:
-    """Where the process looks for modules: as this one does, but in ``folder`` for those of the repository."""
-    found = [str(Path(costcalc.__file__).parent.parent)]
+def _search_path(root: Path, folder: str, own: str) -> list[str]:
+    """Where the process looks for modules: in ``own``, then as this one does, in ``folder`` for the repository's."""
+    found = [str(Path(costcalc.__file__).parent.parent), own]
     for entry in sys.path:
         full = Path(entry or ".").resolve()
         is_own = full.is_relative_to(root) and not _is_installed(str(full))
@@ -147,7 +152,7 @@ class _Strays:
     """Files of the checkout that this process, which works elsewhere, has opened or imported."""
 
     def __init__(self, root: str, tree: str) -> None:
-        self._root = Path(root)
+        self._root, self._tree = Path(root), Path(tree)
         self._opened: list[str] = []
         self._ours = str(Path(costcalc.__file__).parent)
         if root != tree:
@@ -163,7 +168,8 @@ class _Strays:
         opened, self._opened = self._opened, []
         for file in dict.fromkeys(opened):
             full = Path(file).resolve()
-            if full.is_relative_to(self._root) and full.is_file() and not self._is_library(str(full)):
+            is_of_checkout = full.is_relative_to(self._root) and not full.is_relative_to(self._tree)
+            if is_of_checkout and full.is_file() and not self._is_library(str(full)):
                 return full.relative_to(self._root).as_posix()
         return ""
 

@@ -192,3 +192,18 @@ def test_diff_of_two_revisions_of_a_model_that_is_code(team: Repository) -> None
     assert kernel.endswith("net.py:8") and depth.endswith("net.py:6"), printed
     told = team.fails("diff", "--base", "HEAD", "gone.py:Net", "--allow-code")
     assert "there is no gone.py in HEAD nor in the working tree" in told
+
+
+def test_the_base_of_a_package_beside_a_config_from_anywhere(
+    empty: Repository, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    empty.write("ci/package/__init__.py", NET)
+    empty.write("ci/costcalc.yaml", CONFIG.replace("net.py:Net", "package:Net"))
+    empty.write(".gitignore", "__pycache__\n")
+    empty.commit()
+    empty.git("checkout", "--quiet", "-b", "branch")
+    empty.edit("ci/package/__init__.py", "width=8", "width=16")
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    config = str(empty.folder / "ci/costcalc.yaml")
+    code, printed = empty.run("check", "--allow-code", "--config", config, "--base", "main", "--trace-base")
+    assert code == 1 and "since main, 2% allowed" in printed and "width: out_channels 8→16" in printed

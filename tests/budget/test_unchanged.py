@@ -277,6 +277,17 @@ def test_a_lock_at_the_base_that_is_older_than_its_code_compares_nothing(empty: 
     assert code == 4 and "costcalc.lock at HEAD is older than net.py there" in printed
 
 
+def test_a_lock_that_was_made_where_lines_end_otherwise_is_as_new_as_its_code(empty: Repository) -> None:
+    set_up(empty, config=CONFIG.replace("macs: 1 G", "macs: {max_increase: 2%}"))
+    empty.git("config", "core.autocrlf", "true")
+    (empty.folder / "net.py").write_bytes(empty.read("net.py").replace("\n", "\r\n").encode())
+    assert locked(empty).trace is not None
+    empty.commit("made on another system")
+    assert "\r" not in empty.git("show", "HEAD:net.py")
+    code, printed = empty.run("check", "--allow-code", "--base", "HEAD", "--strict")
+    assert code == 0 and "as before" in printed, printed
+
+
 def test_models_of_one_process_have_records_of_their_own(empty: Repository) -> None:
     set_up(empty, "import helper; return helper.WIDTH")
     empty.write("helper.py", "from pathlib import Path\nWIDTH = int(Path('data').read_text())")

@@ -36,6 +36,7 @@ class Lines:
 
     def __init__(self, model: nn.Module) -> None:
         self._here = str(Path.cwd())
+        self._shown: dict[str, str] = {}
         found: dict[str, Place] = {}
         for path, module in model.named_modules():
             for name, place in _notes_of(module).items():
@@ -48,15 +49,24 @@ class Lines:
         """The place of the call that runs now, inside the module at ``path``; None where no line is the user's."""
         chain: list[tuple[str, int]] = []
         inside = True  # still in the module that is running
-        for frame in _outwards(sys._getframe(1)):
+        known = self._shown
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
             file = frame.f_code.co_filename
-            if file == _SCOPES:
-                if inside and not chain and (made := self.maker(path)):
-                    return made
-                inside = False
-            elif shown := shown_file(file, self._here):
-                chain.append((shown, frame.f_lineno))
-        return _linked(chain)
+            shown = known.get(file)
+            if shown is None:
+                shown = known[file] = file if file in _ENDS or file == _SCOPES else shown_file(file, self._here)
+            if shown:
+                if file in _ENDS:
+                    break
+                if file == _SCOPES:
+                    if inside and not chain and (made := self.maker(path)):
+                        return made
+                    inside = False
+                else:
+                    chain.append((shown, frame.f_lineno))
+            frame = frame.f_back
+        return _linked(chain) if chain else None
 
     def maker(self, path: str) -> Place | None:
         """Where the module or tensor at ``path`` was made, or that of which it is a copied part."""
