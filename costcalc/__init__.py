@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from costcalc.api import analyze as analyze
     from costcalc.api import fits as fits
     from costcalc.api import memory as memory
+    from costcalc.api import training as training
     from costcalc.frontends.torch.tracer import trace as trace
     from costcalc.models import load as load
     from costcalc.packing.pack import pack as pack
@@ -24,6 +25,7 @@ _WHERE = {
     "memory": "costcalc.api",
     "pack": "costcalc.packing.pack",
     "trace": "costcalc.frontends.torch.tracer",
+    "training": "costcalc.api",
 }
 
 

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 from costcalc.analysis.records import Report
 from costcalc.analysis.report import report
 from costcalc.errors import OptionError
+from costcalc.ir.fields import ints
 from costcalc.ir.graph import Graph
 
 if TYPE_CHECKING:
     from torch import nn
 
     from costcalc.analysis.roofline import Machine
-    from costcalc.ir.run import Run
+    from costcalc.ir.run import Run, Step
     from costcalc.planning import fits as fitting
     from costcalc.planning.fits import Fits
     from costcalc.planning.records import Memory
+    from costcalc.planning.training import Training
 
 
 def analyze(
@@ -228,3 +230,52 @@ def _check(bits: object, fps: object) -> None:
         raise OptionError(f"bits must be a whole number from 1 to 1024, not {bits!r}")
     if fps is not None and (type(fps) not in (int, float) or not 1e-3 <= fps <= 1e9):  # type: ignore[operator]
         raise OptionError(f"fps must be a number from 0.001 to 1e9, not {fps!r}")
+
+
+def training(
+    model: Graph | str | os.PathLike[str] | nn.Module,
+    *inputs: Any,
+    optimizer: str = "sgd",
+    batch: int | None = None,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> Training:
+    """What a step of training of ``model`` holds and multiplies: kept for the backward pass, gradients, state, peak.
+
+    optimizer   ``"sgd"``, ``"momentum"``, ``"adam"`` or ``"adamw"``
+
+    The forward and the backward pass are run by PyTorch without values: of a PyTorch model its own Python, of a spec
+    its layers as PyTorch's modules, so PyTorch is needed in either case. The loss is the sum of all results. The
+    other arguments are those of ``analyze``. Raises a ``CostcalcError`` for anything that is wrong with them.
+    """
+    from costcalc.analysis.backward import backward
+    from costcalc.planning import training as planning
+
+    planning.optimizer(optimizer)
+    step: Step | None = None
+    notes: list[str] = []
+    if isinstance(model, (str, os.PathLike)):
+        from costcalc.models import load_with_step
+
+        _check_inputs(inputs, kwargs)
+        graph, step = load_with_step(model, batch=batch, input=input, parameters=parameters)
+    elif isinstance(model, Graph):
+        graph = _graph(model, inputs, kwargs, batch, input, parameters, (), False, None)
+    else:
+        from costcalc.frontends.torch.tracer import trace, unwrapped
+        from costcalc.frontends.torch.training import trained
+
+        graph = trace(model, *inputs, **kwargs)
+        step = trained(unwrapped(model), inputs, {key: value for key, value in kwargs.items() if key != "assume"})
+    if step is None:
+        from costcalc.backends.module import to_step
+
+        step = to_step(graph)
+        notes.append("its layers are run as PyTorch's modules, each value dropped after its last use")
+
+    def macs() -> tuple[int, int, tuple[str, ...]]:
+        found = backward(graph)
+        return sum(ints(found.forward.values())), sum(ints(found.backward.values())), found.unknown
+
+    return planning.training(graph.name, step, optimizer, macs, notes)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from costcalc import zoo
 from costcalc.errors import CostcalcError, UnknownName
-from costcalc.frontends.sources import FrontEnd, Request, Source, checked, with_module, with_run
+from costcalc.frontends.sources import FrontEnd, Request, Source, checked, with_module, with_run, with_step
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from costcalc.analysis.symbols import Symbols
-    from costcalc.ir.run import Run
+    from costcalc.ir.run import Run, Step
 
 
 def load(
@@ -100,6 +100,20 @@ def load_with_run(
     Where there is no such run its place is taken by the reason, "" of what has no Python.
     """
     return with_run(os.fspath(model), Request(batch, input, parameters or {}, None, None, zoo))
+
+
+def load_with_step(
+    model: str | os.PathLike[str],
+    *,
+    batch: Dim | None = None,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> tuple[Graph, Step | None]:
+    """The graph of ``model``, as ``load`` has it, and what a step of training of its own Python holds, if it has any.
+
+    Raises ``CostcalcError`` where its code cannot be run without values.
+    """
+    return with_step(os.fspath(model), Request(batch, input, parameters or {}, None, None, zoo))
 
 
 def _loaded(source: Source, name: str, request: Request, symbols: Iterable[str] | Symbols) -> Graph:

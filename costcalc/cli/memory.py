@@ -8,11 +8,13 @@ from typing import Annotated
 from costcalc.cli.options import Bits, Format, Model, Output
 from costcalc.cli.output import coloured, emit, waiting, width
 from costcalc.cli.parameters import command, option
+from costcalc.errors import OptionError
 
 EXAMPLES = {
     "costcalc memory mobilenet_v2 --engine tflm --bits 8": "the arena of TFLite Micro, and what fills it",
     "costcalc memory resnet50 --batch 8 --timeline": "PyTorch, step by step",
     "costcalc memory inception_v3 --engine ideal": "the least in any order of the layers",
+    "costcalc memory resnet50 --batch 32 --train --optimizer adamw": "a step of training",
     "costcalc memory my/net.yaml --engine mcu --bits 8 --format json": "each tensor with its life and place",
 }
 
@@ -37,12 +39,27 @@ ByEngine = Annotated[
 ]  # fmt: skip
 
 
+class Optimizer(str, Enum):
+    """What keeps state of each parameter."""
+
+    sgd = "sgd"
+    momentum = "momentum"
+    adam = "adam"
+    adamw = "adamw"
+
+
 @command
 def memory(
     model: Model,
     engine: ByEngine = Engine.eager,
     bits: Bits = None,
     timeline: Annotated[bool, option("--timeline", says="A line for each step, with what lives there.")] = False,
+    train: Annotated[
+        bool, option("--train", says="A step of training: forward and backward pass, gradients, the optimizer's state.")
+    ] = False,
+    optimizer: Annotated[
+        Optimizer | None, option("--optimizer", says="With --train: which one; sgd if not said.")
+    ] = None,
     format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
 ) -> None:
@@ -51,6 +68,11 @@ def memory(
     Each engine is a small set of rules, which docs/memory.md tells with their sources: what it joins, what it writes
     in place, what it sets aside.
     """
+    if train:
+        _train(model, engine, bits, timeline, optimizer or Optimizer.sgd, format, output)
+        return
+    if optimizer is not None:
+        raise OptionError("--optimizer is for a step of training: add --train")
     from costcalc.api import memory
     from costcalc.backends.memory import text as told
 
@@ -60,4 +82,30 @@ def memory(
             text = told.table(found, width(), coloured(output), timeline=timeline)
         else:
             text = getattr(told, format.value)(found, timeline=timeline)
+    emit(text, output)
+
+
+def _train(
+    model: Model, engine: Engine, bits: int | None, timeline: bool, optimizer: Optimizer, format: Format,
+    output: str | None,
+) -> None:  # fmt: skip
+    """A step of training, which PyTorch does; so nothing that is for another engine can be asked for."""
+    from costcalc.api import training
+    from costcalc.backends import training as told
+
+    if engine is not Engine.eager:
+        raise OptionError(f"--train is PyTorch's, so not of --engine {engine.value}")
+    if bits is not None or timeline:
+        raise OptionError(f"--train takes no {'--bits' if bits is not None else '--timeline'}")
+    choices = model.choices()
+    for name in ("apply", "fold_norm", "layout"):
+        if choices.pop(name, None):
+            raise OptionError(f"--train takes no --{name.replace('_', '-')}: models are trained as they are")
+    with waiting(f"planning {model.model}"):
+        found = training(model.model, optimizer=optimizer.value, **choices)
+        text = (
+            told.table(found, width(), coloured(output))
+            if format is Format.table
+            else getattr(told, format.value)(found)
+        )
     emit(text, output)

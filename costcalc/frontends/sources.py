@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from costcalc.frontends.spec.files import Shelf
     from costcalc.ir.dims import Dim
     from costcalc.ir.graph import Graph
-    from costcalc.ir.run import Run
+    from costcalc.ir.run import Run, Step
 
 Shapes = Sequence[int] | Mapping[str, Sequence[int]] | None
 
@@ -251,6 +251,15 @@ def with_run(name: str, request: Request) -> tuple[Graph, Run | str]:
         found: tuple[Graph, Run | str] = front.load_with_run(name, request)
         return found
     return front.load(name, request), ""
+
+
+def with_step(name: str, request: Request) -> tuple[Graph, Step | None]:
+    """The graph of ``name`` and what a step of training of its own code holds, None of what has no code."""
+    front = checked(name, request).front_end()
+    if hasattr(front, "load_with_step"):
+        found: tuple[Graph, Step] = front.load_with_step(name, request)
+        return found
+    return front.load(name, request), None
 
 
 def suffixes(*, refers: bool = False) -> tuple[str, ...]:

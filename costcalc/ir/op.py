@@ -169,6 +169,20 @@ class Op:
         """Multiply-accumulates. One multiply with its addition counts one."""
         return 0
 
+    def backward_macs(self, *x: Any, y: Any, trained: bool, wanted: tuple[bool, ...]) -> Dim | None:
+        """MACs of the gradients, None where there is no rule.
+
+        A MAC multiplies two factors and adds to a result. The gradient by either factor multiplies the result's by the
+        other one, once for each MAC: so the gradients by one of the factors take as many MACs as the op itself.
+
+        trained   whether a weight of the layer is trained
+        wanted    for each input, whether its gradient is needed: one with something trained before it
+        """
+        macs = self.macs(*x, y=y)
+        if self.weights(*x):  # of weights and data
+            return macs * (trained + any(wanted))
+        return macs * sum(wanted)  # of data and data
+
     def needless(self, *x: Any, **_: Any) -> tuple[Dim, str]:
         """MACs, of those counted, that need not be done, and which those are: "of scores that a mask hides"."""
         return 0, ""

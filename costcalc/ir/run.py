@@ -29,3 +29,30 @@ class Run(NamedTuple):
     stored: tuple[Stored, ...]
     inputs: tuple[Stored, ...]
     kernels: tuple[int, ...]
+
+
+class Kept(NamedTuple):
+    """Memory that is kept for the backward pass: for what layer, its bytes, and whether it is an input of the model."""
+
+    layer: str
+    bytes: int
+    is_input: bool
+
+
+class Step(NamedTuple):
+    """What one step of training was seen to hold.
+
+    run             all memory that was asked for, in the forward and in the backward pass
+    backward_from   the first step of the backward pass
+    saved           what is kept for it, each storage once, without parameters and buffers
+    gradients       bytes of the gradients
+    parameters      bytes of each parameter that is trained
+    weights         bytes of all parameters and buffers
+    """
+
+    run: Run
+    backward_from: int
+    saved: tuple[Kept, ...]
+    gradients: int
+    parameters: tuple[int, ...]
+    weights: int

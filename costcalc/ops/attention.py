@@ -73,6 +73,15 @@ class ScaledDotProductAttention(Op):
     def macs(self, q: TensorType, k: TensorType, v: TensorType, *mask: TensorType, y: TensorType) -> Dim:
         return prod(y.shape[:-1]) * k.shape[-2] * (q.shape[-1] + v.shape[-1])
 
+    def backward_macs(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Dim | None:
+        """By q and k through the scores, which fused kernels work out anew instead of keeping them, and by v."""
+        q, k, v = x[:3]
+        pairs = prod(y.shape[:-1]) * k.shape[-2]
+        scores, values = pairs * q.shape[-1], pairs * v.shape[-1]
+        through = wanted[0] or wanted[1] or any(wanted[3:])
+        by = scores * wanted[0] + scores * wanted[1] + values * wanted[2] + values * through
+        return by + scores if any(wanted) else 0
+
     def needless(
         self, q: TensorType, k: TensorType, v: TensorType, *mask: TensorType, y: TensorType
     ) -> tuple[Dim, str]:
@@ -190,6 +199,17 @@ class MultiHeadAttention(Op):
         if self.bias:
             found["out_proj.bias"] = parameter(width, dtype=dtype)
         return found
+
+    def backward_macs(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Dim | None:
+        """By the projections' weights and inputs, and of the attention between them as that of fused kernels."""
+        if not trained:
+            return None
+        q, k, v = _three(x)
+        width = q.shape[-1]
+        by_input = wanted if len(wanted) == 3 else wanted * 3 if len(wanted) == 1 else (wanted[0], wanted[1], wanted[1])
+        inputs = total(t.size * width for t, needed in zip((q, k, v), by_input, strict=True) if needed)
+        weights = total(t.size * width for t in (q, k, v, y))
+        return weights + inputs + y.size * width + 5 * y.size * k.shape[-2]
 
     def macs(self, *x: TensorType, y: TensorType) -> Dim:
         q, k, v = _three(x)

@@ -46,6 +46,10 @@ class Bilinear(Op):
         weight = parameter(self.out_features, a.shape[-1], b.shape[-1], dtype=a.dtype)
         return {"weight": weight} | ({"bias": parameter(self.out_features, dtype=a.dtype)} if self.bias else {})
 
+    def backward_macs(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Dim | None:
+        """None: its products have three factors, and the order in which gradients multiply them is the kernel's."""
+        return None
+
     def macs(self, a: TensorType, b: TensorType, *, y: TensorType) -> Dim:
         return y.size * (a.shape[-1] + 1) * b.shape[-1]
 

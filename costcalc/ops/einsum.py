@@ -76,6 +76,10 @@ class Einsum(Op):
         sizes = _sizes(labels, x)
         return TensorType(tuple(sizes[name] for name in out), joint_dtype(*x))
 
+    def backward_macs(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Dim | None:
+        """Of two operands; of more each step of the product has gradients, which depend on the order."""
+        return super().backward_macs(*x, y=y, trained=trained, wanted=wanted) if len(x) <= 2 else None
+
     def macs(self, *x: TensorType, y: TensorType) -> Dim:
         return self._work(x, self._order(len(x))).macs
 

@@ -68,6 +68,20 @@ class Recurrent(Op):
                 found[f"weight_hr_l{layer}{suffix}"] = parameter(self.projection, self.hidden, dtype=x.dtype)
         return found
 
+    def backward_macs(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Dim | None:
+        """By weights, inputs and states; by the input of the first layer and the first states only where needed."""
+        if not trained:
+            return None
+        macs, first = 2 * self.macs(*x, y=y), x[0]
+        steps = first.size // first.shape[-1]
+        length = first.shape[1 if self.batch_first and len(first.shape) == 3 else 0]
+        for layer, size, _ in self._cells(first):
+            if layer == 0 and not wanted[0]:
+                macs = macs - steps * self.gates * self.hidden * size
+            if not any(wanted[1:]):
+                macs = macs - steps // length * self.gates * self.hidden * self._width
+        return macs
+
     def macs(self, x: TensorType, *start: TensorType, y: TensorType) -> Dim:
         products: Dim = 0
         for _, size, _ in self._cells(x):

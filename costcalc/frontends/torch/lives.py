@@ -61,8 +61,8 @@ def run_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
             made = WithoutValues(made.floating, whole_numbers=2)
             given, options = made.of(tuple(args)), made.of(dict(kwargs))
         with fake:
-            weights = {name: _like(t) for name, t in (*model.named_parameters(), *model.named_buffers())}
-            given, options = _faked(given), _faked(options)
+            weights = {name: like(t) for name, t in (*model.named_parameters(), *model.named_buffers())}
+            given, options = faked(given), faked(options)
         tensors = [t for _, t in tensors_in("", (given, options))]
         seen = Seeing(model, where, [*weights.values()], tensors)
         try:
@@ -86,6 +86,7 @@ class Seeing(TorchDispatchMode):
         self._known = {t.untyped_storage()._cdata for t in (*weights, *inputs)}
         self._kept = (weights, inputs)  # lest another storage comes to stand where one of theirs was
         self._inputs = inputs
+        self._given = {t.untyped_storage()._cdata for t in inputs}
         self._steps: list[str] = []
         self._kernels: list[int] = []
         self._stored: list[Stored] = []
@@ -167,17 +168,18 @@ WITHOUT_RULE: Mapping[str, Any] = {
 """Operators of modules' fast paths, which have no rule for tensors without values: what they make."""
 
 
-def _like(tensor: Tensor) -> Tensor:
+def like(tensor: Tensor) -> Tensor:
     """A tensor without values on the CPU, laid out as ``tensor``."""
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
 
 
-def _faked(value: Any) -> Any:
+def faked(value: Any) -> Any:
+    """``value`` with a tensor without values for each that has some, or is on no device."""
     if isinstance(value, Tensor):
-        return _like(value) if value.is_meta or value.is_floating_point() else value
+        return like(value) if value.is_meta or value.is_floating_point() else value
     if isinstance(value, dict):
-        return {key: _faked(v) for key, v in value.items()}
+        return {key: faked(v) for key, v in value.items()}
     if isinstance(value, (list, tuple)):
-        items = [_faked(v) for v in value]
+        items = [faked(v) for v in value]
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
     return value

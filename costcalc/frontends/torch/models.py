@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from costcalc.frontends.torch.found import Found
     from costcalc.ir.graph import Graph
-    from costcalc.ir.run import Run
+    from costcalc.ir.run import Run, Step
 
 _VALUE_SIZE = re.compile(r"(proposals|selected|distinct)(_\d+)?")
 """Parameters that are for the trace: sizes that values decide (``data.SIZES``)."""
@@ -80,6 +80,18 @@ def load_with_run(name: str, request: Request) -> tuple[Graph, Run | str]:
             return graph, run_of(wanted.found.model, wanted.args, wanted.kwargs)
         except Unseen as reason:
             return graph, f"its own code cannot be run without values ({reason})"
+
+
+def load_with_step(name: str, request: Request) -> tuple[Graph, Step | None]:
+    """The graph of the PyTorch model that ``name`` means, and what a step of training holds."""
+    from costcalc.frontends.torch.training import trained
+
+    with kept_apart(name):
+        wanted = _wanted(name, request.batch, request.input, request.parameters)  # type: ignore[arg-type]
+        graph = _traced(name, wanted)
+        if wanted.found.sizes is not None:
+            return graph, None
+        return graph, trained(wanted.found.model, wanted.args, wanted.kwargs)
 
 
 class _Wanted(NamedTuple):

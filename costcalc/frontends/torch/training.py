@@ -1,0 +1,115 @@
+"""Runs a step of training as PyTorch itself would on the CPU, without values: forward, sum of the results, backward.
+
+What autograd keeps for the backward pass is seen by its own hooks for saved tensors, and storages are seen to come and
+go, as ``lives`` sees those of a forward pass. Nothing is allocated, and no parameter is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._ops import OpOverload
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from costcalc.errors import CostcalcError
+from costcalc.frontends.torch.alone import alone
+from costcalc.frontends.torch.guard import uncollected, untouched
+from costcalc.frontends.torch.inputs import WithoutValues, floating_type, tensors_in
+from costcalc.frontends.torch.lives import Seeing, Unseen, faked, like
+from costcalc.frontends.torch.scopes import following
+from costcalc.frontends.torch.structure import tensors_among
+from costcalc.ir.run import Kept, Step
+
+
+class Training(Seeing):
+    """Also notes what is kept for the backward pass, and there for which layer each operator runs."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._weights = {t.untyped_storage()._cdata for t in self._kept[0]}
+        self._at: dict[int, str] = {}
+        self.saved: dict[int, Kept] = {}
+        self.backward_from = -1
+
+    def __torch_dispatch__(
+        self, func: OpOverload, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if self.backward_from < 0:
+            # Autograd has numbered the node of this operator before it calls the operator itself.
+            self._at.setdefault(torch._C._autograd._get_sequence_nr() - 1, super()._layer(func))
+        return super().__torch_dispatch__(func, types, args, kwargs)
+
+    def keep(self, tensor: Tensor) -> Tensor:
+        """What autograd does with a tensor that it saves."""
+        key = tensor.untyped_storage()._cdata
+        if key not in self._weights and key not in self.saved and tensor.layout is torch.strided:
+            path = self._where.now.path
+            self.saved[key] = Kept(path, tensor.untyped_storage().nbytes(), key in self._given)
+        return tensor.detach()  # as autograd itself keeps results: without a way back to what made them
+
+    def turn(self) -> None:
+        """The forward pass is over."""
+        self.backward_from = len(self._steps)
+
+    def _layer(self, func: OpOverload) -> str:
+        if self.backward_from < 0:
+            return super()._layer(func)
+        node = torch._C._current_autograd_node()
+        return "the loss" if node is None else self._at.get(node._sequence_nr(), "the gradients of the weights")
+
+
+def trained(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Step:
+    """As ``step_of``; raises ``CostcalcError`` where the model cannot be run so."""
+    from costcalc.frontends.torch.inputs import default_inputs
+
+    try:
+        return step_of(model, args if args or kwargs else default_inputs(model), kwargs)
+    except Unseen as reason:
+        raise CostcalcError(f"a step of training cannot be run without values ({reason})") from None
+
+
+def step_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Step:
+    """What a step of training holds. All of ``model`` is in training mode; parameters that are frozen stay so.
+
+    args, kwargs   for its forward; shapes stand for tensors, as ``trace`` has them
+
+    Raises ``Unseen`` where the model asks for values, or an operator has no rule for tensors without them.
+    """
+    with alone(), uncollected(), untouched(model, whole=False), following(model) as where:
+        for module in model.modules():
+            module.__dict__["training"] = True
+        fake = FakeTensorMode(allow_fallback_kernels=False, allow_non_fake_inputs=True)
+        made = WithoutValues(floating_type(model))
+        given, options = made.of(tuple(args)), made.of(dict(kwargs))
+        if made.ranks and any(isinstance(m, nn.Embedding) for m in model.modules()) and max(made.ranks) <= 2:
+            made = WithoutValues(made.floating, whole_numbers=2)
+            given, options = made.of(tuple(args)), made.of(dict(kwargs))
+        with fake:
+            weights = {name: like(t) for name, t in (*model.named_parameters(), *model.named_buffers())}
+            given, options = faked(given), faked(options)
+        trained = [weights[name].requires_grad_() for name, p in model.named_parameters() if p.requires_grad]
+        inputs = [t for _, t in tensors_in("", (given, options))]
+        seen = Training(model, where, [*weights.values()], inputs)
+        try:
+            with fake, seen, torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(seen.keep, lambda t: t):
+                result = torch.func.functional_call(model, weights, given, dict(options))
+                loss: Any = sum(t.float().sum() for t in tensors_among([result]) if t.requires_grad)
+                if not isinstance(loss, Tensor):
+                    raise Unseen("none of its results depends on a parameter that is trained")
+                seen.turn()
+                loss.backward()
+        except Unseen:
+            raise
+        except Exception as error:
+            raise Unseen(str(error).strip().split("\n")[0][:200] or type(error).__name__) from None
+        finally:
+            seen.end()
+        gradients = sum(t.grad.untyped_storage().nbytes() for t in trained if t.grad is not None)
+        parameters = [t.untyped_storage().nbytes() for t in {t.untyped_storage()._cdata: t for t in trained}.values()]
+        held = {t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in weights.values()}
+        del result, loss
+    saved = tuple(seen.saved.values())
+    return Step(seen.run(), seen.backward_from, saved, gradients, tuple(parameters), sum(held.values()))

@@ -1,0 +1,135 @@
+"""What a step of training holds: what is kept for the backward pass, gradients, the optimizer's state, and the peak."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from costcalc.errors import OptionError, listing, near
+from costcalc.ir.run import Step
+
+
+class Optimizer(NamedTuple):
+    """State that an optimizer keeps of a parameter: so many copies of it, and the bytes of a counter."""
+
+    copies: int
+    counter: int = 0
+
+    def bytes(self, parameters: Sequence[int]) -> int:
+        """Of all ``parameters``, each in bytes."""
+        return self.copies * sum(parameters) + self.counter * len(parameters)
+
+
+OPTIMIZERS: Mapping[str, Optimizer] = {
+    "sgd": Optimizer(0),
+    "momentum": Optimizer(1),
+    "adam": Optimizer(2, 4),
+    "adamw": Optimizer(2, 4),
+}
+"""Of torch.optim 2.13: a momentum is a copy of the parameter; Adam has two and a step of four bytes."""
+
+
+class Saved(NamedTuple):
+    """A layer, and the bytes that are kept for its backward pass, each storage at the first layer that keeps it."""
+
+    layer: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Training:
+    """What one step of training holds; ``to_dict`` is the JSON of ``docs/memory.md``. All sizes are bytes.
+
+    weights_bytes     parameters and buffers
+    inputs_bytes      the batch
+    optimizer_bytes   the optimizer's state, from the second step on
+    saved_bytes       kept by the forward pass for the backward pass: no weights, but the batch if it is needed
+    gradient_bytes    gradients of all trained parameters
+    peak_bytes        the most of activations and gradients at once
+    at                where that is: ``backward of layer4.1.conv2``
+    total_bytes       weights, batch, state and peak: what a device must hold
+    forward_macs, backward_macs   the arithmetic of the step
+    saved             by layer, in the order of the forward pass
+    unknown           layers whose gradients are not counted, so that ``backward_macs`` is a lower bound
+    """
+
+    name: str
+    optimizer: str
+    weights_bytes: int
+    inputs_bytes: int
+    optimizer_bytes: int
+    saved_bytes: int
+    gradient_bytes: int
+    peak_bytes: int
+    at: str
+    forward_macs: int
+    backward_macs: int
+    saved: tuple[Saved, ...]
+    unknown: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def total_bytes(self) -> int:
+        """Everything together."""
+        return self.weights_bytes + self.inputs_bytes + self.optimizer_bytes + self.peak_bytes
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain lists, dicts, strings and numbers."""
+        return {
+            "schema": 1,
+            "model": self.name,
+            "optimizer": self.optimizer,
+            "weights_bytes": self.weights_bytes,
+            "inputs_bytes": self.inputs_bytes,
+            "optimizer_bytes": self.optimizer_bytes,
+            "saved_bytes": self.saved_bytes,
+            "gradient_bytes": self.gradient_bytes,
+            "peak_bytes": self.peak_bytes,
+            "at": self.at,
+            "total_bytes": self.total_bytes,
+            "forward_macs": self.forward_macs,
+            "backward_macs": self.backward_macs,
+            "saved": [s._asdict() for s in self.saved],
+            "uncounted": list(self.unknown),
+            "notes": list(self.notes),
+        }
+
+
+def optimizer(name: str) -> Optimizer:
+    """The optimizer of that name; ``OptionError`` if there is none."""
+    if name not in OPTIMIZERS:
+        hint = f"{near(str(name), OPTIMIZERS)}; there are {listing(OPTIMIZERS)}"
+        raise OptionError(f"no optimizer called '{str(name)[:40]}'{hint}")
+    return OPTIMIZERS[name]
+
+
+def training(
+    name: str, step: Step, kind: str, macs: Callable[[], tuple[int, int, tuple[str, ...]]], notes: Sequence[str] = ()
+) -> Training:
+    """The record of ``step``.
+
+    kind   the optimizer
+    macs   forward and backward MACs, and the layers that these leave out
+    """
+    state = optimizer(kind).bytes(step.parameters)
+    run = step.run
+    change = [0] * (len(run.steps) + 1)
+    for stored in run.stored:
+        change[stored.first] += stored.bytes
+        change[stored.last + 1] -= stored.bytes
+    now = peak = where = 0
+    for i in range(len(run.steps)):
+        now += change[i]
+        if now > peak:
+            peak, where = now, i
+    at = f"{'backward' if where >= step.backward_from else 'forward'} of {run.steps[where]}" if run.steps else ""
+    saved: dict[str, int] = {}
+    for kept in step.saved:
+        saved[kept.layer] = saved.get(kept.layer, 0) + kept.bytes
+    forward, back, unknown = macs()
+    batch = sum(s.bytes for s in run.inputs)
+    return Training(
+        name, kind, step.weights, batch, state, sum(saved.values()), step.gradients, peak, at,
+        forward, back, tuple(Saved(*pair) for pair in saved.items()), unknown, tuple(notes),
+    )  # fmt: skip
