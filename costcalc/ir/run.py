@@ -48,6 +48,7 @@ class Step(NamedTuple):
     gradients       bytes of the gradients
     parameters      bytes of each parameter that is trained
     weights         bytes of all parameters and buffers
+    unknown         layers that keep a workspace of an unknown size besides
     """
 
     run: Run
@@ -56,3 +57,4 @@ class Step(NamedTuple):
     gradients: int
     parameters: tuple[int, ...]
     weights: int
+    unknown: tuple[str, ...] = ()

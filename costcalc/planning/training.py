@@ -128,6 +128,12 @@ def training(
     for kept in step.saved:
         saved[kept.layer] = saved.get(kept.layer, 0) + kept.bytes
     forward, back, unknown = macs()
+    if step.unknown:
+        layers = ", ".join(step.unknown[:5])
+        notes = [
+            *notes,
+            f"saved and peak are lower bounds: oneDNN's kernels for {layers} keep a workspace of their own",
+        ]
     batch = sum(s.bytes for s in run.inputs)
     return Training(
         name, kind, step.weights, batch, state, sum(saved.values()), step.gradients, peak, at,

@@ -55,14 +55,14 @@ def run_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     """
     with alone(), uncollected(), untouched(model, whole=False), following(model) as where:
         fake = FakeTensorMode(allow_fallback_kernels=False, allow_non_fake_inputs=True)
-        made = WithoutValues(floating_type(model))
+        made = Once(floating_type(model))
         given, options = made.of(tuple(args)), made.of(dict(kwargs))
         if made.ranks and any(isinstance(m, nn.Embedding) for m in model.modules()) and max(made.ranks) <= 2:
-            made = WithoutValues(made.floating, whole_numbers=2)
+            made = Once(made.floating, whole_numbers=2)
             given, options = made.of(tuple(args)), made.of(dict(kwargs))
         with fake:
             weights = {name: like(t) for name, t in (*model.named_parameters(), *model.named_buffers())}
-            given, options = faked(given), faked(options)
+            given, options = faked((given, options), {})
         tensors = [t for _, t in tensors_in("", (given, options))]
         seen = Seeing(model, where, [*weights.values()], tensors)
         try:
@@ -173,13 +173,31 @@ def like(tensor: Tensor) -> Tensor:
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
 
 
-def faked(value: Any) -> Any:
-    """``value`` with a tensor without values for each that has some, or is on no device."""
+def faked(value: Any, known: dict[int, Tensor]) -> Any:
+    """``value`` with a tensor without values for each that has some, or is on no device.
+
+    known   those that there are already: what was one tensor stays one, which modules ask
+    """
     if isinstance(value, Tensor):
-        return like(value) if value.is_meta or value.is_floating_point() else value
+        if not value.is_meta and not value.is_floating_point():
+            return value
+        return known.setdefault(id(value), like(value))
     if isinstance(value, dict):
-        return {key: faked(v) for key, v in value.items()}
+        return {key: faked(v, known) for key, v in value.items()}
     if isinstance(value, (list, tuple)):
-        items = [faked(v) for v in value]
+        items = [faked(v, known) for v in value]
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
     return value
+
+
+class Once(WithoutValues):
+    """Makes one tensor of one."""
+
+    def __init__(self, floating: torch.dtype, *, whole_numbers: int = 0) -> None:
+        super().__init__(floating, whole_numbers=whole_numbers)
+        self._known: dict[int, Tensor] = {}
+
+    def like(self, tensor: Tensor) -> Tensor:
+        if id(tensor) not in self._known:
+            self._known[id(tensor)] = super().like(tensor)
+        return self._known[id(tensor)]

@@ -17,11 +17,14 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from costcalc.errors import CostcalcError
 from costcalc.frontends.torch.alone import alone
 from costcalc.frontends.torch.guard import uncollected, untouched
-from costcalc.frontends.torch.inputs import WithoutValues, floating_type, tensors_in
-from costcalc.frontends.torch.lives import Seeing, Unseen, faked, like
+from costcalc.frontends.torch.inputs import floating_type, tensors_in
+from costcalc.frontends.torch.lives import Once, Seeing, Unseen, faked, like
 from costcalc.frontends.torch.scopes import following
 from costcalc.frontends.torch.structure import tensors_among
 from costcalc.ir.run import Kept, Step
+
+WORKSPACES = frozenset({"aten::mkldnn_rnn_layer"})
+"""Operators whose kernels keep a workspace for the backward pass of which PyTorch itself does not say the size."""
 
 
 class Training(Seeing):
@@ -33,12 +36,15 @@ class Training(Seeing):
         self._at: dict[int, str] = {}
         self.saved: dict[int, Kept] = {}
         self.backward_from = -1
+        self.unknown: dict[str, None] = {}
 
     def __torch_dispatch__(
         self, func: OpOverload, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if self.backward_from < 0:
             # Autograd has numbered the node of this operator before it calls the operator itself.
+            if func._schema.name in WORKSPACES:
+                self.unknown[super()._layer(func)] = None
             self._at.setdefault(torch._C._autograd._get_sequence_nr() - 1, super()._layer(func))
         return super().__torch_dispatch__(func, types, args, kwargs)
 
@@ -82,14 +88,14 @@ def step_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
         for module in model.modules():
             module.__dict__["training"] = True
         fake = FakeTensorMode(allow_fallback_kernels=False, allow_non_fake_inputs=True)
-        made = WithoutValues(floating_type(model))
+        made = Once(floating_type(model))
         given, options = made.of(tuple(args)), made.of(dict(kwargs))
         if made.ranks and any(isinstance(m, nn.Embedding) for m in model.modules()) and max(made.ranks) <= 2:
-            made = WithoutValues(made.floating, whole_numbers=2)
+            made = Once(made.floating, whole_numbers=2)
             given, options = made.of(tuple(args)), made.of(dict(kwargs))
         with fake:
             weights = {name: like(t) for name, t in (*model.named_parameters(), *model.named_buffers())}
-            given, options = faked(given), faked(options)
+            given, options = faked((given, options), {})
         trained = [weights[name].requires_grad_() for name, p in model.named_parameters() if p.requires_grad]
         inputs = [t for _, t in tensors_in("", (given, options))]
         seen = Training(model, where, [*weights.values()], inputs)
@@ -112,4 +118,6 @@ def step_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
         held = {t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in weights.values()}
         del result, loss
     saved = tuple(seen.saved.values())
-    return Step(seen.run(), seen.backward_from, saved, gradients, tuple(parameters), sum(held.values()))
+    return Step(
+        seen.run(), seen.backward_from, saved, gradients, tuple(parameters), sum(held.values()), tuple(seen.unknown)
+    )

@@ -1,0 +1,99 @@
+"""A step of training as costcalc tells it, without running anything, against real ones on the CPU.
+
+    python benchmarks/memory_training.py [--batch 2] [--models resnet18,vit_b_16]
+
+For each model of torchvision, in training mode, the loss the sum of its results: the most bytes of activations and
+gradients in storages that Python can reach, as a dispatch mode sees them, with one kernel for attention (the fused one);
+the bytes that autograd's hooks for saved tensors see; and ours. Needs torchvision.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._pytree import tree_leaves
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tests" / "torch")]
+import torchvision_stub
+
+import costcalc
+
+torchvision_stub.install()
+tv = import_module("torchvision.models")
+Live = import_module("memory_eager").Live
+
+MODELS = """
+resnet18 resnet50 vgg16_bn alexnet squeezenet1_1 googlenet inception_v3 densenet121 mobilenet_v2 mobilenet_v3_large
+mnasnet1_0 efficientnet_b0 efficientnet_v2_s regnet_y_800mf shufflenet_v2_x1_0 convnext_tiny vit_b_16 swin_t
+resnext50_32x4d maxvit_t
+"""
+
+
+def real(model: nn.Module, x: torch.Tensor) -> tuple[int, int]:
+    """The most bytes alive in a real step, and those that are saved for its backward pass."""
+    gc.collect()
+    weights = [t.untyped_storage() for t in (*model.parameters(), *model.buffers())]
+    known = {storage._cdata for storage in weights}
+    saved: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in known:
+            saved[storage._cdata] = storage.nbytes()
+        return tensor
+
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+            result = model(x)
+        kept = sum(saved.values())
+        del result
+        gc.collect()
+        with Live(known | {x.untyped_storage()._cdata}, 0) as mode:
+            result = model(x)
+            loss: Any = sum(t.float().sum() for t in tree_leaves(result) if isinstance(t, torch.Tensor))
+            loss.backward()
+    return mode.most, kept
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--models", default=",".join(MODELS.split()))
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"torch {torch.__version__}, batch {given.batch}; MiB")
+    print(f"{'model':22}{'real peak':>10}{'ours':>10}{'ratio':>9}{'real saved':>12}{'ours':>10}{'ratio':>9}{'s':>6}")
+    near = 0
+    names = given.models.split(",")
+    for name in names:
+        options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+        model = getattr(tv, name)(**options).train()
+        side = 299 if name == "inception_v3" else 224
+        x = torch.randn(given.batch, 3, side, side)
+        began = time.process_time()
+        found = costcalc.training(model, x)
+        took = time.process_time() - began
+        peak, saved = real(model, x)
+        ratio, kept = found.peak_bytes / peak, found.saved_bytes / saved
+        near += abs(ratio - 1) <= 0.01
+        print(
+            f"{name:22}{peak / 2**20:10.2f}{found.peak_bytes / 2**20:10.2f}{ratio:9.4f}{saved / 2**20:12.2f}"
+            f"{found.saved_bytes / 2**20:10.2f}{kept:9.4f}{took:6.1f}",
+            flush=True,
+        )
+        del model
+    print(f"within 1 %: {near} of {len(names)}")
+
+
+if __name__ == "__main__":
+    main()
