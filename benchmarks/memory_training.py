@@ -3,8 +3,8 @@
     python benchmarks/memory_training.py [--batch 2] [--models resnet18,vit_b_16]
 
 For each model of torchvision, in training mode, the loss the sum of its results: the most bytes of activations and
-gradients in storages that Python can reach, as a dispatch mode sees them, with one kernel for attention (the fused one);
-the bytes that autograd's hooks for saved tensors see; and ours. Needs torchvision.
+gradients in storages that Python can reach, as a dispatch mode sees them, with the fused kernel for attention; the
+bytes that autograd's hooks for saved tensors see; and ours. Needs torchvision.
 """
 
 from __future__ import annotations
@@ -21,14 +21,11 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tests" / "torch")]
-import torchvision_stub
-
 import costcalc
 
-torchvision_stub.install()
+sys.path.insert(0, str(Path(__file__).parent))
+Live = import_module("memory_eager").Live  # which also finds torchvision
 tv = import_module("torchvision.models")
-Live = import_module("memory_eager").Live
 
 MODELS = """
 resnet18 resnet50 vgg16_bn alexnet squeezenet1_1 googlenet inception_v3 densenet121 mobilenet_v2 mobilenet_v3_large

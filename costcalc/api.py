@@ -269,9 +269,14 @@ def training(
         graph = trace(model, *inputs, **kwargs)
         step = trained(unwrapped(model), inputs, {key: value for key, value in kwargs.items() if key != "assume"})
     if step is None:
-        from costcalc.backends.module import to_step
+        import torch
 
-        step = to_step(graph)
+        from costcalc.backends.module import to_module
+        from costcalc.frontends.torch.training import trained
+
+        types = [graph.types[v] for v in graph.inputs]
+        given = [torch.empty(ints(t.shape), dtype=getattr(torch, t.dtype), device="meta") for t in types]
+        step = trained(to_module(graph, device="meta", initialise=False), given, {})
         notes.append("its layers are run as PyTorch's modules, each value dropped after its last use")
 
     def macs() -> tuple[int, int, tuple[str, ...]]:

@@ -10,25 +10,11 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from costcalc.errors import CostcalcError
-from costcalc.ir.fields import ints
 from costcalc.ir.graph import Graph, Node
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
-
-    from costcalc.ir.run import Step
-
-
-def to_step(graph: Graph) -> Step:
-    """What a step of training of ``graph`` holds, its layers run as modules without values."""
-    import torch
-
-    from costcalc.frontends.torch.training import trained
-
-    types = [graph.types[v] for v in graph.inputs]
-    given = [torch.empty(ints(t.shape), dtype=getattr(torch, t.dtype), device="meta") for t in types]
-    return trained(to_module(graph, device="meta", initialise=False), given, {})
 
 
 def to_module(graph: Graph, *, device: str = "cpu", initialise: bool = True) -> nn.Module:
