@@ -91,7 +91,7 @@ def _train(
 ) -> None:  # fmt: skip
     """A step of training, which PyTorch does; so nothing that is for another engine can be asked for."""
     from costcalc.api import training
-    from costcalc.backends import training as told
+    from costcalc.backends.memory import training as told
 
     if engine is not Engine.eager:
         raise OptionError(f"--train is PyTorch's, so not of --engine {engine.value}")
