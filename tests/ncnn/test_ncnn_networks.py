@@ -130,6 +130,12 @@ def test_a_last_window_outside_is_kept_as_ncnn_does(written: Written) -> None:
     assert graph.types[graph.outputs[0]].shape == (1, 1, 4, 1)
 
 
+def test_a_transposed_convolution_whose_padding_follows_no_size_crops_nothing(written: Written) -> None:
+    """Padding -233 without an output's size: (16 - 1) · 2 + 3 rows (ncnn 1.0.20261020)."""
+    graph = written("Deconvolution d 1 1 x y 0=4 1=3 3=2 4=-233 6=288")
+    assert graph.types[graph.outputs[0]].shape == (1, 4, 33, 25)
+
+
 def test_quantised_weights_and_slices(written: Written) -> None:
     graph = written(
         "Slice s 1 2 x a b -23300=2,3,-233 1=0", "Convolution c 1 1 b y 0=2 1=1 5=1 6=10 8=2", "ReLU r 1 1 a z"

@@ -14,6 +14,7 @@ from costcalc.analysis.report import report
 from costcalc.cli import frame
 from costcalc.errors import CostcalcError
 from costcalc.ir.graph import Graph
+from tests.tflite.twins import resnet50
 from tests.tflite.writing_tflite import File
 
 _ABOVE = (up / "shared/golden/tflite" for up in Path(__file__).parents)
@@ -156,6 +157,15 @@ def test_a_weight_of_two_layers_is_one(opened: Open) -> None:
     f.operator("FULLY_CONNECTED", [y, w, -1], [z], {})
     found = report(opened(f, [x], [z]))
     assert (found.total.params, found.total.macs) == (64, 128)
+
+
+def test_the_twin_of_a_spec_has_its_macs(tmp_path: Path) -> None:
+    (tmp_path / "twin.tflite").write_bytes(resnet50())
+    graph = load(str(tmp_path / "twin.tflite"))
+    found = report(graph)
+    assert found.total.macs == report(load("resnet50")).total.macs == 4_089_184_256
+    # Norms are folded: 25,557,032 less their two vectors, and a bias for each convolution.
+    assert found.total.params == 25_557_032 - 26_560 and found.layers[-1].name == "fc"
 
 
 def test_what_has_no_rule_or_keeps_a_state_is_named(opened: Open) -> None:

@@ -104,9 +104,11 @@ def deconvolution(b: Building, layer: Layer, x: Value) -> Value:
     if layer.whole(20) or layer.whole(21) or layer.whole(28):
         raise Unlike("its size or its weights are given otherwise")
     extra = {1: (layer.whole(18),), 2: (layer.whole(19), layer.whole(18))}.get(axes, (0, 0, 0))
+    # What is worked out from a size that is not given is nothing: findings/ncnn_deconvolution_same_padding.sh.
+    padding = 0 if layer.whole(4) in (SAME_UPPER, SAME_LOWER) else _padding(layer, axes)
     y = b.make(
         "conv_transpose", x, out_channels=layer.whole(0), kernel=once(_axes(layer, _KERNEL[axes], 0)),
-        stride=once(_axes(layer, _STRIDE[axes], 1)), padding=_padding(layer, axes), output_padding=once(extra),
+        stride=once(_axes(layer, _STRIDE[axes], 1)), padding=padding, output_padding=once(extra),
         dilation=once(_axes(layer, _DILATION[axes], 1)), groups=layer.whole(7, 1) or 1, bias=bool(layer.whole(5)),
         stored_as=_stored(layer),
     )  # fmt: skip
