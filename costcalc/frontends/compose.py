@@ -57,6 +57,7 @@ class Composer:
         self.groups: list[Group] = []
         self._layers: list[Layer] = []
         self._blocks: set[str] = set()
+        self._numbered: dict[str, int] = {}
 
     def begin(self) -> None:
         """Forget the layers of an operator that was not finished."""
@@ -101,10 +102,9 @@ class Composer:
         if any(self.builder.has(".".join(parts[:i])) for i in range(1, len(parts))):
             parts = ["_".join(parts)]
         name = found = ".".join(parts)
-        i = 0
         while self.builder.has(found) or found in self._blocks:
-            i += 1
-            found = f"{name}_{i}"
+            self._numbered[name] = self._numbered.get(name, 0) + 1
+            found = f"{name}_{self._numbered[name]}"
         if block:
             self._blocks.add(found)
         self._blocks.update(".".join(parts[:i]) for i in range(1, len(parts)))

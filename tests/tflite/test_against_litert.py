@@ -123,7 +123,8 @@ def _plain(
 
 
 MAKERS: dict[str, Maker] = {
-    "conv": _conv, "depthwise": _depthwise, "transposed": _transposed, "pool": _pool, "slice": _slice, "batches": _batches,
+    "conv": _conv, "depthwise": _depthwise, "transposed": _transposed, "pool": _pool, "slice": _slice,
+    "batches": _batches,
     "mean": _plain("MEAN", lambda c, s: ([(c.sample(range(4), c.randint(1, 3)), None)], {0: ("kind", c.randrange(2))})),
     "sum": _plain("SUM", lambda c, s: ([([c.randint(-4, 3)], None)], {0: ("kind", c.randrange(2))})),
     "transpose": _plain("TRANSPOSE", lambda c, s: ([(c.sample(range(4), 4), None)], {})),

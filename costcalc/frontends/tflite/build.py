@@ -213,6 +213,9 @@ class Building:
     def _uncounted(self, operator: Operator, reason: str) -> None:
         """A stand-in for an operator, whose outputs are as the file has them."""
         self._composer.begin()
+        for index in operator.outputs:
+            if isinstance(self.scope.values.get(index), Made):  # of the rule that did not hold
+                del self.scope.values[index]
         made = [self.declared(index) for index in operator.outputs]
         name = plain(operator.name) or "custom"
         op = find_op("uncounted")(
