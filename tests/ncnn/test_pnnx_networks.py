@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,7 @@ pnnx.Output pnnx_output_0 1 0 21
 """  # noqa: E501
 
 Written = Callable[..., Graph]
+PARTS = [b"9", b"-", b"=", b",", b" ", b"\n", b"99999999999", b"(", b")", b"nan", b"None", b"@", b"#", b"\0", b"\xff"]
 
 
 @pytest.fixture
@@ -115,3 +117,17 @@ def test_sizes_are_those_that_pnnx_was_given(written: Written, tmp_path: Path) -
     written(WRITTEN)
     with pytest.raises(CostcalcError, match="has the sizes that pnnx was given; convert it anew with others"):
         load(str(tmp_path / "net.pnnx.param"), batch=2)
+
+
+def test_random_damage(tmp_path: Path) -> None:
+    path, chance = tmp_path / "net.pnnx.param", random.Random(11)
+    for _ in range(300):
+        data = bytearray(WRITTEN.encode())
+        for _ in range(chance.choice([1, 2, 5])):
+            at = chance.randrange(len(data))
+            data[at : at + chance.choice([0, 1, 2])] = chance.choice(PARTS)
+        path.write_bytes(data)
+        try:
+            report(load(str(path)))
+        except CostcalcError as error:
+            assert "\n" not in str(error)

@@ -181,6 +181,16 @@ def test_what_has_no_rule_or_keeps_a_state_is_named(opened: Open) -> None:
     assert found.total.params == 8 * 9 + 8 * 4
 
 
+def test_an_assignment_makes_nothing_and_is_named(opened: Open) -> None:
+    f = File()
+    x, y, handle = f.tensor("x", 1, 8), f.tensor("y", 1, 8), f.tensor("h", dtype="resource")
+    f.operator("VAR_HANDLE", [], [handle])
+    f.operator("ASSIGN_VARIABLE", [handle, x], [])
+    f.operator("RELU", [x], [y])
+    found = report(opened(f, [x], [y]))
+    assert [layer.kind for layer in found.layers if not layer.counted] == ["var_handle", "assign_variable"]
+
+
 def test_where_the_file_says_otherwise_it_is_told_and_not_counted(opened: Open) -> None:
     f = File()
     x, y = f.tensor("x", 1, 8, 8, 3), f.tensor("y", 1, 5, 5, 4)

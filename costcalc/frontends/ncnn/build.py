@@ -106,13 +106,13 @@ class Building:
         self._composer.begin()
         shapes: list[tuple[Dim, ...]] = [(self.batch, *shape) for shape in layer.shapes]
         if len(shapes) != len(layer.outputs) or not all(len(shape) > 1 for shape in shapes):
-            shapes = [(self.batch,)] * len(layer.outputs)
+            shapes = [(self.batch,)] * max(len(layer.outputs), 1)
             self.note("the file does not say what it makes; what reads it cannot be told")
         kind = plain(layer.kind) or "layer"
         for blob, value in zip(
             layer.outputs,
             self.several("uncounted", *inputs, operator=kind, shapes=tuple(shapes), dtypes=("float32",) * len(shapes)),
-            strict=True,
+            strict=False,
         ):
             self.bind(blob, value)
         if reason:

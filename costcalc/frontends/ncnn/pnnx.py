@@ -76,11 +76,11 @@ def _line(words: list[str], place: Place) -> Line:
         key, equals, value = word.partition("=")
         if not equals:
             continue  # the rest of a text with spaces
-        if key[:1] in "@#":
+        if key.startswith(("@", "#")):
             found = _typed(value)
             if found is not None:
                 (weights if key[0] == "@" else shapes)[key[1:]] = found
-        elif key[:1] != "$":
+        elif not key.startswith("$"):
             options[key] = _value(value)
     kind = re.sub(r"^(nn|F|torch|Tensor|torch\.nn\.functional)\.", "", words[0])
     return Line(kind, words[1], tuple(names[:reads]), tuple(names[reads:]), options, weights, shapes, place)
@@ -157,6 +157,8 @@ class Network:
             return
         if line.kind in ("pnnx.Output", "prim::TupleConstruct", "prim::ListConstruct"):
             flat = tuple(self._flat(line.inputs))
+            if line.kind != "pnnx.Output" and not line.outputs:
+                raise SpecError(f"{line.kind} makes nothing", line.place)
             if line.kind == "pnnx.Output":
                 self._outputs += [str(self.value(operand, line)) for operand in flat]
             else:
@@ -177,7 +179,7 @@ class Network:
             raise
         except CostcalcError as error:
             outputs = self._uncounted(line, inputs, error.message)
-        except (LookupError, ValueError, ArithmeticError, TypeError):
+        except (LookupError, ValueError, ArithmeticError, TypeError, StopIteration):
             outputs = self._uncounted(line, inputs, "what it reads and its options are not those of its kind")
         name = re.sub(r"^(F|torch|Tensor)\.", "", line.name)  # of what has no name of its own
         names = self._composer.finish(plain(name) or plain(line.kind), line.place)
@@ -198,7 +200,7 @@ class Network:
         unknown = [operand for operand in line.outputs if operand not in line.shapes]
         if unknown:
             raise SpecError(f"{line.kind[:80]} has no rule, and the file does not say what it makes", line.place)
-        made = [line.shapes[operand] for operand in line.outputs]
+        made = [line.shapes[operand] for operand in line.outputs] or [TensorType((), "uint8")]
         if reason:
             self._notes[f"{plain(line.name)}: not counted: {reason}"] = None
         return list(

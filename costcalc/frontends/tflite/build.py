@@ -216,13 +216,14 @@ class Building:
         for index in operator.outputs:
             if isinstance(self.scope.values.get(index), Made):  # of the rule that did not hold
                 del self.scope.values[index]
-        made = [self.declared(index) for index in operator.outputs]
+        # What is made by none, as an assignment is, is still something that was not counted.
+        made = [self.declared(index) for index in operator.outputs] or [TensorType((), "uint8")]
         name = plain(operator.name) or "custom"
         op = find_op("uncounted")(
             name if operator.custom else name.lower(), tuple(t.shape for t in made), tuple(t.dtype for t in made)
         )
         values = self.several(op, *(i for i in operator.inputs if i >= 0 and not self._is_empty(i)))
-        for index, value in zip(operator.outputs, values, strict=True):
+        for index, value in zip(operator.outputs, values, strict=False):
             self.bind(index, value)
         if reason:
             self.note(f"not counted: {reason}")
