@@ -78,6 +78,8 @@ def kernels_of(graph: Any) -> Counter[Any]:
             found["SkipLayerNormalization"] += 1
         elif ops[0] == "batch_norm" or (ops[0] == "multiply" and len(ops) > 1):
             found[(NODES[ops[0]], "add" in ops, *acts)] += 1
+        elif {*ops} <= {"relu", "relu6", "hardtanh"}:
+            found["Relu" if {*ops} == {"relu"} else "Clip"] += 1
         elif ops[0] in NODES and ops != ["pad", "avg_pool"]:
             found[NODES[ops[0]]] += 1
     return found

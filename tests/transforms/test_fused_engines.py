@@ -120,6 +120,10 @@ def test_what_follows_a_convolution(tmp_path: Path, layer: str) -> None:
         ("ort", ["a: conv(18, 1)", "b: conv(18, 1, bias=false)", "batch_norm", "{add: [$last, a]}"], None),
         ("ort", ["pad(1)", "conv(16, 3)"], ["pad conv"]),
         ("ort", ["pad(1)", "avg_pool(2)"], ["pad avg_pool"]),
+        ("ort", ["pad(1)", "pad(2)", "conv(16, 3)"], ["pad pad conv"]),
+        ("ort", ["pad(1, mode='reflect')", "conv(16, 3)"], []),
+        ("ort", ["pad(1, value=2)", "conv(16, 3)"], []),
+        ("ort", ["relu6", "relu", "sigmoid"], ["relu6 relu"]),
         ("ort", ["pad(1)", "max_pool(2)"], []),
         ("ort", ["conv_transpose(8, 2, stride=2)", "batch_norm", "relu"], ["conv_transpose batch_norm"]),
         ("ort", ["batch_norm", "relu"], []),  # of the image, which does not lie in blocks
