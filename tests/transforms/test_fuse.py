@@ -136,6 +136,23 @@ def test_what_does_not_depend_on_kernels_stays(name: str, kind: str) -> None:
         )
 
 
+@pytest.mark.long
+def test_every_shipped_model_can_be_joined_as_every_engine_does() -> None:
+    from costcalc.transforms.fuse import fuse
+    from costcalc.zoo import models
+
+    for name in models():
+        graph = load(name)
+        before = analyze(graph).total
+        for engine in ENGINES:
+            after = analyze(fuse(graph, engine)).total
+            assert (after.macs, after.params) == (before.macs, before.params), (name, engine)
+            assert after.traffic_bits <= before.traffic_bits and after.storage_bits <= before.storage_bits, (
+                name,
+                engine,
+            )
+
+
 def test_a_kernel_takes_as_long_as_its_layers_at_once(tmp_path: Path) -> None:
     machine = load_machine("a100")
     report = analyze(of(BLOCK, tmp_path, "fuse:ort"), machine=machine)

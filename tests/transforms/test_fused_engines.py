@@ -120,7 +120,6 @@ def test_what_follows_a_convolution(tmp_path: Path, layer: str) -> None:
         ("ort", ["a: conv(18, 1)", "b: conv(18, 1, bias=false)", "batch_norm", "{add: [$last, a]}"], None),
         ("ort", ["pad(1)", "conv(16, 3)"], ["pad conv"]),
         ("ort", ["pad(1)", "avg_pool(2)"], ["pad avg_pool"]),
-        ("ort", ["pad(1)", "pad(2)", "conv(16, 3)"], ["pad pad conv"]),
         ("ort", ["pad(1, mode='reflect')", "conv(16, 3)"], []),
         ("ort", ["pad(1, value=2)", "conv(16, 3)"], []),
         ("ort", ["relu6", "relu", "sigmoid"], ["relu6 relu"]),
@@ -140,6 +139,10 @@ def test_what_follows_a_convolution(tmp_path: Path, layer: str) -> None:
         ("inductor", ["relu", "max_pool(2)"], ["relu max_pool"]),  # one operation, repeated
         ("inductor", ["relu6", "max_pool(2)"], []),
         ("inductor", ["relu", "global_avg_pool"], ["relu global_avg_pool"]),
+        ("inductor", ["relu6", "flatten", "sigmoid"], ["relu6 sigmoid"]),  # through a view
+        ("inductor", [CONV, "batch_norm", "silu", "global_avg_pool"], ["batch_norm silu"]),  # silu reads it twice
+        ("inductor", ["a: sigmoid", "{concat: [a, x]}"], ["sigmoid concat"]),
+        ("inductor", [f"a: {CONV}", "{concat: [a, x]}", "relu"], []),
         ("cudnn", [CONV, "batch_norm", "{add: [$last, x]}", "silu"], None),
     ],
 )  # fmt: skip

@@ -65,6 +65,7 @@ class Inductor:
         self.joinings: dict[str, Joining] = {}
         self.readers = readers_of(graph)
         self.made_by: dict[str, Loops] = {}
+        self.viewed: dict[str, str] = {}  # a view → what it is one of
         self._kernels: dict[Loops, None] = {}
 
     def groups(self) -> Iterator[Group]:
@@ -83,6 +84,8 @@ class Inductor:
             if node.op.is_view:
                 if node.inputs and node.inputs[0] in self.made_by:
                     self.made_by.update(dict.fromkeys(node.outputs, self.made_by[node.inputs[0]]))
+                    whole = self.viewed.get(node.inputs[0], node.inputs[0])
+                    self.viewed.update(dict.fromkeys(node.outputs, whole))
                 continue
             self.joinings[node.name] = self._join(node)
 
@@ -124,11 +127,16 @@ class Inductor:
 
     def _is_inlined(self, node: Node, loops: Loops) -> bool:
         """Whether all that ``loops`` makes is arithmetic that only ``node`` reads, and not too dear to be repeated."""
-        if not loops.inline or loops.unread - Counter(node.reads):
+        if not loops.inline or loops.unread - self._reads(node):
             return False
         if self._is_sum(node) and loops.last in TWICE and len(loops.layers) > 1:
             return False
-        return loops.elements == self._elements(node) or loops.last not in EXPONENTIALS
+        stretched = loops.elements != self._elements(node) and node.op.name != "concat"
+        return not stretched or loops.last not in EXPONENTIALS
+
+    def _reads(self, node: Node) -> Counter[str]:
+        """How often ``node`` reads each value, those behind views by what they are views of."""
+        return Counter(self.viewed.get(value, value) for value in node.reads)
 
     def _repeats(self, node: Node, before: list[Loops]) -> bool:
         """Whether what ``node`` reads at many places is one operation on each element, which is repeated there."""
@@ -149,9 +157,7 @@ class Inductor:
         loops.last, y = node.op.name, self.graph.types[node.outputs[0]]
         loops.work = node.op.ops(*self.graph.input_types(node), y=y)
         loops.inline = loops.inline and (is_pointwise(node.op) or node.op.name == "batch_norm")
-        for value in node.reads:
-            if value in loops.unread:
-                loops.unread[value] -= 1
+        loops.unread -= self._reads(node)
         loops.unread += Counter({value: self.readers[value] for value in node.outputs})
         self.made_by.update(dict.fromkeys(node.outputs, loops))
 

@@ -29,7 +29,6 @@ class ONNXRuntime(Joiner):
     begins = {"depthwise": "conv", "pointwise": "conv"}
     rules = (
         rule("conv depthwise pointwise", "pad", "conv", "zeros around a map become the convolution's own padding"),
-        rule("pad", "pad", "pad", "two paddings with zeros are one"),
         rule("relu relu6 hardtanh", "relu relu6 hardtanh", "relu", "two clips are one"),
         rule("avg_pool", "pad", "done", "zeros around a map become the pool's own padding"),
         rule("batch_norm", "conv", "conv", "a norm of running statistics goes into the convolution's weights"),
@@ -74,10 +73,8 @@ class ONNXRuntime(Joiner):
             return "ONNX Runtime joins activations to products of matrices, of two axes, alone"
         if name == "layer_norm" and len(y.shape) > 3:
             return "SkipLayerNormalization is for up to three axes"
-        if rule.after == {"pad"}:
-            pads = [self.node(chain.layers[-1]), *([node] if name == "pad" else [])]
-            other = next((n for n in pads if not self._pads_zeros(n)), None)
-            return f"{other.name} adds something else than zeros around the map" if other else ""
+        if rule.after == {"pad"} and not self._pads_zeros(self.node(chain.layers[0])):
+            return f"{chain.name} adds something else than zeros around the map"
         return ""
 
     def _pads_zeros(self, node: Node) -> bool:
