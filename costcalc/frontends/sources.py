@@ -156,7 +156,7 @@ SOURCES: dict[str, Source] = {
         refers=True, has_lines=True, written=False,
     ),
     "onnx": Source(
-        "an ONNX model", "FILE.onnx", "costcalc.frontends.onnx.load", (".onnx",),
+        "an ONNX model", "FILE.onnx", "costcalc.frontends.onnx.load", (".onnx",), has_revisions=True,
         witness="costcalc.verification.onnx_file",
     ),
     "tflite": Source(

@@ -212,8 +212,10 @@ def is_number(value: Traced) -> bool:
         return False
     if isinstance(value, Constant):
         return True
-    # A state dict's name has dots; what an exporter makes of a number has none, or slashes.
-    return bool(value.weight) and not ("." in value.weight and "/" not in value.weight and ":" not in value.weight)
+    # A state dict's name has dots; what an exporter makes of a number has none, or slashes, or says what it is.
+    name = value.weight
+    kept = "." in name and "/" not in name and ":" not in name and not name.endswith(("_scale", "_zero_point"))
+    return bool(name) and not kept
 
 
 def axis_of(axis: int, rank: int) -> int:

@@ -71,7 +71,8 @@ _NAMES = {
         DecoderMaskedMultiHeadAttention SparseAttention MoE
         """,
         "quantised": """
-        QLinearAdd QLinearMul QLinearSigmoid QLinearLeakyRelu QLinearGlobalAveragePool QLinearAveragePool
+        DynamicQuantizeLSTM QLinearAdd QLinearMul QLinearSigmoid QLinearLeakyRelu
+        QLinearGlobalAveragePool QLinearAveragePool
         QLinearConcat QLinearSoftmax QLinearReduceMean QLinearWhere QLinearConv QGemm MatMulIntegerToFloat
         DynamicQuantizeMatMul QuantizeLinear DequantizeLinear
         """,

@@ -124,6 +124,10 @@ def conv_transpose(n: Use) -> Traced:
             whole = (size - 1) * s + d * (k - 1) + 1 + e
             crop = maximum(whole - out, 0)
             beyond.append((0, out - whole) if not reached and isinstance(whole, int) and whole < out else (0, 0))
+            if isinstance(whole, int) and not reached and out - whole >= max(s, d):
+                raise FileError(
+                    f"ConvTranspose: output_shape is {out}, but {whole + max(s, d) - 1} is the most there can be"
+                )
             less, more = crop // 2, crop - crop // 2
             padding.append((less, more) if how == "SAME_UPPER" else (more, less))
     else:
@@ -242,13 +246,15 @@ def recurrent(n: Use) -> tuple[Any, ...]:
     ONNX Runtime's results are (steps, directions, batch, hidden) and (directions, batch, hidden); with ``layout`` 1
     the batch is first.
     """
-    op = n.node.operator.lower()
+    quantised = n.node.operator == "DynamicQuantizeLSTM"  # whose weights lie the other way
+    op = "lstm" if quantised else n.node.operator.lower()
     batch_first = bool(n.attribute("layout", 0))
     x = n.x(0)
     if batch_first:
         x = permuted(n.call, x, 1, 0, 2)
-    directions, _, width = n.shape(1)
-    hidden = n.attribute("hidden_size") or n.shape(2)[-1]
+    directions, *sides = n.shape(1)
+    width = sides[0] if quantised else sides[-1]
+    hidden = n.attribute("hidden_size") or (n.shape(2)[1] if quantised else n.shape(2)[-1])
     both = n.attribute("direction", "forward") == "bidirectional"
     if len(x.type.shape) != 3 or not isinstance(directions, int) or directions != 1 + both:
         raise FileError(f"{n.node.operator} takes (steps, batch, width), and weights of {1 + both} directions")
@@ -275,6 +281,9 @@ def recurrent(n: Use) -> tuple[Any, ...]:
         for direction, suffix in enumerate(("", "_reverse")[: 1 + both]):
             name = f"{local}_l0{suffix}"
             weights[name] = _part(n, index, name, direction, shape)
+    for index in range(8, len(n.given) if quantised else 0):
+        if n.has(index):
+            n.held(index).trained = False  # scales and zero points
     y, *last = n.add(op, x, *start, weights=weights, hidden=hidden, bidirectional=both, bias=n.has(3))
     steps, batch = y.type.shape[:2]
     y = reshaped(n.call, y, steps, batch, 1 + both, hidden) if n.wants(0) else y

@@ -39,6 +39,8 @@ def pooled(n: Use, x: Traced, operator: str) -> Any:
     windows = [*zip(x.type.spatial, kernel, strides, dilations, pairs, strict=True)]
     if all(isinstance(size, int) for size in x.type.spatial):
         made = [_count(*window, ceil) for window in windows]
+        if min(made) < 0:
+            raise FileError(f"{operator}: a window is larger than its input by more than the stride")
         if 0 in made:
             y = n.constant(x.type._replace(shape=(*x.type.shape[:2], *made)))
             return (y, n.constant(y.type._replace(dtype="int64"))) if operator == "MaxPool" and n.wants(1) else y
@@ -72,9 +74,9 @@ def _count(size: Any, k: int, s: Any, d: Any, padding: tuple[Any, Any], ceil: bo
     before, after = padding
     span = size + before + after - d * (k - 1) - 1
     if not ceil:
-        return max(int(span / s) + 1, 0) if abs(span) < 2**50 else max(span // s + 1, 0)
+        return int(span / s) + 1 if abs(span) < 2**50 else span // s + 1
     count = -(-span // s) + 1
-    return max(count - ((count - 1) * s >= size + before), 0)  # type: ignore[no-any-return]
+    return count - (count > 0 and (count - 1) * s >= size + before)  # type: ignore[no-any-return]
 
 
 def _awkward(size: Any, k: int, s: Any, d: Any, padding: tuple[Any, Any]) -> bool:

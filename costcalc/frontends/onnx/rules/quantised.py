@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from costcalc.frontends.onnx.rules.elementwise import met
-from costcalc.frontends.onnx.rules.layers import convolved, multiplied
+from costcalc.frontends.onnx.rules.layers import convolved, multiplied, recurrent
 from costcalc.frontends.onnx.rules.pools import pooled
 from costcalc.frontends.onnx.use import Stored, Use, axis_of, dtype_named
 from costcalc.ir.call import Traced, once
@@ -161,6 +161,7 @@ RULES: dict[Any, Callable[[Use], Any]] = {
     "QLinearConv": conv, "QLinearMatMul": matmul, "ConvInteger": conv_integer, "MatMulInteger": matmul_integer,
     "MatMulIntegerToFloat": matmul_to_float, "DynamicQuantizeMatMul": dynamic_matmul, "QGemm": gemm,
     "QLinearAdd": two, "QLinearMul": two, "QLinearConcat": concat, "QLinearWhere": where,
+    "DynamicQuantizeLSTM": recurrent,
     **dict.fromkeys(
         (
             "QLinearSigmoid", "QLinearLeakyRelu", "QLinearSoftmax", "QLinearReduceMean", "QLinearGlobalAveragePool",
