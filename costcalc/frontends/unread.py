@@ -93,6 +93,8 @@ ENDS: dict[str, Kind] = {
 def refuse_unread(path: str) -> None:
     """Raise ``SpecError`` if the file or folder at ``path`` is of a kind that is known and not read."""
     kind = kind_of(path)
+    if kind is CODE:
+        raise UnknownName(f"{path[:80]} is Python code; say what in it is the model, as in {path[:80]}:Net")
     if kind is not None:
         raise SpecError(f"this is {kind.title}; {kind.helps}", Place(path))
 

@@ -159,3 +159,20 @@ def test_budgets_echo_the_unit_that_the_user_wrote(net: Repository, budget: str,
 def test_no_file_is_left_when_a_model_cannot_be_measured(net: Repository) -> None:
     assert "does not say which input" in net.fails("init", "net.py:Net")
     assert sorted(p.name for p in Path().iterdir() if p.name != "__pycache__") == [".git", "net.py"]
+
+
+def test_models_of_timm_and_torchvision(empty: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "torch"))
+    import torchvision_stub
+
+    if not torchvision_stub.install():
+        pytest.skip("torchvision does not fit this torch")
+    pytest.importorskip("timm")
+    code, printed = empty.run("init", "timm:resnet18", "torchvision:resnet18")
+    assert code == 0 and "budgets for resnet18, torchvision:resnet18" in printed, printed
+    models = yaml.safe_load(empty.read("costcalc.yaml"))["models"]
+    assert [m["model"] for m in models] == ["timm:resnet18", "torchvision:resnet18"]
+    assert all(m["budgets"]["macs"] == "2 G" for m in models)  # 1.81 G and a twentieth, in two digits
+    install = next(line for line in empty.read(".github/workflows/costcalc.yml").splitlines() if "uv pip" in line)
+    assert " timm==" in install and " torchvision==" in install
+    assert empty.run("check", "--allow-code")[0] == 0

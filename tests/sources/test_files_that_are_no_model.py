@@ -60,7 +60,6 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "arrays.npz": (lambda: _zip("a.npy", "b.npy"), "a file of NumPy arrays"),
     "large.pt": (lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "a pointer of Git LFS"),
     "renamed.bin": (lambda: _zip("net/models/model.json", "net/version"), "an exported PyTorch program"),
-    "net.py": (lambda: b"print()", "Python code"),
     "frozen.pb": (lambda: b"\x0a\x10", "a frozen TensorFlow graph"),
 }  # fmt: skip
 
