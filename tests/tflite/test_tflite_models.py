@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -278,3 +281,25 @@ def test_a_large_constant_is_not_read(opened: Open) -> None:
     x, y = f.tensor("x", 1, 4), f.tensor("y", 1, 4)
     f.operator("FULLY_CONNECTED", [x, f.tensor("w", 4, 4, data=struct.pack("<16f", *range(16))), -1], [y], {})
     assert report(opened(f, [x], [y])).total.macs == 16
+
+
+def test_what_is_written_in_another_element_type_is_counted(opened: Open) -> None:
+    f = File()
+    x, y = f.tensor("x", 1, 8, dtype="int8", scales=1), f.tensor("y", 1, 4, dtype="int16", scales=1)
+    f.operator("FULLY_CONNECTED", [x, f.weight("w", 4, 8, dtype="int8", scales=1), -1], [y], {})
+    graph = opened(f, [x], [y])
+    found = report(graph)
+    assert (found.total.macs, graph.types[graph.outputs[0]].dtype) == (32, "int16") and found.is_complete
+    # What the product makes before it is narrowed passes within one kernel.
+    assert found.total.traffic_bits == 8 * 8 + 8 * 32 + 16 * 4
+
+
+def test_a_tflite_file_loads_nothing_heavy(tmp_path: Path) -> None:
+    (tmp_path / "twin.tflite").write_bytes(resnet50())
+    code = "import sys; from costcalc.cli.frame import outcome; outcome(['analyze', 'twin.tflite']); "
+    code += "print(*({'numpy', 'flatbuffers', 'tflite', 'torch', 'onnx', 'typer'} & {*sys.modules}), 'end')"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True, env=environment
+    )
+    assert run.stdout.splitlines()[-1] == "end"

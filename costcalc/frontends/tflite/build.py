@@ -200,15 +200,20 @@ class Building:
             self._commit(operator)
 
     def _agree(self, operator: Operator) -> None:
-        """Raise ``Unlike`` where our rule makes other than the file says, its inputs being of the sizes of the file."""
+        """Raise ``Unlike`` where our rule makes another shape than the file says, its inputs being of the file's sizes.
+
+        Another element type is what the operator writes.
+        """
         for index in operator.outputs:
             if index not in self.scope.values:
                 continue
             ours, theirs = self.type_of(index), self.declared(index)
-            if ours.dtype != theirs.dtype:
-                raise Unlike(f"it makes {theirs.dtype}, by our rule {ours.dtype}")
             if self.as_written and ours.shape != theirs.shape and theirs.shape:
                 raise Unlike(f"it makes {theirs}, by our rule {ours}")
+            if ours.dtype != theirs.dtype:  # as a product of int8 that is kept in more bits
+                self.bind(
+                    index, self.make("elementwise", self.scope.values[index], function="copy", dtype=theirs.dtype)
+                )
 
     def _uncounted(self, operator: Operator, reason: str) -> None:
         """A stand-in for an operator, whose outputs are as the file has them."""
