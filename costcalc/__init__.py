@@ -8,9 +8,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from costcalc.api import analyze as analyze
+    from costcalc.api import compare as compare
+    from costcalc.api import diff as diff
     from costcalc.api import fits as fits
     from costcalc.api import memory as memory
     from costcalc.api import training as training
+    from costcalc.api import verify as verify
     from costcalc.frontends.torch.tracer import trace as trace
     from costcalc.models import load as load
     from costcalc.packing.pack import pack as pack
@@ -20,13 +23,21 @@ __version__ = "0.1.0"
 # Public name → the module that has it, imported when the name is first used.
 _WHERE = {
     "analyze": "costcalc.api",
+    "compare": "costcalc.api",
+    "diff": "costcalc.api",
     "fits": "costcalc.api",
     "load": "costcalc.models",
     "memory": "costcalc.api",
     "pack": "costcalc.packing.pack",
     "trace": "costcalc.frontends.torch.tracer",
     "training": "costcalc.api",
+    "verify": "costcalc.api",
 }
+__all__ = [*_WHERE]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_WHERE})
 
 
 def __getattr__(name: str) -> "Any":

@@ -1,4 +1,4 @@
-"""``analyze``, ``memory`` and ``fits``: from a model, in whatever form, to what it costs and what an engine holds."""
+"""The functions of ``costcalc``: from models, in whatever form, to what is asked of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from costcalc.analysis.records import Report
 from costcalc.analysis.report import report
-from costcalc.errors import OptionError
+from costcalc.errors import OptionError, listing
 from costcalc.ir.fields import ints
 from costcalc.ir.graph import Graph
 
@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from torch import nn
 
     from costcalc.analysis.roofline import Machine
+    from costcalc.comparison import Comparison
+    from costcalc.difference.records import Diff
     from costcalc.ir.run import Run, Step
     from costcalc.planning import fits as fitting
     from costcalc.planning.fits import Fits
     from costcalc.planning.records import Memory
     from costcalc.planning.training import Training
+    from costcalc.verification.result import VerifyResult
 
 
 def analyze(
@@ -55,11 +58,7 @@ def analyze(
     """
     _check(bits, fps)
     graph = _graph(model, inputs, kwargs, batch, input, parameters, apply, fold_norm, layout)
-    if isinstance(machine, (str, os.PathLike)):
-        from costcalc.machines import load_machine
-
-        machine = load_machine(os.fspath(machine))
-    return report(graph, bits=bits, machine=machine, fps=fps)
+    return report(graph, bits=bits, machine=_machine(machine), fps=fps)
 
 
 def memory(
@@ -167,6 +166,80 @@ def fits(
     return fitting.fits(found, fitting.Room(ram, flash), choices, plan)
 
 
+def compare(*models: Report | Graph | str | os.PathLike[str], names: Sequence[str] = (), **options: Any) -> Comparison:
+    """Two or more models side by side, with ratios to the first.
+
+    models    reports, or what ``analyze`` takes with ``options``; a module is analysed first, with its inputs
+    names     what to call them, in place of their own names
+
+    Raises a ``CostcalcError`` for fewer than two, or for anything that is wrong with one.
+
+    >>> compare("resnet18", "resnet34").lines[0].values
+    (1814073344, 3663761408)
+    """
+    from costcalc.comparison import compare as side_by_side
+
+    if isinstance(models[0] if models else None, (list, tuple)):
+        raise OptionError("compare takes the models one after another: compare(a, b)")
+    if names and len(names) != len(models):
+        raise OptionError(f"names has {len(names)} names for {len(models)} models")
+    reports = [one if isinstance(one, Report) else analyze(_named(one, "compare"), **options) for one in models]
+    called = [
+        os.fspath(one) if isinstance(one, (str, os.PathLike)) else reports[i].name for i, one in enumerate(models)
+    ]
+    return side_by_side(reports, tuple(names) or called)
+
+
+def diff(
+    old: Graph | str | os.PathLike[str],
+    new: Graph | str | os.PathLike[str],
+    *,
+    bits: int | None = None,
+    machine: Machine | str | None = None,
+    name: str = "",
+    **options: Any,
+) -> Diff:
+    """What changed between two models, and why their figures did.
+
+    old, new   graphs, or what ``load`` takes with ``options``; a module is traced first, with its inputs
+    bits       width of floating-point elements, in place of 32
+    machine    also the change of the time on it
+    name       of the whole; by default made of both names
+
+    Raises a ``CostcalcError`` for anything that is wrong with one.
+
+    >>> diff("resnet18", "resnet34").change("macs")
+    1849688064
+    """
+    from costcalc.difference import diff as between
+
+    _check(bits, None)
+    before, after = (_loaded(_named(one, "diff"), options) for one in (old, new))
+    title = name or (before.name if before.name == after.name else f"{before.name} → {after.name}")
+    return between(before, after, bits=bits, machine=_machine(machine), name=title)
+
+
+def verify(model: Graph | str | os.PathLike[str] | nn.Module, *inputs: Any, **options: Any) -> VerifyResult:
+    """The figures of ``model`` against PyTorch, fvcore and autograd, layer by layer. Code of the model runs.
+
+    model, inputs   a graph, or what ``load`` takes with ``options``; or a module with its inputs, which are shapes or
+                    tensors. The weights of a module of yours are overwritten
+    options         of a module, those of ``verify(graph, module)``; else those of ``load``
+
+    Raises a ``CostcalcError`` if torch or fvcore is missing, or for anything that is wrong with what was given.
+    """
+    from costcalc.verification import verify as check_figures
+
+    if isinstance(model, (Graph, str, os.PathLike)):
+        if inputs:
+            raise OptionError("only a torch.nn.Module takes inputs; a model that is named takes its shape as input=")
+        module = options.pop("module", None) if isinstance(model, Graph) else None
+        return check_figures(_loaded(model, options), module)
+    from costcalc.frontends.torch.tracer import trace
+
+    return check_figures(trace(model, *inputs, **options), model)
+
+
 def _choices(graph: Graph, batch: int) -> fitting.Choices:
     """What of a spec can be chosen: its batch, the size of its one image, a width among its parameters."""
     from costcalc.planning import fits as fitting
@@ -202,6 +275,10 @@ def _graph(
             raise OptionError("a graph is built already: batch, input and parameters are given to load()")
         graph = model
     elif not isinstance(model, (str, os.PathLike)):
+        named = {"batch": batch, "input": input, "parameters": parameters}
+        named = {name: value for name, value in named.items() if value is not None}
+        if named:
+            raise OptionError(_of_module(named))
         from costcalc.frontends.torch.tracer import trace
 
         graph = trace(model, *inputs, **kwargs)
@@ -216,6 +293,51 @@ def _graph(
 
         graph = laid_out(graph, layout)
     return graph
+
+
+def _loaded(model: Graph | str | os.PathLike[str], options: Mapping[str, Any]) -> Graph:
+    """``model`` as a graph; ``options`` are those of ``load``."""
+    if isinstance(model, Graph):
+        if options:
+            raise OptionError(f"a graph is built already: {listing(options)} {_are(options)} given to load()")
+        return model
+    from costcalc.models import load
+
+    return load(model, **options)
+
+
+def _are(names: Mapping[str, Any]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _of_module(given: Mapping[str, Any]) -> str:
+    """What to write where the options of a named model are given with a module."""
+    shape = given.get("input")
+    if isinstance(shape, Sequence) and all(isinstance(size, int) for size in shape):
+        whole = (given.get("batch", 1), *shape)
+        return f"a module takes its inputs one after another, with the batch: analyze(module, {whole})"
+    return f"{listing(given)} build a model that is named; a module is built already: analyze(module, (1, 3, 224, 224))"
+
+
+def _named(model: Any, function: str) -> Any:
+    """``model``, unless it is a module, of which the inputs are not known here."""
+    if isinstance(model, (Graph, str, os.PathLike)):
+        return model
+    if type(model).__module__.partition(".")[0] == "torch" or hasattr(model, "named_modules"):
+        first = "analyze" if function == "compare" else "trace"
+        raise OptionError(
+            f"{function} needs the inputs of a module: {function}(costcalc.{first}(module, (1, 3, 224, 224)), …)"
+        )
+    raise OptionError(f"{function} takes names of models, files and graphs, not {type(model).__name__}")
+
+
+def _machine(given: Machine | str | os.PathLike[str] | None) -> Machine | None:
+    """The machine, read if it is named."""
+    if not isinstance(given, (str, os.PathLike)):
+        return given
+    from costcalc.machines import load_machine
+
+    return load_machine(os.fspath(given))
 
 
 def _check_inputs(inputs: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:

@@ -45,6 +45,35 @@ class Comparison(NamedTuple):
     reports: tuple[Report, ...]
     lines: tuple[Line, ...]
 
+    def __repr__(self) -> str:
+        return f"<Comparison of {', '.join(self.names)}>"
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        from costcalc.backends.report.html import preformatted
+
+        return preformatted(self.to_text(width=120))
+
+    def to_text(self, width: int = 80) -> str:
+        """The table of the command line, ``width`` characters wide."""
+        from costcalc.backends.compare.formats import table
+
+        return table(self, width=width)
+
+    def to_markdown(self) -> str:
+        """A table in GitHub's Markdown."""
+        from costcalc.backends.compare.formats import markdown
+
+        return markdown(self)
+
+    def to_pandas(self) -> Any:
+        """A ``pandas.DataFrame``: a row a model, a column a figure, exact. Raises ``CostcalcError`` without pandas."""
+        from costcalc.backends.frames import pandas
+
+        return pandas({"model": self.names, **{line.figure.head: line.values for line in self.lines}})
+
     def parts(self, model: int, figure: str, by: str) -> list[Part]:
         """Where a model spends ``figure``, by op ``kind`` or by ``stage``: the largest, the rest as one."""
         return parts(self.reports[model], FIGURES[figure], by)

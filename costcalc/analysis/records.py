@@ -9,6 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from costcalc.analysis.figures import FIGURES, RATIO, Amounts
+from costcalc.analysis.presented import Presented
 from costcalc.analysis.view import ReceptiveField
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
@@ -178,9 +179,12 @@ class Pace(NamedTuple):
     busy: float | None = None
 
 
-@dataclass(frozen=True)
-class Report:
-    """What ``analyze`` returns; ``to_dict`` is the JSON of ``docs/json.md``.
+@dataclass(frozen=True, repr=False)
+class Report(Presented):
+    """What ``analyze`` returns: the layers in their order, the blocks, the total.
+
+    ``report["layer1"]`` is a block or a layer, ``print(report)`` the table of the command line, ``to_dict`` the JSON of
+    ``docs/json.md``; see ``Presented`` for other forms.
 
     layout      what each axis of the input is of which receptive fields are told; "" where nothing tells
     global_at   the last layer whose output still has places of the image, if each of them sees all of it
@@ -212,6 +216,12 @@ class Report:
         if self.machine is None or time is None:
             return Pace(needed)
         return Pace(needed, needed / self.machine.bandwidth, fps * time.seconds)
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Layer | Block]:
+        """Every layer and every block by its name; a name that is both is the layer's."""
+        found: dict[str, Layer | Block] = {block.name: block for block in self.blocks}
+        return found | {layer.name: layer for layer in self.layers}
 
     @cached_property
     def uncounted(self) -> tuple[Layer, ...]:

@@ -142,6 +142,25 @@ def xml(text: str) -> str:
     return f"&#58;{text[1:]}" if text.startswith("::") else text
 
 
+_IN_LATEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
+    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}", "-": "{-}",
+    "×": r"$\times$", "·": r"$\cdot$", "≥": r"$\geq$", "≤": r"$\leq$", "≈": r"$\approx$", "→": r"$\to$", "±": r"$\pm$",
+    "⌊": r"$\lfloor$", "⌋": r"$\rfloor$", "⌈": r"$\lceil$", "⌉": r"$\rceil$", "µ": r"\textmu{}", "–": "--",
+    "…": r"\dots{}",
+}  # fmt: skip
+
+
+def latex(text: str) -> str:
+    r"""For the running text of LaTeX: no command, no comment, no ligature comes of it.
+
+    >>> print(latex("a_b 50% 3×3"))
+    a\_b 50\% 3$\times$3
+    """
+    return "".join(_IN_LATEX.get(c, c) for c in visible(text))
+
+
 # -- programs --------------------------------------------------------------------------------------
 
 _PLAIN = re.compile(r"[\w./:%×+ -]*", re.ASCII)
@@ -224,6 +243,7 @@ READERS: dict[str, Callable[..., str]] = {
     "workflow property": workflow_property,
     "markdown": markdown,
     "html": html,
+    "latex": latex,
     "xml": xml,
     "json": json,
     "csv": csv,

@@ -83,7 +83,13 @@ Layout = Annotated[
 
 def to_file(panel: str | None = None) -> Any:
     """The option that names a file to write to in place of standard output."""
-    return option("--output", "-o", metavar="FILE", panel=panel, says="Write to FILE, whole or not at all.")
+    return option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        panel=panel,
+        says="Write to FILE, whole or not at all; .csv, .json, .md … choose the format.",
+    )
 
 
 Output = Annotated[str | None, to_file()]
@@ -166,6 +172,17 @@ class Format(str, Enum):
     markdown = "markdown"
 
 
+class Rendered(str, Enum):
+    """What the rows of a report are written as."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    markdown = "markdown"
+    latex = "latex"
+    html = "html"
+
+
 class Told(str, Enum):
     """What a result that is no table of figures is written as."""
 
@@ -193,7 +210,10 @@ class Shown(NamedTuple):
         None
     )
     exact: Annotated[bool, option("--exact", panel=VIEW, says="All digits in place of units.")] = False
-    format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table
+    format: Annotated[
+        Rendered,
+        option("--format", "-f", says="What to write; unless given, --output x.csv is CSV.", shows_default=True),
+    ] = Rendered.table
     output: Output = None
 
     def view(self) -> View:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable
+from enum import Enum
 from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 
@@ -42,6 +43,12 @@ def argument(*, metavar: str, says: str | Callable[[], str], **more: Any) -> Any
     """An argument by its place."""
     return Declared((), says, metavar, **more)
 
+
+SUFFIXES = {
+    ".csv": "csv", ".json": "json", ".md": "markdown", ".tex": "latex", ".html": "html", ".htm": "html",
+    ".sarif": "sarif", ".xml": "junit",
+}  # fmt: skip
+"""How a file's name ends → the format that it is written in, unless ``--format`` says another."""
 
 REQUIRED = inspect.Parameter.empty
 
@@ -98,8 +105,18 @@ class Command:
     def __call__(self, **given: Any) -> Any:
         """Run it; what is not given is as its default says."""
         values = {name: given.get(name, p.default) for name, p in self.parameters.items()}
+        if values.get("output") and "format" in values:
+            values["format"] = self._format_of(values["output"], values["format"])
         groups = {name: kind(*(values.pop(field) for field in kind._fields)) for name, kind in self._groups.items()}
         return self._function(**groups, **values)
+
+    def _format_of(self, file: str, given: Any) -> Any:
+        """The format that the name of ``file`` asks for, where none is ``given`` and it asks for one that there is."""
+        parameter = self.parameters["format"]
+        wanted = SUFFIXES.get(file[file.rfind(".") :].lower()) if "." in file else None
+        if wanted is None or given is not parameter.default or not issubclass(parameter.kind, Enum):
+            return given
+        return next((one for one in parameter.kind if one.value == wanted), given)
 
 
 def command(function: Callable[..., Any]) -> Command:

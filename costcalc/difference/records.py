@@ -82,7 +82,7 @@ class Cause:
         return _of(self.effect, figure)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Diff:
     """Two models and how one became the other; ``to_dict`` is the JSON of ``docs/diff.md``.
 
@@ -97,6 +97,29 @@ class Diff:
     causes: tuple[Cause, ...]
     parameters: tuple[tuple[str, Any, Any], ...] = ()
     notes: tuple[str, ...] = field(default=())
+
+    def __repr__(self) -> str:
+        return f"<Diff {self.name}: {len(self.causes)} cause{'s' * (len(self.causes) != 1)}>"
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        from costcalc.backends.report.html import preformatted
+
+        return preformatted(self.to_text(width=120))
+
+    def to_text(self, width: int = 80, by: str = "macs") -> str:
+        """What the command line prints, causes ranked ``by`` a figure, ``width`` characters wide."""
+        from costcalc.backends.diff.formats import text
+
+        return text([self], by, width=width)
+
+    def to_markdown(self, by: str = "macs") -> str:
+        """The same in GitHub's Markdown."""
+        from costcalc.backends.diff.formats import markdown
+
+        return markdown([self], by)
 
     def figure(self, name: str) -> tuple[Value | None, Value | None]:
         """A figure of the old and of the new model."""

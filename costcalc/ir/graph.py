@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -116,7 +116,7 @@ class Joining(NamedTuple):
     because: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Graph:
     """Nodes in an order in which each value is made before it is used; every value with its type.
 
@@ -149,6 +149,33 @@ class Graph:
     groups: tuple[Group, ...] = ()
     joinings: Mapping[str, Joining] = field(default_factory=dict)
     own_names: bool = False
+
+    def __repr__(self) -> str:
+        values = (", ".join(f"{v} {self.types[v]}" for v in some) for some in (self.inputs, self.outputs))
+        return f"<Graph {self.name}: {len(self.nodes)} layers, {' → '.join(values)}>"
+
+    def __str__(self) -> str:
+        """A layer a line: its name, its op, and the shapes that it reads and makes."""
+        rows = [(n.name, n.op.name, *map(_listed, (self.input_types(n), self.output_types(n)))) for n in self.nodes]
+        widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
+        lines = [
+            "  ".join((name.ljust(widths[0]), op.ljust(widths[1]), f"{read.rjust(widths[2])} → {made}"))
+            for name, op, read, made in rows
+        ]
+        return "\n".join([repr(self)[1:-1], "", *lines])
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __bool__(self) -> bool:
+        return True  # without layers too
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    def __getitem__(self, name: str) -> Node:
+        """The node called ``name``; ``KeyError`` if there is none."""
+        return self.node(name)
 
     def input_types(self, node: Node) -> tuple[TensorType, ...]:
         """The types of the values that ``node`` reads."""
@@ -234,6 +261,10 @@ class Graph:
             if node.name == name:
                 return node
         raise KeyError(name)
+
+
+def _listed(types: tuple[TensorType, ...]) -> str:
+    return ", ".join(map(str, types)) or "nothing"
 
 
 class GraphBuilder:

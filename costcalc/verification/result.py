@@ -86,7 +86,7 @@ class Check:
     note: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VerifyResult:
     """What ``verify`` returns.
 
@@ -102,6 +102,14 @@ class VerifyResult:
     tallies: tuple[Tally, ...]
     seconds: dict[str, float]
     sizes: dict[str, int] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<VerifyResult {self.model}: {'agrees' if self.agrees else f'{len(self.disagreements)} disagreements'}>"
+
+    def __str__(self) -> str:
+        from costcalc.backends.verify.text import render
+
+        return render(self)
 
     @property
     def agrees(self) -> bool:

@@ -13,6 +13,8 @@ FORMATS = {
     "json": "costcalc.backends.report.records",
     "csv": "costcalc.backends.report.records",
     "markdown": "costcalc.backends.report.markdown",
+    "latex": "costcalc.backends.report.latex",
+    "html": "costcalc.backends.report.html",
 }
 """Format → the module that has a function of that name, from a report and a view to text."""
 

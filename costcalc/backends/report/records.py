@@ -49,6 +49,13 @@ def csv(report: Report, view: View) -> str:
     return "\r\n".join(lines) + "\r\n"
 
 
+def cells(report: Report, view: View) -> dict[str, list[Any]]:
+    """Head of a column of the CSV → what each row has there, as it is; without the total."""
+    chosen = view.columns or [c for c in columns().values() if not c.share and (report.total.time or not c.timed)]
+    rows = [row for row in flat(report, view) if row.role != "total"]
+    return {c.name + BARE.get(c.unit, ""): [_value(c, row) for row in rows] for c in chosen}
+
+
 class _Cells:
     """The line of a row. Cells side by side that follow from one thing are written once for all layers that have it."""
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from costcalc.analysis.figures import BITS, COUNT, FIGURES, RATIO, SUMMARY, figures_in
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.sizes import sizes
+from costcalc.backends.escape import visible
 from costcalc.backends.figures import show
 from costcalc.backends.paint import Paint
 from costcalc.backends.units import amount, grouped, percent, rate, seconds, size
@@ -123,6 +124,21 @@ def _too_large(report: Report) -> Iterator[Fact]:
         fit = "enough" if peak <= 8 * machine.memory else "too little"
         says = f"weights and peak; the machine has {size(8 * machine.memory)}, {fit} for the activations alone"
         yield Fact("too large", size(peak + weights), says)
+
+
+def line(report: Report) -> str:
+    """The whole in a line: ``<Report resnet50: 4.09 G MACs, 25.6 M params, 176 layers>``."""
+    known = {fact.name: fact.figure for fact in facts(report)}
+    told = [
+        f"{_short(report, name)} {FIGURES[name].title}" for name in ("macs", "params") if FIGURES[name].title in known
+    ]
+    return f"<Report {visible(report.name)}: {', '.join([*told, f'{report.total.layers} layers'])}>"
+
+
+def _short(report: Report, name: str) -> str:
+    figure = FIGURES[name]
+    value = figure.of(report.total)
+    return marked(report, name, show(figure, value) if isinstance(value, int) else str(value))
 
 
 def summary(report: Report, width: int, paint: Paint) -> list[str]:

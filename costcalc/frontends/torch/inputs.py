@@ -117,6 +117,27 @@ def is_shape(value: Any) -> bool:
     return isinstance(value, tuple) and bool(value) and all(type(v) is int for v in value)
 
 
+def shape_hint(inputs: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+    """What to write instead, where a forward failed and what it was given looks like a shape by another rule; or "".
+
+    >>> shape_hint(((3, 224, 224),), {})
+    '\\na shape that is given by position is with the batch: (1, 3, 224, 224)'
+    >>> shape_hint(([1, 3, 8, 8],), {}), shape_hint(((1, 3, 8, 8),), {})
+    ('\\na shape is a tuple: (1, 3, 8, 8)', '')
+    """
+    for name in ("input_size", "input_shape", "input_data"):
+        shape = kwargs.get(name)
+        if isinstance(shape, (list, tuple)) and shape and all(type(v) is int for v in shape):
+            whole = tuple(shape) if len(shape) > 3 else (1, *shape)
+            return f"\nshapes of inputs are given by position, with the batch: {whole} in place of {name}="
+    for value in inputs:
+        if isinstance(value, list) and len(value) > 1 and all(type(v) is int and v > 0 for v in value):
+            return f"\na shape is a tuple: {tuple(value)}"
+        if is_shape(value) and len(value) == 3 and value[0] <= 4:
+            return f"\na shape that is given by position is with the batch: {(1, *value)}"
+    return ""
+
+
 def named(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
     """Each input tensor by the name of the forward's parameter that takes it."""
     try:

@@ -29,6 +29,7 @@ from costcalc.frontends.torch.inputs import (
     WithValues,
     floating_type,
     named,
+    shape_hint,
     tensors_in,
 )
 from costcalc.frontends.torch.mixed import taken
@@ -64,7 +65,11 @@ def trace(module: nn.Module, *inputs: Any, assume: Mapping[str, int] | None = No
         from costcalc.frontends.torch.inputs import default_inputs
 
         inputs = default_inputs(module)
-    return trace_module(module, inputs, kwargs, settings=assume)
+    try:
+        return trace_module(module, inputs, kwargs, settings=assume)
+    except ModelError as error:
+        error.message += shape_hint(inputs, kwargs)
+        raise
 
 
 def trace_run(module: nn.Module, inputs: Sequence[Any], graph: Graph) -> Graph:

@@ -1,0 +1,140 @@
+"""What a report is in Python: layers that are found by name; printed, in a notebook, as a data frame, as a file.
+
+Back ends render; each is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from costcalc.errors import UnknownName, near
+
+if TYPE_CHECKING:
+    from costcalc.analysis.records import Block, Layer, Report
+    from costcalc.backends.rows import View
+
+
+class NoLayer(UnknownName, KeyError):
+    """A name that no layer and no block has."""
+
+    __str__ = UnknownName.__str__
+
+
+class Presented:
+    """The part of a ``Report`` that is for people at a prompt.
+
+    The ``to_`` functions take what the command line takes: ``columns="macs,params"``, ``sort``, ``top``, ``depth``,
+    ``by_kind``, ``exact``; and those that make text a ``path`` to write it to, whole or not at all.
+    """
+
+    def __iter__(self: Report) -> Iterator[Layer]:  # type: ignore[misc]
+        return iter(self.layers)
+
+    def __len__(self: Report) -> int:  # type: ignore[misc]
+        return len(self.layers)
+
+    def __bool__(self) -> bool:
+        return True  # without layers too
+
+    def __contains__(self: Report, name: object) -> bool:  # type: ignore[misc]
+        return name in self.by_name
+
+    def __getitem__(self: Report, name: str) -> Layer | Block:  # type: ignore[misc]
+        """The layer, or the block of layers, of that name: ``report["layer1.0.conv1"]``, ``report["layer1"]``.
+
+        Raises ``NoLayer``, a ``KeyError`` that names the nearest.
+        """
+        if not isinstance(name, str):
+            raise TypeError(f"a report is asked by the name of a layer or a block, not by {name!r}; see its layers")
+        found = self.by_name.get(name)
+        if found is None:
+            raise NoLayer(f"{self.name} has no layer and no block '{name[:80]}'{near(name, self.by_name)}")
+        return found
+
+    def __repr__(self: Report) -> str:  # type: ignore[misc]
+        from costcalc.backends.report.summary import line
+
+        return line(self)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self: Report) -> str:  # type: ignore[misc]
+        from costcalc.backends.report.html import fragment
+
+        return fragment(self, _view({}))
+
+    def to_text(self, **view: Any) -> str:
+        """The table of the command line, as wide as the terminal, or ``width`` characters."""
+        from costcalc.cli.output import width
+
+        return _made(self, "table", None, {"width": width(), **view})
+
+    def to_csv(self, path: str | os.PathLike[str] | None = None, **view: Any) -> str:
+        """A line for each row and one for the total, with exact numbers: storage in bits, time in seconds."""
+        return _made(self, "csv", path, view)
+
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Everything, as ``docs/json.md`` has it."""
+        return _made(self, "json", path, {})
+
+    def to_markdown(self, path: str | os.PathLike[str] | None = None, **view: Any) -> str:
+        """Tables in GitHub's Markdown."""
+        return _made(self, "markdown", path, view)
+
+    def to_latex(self, path: str | os.PathLike[str] | None = None, **view: Any) -> str:
+        """A table for LaTeX with the packages ``booktabs`` and ``siunitx``."""
+        return _made(self, "latex", path, view)
+
+    def to_html(self, path: str | os.PathLike[str] | None = None, **view: Any) -> str:
+        """A page with a tree that folds; it needs no network and no script."""
+        return _made(self, "html", path, view)
+
+    def to_pandas(self, **view: Any) -> Any:
+        """The rows of the CSV as a ``pandas.DataFrame``, without the total.
+
+        Whole numbers are ``int64`` where their sum is one, else Python's own. Raises ``CostcalcError`` without pandas.
+        """
+        from costcalc.backends import frames
+
+        return frames.pandas(_cells(self, view))
+
+    def to_polars(self, **view: Any) -> Any:
+        """The same as a ``polars.DataFrame``: ``Int64``, else ``Int128``, else text; raises without polars."""
+        from costcalc.backends import frames
+
+        return frames.polars(_cells(self, view))
+
+
+def _made(report: Any, format: str, path: str | os.PathLike[str] | None, given: dict[str, Any]) -> str:
+    """``report`` in ``format``, also written to ``path`` if there is one."""
+    from costcalc.backends.report import render
+
+    text = render(format, report, _view(given))
+    if path is not None:
+        from costcalc.writing import write_whole
+
+        write_whole(os.fspath(path), text)
+    return text
+
+
+def _cells(report: Any, given: dict[str, Any]) -> dict[str, list[Any]]:
+    from costcalc.backends.report.records import cells
+
+    return cells(report, _view(given))
+
+
+def _view(given: dict[str, Any]) -> View:
+    """What ``given`` asks to be shown. Raises ``TypeError`` for what is no part of a view."""
+    from costcalc.backends.columns import find_column, find_columns
+    from costcalc.backends.rows import View
+
+    unknown = set(given) - {*View._fields} - {"colour"}
+    if unknown:
+        raise TypeError(f"no view has '{min(unknown)}'; there are {', '.join(View._fields[:-1])}")
+    columns, sort = given.get("columns"), given.get("sort")
+    if columns is not None:
+        given = {**given, "columns": find_columns(columns if isinstance(columns, str) else ",".join(columns))}
+    return View(**(given if sort is None else {**given, "sort": find_column(sort)}))

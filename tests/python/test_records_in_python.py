@@ -1,0 +1,319 @@
+"""Reports, graphs, comparisons and differences at a prompt, in a notebook and as data frames."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import costcalc
+from costcalc.analysis.records import Block, Layer
+from costcalc.backends import frames
+from costcalc.errors import CostcalcError
+
+REPORT = costcalc.analyze("resnet18")
+TINY = """
+name: tiny
+input: [3, 8, 8]
+layers:
+  - "{name}": conv2d(4, 3)
+"""
+
+
+def test_every_public_name_is_there_and_listed() -> None:
+    assert set(costcalc.__all__) <= set(dir(costcalc))
+    assert {"analyze", "compare", "diff", "load", "memory", "pack", "trace", "verify"} <= set(costcalc.__all__)
+    for name in costcalc.__all__:
+        assert callable(getattr(costcalc, name)), name
+
+
+def test_functions_stay_functions_when_packages_are_imported() -> None:
+    import costcalc.comparison
+    import costcalc.difference.records
+    import costcalc.planning
+    import costcalc.verification.result
+
+    assert all(callable(getattr(costcalc, name)) for name in ("compare", "diff", "memory", "verify"))
+
+
+# -- a report --------------------------------------------------------------------------------------
+
+
+def test_a_report_is_layers_that_are_found_by_name() -> None:
+    assert len(REPORT) == len(list(REPORT)) == 69
+    layer, block = REPORT["layer1.0.conv1.conv"], REPORT["layer1"]
+    assert isinstance(layer, Layer) and layer.macs == 64 * 64 * 9 * 56 * 56  # by hand
+    assert isinstance(block, Block) and block.macs == 4 * layer.macs
+    assert "layer1" in REPORT and "layer9" not in REPORT and 3 not in REPORT
+    assert bool(REPORT)
+
+
+@pytest.mark.parametrize("name, says", [("layer9", "did you mean 'layer"), ("x" * 500, "no layer and no block")])
+def test_a_name_that_is_not_there_is_a_key_error_with_a_sentence(name: str, says: str) -> None:
+    with pytest.raises(KeyError) as caught:
+        REPORT[name]
+    assert isinstance(caught.value, CostcalcError)
+    assert says in str(caught.value) and len(str(caught.value)) < 300
+
+
+def test_a_number_is_no_name() -> None:
+    with pytest.raises(TypeError, match="by the name of a layer"):
+        REPORT[0]  # type: ignore[index]
+
+
+def test_repr_is_one_line_and_print_is_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert repr(REPORT) == "<Report resnet18: 1.81 G MACs, 11.7 M params, 69 layers>"
+    from costcalc.cli.frame import outcome
+
+    assert outcome(["analyze", "resnet18"]) == 0
+    assert capsys.readouterr().out == str(REPORT)
+
+
+def test_a_symbolic_report_has_a_line_too() -> None:
+    report = costcalc.analyze(costcalc.load("resnet18", symbols=["batch"]))
+    assert "1814073344·n MACs" in repr(report) and "\n" not in repr(report)
+
+
+@pytest.mark.parametrize("form", ["csv", "markdown"])
+def test_forms_are_those_of_the_command_line(form: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from costcalc.cli.frame import outcome
+
+    assert outcome(["analyze", "resnet18", "--depth", "1", "--columns", "macs,params", "--format", form]) == 0
+    shown = capsys.readouterr().out.replace("\r\n", "\n")
+    made = getattr(REPORT, f"to_{form}")(tmp_path / "x", depth=1, columns="macs,params")
+    assert made.replace("\r\n", "\n") == shown
+    assert (tmp_path / "x").read_text() == shown
+
+
+def test_what_no_view_has_is_refused() -> None:
+    with pytest.raises(TypeError, match="no view has 'deep'"):
+        REPORT.to_csv(deep=2)
+    with pytest.raises(CostcalcError, match="no column called 'mac'"):
+        REPORT.to_csv(columns=["mac"])
+
+
+# -- data frames -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("package", ["pandas", "polars"])
+def test_a_data_frame_has_the_rows_of_the_csv(package: str) -> None:
+    pytest.importorskip(package)
+    frame = getattr(REPORT, f"to_{package}")()
+    rows = list(csv.DictReader(io.StringIO(REPORT.to_csv())))[:-1]
+    assert list(frame.columns) == list(rows[0])[1:]
+    assert [str(v) for v in frame["macs"]] == [row["macs"] for row in rows]
+    assert int(frame["macs"].sum()) == REPORT.total.macs
+
+
+@pytest.mark.parametrize("package", ["pandas", "polars"])
+@pytest.mark.parametrize("value", [2**62, 2**63 - 1, 2**63, 2**64, 2**100, 2**140])
+def test_whole_numbers_stay_exact(package: str, value: int) -> None:
+    pytest.importorskip(package)
+    frame = getattr(frames, package)({"macs": [value, value, 1]})
+    assert [int(v) for v in frame["macs"]] == [value, value, 1]
+    if package == "pandas" or value < 2**126:
+        assert int(frame["macs"].sum()) == 2 * value + 1
+
+
+def test_which_data_frames_overflow_in_silence() -> None:
+    """What both would make of a sum beyond 64 bits by themselves, for which the columns are chosen as they are."""
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    assert pandas.Series([2**63 - 1, 1]).sum() == -(2**63)
+    assert polars.Series([2**63 - 1, 1]).sum() == -(2**63)
+
+
+def test_a_missing_package_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(CostcalcError, match="pip install pandas"):
+        REPORT.to_pandas()
+
+
+# -- notebooks and pages ---------------------------------------------------------------------------
+
+
+class Outline(HTMLParser):
+    """Tags as they open and close, which must match; and all text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[tuple[str, dict[str, Any]]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+        if tag not in ("meta",):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def outline(html: str) -> Outline:
+    found = Outline()
+    found.feed(html)
+    found.close()
+    assert found.open == []
+    return found
+
+
+def test_a_notebook_shows_a_tree_that_folds_without_script_or_network() -> None:
+    found = outline(REPORT._repr_html_())
+    tags = [tag for tag, _ in found.seen]
+    assert tags.count("details") == tags.count("summary") > 20
+    assert not {"script", "img", "link", "iframe", "object"} & set(tags)
+    assert not re.search(r"https?:|url\(|@import|\bon\w+=", REPORT._repr_html_())
+    assert "layer4" in found.text and "1.81 G" in found.text and "1,814,073,344" in found.text
+
+
+def test_a_page_says_that_it_fetches_nothing() -> None:
+    page = REPORT.to_html()
+    policy = next(a["content"] for tag, a in outline(page).seen if a.get("http-equiv"))
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def test_a_deep_network_is_folded_and_says_so() -> None:
+    page = costcalc.analyze("resnet1202").to_html()
+    assert "folded to" in page and len(page) < 1_000_000
+
+
+HOSTILE = "</span><script>alert(1)</script>"
+
+
+def test_names_are_escaped() -> None:
+    from costcalc.ir.graph import GraphBuilder
+    from costcalc.ir.tensor import TensorType
+    from costcalc.ops.conv import Conv
+
+    builder = GraphBuilder(HOSTILE, {"x": TensorType((1, 3, 8, 8))})
+    builder.add(f"a.{HOSTILE}", Conv(4, 3), ["x"])
+    report = costcalc.analyze(builder.build([f"a.{HOSTILE}"]))
+    for html in (report.to_html(), report._repr_html_(), costcalc.compare(report, report)._repr_html_()):
+        assert not {"script"} & {tag for tag, _ in outline(html).seen}
+    assert "\\textless{}script\\textgreater{}" in report.to_latex()
+
+
+# -- LaTeX -----------------------------------------------------------------------------------------
+
+
+def test_latex_has_each_column_in_one_unit() -> None:
+    text = REPORT.to_latex(depth=1, columns="kind,macs,params")
+    assert "{MACs (G)}" in text and "{params (M)}" in text
+    assert "total &  & 1.81 & 11.69 \\\\" in text  # 1,814,073,344 and 11,689,512
+    assert text.count("\\midrule") == 2 and "\\usepackage{booktabs,siunitx}" in text
+
+
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        ("a_b&c", r"a\_b\&c"),
+        ("50%", r"50\%"),
+        ("\\input{x}", r"\textbackslash{}input\{x\}"),
+        ("--", "{-}{-}"),
+        ("^^41", r"\textasciicircum{}" * 2 + "41"),
+    ],
+)
+def test_no_command_of_latex_comes_of_a_name(text: str, shown: str) -> None:
+    from costcalc.backends.escape import latex
+
+    assert latex(text) == shown
+
+
+# -- others ----------------------------------------------------------------------------------------
+
+
+def test_graphs_comparisons_and_differences_print() -> None:
+    graph = costcalc.load("resnet18")
+    assert repr(graph) == "<Graph resnet18: 69 layers, image 1×3×224×224 → fc 1×1000>"
+    assert str(graph).splitlines()[2].split() == ["conv1.conv", "conv", "1×3×224×224", "→", "1×64×112×112"]
+    assert graph["fc"].op.name == "linear" and len(graph) == len(list(graph)) == 69
+    with pytest.raises(KeyError):
+        graph["nothing"]
+    found = costcalc.compare(REPORT, "resnet34", names=["a", "b"])
+    assert repr(found) == "<Comparison of a, b>"
+    assert str(found).startswith(str(found.to_text())[:20]) and "MACs" in str(found)
+    change = costcalc.diff("resnet18", graph)
+    assert repr(change) == "<Diff resnet18: 0 causes>" and change.same
+    assert costcalc.diff("resnet18", "resnet34").change("macs") == 3_663_761_408 - 1_814_073_344
+
+
+def test_a_comparison_is_a_data_frame() -> None:
+    pytest.importorskip("pandas")
+    frame = costcalc.compare("resnet18", "resnet34").to_pandas()
+    assert list(frame["model"]) == ["resnet18", "resnet34"]
+    assert list(frame["macs"]) == [1_814_073_344, 3_663_761_408]
+
+
+@pytest.mark.parametrize(
+    "call, says",
+    [
+        (lambda: costcalc.compare("resnet18"), "two or more"),
+        (lambda: costcalc.compare(["resnet18", "resnet34"]), "one after another"),
+        (lambda: costcalc.compare("resnet18", "resnet34", names=["a"]), "1 names for 2 models"),
+        (lambda: costcalc.compare("resnet18", 3), "not int"),
+        (lambda: costcalc.diff(costcalc.load("resnet18"), "resnet34", batch=2), "batch is given to load"),
+        (lambda: costcalc.diff("resnet18", None), "not NoneType"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_a_sentence(call: Any, says: str) -> None:
+    with pytest.raises(CostcalcError, match=says):
+        call()
+
+
+# -- the page, and one rule for shapes -------------------------------------------------------------
+
+
+def test_the_page_says_what_happens() -> None:
+    import doctest
+
+    page = Path(__file__).parents[2] / "docs" / "python.md"
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert tried > 8 and failed == 0
+
+
+@pytest.mark.parametrize(
+    "arguments, options, says",
+    [
+        (((3, 32, 32),), {}, r"is with the batch: \(1, 3, 32, 32\)"),
+        (([1, 3, 32, 32],), {}, r"a shape is a tuple: \(1, 3, 32, 32\)"),
+        ((), {"input_size": (1, 3, 32, 32)}, r"by position, with the batch: \(1, 3, 32, 32\) in place of input_size="),
+        ((), {"input": (3, 32, 32)}, r"analyze\(module, \(1, 3, 32, 32\)\)"),
+        ((), {"parameters": {"depth": 3}}, "parameters build a model that is named"),
+    ],
+)
+def test_a_shape_by_another_rule_gets_a_sentence(arguments: Any, options: dict[str, Any], says: str) -> None:
+    nn = pytest.importorskip("torch").nn
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 30 * 30, 2))
+    assert costcalc.analyze(module, (1, 3, 32, 32)).total.macs == 9 * 3 * 4 * 900 + 7200
+    with pytest.raises(CostcalcError, match=says):
+        costcalc.analyze(module, *arguments, **options)
+
+
+@pytest.mark.parametrize("function", [costcalc.compare, costcalc.diff])
+def test_a_module_without_inputs_is_told_what_to_write(function: Any) -> None:
+    nn = pytest.importorskip("torch").nn
+    with pytest.raises(CostcalcError, match=r"needs the inputs of a module: .*\(module, \(1, 3, 224, 224\)\)"):
+        function(nn.Linear(2, 3), nn.Linear(2, 4))
+
+
+@pytest.mark.parametrize(
+    "name, begins",
+    [("x.csv", "row,"), ("x.json", "{"), ("x.MD", "**resnet18"), ("x.tex", "% needs"), ("x.html", "<!doc")],
+)
+def test_the_name_of_a_file_chooses_the_format(name: str, begins: str, tmp_path: Path) -> None:
+    from costcalc.cli.frame import outcome
+
+    assert outcome(["analyze", "resnet18", "-o", str(tmp_path / name)]) == 0
+    assert (tmp_path / name).read_text().startswith(begins)
+    assert outcome(["analyze", "resnet18", "--format", "csv", "-o", str(tmp_path / name)]) == 0
+    assert (tmp_path / name).read_text().startswith("row,")
