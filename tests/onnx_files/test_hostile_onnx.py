@@ -128,6 +128,13 @@ def test_functions_that_grow_at_each_step_are_stopped(tmp_path: Path) -> None:
     assert "more than 100,000 nodes" in said
 
 
+def test_many_nodes_of_one_name_are_numbered_at_once(tmp_path: Path) -> None:
+    """To try all numbers for each would take 200 million steps."""
+    nodes = [node("Relu", [f"v{i}" if i else "x"], [f"v{i + 1}"]) for i in range(20_000)]
+    assert read(tmp_path, chain(*nodes, out="v20000")) == ""
+    assert load(tmp_path / "net.onnx").nodes[-1].name == "relu_19999"
+
+
 def test_a_million_nodes_are_too_many(tmp_path: Path) -> None:
     nodes = [node("Relu", ["x"], ["y"])] * 100_001
     assert "more than 100,000 nodes" in read(tmp_path, chain(*nodes))

@@ -27,6 +27,7 @@ def names(steps: Sequence[tuple[Step, Scope]], inputs: Iterable[str] = ()) -> li
             path = path.rpartition(".")[0]
             prefixes.add(path)
     taken = set(inputs)
+    tried: dict[tuple[str, bool], int] = {}
     found = []
     for (step, scope), path in zip(steps, places, strict=True):
         if step.op.name == "parameter" and not step.inputs:
@@ -36,7 +37,7 @@ def names(steps: Sequence[tuple[Step, Scope]], inputs: Iterable[str] = ()) -> li
         else:
             label = getattr(step.op, "function", step.op.name)
             name = f"{path}.{label}" if path else label
-        found.append(_free(name, len(step.outputs), taken, prefixes))
+        found.append(_free(name, len(step.outputs), taken, prefixes, tried))
     return found
 
 
@@ -49,13 +50,19 @@ def _place(step: Step, scope: Scope) -> str:
     return scope.path
 
 
-def _free(name: str, outputs: int, taken: set[str], prefixes: set[str]) -> str:
-    """``name``, numbered if a layer, a value or a module with parts is called so; then taken, with its outputs."""
-    found, i = name, 0
-    while found in taken or found in prefixes or (outputs > 1 and f"{found}.0" in taken):
+def _free(name: str, outputs: int, taken: set[str], prefixes: set[str], tried: dict[tuple[str, bool], int]) -> str:
+    """``name``, numbered if a layer, a value or a module with parts is called so; then taken, with its outputs.
+
+    tried   how far each name was numbered before: none below is free, so that many equal names take no longer
+    """
+    several = outputs > 1
+    i = tried.get((name, several), 0)
+    found = f"{name}_{i}" if i else name
+    while found in taken or found in prefixes or (several and f"{found}.0" in taken):
         i += 1
         found = f"{name}_{i}"
+    tried[name, several] = i
     taken.add(found)
-    if outputs > 1:
+    if several:
         taken.update(f"{found}.{k}" for k in range(outputs))
     return found
