@@ -172,3 +172,21 @@ def test_external_data_is_not_looked_at(tmp_path: Path) -> None:
     outside += held(13, held(1, "location") + held(2, "../../etc/passwd"))
     said = read(tmp_path, chain(node("Reshape", ["x", "s"], ["y"]), tensors=[outside]))
     assert "the shape is not in the file" in said
+
+
+@pytest.mark.parametrize(
+    ("says", "data"),
+    [
+        ("Split makes 1000000000 parts", chain(node("Split", ["x"], ["y"], num_outputs=10**9), x=(10**9, 3))),
+        ("cuts 1,000,000,000 places into parts of 1", chain(
+            node("SplitToSequence", ["x", "s"], ["q"]), node("SequenceAt", ["q", "i"], ["y"]),
+            x=(10**9,), tensors=[scalar("s", 1), scalar("i", 0)])),
+        ("", chain(node("Slice", ["x", "a", "b", "c", "d"], ["y"]), x=(10**9,), tensors=[
+            ints("a", 10**9 - 2), ints("b", -(2**62)), ints("c", 0), ints("d", -1)])),
+        ("a scan turns 90,000 times", chain(node("Scan", ["x"], ["y"], num_scan_inputs=1, body=Graph(
+            [node("Relu", ["e"], ["o"])], [value("e", [3])], [value("o", [3])])), x=(90_000, 3))),
+    ],
+)  # fmt: skip
+def test_parts_and_turns_are_bounded(tmp_path: Path, says: str, data: bytes) -> None:
+    said = read(tmp_path, data)
+    assert says in said if says else said == ""

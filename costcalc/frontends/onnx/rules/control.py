@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from costcalc.frontends.onnx.read import SubGraph
+from costcalc.frontends.onnx.rules.known import MOST_PARTS
 from costcalc.frontends.onnx.use import Constant, FileError, NoRule, Use, axis_of
 from costcalc.ir.call import Traced
 from costcalc.ir.tensor import TensorType
 
-MOST_TURNS = 100_000
+MOST_TURNS = 20_000
 
 
 def _walks(rule: Callable[..., Any]) -> Callable[..., Any]:
@@ -213,6 +214,8 @@ def to_sequence(n: Use) -> tuple[Any, ...]:
     parts = n.known(1, "the split")
     if not n.shape(1) and isinstance(size, int):
         each = parts[0]
+        if not isinstance(each, int) or each < 1 or size > each * MOST_PARTS:
+            raise FileError(f"SplitToSequence cuts {size:,} places into parts of {each}")
         parts = tuple(min(each, size - i) for i in range(0, size, each))
     made = n.add("split", x, options=(tuple(parts), axis)) if len(parts) > 1 else (x,)
     return (list(made),)

@@ -170,12 +170,18 @@ def _split(n: Use) -> tuple[Constant, ...]:
     return tuple(made)
 
 
+MOST_PARTS = 4096
+"""Parts that a tensor is cut into."""
+
+
 def split_sizes(n: Use, size: Any) -> tuple[Any, ...]:
     """The parts that ``Split`` makes of an axis of ``size``."""
     given = n.sizes("split", 1)
     if given:
         return tuple(given)
     parts = n.attribute("num_outputs") or len(n.node.outputs)
+    if not isinstance(parts, int) or not 0 < parts <= MOST_PARTS:
+        raise FileError(f"Split makes {parts} parts; from 1 to {MOST_PARTS:,} can be made")
     if not isinstance(size, int):
         return (size // parts,) * parts
     each = -(-size // parts)

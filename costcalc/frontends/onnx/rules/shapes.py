@@ -146,6 +146,8 @@ def slice_(n: Use) -> Traced:
     return x
 
 
+MOST_TAKEN = 4096
+"""Places that are named one by one."""
 FAR = 2**31 - 1
 """What exporters write for the end of an axis; greater numbers too."""
 
@@ -166,6 +168,9 @@ def _backwards(n: Use, x: Traced, axis: int, start: Any, stop: Any, step: int) -
     taken = places(size, start, stop, step)
     if len(taken) == size:
         return n.add("flip", x, options=(axis,))  # type: ignore[no-any-return]
+    if len(taken) > MOST_TAKEN:
+        shape = (*x.type.shape[:axis], len(taken), *x.type.shape[axis + 1 :])
+        return n.add("gather", x, options=(shape,), axes=axis)  # type: ignore[no-any-return]
     return n.add("take", x, options=(axis, tuple(taken)))  # type: ignore[no-any-return]
 
 
