@@ -30,6 +30,7 @@ MAY_IMPORT = {
         "reading",
         "machines",
         "models",
+        "planning",
         "transforms",
         "writing",
         "zoo",

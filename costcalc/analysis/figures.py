@@ -278,6 +278,11 @@ FIGURES: dict[str, Figure] = {
                    LOCK: In()},
         ),
         Figure(
+            "memory", "memory", BITS, "of activations in an engine: its arena, or what lives at once where it has none",
+            "memory_bits", whole=lambda report: report.memory_bits, adds=False, exact=True, asks="engine",
+            shown={COMPARISON: In(after="peak")},
+        ),
+        Figure(
             "intensity", "MACs/B", RATIO, "MACs per byte of traffic", "intensity", less=False,
             derived=_intensity, adds=False,
             shown={COLUMN: In("MAC/B"), WIDE: In(), SUMMARY: In("intensity"), COMPARISON: In(), DIFFERENCE: In()},
@@ -312,10 +317,10 @@ FIGURES: dict[str, Figure] = {
 """Name → figure, in the order in which most views have them."""
 
 
-_MEMORY = "; memory of activations is peak, and `costcalc memory` shows what a device's arena holds"
+_MEMORY = "; what an engine holds of activations is memory, what must live at once is peak"
 _STORED = "; what is stored of a model is weights"
 MEANT = {
-    "sram": _MEMORY, "ram": _MEMORY, "vram": _MEMORY, "dram": _MEMORY, "memory": _MEMORY, "mem": _MEMORY,
+    "sram": _MEMORY, "ram": _MEMORY, "vram": _MEMORY, "dram": _MEMORY, "mem": _MEMORY,
     "arena": _MEMORY, "flash": _STORED, "rom": _STORED, "disk": _STORED, "latency": "; latency is time, on a machine",
 }  # fmt: skip
 

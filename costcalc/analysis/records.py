@@ -188,6 +188,7 @@ class Report(Presented):
 
     layout      what each axis of the input is of which receptive fields are told; "" where nothing tells
     global_at   the last layer whose output still has places of the image, if each of them sees all of it
+    memory_bits bits that an engine holds of activations, where one was asked; see ``costcalc.memory``
     """
 
     name: str
@@ -205,6 +206,7 @@ class Report(Presented):
     layout: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     global_at: str = ""
     sizes: tuple[ValueSize, ...] = ()
+    memory_bits: int | None = None
 
     @property
     def pace(self) -> Pace | None:

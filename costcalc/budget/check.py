@@ -14,7 +14,7 @@ from costcalc.backends.figures import beside, in_unit, own_unit, percent, show, 
 from costcalc.budget.amounts import Step
 from costcalc.budget.baseline import Baseline, Past
 from costcalc.budget.config import WARN, Budget, Config, Exemption, Limit, Model, Setup
-from costcalc.budget.measure import Measured, has_revisions, in_config, is_global, matching, measured, value_of
+from costcalc.budget.measure import Measured, has_revisions, held, in_config, is_global, matching, measured, value_of
 from costcalc.budget.reuse import Kept, traced
 from costcalc.difference import Diff, diff
 from costcalc.difference.layers import own_place
@@ -263,7 +263,7 @@ def _base(budget: Budget, past: Past) -> tuple[Value | str | None, str]:
             return value_of(past.found, budget), ""
         except CostcalcError as error:
             return None, f"in {past.where}, {error.message}"
-    if past.reason or budget.layers or budget.at or budget.machine:
+    if past.reason or budget.layers or budget.at or budget.machine or budget.engine:
         return None, past.reason or f"{past.where} has only totals"
     value = past.figures.get(budget.figure.name)
     return value, "" if value is not None else f"{past.where} does not have {budget.figure.name}"
@@ -307,6 +307,11 @@ def _causes(verdict: Verdict, changed: Diff | None, most: int) -> list[Because]:
 
 def _largest(verdict: Verdict, now: Measured, most: int) -> list[Because]:
     figure: Figure = verdict.budget.figure
+    if verdict.budget.engine and verdict.rule in ("max", "max_increase"):
+        memory = held(now, verdict.budget.engine)
+        alive = memory.alive(memory.peak_step)[:most]
+        where = {v: own_place(node.place) for node in now.graph.nodes for v in (node.name, *node.outputs)}
+        return [Because(t.name, where.get(t.name), 8 * t.bytes) for t in alive]
     whole = now.on.get(verdict.budget.machine or "", now.report)
     layers: Iterable[Layer] = (
         whole.layers if verdict.budget.layers is None else matching(whole.layers, verdict.budget.layers)

@@ -40,6 +40,7 @@ class Budget(NamedTuple):
     layers         a pattern of layer names whose sum is meant; None for the whole model
     at             the layer or block whose receptive field is meant
     machine        the machine whose time is meant
+    engine         the engine whose memory is meant
     """
 
     figure: Figure
@@ -52,17 +53,18 @@ class Budget(NamedTuple):
     layers: str | None = None
     at: str | None = None
     machine: str | None = None
+    engine: str | None = None
 
     @property
     def says(self) -> str:
-        """What is held to it: ``macs``, ``macs of head.*``, ``time on a100``."""
+        """What is held to it: ``macs``, ``macs of head.*``, ``time on a100``, ``memory in tflm``."""
         of = f" of {self.layers}" if self.layers else ""
         return self.figure.name + of + (f" at {self.at}" if self.at else "") + self.on
 
     @property
     def on(self) -> str:
-        """`` on a100`` where a machine is meant."""
-        return f" on {self.machine}" if self.machine else ""
+        """`` on a100`` where a machine is meant, `` in tflm`` where an engine is."""
+        return f" on {self.machine}" if self.machine else f" in {self.engine}" if self.engine else ""
 
 
 class Setup(NamedTuple):

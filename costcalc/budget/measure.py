@@ -22,6 +22,11 @@ from costcalc.reading.reach import refuse_outside
 
 if TYPE_CHECKING:
     from costcalc.analysis.roofline import Machine
+    from costcalc.planning.records import Memory
+
+
+CONFIGURED = "budgets are measured on graphs"
+"""Why PyTorch's memory is that of the rule of blocks."""
 
 
 class Measured(NamedTuple):
@@ -115,6 +120,8 @@ def value_of(found: Measured, budget: Budget) -> Value | str | None:
     whole = found.on[budget.machine] if budget.machine else found.report
     if budget.layers is not None:
         return _sum_of(found, whole, budget.layers, name)
+    if budget.engine:
+        return 8 * held(found, budget.engine).needed_bytes
     if name == "receptive_field":
         field = _field(whole, budget.at) if budget.at else field_at_end(whole)[1]
         if isinstance(field, ReceptiveField):
@@ -122,6 +129,13 @@ def value_of(found: Measured, budget: Budget) -> Value | str | None:
             return (max if budget.max and not budget.min else min)(field.size)
         return field
     return budget.figure.value(whole)
+
+
+def held(found: Measured, engine: str) -> Memory:
+    """What ``engine`` holds of the model, by the rules for graphs: code that a config names is not run for it."""
+    from costcalc.planning.engines import plan
+
+    return plan(found.graph, engine, found.report.settings.bits, CONFIGURED, patches=False)
 
 
 def _field(whole: Report, at: str) -> ReceptiveField | str | None:

@@ -23,6 +23,8 @@ from costcalc.transforms import named
 from costcalc.writing import version_of
 
 FILES = ("costcalc.yaml", "costcalc.yml", "pyproject.toml")
+NEEDED = {"machine": "jetson_orin_nano", "engine": "tflm"}
+"""What a budget must say of some figures, with an example."""
 VERSION = "1"
 """The figures that some layers of a model have together."""
 
@@ -191,8 +193,17 @@ def _budget(key: Scalar, figure: Figure, tree: Tree, layers: str | None) -> Budg
         layers=layers,
         at=_word(keys["at"], "at") if "at" in keys else None,
         machine=_machine(keys["machine"]) if "machine" in keys else None,
+        engine=_engine(keys["engine"]) if "engine" in keys else None,
     )
     return _consistent(budget)
+
+
+def _engine(tree: Tree) -> str:
+    from costcalc.planning.engines import known
+
+    name = _word(tree, "engine")
+    _placed(tree, known, name)
+    return name
 
 
 def _machine(tree: Tree) -> str:
@@ -214,10 +225,16 @@ def _consistent(budget: Budget) -> Budget:
         raise SpecError(
             f"{figure} cannot be at least {budget.min.text} and at most {budget.max.text}", budget.min.place
         )
-    if budget.figure.asks == "machine" and budget.machine is None:
-        like = f"{{max: {EXAMPLE[budget.figure.unit]}, machine: jetson_orin_nano}}"
-        raise SpecError(f"a budget of {figure} needs a machine: {like}", budget.place)
+    asks = budget.figure.asks
+    if asks in NEEDED and getattr(budget, asks) is None:
+        like = f"{{max: {EXAMPLE[budget.figure.unit]}, {asks}: {NEEDED[asks]}}}"
+        raise SpecError(f"a budget of {figure} needs {article(asks)} {asks}: {like}", budget.place)
     return budget
+
+
+def article(word: str) -> str:
+    """``a`` machine, ``an`` engine."""
+    return "an" if word[0] in "aeiou" else "a"
 
 
 def _limit(figure: Figure, tree: Tree) -> Limit:
@@ -301,10 +318,9 @@ def parse_max(given: Iterable[str]) -> tuple[Budget, ...]:
         if not equals:
             raise CostcalcError(f"--max {text[:60]}: a budget is FIGURE=AMOUNT, as in macs=4.2G")
         figure = find_figure(name.strip())
-        if figure.asks == "machine":
-            raise CostcalcError(
-                f"--max {figure.name}: a budget of {figure.name} needs a machine; write it into costcalc.yaml"
-            )
+        if figure.asks in NEEDED:
+            what = f"a budget of {figure.name} needs {article(figure.asks)} {figure.asks}"
+            raise CostcalcError(f"--max {figure.name}: {what}; write it into costcalc.yaml")
         place = Place(f"--max {text[:60]}")
         limit = Limit(amount(value, figure), value.strip(), place)
         if any(b.figure is figure for b in budgets):

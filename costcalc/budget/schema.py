@@ -11,8 +11,10 @@ from typing import Any
 
 from costcalc.analysis.figures import FIGURES, LOCK, LOCK_LAYER, Figure, figures_in
 from costcalc.budget.amounts import EXAMPLE, UNITS
+from costcalc.budget.read import NEEDED
 from costcalc.ir.layout import AXES
 from costcalc.ir.tensor import ELEMENT_BITS
+from costcalc.planning.engines import ENGINES
 from costcalc.transforms import spellings
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
@@ -114,10 +116,12 @@ def _budget(figure: Figure) -> dict[str, Any]:
     }  # fmt: skip
     if figure.asks == "machine":
         keys["machine"] = {**_WORD, "not": {"pattern": r"(^/|\.\.|\\).*\.ya?ml$"}}
+    elif figure.asks == "engine":
+        keys["engine"] = {"enum": list(ENGINES)}
     elif figure.asks:
         keys[figure.asks] = _WORD
     bounds = [{"required": [bound]} for bound in ("max", "min", "max_increase", "max_decrease")]
-    needs = ("machine",) if figure.asks == "machine" else ()
+    needs = (figure.asks,) if figure.asks in NEEDED else ()
     whole = {**_mapping(keys, *needs), "anyOf": bounds}
     return {"anyOf": [whole] if needs else [limit, whole], "description": figure.title}
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from costcalc.cli.choices import Choices
+from costcalc.cli.memory import Engine
 from costcalc.cli.options import Format, Output, Setting
 from costcalc.cli.output import coloured, emit, width
 from costcalc.cli.parameters import argument, command, option
 
 EXAMPLES = {
+    "costcalc compare mobilenet mobilenet_v2 kws --engine tflm --bits 8": "with the arena of each",
     "costcalc compare resnet50 convnext_t mobilenet": "side by side, with ratios to the first",
     "costcalc compare resnet50 configs/mine.yaml --machine a100": "with the time of each on a machine",
     "costcalc compare resnet18 mobilenet --machine jetson_orin_nano --fold-norm": "as they are deployed",
@@ -22,6 +24,10 @@ def compare(
     models: Annotated[list[str], argument(metavar="MODEL MODEL...", says="Two or more models.")],
     choices: Choices,
     setting: Setting,
+    engine: Annotated[
+        Engine | None,
+        option("--engine", "-e", says="Also what an engine holds of activations, as `costcalc memory` has it."),
+    ] = None,
     format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
     strict: Annotated[
@@ -35,6 +41,13 @@ def compare(
     from costcalc.comparison import compare
 
     reports = [analyze(model, **choices.choices(), **setting._asdict()) for model in models]
+    if engine is not None:
+        from dataclasses import replace
+
+        from costcalc import memory
+
+        held = [memory(model, engine=engine.value, bits=setting.bits, **choices.choices()) for model in models]
+        reports = [replace(r, memory_bits=8 * m.needed_bytes) for r, m in zip(reports, held, strict=True)]
     found = compare(reports, models)
     if format is Format.table:
         text = formats.table(found, width=width(), colour=coloured(output))

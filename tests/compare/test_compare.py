@@ -126,3 +126,18 @@ def test_nobody_is_best_in_intensity_beside_a_lower_bound_of_macs(tmp_path: Path
     found = {line.figure.name: line for line in compare([analyze(str(file)), analyze("resnet18")]).lines}
     assert found["intensity"].values[1] > found["intensity"].values[0]
     assert found["intensity"].best == frozenset()
+
+
+def test_with_an_engine_models_are_compared_by_what_it_holds() -> None:
+    from dataclasses import replace
+
+    import costcalc
+
+    names = ["mobilenet_0.25", "kws"]
+    reports = [costcalc.analyze(name, bits=8) for name in names]
+    assert "memory" not in {line.figure.name for line in compare(reports).lines}
+    held = [costcalc.memory(name, engine="tflm", bits=8).needed_bytes for name in names]
+    found = compare([replace(r, memory_bits=8 * n) for r, n in zip(reports, held, strict=True)])
+    (line,) = [line for line in found.lines if line.figure.name == "memory"]
+    assert line.values == (8 * held[0], 8 * held[1])
+    assert line.best == {1}
