@@ -317,7 +317,7 @@ FIGURES: dict[str, Figure] = {
 """Name → figure, in the order in which most views have them."""
 
 
-_MEMORY = "; what an engine holds of activations is memory, what must live at once is peak"
+_MEMORY = "; memory of activations is peak, what an engine holds of them is memory, with `engine`"
 _STORED = "; what is stored of a model is weights"
 MEANT = {
     "sram": _MEMORY, "ram": _MEMORY, "vram": _MEMORY, "dram": _MEMORY, "mem": _MEMORY,
