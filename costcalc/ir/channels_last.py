@@ -55,6 +55,8 @@ def give(cls: type[Op]) -> None:
     }  # fmt: skip
     for name, back in backs.items():
         setattr(cls, name, _either(getattr(cls, name), name, back))
+    if cls.channel_axis == 1:
+        cls.channel_axis = property(lambda op: -1 if vars(op)[FIELD] else 1)  # type: ignore[assignment]
 
 
 def _either(rule: Callable[..., Any], name: str, back: Callable[..., Any]) -> Callable[..., Any]:

@@ -59,3 +59,13 @@ def test_causes_of_a_difference_are_told_as_such(tmp_path: Path) -> None:
     old, new, large = (load(str(tmp_path / f"{name}.yaml")) for name in ("old", "new", "large"))
     assert [cause.kind for cause in diff(old, new).causes] == ["width"]
     assert [cause.kind for cause in diff(old, large).causes if cause.of("macs")] == ["resolution"]
+
+
+@pytest.mark.parametrize(("last", "folds"), [(False, True), (True, False)])
+def test_a_norm_of_another_axis_is_not_folded(tmp_path: Path, last: bool, folds: bool) -> None:
+    """Batch norm has its channels second: after channels last that is the height."""
+    shape = "[8, 8, 8]"
+    call = f"conv(8, 3, padding=1{', channels_last=true' if last else ''})"
+    (tmp_path / "net.yaml").write_text(f"inputs: {{x: {shape}}}\nlayers:\n  - {call}\n  - batch_norm\n")
+    graph = load(str(tmp_path / "net.yaml"), fold_norm=True)
+    assert (len(graph.nodes) == 1) is folds
