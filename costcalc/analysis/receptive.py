@@ -18,13 +18,17 @@ from costcalc.analysis.following import Route, plain_part, route, through
 from costcalc.analysis.lengths import told
 from costcalc.analysis.meeting import union
 from costcalc.analysis.parts import Part, moves
-from costcalc.analysis.view import ReceptiveField, Span, View
+from costcalc.analysis.view import UNKNOWN, ReceptiveField, Span, View
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.memory import Memory
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Regroup, Sight, Steps, own_places
 
 Ways: TypeAlias = "list[tuple[Sight | Route | None, TensorType]]"
+
+MANY = 64
+MOST_FOLLOWED = 60_000
+"""Inputs of ops with more than ``MANY`` that are followed one by one: some seconds of work. After them it is unknown."""
 
 
 def receptive_fields(graph: Graph) -> dict[str, ReceptiveField | str | None]:
@@ -48,6 +52,7 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
     # Equal views are one object, so that what an op makes of the same views is worked out once.
     kept: dict[View, View] = {}
     known: dict[tuple[object, ...], View | None] = {}
+    followed = 0
     for node in graph.nodes:
         types, before = graph.input_types(node), [found[v] for v in node.inputs]
         axis = node.op.joins(*types) if len(before) > 1 else None
@@ -69,11 +74,20 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
                 found[value] = before[0]
                 continue
             how = (id(ways), *map(id, before))
-            if how not in known:
+            if how not in known and len(before) > MANY and (followed := followed + len(before)) > MOST_FOLLOWED:
+                known[how] = _untold(before, graph.types[value])
+            elif how not in known:
                 view = seen_along(ways, before, graph.types[value], extent)
                 known[how] = view and kept.setdefault(view := told(view), view)
             found[value] = known[how]
     return found
+
+
+def _untold(before: Sequence[View | None], y: TensorType) -> View | None:
+    """What a value of type ``y`` sees of which it would take too long to tell: some of each axis of the image."""
+    some = next((view for view in before if view is not None), None)
+    parts = tuple((plain_part(size),) for size in y.shape)
+    return some and View(parts, (UNKNOWN,) * len(some.spans))
 
 
 def ways_in(graph: Graph, node: Node, index: int) -> Ways:

@@ -267,6 +267,10 @@ def _listed(types: tuple[TensorType, ...]) -> str:
     return ", ".join(map(str, types)) or "nothing"
 
 
+MOST_LOOKED_AT = 1_000_000
+"""Places that the rules of different layers look at one by one: two seconds of work."""
+
+
 class GraphBuilder:
     """Builds a legal graph node by node, checking each op against its inputs.
 
@@ -287,6 +291,8 @@ class GraphBuilder:
         self.nodes: list[Node] = []
         self.beforehand: dict[str, Origin] = {}  # of the values that do not depend on data
         self.assumed: dict[str, None] = {}
+        self._looked: set[tuple[Op, tuple[TensorType, ...]]] = set()
+        self._places = 0  # at which these look one by one
         self._relations = 0  # conditions on symbols that were met
         self._names: set[str] = set(inputs)
         # Deep networks repeat few (op, input types): what they yield is worked out once.
@@ -333,6 +339,8 @@ class GraphBuilder:
             self.types.update(zip(outputs, made, strict=True))
             self._names.update(outputs)
         self._names.add(name)
+        if type(op).looks_at is not Op.looks_at:
+            self._look(name, op, types, made, place)
         if self.beforehand or not inputs:
             origin = origin_of(op, (self.beforehand.get(v, Origin.DATA) for v in inputs), types, made)
             if origin is not Origin.DATA:
@@ -353,6 +361,17 @@ class GraphBuilder:
         else:
             self.types.update(zip(node.outputs, types, strict=True))
             self._names.update(node.outputs)
+
+    def _look(
+        self, name: str, op: Op, types: tuple[TensorType, ...], made: tuple[TensorType, ...], place: Place | None
+    ) -> None:
+        """Raise ``ShapeError`` where the rules of so many different layers would look at too many places."""
+        if (op, types) not in self._looked:
+            self._looked.add((op, types))
+            self._places += op.looks_at(*types, y=made[0])
+            if self._places > MOST_LOOKED_AT:
+                many = f"the layers up to {name} resize to so many different sizes that more than {MOST_LOOKED_AT:,}"
+                raise ShapeError(f"{many} places would have to be looked at one by one, which takes too long", place)
 
     def _check_prepared(self, node: Node) -> None:
         """Raise ``ShapeError`` where a weight is to be made beforehand of what does not fit, or is not there then."""

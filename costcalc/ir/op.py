@@ -202,6 +202,10 @@ class Op:
         """
         return None
 
+    def looks_at(self, *x: Any, **out: Any) -> int:
+        """How many places its rules look at one by one, where that grows with sizes; a graph may only have so many."""
+        return 0
+
     def sights(self, *x: Any, **out: Any) -> tuple[Sight, ...]:
         """How each output place sees each input: one ``Sight`` an input."""
         return tuple(elementwise(t, out["y"]) for t in x)

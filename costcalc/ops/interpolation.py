@@ -86,7 +86,7 @@ def single(x: float) -> float:
     return unpack("f", pack("f", x))[0]  # type: ignore[no-any-return]
 
 
-@lru_cache(1024)
+@lru_cache(64)  # each may have thousands
 def spans(axis: Resize) -> Spans:
     """What each output of ``axis`` weighs."""
     rounded = float if axis.double and axis.taps > 1 else single  # copying is always in single precision

@@ -119,6 +119,14 @@ class Upsample(Op):
     def infer(self, x: TensorType) -> TensorType:
         return x.with_shape(*x.shape[:2], *self._made(x))
 
+    def looks_at(self, x: TensorType, *, y: TensorType) -> int:
+        if self.mode == "zeros" or not all(isinstance(d, int) for t in (x, y) for d in t.spatial):
+            return 0
+        axes = {*self._resizes(x, y)}
+        if self.antialias:
+            return sum(4 * max(axis.size, axis.made) for axis in axes)
+        return sum(axis.made for axis in axes if axis.made <= interpolation.MOST_PLACES)
+
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         if self.antialias:
             return x.shape[0] * x.channels * self._antialiased(x, y)
