@@ -28,7 +28,7 @@ Ways: TypeAlias = "list[tuple[Sight | Route | None, TensorType]]"
 
 MANY = 64
 MOST_FOLLOWED = 60_000
-"""Inputs of ops with more than ``MANY`` that are followed one by one: some seconds of work. After them it is unknown."""
+"""Inputs of ops with more than ``MANY`` that are followed one by one: seconds of work. What comes after is unknown."""
 
 
 def receptive_fields(graph: Graph) -> dict[str, ReceptiveField | str | None]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -147,7 +148,8 @@ def _field(whole: Report, at: str) -> ReceptiveField | str | None:
 
 def matching(layers: Iterable[Layer], pattern: str) -> list[Layer]:
     """The layers whose dotted name ``pattern`` fits, ``*`` standing for anything."""
-    return [layer for layer in layers if fnmatchcase(layer.name, pattern)]
+    fits = re.compile(translate(pattern)).match
+    return [layer for layer in layers if fits(layer.name)]
 
 
 def _sum_of(found: Measured, whole: Report, pattern: str, figure: str) -> Value:

@@ -27,6 +27,8 @@ NEEDED = {"machine": "jetson_orin_nano", "engine": "tflm"}
 """What a budget must say of some figures, with an example."""
 VERSION = "1"
 """The figures that some layers of a model have together."""
+MOST_PATTERNS = 200
+"""Of layers, that a model has budgets of: each is held to the name of every layer."""
 
 T = TypeVar("T")
 
@@ -82,7 +84,11 @@ def _model(tree: Tree) -> Model:
     model = _word(keys["model"], "model")
     budgets = [*_budgets(keys["budgets"], None)] if "budgets" in keys else []
     if "layers" in keys:
-        for pattern, tree_of in _pairs(keys["layers"], "layers"):
+        for number, (pattern, tree_of) in enumerate(_pairs(keys["layers"], "layers")):
+            if number == MOST_PATTERNS:
+                raise SpecError(
+                    f"a model can have budgets of {MOST_PATTERNS} patterns of layers, no more", pattern.place
+                )
             budgets += _budgets(tree_of, pattern.text)
     return Model(
         name=_word(keys["name"], "name") if "name" in keys else model,
