@@ -48,6 +48,7 @@ MAY_IMPORT = {
         "comparison",
         "reading",
         "ir",
+        "packing",
         "ops",
         "errors",
         "__version__",

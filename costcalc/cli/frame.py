@@ -25,6 +25,7 @@ COMMANDS = {
     "formula": "Costs",
     "memory": "Costs",
     "fits": "Costs",
+    "pack": "Costs",
     "compare": "Changes",
     "diff": "Changes",
     "check": "Changes",

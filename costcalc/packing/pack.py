@@ -14,8 +14,8 @@ from costcalc.packing.read import MOST_BYTES, buffers
 from costcalc.packing.records import Buffer, Packed, Packing
 from costcalc.packing.search import runs
 
-PATIENCE = 1.5
-"""Seconds of search in Python before machine code is asked for, which may have to be made first."""
+PATIENCE = 0.3
+"""The part of the time that Python has to search in before machine code is asked for, which may have to be made."""
 
 
 def pack(
@@ -150,7 +150,7 @@ def _pack_part(part: _Part, goal: int, until: float) -> _Best:
         height = aim if seed % 2 == 0 else max(aim, (low + found.arena // unit) // 2)
         share = min(until, monotonic() + (until - began) / 8)
         ended = kernel.STOPPED
-        for run in runs(p, height, seed, fast=monotonic() - began > PATIENCE):
+        for run in runs(p, height, seed, fast=monotonic() - began > PATIENCE * (until - began)):
             ended = run.ended
             if ended != kernel.STOPPED or monotonic() >= share:
                 break

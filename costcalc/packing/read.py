@@ -13,7 +13,7 @@ from costcalc.packing.records import Buffer
 KEYS = ("name", "first", "last", "bytes")
 OTHER = {"id": "name", "lower": "first", "upper": "last", "size": "bytes"}
 """The columns of the published instances of minimalloc, whose ``upper`` is the step after the last."""
-MOST_STEPS, MOST_BYTES, MOST_TENSORS = 10**12, 10**15, 100_000
+MOST_STEPS, MOST_BYTES, MOST_TENSORS, MOST_FILE = 10**12, 10**15, 100_000, 32 << 20
 
 
 def buffers(rows: Iterable[Mapping[str, Any] | Buffer]) -> list[Buffer]:
@@ -97,6 +97,22 @@ def from_csv(text: str, file: str = "") -> list[Buffer]:
     except csv.Error as error:
         raise CostcalcError(f"this is no line of a CSV file ({error})", Place(file, reader.line_num)) from None
     return found
+
+
+def from_file(file: str) -> list[Buffer]:
+    """The tensors of the CSV file at ``file``. Raises ``CostcalcError`` for what cannot be read."""
+    try:
+        with open(file, "rb") as opened:  # noqa: PTH123 (as it was written, also where it is no path)
+            content = opened.read(MOST_FILE + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise CostcalcError(f"{file[:200]} cannot be read: {reason}") from None
+    if len(content) > MOST_FILE:
+        raise CostcalcError(f"{file[:200]} is larger than {MOST_FILE >> 20} MiB")
+    try:
+        return from_csv(content.decode("utf-8-sig"), file[:200])
+    except UnicodeDecodeError:
+        raise CostcalcError(f"{file[:200]} is no text in UTF-8") from None
 
 
 def _number(text: str, key: str, place: Place) -> int:

@@ -1,0 +1,65 @@
+"""``costcalc pack``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from costcalc.cli.options import Format, Output
+from costcalc.cli.output import coloured, emit, waiting, width
+from costcalc.cli.parameters import argument, command, option
+from costcalc.errors import OptionError
+
+EXAMPLES = {
+    "costcalc pack tensors.csv": "in as few bytes as can be found",
+    "costcalc pack tensors.csv --capacity 1MiB --alignment 16": "within what there is",
+    "costcalc pack tensors.csv --seconds 60 --format csv --output offsets.csv": "each tensor with its offset",
+}
+
+
+@command
+def pack(
+    file: Annotated[
+        str, argument(metavar="FILE.csv", says="A line a tensor, with the columns name, first, last and bytes.")
+    ],
+    capacity: Annotated[
+        str | None, option("--capacity", metavar="SIZE", says="The memory that there is: 320KiB, 1 MB, 1MiB.")
+    ] = None,
+    alignment: Annotated[
+        int, option("--alignment", min=1, max=1 << 30, says="Offsets and sizes are multiples of so many bytes.")
+    ] = 1,
+    seconds: Annotated[
+        float,
+        option("--seconds", min=0, max=1e6, metavar="S", shows_default=True, says="How long a search may take."),
+    ] = 10.0,
+    format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table,
+    output: Output = None,
+) -> int:
+    """Where tensors with known lifetimes lie in one block of memory, and whether a smaller block is possible.
+
+    A tensor is alive from its first to its last step, both included. With a capacity the exit code is 1 unless the
+    packing fits. Files with the columns id, lower, upper and size are read too; upper is the step after the last.
+    """
+    from costcalc.backends.memory import packing as told
+    from costcalc.packing.pack import pack
+    from costcalc.packing.read import from_file
+
+    room = _bytes(capacity) if capacity is not None else None
+    with waiting(f"packing {file}"):
+        found = pack(from_file(file), capacity=room, time_limit=seconds, alignment=alignment)
+    text = (
+        told.table(found, width(), coloured(output)) if format is Format.table else getattr(told, format.value)(found)
+    )
+    emit(text, output)
+    return 1 if room is not None and not found.fits else 0
+
+
+def _bytes(text: str) -> int:
+    """What ``text`` says, in bytes. Raises ``OptionError`` for what is none."""
+    from costcalc.analysis.figures import FIGURES
+    from costcalc.budget.amounts import amount
+    from costcalc.errors import CostcalcError
+
+    try:
+        return int(amount(text, FIGURES["storage"]) / 8)
+    except CostcalcError:
+        raise OptionError(f"--capacity {text[:40]}: write bytes with their unit, such as 320KiB, 1MB or 8GiB") from None
