@@ -10,9 +10,9 @@ from costcalc.cli.parameters import argument, command, option
 from costcalc.errors import OptionError
 
 EXAMPLES = {
-    "costcalc pack tensors.csv": "in as few bytes as can be found",
-    "costcalc pack tensors.csv --capacity 1MiB --alignment 16": "within what there is",
-    "costcalc pack tensors.csv --seconds 60 --format csv --output offsets.csv": "each tensor with its offset",
+    "costcalc pack my/tensors.csv": "in as few bytes as can be found",
+    "costcalc pack my/tensors.csv --capacity 1MiB --alignment 16": "within what there is",
+    "costcalc pack my/tensors.csv --seconds 60 --format csv --output offsets.csv": "each tensor with its offset",
 }
 
 
