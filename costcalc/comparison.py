@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from costcalc.amounts.shown import sees
 from costcalc.analysis.figures import COMPARISON, FIGURES, SPENT, Figure, Value, field_at_end, figures_in
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.view import GLOBAL, ReceptiveField
-from costcalc.backends.figures import sees
 from costcalc.errors import CostcalcError
 
 SCHEMA = 1

@@ -11,6 +11,7 @@ from costcalc.ir.dims import Dim
 from costcalc.ir.op import Op, all_ops
 from costcalc.ir.tensor import TensorType
 from costcalc.ops import ALIASES, WHERE
+from costcalc.zoo import build
 
 COMMAND = "python docs/ops_page.py > docs/ops.md"
 
@@ -55,7 +56,7 @@ def shared_blocks() -> Iterator[str]:
     yield "| file | blocks | |"
     yield "| --- | --- | --- |"
     files: dict[str, list[str]] = {}
-    for _, signature, file in zoo.signatures():
+    for _, signature, file in build.signatures():
         files.setdefault(file, []).append(f"`{signature}`")
     for file, calls in files.items():
         lines = Path(zoo.path(file)).read_text(encoding="utf-8").partition("blocks:")[0].splitlines()

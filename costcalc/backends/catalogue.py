@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from costcalc.backends import units
+from costcalc.amounts import units
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.paint import Paint
 

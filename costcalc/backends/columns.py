@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from costcalc.amounts import units
+from costcalc.amounts.shown import sees
 from costcalc.analysis.figures import (
     BITS,
     COLUMN,
@@ -19,8 +21,6 @@ from costcalc.analysis.figures import (
     meant,
 )  # fmt: skip
 from costcalc.analysis.records import Figures, Layer, Report
-from costcalc.backends import units
-from costcalc.backends.figures import sees
 from costcalc.errors import UnknownName, listing, near
 from costcalc.ir.expr import Expr
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from costcalc.amounts.shown import percent, show
 from costcalc.analysis.figures import Figure, Value
 from costcalc.backends import escape
 from costcalc.backends.escape import visible
-from costcalc.backends.figures import percent, show
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.paint import painted, plain
 

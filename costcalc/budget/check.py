@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from costcalc.amounts.given import Step
+from costcalc.amounts.shown import beside, in_unit, own_unit, percent, show, signed, told_apart
 from costcalc.analysis.figures import Figure, Value
 from costcalc.analysis.records import Layer
 from costcalc.analysis.sizes import unset
-from costcalc.backends.figures import beside, in_unit, own_unit, percent, show, signed, told_apart
-from costcalc.budget.amounts import Step
 from costcalc.budget.baseline import Baseline, Past
 from costcalc.budget.config import WARN, Budget, Config, Exemption, Limit, Model, Setup
 from costcalc.budget.measure import Measured, has_revisions, held, in_config, is_global, matching, measured, value_of

@@ -9,8 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from costcalc.amounts.given import Step
 from costcalc.analysis.figures import Figure
-from costcalc.budget.amounts import Step
 from costcalc.errors import Place
 from costcalc.writing import Version
 

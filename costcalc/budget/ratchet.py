@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+from costcalc.amounts.given import UNITS, amount
 from costcalc.analysis.figures import Figure
-from costcalc.budget.amounts import UNITS, amount
 from costcalc.budget.check import Outcome
 from costcalc.budget.config import Config, Limit
 from costcalc.errors import CostcalcError, OptionError, Place

@@ -10,8 +10,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
+from costcalc.amounts.given import EXAMPLE, amount, step
 from costcalc.analysis.figures import FIGURES, Figure, find_figure
-from costcalc.budget.amounts import EXAMPLE, amount, step
 from costcalc.budget.config import ERROR, WARN, Budget, Config, Exemption, Limit, Model, Setup, beside
 from costcalc.errors import CostcalcError, Place, SpecError, listing, near
 from costcalc.ir.layout import full_layout

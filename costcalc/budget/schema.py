@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from costcalc.amounts.given import EXAMPLE, UNITS
 from costcalc.analysis.figures import FIGURES, LOCK, LOCK_LAYER, Figure, figures_in
-from costcalc.budget.amounts import EXAMPLE, UNITS
 from costcalc.budget.read import NEEDED
 from costcalc.ir.layout import AXES
 from costcalc.ir.tensor import ELEMENT_BITS

@@ -9,8 +9,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from costcalc.amounts.shown import told_apart
 from costcalc.analysis.figures import COUNT, FIGURES, Figure
-from costcalc.backends.figures import told_apart
 from costcalc.budget.baseline import (
     Baseline,
     by_kind,

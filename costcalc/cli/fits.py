@@ -66,8 +66,8 @@ def fits(
 
 def _bytes(name: str, text: str) -> int:
     """What ``text`` says, in bytes. Raises ``OptionError`` for what is none."""
+    from costcalc.amounts.given import amount
     from costcalc.analysis.figures import FIGURES
-    from costcalc.budget.amounts import amount
     from costcalc.errors import CostcalcError
 
     try:

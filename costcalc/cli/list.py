@@ -111,8 +111,8 @@ def _cheap(models: list[dict[str, Any]], most: Mapping[str, str | None]) -> list
     """Those of ``models`` that cost no more than ``most`` says; ``UnknownName`` names the least if there are none."""
     for figure, text in most.items():
         if text is not None:
+            from costcalc.amounts.given import amount
             from costcalc.analysis.figures import FIGURES
-            from costcalc.budget.amounts import amount
 
             limit = amount(text, FIGURES[figure])
             found = [entry for entry in models if entry[figure] <= limit]

@@ -55,8 +55,8 @@ def pack(
 
 def _bytes(text: str) -> int:
     """What ``text`` says, in bytes. Raises ``OptionError`` for what is none."""
+    from costcalc.amounts.given import amount
     from costcalc.analysis.figures import FIGURES
-    from costcalc.budget.amounts import amount
     from costcalc.errors import CostcalcError
 
     try:

@@ -36,7 +36,7 @@ def schema(
     from costcalc.backends.escape import json
 
     if of is Of.spec:
-        from costcalc.zoo import build_schema
+        from costcalc.zoo.build import build_schema
 
         found = build_schema()
     else:

@@ -225,8 +225,8 @@ class Amount:
         self.figure, self.value, self._cost = figure, value, cost
 
     def _other(self, other: Any) -> Any:
+        from costcalc.amounts.given import amount
         from costcalc.analysis.figures import BITS
-        from costcalc.budget.amounts import amount
 
         if isinstance(other, Amount):
             return other.value
@@ -250,7 +250,7 @@ class Amount:
 
     def __repr__(self) -> str:
         """With all digits, and the layers that it is largest in: what a failing assertion shows."""
-        from costcalc.backends.figures import exact, show
+        from costcalc.amounts.shown import exact, show
 
         figure = self.figure
         text = f"{show(figure, self.value)} {figure.name} of {self._cost.report.name} ({exact(figure, self.value)})"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from costcalc.amounts.given import amount, step
+from costcalc.amounts.shown import exact, show, told_apart
 from costcalc.analysis.figures import FIGURES
-from costcalc.backends.figures import exact, show, told_apart
-from costcalc.budget.amounts import amount, step
 from costcalc.budget.init import little_above
 from costcalc.budget.ratchet import rounded_up
 from costcalc.errors import CostcalcError

@@ -53,7 +53,7 @@ def test_a_shipped_name_comes_before_a_file_or_folder_of_that_name(
 def test_specs_are_found_inside_an_installed_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "costcalc"
     (package / "configs").mkdir(parents=True)
-    monkeypatch.setattr(zoo, "__file__", str(package / "zoo.py"))
+    monkeypatch.setattr(zoo, "__file__", str(package / "zoo" / "__init__.py"))
     zoo.directory.cache_clear()
     try:
         assert zoo.directory() == package / "configs"

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from costcalc.amounts.given import UNITS
+from costcalc.amounts.shown import in_unit, percent, show, signed
 from costcalc.analysis.figures import COMMENT, FIGURES, figures_in
 from costcalc.backends.budget.verdicts import counted
 from costcalc.backends.diff.formats import folded
 from costcalc.backends.escape import markdown as escaped
 from costcalc.backends.escape import visible
-from costcalc.backends.figures import in_unit, percent, show, signed
 from costcalc.backends.markdown import table
-from costcalc.budget.amounts import UNITS
 
 MARKER = "<!-- costcalc check -->"
 """By this line the comment of an earlier run is found, to be updated."""

@@ -6,8 +6,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from costcalc.amounts.shown import own_unit
 from costcalc.analysis.figures import FIGURES
-from costcalc.backends.figures import own_unit
 from costcalc.budget.check import Outcome, Result, Verdict
 from costcalc.errors import CostcalcError, Place
 from costcalc.reading.files import contents

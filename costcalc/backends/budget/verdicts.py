@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from costcalc.amounts.shown import signed
 from costcalc.backends.escape import visible
-from costcalc.backends.figures import signed
 from costcalc.backends.paint import painted, plain
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def because_lines(verdict: Verdict) -> list[tuple[str, str, str]]:
 
 
 def _amount(verdict: Verdict, because: Because) -> str:
-    from costcalc.backends.figures import show
+    from costcalc.amounts.shown import show
 
     figure = verdict.budget.figure
     # Causes have a kind before a colon; without causes these are the largest layers.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from costcalc.amounts.shown import show
+from costcalc.amounts.units import percent
 from costcalc.analysis.figures import FIGURES, SPENT, field_at_end, figures_in
 from costcalc.backends import escape
 from costcalc.backends.escape import visible
-from costcalc.backends.figures import show
 from costcalc.backends.markdown import table as markdown_table
 from costcalc.backends.paint import bar, painted, plain
 from costcalc.backends.report.summary import marked
-from costcalc.backends.units import percent
 from costcalc.comparison import last_seen
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from costcalc.amounts.shown import percent, show, signed, told_apart
 from costcalc.analysis.figures import DIFFERENCE, FIGURES, Figure, attributed, figures_in
 from costcalc.backends import escape
 from costcalc.backends.escape import html, visible
 from costcalc.backends.escape import markdown as escaped
-from costcalc.backends.figures import percent, show, signed, told_apart
 from costcalc.backends.markdown import table
 from costcalc.backends.paint import painted, plain
 from costcalc.backends.report.summary import after

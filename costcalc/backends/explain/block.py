@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from costcalc.amounts.units import grouped, percent, size
 from costcalc.analysis.holdings import Holding, Holdings
 from costcalc.backends.paint import Paint
 from costcalc.backends.report.summary import after
-from costcalc.backends.units import grouped, percent, size
 from costcalc.ir.expr import Expr
 
 MOST = 16

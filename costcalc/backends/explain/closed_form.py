@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
+from costcalc.amounts.units import count, grouped, percent, size
 from costcalc.analysis.figures import BITS
 from costcalc.analysis.formula import Formula
 from costcalc.backends.paint import Paint
-from costcalc.backends.units import count, grouped, percent, size
 from costcalc.ir.expr import Expr
 
 POWERS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from costcalc.amounts.units import count, grouped, seconds, size
 from costcalc.analysis.explain import Explanation, Line, Tensor
 from costcalc.analysis.fft import FourierConv
 from costcalc.analysis.figures import BITS, SECONDS
@@ -12,7 +13,6 @@ from costcalc.analysis.view import ReceptiveField
 from costcalc.backends.docstrings import described
 from costcalc.backends.paint import Paint
 from costcalc.backends.report.summary import after
-from costcalc.backends.units import count, grouped, seconds, size
 from costcalc.ir.op import Op
 
 INDENT = 17

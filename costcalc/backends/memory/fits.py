@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from costcalc.amounts.units import percent, size
 from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.json import written
 from costcalc.backends.memory.text import TITLES, alive
 from costcalc.backends.paint import painted, plain
-from costcalc.backends.units import percent, size
 from costcalc.planning.fits import Fits
 
 UNITS = {

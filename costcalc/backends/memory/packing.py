@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from costcalc.amounts.units import grouped, percent, size
 from costcalc.backends import escape
 from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.json import written
 from costcalc.backends.paint import painted, plain
-from costcalc.backends.units import grouped, percent, size
 from costcalc.packing.records import Packing
 
 MOST = 12

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from costcalc.amounts.shown import show
+from costcalc.amounts.units import amount, grouped, percent, rate, seconds, size
 from costcalc.analysis.figures import BITS, COUNT, FIGURES, RATIO, SUMMARY, figures_in
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.sizes import sizes
 from costcalc.backends.escape import visible
-from costcalc.backends.figures import show
 from costcalc.backends.paint import Paint
-from costcalc.backends.units import amount, grouped, percent, rate, seconds, size
 from costcalc.ir.dims import Dim
 
 

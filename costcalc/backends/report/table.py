@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from costcalc.amounts.units import percent
 from costcalc.analysis.figures import WIDE, figures_in
 from costcalc.analysis.records import Report
 from costcalc.backends.columns import Column, columns, shown
@@ -10,7 +11,6 @@ from costcalc.backends.grid import GAP, grid
 from costcalc.backends.paint import Paint, bar, painted, plain
 from costcalc.backends.report.summary import after, marked, summary
 from costcalc.backends.rows import Row, View, tree
-from costcalc.backends.units import percent
 
 PLAIN = "name group macs params output traffic kind field storage ops intensity input read write buffers source inputs"
 TIMED = (

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from costcalc.amounts import units
 from costcalc.analysis.figures import BITS, JOULES, PIXELS, RATIO, SECONDS, Figure, Value
 from costcalc.analysis.view import GLOBAL, ReceptiveField
-from costcalc.backends import units
 
 SMALL = {SECONDS: units.seconds, JOULES: units.joules}
 
@@ -82,7 +82,7 @@ def beside(figure: Figure, value: Value, limit: Value, written: str) -> tuple[st
 
 def own_unit(figure: Figure, limit: Value, written: str) -> str:
     """The unit in which somebody has ``written`` a ``limit``, if figures would be shown in another; else ""."""
-    from costcalc.budget.amounts import UNITS
+    from costcalc.amounts.given import UNITS
 
     unit = written.strip().lstrip("+-0123456789._").lstrip()
     unit = re.sub(r"^[eE][+-]?\d+\s*", "", unit)
@@ -97,7 +97,7 @@ def in_unit(figure: Figure, value: Value, unit: str) -> str:
     >>> in_unit(FIGURES["storage"], 8 * 2**30, "MB"), in_unit(FIGURES["storage"], -8 * 1500, "kB")
     ('1,074 MB', '-1.5 kB')
     """
-    from costcalc.budget.amounts import UNITS
+    from costcalc.amounts.given import UNITS
 
     if not unit:
         return show(figure, value)

@@ -1,88 +1,23 @@
-"""The shipped models and blocks: where their files are, and which names they have.
-
-``index.json`` beside the specs holds the names, so that looking one up parses no spec; ``figures.json`` what each model
-costs, so that listing them analyses none; ``schema.json`` tells editors what a spec may contain. They are generated,
-anew whenever a spec or an op has changed:
-
-    python -m costcalc.zoo
-"""
+"""What the files that are generated among the shipped specs contain; ``python -m costcalc.zoo`` writes them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-from costcalc.errors import UnknownName, listing, near
-
-
-@cache
-def directory() -> Path:
-    """The folder of shipped specs: inside the installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parent
-    installed = package / "configs"
-    return installed if installed.is_dir() else package.parent / "configs"
-
-
-@cache
-def index() -> dict[str, Any]:
-    """``models``: name → file, variant, family, title, task, year, source. ``blocks``: name → file."""
-    import json  # a path needs no index
-
-    try:
-        found: dict[str, Any] = json.loads((directory() / "index.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {"models": {}, "blocks": {}}
-    return found
-
-
-def models() -> dict[str, dict[str, Any]]:
-    """What is known of each shipped model, by name."""
-    found: dict[str, dict[str, Any]] = index()["models"]
-    return found
-
-
-def figures() -> dict[str, dict[str, Any]]:
-    """The inputs (without the batch), MACs and parameters of each shipped model, by name."""
-    import json
-
-    found: dict[str, dict[str, Any]] = json.loads((directory() / "figures.json").read_text(encoding="utf-8"))
-    return found
-
-
-def find(name: str) -> tuple[str, str, str]:
-    """The path of the file that has the model ``name``, how messages call that file, and the variant ("" if none).
-
-    Raises ``UnknownName`` with the nearest name.
-    """
-    known = models()
-    entry = known.get(name)
-    if entry is None:
-        family = [m for m, e in known.items() if e["family"] == name]
-        if family:
-            raise UnknownName(f"'{name}' is a family of models; it has {listing(family)}")
-        hint = near(name, known) or "; `costcalc list` shows them, and a path ends in .yaml"
-        raise UnknownName(f"no model called '{name[:80]}'{hint}")
-    return path(entry["file"]), entry["file"], entry["variant"]
-
-
-def blocks() -> dict[str, str]:
-    """The file of each shared block, by name."""
-    found: dict[str, str] = index()["blocks"]
-    return found
-
-
-def path(file: str) -> str:
-    """Where the shipped ``file`` is."""
-    return str(directory() / file)
+from costcalc.analysis.costs import Works
+from costcalc.errors import UnknownName
+from costcalc.frontends.spec.model import parse_spec
+from costcalc.frontends.spec.schema import schema
+from costcalc.frontends.spec.settings import about as texts
+from costcalc.models import load
+from costcalc.reading.yaml import read_file
+from costcalc.zoo import directory, models, path
 
 
 def build_index() -> dict[str, Any]:
     """The index, made anew from the files."""
-    from costcalc.frontends.spec.model import parse_spec
-    from costcalc.frontends.spec.settings import about as texts
-    from costcalc.reading.yaml import read_file
 
     found: dict[str, dict[str, Any]] = {}
     shared: dict[str, str] = {}
@@ -108,15 +43,12 @@ def build_index() -> dict[str, Any]:
 
 def build_schema() -> dict[str, Any]:
     """The JSON Schema of specs, with the shared blocks that there are."""
-    from costcalc.frontends.spec.schema import schema
 
     return schema({name: signature for name, signature, _ in signatures()})
 
 
 def build_figures() -> dict[str, Any]:
     """What each model of the index costs; no more of its report, since each model is asked."""
-    from costcalc.analysis.costs import Works
-    from costcalc.models import load
 
     found = {}
     for name in models():
@@ -133,7 +65,6 @@ def build_figures() -> dict[str, Any]:
 
 def generated() -> Iterator[tuple[str, str]]:
     """Each generated file among the shipped specs and its content; figures come last, since they need the index."""
-    import json
 
     yield "index.json", json.dumps(build_index(), indent=1, ensure_ascii=False) + "\n"
     yield "schema.json", json.dumps(build_schema(), indent=1, ensure_ascii=False) + "\n"
@@ -144,8 +75,6 @@ def generated() -> Iterator[tuple[str, str]]:
 
 def signatures() -> Iterator[tuple[str, str, str]]:
     """Each shared block: its name, the line that begins it, and its file."""
-    from costcalc.frontends.spec.model import parse_spec
-    from costcalc.reading.yaml import read_file
 
     for file in _files("blocks"):
         for name, block in parse_spec(read_file(path(file), file), file).blocks.items():
@@ -156,9 +85,3 @@ def _files(folder: str) -> list[str]:
     """The YAML files in ``folder`` of the shipped specs, by their path from there."""
     names = sorted(p.name for p in (directory() / folder).glob("*.yaml"))
     return [f"{folder}/{name}" if folder else name for name in names]
-
-
-if __name__ == "__main__":
-    for name, content in generated():
-        (directory() / name).write_text(content, encoding="utf-8")
-        index.cache_clear()

@@ -1,0 +1,1 @@
+"""A figure as people read it, and as they write it: digits, units, signs."""
