@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
+
+from costcalc.ir.memory import forget
 
 # A busy machine is slow now and then; that is no failure. `.ci/run` takes Hypothesis' own profile "ci", whose examples
 # are the same each time; new ones are looked for wherever else the tests run.
@@ -17,3 +21,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write what the commands print now into tests/transcripts and the pages that show them",
     )
+
+
+@pytest.fixture(autouse=True)
+def _rules_put_in_place_of_others(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a test works out by rules that it falsifies is not for the next one, nor what is known already for it."""
+    patches = "monkeypatch" in request.fixturenames
+    if patches:
+        forget()
+    yield
+    if patches:
+        forget()

@@ -247,5 +247,6 @@ READERS: dict[str, Callable[..., str]] = {
     "xml": xml,
     "json": json,
     "csv": csv,
+    "cell of csv": cell,
 }
 """Who reads a text → what makes a name, or for the last two a whole value, harmless there."""

@@ -34,3 +34,8 @@ class Memory:
     def put(self, key: Any, value: Any) -> None:
         """Keep ``value``, which is not None and not empty."""
         (self.kept if len(self.kept) < MOST else self.own)[key] = value
+
+
+def forget() -> None:
+    """Drop all that is kept, as where a rule was put in another's place."""
+    _KEPT.clear()

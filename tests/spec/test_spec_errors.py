@@ -38,7 +38,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "an input of size 0": ("layers: [relu]\ninputs: {image: [3, 0]}", "2:21", "an input's size must be a whole number from 1, not 0"),
     "an input of negative size": ("layers: [relu]\ninputs: {image: [3, -2]}", "2:21", "an input's size must be a whole number from 1, not -2"),
     "an input of no parameter": ("layers: [relu]\ninputs: {image: [3, res]}\nparameters: {size: 3}", "2:21", "no parameter 'res'; there are size"),
-    "an unknown element type": ("layers: [relu]\ninputs: {x: {shape: [3], dtype: flaot32}}", "2:33", "no element type 'flaot32' (did you mean 'float32'?); there are bfloat16, bool, complex128, complex64, float16, float32, float64, float8, int16, int32, int4, int64, int8, uint8"),
+    "an unknown element type": ("layers: [relu]\ninputs: {x: {shape: [3], dtype: flaot32}}", "2:33", "no element type 'flaot32' (did you mean 'float32'?); there are bfloat16, bool, complex128, complex64, float16, float32, float4, float6, float64, float8, int16, int2, int32, int4, int64, int8, uint16, uint32, uint4, uint64, uint8"),
     "an input with an unknown key": ("layers: [relu]\ninputs: {x: {size: [3]}}", "2:14", "input x has no key 'size'; it has batch, dtype, layout, shape"),
     "an input without shape": ("layers: [relu]\ninputs: {x: {dtype: int8}}", "2:10", "input x has no shape"),
     "a batch that is neither": ("layers: [relu]\ninputs: {x: {shape: [3], batch: 4}}", "2:33", "batch must be True or False, not '4'"),

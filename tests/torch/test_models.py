@@ -236,7 +236,7 @@ def test_options_for_a_module_that_is_there_already(file: str) -> None:
 
 
 def test_a_library_that_is_missing_is_named_with_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(CostcalcError, match="pip install 'costcalc\\[torch\\]'"):
         costcalc.load("timm:resnet50")
 

@@ -172,7 +172,11 @@ def test_what_is_made_and_discarded_is_what_a_run_makes(op: Op, types: list[Tens
     inputs = [t._replace(dtype=dtype) if t.dtype == "float32" else t for t in types]
     module = op.to_torch(*types).eval().to(getattr(torch, dtype))
     with torch.no_grad(), Extra() as extra:
-        module(*(torch.zeros(t.shape, dtype=getattr(torch, t.dtype)) for t in inputs))
+        try:
+            module(*(torch.zeros(t.shape, dtype=getattr(torch, t.dtype)) for t in inputs))
+        except NotImplementedError as error:
+            assert dtype == "bfloat16" and "not implemented for 'BFloat16'" in str(error)
+            pytest.skip("PyTorch has no kernel of it for bfloat16")
 
     said = op.discards(*inputs, y=outputs_of(op, inputs)[0])
     asked = len(outputs_of(op, inputs)) > 1

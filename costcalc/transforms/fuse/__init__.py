@@ -44,7 +44,7 @@ def partition(graph: Graph, engine: str = "") -> tuple[tuple[str, ...], ...]:
 
     >>> from costcalc.models import load
     >>> partition(load("resnet18"), "ort")[0]
-    ('conv1', 'bn1', 'relu')
+    ('conv1.conv', 'conv1.bn', 'relu')
     """
     made = grouped(graph, _joined(graph, engine).groups())
     kernels = (tuple(n.name for n in k if runs(made, n)) for k in made.kernels)
