@@ -128,3 +128,10 @@ def test_helpers_of_the_same_name_in_two_folders_are_two(tmp_path: Path) -> None
         (tmp_path / folder / "model.py").write_text(text, encoding="utf-8")
     outputs = [costcalc.load(f"{folder}/model.py:build", input=(4,)).nodes[0].op for folder in ("one", "two", "one")]
     assert [repr(op) for op in outputs] == ["linear(8)", "linear(16)", "linear(8)"]
+
+
+def test_lines_are_found_after_torch_has_compiled_something() -> None:
+    """PyTorch 2.13 then has a function of its own in place of ``Module.__init__``."""
+    torch.compile(torch.nn.Linear(2, 2), backend="eager")(torch.zeros(1, 2))
+    layers = costcalc.analyze("net.py:Net", input=(3, 8, 8)).to_dict()["layers"]
+    assert next(layer["source"] for layer in layers if layer["name"] == "stem") == "blocks.py:14"

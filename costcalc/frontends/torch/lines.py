@@ -12,7 +12,7 @@ import sysconfig
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -89,20 +89,21 @@ def noting_makers() -> Iterator[None]:
 
     here = str(Path.cwd())
 
-    def noted(original: Callable[..., Any]) -> Callable[..., Any]:
+    # Not by the name that a function has: once torch has compiled something, its own stands in place of __init__.
+    def noted(method: str, original: Callable[..., Any]) -> Callable[..., Any]:
         def called(module: nn.Module, *args: Any, **kwargs: Any) -> None:
             original(module, *args, **kwargs)
             frames = ((shown_file(f.f_code.co_filename, here), f.f_lineno) for f in _outwards(sys._getframe(1)))
             place = _linked([(file, line) for file, line in frames if file])
             if place is not None:
-                name = "" if original.__name__ == "__init__" else str(args[0] if args else kwargs.get("name"))
+                name = "" if method == "__init__" else str(args[0] if args else kwargs.get("name"))
                 _note(module, name, place)
 
         return called
 
     with ExitStack() as stack:
         for name in _NOTED:
-            stack.enter_context(replaced_here(nn.Module, name, noted))
+            stack.enter_context(replaced_here(nn.Module, name, partial(noted, name)))
         yield
 
 
