@@ -113,7 +113,7 @@ class Source(NamedTuple):
 
     def front_end(self) -> Any:
         """Its ``FrontEnd``, imported now. Raises ``CostcalcError`` if it needs a package that is missing."""
-        if self.needs and importlib.util.find_spec(self.needs) is None:
+        if self.needs and not _is_installed(self.needs):
             hint = f"pip install 'costcalc[{self.extra}]'" if self.extra else f"pip install {self.needs}"
             raise CostcalcError(f"reading {self.title} needs {self.needs}; {hint}")
         return import_module(self.module)
@@ -305,3 +305,9 @@ def is_kind(path: str) -> bool:
             return stream.read(offset + len(wanted))[offset:] == wanted
     except OSError:
         return False
+
+
+def _is_installed(package: str) -> bool:
+    """Whether ``package`` is there; a folder of that name that is no package is not."""
+    found = importlib.util.find_spec(package)
+    return found is not None and found.origin is not None

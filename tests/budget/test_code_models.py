@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from throwaway import Repository
 
-pytest.importorskip("torch")
+pytest.importorskip("torch.nn")
 
 NET = """\
 from torch import nn

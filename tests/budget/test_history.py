@@ -121,7 +121,7 @@ class Net(nn.Linear):
 @pytest.fixture
 def code(empty: Repository) -> Repository:
     """A model that is code, whose lock three commits changed, one of them for another model."""
-    pytest.importorskip("torch")
+    pytest.importorskip("torch.nn")
     empty.write(".gitignore", "__pycache__\n")
     empty.write("net.py", NET)
     empty.write("costcalc.yaml", "version: 1\nmodels:\n  - {name: net, model: 'net.py:Net', at: [{input: 4}]}\n")

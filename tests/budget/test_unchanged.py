@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from throwaway import Repository
 
-pytest.importorskip("torch")
+pytest.importorskip("torch.nn")
 
 from costcalc.budget import reuse, watched, witness
 from costcalc.budget.lock import Entry, lock_text, parse_lock
