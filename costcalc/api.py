@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costcalc.analysis.records import Report
 from costcalc.analysis.report import report
@@ -24,6 +24,23 @@ if TYPE_CHECKING:
     from costcalc.planning.records import Memory
     from costcalc.planning.training import Training
     from costcalc.verification.result import VerifyResult
+
+
+class _How(NamedTuple):
+    """How a model is built and what is done to its graph then: arguments of ``load``."""
+
+    batch: int | None = None
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None
+    parameters: Mapping[str, Any] | None = None
+    apply: str | Sequence[str] = ()
+    fold_norm: bool = False
+    layout: str | Mapping[str, str] | None = None
+
+    @property
+    def built(self) -> dict[str, Any]:
+        """What of it builds a model, as far as it is given."""
+        named = zip(self._fields[:3], self[:3], strict=True)
+        return {name: value for name, value in named if value is not None}
 
 
 def analyze(
@@ -57,7 +74,7 @@ def analyze(
     4089184256
     """
     _check(bits, fps)
-    graph = _graph(model, inputs, kwargs, batch, input, parameters, apply, fold_norm, layout)
+    graph = _graph(model, inputs, kwargs, _How(batch, input, parameters, apply, fold_norm, layout))
     return report(graph, bits=bits, machine=_machine(machine), fps=fps)
 
 
@@ -85,8 +102,8 @@ def memory(
     >>> memory("mobilenet_v2", engine="mcu", bits=8).peak_bytes / 1024
     1372.0
     """
-    given = (batch, input, parameters, apply, fold_norm, layout)
-    return _memory(model, inputs, kwargs, engine, bits, given)
+    how = _How(batch, input, parameters, apply, fold_norm, layout)
+    return _memory(model, inputs, kwargs, engine, bits, how)
 
 
 def _memory(
@@ -95,23 +112,23 @@ def _memory(
     kwargs: Mapping[str, Any],
     engine: str,
     bits: int | None,
-    given: tuple[Any, ...],
+    how: _How,
     *,
     patches: bool = True,
 ) -> Memory:
-    """``memory``; ``given`` are the last arguments of ``_graph``."""
+    """``memory``; ``patches`` as ``plan`` has it."""
     from costcalc.planning.engines import known, plan
 
     _check(bits, None)
     known(engine)
-    if engine != "eager" or isinstance(model, Graph) or given[3] or given[4]:
-        return plan(_graph(model, inputs, kwargs, *given), engine, bits, patches=patches)
+    if engine != "eager" or isinstance(model, Graph) or how.apply or how.fold_norm:
+        return plan(_graph(model, inputs, kwargs, how), engine, bits, patches=patches)
+    _check_given(model, inputs, kwargs, how)
     run: Run | str
     if isinstance(model, (str, os.PathLike)):
         from costcalc.models import load_with_run
 
-        _check_inputs(inputs, kwargs)
-        graph, run = load_with_run(model, batch=given[0], input=given[1], parameters=given[2])
+        graph, run = load_with_run(model, **how.built)
     else:
         from costcalc.frontends.torch.lives import trace_with_run
 
@@ -146,24 +163,81 @@ def fits(
     """
     from costcalc.planning import fits as fitting
 
-    given = (batch, input, parameters, apply, fold_norm, layout)
-    found = _memory(model, inputs, kwargs, engine, bits, given, patches=False)
+    how = _How(batch, input, parameters, apply, fold_norm, layout)
+    found = _memory(model, inputs, kwargs, engine, bits, how, patches=False)
     choices = None
     if isinstance(model, (str, os.PathLike)):
         from costcalc.frontends.sources import source_of
 
         if not source_of(os.fspath(model)).runs_code:
-            graph = _graph(model, (), {}, batch, input, parameters, (), False, None)
+            graph = _graph(model, (), {}, _How(batch, input, parameters))
             choices = _choices(graph, batch or 1)
 
     def plan(other: Mapping[str, Any]) -> Memory:
         chosen = {name: value for name, value in other.items() if name not in ("batch", "image")}
-        again = (
-            other.get("batch", batch), other.get("image", input), {**(parameters or {}), **chosen} or None, *given[3:],
-        )  # fmt: skip
+        again = how._replace(
+            batch=other.get("batch", batch),
+            input=other.get("image", input),
+            parameters={**(parameters or {}), **chosen} or None,
+        )
         return _memory(model, (), {}, engine, bits, again, patches=False)
 
     return fitting.fits(found, fitting.Room(ram, flash), choices, plan)
+
+
+def training(
+    model: Graph | str | os.PathLike[str] | nn.Module,
+    *inputs: Any,
+    optimizer: str = "sgd",
+    batch: int | None = None,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> Training:
+    """What a step of training of ``model`` holds and multiplies: kept for the backward pass, gradients, state, peak.
+
+    optimizer   ``"sgd"``, ``"momentum"``, ``"adam"`` or ``"adamw"``
+
+    The forward and the backward pass are run by PyTorch without values: of a PyTorch model its own Python, of a spec
+    its layers as PyTorch's modules, so PyTorch is needed in either case. The loss is the sum of all results. The
+    other arguments are those of ``analyze``. Raises a ``CostcalcError`` for anything that is wrong with them.
+    """
+    from costcalc.analysis.backward import backward
+    from costcalc.planning import training as planning
+
+    planning.optimizer(optimizer)
+    step: Step | None = None
+    notes: list[str] = []
+    how = _How(batch, input, parameters)
+    _check_given(model, inputs, kwargs, how)
+    if isinstance(model, (str, os.PathLike)):
+        from costcalc.models import load_with_step
+
+        graph, step = load_with_step(model, **how.built)
+    elif isinstance(model, Graph):
+        graph = model
+    else:
+        from costcalc.frontends.torch.tracer import trace, unwrapped
+        from costcalc.frontends.torch.training import trained
+
+        graph = trace(model, *inputs, **kwargs)
+        step = trained(unwrapped(model), inputs, {key: value for key, value in kwargs.items() if key != "assume"})
+    if step is None:
+        import torch
+
+        from costcalc.backends.module import to_module
+        from costcalc.frontends.torch.training import trained
+
+        types = [graph.types[v] for v in graph.inputs]
+        given = [torch.empty(ints(t.shape), dtype=getattr(torch, t.dtype), device="meta") for t in types]
+        step = trained(to_module(graph, device="meta", initialise=False), given, {})
+        notes.append("its layers are run as PyTorch's modules, each value dropped after its last use")
+
+    def macs() -> tuple[int, int, tuple[str, ...]]:
+        found = backward(graph)
+        return sum(ints(found.forward.values())), sum(ints(found.backward.values())), found.unknown
+
+    return planning.training(graph.name, step, optimizer, macs, notes)
 
 
 def compare(*models: Report | Graph | str | os.PathLike[str], names: Sequence[str] = (), **options: Any) -> Comparison:
@@ -231,8 +305,7 @@ def verify(model: Graph | str | os.PathLike[str] | nn.Module, *inputs: Any, **op
     from costcalc.verification import verify as check_figures
 
     if isinstance(model, (Graph, str, os.PathLike)):
-        if inputs:
-            raise OptionError("only a torch.nn.Module takes inputs; a model that is named takes its shape as input=")
+        _check_inputs(inputs, {})
         module = options.pop("module", None) if isinstance(model, Graph) else None
         return check_figures(_loaded(model, options), module)
     from costcalc.frontends.torch.tracer import trace
@@ -252,46 +325,31 @@ def _choices(graph: Graph, batch: int) -> fitting.Choices:
 
 
 def _graph(
-    model: Graph | str | os.PathLike[str] | nn.Module,
-    inputs: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    batch: int | None,
-    input: Sequence[int] | Mapping[str, Sequence[int]] | None,
-    parameters: Mapping[str, Any] | None,
-    apply: str | Sequence[str],
-    fold_norm: bool,
-    layout: str | Mapping[str, str] | None,
+    model: Graph | str | os.PathLike[str] | nn.Module, inputs: tuple[Any, ...], kwargs: Mapping[str, Any], how: _How
 ) -> Graph:
     """The graph of ``model``, as ``analyze`` has the arguments."""
+    _check_given(model, inputs, kwargs, how)
+    if isinstance(model, (str, os.PathLike)):
+        from costcalc.models import load
+
+        return load(model, **how._asdict())
     wanted: tuple[str, ...] = ()
-    if apply or fold_norm:
+    if how.apply or how.fold_norm:
         from costcalc import transforms
 
-        wanted = transforms.named(apply, fold_norm)
-    if isinstance(model, (Graph, str, os.PathLike)):
-        _check_inputs(inputs, kwargs)
+        wanted = transforms.named(how.apply, how.fold_norm)
     if isinstance(model, Graph):
-        if batch is not None or input is not None or parameters is not None:
-            raise OptionError("a graph is built already: batch, input and parameters are given to load()")
         graph = model
-    elif not isinstance(model, (str, os.PathLike)):
-        named = {"batch": batch, "input": input, "parameters": parameters}
-        named = {name: value for name, value in named.items() if value is not None}
-        if named:
-            raise OptionError(_of_module(named))
+    else:
         from costcalc.frontends.torch.tracer import trace
 
         graph = trace(model, *inputs, **kwargs)
-    else:
-        from costcalc.models import load
-
-        graph = load(model, batch=batch, input=input, parameters=parameters)
     if wanted:
         graph = transforms.apply(graph, wanted)
-    if layout is not None:
+    if how.layout is not None:
         from costcalc.ir.layout import laid_out
 
-        graph = laid_out(graph, layout)
+        graph = laid_out(graph, how.layout)
     return graph
 
 
@@ -340,6 +398,17 @@ def _machine(given: Machine | str | os.PathLike[str] | None) -> Machine | None:
     return load_machine(os.fspath(given))
 
 
+def _check_given(model: Any, inputs: tuple[Any, ...], kwargs: Mapping[str, Any], how: _How) -> None:
+    """Raise ``OptionError`` where something is given that is for a model of another kind."""
+    if isinstance(model, (Graph, str, os.PathLike)):
+        _check_inputs(inputs, kwargs)
+    if isinstance(model, (str, os.PathLike)) or not how.built:
+        return
+    if isinstance(model, Graph):
+        raise OptionError("a graph is built already: batch, input and parameters are given to load()")
+    raise OptionError(_of_module(how.built))
+
+
 def _check_inputs(inputs: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
     """Raise ``OptionError`` where something is given for the forward of what is no module."""
     if inputs or kwargs:
@@ -352,57 +421,3 @@ def _check(bits: object, fps: object) -> None:
         raise OptionError(f"bits must be a whole number from 1 to 1024, not {bits!r}")
     if fps is not None and (type(fps) not in (int, float) or not 1e-3 <= fps <= 1e9):  # type: ignore[operator]
         raise OptionError(f"fps must be a number from 0.001 to 1e9, not {fps!r}")
-
-
-def training(
-    model: Graph | str | os.PathLike[str] | nn.Module,
-    *inputs: Any,
-    optimizer: str = "sgd",
-    batch: int | None = None,
-    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
-    parameters: Mapping[str, Any] | None = None,
-    **kwargs: Any,
-) -> Training:
-    """What a step of training of ``model`` holds and multiplies: kept for the backward pass, gradients, state, peak.
-
-    optimizer   ``"sgd"``, ``"momentum"``, ``"adam"`` or ``"adamw"``
-
-    The forward and the backward pass are run by PyTorch without values: of a PyTorch model its own Python, of a spec
-    its layers as PyTorch's modules, so PyTorch is needed in either case. The loss is the sum of all results. The
-    other arguments are those of ``analyze``. Raises a ``CostcalcError`` for anything that is wrong with them.
-    """
-    from costcalc.analysis.backward import backward
-    from costcalc.planning import training as planning
-
-    planning.optimizer(optimizer)
-    step: Step | None = None
-    notes: list[str] = []
-    if isinstance(model, (str, os.PathLike)):
-        from costcalc.models import load_with_step
-
-        _check_inputs(inputs, kwargs)
-        graph, step = load_with_step(model, batch=batch, input=input, parameters=parameters)
-    elif isinstance(model, Graph):
-        graph = _graph(model, inputs, kwargs, batch, input, parameters, (), False, None)
-    else:
-        from costcalc.frontends.torch.tracer import trace, unwrapped
-        from costcalc.frontends.torch.training import trained
-
-        graph = trace(model, *inputs, **kwargs)
-        step = trained(unwrapped(model), inputs, {key: value for key, value in kwargs.items() if key != "assume"})
-    if step is None:
-        import torch
-
-        from costcalc.backends.module import to_module
-        from costcalc.frontends.torch.training import trained
-
-        types = [graph.types[v] for v in graph.inputs]
-        given = [torch.empty(ints(t.shape), dtype=getattr(torch, t.dtype), device="meta") for t in types]
-        step = trained(to_module(graph, device="meta", initialise=False), given, {})
-        notes.append("its layers are run as PyTorch's modules, each value dropped after its last use")
-
-    def macs() -> tuple[int, int, tuple[str, ...]]:
-        found = backward(graph)
-        return sum(ints(found.forward.values())), sum(ints(found.backward.values())), found.unknown
-
-    return planning.training(graph.name, step, optimizer, macs, notes)

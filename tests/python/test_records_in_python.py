@@ -317,3 +317,10 @@ def test_the_name_of_a_file_chooses_the_format(name: str, begins: str, tmp_path:
     assert (tmp_path / name).read_text().startswith(begins)
     assert outcome(["analyze", "resnet18", "--format", "csv", "-o", str(tmp_path / name)]) == 0
     assert (tmp_path / name).read_text().startswith("row,")
+
+
+@pytest.mark.parametrize("function, more", [("memory", {}), ("training", {}), ("fits", {"ram": 1 << 20})])
+def test_what_builds_a_named_model_is_refused_for_a_module(function: str, more: dict[str, int]) -> None:
+    nn = pytest.importorskip("torch").nn
+    with pytest.raises(CostcalcError, match="a module is built already"):
+        getattr(costcalc, function)(nn.Conv2d(3, 4, 3), (1, 3, 8, 8), batch=2, **more)
