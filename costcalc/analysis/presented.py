@@ -6,13 +6,14 @@ Back ends render; each is imported when it is asked for.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from costcalc.errors import UnknownName, near
 
 if TYPE_CHECKING:
-    from costcalc.analysis.records import Block, Layer, Report
+    from costcalc.analysis.records import Block, Layer
     from costcalc.backends.rows import View
 
 
@@ -29,19 +30,30 @@ class Presented:
     ``by_kind``, ``exact``; and those that make text a ``path`` to write it to, whole or not at all.
     """
 
-    def __iter__(self: Report) -> Iterator[Layer]:  # type: ignore[misc]
+    if TYPE_CHECKING:  # fields of the report
+        name: str
+        layers: tuple[Layer, ...]
+        blocks: tuple[Block, ...]
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Layer | Block]:
+        """Every layer and every block by its name; a name that is both is the layer's."""
+        found: dict[str, Layer | Block] = {block.name: block for block in self.blocks}
+        return found | {layer.name: layer for layer in self.layers}
+
+    def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)
 
-    def __len__(self: Report) -> int:  # type: ignore[misc]
+    def __len__(self) -> int:
         return len(self.layers)
 
     def __bool__(self) -> bool:
         return True  # without layers too
 
-    def __contains__(self: Report, name: object) -> bool:  # type: ignore[misc]
+    def __contains__(self, name: object) -> bool:
         return name in self.by_name
 
-    def __getitem__(self: Report, name: str) -> Layer | Block:  # type: ignore[misc]
+    def __getitem__(self, name: str) -> Layer | Block:
         """The layer, or the block of layers, of that name: ``report["layer1.0.conv1"]``, ``report["layer1"]``.
 
         Raises ``NoLayer``, a ``KeyError`` that names the nearest.
@@ -53,7 +65,7 @@ class Presented:
             raise NoLayer(f"{self.name} has no layer and no block '{name[:80]}'{near(name, self.by_name)}")
         return found
 
-    def __repr__(self: Report) -> str:  # type: ignore[misc]
+    def __repr__(self: Any) -> str:
         from costcalc.backends.report.summary import line
 
         return line(self)
@@ -61,7 +73,7 @@ class Presented:
     def __str__(self) -> str:
         return self.to_text()
 
-    def _repr_html_(self: Report) -> str:  # type: ignore[misc]
+    def _repr_html_(self: Any) -> str:
         from costcalc.backends.report.html import fragment
 
         return fragment(self, _view({}))
@@ -131,7 +143,7 @@ def _view(given: dict[str, Any]) -> View:
     from costcalc.backends.columns import find_column, find_columns
     from costcalc.backends.rows import View
 
-    unknown = set(given) - {*View._fields} - {"colour"}
+    unknown = set(given) - {*View._fields}
     if unknown:
         raise TypeError(f"no view has '{min(unknown)}'; there are {', '.join(View._fields[:-1])}")
     columns, sort = given.get("columns"), given.get("sort")

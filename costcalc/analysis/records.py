@@ -220,12 +220,6 @@ class Report(Presented):
         return Pace(needed, needed / self.machine.bandwidth, fps * time.seconds)
 
     @cached_property
-    def by_name(self) -> Mapping[str, Layer | Block]:
-        """Every layer and every block by its name; a name that is both is the layer's."""
-        found: dict[str, Layer | Block] = {block.name: block for block in self.blocks}
-        return found | {layer.name: layer for layer in self.layers}
-
-    @cached_property
     def uncounted(self) -> tuple[Layer, ...]:
         """The layers of an inference whose op has no rule; while there are any, the totals are lower bounds."""
         return tuple(layer for layer in self.layers if not layer.counted and layer.prepared is None)

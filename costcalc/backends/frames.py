@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -18,13 +18,13 @@ def pandas(columns: Columns) -> Any:
     Raises ``CostcalcError`` where pandas is not installed.
     """
     frames = _package("pandas")
-    kinds: dict[str, Callable[[Sequence[Any]], str]] = {
-        "text": lambda values: "object",
-        "whole": lambda values: "int64" if _fits(values, 63) else "object",
-        "real": lambda values: "float64",
-    }
-    made = {name: frames.Series(list(v), dtype=kinds[_kind(v)](v)) for name, v in columns.items()}
-    return frames.DataFrame(made)
+
+    def series(values: Sequence[Any]) -> Any:
+        kind = _kind(values)
+        whole = kind == "whole" and _fits(values, 63)
+        return frames.Series(list(values), dtype="int64" if whole else "float64" if kind == "real" else "object")
+
+    return frames.DataFrame({name: series(values) for name, values in columns.items()})
 
 
 def polars(columns: Columns) -> Any:

@@ -54,10 +54,9 @@ def diff(
     Layers are found again by structure, so that a renamed or inserted one does not make all others new. Causes (width,
     depth, kernel, resolution …) add up exactly to the change.
     """
-    from costcalc import load
+    from costcalc import api
     from costcalc.analysis.figures import find_figure
     from costcalc.backends.diff import formats
-    from costcalc.difference import diff
     from costcalc.difference.git import Repository
     from costcalc.difference.records import is_attributed
     from costcalc.difference.revisions import Range, diff_specs, parse_range
@@ -78,9 +77,7 @@ def diff(
             Repository(), between, named, given, bits=setting.bits, machine=machine, allow_code=allow_code
         )
     elif len(names) == 2:
-        old, new = (load(name, **given) for name in names)
-        title = old.name if old.name == new.name else f"{old.name} → {new.name}"
-        found = [diff(old, new, bits=setting.bits, machine=machine, name=title)]
+        found = [api.diff(*names, bits=setting.bits, machine=machine, **given)]
     else:
         raise OptionError(
             "diff takes two models, or revisions as in main..HEAD and specs, or --base REV; see costcalc diff --help"

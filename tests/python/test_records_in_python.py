@@ -203,6 +203,12 @@ def test_names_are_escaped() -> None:
     assert "\\textless{}script\\textgreater{}" in report.to_latex()
 
 
+def test_every_form_says_how_the_figures_were_asked_for() -> None:
+    report = costcalc.analyze("resnet18", apply="fold_norm", bits=16, machine="a100")
+    for text in (report.to_html(), report._repr_html_(), report.to_text(), report.to_latex().replace("\\", "")):
+        assert "16 bits, on a100, after fold_norm" in text
+
+
 # -- LaTeX -----------------------------------------------------------------------------------------
 
 

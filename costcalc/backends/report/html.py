@@ -11,7 +11,7 @@ from costcalc.analysis.records import Report
 from costcalc.analysis.sizes import sizes
 from costcalc.backends.columns import Column, columns, shown
 from costcalc.backends.escape import html as escaped
-from costcalc.backends.report.summary import facts, marked, not_counted
+from costcalc.backends.report.summary import facts, headline, marked, not_counted
 from costcalc.backends.rows import Row, View, flat, tree
 
 PLAIN = "name kind output macs params traffic field"
@@ -56,10 +56,9 @@ def fragment(report: Report, view: View) -> str:
     """What a notebook shows of ``report``."""
     view, folded = _bounded(report, view)
     chosen = view.columns or [columns()[name] for name in (TIMED if report.total.time else PLAIN).split()]
-    inputs = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in report.inputs.items())
     tracks = " ".join(TRACKS.get(c.name, "minmax(6em,1fr)" if c.left else "5.5em") for c in chosen if c.name != "name")
     lines = [f'<div class="costcalc"><style>{STYLE}</style>']
-    lines.append(f"<p><b>{escaped(report.name)}</b> {escaped(inputs)}</p>")
+    lines.append(f"<p><b>{escaped(report.name)}</b> {escaped(headline(report))}</p>")
     if folded:
         lines.append(f"<p>folded to {folded} levels of names, since it has {len(report.layers):,} layers</p>")
     lines.append(f'<div class="t" style="--c:{tracks}">')

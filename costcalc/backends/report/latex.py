@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from costcalc.analysis.figures import BITS, COUNT, JOULES, SECONDS
 from costcalc.analysis.records import Report
+from costcalc.analysis.sizes import sizes
 from costcalc.backends.columns import Column, columns, shown
 from costcalc.backends.escape import latex as escaped
-from costcalc.backends.report.summary import marked, not_counted
+from costcalc.backends.report.summary import headline, marked, not_counted
 from costcalc.backends.rows import View, flat
 from costcalc.ir.expr import Expr
 
@@ -126,9 +127,9 @@ def latex(report: Report, view: View) -> str:
             heads.append(Head(escaped(column.title), "l" if column.left else "r"))
             texts = [_text(column, row, view, report) for row in rows]
         cells.append(texts)
-    says = [f"{escaped(report.name)}; one MAC is one multiplication and one addition."]
-    if report.uncounted:
-        says.append(escaped(not_counted(report)) + ".")
+    says = [escaped(f"{report.name}, {headline(report)}; one MAC is one multiplication and one addition.")]
+    says += [escaped(f"{line}.") for line in ([not_counted(report)] if report.uncounted else [])]
+    says += [escaped(line) for line in sizes(report)]
     return tabular(heads, list(zip(*cells, strict=True)), [len(rows) - 1], says)
 
 

@@ -128,17 +128,20 @@ def _too_large(report: Report) -> Iterator[Fact]:
 
 def line(report: Report) -> str:
     """The whole in a line: ``<Report resnet50: 4.09 G MACs, 25.6 M params, 176 layers>``."""
-    known = {fact.name: fact.figure for fact in facts(report)}
-    told = [
-        f"{_short(report, name)} {FIGURES[name].title}" for name in ("macs", "params") if FIGURES[name].title in known
-    ]
-    return f"<Report {visible(report.name)}: {', '.join([*told, f'{report.total.layers} layers'])}>"
+    told = []
+    for figure in (FIGURES["macs"], FIGURES["params"]):
+        value = figure.of(report.total)
+        shown = show(figure, value) if isinstance(value, int) else str(value)
+        told.append(f"{marked(report, figure.name, shown)} {figure.title}")
+    return f"<Report {visible(report.name)}: {', '.join(told)}, {report.total.layers} layers>"
 
 
-def _short(report: Report, name: str) -> str:
-    figure = FIGURES[name]
-    value = figure.of(report.total)
-    return marked(report, name, show(figure, value) if isinstance(value, int) else str(value))
+def headline(report: Report) -> str:
+    """The inputs and how the figures were asked for: ``image 1×3×224×224, 16 bits, on a100, after fold_norm``."""
+    inputs = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in report.inputs.items())
+    asked = report.settings
+    how = f", {asked.bits} bits" * (asked.bits is not None) + f", on {asked.machine}" * (asked.machine is not None)
+    return f"{inputs}{how}" + f", {after(asked.apply)}" * bool(asked.apply)
 
 
 def summary(report: Report, width: int, paint: Paint) -> list[str]:

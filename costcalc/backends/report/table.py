@@ -9,7 +9,7 @@ from costcalc.backends.columns import Column, columns, shown
 from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.paint import Paint, bar, painted, plain
-from costcalc.backends.report.summary import after, marked, summary
+from costcalc.backends.report.summary import headline, marked, summary
 from costcalc.backends.rows import Row, View, tree
 
 PLAIN = "name group macs params output traffic kind field storage ops intensity input read write buffers source inputs"
@@ -27,11 +27,7 @@ def table(report: Report, view: View) -> str:
     """The whole table, a line a row, then the totals in full."""
     rows = tree(report, view)
     paint = painted if view.colour else plain
-    inputs = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in report.inputs.items())
-    asked = report.settings
-    how = f", {asked.bits} bits" * (asked.bits is not None) + f", on {asked.machine}" * (asked.machine is not None)
-    how += f", {after(asked.apply)}" * bool(asked.apply)
-    lines = [f"{paint(report.name, 'bold')}  {inputs}{how}"]
+    lines = [f"{paint(report.name, 'bold')}  {headline(report)}"]
     if report.source:
         from textwrap import wrap
 
