@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from costcalc.analysis.records import Report
 from costcalc.analysis.report import report
@@ -24,23 +24,6 @@ if TYPE_CHECKING:
     from costcalc.planning.records import Memory
     from costcalc.planning.training import Training
     from costcalc.verification.result import VerifyResult
-
-
-class _How(NamedTuple):
-    """How a model is built and what is done to its graph then: arguments of ``load``."""
-
-    batch: int | None = None
-    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None
-    parameters: Mapping[str, Any] | None = None
-    apply: str | Sequence[str] = ()
-    fold_norm: bool = False
-    layout: str | Mapping[str, str] | None = None
-
-    @property
-    def built(self) -> dict[str, Any]:
-        """What of it builds a model, as far as it is given."""
-        named = zip(self._fields[:3], self[:3], strict=True)
-        return {name: value for name, value in named if value is not None}
 
 
 def analyze(
@@ -74,7 +57,9 @@ def analyze(
     4089184256
     """
     _check(bits, fps)
-    graph = _graph(model, inputs, kwargs, _How(batch, input, parameters, apply, fold_norm, layout))
+    graph = _graph(
+        model, inputs, kwargs, _how(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
+    )
     return report(graph, bits=bits, machine=_machine(machine), fps=fps)
 
 
@@ -102,7 +87,7 @@ def memory(
     >>> memory("mobilenet_v2", engine="mcu", bits=8).peak_bytes / 1024
     1372.0
     """
-    how = _How(batch, input, parameters, apply, fold_norm, layout)
+    how = _how(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
     return _memory(model, inputs, kwargs, engine, bits, how)
 
 
@@ -112,7 +97,7 @@ def _memory(
     kwargs: Mapping[str, Any],
     engine: str,
     bits: int | None,
-    how: _How,
+    how: Mapping[str, Any],
     *,
     patches: bool = True,
 ) -> Memory:
@@ -121,14 +106,14 @@ def _memory(
 
     _check(bits, None)
     known(engine)
-    if engine != "eager" or isinstance(model, Graph) or how.apply or how.fold_norm:
+    if engine != "eager" or isinstance(model, Graph) or how.get("apply") or how.get("fold_norm"):
         return plan(_graph(model, inputs, kwargs, how), engine, bits, patches=patches)
     _check_given(model, inputs, kwargs, how)
     run: Run | str
     if isinstance(model, (str, os.PathLike)):
         from costcalc.models import load_with_run
 
-        graph, run = load_with_run(model, **how.built)
+        graph, run = load_with_run(model, **_built(how))
     else:
         from costcalc.frontends.torch.lives import trace_with_run
 
@@ -163,23 +148,20 @@ def fits(
     """
     from costcalc.planning import fits as fitting
 
-    how = _How(batch, input, parameters, apply, fold_norm, layout)
+    how = _how(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
     found = _memory(model, inputs, kwargs, engine, bits, how, patches=False)
     choices = None
     if isinstance(model, (str, os.PathLike)):
         from costcalc.frontends.sources import source_of
 
         if not source_of(os.fspath(model)).runs_code:
-            graph = _graph(model, (), {}, _How(batch, input, parameters))
+            graph = _graph(model, (), {}, _how(batch, input, parameters))
             choices = _choices(graph, batch or 1)
 
     def plan(other: Mapping[str, Any]) -> Memory:
         chosen = {name: value for name, value in other.items() if name not in ("batch", "image")}
-        again = how._replace(
-            batch=other.get("batch", batch),
-            input=other.get("image", input),
-            parameters={**(parameters or {}), **chosen} or None,
-        )
+        sizes = {"batch": other.get("batch", batch), "input": other.get("image", input)}
+        again = {**how, **sizes, "parameters": {**(parameters or {}), **chosen} or None}
         return _memory(model, (), {}, engine, bits, again, patches=False)
 
     return fitting.fits(found, fitting.Room(ram, flash), choices, plan)
@@ -208,12 +190,12 @@ def training(
     planning.optimizer(optimizer)
     step: Step | None = None
     notes: list[str] = []
-    how = _How(batch, input, parameters)
+    how = _how(batch, input, parameters)
     _check_given(model, inputs, kwargs, how)
     if isinstance(model, (str, os.PathLike)):
         from costcalc.models import load_with_step
 
-        graph, step = load_with_step(model, **how.built)
+        graph, step = load_with_step(model, **_built(how))
     elif isinstance(model, Graph):
         graph = model
     else:
@@ -324,20 +306,33 @@ def _choices(graph: Graph, batch: int) -> fitting.Choices:
     return fitting.Choices(batch, image, width)  # type: ignore[arg-type]
 
 
+def _how(batch: Any, input: Any, parameters: Any, **then: Any) -> dict[str, Any]:
+    """How a model is built, and what is done to its graph then: arguments of ``load``."""
+    return {"batch": batch, "input": input, "parameters": parameters, **then}
+
+
+def _built(how: Mapping[str, Any]) -> dict[str, Any]:
+    """What of it builds a model, as far as it is given."""
+    return {name: how[name] for name in ("batch", "input", "parameters") if how[name] is not None}
+
+
 def _graph(
-    model: Graph | str | os.PathLike[str] | nn.Module, inputs: tuple[Any, ...], kwargs: Mapping[str, Any], how: _How
+    model: Graph | str | os.PathLike[str] | nn.Module,
+    inputs: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    how: Mapping[str, Any],
 ) -> Graph:
     """The graph of ``model``, as ``analyze`` has the arguments."""
     _check_given(model, inputs, kwargs, how)
     if isinstance(model, (str, os.PathLike)):
         from costcalc.models import load
 
-        return load(model, **how._asdict())
+        return load(model, **how)
     wanted: tuple[str, ...] = ()
-    if how.apply or how.fold_norm:
+    if how.get("apply") or how.get("fold_norm"):
         from costcalc import transforms
 
-        wanted = transforms.named(how.apply, how.fold_norm)
+        wanted = transforms.named(how["apply"], how["fold_norm"])
     if isinstance(model, Graph):
         graph = model
     else:
@@ -346,10 +341,10 @@ def _graph(
         graph = trace(model, *inputs, **kwargs)
     if wanted:
         graph = transforms.apply(graph, wanted)
-    if how.layout is not None:
+    if how.get("layout") is not None:
         from costcalc.ir.layout import laid_out
 
-        graph = laid_out(graph, how.layout)
+        graph = laid_out(graph, how["layout"])
     return graph
 
 
@@ -398,15 +393,15 @@ def _machine(given: Machine | str | os.PathLike[str] | None) -> Machine | None:
     return load_machine(os.fspath(given))
 
 
-def _check_given(model: Any, inputs: tuple[Any, ...], kwargs: Mapping[str, Any], how: _How) -> None:
+def _check_given(model: Any, inputs: tuple[Any, ...], kwargs: Mapping[str, Any], how: Mapping[str, Any]) -> None:
     """Raise ``OptionError`` where something is given that is for a model of another kind."""
     if isinstance(model, (Graph, str, os.PathLike)):
         _check_inputs(inputs, kwargs)
-    if isinstance(model, (str, os.PathLike)) or not how.built:
+    if isinstance(model, (str, os.PathLike)) or not _built(how):
         return
     if isinstance(model, Graph):
         raise OptionError("a graph is built already: batch, input and parameters are given to load()")
-    raise OptionError(_of_module(how.built))
+    raise OptionError(_of_module(_built(how)))
 
 
 def _check_inputs(inputs: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
