@@ -163,21 +163,19 @@ def _named_at(repository: Repository, tree: Tree, config: Config) -> dict[str, s
 def from_git(repository: Repository, tree: Tree, folder: str) -> Baseline:
     """The specs as they were at the revision of ``tree``."""
 
-    from costcalc import load
-
     def past(model: Model, setup: Setup, now: Measured) -> Past:
         where = tree.revision
         path, variant = split(model.model)
-        old = tree.path(repository.relative(str(Path(folder, path))))
-        if not Path(old).exists():
+        old = repository.relative(str(Path(folder, path)))
+        if not Path(tree.path(old)).exists():
             return Past(where, reason=f"it is new since {where}")
         try:
-            graph = tree.relabel(load(f"{old}:{variant}" if variant else old, **setup.choices(), within=tree.folder))
+            graph = tree.load(old, variant, setup.choices())
             if graph_hash(graph) == graph_hash(now.graph):
                 return Past(where, now)
             return Past(where, measured(graph, setup.bits, now.machines))
         except CostcalcError as error:
-            return Past(where, reason=f"at {where} it cannot be read: {tree.shown(str(error))}")
+            return Past(where, reason=f"at {where} it cannot be read: {error}")
 
     return past
 

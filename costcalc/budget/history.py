@@ -60,13 +60,12 @@ def of_spec(
 
     def at(commit: Commit) -> Point:
         with repository.specs(commit.short, commit.sha) as tree:
-            file = tree.path(own)
-            if not Path(file).is_file():
+            if not Path(tree.path(own)).is_file():
                 return Point(commit, reason="it is not there")
             try:
-                found = load(f"{file}:{variant}" if variant else file, **setup.choices(), within=tree.folder)
+                found = tree.load(own, variant, setup.choices())
             except CostcalcError as error:
-                return Point(commit, reason=tree.shown(str(error)).split("\n")[0])
+                return Point(commit, reason=str(error).split("\n")[0])
             key = graph_hash(found)
             if key not in known:
                 whole = report(found, bits=setup.bits)

@@ -7,11 +7,11 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from costcalc.difference.safe_git import GitError, environment, git, repository_of
 from costcalc.errors import CostcalcError, Place, near
@@ -66,6 +66,19 @@ class Tree(NamedTuple):
         if self.write is not None:
             self.write(relative)
         return str(Path(self.folder, relative))
+
+    def load(self, relative: str, variant: str, choices: Mapping[str, Any]) -> Graph:
+        """The model in the file ``relative``, or the ``variant`` of it, built as ``choices`` say.
+
+        Its places, and those in the message of a ``CostcalcError``, have the repository's paths.
+        """
+        from costcalc import load
+
+        path = self.path(relative) + (f":{variant}" if variant else "")
+        try:
+            return self.relabel(load(path, **choices, within=self.folder))
+        except CostcalcError as error:
+            raise CostcalcError(self.shown(str(error))) from None
 
     def shown(self, text: str) -> str:
         """``text`` with the repository's paths in place of the temporary ones."""
@@ -136,14 +149,8 @@ class Repository:
         except CostcalcError:
             return False
         # Some keep lines with other ends in the working tree than in the repository.
-        return any(_name(text, len(file.sha)) == file.sha for text in (data, data.replace(b"\r\n", b"\n")))
-
-    def changed_lines(self, commit: str, path: str, other: str | None = None) -> set[int]:
-        """The lines of ``path`` in ``other`` (or as it lies there now) that ``commit`` has not."""
-        before, after = self.read(commit, path) or b"", b""
-        with contextlib.suppress(CostcalcError):
-            after = contents(str(Path(self.root, path))) if other is None else self.read(other, path) or b""
-        return edited_lines(before, after)
+        texts = (data, data.replace(b"\r\n", b"\n"))
+        return any(_name([text], len(text), len(file.sha)) == file.sha for text in texts)
 
     def log(self, paths: Iterable[str], since: str | None = None) -> list[Commit]:
         """The commits before HEAD that touched ``paths``, the oldest first; only those after the revision ``since``."""
@@ -274,18 +281,18 @@ def _is_below(path: str) -> bool:
     return not Path(path).is_absolute() and not any(part == ".." or part.lower() == ".git" for part in parts)
 
 
-def _name(data: bytes, digits: int) -> str:
-    """By which name, of so many ``digits``, git keeps ``data``."""
-    return hashlib.new("sha1" if digits == 40 else "sha256", b"blob %d\0" % len(data) + data).hexdigest()
+def _name(parts: Iterable[bytes], size: int, digits: int) -> str:
+    """By which name, of so many ``digits``, git keeps what the ``parts``, of ``size`` bytes together, have."""
+    found = hashlib.new("sha1" if digits == 40 else "sha256", b"blob %d\0" % size)
+    for part in parts:
+        found.update(part)
+    return found.hexdigest()
 
 
 def _name_of(file: Path, digits: int) -> str:
-    """By which name, of so many ``digits``, git keeps what is in ``file``, which may be too large for the memory."""
-    found = hashlib.new("sha1" if digits == 40 else "sha256", b"blob %d\0" % file.stat().st_size)
+    """The same of what is in ``file``, which may be too large for the memory."""
     with file.open("rb") as stream:
-        while part := stream.read(2**20):
-            found.update(part)
-    return found.hexdigest()
+        return _name(iter(lambda: stream.read(2**20), b""), file.stat().st_size, digits)
 
 
 def edited_lines(before: bytes, after: bytes) -> set[int]:
@@ -343,7 +350,8 @@ class Edits:
                 path = self._named(file)
                 there = str(Path(self._repository.root, path))
                 text = contents(there, most=MAX_FILE) if other is None else self._repository.read(other, path) or b""
-                self._known[file] = self._repository.changed_lines(commit, path, other), text.decode(errors="replace")
+                lines = edited_lines(self._repository.read(commit, path) or b"", text)
+                self._known[file] = lines, text.decode(errors="replace")
             except (CostcalcError, OSError):
                 self._known[file] = set(), ""
         return self._known[file]

@@ -164,18 +164,15 @@ class _Spec:
         return diff(old, new, bits=bits, machine=machine, name=name)
 
     def _load(self, side: int, variant: str) -> Graph | None:
-        from costcalc import load
-
         known = self._variants(side)
         if not self.there[side] or (variant and variant not in known):
             return None
         tree = self.trees[side]
-        path = tree.path(self.path) + (f":{variant}" if variant else "")
         try:
-            return tree.relabel(load(path, **self.choices, within=tree.folder))
+            return tree.load(self.path, variant, self.choices)
         except CostcalcError as error:
             where = f"at {tree.revision}: " if tree.revision else ""
-            raise SpecError(where + tree.shown(str(error))) from None
+            raise SpecError(f"{where}{error}") from None
 
 
 def _parsed(tree: Tree, path: str) -> Any:
