@@ -63,9 +63,7 @@ def read_models(asked: Asked) -> Config:
         if not asked.models:
             raise OptionError("--max needs a model: costcalc check resnet50 --max macs=4.2G")
         budgets, place = parse_max(asked.max), Place("")
-        shape, batch, more = (asked.choices.get(name) for name in ("input", "batch", "parameters"))
-        applied = tuple(asked.choices.get("apply", ()))
-        setup = Setup(shape, batch, asked.bits, more or {}, applied, asked.choices.get("layout", ""))
+        setup = Setup(**asked.choices, bits=asked.bits)
         models = tuple(Model(name, name, place, (setup,), budgets) for name in dict.fromkeys(asked.models))
         return Config("", "", models)
     if asked.choices or asked.bits is not None:

@@ -46,11 +46,7 @@ def history(
     from costcalc.budget.session import config_file
 
     figures = [find_figure(name.strip()) for name in dict.fromkeys(figure.split(",")) if name.strip()]
-    given = choices.choices()
-    setup = Setup(
-        given.get("input"), given.get("batch"), bits, given.get("parameters", {}), tuple(given.get("apply", ())),
-        given.get("layout", ""),
-    )  # fmt: skip
+    setup = Setup(**choices.choices(), bits=bits)
     known = read_config(config_file(config)) if config is not None or find_config() else None
     with waiting("reading commits"):
         found = histories(model, known, setup, figures, since)

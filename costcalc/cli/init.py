@@ -52,10 +52,7 @@ def init(
     given = choices.choices()
     if given and not models:
         raise OptionError("--input, --batch, --set, --apply and --layout go with the models that are named")
-    setup = Setup(
-        given.get("input"), given.get("batch"), bits, given.get("parameters", {}), tuple(given.get("apply", ())),
-        given.get("layout", ""),
-    )  # fmt: skip
+    setup = Setup(**given, bits=bits)
     first = first_config(folder, list(models or []), setup)
     home = None if no_workflow else find_home(folder)
     checks = Path(home.root, FILE) if home else None
