@@ -72,16 +72,24 @@ def from_lock(lock: Lock, shown: str, missing: str = "`costcalc lock --update` a
 AGAIN = "commit one there, or add --trace-base"
 
 
+def committed_lock(repository: Repository, commit: str, path: str, shown: str) -> Lock | None:
+    """The lock that ``commit`` has at ``path``; None if it has none. ``LockError`` if it cannot be used."""
+    data = repository.read(commit, path)
+    if data is None:
+        return None
+    if len(data) > MAX_BYTES:
+        raise LockError(f"the lock has {len(data):,} bytes; at most {MAX_BYTES:,} are read", Place(shown))
+    return parse_lock(data, shown)
+
+
 def lock_at(repository: Repository, revision: str, commit: str, file: str) -> Lock | str:
     """The lock as ``file`` was at ``commit``, which is called ``revision``; or why there is none to compare with."""
     shown = f"{NAME} at {revision}"
-    data = repository.read(commit, repository.relative(file))
-    if data is None or len(data) > MAX_BYTES:
-        return f"there is no {shown} to compare code with; {AGAIN}"
     try:
-        return parse_lock(data, shown)
+        lock = committed_lock(repository, commit, repository.relative(file), shown)
     except LockError as error:
         return str(error)
+    return f"there is no {shown} to compare code with; {AGAIN}" if lock is None else lock
 
 
 def from_lock_at(lock: Lock, repository: Repository, revision: str, commit: str) -> Baseline:

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from costcalc.analysis.figures import LOCK, Figure, Value, figures_in
 from costcalc.analysis.report import report
+from costcalc.budget.baseline import committed_lock
 from costcalc.budget.config import Config, Model, Setup, beside
-from costcalc.budget.lock import MAX_BYTES, NAME, Entry, LockError, graph_hash, parse_lock
+from costcalc.budget.lock import NAME, Entry, LockError, graph_hash
 from costcalc.budget.measure import has_revisions
 from costcalc.difference.git import Commit, Repository
 from costcalc.errors import CostcalcError, OptionError, UnknownName, listing, near
@@ -119,13 +120,11 @@ def _point(commit: Commit, entry: Entry | str | None, figures: Sequence[Figure])
 
 
 def _entries(repository: Repository, commit: Commit, path: str) -> dict[tuple[str, str], Entry] | str:
-    data = repository.read(commit.sha, path)
-    if data is None or len(data) > MAX_BYTES:
-        return "there is no lock"
     try:
-        return parse_lock(data, f"{NAME} at {commit.short}").entries
+        lock = committed_lock(repository, commit.sha, path, f"{NAME} at {commit.short}")
     except LockError as error:
         return error.message
+    return "there is no lock" if lock is None else lock.entries
 
 
 def _commits(repository: Repository, paths: Sequence[str], since: str | None) -> tuple[list[Commit], int]:
