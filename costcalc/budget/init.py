@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from costcalc.analysis.figures import BITS, FIRST_BUDGETS, Figure, figures_in
 from costcalc.budget.config import Setup
 from costcalc.budget.measure import measure
-from costcalc.budget.read import FILES
+from costcalc.budget.read import FILES, find_config
 from costcalc.difference.revisions import kind_of
 from costcalc.errors import CostcalcError, OptionError
 from costcalc.frontends.sources import SOURCES, SPEC, is_kind, is_path, source_of, split, suffixes
@@ -120,8 +120,6 @@ def _value(value: Any) -> str:
 
 def existing_config(folder: str) -> str | None:
     """The config that there is already; a ``pyproject.toml`` is one only with its section."""
-    from costcalc.budget.read import find_config
-
     return find_config(folder) or next((f for f in FILES[:2] if Path(folder, f).exists()), None)
 
 

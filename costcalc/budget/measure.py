@@ -1,4 +1,4 @@
-"""A model under budget, measured; and what it was before: in the lock, at a revision, in an earlier report."""
+"""A model under budget, measured, and the value that each budget holds."""
 
 from __future__ import annotations
 

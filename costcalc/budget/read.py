@@ -26,7 +26,6 @@ FILES = ("costcalc.yaml", "costcalc.yml", "pyproject.toml")
 NEEDED = {"machine": "jetson_orin_nano", "engine": "tflm"}
 """What a budget must say of some figures, with an example."""
 VERSION = "1"
-"""The figures that some layers of a model have together."""
 MOST_PATTERNS = 200
 """Of layers, that a model has budgets of: each is held to the name of every layer."""
 
