@@ -54,25 +54,30 @@ def traced(
             record = watch.record()
     except CostcalcError:
         return measured(), None  # perhaps its modules cannot be imported twice; if not, the error comes again
-    return found, _told(record, found.graph, setup, config) if record else None
+    return found, _told(record, found, setup, config) if record else None
 
 
-def _told(record: dict[str, Any], graph: Graph, setup: Setup, config: Config) -> dict[str, Any] | None:
+def _told(record: dict[str, Any], found: Measured, setup: Setup, config: Config) -> dict[str, Any] | None:
     """What the lock keeps of a trace besides layers; None where the graph would not be the same again."""
-    whole = record_of(graph)
-    chains = [[[_from_root(file, config), line] for file, line in places_of(node)] for node in graph.nodes]
-    texts = list(dict.fromkeys(map(json.dumps, chains)))
+    graph, whole, root = found.graph, record_of(found.graph), Path(config.reach or ".")
+    if graph.declared:
+        return None
+    chains: dict[tuple[tuple[str, int], ...], int] = {}
+    at = [chains.setdefault(tuple((file, line) for file, line in places_of(node)), len(chains)) for node in graph.nodes]
+    shown = {file: _from_root(file, root) for chain in chains for file, _ in chain}
     told = {
         **record, "choices": _choices(setup, config),
         "graph": {key: whole[key] for key in ("name", "parameters", "source", "assumed", "sizes", "layouts")},
-        "places": [json.loads(text) for text in texts],
-        "at": [texts.index(json.dumps(chain)) for chain in chains],
+        "places": [[[shown[file], line] for file, line in chain] for chain in chains],
+        "at": at,
     }  # fmt: skip
-    if graph.declared:
-        return None
     again = _completed(replace(graph, parameters={}, source="", assumed=(), sizes=()), told, config)
-    same = again is not None and report(again).to_dict() == report(graph).to_dict()
-    return told if same else None
+    if (
+        again is None
+        or report(again, bits=setup.bits, machine=found.report.machine).to_dict() != found.report.to_dict()
+    ):
+        return None
+    return told
 
 
 def _choices(setup: Setup, config: Config) -> list[Any]:
@@ -82,20 +87,21 @@ def _choices(setup: Setup, config: Config) -> list[Any]:
     return chosen
 
 
-def _from_root(file: str, config: Config) -> str:
+def _from_root(file: str, root: Path) -> str:
     """A file as places have it, from the root of the repository if it lies there."""
     full = Path(file).resolve()
-    root = Path(config.reach or ".")
     return full.relative_to(root).as_posix() if full.is_relative_to(root) else file
 
 
 def _completed(graph: Graph, told: Mapping[str, Any], config: Config) -> Graph | None:
     """``graph`` of a lock's layers with all else that was told of it."""
+    root = config.reach or "."
     try:
         more = told["graph"]
-        chains = [[(_from_here(file, config), line) for file, line in chain] for chain in told["places"]]
+        here = {file: _from_here(file, root) for chain in told["places"] for file, _ in chain}
+        places = [placed([(here[file], line) for file, line in chain]) for chain in told["places"]]
         pairs = zip(graph.nodes, told["at"], strict=True)
-        nodes = tuple(node._replace(place=placed(chains[at])) for node, at in pairs)
+        nodes = tuple(node._replace(place=places[at]) for node, at in pairs)
         return replace(
             graph, name=more["name"], nodes=nodes, parameters=more["parameters"], source=more["source"],
             assumed=tuple(more["assumed"]), sizes=sizes_of(more["sizes"]), layouts=more["layouts"],
@@ -104,8 +110,8 @@ def _completed(graph: Graph, told: Mapping[str, Any], config: Config) -> Graph |
         return None
 
 
-def _from_here(file: str, config: Config) -> str:
-    return file if Path(file).is_absolute() else os.path.relpath(Path(config.reach or ".", file))
+def _from_here(file: str, root: str) -> str:
+    return file if Path(file).is_absolute() else os.path.relpath(Path(root, file))
 
 
 def from_lock(lock: Lock, config: Config, believed: Callable[[Entry], bool] = lambda entry: True) -> Kept:
