@@ -22,7 +22,8 @@ from typing import Any
 
 from costcalc import __version__
 from costcalc.budget import witness
-from costcalc.budget.witness import OURS, below, is_installed
+from costcalc.budget.witness import OURS, below
+from costcalc.reading.installed import is_installed
 
 Record = dict[str, Any]
 

@@ -10,9 +10,7 @@ import importlib.util
 import os
 import platform
 import sys
-import sysconfig
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -66,17 +64,6 @@ def _there(root: str, path: str) -> str:
 def below(root: str, path: str) -> bool:
     """Whether ``path`` is ``root`` or lies in it; both are whole."""
     return path == root or path.startswith(root.rstrip(os.sep) + os.sep)
-
-
-@lru_cache(1)
-def _library_folders() -> tuple[str, ...]:
-    found = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    return tuple(path + os.sep for path in filter(None, found))
-
-
-def is_installed(path: str) -> bool:
-    """Whether ``path`` is of Python or of an installed library, whose versions tell what is in it."""
-    return path.startswith(_library_folders()) or not {"site-packages", "dist-packages"}.isdisjoint(Path(path).parts)
 
 
 def machine() -> str:

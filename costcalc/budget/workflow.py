@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -11,6 +10,8 @@ from pathlib import Path
 
 from costcalc.errors import OptionError
 from costcalc.frontends.sources import source_of
+from costcalc.reading.installed import is_installed
+from costcalc.reading.reach import reach_of
 
 FILE = ".github/workflows/costcalc.yml"
 HEAD = """\
@@ -79,12 +80,11 @@ def packages(models: Iterable[str]) -> list[str]:
 
 def _own_files() -> Iterator[Path]:
     """The files of modules that are loaded here and belong to no library."""
-    here = Path.cwd()
-    root = next((folder for folder in (here, *here.parents) if os.path.lexists(folder / ".git")), here)
+    root = reach_of(".")  # of a file in this folder
     for module in [*sys.modules.values()]:
         file = getattr(module, "__file__", None)
         path = Path(file) if isinstance(file, str) and file.endswith(".py") else None
-        if path and path.is_relative_to(root) and not {"site-packages", "dist-packages"} & {*path.parts}:
+        if path and path.is_relative_to(root) and not is_installed(str(path)):
             yield path
 
 

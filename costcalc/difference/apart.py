@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -25,6 +24,7 @@ from costcalc.errors import CostcalcError, Place, UnknownName
 from costcalc.frontends.sources import is_path, split
 from costcalc.ir.graph import Graph
 from costcalc.ir.record import DAMAGED, graph_of, record_of
+from costcalc.reading.installed import is_installed
 
 _START = "import json, sys; r = json.load(open(sys.argv[1], encoding='utf-8')); sys.path[:] = r['path']; " + (
     "from costcalc.difference.apart import serve; serve(r)"
@@ -89,15 +89,9 @@ def _search_path(root: Path, folder: str, own: str) -> list[str]:
     found = [str(Path(costcalc.__file__).parent.parent), own]
     for entry in sys.path:
         full = Path(entry or ".").resolve()
-        is_own = full.is_relative_to(root) and not _is_installed(str(full))
+        is_own = full.is_relative_to(root) and not is_installed(str(full))
         found.append(str(Path(folder, full.relative_to(root))) if is_own else str(full))
     return found
-
-
-def _is_installed(path: str) -> bool:
-    """Whether ``path`` is of Python or of an installed library, though perhaps in a folder of the repository."""
-    places = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    return path.startswith(tuple(filter(None, places))) or "site-packages" in Path(path).parts
 
 
 def _read(answer: Path, code: int, tree: Tree, count: int) -> list[Answer]:
@@ -174,4 +168,4 @@ class _Strays:
         return ""
 
     def _is_library(self, file: str) -> bool:
-        return file.startswith(self._ours) or _is_installed(file)
+        return file.startswith(self._ours) or is_installed(file)
