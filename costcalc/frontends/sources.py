@@ -6,7 +6,6 @@ help, completion and sentences of errors.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
@@ -57,7 +56,8 @@ class FrontEnd(Protocol):
     """What the module of an entry has.
 
     ``load_with_module`` too, if there is a PyTorch module to verify against; ``load_to_verify`` if ``verify`` is to
-    build PyTorch's layers of another graph than ``load`` makes.
+    build PyTorch's layers of another graph than ``load`` makes; ``load_with_run`` and ``load_with_step`` if code of
+    its own can be run.
     """
 
     def load(self, name: str, request: Request) -> Graph:
@@ -309,5 +309,7 @@ def is_kind(path: str) -> bool:
 
 def _is_installed(package: str) -> bool:
     """Whether ``package`` is there; a folder of that name that is no package is not."""
-    found = importlib.util.find_spec(package)
+    from importlib.util import find_spec  # which a spec does not need
+
+    found = find_spec(package)
     return found is not None and found.origin is not None

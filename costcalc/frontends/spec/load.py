@@ -55,13 +55,14 @@ def _blame(error: CostcalcError, name: str, request: Request) -> None:
 
 def _refuse_foreign(name: str, path: str) -> None:
     """Raise ``SpecError`` or ``UnknownName`` for a file of another kind, and for a name or path as others have them."""
+    is_yaml = path.endswith(YAML)
+    if is_yaml and "\\" not in path:
+        return
     from costcalc.frontends.unread import refuse_foreign, refuse_unread
 
-    if not path.endswith(YAML):
+    if not is_yaml:
         refuse_unread(path)
-        refuse_foreign(name)
-    elif "\\" in path:
-        refuse_foreign(name)
+    refuse_foreign(name)
 
 
 def _load(name: str, request: Request) -> Graph:
