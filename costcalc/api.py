@@ -111,9 +111,10 @@ def _memory(
     _check_given(model, inputs, kwargs, how)
     run: Run | str
     if isinstance(model, (str, os.PathLike)):
-        from costcalc.models import load_with_run
+        from costcalc.frontends.sources import with_run
+        from costcalc.models import wanted
 
-        graph, run = load_with_run(model, **_built(how))
+        graph, run = with_run(os.fspath(model), wanted(**_built(how)))
     else:
         from costcalc.frontends.torch.lives import trace_with_run
 
@@ -193,9 +194,10 @@ def training(
     how = _how(batch, input, parameters)
     _check_given(model, inputs, kwargs, how)
     if isinstance(model, (str, os.PathLike)):
-        from costcalc.models import load_with_step
+        from costcalc.frontends.sources import with_step
+        from costcalc.models import wanted
 
-        graph, step = load_with_step(model, **_built(how))
+        graph, step = with_step(os.fspath(model), wanted(**_built(how)))
     elif isinstance(model, Graph):
         graph = model
     else:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from costcalc import zoo
 from costcalc.errors import CostcalcError, UnknownName
-from costcalc.frontends.sources import FrontEnd, Request, Source, checked, with_module, with_run, with_step
+from costcalc.frontends.sources import FrontEnd, Request, Source, checked
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from costcalc.analysis.symbols import Symbols
-    from costcalc.ir.run import Run, Step
 
 
 def load(
@@ -74,46 +71,14 @@ def load(
         raise
 
 
-def load_with_module(
-    model: str | os.PathLike[str],
+def wanted(
     *,
     batch: Dim | None = None,
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     parameters: Mapping[str, Any] | None = None,
-) -> tuple[Graph, Callable[[], nn.Module] | None]:
-    """The graph of ``model``, as ``load`` has it, and what builds the PyTorch module that it was made of, if one was.
-
-    Raises a ``CostcalcError`` for what cannot be verified.
-    """
-    return with_module(os.fspath(model), Request(batch, input, parameters or {}, None, None, zoo))
-
-
-def load_with_run(
-    model: str | os.PathLike[str],
-    *,
-    batch: Dim | None = None,
-    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
-    parameters: Mapping[str, Any] | None = None,
-) -> tuple[Graph, Run | str]:
-    """The graph of ``model``, as ``load`` has it, and what a run of the model's own Python holds.
-
-    Where there is no such run its place is taken by the reason, "" of what has no Python.
-    """
-    return with_run(os.fspath(model), Request(batch, input, parameters or {}, None, None, zoo))
-
-
-def load_with_step(
-    model: str | os.PathLike[str],
-    *,
-    batch: Dim | None = None,
-    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
-    parameters: Mapping[str, Any] | None = None,
-) -> tuple[Graph, Step | None]:
-    """The graph of ``model``, as ``load`` has it, and what a step of training of its own Python holds, if it has any.
-
-    Raises ``CostcalcError`` where its code cannot be run without values.
-    """
-    return with_step(os.fspath(model), Request(batch, input, parameters or {}, None, None, zoo))
+) -> Request:
+    """What is wanted of a model, for ``with_module``, ``with_run`` and ``with_step`` of the sources."""
+    return Request(batch, input, parameters or {}, shelf=zoo)
 
 
 def _loaded(source: Source, name: str, request: Request, symbols: Iterable[str] | Symbols) -> Graph:

@@ -69,11 +69,12 @@ def verify(
 def _load(model: Model) -> tuple[Graph, nn.Module | None]:
     """The graph; and of a PyTorch model the module that it was traced from, to be compared with."""
     from costcalc.errors import CostcalcError
-    from costcalc.models import load_with_module
+    from costcalc.frontends.sources import with_module
+    from costcalc.models import wanted
 
     choices = model.choices()
     layout, transforms = choices.pop("layout", None), choices.pop("apply", ())
-    graph, build = load_with_module(model.model, **choices)
+    graph, build = with_module(model.model, wanted(**choices))
     if transforms:
         if build is not None:
             raise CostcalcError(f"{model.model} is verified as it is, without --apply {','.join(transforms)}")

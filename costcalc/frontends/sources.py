@@ -229,7 +229,7 @@ def checked(name: str, request: Request, symbols: object = ()) -> Source:
 def with_module(name: str, request: Request) -> tuple[Graph, Callable[[], nn.Module] | None]:
     """The graph of ``name`` and, for what was made of a PyTorch module, what builds that; None if nothing does.
 
-    Raises ``OptionError`` for a source that ``verify`` cannot take.
+    Raises ``OptionError`` for a source that ``verify`` cannot take, ``CostcalcError`` for a model that it cannot.
     """
     source = checked(name, request)
     if source.unverified:
@@ -254,7 +254,10 @@ def with_run(name: str, request: Request) -> tuple[Graph, Run | str]:
 
 
 def with_step(name: str, request: Request) -> tuple[Graph, Step | None]:
-    """The graph of ``name`` and what a step of training of its own code holds, None of what has no code."""
+    """The graph of ``name`` and what a step of training of its own code holds, None of what has no code.
+
+    Raises ``CostcalcError`` where its code cannot be run without values.
+    """
     front = checked(name, request).front_end()
     if hasattr(front, "load_with_step"):
         found: tuple[Graph, Step] = front.load_with_step(name, request)
