@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from costcalc.frontends.sources import SOURCES, SPEC, source_of
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.tensor import Weight
 
-FILES = (".onnx", ".tflite", ".param")
-"""What files of exported models end in."""
 NORMS = ("batch_norm", "instance_norm")
 """Norms by statistics that are known, which fold into the layer before them."""
 
@@ -27,9 +26,9 @@ class Held(NamedTuple):
 
 def remarks(old: Graph | None, new: Graph | None) -> Iterator[str]:
     """Why a file and the model that it was exported from do not hold the same elements; nothing for other pairs."""
-    if old is None or new is None or old.source.endswith(FILES) == new.source.endswith(FILES):
+    if old is None or new is None or _is_exported(old) == _is_exported(new):
         return
-    model, file = (old, new) if new.source.endswith(FILES) else (new, old)
+    model, file = (old, new) if _is_exported(new) else (new, old)
     before, after = _held(model), _held(file)
     common = before.keys() & after.keys()
     if not common:
@@ -69,6 +68,12 @@ def remarks(old: Graph | None, new: Graph | None) -> Iterator[str]:
     rest = _distinct(after) - _distinct(before) - explained
     if rest:
         yield f"{file.name}: {rest:+,} elements besides, of tensors that no layer of both has".replace(": -", ": −")
+
+
+def _is_exported(graph: Graph) -> bool:
+    """Whether it is of a file that another tool wrote of a model: of one that runs no code, and is no spec."""
+    source = source_of(graph.source)
+    return source.is_file and not source.runs_code and source is not SOURCES[SPEC]
 
 
 def _held(graph: Graph) -> dict[str, dict[str, Held]]:

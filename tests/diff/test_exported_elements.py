@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from costcalc.difference import diff
+from costcalc.frontends.sources import SOURCES
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
@@ -43,6 +46,15 @@ def test_a_bias_that_is_left_out() -> None:
     old = net("net.py:Net", norm=False, bias=True, tied=False, merged=False)
     new = net("net.onnx", norm=False, bias=False, tied=False, merged=False)
     assert diff(old, new).notes == ("net: 1 bias of zeros is left out: −4 elements",)
+
+
+@pytest.mark.parametrize("name", ["onnx", "tflite", "ncnn"])
+def test_files_are_those_of_the_table_of_sources(name: str) -> None:
+    old = net("net.py:Net", norm=False, bias=True, tied=False, merged=False)
+    new = net(f"net{SOURCES[name].suffixes[0]}", norm=False, bias=False, tied=False, merged=False)
+    assert diff(old, new).notes == ("net: 1 bias of zeros is left out: −4 elements",)
+    for model in ("net.yaml", "net.pt2", "timm:net", "net.onnx:no"):
+        assert diff(old, net(model, norm=False, bias=False, tied=False, merged=False)).notes == ()
 
 
 def test_nothing_is_told_of_two_models_or_of_two_files() -> None:
