@@ -128,6 +128,17 @@ def test_functions_that_grow_at_each_step_are_stopped(tmp_path: Path) -> None:
     assert "more than 100,000 nodes" in said
 
 
+def test_branches_in_branches_are_not_weighed_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is weighed once for every branch around it, and once more when it is counted: 2²⁵ times."""
+    monkeypatch.setattr("costcalc.frontends.onnx.build.MOST_WEIGHED", 20_000)
+    inner = leaf = Graph([node("Relu", ["x"], ["o"])], [], [value("o", [2, 3])])
+    for _ in range(24):
+        inner = Graph([node("If", ["c"], ["o"], then_branch=inner, else_branch=leaf)], [], [value("o", [2, 3])])
+    nodes = [node("If", ["c"], ["y"], then_branch=inner, else_branch=leaf)]
+    data = model(Graph(nodes, [value("x", [2, 3]), value("c", [], BOOL)], [value("y", None)]))
+    assert "to weigh its branches takes more than 20,000 nodes" in read(tmp_path, data)
+
+
 def test_many_nodes_of_one_name_are_numbered_at_once(tmp_path: Path) -> None:
     """To try all numbers for each would take 200 million steps."""
     nodes = [node("Relu", [f"v{i}" if i else "x"], [f"v{i + 1}"]) for i in range(20_000)]

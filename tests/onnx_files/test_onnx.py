@@ -214,6 +214,14 @@ def test_of_two_branches_the_dearer_is_counted_and_said(tmp_path: Path) -> None:
     assert analyze(file, parameters={"branch": 1}).total.macs == 0
 
 
+def test_what_nobody_reads_of_distinct_elements_is_no_layer(tmp_path: Path) -> None:
+    nodes = [node("Unique", ["x"], ["y", "", "which"])]
+    sizes = [graph.types[n.name].shape for graph in [load(net(tmp_path, nodes, [12]))] for n in graph.nodes[-2:]]
+    assert sizes == [(12,), (12,)]
+    nodes = [node("Unique", ["x"], ["y"])]
+    assert [n.op.name for n in load(net(tmp_path, nodes, [12])).nodes] == ["sort", "gather"]
+
+
 def test_open_sizes_stay_in_formulas_by_the_names_of_the_file(tmp_path: Path) -> None:
     from costcalc.analysis.formula import formulas
     from costcalc.analysis.symbols import find_symbols

@@ -24,6 +24,8 @@ from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS, TensorType
 
 MOST_DEEP = 64
 """How deep functions, branches and loops may stand in each other."""
+MOST_WEIGHED = 2 * MOST_NODES
+"""Nodes that are walked to weigh branches, those inside others as often as they are weighed."""
 MOST_SAID = 3
 """Values that a note lists."""
 
@@ -79,6 +81,7 @@ class Build:
         self.notes: dict[str, None] = {}
         self.unlike: dict[str, str] = {}
         self.count = 0
+        self.weighed_nodes = 0
         self.depth = 0
         self.weights: dict[str, Traced] = {}
         self.consumed: set[str] = set()
@@ -350,6 +353,9 @@ class Build:
             macs += done if isinstance(done, int) else 0
         del self.lowering.steps[steps:]
         self._forget(made)
+        self.weighed_nodes += self.count - count
+        if self.weighed_nodes > MOST_WEIGHED:
+            raise FileError(f"to weigh its branches takes more than {MOST_WEIGHED:,} nodes")
         self.count = count
         del self.decided[decided:]
         self.notes, self.unlike, self.consumed, self.kinds, self.used = kept

@@ -103,9 +103,8 @@ def unique(n: Use) -> Any:
     found = _chosen(n, "distinct elements", size)
     ordered, places = n.add("sort", x, options=(at, None))
     y = n.add("gather", ordered, options=((*x.type.shape[:at], found, *x.type.shape[at + 1 :]),))
-    index = x.type._replace(shape=(found,), dtype="int64")
-    others = (n.add("gather", places, options=(index._replace(shape=(s,)).shape,)) for s in (found, size, found))
-    return (y, *(other for i, other in enumerate(others) if i < len(n.node.outputs) - 1))
+    lengths = (found, size, found)
+    return (y, *(n.add("gather", places, options=((s,),)) if n.wants(i) else None for i, s in enumerate(lengths, 1)))
 
 
 def suppress(n: Use) -> Traced:
