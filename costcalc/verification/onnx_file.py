@@ -6,6 +6,7 @@ ones. Only ``verify`` does this: reading a file runs nothing.
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ def witnessed(name: str, request: Request) -> Found:
 
 def _elements(graph: Graph, model: Model) -> tuple[Check, list[Disagreement]]:
     """What layers hold of the file, each tensor once: all its floating-point tensors, but for numbers."""
+    from costcalc.frontends.onnx.read import SubGraph
     from costcalc.ir.tensor import FLOATING_BITS
 
     ours: dict[str, int] = {}
@@ -54,28 +56,15 @@ def _elements(graph: Graph, model: Model) -> tuple[Check, list[Disagreement]]:
         for local, weight in node.stored(node.op.weights(*graph.input_types(node))).items():
             if isinstance(weight.type.size, int) and weight.type.dtype in FLOATING_BITS:
                 ours[node.weight(local)] = weight.type.size
-    theirs = {t.name: _size(t.shape) for t in model.graph.tensors if t.dtype in FLOATING_BITS and _size(t.shape) != 1}
+    theirs = {t.name: prod(t.shape) for t in model.graph.tensors if t.dtype in FLOATING_BITS and prod(t.shape) != 1}
     mine, there = sum(size for size in ours.values() if size != 1), sum(theirs.values())
     differ = []
-    inner = any(value for node in model.graph.nodes for value in node.attributes.values() if _is_graph(value))
+    inner = any(isinstance(value, SubGraph) for node in model.graph.nodes for value in node.attributes.values())
     if mine != there and not inner and not model.functions:
         says = f"{there:,} in {len(theirs):,} tensors"
         differ.append(Disagreement(ELEMENTS, "", f"{mine:,} in {len(ours):,} tensors", says, "the file"))
     note = "tensors of functions and branches are apart" if inner or model.functions else ""
     return Check(ELEMENTS, len(theirs), len(theirs), "tensors", note), differ
-
-
-def _is_graph(value: object) -> bool:
-    from costcalc.frontends.onnx.read import SubGraph
-
-    return isinstance(value, SubGraph)
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for d in shape:
-        size *= d
-    return size
 
 
 def _shapes(name: str, graph: Graph, types: dict[str, Any]) -> tuple[Check, list[Disagreement]]:

@@ -150,12 +150,11 @@ class Build:
 
     def seen(self, name: str) -> Traced | None:
         """The tensor called ``name`` where nodes are walked now, if there is one yet."""
-        env: Env | None = self.env
-        while env is not None:
-            if name in env:
-                return env[name] if isinstance(env[name], Traced) else None
-            env = env.outer
-        return None
+        try:
+            found = self.env[name]
+        except KeyError:
+            return None
+        return found if isinstance(found, Traced) else None
 
     def value(self, name: str, env: Env) -> Any:
         """The value called ``name``."""

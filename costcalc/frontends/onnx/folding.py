@@ -257,15 +257,8 @@ def _extreme(function: Callable[..., Any]) -> Callable[[list[Any]], Any]:
     return lambda values: _folded(function, values)
 
 
-def _total(values: list[Any]) -> Any:
-    made: Any = 0
-    for value in values:
-        made = made + value
-    return made
-
-
 REDUCTIONS: dict[str, Callable[[list[Any]], Any]] = {
-    "ReduceProd": _product, "ReduceSum": _total, "ReduceMax": _extreme(maximum), "ReduceMin": _extreme(minimum),
+    "ReduceProd": _product, "ReduceSum": sum, "ReduceMax": _extreme(maximum), "ReduceMin": _extreme(minimum),
 }  # fmt: skip
 
 

@@ -28,17 +28,14 @@ def load(name: str, request: Request) -> Graph:
     Raises a ``CostcalcError`` for a file that cannot be counted.
     """
     symbols = request.symbols.called if request.symbols else {}
-    if not request.any_sizes:
-        return _load(name, request, symbols)
-    for side in (*TRIED, None):
+    for side in TRIED if request.any_sizes else ():
         try:
-            return _load(name, request, symbols, side)
+            return _built(name, request, symbols, side)[0]
         except OptionError:
             raise
         except CostcalcError:
-            if side is None:
-                raise
-    raise AssertionError
+            pass
+    return _built(name, request, symbols)[0]
 
 
 def values_of(name: str, request: Request) -> tuple[Graph, dict[str, TensorType], Model]:
@@ -52,12 +49,8 @@ TRIED = (224, 256, 512, 64, 16, 8)
 """What sizes may be that are not said, if they fit."""
 
 
-def _load(path: str, request: Request, symbols: Mapping[str, str], side: int | None = None) -> Graph:
-    """``load``, where sizes that nobody has said are ``side``."""
-    return _built(path, request, symbols, side)[0]
-
-
 def _built(path: str, request: Request, symbols: Mapping[str, str], side: int | None = None) -> tuple[Graph, Build]:
+    """The graph of the file at ``path``, and what built it; sizes that nobody has said are ``side``."""
     name = Path(path).name
     try:
         with opened(path) as data:

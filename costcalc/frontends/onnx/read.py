@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
+from math import prod
 from typing import Any, NamedTuple
 
 from costcalc.frontends.onnx.elements import NAMES
@@ -242,9 +243,7 @@ class _Reader:
         """The elements, where they are few and in the file."""
         if self._number(found, 14):
             return None
-        count = 1
-        for size in shape:
-            count *= size
+        count = prod(shape)
         number = self._number(found, 2)
         if count > (MOST_DECIMALS if dtype.startswith(("float", "bfloat")) else MOST_NUMBERS) or number not in _FORMATS:
             return None

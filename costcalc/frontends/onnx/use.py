@@ -182,6 +182,12 @@ class Use:
             )
         return value
 
+    def beside(self, *indices: int) -> None:
+        """Scales and zero points are stored with a layer; nothing trains them by themselves."""
+        for index in indices:
+            if self.has(index):
+                self.held(index).trained = False
+
     def declared(self, output: int = 0) -> TensorType | None:
         """What the file says that output ``output`` is, where it says it whole."""
         if output >= len(self.node.outputs):

@@ -34,6 +34,7 @@ def gelu(n: Use) -> Traced:
 
 
 def swish(n: Use) -> Traced:
+    """x · sigmoid(alpha · x)."""
     x = n.x(0)
     if n.attribute("alpha", 1.0) == 1.0:
         return n.add("silu", x)  # type: ignore[no-any-return]
@@ -42,12 +43,7 @@ def swish(n: Use) -> Traced:
 
 def swiglu(n: Use) -> Traced:
     """A gate, swished, times the second input."""
-    gate = n.x(0)
-    if n.attribute("alpha", 1.0) == 1.0:
-        gate = n.add("silu", gate)
-    else:
-        gate = n.add("multiply", gate, n.add("sigmoid", n.elementwise("multiply", gate)))
-    return n.add("multiply", gate, n.x(1))  # type: ignore[no-any-return]
+    return n.add("multiply", swish(n), n.x(1))  # type: ignore[no-any-return]
 
 
 def softsign(n: Use) -> Traced:

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from costcalc.frontends.onnx.rules import layers, moves, pools, quantised
-from costcalc.frontends.onnx.rules.microsoft import fused_conv, in_channels_last
+from costcalc.frontends.onnx.rules import channels, layers, moves, pools, quantised
+from costcalc.frontends.onnx.rules.channels import in_channels_last
+from costcalc.frontends.onnx.rules.microsoft import convolved_and_added
 from costcalc.frontends.onnx.use import Use
 from costcalc.ir.call import Traced
-from costcalc.ops.traced import permuted
 
 
 def into_blocks(n: Use) -> Traced:
     x = n.x(0)
     if n.attribute("channels_last", 0):
-        x = permuted(n.call, x, 0, len(x.type.shape) - 1, *range(1, len(x.type.shape) - 1))
+        x = channels.second(n, x)
     return n.elementwise("copy", x)
 
 
@@ -33,19 +33,18 @@ def out_of_blocks(n: Use) -> Traced:
         ] = None
         x = n.add("slice", x, options=(1, 0, real))
     if n.attribute("channels_last", 0):
-        x = permuted(n.call, x, 0, *range(2, len(x.type.shape)), 1)
+        x = channels.last(n, x)
     return n.elementwise("copy", x)
 
 
 def conv(n: Use) -> Traced:
     """The input may have fewer channels than the weights, which are padded."""
     wanted = n.shape(1)[1] * n.attribute("group", 1)
-    have = n.shape(0)[1]
+    x = n.x(0)
+    have = x.type.shape[1]
     if isinstance(have, int) and isinstance(wanted, int) and have < wanted:
-        x = n.add("pad", n.x(0), options=(((0, wanted - have),),), axes=(1,))
-        y = layers.convolved(n, x, 1, 2)
-        return layers.activated(n, n.add("add", y, n.x(3)) if n.has(3) else y)
-    return fused_conv(n)
+        x = n.add("pad", x, options=(((0, wanted - have),),), axes=(1,))
+    return convolved_and_added(n, x)
 
 
 def _nhwc_conv(n: Use, x: Traced) -> Traced:

@@ -13,10 +13,10 @@ from costcalc.ops.traced import permuted, reshaped
 
 def packed(n: Use) -> Any:
     """``Attention``: one product makes query, key and value; input, weights, bias, mask, past, bias of the scores."""
-    return _packed(n, n.x(0), 1, 2, mask=3, past=4, scores=5)
+    return _packed(n, n.x(0), 1, 2, past=4, scores=5)
 
 
-def _packed(n: Use, x: Traced, weight: int, bias: int, *, mask: int, past: int, scores: int) -> Any:
+def _packed(n: Use, x: Traced, weight: int, bias: int, *, past: int, scores: int) -> Any:
     heads = n.attribute("num_heads")
     inner, out = n.shape(weight)
     sizes = n.attribute("qkv_hidden_sizes") or (out // 3,) * 3
@@ -64,7 +64,7 @@ def multi_head(n: Use) -> Any:
         k, v = n.add("concat", n.x(6), k, options=(2,)), n.add("concat", n.x(7), v, options=(2,))
     scores = n.x(5) if n.has(5) else None
     y = heads_together(n, attended(n, q, k, v, scores, bool(n.attribute("unidirectional", 0))))
-    return (y, k, v)[: max(len(n.node.outputs), 1)]
+    return y, k, v
 
 
 def grouped(n: Use) -> Any:
@@ -95,16 +95,13 @@ def grouped(n: Use) -> Any:
         elif not (isinstance(room, int) and room == 0):
             k, v = (n.add("concat", n.x(i), new, options=(2,)) for i, new in ((3, k), (4, v)))
     y = heads_together(n, attended(n, q, k, v, None, causal=True))
-    return (y, k, v)[: max(len(n.node.outputs), 1)]
+    return y, k, v
 
 
 def quantised(n: Use) -> Any:
     """``QAttention``: input, weights, bias, scales, mask, zero points, past."""
-    for i in (3, 4, 6, 7):
-        if n.has(i):
-            n.held(i).trained = False
-    x = n.x(0)
-    return _packed(n, x, 1, 2, mask=5, past=8, scores=len(n.given))
+    n.beside(3, 4, 6, 7)
+    return _packed(n, n.x(0), 1, 2, past=8, scores=len(n.given))
 
 
 def experts(n: Use) -> Any:

@@ -61,13 +61,7 @@ def loop(n: Use, env: Any) -> Any:
         known = goes_on.numbers if isinstance(goes_on, Traced) else None
         if known and not known[0]:
             break
-    call = n.build.lowering.call("Loop", {})
-    made = [*carried]
-    inner = Use(n.build, n.node, n.given, call, n.opset)
-    for i, row in enumerate(collected):
-        made.append(_stacked(inner, row, len(carried) + i))
-    n.call.steps.extend(call.steps)
-    return tuple(made)
+    return (*carried, *(_collected(n, row, len(carried) + i) for i, row in enumerate(collected)))
 
 
 def _turns(n: Use, body: SubGraph) -> int:
@@ -100,14 +94,22 @@ def _always(body: SubGraph) -> bool:
     return False
 
 
-def _stacked(n: Use, row: list[Any], output: int) -> Any:
+def _collected(n: Use, row: list[Any], output: int) -> Any:
     if not row:
         made = n.declared(output)
         return n.constant(made) if made else n.constant(TensorType((0,)))
     if any(not isinstance(v, Traced) for v in row):
         raise FileError("a loop collects what is no tensor")
-    values = [n.add("unsqueeze", n.real(v), options=(0,)) for v in row]
-    return values[0] if len(values) == 1 else n.add("concat", *values, options=(0,))
+    return _stacked(n, row, 0)
+
+
+def _stacked(n: Use, values: list[Traced], axis: int) -> Any:
+    """``values`` one after the other along a new axis."""
+    return _joined(n, [n.add("unsqueeze", n.real(v), options=(axis,)) for v in values], axis)
+
+
+def _joined(n: Use, values: list[Traced], axis: int) -> Any:
+    return values[0] if len(values) == 1 else n.add("concat", *values, options=(axis,))
 
 
 @_walks
@@ -144,8 +146,7 @@ def scan(n: Use, env: Any) -> Any:
         if not row:
             raise NoRule("a scan of nothing")
         axis = axis_of((out_axes or (0,) * len(collected))[i], len(row[0].type.shape) + 1)
-        values = [n.add("unsqueeze", n.real(v), options=(axis,)) for v in row]
-        ends.append(values[0] if len(values) == 1 else n.add("concat", *values, options=(axis,)))
+        ends.append(_stacked(n, row, axis))
     return (*carried, *ends)
 
 
@@ -227,9 +228,7 @@ def from_sequence(n: Use) -> Any:
         raise FileError("a sequence of nothing cannot be joined")
     new = bool(n.attribute("new_axis", 0))
     axis = axis_of(n.attribute("axis", 0), len(values[0].type.shape) + new)
-    if new:
-        values = [n.add("unsqueeze", v, options=(axis,)) for v in values]
-    return values[0] if len(values) == 1 else n.add("concat", *values, options=(axis,))
+    return _stacked(n, values, axis) if new else _joined(n, values, axis)
 
 
 def optional(n: Use) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from costcalc.frontends.onnx.use import NoRule, Use, dtype_named, is_number
+from costcalc.frontends.onnx.use import Use, dtype_named, is_number
 from costcalc.ir.call import Traced
 from costcalc.ops.broadcasting import broadcast
 
@@ -91,7 +91,7 @@ def choose(n: Use) -> Traced:
 
 
 def identity(n: Use) -> Any:
-    return n.given[0] if n.given else NoRule
+    return n.given[0]
 
 
 def dropout(n: Use) -> Any:

@@ -281,9 +281,8 @@ def recurrent(n: Use) -> tuple[Any, ...]:
         for direction, suffix in enumerate(("", "_reverse")[: 1 + both]):
             name = f"{local}_l0{suffix}"
             weights[name] = _part(n, index, name, direction, shape)
-    for index in range(8, len(n.given) if quantised else 0):
-        if n.has(index):
-            n.held(index).trained = False  # scales and zero points
+    if quantised:
+        n.beside(*range(8, len(n.given)))
     y, *last = n.add(op, x, *start, weights=weights, hidden=hidden, bidirectional=both, bias=n.has(3))
     steps, batch = y.type.shape[:2]
     y = reshaped(n.call, y, steps, batch, 1 + both, hidden) if n.wants(0) else y

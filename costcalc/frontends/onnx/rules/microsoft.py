@@ -5,40 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from costcalc.frontends.onnx.rules import layers, moves, norms, pools, shapes
+from costcalc.frontends.onnx.rules import channels, layers, moves, norms, pools, shapes
+from costcalc.frontends.onnx.rules.channels import in_channels_last
 from costcalc.frontends.onnx.use import FileError, NoRule, Use
 from costcalc.ir.call import Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.tensor import TensorType
-from costcalc.ops.traced import add_bias, permuted, scaled, swapped
+from costcalc.ops.traced import add_bias, scaled, swapped
 
 
 def fused_conv(n: Use) -> Traced:
     """A convolution, a sum with a fourth input, an activation."""
-    y = layers.convolved(n, n.x(0), 1, 2)
+    return convolved_and_added(n, n.x(0))
+
+
+def convolved_and_added(n: Use, x: Traced) -> Traced:
+    """``fused_conv`` of ``x``."""
+    y = layers.convolved(n, x, 1, 2)
     if n.has(3):
         y = n.add("add", y, n.x(3))
     return layers.activated(n, y)
 
 
-def in_channels_last(rule: Callable[[Use, Traced], Traced]) -> Callable[[Use], Traced]:
-    """A rule for images whose channels are last."""
-
-    def of(n: Use) -> Traced:
-        x = n.x(0)
-        rank = len(x.type.shape)
-        y = rule(n, permuted(n.call, x, 0, rank - 1, *range(1, rank - 1)))
-        return permuted(n.call, y, 0, *range(2, rank), 1)
-
-    return of
-
-
 def _nhwc_conv(n: Use, x: Traced) -> Traced:
     y = layers.convolved(n, x, 1, 2)
     if n.has(3):
-        added = n.x(3)
-        rank = len(added.type.shape)
-        y = n.add("add", y, permuted(n.call, added, 0, rank - 1, *range(1, rank - 1)))
+        y = n.add("add", y, channels.second(n, n.x(3)))
     return layers.activated(n, y)
 
 
@@ -75,9 +67,7 @@ def of_few_bits(n: Use) -> Traced:
     weight = n.weight(1)
     if not weight.weight:
         raise NoRule("weights that are computed")
-    for index in (2, 3, 4):
-        if n.has(index):
-            n.held(index).trained = False
+    n.beside(2, 3, 4)
     if block and inner % block:
         n.build.notes[
             f"{weight.weight} is stored in whole blocks of {block}: {-(-inner // block) * block} columns for {inner}"
@@ -96,7 +86,7 @@ def skip_norm(n: Use, rms: bool = False) -> Any:
         x = n.add("add", x, n.x(last))
     y = norms.over_last(n, x, -1, 2, len(n.given) if rms else 3, rms=rms)
     beside = x.type._replace(shape=(*x.type.shape[:-1], 1))
-    return (y, n.constant(beside), n.constant(beside), x)[: max(len(n.node.outputs), 1)]
+    return y, n.constant(beside), n.constant(beside), x
 
 
 def skip_rms_norm(n: Use) -> Any:
@@ -112,7 +102,7 @@ def embedded_norm(n: Use) -> Any:
     total = n.add("add", *found)
     y = norms.over_last(n, total, -1, 5, 6)
     counts = n.constant(TensorType(ids.type.shape[:1], "int32"))
-    return (y, counts, total)[: max(len(n.node.outputs), 1)]
+    return y, counts, total
 
 
 def _row(n: Use, ids: Traced, table: int) -> Traced:
@@ -162,18 +152,17 @@ def group_norm(n: Use) -> Any:
         total = n.add("add", x, n.x(3))
         total = n.add("add", total, n.x(4)) if n.has(4) else total
     last = bool(n.attribute("channels_last", 1))
-    rank = len(x.type.shape)
-    inner = permuted(n.call, total, 0, rank - 1, *range(1, rank - 1)) if last else total
+    inner = channels.second(n, total) if last else total
     weights = {"weight": n.weight(1), "bias": n.weight(2)} if n.is_weight(1) and n.is_weight(2) else None
     if weights and n.type(1).dtype == x.type.dtype:
         y = n.add("group_norm", inner, options=(n.attribute("groups", 1),), weights=weights)
     else:
         y = n.add("group_norm", inner, options=(n.attribute("groups", 1), False))
-        each = (1,) * (rank - 2)
+        each = (1,) * (len(x.type.shape) - 2)
         y = scaled(n.call, y, *(n.add("reshape", n.x(i), options=((n.shape(i)[0], *each), False)) for i in (1, 2)))
     y = n.add("silu", y) if n.attribute("activation", 0) else y
-    y = permuted(n.call, y, 0, *range(2, rank), 1) if last else y
-    return (y, total)[: max(len(n.node.outputs), 1)]
+    y = channels.last(n, y) if last else y
+    return y, total
 
 
 def bias_dropout(n: Use) -> Any:
@@ -212,9 +201,7 @@ def gather_quantised(n: Use) -> Traced:
     table = n.weight(0)
     if not table.weight:
         raise NoRule("a table that is computed")
-    for index in (2, 3):
-        if n.has(index):
-            n.held(index).trained = False
+    n.beside(2, 3)
     held = Traced(TensorType((rows, width), dtype), table.weight, True)
     found = n.add("embedding", n.x(1), options=(rows, width, n.type(2).dtype), weights={"weight": held})
     return n.elementwise("dequantize", found)
@@ -224,11 +211,9 @@ def expand_dims(n: Use) -> Traced:
     return n.add("unsqueeze", n.x(0), options=(n.known(1, "the axis")[0],))  # type: ignore[no-any-return]
 
 
-def matmul_activation(n: Use) -> Traced:
-    if n.node.operator == "GemmFastGelu":
-        y = layers.multiplied(n, n.held(0), 1)
-        return n.add("gelu", add_bias(n.call, y, n.x(2)) if n.has(2) else y, options=("tanh",))  # type: ignore[no-any-return]
-    raise NoRule
+def matmul_gelu(n: Use) -> Traced:
+    y = layers.multiplied(n, n.held(0), 1)
+    return n.add("gelu", add_bias(n.call, y, n.x(2)) if n.has(2) else y, options=("tanh",))  # type: ignore[no-any-return]
 
 
 def nhwc_pool(n: Use, x: Traced) -> Traced:
@@ -248,5 +233,5 @@ RULES: dict[str, Callable[[Use], Any]] = {
     "BiasSplitGelu": split_gelu, "BiasAdd": bias_add, "BiasSoftmax": bias_softmax, "BiasDropout": bias_dropout,
     "Pad": shapes.pad, "Trilu": shapes.triangle, "GridSample": moves.grid_sample, "GatherND": moves.gather_nd,
     "Rfft": fft, "Irfft": inverse_fft, "GatherBlockQuantized": gather_quantised, "ExpandDims": expand_dims,
-    "GemmFastGelu": matmul_activation,
+    "GemmFastGelu": matmul_gelu,
 }  # fmt: skip

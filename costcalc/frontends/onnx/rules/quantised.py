@@ -5,24 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from costcalc.frontends.onnx.rules import channels
 from costcalc.frontends.onnx.rules.elementwise import met
 from costcalc.frontends.onnx.rules.layers import convolved, multiplied, recurrent
 from costcalc.frontends.onnx.rules.pools import pooled
 from costcalc.frontends.onnx.use import Stored, Use, axis_of, dtype_named
 from costcalc.ir.call import Traced, once
 from costcalc.ir.tensor import FLOATING_BITS, TensorType
-from costcalc.ops.traced import add_bias, converted, permuted, swapped
-
-
-def beside(n: Use, *indices: int) -> None:
-    """Scales and zero points are stored with a layer; nothing trains them by themselves."""
-    for index in indices:
-        if n.has(index):
-            n.held(index).trained = False
+from costcalc.ops.traced import add_bias, converted, swapped
 
 
 def quantize(n: Use) -> Traced:
-    beside(n, 1, 2)
+    n.beside(1, 2)
     given = n.attribute("output_dtype", 0)
     dtype = n.type(2).dtype if n.has(2) else dtype_named(given) if given else "uint8"
     return n.elementwise("quantize_per_tensor", n.x(0), dtype=dtype)
@@ -30,7 +24,7 @@ def quantize(n: Use) -> Traced:
 
 def dequantize(n: Use) -> Traced:
     """Of a tensor of the file: that tensor, as it is stored."""
-    beside(n, 1, 2)
+    n.beside(1, 2)
     x = n.held(0)
     dtype = n.type(1).dtype
     if x.weight and dtype in FLOATING_BITS:
@@ -50,14 +44,11 @@ def dynamic_quantize(n: Use) -> tuple[Traced, ...]:
 
 def conv(n: Use) -> Traced:
     """``QLinearConv``: x, scale, zero, w, scale, zero, y's scale and zero, bias."""
-    beside(n, 1, 2, 4, 5, 6, 7)
+    n.beside(1, 2, 4, 5, 6, 7)
     x = n.x(0)
     last = bool(n.attribute("channels_last", 0))
-    rank = len(x.type.shape)
-    if last:
-        x = permuted(n.call, x, 0, rank - 1, *range(1, rank - 1))
-    y = _as_type(n, convolved(n, x, 3, 8), 7)
-    return permuted(n.call, y, 0, *range(2, rank), 1) if last else y
+    y = _as_type(n, convolved(n, channels.second(n, x) if last else x, 3, 8), 7)
+    return channels.last(n, y) if last else y
 
 
 def _as_type(n: Use, y: Traced, zero: int) -> Traced:
@@ -66,31 +57,31 @@ def _as_type(n: Use, y: Traced, zero: int) -> Traced:
 
 def matmul(n: Use) -> Traced:
     """``QLinearMatMul``."""
-    beside(n, 1, 2, 4, 5, 6, 7)
+    n.beside(1, 2, 4, 5, 6, 7)
     return _as_type(n, multiplied(n, n.held(0), 3), 7)
 
 
 def conv_integer(n: Use) -> Traced:
     """``ConvInteger``, whose sums have 32 bits."""
-    beside(n, 2, 3)
+    n.beside(2, 3)
     return converted(n.call, convolved(n, n.x(0), 1, len(n.given)), "int32")
 
 
 def matmul_integer(n: Use) -> Traced:
-    beside(n, 2, 3)
+    n.beside(2, 3)
     return converted(n.call, multiplied(n, n.held(0), 1), "int32")
 
 
 def matmul_to_float(n: Use) -> Traced:
     """``MatMulIntegerToFloat``: A, B, their scales and zero points, bias."""
-    beside(n, 2, 3, 4, 5)
+    n.beside(2, 3, 4, 5)
     y = converted(n.call, multiplied(n, n.held(0), 1), n.type(3).dtype)
     return add_bias(n.call, y, n.x(6)) if n.has(6) else y
 
 
 def dynamic_matmul(n: Use) -> Traced:
     """``DynamicQuantizeMatMul``: A in floating point, quantised first; B, its scale and zero point, bias."""
-    beside(n, 2, 3)
+    n.beside(2, 3)
     x = n.elementwise("quantize_per_tensor", n.x(0), dtype="uint8")
     y = converted(n.call, multiplied(n, x, 1), n.type(0).dtype)
     return add_bias(n.call, y, n.x(4)) if n.has(4) else y
@@ -98,7 +89,7 @@ def dynamic_matmul(n: Use) -> Traced:
 
 def gemm(n: Use) -> Traced:
     """``QGemm``: A, scale, zero, B, scale, zero, C, y's scale and zero."""
-    beside(n, 1, 2, 4, 5, 7, 8)
+    n.beside(1, 2, 4, 5, 7, 8)
     a, shape = n.x(0), n.shape(3)
     if n.attribute("transA", 0):
         a = swapped(n.call, a)
@@ -117,13 +108,13 @@ def gemm(n: Use) -> Traced:
 
 def two(n: Use) -> Traced:
     """``QLinearAdd`` and ``QLinearMul``: A, scale, zero, B, scale, zero, y's scale and zero."""
-    beside(n, 1, 2, 4, 5, 6, 7)
+    n.beside(1, 2, 4, 5, 6, 7)
     return met(n, "add" if n.node.operator == "QLinearAdd" else "multiply", n.held(0), n.held(3))
 
 
 def one(n: Use) -> Any:
     """Functions of one quantised tensor."""
-    beside(n, 1, 2, 3, 4)
+    n.beside(1, 2, 3, 4)
     x, operator = n.x(0), n.node.operator
     rank = len(x.type.shape)
     if operator == "QLinearSigmoid":
@@ -136,23 +127,22 @@ def one(n: Use) -> Any:
         axes = tuple(axis_of(a, rank) for a in n.attribute("axes") or range(rank))
         return n.add("mean", x, options=(once(axes), bool(n.attribute("keepdims", 1))))
     last = bool(n.attribute("channels_last", 0))
-    if last:
-        x = permuted(n.call, x, 0, rank - 1, *range(1, rank - 1))
+    x = channels.second(n, x) if last else x
     y = n.add("global_avg_pool", x) if operator == "QLinearGlobalAveragePool" else pooled(n, x, "AveragePool")
-    return permuted(n.call, y, 0, *range(2, rank), 1) if last else y
+    return channels.last(n, y) if last else y
 
 
 def concat(n: Use) -> Traced:
     """``QLinearConcat``: y's scale and zero, then each tensor with its scale and zero."""
     tensors: Sequence[Traced] = [n.x(i) for i in range(2, len(n.given), 3)]
     for i in range(2, len(n.given), 3):
-        beside(n, i + 1, i + 2)
+        n.beside(i + 1, i + 2)
     axis = axis_of(n.attribute("axis", 0), len(tensors[0].type.shape))
     return n.add("concat", *tensors, options=(axis,))  # type: ignore[no-any-return]
 
 
 def where(n: Use) -> Traced:
-    beside(n, 2, 3, 5, 6, 7, 8)
+    n.beside(2, 3, 5, 6, 7, 8)
     return n.elementwise("where", n.x(0), n.x(1), n.x(4), dtype=n.type(1).dtype)
 
 
