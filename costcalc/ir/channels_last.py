@@ -7,7 +7,7 @@ with the field set, a rule is that of the same op without it, on types whose cha
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, wraps
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from costcalc.ir.tensor import TensorType
@@ -41,10 +41,14 @@ def channels_last(t: TensorType) -> TensorType:
     return t.with_shape(first, *places, channels)
 
 
-@lru_cache(maxsize=4096)
 def plain(op: Any) -> Any:
     """``op`` with its channels second."""
-    return type(op)(**{**vars(op), FIELD: False})
+    try:
+        return op._plain
+    except AttributeError:
+        made = type(op)(**{**vars(op), FIELD: False})
+        object.__setattr__(op, "_plain", made)
+        return made
 
 
 def give(cls: type[Op]) -> None:

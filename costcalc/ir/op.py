@@ -66,9 +66,11 @@ class Op:
     Fields are immutable and are checked when the op is made; an ``OptionError`` names the option.
     """
 
-    # The hash stands beside the fields: ops are looked up far more often than they are made.
-    __slots__ = ("__dict__", "__weakref__", "_hash")
+    # The hash stands beside the fields: ops are looked up far more often than they are made. So does, of an op whose
+    # channels come last, the same op with its channels second: equal ops may be told in letters or be plain numbers.
+    __slots__ = ("__dict__", "__weakref__", "_hash", "_plain")
     _hash: int
+    _plain: Op
 
     name: ClassVar[str] = ""
     fields: ClassVar[tuple[Field, ...]] = ()

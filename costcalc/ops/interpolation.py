@@ -7,13 +7,14 @@ can fall short of a whole number that the fraction hits. Of an axis too long to 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, wraps
 from math import ceil, floor
 from struct import pack, unpack
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from costcalc.ir.window import Number, ratio
 
+Made = TypeVar("Made")
 Spans: TypeAlias = "tuple[tuple[int, int], ...]"
 """For each output the first and the last input that it weighs with other than 0."""
 MOST_PLACES = 10_000
@@ -81,12 +82,30 @@ def exactly(axis: Resize) -> tuple[Callable[[int], tuple[int, int]], tuple[Numbe
     return sees, (start,)
 
 
+def of_numbers(most: int) -> Callable[[Callable[[Resize], Made]], Callable[[Resize], Made]]:
+    """Keeps what is worked out for ``most`` axes, in plain numbers.
+
+    Places that are looked at one by one have no formula, and one axis must not be told in the letters of another.
+    """
+
+    def kept(rule: Callable[[Resize], Made]) -> Callable[[Resize], Made]:
+        known = lru_cache(most)(rule)
+
+        @wraps(rule)
+        def of(axis: Resize) -> Made:
+            return known(axis._replace(size=int(axis.size), made=int(axis.made)))
+
+        return of
+
+    return kept
+
+
 def single(x: float) -> float:
     """``x`` rounded to single precision."""
     return unpack("f", pack("f", x))[0]  # type: ignore[no-any-return]
 
 
-@lru_cache(64)  # each may have thousands
+@of_numbers(64)  # each may have thousands
 def spans(axis: Resize) -> Spans:
     """What each output of ``axis`` weighs."""
     rounded = float if axis.double and axis.taps > 1 else single  # copying is always in single precision
@@ -98,16 +117,14 @@ def spans(axis: Resize) -> Spans:
     return tuple(_interpolated(axis, step, o, rounded) for o in range(axis.made))
 
 
-@lru_cache(1024)
+@of_numbers(1024)
 def read(axis: Resize) -> int:
-    """How many inputs some output weighs; all where zeros come between them."""
-    if axis.taps == 0:
-        return axis.size
+    """How many inputs some output weighs."""
     last = axis.size - 1
     return len({min(max(i, 0), last) for first, end in spans(axis) for i in range(first, end + 1)})
 
 
-@lru_cache(1024)
+@of_numbers(1024)
 def terms(axis: Resize) -> int:
     """How many products all outputs of an antialiased ``axis`` take: the elements that the kernel reaches, at the
     border fewer. One whose weight comes out as 0 at the very end of the kernel is multiplied too."""

@@ -145,7 +145,7 @@ class Upsample(Op):
 
     def reads(self, x: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
         if all(isinstance(d, int) and d <= interpolation.MOST_PLACES for t in (x, y) for d in t.shape):
-            along = (interpolation.read(axis) for axis in self._resizes(x, y))
+            along = (interpolation.read(axis) if axis.taps else axis.size for axis in self._resizes(x, y))
             return (x.shape[0] * x.channels * prod(along),)
         axes = zip(x.spatial, y.spatial, self._factors(len(x.spatial)), strict=True)
         return (x.shape[0] * x.channels * product(self._read(*axis) for axis in axes),)
