@@ -23,7 +23,7 @@ class Kernels:
     def __call__(self, name: str, macs: Dim, traffic_bits: Dim) -> Time:
         """The time of the layer called ``name``; if it is timed again, with the others of its group as they are."""
         alone = self._machine.time_of(macs, traffic_bits, self._bits)
-        group = self._group_of.get(name) if self._group_of else None
+        group = self._group_of.get(name)
         if group is None:
             return alone
         given = self._given.setdefault(group.name, {})

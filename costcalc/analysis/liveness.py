@@ -69,5 +69,5 @@ def liveness(graph: Graph, storage: Storage) -> Liveness:
 
 
 def _name(graph: Graph, kernel: tuple[Node, ...]) -> str:
-    group = graph.group_of.get(kernel[0].name) if graph.groups else None
+    group = graph.group_of.get(kernel[0].name)
     return group.name if group else kernel[0].name

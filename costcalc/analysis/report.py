@@ -66,7 +66,7 @@ def report(
             source=node.place.short if node.place else "",
             time=timed(node.name, amounts["macs"], amounts["read"] + amounts["write"]) if timed else None,
             prepared=once,
-            group=graph.group_of[node.name].name if graph.groups and node.name in graph.group_of else None,
+            group=group.name if (group := storage.group_of.get(node.name)) else None,
         )
         layers.append(layer)
         around.add(layer, number, bool(touched[0]))
@@ -89,7 +89,7 @@ def report(
         settings=Settings(bits, machine.name if machine else None, fps, graph.applied),
         total=Total(
             whole.amounts(), peak_bits=alive.peak, peak_at=alive.at, layers=whole.layers, time=whole.time,
-            prepared=whole.prepared, kernels=_kernels(graph, storage) if graph.joinings or graph.groups else None,
+            prepared=whole.prepared, kernels=_kernels(graph) if graph.joinings or graph.groups else None,
         ),
         layers=tuple(layers),
         blocks=blocks,
@@ -102,11 +102,9 @@ def report(
     )  # fmt: skip
 
 
-def _kernels(graph: Graph, storage: Storage) -> int:
+def _kernels(graph: Graph) -> int:
     """How many kernels an inference runs: one a group, and one for each other layer that does anything."""
-    return sum(
-        any(not node.op.is_view and not storage.is_prepared(node) for node in kernel) for kernel in graph.kernels
-    )
+    return sum(any(map(graph.runs, kernel)) for kernel in graph.kernels)
 
 
 def _same_of(op: Op, work: Work) -> dict[str, Any]:

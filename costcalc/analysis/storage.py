@@ -8,7 +8,6 @@ from costcalc.analysis.costs import held_in
 from costcalc.analysis.figures import FIGURES, Amounts
 from costcalc.ir.dims import Dim, minimum
 from costcalc.ir.graph import Graph, Group, Node
-from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType, Weight
 
 
@@ -86,7 +85,7 @@ def unread(graph: Graph, root: Roots, inside: frozenset[str]) -> dict[str, froze
         for node in kernel:
             values = {v: root[v] for v in node.reads}
             found[node.name] = frozenset(v for v, kept in values.items() if v in inside or kept in before)
-            if getattr(type(node.op).reads, "__wrapped__", type(node.op).reads) is Op.reads and not node.op.is_view:
+            if node.op.has_default("reads") and not node.op.is_view:
                 before.update(kept for v, kept in values.items() if v == kept)
     return found
 
@@ -106,7 +105,7 @@ class Storage:
         self.width = width
         self.nothing = Amounts((figure.name, 0) for figure in FIGURES.values() if figure.is_recorded)
         self._of_values = [figure.name for figure in FIGURES.values() if figure.values]
-        self.group_of = graph.group_of if graph.groups else {}
+        self.group_of = graph.group_of
         self.inside = inside(graph, self.root) if graph.groups else frozenset()
         self.unread = unread(graph, self.root, self.inside) if graph.groups else {}
         of_type: dict[TensorType, Dim] = {}

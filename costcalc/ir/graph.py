@@ -185,6 +185,10 @@ class Graph:
         """The types of the values that ``node`` makes."""
         return tuple([self.types[v] for v in node.outputs])
 
+    def runs(self, node: Node) -> bool:
+        """Whether an inference does anything for ``node``: it is no view, and is not made beforehand."""
+        return not node.op.is_view and node.outputs[0] not in self.settled
+
     @cached_property
     def users(self) -> Mapping[str, tuple[str, ...]]:
         """For each weight by its name in the whole model, who uses it, the first one first: ``("embed.weight",
@@ -223,14 +227,15 @@ class Graph:
         if not self.groups:
             return tuple((node,) for node in self.nodes)
         units: dict[str, list[Node]] = {}
-        in_group: dict[str, Group | None] = {}
+        in_group: dict[str, Group] = {}
         unit_of: dict[str, list[Node]] = {}
         for node in self.nodes:
             group = self.group_of.get(node.name)
             if group is None and node.op.is_view and node.inputs and node.inputs[0] in in_group:
                 group = in_group[node.inputs[0]]
             unit = units.setdefault(group.name, []) if group else []
-            in_group.update(dict.fromkeys(node.outputs if group else (), group))
+            if group:
+                in_group.update(dict.fromkeys(node.outputs, group))
             unit.append(node)
             unit_of.update(dict.fromkeys(node.outputs, unit))
         done: dict[int, tuple[Node, ...]] = {}

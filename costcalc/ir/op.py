@@ -279,6 +279,12 @@ class Op:
         """
         return cls.roles.get(field) or (field if field in ROLES else "options")
 
+    @classmethod
+    def has_default(cls, rule: str) -> bool:
+        """Whether the op leaves ``rule`` as all ops have it, also where that was made to hold for channels last."""
+        found = getattr(cls, rule)
+        return getattr(found, "__wrapped__", found) is getattr(Op, rule)
+
     def settings(self) -> list[str]:
         """The options as a spec writes them, those at their default left out.
 

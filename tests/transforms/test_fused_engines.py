@@ -155,6 +155,13 @@ def test_small_models(tmp_path: Path, engine: str, layers: list[str], expected: 
     assert joined(tmp_path, engine, *layers) == expected
 
 
+@pytest.mark.parametrize("engine", ["", "ort", "openvino", "cudnn", "tflite"])
+def test_a_norm_of_the_input_s_own_statistics_joins_nothing(tmp_path: Path, engine: str) -> None:
+    """No product, and no chain, knows them before all of its result is there."""
+    assert joined(tmp_path, engine, CONV, "batch_norm") == ["conv batch_norm"]
+    assert joined(tmp_path, engine, CONV, "batch_norm(track_running_stats=false)") == []
+
+
 def test_products_of_matrices(tmp_path: Path) -> None:
     for engine, two, three in [("ort", ["linear relu"], []), ("openvino", ["linear relu"], ["linear relu"])]:
         assert joined(tmp_path, engine, "linear(8)", "relu", shape="4") == two

@@ -9,21 +9,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from costcalc.ir.graph import Graph, Node
+from costcalc.ir.graph import Graph
 from costcalc.ir.group import grouped
+from costcalc.transforms import TRANSFORMS
 
 if TYPE_CHECKING:
     from costcalc.transforms.fuse.joiner import Joiner
 
-ENGINES = {
-    "": "general",
-    "ort": "ort",
-    "openvino": "openvino",
-    "inductor": "inductor",
-    "cudnn": "cudnn",
-    "tflite": "tflite",
-}
-"""Kind of the transform → module in this package, whose ``ENGINE`` makes the groups."""
+ENGINES = ("", *TRANSFORMS["fuse"].kinds)
+"""Kinds of the transform. The module of that name in this package, else ``general``, has the ``ENGINE`` that joins."""
 
 
 def fuse(graph: Graph, engine: str = "") -> Graph:
@@ -47,16 +41,11 @@ def partition(graph: Graph, engine: str = "") -> tuple[tuple[str, ...], ...]:
     ('conv1.conv', 'conv1.bn', 'relu')
     """
     made = grouped(graph, _joined(graph, engine).groups())
-    kernels = (tuple(n.name for n in k if runs(made, n)) for k in made.kernels)
+    kernels = (tuple(n.name for n in k if made.runs(n)) for k in made.kernels)
     return tuple(kernel for kernel in kernels if kernel)
 
 
-def runs(graph: Graph, node: Node) -> bool:
-    """Whether an inference does anything for ``node``: it is no view, and is not made beforehand."""
-    return not node.op.is_view and node.outputs[0] not in graph.settled
-
-
 def _joined(graph: Graph, engine: str) -> Joiner:
-    made: Joiner = import_module(f"costcalc.transforms.fuse.{ENGINES[engine]}").ENGINE(graph)
+    made: Joiner = import_module(f"costcalc.transforms.fuse.{engine or 'general'}").ENGINE(graph)
     made.join()
     return made

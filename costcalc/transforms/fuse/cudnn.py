@@ -6,10 +6,9 @@ pointwise operations on what it makes, norms with pointwise operations behind th
 
 from __future__ import annotations
 
-from costcalc.ir.graph import Node
-from costcalc.transforms.fuse.joiner import POINTWISE, Chain, Joiner, Rule, attention, rule
+from costcalc.transforms.fuse.joiner import POINTWISE, Joiner, attention, rule
 
-PRODUCTS = "conv linear scaled attended depthwise pointwise"
+PRODUCTS = "conv linear scaled attended"
 NORMS = "layer_norm rms_norm instance_norm group_norm batch_norm"
 
 
@@ -29,11 +28,6 @@ class CuDNN(Joiner):
         ),
         rule(POINTWISE, f"{NORMS} norm", "norm", "arithmetic on what a norm makes is done before that is written"),
     )
-
-    def prevents(self, rule: Rule, node: Node, chain: Chain, value: str) -> str:
-        if node.op.name == "batch_norm" and "running_mean" not in node.op.weights(*self.graph.input_types(node)):
-            return "its statistics are those of the input, which a product does not know"
-        return ""
 
 
 ENGINE = CuDNN

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from costcalc.transforms.fuse.joiner import POINTWISE, Joiner, attention, rule
 
-LINEAR = "conv conv_transpose linear attended depthwise pointwise deform_conv dynamic_conv scaled_dot_product_attention"
+LINEAR = "conv conv_transpose linear attended deform_conv dynamic_conv scaled_dot_product_attention"
 NORMS = "batch_norm instance_norm group_norm layer_norm rms_norm softmax log_softmax"
 
 

@@ -79,7 +79,7 @@ class Joiner:
     title: ClassVar[str]
     """The engine and its version."""
     rules: ClassVar[tuple[Rule, ...]]
-    begins: ClassVar[dict[str, str]] = {}
+    begins: ClassVar[dict[str, str]] = {"depthwise": "conv", "pointwise": "conv"}
     last_first: ClassVar[bool] = False
     """Of several inputs that could take a layer in, the one that was made last is asked first, not the first."""
 
@@ -106,7 +106,7 @@ class Joiner:
     def join(self) -> None:
         """Work all layers off, in the graph's order."""
         for node in self.graph.nodes:
-            if node.op.is_view or node.outputs[0] in self.settled:
+            if not self.graph.runs(node):
                 self.maker.update(dict.fromkeys(node.outputs, node))
                 continue
             self.joinings[node.name] = joining = self._join(node)
@@ -148,7 +148,7 @@ class Joiner:
             if fitting is None:
                 reason = reason or f"{self.title} joins {op.name} to {_told(rules)}, and {maker.name} {_is(chain)}"
                 continue
-            hindrance = self.prevents(fitting, node, chain, value)
+            hindrance = self._norms_itself(node) or self.prevents(fitting, node, chain, value)
             if hindrance:
                 reason = hindrance
                 continue
@@ -157,6 +157,12 @@ class Joiner:
         if op.name in LINEAR:
             return Joining("", "a kernel begins with it")
         return Joining("", reason or "it reads nothing that a layer makes")
+
+    def _norms_itself(self, node: Node) -> str:
+        """What prevents a norm from joining anything that has no running statistics; "" of all else."""
+        if node.op.name != "batch_norm" or "running_mean" in node.op.weights(*self.graph.input_types(node)):
+            return ""
+        return "its statistics are those of the input, so that no weights can hold it"
 
     def _add(self, chain: Chain, node: Node, by: Rule) -> None:
         if node.op.name in LINEAR:
@@ -223,18 +229,12 @@ def _is(chain: Chain) -> str:
 
 def is_pointwise(op: Op) -> bool:
     """Whether ``op`` treats each element by itself."""
-    return has_default(op, "sights") and op.inputs != (0, 0) and op.is_counted
-
-
-def has_default(op: Op, rule: str) -> bool:
-    """Whether ``op`` leaves a rule as all ops have it: also where that is made to hold for channels that come last."""
-    found = getattr(type(op), rule)
-    return getattr(found, "__wrapped__", found) is getattr(Op, rule)
+    return op.has_default("sights") and op.inputs != (0, 0) and op.is_counted
 
 
 def is_nothing(op: Op) -> bool:
     """Whether ``op`` leaves its input as it is at inference: identity, dropout."""
-    return op.is_view and has_default(op, "sights")
+    return op.is_view and op.has_default("sights")
 
 
 def is_per_channel(t: TensorType, rank: int) -> bool:

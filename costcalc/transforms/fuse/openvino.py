@@ -24,7 +24,6 @@ class OpenVINO(Joiner):
     """Convolution, norm, a sum of two maps, activations, factors; products with activations; chains of arithmetic."""
 
     title = "OpenVINO"
-    begins = {"depthwise": "conv", "pointwise": "conv"}
     rules = (
         *attention(),
         rule("batch_norm", "conv conv_transpose linear", "conv", "a norm of running statistics goes into the weights"),
@@ -56,8 +55,6 @@ class OpenVINO(Joiner):
         name, types = node.op.name, self.graph.types
         y = types[node.outputs[0]]
         others = [v for v in node.inputs if v != value]
-        if name == "batch_norm" and "running_mean" not in node.op.weights(*self.graph.input_types(node)):
-            return "its statistics are those of the input, so that no weights can hold it"
         if rule.state == "sum" and (len(others) != 1 or types[others[0]].shape != y.shape):
             return "a convolution adds a map of its own shape, and nothing else"
         if rule.state == "sum":

@@ -26,7 +26,6 @@ class ONNXRuntime(Joiner):
     """Convolution, then what scales and shifts its channels, then a sum of two blocked maps, then an activation."""
 
     title = "ONNX Runtime"
-    begins = {"depthwise": "conv", "pointwise": "conv"}
     rules = (
         rule("conv depthwise pointwise", "pad", "conv", "zeros around a map become the convolution's own padding"),
         rule("relu relu6 hardtanh", "relu relu6 hardtanh", "relu", "two clips are one"),
@@ -49,8 +48,6 @@ class ONNXRuntime(Joiner):
     def prevents(self, rule: Rule, node: Node, chain: Chain, value: str) -> str:
         name, types = node.op.name, self.graph.types
         y = types[node.outputs[0]]
-        if name == "batch_norm" and "running_mean" not in node.op.weights(*self.graph.input_types(node)):
-            return "its statistics are those of the input, so that no weights can hold it"
         if name == "add":
             others = [v for v in node.inputs if v != value]
             if len(node.inputs) != 2 or not others or types[others[0]].shape != y.shape:

@@ -14,8 +14,8 @@ class TFLite(Joiner):
     """Convolution or fully connected layer, norm, activation; and an activation behind arithmetic or a pool."""
 
     title = "TensorFlow Lite"
-    begins = {"depthwise": "conv", "pointwise": "conv", "subtract": "arithmetic", "divide": "arithmetic",
-              "add": "arithmetic", "multiply": "arithmetic", "max_pool": "pool", "avg_pool": "pool"}  # fmt: skip
+    begins = {**Joiner.begins, "add": "arithmetic", "subtract": "arithmetic", "multiply": "arithmetic",
+              "divide": "arithmetic", "max_pool": "pool", "avg_pool": "pool"}  # fmt: skip
     rules = (
         rule("batch_norm", "conv linear conv_transpose", "conv", "the converter folds a norm of running statistics"),
         rule(
@@ -30,8 +30,6 @@ class TFLite(Joiner):
         op = node.op
         if op.name == "hardtanh" and (getattr(op, "low", -1), getattr(op, "high", 1)) != (-1, 1):
             return "an operator clips to [-1, 1], [0, 6] or from 0 on, and to nothing else"
-        if op.name == "batch_norm" and "running_mean" not in op.weights(*self.graph.input_types(node)):
-            return "its statistics are those of the input, so that no weights can hold it"
         return ""
 
 
