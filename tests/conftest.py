@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import settings
@@ -32,3 +32,18 @@ def _rules_put_in_place_of_others(request: pytest.FixtureRequest) -> Iterator[No
     yield
     if patches:
         forget()
+
+
+@pytest.fixture
+def printed(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """What a command line prints, or says where it prints nothing; it has to end with ``code``."""
+    from costcalc.cli.frame import outcome
+
+    def of(*line: str, code: int = 0) -> str:
+        capsys.readouterr()
+        ended = outcome(list(line))
+        out, err = capsys.readouterr()
+        assert ended == code, err
+        return out or err
+
+    return of

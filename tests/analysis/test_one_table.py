@@ -14,7 +14,6 @@ import pytest
 from costcalc import analyze, load
 from costcalc.analysis.costs import Use
 from costcalc.analysis.figures import COUNT, FIGURES, Amounts, Figure
-from costcalc.cli.frame import run
 from costcalc.difference import diff
 from costcalc.ir.dims import Dim
 
@@ -46,24 +45,12 @@ def bops(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FIGURES, "bops", figure)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "small.yaml").write_text(SMALL)
     (tmp_path / "large.yaml").write_text(LARGE)
     monkeypatch.chdir(tmp_path)
     yield tmp_path
-
-
-@pytest.fixture
-def printed(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    def of(*line: str, code: int = 0) -> str:
-        with pytest.raises(SystemExit) as stop:
-            run(list(line))
-        out, err = capsys.readouterr()
-        assert (stop.value.code or 0) == code, err
-        return out
-
-    return of
 
 
 def test_in_records(folder: Path) -> None:

@@ -13,7 +13,6 @@ import pytest
 from costcalc import analyze, load
 from costcalc.analysis.figures import FIGURES
 from costcalc.budget.lock import Lock, entry, graph_hash, graph_of, lock_text, parse_lock
-from costcalc.cli.frame import run
 from costcalc.difference import diff
 from costcalc.errors import CostcalcError
 from costcalc.ir.graph import Graph, Group
@@ -42,19 +41,10 @@ def of(text: str, tmp_path: Path, apply: str = "") -> Graph:
     return load(str(tmp_path / "net.yaml"), apply=apply)
 
 
-@pytest.fixture
-def printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "net.yaml").write_text(BLOCK)
     monkeypatch.chdir(tmp_path)
-
-    def text(*line: str, code: int = 0) -> str:
-        with pytest.raises(SystemExit) as stop:
-            run(list(line))
-        out, err = capsys.readouterr()
-        assert (stop.value.code or 0) == code, err
-        return out or err
-
-    return text
 
 
 def test_a_block_by_hand(tmp_path: Path) -> None:

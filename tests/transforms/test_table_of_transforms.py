@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 
 from costcalc import analyze, load
-from costcalc.cli.frame import COMMANDS, find_command, run
+from costcalc.cli.frame import COMMANDS, find_command
 from costcalc.cli.options import transform_names
 from costcalc.cli.plain import values
 from costcalc.comparison import compare
@@ -58,24 +58,12 @@ def in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TRANSFORMS, "drop_relu", Transform("made_by_a_test", "No activations.", kinds=("all", "some")))
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "small.yaml").write_text(SMALL)
     (tmp_path / "large.yaml").write_text(SMALL.replace("conv(4, 3", "conv(6, 3"))
     monkeypatch.chdir(tmp_path)
     yield tmp_path
-
-
-@pytest.fixture
-def printed(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    def of(*line: str, code: int = 0) -> str:
-        with pytest.raises(SystemExit) as stop:
-            run(list(line))
-        out, err = capsys.readouterr()
-        assert (stop.value.code or 0) == code, err
-        return out or err
-
-    return of
 
 
 HOW = ("--apply", "drop_relu")
