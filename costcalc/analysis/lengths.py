@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from costcalc.analysis.parts import Part
+from costcalc.analysis.view import GLOBAL, UNKNOWN, View
 from costcalc.ir.window import Number
-
-if TYPE_CHECKING:
-    from costcalc.analysis.view import View
 
 MOST_DENOMINATOR_BITS = 512
 """Of the fraction by which places lie apart: some fifty resizings by ratios that share nothing."""
@@ -28,8 +24,6 @@ def told(view: View) -> View:
             long.add(axis)
     if not long:
         return view
-    from costcalc.analysis.view import GLOBAL, UNKNOWN
-
     left = tuple(tuple(Part(None, 0, p.size) if p.axis in long else p for p in parts) for parts in view.parts)
     spans = tuple(UNKNOWN if a in long and seen != GLOBAL else seen for a, seen in enumerate(view.spans))
     return view._replace(parts=left, spans=spans)

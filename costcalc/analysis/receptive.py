@@ -68,7 +68,7 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
                 continue
         for index, value in enumerate(node.outputs):
             ways: Ways | None = ways_of.get(key := (node.op, types, index))
-            if not ways:
+            if ways is None:
                 ways_of.put(key, ways := ways_in(graph, node, index))
             if len(ways) == 1 and ways[0][0] is None:
                 found[value] = before[0]

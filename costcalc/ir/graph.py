@@ -336,14 +336,7 @@ class GraphBuilder:
         inputs = tuple(inputs)
         types = tuple([self.types[v] for v in inputs])
         made = self.types_made(op, types, name, place)
-        if len(made) == 1:
-            outputs: tuple[str, ...] = (name,)
-            self.types[name] = made[0]
-        else:
-            outputs = tuple([f"{name}.{i}" for i in range(len(made))])
-            self.types.update(zip(outputs, made, strict=True))
-            self._names.update(outputs)
-        self._names.add(name)
+        outputs = (name,) if len(made) == 1 else tuple([f"{name}.{i}" for i in range(len(made))])
         if type(op).looks_at is not Op.looks_at:
             self._look(name, op, types, made, place)
         if self.beforehand or not inputs:
@@ -354,7 +347,7 @@ class GraphBuilder:
         node = Node(name, op, inputs, outputs, called or _NONE, place, prepared or _NONE, kept, stored_as or _NONE)
         if prepared:
             self._check_prepared(node)
-        self.nodes.append(node)
+        self.put(node, made)
         return outputs
 
     def put(self, node: Node, types: tuple[TensorType, ...]) -> None:

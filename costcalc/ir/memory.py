@@ -29,10 +29,11 @@ class Memory:
 
     def get(self, key: Any) -> Any:
         """The value of ``key``, or None."""
-        return self.kept.get(key) or self.own.get(key)
+        found = self.kept.get(key)
+        return self.own.get(key) if found is None else found
 
     def put(self, key: Any, value: Any) -> None:
-        """Keep ``value``, which is not None and not empty."""
+        """Keep ``value``, which is not None."""
         (self.kept if len(self.kept) < MOST else self.own)[key] = value
 
 

@@ -24,10 +24,8 @@ def bits_meant(text: str) -> int | None:
     """
     word = text.strip().lower().removeprefix("torch.")
     named = {"half": 16, "float": 32, "single": 32, "double": 64, "byte": 8}.get(word)
-    digits = re.fullmatch(r"(?:b?fp?|bf|b?float|u?int|u|i|w)(\d{1,3})(?:_e\d+m\d+\w*)?", word)
-    return named or (
-        min(int(digits[1]), 32) if digits and word.startswith("tf") else int(digits[1]) if digits else None
-    )
+    digits = re.fullmatch(r"(?:b?fp?|b?float|u?int|u|i|w)(\d{1,3})(?:_e\d+m\d+\w*)?", word)
+    return named or (int(digits[1]) if digits else None)
 
 
 class TensorType(NamedTuple):
