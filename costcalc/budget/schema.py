@@ -11,7 +11,7 @@ from typing import Any
 
 from costcalc.amounts.given import EXAMPLE, UNITS
 from costcalc.analysis.figures import FIGURES, LOCK, LOCK_LAYER, Figure, figures_in
-from costcalc.budget.read import NEEDED
+from costcalc.budget.read import MOST_PATTERNS, NEEDED
 from costcalc.ir.layout import AXES
 from costcalc.ir.tensor import ELEMENT_BITS
 from costcalc.planning.engines import ENGINES
@@ -51,6 +51,7 @@ def config_schema() -> dict[str, Any]:
                     "budgets": {"$ref": "#/definitions/budgets"},
                     "layers": {
                         "type": "object", "additionalProperties": {"$ref": "#/definitions/sums"},
+                        "maxProperties": MOST_PATTERNS,
                         "description": "Pattern of names of layers → budgets of their sum.",
                     },
                     "message": {**_WORD, "description": "Said to who exceeds a budget."},
@@ -174,8 +175,9 @@ def lock_schema() -> dict[str, Any]:
         "op": {"type": "string", "description": "As it is written: conv(64, 3, stride=2)."},
         "from": {"type": "array", "items": {"type": "string"}, "description": "The values that it reads."},
         "to": {"type": "string", "description": "The shapes that it makes, without the batch."},
-        "called": texts, "shares": texts, "prepared": texts,
+        "called": texts, "shares": texts, "prepared": texts, "stored_as": texts,
         "frozen": {"type": "array", "items": {"type": "string"}},
+        "group": {"type": "string", "description": "The layer whose kernel does it, where one kernel does several."},
         **{figure.name: {"type": ["integer", "null"], "minimum": 0} for figure in figures_in(LOCK_LAYER)},
     }  # fmt: skip
     shape = {"type": "array", "items": {"type": "integer", "minimum": 0}}
