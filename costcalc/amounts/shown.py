@@ -52,7 +52,7 @@ def exact(figure: Figure, value: Value | None) -> str:
     return f"{float(value):.9g}"
 
 
-def told_apart(figure: Figure, a: Value, b: Value) -> tuple[str, str]:
+def told_apart(figure: Figure, a: Value | None, b: Value | None) -> tuple[str, str]:
     """``a`` and ``b`` rounded, or with all their digits where rounding would make them look the same.
 
     >>> from costcalc.analysis.figures import FIGURES

@@ -210,7 +210,7 @@ def _moved(was: Entry | None, now: Entry) -> str | None:
     names = [n for n in now.figures if was.figures.get(n) != now.figures[n]]
     if not names and was.graph == now.graph:
         return None
-    shown = [f"{n} {' → '.join(told_apart(FIGURES[n], was.figures.get(n, 0), now.figures[n]))}" for n in names[:4]]
+    shown = [f"{n} {' → '.join(told_apart(FIGURES[n], was.figures.get(n), now.figures[n]))}" for n in names[:4]]
     more = [f"{len(names) - 4} more figures"] if len(names) > 4 else []
     return ", ".join([*shown, *more]) or "other layers at the same cost"
 

@@ -19,6 +19,7 @@ from costcalc.budget.lock import (
     parse_lock,
     read_lock,
 )
+from costcalc.budget.session import lock_changes
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
@@ -67,6 +68,12 @@ def test_a_layer_is_a_line_so_that_reviews_can_read_it() -> None:
     row = json.loads(line.strip().rstrip(","))
     assert row == {"name": "b", "op": "linear(8)", "from": ["a"], "to": "8", "macs": 64, "params": 72,
                    "traffic": (8 + 8 + 72) * 32}  # fmt: skip
+
+
+def test_a_figure_that_an_older_lock_does_not_have_was_not_zero() -> None:
+    ((key, now),) = lock_of(linear()).entries.items()
+    was = now._replace(figures={name: value for name, value in now.figures.items() if name != "layers"})
+    assert lock_changes(Lock({key: was}), Lock({key: now})) == ["m at 3x8x8: layers – → 2"]
 
 
 def test_what_is_written_is_read_again_and_written_the_same() -> None:

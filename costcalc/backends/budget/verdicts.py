@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from costcalc.amounts.shown import signed
+from costcalc.amounts.shown import show, signed
 from costcalc.backends.escape import visible
 from costcalc.backends.paint import painted, plain
 
@@ -43,8 +43,6 @@ def because_lines(verdict: Verdict) -> list[tuple[str, str, str]]:
 
 
 def _amount(verdict: Verdict, because: Because) -> str:
-    from costcalc.amounts.shown import show
-
     figure = verdict.budget.figure
     # Causes have a kind before a colon; without causes these are the largest layers.
     return signed(figure, because.amount) if ": " in because.says else show(figure, because.amount)
