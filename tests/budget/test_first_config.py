@@ -6,20 +6,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from throwaway import Repository
+from throwaway import NET, Repository
 
 pytest.importorskip("torch.nn")
 
-NET = """\
-from torch import nn
-
-class Net(nn.Module):
-    def __init__(self, width=8):
-        super().__init__()
-        self.conv = nn.Conv2d(3, width, 3)
-
-    def forward(self, x):
-        return self.conv(x)
+NEEDS = """\
 
 class Needs(nn.Linear):
     def __init__(self, num_classes):
@@ -29,7 +20,7 @@ class Needs(nn.Linear):
 
 @pytest.fixture
 def net(empty: Repository) -> Repository:
-    empty.write("net.py", NET)
+    empty.write("net.py", NET + NEEDS)
     return empty
 
 

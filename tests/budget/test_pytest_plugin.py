@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from throwaway import SPEC
+from throwaway import NET, SPEC
 
 ROOT = Path(__file__).parents[2]
 TESTS = """\
@@ -137,17 +137,6 @@ def test_snapshot(cost):
 
 def test_too_much(cost):
     assert cost(Net(), (1, 3, 32, 32)).macs <= "10 k"
-"""
-NET = """\
-from torch import nn
-
-class Net(nn.Module):
-    def __init__(self, width=8):
-        super().__init__()
-        self.conv = nn.Conv2d(3, width, 3)
-
-    def forward(self, x):
-        return self.conv(x)
 """
 
 

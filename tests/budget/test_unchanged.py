@@ -98,41 +98,48 @@ def test_an_unchanged_model_is_not_traced_and_its_report_is_the_same(empty: Repo
 
 READS = "from pathlib import Path\nWIDTH = int(Path('data').read_text())\n"
 Change = Callable[[Repository], object]
+
+
+def writes(name: str, text: str) -> Change:
+    """A change that writes a file."""
+    return lambda r: r.write(name, text)
+
+
 DEPENDS: dict[str, tuple[str, Change, Change]] = {
     "the file itself": ("return 8", lambda r: None, lambda r: r.edit("net.py", "return 8", "return 16")),
-    "a helper": ("import helper; return helper.WIDTH", lambda r: r.write("helper.py", "WIDTH = 8"),
-                 lambda r: r.write("helper.py", "WIDTH = 16")),
-    "a file that is read": ("return json.loads((HERE / 'data.json').read_text())", lambda r: r.write("data.json", "8"),
-                            lambda r: r.write("data.json", "16")),
+    "a helper": ("import helper; return helper.WIDTH", writes("helper.py", "WIDTH = 8"),
+                 writes("helper.py", "WIDTH = 16")),
+    "a file that is read": ("return json.loads((HERE / 'data.json').read_text())", writes("data.json", "8"),
+                            writes("data.json", "16")),
     "a file that a helper reads": (
         "import helper; return helper.WIDTH",
         lambda r: (r.write("helper.py", READS), r.write("data", "8")),
-        lambda r: r.write("data", "16"),
+        writes("data", "16"),
     ),
     "whether a file is there": ("return 16 if (HERE / 'wide').exists() else 8", lambda r: None,
-                                lambda r: r.write("wide", "")),
+                                writes("wide", "")),
     "whether a folder is there": ("return 16 if os.path.isdir('wide') else 8", lambda r: None,
                                   lambda r: (r.folder / "wide").mkdir()),
-    "the size of a file": ("return os.path.getsize('data')", lambda r: r.write("data", "x" * 8),
-                           lambda r: r.write("data", "x" * 16)),
-    "what a folder has": ("return 8 * len(os.listdir('parts'))", lambda r: r.write("parts/a", ""),
-                          lambda r: r.write("parts/b", "")),
-    "what a pattern finds": ("return 8 * len([*HERE.glob('parts/*.txt')])", lambda r: r.write("parts/a.txt", ""),
-                             lambda r: r.write("parts/b.txt", "")),
+    "the size of a file": ("return os.path.getsize('data')", writes("data", "x" * 8),
+                           writes("data", "x" * 16)),
+    "what a folder has": ("return 8 * len(os.listdir('parts'))", writes("parts/a", ""),
+                          writes("parts/b", "")),
+    "what a pattern finds": ("return 8 * len([*HERE.glob('parts/*.txt')])", writes("parts/a.txt", ""),
+                             writes("parts/b.txt", "")),
     "a module that was not there": (
         "try:\n        import wide; return wide.WIDTH\n    except ImportError:\n        return 8",
-        lambda r: None, lambda r: r.write("wide.py", "WIDTH = 16"),
+        lambda r: None, writes("wide.py", "WIDTH = 16"),
     ),
     "a package that was not there": (
         "try:\n        from wide import WIDTH; return WIDTH\n    except ImportError:\n        return 8",
-        lambda r: None, lambda r: r.write("wide/__init__.py", "WIDTH = 16"),
+        lambda r: None, writes("wide/__init__.py", "WIDTH = 16"),
     ),
     "a part of a package that was not there": (
         "import package; return package.WIDTH",
-        lambda r: r.write(
+        writes(
             "package/__init__.py", "try:\n    from .wide import WIDTH\nexcept ImportError:\n    WIDTH = 8"
         ),
-        lambda r: r.write("package/wide.py", "WIDTH = 16"),
+        writes("package/wide.py", "WIDTH = 16"),
     ),
     "a link to another file": (
         "return int(Path('link').read_text())",
@@ -141,11 +148,11 @@ DEPENDS: dict[str, tuple[str, Change, Change]] = {
     ),
     "a module that is loaded by its path": (
         "import runpy; return runpy.run_path('other.txt')['WIDTH']",
-        lambda r: r.write("other.txt", "WIDTH = 8"), lambda r: r.write("other.txt", "WIDTH = 16"),
+        writes("other.txt", "WIDTH = 8"), writes("other.txt", "WIDTH = 16"),
     ),
     "a file opened by its number": (
         "f = os.open('data', os.O_RDONLY); n = int(os.read(f, 9)); os.close(f); return n",
-        lambda r: r.write("data", "8"), lambda r: r.write("data", "16"),
+        writes("data", "8"), writes("data", "16"),
     ),
 }  # fmt: skip
 

@@ -11,6 +11,18 @@ import pytest
 from costcalc.cli.frame import outcome
 
 SPEC = (Path(__file__).parents[2] / "docs/backbone.yaml").read_text(encoding="utf-8")
+NET = """\
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, width=8):
+        super().__init__()
+        self.conv = nn.Conv2d(3, width, 3)
+
+    def forward(self, x):
+        return self.conv(x)
+"""
+"""A model that is code: net.py."""
 DEPTHS, STEM, LOOP = 6, 21, 25
 """The lines of SPEC that say so."""
 
