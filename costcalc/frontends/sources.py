@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from costcalc.errors import CostcalcError, OptionError
+from costcalc.errors import CostcalcError, OptionError, SpecError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -302,11 +302,13 @@ def is_kind(path: str) -> bool:
     begins = source_of(path).begins
     if begins is None:
         return True
+    from costcalc.reading.files import opened
+
     offset, wanted = begins
     try:
-        with Path(path).open("rb") as stream:
+        with opened(path) as stream:
             return stream.read(offset + len(wanted))[offset:] == wanted
-    except OSError:
+    except (OSError, SpecError):
         return False
 
 

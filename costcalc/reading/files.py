@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import BinaryIO
 
 from costcalc.errors import Place, SpecError
 
@@ -15,15 +16,22 @@ def contents(
 ) -> bytes:
     """What is in the file at ``path``. Raises ``SpecError`` if that cannot be had, or is more than ``most`` bytes."""
     file = Place(shown or path)
+    with opened(path, shown, kind, form) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > most:
+            raise SpecError(f"the file has {size:,} bytes; {kind} has at most {most:,}", file)
+        try:
+            return stream.read(most)
+        except OSError as error:
+            raise SpecError(f"the file cannot be read: {error.strerror or error}", file) from None
+
+
+def opened(path: str, shown: str = "", kind: str = "a spec", form: str = "a YAML file") -> BinaryIO:
+    """The file at ``path``, open to be read. Raises ``SpecError`` if there is none, or none that is regular."""
+    file = Place(shown or path)
     try:
         # Not blocking, so that a pipe that nobody writes to is refused, not waited for.
-        with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise SpecError(f"this is not a regular file; {kind} is {form}", file)
-            if status.st_size > most:
-                raise SpecError(f"the file has {status.st_size:,} bytes; {kind} has at most {most:,}", file)
-            return stream.read(most)
+        stream = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb")
     except IsADirectoryError:
         raise SpecError(f"this is a directory; {kind} is {form}", file) from None
     except FileNotFoundError:
@@ -32,3 +40,7 @@ def contents(
         raise SpecError(f"the file cannot be read: {error.strerror or error}", file) from None
     except ValueError:
         raise SpecError("no file has a name with a null character", file) from None
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise SpecError(f"this is not a regular file; {kind} is {form}", file)
+    return stream

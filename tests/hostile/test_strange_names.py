@@ -57,7 +57,8 @@ def test_init_writes_names_that_check_reads_again(folder: Path, capsys: pytest.C
 
 
 def test_init_passes_by_what_it_cannot_read_or_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    os.mkfifo("pipe.yaml")
+    for suffix in ("yaml", "tflite", "param"):
+        os.mkfifo(f"pipe.{suffix}")
     Path("endless.yaml").symlink_to("/dev/zero")
     Path(os.fsdecode(b"\xff.yaml")).write_text(SPEC, encoding="utf-8")
     assert f"{len(NAMES) - 5} more" in _run(capsys, 0, "init")

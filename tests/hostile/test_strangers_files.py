@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from costcalc.cli import frame
 from costcalc.errors import CostcalcError
-from costcalc.frontends.sources import source_of
+from costcalc.frontends.sources import SOURCES, source_of
 from costcalc.machines import load_machine
 from costcalc.models import load
 
@@ -33,6 +34,15 @@ def test_no_name_of_a_model_in_a_config_runs_code(
         Path(model).write_text(SPEC, encoding="utf-8")
     frame.outcome(["check"])
     assert not Path("ran").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+@pytest.mark.parametrize("suffix", [s for source in SOURCES.values() if not source.runs_code for s in source.suffixes])
+def test_a_pipe_that_nobody_writes_to_is_refused_and_not_waited_for(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"pipe{suffix}"
+    os.mkfifo(path)
+    with pytest.raises(CostcalcError, match=r"is no(t a regular)? file"):
+        load(path)
 
 
 def test_a_spec_in_a_file_with_a_colon_in_its_name_is_a_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

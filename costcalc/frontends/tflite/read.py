@@ -8,13 +8,13 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 from costcalc.errors import Place, SpecError
 from costcalc.frontends.tflite.flat import Flat, Table, numbers
 from costcalc.frontends.tflite.operators import BUILTIN
 from costcalc.frontends.unread import refuse_unread
+from costcalc.reading import files
 
 MOST_TENSORS, MOST_OPERATORS, MOST_GRAPHS, MOST_AXES, MOST_INPUTS = 300_000, 100_000, 1000, 8, 10_000
 MOST_NUMBERS = 4096
@@ -169,18 +169,12 @@ def _code(table: Table) -> tuple[str, bool]:
 @contextmanager
 def opened(path: str) -> Iterator[Model]:
     """The model in the file at ``path``, which is mapped while the context lasts."""
-    place = Place(path)
-    try:
-        with Path(path).open("rb") as stream:
-            try:
-                mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-            except ValueError:
-                raise SpecError("the file is empty; a TFLite model has at least a graph", place) from None
-            with mapped:
-                yield Model(Flat(mapped, path))
-    except FileNotFoundError:
-        raise SpecError("there is no such file", place) from None
-    except IsADirectoryError:
-        raise SpecError("this is a directory; a TFLite model is a file", place) from None
-    except OSError as error:
-        raise SpecError(f"the file cannot be read: {error.strerror or error}", place) from None
+    with files.opened(path, kind="a TFLite model", form="a file") as stream:
+        try:
+            mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        except ValueError:
+            raise SpecError("the file is empty; a TFLite model has at least a graph", Place(path)) from None
+        except OSError as error:
+            raise SpecError(f"the file cannot be read: {error.strerror or error}", Place(path)) from None
+        with mapped:
+            yield Model(Flat(mapped, path))
