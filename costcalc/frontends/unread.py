@@ -49,17 +49,22 @@ LFS = Kind("a pointer of Git LFS, not the file itself", "`git lfs pull` gets the
 CODE = Kind("Python code", "say what in it is the model, as in FILE.py:NAME")
 ARRAYS = Kind("a file of NumPy arrays", f"it has values and no network; {TRACE}")
 FROZEN = Kind("a frozen TensorFlow graph", "convert it with tf.lite.TFLiteConverter, which writes a .tflite")
+SAFETENSORS = Kind("a Safetensors file", LISTED)
+GGUF = Kind("a GGUF file", LISTED)
+ORT = Kind("a model in ONNX Runtime's own format", "take the ONNX file that it was converted from")
+EXECUTORCH = Kind("an ExecuTorch program", f"take the module that it was lowered from: {EXPORT}")
+ARCHIVE = Kind("an archive", "unpack it and name the model in it")
 COMPILED = Kind("a program compiled for a device", "take the model that it was compiled from")
 
 BEGINS: tuple[tuple[int, bytes, Kind], ...] = (
     (0, b"version https://git-lfs", LFS),
     (0, b"\x89HDF\r\n\x1a\n", KERAS),
-    (0, b"GGUF", Kind("a GGUF file", LISTED)),
+    (0, b"GGUF", GGUF),
     (0, b"ftrt", ENGINE),
     (0, b"\x93NUMPY", ARRAYS),
     (4, b"TFL3", Kind("a TFLite model", "give it a name that ends in .tflite")),
-    (4, b"ORTM", Kind("a model in ONNX Runtime's own format", "take the ONNX file that it was converted from")),
-    (4, b"ET", Kind("an ExecuTorch program", f"take the module that it was lowered from: {EXPORT}")),
+    (4, b"ORTM", ORT),
+    (4, b"ET", EXECUTORCH),
     (0, b"7767517\n", Kind("an ncnn network", "give it a name that ends in .param")),
     (0, b"hsqs", COMPILED),
 )  # fmt: skip
@@ -67,10 +72,9 @@ BEGINS: tuple[tuple[int, bytes, Kind], ...] = (
 
 ENDS: dict[str, Kind] = {
     ".pt": CHECKPOINT, ".pth": CHECKPOINT, ".ckpt": CHECKPOINT, ".bin": TENSORS,
-    ".safetensors": Kind("a Safetensors file", LISTED),
+    ".safetensors": SAFETENSORS,
     ".pkl": PICKLE, ".pickle": PICKLE, ".joblib": PICKLE, ".h5": KERAS, ".hdf5": KERAS, ".keras": KERAS,
-    ".gguf": Kind("a GGUF file", LISTED), ".mlmodel": COREML, ".mlpackage": COREML, ".mlmodelc": COREML,
-    ".tflite": Kind("a TFLite model", f"trace a PyTorch twin of it; {TRACE}"),
+    ".gguf": GGUF, ".mlmodel": COREML, ".mlpackage": COREML, ".mlmodelc": COREML,
     ".engine": ENGINE, ".plan": ENGINE, ".trt": ENGINE, ".npz": ARRAYS, ".npy": ARRAYS, ".pb": FROZEN,
     ".msgpack": Kind("a file of JAX parameters", f"it has weights and no network; {TRACE}"),
     ".ptl": TORCHSCRIPT, ".py": CODE,
@@ -81,11 +85,7 @@ ENDS: dict[str, Kind] = {
     ".cfg": Kind("a config of another tool", "write a spec of it, or trace its PyTorch model"),
     ".mnn": Kind("an MNN model", "take the ONNX or TFLite file that it was converted from"),
     ".rknn": COMPILED, ".hef": COMPILED, ".dlc": COMPILED, ".om": COMPILED, ".blob": COMPILED, ".vmfb": COMPILED,
-    ".ort": Kind("a model in ONNX Runtime's own format", "take the ONNX file that it was converted from"),
-    ".pte": Kind("an ExecuTorch program", f"take the module that it was lowered from: {EXPORT}"),
-    ".tar": Kind("an archive", "unpack it and name the model in it"),
-    ".gz": Kind("an archive", "unpack it and name the model in it"),
-    ".zip": Kind("an archive", "unpack it and name the model in it"),
+    ".ort": ORT, ".pte": EXECUTORCH, ".tar": ARCHIVE, ".gz": ARCHIVE, ".zip": ARCHIVE,
 }  # fmt: skip
 """Suffix → kind, for what the first bytes do not tell."""
 
@@ -164,11 +164,11 @@ def _of_bytes(path: str, begin: bytes) -> Kind | None:
     if begin[:1] == b"\x80" and begin[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return CHECKPOINT if Path(path).suffix.lower() in (".pt", ".pth", ".bin", ".ckpt") else PICKLE
     if int.from_bytes(begin[:8], "little") <= 10**8 and begin[8:10] in (b'{"', b"{}"):
-        return Kind("a Safetensors file", LISTED)
+        return SAFETENSORS
     if begin.lstrip()[:1] == b"<" and b"<net " in begin:
         return OPENVINO
     if begin[:2] == b"\x1f\x8b":
-        return ENDS[".gz"]
+        return ARCHIVE
     return None
 
 
@@ -184,7 +184,7 @@ def _archive(path: str) -> Kind:
         return KERAS
     if names and all(name.endswith(".npy") for name in names):
         return ARRAYS
-    return _of_name(path) or ENDS[".zip"]
+    return _of_name(path) or ARCHIVE
 
 
 def archived_names(path: str) -> list[str]:
