@@ -8,15 +8,11 @@ models. Without arguments the models of the table in docs/fusion.md.
 
 from __future__ import annotations
 
-import logging
-import sys
-import tempfile
-import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from fusion_ort import MODELS, NODES, SIZES, build
+from fusion_ort import NODES, SIZES, build, export, hold
 
 JOINED = {**NODES, "silu": "Mul", "hardswish": "HardSwish", "mish": "Mish", "softplus": "Softplus"}
 """What an activation is called by OpenVINO where it is joined to something: by the last of its nodes."""
@@ -69,30 +65,18 @@ def nodes_of(path: str) -> Counter[Any]:
     return found
 
 
-def main() -> None:
-    """Compare each model that is asked for."""
-    warnings.simplefilter("ignore")
-    logging.disable(logging.WARNING)
-    import openvino
-    import torch
-
+def compare(name: str, folder: Path) -> tuple[Counter[Any], Counter[Any]]:
+    """The kernels that are compared of a model, ours and theirs."""
     import costcalc
 
-    print(f"openvino {openvino.__version__}, torch {torch.__version__}")
-    exact = 0
-    names = sys.argv[1:] or MODELS
-    for name in names:
-        module, shape = build(name), (1, *SIZES.get(name, (3, 224, 224)))
-        with tempfile.TemporaryDirectory() as folder:
-            path = str(Path(folder, "model.onnx"))
-            torch.onnx.export(module, (torch.randn(shape),), path, dynamo=True, verbose=False, external_data=False)
-            theirs = nodes_of(path)
-        ours = kernels_of(costcalc.trace(module, shape))
-        exact += ours == theirs
-        told = "exact" if ours == theirs else f"we {dict(ours - theirs)}, OpenVINO {dict(theirs - ours)}"
-        print(f"{name:36} {sum(ours.values()):4} kernels  {told}", flush=True)
-    print(f"{exact} of {len(names)} exact")
+    module, shape, path = build(name), (1, *SIZES.get(name, (3, 224, 224))), str(folder / "model.onnx")
+    export(module, shape, path)
+    return kernels_of(costcalc.trace(module, shape)), nodes_of(path)
 
 
 if __name__ == "__main__":
-    main()
+    import openvino
+    import torch
+
+    print(f"openvino {openvino.__version__}, torch {torch.__version__}")
+    hold("OpenVINO", compare)

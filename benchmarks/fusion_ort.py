@@ -14,6 +14,7 @@ import sys
 import tempfile
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -130,20 +131,26 @@ def nodes_of(model: str, optimised: str) -> Counter[Any]:
     return found
 
 
-def optimise(module: Any, shape: tuple[int, ...], path: str, optimised: str) -> None:
-    """Write ``module`` as ONNX to ``path``, and what a session makes of it to ``optimised``."""
-    import onnxruntime
+def export(module: Any, shape: tuple[int, ...], path: str) -> None:
+    """Write ``module`` as ONNX to ``path``."""
     import torch
 
     torch.onnx.export(module, (torch.randn(shape),), path, dynamo=True, verbose=False, external_data=False)
+
+
+def optimise(module: Any, shape: tuple[int, ...], path: str, optimised: str) -> None:
+    """Write ``module`` as ONNX to ``path``, and what a session makes of it to ``optimised``."""
+    import onnxruntime
+
+    export(module, shape, path)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.optimized_model_filepath, options.log_severity_level = optimised, 3
     onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def compare(name: str, folder: Path) -> tuple[str, int, Counter[Any], Counter[Any]]:
-    """The model's name, how many kernels are compared, and what either side has that the other has not."""
+def compare(name: str, folder: Path) -> tuple[Counter[Any], Counter[Any]]:
+    """The kernels that are compared of a model, ours and theirs."""
     import torch
 
     import costcalc
@@ -155,28 +162,27 @@ def compare(name: str, folder: Path) -> tuple[str, int, Counter[Any], Counter[An
     shape = (1, *SIZES.get(name, (3, 224, 224)))
     path, optimised = str(folder / "model.onnx"), str(folder / "optimised.onnx")
     optimise(module, shape, path, optimised)
-    ours, theirs = kernels_of(costcalc.trace(module, shape)), nodes_of(path, optimised)
-    return name, sum(ours.values()), ours - theirs, theirs - ours
+    return kernels_of(costcalc.trace(module, shape)), nodes_of(path, optimised)
 
 
-def main() -> None:
-    """Compare each model that is asked for."""
+def hold(engine: str, compare: Callable[[str, Path], tuple[Counter[Any], Counter[Any]]]) -> None:
+    """Compare each model that is asked for, a line each."""
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
-    import onnxruntime
-    import torch
-
-    print(f"onnxruntime {onnxruntime.__version__}, torch {torch.__version__}")
     exact = 0
     names = sys.argv[1:] or MODELS
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
-            _, kernels, ours, theirs = compare(name, Path(folder))
-        exact += not ours and not theirs
-        told = "exact" if not ours and not theirs else f"we {dict(ours)}, ONNX Runtime {dict(theirs)}"
-        print(f"{name:36} {kernels:4} kernels  {told}", flush=True)
+            ours, theirs = compare(name, Path(folder))
+        exact += ours == theirs
+        told = "exact" if ours == theirs else f"we {dict(ours - theirs)}, {engine} {dict(theirs - ours)}"
+        print(f"{name:36} {sum(ours.values()):4} kernels  {told}", flush=True)
     print(f"{exact} of {len(names)} exact")
 
 
 if __name__ == "__main__":
-    main()
+    import onnxruntime
+    import torch
+
+    print(f"onnxruntime {onnxruntime.__version__}, torch {torch.__version__}")
+    hold("ONNX Runtime", compare)
