@@ -49,6 +49,9 @@ CASES: dict[str, Case] = {
     "joins, written out": one(DENSE.format(n=500, join="concat"), "show", "--expand"),
     "joins, explained": one(DENSE.format(n=700, join="concat"), "explain"),
     "joins, fused": one(DENSE.format(n=500, join="concat"), "analyze", "--apply", "fuse"),
+    "one kernel, timed": one(
+        "- conv(8, 1)\n- for i in range(20000):\n  - relu\n", "analyze", "--apply", "fuse", "--machine", "a100"
+    ),
     "joins, in closed form": one(DENSE.format(n=150, join="concat"), "formula", "--symbols", "height,width"),
     **{
         f"resizings, {mode}": one(f"- for i in range(2000):\n  - upsample(size=[9999-i, 9998-i], mode='{mode}')\n")
@@ -116,7 +119,10 @@ CASES: dict[str, Case] = {
         ["check", "--compare-to", "report.json"],
     ),
 }  # fmt: skip
-QUICK = ("joins of all before", "resizings, bilinear", "resizings, antialiased", "patterns of layers", "brackets")
+QUICK = (
+    "joins of all before", "resizings, bilinear", "resizings, antialiased", "one kernel, timed", "patterns of layers",
+    "brackets",
+)  # fmt: skip
 
 
 def held(case: str, folder: Path) -> None:
