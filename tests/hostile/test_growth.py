@@ -52,6 +52,14 @@ CASES: dict[str, Case] = {
     "one kernel, timed": one(
         "- conv(8, 1)\n- for i in range(20000):\n  - relu\n", "analyze", "--apply", "fuse", "--machine", "a100"
     ),
+    "many kernels that one takes in": one(
+        "- s: conv(8, 1)\n- for i in range(12000):\n  - r$i: {relu: s}\n- add: [{for i in range(12000): r$i}]\n",
+        "analyze", "--apply", "fuse:inductor",
+    ),
+    "one kernel of much that is read later": one(
+        "- s: relu\n- for i in range(12000):\n  - r$i: {relu: s}\n- concat: [{for i in range(12000): r$i}]\n",
+        "analyze", "--apply", "fuse:inductor",
+    ),
     "joins, in closed form": one(DENSE.format(n=150, join="concat"), "formula", "--symbols", "height,width"),
     **{
         f"resizings, {mode}": one(f"- for i in range(2000):\n  - upsample(size=[9999-i, 9998-i], mode='{mode}')\n")

@@ -94,10 +94,11 @@ class Inductor:
         rank = max((loops.rank for loops in before), default=-1)
         if node.op.name in LIBRARY or not node.op.is_counted:
             return self._alone(node, rank + 1, False, "a library does it")
-        if node.op.name in WINDOWS and not self._is_mean(node) and not self._repeats(node, before):
+        reads = self._reads(node)
+        if node.op.name in WINDOWS and not self._is_mean(node) and not self._repeats(node, reads, before):
             return self._alone(node, rank + 1, True, "it reads elements at many places, which are made before")
         # Arithmetic that nothing else reads is done where it is read, whatever the loops there.
-        inlined = [loops for loops in before if self._is_inlined(node, loops)]
+        inlined = {loops: None for loops in before if self._is_inlined(node, reads, loops)}
         if node.op.name == "concat" and not inlined:
             return self._alone(node, rank + 1, False, "its parts are in memory already, and are copied")
         others = [loops for loops in before if loops not in inlined]
@@ -125,9 +126,9 @@ class Inductor:
         self._note(node, first)
         return Joining(head, f"with {head}, {why}")
 
-    def _is_inlined(self, node: Node, loops: Loops) -> bool:
+    def _is_inlined(self, node: Node, reads: Counter[str], loops: Loops) -> bool:
         """Whether all that ``loops`` makes is arithmetic that only ``node`` reads, and not too dear to be repeated."""
-        if not loops.inline or loops.unread - self._reads(node):
+        if not loops.inline or any(count > reads[value] for value, count in loops.unread.items()):
             return False
         if self._is_sum(node) and loops.last in TWICE and len(loops.layers) > 1:
             return False
@@ -138,9 +139,9 @@ class Inductor:
         """How often ``node`` reads each value, those behind views by what they are views of."""
         return Counter(self.viewed.get(value, value) for value in node.reads)
 
-    def _repeats(self, node: Node, before: list[Loops]) -> bool:
+    def _repeats(self, node: Node, reads: Counter[str], before: list[Loops]) -> bool:
         """Whether what ``node`` reads at many places is one operation on each element, which is repeated there."""
-        if len(before) != 1 or not self._is_inlined(node, before[0]):
+        if len(before) != 1 or not self._is_inlined(node, reads, before[0]):
             return False
         return len(before[0].layers) == 1 and before[0].work == before[0].elements
 
@@ -157,8 +158,12 @@ class Inductor:
         loops.last, y = node.op.name, self.graph.types[node.outputs[0]]
         loops.work = node.op.ops(*self.graph.input_types(node), y=y)
         loops.inline = loops.inline and (is_pointwise(node.op) or node.op.name == "batch_norm")
-        loops.unread -= self._reads(node)
-        loops.unread += Counter({value: self.readers[value] for value in node.outputs})
+        # Value by value: a sum of counters goes over all that the kernel has made.
+        for value, count in self._reads(node).items():
+            left = loops.unread.pop(value, 0) - count
+            if left > 0:
+                loops.unread[value] = left
+        loops.unread.update({value: self.readers[value] for value in node.outputs if self.readers[value]})
         self.made_by.update(dict.fromkeys(node.outputs, loops))
 
     def _merged(self, kernels: Iterable[Loops]) -> Loops:
@@ -167,7 +172,7 @@ class Inductor:
         for other in others:
             first.layers += other.layers
             first.rows = first.rows or other.rows
-            first.unread += other.unread
+            first.unread.update(other.unread)
             first.inline = first.inline and other.inline
             other.into = first
         return first
