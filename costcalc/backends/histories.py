@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 """The version of the JSON."""
-PARTS = " ▁▂▃▄▅▆▇█"
+PARTS, NONE = " ▁▂▃▄▅▆▇█", "·"
 HEIGHT = 6
 """Lines of a chart."""
 
@@ -37,8 +37,7 @@ def text(histories: Sequence[History], *, width: int, colour: bool = False) -> s
         last = str(len(heads) - 1)
         laid = grid(columns, width, left=["0", "1", last], least={last: 8})
         lines += [paint(GAP.join(laid[0]).rstrip(), "dim"), *(GAP.join(row).rstrip() for row in laid[1:])]
-        lines += [f"{history.left_out} older commits are left out"] if history.left_out else []
-        lines += _reasons(history)
+        lines += map(visible, _remarks(history))
         for figure in history.figures:
             lines += chart(history, figure, width)
         lines.append("")
@@ -46,9 +45,8 @@ def text(histories: Sequence[History], *, width: int, colour: bool = False) -> s
 
 
 def _title(history: History) -> str:
-    at = f" at {history.setup}" if history.setup else ""
     count = len(history.points)
-    return visible(f"{history.name}{at}: {count} commit{'s' * (count != 1)} that touched it, from {history.source}")
+    return visible(f"{history.title}: {count} commit{'s' * (count != 1)} that touched it, from {history.source}")
 
 
 def _cells(history: History) -> list[tuple[Point, list[str]]]:
@@ -63,25 +61,26 @@ def _cells(history: History) -> list[tuple[Point, list[str]]]:
                 cells += ["–", ""]
                 continue
             moved = "" if was is None else "=" if was == value else percent(value - was, was)
-            cells += [show(figure, value), moved]
+            cells += [f"{point.marks.get(figure.name, '')} {show(figure, value)}".lstrip(), moved]
             before[figure.name] = value
         found.append((point, cells))
     return found
 
 
-def _reasons(history: History) -> list[str]:
-    """Why commits have no figures: each reason once, with its commits."""
+def _remarks(history: History) -> list[str]:
+    """How many commits were not looked at, and why others have no figures: each reason once, with its commits."""
+    lines = [f"{history.left_out} older commits are left out"] if history.left_out else []
     found: dict[str, list[str]] = {}
     for point in history.points:
         if point.reason:
             found.setdefault(point.reason, []).append(point.commit.short)
-    return [f"{', '.join(commits[:4])}{' …' * (len(commits) > 4)}: {visible(why)}" for why, commits in found.items()]
+    return lines + [f"{', '.join(commits[:4])}{' …' * (len(commits) > 4)}: {why}" for why, commits in found.items()]
 
 
 def chart(history: History, figure: Figure, width: int) -> list[str]:
     """A column for each commit, as high as the figure is; where there are more than fit, the last of some together.
 
-    The axis begins at 0. Nothing is drawn of fewer than two values.
+    The axis begins at 0; a dot is a commit that has no figure. Nothing is drawn of fewer than two values.
     """
     values = [point.figures.get(figure.name) for point in history.points]
     numbers = [value for value in values if value is not None]
@@ -93,10 +92,11 @@ def chart(history: History, figure: Figure, width: int) -> list[str]:
     shown = [values[-(-(i + 1) * len(values) // room) - 1] for i in range(room)] if len(values) > room else values
     wide = max(min(room // len(shown), 6), 1)
     full = len(PARTS) - 1
-    heights = [0 if value is None else max(round(value * HEIGHT * full / most), bool(value)) for value in shown]
+    heights = [None if value is None else max(round(value * HEIGHT * full / most), bool(value)) for value in shown]
     lines = [""]
     for level in reversed(range(HEIGHT)):
-        parts = (PARTS[max(min(height - level * full, full), 0)] for height in heights)
+        none = " " if level else NONE
+        parts = (none if height is None else PARTS[max(min(height - level * full, full), 0)] for height in heights)
         bars = "".join(part * max(wide - 1, 1) + " " * (wide > 1) for part in parts)
         at = label if level == HEIGHT - 1 else "0" if level == 0 else ""
         lines.append(f"{at.rjust(len(label))} {'┤' if at else '│'}{bars}".rstrip())
@@ -109,7 +109,9 @@ def rows(histories: Sequence[History]) -> list[dict[str, Any]]:
         {
             "model": h.name, "at": h.setup, "source": h.source, "commit": p.commit.sha, "date": p.commit.day,
             "subject": p.commit.subject,
-            "figures": {figure.key: _number(p.figures.get(figure.name)) for figure in h.figures}, "reason": p.reason,
+            "figures": {figure.key: _number(p.figures.get(figure.name)) for figure in h.figures},
+            "marks": {figure.key: p.marks[figure.name] for figure in h.figures if figure.name in p.marks},
+            "reason": p.reason,
         }
         for h in histories
         for p in h.points
@@ -126,15 +128,16 @@ def json(histories: Sequence[History]) -> str:
 
 
 def csv(histories: Sequence[History]) -> str:
-    """A line for each commit; numbers in the units that the heads say."""
+    """A line for each commit; numbers in the units that the heads say; ``marks`` where any is no more than a bound."""
     figures = histories[0].figures if histories else ()
-    lines: list[list[Any]] = [
-        ["model", "at", "commit", "date", *(figure.head for figure in figures), "subject", "reason"]
-    ]
+    marked = any(p.marks for h in histories for p in h.points)
+    heads = ["model", "at", "commit", "date", *(figure.head for figure in figures), *["marks"] * marked]
+    lines: list[list[Any]] = [[*heads, "subject", "reason"]]
     for h in histories:
         for p in h.points:
             values = ["" if (v := _number(p.figures.get(f.name))) is None else v for f in figures]
-            lines.append([h.name, h.setup, p.commit.sha, p.commit.day, *values, p.commit.subject, p.reason])
+            marks = [", ".join(f"{mark} {name}" for name, mark in p.marks.items())] if marked else []
+            lines.append([h.name, h.setup, p.commit.sha, p.commit.day, *values, *marks, p.commit.subject, p.reason])
     return escape.csv(lines)
 
 
@@ -142,9 +145,8 @@ def markdown(histories: Sequence[History]) -> str:
     """A table for each history."""
     lines: list[str] = []
     for h in histories:
-        at = f" at {h.setup}" if h.setup else ""
         heads = ["commit", "date", *(figure.title for figure in h.figures), "subject"]
-        lines += [f"**{escape.markdown(h.name + at)}**", "", f"| {' | '.join(heads)} |"]
+        lines += [f"**{escape.markdown(h.title)}**", "", f"| {' | '.join(heads)} |"]
         lines.append("| --- | --- |" + " ---: |" * len(h.figures) + " --- |")
         for point, cells in _cells(h):
             pairs = zip(cells[2::2], cells[3::2], strict=True)
@@ -154,4 +156,5 @@ def markdown(histories: Sequence[History]) -> str:
             said = escape.markdown(point.commit.subject)
             lines.append(f"| `{point.commit.short}` | {point.commit.day} | {' | '.join(told)} | {said} |")
         lines.append("")
+        lines += [text for remark in _remarks(h) for text in (escape.markdown(remark), "")]
     return "\n".join(lines)

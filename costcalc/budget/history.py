@@ -5,7 +5,7 @@ Nothing of a commit runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,11 +25,16 @@ MOST_COMMITS = 150
 
 
 class Point(NamedTuple):
-    """A model at one commit; ``reason`` where there is none, or it cannot be read."""
+    """A model at one commit.
+
+    reason  where there is none, or it cannot be read
+    marks   what stands before figures that are no more than bounds, as ``Report.mark`` says
+    """
 
     commit: Commit
     figures: Mapping[str, Value | None] = {}
     reason: str = ""
+    marks: Mapping[str, str] = {}
 
 
 class History(NamedTuple):
@@ -46,6 +51,11 @@ class History(NamedTuple):
     points: tuple[Point, ...]
     left_out: int = 0
 
+    @property
+    def title(self) -> str:
+        """``backbone at 3x224x224``."""
+        return f"{self.name} at {self.setup}" if self.setup else self.name
+
 
 def of_spec(
     repository: Repository, model: str, setup: Setup, figures: Sequence[Figure], since: str | None
@@ -57,7 +67,7 @@ def of_spec(
     own = repository.relative(path)
     graph = load(model, **setup.choices())
     commits, left_out = _commits(repository, [own, *_files(repository, graph)], since)
-    known: dict[str, dict[str, Value | None]] = {}
+    known: dict[str, Point] = {}
 
     def at(commit: Commit) -> Point:
         with repository.specs(commit.short, commit.sha) as tree:
@@ -70,11 +80,16 @@ def of_spec(
             key = graph_hash(found)
             if key not in known:
                 whole = report(found, bits=setup.bits)
-                known[key] = {figure.name: figure.value(whole) for figure in figures}
-        return Point(commit, known[key])
+                values = {figure.name: figure.value(whole) for figure in figures}
+                known[key] = Point(commit, values, marks=_marked(figures, whole.mark))
+        return known[key]._replace(commit=commit)
 
     points = tuple(at(commit) for commit in commits)
     return History(model, setup.label, own, tuple(figures), points, left_out)
+
+
+def _marked(figures: Sequence[Figure], mark: Callable[[str], str]) -> dict[str, str]:
+    return {figure.name: said for figure in figures if (said := mark(figure.name))}
 
 
 def _files(repository: Repository, graph: Graph) -> Iterator[str]:
@@ -115,7 +130,10 @@ def of_lock(
 
 def _point(commit: Commit, entry: Entry | str | None, figures: Sequence[Figure]) -> Point:
     if isinstance(entry, Entry):
-        return Point(commit, {figure.name: entry.figures.get(figure.name) for figure in figures})
+        values = {figure.name: entry.figures.get(figure.name) for figure in figures}
+        # A lock does not say which sizes values decide, so a layer without a rule makes no lower bound of the others.
+        exact = [figure.name for figure in figures if figure.exact or not entry.figures.get("uncounted")]
+        return Point(commit, values, marks=_marked(figures, lambda name: "" if name in exact else "≈"))
     return Point(commit, reason=entry or "the lock does not have it")
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from throwaway import Repository
 
+from costcalc.analysis.records import Report
+from costcalc.budget.lock import lock_text, parse_lock
+
 SPEC = """\
 name: small
 parameters: {width: 4}
@@ -168,3 +171,30 @@ def test_what_has_no_history(empty: Repository, tmp_path_factory: pytest.TempPat
     Path(outside).write_text(SPEC, encoding="utf-8")
     assert "is in no git repository" in empty.fails("history", str(outside))
     assert "no figure called 'mac'" in empty.fails("history", "a.yaml", "--figure", "mac")
+
+
+def test_figures_that_are_no_more_than_bounds_say_so(team: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Report, "mark", lambda self, figure: "≥" if figure == "macs" else "")
+    first = json.loads(team.run("history", "a.yaml", "--format", "json")[1])["commits"][0]
+    assert first["figures"]["macs"] == macs(4) and first["marks"] == {"macs": "≥"}
+    assert rows(team.run("history", "a.yaml", "--format", "csv")[1])[0]["marks"] == "≥ macs"
+    assert "≥ 7.42 k" in team.run("history", "a.yaml")[1]
+    assert "| ≥ 7.42 k |" in team.run("history", "a.yaml", "--format", "markdown")[1]
+
+
+def test_so_do_those_of_locks_with_layers_without_a_rule(code: Repository) -> None:
+    lock = parse_lock((code.folder / "costcalc.lock").read_bytes(), "x")
+    entry = lock.entries["net", "4"]
+    bound = entry._replace(graph="sha256:" + "0" * 64, figures={**entry.figures, "uncounted": 2})
+    code.write("costcalc.lock", lock_text(lock._replace(entries={("net", "4"): bound})))
+    code.commit("two without a rule")
+    asked = ("history", "net", "--figure", "macs,uncounted", "--format", "json")
+    *exact, last = json.loads(code.run(*asked)[1])["commits"]
+    assert [row["marks"] for row in exact] == [{}, {}] and last["marks"] == {"macs": "≈"}
+
+
+def test_a_commit_without_a_figure_is_a_dot_in_the_chart_and_told_in_markdown(team: Repository) -> None:
+    lines = team.run("history", "a.yaml", "--figure", "macs")[1].splitlines()
+    bottom = next(line for line in lines if line.lstrip().startswith("0 ┤"))
+    assert bottom.count("·") == 5 and sum(line.count("·") for line in lines if "│" in line or "┤" in line) == 5
+    assert "oops" in team.run("history", "a.yaml", "--format", "markdown")[1]
