@@ -78,13 +78,13 @@ class Watch:
         self.folders: set[str] = set()
         self.environment = dict(os.environ)  # which libraries change
 
-    def note(self, what: Callable[..., None], *args: Any) -> None:
+    def note(self, what: Callable[..., None], *args: Any, **kwargs: Any) -> None:
         """Do ``what``, unless that itself leads here; the model sees no error of it, and there is no record then."""
         if self.busy or self.thread != get_ident():
             return
         self.busy = True
         try:
-            what(*args)
+            what(*args, **kwargs)
         except Exception as error:
             self.doubts.append(type(error).__name__)
         finally:
@@ -247,38 +247,34 @@ def _finding() -> Iterator[None]:
 def _asked(watch: Watch) -> Iterator[None]:
     """While open, tell ``watch`` which files, variables and devices somebody asks about."""
 
-    def telling(original: Any, what: Callable[..., None], *fixed: Any) -> Any:
+    def telling(original: Any, tell: Callable[..., None]) -> Any:
         def asked(*args: Any, **kwargs: Any) -> Any:
-            watch.note(what, *(fixed or args[-1:] or (kwargs.get("path"),)))
+            watch.note(tell, *args, **kwargs)
             return original(*args, **kwargs)
 
         return asked
 
-    def path_of(original: Any) -> Any:
-        def asked(*args: Any, **kwargs: Any) -> Any:
-            watch.note(watch.ask, args[0] if args else kwargs.get("path"))
-            return original(*args, **kwargs)
+    def of_path(path: Any, *more: Any, **options: Any) -> None:
+        watch.ask(path)
 
-        return asked
+    def of_variable(environment: Any, name: Any = None) -> None:
+        watch.read(name)
 
-    def device() -> None:
+    def of_device(*args: Any, **kwargs: Any) -> None:
         if _reader() == "model":
             watch.doubts.append("a device")
 
-    environment: Any = type(os.environ)
-    replaced: list[tuple[Any, str, Any]] = [
-        (os, name, path_of(getattr(os, name))) for name in ("stat", "lstat", "access", "readlink")
+    told: list[tuple[Any, str, Callable[..., None]]] = [
+        *((os, name, of_path) for name in ("stat", "lstat", "access", "readlink")),
+        *((type(os.environ), name, of_variable) for name in ("__getitem__", "__iter__")),
+        *((sys.modules.get(module), name, of_device) for module, name in _DEVICES),
     ]
-    replaced += [(environment, "__getitem__", telling(environment.__getitem__, watch.read))]
-    replaced += [(environment, "__iter__", telling(environment.__iter__, watch.read, None))]
-    for module, name in _DEVICES:
-        owner = sys.modules.get(module)
-        if owner is not None and hasattr(owner, name):
-            replaced.append((owner, name, telling(getattr(owner, name), lambda _: device(), None)))
     with ExitStack() as stack:
-        for owner, name, new in replaced:
-            stack.callback(setattr, owner, name, getattr(owner, name))
-            setattr(owner, name, new)
+        for owner, name, tell in told:
+            original = getattr(owner, name, None)
+            if original is not None:
+                stack.callback(setattr, owner, name, original)
+                setattr(owner, name, telling(original, tell))
         yield
 
 
