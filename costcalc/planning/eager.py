@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from costcalc.ir.graph import Graph
 from costcalc.ir.run import Run, Stored
 from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS
-from costcalc.planning.jobs import Job, Jobs
+from costcalc.planning.jobs import Job, Jobs, loads
 from costcalc.planning.records import Tensor
 from costcalc.planning.sizes import Sizes
 
@@ -85,13 +85,7 @@ def seen(run: Run, bits: int | None) -> tuple[Jobs, list[Tensor], int]:
             count = names[one.layer] = names.get(one.layer, 0) + 1
             name = one.layer if count == 1 else f"{one.layer} ({count})"
             tensors.append(Tensor(name, scaled(one), one.first, one.last))
-    change = [0] * (len(run.steps) + 1)
-    for tensor in tensors:
-        change[tensor.first] += tensor.bytes
-        change[tensor.last + 1] -= tensor.bytes
-    now = most = 0
-    for more, besides in zip(change, run.kernels, strict=False):
-        now += more
-        most = max(most, now + besides)
-    steps = tuple(Job(layer, (), ()) for layer in run.steps)
-    return Jobs({}, steps, ()), tensors, most
+    jobs = Jobs({}, tuple(Job(layer, (), ()) for layer in run.steps), ())
+    kernels = run.kernels or (0,)
+    most = max(step.bytes + besides for step, besides in zip(loads(tensors, jobs), kernels, strict=True))
+    return jobs, tensors, most

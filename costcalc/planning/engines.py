@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from costcalc.errors import UnknownName, listing, near
 from costcalc.ir.graph import Graph
 from costcalc.ir.run import Run
-from costcalc.planning.jobs import Jobs, lifetimes, loads
+from costcalc.planning.jobs import Jobs, lifetimes, loads, peak
 from costcalc.planning.joining import joined, weights
 from costcalc.planning.placing import arena, best_fit, first_fit, packed
 from costcalc.planning.records import Memory, Patches, Tensor
@@ -21,7 +21,7 @@ class Plan:
 
     tensors         with offsets where the engine has one arena
     lower_bound     bytes below which no plan goes; None for the peak itself
-    upper_bound     bytes with the copies that kernels may make; steady: bytes of later runs; None where no rule says
+    upper_bound     bytes with the copies that kernels may make; None where no rule says
     """
 
     jobs: Jobs
@@ -31,7 +31,6 @@ class Plan:
     has_arena: bool = True
     lower_bound: int | None = None
     upper_bound: int | None = None
-    steady: int | None = None
     patches: tuple[Patches, ...] = ()
 
 
@@ -51,14 +50,13 @@ def plan(graph: Graph, engine: str, bits: int | None = None, run: Run | str = ""
         made = _mcu(sizes, patches=patches) if engine == "mcu" else rules(sizes)
     steps = loads(made.tensors, made.jobs)
     at = max(steps, key=lambda step: step.bytes)
-    peak = at.bytes
-    bound = peak if made.lower_bound is None else made.lower_bound
+    bound = at.bytes if made.lower_bound is None else made.lower_bound
     block = arena(made.tensors) if made.has_arena else None
     return Memory(
         name=graph.name,
         engine=engine,
         bits=bits,
-        peak_bytes=peak,
+        peak_bytes=at.bytes,
         at=at.layer,
         lower_bound_bytes=bound,
         optimal=block == bound,
@@ -67,7 +65,6 @@ def plan(graph: Graph, engine: str, bits: int | None = None, run: Run | str = ""
         tensors=tuple(made.tensors),
         steps=tuple(steps),
         upper_bound_bytes=made.upper_bound,
-        steady_bytes=made.steady,
         patches=made.patches,
         notes=made.notes,
     )
@@ -81,7 +78,7 @@ def _ideal(sizes: Sizes) -> Plan:
     order = best_order(given)
     jobs = reordered(given, order.steps)
     notes = []
-    before = _peak(lifetimes(given).tensors, given)
+    before = peak(given)
     if order.peak < before:
         notes.append(f"in the order in which the layers are written, {before:,} bytes live at once")
     if order.peak > order.bound:
@@ -104,10 +101,6 @@ def _eager(sizes: Sizes, run: Run | str = "") -> Plan:
     return Plan(jobs, lifetimes(jobs).tensors, sizes.weights(), (says,), has_arena=False)
 
 
-def _peak(tensors: list[Tensor], jobs: Jobs) -> int:
-    return max(step.bytes for step in loads(tensors, jobs))
-
-
 def _of_tflite(sizes: Sizes, *, micro: bool) -> Plan:
     from costcalc.planning import tflite
     from costcalc.transforms.fuse.tflite import TFLite
@@ -121,8 +114,7 @@ def _of_tflite(sizes: Sizes, *, micro: bool) -> Plan:
     else:
         lives = lifetimes(jobs)
         tensors = lives.at(best_fit(lives.places(), tflite.ALIGNMENT, jobs.inputs))
-    narrow = sizes.bits is not None and sizes.bits <= 16
-    return Plan(jobs, tensors, weights(sizes, groups, 32 if narrow else None), tflite.guesses(groups))
+    return Plan(jobs, tensors, weights(sizes, groups), tflite.guesses(groups))
 
 
 def _mcu(sizes: Sizes, *, patches: bool = True) -> Plan:
@@ -133,10 +125,8 @@ def _mcu(sizes: Sizes, *, patches: bool = True) -> Plan:
     jobs = mcu.jobs(sizes, groups, sizes.root)
     lives = lifetimes(jobs)
     places, least = packed(lives.places())
-    narrow = sizes.bits is not None and sizes.bits <= 16
-    kept = weights(sizes, groups, 32 if narrow else None)
     return Plan(
-        jobs, lives.at(places), kept, lower_bound=max(least, _peak(lives.tensors, jobs)),
+        jobs, lives.at(places), weights(sizes, groups), lower_bound=least if lives.fill_their_places else None,
         patches=tuple(by_patches(sizes, groups, jobs)) if patches else (),
     )  # fmt: skip
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from types import MappingProxyType
 from typing import NamedTuple
 
+from costcalc.ir.run import Stored
 from costcalc.planning.records import Step, Tensor
 
 
@@ -61,6 +63,11 @@ class Lives(NamedTuple):
             )  # fmt: skip
         return list(found.values())
 
+    @property
+    def fill_their_places(self) -> bool:
+        """Whether all that share a place are of one size, so that places ask for no more than the tensors do."""
+        return len({*zip(self.shares, (t.bytes for t in self.tensors), strict=True)}) == len({*self.shares})
+
     def at(self, placed: list[Tensor]) -> list[Tensor]:
         """The tensors, with the offsets of their places."""
         offsets = dict(zip(dict.fromkeys(self.shares), (t.offset for t in placed), strict=True))
@@ -115,14 +122,25 @@ def lifetimes(jobs: Jobs, *, align: int = 1) -> Lives:
     return Lives(tensors, shares)
 
 
-def loads(tensors: list[Tensor], jobs: Jobs) -> list[Step]:
-    """How many bytes live at each step."""
-    change = [0] * (len(jobs.steps) + 2)
+def alive(tensors: Iterable[Tensor | Stored], steps: int) -> list[int]:
+    """How many bytes live at each of so many steps.
+
+    >>> alive([Tensor("a", 8, 0, 1), Tensor("b", 4, 1, 2)], 3)
+    [8, 12, 4]
+    """
+    change = [0] * (steps + 1)
     for tensor in tensors:
         change[tensor.first] += tensor.bytes
         change[tensor.last + 1] -= tensor.bytes
-    now, steps = 0, []
-    for job, more in zip(jobs.steps, change, strict=False):
-        now += more
-        steps.append(Step(job.layer, now))
-    return steps or [Step("", change[0])]
+    return list(accumulate(change[:-1]))
+
+
+def loads(tensors: list[Tensor], jobs: Jobs) -> list[Step]:
+    """How many bytes live at each step; of a network without one a single step, without a layer."""
+    layers = [job.layer for job in jobs.steps] or [""]
+    return [Step(*pair) for pair in zip(layers, alive(tensors, len(layers)), strict=True)]
+
+
+def peak(jobs: Jobs) -> int:
+    """The most bytes that live at a step."""
+    return max(step.bytes for step in loads(lifetimes(jobs).tensors, jobs))

@@ -67,14 +67,13 @@ def _group(sizes: Sizes, nodes: tuple[Node, ...], buffer: Mapping[str, str]) -> 
     return Group(nodes, tuple(dict.fromkeys(inputs)), addend)
 
 
-def weights(sizes: Sizes, groups: list[Group], bias_bits: int | None) -> int:
+def weights(sizes: Sizes, groups: list[Group]) -> int:
     """Bytes of the weights, each once, with batch norms in the biases of the layers that take them in.
 
-    bias_bits   the width of biases, where it is not that of the weights
-
-    A batch norm that stays is a factor and a shift a channel.
+    A batch norm that stays is a factor and a shift a channel. Biases have 32 bits beside weights of 16 and less.
     """
     graph = sizes.graph
+    bias_bits = 32 if sizes.bits is not None and sizes.bits <= 16 else None
     found: dict[str, int] = {}
     for group in groups:
         for node in group.nodes:

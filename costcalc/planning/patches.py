@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 
 from costcalc.ir.graph import Node
-from costcalc.planning.jobs import Job, Jobs, lifetimes, loads
+from costcalc.planning.jobs import Job, Jobs, peak
 from costcalc.planning.joining import Group
 from costcalc.planning.records import Patches
 from costcalc.planning.sizes import Sizes
@@ -32,9 +32,9 @@ def by_patches(sizes: Sizes, groups: list[Group], jobs: Jobs) -> list[Patches]:
     found = []
     for count in COUNTS:
         made = [
-            Patches(count, groups[k].lead.name, max(peak, rest), macs + again, again)
+            Patches(count, groups[k].lead.name, max(most, rest), macs + again, again)
             for k, rest in rests.items()
-            for peak, again in _stage(sizes, groups[: k + 1], jobs, count)
+            for most, again in _stage(sizes, groups[: k + 1], jobs, count)
         ]
         if made:
             found.append(min(made, key=lambda p: (p.peak_bytes, p.again)))
@@ -72,8 +72,7 @@ def _sees_places(sizes: Sizes, node: Node) -> bool:
 def _rest(jobs: Jobs, k: int) -> int:
     """The most that lives after step ``k``, from the map on that it makes."""
     inputs = dict(jobs.steps[k].makes)
-    rest = jobs._replace(inputs=inputs, steps=jobs.steps[k + 1 :])
-    return max(step.bytes for step in loads(lifetimes(rest).tensors, rest))
+    return peak(jobs._replace(inputs=inputs, steps=jobs.steps[k + 1 :]))
 
 
 def _stage(sizes: Sizes, groups: list[Group], jobs: Jobs, count: int) -> Iterator[tuple[int, int]]:
@@ -142,8 +141,7 @@ def _patch(sizes: Sizes, groups: list[Group], jobs: Jobs, whole: str, tiles: Map
             scratch = sizes.of_type(y.with_shape(y.shape[0], 1, *tiles[group.lead.outputs[0]]))
         over = tuple(v for v in job.over if v not in jobs.inputs) if makes else ()
         steps.append(job._replace(makes=makes, scratch=scratch, over=over))
-    patch = Jobs({**jobs.inputs, whole: sizes.of(whole)}, tuple(steps), (*jobs.inputs, whole))
-    return max(step.bytes for step in loads(lifetimes(patch).tensors, patch))
+    return peak(Jobs({**jobs.inputs, whole: sizes.of(whole)}, tuple(steps), (*jobs.inputs, whole)))
 
 
 def _macs(sizes: Sizes, node: Node) -> int:

@@ -52,7 +52,6 @@ class Memory:
     arena_bytes         one block that has room for all, by the offsets; None of an engine that has no such block
     weights_bytes       the model's weights, in memory or in flash
     upper_bound_bytes   with the copies that kernels may make, where the engine has a rule for them; else None
-    steady_bytes        what later runs hold, where that is not what the first one does; else None
     patches             the first layers by patches, for engines that can: what then lives, and what is done again
     notes               what the rules took for granted
     """
@@ -69,7 +68,6 @@ class Memory:
     tensors: tuple[Tensor, ...]
     steps: tuple[Step, ...]
     upper_bound_bytes: int | None = None
-    steady_bytes: int | None = None
     patches: tuple[Patches, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -90,7 +88,7 @@ class Memory:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain lists, dicts, strings and numbers."""
-        more = {"upper_bound_bytes": self.upper_bound_bytes, "steady_bytes": self.steady_bytes}
+        bound = self.upper_bound_bytes
         return {
             "schema": SCHEMA,
             "model": self.name,
@@ -102,7 +100,7 @@ class Memory:
             "optimal": self.optimal,
             "arena_bytes": self.arena_bytes,
             "weights_bytes": self.weights_bytes,
-            **{key: value for key, value in more.items() if value is not None},
+            **({"upper_bound_bytes": bound} if bound is not None else {}),
             "tensors": [t._asdict() for t in self.tensors],
             "steps": [s._asdict() for s in self.steps],
             **({"patches": [p._asdict() for p in self.patches]} if self.patches else {}),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from costcalc.errors import OptionError, listing, near
 from costcalc.ir.run import Step
+from costcalc.planning.jobs import alive
 
 
 class Optimizer(NamedTuple):
@@ -114,16 +115,12 @@ def training(
     """
     state = optimizer(kind).bytes(step.parameters)
     run = step.run
-    change = [0] * (len(run.steps) + 1)
-    for stored in run.stored:
-        change[stored.first] += stored.bytes
-        change[stored.last + 1] -= stored.bytes
-    now = peak = where = 0
-    for i in range(len(run.steps)):
-        now += change[i]
-        if now > peak:
-            peak, where = now, i
-    at = f"{'backward' if where >= step.backward_from else 'forward'} of {run.steps[where]}" if run.steps else ""
+    held = alive(run.stored, len(run.steps))
+    peak = max(held, default=0)
+    at = ""
+    if held:
+        where = held.index(peak)
+        at = f"{'backward' if where >= step.backward_from else 'forward'} of {run.steps[where]}"
     saved: dict[str, int] = {}
     for kept in step.saved:
         saved[kept.layer] = saved.get(kept.layer, 0) + kept.bytes

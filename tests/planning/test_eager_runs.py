@@ -136,6 +136,11 @@ def lives(found: Memory) -> None:
     assert (found.upper_bound_bytes or 0) >= found.peak_bytes
 
 
+def test_a_model_that_makes_nothing_holds_its_input() -> None:
+    found = costcalc.memory(nn.Identity(), (2, 3))
+    assert (found.peak_bytes, found.upper_bound_bytes, found.at) == (24, 24, "")
+
+
 def test_a_name_that_is_freed_is_seen() -> None:
     kept, freed = (costcalc.memory(Skips(frees), (2, 4, 8, 8)).peak_bytes for frees in (False, True))
     m = 2 * 4 * 8 * 8 * 4

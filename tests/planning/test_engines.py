@@ -119,6 +119,18 @@ def test_a_depthwise_convolution_that_shrinks_its_map_stays_in_its_place() -> No
     assert [step.bytes for step in found.steps] == [768 + 2048, 2048 + 64, 512 + 256]
 
 
+def test_a_place_that_is_not_filled_proves_nothing() -> None:
+    # b takes the place of a, of which it needs a quarter; the rest of it could hold a part of c.
+    graph = small(
+        ("pointwise", {"out_channels": 8}, ["image"]),
+        ("depthwise", {"kernel": 3, "stride": 2, "padding": 1}, ["a"]),
+        ("pointwise", {"out_channels": 64}, ["b"]),
+    )
+    found = plan(graph, "mcu", 8)
+    assert (found.peak_bytes, found.arena_bytes) == (512 + 4096, 2048 + 4096)
+    assert (found.lower_bound_bytes, found.optimal) == (512 + 4096, False)
+
+
 def test_patches_overlap_as_windows_do() -> None:
     graph = small(
         ("conv", {"out_channels": 4, "kernel": 3, "padding": 1}, ["image"]),

@@ -14,7 +14,6 @@ from costcalc.planning.records import Memory, Tensor
 
 TITLES = {
     "eager": "PyTorch, operator by operator",
-    "ort": "ONNX Runtime",
     "tflite": "TensorFlow Lite",
     "tflm": "TensorFlow Lite for Microcontrollers",
     "mcu": "an engine that writes in place",
@@ -32,8 +31,6 @@ def facts(memory: Memory) -> Iterator[tuple[str, str, str]]:
     yield "peak", _bytes(memory.peak_bytes), f"{_exact(memory.peak_bytes)} of activations at once{where}"
     if memory.upper_bound_bytes is not None:
         yield "kernels", f"≤ {_bytes(memory.upper_bound_bytes)}", "with the copies that kernels may make meanwhile"
-    if memory.steady_bytes is not None:
-        yield "steady", _bytes(memory.steady_bytes), "in later runs, whose memory is planned by what the first one saw"
     if memory.arena_bytes is not None:
         yield "arena", _bytes(memory.arena_bytes), _arena(memory)
     says = "in memory or in flash, from wherever they are read"
