@@ -8,8 +8,9 @@ die when the model's own Python lets go of them: when frames return, lists are d
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from costcalc.frontends.torch.alone import alone
 from costcalc.frontends.torch.guard import uncollected, untouched
-from costcalc.frontends.torch.inputs import WithoutValues, floating_type, tensors_in
+from costcalc.frontends.torch.inputs import SEQUENCES, WithoutValues, default_inputs, floating_type, tensors_in
 from costcalc.frontends.torch.kernels import beside
 from costcalc.frontends.torch.scopes import Where, following
 from costcalc.frontends.torch.structure import tensors_among
@@ -33,17 +34,21 @@ class Unseen(Exception):
 
 def trace_with_run(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Graph, Run | str]:
     """The graph of ``model``, as ``trace`` has it, and what a run of it holds, or why there is none."""
-    from costcalc.frontends.torch.inputs import default_inputs
     from costcalc.frontends.torch.tracer import trace, unwrapped
 
     graph = trace(model, *args, **kwargs)
     module = unwrapped(model)
     if not args and not kwargs:
         args = default_inputs(module)
+    return graph, run_or_reason(module, args, {key: value for key, value in kwargs.items() if key != "assume"})
+
+
+def run_or_reason(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Run | str:
+    """As ``run_of``; or why there is no such run."""
     try:
-        return graph, run_of(module, args, {key: value for key, value in kwargs.items() if key != "assume"})
+        return run_of(model, args, kwargs)
     except Unseen as reason:
-        return graph, f"its own code cannot be run without values ({reason})"
+        return f"its own code cannot be run without values ({reason})"
 
 
 def run_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Run:
@@ -53,40 +58,79 @@ def run_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
 
     Raises ``Unseen`` where the model asks for values, or an operator has no rule for tensors without them.
     """
-    with alone(), uncollected(), untouched(model, whole=False), following(model) as where:
-        fake = FakeTensorMode(allow_fallback_kernels=False, allow_non_fake_inputs=True)
-        made = Once(floating_type(model))
-        given, options = made.of(tuple(args)), made.of(dict(kwargs))
-        if made.ranks and any(isinstance(m, nn.Embedding) for m in model.modules()) and max(made.ranks) <= 2:
-            made = Once(made.floating, whole_numbers=2)
-            given, options = made.of(tuple(args)), made.of(dict(kwargs))
-        with fake:
-            weights = {name: like(t) for name, t in (*model.named_parameters(), *model.named_buffers())}
-            given, options = faked((given, options), {})
-        tensors = [t for _, t in tensors_in("", (given, options))]
-        seen = Seeing(model, where, [*weights.values()], tensors)
+    with ready_to_run(model, args, kwargs) as ready:
+        seen = Seeing(ready)
+        with ready.seen_by(seen):
+            result = ready.forward()
+        del result
+    return seen.run()
+
+
+class Ready(NamedTuple):
+    """A model that can be run without values: its weights and what it is given, as tensors that have none."""
+
+    model: nn.Module
+    fake: FakeTensorMode
+    where: Where
+    weights: dict[str, Tensor]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    @property
+    def inputs(self) -> list[Tensor]:
+        """The tensors among what it is given."""
+        return [t for _, t in tensors_in("", (self.args, self.kwargs))]
+
+    def forward(self) -> Any:
+        """Run it; within ``seen_by``."""
+        return torch.func.functional_call(self.model, self.weights, self.args, dict(self.kwargs))
+
+    @contextmanager
+    def seen_by(self, seen: Seeing) -> Iterator[None]:
+        """While open, what runs has no values, and ``seen`` sees it. Raises ``Unseen`` where anything is raised."""
         try:
-            with fake, seen:
-                result = torch.func.functional_call(model, weights, given, dict(options))
+            with self.fake, seen:
+                yield
+        except Unseen:
+            raise
         except Exception as error:
             raise Unseen(str(error).strip().split("\n")[0][:200] or type(error).__name__) from None
         finally:
             seen.end()
-        del result
-    return seen.run()
+
+
+@contextmanager
+def ready_to_run(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[Ready]:
+    """While open, ``model`` is ready to be run; it is left as it was.
+
+    args, kwargs   for its forward; shapes stand for tensors, as ``trace`` has them
+    """
+    with alone(), uncollected(), untouched(model, whole=False), following(model) as where:
+        made = Once(floating_type(model))
+        given, options = made.of(tuple(args)), made.of(dict(kwargs))
+        if made.ranks and any(isinstance(m, nn.Embedding) for m in model.modules()) and max(made.ranks) <= SEQUENCES:
+            made = Once(made.floating, whole_numbers=SEQUENCES)
+            given, options = made.of(tuple(args)), made.of(dict(kwargs))
+        fake = FakeTensorMode(allow_fallback_kernels=False, allow_non_fake_inputs=True)
+        with fake:
+            weights = {name: like(t) for name, t in (*model.named_parameters(), *model.named_buffers())}
+            given, options = faked((given, options), {})
+        yield Ready(model, fake, where, weights, given, options)
 
 
 class Seeing(TorchDispatchMode):
     """While entered, notes each storage that an operator makes, and when it dies."""
 
-    def __init__(self, model: nn.Module, where: Where, weights: Sequence[Tensor], inputs: Sequence[Tensor]) -> None:
+    def __init__(self, ready: Ready) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._where = where
-        self._parents = {path for path, module in model.named_modules() if next(module.children(), None) is not None}
-        self._known = {t.untyped_storage()._cdata for t in (*weights, *inputs)}
-        self._kept = (weights, inputs)  # lest another storage comes to stand where one of theirs was
-        self._inputs = inputs
-        self._given = {t.untyped_storage()._cdata for t in inputs}
+        self._where = ready.where
+        modules = ready.model.named_modules()
+        self._parents = {path for path, module in modules if next(module.children(), None) is not None}
+        self._inputs = ready.inputs
+        self._given = {t.untyped_storage()._cdata for t in self._inputs}
+        self._weights = {t.untyped_storage()._cdata for t in ready.weights.values()}
+        self._known = self._given | self._weights
+        self._kept = ready  # lest another storage comes to stand where one of theirs was
         self._steps: list[str] = []
         self._kernels: list[int] = []
         self._stored: list[Stored] = []

@@ -69,17 +69,14 @@ def load_with_module(name: str, request: Request) -> tuple[Graph, Callable[[], n
 
 def load_with_run(name: str, request: Request) -> tuple[Graph, Run | str]:
     """The graph of the PyTorch model that ``name`` means, and what a run of it holds, or why there is none."""
-    from costcalc.frontends.torch.lives import Unseen, run_of
+    from costcalc.frontends.torch.lives import run_or_reason
 
     with kept_apart(name):
         wanted = _wanted(name, request.batch, request.input, request.parameters)  # type: ignore[arg-type]
         graph = _traced(name, wanted)
         if wanted.found.sizes is not None:
             return graph, "it is an exported program, which is run by no Python of its own"
-        try:
-            return graph, run_of(wanted.found.model, wanted.args, wanted.kwargs)
-        except Unseen as reason:
-            return graph, f"its own code cannot be run without values ({reason})"
+        return graph, run_or_reason(wanted.found.model, wanted.args, wanted.kwargs)
 
 
 def load_with_step(name: str, request: Request) -> tuple[Graph, Step | None]:

@@ -12,14 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._ops import OpOverload
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from costcalc.errors import CostcalcError
-from costcalc.frontends.torch.alone import alone
-from costcalc.frontends.torch.guard import uncollected, untouched
-from costcalc.frontends.torch.inputs import floating_type, tensors_in
-from costcalc.frontends.torch.lives import Once, Seeing, Unseen, faked, like
-from costcalc.frontends.torch.scopes import following
+from costcalc.frontends.torch.inputs import default_inputs
+from costcalc.frontends.torch.lives import Ready, Seeing, Unseen, ready_to_run
 from costcalc.frontends.torch.structure import tensors_among
 from costcalc.ir.run import Kept, Step
 
@@ -30,9 +26,8 @@ WORKSPACES = frozenset({"aten::mkldnn_rnn_layer"})
 class Training(Seeing):
     """Also notes what is kept for the backward pass, and there for which layer each operator runs."""
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._weights = {t.untyped_storage()._cdata for t in self._kept[0]}
+    def __init__(self, ready: Ready) -> None:
+        super().__init__(ready)
         self._at: dict[int, str] = {}
         self.saved: dict[int, Kept] = {}
         self.backward_from = -1
@@ -69,8 +64,6 @@ class Training(Seeing):
 
 def trained(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Step:
     """As ``step_of``; raises ``CostcalcError`` where the model cannot be run so."""
-    from costcalc.frontends.torch.inputs import default_inputs
-
     try:
         return step_of(model, args if args or kwargs else default_inputs(model), kwargs)
     except Unseen as reason:
@@ -84,35 +77,20 @@ def step_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
 
     Raises ``Unseen`` where the model asks for values, or an operator has no rule for tensors without them.
     """
-    with alone(), uncollected(), untouched(model, whole=False), following(model) as where:
+    with ready_to_run(model, args, kwargs) as ready:
         for module in model.modules():
             module.__dict__["training"] = True
-        fake = FakeTensorMode(allow_fallback_kernels=False, allow_non_fake_inputs=True)
-        made = Once(floating_type(model))
-        given, options = made.of(tuple(args)), made.of(dict(kwargs))
-        if made.ranks and any(isinstance(m, nn.Embedding) for m in model.modules()) and max(made.ranks) <= 2:
-            made = Once(made.floating, whole_numbers=2)
-            given, options = made.of(tuple(args)), made.of(dict(kwargs))
-        with fake:
-            weights = {name: like(t) for name, t in (*model.named_parameters(), *model.named_buffers())}
-            given, options = faked((given, options), {})
+        weights = ready.weights
         trained = [weights[name].requires_grad_() for name, p in model.named_parameters() if p.requires_grad]
-        inputs = [t for _, t in tensors_in("", (given, options))]
-        seen = Training(model, where, [*weights.values()], inputs)
-        try:
-            with fake, seen, torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(seen.keep, lambda t: t):
-                result = torch.func.functional_call(model, weights, given, dict(options))
-                loss: Any = sum(t.float().sum() for t in tensors_among([result]) if t.requires_grad)
-                if not isinstance(loss, Tensor):
-                    raise Unseen("none of its results depends on a parameter that is trained")
-                seen.turn()
-                loss.backward()
-        except Unseen:
-            raise
-        except Exception as error:
-            raise Unseen(str(error).strip().split("\n")[0][:200] or type(error).__name__) from None
-        finally:
-            seen.end()
+        seen = Training(ready)
+        hooks = torch.autograd.graph.saved_tensors_hooks(seen.keep, lambda t: t)
+        with ready.seen_by(seen), torch.enable_grad(), hooks:
+            result = ready.forward()
+            loss: Any = sum(t.float().sum() for t in tensors_among([result]) if t.requires_grad)
+            if not isinstance(loss, Tensor):
+                raise Unseen("none of its results depends on a parameter that is trained")
+            seen.turn()
+            loss.backward()
         gradients = sum(t.grad.untyped_storage().nbytes() for t in trained if t.grad is not None)
         parameters = [t.untyped_storage().nbytes() for t in {t.untyped_storage()._cdata: t for t in trained}.values()]
         held = {t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in weights.values()}
