@@ -17,6 +17,7 @@ from costcalc.planning.jobs import Job, Jobs, peak
 from costcalc.planning.joining import Group
 from costcalc.planning.records import Patches
 from costcalc.planning.sizes import Sizes
+from costcalc.planning.tflite import places
 from costcalc.planning.windows import window
 from costcalc.transforms.fuse.joiner import is_pointwise
 
@@ -28,38 +29,46 @@ Span = tuple[int, int]
 def by_patches(sizes: Sizes, groups: list[Group], jobs: Jobs) -> list[Patches]:
     """For each number of patches the stage with the least peak, of equal ones the one that does least again."""
     macs = sum(_macs(sizes, node) for group in groups for node in group.nodes)
-    rests = {k: _rest(jobs, k) for k in _cuts(sizes, groups, jobs)}
+    same = places(sizes, micro=True)
+    rests = {k: _rest(jobs, k) for k in _cuts(sizes, groups, jobs, same)}
     found = []
     for count in COUNTS:
         made = [
             Patches(count, groups[k].lead.name, max(most, rest), macs + again, again)
             for k, rest in rests.items()
-            for most, again in _stage(sizes, groups[: k + 1], jobs, count)
+            for most, again in _stage(sizes, groups[: k + 1], jobs, count, same)
         ]
         if made:
             found.append(min(made, key=lambda p: (p.peak_bytes, p.again)))
     return found
 
 
-def _cuts(sizes: Sizes, groups: list[Group], jobs: Jobs) -> Iterator[int]:
+def _cuts(sizes: Sizes, groups: list[Group], jobs: Jobs, same: Mapping[str, str]) -> Iterator[int]:
     """The steps after which only the map that they make lives, as far as every layer sees places through windows."""
     last = {buffer: i for i, job in enumerate(jobs.steps) for buffer in job.reads}
     last.update(dict.fromkeys(jobs.kept, len(jobs.steps)))
     alive = {b: last.get(b, 0) for b in jobs.inputs}
     for k, group in enumerate(groups[:-1]):
-        if not all(_sees_places(sizes, node) for node in group.nodes):
+        if not all(_sees_places(sizes, node, same) for node in group.nodes):
             return
         (made,) = group.outputs
-        alive[made] = last.get(made, k)
+        if made not in last:  # no map asks for any place of it
+            return
+        alive[made] = last[made]
         alive = {buffer: until for buffer, until in alive.items() if until > k}
         if k and list(alive) == [made] and len(sizes.map(made).shape) == 4:
             yield k
 
 
-def _sees_places(sizes: Sizes, node: Node) -> bool:
-    """Whether a place of the map that ``node`` makes depends on some places of the maps that it reads."""
+def _sees_places(sizes: Sizes, node: Node, same: Mapping[str, str]) -> bool:
+    """Whether a place of the map that ``node`` makes depends on some places of the maps that it reads.
+
+    same   value → the value that it is as it stands; other views have their places elsewhere
+    """
     y = sizes.map(node.outputs[0])
     if len(node.outputs) != 1 or len(y.shape) != 4:
+        return False
+    if any(same[value] != sizes.root[value] for value in sizes.read(node)):
         return False
     if window(node.op, sizes.graph.types[node.inputs[0]]):
         return True
@@ -75,14 +84,17 @@ def _rest(jobs: Jobs, k: int) -> int:
     return peak(jobs._replace(inputs=inputs, steps=jobs.steps[k + 1 :]))
 
 
-def _stage(sizes: Sizes, groups: list[Group], jobs: Jobs, count: int) -> Iterator[tuple[int, int]]:
+def _stage(
+    sizes: Sizes, groups: list[Group], jobs: Jobs, count: int, same: Mapping[str, str]
+) -> Iterator[tuple[int, int]]:
     """The most that lives while a stage runs by ``count``² patches, and the MACs that it does again."""
     (whole,) = groups[-1].outputs
     rows, columns = sizes.map(whole).shape[2:]
     if not isinstance(rows, int) or not isinstance(columns, int) or min(rows, columns) < count:
         return
     spans = [
-        [_seen(sizes, groups, axis, span) for span in _parts(size, count)] for axis, size in ((0, rows), (1, columns))
+        [_seen(sizes, groups, axis, span, same) for span in _parts(size, count)]
+        for axis, size in ((0, rows), (1, columns))
     ]
     peaks: dict[tuple[int, ...], int] = {}
     again = 0
@@ -106,12 +118,12 @@ def _parts(size: int, count: int) -> list[Span]:
     return [(size * i // count, size * (i + 1) // count) for i in range(count)]
 
 
-def _seen(sizes: Sizes, groups: list[Group], axis: int, span: Span) -> dict[str, Span]:
+def _seen(sizes: Sizes, groups: list[Group], axis: int, span: Span, same: Mapping[str, str]) -> dict[str, Span]:
     """What the places ``span`` of the last map need of every value before it, along one axis."""
     needed = {groups[-1].outputs[0]: span}
     for node in (node for group in reversed(groups) for node in reversed(group.nodes)):
         first, end = needed[node.outputs[0]]
-        for value in sizes.read(node):
+        for value in (same[v] for v in sizes.read(node)):
             size = sizes.map(value).shape[2 + axis]
             axes = window(node.op, sizes.graph.types[value])
             lo, hi = first, end

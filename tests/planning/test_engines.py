@@ -148,6 +148,15 @@ def test_patches_overlap_as_windows_do() -> None:
     assert two.peak_bytes == image + whole + tile
 
 
+@pytest.mark.parametrize("model", ["kws", "dla169"])
+def test_patches_pass_what_changes_nothing_and_end_at_what_nothing_reads(model: str) -> None:
+    """A dropout between two layers; a pooled map of which no layer makes use."""
+    found = costcalc.memory(model, engine="mcu", bits=8)
+    assert all(p.peak_bytes > 0 and p.again >= 0 for p in found.patches)
+    if model == "kws":
+        assert (found.patches[0].layer, found.patches[0].peak_bytes) == ("block1.depthwise.conv", 16_000)
+
+
 def test_patches_of_mobilenet_v2() -> None:
     found = costcalc.memory("mobilenet_v2", engine="mcu", bits=8)
     peaks, again = [p.peak_bytes for p in found.patches], [p.again for p in found.patches]
