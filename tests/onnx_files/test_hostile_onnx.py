@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from tests.onnx_files.onnx_writer import (
     scalar,
     tensor,
     value,
+    varint,
 )
 
 
@@ -176,6 +179,23 @@ def test_names_that_cannot_be_seen(tmp_path: Path) -> None:
 def test_tensors_that_lie_about_their_size(tmp_path: Path) -> None:
     huge = number(1, 2**62) * 3 + number(2, INT64) + held(8, "w") + held(9, b"1234")
     assert "Reshape" in read(tmp_path, chain(node("Reshape", ["x", "w"], ["y"]), tensors=[huge]))
+
+
+def test_weights_of_2_gb_take_no_memory(tmp_path: Path) -> None:
+    rows = 2**19
+    weight = tensor("w", [3, rows // 3], None).split(number(14, 1))[0] + varint(9 << 3 | 2) + varint(4 * 2**29)
+    graph = Graph([node("MatMul", ["x", "w"], ["y"])], [value("x", [2, 3])], [value("y", None)]).data
+    graph += varint(5 << 3 | 2) + varint(len(weight) + 2**31) + weight
+    data = held(8, held(1, "") + number(2, 18)) + varint(7 << 3 | 2) + varint(len(graph) + 2**31) + graph
+    file = tmp_path / "net.onnx"
+    file.write_bytes(data)
+    os.truncate(file, len(data) + 2**31)
+    tracemalloc.start()
+    try:
+        assert load(file).types["linear"].shape == (2, rows // 3)
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
 
 
 def test_external_data_is_not_looked_at(tmp_path: Path) -> None:
