@@ -52,6 +52,10 @@ CASES: dict[str, Case] = {
     "one kernel, timed": one(
         "- conv(8, 1)\n- for i in range(20000):\n  - relu\n", "analyze", "--apply", "fuse", "--machine", "a100"
     ),
+    "sums with one map": one(
+        "- s: relu\n- for i in range(5000):\n  - c$i: conv(8, 1)\n  - add: [c$i, s]\n",
+        "analyze", "--apply", "fuse:openvino",
+    ),
     "many kernels that one takes in": one(
         "- s: conv(8, 1)\n- for i in range(12000):\n  - r$i: {relu: s}\n- add: [{for i in range(12000): r$i}]\n",
         "analyze", "--apply", "fuse:inductor",

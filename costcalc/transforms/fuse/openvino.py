@@ -58,7 +58,7 @@ class OpenVINO(Joiner):
         if rule.state == "sum" and (len(others) != 1 or types[others[0]].shape != y.shape):
             return "a convolution adds a map of its own shape, and nothing else"
         if rule.state == "sum":
-            late = next((n for n in self.read_by[others[0]] if n is not node and not self._leads_to(n, chain)), None)
+            late = self._late(node, others[0], self.node(chain.layers[0]))
             if late is not None:
                 return f"{late.name} reads {others[0]} too, perhaps after the sum, which is written in its place"
         if name == "multiply" and rule.state == "applied":
@@ -66,19 +66,25 @@ class OpenVINO(Joiner):
             return "" if plain else "a convolution multiplies by a weight per channel, and by nothing else"
         return ""
 
-    def _leads_to(self, reader: Node, chain: Chain) -> bool:
-        """Whether ``chain`` waits for ``reader``."""
-        first, seen, waiting = self.place(reader), {chain.layers[0]}, [self.node(chain.layers[0])]
+    def _late(self, node: Node, value: str, first: Node) -> Node | None:
+        """A reader of ``value`` other than ``node`` that may run after ``first``, since this does not wait for it."""
+        readers = self.read_by[value]
+        last = next((n for n in reversed(readers) if n is not node), None)
+        if last is None or self.place(last) > self.place(first):
+            return last
+        waited = self._waited_for(first, self.place(readers[0]))
+        return next((n for n in readers if n is not node and n.name not in waited), None)
+
+    def _waited_for(self, node: Node, start: int) -> set[str]:
+        """``node`` and the layers that it waits for, of those from the place ``start`` on."""
+        seen, waiting = {node.name}, [node]
         while waiting:
-            node = waiting.pop()
-            if node is reader:
-                return True
-            for value in node.reads:
+            for value in waiting.pop().reads:
                 maker = self.maker.get(value)
-                if maker is not None and maker.name not in seen and self.place(maker) >= first:
+                if maker is not None and maker.name not in seen and self.place(maker) >= start:
                     seen.add(maker.name)
                     waiting.append(maker)
-        return False
+        return seen
 
     def seen(self, node: Node) -> None:
         """What does arithmetic and joined nothing may begin a chain of it."""
