@@ -13,20 +13,18 @@ import gc
 import json
 import sys
 import tempfile
-import weakref
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "torch"))
 import torchvision_stub
 
 import costcalc
+from tests.planning.live import Live
 
 torchvision_stub.install()
 timm, tv = import_module("timm"), import_module("torchvision.models")
@@ -43,33 +41,9 @@ selecsls42b coat_lite_tiny xcit_nano_12_p8_224 edgenext_small fastvit_t8 gmlp_s1
 """
 
 
-class Live(TorchDispatchMode):
-    """The bytes of all storages that are alive, and the most of them."""
-
-    def __init__(self, known: set[int], held: int) -> None:
-        super().__init__()
-        self.known, self.now, self.most = known, held, held
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
-            if isinstance(tensor, torch.Tensor) and tensor.untyped_storage()._cdata not in self.known:
-                storage = tensor.untyped_storage()
-                self.known.add(storage._cdata)
-                self.now += storage.nbytes()
-                weakref.finalize(storage, self.died, storage._cdata, storage.nbytes())
-        self.most = max(self.most, self.now)
-        return made
-
-    def died(self, key: int, size: int) -> None:
-        self.known.discard(key)
-        self.now -= size
-
-
 def live(model: nn.Module, x: torch.Tensor) -> int:
     """The most bytes alive in a real run."""
-    kept = [t.untyped_storage() for t in (*model.parameters(), *model.buffers(), x)]
-    with torch.no_grad(), Live({storage._cdata for storage in kept}, x.numel() * x.element_size()) as mode:
+    with torch.no_grad(), Live((*model.parameters(), *model.buffers(), x), x.numel() * x.element_size()) as mode:
         model(x)
     return mode.most
 

@@ -55,7 +55,7 @@ def real(model: nn.Module, x: torch.Tensor) -> tuple[int, int]:
         kept = sum(saved.values())
         del result
         gc.collect()
-        with Live(known | {x.untyped_storage()._cdata}, 0) as mode:
+        with Live((*model.parameters(), *model.buffers(), x)) as mode:
             result = model(x)
             loss: Any = sum(t.float().sum() for t in tree_leaves(result) if isinstance(t, torch.Tensor))
             loss.backward()

@@ -2,40 +2,13 @@
 
 from __future__ import annotations
 
-import weakref
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 import costcalc
 from costcalc.planning.records import Memory
-
-
-class Live(TorchDispatchMode):
-    """The bytes of all storages that a real run makes and has not let go of, and the most of them."""
-
-    def __init__(self, given: list[Tensor], held: int) -> None:
-        super().__init__()
-        self.known = {t.untyped_storage()._cdata for t in given}
-        self.now = self.most = held
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for tensor in made if isinstance(made, (tuple, list)) else (made,):
-            if isinstance(tensor, Tensor) and tensor.untyped_storage()._cdata not in self.known:
-                storage = tensor.untyped_storage()
-                self.known.add(storage._cdata)
-                self.now += storage.nbytes()
-                weakref.finalize(storage, self.died, storage._cdata, storage.nbytes())
-        self.most = max(self.most, self.now)
-        return made
-
-    def died(self, key: int, size: int) -> None:
-        self.known.discard(key)
-        self.now -= size
+from tests.planning.live import Live
 
 
 def real(module: nn.Module, *shapes: tuple[int, ...]) -> int:

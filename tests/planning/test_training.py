@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import gc
 import warnings
-import weakref
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -23,29 +21,7 @@ from costcalc.frontends.torch.training import step_of
 from costcalc.ir.op import all_ops
 from costcalc.ir.run import Step
 from costcalc.planning.training import OPTIMIZERS
-
-
-class Live(TorchDispatchMode):
-    """The most bytes of storages that are alive, those that were there before left out."""
-
-    def __init__(self, known: set[int]) -> None:
-        super().__init__()
-        self.known, self.now, self.most = known, 0, 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
-            if isinstance(tensor, torch.Tensor) and tensor.untyped_storage()._cdata not in self.known:
-                storage = tensor.untyped_storage()
-                self.known.add(storage._cdata)
-                self.now += storage.nbytes()
-                weakref.finalize(storage, self.died, storage._cdata, storage.nbytes())
-        self.most = max(self.most, self.now)
-        return made
-
-    def died(self, key: int, size: int) -> None:
-        self.known.discard(key)
-        self.now -= size
+from tests.planning.live import Live
 
 
 def loss_of(result: Any) -> Any:
@@ -54,8 +30,7 @@ def loss_of(result: Any) -> Any:
 
 def real_peak(model: nn.Module, *inputs: torch.Tensor) -> int:
     gc.collect()
-    there = [t.untyped_storage() for t in (*model.parameters(), *model.buffers(), *inputs)]
-    with Live({storage._cdata for storage in there}) as mode:
+    with Live((*model.parameters(), *model.buffers(), *inputs)) as mode:
         result = model(*inputs)
         loss = loss_of(result)
         loss.backward()
