@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from costcalc.cli.memory import Engine
-from costcalc.cli.options import Bits, Model, Output, Told, machine_names
+from costcalc.cli.options import Bits, Model, Output, Told, machine_names, size
 from costcalc.cli.output import coloured, emit, waiting, width
 from costcalc.cli.parameters import command, option
 from costcalc.errors import OptionError
@@ -55,23 +55,10 @@ def fits(
             raise OptionError(f"{known.name[:80]} does not say how much memory it has; give --ram")
         room = told.Room(known.ram, known.flash)
     else:
-        room = told.Room(_bytes("--ram", ram or ""), _bytes("--flash", flash) if flash is not None else None)
+        room = told.Room(size("--ram", ram or ""), size("--flash", flash) if flash is not None else None)
         room = room._replace(ram_unit=told.unit_of(ram or ""), flash_unit=told.unit_of(flash or ""))
     with waiting(f"planning {model.model}"):
         found = fits(model.model, ram=room.ram, flash=room.flash, engine=engine.value, bits=bits, **model.choices())
         text = told.json(found) if format is Told.json else told.text(found, room, width(), coloured(output))
     emit(text, output)
     return 0 if found.fits else 1
-
-
-def _bytes(name: str, text: str) -> int:
-    """What ``text`` says, in bytes. Raises ``OptionError`` for what is none."""
-    from costcalc.amounts.given import amount
-    from costcalc.analysis.figures import FIGURES
-    from costcalc.errors import CostcalcError
-
-    try:
-        bits = amount(text, FIGURES["storage"])
-    except CostcalcError:
-        raise OptionError(f"{name} {text[:40]}: write bytes with their unit, such as 320KiB, 1MB or 8GiB") from None
-    return int(bits / 8)

@@ -308,3 +308,15 @@ def parameters(given: Sequence[str]) -> Mapping[str, Any]:
         except CostcalcError as error:
             raise OptionError(f"--set {one[:60]}: {error.message}") from None
     return result
+
+
+def size(name: str, text: str) -> int:
+    """What the option ``name`` says, in bytes. Raises ``OptionError`` for what is no amount of memory."""
+    from costcalc.amounts.given import amount
+    from costcalc.analysis.figures import FIGURES
+    from costcalc.errors import CostcalcError
+
+    try:
+        return int(amount(text, FIGURES["storage"]) / 8)
+    except CostcalcError:
+        raise OptionError(f"{name} {text[:40]}: write bytes with their unit, such as 320KiB, 1MB or 8GiB") from None

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from costcalc.cli.options import Format, Output
+from costcalc.cli.options import Format, Output, size
 from costcalc.cli.output import coloured, emit, waiting, width
 from costcalc.cli.parameters import argument, command, option
-from costcalc.errors import OptionError
 
 EXAMPLES = {
     "costcalc pack my/tensors.csv": "in as few bytes as can be found",
@@ -43,7 +42,7 @@ def pack(
     from costcalc.packing.pack import pack
     from costcalc.packing.read import from_file
 
-    room = _bytes(capacity) if capacity is not None else None
+    room = size("--capacity", capacity) if capacity is not None else None
     with waiting(f"packing {file}"):
         found = pack(from_file(file), capacity=room, time_limit=seconds, alignment=alignment)
     text = (
@@ -51,15 +50,3 @@ def pack(
     )
     emit(text, output)
     return 1 if room is not None and not found.fits else 0
-
-
-def _bytes(text: str) -> int:
-    """What ``text`` says, in bytes. Raises ``OptionError`` for what is none."""
-    from costcalc.amounts.given import amount
-    from costcalc.analysis.figures import FIGURES
-    from costcalc.errors import CostcalcError
-
-    try:
-        return int(amount(text, FIGURES["storage"]) / 8)
-    except CostcalcError:
-        raise OptionError(f"--capacity {text[:40]}: write bytes with their unit, such as 320KiB, 1MB or 8GiB") from None
