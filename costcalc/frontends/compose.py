@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from costcalc.errors import Place
@@ -23,6 +23,23 @@ def plain(name: str, most: int = 120) -> str:
     first = name.partition(";")[0]
     parts = [_OTHERS.sub("_", part).strip("_.-") for part in first.replace("/", ".").split(".")]
     return ".".join(part for part in parts if part)[:most].rstrip(".")
+
+
+def inputs_named(names: Iterable[str]) -> list[str]:
+    """What inputs that a file calls ``names`` are called, each apart from the others.
+
+    >>> inputs_named(["a/b", "a.b", "", ""])
+    ['a.b', 'a.b_1', 'input', 'input_1']
+    """
+    found: dict[str, None] = {}
+    numbered: dict[str, int] = {}
+    for name in names:
+        label = first = plain(name) or "input"
+        while label in found:
+            numbered[first] = numbered.get(first, 0) + 1
+            label = f"{first}_{numbered[first]}"
+        found[label] = None
+    return list(found)
 
 
 class Made(NamedTuple):

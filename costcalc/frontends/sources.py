@@ -7,12 +7,12 @@ help, completion and sentences of errors.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from costcalc.errors import CostcalcError, OptionError, SpecError
+from costcalc.errors import CostcalcError, OptionError, SpecError, listing, near
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,6 +45,23 @@ class Request(NamedTuple):
     within: str | None = None
     shelf: Shelf | None = None
     any_sizes: bool = False
+
+    def shapes(self, inputs: Collection[str], path: str) -> dict[str, tuple[int, ...]]:
+        """The shapes that are asked for of the ``inputs`` of a file, without their batch; one alone is of the first.
+
+        Raises ``OptionError`` for an input that the file does not have, and for what is no shape.
+        """
+        if self.input is None or not inputs:
+            return {}
+        named = self.input if isinstance(self.input, Mapping) else {next(iter(inputs)): self.input}
+        for name, shape in named.items():
+            if name not in inputs:
+                raise OptionError(
+                    f"{path} has no input '{str(name)[:80]}'{near(str(name), inputs)}; it has {listing(inputs)}"
+                )
+            if not all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in shape):
+                raise OptionError(f"the shape of {name} must be whole numbers from 1, not {shape!r}")
+        return {name: tuple(shape) for name, shape in named.items()}
 
     def given(self) -> list[str]:
         """The names of what was asked for that an entry may refuse."""

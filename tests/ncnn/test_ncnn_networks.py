@@ -208,3 +208,11 @@ def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert report(load("old.yaml")).total.macs == 36 * 4 * 27
     assert frame.outcome(["formula", "old.param"]) == 0
     assert "2,765" not in capsys.readouterr().out
+
+
+def test_inputs_of_one_name_are_two(tmp_path: Path) -> None:
+    path = tmp_path / "net.param"
+    path.write_text("7767517\n3 3\nInput a/b 0 1 a/b 0=4\nInput a.b 0 1 a.b 0=5\nConcat c 2 1 a/b a.b o 0=0\n")
+    graph = load(str(path))
+    assert [graph.types[name].shape for name in graph.inputs] == [(1, 4), (1, 5)]
+    assert graph.types[graph.outputs[0]].shape == (1, 9)

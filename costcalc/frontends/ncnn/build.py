@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from costcalc.errors import CostcalcError, SpecError
-from costcalc.frontends.compose import Composer, Made, Value, plain
+from costcalc.frontends.compose import Composer, Made, Value, inputs_named, plain
 from costcalc.frontends.ncnn.read import Layer
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph, GraphBuilder
@@ -23,11 +23,12 @@ class Building:
     """A graph under construction; ``types`` are those of its inputs, by the blob's name."""
 
     def __init__(self, name: str, types: Mapping[str, TensorType], as_written: bool) -> None:
-        self.builder = GraphBuilder(name, {plain(blob) or "input": t for blob, t in types.items()})
+        called = inputs_named(types)
+        self.builder = GraphBuilder(name, dict(zip(called, types.values(), strict=True)))
         self.as_written = as_written
         self.batch: Dim = next(iter(types.values())).shape[0] if types else 1
         self._composer = Composer(self.builder)
-        self._values: dict[str, Value] = {blob: plain(blob) or "input" for blob in types}
+        self._values: dict[str, Value] = dict(zip(types, called, strict=True))
         self._read: set[str] = set()
         self._notes: dict[str, None] = {}
 

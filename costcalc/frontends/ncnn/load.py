@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from costcalc.errors import OptionError, Place, SpecError, listing, near
+from costcalc.errors import OptionError, Place, SpecError
 from costcalc.frontends.ncnn.build import Building
 from costcalc.frontends.ncnn.pnnx import is_pnnx, load_pnnx
 from costcalc.frontends.ncnn.read import Layer, read, text_of
@@ -25,7 +24,7 @@ def load(name: str, request: Request) -> Graph:
     shapes = {layer.outputs[0]: _shape(layer) for layer in layers if layer.kind == "Input" and layer.outputs}
     if not shapes:
         raise SpecError("this network has no Input", Place(name))
-    asked = _asked(request, list(shapes), name)
+    asked = request.shapes(shapes, name)
     types: dict[str, TensorType] = {}
     for blob, written in shapes.items():
         shape: list[Dim] = [1 if request.batch is None else request.batch, *asked.get(blob, written)]
@@ -56,17 +55,3 @@ def _shape(layer: Layer) -> tuple[int, ...]:
     if any(size < 0 for size in given):
         raise SpecError(f"the input {layer.name[:80]} has a negative size", layer.place)
     return tuple(given) if any(given) else (0, 0, 0)
-
-
-def _asked(request: Request, names: list[str], path: str) -> dict[str, tuple[int, ...]]:
-    """The shapes that are asked for, by input, without their batch."""
-    given = request.input
-    if given is None:
-        return {}
-    named: Mapping[str, Sequence[int]] = given if isinstance(given, Mapping) else {names[0]: given}
-    for name, shape in named.items():
-        if name not in names:
-            raise OptionError(f"{path} has no input '{name[:80]}'{near(name, names)}; it has {listing(names)}")
-        if not all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in shape):
-            raise OptionError(f"the shape of {name} must be whole numbers from 1, not {shape!r}")
-    return {name: tuple(shape) for name, shape in named.items()}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from costcalc.errors import CostcalcError, OptionError, Place, SpecError
-from costcalc.frontends.compose import Composer, Made, Value, plain
+from costcalc.frontends.compose import Composer, Made, Value, inputs_named, plain
 from costcalc.frontends.ncnn.read import MOST_LAYERS
 from costcalc.frontends.sources import Request
 from costcalc.ir.graph import Graph, GraphBuilder
@@ -114,12 +114,12 @@ class Network:
     def __init__(self, name: str, inputs: list[Line]) -> None:
         types = {}
         self._values: dict[str, Value] = {}
-        for line in inputs:
+        for called, line in zip(inputs_named(line.name for line in inputs), inputs, strict=True):
             operand = line.outputs[0] if line.outputs else ""
             if operand not in line.shapes:
                 raise SpecError("the shape of this input is not in the file; give pnnx an inputshape", line.place)
-            types[plain(line.name)] = line.shapes[operand]
-            self._values[operand] = plain(line.name)
+            types[called] = line.shapes[operand]
+            self._values[operand] = called
         if not types:
             raise SpecError("this network has no pnnx.Input")
         self.builder = GraphBuilder(name, types)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from costcalc.errors import OptionError, Place, SpecError, listing, near
-from costcalc.frontends.compose import plain
-from costcalc.frontends.sources import SOURCES, Request, Shapes
+from costcalc.frontends.sources import SOURCES, Request
 from costcalc.frontends.tflite.build import Building
 from costcalc.frontends.tflite.read import Model, Subgraph, opened
 from costcalc.ir.dims import Dim
@@ -60,8 +58,8 @@ def _index(model: Model, signature: str) -> int:
 
 def _types(graph: Subgraph, request: Request, path: str) -> dict[int, TensorType]:
     """The types of the inputs: of the file, or as they are asked for."""
-    names = {plain(graph.tensors[i].name) or "input": i for i in graph.inputs}
-    shapes = _shapes(request.input, names, path)
+    names = graph.inputs_named()
+    shapes = request.shapes(names, path)
     symbols, found = request.symbols, {}
     called = symbols.called if symbols else {}
     for name, i in names.items():
@@ -81,7 +79,7 @@ def _types(graph: Subgraph, request: Request, path: str) -> dict[int, TensorType
         for axis, size in (symbols.sizes.get(name, {}) if symbols else {}).items():
             shape[axis] = size
         found[i] = TensorType(tuple(shape), tensor.dtype if tensor.dtype in ELEMENT_BITS else "uint8")
-    return {i: found[i] for i in graph.inputs if i in found}
+    return found
 
 
 def _open_name(name: str, axis: int) -> str:
@@ -93,8 +91,8 @@ def _left_open(graph: Subgraph) -> tuple[dict[str, tuple[Dim, ...]], dict[str, i
     """The shapes of the inputs in the sizes that the file leaves open, and what these are there."""
     declared: dict[str, tuple[Dim, ...]] = {}
     sizes: dict[str, int] = {}
-    for i in graph.inputs:
-        tensor, name = graph.tensors[i], plain(graph.tensors[i].name) or "input"
+    for name, i in graph.inputs_named().items():
+        tensor = graph.tensors[i]
         shape: list[Dim] = list(tensor.shape)
         for axis in tensor.open:
             size = _open_name(name, axis)
@@ -102,18 +100,3 @@ def _left_open(graph: Subgraph) -> tuple[dict[str, tuple[Dim, ...]], dict[str, i
             shape[axis] = Expr.symbol(size)
         declared[name] = tuple(shape)
     return declared, sizes
-
-
-def _shapes(given: Shapes, names: dict[str, int], path: str) -> dict[str, tuple[int, ...]]:
-    """The shapes that are asked for, by input, without their batch."""
-    if given is None or not names:
-        return {}
-    named: Mapping[str, Sequence[int]] = given if isinstance(given, Mapping) else {next(iter(names)): given}
-    for name, shape in named.items():
-        if name not in names:
-            raise OptionError(
-                f"{path} has no input '{str(name)[:80]}'{near(str(name), names)}; it has {listing(names)}"
-            )
-        if not all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in shape):
-            raise OptionError(f"the shape of {name} must be whole numbers from 1, not {shape!r}")
-    return {name: tuple(shape) for name, shape in named.items()}

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from costcalc.errors import Place, SpecError
+from costcalc.frontends.compose import inputs_named
 from costcalc.frontends.tflite.flat import Flat, Table, numbers
 from costcalc.frontends.tflite.operators import BUILTIN
 from costcalc.frontends.unread import refuse_unread
@@ -72,6 +73,10 @@ class Subgraph(NamedTuple):
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     operators: list[Operator]
+
+    def inputs_named(self) -> dict[str, int]:
+        """Its inputs, by what they are called."""
+        return dict(zip(inputs_named(self.tensors[i].name for i in self.inputs), self.inputs, strict=True))
 
 
 class Model:
