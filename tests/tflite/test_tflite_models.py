@@ -303,3 +303,24 @@ def test_a_tflite_file_loads_nothing_heavy(tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True, env=environment
     )
     assert run.stdout.splitlines()[-1] == "end"
+
+
+@pytest.mark.parametrize("names", [("a/b", "a.b"), ("", "")])
+def test_inputs_of_one_name_are_two(opened: Open, names: tuple[str, str]) -> None:
+    f = File()
+    x, y = (f.tensor(name, 1, size) for name, size in zip(names, (4, 5), strict=True))
+    z = f.tensor("z", 1, 9)
+    f.operator("CONCATENATION", [x, y], [z], {0: ("int", 1)})
+    graph = opened(f, [x, y], [z], input={(names[0] or "input").replace("/", ".") + "_1": [5]})
+    assert [graph.types[name].shape for name in graph.inputs] == [(1, 4), (1, 5)]
+    assert graph.types[graph.outputs[0]].shape == (1, 9)
+
+
+def test_numbers_that_are_worked_out_beforehand_are_a_constant_where_they_are_read(opened: Open) -> None:
+    f = File()
+    a, b, s = f.numbers(1, 2), f.numbers(3, 4), f.tensor("s", 2, dtype="int32")
+    x, z = f.tensor("x", 1, 2, dtype="int32"), f.tensor("z", 1, 2, dtype="int32")
+    f.operator("ADD", [a, b], [s], {})
+    f.operator("ADD", [x, s], [z], {})
+    graph = opened(f, [x], [z])
+    assert [(node.op.name, node.outputs) for node in graph.nodes] == [("constant", ("s",)), ("add", ("z",))]

@@ -99,6 +99,19 @@ def test_tflite(tmp_path: Path) -> None:
     assert (tensor.name, tensor.type, tensor.bits, tensor.bytes) == ("w", "int4 per axis 0", 4, 9)
 
 
+def test_a_buffer_of_two_tensors_is_stored_once_whatever_they_are_called(tmp_path: Path) -> None:
+    f = File()
+    x, y = f.tensor("x", 1, 6), f.tensor("y", 1, 3)
+    w = f.weight("w", 3, 6)
+    f.tensors.append(f.tensors[w])  # as another graph of the file names it
+    f.operator("FULLY_CONNECTED", [x, w, -1], [y], {})
+    path = tmp_path / "net.tflite"
+    path.write_bytes(f.bytes([x], [y]))
+    found = read_weights(str(path))
+    assert [(t.name, t.bytes, t.tied) for t in found.tensors] == [("w", 72, ""), ("w", 0, "w")]
+    assert found.total() == {"name": "total", "tensors": 2, "elements": 18, "bytes": 72, "bits": 32}
+
+
 def test_an_index_of_several_files(tmp_path: Path) -> None:
     for name in ("one", "two"):
         header = {name: {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}

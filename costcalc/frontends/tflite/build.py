@@ -51,10 +51,7 @@ class Building:
         self.as_written = all(types[i].shape == graph.tensors[i].shape for i in graph.inputs)
         self.scope = Scope(0, graph)
         inputs: dict[str, TensorType] = {}
-        for i in graph.inputs:
-            label = plain(graph.tensors[i].name) or "input"
-            while label in inputs:
-                label += "_"
+        for label, i in graph.inputs_named().items():
             inputs[label] = types[i]
             self.scope.values[i] = label
         self.builder = GraphBuilder(name, inputs)
@@ -122,15 +119,19 @@ class Building:
             return found
         root = self.scope.same.get(index, index)
         tensor = self.scope.tensors[root]
-        if not tensor.constant and not tensor.variable and prod(tensor.shape):
+        is_known = index in self.scope.numbers  # of numbers that are known, and so made by no layer
+        if not tensor.constant and not tensor.variable and not is_known and prod(tensor.shape):
             raise self.model.flat.broken(f"the tensor {index}, '{tensor.name[:80]}', is read before it is made")
         key = self.scope.key, index
         if key not in self._leaves:
             trained = tensor.constant and (tensor.dtype.startswith(("float", "bfloat")) or bool(tensor.scales))
             made, kept = self.declared(index), self.declared(root)
-            op = find_op("parameter")(made.shape, made.dtype, trained)
-            called = {"weight": self._name_of((self.scope.key, root), tensor)}
-            stored_as = {"weight": kept.dtype} if kept.dtype != made.dtype else {}
+            op, called, stored_as = find_op("parameter")(made.shape, made.dtype, trained), {}, {}
+            if is_known and not tensor.constant:
+                op = find_op("constant")(made.shape, made.dtype)
+            else:
+                called = {"weight": self._name_of((self.scope.key, root), tensor)}
+                stored_as = {"weight": kept.dtype} if kept.dtype != made.dtype else {}
             name = self._composer.free(plain(tensor.name) or "constant")
             (self._leaves[key],) = self.builder.add(name, op, [], called, stored_as=stored_as)
         return self._leaves[key]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from costcalc.errors import CostcalcError, Place, SpecError
 from costcalc.frontends.weights.records import Stored, StoredTensor
+from costcalc.ir.tensor import ELEMENT_BITS
 
 
 def read_weights(path: str) -> Stored:
@@ -50,7 +51,6 @@ def _begin(path: str) -> bytes:
 def _of_tflite(path: str) -> Stored:
     """The constants of all graphs of a model; a buffer that several tensors name is stored once."""
     from costcalc.frontends.tflite.read import opened
-    from costcalc.frontends.weights.records import BITS
 
     with opened(path) as model:
         found: list[StoredTensor] = []
@@ -59,14 +59,13 @@ def _of_tflite(path: str) -> Stored:
             for tensor in model.subgraph(index).tensors:
                 if not tensor.constant:
                     continue
-                bits = BITS.get(tensor.dtype)
-                tied = first.setdefault(tensor.buffer, tensor.name)
+                bits = ELEMENT_BITS.get(tensor.dtype)
+                # Graphs of one file may call a tensor that they share the same.
+                tied = first.get(tensor.buffer, "")
+                first.setdefault(tensor.buffer, tensor.name or "a tensor without a name")
                 kind = tensor.dtype
                 if tensor.scales:
                     kind += " per tensor" if tensor.scales == 1 else f" per axis {tensor.axis}"
-                found.append(
-                    StoredTensor(
-                        tensor.name, kind, tensor.shape, bits, tensor.size, "" if tied == tensor.name else tied
-                    )
-                )
+                size = 0 if tied else tensor.size
+                found.append(StoredTensor(tensor.name, kind, tensor.shape, bits, size, tied))
     return Stored(path, "TFLite", tuple(found))
