@@ -42,6 +42,10 @@ def inputs_named(names: Iterable[str]) -> list[str]:
     return list(found)
 
 
+class Unlike(Exception):
+    """A rule that does not hold for an operator; its message is the reason."""
+
+
 class Made(NamedTuple):
     """A value that an operator makes on its way, before its layers have names: of which layer, which output."""
 

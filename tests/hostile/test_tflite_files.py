@@ -146,3 +146,10 @@ def test_other_files_under_that_name(tmp_path: Path) -> None:
     assert "there is no such file" in _read(tmp_path / "none.tflite")
     (tmp_path / "dir.tflite").mkdir()
     assert "directory" in _read(tmp_path / "dir.tflite")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "net.tflite"
+    os.mkfifo(path)
+    assert _read(path) == f"{path}: this is not a regular file; a TFLite model is a file"

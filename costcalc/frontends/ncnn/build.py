@@ -7,16 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from costcalc.errors import CostcalcError, SpecError
-from costcalc.frontends.compose import Composer, Made, Value, inputs_named, plain
+from costcalc.frontends.compose import Composer, Made, Unlike, Value, inputs_named, plain
 from costcalc.frontends.ncnn.read import Layer
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
-
-
-class Unlike(Exception):
-    """A rule that does not hold for a layer; its message is the reason."""
 
 
 class Building:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from costcalc.frontends.compose import Value
-from costcalc.frontends.ncnn.build import Building, Unlike
+from costcalc.frontends.compose import Unlike, Value
+from costcalc.frontends.ncnn.build import Building
 from costcalc.frontends.ncnn.read import REST, Layer
 from costcalc.frontends.ncnn.rules import rule
 from costcalc.ir.call import once
@@ -47,15 +47,15 @@ def _stored(layer: Layer) -> dict[str, str]:
 # -- convolutions and products -----------------------------------------------------------------------------
 
 
-def _axes(layer: Layer, numbers: tuple[tuple[int, ...], ...], default: int) -> tuple[int, ...]:
+def _axes(layer: Layer, numbers: tuple[int, ...], default: int) -> tuple[int, ...]:
     """An option for each axis: each has its number, and is as that of the width if it is not given."""
-    first = layer.whole(numbers[-1][0], default)
-    return tuple(layer.whole(n[0], first) for n in numbers)
+    first = layer.whole(numbers[-1], default)
+    return tuple(layer.whole(n, first) for n in numbers)
 
 
-_KERNEL = {1: ((1,),), 2: ((11,), (1,)), 3: ((21,), (11,), (1,))}
-_DILATION = {1: ((2,),), 2: ((12,), (2,)), 3: ((22,), (12,), (2,))}
-_STRIDE = {1: ((3,),), 2: ((13,), (3,)), 3: ((23,), (13,), (3,))}
+_KERNEL = {1: (1,), 2: (11, 1), 3: (21, 11, 1)}
+_DILATION = {1: (2,), 2: (12, 2), 3: (22, 12, 2)}
+_STRIDE = {1: (3,), 2: (13, 3), 3: (23, 13, 3)}
 
 
 def _padding(layer: Layer, axes: int) -> Any:

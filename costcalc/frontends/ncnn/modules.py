@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from costcalc.frontends.compose import Value
-from costcalc.frontends.ncnn.pnnx import Line, Network, Unlike
+from costcalc.frontends.compose import Unlike, Value
+from costcalc.frontends.ncnn.pnnx import Line, Network
 from costcalc.ir.call import once
 
 Rule = Callable[..., "Value | list[Value]"]
@@ -31,7 +31,7 @@ def rule(names: str) -> Callable[[Rule], Rule]:
 
 _PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in ("relu", "relu6", "sigmoid", "tanh", "silu", "mish", "hardswish", "hardsigmoid")},
-    **{name: (name, {}) for name in ("elu", "selu", "celu", "softplus", "pixel_shuffle")},
+    **{name: (name, {}) for name in ("elu", "selu", "celu", "softplus")},
     "identity": ("identity", {}), "dropout": ("dropout", {}), "dropout2d": ("dropout", {}),
     **{name: ("elementwise", {"function": name}) for name in ("abs", "neg", "exp", "log", "sqrt", "rsqrt", "square")},
     **{name: ("elementwise", {"function": name}) for name in ("sin", "cos", "floor", "ceil", "round", "erf")},
@@ -46,7 +46,7 @@ def _plain(op: str, options: dict[str, Any]) -> Rule:
     return make
 
 
-RULES.update({name: _plain(*entry) for name, entry in _PLAIN.items() if name != "pixel_shuffle"})
+RULES.update({name: _plain(*entry) for name, entry in _PLAIN.items()})
 
 
 def _padding(line: Line) -> Any:

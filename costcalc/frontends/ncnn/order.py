@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from costcalc.frontends.compose import Value
-from costcalc.frontends.ncnn.build import Building, Unlike
+from costcalc.frontends.compose import Unlike, Value
+from costcalc.frontends.ncnn.build import Building
 from costcalc.frontends.ncnn.read import REST, Layer
 from costcalc.frontends.ncnn.rules import rule
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from costcalc.errors import CostcalcError, OptionError, Place, SpecError
-from costcalc.frontends.compose import Composer, Made, Value, inputs_named, plain
+from costcalc.frontends.compose import Composer, Made, Unlike, Value, inputs_named, plain
 from costcalc.frontends.ncnn.read import MOST_LAYERS
 from costcalc.frontends.sources import Request
 from costcalc.ir.graph import Graph, GraphBuilder
@@ -24,10 +24,6 @@ TYPES = {
     "i16": "int16", "i32": "int32", "i64": "int64", "bool": "bool", "c64": "complex64", "c128": "complex128",
 }  # fmt: skip
 _TYPED = re.compile(r"\(([\d,?a-z%\-]*)\)(\w+)")
-
-
-class Unlike(Exception):
-    """A rule that does not hold for a line; its message is the reason."""
 
 
 class Line(NamedTuple):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from costcalc.errors import CostcalcError, Place, SpecError
-from costcalc.frontends.compose import Composer, Made, Value, plain
+from costcalc.frontends.compose import Composer, Made, Unlike, Value, plain
 from costcalc.frontends.tflite.names import named
 from costcalc.frontends.tflite.read import Model, Operator, Subgraph, Tensor
 from costcalc.ir.dims import Dim, prod
@@ -17,10 +17,6 @@ from costcalc.ir.tensor import ELEMENT_BITS, TensorType
 
 MOST_NESTED = 16
 """How deep composites are written out."""
-
-
-class Unlike(Exception):
-    """A rule that does not hold for an operator; its message is the reason."""
 
 
 class Scope:

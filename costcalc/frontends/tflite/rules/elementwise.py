@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from costcalc.frontends.compose import Value
-from costcalc.frontends.tflite.build import Building, Unlike
+from costcalc.frontends.compose import Unlike, Value
+from costcalc.frontends.tflite.build import Building
 from costcalc.frontends.tflite.read import Operator
 from costcalc.frontends.tflite.rules.table import finish, options_of, rule
 from costcalc.ir.dims import Dim, prod

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from costcalc.frontends.compose import Value
-from costcalc.frontends.tflite.build import Building, Unlike
+from costcalc.frontends.compose import Unlike, Value
+from costcalc.frontends.tflite.build import Building
 from costcalc.frontends.tflite.read import Operator
 from costcalc.frontends.tflite.rules.table import SAME, finish, options_of, rule, sliding, weights_of
 from costcalc.ir.call import once
+
+
+def _groups(b: Building, o: Operator, channels: int) -> int:
+    """How often the ``channels`` of the filter go into those of the input."""
+    given = b.type_of(o.inputs[0]).shape[-1]
+    if not isinstance(given, int) or not channels or given % channels:
+        raise Unlike(f"its filter has {channels} channels, its input {given}")
+    return given // channels
 
 
 @rule("CONV_2D")
@@ -14,12 +22,9 @@ def conv_2d(b: Building, o: Operator) -> None:
     """Groups have no field: they are how often the filter's channels go into the input's."""
     t, weights = options_of(o), weights_of(b, o)
     out, height, width, channels = b.sizes(o.inputs[1])
-    given = b.type_of(o.inputs[0]).shape[-1]
-    if not isinstance(given, int) or not channels or given % channels:
-        raise Unlike(f"its filter has {channels} channels, its input {given}")
     y = b.make(
-        "conv", o.inputs[0], weights=weights, out_channels=out, kernel=once((height, width)), groups=given // channels,
-        bias="bias" in weights, **sliding(t, (2, 1), (5, 4)),
+        "conv", o.inputs[0], weights=weights, out_channels=out, kernel=once((height, width)),
+        groups=_groups(b, o, channels), bias="bias" in weights, **sliding(t, (2, 1), (5, 4)),
     )  # fmt: skip
     finish(b, o, y, t.byte(3))
 
@@ -41,12 +46,9 @@ def conv_3d(b: Building, o: Operator) -> None:
     """The filter is (depth, height, width, channels in, out)."""
     t, weights = options_of(o), weights_of(b, o)
     *kernel, channels, out = b.sizes(o.inputs[1])
-    given = b.type_of(o.inputs[0]).shape[-1]
-    if not isinstance(given, int) or not channels or given % channels:
-        raise Unlike(f"its filter has {channels} channels, its input {given}")
     y = b.make(
-        "conv", o.inputs[0], weights=weights, out_channels=out, kernel=once(tuple(kernel)), groups=given // channels,
-        bias="bias" in weights, **sliding(t, (1, 3, 2), (5, 7, 6)),
+        "conv", o.inputs[0], weights=weights, out_channels=out, kernel=once(tuple(kernel)),
+        groups=_groups(b, o, channels), bias="bias" in weights, **sliding(t, (1, 3, 2), (5, 7, 6)),
     )  # fmt: skip
     finish(b, o, y, t.byte(4))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from costcalc.frontends.compose import Value
-from costcalc.frontends.tflite.build import Building, Unlike
+from costcalc.frontends.compose import Unlike, Value
+from costcalc.frontends.tflite.build import Building
 from costcalc.frontends.tflite.flat import Table
 from costcalc.frontends.tflite.read import Operator
 from costcalc.ir.call import once
