@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from costcalc.amounts.units import grouped, percent, size
 from costcalc.backends import escape
@@ -53,12 +53,7 @@ def table(memory: Memory, width: int, colour: bool, *, timeline: bool = False) -
     paint = painted if colour else plain
     bits = f", {memory.bits} bits" if memory.bits is not None else ""
     lines = [f"{paint(visible(memory.name), 'bold')}  {TITLES[memory.engine]}{bits}", ""]
-    known = list(facts(memory))
-    wide = max(len(figure) for _, figure, _ in known)
-    for name, figure, says in known:
-        first, *more = wrap(visible(says), max(width - 11 - wide, 24))
-        lines.append(f"{paint(name.ljust(7), 'bold')}  {figure.rjust(wide)}  {paint(first, 'dim')}")
-        lines += [" " * (11 + wide) + paint(line, "dim") for line in more]
+    lines += figures(list(facts(memory)), 7, width, paint)
     if timeline:
         lines += ["", *_timeline(memory, width, paint)]
     lines += ["", *alive(memory, width, paint)]
@@ -67,6 +62,18 @@ def table(memory: Memory, width: int, colour: bool, *, timeline: bool = False) -
     for note in memory.notes:
         lines += ["", *wrap(visible(note), max(width, 40))]
     return "\n".join([*lines, ""])
+
+
+def figures(known: Sequence[tuple[str, str, str]], room: int, width: int, paint: Paint) -> Iterator[str]:
+    """A line a figure, and more where what it says takes them; names have ``room`` characters."""
+    from textwrap import wrap
+
+    wide = max(len(figure) for _, figure, _ in known)
+    before = room + 2 + wide + 2
+    for name, figure, says in known:
+        first, *more = wrap(visible(says), max(width - before, 24))
+        yield f"{paint(name.ljust(room), 'bold')}  {figure.rjust(wide)}  {paint(first, 'dim')}"
+        yield from (" " * before + paint(line, "dim") for line in more)
 
 
 def alive(memory: Memory, width: int, paint: Paint) -> list[str]:

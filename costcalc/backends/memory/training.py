@@ -9,6 +9,7 @@ from costcalc.backends import escape
 from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.json import written
+from costcalc.backends.memory.text import figures
 from costcalc.backends.paint import painted, plain
 from costcalc.planning.training import Saved, Training
 
@@ -51,12 +52,7 @@ def table(found: Training, width: int, colour: bool) -> str:
 
     paint = painted if colour else plain
     lines = [f"{paint(visible(found.name), 'bold')}  a step of training, PyTorch", ""]
-    known = list(facts(found))
-    wide = max(len(figure) for _, figure, _ in known)
-    for name, figure, says in known:
-        first, *more = wrap(visible(says), max(width - 13 - wide, 24))
-        lines.append(f"{paint(name.ljust(9), 'bold')}  {figure.rjust(wide)}  {paint(first, 'dim')}")
-        lines += [" " * (13 + wide) + paint(line, "dim") for line in more]
+    lines += figures(list(facts(found)), 9, width, paint)
     rows = most(found)[:MOST]
     columns = {
         "size": [_bytes(s.bytes) for s in rows],
