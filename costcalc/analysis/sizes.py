@@ -54,7 +54,8 @@ def taken(some: Sequence[ValueSize]) -> str:
 def _kind(report: Report, some: Sequence[ValueSize]) -> str:
     how = " as set" if some[0].given else " in this run" if some[0].met else ""
     most = f"{max(size.most for size in some):,}"
-    bound = "the most that there can be" if all(size.size == size.most for size in some) else f"of at most {most}"
+    largest = all(size.size == size.most and (size.bounds or size.met) for size in some)
+    bound = "the most that there can be" if largest else f"of at most {most}"
     decided = {name for size in some for name in size.layers}
     layers = [layer.name for layer in report.layers if layer.name in decided]
     ends = layers if len(layers) < 3 else [f"{layers[0]} … {layers[-1]}"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from costcalc import analyze, load
+from costcalc.analysis.sizes import sizes
 from costcalc.errors import CostcalcError
 from costcalc.frontends.onnx.rules import OPERATORS, rule_of
 from tests.onnx_files.onnx_writer import (
@@ -211,7 +212,13 @@ def test_of_two_branches_the_dearer_is_counted_and_said(tmp_path: Path) -> None:
     file = saved(tmp_path / "net.onnx", graph)
     report = analyze(file)
     assert report.total.macs == 32 and report.assumptions[0].startswith("branch=0: of an If the else branch is counted")
-    assert analyze(file, parameters={"branch": 1}).total.macs == 0
+    assert report.mark("macs") == report.mark("ops") == "≈" and not report.is_complete
+    assert sizes(report) == [
+        "branch = 0, of at most 1: the branch that an If takes, 0 for else and 1 for then; decides 1 layer, linear",
+        "totals with ≈ are no bounds while 1 size that values decide is not set: --set branch=NUMBER",
+    ]
+    told = analyze(file, parameters={"branch": 1})
+    assert told.total.macs == 0 and told.mark("ops") == "" and told.is_complete
 
 
 def test_what_nobody_reads_of_distinct_elements_is_no_layer(tmp_path: Path) -> None:

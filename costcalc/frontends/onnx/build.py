@@ -203,8 +203,12 @@ class Build:
         found = min(self.settings.get(key, default), most)
         self.used[key if key in self.settings else name] = found
         given = key in self.settings
-        self.decided.append(Decided(ValueSize(name, found, most, kind, given, found == most, False, ()), self.steps))
+        self.decides(ValueSize(name, found, most, kind, given, found == most, False, ()))
         return found
+
+    def decides(self, size: ValueSize) -> None:
+        """Note a size that values decide; the steps that are made next are decided by it."""
+        self.decided.append(Decided(size, self.steps))
 
     @property
     def steps(self) -> int:

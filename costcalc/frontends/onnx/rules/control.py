@@ -9,6 +9,7 @@ from costcalc.frontends.onnx.read import SubGraph
 from costcalc.frontends.onnx.rules.known import MOST_PARTS
 from costcalc.frontends.onnx.use import Constant, FileError, NoRule, Use, axis_of
 from costcalc.ir.call import Traced
+from costcalc.ir.graph import ValueSize
 from costcalc.ir.tensor import TensorType
 
 MOST_TURNS = 20_000
@@ -17,6 +18,9 @@ MOST_TURNS = 20_000
 def _walks(rule: Callable[..., Any]) -> Callable[..., Any]:
     rule.walks = True  # type: ignore[attr-defined]
     return rule
+
+
+KIND = "the branch that an If takes, 0 for else and 1 for then"
 
 
 @_walks
@@ -39,6 +43,9 @@ def branch(n: Use, env: Any) -> Any:
     if chosen not in (0, 1):
         raise FileError(f"{name} is 0, the else branch, or 1, the then branch, not {chosen}")
     n.build.used[name] = chosen
+    # The dearer branch by its MACs need not be it by other figures: totals are then no bounds.
+    given = n.build.settings.get(name) is not None
+    n.build.decides(ValueSize(name, chosen, 1, KIND, given, given, False, ()))
     return tuple(n.build.body(n, branches[chosen], (), env, ""))
 
 
