@@ -23,6 +23,8 @@ from costcalc.transforms.fuse.joiner import is_pointwise
 
 COUNTS = (2, 3, 4, 6, 8)
 """Patches along each axis that are tried."""
+MOST_GROUPS = 128
+"""Kernels that a stage has at the most: each is walked for each patch of each stage, and deep ones do all again."""
 Span = tuple[int, int]
 
 
@@ -30,16 +32,24 @@ def by_patches(sizes: Sizes, groups: list[Group], jobs: Jobs) -> list[Patches]:
     """For each number of patches the stage with the least peak, of equal ones the one that does least again."""
     macs = sum(_macs(sizes, node) for group in groups for node in group.nodes)
     same = places(sizes, micro=True)
-    rests = {k: _rest(jobs, k) for k in _cuts(sizes, groups, jobs, same)}
+    given = sum(jobs.inputs.values())
+    rests = {k: _rest(jobs, k) for k in _cuts(sizes, groups[: MOST_GROUPS + 1], jobs, same)}
+    # No stage holds less than what comes after it does, or than the image and the whole map.
+    least = {k: max(rest, given + sizes.of(groups[k].outputs[0])) for k, rest in rests.items()}
     found = []
     for count in COUNTS:
-        made = [
-            Patches(count, groups[k].lead.name, max(most, rest), macs + again, again)
-            for k, rest in rests.items()
-            for most, again in _stage(sizes, groups[: k + 1], jobs, count, same)
-        ]
-        if made:
-            found.append(min(made, key=lambda p: (p.peak_bytes, p.again)))
+        best: Patches | None = None
+        for k in sorted(rests, key=lambda k: least[k]):
+            bound = best.peak_bytes if best else None
+            if bound is not None and least[k] > bound:
+                break
+            stage = _stage(sizes, groups[: k + 1], jobs, count, same, bound)
+            if stage is not None:
+                made = Patches(count, groups[k].lead.name, max(stage[0], rests[k]), macs + stage[1], stage[1])
+                if best is None or (made.peak_bytes, made.again) < (best.peak_bytes, best.again):
+                    best = made
+        if best is not None:
+            found.append(best)
     return found
 
 
@@ -85,18 +95,30 @@ def _rest(jobs: Jobs, k: int) -> int:
 
 
 def _stage(
-    sizes: Sizes, groups: list[Group], jobs: Jobs, count: int, same: Mapping[str, str]
-) -> Iterator[tuple[int, int]]:
-    """The most that lives while a stage runs by ``count``² patches, and the MACs that it does again."""
+    sizes: Sizes, groups: list[Group], jobs: Jobs, count: int, same: Mapping[str, str], bound: int | None
+) -> tuple[int, int] | None:
+    """The most that lives while a stage runs by ``count``² patches, and the MACs that it does again.
+
+    None where the map has fewer places than that, or more than ``bound`` bytes live.
+    """
     (whole,) = groups[-1].outputs
     rows, columns = sizes.map(whole).shape[2:]
     if not isinstance(rows, int) or not isinstance(columns, int) or min(rows, columns) < count:
-        return
+        return None
     spans = [
         [_seen(sizes, groups, axis, span, same) for span in _parts(size, count)]
         for axis, size in ((0, rows), (1, columns))
     ]
-    peaks: dict[tuple[int, ...], int] = {}
+    patches: dict[tuple[tuple[int, int], ...], dict[str, tuple[int, int]]] = {}
+    for down, across in product(*spans):
+        tiles = {v: (down[v][1] - down[v][0], across[v][1] - across[v][0]) for v in down}
+        patches.setdefault(tuple(tiles.values()), tiles)
+    most = 0
+    # The largest first: it tells soonest that the bound is crossed.
+    for key in sorted(patches, key=lambda key: -sum(rows * columns for rows, columns in key)):
+        most = max(most, _patch(sizes, groups, jobs, whole, patches[key]))
+        if bound is not None and most > bound:
+            return None
     again = 0
     for group in groups:
         for node in group.nodes:
@@ -105,12 +127,7 @@ def _stage(
                 height, width = sizes.map(node.outputs[0]).shape[2:]
                 covered = [sum(b - a for a, b in (part[node.outputs[0]] for part in along)) for along in spans]
                 again += done * covered[0] * covered[1] // (int(height) * int(width)) - done  # type: ignore[arg-type]
-    for down, across in product(*spans):
-        tiles = {v: (down[v][1] - down[v][0], across[v][1] - across[v][0]) for v in down}
-        key = tuple(n for tile in tiles.values() for n in tile)
-        if key not in peaks:
-            peaks[key] = _patch(sizes, groups, jobs, whole, tiles)
-    yield max(peaks.values()), again
+    return most, again
 
 
 def _parts(size: int, count: int) -> list[Span]:
