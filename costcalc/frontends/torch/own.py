@@ -8,7 +8,17 @@ import pkgutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.machinery import (
+    BYTECODE_SUFFIXES,
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    SourceFileLoader,
+    SourcelessFileLoader,
+)
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from costcalc.errors import CostcalcError, Place, UnknownName, near
@@ -70,7 +80,7 @@ def _file(path: str) -> Any:
         beside = [p.name for p in file.parent.glob("*.py")] if file.parent.is_dir() else []
         hint = near(file.name, beside) or (f"; {of_windows(path)}" if of_windows(path) else "")
         raise UnknownName(f"there is no file {path}{hint}")
-    spec = importlib.util.spec_from_file_location(file.stem, file)
+    spec = importlib.util.spec_from_file_location(file.stem, file, loader=_FromSource(file.stem, str(file)))
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     with _on_path(file.parent.resolve()):
@@ -96,6 +106,48 @@ def _import_failed(name: str, error: Exception) -> CostcalcError:
     return failure
 
 
+class _FromSource(SourceFileLoader):
+    """Reads a module's source, whatever bytecode lies beside it, and leaves none there.
+
+    Bytecode counts as that of a source of the same size and second, or of any at all if it says so itself: what runs
+    would not be what is read, compared and recorded.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
+
+
+@contextmanager
+def _from_source(folder: Path) -> Iterator[None]:
+    """While open, modules below ``folder`` are read by ``_FromSource``; installed ones as ever."""
+    kinds: list[tuple[Any, list[str]]] = [
+        (ExtensionFileLoader, EXTENSION_SUFFIXES), (_FromSource, SOURCE_SUFFIXES),
+        (SourcelessFileLoader, BYTECODE_SUFFIXES),
+    ]  # fmt: skip
+
+    def is_below(path: str) -> bool:
+        return Path(path).is_relative_to(folder) and not {"site-packages", "dist-packages"} & {*Path(path).parts}
+
+    def hook(path: str) -> FileFinder:
+        if not is_below(path) or not Path(path).is_dir():
+            raise ImportError(path)
+        return FileFinder(path, *kinds)
+
+    def forget() -> None:
+        for path in [path for path in sys.path_importer_cache if is_below(path)]:
+            del sys.path_importer_cache[path]
+
+    forget()
+    sys.path_hooks.insert(0, hook)
+    try:
+        yield
+    finally:
+        sys.path_hooks.remove(hook)
+        forget()
+
+
 _FROM: dict[str, str] = {}
 """Modules that a model's file or module has imported from beside it, each with that folder."""
 
@@ -115,11 +167,14 @@ def _on_path(folder: Path) -> Iterator[None]:
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
     try:
-        yield
+        with _from_source(folder):
+            yield
     finally:
         if str(folder) in sys.path:
             sys.path.remove(str(folder))
         for name in sys.modules.keys() - before:
-            file = getattr(sys.modules[name], "__file__", None)
+            module = sys.modules[name]
+            # A folder without __init__.py is a package that has no file.
+            file = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), None)
             if file and Path(file).is_relative_to(folder) and "site-packages" not in Path(file).parts:
                 _FROM[name] = str(folder)
