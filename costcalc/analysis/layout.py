@@ -1,15 +1,17 @@
 """Which axis of an input is which.
 
 A layout that the user gave is what it says. Else the graph tells: the axes over which the first op slides that takes
-(batch, channels, places …) are the input's places, through whatever permutes, reshapes and repeats stand between.
-Without such an op: those that are cut into windows of which some op sees one whole; else those that are left where one
-axis is mixed, as by a linear layer over the colours of each pixel. Where nothing tells, an axis has no name.
+(batch, channels, places …) are the input's places, through whatever permutes, reshapes, repeats and mixes stand
+between. Without such an op: those that are cut into windows of which some op sees one whole; else those that are left
+where weights mix one axis, as a linear layer does with the colours of each pixel. Where nothing tells, an axis has no
+name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from costcalc.analysis.carried import axes_of, carried
 from costcalc.analysis.parts import Part
 from costcalc.analysis.receptive import seen_along, ways_in
 from costcalc.analysis.view import GLOBAL, Span, View
@@ -78,13 +80,13 @@ def names_by_sliding(graph: Graph, value: str) -> tuple[str, ...] | None:
     """
     shape = graph.types[value].shape
     names: list[str] = []
-    for node, (seen, *_), _ in _steps(graph, value):
-        if not node.op.slides or seen is None or len(seen.parts) < 3:
+    for node, (parts, *_) in carried(graph, value):
+        if not node.op.slides or parts is None or len(parts) < 3:
             continue
-        rank, is_last = len(seen.parts), getattr(node.op, "channels_last", False)
-        outer, channels = _axes(seen, (0,)), _axes(seen, (rank - 1 if is_last else 1,))
+        rank, is_last = len(parts), getattr(node.op, "channels_last", False)
+        outer, channels = axes_of(parts[0]), axes_of(parts[rank - 1 if is_last else 1])
         slid = range(1, rank - 1) if is_last else range(2, rank)
-        places = [axis for axis in _axes(seen, slid) if axis not in channels]
+        places = [axis for axis in axes_of([p for along in slid for p in parts[along]]) if axis not in channels]
         if not names:
             if not places and any(size != 1 for size in shape[1:]):
                 continue
@@ -124,7 +126,8 @@ def _by_mixing(graph: Graph, value: str) -> tuple[str, ...] | None:
         return ("batch", "channels")[:rank]
     whole: set[int] = set()
     windows: set[int] = set()
-    for _, before, made in _steps(graph, value):
+    told = False
+    for node, before, made in _steps(graph, value):
         cut = {axis for view in before if view for axis in _cut(view)}
         for view in made:
             for axis, seen in enumerate(view.spans):
@@ -134,11 +137,14 @@ def _by_mixing(graph: Graph, value: str) -> tuple[str, ...] | None:
                     return None
                 elif seen.lo < seen.hi and axis in cut:
                     windows.add(axis)
-        if whole or windows:
+        types = graph.input_types(node)
+        # A mean or a softmax goes along any axis; what weights mix are channels.
+        told = bool(whole) and bool(node.op.weights(*types) or node.op.macs(*types, y=graph.types[node.outputs[0]]))
+        if told or windows:
             break
     if windows:
         places = sorted(windows)
-    elif len(whole) == 1 and 0 not in whole:
+    elif told and len(whole) == 1 and 0 not in whole:
         places = [axis for axis in range(1, rank) if axis not in whole]
     elif not whole or {axis for axis in range(1, rank) if shape[axis] != 1} <= whole:
         places = list(range(2, rank))  # all or nothing is mixed: whichever they are, the answer is the same
@@ -156,9 +162,3 @@ def _cut(view: View) -> Iterator[int]:
     """The axes of the input that lie in several parts."""
     axes = [p.axis for parts in view.parts for p in parts if p.axis is not None and p.size > 1]
     return (axis for axis in axes if axes.count(axis) > 1)
-
-
-def _axes(view: View, of: object) -> list[int]:
-    """The input's axes that lie along the axes ``of`` of a value, in their order; those of size 1 leave no trace."""
-    parts = [p for axis in of for p in view.parts[axis]]  # type: ignore[attr-defined]
-    return list(dict.fromkeys(p.axis for p in parts if p.axis is not None and p.size > 1))

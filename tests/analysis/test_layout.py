@@ -75,6 +75,41 @@ CASES: dict[str, tuple[nn.Module, tuple[int, ...], tuple[str, ...], tuple[int, .
     "a linear layer on each of a row": (
         Net(lambda m, x: m[0](x), nn.Linear(6, 6)), (1, 10, 6), (BATCH, LENGTH, COLOURS), (1,)
     ),
+    "columns mixed first": (
+        Net(lambda m, x: m[0](x.softmax(3)), conv()), (1, 3, 8, 9), (BATCH, COLOURS, HEIGHT, WIDTH), (3, 9),
+    ),
+    "rows mixed by weights first": (
+        Net(lambda m, x: m[1](m[0](x.mT).mT), nn.Linear(8, 5), conv()),
+        (1, 3, 8, 9), (BATCH, COLOURS, HEIGHT, WIDTH), (8, 3),
+    ),
+    "n×h×w×c, columns mixed first": (
+        Net(lambda m, x: m[0](x.softmax(2).permute(0, 3, 1, 2)), conv()),
+        (1, 8, 9, 3), (BATCH, HEIGHT, WIDTH, COLOURS), (3, 9),
+    ),
+    "c×d×h×w, depth mixed first": (
+        Net(lambda m, x: m[0](x.softmax(1)), nn.Conv3d(3, 4, 3, padding=1)),
+        (3, 5, 6, 7), (COLOURS, "depth", HEIGHT, WIDTH), (5, 3, 3),
+    ),
+    "a row mixed first": (
+        Net(lambda m, x: m[0](x.softmax(2)), nn.Conv1d(3, 4, 3)), (1, 3, 9), (BATCH, COLOURS, LENGTH), "global",
+    ),
+    "a recurrent layer first": (
+        Net(lambda m, x: m[1](m[0](x)[0].transpose(1, 2)), nn.GRU(6, 5, batch_first=True), nn.Conv1d(5, 4, 3)),
+        (1, 12, 6), (BATCH, LENGTH, COLOURS), "global",
+    ),
+    "attention first": (
+        Net(lambda m, x: m[1](m[0](x, x, x)[0].transpose(1, 2)),
+            nn.MultiheadAttention(6, 2, batch_first=True), nn.Conv1d(6, 4, 3)),
+        (1, 12, 6), (BATCH, LENGTH, COLOURS), "global",
+    ),
+    "the columns' mean taken off": (
+        Net(lambda m, x: m[0](x - x.mean(3, keepdim=True)), conv()),
+        (1, 3, 8, 9), (BATCH, COLOURS, HEIGHT, WIDTH), (3, 9),
+    ),
+    "along a diagonal": (
+        Net(lambda m, x: m[0](x.diagonal(0, 2, 3)), nn.Conv1d(3, 4, 3)),
+        (1, 3, 8, 9), (BATCH, COLOURS, HEIGHT, WIDTH), "unknown",
+    ),
     "all mixed at once": (
         Net(lambda m, x: m[0](x.flatten(1)), nn.Linear(192, 6)),
         (1, 3, 8, 8), (BATCH, COLOURS, HEIGHT, WIDTH), "global",
@@ -95,6 +130,23 @@ def test_the_graph_tells_which_axis_is_which(case: str, tmp_path: Path) -> None:
     spec = tmp_path / "net.yaml"
     spec.write_text(write(graph), encoding="utf-8")
     assert costcalc.analyze(str(spec)).layout == report.layout
+
+
+@pytest.mark.parametrize(
+    ("shape", "run"),
+    [
+        ((1, 3, 8, 9), lambda m, x: x.softmax(3)),
+        ((1, 6, 50), lambda m, x: x.mean(2)),
+        ((1, 6, 50), lambda m, x: x.cumsum(1)),
+    ],
+    ids=["softmax", "mean", "cumsum"],
+)
+def test_what_mixes_any_axis_tells_nothing(
+    shape: tuple[int, ...], run: Callable[[nn.ModuleList, Tensor], Tensor]
+) -> None:
+    report = costcalc.analyze(trace(Net(run), shape))
+    assert set(*report.layout.values()) == {""}
+    assert [layer.receptive_field for layer in report.layers] == ["unknown"]
 
 
 class Untold(nn.Module):

@@ -1,0 +1,106 @@
+"""Along which axes of an input the axes of each value lie, whatever is mixed along them on the way.
+
+A softmax over the columns of an image sees all of them at each place, and still makes columns: what later slides along
+that axis slides along the image's. So unlike what a value sees (``receptive``) this tells where its axes come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+from costcalc.analysis.parts import Part, aligned, count, redistribute
+from costcalc.ir.dims import Dim
+from costcalc.ir.graph import Graph, Node
+from costcalc.ir.window import IDENTITY, Anywhere, Axes, Follow, Regroup, Sight, Steps
+
+Carried: TypeAlias = "tuple[tuple[Part, ...], ...]"
+"""For each axis of a value the parts of the input's axes that lie along it; where they are not as many places as it
+has, such as along a diagonal, it lies along all of them at once."""
+
+Shape: TypeAlias = "tuple[Dim, ...]"
+
+
+def carried(graph: Graph, value: str) -> Iterator[tuple[Node, list[Carried | None]]]:
+    """Each node that depends on the input ``value``, with what the axes of its inputs lie along; None of others."""
+    shape: tuple[int, ...] = graph.types[value].shape  # type: ignore[assignment]
+    found: dict[str, Carried] = {value: tuple((Part(axis, 1, size),) for axis, size in enumerate(shape))}
+    for node in graph.nodes:
+        before = [found.get(v) for v in node.inputs]
+        if not any(before):
+            continue
+        yield node, before
+        types = graph.input_types(node)
+        for index, made in enumerate(node.outputs):
+            y = graph.types[made]
+            sights = node.op.sights_of(index, *types, y=y)
+            ways = [_along(c, s, x.shape, y.shape) for c, s, x in zip(before, sights, types, strict=True) if c]
+            found[made] = ways[0] if len(ways) == 1 else tuple(map(_together, zip(*ways, strict=True)))
+
+
+def axes_of(parts: Sequence[Part]) -> list[int]:
+    """The input's axes in ``parts``, in their order; those of size 1 leave no trace."""
+    return list(dict.fromkeys(p.axis for p in parts if p.axis is not None and p.size > 1))
+
+
+def _along(before: Carried, sight: Sight, x: Shape, y: Shape) -> Carried:
+    if isinstance(sight, Steps):
+        for step, made in sight.steps:
+            before, x = _along(before, step, x, made), made
+        return before
+    return _regrouped(before, x, y) if isinstance(sight, Regroup) else _followed(before, sight, x, y)
+
+
+def _followed(before: Carried, sight: Axes, x: Shape, y: Shape) -> Carried:
+    """By the axes that are followed; an axis that is mixed lies along itself where the output has it."""
+    along: dict[int, list[Follow]] = {}
+    taken = set()
+    for out, entry in enumerate(sight):
+        if isinstance(entry, Follow):
+            taken.add(entry.axis)
+            at = out if entry.along is None else entry.along
+            if at < len(y) and entry.window.stride:
+                along.setdefault(at, []).append(entry)
+    mixed = [axis for axis in range(len(x)) if axis not in taken]
+    free = [out for out in range(len(y)) if out not in along and not (out < len(sight) and _fixed(sight[out]))]
+    pairs = zip(mixed, free, strict=True) if len(mixed) == len(free) else ((a, a) for a in mixed if a in free)
+    for axis, out in pairs:
+        if x[axis] == y[out] or len(axes_of(before[axis])) == 1:
+            along[out] = [Follow(axis)]
+    made = []
+    for out, size in enumerate(y):
+        follows = along.get(out, ())
+        if len(follows) == 1 and x[follows[0].axis] == size and abs(follows[0].window.stride) == IDENTITY.stride:
+            made.append(before[follows[0].axis])
+        else:
+            made.append(_loose([p for follow in follows for p in before[follow.axis]], size))
+    return tuple(made)
+
+
+def _fixed(entry: Follow | Anywhere | None) -> bool:
+    """Whether an output axis stands where it sees one place of an input's axis."""
+    return isinstance(entry, Follow) and entry.along is None
+
+
+def _regrouped(before: Carried, x: Shape, y: Shape) -> Carried:
+    made: list[tuple[Part, ...]] = []
+    for old, new in aligned(x, y):
+        flat = [p for axis in old for p in before[axis]]
+        sizes: list[int] = [y[axis] for axis in new]  # type: ignore[misc]
+        exact = all(count(before[axis]) == x[axis] for axis in old)
+        found = redistribute(flat, sizes) if exact else None
+        made += before[old.start : old.stop] if len(old) == len(new) == 1 else found or [_loose(flat, n) for n in sizes]
+    return tuple(made)
+
+
+def _loose(parts: Sequence[Part], size: Dim) -> tuple[Part, ...]:
+    """An axis of ``size`` that lies along all axes of ``parts``."""
+    return tuple(Part(axis, 1, size) for axis in axes_of(parts) if size != 1) or (Part(None, 0, size),)  # type: ignore[arg-type]
+
+
+def _together(ways: Sequence[tuple[Part, ...]]) -> tuple[Part, ...]:
+    """What an axis lies along that does through several inputs."""
+    known = [parts for parts in dict.fromkeys(ways) if axes_of(parts)]
+    if len(known) < 2:
+        return (known or ways)[0]
+    return _loose([p for parts in known for p in parts], known[0][0].size)
