@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from costcalc.analysis.records import Report
 from costcalc.analysis.report import report
-from costcalc.errors import OptionError, listing
+from costcalc.arguments import (
+    built,
+    check_given,
+    check_inputs,
+    check_numbers,
+    graph_of,
+    how_built,
+    loaded,
+    machine_of,
+    no_module,
+)
+from costcalc.errors import OptionError
 from costcalc.ir.fields import ints
 from costcalc.ir.graph import Graph
 
@@ -56,11 +67,11 @@ def analyze(
     >>> analyze("resnet50").total.macs
     4089184256
     """
-    _check(bits, fps)
-    graph = _graph(
-        model, inputs, kwargs, _how(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
+    check_numbers(bits, fps)
+    graph = graph_of(
+        model, inputs, kwargs, how_built(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
     )
-    return report(graph, bits=bits, machine=_machine(machine), fps=fps)
+    return report(graph, bits=bits, machine=machine_of(machine), fps=fps)
 
 
 def memory(
@@ -87,7 +98,7 @@ def memory(
     >>> memory("mobilenet_v2", engine="mcu", bits=8).peak_bytes / 1024
     1372.0
     """
-    how = _how(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
+    how = how_built(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
     return _memory(model, inputs, kwargs, engine, bits, how)
 
 
@@ -104,17 +115,17 @@ def _memory(
     """``memory``; ``patches`` as ``plan`` has it."""
     from costcalc.planning.engines import known, plan
 
-    _check(bits, None)
+    check_numbers(bits, None)
     known(engine)
     if engine != "eager" or isinstance(model, Graph) or how.get("apply") or how.get("fold_norm"):
-        return plan(_graph(model, inputs, kwargs, how), engine, bits, patches=patches)
-    _check_given(model, inputs, kwargs, how)
+        return plan(graph_of(model, inputs, kwargs, how), engine, bits, patches=patches)
+    check_given(model, inputs, kwargs, how)
     run: Run | str
     if isinstance(model, (str, os.PathLike)):
         from costcalc.frontends.sources import with_run
         from costcalc.models import wanted
 
-        graph, run = with_run(os.fspath(model), wanted(**_built(how)))
+        graph, run = with_run(os.fspath(model), wanted(**built(how)))
     else:
         from costcalc.frontends.torch.lives import trace_with_run
 
@@ -149,14 +160,14 @@ def fits(
     """
     from costcalc.planning import fits as fitting
 
-    how = _how(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
+    how = how_built(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
     found = _memory(model, inputs, kwargs, engine, bits, how, patches=False)
     choices = None
     if isinstance(model, (str, os.PathLike)):
         from costcalc.frontends.sources import source_of
 
         if not source_of(os.fspath(model)).runs_code:
-            graph = _graph(model, (), {}, _how(batch, input, parameters))
+            graph = graph_of(model, (), {}, how_built(batch, input, parameters))
             choices = _choices(graph, batch or 1)
 
     def plan(other: Mapping[str, Any]) -> Memory:
@@ -191,13 +202,13 @@ def training(
     planning.optimizer(optimizer)
     step: Step | None = None
     notes: list[str] = []
-    how = _how(batch, input, parameters)
-    _check_given(model, inputs, kwargs, how)
+    how = how_built(batch, input, parameters)
+    check_given(model, inputs, kwargs, how)
     if isinstance(model, (str, os.PathLike)):
         from costcalc.frontends.sources import with_step
         from costcalc.models import wanted
 
-        graph, step = with_step(os.fspath(model), wanted(**_built(how)))
+        graph, step = with_step(os.fspath(model), wanted(**built(how)))
     elif isinstance(model, Graph):
         graph = model
     else:
@@ -241,7 +252,7 @@ def compare(*models: Report | Graph | str | os.PathLike[str], names: Sequence[st
         raise OptionError("compare takes the models one after another: compare(a, b)")
     if names and len(names) != len(models):
         raise OptionError(f"names has {len(names)} names for {len(models)} models")
-    reports = [one if isinstance(one, Report) else analyze(_named(one, "compare"), **options) for one in models]
+    reports = [one if isinstance(one, Report) else analyze(no_module(one, "compare"), **options) for one in models]
     called = [
         os.fspath(one) if isinstance(one, (str, os.PathLike)) else reports[i].name for i, one in enumerate(models)
     ]
@@ -271,10 +282,10 @@ def diff(
     """
     from costcalc.difference import diff as between
 
-    _check(bits, None)
-    before, after = (_loaded(_named(one, "diff"), options) for one in (old, new))
+    check_numbers(bits, None)
+    before, after = (loaded(no_module(one, "diff"), options) for one in (old, new))
     title = name or (before.name if before.name == after.name else f"{before.name} → {after.name}")
-    return between(before, after, bits=bits, machine=_machine(machine), name=title)
+    return between(before, after, bits=bits, machine=machine_of(machine), name=title)
 
 
 def verify(model: Graph | str | os.PathLike[str] | nn.Module, *inputs: Any, **options: Any) -> VerifyResult:
@@ -289,9 +300,9 @@ def verify(model: Graph | str | os.PathLike[str] | nn.Module, *inputs: Any, **op
     from costcalc.verification import verify as check_figures
 
     if isinstance(model, (Graph, str, os.PathLike)):
-        _check_inputs(inputs, {})
+        check_inputs(inputs, {})
         module = options.pop("module", None) if isinstance(model, Graph) else None
-        return check_figures(_loaded(model, options), module)
+        return check_figures(loaded(model, options), module)
     from costcalc.frontends.torch.tracer import trace
 
     return check_figures(trace(model, *inputs, **options), model)
@@ -306,115 +317,3 @@ def _choices(graph: Graph, batch: int) -> fitting.Choices:
     named = ((name, graph.parameters.get(name)) for name in fitting.WIDTHS)
     width = next(((name, float(w)) for name, w in named if isinstance(w, (int, float)) and w), None)
     return fitting.Choices(batch, image, width)  # type: ignore[arg-type]
-
-
-def _how(batch: Any, input: Any, parameters: Any, **then: Any) -> dict[str, Any]:
-    """How a model is built, and what is done to its graph then: arguments of ``load``."""
-    return {"batch": batch, "input": input, "parameters": parameters, **then}
-
-
-def _built(how: Mapping[str, Any]) -> dict[str, Any]:
-    """What of it builds a model, as far as it is given."""
-    return {name: how[name] for name in ("batch", "input", "parameters") if how[name] is not None}
-
-
-def _graph(
-    model: Graph | str | os.PathLike[str] | nn.Module,
-    inputs: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    how: Mapping[str, Any],
-) -> Graph:
-    """The graph of ``model``, as ``analyze`` has the arguments."""
-    _check_given(model, inputs, kwargs, how)
-    if isinstance(model, (str, os.PathLike)):
-        from costcalc.models import load
-
-        return load(model, **how)
-    wanted: tuple[str, ...] = ()
-    if how.get("apply") or how.get("fold_norm"):
-        from costcalc import transforms
-
-        wanted = transforms.named(how["apply"], how["fold_norm"])
-    if isinstance(model, Graph):
-        graph = model
-    else:
-        from costcalc.frontends.torch.tracer import trace
-
-        graph = trace(model, *inputs, **kwargs)
-    if wanted:
-        graph = transforms.apply(graph, wanted)
-    if how.get("layout") is not None:
-        from costcalc.ir.layout import laid_out
-
-        graph = laid_out(graph, how["layout"])
-    return graph
-
-
-def _loaded(model: Graph | str | os.PathLike[str], options: Mapping[str, Any]) -> Graph:
-    """``model`` as a graph; ``options`` are those of ``load``."""
-    if isinstance(model, Graph):
-        if options:
-            raise OptionError(f"a graph is built already: {listing(options)} {_are(options)} given to load()")
-        return model
-    from costcalc.models import load
-
-    return load(model, **options)
-
-
-def _are(names: Mapping[str, Any]) -> str:
-    return "is" if len(names) == 1 else "are"
-
-
-def _of_module(given: Mapping[str, Any]) -> str:
-    """What to write where the options of a named model are given with a module."""
-    shape = given.get("input")
-    if isinstance(shape, Sequence) and all(isinstance(size, int) for size in shape):
-        whole = (given.get("batch", 1), *shape)
-        return f"a module takes its inputs one after another, with the batch: analyze(module, {whole})"
-    return f"{listing(given)} build a model that is named; a module is built already: analyze(module, (1, 3, 224, 224))"
-
-
-def _named(model: Any, function: str) -> Any:
-    """``model``, unless it is a module, of which the inputs are not known here."""
-    if isinstance(model, (Graph, str, os.PathLike)):
-        return model
-    if type(model).__module__.partition(".")[0] == "torch" or hasattr(model, "named_modules"):
-        first = "analyze" if function == "compare" else "trace"
-        raise OptionError(
-            f"{function} needs the inputs of a module: {function}(costcalc.{first}(module, (1, 3, 224, 224)), …)"
-        )
-    raise OptionError(f"{function} takes names of models, files and graphs, not {type(model).__name__}")
-
-
-def _machine(given: Machine | str | os.PathLike[str] | None) -> Machine | None:
-    """The machine, read if it is named."""
-    if not isinstance(given, (str, os.PathLike)):
-        return given
-    from costcalc.machines import load_machine
-
-    return load_machine(os.fspath(given))
-
-
-def _check_given(model: Any, inputs: tuple[Any, ...], kwargs: Mapping[str, Any], how: Mapping[str, Any]) -> None:
-    """Raise ``OptionError`` where something is given that is for a model of another kind."""
-    if isinstance(model, (Graph, str, os.PathLike)):
-        _check_inputs(inputs, kwargs)
-    if isinstance(model, (str, os.PathLike)) or not _built(how):
-        return
-    if isinstance(model, Graph):
-        raise OptionError("a graph is built already: batch, input and parameters are given to load()")
-    raise OptionError(_of_module(_built(how)))
-
-
-def _check_inputs(inputs: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    """Raise ``OptionError`` where something is given for the forward of what is no module."""
-    if inputs or kwargs:
-        raise OptionError("only a torch.nn.Module takes inputs; a model that is named takes its shape as input=")
-
-
-def _check(bits: object, fps: object) -> None:
-    """Raise ``OptionError`` for a width or a pace by which figures would be wrong, or not finite."""
-    if bits is not None and (type(bits) is not int or not 1 <= bits <= 1024):
-        raise OptionError(f"bits must be a whole number from 1 to 1024, not {bits!r}")
-    if fps is not None and (type(fps) not in (int, float) or not 1e-3 <= fps <= 1e9):  # type: ignore[operator]
-        raise OptionError(f"fps must be a number from 0.001 to 1e9, not {fps!r}")

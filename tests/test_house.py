@@ -36,9 +36,10 @@ MAY_IMPORT = {
     "budget": RECORDS | GRAPHS | {"planning", "difference", "machines", "models", "writing", "zoo", "__version__"},
     "backends": RECORDS
     | {"packing", "planning", "difference", "budget", "comparison", "reading", "ops", "__version__"},
+    "arguments": BASE | {"frontends", "machines", "models", "transforms"},
     "api": RECORDS
     | GRAPHS
-    | {"backends", "comparison", "difference", "machines", "models", "planning", "verification"},
+    | {"arguments", "backends", "budget", "comparison", "difference", "machines", "models", "planning", "verification"},
     "verification": RECORDS | GRAPHS | {"backends"},
     "literature": RECORDS | GRAPHS | {"models", "zoo"},
     "integrations": RECORDS | GRAPHS | {"budget", "difference", "machines", "models", "writing", "backends"},

@@ -18,6 +18,7 @@ from costcalc.difference.apart import Answer, Wanted, tracing
 from costcalc.difference.git import Repository, Tree
 from costcalc.errors import CostcalcError, Place, UnknownName
 from costcalc.frontends.sources import is_path, split
+from costcalc.ir.graph import Graph
 from costcalc.reading.files import contents
 
 
@@ -38,6 +39,9 @@ class Past(NamedTuple):
 
 Baseline: TypeAlias = Callable[[Model, Setup, Measured], Past]
 """The past of a model in a setup, given what it is now: an unchanged model is not measured twice."""
+
+
+EARLIER = "the earlier graph"
 
 
 def nothing(reason: str) -> Baseline:
@@ -184,6 +188,16 @@ def from_git(repository: Repository, tree: Tree, folder: str) -> Baseline:
             return Past(where, measured(graph, setup.bits, now.machines))
         except CostcalcError as error:
             return Past(where, reason=f"at {where} it cannot be read: {error}")
+
+    return past
+
+
+def from_graph(graph: Graph) -> Baseline:
+    """What ``graph`` costs, whatever the model is called."""
+
+    def past(model: Model, setup: Setup, now: Measured) -> Past:
+        same = graph_hash(graph) == graph_hash(now.graph)
+        return Past(EARLIER, now if same else measured(graph, setup.bits, now.machines))
 
     return past
 

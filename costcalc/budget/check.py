@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import date
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from costcalc.amounts.given import Step
 from costcalc.amounts.shown import beside, in_unit, own_unit, percent, show, signed, told_apart
@@ -15,6 +15,7 @@ from costcalc.analysis.sizes import unset
 from costcalc.budget.baseline import Baseline, Past
 from costcalc.budget.config import WARN, Budget, Config, Exemption, Limit, Model, Setup
 from costcalc.budget.measure import Measured, has_revisions, held, in_config, is_global, matching, measured, value_of
+from costcalc.budget.outcome import EXEMPT, FAIL, OK, UNCHECKED, WARNED, Because, Outcome, Result, Verdict
 from costcalc.budget.reuse import Kept, traced
 from costcalc.difference import Diff, diff
 from costcalc.difference.layers import own_place
@@ -24,92 +25,11 @@ from costcalc.errors import CostcalcError, Place
 if TYPE_CHECKING:
     from costcalc.analysis.roofline import Machine
 
-OK, FAIL, WARNED, EXEMPT, UNCHECKED = "ok", "fail", "warn", "exempt", "unchecked"
 SET = "at: [{parameters: {{}: NUMBER}}]"
 """How a config sets a size that values decide."""
 
 Seen: TypeAlias = Callable[[Model, Setup, Measured, dict[str, Any]], None]
 Edited: TypeAlias = Callable[["Place | None", str], "Place | None"]
-
-
-class Because(NamedTuple):
-    """One cause, or one large layer: in words, where, and how much of the figure it is."""
-
-    says: str
-    place: Place | None
-    amount: Value
-
-
-class Verdict(NamedTuple):
-    """How one bound of one budget is met by one model in one setup.
-
-    rule      ``max``, ``min``, ``max_increase`` or ``max_decrease``
-    limit     what the value is held to, in the figure's unit; of a change, the value that is allowed at the most
-    over      by how much the limit is crossed; 0 if it is not
-    says      one sentence
-    because   the largest first
-    place     where to change it
-    message   what the team says to who crosses it
-    """
-
-    model: str
-    setup: str
-    budget: Budget
-    rule: str
-    status: str
-    value: Value | str | None
-    limit: Value | None
-    base: Value | None
-    over: Value
-    says: str
-    because: tuple[Because, ...] = ()
-    place: Place | None = None
-    message: str = ""
-
-    @property
-    def subject(self) -> str:
-        """``backbone at 3x224x224: macs``."""
-        at = f" at {self.setup}" if self.setup else ""
-        return f"{self.model}{at}: {self.budget.says}"
-
-
-class Result(NamedTuple):
-    """One model in one setup: what it is, what it was, and how that differs."""
-
-    model: Model
-    setup: Setup
-    now: Measured
-    past: Past
-    diff: Diff | None
-
-    @property
-    def title(self) -> str:
-        """``backbone at 3x224x224``."""
-        return self.model.title(self.setup)
-
-
-class Outcome(NamedTuple):
-    """All verdicts, what they were made of, and what else is to be said."""
-
-    results: tuple[Result, ...]
-    verdicts: tuple[Verdict, ...]
-    notes: tuple[str, ...]
-
-    def having(self, *statuses: str) -> list[Verdict]:
-        """The verdicts of these statuses, those crossed most first."""
-        found = [v for v in self.verdicts if v.status in statuses]
-        return sorted(found, key=lambda v: -(v.over / v.limit) if v.limit else 0)
-
-    @property
-    def complete(self) -> bool:
-        """Whether every layer is counted, every size known and every budget could be checked."""
-        return all(r.now.report.is_complete for r in self.results) and not self.having(UNCHECKED)
-
-    def exit_code(self, *, fail_on_warn: bool = False, strict: bool = False) -> int:
-        """0 fine, 1 a budget is exceeded, 4 incomplete and ``strict``."""
-        if self.having(FAIL, *([WARNED] if fail_on_warn else [])):
-            return 1
-        return 4 if strict and not self.complete else 0
 
 
 def check(

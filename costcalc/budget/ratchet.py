@@ -7,8 +7,8 @@ from pathlib import Path
 
 from costcalc.amounts.given import UNITS, amount
 from costcalc.analysis.figures import Figure
-from costcalc.budget.check import Outcome
 from costcalc.budget.config import Config, Limit
+from costcalc.budget.outcome import Outcome
 from costcalc.errors import CostcalcError, OptionError, Place
 
 

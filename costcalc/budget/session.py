@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from costcalc.budget.baseline import (
     Baseline,
     by_kind,
     from_git,
+    from_graph,
     from_json,
     from_lock,
     from_lock_at,
@@ -22,15 +24,17 @@ from costcalc.budget.baseline import (
     lock_at,
     nothing,
 )
-from costcalc.budget.check import FAIL, Because, Edited, Outcome, Seen, Verdict
+from costcalc.budget.check import Edited, Seen, check
 from costcalc.budget.config import Budget, Config, Model, Setup
 from costcalc.budget.lock import MADE_BY, NAME, Entry, Lock, LockError, entry, lock_text, read_lock
 from costcalc.budget.measure import Measured, in_config
+from costcalc.budget.outcome import FAIL, Because, Outcome, Verdict
 from costcalc.budget.read import find_config, parse_max, read_config
 from costcalc.budget.reuse import Kept, is_marked, mark, traced
 from costcalc.budget.reuse import from_lock as kept_in
 from costcalc.difference.git import Edits, Repository
 from costcalc.errors import CostcalcError, OptionError, Place, UnknownName, listing, near
+from costcalc.ir.graph import Graph
 from costcalc.reading.reach import reach_of, refuse_outside
 from costcalc.writing import Version, update
 
@@ -43,7 +47,7 @@ class Asked(NamedTuple):
     max: tuple[str, ...] = ()
     choices: Mapping[str, Any] = {}
     base: str | None = None
-    compare_to: str | None = None
+    compare_to: str | Graph | None = None
     trace_base: bool = False
     bits: int | None = None
 
@@ -135,6 +139,8 @@ def before(asked: Asked, config: Config, stack: ExitStack) -> Before:
         edits = Edits(repository, commit, None, repository.relative)
         kept = kept_in(agreed, config) if isinstance(agreed, Lock) else None
         return Before(by_kind(specs, others), edits.line_of, kept)
+    if isinstance(asked.compare_to, Graph):
+        return Before(from_graph(asked.compare_to))
     if asked.compare_to is not None:
         return Before(from_json(asked.compare_to))
     path = lock_file(config)
@@ -142,6 +148,40 @@ def before(asked: Asked, config: Config, stack: ExitStack) -> Before:
     if lock is None:
         return Before(nothing(f"there is no {NAME}; `costcalc lock` writes one"))
     return Before(from_lock(lock, NAME), None, kept_in(lock, config, is_marked))
+
+
+def judged(
+    asked: Asked,
+    config: Config,
+    *,
+    allow_code: bool,
+    with_diffs: bool = False,
+    locked: bool = False,
+    graphs: Mapping[str, Graph] = {},
+) -> Outcome:
+    """The models of ``config`` held to their budgets, compared with what was ``asked``.
+
+    locked   also whether they are what the lock has
+    graphs   name → model, of those that are graphs already
+    """
+    with ExitStack() as stack:
+        known = before(asked, config, stack)
+
+        def kept(model: Model, setup: Setup) -> Graph | None:
+            return graphs.get(model.name) or (known.kept(model, setup) if known.kept else None)
+
+        outcome = check(
+            config,
+            known.baseline,
+            today=today(),
+            allow_code=allow_code,
+            with_diffs=with_diffs or locked,
+            edited=known.edited,
+            kept=kept,
+            seen=remembers(config),
+            told=asked.base is not None,
+        )
+    return lock_verdicts(outcome, config) if locked else outcome
 
 
 def remembers(config: Config) -> Seen:
@@ -200,7 +240,7 @@ def lock_verdicts(outcome: Outcome, config: Config) -> Outcome:
         if config.file and e.made_by == MADE_BY and model not in known
     ]
     notes = (*outcome.notes, *dict.fromkeys(gone))
-    return outcome._replace(verdicts=(*outcome.verdicts, *verdicts), notes=notes)
+    return replace(outcome, verdicts=(*outcome.verdicts, *verdicts), notes=notes)
 
 
 def _moved(was: Entry | None, now: Entry) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +15,7 @@ from costcalc.cli.parameters import argument, command, option
 from costcalc.errors import OptionError
 
 if TYPE_CHECKING:
-    from costcalc.budget.check import Outcome
+    from costcalc.budget.outcome import Outcome
 
 EXAMPLES = {
     "costcalc check": "the models and budgets of costcalc.yaml, against costcalc.lock",
@@ -106,8 +106,7 @@ def check(
     The earlier figures come from costcalc.lock, unless --base or --compare-to names others. The exit code is 1 if a
     budget is exceeded, 2 for bad input, 4 for incomplete figures with --strict.
     """
-    from costcalc.budget.check import check
-    from costcalc.budget.session import Asked, before, lock_verdicts, ratchet_config, read_models, remembers, today
+    from costcalc.budget.session import Asked, judged, ratchet_config, read_models
 
     asked = Asked(tuple(models or ()), config, tuple(max or ()), choices.choices(), base, compare_to, trace_base, bits)
     if trace_base and not allow_code:
@@ -117,25 +116,17 @@ def check(
             "--locked compares with costcalc.lock, and --base or --compare-to with something else; choose one"
         )
     chosen = read_models(asked)
-    with ExitStack() as stack:
-        known = before(asked, chosen, stack)
-        outcome = check(
-            chosen,
-            known.baseline,
-            today=today(),
-            # Who names a model on the command line may run it; who writes a config may not.
-            allow_code=allow_code or bool(asked.max),
-            with_diffs=format in (Format.json, Format.markdown, Format.github) or locked,
-            edited=known.edited,
-            kept=known.kept,
-            seen=remembers(chosen),
-            told=base is not None,
-        )
-    if locked:
-        outcome = lock_verdicts(outcome, chosen)
+    outcome = judged(
+        asked,
+        chosen,
+        # Who names a model on the command line may run it; who writes a config may not.
+        allow_code=allow_code or bool(asked.max),
+        with_diffs=format in (Format.json, Format.markdown, Format.github),
+        locked=locked,
+    )
     if ratchet:
         changed = ratchet_config(chosen, outcome)
-        outcome = outcome._replace(notes=(*outcome.notes, *changed))
+        outcome = replace(outcome, notes=(*outcome.notes, *changed))
     text = _text(outcome, format, fail_on is FailOn.warn, strict, coloured(output))
     emit(text, output, commands=format is Format.github)
     if format is Format.github and os.environ.get("GITHUB_STEP_SUMMARY"):

@@ -8,7 +8,8 @@ from datetime import date
 import pytest
 from throwaway import SPEC, Repository
 
-from costcalc.budget.check import Outcome, Verdict, check
+from costcalc.budget.check import check
+from costcalc.budget.outcome import Outcome, Verdict
 from costcalc.budget.read import config
 from costcalc.budget.session import Asked, before, read_models
 from costcalc.reading.yaml import read

@@ -10,7 +10,7 @@ from costcalc.backends.escape import visible, workflow_data, workflow_property
 from costcalc.errors import Place
 
 if TYPE_CHECKING:
-    from costcalc.budget.check import Outcome, Verdict
+    from costcalc.budget.outcome import Outcome, Verdict
 
 MOST = 10
 """GitHub shows so many annotations of one step."""

@@ -10,7 +10,7 @@ from costcalc.backends.budget.verdicts import because_lines
 from costcalc.backends.escape import json
 
 if TYPE_CHECKING:
-    from costcalc.budget.check import Outcome
+    from costcalc.budget.outcome import Outcome
 
 SEVERITIES = {"fail": "major", "warn": "minor", "unchecked": "info"}
 

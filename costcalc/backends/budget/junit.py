@@ -8,7 +8,7 @@ from costcalc.backends.budget.github import annotated, message
 from costcalc.backends.escape import xml
 
 if TYPE_CHECKING:
-    from costcalc.budget.check import Outcome
+    from costcalc.budget.outcome import Outcome
 
 
 def junit(outcome: Outcome) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from costcalc.amounts.shown import own_unit
 from costcalc.analysis.figures import FIGURES
-from costcalc.budget.check import Outcome, Result, Verdict
+from costcalc.budget.outcome import Outcome, Result, Verdict
 from costcalc.errors import CostcalcError, Place
 from costcalc.reading.files import contents
 

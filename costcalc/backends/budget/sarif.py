@@ -10,7 +10,7 @@ from costcalc.backends.budget.github import annotated, message
 from costcalc.backends.escape import json
 
 if TYPE_CHECKING:
-    from costcalc.budget.check import Outcome, Verdict
+    from costcalc.budget.outcome import Outcome, Verdict
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 LEVELS = {"fail": "error", "warn": "warning", "unchecked": "warning", "exempt": "note"}

@@ -10,7 +10,7 @@ from costcalc.backends.escape import visible
 from costcalc.backends.paint import painted, plain
 
 if TYPE_CHECKING:
-    from costcalc.budget.check import Because, Outcome, Verdict
+    from costcalc.budget.outcome import Because, Outcome, Verdict
 
 STYLES = {"fail": "red", "warn": "yellow", "exempt": "cyan", "unchecked": "yellow", "ok": "green"}
 LABELS = {"fail": "FAIL", "warn": "warn", "exempt": "exempt", "unchecked": "⚠", "ok": "ok"}
