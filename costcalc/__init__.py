@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from costcalc.api import analyze as analyze
+    from costcalc.api import check as check
     from costcalc.api import compare as compare
     from costcalc.api import diff as diff
     from costcalc.api import fits as fits
@@ -23,6 +24,7 @@ __version__ = "0.1.0"
 # Public name → the module that has it, imported when the name is first used.
 _WHERE = {
     "analyze": "costcalc.api",
+    "check": "costcalc.api",
     "compare": "costcalc.api",
     "diff": "costcalc.api",
     "fits": "costcalc.api",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from costcalc.analysis.roofline import Machine
+    from costcalc.budget.outcome import Outcome
     from costcalc.comparison import Comparison
     from costcalc.difference.records import Diff
     from costcalc.ir.run import Run, Step
@@ -286,6 +287,66 @@ def diff(
     before, after = (loaded(no_module(one, "diff"), options) for one in (old, new))
     title = name or (before.name if before.name == after.name else f"{before.name} → {after.name}")
     return between(before, after, bits=bits, machine=machine_of(machine), name=title)
+
+
+def check(
+    *models: Graph | str | os.PathLike[str],
+    budgets: Mapping[str, Any] | None = None,
+    layers: Mapping[str, Mapping[str, Any]] | None = None,
+    names: Sequence[str] = (),
+    config: str | os.PathLike[str] | None = None,
+    base: str | None = None,
+    trace_base: bool = False,
+    compare_to: Graph | str | os.PathLike[str] | None = None,
+    locked: bool = False,
+    allow_code: bool = False,
+    batch: int | None = None,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    bits: int | None = None,
+    apply: str | Sequence[str] = (),
+    fold_norm: bool = False,
+    layout: str | Mapping[str, str] | None = None,
+) -> Outcome:
+    """Models held to budgets: those of a config file, or those given here. Nothing is printed or written.
+
+    models       of a config the names of some, all if there are none; with ``budgets`` graphs, or what ``load`` takes
+    budgets      figure → amount, or what a config has: ``{"macs": "4.2 G", "params": {"max_increase": "2%"}}``
+    layers       pattern of layer names → budgets of their sum: ``{"head.*": {"params": "2 M"}}``
+    names        what to call the models, in place of their own names
+    config       its path, in place of the nearest ``costcalc.yaml``
+    base         compare with where this branch left a revision of git, and not with ``costcalc.lock``
+    trace_base   with ``base``: trace models that are code as they are there; needs ``allow_code``
+    compare_to   compare with a graph, or with the JSON of an earlier analysis
+    locked       also fail where a model is not what ``costcalc.lock`` says
+    allow_code   run models that are Python code because the config names them
+
+    The other arguments go with ``budgets`` and are those of ``analyze``; a config has them per model, as ``at``.
+    What is crossed is no error but in what is returned; that is true if everything passed. Raises a ``CostcalcError``
+    for anything that is wrong with what was given, or with the config.
+
+    >>> found = check("resnet50", budgets={"macs": "4.2 G", "params": 25_000_000})
+    >>> bool(found), [verdict.says for verdict in found.failed]
+    (False, ['25.56 M is 557 k over the budget of 25.00 M (+2.23%)'])
+    """
+    from costcalc.budget import given
+    from costcalc.budget.session import Asked, judged
+
+    by_hand = budgets is not None or layers is not None
+    given.check_baselines(base, trace_base, compare_to, locked, allow_code or by_hand)
+    how = how_built(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
+    graphs: dict[str, Graph] = {}
+    if by_hand:
+        given.check_no_config(config)
+        check_numbers(bits, None)
+        chosen, graphs = given.under(given.budgets(budgets, layers), models, names, how, bits)
+    else:
+        chosen = given.configured(config, models, {**how, "bits": bits, "names": names})
+    if graphs and trace_base:
+        raise OptionError("a graph has no code to trace at a base; name the model, or give its past as compare_to")
+    asked = Asked(base=base, compare_to=given.earlier(compare_to), trace_base=trace_base)
+    # Who names a model in Python may run it; who writes a config may not.
+    return judged(asked, chosen, allow_code=allow_code or by_hand, with_diffs=True, locked=locked, graphs=graphs)
 
 
 def verify(model: Graph | str | os.PathLike[str] | nn.Module, *inputs: Any, **options: Any) -> VerifyResult:

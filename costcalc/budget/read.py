@@ -59,7 +59,7 @@ def config(tree: Tree, file: str) -> Config:
     top = _keys(tree, "the config", ("version", "models", "exempt"))
     if "version" not in top:
         raise SpecError(f"the config has no version; it begins with 'version: {VERSION}'", tree.place)
-    version = _word(top["version"], "version")
+    version = word(top["version"], "version")
     if version != VERSION:
         raise SpecError(
             f"the config has version {version[:20]}, and this costcalc reads {VERSION}", top["version"].place
@@ -80,24 +80,28 @@ def _model(tree: Tree) -> Model:
     keys = _keys(tree, "a model", ("name", "model", "at", "budgets", "layers", "message"))
     if "model" not in keys:
         raise SpecError("a model needs 'model': the path of a spec, or a name of the zoo", tree.place)
-    model = _word(keys["model"], "model")
-    budgets = [*_budgets(keys["budgets"], None)] if "budgets" in keys else []
-    if "layers" in keys:
-        for number, (pattern, tree_of) in enumerate(_pairs(keys["layers"], "layers")):
-            if number == MOST_PATTERNS:
-                raise SpecError(
-                    f"a model can have budgets of {MOST_PATTERNS} patterns of layers, no more", pattern.place
-                )
-            budgets += _budgets(tree_of, pattern.text)
+    model = word(keys["model"], "model")
     return Model(
-        name=_word(keys["name"], "name") if "name" in keys else model,
+        name=word(keys["name"], "name") if "name" in keys else model,
         model=model,
         place=keys["model"].place,
         at=tuple(_setup(s) for s in _items(keys["at"], "at")) if "at" in keys else (Setup(),),
-        budgets=tuple(budgets),
-        message=_word(keys["message"], "message") if "message" in keys else "",
+        budgets=budgets_of(keys.get("budgets"), keys.get("layers")),
+        message=word(keys["message"], "message") if "message" in keys else "",
         places=tuple(s.place for s in _items(keys["at"], "at")) if "at" in keys else (),
     )
+
+
+def budgets_of(
+    whole: Tree | None, layers: Tree | None = None, machine: Callable[[Tree], str] | None = None
+) -> tuple[Budget, ...]:
+    """The budgets of a model and those of patterns of its layers; ``machine`` reads the name of one."""
+    found = [*_budgets(whole, None, machine or _machine)] if whole is not None else []
+    for number, (pattern, tree) in enumerate(_pairs(layers, "layers") if layers is not None else ()):
+        if number == MOST_PATTERNS:
+            raise SpecError(f"a model can have budgets of {MOST_PATTERNS} patterns of layers, no more", pattern.place)
+        found += _budgets(tree, pattern.text, machine or _machine)
+    return tuple(found)
 
 
 def _setup(tree: Tree) -> Setup:
@@ -114,8 +118,8 @@ def _setup(tree: Tree) -> Setup:
         from costcalc.frontends.spec.settings import parse_value
 
         for name, value in _pairs(keys["parameters"], "parameters"):
-            parameters[name.text] = _placed(value, parse_value, _word(value, name.text))
-    layout = _word(keys["layout"], "layout").strip().lower() if "layout" in keys else ""
+            parameters[name.text] = _placed(value, parse_value, word(value, name.text))
+    layout = word(keys["layout"], "layout").strip().lower() if "layout" in keys else ""
     if layout:
         _placed(keys["layout"], lambda text: full_layout(text, len(text)), layout)
     return Setup(shapes, _whole(keys, "batch"), _whole(keys, "bits"), parameters, _applied(keys), layout)
@@ -127,15 +131,15 @@ def _applied(keys: dict[str, Tree]) -> tuple[str, ...]:
     if "apply" not in keys:
         return named((), folds)
     given = keys["apply"]
-    words = [_word(one, "a transform") for one in _items(given, "apply")] if isinstance(given, Sequence) else (
-        _word(given, "apply")
+    words = [word(one, "a transform") for one in _items(given, "apply")] if isinstance(given, Sequence) else (
+        word(given, "apply")
     )  # fmt: skip
     return _placed(given, lambda texts: named(texts, folds), words)
 
 
 def _shape(tree: Tree) -> tuple[int, ...]:
-    parts = [_word(t, "a size") for t in tree.items] if isinstance(tree, Sequence) else (
-        _word(tree, "input").lower().replace("×", "x").split("x")
+    parts = [word(t, "a size") for t in tree.items] if isinstance(tree, Sequence) else (
+        word(tree, "input").lower().replace("×", "x").split("x")
     )  # fmt: skip
     if not parts or not all(map(_is_whole, parts)):
         raise SpecError("a shape is sizes from 1 with x between them, as in 3x224x224", tree.place)
@@ -150,7 +154,7 @@ def _is_whole(text: str) -> bool:
 def _whole(keys: dict[str, Tree], name: str) -> int | None:
     if name not in keys:
         return None
-    text = _word(keys[name], name)
+    text = word(keys[name], name)
     if not _is_whole(text):
         meant = bits_meant(text) if name == "bits" else None
         hint = f"; {text[:40]} has {meant} bits" if meant else ""
@@ -159,13 +163,13 @@ def _whole(keys: dict[str, Tree], name: str) -> int | None:
 
 
 def _truth(keys: dict[str, Tree], name: str) -> bool:
-    text = _word(keys[name], name).lower() if name in keys else "false"
+    text = word(keys[name], name).lower() if name in keys else "false"
     if text not in ("true", "false"):
         raise SpecError(f"{name} must be true or false, not '{text[:40]}'", keys[name].place)
     return text == "true"
 
 
-def _budgets(tree: Tree, layers: str | None) -> Iterator[Budget]:
+def _budgets(tree: Tree, layers: str | None, machine: Callable[[Tree], str]) -> Iterator[Budget]:
     for key, value in _pairs(tree, "budgets"):
         figure = _placed(key, find_figure, key.text)
         if layers is not None and not figure.adds:
@@ -175,16 +179,16 @@ def _budgets(tree: Tree, layers: str | None) -> Iterator[Budget]:
                 f"they can of {listing(summed)}",
                 key.place,
             )
-        yield _budget(key, figure, value, layers)
+        yield _budget(key, figure, value, layers, machine)
 
 
-def _budget(key: Scalar, figure: Figure, tree: Tree, layers: str | None) -> Budget:
+def _budget(key: Scalar, figure: Figure, tree: Tree, layers: str | None, machine: Callable[[Tree], str]) -> Budget:
     if isinstance(tree, Scalar):
         return _consistent(Budget(figure, key.place, max=_limit(figure, tree), layers=layers))
     allowed = ["max", "min", "max_increase", "max_decrease", "level"]
     allowed += [figure.asks] if figure.asks else []
     keys = _keys(tree, f"a budget of {figure.name}", allowed)
-    level = _word(keys["level"], "level") if "level" in keys else ERROR
+    level = word(keys["level"], "level") if "level" in keys else ERROR
     if level not in (ERROR, WARN):
         raise SpecError(f"level must be error or warn, not '{level[:40]}'", keys["level"].place)
     budget = Budget(
@@ -196,8 +200,8 @@ def _budget(key: Scalar, figure: Figure, tree: Tree, layers: str | None) -> Budg
         max_decrease=_step(figure, keys["max_decrease"], False) if "max_decrease" in keys else None,
         level=level,
         layers=layers,
-        at=_word(keys["at"], "at") if "at" in keys else None,
-        machine=_machine(keys["machine"]) if "machine" in keys else None,
+        at=word(keys["at"], "at") if "at" in keys else None,
+        machine=machine(keys["machine"]) if "machine" in keys else None,
         engine=_engine(keys["engine"]) if "engine" in keys else None,
     )
     return _consistent(budget)
@@ -206,14 +210,14 @@ def _budget(key: Scalar, figure: Figure, tree: Tree, layers: str | None) -> Budg
 def _engine(tree: Tree) -> str:
     from costcalc.planning.engines import known
 
-    name = _word(tree, "engine")
+    name = word(tree, "engine")
     _placed(tree, known, name)
     return name
 
 
 def _machine(tree: Tree) -> str:
     """A machine's name, or the path of its file, which like that of a model is relative to the config."""
-    name = _word(tree, "machine")
+    name = word(tree, "machine")
     if not name.endswith((".yaml", ".yml")):
         return name
     path = beside(str(Path(tree.place.file).parent), name)
@@ -243,7 +247,7 @@ def article(word: str) -> str:
 
 
 def _limit(figure: Figure, tree: Tree) -> Limit:
-    text = _word(tree, figure.name)
+    text = word(tree, figure.name)
     return Limit(_placed(tree, amount, text, figure), text, tree.place)
 
 
@@ -251,7 +255,7 @@ def _step(figure: Figure, tree: Tree, up: bool) -> Any:
     def read(text: str) -> Any:
         return step(text, figure, up=up)
 
-    return _placed(tree, read, _word(tree, figure.name))
+    return _placed(tree, read, word(tree, figure.name))
 
 
 def _exemption(tree: Tree, models: dict[str, Model]) -> Exemption:
@@ -259,18 +263,18 @@ def _exemption(tree: Tree, models: dict[str, Model]) -> Exemption:
     for name in ("model", "metric", "until", "reason"):
         if name not in keys:
             raise SpecError(f"an exemption needs {name}; it has a model, a metric, until when and a reason", tree.place)
-    model, metric = _word(keys["model"], "model"), _word(keys["metric"], "metric")
+    model, metric = word(keys["model"], "model"), word(keys["metric"], "metric")
     if model not in models:
         raise SpecError(f"no model called '{model[:80]}'{near(model, models)}", keys["model"].place)
     _placed(keys["metric"], find_figure, metric)
     if not any(b.figure.name == metric for b in models[model].budgets):
         raise SpecError(f"{model} has no budget of {metric} to be exempt from", keys["metric"].place)
-    text = _word(keys["until"], "until")
+    text = word(keys["until"], "until")
     try:
         until = date.fromisoformat(text)
     except ValueError:
         raise SpecError(f"'{text[:40]}' is no date; write it as 2027-01-31", keys["until"].place) from None
-    return Exemption(model, metric, until, _word(keys["reason"], "reason"), tree.place)
+    return Exemption(model, metric, until, word(keys["reason"], "reason"), tree.place)
 
 
 # -- pieces of a tree ----------------------------------------------------------------------------
@@ -301,7 +305,7 @@ def _items(tree: Tree, what: str) -> list[Tree]:
     return tree.items
 
 
-def _word(tree: Tree, what: str) -> str:
+def word(tree: Tree, what: str) -> str:
     if not isinstance(tree, Scalar) or not tree.text.strip():
         raise SpecError(f"{what} must be one value", tree.place)
     return tree.text.strip()

@@ -75,20 +75,34 @@ def read_models(asked: Asked) -> Config:
             "--input, --batch, --set, --apply and --layout go with --max, and so does --bits; "
             "a config says it per model: at: [{input: 3x224x224, bits: 16}]"
         )
-    config = read_config(config_file(asked.config))
-    if not asked.models:
+    return of_names(read_config(config_file(asked.config)), asked.models)
+
+
+def of_names(config: Config, names: tuple[str, ...]) -> Config:
+    """``config`` with those of its models that have these ``names``, in their order; all if there are none."""
+    if not names:
         return config
     known = {model.name: model for model in config.models}
-    for name in asked.models:
+    for name in names:
         if name not in known:
             raise UnknownName(f"{config.file} has no model '{name[:80]}'{near(name, known)}; it has {listing(known)}")
-    return config._replace(models=tuple(known[name] for name in dict.fromkeys(asked.models)))
+    return config._replace(models=tuple(known[name] for name in dict.fromkeys(names)))
 
 
 def config_file(given: str | None) -> str:
     """The config to read: ``given``, else the one in this folder or, up to the repository's root, above it."""
     if given is not None:
         return given
+    found = nearest_config()
+    if found is None:
+        raise OptionError(
+            "there is no costcalc.yaml here; `costcalc init` writes one; check also takes a model and --max macs=4.2G"
+        )
+    return found
+
+
+def nearest_config() -> str | None:
+    """The config in this folder or, up to the repository's root, above it."""
     folder = Path()
     while True:
         found = find_config(str(folder))
@@ -97,11 +111,8 @@ def config_file(given: str | None) -> str:
             refuse_outside(found, reach_of(found), found, None, "nobody")
             return found
         if (folder / ".git").exists() or folder.resolve() == folder.resolve().parent:
-            break
+            return None
         folder = folder / ".."
-    raise OptionError(
-        "there is no costcalc.yaml here; `costcalc init` writes one; check also takes a model and --max macs=4.2G"
-    )
 
 
 class Before(NamedTuple):
