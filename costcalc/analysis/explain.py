@@ -1,6 +1,6 @@
 """How each figure of a layer comes about: the formula in letters, in numbers, and what it gives.
 
-No formula stands here: the layer's op runs its own rules on ``Told`` sizes.
+No formula stands here: the layer's op runs its own rules on ``TracedInt`` sizes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS, TensorType, Weight
-from costcalc.ir.told import QUOTIENT, Told
+from costcalc.ir.traced_int import QUOTIENT, TracedInt
 from costcalc.ir.window import Follow
 
 IMAGE = {3: "ncl", 4: "nchw", 5: "ncthw"}
@@ -132,8 +132,8 @@ class _Teller:
                 each = [figure.held(w, self.report.settings.bits) for w in stored]
                 lines.append(self._line(figure, figure.of(layer), sum(each)))
             else:
-                told = self._bits(tensors[figure.name]) if figure.name in tensors else None
-                later.append(self._line(figure, figure.of(layer), told))
+                result = self._bits(tensors[figure.name]) if figure.name in tensors else None
+                later.append(self._line(figure, figure.of(layer), result))
         if layer.prepared:
             kept = Line("kept", layer.prepared.bits, unit=BITS)
             lines = [Line("prepared", "once, before inference, which does nothing of this"), *lines, kept]
@@ -173,9 +173,9 @@ class _Teller:
         each = input_rows(self.op, self.x, self.y[0])
         return [t for v, t in dict(zip(self.node.inputs, each, strict=True)).items() if v not in unread]
 
-    def _line(self, figure: Figure, value: Any, told: Any) -> Line:
-        if isinstance(told, Told) and int(told) == value:
-            return Line(figure.title, value, told.text, told.numbers, unit=figure.unit)
+    def _line(self, figure: Figure, value: Any, result: Any) -> Line:
+        if isinstance(result, TracedInt) and int(result) == value:
+            return Line(figure.title, value, result.text, result.numbers, unit=figure.unit)
         return Line(figure.title, value, unit=figure.unit)
 
     def _bits(self, types: Iterable[TensorType]) -> Any:
@@ -185,13 +185,13 @@ class _Teller:
         for t in types:
             bits = width if width is not None and t.dtype in FLOATING_BITS else ELEMENT_BITS[t.dtype]
             sizes[bits] = sizes.get(bits, 0) + t.size
-        return sum(Told.leaf(bits, str(bits)) * size for bits, size in sizes.items())
+        return sum(TracedInt.leaf(bits, str(bits)) * size for bits, size in sizes.items())
 
     def _sizes(self) -> list[Line]:
         """The output's sizes that have a formula; equal ones in one line."""
         lines: list[Line] = []
         for letter, formula in zip(self.y[0].shape, self.made[0].shape, strict=True):
-            if isinstance(letter, Told) and isinstance(formula, Told) and letter.text != formula.text:
+            if isinstance(letter, TracedInt) and isinstance(formula, TracedInt) and letter.text != formula.text:
                 if lines and lines[-1].numbers == formula.numbers:
                     lines[-1] = lines[-1]._replace(name=f"{lines[-1].name}, {letter.text}")
                 else:
@@ -214,9 +214,9 @@ class _Teller:
             made = []
             for follow, size, step in zip(sights[0][2:], before.size, before.stride, strict=True):
                 if isinstance(follow, Follow) and isinstance(step, int):
-                    r, j = Told.leaf(size, "R"), Told.leaf(step, "J")
+                    r, j = TracedInt.leaf(size, "R"), TracedInt.leaf(step, "J")
                     reach: Any = follow.window.hi - follow.window.lo
-                    made.append(r + j * reach if isinstance(reach, Told) else r)
+                    made.append(r + j * reach if isinstance(reach, TracedInt) else r)
             if tuple(map(int, made)) == field.size:
                 says = "R and J: what the input sees, and its step"
                 line = Line("receptive field", field, made[0].text, made[0].numbers, says)
@@ -254,12 +254,12 @@ class _Teller:
 
     # -- letters -----------------------------------------------------------------------------
 
-    def _letter(self, wanted: str, value: int, avoid: Iterable[str] = ()) -> Told:
+    def _letter(self, wanted: str, value: int, avoid: Iterable[str] = ()) -> TracedInt:
         """A letter for ``value``: ``wanted``, with strokes after it while it is in use for something else."""
         while wanted in avoid or self.letters.get(wanted, value) != value:
             wanted += "′"
         self.letters[wanted] = int(value)
-        return Told.leaf(int(value), wanted)
+        return TracedInt.leaf(int(value), wanted)
 
     def _lettered_op(self, op: Op) -> Op:
         values = dict(op.__dict__)
@@ -287,10 +287,10 @@ class _Teller:
         """``t``, its sizes that are formulas called by letters of their own."""
         shape = []
         for axis, d in zip(self._axes(t), t.shape, strict=True):
-            if isinstance(d, Told) and d.text not in self.letters and not d.text.isdecimal():
+            if isinstance(d, TracedInt) and d.text not in self.letters and not d.text.isdecimal():
                 d = self._letter(MADE.get(axis, "y"), int(d), self.options)
-            elif not isinstance(d, Told) and self.letters.get(axis) == d:
-                d = Told.leaf(int(d), axis)  # type: ignore[arg-type]
+            elif not isinstance(d, TracedInt) and self.letters.get(axis) == d:
+                d = TracedInt.leaf(int(d), axis)  # type: ignore[arg-type]
             shape.append(d)
         return t.with_shape(*shape)
 
@@ -301,6 +301,10 @@ def _read(weight: Weight) -> TensorType:
 
 def _times(t: TensorType) -> str:
     return "×".join(
-        d.text if isinstance(d, Told) and d.level > QUOTIENT else f"({d.text})" if isinstance(d, Told) else str(d)
+        d.text
+        if isinstance(d, TracedInt) and d.level > QUOTIENT
+        else f"({d.text})"
+        if isinstance(d, TracedInt)
+        else str(d)
         for d in t.shape
     )

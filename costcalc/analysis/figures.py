@@ -166,7 +166,7 @@ class Figure(NamedTuple):
         """Its title in ``view``."""
         return self.shown[view].title or self.title
 
-    def told(self, view: str) -> str:
+    def described(self, view: str) -> str:
         """What it says in ``view``."""
         return self.shown[view].says or self.says
 

@@ -12,7 +12,7 @@ MOST_DENOMINATOR_BITS = 512
 MOST_BITS = 4096
 
 
-def told(view: View) -> View:
+def shortened(view: View) -> View:
     """``view``, but unknown along axes of the image where its numbers have become too long to go on with."""
     long = set()
     for parts in view.parts:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from costcalc.analysis.following import Route, plain_part, route, through
-from costcalc.analysis.lengths import told
+from costcalc.analysis.lengths import shortened
 from costcalc.analysis.meeting import union
 from costcalc.analysis.parts import Part, moves
 from costcalc.analysis.view import UNKNOWN, ReceptiveField, Span, View
@@ -78,7 +78,7 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
                 known[how] = _untold(before, graph.types[value])
             elif how not in known:
                 view = seen_along(ways, before, graph.types[value], extent)
-                known[how] = view and kept.setdefault(view := told(view), view)
+                known[how] = view and kept.setdefault(view := shortened(view), view)
             found[value] = known[how]
     return found
 

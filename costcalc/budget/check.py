@@ -40,7 +40,7 @@ def check(
     allow_code: bool = False,
     with_diffs: bool = False,
     edited: Edited | None = None,
-    told: bool = False,
+    warns_of_code: bool = False,
     kept: Kept | None = None,
     seen: Seen | None = None,
 ) -> Outcome:
@@ -49,7 +49,7 @@ def check(
     today       decides which exemptions still hold
     with_diffs  compare every model with its past, not only where a budget is exceeded
     edited      the line that the user edited, from where a cause was seen and what it says
-    told        say of each model that is code if there is nothing to compare it with
+    warns_of_code  say of each model that is code if there is nothing to compare it with
     kept        the models that are code and did not change, which are then not traced
     seen        called with what else was traced, and what that depended on
     """
@@ -72,7 +72,7 @@ def check(
             except CostcalcError as error:
                 raise (in_config(error, model, setup) if config.file else error.at(model.place)) from None
             past = baseline(model, setup, now)
-            if told and past.reason and not has_revisions(model.model):
+            if warns_of_code and past.reason and not has_revisions(model.model):
                 notes.append(f"{model.title(setup)} is compared with nothing: {past.reason}")
             if now.report.uncounted:
                 names = ", ".join(f"{layer.name} ({layer.kind})" for layer in now.report.uncounted[:3])

@@ -54,10 +54,10 @@ def traced(
             record = watch.record()
     except CostcalcError:
         return measured(), None  # perhaps its modules cannot be imported twice; if not, the error comes again
-    return found, _told(record, found, setup, config) if record else None
+    return found, _trace_record(record, found, setup, config) if record else None
 
 
-def _told(record: dict[str, Any], found: Measured, setup: Setup, config: Config) -> dict[str, Any] | None:
+def _trace_record(record: dict[str, Any], found: Measured, setup: Setup, config: Config) -> dict[str, Any] | None:
     """What the lock keeps of a trace besides layers; None where the graph would not be the same again."""
     graph, whole, root = found.graph, record_of(found.graph), Path(config.reach or ".")
     if graph.declared:
@@ -65,19 +65,19 @@ def _told(record: dict[str, Any], found: Measured, setup: Setup, config: Config)
     chains: dict[tuple[tuple[str, int], ...], int] = {}
     at = [chains.setdefault(tuple((file, line) for file, line in places_of(node)), len(chains)) for node in graph.nodes]
     shown = {file: _from_root(file, root) for chain in chains for file, _ in chain}
-    told = {
+    trace = {
         **record, "choices": _choices(setup, config),
         "graph": {key: whole[key] for key in ("name", "parameters", "source", "assumed", "sizes", "layouts")},
         "places": [[[shown[file], line] for file, line in chain] for chain in chains],
         "at": at,
     }  # fmt: skip
-    again = _completed(replace(graph, parameters={}, source="", assumed=(), sizes=()), told, config)
+    again = _completed(replace(graph, parameters={}, source="", assumed=(), sizes=()), trace, config)
     if (
         again is None
         or report(again, bits=setup.bits, machine=found.report.machine).to_dict() != found.report.to_dict()
     ):
         return None
-    return told
+    return trace
 
 
 def _choices(setup: Setup, config: Config) -> list[Any]:
@@ -93,14 +93,14 @@ def _from_root(file: str, root: Path) -> str:
     return full.relative_to(root).as_posix() if full.is_relative_to(root) else file
 
 
-def _completed(graph: Graph, told: Mapping[str, Any], config: Config) -> Graph | None:
+def _completed(graph: Graph, trace: Mapping[str, Any], config: Config) -> Graph | None:
     """``graph`` of a lock's layers with all else that was told of it."""
     root = config.reach or "."
     try:
-        more = told["graph"]
-        here = {file: _from_here(file, root) for chain in told["places"] for file, _ in chain}
-        places = [placed([(here[file], line) for file, line in chain]) for chain in told["places"]]
-        pairs = zip(graph.nodes, told["at"], strict=True)
+        more = trace["graph"]
+        here = {file: _from_here(file, root) for chain in trace["places"] for file, _ in chain}
+        places = [placed([(here[file], line) for file, line in chain]) for chain in trace["places"]]
+        pairs = zip(graph.nodes, trace["at"], strict=True)
         nodes = tuple(node._replace(place=places[at]) for node, at in pairs)
         return replace(
             graph, name=more["name"], nodes=nodes, parameters=more["parameters"], source=more["source"],

@@ -264,13 +264,13 @@ def _asked(watch: Watch) -> Iterator[None]:
         if _reader() == "model":
             watch.doubts.append("a device")
 
-    told: list[tuple[Any, str, Callable[..., None]]] = [
+    watched: list[tuple[Any, str, Callable[..., None]]] = [
         *((os, name, of_path) for name in ("stat", "lstat", "access", "readlink")),
         *((type(os.environ), name, of_variable) for name in ("__getitem__", "__iter__")),
         *((sys.modules.get(module), name, of_device) for module, name in _DEVICES),
     ]
     with ExitStack() as stack:
-        for owner, name, tell in told:
+        for owner, name, tell in watched:
             original = getattr(owner, name, None)
             if original is not None:
                 stack.callback(setattr, owner, name, original)

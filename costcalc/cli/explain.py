@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from costcalc.cli.options import Model, Output, Setting, Told
+from costcalc.cli.options import Model, Output, Setting, TextFormat
 from costcalc.cli.output import coloured, emit, width
 from costcalc.cli.parameters import argument, command, option
 
@@ -24,7 +24,9 @@ def explain(
         str,
         argument(metavar="[LAYER]", says="A layer or a block; the whole model if left out."),
     ] = "",
-    format: Annotated[Told, option("--format", "-f", says="What to write.", shows_default=True)] = Told.text,
+    format: Annotated[
+        TextFormat, option("--format", "-f", says="What to write.", shows_default=True)
+    ] = TextFormat.text,
     output: Output = None,
 ) -> None:
     """How each figure of a layer comes about: the formula, the numbers put in, and the result.
@@ -45,8 +47,8 @@ def explain(
     paint = painted if coloured(output) else plain
     held = holdings(graph, report, name)
     if held:
-        text = records.block(held) if format is Told.json else inventory(held, width(), paint)
+        text = records.block(held) if format is TextFormat.json else inventory(held, width(), paint)
     else:
-        told = explain(graph, report, name)
-        text = records.layer(told) if format is Told.json else explanation(told, width(), paint)
+        explained = explain(graph, report, name)
+        text = records.layer(explained) if format is TextFormat.json else explanation(explained, width(), paint)
     emit(text, output)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from costcalc.cli.memory import Engine
-from costcalc.cli.options import Bits, Model, Output, Told, machine_names, size
+from costcalc.cli.options import Bits, Model, Output, TextFormat, machine_names, size
 from costcalc.cli.output import coloured, emit, waiting, width
 from costcalc.cli.parameters import command, option
 from costcalc.errors import OptionError
@@ -34,7 +34,9 @@ def fits(
         Engine, option("--engine", "-e", shows_default=True, says="By whose rules, as `costcalc memory` has them.")
     ] = Engine.tflm,
     bits: Bits = None,
-    format: Annotated[Told, option("--format", "-f", says="What to write.", shows_default=True)] = Told.text,
+    format: Annotated[
+        TextFormat, option("--format", "-f", says="What to write.", shows_default=True)
+    ] = TextFormat.text,
     output: Output = None,
 ) -> int:
     """Whether a model fits into a memory: the verdict, what makes the peak, and the largest that would fit.
@@ -43,7 +45,7 @@ def fits(
     largest batch and image, and of a spec with a width the largest width.
     """
     from costcalc.api import fits
-    from costcalc.backends.memory import fits as told
+    from costcalc.backends.memory import fits as renderer
 
     if (ram is None) == (machine is None) or (machine is not None and flash is not None):
         raise OptionError("fits takes --ram, perhaps with --flash, or a --machine: --ram 320KiB --flash 1MiB")
@@ -53,12 +55,14 @@ def fits(
         known = load_machine(machine)
         if known.ram is None:
             raise OptionError(f"{known.name[:80]} does not say how much memory it has; give --ram")
-        room = told.Room(known.ram, known.flash)
+        room = renderer.Room(known.ram, known.flash)
     else:
-        room = told.Room(size("--ram", ram or ""), size("--flash", flash) if flash is not None else None)
-        room = room._replace(ram_unit=told.unit_of(ram or ""), flash_unit=told.unit_of(flash or ""))
+        room = renderer.Room(size("--ram", ram or ""), size("--flash", flash) if flash is not None else None)
+        room = room._replace(ram_unit=renderer.unit_of(ram or ""), flash_unit=renderer.unit_of(flash or ""))
     with waiting(f"planning {model.model}"):
         found = fits(model.model, ram=room.ram, flash=room.flash, engine=engine.value, bits=bits, **model.choices())
-        text = told.json(found) if format is Told.json else told.text(found, room, width(), coloured(output))
+        text = (
+            renderer.json(found) if format is TextFormat.json else renderer.text(found, room, width(), coloured(output))
+        )
     emit(text, output)
     return 0 if found.fits else 1

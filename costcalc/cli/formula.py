@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from costcalc.cli.options import Model, Output, Told
+from costcalc.cli.options import Model, Output, TextFormat
 from costcalc.cli.output import coloured, emit, width
 from costcalc.cli.parameters import command, option
 from costcalc.errors import CostcalcError, OptionError, listing
@@ -30,7 +30,9 @@ def formula(
         ),
     ] = None,
     bits: Annotated[int | None, option("--bits", min=1, max=1024, says="Bits of a floating-point element.")] = None,
-    format: Annotated[Told, option("--format", "-f", says="What to write.", shows_default=True)] = Told.text,
+    format: Annotated[
+        TextFormat, option("--format", "-f", says="What to write.", shows_default=True)
+    ] = TextFormat.text,
     output: Output = None,
 ) -> None:
     """The totals of a model in closed form.
@@ -70,7 +72,7 @@ def formula(
     if counted.sizes:
         noted[f"values decide {listing(size.name for size in counted.sizes)}; totals are with the defaults"] = None
     notes = [*opened.notes, *noted, *(f"no total depends on {name}" for name in values if name not in used)]
-    if format is Told.json:
+    if format is TextFormat.json:
         emit(records.totals(whole, found, values, conditions, notes), output)
         return
     head = f"{graph.name}, {after(graph.applied)}\n\n" if graph.applied else ""

@@ -74,14 +74,14 @@ def memory(
     if optimizer is not None:
         raise OptionError("--optimizer is for a step of training: add --train")
     from costcalc.api import memory
-    from costcalc.backends.memory import text as told
+    from costcalc.backends.memory import text as renderer
 
     with waiting(f"planning {model.model}"):
         found = memory(model.model, engine=engine.value, bits=bits, **model.choices())
         if format is Format.table:
-            text = told.table(found, width(), coloured(output), timeline=timeline)
+            text = renderer.table(found, width(), coloured(output), timeline=timeline)
         else:
-            text = getattr(told, format.value)(found, timeline=timeline)
+            text = getattr(renderer, format.value)(found, timeline=timeline)
     emit(text, output)
 
 
@@ -91,7 +91,7 @@ def _train(
 ) -> None:  # fmt: skip
     """A step of training, which PyTorch does; so nothing that is for another engine can be asked for."""
     from costcalc.api import training
-    from costcalc.backends.memory import training as told
+    from costcalc.backends.memory import training as renderer
 
     if engine is not Engine.eager:
         raise OptionError(f"--train is PyTorch's, so not of --engine {engine.value}")
@@ -104,8 +104,8 @@ def _train(
     with waiting(f"planning {model.model}"):
         found = training(model.model, optimizer=optimizer.value, **choices)
         text = (
-            told.table(found, width(), coloured(output))
+            renderer.table(found, width(), coloured(output))
             if format is Format.table
-            else getattr(told, format.value)(found)
+            else getattr(renderer, format.value)(found)
         )
     emit(text, output)

@@ -183,7 +183,7 @@ class Rendered(str, Enum):
     html = "html"
 
 
-class Told(str, Enum):
+class TextFormat(str, Enum):
     """What a result that is no table of figures is written as."""
 
     text = "text"

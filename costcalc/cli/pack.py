@@ -38,7 +38,7 @@ def pack(
     A tensor is alive from its first to its last step, both included. With a capacity the exit code is 1 unless the
     packing fits. Files with the columns id, lower, upper and size are read too; upper is the step after the last.
     """
-    from costcalc.backends.memory import packing as told
+    from costcalc.backends.memory import packing as renderer
     from costcalc.packing.pack import pack
     from costcalc.packing.read import from_file
 
@@ -46,7 +46,9 @@ def pack(
     with waiting(f"packing {file}"):
         found = pack(from_file(file), capacity=room, time_limit=seconds, alignment=alignment)
     text = (
-        told.table(found, width(), coloured(output)) if format is Format.table else getattr(told, format.value)(found)
+        renderer.table(found, width(), coloured(output))
+        if format is Format.table
+        else getattr(renderer, format.value)(found)
     )
     emit(text, output)
     return 1 if room is not None and not found.fits else 0

@@ -57,11 +57,11 @@ def tracing(
     with tempfile.TemporaryDirectory(prefix="costcalc-") as apart:
         request, answer = Path(apart, "request"), Path(apart, "answer")
         own = tree.path(repository.relative(folder)) if folder != "." else str(here)
-        told = {
+        job = {
             "path": _search_path(root, tree.folder, own), "answer": str(answer), "tree": tree.folder, "root": str(root),
             "models": [[_there(repository, tree, model), dict(choices)] for model, choices in wanted],
         }  # fmt: skip
-        request.write_text(json.dumps(told), encoding="utf-8")
+        request.write_text(json.dumps(job), encoding="utf-8")
         command = [sys.executable, "-I", "-B", "-c", _START, str(request)]
         with subprocess.Popen(command, cwd=here, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
 
@@ -96,8 +96,8 @@ def _search_path(root: Path, folder: str, own: str) -> list[str]:
 
 def _read(answer: Path, code: int, tree: Tree, count: int) -> list[Answer]:
     try:
-        told = json.loads(answer.read_text(encoding="utf-8"))
-        found = [graph_of(one["graph"]) if "graph" in one else _error(one, tree) for one in told]
+        job = json.loads(answer.read_text(encoding="utf-8"))
+        found = [graph_of(one["graph"]) if "graph" in one else _error(one, tree) for one in job]
     except (OSError, *DAMAGED):
         found = []
     if len(found) != count:
@@ -106,9 +106,9 @@ def _read(answer: Path, code: int, tree: Tree, count: int) -> list[Answer]:
     return found
 
 
-def _error(told: Mapping[str, Any], tree: Tree) -> CostcalcError:
-    kind = UnknownName if told["unknown"] else CostcalcError
-    return kind(tree.shown(str(told["error"])).split("\n")[0])
+def _error(job: Mapping[str, Any], tree: Tree) -> CostcalcError:
+    kind = UnknownName if job["unknown"] else CostcalcError
+    return kind(tree.shown(str(job["error"])).split("\n")[0])
 
 
 # -- in the other process ------------------------------------------------------------------------

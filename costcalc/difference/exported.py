@@ -35,7 +35,7 @@ def remarks(old: Graph | None, new: Graph | None) -> Iterator[str]:
         return
     explained = 0
 
-    def told(one: str, many: str, count: int, elements: int) -> str:
+    def change(one: str, many: str, count: int, elements: int) -> str:
         nonlocal explained
         explained += elements
         what = f"1 {one}" if count == 1 else f"{count:,} {many}"
@@ -43,7 +43,7 @@ def remarks(old: Graph | None, new: Graph | None) -> Iterator[str]:
 
     gone = [n for n in model.nodes if n.op.name in NORMS and n.name not in after and before[n.name]]
     if gone:
-        yield told(
+        yield change(
             "norm is folded into the layer before it",
             "norms are folded into the layers before them",
             len(gone),
@@ -51,15 +51,15 @@ def remarks(old: Graph | None, new: Graph | None) -> Iterator[str]:
         )
     added = [after[k]["bias"].size for k in common if "bias" in after[k] and "bias" not in before[k]]
     if added:
-        yield told("bias is there instead", "biases are there instead", len(added), sum(added))
+        yield change("bias is there instead", "biases are there instead", len(added), sum(added))
     lost = [before[k]["bias"].size for k in common if "bias" in before[k] and "bias" not in after[k]]
     if lost:
-        yield told("bias of zeros is left out", "biases of zeros are left out", len(lost), -sum(lost))
+        yield change("bias of zeros is left out", "biases of zeros are left out", len(lost), -sum(lost))
     copied, merged = _copies(before, after, common), _copies(after, before, common)
     if copied:
-        yield told("shared weight is copied", "shared weights are copied", len(copied), sum(copied))
+        yield change("shared weight is copied", "shared weights are copied", len(copied), sum(copied))
     if merged:
-        yield told(
+        yield change(
             "tensor that equals another is kept once",
             "tensors that equal others are kept once",
             len(merged),

@@ -142,12 +142,12 @@ def repository_of(folder: str) -> Home:
         refused = f"; '{made_up}' looks like one, but plain files make that up, so it is not used" if made_up else ""
         raise GitError(f"{where} is in no git repository, so that there is no revision to compare with{refused}")
     try:
-        told = git(home.root, "rev-parse", "--show-toplevel", "--absolute-git-dir").decode(errors="surrogateescape")
+        located = git(home.root, "rev-parse", "--show-toplevel", "--absolute-git-dir").decode(errors="surrogateescape")
     except GitError as error:
         if "not installed" in error.message:
             raise
         raise GitError(f"git does not use the repository at '{home.root}': {error.message}") from None
-    top, _, own = told.rstrip("\n").partition("\n")
+    top, _, own = located.rstrip("\n").partition("\n")
     if Path(top).resolve() != Path(home.root) or Path(own).resolve() != Path(home.git).resolve():
         raise GitError(f"git takes the files at '{home.root}' for those of another repository, which is not used")
     return home

@@ -90,7 +90,7 @@ class Costs:
         if was is None:
             pytest.fail(f"{NAME} does not have {name}; pytest --cost-update adds it", pytrace=False)
         if was.graph != now.graph or was.figures != now.figures:
-            pytest.fail(_told(was, found), pytrace=False)
+            pytest.fail(_change_message(was, found), pytrace=False)
 
     def __repr__(self) -> str:
         return "cost"
@@ -178,15 +178,15 @@ def _setup(bits: int | None, choices: dict[str, Any]) -> Setup:
     )
 
 
-def _told(was: Entry, found: Measured) -> str:
+def _change_message(was: Entry, found: Measured) -> str:
     """The diff from the lock to what is found, as ``costcalc diff`` prints it."""
     from costcalc.backends.diff.formats import text
     from costcalc.budget.lock import NAME, graph_of
     from costcalc.difference import diff
 
     graph = graph_of(was)
-    told = text([diff(graph, found.graph, name=was.model)], "macs", width=100) if graph else ""
-    return f"{was.model} is not what {NAME} says; pytest --cost-update agrees to it\n{told}"
+    changes = text([diff(graph, found.graph, name=was.model)], "macs", width=100) if graph else ""
+    return f"{was.model} is not what {NAME} says; pytest --cost-update agrees to it\n{changes}"
 
 
 class Cost:

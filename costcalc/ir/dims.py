@@ -95,9 +95,9 @@ def scaled(size: Dim, factor: float) -> Dim:
     made = int(size * factor)
     if type(size) is int:
         return made
-    from costcalc.ir.told import Told
+    from costcalc.ir.traced_int import TracedInt
 
-    return Told.scaled(size, factor, made)
+    return TracedInt.scaled(size, factor, made)
 
 
 EXACT = 2**20

@@ -184,7 +184,7 @@ Sight: TypeAlias = "Axes | Regroup | Steps"
 MIXED: Sight = ()  # every output place depends on the whole input
 
 
-def untold(x: TensorType) -> Sight:
+def unknown_map(x: TensorType) -> Sight:
     """Every output sees some of ``x``; nothing known tells where."""
     return tuple(map(Anywhere, range(len(x.shape))))
 

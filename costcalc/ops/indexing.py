@@ -12,7 +12,7 @@ from costcalc.ir.dims import Dim, at_least, minimum
 from costcalc.ir.fields import Axes, Axis, Dtype, Shape, Size, ints
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
-from costcalc.ir.window import Anywhere, Follow, Sight, elementwise, envelope, untold
+from costcalc.ir.window import Anywhere, Follow, Sight, elementwise, envelope, unknown_map
 from costcalc.ops.axes import distinct, has_axes, position, replaced, several
 from costcalc.ops.traced import beside, expanded, own, reshaped
 
@@ -185,7 +185,7 @@ class Gather(Op):
     def sights(self, x: TensorType, *places: TensorType, y: TensorType) -> tuple[Sight, ...]:
         if self.axes is None:
             same = (t if t.shape != y.shape else None for t in places)
-            return (untold(x), *(untold(t) if t else elementwise(y, y) for t in same))
+            return (unknown_map(x), *(unknown_map(t) if t else elementwise(y, y) for t in same))
         axes = [position(axis, x) for axis in several(self.axes)]
         if self.along:
             (at,) = axes
@@ -198,7 +198,7 @@ class Gather(Op):
         whole = TensorType(y.shape[first : first + new])
         return (
             (*follows, *map(Anywhere, axes)),
-            *(((None,) * first + elementwise(t, whole)) if len(t.shape) <= new else untold(t) for t in places),
+            *(((None,) * first + elementwise(t, whole)) if len(t.shape) <= new else unknown_map(t) for t in places),
         )
 
     def _new_axes(self, x: TensorType) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from costcalc.ir.fields import Axis, Count, Dtype, Index, Places, Shape, Size, i
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.place import Place, in_a_row, within
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Follow, Sight, Window, untold
+from costcalc.ir.window import Follow, Sight, Window, unknown_map
 from costcalc.ops.axes import has_axes, position, replaced
 from costcalc.ops.traced import permuted, reshaped
 
@@ -245,7 +245,7 @@ class AsStrided(Op):
         (offset,) = ints([self.offset])
         found = within(Place(0, shape, in_a_row(shape)), Place(offset, made, ints(self.strides)))
         if found is None:
-            return (untold(x),)
+            return (unknown_map(x),)
         starts, steps = found
         moving = (Follow(axis, Window(step)) if axis is not None else None for axis, step in steps)
         fixed = (Follow(axis, Window(0, start, start)) for axis, start in enumerate(starts))
@@ -287,7 +287,7 @@ class Part(Op):
         shared = tuple(map(Follow, range(min(len(x.shape), len(y.shape)))))
         if y.shape[:-1] == x.shape:
             return ((*shared, None),)
-        return (shared,) if x.shape[:-1] == y.shape else (untold(x),)
+        return (shared,) if x.shape[:-1] == y.shape else (unknown_map(x),)
 
     @classmethod
     def from_aten(cls, call: Call) -> Traced:

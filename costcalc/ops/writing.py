@@ -12,7 +12,7 @@ from costcalc.ir.fields import Axes, ints
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.place import Place, within
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Anywhere, Follow, Sight, Window, elementwise, envelope, ratio, untold
+from costcalc.ir.window import Anywhere, Follow, Sight, Window, elementwise, envelope, ratio, unknown_map
 from costcalc.ops.axes import distinct, has_axes, position, several
 from costcalc.ops.indexing import MOST_INDICES, located
 from costcalc.ops.traced import expanded, permuted, reshaped
@@ -196,11 +196,11 @@ class Scatter(Op):
     def sights(self, x: TensorType, *others: TensorType, y: TensorType) -> tuple[Sight, ...]:
         base = elementwise(x, y)
         if self.axes is None or len(others[-1].shape) != len(x.shape):
-            return (base, *map(untold, others))
+            return (base, *map(unknown_map, others))
         axes = {position(axis, x) for axis in several(self.axes)}
         if self.indices is None:
             along = tuple(Anywhere(a) if a in axes else Follow(a) for a in range(len(x.shape)))
-            return (base, *(along if t.shape == others[-1].shape else untold(t) for t in others))
+            return (base, *(along if t.shape == others[-1].shape else unknown_map(t) for t in others))
         (at,), (size,) = axes, ints([x.shape[min(axes)]])
         places = [index % size for index in several(self.indices)]
         window = envelope(range(len(places)), places)

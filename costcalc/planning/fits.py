@@ -158,13 +158,13 @@ def _would(
     def image(n: int) -> tuple[int, ...]:
         return (shape[0], *(max(s * n * step // side, 1) for s in shape[1:])) if shape is not None else ()
 
-    def told(n: int) -> str:
+    def image_text(n: int) -> str:
         return f"image {'×'.join(map(str, image(n)))}"
 
     found: list[Would] = []
     if shape is not None:
         bounds = (side // step, MOST_LARGER * side // step) if now else (0, (side - 1) // step)
-        found += largest(*bounds, lambda n: {"image": image(n)}, told)
+        found += largest(*bounds, lambda n: {"image": image(n)}, image_text)
     if width is not None and not now:
         name, most = width[0], round(width[1] / STEP) - 1
         found += largest(0, most, lambda n: {name: round(n * STEP, 4)}, lambda n: f"{name} {round(n * STEP, 4):g}")

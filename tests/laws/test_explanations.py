@@ -15,7 +15,7 @@ from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.memory import forget
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.told import Told
+from costcalc.ir.traced_int import TracedInt
 
 CACHES = [
     found
@@ -36,10 +36,10 @@ def layer_of(op: Op, types: list[TensorType]) -> Graph:
     return builder.build(made)
 
 
-def is_told(value: Any) -> bool:
+def is_traced(value: Any) -> bool:
     if isinstance(value, (tuple, list)):
-        return any(map(is_told, value))
-    return type(value) is Told
+        return any(map(is_traced, value))
+    return type(value) is TracedInt
 
 
 def test_the_caches_are_found() -> None:
@@ -54,7 +54,7 @@ def test_an_explanation_is_the_same_whatever_was_worked_out_before(op: Op, types
     first = explain(graph, numbers, "layer")
     forget()
     (layer,) = report(layer_of(op, types)).layers
-    assert not is_told([*layer.amounts.values()]) and not is_told(layer.output_shapes)
+    assert not is_traced([*layer.amounts.values()]) and not is_traced(layer.output_shapes)
     forget_all()
     report(graph)
     again = explain(graph, numbers, "layer")

@@ -50,7 +50,7 @@ def _comment(record: Record, most_layers: int | None) -> str:
         lines += ["No model changed.", ""]
     lines += table(["model", *(figure.title for figure in figures_in(COMMENT))], "<>>>>", [])
     lines += [_row(verdicts, m) for m in [*shown, *new]]
-    lines += ["", *_told(record)]
+    lines += ["", *_exceeded(record)]
     for model in changed:
         lines += _causes(model)
     for model in changed if most_layers != 0 else []:
@@ -79,13 +79,13 @@ def _row(verdicts: Iterable[Record], model: Record) -> str:
             mine = (v["model"], v["setup"], v["metric"]) == (model["name"], model["setup"], name)
             if mine and v["rule"] == "max" and v["layers"] is None and v["limit"] is not None and value is not None:
                 left, unit = v["limit"] - value, v.get("unit", "")
-                told = in_unit(figure, abs(left), unit if unit in UNITS.get(figure.unit, {}) else "")
-                cell += f"<br>{told} left" if left >= 0 else f"<br>**{told} over**"
+                difference = in_unit(figure, abs(left), unit if unit in UNITS.get(figure.unit, {}) else "")
+                cell += f"<br>{difference} left" if left >= 0 else f"<br>**{difference} over**"
         cells.append(cell)
     return "| " + " | ".join(cells) + " |"
 
 
-def _told(record: Record) -> list[str]:
+def _exceeded(record: Record) -> list[str]:
     """What is exceeded, in words, each with its causes."""
     lines: list[str] = []
     changed = {(m["name"], m["setup"]) for m in record["models"] if m["diff"] is not None}

@@ -19,27 +19,27 @@ INDENT = 17
 HEADING = 13
 
 
-def explanation(told: Explanation, width: int, paint: Paint) -> str:
+def explanation(explained: Explanation, width: int, paint: Paint) -> str:
     """What the layer is, its letters, each figure's formula, and what is counted."""
-    node, layer = told.node, told.layer
+    node, layer = explained.node, explained.layer
     lines = [f"{paint(node.name, 'bold')}  {node.op!r}", *_about(type(node.op), width, paint)]
     if layer.source:
         lines.append(paint(f"from {layer.source}", "dim"))
-    if told.applied:
-        lines.append(paint(after(told.applied), "dim"))
+    if explained.applied:
+        lines.append(paint(after(explained.applied), "dim"))
     lines.append("")
-    rows = [("makes" if v in node.outputs else "reads", shape, letters, v) for v, shape, letters in told.shapes]
-    rows += [("weight", w.shape, w.formula, _named(w, node.name)) for w in told.weights]
+    rows = [("makes" if v in node.outputs else "reads", shape, letters, v) for v, shape, letters in explained.shapes]
+    rows += [("weight", w.shape, w.formula, _named(w, node.name)) for w in explained.weights]
     sizes = ["×".join(map(str, shape)) or "scalar" for _, shape, _, _ in rows]
     wide, wider = max(map(len, sizes)), max(len(letters) for _, _, letters, _ in rows)
     for (what, _, letters, name), text in zip(rows, sizes, strict=True):
         lines.append(_row(what, f"{text.ljust(wide)}  {letters.ljust(wider)}  {paint(name, 'dim')}", paint))
-    if told.letters:
+    if explained.letters:
         lines += _wrapped(
-            "with", "  ".join(f"{letter}={value}" for letter, value in told.letters.items()), width, paint
+            "with", "  ".join(f"{letter}={value}" for letter, value in explained.letters.items()), width, paint
         )
     lines.append("")
-    for line in told.lines:
+    for line in explained.lines:
         lines += _figure(line, width, paint)
     return "\n".join(lines) + "\n"
 

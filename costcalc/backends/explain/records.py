@@ -17,24 +17,30 @@ SCHEMA = 1
 """The version of this JSON; it grows when a key changes its meaning or goes away."""
 
 
-def layer(told: Explanation) -> str:
+def layer(explained: Explanation) -> str:
     """A layer: its letters, its tensors in letters, and how each figure comes about."""
-    node, row = told.node, told.layer
+    node, row = explained.node, explained.layer
     tensors: list[dict[str, Any]] = [
         {"role": "makes" if value in node.outputs else "reads", "name": value, "shape": shape, "formula": letters}
-        for value, shape, letters in told.shapes
+        for value, shape, letters in explained.shapes
     ]
     tensors += [
         {"role": "weight", "name": w.name, "shape": w.shape, "formula": w.formula}
         | ({"called": w.called} if w.called not in ("", f"{node.name}.{w.name}") else {})
         | ({"prepared": w.prepared} if w.prepared else {})
         | ({"shared": w.shared} if w.shared else {})
-        for w in told.weights
+        for w in explained.weights
     ]
     about = {key: getattr(row, key) for key in ("name", "op", "kind", "options", "source", "counted")}
-    figures = [_figure(line) for line in told.lines]
+    figures = [_figure(line) for line in explained.lines]
     return _text(
-        {"apply": told.applied, "layer": about, "letters": told.letters, "tensors": tensors, "figures": figures}
+        {
+            "apply": explained.applied,
+            "layer": about,
+            "letters": explained.letters,
+            "tensors": tensors,
+            "figures": figures,
+        }
     )
 
 
@@ -79,8 +85,8 @@ def _figure(line: Line) -> dict[str, Any]:
     value = line.value
     if isinstance(value, FourierConv):
         value = value._asdict() | {"prepared": value.prepared}
-    told = {"name": _key(line.name, bits=line.unit == BITS, seconds=line.unit == SECONDS), "value": value}
-    return told | ({"formula": line.letters, "numbers": line.numbers} if line.letters else {})
+    explained = {"name": _key(line.name, bits=line.unit == BITS, seconds=line.unit == SECONDS), "value": value}
+    return explained | ({"formula": line.letters, "numbers": line.numbers} if line.letters else {})
 
 
 def _key(name: str, *, bits: bool = False, seconds: bool = False) -> str:

@@ -86,7 +86,7 @@ def facts(report: Report) -> Iterator[Fact]:
             text = stored(name, value) if figure.unit == BITS else number(name, value)
         else:
             text = marked(report, name, f"{value:.1f}" if figure.unit == RATIO else show(figure, value))
-        yield Fact(figure.titled(SUMMARY), text, said.get(name) or figure.told(SUMMARY))
+        yield Fact(figure.titled(SUMMARY), text, said.get(name) or figure.described(SUMMARY))
     if total.prepared:
         once = total.prepared
         work = f"{_number(once.macs)} MACs and {_number(once.ops)} ops, which are no part of these figures"

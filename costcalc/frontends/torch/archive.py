@@ -159,11 +159,11 @@ def _members(archive: zipfile.ZipFile, stream: BinaryIO) -> dict[str, zipfile.Zi
 
 
 def _version(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> None:
-    told = {name: archive.read(members[name])[:20] if name in members else b"" for name in SMALL[:3]}
-    if told["archive_format"] != b"pt2" or told["archive_version"] != b"0":
-        version = told["archive_version"].decode(errors="replace")
+    marks = {name: archive.read(members[name])[:20] if name in members else b"" for name in SMALL[:3]}
+    if marks["archive_format"] != b"pt2" or marks["archive_version"] != b"0":
+        version = marks["archive_version"].decode(errors="replace")
         raise ArchiveError(f"it is no archive of torch.export.save in its version 0: '{version}'")
-    if told["byteorder"] not in (b"little", b""):
+    if marks["byteorder"] not in (b"little", b""):
         raise ArchiveError("its weights are not little-endian")
 
 

@@ -80,14 +80,14 @@ def _telling(drawn: Sequence[Sample], pool: Sequence[Expr]) -> list[Sample]:
     chosen: list[int] = []
     parts: list[tuple[Any, ...]] = [() for _ in pool]
 
-    def told(parts: Iterable[tuple[Any, ...]]) -> int:
+    def distinguished(parts: Iterable[tuple[Any, ...]]) -> int:
         distinct = set(parts)
         return len(distinct) + sum(len(set(part)) > 1 for part in distinct)
 
-    enough = told(values)
-    while len(chosen) < min(MOST_TRACES, len(drawn)) and (len(chosen) < FEWEST or told(parts) < enough):
+    enough = distinguished(values)
+    while len(chosen) < min(MOST_TRACES, len(drawn)) and (len(chosen) < FEWEST or distinguished(parts) < enough):
         left = [i for i in range(len(drawn)) if i not in chosen]
-        best = max(left, key=lambda i: told((*p, v[i]) for p, v in zip(parts, values, strict=True)))
+        best = max(left, key=lambda i: distinguished((*p, v[i]) for p, v in zip(parts, values, strict=True)))
         chosen.append(best)
         parts = [(*p, v[best]) for p, v in zip(parts, values, strict=True)]
     return [drawn[i] for i in chosen]

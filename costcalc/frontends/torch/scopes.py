@@ -43,7 +43,7 @@ def following(model: nn.Module) -> Iterator[Where]:
     if isinstance(model, TellsScope):
         model.where = where
 
-    def told(original: Callable[..., Any]) -> Callable[..., Any]:
+    def scoped(original: Callable[..., Any]) -> Callable[..., Any]:
         def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
             path = paths.get(id(self))
             if path is None:
@@ -61,5 +61,5 @@ def following(model: nn.Module) -> Iterator[Where]:
 
         return call
 
-    with replaced_here(nn.Module, "__call__", told):
+    with replaced_here(nn.Module, "__call__", scoped):
         yield where

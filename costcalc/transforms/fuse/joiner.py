@@ -146,7 +146,7 @@ class Joiner:
                 continue
             fitting = next((each for each in rules if chain.state in each.after), None)
             if fitting is None:
-                reason = reason or f"{self.title} joins {op.name} to {_told(rules)}, and {maker.name} {_is(chain)}"
+                reason = reason or f"{self.title} joins {op.name} to {_names_of(rules)}, and {maker.name} {_is(chain)}"
                 continue
             hindrance = self._norms_itself(node) or self.prevents(fitting, node, chain, value)
             if hindrance:
@@ -215,7 +215,7 @@ def readers_of(graph: Graph) -> Counter[str]:
     return found
 
 
-def _told(rules: Iterable[Rule]) -> str:
+def _names_of(rules: Iterable[Rule]) -> str:
     """What layers may follow by ``rules``."""
     return " or ".join(dict.fromkeys(STATES.get(state, state) for each in rules for state in sorted(each.after)))
 
