@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
+from costcalc.analysis.axis_factors import aligned
 from costcalc.analysis.layout import NAMED, names_by_sliding
-from costcalc.analysis.parts import aligned
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph
 from costcalc.ir.layout import AXES, PLACES

@@ -7,8 +7,8 @@ from functools import lru_cache
 from math import lcm
 from typing import NamedTuple
 
+from costcalc.analysis.axis_factors import Factor
 from costcalc.analysis.layout import axis_names, image_of
-from costcalc.analysis.parts import Part
 from costcalc.analysis.receptive import views
 from costcalc.analysis.view import GLOBAL, UNKNOWN, ReceptiveField, Span, View
 from costcalc.ir.graph import Graph, Node
@@ -59,8 +59,8 @@ def fields_of(graph: Graph) -> Fields:
 def _has_places(view: View | None, node: Node, graph: Graph) -> bool:
     if view is None:
         return False
-    axes = zip(view.parts, graph.types[node.outputs[0]].shape, strict=True)
-    return any(size != 1 and any(p.axis is not None and p.size > 1 for p in parts) for parts, size in axes)
+    axes = zip(view.factors, graph.types[node.outputs[0]].shape, strict=True)
+    return any(size != 1 and any(p.axis is not None and p.size > 1 for p in factors) for factors, size in axes)
 
 
 def _field(view: View, extent: tuple[int, ...]) -> ReceptiveField | str:
@@ -68,9 +68,9 @@ def _field(view: View, extent: tuple[int, ...]) -> ReceptiveField | str:
         return UNKNOWN
     if all(seen == GLOBAL for seen in view.spans):
         return GLOBAL
-    lines: list[tuple[Part, ...]] = [()] * len(extent)
-    for parts in view.parts:
-        for p in parts:
+    lines: list[tuple[Factor, ...]] = [()] * len(extent)
+    for factors in view.factors:
+        for p in factors:
             if p.axis is not None and p.size > 1:
                 lines[p.axis] += (p,)
     size, stride, offset, inside = [], [], [], []
@@ -123,7 +123,7 @@ def _most_inside(seen: Span, lines: Sequence[tuple[Number, int]], pixels: int) -
 
 def _only_step(view: View, axis: int) -> Number:
     """The step along an image axis of which a single place is left."""
-    return next((p.step for ps in view.parts for p in ps if p.axis == axis), 0)
+    return next((p.step for ps in view.factors for p in ps if p.axis == axis), 0)
 
 
 def _pixels(seen: Span, steps: Sequence[Number]) -> int:

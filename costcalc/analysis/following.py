@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from costcalc.analysis.parts import Part, aligned, as_line, count, moves, redistribute
+from costcalc.analysis.axis_factors import Factor, aligned, as_line, count, moves, redistribute
 from costcalc.analysis.view import GLOBAL, UNKNOWN, Seen, Span, View
 from costcalc.ir.dims import Dim
 from costcalc.ir.window import IDENTITY, Anywhere, Axes, Follow, Number, Regroup, Sight, Steps, size_of
@@ -25,7 +25,7 @@ class Route(NamedTuple):
     follows: tuple[tuple[int, list[tuple[int, Follow]], int], ...]
     anywhere: tuple[int, ...]
     mixed: tuple[int, ...]
-    plain: tuple[tuple[Part, ...], ...]
+    plain: tuple[tuple[Factor, ...], ...]
     within: tuple[tuple[int, int] | None, ...] | None
     borders: tuple[tuple[int, str], ...]
 
@@ -52,7 +52,7 @@ def route(sight: Axes, x: tuple[Dim, ...], y: tuple[Dim, ...]) -> Route:
             if follow.border:
                 borders.append((axis, follow.border))
     mixed = tuple(axis for axis in range(len(x)) if axis not in follows and axis not in anywhere)
-    plain = tuple((plain_part(size),) for size in y)
+    plain = tuple((plain_factor(size),) for size in y)
     return Route(tuple(found), tuple(anywhere), mixed, plain, tuple(within) if any(within) else None, tuple(borders))
 
 
@@ -73,43 +73,43 @@ def _along(view: View, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent
     """What an output sees whose axes follow those of its input."""
     spans = list(view.spans)
     for axis in by.anywhere:
-        lose(view.parts[axis], spans)
-    mixed = [axis for axis in by.mixed if moves(view.parts[axis])]
+        lose(view.factors[axis], spans)
+    mixed = [axis for axis in by.mixed if moves(view.factors[axis])]
     if mixed:
         for axis in mixed:
-            if view.start(axis) > 0 or count(view.parts[axis]) > view.start(axis) + x[axis]:  # type: ignore[operator]
-                lose(view.parts[axis], spans)  # not all of its places are there
-        kept = {p.axis for axis, _, _ in by.follows for p in view.parts[axis] if p.size > 1}
-        _mix([p for axis in mixed for p in view.parts[axis]], kept, spans, extent)
-    parts = list(by.plain)
+            if view.start(axis) > 0 or count(view.factors[axis]) > view.start(axis) + x[axis]:  # type: ignore[operator]
+                lose(view.factors[axis], spans)  # not all of its places are there
+        kept = {p.axis for axis, _, _ in by.follows for p in view.factors[axis] if p.size > 1}
+        _mix([p for axis in mixed for p in view.factors[axis]], kept, spans, extent)
+    factors = list(by.plain)
     starts = [0] * len(y)
     for axis, entries, out in by.follows:
-        before = view.parts[axis]
-        if out >= 0 and not moves(parts[out]):
-            parts[out], starts[out] = before, view.start(axis)
+        before = view.factors[axis]
+        if out >= 0 and not moves(factors[out]):
+            factors[out], starts[out] = before, view.start(axis)
         elif moves(before):
             out, follow = entries[0]
             single = out < len(y) and len(entries) == 1 and len(before) > 1
-            if not single or not _shifted(view, axis, x[axis], out, follow, y, parts, starts, spans):
-                _slide(view, axis, x[axis], entries, y, parts, spans)
+            if not single or not _shifted(view, axis, x[axis], out, follow, y, factors, starts, spans):
+                _slide(view, axis, x[axis], entries, y, factors, spans)
     borders = view.borders
     for axis, border in by.borders:
-        borders |= {(p.axis, border) for p in view.parts[axis] if p.axis is not None}
+        borders |= {(p.axis, border) for p in view.factors[axis] if p.axis is not None}
     off = tuple(starts) if any(starts) else None
-    return View(tuple(parts), tuple(spans), view.aligned, by.within, off, borders)
+    return View(tuple(factors), tuple(spans), view.aligned, by.within, off, borders)
 
 
-def lose(parts: Sequence[Part], spans: list[Seen]) -> None:
-    """Nothing tells any longer where along the image axes of ``parts`` a place is."""
-    for p in parts:
+def lose(factors: Sequence[Factor], spans: list[Seen]) -> None:
+    """Nothing tells any longer where along the image axes of ``factors`` a place is."""
+    for p in factors:
         if p.axis is not None and p.size > 1 and spans[p.axis] != GLOBAL:
             spans[p.axis] = UNKNOWN
 
 
-def _mix(parts: Sequence[Part], kept: set[int | None], spans: list[Seen], extent: tuple[int, ...]) -> None:
-    """Every output place sees all of these parts. It is global if those are all the places that the image has."""
+def _mix(factors: Sequence[Factor], kept: set[int | None], spans: list[Seen], extent: tuple[int, ...]) -> None:
+    """Every output place sees all of these factors. It is global if those are all the places that the image has."""
     steps: dict[int, list[Number]] = {}
-    for p in parts:
+    for p in factors:
         seen = spans[p.axis] if p.axis is not None else UNKNOWN
         if p.axis is not None and p.size > 1 and isinstance(seen, Span):
             spans[p.axis] = seen.widened(p.step, 0, p.size - 1)
@@ -123,37 +123,37 @@ def _mix(parts: Sequence[Part], kept: set[int | None], spans: list[Seen], extent
 
 def _shifted(
     view: View, axis: int, size: Dim, out: int, follow: Follow, y: tuple[Dim, ...],
-    parts: list[tuple[Part, ...]], starts: list[int], spans: list[Seen],
+    factors: list[tuple[Factor, ...]], starts: list[int], spans: list[Seen],
 ) -> bool:  # fmt: skip
-    """Follow an axis of several parts where that loses none of them: all moved along, turned round, or one place taken.
+    """Follow an axis of several factors where that loses none: all moved along, turned round, or one place taken.
 
     Returns whether it could.
     """
-    before, (stride, lo, hi) = view.parts[axis], follow.window
-    if lo != hi or moves(parts[out]):
+    before, (stride, lo, hi) = view.factors[axis], follow.window
+    if lo != hi or moves(factors[out]):
         return False
     if stride == -1 and lo == size - 1 and view.whole(axis, size):
         _fix(before, int(lo), spans)
-        parts[out] = tuple(p._replace(step=-p.step) for p in before)
+        factors[out] = tuple(p._replace(step=-p.step) for p in before)
         return True
     if stride != 1:
         return False
     start, inner, places = view.start(axis) + int(lo), count(before[1:]), y[out]
     if start >= 0 and start + places <= count(before) and not start % inner and not places % inner:  # type: ignore[operator]
         _fix(before, start, spans)  # whole rows are left
-        parts[out] = (before[0]._replace(size=places // inner), *before[1:])  # type: ignore[arg-type]
+        factors[out] = (before[0]._replace(size=places // inner), *before[1:])  # type: ignore[arg-type]
     else:
-        parts[out], starts[out] = before, start
+        factors[out], starts[out] = before, start
     return True
 
 
 def _slide(
     view: View, axis: int, size: Dim, entries: list[tuple[int, Follow]], y: tuple[Dim, ...],
-    parts: list[tuple[Part, ...]], spans: list[Seen],
+    factors: list[tuple[Factor, ...]], spans: list[Seen],
 ) -> None:  # fmt: skip
     """Output axes that follow one input axis, of ``size``."""
-    before = view.parts[axis]
-    moving: Part | None = before[0]
+    before = view.factors[axis]
+    moving: Factor | None = before[0]
     if len(before) > 1:
         if not view.whole(axis, size):
             lose(before, spans)  # which of its places are where is not followed any further
@@ -173,63 +173,63 @@ def _slide(
             spans[moving.axis] = seen.widened(moving.step, lo, hi)
         if out >= len(y) or not stride:
             continue
-        if moves(parts[out]):
+        if moves(factors[out]):
             lose((moving,), spans)  # one axis moves along two axes of the image at once
         else:
-            parts[out] = (Part(moving.axis, moving.step * stride, y[out]),)  # type: ignore[arg-type]
+            factors[out] = (Factor(moving.axis, moving.step * stride, y[out]),)  # type: ignore[arg-type]
 
 
-def _fix(parts: tuple[Part, ...], index: int, spans: list[Seen]) -> None:
-    """All see the place ``index`` of an axis of ``parts``, or start there."""
-    for p in reversed(parts):
+def _fix(factors: tuple[Factor, ...], index: int, spans: list[Seen]) -> None:
+    """All see the place ``index`` of an axis of ``factors``, or start there."""
+    for p in reversed(factors):
         index, digit = divmod(index, p.size)
         seen = spans[p.axis] if p.axis is not None else UNKNOWN
         if isinstance(seen, Span):
             spans[p.axis] = seen.widened(p.step, digit, digit)  # type: ignore[index]
 
 
-def _straightened(parts: tuple[Part, ...], spans: list[Seen]) -> Part | None:
-    """Places that lie in several parts along one axis, as a line of places: one part, which covers them all.
+def _straightened(factors: tuple[Factor, ...], spans: list[Seen]) -> Factor | None:
+    """Places that lie in several factors along one axis, as a line of places: one factor, which covers them all.
 
-    An axis that can follow no line beside another is seen as far as its parts reach.
+    An axis that can follow no line beside another is seen as far as its factors reach.
     """
-    lines = {a: as_line(parts, a) for a in dict.fromkeys(p.axis for p in parts) if a is not None}
+    lines = {a: as_line(factors, a) for a in dict.fromkeys(p.axis for p in factors) if a is not None}
     steepest = max(lines, key=lambda a: size_of(lines[a][0]))
     for axis, (step, lo, hi) in lines.items():
         seen = spans[axis]
         if not isinstance(seen, Span):
             continue
         if axis != steepest and step:
-            lo, hi = (sum(end(0, p.step * (p.size - 1)) for p in parts if p.axis == axis) for end in (min, max))
+            lo, hi = (sum(end(0, p.step * (p.size - 1)) for p in factors if p.axis == axis) for end in (min, max))
         spans[axis] = seen.widened(1, lo, hi)
     step = lines[steepest][0]
-    return Part(steepest, step, count(parts)) if step else None
+    return Factor(steepest, step, count(factors)) if step else None
 
 
 def _regroup(view: View, x: tuple[Dim, ...], y: tuple[Dim, ...]) -> View:
     """The same elements, in the same order, under the shape ``y``."""
     spans = list(view.spans)
-    parts_out: list[tuple[Part, ...]] = []
+    factors_out: list[tuple[Factor, ...]] = []
     starts: list[int] = []
     for before, after in aligned(x, y):
-        parts = view.parts[before.start : before.stop]
+        factors = view.factors[before.start : before.stop]
         if len(before) == len(after) == 1:
-            parts_out.extend(parts)
+            factors_out.extend(factors)
             starts.append(view.start(before.start))
             continue
         starts += [0] * len(after)
-        flat = [p for ps in parts for p in ps]
+        flat = [p for ps in factors for p in ps]
         whole_axes = all(view.whole(axis, x[axis]) for axis in before)
-        found = redistribute(flat, [plain_part(y[axis]).size for axis in after]) if whole_axes else None
+        found = redistribute(flat, [plain_factor(y[axis]).size for axis in after]) if whole_axes else None
         if found is None:
             lose(flat, spans)
-            found = [(plain_part(y[axis]),) for axis in after]
-        parts_out.extend(found)
+            found = [(plain_factor(y[axis]),) for axis in after]
+        factors_out.extend(found)
     return View(
-        tuple(parts_out), tuple(spans), view.aligned, None, tuple(starts) if any(starts) else None, view.borders
+        tuple(factors_out), tuple(spans), view.aligned, None, tuple(starts) if any(starts) else None, view.borders
     )
 
 
-def plain_part(size: Dim) -> Part:
+def plain_factor(size: Dim) -> Factor:
     """An axis of ``size`` that runs along none of the image."""
-    return Part(None, 0, size)  # type: ignore[arg-type]
+    return Factor(None, 0, size)  # type: ignore[arg-type]

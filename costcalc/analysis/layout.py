@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from costcalc.analysis.carried import axes_of, carried
-from costcalc.analysis.parts import Part
+from costcalc.analysis.factors import Factor
 from costcalc.analysis.receptive import seen_along, ways_in
 from costcalc.analysis.view import GLOBAL, Span, View
 from costcalc.ir.graph import Graph, Node
@@ -60,7 +60,7 @@ def image_of(graph: Graph) -> tuple[str, tuple[int, ...]] | None:
 def _steps(graph: Graph, value: str) -> Iterator[tuple[Node, list[View | None], list[View]]]:
     """Each node that reads ``value``, all of whose axes are followed: what its inputs see, and its outputs."""
     shape: tuple[int, ...] = graph.types[value].shape  # type: ignore[assignment]
-    start = View(tuple((Part(axis, 1, size),) for axis, size in enumerate(shape)), (Span(),) * len(shape))
+    start = View(tuple((Factor(axis, 1, size),) for axis, size in enumerate(shape)), (Span(),) * len(shape))
     found: dict[str, View | None] = {value: start}
     for node in graph.nodes:
         before = [found.get(v) for v in node.inputs]
@@ -80,13 +80,13 @@ def names_by_sliding(graph: Graph, value: str) -> tuple[str, ...] | None:
     """
     shape = graph.types[value].shape
     names: list[str] = []
-    for node, (parts, *_) in carried(graph, value):
-        if not node.op.slides or parts is None or len(parts) < 3:
+    for node, (factors, *_) in carried(graph, value):
+        if not node.op.slides or factors is None or len(factors) < 3:
             continue
-        rank, is_last = len(parts), getattr(node.op, "channels_last", False)
-        outer, channels = axes_of(parts[0]), axes_of(parts[rank - 1 if is_last else 1])
+        rank, is_last = len(factors), getattr(node.op, "channels_last", False)
+        outer, channels = axes_of(factors[0]), axes_of(factors[rank - 1 if is_last else 1])
         slid = range(1, rank - 1) if is_last else range(2, rank)
-        places = [axis for axis in axes_of([p for along in slid for p in parts[along]]) if axis not in channels]
+        places = [axis for axis in axes_of([p for along in slid for p in factors[along]]) if axis not in channels]
         if not names:
             if not places and any(size != 1 for size in shape[1:]):
                 continue
@@ -160,5 +160,5 @@ def _by_mixing(graph: Graph, value: str) -> tuple[str, ...] | None:
 
 def _cut(view: View) -> Iterator[int]:
     """The axes of the input that lie in several parts."""
-    axes = [p.axis for parts in view.parts for p in parts if p.axis is not None and p.size > 1]
+    axes = [p.axis for factors in view.factors for p in factors if p.axis is not None and p.size > 1]
     return (axis for axis in axes if axes.count(axis) > 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from costcalc.analysis.parts import Part
+from costcalc.analysis.axis_factors import Factor
 from costcalc.analysis.view import GLOBAL, UNKNOWN, View
 from costcalc.ir.window import Number
 
@@ -15,8 +15,8 @@ MOST_BITS = 4096
 def shortened(view: View) -> View:
     """``view``, but unknown along axes of the image where its numbers have become too long to go on with."""
     long = set()
-    for parts in view.parts:
-        for p in parts:
+    for factors in view.factors:
+        for p in factors:
             if p.axis is not None and _is_long(p.step):
                 long.add(p.axis)
     for axis, seen in enumerate(view.spans):
@@ -24,9 +24,9 @@ def shortened(view: View) -> View:
             long.add(axis)
     if not long:
         return view
-    left = tuple(tuple(Part(None, 0, p.size) if p.axis in long else p for p in parts) for parts in view.parts)
+    left = tuple(tuple(Factor(None, 0, p.size) if p.axis in long else p for p in factors) for factors in view.factors)
     spans = tuple(UNKNOWN if a in long and seen != GLOBAL else seen for a, seen in enumerate(view.spans))
-    return view._replace(parts=left, spans=spans)
+    return view._replace(factors=left, spans=spans)
 
 
 def _is_long(n: Number) -> bool:

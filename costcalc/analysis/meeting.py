@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from costcalc.analysis.following import lose, plain_part
-from costcalc.analysis.parts import Part, count, moves, paired
+from costcalc.analysis.axis_factors import Factor, count, moves, paired
+from costcalc.analysis.following import lose, plain_factor
 from costcalc.analysis.view import GLOBAL, UNKNOWN, Seen, Span, View
 from costcalc.ir.window import size_of
 
@@ -20,16 +20,16 @@ def union(views: list[View]) -> View:
 def _merge(a: View, b: View) -> View:
     """What is seen through both: moving as one of them does, wide enough for the other."""
     spans_a, spans_b = list(a.spans), list(b.spans)
-    parts_out: list[tuple[Part, ...]] = []
+    factors_out: list[tuple[Factor, ...]] = []
     is_aligned = a.aligned and b.aligned
     moved: tuple[set[int], set[int]] = set(), set()
     starts: list[int] = []
-    for at, (p, q) in enumerate(zip(a.parts, b.parts, strict=True)):
+    for at, (p, q) in enumerate(zip(a.factors, b.factors, strict=True)):
         if p == q and not moves(p):
-            parts_out.append(p)
+            factors_out.append(p)
             starts.append(0)
             continue
-        runs_in = [view.start(at) for view, parts in ((a, p), (b, q)) if moves(parts)]
+        runs_in = [view.start(at) for view, factors in ((a, p), (b, q)) if moves(factors)]
         starts.append(runs_in[0] if runs_in else 0)
         alike = len({*runs_in}) <= 1
         if p == q and alike:
@@ -37,38 +37,38 @@ def _merge(a: View, b: View) -> View:
                 if each.axis is not None and each.size > 1:
                     moved[0].add(each.axis)
                     moved[1].add(each.axis)
-            parts_out.append(p)
+            factors_out.append(p)
             continue
         pairs = paired(p, q) if alike else None
         if pairs is None:
             starts[-1] = 0
             lose(p, spans_a)
             lose(q, spans_b)
-            parts_out.append((plain_part(max(count(p), count(q))),))
+            factors_out.append((plain_factor(max(count(p), count(q))),))
             continue
         chosen = []
         for mine, other in pairs:
-            part = _chosen(mine, other)
-            chosen.append(part)
+            factor = _chosen(mine, other)
+            chosen.append(factor)
             for own, spans, runs, view in ((mine, spans_a, moved[0], a), (other, spans_b, moved[1], b)):
                 limits = view.within[at] if view.within and len(pairs) == 1 else None
-                first, last = limits or (0, part.size - 1)
+                first, last = limits or (0, factor.size - 1)
                 if own.axis is not None and own.size > 1:
                     runs.add(own.axis)
-                for axis in {own.axis, part.axis} - {None}:
-                    gap = (own.step if own.axis == axis else 0) - (part.step if part.axis == axis else 0)
+                for axis in {own.axis, factor.axis} - {None}:
+                    gap = (own.step if own.axis == axis else 0) - (factor.step if factor.axis == axis else 0)
                     seen = spans[axis]  # type: ignore[index]
                     if gap and isinstance(seen, Span):
                         spans[axis] = seen.widened(gap, first, last)  # type: ignore[index]
             steady = mine.axis is None or other.axis is None or mine == other
-            is_aligned = is_aligned and (steady or part.size == 1)
-        parts_out.append(tuple(chosen))
+            is_aligned = is_aligned and (steady or factor.size == 1)
+        factors_out.append(tuple(chosen))
     joined = [_joined(v, w) for v, w in zip(spans_a, spans_b, strict=True)]
     for axis, (v, w) in enumerate(zip(spans_a, spans_b, strict=True)):
         if axis in moved[0] and axis in moved[1] and isinstance(v, Span) and isinstance(w, Span):
             is_aligned = is_aligned and v.lo + v.hi == w.lo + w.hi
     off = tuple(starts) if any(starts) else None
-    return View(tuple(parts_out), tuple(joined), is_aligned, _both_within(a, b), off, a.borders | b.borders)
+    return View(tuple(factors_out), tuple(joined), is_aligned, _both_within(a, b), off, a.borders | b.borders)
 
 
 def _joined(v: Seen, w: Seen) -> Seen:
@@ -79,14 +79,14 @@ def _joined(v: Seen, w: Seen) -> Seen:
     return Span(min(v.lo, w.lo), max(v.hi, w.hi))
 
 
-def _chosen(p: Part, q: Part) -> Part:
+def _chosen(p: Factor, q: Factor) -> Factor:
     """How the union of two moves along their common places: as the faster one, or not at all if they part ways."""
     if q.axis is None:
         return p
     if p.axis is None:
         return q
     if p.axis == q.axis:
-        return Part(None, 0, p.size) if p.step * q.step < 0 else max(p, q, key=lambda part: size_of(part.step))
+        return Factor(None, 0, p.size) if p.step * q.step < 0 else max(p, q, key=lambda factor: size_of(factor.step))
     return p
 
 

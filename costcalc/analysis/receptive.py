@@ -1,6 +1,6 @@
 """Which part of the image each value sees.
 
-Every value carries, for each of its axes, how an index along that axis moves over the image (``Part``), and for
+Every value carries, for each of its axes, how an index along that axis moves over the image (``Factor``), and for
 each image axis the pixels around that place which are seen from there (``Span``). Ops say how their outputs
 follow their inputs (``Op.sights``); this file composes that through the graph. Flattening a map to tokens,
 cutting it into windows or patches, tiling and repeating it regroup the parts and lose nothing.
@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from costcalc.analysis.following import Route, plain_part, route, through
+from costcalc.analysis.axis_factors import Factor, moves
+from costcalc.analysis.following import Route, plain_factor, route, through
 from costcalc.analysis.lengths import shortened
 from costcalc.analysis.meeting import union
-from costcalc.analysis.parts import Part, moves
 from costcalc.analysis.view import UNKNOWN, ReceptiveField, Span, View
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.memory import Memory
@@ -59,7 +59,7 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
         if axis is not None:
             (value,) = node.outputs
             apart = {id(view): view for view in before if view is not None}
-            if not any(moves(view.parts[axis]) for view in apart.values()):
+            if not any(moves(view.factors[axis]) for view in apart.values()):
                 how = (-1, axis, graph.types[value].shape[axis], *apart)
                 if how not in known:
                     view = seen_beside(list(apart.values()), axis, graph.types[value])
@@ -86,8 +86,8 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
 def _untold(before: Sequence[View | None], y: TensorType) -> View | None:
     """What a value of type ``y`` sees of which it would take too long to tell: some of each axis of the image."""
     some = next((view for view in before if view is not None), None)
-    parts = tuple((plain_part(size),) for size in y.shape)
-    return some and View(parts, (UNKNOWN,) * len(some.spans))
+    factors = tuple((plain_factor(size),) for size in y.shape)
+    return some and View(factors, (UNKNOWN,) * len(some.spans))
 
 
 def ways_in(graph: Graph, node: Node, index: int) -> Ways:
@@ -111,12 +111,12 @@ def seen_beside(views: list[View], axis: int, y: TensorType) -> View | None:
     """What a value of type ``y`` sees that has what sees ``views`` one after the other along an axis that runs along
     none of the image: so that it does not matter which stands where.
     """
-    plain = (plain_part(y.shape[axis]),)
+    plain = (plain_factor(y.shape[axis]),)
     seen = []
     for view in views:
         starts = view.starts and (*view.starts[:axis], 0, *view.starts[axis + 1 :])
-        parts = (*view.parts[:axis], plain, *view.parts[axis + 1 :])
-        seen.append(view._replace(parts=parts, starts=starts if starts and any(starts) else None, within=None))
+        factors = (*view.factors[:axis], plain, *view.factors[axis + 1 :])
+        seen.append(view._replace(factors=factors, starts=starts if starts and any(starts) else None, within=None))
     return union(seen) if seen else None
 
 
@@ -128,6 +128,6 @@ def _way(sight: Sight, x: TensorType, y: TensorType) -> Sight | Route | None:
 
 
 def _of_image(t: TensorType, axes: tuple[int, ...]) -> View:
-    along = {axis: Part(i, 1, t.shape[axis]) for i, axis in enumerate(axes)}  # type: ignore[arg-type]
-    parts = tuple((along.get(axis) or plain_part(size),) for axis, size in enumerate(t.shape))
-    return View(parts, (Span(),) * len(axes))
+    along = {axis: Factor(i, 1, t.shape[axis]) for i, axis in enumerate(axes)}  # type: ignore[arg-type]
+    factors = tuple((along.get(axis) or plain_factor(size),) for axis, size in enumerate(t.shape))
+    return View(factors, (Span(),) * len(axes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
-from costcalc.analysis.parts import Part, count
+from costcalc.analysis.axis_factors import Factor, count
 from costcalc.ir.dims import Dim
 from costcalc.ir.window import Number
 
@@ -73,16 +73,16 @@ class ReceptiveField(NamedTuple):
 
 
 class View(NamedTuple):
-    """What a value sees: per tensor axis its parts (outermost first), per image axis what is seen around a place.
+    """What a value sees: per tensor axis its factors (outermost first), per image axis what is seen around a place.
 
     within   per tensor axis the first and last place that see anything through this input, for what is put among
              others' places; None where all do
-    starts   per tensor axis which place of its parts is the first, where not all of them are there or others are
+    starts   per tensor axis which place of its factors is the first, where not all of them are there or others are
              too: tokens behind a class token start at -1. None where all start at 0
     borders  each image axis along which padding took elements of the image, with how
     """
 
-    parts: tuple[tuple[Part, ...], ...]
+    factors: tuple[tuple[Factor, ...], ...]
     spans: tuple[Seen, ...]
     aligned: bool = True
     within: tuple[tuple[int, int] | None, ...] | None = None
@@ -90,9 +90,9 @@ class View(NamedTuple):
     borders: frozenset[tuple[int, str]] = frozenset()
 
     def start(self, axis: int) -> int:
-        """Which place of its parts is the first along an axis."""
+        """Which place of its factors is the first along an axis."""
         return self.starts[axis] if self.starts else 0
 
     def whole(self, axis: int, size: Dim) -> bool:
-        """Whether an axis of ``size`` has just the places of its parts."""
-        return not self.start(axis) and count(self.parts[axis]) == size
+        """Whether an axis of ``size`` has just the places of its factors."""
+        return not self.start(axis) and count(self.factors[axis]) == size

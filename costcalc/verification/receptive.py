@@ -13,8 +13,8 @@ from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from costcalc.analysis.axis_factors import moves
 from costcalc.analysis.layout import image_of
-from costcalc.analysis.parts import moves
 from costcalc.analysis.receptive import views
 from costcalc.analysis.records import Report
 from costcalc.analysis.view import UNKNOWN, Span, View
@@ -49,8 +49,8 @@ class Extent(NamedTuple):
 
     def within(self, size: int) -> Extent | None:
         """The part of it that is in an image of ``size``; None if nothing is."""
-        part = Extent(max(self.first, 0), min(self.last, size - 1))
-        return part if part.first <= part.last else None
+        factor = Extent(max(self.first, 0), min(self.last, size - 1))
+        return factor if factor.first <= factor.last else None
 
 
 class Compared(NamedTuple):
@@ -148,8 +148,8 @@ def _compare(value: Tensor, pixels: Tensor, axes: tuple[int, ...], claim: View, 
     reached = [False] * len(extent)
     for where in PLACES:
         indices = [
-            _index(where, size, inner) if moves(parts) else None
-            for parts, size, inner in zip(claim.parts, shape, sharp.places, strict=True)
+            _index(where, size, inner) if moves(factors) else None
+            for factors, size, inner in zip(claim.factors, shape, sharp.places, strict=True)
         ]
         found = _seen(value, _mask(shape, indices).expand(shape).to(value), pixels, axes)
         places = _pixels(claim, indices, len(extent))
@@ -192,12 +192,12 @@ def _index(where: str, size: int, inner: tuple[int, int] | None) -> int:
 def _pixels(claim: View, indices: Sequence[int | None], axes: int) -> list[Number]:
     """Where along each image axis the place is that ``indices`` tell of the axes of a value."""
     places: list[Number] = [0] * axes
-    for parts, index in zip(claim.parts, indices, strict=True):
+    for factors, index in zip(claim.factors, indices, strict=True):
         rest = index or 0
-        for part in reversed(parts):
-            rest, digit = divmod(rest, part.size)
-            if part.axis is not None:
-                places[part.axis] += part.step * digit
+        for factor in reversed(factors):
+            rest, digit = divmod(rest, factor.size)
+            if factor.axis is not None:
+                places[factor.axis] += factor.step * digit
     return places
 
 

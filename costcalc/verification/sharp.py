@@ -11,8 +11,8 @@ from __future__ import annotations
 from math import ceil, floor
 from typing import Any, NamedTuple, TypeAlias
 
+from costcalc.analysis.axis_factors import aligned, moves
 from costcalc.analysis.following import through
-from costcalc.analysis.parts import aligned, moves
 from costcalc.analysis.view import UNKNOWN, View
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.window import Anywhere, Axes, Follow, Regroup, Sight, Steps
@@ -72,14 +72,14 @@ def _of_output(
         view = claims[name]
         if view is not None:
             branches.append(_through(view, found[name], sight, x.shape, y, extent))
-    steps = [abs(float(p.step)) for parts in claim.parts for p in parts]
+    steps = [abs(float(p.step)) for factors in claim.factors for p in factors]
     coarsest = max([*steps, *(sharp.coarsest for _, sharp in branches)])
     slack = max(sharp.slack for _, sharp in branches)
-    alike = all(view.parts == claim.parts and not _among_others(view) for view, _ in branches) or len(branches) == 1
+    alike = all(view.factors == claim.factors and not _among_others(view) for view, _ in branches) or len(branches) == 1
     holds = alike and claim.aligned and UNKNOWN not in claim.spans and not _uneven(node, claims, claim)
     places = tuple(
-        _meeting(inners) if moves(parts) else (0, size - 1)
-        for parts, size, *inners in zip(claim.parts, y, *(sharp.places for _, sharp in branches), strict=True)
+        _meeting(inners) if moves(factors) else (0, size - 1)
+        for factors, size, *inners in zip(claim.factors, y, *(sharp.places for _, sharp in branches), strict=True)
     )
     holds = holds and None not in places and all(sharp.holds for _, sharp in branches)
     return Sharp(places, holds, slack, coarsest)
@@ -88,7 +88,7 @@ def _of_output(
 def _among_others(view: View) -> bool:
     """Whether places that see something through ``view`` lie beside others that do not."""
     limits = view.within or ()
-    return any(limit is not None and moves(parts) for limit, parts in zip(limits, view.parts, strict=False))
+    return any(limit is not None and moves(factors) for limit, factors in zip(limits, view.factors, strict=False))
 
 
 def _uneven(node: Node, claims: dict[str, View | None], claim: View) -> bool:
@@ -96,12 +96,12 @@ def _uneven(node: Node, claims: dict[str, View | None], claim: View) -> bool:
     op: Any = node.op
     before = claims[node.inputs[0]]
     if op.name in COPIES and before is not None:
-        axes = [axis % len(before.parts) for axis in several(op.axes if op.name == "roll" else op.axis)]
-        return any(moves(before.parts[axis]) for axis in axes)
+        axes = [axis % len(before.factors) for axis in several(op.axes if op.name == "roll" else op.axis)]
+        return any(moves(before.factors[axis]) for axis in axes)
     if op.name == "elementwise" and (op.function in TRUTHS or op.function in CHOOSING):
         return True
     if op.name in ("triangle", "diag_embed", "block_diag"):  # with zeros, which see nothing
-        return any(map(moves, claim.parts))
+        return any(map(moves, claim.factors))
     return node.op.is_bounded_only
 
 
@@ -137,7 +137,7 @@ def _regrouped(view: View, sharp: Sharp, x: Any, y: Any) -> Sharp:
         whole = inners == _full(x[before.start : before.stop])
         if len(before) == len(after) == 1:
             places += inners
-        elif whole or not any(map(moves, view.parts[before.start : before.stop])):
+        elif whole or not any(map(moves, view.factors[before.start : before.stop])):
             places += _full(y[after.start : after.stop])
         else:
             places += [None] * len(after)
@@ -147,8 +147,8 @@ def _regrouped(view: View, sharp: Sharp, x: Any, y: Any) -> Sharp:
 def _along(view: View, sharp: Sharp, sight: Axes, x: Any, y: Any) -> Sharp:
     places: list[Inner] = list(_full(y))
     holds, slack = sharp.holds, sharp.slack
-    for axis, (parts, inner, size) in enumerate(zip(view.parts, sharp.places, x, strict=True)):
-        if not moves(parts):
+    for axis, (factors, inner, size) in enumerate(zip(view.factors, sharp.places, x, strict=True)):
+        if not moves(factors):
             continue
         entries = [(out, entry) for out, entry in enumerate(sight) if entry is not None and entry.axis == axis]
         if any(isinstance(entry, Anywhere) for _, entry in entries) or inner is None:
@@ -169,16 +169,16 @@ def _along(view: View, sharp: Sharp, sight: Axes, x: Any, y: Any) -> Sharp:
             holds = holds and ((inner[0] <= lo and hi <= inner[1]) if follows else whole)
             continue
         if any(f.window.stride.denominator != 1 for _, f in moving):
-            slack += 2 * max(abs(float(p.step)) for p in parts)
+            slack += 2 * max(abs(float(p.step)) for p in factors)
         if len(moving) > 1:
             ends = [f.window.stride * (y[out] - 1) for out, f in moving]
             inside = inner[0] <= lo + sum(min(0, e) for e in ends) and hi + sum(max(0, e) for e in ends) <= inner[1]
             for out, _ in moving:
-                places[out] = (0, y[out] - 1) if inside and len(parts) == 1 else None
+                places[out] = (0, y[out] - 1) if inside and len(factors) == 1 else None
             continue
         ((out, follow),) = moving
         stride = follow.window.stride
-        if len(parts) > 1 and follow != Follow(axis):
+        if len(factors) > 1 and follow != Follow(axis):
             places[out] = None
             continue
         low, high = (inner[0] - lo) / stride, (inner[1] - hi) / stride

@@ -124,11 +124,11 @@ def wrong(count: int, seed: int) -> Iterator[str]:
         claims = views(graph, graph.inputs[0], (2,))
         view, limits = claims[graph.outputs[0]], sharpness(graph, claims)[graph.outputs[0]].places[2]
         assert view is not None
-        ((span,), (part,)) = view.spans, view.parts[2]
+        ((span,), (factor,)) = view.spans, view.factors[2]
         assert isinstance(span, Span)
         inner = []
         for o, pixels in enumerate(gradients(module, size)):
-            at = Fraction(part.step) * o
+            at = Fraction(factor.step) * o
             low, high = at + span.lo, at + span.hi
             if limits is None or not limits[0] <= o <= limits[1]:
                 continue

@@ -19,7 +19,7 @@ torch = pytest.importorskip("torch")
 from random_moves import Program  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from costcalc.analysis.parts import moves  # noqa: E402
+from costcalc.analysis.axis_factors import moves  # noqa: E402
 from costcalc.analysis.receptive import receptive_fields, views  # noqa: E402
 from costcalc.analysis.report import report  # noqa: E402
 from costcalc.analysis.view import GLOBAL, UNKNOWN, Span  # noqa: E402
@@ -51,7 +51,7 @@ def fault(graph: Graph, seen: Any) -> str:
     if not all(claim.whole(axis, size) for axis, size in enumerate(shape)):
         return ""
     sharp = sharpness(graph, claims)[output]
-    for indices in product(*(range(n) if moves(p) else [None] for p, n in zip(claim.parts, shape, strict=True))):
+    for indices in product(*(range(n) if moves(p) else [None] for p, n in zip(claim.factors, shape, strict=True))):
         taken = seen[tuple(slice(None) if i is None else slice(i, i + 1) for i in indices)].reshape(-1, *extent).any(0)
         inner = all(i is None or (p and p[0] <= i <= p[1]) for i, p in zip(indices, sharp.places, strict=True))
         held = sharp.holds and inner

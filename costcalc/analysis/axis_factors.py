@@ -9,7 +9,7 @@ from costcalc.ir.dims import Dim, prod
 from costcalc.ir.window import Number, ratio, whole
 
 
-class Part(NamedTuple):
+class Factor(NamedTuple):
     """One factor of a tensor axis: ``size`` steps of ``step`` pixels along image axis ``axis``.
 
     A step is a fraction after upsampling, and negative after a flip. Of no image axis it is 0.
@@ -20,17 +20,17 @@ class Part(NamedTuple):
     size: int
 
 
-def moves(parts: Sequence[Part]) -> bool:
-    """Whether an axis of these parts runs along an image axis."""
-    for part in parts:  # noqa: SIM110 (a generator takes three times as long, and this is asked of every axis)
-        if part.axis is not None:
+def moves(factors: Sequence[Factor]) -> bool:
+    """Whether an axis of these factors runs along an image axis."""
+    for factor in factors:  # noqa: SIM110 (a generator takes three times as long, and this is asked of every axis)
+        if factor.axis is not None:
             return True
     return False
 
 
-def count(parts: Sequence[Part]) -> int:
-    """The places that an axis of these parts has."""
-    return prod(part.size for part in parts)  # type: ignore[return-value]
+def count(factors: Sequence[Factor]) -> int:
+    """The places that an axis of these factors has."""
+    return prod(factor.size for factor in factors)  # type: ignore[return-value]
 
 
 def aligned(x: Sequence[Dim], y: Sequence[Dim]) -> list[tuple[range, range]]:
@@ -56,76 +56,76 @@ def aligned(x: Sequence[Dim], y: Sequence[Dim]) -> list[tuple[range, range]]:
     return runs or [(range(len(x)), range(len(y)))]
 
 
-def redistribute(parts: list[Part], sizes: list[int]) -> list[tuple[Part, ...]] | None:
-    """``parts`` over axes of ``sizes``; None where they are not whole parts, or places were added."""
-    queue = parts[::-1]
-    if count(parts) != prod(sizes):
+def redistribute(factors: list[Factor], sizes: list[int]) -> list[tuple[Factor, ...]] | None:
+    """``factors`` over axes of ``sizes``; None where they are not whole factors, or places were added."""
+    queue = factors[::-1]
+    if count(factors) != prod(sizes):
         return None
-    parts_out: list[tuple[Part, ...]] = []
+    factors_out: list[tuple[Factor, ...]] = []
     for wanted in sizes:
-        taken: list[Part] = []
+        taken: list[Factor] = []
         while wanted > 1 and queue:
-            part = queue.pop()
-            if wanted % part.size == 0:
-                taken.append(part)
-                wanted //= part.size
-            elif part.size % wanted == 0:
-                inner = part.size // wanted
-                taken.append(Part(part.axis, part.step * inner, wanted))
-                queue.append(Part(part.axis, part.step, inner))
+            factor = queue.pop()
+            if wanted % factor.size == 0:
+                taken.append(factor)
+                wanted //= factor.size
+            elif factor.size % wanted == 0:
+                inner = factor.size // wanted
+                taken.append(Factor(factor.axis, factor.step * inner, wanted))
+                queue.append(Factor(factor.axis, factor.step, inner))
                 wanted = 1
             else:
                 return None
-        parts_out.append(_joined(taken) or (_only(taken, queue, wanted),))
-    return parts_out
+        factors_out.append(_joined(taken) or (_only(taken, queue, wanted),))
+    return factors_out
 
 
-def as_line(parts: Sequence[Part], axis: int) -> tuple[Number, Number, Number]:
+def as_line(factors: Sequence[Factor], axis: int) -> tuple[Number, Number, Number]:
     """The line that the places along image ``axis`` follow best: its step, and how far places are before and after it.
 
     A map repeated element by element follows a line of a smaller step; one that is tiled follows none, so it is
     all of it at each place:
 
-    >>> as_line((Part(0, 1, 4), Part(None, 0, 2)), 0), as_line((Part(None, 0, 2), Part(0, 1, 4)), 0)
+    >>> as_line((Factor(0, 1, 4), Factor(None, 0, 2)), 0), as_line((Factor(None, 0, 2), Factor(0, 1, 4)), 0)
     ((Fraction(1, 2), Fraction(-1, 2), 0), (0, 0, 3))
     """
-    inner, factors = 1, []
-    for p in reversed(parts):
-        factors.append((p.step if p.axis == axis else 0, inner, p.size))
+    inner, strides = 1, []
+    for p in reversed(factors):
+        strides.append((p.step if p.axis == axis else 0, inner, p.size))
         inner *= p.size
     lines = []
-    for slope in {0: None} | {ratio(step.numerator, m * step.denominator): None for step, m, _ in factors if step}:
-        gaps = [(step - slope * m) * (size - 1) for step, m, size in factors]
+    for slope in {0: None} | {ratio(step.numerator, m * step.denominator): None for step, m, _ in strides if step}:
+        gaps = [(step - slope * m) * (size - 1) for step, m, size in strides]
         lines.append((slope, sum(min(0, gap) for gap in gaps), sum(max(0, gap) for gap in gaps)))
     step, lo, hi = min(lines, key=lambda line: (line[2] - line[1], abs(line[0])))
     return step, whole(lo), whole(hi)
 
 
-def paired(p: Sequence[Part], q: Sequence[Part]) -> list[tuple[Part, Part]] | None:
+def paired(p: Sequence[Factor], q: Sequence[Factor]) -> list[tuple[Factor, Factor]] | None:
     """Two ways to take one axis apart, cut further to factors of equal sizes; None where they cannot be."""
     if not moves(q):
-        return [(part, Part(None, 0, part.size)) for part in p]
+        return [(factor, Factor(None, 0, factor.size)) for factor in p]
     if not moves(p):
-        return [(Part(None, 0, part.size), part) for part in q]
+        return [(Factor(None, 0, factor.size), factor) for factor in q]
     if count(p) != count(q):
         return None
     left, right, pairs = list(p), list(q), []
     while left and right:
         a, b = left.pop(), right.pop()  # the innermost
         size = min(a.size, b.size)
-        for part, rest in ((a, left), (b, right)):
-            if part.size % size:
+        for factor, rest in ((a, left), (b, right)):
+            if factor.size % size:
                 return None
-            if part.size > size:
-                rest.append(Part(part.axis, part.step * size, part.size // size))
+            if factor.size > size:
+                rest.append(Factor(factor.axis, factor.step * size, factor.size // size))
         pairs.append((a._replace(size=size), b._replace(size=size)))
     return None if left or right else pairs[::-1]
 
 
-def _joined(parts: list[Part]) -> tuple[Part, ...]:
-    """``parts`` without those of size 1, each run along one image axis as one part."""
-    result: list[Part] = []
-    for inner in parts:
+def _joined(factors: list[Factor]) -> tuple[Factor, ...]:
+    """``factors`` without those of size 1, each run along one image axis as one factor."""
+    result: list[Factor] = []
+    for inner in factors:
         outer = result[-1] if result else None
         if outer and outer.axis == inner.axis and (inner.axis is None or outer.step == inner.step * inner.size):
             result[-1] = inner._replace(size=outer.size * inner.size)
@@ -134,10 +134,10 @@ def _joined(parts: list[Part]) -> tuple[Part, ...]:
     return tuple(result)
 
 
-def _only(taken: list[Part], queue: list[Part], size: int) -> Part:
-    """The part of an axis of size 1: an image axis of size 1 keeps its place if it stands next."""
+def _only(taken: list[Factor], queue: list[Factor], size: int) -> Factor:
+    """The factor of size 1 of an axis: an image axis of size 1 keeps its place if it stands next."""
     if taken:
         return taken[0]
     if size == 1 and queue and queue[-1].size == 1:
         return queue.pop()
-    return Part(None, 0, size)
+    return Factor(None, 0, size)
