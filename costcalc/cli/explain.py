@@ -34,10 +34,10 @@ def explain(
     Of a block, or of the whole model, it shows the tensors that the storage consists of.
     """
     from costcalc.analysis.explain import explain
-    from costcalc.analysis.holdings import holdings
+    from costcalc.analysis.stored_tensors import stored_tensors
     from costcalc.api import analyze
     from costcalc.backends.explain import records
-    from costcalc.backends.explain.block import inventory
+    from costcalc.backends.explain.block import block_text
     from costcalc.backends.explain.layer import explanation
     from costcalc.backends.paint import painted, plain
     from costcalc.models import load
@@ -45,9 +45,9 @@ def explain(
     graph = load(model.model, **model.choices())
     report = analyze(graph, **setting._asdict())
     paint = painted if coloured(output) else plain
-    held = holdings(graph, report, name)
-    if held:
-        text = records.block(held) if format is TextFormat.json else inventory(held, width(), paint)
+    stored = stored_tensors(graph, report, name)
+    if stored:
+        text = records.block(stored) if format is TextFormat.json else block_text(stored, width(), paint)
     else:
         explained = explain(graph, report, name)
         text = records.layer(explained) if format is TextFormat.json else explanation(explained, width(), paint)

@@ -12,8 +12,8 @@ import pytest
 from terminal import run
 
 from costcalc.analysis.explain import Line, explain
-from costcalc.analysis.holdings import holdings
 from costcalc.analysis.report import report
+from costcalc.analysis.stored_tensors import stored_tensors
 from costcalc.analysis.view import ReceptiveField
 from costcalc.api import analyze
 from costcalc.backends.explain import records
@@ -121,10 +121,10 @@ def test_the_tensors_of_every_block_add_up_to_its_storage(name: str) -> None:
     graph = load(name)
     whole = report(graph)
     for block in ["", *(block.name for block in whole.blocks)]:
-        held = holdings(graph, whole, block)
-        assert held is not None
-        assert sum(t.bits for t in held.tensors) == held.figures.storage_bits, block  # type: ignore[misc]
-        assert len({t.name for t in held.tensors}) == len(held.tensors)
+        stored = stored_tensors(graph, whole, block)
+        assert stored is not None
+        assert sum(t.bits for t in stored.tensors) == stored.figures.storage_bits, block  # type: ignore[misc]
+        assert len({t.name for t in stored.tensors}) == len(stored.tensors)
 
 
 def test_of_each_tensor_of_a_block_it_is_told_who_has_it() -> None:
@@ -135,15 +135,15 @@ def test_of_each_tensor_of_a_block_it_is_told_who_has_it() -> None:
     b.add("block.flat", find_op("flatten")(), ["block.act"])
     b.add("fc", find_op("linear")(5), ["block.flat"])
     graph = b.build(["fc"])
-    held = holdings(graph, report(graph), "block")
+    stored = stored_tensors(graph, report(graph), "block")
 
-    assert held is not None
-    assert {(t.role, t.name, t.bits) for t in held.tensors} == {
+    assert stored is not None
+    assert {(t.role, t.name, t.bits) for t in stored.tensors} == {
         ("reads", "image", 32 * 48), ("keeps", "block.conv", 32 * 32), ("makes", "block.act", 32 * 32),
         ("weight", "block.conv.weight", 32 * 6),
     }  # fmt: skip
     # One by one: conv 48 + 6 + 32, the activation 32 + 32, and its flattened view 32.
-    assert (held.name, held.views, held.apart) == ("block", 1, 32 * (86 + 64 + 32))
+    assert (stored.name, stored.views, stored.apart) == ("block", 1, 32 * (86 + 64 + 32))
 
 
 def test_views_that_overlap_are_no_more_than_what_they_show() -> None:
@@ -155,14 +155,14 @@ def test_views_that_overlap_are_no_more_than_what_they_show() -> None:
     b.add("block.join", find_op("concat")(), ["low", "high"])
     graph = b.build(["block.join"])
     whole = report(graph)
-    held = holdings(graph, whole, "block")
+    stored = stored_tensors(graph, whole, "block")
 
-    assert held is not None and held.figures is whole.blocks[0]
-    assert [(t.role, t.name, t.bits) for t in held.tensors] == [
+    assert stored is not None and stored.figures is whole.blocks[0]
+    assert [(t.role, t.name, t.bits) for t in stored.tensors] == [
         ("makes", "block.join", 32 * 12 * 16), ("reads", "map", 32 * 8 * 16),
     ]  # fmt: skip
-    assert held.figures.storage_bits == 32 * (12 + 8) * 16
-    assert held.views == 2
+    assert stored.figures.storage_bits == 32 * (12 + 8) * 16
+    assert stored.views == 2
 
 
 def test_the_map_between_a_depthwise_and_a_pointwise_convolution_is_kept_once(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from costcalc.amounts.units import grouped, percent, size
-from costcalc.analysis.holdings import Holding, Holdings
+from costcalc.analysis.stored_tensors import StoredTensor, StoredTensors
 from costcalc.backends.paint import Paint
 from costcalc.backends.report.summary import after
 from costcalc.ir.expr import Expr
@@ -17,13 +17,13 @@ SAYS = {
 }
 
 
-def inventory(held: Holdings, width: int, paint: Paint) -> str:
+def block_text(stored: StoredTensors, width: int, paint: Paint) -> str:
     """The tensors by role, the largest of each, and their sum: the storage that reports give."""
-    how = f", {after(held.applied)}" * bool(held.applied)
-    lines = [f"{paint(held.name, 'bold')}  {held.layers} layer{'s' * (held.layers != 1)}{how}", ""]
-    storage = held.figures.storage_bits
+    how = f", {after(stored.applied)}" * bool(stored.applied)
+    lines = [f"{paint(stored.name, 'bold')}  {stored.layers} layer{'s' * (stored.layers != 1)}{how}", ""]
+    storage = stored.figures.storage_bits
     for role, says in SAYS.items():
-        tensors = [t for t in held.tensors if t.role == role]
+        tensors = [t for t in stored.tensors if t.role == role]
         if not tensors:
             continue
         bits = sum(t.bits for t in tensors)
@@ -35,15 +35,15 @@ def inventory(held: Holdings, width: int, paint: Paint) -> str:
             lines.append(f"  {_size(rest)}".ljust(14) + paint(f"{len(tensors) - MOST} more", "dim"))
         lines.append("")
     lines.append(f"{paint('storage', 'bold')}  {_size(storage)}, each tensor once" + _exact(storage))
-    if held.views:
-        lines.append(f"views of them, which take nothing: {held.views}")
-    if isinstance(held.apart, int) and isinstance(storage, int) and held.apart > storage:
-        more = size(held.apart - storage)
-        lines.append(f"layer by layer it would be {size(held.apart)}: {more} lies between layers and counts again")
+    if stored.views:
+        lines.append(f"views of them, which take nothing: {stored.views}")
+    if isinstance(stored.apart, int) and isinstance(storage, int) and stored.apart > storage:
+        more = size(stored.apart - storage)
+        lines.append(f"layer by layer it would be {size(stored.apart)}: {more} lies between layers and counts again")
     return "\n".join(lines) + "\n"
 
 
-def _table(tensors: list[Holding], width: int, paint: Paint) -> list[str]:
+def _table(tensors: list[StoredTensor], width: int, paint: Paint) -> list[str]:
     shapes = ["×".join(map(str, t.shape)) or "scalar" for t in tensors]
     wide = max(map(len, shapes))
     return [

@@ -9,8 +9,8 @@ from costcalc.analysis.explain import Explanation, Line
 from costcalc.analysis.fft import FourierConv
 from costcalc.analysis.figures import BITS, SECONDS
 from costcalc.analysis.formula import Formula
-from costcalc.analysis.holdings import Holdings
 from costcalc.analysis.records import Report, plain
+from costcalc.analysis.stored_tensors import StoredTensors
 from costcalc.backends.json import written
 
 SCHEMA = 1
@@ -44,12 +44,12 @@ def layer(explained: Explanation) -> str:
     )
 
 
-def block(held: Holdings) -> str:
+def block(stored: StoredTensors) -> str:
     """A block, or the model: the tensors that its storage consists of."""
-    tensors = [tensor._asdict() for tensor in held.tensors]
-    about = {"name": held.name, "layers": held.layers, "views": held.views}
-    bits = {"storage_bits": held.figures.storage_bits, "apart_bits": held.apart}
-    return _text({"apply": held.applied, "block": {**about, **bits}, "tensors": tensors})
+    tensors = [tensor._asdict() for tensor in stored.tensors]
+    about = {"name": stored.name, "layers": stored.layers, "views": stored.views}
+    bits = {"storage_bits": stored.figures.storage_bits, "apart_bits": stored.apart}
+    return _text({"apply": stored.applied, "block": {**about, **bits}, "tensors": tensors})
 
 
 def totals(

@@ -11,7 +11,7 @@ from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import TensorType
 
 
-class Holding(NamedTuple):
+class StoredTensor(NamedTuple):
     """One tensor. ``role``: ``reads`` from outside, ``weight``, ``keeps`` between its layers, ``makes`` for others."""
 
     role: str
@@ -20,7 +20,7 @@ class Holding(NamedTuple):
     bits: Dim
 
 
-class Holdings(NamedTuple):
+class StoredTensors(NamedTuple):
     """The tensors of some layers, each once.
 
     figures   the block's or the model's row in the report
@@ -32,13 +32,13 @@ class Holdings(NamedTuple):
     name: str
     figures: Figures
     layers: int
-    tensors: list[Holding]
+    tensors: list[StoredTensor]
     views: int
     apart: Dim
     applied: tuple[str, ...] = ()
 
 
-def holdings(graph: Graph, report: Report, name: str = "") -> Holdings | None:
+def stored_tensors(graph: Graph, report: Report, name: str = "") -> StoredTensors | None:
     """The tensors of the block called ``name``, or of the model; None if there is no such block."""
     figures: Figures | None = report.total
     if name:
@@ -75,12 +75,12 @@ def holdings(graph: Graph, report: Report, name: str = "") -> Holdings | None:
         if role == "makes" and stored.get(root[value]) == "keeps":
             stored[root[value]] = "makes"  # by a view of it
 
-    tensors = [Holding(role, v, graph.types[v].shape, storage.bits[v]) for v, role in stored.items()]
-    tensors += [Holding("weight", w, t.shape, t.bits(width)) for w, t in weights.items()]
+    tensors = [StoredTensor(role, v, graph.types[v].shape, storage.bits[v]) for v, role in stored.items()]
+    tensors += [StoredTensor("weight", w, t.shape, t.bits(width)) for w, t in weights.items()]
     apart: Dim = 0
     for layer in report.layers:
         if layer.name in members:
             apart = apart + layer.storage_bits
-    return Holdings(
+    return StoredTensors(
         name or graph.name, figures, len(nodes), tensors, len(values.keys() - stored.keys()), apart, graph.applied
     )
