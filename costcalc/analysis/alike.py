@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from costcalc.analysis.costs import Work
 from costcalc.analysis.figures import Amounts
+from costcalc.analysis.layer_costs import Work
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.traffic import Inference
 from costcalc.ir.dims import Dim

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable
 from string import ascii_lowercase
 from typing import Any, NamedTuple
 
-from costcalc.analysis.costs import Use, input_rows
 from costcalc.analysis.fft import by_fourier
 from costcalc.analysis.figures import BITS, COUNT, EXPLANATION, SECONDS, Figure, figures_in
+from costcalc.analysis.layer_costs import Use, input_rows
 from costcalc.analysis.receptive import receptive_fields
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.roofline import Time

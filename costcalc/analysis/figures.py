@@ -16,7 +16,7 @@ from costcalc.errors import CostcalcError, UnknownName, listing, near
 from costcalc.ir.dims import Dim
 
 if TYPE_CHECKING:
-    from costcalc.analysis.costs import Use
+    from costcalc.analysis.layer_costs import Use
     from costcalc.analysis.records import Layer, Report
     from costcalc.analysis.traffic import Traffic
     from costcalc.ir.tensor import Weight

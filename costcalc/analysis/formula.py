@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from costcalc.analysis.alike import Costs
-from costcalc.analysis.costs import Works
 from costcalc.analysis.figures import CLOSED_FORM, Figure, figures_in
+from costcalc.analysis.layer_costs import Works
 from costcalc.analysis.records import Figures
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.sums import Sum

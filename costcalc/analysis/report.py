@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from costcalc.analysis.alike import Costs
-from costcalc.analysis.costs import Work, Works
 from costcalc.analysis.fields import Fields, fields_of
 from costcalc.analysis.kernels import Kernels
+from costcalc.analysis.layer_costs import Work, Works
 from costcalc.analysis.liveness import liveness
 from costcalc.analysis.records import Block, Layer, Prepared, Report, Settings, Total
 from costcalc.analysis.storage import Storage

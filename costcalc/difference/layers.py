@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
-from costcalc.analysis.costs import held_in
 from costcalc.analysis.figures import Amounts, Value, attributed
 from costcalc.analysis.kernels import Kernels
+from costcalc.analysis.layer_costs import held_in
 from costcalc.analysis.layout import axis_names
 from costcalc.analysis.records import Report
 from costcalc.analysis.storage import Storage

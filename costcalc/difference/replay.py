@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from costcalc.analysis.costs import Works
 from costcalc.analysis.figures import Amounts
+from costcalc.analysis.layer_costs import Works
 from costcalc.analysis.roofline import Machine
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.traffic import Inference

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from costcalc.analysis.costs import Works
+from costcalc.analysis.layer_costs import Works
 from costcalc.errors import UnknownName
 from costcalc.frontends.spec.model import parse_spec
 from costcalc.frontends.spec.schema import schema

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from costcalc import analyze, load
-from costcalc.analysis.costs import Use
 from costcalc.analysis.figures import COUNT, FIGURES, Amounts, Figure
+from costcalc.analysis.layer_costs import Use
 from costcalc.difference import diff
 from costcalc.ir.dims import Dim
 
