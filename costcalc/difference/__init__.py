@@ -91,8 +91,8 @@ def _one_sided(mark: str, e: Entry) -> Change:
 
 
 def _paired(a: Entry, b: Entry) -> Change:
+    from costcalc.difference.edits import option_changes
     from costcalc.difference.layers import own_place
-    from costcalc.difference.sites import option_changes
 
     options = option_changes(a, b)
     made = None if a.makes == b.makes else (_shapes(a.makes), _shapes(b.makes))

@@ -1,6 +1,6 @@
 """Why the figures changed: causes whose effects add up exactly to the change.
 
-The causes are applied to the old graph one after another, in the order of ``sites.KINDS`` and within a kind in
+The causes are applied to the old graph one after another, in the order of ``edits.KINDS`` and within a kind in
 the order of the graph, and each is told what the figures changed by when it was applied. Shapes are
 inferred anew each time, so a stride that doubles the maps of fifty layers below it is one cause with one
 place in the file. What is left at the end is the difference of the two skeletons: layers added, removed
@@ -17,10 +17,10 @@ from costcalc.analysis.figures import Amounts
 from costcalc.analysis.roofline import Machine
 from costcalc.analysis.storage import Storage
 from costcalc.difference.align import Pairs
+from costcalc.difference.edits import INPUT_KINDS, Edit, find_edits, in_steps, to_apply, width_of_input
 from costcalc.difference.layers import Entry, largest
 from costcalc.difference.records import Cause
 from costcalc.difference.replay import Replay, State
-from costcalc.difference.sites import INPUT_KINDS, Site, find_sites, in_steps, to_apply, width_of_input
 from costcalc.difference.skeleton import structural_causes
 from costcalc.errors import Place
 
@@ -35,11 +35,11 @@ def find_causes(
     }  # fmt: skip
     follows = {i: width_of_input(old[i], new[j]) for i, j in partner.items()}
     follows = {i: options for i, options in follows.items() if options}
-    sites = [site for i, j in partner.items() for site in find_sites(i, old[i], new[j], follows.get(i, {}))]
+    edits = [edit for i, j in partner.items() for edit in find_edits(i, old[i], new[j], follows.get(i, {}))]
     replay = Replay(old, goals, follows, storage, machine)
     so_far = [e.share for e in old]
     causes = []
-    for place, group in in_steps(sites, new, partner):
+    for place, group in in_steps(edits, new, partner):
         inputs, options = to_apply(group, old, new, partner)
         effects = replay.step(inputs, options)
         if not effects:
@@ -57,7 +57,7 @@ def find_causes(
 
 
 def _cause(
-    place: Place | None, group: list[Site], effects: dict[int, Amounts], new: list[Entry], partner: dict[int, int]
+    place: Place | None, group: list[Edit], effects: dict[int, Amounts], new: list[Entry], partner: dict[int, int]
 ) -> Cause:
     first = new[partner[group[0].at]]
     texts = dict.fromkeys(", ".join(f"{name} {_short(a)}→{_short(b)}" for name, a, b in s.options) for s in group)

@@ -73,7 +73,7 @@ def test_the_action_s_inputs_are_those_of_the_table() -> None:
 
 
 def test_the_order_of_causes_on_the_page_is_that_of_the_code() -> None:
-    from costcalc.difference.sites import KINDS
+    from costcalc.difference.edits import KINDS
 
     page = (ROOT / "docs/diff.md").read_text(encoding="utf-8")
     steps = page[page.index("The order of the steps") : page.index("Within a kind")]

@@ -18,7 +18,7 @@ MOST_STEPS = 40
 """Past this many places that changed, one kind is one step."""
 
 
-class Site(NamedTuple):
+class Edit(NamedTuple):
     """One change that a user made to one layer or input: old index, what kind, which options."""
 
     at: int
@@ -48,10 +48,10 @@ def width_of_input(old: Entry, new: Entry) -> dict[str, Any]:
     return {"groups": after["groups"], width: after[width]}
 
 
-def find_sites(index: int, old: Entry, new: Entry, follows: dict[str, Any]) -> Iterator[Site]:
+def find_edits(index: int, old: Entry, new: Entry, follows: dict[str, Any]) -> Iterator[Edit]:
     if old.node is None:
         (a,), (b,) = old.makes, new.makes
-        yield from (Site(index, kind, (change,)) for kind, change in _input_changes(a, b, old.last))
+        yield from (Edit(index, kind, (change,)) for kind, change in _input_changes(a, b, old.last))
         return
     changed = option_changes(old, new)
     kinds = {name: old.node.op.role(name) for name, *_ in changed}
@@ -61,7 +61,7 @@ def find_sites(index: int, old: Entry, new: Entry, follows: dict[str, Any]) -> I
     for kind in KINDS:
         own = tuple(change for change in changed if kinds[change[0]] == kind and change[0] not in follows)
         if own:
-            yield Site(index, kind, own)
+            yield Edit(index, kind, own)
 
 
 def _input_changes(a: TensorType, b: TensorType, last: bool) -> Iterator[tuple[str, tuple[str, Any, Any]]]:
@@ -87,19 +87,19 @@ def _axes_of_input(axes: int, last: bool) -> tuple[slice, slice]:
     return slice(1, first), slice(first, axes)
 
 
-def in_steps(sites: list[Site], new: list[Entry], partner: dict[int, int]) -> Iterator[tuple[Place | None, list[Site]]]:
+def in_steps(edits: list[Edit], new: list[Entry], partner: dict[int, int]) -> Iterator[tuple[Place | None, list[Edit]]]:
     """The sites in the order in which they are applied, those of one kind that one line asks for together."""
-    asked = _Lines(sites, new, partner)
+    asked = _Lines(edits, new, partner)
     # A layer without inputs, such as a table of positions, has its size from the others: it goes with the first step.
-    sources = [site for site in sites if site.kind == "options" and not new[partner[site.at]].inputs]
-    leading = [site for site in sites if site.kind != "options" or new[partner[site.at]].inputs]
-    groups: dict[tuple[int, str], tuple[Place | None, list[Site]]] = {}
-    for site in leading or sources:
-        place = asked.line_of(site)
-        line = place.short if place else new[partner[site.at]].name
-        groups.setdefault((KINDS.index(site.kind), line), (place, []))[1].append(site)
+    sources = [edit for edit in edits if edit.kind == "options" and not new[partner[edit.at]].inputs]
+    leading = [edit for edit in edits if edit.kind != "options" or new[partner[edit.at]].inputs]
+    groups: dict[tuple[int, str], tuple[Place | None, list[Edit]]] = {}
+    for edit in leading or sources:
+        place = asked.line_of(edit)
+        line = place.short if place else new[partner[edit.at]].name
+        groups.setdefault((KINDS.index(edit.kind), line), (place, []))[1].append(edit)
     if len(groups) > MOST_STEPS:
-        merged: dict[tuple[int, str], tuple[Place | None, list[Site]]] = {}
+        merged: dict[tuple[int, str], tuple[Place | None, list[Edit]]] = {}
         for (kind, _), (place, group) in groups.items():
             merged.setdefault((kind, ""), (place, []))[1].extend(group)
         groups = merged
@@ -116,54 +116,54 @@ class _Lines:
     of which every one changed in that kind of option; else the outermost.
     """
 
-    def __init__(self, sites: list[Site], new: list[Entry], partner: dict[int, int]) -> None:
-        self._entries = {site.at: new[partner[site.at]] for site in sites}
+    def __init__(self, edits: list[Edit], new: list[Entry], partner: dict[int, int]) -> None:
+        self._entries = {edit.at: new[partner[edit.at]] for edit in edits}
         self._layers: dict[tuple[str, str], int] = {}
         self._same: dict[tuple[str, str, Any], int] = {}
         for entry in new:
             for place in own_chain(entry.place):
                 key = entry.op, place.short
                 self._layers[key] = self._layers.get(key, 0) + 1
-        for site in sites:
-            entry = self._entries[site.at]
+        for edit in edits:
+            entry = self._entries[edit.at]
             for place in own_chain(entry.place):
-                for way in (site.options, site.kind):
+                for way in (edit.options, edit.kind):
                     same = entry.op, place.short, way
                     self._same[same] = self._same.get(same, 0) + 1
 
-    def line_of(self, site: Site) -> Place | None:
-        entry = self._entries[site.at]
+    def line_of(self, edit: Edit) -> Place | None:
+        entry = self._entries[edit.at]
         chain = own_chain(entry.place)
 
         def everywhere(place: Place, way: Any) -> bool:
             return self._same[entry.op, place.short, way] == self._layers[entry.op, place.short]
 
-        same = (place for place in chain if everywhere(place, site.options))
-        kind = (place for place in reversed(chain) if everywhere(place, site.kind))
+        same = (place for place in chain if everywhere(place, edit.options))
+        kind = (place for place in reversed(chain) if everywhere(place, edit.kind))
         return next(same, None) or next(kind, None) or (chain[-1] if chain else None)
 
 
 def to_apply(
-    group: list[Site], old: list[Entry], new: list[Entry], partner: dict[int, int]
+    group: list[Edit], old: list[Entry], new: list[Entry], partner: dict[int, int]
 ) -> tuple[dict[int, TensorType], dict[int, dict[str, Any]]]:
     inputs: dict[int, TensorType] = {}
     options: dict[int, dict[str, Any]] = {}
-    for site in group:
-        if old[site.at].node is not None:
-            options.setdefault(site.at, {}).update((name, value) for name, _, value in site.options)
+    for edit in group:
+        if old[edit.at].node is not None:
+            options.setdefault(edit.at, {}).update((name, value) for name, _, value in edit.options)
             continue
-        a, b = old[site.at].makes[0], new[partner[site.at]].makes[0]
+        a, b = old[edit.at].makes[0], new[partner[edit.at]].makes[0]
         if len(a.shape) != len(b.shape):
-            inputs[site.at] = b
+            inputs[edit.at] = b
             continue
-        channels, size = _axes_of_input(len(a.shape), old[site.at].last)
+        channels, size = _axes_of_input(len(a.shape), old[edit.at].last)
         # Resolution comes first, then batch, then the rest; each keeps what those before it changed.
-        done = KINDS.index(site.kind)
+        done = KINDS.index(edit.kind)
         shape = list(a.shape)
         shape[size] = b.shape[size]
         if done >= KINDS.index("batch"):
             shape[0] = b.shape[0]
         if done >= KINDS.index("input"):
             shape[channels] = b.shape[channels]
-        inputs[site.at] = TensorType(tuple(shape), b.dtype if site.kind == "input" else a.dtype)
+        inputs[edit.at] = TensorType(tuple(shape), b.dtype if edit.kind == "input" else a.dtype)
     return inputs, options
