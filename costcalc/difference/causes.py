@@ -21,7 +21,7 @@ from costcalc.difference.edits import INPUT_KINDS, Edit, find_edits, in_steps, t
 from costcalc.difference.layers import Entry, largest
 from costcalc.difference.records import Cause
 from costcalc.difference.replay import Replay, State
-from costcalc.difference.skeleton import structural_causes
+from costcalc.difference.structural_causes import structural_causes
 from costcalc.errors import Place
 
 
