@@ -189,7 +189,7 @@ def kept_apart(name: str) -> Iterator[None]:
 
 def _find(name: str, kwargs: dict[str, Any]) -> Found:
     from costcalc.frontends.torch.libraries import timm, torchvision
-    from costcalc.frontends.torch.own import own
+    from costcalc.frontends.torch.user_models import user_model
 
     if source_of(name) is SOURCES["exported"]:
         from costcalc.frontends.torch.exported import exported
@@ -200,4 +200,4 @@ def _find(name: str, kwargs: dict[str, Any]) -> Found:
         return torchvision(attribute, kwargs)
     if place == "timm":
         return timm(attribute, kwargs)
-    return own(place, attribute, kwargs)
+    return user_model(place, attribute, kwargs)

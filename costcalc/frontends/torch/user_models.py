@@ -26,7 +26,7 @@ from costcalc.frontends.torch.found import Found, builder, by_default
 from costcalc.frontends.unread import of_hub, of_windows
 
 
-def own(place: str, attribute: str, kwargs: dict[str, Any]) -> Found:
+def user_model(place: str, attribute: str, kwargs: dict[str, Any]) -> Found:
     """The module that ``attribute`` of a module or file is, or that it makes when it is called."""
     from torch import nn
 
