@@ -3,7 +3,7 @@
 The causes are applied to the old graph one after another, in the order of ``edits.KINDS`` and within a kind in
 the order of the graph, and each is told what the figures changed by when it was applied. Shapes are
 inferred anew each time, so a stride that doubles the maps of fifty layers below it is one cause with one
-place in the file. What is left at the end is the difference of the two skeletons: layers added, removed
+place in the file. What is left at the end is the difference in structure: layers added, removed
 or replaced, and whatever their neighbours change because of them. Sums telescope, so nothing is lost and
 nothing is counted twice; an effect that two causes have only together goes to the later one.
 """

@@ -88,7 +88,7 @@ def _axes_of_input(axes: int, last: bool) -> tuple[slice, slice]:
 
 
 def in_steps(edits: list[Edit], new: list[Entry], partner: dict[int, int]) -> Iterator[tuple[Place | None, list[Edit]]]:
-    """The sites in the order in which they are applied, those of one kind that one line asks for together."""
+    """The edits in the order in which they are applied, those of one kind that one line asks for together."""
     asked = _Lines(edits, new, partner)
     # A layer without inputs, such as a table of positions, has its size from the others: it goes with the first step.
     sources = [edit for edit in edits if edit.kind == "options" and not new[partner[edit.at]].inputs]

@@ -14,12 +14,12 @@ import torch
 
 from costcalc.errors import CostcalcError, UnknownName
 from costcalc.frontends.torch.archive import ArchiveError, copy_of_the_known
-from costcalc.frontends.torch.found import Found, by_default
+from costcalc.frontends.torch.named_model import NamedModel, by_default
 from costcalc.frontends.torch.program import Program
 from costcalc.frontends.torch.sizes import Sizes
 
 
-def exported(path: str) -> Found:
+def exported(path: str) -> NamedModel:
     """The program in the file at ``path``."""
     if not Path(path).is_file():
         raise UnknownName(f"there is no file {path}")
@@ -35,7 +35,7 @@ def exported(path: str) -> Found:
     except Exception as error:
         text = str(error).split("\n")[0].partition(" Please check the warnings")[0][:200]
         raise CostcalcError(f"{refused}, or this torch: {text or 'it is damaged'}") from error
-    return Found(model, lambda: model, by_default(model), sizes)
+    return NamedModel(model, lambda: model, by_default(model), sizes)
 
 
 @contextmanager

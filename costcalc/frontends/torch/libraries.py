@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from costcalc.errors import CostcalcError, UnknownName, listing, near
-from costcalc.frontends.torch.found import Found, builder, by_default
+from costcalc.frontends.torch.named_model import NamedModel, builder, by_default
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def torchvision(name: str, kwargs: dict[str, Any]) -> Found:
+def torchvision(name: str, kwargs: dict[str, Any]) -> NamedModel:
     """A model of torchvision, run on the size of image that its published weights were made for."""
     models = _library("torchvision").models
     _known(name, models.list_models(), "torchvision")
@@ -35,7 +35,7 @@ def torchvision(name: str, kwargs: dict[str, Any]) -> Found:
         return [(batch, *size)] * (2 if flows else 1)
 
     model, again = build
-    return Found(model, again, inputs)
+    return NamedModel(model, again, inputs)
 
 
 def _torchvision_size(models: Any, name: str, model: nn.Module) -> tuple[int, ...]:
@@ -56,12 +56,12 @@ def _torchvision_size(models: Any, name: str, model: nn.Module) -> tuple[int, ..
     return (3, *sides)
 
 
-def timm(name: str, kwargs: dict[str, Any]) -> Found:
+def timm(name: str, kwargs: dict[str, Any]) -> NamedModel:
     """A model of timm, run on the size of image that its configuration names; a tag after a dot chooses one."""
     library = _library("timm")
     _known(name.partition(".")[0], library.list_models(), "timm")
     model, again = builder(lambda: _quietly(library.create_model, name, **kwargs), f"timm:{name}")
-    return Found(model, again, by_default(model))
+    return NamedModel(model, again, by_default(model))
 
 
 def _library(name: str) -> Any:

@@ -19,7 +19,7 @@ from costcalc.frontends.sources import SOURCES, Request, Shapes, source_of
 if TYPE_CHECKING:
     from torch import nn
 
-    from costcalc.frontends.torch.found import Found
+    from costcalc.frontends.torch.named_model import NamedModel
     from costcalc.ir.graph import Graph
     from costcalc.ir.run import Run, Step
 
@@ -94,7 +94,7 @@ def load_with_step(name: str, request: Request) -> tuple[Graph, Step | None]:
 class _Wanted(NamedTuple):
     """A model and what it is run on. ``settings`` are for the trace, ``parameters`` for what builds it."""
 
-    found: Found
+    found: NamedModel
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
     settings: Mapping[str, Any]
@@ -187,7 +187,7 @@ def kept_apart(name: str) -> Iterator[None]:
         raise failure from error
 
 
-def _find(name: str, kwargs: dict[str, Any]) -> Found:
+def _find(name: str, kwargs: dict[str, Any]) -> NamedModel:
     from costcalc.frontends.torch.libraries import timm, torchvision
     from costcalc.frontends.torch.user_models import user_model
 

@@ -22,11 +22,11 @@ from types import CodeType
 from typing import Any
 
 from costcalc.errors import CostcalcError, Place, UnknownName, near
-from costcalc.frontends.torch.found import Found, builder, by_default
+from costcalc.frontends.torch.named_model import NamedModel, builder, by_default
 from costcalc.frontends.unread import of_hub, of_windows
 
 
-def user_model(place: str, attribute: str, kwargs: dict[str, Any]) -> Found:
+def user_model(place: str, attribute: str, kwargs: dict[str, Any]) -> NamedModel:
     """The module that ``attribute`` of a module or file is, or that it makes when it is called."""
     from torch import nn
 
@@ -45,11 +45,11 @@ def user_model(place: str, attribute: str, kwargs: dict[str, Any]) -> Found:
     if isinstance(made, nn.Module):
         if kwargs:
             raise ModelError(f"{name} is a module already, and takes no options")
-        return Found(made, lambda: made, by_default(made))
+        return NamedModel(made, lambda: made, by_default(made))
     if not callable(made):
         raise ModelError(f"{name} is of type {type(made).__name__}, neither a module nor what makes one")
     model, again = builder(lambda: made(**kwargs), name)
-    return Found(model, again, by_default(model))
+    return NamedModel(model, again, by_default(model))
 
 
 def _module(name: str, attribute: str) -> Any:

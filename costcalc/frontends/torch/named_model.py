@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from costcalc.frontends.torch.sizes import Sizes
 
 
-class Found(NamedTuple):
+class NamedModel(NamedTuple):
     """A model, how to build it again with values in its weights, and what it is run on.
 
     inputs     for a batch of so many images of this shape (None for the model's own)
