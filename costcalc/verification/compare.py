@@ -220,7 +220,7 @@ def _nearest(name: str, scopes: Mapping[str, Any]) -> str:
 
 def _weights(module: nn.Module) -> dict[str, tuple[str, Any]]:
     """Each parameter and buffer by name, also under second names."""
-    from costcalc.frontends.torch.structure import stored
+    from costcalc.frontends.torch.pytrees import stored
 
     found: dict[str, tuple[str, Any]] = {}
     for whole, parameter in module.named_parameters(remove_duplicate=False):

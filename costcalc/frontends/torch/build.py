@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from costcalc.frontends.torch.alone import alone
 from costcalc.frontends.torch.guard import uncollected
 from costcalc.frontends.torch.lines import noting_makers
-from costcalc.frontends.torch.structure import META, elements, on_meta, replaced, tensors_among, without_values
+from costcalc.frontends.torch.pytrees import META, elements, on_meta, replaced, tensors_among, without_values
 from costcalc.frontends.torch.values import drawn_apart, instead_of_the_process, is_random
 
 SMALL = 1 << 14

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from costcalc.frontends.torch.data import Values
 from costcalc.frontends.torch.failures import ModelError
+from costcalc.frontends.torch.pytrees import has_values
 from costcalc.frontends.torch.running import LARGEST_CONSTANT
-from costcalc.frontends.torch.structure import has_values
 
 SEQUENCES = 2
 """Axes of a batch of sequences, such as words."""

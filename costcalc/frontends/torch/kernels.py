@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload
 
-from costcalc.frontends.torch.structure import tensors_among
+from costcalc.frontends.torch.pytrees import tensors_among
 
 BLOCK = 16
 """Channels that oneDNN keeps together."""

@@ -22,8 +22,8 @@ from costcalc.frontends.torch.alone import alone
 from costcalc.frontends.torch.guard import uncollected, untouched
 from costcalc.frontends.torch.inputs import SEQUENCES, WithoutValues, default_inputs, floating_type, tensors_in
 from costcalc.frontends.torch.kernels import beside
+from costcalc.frontends.torch.pytrees import tensors_among
 from costcalc.frontends.torch.scopes import Where, following
-from costcalc.frontends.torch.structure import tensors_among
 from costcalc.ir.graph import Graph
 from costcalc.ir.run import Run, Stored
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from costcalc.frontends.torch.operators import Operator
-from costcalc.frontends.torch.structure import tensors_among
+from costcalc.frontends.torch.pytrees import tensors_among
 
 
 def statistics(operator: Operator, args: tuple[Any, ...]) -> list[Tensor]:

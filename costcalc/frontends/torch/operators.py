@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from costcalc.frontends.calls.rules import has_rule
 from costcalc.frontends.torch.data import GUESSES
 from costcalc.frontends.torch.layouts import ATTENTION, KEEPING
-from costcalc.frontends.torch.structure import tensors_among
+from costcalc.frontends.torch.pytrees import tensors_among
 
 if TYPE_CHECKING:
     from torch import Tensor

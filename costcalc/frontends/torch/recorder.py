@@ -22,9 +22,9 @@ from costcalc.frontends.torch.data import Assumptions, Values
 from costcalc.frontends.torch.fused import FUSED
 from costcalc.frontends.torch.lines import Lines
 from costcalc.frontends.torch.operators import Operator
+from costcalc.frontends.torch.pytrees import replaced, stored, tensors_among, wraps
 from costcalc.frontends.torch.running import Runner
 from costcalc.frontends.torch.scopes import Where
-from costcalc.frontends.torch.structure import replaced, stored, tensors_among, wraps
 from costcalc.frontends.torch.types import type_of
 from costcalc.ir.call import Traced
 

@@ -14,8 +14,7 @@ from costcalc.frontends.torch.data import Assumptions, Values, ValuesNeeded
 from costcalc.frontends.torch.layouts import laid_out, normed
 from costcalc.frontends.torch.norms import fits, statistics
 from costcalc.frontends.torch.operators import Operator
-from costcalc.frontends.torch.selections import INDEX, LIKE, SELECTS, TOLD_APART, meet, places_of
-from costcalc.frontends.torch.structure import (
+from costcalc.frontends.torch.pytrees import (
     META,
     elements,
     has_values,
@@ -25,6 +24,7 @@ from costcalc.frontends.torch.structure import (
     tensors_among,
     without_values,
 )
+from costcalc.frontends.torch.selections import INDEX, LIKE, SELECTS, TOLD_APART, meet, places_of
 from costcalc.frontends.torch.values import (
     CHOICES,
     DECIDES,

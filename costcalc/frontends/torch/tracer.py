@@ -33,10 +33,10 @@ from costcalc.frontends.torch.inputs import (
     tensors_in,
 )
 from costcalc.frontends.torch.mixed import taken
+from costcalc.frontends.torch.pytrees import has_values
 from costcalc.frontends.torch.recorder import Recorder
 from costcalc.frontends.torch.running import CPU
 from costcalc.frontends.torch.scopes import following
-from costcalc.frontends.torch.structure import has_values
 from costcalc.frontends.torch.types import type_of
 from costcalc.frontends.torch.values import instead_of_the_process
 from costcalc.ir.call import Traced

@@ -16,7 +16,7 @@ from torch._ops import OpOverload
 from costcalc.errors import CostcalcError
 from costcalc.frontends.torch.inputs import default_inputs
 from costcalc.frontends.torch.lives import Ready, Seeing, Unseen, ready_to_run
-from costcalc.frontends.torch.structure import tensors_among
+from costcalc.frontends.torch.pytrees import tensors_among
 from costcalc.ir.run import Kept, Step
 
 WORKSPACES = frozenset({"aten::mkldnn_rnn_layer"})

@@ -18,7 +18,7 @@ from torch._ops import OpOverload
 
 from costcalc.frontends.torch.aliases import storage_of
 from costcalc.frontends.torch.alone import replaced_here
-from costcalc.frontends.torch.structure import elements, tensors_among
+from costcalc.frontends.torch.pytrees import elements, tensors_among
 
 CHOICES: Mapping[str, int] = {
     "topk": 1, "sort": 1, "max": 1, "min": 1, "kthvalue": 1, "mode": 1, "median": 1, "nanmedian": 1,
