@@ -10,15 +10,15 @@ from typer.core import TyperGroup
 
 from costcalc import __version__
 from costcalc.cli.frame import COMMANDS, EXAMPLES, find_command
-from costcalc.cli.light import LightCommand, lightened
 from costcalc.cli.parameters import Command, Parameter
+from costcalc.cli.value_checks import CheckingCommand, checking
 from costcalc.errors import CostcalcError, UnknownName, listing, near
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 UsageError: Any = typer.BadParameter.__mro__[1]  # Typer's own, or Click's in older releases; neither is exported
 
 
-class TypedCommand(LightCommand):
+class TypedCommand(CheckingCommand):
     """A command whose help names its arguments as the reference does."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
@@ -35,7 +35,7 @@ class Commands(TyperGroup):
     """The commands, each imported only when it is run or described."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        return lightened(super().get_params(ctx))
+        return checking(super().get_params(ctx))
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)

@@ -15,23 +15,23 @@ import typer
 from typer.core import TyperCommand
 
 
-class LightCommand(TyperCommand):
+class CheckingCommand(TyperCommand):
     """A command whose parameters check their values here."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        return lightened(super().get_params(ctx))
+        return checking(super().get_params(ctx))
 
 
-def lightened(parameters: list[Any]) -> list[Any]:
+def checking(parameters: list[Any]) -> list[Any]:
     """``parameters``, set up to check their values here."""
     for parameter in parameters:
         if hasattr(parameter, "type_descriptor") and "get_runtime_param" not in vars(parameter):
-            light = LightValues(parameter.get_runtime_param)
-            parameter.get_runtime_param = lambda light=light: light
+            checks = ValueChecks(parameter.get_runtime_param)
+            parameter.get_runtime_param = lambda checks=checks: checks
     return parameters
 
 
-class LightValues:
+class ValueChecks:
     """What Typer asks to turn the text of an option into its value."""
 
     def __init__(self, otherwise: Callable[[], Any]) -> None:
