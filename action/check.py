@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from costcalc.backends.budget.comment import comment
-from costcalc.cli.frame import outcome
+from costcalc.cli.dispatch import outcome
 from costcalc.cli.output import prepare_streams, say_error
 from costcalc.difference.git import Repository
 from costcalc.errors import CostcalcError

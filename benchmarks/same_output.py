@@ -88,7 +88,7 @@ CONFIGS["changed.yaml"] = CONFIGS["passed.yaml"].replace("resnet20", "resnet32")
 def print_digests(every: int) -> None:
     """One line of JSON: each command with the digest of what it prints here, its exit code included."""
     from costcalc import load
-    from costcalc.cli.frame import run
+    from costcalc.cli.dispatch import run
     from costcalc.zoo import models
 
     digests = {}

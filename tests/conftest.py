@@ -37,7 +37,7 @@ def _rules_put_in_place_of_others(request: pytest.FixtureRequest) -> Iterator[No
 @pytest.fixture
 def printed(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """What a command line prints, or says where it prints nothing; it has to end with ``code``."""
-    from costcalc.cli.frame import outcome
+    from costcalc.cli.dispatch import outcome
 
     def of(*line: str, code: int = 0) -> str:
         capsys.readouterr()

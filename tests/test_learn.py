@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from costcalc import zoo
-from costcalc.cli.frame import outcome
+from costcalc.cli.dispatch import outcome
 
 ROOT = Path(__file__).parent.parent
 LEARN = ROOT / "docs" / "learn"

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 HEAVY = ("torch", "numpy", "sympy", "fvcore", "onnx", "timm", "torchvision", "pydantic", "rich", "asyncio")
 PROBE = """
 import sys
-from costcalc.cli.frame import outcome
+from costcalc.cli.dispatch import outcome
 {before}
 code = outcome({args!r})
 loaded = [name for name in {heavy!r} if name in sys.modules]

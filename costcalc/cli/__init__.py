@@ -1,4 +1,4 @@
-"""The command line: ``frame`` finds and runs a command, each command is a file of its own."""
+"""The command line: ``dispatch`` finds and runs a command, each command is a file of its own."""
 
 
 def main() -> None:
@@ -7,7 +7,7 @@ def main() -> None:
         from costcalc.cli.interrupts import begin
 
         begin()
-        from costcalc.cli.frame import run
+        from costcalc.cli.dispatch import run
 
         run()
     except KeyboardInterrupt:  # before it was to end the process at once

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import costcalc
 from costcalc.analysis.layout import axis_names
 from costcalc.analysis.view import ReceptiveField
-from costcalc.cli import frame
+from costcalc.cli import dispatch
 from costcalc.errors import CostcalcError
 from costcalc.frontends.spec.write import write
 from costcalc.frontends.torch.tracer import trace
@@ -170,7 +170,7 @@ def test_where_nothing_tells_the_field_is_unknown_until_it_is_said(tmp_path: Pat
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
-    code = frame.outcome([*arguments])
+    code = dispatch.outcome([*arguments])
     out, err = capsys.readouterr()
     return code, out + err
 

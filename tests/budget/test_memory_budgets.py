@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import costcalc
-from costcalc.cli.frame import outcome
+from costcalc.cli.dispatch import outcome
 
 CONFIG = "version: 1\nmodels:\n  - model: {}\n    at: [{{bits: 8}}]\n    budgets:\n      memory: {}\n"
 

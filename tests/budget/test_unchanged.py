@@ -328,7 +328,9 @@ def test_a_record_that_is_none_is_no_reason_to_believe(empty: Repository, traces
 
 def test_nothing_heavy_is_imported_for_models_that_did_not_change(empty: Repository) -> None:
     set_up(empty)
-    probe = "import sys; from costcalc.cli.frame import outcome; print(outcome(sys.argv[1:]), 'torch' in sys.modules)"
+    probe = (
+        "import sys; from costcalc.cli.dispatch import outcome; print(outcome(sys.argv[1:]), 'torch' in sys.modules)"
+    )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
 
     def run(*args: str) -> str:

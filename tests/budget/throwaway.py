@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from costcalc.cli.frame import outcome
+from costcalc.cli.dispatch import outcome
 
 SPEC = (Path(__file__).parents[2] / "docs/backbone.yaml").read_text(encoding="utf-8")
 NET = """\

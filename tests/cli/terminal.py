@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from costcalc.cli.frame import outcome
+from costcalc.cli.dispatch import outcome
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "costcalc"]

@@ -10,7 +10,7 @@ import pytest
 from terminal import ROOT, process, run
 
 from costcalc import load
-from costcalc.cli.frame import COMMANDS
+from costcalc.cli.dispatch import COMMANDS
 from costcalc.cli.reference import page
 from costcalc.cli.typed import application
 
@@ -72,7 +72,7 @@ def test_examples_and_pages_set_parameters_that_the_models_have() -> None:
 
 
 def test_running_one_command_loads_no_other() -> None:
-    code = "import sys; from costcalc.cli.frame import outcome; outcome(['list', 'lenet5']); "
+    code = "import sys; from costcalc.cli.dispatch import outcome; outcome(['list', 'lenet5']); "
     code += "print(*(m for m in sys.modules if m.startswith('costcalc.cli.')))"
     import subprocess
     import sys

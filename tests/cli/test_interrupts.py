@@ -46,7 +46,7 @@ sys.meta_path.insert(0, Slow())
 
 
 @pytest.mark.parametrize(
-    "module", ["costcalc.cli.frame", "costcalc.errors", "costcalc.api", "yaml", "costcalc.backends"]
+    "module", ["costcalc.cli.dispatch", "costcalc.errors", "costcalc.api", "yaml", "costcalc.backends"]
 )
 def test_while_modules_are_imported(module: str) -> None:
     assert interrupted(SLOW_IMPORT.format(module=module), "analyze", "lenet5") == (130, b"")
@@ -54,12 +54,12 @@ def test_while_modules_are_imported(module: str) -> None:
 
 def test_when_all_is_done_and_the_process_ends() -> None:
     late = """
-import atexit, time, costcalc.cli.frame as frame
-run = frame.run
+import atexit, time, costcalc.cli.dispatch as dispatch
+run = dispatch.run
 def later():
     atexit.register(lambda: (print("now", flush=True), [time.sleep(0.01) for _ in range(2000)]))
     run()
-frame.run = later
+dispatch.run = later
 """
     assert interrupted(late, "analyze", "lenet5", "--output", os.devnull) == (130, b"")
 

@@ -147,7 +147,7 @@ def test_the_list_reads_no_spec() -> None:
     import subprocess
     import sys
 
-    code = "import sys; from costcalc.cli.frame import outcome; outcome(['list']); "
+    code = "import sys; from costcalc.cli.dispatch import outcome; outcome(['list']); "
     code += "print(*(m for m in sys.modules if m.startswith('costcalc.')))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.splitlines()[-1].split())

@@ -13,7 +13,7 @@ import pytest
 from terminal import ROOT, clean, process
 
 from costcalc.cli import typed
-from costcalc.cli.frame import COMMANDS, find_command
+from costcalc.cli.dispatch import COMMANDS, find_command
 from costcalc.cli.parameters import Command, Parameter
 from costcalc.cli.plain import values
 from costcalc.errors import CostcalcError
@@ -143,7 +143,7 @@ def test_a_whole_command_says_the_same_either_way(line: str) -> None:
 
 
 def test_a_plain_line_imports_no_typer() -> None:
-    code = "import sys; from costcalc.cli.frame import outcome; outcome(['analyze', 'lenet5', '--bits', '8']); "
+    code = "import sys; from costcalc.cli.dispatch import outcome; outcome(['analyze', 'lenet5', '--bits', '8']); "
     code += "print('typer' in sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stderr == "False\n"

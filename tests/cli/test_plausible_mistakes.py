@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from costcalc.cli import frame
+from costcalc.cli import dispatch
 
 SPEC = "name: a\ninputs: {x: [3, 8, 8]}\nlayers:\n"
 
 
 def said(capsys: pytest.CaptureFixture[str], *args: str) -> str:
-    assert frame.outcome(list(args)) == 2
+    assert dispatch.outcome(list(args)) == 2
     printed = capsys.readouterr()
     assert printed.out == "" and printed.err.startswith("costcalc: error: ")
     return printed.err.removeprefix("costcalc: error: ")
@@ -66,11 +66,11 @@ def test_a_list_where_one_value_belongs_offers_runs_and_a_formula(
     told = said(capsys, "analyze", "resnet50", "--set", f"num_classes={value}")
     assert "run the command for each value" in told
     assert "`costcalc formula resnet50 --symbols num_classes`" in told
-    assert frame.outcome(["formula", "resnet50", "--symbols", "num_classes"]) == 0
+    assert dispatch.outcome(["formula", "resnet50", "--symbols", "num_classes"]) == 0
 
 
 def test_a_list_that_is_one_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
-    assert frame.outcome(["analyze", "resnet50", "--set", "depths=[1, 1, 1, 1]"]) == 0
+    assert dispatch.outcome(["analyze", "resnet50", "--set", "depths=[1, 1, 1, 1]"]) == 0
 
 
 @pytest.mark.parametrize(("word", "bits"), [("fp16", 16), ("bf16", 16), ("int8", 8), ("float32", 32), ("half", 16)])

@@ -11,7 +11,7 @@ import pytest
 
 from costcalc import analyze
 from costcalc.analysis.figures import FIGURES
-from costcalc.cli.frame import outcome
+from costcalc.cli.dispatch import outcome
 from costcalc.comparison import compare, parts, stages
 from costcalc.errors import CostcalcError
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from diffable import op, residual
 
-from costcalc.cli.frame import outcome
+from costcalc.cli.dispatch import outcome
 from costcalc.difference import Diff, diff
 from costcalc.difference.lcs import common
 from costcalc.errors import Place

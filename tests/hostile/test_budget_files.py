@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from costcalc.cli import frame
+from costcalc.cli import dispatch
 
 CONFIG = "version: 1\nmodels:\n  - model: net.yaml\n"
 LONG = "9" * 6000  # more digits than Python turns into a number
@@ -27,7 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _refused(capsys: pytest.CaptureFixture[str], *args: str) -> str:
-    assert frame.outcome(list(args)) == 2
+    assert dispatch.outcome(list(args)) == 2
     return capsys.readouterr().err
 
 
@@ -99,7 +99,7 @@ def _set(part: str, value: Any) -> Callable[[dict[str, Any]], None]:
 def test_a_lock_with_a_forged_checksum(
     folder: Path, capsys: Any, change: Callable[[dict[str, Any]], None], args: list[str]
 ) -> None:
-    assert frame.outcome(["lock"]) == 0
+    assert dispatch.outcome(["lock"]) == 0
     lock = json.loads(Path("costcalc.lock").read_text(encoding="utf-8"))
     entry = lock["models"]["net.yaml"][""]
     entry["graph"] = "another"
@@ -112,7 +112,7 @@ def test_a_lock_with_a_forged_checksum(
 
 @pytest.mark.parametrize("version", [0, -1, True, False])
 def test_a_lock_of_a_version_that_never_was(folder: Path, capsys: Any, version: Any) -> None:
-    assert frame.outcome(["lock"]) == 0
+    assert dispatch.outcome(["lock"]) == 0
     lock = json.loads(Path("costcalc.lock").read_text(encoding="utf-8")) | {"version": version}
     Path("costcalc.lock").write_text(json.dumps(lock), encoding="utf-8")
     assert "this is no lock of costcalc" in _refused(capsys, "check")
@@ -135,7 +135,7 @@ def test_the_file_of_a_machine_is_relative_to_the_config(folder: Path, capsys: A
     Path("net.yaml").rename("sub/net.yaml")
     budget = "    budgets: {time: {max: 3887 s, machine: mine.yaml}}\n"
     Path("sub/costcalc.yaml").write_text(CONFIG + budget, encoding="utf-8")
-    assert frame.outcome(["check", "--config", "sub/costcalc.yaml"]) == 1
+    assert dispatch.outcome(["check", "--config", "sub/costcalc.yaml"]) == 1
     assert "3,888 s is 1.00 s over" in " ".join(capsys.readouterr().out.split())
 
 

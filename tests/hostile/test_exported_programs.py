@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 import costcalc
-from costcalc.cli import frame
+from costcalc.cli import dispatch
 from costcalc.frontends.torch import archive as archives
 from costcalc.frontends.torch.archive import ArchiveError, copy_of_the_known
 
@@ -75,7 +75,7 @@ def _changed(parts: Parts, name: str, change: Callable[[Any], object]) -> Parts:
 
 
 def _refused(capsys: pytest.CaptureFixture[str], path: str) -> str:
-    assert frame.outcome(["analyze", path]) == 2
+    assert dispatch.outcome(["analyze", path]) == 2
     said = capsys.readouterr().err
     assert "AssertionError" not in said and said.count("\n") == 1
     return said
@@ -216,6 +216,6 @@ def test_a_damaged_one_is_told_in_a_sentence(tmp_path: Path, honest: Parts, caps
         data = bytearray(honest[name])
         at = chance.randrange(len(data))
         data[at : at + chance.randint(0, 3)] = bytes(chance.choices(b'{}[]",:0aZ', k=chance.randint(0, 3)))
-        code = frame.outcome(["analyze", _write(path, {**honest, name: bytes(data)})])
+        code = dispatch.outcome(["analyze", _write(path, {**honest, name: bytes(data)})])
         said = capsys.readouterr().err
         assert code in (0, 2) and "AssertionError" not in said, said

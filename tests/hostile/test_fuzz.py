@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 from test_git_of_strangers import _git
 
-from costcalc.cli import frame
+from costcalc.cli import dispatch
 
 SHORT, LONG = 480, 20_000
 MOST_SECONDS = 5.0
@@ -237,8 +237,8 @@ class Folder:
         _git("init", "--quiet", "--initial-branch", "main")
         _git("add", "--all")
         _git("commit", "--quiet", "--message", "one")
-        frame.outcome(["lock"])
-        frame.outcome(["analyze", "net.yaml", "--format", "json", "--output", "report.json"])
+        dispatch.outcome(["lock"])
+        dispatch.outcome(["analyze", "net.yaml", "--format", "json", "--output", "report.json"])
         _git("add", "--all")
         _git("commit", "--quiet", "--message", "two")
         self.files = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
@@ -374,7 +374,7 @@ def run(kind: str, count: int, seed: int, folder: Folder) -> tuple[Counter[str],
         start = time.process_time()
         try:
             with redirect_stdout(out), redirect_stderr(err):
-                code: int | str = frame.outcome(args)
+                code: int | str = dispatch.outcome(args)
         except BaseException:  # SystemExit as well: none gets so far
             code = traceback.format_exc()[-600:]
         took = time.process_time() - start

@@ -15,7 +15,7 @@ MOST_MEGABYTES = 200
 
 PROBE = """
 import sys
-from costcalc.cli.frame import outcome
+from costcalc.cli.dispatch import outcome
 assert outcome(sys.argv[1:]) == 0
 with open("/proc/self/status") as status:
     print(next(int(line.split()[1]) // 1024 for line in status if line.startswith("VmHWM")), file=sys.stderr)

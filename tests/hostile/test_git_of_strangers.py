@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from costcalc.cli import frame
+from costcalc.cli import dispatch
 from costcalc.difference.revisions import parse_range
 from costcalc.difference.safe_git import ENVIRONMENT, SETTINGS, GitError, environment, find_home, repository_of
 
@@ -47,7 +47,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _base(capsys: pytest.CaptureFixture[str], *args: str) -> int:
     """The MACs that ``check --base HEAD`` in ``sub`` compares with."""
-    assert frame.outcome(["check", *args, "--base", "HEAD", "--format", "json"]) == 1
+    assert dispatch.outcome(["check", *args, "--base", "HEAD", "--format", "json"]) == 1
     found: int = json.loads(capsys.readouterr().out)["verdicts"][0]["baseline"]
     return found
 
@@ -65,7 +65,7 @@ def test_the_working_directory_may_look_like_a_repository(folder: Path, capsys: 
     _git("config", "core.fsmonitor", f"touch {folder}/ran", folder="sub")
     monkeypatch.chdir("sub")
     assert _base(capsys) == OF_HEAD
-    assert frame.outcome(["diff", "--base", "HEAD"]) == 0
+    assert dispatch.outcome(["diff", "--base", "HEAD"]) == 0
     assert "+25.0 %" in capsys.readouterr().out
     assert not (folder / "ran").exists()
 
@@ -76,7 +76,7 @@ def test_without_another_repository_it_is_said_what_was_refused(
     monkeypatch.chdir(tmp_path)
     _git("init", "--quiet", "--bare", "sub")
     Path("sub/costcalc.yaml").write_text(CONFIG, encoding="utf-8")
-    assert frame.outcome(["check", "--config", "sub/costcalc.yaml", "--base", "HEAD"]) == 2
+    assert dispatch.outcome(["check", "--config", "sub/costcalc.yaml", "--base", "HEAD"]) == 2
     said = capsys.readouterr().err
     assert "is in no git repository" in said and "plain files make that up, so it is not used" in said
 
@@ -116,14 +116,14 @@ def test_no_program_runs_because_of_attributes_hooks_or_settings(folder: Path, c
         _git("config", key, f"touch {folder}/ran-{key}; cat")
     os.utime("sub/costcalc.yaml")  # so that git would look at it again
     assert _base(capsys, "--config", "sub/costcalc.yaml") == OF_HEAD
-    assert frame.outcome(["diff", "--base", "HEAD"]) == 0
+    assert dispatch.outcome(["diff", "--base", "HEAD"]) == 0
     assert "+25.0 %" in capsys.readouterr().out
     assert not list(folder.glob("ran-*"))
 
 
 def test_attributes_change_no_line_that_is_told(folder: Path, capsys: Any) -> None:
     Path(".gitattributes").write_text("*.yaml -diff -text eol=crlf\n", encoding="utf-8")
-    assert frame.outcome(["diff", "--base", "HEAD", "--format", "json"]) == 0
+    assert dispatch.outcome(["diff", "--base", "HEAD", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["causes"][0]["source"] == "sub/net.yaml:3"
 
 
@@ -138,7 +138,7 @@ def test_a_file_named_like_a_range_of_revisions_changes_no_meaning(folder: Path,
     _git("commit", "--quiet", "--all", "--message", "wider")
     Path("HEAD~1..HEAD").write_text(SPEC, encoding="utf-8")
     assert parse_range("HEAD~1..HEAD") is not None
-    assert frame.outcome(["diff", "HEAD~1..HEAD"]) == 0
+    assert dispatch.outcome(["diff", "HEAD~1..HEAD"]) == 0
     assert "+25.0 %" in capsys.readouterr().out
 
 
@@ -147,7 +147,7 @@ def test_links_and_what_lies_outside_are_not_read_as_the_base(folder: Path, caps
     Path("sub/link.yaml").symlink_to("../../secret")
     _git("add", "--all")
     _git("commit", "--quiet", "--message", "link")
-    assert frame.outcome(["diff", "HEAD~1..HEAD"]) == 0
+    assert dispatch.outcome(["diff", "HEAD~1..HEAD"]) == 0
     assert "password" not in "".join(capsys.readouterr())
 
 
@@ -160,7 +160,7 @@ def test_every_call_of_git_has_the_settings(folder: Path, capsys: Any, monkeypat
 
     monkeypatch.setattr(subprocess, "run", seen)
     _base(capsys, "--config", "sub/costcalc.yaml")
-    frame.outcome(["diff", "--base", "HEAD"])
+    dispatch.outcome(["diff", "--base", "HEAD"])
     assert len(calls) > 8
     for command, options in calls:
         given = options["env"]

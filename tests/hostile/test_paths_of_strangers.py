@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import costcalc
-from costcalc.cli import frame
+from costcalc.cli import dispatch
 
 SPEC = "inputs: {image: [3, 8, 8]}\nlayers:\n- conv(4, 3)\n"
 CONFIG = "version: 1\nmodels:\n- {model: net.yaml, budgets: {macs: 1 M}}\n"
@@ -32,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _refused(capsys: pytest.CaptureFixture[str], *args: str) -> str:
-    assert frame.outcome(list(args)) == 2
+    assert dispatch.outcome(list(args)) == 2
     said = capsys.readouterr().err
     assert "password" not in said and "hidden" not in said
     return said
@@ -97,7 +97,7 @@ def test_who_types_a_command_names_any_file(folder: Path, capsys: Any) -> None:
         ["check", "../net.yaml", "--max", "macs=1M"],
         ["diff", "../net.yaml", "lenet5"],
     ):
-        assert frame.outcome(args) == 0, capsys.readouterr().err
+        assert dispatch.outcome(args) == 0, capsys.readouterr().err
 
 
 def test_inside_the_repository_folders_above_are_reached(folder: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from costcalc.cli import frame
+from costcalc.cli import dispatch
 
 MODELS = """
 import sys
@@ -74,7 +74,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_model_that_cannot_be_traced_is_told_in_a_sentence(
     capsys: pytest.CaptureFixture[str], model: str, says: str
 ) -> None:
-    assert frame.outcome(["analyze", model, "--input", "3x8x8"]) == 2
+    assert dispatch.outcome(["analyze", model, "--input", "3x8x8"]) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert says in said.err.splitlines()[0]
@@ -82,24 +82,24 @@ def test_a_model_that_cannot_be_traced_is_told_in_a_sentence(
 
 @pytest.mark.parametrize("size", ["3x999999999999x9999999999999", "3x9999999999999999999x8"])
 def test_an_input_larger_than_a_tensor_can_be(capsys: pytest.CaptureFixture[str], size: str) -> None:
-    assert frame.outcome(["analyze", "strange.py:Good", "--input", size]) == 2
+    assert dispatch.outcome(["analyze", "strange.py:Good", "--input", size]) == 2
     assert "PyTorch has no tensor as large as 1×3×9999" in capsys.readouterr().err
 
 
 def test_an_interrupt_inside_a_model_interrupts() -> None:
-    assert frame.outcome(["analyze", "strange.py:Interrupted", "--input", "3x8x8"]) == 130
+    assert dispatch.outcome(["analyze", "strange.py:Interrupted", "--input", "3x8x8"]) == 130
 
 
 @pytest.mark.parametrize("command", ["analyze", "verify"])
 def test_what_a_model_prints_does_not_spoil_the_json(capsys: pytest.CaptureFixture[str], command: str) -> None:
-    assert frame.outcome([command, "strange.py:Loud", "--input", "3x8x8", "--format", "json"]) == 0
+    assert dispatch.outcome([command, "strange.py:Loud", "--input", "3x8x8", "--format", "json"]) == 0
     said = capsys.readouterr()
     assert json.loads(said.out)
     assert "noise" in said.err
 
 
 def test_a_model_that_goes_through_numpy_is_run_with_values(capsys: pytest.CaptureFixture[str]) -> None:
-    assert frame.outcome(["analyze", "strange.py:Numpy", "--input", "3x8x8", "--format", "json"]) == 0
+    assert dispatch.outcome(["analyze", "strange.py:Numpy", "--input", "3x8x8", "--format", "json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["total"]["macs"] == 4 * 6 * 6 * 3 * 3 * 3
     assert any("real tensors" in assumption for assumption in report["assumptions"])

@@ -23,7 +23,7 @@ from costcalc.analysis.report import report
 from costcalc.backends import escape
 from costcalc.backends.report import render
 from costcalc.backends.rows import View
-from costcalc.cli import frame
+from costcalc.cli import dispatch
 from costcalc.ir.graph import GraphBuilder
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.conv import Conv
@@ -157,7 +157,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("to_file", [False, True])
 def test_check_gives_no_command_that_is_not_ours(folder: Path, capsys: Any, format: str, to_file: bool) -> None:
     more = ["--output", "out"] if to_file else []
-    assert frame.outcome(["check", "--base", "HEAD", "--format", format, *more]) == 1
+    assert dispatch.outcome(["check", "--base", "HEAD", "--format", format, *more]) == 1
     said = Path("out").read_text(encoding="utf-8") if to_file else capsys.readouterr().out
     lines = [line for line in said.split("\n") if COMMAND.search(line)]
     ours = [line for line in lines if line.startswith("::error file=") and "##" not in line]
@@ -172,7 +172,7 @@ def test_other_commands_give_none(folder: Path, capsys: Any, command: str, forma
     for file in FILES:
         models = [f"./{file}"] * (1 if command == "analyze" else 2)
         models = ["--base", "HEAD", "--", models[0]] if command == "diff" else ["--", *models]
-        assert frame.outcome([command, "--format", format, *models]) == 0
+        assert dispatch.outcome([command, "--format", format, *models]) == 0
         assert not COMMAND.search(capsys.readouterr().out), file
 
 

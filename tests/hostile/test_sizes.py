@@ -13,7 +13,7 @@ import pytest
 
 import costcalc
 from costcalc.backends.escape import APART
-from costcalc.cli import frame
+from costcalc.cli import dispatch
 from costcalc.errors import CostcalcError
 from costcalc.ir import dims, footprint, window
 from costcalc.ir.tensor import TensorType
@@ -76,7 +76,7 @@ def test_a_tensor_of_as_many_axes_as_there_may_be_is_explained(
 ) -> None:
     path = tmp_path / "net.yaml"
     path.write_text(f"inputs: {{x: [{', '.join(['3'] * 16)}]}}\nlayers: [relu]\n", encoding="utf-8")
-    assert frame.outcome(["explain", str(path), "relu"]) == 0
+    assert dispatch.outcome(["explain", str(path), "relu"]) == 0
     assert f"{3**16:,}" in capsys.readouterr().out
 
 
@@ -86,7 +86,7 @@ def test_figures_of_thousands_of_digits_are_written(
 ) -> None:
     path = tmp_path / "net.yaml"
     path.write_text(f"inputs: {{x: [{', '.join(['10**300'] * 16)}]}}\nlayers: [relu]\n", encoding="utf-8")
-    assert frame.outcome(["analyze", str(path), "--format", format]) == 0
+    assert dispatch.outcome(["analyze", str(path), "--format", format]) == 0
     printed = capsys.readouterr().out.replace(APART, "")  # which keeps a page from taking digits for a commit
     assert ("1" + "0" * 4800 if format in ("json", "csv") else "1.00e4800") in printed
 
@@ -96,7 +96,7 @@ def test_a_budget_crossed_by_more_than_a_float_can_say_is_crossed(
 ) -> None:
     path = tmp_path / "net.yaml"
     path.write_text("inputs: {x: [10**300, 10**300]}\nlayers: [linear(10**300)]\n", encoding="utf-8")
-    assert frame.outcome(["check", str(path), "--max", "macs=1"]) == 1
+    assert dispatch.outcome(["check", str(path), "--max", "macs=1"]) == 1
     assert "(+1.00e902 %)" in capsys.readouterr().out
 
 

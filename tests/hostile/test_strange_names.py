@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from costcalc.cli import frame
+from costcalc.cli import dispatch
 
 SPEC = "inputs: {image: [3, 8, 8]}\nlayers:\n- head: conv(4, 3)\n"
 NAMES = ["sp ace.yaml", "-dash.yaml", "--output=x.yaml", "é ü.yaml", "new\nline.yaml", "esc\x1b[31m.yaml", "a:b.yaml",
@@ -35,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _run(capsys: pytest.CaptureFixture[str], code: int, *args: str) -> str:
-    assert frame.outcome(list(args)) == code
+    assert dispatch.outcome(list(args)) == code
     said = capsys.readouterr()
     return said.out + said.err
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from costcalc.cli import frame
+from costcalc.cli import dispatch
 from costcalc.errors import CostcalcError
 from costcalc.frontends.sources import SOURCES, source_of
 from costcalc.machines import load_machine
@@ -32,7 +32,7 @@ def test_no_name_of_a_model_in_a_config_runs_code(
     Path("costcalc.yaml").write_text(f"version: 1\nmodels:\n  - model: '{model}'\n", encoding="utf-8")
     if there:
         Path(model).write_text(SPEC, encoding="utf-8")
-    frame.outcome(["check"])
+    dispatch.outcome(["check"])
     assert not Path("ran").exists()
 
 

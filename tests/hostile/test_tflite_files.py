@@ -12,7 +12,7 @@ import pytest
 
 from costcalc import load
 from costcalc.analysis.report import report
-from costcalc.cli import frame
+from costcalc.cli import dispatch
 from costcalc.errors import CostcalcError
 from tests.tflite.writing_tflite import File, Table, flat
 
@@ -131,7 +131,7 @@ def test_names_steer_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     path = tmp_path / "net.tflite"
     path.write_bytes(f.bytes([x], [y]))
     for command in ("analyze", "explain", "trace"):
-        assert frame.outcome([command, str(path)]) == 0
+        assert dispatch.outcome([command, str(path)]) == 0
         printed = "".join(capsys.readouterr())
         assert "\x1b" not in printed and "\x07" not in printed
         assert not any(line.lstrip().startswith(("::", "##[")) for line in printed.splitlines())

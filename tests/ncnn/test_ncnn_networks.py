@@ -11,7 +11,7 @@ import pytest
 
 from costcalc import load
 from costcalc.analysis.report import report
-from costcalc.cli import frame
+from costcalc.cli import dispatch
 from costcalc.errors import CostcalcError
 from costcalc.ir.graph import Graph
 
@@ -199,14 +199,14 @@ def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
         Path(f"{name}.param").write_text(
             f"7767517\n2 2\nInput x 0 1 x 0=8 1=8 2=3\nConvolution c 1 1 x y 0={width} 1=3 6={width * 27} 9=1\n"
         )
-    assert frame.outcome(["analyze", "old.param", "--exact"]) == 0
+    assert dispatch.outcome(["analyze", "old.param", "--exact"]) == 0
     assert f"{36 * 4 * 27:,}" in capsys.readouterr().out
-    assert frame.outcome(["diff", "old.param", "new.param"]) == 0
+    assert dispatch.outcome(["diff", "old.param", "new.param"]) == 0
     printed = capsys.readouterr().out
     assert "width" in printed and "new.param:4" in printed
-    assert frame.outcome(["trace", "old.param", "--output", "old.yaml"]) == 0
+    assert dispatch.outcome(["trace", "old.param", "--output", "old.yaml"]) == 0
     assert report(load("old.yaml")).total.macs == 36 * 4 * 27
-    assert frame.outcome(["formula", "old.param"]) == 0
+    assert dispatch.outcome(["formula", "old.param"]) == 0
     assert "2,765" not in capsys.readouterr().out
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from costcalc.cli.frame import outcome
+from costcalc.cli.dispatch import outcome
 from costcalc.packing import kernel, search
 from costcalc.packing.problem import problem
 from costcalc.packing.records import Buffer

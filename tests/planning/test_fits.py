@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import costcalc
-from costcalc.cli.frame import outcome
+from costcalc.cli.dispatch import outcome
 from costcalc.errors import CostcalcError
 from costcalc.machines import load_machine
 from costcalc.planning.fits import Fits

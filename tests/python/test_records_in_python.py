@@ -68,7 +68,7 @@ def test_a_number_is_no_name() -> None:
 
 def test_repr_is_one_line_and_print_is_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert repr(REPORT) == "<Report resnet18: 1.81 G MACs, 11.7 M params, 69 layers>"
-    from costcalc.cli.frame import outcome
+    from costcalc.cli.dispatch import outcome
 
     assert outcome(["analyze", "resnet18"]) == 0
     assert capsys.readouterr().out == str(REPORT)
@@ -81,7 +81,7 @@ def test_a_symbolic_report_has_a_line_too() -> None:
 
 @pytest.mark.parametrize("form", ["csv", "markdown"])
 def test_forms_are_those_of_the_command_line(form: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    from costcalc.cli.frame import outcome
+    from costcalc.cli.dispatch import outcome
 
     assert outcome(["analyze", "resnet18", "--depth", "1", "--columns", "macs,params", "--format", form]) == 0
     shown = capsys.readouterr().out.replace("\r\n", "\n")
@@ -317,7 +317,7 @@ def test_a_module_without_inputs_is_told_what_to_write(function: Any) -> None:
     [("x.csv", "row,"), ("x.json", "{"), ("x.MD", "**resnet18"), ("x.tex", "% needs"), ("x.html", "<!doc")],
 )
 def test_the_name_of_a_file_chooses_the_format(name: str, begins: str, tmp_path: Path) -> None:
-    from costcalc.cli.frame import outcome
+    from costcalc.cli.dispatch import outcome
 
     assert outcome(["analyze", "resnet18", "-o", str(tmp_path / name)]) == 0
     assert (tmp_path / name).read_text().startswith(begins)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from costcalc.cli import frame
+from costcalc.cli import dispatch
 from tests.onnx_files.onnx_page_example import write as write_onnx
 from tests.tflite.writing_tflite import File
 from tests.weights.test_weight_files import HEADER, LLAMA, safetensors
@@ -76,7 +76,7 @@ def printed(line: str) -> str:
     """What a command prints, in lines of at most 100 characters."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        assert frame.outcome(shlex.split(line)[1:]) == 0
+        assert dispatch.outcome(shlex.split(line)[1:]) == 0
     return out.getvalue()
 
 

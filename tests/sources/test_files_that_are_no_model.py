@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from costcalc import load
-from costcalc.cli import frame
+from costcalc.cli import dispatch
 from costcalc.errors import CostcalcError
 
 torch = pytest.importorskip("torch")
@@ -75,7 +75,7 @@ def test_a_file_is_called_what_it_is(
         with pytest.raises(CostcalcError, match=f"this is {title}.*; "):
             load(model)
     Path("costcalc.yaml").write_text(f"version: 1\nmodels:\n  - {{model: {name}, budgets: {{macs: 1}}}}\n")
-    assert frame.outcome(["check"]) == 2
+    assert dispatch.outcome(["check"]) == 2
     assert title in capsys.readouterr().err
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from costcalc import load
 from costcalc.analysis.report import report
-from costcalc.cli import frame
+from costcalc.cli import dispatch
 from costcalc.errors import CostcalcError
 from costcalc.ir.graph import Graph
 from tests.tflite.twins import resnet50
@@ -248,18 +248,22 @@ def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
         f.operator("CONV_2D", [x, w, b], [y], {0: SAME, 1: _one(2), 2: _one(2), 3: ("byte", 1)})
         Path(f"{name}.tflite").write_bytes(f.bytes([x], [y]))
     macs = 16 * 4 * 27
-    assert frame.outcome(["analyze", "old.tflite", "--exact"]) == 0
+    assert dispatch.outcome(["analyze", "old.tflite", "--exact"]) == 0
     printed = capsys.readouterr().out
     assert f"{macs:,}" in printed and "4×4×4" in printed and "x 1×8×8×3" in printed
-    assert frame.outcome(["diff", "old.tflite", "new.tflite"]) == 0
+    assert dispatch.outcome(["diff", "old.tflite", "new.tflite"]) == 0
     assert "width" in capsys.readouterr().out
-    assert frame.outcome(["trace", "old.tflite", "--output", "old.yaml"]) == 0
+    assert dispatch.outcome(["trace", "old.tflite", "--output", "old.yaml"]) == 0
     assert report(load("old.yaml")).total.macs == macs
     Path("costcalc.yaml").write_text("version: 1\nmodels:\n  - {model: old.tflite, budgets: {macs: 2 k}}\n")
-    assert frame.outcome(["check"]) == 0 and frame.outcome(["lock"]) == 0 and frame.outcome(["check", "--locked"]) == 0
-    assert frame.outcome(["explain", "old.tflite", "y.conv"]) == 0
+    assert (
+        dispatch.outcome(["check"]) == 0
+        and dispatch.outcome(["lock"]) == 0
+        and dispatch.outcome(["check", "--locked"]) == 0
+    )
+    assert dispatch.outcome(["explain", "old.tflite", "y.conv"]) == 0
     capsys.readouterr()
-    assert frame.outcome(["formula", "old.tflite", "--symbols", "batch"]) == 0
+    assert dispatch.outcome(["formula", "old.tflite", "--symbols", "batch"]) == 0
     assert "1,728·n" in capsys.readouterr().out
 
 
@@ -273,7 +277,7 @@ def test_verify_builds_it_with_floating_point_numbers(tmp_path: Path, capsys: py
     f.operator("AVERAGE_POOL_2D", [a], [y], {0: VALID, 1: _one(2), 2: _one(2), 3: _one(2), 4: _one(2)})
     path = tmp_path / "net.tflite"
     path.write_bytes(f.bytes([x], [y]))
-    assert frame.outcome(["verify", str(path)]) == 0, capsys.readouterr().out
+    assert dispatch.outcome(["verify", str(path)]) == 0, capsys.readouterr().out
 
 
 def test_a_large_constant_is_not_read(opened: Open) -> None:
@@ -296,7 +300,7 @@ def test_what_is_written_in_another_element_type_is_counted(opened: Open) -> Non
 
 def test_a_tflite_file_loads_nothing_heavy(tmp_path: Path) -> None:
     (tmp_path / "twin.tflite").write_bytes(resnet50())
-    code = "import sys; from costcalc.cli.frame import outcome; outcome(['analyze', 'twin.tflite']); "
+    code = "import sys; from costcalc.cli.dispatch import outcome; outcome(['analyze', 'twin.tflite']); "
     code += "print(*({'numpy', 'flatbuffers', 'tflite', 'torch', 'onnx', 'typer'} & {*sys.modules}), 'end')"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     run = subprocess.run(

@@ -13,7 +13,7 @@ import costcalc
 from costcalc.analysis.report import report
 from costcalc.backends.report.summary import facts
 from costcalc.budget.lock import entry, graph_hash, graph_of
-from costcalc.cli.frame import outcome
+from costcalc.cli.dispatch import outcome
 from costcalc.transforms.fold_norm import fold_norm
 
 

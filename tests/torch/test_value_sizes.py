@@ -24,7 +24,7 @@ from costcalc.analysis.report import report  # noqa: E402
 from costcalc.analysis.sizes import sizes  # noqa: E402
 from costcalc.backends.report import render  # noqa: E402
 from costcalc.backends.rows import View  # noqa: E402
-from costcalc.cli.frame import outcome  # noqa: E402
+from costcalc.cli.dispatch import outcome  # noqa: E402
 from costcalc.comparison import compare  # noqa: E402
 from costcalc.difference import diff  # noqa: E402
 from costcalc.errors import CostcalcError  # noqa: E402

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from costcalc.cli.frame import outcome
+from costcalc.cli.dispatch import outcome
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

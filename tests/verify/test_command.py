@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from costcalc.cli.frame import outcome
+from costcalc.cli.dispatch import outcome
 from costcalc.ops.linear import Linear
 
 SPEC = """

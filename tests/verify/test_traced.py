@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import prune
 
-from costcalc.cli.frame import outcome
+from costcalc.cli.dispatch import outcome
 from costcalc.frontends.spec.write import write
 from costcalc.frontends.torch.tracer import trace
 from costcalc.models import load

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from costcalc.cli import frame
+from costcalc.cli import dispatch
 from costcalc.errors import CostcalcError
 from costcalc.frontends.weights import read_weights
 from costcalc.frontends.weights.gguf import BLOCKS
@@ -132,17 +132,17 @@ def test_an_index_of_several_files(tmp_path: Path) -> None:
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "m.gguf"
     path.write_bytes(LLAMA)
-    assert frame.outcome(["weights", str(path)]) == 0
+    assert dispatch.outcome(["weights", str(path)]) == 0
     printed = capsys.readouterr().out
     assert "GGUF version 3, llama" in printed and "8×256" in printed and "4.5" in printed
     assert "3 tensors, 2,304 elements, 1,424 bytes, 4.944 bits a weight" in printed
     for format in ("json", "csv", "markdown"):
-        assert frame.outcome(["weights", str(path), "--format", format]) == 0
+        assert dispatch.outcome(["weights", str(path), "--format", format]) == 0
         assert "Q4" in capsys.readouterr().out
-    assert frame.outcome(["weights", str(path), "--by-type", "--format", "json"]) == 0
+    assert dispatch.outcome(["weights", str(path), "--by-type", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["types"][0]["bits"] == 4.5
     (tmp_path / "net.pt").write_bytes(b"PK\x03\x04")
-    assert frame.outcome(["weights", str(tmp_path / "net.pt")]) == 2
+    assert dispatch.outcome(["weights", str(tmp_path / "net.pt")]) == 2
     assert "this is a PyTorch checkpoint" in capsys.readouterr().err
 
 
@@ -245,7 +245,7 @@ def test_names_steer_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     name = "w\x1b[8m\n::error::x\n##[error]"
     path.write_bytes(safetensors({name: HEADER["embed.weight"]}, 80))
     for format in ("table", "json", "csv", "markdown"):
-        assert frame.outcome(["weights", str(path), "--format", format]) == 0
+        assert dispatch.outcome(["weights", str(path), "--format", format]) == 0
         printed = capsys.readouterr().out
         assert "\x1b" not in printed
         assert not any(line.lstrip().startswith(("::", "##[")) for line in printed.splitlines())
