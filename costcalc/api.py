@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from costcalc.budget.outcome import Outcome
     from costcalc.comparison import Comparison
     from costcalc.difference.records import Diff
-    from costcalc.ir.run import Run, Step
+    from costcalc.ir.allocations import ObservedRun, ObservedStep
     from costcalc.planning import fits as fitting
     from costcalc.planning.fits import Fits
     from costcalc.planning.records import Memory
@@ -201,7 +201,7 @@ def training(
     from costcalc.planning import training as planning
 
     planning.optimizer(optimizer)
-    step: Step | None = None
+    step: ObservedStep | None = None
     notes: list[str] = []
     how = how_built(batch, input, parameters)
     check_given(model, inputs, kwargs, how)

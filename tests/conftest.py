@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import settings
 
-from costcalc.ir.memory import forget
+from costcalc.ir.memo import forget
 
 # A busy machine is slow now and then; that is no failure. `.ci/run` takes Hypothesis' own profile "ci", whose examples
 # are the same each time; new ones are looked for wherever else the tests run.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from costcalc.analysis.figures import FIGURES, Amounts
 from costcalc.ir.dims import Dim, total
 from costcalc.ir.graph import Graph, Node
-from costcalc.ir.memory import Memory
+from costcalc.ir.memo import Memo
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS, TensorType, Weight
 
@@ -95,7 +95,7 @@ class Works:
         self.width = width
         self._rules = [(figure.name, figure.done) for figure in FIGURES.values() if figure.done]
         held = [(figure.name, figure.held) for figure in FIGURES.values() if figure.held]
-        self._known = Memory("work", (width, self._rules, held))
+        self._known = Memo("work", (width, self._rules, held))
 
     def __call__(self, graph: Graph, node: Node) -> Work:
         """The work of a node of ``graph``."""

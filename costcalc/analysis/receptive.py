@@ -20,7 +20,7 @@ from costcalc.analysis.lengths import shortened
 from costcalc.analysis.meeting import union
 from costcalc.analysis.view import UNKNOWN, ReceptiveField, Span, View
 from costcalc.ir.graph import Graph, Node
-from costcalc.ir.memory import Memory
+from costcalc.ir.memo import Memo
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Regroup, Sight, Steps, own_places
 
@@ -48,7 +48,7 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
     axes = tuple(range(2, len(graph.types[image].shape))) if axes is None else axes
     found: dict[str, View | None] = {**dict.fromkeys(graph.inputs), image: _of_image(graph.types[image], axes)}
     extent: tuple[int, ...] = tuple(graph.types[image].shape[axis] for axis in axes)  # type: ignore[misc]
-    ways_of = Memory("ways of seeing")
+    ways_of = Memo("ways of seeing")
     # Equal views are one object, so that what an op makes of the same views is worked out once.
     kept: dict[View, View] = {}
     known: dict[tuple[object, ...], View | None] = {}

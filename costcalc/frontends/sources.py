@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from costcalc.analysis.symbols import Symbols
     from costcalc.frontends.spec.files import Shelf
+    from costcalc.ir.allocations import ObservedRun, ObservedStep
     from costcalc.ir.dims import Dim
     from costcalc.ir.graph import Graph
-    from costcalc.ir.run import Run, Step
 
 Shapes = Sequence[int] | Mapping[str, Sequence[int]] | None
 
@@ -261,23 +261,23 @@ def with_module(name: str, request: Request) -> tuple[Graph, Callable[[], nn.Mod
     return load(name, request), None
 
 
-def with_run(name: str, request: Request) -> tuple[Graph, Run | str]:
+def with_run(name: str, request: Request) -> tuple[Graph, ObservedRun | str]:
     """The graph of ``name`` and what a run of its own code holds; or why there is none, "" of what has no code."""
     front = checked(name, request).front_end()
     if hasattr(front, "load_with_run"):
-        found: tuple[Graph, Run | str] = front.load_with_run(name, request)
+        found: tuple[Graph, ObservedRun | str] = front.load_with_run(name, request)
         return found
     return front.load(name, request), ""
 
 
-def with_step(name: str, request: Request) -> tuple[Graph, Step | None]:
+def with_step(name: str, request: Request) -> tuple[Graph, ObservedStep | None]:
     """The graph of ``name`` and what a step of training of its own code holds, None of what has no code.
 
     Raises ``CostcalcError`` where its code cannot be run without values.
     """
     front = checked(name, request).front_end()
     if hasattr(front, "load_with_step"):
-        found: tuple[Graph, Step] = front.load_with_step(name, request)
+        found: tuple[Graph, ObservedStep] = front.load_with_step(name, request)
         return found
     return front.load(name, request), None
 

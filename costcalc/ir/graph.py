@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from costcalc.errors import CostcalcError, Place, ShapeError
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Relation
-from costcalc.ir.memory import Memory
+from costcalc.ir.memo import Memo
 from costcalc.ir.op import Op
 from costcalc.ir.origin import Origin, origin_of
 from costcalc.ir.tensor import TensorType, Weight
@@ -301,7 +301,7 @@ class GraphBuilder:
         self._relations = 0  # conditions on symbols that were met
         self._names: set[str] = set(inputs)
         # Deep networks repeat few (op, input types): what they yield is worked out once.
-        self._known = Memory("types that ops make")
+        self._known = Memo("types that ops make")
 
     def has(self, name: str) -> bool:
         """Whether a layer or an input is called ``name``."""

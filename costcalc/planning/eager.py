@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from costcalc.ir.allocations import Allocation, ObservedRun
 from costcalc.ir.graph import Graph
-from costcalc.ir.run import Run, Stored
 from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS
 from costcalc.planning.jobs import Job, Jobs, loads
 from costcalc.planning.records import Tensor
@@ -67,13 +67,13 @@ def _blocks(name: str) -> list[str]:
     return [".".join(parts[: k + 1]) for k in range(len(parts))]
 
 
-def seen(run: Run, bits: int | None) -> tuple[Jobs, list[Tensor], int]:
+def seen(run: ObservedRun, bits: int | None) -> tuple[Jobs, list[Tensor], int]:
     """The steps and tensors of a run, and the most bytes with what kernels may take besides.
 
     bits   width of floating-point elements in place of their own
     """
 
-    def scaled(stored: Stored) -> int:
+    def scaled(stored: Allocation) -> int:
         if bits is None or stored.dtype not in FLOATING_BITS:
             return stored.bytes
         return -(-stored.bytes * bits // ELEMENT_BITS[stored.dtype])

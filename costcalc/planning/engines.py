@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from costcalc.errors import UnknownName, listing, near
+from costcalc.ir.allocations import ObservedRun
 from costcalc.ir.graph import Graph
-from costcalc.ir.run import Run
 from costcalc.planning.jobs import Jobs, lifetimes, loads, peak
 from costcalc.planning.joining import joined, weights
 from costcalc.planning.placing import arena, best_fit, first_fit, packed
@@ -34,7 +34,9 @@ class Plan:
     patches: tuple[Patches, ...] = ()
 
 
-def plan(graph: Graph, engine: str, bits: int | None = None, run: Run | str = "", *, patches: bool = True) -> Memory:
+def plan(
+    graph: Graph, engine: str, bits: int | None = None, run: ObservedRun | str = "", *, patches: bool = True
+) -> Memory:
     """What ``engine`` holds while it runs ``graph`` once.
 
     bits   width of floating-point elements in place of their own
@@ -89,7 +91,7 @@ def _ideal(sizes: Sizes) -> Plan:
     return Plan(jobs, lives.at(places), sizes.weights(), tuple(notes), lower_bound=order.bound)
 
 
-def _eager(sizes: Sizes, run: Run | str = "") -> Plan:
+def _eager(sizes: Sizes, run: ObservedRun | str = "") -> Plan:
     from costcalc.planning import eager
 
     if not isinstance(run, str):

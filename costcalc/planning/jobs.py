@@ -7,7 +7,7 @@ from itertools import accumulate
 from types import MappingProxyType
 from typing import NamedTuple
 
-from costcalc.ir.run import Stored
+from costcalc.ir.allocations import Allocation
 from costcalc.planning.records import Step, Tensor
 
 
@@ -122,7 +122,7 @@ def lifetimes(jobs: Jobs, *, align: int = 1) -> Lives:
     return Lives(tensors, shares)
 
 
-def alive(tensors: Iterable[Tensor | Stored], steps: int) -> list[int]:
+def alive(tensors: Iterable[Tensor | Allocation], steps: int) -> list[int]:
     """How many bytes live at each of so many steps.
 
     >>> alive([Tensor("a", 8, 0, 1), Tensor("b", 4, 1, 2)], 3)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from costcalc.errors import OptionError, listing, near
-from costcalc.ir.run import Step
+from costcalc.ir.allocations import ObservedStep
 from costcalc.planning.jobs import alive
 
 
@@ -106,7 +106,11 @@ def optimizer(name: str) -> Optimizer:
 
 
 def training(
-    name: str, step: Step, kind: str, macs: Callable[[], tuple[int, int, tuple[str, ...]]], notes: Sequence[str] = ()
+    name: str,
+    step: ObservedStep,
+    kind: str,
+    macs: Callable[[], tuple[int, int, tuple[str, ...]]],
+    notes: Sequence[str] = (),
 ) -> Training:
     """The record of ``step``.
 

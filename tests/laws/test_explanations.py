@@ -12,7 +12,7 @@ from uses import USES
 from costcalc.analysis.explain import explain
 from costcalc.analysis.report import report
 from costcalc.ir.graph import Graph, GraphBuilder
-from costcalc.ir.memory import forget
+from costcalc.ir.memo import forget
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.traced_int import TracedInt

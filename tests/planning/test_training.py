@@ -18,8 +18,8 @@ from costcalc.analysis.backward import backward
 from costcalc.errors import CostcalcError
 from costcalc.frontends.torch.lives import Unseen
 from costcalc.frontends.torch.training import step_of
+from costcalc.ir.allocations import ObservedStep
 from costcalc.ir.op import all_ops
-from costcalc.ir.run import Step
 from costcalc.planning.training import OPTIMIZERS
 from tests.planning.live import Live
 
@@ -53,7 +53,7 @@ def real_saved(model: nn.Module, *inputs: torch.Tensor) -> int:
     return sum(seen.values())
 
 
-def peak_of(step: Step) -> int:
+def peak_of(step: ObservedStep) -> int:
     return max(sum(s.bytes for s in step.run.stored if s.first <= i <= s.last) for i in range(len(step.run.steps)))
 
 

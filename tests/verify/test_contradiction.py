@@ -10,7 +10,7 @@ from torch import nn
 
 import costcalc
 from costcalc.ir.graph import Graph, GraphBuilder
-from costcalc.ir.memory import forget
+from costcalc.ir.memo import forget
 from costcalc.ir.op import Op, find_op
 from costcalc.ir.tensor import TensorType, parameter
 from costcalc.ir.window import spatial

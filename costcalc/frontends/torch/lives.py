@@ -24,15 +24,15 @@ from costcalc.frontends.torch.inputs import SEQUENCES, WithoutValues, default_in
 from costcalc.frontends.torch.kernels import beside
 from costcalc.frontends.torch.pytrees import tensors_among
 from costcalc.frontends.torch.scopes import Where, following
+from costcalc.ir.allocations import Allocation, ObservedRun
 from costcalc.ir.graph import Graph
-from costcalc.ir.run import Run, Stored
 
 
 class Unseen(Exception):
     """The model cannot be run without values; the text says why."""
 
 
-def trace_with_run(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Graph, Run | str]:
+def trace_with_run(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Graph, ObservedRun | str]:
     """The graph of ``model``, as ``trace`` has it, and what a run of it holds, or why there is none."""
     from costcalc.frontends.torch.tracer import trace, unwrapped
 
@@ -43,7 +43,7 @@ def trace_with_run(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, A
     return graph, run_or_reason(module, args, {key: value for key, value in kwargs.items() if key != "assume"})
 
 
-def run_or_reason(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Run | str:
+def run_or_reason(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> ObservedRun | str:
     """As ``run_of``; or why there is no such run."""
     try:
         return run_of(model, args, kwargs)
@@ -51,7 +51,7 @@ def run_or_reason(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, An
         return f"its own code cannot be run without values ({reason})"
 
 
-def run_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Run:
+def run_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> ObservedRun:
     """What one forward pass of ``model`` holds, in evaluation and without gradients; nothing is allocated.
 
     args, kwargs   for its forward; shapes stand for tensors, as ``trace`` has them
@@ -133,7 +133,7 @@ class Seeing(TorchDispatchMode):
         self._kept = ready  # lest another storage comes to stand where one of theirs was
         self._steps: list[str] = []
         self._kernels: list[int] = []
-        self._stored: list[Stored] = []
+        self._stored: list[Allocation] = []
         self._ended = False
 
     @classmethod
@@ -157,7 +157,7 @@ class Seeing(TorchDispatchMode):
             storage = tensor.untyped_storage()
             number = len(self._stored)
             dtype = str(tensor.dtype).removeprefix("torch.")
-            self._stored.append(Stored(self._steps[-1], storage.nbytes(), dtype, step, -1))
+            self._stored.append(Allocation(self._steps[-1], storage.nbytes(), dtype, step, -1))
             self._known.add(key)
             weakref.finalize(storage, self._died, key, number).atexit = False
         return result
@@ -166,16 +166,16 @@ class Seeing(TorchDispatchMode):
         """What is there now stays: the results, and what the model keeps."""
         self._ended = True
 
-    def run(self) -> Run:
+    def run(self) -> ObservedRun:
         """What was seen."""
         end = len(self._steps) - 1
         inputs = {t.untyped_storage()._cdata: t for t in self._inputs}
         given = [
-            Stored("input", t.untyped_storage().nbytes(), str(t.dtype).removeprefix("torch."), 0, max(end, 0))
+            Allocation("input", t.untyped_storage().nbytes(), str(t.dtype).removeprefix("torch."), 0, max(end, 0))
             for t in inputs.values()
         ]
         stored = [s if s.last >= 0 else s._replace(last=end) for s in self._stored]
-        return Run(tuple(self._steps), tuple(stored), tuple(given), tuple(self._kernels))
+        return ObservedRun(tuple(self._steps), tuple(stored), tuple(given), tuple(self._kernels))
 
     def _died(self, key: int, number: int) -> None:
         self._known.discard(key)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from costcalc.frontends.torch.named_model import NamedModel
+    from costcalc.ir.allocations import ObservedRun, ObservedStep
     from costcalc.ir.graph import Graph
-    from costcalc.ir.run import Run, Step
 
 _VALUE_SIZE = re.compile(r"(proposals|selected|distinct)(_\d+)?")
 """Parameters that are for the trace: sizes that values decide (``data.SIZES``)."""
@@ -67,7 +67,7 @@ def load_with_module(name: str, request: Request) -> tuple[Graph, Callable[[], n
         return _load_with_module(name, request.batch, request.input, request.parameters)  # type: ignore[arg-type]
 
 
-def load_with_run(name: str, request: Request) -> tuple[Graph, Run | str]:
+def load_with_run(name: str, request: Request) -> tuple[Graph, ObservedRun | str]:
     """The graph of the PyTorch model that ``name`` means, and what a run of it holds, or why there is none."""
     from costcalc.frontends.torch.lives import run_or_reason
 
@@ -79,7 +79,7 @@ def load_with_run(name: str, request: Request) -> tuple[Graph, Run | str]:
         return graph, run_or_reason(wanted.found.model, wanted.args, wanted.kwargs)
 
 
-def load_with_step(name: str, request: Request) -> tuple[Graph, Step | None]:
+def load_with_step(name: str, request: Request) -> tuple[Graph, ObservedStep | None]:
     """The graph of the PyTorch model that ``name`` means, and what a step of training holds."""
     from costcalc.frontends.torch.training import trained
 

@@ -17,7 +17,7 @@ from costcalc.errors import CostcalcError
 from costcalc.frontends.torch.inputs import default_inputs
 from costcalc.frontends.torch.lives import Ready, Seeing, Unseen, ready_to_run
 from costcalc.frontends.torch.pytrees import tensors_among
-from costcalc.ir.run import Kept, Step
+from costcalc.ir.allocations import ObservedStep, SavedForBackward
 
 WORKSPACES = frozenset({"aten::mkldnn_rnn_layer"})
 """Operators whose kernels keep a workspace for the backward pass of which PyTorch itself does not say the size."""
@@ -29,7 +29,7 @@ class Training(Seeing):
     def __init__(self, ready: Ready) -> None:
         super().__init__(ready)
         self._at: dict[int, str] = {}
-        self.saved: dict[int, Kept] = {}
+        self.saved: dict[int, SavedForBackward] = {}
         self.backward_from = -1
         self.unknown: dict[str, None] = {}
 
@@ -48,7 +48,7 @@ class Training(Seeing):
         key = tensor.untyped_storage()._cdata
         if key not in self._weights and key not in self.saved and tensor.layout is torch.strided:
             path = self._where.now.path
-            self.saved[key] = Kept(path, tensor.untyped_storage().nbytes(), key in self._given)
+            self.saved[key] = SavedForBackward(path, tensor.untyped_storage().nbytes(), key in self._given)
         return tensor.detach()  # as autograd itself keeps results: without a way back to what made them
 
     def turn(self) -> None:
@@ -62,7 +62,7 @@ class Training(Seeing):
         return "the loss" if node is None else self._at.get(node._sequence_nr(), "the gradients of the weights")
 
 
-def trained(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Step:
+def trained(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> ObservedStep:
     """As ``step_of``; raises ``CostcalcError`` where the model cannot be run so."""
     try:
         return step_of(model, args if args or kwargs else default_inputs(model), kwargs)
@@ -70,7 +70,7 @@ def trained(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
         raise CostcalcError(f"a step of training cannot be run without values ({reason})") from None
 
 
-def step_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Step:
+def step_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> ObservedStep:
     """What a step of training holds. All of ``model`` is in training mode; parameters that are frozen stay so.
 
     args, kwargs   for its forward; shapes stand for tensors, as ``trace`` has them
@@ -96,6 +96,6 @@ def step_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
         held = {t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in weights.values()}
         del result, loss
     saved = tuple(seen.saved.values())
-    return Step(
+    return ObservedStep(
         seen.run(), seen.backward_from, saved, gradients, tuple(parameters), sum(held.values()), tuple(seen.unknown)
     )

@@ -10,7 +10,7 @@ MOST = 16_384
 _KEPT: dict[str, tuple[object, dict[Any, Any]]] = {}
 
 
-class Memory:
+class Memo:
     """Values by key: ``kept`` from one model to the next, within bounds, and ``own`` for as long as this lives.
 
     what    the kind of value

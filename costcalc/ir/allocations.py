@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Stored(NamedTuple):
+class Allocation(NamedTuple):
     """Memory that the run asked for: for what layer, its bytes, and the first and last step at which it was there.
 
     dtype   the element type of the tensor that came with it
@@ -18,7 +18,7 @@ class Stored(NamedTuple):
     last: int
 
 
-class Run(NamedTuple):
+class ObservedRun(NamedTuple):
     """The steps of a run, each an operator that asked for memory, by its layer; and all memory that it asked for.
 
     inputs    what it was given, which its caller holds
@@ -26,12 +26,12 @@ class Run(NamedTuple):
     """
 
     steps: tuple[str, ...]
-    stored: tuple[Stored, ...]
-    inputs: tuple[Stored, ...]
+    stored: tuple[Allocation, ...]
+    inputs: tuple[Allocation, ...]
     kernels: tuple[int, ...]
 
 
-class Kept(NamedTuple):
+class SavedForBackward(NamedTuple):
     """Memory that is kept for the backward pass: for what layer, its bytes, and whether it is an input of the model."""
 
     layer: str
@@ -39,7 +39,7 @@ class Kept(NamedTuple):
     is_input: bool
 
 
-class Step(NamedTuple):
+class ObservedStep(NamedTuple):
     """What one step of training was seen to hold.
 
     run             all memory that was asked for, in the forward and in the backward pass
@@ -51,9 +51,9 @@ class Step(NamedTuple):
     unknown         layers that keep a workspace of an unknown size besides
     """
 
-    run: Run
+    run: ObservedRun
     backward_from: int
-    saved: tuple[Kept, ...]
+    saved: tuple[SavedForBackward, ...]
     gradients: int
     parameters: tuple[int, ...]
     weights: int
