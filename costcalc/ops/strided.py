@@ -9,7 +9,7 @@ from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import at_least, minimum, total
 from costcalc.ir.fields import Axis, Count, Dtype, Index, Places, Shape, Size, ints
 from costcalc.ir.op import Condition, Example, Op, find_op, op
-from costcalc.ir.place import Place, in_a_row, within
+from costcalc.ir.storage_region import StorageRegion, in_a_row, within
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Follow, Sight, Window, unknown_map
 from costcalc.ops.axes import has_axes, position, replaced
@@ -99,9 +99,9 @@ class Unbind(Op):
 def _at(x: TensorType, axis: int, index: int) -> Sight:
     """All places at ``index`` of one axis, which goes."""
     at, (size,) = position(axis, x), ints([x.shape[axis]])
-    place = index % size
+    at_index = index % size
     others = (Follow(a) for a in range(len(x.shape)) if a != at)
-    return (*others, Follow(at, Window(0, place, place)))
+    return (*others, Follow(at, Window(0, at_index, at_index)))
 
 
 @op("windows")
@@ -243,7 +243,7 @@ class AsStrided(Op):
     def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
         shape, made = ints(x.shape), ints(self.shape)
         (offset,) = ints([self.offset])
-        found = within(Place(0, shape, in_a_row(shape)), Place(offset, made, ints(self.strides)))
+        found = within(StorageRegion(0, shape, in_a_row(shape)), StorageRegion(offset, made, ints(self.strides)))
         if found is None:
             return (unknown_map(x),)
         starts, steps = found
@@ -299,7 +299,7 @@ class Part(Op):
         yield cls((3,)), TensorType((3, 3))
 
 
-def seen_as(call: Call, x: Traced, held: Place, wanted: Place) -> Traced:
+def seen_as(call: Call, x: Traced, held: StorageRegion, wanted: StorageRegion) -> Traced:
     """``x``, which holds some elements of a storage, seen as the elements ``wanted``."""
     if held.runs() == wanted.runs():
         return reshaped(call, x, *wanted.shape)

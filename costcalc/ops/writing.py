@@ -10,7 +10,7 @@ from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, equal
 from costcalc.ir.fields import Axes, ints
 from costcalc.ir.op import Condition, Example, Op, find_op, op
-from costcalc.ir.place import Place, within
+from costcalc.ir.storage_region import StorageRegion, within
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.window import Anywhere, Follow, Sight, Window, elementwise, envelope, ratio, unknown_map
 from costcalc.ops.axes import distinct, has_axes, position, several
@@ -117,7 +117,7 @@ class Overwrite(Op):
         yield cls((-1, 0), (1, 0), (3, 1)), TensorType((3, 4, 5)), TensorType((1, 4, 2))
 
 
-def _written(call: Call, x: Traced, part: Traced, held: Place, wanted: Place) -> Traced:
+def _written(call: Call, x: Traced, part: Traced, held: StorageRegion, wanted: StorageRegion) -> Traced:
     """``x`` with ``part`` written over the elements ``wanted`` of the storage that it holds."""
     found, shape = within(held, wanted), x.shape
     if found is None:

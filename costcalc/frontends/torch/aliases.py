@@ -15,7 +15,7 @@ from torch import Tensor
 
 from costcalc.frontends.torch.types import type_of
 from costcalc.ir.call import Traced
-from costcalc.ir.place import Place
+from costcalc.ir.storage_region import StorageRegion
 
 Note = Callable[[str, Mapping[str, Any], Traced], None]
 
@@ -25,7 +25,7 @@ class Entry:
 
     __slots__ = ("seen", "tensor", "traced", "writes")
 
-    def __init__(self, tensor: Any, traced: Traced, writes: list[tuple[Traced, Place]] | None) -> None:
+    def __init__(self, tensor: Any, traced: Traced, writes: list[tuple[Traced, StorageRegion]] | None) -> None:
         self.tensor, self.traced, self.writes = tensor, traced, writes
         self.seen = len(writes) if writes else 0
 
@@ -49,7 +49,7 @@ class Aliases:
             return None
         return entry
 
-    def adopt(self, tensor: Tensor, traced: Traced, writes: list[tuple[Traced, Place]] | None = None) -> Traced:
+    def adopt(self, tensor: Tensor, traced: Traced, writes: list[tuple[Traced, StorageRegion]] | None = None) -> Traced:
         """Take in a tensor that holds ``traced``."""
         held: Any = tensor
         if not self._keep:
@@ -96,7 +96,7 @@ class Aliases:
             return self.adopt(tensor, traced)
         entry.traced = traced
         if entry.writes is not None:
-            entry.writes.append((traced, place_of(tensor)))
+            entry.writes.append((traced, region_of(tensor)))
             entry.seen = len(entry.writes)
         return traced
 
@@ -113,7 +113,7 @@ class Aliases:
             made = Traced(type_of(tensor))
             held = owner.tensor if self._keep else owner.tensor()
             self._note(
-                "costcalc::part", {"self": owner.traced, "held": place_of(held), "wanted": place_of(tensor)}, made
+                "costcalc::part", {"self": owner.traced, "held": region_of(held), "wanted": region_of(tensor)}, made
             )
             return self.adopt(tensor, made)
         made = Traced(type_of(tensor))
@@ -123,21 +123,21 @@ class Aliases:
     def _catch_up(self, entry: Entry, tensor: Tensor) -> None:
         """Apply the writes that ``tensor`` has not seen."""
         assert entry.writes is not None
-        mine = place_of(tensor)
-        for written, place in entry.writes[entry.seen :]:
-            if place == mine:
+        mine = region_of(tensor)
+        for written, region in entry.writes[entry.seen :]:
+            if region == mine:
                 entry.traced = written
-            elif _apart(mine, place):
+            elif _apart(mine, region):
                 continue
             elif written.type.size < tensor.numel():  # type: ignore[operator]
                 made = Traced(type_of(tensor))
                 self._note(
-                    "costcalc::overwrite", {"self": entry.traced, "part": written, "held": mine, "wanted": place}, made
+                    "costcalc::overwrite", {"self": entry.traced, "part": written, "held": mine, "wanted": region}, made
                 )
                 entry.traced = made
             else:
                 made = Traced(type_of(tensor))
-                self._note("costcalc::part", {"self": written, "held": place, "wanted": mine}, made)
+                self._note("costcalc::part", {"self": written, "held": region, "wanted": mine}, made)
                 entry.traced = made
         entry.seen = len(entry.writes)
 
@@ -150,13 +150,13 @@ def storage_of(tensor: Tensor) -> int:
     return storage
 
 
-def place_of(tensor: Tensor) -> Place:
+def region_of(tensor: Tensor) -> StorageRegion:
     """Which elements of its storage ``tensor`` holds."""
     offset: Any = tensor.storage_offset()
-    return Place(offset, tuple(tensor.shape), tensor.stride())
+    return StorageRegion(offset, tuple(tensor.shape), tensor.stride())
 
 
-def _apart(a: Place, b: Place) -> bool:
+def _apart(a: StorageRegion, b: StorageRegion) -> bool:
     """Whether two views of one storage certainly have no element in common."""
     (first_a, last_a), (first_b, last_b) = _reach(a), _reach(b)
     if last_a < first_b or last_b < first_a:
@@ -169,16 +169,16 @@ def _apart(a: Place, b: Place) -> bool:
     return any(at_a + n_a <= at_b or at_b + n_b <= at_a for (at_a, n_a), (at_b, n_b) in pairs)
 
 
-def _reach(place: Place) -> tuple[int, int]:
+def _reach(region: StorageRegion) -> tuple[int, int]:
     """The first and the last element of a view."""
-    far = sum((n - 1) * s for n, s in zip(place.shape, place.stride, strict=True))
-    return place.offset, place.offset + far
+    far = sum((n - 1) * s for n, s in zip(region.shape, region.stride, strict=True))
+    return region.offset, region.offset + far
 
 
-def _box(place: Place, strides: list[int]) -> list[tuple[int, int]] | None:
+def _box(region: StorageRegion, strides: list[int]) -> list[tuple[int, int]] | None:
     """Where a view starts and how many elements it has, by each of ``strides``; None where it runs over one."""
-    sizes = {s: n for s, n in zip(place.stride, place.shape, strict=True) if n > 1}
-    found, rest, room = [], place.offset, None
+    sizes = {s: n for s, n in zip(region.stride, region.shape, strict=True) if n > 1}
+    found, rest, room = [], region.offset, None
     for stride in strides:
         start, n = rest // stride if stride else 0, sizes.get(stride, 1)
         if room is not None and (start + n) * stride > room:

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from costcalc.errors import Place
 from costcalc.frontends.calls.recorded import Recorded, Scope
-from costcalc.frontends.torch.aliases import Aliases, place_of, storage_of
+from costcalc.frontends.torch.aliases import Aliases, region_of, storage_of
 from costcalc.frontends.torch.data import Assumptions, Values
 from costcalc.frontends.torch.fused import FUSED
 from costcalc.frontends.torch.lines import Lines
@@ -202,7 +202,7 @@ class Recorder(TorchDispatchMode):
         if operator.name in LOOKED_UP:
             self._tell_numbers(given)
         elif operator.name in RESTRIDED and given and results:
-            arguments |= {"held": place_of(given[0]), "wanted": place_of(results[0])}
+            arguments |= {"held": region_of(given[0]), "wanted": region_of(results[0])}
         made = []
         for tensor in results if written else fresh:
             if id(tensor) in old:
@@ -234,4 +234,4 @@ class Recorder(TorchDispatchMode):
 
 def _is_itself(a: Tensor, b: Tensor) -> bool:
     """Whether two tensors hold the same elements of one storage."""
-    return storage_of(a) == storage_of(b) and place_of(a) == place_of(b)
+    return storage_of(a) == storage_of(b) and region_of(a) == region_of(b)

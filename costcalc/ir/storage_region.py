@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 
-class Place(NamedTuple):
+class StorageRegion(NamedTuple):
     """Which elements of a storage a tensor holds: the first, and along each axis how many, so far apart."""
 
     offset: int
     shape: tuple[int, ...]
     stride: tuple[int, ...]
 
-    def runs(self) -> Place:
+    def runs(self) -> StorageRegion:
         """The same elements in the same order with as few axes as can be."""
         found: list[tuple[int, int]] = []
         for n, step in zip(self.shape, self.stride, strict=True):
@@ -23,7 +23,7 @@ class Place(NamedTuple):
                 found[-1] = found[-1][0] * n, step
             else:
                 found.append((n, step))
-        return Place(self.offset, tuple(n for n, _ in found), tuple(step for _, step in found))
+        return StorageRegion(self.offset, tuple(n for n, _ in found), tuple(step for _, step in found))
 
 
 def in_a_row(shape: Sequence[int]) -> tuple[int, ...]:
@@ -38,13 +38,13 @@ def in_a_row(shape: Sequence[int]) -> tuple[int, ...]:
 Taken: TypeAlias = "tuple[list[int], list[tuple[int | None, int]]]"
 
 
-def within(held: Place, wanted: Place) -> Taken | None:
+def within(held: StorageRegion, wanted: StorageRegion) -> Taken | None:
     """Where the elements ``wanted`` stand among those ``held``: a start along each axis held, and for each axis
     wanted the axis held along which it goes and its step there, (None, 0) for one that goes nowhere.
 
     None where they are not all there, or no such steps lead to them.
 
-    >>> within(Place(0, (4, 6), (6, 1)), Place(8, (2, 2), (2, 6)))
+    >>> within(StorageRegion(0, (4, 6), (6, 1)), StorageRegion(8, (2, 2), (2, 6)))
     ([1, 2], [(1, 2), (0, 1)])
     """
     rows = sorted((step, axis) for axis, (n, step) in enumerate(zip(held.shape, held.stride, strict=True)) if n > 1)
