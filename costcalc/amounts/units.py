@@ -113,9 +113,9 @@ def _scaled(n: int, per: int, base: int, units: tuple[str, ...]) -> str:
     for unit in units:
         # 0.5 is what rounding adds to a number without decimals.
         if 2 * n < (2 * base - 1) * per:
-            places = 2 if 200 * n < 1999 * per else 1 if 20 * n < 1999 * per else 0
-            digits = str(_rounded(n * 10**places, per)).rjust(places + 1, "0")
-            return f"{sign}{digits[:-places]}.{digits[-places:]} {unit}" if places else f"{sign}{digits} {unit}"
+            decimals = 2 if 200 * n < 1999 * per else 1 if 20 * n < 1999 * per else 0
+            digits = str(_rounded(n * 10**decimals, per)).rjust(decimals + 1, "0")
+            return f"{sign}{digits[:-decimals]}.{digits[-decimals:]} {unit}" if decimals else f"{sign}{digits} {unit}"
         per *= base
     return f"{sign}{powers(whole)} {units[0]}".rstrip()
 
@@ -134,5 +134,5 @@ def _rounded(n: int, per: int) -> int:
 
 
 def _three(value: float) -> str:
-    places = 2 if value < 9.995 else 1 if value < 99.95 else 0
-    return f"{value:,.{places}f}" if value else "0"
+    decimals = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:,.{decimals}f}" if value else "0"

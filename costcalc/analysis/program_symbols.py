@@ -60,12 +60,12 @@ class _Finder:
     def _words(self) -> Iterator[tuple[str, set[str]]]:
         """Words for axes with the open sizes that they mean, short ones first."""
         for word in LETTERS:
-            if places := self._places(word, list(self.axes)):
-                yield word, {str(self.graph.declared[key][axis]) for key, axis in places}
+            if named_axes := self._named_axes(word, list(self.axes)):
+                yield word, {str(self.graph.declared[key][axis]) for key, axis in named_axes}
         for key in self.axes:
             for word in LETTERS:
-                for place in self._places(word, [key]):
-                    yield f"{key}.{word}", {str(self.graph.declared[key][place[1]])}
+                for named_axis in self._named_axes(word, [key]):
+                    yield f"{key}.{word}", {str(self.graph.declared[key][named_axis[1]])}
 
     def _meant(self, word: str) -> list[str]:
         """The open sizes that ``word`` means."""
@@ -74,25 +74,25 @@ class _Finder:
             return [name]
         axes = {"": list(self.axes), ANY: list(self.axes)}.get(holder, [holder] if holder in self.axes else [])
         names = ("height", "width") if name == SQUARE else (name,)
-        places = [place for one in names for place in self._places(one, axes)]
-        if not places:
+        named_axes = [named_axis for one in names for named_axis in self._named_axes(one, axes)]
+        if not named_axes:
             known = {*self.open, *(word for word, _ in self._words())}
             raise OptionError(f"'{word[:80]}' cannot be a symbol{near(word, known)}; there are {listing(known)}")
         found: dict[str, None] = {}
-        for key, axis in places:
+        for key, axis in named_axes:
             declared = self.graph.declared[key][axis]
             if isinstance(declared, Expr) and str(declared) not in self.open:
                 sizes = listing(sorted(declared.symbols()))
                 raise OptionError(f"axis {axis} of {key} is {declared} in {self.graph.name}; take {sizes}")
             if isinstance(declared, Expr):
                 found[str(declared)] = None
-            elif len(places) == 1 or name != "batch":
+            elif len(named_axes) == 1 or name != "batch":
                 raise OptionError(f"axis {axis} of {key} is fixed in {self.graph.name}, {declared}, and is no symbol")
         if name == SQUARE and len(found) > 1:
             raise OptionError(f"size is one symbol, and the height and the width are two, {listing(found)}")
         return list(found)
 
-    def _places(self, word: str, inputs: list[str]) -> list[tuple[str, int]]:
+    def _named_axes(self, word: str, inputs: list[str]) -> list[tuple[str, int]]:
         meant = ANSWERS.get(word, (word,))
         return [(key, axis) for key in inputs for axis, called in self.axes[key].items() if called in meant]
 

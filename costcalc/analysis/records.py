@@ -332,18 +332,18 @@ def _records(figures: Sequence[Figures]) -> Iterator[dict[str, Any]]:
         yield record
 
 
-def runs(places: Iterable[int]) -> list[list[int]]:
-    """``places``, which ascend, as the first and the last of each run of neighbours.
+def runs(indices: Iterable[int]) -> list[list[int]]:
+    """``indices``, which ascend, as the first and the last of each run of neighbours.
 
     >>> runs([2, 3, 4, 7])
     [[2, 4], [7, 7]]
     """
     found: list[list[int]] = []
-    for place in places:
-        if found and place == found[-1][1] + 1:
-            found[-1][1] = place
+    for index in indices:
+        if found and index == found[-1][1] + 1:
+            found[-1][1] = index
         else:
-            found.append([place, place])
+            found.append([index, index])
     return found
 
 

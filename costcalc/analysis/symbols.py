@@ -99,9 +99,9 @@ class _Finder:
             self._axis(word, name, [holder] if holder in self.axes else list(self.axes))
         elif word in parameters:
             if word in LETTERS or word == SQUARE:
-                places = [] if word == "batch" else self._places(word, list(self.axes))
-                if places or word == "batch":
-                    here = f"{places[0][0]}.{word}" if places else f"{ANY}.batch"
+                named_axes = [] if word == "batch" else self._named_axes(word, list(self.axes))
+                if named_axes or word == "batch":
+                    here = f"{named_axes[0][0]}.{word}" if named_axes else f"{ANY}.batch"
                     raise OptionError(
                         f"'{word}' is a size of the input and a parameter of {self.graph.name}; "
                         f"write {here} or {PARAMETER}.{word}"
@@ -128,33 +128,33 @@ class _Finder:
         if name == SQUARE:
             self._square(inputs)
             return
-        places = self._places(name, inputs)
-        if not places:
+        named_axes = self._named_axes(name, inputs)
+        if not named_axes:
             has = f"it has {listing(self.names)}" if self.names else "no layer tells its axes apart"
             self.notes.append(f"no input of {self.graph.name} has an axis that is its {name}; {has}")
             return
         shapes = {key: self.graph.types[key].shape for key in inputs}
-        differ = len({shapes[key][axis] for key, axis in places}) > 1
-        alone = len(self._places(name, list(self.axes))) == len(places) == 1
-        for key, axis in places:
+        differ = len({shapes[key][axis] for key, axis in named_axes}) > 1
+        alone = len(self._named_axes(name, list(self.axes))) == len(named_axes) == 1
+        for key, axis in named_axes:
             letter = LETTERS[name]
             if differ or (word not in (name, f"{ANY}.{name}") and not alone):
                 letter = f"{letter}_{key}"
             self._open(word, key, axis, letter)
 
     def _square(self, inputs: list[str]) -> None:
-        places = [place for name in ("height", "width") for place in self._places(name, inputs)]
-        places = [(key, axis) for key, axis in places if self.axes[key][axis] != "length"]
-        if not places:
+        named_axes = [named_axis for name in ("height", "width") for named_axis in self._named_axes(name, inputs)]
+        named_axes = [(key, axis) for key, axis in named_axes if self.axes[key][axis] != "length"]
+        if not named_axes:
             has = f"the axes here are {listing(self.names)}" if self.names else "no layer tells the axes here apart"
             raise OptionError(f"size is the side of a square image; {has}")
-        sizes = {self.graph.types[key].shape[axis] for key, axis in places}
+        sizes = {self.graph.types[key].shape[axis] for key, axis in named_axes}
         if len(sizes) > 1:
             raise OptionError("--symbols size is for square images, and the model's are not; take height,width")
-        for key, axis in places:
+        for key, axis in named_axes:
             self._open(SQUARE, key, axis, LETTERS["height"])
 
-    def _places(self, name: str, inputs: list[str]) -> list[tuple[str, int]]:
+    def _named_axes(self, name: str, inputs: list[str]) -> list[tuple[str, int]]:
         """The axes that ``name`` means, as (input, number)."""
         meant = ANSWERS.get(name, (name,))
         return [(key, axis) for key in inputs for axis, called in self.axes[key].items() if called in meant]

@@ -57,10 +57,10 @@ def rounded_up(value: Fraction, like: str, figure: Figure) -> str:
     unit = like[len(number) :]
     scale = UNITS.get(figure.unit, {"": Fraction(1)}).get(unit.strip(), Fraction(1))
     scaled = value / scale
-    places = 0
-    while scaled and scaled * 10**places < 100 and places < 30 and (scaled * 10**places).denominator != 1:
-        places += 1
-    step = 10 ** max(len(str(int(scaled))) - 3, 0) if places == 0 else 1
-    whole = -(-scaled * 10**places // step) * step
-    digits = str(int(whole)).rjust(places + 1, "0")
-    return (f"{digits[:-places]}.{digits[-places:]}" if places else digits) + unit
+    decimals = 0
+    while scaled and scaled * 10**decimals < 100 and decimals < 30 and (scaled * 10**decimals).denominator != 1:
+        decimals += 1
+    step = 10 ** max(len(str(int(scaled))) - 3, 0) if decimals == 0 else 1
+    whole = -(-scaled * 10**decimals // step) * step
+    digits = str(int(whole)).rjust(decimals + 1, "0")
+    return (f"{digits[:-decimals]}.{digits[-decimals:]}" if decimals else digits) + unit

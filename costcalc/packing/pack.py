@@ -55,7 +55,7 @@ def pack(
     method = "greedy"
     for part in parts:
         best = _pack_part(part, max(arena, capacity or 0), until)
-        for i, offset in zip(part.places, best.offsets, strict=True):
+        for i, offset in zip(part.indices, best.offsets, strict=True):
             offsets[i] = offset
         arena, bound = max(arena, best.arena), max(bound, best.bound)
         method = best.method if best.method != "greedy" else method
@@ -68,7 +68,7 @@ def pack(
 class _Part(NamedTuple):
     """Tensors of which no other one lives at their steps: their places among all, what they are, and their load."""
 
-    places: list[int]
+    indices: list[int]
     buffers: list[Buffer]
     sizes: list[int]
     load: int
@@ -93,10 +93,10 @@ def _parts(given: Sequence[Buffer], sizes: Sequence[int]) -> list[_Part]:
     return [_Part(p, [given[i] for i in p], [sizes[i] for i in p], _load(given, sizes, p)) for p in parts]
 
 
-def _load(given: Sequence[Buffer], sizes: Sequence[int], places: Iterable[int]) -> int:
+def _load(given: Sequence[Buffer], sizes: Sequence[int], indices: Iterable[int]) -> int:
     """The most bytes that are needed at once."""
     change: dict[int, int] = {}
-    for i in places:
+    for i in indices:
         change[given[i].first] = change.get(given[i].first, 0) + sizes[i]
         change[given[i].last + 1] = change.get(given[i].last + 1, 0) - sizes[i]
     most = now = 0

@@ -87,8 +87,8 @@ def _ideal(sizes: Sizes) -> Plan:
         gap = f"{order.peak - order.bound:,} bytes above what every order needs"
         notes.append(f"the search for the best order ended early: this one is at most {gap}")
     lives = lifetimes(jobs)
-    places, _ = packed(lives.places())  # what is proved of it says nothing of other orders
-    return Plan(jobs, lives.at(places), sizes.weights(), tuple(notes), lower_bound=order.bound)
+    packed_slots, _ = packed(lives.merged())  # what is proved of it says nothing of other orders
+    return Plan(jobs, lives.at(packed_slots), sizes.weights(), tuple(notes), lower_bound=order.bound)
 
 
 def _eager(sizes: Sizes, run: ObservedRun | str = "") -> Plan:
@@ -107,15 +107,15 @@ def _of_tflite(sizes: Sizes, *, micro: bool) -> Plan:
     from costcalc.planning import tflite
     from costcalc.transforms.fuse.tflite import TFLite
 
-    buffer = tflite.places(sizes, micro=micro)
+    buffer = tflite.buffers(sizes, micro=micro)
     groups = joined(sizes, TFLite, buffer)
     jobs = tflite.jobs(sizes, groups, buffer, micro=micro)
     if micro:
         lives = lifetimes(jobs, align=tflite.MICRO_ALIGNMENT)
-        tensors = lives.at(first_fit(lives.places()))
+        tensors = lives.at(first_fit(lives.merged()))
     else:
         lives = lifetimes(jobs)
-        tensors = lives.at(best_fit(lives.places(), tflite.ALIGNMENT, jobs.inputs))
+        tensors = lives.at(best_fit(lives.merged(), tflite.ALIGNMENT, jobs.inputs))
     return Plan(jobs, tensors, weights(sizes, groups), tflite.guesses(groups))
 
 
@@ -126,9 +126,9 @@ def _mcu(sizes: Sizes, *, patches: bool = True) -> Plan:
     groups = joined(sizes, mcu.InPlace, sizes.root)
     jobs = mcu.jobs(sizes, groups, sizes.root)
     lives = lifetimes(jobs)
-    places, least = packed(lives.places())
+    packed_slots, least = packed(lives.merged())
     return Plan(
-        jobs, lives.at(places), weights(sizes, groups), lower_bound=least if lives.fill_their_places else None,
+        jobs, lives.at(packed_slots), weights(sizes, groups), lower_bound=least if lives.fill_their_slots else None,
         patches=tuple(by_patches(sizes, groups, jobs)) if patches else (),
     )  # fmt: skip
 

@@ -47,31 +47,31 @@ class Jobs(NamedTuple):
 class Lives(NamedTuple):
     """Buffers with their first and last steps.
 
-    shares   for each tensor the number of the first of those in whose place it is, its own of most
+    slots    for each tensor the number of the first of those in whose slot it lies, its own of most
     """
 
     tensors: list[Tensor]
-    shares: list[int]
+    slots: list[int]
 
-    def places(self) -> list[Tensor]:
-        """Those that share a place as one, which is there from the first to the last of them, and as large as any."""
+    def merged(self) -> list[Tensor]:
+        """Those that share a slot as one, which is there from the first to the last of them, and as large as any."""
         found: dict[int, Tensor] = {}
-        for tensor, place in zip(self.tensors, self.shares, strict=True):
-            known = found.get(place)
-            found[place] = tensor if known is None else known._replace(
+        for tensor, slot in zip(self.tensors, self.slots, strict=True):
+            known = found.get(slot)
+            found[slot] = tensor if known is None else known._replace(
                 bytes=max(known.bytes, tensor.bytes), last=max(known.last, tensor.last)
             )  # fmt: skip
         return list(found.values())
 
     @property
-    def fill_their_places(self) -> bool:
-        """Whether all that share a place are of one size, so that places ask for no more than the tensors do."""
-        return len({*zip(self.shares, (t.bytes for t in self.tensors), strict=True)}) == len({*self.shares})
+    def fill_their_slots(self) -> bool:
+        """Whether all that share a slot are of one size, so that slots ask for no more than the tensors do."""
+        return len({*zip(self.slots, (t.bytes for t in self.tensors), strict=True)}) == len({*self.slots})
 
     def at(self, placed: list[Tensor]) -> list[Tensor]:
-        """The tensors, with the offsets of their places."""
-        offsets = dict(zip(dict.fromkeys(self.shares), (t.offset for t in placed), strict=True))
-        return [t._replace(offset=offsets[place]) for t, place in zip(self.tensors, self.shares, strict=True)]
+        """The tensors, with the offsets of their slots."""
+        offsets = dict(zip(dict.fromkeys(self.slots), (t.offset for t in placed), strict=True))
+        return [t._replace(offset=offsets[slot]) for t, slot in zip(self.tensors, self.slots, strict=True)]
 
 
 def lifetimes(jobs: Jobs, *, align: int = 1) -> Lives:
@@ -91,12 +91,12 @@ def lifetimes(jobs: Jobs, *, align: int = 1) -> Lives:
     last.update(dict.fromkeys(jobs.kept, end))
 
     tensors: list[Tensor] = []
-    shares: list[int] = []
+    slots: list[int] = []
     number: dict[str, int] = {}
 
-    def put(name: str, size: int, first: int, until: int, place: int | None = None) -> None:
+    def put(name: str, size: int, first: int, until: int, slot: int | None = None) -> None:
         number[name] = len(tensors)
-        shares.append(len(tensors) if place is None else place)
+        slots.append(len(tensors) if slot is None else slot)
         tensors.append(Tensor(name, -(-size // align) * align, first, until))
 
     for name, size in jobs.inputs.items():
@@ -108,18 +108,18 @@ def lifetimes(jobs: Jobs, *, align: int = 1) -> Lives:
             if over is None:
                 put(name, size, i, until)
                 continue
-            old, place, over = over, shares[over], None
+            old, slot, over = over, slots[over], None
             before = tensors[old]
             if before.bytes <= -(-size // align) * align and before.first < i:
                 tensors[old] = before._replace(last=i - 1)
-                put(name, size, i, until, place)
+                put(name, size, i, until, slot)
             elif before.bytes < size:
                 put(name, size, i, until)
             elif until > i:
-                put(name, size, i + 1, until, place)
+                put(name, size, i + 1, until, slot)
         if job.scratch:
             put(f"{job.layer} (scratch)", job.scratch, i, i)
-    return Lives(tensors, shares)
+    return Lives(tensors, slots)
 
 
 def alive(tensors: Iterable[Tensor | Allocation], steps: int) -> list[int]:

@@ -17,7 +17,7 @@ from costcalc.planning.jobs import Job, Jobs, peak
 from costcalc.planning.joining import Group
 from costcalc.planning.records import Patches
 from costcalc.planning.sizes import Sizes
-from costcalc.planning.tflite import places
+from costcalc.planning.tflite import buffers
 from costcalc.planning.windows import window
 from costcalc.transforms.fuse.joiner import is_pointwise
 
@@ -31,7 +31,7 @@ Span = tuple[int, int]
 def by_patches(sizes: Sizes, groups: list[Group], jobs: Jobs) -> list[Patches]:
     """For each number of patches the stage with the least peak, of equal ones the one that does least again."""
     macs = sum(_macs(sizes, node) for group in groups for node in group.nodes)
-    same = places(sizes, micro=True)
+    same = buffers(sizes, micro=True)
     given = sum(jobs.inputs.values())
     rests = {k: _rest(jobs, k) for k in _cuts(sizes, groups[: MOST_GROUPS + 1], jobs, same)}
     # No stage holds less than what comes after it does, or than the image and the whole map.

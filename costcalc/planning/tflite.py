@@ -51,7 +51,7 @@ ONE = frozenset(
 """Layers that are one operator, or of which ``PARTS`` tells those that they are; of others it is a guess."""
 
 
-def places(sizes: Sizes, *, micro: bool) -> dict[str, str]:
+def buffers(sizes: Sizes, *, micro: bool) -> dict[str, str]:
     """Value → the value in whose place it is: what the converter leaves out is in that of its input.
 
     So is what TensorFlow Lite reshapes, unless the network was given the one or returns the other; the interpreter for

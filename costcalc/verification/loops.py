@@ -25,7 +25,7 @@ from costcalc.ir.fields import ints, pads, per_axis
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
 
-Place = tuple[int, ...]
+Position = tuple[int, ...]
 
 
 class Index(NamedTuple):
@@ -42,7 +42,7 @@ class Operand(NamedTuple):
     name: str
     indices: tuple[Index, ...]
 
-    def axes(self, shape: Place) -> Iterator[tuple[tuple[Index, int], int]]:
+    def axes(self, shape: Position) -> Iterator[tuple[tuple[Index, int], int]]:
         """Each axis's index, its number among the spread axes counted from the right, and its size."""
         spread = len(shape) - sum(not i.spread for i in self.indices)
         indices = ((i, a - spread) for i in self.indices for a in range(spread if i.spread else 1))
@@ -127,27 +127,27 @@ class Loops:
     def __len__(self) -> int:
         return prod(self.sizes.values())
 
-    def places(self) -> Iterator[tuple[Place, ...]]:
+    def positions(self) -> Iterator[tuple[Position, ...]]:
         """For each turn of the loops, the place it uses in each operand, the result first."""
         names = list(self.sizes)
         for turn in product(*(range(self.sizes[name]) for name in names)):
             at = dict(zip(names, turn, strict=True))
             yield tuple(tuple(c + sum(k * at[name] for name, k in form) for c, form in axes) for axes in self._forms)
 
-    def holds(self, name: str, place: Place) -> bool:
-        """Whether ``place`` lies inside the operand ``name``."""
-        return all(0 <= i < size for i, size in zip(place, self.shapes[name], strict=True))
+    def holds(self, name: str, position: Position) -> bool:
+        """Whether ``position`` lies inside the operand ``name``."""
+        return all(0 <= i < size for i, size in zip(position, self.shapes[name], strict=True))
 
-    def run(self, values: Mapping[str, Any]) -> dict[Place, Any]:
+    def run(self, values: Mapping[str, Any]) -> dict[Position, Any]:
         """The result, place by place, from arrays by operand name."""
-        taken: dict[Place, list[Any]] = {}
-        for to, *places in self.places():
+        taken: dict[Position, list[Any]] = {}
+        for to, *positions in self.positions():
             if self.holds(self.equation.result.name, to):
                 terms = taken.setdefault(to, [])
-                if all(map(self.holds, (f.name for f in self.equation.factors), places)):
-                    terms.append(prod(values[f.name][p] for f, p in zip(self.equation.factors, places, strict=True)))
+                if all(map(self.holds, (f.name for f in self.equation.factors), positions)):
+                    terms.append(prod(values[f.name][p] for f, p in zip(self.equation.factors, positions, strict=True)))
         join = _TAKES[self.equation.takes]
-        return {place: join(terms) for place, terms in taken.items()}
+        return {position: join(terms) for position, terms in taken.items()}
 
     def _solve(self) -> dict[str, int]:
         """How far each letter runs, from the shapes; a ``ValueError`` if they disagree."""
@@ -208,8 +208,8 @@ def _propagate(groups: list[tuple[list[str], int, bool]], sizes: dict[str, int])
 
 def _last(axes: Any) -> Any:
     """``axes``, of which the second are the channels, with these last."""
-    first, channels, *places = axes
-    return [first, *places, channels]
+    first, channels, *positions = axes
+    return [first, *positions, channels]
 
 
 def _name(letter: str, index: Index, axis: int) -> str:

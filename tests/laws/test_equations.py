@@ -31,12 +31,12 @@ def test_the_loops_turn_once_per_mac(op: Op, types: list[TensorType]) -> None:
 @WITH_EQUATION
 def test_every_weight_of_the_equation_is_used_and_no_other_place(op: Op, types: list[TensorType]) -> None:
     loops = Loops(op, *types)
-    used = list(zip(*loops.places(), strict=True))
+    used = list(zip(*loops.positions(), strict=True))
 
-    for operand, places in zip(loops.operands, used, strict=True):
+    for operand, positions in zip(loops.operands, used, strict=True):
         if operand.name in op.weights(*types):
-            assert all(loops.holds(operand.name, place) for place in places)
-            assert len(set(places)) == torch.Size(loops.shapes[operand.name]).numel()
+            assert all(loops.holds(operand.name, place) for place in positions)
+            assert len(set(positions)) == torch.Size(loops.shapes[operand.name]).numel()
 
 
 @WITH_EQUATION
@@ -70,9 +70,9 @@ def test_what_each_output_touches_spans_what_it_is_said_to_see(op: Op, types: li
         for axis, follow in follows:
             source, window = follow.axis, follow.window
             touched: dict[int, set[int]] = {}
-            for places in loops.places():
-                if loops.holds(loops.operands[0].name, places[0]):
-                    touched.setdefault(places[0][axis], set()).add(places[i][source])
+            for positions in loops.positions():
+                if loops.holds(loops.operands[0].name, positions[0]):
+                    touched.setdefault(positions[0][axis], set()).add(positions[i][source])
             lowest = {o: ceil(window.stride * o + window.lo) for o in touched}
             highest = {o: floor(window.stride * o + window.hi) for o in touched}
             assert all(lowest[o] <= min(seen) and max(seen) <= highest[o] for o, seen in touched.items())

@@ -126,7 +126,7 @@ def sees_what_loops_touch(op: Op, layer: Layer, loops: Loops) -> bool:
     """Whether all that an output reads lies in its window, and whole strides reach both ends of it."""
     (sight,) = op.sights(layer.type, y=outputs(op, layer)[0])
     position = next(i for i, operand in enumerate(loops.operands) if operand.name == "x")
-    read = [(places[0], places[position]) for places in loops.places()]
+    read = [(positions[0], positions[position]) for positions in loops.positions()]
     for axis, follow in enumerate(sight):
         if isinstance(follow, Follow):
             stride, lo, hi = follow.window

@@ -43,8 +43,8 @@ def test_windows_touch_what_loops_count() -> None:
         windows, beyond = room // s + 1, q
         if draw.random() < 0.3:  # as pools count them with ceil_mode
             windows, beyond = min(-(-room // s) + 1, -(-(size + p) // s)), q + s - 1
-        places = {s * o + d * r - p for o in range(windows) for r in range(k)}
-        inside = sum(0 <= place < size for place in places)
+        positions = {s * o + d * r - p for o in range(windows) for r in range(k)}
+        inside = sum(0 <= place < size for place in positions)
 
         assert touched(size, windows, k, s, d, p, beyond) == inside, (size, windows, k, s, d, p, q)
         left_out += inside < size
@@ -77,12 +77,12 @@ def touched_by(loops: Loops, op: Op, types: list[TensorType]) -> list[int]:
     """Distinct places inside each input that some result inside the output takes in."""
     result, *names = (operand.name for operand in loops.operands)
     found: dict[str, set[Any]] = {name: set() for name in names if name not in op.weights(*types)}
-    for to, *places in loops.places():
+    for to, *positions in loops.positions():
         if loops.holds(result, to):
-            for name, place in zip(names, places, strict=True):
+            for name, place in zip(names, positions, strict=True):
                 if name in found and loops.holds(name, place):
                     found[name].add(place)
-    return [len(places) for places in found.values()]
+    return [len(positions) for positions in found.values()]
 
 
 @pytest.mark.parametrize("family", ["conv", "conv_transpose", "max_pool"])

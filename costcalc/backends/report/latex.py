@@ -55,19 +55,19 @@ def scaled(values: Sequence[Any], unit: str) -> Numbers:
     per, called = next((step for step in reversed(steps) if largest >= step[0]), steps[0])
     top = largest / per
     whole = all(v % per == 0 for v in known) and per in (1, 8)
-    places = 0 if whole else 2 if top < 100 else 1
-    return Numbers(called, [_number(v, per, places) for v in values])
+    decimals = 0 if whole else 2 if top < 100 else 1
+    return Numbers(called, [_number(v, per, decimals) for v in values])
 
 
-def _number(value: Any, per: Fraction, places: int) -> str:
+def _number(value: Any, per: Fraction, decimals: int) -> str:
     if value is None:
         return ""
     exact = Fraction(value) / per
-    digits = round(exact * 10**places)
+    digits = round(exact * 10**decimals)
     if exact and not digits:
-        return f"{{<{1 / 10**places:.{places}f}}}"
-    text = str(abs(digits)).rjust(places + 1, "0")
-    return ("-" if digits < 0 else "") + (f"{text[:-places]}.{text[-places:]}" if places else text)
+        return f"{{<{1 / 10**decimals:.{decimals}f}}}"
+    text = str(abs(digits)).rjust(decimals + 1, "0")
+    return ("-" if digits < 0 else "") + (f"{text[:-decimals]}.{text[-decimals:]}" if decimals else text)
 
 
 class Head(NamedTuple):

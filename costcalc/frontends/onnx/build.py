@@ -13,7 +13,7 @@ from costcalc.frontends.onnx.folding import Unknown
 from costcalc.frontends.onnx.nodes import at, filled, in_order, shown_name, weigh_functions
 from costcalc.frontends.onnx.read import MOST_NODES, Declared, Function, Model, Node, SubGraph, Tensor
 from costcalc.frontends.onnx.rules import folded, rule_of
-from costcalc.frontends.onnx.scopes import own_name, place, shown
+from costcalc.frontends.onnx.scopes import module_path, own_name, shown
 from costcalc.frontends.onnx.sizes import expression
 from costcalc.frontends.onnx.use import Constant, FileError, NoRule, Stored, Use, is_number
 from costcalc.ir.call import Call, Step, Traced
@@ -43,7 +43,7 @@ class Env(dict[str, Any]):
         return self.outer[name]
 
 
-class Place:
+class GraphContext:
     """Where nodes stand that are walked: the path of what they are part of, what is declared there, the opsets."""
 
     __slots__ = ("declared", "opsets", "path", "readers", "scope")
@@ -102,7 +102,7 @@ class Build:
             inputs[self._unique(one.name, inputs)] = self.env[one.name] = Traced(TensorType(shape, one.dtype))
         self.lowering = Lowering(name, inputs, self.weights, quantised=True)
         self.whole = self.env
-        self.place = Place("", model.opsets, {d.name: d for d in graph.outputs} | graph.declared)
+        self.context = GraphContext("", model.opsets, {d.name: d for d in graph.outputs} | graph.declared)
 
     def graph(self, source: str, parameters: Mapping[str, Any]) -> Graph:
         """The graph of all nodes."""
@@ -110,7 +110,7 @@ class Build:
         weigh_functions(self.model)
         self.hold(graph.tensors, self.env)
         with_outputs = [d.name for d in graph.outputs]
-        self.run(graph.nodes, self.env, self.place, with_outputs)
+        self.run(graph.nodes, self.env, self.context, with_outputs)
         made = []
         for name in with_outputs:
             value = self.value(name, self.env)
@@ -181,7 +181,7 @@ class Build:
 
     def declared(self, name: str) -> TensorType | None:
         """What the file says of a value, if it says all of it."""
-        said = self.place.declared.get(name)
+        said = self.context.declared.get(name)
         if said is None or said.shape is None or said.dtype not in ELEMENT_BITS:
             return None
         shape = []
@@ -222,26 +222,26 @@ class Build:
 
     # -- nodes -------------------------------------------------------------------------------------
 
-    def run(self, nodes: Sequence[Node], env: Env, place: Place, outputs: Iterable[str]) -> None:
+    def run(self, nodes: Sequence[Node], env: Env, context: GraphContext, outputs: Iterable[str]) -> None:
         """Walk ``nodes``, whose values go into ``env``."""
-        before, around = self.place, self.env
-        self.place, self.env = place, env
+        before, around = self.context, self.env
+        self.context, self.env = context, env
         self.depth += 1
         if self.depth > MOST_DEEP:
             raise FileError(f"functions, branches and loops stand more than {MOST_DEEP} deep in each other")
         self.count += len(nodes)
         if self.count > MOST_NODES:
             raise FileError(f"with its functions and loops written out it has more than {MOST_NODES:,} nodes")
-        place.readers = {}
+        context.readers = {}
         for node in nodes:
             for name in node.inputs:
-                place.readers.setdefault(name, []).append(node)
+                context.readers.setdefault(name, []).append(node)
         for name in outputs:
-            place.readers.setdefault(name, []).append(None)
+            context.readers.setdefault(name, []).append(None)
         for node in in_order(nodes):
             self._node(node, env)
         self.depth -= 1
-        self.place, self.env = before, around
+        self.context, self.env = before, around
 
     def _node(self, node: Node, env: Env) -> None:
         given = tuple(self.value(name, env) if name else None for name in node.inputs)
@@ -265,13 +265,13 @@ class Build:
                 env[name] = value
                 self._compare(name, value)
         for name in node.outputs[len(made) :]:
-            if name and self.place.readers.get(name):
+            if name and self.context.readers.get(name):
                 raise FileError(f"{at(node)} has no output '{name[:80]}'")
 
     def _made(self, node: Node, given: tuple[Any, ...], env: Env) -> tuple[Any, ...]:
         domain = "" if node.domain == "ai.onnx" else node.domain
         call = self.lowering.call(node.operator, node.attributes)
-        use = Use(self, node, given, call, self.place.opsets.get(domain, 0))
+        use = Use(self, node, given, call, self.context.opsets.get(domain, 0))
         function = self.model.functions.get((node.domain, node.operator, node.overload))
         rule = None if function and domain not in ("", "com.microsoft") else rule_of(domain, node.operator)
         if domain == "":
@@ -327,8 +327,8 @@ class Build:
         inner.update(zip(function.inputs, given, strict=False))
         attributes = {**function.defaults, **node.attributes}
         nodes = [filled(n, attributes) for n in function.nodes]
-        opsets = function.opsets or self.place.opsets
-        self.run(nodes, inner, Place(scope.path, opsets, {}), function.outputs)
+        opsets = function.opsets or self.context.opsets
+        self.run(nodes, inner, GraphContext(scope.path, opsets, {}), function.outputs)
         return tuple(self.value(name, inner) for name in function.outputs)
 
     def body(self, use: Use, graph: SubGraph, given: Sequence[Any], env: Env, part: str) -> list[Any]:
@@ -341,7 +341,7 @@ class Build:
         path = ".".join(filter(None, (around, part)))
         names = [d.name for d in graph.outputs]
         declared = {d.name: d for d in graph.outputs} | graph.declared
-        self.run(graph.nodes, inner, Place(path, self.place.opsets, declared), names)
+        self.run(graph.nodes, inner, GraphContext(path, self.context.opsets, declared), names)
         return [self.value(name, inner) for name in names]
 
     def weighed(self, use: Use, graph: SubGraph, env: Env) -> int:
@@ -372,7 +372,7 @@ class Build:
 
     def follower(self, name: str, operator: str) -> Node | None:
         """The node that alone reads ``name``, if it is an ``operator``."""
-        readers = self.place.readers.get(name, ())
+        readers = self.context.readers.get(name, ())
         node = readers[0] if len(readers) == 1 else None
         return node if node is not None and node.operator == operator and node.domain in ("", "ai.onnx") else None
 
@@ -382,8 +382,8 @@ class Build:
 
     def _scope(self, node: Node) -> Scope:
         """The module call that ``node`` was made in; nodes of one that follow each other share it."""
-        around = self.place
-        path = place(node)
+        around = self.context
+        path = module_path(node)
         named = path is None
         if path is None:
             path = own_name(node)
@@ -396,7 +396,7 @@ class Build:
     # -- what the file says otherwise ----------------------------------------------------------------
 
     def _compare(self, name: str, value: Any) -> None:
-        said = self.place.declared.get(name)
+        said = self.context.declared.get(name)
         if said is None or said.shape is None or not isinstance(value, Traced):
             return
         shape = value.type.shape

@@ -53,7 +53,7 @@ def count(shape: Sequence[int]) -> int:
 def picked(x: Array, shape: Sequence[int], where: Callable[[tuple[int, ...]], int]) -> Array:
     """An array of ``shape`` that has at each place the element of ``x`` that ``where`` says."""
     count(shape)
-    return Array(shape, [x.numbers[where(place)] for place in product(*map(range, shape))])
+    return Array(shape, [x.numbers[where(position)] for position in product(*map(range, shape))])
 
 
 def stretched(x: Array, shape: Sequence[int]) -> Array:
@@ -66,7 +66,7 @@ def stretched(x: Array, shape: Sequence[int]) -> Array:
     if ahead < 0 or any(a not in (1, b) for a, b in zip(x.shape, shape[ahead:], strict=True)):
         raise Unknown
     steps = [0 if size == 1 else step for size, step in zip(x.shape, x.strides, strict=True)]
-    return picked(x, shape, lambda place: sum(i * s for i, s in zip(place[ahead:], steps, strict=True)))
+    return picked(x, shape, lambda position: sum(i * s for i, s in zip(position[ahead:], steps, strict=True)))
 
 
 def together(*arrays: Array) -> tuple[int, ...]:
@@ -97,7 +97,7 @@ def transposed(x: Array, order: Sequence[int]) -> Array:
     """``x`` with its axes in another order."""
     steps = [x.strides[axis] for axis in order]
     shape = [x.shape[axis] for axis in order]
-    return picked(x, shape, lambda place: sum(i * s for i, s in zip(place, steps, strict=True)))
+    return picked(x, shape, lambda position: sum(i * s for i, s in zip(position, steps, strict=True)))
 
 
 def gathered(x: Array, indices: Array, axis: int) -> Array:
@@ -109,9 +109,9 @@ def gathered(x: Array, indices: Array, axis: int) -> Array:
     shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
     inner = indices.strides
 
-    def where(place: tuple[int, ...]) -> int:
-        at = indices.numbers[sum(i * s for i, s in zip(place[axis : axis + rank], inner, strict=True))] % size
-        others = (*place[:axis], at, *place[axis + rank :])
+    def where(position: tuple[int, ...]) -> int:
+        at = indices.numbers[sum(i * s for i, s in zip(position[axis : axis + rank], inner, strict=True))] % size
+        others = (*position[:axis], at, *position[axis + rank :])
         return sum(i * s for i, s in zip(others, step, strict=True))
 
     return picked(x, shape, where)
@@ -141,9 +141,9 @@ def reduced(x: Array, axes: Sequence[int], keep: bool, function: Callable[[list[
     """``function`` of the elements along ``axes``."""
     gone = set(axes)
     shape = [1 if a in gone else size for a, size in enumerate(x.shape)]
-    groups: dict[tuple[int, ...], list[Any]] = {place: [] for place in product(*map(range, shape))}
-    for place, number in zip(product(*map(range, x.shape)), x.numbers, strict=True):
-        groups[tuple(0 if a in gone else i for a, i in enumerate(place))].append(number)
+    groups: dict[tuple[int, ...], list[Any]] = {position: [] for position in product(*map(range, shape))}
+    for position, number in zip(product(*map(range, x.shape)), x.numbers, strict=True):
+        groups[tuple(0 if a in gone else i for a, i in enumerate(position))].append(number)
     try:
         numbers = [function(group) for group in groups.values()]
     except (TypeError, ValueError):

@@ -11,7 +11,7 @@ MOST = 200
 """Characters of a path."""
 
 
-def place(node: Node) -> str | None:
+def module_path(node: Node) -> str | None:
     """The dotted path of the module that ``node`` was made in, ``""`` for the model itself; None where nothing tells.
 
     PyTorch's exporters tell: the newer one in the metadata, the older one in the name, ``/layer1/layer1.0/conv/Conv``.

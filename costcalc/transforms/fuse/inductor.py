@@ -70,10 +70,10 @@ class Inductor:
 
     def groups(self) -> Iterator[Group]:
         """The groups of two layers and more."""
-        place = {node.name: i for i, node in enumerate(self.graph.nodes)}
+        order = {node.name: i for i, node in enumerate(self.graph.nodes)}
         for loops in self._kernels:
             if loops.into is None and len(loops.layers) > 1:
-                layers = sorted(loops.layers, key=place.__getitem__)
+                layers = sorted(loops.layers, key=order.__getitem__)
                 yield Group(layers[0], tuple(layers))
 
     def join(self) -> None:

@@ -195,7 +195,7 @@ class Joiner:
         """The layer called ``name``."""
         return self._nodes[name]
 
-    def place(self, node: Node) -> int:
+    def position(self, node: Node) -> int:
         """Where ``node`` stands in the graph's order."""
         return self._place[node.name]
 

@@ -70,9 +70,9 @@ class OpenVINO(Joiner):
         """A reader of ``value`` other than ``node`` that may run after ``first``, since this does not wait for it."""
         readers = self.read_by[value]
         last = next((n for n in reversed(readers) if n is not node), None)
-        if last is None or self.place(last) > self.place(first):
+        if last is None or self.position(last) > self.position(first):
             return last
-        waited = self._waited_for(first, self.place(readers[0]))
+        waited = self._waited_for(first, self.position(readers[0]))
         return next((n for n in readers if n is not node and n.name not in waited), None)
 
     def _waited_for(self, node: Node, start: int) -> set[str]:
@@ -81,7 +81,7 @@ class OpenVINO(Joiner):
         while waiting:
             for value in waiting.pop().reads:
                 maker = self.maker.get(value)
-                if maker is not None and maker.name not in seen and self.place(maker) >= start:
+                if maker is not None and maker.name not in seen and self.position(maker) >= start:
                     seen.add(maker.name)
                     waiting.append(maker)
         return seen

@@ -172,7 +172,7 @@ def _sequence(n: Use) -> list[Any]:
     return value
 
 
-def _place(n: Use, index: int, size: int) -> int:
+def _position(n: Use, index: int, size: int) -> int:
     if not n.has(index):
         return size - 1
     numbers = n.numbers(index)
@@ -183,22 +183,22 @@ def _place(n: Use, index: int, size: int) -> int:
 
 def at(n: Use) -> Any:
     values = _sequence(n)
-    place = _place(n, 1, len(values))
-    if place >= len(values):
-        raise FileError(f"a sequence of {len(values)} has no place {place}")
-    return values[place]
+    position = _position(n, 1, len(values))
+    if position >= len(values):
+        raise FileError(f"a sequence of {len(values)} has no place {position}")
+    return values[position]
 
 
 def insert(n: Use) -> tuple[Any, ...]:
     values = list(_sequence(n))
-    place = _place(n, 2, len(values)) if n.has(2) else len(values)
-    values.insert(place, n.given[1])
+    position = _position(n, 2, len(values)) if n.has(2) else len(values)
+    values.insert(position, n.given[1])
     return (values,)
 
 
 def erase(n: Use) -> tuple[Any, ...]:
     values = list(_sequence(n))
-    del values[_place(n, 1, len(values))]
+    del values[_position(n, 1, len(values))]
     return (values,)
 
 
