@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """Where in a user's file something stands; line and column count from 1.
 
     ``within`` is the call that it was written out for, where it stands in a block.
@@ -15,19 +15,19 @@ class Place(NamedTuple):
     file: str
     line: int = 0
     column: int = 0
-    within: Place | None = None
+    within: Location | None = None
 
     def __str__(self) -> str:
         """``file:line:column``, without what is not known."""
         return ":".join(str(part) for part in (self.file, self.line, self.column) if part)
 
-    def inside(self, call: Place | None) -> Place:
-        """This place, reached through ``call``."""
-        return Place(self.file, self.line, self.column, call) if call else self
+    def inside(self, call: Location | None) -> Location:
+        """This location, reached through ``call``."""
+        return Location(self.file, self.line, self.column, call) if call else self
 
     @property
-    def chain(self) -> list[Place]:
-        """This place and the calls that led to it, the outermost last."""
+    def chain(self) -> list[Location]:
+        """This location and the calls that led to it, the outermost last."""
         return [self, *(self.within.chain if self.within else [])]
 
     @property
@@ -53,10 +53,10 @@ class CostcalcError(Exception):
 
     exit_code = 2
 
-    def __init__(self, message: str, place: Place | None = None, choices: Iterable[Choice] = ()) -> None:
+    def __init__(self, message: str, location: Location | None = None, choices: Iterable[Choice] = ()) -> None:
         super().__init__(message)
         self.message = message
-        self.place = place
+        self.location = location
         self.choices = tuple(choices)
 
     def in_config(self) -> CostcalcError:
@@ -65,14 +65,14 @@ class CostcalcError(Exception):
             self.message = self.message.replace(option, key)
         return self
 
-    def at(self, place: Place | None) -> CostcalcError:
-        """This error, placed at ``place`` unless it already knows where it was made."""
-        if self.place is None:
-            self.place = place
+    def at(self, location: Location | None) -> CostcalcError:
+        """This error, placed at ``location`` unless it already knows where it was made."""
+        if self.location is None:
+            self.location = location
         return self
 
     def __str__(self) -> str:
-        where = str(self.place or "")
+        where = str(self.location or "")
         return f"{where}: {self.message}" if where else self.message
 
 

@@ -47,20 +47,20 @@ def _read(path: str, name: str, shown: str) -> Machine:
 
     tree = read_file(path, shown, "a machine")
     if not isinstance(tree, Mapping):
-        raise SpecError("a machine file has keys: title, macs or flops, bandwidth, memory, source", tree.place)
+        raise SpecError("a machine file has keys: title, macs or flops, bandwidth, memory, source", tree.location)
     values: dict[str, Tree] = {}
     for key, value in tree.pairs:
         if key.text not in KEYS:
             hint = f"{near(key.text, KEYS)}; it has {listing(KEYS)}"
-            raise SpecError(f"a machine has no '{key.text[:80]}'{hint}", key.place)
+            raise SpecError(f"a machine has no '{key.text[:80]}'{hint}", key.location)
         values[key.text] = value
     for needed in ("title", "bandwidth", "source"):
         if needed not in values:
             _fail(f"the machine has no {needed}; it needs title, macs or flops, bandwidth and source", tree)
     if ("macs" in values) == ("flops" in values):
-        raise SpecError("a machine has either macs or flops, a second by element type, not both or none", tree.place)
+        raise SpecError("a machine has either macs or flops, a second by element type, not both or none", tree.location)
     if "memory" in values and "ram" in values:
-        raise SpecError("a machine has memory or ram, which is the same, not both", tree.place)
+        raise SpecError("a machine has memory or ram, which is the same, not both", tree.location)
 
     def word(key: str) -> Scalar:
         value = values[key]
@@ -117,4 +117,4 @@ def _bytes(value: Scalar, what: str) -> int:
 
 
 def _fail(sentence: str, at: Tree) -> NoReturn:
-    raise SpecError(sentence, at.place)
+    raise SpecError(sentence, at.location)

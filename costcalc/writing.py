@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from costcalc.errors import CostcalcError, Place
+from costcalc.errors import CostcalcError, Location
 
 
 class Version(NamedTuple):
@@ -54,12 +54,12 @@ def update(file: str, text: str, seen: Version | None) -> None:
         folder = path.parent.resolve()
         target = path.resolve()
         if path.is_symlink() and (seen is None or not target.is_relative_to(folder)):
-            raise CostcalcError("this is a link, and is not written to; make it a file", Place(file))
+            raise CostcalcError("this is a link, and is not written to; make it a file", Location(file))
         with _alone(folder):
             if version_of(file) != seen:
                 how = "changed" if seen else "came to be"
                 raise CostcalcError(
-                    f"the file {how} meanwhile, and is left as it is; run the command again", Place(file)
+                    f"the file {how} meanwhile, and is left as it is; run the command again", Location(file)
                 )
             _replace(target, text)
 

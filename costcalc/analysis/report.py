@@ -63,7 +63,7 @@ def report(
             name=node.name,
             inputs=node.inputs,
             receptive_field=seen.of.get(node.outputs[0]),
-            source=node.place.short if node.place else "",
+            source=node.location.short if node.location else "",
             time=timed(node.name, amounts["macs"], amounts["read"] + amounts["write"]) if timed else None,
             prepared=once,
             group=group.name if (group := storage.group_of.get(node.name)) else None,

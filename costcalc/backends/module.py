@@ -59,7 +59,7 @@ def to_module(graph: Graph, *, device: str = "cpu", initialise: bool = True) -> 
             try:
                 module = node.op.to_torch(*graph.input_types(node))
             except NotImplementedError as error:
-                raise CostcalcError(f"{node.name}: {error}", node.place) from None
+                raise CostcalcError(f"{node.name}: {error}", node.location) from None
             for local in node.prepared:  # not the layer's own: put in when it runs
                 table, name = _slot(module, local)
                 del table[name]
@@ -94,11 +94,11 @@ def _attach(root: nn.Module, node: Node, module: nn.Module) -> None:
         parent = parent._modules.setdefault(part, nn.Module())  # type: ignore[assignment]
     there = parent._modules.get(last)
     if isinstance(parent, nn.Sequential) or (there is not None and type(there) is not nn.Module):
-        raise CostcalcError(f"{node.name}: this name is that of a part of another layer", node.place)
+        raise CostcalcError(f"{node.name}: this name is that of a part of another layer", node.location)
     if there is not None:
         # A layer below this one came first and made a container here: its layers move over.
         if isinstance(module, nn.Sequential) or module._modules.keys() & there._modules.keys():
-            raise CostcalcError(f"{node.name}: a part of this layer has the name of another layer", node.place)
+            raise CostcalcError(f"{node.name}: a part of this layer has the name of another layer", node.location)
         module._modules.update(there._modules)
     parent._modules[last] = module
 

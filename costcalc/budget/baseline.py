@@ -16,7 +16,7 @@ from costcalc.budget.measure import Measured, has_revisions, measured
 from costcalc.budget.read import read_config
 from costcalc.difference.apart import Answer, Wanted, tracing
 from costcalc.difference.git import Repository, Tree
-from costcalc.errors import CostcalcError, Place, UnknownName
+from costcalc.errors import CostcalcError, Location, UnknownName
 from costcalc.frontends.sources import is_path, split
 from costcalc.ir.graph import Graph
 from costcalc.reading.files import contents
@@ -82,7 +82,7 @@ def committed_lock(repository: Repository, commit: str, path: str, shown: str) -
     if data is None:
         return None
     if len(data) > MAX_BYTES:
-        raise LockError(f"the lock has {len(data):,} bytes; at most {MAX_BYTES:,} are read", Place(shown))
+        raise LockError(f"the lock has {len(data):,} bytes; at most {MAX_BYTES:,} are read", Location(shown))
     return parse_lock(data, shown)
 
 
@@ -208,7 +208,7 @@ def from_json(path: str) -> Baseline:
         data = json.loads(contents(path, kind="a report", form="a JSON file", most=MAX_BYTES))
     except (ValueError, RecursionError):
         raise CostcalcError(
-            "this is not JSON; write it with `costcalc analyze MODEL --format json`", Place(path)
+            "this is not JSON; write it with `costcalc analyze MODEL --format json`", Location(path)
         ) from None
     reports = data if isinstance(data, list) else [data]
     known = {}
@@ -220,7 +220,7 @@ def from_json(path: str) -> Baseline:
             known[one["model"]["name"]] = figures, shapes, None if applied is None else tuple(map(str, applied))
         except (KeyError, TypeError, AttributeError):
             raise CostcalcError(
-                "this is no report of costcalc; write it with `costcalc analyze MODEL --format json`", Place(path)
+                "this is no report of costcalc; write it with `costcalc analyze MODEL --format json`", Location(path)
             ) from None
 
     def past(model: Model, setup: Setup, now: Measured) -> Past:

@@ -18,9 +18,9 @@ from costcalc.budget.measure import Measured, has_revisions, held, in_config, is
 from costcalc.budget.outcome import EXEMPT, FAIL, OK, UNCHECKED, WARNED, Because, Outcome, Result, Verdict
 from costcalc.budget.reuse import Kept, traced
 from costcalc.difference import Diff, diff
-from costcalc.difference.layers import own_place
+from costcalc.difference.layers import own_location
 from costcalc.difference.records import is_attributed
-from costcalc.errors import CostcalcError, Place
+from costcalc.errors import CostcalcError, Location
 
 if TYPE_CHECKING:
     from costcalc.analysis.roofline import Machine
@@ -29,7 +29,7 @@ SET = "at: [{parameters: {{}: NUMBER}}]"
 """How a config sets a size that values decide."""
 
 Seen: TypeAlias = Callable[[Model, Setup, Measured, dict[str, Any]], None]
-Edited: TypeAlias = Callable[["Place | None", str], "Place | None"]
+Edited: TypeAlias = Callable[["Location | None", str], "Location | None"]
 
 
 def check(
@@ -56,7 +56,7 @@ def check(
     results, verdicts, notes = [], [], []
     excused = {e for e in config.exempt if e.until >= today}
     for late in (e for e in config.exempt if e not in excused):
-        notes.append(f"{late.place}: the exemption of {late.model} from {late.metric} ended on {late.until}")
+        notes.append(f"{late.location}: the exemption of {late.model} from {late.metric} ended on {late.until}")
     for model in config.models:
         machines = _machines(model.budgets)
         mine = {e.metric: e for e in excused if e.model == model.name}
@@ -70,7 +70,7 @@ def check(
                     if trace and seen:
                         seen(model, setup, now, trace)
             except CostcalcError as error:
-                raise (in_config(error, model, setup) if config.file else error.at(model.place)) from None
+                raise (in_config(error, model, setup) if config.file else error.at(model.location)) from None
             past = baseline(model, setup, now)
             if warns_of_code and past.reason and not has_revisions(model.model):
                 notes.append(f"{model.title(setup)} is compared with nothing: {past.reason}")
@@ -98,7 +98,7 @@ def _machines(budgets: Iterable[Budget]) -> dict[str, Machine]:
             try:
                 found[budget.machine] = load_machine(budget.machine)
             except CostcalcError as error:
-                raise error.at(budget.place) from None
+                raise error.at(budget.location) from None
     return found
 
 
@@ -108,7 +108,7 @@ def _diff(model: Model, now: Measured, past: Past, setup: Setup, edited: Edited 
     found = diff(past.found.graph, now.graph, bits=setup.bits, name=model.title(setup))
     if edited is None:
         return found
-    causes = (replace(c, place=edited(c.place, f"{c.kind} {c.says}")) for c in found.causes)
+    causes = (replace(c, location=edited(c.location, f"{c.kind} {c.says}")) for c in found.causes)
     return replace(found, causes=tuple(causes))
 
 
@@ -118,7 +118,7 @@ def _verdicts(
     try:
         value = value_of(now, budget)
     except CostcalcError as error:
-        raise error.at(budget.place) from None
+        raise error.at(budget.location) from None
     for rule, bound in (("max", budget.max), ("min", budget.min)):
         if bound is not None:
             verdict = _bounded(model, setup, budget, rule, value, bound, excused)
@@ -212,8 +212,8 @@ def explain(
     if verdict.status not in (FAIL, WARNED, EXEMPT):
         return verdict
     because = _causes(verdict, changed, most) or _largest(verdict, now, most)
-    place = next((b.place for b in because if b.place), None)
-    return verdict._replace(because=tuple(because), place=place or verdict.budget.place, message=message)
+    location = next((b.location for b in because if b.location), None)
+    return verdict._replace(because=tuple(because), location=location or verdict.budget.location, message=message)
 
 
 def _causes(verdict: Verdict, changed: Diff | None, most: int) -> list[Because]:
@@ -222,7 +222,7 @@ def _causes(verdict: Verdict, changed: Diff | None, most: int) -> list[Because]:
         return []
     down = verdict.rule in ("min", "max_decrease")
     guilty = [c for c in changed.by(figure.name) if (c.of(figure.name) < 0) == down and c.of(figure.name)]
-    return [Because(f"{c.kind}: {c.says}", c.place, c.of(figure.name)) for c in guilty[:most]]
+    return [Because(f"{c.kind}: {c.says}", c.location, c.of(figure.name)) for c in guilty[:most]]
 
 
 def _largest(verdict: Verdict, now: Measured, most: int) -> list[Because]:
@@ -230,7 +230,7 @@ def _largest(verdict: Verdict, now: Measured, most: int) -> list[Because]:
     if verdict.budget.engine and verdict.rule in ("max", "max_increase"):
         memory = held(now, verdict.budget.engine)
         alive = memory.alive(memory.peak_step)[:most]
-        where = {v: own_place(node.place) for node in now.graph.nodes for v in (node.name, *node.outputs)}
+        where = {v: own_location(node.location) for node in now.graph.nodes for v in (node.name, *node.outputs)}
         return [Because(t.name, where.get(t.name), 8 * t.bytes) for t in alive]
     whole = now.on.get(verdict.budget.machine or "", now.report)
     layers: Iterable[Layer] = (
@@ -238,7 +238,7 @@ def _largest(verdict: Verdict, now: Measured, most: int) -> list[Because]:
     )
     if figure.whole or verdict.rule in ("min", "max_decrease"):
         return []
-    places = {node.name: own_place(node.place) for node in now.graph.nodes}
+    locations = {node.name: own_location(node.location) for node in now.graph.nodes}
     parts = [(figure.part(layer) or 0, layer) for layer in layers]
     ranked = sorted(parts, key=lambda part: -part[0])[:most]
-    return [Because(layer.name, places.get(layer.name), amount) for amount, layer in ranked if amount]
+    return [Because(layer.name, locations.get(layer.name), amount) for amount, layer in ranked if amount]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from costcalc.amounts.given import Step
 from costcalc.analysis.figures import Figure
-from costcalc.errors import Place
+from costcalc.errors import Location
 from costcalc.writing import Version
 
 ERROR, WARN = "error", "warn"
@@ -31,7 +31,7 @@ class Limit(NamedTuple):
 
     amount: Fraction
     text: str
-    place: Place
+    location: Location
 
 
 class Budget(NamedTuple):
@@ -44,7 +44,7 @@ class Budget(NamedTuple):
     """
 
     figure: Figure
-    place: Place
+    location: Location
     max: Limit | None = None
     min: Limit | None = None
     max_increase: Step | None = None
@@ -106,20 +106,20 @@ class Model(NamedTuple):
 
     model     what ``load`` takes; a path is relative to the config's folder
     message   what to say to who exceeds a budget
-    places    where each of ``at`` stands, where the config has them
+    locations  where each of ``at`` stands, where the config has them
     """
 
     name: str
     model: str
-    place: Place
+    location: Location
     at: tuple[Setup, ...] = (Setup(),)
     budgets: tuple[Budget, ...] = ()
     message: str = ""
-    places: tuple[Place, ...] = ()
+    locations: tuple[Location, ...] = ()
 
-    def place_of(self, setup: Setup) -> Place:
+    def location_of(self, setup: Setup) -> Location:
         """Where the config says to measure it so; where it names the model, if it says nothing."""
-        return dict(zip((s.label for s in self.at), self.places, strict=False)).get(setup.label, self.place)
+        return dict(zip((s.label for s in self.at), self.locations, strict=False)).get(setup.label, self.location)
 
     def title(self, setup: Setup) -> str:
         """What it is called in one of its setups: ``backbone at 3x224x224``."""
@@ -133,7 +133,7 @@ class Exemption(NamedTuple):
     metric: str
     until: date
     reason: str
-    place: Place
+    location: Location
 
 
 class Config(NamedTuple):

@@ -94,7 +94,7 @@ def _marked(figures: Sequence[Figure], mark: Callable[[str], str]) -> dict[str, 
 
 def _files(repository: Repository, graph: Graph) -> Iterator[str]:
     """The files of the repository in which layers of ``graph`` stand."""
-    files = {place.file for node in graph.nodes if node.place for place in node.place.chain}
+    files = {location.file for node in graph.nodes if node.location for location in node.location.chain}
     for file in sorted(files):
         if Path(file).is_file():
             try:

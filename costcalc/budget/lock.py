@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from costcalc import __version__
 from costcalc.analysis.figures import LOCK, LOCK_LAYER, figures_in
 from costcalc.analysis.records import Report
-from costcalc.errors import CostcalcError, Place
+from costcalc.errors import CostcalcError, Location
 from costcalc.ir.graph import Graph, Group
 from costcalc.ir.group import grouped
 from costcalc.ir.record import DAMAGED, built, inputs_of, row_of
@@ -95,8 +95,8 @@ def graph_hash(graph: Graph) -> str:
             numbers[value] = len(numbers)
     rows.append([numbers[v] for v in graph.outputs])
     if graph.groups:
-        places = {node.name: i for i, node in enumerate(graph.nodes)}
-        rows.append([sorted(places[layer] for layer in group.layers) for group in graph.groups])
+        indices = {node.name: i for i, node in enumerate(graph.nodes)}
+        rows.append([sorted(indices[layer] for layer in group.layers) for group in graph.groups])
     text = json.dumps(rows, ensure_ascii=True, separators=(",", ":"))
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
@@ -120,11 +120,13 @@ def read_lock(path: str) -> Lock | None:
     if not Path(path).exists():
         return None
     if not is_inside(path, reach_of(path)):
-        raise LockError("the lock is a link that leads out of the repository or folder, and is not read", Place(path))
+        raise LockError(
+            "the lock is a link that leads out of the repository or folder, and is not read", Location(path)
+        )
     try:
         data = contents(path, kind="a lock", form="a JSON file", most=MAX_BYTES)
     except CostcalcError as error:
-        raise LockError(error.message, error.place) from None
+        raise LockError(error.message, error.location) from None
     return parse_lock(data, path)
 
 
@@ -134,7 +136,7 @@ def parse_lock(data: bytes, shown: str) -> Lock:
     marks = 0 if data.startswith(b"<<<<<<<") else data.find(b"\n<<<<<<<") + 1
     if marks or data.startswith(b"<<<<<<<"):
         line = data.count(b"\n", 0, marks) + 1
-        raise LockError(f"the lock has the marks of a merge conflict; {again}", Place(shown, line))
+        raise LockError(f"the lock has the marks of a merge conflict; {again}", Location(shown, line))
     try:
         whole = json.loads(data)
         version, made, checksum = whole["version"], whole["models"], whole["sha256"]
@@ -142,21 +144,21 @@ def parse_lock(data: bytes, shown: str) -> Lock:
             raise ValueError(version)
     except json.JSONDecodeError as error:
         says = f"this is no lock of costcalc, for it is no JSON: {error.msg}; {again}"
-        raise LockError(says, Place(shown, error.lineno, error.colno)) from None
+        raise LockError(says, Location(shown, error.lineno, error.colno)) from None
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise LockError(f"this is no lock of costcalc; {again}", Place(shown)) from None
+        raise LockError(f"this is no lock of costcalc; {again}", Location(shown)) from None
     if not isinstance(version, int) or version > VERSION:
         raise LockError(
             f"the lock has version {str(version)[:20]} and this costcalc {__version__} reads up to {VERSION}; "
             "install a newer costcalc",
-            Place(shown),
+            Location(shown),
         )
     if checksum != _checksum(made):
-        raise LockError(f"the lock was edited by hand, so that its checksum does not hold; {again}", Place(shown))
+        raise LockError(f"the lock was edited by hand, so that its checksum does not hold; {again}", Location(shown))
     try:
         entries = {(name, setup): _entry(setup, e) for name, setups in made.items() for setup, e in setups.items()}
     except (KeyError, TypeError, AttributeError):
-        raise LockError(f"the lock lacks a part; {again}", Place(shown)) from None
+        raise LockError(f"the lock lacks a part; {again}", Location(shown)) from None
     return Lock(entries, str(whole.get("costcalc", "")))
 
 

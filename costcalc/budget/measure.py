@@ -78,12 +78,12 @@ def measure(
 def in_config(error: CostcalcError, model: Model, setup: Setup) -> CostcalcError:
     """``error`` of measuring ``model`` so, in the words and at the place of the config that asks for it."""
     if error.choices:
-        return error.in_config().at(model.place_of(setup))
+        return error.in_config().at(model.location_of(setup))
     if error.message.startswith("the forward of ") and setup.input:
         first, *more = error.message.split("\n")
         error.message = "\n".join([f"{first} (it is given {setup.label} by 'at')", *more])
-        return error.at(model.place_of(setup))
-    return error.at(model.place)
+        return error.at(model.location_of(setup))
+    return error.at(model.location)
 
 
 def has_revisions(model: str) -> bool:

@@ -19,30 +19,30 @@ def ratchet(config: Config, outcome: Outcome) -> tuple[str, list[str]]:
     """
     if not config.file.endswith((".yaml", ".yml")):
         raise OptionError(f"--ratchet edits a costcalc.yaml; {config.file or 'the command line'} is not one")
-    reached: dict[Place, tuple[Limit, Figure, Fraction]] = {}
+    reached: dict[Location, tuple[Limit, Figure, Fraction]] = {}
     for v in outcome.verdicts:
         if v.rule != "max" or v.budget.max is None or isinstance(v.value, str) or v.value is None:
             continue
         limit = v.budget.max
-        most = max(Fraction(v.value), reached[limit.place][2] if limit.place in reached else Fraction(0))
-        reached[limit.place] = limit, v.budget.figure, most
+        most = max(Fraction(v.value), reached[limit.location][2] if limit.location in reached else Fraction(0))
+        reached[limit.location] = limit, v.budget.figure, most
     lines = Path(config.file).read_bytes().decode("utf-8").splitlines(keepends=True)
     said = []
     # From the end, so that columns on the same line stay right.
-    for place, (limit, figure, most) in sorted(reached.items(), key=lambda item: (-item[0].line, -item[0].column)):
+    for location, (limit, figure, most) in sorted(reached.items(), key=lambda item: (-item[0].line, -item[0].column)):
         text = rounded_up(most, limit.text, figure)
         if amount(text, figure) >= limit.amount:
             continue
-        lines[place.line - 1] = _replaced(lines[place.line - 1], place, limit.text, text)
-        said.append(f"{place.short}: {figure.name} lowered from {limit.text} to {text}")
+        lines[location.line - 1] = _replaced(lines[location.line - 1], location, limit.text, text)
+        said.append(f"{location.short}: {figure.name} lowered from {limit.text} to {text}")
     return "".join(lines), said[::-1]
 
 
-def _replaced(line: str, place: Place, old: str, new: str) -> str:
-    start = place.column - 1
+def _replaced(line: str, location: Location, old: str, new: str) -> str:
+    start = location.column - 1
     start += line[start : start + 1] in ("'", '"')
     if line[start : start + len(old)] != old:
-        raise CostcalcError(f"'{old}' is written in a way that --ratchet cannot edit; write {new} by hand", place)
+        raise CostcalcError(f"'{old}' is written in a way that --ratchet cannot edit; write {new} by hand", location)
     return line[:start] + new + line[start + len(old) :]
 
 

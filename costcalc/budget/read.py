@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from costcalc.amounts.given import EXAMPLE, amount, step
 from costcalc.analysis.figures import FIGURES, Figure, find_figure
 from costcalc.budget.config import ERROR, WARN, Budget, Config, Exemption, Limit, Model, Setup, beside
-from costcalc.errors import CostcalcError, Place, SpecError, listing, near
+from costcalc.errors import CostcalcError, Location, SpecError, listing, near
 from costcalc.ir.layout import full_layout
 from costcalc.ir.tensor import bits_meant
 from costcalc.reading.reach import reach_of, refuse_outside, unquoted
@@ -62,15 +62,15 @@ def config(tree: Tree, file: str) -> Config:
     version = word(top["version"], "version")
     if version != VERSION:
         raise SpecError(
-            f"the config has version {version[:20]}, and this costcalc reads {VERSION}", top["version"].place
+            f"the config has version {version[:20]}, and this costcalc reads {VERSION}", top["version"].location
         )
     if "models" not in top:
-        raise SpecError("the config names no models; it needs 'models', a list", tree.place)
+        raise SpecError("the config names no models; it needs 'models', a list", tree.location)
     models = tuple(_model(m) for m in _items(top["models"], "models"))
     names: dict[str, Model] = {}
     for model in models:
         if model.name in names:
-            raise SpecError(f"two models are called '{model.name}'", model.place)
+            raise SpecError(f"two models are called '{model.name}'", model.location)
         names[model.name] = model
     exempt = tuple(_exemption(e, names) for e in _items(top["exempt"], "exempt")) if "exempt" in top else ()
     return Config(file, str(Path(file).parent), models, exempt)
@@ -84,7 +84,7 @@ def _model(tree: Tree) -> Model:
     return Model(
         name=word(keys["name"], "name") if "name" in keys else model,
         model=model,
-        place=keys["model"].place,
+        location=keys["model"].location,
         at=tuple(_setup(s) for s in _items(keys["at"], "at")) if "at" in keys else (Setup(),),
         budgets=budgets_of(keys.get("budgets"), keys.get("layers")),
         message=word(keys["message"], "message") if "message" in keys else "",
@@ -142,7 +142,7 @@ def _shape(tree: Tree) -> tuple[int, ...]:
         word(tree, "input").lower().replace("×", "x").split("x")
     )  # fmt: skip
     if not parts or not all(map(_is_whole, parts)):
-        raise SpecError("a shape is sizes from 1 with x between them, as in 3x224x224", tree.place)
+        raise SpecError("a shape is sizes from 1 with x between them, as in 3x224x224", tree.location)
     return tuple(map(int, parts))
 
 
@@ -158,14 +158,14 @@ def _whole(keys: dict[str, Tree], name: str) -> int | None:
     if not _is_whole(text):
         meant = bits_meant(text) if name == "bits" else None
         hint = f"; {text[:40]} has {meant} bits" if meant else ""
-        raise SpecError(f"{name} must be a whole number from 1, not '{text[:40]}'{hint}", keys[name].place)
+        raise SpecError(f"{name} must be a whole number from 1, not '{text[:40]}'{hint}", keys[name].location)
     return int(text)
 
 
 def _truth(keys: dict[str, Tree], name: str) -> bool:
     text = word(keys[name], name).lower() if name in keys else "false"
     if text not in ("true", "false"):
-        raise SpecError(f"{name} must be true or false, not '{text[:40]}'", keys[name].place)
+        raise SpecError(f"{name} must be true or false, not '{text[:40]}'", keys[name].location)
     return text == "true"
 
 
@@ -177,23 +177,23 @@ def _budgets(tree: Tree, layers: str | None, machine: Callable[[Tree], str]) -> 
             raise SpecError(
                 f"{figure.name} is no sum over layers, so that layers cannot have a budget of it; "
                 f"they can of {listing(summed)}",
-                key.place,
+                key.location,
             )
         yield _budget(key, figure, value, layers, machine)
 
 
 def _budget(key: Scalar, figure: Figure, tree: Tree, layers: str | None, machine: Callable[[Tree], str]) -> Budget:
     if isinstance(tree, Scalar):
-        return _consistent(Budget(figure, key.place, max=_limit(figure, tree), layers=layers))
+        return _consistent(Budget(figure, key.location, max=_limit(figure, tree), layers=layers))
     allowed = ["max", "min", "max_increase", "max_decrease", "level"]
     allowed += [figure.asks] if figure.asks else []
     keys = _keys(tree, f"a budget of {figure.name}", allowed)
     level = word(keys["level"], "level") if "level" in keys else ERROR
     if level not in (ERROR, WARN):
-        raise SpecError(f"level must be error or warn, not '{level[:40]}'", keys["level"].place)
+        raise SpecError(f"level must be error or warn, not '{level[:40]}'", keys["level"].location)
     budget = Budget(
         figure,
-        key.place,
+        key.location,
         max=_limit(figure, keys["max"]) if "max" in keys else None,
         min=_limit(figure, keys["min"]) if "min" in keys else None,
         max_increase=_step(figure, keys["max_increase"], True) if "max_increase" in keys else None,
@@ -220,8 +220,8 @@ def _machine(tree: Tree) -> str:
     name = word(tree, "machine")
     if not name.endswith((".yaml", ".yml")):
         return name
-    path = beside(str(Path(tree.place.file).parent), name)
-    refuse_outside(path, reach_of(tree.place.file), name, tree.place, "a config")
+    path = beside(str(Path(tree.location.file).parent), name)
+    refuse_outside(path, reach_of(tree.location.file), name, tree.location, "a config")
     return path
 
 
@@ -229,15 +229,15 @@ def _consistent(budget: Budget) -> Budget:
     """``budget``, if it can be met."""
     figure = budget.figure.name
     if not (budget.max or budget.min or budget.max_increase or budget.max_decrease):
-        raise SpecError(f"{figure} has no bound: give max, min, max_increase or max_decrease", budget.place)
+        raise SpecError(f"{figure} has no bound: give max, min, max_increase or max_decrease", budget.location)
     if budget.max and budget.min and budget.max.amount < budget.min.amount:
         raise SpecError(
-            f"{figure} cannot be at least {budget.min.text} and at most {budget.max.text}", budget.min.place
+            f"{figure} cannot be at least {budget.min.text} and at most {budget.max.text}", budget.min.location
         )
     asks = budget.figure.asks
     if asks in NEEDED and getattr(budget, asks) is None:
         like = f"{{max: {EXAMPLE[budget.figure.unit]}, {asks}: {NEEDED[asks]}}}"
-        raise SpecError(f"a budget of {figure} needs {article(asks)} {asks}: {like}", budget.place)
+        raise SpecError(f"a budget of {figure} needs {article(asks)} {asks}: {like}", budget.location)
     return budget
 
 
@@ -265,7 +265,7 @@ def _exemption(tree: Tree, models: dict[str, Model]) -> Exemption:
             raise SpecError(f"an exemption needs {name}; it has a model, a metric, until when and a reason", tree.place)
     model, metric = word(keys["model"], "model"), word(keys["metric"], "metric")
     if model not in models:
-        raise SpecError(f"no model called '{model[:80]}'{near(model, models)}", keys["model"].place)
+        raise SpecError(f"no model called '{model[:80]}'{near(model, models)}", keys["model"].location)
     _placed(keys["metric"], find_figure, metric)
     if not any(b.figure.name == metric for b in models[model].budgets):
         raise SpecError(f"{model} has no budget of {metric} to be exempt from", keys["metric"].place)
@@ -287,7 +287,7 @@ def _keys(tree: Tree, what: str, known: Iterable[str]) -> dict[str, Tree]:
     for key, value in _pairs(tree, what):
         if key.text not in known:
             raise SpecError(
-                f"{what} has no '{key.text[:80]}'{near(key.text, known)}; it has {listing(known)}", key.place
+                f"{what} has no '{key.text[:80]}'{near(key.text, known)}; it has {listing(known)}", key.location
             )
         found[key.text] = value
     return found
@@ -295,19 +295,19 @@ def _keys(tree: Tree, what: str, known: Iterable[str]) -> dict[str, Tree]:
 
 def _pairs(tree: Tree, what: str) -> list[tuple[Scalar, Tree]]:
     if not isinstance(tree, Mapping):
-        raise SpecError(f"{what} must be a mapping: keys, each with its value", tree.place)
+        raise SpecError(f"{what} must be a mapping: keys, each with its value", tree.location)
     return tree.pairs
 
 
 def _items(tree: Tree, what: str) -> list[Tree]:
     if not isinstance(tree, Sequence) or not tree.items:
-        raise SpecError(f"{what} must be a list with at least one entry", tree.place)
+        raise SpecError(f"{what} must be a list with at least one entry", tree.location)
     return tree.items
 
 
 def word(tree: Tree, what: str) -> str:
     if not isinstance(tree, Scalar) or not tree.text.strip():
-        raise SpecError(f"{what} must be one value", tree.place)
+        raise SpecError(f"{what} must be one value", tree.location)
     return tree.text.strip()
 
 
@@ -316,7 +316,7 @@ def _placed(tree: Tree, read: Callable[..., T], *args: Any) -> T:
     try:
         return read(*args)
     except CostcalcError as error:
-        raise SpecError(error.message, tree.place) from None
+        raise SpecError(error.message, tree.location) from None
 
 
 def parse_max(given: Iterable[str]) -> tuple[Budget, ...]:
@@ -330,11 +330,11 @@ def parse_max(given: Iterable[str]) -> tuple[Budget, ...]:
         if figure.asks in NEEDED:
             what = f"a budget of {figure.name} needs {article(figure.asks)} {figure.asks}"
             raise CostcalcError(f"--max {figure.name}: {what}; write it into costcalc.yaml")
-        place = Place(f"--max {text[:60]}")
-        limit = Limit(amount(value, figure), value.strip(), place)
+        location = Location(f"--max {text[:60]}")
+        limit = Limit(amount(value, figure), value.strip(), location)
         if any(b.figure is figure for b in budgets):
             raise CostcalcError(f"--max gives {figure.name} twice")
-        budgets.append(Budget(figure, place, max=limit))
+        budgets.append(Budget(figure, location, max=limit))
     return tuple(budgets)
 
 

@@ -24,7 +24,7 @@ from costcalc.budget.witness import unchanged
 from costcalc.errors import CostcalcError
 from costcalc.frontends.sources import source_of
 from costcalc.ir.graph import Graph
-from costcalc.ir.record import DAMAGED, placed, places_of, record_of, sizes_of
+from costcalc.ir.record import DAMAGED, location_of, locations_of, record_of, sizes_of
 
 if TYPE_CHECKING:
     from costcalc.analysis.roofline import Machine
@@ -63,7 +63,9 @@ def _trace_record(record: dict[str, Any], found: Measured, setup: Setup, config:
     if graph.declared:
         return None
     chains: dict[tuple[tuple[str, int], ...], int] = {}
-    at = [chains.setdefault(tuple((file, line) for file, line in places_of(node)), len(chains)) for node in graph.nodes]
+    at = [
+        chains.setdefault(tuple((file, line) for file, line in locations_of(node)), len(chains)) for node in graph.nodes
+    ]
     shown = {file: _from_root(file, root) for chain in chains for file, _ in chain}
     trace = {
         **record, "choices": _choices(setup, config),
@@ -99,9 +101,9 @@ def _completed(graph: Graph, trace: Mapping[str, Any], config: Config) -> Graph 
     try:
         more = trace["graph"]
         here = {file: _from_here(file, root) for chain in trace["places"] for file, _ in chain}
-        places = [placed([(here[file], line) for file, line in chain]) for chain in trace["places"]]
+        locations = [location_of([(here[file], line) for file, line in chain]) for chain in trace["places"]]
         pairs = zip(graph.nodes, trace["at"], strict=True)
-        nodes = tuple(node._replace(place=places[at]) for node, at in pairs)
+        nodes = tuple(node._replace(location=locations[at]) for node, at in pairs)
         return replace(
             graph, name=more["name"], nodes=nodes, parameters=more["parameters"], source=more["source"],
             assumed=tuple(more["assumed"]), sizes=sizes_of(more["sizes"]), layouts=more["layouts"],

@@ -66,9 +66,9 @@ def read_models(asked: Asked) -> Config:
     if asked.max:
         if not asked.models:
             raise OptionError("--max needs a model: costcalc check resnet50 --max macs=4.2G")
-        budgets, place = parse_max(asked.max), Place("")
+        budgets, location = parse_max(asked.max), Location("")
         setup = Setup(**asked.choices, bits=asked.bits)
-        models = tuple(Model(name, name, place, (setup,), budgets) for name in dict.fromkeys(asked.models))
+        models = tuple(Model(name, name, location, (setup,), budgets) for name in dict.fromkeys(asked.models))
         return Config("", "", models)
     if asked.choices or asked.bits is not None:
         raise OptionError(
@@ -228,7 +228,7 @@ def lock_verdicts(outcome: Outcome, config: Config) -> Outcome:
     lock = read_lock(path)
     if lock is None:
         raise OptionError(f"there is no {NAME} to be up to date with; `costcalc lock` writes one")
-    budget = Budget(LOCKED, Place(path, 1))
+    budget = Budget(LOCKED, Location(path, 1))
     verdicts = []
     for r in outcome.results:
         now = entry(r.now.graph, r.now.report, r.model.model, r.setup.label)
@@ -236,13 +236,13 @@ def lock_verdicts(outcome: Outcome, config: Config) -> Outcome:
         if moved is None:
             continue
         causes = r.diff.by("macs")[:3] if r.diff is not None else []
-        because = tuple(Because(f"{c.kind}: {c.says}", c.place, c.of("macs")) for c in causes)
-        place = next((b.place for b in because if b.place), None)
+        because = tuple(Because(f"{c.kind}: {c.says}", c.location, c.of("macs")) for c in causes)
+        location = next((b.location for b in because if b.location), None)
         says = f"the lock is stale: {moved}; `costcalc lock --update` agrees to it"
         if r.diff is not None and r.diff.same:
             says += f" (costcalc {lock.written_by} wrote it)"
         verdicts.append(
-            Verdict(r.model.name, r.setup.label, budget, "locked", FAIL, None, None, None, 1, says, because, place)
+            Verdict(r.model.name, r.setup.label, budget, "locked", FAIL, None, None, None, 1, says, because, location)
         )
     known = {m.name for m in read_config(config.file).models} if config.file else set()
     gone = [
@@ -285,7 +285,7 @@ def new_lock(config: Config, old: Lock | None, *, allow_code: bool = False) -> L
             try:
                 found, trace = traced(model, setup, config, allow_code=allow_code, command="lock")
             except CostcalcError as error:
-                raise (in_config(error, model, setup) if config.file else error.at(model.place)) from None
+                raise (in_config(error, model, setup) if config.file else error.at(model.location)) from None
             made = entry(found.graph, found.report, model.model, setup.label)._replace(trace=trace)
             mark(made)
             entries[model.name, setup.label] = made
@@ -305,5 +305,5 @@ def ratchet_config(config: Config, outcome: Outcome) -> list[str]:
 def write_lock(path: str, lock: Lock, seen: Version | None) -> None:
     """Write ``lock`` to ``path``, whole or not at all, in place of the version ``seen``."""
     if Path(path).is_symlink():  # which a stranger may have pointed at any file
-        raise CostcalcError("the lock is a link, and is not written to; make it a file", Place(path))
+        raise CostcalcError("the lock is a link, and is not written to; make it a file", Location(path))
     update(path, lock_text(lock), seen)

@@ -44,6 +44,6 @@ def show(
     if source.written:
         raise OptionError(f"{model.model} is {source.title}; `costcalc trace` writes a spec of it")
     files = Files(zoo)
-    place = files.locate(model.model)
-    files.spec(place.path, place.shown)  # says what is wrong with a file that is no spec
-    emit(Path(place.path).read_text(encoding="utf-8-sig"), output, exact=True)
+    location = files.locate(model.model)
+    files.spec(location.path, location.shown)  # says what is wrong with a file that is no spec
+    emit(Path(location.path).read_text(encoding="utf-8-sig"), output, exact=True)

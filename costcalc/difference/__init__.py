@@ -83,23 +83,23 @@ def _changes(old: list[Entry], new: list[Entry], pairs: list[tuple[int, int]]) -
 
 def _one_sided(mark: str, e: Entry) -> Change:
     before, after = (e.share, None) if mark == "-" else (None, e.share)
-    from costcalc.difference.layers import own_place
+    from costcalc.difference.layers import own_location
 
     kind = e.kind or e.op
     old_name, old_op = (e.name, kind) if mark == "-" else ("", "")
-    return Change(mark, e.name, old_name, kind, old_op, (), None, before, after, own_place(e.place))
+    return Change(mark, e.name, old_name, kind, old_op, (), None, before, after, own_location(e.location))
 
 
 def _paired(a: Entry, b: Entry) -> Change:
     from costcalc.difference.edits import option_changes
-    from costcalc.difference.layers import own_place
+    from costcalc.difference.layers import own_location
 
     options = option_changes(a, b)
     made = None if a.makes == b.makes else (_shapes(a.makes), _shapes(b.makes))
     read = None if a.takes == b.takes or made else (_shapes(a.takes), _shapes(b.takes))
     same = a.op == b.op and not options and not made and a.name == b.name and a.share == b.share
-    mark, place = "=" if same else "~", own_place(b.place)
-    return Change(mark, b.name, a.name, b.op, a.op, options, made, a.share, b.share, place, read)
+    mark, location = "=" if same else "~", own_location(b.location)
+    return Change(mark, b.name, a.name, b.op, a.op, options, made, a.share, b.share, location, read)
 
 
 def _shapes(types: tuple[TensorType, ...]) -> str:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import costcalc
 from costcalc.difference.git import Repository, Tree
-from costcalc.errors import CostcalcError, Place, UnknownName
+from costcalc.errors import CostcalcError, Location, UnknownName
 from costcalc.frontends.sources import is_path, split
 from costcalc.ir.graph import Graph
 from costcalc.ir.record import DAMAGED, graph_of, record_of
@@ -124,7 +124,7 @@ def serve(request: dict[str, Any]) -> None:
     for model, choices in request["models"]:
         try:
             graph = load(model, **choices)
-            nodes = tuple(n._replace(place=_from_root(n.place, request["tree"])) for n in graph.nodes)
+            nodes = tuple(n._replace(location=_from_root(n.location, request["tree"])) for n in graph.nodes)
             stray = strays.first()
             if stray:
                 raise CostcalcError(f"it used '{stray}' of the checkout, which is not of that revision")
@@ -134,12 +134,12 @@ def serve(request: dict[str, Any]) -> None:
     Path(request["answer"]).write_text(json.dumps(answers), encoding="utf-8")
 
 
-def _from_root(place: Place | None, tree: str) -> Place | None:
-    if place is None:
+def _from_root(location: Location | None, tree: str) -> Location | None:
+    if location is None:
         return None
-    full = Path(place.file).resolve()
-    file = full.relative_to(tree).as_posix() if full.is_relative_to(tree) else place.file
-    return place._replace(file=file, within=_from_root(place.within, tree))
+    full = Path(location.file).resolve()
+    file = full.relative_to(tree).as_posix() if full.is_relative_to(tree) else location.file
+    return location._replace(file=file, within=_from_root(location.within, tree))
 
 
 class _Strays:

@@ -22,7 +22,7 @@ from costcalc.difference.layers import Entry, largest
 from costcalc.difference.records import Cause
 from costcalc.difference.replay import Replay, State
 from costcalc.difference.structural_causes import structural_causes
-from costcalc.errors import Place
+from costcalc.errors import Location
 
 
 def find_causes(
@@ -39,14 +39,14 @@ def find_causes(
     replay = Replay(old, goals, follows, storage, machine)
     so_far = [e.share for e in old]
     causes = []
-    for place, group in in_steps(edits, new, partner):
+    for location, group in in_steps(edits, new, partner):
         inputs, options = to_apply(group, old, new, partner)
         effects = replay.step(inputs, options)
         if not effects:
             continue  # taken already, with what it follows
         for i, effect in effects.items():
             so_far[i] = so_far[i] + effect
-        causes.append(_cause(place, group, effects, new, partner))
+        causes.append(_cause(location, group, effects, new, partner))
     sizes = [k for k, cause in enumerate(causes) if cause.kind in INPUT_KINDS]
     structural, resized = structural_causes(old, new, pairs, partner, replay.states, so_far, bool(sizes))
     if resized:
@@ -57,7 +57,7 @@ def find_causes(
 
 
 def _cause(
-    place: Place | None, group: list[Edit], effects: dict[int, Amounts], new: list[Entry], partner: dict[int, int]
+    location: Location | None, group: list[Edit], effects: dict[int, Amounts], new: list[Entry], partner: dict[int, int]
 ) -> Cause:
     first = new[partner[group[0].at]]
     texts = dict.fromkeys(", ".join(f"{name} {_short(a)}→{_short(b)}" for name, a, b in s.options) for s in group)
@@ -67,7 +67,7 @@ def _cause(
     more = f" and {len(group) - 1} more" if len(group) > 1 else ""
     where = [(new[partner[i]], effect) for i, effect in effects.items() if i in partner]
     effect = Amounts.sum(effects.values())
-    return Cause(group[0].kind, f"{says} ({first.name}{more})", place, len(group), effect, largest(where))
+    return Cause(group[0].kind, f"{says} ({first.name}{more})", location, len(group), effect, largest(where))
 
 
 def _short(value: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from costcalc.difference.layers import Entry, own_chain
-from costcalc.errors import Place
+from costcalc.errors import Location
 from costcalc.ir.op import ROLES
 from costcalc.ir.tensor import TensorType
 
@@ -87,21 +87,23 @@ def _axes_of_input(axes: int, last: bool) -> tuple[slice, slice]:
     return slice(1, first), slice(first, axes)
 
 
-def in_steps(edits: list[Edit], new: list[Entry], partner: dict[int, int]) -> Iterator[tuple[Place | None, list[Edit]]]:
+def in_steps(
+    edits: list[Edit], new: list[Entry], partner: dict[int, int]
+) -> Iterator[tuple[Location | None, list[Edit]]]:
     """The edits in the order in which they are applied, those of one kind that one line asks for together."""
     asked = _Lines(edits, new, partner)
     # A layer without inputs, such as a table of positions, has its size from the others: it goes with the first step.
     sources = [edit for edit in edits if edit.kind == "options" and not new[partner[edit.at]].inputs]
     leading = [edit for edit in edits if edit.kind != "options" or new[partner[edit.at]].inputs]
-    groups: dict[tuple[int, str], tuple[Place | None, list[Edit]]] = {}
+    groups: dict[tuple[int, str], tuple[Location | None, list[Edit]]] = {}
     for edit in leading or sources:
-        place = asked.line_of(edit)
-        line = place.short if place else new[partner[edit.at]].name
-        groups.setdefault((KINDS.index(edit.kind), line), (place, []))[1].append(edit)
+        location = asked.line_of(edit)
+        line = location.short if location else new[partner[edit.at]].name
+        groups.setdefault((KINDS.index(edit.kind), line), (location, []))[1].append(edit)
     if len(groups) > MOST_STEPS:
-        merged: dict[tuple[int, str], tuple[Place | None, list[Edit]]] = {}
-        for (kind, _), (place, group) in groups.items():
-            merged.setdefault((kind, ""), (place, []))[1].extend(group)
+        merged: dict[tuple[int, str], tuple[Location | None, list[Edit]]] = {}
+        for (kind, _), (location, group) in groups.items():
+            merged.setdefault((kind, ""), (location, []))[1].extend(group)
         groups = merged
     steps = [step for _, step in sorted(groups.items(), key=lambda item: item[0][0])]
     if leading and sources:
@@ -121,25 +123,25 @@ class _Lines:
         self._layers: dict[tuple[str, str], int] = {}
         self._same: dict[tuple[str, str, Any], int] = {}
         for entry in new:
-            for place in own_chain(entry.place):
-                key = entry.op, place.short
+            for location in own_chain(entry.location):
+                key = entry.op, location.short
                 self._layers[key] = self._layers.get(key, 0) + 1
         for edit in edits:
             entry = self._entries[edit.at]
-            for place in own_chain(entry.place):
+            for location in own_chain(entry.location):
                 for way in (edit.options, edit.kind):
-                    same = entry.op, place.short, way
+                    same = entry.op, location.short, way
                     self._same[same] = self._same.get(same, 0) + 1
 
-    def line_of(self, edit: Edit) -> Place | None:
+    def line_of(self, edit: Edit) -> Location | None:
         entry = self._entries[edit.at]
-        chain = own_chain(entry.place)
+        chain = own_chain(entry.location)
 
-        def everywhere(place: Place, way: Any) -> bool:
-            return self._same[entry.op, place.short, way] == self._layers[entry.op, place.short]
+        def everywhere(location: Location, way: Any) -> bool:
+            return self._same[entry.op, location.short, way] == self._layers[entry.op, location.short]
 
-        same = (place for place in chain if everywhere(place, edit.options))
-        kind = (place for place in reversed(chain) if everywhere(place, edit.kind))
+        same = (location for location in chain if everywhere(location, edit.options))
+        kind = (location for location in reversed(chain) if everywhere(location, edit.kind))
         return next(same, None) or next(kind, None) or (chain[-1] if chain else None)
 
 

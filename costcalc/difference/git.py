@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from costcalc.difference.safe_git import GitError, environment, git, repository_of
-from costcalc.errors import CostcalcError, Place, near
+from costcalc.errors import CostcalcError, Location, near
 from costcalc.frontends.sources import source_of, suffixes
 from costcalc.ir.graph import Graph
 from costcalc.reading.files import contents
@@ -86,13 +86,13 @@ class Tree(NamedTuple):
 
     def relabel(self, graph: Graph) -> Graph:
         """``graph`` with the repository's paths in its places."""
-        nodes = tuple(n._replace(place=self._shown(n.place)) for n in graph.nodes)
+        nodes = tuple(n._replace(location=self._shown(n.location)) for n in graph.nodes)
         return replace(graph, nodes=nodes)
 
-    def _shown(self, place: Place | None) -> Place | None:
-        if place is None:
+    def _shown(self, location: Location | None) -> Location | None:
+        if location is None:
             return None
-        return place._replace(file=self.shown(place.file), within=self._shown(place.within))
+        return location._replace(file=self.shown(location.file), within=self._shown(location.within))
 
 
 class Repository:
@@ -324,22 +324,22 @@ class Edits:
         self._repository, self._commits, self._named = repository, (commit, other), named
         self._known: dict[str, tuple[set[int], str]] = {}
 
-    def line_of(self, place: Place | None, says: str) -> Place | None:
-        """Where the user made the change that was seen at ``place`` and is told as ``says``.
+    def line_of(self, location: Location | None, says: str) -> Location | None:
+        """Where the user made the change that was seen at ``location`` and is told as ``says``.
 
         The line itself if it was edited, else one that led to it, else in those files the edited line that has most
-        of the words; ``place`` if nothing there was edited.
+        of the words; ``location`` if nothing there was edited.
         """
-        for call in place.chain if place else ():
+        for call in location.chain if location else ():
             if call.line in self._of(call.file)[0]:
                 return call
-        for file in dict.fromkeys(call.file for call in (place.chain if place else ())):
+        for file in dict.fromkeys(call.file for call in (location.chain if location else ())):
             changed, text = self._of(file)
             # In a file of its own, blocks say, an edit is only of this place if the place is there.
-            if place and changed and (file == place.file or place.file.endswith(".py")):
-                near = next(call for call in place.chain if call.file == file)
+            if location and changed and (file == location.file or location.file.endswith(".py")):
+                near = next(call for call in location.chain if call.file == file)
                 return pick_line(near, changed, text, words_of(says))
-        return place
+        return location
 
     def _of(self, file: str) -> tuple[set[int], str]:
         if file not in self._known and not source_of(file).has_lines:
@@ -363,13 +363,13 @@ def words_of(says: str) -> list[str]:
     return words + re.findall(r"→(\d+)", says)
 
 
-def pick_line(place: Place, changed: set[int], text: str, words: list[str]) -> Place:
-    """The edited line of the file of ``place`` with most ``words``, of several the nearest."""
+def pick_line(location: Location, changed: set[int], text: str, words: list[str]) -> Location:
+    """The edited line of the file of ``location`` with most ``words``, of several the nearest."""
     lines = text.splitlines()
 
     def worth(line: int) -> tuple[int, int]:
         said = lines[line - 1] if line <= len(lines) else ""
         numbers = re.findall(r"\d+", said)
-        return sum(word in (numbers if word.isdigit() else said) for word in words if word), -abs(line - place.line)
+        return sum(word in (numbers if word.isdigit() else said) for word in words if word), -abs(line - location.line)
 
-    return Place(place.file, max(sorted(changed), key=worth))
+    return Location(location.file, max(sorted(changed), key=worth))

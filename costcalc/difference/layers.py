@@ -12,7 +12,7 @@ from costcalc.analysis.layer_costs import held_in
 from costcalc.analysis.layout import axis_names
 from costcalc.analysis.records import Report
 from costcalc.analysis.storage import Storage
-from costcalc.errors import CostcalcError, Place
+from costcalc.errors import CostcalcError, Location
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.tensor import TensorType, Weight
@@ -41,36 +41,36 @@ class Entry(NamedTuple):
     share: Amounts
     owns: frozenset[str]
     node: Node | None
-    place: Place | None
+    location: Location | None
     kind: str = ""
     kernel: tuple[str, ...] = ()
     last: bool = False
 
 
-def own_chain(place: Place | None) -> list[Place]:
+def own_chain(location: Location | None) -> list[Location]:
     """The places in the user's own files that led to a layer, the innermost first; not those in shared blocks.
 
     Of a traced model all are the user's, in whichever file they stand.
     """
-    return [p for p in place.chain if p.file == place.chain[-1].file or is_python(p)] if place else []
+    return [p for p in location.chain if p.file == location.chain[-1].file or is_python(p)] if location else []
 
 
-def own_place(place: Place | None) -> Place | None:
+def own_location(location: Location | None) -> Location | None:
     """Where the user's own file asks for a layer: in a spec the call of the block that it stands in, if it is in one;
     in Python the innermost line."""
-    chain = own_chain(place)
-    called = [p for p in chain if p is not place and not is_python(p)]
+    chain = own_chain(location)
+    called = [p for p in chain if p is not location and not is_python(p)]
     return called[0] if called else chain[0] if chain else None
 
 
-def is_python(place: Place) -> bool:
+def is_python(location: Location) -> bool:
     """Whether a place is in code that was traced, and not in a spec."""
-    return place.file.endswith(".py")
+    return location.file.endswith(".py")
 
 
-def common_place(run: list[Entry]) -> Place | None:
+def common_location(run: list[Entry]) -> Location | None:
     """The innermost place that asked for all of these layers."""
-    chains = [own_chain(e.place)[::-1] for e in run if e.place]
+    chains = [own_chain(e.location)[::-1] for e in run if e.location]
     shared = [steps[0] for steps in zip(*chains, strict=False) if len({p.short for p in steps}) == 1]
     return shared[-1] if shared else chains[0][0] if chains else None
 
@@ -110,7 +110,7 @@ def entries(graph: Graph, report: Report) -> list[Entry]:
         found.append(
             Entry(
                 node.name, node.op.name, node.inputs, node.outputs, takes, graph.output_types(node),
-                share, frozenset(owned), node, node.place, layer.kind, kernels.get(layer.group or "", ()),
+                share, frozenset(owned), node, node.location, layer.kind, kernels.get(layer.group or "", ()),
             )
         )  # fmt: skip
     return found
@@ -163,8 +163,10 @@ class Priced(NamedTuple):
     time: Time | None
 
 
-def largest(effects: Iterable[tuple[Entry, Amounts]], most: int = 5) -> tuple[tuple[str, Place | None, Amounts], ...]:
+def largest(
+    effects: Iterable[tuple[Entry, Amounts]], most: int = 5
+) -> tuple[tuple[str, Location | None, Amounts], ...]:
     """The layers that an effect is largest in: name, place, and how large."""
     names = [figure.name for figure in attributed()]
     ranked = sorted(effects, key=lambda item: [-abs(item[1].get(name, 0)) for name in names])[:most]
-    return tuple((e.name, own_place(e.place), effect) for e, effect in ranked if any(effect.values()))
+    return tuple((e.name, own_location(e.location), effect) for e, effect in ranked if any(effect.values()))

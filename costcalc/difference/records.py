@@ -8,7 +8,7 @@ from typing import Any
 
 from costcalc.analysis.figures import FIGURES, Amounts, Figure, Value, amount_of, attributed
 from costcalc.analysis.records import Report
-from costcalc.errors import Place
+from costcalc.errors import Location
 
 SCHEMA = 1
 """The version of the JSON of a diff."""
@@ -35,7 +35,7 @@ class Change:
     shape: tuple[str, str] | None
     before: Amounts | None
     after: Amounts | None
-    place: Place | None
+    location: Location | None
     reads: tuple[str, str] | None = None
 
     def effect(self, figure: str) -> Value:
@@ -64,7 +64,7 @@ class Cause:
 
     kind      ``width``, ``depth``, ``kernel`` …: see ``docs/diff.md``
     says      what was changed, in words
-    place     where, in the new file (in the old one for what was removed)
+    location  where, in the new file (in the old one for what was removed)
     layers    how many layers were changed for it
     effect    by figure, what the total changes by; over all causes these add up exactly
     where     the layers whose figures it changes: name, place, effect
@@ -72,10 +72,10 @@ class Cause:
 
     kind: str
     says: str
-    place: Place | None
+    location: Location | None
     layers: int
     effect: Amounts
-    where: tuple[tuple[str, Place | None, Amounts], ...] = ()
+    where: tuple[tuple[str, Location | None, Amounts], ...] = ()
 
     def of(self, figure: str) -> Value:
         """Its part of the change of ``figure``."""
@@ -165,8 +165,8 @@ class Diff:
             "parameters": [{"name": n, "old": _plain(a), "new": _plain(b)} for n, a, b in self.parameters],
             "causes": [
                 {
-                    "kind": c.kind, "says": c.says, "source": c.place.short if c.place else "", "layers": c.layers,
-                    "effect": _effects(c.effect),
+                    "kind": c.kind, "says": c.says, "source": c.location.short if c.location else "",
+                    "layers": c.layers, "effect": _effects(c.effect),
                     "where": [
                         {"layer": name, "source": p.short if p else "", "effect": _effects(e)} for name, p, e in c.where
                     ],
@@ -179,7 +179,7 @@ class Diff:
                     "says": c.says,
                     "options": [{"name": n, "old": _plain(a), "new": _plain(b)} for n, a, b in c.options],
                     "old_shape": c.shape[0] if c.shape else None, "new_shape": c.shape[1] if c.shape else None,
-                    "source": c.place.short if c.place else "",
+                    "source": c.location.short if c.location else "",
                     "old": None if c.before is None else _effects(c.before),
                     "new": None if c.after is None else _effects(c.after),
                 }

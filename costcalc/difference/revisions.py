@@ -228,4 +228,4 @@ def _at_edits(found: Diff, edits: Edits) -> Diff:
 
 
 def _edited(cause: Cause, edits: Edits) -> Cause:
-    return replace(cause, place=edits.line_of(cause.place, f"{cause.kind} {cause.says}"))
+    return replace(cause, location=edits.line_of(cause.location, f"{cause.kind} {cause.says}"))

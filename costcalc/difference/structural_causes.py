@@ -8,10 +8,10 @@ from itertools import accumulate
 
 from costcalc.analysis.figures import Amounts
 from costcalc.difference.align import Pairs, repeats
-from costcalc.difference.layers import Entry, common_place, largest, own_place
+from costcalc.difference.layers import Entry, common_location, largest, own_location
 from costcalc.difference.records import Cause
 from costcalc.difference.replay import State
-from costcalc.errors import Place
+from costcalc.errors import Location
 
 IDLE = ("macs", "ops", "params", "buffers")
 """What layers that only move data have nothing of."""
@@ -23,8 +23,8 @@ class Run:
     moves_data    whether they only move data: no arithmetic, no weights
     """
 
-    def __init__(self, kind: str, says: str, place: Place | None, layers: int, moves_data: bool = False) -> None:
-        self.kind, self.says, self.place, self.layers, self.moves_data = kind, says, place, layers, moves_data
+    def __init__(self, kind: str, says: str, location: Location | None, layers: int, moves_data: bool = False) -> None:
+        self.kind, self.says, self.location, self.layers, self.moves_data = kind, says, location, layers, moves_data
         self.effects: list[tuple[Entry, Amounts]] = []
 
     def cause(self) -> Cause | None:
@@ -32,7 +32,9 @@ class Run:
         if not self.layers and not any(any(effect.values()) for _, effect in self.effects):
             return None
         effect = Amounts.sum(effect for _, effect in self.effects)
-        return Cause(self.kind, self.says, self.place, self.layers or len(self.effects), effect, largest(self.effects))
+        return Cause(
+            self.kind, self.says, self.location, self.layers or len(self.effects), effect, largest(self.effects)
+        )
 
 
 def structural_causes(
@@ -54,8 +56,8 @@ def structural_causes(
     run_of_old: dict[str, Run] = {}
     run_of_new: dict[str, Run] = {}
 
-    for says, place, same in _replacements(old, new, [pair for pair in pairs if pair[0] not in partner]):
-        run = Run("op", says, place, len(same))
+    for says, location, same in _replacements(old, new, [pair for pair in pairs if pair[0] not in partner]):
+        run = Run("op", says, location, len(same))
         runs.append(run)
         for i, j in same:
             run.effects.append((new[j], new[j].share - so_far[i]))
@@ -90,14 +92,14 @@ def structural_causes(
             if found is None and state.takes == b.takes and state.makes == b.makes:
                 if regrouped is None:
                     regrouped = Run(
-                        "fusion", f"kernels do other layers together ({b.name} first)", own_place(b.place), 0
+                        "fusion", f"kernels do other layers together ({b.name} first)", own_location(b.location), 0
                     )
                     runs.append(regrouped)
                 found = regrouped
         if found is None:
             if rewired is None:
                 says = f"other inputs, or tensors shared or viewed otherwise ({b.name})"
-                rewired = Run("wiring", says, own_place(b.place), 0)
+                rewired = Run("wiring", says, own_location(b.location), 0)
                 runs.append(rewired)
             found = rewired
         if state.makes != b.makes:
@@ -126,16 +128,16 @@ def _in_kernel(a: Entry, b: Entry, run_of_old: dict[str, Run], run_of_new: dict[
     return next((run for run in sides if run is not None), None)
 
 
-def _replacements(old: list[Entry], new: list[Entry], pairs: Pairs) -> Iterator[tuple[str, Place | None, Pairs]]:
+def _replacements(old: list[Entry], new: list[Entry], pairs: Pairs) -> Iterator[tuple[str, Location | None, Pairs]]:
     """Layers whose op was replaced, those of one line and one replacement together."""
     groups: dict[tuple[str, str, str], Pairs] = {}
     for i, j in pairs:
-        place = own_place(new[j].place)
-        groups.setdefault((old[i].op, new[j].op, place.short if place else ""), []).append((i, j))
+        location = own_location(new[j].location)
+        groups.setdefault((old[i].op, new[j].op, location.short if location else ""), []).append((i, j))
     for (was, now, _), same in groups.items():
         first = new[same[0][1]]
         more = f" and {len(same) - 1} more" if len(same) > 1 else ""
-        yield f"{was}→{now} ({first.name}{more})", own_place(first.place), same
+        yield f"{was}→{now} ({first.name}{more})", own_location(first.location), same
 
 
 def _runs(n: int, paired: set[int]) -> Iterator[tuple[int, int]]:
@@ -152,7 +154,7 @@ def _named(kind: str, entries: list[Entry], begin: int, end: int, sizes: Mapping
     count = f"{end - begin} layer" + "s" * (end - begin > 1)
     says = f"{'+' if kind == 'added' else '-'}{count}: {common_name(run, sizes)}"
     moves_data = not any(e.share[name] for e in run for name in IDLE)
-    return Run("depth" if depth else kind, says, common_place(run), end - begin, moves_data)
+    return Run("depth" if depth else kind, says, common_location(run), end - begin, moves_data)
 
 
 def block_sizes(entries: list[Entry]) -> Mapping[str, int]:

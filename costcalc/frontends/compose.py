@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from costcalc.errors import Place
+from costcalc.errors import Location
 from costcalc.ir.graph import GraphBuilder, Group
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
@@ -96,7 +96,7 @@ class Composer:
         self._layers.append(Layer(op, tuple(values), called, stored_as, makes))
         return tuple(Made(len(self._layers) - 1, i) for i in range(len(makes)))
 
-    def finish(self, name: str, place: Place | None) -> Mapping[Made, str]:
+    def finish(self, name: str, location: Location | None) -> Mapping[Made, str]:
         """Add the operator's layers to the graph: one under ``name``, of several each under its op's inside it.
 
         Returns what the values that they make are called.
@@ -108,7 +108,7 @@ class Composer:
             label = getattr(layer.op, "function", layer.op.name)
             called = block if len(self._layers) == 1 else self.free(f"{block}.{label}")
             inputs = [made[v] if isinstance(v, Made) else v for v in layer.inputs]
-            outputs = self.builder.add(called, layer.op, inputs, layer.called, place, stored_as=layer.stored_as)
+            outputs = self.builder.add(called, layer.op, inputs, layer.called, location, stored_as=layer.stored_as)
             made.update((Made(i, k), value) for k, value in enumerate(outputs))
             if not layer.op.is_view:
                 doing.append(called)

@@ -146,11 +146,11 @@ class Source(NamedTuple):
     def _is_of(self, name: str) -> bool:
         if self.prefix:
             return name.startswith(f"{self.prefix}:")
-        place, colon, attribute = name.rpartition(":")
+        location, colon, attribute = name.rpartition(":")
         if self.suffixes:
             plain = self.part != "attribute" and name.endswith(self.suffixes)
-            return plain or (bool(self.part) and place.endswith(self.suffixes))
-        words = [*place.split("."), *attribute.split(".")]
+            return plain or (bool(self.part) and location.endswith(self.suffixes))
+        words = [*location.split("."), *attribute.split(".")]
         return self.dotted and bool(colon) and all(word.isidentifier() for word in words)
 
 

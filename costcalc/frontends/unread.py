@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from costcalc.errors import Place, SpecError, UnknownName
+from costcalc.errors import Location, SpecError, UnknownName
 from costcalc.frontends.sources import SOURCES, source_of
 
 MOST_NAMES = 2000
@@ -96,7 +96,7 @@ def refuse_unread(path: str) -> None:
     if kind is CODE:
         raise UnknownName(f"{path[:80]} is Python code; say what in it is the model, as in {path[:80]}:Net")
     if kind is not None:
-        raise SpecError(f"this is {kind.title}; {kind.helps}", Place(path))
+        raise SpecError(f"this is {kind.title}; {kind.helps}", Location(path))
 
 
 HUBS = ("hf", "huggingface", "huggingface_hub", "transformers", "diffusers", "hub", "torch.hub")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from costcalc.ir.origin import Origin, origin_of
 
 if TYPE_CHECKING:
-    from costcalc.errors import Place
+    from costcalc.errors import Location
     from costcalc.ir.op import Op
     from costcalc.ir.tensor import TensorType
 
@@ -57,18 +57,18 @@ class Step:
 
     weights    tensors of the model that belong to the op, by its names for them
     prepared   values that are made beforehand and belong to it in the same way
-    place      the user's line that asked for it
+    location   the user's line that asked for it
     stored_as  element types of weights that are stored in another one than the op says
     """
 
-    __slots__ = ("inputs", "op", "outputs", "place", "prepared", "stored_as", "weights")
+    __slots__ = ("inputs", "location", "op", "outputs", "prepared", "stored_as", "weights")
 
     def __init__(
         self, op: Op, inputs: tuple[Traced, ...], weights: dict[str, Traced], outputs: tuple[Traced, ...]
     ) -> None:
         self.op, self.inputs, self.weights, self.outputs = op, inputs, weights, outputs
         self.prepared: dict[str, Traced] = {}
-        self.place: Place | None = None
+        self.location: Location | None = None
         self.stored_as: dict[str, str] = {}
 
 

@@ -73,7 +73,8 @@ def _some(size: Dim, windows: Dim, kernel: Dim, stride: Dim, dilation: Dim, befo
     for first in _grids(dilation, grids, windows):
         last = (windows - 1 - first) // grids * apart + kernel  # the first place of the grid beyond all windows
         begin, end = (
-            minimum(maximum(ceil_div(place - stride * first, dilation), 0), last) for place in (before, before + size)
+            minimum(maximum(ceil_div(location - stride * first, dilation), 0), last)
+            for location in (before, before + size)
         )
         inside = _in_runs(end, width, apart) - _in_runs(begin, width, apart)
         there = minimum(grids, windows) - 1 - first
@@ -107,7 +108,7 @@ def laying(size: Dim, made: Dim, kernel: Dim, stride: Dim, dilation: Dim = 1, be
     grids, apart = dilation // common, stride // common
     counts = []
     for first in _grids(dilation, grids, size):
-        low, high = (ceil_div(place - stride * first, dilation) for place in (before, before + made))
+        low, high = (ceil_div(location - stride * first, dilation) for location in (before, before + made))
         begin = maximum(ceil_div(low - kernel + 1, apart), 0)
         end = minimum(ceil_div(high, apart), (size - 1 - first) // grids + 1)
         there = minimum(minimum(grids, size) - 1 - first, high - low - 1)

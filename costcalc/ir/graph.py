@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from costcalc.errors import CostcalcError, Place, ShapeError
+from costcalc.errors import CostcalcError, Location, ShapeError
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Relation
 from costcalc.ir.memo import Memo
@@ -29,7 +29,7 @@ class Node(NamedTuple):
     prepared  weights that no tensor of the model is, but that are made from some beforehand: the op's name of
               each → the value, which depends on no input, ``{"weight": "conv.weight_norm.0"}``
     frozen    its parameters that training leaves as they are, by the op's names
-    place     where the user wrote it
+    location  where the user wrote it
     stored_as  element types of its weights, where they are stored in others than the op says, ``{"bias": "int32"}``
     """
 
@@ -38,7 +38,7 @@ class Node(NamedTuple):
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     called: Mapping[str, str] = _NONE
-    place: Place | None = None
+    location: Location | None = None
     prepared: Mapping[str, str] = _NONE
     frozen: frozenset[str] = frozenset()
     stored_as: Mapping[str, str] = _NONE
@@ -322,7 +322,7 @@ class GraphBuilder:
         op: Op,
         inputs: Iterable[str],
         called: Mapping[str, str] | None = None,
-        place: Place | None = None,
+        location: Location | None = None,
         prepared: Mapping[str, str] | None = None,
         frozen: Iterable[str] = (),
         stored_as: Mapping[str, str] | None = None,
@@ -332,19 +332,19 @@ class GraphBuilder:
         Raises ``ShapeError``, placed and named, if the op does not accept them, or not as weights what is ``prepared``.
         """
         if name in self._names:
-            raise CostcalcError(f"two layers are called '{name}'", place)
+            raise CostcalcError(f"two layers are called '{name}'", location)
         inputs = tuple(inputs)
         types = tuple([self.types[v] for v in inputs])
-        made = self.types_made(op, types, name, place)
+        made = self.types_made(op, types, name, location)
         outputs = (name,) if len(made) == 1 else tuple([f"{name}.{i}" for i in range(len(made))])
         if type(op).looks_at is not Op.looks_at:
-            self._look(name, op, types, made, place)
+            self._look(name, op, types, made, location)
         if self.beforehand or not inputs:
             origin = origin_of(op, (self.beforehand.get(v, Origin.DATA) for v in inputs), types, made)
             if origin is not Origin.DATA:
                 self.beforehand.update(dict.fromkeys(outputs, origin))
         kept = frozenset(frozen)
-        node = Node(name, op, inputs, outputs, called or _NONE, place, prepared or _NONE, kept, stored_as or _NONE)
+        node = Node(name, op, inputs, outputs, called or _NONE, location, prepared or _NONE, kept, stored_as or _NONE)
         if prepared:
             self._check_prepared(node)
         self.put(node, made)
@@ -361,7 +361,7 @@ class GraphBuilder:
             self._names.update(node.outputs)
 
     def _look(
-        self, name: str, op: Op, types: tuple[TensorType, ...], made: tuple[TensorType, ...], place: Place | None
+        self, name: str, op: Op, types: tuple[TensorType, ...], made: tuple[TensorType, ...], location: Location | None
     ) -> None:
         """Raise ``ShapeError`` where the rules of so many different layers would look at too many places."""
         if (op, types) not in self._looked:
@@ -369,7 +369,7 @@ class GraphBuilder:
             self._places += op.looks_at(*types, y=made[0])
             if self._places > MOST_LOOKED_AT:
                 many = f"the layers up to {name} resize to so many different sizes that more than {MOST_LOOKED_AT:,}"
-                raise ShapeError(f"{many} places would have to be looked at one by one, which takes too long", place)
+                raise ShapeError(f"{many} places would have to be looked at one by one, which takes too long", location)
 
     def _check_prepared(self, node: Node) -> None:
         """Raise ``ShapeError`` where a weight is to be made beforehand of what does not fit, or is not there then."""
@@ -377,24 +377,24 @@ class GraphBuilder:
         for local, value in node.prepared.items():
             if local not in weights:
                 has = ", ".join(weights) or "none"
-                raise ShapeError(f"{node.name} has no weight '{local[:80]}'; it has {has}", node.place)
+                raise ShapeError(f"{node.name} has no weight '{local[:80]}'; it has {has}", node.location)
             if value not in self.beforehand:
                 reason = f"{node.name}: the weight '{local}' cannot be '{value[:80]}', which depends on an input"
-                raise ShapeError(f"{reason} or is random; dynamic_conv and matmul take such", node.place)
+                raise ShapeError(f"{reason} or is random; dynamic_conv and matmul take such", node.location)
             wanted, given = weights[local].type, self.types[value]
             if wanted != given:
                 both = f"{wanted} {wanted.dtype}, but '{value[:80]}' is {given} {given.dtype}"
-                raise ShapeError(f"{node.name} needs {local} of {both}", node.place)
+                raise ShapeError(f"{node.name} needs {local} of {both}", node.location)
 
     def types_made(
-        self, op: Op, types: tuple[TensorType, ...], name: str = "", place: Place | None = None
+        self, op: Op, types: tuple[TensorType, ...], name: str = "", location: Location | None = None
     ) -> tuple[TensorType, ...]:
         """What ``op`` would make of inputs of these types. Raises as ``add`` does."""
         key = (op, types)
         made: tuple[TensorType, ...] | None = self._known.get(key)
         if made is None:
             relations = self._relations
-            made = self._apply(name or op.name, op, types, place)
+            made = self._apply(name or op.name, op, types, location)
             if self._relations == relations:
                 self._known.put(key, made)
             else:
@@ -408,11 +408,13 @@ class GraphBuilder:
             parameters or {}, source, tuple(self.assumed),
         )  # fmt: skip
 
-    def _apply(self, name: str, op: Op, types: tuple[TensorType, ...], place: Place | None) -> tuple[TensorType, ...]:
+    def _apply(
+        self, name: str, op: Op, types: tuple[TensorType, ...], location: Location | None
+    ) -> tuple[TensorType, ...]:
         least, most = op.inputs
         if len(types) < least or (most is not None and len(types) > most):
             wanted = f"{least}" if least == most else f"at least {least}" if most is None else f"{least} to {most}"
-            raise ShapeError(f"{name}: {op.name} takes {wanted} inputs, not {len(types)}", place)
+            raise ShapeError(f"{name}: {op.name} takes {wanted} inputs, not {len(types)}", location)
         try:
             for holds, sentence in op.requires(*types):
                 if isinstance(holds, Relation):
@@ -425,7 +427,7 @@ class GraphBuilder:
             shapes = " and ".join(str(t) for t in types)
             where = "" if name == op.name else f"{name}: "
             error.message = f"{where}{error.message} (input {shapes})"
-            raise error.at(place) from None
+            raise error.at(location) from None
         except ZeroDivisionError:
-            raise ShapeError(f"{name}: a size is divided by zero", place) from None
+            raise ShapeError(f"{name}: a size is divided by zero", location) from None
         return (made,) if isinstance(made, TensorType) else made

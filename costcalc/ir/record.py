@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from costcalc.errors import CostcalcError, Place
+from costcalc.errors import CostcalcError, Location
 from costcalc.ir.graph import Graph, GraphBuilder, Group, Joining, Node, ValueSize
 from costcalc.ir.group import grouped
 from costcalc.ir.op import Op, find_op
@@ -24,7 +24,7 @@ def record_of(graph: Graph) -> dict[str, Any]:
     """All of ``graph`` but its open sizes. Sizes must be numbers."""
     return {
         "name": graph.name, "inputs": inputs_of(graph), "outputs": list(graph.outputs),
-        "layers": [row_of(node) | {"place": places_of(node)} for node in graph.nodes],
+        "layers": [row_of(node) | {"place": locations_of(node)} for node in graph.nodes],
         "parameters": {name: _plain(value) for name, value in graph.parameters.items()}, "source": graph.source,
         "assumed": list(graph.assumed), "sizes": [list(size) for size in graph.sizes], "layouts": dict(graph.layouts),
         "applied": list(graph.applied), "groups": [[group.name, list(group.layers)] for group in graph.groups],
@@ -35,7 +35,9 @@ def record_of(graph: Graph) -> dict[str, Any]:
 def graph_of(record: Mapping[str, Any]) -> Graph:
     """The graph that ``record_of`` told; raises one of ``DAMAGED`` if there is none."""
     graph = built(record["name"], record["inputs"], record["layers"], record["outputs"])
-    nodes = (n._replace(place=placed(row["place"])) for n, row in zip(graph.nodes, record["layers"], strict=True))
+    nodes = (
+        n._replace(location=location_of(row["place"])) for n, row in zip(graph.nodes, record["layers"], strict=True)
+    )
     groups = [Group(name, tuple(layers)) for name, layers in record["groups"]]
     joinings = {name: Joining(*why) for name, why in record["joinings"].items()}
     return replace(
@@ -86,18 +88,18 @@ def op_of(text: str) -> Op:
     return find_op(call.func.id)(*map(ast.literal_eval, call.args), **kwargs)
 
 
-def places_of(node: Node) -> list[list[Any]]:
+def locations_of(node: Node) -> list[list[Any]]:
     """File and line of each place that led to ``node``, the innermost first."""
-    return [[place.file, place.line] for place in node.place.chain] if node.place else []
+    return [[location.file, location.line] for location in node.location.chain] if node.location else []
 
 
-def placed(places: Iterable[tuple[str, int]]) -> Place | None:
-    """The place that ``places_of`` told."""
-    found: Place | None = None
-    for file, line in reversed([*places]):
+def location_of(locations: Iterable[tuple[str, int]]) -> Location | None:
+    """The place that ``locations_of`` told."""
+    found: Location | None = None
+    for file, line in reversed([*locations]):
         if not isinstance(file, str) or type(line) is not int:
             raise TypeError(file)
-        found = Place(file, line, within=found)
+        found = Location(file, line, within=found)
     return found
 
 

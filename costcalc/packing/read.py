@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from costcalc.errors import CostcalcError, OptionError, Place, listing, near
+from costcalc.errors import CostcalcError, Location, OptionError, listing, near
 from costcalc.packing.records import Buffer
 
 KEYS = ("name", "first", "last", "bytes")
@@ -69,33 +69,34 @@ def from_csv(text: str, file: str = "") -> list[Buffer]:
             shown = ", ".join(map(_short, head[:8])) or "nothing"
             raise CostcalcError(
                 f"the first line must name the columns {', '.join(KEYS)} (or {', '.join(OTHER)}), but has {shown}",
-                Place(file, 1),
+                Location(file, 1),
             )
         at = [head.index(key) for key in (KEYS if ours else OTHER)]
         for fields in reader:
             if not any(fields):
                 continue
-            place = Place(file, reader.line_num)
+            location = Location(file, reader.line_num)
             if len(fields) <= max(at):
-                raise CostcalcError(f"this line has {len(fields)} columns, the first one {len(head)}", place)
+                raise CostcalcError(f"this line has {len(fields)} columns, the first one {len(head)}", location)
             name, *texts = (fields[i].strip() for i in at)
             numbers = [
-                _number(text, key, place) for text, key in zip(texts, KEYS[1:] if ours else [*OTHER][1:], strict=True)
+                _number(text, key, location)
+                for text, key in zip(texts, KEYS[1:] if ours else [*OTHER][1:], strict=True)
             ]
             first, last, size = numbers
             if not ours and last <= first:
-                raise CostcalcError(f"{_short(name)}: upper is {last}, not after lower, which is {first}", place)
+                raise CostcalcError(f"{_short(name)}: upper is {last}, not after lower, which is {first}", location)
             try:
                 found.append(_checked(_short(name), name, first, last if ours else last - 1, size))
             except OptionError as error:
-                raise error.at(place) from None
+                raise error.at(location) from None
             if name in lines:
-                raise CostcalcError(f"the name {_short(name)} is that of line {lines[name]} already", place)
+                raise CostcalcError(f"the name {_short(name)} is that of line {lines[name]} already", location)
             if len(found) > MOST_TENSORS:
-                raise CostcalcError(f"there are more than {MOST_TENSORS:,} tensors", place)
+                raise CostcalcError(f"there are more than {MOST_TENSORS:,} tensors", location)
             lines[name] = reader.line_num
     except csv.Error as error:
-        raise CostcalcError(f"this is no line of a CSV file ({error})", Place(file, reader.line_num)) from None
+        raise CostcalcError(f"this is no line of a CSV file ({error})", Location(file, reader.line_num)) from None
     return found
 
 
@@ -115,9 +116,9 @@ def from_file(file: str) -> list[Buffer]:
         raise CostcalcError(f"{file[:200]} is no text in UTF-8") from None
 
 
-def _number(text: str, key: str, place: Place) -> int:
+def _number(text: str, key: str, location: Location) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise CostcalcError(f"{key} must be a whole number, not {_short(text)}", place)
+        raise CostcalcError(f"{key} must be a whole number, not {_short(text)}", location)
     return int(text)
 
 

@@ -6,7 +6,7 @@ import os
 import stat
 from typing import BinaryIO
 
-from costcalc.errors import Place, SpecError
+from costcalc.errors import Location, SpecError
 
 MAX_BYTES = 8 * 2**20
 
@@ -15,7 +15,7 @@ def contents(
     path: str, shown: str = "", kind: str = "a spec", form: str = "a YAML file", most: int = MAX_BYTES
 ) -> bytes:
     """What is in the file at ``path``. Raises ``SpecError`` if that cannot be had, or is more than ``most`` bytes."""
-    file = Place(shown or path)
+    file = Location(shown or path)
     with opened(path, shown, kind, form) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size > most:
@@ -28,7 +28,7 @@ def contents(
 
 def opened(path: str, shown: str = "", kind: str = "a spec", form: str = "a YAML file") -> BinaryIO:
     """The file at ``path``, open to be read. Raises ``SpecError`` if there is none, or none that is regular."""
-    file = Place(shown or path)
+    file = Location(shown or path)
     try:
         # Not blocking, so that a pipe that nobody writes to is refused, not waited for.
         stream = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from costcalc.errors import CostcalcError, Place, SpecError
+from costcalc.errors import CostcalcError, Location, SpecError
 
 
 def reach_of(file: str) -> str:
@@ -31,12 +31,12 @@ def is_inside(path: str, reach: str) -> bool:
         return False
 
 
-def refuse_outside(path: str, reach: str, named: str, place: Place | None, by: str) -> None:
-    """Raise ``SpecError`` at ``place`` if ``path``, which a file called ``named``, lies out of its ``reach``."""
+def refuse_outside(path: str, reach: str, named: str, location: Location | None, by: str) -> None:
+    """Raise ``SpecError`` at ``location`` if ``path``, which a file called ``named``, lies out of its ``reach``."""
     if not is_inside(path, reach):
         whole = "repository" if os.path.lexists(Path(reach, ".git")) else "folder"
         raise SpecError(
-            f"'{named[:80]}' leads out of the {whole} of this file, and is not read because {by} names it", place
+            f"'{named[:80]}' leads out of the {whole} of this file, and is not read because {by} names it", location
         )
 
 
@@ -49,4 +49,4 @@ def unquoted(path: str, shown: str = "") -> Iterator[None]:
         if not Path(path).is_symlink() or is_inside(path, reach_of(path)):
             raise
         sentence = "this link leads out of its repository or folder, to a file that is not what is wanted"
-        raise type(error)(f"{sentence}; nothing of it is quoted", Place(shown or path)) from None
+        raise type(error)(f"{sentence}; nothing of it is quoted", Location(shown or path)) from None

@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 from typing import Any
 
-from costcalc.errors import CostcalcError, Place, SpecError
+from costcalc.errors import CostcalcError, Location, SpecError
 from costcalc.reading.files import contents
 from costcalc.reading.tree import Mapping, Scalar, Sequence, Tree
 
@@ -24,19 +24,19 @@ def read_toml(path: str) -> Tree:
         # Numbers stay text, so that 4.2 is exactly 4.2.
         whole = parser.loads(text, parse_float=str)
     except UnicodeDecodeError:
-        raise SpecError("this is not UTF-8 text", Place(path)) from None
+        raise SpecError("this is not UTF-8 text", Location(path)) from None
     except RecursionError:
-        raise SpecError("tables are nested too deeply", Place(path)) from None
+        raise SpecError("tables are nested too deeply", Location(path)) from None
     except parser.TOMLDecodeError as error:
-        raise SpecError(f"this is not valid TOML: {error}", Place(path)) from None
+        raise SpecError(f"this is not valid TOML: {error}", Location(path)) from None
     except ValueError:  # Python's own limit
-        raise SpecError("a number has thousands of digits", Place(path)) from None
+        raise SpecError("a number has thousands of digits", Location(path)) from None
     table: Any = whole
     for key in SECTION.split("."):
         table = table.get(key) if isinstance(table, dict) else None
     if table is None:
-        raise SpecError(f"there is no [{SECTION}]", Place(path))
-    return _tree(table, _Lines(path, text), Place(path, _Lines(path, text).line_of(SECTION)))
+        raise SpecError(f"there is no [{SECTION}]", Location(path))
+    return _tree(table, _Lines(path, text), Location(path, _Lines(path, text).line_of(SECTION)))
 
 
 def _parser() -> Any:
@@ -61,24 +61,24 @@ class _Lines:
     def line_of(self, key: str) -> int:
         return next((i for i, line in enumerate(self._lines, 1) if key in line and line.lstrip().startswith("[")), 0)
 
-    def place(self, key: str) -> Place:
+    def location(self, key: str) -> Location:
         setting = re.compile(rf"(^|[\s{{,.\[\"']){re.escape(key)}[\"']?\s*[=\].]")
         for i in range(self._given.get(key, self._start), len(self._lines) + 1):
             if setting.search(self._lines[i - 1]):
                 self._given[key] = i + 1
-                return Place(self.path, i)
-        return Place(self.path, self._start)
+                return Location(self.path, i)
+        return Location(self.path, self._start)
 
 
-def _tree(value: Any, lines: _Lines, place: Place) -> Tree:
+def _tree(value: Any, lines: _Lines, location: Location) -> Tree:
     if isinstance(value, dict):
         pairs = []
         for key, inner in value.items():
-            at = lines.place(key)
+            at = lines.location(key)
             pairs.append((Scalar(key, at, True), _tree(inner, lines, at)))
-        return Mapping(pairs, place)
+        return Mapping(pairs, location)
     if isinstance(value, list):
-        return Sequence([_tree(v, lines, place) for v in value], place)
+        return Sequence([_tree(v, lines, location) for v in value], location)
     if isinstance(value, int) and value.bit_length() > MAX_BITS:
-        raise SpecError(f"a number has more than {MAX_BITS:,} bits", place)
-    return Scalar(str(value), place)
+        raise SpecError(f"a number has more than {MAX_BITS:,} bits", location)
+    return Scalar(str(value), location)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, TypeAlias
 
-from costcalc.errors import Place
+from costcalc.errors import Location
 
 
 class Scalar(NamedTuple):
     """A piece of text; ``quoted`` if YAML quotes stood around it."""
 
     text: str
-    place: Place
+    location: Location
     quoted: bool = False
 
 
@@ -19,14 +19,14 @@ class Sequence(NamedTuple):
     """A list."""
 
     items: list[Any]
-    place: Place
+    location: Location
 
 
 class Mapping(NamedTuple):
     """Pairs in the order of the file; no key occurs twice."""
 
     pairs: list[tuple[Scalar, Any]]
-    place: Place
+    location: Location
 
 
 Tree: TypeAlias = "Scalar | Sequence | Mapping"

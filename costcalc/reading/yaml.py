@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from costcalc.errors import Place, SpecError
+from costcalc.errors import Location, SpecError
 from costcalc.reading.files import contents
 from costcalc.reading.tree import Mapping, Scalar, Sequence, Tree
 
@@ -38,7 +38,7 @@ def read(data: bytes, shown: str, kind: str = "a spec") -> Tree:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise SpecError(
-            f"byte {data[error.start]:#04x} is not UTF-8 text; {kind} is a text file", Place(shown, line)
+            f"byte {data[error.start]:#04x} is not UTF-8 text; {kind} is a text file", Location(shown, line)
         ) from None
     import yaml
 
@@ -47,24 +47,24 @@ def read(data: bytes, shown: str, kind: str = "a spec") -> Tree:
         tree = _assemble(yaml.parse(text, Loader=loader), shown)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = Place(shown, mark.line + 1, mark.column + 1) if mark else Place(shown)
+        location = Location(shown, mark.line + 1, mark.column + 1) if mark else Location(shown)
         if mark and "nesting depth" in str(error.problem):
             # The library has a bound of its own, beyond ours, and reads ahead: without the last brackets it does not
             # speak, and ours does, at the place that exceeds it.
             with suppress(yaml.YAMLError):
                 _assemble(yaml.parse(text[: mark.index - MAX_DEPTH], Loader=loader), shown)
-            raise SpecError(f"lists and mappings are nested more than {MAX_DEPTH} deep", place) from None
+            raise SpecError(f"lists and mappings are nested more than {MAX_DEPTH} deep", location) from None
         problem = error.problem or error.context
         hint = next((says for part, says in HINTS.items() if part in str(problem)), "")
         hint = _indent_hint(text, mark.line) if mark and not hint else hint
-        raise SpecError(f"this is not valid YAML: {problem}{hint}", place) from None
+        raise SpecError(f"this is not valid YAML: {problem}{hint}", location) from None
     except yaml.YAMLError as error:
         at = getattr(error, "position", None)
-        place = Place(shown, text.count("\n", 0, at) + 1) if isinstance(at, int) else Place(shown)
-        raise SpecError(f"this is not valid YAML: {getattr(error, 'reason', error)}", place) from None
+        location = Location(shown, text.count("\n", 0, at) + 1) if isinstance(at, int) else Location(shown)
+        raise SpecError(f"this is not valid YAML: {getattr(error, 'reason', error)}", location) from None
     if tree is None:
         needs = "; a spec has at least inputs and layers" if kind == "a spec" else ""
-        raise SpecError(f"the file is empty{needs}", Place(shown))
+        raise SpecError(f"the file is empty{needs}", Location(shown))
     return tree
 
 
@@ -91,28 +91,28 @@ def _indent_hint(text: str, line: int) -> str:
 class _Open:
     """A list or mapping whose end has not come yet; ``size`` counts its nodes, aliases written out."""
 
-    __slots__ = ("anchor", "depth", "in_brackets", "is_mapping", "items", "place", "size")
+    __slots__ = ("anchor", "depth", "in_brackets", "is_mapping", "items", "location", "size")
 
-    def __init__(self, place: Place, is_mapping: bool, in_brackets: bool, anchor: str | None) -> None:
-        self.place, self.is_mapping, self.in_brackets, self.anchor = place, is_mapping, in_brackets, anchor
+    def __init__(self, location: Location, is_mapping: bool, in_brackets: bool, anchor: str | None) -> None:
+        self.location, self.is_mapping, self.in_brackets, self.anchor = location, is_mapping, in_brackets, anchor
         self.items: list[Any] = []
         self.size, self.depth = 1, 1
 
     def close(self) -> Tree:
         items = self.items
         if not self.is_mapping:
-            return Sequence(_rejoined(items) if self.in_brackets else items, self.place)
+            return Sequence(_rejoined(items) if self.in_brackets else items, self.location)
         pairs = list(zip(items[::2], items[1::2], strict=True))
         if self.in_brackets:
             pairs = _rejoined_pairs(pairs)
         keys: set[str] = set()
         for key, _ in pairs:
             if not isinstance(key, Scalar):
-                raise SpecError("a key must be a word or an expression, not a list or a mapping", key.place)
+                raise SpecError("a key must be a word or an expression, not a list or a mapping", key.location)
             if key.text in keys:
-                raise SpecError(f"'{key.text[:80]}' stands here twice", key.place)
+                raise SpecError(f"'{key.text[:80]}' stands here twice", key.location)
             keys.add(key.text)
-        return Mapping(pairs, self.place)
+        return Mapping(pairs, self.location)
 
 
 # Inside [ ] and { } YAML splits text at commas, also at those of a call: conv(64, 3). The parts are joined again,
@@ -131,7 +131,7 @@ def _joined(first: Scalar, more: list[Any]) -> tuple[Scalar, int]:
     for count, part in enumerate(more[:_MOST_PARTS], 1):
         if not isinstance(part, Scalar) or part.quoted:
             break
-        whole = Scalar(f"{whole.text}, {part.text}", first.place)
+        whole = Scalar(f"{whole.text}, {part.text}", first.location)
         if not _is_open(whole):
             return whole, count
     return first, 0
@@ -147,7 +147,7 @@ def _rejoined(items: list[Any]) -> list[Any]:
         elif isinstance(item, Mapping) and len(item.pairs) == 1 and _is_open(item.pairs[0][1]):
             # [name: call(8, 3)] without braces is a mapping of one pair.
             value, used = _joined(item.pairs[0][1], more)
-            item = Mapping([(item.pairs[0][0], value)], item.place)
+            item = Mapping([(item.pairs[0][0], value)], item.location)
         result.append(item)
         at += 1 + used
     return result
@@ -188,28 +188,28 @@ def _assemble(events: Any, shown: str) -> Tree | None:
         kind = type(event)
         anchor: str | None
         if kind is kinds.ScalarEvent:
-            place = Place(shown, event.start_mark.line + 1, event.start_mark.column + 1)
-            _refuse_tag(event, place)
-            made: Tree = Scalar(event.value, place, event.style in ("'", '"'))
+            location = Location(shown, event.start_mark.line + 1, event.start_mark.column + 1)
+            _refuse_tag(event, location)
+            made: Tree = Scalar(event.value, location, event.style in ("'", '"'))
             size, depth, anchor = 1, 0, event.anchor
         elif kind is kinds.SequenceStartEvent or kind is kinds.MappingStartEvent:
-            place = Place(shown, event.start_mark.line + 1, event.start_mark.column + 1)
-            _refuse_tag(event, place)
-            stack.append(_Open(place, kind is kinds.MappingStartEvent, event.flow_style, event.anchor))
+            location = Location(shown, event.start_mark.line + 1, event.start_mark.column + 1)
+            _refuse_tag(event, location)
+            stack.append(_Open(location, kind is kinds.MappingStartEvent, event.flow_style, event.anchor))
             if len(stack) > MAX_DEPTH:
-                raise SpecError(f"lists and mappings are nested more than {MAX_DEPTH} deep", place)
+                raise SpecError(f"lists and mappings are nested more than {MAX_DEPTH} deep", location)
             continue
         elif kind is kinds.SequenceEndEvent or kind is kinds.MappingEndEvent:
             done = stack.pop()
-            made, size, depth, anchor, place = done.close(), done.size, done.depth, done.anchor, done.place
+            made, size, depth, anchor, location = done.close(), done.size, done.depth, done.anchor, done.location
         elif kind is kinds.AliasEvent:
-            place = Place(shown, event.start_mark.line + 1, event.start_mark.column + 1)
+            location = Location(shown, event.start_mark.line + 1, event.start_mark.column + 1)
             if event.anchor not in anchors:
-                raise SpecError(f"the alias '*{event.anchor[:80]}' names nothing that is complete before it", place)
+                raise SpecError(f"the alias '*{event.anchor[:80]}' names nothing that is complete before it", location)
             (made, size, depth), anchor = anchors[event.anchor], None
         elif kind is kinds.DocumentStartEvent and root is not None:
-            place = Place(shown, event.start_mark.line + 1, event.start_mark.column + 1)
-            raise SpecError("a second document begins here; a spec is one document", place)
+            location = Location(shown, event.start_mark.line + 1, event.start_mark.column + 1)
+            raise SpecError("a second document begins here; a spec is one document", location)
         else:
             continue
         if anchor is not None:
@@ -223,12 +223,12 @@ def _assemble(events: Any, shown: str) -> Tree | None:
         parent.depth = max(parent.depth, depth + 1)
         total += size if kind is kinds.AliasEvent else 1
         if total > MAX_NODES:
-            raise SpecError(f"the file has more than {MAX_NODES:,} items, aliases written out", place)
+            raise SpecError(f"the file has more than {MAX_NODES:,} items, aliases written out", location)
         if len(stack) + depth > MAX_DEPTH:
-            raise SpecError(f"lists and mappings are nested more than {MAX_DEPTH} deep", place)
+            raise SpecError(f"lists and mappings are nested more than {MAX_DEPTH} deep", location)
     return root
 
 
-def _refuse_tag(event: Any, place: Place) -> None:
+def _refuse_tag(event: Any, location: Location) -> None:
     if event.tag is not None:
-        raise SpecError(f"the tag '{event.tag[:80]}' is not allowed; specs have no tags", place)
+        raise SpecError(f"the tag '{event.tag[:80]}' is not allowed; specs have no tags", location)

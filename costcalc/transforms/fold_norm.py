@@ -156,12 +156,12 @@ class _Folding:
                     called |= {local: f"{first}.{local}" for local in (*prepared, *({"bias"} - weights.keys()))}
                 op, prepared = type(op)(**{**vars(op), "bias": True}), {}
             kept.append(
-                Node(node.name, op, inputs, node.outputs, called, node.place, prepared, node.frozen, node.stored_as)
+                Node(node.name, op, inputs, node.outputs, called, node.location, prepared, node.frozen, node.stored_as)
             )
         outputs = tuple(map(self._instead, graph.outputs))
         for node in self._needed(kept, outputs):
             builder.add(
-                node.name, node.op, node.inputs, node.called, node.place, node.prepared, node.frozen, node.stored_as
+                node.name, node.op, node.inputs, node.called, node.location, node.prepared, node.frozen, node.stored_as
             )
         folded = builder.build(outputs, graph.parameters, graph.source)
         there = {node.name for node in folded.nodes}

@@ -95,7 +95,7 @@ def test_a_pattern_means_the_sum_of_its_layers(repository: Repository) -> None:
     assert (first.status, first.value) == ("fail", expected)
     # Without an earlier model the largest layers are told, and where the file asks for them.
     assert first.because[0].says == "layer3.0.conv2.conv"
-    assert first.place is not None and first.place.short == "configs/backbone.yaml:16"
+    assert first.location is not None and first.location.short == "configs/backbone.yaml:16"
 
 
 def test_a_change_is_held_to_the_lock(repository: Repository) -> None:
@@ -111,7 +111,7 @@ def test_a_change_is_held_to_the_lock(repository: Repository) -> None:
     assert shrunk.status == "ok"
     # 16·3·32 = 1536 parameters are 0.87 %.
     assert more.status == "fail" and [b.amount for b in more.because] == [1536]
-    assert more.place is not None and more.place.short == "configs/backbone.yaml:21"
+    assert more.location is not None and more.location.short == "configs/backbone.yaml:21"
 
 
 def test_an_exemption_holds_until_its_last_day_and_is_reported_after_it(repository: Repository) -> None:

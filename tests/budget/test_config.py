@@ -50,7 +50,7 @@ def test_the_config_of_the_documentation_is_read(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert model.at == (Setup((3, 224, 224), apply=("fold_norm",)), Setup((3, 384, 384), 8, 16, {"num_classes": 10}))
     assert [s.label for s in model.at] == ["3x224x224, norms folded", "3x384x384, batch 8, 16 bit, num_classes=10"]
-    assert [b.place.line for b in model.budgets] == [9, 10, 11, 12, 13, 14, 15, 16]
+    assert [b.location.line for b in model.budgets] == [9, 10, 11, 12, 13, 14, 15, 16]
     assert str(config.exempt[0].until) == "2027-01-31"
 
 
@@ -88,11 +88,11 @@ uncounted = 0
     def known(config: object) -> str:
         import re
 
-        text = re.sub(r"(Place\([^)]*\)|<[^>]*>|Version\([^)]*\))", "", repr(config))
+        text = re.sub(r"(Location\([^)]*\)|<[^>]*>|Version\([^)]*\))", "", repr(config))
         return text.replace("pyproject.toml", "costcalc.yaml")
 
     assert known(ours) == known(theirs)
-    assert ours.models[0].budgets[0].place.line == 19
+    assert ours.models[0].budgets[0].location.line == 19
     with pytest.raises(CostcalcError) as error:
         read_config(write(tmp_path, text.replace("storage =", "storagee ="), "pyproject.toml"))
     assert "pyproject.toml:21" in str(error.value) and "did you mean 'storage'?" in str(error.value)

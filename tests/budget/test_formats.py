@@ -178,8 +178,8 @@ def test_sarif_has_what_the_standard_requires(changed: Repository) -> None:
     assert [(r["ruleId"], r["level"]) for r in results] == [
         ("macs/max", "error"), ("macs/max_increase", "error"), ("params/max_increase", "warning"),
     ]  # fmt: skip
-    place = results[0]["locations"][0]["physicalLocation"]
-    assert place == {"artifactLocation": {"uri": "configs/backbone.yaml"}, "region": {"startLine": 21}}
+    location = results[0]["locations"][0]["physicalLocation"]
+    assert location == {"artifactLocation": {"uri": "configs/backbone.yaml"}, "region": {"startLine": 21}}
 
 
 def check_sarif(log: dict[str, Any]) -> None:

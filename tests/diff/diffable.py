@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from costcalc.errors import Place
+from costcalc.errors import Location
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
@@ -32,7 +32,7 @@ def residual(
     b = GraphBuilder("net", {"image": TensorType((batch, 3, size, size))})
 
     def add(name: str, what: Any, *inputs: str, line: int = 0) -> str:
-        return b.add(name, what, inputs, place=Place("net.yaml", line))[0]
+        return b.add(name, what, inputs, location=Location("net.yaml", line))[0]
 
     x = add(f"{stem}.conv", op("conv", width, kernel, stride=stride, padding=kernel // 2, bias=False), "image", line=10)
     x = add(f"{stem}.bn", op("batch_norm"), x, line=11)

@@ -11,13 +11,13 @@ from diffable import op, residual
 from costcalc.cli.dispatch import outcome
 from costcalc.difference import Diff, diff
 from costcalc.difference.lcs import common
-from costcalc.errors import Place
+from costcalc.errors import Location
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.tensor import TensorType
 
 
 def told(found: Diff) -> list[tuple[str, str, str]]:
-    return [(c.kind, c.says, c.place.short if c.place else "") for c in found.by("macs")]
+    return [(c.kind, c.says, c.location.short if c.location else "") for c in found.by("macs")]
 
 
 def marks(found: Diff) -> dict[str, int]:
@@ -120,13 +120,13 @@ def test_fewer_blocks_of_a_stage_are_depth_too() -> None:
 def test_width_is_told_line_by_line() -> None:
     found = diff(residual(), residual(width=16))
     assert {kind for kind, _, _ in told(found)} == {"width"}
-    assert {place for _, _, place in told(found)} == {f"net.yaml:{line}" for line in (10, 20, 23, 25)}
+    assert {location for _, _, location in told(found)} == {f"net.yaml:{line}" for line in (10, 20, 23, 25)}
     assert marks(found) == {"~": 34, "=": 1}
 
 
 def test_a_depthwise_layer_follows_the_width_of_its_input() -> None:
     found = diff(residual(depthwise=True), residual(depthwise=True, width=16))
-    assert {(kind, place) for kind, _, place in told(found)} == {
+    assert {(kind, location) for kind, _, location in told(found)} == {
         ("width", "net.yaml:10"), ("width", "net.yaml:20"), ("width", "net.yaml:25")
     }  # fmt: skip
 
@@ -161,7 +161,7 @@ def chain(*layers: object, size: int = 16) -> Graph:
     b = GraphBuilder("chain", {"image": TensorType((1, 3, size, size))})
     x = "image"
     for i, layer in enumerate(layers):
-        x = b.add(f"features.{i}", layer, [x], place=Place("chain.yaml", i + 1))[0]  # type: ignore[arg-type]
+        x = b.add(f"features.{i}", layer, [x], location=Location("chain.yaml", i + 1))[0]  # type: ignore[arg-type]
     return b.build([x])
 
 
@@ -267,10 +267,10 @@ def test_an_added_layer_that_computes_is_not_charged_to_the_resolution_that_came
 def test_a_split_into_another_number_of_pieces(before: int, after: int) -> None:
     def split(pieces: int) -> Graph:
         b = GraphBuilder("split", {"image": TensorType((1, 3, 8, 8))})
-        b.add("wide", op("conv", 4 * pieces, 1), ["image"], place=Place("net.yaml", 1))
-        b.add("split", op("split", pieces), ["wide"], place=Place("net.yaml", 2))
-        b.add("first", op("conv", 4, 3), ["split.0"], place=Place("net.yaml", 3))
-        b.add("last", op("concat"), [f"split.{i}" for i in range(pieces)], place=Place("net.yaml", 4))
+        b.add("wide", op("conv", 4 * pieces, 1), ["image"], location=Location("net.yaml", 1))
+        b.add("split", op("split", pieces), ["wide"], location=Location("net.yaml", 2))
+        b.add("first", op("conv", 4, 3), ["split.0"], location=Location("net.yaml", 3))
+        b.add("last", op("concat"), [f"split.{i}" for i in range(pieces)], location=Location("net.yaml", 4))
         return b.build(["first", "last"])
 
     found = diff(split(before), split(after))

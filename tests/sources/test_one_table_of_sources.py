@@ -12,7 +12,7 @@ import pytest
 from costcalc import load
 from costcalc.analysis.report import report
 from costcalc.cli.options import model_names
-from costcalc.errors import CostcalcError, OptionError, Place, SpecError
+from costcalc.errors import CostcalcError, Location, OptionError, SpecError
 from costcalc.frontends.sources import SOURCES, Request, Source, is_path, source_of, split
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.tensor import TensorType
@@ -28,9 +28,9 @@ SMALL, LARGE = 8 * 3 * 9 * 64, 12 * 3 * 9 * 64
 def _load(name: str, request: Request) -> Graph:
     text = Path(name).read_text(encoding="utf-8")
     if not text.startswith("TOY "):
-        raise SpecError("this is no toy", Place(name, 1))
+        raise SpecError("this is no toy", Location(name, 1))
     graph = GraphBuilder(Path(name).stem, {"x": TensorType((request.batch or 1, 3, 8, 8))})
-    return graph.build(graph.add("conv", Conv(int(text[4:]), 3, padding=1), ["x"], place=Place(name, 1)))
+    return graph.build(graph.add("conv", Conv(int(text[4:]), 3, padding=1), ["x"], location=Location(name, 1)))
 
 
 @pytest.fixture(autouse=True)

@@ -550,7 +550,7 @@ def test_places_are_those_of_the_file(build: Build) -> None:
           - b:
               - add: [[], a]
     """)
-    assert [(n.place.line, n.place.column) for n in graph.nodes if n.place] == [(2, 8), (3, 5), (5, 9)]
+    assert [(n.location.line, n.location.column) for n in graph.nodes if n.location] == [(2, 8), (3, 5), (5, 9)]
 
 
 def test_an_alias_repeats_what_it_stands_for(build: Build) -> None:

@@ -22,7 +22,7 @@ FAMILIES = {entry["family"]: name for name, entry in zoo.models().items()}
 
 def alike(graph: Graph) -> object:
     """All of a graph but where it was written and with which parameters."""
-    return replace(graph, nodes=tuple(n._replace(place=None) for n in graph.nodes), parameters={})
+    return replace(graph, nodes=tuple(n._replace(location=None) for n in graph.nodes), parameters={})
 
 
 def again(graph: Graph, folder: Path) -> Graph:

@@ -71,7 +71,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def lines(graph: Graph) -> dict[str, list[str]]:
-    return {n.name: [p.short for p in n.place.chain] if n.place else [] for n in graph.nodes}
+    return {n.name: [p.short for p in n.location.chain] if n.location else [] for n in graph.nodes}
 
 
 @pytest.mark.parametrize("name", ["net.py:Net", "net.py:build"])
@@ -112,7 +112,7 @@ def test_nothing_is_kept_of_models_that_are_gone() -> None:
 
     costcalc.load("net.py:build", input=(3, 8, 8))
     gc.collect()
-    assert not [place for kept, place in _MADE.values() if kept() is None]
+    assert not [location for kept, location in _MADE.values() if kept() is None]
 
 
 def test_reports_and_their_json_name_the_line() -> None:

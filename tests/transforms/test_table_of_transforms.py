@@ -45,7 +45,7 @@ def drop_relu(graph: Graph, kind: str = "") -> Graph:
         if node.op.name == "relu":
             instead[node.outputs[0]] = inputs[0]
         else:
-            builder.add(node.name, node.op, inputs, node.called, node.place)
+            builder.add(node.name, node.op, inputs, node.called, node.location)
     return replace(builder.build(graph.outputs, graph.parameters, graph.source), assumed=graph.assumed)
 
 

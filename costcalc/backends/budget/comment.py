@@ -97,8 +97,8 @@ def _exceeded(record: Record) -> list[str]:
         for cause in [] if explained else v["because"]:
             # Causes have a kind before a colon; without causes these are the largest layers.
             amount = (signed if ": " in cause["says"] else show)(figure, cause["amount"])
-            place = f" — {escaped(cause['source'])}" if cause["source"] else ""
-            lines.append(f"  - {escaped(amount)} {escaped(cause['says'])}{place}")
+            location = f" — {escaped(cause['source'])}" if cause["source"] else ""
+            lines.append(f"  - {escaped(amount)} {escaped(cause['says'])}{location}")
         lines += [f"  - {escaped(v['message'])}"] if v["message"] else []
     unchecked = _having(record, "unchecked")
     lines += [f"- {SIGNS['unchecked']} {escaped(v['subject'])}: {escaped(v['says'])}" for v in unchecked[:10]]
@@ -113,8 +113,8 @@ def _causes(model: Record) -> list[str]:
     causes = model["diff"]["causes"]
     for c in causes[:MOST_CAUSES]:
         amounts = f"{signed(macs, c['effect']['macs'])} MACs, {signed(params, c['effect']['params'])} params"
-        place = f" — {escaped(c['source'])}" if c["source"] else ""
-        lines.append(f"- **{amounts}** {escaped(c['kind'])}: {escaped(c['says'])}{place}")
+        location = f" — {escaped(c['source'])}" if c["source"] else ""
+        lines.append(f"- **{amounts}** {escaped(c['kind'])}: {escaped(c['says'])}{location}")
     if len(causes) > MOST_CAUSES:
         rest = sum(c["effect"]["macs"] for c in causes[MOST_CAUSES:])
         lines.append(f"- {signed(macs, rest)} MACs in {len(causes) - MOST_CAUSES} more causes")

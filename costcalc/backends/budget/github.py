@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from costcalc.backends.budget.verdicts import because_lines
 from costcalc.backends.escape import visible, workflow_data, workflow_property
-from costcalc.errors import Place
+from costcalc.errors import Location
 
 if TYPE_CHECKING:
     from costcalc.budget.outcome import Outcome, Verdict
@@ -22,8 +22,8 @@ def github(outcome: Outcome) -> str:
     ranked = [v for status in LEVELS for v in outcome.having(status)]
     lines = []
     for verdict in ranked[:MOST]:
-        place = annotated(verdict)
-        file = f"file={workflow_property(place.file)},line={place.line or 1}," if place else ""
+        location = annotated(verdict)
+        file = f"file={workflow_property(location.file)},line={location.line or 1}," if location else ""
         title = workflow_property(verdict.subject)
         lines.append(f"::{LEVELS[verdict.status]} {file}title={title}::{workflow_data(message(verdict))}")
     if len(ranked) > MOST:
@@ -31,17 +31,17 @@ def github(outcome: Outcome) -> str:
     return "\n".join([*lines, ""]) if lines else ""
 
 
-def annotated(verdict: Verdict) -> Place | None:
+def annotated(verdict: Verdict) -> Location | None:
     """Where to show the verdict: where to change the model, else at the budget, if those are files here.
 
     The file is relative to the root of the repository, from wherever the command runs, as servers look for it there.
     """
-    for place in (verdict.place, verdict.budget.place):
-        if place and place.line and not Path(place.file).is_absolute() and Path(place.file).is_file():
-            file = Path(place.file)
+    for location in (verdict.location, verdict.budget.location):
+        if location and location.line and not Path(location.file).is_absolute() and Path(location.file).is_file():
+            file = Path(location.file)
             folder, root = file.parent.resolve(), _root()
             if folder.is_relative_to(root):
-                return Place((folder.relative_to(root) / file.name).as_posix(), place.line)
+                return Location((folder.relative_to(root) / file.name).as_posix(), location.line)
     return None
 
 
@@ -54,5 +54,8 @@ def _root() -> Path:
 def message(verdict: Verdict) -> str:
     """The verdict and its causes in lines of plain text."""
     lines = [visible(verdict.says)]
-    lines += [f"{amount}  {says}" + (f"  ({place})" if place else "") for amount, says, place in because_lines(verdict)]
+    lines += [
+        f"{amount}  {says}" + (f"  ({location})" if location else "")
+        for amount, says, location in because_lines(verdict)
+    ]
     return "\n".join([*lines, visible(verdict.message)]).strip()

@@ -19,7 +19,7 @@ def gitlab(outcome: Outcome) -> str:
     """The JSON of GitLab's "Code Quality": description, check_name, fingerprint, severity, location."""
     issues = []
     for v in outcome.having(*SEVERITIES):
-        place = annotated(v)
+        location = annotated(v)
         causes = "; ".join(f"{amount} {says}" for amount, says, _ in because_lines(v))
         issues.append(
             {
@@ -28,9 +28,9 @@ def gitlab(outcome: Outcome) -> str:
                 "fingerprint": sha256(f"{v.subject}/{v.rule}".encode()).hexdigest(),
                 "severity": SEVERITIES[v.status],
                 # GitLab wants a file: without a spec in the repository it is the config.
-                "location": {"path": place.file, "lines": {"begin": place.line}}
-                if place
-                else {"path": v.budget.place.file, "lines": {"begin": v.budget.place.line or 1}},
+                "location": {"path": location.file, "lines": {"begin": location.line}}
+                if location
+                else {"path": v.budget.location.file, "lines": {"begin": v.budget.location.line or 1}},
             }
         )
     return json(issues, indent=1) + "\n"

@@ -25,8 +25,8 @@ def junit(outcome: Outcome) -> str:
                 inner = f'<skipped message="{xml(v.says)}"/>'
             elif v.status == "warn":
                 inner = f"<system-out>{xml(message(v))}</system-out>"
-            place = annotated(v) if v.status == "fail" else None
-            file = f' file="{xml(place.file)}" line="{place.line}"' if place else ""
+            location = annotated(v) if v.status == "fail" else None
+            file = f' file="{xml(location.file)}" line="{location.line}"' if location else ""
             name = f"{v.budget.says} {v.rule}"
             cases.append(f'  <testcase classname="{xml(result.title)}" name="{xml(name)}"{file}>{inner}</testcase>')
         failures = sum(v.status == "fail" for v in own)

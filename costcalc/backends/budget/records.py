@@ -34,7 +34,7 @@ def read_record(path: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         good = False
     if not good:
-        raise CostcalcError("this is not what `costcalc check --format json` writes", Place(path))
+        raise CostcalcError("this is not what `costcalc check --format json` writes", Location(path))
     return record  # type: ignore[no-any-return]
 
 
@@ -76,8 +76,8 @@ def _verdict(v: Verdict) -> dict[str, Any]:
         "layers": v.budget.layers, "at": v.budget.at, "machine": v.budget.machine, "rule": v.rule, "status": v.status,
         "value": v.value if isinstance(v.value, str) else _number(v.value), "limit": _number(v.limit),
         "unit": _unit(v), "baseline": _number(v.base), "over": _number(v.over), "says": v.says, "message": v.message,
-        "source": v.place.short if v.place else "",
-        "because": [{"says": b.says, "source": b.place.short if b.place else "", "amount": _number(b.amount)}
+        "source": v.location.short if v.location else "",
+        "because": [{"says": b.says, "source": b.location.short if b.location else "", "amount": _number(b.amount)}
                     for b in v.because],
     }  # fmt: skip
 

@@ -41,7 +41,7 @@ def _rule(verdict: Verdict) -> str:
 def _result(verdict: Verdict, rules: list[str]) -> dict[str, Any]:
     from hashlib import sha256
 
-    place = annotated(verdict)
+    location = annotated(verdict)
     identity = f"{verdict.subject}/{verdict.rule}"
     result: dict[str, Any] = {
         "ruleId": _rule(verdict),
@@ -52,7 +52,10 @@ def _result(verdict: Verdict, rules: list[str]) -> dict[str, Any]:
     }
     if verdict.status == "exempt":
         result["suppressions"] = [{"kind": "external", "justification": verdict.says}]
-    if place:
-        where = {"artifactLocation": {"uri": quote(place.file.replace("\\", "/"))}, "region": {"startLine": place.line}}
+    if location:
+        where = {
+            "artifactLocation": {"uri": quote(location.file.replace("\\", "/"))},
+            "region": {"startLine": location.line},
+        }
         result["locations"] = [{"physicalLocation": where}]
     return result

@@ -39,7 +39,7 @@ def counted(verdicts: Sequence[tuple[str, str]]) -> str:
 
 def because_lines(verdict: Verdict) -> list[tuple[str, str, str]]:
     """For each cause its amount, its words, and its place."""
-    return [(_amount(verdict, b), visible(b.says), b.place.short if b.place else "") for b in verdict.because]
+    return [(_amount(verdict, b), visible(b.says), b.location.short if b.location else "") for b in verdict.because]
 
 
 def _amount(verdict: Verdict, because: Because) -> str:
@@ -66,8 +66,8 @@ def verdicts(outcome: Outcome, *, colour: bool = False) -> str:
             lines += [f"{label}{paint(subject, 'bold')}", f"{' ' * INDENT}{visible(verdict.says)}"]
             told = because_lines(verdict)
             wide, long = (max((len(line[i]) for line in told), default=0) for i in (0, 1))
-            for amount, says, place in told:
-                at = f"{' ' * (long - len(says))}  {paint(place, 'cyan')}" if place else ""
+            for amount, says, location in told:
+                at = f"{' ' * (long - len(says))}  {paint(location, 'cyan')}" if location else ""
                 lines.append(f"{' ' * INDENT}  {amount.rjust(wide)}  {says}{at}")
             if verdict.message and status != "exempt":
                 lines.append(f"{' ' * INDENT}{visible(verdict.message)}")

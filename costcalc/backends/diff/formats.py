@@ -76,7 +76,7 @@ def cause_rows(found: Diff, by: str, most: int | None = None) -> list[tuple[str,
     causes = found.by(by)
     rows = [
         (signed(figure, c.of(by)), signed(second, c.of(second.name)), c.kind, visible(c.says),
-         visible(c.place.short) if c.place else "")
+         visible(c.location.short) if c.location else "")
         for c in causes[:most]
     ]  # fmt: skip
     rest = causes[most:] if most is not None else []
@@ -98,7 +98,7 @@ def layer_cells(change: Change, by: str) -> tuple[str, str, str, str, str]:
     """Mark, name, change of ``by``, what changed, and place of one layer."""
     effect = signed(FIGURES[by], change.effect(by))
     return (change.mark, visible(change.name), effect, visible(change.says),
-            visible(change.place.short) if change.place else "")  # fmt: skip
+            visible(change.location.short) if change.location else "")  # fmt: skip
 
 
 def applied_lines(found: Diff) -> list[str]:
@@ -185,7 +185,7 @@ def csv(diffs: Sequence[Diff]) -> str:
                 c.old_name,
                 c.op,
                 c.says,
-                c.place.short if c.place else "",
+                c.location.short if c.location else "",
             ]
             lines.append([*words, *numbers])
     return escape.csv(lines)

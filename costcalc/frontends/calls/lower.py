@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from costcalc.errors import CostcalcError, Place, UnknownName
+from costcalc.errors import CostcalcError, Location, UnknownName
 from costcalc.frontends.calls.names import names
 from costcalc.frontends.calls.recorded import Recorded, Scope
 from costcalc.frontends.calls.rules import rule_for
@@ -37,7 +37,7 @@ class Lowering:
         inputs: Mapping[str, Traced],
         weights: Mapping[str, Traced],
         frozen: frozenset[str] = frozenset(),
-        maker: Callable[[str], Place | None] = lambda weight: None,
+        maker: Callable[[str], Location | None] = lambda weight: None,
         quantised: bool = False,
     ) -> None:
         self._frozen, self._maker, self._quantised = frozen, maker, quantised
@@ -70,16 +70,16 @@ class Lowering:
         except UnknownName:
             raise
         except CostcalcError as error:
-            raise InternalError(f"{recorded.place}{recorded.name}: {error.message}") from error
+            raise InternalError(f"{recorded.location}{recorded.name}: {error.message}") from error
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            raise InternalError(f"{recorded.place}{recorded.name}: {type(error).__name__}: {error}") from error
+            raise InternalError(f"{recorded.location}{recorded.name}: {type(error).__name__}: {error}") from error
         made = result if isinstance(result, tuple) else (result,)
         if len(made) < len(types):
-            raise InternalError(f"{recorded.place}{recorded.name} made {len(types)} tensors, our rule {len(made)}")
+            raise InternalError(f"{recorded.location}{recorded.name} made {len(types)} tensors, our rule {len(made)}")
         for ours, theirs in zip(made, recorded.made, strict=False):
             if ours.type != theirs.type:
                 by_both = f"{_say(theirs.type)} in torch, {_say(ours.type)} by our rule"
-                raise InternalError(f"{recorded.place}{recorded.name} made {by_both}")
+                raise InternalError(f"{recorded.location}{recorded.name} made {by_both}")
             self._stands_for[theirs] = ours
         return self.keep(call, recorded.scope, recorded.line)
 
@@ -89,14 +89,14 @@ class Lowering:
         """A call of an operator, for a rule to add steps to; ``made`` is what it is known to make."""
         return Call(name, arguments, made, self.builder.types_made, copies, self.weights)
 
-    def keep(self, call: Call, scope: Scope, line: Place | None = None) -> list[Step]:
+    def keep(self, call: Call, scope: Scope, line: Location | None = None) -> list[Step]:
         """Keep the steps that a rule added to ``call``, made in ``scope`` by a user's ``line``, and return them.
 
         Raises ``InternalError`` where what they say of their weights is not what the model has.
         """
         for step in call.steps:
             self._check_weights(step)
-            step.place = line
+            step.location = line
             self.steps.append((step, scope))
         return call.steps
 
@@ -149,7 +149,7 @@ class Lowering:
             prepared = {local: t.value for local, t in step.prepared.items()}
             frozen = [local for local, w in step.weights.items() if w.weight in self._frozen]
             inputs = (t.value for t in step.inputs)
-            made = self.builder.add(name, step.op, inputs, called, step.place, prepared, frozen, step.stored_as)
+            made = self.builder.add(name, step.op, inputs, called, step.location, prepared, frozen, step.stored_as)
             for traced, value in zip(step.outputs, made, strict=True):
                 traced.value = value
         self.builder.assumed.update(dict.fromkeys(assumed))
@@ -193,7 +193,7 @@ class Lowering:
             find_op("parameter")(traced.shape, traced.type.dtype, traced.trained),
             (), {"weight": traced}, (Traced(traced.type),),
         )  # fmt: skip
-        step.place = self._maker(traced.weight)
+        step.location = self._maker(traced.weight)
         self._leaves[traced.weight] = step
         self._read.add(traced.weight)
         return step

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from costcalc.errors import Place
+from costcalc.errors import Location
 from costcalc.ir.call import Traced
 
 
@@ -30,9 +30,9 @@ class Recorded(NamedTuple):
     made: tuple[Traced, ...]
     scope: Scope
     copies: bool = False
-    line: Place | None = None
+    line: Location | None = None
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Where it was made, before what is said of it."""
         return f"{self.scope.path}: " if self.scope.path else ""

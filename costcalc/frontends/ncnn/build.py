@@ -31,7 +31,7 @@ class Building:
     def value(self, blob: str) -> Value:
         """The value that a blob is."""
         if blob not in self._values:
-            raise SpecError(f"'{blob[:80]}' is read before it is made", self._layer.place)
+            raise SpecError(f"'{blob[:80]}' is read before it is made", self._layer.location)
         self._read.add(blob)
         return self._values[blob]
 
@@ -81,10 +81,10 @@ class Building:
             except SpecError:
                 raise
             except CostcalcError as error:
-                raise SpecError(f"{layer.kind} {layer.name[:80]}: {error.message}", layer.place) from None
+                raise SpecError(f"{layer.kind} {layer.name[:80]}: {error.message}", layer.location) from None
             except (LookupError, ValueError, ArithmeticError, TypeError):
                 self._uncounted(layer, inputs, "what it reads and its options are not those of its kind")
-            names = self._composer.finish(plain(layer.name) or layer.kind.lower(), layer.place)
+            names = self._composer.finish(plain(layer.name) or layer.kind.lower(), layer.location)
             for blob in layer.outputs:
                 value = self._values[blob]
                 if isinstance(value, Made):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from costcalc.errors import OptionError, Place, SpecError
+from costcalc.errors import Location, OptionError, SpecError
 from costcalc.frontends.ncnn.build import Building
 from costcalc.frontends.ncnn.pnnx import is_pnnx, load_pnnx
 from costcalc.frontends.ncnn.read import Layer, read, text_of
@@ -23,7 +23,7 @@ def load(name: str, request: Request) -> Graph:
     layers = read(name, text)
     shapes = {layer.outputs[0]: _shape(layer) for layer in layers if layer.kind == "Input" and layer.outputs}
     if not shapes:
-        raise SpecError("this network has no Input", Place(name))
+        raise SpecError("this network has no Input", Location(name))
     asked = request.shapes(shapes, name)
     types: dict[str, TensorType] = {}
     for blob, written in shapes.items():
@@ -42,7 +42,7 @@ def load(name: str, request: Request) -> Graph:
     building = Building(Path(name).stem, types, as_written)
     building.run(layers)
     if not building.builder.nodes:
-        raise SpecError("this network has no layers", Place(name))
+        raise SpecError("this network has no layers", Location(name))
     return building.graph(layers, name)
 
 
@@ -53,5 +53,5 @@ def _shape(layer: Layer) -> tuple[int, ...]:
     width, height, channels = (layer.whole(i) for i in range(3))
     given = [size for number, size in ((2, channels), (1, height), (0, width)) if number in layer.options]
     if any(size < 0 for size in given):
-        raise SpecError(f"the input {layer.name[:80]} has a negative size", layer.place)
+        raise SpecError(f"the input {layer.name[:80]} has a negative size", layer.location)
     return tuple(given) if any(given) else (0, 0, 0)

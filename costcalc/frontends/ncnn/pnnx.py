@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from costcalc.errors import CostcalcError, OptionError, Place, SpecError
+from costcalc.errors import CostcalcError, Location, OptionError, SpecError
 from costcalc.frontends.compose import Composer, Made, Unlike, Value, inputs_named, plain
 from costcalc.frontends.ncnn.read import MOST_LAYERS
 from costcalc.frontends.sources import Request
@@ -36,7 +36,7 @@ class Line(NamedTuple):
     options: dict[str, Any]
     weights: dict[str, TensorType]
     shapes: dict[str, TensorType]
-    place: Place
+    location: Location
 
 
 def is_pnnx(text: str) -> bool:
@@ -50,21 +50,21 @@ def load_pnnx(path: str, text: str, request: Request) -> Graph:
         raise OptionError(f"{path[:80]} has the sizes that pnnx was given; convert it anew with others")
     rows = [(n, row.split()) for n, row in enumerate(text.splitlines()[2:], 3) if row.strip()]
     if len(rows) > MOST_LAYERS:
-        raise SpecError(f"the file has {len(rows):,} layers; at most {MOST_LAYERS:,} are read", Place(path, 2))
-    lines = [_line(words, Place(path, n)) for n, words in rows]
+        raise SpecError(f"the file has {len(rows):,} layers; at most {MOST_LAYERS:,} are read", Location(path, 2))
+    lines = [_line(words, Location(path, n)) for n, words in rows]
     network = Network(Path(path).name.partition(".")[0], [line for line in lines if line.kind == "pnnx.Input"])
     for line in lines:
         network.add(line)
     return network.graph(path)
 
 
-def _line(words: list[str], place: Place) -> Line:
+def _line(words: list[str], location: Location) -> Line:
     if len(words) < 4 or not (words[2].isdecimal() and words[3].isdecimal()) or len(words[2] + words[3]) > 12:
-        raise SpecError("a line has a type, a name, and how many it reads and makes", place)
+        raise SpecError("a line has a type, a name, and how many it reads and makes", location)
     reads, makes = int(words[2]), int(words[3])
     names = words[4 : 4 + reads + makes]
     if len(names) < reads + makes:
-        raise SpecError(f"{words[0][:80]} reads {reads} and makes {makes}, but {len(names)} are named", place)
+        raise SpecError(f"{words[0][:80]} reads {reads} and makes {makes}, but {len(names)} are named", location)
     options: dict[str, Any] = {}
     weights: dict[str, TensorType] = {}
     shapes: dict[str, TensorType] = {}
@@ -79,7 +79,7 @@ def _line(words: list[str], place: Place) -> Line:
         elif not key.startswith("$"):
             options[key] = _value(value)
     kind = re.sub(r"^(nn|F|torch|Tensor|torch\.nn\.functional)\.", "", words[0])
-    return Line(kind, words[1], tuple(names[:reads]), tuple(names[reads:]), options, weights, shapes, place)
+    return Line(kind, words[1], tuple(names[:reads]), tuple(names[reads:]), options, weights, shapes, location)
 
 
 def _typed(text: str) -> TensorType | None:
@@ -113,7 +113,7 @@ class Network:
         for called, line in zip(inputs_named(line.name for line in inputs), inputs, strict=True):
             operand = line.outputs[0] if line.outputs else ""
             if operand not in line.shapes:
-                raise SpecError("the shape of this input is not in the file; give pnnx an inputshape", line.place)
+                raise SpecError("the shape of this input is not in the file; give pnnx an inputshape", line.location)
             types[called] = line.shapes[operand]
             self._values[operand] = called
         if not types:
@@ -139,7 +139,7 @@ class Network:
     def value(self, operand: str, line: Line) -> Value:
         """The value that an operand is."""
         if operand not in self._values:
-            raise SpecError(f"'{operand[:80]}' is read before it is made", line.place)
+            raise SpecError(f"'{operand[:80]}' is read before it is made", line.location)
         return self._values[operand]
 
     def _flat(self, operands: tuple[str, ...]) -> list[str]:
@@ -154,7 +154,7 @@ class Network:
         if line.kind in ("pnnx.Output", "prim::TupleConstruct", "prim::ListConstruct"):
             flat = tuple(self._flat(line.inputs))
             if line.kind != "pnnx.Output" and not line.outputs:
-                raise SpecError(f"{line.kind} makes nothing", line.place)
+                raise SpecError(f"{line.kind} makes nothing", line.location)
             if line.kind == "pnnx.Output":
                 self._outputs += [str(self.value(operand, line)) for operand in flat]
             else:
@@ -178,7 +178,7 @@ class Network:
         except (LookupError, ValueError, ArithmeticError, TypeError, StopIteration):
             outputs = self._uncounted(line, inputs, "what it reads and its options are not those of its kind")
         name = re.sub(r"^(F|torch|Tensor)\.", "", line.name)  # of what has no name of its own
-        names = self._composer.finish(plain(name) or plain(line.kind), line.place)
+        names = self._composer.finish(plain(name) or plain(line.kind), line.location)
         for operand, value in zip(line.outputs, outputs, strict=False):
             self._values[operand] = names[value] if isinstance(value, Made) else value
 
@@ -195,7 +195,7 @@ class Network:
         self._composer.begin()
         unknown = [operand for operand in line.outputs if operand not in line.shapes]
         if unknown:
-            raise SpecError(f"{line.kind[:80]} has no rule, and the file does not say what it makes", line.place)
+            raise SpecError(f"{line.kind[:80]} has no rule, and the file does not say what it makes", line.location)
         made = [line.shapes[operand] for operand in line.outputs] or [TensorType((), "uint8")]
         if reason:
             self._notes[f"{plain(line.name)}: not counted: {reason}"] = None
@@ -209,7 +209,7 @@ class Network:
     def graph(self, source: str) -> Graph:
         """The graph as it stands."""
         if not self.builder.nodes:
-            raise SpecError("this network has no layers", Place(source))
+            raise SpecError("this network has no layers", Location(source))
         outputs = self._outputs or list(self.builder.nodes[-1].outputs)
         made = self.builder.build(dict.fromkeys(outputs), source=source)
         return replace(made, assumed=(*made.assumed, *self._notes), groups=tuple(self._composer.groups))

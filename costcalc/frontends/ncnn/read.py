@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from costcalc.errors import Place, SpecError
+from costcalc.errors import Location, SpecError
 from costcalc.reading.files import contents
 
 MAGIC = "7767517"
@@ -33,20 +33,20 @@ class Layer(NamedTuple):
     outputs: tuple[str, ...]
     options: dict[int, Number | tuple[Number, ...]]
     shapes: tuple[tuple[int, ...], ...]
-    place: Place
+    location: Location
 
     def whole(self, number: int, default: int = 0) -> int:
         """An option that is a whole number."""
         value = self.options.get(number, default)
         if isinstance(value, tuple) or value != int(value):
-            raise SpecError(f"{self.kind} {self.name[:80]}: {number}={value} must be a whole number", self.place)
+            raise SpecError(f"{self.kind} {self.name[:80]}: {number}={value} must be a whole number", self.location)
         return int(value)
 
     def real(self, number: int, default: float = 0.0) -> float:
         """An option that is a number."""
         value = self.options.get(number, default)
         if isinstance(value, tuple):
-            raise SpecError(f"{self.kind} {self.name[:80]}: {number} must be a number, not a list", self.place)
+            raise SpecError(f"{self.kind} {self.name[:80]}: {number} must be a number, not a list", self.location)
         return float(value)
 
     def wholes(self, number: int) -> tuple[int, ...]:
@@ -54,7 +54,7 @@ class Layer(NamedTuple):
         value = self.options.get(LISTS - number, ())
         if not isinstance(value, tuple) or any(v != int(v) for v in value):
             raise SpecError(
-                f"{self.kind} {self.name[:80]}: {LISTS - number} must be a list of whole numbers", self.place
+                f"{self.kind} {self.name[:80]}: {LISTS - number} must be a list of whole numbers", self.location
             )
         return tuple(int(v) for v in value)
 
@@ -65,12 +65,12 @@ def text_of(path: str) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
-        raise SpecError("this is no text; the .param.bin of ncnn is not read, its .param is", Place(path)) from None
+        raise SpecError("this is no text; the .param.bin of ncnn is not read, its .param is", Location(path)) from None
     if text.partition("\n")[0].strip() != MAGIC:
         from costcalc.frontends.unread import refuse_unread
 
         refuse_unread(path)
-        raise SpecError(f"this is no ncnn network: its first line is not {MAGIC}", Place(path, 1))
+        raise SpecError(f"this is no ncnn network: its first line is not {MAGIC}", Location(path, 1))
     return text
 
 
@@ -79,47 +79,47 @@ def read(path: str, text: str) -> list[Layer]:
     lines = text.splitlines()
     counts = lines[1].split() if len(lines) > 1 else []
     if len(counts) != 2 or not all(count.isdecimal() and len(count) < 10 for count in counts):
-        raise SpecError("the second line has how many layers and blobs there are", Place(path, 2))
+        raise SpecError("the second line has how many layers and blobs there are", Location(path, 2))
     if int(counts[0]) > MOST_LAYERS or int(counts[1]) > MOST_BLOBS:
-        raise SpecError(f"the file has {counts[0]} layers; at most {MOST_LAYERS:,} are read", Place(path, 2))
-    layers = [_layer(line, Place(path, n)) for n, line in enumerate(lines[2:], 3) if line.strip()]
+        raise SpecError(f"the file has {counts[0]} layers; at most {MOST_LAYERS:,} are read", Location(path, 2))
+    layers = [_layer(line, Location(path, n)) for n, line in enumerate(lines[2:], 3) if line.strip()]
     if len(layers) != int(counts[0]):
-        raise SpecError(f"there are {len(layers):,} layers, and the second line says {counts[0]}", Place(path, 2))
+        raise SpecError(f"there are {len(layers):,} layers, and the second line says {counts[0]}", Location(path, 2))
     return layers
 
 
-def _layer(line: str, place: Place) -> Layer:
+def _layer(line: str, location: Location) -> Layer:
     words = line.split()
     if len(words) < 4 or not (words[2].isdecimal() and words[3].isdecimal()) or len(words[2] + words[3]) > 12:
-        raise SpecError("a line has a type, a name, and how many it reads and makes", place)
+        raise SpecError("a line has a type, a name, and how many it reads and makes", location)
     kind, name, reads, makes = words[0], words[1], int(words[2]), int(words[3])
     names, rest = words[4 : 4 + reads + makes], words[4 + reads + makes :]
     if len(names) < reads + makes:
-        raise SpecError(f"{kind} {name[:80]} reads {reads} and makes {makes}, but {len(names)} are named", place)
+        raise SpecError(f"{kind} {name[:80]} reads {reads} and makes {makes}, but {len(names)} are named", location)
     options: dict[int, Number | tuple[Number, ...]] = {}
     for word in rest:
         key, equals, text = word.partition("=")
         if not equals or not key.removeprefix("-").isdecimal() or len(key) > 8:
-            raise SpecError(f"'{word[:40]}' is no option: these are written number=value", place)
+            raise SpecError(f"'{word[:40]}' is no option: these are written number=value", location)
         parts = text.split(",") if int(key) <= LISTS else [text]
         if len(parts) > MOST_LIST:
-            raise SpecError(f"a list has at most {MOST_LIST:,} numbers", place)
-        numbers = tuple(_number(part, place) for part in parts)
+            raise SpecError(f"a list has at most {MOST_LIST:,} numbers", location)
+        numbers = tuple(_number(part, location) for part in parts)
         options[int(key)] = numbers[1:] if int(key) <= LISTS else numbers[0]
         if int(key) <= LISTS and numbers[0] != len(numbers) - 1:
-            raise SpecError(f"'{word[:40]}' says another number of items than it has", place)
+            raise SpecError(f"'{word[:40]}' says another number of items than it has", location)
     hints = options.pop(SHAPES, ())
     shapes = _shapes(hints, makes) if isinstance(hints, tuple) else ()
-    return Layer(kind, name, tuple(names[:reads]), tuple(names[reads:]), options, shapes, place)
+    return Layer(kind, name, tuple(names[:reads]), tuple(names[reads:]), options, shapes, location)
 
 
-def _number(text: str, place: Place) -> Number:
+def _number(text: str, location: Location) -> Number:
     try:
         value: Number = int(text) if text.removeprefix("-").isdecimal() and len(text) < 20 else float(text)
     except ValueError:
         return 0  # a word: an option of a layer of one's own
     if not abs(value) < 1e18:
-        raise SpecError(f"{text[:40]} is too large a number", place)
+        raise SpecError(f"{text[:40]} is too large a number", location)
     return value
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from costcalc.errors import Place
+from costcalc.errors import Location
 from costcalc.frontends.spec.layers import MAX_LAYERS, Layers
 from costcalc.frontends.spec.scopes import MAX_NAME
 from costcalc.frontends.spec.values import Budget, Value, Word
@@ -37,7 +37,7 @@ class Layer(NamedTuple):
     inputs: tuple[Any, ...]
     outputs: tuple[str, ...]
     types: tuple[TensorType, ...]
-    place: Place
+    location: Location
     within: int
 
 
@@ -53,10 +53,10 @@ class Body(NamedTuple):
     """
 
     layers: tuple[Layer, ...]
-    claimed: tuple[tuple[str, Place, bool], ...]
+    claimed: tuple[tuple[str, Location, bool], ...]
     defined: tuple[tuple[str, tuple[Any, ...]], ...]
     last: dict[str, Any]
-    within: tuple[tuple[Place, int], ...]
+    within: tuple[tuple[Location, int], ...]
     running: Any
     longest: int
 
@@ -79,7 +79,7 @@ class Made(NamedTuple):
 
     prefix: str
     inputs: list[str]
-    within: Place
+    within: Location
     start: Mark
     end: Mark
     running: str
@@ -111,7 +111,7 @@ class Bodies:
         """Remember where the body of ``key`` stands."""
         self._made[key] = made
 
-    def copy(self, key: object, prefix: str, inputs: list[str], within: Place, at: Bounds, of: object) -> str | None:
+    def copy(self, key: object, prefix: str, inputs: list[str], within: Location, at: Bounds, of: object) -> str | None:
         """Write the body of ``key`` out again, in the call ``within``; its value, or None where it is not to be had.
 
         at   how deep it stands, and the steps that are left
@@ -135,13 +135,13 @@ class Bodies:
             return None
         self._budget.spend(made.bounds.steps)
         calls = [within]
-        for place, outer in body.within:
-            calls.append(Place(place.file, place.line, place.column, calls[outer]))
-        for name, op, reads, makes, types, place, call in body.layers:
+        for location, outer in body.within:
+            calls.append(Location(location.file, location.line, location.column, calls[outer]))
+        for name, op, reads, makes, types, location, call in body.layers:
             layers.put(
                 Node(
                     prefix + name, op, tuple([prefix + v if type(v) is str else inputs[v] for v in reads]),
-                    tuple([prefix + v for v in makes]), place=Place(place[0], place[1], place[2], calls[call]),
+                    tuple([prefix + v for v in makes]), location=Location(*location[:3], calls[call]),
                 ),
                 types,
             )  # fmt: skip
@@ -163,26 +163,26 @@ class Bodies:
             return value[start:] if value.startswith(prefix) else made.inputs.index(value)
 
         calls: dict[int, int] = {id(made.within): 0}
-        within: list[tuple[Place, int]] = []
+        within: list[tuple[Location, int]] = []
 
-        def call(place: Place) -> int:
-            if id(place) not in calls:
-                assert place.within is not None
-                within.append((place, call(place.within)))
-                calls[id(place)] = len(within)
-            return calls[id(place)]
+        def call(location: Location) -> int:
+            if id(location) not in calls:
+                assert location.within is not None
+                within.append((location, call(location.within)))
+                calls[id(location)] = len(within)
+            return calls[id(location)]
 
         layers = []
         try:
             for node in builder.nodes[made.start.nodes : made.end.nodes]:
                 if not node.inputs or node.called or node.prepared or node.stored_as:
                     return None
-                if not node.place or not node.place.within:
+                if not node.location or not node.location.within:
                     return None
                 makes = tuple(v[start:] for v in node.outputs)
                 types = tuple(builder.types[v] for v in node.outputs)
-                reads, at = tuple(map(ref, node.inputs)), call(node.place.within)
-                layers.append(Layer(node.name[start:], node.op, reads, makes, types, node.place, at))
+                reads, at = tuple(map(ref, node.inputs)), call(node.location.within)
+                layers.append(Layer(node.name[start:], node.op, reads, makes, types, node.location, at))
             defined = [
                 (n[start:], tuple(map(ref, vs))) for n, vs in names.defined[made.start.defined : made.end.defined]
             ]

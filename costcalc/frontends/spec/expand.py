@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from costcalc.errors import CostcalcError, Place, SpecError, near
+from costcalc.errors import CostcalcError, Location, SpecError, near
 from costcalc.frontends.spec import settings
 from costcalc.frontends.spec.bodies import Bodies, Bounds, Made, Mark
 from costcalc.frontends.spec.evaluate import Scope, bind, iterate
@@ -52,8 +52,8 @@ def expand(
     frame = Frame(spec, parameters, {}, files, Scope(budget, {}, expander.size), expander.is_layer)
     expander.model(frame, next(iter(inputs)))
     if not layers.builder.nodes:
-        raise SpecError("the spec has no layers", spec.place)
-    named = [expander.refer(t.fill(frame.scope), t.place) for t in settings.outputs(spec, variant)]
+        raise SpecError("the spec has no layers", spec.location)
+    named = [expander.refer(t.fill(frame.scope), t.location) for t in settings.outputs(spec, variant)]
     source = settings.about(spec, variant).get("source", "")
     graph = layers.builder.build(named or [expander.running], parameters, source)
     layouts = settings.layouts(spec, variant)
@@ -68,7 +68,7 @@ class _Expander:
         self.frame: Frame
         self.running = ""
         self.prefix = ""
-        self.within: Place | None = None  # the call that is being written out
+        self.within: Location | None = None  # the call that is being written out
         self.calls: list[str] = []  # the blocks and models being written out, the innermost last
         self.nesting = 0
         self.bodies = Bodies(layers, budget)
@@ -86,7 +86,7 @@ class _Expander:
     def model(self, frame: Frame, start: str) -> None:
         """The layers of a whole spec, applied to the value ``start``."""
         if frame.spec.layers is None:
-            raise SpecError("the file has blocks but no layers, so it is no model", frame.spec.place)
+            raise SpecError("the file has blocks but no layers, so it is no model", frame.spec.location)
         self.frame, self.running = frame, start
         outer = self.number
         self.models += 1
@@ -107,7 +107,7 @@ class _Expander:
             try:
                 _RULES[type(step)](self, step)
             except CostcalcError as error:
-                raise error.at(step.place) from None
+                raise error.at(step.location) from None
         self.nesting -= 1
 
     # -- steps -------------------------------------------------------------------------------
@@ -130,11 +130,11 @@ class _Expander:
         self.frame.local.update(bind(step.assignment.target, value))
 
     def from_(self, step: From) -> None:
-        self.running = self.refer(step.source.fill(self.frame.scope), step.source.place)
+        self.running = self.refer(step.source.fill(self.frame.scope), step.source.location)
 
     def named(self, step: Named) -> None:
         name = self.prefix + step.name.fill(self.frame.scope)
-        self.layers.claim(name, step.place)
+        self.layers.claim(name, step.location)
         outer, self.prefix = self.prefix, name + "."
         self.run(step.steps)
         self.prefix = outer
@@ -150,7 +150,7 @@ class _Expander:
             self.budget.spend(len(inputs))
             self.running = [*inputs, self.running][0]
         args, kwargs = step.call.arguments(frame.scope)
-        self.call(name, function, args, kwargs, inputs, step.place)
+        self.call(name, function, args, kwargs, inputs, step.location)
 
     # -- values ------------------------------------------------------------------------------
 
@@ -196,21 +196,21 @@ class _Expander:
         if name is not None:
             text = name.fill(self.frame.scope)
             if call is None or self.frame.callee(self.frame.function(text)) is None:
-                return self.refer(text, name.place)
+                return self.refer(text, name.location)
         assert call is not None
-        self.run((Apply(None, call, None, call.place or Place("")),))
+        self.run((Apply(None, call, None, call.location or Location("")),))
         return self.running
 
-    def refer(self, name: str, place: Place | None) -> str:
+    def refer(self, name: str, location: Location | None) -> str:
         """The value of the layer that ``name`` means here."""
         value = self.layers.names.find(name, self.prefix)
         if value is None:
             given = self.layers.names.given(self.prefix)
             if name.startswith("inputs.") and given:
                 values = "1 value" if given == 1 else f"{given} values"
-                raise SpecError(f"the block is applied to {values}; there is no '{name[:80]}'", place)
+                raise SpecError(f"the block is applied to {values}; there is no '{name[:80]}'", location)
             hint = self.layers.names.hint(name, self.prefix)
-            raise SpecError(f"no layer before this one is named '{name[:80]}'{hint}", place)
+            raise SpecError(f"no layer before this one is named '{name[:80]}'{hint}", location)
         return value
 
     # -- calls -------------------------------------------------------------------------------
@@ -222,7 +222,7 @@ class _Expander:
         args: tuple[Value, ...],
         kwargs: dict[str, Value],
         inputs: list[str] | None,
-        place: Place,
+        location: Location,
     ) -> None:
         """``name: function(*args, **kwargs)`` of ``inputs``, else the running value; its value becomes that."""
         frame, layers = self.frame, self.layers
@@ -235,12 +235,12 @@ class _Expander:
         if callee is None and function != "model":
             raise self._unknown(function, name)
         full = self.prefix + name if name else layers.names.free(self.prefix + function)
-        layers.claim(full, place)
+        layers.claim(full, location)
         if isinstance(callee, type):
             if inputs is None:
                 inputs = [self.running] if callee.inputs[1] != 0 else []
-            made = layers.make(callee, args, kwargs, place)
-            within = place.inside(self.within)
+            made = layers.make(callee, args, kwargs, location)
+            within = location.inside(self.within)
             outputs = layers.add(full, made, inputs, weights, prepared, self.prefix, within, stored_as)
             self.running = outputs[0]
             if name:
@@ -255,7 +255,7 @@ class _Expander:
             raise SpecError(f"stored_as says how a layer's weights are stored, and {function} is no single layer")
         state = self.prefix, layers.shared, self.within
         self.calls.append(function)
-        self.within = place.inside(self.within)
+        self.within = location.inside(self.within)
         if weights is not None:
             layers.shared = full + ".", layers.source(weights, self.prefix) + "."
         self.prefix = full + "."
@@ -265,7 +265,7 @@ class _Expander:
             else:
                 self._model(args, kwargs, inputs)
         except CostcalcError as error:
-            raise moved(error, place) from None
+            raise moved(error, location) from None
         self.frame = frame
         self.prefix, layers.shared, self.within = state
         self.calls.pop()
@@ -325,9 +325,9 @@ class _Expander:
             raise SpecError("model takes the name of a model in quotes, then until='layer' and its parameters")
         if self.calls.count("model") > MAX_MODELS:
             raise SpecError(f"models use each other more than {MAX_MODELS} deep")
-        place = self.files.locate(args[0], str(Path(self.frame.spec.file).parent))
-        spec = self.files.spec(place.path, place.shown)
-        variant = pick_variant(spec, place.variant)
+        location = self.files.locate(args[0], str(Path(self.frame.spec.file).parent))
+        spec = self.files.spec(location.path, location.shown)
+        variant = pick_variant(spec, location.variant)
         given = {key: self.frame.hand_over(value) for key, value in kwargs.items()}
         parameters = settings.parameters(spec, variant, given, self.budget)
         if len(spec.inputs) != 1:

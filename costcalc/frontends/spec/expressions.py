@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from keyword import iskeyword
 from typing import Any, NamedTuple
 
-from costcalc.errors import CostcalcError, Place, SpecError
+from costcalc.errors import CostcalcError, Location, SpecError
 from costcalc.frontends.spec.evaluate import Evaluator, Scope, Target, brief, compile_node, parse_target
 from costcalc.frontends.spec.values import Value
 
@@ -27,12 +27,12 @@ class Expression(NamedTuple):
     """One expression of a spec; ``value`` evaluates it."""
 
     text: str
-    place: Place | None
+    location: Location | None
     run: Evaluator
 
     def value(self, scope: Scope) -> Value:
         """Its value in ``scope``; ``SpecError``, placed, where it has none."""
-        return guarded(self.run, scope, self.text, self.place)
+        return guarded(self.run, scope, self.text, self.location)
 
 
 class Call(NamedTuple):
@@ -40,14 +40,14 @@ class Call(NamedTuple):
 
     function: str
     text: str
-    place: Place | None
+    location: Location | None
     run: Callable[[Scope], tuple[tuple[Value, ...], dict[str, Value]]] | None
 
     def arguments(self, scope: Scope) -> tuple[tuple[Value, ...], dict[str, Value]]:
         """Its arguments by position and by name."""
         if self.run is None:
             return (), {}
-        result: tuple[tuple[Value, ...], dict[str, Value]] = guarded(self.run, scope, self.text, self.place)
+        result: tuple[tuple[Value, ...], dict[str, Value]] = guarded(self.run, scope, self.text, self.location)
         return result
 
 
@@ -66,74 +66,78 @@ class Signature(NamedTuple):
     text: str
 
 
-def guarded(run: Callable[[Scope], Any], scope: Scope, text: str, place: Place | None) -> Any:
+def guarded(run: Callable[[Scope], Any], scope: Scope, text: str, location: Location | None) -> Any:
     """``run(scope)``, with everything that can go wrong said in a sentence."""
     try:
         if len(text) > 15:
             scope.budget.spend(len(text) // 16)
         return run(scope)
     except CostcalcError as error:
-        raise error.at(place) from None
+        raise error.at(location) from None
     except ZeroDivisionError:
-        raise SpecError(f"'{brief(text)}' divides by zero", place) from None
+        raise SpecError(f"'{brief(text)}' divides by zero", location) from None
     except OverflowError:
-        raise SpecError(f"'{brief(text)}' is too large for a number with a fraction", place) from None
+        raise SpecError(f"'{brief(text)}' is too large for a number with a fraction", location) from None
 
 
-def parse_expression(text: str, place: Place | None) -> Expression:
+def parse_expression(text: str, location: Location | None) -> Expression:
     """``text`` as an expression; ``SpecError`` if it is none."""
-    node = _parse(text, place)
+    node = _parse(text, location)
     if isinstance(node, ast.Assign):
-        raise SpecError(f"'{brief(text)}' is an assignment where a value belongs", place)
-    return Expression(text, place, _compiled(node, place))
+        raise SpecError(f"'{brief(text)}' is an assignment where a value belongs", location)
+    return Expression(text, location, _compiled(node, location))
 
 
-def parse_word(text: str, place: Place | None) -> Expression:
+def parse_word(text: str, location: Location | None) -> Expression:
     """``text`` as an expression where words are usual; ``SpecError`` tells one that needs quotes."""
     try:
-        return parse_expression(text, place)
+        return parse_expression(text, location)
     except SpecError:
         if WORD.fullmatch(text.strip()):
             said = brief(text.strip())
-            raise SpecError(f"'{said}' is not an expression; as a word it stands in quotes: '{said}'", place) from None
+            raise SpecError(
+                f"'{said}' is not an expression; as a word it stands in quotes: '{said}'", location
+            ) from None
         raise
 
 
-def parse_step(text: str, place: Place | None) -> Assignment | Call:
+def parse_step(text: str, location: Location | None) -> Assignment | Call:
     """``text`` as an assignment or the call of an op or a block."""
-    node = _parse(text, place)
+    node = _parse(text, location)
     if isinstance(node, ast.Assign):
         names = parse_target(node.targets[0]) if len(node.targets) == 1 else None
         if names is None:
-            raise SpecError("an assignment has a name, or names with commas, before one '='", place)
-        return Assignment(names, Expression(text, place, _compiled(node.value, place)))
-    return _call(node, text, place)
+            raise SpecError("an assignment has a name, or names with commas, before one '='", location)
+        return Assignment(names, Expression(text, location, _compiled(node.value, location)))
+    return _call(node, text, location)
 
 
-def parse_call(text: str, place: Place | None) -> Call:
+def parse_call(text: str, location: Location | None) -> Call:
     """``text`` as the call of an op or a block."""
-    return _call(_parse(text, place), text, place)
+    return _call(_parse(text, location), text, location)
 
 
-def parse_loop(text: str, place: Place | None) -> tuple[Target, Expression]:
+def parse_loop(text: str, location: Location | None) -> tuple[Target, Expression]:
     """``for a, b in list`` → the names and the list."""
     before, found, after = text.removeprefix("for ").partition(" in ")
-    names = parse_target(_parse(before, place)) if found and text.startswith("for ") else None
+    names = parse_target(_parse(before, location)) if found and text.startswith("for ") else None
     if names is None:
-        raise SpecError(f"'{brief(text)}' is no loop; a loop is written: for name in list", place)
-    return names, parse_expression(after, place)
+        raise SpecError(f"'{brief(text)}' is no loop; a loop is written: for name in list", location)
+    return names, parse_expression(after, location)
 
 
-def parse_signature(text: str, place: Place | None) -> Signature:
+def parse_signature(text: str, location: Location | None) -> Signature:
     """``name(a, b=1)`` or ``name`` → the name and the parameters."""
     match = re.fullmatch(r"(\w+)\s*(?:\((.*)\))?", text.strip(), re.DOTALL)
-    node = _parse(f"lambda {match[2] or ''}: 0", place, of=text) if match and match[1].isidentifier() else None
+    node = _parse(f"lambda {match[2] or ''}: 0", location, of=text) if match and match[1].isidentifier() else None
     if match is None or not isinstance(node, ast.Lambda) or not isinstance(node.body, ast.Constant):
-        raise SpecError(f"'{brief(text)}' is no block; a block is written: name(parameter, parameter=default)", place)
+        raise SpecError(
+            f"'{brief(text)}' is no block; a block is written: name(parameter, parameter=default)", location
+        )
     spec = node.args
     if spec.vararg or spec.kwarg or spec.posonlyargs:
         raise SpecError(
-            "a block's parameters are names, with or without a default; '*' and '/' are not for blocks", place
+            "a block's parameters are names, with or without a default; '*' and '/' are not for blocks", location
         )
     parameters: dict[str, Expression | None] = {a.arg: None for a in (*spec.args, *spec.kwonlyargs)}
     plain = spec.args[len(spec.args) - len(spec.defaults) :]
@@ -142,40 +146,40 @@ def parse_signature(text: str, place: Place | None) -> Signature:
         *zip(spec.kwonlyargs, spec.kw_defaults, strict=True),
     ):
         if default is not None:
-            parameters[argument.arg] = Expression(text, place, _compiled(default, place))
+            parameters[argument.arg] = Expression(text, location, _compiled(default, location))
     return Signature(match[1], parameters, text.strip())
 
 
 # -- text → ast ---------------------------------------------------------------------------------
 
 
-def _parse(text: str, place: Place | None, of: str | None = None) -> ast.AST:
+def _parse(text: str, location: Location | None, of: str | None = None) -> ast.AST:
     """The one expression or assignment in ``text``; messages quote ``of``."""
     if len(text) > MAX_LENGTH:
-        raise SpecError(f"an expression has {len(text):,} characters; {MAX_LENGTH:,} are the most", place)
+        raise SpecError(f"an expression has {len(text):,} characters; {MAX_LENGTH:,} are the most", location)
     if text.isidentifier() and not iskeyword(text):
         return ast.Name(text)  # most of a spec's scalars are one word, for which the parser is slow
     if text.isascii() and text.isdigit() and len(text) < 10:
         return ast.Constant(int(text))
     said = brief(text if of is None else of)
     if "\\" in text or "\0" in text:
-        raise SpecError(f"'{said}' has a backslash or a control character; expressions have none", place)
+        raise SpecError(f"'{said}' has a backslash or a control character; expressions have none", location)
     try:
         # Python warns of what it will no longer read one day (1if x else 2); to a spec that is a mistake.
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             body = ast.parse(text.strip()).body
     except (SyntaxError, ValueError, Warning) as error:
-        raise SpecError(_why_not(text, said, error), place) from None
+        raise SpecError(_why_not(text, said, error), location) from None
     except (RecursionError, MemoryError):
-        raise SpecError(f"'{said}' is nested too deeply", place) from None
+        raise SpecError(f"'{said}' is nested too deeply", location) from None
     if len(body) == 1 and isinstance(body[0], ast.Expr):
         return body[0].value
     if len(body) == 1 and isinstance(body[0], ast.Assign):
         return body[0]
     if len(body) == 1 and isinstance(body[0], ast.AnnAssign):
-        raise SpecError(_why_not(text, said, SyntaxError("a colon is for slices")), place)
-    raise SpecError(f"'{said}' is not an expression" if text.strip() else "an expression is missing here", place)
+        raise SpecError(_why_not(text, said, SyntaxError("a colon is for slices")), location)
+    raise SpecError(f"'{said}' is not an expression" if text.strip() else "an expression is missing here", location)
 
 
 def _why_not(text: str, said: str, error: Exception) -> str:
@@ -190,27 +194,27 @@ def _why_not(text: str, said: str, error: Exception) -> str:
     return f"'{said}' is not an expression ({what.splitlines()[0] if what else 'it cannot be read'})"
 
 
-def _call(node: ast.AST, text: str, place: Place | None) -> Call:
+def _call(node: ast.AST, text: str, location: Location | None) -> Call:
     if isinstance(node, ast.Name):
-        return Call(node.id, text, place, None)
+        return Call(node.id, text, location, None)
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
-        raise SpecError(f"'{brief(text)}' is not the call of an op or a block, like conv(64, 3)", place)
+        raise SpecError(f"'{brief(text)}' is not the call of an op or a block, like conv(64, 3)", location)
     for keyword in node.keywords:
         if keyword.arg is None:
-            raise SpecError(f"'{brief(text)}': options are given one by one, not with '**'", place)
+            raise SpecError(f"'{brief(text)}': options are given one by one, not with '**'", location)
     names = [k.arg for k in node.keywords]
     try:
         positional = [compile_node(a, 1) for a in node.args]
         named = [(str(k.arg), _weights(k.value) or compile_node(k.value, 1)) for k in node.keywords]
     except SpecError as error:
-        raise error.at(place) from None
+        raise error.at(location) from None
     if len(set(names)) < len(names):
-        raise SpecError(f"'{brief(text)}' gives an option twice", place)
+        raise SpecError(f"'{brief(text)}' gives an option twice", location)
 
     def run(scope: Scope) -> tuple[tuple[Value, ...], dict[str, Value]]:
         return tuple([a(scope) for a in positional]), {k: v(scope) for k, v in named}
 
-    return Call(node.func.id, text, place, run if positional or named else None)
+    return Call(node.func.id, text, location, run if positional or named else None)
 
 
 def _weights(node: ast.AST) -> Evaluator | None:
@@ -221,8 +225,8 @@ def _weights(node: ast.AST) -> Evaluator | None:
     return lambda scope: tuple([(k(scope), v(scope)) for k, v in pairs])
 
 
-def _compiled(node: ast.AST, place: Place | None) -> Evaluator:
+def _compiled(node: ast.AST, location: Location | None) -> Evaluator:
     try:
         return compile_node(node, 0)
     except SpecError as error:
-        raise error.at(place) from None
+        raise error.at(location) from None

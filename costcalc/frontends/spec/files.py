@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from costcalc.errors import CostcalcError, Place, SpecError, listing, near
+from costcalc.errors import CostcalcError, Location, SpecError, listing, near
 from costcalc.frontends.sources import SOURCES, SPEC
 from costcalc.frontends.spec import settings
 from costcalc.frontends.spec.model import Block, Spec, parse_spec
@@ -21,7 +21,7 @@ from costcalc.reading.yaml import read_file
 YAML = SOURCES[SPEC].suffixes
 
 
-class Location(NamedTuple):
+class SpecPath(NamedTuple):
     """A file, what messages call it, and the variant asked for ("" for the first)."""
 
     path: str
@@ -63,7 +63,7 @@ class Files:
         self._callees: dict[tuple[str, str], type[Op] | tuple[Block, Spec] | None] = {}
         self._defaults: dict[str, dict[str, Value]] = {}
 
-    def locate(self, model: str, base: str = "") -> Location:
+    def locate(self, model: str, base: str = "") -> SpecPath:
         """Where ``model`` is: a path, perhaps with ``:variant``, seen from the folder ``base``; or a shipped name.
 
         Raises ``UnknownName`` if it is neither, ``SpecError`` if a spec in ``base`` may not name it.
@@ -73,10 +73,10 @@ class Files:
             shown = str(Path(base, path)) if base else path
             if base:
                 self._admit(shown, path, None)
-            return Location(shown, shown, variant)
+            return SpecPath(shown, shown, variant)
         if path not in self._shelf.models() and not base and Path(path).is_file():
-            return Location(path, path, "")
-        return Location(*self._shelf.find(path))
+            return SpecPath(path, path, "")
+        return SpecPath(*self._shelf.find(path))
 
     def spec(self, path: str, shown: str) -> Spec:
         """The spec in the file at ``path``."""
@@ -100,7 +100,7 @@ class Files:
 
     def callable_names(self, spec: Spec) -> set[str]:
         """All that ``callee`` would find."""
-        used = [self._used(spec, u.text, u.place) for u in spec.use]
+        used = [self._used(spec, u.text, u.location) for u in spec.use]
         return {
             "model",
             *WHERE,
@@ -117,7 +117,7 @@ class Files:
         return self._defaults[spec.file]
 
     def _find(self, spec: Spec, name: str) -> type[Op] | tuple[Block, Spec] | None:
-        for other in (spec, *(self._used(spec, u.text, u.place) for u in spec.use)):
+        for other in (spec, *(self._used(spec, u.text, u.location) for u in spec.use)):
             if name in other.blocks:
                 return other.blocks[name], other
         if name in OPS or name in WHERE or name in ALIASES:
@@ -128,21 +128,21 @@ class Files:
         other = self.spec(self._shelf.path(file), file)
         return (other.blocks[name], other) if name in other.blocks else None
 
-    def _admit(self, path: str, named: str, place: Place | None) -> None:
+    def _admit(self, path: str, named: str, location: Location | None) -> None:
         """Refuse ``path``, which a spec called ``named``, if it lies neither in reach nor among what ships."""
         if self._reach is not None and not is_inside(path, self._shelf.path("")):
-            refuse_outside(path, self._reach, named, place, "a spec")
+            refuse_outside(path, self._reach, named, location, "a spec")
 
-    def _used(self, spec: Spec, text: str, place: Place) -> Spec:
+    def _used(self, spec: Spec, text: str, location: Location) -> Spec:
         # A spec of a stranger could otherwise have the beginning of any file quoted in a message.
         if not text.endswith(YAML):
-            raise SpecError(f"'{text[:80]}' is no YAML file; what is used ends in .yaml", place)
+            raise SpecError(f"'{text[:80]}' is no YAML file; what is used ends in .yaml", location)
         path = str(Path(spec.file).parent / text)
-        self._admit(path, text, place)
+        self._admit(path, text, location)
         try:
             return self.spec(path, path)
         except CostcalcError as error:
-            raise moved(error, place) from None
+            raise moved(error, location) from None
 
 
 def split_variant(model: str) -> tuple[str, str]:
@@ -160,9 +160,9 @@ def pick_variant(spec: Spec, variant: str) -> str:
     return variant
 
 
-def moved(error: CostcalcError, place: Place) -> CostcalcError:
-    """``error``, blamed on ``place``, where a file calls for the one that it was found in."""
-    if error.place is not None and error.place.file != place.file:
-        error.message += f" ({error.place.short})"
-        error.place = place
-    return error.at(place)
+def moved(error: CostcalcError, location: Location) -> CostcalcError:
+    """``error``, blamed on ``location``, where a file calls for the one that it was found in."""
+    if error.location is not None and error.location.file != location.file:
+        error.message += f" ({error.location.short})"
+        error.location = location
+    return error.at(location)

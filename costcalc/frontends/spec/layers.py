@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from costcalc.errors import CostcalcError, Place, SpecError, near
+from costcalc.errors import CostcalcError, Location, SpecError, near
 from costcalc.frontends.spec.scopes import Names, outward
 from costcalc.frontends.spec.values import Value, admit, shown
 from costcalc.ir.graph import GraphBuilder, Node
@@ -48,17 +48,17 @@ class Layers:
         self._ops: dict[tuple[Any, ...], Op] = {}
         self._admitted: set[TensorType] = set()
         for value in inputs:
-            self.names.claim(value, Place(""))
+            self.names.claim(value, Location(""))
             self.names.define(value, (value,))
 
-    def claim(self, name: str, place: Place) -> None:
+    def claim(self, name: str, location: Location) -> None:
         """Take ``name`` for a layer or a scope about to be made."""
         for end in self.ends:
             if name == end.name or name.startswith(end.name + "."):
                 end.seen = True
             elif end.seen:
                 raise Reached(end)
-        self.names.claim(name, place)
+        self.names.claim(name, location)
 
     def stop_after(self, name: str) -> End:
         """Raise ``Reached`` when the first layer after those of ``name`` is claimed."""
@@ -69,7 +69,7 @@ class Layers:
         """The type of a value."""
         return self.builder.types[value]
 
-    def make(self, op: type[Op], args: tuple[Value, ...], kwargs: Mapping[str, Value], place: Place) -> Op:
+    def make(self, op: type[Op], args: tuple[Value, ...], kwargs: Mapping[str, Value], location: Location) -> Op:
         """The op with these options; ``OptionError``, placed, if it has no such ones."""
         # 1, 1.0 and True are equal, yet an option may take only one of them.
         key = (op, args, *kwargs.items(), *map(type, args), *map(type, kwargs.values()))
@@ -78,7 +78,7 @@ class Layers:
             try:
                 made = self._ops[key] = op(*args, **kwargs)
             except CostcalcError as error:
-                raise error.at(place) from None
+                raise error.at(location) from None
         return made
 
     def add(
@@ -89,7 +89,7 @@ class Layers:
         weights: Value,
         prepared: Value,
         prefix: str,
-        place: Place,
+        location: Location,
         stored_as: Value = None,
     ) -> tuple[str, ...]:
         """Append a layer whose name is claimed; the values that it makes.
@@ -100,9 +100,9 @@ class Layers:
         """
         builder = self.builder
         if len(builder.nodes) >= MAX_LAYERS:
-            raise SpecError(f"the model has more than {MAX_LAYERS:,} layers", place)
-        values = None if prepared is None else self._values(name, prepared, prefix, place)
-        outputs = builder.add(name, op, inputs, place=place, prepared=values)
+            raise SpecError(f"the model has more than {MAX_LAYERS:,} layers", location)
+        values = None if prepared is None else self._values(name, prepared, prefix, location)
+        outputs = builder.add(name, op, inputs, location=location, prepared=values)
         if stored_as is not None:
             builder.nodes[-1] = self._stored(builder.nodes[-1], stored_as)
         for value in outputs:
@@ -125,19 +125,19 @@ class Layers:
         """The last value made by the layer or scope ``name``, whose full name it is."""
         return self.names.find(name, "") or self._nodes[name].outputs[0]
 
-    def _values(self, name: str, prepared: Value, prefix: str, place: Place) -> dict[str, str]:
+    def _values(self, name: str, prepared: Value, prefix: str, location: Location) -> dict[str, str]:
         """The values that a layer takes for its weights, by the op's names for these."""
         pairs = prepared if isinstance(prepared, tuple) else ()
         if not pairs or not all(
             isinstance(p, tuple) and len(p) == 2 and all(isinstance(v, str) for v in p) for p in pairs
         ):
             said = "prepared takes weights and the values that stand for them, like {'weight': 'kernel'}"
-            raise SpecError(f"{name}: {said}, not {shown(prepared)}", place)
+            raise SpecError(f"{name}: {said}, not {shown(prepared)}", location)
         found = {}
         for local, value in pairs:
             full = self.names.find(value, prefix)
             if full is None:
-                raise SpecError(f"{name}: no value is called '{value[:80]}'{self.names.hint(value, prefix)}", place)
+                raise SpecError(f"{name}: no value is called '{value[:80]}'{self.names.hint(value, prefix)}", location)
             found[local] = full
         return found
 
@@ -149,13 +149,13 @@ class Layers:
             own, dtype = pair if isinstance(pair, tuple) and len(pair) == 2 else (pair, None)
             if own not in ours:
                 has = ", ".join(ours) or "none"
-                raise SpecError(f"{node.name} has no weight {shown(own)} to store; it has {has}", node.place)
+                raise SpecError(f"{node.name} has no weight {shown(own)} to store; it has {has}", node.location)
             if dtype not in ELEMENT_BITS:
                 known = ", ".join(ELEMENT_BITS)
-                raise SpecError(f"{node.name}: {shown(dtype)} is no element type; there are {known}", node.place)
+                raise SpecError(f"{node.name}: {shown(dtype)} is no element type; there are {known}", node.location)
         if not pairs:
             said = "stored_as takes weights and element types, like {'bias': 'int32'}"
-            raise SpecError(f"{node.name}: {said}, not {shown(stored_as)}", node.place)
+            raise SpecError(f"{node.name}: {said}, not {shown(stored_as)}", node.location)
         return node._replace(stored_as=dict(pairs))
 
     # -- weights -----------------------------------------------------------------------------

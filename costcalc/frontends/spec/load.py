@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from costcalc.errors import CostcalcError, Place, SpecError
+from costcalc.errors import CostcalcError, Location, SpecError
 from costcalc.frontends.sources import Request
 from costcalc.frontends.spec import settings
 from costcalc.frontends.spec.expand import expand
@@ -41,7 +41,7 @@ def _blame(error: CostcalcError, name: str, request: Request) -> None:
         if usual is None or error.message.startswith(f"{parameter} "):
             return
         said = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        where = f" ({error.place})" if error.place else ""
+        where = f" ({error.location})" if error.location else ""
         fits_not = f"{parameter}={said[:60]} does not fit {name[:80]}, where it is {str(usual)[:60]}"
         error.message = f"{fits_not}: {error.message}{where}"
         if isinstance(value, tuple) and not isinstance(usual, tuple):
@@ -49,7 +49,7 @@ def _blame(error: CostcalcError, name: str, request: Request) -> None:
                 f"; a model has one {parameter}: run the command for each value, or keep it open with "
                 f"`costcalc formula {name[:80]} --symbols {parameter}`"
             )
-        error.place = None
+        error.location = None
         return
 
 
@@ -71,11 +71,11 @@ def _load(name: str, request: Request) -> Graph:
         _refuse_foreign(name, path)
     assert request.shelf is not None
     files, budget = Files(request.shelf, request.within or reach_of(path)), Budget()
-    place, symbols = files.locate(name), request.symbols
+    location, symbols = files.locate(name), request.symbols
     try:
-        with unquoted(place.path, place.shown):
-            spec = files.spec(place.path, place.shown)
-        variant = pick_variant(spec, place.variant)
+        with unquoted(location.path, location.shown):
+            spec = files.spec(location.path, location.shown)
+        variant = pick_variant(spec, location.variant)
         values = settings.parameters(spec, variant, request.parameters, budget, symbols.parameters if symbols else ())
         size = 1 if request.batch is None else request.batch
         if symbols and symbols.batch:
@@ -88,7 +88,7 @@ def _load(name: str, request: Request) -> Graph:
         types = settings.inputs(spec, variant, values, budget, size, shapes, symbols.sizes if symbols else None)
         return expand(spec, variant, values, types, files, budget)
     except RecursionError:
-        raise SpecError("the spec is nested too deeply", Place(place.shown)) from None
+        raise SpecError("the spec is nested too deeply", Location(location.shown)) from None
 
 
 def shapes_of(given: Sequence[int] | Mapping[str, Sequence[int]] | None, first: str) -> dict[str, tuple[int, ...]]:

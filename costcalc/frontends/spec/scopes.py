@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from itertools import count
 
-from costcalc.errors import Place, SpecError, near
+from costcalc.errors import Location, SpecError, near
 from costcalc.frontends.spec.evaluate import brief
 from costcalc.frontends.spec.values import Value, shown
 from costcalc.ir.tensor import TensorType
@@ -44,7 +44,7 @@ class Names:
     # which a name was found, or looked for, since it was set.
 
     def __init__(self) -> None:
-        self.taken: dict[str, Place] = {}
+        self.taken: dict[str, Location] = {}
         self.claimed: list[str] = []
         self.defined: list[tuple[str, tuple[str, ...]]] = []
         self.reach = 0
@@ -54,24 +54,25 @@ class Names:
         self._next: dict[str, int] = {}
         self._unwritten: set[str] = set()
 
-    def claim(self, name: str, place: Place) -> None:
+    def claim(self, name: str, location: Location) -> None:
         """Take ``name`` for a layer or a scope; ``SpecError`` if it is no name or is taken."""
         if name in self.taken:
             if not self.taken[name].line:
-                raise SpecError(f"'{name}' is an input; a layer needs another name", place)
-            if self.taken[name] == place:
+                raise SpecError(f"'{name}' is an input; a layer needs another name", location)
+            if self.taken[name] == location:
                 last = name.rpartition(".")[2]
                 raise SpecError(
-                    f"this makes a second layer '{name}'; in a loop a name holds what changes, like `{last}$i`", place
+                    f"this makes a second layer '{name}'; in a loop a name holds what changes, like `{last}$i`",
+                    location,
                 )
-            raise SpecError(f"two layers are called '{name}', here and at {self.taken[name].short}", place)
+            raise SpecError(f"two layers are called '{name}', here and at {self.taken[name].short}", location)
         if len(name) > MAX_NAME:
-            raise SpecError(f"the name '{brief(name)}' has {len(name)} characters; {MAX_NAME} are the most", place)
+            raise SpecError(f"the name '{brief(name)}' has {len(name)} characters; {MAX_NAME} are the most", location)
         if not _NAME.fullmatch(name):
             raise SpecError(
-                f"'{brief(name)}' is no name for a layer; a name has letters, digits, '_', '-' and '.'", place
+                f"'{brief(name)}' is no name for a layer; a name has letters, digits, '_', '-' and '.'", location
             )
-        self.taken[name] = place
+        self.taken[name] = location
         self.claimed.append(name)
         scope = name.rpartition(".")[0]
         while scope and scope not in self.taken:
@@ -89,14 +90,14 @@ class Names:
     def copy(
         self,
         prefix: str,
-        claimed: Iterable[tuple[str, Place, bool]],
+        claimed: Iterable[tuple[str, Location, bool]],
         defined: list[tuple[str, tuple[str, ...]]],
         last: Mapping[str, str],
     ) -> None:
         """Claim and define, under ``prefix``, names without it; and those of scopes, each with the last value there."""
-        for name, place, unwritten in claimed:
+        for name, location, unwritten in claimed:
             name = prefix + name
-            self.taken[name] = place
+            self.taken[name] = location
             self.claimed.append(name)
             if unwritten:
                 self._unwritten.add(name)

@@ -76,7 +76,7 @@ def inputs(
     for name in lineage(spec, variant):
         chosen.update(spec.variants[name].inputs)
     if not chosen:
-        raise SpecError("the spec has no inputs; write for example `inputs: {image: [3, 224, 224]}`", spec.place)
+        raise SpecError("the spec has no inputs; write for example `inputs: {image: [3, 224, 224]}`", spec.location)
     unknown = next((name for name in shapes if name not in chosen), None)
     if unknown is not None:
         raise SpecError(f"{spec.name} has no input '{unknown[:80]}'{near(unknown, chosen)}; it has {listing(chosen)}")
@@ -113,7 +113,7 @@ def _size(expression: Expression, scope: Scope) -> Dim:
     value = expression.value(scope)
     if isinstance(value, Expr) or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
         return value
-    raise SpecError(f"an input's size must be a whole number from 1, not {shown(value)}", expression.place)
+    raise SpecError(f"an input's size must be a whole number from 1, not {shown(value)}", expression.location)
 
 
 def lineage(spec: Spec, variant: str) -> list[str]:
@@ -123,15 +123,15 @@ def lineage(spec: Spec, variant: str) -> list[str]:
         if variant in chain:
             raise SpecError(
                 f"variants are like each other in a circle: {' → '.join([*chain, variant][:8])}",
-                spec.variants[variant].place,
+                spec.variants[variant].location,
             )
         chain.append(variant)
         if len(chain) > MOST_LIKE:
             says = f"variants are like each other more than {MOST_LIKE} deep: {' → '.join(chain[:4])}"
-            raise SpecError(says, spec.variants[variant].place)
+            raise SpecError(says, spec.variants[variant].location)
         like = spec.variants[variant].like
         if like and like not in spec.variants:
-            raise SpecError(f"no variant '{like[:80]}'{near(like, spec.variants)}", spec.variants[variant].place)
+            raise SpecError(f"no variant '{like[:80]}'{near(like, spec.variants)}", spec.variants[variant].location)
         variant = like or ""
     return chain[::-1]
 

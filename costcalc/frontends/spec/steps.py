@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple, TypeAlias
 
-from costcalc.errors import Place, SpecError
+from costcalc.errors import Location, SpecError
 from costcalc.frontends.spec.evaluate import Target, brief
 from costcalc.frontends.spec.expressions import (
     MAX_LENGTH,
@@ -35,7 +35,7 @@ class Apply(NamedTuple):
     name: Template | None
     call: Call
     inputs: Branches | None
-    place: Place
+    location: Location
 
 
 class Named(NamedTuple):
@@ -43,14 +43,14 @@ class Named(NamedTuple):
 
     name: Template
     steps: Steps
-    place: Place
+    location: Location
 
 
 class If(NamedTuple):
     """``if``, ``elif`` …, ``else``: the conditions with their steps; None for ``else``."""
 
     arms: list[tuple[Expression | None, Steps]]
-    place: Place
+    location: Location
 
 
 class For(NamedTuple):
@@ -59,14 +59,14 @@ class For(NamedTuple):
     target: Target
     values: Expression
     steps: Steps
-    place: Place
+    location: Location
 
 
 class Choice(NamedTuple):
     """``if``, ``elif`` …, ``else`` among branches: each condition with the branches that it brings."""
 
     arms: list[tuple[Expression | None, Branches]]
-    place: Place
+    location: Location
 
 
 class Each(NamedTuple):
@@ -75,21 +75,21 @@ class Each(NamedTuple):
     target: Target
     values: Expression
     branches: Branches
-    place: Place
+    location: Location
 
 
 class From(NamedTuple):
     """``from: name``: that value becomes the running value."""
 
     source: Template
-    place: Place
+    location: Location
 
 
 class Let(NamedTuple):
     """``name = expression``."""
 
     assignment: Assignment
-    place: Place
+    location: Location
 
 
 Step: TypeAlias = "Apply | Named | If | For | From | Let"
@@ -115,20 +115,20 @@ def parse_steps(tree: Tree) -> Steps:
 def _parse_step(item: Tree, steps: list[Step]) -> None:
     """Append what ``item`` says to ``steps``; an ``else`` joins the ``if`` before it."""
     if isinstance(item, Sequence):
-        raise SpecError("a list stands where a layer belongs; give it a name: `name: [...]`", item.place)
+        raise SpecError("a list stands where a layer belongs; give it a name: `name: [...]`", item.location)
     if isinstance(item, Scalar):
         steps.append(_simple(item))
         return
     if not item.pairs:
-        raise SpecError("an empty mapping stands where a layer belongs", item.place)
+        raise SpecError("an empty mapping stands where a layer belongs", item.location)
     for key, value in _pairs(item):
         keyword = _keyword(key)
         if not keyword:
             steps.append(_named(key, value))
         elif keyword == "from":
-            steps.append(From(_layer_name(value), key.place))
+            steps.append(From(_layer_name(value), key.location))
         elif keyword == "for":
-            steps.append(For(*parse_loop(key.text, key.place), parse_steps(value), key.place))
+            steps.append(For(*parse_loop(key.text, key.location), parse_steps(value), key.location))
         else:
             _add_arm(keyword, key, parse_steps(value), steps, If)
 
@@ -138,9 +138,9 @@ def _pairs(item: Mapping) -> list[tuple[Scalar, Tree]]:
     chain = item.pairs[0][0].text.startswith("if ")
     for i, (key, _) in enumerate(item.pairs):
         if len(key.text) > MAX_LENGTH:
-            raise SpecError(f"a name has {len(key.text):,} characters; {MAX_LENGTH:,} are the most", key.place)
+            raise SpecError(f"a name has {len(key.text):,} characters; {MAX_LENGTH:,} are the most", key.location)
         if i and not (chain and re.match(r"(elif\b|else$)", key.text)):
-            raise SpecError(f"'{brief(key.text)}' is a second layer in one step; begin it with a dash", key.place)
+            raise SpecError(f"'{brief(key.text)}' is a second layer in one step; begin it with a dash", key.location)
     return item.pairs
 
 
@@ -155,57 +155,57 @@ def _add_arm(keyword: str, key: Scalar, body: Any, made: list[Any], kind: type[I
     text = key.text[len(keyword) :].strip()
     if (keyword == "else") != (text == ""):
         says = "is followed by nothing" if keyword == "else" else "needs a condition"
-        raise SpecError(f"'{brief(key.text)}': {keyword} {says}", key.place)
-    condition = parse_expression(text, key.place) if text else None
+        raise SpecError(f"'{brief(key.text)}': {keyword} {says}", key.location)
+    condition = parse_expression(text, key.location) if text else None
     if keyword == "if":
-        made.append(kind([(condition, body)], key.place))
+        made.append(kind([(condition, body)], key.location))
         return
     before = made[-1] if made else None
     if not isinstance(before, kind) or before.arms[-1][0] is None:
-        raise SpecError(f"'{keyword}' has no 'if' right before it", key.place)
+        raise SpecError(f"'{keyword}' has no 'if' right before it", key.location)
     before.arms.append((condition, body))
 
 
 def _simple(item: Scalar) -> Step:
     """A layer or an assignment in one line."""
     if not item.text.strip():
-        raise SpecError("a layer is missing here", item.place)
+        raise SpecError("a layer is missing here", item.location)
     if _NAME.fullmatch(item.text) and re.match(r"[^\d.-].*[.$]|\$", item.text):
         raise SpecError(
             f"'{brief(item.text)}' names a layer and is none; `from: {brief(item.text)}` goes back to its value",
-            item.place,
+            item.location,
         )
-    step = parse_step(item.text, item.place)
+    step = parse_step(item.text, item.location)
     if isinstance(step, Call):
-        return Apply(None, step, None, item.place)
-    return Let(step, item.place)
+        return Apply(None, step, None, item.location)
+    return Let(step, item.location)
 
 
 def _named(key: Scalar, value: Tree) -> Step:
     """``key: value`` where the key is no keyword: a named layer, a scope, or an op with its branches."""
     if "(" in re.sub(r"\$\([^)]*\)", "", key.text):
-        return Apply(None, parse_call(key.text, key.place), _branches(value), key.place)
+        return Apply(None, parse_call(key.text, key.location), _branches(value), key.location)
     if not _NAME.fullmatch(key.text):
         raise SpecError(
-            f"'{brief(key.text)}' is no name for a layer; a name has letters, digits, '_', '-' and '.'", key.place
+            f"'{brief(key.text)}' is no name for a layer; a name has letters, digits, '_', '-' and '.'", key.location
         )
     if isinstance(value, Sequence):
         if _joins(key.text):
-            return Apply(None, parse_call(key.text, key.place), _branches(value), key.place)
-        return Named(Template(key.text, key.place), parse_steps(value), key.place)
-    name = Template(key.text, key.place)
+            return Apply(None, parse_call(key.text, key.location), _branches(value), key.location)
+        return Named(Template(key.text, key.location), parse_steps(value), key.location)
+    name = Template(key.text, key.location)
     if isinstance(value, Scalar):
         if not value.text.strip():
             raise SpecError(
-                f"'{brief(key.text)}:' is followed by nothing; a layer or a list of them belongs there", key.place
+                f"'{brief(key.text)}:' is followed by nothing; a layer or a list of them belongs there", key.location
             )
-        return Apply(name, parse_call(value.text, value.place), None, value.place)
+        return Apply(name, parse_call(value.text, value.location), None, value.location)
     inner = value.pairs[0][0] if len(value.pairs) == 1 else None
     if inner is None or (_KEYWORD.match(inner.text) and not _NAME.fullmatch(inner.text)):
         if inner is None and not (value.pairs and value.pairs[0][0].text.startswith("if ")):
-            raise SpecError(f"'{brief(key.text)}' holds several layers; make them a list, with dashes", value.place)
-        return Named(name, parse_steps(value), key.place)
-    return Apply(name, parse_call(inner.text, inner.place), _branches(value.pairs[0][1]), inner.place)
+            raise SpecError(f"'{brief(key.text)}' holds several layers; make them a list, with dashes", value.location)
+        return Named(name, parse_steps(value), key.location)
+    return Apply(name, parse_call(inner.text, inner.location), _branches(value.pairs[0][1]), inner.location)
 
 
 def _joins(text: str) -> bool:
@@ -228,7 +228,7 @@ def _branches(tree: Tree) -> Branches:
         else:
             for key, value in _pairs(item):
                 if keyword == "for":
-                    branches.append(Each(*parse_loop(key.text, key.place), _branches(value), key.place))
+                    branches.append(Each(*parse_loop(key.text, key.location), _branches(value), key.location))
                 else:
                     _add_arm(_keyword(key), key, _branches(value), branches, Choice)
     return tuple(branches)
@@ -237,22 +237,22 @@ def _branches(tree: Tree) -> Branches:
 def _layer_name(tree: Tree) -> Template:
     """What stands after ``from``."""
     if not isinstance(tree, Scalar) or not tree.text.strip():
-        raise SpecError("the name of a layer belongs here", tree.place)
+        raise SpecError("the name of a layer belongs here", tree.location)
     if not _NAME.fullmatch(tree.text):
         raise SpecError(
             f"'{brief(tree.text)}' is not the name of a layer; what is to be worked out in it stands in $( )",
-            tree.place,
+            tree.location,
         )
-    return Template(tree.text, tree.place)
+    return Template(tree.text, tree.location)
 
 
 def _reference(tree: Tree) -> Reference:
     """A name, or else a call."""
     if not isinstance(tree, Scalar):
-        raise SpecError("the name of a layer belongs here", tree.place)
+        raise SpecError("the name of a layer belongs here", tree.location)
     text = tree.text.strip()
     if not text or len(text) > MAX_LENGTH:
-        raise SpecError("the name of a layer belongs here", tree.place)
+        raise SpecError("the name of a layer belongs here", tree.location)
     is_name = _NAME.fullmatch(text) is not None
-    call = None if is_name and not text.isidentifier() else parse_call(text, tree.place)
-    return Reference(Template(text, tree.place) if is_name else None, call)
+    call = None if is_name and not text.isidentifier() else parse_call(text, tree.location)
+    return Reference(Template(text, tree.location) if is_name else None, call)

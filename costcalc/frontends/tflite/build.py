@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from costcalc.errors import CostcalcError, Place, SpecError
+from costcalc.errors import CostcalcError, Location, SpecError
 from costcalc.frontends.compose import Composer, Made, Unlike, Value, plain
 from costcalc.frontends.tflite.names import named
 from costcalc.frontends.tflite.read import Model, Operator, Subgraph, Tensor
@@ -190,7 +190,7 @@ class Building:
                 raise
             except CostcalcError as error:
                 if not self.as_written:
-                    raise SpecError(f"{self._path}, {operator.name}: {error.message}", Place(self.shown)) from None
+                    raise SpecError(f"{self._path}, {operator.name}: {error.message}", Location(self.shown)) from None
                 self._uncounted(operator, error.message)
             except (LookupError, ValueError, ArithmeticError):
                 self._uncounted(operator, "its inputs and options are not those of its kind")
@@ -238,7 +238,7 @@ class Building:
 
     def _commit(self, operator: Operator) -> None:
         """Add the layers of the operator at hand, and bind what it makes to their values."""
-        made = self._composer.finish(self._path, Place(self.shown))
+        made = self._composer.finish(self._path, Location(self.shown))
         for index in operator.outputs:
             value = self.scope.values.get(index)
             if isinstance(value, Made):
@@ -248,7 +248,7 @@ class Building:
         """Write a composite out as the graph that it is decomposed into; whether that could be done."""
         assert operator.options2 is not None
         if self._nested >= MOST_NESTED:
-            raise SpecError(f"composites are nested more than {MOST_NESTED} deep", Place(self.shown))
+            raise SpecError(f"composites are nested more than {MOST_NESTED} deep", Location(self.shown))
         graph = self.model.subgraph(operator.options2.whole(1))
         if len(graph.inputs) != len(operator.inputs) or len(graph.outputs) != len(operator.outputs):
             return False

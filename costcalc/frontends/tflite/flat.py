@@ -9,7 +9,7 @@ from __future__ import annotations
 from struct import Struct, error
 from typing import Any
 
-from costcalc.errors import Place, SpecError
+from costcalc.errors import Location, SpecError
 
 _I8, _U8, _U16 = Struct("<b"), Struct("<B"), Struct("<H")
 _I32, _U32, _I64, _U64, _F32 = Struct("<i"), Struct("<I"), Struct("<q"), Struct("<Q"), Struct("<f")
@@ -28,7 +28,7 @@ class Flat:
 
     def broken(self, what: str = "an offset leads out of the file") -> SpecError:
         """The error of a file that is cut off or damaged."""
-        return SpecError(f"this TFLite file is damaged or cut off: {what}", Place(self.shown))
+        return SpecError(f"this TFLite file is damaged or cut off: {what}", Location(self.shown))
 
     def number(self, form: Struct, at: int) -> Any:
         """The number of ``form`` at ``at``."""
@@ -131,7 +131,7 @@ class Table:
         """A vector of tables, at most ``most`` of them."""
         start, length = self.span(field, 4)
         if length > most:
-            raise SpecError(f"the file has {length:,} {what}; at most {most:,} are read", Place(self._flat.shown))
+            raise SpecError(f"the file has {length:,} {what}; at most {most:,} are read", Location(self._flat.shown))
         return [Table(self._flat, self._flat.follow(start + 4 * i)) for i in range(length)]
 
 

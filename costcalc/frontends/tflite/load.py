@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from costcalc.errors import OptionError, Place, SpecError, listing, near
+from costcalc.errors import Location, OptionError, SpecError, listing, near
 from costcalc.frontends.sources import SOURCES, Request
 from costcalc.frontends.tflite.build import Building
 from costcalc.frontends.tflite.read import Model, Subgraph, opened
@@ -39,7 +39,7 @@ def _load(name: str, request: Request, as_float: bool) -> Graph:
         building = Building(model, graph, signature or Path(path).stem, types, as_float)
         building.run(graph.operators)
         if not building.builder.nodes:
-            raise SpecError("this model has no operators", Place(path))
+            raise SpecError("this model has no operators", Location(path))
         made = building.graph(graph.outputs, name)
         declared, sizes = _left_open(graph)
         return replace(made, declared=declared, parameters=sizes) if sizes and not request.symbols else made
@@ -52,7 +52,7 @@ def _index(model: Model, signature: str) -> int:
     if signature not in model.signatures:
         has = f"it has {listing(model.signatures)}" if model.signatures else "it has none"
         hint = near(signature, model.signatures)
-        raise SpecError(f"the model has no signature '{signature[:80]}'{hint}; {has}", Place(model.flat.shown))
+        raise SpecError(f"the model has no signature '{signature[:80]}'{hint}; {has}", Location(model.flat.shown))
     return model.signatures[signature]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from costcalc.errors import Place, SpecError
+from costcalc.errors import Location, SpecError
 from costcalc.frontends.compose import inputs_named
 from costcalc.frontends.tflite.flat import Flat, Table, numbers
 from costcalc.frontends.tflite.operators import BUILTIN
@@ -86,10 +86,12 @@ class Model:
         self.flat = flat
         if bytes(flat.data[4:8]) != b"TFL3":
             refuse_unread(flat.shown)
-            raise SpecError("this is no TFLite model of version 3: its bytes 4 to 7 are not TFL3", Place(flat.shown))
+            raise SpecError("this is no TFLite model of version 3: its bytes 4 to 7 are not TFL3", Location(flat.shown))
         root = flat.root()
         if root.count(0) != 3:
-            raise SpecError(f"this is a TFLite model of version {root.count(0)}; version 3 is read", Place(flat.shown))
+            raise SpecError(
+                f"this is a TFLite model of version {root.count(0)}; version 3 is read", Location(flat.shown)
+            )
         self.graphs = root.tables(2, MOST_GRAPHS, "graphs")
         if not self.graphs:
             raise flat.broken("it has no graph")
@@ -119,10 +121,10 @@ class Model:
         code = table.byte(1)
         if not 0 <= code < len(TYPES):
             raise SpecError(
-                f"the tensor '{name[:80]}' has an element type {code} that is not known", Place(self.flat.shown)
+                f"the tensor '{name[:80]}' has an element type {code} that is not known", Location(self.flat.shown)
             )
         if any(size < 0 for size in shape):
-            raise SpecError(f"the tensor '{name[:80]}' has a negative size: {list(shape)}", Place(self.flat.shown))
+            raise SpecError(f"the tensor '{name[:80]}' has a negative size: {list(shape)}", Location(self.flat.shown))
         index = table.count(2)
         if index >= max(len(self._buffers), 1):
             raise self.flat.broken(f"it names a buffer {index} of {len(self._buffers)}")
@@ -178,8 +180,8 @@ def opened(path: str) -> Iterator[Model]:
         try:
             mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         except ValueError:
-            raise SpecError("the file is empty; a TFLite model has at least a graph", Place(path)) from None
+            raise SpecError("the file is empty; a TFLite model has at least a graph", Location(path)) from None
         except OSError as error:
-            raise SpecError(f"the file cannot be read: {error.strerror or error}", Place(path)) from None
+            raise SpecError(f"the file cannot be read: {error.strerror or error}", Location(path)) from None
         with mapped:
             yield Model(Flat(mapped, path))

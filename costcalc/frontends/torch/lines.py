@@ -18,7 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import costcalc
-from costcalc.errors import Place
+from costcalc.errors import Location
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,7 +27,7 @@ _OURS = str(Path(costcalc.__file__).parent) + os.sep
 _SCOPES = str(Path(__file__).with_name("scopes.py"))
 _ENDS = frozenset(str(Path(__file__).with_name(name)) for name in ("tracer.py", "build.py", "found.py"))
 """Where the model's own code was entered: what called costcalc is not part of the model."""
-_MADE: dict[int, tuple[weakref.ref[Any], dict[str, Place]]] = {}
+_MADE: dict[int, tuple[weakref.ref[Any], dict[str, Location]]] = {}
 """Modules by identity, with the place where each was made; written by one trace at a time."""
 
 
@@ -37,15 +37,15 @@ class Lines:
     def __init__(self, model: nn.Module) -> None:
         self._here = str(Path.cwd())
         self._shown: dict[str, str] = {}
-        found: dict[str, Place] = {}
+        found: dict[str, Location] = {}
         for path, module in model.named_modules():
-            for name, place in _notes_of(module).items():
-                found[".".join(filter(None, (path, name)))] = place
+            for name, location in _notes_of(module).items():
+                found[".".join(filter(None, (path, name)))] = location
         for shared in _shared_by_all([*found.values()]):
-            found = {path: _without(place, shared) for path, place in found.items()}
+            found = {path: _without(location, shared) for path, location in found.items()}
         self._made = found
 
-    def of_call(self, path: str) -> Place | None:
+    def of_call(self, path: str) -> Location | None:
         """The place of the call that runs now, inside the module at ``path``; None where no line is the user's."""
         chain: list[tuple[str, int]] = []
         inside = True  # still in the module that is running
@@ -68,7 +68,7 @@ class Lines:
             frame = frame.f_back
         return _linked(chain) if chain else None
 
-    def maker(self, path: str) -> Place | None:
+    def maker(self, path: str) -> Location | None:
         """Where the module or tensor at ``path`` was made, or that of which it is a copied part."""
         while path:
             if path in self._made:
@@ -94,10 +94,10 @@ def noting_makers() -> Iterator[None]:
         def called(module: nn.Module, *args: Any, **kwargs: Any) -> None:
             original(module, *args, **kwargs)
             frames = ((shown_file(f.f_code.co_filename, here), f.f_lineno) for f in _outwards(sys._getframe(1)))
-            place = _linked([(file, line) for file, line in frames if file])
-            if place is not None:
+            location = _linked([(file, line) for file, line in frames if file])
+            if location is not None:
                 name = "" if method == "__init__" else str(args[0] if args else kwargs.get("name"))
-                _note(module, name, place)
+                _note(module, name, location)
 
         return called
 
@@ -107,14 +107,14 @@ def noting_makers() -> Iterator[None]:
         yield
 
 
-def _note(module: nn.Module, name: str, place: Place) -> None:
+def _note(module: nn.Module, name: str, location: Location) -> None:
     key = id(module)
     if not _notes_of(module):
         _MADE[key] = weakref.ref(module, lambda _: _MADE.pop(key, None)), {}
-    _MADE[key][1][name] = place
+    _MADE[key][1][name] = location
 
 
-def _notes_of(module: nn.Module) -> dict[str, Place]:
+def _notes_of(module: nn.Module) -> dict[str, Location]:
     """Where ``module`` was made, as "", and where each of its own tensors was given to it."""
     kept = _MADE.get(id(module))
     return kept[1] if kept and kept[0]() is module else {}
@@ -127,18 +127,21 @@ def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
-def _linked(chain: list[tuple[str, int]]) -> Place | None:
+def _linked(chain: list[tuple[str, int]]) -> Location | None:
     """The places of ``chain``, the innermost first, each within the next."""
-    place: Place | None = None
+    location: Location | None = None
     for file, line in reversed(chain):
-        if place is None or (place.file, place.line) != (file, line):  # as of a list's comprehension, in older Pythons
-            place = Place(file, line, within=place)
-    return place
+        if location is None or (location.file, location.line) != (
+            file,
+            line,
+        ):  # as of a list's comprehension, in older Pythons
+            location = Location(file, line, within=location)
+    return location
 
 
-def _shared_by_all(places: list[Place]) -> Iterator[Place]:
-    """The outermost calls through which every one of ``places`` was reached: they tell nothing of any."""
-    chains = [place.chain[::-1] for place in places]
+def _shared_by_all(locations: list[Location]) -> Iterator[Location]:
+    """The outermost calls through which every one of ``locations`` was reached: they tell nothing of any."""
+    chains = [location.chain[::-1] for location in locations]
     for calls in zip(*chains, strict=False):
         if len({call.short for call in calls}) > 1 or any(len(chain) == 1 for chain in chains):
             return
@@ -146,11 +149,11 @@ def _shared_by_all(places: list[Place]) -> Iterator[Place]:
         chains = [chain[1:] for chain in chains]
 
 
-def _without(place: Place, call: Place) -> Place:
-    """``place`` without its outermost call, which is ``call``, unless that is all there is."""
-    chain = place.chain
+def _without(location: Location, call: Location) -> Location:
+    """``location`` without its outermost call, which is ``call``, unless that is all there is."""
+    chain = location.chain
     if len(chain) == 1 or chain[-1].short != call.short:
-        return place
+        return location
     found = _linked([(p.file, p.line) for p in chain[:-1]])
     assert found is not None
     return found

@@ -20,5 +20,5 @@ def taken(lowering: Lowering, recorded: Recorded) -> list[Step]:
         met = dict.fromkeys(t.type.dtype for t in traced_in(recorded.arguments.values()))
         if len(met) < 2 or recorded.name not in PRODUCTS:
             raise
-        what = f"{recorded.place}{recorded.name} meets {' and '.join(met)}"
+        what = f"{recorded.location}{recorded.name} meets {' and '.join(met)}"
         raise ModelError(f"{what}; PyTorch wants one element type there, and autocast is left out") from None

@@ -195,9 +195,9 @@ def _find(name: str, kwargs: dict[str, Any]) -> NamedModel:
         from costcalc.frontends.torch.exported import exported
 
         return exported(name)
-    place, _, attribute = name.rpartition(":")
-    if place == "torchvision":
+    location, _, attribute = name.rpartition(":")
+    if location == "torchvision":
         return torchvision(attribute, kwargs)
-    if place == "timm":
+    if location == "timm":
         return timm(attribute, kwargs)
-    return user_model(place, attribute, kwargs)
+    return user_model(location, attribute, kwargs)

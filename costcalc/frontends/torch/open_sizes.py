@@ -124,7 +124,7 @@ class _Generaliser:
             try:
                 op = type(node.op)(**options)
                 builder.add(
-                    node.name, op, node.inputs, node.called, node.place, node.prepared, node.frozen, node.stored_as
+                    node.name, op, node.inputs, node.called, node.location, node.prepared, node.frozen, node.stored_as
                 )
             except CostcalcError:
                 raise

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch._ops import HigherOrderOperator, OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from costcalc.errors import Place
+from costcalc.errors import Location
 from costcalc.frontends.calls.recorded import Recorded, Scope
 from costcalc.frontends.torch.aliases import Aliases, region_of, storage_of
 from costcalc.frontends.torch.data import Assumptions, Values
@@ -103,8 +103,8 @@ class Recorder(TorchDispatchMode):
         if operator.name in FUSED:
             return self._of_parts(operator.name, args, kwargs)
         if any(isinstance(value, torch.ScriptObject) for value in args):
-            place = self._where.now.path or "the model"
-            self._assumptions.note(f"weights packed for {operator.name} in {place} are in no figure")
+            location = self._where.now.path or "the model"
+            self._assumptions.note(f"weights packed for {operator.name} in {location} are in no figure")
         given = tensors_among(args)
         if kwargs:
             given += tensors_among(kwargs.values())
@@ -228,7 +228,7 @@ class Recorder(TorchDispatchMode):
     def _note(self, name: str, arguments: Mapping[str, Any], made: Traced) -> None:
         self.calls.append(Recorded(name, arguments, (made,), self._where.now, line=self._line()))
 
-    def _line(self) -> Place | None:
+    def _line(self) -> Location | None:
         return self.lines.of_call(self._where.now.path)
 
 

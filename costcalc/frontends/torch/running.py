@@ -296,8 +296,8 @@ class Runner:
             return tensor
         kept = self._shadows.get(id(tensor))
         if kept is None or kept[0] is not tensor:
-            place = (tensor.storage_offset(), tensor.shape, tensor.stride())
-            made = torch.empty(0, dtype=tensor.dtype, device=tensor.device).set_(copy, *place)
+            location = (tensor.storage_offset(), tensor.shape, tensor.stride())
+            made = torch.empty(0, dtype=tensor.dtype, device=tensor.device).set_(copy, *location)
             kept = self._shadows[id(tensor)] = (tensor, made)
         return kept[1]
 

@@ -21,27 +21,27 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
-from costcalc.errors import CostcalcError, Place, UnknownName, near
+from costcalc.errors import CostcalcError, Location, UnknownName, near
 from costcalc.frontends.torch.named_model import NamedModel, builder, by_default
 from costcalc.frontends.unread import of_hub, of_windows
 
 
-def user_model(place: str, attribute: str, kwargs: dict[str, Any]) -> NamedModel:
+def user_model(location: str, attribute: str, kwargs: dict[str, Any]) -> NamedModel:
     """The module that ``attribute`` of a module or file is, or that it makes when it is called."""
     from torch import nn
 
     from costcalc.frontends.torch.failures import ModelError
 
     if not attribute:
-        raise UnknownName(f"say what in {place} is the model, as in {place}:Net")
-    holder = _file(place) if place.endswith(".py") else _module(place, attribute)
+        raise UnknownName(f"say what in {location} is the model, as in {location}:Net")
+    holder = _file(location) if location.endswith(".py") else _module(location, attribute)
     made: Any = holder
     for part in attribute.split("."):
         names = [n for n in dir(made) if not n.startswith("_")]
         if not hasattr(made, part):
-            raise UnknownName(f"{place} has no '{part[:80]}'{near(part, names)}")
+            raise UnknownName(f"{location} has no '{part[:80]}'{near(part, names)}")
         made = getattr(made, part)
-    name = f"{place}:{attribute}"
+    name = f"{location}:{attribute}"
     if isinstance(made, nn.Module):
         if kwargs:
             raise ModelError(f"{name} is a module already, and takes no options")
@@ -100,7 +100,7 @@ def _import_failed(name: str, error: Exception) -> CostcalcError:
         shown = shown_file(error.filename, str(Path.cwd())) or error.filename
         text = f"\n  {error.text.strip()[:200]}" if error.text else ""
         says = f"{name} cannot be imported: {type(error).__name__}: {error.msg}{text}"
-        return ModelError(says, Place(shown, error.lineno or 0))
+        return ModelError(says, Location(shown, error.lineno or 0))
     failure = constructor_failed(name, error)
     failure.message = failure.message.replace("cannot be built", "cannot be imported", 1)
     return failure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from costcalc.errors import CostcalcError, Place, SpecError
+from costcalc.errors import CostcalcError, Location, SpecError
 from costcalc.frontends.weights.records import Stored, StoredTensor
 from costcalc.ir.tensor import ELEMENT_BITS
 
@@ -30,20 +30,20 @@ def read_weights(path: str) -> Stored:
 
     refuse_unread(path)
     kinds = "Safetensors, GGUF, an index of Safetensors (.index.json) or TFLite"
-    raise SpecError(f"this is no file of weights that is read: {kinds}", Place(path))
+    raise SpecError(f"this is no file of weights that is read: {kinds}", Location(path))
 
 
 def _begin(path: str) -> bytes:
     try:
         file = Path(path)
         if file.exists() and not file.is_file():
-            raise SpecError("this is no regular file; name a file of weights in it", Place(path))
+            raise SpecError("this is no regular file; name a file of weights in it", Location(path))
         with file.open("rb") as stream:
             return stream.read(16)
     except FileNotFoundError:
-        raise SpecError("there is no such file", Place(path)) from None
+        raise SpecError("there is no such file", Location(path)) from None
     except OSError as error:
-        raise SpecError(f"the file cannot be read: {error.strerror or error}", Place(path)) from None
+        raise SpecError(f"the file cannot be read: {error.strerror or error}", Location(path)) from None
     except ValueError:
         raise CostcalcError("no file has a name with a null character") from None
 

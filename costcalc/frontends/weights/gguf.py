@@ -11,7 +11,7 @@ from pathlib import Path
 from struct import Struct
 from typing import Any, BinaryIO, NamedTuple
 
-from costcalc.errors import Place, SpecError
+from costcalc.errors import Location, SpecError
 from costcalc.frontends.weights.records import Stored, StoredTensor
 
 MOST_KEYS, MOST_TENSORS, MOST_AXES, MOST_TEXT, MOST_ITEMS = 100_000, 200_000, 4, 2**20, 5_000_000
@@ -41,8 +41,8 @@ class _Line(NamedTuple):
 
 
 class _Reader:
-    def __init__(self, stream: BinaryIO, place: Place) -> None:
-        self._stream, self._place = stream, place
+    def __init__(self, stream: BinaryIO, location: Location) -> None:
+        self._stream, self._place = stream, location
         self._size = stream.seek(0, 2)
         stream.seek(0)
         self.items = 0
@@ -105,13 +105,15 @@ class _Reader:
 
 def read_gguf(path: str) -> Stored:
     """The tensors of a GGUF file. Raises ``SpecError`` for a header that is damaged or says what cannot be."""
-    place = Place(path)
+    location = Location(path)
     with Path(path).open("rb") as stream:
-        read = _Reader(stream, place)
+        read = _Reader(stream, location)
         read.take(4)
         version = read.whole(_U32)
         if version not in (2, 3):
-            raise SpecError(f"this is GGUF of version {version}; versions 2 and 3 of this byte order are read", place)
+            raise SpecError(
+                f"this is GGUF of version {version}; versions 2 and 3 of this byte order are read", location
+            )
         tensors, keys = read.whole(_U64), read.whole(_U64)
         if tensors > MOST_TENSORS or keys > MOST_KEYS:
             raise read.fail(f"it has {tensors:,} tensors and {keys:,} keys")

@@ -11,7 +11,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from costcalc.errors import CostcalcError, Place, SpecError
+from costcalc.errors import CostcalcError, Location, SpecError
 from costcalc.frontends.weights.records import Stored, StoredTensor
 from costcalc.reading.files import contents
 
@@ -26,66 +26,66 @@ META = "__metadata__"
 
 def read_safetensors(path: str) -> Stored:
     """The tensors of one file. Raises ``SpecError`` for a header that is damaged or says what cannot be."""
-    place = Place(path)
+    location = Location(path)
     with Path(path).open("rb") as stream:
         size = stream.seek(0, 2)
         stream.seek(0)
         length = int.from_bytes(stream.read(8), "little")
         if size < 8 or length > size - 8:
-            raise SpecError(f"the file is cut off: its header has {length:,} bytes, the file {size:,}", place)
+            raise SpecError(f"the file is cut off: its header has {length:,} bytes, the file {size:,}", location)
         if length > MOST_HEADER:
-            raise SpecError(f"the header has {length:,} bytes; at most {MOST_HEADER:,} are read", place)
-        header = _json(stream.read(length), place)
+            raise SpecError(f"the header has {length:,} bytes; at most {MOST_HEADER:,} are read", location)
+        header = _json(stream.read(length), location)
     room = size - 8 - length
     metadata = header.pop(META, {})
     if len(header) > MOST_TENSORS:
-        raise SpecError(f"the file has {len(header):,} tensors; at most {MOST_TENSORS:,} are read", place)
+        raise SpecError(f"the file has {len(header):,} tensors; at most {MOST_TENSORS:,} are read", location)
     found, spans = [], []
     for name, about in header.items():
-        tensor, start, end = _tensor(name, about, room, place)
+        tensor, start, end = _tensor(name, about, room, location)
         found.append(tensor)
         if end > start:
             spans.append((start, end, name))
     spans.sort()
     for (_, end, first), (start, _, second) in pairwise(spans):
         if start < end:
-            raise SpecError(f"the bytes of '{second[:80]}' begin within those of '{first[:80]}'", place)
+            raise SpecError(f"the bytes of '{second[:80]}' begin within those of '{first[:80]}'", location)
     return Stored(path, "Safetensors", (*found, *_tied(metadata, {t.name: t for t in found})))
 
 
 def read_index(path: str) -> Stored:
     """The tensors of all files that an index names; these lie beside it."""
-    place = Place(path)
-    index = _json(contents(path, kind="an index of weights", form="a JSON file", most=MOST_HEADER), place)
+    location = Location(path)
+    index = _json(contents(path, kind="an index of weights", form="a JSON file", most=MOST_HEADER), location)
     files = index.get("weight_map")
     if not isinstance(files, dict) or not all(isinstance(name, str) for name in files.values()):
-        raise SpecError("this index has no weight_map from tensors to files", place)
+        raise SpecError("this index has no weight_map from tensors to files", location)
     names = sorted(set(files.values()))
     if len(names) > MOST_FILES:
-        raise SpecError(f"the index names {len(names):,} files; at most {MOST_FILES:,} are read", place)
+        raise SpecError(f"the index names {len(names):,} files; at most {MOST_FILES:,} are read", location)
     found: list[StoredTensor] = []
     for name in names:
         if Path(name).name != name or name in (".", ".."):
-            raise SpecError(f"the index names '{name[:80]}', which does not lie beside it", place)
+            raise SpecError(f"the index names '{name[:80]}', which does not lie beside it", location)
         file = Path(path).parent / name
         if file.is_symlink() and not file.resolve().is_file():
-            raise SpecError(f"'{name[:80]}' is a link that leads nowhere", place)
+            raise SpecError(f"'{name[:80]}' is a link that leads nowhere", location)
         try:
             found += read_safetensors(str(file)).tensors
         except FileNotFoundError:
-            raise SpecError(f"the index names '{name[:80]}', which is not there", place) from None
+            raise SpecError(f"the index names '{name[:80]}', which is not there", location) from None
         except IsADirectoryError:
-            raise SpecError(f"the index names '{name[:80]}', which is a folder", place) from None
+            raise SpecError(f"the index names '{name[:80]}', which is a folder", location) from None
     missing = sorted(set(files) - {tensor.name for tensor in found})
     notes = (f"the index names {len(missing)} tensors that no file has, {missing[0][:80]} first",) if missing else ()
     return Stored(path, f"Safetensors in {len(names)} files", tuple(found), notes=notes)
 
 
-def _json(data: bytes, place: Place) -> dict[str, Any]:
+def _json(data: bytes, location: Location) -> dict[str, Any]:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs):
-            raise SpecError("the header names a key twice", place)
+            raise SpecError("the header names a key twice", location)
         return found
 
     try:
@@ -93,28 +93,28 @@ def _json(data: bytes, place: Place) -> dict[str, Any]:
     except CostcalcError:
         raise
     except (ValueError, RecursionError):
-        raise SpecError("the header is not JSON", place) from None
+        raise SpecError("the header is not JSON", location) from None
     if not isinstance(header, dict):
-        raise SpecError("the header is no JSON object", place)
+        raise SpecError("the header is no JSON object", location)
     return header
 
 
-def _tensor(name: str, about: Any, room: int, place: Place) -> tuple[StoredTensor, int, int]:
+def _tensor(name: str, about: Any, room: int, location: Location) -> tuple[StoredTensor, int, int]:
     what = f"the tensor '{name[:80]}'"
     keys = {"dtype", "shape", "data_offsets"}
     if not isinstance(about, dict) or not keys <= about.keys():
-        raise SpecError(f"{what} lacks one of dtype, shape and data_offsets", place)
+        raise SpecError(f"{what} lacks one of dtype, shape and data_offsets", location)
     kind, shape, offsets = about["dtype"], about["shape"], about["data_offsets"]
     if not _are_sizes(shape) or len(shape) > MOST_AXES:
-        raise SpecError(f"{what} has no shape of whole numbers from 0, at most {MOST_AXES} of them", place)
+        raise SpecError(f"{what} has no shape of whole numbers from 0, at most {MOST_AXES} of them", location)
     if not _are_sizes(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1] <= room:
-        raise SpecError(f"{what} does not lie in the file: {str(offsets)[:60]} of {room:,} bytes", place)
+        raise SpecError(f"{what} does not lie in the file: {str(offsets)[:60]} of {room:,} bytes", location)
     if not isinstance(kind, str) or kind not in BITS:
-        raise SpecError(f"{what} has an element type {str(kind)[:40]!r} that is not known", place)
+        raise SpecError(f"{what} has an element type {str(kind)[:40]!r} that is not known", location)
     size = offsets[1] - offsets[0]
     if -(-prod(shape) * BITS[kind] // 8) != size:
         raise SpecError(
-            f"{what} has {size:,} bytes, and its shape and type need {-(-prod(shape) * BITS[kind] // 8):,}", place
+            f"{what} has {size:,} bytes, and its shape and type need {-(-prod(shape) * BITS[kind] // 8):,}", location
         )
     return StoredTensor(name, kind, tuple(shape), BITS[kind], size), offsets[0], offsets[1]
 
