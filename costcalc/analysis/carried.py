@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
-from costcalc.analysis.parts import Part, aligned, count, redistribute
+from costcalc.analysis.axis_factors import Factor, aligned, count, redistribute
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.window import IDENTITY, Anywhere, Axes, Follow, Regroup, Sight, Steps
 
-Carried: TypeAlias = "tuple[tuple[Part, ...], ...]"
-"""For each axis of a value the parts of the input's axes that lie along it; where they are not as many places as it
+Carried: TypeAlias = "tuple[tuple[Factor, ...], ...]"
+"""For each axis of a value the factors of the input's axes that lie along it; where they are not as many places as it
 has, such as along a diagonal, it lies along all of them at once."""
 
 Shape: TypeAlias = "tuple[Dim, ...]"
@@ -24,7 +24,7 @@ Shape: TypeAlias = "tuple[Dim, ...]"
 def carried(graph: Graph, value: str) -> Iterator[tuple[Node, list[Carried | None]]]:
     """Each node that depends on the input ``value``, with what the axes of its inputs lie along; None of others."""
     shape: tuple[int, ...] = graph.types[value].shape  # type: ignore[assignment]
-    found: dict[str, Carried] = {value: tuple((Part(axis, 1, size),) for axis, size in enumerate(shape))}
+    found: dict[str, Carried] = {value: tuple((Factor(axis, 1, size),) for axis, size in enumerate(shape))}
     for node in graph.nodes:
         before = [found.get(v) for v in node.inputs]
         if not any(before):
@@ -38,9 +38,9 @@ def carried(graph: Graph, value: str) -> Iterator[tuple[Node, list[Carried | Non
             found[made] = ways[0] if len(ways) == 1 else tuple(map(_together, zip(*ways, strict=True)))
 
 
-def axes_of(parts: Sequence[Part]) -> list[int]:
-    """The input's axes in ``parts``, in their order; those of size 1 leave no trace."""
-    return list(dict.fromkeys(p.axis for p in parts if p.axis is not None and p.size > 1))
+def axes_of(factors: Sequence[Factor]) -> list[int]:
+    """The input's axes in ``factors``, in their order; those of size 1 leave no trace."""
+    return list(dict.fromkeys(p.axis for p in factors if p.axis is not None and p.size > 1))
 
 
 def _along(before: Carried, sight: Sight, x: Shape, y: Shape) -> Carried:
@@ -83,7 +83,7 @@ def _fixed(entry: Follow | Anywhere | None) -> bool:
 
 
 def _regrouped(before: Carried, x: Shape, y: Shape) -> Carried:
-    made: list[tuple[Part, ...]] = []
+    made: list[tuple[Factor, ...]] = []
     for old, new in aligned(x, y):
         flat = [p for axis in old for p in before[axis]]
         sizes: list[int] = [y[axis] for axis in new]  # type: ignore[misc]
@@ -93,14 +93,14 @@ def _regrouped(before: Carried, x: Shape, y: Shape) -> Carried:
     return tuple(made)
 
 
-def _loose(parts: Sequence[Part], size: Dim) -> tuple[Part, ...]:
-    """An axis of ``size`` that lies along all axes of ``parts``."""
-    return tuple(Part(axis, 1, size) for axis in axes_of(parts) if size != 1) or (Part(None, 0, size),)  # type: ignore[arg-type]
+def _loose(factors: Sequence[Factor], size: Dim) -> tuple[Factor, ...]:
+    """An axis of ``size`` that lies along all axes of ``factors``."""
+    return tuple(Factor(axis, 1, size) for axis in axes_of(factors) if size != 1) or (Factor(None, 0, size),)  # type: ignore[arg-type]
 
 
-def _together(ways: Sequence[tuple[Part, ...]]) -> tuple[Part, ...]:
+def _together(ways: Sequence[tuple[Factor, ...]]) -> tuple[Factor, ...]:
     """What an axis lies along that does through several inputs."""
-    known = [parts for parts in dict.fromkeys(ways) if axes_of(parts)]
+    known = [factors for factors in dict.fromkeys(ways) if axes_of(factors)]
     if len(known) < 2:
         return (known or ways)[0]
-    return _loose([p for parts in known for p in parts], known[0][0].size)
+    return _loose([p for factors in known for p in factors], known[0][0].size)

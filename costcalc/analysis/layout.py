@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from costcalc.analysis.axis_factors import Factor
 from costcalc.analysis.carried import axes_of, carried
-from costcalc.analysis.factors import Factor
 from costcalc.analysis.receptive import seen_along, ways_in
 from costcalc.analysis.view import GLOBAL, Span, View
 from costcalc.ir.graph import Graph, Node
@@ -159,6 +159,6 @@ def _by_mixing(graph: Graph, value: str) -> tuple[str, ...] | None:
 
 
 def _cut(view: View) -> Iterator[int]:
-    """The axes of the input that lie in several parts."""
+    """The axes of the input that lie in several factors."""
     axes = [p.axis for factors in view.factors for p in factors if p.axis is not None and p.size > 1]
     return (axis for axis in axes if axes.count(axis) > 1)
