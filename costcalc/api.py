@@ -121,7 +121,7 @@ def _memory(
     if engine != "eager" or isinstance(model, Graph) or how.get("apply") or how.get("fold_norm"):
         return plan(graph_of(model, inputs, kwargs, how), engine, bits, patches=patches)
     check_given(model, inputs, kwargs, how)
-    run: Run | str
+    run: ObservedRun | str
     if isinstance(model, (str, os.PathLike)):
         from costcalc.frontends.sources import with_run
         from costcalc.models import wanted

@@ -13,7 +13,7 @@ from costcalc.arguments import graph_of, no_module
 from costcalc.budget.config import Budget, Config, Model, Setup
 from costcalc.budget.read import budgets_of, read_config, word
 from costcalc.budget.session import nearest_config, of_names
-from costcalc.errors import CostcalcError, OptionError, Place, listing
+from costcalc.errors import CostcalcError, Location, OptionError, listing
 from costcalc.ir.graph import Graph
 from costcalc.reading.tree import Mapping, Scalar, Sequence, Tree
 
@@ -37,22 +37,22 @@ def budgets(whole: Given[str, Any] | None, layers: Given[str, Any] | None = None
 
 def _tree(value: object, at: str) -> Tree:
     """``value``, which stands ``at`` a place in words, as the reader of a config has it."""
-    place = Place(at)
+    location = Location(at)
     if isinstance(value, Given):
         pairs = []
         for key, below in value.items():
             name = str(key)
             deeper = f"{at}[{name[:MOST]!r}]"
-            pairs.append((Scalar(name, Place(deeper)), _tree(below, deeper)))
-        return Mapping(pairs, place)
+            pairs.append((Scalar(name, Location(deeper)), _tree(below, deeper)))
+        return Mapping(pairs, location)
     if isinstance(value, (list, tuple)):
-        return Sequence([_tree(one, at) for one in value], place)
+        return Sequence([_tree(one, at) for one in value], location)
     if isinstance(value, (str, Real, Decimal)) and not isinstance(value, bool):
-        return Scalar(str(value), place)
+        return Scalar(str(value), location)
     raise OptionError(
         f"a bound is an amount such as '4.2 G' or 4_200_000_000, not {type(value).__name__}; "
         "a mapping has max, min, max_increase or max_decrease",
-        place,
+        location,
     )
 
 
@@ -90,7 +90,7 @@ def under(
             raise OptionError(f"two models are called '{name[:80]}'; tell them apart by names=")
         if isinstance(model, Graph):
             graphs[name] = graph
-        found.append(Model(name, source, Place(""), (setup,), budgets))
+        found.append(Model(name, source, Location(""), (setup,), budgets))
     return Config("", "", tuple(found)), graphs
 
 

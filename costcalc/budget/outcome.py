@@ -11,7 +11,7 @@ from costcalc.budget.baseline import Past
 from costcalc.budget.config import Budget, Model, Setup
 from costcalc.budget.measure import Measured
 from costcalc.difference.records import Diff
-from costcalc.errors import Place
+from costcalc.errors import Location
 
 OK, FAIL, WARNED, EXEMPT, UNCHECKED = "ok", "fail", "warn", "exempt", "unchecked"
 
@@ -20,7 +20,7 @@ class Because(NamedTuple):
     """One cause, or one large layer: in words, where, and how much of the figure it is."""
 
     says: str
-    place: Place | None
+    location: Location | None
     amount: Value
 
 
@@ -32,7 +32,7 @@ class Verdict(NamedTuple):
     over      by how much the limit is crossed; 0 if it is not
     says      one sentence
     because   the largest first
-    place     where to change it
+    location  where to change it
     message   what the team says to who crosses it
     """
 
@@ -47,7 +47,7 @@ class Verdict(NamedTuple):
     over: Value
     says: str
     because: tuple[Because, ...] = ()
-    place: Place | None = None
+    location: Location | None = None
     message: str = ""
 
     def __repr__(self) -> str:

@@ -9,7 +9,7 @@ from costcalc.amounts.given import UNITS, amount
 from costcalc.analysis.figures import Figure
 from costcalc.budget.config import Config, Limit
 from costcalc.budget.outcome import Outcome
-from costcalc.errors import CostcalcError, OptionError, Place
+from costcalc.errors import CostcalcError, Location, OptionError
 
 
 def ratchet(config: Config, outcome: Outcome) -> tuple[str, list[str]]:

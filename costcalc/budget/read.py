@@ -58,7 +58,7 @@ def config(tree: Tree, file: str) -> Config:
     """The config that ``tree`` describes."""
     top = _keys(tree, "the config", ("version", "models", "exempt"))
     if "version" not in top:
-        raise SpecError(f"the config has no version; it begins with 'version: {VERSION}'", tree.place)
+        raise SpecError(f"the config has no version; it begins with 'version: {VERSION}'", tree.location)
     version = word(top["version"], "version")
     if version != VERSION:
         raise SpecError(
@@ -79,7 +79,7 @@ def config(tree: Tree, file: str) -> Config:
 def _model(tree: Tree) -> Model:
     keys = _keys(tree, "a model", ("name", "model", "at", "budgets", "layers", "message"))
     if "model" not in keys:
-        raise SpecError("a model needs 'model': the path of a spec, or a name of the zoo", tree.place)
+        raise SpecError("a model needs 'model': the path of a spec, or a name of the zoo", tree.location)
     model = word(keys["model"], "model")
     return Model(
         name=word(keys["name"], "name") if "name" in keys else model,
@@ -88,7 +88,7 @@ def _model(tree: Tree) -> Model:
         at=tuple(_setup(s) for s in _items(keys["at"], "at")) if "at" in keys else (Setup(),),
         budgets=budgets_of(keys.get("budgets"), keys.get("layers")),
         message=word(keys["message"], "message") if "message" in keys else "",
-        places=tuple(s.place for s in _items(keys["at"], "at")) if "at" in keys else (),
+        locations=tuple(s.location for s in _items(keys["at"], "at")) if "at" in keys else (),
     )
 
 
@@ -99,7 +99,9 @@ def budgets_of(
     found = [*_budgets(whole, None, machine or _machine)] if whole is not None else []
     for number, (pattern, tree) in enumerate(_pairs(layers, "layers") if layers is not None else ()):
         if number == MOST_PATTERNS:
-            raise SpecError(f"a model can have budgets of {MOST_PATTERNS} patterns of layers, no more", pattern.place)
+            raise SpecError(
+                f"a model can have budgets of {MOST_PATTERNS} patterns of layers, no more", pattern.location
+            )
         found += _budgets(tree, pattern.text, machine or _machine)
     return tuple(found)
 
@@ -248,7 +250,7 @@ def article(word: str) -> str:
 
 def _limit(figure: Figure, tree: Tree) -> Limit:
     text = word(tree, figure.name)
-    return Limit(_placed(tree, amount, text, figure), text, tree.place)
+    return Limit(_placed(tree, amount, text, figure), text, tree.location)
 
 
 def _step(figure: Figure, tree: Tree, up: bool) -> Any:
@@ -262,19 +264,21 @@ def _exemption(tree: Tree, models: dict[str, Model]) -> Exemption:
     keys = _keys(tree, "an exemption", ("model", "metric", "until", "reason"))
     for name in ("model", "metric", "until", "reason"):
         if name not in keys:
-            raise SpecError(f"an exemption needs {name}; it has a model, a metric, until when and a reason", tree.place)
+            raise SpecError(
+                f"an exemption needs {name}; it has a model, a metric, until when and a reason", tree.location
+            )
     model, metric = word(keys["model"], "model"), word(keys["metric"], "metric")
     if model not in models:
         raise SpecError(f"no model called '{model[:80]}'{near(model, models)}", keys["model"].location)
     _placed(keys["metric"], find_figure, metric)
     if not any(b.figure.name == metric for b in models[model].budgets):
-        raise SpecError(f"{model} has no budget of {metric} to be exempt from", keys["metric"].place)
+        raise SpecError(f"{model} has no budget of {metric} to be exempt from", keys["metric"].location)
     text = word(keys["until"], "until")
     try:
         until = date.fromisoformat(text)
     except ValueError:
-        raise SpecError(f"'{text[:40]}' is no date; write it as 2027-01-31", keys["until"].place) from None
-    return Exemption(model, metric, until, word(keys["reason"], "reason"), tree.place)
+        raise SpecError(f"'{text[:40]}' is no date; write it as 2027-01-31", keys["until"].location) from None
+    return Exemption(model, metric, until, word(keys["reason"], "reason"), tree.location)
 
 
 # -- pieces of a tree ----------------------------------------------------------------------------

@@ -33,7 +33,7 @@ from costcalc.budget.read import find_config, parse_max, read_config
 from costcalc.budget.reuse import Kept, is_marked, mark, traced
 from costcalc.budget.reuse import from_lock as kept_in
 from costcalc.difference.git import Edits, Repository
-from costcalc.errors import CostcalcError, OptionError, Place, UnknownName, listing, near
+from costcalc.errors import CostcalcError, Location, OptionError, UnknownName, listing, near
 from costcalc.ir.graph import Graph
 from costcalc.reading.reach import reach_of, refuse_outside
 from costcalc.writing import Version, update
@@ -190,7 +190,7 @@ def judged(
             edited=known.edited,
             kept=kept,
             seen=remembers(config),
-            told=asked.base is not None,
+            warns_of_code=asked.base is not None,
         )
     return lock_verdicts(outcome, config) if locked else outcome
 

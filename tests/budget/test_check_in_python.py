@@ -104,7 +104,7 @@ def test_the_config_of_a_repository_against_its_lock_and_its_base(repository: Re
         assert (found.exit_code(), str(found)) == (code, printed), options
     assert code == 1
     grown = costcalc.check("configs/backbone.yaml", budgets={"macs": {"max_increase": "1%"}}, base="main").failed[0]
-    assert grown.place and grown.place.short == "configs/backbone.yaml:6"  # the line that was edited
+    assert grown.location and grown.location.short == "configs/backbone.yaml:6"  # the line that was edited
     graph = costcalc.load("configs/backbone.yaml")
     limits: Any = {"budgets": {"macs": {"max_increase": "1%"}}, "base": "main"}
     assert costcalc.check(graph, **limits).failed  # the lock at main has a backbone

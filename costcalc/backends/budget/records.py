@@ -9,7 +9,7 @@ from typing import Any
 from costcalc.amounts.shown import own_unit
 from costcalc.analysis.figures import FIGURES
 from costcalc.budget.outcome import Outcome, Result, Verdict
-from costcalc.errors import CostcalcError, Place
+from costcalc.errors import CostcalcError, Location
 from costcalc.reading.files import contents
 
 SCHEMA = 1
