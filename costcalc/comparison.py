@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from costcalc.amounts.shown import sees
@@ -107,15 +107,17 @@ class Comparison(NamedTuple):
         }
 
 
-def compare(reports: Sequence[Report], names: Sequence[str] = ()) -> Comparison:
+def compare(reports: Sequence[Report], names: Sequence[str] = (), also: Collection[str] = ()) -> Comparison:
     """The models of ``reports`` side by side, called ``names``, or what they call themselves.
+
+    also   figures to have beside those that are always there: ``flops``
 
     Raises ``CostcalcError`` for fewer than two, or for figures that are formulas.
     """
     if len(reports) < 2:
         raise CostcalcError("compare takes two or more models")
     lines = []
-    for figure in figures_in(COMPARISON):
+    for figure in figures_in(COMPARISON, also):
         values = tuple(figure.value(report) for report in reports)
         if any(value is not None and not isinstance(value, (int, float)) for value in values):
             raise CostcalcError(f"{figure.name} is a formula in one of the models; give every size a number")

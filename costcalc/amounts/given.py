@@ -33,26 +33,48 @@ ACCEPTED = {
 }
 
 
-def amount(text: str, figure: Figure) -> Fraction:
-    """``text`` in the base unit of ``figure``, exactly.
+def amount(text: str, figure: Figure, prefix: str = "") -> Fraction:
+    """``text`` in the base unit of ``figure``, exactly; with a ``prefix``, such as the ``G`` of ``gflops``, in those.
 
     >>> from costcalc.analysis.figures import FIGURES
     >>> amount("4.2 G", FIGURES["macs"]), amount("100MiB", FIGURES["storage"]), amount("12 ms", FIGURES["time"])
     (Fraction(4200000000, 1), Fraction(838860800, 1), Fraction(3, 250))
     """
     text = text.strip()
-    found = _NUMBER.match(text)
-    unit = text[found.end() :].strip() if found else ""
+    number, unit = parted(text, figure)
     scales = UNITS.get(figure.unit, {"": Fraction(1)})
-    if found is None or unit not in scales:
+    if prefix and number and unit:
+        called = f"{prefix}{figure.name}".lower()
+        instead = f"write {called}: {number}, or {figure.name}: {text[:40]}"
+        raise CostcalcError(f"'{text[:40]}' is no amount of {called}, whose name says the unit; {instead}")
+    unit = unit or prefix
+    if not number or unit not in scales:
         wanted = ACCEPTED.get(figure.unit, "a number")
-        hint = f" ({like})" if (like := _like(unit, scales) if found and unit else "") else ""
+        hint = f" ({like})" if (like := _like(unit, scales) if number and unit else "") else ""
         example = EXAMPLE.get(figure.unit, "1.5")
         raise CostcalcError(f"'{text[:40]}' is no amount of {figure.name}{hint}; write {wanted}, such as {example}")
-    value = Fraction(found.group().replace("_", "")) * scales[unit]
+    value = Fraction(number.replace("_", "")) * scales[unit]
     if value < 0:
         raise CostcalcError(f"'{text[:40]}' is below zero; {figure.name} cannot be")
     return value
+
+
+def parted(text: str, figure: Figure) -> tuple[str, str]:
+    """The number and the unit of an amount; of a count without what is counted. The number is "" where there is none.
+
+    >>> from costcalc.analysis.figures import FIGURES
+    >>> parted("8.2 GFLOPs", FIGURES["flops"]), parted("4.2G", FIGURES["macs"]), parted("G", FIGURES["macs"])
+    (('8.2', 'G'), ('4.2', 'G'), ('', ''))
+    """
+    found = _NUMBER.match(text)
+    if found is None:
+        return "", ""
+    unit = text[found.end() :].strip()
+    counted = figure.name.lower() if figure.unit == COUNT else ""
+    for word in filter(None, (counted, counted.removesuffix("s"))):
+        if unit.lower().endswith(word):
+            return found.group(), unit[: len(unit) - len(word)].strip()
+    return found.group(), unit
 
 
 def _like(unit: str, scales: dict[str, Fraction]) -> str:
@@ -75,7 +97,7 @@ class Step(NamedTuple):
         return self.amount if self.amount is not None else Fraction(self.part or 0) * Fraction(base)
 
 
-def step(text: str, figure: Figure, *, up: bool) -> Step:
+def step(text: str, figure: Figure, *, up: bool, prefix: str = "") -> Step:
     """A change: ``100 M``, ``2%``, or as a ratio to what was, ``1.02x`` (``0.98x`` for a decrease).
 
     >>> from costcalc.analysis.figures import FIGURES
@@ -93,4 +115,4 @@ def step(text: str, figure: Figure, *, up: bool) -> Step:
                 raise CostcalcError(f"'{text[:40]}' goes the wrong way; {way}")
             return Step(None, part, text)
         raise CostcalcError(f"'{text[:40]}' is no change; write a number before {text[-1]}, such as 2% or 1.02x")
-    return Step(amount(text, figure), None, text)
+    return Step(amount(text, figure, prefix), None, f"{text} {prefix}".rstrip())

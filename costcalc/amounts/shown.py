@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from fractions import Fraction
 
 from costcalc.amounts import units
@@ -76,16 +75,17 @@ def beside(figure: Figure, value: Value, limit: Value, written: str) -> tuple[st
     unit = own_unit(figure, limit, written)
     if not unit or (value != limit and in_unit(figure, value, unit) == in_unit(figure, limit, unit)):
         return told_apart(figure, value, limit)
-    number = written.strip().removesuffix(unit).strip()
+    from costcalc.amounts.given import parted
+
+    number = parted(written.strip(), figure)[0]
     return in_unit(figure, value, unit), f"{number} {unit}"
 
 
 def own_unit(figure: Figure, limit: Value, written: str) -> str:
     """The unit in which somebody has ``written`` a ``limit``, if figures would be shown in another; else ""."""
-    from costcalc.amounts.given import UNITS
+    from costcalc.amounts.given import UNITS, parted
 
-    unit = written.strip().lstrip("+-0123456789._").lstrip()
-    unit = re.sub(r"^[eE][+-]?\d+\s*", "", unit)
+    unit = parted(written.strip(), figure)[1]
     is_other = unit in UNITS.get(figure.unit, {}) and unit != show(figure, limit).rpartition(" ")[2]
     return unit if is_other else ""
 

@@ -5,7 +5,7 @@ No formula stands here: the layer's op runs its own rules on ``TracedInt`` sizes
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from string import ascii_lowercase
 from typing import Any, NamedTuple
 
@@ -78,8 +78,11 @@ class Explanation(NamedTuple):
     applied: tuple[str, ...] = ()
 
 
-def explain(graph: Graph, report: Report, name: str) -> Explanation:
-    """The layer called ``name``. Raises ``UnknownName`` with the nearest name; sizes must be numbers."""
+def explain(graph: Graph, report: Report, name: str, also: Collection[str] = ()) -> Explanation:
+    """The layer called ``name``, with the figures on demand that ``also`` names.
+
+    Raises ``UnknownName`` with the nearest name; sizes must be numbers.
+    """
     layer = next((layer for layer in report.layers if layer.name == name), None)
     if layer is None:
         known = [layer.name for layer in report.layers] + [block.name for block in report.blocks]
@@ -89,7 +92,19 @@ def explain(graph: Graph, report: Report, name: str) -> Explanation:
     node = graph.node(name)
     if any(isinstance(d, Expr) for t in (*graph.input_types(node), *graph.output_types(node)) for d in t.shape):
         raise CostcalcError(f"{name}: its sizes are symbols; `costcalc formula` shows closed forms")
-    return _Teller(graph, report, layer, node).explanation()
+    return _Teller(graph, report, layer, node).explanation(also)
+
+
+def _sum(parts: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
+    """The value of a sum, and what is told of it, equal parts together."""
+    if any(value is UNKNOWN for value, _ in parts):
+        return UNKNOWN, None
+    often: dict[int, int] = {}
+    for _, told in parts:
+        often[id(told)] = often.get(id(told), 0) + 1
+    distinct = {id(told): told for _, told in parts}
+    told = sum(TracedInt.leaf(n, str(n)) * distinct[key] if n > 1 else distinct[key] for key, n in often.items())
+    return sum(value for value, _ in parts), told
 
 
 class _Teller:
@@ -105,7 +120,7 @@ class _Teller:
         self.made = (made,) if isinstance(made, TensorType) else made
         self.y = tuple(map(self._output, self.made))
 
-    def explanation(self) -> Explanation:
+    def explanation(self, also: Collection[str] = ()) -> Explanation:
         node, x, y = self.node, self.x, self.y
         weights = self.op.weights(*x)
         shapes = [(v, t.shape, _times(t)) for v, t in zip((*node.inputs, *node.outputs), (*x, *y), strict=True)]
@@ -124,10 +139,14 @@ class _Teller:
         work = layer.prepared or layer
         use = Use(self.op, x, y[0], weights, self.report.settings.bits)
         lines, later = self._sizes(), []
-        for figure in figures_in(EXPLANATION):
+        done: dict[str, tuple[Any, Any]] = {}
+        for figure in figures_in(EXPLANATION, also):
             if figure.done:
                 value = getattr(work, figure.key, 0) if layer.counted else UNKNOWN
-                lines.append(self._line(figure, value, figure.done(use)))
+                done[figure.name] = value, figure.done(use)
+                lines.append(self._line(figure, *done[figure.name]))
+            elif figure.sum_of and done.keys() >= {*figure.sum_of}:
+                lines.append(self._line(figure, *_sum([done[name] for name in figure.sum_of])))
             elif figure.held and not figure.values:
                 each = [figure.held(w, self.report.settings.bits) for w in stored]
                 lines.append(self._line(figure, figure.of(layer), sum(each)))

@@ -7,7 +7,7 @@ one entry there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -127,6 +127,7 @@ class Figure(NamedTuple):
     asks       what a budget of it can be told besides: ``at`` a layer, on a ``machine``, which it then needs
     shown      where, and in which words
     unless     the figure beside which totals leave it out where both are the same
+    on_demand  whether views have it only where it is asked for by its name
     """
 
     name: str
@@ -148,6 +149,7 @@ class Figure(NamedTuple):
     asks: str = ""
     shown: Mapping[str, In] = EVERYWHERE
     unless: str = ""
+    on_demand: bool = False
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -233,6 +235,13 @@ FIGURES: dict[str, Figure] = {
             done=lambda use: use.op.macs(*use.inputs, y=use.output), share=True,
             shown=EVERYWHERE | dict.fromkeys((SPENT, LOCK_LAYER, COMMENT, FIRST_BUDGETS), In())
             | {SUMMARY: In(says="multiply-accumulates: conv, linear, matmul, attention")},
+        ),
+        Figure(
+            "flops", "FLOPs", COUNT, "two for each MAC, a product and a sum", "flops",
+            sum_of=("macs", "macs"), on_demand=True,
+            shown=dict.fromkeys(
+                (COLUMN, WIDE, SUMMARY, COMPARISON, DIFFERENCE, CLOSED_FORM, EXPLANATION), In(after="macs")
+            ),
         ),
         Figure(
             "ops", "ops", COUNT, "other scalar arithmetic", "ops",
@@ -330,21 +339,61 @@ def meant(name: str) -> str:
     return MEANT.get(name.strip().lower(), "")
 
 
+SCALES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+"""What a prefix makes of the name of a count: ``gflops`` are billions of them."""
+ALSO = {"rf": "receptive_field"}
+"""Other names of figures → the figure's own."""
+
+
+class Named(NamedTuple):
+    """What a name stands for: a figure, and the prefix of amounts that are written or shown so: ``G`` of ``gflops``."""
+
+    figure: Figure
+    prefix: str = ""
+
+    @property
+    def scale(self) -> int:
+        """How many one of these are."""
+        return SCALES[self.prefix]
+
+
+def named(name: str) -> Named | None:
+    """What ``name`` stands for: a figure by its own or another of its names, or a count in thousands or more.
+
+    >>> named("macs").figure.name, named("GFLOPs").figure.name, named("GFLOPs").prefix, named("gram")
+    ('macs', 'flops', 'G', None)
+    """
+    known = FIGURES.get(name) or FIGURES.get(ALSO.get(name.lower(), name.lower()))
+    if known:
+        return Named(known)
+    prefix = next((p for p in SCALES if p and p.lower() == name[:1].lower()), "")
+    counted = FIGURES.get(name[1:].lower()) if prefix else None
+    return Named(counted, prefix) if counted and counted.unit == COUNT else None
+
+
+def find_named(name: str) -> Named:
+    """What ``name`` stands for; an ``UnknownName`` names the nearest."""
+    found = named(name)
+    if found is None:
+        hint = meant(name) or near(name, FIGURES)
+        raise UnknownName(f"no figure called '{name[:40]}'{hint}; there are {listing(FIGURES)}")
+    return found
+
+
 def find_figure(name: str) -> Figure:
     """The figure called ``name``; an ``UnknownName`` names the nearest."""
-    if name not in FIGURES:
-        hint = "; costs are counted in macs, and one of them is two FLOPs" if "flop" in name.lower() else meant(name)
-        raise UnknownName(f"no figure called '{name[:40]}'{hint or near(name, FIGURES)}; there are {listing(FIGURES)}")
-    return FIGURES[name]
+    return find_named(name).figure
 
 
-def figures_in(view: str) -> list[Figure]:
-    """The figures that ``view`` has, in its order.
+def figures_in(view: str, also: Collection[str] = ()) -> list[Figure]:
+    """The figures that ``view`` has, in its order, and of those that it has only on demand the ones named in ``also``.
 
     >>> [figure.name for figure in figures_in(CLOSED_FORM)]
     ['macs', 'ops', 'params', 'storage', 'traffic']
+    >>> [figure.name for figure in figures_in(CLOSED_FORM, ["flops"])][:3]
+    ['macs', 'flops', 'ops']
     """
-    found = [figure for figure in FIGURES.values() if view in figure.shown]
+    found = [f for f in FIGURES.values() if view in f.shown and (not f.on_demand or f.name in also)]
     for figure in [f for f in found if f.shown[view].after]:
         found.remove(figure)
         names = [f.name for f in found]
@@ -360,3 +409,11 @@ def attributed() -> list[Figure]:
 def amount_of(amounts: Mapping[str, Any], figure: Figure) -> Value:
     """One that adds up, of a record of those that are ``attributed``."""
     return sum(amounts.get(name, 0) for name in figure.sum_of or (figure.name,))
+
+
+def known_of(figures: Mapping[str, Any], figure: Figure) -> Value | None:
+    """``figure`` in a record of some, or from those in it that it is the sum of; None where these are not there."""
+    if figure.name in figures or not figure.sum_of or not figures.keys() >= {*figure.sum_of}:
+        return figures.get(figure.name)
+    parts = [figures[name] for name in figure.sum_of]
+    return None if None in parts else sum(parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from costcalc.analysis.alike import Costs
@@ -36,15 +36,15 @@ class Formula(NamedTuple):
         return _value(Expr.of(self.total), values)
 
 
-def formulas(graph: Graph, bits: int | None = None) -> list[Formula]:
-    """The totals of ``graph``, whose sizes may be symbols."""
+def formulas(graph: Graph, bits: int | None = None, also: Collection[str] = ()) -> list[Formula]:
+    """The totals of ``graph``, whose sizes may be symbols, with the figures on demand that ``also`` names."""
     storage = Storage(graph, bits)
     work, costs, whole = Works(bits), Costs(graph, storage), Sum(storage)
     for node in graph.nodes:
         done = work(graph, node)
         whole.count(costs(node, done).row, storage.touched(node), costs.owned(node, done))
     record = Figures(whole.amounts())
-    return [Formula(figure, figure.of(record)) for figure in figures_in(CLOSED_FORM)]
+    return [Formula(figure, figure.of(record)) for figure in figures_in(CLOSED_FORM, also)]
 
 
 def strongest(conditions: Iterable[str]) -> list[str]:

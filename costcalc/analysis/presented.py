@@ -140,7 +140,7 @@ def _cells(report: Any, given: dict[str, Any]) -> dict[str, list[Any]]:
 
 def _view(given: dict[str, Any]) -> View:
     """What ``given`` asks to be shown. Raises ``TypeError`` for what is no part of a view."""
-    from costcalc.backends.columns import find_column, find_columns
+    from costcalc.backends.columns import find_column, find_columns, on_demand
     from costcalc.backends.rows import View
 
     unknown = set(given) - {*View._fields}
@@ -149,4 +149,7 @@ def _view(given: dict[str, Any]) -> View:
     columns, sort = given.get("columns"), given.get("sort")
     if columns is not None:
         given = {**given, "columns": find_columns(columns if isinstance(columns, str) else ",".join(columns))}
-    return View(**(given if sort is None else {**given, "sort": find_column(sort)}))
+    if sort is not None:
+        given = {**given, "sort": find_column(sort)}
+    shown = [*(given.get("columns") or ()), *([given["sort"]] if sort is not None else ())]
+    return View(**{**given, "also": (*given.get("also", ()), *on_demand(shown))})

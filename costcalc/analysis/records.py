@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from math import inf
@@ -254,10 +254,13 @@ class Report(Presented):
             return "≈"
         return "≤" if unset else "≥"
 
-    def to_dict(self, rows: Callable[[Iterator[dict[str, Any]]], Any] = list) -> dict[str, Any]:
+    def to_dict(
+        self, rows: Callable[[Iterator[dict[str, Any]]], Any] = list, also: Collection[str] = ()
+    ) -> dict[str, Any]:
         """The report as plain lists, dicts, strings and numbers. Symbols become strings.
 
         rows   what to make of the layers and of the blocks: a list, or with ``iter`` each when it is asked for
+        also   figures to have beside those that are always there: ``flops``
         """
         return {
             "schema": SCHEMA,
@@ -272,9 +275,9 @@ class Report(Presented):
             "settings": {f.name: plain(getattr(self.settings, f.name)) for f in fields(self.settings)},
             **({"machine": self.machine.to_dict()} if self.machine else {}),
             **({"pace": {k: v for k, v in self.pace._asdict().items() if v is not None}} if self.pace else {}),
-            "total": next(_records([self.total])),
-            "layers": rows(_records(self.layers)),
-            "blocks": rows(_records(self.blocks)),
+            "total": next(_records([self.total], also)),
+            "layers": rows(_records(self.layers, also)),
+            "blocks": rows(_records(self.blocks, also)),
             "uncounted": [
                 {"name": u.name, "op": u.kind, "input_shapes": plain(u.input_shapes),
                  "output_shapes": plain(u.output_shapes)}
@@ -299,7 +302,7 @@ MAYBE = ("time", "prepared", "group", "kernels")
 """Keys that only some layers, or some totals, have."""
 
 
-def _records(figures: Sequence[Figures]) -> Iterator[dict[str, Any]]:
+def _records(figures: Sequence[Figures], also: Collection[str] = ()) -> Iterator[dict[str, Any]]:
     """Each of ``figures``, which are of one kind, as JSON has it; the keys that name a layer first."""
     if not figures:
         return
@@ -307,6 +310,7 @@ def _records(figures: Sequence[Figures]) -> Iterator[dict[str, Any]]:
     keys = [(key, "") for key in FIRST if key in own]
     keys += [(figure.key, figure.name) for figure in FIGURES.values() if figure.name in figures[0].amounts]
     keys += [(key, "") for key in own if key not in FIRST and key != "amounts"]
+    asked = [(FIGURES[name].key, FIGURES[name].reader()) for name in also if not FIGURES[name].whole]
     # Most layers share their options, their shapes and what they see with others, as objects.
     known: dict[int, Any] = {}
     for one in figures:
@@ -326,6 +330,8 @@ def _records(figures: Sequence[Figures]) -> Iterator[dict[str, Any]]:
                 if shown is None:
                     shown = known[id(value)] = plain(value)
                 record[key] = shown
+        for key, read in asked:
+            record[key] = plain(read(one))
         for key in MAYBE:
             if record.get(key, True) is None:
                 del record[key]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -12,13 +12,16 @@ from costcalc.analysis.figures import (
     BITS,
     COLUMN,
     COUNT,
+    FIGURES,
     JOULES,
     PIXELS,
     RATIO,
     SECONDS,
     Figure,
+    Named,
     figures_in,
     meant,
+    named,
 )  # fmt: skip
 from costcalc.analysis.records import Figures, Layer, Report
 from costcalc.errors import UnknownName, listing, near
@@ -36,6 +39,7 @@ class Column(NamedTuple):
     timed   there only with a machine
     unit    of a figure; "" of what is none
     of      the attribute of a layer from which alone its value follows, where many layers have that in common
+    figure  the figure that it shows; "" of what is none
     """
 
     name: str
@@ -49,6 +53,12 @@ class Column(NamedTuple):
     timed: bool = False
     unit: str = ""
     of: str = ""
+    figure: str = ""
+
+    @property
+    def marks(self) -> str:
+        """By which name ``Report.mark`` knows what it shows."""
+        return self.figure or self.name
 
 
 def _shape(shape: tuple[Any, ...]) -> str:
@@ -139,7 +149,7 @@ _AFTER = (
 
 def columns() -> Mapping[str, Column]:
     """All columns by name: what a layer is, its figures, then what is no figure."""
-    return _columns(tuple(figures_in(COLUMN)))
+    return _columns(tuple(figures_in(COLUMN, FIGURES)))
 
 
 @lru_cache(maxsize=4)
@@ -153,19 +163,67 @@ def _of_figure(figure: Figure) -> Iterator[Column]:
     name, unit, timed = figure.name, figure.unit, figure.asks == "machine"
     title, says = figure.titled(COLUMN), figure.described(COLUMN)
     value, of = figure.reader(), "time" if timed else "amounts"
-    yield Column(name, title, value, SHOWS[unit], says, figure.adds, timed=timed, unit=unit, of=of)
+    yield Column(name, title, value, SHOWS[unit], says, figure.adds, timed=timed, unit=unit, of=of, figure=name)
     if figure.share:
         says = f"its share of the {title}"
         yield Column(f"{name}_share", f"of {title}", value, says=says, adds=figure.adds, share=True, timed=timed)
 
 
+def usual(also: Collection[str] = ()) -> list[Column]:
+    """All columns but those of figures that are shown on demand; of these the ones whose figures ``also`` names."""
+    return [c for c in columns().values() if c.figure in also or not (c.figure and FIGURES[c.figure].on_demand)]
+
+
+def preferred(names: str, also: Collection[str] = ()) -> list[Column]:
+    """The columns in ``names``, and after the MACs those of the figures that ``also`` names."""
+    every = columns()
+    wanted = [other for name in names.split() for other in (name, *(also if name == "macs" else ()))]
+    return [every[name] for name in wanted if name in every]
+
+
+def on_demand(columns: Iterable[Column]) -> tuple[str, ...]:
+    """The figures of ``columns`` that are shown on demand."""
+    return tuple(dict.fromkeys(c.figure for c in columns if c.figure and FIGURES[c.figure].on_demand))
+
+
+ALSO = {"rf": "field", "receptive_field": "field"}
+"""Other names of columns → the column's own."""
+
+
 def find_column(name: str) -> Column:
-    """The column called ``name``; an ``UnknownName`` names the nearest."""
+    """The column called ``name``, or a count in thousands or more, ``gflops``; an ``UnknownName`` names the nearest."""
     known = columns()
-    if name not in known:
-        hint = meant(name) or near(name, known)
-        raise UnknownName(f"no column called '{name[:40]}'{hint}; there are {listing(known)}")
-    return known[name]
+    found = known.get(name) or known.get(ALSO.get(name.lower(), name.lower()))
+    if found is None:
+        scaled = named(name)
+        found = known.get(scaled.figure.name) if scaled else None
+        if scaled is None or found is None:
+            hint = meant(name) or near(name, known)
+            raise UnknownName(f"no column called '{name[:40]}'{hint}; there are {listing(known)}")
+        return _in_units(found, scaled)
+    return found
+
+
+def _in_units(column: Column, named: Named) -> Column:
+    """``column``, a count, in the units that a name says: ``gflops`` in billions, with three decimals."""
+    scale = named.scale
+
+    def value(figures: Figures) -> Any:
+        whole = column.value(figures)
+        return f"({whole})/{scale}" if isinstance(whole, Expr) else None if whole is None else whole / scale
+
+    name, title = f"{named.prefix}{column.name}".lower(), f"{named.prefix}{column.title}"
+    return column._replace(name=name, title=title, value=value, shows=_thousandths, unit="")
+
+
+def _thousandths(value: Any) -> str:
+    """
+    >>> _thousandths(8.178368512), _thousandths(0.0), _thousandths(1e-9), _thousandths(1234.5)
+    ('8.178', '0', '<0.001', '1,234.500')
+    """
+    if isinstance(value, str):
+        return value
+    return "0" if value == 0 else f"{value:,.3f}" if abs(value) >= 0.0005 else "<0.001"
 
 
 def find_columns(names: str) -> list[Column]:
@@ -193,6 +251,8 @@ def shown(column: Column, figures: Figures, exact: bool = False, whole: Figures 
         return f"{value} bits" if column.unit == BITS else str(value)
     if column.share:
         return units.percent(value, column.value(whole))
+    if exact and not column.unit and isinstance(value, float):
+        return f"{value:,}"
     if exact and isinstance(value, int):
         return units.grouped_size(value) if column.unit == BITS else units.grouped(value)
     return column.shows(value)

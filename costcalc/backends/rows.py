@@ -22,6 +22,7 @@ class View(NamedTuple):
     top       show so many rows and the rest as one
     exact     all digits in place of units
     by_kind   a row for each kind of layer
+    also      figures to show beside those that are always there: ``flops``
     """
 
     depth: int | None = None
@@ -30,6 +31,7 @@ class View(NamedTuple):
     top: int | None = None
     exact: bool = False
     by_kind: bool = False
+    also: tuple[str, ...] = ()
     width: int = 80
     colour: bool = False
 

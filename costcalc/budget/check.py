@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from costcalc.amounts.given import Step
 from costcalc.amounts.shown import beside, in_unit, own_unit, percent, show, signed, told_apart
-from costcalc.analysis.figures import Figure, Value
+from costcalc.analysis.figures import Figure, Value, known_of
 from costcalc.analysis.records import Layer
 from costcalc.analysis.sizes import unset
 from costcalc.budget.baseline import Baseline, Past
@@ -144,13 +144,14 @@ def _bounded(
     if value is None or isinstance(value, str):
         return known._replace(status=UNCHECKED, says=f"{figure.name} is not known")
     over = max(value - limit if rule == "max" else limit - value, 0)
-    shown, wanted = beside(figure, value, limit, bound.text)
+    shown, wanted = beside(figure, value, limit, bound.whole)
     if not over:
         return known._replace(says=f"{shown}, {word} {wanted} allowed")
     way = "over" if rule == "max" else "under"
-    crossed = in_unit(figure, over, own_unit(figure, limit, bound.text))
+    crossed = in_unit(figure, over, own_unit(figure, limit, bound.whole))
     says = f"{shown} is {crossed} {way} the budget of {wanted}"
     says += f" ({percent(value - limit, limit)})" if limit else ""
+    says += f"; {figure.title} are {figure.says}" if figure.on_demand else ""
     return _crossed(known._replace(over=over), says, excused)
 
 
@@ -185,7 +186,7 @@ def _base(budget: Budget, past: Past) -> tuple[Value | str | None, str]:
             return None, f"in {past.where}, {error.message}"
     if past.reason or budget.layers or budget.at or budget.machine or budget.engine:
         return None, past.reason or f"{past.where} has only totals"
-    value = past.figures.get(budget.figure.name)
+    value = known_of(past.figures, budget.figure)
     return value, "" if value is not None else f"{past.where} does not have {budget.figure.name}"
 
 

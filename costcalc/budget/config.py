@@ -27,11 +27,20 @@ def beside(folder: str, path: str) -> str:
 
 
 class Limit(NamedTuple):
-    """A bound that a figure must not cross, as an amount, and as it was written and where."""
+    """A bound that a figure must not cross, as an amount, and as it was written and where.
+
+    prefix   of the figure's name there: ``G`` of ``gflops: 8.2``
+    """
 
     amount: Fraction
     text: str
     location: Location
+    prefix: str = ""
+
+    @property
+    def whole(self) -> str:
+        """The amount as it was written, with the prefix."""
+        return f"{self.text} {self.prefix}".rstrip()
 
 
 class Budget(NamedTuple):

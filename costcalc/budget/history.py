@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from costcalc.analysis.figures import LOCK, Figure, Value, figures_in
+from costcalc.analysis.figures import LOCK, Figure, Value, figures_in, known_of
 from costcalc.analysis.report import report
 from costcalc.budget.baseline import committed_lock
 from costcalc.budget.config import Config, Model, Setup, beside
@@ -108,7 +108,7 @@ def of_lock(
 ) -> list[History]:
     """The histories of the model ``name`` in each of ``setups`` in the file ``lock``, and what its figures were."""
     kept = [figure.name for figure in figures_in(LOCK)]
-    missing = [figure.name for figure in figures if figure.name not in kept]
+    missing = [figure.name for figure in figures if not {*(figure.sum_of or (figure.name,))} <= {*kept}]
     if missing:
         raise OptionError(f"{NAME} does not keep {missing[0]}; of models that are code it has {listing(kept)}")
     path = repository.relative(lock)
@@ -130,7 +130,7 @@ def of_lock(
 
 def _point(commit: Commit, entry: Entry | str | None, figures: Sequence[Figure]) -> Point:
     if isinstance(entry, Entry):
-        values = {figure.name: entry.figures.get(figure.name) for figure in figures}
+        values = {figure.name: known_of(entry.figures, figure) for figure in figures}
         # A lock does not say which sizes values decide, so a layer without a rule makes no lower bound of the others.
         exact = [figure.name for figure in figures if figure.exact or not entry.figures.get("uncounted")]
         return Point(commit, values, marks=_marked(figures, lambda name: "" if name in exact else "≈"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-from costcalc.amounts.given import UNITS, amount
+from costcalc.amounts.given import UNITS, amount, parted
 from costcalc.analysis.figures import Figure
 from costcalc.budget.config import Config, Limit
 from costcalc.budget.outcome import Outcome
@@ -30,8 +30,8 @@ def ratchet(config: Config, outcome: Outcome) -> tuple[str, list[str]]:
     said = []
     # From the end, so that columns on the same line stay right.
     for location, (limit, figure, most) in sorted(reached.items(), key=lambda item: (-item[0].line, -item[0].column)):
-        text = rounded_up(most, limit.text, figure)
-        if amount(text, figure) >= limit.amount:
+        text = rounded_up(most, limit.text, figure, limit.prefix)
+        if amount(f"{text} {limit.prefix}", figure) >= limit.amount:
             continue
         lines[location.line - 1] = _replaced(lines[location.line - 1], location, limit.text, text)
         said.append(f"{location.short}: {figure.name} lowered from {limit.text} to {text}")
@@ -46,16 +46,16 @@ def _replaced(line: str, location: Location, old: str, new: str) -> str:
     return line[:start] + new + line[start + len(old) :]
 
 
-def rounded_up(value: Fraction, like: str, figure: Figure) -> str:
-    """``value`` to three digits, not below it, in the unit of the amount ``like``.
+def rounded_up(value: Fraction, like: str, figure: Figure, prefix: str = "") -> str:
+    """``value`` to three digits, not below it, in the unit of the amount ``like``, or that of a ``prefix``.
 
     >>> from costcalc.analysis.figures import FIGURES
     >>> rounded_up(Fraction(4089184256), "4.2 G", FIGURES["macs"]), rounded_up(Fraction(7), "26M", FIGURES["params"])
     ('4.09 G', '0.000007M')
     """
-    number = like.rstrip("".join(sorted({c for unit in UNITS.get(figure.unit, {}) for c in unit} | {" "})))
+    number, known = parted(like, figure)
     unit = like[len(number) :]
-    scale = UNITS.get(figure.unit, {"": Fraction(1)}).get(unit.strip(), Fraction(1))
+    scale = UNITS.get(figure.unit, {"": Fraction(1)}).get(prefix or known, Fraction(1))
     scaled = value / scale
     decimals = 0
     while scaled and scaled * 10**decimals < 100 and decimals < 30 and (scaled * 10**decimals).denominator != 1:

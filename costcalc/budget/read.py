@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from costcalc.amounts.given import EXAMPLE, amount, step
-from costcalc.analysis.figures import FIGURES, Figure, find_figure
+from costcalc.analysis.figures import FIGURES, Named, find_figure, find_named
 from costcalc.budget.config import ERROR, WARN, Budget, Config, Exemption, Limit, Model, Setup, beside
 from costcalc.errors import CostcalcError, Location, SpecError, listing, near
 from costcalc.ir.layout import full_layout
@@ -19,7 +19,7 @@ from costcalc.ir.tensor import bits_meant
 from costcalc.reading.reach import reach_of, refuse_outside, unquoted
 from costcalc.reading.tree import Mapping, Scalar, Sequence, Tree
 from costcalc.reading.yaml import read_file
-from costcalc.transforms import named
+from costcalc.transforms import named as transforms_named
 from costcalc.writing import version_of
 
 FILES = ("costcalc.yaml", "costcalc.yml", "pyproject.toml")
@@ -131,12 +131,12 @@ def _applied(keys: dict[str, Tree]) -> tuple[str, ...]:
     """The transforms that a measurement names: a list, or a text with commas."""
     folds = _truth(keys, "fold_norm")
     if "apply" not in keys:
-        return named((), folds)
+        return transforms_named((), folds)
     given = keys["apply"]
     words = [word(one, "a transform") for one in _items(given, "apply")] if isinstance(given, Sequence) else (
         word(given, "apply")
     )  # fmt: skip
-    return _placed(given, lambda texts: named(texts, folds), words)
+    return _placed(given, lambda texts: transforms_named(texts, folds), words)
 
 
 def _shape(tree: Tree) -> tuple[int, ...]:
@@ -173,7 +173,7 @@ def _truth(keys: dict[str, Tree], name: str) -> bool:
 
 def _budgets(tree: Tree, layers: str | None, machine: Callable[[Tree], str]) -> Iterator[Budget]:
     for key, value in _pairs(tree, "budgets"):
-        figure = _placed(key, find_figure, key.text)
+        figure, prefix = _placed(key, find_named, key.text)
         if layers is not None and not figure.adds:
             summed = [other.name for other in FIGURES.values() if other.adds]
             raise SpecError(
@@ -181,12 +181,13 @@ def _budgets(tree: Tree, layers: str | None, machine: Callable[[Tree], str]) -> 
                 f"they can of {listing(summed)}",
                 key.location,
             )
-        yield _budget(key, figure, value, layers, machine)
+        yield _budget(key, Named(figure, prefix), value, layers, machine)
 
 
-def _budget(key: Scalar, figure: Figure, tree: Tree, layers: str | None, machine: Callable[[Tree], str]) -> Budget:
+def _budget(key: Scalar, named: Named, tree: Tree, layers: str | None, machine: Callable[[Tree], str]) -> Budget:
+    figure = named.figure
     if isinstance(tree, Scalar):
-        return _consistent(Budget(figure, key.location, max=_limit(figure, tree), layers=layers))
+        return _consistent(Budget(figure, key.location, max=_limit(named, tree), layers=layers))
     allowed = ["max", "min", "max_increase", "max_decrease", "level"]
     allowed += [figure.asks] if figure.asks else []
     keys = _keys(tree, f"a budget of {figure.name}", allowed)
@@ -196,10 +197,10 @@ def _budget(key: Scalar, figure: Figure, tree: Tree, layers: str | None, machine
     budget = Budget(
         figure,
         key.location,
-        max=_limit(figure, keys["max"]) if "max" in keys else None,
-        min=_limit(figure, keys["min"]) if "min" in keys else None,
-        max_increase=_step(figure, keys["max_increase"], True) if "max_increase" in keys else None,
-        max_decrease=_step(figure, keys["max_decrease"], False) if "max_decrease" in keys else None,
+        max=_limit(named, keys["max"]) if "max" in keys else None,
+        min=_limit(named, keys["min"]) if "min" in keys else None,
+        max_increase=_step(named, keys["max_increase"], True) if "max_increase" in keys else None,
+        max_decrease=_step(named, keys["max_decrease"], False) if "max_decrease" in keys else None,
         level=level,
         layers=layers,
         at=word(keys["at"], "at") if "at" in keys else None,
@@ -248,16 +249,16 @@ def article(word: str) -> str:
     return "an" if word[0] in "aeiou" else "a"
 
 
-def _limit(figure: Figure, tree: Tree) -> Limit:
-    text = word(tree, figure.name)
-    return Limit(_placed(tree, amount, text, figure), text, tree.location)
+def _limit(named: Named, tree: Tree) -> Limit:
+    text = word(tree, named.figure.name)
+    return Limit(_placed(tree, amount, text, named.figure, named.prefix), text, tree.location, named.prefix)
 
 
-def _step(figure: Figure, tree: Tree, up: bool) -> Any:
+def _step(named: Named, tree: Tree, up: bool) -> Any:
     def read(text: str) -> Any:
-        return step(text, figure, up=up)
+        return step(text, named.figure, up=up, prefix=named.prefix)
 
-    return _placed(tree, read, word(tree, figure.name))
+    return _placed(tree, read, word(tree, named.figure.name))
 
 
 def _exemption(tree: Tree, models: dict[str, Model]) -> Exemption:
@@ -270,7 +271,7 @@ def _exemption(tree: Tree, models: dict[str, Model]) -> Exemption:
     model, metric = word(keys["model"], "model"), word(keys["metric"], "metric")
     if model not in models:
         raise SpecError(f"no model called '{model[:80]}'{near(model, models)}", keys["model"].location)
-    _placed(keys["metric"], find_figure, metric)
+    metric = _placed(keys["metric"], find_figure, metric).name
     if not any(b.figure.name == metric for b in models[model].budgets):
         raise SpecError(f"{model} has no budget of {metric} to be exempt from", keys["metric"].location)
     text = word(keys["until"], "until")
@@ -330,12 +331,12 @@ def parse_max(given: Iterable[str]) -> tuple[Budget, ...]:
         name, equals, value = text.partition("=")
         if not equals:
             raise CostcalcError(f"--max {text[:60]}: a budget is FIGURE=AMOUNT, as in macs=4.2G")
-        figure = find_figure(name.strip())
+        figure, prefix = find_named(name.strip())
         if figure.asks in NEEDED:
             what = f"a budget of {figure.name} needs {article(figure.asks)} {figure.asks}"
             raise CostcalcError(f"--max {figure.name}: {what}; write it into costcalc.yaml")
         location = Location(f"--max {text[:60]}")
-        limit = Limit(amount(value, figure), value.strip(), location)
+        limit = Limit(amount(value, figure, prefix), value.strip(), location, prefix)
         if any(b.figure is figure for b in budgets):
             raise CostcalcError(f"--max gives {figure.name} twice")
         budgets.append(Budget(figure, location, max=limit))

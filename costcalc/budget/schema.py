@@ -7,10 +7,11 @@ that lead out of the repository.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from costcalc.amounts.given import EXAMPLE, UNITS
-from costcalc.analysis.figures import FIGURES, LOCK, LOCK_LAYER, Figure, figures_in
+from costcalc.analysis.figures import COUNT, FIGURES, LOCK, LOCK_LAYER, SCALES, Figure, figures_in
 from costcalc.budget.read import MOST_PATTERNS, NEEDED
 from costcalc.ir.layout import AXES
 from costcalc.ir.tensor import ELEMENT_BITS
@@ -22,6 +23,8 @@ _NUMBER = r"\+?([0-9][0-9_]{0,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})"
 _POWER = r"([eE][+-]?[0-9]{1,2})?"
 _WORD = {"type": "string", "pattern": r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$"}
 _NAME = {"anyOf": [_WORD, {"type": "integer"}]}
+_INTEGER = {"type": "integer", "minimum": 0, "maximum": 10**18}
+_BARE = {"anyOf": [{"type": "string", "pattern": f"^{_NUMBER}{_POWER}$", "examples": ["8.2"]}, _INTEGER]}
 _WHOLE = {"type": "integer", "minimum": 1, "maximum": 10**18}
 
 
@@ -59,11 +62,12 @@ def config_schema() -> dict[str, Any]:
                 "model",
             ),
             "measurement": _measurement(),
-            "budgets": _mapping({name: _budget(figure) for name, figure in FIGURES.items()}),
-            "sums": _mapping({name: _budget(figure) for name, figure in adding.items()}),
+            "budgets": _mapping({**{name: _budget(figure) for name, figure in FIGURES.items()}, **_in_units(FIGURES)}),
+            "sums": _mapping({**{name: _budget(figure) for name, figure in adding.items()}, **_in_units(adding)}),
+            "count": {**_bounds(_BARE), "description": "A count in the thousands, millions … that its name says."},
             "exemption": _mapping(
                 {
-                    "model": _NAME, "metric": {"enum": [*FIGURES]}, "reason": _WORD,
+                    "model": _NAME, "metric": {"enum": [*FIGURES, *_in_units(FIGURES)]}, "reason": _WORD,
                     "until": {
                         "type": "string",
                         "pattern": "^[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$|"
@@ -108,42 +112,54 @@ def _measurement() -> dict[str, Any]:
     )  # fmt: skip
 
 
-def _budget(figure: Figure) -> dict[str, Any]:
-    """A bound alone, which is the most, or a mapping of bounds."""
-    limit = _amount(figure)
-    keys: dict[str, Any] = {
-        "max": limit, "min": limit, "max_increase": _step(figure, up=True), "max_decrease": _step(figure, up=False),
-        "level": {"enum": ["error", "warn"]},
+def _in_units(figures: Mapping[str, Figure]) -> dict[str, Any]:
+    """The names of counts that say a unit: ``gflops``."""
+    prefixes = [prefix.lower() for prefix in SCALES if prefix]
+    counts = [name for name, figure in figures.items() if figure.unit == COUNT]
+    return {f"{prefix}{name}": {"$ref": "#/definitions/count"} for name in counts for prefix in prefixes}
+
+
+def _bounds(limit: dict[str, Any], more: Mapping[str, Any] = {}, needs: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A bound alone, which is the most, or a mapping of bounds and ``more``, of which it ``needs`` some."""
+    keys = {
+        "max": limit, "min": limit, "max_increase": _step(limit, up=True), "max_decrease": _step(limit, up=False),
+        "level": {"enum": ["error", "warn"]}, **more,
     }  # fmt: skip
+    bounds = [{"required": [bound]} for bound in ("max", "min", "max_increase", "max_decrease")]
+    whole = {**_mapping(keys, *needs), "anyOf": bounds}
+    return {"anyOf": [whole] if needs else [limit, whole]}
+
+
+def _budget(figure: Figure) -> dict[str, Any]:
+    keys: dict[str, Any] = {}
     if figure.asks == "machine":
         keys["machine"] = {**_WORD, "not": {"pattern": r"(^/|\.\.|\\).*\.ya?ml$"}}
     elif figure.asks == "engine":
         keys["engine"] = {"enum": list(ENGINES)}
     elif figure.asks:
         keys[figure.asks] = _WORD
-    bounds = [{"required": [bound]} for bound in ("max", "min", "max_increase", "max_decrease")]
     needs = (figure.asks,) if figure.asks in NEEDED else ()
-    whole = {**_mapping(keys, *needs), "anyOf": bounds}
-    return {"anyOf": [whole] if needs else [limit, whole], "description": figure.title}
+    return {**_bounds(_amount(figure), keys, needs), "description": figure.title}
 
 
 def _amount(figure: Figure) -> dict[str, Any]:
     units = UNITS.get(figure.unit, {"": 1})
     words = "|".join(sorted(filter(None, units), key=lambda unit: (-len(unit), unit)))
     end = rf" ?({words})" + ("?" if "" in units else "") if words else ""
+    if figure.unit == COUNT:
+        end = f"({end})( ?({'|'.join(dict.fromkeys((figure.title, figure.name)))}))?"
     text = {"type": "string", "pattern": f"^{_NUMBER}{_POWER}{end}$", "examples": [EXAMPLE.get(figure.unit, "1.5")]}
-    numbers = {"type": "integer", "minimum": 0, "maximum": 10**18}
-    return {"anyOf": [text, numbers]} if "" in units else text
+    return {"anyOf": [text, _INTEGER]} if "" in units else text
 
 
-def _step(figure: Figure, *, up: bool) -> dict[str, Any]:
+def _step(amount: dict[str, Any], *, up: bool) -> dict[str, Any]:
     ratio = r"\+?0{0,9}[1-9][0-9]{0,9}(\.[0-9]{0,9})?" if up else r"\+?(0?\.[0-9]{1,9}|1(\.0{0,9})?)"
     change = {
         "type": "string",
         "pattern": rf"^{_NUMBER} ?%$|^{ratio} ?x$",
         "examples": ["2%", "1.02x" if up else "0.98x"],
     }
-    return {"anyOf": [change, _amount(figure)]}
+    return {"anyOf": [change, amount]}
 
 
 def _mapping(properties: dict[str, Any], *required: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from costcalc.cli.choices import Choices
 from costcalc.cli.memory import Engine
-from costcalc.cli.options import Format, Output, Setting
+from costcalc.cli.options import Flops, Format, Output, Setting, asked
 from costcalc.cli.output import coloured, emit, width
 from costcalc.cli.parameters import argument, command, option
 
@@ -30,6 +30,7 @@ def compare(
     ] = None,
     format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
+    flops: Flops = False,
     strict: Annotated[
         bool,
         option("--strict", says="Exit with code 4 if a layer has no rule, or values decide a size that is not set."),
@@ -48,7 +49,7 @@ def compare(
 
         held = [memory(model, engine=engine.value, bits=setting.bits, **choices.choices()) for model in models]
         reports = [replace(r, memory_bits=8 * m.needed_bytes) for r, m in zip(reports, held, strict=True)]
-    found = compare(reports, models)
+    found = compare(reports, models, asked(flops))
     if format is Format.table:
         text = formats.table(found, width=width(), colour=coloured(output))
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from costcalc.cli.choices import Choices
-from costcalc.cli.options import VIEW, Format, Setting, to_file
+from costcalc.cli.options import VIEW, Flops, Format, Setting, asked, to_file
 from costcalc.cli.output import coloured, emit, width
 from costcalc.cli.parameters import argument, command, option
 from costcalc.errors import OptionError
@@ -41,6 +41,7 @@ def diff(
         Format, option("--format", "-f", panel=VIEW, says="What to write.", shows_default=True)
     ] = Format.table,
     output: Annotated[str | None, to_file(panel=VIEW)] = None,
+    flops: Flops = False,
     strict: Annotated[
         bool,
         option("--strict", says="Exit with code 4 if a layer has no rule, or values decide a size that is not set."),
@@ -62,7 +63,9 @@ def diff(
     from costcalc.difference.revisions import Range, diff_specs, parse_range
     from costcalc.machines import load_machine
 
-    if not is_attributed(find_figure(by)):
+    ranked = find_figure(by)
+    by, also = ranked.name, asked(flops or ranked.on_demand)
+    if not is_attributed(ranked):
         raise OptionError(f"--by {by}: causes are told of figures that are sums over layers, such as macs or traffic")
     machine = load_machine(setting.machine) if setting.machine else None
     if by == "time" and machine is None:
@@ -83,13 +86,13 @@ def diff(
             "diff takes two models, or revisions as in main..HEAD and specs, or --base REV; see costcalc diff --help"
         )
     if format is Format.json:
-        text = formats.json(found)
+        text = formats.json(found, also)
     elif format is Format.csv:
         text = formats.csv(found)
     elif format is Format.markdown:
-        text = formats.markdown(found, by)
+        text = formats.markdown(found, by, also)
     else:
-        text = formats.text(found, by, width=width(), colour=coloured(output), most=None if all else 20)
+        text = formats.text(found, by, width=width(), colour=coloured(output), most=None if all else 20, also=also)
     emit(text, output)
     reports = [report for one in found for report in (one.old, one.new) if report is not None]
     return 4 if strict and any(report.uncounted or report.unset for report in reports) else 0

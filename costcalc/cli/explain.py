@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from costcalc.cli.options import Model, Output, Setting, TextFormat
+from costcalc.cli.options import Flops, Model, Output, Setting, TextFormat, asked
 from costcalc.cli.output import coloured, emit, width
 from costcalc.cli.parameters import argument, command, option
 
@@ -28,6 +28,7 @@ def explain(
         TextFormat, option("--format", "-f", says="What to write.", shows_default=True)
     ] = TextFormat.text,
     output: Output = None,
+    flops: Flops = False,
 ) -> None:
     """How each figure of a layer comes about: the formula, the numbers put in, and the result.
 
@@ -49,6 +50,6 @@ def explain(
     if stored:
         text = records.block(stored) if format is TextFormat.json else block_text(stored, width(), paint)
     else:
-        explained = explain(graph, report, name)
+        explained = explain(graph, report, name, asked(flops))
         text = records.layer(explained) if format is TextFormat.json else explanation(explained, width(), paint)
     emit(text, output)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from costcalc.cli.options import Model, Output, TextFormat
+from costcalc.cli.options import Flops, Model, Output, TextFormat, asked
 from costcalc.cli.output import coloured, emit, width
 from costcalc.cli.parameters import command, option
 from costcalc.errors import CostcalcError, OptionError, listing
@@ -34,6 +34,7 @@ def formula(
         TextFormat, option("--format", "-f", says="What to write.", shows_default=True)
     ] = TextFormat.text,
     output: Output = None,
+    flops: Flops = False,
 ) -> None:
     """The totals of a model in closed form.
 
@@ -59,7 +60,7 @@ def formula(
     counted = load(model.model, **choices, any_sizes=True)
     opened = find_symbols(counted, wanted, choices.get("batch", 1))
     graph, values = load(model.model, **choices, symbols=opened, any_sizes=True), opened.values
-    found = formulas(graph, bits)
+    found = formulas(graph, bits, asked(flops))
     whole = report(counted, bits=bits)
     for one in found:
         at, by_layer = one.at(values), one.figure.value(whole)

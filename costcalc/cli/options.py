@@ -192,6 +192,13 @@ class TextFormat(str, Enum):
 
 VIEW = "View"
 
+Flops = Annotated[bool, option("--flops", panel=VIEW, says="Also FLOPs: two for each MAC. Other arithmetic is in ops.")]
+
+
+def asked(flops: bool) -> tuple[str, ...]:
+    """The figures on demand that ``--flops`` asks for."""
+    return ("flops",) * flops
+
 
 class Shown(NamedTuple):
     """What of a report is shown, as what, and where to."""
@@ -210,6 +217,7 @@ class Shown(NamedTuple):
         None
     )
     exact: Annotated[bool, option("--exact", panel=VIEW, says="All digits in place of units.")] = False
+    flops: Flops = False
     format: Annotated[
         Rendered,
         option("--format", "-f", says="What to write; unless given, --output x.csv is CSV.", shows_default=True),
@@ -218,20 +226,24 @@ class Shown(NamedTuple):
 
     def view(self) -> View:
         """What back ends need to know of it."""
-        from costcalc.backends.columns import find_column, find_columns
+        from costcalc.backends.columns import find_column, find_columns, on_demand
         from costcalc.backends.rows import View
 
         if self.by_kind and self.depth is not None:
             raise OptionError(
                 "--by-kind has a row for each kind of layer, --depth one for each block; give one of them"
             )
+        columns = None if self.columns is None else find_columns(self.columns)
+        sort = None if self.sort is None else find_column(self.sort)
+        also = on_demand([*(columns or ()), *([sort] if sort else ())])
         return View(
             depth=self.depth,
-            columns=None if self.columns is None else find_columns(self.columns),
-            sort=None if self.sort is None else find_column(self.sort),
+            columns=columns,
+            sort=sort,
             top=self.top,
             exact=self.exact,
             by_kind=self.by_kind,
+            also=tuple(dict.fromkeys((*asked(self.flops), *also))),
             width=width(),
             colour=coloured(self.output),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -153,22 +153,24 @@ class Diff:
             sums[cause.kind] = sums.get(cause.kind, 0) + cause.of(figure)
         return dict(sorted(sums.items(), key=lambda item: -abs(item[1])))
 
-    def to_dict(self) -> dict[str, Any]:
-        """As plain lists, dicts, strings and numbers."""
+    def to_dict(self, also: Collection[str] = ()) -> dict[str, Any]:
+        """As plain lists, dicts, strings and numbers; ``also`` names figures that are there on demand."""
+        figures = [name for name, figure in FIGURES.items() if not figure.on_demand or name in also]
         return {
             "schema": SCHEMA,
             "name": self.name,
             "apply": dict(zip(("old", "new"), map(list, self.applied), strict=True)),
             "figures": {
-                name: {"old": _number(self.figure(name)[0]), "new": _number(self.figure(name)[1])} for name in FIGURES
+                name: {"old": _number(self.figure(name)[0]), "new": _number(self.figure(name)[1])} for name in figures
             },
             "parameters": [{"name": n, "old": _plain(a), "new": _plain(b)} for n, a, b in self.parameters],
             "causes": [
                 {
                     "kind": c.kind, "says": c.says, "source": c.location.short if c.location else "",
-                    "layers": c.layers, "effect": _effects(c.effect),
+                    "layers": c.layers, "effect": _effects(c.effect, also),
                     "where": [
-                        {"layer": name, "source": p.short if p else "", "effect": _effects(e)} for name, p, e in c.where
+                        {"layer": name, "source": p.short if p else "", "effect": _effects(e, also)}
+                        for name, p, e in c.where
                     ],
                 }
                 for c in self.by("macs")
@@ -180,8 +182,8 @@ class Diff:
                     "options": [{"name": n, "old": _plain(a), "new": _plain(b)} for n, a, b in c.options],
                     "old_shape": c.shape[0] if c.shape else None, "new_shape": c.shape[1] if c.shape else None,
                     "source": c.location.short if c.location else "",
-                    "old": None if c.before is None else _effects(c.before),
-                    "new": None if c.after is None else _effects(c.after),
+                    "old": None if c.before is None else _effects(c.before, also),
+                    "new": None if c.after is None else _effects(c.after, also),
                 }
                 for c in self.layers if c.mark != "="
             ],
@@ -198,8 +200,9 @@ def _of(share: Amounts | None, figure: str) -> Value:
     return 0 if share is None else amount_of(share, FIGURES[figure])
 
 
-def _effects(share: Amounts) -> Mapping[str, Any]:
-    return {figure.name: _number(share.get(figure.name, 0)) for figure in attributed()}
+def _effects(share: Amounts, also: Collection[str]) -> Mapping[str, Any]:
+    names = [*(figure.name for figure in attributed()), *(name for name in also if is_attributed(FIGURES[name]))]
+    return {name: _number(_of(share, name)) for name in names}
 
 
 def _number(value: Value | None) -> int | float | None:

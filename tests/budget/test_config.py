@@ -106,7 +106,11 @@ WRONG = [
     ("version: 1\n", "", "the config has no version; it begins with 'version: 1'"),
     ("    budgets:", "    budget:", "8:5: a model has no 'budget' (did you mean 'budgets'?)"),
     ("      params: 26 M", "      parms: 26 M", "10:7: no figure called 'parms' (did you mean 'params'?)"),
-    ("      params: 26 M", "      flops: 26 M", "one of them is two FLOPs"),
+    (
+        "      params: 26 M",
+        "      gflops: 26 M",
+        "10:15: '26 M' is no amount of gflops, whose name says the unit; write gflops: 26",
+    ),
     ("{max: 100 MiB}", "{max: 100 MiBB}", "11:22: '100 MiBB' is no amount of storage (did you mean 'MiB'?)"),
     ("{max: 100 MiB}", "{mx: 100 MiB}", "11:17: a budget of storage has no 'mx' (did you mean 'max'?)"),
     ("{max: 100 MiB}", "{max: 1 MiB, min: 2 MiB}", "storage cannot be at least 2 MiB and at most 1 MiB"),

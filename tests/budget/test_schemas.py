@@ -91,7 +91,7 @@ def test_what_the_schema_accepts_the_reader_accepts(value: Any) -> None:
         "version: 1\nmodels: []",
         "version: 1\nmodels: [{name: a}]",
         "version: 1\nmodels: [{model: a, budgest: {}}]",
-        "version: 1\nmodels: [{model: a, budgets: {flops: 3}}]",
+        "version: 1\nmodels: [{model: a, budgets: {bflops: 3}}]",
         "version: 1\nmodels: [{model: a, budgets: {macs: 3 GB}}]",
         "version: 1\nmodels: [{model: a, budgets: {storage: 300}}]",
         "version: 1\nmodels: [{model: a, budgets: {macs: {level: warn}}}]",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from costcalc.amounts.shown import own_unit
-from costcalc.analysis.figures import FIGURES
+from costcalc.analysis.figures import FIGURES, Figure
 from costcalc.budget.outcome import Outcome, Result, Verdict
 from costcalc.errors import CostcalcError, Location
 from costcalc.reading.files import contents
@@ -47,19 +47,29 @@ def to_dict(outcome: Outcome, *, fail_on_warn: bool = False, strict: bool = Fals
             {
                 "name": r.model.name, "model": r.model.model, "setup": r.setup.label, "title": r.title,
                 "baseline": r.past.where, "without_baseline": r.past.reason, "compared": r.past.found is not None,
-                "figures": {n: _number(f.value(r.now.report)) for n, f in FIGURES.items() if f.asks != "machine"},
+                "figures": {n: _number(f.value(r.now.report)) for n, f in _figures(r).items() if f.asks != "machine"},
                 "time": {name: _number(report.total.time.seconds) for name, report in r.now.on.items()
                          if report.total.time},
                 "uncounted": [layer.name for layer in r.now.report.uncounted], "layers": _layers(r),
-                "marks": {n: mark for n in FIGURES if (mark := r.now.report.mark(n))},
+                "marks": {n: mark for n in _figures(r) if (mark := r.now.report.mark(n))},
                 **({"unset": [size.name for size in r.now.report.unset]} if r.now.report.unset else {}),
-                "diff": r.diff.to_dict() if r.diff else None,
+                "diff": r.diff.to_dict(_asked(r)) if r.diff else None,
             }
             for r in outcome.results
         ],
         "verdicts": [_verdict(v) for v in outcome.verdicts],
         "notes": list(outcome.notes),
     }  # fmt: skip
+
+
+def _asked(result: Result) -> list[str]:
+    """The figures beside those that are always there of which the model has budgets."""
+    return [budget.figure.name for budget in result.model.budgets if budget.figure.on_demand]
+
+
+def _figures(result: Result) -> dict[str, Figure]:
+    asked = _asked(result)
+    return {name: figure for name, figure in FIGURES.items() if not figure.on_demand or name in asked}
 
 
 def _layers(result: Result) -> dict[str, int]:
@@ -85,7 +95,7 @@ def _verdict(v: Verdict) -> dict[str, Any]:
 def _unit(v: Verdict) -> str:
     """The unit in which the limit is written, if figures would be shown in another."""
     bound = {"max": v.budget.max, "min": v.budget.min}.get(v.rule)
-    return own_unit(v.budget.figure, bound.amount, bound.text) if bound else ""
+    return own_unit(v.budget.figure, bound.amount, bound.whole) if bound else ""
 
 
 def _number(value: Any) -> Any:

@@ -14,7 +14,7 @@ from costcalc.backends.paint import painted, plain
 from costcalc.backends.report.summary import after
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from costcalc.difference.records import Change, Diff
 
@@ -53,10 +53,10 @@ def _told_apart(figure: Figure, before: Any, after: Any) -> tuple[tuple[str, str
     return told_apart(figure, before, after), percent(after - before, before)
 
 
-def figure_rows(found: Diff) -> list[tuple[str, str, str, str, str]]:
+def figure_rows(found: Diff, also: Collection[str] = ()) -> list[tuple[str, str, str, str, str]]:
     """Title, old, new, change and percent of every figure that either side has."""
     rows = []
-    for figure in figures_in(DIFFERENCE):
+    for figure in figures_in(DIFFERENCE, also):
         before, after = found.figure(figure.name)
         if before is None and after is None:
             continue
@@ -115,15 +115,23 @@ def parameter_lines(found: Diff) -> list[str]:
     return [f"parameter {name}: {before} → {after}" for name, before, after in sides]
 
 
-def text(diffs: Sequence[Diff], by: str, *, width: int = 80, colour: bool = False, most: int | None = 20) -> str:
-    """For a terminal; ``most`` causes and layers of each model, None for all."""
+def text(
+    diffs: Sequence[Diff],
+    by: str,
+    *,
+    width: int = 80,
+    colour: bool = False,
+    most: int | None = 20,
+    also: Collection[str] = (),
+) -> str:
+    """For a terminal; ``most`` causes and layers of each model, None for all; ``also`` figures on demand."""
     paint = painted if colour else plain
     lines: list[str] = []
     for found in diffs:
         lines += [paint(visible(headline(found, by)), "bold"), *map(visible, applied_lines(found)), ""]
         if found.old is None or found.new is None or found.same:
             continue
-        lines += _aligned(figure_rows(found), "<>>>>", width, "  ")
+        lines += _aligned(figure_rows(found, also), "<>>>>", width, "  ")
         lines += [visible(f"  {line}") for line in parameter_lines(found)]
         lines += ["", paint(f"Causes, largest change of {FIGURES[by].title} first", "bold")]
         rows = [(FIGURES[by].title, _second(by).title, "kind", "what", "where"), *cause_rows(found, by, most)]
@@ -160,9 +168,9 @@ def _aligned(rows: Sequence[Sequence[str]], sides: str, width: int, indent: str)
     return lines
 
 
-def json(diffs: Sequence[Diff]) -> str:
+def json(diffs: Sequence[Diff], also: Collection[str] = ()) -> str:
     """A list, one object per model, as ``docs/diff.md`` describes it."""
-    return escape.json([found.to_dict() for found in diffs], indent=1) + "\n"
+    return escape.json([found.to_dict(also) for found in diffs], indent=1) + "\n"
 
 
 def csv(diffs: Sequence[Diff]) -> str:
@@ -191,7 +199,7 @@ def csv(diffs: Sequence[Diff]) -> str:
     return escape.csv(lines)
 
 
-def markdown(diffs: Sequence[Diff], by: str) -> str:
+def markdown(diffs: Sequence[Diff], by: str, also: Collection[str] = ()) -> str:
     """A section per model, its layers folded."""
     lines = []
     for found in diffs:
@@ -199,7 +207,7 @@ def markdown(diffs: Sequence[Diff], by: str) -> str:
         lines += [text for line in applied_lines(found) for text in (escaped(line), "")]
         if found.old is None or found.new is None or found.same:
             continue
-        lines += table(["figure", "old", "new", "change", ""], "<>>>>", figure_rows(found))
+        lines += table(["figure", "old", "new", "change", ""], "<>>>>", figure_rows(found, also))
         lines += [
             "",
             *(f"- {escaped(line)}" for line in parameter_lines(found)),

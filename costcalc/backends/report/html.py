@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from costcalc.analysis.records import Report
 from costcalc.analysis.sizes import sizes
-from costcalc.backends.columns import Column, columns, shown
+from costcalc.backends.columns import Column, preferred, shown
 from costcalc.backends.escape import html as escaped
 from costcalc.backends.report.summary import facts, headline, marked, not_counted
 from costcalc.backends.rows import Row, View, flat, tree
@@ -55,7 +55,7 @@ align-items:baseline;border-bottom:1px solid rgba(128,128,128,.18)}
 def fragment(report: Report, view: View) -> str:
     """What a notebook shows of ``report``."""
     view, folded = _bounded(report, view)
-    chosen = view.columns or [columns()[name] for name in (TIMED if report.total.time else PLAIN).split()]
+    chosen = view.columns or preferred(TIMED if report.total.time else PLAIN, view.also)
     tracks = " ".join(TRACKS.get(c.name, "minmax(6em,1fr)" if c.left else "5.5em") for c in chosen if c.name != "name")
     lines = [f'<div class="costcalc"><style>{STYLE}</style>']
     lines.append(f"<p><b>{escaped(report.name)}</b> {escaped(headline(report))}</p>")
@@ -65,7 +65,7 @@ def fragment(report: Report, view: View) -> str:
     lines.append(_row([(c, escaped(c.title)) for c in chosen], "div", "r h", 0))
     lines += _tree(report, tree(report, view), chosen, view)
     lines.append("</div><dl>")
-    for name, figure, says in facts(report):
+    for name, figure, says in facts(report, view.also):
         lines.append(f'<dt>{escaped(name)}</dt><dd class="v">{escaped(figure)}</dd><dd class="w">{escaped(says)}</dd>')
     lines.append("</dl>")
     if report.uncounted:
@@ -149,7 +149,7 @@ def _cell(report: Report, row: Row, column: Column, view: View, most: float) -> 
         return ""
     text = escaped(shown(column, row.figures, view.exact, report.total))
     if row.role == "total" and not column.share:
-        return escaped(marked(report, column.name, shown(column, row.figures, view.exact)))
+        return escaped(marked(report, column.marks, shown(column, row.figures, view.exact)))
     if column.name == "macs" and row.role in BARRED and most:
         width = 100 * _part(row, report) / most
         return f'{text}<i style="width:{width:.3g}%"></i>' if width else text

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from costcalc.analysis.figures import BITS, COUNT, JOULES, SECONDS
 from costcalc.analysis.records import Report
 from costcalc.analysis.sizes import sizes
-from costcalc.backends.columns import Column, columns, shown
+from costcalc.backends.columns import Column, preferred, shown
 from costcalc.backends.escape import latex as escaped
 from costcalc.backends.report.summary import headline, marked, not_counted
 from costcalc.backends.rows import View, flat
@@ -106,7 +106,7 @@ def tabular(
 
 def latex(report: Report, view: View) -> str:
     """The rows and the total of ``report``."""
-    chosen = view.columns or [columns()[name] for name in (TIMED if report.total.time else PLAIN).split()]
+    chosen = view.columns or preferred(TIMED if report.total.time else PLAIN, view.also)
     rows = [
         row
         for row in flat(report, view)
@@ -120,7 +120,7 @@ def latex(report: Report, view: View) -> str:
             title = escaped(column.title) + (f" ({numbers.unit})" if numbers.unit else "")
             heads.append(aligned(title, numbers.texts))
             texts = numbers.texts
-            mark = report.mark(column.name)
+            mark = report.mark(column.marks)
             if mark and texts[-1]:
                 texts[-1] = f"{{{MARKS[mark]}{texts[-1].strip('{}')}}}"
         else:
@@ -142,4 +142,4 @@ def _text(column: Column, row: Any, view: View, report: Report) -> str:
     if row.role == "shared" and not column.adds:
         return ""
     text = shown(column, row.figures, view.exact, report.total)
-    return escaped(marked(report, column.name, text) if row.role == "total" and not column.share else text)
+    return escaped(marked(report, column.marks, text) if row.role == "total" and not column.share else text)

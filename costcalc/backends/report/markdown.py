@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from costcalc.analysis.records import Report
 from costcalc.analysis.sizes import sizes
-from costcalc.backends.columns import columns, shown
+from costcalc.backends.columns import preferred, shown
 from costcalc.backends.escape import markdown as escaped
 from costcalc.backends.report.summary import after, facts, marked, not_counted
 from costcalc.backends.rows import View, flat
@@ -15,7 +15,7 @@ TIMED = "name kind group output macs traffic time bound"
 
 def markdown(report: Report, view: View) -> str:
     """A table of rows and one of totals."""
-    chosen = view.columns or [columns()[name] for name in (TIMED if report.total.time else PLAIN).split()]
+    chosen = view.columns or preferred(TIMED if report.total.time else PLAIN, view.also)
     inputs = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in report.inputs.items())
     applied = f" · {escaped(after(report.settings.apply))}" * bool(report.settings.apply)
     lines = [f"**{escaped(report.name)}** · {escaped(inputs)}{applied}", ""]
@@ -32,12 +32,12 @@ def markdown(report: Report, view: View) -> str:
             else:
                 text = shown(column, row.figures, view.exact, report.total)
                 if row.role == "total" and not column.share:
-                    text = marked(report, column.name, text)
+                    text = marked(report, column.marks, text)
             bold = "**" if row.role == "total" and text else ""
             cells.append(f"{bold}{escaped(text)}{bold}")
         lines.append(_line(cells))
     lines += ["", _line(["total", "", "what it counts"]), _line(["---", "--:", "---"])]
-    lines += [_line([name, escaped(figure), escaped(says)]) for name, figure, says in facts(report)]
+    lines += [_line([name, escaped(figure), escaped(says)]) for name, figure, says in facts(report, view.also)]
     if report.uncounted:
         text = not_counted(report)
         lines += ["", escaped(f"{text[0].upper()}{text[1:]}.")]

@@ -8,7 +8,7 @@ from costcalc.analysis.figures import BITS, JOULES, SECONDS
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.sizes import sizes
 from costcalc.backends import escape
-from costcalc.backends.columns import Column, columns
+from costcalc.backends.columns import Column, usual
 from costcalc.backends.json import written
 from costcalc.backends.report.summary import after, not_counted
 from costcalc.backends.rows import Row, View, flat
@@ -19,7 +19,7 @@ BARE = {BITS: "_bits", SECONDS: "_seconds", JOULES: "_joules"}
 
 def json(report: Report, view: View) -> str:
     """The contract of ``docs/json.md``, whatever the view: every layer, every figure; a layer a line."""
-    return written(report.to_dict(rows=iter))
+    return written(report.to_dict(rows=iter, also=view.also))
 
 
 def csv(report: Report, view: View) -> str:
@@ -29,7 +29,7 @@ def csv(report: Report, view: View) -> str:
     ``kind`` says which transforms were applied, and if it is a bound or less, since some layers have no rule or some
     sizes are not set.
     """
-    chosen = view.columns or [c for c in columns().values() if not c.share and (report.total.time or not c.timed)]
+    chosen = view.columns or [c for c in usual(view.also) if not c.share and (report.total.time or not c.timed)]
     rows = flat(report, view)
     said = [after(report.settings.apply)] if report.settings.apply else []
     said += [not_counted(report)] if report.uncounted else []
@@ -51,7 +51,7 @@ def csv(report: Report, view: View) -> str:
 
 def cells(report: Report, view: View) -> dict[str, list[Any]]:
     """Head of a column of the CSV → what each row has there, as it is; without the total."""
-    chosen = view.columns or [c for c in columns().values() if not c.share and (report.total.time or not c.timed)]
+    chosen = view.columns or [c for c in usual(view.also) if not c.share and (report.total.time or not c.timed)]
     rows = [row for row in flat(report, view) if row.role != "total"]
     return {c.name + BARE.get(c.unit, ""): [_value(c, row) for row in rows] for c in chosen}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from costcalc.amounts.shown import show
@@ -60,8 +60,8 @@ def marked(report: Report, figure: str, text: str) -> str:
     return f"{mark} {text}" if mark and text else text
 
 
-def facts(report: Report) -> Iterator[Fact]:
-    """The totals of ``report``, one after the other."""
+def facts(report: Report, also: Collection[str] = ()) -> Iterator[Fact]:
+    """The totals of ``report``, one after the other, with the figures on demand that ``also`` names."""
     total = report.total
 
     def number(figure: str, n: Dim) -> str:
@@ -78,7 +78,7 @@ def facts(report: Report) -> Iterator[Fact]:
         "traffic": f"{read} read, {written} written, layer by layer",
         "peak": f"of activations at once, nothing in place{at}",
     }
-    for figure in figures_in(SUMMARY):
+    for figure in figures_in(SUMMARY, also):
         name, value = figure.name, figure.whole(report) if figure.whole else figure.of(total)
         if value is None or (figure.unless and value == FIGURES[figure.unless].of(total)):
             continue
@@ -144,11 +144,11 @@ def headline(report: Report) -> str:
     return f"{inputs}{how}" + f", {after(asked.apply)}" * bool(asked.apply)
 
 
-def summary(report: Report, width: int, paint: Paint) -> list[str]:
+def summary(report: Report, width: int, paint: Paint, also: Collection[str] = ()) -> list[str]:
     """The totals in lines of ``width`` characters, as far as numbers allow; then what is not counted."""
     from textwrap import wrap
 
-    known = list(facts(report))
+    known = list(facts(report, also))
     wide = max(len(fact.figure) for fact in known if len(fact.figure) <= 28)
     lines = []
     for name, figure, says in known:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from costcalc.amounts.units import percent
 from costcalc.analysis.figures import WIDE, figures_in
 from costcalc.analysis.records import Report
-from costcalc.backends.columns import Column, columns, shown
+from costcalc.backends.columns import Column, columns, preferred, shown
 from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.paint import Paint, bar, painted, plain
@@ -35,14 +35,14 @@ def table(report: Report, view: View) -> str:
     lines.append("")
     if len(rows) > 1:
         lines += [*_lines(report, rows, view, paint), ""]
-    return "\n".join([*lines, *summary(report, view.width, paint), ""])
+    return "\n".join([*lines, *summary(report, view.width, paint, view.also), ""])
 
 
 def _lines(report: Report, rows: list[Row], view: View, paint: Paint) -> list[str]:
     cells = _chosen(report, rows, view)
     if rows[-2].role == "shared" and not any(column[-2] for name, column in cells.items() if name != "name"):
         rows, cells = [*rows[:-2], rows[-1]], {name: [*c[:-2], c[-1]] for name, c in cells.items()}
-    every = columns()
+    every = {**columns(), **{column.name: column for column in view.columns or ()}}
     left = {name for name in cells if every[name].left}
     ends = () if any(row.level for row in rows) else ("name",)
     lines = []
@@ -67,7 +67,7 @@ def _chosen(report: Report, rows: list[Row], view: View) -> dict[str, list[str]]
     chosen: dict[str, list[str]] = {}
     widths: dict[str, int] = {}
     least = LEAST
-    wanted = (TIMED if report.total.time else PLAIN).split()
+    wanted = [column.name for column in preferred(TIMED if report.total.time else PLAIN, view.also)]
     wanted += [figure.name for figure in figures_in(WIDE) if figure.name not in f"{PLAIN} {TIMED}".split()]
     for name in wanted:
         made = cells(every[name])
@@ -97,7 +97,7 @@ def _cell(column: Column, row: Row, report: Report, exact: bool, most: float) ->
     if row.role == "shared" and (not column.adds or column.value(row.figures) == 0):
         return ""
     text = shown(column, row.figures, exact)
-    return marked(report, column.name, text) if row.role == "total" else text
+    return marked(report, column.marks, text) if row.role == "total" else text
 
 
 def _share(column: Column, row: Row, report: Report) -> float:
