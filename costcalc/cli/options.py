@@ -29,6 +29,14 @@ def says_models() -> str:
     return f"A shipped model (see `costcalc list`), or {', '.join(patterns())}."
 
 
+def says_columns() -> str:
+    """Which columns there are, for the help."""
+    from costcalc.backends.columns import columns
+
+    names = ", ".join(columns())
+    return f"Which columns, of {names}; counts also in thousands to trillions: kparams, mparams, gflops, tmacs."
+
+
 def machine_names(incomplete: str) -> list[str]:
     """Shipped machines that begin with ``incomplete``."""
     from costcalc.machines import machines
@@ -204,9 +212,7 @@ class Shown(NamedTuple):
     """What of a report is shown, as what, and where to."""
 
     depth: Annotated[int | None, option("--depth", "-d", min=0, panel=VIEW, says="Fold what lies deeper.")] = None
-    columns: Annotated[
-        str | None, option("--columns", "-c", metavar="A,B,…", panel=VIEW, says="Which columns: macs,params,traffic.")
-    ] = None
+    columns: Annotated[str | None, option("--columns", "-c", metavar="A,B,…", panel=VIEW, says=says_columns)] = None
     sort: Annotated[
         str | None, option("--sort", metavar="COLUMN", panel=VIEW, says="Largest first, without blocks.")
     ] = None

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
+from costcalc.errors import OptionError
+
 
 class Declared(NamedTuple):
     """An option by its ``names``, or an argument, which has none.
@@ -116,7 +118,12 @@ class Command:
         wanted = SUFFIXES.get(file[file.rfind(".") :].lower()) if "." in file else None
         if wanted is None or given is not parameter.default or not issubclass(parameter.kind, Enum):
             return given
-        return next((one for one in parameter.kind if one.value == wanted), given)
+        found = next((one for one in parameter.kind if one.value == wanted), None)
+        if found is None:
+            there = ", ".join(str(one.value) for one in parameter.kind)
+            name = self._function.__name__.strip("_")
+            raise OptionError(f"--output {file[:60]}: {name} writes {there}, no {wanted}; name the file otherwise")
+        return found
 
 
 def command(function: Callable[..., Any]) -> Command:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import os
+import sys
+from collections.abc import Sequence
+from enum import Enum
 from typing import Annotated, Any
 
 import typer
@@ -12,9 +16,11 @@ from costcalc import __version__
 from costcalc.cli.dispatch import COMMANDS, EXAMPLES, find_command
 from costcalc.cli.parameters import Command, Parameter
 from costcalc.cli.value_checks import CheckingCommand, checking
-from costcalc.errors import CostcalcError, UnknownName, listing, near
+from costcalc.errors import CostcalcError, UnknownName
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
+FEW = 3
+"""Values that a help names in place of what stands for one."""
 UsageError: Any = typer.BadParameter.__mro__[1]  # Typer's own, or Click's in older releases; neither is exported
 
 
@@ -42,10 +48,7 @@ class Commands(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
-            if ctx.resilient_parsing:
-                return None
-            hint = f"{near(cmd_name, COMMANDS)}; there are {listing(COMMANDS)}"
-            raise UnknownName(f"no command called '{cmd_name[:40]}'{hint}")
+            return None
         command, examples = find_command(cmd_name)
         alone = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
         alone.command(
@@ -67,10 +70,15 @@ def application() -> Any:
 
 def main(args: list[str] | None) -> Any:
     """Run what ``args`` ask for; what the command returns. A ``CostcalcError`` says what is wrong with them."""
+    args = sys.argv[1:] if args is None else args
+    if args and args[0] not in COMMANDS and not args[0].startswith("-") and "_COSTCALC_COMPLETE" not in os.environ:
+        from costcalc.cli.meant import no_command
+
+        raise UnknownName(no_command(args, list(COMMANDS)))
     try:
         return application().main(args, prog_name="costcalc", standalone_mode=False)
     except UsageError as error:
-        raise CostcalcError(_usage(error)) from None
+        raise CostcalcError(_usage(error, args)) from None
     except typer.Abort:
         raise KeyboardInterrupt from None
 
@@ -92,8 +100,12 @@ def _typed(command: Command) -> Any:
 
 def _annotation(parameter: Parameter) -> Any:
     d = parameter.declared
+    says, metavar = d.says if isinstance(d.says, str) else d.says(), d.metavar
+    if issubclass(parameter.kind, Enum) and len(parameter.kind) > FEW:  # the list would be broken within words
+        metavar = d.names[0].strip("-").upper()
+        says = f"{says} One of {', '.join(str(one.value) for one in parameter.kind)}."
     common: dict[str, Any] = {
-        "help": d.says if isinstance(d.says, str) else d.says(), "metavar": d.metavar,
+        "help": says, "metavar": metavar,
         "show_default": d.shows_default, "rich_help_panel": d.panel,
         "min": d.min, "max": d.max, "autocompletion": d.completes,
     }  # fmt: skip
@@ -126,8 +138,16 @@ def _prose(docstring: str | None) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in (docstring or "").split("\n\n"))
 
 
-def _usage(error: Any) -> str:
-    """A mistake on the command line in our words: one sentence, and where the help is."""
+def _usage(error: Any, args: Sequence[str]) -> str:
+    """A mistake on the command line in our words: one sentence, with what to write instead or where the help is."""
     message = error.format_message().strip().rstrip(".")
     command = error.ctx.command_path if error.ctx else "costcalc"
+    name = getattr(error, "option_name", None)
+    if name:
+        from costcalc.cli.meant import no_option
+
+        known = find_command(args[0])[0] if args[0] in COMMANDS else None
+        instead = no_option(name, args, known)
+        if instead:
+            return f"no such option: {name[:40]}{instead}"
     return f"{message[:1].lower()}{message[1:]}; see {command} --help"

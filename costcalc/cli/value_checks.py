@@ -28,6 +28,8 @@ def checking(parameters: list[Any]) -> list[Any]:
         if hasattr(parameter, "type_descriptor") and "get_runtime_param" not in vars(parameter):
             checks = ValueChecks(parameter.get_runtime_param)
             parameter.get_runtime_param = lambda checks=checks: checks
+        if getattr(parameter, "is_flag", False) or parameter.param_type_name == "argument":
+            parameter.display_type_rich = lambda ctx: None  # a flag has no value, and an argument is named already
     return parameters
 
 

@@ -26,6 +26,7 @@ CASES = {
     "branches and views": "shufflenet_1x_g3 --batch 2",
     "a detector": "retinanet_resnet50_fpn",
     "a transformer": "vit_b_16",
+    "with FLOPs": "resnet18 --flops",
     "after transforms": "resnet18 --apply fold_norm,fuse:ort --machine a100",
 }
 
@@ -80,7 +81,7 @@ def test_what_is_not_in_the_contract_would_be_noticed() -> None:
     record = analyze("lenet5").to_dict()
     for spoil in (
         lambda r: r.update(more=1),
-        lambda r: r["total"].update(flops=1),
+        lambda r: r["total"].update(gflops=1),
         lambda r: r["layers"][0].pop("macs"),
         lambda r: r["layers"][0].update(macs=1.5),
         lambda r: r.update(schema=2),
