@@ -45,6 +45,7 @@ MAY_IMPORT = {
     "verification": RECORDS | GRAPHS | {"backends"},
     "literature": RECORDS | GRAPHS | {"models", "zoo"},
     "integrations": RECORDS | GRAPHS | {"budget", "difference", "machines", "models", "writing", "backends"},
+    "migrate": BASE | {"analysis", "frontends"},
     "pytest_plugin": {"integrations"},
     "cli": RECORDS
     | GRAPHS
