@@ -164,6 +164,11 @@ class Graph:
         ]
         return "\n".join([repr(self)[1:-1], "", *lines])
 
+    def _repr_html_(self) -> str:
+        from costcalc.backends.graph.html import fragment
+
+        return fragment(self)
+
     def __len__(self) -> int:
         return len(self.nodes)
 

@@ -182,6 +182,41 @@ def test_a_page_says_that_it_fetches_nothing() -> None:
     assert policy == "default-src 'none'; style-src 'unsafe-inline'"
 
 
+def test_a_graph_is_a_tree_that_folds_too() -> None:
+    graph = costcalc.load("resnet18")
+    found = outline(graph._repr_html_())
+    tags = [tag for tag, _ in found.seen]
+    assert not {"script", "img", "link", "iframe", "object"} & set(tags)
+    assert not re.search(r"https?:|url\(|@import|\bon\w+=", graph._repr_html_())
+    # conv1, layer1 … layer4, two blocks in each, two conv_bn in a block, three downsamples.
+    assert tags.count("details") == tags.count("summary") == 1 + 4 + 8 + 16 + 3
+    rows = [a["class"] for tag, a in found.seen if a.get("class") in ("r", "r h")]
+    assert len(rows) == 1 + tags.count("summary") + len(graph)
+    assert "64, 7, stride=2, padding=3" in found.text and "1×3×224×224" in found.text and "14 layers" in found.text
+    assert {a["title"] for _, a in found.seen if a.get("title", "").startswith("resnet.yaml:")}  # where it stands
+
+
+@pytest.mark.parametrize(
+    "name, count, says",
+    [
+        ("a.b.c{}", 4000, "folded to 2 levels of names, since it has 4,000 layers"),
+        ("x{}", 7000, "the rest is left out; print(graph) has every layer"),
+        (".".join("a" * 3000) + "{}", 2, "a.a.a"),  # deeper than a program can nest
+    ],
+)
+def test_a_graph_of_many_layers_or_long_names_stays_small(name: str, count: int, says: str) -> None:
+    from costcalc.ir.graph import GraphBuilder
+    from costcalc.ir.op import find_op
+    from costcalc.ir.tensor import TensorType
+
+    builder, value = GraphBuilder("deep", {"x": TensorType((1, 4))}), "x"
+    for i in range(count):
+        (value,) = builder.add(name.format(i), find_op("relu")(), [value])
+    html = builder.build([value])._repr_html_()
+    found = outline(html)
+    assert says in found.text and len(html) < 3_000_000
+
+
 def test_a_deep_network_is_folded_and_says_so() -> None:
     page = costcalc.analyze("resnet1202").to_html()
     assert "folded to" in page and len(page) < 1_000_000
@@ -197,8 +232,14 @@ def test_names_are_escaped() -> None:
 
     builder = GraphBuilder(HOSTILE, {"x": TensorType((1, 3, 8, 8))})
     builder.add(f"a.{HOSTILE}", Conv(4, 3), ["x"])
-    report = costcalc.analyze(builder.build([f"a.{HOSTILE}"]))
-    for html in (report.to_html(), report._repr_html_(), costcalc.compare(report, report)._repr_html_()):
+    graph = builder.build([f"a.{HOSTILE}"])
+    report = costcalc.analyze(graph)
+    for html in (
+        graph._repr_html_(),
+        report.to_html(),
+        report._repr_html_(),
+        costcalc.compare(report, report)._repr_html_(),
+    ):
         assert not {"script"} & {tag for tag, _ in outline(html).seen}
     assert "\\textless{}script\\textgreater{}" in report.to_latex()
 
