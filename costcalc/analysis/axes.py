@@ -12,9 +12,9 @@ from costcalc.analysis.axis_factors import aligned
 from costcalc.analysis.layout import NAMED, names_by_sliding
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph
+from costcalc.ir.index_map import AxisMaps, IndexMap, Regroup, Steps
 from costcalc.ir.layout import AXES, PLACES
 from costcalc.ir.tensor import FLOATING_BITS, TensorType
-from costcalc.ir.window import Axes, Regroup, Sight, Steps
 
 TOKENS = "tokens"
 
@@ -54,11 +54,13 @@ def _found(graph: Graph, name: str) -> tuple[list[int] | None, list[int]]:
         types = graph.input_types(node)
         for index, value in enumerate(node.outputs):
             y = graph.types[value]
-            for read, type_, sight in zip(node.inputs, types, node.op.sights_of(index, *types, y=y), strict=True):
+            for read, type_, index_map in zip(
+                node.inputs, types, node.op.index_maps_of(index, *types, y=y), strict=True
+            ):
                 if read not in tags:
                     continue
                 held = tags[read]
-                for step, before, after in _steps(sight, type_.shape, y.shape):
+                for step, before, after in _steps(index_map, type_.shape, y.shape):
                     cut, mixed = _touched(held, step)
                     if cut - {0}:
                         return sorted(cut - {0}), []
@@ -83,31 +85,31 @@ def _beside(x: TensorType, mixed: set[int], tags: Tags) -> tuple[list[int] | Non
     return (None, along) if len(along) == 1 and along[0] < only else (along, None)
 
 
-def _steps(sight: Sight, x: Shape, y: Shape) -> Iterator[tuple[Axes | Regroup, Shape, Shape]]:
-    """Each step of ``sight`` with the shapes before and after it."""
-    if not isinstance(sight, Steps):
-        yield sight, x, y
+def _steps(index_map: IndexMap, x: Shape, y: Shape) -> Iterator[tuple[AxisMaps | Regroup, Shape, Shape]]:
+    """Each step of ``index_map`` with the shapes before and after it."""
+    if not isinstance(index_map, Steps):
+        yield index_map, x, y
         return
-    for step, shape in sight.steps:
+    for step, shape in index_map.steps:
         yield step, x, shape
         x = shape
 
 
-def _touched(tags: Tags, sight: Axes | Regroup) -> tuple[set[int], set[int]]:
+def _touched(tags: Tags, index_map: AxisMaps | Regroup) -> tuple[set[int], set[int]]:
     """The axes of the input of which a layer mixes a part, having been cut into windows; and those it mixes whole."""
-    if isinstance(sight, Regroup):
+    if isinstance(index_map, Regroup):
         return set(), set()
-    kept = {f.axis for f in sight if f is not None}
+    kept = {f.axis for f in index_map if f is not None}
     mixed = {axis for axis in range(len(tags)) if axis not in kept}
     beside = _all([tags[axis] for axis in kept])
     touched = {a for axis in mixed for a in tags[axis]}
     return touched & beside, touched - beside
 
 
-def _after(tags: Tags, sight: Axes | Regroup, x: Shape, y: Shape) -> Tags:
+def _after(tags: Tags, index_map: AxisMaps | Regroup, x: Shape, y: Shape) -> Tags:
     """The axes of the input in each axis of what a layer makes."""
-    if not isinstance(sight, Regroup):
-        seen = sight or (None,) * len(y)
+    if not isinstance(index_map, Regroup):
+        seen = index_map or (None,) * len(y)
         return tuple(frozenset() if f is None else tags[f.axis] for f in seen[: len(y)])
     made: list[frozenset[int]] = []
     for before, after in aligned(x, y):

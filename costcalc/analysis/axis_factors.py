@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from costcalc.ir.dims import Dim, prod
-from costcalc.ir.window import Number, ratio, whole
+from costcalc.ir.index_map import Number, ratio, whole
 
 
 class Factor(NamedTuple):

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from costcalc.analysis.axis_factors import Factor, aligned, count, redistribute
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph, Node
-from costcalc.ir.window import IDENTITY, Anywhere, Axes, Follow, Regroup, Sight, Steps
+from costcalc.ir.index_map import IDENTITY, Anywhere, AxisMap, AxisMaps, IndexMap, Regroup, Steps
 
 Carried: TypeAlias = "tuple[tuple[Factor, ...], ...]"
 """For each axis of a value the factors of the input's axes that lie along it; where they are not as many places as it
@@ -33,8 +33,8 @@ def carried(graph: Graph, value: str) -> Iterator[tuple[Node, list[Carried | Non
         types = graph.input_types(node)
         for index, made in enumerate(node.outputs):
             y = graph.types[made]
-            sights = node.op.sights_of(index, *types, y=y)
-            ways = [_along(c, s, x.shape, y.shape) for c, s, x in zip(before, sights, types, strict=True) if c]
+            index_maps = node.op.index_maps_of(index, *types, y=y)
+            ways = [_along(c, s, x.shape, y.shape) for c, s, x in zip(before, index_maps, types, strict=True) if c]
             found[made] = ways[0] if len(ways) == 1 else tuple(map(_together, zip(*ways, strict=True)))
 
 
@@ -43,43 +43,43 @@ def axes_of(factors: Sequence[Factor]) -> list[int]:
     return list(dict.fromkeys(p.axis for p in factors if p.axis is not None and p.size > 1))
 
 
-def _along(before: Carried, sight: Sight, x: Shape, y: Shape) -> Carried:
-    if isinstance(sight, Steps):
-        for step, made in sight.steps:
+def _along(before: Carried, index_map: IndexMap, x: Shape, y: Shape) -> Carried:
+    if isinstance(index_map, Steps):
+        for step, made in index_map.steps:
             before, x = _along(before, step, x, made), made
         return before
-    return _regrouped(before, x, y) if isinstance(sight, Regroup) else _followed(before, sight, x, y)
+    return _regrouped(before, x, y) if isinstance(index_map, Regroup) else _followed(before, index_map, x, y)
 
 
-def _followed(before: Carried, sight: Axes, x: Shape, y: Shape) -> Carried:
+def _followed(before: Carried, index_map: AxisMaps, x: Shape, y: Shape) -> Carried:
     """By the axes that are followed; an axis that is mixed lies along itself where the output has it."""
-    along: dict[int, list[Follow]] = {}
+    along: dict[int, list[AxisMap]] = {}
     taken = set()
-    for out, entry in enumerate(sight):
-        if isinstance(entry, Follow):
+    for out, entry in enumerate(index_map):
+        if isinstance(entry, AxisMap):
             taken.add(entry.axis)
             at = out if entry.along is None else entry.along
             if at < len(y) and entry.window.stride:
                 along.setdefault(at, []).append(entry)
     mixed = [axis for axis in range(len(x)) if axis not in taken]
-    free = [out for out in range(len(y)) if out not in along and not (out < len(sight) and _fixed(sight[out]))]
+    free = [out for out in range(len(y)) if out not in along and not (out < len(index_map) and _fixed(index_map[out]))]
     pairs = zip(mixed, free, strict=True) if len(mixed) == len(free) else ((a, a) for a in mixed if a in free)
     for axis, out in pairs:
         if x[axis] == y[out] or len(axes_of(before[axis])) == 1:
-            along[out] = [Follow(axis)]
+            along[out] = [AxisMap(axis)]
     made = []
     for out, size in enumerate(y):
-        follows = along.get(out, ())
-        if len(follows) == 1 and x[follows[0].axis] == size and abs(follows[0].window.stride) == IDENTITY.stride:
-            made.append(before[follows[0].axis])
+        axis_maps = along.get(out, ())
+        if len(axis_maps) == 1 and x[axis_maps[0].axis] == size and abs(axis_maps[0].window.stride) == IDENTITY.stride:
+            made.append(before[axis_maps[0].axis])
         else:
-            made.append(_loose([p for follow in follows for p in before[follow.axis]], size))
+            made.append(_loose([p for axis_map in axis_maps for p in before[axis_map.axis]], size))
     return tuple(made)
 
 
-def _fixed(entry: Follow | Anywhere | None) -> bool:
+def _fixed(entry: AxisMap | Anywhere | None) -> bool:
     """Whether an output axis stands where it sees one place of an input's axis."""
-    return isinstance(entry, Follow) and entry.along is None
+    return isinstance(entry, AxisMap) and entry.along is None
 
 
 def _regrouped(before: Carried, x: Shape, y: Shape) -> Carried:

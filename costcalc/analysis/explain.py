@@ -20,10 +20,10 @@ from costcalc.analysis.view import UNKNOWN, ReceptiveField
 from costcalc.errors import CostcalcError, UnknownName, near
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph, Node
+from costcalc.ir.index_map import AxisMap
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS, TensorType, Weight
 from costcalc.ir.traced_int import QUOTIENT, TracedInt
-from costcalc.ir.window import Follow
 
 IMAGE = {3: "ncl", 4: "nchw", 5: "ncthw"}
 SEQUENCE = {1: "c", 2: "nc", 3: "nlc", 4: "nhlc"}
@@ -224,17 +224,17 @@ class _Teller:
             return [Line("receptive field", field)] if field else []
         line = Line("receptive field", field)
         before = receptive_fields(self.graph)[self.node.inputs[0]] if len(self.node.inputs) == 1 else None
-        sights = self.op.sights_of(0, *self.x, y=self.y[0]) if isinstance(before, ReceptiveField) else ()
+        index_maps = self.op.index_maps_of(0, *self.x, y=self.y[0]) if isinstance(before, ReceptiveField) else ()
         if (
             isinstance(before, ReceptiveField)
-            and isinstance(sights[0], tuple)
-            and len(sights[0]) == 2 + len(field.size)
+            and isinstance(index_maps[0], tuple)
+            and len(index_maps[0]) == 2 + len(field.size)
         ):
             made = []
-            for follow, size, step in zip(sights[0][2:], before.size, before.stride, strict=True):
-                if isinstance(follow, Follow) and isinstance(step, int):
+            for axis_map, size, step in zip(index_maps[0][2:], before.size, before.stride, strict=True):
+                if isinstance(axis_map, AxisMap) and isinstance(step, int):
                     r, j = TracedInt.leaf(size, "R"), TracedInt.leaf(step, "J")
-                    reach: Any = follow.window.hi - follow.window.lo
+                    reach: Any = axis_map.window.hi - axis_map.window.lo
                     made.append(r + j * reach if isinstance(reach, TracedInt) else r)
             if tuple(map(int, made)) == field.size:
                 says = "R and J: what the input sees, and its step"

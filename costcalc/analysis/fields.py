@@ -12,7 +12,7 @@ from costcalc.analysis.layout import axis_names, image_of
 from costcalc.analysis.receptive import views
 from costcalc.analysis.view import GLOBAL, UNKNOWN, ReceptiveField, Span, View
 from costcalc.ir.graph import Graph, Node
-from costcalc.ir.window import Number, Window, ratio, size_of, whole
+from costcalc.ir.index_map import Number, Window, ratio, size_of, whole
 
 MOST_TURNS = 16
 

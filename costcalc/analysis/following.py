@@ -1,4 +1,4 @@
-"""What an output sees through one of its inputs, by the sight that its op says."""
+"""What an output sees through one of its inputs, by the index map of its op."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import NamedTuple
 from costcalc.analysis.axis_factors import Factor, aligned, as_line, count, moves, redistribute
 from costcalc.analysis.view import GLOBAL, UNKNOWN, Seen, Span, View
 from costcalc.ir.dims import Dim
-from costcalc.ir.window import IDENTITY, Anywhere, Axes, Follow, Number, Regroup, Sight, Steps, size_of
+from costcalc.ir.index_map import IDENTITY, Anywhere, AxisMap, AxisMaps, IndexMap, Number, Regroup, Steps, size_of
 
 
 class Route(NamedTuple):
-    """A sight by axes, between two shapes, as what is to be done with any view.
+    """An index map by axes, between two shapes, as what is to be done with any view.
 
-    follows    each input axis that is followed, with the output axes that do and how; and the one among these
+    axis_maps  each input axis that is followed, with the output axes that do and how; and the one among these
                that has it just as it is, or -1
     anywhere   the input axes of which nothing tells what is seen
     mixed      those that every output sees whole
     plain      the output's axes where they run along nothing
-    within     and borders: of which outputs, and how beyond them, as ``Follow`` has them
+    within     and borders: of which outputs, and how beyond them, as ``AxisMap`` has them
     """
 
-    follows: tuple[tuple[int, list[tuple[int, Follow]], int], ...]
+    axis_maps: tuple[tuple[int, list[tuple[int, AxisMap]], int], ...]
     anywhere: tuple[int, ...]
     mixed: tuple[int, ...]
     plain: tuple[tuple[Factor, ...], ...]
@@ -30,43 +30,45 @@ class Route(NamedTuple):
     borders: tuple[tuple[int, str], ...]
 
 
-def route(sight: Axes, x: tuple[Dim, ...], y: tuple[Dim, ...]) -> Route:
-    """``sight``, from an input of shape ``x`` to an output of shape ``y``."""
-    follows: dict[int, list[tuple[int, Follow]]] = {}
+def route(index_map: AxisMaps, x: tuple[Dim, ...], y: tuple[Dim, ...]) -> Route:
+    """``index_map``, from an input of shape ``x`` to an output of shape ``y``."""
+    axis_maps: dict[int, list[tuple[int, AxisMap]]] = {}
     anywhere: list[int] = []
-    for out, entry in enumerate(sight):
+    for out, entry in enumerate(index_map):
         if isinstance(entry, Anywhere):
             anywhere.append(entry.axis)
         elif entry is not None:
-            follows.setdefault(entry.axis, []).append((out if entry.along is None else entry.along, entry))
+            axis_maps.setdefault(entry.axis, []).append((out if entry.along is None else entry.along, entry))
     within: list[tuple[int, int] | None] = [None] * len(y)
     borders = []
     found = []
-    for axis, entries in follows.items():
-        ((first, follow), *others) = entries
-        straight = not others and follow.window == IDENTITY and first < len(y) and x[axis] == y[first]
+    for axis, entries in axis_maps.items():
+        ((first, axis_map), *others) = entries
+        straight = not others and axis_map.window == IDENTITY and first < len(y) and x[axis] == y[first]
         found.append((axis, entries, first if straight else -1))
-        for out, follow in entries:
-            if follow.within is not None and out < len(y):
-                within[out] = follow.within
-            if follow.border:
-                borders.append((axis, follow.border))
-    mixed = tuple(axis for axis in range(len(x)) if axis not in follows and axis not in anywhere)
+        for out, axis_map in entries:
+            if axis_map.within is not None and out < len(y):
+                within[out] = axis_map.within
+            if axis_map.border:
+                borders.append((axis, axis_map.border))
+    mixed = tuple(axis for axis in range(len(x)) if axis not in axis_maps and axis not in anywhere)
     plain = tuple((plain_factor(size),) for size in y)
     return Route(tuple(found), tuple(anywhere), mixed, plain, tuple(within) if any(within) else None, tuple(borders))
 
 
-def through(view: View, sight: Sight | Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent: tuple[int, ...]) -> View:
+def through(
+    view: View, index_map: IndexMap | Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent: tuple[int, ...]
+) -> View:
     """What an output of shape ``y`` sees through an input of shape ``x``, of an image of ``extent``."""
-    if isinstance(sight, Route):
-        return _along(view, sight, x, y, extent)
-    if isinstance(sight, Steps):
-        for step, made in sight.steps:
+    if isinstance(index_map, Route):
+        return _along(view, index_map, x, y, extent)
+    if isinstance(index_map, Steps):
+        for step, made in index_map.steps:
             view, x = through(view, step, x, made, extent), made
         return view
-    if isinstance(sight, Regroup):
+    if isinstance(index_map, Regroup):
         return _regroup(view, x, y)
-    return _along(view, route(sight, x, y), x, y, extent)
+    return _along(view, route(index_map, x, y), x, y, extent)
 
 
 def _along(view: View, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent: tuple[int, ...]) -> View:
@@ -79,18 +81,18 @@ def _along(view: View, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent
         for axis in mixed:
             if view.start(axis) > 0 or count(view.factors[axis]) > view.start(axis) + x[axis]:  # type: ignore[operator]
                 lose(view.factors[axis], spans)  # not all of its places are there
-        kept = {p.axis for axis, _, _ in by.follows for p in view.factors[axis] if p.size > 1}
+        kept = {p.axis for axis, _, _ in by.axis_maps for p in view.factors[axis] if p.size > 1}
         _mix([p for axis in mixed for p in view.factors[axis]], kept, spans, extent)
     factors = list(by.plain)
     starts = [0] * len(y)
-    for axis, entries, out in by.follows:
+    for axis, entries, out in by.axis_maps:
         before = view.factors[axis]
         if out >= 0 and not moves(factors[out]):
             factors[out], starts[out] = before, view.start(axis)
         elif moves(before):
-            out, follow = entries[0]
+            out, axis_map = entries[0]
             single = out < len(y) and len(entries) == 1 and len(before) > 1
-            if not single or not _shifted(view, axis, x[axis], out, follow, y, factors, starts, spans):
+            if not single or not _shifted(view, axis, x[axis], out, axis_map, y, factors, starts, spans):
                 _slide(view, axis, x[axis], entries, y, factors, spans)
     borders = view.borders
     for axis, border in by.borders:
@@ -122,14 +124,14 @@ def _mix(factors: Sequence[Factor], kept: set[int | None], spans: list[Seen], ex
 
 
 def _shifted(
-    view: View, axis: int, size: Dim, out: int, follow: Follow, y: tuple[Dim, ...],
+    view: View, axis: int, size: Dim, out: int, axis_map: AxisMap, y: tuple[Dim, ...],
     factors: list[tuple[Factor, ...]], starts: list[int], spans: list[Seen],
 ) -> bool:  # fmt: skip
     """Follow an axis of several factors where that loses none: all moved along, turned round, or one place taken.
 
     Returns whether it could.
     """
-    before, (stride, lo, hi) = view.factors[axis], follow.window
+    before, (stride, lo, hi) = view.factors[axis], axis_map.window
     if lo != hi or moves(factors[out]):
         return False
     if stride == -1 and lo == size - 1 and view.whole(axis, size):
@@ -148,7 +150,7 @@ def _shifted(
 
 
 def _slide(
-    view: View, axis: int, size: Dim, entries: list[tuple[int, Follow]], y: tuple[Dim, ...],
+    view: View, axis: int, size: Dim, entries: list[tuple[int, AxisMap]], y: tuple[Dim, ...],
     factors: list[tuple[Factor, ...]], spans: list[Seen],
 ) -> None:  # fmt: skip
     """Output axes that follow one input axis, of ``size``."""
@@ -158,7 +160,7 @@ def _slide(
         if not view.whole(axis, size):
             lose(before, spans)  # which of its places are where is not followed any further
             return
-        windows = [follow.window for _, follow in entries]
+        windows = [axis_map.window for _, axis_map in entries]
         if all(not w.stride and w.lo == w.hi for w in windows):
             _fix(before, int(sum(w.lo for w in windows)), spans)
             return
@@ -166,8 +168,8 @@ def _slide(
     if moving is None:
         return
     assert moving.axis is not None
-    for out, follow in entries:
-        stride, lo, hi = follow.window
+    for out, axis_map in entries:
+        stride, lo, hi = axis_map.window
         seen = spans[moving.axis]
         if isinstance(seen, Span):
             spans[moving.axis] = seen.widened(moving.step, lo, hi)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from costcalc.analysis.axis_factors import Factor
 from costcalc.analysis.view import GLOBAL, UNKNOWN, View
-from costcalc.ir.window import Number
+from costcalc.ir.index_map import Number
 
 MOST_DENOMINATOR_BITS = 512
 """Of the fraction by which places lie apart: some fifty resizings by ratios that share nothing."""

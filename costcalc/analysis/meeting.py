@@ -5,7 +5,7 @@ from __future__ import annotations
 from costcalc.analysis.axis_factors import Factor, count, moves, paired
 from costcalc.analysis.following import lose, plain_factor
 from costcalc.analysis.view import GLOBAL, UNKNOWN, Seen, Span, View
-from costcalc.ir.window import size_of
+from costcalc.ir.index_map import size_of
 
 
 def union(views: list[View]) -> View:

@@ -2,7 +2,7 @@
 
 Every value carries, for each of its axes, how an index along that axis moves over the image (``Factor``), and for
 each image axis the pixels around that place which are seen from there (``Span``). Ops say how their outputs
-follow their inputs (``Op.sights``); this file composes that through the graph. Flattening a map to tokens,
+follow their inputs (``Op.index_maps``); this file composes that through the graph. Flattening a map to tokens,
 cutting it into windows or patches, tiling and repeating it regroup the parts and lose nothing.
 
 What a value is said to see is the tightest ``[Σ step·index + lo, Σ step·index + hi]`` that holds what *every*
@@ -20,11 +20,11 @@ from costcalc.analysis.lengths import shortened
 from costcalc.analysis.meeting import union
 from costcalc.analysis.view import UNKNOWN, ReceptiveField, Span, View
 from costcalc.ir.graph import Graph, Node
+from costcalc.ir.index_map import IndexMap, Regroup, Steps, own_places
 from costcalc.ir.memo import Memo
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Regroup, Sight, Steps, own_places
 
-Ways: TypeAlias = "list[tuple[Sight | Route | None, TensorType]]"
+Ways: TypeAlias = "list[tuple[IndexMap | Route | None, TensorType]]"
 
 MANY = 64
 MOST_FOLLOWED = 60_000
@@ -93,15 +93,15 @@ def _untold(before: Sequence[View | None], y: TensorType) -> View | None:
 def ways_in(graph: Graph, node: Node, index: int) -> Ways:
     """How output ``index`` of ``node`` sees each of its inputs, with the type of that; None for each place its own."""
     types, y = graph.input_types(node), graph.types[node.outputs[index]]
-    stated = node.op.sights_of(index, *types, y=y)
+    stated = node.op.index_maps_of(index, *types, y=y)
     return [(_way(s, x, y), x) for s, x in zip(stated, types, strict=True)]
 
 
 def seen_along(ways: Ways, before: Sequence[View | None], y: TensorType, extent: tuple[int, ...]) -> View | None:
     """What a value of type ``y`` sees through inputs that see ``before``."""
     seen = [
-        view if sight is None else through(view, sight, x.shape, y.shape, extent)
-        for view, (sight, x) in zip(before, ways, strict=True)
+        view if index_map is None else through(view, index_map, x.shape, y.shape, extent)
+        for view, (index_map, x) in zip(before, ways, strict=True)
         if view is not None
     ]
     return union(seen) if any(v is not before[0] for v in seen) else seen[0] if seen else None
@@ -120,11 +120,11 @@ def seen_beside(views: list[View], axis: int, y: TensorType) -> View | None:
     return union(seen) if seen else None
 
 
-def _way(sight: Sight, x: TensorType, y: TensorType) -> Sight | Route | None:
-    """``sight`` made ready; None where each place of ``y`` sees its own place of ``x`` and nothing else."""
-    if isinstance(sight, (Regroup, Steps)):
-        return sight
-    return None if x.shape == y.shape and sight == own_places(len(x.shape)) else route(sight, x.shape, y.shape)
+def _way(index_map: IndexMap, x: TensorType, y: TensorType) -> IndexMap | Route | None:
+    """``index_map`` made ready; None where each place of ``y`` sees its own place of ``x`` and nothing else."""
+    if isinstance(index_map, (Regroup, Steps)):
+        return index_map
+    return None if x.shape == y.shape and index_map == own_places(len(x.shape)) else route(index_map, x.shape, y.shape)
 
 
 def _of_image(t: TensorType, axes: tuple[int, ...]) -> View:

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeAlias
 
 from costcalc.analysis.axis_factors import Factor, count
 from costcalc.ir.dims import Dim
-from costcalc.ir.window import Number
+from costcalc.ir.index_map import Number
 
 GLOBAL = "global"
 UNKNOWN = "unknown"

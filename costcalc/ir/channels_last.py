@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from costcalc.ir.index_map import Anywhere, AxisMap, AxisMaps, IndexMap, Regroup, Steps
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Anywhere, Axes, Follow, Regroup, Sight, Steps
 
 if TYPE_CHECKING:
     from torch import nn
@@ -54,7 +54,8 @@ def plain(op: Any) -> Any:
 def give(cls: type[Op]) -> None:
     """Make the rules of ``cls`` those for either place of the channels, by the field."""
     backs: dict[str, Callable[..., Any]] = {
-        "infer": _types, "discards": _types, "sights": _sights, "sights_of": _sights, "to_torch": _module,
+        "infer": _types, "discards": _types, "to_torch": _module,
+        "index_maps": _index_maps, "index_maps_of": _index_maps,
         **dict.fromkeys(("requires", "weights", "macs", "needless", "ops", "reads", "kind"), _as_it_is),
     }  # fmt: skip
     for name, back in backs.items():
@@ -68,7 +69,7 @@ def _either(rule: Callable[..., Any], name: str, back: Callable[..., Any]) -> Ca
     def by_field(self: Any, *x: Any, **out: Any) -> Any:
         if not vars(self)[FIELD]:
             return rule(self, *x, **out)
-        first = 1 if name == "sights_of" else 0  # before the types stands which output is meant
+        first = 1 if name == "index_maps_of" else 0  # before the types stands which output is meant
         types = x[first:]
         if any(len(t.shape) < 2 for t in types):
             return rule(self, *x, **out)  # which tells what is wrong
@@ -87,31 +88,31 @@ def _types(found: Any, *_: Any) -> Any:
     return channels_last(found) if isinstance(found, TensorType) else tuple(map(channels_last, found))
 
 
-def _sights(found: tuple[Sight, ...], types: tuple[TensorType, ...], y: TensorType) -> tuple[Sight, ...]:
-    return tuple(_sight(sight, x, y) for sight, x in zip(found, types, strict=True))
+def _index_maps(found: tuple[IndexMap, ...], types: tuple[TensorType, ...], y: TensorType) -> tuple[IndexMap, ...]:
+    return tuple(_index_map(index_map, x, y) for index_map, x in zip(found, types, strict=True))
 
 
-def _sight(sight: Sight, x: TensorType, y: TensorType) -> Sight:
+def _index_map(index_map: IndexMap, x: TensorType, y: TensorType) -> IndexMap:
     rank, made = len(x.shape), len(y.shape)
-    if isinstance(sight, (Regroup, Steps)):
-        steps = sight.steps if isinstance(sight, Steps) else ((sight, channels_second(y).shape),)
+    if isinstance(index_map, (Regroup, Steps)):
+        steps = index_map.steps if isinstance(index_map, Steps) else ((index_map, channels_second(y).shape),)
         moved = (_second(rank), channels_second(x).shape)
         return Steps((moved, *steps, (_last(made), y.shape)))
-    if not sight:
-        return sight
-    there = [_moved(entry, rank, made) for entry in sight]
+    if not index_map:
+        return index_map
+    there = [_moved(entry, rank, made) for entry in index_map]
     return (*(there[a] for a in (0, *range(2, made), 1)), *there[made:])
 
 
-def _second(rank: int) -> Axes:
-    return tuple(Follow(axis) for axis in (0, rank - 1, *range(1, rank - 1)))
+def _second(rank: int) -> AxisMaps:
+    return tuple(AxisMap(axis) for axis in (0, rank - 1, *range(1, rank - 1)))
 
 
-def _last(rank: int) -> Axes:
-    return tuple(Follow(axis) for axis in (0, *range(2, rank), 1))
+def _last(rank: int) -> AxisMaps:
+    return tuple(AxisMap(axis) for axis in (0, *range(2, rank), 1))
 
 
-def _moved(entry: Follow | Anywhere | None, rank: int, made: int) -> Follow | Anywhere | None:
+def _moved(entry: AxisMap | Anywhere | None, rank: int, made: int) -> AxisMap | Anywhere | None:
     """``entry`` with the numbers of its axes as they are with the channels last."""
     if entry is None:
         return None

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, TypeVar
 from costcalc.errors import OptionError, UnknownName, listing, near
 from costcalc.ir.dims import Dim, Truth
 from costcalc.ir.fields import KINDS
+from costcalc.ir.index_map import IndexMap, elementwise
 from costcalc.ir.tensor import TensorType, Weight
-from costcalc.ir.window import Sight, elementwise
 
 if TYPE_CHECKING:
     from torch import nn
@@ -91,8 +91,8 @@ class Op:
     slides: ClassVar[bool] = False
     """Whether its first input is (batch, channels, places …) and it moves over the places, or makes others of them."""
     is_bounded_only: ClassVar[bool] = False
-    """Whether its ``sights`` are a bound: data say where its places look, what came before what, or one channel sees
-    less than another."""
+    """Whether its ``index_maps`` are a bound: data say where its places look, what came before what, or one channel
+    sees less than another."""
     is_counted: ClassVar[bool] = True
     """False for the stand-in of an operation that has no rule here; reports list those."""
     is_random: ClassVar[bool] = False
@@ -200,7 +200,7 @@ class Op:
     def joins(self, *x: Any) -> int | None:
         """The axis along which its output has its inputs one after the other, all else as it is; None if it has not.
 
-        It is what ``sights`` say; of thousands of inputs it is known at once.
+        It is what ``index_maps`` say; of thousands of inputs it is known at once.
         """
         return None
 
@@ -208,13 +208,13 @@ class Op:
         """How many places its rules look at one by one, where that grows with sizes; a graph may only have so many."""
         return 0
 
-    def sights(self, *x: Any, **out: Any) -> tuple[Sight, ...]:
-        """How each output place sees each input: one ``Sight`` an input."""
+    def index_maps(self, *x: Any, **out: Any) -> tuple[IndexMap, ...]:
+        """How each output place sees each input: one ``IndexMap`` an input."""
         return tuple(elementwise(t, out["y"]) for t in x)
 
-    def sights_of(self, index: int, *x: Any, **out: Any) -> tuple[Sight, ...]:
-        """``sights`` of output ``index``, for ops whose outputs see unlike places of an input."""
-        return self.sights(*x, **out)
+    def index_maps_of(self, index: int, *x: Any, **out: Any) -> tuple[IndexMap, ...]:
+        """``index_maps`` of output ``index``, for ops whose outputs see unlike places of an input."""
+        return self.index_maps(*x, **out)
 
     def kind(self, *x: Any, **_: Any) -> str:
         """What reports call this use of the op: ``depthwise conv`` for a conv with a group a channel."""

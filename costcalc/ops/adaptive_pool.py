@@ -10,9 +10,9 @@ from costcalc.ir.call import Call, once
 from costcalc.ir.dims import Dim, gcd, prod
 from costcalc.ir.expr import Expr
 from costcalc.ir.fields import Sizes, ints, per_axis
+from costcalc.ir.index_map import AxisMap, IndexMap, Window, ratio, whole
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Follow, Sight, Window, ratio, whole
 from costcalc.ops.conv import takes_images
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ class AdaptivePool(Op):
         along = (n + m - gcd(n, m) for n, m in zip(x.spatial, sizes, strict=True))
         return x.shape[0] * x.channels * prod(along)
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         pairs = zip(ints(x.spatial), ints(y.spatial), strict=True)
-        axes = (None if m == 1 else Follow(2 + i, _bins(n, m)) for i, (n, m) in enumerate(pairs))
-        return ((Follow(0), Follow(1), *axes),)
+        axes = (None if m == 1 else AxisMap(2 + i, _bins(n, m)) for i, (n, m) in enumerate(pairs))
+        return ((AxisMap(0), AxisMap(1), *axes),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn
@@ -138,8 +138,8 @@ class GlobalPool(Op):
     def infer(self, x: TensorType) -> TensorType:
         return x.with_shape(*x.shape[:2], *(1 for _ in x.spatial if self.keepdim))
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
-        return ((Follow(0), Follow(1), *(None for _ in y.shape[2:])),)
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        return ((AxisMap(0), AxisMap(1), *(None for _ in y.shape[2:])),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim, divides, equal, minimum, prod, total
 from costcalc.ir.fields import Size, ints
+from costcalc.ir.index_map import AxisMap, IndexMap
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
-from costcalc.ir.window import Follow, Sight
 from costcalc.ops.broadcasting import broadcast, leading, stretches
 
 if TYPE_CHECKING:
@@ -98,17 +98,17 @@ class ScaledDotProductAttention(Op):
         added = 1 if mask and mask[0].dtype != "bool" else 0
         return prod(y.shape[:-1]) * k.shape[-2] * (SCORE + added)
 
-    def sights(
+    def index_maps(
         self, q: TensorType, k: TensorType, v: TensorType, *mask: TensorType, y: TensorType
-    ) -> tuple[Sight, ...]:
+    ) -> tuple[IndexMap, ...]:
         stack = y.shape[:-2]
         rank = len(q.shape)
-        found: list[Sight] = [(*leading(q.shape[:-2], stack), Follow(rank - 2), None)]
+        found: list[IndexMap] = [(*leading(q.shape[:-2], stack), AxisMap(rank - 2), None)]
         for t in (k, v):
-            follows = leading(t.shape[:-2], stack)
+            axis_maps = leading(t.shape[:-2], stack)
             if self.grouped:
-                follows = (*follows[:-1], None)
-            found.append((*follows, None, None))
+                axis_maps = (*axis_maps[:-1], None)
+            found.append((*axis_maps, None, None))
         for m in mask:
             *along, query = leading(m.shape[:-1], y.shape[:-1])
             found.append((*along, query, None))
@@ -224,12 +224,12 @@ class MultiHeadAttention(Op):
         projected = 2 * y.size + 2 * prod(k.shape[:-1]) * width
         return SCORE * scores + (projected if self.bias else 0)
 
-    def sights(self, *x: TensorType, y: TensorType) -> tuple[Sight, ...]:
-        batch = tuple(Follow(axis) for axis in range(len(y.shape) - 2))
-        everything: Sight = (*batch, None, None)
+    def index_maps(self, *x: TensorType, y: TensorType) -> tuple[IndexMap, ...]:
+        batch = tuple(AxisMap(axis) for axis in range(len(y.shape) - 2))
+        everything: IndexMap = (*batch, None, None)
         if len(x) == 1:
             return (everything,)
-        return ((*batch, Follow(len(batch)), None), *(everything,) * (len(x) - 1))
+        return ((*batch, AxisMap(len(batch)), None), *(everything,) * (len(x) - 1))
 
     def to_torch(self, *x: TensorType) -> nn.Module:
         from torch import nn

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim, equal
 from costcalc.ir.fields import Size, ints
+from costcalc.ir.index_map import AxisMap, IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
-from costcalc.ir.window import Follow, Sight, mixing
 from costcalc.ops.broadcasting import broadcast, leading, stretches
 from costcalc.ops.traced import add_bias, own
 
@@ -56,7 +56,7 @@ class Bilinear(Op):
     def ops(self, a: TensorType, b: TensorType, *, y: TensorType) -> Dim:
         return y.size if self.bias else 0
 
-    def sights(self, a: TensorType, b: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, a: TensorType, b: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return mixing(a, -1), mixing(b, -1)
 
     def to_torch(self, a: TensorType, b: TensorType) -> nn.Module:
@@ -111,10 +111,10 @@ class Distances(Op):
     def ops(self, a: TensorType, b: TensorType, *, y: TensorType) -> Dim:
         return 3 * a.size + 2 * b.size if self.by_product else 3 * y.size * a.shape[-1]
 
-    def sights(self, a: TensorType, b: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, a: TensorType, b: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         stack = y.shape[:-2]
         of_a, of_b = leading(a.shape[:-2], stack), leading(b.shape[:-2], stack)
-        return (*of_a, Follow(len(a.shape) - 2), None), (*of_b, None, Follow(len(b.shape) - 2))
+        return (*of_a, AxisMap(len(a.shape) - 2), None), (*of_b, None, AxisMap(len(b.shape) - 2))
 
     def to_torch(self, a: TensorType, b: TensorType) -> nn.Module:
         from torch import cdist

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim, at_least, divides, equal
 from costcalc.ir.fields import Count, Size, Sizes, ints, per_axis
+from costcalc.ir.index_map import ALL_TO_ALL, IndexMap
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import MIXED, Sight
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,8 +48,8 @@ class NMS(Op):
         n = boxes.shape[0]
         return OVERLAP * (n * (n - 1) // 2)
 
-    def sights(self, boxes: TensorType, scores: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
-        return MIXED, MIXED
+    def index_maps(self, boxes: TensorType, scores: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        return ALL_TO_ALL, ALL_TO_ALL
 
     @classmethod
     def from_aten(cls, call: Call) -> Traced:
@@ -85,8 +85,8 @@ class RegionPool(Op):
         channels = x.channels // (height * width) if self.by_position else x.channels
         return x.with_shape(regions.shape[0], channels, height, width)
 
-    def sights(self, x: TensorType, regions: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
-        return MIXED, MIXED
+    def index_maps(self, x: TensorType, regions: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        return ALL_TO_ALL, ALL_TO_ALL
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 from costcalc.ir.dims import Dim, equal
+from costcalc.ir.index_map import AxisMaps, elementwise
 from costcalc.ir.op import Condition
 from costcalc.ir.tensor import FLOATING_BITS, TensorType
-from costcalc.ir.window import Axes, elementwise
 
 
 def broadcast(*shapes: Sequence[Dim]) -> tuple[Dim, ...]:
@@ -47,6 +47,6 @@ def is_one(d: Dim) -> bool:
     return isinstance(d, int) and d == 1
 
 
-def leading(shape: Sequence[Dim], whole: Sequence[Dim]) -> Axes:
+def leading(shape: Sequence[Dim], whole: Sequence[Dim]) -> AxisMaps:
     """How the axes ``whole`` follow those of ``shape``, which stretch to them."""
     return elementwise(TensorType(tuple(shape)), TensorType(tuple(whole)))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.fields import Dtype, Dtypes, Shape, Shapes, ints
+from costcalc.ir.index_map import ALL_TO_ALL, IndexMap
 from costcalc.ir.op import Example, Op, op
 from costcalc.ir.tensor import FLOATING_BITS, TensorType, Weight
-from costcalc.ir.window import MIXED, Sight
 
 if TYPE_CHECKING:
     from torch import nn
@@ -132,8 +132,8 @@ class Uncounted(Op):
     def infer(self, *x: TensorType) -> tuple[TensorType, ...]:
         return tuple(map(TensorType, self.shapes, self.dtypes))
 
-    def sights(self, *x: TensorType, y: TensorType) -> tuple[Sight, ...]:
-        return (MIXED,) * len(x)
+    def index_maps(self, *x: TensorType, y: TensorType) -> tuple[IndexMap, ...]:
+        return (ALL_TO_ALL,) * len(x)
 
     def kind(self, *x: TensorType) -> str:
         return self.operator

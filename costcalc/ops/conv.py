@@ -10,9 +10,9 @@ from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, divides, prod
 from costcalc.ir.fields import Pads, Size, Sizes, axes_given, ints, pads, per_axis
 from costcalc.ir.footprint import touched
+from costcalc.ir.index_map import IndexMap, Window, spatial
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
-from costcalc.ir.window import Sight, Window, spatial
 
 if TYPE_CHECKING:
     from torch import nn
@@ -78,7 +78,7 @@ class Conv(Op):
         axes = zip(x.spatial, y.spatial, kernel, stride, dilation, padding, strict=True)
         return (x.shape[0] * x.channels * prod(touched(*axis, *p) for *axis, p in axes),)
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         windows = (_window(s, -p, reach - p) for _, reach, s, (p, _) in self._axes(x))
         return (spatial(tuple(windows)),)
 

@@ -9,9 +9,9 @@ from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, divides, maximum, prod
 from costcalc.ir.fields import Counts, Pairs, Size, Sizes, ints, pads, per_axis
 from costcalc.ir.footprint import laying
+from costcalc.ir.index_map import IndexMap, Window, ratio, spatial
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
-from costcalc.ir.window import Sight, Window, ratio, spatial
 from costcalc.ops.conv import takes_images
 from costcalc.ops.traced import add_bias, images, own
 
@@ -92,7 +92,7 @@ class ConvTranspose(Op):
         )
         return (x.shape[0] * x.channels * prod(along),)
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         # From o = s·i + d·r - p follows i = (o + p - d·r) / s, with d·r from 0 to the reach.
         bounds = ((s, p - reach, p) for _, reach, s, (p, _), _ in self._axes(x))
         return (spatial(tuple(Window(ratio(1, s), ratio(lo, s), ratio(hi, s)) for s, lo, hi in bounds)),)

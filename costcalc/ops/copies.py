@@ -9,9 +9,9 @@ from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, maximum, minimum, prod, total
 from costcalc.ir.fields import Axes, Axis, Shape, Size, ints
+from costcalc.ir.index_map import AxisMap, IndexMap, Regroup, Steps, Window
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Follow, Regroup, Sight, Steps, Window
 from costcalc.ops.axes import has_axes, position, replaced, several
 from costcalc.ops.broadcasting import joint_dtype
 from costcalc.ops.traced import converted, copied, permuted, reshaped
@@ -34,12 +34,12 @@ class Flip(Op):
     def requires(self, x: TensorType) -> Iterator[Condition]:
         yield from has_axes(self, x, *several(self.axes))
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
-        follows = [Follow(axis) for axis in range(len(x.shape))]
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        axis_maps = [AxisMap(axis) for axis in range(len(x.shape))]
         for axis in several(self.axes):
             (last,) = ints([x.shape[axis] - 1])
-            follows[axis] = Follow(position(axis, x), Window(-1, last, last))
-        return (tuple(follows),)
+            axis_maps[axis] = AxisMap(position(axis, x), Window(-1, last, last))
+        return (tuple(axis_maps),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from costcalc.ops.functional import functional
@@ -97,14 +97,14 @@ class Tile(Op):
     def infer(self, x: TensorType) -> TensorType:
         return x.with_shape(*(n * size for n, size in zip(self.repeats, self._sizes(x), strict=True)))
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         new = len(self.repeats) - len(x.shape)
         apart: list[Dim] = []
-        follows: list[Follow | None] = []
+        axis_maps: list[AxisMap | None] = []
         for axis, (n, size) in enumerate(zip(self.repeats, self._sizes(x), strict=True)):
             apart += n, size
-            follows += None, Follow(axis - new) if axis >= new else None
-        return (Steps(((tuple(follows), tuple(apart)), (Regroup(), y.shape))),)
+            axis_maps += None, AxisMap(axis - new) if axis >= new else None
+        return (Steps(((tuple(axis_maps), tuple(apart)), (Regroup(), y.shape))),)
 
     def _sizes(self, x: TensorType) -> tuple[Dim, ...]:
         return (1,) * (len(self.repeats) - len(x.shape)) + x.shape
@@ -148,12 +148,12 @@ class RepeatInterleave(Op):
     def infer(self, x: TensorType) -> TensorType:
         return replaced(x, self.axis, x.shape[self.axis] * self.repeats)
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         at = position(self.axis, x)
         apart = (*x.shape[: at + 1], self.repeats, *x.shape[at + 1 :])
-        follows: list[Follow | None] = [Follow(axis) for axis in range(len(x.shape))]
-        follows.insert(at + 1, None)
-        return (Steps(((tuple(follows), apart), (Regroup(), y.shape))),)
+        axis_maps: list[AxisMap | None] = [AxisMap(axis) for axis in range(len(x.shape))]
+        axis_maps.insert(at + 1, None)
+        return (Steps(((tuple(axis_maps), apart), (Regroup(), y.shape))),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from costcalc.ops.functional import functional
@@ -258,14 +258,15 @@ class DiagEmbed(Op):
             shape.insert(axis, x.shape[-1] + abs(self.offset))
         return x.with_shape(*shape)
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         rows, columns = self._axes(x)
         others = iter(range(len(x.shape) - 1))
         down, (size,) = max(-self.offset, 0), ints([x.shape[-1]])
-        moved = Follow(len(x.shape) - 1, Window(1, -down, -down), (down, down + size - 1))
+        moved = AxisMap(len(x.shape) - 1, Window(1, -down, -down), (down, down + size - 1))
         # A column sees what its row sees, where they meet.
         entries = (
-            moved if axis == rows else None if axis == columns else Follow(next(others)) for axis in range(len(y.shape))
+            moved if axis == rows else None if axis == columns else AxisMap(next(others))
+            for axis in range(len(y.shape))
         )
         return (tuple(entries),)
 
@@ -304,11 +305,11 @@ class BlockDiag(Op):
     def infer(self, *x: TensorType) -> TensorType:
         return TensorType((total(t.shape[0] for t in x), total(t.shape[1] for t in x)), joint_dtype(*x))
 
-    def sights(self, *x: TensorType, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, *x: TensorType, y: TensorType) -> tuple[IndexMap, ...]:
         found, starts = [], [0, 0]
         for sizes in (ints(t.shape) for t in x):
             placed = enumerate(zip(starts, sizes, strict=True))
-            found.append(tuple(Follow(a, Window(1, -at, -at), (at, at + n - 1)) for a, (at, n) in placed))
+            found.append(tuple(AxisMap(a, Window(1, -at, -at), (at, at + n - 1)) for a, (at, n) in placed))
             starts = [at + n for at, n in zip(starts, sizes, strict=True)]
         return tuple(found)
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from costcalc.ir.call import Call, once
 from costcalc.ir.dims import Dim, divides, equal, prod
 from costcalc.ir.fields import Pads, Size, Sizes, ints, pads, per_axis
+from costcalc.ir.index_map import AxisMap, IndexMap
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType, Weight
-from costcalc.ir.window import Follow, Sight
 from costcalc.ops.conv import Conv
 from costcalc.ops.traced import own
 
@@ -91,8 +91,8 @@ class DeformConv(Op):
         sampled = x.shape[0] * x.channels * self._taps() * prod(y.spatial)
         return sampled * (7 if mask is None else 8) + self.conv().ops(x, y=y)
 
-    def sights(self, x: TensorType, *others: TensorType, y: TensorType) -> tuple[Sight, ...]:
-        return ((Follow(0), None, None, None), *((Follow(0), None, Follow(2), Follow(3)) for _ in others))
+    def index_maps(self, x: TensorType, *others: TensorType, y: TensorType) -> tuple[IndexMap, ...]:
+        return ((AxisMap(0), None, None, None), *((AxisMap(0), None, AxisMap(2), AxisMap(3)) for _ in others))
 
     def _taps(self) -> Dim:
         return prod(per_axis(self.kernel, 2))

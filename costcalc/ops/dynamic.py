@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim, equal
 from costcalc.ir.fields import Counts, Pads, Size, Sizes, ints
+from costcalc.ir.index_map import ALL_TO_ALL, IndexMap
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import MIXED, Sight
 from costcalc.ops.conv import Conv
 from costcalc.ops.conv_transpose import ConvTranspose
 
@@ -66,8 +66,8 @@ class DynamicConv(Op):
     def reads(self, x: TensorType, weight: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
         return (*self.conv(weight).reads(x, y=y), weight.size)
 
-    def sights(self, x: TensorType, weight: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
-        return (*self.conv(weight).sights(x, y=y), MIXED)
+    def index_maps(self, x: TensorType, weight: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        return (*self.conv(weight).index_maps(x, y=y), ALL_TO_ALL)
 
     def kind(self, x: TensorType, weight: TensorType) -> str:
         return f"dynamic {self.conv(weight).kind(x)}"
@@ -117,8 +117,8 @@ class WeightNorm(Op):
     def ops(self, v: TensorType, g: TensorType, *, y: TensorType) -> Dim:
         return 4 * v.size
 
-    def sights(self, v: TensorType, g: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
-        return MIXED, MIXED
+    def index_maps(self, v: TensorType, g: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        return ALL_TO_ALL, ALL_TO_ALL
 
     def to_torch(self, v: TensorType, g: TensorType) -> nn.Module:
         from torch import linalg

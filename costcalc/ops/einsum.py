@@ -10,9 +10,9 @@ from costcalc.errors import OptionError
 from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim, equal, prod
 from costcalc.ir.fields import Axes
+from costcalc.ir.index_map import AxisMap, IndexMap
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Follow, Sight
 from costcalc.ops.broadcasting import joint_dtype
 
 if TYPE_CHECKING:
@@ -103,9 +103,9 @@ class Einsum(Op):
         macs = self._work(x, best).macs
         return (best, macs) if macs < now else None  # type: ignore[operator]
 
-    def sights(self, *x: TensorType, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, *x: TensorType, y: TensorType) -> tuple[IndexMap, ...]:
         labels, out = self._labels(x)
-        return tuple(tuple(Follow(names.index(name)) if name in names else None for name in out) for names in labels)
+        return tuple(tuple(AxisMap(names.index(name)) if name in names else None for name in out) for names in labels)
 
     def _labels(self, x: Sequence[TensorType]) -> tuple[list[list[str]], list[str]]:
         """The name of each axis of each operand and of the output; those of ``...`` are numbered from the right."""

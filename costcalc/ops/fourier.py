@@ -8,9 +8,9 @@ from typing import Any
 from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim, log2_ceil, maximum
 from costcalc.ir.fields import Axes, Size
+from costcalc.ir.index_map import IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Sight, mixing
 from costcalc.ops.axes import has_axes, position, several
 
 COMPLEX = {"float64": "complex128"}
@@ -60,7 +60,7 @@ class Fourier(Op):
             work = work + 5 * real.size * maximum(log2_ceil(real.shape[axis]), 1)
         return work if complex_throughout else work // 2
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (mixing(x, *several(self.axes)),)
 
     @classmethod

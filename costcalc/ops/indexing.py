@@ -10,9 +10,9 @@ from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim, at_least, minimum
 from costcalc.ir.fields import Axes, Axis, Dtype, Shape, Size, ints
+from costcalc.ir.index_map import Anywhere, AxisMap, IndexMap, elementwise, envelope, unknown
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
-from costcalc.ir.window import Anywhere, Follow, Sight, elementwise, envelope, unknown_map
 from costcalc.ops.axes import distinct, has_axes, position, replaced, several
 from costcalc.ops.traced import beside, expanded, own, reshaped
 
@@ -46,8 +46,8 @@ class Embedding(Op):
         table = parameter(self.rows, self.width, dtype=self.dtype)
         return {"weight": table._replace(read=minimum(self.rows, x.size) * self.width)}
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
-        return ((*(Follow(axis) for axis in range(len(x.shape))), None),)
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        return ((*(AxisMap(axis) for axis in range(len(x.shape))), None),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn
@@ -105,10 +105,10 @@ class Take(Op):
         size = x.shape[self.axis]
         return (x.size // size * distinct(several(self.indices), size),)
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         at, (size,) = position(self.axis, x), ints([x.shape[self.axis]])
         window = envelope([index % size for index in several(self.indices)])
-        return (tuple(Follow(axis, window) if axis == at else Follow(axis) for axis in range(len(x.shape))),)
+        return (tuple(AxisMap(axis, window) if axis == at else AxisMap(axis) for axis in range(len(x.shape))),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         import torch
@@ -182,23 +182,23 @@ class Gather(Op):
         picked = x.size if self.axes is None else minimum(x.size, y.size)
         return (picked, *(t.size for t in places))
 
-    def sights(self, x: TensorType, *places: TensorType, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *places: TensorType, y: TensorType) -> tuple[IndexMap, ...]:
         if self.axes is None:
             same = (t if t.shape != y.shape else None for t in places)
-            return (unknown_map(x), *(unknown_map(t) if t else elementwise(y, y) for t in same))
+            return (unknown(x), *(unknown(t) if t else elementwise(y, y) for t in same))
         axes = [position(axis, x) for axis in several(self.axes)]
         if self.along:
             (at,) = axes
-            found = tuple(Anywhere(a) if a == at else Follow(a) for a in range(len(x.shape)))
+            found = tuple(Anywhere(a) if a == at else AxisMap(a) for a in range(len(x.shape)))
             return (found, *(elementwise(t, y) for t in places))
         first, new = self._new_axes(x)
         kept = iter(a for a in range(len(x.shape)) if a not in axes)
         inside = range(first, first + new)
-        follows = (None if out in inside else Follow(next(kept)) for out in range(len(y.shape)))
+        axis_maps = (None if out in inside else AxisMap(next(kept)) for out in range(len(y.shape)))
         whole = TensorType(y.shape[first : first + new])
         return (
-            (*follows, *map(Anywhere, axes)),
-            *(((None,) * first + elementwise(t, whole)) if len(t.shape) <= new else unknown_map(t) for t in places),
+            (*axis_maps, *map(Anywhere, axes)),
+            *(((None,) * first + elementwise(t, whole)) if len(t.shape) <= new else unknown(t) for t in places),
         )
 
     def _new_axes(self, x: TensorType) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from math import ceil, floor
 from struct import pack, unpack
 from typing import NamedTuple, TypeAlias, TypeVar
 
-from costcalc.ir.window import Number, ratio
+from costcalc.ir.index_map import Number, ratio
 
 Made = TypeVar("Made")
 Spans: TypeAlias = "tuple[tuple[int, int], ...]"

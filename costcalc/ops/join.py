@@ -10,9 +10,9 @@ from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim, at_least, ceil_div, divides, equal, total
 from costcalc.ir.fields import Axis, Index, Parts, Size, ints
+from costcalc.ir.index_map import AxisMap, IndexMap, Window, part
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Follow, Sight, Window, part
 from costcalc.ops.axes import has_axes, position, replaced
 from costcalc.ops.broadcasting import joint_dtype
 from costcalc.ops.traced import converted
@@ -55,14 +55,14 @@ class Concat(Op):
     def joins(self, *x: TensorType) -> int:
         return position(self.axis, x[0])
 
-    def sights(self, *x: TensorType, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, *x: TensorType, y: TensorType) -> tuple[IndexMap, ...]:
         at = position(self.axis, y)
-        along = [Follow(axis) for axis in range(len(y.shape))]
+        along = [AxisMap(axis) for axis in range(len(y.shape))]
         before, after = along[:at], along[at + 1 :]
         sizes = ints(t.shape[at] for t in x)
         starts = accumulate(sizes[:-1], initial=0)
-        moved = (Follow(at, Window(1, -i, -i), (i, i + n - 1)) for i, n in zip(starts, sizes, strict=True))
-        return tuple([(*before, follow, *after) for follow in moved])
+        moved = (AxisMap(at, Window(1, -i, -i), (i, i + n - 1)) for i, n in zip(starts, sizes, strict=True))
+        return tuple([(*before, axis_map, *after) for axis_map in moved])
 
     def to_torch(self, *x: TensorType) -> nn.Module:
         from torch import cat
@@ -119,7 +119,7 @@ class Split(Op):
     def infer(self, x: TensorType) -> tuple[TensorType, ...]:
         return tuple(replaced(x, self.axis, size) for size in self._sizes(x))
 
-    def sights_of(self, index: int, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps_of(self, index: int, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         """Each piece sees its own part of the axis."""
         (start,) = ints([total(self._sizes(x)[:index])])
         return (part(x, self.axis, start),)
@@ -187,7 +187,7 @@ class Slice(Op):
         start, stop = self._bounds(x)
         return replaced(x, self.axis, ceil_div(stop - start, self.step))
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (part(x, self.axis, *ints((self._bounds(x)[0], self.step))),)
 
     def _bounds(self, x: TensorType) -> tuple[Dim, Dim]:

@@ -9,9 +9,9 @@ from costcalc.errors import OptionError
 from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim, prod
 from costcalc.ir.fields import Axis, ints
+from costcalc.ir.index_map import IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
-from costcalc.ir.window import Sight, mixing
 from costcalc.ops.norm import NORMALISE
 from costcalc.ops.traced import beside, own, scaled
 
@@ -43,7 +43,7 @@ class PlaceNorm(Op):
         """The sizes of the axes that are normalised together; the weights have them too."""
         return (x.channels,) if self.channels_first else x.shape[-self.axes :]
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (mixing(x, 1) if self.channels_first else mixing(x, *range(-self.axes, 0)),)
 
     def in_channels_last(self, module: nn.Module) -> nn.Module:

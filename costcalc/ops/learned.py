@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from costcalc.ir.dims import Dim, prod
 from costcalc.ir.fields import Size, Sizes, ints, per_axis
+from costcalc.ir.index_map import AxisMap, IndexMap, Window
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType, Weight, buffer, parameter
-from costcalc.ir.window import Follow, Sight, Window
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,9 +36,9 @@ class ClassToken(Op):
     def weights(self, x: TensorType) -> dict[str, Weight]:
         return {"weight": parameter(1, self.count, x.shape[-1], dtype=x.dtype)}
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         (count,) = ints([self.count])
-        return ((Follow(0), Follow(1, Window(1, -count, -count)), Follow(2)),)
+        return ((AxisMap(0), AxisMap(1, Window(1, -count, -count)), AxisMap(2)),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import cat, nn, zeros
@@ -116,7 +116,7 @@ class RelativePositionBias(Op):
             "relative_position_index": buffer(places * places, dtype="int64"),
         }
 
-    def sights(self, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, *, y: TensorType) -> tuple[IndexMap, ...]:
         return ()
 
     def to_torch(self) -> nn.Module:

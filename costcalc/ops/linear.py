@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.fields import Size, ints
+from costcalc.ir.index_map import IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
-from costcalc.ir.window import Sight, mixing
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,7 +52,7 @@ class Linear(Op):
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size if self.bias else 0
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (mixing(x, -1),)
 
     # PyTorch counterpart: built when verifying.

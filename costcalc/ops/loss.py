@@ -7,9 +7,9 @@ from typing import Any
 
 from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim, equal, minimum
+from costcalc.ir.index_map import AxisMap, IndexMap
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Follow, Sight
 from costcalc.ops.broadcasting import broadcast, joint_dtype, leading, stretches
 from costcalc.ops.traced import converted
 
@@ -82,14 +82,16 @@ class Loss(Op):
             return super().reads(x, target, *weights)
         return target.size, target.size, *(minimum(w.size, target.size) for w in weights)  # one of the classes each
 
-    def sights(self, x: TensorType, target: TensorType, *weights: TensorType, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(
+        self, x: TensorType, target: TensorType, *weights: TensorType, y: TensorType
+    ) -> tuple[IndexMap, ...]:
         if self.reduction != "none":
             return ((),) * (2 + len(weights))
         if not self._chooses:
             return tuple(leading(t.shape, y.shape) for t in (x, target, *weights))
-        places = tuple(Follow(axis if axis == 0 else axis + 1) for axis in range(len(y.shape)))
+        places = tuple(AxisMap(axis if axis == 0 else axis + 1) for axis in range(len(y.shape)))
         none = (None,) * len(y.shape)
-        return places, tuple(map(Follow, range(len(y.shape)))), *(none,) * len(weights)
+        return places, tuple(map(AxisMap, range(len(y.shape)))), *(none,) * len(weights)
 
     def kind(self, x: TensorType, *others: TensorType) -> str:
         return self.function

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim, equal, prod
 from costcalc.ir.fields import ints
+from costcalc.ir.index_map import ALL_TO_ALL, AxisMap, IndexMap
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import MIXED, Follow, Sight
 from costcalc.ops.broadcasting import broadcast, joint_dtype, leading, stretches
 from costcalc.ops.traced import linear_combination, reshaped, swapped
 
@@ -49,12 +49,12 @@ class MatMul(Op):
     def macs(self, a: TensorType, b: TensorType, *, y: TensorType) -> Dim:
         return y.size * a.shape[-1]
 
-    def sights(self, a: TensorType, b: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, a: TensorType, b: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         rows, columns = a.shape[-2:-1], b.shape[-1:] if len(b.shape) > 1 else ()
         stack = y.shape[: len(y.shape) - len(rows) - len(columns)]
         row, column = len(a.shape) - 2, len(b.shape) - 1
-        through_a = (*leading(a.shape[:-2], stack), *([Follow(row)] if rows else []), *(None for _ in columns))
-        through_b = (*leading(b.shape[:-2], stack), *(None for _ in rows), *([Follow(column)] if columns else []))
+        through_a = (*leading(a.shape[:-2], stack), *([AxisMap(row)] if rows else []), *(None for _ in columns))
+        through_b = (*leading(b.shape[:-2], stack), *(None for _ in rows), *([AxisMap(column)] if columns else []))
         return through_a, through_b
 
     def to_torch(self, a: TensorType, b: TensorType) -> nn.Module:
@@ -126,8 +126,8 @@ class GroupedMatMul(Op):
     def macs(self, a: TensorType, b: TensorType, ends: TensorType, *, y: TensorType) -> Dim:
         return a.shape[-2] * a.shape[-1] * b.shape[-1]
 
-    def sights(self, a: TensorType, b: TensorType, ends: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
-        return MIXED, MIXED, MIXED
+    def index_maps(self, a: TensorType, b: TensorType, ends: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        return ALL_TO_ALL, ALL_TO_ALL, ALL_TO_ALL
 
     @classmethod
     def from_aten(cls, call: Call) -> Traced:

@@ -10,9 +10,9 @@ from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least
 from costcalc.ir.fields import Axes, Pairs, ints
+from costcalc.ir.index_map import AxisMap, IndexMap, Window
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Follow, Sight, Window
 from costcalc.ops.axes import has_axes, position, several
 from costcalc.ops.traced import copied, finite, images, reshaped
 
@@ -80,15 +80,15 @@ class Pad(Op):
             shape[axis] = shape[axis] + before + after
         return x.with_shape(*shape)
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
-        follows = [Follow(axis) for axis in range(len(x.shape))]
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        axis_maps = [AxisMap(axis) for axis in range(len(x.shape))]
         for axis, amounts in self._amounts(x):
             (before, _) = ints(amounts)
             # Inner places see the place `before` earlier. What the places at the border see beside it is said, not
             # covered: a window that held it would reach over the whole input of a circular padding.
             border = "" if self.mode == "zeros" else self.mode
-            follows[axis] = Follow(axis, Window(1, -before, -before), border=border)
-        return (tuple(follows),)
+            axis_maps[axis] = AxisMap(axis, Window(1, -before, -before), border=border)
+        return (tuple(axis_maps),)
 
     def _axes(self, x: TensorType) -> tuple[int, ...]:
         if self.axes is None:
@@ -158,14 +158,14 @@ class Roll(Op):
         yield from has_axes(self, x, *axes)
         yield len(axes) == len(shifts), f"roll: {len(shifts)} shifts for {len(axes)} axes"
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
-        follows = [Follow(axis) for axis in range(len(x.shape))]
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        axis_maps = [AxisMap(axis) for axis in range(len(x.shape))]
         for axis, shift in zip(several(self.axes), several(self.shift), strict=True):
             (size,) = ints([x.shape[axis]])
             by = shift % size
             # The first `by` outputs see what left at the end, the rest what stood `by` before.
-            follows[axis] = Follow(position(axis, x), Window(1, -by, size - by if by else 0))
-        return (tuple(follows),)
+            axis_maps[axis] = AxisMap(position(axis, x), Window(1, -by, size - by if by else 0))
+        return (tuple(axis_maps),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import roll

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim, divides
 from costcalc.ir.fields import Size, ints
+from costcalc.ir.index_map import IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, buffer, parameter
-from costcalc.ir.window import Sight, mixing
 from costcalc.ops.traced import beside, converted, own, reshaped, scaled
 
 if TYPE_CHECKING:
@@ -90,9 +90,9 @@ class BatchNorm(RunningNorm):
     track_running_stats: bool = True
     counter: bool = True
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         if self.track_running_stats:
-            return super().sights(x, y=y)
+            return super().index_maps(x, y=y)
         return (mixing(x, 0, *range(2, len(x.shape))),)
 
     @classmethod
@@ -126,9 +126,9 @@ class InstanceNorm(RunningNorm):
     track_running_stats: bool = False
     counter: bool = True
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         if self.track_running_stats:
-            return super().sights(x, y=y)
+            return super().index_maps(x, y=y)
         return (mixing(x, *range(2, len(x.shape))),)
 
     @classmethod
@@ -179,7 +179,7 @@ class GroupNorm(Op):
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return (NORMALISE + (AFFINE if self.affine else 0)) * y.size
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (mixing(x, *range(1, len(x.shape))),)
 
     def to_torch(self, x: TensorType) -> nn.Module:

@@ -9,9 +9,9 @@ from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import equal
 from costcalc.ir.fields import Axes, Axis, Shape, ints
+from costcalc.ir.index_map import AxisMap, IndexMap
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Follow, Sight
 from costcalc.ops.axes import has_axes, position, several
 from costcalc.ops.broadcasting import is_one
 from costcalc.ops.traced import expanded, permuted
@@ -38,8 +38,8 @@ class Permute(Op):
     def infer(self, x: TensorType) -> TensorType:
         return x.with_shape(*(x.shape[axis] for axis in several(self.axes)))
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
-        return (tuple(Follow(position(axis, x)) for axis in several(self.axes)),)
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        return (tuple(AxisMap(position(axis, x)) for axis in several(self.axes)),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from costcalc.ops.functional import functional
@@ -84,8 +84,8 @@ class Transpose(Op):
     def infer(self, x: TensorType) -> TensorType:
         return x.with_shape(*(x.shape[axis] for axis in self._order(x)))
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
-        return (tuple(Follow(axis) for axis in self._order(x)),)
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        return (tuple(AxisMap(axis) for axis in self._order(x)),)
 
     def _order(self, x: TensorType) -> list[int]:
         order = list(range(len(x.shape)))

@@ -10,9 +10,9 @@ from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, ceil_div, minimum, prod, where
 from costcalc.ir.fields import Pads, Sizes, ints, pads, per_axis
 from costcalc.ir.footprint import touched
+from costcalc.ir.index_map import IndexMap, Window, each_channel
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Sight, Window, each_channel
 from costcalc.ops.conv import takes_images
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Pool(Op):
             along.append(touched(size, count, k, s, d, before, after + beyond))
         return (x.shape[0] * x.channels * prod(along),)
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         windows = tuple(Window(*ints((s, -p, reach - p))) for _, reach, s, (p, _) in self._axes(x))
         return (each_channel(windows),)
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim, equal
 from costcalc.ir.fields import Count, Size, ints
+from costcalc.ir.index_map import ALL_TO_ALL, IndexMap
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
-from costcalc.ir.window import MIXED, Sight
 from costcalc.ops.traced import expanded, own, reshaped
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ class Recurrent(Op):
         each = self.per_state + (2 * self.gates if self.bias else 0)
         return x.size // x.shape[-1] * cells * self.hidden * each
 
-    def sights(self, x: TensorType, *start: TensorType, y: TensorType) -> tuple[Sight, ...]:
-        return (MIXED,) * (1 + len(start))
+    def index_maps(self, x: TensorType, *start: TensorType, y: TensorType) -> tuple[IndexMap, ...]:
+        return (ALL_TO_ALL,) * (1 + len(start))
 
     @property
     def _width(self) -> Dim:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim
 from costcalc.ir.fields import Axes
+from costcalc.ir.index_map import AxisMap, IndexMap
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Follow, Sight
 from costcalc.ops.axes import has_axes, position, reduced_axes, several
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ class Reduction(Op):
             return x.with_shape(*(1 if axis in gone else size for axis, size in enumerate(x.shape)))
         return x.with_shape(*(size for axis, size in enumerate(x.shape) if axis not in gone))
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         gone = self._gone(x)
-        follows = (None if axis in gone else Follow(axis) for axis in range(len(x.shape)))
-        return (tuple(f for f in follows if f is not None or self.keepdim),)
+        axis_maps = (None if axis in gone else AxisMap(axis) for axis in range(len(x.shape)))
+        return (tuple(f for f in axis_maps if f is not None or self.keepdim),)
 
     def _gone(self, x: TensorType) -> set[int]:
         return {position(axis, x) for axis in several(self.axes)}

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim, log2_ceil, maximum
 from costcalc.ir.fields import Axes, Axis, Dtype, Size
+from costcalc.ir.index_map import AxisMap, IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Follow, Sight, mixing
 from costcalc.ops.axes import has_axes, position, reduced_axes, replaced, several
 from costcalc.ops.traced import reshaped
 
@@ -87,10 +87,10 @@ class Reduce(Op):
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return RULES[self.function].ops(x.size, y.size)
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         gone = {position(axis, x) for axis in several(self.axes)}
-        follows = (None if axis in gone else Follow(axis) for axis in range(len(x.shape)))
-        return (tuple(f for f in follows if f is not None or self.keepdim),)
+        axis_maps = (None if axis in gone else AxisMap(axis) for axis in range(len(x.shape)))
+        return (tuple(f for f in axis_maps if f is not None or self.keepdim),)
 
     def kind(self, x: TensorType) -> str:
         return self.function
@@ -148,7 +148,7 @@ class Scan(Op):
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return x.size
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (mixing(x, self.axis),)
 
     @classmethod
@@ -193,7 +193,7 @@ class Sort(Op):
         size = x.shape[self.axis] if self.largest is None else self.largest
         return x.size * maximum(log2_ceil(size), 1)
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (mixing(x, self.axis),)
 
     @classmethod

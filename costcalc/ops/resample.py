@@ -12,9 +12,9 @@ from costcalc.ir.dims import Dim, at_least, ceil_div, divides, equal, gcd, maxim
 from costcalc.ir.dims import prod as product
 from costcalc.ir.expr import Expr
 from costcalc.ir.fields import Scales, Sizes, ints, per_axis
+from costcalc.ir.index_map import IndexMap, Window, each_channel, sampled
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Sight, Window, each_channel, sampled
 from costcalc.ops import interpolation
 from costcalc.ops.conv import takes_images
 from costcalc.ops.interpolation import Resize
@@ -150,7 +150,7 @@ class Upsample(Op):
         axes = zip(x.spatial, y.spatial, self._factors(len(x.spatial)), strict=True)
         return (x.shape[0] * x.channels * product(self._read(*axis) for axis in axes),)
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (each_channel(tuple(self._window(axis) for axis in self._resizes(x, y))),)
 
     def _factors(self, axes: int) -> tuple[Any, ...]:

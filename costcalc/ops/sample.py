@@ -9,9 +9,9 @@ from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, divides, equal, prod
 from costcalc.ir.fields import Counts, Sizes, ints, per_axis
 from costcalc.ir.footprint import taps_laid, touched
+from costcalc.ir.index_map import AxisMap, IndexMap, Regroup, Steps, Window, ratio
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Follow, Regroup, Sight, Steps, Window, ratio
 from costcalc.ops.traced import images
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ class GridSample(Op):
         taps = MODES[self.mode] ** (len(x.shape) - 2)
         return y.size * (2 * taps - 1) if taps > 1 else 0
 
-    def sights(self, x: TensorType, grid: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, grid: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         places = len(x.shape) - 2
-        return (Follow(0), Follow(1), *(None,) * places), (Follow(0), None, *(Follow(1 + i) for i in range(places)))
+        return (AxisMap(0), AxisMap(1), *(None,) * places), (AxisMap(0), None, *(AxisMap(1 + i) for i in range(places)))
 
     def to_torch(self, x: TensorType, grid: TensorType) -> nn.Module:
         from torch.nn.functional import grid_sample
@@ -128,14 +128,14 @@ class Unfold(Patches):
         axes = zip(x.spatial, self.places(x.spatial), *self.settings_by_axis(), strict=True)
         return (x.shape[0] * x.channels * prod(touched(n, m, k, s, d, p, p) for n, m, k, s, p, d in axes),)
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
-        axes: list[tuple[Follow, Follow]] = []
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        axes: list[tuple[AxisMap, AxisMap]] = []
         for axis, each in enumerate(zip(*self.settings_by_axis(), strict=True), 2):
             _, s, p, d = ints(each)
-            axes.append((Follow(axis, Window(d)), Follow(axis, Window(s, -p, -p))))
+            axes.append((AxisMap(axis, Window(d)), AxisMap(axis, Window(s, -p, -p))))
         taps, patches = zip(*axes, strict=True)
         apart = self.taken_apart(x.shape[:2], x.shape[2:])  # type: ignore[arg-type]
-        return (Steps((((Follow(0), Follow(1), *taps, *patches), apart), (Regroup(), y.shape))),)
+        return (Steps((((AxisMap(0), AxisMap(1), *taps, *patches), apart), (Regroup(), y.shape))),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn
@@ -189,19 +189,19 @@ class Fold(Patches):
         axes = zip(self.places(y.spatial), y.spatial, *self.settings_by_axis(), strict=True)
         return (x.shape[0] * y.channels * prod(taps_laid(m, n, k, s, d, p) for m, n, k, s, p, d in axes),)
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         apart = self.taken_apart(y.shape[:2], y.shape[2:])  # type: ignore[arg-type]
         each = [ints(values) for values in zip(*self.settings_by_axis(), strict=True)]
         if all((s, p, d) == (k, 0, 1) and size % k == 0 for (k, s, p, d), size in zip(each, y.shape[2:], strict=True)):
             # Patches side by side: no two of them meet, so that each is where it was.
             order = (0, 1, 4, 2, 5, 3)
-            turned = (tuple(Follow(axis) for axis in order), tuple(apart[axis] for axis in order))
+            turned = (tuple(AxisMap(axis) for axis in order), tuple(apart[axis] for axis in order))
             return (Steps(((Regroup(), apart), turned, (Regroup(), y.shape))),)
         # Place o is tap r of patch i where o = s·i + d·r - p, so i = (o + p - d·r) / s, with d·r from 0 to the reach.
         bounds = ((s, p - d * (k - 1), p) for k, s, p, d in each)
         windows = (Window(ratio(1, s), ratio(lo, s), ratio(hi, s)) for s, lo, hi in bounds)
-        patches = (Follow(axis, window) for axis, window in enumerate(windows, 4))
-        return (Steps(((Regroup(), apart), ((Follow(0), Follow(1), *patches), y.shape))),)
+        patches = (AxisMap(axis, window) for axis, window in enumerate(windows, 4))
+        return (Steps(((Regroup(), apart), ((AxisMap(0), AxisMap(1), *patches), y.shape))),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from costcalc.ir.dims import Dim
 from costcalc.ir.fields import Axis, Size, ints
+from costcalc.ir.index_map import AxisMap, IndexMap, Window
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
-from costcalc.ir.window import Follow, Sight, Window
 from costcalc.ops.axes import has_axes, position
 
 if TYPE_CHECKING:
@@ -93,10 +93,10 @@ class LocalResponseNorm(Op):
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size * (self.size + 4)
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         (size,) = ints([self.size])
         window = Window(1, -(size // 2), (size - 1) // 2)
-        return (tuple(Follow(axis, window) if axis == 1 else Follow(axis) for axis in range(len(x.shape))),)
+        return (tuple(AxisMap(axis, window) if axis == 1 else AxisMap(axis) for axis in range(len(x.shape))),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn

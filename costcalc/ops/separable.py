@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from costcalc.ir.dims import Dim
 from costcalc.ir.fields import Pads, Size, Sizes
+from costcalc.ir.index_map import IndexMap
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType, Weight
-from costcalc.ir.window import Sight
 from costcalc.ops.conv import Conv
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ class WrittenAsConv(Op):
     def reads(self, x: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
         return self.conv(x).reads(x, y=y)
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
-        return self.conv(x).sights(x, y=y)
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        return self.conv(x).index_maps(x, y=y)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         return self.conv(x).to_torch(x)

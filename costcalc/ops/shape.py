@@ -13,9 +13,9 @@ from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, divides, equal, prod
 from costcalc.ir.fields import Axes, Axis, Shape, ints
+from costcalc.ir.index_map import IndexMap, Regroup
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Regroup, Sight
 from costcalc.ops.axes import has_axes, position, several
 from costcalc.ops.traced import reshaped
 
@@ -50,7 +50,7 @@ class Flatten(Op):
         first, last = position(self.start, x), position(self.end, x)
         return x.with_shape(*x.shape[:first], prod(x.shape[first : last + 1]), *x.shape[last + 1 :])
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (Regroup(),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
@@ -111,7 +111,7 @@ class Reshape(Op):
         kept, given, free = self._settings(x)
         return x.with_shape(*kept, *(free // given if isinstance(d, int) and d == -1 else d for d in self.shape))
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (Regroup(),)
 
     @property
@@ -164,7 +164,7 @@ class Squeeze(Op):
         gone = {position(axis, x) for axis in several(self.axes)}
         return x.with_shape(*(size for axis, size in enumerate(x.shape) if axis not in gone))
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (Regroup(),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
@@ -204,7 +204,7 @@ class Unsqueeze(Op):
         at = self.axis % (len(x.shape) + 1)
         return x.with_shape(*x.shape[:at], 1, *x.shape[at:])
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (Regroup(),)
 
     def to_torch(self, x: TensorType) -> nn.Module:

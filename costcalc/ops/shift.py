@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from costcalc.errors import OptionError
 from costcalc.ir.dims import Dim, minimum, prod
 from costcalc.ir.fields import Size, ints
+from costcalc.ir.index_map import IndexMap, Window, each_channel
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Sight, Window, each_channel
 from costcalc.ops.conv import takes_images
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Shift(Op):
         still = x.channels - each * prod([k] * axes)
         return (x.shape[0] * (each * prod(along) + still * prod(x.spatial)),)
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         axes = len(x.spatial)
         kernel, dilation, channels = ints((self.kernel, self.dilation, x.channels))
         reach = kernel // 2 * dilation if channels >= kernel**axes else 0

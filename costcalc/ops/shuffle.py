@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import divides
 from costcalc.ir.fields import Size, ints
+from costcalc.ir.index_map import AxisMap, IndexMap, Window, ratio
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Follow, Sight, Window, ratio
 from costcalc.ops.traced import images
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class ChannelShuffle(Op):
             yield False, f"channel_shuffle takes (batch, channels, …), not {len(x.shape)} axes"
         yield divides(self.groups, x.channels), f"groups={self.groups} must divide the {x.channels} channels"
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
-        return (tuple(None if axis == 1 else Follow(axis) for axis in range(len(x.shape))),)
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        return (tuple(None if axis == 1 else AxisMap(axis) for axis in range(len(x.shape))),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn
@@ -85,10 +85,10 @@ class PixelShuffle(Op):
         (n, c, h, w), r = x.shape, self.factor
         return x.with_shape(n, c // (r * r), h * r, w * r)
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         (r,) = ints((self.factor,))
         window = Window(ratio(1, r), ratio(1 - r, r), 0)
-        return ((Follow(0), Follow(1, Window(r * r, 0, r * r - 1)), Follow(2, window), Follow(3, window)),)
+        return ((AxisMap(0), AxisMap(1, Window(r * r, 0, r * r - 1)), AxisMap(2, window), AxisMap(3, window)),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn
@@ -137,11 +137,11 @@ class PixelUnshuffle(Op):
         (n, c, h, w), r = x.shape, self.factor
         return x.with_shape(n, c * r * r, h // r, w // r)
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         (r,) = ints((self.factor,))
         channels = Window(ratio(1, r * r), ratio(1 - r * r, r * r), 0)
         window = Window(r, 0, r - 1)
-        return ((Follow(0), Follow(1, channels), Follow(2, window), Follow(3, window)),)
+        return ((AxisMap(0), AxisMap(1, channels), AxisMap(2, window), AxisMap(3, window)),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn

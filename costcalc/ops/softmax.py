@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import divides
 from costcalc.ir.fields import Axis
+from costcalc.ir.index_map import IndexMap, mixing
 from costcalc.ir.op import Condition, Example, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Sight, mixing
 from costcalc.ops.activation import Activation
 from costcalc.ops.axes import has_axes, replaced
 from costcalc.ops.traced import converted, reshaped
@@ -25,7 +25,7 @@ class AxisActivation(Activation):
     def requires(self, x: TensorType) -> Iterator[Condition]:
         yield from has_axes(self, x, self.axis)
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (mixing(x, self.axis),)
 
     @classmethod

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import at_least, minimum, total
 from costcalc.ir.fields import Axis, Count, Dtype, Index, Places, Shape, Size, ints
+from costcalc.ir.index_map import AxisMap, IndexMap, Window, unknown
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.storage_region import StorageRegion, in_a_row, within
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Follow, Sight, Window, unknown_map
 from costcalc.ops.axes import has_axes, position, replaced
 from costcalc.ops.traced import permuted, reshaped
 
@@ -39,7 +39,7 @@ class Select(Op):
     def infer(self, x: TensorType) -> TensorType:
         return replaced(x, self.axis)
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (_at(x, self.axis, *ints([self.index])),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
@@ -77,7 +77,7 @@ class Unbind(Op):
         (count,) = ints([x.shape[self.axis]])
         return tuple(replaced(x, self.axis) for _ in range(count))
 
-    def sights_of(self, index: int, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps_of(self, index: int, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         """Each output sees its own place."""
         return (_at(x, self.axis, index),)
 
@@ -96,12 +96,12 @@ class Unbind(Op):
         yield cls(1), TensorType((2, 3, 4))
 
 
-def _at(x: TensorType, axis: int, index: int) -> Sight:
+def _at(x: TensorType, axis: int, index: int) -> IndexMap:
     """All places at ``index`` of one axis, which goes."""
     at, (size,) = position(axis, x), ints([x.shape[axis]])
     at_index = index % size
-    others = (Follow(a) for a in range(len(x.shape)) if a != at)
-    return (*others, Follow(at, Window(0, at_index, at_index)))
+    others = (AxisMap(a) for a in range(len(x.shape)) if a != at)
+    return (*others, AxisMap(at, Window(0, at_index, at_index)))
 
 
 @op("windows")
@@ -131,10 +131,10 @@ class Windows(Op):
         whole = replaced(x, self.axis, (x.shape[self.axis] - self.size) // self.step + 1)
         return x.with_shape(*whole.shape, self.size)
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         at, (step,) = position(self.axis, x), ints([self.step])
-        axes = (Follow(a, Window(step) if a == at else Window()) for a in range(len(x.shape)))
-        return ((*axes, Follow(at)),)
+        axes = (AxisMap(a, Window(step) if a == at else Window()) for a in range(len(x.shape)))
+        return ((*axes, AxisMap(at)),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from costcalc.ops.functional import functional
@@ -175,11 +175,11 @@ class Diagonal(Op):
         kept = (size for axis, size in enumerate(x.shape) if axis not in gone)
         return x.with_shape(*kept, self._ends(x))
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         rows, columns = self._axes(x)
         down, right = max(-self.offset, 0), max(self.offset, 0)
-        kept = (Follow(axis) for axis in range(len(x.shape)) if axis not in (rows, columns))
-        along = Follow(rows, Window(1, down, down)), Follow(columns, Window(1, right, right), along=len(y.shape) - 1)
+        kept = (AxisMap(axis) for axis in range(len(x.shape)) if axis not in (rows, columns))
+        along = AxisMap(rows, Window(1, down, down)), AxisMap(columns, Window(1, right, right), along=len(y.shape) - 1)
         return ((*kept, *along),)
 
     def _axes(self, x: TensorType) -> tuple[int, int]:
@@ -240,15 +240,15 @@ class AsStrided(Op):
     def infer(self, x: TensorType) -> TensorType:
         return x.with_shape(*self.shape)
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         shape, made = ints(x.shape), ints(self.shape)
         (offset,) = ints([self.offset])
         found = within(StorageRegion(0, shape, in_a_row(shape)), StorageRegion(offset, made, ints(self.strides)))
         if found is None:
-            return (unknown_map(x),)
+            return (unknown(x),)
         starts, steps = found
-        moving = (Follow(axis, Window(step)) if axis is not None else None for axis, step in steps)
-        fixed = (Follow(axis, Window(0, start, start)) for axis, start in enumerate(starts))
+        moving = (AxisMap(axis, Window(step)) if axis is not None else None for axis, step in steps)
+        fixed = (AxisMap(axis, Window(0, start, start)) for axis, start in enumerate(starts))
         return ((*moving, *fixed),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
@@ -283,11 +283,11 @@ class Part(Op):
     def infer(self, x: TensorType) -> TensorType:
         return TensorType(self.shape, self.dtype or x.dtype)
 
-    def sights(self, x: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
-        shared = tuple(map(Follow, range(min(len(x.shape), len(y.shape)))))
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        shared = tuple(map(AxisMap, range(min(len(x.shape), len(y.shape)))))
         if y.shape[:-1] == x.shape:
             return ((*shared, None),)
-        return (shared,) if x.shape[:-1] == y.shape else (unknown_map(x),)
+        return (shared,) if x.shape[:-1] == y.shape else (unknown(x),)
 
     @classmethod
     def from_aten(cls, call: Call) -> Traced:

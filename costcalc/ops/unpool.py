@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, equal
 from costcalc.ir.fields import Counts, Sizes, ints, per_axis
+from costcalc.ir.index_map import IndexMap, Window, each_channel, ratio
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Sight, Window, each_channel, ratio
 from costcalc.ops.conv import takes_images
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class MaxUnpool(Op):
     def infer(self, x: TensorType, indices: TensorType) -> TensorType:
         return x.with_shape(*x.shape[:2], *self._made(x))
 
-    def sights(self, x: TensorType, indices: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, indices: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         # Window i of the pooling starts at s·i - p and has k elements, so o lies in those from (o + p - k + 1) / s.
         bounds = ((s, p - k + 1, p) for k, s, p in self._axes(x))
         window = each_channel(tuple(Window(ratio(1, s), ratio(lo, s), ratio(hi, s)) for s, lo, hi in bounds))

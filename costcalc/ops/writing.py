@@ -9,10 +9,10 @@ from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, equal
 from costcalc.ir.fields import Axes, ints
+from costcalc.ir.index_map import Anywhere, AxisMap, IndexMap, Window, elementwise, envelope, ratio, unknown
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.storage_region import StorageRegion, within
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Anywhere, Follow, Sight, Window, elementwise, envelope, ratio, unknown_map
 from costcalc.ops.axes import distinct, has_axes, position, several
 from costcalc.ops.indexing import MOST_INDICES, located
 from costcalc.ops.traced import expanded, permuted, reshaped
@@ -62,14 +62,14 @@ class Overwrite(Op):
     def reads(self, x: TensorType, part: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
         return x.size - part.size, part.size
 
-    def sights(self, x: TensorType, part: TensorType, *, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, part: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         places = self._places(x)
         entries = []
         for axis, n in enumerate(ints(part.shape)):
             start, step = places.get(axis, (0, 1))
             step = step if n > 1 else 1
             window = Window(ratio(1, step), ratio(-start, step), ratio(-start, step))
-            entries.append(Follow(axis, window, (start, start + step * (n - 1))) if axis in places else Follow(axis))
+            entries.append(AxisMap(axis, window, (start, start + step * (n - 1))) if axis in places else AxisMap(axis))
         return (elementwise(x, y), tuple(entries))
 
     def _places(self, x: TensorType) -> dict[int, tuple[int, int]]:
@@ -193,19 +193,19 @@ class Scatter(Op):
             written = x.size // size * distinct(several(self.indices), size)
         return (x.size - written, *(t.size for t in others))
 
-    def sights(self, x: TensorType, *others: TensorType, y: TensorType) -> tuple[Sight, ...]:
+    def index_maps(self, x: TensorType, *others: TensorType, y: TensorType) -> tuple[IndexMap, ...]:
         base = elementwise(x, y)
         if self.axes is None or len(others[-1].shape) != len(x.shape):
-            return (base, *map(unknown_map, others))
+            return (base, *map(unknown, others))
         axes = {position(axis, x) for axis in several(self.axes)}
         if self.indices is None:
-            along = tuple(Anywhere(a) if a in axes else Follow(a) for a in range(len(x.shape)))
-            return (base, *(along if t.shape == others[-1].shape else unknown_map(t) for t in others))
+            along = tuple(Anywhere(a) if a in axes else AxisMap(a) for a in range(len(x.shape)))
+            return (base, *(along if t.shape == others[-1].shape else unknown(t) for t in others))
         (at,), (size,) = axes, ints([x.shape[min(axes)]])
         places = [index % size for index in several(self.indices)]
         window = envelope(range(len(places)), places)
-        moved = Follow(at, window, (min(places), max(places)))
-        return (base, tuple(moved if a == at else Follow(a) for a in range(len(x.shape))))
+        moved = AxisMap(at, window, (min(places), max(places)))
+        return (base, tuple(moved if a == at else AxisMap(a) for a in range(len(x.shape))))
 
     def to_torch(self, x: TensorType, *others: TensorType) -> nn.Module:
         import torch

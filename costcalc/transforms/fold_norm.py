@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from costcalc.ir.dims import prod
 from costcalc.ir.graph import Graph, GraphBuilder, Node
-from costcalc.ir.window import Follow, Regroup, Sight
+from costcalc.ir.index_map import AxisMap, IndexMap, Regroup
 
 
 class Norm(NamedTuple):
@@ -109,8 +109,8 @@ class _Folding:
             return [layer for part in parts for layer in part or ()] if all(parts) else None
         alone = len(types) == len(node.outputs) == 1 and types[0].size == y.size and not node.op.is_random
         if alone and node.op.ops(*types, y=y) == node.op.macs(*types, y=y) == 0 and not node.op.weights(*types):
-            (sight,) = node.op.sights(*types, y=y)
-            before = _axis_before(sight, axis, types[0].shape, y.shape)
+            (index_map,) = node.op.index_maps(*types, y=y)
+            before = _axis_before(index_map, axis, types[0].shape, y.shape)
             return None if before is None else self._behind(node.inputs[0], before)
         return None
 
@@ -209,12 +209,12 @@ def _has_statistics(node: Node) -> bool:
     return node.is_leaf and any(not weight.trained for weight in node.op.weights().values())
 
 
-def _axis_before(sight: Sight, axis: int, x: tuple[object, ...], y: tuple[object, ...]) -> int | None:
+def _axis_before(index_map: IndexMap, axis: int, x: tuple[object, ...], y: tuple[object, ...]) -> int | None:
     """The input's axis that lies along ``axis`` of an output that only moves elements; None if it was taken apart."""
-    if isinstance(sight, Regroup):
+    if isinstance(index_map, Regroup):
         same = (b for b in range(len(x)) if x[b] == y[axis] and prod(x[:b]) == prod(y[:axis]))  # type: ignore[arg-type]
         return next(same, None) if y[axis] != 1 else None
-    entry = sight[axis] if isinstance(sight, tuple) and sight else None
-    if not isinstance(entry, Follow) or entry != Follow(entry.axis):
+    entry = index_map[axis] if isinstance(index_map, tuple) and index_map else None
+    if not isinstance(entry, AxisMap) or entry != AxisMap(entry.axis):
         return None
     return entry.axis if x[entry.axis] == y[axis] else None

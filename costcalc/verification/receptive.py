@@ -20,8 +20,8 @@ from costcalc.analysis.records import Report
 from costcalc.analysis.view import UNKNOWN, Span, View
 from costcalc.errors import listing
 from costcalc.ir.graph import Graph, Node
+from costcalc.ir.index_map import Number
 from costcalc.ir.tensor import FLOATING_BITS
-from costcalc.ir.window import Number
 from costcalc.verification.result import Check, Disagreement
 from costcalc.verification.run import Run
 from costcalc.verification.sharp import Sharp, sharpness

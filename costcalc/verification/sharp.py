@@ -15,7 +15,7 @@ from costcalc.analysis.axis_factors import aligned, moves
 from costcalc.analysis.following import through
 from costcalc.analysis.view import UNKNOWN, View
 from costcalc.ir.graph import Graph, Node
-from costcalc.ir.window import Anywhere, Axes, Follow, Regroup, Sight, Steps
+from costcalc.ir.index_map import Anywhere, AxisMap, AxisMaps, IndexMap, Regroup, Steps
 from costcalc.ops.axes import several
 from costcalc.ops.elementwise import TRUTHS
 
@@ -68,10 +68,12 @@ def _of_output(
     y, claim, types = graph.types[value].shape, claims[value], graph.input_types(node)
     assert claim is not None
     branches: list[tuple[View, Sharp]] = []
-    for name, sight, x in zip(node.inputs, node.op.sights_of(index, *types, y=graph.types[value]), types, strict=True):
+    for name, index_map, x in zip(
+        node.inputs, node.op.index_maps_of(index, *types, y=graph.types[value]), types, strict=True
+    ):
         view = claims[name]
         if view is not None:
-            branches.append(_through(view, found[name], sight, x.shape, y, extent))
+            branches.append(_through(view, found[name], index_map, x.shape, y, extent))
     steps = [abs(float(p.step)) for factors in claim.factors for p in factors]
     coarsest = max([*steps, *(sharp.coarsest for _, sharp in branches)])
     slack = max(sharp.slack for _, sharp in branches)
@@ -117,17 +119,17 @@ def _full(shape: Any) -> tuple[Inner, ...]:
     return tuple((0, size - 1) for size in shape)
 
 
-def _through(view: View, sharp: Sharp, sight: Sight, x: Any, y: Any, extent: Any) -> tuple[View, Sharp]:
+def _through(view: View, sharp: Sharp, index_map: IndexMap, x: Any, y: Any, extent: Any) -> tuple[View, Sharp]:
     """What an output claims through one input, and where that is sharp."""
-    if isinstance(sight, Steps):
-        for step, made in sight.steps:
+    if isinstance(index_map, Steps):
+        for step, made in index_map.steps:
             view, sharp = _through(view, sharp, step, x, made, extent)
             x = made
         return view, sharp
-    after = through(view, sight, x, y, extent)
-    if isinstance(sight, Regroup):
+    after = through(view, index_map, x, y, extent)
+    if isinstance(index_map, Regroup):
         return after, _regrouped(view, sharp, x, y)
-    return after, _along(view, sharp, sight, x, y)
+    return after, _along(view, sharp, index_map, x, y)
 
 
 def _regrouped(view: View, sharp: Sharp, x: Any, y: Any) -> Sharp:
@@ -144,29 +146,29 @@ def _regrouped(view: View, sharp: Sharp, x: Any, y: Any) -> Sharp:
     return sharp._replace(places=tuple(places))
 
 
-def _along(view: View, sharp: Sharp, sight: Axes, x: Any, y: Any) -> Sharp:
+def _along(view: View, sharp: Sharp, index_map: AxisMaps, x: Any, y: Any) -> Sharp:
     places: list[Inner] = list(_full(y))
     holds, slack = sharp.holds, sharp.slack
     for axis, (factors, inner, size) in enumerate(zip(view.factors, sharp.places, x, strict=True)):
         if not moves(factors):
             continue
-        entries = [(out, entry) for out, entry in enumerate(sight) if entry is not None and entry.axis == axis]
+        entries = [(out, entry) for out, entry in enumerate(index_map) if entry is not None and entry.axis == axis]
         if any(isinstance(entry, Anywhere) for _, entry in entries) or inner is None:
             holds = False
             for out, entry in entries:
-                at = entry.along if isinstance(entry, Follow) and entry.along is not None else out
+                at = entry.along if isinstance(entry, AxisMap) and entry.along is not None else out
                 if at < len(y):
                     places[at] = None
             continue
-        follows = [
-            (out if entry.along is None else entry.along, entry) for out, entry in entries if isinstance(entry, Follow)
+        axis_maps = [
+            (out if entry.along is None else entry.along, entry) for out, entry in entries if isinstance(entry, AxisMap)
         ]
-        moving = [(out, f) for out, f in follows if f.window.stride and out < len(y)]
-        lo, hi = sum(f.window.lo for _, f in follows), sum(f.window.hi for _, f in follows)
+        moving = [(out, f) for out, f in axis_maps if f.window.stride and out < len(y)]
+        lo, hi = sum(f.window.lo for _, f in axis_maps), sum(f.window.hi for _, f in axis_maps)
         if not moving:
             # Mixed places see up to the ends of the image in any case; of a single one it is known which it is.
             whole = inner == (0, size - 1)
-            holds = holds and ((inner[0] <= lo and hi <= inner[1]) if follows else whole)
+            holds = holds and ((inner[0] <= lo and hi <= inner[1]) if axis_maps else whole)
             continue
         if any(f.window.stride.denominator != 1 for _, f in moving):
             slack += 2 * max(abs(float(p.step)) for p in factors)
@@ -176,16 +178,16 @@ def _along(view: View, sharp: Sharp, sight: Axes, x: Any, y: Any) -> Sharp:
             for out, _ in moving:
                 places[out] = (0, y[out] - 1) if inside and len(factors) == 1 else None
             continue
-        ((out, follow),) = moving
-        stride = follow.window.stride
-        if len(factors) > 1 and follow != Follow(axis):
+        ((out, axis_map),) = moving
+        stride = axis_map.window.stride
+        if len(factors) > 1 and axis_map != AxisMap(axis):
             places[out] = None
             continue
         low, high = (inner[0] - lo) / stride, (inner[1] - hi) / stride
         if stride < 0:
             low, high = high, low
         first, last = max(ceil(low), 0), min(floor(high), y[out] - 1)
-        if follow.within:
-            first, last = max(first, follow.within[0]), min(last, follow.within[1])
+        if axis_map.within:
+            first, last = max(first, axis_map.within[0]), min(last, axis_map.within[1])
         places[out] = (first, last) if first <= last else None
     return sharp._replace(places=tuple(places), holds=holds, slack=slack)

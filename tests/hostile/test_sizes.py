@@ -15,9 +15,9 @@ import costcalc
 from costcalc.backends.escape import APART
 from costcalc.cli import dispatch
 from costcalc.errors import CostcalcError
-from costcalc.ir import dims, footprint, window
+from costcalc.ir import dims, footprint
+from costcalc.ir.index_map import Window, ratio
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Window, ratio
 from costcalc.ops.adaptive_pool import AdaptiveAvgPool
 from costcalc.ops.resample import Upsample
 
@@ -65,10 +65,10 @@ def test_a_long_pattern_has_the_window_that_looking_at_all_of_its_outputs_gives(
             Upsample(size=m, mode="bilinear", align_corners=chance.random() < 0.5),
             Upsample(size=m, mode="bicubic", align_corners=chance.random() < 0.5),
         ]
-        all_of_them = [op.sights(x, y=op.infer(x)) for op in ops]
+        all_of_them = [op.index_maps(x, y=op.infer(x)) for op in ops]
         with monkeypatch.context() as patch:
-            patch.setattr(window, "MOST_SAMPLED", 0)
-            assert [op.sights(x, y=op.infer(x)) for op in ops] == all_of_them
+            patch.setattr("costcalc.ir.index_map.MOST_SAMPLED", 0)
+            assert [op.index_maps(x, y=op.infer(x)) for op in ops] == all_of_them
 
 
 def test_a_tensor_of_as_many_axes_as_there_may_be_is_explained(

@@ -7,7 +7,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costcalc.ir.window import IDENTITY, Window
+from costcalc.ir.index_map import IDENTITY, Window
 
 windows = st.builds(
     lambda s, lo, size: Window(s, lo, lo + size), st.integers(1, 4), st.integers(-5, 5), st.integers(0, 6)

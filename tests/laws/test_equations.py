@@ -8,9 +8,9 @@ import pytest
 import torch
 from uses import USES, module_of, outputs_of, tensors
 
+from costcalc.ir.index_map import AxisMap
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Follow
 from costcalc.verification.loops import Loops
 
 WITH_EQUATION = pytest.mark.parametrize(("op", "types"), [use for use in USES if use.values[0].computes])
@@ -63,12 +63,12 @@ def test_the_loops_give_what_pytorch_gives(op: Op, types: list[TensorType]) -> N
 def test_what_each_output_touches_spans_what_it_is_said_to_see(op: Op, types: list[TensorType]) -> None:
     loops = Loops(op, *types)
     names = [n for n in loops.shapes if n not in op.weights(*types) and n != loops.operands[0].name]
-    sights = dict(zip(names, op.sights(*types, y=outputs_of(op, types)[0]), strict=True))
+    index_maps = dict(zip(names, op.index_maps(*types, y=outputs_of(op, types)[0]), strict=True))
 
     for i, operand in enumerate(loops.operands):
-        follows = [(a, f) for a, f in enumerate(sights.get(operand.name, ())) if isinstance(f, Follow)]
-        for axis, follow in follows:
-            source, window = follow.axis, follow.window
+        axis_maps = [(a, f) for a, f in enumerate(index_maps.get(operand.name, ())) if isinstance(f, AxisMap)]
+        for axis, axis_map in axis_maps:
+            source, window = axis_map.axis, axis_map.window
             touched: dict[int, set[int]] = {}
             for positions in loops.positions():
                 if loops.holds(loops.operands[0].name, positions[0]):

@@ -13,8 +13,8 @@ from hypothesis.strategies import SearchStrategy
 from strategies import RANDOM, Layer
 from torch.utils.flop_counter import FlopCounterMode
 
+from costcalc.ir.index_map import AxisMap
 from costcalc.ir.op import Op
-from costcalc.ir.window import Follow
 from costcalc.verification.loops import Loops
 
 QUIET = pytest.mark.filterwarnings("ignore")  # PyTorch warns of odd but legal layers
@@ -124,13 +124,13 @@ def agrees_with_loops(layer: Layer) -> str:
 
 def sees_what_loops_touch(op: Op, layer: Layer, loops: Loops) -> bool:
     """Whether all that an output reads lies in its window, and whole strides reach both ends of it."""
-    (sight,) = op.sights(layer.type, y=outputs(op, layer)[0])
+    (index_map,) = op.index_maps(layer.type, y=outputs(op, layer)[0])
     position = next(i for i, operand in enumerate(loops.operands) if operand.name == "x")
     read = [(positions[0], positions[position]) for positions in loops.positions()]
-    for axis, follow in enumerate(sight):
-        if isinstance(follow, Follow):
-            stride, lo, hi = follow.window
-            gaps = {source[follow.axis] - stride * made[axis] for made, source in read}
+    for axis, axis_map in enumerate(index_map):
+        if isinstance(axis_map, AxisMap):
+            stride, lo, hi = axis_map.window
+            gaps = {source[axis_map.axis] - stride * made[axis] for made, source in read}
             if not lo <= min(gaps) <= max(gaps) <= hi or (
                 stride.denominator == 1 and (min(gaps), max(gaps)) != (lo, hi)
             ):

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from strategies import RANDOM, Layer
+from test_index_maps import REAL, reached
 from test_random_layers import tried
-from test_sights import REAL, reached
 from uses import USES, outputs_of
 
 from costcalc.ir.footprint import laying, taps_laid, touched

@@ -6,8 +6,8 @@ import pytest
 
 from costcalc.errors import CostcalcError
 from costcalc.ir.graph import GraphBuilder
+from costcalc.ir.index_map import AxisMap
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Follow
 from costcalc.ops.loss import Loss
 
 
@@ -43,9 +43,9 @@ def test_each_loss_sees_its_own_place_and_of_classes_all() -> None:
     y = loss.infer(x, target, weight)
 
     assert y == TensorType((2, 4, 3))
-    assert loss.sights(x, target, weight, y=y) == (
-        (Follow(0), Follow(2), Follow(3)),  # the classes are the axis that no output follows
-        (Follow(0), Follow(1), Follow(2)),
+    assert loss.index_maps(x, target, weight, y=y) == (
+        (AxisMap(0), AxisMap(2), AxisMap(3)),  # the classes are the axis that no output follows
+        (AxisMap(0), AxisMap(1), AxisMap(2)),
         (None, None, None),
     )
 
@@ -54,11 +54,11 @@ def test_each_squared_error_sees_its_own_place() -> None:
     x, target = TensorType((2, 3)), TensorType((3,))
     loss = Loss("mse_loss", "none")
 
-    assert loss.sights(x, target, y=loss.infer(x, target)) == ((Follow(0), Follow(1)), (None, Follow(0)))
+    assert loss.index_maps(x, target, y=loss.infer(x, target)) == ((AxisMap(0), AxisMap(1)), (None, AxisMap(0)))
 
 
 def test_a_mean_sees_everything() -> None:
     x, target = TensorType((2, 3)), TensorType((2, 3))
     loss = Loss("mse_loss")
 
-    assert loss.sights(x, target, y=loss.infer(x, target)) == ((), ())
+    assert loss.index_maps(x, target, y=loss.infer(x, target)) == ((), ())

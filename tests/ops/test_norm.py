@@ -6,9 +6,9 @@ import pytest
 
 from costcalc.errors import CostcalcError
 from costcalc.ir.graph import GraphBuilder
+from costcalc.ir.index_map import AxisMap
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Follow
 from costcalc.ops.layer_norm import LayerNorm, RMSNorm
 from costcalc.ops.norm import BatchNorm, GroupNorm, InstanceNorm
 from costcalc.ops.scale import LayerScale, LocalResponseNorm
@@ -27,19 +27,19 @@ def test_batch_norm_stores_four_vectors_and_a_counter_that_inference_does_not_re
 
 
 def test_a_norm_with_statistics_of_training_sees_each_place_and_one_without_sees_all() -> None:
-    (each,) = BatchNorm().sights(MAP, y=MAP)
-    (over_all,) = BatchNorm(track_running_stats=False).sights(MAP, y=MAP)
-    (over_places,) = InstanceNorm().sights(MAP, y=MAP)
+    (each,) = BatchNorm().index_maps(MAP, y=MAP)
+    (over_all,) = BatchNorm(track_running_stats=False).index_maps(MAP, y=MAP)
+    (over_places,) = InstanceNorm().index_maps(MAP, y=MAP)
 
-    assert each == (Follow(0), Follow(1), Follow(2), Follow(3))
-    assert over_all == (None, Follow(1), None, None)
-    assert over_places == (Follow(0), Follow(1), None, None)
+    assert each == (AxisMap(0), AxisMap(1), AxisMap(2), AxisMap(3))
+    assert over_all == (None, AxisMap(1), None, None)
+    assert over_places == (AxisMap(0), AxisMap(1), None, None)
 
 
 def test_layer_norm_of_channels_keeps_the_places_apart() -> None:
-    (sight,) = LayerNorm(channels_first=True).sights(MAP, y=MAP)
+    (index_map,) = LayerNorm(channels_first=True).index_maps(MAP, y=MAP)
 
-    assert sight == (Follow(0), None, Follow(2), Follow(3))
+    assert index_map == (AxisMap(0), None, AxisMap(2), AxisMap(3))
     assert LayerNorm(channels_first=True).weights(MAP)["weight"].type.shape == (6,)
 
 

@@ -109,7 +109,7 @@ def test_pooling_to_one_is_global() -> None:
 
     assert one.infer(x) == whole.infer(x)
     assert one.ops(x, y=one.infer(x)) == whole.ops(x, y=whole.infer(x))
-    assert one.sights(x, y=one.infer(x)) == whole.sights(x, y=whole.infer(x))
+    assert one.index_maps(x, y=one.infer(x)) == whole.index_maps(x, y=whole.infer(x))
     assert GlobalAvgPool(keepdim=False).infer(x).shape == (1, 4)
 
 

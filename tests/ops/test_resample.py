@@ -11,11 +11,10 @@ import pytest
 import torch
 
 from costcalc.errors import CostcalcError
-from costcalc.ir import window
 from costcalc.ir.graph import GraphBuilder
+from costcalc.ir.index_map import AxisMap, Window
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Follow, Window
 from costcalc.ops.adaptive_pool import AdaptiveAvgPool
 from costcalc.ops.pool import MaxPool
 from costcalc.ops.resample import Upsample
@@ -56,9 +55,9 @@ def test_a_weighted_sum_of_t_elements_counts_2t_less_1(mode: str, axes: int, eac
 )
 def test_where_an_output_looks(op: Op, window: Window) -> None:
     x = TensorType((1, 1, 4))
-    (sight,) = op.sights(x, y=op.infer(x))
+    (index_map,) = op.index_maps(x, y=op.infer(x))
 
-    assert sight[2] == Follow(2, window)  # type: ignore[index]
+    assert index_map[2] == AxisMap(2, window)  # type: ignore[index]
 
 
 def test_a_decimal_scale_rounds_as_doubles_do() -> None:
@@ -165,10 +164,10 @@ def test_of_long_patterns_a_few_places_tell_the_window_of_all(
         for size, made in product(range(1, 24), range(1, 24)):
             x = TensorType((1, 1, size, size))
             op = make(made)
-            found.append(op.sights(x, y=op.infer(x)))
+            found.append(op.index_maps(x, y=op.infer(x)))
         return found
 
     of_all = seen()
-    monkeypatch.setattr(window, "MOST_SAMPLED", 0)
+    monkeypatch.setattr("costcalc.ir.index_map.MOST_SAMPLED", 0)
 
     assert seen() == of_all

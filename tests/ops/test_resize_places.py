@@ -15,8 +15,8 @@ from costcalc.errors import CostcalcError
 from costcalc.frontends.spec.write import write
 from costcalc.frontends.torch.tracer import trace
 from costcalc.ir.dims import scaled
+from costcalc.ir.index_map import AxisMap
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Follow
 from costcalc.models import load
 from costcalc.ops import interpolation
 from costcalc.ops.interpolation import Resize
@@ -40,9 +40,9 @@ def test_90_times_seven_tenths_is_62() -> None:
 def test_an_antialiased_kernel_grows_with_the_step(mode: str, taps: int) -> None:
     x = TensorType((1, 2, 64, 64))
     op = Upsample(0.25, mode=mode, antialias=True)
-    (sight,) = op.sights(x, y=op.infer(x))
-    follow = sight[2]  # type: ignore[index]
-    assert isinstance(follow, Follow) and follow.window.size == taps
+    (index_map,) = op.index_maps(x, y=op.infer(x))
+    axis_map = index_map[2]  # type: ignore[index]
+    assert isinstance(axis_map, AxisMap) and axis_map.window.size == taps
 
 
 def test_ops_of_an_antialiased_resize_are_the_products_of_two_passes() -> None:
@@ -91,8 +91,8 @@ def outside(count: int, seed: int) -> tuple[list[Any], list[Any]]:
     """The cases in which a gradient lies outside of the window, and in which no output reaches an end of it."""
     beyond, loose = [], []
     for op, x, mode in cases(count, seed):
-        (sight,) = op.sights(x, y=op.infer(x))
-        window = sight[-1].window  # type: ignore[index,union-attr]
+        (index_map,) = op.index_maps(x, y=op.infer(x))
+        window = index_map[-1].window  # type: ignore[index,union-attr]
         places = seen(op, x)
         if any(p and (p[0] < window.stride * o + window.lo or p[-1] > window.stride * o + window.hi)
                for o, p in enumerate(places)):  # fmt: skip

@@ -10,10 +10,10 @@ from torch import nn
 
 import costcalc
 from costcalc.ir.graph import Graph, GraphBuilder
+from costcalc.ir.index_map import spatial
 from costcalc.ir.memo import forget
 from costcalc.ir.op import Op, find_op
 from costcalc.ir.tensor import TensorType, parameter
-from costcalc.ir.window import spatial
 from costcalc.ops.conv import Conv, _window
 from costcalc.ops.linear import Linear
 from costcalc.ops.norm import BatchNorm
@@ -97,26 +97,26 @@ def test_a_model_that_pytorch_refuses_is_contradicted_at_the_layer_that_it_stops
 def test_a_wrong_window_is_contradicted_where_the_field_is_too_large(
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Conv, "sights", lambda self, x, *, y: (spatial((_window(self.stride, -2, 2),) * 2),))
+    monkeypatch.setattr(Conv, "index_maps", lambda self, x, *, y: (spatial((_window(self.stride, -2, 2),) * 2),))
     assert ("receptive fields", "stem.conv") in contradicted(graph)
 
 
 def test_a_wrong_window_is_contradicted_where_the_field_is_too_small(
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Conv, "sights", lambda self, x, *, y: (spatial((_window(self.stride, 0, 1),) * 2),))
+    monkeypatch.setattr(Conv, "index_maps", lambda self, x, *, y: (spatial((_window(self.stride, 0, 1),) * 2),))
     assert ("receptive fields", "stem.conv") in contradicted(graph)
 
 
 def test_a_wrong_stride_is_contradicted(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Conv, "sights", lambda self, x, *, y: (spatial((_window(1, -1, 1),) * 2),))
+    monkeypatch.setattr(Conv, "index_maps", lambda self, x, *, y: (spatial((_window(1, -1, 1),) * 2),))
     assert ("receptive fields", "stem.conv") in contradicted(graph)
 
 
 def test_a_missing_mixing_of_places_is_contradicted(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     # As if a linear layer's every output saw the same feature of its input only.
     pool = type(op("global_avg_pool"))
-    monkeypatch.setattr(pool, "sights", lambda self, x, *, y: (spatial((_window(8, 0, 0),) * 2),))
+    monkeypatch.setattr(pool, "index_maps", lambda self, x, *, y: (spatial((_window(8, 0, 0),) * 2),))
     assert ("receptive fields", "pool") in contradicted(graph)
 
 

@@ -229,12 +229,12 @@ def _is(chain: Chain) -> str:
 
 def is_pointwise(op: Op) -> bool:
     """Whether ``op`` treats each element by itself."""
-    return op.has_default("sights") and op.inputs != (0, 0) and op.is_counted
+    return op.has_default("index_maps") and op.inputs != (0, 0) and op.is_counted
 
 
 def is_nothing(op: Op) -> bool:
     """Whether ``op`` leaves its input as it is at inference: identity, dropout."""
-    return op.is_view and op.has_default("sights")
+    return op.is_view and op.has_default("index_maps")
 
 
 def is_per_channel(t: TensorType, rank: int) -> bool:

@@ -142,7 +142,7 @@ def envelope(places: Sequence[int], outputs: Sequence[int] = ()) -> Window:
     return min(map(around, slopes), key=lambda w: (w.hi - w.lo, w.stride.denominator, -w.stride))
 
 
-class Follow(NamedTuple):
+class AxisMap(NamedTuple):
     """An output axis that follows the input axis ``axis`` through ``window``.
 
     within    the first and the last output that do; the others along the output axis see nothing of this input.
@@ -170,62 +170,62 @@ class Regroup(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """One sight after another, each with the shape of what it makes. The last one makes the output."""
+    """One index map after another, each with the shape of what it makes. The last one makes the output."""
 
-    steps: tuple[tuple[Axes | Regroup, tuple[Dim, ...]], ...]
+    steps: tuple[tuple[AxisMaps | Regroup, tuple[Dim, ...]], ...]
 
 
 # How one output follows one input: for each output axis the input axis that it follows, or None. What stands
 # after the output's axes moves with none of them. Several that follow one input axis add up: a patch cut out
 # with a stride of 4 is seen at 4·o + k. An input axis that nothing follows is mixed whole into every output place.
-Axes: TypeAlias = "tuple[Follow | Anywhere | None, ...]"
-Sight: TypeAlias = "Axes | Regroup | Steps"
+AxisMaps: TypeAlias = "tuple[AxisMap | Anywhere | None, ...]"
+IndexMap: TypeAlias = "AxisMaps | Regroup | Steps"
 
-MIXED: Sight = ()  # every output place depends on the whole input
+ALL_TO_ALL: IndexMap = ()  # every output place depends on the whole input
 
 
-def unknown_map(x: TensorType) -> Sight:
+def unknown(x: TensorType) -> IndexMap:
     """Every output sees some of ``x``; nothing known tells where."""
     return tuple(map(Anywhere, range(len(x.shape))))
 
 
 @lru_cache(maxsize=32)
-def own_places(rank: int) -> Axes:
+def own_places(rank: int) -> AxisMaps:
     """Each output place sees its own place of an input of the same shape."""
-    return tuple(map(Follow, range(rank)))
+    return tuple(map(AxisMap, range(rank)))
 
 
-def elementwise(x: TensorType, y: TensorType) -> Axes:
+def elementwise(x: TensorType, y: TensorType) -> AxisMaps:
     """Each output place sees its own place in ``x``, broadcast from the right."""
     if x.shape == y.shape:
         return own_places(len(x.shape))
     gap = len(y.shape) - len(x.shape)
     return tuple(
-        None if axis < gap else Follow(axis - gap, _same_or_broadcast(x.shape[axis - gap], y.shape[axis]))
+        None if axis < gap else AxisMap(axis - gap, _same_or_broadcast(x.shape[axis - gap], y.shape[axis]))
         for axis in range(len(y.shape))
     )
 
 
-def spatial(windows: tuple[Window, ...], first: int = 2) -> Sight:
+def spatial(windows: tuple[Window, ...], first: int = 2) -> IndexMap:
     """Batch follows batch, the channels mix, and the axes from ``first`` slide by ``windows``."""
-    return (Follow(0), *(None,) * (first - 1), *(Follow(first + i, w) for i, w in enumerate(windows)))
+    return (AxisMap(0), *(None,) * (first - 1), *(AxisMap(first + i, w) for i, w in enumerate(windows)))
 
 
-def each_channel(windows: tuple[Window, ...]) -> Sight:
+def each_channel(windows: tuple[Window, ...]) -> IndexMap:
     """Batch and channels follow, and the axes after them slide by ``windows``."""
-    return (Follow(0), Follow(1), *(Follow(2 + i, w) for i, w in enumerate(windows)))
+    return (AxisMap(0), AxisMap(1), *(AxisMap(2 + i, w) for i, w in enumerate(windows)))
 
 
-def mixing(x: TensorType, *axes: int) -> Sight:
+def mixing(x: TensorType, *axes: int) -> IndexMap:
     """Same shape as ``x``; the given axes (negative from the right) are mixed, the rest follow."""
     mixed = {axis % len(x.shape) for axis in axes}
-    return tuple(None if axis in mixed else Follow(axis) for axis in range(len(x.shape)))
+    return tuple(None if axis in mixed else AxisMap(axis) for axis in range(len(x.shape)))
 
 
-def part(x: TensorType, axis: int, start: int, step: int = 1) -> Sight:
+def part(x: TensorType, axis: int, start: int, step: int = 1) -> IndexMap:
     """Every ``step``-th place of one axis from ``start`` on; the rest follow."""
     taken = axis % len(x.shape)
-    return tuple(Follow(a, Window(step, start, start) if a == taken else IDENTITY) for a in range(len(x.shape)))
+    return tuple(AxisMap(a, Window(step, start, start) if a == taken else IDENTITY) for a in range(len(x.shape)))
 
 
 def _same_or_broadcast(x: Dim, y: Dim) -> Window:

@@ -17,9 +17,9 @@ import pytest
 import torch
 from uses import WITH_MODULE, module_of, outputs_of
 
+from costcalc.ir.index_map import AxisMap, AxisMaps, IndexMap, Regroup, Steps
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
-from costcalc.ir.window import Axes, Follow, Regroup, Sight, Steps
 
 DRAWS = 40
 REAL = [use for use in WITH_MODULE if use.values[1] and all(t.dtype.startswith("float") for t in use.values[1])]
@@ -50,14 +50,14 @@ def reached(op: Op, types: list[TensorType]) -> Iterator[list[Any]]:
         yield masks
 
 
-def stated(sight: Axes, index: Index, x: tuple[int, ...]) -> list[Span] | None:
+def stated(index_map: AxisMaps, index: Index, x: tuple[int, ...]) -> list[Span] | None:
     """Along each input axis the first and last place that output ``index`` is said to see, also in the padding.
 
     None where it sees nothing of this input.
     """
     found: list[list[Any] | None] = [None] * len(x)
-    for out, entry in enumerate(sight):
-        if isinstance(entry, Follow):
+    for out, entry in enumerate(index_map):
+        if isinstance(entry, AxisMap):
             at = out if entry.along is None else entry.along
             place = index[at] if at < len(index) else 0
             if entry.within is not None and not entry.within[0] <= place <= entry.within[1]:
@@ -68,50 +68,50 @@ def stated(sight: Axes, index: Index, x: tuple[int, ...]) -> list[Span] | None:
     return [(ceil(f[0]), floor(f[1])) if f else (0, n - 1) for f, n in zip(found, x, strict=True)]
 
 
-def reach(sight: Sight, index: Index, x: tuple[int, ...], y: tuple[int, ...]) -> set[Index]:
+def reach(index_map: IndexMap, index: Index, x: tuple[int, ...], y: tuple[int, ...]) -> set[Index]:
     """The elements of an input of shape ``x`` that output ``index`` is said to see."""
-    if isinstance(sight, Steps):
-        shapes = (x, *(shape for _, shape in sight.steps))
+    if isinstance(index_map, Steps):
+        shapes = (x, *(shape for _, shape in index_map.steps))
         seen = {index}
-        for (step, made), before in zip(sight.steps[::-1], shapes[-2::-1], strict=True):
+        for (step, made), before in zip(index_map.steps[::-1], shapes[-2::-1], strict=True):
             seen = {element for i in seen for element in reach(step, i, before, made)}
         return seen
-    if isinstance(sight, Regroup):
+    if isinstance(index_map, Regroup):
         flat = int(torch.arange(prod(y)).reshape(y)[index])
         return {tuple(int(i) for i in torch.unravel_index(torch.tensor(flat), x))}
-    spans = stated(sight, index, x)
+    spans = stated(index_map, index, x)
     if spans is None:
         return set()
     return set(product(*(range(max(a, 0), min(b, n - 1) + 1) for (a, b), n in zip(spans, x, strict=True))))
 
 
-def gaps(sights: tuple[Sight, ...], masks: list[Any], y: tuple[int, ...]) -> list[str]:
+def gaps(index_maps: tuple[IndexMap, ...], masks: list[Any], y: tuple[int, ...]) -> list[str]:
     """Where no output reaches a stated bound; an ``AssertionError`` where one reaches beyond."""
     open_ = []
-    for n, (sight, mask) in enumerate(zip(sights, masks, strict=True)):
+    for n, (index_map, mask) in enumerate(zip(index_maps, masks, strict=True)):
         x = tuple(mask.shape[len(y) :])
         touched: dict[Index, list[Index]] = {}
         for both in mask.nonzero().tolist() if torch.is_tensor(mask) else []:
             touched.setdefault(tuple(both[: len(y)]), []).append(tuple(both[len(y) :]))
-        if isinstance(sight, tuple) and any(isinstance(entry, Follow) and entry.border for entry in sight):
+        if isinstance(index_map, tuple) and any(isinstance(entry, AxisMap) and entry.border for entry in index_map):
             # Of the outputs at the border something else is said, in words.
-            said_of = {index: stated(sight, index, x) or [] for index in touched}
+            said_of = {index: stated(index_map, index, x) or [] for index in touched}
             touched = {
                 index: elements
                 for index, elements in touched.items()
                 if all(a >= 0 and b < n for (a, b), n in zip(said_of[index], x, strict=False))
             }
         for index, elements in touched.items():
-            beyond = {*elements} - reach(sight, index, x, y)
+            beyond = {*elements} - reach(index_map, index, x, y)
             assert not beyond, f"output {index} of input {n} sees {sorted(beyond)}, which is not said"
-        if isinstance(sight, Steps):
-            if not any({*elements} == reach(sight, index, x, y) for index, elements in touched.items()):
+        if isinstance(index_map, Steps):
+            if not any({*elements} == reach(index_map, index, x, y) for index, elements in touched.items()):
                 open_.append(f"no output sees all that is said of input {n}")
             continue
-        if isinstance(sight, Regroup):
+        if isinstance(index_map, Regroup):
             continue
-        for axis in {entry.axis for entry in sight if isinstance(entry, Follow)}:
-            ends = [(stated(sight, o, x)[axis], [i[axis] for i in seen]) for o, seen in touched.items()]  # type: ignore[index]
+        for axis in {entry.axis for entry in index_map if isinstance(entry, AxisMap)}:
+            ends = [(stated(index_map, o, x)[axis], [i[axis] for i in seen]) for o, seen in touched.items()]  # type: ignore[index]
             for end, outermost in ((0, min), (1, max)):
                 if not any(said[end] == outermost(seen) for said, seen in ends):
                     open_.append(f"no output reaches the end of what is said along axis {axis} of input {n}: {ends}")
@@ -122,11 +122,11 @@ def gaps(sights: tuple[Sight, ...], masks: list[Any], y: tuple[int, ...]) -> lis
 @pytest.mark.parametrize(("op", "types"), REAL)
 def test_gradients_span_just_what_is_seen(op: Op, types: list[TensorType]) -> None:
     y = outputs_of(op, types)[0]
-    sights = op.sights_of(0, *types, y=y)
-    assert len(sights) == len(types)
+    index_maps = op.index_maps_of(0, *types, y=y)
+    assert len(index_maps) == len(types)
 
     for masks in reached(op, types):
-        still_open = gaps(sights, masks, y.shape)
+        still_open = gaps(index_maps, masks, y.shape)
         if not still_open or op.name in LOOSE:
             break
 
