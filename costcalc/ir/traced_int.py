@@ -15,7 +15,7 @@ SUM, QUOTIENT, PRODUCT, ATOM = range(4)
 class TracedInt(int):
     """An int with its formula.
 
-    >>> h, k, s = Told.leaf(224, "h"), Told.leaf(7, "k"), Told.leaf(2, "s")
+    >>> h, k, s = TracedInt.leaf(224, "h"), TracedInt.leaf(7, "k"), TracedInt.leaf(2, "s")
     >>> places = (h + 6 - k) // s + 1
     >>> places, places.text, places.numbers
     (112, '⌊(h + 6 − k)/s⌋ + 1', '⌊(224 + 6 − 7)/2⌋ + 1')

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 _MODULES = {
-    "activation": "relu relu6 leaky_relu prelu hardtanh hardsigmoid hardswish",
+    "activation": "relu relu6 leaky_relu prelu hardtanh hardsigmoid hardswish "
+    "sigmoid silu tanh gelu mish softplus elu selu celu",
     "adaptive_pool": "adaptive_avg_pool adaptive_max_pool global_avg_pool global_max_pool",
     "arithmetic": "add multiply subtract divide",
     "attention": "scaled_dot_product_attention multi_head_attention",
@@ -31,16 +32,15 @@ _MODULES = {
     "order": "permute transpose expand",
     "pool": "max_pool avg_pool",
     "recurrent": "lstm gru rnn",
-    "reduce": "sum mean",
-    "reduction": "reduction scan sort",
+    "reduction": "reduction sum mean",
     "resample": "upsample",
     "sample": "grid_sample unfold fold",
     "scale": "scale layer_scale local_response_norm",
+    "scan": "scan sort",
     "separable": "depthwise pointwise",
     "shape": "flatten reshape squeeze unsqueeze",
     "shift": "shift",
     "shuffle": "channel_shuffle pixel_shuffle pixel_unshuffle",
-    "smooth": "sigmoid silu tanh gelu mish softplus elu selu celu",
     "softmax": "softmax log_softmax glu",
     "strided": "select unbind windows diagonal as_strided part",
     "unpool": "max_unpool",

@@ -1,18 +1,20 @@
-"""Reductions other than the plain sum and mean: extrema, spread, norms, running sums, sorting."""
+"""Functions along axes that go: sums, means, extrema, spread, norms."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costcalc.ir.call import Call
-from costcalc.ir.dims import Dim, log2_ceil, maximum
-from costcalc.ir.fields import Axes, Axis, Dtype, Size
-from costcalc.ir.index_map import AxisMap, IndexMap, mixing
+from costcalc.ir.dims import Dim
+from costcalc.ir.fields import Axes, Dtype
+from costcalc.ir.index_map import AxisMap, IndexMap
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ops.axes import has_axes, position, reduced_axes, replaced, several
-from costcalc.ops.traced import reshaped
+from costcalc.ops.axes import has_axes, position, reduced_axes, several
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Rule(NamedTuple):
@@ -49,8 +51,33 @@ RULES: dict[str, Rule] = {
 WITH_INDICES = ("max", "min", "median", "nanmedian", "mode", "kthvalue")
 
 
+class _AlongAxes(Op):
+    """What reductions share: the given axes go, or stay with size 1."""
+
+    if TYPE_CHECKING:
+        axes: Axes  # fields of each
+        keepdim: bool
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        yield from has_axes(self, x, *several(self.axes))
+
+    def reduced_shape(self, x: TensorType) -> tuple[Dim, ...]:
+        """What is left of the shape of ``x``."""
+        gone = self._gone(x)
+        left = ((1 if axis in gone else size) for axis, size in enumerate(x.shape) if self.keepdim or axis not in gone)
+        return tuple(left)
+
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        gone = self._gone(x)
+        axis_maps = (None if axis in gone else AxisMap(axis) for axis in range(len(x.shape)))
+        return (tuple(f for f in axis_maps if f is not None or self.keepdim),)
+
+    def _gone(self, x: TensorType) -> set[int]:
+        return {position(axis, x) for axis in several(self.axes)}
+
+
 @op("reduction")
-class Reduce(Op):
+class Reduction(_AlongAxes):
     """A function along axes that go, or stay with size 1.
 
     Ops          extrema, products, truth: one comparison or operation fewer than there are elements, for each
@@ -69,15 +96,8 @@ class Reduce(Op):
     dtype: Dtype | None = None
     indices: bool = False
 
-    def requires(self, x: TensorType) -> Iterator[Condition]:
-        yield from has_axes(self, x, *several(self.axes))
-
     def infer(self, x: TensorType) -> TensorType | tuple[TensorType, ...]:
-        gone = {position(axis, x) for axis in several(self.axes)}
-        kept = (
-            (1,) if axis in gone and self.keepdim else () if axis in gone else (d,) for axis, d in enumerate(x.shape)
-        )
-        shape = tuple(d for each in kept for d in each)
+        shape = self.reduced_shape(x)
         dtypes = self.dtype or RULES[self.function].returns or "="
         made = tuple(TensorType(shape, x.dtype if d == "=" else d) for d in dtypes.split(","))
         if self.indices:
@@ -86,11 +106,6 @@ class Reduce(Op):
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return RULES[self.function].ops(x.size, y.size)
-
-    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
-        gone = {position(axis, x) for axis in several(self.axes)}
-        axis_maps = (None if axis in gone else AxisMap(axis) for axis in range(len(x.shape)))
-        return (tuple(f for f in axis_maps if f is not None or self.keepdim),)
 
     def kind(self, x: TensorType) -> str:
         return self.function
@@ -111,101 +126,74 @@ class Reduce(Op):
         yield cls("argmax", 0), TensorType((4, 2))
 
 
+class _SumOrMean(_AlongAxes):
+    """What sums and means share."""
+
+    def infer(self, x: TensorType) -> TensorType:
+        return x.with_shape(*self.reduced_shape(x))
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        import torch
+
+        from costcalc.ops.functional import functional
+
+        reduce, axes, keepdim = getattr(torch, self.name), several(self.axes), self.keepdim
+        return functional(lambda x: reduce(x, axes, keepdim))
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        x, (made,) = call["self"], call.made
+        if made.dtype != x.type.dtype:
+            return reduced(call, call.name)
+        return call.add(cls(reduced_axes(call), call.get("keepdim", False)), x)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(1), TensorType((2, 3, 4))
+        yield cls((2, -1), keepdim=True), TensorType((2, 3, 4, 5))
+
+
+@op("sum")
+class Sum(_SumOrMean):
+    """Sum along axes.
+
+    Ops          1 per addition: the input's elements less the output's.
+    """
+
+    aten = "sum"
+
+    axes: Axes
+    keepdim: bool = False
+
+    def ops(self, x: TensorType, *, y: TensorType) -> Dim:
+        return x.size - y.size
+
+
+@op("mean")
+class Mean(_SumOrMean):
+    """Mean along axes.
+
+    Ops          1 per input element: the additions, and one division for each output.
+    """
+
+    aten = "mean"
+
+    axes: Axes
+    keepdim: bool = False
+
+    def ops(self, x: TensorType, *, y: TensorType) -> Dim:
+        return x.size
+
+
 def reduced(call: Call, function: str) -> Any:
     """Add the traced reduction as ``function``."""
     x = call.tensors()[0]
     axes = reduced_axes(call)
     keepdim = call.get("keepdim", False)
     indices = function in WITH_INDICES and len(call.made) == 2
-    op = Reduce(function, axes, keepdim, indices=indices)
+    op = Reduction(function, axes, keepdim, indices=indices)
     inferred = op.infer(x.type)
     first = inferred if isinstance(inferred, TensorType) else inferred[0]
     if first.dtype != call.made[0].dtype:
-        op = Reduce(function, axes, keepdim, call.made[0].dtype, indices)
+        op = Reduction(function, axes, keepdim, call.made[0].dtype, indices)
     return call.add(op, x)
-
-
-@op("scan")
-class Scan(Op):
-    """Running sum, product or extremum along an axis; with ``indices`` where the extremum was, too.
-
-    Ops          1 per element.
-    """
-
-    aten = "cumsum cumprod logcumsumexp cummax cummin"
-
-    axis: Axis
-    dtype: Dtype | None = None
-    indices: bool = False
-
-    def requires(self, x: TensorType) -> Iterator[Condition]:
-        yield from has_axes(self, x, self.axis)
-
-    def infer(self, x: TensorType) -> TensorType | tuple[TensorType, ...]:
-        y = TensorType(x.shape, self.dtype or x.dtype)
-        return (y, TensorType(x.shape, "int64")) if self.indices else y
-
-    def ops(self, x: TensorType, *, y: TensorType) -> Dim:
-        return x.size
-
-    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
-        return (mixing(x, self.axis),)
-
-    @classmethod
-    def from_aten(cls, call: Call) -> Any:
-        x, made = call["self"], call.made
-        dtype = None if made[0].dtype == x.type.dtype else made[0].dtype
-        if not x.shape:  # which has an axis for PyTorch
-            scanned = call.add(cls(call["dim"], dtype, len(made) > 1), reshaped(call, x, 1))
-            return tuple(reshaped(call, t) for t in scanned) if len(made) > 1 else reshaped(call, scanned)
-        return call.add(cls(call["dim"], dtype, len(made) > 1), x)
-
-    @classmethod
-    def examples(cls) -> Iterator[Example]:
-        yield cls(1), TensorType((2, 3, 4))
-        yield cls(-1, indices=True), TensorType((2, 5))
-
-
-@op("sort")
-class Sort(Op):
-    """Order an axis, or take its ``largest`` elements; values and where they were.
-
-    Ops          comparisons of a merge: n·⌈log₂ n⌉ for each row of n; of the largest k n·⌈log₂ k⌉ and at least n.
-    """
-
-    aten = "sort topk argsort msort"
-
-    roles = {"largest": "options"}
-
-    axis: Axis = -1
-    largest: Size | None = None
-    indices_only: bool = False
-
-    def requires(self, x: TensorType) -> Iterator[Condition]:
-        yield from has_axes(self, x, self.axis)
-
-    def infer(self, x: TensorType) -> TensorType | tuple[TensorType, ...]:
-        y = x if self.largest is None else replaced(x, self.axis, self.largest)
-        places = TensorType(y.shape, "int64")
-        return places if self.indices_only else (y, places)
-
-    def ops(self, x: TensorType, *, y: TensorType) -> Dim:
-        size = x.shape[self.axis] if self.largest is None else self.largest
-        return x.size * maximum(log2_ceil(size), 1)
-
-    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
-        return (mixing(x, self.axis),)
-
-    @classmethod
-    def from_aten(cls, call: Call) -> Any:
-        x = call["self"]
-        if not x.shape:
-            return NotImplemented
-        largest = call.get("k")
-        return call.add(cls(call.get("dim", -1), largest, call.name == "argsort"), x)
-
-    @classmethod
-    def examples(cls) -> Iterator[Example]:
-        yield cls(), TensorType((2, 8))
-        yield cls(1, 3), TensorType((2, 9))
-        yield cls(0, indices_only=True), TensorType((5, 2))

@@ -12,7 +12,7 @@ from costcalc.ops.arithmetic import Add, Divide, Multiply, Subtract
 from costcalc.ops.join import Concat, Slice, Split
 from costcalc.ops.move import Pad, Roll
 from costcalc.ops.order import Expand, Permute, Transpose
-from costcalc.ops.reduce import Mean, Sum
+from costcalc.ops.reduction import Mean, Sum
 from costcalc.ops.shape import Flatten, Reshape, Squeeze, Unsqueeze
 
 axes = st.integers(-5, 4)
