@@ -70,7 +70,7 @@ def test_unchecked_is_not_passed_and_says_why(tmp_path: Path, monkeypatch: pytes
 
 
 def test_it_prints_when_it_is_printed_and_not_before(capsys: pytest.CaptureFixture[str]) -> None:
-    from costcalc.cli.frame import outcome
+    from costcalc.cli.dispatch import outcome
 
     found = costcalc.check("resnet18", budgets={"macs": "1 G"})
     assert capsys.readouterr() == ("", "")
