@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from costcalc.api import diff as diff
     from costcalc.api import fits as fits
     from costcalc.api import memory as memory
+    from costcalc.api import traffic as traffic
     from costcalc.api import training as training
     from costcalc.api import verify as verify
     from costcalc.frontends.torch.tracer import trace as trace
@@ -32,6 +33,7 @@ _WHERE = {
     "memory": "costcalc.api",
     "pack": "costcalc.packing.pack",
     "trace": "costcalc.frontends.torch.tracer",
+    "traffic": "costcalc.api",
     "training": "costcalc.api",
     "verify": "costcalc.api",
 }

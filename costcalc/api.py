@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from costcalc.ir.allocations import ObservedRun, ObservedStep
     from costcalc.planning import fits as fitting
     from costcalc.planning.fits import Fits
+    from costcalc.planning.levels import Levels
     from costcalc.planning.records import Memory
     from costcalc.planning.training import Training
     from costcalc.verification.result import VerifyResult
@@ -132,6 +133,38 @@ def _memory(
 
         graph, run = trace_with_run(model, inputs, kwargs)
     return plan(graph, engine, bits, run)
+
+
+def traffic(
+    model: Graph | str | os.PathLike[str] | nn.Module,
+    *inputs: Any,
+    cache: int | None = None,
+    batch: int | None = None,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    bits: int | None = None,
+    apply: str | Sequence[str] = (),
+    fold_norm: bool = False,
+    layout: str | Mapping[str, str] | None = None,
+    **kwargs: Any,
+) -> Levels:
+    """What passes to and from main memory, by how many bytes the chip can hold: at least, fused, and layer by layer.
+
+    cache   bytes, from 1 KiB to 1 TiB, for which ``at`` of the result is; None for the curve alone
+
+    The other arguments are those of ``analyze``; kernels are joined as ``apply`` says, else as ``"fuse"`` does. Raises
+    a ``CostcalcError`` for anything that is wrong with them.
+
+    >>> traffic("mobilenet_v2", cache=2**20, bits=8).at.floor_bytes
+    2641936
+    """
+    from costcalc.planning.levels import LEAST, MOST, levels
+
+    check_numbers(bits, None)
+    if cache is not None and not LEAST <= cache <= MOST:
+        raise OptionError(f"a cache must have from {LEAST:,} to {MOST:,} bytes, not {cache:,}")
+    how = how_built(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
+    return levels(graph_of(model, inputs, kwargs, how), cache, bits)
 
 
 def fits(

@@ -11,7 +11,7 @@ from costcalc.errors import SpecError, UnknownName, listing, near
 if TYPE_CHECKING:
     from costcalc.reading.tree import Scalar, Tree
 
-KEYS = {"title", "macs", "flops", "bandwidth", "memory", "ram", "flash", "caches", "source"}
+KEYS = {"title", "macs", "flops", "bandwidth", "memory", "ram", "flash", "caches", "local", "source"}
 BYTES = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4,
          "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}  # fmt: skip
 
@@ -84,6 +84,7 @@ def _read(path: str, name: str, shown: str) -> Machine:
         memory=next((_bytes(word(key), key) for key in ("memory", "ram") if key in values), None),
         flash=_bytes(word("flash"), "flash") if "flash" in values else None,
         caches=_caches(values["caches"]) if "caches" in values else {},
+        local=_bytes(word("local"), "local") if "local" in values else None,
     )
 
 

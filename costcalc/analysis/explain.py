@@ -257,7 +257,20 @@ class _Teller:
                 unit=SECONDS,
             ),
             self._slower(time),
+            *self._floor(),
         ]
+
+    def _floor(self) -> list[Line]:
+        """What the layer takes at least, were it all that is done."""
+        machine, floor = self.report.machine, self.layer.floor
+        if machine is None or floor is None or not floor.seconds:
+            return []
+        if floor.bound == "memory":
+            what = "what must leave the chip/bandwidth"
+            numbers = f"{(floor.bits or 0) // 8:,} B/{machine.bandwidth:.4g} B a second"
+        else:
+            what, numbers = "needed MACs/peak rate", f"{floor.macs:,}/{floor.macs / floor.compute:.4g} a second"
+        return [Line("floor", floor.seconds, what, numbers, f"bound by {floor.bound}, in any schedule", SECONDS)]
 
     def _slower(self, time: Time) -> Line:
         if self.layer.group is None:

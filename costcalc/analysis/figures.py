@@ -308,6 +308,11 @@ FIGURES: dict[str, Figure] = {
             shown={COLUMN: In(says="on the machine, the slower of its two"), WIDE: In(), COMPARISON: In(),
                    DIFFERENCE: In()},
         ),
+        Figure(
+            "floor", "floor", SECONDS, "on a machine, below which no schedule of the MACs can go", "floor_seconds",
+            derived=lambda record: None if record.floor is None else record.floor.seconds, adds=False, asks="machine",
+            shown={COLUMN: In(says="below which no schedule of its MACs can go"), COMPARISON: In(), DIFFERENCE: In()},
+        ),
         Figure("layers", "layers", COUNT, "number of layers", "layers", less=None,
                whole=lambda report: report.total.layers, adds=False, exact=True,
                shown={COMPARISON: In(), DIFFERENCE: In(), LOCK: In()}),

@@ -16,6 +16,7 @@ from costcalc.ir.expr import Expr
 from costcalc.ir.graph import ValueSize
 
 if TYPE_CHECKING:
+    from costcalc.analysis.floor import Floor
     from costcalc.analysis.roofline import Machine, Time
 
 SCHEMA = 1
@@ -101,6 +102,7 @@ class Layer(Figures):
     options           option → value, of all that the op has: ``kernel``, ``stride``, ``groups`` …
     receptive_field   what its (first) output sees of the image; ``"global"``, ``"unknown"`` or None
     time              on the machine asked for, else None
+    floor             the time below which no schedule can do it there, else None
     source            ``file:line``
     counted           False if there is no rule for the op, and its figures are lower bounds
     prepared          what it costs beforehand, if it depends on no input; an inference does not do it, and so its
@@ -118,6 +120,7 @@ class Layer(Figures):
     receptive_field: ReceptiveField | str | None
     source: str
     time: Time | None = None
+    floor: Floor | None = None
     counted: bool = True
     prepared: Prepared | None = None
     group: str | None = None
@@ -135,6 +138,7 @@ class Block(Figures):
     output_shapes: tuple[tuple[Dim, ...], ...]
     receptive_field: ReceptiveField | str | None = None
     time: Time | None = None
+    floor: Floor | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +156,7 @@ class Total(Figures):
     peak_at: str
     layers: int
     time: Time | None = None
+    floor: Floor | None = None
     prepared: Prepared | None = None
     kernels: int | None = None
 
@@ -298,7 +303,7 @@ class Report(Presented):
 EXACT_COLUMNS = frozenset({"field", "stride", "bound", "unset"})
 """Columns beside the figures of which nothing is left out."""
 FIRST = ("name", "op", "kind", "options", "inputs", "input_shapes", "output_shapes")
-MAYBE = ("time", "prepared", "group", "kernels")
+MAYBE = ("time", "floor", "prepared", "group", "kernels")
 """Keys that only some layers, or some totals, have."""
 
 
@@ -321,7 +326,7 @@ def _records(figures: Sequence[Figures], also: Collection[str] = ()) -> Iterator
             value = amounts[figure] if figure else values[key]
             if type(value) in PLAIN:
                 record[key] = value
-            elif key == "time":
+            elif key in ("time", "floor"):
                 record[key] = value.to_dict()
             elif key == "prepared":
                 record[key] = plain(value._asdict())

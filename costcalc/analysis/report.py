@@ -37,6 +37,11 @@ def report(
     storage = Storage(graph, bits)
     work, costs, sums = Works(bits), Costs(graph, storage), Sums(storage)
     timed = Kernels(machine, bits, graph.group_of) if machine else None
+    floors = None
+    if machine:
+        from costcalc.analysis.floor import Floors
+
+        floors = Floors(graph, storage, machine)
     layers: list[Layer] = []
     needless: dict[str, Dim] = {}
     alike: dict[tuple[int, int], dict[str, Any]] = {}
@@ -65,6 +70,7 @@ def report(
             receptive_field=seen.of.get(node.outputs[0]),
             source=node.location.short if node.location else "",
             time=timed(node.name, amounts["macs"], amounts["read"] + amounts["write"]) if timed else None,
+            floor=floors(node, done) if floors else None,
             prepared=once,
             group=group.name if (group := storage.group_of.get(node.name)) else None,
         )
@@ -74,7 +80,7 @@ def report(
     blocks = tuple(
         Block(
             b.amounts(), name=name, layers=b.layers, output_shapes=b.last.output_shapes,
-            receptive_field=b.last.receptive_field, time=b.time,
+            receptive_field=b.last.receptive_field, time=b.time, floor=floors.of(name) if floors else None,
         )
         for name, b in sums.close() if b.last
     )  # fmt: skip
@@ -89,7 +95,8 @@ def report(
         settings=Settings(bits, machine.name if machine else None, fps, graph.applied),
         total=Total(
             whole.amounts(), peak_bits=alive.peak, peak_at=alive.at, layers=whole.layers, time=whole.time,
-            prepared=whole.prepared, kernels=_kernels(graph) if graph.joinings or graph.groups else None,
+            floor=floors.of() if floors else None, prepared=whole.prepared,
+            kernels=_kernels(graph) if graph.joinings or graph.groups else None,
         ),
         layers=tuple(layers),
         blocks=blocks,

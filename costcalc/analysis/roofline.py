@@ -60,7 +60,8 @@ class Machine:
     bandwidth   bytes a second from and to main memory
     memory      bytes of main memory, where known; of a microcontroller its RAM
     flash       bytes of flash, where weights go if there is any
-    caches      bytes of each cache that is known: ``{"L2": 41943040}``
+    caches      bytes of each cache, all of them together over the cores: ``{"L2": 41943040}``
+    local       bytes of registers and of what else is a core's own and keeps nothing from one kernel to the next
     """
 
     name: str
@@ -71,6 +72,17 @@ class Machine:
     memory: int | None = None
     flash: int | None = None
     caches: Mapping[str, int] = field(default_factory=dict)
+    local: int | None = None
+
+    @property
+    def cached(self) -> int | None:
+        """Bytes that caches can keep from one inference to the next, in whichever of them; None if none is known."""
+        return sum(self.caches.values()) if self.caches else None
+
+    @property
+    def on_chip(self) -> int | None:
+        """Bytes that the chip holds in all; None where that is not known."""
+        return None if self.cached is None or self.local is None else self.cached + self.local
 
     @property
     def ram(self) -> int | None:
@@ -83,18 +95,26 @@ class Machine:
         Raises ``CostcalcError`` naming the types that the machine has where none is as wide.
         """
         wanted = 32 if bits is None else bits
-        rates = [rate for dtype, rate in self.macs.items() if WIDTHS[dtype] == wanted]
+        rates = [rate for dtype, rate in self.macs.items() if WIDTHS[dtype] == wanted and dtype not in ROUNDED]
         if not rates:
             has = listing(f"{WIDTHS[dtype]} ({dtype})" for dtype in self.macs)
             raise CostcalcError(f"machine '{self.name}' has no peak rate for {wanted}-bit elements; it has {has}")
         return max(rates)
+
+    def peak(self, bits: int | None) -> float | None:
+        """MACs a second on elements that are stored in ``bits`` bits, at most: also by units that round them first, as
+        PyTorch lets them do. None where no type that the machine has is as wide.
+        """
+        wanted = 32 if bits is None else bits
+        return max((rate for dtype, rate in self.macs.items() if WIDTHS[dtype] == wanted), default=None)
 
     def to_dict(self) -> dict[str, Any]:
         """As the JSON has it."""
         return {
             "name": self.name, "title": self.title, "macs": dict(self.macs), "bandwidth": self.bandwidth,
             "memory": self.memory, **({"flash": self.flash} if self.flash is not None else {}),
-            **({"caches": dict(self.caches)} if self.caches else {}), "source": self.source,
+            **({"caches": dict(self.caches)} if self.caches else {}),
+            **({"local": self.local} if self.local is not None else {}), "source": self.source,
         }  # fmt: skip
 
     def time_of(self, macs: Dim, traffic_bits: Dim, bits: int | None) -> Time:
@@ -110,6 +130,10 @@ class Machine:
 
 
 WIDTHS = {
-    "float64": 64, "float32": 32, "float16": 16, "bfloat16": 16, "int16": 16, "float8": 8, "int8": 8, "int4": 4,
+    "float64": 64, "float32": 32, "tfloat32": 32, "float16": 16, "bfloat16": 16, "int16": 16,
+    "float8": 8, "int8": 8, "int4": 4,
 }  # fmt: skip
-"""Bits of the element types that a machine file may give a rate for."""
+"""Bits in which elements of the types are stored that a machine file may give a rate for."""
+
+ROUNDED = frozenset({"tfloat32"})
+"""Those that round what they are given: their rate is one for float32 where that is allowed."""

@@ -162,7 +162,7 @@ def _of_figure(figure: Figure) -> Iterator[Column]:
     """The column of a figure, and that of its share of the total if it has one."""
     name, unit, timed = figure.name, figure.unit, figure.asks == "machine"
     title, says = figure.titled(COLUMN), figure.described(COLUMN)
-    value, of = figure.reader(), "time" if timed else "amounts"
+    value, of = figure.reader(), figure.name if timed else "amounts"
     yield Column(name, title, value, SHOWS[unit], says, figure.adds, timed=timed, unit=unit, of=of, figure=name)
     if figure.share:
         says = f"its share of the {title}"

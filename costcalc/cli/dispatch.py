@@ -26,6 +26,7 @@ COMMANDS = {
     "memory": "Costs",
     "fits": "Costs",
     "pack": "Costs",
+    "traffic": "Costs",
     "compare": "Changes",
     "diff": "Changes",
     "check": "Changes",

@@ -136,6 +136,15 @@ def taps_laid(size: Dim, made: Dim, kernel: Dim, stride: Dim, dilation: Dim = 1,
     """
     if isinstance(before, int) and before == 0:
         return size * kernel  # without a border as many patches as fit
+    return where(equal(before, 0), size * kernel, taps_inside(size, made, kernel, stride, dilation, before))
+
+
+def taps_inside(size: Dim, made: Dim, kernel: Dim, stride: Dim, dilation: Dim = 1, before: Dim = 0) -> Dim:
+    """How many taps of ``size`` windows lie on one of ``made`` places, whether or not there is room for all.
+
+    >>> taps_inside(4, 4, 3, 1, before=1), taps_inside(2, 3, 3, 2)
+    (10, 4)
+    """
     if not isinstance(kernel, int):
         raise OptionError("what is read of patches is only known where the kernel is a number")
     if all(isinstance(n, int) for n in (size, made, stride, dilation, before)):
@@ -147,7 +156,17 @@ def taps_laid(size: Dim, made: Dim, kernel: Dim, stride: Dim, dilation: Dim = 1,
         first = maximum(ceil_div(before - dilation * r, stride), 0)
         beyond = minimum(ceil_div(before + made - dilation * r, stride), size)
         counts.append(maximum(beyond - first, 0))
-    return where(equal(before, 0), size * kernel, total(counts))
+    return total(counts)
+
+
+def taps_of_place(kernel: Dim, stride: Dim, dilation: Dim) -> Dim:
+    """Under how many taps a place lies at most, where windows begin ``stride`` apart: one window has at most one tap
+    on it, and taps that different windows have on it are stride / gcd(stride, dilation) apart.
+
+    >>> taps_of_place(3, 1, 1), taps_of_place(3, 2, 1), taps_of_place(3, 2, 2), taps_of_place(1, 2, 1)
+    (3, 2, 3, 1)
+    """
+    return ceil_div(kernel, stride // gcd(stride, dilation))
 
 
 def _below(end: Dim, size: Dim, kernel: Dim, stride: Dim, dilation: Dim) -> Dim:

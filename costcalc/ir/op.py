@@ -189,6 +189,17 @@ class Op:
         """MACs, of those counted, that need not be done, and which those are: "of scores that a mask hides"."""
         return 0, ""
 
+    def needed_macs(self, *x: Any, **out: Any) -> Dim:
+        """MACs, of those counted, that no schedule can leave out: none on what is known to be zero, such as padding."""
+        return self.macs(*x, **out) - self.needless(*x, **out)[0]
+
+    def reuse(self, *x: Any) -> Dim | None:
+        """Of an op whose MACs each multiply one element of its first input by one of a weight, or of its second input,
+        and add to one of the output: to how many elements of one output channel an element of the first gives, at most
+        (or, of a transposed convolution, from how many one takes). None where an op does anything else.
+        """
+        return None
+
     def ops(self, *x: Any, **_: Any) -> Dim:
         """Other scalar arithmetic, by the rules of ``docs/counting.md``."""
         return 0

@@ -9,7 +9,7 @@ from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, divides, prod
 from costcalc.ir.fields import Pads, Size, Sizes, axes_given, ints, pads, per_axis
-from costcalc.ir.footprint import touched
+from costcalc.ir.footprint import taps_inside, taps_of_place, touched
 from costcalc.ir.index_map import IndexMap, Window, spatial
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
@@ -68,6 +68,16 @@ class Conv(Op):
 
     def macs(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size * (x.channels // self.groups) * prod(per_axis(self.kernel, len(x.spatial)))
+
+    def needed_macs(self, x: TensorType, *, y: TensorType) -> Dim:
+        kernel, stride, dilation = self._settings(x)
+        padding = pads(self.padding, kernel, stride, dilation, x.spatial)
+        axes = zip(y.spatial, x.spatial, kernel, stride, dilation, padding, strict=True)
+        taps = prod(taps_inside(places, size, k, s, d, before) for places, size, k, s, d, (before, _) in axes)
+        return x.shape[0] * self.out_channels * (x.channels // self.groups) * taps
+
+    def reuse(self, x: TensorType) -> Dim:
+        return prod(taps_of_place(k, s, d) for k, s, d in zip(*self._settings(x), strict=True))
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size if self.bias else 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, divides, maximum, prod
 from costcalc.ir.fields import Counts, Pairs, Size, Sizes, ints, pads, per_axis
-from costcalc.ir.footprint import laying
+from costcalc.ir.footprint import laying, taps_inside, taps_of_place
 from costcalc.ir.index_map import IndexMap, Window, ratio, spatial
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
@@ -79,6 +79,17 @@ class ConvTranspose(Op):
 
     def macs(self, x: TensorType, *, y: TensorType) -> Dim:
         return x.size * (self.out_channels // self.groups) * prod(per_axis(self.kernel, len(x.spatial)))
+
+    def needed_macs(self, x: TensorType, *, y: TensorType) -> Dim:
+        kernel, dilation = per_axis(self.kernel, len(x.spatial)), per_axis(self.dilation, len(x.spatial))
+        axes = zip(self._axes(x), y.spatial, kernel, dilation, strict=True)
+        taps = prod(taps_inside(size, places, k, s, d, before) for (size, _, s, (before, _), _), places, k, d in axes)
+        return x.shape[0] * x.channels * (self.out_channels // self.groups) * taps
+
+    def reuse(self, x: TensorType) -> Dim:
+        n = len(x.spatial)
+        kernel, stride, dilation = per_axis(self.kernel, n), per_axis(self.stride, n), per_axis(self.dilation, n)
+        return prod(taps_of_place(k, s, d) for k, s, d in zip(kernel, stride, dilation, strict=True))
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size if self.bias else 0

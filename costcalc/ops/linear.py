@@ -49,6 +49,9 @@ class Linear(Op):
     def macs(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size * x.shape[-1]
 
+    def reuse(self, x: TensorType) -> Dim:
+        return 1
+
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size if self.bias else 0
 

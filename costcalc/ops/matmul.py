@@ -49,6 +49,9 @@ class MatMul(Op):
     def macs(self, a: TensorType, b: TensorType, *, y: TensorType) -> Dim:
         return y.size * a.shape[-1]
 
+    def reuse(self, a: TensorType, b: TensorType) -> Dim:
+        return 1
+
     def index_maps(self, a: TensorType, b: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         rows, columns = a.shape[-2:-1], b.shape[-1:] if len(b.shape) > 1 else ()
         stack = y.shape[: len(y.shape) - len(rows) - len(columns)]

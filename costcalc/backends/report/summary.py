@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from costcalc.amounts.shown import show
 from costcalc.amounts.units import amount, grouped, percent, rate, seconds, size
@@ -13,6 +13,9 @@ from costcalc.analysis.sizes import sizes
 from costcalc.backends.escape import visible
 from costcalc.backends.paint import Paint
 from costcalc.ir.dims import Dim
+
+if TYPE_CHECKING:
+    from costcalc.analysis.floor import Floor
 
 
 class Fact(NamedTuple):
@@ -96,8 +99,10 @@ def facts(report: Report, also: Collection[str] = ()) -> Iterator[Fact]:
         yield Fact("prepared", many, f"once, before inference: {work}{kept}{least}")
     if report.machine and total.time:
         share = percent(total.time.in_memory, total.time.seconds)
-        says = f"at the peak rates of {report.machine.title}; {share} of it in layers bound by memory"
+        says = f"at the peak rates of {report.machine.title}, layer by layer; {share} in layers bound by memory"
         yield Fact("time", marked(report, "time", seconds(total.time.seconds)), says)
+        if total.floor:
+            yield Fact("floor", marked(report, "floor", seconds(total.floor.seconds)), _floor(total.floor))
         yield from _too_large(report)
     fps, pace = report.settings.fps, report.pace
     if fps and pace:
@@ -105,6 +110,12 @@ def facts(report: Report, also: Collection[str] = ()) -> Iterator[Fact]:
         yield Fact("bandwidth", rate(pace.bandwidth), f"needed for {amount(fps)} passes a second{of}")
         if pace.busy is not None and pace.busy > 1:
             yield Fact("too slow", f"{amount(fps / pace.busy)} fps", f"by the roofline, where {amount(fps)} are wanted")
+
+
+def _floor(floor: Floor) -> str:
+    what = "what must pass to and from main memory" if floor.bound == "memory" else "the MACs that are needed"
+    unknown = "; what must be moved is not known, as the machine's caches are not" if floor.bits is None else ""
+    return f"no schedule of the MACs takes less: {what}{unknown}"
 
 
 def _too_large(report: Report) -> Iterator[Fact]:

@@ -1,0 +1,246 @@
+"""The floor: the time below which no schedule of a model's multiply-accumulates can go on a machine.
+
+Two things take time whatever the schedule. The arithmetic: every MAC that is needed, at the fastest rate there is for
+its elements. And what must pass between the chip and main memory: the inputs, weights and outputs of the whole, less
+what caches may hold from one inference to the next. What passes between layers need not leave the chip, as layers can
+be done piece by piece; so a block has a floor of its own, which is less than the sum over its layers.
+
+A product that is too large for what the chip holds moves more than that, however it is tiled: see ``least_moved``.
+
+The arithmetic is the one that is counted. Winograd's and Fourier's convolutions and Strassen's products multiply less
+often, and are no schedules of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import sqrt
+from typing import TYPE_CHECKING, Any
+
+from costcalc.analysis.layer_costs import Use, Work
+from costcalc.errors import CostcalcError
+from costcalc.ir.dims import Dim
+
+if TYPE_CHECKING:
+    from costcalc.analysis.roofline import Machine
+    from costcalc.analysis.storage import Storage
+    from costcalc.ir.graph import Graph, Node
+    from costcalc.ir.tensor import TensorType
+
+WHOLE = ""
+"""The block of all layers."""
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The least seconds of the arithmetic, and of what must leave the chip; the larger holds.
+
+    compute   of the MACs that are needed, at the peak rate for their elements
+    traffic   of the bits that must pass to and from main memory, at its bandwidth
+    macs      the MACs that are needed: without taps on padding, and scores that a mask hides
+    bits      those that must pass; None where the machine's caches are not known
+    """
+
+    compute: float
+    traffic: float
+    macs: int
+    bits: int | None
+
+    @property
+    def seconds(self) -> float:
+        """The larger of the two."""
+        return max(self.compute, self.traffic)
+
+    @property
+    def bound(self) -> str:
+        """Which of the two it is: ``compute`` or ``memory``; ``nothing`` where neither takes any."""
+        return "nothing" if not self.seconds else "memory" if self.traffic > self.compute else "compute"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the JSON has it, in seconds."""
+        return {"compute": self.compute, "traffic": self.traffic, "seconds": self.seconds, "bound": self.bound}
+
+
+def least_moved(macs: int, reuse: int, bits: tuple[int, int, int], room: int) -> float:
+    """The least bits that sums of products move to and from a memory of ``room`` bits; it may be below 0.
+
+    macs    each multiplies an element of a first tensor by one of a second, and adds to one of a third
+    reuse   how many elements of the second, at most, meet the same element of the first in sums of the same kind: 1 in
+            a product of matrices, the taps that reach a place in a convolution
+    bits    of an element of each of the three
+
+    Cut the run where so often an element was loaded, or a sum begun, that they are 2·room bits. In each piece there are
+    at most 3·room bits of distinct elements, so that of the three tensors at most I, F and O elements with
+    p·I + q·F + r·O ≤ 3·room. These give at most √(reuse·I·F·O) MACs (Loomis and Whitney 1949, for each tap, then
+    Cauchy's inequality over the taps), which is at most √reuse·room^1.5/√(p·q·r). So there are
+    macs·√(p·q·r)/(√reuse·room^1.5) pieces or more, all but the last of 2·room bits. Each sum that is begun is stored at
+    some time, so that what is begun is moved as well.
+
+    For matrices that is 2·m·n·k/√room - 2·room of elements, as in Smith, Lowery, Langou and van de Geijn, "A Tight I/O
+    Lower Bound for Matrix Multiplication" (2019); for convolutions as in Chen, Demmel, Dinh, Haberle and Holtz,
+    "Communication Bounds for Convolutional Neural Networks" (2022), but for constants.
+
+    >>> round(least_moved(64**3, 1, (32, 32, 32), 32 * 256) / 32)
+    32256
+    """
+    first, second, third = bits
+    return 2 * macs * sqrt(first * second * third) / sqrt(reuse * room) - 2 * room
+
+
+class Crossings:
+    """What passes between a block and all that is outside of it: of each layer, each block, and of the whole."""
+
+    def __init__(self, graph: Graph, storage: Storage) -> None:
+        self._storage = storage
+        self._around: dict[str, tuple[str, ...]] = {}
+        self._made_in: dict[str, tuple[str, ...]] = {}
+        self._read_in: dict[str, list[tuple[tuple[str, ...], int]]] = {}
+        # Of each block the most bits that one of its layers reads of each tensor from outside, and one outside of its.
+        self._read: dict[str, dict[str, int]] = {}
+        self._written: dict[str, int] = {}
+        self._results = {storage.root[value] for value in graph.outputs}
+
+    def add(self, node: Node, work: Work) -> int:
+        """Take in a layer that does something; the bits that pass between it and the rest."""
+        storage = self._storage
+        around = self._blocks(node.name)
+        unread = storage.unread.get(node.name, ())
+        moved: dict[str, int] = {}
+        for value, bits in zip(node.reads, work.input_bits, strict=True):
+            if value not in unread:
+                kept = storage.root[value]
+                stored = storage.root.weight_of.get(kept)
+                self._note(moved, stored or kept, _number(bits), _number(storage.bits[kept]))
+                if stored is None:
+                    self._read_in.setdefault(kept, []).append((around, _number(bits)))
+        for local, weight in work.weights.items():
+            read = _number(weight.read_bits(storage.width))
+            self._note(moved, node.weight(local), read, read)
+        for kept, bits in moved.items():
+            inside = self._made_in.get(kept, ())
+            for depth, block in enumerate(around):
+                if depth < len(inside) and inside[depth] == block:
+                    continue  # it is made within the block
+                most = self._read.setdefault(block, {})
+                most[kept] = max(most.get(kept, 0), bits)
+        made = [value for value in node.outputs if storage.root[value] == value and value not in storage.inside]
+        for value in made:
+            self._made_in[value] = around
+        return sum(moved.values()) + sum(_number(storage.bits[value]) for value in made)
+
+    @staticmethod
+    def _note(moved: dict[str, int], name: str, bits: int, most: int) -> None:
+        moved[name] = min(moved.get(name, 0) + bits, most)
+
+    def close(self) -> None:
+        """All layers are in: what each block makes for others is known."""
+        for value, around in self._made_in.items():
+            bits = _number(self._storage.bits[value])
+            if value in self._results:
+                needed = dict.fromkeys(around, bits)
+            else:
+                needed = {}
+                for reader, read in self._read_in.get(value, ()):
+                    for block in around[_common(around, reader) :]:
+                        needed[block] = max(needed.get(block, 0), min(read, bits))
+            for block, most in needed.items():
+                self._written[block] = self._written.get(block, 0) + most
+
+    def of(self, block: str) -> int:
+        """The bits that pass between ``block`` and all else."""
+        return sum(self._read.get(block, {}).values()) + self._written.get(block, 0)
+
+    def _blocks(self, name: str) -> tuple[str, ...]:
+        """The blocks that a layer is in, the whole first: ``("", "a", "a.b")`` of ``a.b.c``."""
+        block = name.rpartition(".")[0]
+        found = self._around.get(block)
+        if found is None:
+            parts = block.split(".") if block else []
+            found = (WHOLE, *(".".join(parts[: i + 1]) for i in range(len(parts))))
+            self._around[block] = found
+        return found
+
+
+class Floors:
+    """The floors of a model's layers, given one after the other, and then those of its blocks."""
+
+    def __init__(self, graph: Graph, storage: Storage, machine: Machine) -> None:
+        self._graph, self._storage, self._machine = graph, storage, machine
+        self._crossings = Crossings(graph, storage)
+        self._compute: dict[str, float] = {}
+        self._macs: dict[str, int] = {}
+        self._alike: dict[tuple[int, int], tuple[Work, tuple[int, int | None, float]]] = {}
+        self._closed = False
+
+    def __call__(self, node: Node, work: Work) -> Floor:
+        """The floor of a layer alone."""
+        if work.is_view or self._storage.is_prepared(node):
+            return NOTHING
+        key = id(work), id(node.op)
+        known = self._alike.get(key)
+        if known is None:
+            known = self._alike[key] = work, self._arithmetic(node, work)
+        macs, width, tiled = known[1]
+        compute = self._seconds(macs, width)
+        for block in self._crossings._blocks(node.name):
+            self._compute[block] = self._compute.get(block, 0.0) + compute
+            self._macs[block] = self._macs.get(block, 0) + macs
+        return self._floor(compute, macs, self._crossings.add(node, work), tiled)
+
+    def of(self, block: str = WHOLE) -> Floor:
+        """The floor of a block, or of the whole, once all layers are in."""
+        if not self._closed:
+            self._crossings.close()
+            self._closed = True
+        return self._floor(self._compute.get(block, 0.0), self._macs.get(block, 0), self._crossings.of(block))
+
+    def _floor(self, compute: float, macs: int, bits: int, tiled: float = 0.0) -> Floor:
+        kept = self._machine.cached
+        if kept is None:
+            return Floor(compute, 0.0, macs, None)
+        # As much as caches hold may be there from the run before, or be left there by this one.
+        must = max(bits - 8 * kept, int(tiled) - 8 * kept, 0)
+        return Floor(compute, must / 8 / self._machine.bandwidth, macs, must)
+
+    def _arithmetic(self, node: Node, work: Work) -> tuple[int, int | None, float]:
+        """The MACs of a layer that are needed, the width of their elements, and the least bits that they move."""
+        op, types = node.op, self._graph.input_types(node)
+        y = self._graph.types[node.outputs[0]]
+        macs = _number(op.needed_macs(*types, y=y)) if work.done["macs"] else 0
+        if not macs:
+            return 0, None, 0.0
+        use = Use(op, types, y, op.weights(*types), self._storage.width)
+        factors = list(factors_of(use))
+        width = max(map(use.element_bits, factors[:2]))
+        reuse, room = op.reuse(*types), self._machine.on_chip
+        if reuse is None or not room or len(factors) < 2 or node.name in self._storage.group_of:
+            return macs, width, 0.0
+        bits = use.element_bits(factors[0]), use.element_bits(factors[1]), use.element_bits(y)
+        return macs, width, least_moved(macs, _number(reuse), bits, 8 * room)
+
+    def _seconds(self, macs: int, width: int | None) -> float:
+        """Of ``macs`` at the peak rate; 0 where the machine gives none for elements so wide."""
+        rate = self._machine.peak(width) if macs else None
+        return macs / rate if rate else 0.0
+
+
+NOTHING = Floor(0.0, 0.0, 0, 0)
+
+
+def factors_of(use: Use) -> Iterator[TensorType]:
+    """What an op multiplies: its inputs, and its weights but for vectors, which are added or scale."""
+    yield use.inputs[0]
+    yield from (weight.type for weight in use.weights.values() if len(weight.type.shape) > 1)
+    yield from use.inputs[1:]
+
+
+def _common(one: tuple[str, ...], other: tuple[str, ...]) -> int:
+    """How many blocks both are in."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _number(value: Dim) -> int:
+    if not isinstance(value, int):
+        raise CostcalcError("the floor of a time needs sizes that are numbers, not symbols")
+    return value
