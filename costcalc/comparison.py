@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from costcalc.amounts.shown import sees
 from costcalc.analysis.figures import COMPARISON, FIGURES, SPENT, Figure, Value, field_at_end, figures_in
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.view import GLOBAL, ReceptiveField
+from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError
 
 SCHEMA = 1

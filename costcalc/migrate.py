@@ -11,12 +11,12 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
 from costcalc.analysis.records import Report
 from costcalc.analysis.report import report
+from costcalc.classes import dataclass
 from costcalc.errors import OptionError
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
+from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError, Location
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from typing import NamedTuple
 
 from costcalc.analysis.figures import BITS, COUNT, JOULES, PIXELS, SECONDS, Figure, Value
+from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError, near
 
 _SI = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18}

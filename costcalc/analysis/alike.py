@@ -6,12 +6,11 @@ then they add the same.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from costcalc.analysis.figures import Amounts
 from costcalc.analysis.layer_costs import Work
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.traffic import Inference
+from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.tensor import Weight

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim, prod
 from costcalc.ir.index_map import Number, ratio, whole
 

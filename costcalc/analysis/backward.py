@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import FLOATING_BITS

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from string import ascii_lowercase
-from typing import Any, NamedTuple
+from typing import Any
 
 from costcalc.analysis.fft import by_fourier
 from costcalc.analysis.figures import BITS, COUNT, EXPLANATION, SECONDS, Figure, figures_in
@@ -17,6 +17,7 @@ from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.roofline import Time
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.view import UNKNOWN, ReceptiveField
+from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError, UnknownName, near
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph, Node

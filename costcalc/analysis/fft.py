@@ -26,8 +26,9 @@ compares them with Winograd's algorithms, which suit small kernels.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
+from costcalc.classes import NamedTuple
 from costcalc.ir.dims import log2_ceil
 from costcalc.ir.fields import ints, pads, per_axis
 from costcalc.ir.op import Op

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from math import lcm
-from typing import NamedTuple
 
 from costcalc.analysis.axis_factors import Factor
 from costcalc.analysis.layout import axis_names, image_of
 from costcalc.analysis.receptive import views
 from costcalc.analysis.view import GLOBAL, UNKNOWN, ReceptiveField, Span, View
+from costcalc.classes import NamedTuple
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.index_map import Number, Window, ratio, size_of, whole
 

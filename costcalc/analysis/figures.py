@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from costcalc.analysis.view import GLOBAL, ReceptiveField
+from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError, UnknownName, listing, near
 from costcalc.ir.dims import Dim
 

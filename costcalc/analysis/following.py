@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from costcalc.analysis.axis_factors import Factor, aligned, as_line, count, moves, redistribute
 from costcalc.analysis.view import GLOBAL, UNKNOWN, Seen, Span, View
+from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim
 from costcalc.ir.index_map import IDENTITY, Anywhere, AxisMap, AxisMaps, IndexMap, Number, Regroup, Steps, size_of
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from typing import NamedTuple
 
 from costcalc.analysis.alike import Costs
 from costcalc.analysis.figures import CLOSED_FORM, Figure, figures_in
@@ -12,6 +11,7 @@ from costcalc.analysis.layer_costs import Works
 from costcalc.analysis.records import Figures
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.sums import Sum
+from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph

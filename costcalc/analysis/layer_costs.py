@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from costcalc.analysis.figures import FIGURES, Amounts
+from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim, total
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.memo import Memo

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from costcalc.analysis.storage import Storage
+from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim, maximum
 from costcalc.ir.graph import Graph, Node
 

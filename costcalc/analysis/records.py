@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from costcalc.analysis.figures import FIGURES, RATIO, Amounts
 from costcalc.analysis.presented import Presented
 from costcalc.analysis.view import ReceptiveField
+from costcalc.classes import NamedTuple, dataclass, field
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import ValueSize
@@ -277,7 +277,7 @@ class Report(Presented):
                 "parameters": {name: plain(value) for name, value in self.parameters.items()},
                 "layout": {name: list(axes) for name, axes in self.layout.items()},
             },
-            "settings": {f.name: plain(getattr(self.settings, f.name)) for f in fields(self.settings)},
+            "settings": {name: plain(getattr(self.settings, name)) for name in self.settings.__match_args__},
             **({"machine": self.machine.to_dict()} if self.machine else {}),
             **({"pace": {k: v for k, v in self.pace._asdict().items() if v is not None}} if self.pace else {}),
             "total": next(_records([self.total], also)),
@@ -311,7 +311,7 @@ def _records(figures: Sequence[Figures], also: Collection[str] = ()) -> Iterator
     """Each of ``figures``, which are of one kind, as JSON has it; the keys that name a layer first."""
     if not figures:
         return
-    own = [each.name for each in fields(figures[0])]
+    own: tuple[str, ...] = figures[0].__match_args__
     keys = [(key, "") for key in FIRST if key in own]
     keys += [(figure.key, figure.name) for figure in FIGURES.values() if figure.name in figures[0].amounts]
     keys += [(key, "") for key in own if key not in FIRST and key != "amounts"]

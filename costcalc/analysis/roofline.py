@@ -6,9 +6,9 @@ No lower bound: traffic is charged at the bandwidth of main memory, also of tens
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from costcalc.classes import dataclass, field
 from costcalc.errors import CostcalcError, listing
 from costcalc.ir.dims import Dim
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from costcalc.analysis.records import Figures, Report
 from costcalc.analysis.storage import Storage, distinct_values
+from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim, total
 from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import TensorType

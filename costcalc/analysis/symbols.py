@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from costcalc.analysis.axes import TOKENS, named_axes
+from costcalc.classes import NamedTuple
 from costcalc.errors import OptionError, listing, near
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import NamedTuple
 
 from costcalc.analysis.figures import FIGURES, Amounts
 from costcalc.analysis.layer_costs import Work
 from costcalc.analysis.storage import Roots, Storage
+from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim, minimum, total
 from costcalc.ir.graph import Node
 

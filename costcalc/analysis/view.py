@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from costcalc.analysis.axis_factors import Factor, count
+from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim
 from costcalc.ir.index_map import Number
 

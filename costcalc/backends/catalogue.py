@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from costcalc.amounts import units
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.paint import Paint
+from costcalc.classes import NamedTuple
 
 SCHEMA = 1
 """The version of the JSON of a catalogue."""

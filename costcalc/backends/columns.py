@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from costcalc.amounts import units
 from costcalc.amounts.shown import sees
@@ -24,6 +24,7 @@ from costcalc.analysis.figures import (
     named,
 )  # fmt: skip
 from costcalc.analysis.records import Figures, Layer, Report
+from costcalc.classes import NamedTuple
 from costcalc.errors import UnknownName, listing, near
 from costcalc.ir.expr import Expr
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 from costcalc.analysis.figures import FIGURES, Amounts
 from costcalc.analysis.records import Block, Figures, Layer, Report
 from costcalc.analysis.roofline import Time
 from costcalc.backends.columns import Column, columns
+from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError
 
 

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from math import inf
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from costcalc.analysis.figures import FIGURES
 from costcalc.budget.config import Config, Model, Setup, beside
 from costcalc.budget.lock import MAX_BYTES, NAME, Lock, LockError, graph_hash, graph_of, parse_lock
 from costcalc.budget.measure import Measured, has_revisions, measured
 from costcalc.budget.read import read_config
+from costcalc.classes import NamedTuple
 from costcalc.difference.apart import Answer, Wanted, tracing
 from costcalc.difference.git import Repository, Tree
 from costcalc.errors import CostcalcError, Location, UnknownName

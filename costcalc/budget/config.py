@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from costcalc.amounts.given import Step
 from costcalc.analysis.figures import Figure
+from costcalc.classes import NamedTuple
 from costcalc.errors import Location
 from costcalc.writing import Version
 

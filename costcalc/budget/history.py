@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from costcalc.analysis.figures import LOCK, Figure, Value, figures_in, known_of
 from costcalc.analysis.report import report
@@ -15,6 +15,7 @@ from costcalc.budget.baseline import committed_lock
 from costcalc.budget.config import Config, Model, Setup, beside
 from costcalc.budget.lock import NAME, Entry, LockError, graph_hash
 from costcalc.budget.measure import has_revisions
+from costcalc.classes import NamedTuple
 from costcalc.difference.git import Commit, Repository
 from costcalc.errors import CostcalcError, OptionError, UnknownName, listing, near
 from costcalc.frontends.sources import split

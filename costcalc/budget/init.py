@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from costcalc.analysis.figures import BITS, FIRST_BUDGETS, Figure, figures_in
 from costcalc.budget.config import Setup
 from costcalc.budget.measure import measure
 from costcalc.budget.read import FILES, find_config
+from costcalc.classes import NamedTuple
 from costcalc.difference.revisions import kind_of
 from costcalc.errors import CostcalcError, OptionError
 from costcalc.frontends.sources import SOURCES, SPEC, is_kind, is_path, source_of, split, suffixes

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from itertools import starmap
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from costcalc import __version__
 from costcalc.analysis.figures import LOCK, LOCK_LAYER, figures_in
 from costcalc.analysis.records import Report
+from costcalc.classes import NamedTuple, replace
 from costcalc.errors import CostcalcError, Location
 from costcalc.ir.graph import Graph, Group
 from costcalc.ir.group import grouped

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from fnmatch import translate
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from costcalc.analysis.figures import FIGURES, Value, amount_of, field_at_end
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.report import report
 from costcalc.analysis.view import GLOBAL, ReceptiveField
 from costcalc.budget.config import Budget, Model, Setup, beside
+from costcalc.classes import NamedTuple
 from costcalc.difference.layers import entries
 from costcalc.errors import CodeRefused, CostcalcError, listing, near
 from costcalc.frontends.sources import is_path, source_of, split

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from costcalc.analysis.figures import Value
 from costcalc.budget.baseline import Past
 from costcalc.budget.config import Budget, Model, Setup
 from costcalc.budget.measure import Measured
+from costcalc.classes import NamedTuple, dataclass
 from costcalc.difference.records import Diff
 from costcalc.errors import Location
 

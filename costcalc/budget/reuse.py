@@ -11,7 +11,6 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -21,6 +20,7 @@ from costcalc.budget.config import Config, Model, Setup
 from costcalc.budget.lock import Entry, Lock, graph_of
 from costcalc.budget.measure import Measured, measure
 from costcalc.budget.witness import unchanged
+from costcalc.classes import replace
 from costcalc.errors import CostcalcError
 from costcalc.frontends.sources import source_of
 from costcalc.ir.graph import Graph

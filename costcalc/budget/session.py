@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from costcalc.amounts.shown import told_apart
 from costcalc.analysis.figures import COUNT, FIGURES, Figure
@@ -32,6 +31,7 @@ from costcalc.budget.outcome import FAIL, Because, Outcome, Verdict
 from costcalc.budget.read import find_config, parse_max, read_config
 from costcalc.budget.reuse import Kept, is_marked, mark, traced
 from costcalc.budget.reuse import from_lock as kept_in
+from costcalc.classes import NamedTuple, replace
 from costcalc.difference.git import Edits, Repository
 from costcalc.errors import CostcalcError, Location, OptionError, UnknownName, listing, near
 from costcalc.ir.graph import Graph

@@ -3,6 +3,8 @@
 
 def main() -> None:
     """Run the command that the process was started with, and exit."""
+    import gc
+
     try:
         from costcalc.cli.interrupts import begin
 
@@ -12,3 +14,5 @@ def main() -> None:
         run()
     except KeyboardInterrupt:  # before it was to end the process at once
         raise SystemExit(130) from None
+    finally:
+        gc.freeze()  # All goes with the process: to look for circles in it first would be a sixth of a short run.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from costcalc.classes import replace
 from costcalc.cli.choices import Choices
 from costcalc.cli.options import Bits, Output
 from costcalc.cli.output import coloured, emit

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
+from costcalc.classes import NamedTuple
 from costcalc.cli.options import MODEL, Apply, FoldNorm, Layout, Model
 from costcalc.cli.parameters import option
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
+from costcalc.classes import NamedTuple
 from costcalc.cli.output import coloured, width
 from costcalc.cli.parameters import argument, option
 from costcalc.errors import OptionError

@@ -5,12 +5,13 @@ Nothing of Typer is imported here. To import it takes as long as all else that `
 
 from __future__ import annotations
 
-import inspect
+import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin
 
+from costcalc.classes import NamedTuple
 from costcalc.errors import OptionError
 
 
@@ -52,7 +53,8 @@ SUFFIXES = {
 }  # fmt: skip
 """How a file's name ends → the format that it is written in, unless ``--format`` says another."""
 
-REQUIRED = inspect.Parameter.empty
+REQUIRED: Any = object()
+"""The default of what must be given."""
 
 
 class Parameter(NamedTuple):
@@ -89,16 +91,14 @@ class Command:
         self._function = function
         self._groups: dict[str, Any] = {}
         self.parameters: dict[str, Parameter] = {}
-        # Read as they are written: get_type_hints of Python 3.10 wraps what defaults to None, and the option is lost.
-        for one in inspect.signature(function, eval_str=True).parameters.values():
-            kind: Any = one.annotation
+        for name, kind in _meant(function).items():
             if not (isinstance(kind, type) and issubclass(kind, tuple)):
-                self._add(one.name, kind, one.default)
+                self._add(name, kind, _defaults(function).get(name, REQUIRED))
                 continue
-            self._groups[one.name] = kind
+            self._groups[name] = kind
             defaults: dict[str, Any] = kind._field_defaults  # type: ignore[attr-defined]
-            for name, annotation in get_type_hints(kind, include_extras=True).items():
-                self._add(name, annotation, defaults.get(name, REQUIRED))
+            for field, annotation in _meant(kind).items():
+                self._add(field, annotation, defaults.get(field, REQUIRED))
 
     def _add(self, name: str, annotated: Any, default: Any) -> None:
         annotation, declared = get_args(annotated)
@@ -129,6 +129,23 @@ class Command:
 def command(function: Callable[..., Any]) -> Command:
     """``function`` as a command."""
     return Command(function)
+
+
+def _meant(annotated: Callable[..., Any]) -> dict[str, Any]:
+    """What the annotations of a function's parameters, or of a tuple's fields, say.
+
+    Read as they are written: ``typing`` takes what is in ``Annotated`` away, ``inspect`` takes long to import.
+    """
+    names = vars(sys.modules[annotated.__module__])
+    said: Mapping[str, str] = annotated.__annotations__
+    return {name: eval(kind, names) for name, kind in said.items() if name != "return"}
+
+
+def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    """What the parameters of ``function`` are where nothing is given, of those that need not be."""
+    code, values = function.__code__, function.__defaults__ or ()
+    names = code.co_varnames[code.co_argcount - len(values) : code.co_argcount]
+    return dict(zip(names, values, strict=True)) | (function.__kwdefaults__ or {})
 
 
 def _without_none(annotation: Any) -> Any:

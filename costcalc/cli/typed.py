@@ -90,7 +90,12 @@ def _typed(command: Command) -> Any:
         return command(**given)
 
     signature = [
-        inspect.Parameter(p.name, inspect.Parameter.KEYWORD_ONLY, default=p.default, annotation=_annotation(p))
+        inspect.Parameter(
+            p.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if p.required else p.default,
+            annotation=_annotation(p),
+        )
         for p in command.parameters.values()
     ]
     run.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]

@@ -14,11 +14,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import costcalc
+from costcalc.classes import NamedTuple, replace
 from costcalc.difference.git import Repository, Tree
 from costcalc.errors import CostcalcError, Location, UnknownName
 from costcalc.frontends.sources import is_path, split

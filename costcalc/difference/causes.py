@@ -10,12 +10,12 @@ nothing is counted twice; an effect that two causes have only together goes to t
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from costcalc.analysis.figures import Amounts
 from costcalc.analysis.roofline import Machine
 from costcalc.analysis.storage import Storage
+from costcalc.classes import replace
 from costcalc.difference.align import Pairs
 from costcalc.difference.edits import INPUT_KINDS, Edit, find_edits, in_steps, to_apply, width_of_input
 from costcalc.difference.layers import Entry, largest

@@ -6,8 +6,8 @@ Elements in a file are no parameters of the model. Layers are found again by the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
+from costcalc.classes import NamedTuple
 from costcalc.frontends.sources import SOURCES, SPEC, source_of
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.tensor import Weight

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from fractions import Fraction
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from costcalc.analysis.figures import Amounts, Value, attributed
 from costcalc.analysis.kernels import Kernels
@@ -12,6 +12,7 @@ from costcalc.analysis.layer_costs import held_in
 from costcalc.analysis.layout import axis_names
 from costcalc.analysis.records import Report
 from costcalc.analysis.storage import Storage
+from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError, Location
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph, Node

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from costcalc.analysis.figures import FIGURES, Amounts, Figure, Value, amount_of, attributed
 from costcalc.analysis.records import Report
+from costcalc.classes import dataclass
 from costcalc.errors import Location
 
 SCHEMA = 1
@@ -96,7 +96,7 @@ class Diff:
     layers: tuple[Change, ...]
     causes: tuple[Cause, ...]
     parameters: tuple[tuple[str, Any, Any], ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Diff {self.name}: {len(self.causes)} cause{'s' * (len(self.causes) != 1)}>"

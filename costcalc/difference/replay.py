@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 from costcalc.analysis.figures import Amounts
 from costcalc.analysis.layer_costs import Works
 from costcalc.analysis.roofline import Machine
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.traffic import Inference
+from costcalc.classes import NamedTuple
 from costcalc.difference.layers import Entry, Shares
 from costcalc.errors import CostcalcError
 from costcalc.ir.op import Op

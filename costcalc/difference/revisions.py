@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from costcalc.classes import NamedTuple, replace
 from costcalc.difference import diff
 from costcalc.difference.apart import Answer, Wanted, tracing
 from costcalc.difference.git import Edits, Repository, Tree

@@ -13,8 +13,9 @@ import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
+from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError
 
 SETTINGS = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
+from costcalc.classes import NamedTuple
 from costcalc.errors import Location
 from costcalc.ir.graph import GraphBuilder, Group
 from costcalc.ir.op import Op

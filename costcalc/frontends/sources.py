@@ -10,8 +10,9 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError, OptionError, SpecError, listing, near
 
 if TYPE_CHECKING:

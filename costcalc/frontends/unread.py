@@ -11,8 +11,8 @@ import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
+from costcalc.classes import NamedTuple
 from costcalc.errors import Location, SpecError, UnknownName
 from costcalc.frontends.sources import SOURCES, source_of
 

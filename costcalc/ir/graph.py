@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
+from costcalc.classes import NamedTuple, dataclass, field
 from costcalc.errors import CostcalcError, Location, ShapeError
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Relation

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
+from costcalc.classes import replace
 from costcalc.errors import CostcalcError
 from costcalc.ir.graph import Graph, Group, Joining
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
+from costcalc.classes import replace
 from costcalc.errors import OptionError, UnknownName, listing, near
 from costcalc.ir.graph import Graph
 

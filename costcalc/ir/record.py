@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
+from costcalc.classes import replace
 from costcalc.errors import CostcalcError, Location
 from costcalc.ir.graph import Graph, GraphBuilder, Group, Joining, Node, ValueSize
 from costcalc.ir.group import grouped

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
+
+from costcalc.classes import NamedTuple
 
 
 class StorageRegion(NamedTuple):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
+from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim, prod
 
 FLOATING_BITS = {"float64": 64, "float32": 32, "bfloat16": 16, "float16": 16, "float8": 8, "float6": 6, "float4": 4}

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from costcalc import zoo
+from costcalc.classes import NamedTuple
 from costcalc.literature.rules import RULES
 
 if TYPE_CHECKING:

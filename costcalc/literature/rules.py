@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from costcalc.classes import NamedTuple
 
 if TYPE_CHECKING:
     from costcalc.analysis.records import Layer, Report

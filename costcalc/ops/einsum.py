@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import permutations
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from costcalc.classes import NamedTuple
 from costcalc.errors import OptionError
 from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim, equal, prod

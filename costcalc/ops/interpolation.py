@@ -10,8 +10,9 @@ from collections.abc import Callable
 from functools import lru_cache, wraps
 from math import ceil, floor
 from struct import pack, unpack
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
+from costcalc.classes import NamedTuple
 from costcalc.ir.index_map import Number, ratio
 
 Made = TypeVar("Made")

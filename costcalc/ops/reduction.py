@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from costcalc.classes import NamedTuple
 from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim
 from costcalc.ir.fields import Axes, Dtype

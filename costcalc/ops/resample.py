@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from costcalc.classes import NamedTuple
 from costcalc.errors import OptionError, listing
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, ceil_div, divides, equal, gcd, maximum, minimum, scaled, where

@@ -20,8 +20,7 @@ installed ``compiled`` runs these very functions as machine code.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from costcalc.classes import NamedTuple
 from costcalc.packing.problem import Problem
 
 FOUND, NONE, STOPPED = 1, 0, -1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
+from costcalc.classes import NamedTuple
 from costcalc.errors import OptionError
 from costcalc.packing import kernel
 from costcalc.packing.greedy import aligned, neighbours, place

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import gcd
-from typing import NamedTuple
 
+from costcalc.classes import NamedTuple
 from costcalc.packing.records import Buffer
 
 

@@ -7,8 +7,9 @@ from functools import lru_cache
 from math import exp
 from random import Random
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
+from costcalc.classes import NamedTuple
 from costcalc.packing import kernel
 from costcalc.packing.problem import Problem
 

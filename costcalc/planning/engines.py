@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from costcalc.classes import dataclass
 from costcalc.errors import UnknownName, listing, near
 from costcalc.ir.allocations import ObservedRun
 from costcalc.ir.graph import Graph

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
+from costcalc.classes import NamedTuple, dataclass
 from costcalc.errors import CostcalcError
 from costcalc.planning.records import Memory, Tensor
 

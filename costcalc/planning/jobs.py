@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from types import MappingProxyType
-from typing import NamedTuple
 
+from costcalc.classes import NamedTuple
 from costcalc.ir.allocations import Allocation
 from costcalc.planning.records import Step, Tensor
 

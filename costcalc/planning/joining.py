@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
+from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Node
 from costcalc.planning.sizes import Sizes

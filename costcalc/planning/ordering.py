@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from heapq import heappop, heappush
-from typing import NamedTuple
 
+from costcalc.classes import NamedTuple
 from costcalc.planning.jobs import Job, Jobs
 
 MOST_SETS = 60_000

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
+
+from costcalc.classes import NamedTuple, dataclass
 
 SCHEMA = 1
 """The version of the JSON."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
+from costcalc.classes import NamedTuple, dataclass
 from costcalc.errors import OptionError, listing, near
 from costcalc.ir.allocations import ObservedStep
 from costcalc.planning.jobs import alive

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
+from costcalc.classes import NamedTuple
 from costcalc.errors import Location
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib import import_module
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
+from costcalc.classes import NamedTuple, replace
 from costcalc.errors import OptionError, UnknownName, listing, near
 from costcalc.ir.graph import Graph
 

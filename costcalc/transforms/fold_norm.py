@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable
-from dataclasses import replace
-from typing import NamedTuple
 
+from costcalc.classes import NamedTuple, replace
 from costcalc.ir.dims import prod
 from costcalc.ir.graph import Graph, GraphBuilder, Node
 from costcalc.ir.index_map import AxisMap, IndexMap, Regroup

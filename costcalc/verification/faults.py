@@ -8,8 +8,9 @@ to answer for.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from costcalc.classes import NamedTuple
 from costcalc.ir.dims import prod
 from costcalc.ir.graph import Node
 from costcalc.ir.tensor import TensorType

@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterator, Mapping
 from inspect import signature
 from itertools import product
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
+from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim
 from costcalc.ir.fields import ints, pads, per_axis
 from costcalc.ir.op import Op

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from math import inf
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from costcalc.analysis.axis_factors import moves
 from costcalc.analysis.layout import image_of
 from costcalc.analysis.receptive import views
 from costcalc.analysis.records import Report
 from costcalc.analysis.view import UNKNOWN, Span, View
+from costcalc.classes import NamedTuple
 from costcalc.errors import listing
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.index_map import Number

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import asdict
+from typing import Any
+
+from costcalc.classes import NamedTuple, dataclass, field
 
 SCHEMA = 1
 """The version of the JSON; it grows when a figure changes its meaning or goes away."""

@@ -9,8 +9,9 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from costcalc.classes import NamedTuple
 from costcalc.ir.tensor import FLOATING_BITS, TensorType
 
 if TYPE_CHECKING:

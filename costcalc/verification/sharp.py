@@ -9,11 +9,12 @@ among others, and of ops whose places see unlike each other, it is a bound.
 from __future__ import annotations
 
 from math import ceil, floor
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from costcalc.analysis.axis_factors import aligned, moves
 from costcalc.analysis.following import through
 from costcalc.analysis.view import UNKNOWN, View
+from costcalc.classes import NamedTuple
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.index_map import Anywhere, AxisMap, AxisMaps, IndexMap, Regroup, Steps
 from costcalc.ops.axes import several

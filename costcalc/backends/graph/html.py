@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple
 
 from costcalc.backends.escape import html as escaped
 from costcalc.backends.report.html import FEW, MOST_ROWS, STYLE
+from costcalc.classes import NamedTuple
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.tensor import TensorType
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from costcalc.amounts.units import percent, size
 from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.json import written
 from costcalc.backends.memory.text import TITLES, alive
 from costcalc.backends.paint import painted, plain
+from costcalc.classes import NamedTuple
 from costcalc.planning.fits import Fits
 
 UNITS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 from costcalc.analysis.figures import BITS, COUNT, JOULES, SECONDS
 from costcalc.analysis.records import Report
@@ -13,6 +13,7 @@ from costcalc.backends.columns import Column, preferred, shown
 from costcalc.backends.escape import latex as escaped
 from costcalc.backends.report.summary import headline, marked, not_counted
 from costcalc.backends.rows import View, flat
+from costcalc.classes import NamedTuple
 from costcalc.ir.expr import Expr
 
 PLAIN = "name kind output params macs traffic"

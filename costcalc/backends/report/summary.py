@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from costcalc.amounts.shown import show
 from costcalc.amounts.units import amount, grouped, percent, rate, seconds, size
@@ -12,6 +12,7 @@ from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.sizes import sizes
 from costcalc.backends.escape import visible
 from costcalc.backends.paint import Paint
+from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim
 
 if TYPE_CHECKING:

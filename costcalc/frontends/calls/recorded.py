@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from costcalc.classes import NamedTuple
 from costcalc.errors import Location
 from costcalc.ir.call import Traced
 

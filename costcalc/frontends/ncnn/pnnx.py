@@ -7,10 +7,10 @@ the module, and ``#2=(1,8,32,32)f32`` for the shape of an operand.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from costcalc.classes import NamedTuple, replace
 from costcalc.errors import CostcalcError, Location, OptionError, SpecError
 from costcalc.frontends.compose import Composer, Made, Unlike, Value, inputs_named, plain
 from costcalc.frontends.ncnn.read import MOST_LAYERS

@@ -6,8 +6,7 @@ A line is ``type name inputs outputs names… id=value…``; an id from -23300 d
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from costcalc.classes import NamedTuple
 from costcalc.errors import Location, SpecError
 from costcalc.reading.files import contents
 

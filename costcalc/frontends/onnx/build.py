@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+from costcalc.classes import replace
 from costcalc.errors import CostcalcError, OptionError
 from costcalc.frontends.calls.lower import Lowering
 from costcalc.frontends.calls.recorded import Scope

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from costcalc.classes import replace
 from costcalc.errors import CostcalcError, OptionError, listing, near
 from costcalc.frontends.onnx.build import Build
 from costcalc.frontends.onnx.nodes import shown_name

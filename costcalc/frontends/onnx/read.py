@@ -10,8 +10,9 @@ import re
 import struct
 from collections.abc import Iterator
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
+from costcalc.classes import NamedTuple
 from costcalc.frontends.onnx.elements import NAMES
 from costcalc.frontends.onnx.wire import (
     DamagedFile,

@@ -8,8 +8,9 @@ and they are copied, which takes an eighth of the time.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
+from costcalc.classes import NamedTuple
 from costcalc.errors import Location
 from costcalc.frontends.spec.layers import MAX_LAYERS, Layers
 from costcalc.frontends.spec.scopes import MAX_NAME

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from costcalc.classes import replace
 from costcalc.errors import CostcalcError, Location, SpecError, near
 from costcalc.frontends.spec import settings
 from costcalc.frontends.spec.bodies import Bodies, Bounds, Made, Mark

@@ -10,8 +10,9 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 from keyword import iskeyword
-from typing import Any, NamedTuple
+from typing import Any
 
+from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError, Location, SpecError
 from costcalc.frontends.spec.evaluate import Evaluator, Scope, Target, brief, compile_node, parse_target
 from costcalc.frontends.spec.values import Value

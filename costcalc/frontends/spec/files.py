@@ -6,8 +6,9 @@ import os
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError, Location, SpecError, listing, near
 from costcalc.frontends.sources import SOURCES, SPEC
 from costcalc.frontends.spec import settings

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from costcalc.classes import NamedTuple
 from costcalc.errors import Location, OptionError, SpecError, listing, near
 from costcalc.frontends.spec.evaluate import Evaluator, Scope, brief
 from costcalc.frontends.spec.expressions import (

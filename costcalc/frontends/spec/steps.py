@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
+from costcalc.classes import NamedTuple
 from costcalc.errors import Location, SpecError
 from costcalc.frontends.spec.evaluate import Target, brief
 from costcalc.frontends.spec.expressions import (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+from costcalc.classes import replace
 from costcalc.errors import CostcalcError, Location, SpecError
 from costcalc.frontends.compose import Composer, Made, Unlike, Value, plain
 from costcalc.frontends.tflite.names import named

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
+from costcalc.classes import replace
 from costcalc.errors import Location, OptionError, SpecError, listing, near
 from costcalc.frontends.sources import SOURCES, Request
 from costcalc.frontends.tflite.build import Building

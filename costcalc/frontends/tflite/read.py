@@ -8,8 +8,8 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
+from costcalc.classes import NamedTuple
 from costcalc.errors import Location, SpecError
 from costcalc.frontends.compose import inputs_named
 from costcalc.frontends.tflite.flat import Flat, Table, numbers

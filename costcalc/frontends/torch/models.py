@@ -10,10 +10,10 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from costcalc.classes import NamedTuple, replace
 from costcalc.frontends.sources import SOURCES, Request, Shapes, source_of
 
 if TYPE_CHECKING:

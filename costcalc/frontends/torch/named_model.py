@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from costcalc.classes import NamedTuple
 from costcalc.errors import Choice, CostcalcError
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ sizes that had no part in it is compared with traces there, and how far that hol
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from random import Random
 from typing import Any
 
+from costcalc.classes import replace
 from costcalc.errors import CostcalcError
 from costcalc.frontends.torch.sizes import MOST
 from costcalc.ir.dims import Dim, prod

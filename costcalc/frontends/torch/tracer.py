@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from costcalc.classes import replace
 from costcalc.errors import CostcalcError, UnknownName
 from costcalc.frontends.calls.lower import Lowering
 from costcalc.frontends.torch.alone import OfATrace, alone

@@ -9,8 +9,9 @@ from fractions import Fraction
 from math import prod
 from pathlib import Path
 from struct import Struct
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
+from costcalc.classes import NamedTuple
 from costcalc.errors import Location, SpecError
 from costcalc.frontends.weights.records import Stored, StoredTensor
 

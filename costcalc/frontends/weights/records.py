@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
+
+from costcalc.classes import NamedTuple
 
 
 class StoredTensor(NamedTuple):

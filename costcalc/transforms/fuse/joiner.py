@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
+from costcalc.classes import NamedTuple
 from costcalc.ir.graph import Graph, Group, Joining, Node
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
