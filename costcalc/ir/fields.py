@@ -7,7 +7,7 @@ sentence or a schema names them. ``per_axis`` and ``pads`` read the values.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from costcalc.classes import NamedTuple
@@ -31,6 +31,10 @@ Shape: TypeAlias = "tuple[Dim, ...]"
 Shapes: TypeAlias = "tuple[tuple[Dim, ...], ...]"
 Dtype: TypeAlias = str
 Dtypes: TypeAlias = "tuple[str, ...]"
+Numbers: TypeAlias = "float | tuple[float, ...] | str"
+
+UNKNOWN = "unknown"
+"""Of the numbers of a tensor: that nobody says which they are."""
 
 
 class Kind(NamedTuple):
@@ -105,6 +109,14 @@ def _is_parts(value: object) -> bool:
     return _is_int(value) and _is_size(value)
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_numbers(value: object) -> bool:
+    return all(map(_is_number, value)) if isinstance(value, tuple) else value == UNKNOWN or _is_number(value)
+
+
 def _is_dtype(value: object) -> bool:
     return isinstance(value, str) and value in ELEMENT_BITS
 
@@ -134,7 +146,8 @@ KINDS: dict[str, Kind] = {
     "Dtype | None": Kind(_is_dtype, _DTYPES),
     "Dtypes": Kind(lambda v: isinstance(v, tuple) and all(map(_is_dtype, v)), "a list of element types"),
     "bool": Kind(lambda v: isinstance(v, bool), "True or False"),
-    "float": Kind(lambda v: isinstance(v, (int, float)) and not isinstance(v, bool), "a number"),
+    "float": Kind(_is_number, "a number"),
+    "Numbers": Kind(_is_numbers, "a number, a list of one for each element, or 'unknown'"),
     "str": Kind(lambda v: isinstance(v, str), "a word"),
 }
 
@@ -179,6 +192,36 @@ def ints(dims: Iterable[Dim]) -> Any:
     It passes as Any because PyTorch's stubs want tuples of just the right length.
     """
     return tuple(d.__index__() for d in dims)  # type: ignore[union-attr]
+
+
+LARGEST = 3.4028234663852886e38
+"""Of float32."""
+
+
+def finite(value: float) -> float:
+    """``value`` as a spec can say it, which has no infinite numbers: the largest there is for one.
+
+    >>> finite(0.5), finite(float("-inf"))
+    (0.5, -3.4028234663852886e+38)
+    """
+    return max(-LARGEST, min(float(value), LARGEST))
+
+
+def elements(numbers: Sequence[Any] | None, size: Dim) -> Any:
+    """The ``size`` elements of a tensor as an option has them: one number where all are alike, ``UNKNOWN`` where a spec
+    cannot say them.
+
+    >>> elements((2.0, 2.0), 2), elements((1, 0), 2), elements((1j,), 1)
+    (2.0, (1, 0), 'unknown')
+    """
+    if isinstance(size, int) and size == 0:
+        return 0
+    if not numbers or not all(isinstance(n, (int, float)) and n == n for n in numbers):
+        return UNKNOWN  # complex numbers, what is none, and sizes that a file leaves open
+    told = tuple(finite(n) if isinstance(n, float) else int(n) for n in numbers)
+    if all(n == told[0] for n in told):
+        return told[0]
+    return told if isinstance(size, int) and len(told) == size else UNKNOWN
 
 
 def axes_given(*values: object) -> int | None:

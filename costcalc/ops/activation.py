@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
+from costcalc.ir.fields import finite
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
-from costcalc.ops.traced import converted, finite, own, reshaped
+from costcalc.ops.traced import converted, own, reshaped
 
 if TYPE_CHECKING:
     from torch import nn

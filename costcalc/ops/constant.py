@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced
-from costcalc.ir.fields import Dtype, Dtypes, Shape, Shapes, ints
+from costcalc.ir.dims import prod
+from costcalc.ir.fields import UNKNOWN, Dtype, Dtypes, Numbers, Shape, Shapes, elements, ints
 from costcalc.ir.index_map import ALL_TO_ALL, IndexMap
 from costcalc.ir.op import Example, Op, op
 from costcalc.ir.tensor import FLOATING_BITS, TensorType, Weight
+from costcalc.ops.traced import converted, copied, expanded
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,6 +66,8 @@ class Parameter(Leaf):
 class Constant(Leaf):
     """A tensor of numbers known beforehand: zeros, positions, a mask; or random ones.
 
+    ``value`` is what all elements are, or a list of them in their order; a tensor of which nobody says it is 'unknown'.
+
     Not counted  making it: it is the same for every input, unless it is ``random``.
     """
 
@@ -82,29 +87,64 @@ class Constant(Leaf):
     shape: Shape
     dtype: Dtype = "float32"
     random: bool = False
+    value: Numbers = 0
 
     @property
     def is_random(self) -> bool:  # type: ignore[override]
         """Whether it is drawn anew for each input."""
         return self.random
 
+    def check(self) -> None:
+        if isinstance(self.value, tuple) and all(isinstance(n, int) for n in self.shape):
+            wanted = prod(self.shape)
+            if len(self.value) != wanted:
+                raise OptionError(f"constant: {len(self.value)} values for {wanted} elements")
+
     @classmethod
-    def from_aten(cls, call: Call) -> tuple[Traced, ...]:
-        random = call.name in cls.RANDOM
-        return tuple(call.add(cls(made.shape, made.dtype, random)) for made in call.made)
+    def from_aten(cls, call: Call) -> Any:
+        if call.name in cls.RANDOM:
+            return tuple(call.add(cls(made.shape, made.dtype, True)) for made in call.made)
+        filled = call.get("value")
+        if call.name == "fill" and isinstance(filled, Traced) and filled.numbers is None:
+            (made,) = call.made
+            return copied(call, expanded(call, converted(call, filled, made.dtype), *made.shape))
+        return tuple(call.add(cls(made.shape, made.dtype, value=_value(call))) for made in call.made)
 
     def to_torch(self) -> nn.Module:
         import torch
 
         from costcalc.ops.functional import functional
 
+        if self.value == UNKNOWN:
+            raise NotImplementedError(f"{self.name} has no PyTorch counterpart: its numbers are not in the spec")
         shape, dtype = ints(self.shape), getattr(torch, self.dtype)
-        return functional(lambda: torch.zeros(shape, dtype=dtype))
+        value: Any = self.value
+        if isinstance(value, tuple):
+            return functional(lambda: torch.tensor(value, dtype=dtype).reshape(shape))
+        return functional(lambda: torch.full(shape, value, dtype=dtype))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
         yield (cls((2, 3)),)
+        yield (cls((2, 2), "int64", value=(1, 0, -3, 7)),)
         yield (cls((2, 3), random=True),)
+
+
+FILLED = {"fill": "value", "full": "fill_value", "full_like": "fill_value", "new_full": "fill_value"}
+"""Operator → its argument that says what all elements are."""
+
+
+def _value(call: Call) -> Any:
+    """The elements of the tensor that a call made, as ``Constant`` has them."""
+    given = call.get("numbers")
+    if given is None and call.name in FILLED:
+        given = call[FILLED[call.name]]
+        given = (given.numbers or ()) if isinstance(given, Traced) else (given,)
+    if given is None:
+        given = {"ones": (1,), "zero": (0,), "zeros": (0,), "empty": (0,)}.get(
+            call.name.removeprefix("new_").removesuffix("_like"), ()
+        )
+    return elements(given, call.made[0].size)
 
 
 @op("uncounted", inputs=(0, None))

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least
-from costcalc.ir.fields import Axes, Pairs, ints
+from costcalc.ir.fields import Axes, Pairs, finite, ints
 from costcalc.ir.index_map import AxisMap, IndexMap, Window
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import has_axes, position, several
-from costcalc.ops.traced import copied, finite, images, reshaped
+from costcalc.ops.traced import copied, images, reshaped
 
 if TYPE_CHECKING:
     from torch import nn

@@ -83,19 +83,6 @@ def converted(call: Call, x: Traced, dtype: str) -> Traced:
     return x if x.type.dtype == dtype else call.add(find_op("elementwise")("copy", dtype), x)
 
 
-LARGEST = 3.4028234663852886e38
-"""Of float32."""
-
-
-def finite(value: float) -> float:
-    """``value`` as a spec can say it, which has no infinite numbers: the largest there is for one.
-
-    >>> finite(0.5), finite(float("-inf"))
-    (0.5, -3.4028234663852886e+38)
-    """
-    return max(-LARGEST, min(float(value), LARGEST))
-
-
 def own(*tensors: Traced | None, like: Traced | None = None) -> bool:
     """Whether all of ``tensors`` that are given can be weights: of the model, or made of such beforehand.
 

@@ -127,7 +127,7 @@ def _written(call: Call, x: Traced, part: Traced, held: StorageRegion, wanted: S
             x = reshaped(call, x, *runs.shape)
     axes = [axis for axis, _ in found[1] if axis is not None] if found else []
     if found is None or len(set(axes)) < len(axes):
-        return call.add(Scatter(), x, part)  # type: ignore[no-any-return]
+        return reshaped(call, call.add(Scatter(), x, part), *shape)
     starts, taken_ = found
     steps = {axis: step for axis, step in taken_ if axis is not None}
     at = {axis: out for out, (axis, _) in enumerate(taken_) if axis is not None}

@@ -10,6 +10,7 @@ from costcalc.frontends.onnx.read import Node
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
+from costcalc.ir.fields import UNKNOWN, elements
 from costcalc.ir.op import find_op
 from costcalc.ir.origin import Origin
 from costcalc.ir.tensor import ELEMENT_BITS, TensorType
@@ -107,7 +108,7 @@ class Use:
         """``value``, made by a layer if it is a constant."""
         if isinstance(value, Constant):
             if value.made is None:
-                value.made = self.constant(value.type)
+                value.made = self.constant(value.type, value=elements(value.numbers, value.type.size))
                 self.build.made.append(value)
             return value.made
         if value.weight and is_number(value):
@@ -119,9 +120,10 @@ class Use:
             return value.made
         return value
 
-    def constant(self, type: TensorType, random: bool = False) -> Traced:
+    def constant(self, type: TensorType, random: bool = False, value: Any = UNKNOWN) -> Traced:
         """A tensor of numbers that are known beforehand, or drawn."""
-        return self.add("constant", options=(type.shape, type.dtype, random))  # type: ignore[no-any-return]
+        value = 0 if random else value
+        return self.add("constant", options=(type.shape, type.dtype, random, value))  # type: ignore[no-any-return]
 
     def numbers(self, index: int) -> tuple[Any, ...] | None:
         """The elements of input ``index``, if they are known."""

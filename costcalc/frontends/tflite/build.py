@@ -11,6 +11,7 @@ from costcalc.frontends.compose import Composer, Made, Unlike, Value, plain
 from costcalc.frontends.tflite.names import named
 from costcalc.frontends.tflite.read import Model, Operator, Subgraph, Tensor
 from costcalc.ir.dims import Dim, prod
+from costcalc.ir.fields import elements
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import Op, find_op
 from costcalc.ir.tensor import ELEMENT_BITS, TensorType
@@ -124,13 +125,17 @@ class Building:
             made, kept = self.declared(index), self.declared(root)
             op, called, stored_as = find_op("parameter")(made.shape, made.dtype, trained), {}, {}
             if is_known and not tensor.constant:
-                op = find_op("constant")(made.shape, made.dtype)
+                op = find_op("constant")(made.shape, made.dtype, value=self.elements(index))
             else:
                 called = {"weight": self._name_of((self.scope.key, root), tensor)}
                 stored_as = {"weight": kept.dtype} if kept.dtype != made.dtype else {}
             name = self._composer.free(plain(tensor.name) or "constant")
             (self._leaves[key],) = self.builder.add(name, op, [], called, stored_as=stored_as)
         return self._leaves[key]
+
+    def elements(self, index: int) -> Any:
+        """The elements of a tensor, as a layer that makes a constant has them."""
+        return elements(self.known(index), prod(self.declared(index).shape))
 
     # -- what a rule does ------------------------------------------------------------------------
 

@@ -34,12 +34,13 @@ class Aliases:
     """All tensors of a trace.
 
     note    called with the name, arguments and result of each step that catching up needs
+    numbers called with a tensor from outside, for its values if they are known
     keep    hold the tensors themselves; False where they have values and should be freed
     """
 
-    def __init__(self, note: Note, *, keep: bool) -> None:
+    def __init__(self, note: Note, numbers: Callable[[Tensor], tuple[Any, ...] | None], *, keep: bool) -> None:
         self._entries: dict[int, Entry] = {}
-        self._note, self._keep = note, keep
+        self._note, self._numbers, self._keep = note, numbers, keep
         self._storages: dict[int, Entry] = {}
 
     def find(self, tensor: Tensor) -> Entry | None:
@@ -117,7 +118,7 @@ class Aliases:
             )
             return self.adopt(tensor, made)
         made = Traced(type_of(tensor))
-        self._note("costcalc::constant", {}, made)
+        self._note("costcalc::constant", {"numbers": self._numbers(tensor)}, made)
         return self.adopt(tensor, made)
 
     def _catch_up(self, entry: Entry, tensor: Tensor) -> None:

@@ -17,6 +17,7 @@ from costcalc.errors import CostcalcError
 from costcalc.frontends.torch.sizes import MOST
 from costcalc.ir.dims import Dim, prod
 from costcalc.ir.expr import Expr
+from costcalc.ir.fields import UNKNOWN
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.tensor import TensorType
 
@@ -116,8 +117,10 @@ class _Generaliser:
             near = [d for v in node.inputs for d in _beside(builder.types[v].shape)]
             options = {}
             for field in node.op.fields:
+                values = [getattr(n.op, field.name) for n in nodes]
                 try:
-                    options[field.name] = self._one([getattr(n.op, field.name) for n in nodes], near)
+                    elements = field.kind == "Numbers" and len({*values}) > 1
+                    options[field.name] = UNKNOWN if elements else self._one(values, near)
                 except NotInSymbols as error:
                     reason = f"{node.name}: {field.name} of {node.op.name} is {error.message}, which has no closed form"
                     raise NotInSymbols(reason) from None
@@ -238,7 +241,9 @@ def _difference(made: Graph, graph: Graph, sample: Sample) -> str:
         return f"{made.name} has other layers"
     for ours, theirs in zip(made.nodes, graph.nodes, strict=True):
         for field in ours.op.fields:
-            if _at(getattr(ours.op, field.name), sample) != getattr(theirs.op, field.name):
+            option = _at(getattr(ours.op, field.name), sample)
+            told = field.kind != "Numbers" or option != UNKNOWN  # no figure depends on the elements of a constant
+            if told and option != getattr(theirs.op, field.name):
                 return f"{ours.name}: {ours.op.name} has another {field.name}"
     for name, type_ in made.types.items():
         if TensorType(_at(type_.shape, sample), type_.dtype) != graph.types[name]:

@@ -35,6 +35,14 @@ LOOKED_UP = frozenset(
     )
 )  # fmt: skip
 """Operators that find elements by numbers among their arguments."""
+MADE_OF_NUMBERS = frozenset(
+    (
+        "arange", "linspace", "logspace", "eye", "range", "scalar_tensor", "tril_indices", "triu_indices",
+        "hann_window", "hamming_window", "bartlett_window", "blackman_window", "kaiser_window",
+        "fft_fftfreq", "fft_rfftfreq",
+    )
+)  # fmt: skip
+"""Operators that make elements of numbers alone, not all alike."""
 RESTRIDED = frozenset(("as_strided", "_reshape_alias"))
 """Operators that see elements of a storage in steps of their own."""
 MOST_NUMBERS = 4096
@@ -56,7 +64,7 @@ class Recorder(TorchDispatchMode):
         self.calls: list[Recorded] = []
         self.failing = ""
         self.weights: list[Traced] = []
-        self.aliases = Aliases(self._note, keep=values != "all")
+        self.aliases = Aliases(self._note, self._numbers, keep=values != "all")
         self._where, self._assumptions, self.lines = where, assumptions, Lines(model)
         self.runner = Runner(self.aliases, assumptions, values)
         self._operators: dict[OpOverload, Operator] = {}
@@ -201,6 +209,8 @@ class Recorder(TorchDispatchMode):
         }
         if operator.name in LOOKED_UP:
             self._tell_numbers(given)
+        elif operator.name in MADE_OF_NUMBERS and results:
+            arguments["numbers"] = self._numbers(results[0])
         elif operator.name in RESTRIDED and given and results:
             arguments |= {"held": region_of(given[0]), "wanted": region_of(results[0])}
         made = []
@@ -217,13 +227,17 @@ class Recorder(TorchDispatchMode):
         copies = operator.views and bool(fresh) and bool(given) and storage_of(fresh[0]) != storage_of(given[0])
         self.calls.append(Recorded(name, arguments, tuple(made), self._where.now, copies, self._line()))
 
+    def _numbers(self, tensor: Tensor) -> tuple[Any, ...] | None:
+        """The elements of ``tensor`` in their order, if they are few, and known whatever the model is given."""
+        known = self.runner.known(tensor) if 0 < tensor.numel() <= MOST_NUMBERS else None
+        return None if known is None else tuple(known.flatten().tolist())
+
     def _tell_numbers(self, given: list[Tensor]) -> None:
         """Note the values of the places among ``given``, where they are known: they say what is seen of the others."""
         for tensor in given:
-            if tensor.numel() <= MOST_NUMBERS and not tensor.is_floating_point():
-                known = self.runner.known(tensor)
-                if known is not None:
-                    self.aliases.read(tensor).numbers = tuple(known.flatten().tolist())
+            numbers = None if tensor.is_floating_point() else self._numbers(tensor)
+            if numbers is not None:
+                self.aliases.read(tensor).numbers = numbers
 
     def _note(self, name: str, arguments: Mapping[str, Any], made: Traced) -> None:
         self.calls.append(Recorded(name, arguments, (made,), self._where.now, line=self._line()))

@@ -8,7 +8,7 @@ from typing import Any
 
 from costcalc.frontends.onnx.use import Use, axis_of, is_number
 from costcalc.ir.call import Traced
-from costcalc.ops.traced import finite
+from costcalc.ir.fields import finite
 
 PLAIN = {
     "Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh", "Softplus": "softplus", "Mish": "mish", "Selu": "selu",

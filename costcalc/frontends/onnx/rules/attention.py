@@ -74,7 +74,7 @@ def causal_conv(n: Use) -> Any:
     if not isinstance(kernel, int):
         raise FileError("CausalConvWithState has a kernel whose size stays open")
     channels = x.type.shape[1]
-    kept = n.x(3) if n.has(3) else n.constant(x.type._replace(shape=(x.type.shape[0], channels, kernel - 1)))
+    kept = n.x(3) if n.has(3) else n.constant(x.type._replace(shape=(x.type.shape[0], channels, kernel - 1)), value=0)
     whole = n.add("concat", kept, x, options=(2,)) if kernel > 1 else x
     own = n.is_weight(1) and (not n.has(2) or n.is_weight(2))
     if own:
@@ -98,7 +98,9 @@ def linear_attention(n: Use) -> Any:
         raise FileError("LinearAttention needs q_num_heads and kv_num_heads")
     q, k, v = heads_apart(n, q, heads), heads_apart(n, k, shared), heads_apart(n, v, shared)
     batch, _, length, wide = k.type.shape
-    state = n.x(3) if n.has(3) else n.constant(TensorType((batch, shared, wide, v.type.shape[3]), q.type.dtype))
+    state = (
+        n.x(3) if n.has(3) else n.constant(TensorType((batch, shared, wide, v.type.shape[3]), q.type.dtype), value=0)
+    )
     if rule in ("delta", "gated_delta"):
         known = n.add("einsum", k, state, options=("bhtk,bhkv->bhtv",))
         v = n.add("subtract", v, known)

@@ -266,7 +266,7 @@ def recurrent(n: Use) -> tuple[Any, ...]:
         raise NoRule("weights that are computed")
     start = [n.x(i) for i in range(5, 5 + states) if n.has(i)]
     if 0 < len(start) < states:
-        missing = n.constant(start[0].type)
+        missing = n.constant(start[0].type, value=0)
         start = [start[0], missing] if n.has(5) else [missing, start[0]]
     if batch_first:
         start = [permuted(n.call, t, 1, 0, 2) for t in start]

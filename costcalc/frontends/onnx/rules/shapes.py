@@ -9,9 +9,10 @@ from costcalc.frontends.onnx.rules.known import places, reshaped_to, slices, spl
 from costcalc.frontends.onnx.use import FileError, NoRule, Use, axis_of, dtype_named, symbolic
 from costcalc.ir.call import Traced, once
 from costcalc.ir.dims import Dim, ceil_div, prod
+from costcalc.ir.fields import finite
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.broadcasting import broadcast
-from costcalc.ops.traced import expanded, finite, permuted
+from costcalc.ops.traced import expanded, permuted
 from costcalc.ops.traced import reshaped as of_shape
 
 

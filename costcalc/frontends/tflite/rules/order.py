@@ -70,7 +70,8 @@ def shape(b: Building, o: Operator) -> None:
     """The sizes of a tensor, which are known."""
     b.scope.numbers[o.outputs[0]] = list(b.type_of(o.inputs[0]).shape)
     dtype = b.declared(o.outputs[0]).dtype
-    b.bind(o.outputs[0], b.make("constant", shape=b.declared(o.outputs[0]).shape, dtype=dtype))
+    made = b.declared(o.outputs[0])
+    b.bind(o.outputs[0], b.make("constant", shape=made.shape, dtype=dtype, value=b.elements(o.outputs[0])))
 
 
 @rule("FILL", "ZEROS_LIKE", "RANGE")
@@ -82,7 +83,8 @@ def filled(b: Building, o: Operator) -> None:
         made = tuple(known)
     elif o.name == "ZEROS_LIKE":
         made = b.type_of(o.inputs[0]).shape
-    b.bind(o.outputs[0], b.make("constant", shape=made, dtype=t.dtype))
+    value = 0 if o.name == "ZEROS_LIKE" else b.elements(o.outputs[0])
+    b.bind(o.outputs[0], b.make("constant", shape=made, dtype=t.dtype, value=value))
 
 
 @rule("TRANSPOSE")
@@ -142,7 +144,7 @@ def pack(b: Building, o: Operator) -> None:
     if all(k is not None for k in known):
         b.scope.numbers[o.outputs[0]] = [n for k in known for n in k or ()]
         t = b.declared(o.outputs[0])
-        b.bind(o.outputs[0], b.make("constant", shape=t.shape, dtype=t.dtype))
+        b.bind(o.outputs[0], b.make("constant", shape=t.shape, dtype=t.dtype, value=b.elements(o.outputs[0])))
         return
     rank = len(b.type_of(o.inputs[0]).shape) + 1
     finish(b, o, b.make("concat", *(b.make("unsqueeze", i, axis=axis % rank) for i in o.inputs), axis=axis % rank))
@@ -197,7 +199,7 @@ def strided_slice(b: Building, o: Operator) -> None:
         whole = slice(None if begins & 1 else begin[0], None if ends & 1 else end[0], step[0])
         b.scope.numbers[o.outputs[0]] = [known[begin[0]]] if gone & 1 else known[whole]
         made = b.declared(o.outputs[0])
-        b.bind(o.outputs[0], b.make("constant", shape=made.shape, dtype=made.dtype))
+        b.bind(o.outputs[0], b.make("constant", shape=made.shape, dtype=made.dtype, value=b.elements(o.outputs[0])))
         return
     if any(s < 0 for s in step):
         raise Unlike("it runs backwards")
