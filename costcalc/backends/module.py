@@ -70,6 +70,9 @@ def to_module(graph: Graph, *, device: str = "cpu", initialise: bool = True) -> 
             own = f"{node.name}.{local}"
             origin = other if _has(network, other) else origins.setdefault(other, own)
             _share(network, own, origin)
+        for local in node.frozen:
+            table, name = _slot(network, f"{node.name}.{local}")
+            table[name].requires_grad_(False)
     for node, dead in zip(graph.nodes, _last_uses(graph), strict=True):
         network.steps.append((find(network, node.name), node, dead))
     return network

@@ -11,9 +11,12 @@ from torch import Tensor, nn
 
 import costcalc
 from costcalc.analysis.report import report
+from costcalc.backends.module import to_module
 from costcalc.backends.report.summary import facts
 from costcalc.budget.lock import entry, graph_hash, graph_of
 from costcalc.cli.dispatch import outcome
+from costcalc.frontends.spec.write import write
+from costcalc.frontends.torch.tracer import trace
 from costcalc.transforms.fold_norm import fold_norm
 
 
@@ -41,6 +44,19 @@ def test_trainable_parameters_are_those_that_ask_for_gradients(model: nn.Module,
     total = costcalc.analyze(model, shape).total
     assert total.params == sum(p.numel() for p in model.parameters())
     assert total.trainable_params == sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize(("model", "shape"), [(LowRank(), (1, 16)), (backbone(), (1, 3, 8, 8))])
+def test_a_spec_that_a_trace_is_written_as_keeps_what_is_frozen(
+    model: nn.Module, shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    graph = trace(model, shape)
+    (tmp_path / "net.yaml").write_text(write(graph), encoding="utf-8")
+    again = costcalc.load(str(tmp_path / "net.yaml"))
+    assert report(again).total == report(graph).total
+    built = to_module(again)
+    for parameters in (model.parameters(), built.parameters()):
+        assert sum(p.numel() for p in parameters if p.requires_grad) == report(graph).total.trainable_params
 
 
 def test_layers_that_share_a_frozen_weight_count_none() -> None:

@@ -99,7 +99,7 @@ class Bodies:
     def key(self, block: object, model: int, local: dict[str, Value], inputs: list[str]) -> object:
         """What a body follows from; None where that is not easily said."""
         layers = self._layers
-        if layers.shared is not None or layers.ends or layers.builder.beforehand:
+        if layers.shared is not None or layers.frozen or layers.ends or layers.builder.beforehand:
             return None
         given = _plain(local.values())
         if given is None:
@@ -176,7 +176,7 @@ class Bodies:
         layers = []
         try:
             for node in builder.nodes[made.start.nodes : made.end.nodes]:
-                if not node.inputs or node.called or node.prepared or node.stored_as:
+                if not node.inputs or node.called or node.prepared or node.stored_as or node.frozen:
                     return None
                 if not node.location or not node.location.within:
                     return None

@@ -231,7 +231,7 @@ class _Expander:
             args, kwargs = (*function.args, *args), {**function.kwargs, **kwargs}
             function = function.name
         weights, prepared = kwargs.pop("weights", None), kwargs.pop("prepared", None)
-        stored_as = kwargs.pop("stored_as", None)
+        stored_as, frozen = kwargs.pop("stored_as", None), kwargs.pop("frozen", None)
         if callee is None and function != "model":
             raise self._unknown(function, name)
         full = self.prefix + name if name else layers.names.free(self.prefix + function)
@@ -241,7 +241,7 @@ class _Expander:
                 inputs = [self.running] if callee.inputs[1] != 0 else []
             made = layers.make(callee, args, kwargs, location)
             within = location.inside(self.within)
-            outputs = layers.add(full, made, inputs, weights, prepared, self.prefix, within, stored_as)
+            outputs = layers.add(full, made, inputs, weights, prepared, self.prefix, within, stored_as, frozen)
             self.running = outputs[0]
             if name:
                 layers.names.define(full, outputs)
@@ -253,12 +253,15 @@ class _Expander:
             raise SpecError(f"prepared says what a layer takes for its weights, and {function} is no single layer")
         if stored_as is not None:
             raise SpecError(f"stored_as says how a layer's weights are stored, and {function} is no single layer")
-        state = self.prefix, layers.shared, self.within
+        if frozen is not None and not isinstance(frozen, bool):
+            raise SpecError(f"frozen of a block or a model is True or False, not {shown(frozen)}")
+        state = self.prefix, layers.shared, self.within, layers.frozen
         self.calls.append(function)
         self.within = location.inside(self.within)
         if weights is not None:
             layers.shared = full + ".", layers.source(weights, self.prefix) + "."
         self.prefix = full + "."
+        layers.frozen = layers.frozen if frozen is None else frozen
         try:
             if callee is not None:
                 self._block(*callee, args, kwargs, inputs)
@@ -267,7 +270,7 @@ class _Expander:
         except CostcalcError as error:
             raise moved(error, location) from None
         self.frame = frame
-        self.prefix, layers.shared, self.within = state
+        self.prefix, layers.shared, self.within, layers.frozen = state
         self.calls.pop()
         if name:
             layers.names.define(full, (self.running,))
@@ -333,7 +336,7 @@ class _Expander:
         if len(spec.inputs) != 1:
             raise SpecError(f"{spec.name} has {len(spec.inputs)} inputs; a backbone has one")
         layers, prefix = self.layers, self.prefix
-        state = self.nesting, len(self.calls), layers.shared
+        state = self.nesting, len(self.calls), layers.shared, layers.frozen
         layers.names.define(prefix + next(iter(spec.inputs)), (inputs[0],))
         frame = self.frame.inner(spec, parameters, {})
         end = layers.stop_after(prefix + until) if until else None
@@ -342,7 +345,7 @@ class _Expander:
         except Reached as reached:
             if reached.end is not end:
                 raise
-            self.nesting, depth, layers.shared = state
+            self.nesting, depth, layers.shared, layers.frozen = state
             del self.calls[depth:]
         if end is not None:
             layers.ends.remove(end)

@@ -36,6 +36,7 @@ class Layers:
     """A graph that grows layer by layer.
 
     shared   (prefix, source): layers under ``prefix`` use the weights of their namesakes under ``source``
+    frozen   whether training leaves the weights of layers as they are that say nothing of it
     ends     where backbones stop; ``Reached`` is raised at the first layer after one
     """
 
@@ -43,6 +44,8 @@ class Layers:
         self.builder = GraphBuilder(name, inputs)
         self.names = Names()
         self.shared: tuple[str, str] | None = None
+        self.frozen = False
+        self._frozen: set[str] = set()
         self.ends: list[End] = []
         self._nodes: dict[str, Node] = {}
         self._ops: dict[tuple[Any, ...], Op] = {}
@@ -91,12 +94,14 @@ class Layers:
         prefix: str,
         location: Location,
         stored_as: Value = None,
+        frozen: Value = None,
     ) -> tuple[str, ...]:
         """Append a layer whose name is claimed; the values that it makes.
 
         ``weights`` says whose weights it uses: None for its own, the name of a layer as seen from the scope
         ``prefix``, or pairs of its own tensor and another layer's. ``prepared`` has pairs of its own tensor and the
-        value that it takes for it, ``stored_as`` of it and the element type in which it is stored.
+        value that it takes for it, ``stored_as`` of it and the element type in which it is stored. ``frozen`` says of
+        all its tensors whether training leaves them as they are, or has the names of those.
         """
         builder = self.builder
         if len(builder.nodes) >= MAX_LAYERS:
@@ -113,6 +118,9 @@ class Layers:
         node = builder.nodes[-1]
         if weights is not None or self.shared is not None:
             node = builder.nodes[-1] = node._replace(called=self._shared(node, weights, prefix))
+        if frozen is not None or self.frozen or (node.called and self._frozen):
+            node = builder.nodes[-1] = node._replace(frozen=self._left(node, frozen))
+            self._frozen.update(map(node.weight, node.frozen))
         self._nodes[name] = node
         return outputs
 
@@ -157,6 +165,31 @@ class Layers:
             said = "stored_as takes weights and element types, like {'bias': 'int32'}"
             raise SpecError(f"{node.name}: {said}, not {shown(stored_as)}", node.location)
         return node._replace(stored_as=dict(pairs))
+
+    def _left(self, node: Node, frozen: Value) -> frozenset[str]:
+        """Which of its weights training leaves as they are; shared ones are as where they come from."""
+        ours = [w for w, weight in self._weights(node).items() if weight.trained and w not in node.prepared]
+        asked = [frozen] if isinstance(frozen, str) else frozen
+        if isinstance(asked, (tuple, list)):
+            wrong = next((w for w in asked if w not in ours), None)
+            if wrong is not None:
+                has = ", ".join(ours) or "none"
+                raise SpecError(f"{node.name} has no weight {shown(wrong)} to freeze; it has {has}", node.location)
+            chosen = {*asked}
+        elif asked is None or isinstance(asked, bool):
+            if asked and not ours:
+                raise SpecError(f"{node.name} has no weights to freeze", node.location)
+            chosen = {*ours} if (self.frozen if asked is None else asked) else set()
+        else:
+            said = "frozen takes True, False or names of weights, like ['weight']"
+            raise SpecError(f"{node.name}: {said}, not {shown(frozen)}", node.location)
+        for local, source in node.called.items():
+            if source in self._frozen:
+                chosen.add(local)
+            elif local in chosen:
+                said = f"{node.name} shares its {local} with {source}, which is trained; say frozen there"
+                raise SpecError(said, node.location)
+        return frozenset(chosen)
 
     # -- weights -----------------------------------------------------------------------------
 

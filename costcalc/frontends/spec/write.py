@@ -47,6 +47,7 @@ def _layer(graph: Graph, node: Node, owners: dict[str, str]) -> str:
     more = [weights] if weights else []
     more += [f"prepared={dict(node.prepared)!r}"] if node.prepared else []
     more += [f"stored_as={dict(node.stored_as)!r}"] if node.stored_as else []
+    more += _frozen(graph, node, owners)
     for option in more:
         call = f"{call[:-1]}, {option})" if call.endswith(")") else f"{call}({option})"
     name, key, inputs = _quoted(node.name), _quoted(call), _list(node.inputs)
@@ -72,6 +73,16 @@ def _weights(graph: Graph, node: Node, owners: dict[str, str]) -> str:
     if len(layers) == 1 and shared == {w: f"{next(iter(layers))}.{w}" for w in own}:
         return f"weights={next(iter(layers))!r}"
     return f"weights={shared!r}"
+
+
+def _frozen(graph: Graph, node: Node, owners: dict[str, str]) -> list[str]:
+    """The option that says which weights training leaves as they are; shared ones follow the layer that they are of."""
+    own = node.op.weights(*graph.input_types(node)) if node.frozen else {}
+    trained = [local for local, weight in own.items() if weight.trained and local not in node.prepared]
+    named = [w for w in trained if w in node.frozen and owners[node.weight(w)] == f"{node.name}.{w}"]
+    if not named:
+        return []
+    return ["frozen=True"] if named == trained else [f"frozen={named!r}"]
 
 
 def _input(type_: TensorType, layout: str) -> str:
