@@ -156,7 +156,7 @@ def last_seen(report: Report) -> tuple[str, str]:
         last = report.layers[-1].receptive_field if report.layers else None
         return "", sees(last)
     if isinstance(field, ReceptiveField) and field.sees_all and field.hangs_over:
-        return layer.name, f"all ({min(field.size)})"
+        return layer.name, f"{'≤ ' if field.bound else ''}all ({min(field.size)})"
     return layer.name, "all" if field == GLOBAL else sees(field)
 
 

@@ -132,8 +132,11 @@ def percent(change: Value, whole: Value) -> str:
 
 
 def sees(value: object) -> str:
-    """A receptive field in words: ``99``, ``99×51``, ``global``; ``224 (483)`` where 224 of 483 are in the image."""
+    """A receptive field in words: ``99``, ``99×51``, ``global``; ``224 (483)``: 224 of 483 are in the image; ``≤ 99``
+    where that is an upper bound.
+    """
     if isinstance(value, ReceptiveField):
         size, seen = ("×".join(map(str, v[:1] if len(set(v)) == 1 else v)) for v in (value.size, value.seen))
-        return f"{seen} ({size})" if value.hangs_over else size
+        said = f"{seen} ({size})" if value.hangs_over else size
+        return f"≤ {said}" if value.bound else said
     return GLOBAL if value == GLOBAL else "–" if value is None else str(value)

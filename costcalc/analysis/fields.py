@@ -90,7 +90,14 @@ def _field(view: View, extent: tuple[int, ...]) -> ReceptiveField | str:
     if view.borders:
         border = tuple("+".join(sorted(mode for a, mode in view.borders if a == axis)) for axis in range(len(extent)))
     return ReceptiveField(
-        tuple(size), tuple(stride), tuple(offset), view.aligned, tuple(inside), extent, border if any(border) else ()
+        tuple(size),
+        tuple(stride),
+        tuple(offset),
+        view.aligned,
+        tuple(inside),
+        extent,
+        border if any(border) else (),
+        view.bound,
     )
 
 

@@ -74,6 +74,7 @@ def through(
 def _along(view: View, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent: tuple[int, ...]) -> View:
     """What an output sees whose axes follow those of its input."""
     spans = list(view.spans)
+    bound = view.bound or (view.unlike and _is_part(view, by, x, y))
     for axis in by.anywhere:
         lose(view.factors[axis], spans)
     mixed = [axis for axis in by.mixed if moves(view.factors[axis])]
@@ -93,12 +94,41 @@ def _along(view: View, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent
             out, axis_map = entries[0]
             single = out < len(y) and len(entries) == 1 and len(before) > 1
             if not single or not _shifted(view, axis, x[axis], out, axis_map, y, factors, starts, spans):
-                _slide(view, axis, x[axis], entries, y, factors, spans)
+                bound |= _slide(view, axis, x[axis], entries, y, factors, spans)
+            bound |= _loosens(entries, before)
     borders = view.borders
     for axis, border in by.borders:
         borders |= {(p.axis, border) for p in view.factors[axis] if p.axis is not None}
     off = tuple(starts) if any(starts) else None
-    return View(tuple(factors), tuple(spans), view.aligned, by.within, off, borders)
+    unlike = view.unlike and not _is_whole(view, by, x)
+    return View(tuple(factors), tuple(spans), view.aligned, by.within, off, borders, bound, unlike)
+
+
+def _loosens(entries: list[tuple[int, AxisMap]], before: Sequence[Factor]) -> bool:
+    """Whether what is followed through ``entries`` is no longer just what each place sees.
+
+    Places between those of a coarser map see these by whole steps of it, which a line of pixels does not follow.
+    """
+    for _, axis_map in entries:
+        between = axis_map.window.stride.denominator != 1
+        if axis_map.bound or (between and any(p.step.numerator not in (1, -1) for p in before if p.axis is not None)):
+            return True
+    return False
+
+
+def _is_part(view: View, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...]) -> bool:
+    """Whether an output has only some of the elements beside each other: of some channels."""
+    for axis, entries, _ in by.axis_maps:
+        if not moves(view.factors[axis]) and x[axis] != 1:
+            for out, axis_map in entries:
+                if axis_map.window != IDENTITY or out >= len(y) or x[axis] != y[out]:
+                    return True
+    return False
+
+
+def _is_whole(view: View, by: Route, x: tuple[Dim, ...]) -> bool:
+    """Whether an output sees all of the elements beside each other, but for the batch."""
+    return not any(axis and x[axis] != 1 and not moves(view.factors[axis]) for axis, _, _ in by.axis_maps)
 
 
 def lose(factors: Sequence[Factor], spans: list[Seen]) -> None:
@@ -152,21 +182,21 @@ def _shifted(
 def _slide(
     view: View, axis: int, size: Dim, entries: list[tuple[int, AxisMap]], y: tuple[Dim, ...],
     factors: list[tuple[Factor, ...]], spans: list[Seen],
-) -> None:  # fmt: skip
-    """Output axes that follow one input axis, of ``size``."""
-    before = view.factors[axis]
+) -> bool:  # fmt: skip
+    """Output axes that follow one input axis, of ``size``. Returns whether no more than a bound is left."""
+    before, bound = view.factors[axis], False
     moving: Factor | None = before[0]
     if len(before) > 1:
         if not view.whole(axis, size):
             lose(before, spans)  # which of its places are where is not followed any further
-            return
+            return False
         windows = [axis_map.window for _, axis_map in entries]
         if all(not w.stride and w.lo == w.hi for w in windows):
             _fix(before, int(sum(w.lo for w in windows)), spans)
-            return
-        moving = _straightened(before, spans)
+            return False
+        moving, bound = _straightened(before, spans)
     if moving is None:
-        return
+        return bound
     assert moving.axis is not None
     for out, axis_map in entries:
         stride, lo, hi = axis_map.window
@@ -180,6 +210,8 @@ def _slide(
         else:
             factors[out] = (Factor(moving.axis, moving.step * stride, y[out]),)  # type: ignore[arg-type]
 
+    return bound
+
 
 def _fix(factors: tuple[Factor, ...], index: int, spans: list[Seen]) -> None:
     """All see the place ``index`` of an axis of ``factors``, or start there."""
@@ -190,11 +222,13 @@ def _fix(factors: tuple[Factor, ...], index: int, spans: list[Seen]) -> None:
             spans[p.axis] = seen.widened(p.step, digit, digit)  # type: ignore[index]
 
 
-def _straightened(factors: tuple[Factor, ...], spans: list[Seen]) -> Factor | None:
-    """Places that lie in several factors along one axis, as a line of places: one factor, which covers them all.
+def _straightened(factors: tuple[Factor, ...], spans: list[Seen]) -> tuple[Factor | None, bool]:
+    """Places that lie in several factors along one axis, as a line of places: one factor, which covers them all; and
+    whether the line is no more than that.
 
     An axis that can follow no line beside another is seen as far as its factors reach.
     """
+    bound = False
     lines = {a: as_line(factors, a) for a in dict.fromkeys(p.axis for p in factors) if a is not None}
     steepest = max(lines, key=lambda a: size_of(lines[a][0]))
     for axis, (step, lo, hi) in lines.items():
@@ -204,8 +238,10 @@ def _straightened(factors: tuple[Factor, ...], spans: list[Seen]) -> Factor | No
         if axis != steepest and step:
             lo, hi = (sum(end(0, p.step * (p.size - 1)) for p in factors if p.axis == axis) for end in (min, max))
         spans[axis] = seen.widened(1, lo, hi)
+        repeated = hi - lo < 1 and all(p.step in (0, 1, -1) for p in factors)  # each pixel several times in a row
+        bound |= lo != hi and not repeated
     step = lines[steepest][0]
-    return Factor(steepest, step, count(factors)) if step else None
+    return (Factor(steepest, step, count(factors)) if step else None), bound
 
 
 def _regroup(view: View, x: tuple[Dim, ...], y: tuple[Dim, ...]) -> View:
@@ -227,9 +263,8 @@ def _regroup(view: View, x: tuple[Dim, ...], y: tuple[Dim, ...]) -> View:
             lose(flat, spans)
             found = [(plain_factor(y[axis]),) for axis in after]
         factors_out.extend(found)
-    return View(
-        tuple(factors_out), tuple(spans), view.aligned, None, tuple(starts) if any(starts) else None, view.borders
-    )
+    off = tuple(starts) if any(starts) else None
+    return View(tuple(factors_out), tuple(spans), view.aligned, None, off, view.borders, view.bound, view.unlike)
 
 
 def plain_factor(size: Dim) -> Factor:

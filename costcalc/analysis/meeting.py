@@ -14,14 +14,18 @@ def union(views: list[View]) -> View:
     for view in views[1:]:
         if view is not result and view != result:
             result = _merge(result, view)
-    return result._replace(within=None) if result.within else result
+    if any(view.within for view in views):
+        differ = len(views) == 1 or any(view.spans != views[0].spans for view in views)
+        unlike = result.unlike or (differ and any(False in _beside(view) for view in views))
+        result = result._replace(within=None, unlike=unlike)
+    return result
 
 
 def _merge(a: View, b: View) -> View:
     """What is seen through both: moving as one of them does, wide enough for the other."""
     spans_a, spans_b = list(a.spans), list(b.spans)
     factors_out: list[tuple[Factor, ...]] = []
-    is_aligned = a.aligned and b.aligned
+    is_aligned, bound = a.aligned and b.aligned, a.bound or b.bound
     moved: tuple[set[int], set[int]] = set(), set()
     starts: list[int] = []
     for at, (p, q) in enumerate(zip(a.factors, b.factors, strict=True)):
@@ -60,6 +64,7 @@ def _merge(a: View, b: View) -> View:
                     seen = spans[axis]  # type: ignore[index]
                     if gap and isinstance(seen, Span):
                         spans[axis] = seen.widened(gap, first, last)  # type: ignore[index]
+                        bound |= first != last
             steady = mine.axis is None or other.axis is None or mine == other
             is_aligned = is_aligned and (steady or factor.size == 1)
         factors_out.append(tuple(chosen))
@@ -68,7 +73,17 @@ def _merge(a: View, b: View) -> View:
         if axis in moved[0] and axis in moved[1] and isinstance(v, Span) and isinstance(w, Span):
             is_aligned = is_aligned and v.lo + v.hi == w.lo + w.hi
     off = tuple(starts) if any(starts) else None
-    return View(tuple(factors_out), tuple(joined), is_aligned, _both_within(a, b), off, a.borders | b.borders)
+    if True in _beside(a) | _beside(b) and joined not in (spans_a, spans_b):
+        bound = True  # some places see what one input does, others what the other does, and none both
+    unlike = a.unlike or b.unlike
+    return View(
+        tuple(factors_out), tuple(joined), is_aligned, _both_within(a, b), off, a.borders | b.borders, bound, unlike
+    )
+
+
+def _beside(view: View) -> set[bool]:
+    """Whether it is among others along axes that run along the image, and along some that do not."""
+    return {moves(factors) for limits, factors in zip(view.within or (), view.factors, strict=False) if limits}
 
 
 def _joined(v: Seen, w: Seen) -> Seen:

@@ -78,6 +78,8 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
                 known[how] = _untold(before, graph.types[value])
             elif how not in known:
                 view = seen_along(ways, before, graph.types[value], extent)
+                if view and node.op.is_bounded_only:
+                    view = view._replace(bound=True)
                 known[how] = view and kept.setdefault(view := shortened(view), view)
             found[value] = known[how]
     return found
@@ -117,7 +119,8 @@ def seen_beside(views: list[View], axis: int, y: TensorType) -> View | None:
         starts = view.starts and (*view.starts[:axis], 0, *view.starts[axis + 1 :])
         factors = (*view.factors[:axis], plain, *view.factors[axis + 1 :])
         seen.append(view._replace(factors=factors, starts=starts if starts and any(starts) else None, within=None))
-    return union(seen) if seen else None
+    unlike = any(view.unlike or view.spans != views[0].spans for view in views)
+    return union(seen)._replace(unlike=unlike) if seen else None
 
 
 def _way(index_map: IndexMap, x: TensorType, y: TensorType) -> IndexMap | Route | None:

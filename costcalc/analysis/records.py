@@ -7,7 +7,7 @@ from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from costcalc.analysis.figures import FIGURES, RATIO, Amounts
+from costcalc.analysis.figures import FIGURES, RATIO, Amounts, field_at_end
 from costcalc.analysis.presented import Presented
 from costcalc.analysis.view import ReceptiveField
 from costcalc.classes import NamedTuple, dataclass, field
@@ -245,10 +245,14 @@ class Report(Presented):
         """What stands before the total of ``figure``, by its name in ``figures``: "" if it is exact.
 
         ``≥``  a lower bound, since layers without a rule are left out
-        ``≤``  an upper bound, since each size that values decide and nobody has set is the most that there can be
+        ``≤``  an upper bound, since each size that values decide and nobody has set is the most that there can be; a
+               receptive field of which it is not proved that a place sees so much
         ``≈``  neither: such a size is not the most, or both hold, or of a ratio either
         """
         known = FIGURES.get(figure)
+        if figure == "receptive_field":
+            field = field_at_end(self)[1]
+            return "≤" if isinstance(field, ReceptiveField) and field.bound else ""
         if figure in EXACT_COLUMNS or (known and known.exact):
             return ""
         unset = () if known and known.held and not known.values else self.unset
@@ -374,6 +378,7 @@ def plain(value: Any) -> Any:
             "seen": list(value.seen),
             "image": list(value.image),
             **({"border": list(value.border)} if value.border else {}),
+            **({"bound": True} if value.bound else {}),
         }
     if isinstance(value, (tuple, list)):
         return [plain(v) for v in value]

@@ -40,6 +40,7 @@ class ReceptiveField(NamedTuple):
     aligned   False where branches with different centres or strides met
     seen      the most pixels of the image itself that the window of one place holds: it may hang over the edge
     image     the pixels that the image has
+    bound     whether some place was not proved to see so much: ``size`` and ``seen`` are upper bounds
     border    how places whose window hangs over see the image there: ``reflect``, ``replicate``, ``circular`` or
               several of them joined by +; "" where they see nothing more
     """
@@ -51,6 +52,7 @@ class ReceptiveField(NamedTuple):
     seen: tuple[int, ...] = ()
     image: tuple[int, ...] = ()
     border: tuple[str, ...] = ()
+    bound: bool = False
 
     def __eq__(self, other: object) -> bool:
         """Whether the windows are the same, whatever the image."""
@@ -81,6 +83,8 @@ class View(NamedTuple):
     starts   per tensor axis which place of its factors is the first, where not all of them are there or others are
              too: tokens behind a class token start at -1. None where all start at 0
     borders  each image axis along which padding took elements of the image, with how
+    bound    whether spans hold what each place sees, and no place need see all of it
+    unlike   whether elements beside each other, channels say, see unlike each other: a part of them may see less
     """
 
     factors: tuple[tuple[Factor, ...], ...]
@@ -89,6 +93,8 @@ class View(NamedTuple):
     within: tuple[tuple[int, int] | None, ...] | None = None
     starts: tuple[int, ...] | None = None
     borders: frozenset[tuple[int, str]] = frozenset()
+    bound: bool = False
+    unlike: bool = False
 
     def start(self, axis: int) -> int:
         """Which place of its factors is the first along an axis."""

@@ -11,9 +11,20 @@ from costcalc.amounts.shown import beside, in_unit, own_unit, percent, show, sig
 from costcalc.analysis.figures import Figure, Value, known_of
 from costcalc.analysis.records import Layer
 from costcalc.analysis.sizes import unset
+from costcalc.analysis.view import ReceptiveField
 from costcalc.budget.baseline import Baseline, Past
 from costcalc.budget.config import WARN, Budget, Config, Exemption, Limit, Model, Setup
-from costcalc.budget.measure import Measured, has_revisions, held, in_config, is_global, matching, measured, value_of
+from costcalc.budget.measure import (
+    Measured,
+    field_of,
+    has_revisions,
+    held,
+    in_config,
+    is_global,
+    matching,
+    measured,
+    value_of,
+)
 from costcalc.budget.outcome import EXEMPT, FAIL, OK, UNCHECKED, WARNED, Because, Outcome, Result, Verdict
 from costcalc.budget.reuse import Kept, traced
 from costcalc.classes import replace
@@ -122,11 +133,29 @@ def _verdicts(
     for rule, bound in (("max", budget.max), ("min", budget.min)):
         if bound is not None:
             verdict = _bounded(model, setup, budget, rule, value, bound, excused)
+            if budget.figure.name == "receptive_field":
+                yield _of_bound(verdict) if _is_bound(now, budget) else verdict
+                continue
             mark = now.report.mark(budget.figure.name)
             yield verdict._replace(says=f"{mark} {verdict.says}") if mark else verdict
     for rule, change in (("max_increase", budget.max_increase), ("max_decrease", budget.max_decrease)):
         if change is not None:
             yield _changed(model, setup, budget, rule, value, change, past, excused)
+
+
+def _is_bound(now: Measured, budget: Budget) -> bool:
+    field = field_of(now, budget)
+    return isinstance(field, ReceptiveField) and field.bound
+
+
+def _of_bound(verdict: Verdict) -> Verdict:
+    """The verdict where the receptive field is no more than an upper bound: that proves no least."""
+    if verdict.rule == "min" and verdict.status == OK:
+        return verdict._replace(
+            status=UNCHECKED,
+            says=f"≤ {verdict.says}: an upper bound, which proves no least",
+        )
+    return verdict._replace(says=f"≤ {verdict.says}")
 
 
 def _bounded(

@@ -125,12 +125,17 @@ def value_of(found: Measured, budget: Budget) -> Value | str | None:
     if budget.engine:
         return 8 * held(found, budget.engine).needed_bytes
     if name == "receptive_field":
-        field = _field(whole, budget.at) if budget.at else field_at_end(whole)[1]
+        field = field_of(found, budget)
         if isinstance(field, ReceptiveField):
             # The axis that the bound is harder on.
             return (max if budget.max and not budget.min else min)(field.size)
         return field
     return budget.figure.value(whole)
+
+
+def field_of(found: Measured, budget: Budget) -> ReceptiveField | str | None:
+    """What the layer or block sees that a budget of receptive fields is about."""
+    return _field(found.report, budget.at) if budget.at else field_at_end(found.report)[1]
 
 
 def held(found: Measured, engine: str) -> Memory:

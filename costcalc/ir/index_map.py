@@ -151,6 +151,7 @@ class AxisMap(NamedTuple):
     along     the output axis, where the entry does not stand in its place
     border    what the outputs before and after those of the window see: ``reflect``, ``replicate`` or ``circular``
               elements of the input; "" for none
+    bound     whether outputs see less than the window: it holds what they see, each of them another part of it
     """
 
     axis: int
@@ -158,6 +159,7 @@ class AxisMap(NamedTuple):
     within: tuple[int, int] | None = None
     along: int | None = None
     border: str = ""
+    bound: bool = False
 
 
 class Anywhere(NamedTuple):

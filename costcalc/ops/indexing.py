@@ -108,7 +108,8 @@ class Take(Op):
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         at, (size,) = position(self.axis, x), ints([x.shape[self.axis]])
         window = envelope([index % size for index in several(self.indices)])
-        return (tuple(AxisMap(axis, window) if axis == at else AxisMap(axis) for axis in range(len(x.shape))),)
+        taken = AxisMap(at, window, bound=window.lo != window.hi)
+        return (tuple(taken if axis == at else AxisMap(axis) for axis in range(len(x.shape))),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         import torch

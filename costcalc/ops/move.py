@@ -164,7 +164,8 @@ class Roll(Op):
             (size,) = ints([x.shape[axis]])
             by = shift % size
             # The first `by` outputs see what left at the end, the rest what stood `by` before.
-            axis_maps[axis] = AxisMap(position(axis, x), Window(1, -by, size - by if by else 0))
+            at = position(axis, x)
+            axis_maps[at] = AxisMap(at, Window(1, -by, size - by if by else 0), bound=by != 0)
         return (tuple(axis_maps),)
 
     def to_torch(self, x: TensorType) -> nn.Module:

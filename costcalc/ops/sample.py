@@ -200,7 +200,8 @@ class Fold(Patches):
         # Place o is tap r of patch i where o = s·i + d·r - p, so i = (o + p - d·r) / s, with d·r from 0 to the reach.
         bounds = ((s, p - d * (k - 1), p) for k, s, p, d in each)
         windows = (Window(ratio(1, s), ratio(lo, s), ratio(hi, s)) for s, lo, hi in bounds)
-        patches = (AxisMap(axis, window) for axis, window in enumerate(windows, 4))
+        # Of the patches that reach a place each shows it another of its taps: they may all be of one pixel.
+        patches = (AxisMap(axis, window, bound=True) for axis, window in enumerate(windows, 4))
         return (Steps(((Regroup(), apart), ((AxisMap(0), AxisMap(1), *patches), y.shape))),)
 
     def to_torch(self, x: TensorType) -> nn.Module:

@@ -204,7 +204,7 @@ class Scatter(Op):
         (at,), (size,) = axes, ints([x.shape[min(axes)]])
         places = [index % size for index in several(self.indices)]
         window = envelope(range(len(places)), places)
-        moved = AxisMap(at, window, (min(places), max(places)))
+        moved = AxisMap(at, window, (min(places), max(places)), bound=window.lo != window.hi)
         return (base, tuple(moved if a == at else AxisMap(a) for a in range(len(x.shape))))
 
     def to_torch(self, x: TensorType, *others: TensorType) -> nn.Module:

@@ -17,11 +17,7 @@ from costcalc.analysis.view import UNKNOWN, View
 from costcalc.classes import NamedTuple
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.index_map import Anywhere, AxisMap, AxisMaps, IndexMap, Regroup, Steps
-from costcalc.ops.axes import several
 from costcalc.ops.elementwise import TRUTHS
-
-COPIES = ("take", "roll")
-"""Ops whose places see one place each, of which the window around them all is a bound."""
 
 CHOOSING = ("where", "masked_fill", "heaviside")
 """Functions of elements that are told by data which of their inputs to pass on, as comparisons tell."""
@@ -79,7 +75,8 @@ def _of_output(
     coarsest = max([*steps, *(sharp.coarsest for _, sharp in branches)])
     slack = max(sharp.slack for _, sharp in branches)
     alike = all(view.factors == claim.factors and not _among_others(view) for view, _ in branches) or len(branches) == 1
-    holds = alike and claim.aligned and UNKNOWN not in claim.spans and not _uneven(node, claims, claim)
+    known = UNKNOWN not in claim.spans and not claim.bound
+    holds = alike and claim.aligned and known and not _uneven(node, claim)
     places = tuple(
         _meeting(inners) if moves(factors) else (0, size - 1)
         for factors, size, *inners in zip(claim.factors, y, *(sharp.places for _, sharp in branches), strict=True)
@@ -94,13 +91,9 @@ def _among_others(view: View) -> bool:
     return any(limit is not None and moves(factors) for limit, factors in zip(limits, view.factors, strict=False))
 
 
-def _uneven(node: Node, claims: dict[str, View | None], claim: View) -> bool:
+def _uneven(node: Node, claim: View) -> bool:
     """Whether data say what the places of a layer see, or places see unlike each other."""
     op: Any = node.op
-    before = claims[node.inputs[0]]
-    if op.name in COPIES and before is not None:
-        axes = [axis % len(before.factors) for axis in several(op.axes if op.name == "roll" else op.axis)]
-        return any(moves(before.factors[axis]) for axis in axes)
     if op.name == "elementwise" and (op.function in TRUTHS or op.function in CHOOSING):
         return True
     if op.name in ("triangle", "diag_embed", "block_diag"):  # with zeros, which see nothing

@@ -77,7 +77,7 @@ def _cell(line: Line, i: int, report: Report) -> str:
     value, ratio = line.values[i], line.ratios[i]
     field = line.figure.name == "receptive_field"
     text = last_seen(report)[1] if field and field_at_end(report)[1] is not None else show(line.figure, value)
-    if value is not None:
+    if value is not None and not field:
         text = marked(report, line.figure.name, text)
     if i and ratio is not None and line.figure.name not in ("layers", "uncounted"):
         text += f" {ratio:,.{0 if ratio >= 1000 else 2}f}×"

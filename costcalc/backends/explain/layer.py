@@ -71,7 +71,8 @@ def _value(line: Line) -> str:
     value: Any = line.value
     if isinstance(value, ReceptiveField):
         sees, steps = "×".join(map(str, value.size)), "×".join(map(str, value.stride))
-        said = f"{sees} pixels, every {steps}, the first from {', '.join(map(str, value.offset))}"
+        first = ", ".join(map(str, value.offset))
+        said = f"{'at most ' if value.bound else ''}{sees} pixels, every {steps}, the first from {first}"
         if value.hangs_over:
             said += f"; of the image's {'×'.join(map(str, value.image))} a place sees {'×'.join(map(str, value.seen))}"
         if value.border:

@@ -1,0 +1,156 @@
+"""A receptive field that no place was proved to see whole is said to be an upper bound, wherever it is told.
+
+What places really see is found by gradients: every function is smooth and increases, weights and inputs are positive.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import costcalc
+from costcalc.amounts.shown import sees
+from costcalc.analysis.view import ReceptiveField
+from costcalc.cli.dispatch import outcome
+from costcalc.frontends.torch.tracer import trace
+from costcalc.verification import verify
+
+
+class Net(nn.Module):
+    def __init__(self, run: Callable[[nn.ModuleList, Tensor], Tensor], *layers: nn.Module) -> None:
+        super().__init__()
+        self.run, self.layers = run, nn.ModuleList(layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.run(self.layers, x)
+
+
+def conv(inputs: int = 3) -> nn.Module:
+    return nn.Conv2d(inputs, 3, 3, padding=1)
+
+
+def up(x: Tensor, mode: str = "nearest") -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode=mode)
+
+
+SIZE = (1, 3, 12, 12)
+EXACT = {
+    "conv": Net(lambda m, x: m[0](x), conv()),
+    "a residual": Net(lambda m, x: m[0](x) + x, conv()),
+    "even indices": Net(lambda m, x: m[0](x[:, :, [0, 2, 4, 6, 8]]), conv()),
+    "resized, then conv": Net(lambda m, x: m[0](up(x)), conv()),
+    "interpolated, then conv": Net(lambda m, x: m[0](up(x, "bilinear")), conv()),
+    "channels joined and mixed": Net(lambda m, x: m[1](torch.cat([m[0](x), x], 1)), conv(), conv(6)),
+    "channels joined, mixed, cut": Net(lambda m, x: m[1](torch.cat([m[0](x), x], 1))[:, :1], conv(), conv(6)),
+    "written over a part, wider": Net(lambda m, x: torch.slice_scatter(x, m[0](x[:, :, :6]), 2, 0, 6), conv()),
+    "rows cut and joined": Net(lambda m, x: torch.cat([x[:, :, :4], x[:, :, 4:]], 2)),
+    "each pixel twice": Net(lambda m, x: m[0](x.repeat_interleave(2, 2)), conv()),
+    "transposed": Net(lambda m, x: m[0](x), nn.ConvTranspose2d(3, 3, 3, 2, 1)),
+    "below the diagonal": Net(lambda m, x: m[0](x.tril()), conv()),
+    "adaptive": Net(lambda m, x: F.adaptive_avg_pool2d(x, 5)),
+}
+BOUNDS = {
+    "roll": (Net(lambda m, x: x.roll(2, 2)), 1),
+    "uneven indices": (Net(lambda m, x: x[:, :, [0, 1, 7]]), 1),
+    "a small U-Net": (Net(lambda m, x: m[0](torch.cat([x, up(m[1](F.avg_pool2d(x, 2)))], 1)), conv(6), conv()), 8),
+    "the channels that see less": (Net(lambda m, x: torch.cat([m[0](x), x], 1)[:, 3:], conv()), 1),
+    "one of two beside zeros": (Net(lambda m, x: torch.cat([m[0](x), x * 0.5], 1)[:, 4:5], conv()), 1),
+    "rows joined the other way": (Net(lambda m, x: torch.cat([x[:, :, 4:], x[:, :, :4]], 2)), 1),
+    "shuffled there and back": (Net(lambda m, x: F.pixel_shuffle(F.pixel_unshuffle(x, 2), 2)), 1),
+    "patches summed": (Net(lambda m, x: F.fold(F.unfold(x, 3, padding=1), (12, 12), 3, padding=1)), 1),
+    "transposed from a coarse map": (Net(lambda m, x: m[0](F.avg_pool2d(x, 2)), nn.ConvTranspose2d(3, 3, 3, 2, 1)), 4),
+}
+
+
+def seen_by_gradients(module: nn.Module) -> int:
+    """The most rows that one row of the output depends on, in one piece."""
+    with torch.no_grad():
+        for p in module.parameters():
+            p.uniform_(0.5, 1.5)
+    x = (torch.rand(SIZE) + 0.5).requires_grad_()
+    y = module(x)
+    most = 0
+    for row in range(y.shape[2]):
+        (gradient,) = torch.autograd.grad(y[:, :, row, y.shape[3] // 2].sum(), x, retain_graph=True)
+        rows = (gradient != 0).any(3).any(1).nonzero()[:, 1].tolist()
+        most = max([most, *([rows[-1] - rows[0] + 1] if rows else [])])
+    return most
+
+
+def field_of(module: nn.Module) -> ReceptiveField:
+    field = costcalc.analyze(trace(module, SIZE)).layers[-1].receptive_field
+    assert isinstance(field, ReceptiveField)
+    return field
+
+
+@pytest.mark.parametrize("case", EXACT)
+def test_what_is_no_bound_is_seen_by_some_place(case: str) -> None:
+    field = field_of(EXACT[case])
+    assert not field.bound and field.size[0] == seen_by_gradients(EXACT[case])
+    assert verify(trace(EXACT[case], SIZE), EXACT[case]).exit_code == 0
+
+
+@pytest.mark.parametrize("case", BOUNDS)
+def test_what_is_a_bound_is_said_to_be_one(case: str) -> None:
+    module, really = BOUNDS[case]
+    field = field_of(module)
+    assert field.bound and sees(field).startswith("≤ ")
+    assert field.size[0] >= seen_by_gradients(module) == really
+    assert verify(trace(module, SIZE), module).exit_code == 0
+
+
+SPEC = """
+inputs: {x: [3, 32, 32]}
+layers:
+- a: conv(4, 3, padding=1)
+- rolled: roll(2, 2)
+"""
+
+
+def test_every_output_says_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text(SPEC, encoding="utf-8")
+
+    def said(*arguments: str) -> str:
+        outcome([*arguments])
+        return capsys.readouterr().out
+
+    (record,) = [
+        la for la in json.loads(said("analyze", str(path), "--format", "json"))["layers"] if la["op"] == "roll"
+    ]
+    assert record["receptive_field"]["bound"] is True
+    assert "≤ 32×3 (35×3)" in said("analyze", str(path), "--columns", "name,rf")
+    assert "at most 35×3 pixels" in said("explain", str(path), "rolled")
+    assert "≤ 32×3 (35×3)" in said("compare", str(path), "lenet5")
+    compared = json.loads(said("compare", str(path), "lenet5", "--format", "json"))
+    assert compared["models"][0]["sees"] == "≤ 32×3 (35×3)"
+
+
+@pytest.mark.parametrize(
+    ("budget", "status", "says"),
+    [
+        ("{min: 2, at: rolled}", "unchecked", "≤ 3, at least 2 allowed: an upper bound, which proves no least"),
+        ("{min: 4, at: rolled}", "fail", "≤ 3 is 1 under the budget of 4"),
+        ("{max: 40, at: rolled}", "ok", "≤ 35, at most 40 allowed"),
+        ("{max: 30, at: rolled}", "fail", "≤ 35 is 5 over the budget of 30"),
+        ("{min: 3, at: a}", "ok", "3, at least 3 allowed"),
+    ],
+)
+def test_a_bound_proves_no_least(
+    budget: str, status: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "net.yaml").write_text(SPEC, encoding="utf-8")
+    config = tmp_path / "costcalc.yaml"
+    config.write_text(
+        f"version: 1\nmodels:\n  - {{model: net.yaml, budgets: {{receptive_field: {budget}}}}}\n", encoding="utf-8"
+    )
+    code = outcome(["check", "--config", str(config), "--format", "json"])
+    (verdict,) = json.loads(capsys.readouterr().out)["verdicts"]
+    assert (verdict["status"], code) == (status, 1 if status == "fail" else 0)
+    assert verdict["says"].replace(" px", "").startswith(says)
