@@ -98,6 +98,7 @@ def macs_by_fvcore(
     figures: Report, graph: Graph, module: nn.Module, ran: Run, counts: Counts
 ) -> tuple[Check, list[Disagreement], Tally]:
     """MACs against fvcore's count."""
+    ran = ran._replace(scopes=frozenset())  # a program is one scope to it
     return _macs(BY_FVCORE, figures, graph, module, ran, counts, FVCORE_EXTRAS, FVCORE_OMISSIONS)
 
 
@@ -120,7 +121,8 @@ def _macs(
 ) -> tuple[Check, list[Disagreement], Tally]:
     witness = check.removeprefix("MACs by ")
     # Of a submodule that is not called others use the weights: what they do counts where they do it.
-    modules = {name: part for name, part in module.named_modules() if name in ran.shapes}
+    modules: dict[str, nn.Module | None] = dict.fromkeys(ran.scopes - {""})
+    modules |= {name: part for name, part in module.named_modules() if name in ran.shapes}
     uses: dict[str, list[Use]] = {}
     for use in _uses(figures, graph, modules):
         uses.setdefault(_scope(use.node.name, modules), []).append(use)
@@ -186,7 +188,7 @@ def _explained(gap: int, here: list[Use], omissions: Iterable[Omission]) -> tupl
     return ()
 
 
-def _uses(figures: Report, graph: Graph, modules: Mapping[str, nn.Module]) -> Iterator[Use]:
+def _uses(figures: Report, graph: Graph, modules: Mapping[str, nn.Module | None]) -> Iterator[Use]:
     used = set(graph.outputs)
     for node in reversed(graph.nodes):
         if used.intersection(node.outputs):
@@ -205,7 +207,7 @@ def _is_called(weight: str, ran: Run) -> bool:
     return not owner or _nearest(owner, ran.shapes) != ""
 
 
-def _scope(layer: str, modules: Mapping[str, nn.Module]) -> str:
+def _scope(layer: str, modules: Mapping[str, nn.Module | None]) -> str:
     """The submodule that does what ``layer`` does. Called again, it is a second layer: ``conv_1``."""
     again = re.sub(r"_\d+$", "", layer)
     return again if layer not in modules and again in modules else _nearest(layer, modules)

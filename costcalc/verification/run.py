@@ -28,6 +28,7 @@ class Run(NamedTuple):
     outputs   shapes of what the module returned
     shapes    by submodule, for each of its calls the shapes of what it returned
     macs      by submodule, what torch's FlopCounterMode counted in it, in MACs
+    scopes    submodules in which calls were made, as a module tells that does not call them: an exported program
     refused   where the run broke off and why, in PyTorch's words; empty if it did not
     """
 
@@ -35,6 +36,7 @@ class Run(NamedTuple):
     shapes: Mapping[str, list[tuple[Shape, ...]]]
     macs: Counts
     refused: tuple[str, ...] = ()
+    scopes: frozenset[str] = frozenset()
 
 
 @contextmanager
@@ -71,6 +73,8 @@ def run(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Run:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
+    from costcalc.frontends.torch.scopes import watching
+
     counter = FlopCounterMode(display=False)
     inside = [""]
     macs: dict[str, Counter[str]] = {"": Counter()}
@@ -100,20 +104,26 @@ def run(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Run:
 
         return hook
 
+    def moved(path: str) -> None:
+        settle()
+        inside[-1] = path
+        told.add(path)
+
+    told: set[str] = set()
     hooks = []
     for name, child in module.named_modules():
         if name:
             hooks += [child.register_forward_pre_hook(enter(name)), child.register_forward_hook(leave(name))]
     try:
-        with torch.no_grad(), unfused(module), repeatable(), counter:
+        with torch.no_grad(), unfused(module), repeatable(), watching(module, moved), counter:
             made = module(*inputs)
             settle()
     except (RuntimeError, ValueError) as error:  # of a norm over one value, for one
-        return Run((), shapes, macs, (inside[-1], str(error).partition("\n")[0]))
+        return Run((), shapes, macs, (inside[-1], str(error).partition("\n")[0]), frozenset(told))
     finally:
         for handle in hooks:
             handle.remove()
-    return Run(_shapes(made), shapes, macs)
+    return Run(_shapes(made), shapes, macs, (), frozenset(told))
 
 
 def fvcore_counts(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Counts:

@@ -28,6 +28,39 @@ class TellsScope:
     where = Where()
 
 
+class _Watched(Where):
+    """It calls ``moved`` with the path of each module call before what that does."""
+
+    __slots__ = ("_moved", "_now")
+
+    def __init__(self, moved: Callable[[str], None]) -> None:
+        self._moved, self._now, self.failed = moved, Scope(""), None
+
+    @property
+    def now(self) -> Scope:
+        """The module call that is running."""
+        return self._now
+
+    @now.setter
+    def now(self, scope: Scope) -> None:
+        if scope is not self._now:
+            self._now = scope
+            self._moved(scope.path)
+
+
+@contextmanager
+def watching(model: nn.Module, moved: Callable[[str], None]) -> Iterator[None]:
+    """While open, a ``model`` that tells where it is calls ``moved`` with each path that it comes to."""
+    if not isinstance(model, TellsScope):
+        yield
+        return
+    before, model.where = model.where, _Watched(moved)
+    try:
+        yield
+    finally:
+        model.where = before
+
+
 @contextmanager
 def following(model: nn.Module) -> Iterator[Where]:
     """While open, keeps track of the module calls inside ``model``.
