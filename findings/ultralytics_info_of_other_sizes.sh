@@ -12,7 +12,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps torch==2.13.0 filelock==3.20.0 typing_extensions==4.15.0 \
+"$work/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps torch==2.13.0 torchvision==0.28.0 filelock==3.20.0 typing_extensions==4.15.0 \
   sympy==1.14.0 mpmath==1.3.0 networkx==3.5 jinja2==3.1.6 markupsafe==3.0.3 fsspec==2025.9.0 numpy==2.4.6 \
   ultralytics==8.4.190 ultralytics-thop==2.2.3 opencv-python-headless==4.12.0.88 pillow==12.0.0 pyyaml==6.0.3 tqdm==4.67.1 requests==2.32.5 \
   urllib3==2.5.0 certifi==2025.10.5 idna==3.11 charset-normalizer==3.4.4 matplotlib==3.10.7 packaging==25.0 python-dateutil==2.9.0.post0 six==1.17.0 \
