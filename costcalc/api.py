@@ -217,6 +217,7 @@ def training(
     model: Graph | str | os.PathLike[str] | nn.Module,
     *inputs: Any,
     optimizer: str = "sgd",
+    checkpoint: int | str = "none",
     batch: int | None = None,
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     parameters: Mapping[str, Any] | None = None,
@@ -224,16 +225,23 @@ def training(
 ) -> Training:
     """What a step of training of ``model`` holds and multiplies: kept for the backward pass, gradients, state, peak.
 
-    optimizer   ``"sgd"``, ``"momentum"``, ``"adam"`` or ``"adamw"``
+    optimizer    ``"sgd"``, ``"momentum"``, ``"adam"`` or ``"adamw"``
+    checkpoint   layers that are done again instead of keeping what they keep: ``"auto"``, those by which least is
+                 held; or bytes that all may take, and as little as possible is done again; or ``"none"``
 
-    The forward and the backward pass are run by PyTorch without values: of a PyTorch model its own Python, of a spec
-    its layers as PyTorch's modules, so PyTorch is needed in either case. The loss is the sum of all results. The
-    other arguments are those of ``analyze``. Raises a ``CostcalcError`` for anything that is wrong with them.
+    Of a PyTorch model the forward and the backward pass are run by PyTorch without values; of a spec, another file and
+    a graph each op says what PyTorch keeps of it, and PyTorch is not needed. So it is for a model of which something
+    is done again. The loss is the sum of all results. The other arguments are those of ``analyze``. Raises a
+    ``CostcalcError`` for anything that is wrong with them.
+
+    >>> training("resnet18", batch=2).peak_bytes
+    83780840
     """
     from costcalc.analysis.backward import backward
     from costcalc.planning import training as planning
 
-    planning.optimizer(optimizer)
+    state = planning.optimizer(optimizer)
+    planning.checkpointing(checkpoint)
     step: ObservedStep | None = None
     notes: list[str] = []
     how = how_built(batch, input, parameters)
@@ -251,22 +259,22 @@ def training(
 
         graph = trace(model, *inputs, **kwargs)
         step = trained(unwrapped(model), inputs, {key: value for key, value in kwargs.items() if key != "assume"})
-    if step is None:
-        import torch
+    recomputed = None
+    if checkpoint != "none":
+        if step is not None:
+            notes.append("with layers done again it is the layers of its trace that are told, by their rules")
+        step, recomputed = planning.recomputing(graph, checkpoint, state)
+    elif step is None:
+        from costcalc.planning.autograd import step as by_rules
 
-        from costcalc.backends.module import to_module
-        from costcalc.frontends.torch.training import trained
-
-        types = [graph.types[v] for v in graph.inputs]
-        given = [torch.empty(ints(t.shape), dtype=getattr(torch, t.dtype), device="meta") for t in types]
-        step = trained(to_module(graph, device="meta", initialise=False), given, {})
-        notes.append("its layers are run as PyTorch's modules, each value dropped after its last use")
+        step = by_rules(graph)
+        notes.append("by the rules of its layers, each value dropped after its last use")
 
     def macs() -> tuple[int, int, tuple[str, ...]]:
         found = backward(graph)
         return sum(ints(found.forward.values())), sum(ints(found.backward.values())), found.unknown
 
-    return planning.training(graph.name, step, optimizer, macs, notes)
+    return planning.training(graph.name, step, optimizer, macs, notes, recomputed)
 
 
 def compare(*models: Report | Graph | str | os.PathLike[str], names: Sequence[str] = (), **options: Any) -> Comparison:

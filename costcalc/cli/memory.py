@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Annotated
 
-from costcalc.cli.options import Bits, Format, Model, Output
+from costcalc.cli.options import Bits, Format, Model, Output, size
 from costcalc.cli.output import coloured, emit, waiting, width
 from costcalc.cli.parameters import command, option
 from costcalc.errors import OptionError
@@ -15,6 +15,7 @@ EXAMPLES = {
     "costcalc memory resnet50 --batch 8 --timeline": "PyTorch, step by step",
     "costcalc memory inception_v3 --engine ideal": "the least in any order of the layers",
     "costcalc memory resnet50 --batch 32 --train --optimizer adamw": "a step of training",
+    "costcalc memory resnet50 --batch 32 --train --checkpoint auto": "the least, by doing layers again",
     "costcalc memory my/net.yaml --engine mcu --bits 8 --format json": "each tensor with its life and place",
 }
 
@@ -39,6 +40,11 @@ ByEngine = Annotated[
 ]  # fmt: skip
 
 
+def checkpoints(incomplete: str) -> list[str]:
+    """Words that ``--checkpoint`` takes, for completion."""
+    return [word for word in ("auto", "none") if word.startswith(incomplete)]
+
+
 class Optimizer(str, Enum):
     """What keeps state of each parameter."""
 
@@ -60,6 +66,16 @@ def memory(
     optimizer: Annotated[
         Optimizer | None, option("--optimizer", says="With --train: which one; sgd if not said.")
     ] = None,
+    checkpoint: Annotated[
+        str | None,
+        option(
+            "--checkpoint",
+            metavar="auto|none|SIZE",
+            completes=checkpoints,
+            says="With --train: do layers again instead of keeping what they keep, for the least memory (auto), or "
+            "so that all takes at most a SIZE such as 8GiB; then as little as possible is done again.",
+        ),
+    ] = None,
     format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
 ) -> None:
@@ -69,8 +85,10 @@ def memory(
     in place, what it sets aside.
     """
     if train:
-        _train(model, engine, bits, timeline, optimizer or Optimizer.sgd, format, output)
+        _train(model, engine, bits, timeline, optimizer or Optimizer.sgd, checkpoint, format, output)
         return
+    if checkpoint is not None:
+        raise OptionError("--checkpoint is for a step of training: add --train")
     if optimizer is not None:
         raise OptionError("--optimizer is for a step of training: add --train")
     from costcalc.api import memory
@@ -86,8 +104,8 @@ def memory(
 
 
 def _train(
-    model: Model, engine: Engine, bits: int | None, timeline: bool, optimizer: Optimizer, format: Format,
-    output: str | None,
+    model: Model, engine: Engine, bits: int | None, timeline: bool, optimizer: Optimizer,
+    checkpoint: str | None, format: Format, output: str | None,
 ) -> None:  # fmt: skip
     """A step of training, which PyTorch does; so nothing that is for another engine can be asked for."""
     from costcalc.api import training
@@ -102,7 +120,8 @@ def _train(
         if choices.pop(name, None):
             raise OptionError(f"--train takes no --{name.replace('_', '-')}: models are trained as they are")
     with waiting(f"planning {model.model}"):
-        found = training(model.model, optimizer=optimizer.value, **choices)
+        asked = checkpoint if checkpoint in (None, "auto", "none") else size("--checkpoint", checkpoint)
+        found = training(model.model, optimizer=optimizer.value, checkpoint=asked or "none", **choices)
         text = (
             renderer.table(found, width(), coloured(output))
             if format is Format.table

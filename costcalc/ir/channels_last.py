@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from costcalc.ir.op import Op
 
 FIELD = "channels_last"
+AS_THEY_ARE = ("requires", "weights", "macs", "needless", "ops", "reads", "kind", "saves", "beside_gradients")
+"""Rules whose answer says nothing of where the channels are."""
 
 
 def channels_second(t: TensorType) -> TensorType:
@@ -55,8 +57,7 @@ def give(cls: type[Op]) -> None:
     """Make the rules of ``cls`` those for either place of the channels, by the field."""
     backs: dict[str, Callable[..., Any]] = {
         "infer": _types, "discards": _types, "to_torch": _module,
-        "index_maps": _index_maps, "index_maps_of": _index_maps,
-        **dict.fromkeys(("requires", "weights", "macs", "needless", "ops", "reads", "kind"), _as_it_is),
+        "index_maps": _index_maps, "index_maps_of": _index_maps, **dict.fromkeys(AS_THEY_ARE, _as_it_is),
     }  # fmt: skip
     for name, back in backs.items():
         setattr(cls, name, _either(getattr(cls, name), name, back))
@@ -73,7 +74,7 @@ def _either(rule: Callable[..., Any], name: str, back: Callable[..., Any]) -> Ca
         types = x[first:]
         if any(len(t.shape) < 2 for t in types):
             return rule(self, *x, **out)  # which tells what is wrong
-        moved = {key: channels_second(t) for key, t in out.items()}
+        moved = {key: channels_second(t) if key == "y" else t for key, t in out.items()}
         found = rule(plain(self), *x[:first], *map(channels_second, types), **moved)
         return back(found, types, out.get("y"))
 

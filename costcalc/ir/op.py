@@ -16,6 +16,7 @@ from costcalc.errors import OptionError, UnknownName, listing, near
 from costcalc.ir.dims import Dim, Truth
 from costcalc.ir.fields import KINDS
 from costcalc.ir.index_map import IndexMap, elementwise
+from costcalc.ir.saved import KEPT, NOTHING, Saves
 from costcalc.ir.tensor import TensorType, Weight
 
 if TYPE_CHECKING:
@@ -101,6 +102,12 @@ class Op:
     channel_axis: ClassVar[int | None] = None
     """The axis of the output along which a scale and a shift can be taken into the op's weights and ``bias``; None if
     they cannot."""
+    keeps: ClassVar[str] = ""
+    """What PyTorch keeps of it for the backward pass where that is but one thing: "nothing", "input" or "output"."""
+    rearranges: ClassVar[bool] = False
+    """Whether the gradient by an input lies in that by the output, as it does of what only moves or adds elements."""
+    is_view_in_training: ClassVar[bool | None] = None
+    """The same as ``is_view`` while training, where that is not the same."""
     aten: ClassVar[str] = ""
     """The PyTorch operators that this op stands for: ``"conv2d convolution"``."""
 
@@ -185,6 +192,21 @@ class Op:
         if self.weights(*x):  # of weights and data
             return macs * (trained + any(wanted))
         return macs * sum(wanted)  # of data and data
+
+    def saves(self, *x: Any, **_: Any) -> Saves | None:
+        """What PyTorch keeps for the gradients, by its CPU kernels and of inputs that lie in a row; None: no rule.
+
+        It is asked where a gradient is worked out at all, with ``y``, ``trained`` and ``wanted`` as ``backward_macs``.
+        """
+        return KEPT[self.keeps] if self.keeps else NOTHING if self.is_view else None
+
+    def hands_back(self, *x: Any, **_: Any) -> tuple[bool, ...]:
+        """For each input whether its gradient is that of the output, in its memory, or a view of it."""
+        return (self.rearranges,) * len(x)
+
+    def beside_gradients(self, *x: Any, **_: Any) -> tuple[TensorType, ...]:
+        """What PyTorch makes to work the gradients out, and drops; asked as ``saves`` is."""
+        return ()
 
     def needless(self, *x: Any, **_: Any) -> tuple[Dim, str]:
         """MACs, of those counted, that need not be done, and which those are: "of scores that a mask hides"."""

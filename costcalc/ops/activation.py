@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class Activation(Op):
     """What activations share: shape in is shape out, and a fixed number of ops per element."""
 
+    keeps = "input"
+
     per_element: ClassVar[int]
     """Scalar operations for one output element."""
     module: ClassVar[str]
@@ -55,6 +57,8 @@ class ReLU(Activation):
     Ops          1 per element.
     Source       Nair & Hinton 2010.
     """
+
+    keeps = "output"
 
     aten = "relu"
 
@@ -193,6 +197,8 @@ class Sigmoid(Activation):
     Ops          4 per element: negate, exp, add, divide.
     """
 
+    keeps = "output"
+
     aten = "sigmoid"
 
     per_element, module = 4, "Sigmoid"
@@ -217,6 +223,8 @@ class Tanh(Activation):
 
     Ops          1 per element: an elementary function.
     """
+
+    keeps = "output"
 
     aten = "tanh"
 

@@ -12,7 +12,9 @@ from costcalc.ir.expr import Expr
 from costcalc.ir.fields import Sizes, ints, per_axis
 from costcalc.ir.index_map import AxisMap, IndexMap, Window, ratio, whole
 from costcalc.ir.op import Condition, Example, Op, find_op, op
+from costcalc.ir.saved import INPUT, NOTHING, Saves
 from costcalc.ir.tensor import TensorType
+from costcalc.ops.broadcasting import is_one
 from costcalc.ops.conv import takes_images
 
 if TYPE_CHECKING:
@@ -95,6 +97,10 @@ class AdaptiveAvgPool(AdaptivePool):
 
     size: Sizes
 
+    def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """The input; to a size of 1 it is a mean, which needs nothing."""
+        return NOTHING if all(is_one(size) for size in y.spatial) else INPUT
+
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return self.pooled(x)
 
@@ -118,6 +124,10 @@ class AdaptiveMaxPool(AdaptivePool):
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return self.pooled(x) - y.size
+
+    def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """The input, and where the largest elements were."""
+        return Saves(inputs=(0,), maps=(TensorType(y.shape, "int64"),))
 
     def discards(self, x: TensorType, *, y: TensorType) -> tuple[TensorType, ...]:
         return (TensorType(y.shape, "int64"),)  # where the largest were, for training
@@ -165,6 +175,8 @@ class GlobalAvgPool(GlobalPool):
     Source       Lin et al. 2013, arXiv 1312.4400, section 3.2.
     """
 
+    keeps = "nothing"
+
     torch_name = "AdaptiveAvgPool"
 
     keepdim: bool = True
@@ -190,6 +202,10 @@ class GlobalMaxPool(GlobalPool):
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return x.size - y.size
+
+    def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """The input, and where the largest elements were."""
+        return Saves(inputs=(0,), maps=(TensorType(y.shape, "int64"),))
 
     def discards(self, x: TensorType, *, y: TensorType) -> tuple[TensorType, ...]:
         return (TensorType(y.shape, "int64"),)  # where the largest were, for training

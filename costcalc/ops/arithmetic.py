@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim
 from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.broadcasting import broadcast, joint_dtype, stretches
 
@@ -29,6 +30,9 @@ class Combination(Op):
 
     def ops(self, *x: TensorType, y: TensorType) -> Dim:
         return (len(x) - 1) * y.size
+
+    def hands_back(self, *x: TensorType, y: TensorType) -> tuple[bool, ...]:
+        return tuple([self.rearranges and t.shape == y.shape for t in x])
 
     def to_torch(self, *x: TensorType) -> nn.Module:
         import operator
@@ -52,12 +56,22 @@ class Combination(Op):
         yield cls(), TensorType((5,)), TensorType((2, 4, 1))
 
 
+def _before_sums(
+    self: Op, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]
+) -> tuple[TensorType, ...]:
+    """The gradient of an input that was stretched, before it is summed."""
+    return tuple([y for t, needed in zip(x, wanted, strict=True) if needed and t.shape != y.shape])
+
+
 @op("add", inputs=(2, None))
 class Add(Combination):
     """Sum of the inputs.
 
     Ops          1 per output for each input after the first.
     """
+
+    keeps = "nothing"
+    rearranges = True
 
     aten = "add"
 
@@ -77,9 +91,26 @@ class Multiply(Combination):
     Not counted  as MACs: nothing is accumulated.
     """
 
+    beside_gradients = _before_sums
+
     aten = "mul multiply"
 
     operator = "mul"
+
+    def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """Each factor that meets one whose gradient is wanted; of several the products on the way are factors too."""
+        inputs: set[int] = set()
+        maps = []
+        before = wanted[0]
+        for i in range(1, len(x)):
+            if before:
+                inputs.add(i)
+            if wanted[i] and i == 1:
+                inputs.add(0)
+            elif wanted[i]:
+                maps.append(TensorType(broadcast(*(t.shape for t in x[:i])), joint_dtype(*x[:i])))
+            before = before or wanted[i]
+        return Saves(tuple(sorted(inputs)), maps=tuple(maps))
 
 
 @op("subtract", inputs=(2, 2))
@@ -89,9 +120,14 @@ class Subtract(Combination):
     Ops          1 per output.
     """
 
+    keeps = "nothing"
+
     aten = "sub subtract"
 
     operator = "sub"
+
+    def hands_back(self, *x: TensorType, y: TensorType) -> tuple[bool, ...]:
+        return x[0].shape == y.shape, False  # that of the second changes its sign
 
 
 @op("divide", inputs=(2, 2))
@@ -101,6 +137,11 @@ class Divide(Combination):
     Ops          1 per output.
     """
 
+    beside_gradients = _before_sums
+
     aten = "div divide true_divide"
 
     operator = "truediv"
+
+    def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        return Saves((0, 1) if wanted[1] else (1,))

@@ -10,8 +10,9 @@ from costcalc.ir.dims import Dim, divides, equal, minimum, prod, total
 from costcalc.ir.fields import Size, ints
 from costcalc.ir.index_map import AxisMap, IndexMap
 from costcalc.ir.op import Condition, Example, Op, find_op, op
+from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
-from costcalc.ops.broadcasting import broadcast, leading, stretches
+from costcalc.ops.broadcasting import broadcast, is_one, leading, stretches
 
 if TYPE_CHECKING:
     from torch import nn
@@ -81,6 +82,27 @@ class ScaledDotProductAttention(Op):
         through = wanted[0] or wanted[1] or any(wanted[3:])
         by = scores * wanted[0] + scores * wanted[1] + values * wanted[2] + values * through
         return by + scores if any(wanted) else 0
+
+    def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """By kernel. The fused one keeps query, key, value, its output and a number for each row of scores; a bool mask
+        as numbers. It is for (batch, heads, length, width), where key and value are as wide and no gradient goes by the
+        mask. Otherwise query and key, scaled each, the scores after softmax, and the value.
+        """
+        q, k, v, *mask = x
+        rows = TensorType(y.shape[:-1], y.dtype)
+        scores = q.with_shape(*y.shape[:-1], k.shape[-2])
+        alike = len(q.shape) == 4 and k.shape == v.shape and q.shape[:-3] == k.shape[:-3]
+        alike = alike and (self.grouped or q.shape[:-2] == k.shape[:-2])
+        if alike and not any(wanted[3:]) and all(len(m.shape) in (2, 4) for m in mask):
+            as_numbers = tuple(TensorType(m.shape, q.dtype) for m in mask if m.dtype == "bool")
+            own = tuple(3 for m in mask if m.dtype != "bool")
+            return Saves((0, 1, 2, *own), (0,), (*as_numbers, rows))
+        stack = y.shape[:-2]
+        maps = [t.with_shape(*stack, *t.shape[-2:]) for t, other in ((q, 1), (k, 0)) if wanted[other]]
+        through = wanted[0] or wanted[1] or any(wanted[3:])
+        if through and v.shape[:-2] != stack:
+            maps.append(v.with_shape(*stack, *v.shape[-2:]))
+        return Saves((2,) if through and v.shape[:-2] == stack else (), maps=(*maps, scores))
 
     def needless(
         self, q: TensorType, k: TensorType, v: TensorType, *mask: TensorType, y: TensorType
@@ -216,6 +238,32 @@ class MultiHeadAttention(Op):
         width = q.shape[-1]
         projections = total(t.size * width for t in (q, k, v, y))
         return projections + 2 * y.size * k.shape[-2]
+
+    def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """The projections' inputs, lengths before batches; query, key and value; the attention's output, and a number
+        for each row of scores. With one matrix for key and value their input is kept once.
+        """
+        q, k, v = _three(x)
+        width = q.shape[-1]
+        once = _alike(q, k, v)
+        given = x if once or len(x) == 1 else (x[0], x[1], x[-1])
+        inputs: list[int] = []
+        maps: list[TensorType] = []
+        for i, t in enumerate(given if trained else ()):
+            at = min(i, len(x) - 1)
+            if len(t.shape) == 2 or any(is_one(d) for d in t.shape[:2]):
+                inputs.append(at)
+            else:
+                maps.append(t)
+        rows = q.with_shape(*q.shape[:-2], self.heads, q.shape[-2])
+        keys, values = (t.with_shape(*t.shape[:-1], width) for t in (k, v))
+        if once and len(x) == 1:
+            projected = [q.with_shape(3, *q.shape)]
+        elif once and len(x) == 2:
+            projected = [q, keys.with_shape(2, *keys.shape)]
+        else:
+            projected = [q, keys, values]
+        return Saves(tuple(dict.fromkeys(inputs)), maps=(*maps, *projected, rows, q))
 
     def ops(self, *x: TensorType, y: TensorType) -> Dim:
         q, k, _ = _three(x)

@@ -10,6 +10,7 @@ from costcalc.ir.dims import Dim, equal
 from costcalc.ir.fields import Size, ints
 from costcalc.ir.index_map import AxisMap, IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, find_op, op
+from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ops.broadcasting import broadcast, leading, stretches
 from costcalc.ops.traced import add_bias, own
@@ -52,6 +53,9 @@ class Bilinear(Op):
 
     def macs(self, a: TensorType, b: TensorType, *, y: TensorType) -> Dim:
         return y.size * (a.shape[-1] + 1) * b.shape[-1]
+
+    def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        return Saves((0, 1) if trained else tuple(i for i in (0, 1) if wanted[1 - i]))
 
     def ops(self, a: TensorType, b: TensorType, *, y: TensorType) -> Dim:
         return y.size if self.bias else 0
@@ -107,6 +111,9 @@ class Distances(Op):
 
     def macs(self, a: TensorType, b: TensorType, *, y: TensorType) -> Dim:
         return y.size * (a.shape[-1] + 2) if self.by_product else 0
+
+    def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        return Saves((0, 1), (0,))
 
     def ops(self, a: TensorType, b: TensorType, *, y: TensorType) -> Dim:
         return 3 * a.size + 2 * b.size if self.by_product else 3 * y.size * a.shape[-1]

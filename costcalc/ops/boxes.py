@@ -10,6 +10,7 @@ from costcalc.ir.dims import Dim, at_least, divides, equal
 from costcalc.ir.fields import Count, Size, Sizes, ints, per_axis
 from costcalc.ir.index_map import ALL_TO_ALL, IndexMap
 from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType
 
 if TYPE_CHECKING:
@@ -112,6 +113,10 @@ class RoIAlign(RegionPool):
     samples: Count = 2
     by_position: bool = False
 
+    def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """The regions, as torchvision's operator does."""
+        return Saves((1,))
+
     def ops(self, x: TensorType, regions: TensorType, *, y: TensorType) -> Dim:
         points = self.samples * self.samples or 4
         return 8 * points * y.size
@@ -150,6 +155,10 @@ class RoIPool(RegionPool):
     aten = "torchvision::roi_pool torchvision::ps_roi_pool"
 
     by_position: bool = False
+
+    def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """The regions, and where the largest elements were, as torchvision's operator does."""
+        return Saves((1,), maps=(TensorType(y.shape, "int32"),))
 
     def ops(self, x: TensorType, regions: TensorType, *, y: TensorType) -> Dim:
         height, width = x.shape[2:]

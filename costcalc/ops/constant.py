@@ -71,6 +71,8 @@ class Constant(Leaf):
     Not counted  making it: it is the same for every input, unless it is ``random``.
     """
 
+    keeps = "nothing"
+
     RANDOM: ClassVar = frozenset(
         ("rand", "randn", "rand_like", "randn_like", "randint", "randint_like", "randperm", "uniform", "normal",
          "bernoulli", "random", "exponential")

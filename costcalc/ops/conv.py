@@ -12,6 +12,7 @@ from costcalc.ir.fields import Pads, Size, Sizes, axes_given, ints, pads, per_ax
 from costcalc.ir.footprint import taps_inside, taps_of_place, touched
 from costcalc.ir.index_map import IndexMap, Window, spatial
 from costcalc.ir.op import Condition, Example, Op, find_op, op
+from costcalc.ir.saved import INPUT, Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
 
 if TYPE_CHECKING:
@@ -68,6 +69,14 @@ class Conv(Op):
 
     def macs(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size * (x.channels // self.groups) * prod(per_axis(self.kernel, len(x.spatial)))
+
+    def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """The input; where PyTorch has no such padding the padded one."""
+        padding = [axis[-1] for axis in self._axes(x)]
+        if all(before == after for before, after in padding):
+            return INPUT
+        places = (size + sum(pair) for size, pair in zip(x.spatial, padding, strict=True))
+        return Saves(maps=(x.with_shape(*x.shape[:2], *places),))
 
     def needed_macs(self, x: TensorType, *, y: TensorType) -> Dim:
         kernel, stride, dilation = self._settings(x)

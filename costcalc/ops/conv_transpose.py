@@ -34,6 +34,8 @@ class ConvTranspose(Op):
     Source       Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016), section 4.
     """
 
+    keeps = "input"
+
     channel_axis = 1
 
     slides = True

@@ -27,6 +27,8 @@ class Flip(Op):
     Not counted  any arithmetic, there is none; the input is read and the output written.
     """
 
+    keeps = "nothing"
+
     aten = "flip fliplr flipud rot90"
 
     axes: Axes
@@ -82,6 +84,8 @@ class Tile(Op):
     Not counted  any arithmetic, there is none; the input is read and the larger output written.
     """
 
+    keeps = "nothing"
+
     aten = "repeat tile"
 
     repeats: Shape
@@ -134,6 +138,8 @@ class RepeatInterleave(Op):
 
     Not counted  any arithmetic, there is none; the input is read and the larger output written.
     """
+
+    keeps = "nothing"
 
     aten = "repeat_interleave"
 
@@ -196,6 +202,8 @@ class Triangle(Op):
     Not counted  any arithmetic, there is none; what stays of the input is read and the output written.
     """
 
+    keeps = "nothing"
+
     aten = "tril triu"
 
     upper: bool = False
@@ -239,6 +247,9 @@ class DiagEmbed(Op):
 
     Not counted  any arithmetic, there is none; the input is read and the larger output written.
     """
+
+    keeps = "nothing"
+    rearranges = True
 
     aten = "diag_embed"
 
@@ -295,6 +306,9 @@ class BlockDiag(Op):
 
     Not counted  any arithmetic, there is none; the inputs are read and the output written.
     """
+
+    keeps = "nothing"
+    rearranges = True
 
     aten = "block_diag"
 

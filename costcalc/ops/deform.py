@@ -10,6 +10,7 @@ from costcalc.ir.dims import Dim, divides, equal, prod
 from costcalc.ir.fields import Pads, Size, Sizes, ints, pads, per_axis
 from costcalc.ir.index_map import AxisMap, IndexMap
 from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType, Weight
 from costcalc.ops.conv import Conv
 from costcalc.ops.traced import own
@@ -86,6 +87,10 @@ class DeformConv(Op):
 
     def macs(self, x: TensorType, *_: TensorType, y: TensorType) -> Dim:
         return self.conv().macs(x, y=y)
+
+    def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """The inputs, as torchvision's operator does."""
+        return Saves(tuple(range(len(x))))
 
     def ops(self, x: TensorType, offset: TensorType, mask: TensorType | None = None, *, y: TensorType) -> Dim:
         sampled = x.shape[0] * x.channels * self._taps() * prod(y.spatial)

@@ -10,6 +10,7 @@ from costcalc.ir.dims import Dim, equal
 from costcalc.ir.fields import Counts, Pads, Size, Sizes, ints
 from costcalc.ir.index_map import ALL_TO_ALL, IndexMap
 from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.conv import Conv
 from costcalc.ops.conv_transpose import ConvTranspose
@@ -63,6 +64,13 @@ class DynamicConv(Op):
     def macs(self, x: TensorType, weight: TensorType, *, y: TensorType) -> Dim:
         return self.conv(weight).macs(x, y=y)
 
+    def saves(
+        self, x: TensorType, weight: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]
+    ) -> Saves | None:
+        """Both, as a conv keeps its weight too."""
+        found = self.conv(weight).saves(x, y=y, trained=trained, wanted=wanted)
+        return found and found._replace(inputs=(*found.inputs, 1))
+
     def reads(self, x: TensorType, weight: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
         return (*self.conv(weight).reads(x, y=y), weight.size)
 
@@ -113,6 +121,9 @@ class WeightNorm(Op):
 
     def infer(self, v: TensorType, g: TensorType) -> tuple[TensorType, ...]:
         return v, g
+
+    def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        return Saves((0, 1), (1,))
 
     def ops(self, v: TensorType, g: TensorType, *, y: TensorType) -> Dim:
         return 4 * v.size

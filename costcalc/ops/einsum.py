@@ -13,8 +13,9 @@ from costcalc.ir.dims import Dim, equal, prod
 from costcalc.ir.fields import Axes
 from costcalc.ir.index_map import AxisMap, IndexMap
 from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.saved import NOTHING, Saves
 from costcalc.ir.tensor import TensorType
-from costcalc.ops.broadcasting import joint_dtype
+from costcalc.ops.broadcasting import is_one, joint_dtype
 
 if TYPE_CHECKING:
     from torch import nn
@@ -83,6 +84,37 @@ class Einsum(Op):
 
     def macs(self, *x: TensorType, y: TensorType) -> Dim:
         return self._work(x, self._order(len(x))).macs
+
+    def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """Of two each for the gradient of the other; a copy where its axes do not lie in the product's order."""
+        if len(x) == 1:
+            return NOTHING
+        if len(x) > 2:
+            return None
+        labels, out = self._labels(x)
+        inputs, maps = [], []
+        for i in (0, 1):
+            if not wanted[1 - i]:
+                continue
+            if self._as_matrices(i, labels, out, x):
+                inputs.append(i)
+            else:
+                maps.append(x[i])
+        return Saves(tuple(inputs), maps=tuple(maps))
+
+    def _as_matrices(self, i: int, labels: list[list[str]], out: list[str], x: Sequence[TensorType]) -> bool:
+        """Whether operand ``i`` can be seen as a stack of matrices, its axes in the product's order, without a copy."""
+        own, other = labels[i], labels[1 - i]
+        one = {n for n, size in zip(own, x[i].shape, strict=True) if is_one(size)}
+        both = [n for n in out if n in own and n in other]
+        alone = [n for n in out if n in own and n not in other]
+        summed = [n for n in own if n not in out]
+        if not summed:
+            return True  # a product of elements
+        order = {n: j for j, n in enumerate(own)}
+        groups = [both, alone, summed] if i == 0 else [both, summed, alone]
+        places = [[order[n] for n in group if n not in one] for group in groups]
+        return all(group == list(range(group[0], group[0] + len(group))) for group in places if group)
 
     def ops(self, *x: TensorType, y: TensorType) -> Dim:
         return self._work(x, self._order(len(x))).ops

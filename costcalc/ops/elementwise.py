@@ -9,6 +9,7 @@ from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.fields import Count, Dtype, ints
 from costcalc.ir.op import Condition, Example, Op, find_op, op
+from costcalc.ir.saved import KEPT, NOTHING, Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.broadcasting import broadcast, joint_dtype, stretches
 from costcalc.ops.traced import copied, expanded, reshaped
@@ -41,6 +42,14 @@ _BY_COUNT = {
 PER_ELEMENT: dict[str, int] = {name: count for count, names in _BY_COUNT.items() for name in names.split()}
 """Scalar operations for one output element, each as its formula is written."""
 TRUTHS = frozenset(_TRUTHS.split())
+_BY_KEPT = {
+    "nothing": "neg negative positive floor ceil round trunc frac sign copy rsub rad2deg deg2rad",
+    "output": "reciprocal sqrt rsqrt exp exp2 expm1 tan",
+    "input": """abs absolute square log log2 log10 log1p sin cos asin acos atan sinh cosh asinh acosh atanh sinc erf
+    erfc erfinv lgamma digamma clamp clip clamp_min clamp_max threshold hardshrink softshrink logit""",
+}
+_KEPT = {name: word for word, names in _BY_KEPT.items() for name in names.split()}
+"""What PyTorch keeps of a function of one tensor, its numbers apart."""
 _OF_TENSORS = {
     1: """abs absolute neg negative positive reciprocal sqrt rsqrt square exp exp2 expm1 log log2 log10 log1p sin cos
     tan asin acos atan sinh cosh asinh acosh atanh sinc erf erfc floor ceil round trunc frac sign sgn""",
@@ -78,6 +87,21 @@ class Elementwise(Op):
     def infer(self, *x: TensorType) -> TensorType:
         dtype = self.dtype or ("bool" if self.function in TRUTHS else joint_dtype(*x))
         return TensorType(broadcast(*(t.shape for t in x)), dtype)
+
+    def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """By function, where it is known; of products and quotients by a number nothing."""
+        if len(x) == 1:
+            if self.function in ("add", "subtract", "multiply", "divide") or self.function in TRUTHS:
+                return NOTHING
+            word = "input" if self.function == "pow" else _KEPT.get(self.function)
+            return KEPT[word] if word else None
+        if self.function in TRUTHS:
+            return NOTHING
+        if self.function == "where":
+            return Saves((0,))
+        if self.function in ("maximum", "minimum", "fmax", "fmin", "atan2", "arctan2"):
+            return Saves((0, 1))
+        return Saves((0, 1), (0,)) if self.function == "pow" else None
 
     def ops(self, *x: TensorType, y: TensorType) -> Dim:
         return KNOWN[self.function] * self.times * y.size

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.op import Example, Op, find_op, op
+from costcalc.ir.saved import NOTHING, Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.traced import beside, copied
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 @op("identity")
 class Identity(Op):
     """The input."""
+
+    rearranges = True
 
     aten = "contiguous clone identity"
 
@@ -52,6 +55,17 @@ class Dropout(Op):
 
     p: float = 0.5
 
+    @property
+    def is_view_in_training(self) -> bool:  # type: ignore[override]
+        """Nothing is dropped with a probability of 0."""
+        return self.p == 0
+
+    def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """A factor for each element, 0 or 1 / (1 - p), in the input's element type."""
+        if self.p == 0:
+            return NOTHING
+        return Saves(maps=(x.with_shape() if self.p == 1 else x,))
+
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn
 
@@ -82,10 +96,32 @@ class StochasticDepth(Op):
 
     p: float = 0.1
 
-    def to_torch(self, x: TensorType) -> nn.Module:
-        from torch import nn
+    @property
+    def is_view_in_training(self) -> bool:  # type: ignore[override]
+        """Nothing is dropped with a probability of 0."""
+        return self.p == 0
 
-        return nn.Identity()  # as it is at inference
+    def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """A factor for each example, 0 or 1 / (1 - p)."""
+        if self.p == 0:
+            return NOTHING
+        return Saves(maps=(x.with_shape(x.shape[0], *(1 for _ in x.shape[1:])),))
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from torch import Tensor, nn
+
+        kept = 1 - self.p
+
+        class StochasticDepth(nn.Module):
+            """Nothing at inference; in training an example keeps the branch or loses it whole."""
+
+            def forward(self, x: Tensor) -> Tensor:
+                if not self.training or kept == 1:
+                    return x
+                noise = x.new_empty((x.shape[0], *(1,) * (x.ndim - 1))).bernoulli_(kept)
+                return x * (noise.div_(kept) if kept else noise)
+
+        return StochasticDepth()
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

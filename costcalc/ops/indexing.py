@@ -12,6 +12,7 @@ from costcalc.ir.dims import Dim, at_least, minimum
 from costcalc.ir.fields import Axes, Axis, Dtype, Shape, Size, ints
 from costcalc.ir.index_map import Anywhere, AxisMap, IndexMap, elementwise, envelope, unknown
 from costcalc.ir.op import Condition, Example, Op, find_op, op
+from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ops.axes import distinct, has_axes, position, replaced, several
 from costcalc.ops.traced import beside, expanded, own, reshaped
@@ -27,6 +28,8 @@ class Embedding(Op):
     MACs         none: a row is copied. Of the table a row is read for each index, as if they all differed.
     Source       PyTorch, torch.nn.Embedding.
     """
+
+    keeps = "input"
 
     aten = "embedding embedding_bag"
 
@@ -100,6 +103,10 @@ class Take(Op):
 
     def infer(self, x: TensorType) -> TensorType:
         return replaced(x, self.axis, len(several(self.indices)))
+
+    def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """The indices, as a tensor."""
+        return Saves(maps=(TensorType((len(several(self.indices)),), "int64"),))
 
     def reads(self, x: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
         size = x.shape[self.axis]
@@ -177,6 +184,15 @@ class Gather(Op):
 
     def infer(self, x: TensorType, *places: TensorType) -> TensorType:
         return TensorType(self.shape, self.dtype or x.dtype)
+
+    def saves(
+        self, x: TensorType, *places: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]
+    ) -> Saves | None:
+        """The places, where it is known that they are numbers along axes."""
+        numbers = self.axes is not None and all(t.dtype.startswith("int") for t in places)
+        if self.along:
+            return Saves((0, 1))
+        return Saves(tuple(range(1, 1 + len(places)))) if numbers else None
 
     def reads(self, x: TensorType, *places: TensorType, y: TensorType) -> tuple[Dim, ...]:
         # An element for each output, as if they all differed; what has no axes may look through all.

@@ -31,6 +31,9 @@ class Concat(Op):
                  implementation avoids where each input is made in its place of the output.
     """
 
+    keeps = "nothing"
+    rearranges = True
+
     aten = "cat concat concatenate stack"
 
     axis: Axis = 1

@@ -11,6 +11,7 @@ from costcalc.ir.dims import Dim, prod
 from costcalc.ir.fields import Axis, ints
 from costcalc.ir.index_map import IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.saved import NOTHING, Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ops.norm import NORMALISE
 from costcalc.ops.traced import beside, own, scaled
@@ -83,6 +84,10 @@ class LayerNorm(PlaceNorm):
         places = x.with_shape(x.size // prod(self.normalised(x)))
         return places, places  # mean and deviation of each
 
+    def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """The input, and mean and deviation of each place."""
+        return Saves(inputs=(0,), maps=self.discards(x, y=y))
+
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return (NORMALISE + len(self.weights(x))) * y.size
 
@@ -128,6 +133,12 @@ class RMSNorm(PlaceNorm):
 
     def weights(self, x: TensorType) -> dict[str, Weight]:
         return {"weight": parameter(*self.normalised(x), dtype=x.dtype)} if self.affine else {}
+
+    def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """The input and the root of each place; for the gradient of the weight what it is multiplied with."""
+        places = x.with_shape(x.size // prod(self.normalised(x)))
+        found = Saves((0,), maps=(places,)) if wanted[0] else NOTHING
+        return found._replace(maps=(*found.maps, x)) if trained else found
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return (3 + len(self.weights(x))) * y.size

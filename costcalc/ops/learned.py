@@ -22,6 +22,9 @@ class ClassToken(Op):
     Not counted  any arithmetic, there is none; sequence and tokens are read and the longer sequence written.
     """
 
+    keeps = "nothing"
+    rearranges = True
+
     roles = {"count": "options"}
 
     count: Size = 1
@@ -63,6 +66,9 @@ class PositionEmbedding(Op):
     Ops          1 per element.
     """
 
+    keeps = "nothing"
+    rearranges = True
+
     trained: bool = True
 
     def requires(self, x: TensorType) -> Iterator[Condition]:
@@ -98,6 +104,8 @@ class RelativePositionBias(Op):
     Not counted  any arithmetic, there is none; table and index are read and the scores written.
     Source       Liu et al. 2021, arXiv 2103.14030, section 3.2.
     """
+
+    keeps = "nothing"
 
     roles = {"heads": "groups", "window": "kernel"}
 

@@ -10,6 +10,7 @@ from costcalc.ir.dims import Dim
 from costcalc.ir.fields import Size, ints
 from costcalc.ir.index_map import IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, find_op, op
+from costcalc.ir.saved import INPUT, NOTHING, Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ class Linear(Op):
 
     def macs(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size * x.shape[-1]
+
+    def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """The input, for the gradient of the weight."""
+        return INPUT if trained else NOTHING
 
     def reuse(self, x: TensorType) -> Dim:
         return 1

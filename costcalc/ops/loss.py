@@ -9,6 +9,7 @@ from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim, equal, minimum
 from costcalc.ir.index_map import AxisMap, IndexMap
 from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.broadcasting import broadcast, joint_dtype, leading, stretches
 from costcalc.ops.traced import converted
@@ -71,6 +72,10 @@ class Loss(Op):
     def infer(self, x: TensorType, target: TensorType, *weights: TensorType) -> TensorType:
         dtype = x.dtype if self._chooses else joint_dtype(x, target)
         return TensorType(self._each(x, target) if self.reduction == "none" else (), dtype)
+
+    def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """The inputs; of nll_loss also the sum of the weights."""
+        return Saves(tuple(range(len(x))), maps=(x[0].with_shape(),) if self._chooses else ())
 
     def ops(self, x: TensorType, target: TensorType, *weights: TensorType, y: TensorType) -> Dim:
         losses = TensorType(self._each(x, target)).size

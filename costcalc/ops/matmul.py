@@ -10,8 +10,9 @@ from costcalc.ir.dims import Dim, equal, prod
 from costcalc.ir.fields import ints
 from costcalc.ir.index_map import ALL_TO_ALL, AxisMap, IndexMap
 from costcalc.ir.op import Condition, Example, Op, find_op, op
+from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType
-from costcalc.ops.broadcasting import broadcast, joint_dtype, leading, stretches
+from costcalc.ops.broadcasting import broadcast, is_one, joint_dtype, leading, stretches
 from costcalc.ops.traced import linear_combination, reshaped, swapped
 
 if TYPE_CHECKING:
@@ -48,6 +49,24 @@ class MatMul(Op):
 
     def macs(self, a: TensorType, b: TensorType, *, y: TensorType) -> Dim:
         return y.size * a.shape[-1]
+
+    def saves(
+        self, a: TensorType, b: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]
+    ) -> Saves | None:
+        """Each factor for the gradient of the other; a copy where its stack is stretched, or cannot be seen as rows."""
+        inputs, maps = [], []
+        stack = broadcast(a.shape[:-2], b.shape[:-2])
+        stacked = len(a.shape) > 2 and len(b.shape) > 2
+        for i, (t, other) in enumerate(((a, b), (b, a))):
+            if not wanted[1 - i]:
+                continue
+            if stacked and t.shape[:-2] != stack and not all(map(is_one, stack)):
+                maps.append(t.with_shape(*stack, *t.shape[-2:]))
+            elif i == 1 and len(other.shape) < 3 <= len(t.shape) and not any(is_one(d) for d in t.shape[-2:]):
+                maps.append(t)  # its transposes stand one above another
+            else:
+                inputs.append(i)
+        return Saves(tuple(inputs), maps=tuple(maps))
 
     def reuse(self, a: TensorType, b: TensorType) -> Dim:
         return 1

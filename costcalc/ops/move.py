@@ -12,6 +12,7 @@ from costcalc.ir.dims import Dim, at_least
 from costcalc.ir.fields import Axes, Pairs, finite, ints
 from costcalc.ir.index_map import AxisMap, IndexMap, Window
 from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.saved import INPUT, NOTHING, Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import has_axes, position, several
 from costcalc.ops.traced import copied, images, reshaped
@@ -80,6 +81,9 @@ class Pad(Op):
             shape[axis] = shape[axis] + before + after
         return x.with_shape(*shape)
 
+    def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        return INPUT if self.mode in ("reflect", "replicate") else NOTHING
+
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         axis_maps = [AxisMap(axis) for axis in range(len(x.shape))]
         for axis, amounts in self._amounts(x):
@@ -147,6 +151,8 @@ class Roll(Op):
 
     Not counted  any arithmetic, there is none; the input is read and the output written.
     """
+
+    keeps = "nothing"
 
     aten = "roll"
 

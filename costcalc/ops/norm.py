@@ -15,6 +15,7 @@ from costcalc.ir.dims import Dim, divides
 from costcalc.ir.fields import Size, ints
 from costcalc.ir.index_map import IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, find_op, op
+from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType, Weight, buffer, parameter
 from costcalc.ops.traced import beside, converted, own, reshaped, scaled
 
@@ -90,6 +91,11 @@ class BatchNorm(RunningNorm):
     track_running_stats: bool = True
     counter: bool = True
 
+    def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """The input, and mean and deviation of each channel."""
+        each = x.with_shape(x.channels)
+        return Saves(inputs=(0,), maps=(each, each))
+
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         if self.track_running_stats:
             return super().index_maps(x, y=y)
@@ -125,6 +131,12 @@ class InstanceNorm(RunningNorm):
     affine: bool = False
     track_running_stats: bool = False
     counter: bool = True
+
+    def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """The input, mean and deviation of each channel of each example; and its own vectors, repeated for each."""
+        each = x.with_shape(x.shape[0] * x.channels)
+        repeated = (1 if self.affine else 0) + (2 if self.track_running_stats else 0)
+        return Saves(inputs=(0,), maps=(each,) * (2 + repeated))
 
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         if self.track_running_stats:
@@ -175,6 +187,10 @@ class GroupNorm(Op):
     def discards(self, x: TensorType, *, y: TensorType) -> tuple[TensorType, ...]:
         groups = x.with_shape(x.shape[0], self.groups)
         return groups, groups  # mean and deviation of each
+
+    def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """The input, and mean and deviation of each group."""
+        return Saves(inputs=(0,), maps=self.discards(x, y=y))
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return (NORMALISE + (AFFINE if self.affine else 0)) * y.size

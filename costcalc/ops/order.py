@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class Permute(Op):
     """The axes in the given order, the batch among them: (0, 2, 3, 1) puts channels last."""
 
+    rearranges = True
+
     aten = "permute movedim moveaxis numpy_T"
 
     is_view = True
@@ -69,6 +71,8 @@ class Permute(Op):
 @op("transpose")
 class Transpose(Op):
     """Two axes swapped: by default the last two, which transposes a matrix."""
+
+    rearranges = True
 
     aten = "transpose t swapaxes swapdims mT adjoint"
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced, once
-from costcalc.ir.dims import Dim, at_least, ceil_div, minimum, prod, where
+from costcalc.ir.dims import Dim, at_least, ceil_div, maximum, minimum, prod, where
 from costcalc.ir.fields import Pads, Sizes, ints, pads, per_axis
 from costcalc.ir.footprint import touched
 from costcalc.ir.index_map import IndexMap, Window, each_channel
 from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.saved import INPUT, Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.conv import takes_images
 
@@ -71,6 +72,17 @@ class Pool(Op):
     def window_size(self, x: TensorType) -> Dim:
         """Elements in one window, with those in the padding."""
         return prod(per_axis(self.kernel, len(x.spatial)))
+
+    def padded(self, x: TensorType) -> TensorType | None:
+        """The input with its padding, where PyTorch has no such padding and it is added beforehand."""
+        if self._even(x):
+            return None
+        fill = zip(x.spatial, self._axes(x), self.places(x).spatial, strict=True)
+        places = []
+        for size, (_, reach, s, (before, after)), count in fill:
+            needed = (count - 1) * s + reach + 1
+            places.append(maximum(size + before + after, needed))
+        return x.with_shape(*x.shape[:2], *places)
 
     def _settings(self, x: TensorType) -> tuple[tuple[Dim, ...], tuple[Dim, ...], tuple[Dim, ...]]:
         """Kernel, stride and dilation, each per spatial axis."""
@@ -137,6 +149,14 @@ class MaxPool(Pool):
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size * (self.window_size(x) - 1)
+
+    def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """The input, and where the largest elements were."""
+        padded = self.padded(x)
+        if self.indices:
+            return Saves(inputs=(0,), outputs=(1,))
+        found = TensorType(y.shape, "int64")
+        return Saves(inputs=(0,), maps=(found,)) if padded is None else Saves(maps=(padded, found))
 
     def discards(self, x: TensorType, *, y: TensorType) -> tuple[TensorType, ...]:
         """Where the largest elements were, for training; of a single axis too, as modules pool in two."""
@@ -206,6 +226,13 @@ class AvgPool(Pool):
 
     def infer(self, x: TensorType) -> TensorType:
         return self.places(x)
+
+    def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """The input; where the padding is added beforehand, the padded one and the share of each window that counts."""
+        padded = self.padded(x)
+        if padded is None:
+            return INPUT
+        return Saves(maps=(padded, y))
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size * self.window_size(x)

@@ -10,7 +10,9 @@ from costcalc.ir.dims import Dim, equal
 from costcalc.ir.fields import Count, Size, ints
 from costcalc.ir.index_map import ALL_TO_ALL, IndexMap
 from costcalc.ir.op import Condition, Example, Op, find_op, op
+from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
+from costcalc.ops.broadcasting import is_one
 from costcalc.ops.traced import expanded, own, reshaped
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ class Recurrent(Op):
     gates: ClassVar[int]
     per_state: ClassVar[int]
     """Scalar operations for one element of the state at one step, without biases."""
+    kept: ClassVar[int]
+    """Elements that PyTorch keeps for the backward pass at each step, for each of the state: what the gates make."""
     states: ClassVar[int] = 1
     torch_name: ClassVar[str]
 
@@ -87,6 +91,25 @@ class Recurrent(Op):
         for _, size, _ in self._cells(x):
             products = products + self.gates * self.hidden * (size + self._width) + self.projection * self.hidden
         return x.size // x.shape[-1] * products
+
+    def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """What each layer reads, the states, and what the gates make at each step."""
+        if not trained:
+            return None
+        first, *start = x
+        steps = first.size // first.shape[-1]
+        length = first.shape[1 if self.batch_first and len(first.shape) == 3 else 0]
+        copied = self.batch_first and len(first.shape) == 3 and not any(is_one(d) for d in first.shape[:2])
+        cells = len(list(self._cells(first)))
+        below = cells // self._directions - 1
+        each = steps * self.kept + (steps - steps // length) * (self.gates > 1)
+        maps = [
+            first.with_shape(below * steps, self._width * self._directions),
+            first.with_shape(cells * each, self.hidden),
+        ]
+        maps += [first] * (copied * self._directions) + [t for t in self._last(first) if not start]
+        begins = tuple(range(1, len(x)))
+        return Saves(begins if copied else (0, *begins), maps=tuple(maps))
 
     def ops(self, x: TensorType, *start: TensorType, y: TensorType) -> Dim:
         cells = len(list(self._cells(x)))
@@ -185,6 +208,10 @@ class LSTM(Recurrent):
 
     projection: Count = 0  # type: ignore[assignment]
 
+    def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """At least what it reads and makes: oneDNN's kernels keep a workspace of their own."""
+        return Saves(tuple(range(len(x))), (0,), least=True)
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         yield from super().examples()
@@ -203,7 +230,7 @@ class GRU(Recurrent):
     """
 
     aten = "gru"
-    gates, per_state, torch_name = 3, 17, "GRU"
+    gates, per_state, kept, torch_name = 3, 17, 6, "GRU"
 
 
 @op("rnn", inputs=(1, 2))
@@ -216,4 +243,4 @@ class RNN(Recurrent):
     """
 
     aten = "rnn_tanh rnn_relu"
-    gates, per_state, torch_name = 1, 2, "RNN"
+    gates, per_state, kept, torch_name = 1, 2, 1, "RNN"

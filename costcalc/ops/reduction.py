@@ -11,6 +11,7 @@ from costcalc.ir.dims import Dim
 from costcalc.ir.fields import Axes, Dtype
 from costcalc.ir.index_map import AxisMap, IndexMap
 from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.saved import NOTHING, Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import has_axes, position, reduced_axes, several
 
@@ -105,6 +106,16 @@ class Reduction(_AlongAxes):
             made = (*made, TensorType(shape, "int64"))
         return made[0] if len(made) == 1 else made
 
+    def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """By function, where it is known; where a largest element was, or input and result."""
+        if self.function in ("sum", "mean", "nansum", "any", "all", "argmax", "argmin", "count_nonzero"):
+            return NOTHING if self.function != "nansum" else Saves((0,))
+        if self.function == "mode":
+            return Saves(outputs=(1,)) if self.indices else None
+        if self.indices:
+            return Saves(outputs=(1,))
+        return Saves((0,)) if self.function in ("var", "var_mean") else Saves((0,), (0,))
+
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return RULES[self.function].ops(x.size, y.size)
 
@@ -161,6 +172,9 @@ class Sum(_SumOrMean):
     Ops          1 per addition: the input's elements less the output's.
     """
 
+    keeps = "nothing"
+    rearranges = True
+
     aten = "sum"
 
     axes: Axes
@@ -176,6 +190,8 @@ class Mean(_SumOrMean):
 
     Ops          1 per input element: the additions, and one division for each output.
     """
+
+    keeps = "nothing"
 
     aten = "mean"
 

@@ -65,6 +65,8 @@ class Upsample(Op):
                  10.1109/TASSP.1981.1163711.
     """
 
+    keeps = "nothing"
+
     slides = True
 
     aten = """

@@ -11,6 +11,7 @@ from costcalc.ir.fields import Counts, Sizes, ints, per_axis
 from costcalc.ir.footprint import taps_laid, touched
 from costcalc.ir.index_map import AxisMap, IndexMap, Regroup, Steps, Window, ratio
 from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.traced import images
 
@@ -49,6 +50,9 @@ class GridSample(Op):
 
     def infer(self, x: TensorType, grid: TensorType) -> TensorType:
         return x.with_shape(*x.shape[:2], *grid.shape[1:-1])
+
+    def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        return Saves((0, 1))
 
     def ops(self, x: TensorType, grid: TensorType, *, y: TensorType) -> Dim:
         taps = MODES[self.mode] ** (len(x.shape) - 2)
@@ -106,6 +110,8 @@ class Unfold(Patches):
     Not counted  any arithmetic, there is none; the input is read and the larger output written.
     """
 
+    keeps = "nothing"
+
     slides = True
 
     aten = "im2col"
@@ -162,6 +168,8 @@ class Fold(Patches):
 
     Ops          1 per element of the patches.
     """
+
+    keeps = "nothing"
 
     aten = "col2im"
 

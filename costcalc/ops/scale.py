@@ -9,6 +9,7 @@ from costcalc.ir.dims import Dim
 from costcalc.ir.fields import Axis, Size, ints
 from costcalc.ir.index_map import AxisMap, IndexMap, Window
 from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.saved import INPUT, NOTHING, Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ops.axes import has_axes, position
 
@@ -22,6 +23,8 @@ class Scale(Op):
 
     Ops          1 per element.
     """
+
+    keeps = "nothing"
 
     factor: float
 
@@ -56,6 +59,15 @@ class LayerScale(Op):
         at = position(self.axis, x)
         return {"gamma": parameter(x.shape[at], *(1,) * (len(x.shape) - at - 1), dtype=x.dtype)}
 
+    def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        return INPUT if trained else NOTHING
+
+    def beside_gradients(
+        self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]
+    ) -> tuple[TensorType, ...]:
+        """The gradient of the factors, before it is summed."""
+        return (y,) if trained else ()
+
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size
 
@@ -89,6 +101,11 @@ class LocalResponseNorm(Op):
 
     def requires(self, x: TensorType) -> Iterator[Condition]:
         yield len(x.shape) >= 3, f"local_response_norm takes (batch, channels, places …), not {len(x.shape)} axes"
+
+    def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """The input; its squares, padded; their mean, and what the input is divided by."""
+        padded = x.with_shape(x.shape[0], x.channels + self.size - 1, *x.spatial)
+        return Saves(inputs=(0,), maps=(padded, y, y))
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size * (self.size + 4)

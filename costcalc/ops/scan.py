@@ -10,6 +10,7 @@ from costcalc.ir.dims import Dim, log2_ceil, maximum
 from costcalc.ir.fields import Axis, Dtype, Size
 from costcalc.ir.index_map import IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.saved import NOTHING, Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import has_axes, replaced
 from costcalc.ops.traced import reshaped
@@ -78,6 +79,10 @@ class Sort(Op):
         y = x if self.largest is None else replaced(x, self.axis, self.largest)
         places = TensorType(y.shape, "int64")
         return places if self.indices_only else (y, places)
+
+    def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        """Where each element came from."""
+        return NOTHING if self.indices_only else Saves(outputs=(1,))
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         size = x.shape[self.axis] if self.largest is None else self.largest

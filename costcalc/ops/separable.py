@@ -9,6 +9,7 @@ from costcalc.ir.dims import Dim
 from costcalc.ir.fields import Pads, Size, Sizes
 from costcalc.ir.index_map import IndexMap
 from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType, Weight
 from costcalc.ops.conv import Conv
 
@@ -42,6 +43,9 @@ class WrittenAsConv(Op):
 
     def macs(self, x: TensorType, *, y: TensorType) -> Dim:
         return self.conv(x).macs(x, y=y)
+
+    def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        return self.conv(x).saves(x, y=y, trained=trained, wanted=wanted)
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return self.conv(x).ops(x, y=y)

@@ -30,6 +30,9 @@ class Flatten(Op):
     A view, unless it ``copies``.
     """
 
+    keeps = "nothing"
+    rearranges = True
+
     aten = "flatten"
 
     start: Axis = 1
@@ -79,6 +82,9 @@ class Reshape(Op):
     ``shape`` lists the axes after the batch, or with ``keep_batch=False`` all of them. One size may
     be -1: it is what the others leave. A view, unless it ``copies``.
     """
+
+    keeps = "nothing"
+    rearranges = True
 
     aten = "view _unsafe_view reshape unflatten view_as reshape_as ravel atleast_1d atleast_2d atleast_3d"
 
@@ -149,6 +155,8 @@ class Reshape(Op):
 class Squeeze(Op):
     """Without the given axes, which have size 1."""
 
+    rearranges = True
+
     aten = "squeeze"
 
     is_view = True
@@ -189,6 +197,8 @@ class Squeeze(Op):
 @op("unsqueeze")
 class Unsqueeze(Op):
     """With a new axis of size 1, which is ``axis`` of the output."""
+
+    rearranges = True
 
     aten = "unsqueeze"
 

@@ -31,6 +31,8 @@ class Shift(Op):
     Source       Wu et al. 2017, arXiv 1711.08141, section 3.
     """
 
+    keeps = "nothing"
+
     slides = True
 
     letters = {"kernel": "k", "dilation": "d"}

@@ -26,6 +26,8 @@ class ChannelShuffle(Op):
     Source       Zhang et al. 2017, arXiv 1707.01083, section 3.1.
     """
 
+    keeps = "nothing"
+
     aten = "channel_shuffle native_channel_shuffle"
 
     computes = "y[n, (c g), o...] = x[n, (g c), o...]"
@@ -64,6 +66,8 @@ class PixelShuffle(Op):
     Ops          none; every element is read and written.
     Source       Shi et al. 2016, arXiv 1609.05158, section 3.2.
     """
+
+    keeps = "nothing"
 
     slides = True
 
@@ -114,6 +118,8 @@ class PixelUnshuffle(Op):
     Ops          none; every element is read and written.
     Source       Shi et al. 2016, arXiv 1609.05158, section 3.2, read backwards.
     """
+
+    keeps = "nothing"
 
     is_bounded_only = True
 

@@ -51,6 +51,8 @@ class Softmax(AxisActivation):
     Ops          5 per element: maximum, subtract, exp, add, divide.
     """
 
+    keeps = "output"
+
     aten = "softmax _softmax _safe_softmax"
 
     per_element, module = 5, "Softmax"
@@ -65,6 +67,8 @@ class LogSoftmax(AxisActivation):
     Ops          5 per element: maximum, subtract, exp, add, subtract.
     Not counted  the logarithm, one for each sum.
     """
+
+    keeps = "output"
 
     aten = "log_softmax _log_softmax"
 

@@ -10,6 +10,7 @@ from costcalc.ir.dims import Dim, at_least, equal
 from costcalc.ir.fields import Counts, Sizes, ints, per_axis
 from costcalc.ir.index_map import IndexMap, Window, each_channel, ratio
 from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.conv import takes_images
 
@@ -60,6 +61,9 @@ class MaxUnpool(Op):
 
     def infer(self, x: TensorType, indices: TensorType) -> TensorType:
         return x.with_shape(*x.shape[:2], *self._made(x))
+
+    def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+        return Saves((1,))
 
     def index_maps(self, x: TensorType, indices: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         # Window i of the pooling starts at s·i - p and has k elements, so o lies in those from (o + p - k + 1) / s.

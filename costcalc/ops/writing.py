@@ -31,6 +31,8 @@ class Overwrite(Op):
     Not counted  writing less than the whole: of the first input what is not written over is read, the output written.
     """
 
+    keeps = "nothing"
+
     aten = "costcalc::overwrite slice_scatter select_scatter"
 
     axes: Axes

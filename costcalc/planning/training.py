@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costcalc.classes import NamedTuple, dataclass
 from costcalc.errors import OptionError, listing, near
 from costcalc.ir.allocations import ObservedStep
 from costcalc.planning.jobs import alive
+
+if TYPE_CHECKING:
+    from costcalc.ir.graph import Graph
 
 
 class Optimizer(NamedTuple):
@@ -29,6 +32,27 @@ OPTIMIZERS: Mapping[str, Optimizer] = {
     "adamw": Optimizer(2, 4),
 }
 """Of torch.optim 2.13: a momentum is a copy of the parameter; Adam has two and a step of four bytes."""
+
+
+class Recomputed(NamedTuple):
+    """Runs of layers that are done again in the backward pass instead of keeping what they keep.
+
+    asked              ``"auto"``, for the least memory, or the bytes that all may take together
+    segments           the first and the last layer of each
+    extra_macs         MACs that are done again
+    kept_bytes         the peak where nothing is done again
+    lower_bound_bytes  below which no choice of layers can bring the peak
+    blocks             of how many blocks it could choose, between which one value alone passes
+    optimal            whether no other runs of these blocks hold less, or no more and do less again
+    """
+
+    asked: int | str
+    segments: tuple[tuple[str, str], ...]
+    extra_macs: int
+    kept_bytes: int
+    lower_bound_bytes: int
+    blocks: int
+    optimal: bool
 
 
 class Saved(NamedTuple):
@@ -53,6 +77,8 @@ class Training:
     forward_macs, backward_macs   the arithmetic of the step
     saved             by layer, in the order of the forward pass
     unknown           layers whose gradients are not counted, so that ``backward_macs`` is a lower bound
+    untold            layers that keep more than is known, so that ``saved_bytes``, peak and total are lower bounds
+    recomputed        what is done again, if that was asked for
     """
 
     name: str
@@ -69,6 +95,14 @@ class Training:
     saved: tuple[Saved, ...]
     unknown: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
+    recomputed: Recomputed | None = None
+
+    @property
+    def lower_bounds(self) -> tuple[str, ...]:
+        """The figures that are no more than lower bounds."""
+        memory = ("saved_bytes", "peak_bytes", "total_bytes") if self.untold else ()
+        return (*memory, *(("backward_macs",) if self.unknown else ()))
 
     @property
     def total_bytes(self) -> int:
@@ -91,10 +125,18 @@ class Training:
             "total_bytes": self.total_bytes,
             "forward_macs": self.forward_macs,
             "backward_macs": self.backward_macs,
+            "lower_bounds": list(self.lower_bounds),
             "saved": [s._asdict() for s in self.saved],
             "uncounted": list(self.unknown),
+            "untold": list(self.untold),
+            **({"checkpoint": self._recomputed(self.recomputed)} if self.recomputed else {}),
             "notes": list(self.notes),
         }
+
+    @staticmethod
+    def _recomputed(found: Recomputed) -> dict[str, Any]:
+        segments = [{"first": first, "last": last} for first, last in found.segments]
+        return {**found._asdict(), "segments": segments}
 
 
 def optimizer(name: str) -> Optimizer:
@@ -105,12 +147,20 @@ def optimizer(name: str) -> Optimizer:
     return OPTIMIZERS[name]
 
 
+def checkpointing(asked: int | str) -> None:
+    """Raise ``OptionError`` where this is nothing that can be asked of recomputation."""
+    if asked in ("auto", "none") or (type(asked) is int and asked > 0):
+        return
+    raise OptionError(f"checkpoint must be 'auto', 'none' or a number of bytes above 0, not {str(asked)[:40]!r}")
+
+
 def training(
     name: str,
     step: ObservedStep,
     kind: str,
     macs: Callable[[], tuple[int, int, tuple[str, ...]]],
     notes: Sequence[str] = (),
+    recomputed: Recomputed | None = None,
 ) -> Training:
     """The record of ``step``.
 
@@ -131,12 +181,37 @@ def training(
     forward, back, unknown = macs()
     if step.unknown:
         layers = ", ".join(step.unknown[:5])
-        notes = [
-            *notes,
-            f"saved and peak are lower bounds: oneDNN's kernels for {layers} keep a workspace of their own",
-        ]
+        more = f" and {len(step.unknown) - 5} more" if len(step.unknown) > 5 else ""
+        notes = [*notes, f"saved and peak are lower bounds: how much {layers}{more} keeps is not known"]
     batch = sum(s.bytes for s in run.inputs)
     return Training(
         name, kind, step.weights, batch, state, sum(saved.values()), step.gradients, peak, at,
-        forward, back, tuple(Saved(*pair) for pair in saved.items()), unknown, tuple(notes),
+        forward, back, tuple(Saved(*pair) for pair in saved.items()), unknown, tuple(notes), step.unknown, recomputed,
     )  # fmt: skip
+
+
+def recomputing(graph: Graph, asked: int | str, state: Optimizer) -> tuple[ObservedStep, Recomputed]:
+    """The step of ``graph`` with the best layers done again, and which these are.
+
+    asked   ``"auto"`` or the bytes that all may take
+
+    Raises ``OptionError`` where no choice takes so little.
+    """
+    from costcalc.planning import checkpoint
+    from costcalc.planning.autograd import Autograd, Plan
+    from costcalc.planning.blocks import chain
+
+    plan = Plan(graph)
+    blocks = chain(plan)
+    others = plan.weights + plan.batch + state.bytes(plan.parameters)
+    best = checkpoint.least(blocks) if isinstance(asked, str) else checkpoint.within(blocks, asked - others)
+    if best is None:
+        least = checkpoint.least(blocks).peak + others
+        raise OptionError(f"checkpoint: {asked:,} bytes are too few; doing layers again, it takes at least {least:,}")
+    step = Autograd(plan, best.segments).step()
+    names = tuple((plan.layers[s.start].node.name, plan.layers[s.stop - 1].node.name) for s in best.segments)
+    found = Recomputed(
+        asked, names, best.extra_macs, checkpoint.kept(blocks), checkpoint.lower_bound(plan), len(blocks.blocks),
+        best.optimal,
+    )  # fmt: skip
+    return step, found

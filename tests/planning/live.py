@@ -24,6 +24,8 @@ class Live(TorchDispatchMode):
         self.now = self.most = held
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten.add.Tensor and torch._C._current_autograd_node() is not None and alone(*args):
+            func = torch.ops.aten.add_.Tensor  # as autograd adds gradients where no mode is on
         made = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(made):
             if isinstance(tensor, torch.Tensor) and tensor.untyped_storage()._cdata not in self.known:
@@ -37,3 +39,18 @@ class Live(TorchDispatchMode):
     def died(self, key: int, size: int) -> None:
         self.known.discard(key)
         self.now -= size
+
+
+def alone(gradient: Any, other: Any = None) -> bool:
+    """Whether nobody but autograd holds ``gradient``, to which ``other`` is added, so that it is added in place.
+
+    Autograd does not do so while a dispatch mode is on, as this one is; ``test_training`` asks the profiler what it
+    does without one. Besides autograd the call and Python hold a tensor while they ask, and Python its storage.
+    """
+    if torch.is_grad_enabled():  # a forward pass that is done again
+        return False
+    if not isinstance(gradient, torch.Tensor) or not isinstance(other, torch.Tensor) or gradient.shape != other.shape:
+        return False
+    storage = gradient.untyped_storage()
+    whole = gradient.numel() * gradient.element_size() == storage.nbytes()
+    return whole and gradient._use_count() <= 4 and torch._C._storage_Use_Count(storage._cdata) <= 2

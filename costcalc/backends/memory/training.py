@@ -11,7 +11,7 @@ from costcalc.backends.grid import GAP, grid
 from costcalc.backends.json import written
 from costcalc.backends.memory.text import figures
 from costcalc.backends.paint import painted, plain
-from costcalc.planning.training import Saved, Training
+from costcalc.planning.training import Recomputed, Saved, Training
 
 MOST = 10
 
@@ -21,18 +21,40 @@ def facts(found: Training) -> Iterator[tuple[str, str, str]]:
     yield "weights", _bytes(found.weights_bytes), "parameters and buffers"
     yield "batch", _bytes(found.inputs_bytes), "the inputs"
     yield "state", _bytes(found.optimizer_bytes), f"of the optimizer, {found.optimizer}"
+    more = "≥ " if found.untold else ""
     yield (
         "peak",
-        _bytes(found.peak_bytes),
+        f"{more}{_bytes(found.peak_bytes)}",
         f"{grouped(found.peak_bytes)} bytes of activations and gradients, in {found.at}",
     )
-    yield "total", _bytes(found.total_bytes), "all of these"
-    yield "saved", _bytes(found.saved_bytes), "kept by the forward pass for the backward pass"
+    yield "total", f"{more}{_bytes(found.total_bytes)}", "all of these"
+    yield "saved", f"{more}{_bytes(found.saved_bytes)}", "kept by the forward pass for the backward pass"
     yield "gradients", _bytes(found.gradient_bytes), "of all parameters that are trained"
     least = "≥ " if found.unknown else ""
     both = count(found.forward_macs + found.backward_macs)
     parts = f"MACs: forward {count(found.forward_macs)}, backward {least}{count(found.backward_macs)}"
     yield "work", f"{least}{both}", parts
+    if found.recomputed is not None:
+        yield from _again(found, found.recomputed)
+
+
+def _again(found: Training, again: Recomputed) -> Iterator[tuple[str, str, str]]:
+    kept = found.total_bytes - found.peak_bytes + again.kept_bytes
+    share = percent(again.extra_macs, found.forward_macs)
+    yield "again", count(again.extra_macs), f"MACs more, done again: {share} of the forward pass"
+    yield "kept", _bytes(kept), "total where nothing is done again"
+    yield "bound", _bytes(found.total_bytes - found.peak_bytes + again.lower_bound_bytes), _proved(again)
+
+
+def _proved(again: Recomputed) -> str:
+    best = "no other choice" if again.optimal else "hardly a choice"
+    what = "is better" if again.optimal else "would be better: too many to try them all"
+    return f"below any total; of the {again.blocks} blocks between which one value passes {best} {what}"
+
+
+def runs(found: Training) -> list[tuple[str, str]]:
+    """The layers that are done again: the first and the last of each run."""
+    return list(found.recomputed.segments) if found.recomputed else []
 
 
 def most(found: Training) -> list[Saved]:
@@ -64,6 +86,9 @@ def table(found: Training, width: int, colour: bool) -> str:
     if len(found.saved) > MOST:
         rest = found.saved_bytes - sum(s.bytes for s in rows)
         lines.append(f"  {_bytes(rest)} in {len(found.saved) - MOST} more")
+    if found.recomputed is not None:
+        lines += ["", paint("done again", "cyan")]
+        lines += [f"  {visible(_run(*run))}" for run in runs(found)] or ["  nothing"]
     for note in notes(found):
         lines += ["", *wrap(visible(note), max(width, 40))]
     return "\n".join([*lines, ""])
@@ -90,9 +115,15 @@ def markdown(found: Training) -> str:
     lines += [f"| {name} | {figure} | {escape.markdown(says)} |" for name, figure, says in facts(found)]
     lines += ["", "| most is saved by | bytes |", "| --- | --: |"]
     lines += [f"| {escape.markdown(s.layer)} | {grouped(s.bytes)} |" for s in most(found)[:MOST]]
+    if found.recomputed is not None:
+        lines += ["", "| done again |", "| --- |", *(f"| {escape.markdown(_run(*run))} |" for run in runs(found))]
     for note in notes(found):
         lines += ["", f"{escape.markdown(note)}."]
     return "\n".join(lines) + "\n"
+
+
+def _run(first: str, last: str) -> str:
+    return first if first == last else f"{first} to {last}"
 
 
 def _bytes(count: int) -> str:

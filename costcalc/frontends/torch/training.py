@@ -41,6 +41,8 @@ class Training(Seeing):
             if func._schema.name in WORKSPACES:
                 self.unknown[super()._layer(func)] = None
             self._at.setdefault(torch._C._autograd._get_sequence_nr() - 1, super()._layer(func))
+        elif func is torch.ops.aten.add.Tensor and adds_in_place(*args):
+            func = torch.ops.aten.add_.Tensor
         return super().__torch_dispatch__(func, types, args, kwargs)
 
     def keep(self, tensor: Tensor) -> Tensor:
@@ -51,6 +53,11 @@ class Training(Seeing):
             self.saved[key] = SavedForBackward(path, tensor.untyped_storage().nbytes(), key in self._given)
         return tensor.detach()  # as autograd itself keeps results: without a way back to what made them
 
+    def _died(self, key: int, number: int) -> None:
+        super()._died(key, number)
+        if self.backward_from < 0:
+            self.saved.pop(key, None)  # of a branch that leads nowhere; another storage may come to stand there
+
     def turn(self) -> None:
         """The forward pass is over."""
         self.backward_from = len(self._steps)
@@ -60,6 +67,27 @@ class Training(Seeing):
             return super()._layer(func)
         node = torch._C._current_autograd_node()
         return "the loss" if node is None else self._at.get(node._sequence_nr(), "the gradients of the weights")
+
+
+def adds_in_place(gradient: Any, other: Any = None) -> bool:
+    """Whether autograd would add ``other`` in the memory of ``gradient`` if nobody watched.
+
+    It does where it alone holds a whole tensor and its storage; while a dispatch mode is on it never does (torch 2.13,
+    ``can_accumulate_inplace`` and ``isTensorSubclassLike``).
+    """
+    if torch.is_grad_enabled():  # a forward pass that is done again
+        return False
+    if not isinstance(gradient, Tensor) or not isinstance(other, Tensor) or gradient.shape != other.shape:
+        return False
+    storage = gradient.untyped_storage()
+    whole = gradient.numel() * gradient.element_size() == storage.nbytes()
+    stored: int = torch._C._storage_Use_Count(storage._cdata)
+    held: int = gradient._use_count()  # type: ignore[attr-defined]
+    return whole and held <= HOLDERS and stored <= STORED
+
+
+HOLDERS, STORED = 4, 2
+"""Who holds a gradient, and its storage, where autograd alone does but for those who ask."""
 
 
 def trained(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> ObservedStep:

@@ -1,0 +1,206 @@
+"""A network as a chain of blocks, between which one value alone passes, and what each holds in a step of training.
+
+A block is told by itself: what it keeps, the most that lives in its forward and in its backward pass. Of these the
+memory of any choice of blocks to recompute is made by addition, which ``checkpoint`` searches; ``autograd`` runs the
+whole step.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from costcalc.classes import NamedTuple
+from costcalc.ir.saved import NOTHING
+from costcalc.planning.autograd import SCALAR, Autograd, Layer, Plan, Segment, keeps_only_inputs
+
+
+class Way(NamedTuple):
+    """Bytes of a block whose input somebody else holds, or not; the input is in them for as long as it is there.
+
+    forward    the most of its forward pass; ``bare`` where it keeps nothing, ``again`` up to the last layer that keeps
+               anything
+    backward   the most of its backward pass; ``rest`` from the last layer on that keeps anything
+    """
+
+    forward: int
+    bare: int
+    again: int
+    backward: int
+    rest: int
+
+
+class Block(NamedTuple):
+    """Layers from ``start`` to before ``stop``.
+
+    given      bytes of its input, 0 of the model's own
+    inside     bytes that it keeps, input and output apart
+    keeps_input, keeps_output   whether it keeps these
+    keeps      whether it keeps anything
+    gradients  bytes of the gradients of its weights that are not shared with a later block
+    tail       the most of its backward pass before anything kept is needed; ``pending`` gradients there then
+    macs       of its forward pass; ``again`` of those that are done once more if it is the last to be recomputed
+    ways       what it holds, by whether somebody else holds its input
+    """
+
+    start: int
+    stop: int
+    given: int
+    inside: int
+    keeps_input: bool
+    keeps_output: bool
+    keeps: bool
+    gradients: int
+    tail: int
+    pending: int
+    macs: int
+    again: int
+    ways: tuple[Way, Way]
+
+
+class Chain(NamedTuple):
+    """Blocks in their order, and the bytes that are there throughout the backward pass: the results."""
+
+    blocks: list[Block]
+    results: int
+
+
+def chain(plan: Plan) -> Chain:
+    """The blocks of ``plan``, as small as they can be."""
+    cuts = _cuts(plan)
+    edges = [(0, ""), *cuts, (len(plan.layers), "")]
+    blocks: list[Block] = []
+    above: dict[str, int] = {}  # the gradient's bytes at the edge above; of the last block that of each result
+    known: set[str] = set()
+    for (start, value), (stop, out) in reversed(list(pairwise(edges))):
+        block, size = _Told(plan, start, stop, value, out, above.get(out, 0), known).block()
+        above = {value: size}
+        blocks.append(block)
+    made = {plan.root[v] for v in plan.graph.outputs} - {None, *plan.graph.inputs}
+    results = sum(plan.sizes.of(root) for root in made if root is not None)
+    return Chain(blocks[::-1], results + 2 * SCALAR)
+
+
+def _cuts(plan: Plan) -> list[tuple[int, str]]:
+    """The layers before which one value alone passes, with that value."""
+    last: dict[str, int] = {}
+    for i, layer in enumerate(plan.layers):
+        for value in (*layer.node.reads, *layer.node.outputs):
+            last[value] = i
+    for value in plan.graph.outputs:
+        last[value] = len(plan.layers)
+    given = set(plan.graph.inputs)
+    open_: set[str] = set()
+    found = []
+    for i, layer in enumerate(plan.layers):
+        open_ = {v for v in open_ if last[v] >= i}
+        if i and len(open_) == 1:
+            (value,) = open_
+            found.append((i, value))
+        open_.update(v for v in layer.node.outputs if plan.root[v] is not None and plan.root[v] not in given)
+    return found
+
+
+class _Told:
+    """What one block holds, by running it alone."""
+
+    def __init__(self, plan: Plan, start: int, stop: int, value: str, out: str, above: int, known: set[str]) -> None:
+        self.plan, self.start, self.stop = plan, start, stop
+        self.layers = plan.layers[start:stop]
+        self.root = plan.root[value] if value else None
+        self.value, self.out, self.above, self.known = value, out, above, known
+        self.out_root = plan.root[out] if out else None
+        self.keeping = [i for i, layer in enumerate(self.layers) if layer.keeps != NOTHING]
+
+    def block(self) -> tuple[Block, int]:
+        """The block, and the bytes of the memory in which the gradient of its input is."""
+        plan = self.plan
+        ways = []
+        for held in (False, True):
+            forward, run = self._forward(self.layers, held=held)
+            bare, _ = self._forward(self.layers, held=held, keep=False)
+            again, _ = self._forward(self._again(), held=held)
+            backward, rest = self._backward(run)
+            ways.append(Way(forward, bare, again, backward, rest))
+        _, run = self._forward(self.layers, held=False)
+        kept = {n for numbers in run.kept.values() for n in numbers}
+        first = run.first
+        last = run.values.get(self.out_root) if self.out_root else None
+        results = {run.values[r] for r in map(plan.root.get, plan.graph.outputs) if r in run.values}
+        inside = sum(run.heap.size(n) for n in kept - {first, last} - results)
+        tail = Autograd(plan)
+        before = self.keeping[-1] + 1 if self.keeping else 0
+        self._begin_backward(tail)
+        for layer in reversed(self.layers[before:]):
+            tail.backward(layer)
+        segment = Segment(self.start, self.stop)
+        size = self._backward_whole(run)
+        own = {name: size for layer in self.layers for name, size in layer.weights if name not in self.known}
+        self.known.update(own)
+        macs = sum(plan.macs(layer) for layer in self.layers)
+        block = Block(
+            self.start, self.stop, self._given(), inside, first in kept, last in kept, bool(self.keeping),
+            sum(own.values()), tail.heap.most[0], tail.heap.now - sum(own[n] for n in tail.gradients if n in own),
+            macs, plan.extra_macs(segment), (ways[0], ways[1]),
+        )  # fmt: skip
+        return block, size
+
+    def _given(self) -> int:
+        return self.plan.sizes.of(self.root) if self.root is not None else 0
+
+    def _again(self) -> list[Layer]:
+        return self.layers[: self.keeping[-1] + 1] if self.keeping else []
+
+    def _forward(self, layers: list[Layer], *, held: bool, keep: bool = True) -> tuple[int, _Run]:
+        run = _Run(self.plan)
+        if self.root is not None:
+            run.heap.begin("input")
+            run.first = run.values[self.root] = run.heap.make(self._given())
+            if held:
+                run.heap.hold(run.first)
+        for layer in layers:
+            if keep and layers is not self.layers and layer is layers[-1] and keeps_only_inputs(layer):
+                continue
+            run.forward(layer, keep=keep)
+        return run.heap.most[0], run
+
+    def _begin_backward(self, run: Autograd) -> None:
+        run.heap.begin("gradient")
+        if self.out:
+            run.grads[self.out] = run.heap.make(self.above)
+            return
+        one = run.heap.make(0)  # counted with the results
+        for value in dict.fromkeys(self.plan.graph.outputs):
+            if run.has_gradient(value):
+                run.grads[value] = run.heap.hold(one)
+
+    def _backward(self, run: _Run) -> tuple[int, int]:
+        """The most of the backward pass after ``run``, and from where kept things are needed; the results apart."""
+        apart = 0
+        for root, number in run.values.items():
+            if self.out or root not in map(self.plan.root.get, self.plan.graph.outputs):
+                run.heap.drop(number)
+            else:
+                apart += run.heap.size(number)
+        run.values = {}
+        run.heap.most = (0, -1)
+        self._begin_backward(run)
+        most = rest = 0
+        for i in reversed(range(len(self.layers))):
+            if self.keeping and i == self.keeping[-1]:
+                most = run.heap.most[0]
+                run.heap.most = (run.heap.now, -1)
+            run.backward(self.layers[i])
+        rest = run.heap.most[0]
+        return max(most, rest) - apart, rest - apart
+
+    def _backward_whole(self, run: _Run) -> int:
+        self._begin_backward(run)
+        for layer in reversed(self.layers):
+            run.backward(layer)
+        return run.heap.size(run.grads[self.value]) if self.value in run.grads else 0
+
+
+class _Run(Autograd):
+    """One block by itself; ``first`` is the number of its input."""
+
+    first = -1
