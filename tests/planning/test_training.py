@@ -16,11 +16,15 @@ from torch.utils.flop_counter import FlopCounterMode
 import costcalc
 from costcalc.analysis.backward import backward
 from costcalc.backends.memory.training import table
+from costcalc.backends.module import to_module
 from costcalc.errors import CostcalcError
 from costcalc.frontends.torch.lives import Unseen
-from costcalc.frontends.torch.training import step_of
+from costcalc.frontends.torch.training import step_of, trained
 from costcalc.ir.allocations import ObservedStep
+from costcalc.ir.fields import ints
 from costcalc.ir.op import all_ops
+from costcalc.models import load
+from costcalc.planning.autograd import step as by_rules
 from costcalc.planning.training import OPTIMIZERS
 from tests.planning.live import Live
 
@@ -158,6 +162,20 @@ def test_resnet18_keeps_what_was_measured() -> None:
     assert one.saved_bytes == 22_218_240
     assert (two.saved_bytes, two.peak_bytes) == (44_398_080, 83_780_840)
     assert two.optimizer_bytes == two.gradient_bytes == 4 * 11_689_512
+
+
+@pytest.mark.parametrize("name", ["lenet5", "squeezenet1_1", "resnet18", "mobilenet_v3_small", "shufflenet_v2_x0_5"])
+def test_rules_tell_what_pytorchs_own_layers_hold(name: str) -> None:
+    """The same layers as modules, run by PyTorch without values: equal to the byte."""
+    graph = load(name, batch=2)
+    types = [graph.types[v] for v in graph.inputs]
+    given = [torch.empty(ints(t.shape), device="meta") for t in types]
+    theirs = trained(to_module(graph, device="meta", initialise=False), given, {})
+    ours = by_rules(graph)
+    assert ours.unknown == ()
+    assert sum(k.bytes for k in ours.saved) == sum(k.bytes for k in theirs.saved)
+    assert peak_of(ours) == peak_of(theirs)
+    assert (ours.gradients, sorted(ours.parameters)) == (theirs.gradients, sorted(theirs.parameters))
 
 
 def adds(run: Any) -> tuple[int, int]:
