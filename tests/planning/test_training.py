@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import warnings
+from itertools import product
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from costcalc.frontends.torch.lives import Unseen
 from costcalc.frontends.torch.training import step_of, trained
 from costcalc.ir.allocations import ObservedStep
 from costcalc.ir.fields import ints
-from costcalc.ir.op import all_ops
+from costcalc.ir.op import all_ops, find_op
 from costcalc.models import load
 from costcalc.planning.autograd import step as by_rules
 from costcalc.planning.training import OPTIMIZERS
@@ -280,6 +281,37 @@ def test_gradients_take_a_mac_for_each_of_the_op(layer: nn.Module) -> None:
     assert sum(found.backward.values()) == macs, "the input needs no gradient"
     behind = backward(costcalc.trace(nn.Sequential(nn.LayerNorm(shape[-1]), layer), shape))
     assert sum(behind.backward.values()) == 2 * macs
+
+
+MULTILINEAR = {"conv", "depthwise", "pointwise", "conv_transpose", "dynamic_conv", "linear", "matmul", "einsum"}
+
+
+def test_gradients_of_every_product_take_as_many_macs_as_it() -> None:
+    """The same with ones for every example: each sum counts the MACs that are not with padding, either way."""
+    tried = whole = 0
+    for name in sorted(MULTILINEAR):
+        for one, *types in find_op(name).examples():
+            y = one.infer(*types)
+            macs = one.macs(*types, y=y)
+            if not macs or len(types) > 2:
+                continue
+            module = one.to_torch(*types)
+            weights = [p for n, p in module.named_parameters() if "bias" not in n]
+            for n, p in module.named_parameters():
+                nn.init.constant_(p, float("bias" not in n))
+            inputs = [torch.ones(tuple(t.shape), requires_grad=True) for t in types]
+            made = module(*inputs)
+            made.sum().backward()
+            sums = {t.grad.sum().item() for t in (*inputs, *weights)} | {made.sum().item()}
+            assert len(sums) == 1, (one, sums)
+            assert sums.pop() <= macs
+            for wanted in product((True, False), repeat=len(types)):
+                found = one.backward_macs(*types, y=y, trained=bool(weights), wanted=wanted)
+                assert found == macs * (bool(weights) + sum(wanted)), one
+            tried += 1
+            whole += made.sum().item() == macs
+    assert tried > 30
+    assert whole > 15
 
 
 def test_a_plain_network_multiplies_what_torch_counts() -> None:
