@@ -14,7 +14,7 @@ from costcalc.errors import CostcalcError
 
 SCHEMA = 1
 """The version of the JSON of a comparison."""
-MOST_PARTS = 8
+MOST_PARTS = 10
 
 
 class Line(NamedTuple):
@@ -32,11 +32,12 @@ class Line(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What the layers of one kind, or of one stage, cost together."""
+    """What the layers of one kind, or of one stage, cost together; ``is_rest`` where it is all that have no part."""
 
     name: str
     amount: Value
     share: float
+    is_rest: bool = False
 
 
 class Comparison(NamedTuple):
@@ -177,7 +178,7 @@ def parts(report: Report, figure: Figure, by: str, most: int = MOST_PARTS) -> li
     found = [Part(name, sums[name], sums[name] / whole if whole else 0.0) for name in order]
     rest = whole - sum(p.amount for p in found)
     if rest:
-        found.append(Part(f"{len(ranked) - len(found)} others", rest, rest / whole))
+        found.append(Part(f"{len(ranked) - len(found)} others", rest, rest / whole, is_rest=True))
     return found
 
 

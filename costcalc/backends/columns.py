@@ -41,6 +41,7 @@ class Column(NamedTuple):
     unit    of a figure; "" of what is none
     of      the attribute of a layer from which alone its value follows, where many layers have that in common
     figure  the figure that it shows; "" of what is none
+    bare    its value for programs, where that is another
     """
 
     name: str
@@ -55,6 +56,7 @@ class Column(NamedTuple):
     unit: str = ""
     of: str = ""
     figure: str = ""
+    bare: Callable[[Any], Any] | None = None
 
     @property
     def marks(self) -> str:
@@ -72,7 +74,11 @@ def _shapes(name: str, which: str, says: str) -> Column:
         shapes = getattr(figures, which, None)
         return _listed(shapes) if shapes else None
 
-    return Column(name, name, listed, says=says, of=which)
+    def bare(figures: Figures) -> str | None:
+        shapes = getattr(figures, which, None)
+        return "; ".join("x".join(map(str, shape)) for shape in shapes) if shapes else None
+
+    return Column(name, name, listed, says=says, of=which, bare=bare)
 
 
 @lru_cache(maxsize=1024)
@@ -123,6 +129,15 @@ def _options(layer: Layer) -> str:
     return "; ".join(f"{k}={list(v) if isinstance(v, tuple) else v}" for k, v in layer.options.items())
 
 
+def _options_as_json(figures: Figures) -> str | None:
+    if not isinstance(figures, Layer):
+        return None
+    from costcalc.analysis.records import plain
+    from costcalc.backends import escape
+
+    return escape.json(plain(figures.options))
+
+
 _BEFORE = (
     Column("name", "layer", lambda f: getattr(f, "name", "total"), says="the layer's dotted name", left=True),
     Column("kind", "kind", _is_leaf(lambda f: f.kind), says="what the op is in this use", left=True, of="kind"),
@@ -144,7 +159,15 @@ _AFTER = (
     Column("stride", "RF step", _stride, says="pixels between neighbouring receptive fields", of="receptive_field"),
     Column("inputs", "reads", _is_leaf(lambda f: ", ".join(f.inputs)), says="the values that it reads", left=True),
     Column("source", "source", _is_leaf(lambda f: f.source), says="file and line", left=True),
-    Column("options", "options", _is_leaf(_options), says="the op's options", left=True, of="options"),
+    Column(
+        "options",
+        "options",
+        _is_leaf(_options),
+        says="the op's options",
+        left=True,
+        of="options",
+        bare=_options_as_json,
+    ),
 )
 
 

@@ -9,6 +9,7 @@ from costcalc.analysis.figures import FIGURES, Amounts
 from costcalc.analysis.records import Block, Figures, Layer, Report
 from costcalc.analysis.roofline import Time
 from costcalc.backends.columns import Column, columns
+from costcalc.backends.folding import Folds
 from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError
 
@@ -23,6 +24,8 @@ class View(NamedTuple):
     exact     all digits in place of units
     by_kind   a row for each kind of layer
     also      figures to show beside those that are always there: ``flops``
+    lines     of the screen; a table is folded to what fits, unless it is None
+    bounded   whether lines end at ``width``; else the main columns are shown whole, whatever that takes
     """
 
     depth: int | None = None
@@ -32,6 +35,8 @@ class View(NamedTuple):
     exact: bool = False
     by_kind: bool = False
     also: tuple[str, ...] = ()
+    lines: int | None = None
+    bounded: bool = True
     width: int = 80
     colour: bool = False
 
@@ -54,28 +59,33 @@ class Row(NamedTuple):
     figures: Figures
 
 
-def flat(report: Report, view: View) -> list[Row]:
-    """Rows that add up to the last of them, the total; without headings."""
-    rows = _kinds(report) if view.by_kind else _leaves(report, view.depth)
+def layers_in(row: Row) -> str:
+    """How many layers there are in the row of a block, a heading or the total; "" of others."""
+    if row.role not in ("heading", "block", "total"):
+        return ""
+    layers: int = row.figures.layers  # type: ignore[attr-defined]
+    return f"{layers} layer{'s' * (layers != 1)}"
+
+
+def flat(report: Report, view: View, folds: Folds | None = None) -> list[Row]:
+    """Rows that add up to the last of them, the total; without headings. ``folds`` folds some blocks."""
+    rows = _kinds(report) if view.by_kind else _folded(report, folds) if folds else _leaves(report, view.depth)
     by = view.sort or (columns()["time" if report.total.time else "macs"] if view.top is not None else None)
     if by is not None:
         rows = _sorted(rows, by)
     rest: list[Row] = []
     if view.top is not None and len(rows) > view.top:
-        left = [row.figures for row in rows[view.top :]]
-        layers = sum(f.layers if isinstance(f, Block) else 1 for f in left)
-        name = f"{layers} other layers" if layers > 1 else "1 other layer"
-        rows, rest = rows[: view.top], [Row("rest", name, name, 0, add_up(left, name, layers))]
+        rows, rest = rows[: view.top], [_rest(".", [row.figures for row in rows[view.top :]])]
     return [*rows, *rest, *_shared(report, [*rows, *rest]), Row("total", "total", "total", 0, report.total)]
 
 
-def tree(report: Report, view: View) -> list[Row]:
+def tree(report: Report, view: View, folds: Folds | None = None) -> list[Row]:
     """The same with a heading above the layers of each block, unless sorting took the order away."""
-    rows = flat(report, view)
+    rows = flat(report, view, folds)
     if view.sort is not None or view.top is not None or view.by_kind:
         return rows
     blocks = {block.name: block for block in report.blocks}
-    leaves = [row for row in rows if row.role in ("layer", "block")]
+    leaves = [row for row in rows if row.role in ("layer", "block", "rest")]
     first: dict[str, int] = {}
     paths = []
     for i, row in enumerate(leaves):
@@ -116,7 +126,7 @@ def add_up(figures: Iterable[Figures], name: str, layers: int) -> Block:
 def _leaves(report: Report, depth: int | None) -> list[Row]:
     blocks = {block.name: block for block in report.blocks}
     rows: dict[str, Row] = {}
-    for layer in _shown(report):
+    for layer in shown_layers(report):
         name, figures = layer.name, layer
         if depth is not None:
             block = ".".join(layer.name.split(".")[:depth])
@@ -127,7 +137,30 @@ def _leaves(report: Report, depth: int | None) -> list[Row]:
     return list(rows.values()) if depth != 0 else []
 
 
-def _shown(report: Report) -> list[Layer]:
+def _folded(report: Report, folds: Folds) -> list[Row]:
+    """A row for each layer that is in no fold, one for each block that is shut, and the rests of others at the end."""
+    blocks = {block.name: block for block in report.blocks}
+    rows: dict[str, Row] = {}
+    rests: dict[str, list[Layer]] = {}
+    for layer in shown_layers(report):
+        block, rest = folds.row_of(layer.name)
+        if block:
+            rows.setdefault(f"{block}.", Row("block", block, block, 0, blocks[block]))
+        elif rest:
+            rests.setdefault(rest, []).append(layer)
+        else:
+            rows[layer.name] = Row("layer", layer.name, layer.name, 0, layer)
+    return [*rows.values(), *(_rest(block, layers) for block, layers in rests.items())]
+
+
+def _rest(block: str, layers: Sequence[Figures]) -> Row:
+    """The row of ``layers``, or rows, of ``block`` that have none of their own; "." is the whole model."""
+    count = sum(f.layers if isinstance(f, Block) else 1 for f in layers)
+    name = f"{count} other layers" if count > 1 else "1 other layer"
+    return Row("rest", name if block == "." else f"{block}.{name}", name, 0, add_up(layers, name, count))
+
+
+def shown_layers(report: Report) -> list[Layer]:
     """The layers without those that are done beforehand and store nothing: the summary says what these do."""
     return [layer for layer in report.layers if layer.prepared is None or layer.weight_bits != 0]
 
@@ -135,7 +168,7 @@ def _shown(report: Report) -> list[Layer]:
 def _kinds(report: Report) -> list[Row]:
     """A row for the layers of each kind together, those with most time or MACs first."""
     layers: dict[str, list[Layer]] = {}
-    for layer in _shown(report):
+    for layer in shown_layers(report):
         layers.setdefault(layer.kind, []).append(layer)
     rows = [Row("block", kind, kind, 0, add_up(some, kind, len(some))) for kind, some in layers.items()]
     return _sorted(rows, columns()["time" if report.total.time else "macs"])

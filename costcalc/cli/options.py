@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
 from costcalc.classes import NamedTuple
-from costcalc.cli.output import coloured, width
+from costcalc.cli.output import coloured, is_bounded, lines_of_screen, width
 from costcalc.cli.parameters import argument, option
 from costcalc.errors import OptionError
 
@@ -213,6 +213,9 @@ class Shown(NamedTuple):
     """What of a report is shown, as what, and where to."""
 
     depth: Annotated[int | None, option("--depth", "-d", min=0, panel=VIEW, says="Fold what lies deeper.")] = None
+    all: Annotated[
+        bool, option("--all", panel=VIEW, says="Every layer; else a long table is folded to fit the terminal.")
+    ] = False
     columns: Annotated[str | None, option("--columns", "-c", metavar="A,B,…", panel=VIEW, says=says_columns)] = None
     sort: Annotated[
         str | None, option("--sort", metavar="COLUMN", panel=VIEW, says="Largest first, without blocks.")
@@ -243,6 +246,9 @@ class Shown(NamedTuple):
         columns = None if self.columns is None else find_columns(self.columns)
         sort = None if self.sort is None else find_column(self.sort)
         also = on_demand([*(columns or ()), *([sort] if sort else ())])
+        if self.all and (self.depth is not None or self.top is not None):
+            raise OptionError("--all shows every layer, --depth and --top some; give one of them")
+        whole = self.all or self.depth is not None or self.top is not None
         return View(
             depth=self.depth,
             columns=columns,
@@ -251,6 +257,8 @@ class Shown(NamedTuple):
             exact=self.exact,
             by_kind=self.by_kind,
             also=tuple(dict.fromkeys((*asked(self.flops), *also))),
+            lines=None if whole else lines_of_screen(self.output),
+            bounded=is_bounded(self.output),
             width=width(),
             colour=coloured(self.output),
         )

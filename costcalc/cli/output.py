@@ -65,6 +65,24 @@ def width() -> int:
     return 80
 
 
+def lines_of_screen(file: str | None) -> int | None:
+    """Lines of the terminal that shows what goes to standard output; None if it goes to a ``file`` or a pipe."""
+    if file is not None or sys.stdout is None or not sys.stdout.isatty():
+        return None
+    given = os.environ.get("LINES", "")
+    if given.isdecimal() and int(given[:6]) > 0:
+        return int(given[:6])
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).lines or None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def is_bounded(file: str | None) -> bool:
+    """Whether lines must end at ``width``: those of a terminal, or where COLUMNS says so."""
+    return bool(_columns()) or (file is None and sys.stdout is not None and sys.stdout.isatty())
+
+
 def _columns() -> int:
     """``COLUMNS``, or 0 where it is no width."""
     given = os.environ.get("COLUMNS", "")

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from costcalc.amounts.shown import show
 from costcalc.amounts.units import percent
-from costcalc.analysis.figures import FIGURES, SPENT, field_at_end, figures_in
+from costcalc.analysis.figures import BITS, FIGURES, SPENT, Figure, Value, field_at_end, figures_in
 from costcalc.backends import escape
 from costcalc.backends.escape import visible
 from costcalc.backends.markdown import table as markdown_table
 from costcalc.backends.paint import bar, painted, plain
+from costcalc.backends.report.records import in_bytes
 from costcalc.backends.report.summary import marked
 from costcalc.comparison import last_seen
 
 if TYPE_CHECKING:
     from costcalc.analysis.records import Report
-    from costcalc.comparison import Comparison, Line
+    from costcalc.comparison import Comparison, Line, Part
 
 BEST = "*"
 IN_LAYER = "  in layer"
@@ -32,24 +35,40 @@ def table(found: Comparison, *, width: int = 80, colour: bool = False) -> str:
     rows = _rows(found)
     first = max(len(row[0]) for row in rows) + 2
     figures = [row for row in rows if row[0] != IN_LAYER]
-    wide = max(LEAST, *(len(cell) + 2 for row in figures for cell in row[1:]), *(min(len(t), 28) + 2 for t in titles))
-    fits = max((width - first) // wide, 1)
+    least = max(LEAST, *(len(cell) + 2 for row in figures for cell in row[1:]), *(min(len(t), 28) + 2 for t in titles))
+    fits = max((width - first) // least, 1)
     lines = []
     for start in range(0, len(titles), fits):
         some = range(start, min(start + fits, len(titles)))
+        # Names have the room that is left.
+        longest = max(len(text) + 2 for i in some for text in (titles[i], *(row[1 + i] for row in rows)))
+        wide = max(least, min(longest, (width - first) // len(some)))
         lines.append(" " * first + "".join(paint(_cut(titles[i], wide - 2).rjust(wide), "bold") for i in some))
         for name, *cells in rows:
             cells = [_cut(cell, wide - 2) for cell in cells]
             shown = (paint(cells[i].rjust(wide), "green" if cells[i].endswith(BEST) else "") for i in some)
             lines.append((name.ljust(first) + "".join(shown)).rstrip())
         lines.append("")
-    lines.append(paint(f"{BEST} best; × of {titles[0]}", "dim"))
+    lines += [paint(line, "dim") for line in _legend(found, width)]
     for by, heading in (("kind", "op"), ("stage", "stage")):
         for figure in (figure.name for figure in figures_in(SPENT)):
             lines += ["", paint(f"{FIGURES[figure].title} by {heading}", "bold")]
-            for i, title in enumerate(titles):
-                lines += [paint(title, "cyan"), *_bars(found, i, figure, by, width)]
+            every = [found.parts(i, figure, by) for i in range(len(titles))]
+            most = max((p.amount for parts in every for p in parts if not p.is_rest), default=0)
+            name = max((len(visible(p.name)) for parts in every for p in parts), default=0)
+            for title, parts in zip(titles, every, strict=True):
+                lines += [paint(title, "cyan"), *_bars(parts, most, FIGURES[figure], name, width)]
     return "\n".join([*lines, ""])
+
+
+def _legend(found: Comparison, width: int) -> list[str]:
+    """What the signs mean, and what the row of receptive fields says, where there is one."""
+    says = [f"{BEST} best; × of {visible(found.names[0])}"]
+    for line in found.lines:
+        if line.figure.name == "receptive_field":
+            seen = "all, where that is the whole image, with the window in brackets where it hangs over"
+            says.append(f"{line.figure.title}: pixels that one place of the layer below it depends on; {seen}")
+    return [part for one in says for part in wrap(one, max(width, 40))]
 
 
 def _rows(found: Comparison) -> list[list[str]]:
@@ -84,14 +103,16 @@ def _cell(line: Line, i: int, report: Report) -> str:
     return text + (f" {BEST}" if i in line.best else "  ")
 
 
-def _bars(found: Comparison, i: int, figure: str, by: str, width: int) -> list[str]:
-    parts = found.parts(i, figure, by)
-    most = max((p.share for p in parts), default=0.0)
-    name = max((len(visible(p.name)) for p in parts), default=0)
+def _bars(parts: Sequence[Part], most: Value, figure: Figure, name: int, width: int) -> list[str]:
+    """A line for each part, its bar as long as the part is of ``most``; what is left over together has none.
+
+    name   characters of the longest name
+    """
     name = min(name, max(width - BAR - 24, 12))
+    long = min(max(width - name - 24, BAR), 2 * BAR)
     return [
-        f"  {_cut(visible(p.name), name).ljust(name)}  {bar(p.share / most, BAR)}  {percent(p.share, 1).rjust(6)}"
-        f"  {show(FIGURES[figure], p.amount)}"
+        f"  {_cut(visible(p.name), name).ljust(name)}  {'' if p.is_rest else bar(p.amount / most, long):{long}}"
+        f"  {percent(p.share, 1).rjust(6)}  {show(figure, p.amount)}"
         for p in parts
     ]
 
@@ -102,21 +123,27 @@ def json(found: Comparison) -> str:
 
 
 def csv(found: Comparison) -> str:
-    """A line per model: exact numbers, in the units that the heads say; lower bounds where ``uncounted`` is not 0,
-    and no more than bounds where ``unset`` is not. ``apply`` has the transforms, where any model had one."""
+    """A line per model: exact numbers, in the units that the heads say, storage in bits and in bytes; lower bounds
+    where ``uncounted`` is not 0, and no more than bounds where ``unset`` is not. Shapes have their batch. ``apply`` has
+    the transforms, where any model had one."""
     open_sizes = any(report.unset for report in found.reports)
     applied = any(report.settings.apply for report in found.reports)
-    head = ["model", "input", *["apply"] * applied, *(line.figure.head for line in found.lines)]
-    lines: list[list[Any]] = [[*head, "unset"] if open_sizes else head]
+    heads = [head for line in found.lines for head in _heads(line.figure)]
+    lines: list[list[Any]] = [["model", "input", *["apply"] * applied, *heads, *["unset"] * open_sizes]]
     for i, (name, report) in enumerate(zip(found.names, found.reports, strict=True)):
-        row = [
-            name,
-            _input(report),
-            *[",".join(report.settings.apply)] * applied,
-            *(line.values[i] for line in found.lines),
-        ]
-        lines.append([*row, len(report.unset)] if open_sizes else row)
+        row = [name, "; ".join("x".join(map(str, shape)) for shape in report.inputs.values())]
+        row += [",".join(report.settings.apply)] * applied
+        values = [value for line in found.lines for value in _values(line.figure, line.values[i])]
+        lines.append([*row, *values, *[len(report.unset)] * open_sizes])
     return escape.csv(lines)
+
+
+def _heads(figure: Figure) -> list[str]:
+    return [figure.head, f"{figure.name}_bytes"] if figure.unit == BITS else [figure.head]
+
+
+def _values(figure: Figure, value: Any) -> list[Any]:
+    return [value, in_bytes(value)] if figure.unit == BITS else [value]
 
 
 def markdown(found: Comparison) -> str:

@@ -12,7 +12,7 @@ from costcalc.analysis.sizes import sizes
 from costcalc.backends.columns import Column, preferred, shown
 from costcalc.backends.escape import html as escaped
 from costcalc.backends.report.summary import facts, headline, marked, not_counted
-from costcalc.backends.rows import Row, View, flat, tree
+from costcalc.backends.rows import Row, View, flat, layers_in, tree
 
 PLAIN = "name kind output macs params traffic field"
 TIMED = "name kind output macs traffic time bound"
@@ -56,6 +56,9 @@ def fragment(report: Report, view: View) -> str:
     """What a notebook shows of ``report``."""
     view, folded = _bounded(report, view)
     chosen = view.columns or preferred(TIMED if report.total.time else PLAIN, view.also)
+    rows = tree(report, view)
+    if view.columns is None:
+        chosen = [c for c in chosen if c.name in ("name", "kind") or any(shown(c, row.figures) for row in rows[:-1])]
     tracks = " ".join(TRACKS.get(c.name, "minmax(6em,1fr)" if c.left else "5.5em") for c in chosen if c.name != "name")
     lines = [f'<div class="costcalc"><style>{STYLE}</style>']
     lines.append(f"<p><b>{escaped(report.name)}</b> {escaped(headline(report))}</p>")
@@ -63,7 +66,7 @@ def fragment(report: Report, view: View) -> str:
         lines.append(f"<p>folded to {folded} levels of names, since it has {len(report.layers):,} layers</p>")
     lines.append(f'<div class="t" style="--c:{tracks}">')
     lines.append(_row([(c, escaped(c.title)) for c in chosen], "div", "r h", 0))
-    lines += _tree(report, tree(report, view), chosen, view)
+    lines += _tree(report, rows, chosen, view)
     lines.append("</div><dl>")
     for name, figure, says in facts(report, view.also):
         lines.append(f'<dt>{escaped(name)}</dt><dd class="v">{escaped(figure)}</dd><dd class="w">{escaped(says)}</dd>')
@@ -142,9 +145,8 @@ def _row(cells: Sequence[tuple[Column, str]], tag: str, kind: str, level: int) -
 def _cell(report: Report, row: Row, column: Column, view: View, most: float) -> str:
     if column.name == "name":
         return escaped(row.label)
-    if column.name == "kind" and row.role in ("heading", "block", "total"):
-        layers = getattr(row.figures, "layers", 0)
-        return f"{layers} layer{'s' * (layers != 1)}"
+    if column.name == "kind" and (layers := layers_in(row)):
+        return layers
     if row.role == "shared" and (not column.adds or column.value(row.figures) == 0):
         return ""
     text = escaped(shown(column, row.figures, view.exact, report.total))

@@ -12,7 +12,7 @@ from costcalc.analysis.sizes import sizes
 from costcalc.backends.columns import Column, preferred, shown
 from costcalc.backends.escape import latex as escaped
 from costcalc.backends.report.summary import headline, marked, not_counted
-from costcalc.backends.rows import View, flat
+from costcalc.backends.rows import View, flat, layers_in
 from costcalc.classes import NamedTuple
 from costcalc.ir.expr import Expr
 
@@ -128,6 +128,8 @@ def latex(report: Report, view: View) -> str:
             heads.append(Head(escaped(column.title), "l" if column.left else "r"))
             texts = [_text(column, row, view, report) for row in rows]
         cells.append(texts)
+    filled = [at for at, c in enumerate(chosen) if view.columns or c.name == "name" or any(cells[at])]
+    heads, cells = [heads[at] for at in filled], [cells[at] for at in filled]
     says = [escaped(f"{report.name}, {headline(report)}; one MAC is one multiplication and one addition.")]
     says += [escaped(f"{line}.") for line in ([not_counted(report)] if report.uncounted else [])]
     says += [escaped(line) for line in sizes(report)]
@@ -140,6 +142,8 @@ MARKS = {"≥": r"$\geq$\,", "≤": r"$\leq$\,", "≈": r"$\approx$\,"}
 def _text(column: Column, row: Any, view: View, report: Report) -> str:
     if column.name == "name":
         return escaped(row.name)
+    if column.name == "kind" and (layers := layers_in(row)):
+        return layers
     if row.role == "shared" and not column.adds:
         return ""
     text = shown(column, row.figures, view.exact, report.total)

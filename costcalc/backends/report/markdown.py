@@ -7,7 +7,7 @@ from costcalc.analysis.sizes import sizes
 from costcalc.backends.columns import preferred, shown
 from costcalc.backends.escape import markdown as escaped
 from costcalc.backends.report.summary import after, facts, marked, not_counted
-from costcalc.backends.rows import View, flat
+from costcalc.backends.rows import View, flat, layers_in
 
 PLAIN = "name kind group output macs params traffic field"
 TIMED = "name kind group output macs traffic time bound"
@@ -19,7 +19,7 @@ def markdown(report: Report, view: View) -> str:
     inputs = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in report.inputs.items())
     applied = f" · {escaped(after(report.settings.apply))}" * bool(report.settings.apply)
     lines = [f"**{escaped(report.name)}** · {escaped(inputs)}{applied}", ""]
-    lines += [_line([c.title for c in chosen]), _line(["---" if c.left else "--:" for c in chosen])]
+    table: list[list[str]] = []
     for row in flat(report, view):
         if row.role == "shared" and not any(c.adds and c.value(row.figures) for c in chosen):
             continue
@@ -27,6 +27,8 @@ def markdown(report: Report, view: View) -> str:
         for column in chosen:
             if column.name == "name":
                 text = row.name
+            elif column.name == "kind" and (text := layers_in(row)):
+                pass
             elif row.role == "shared" and not (column.adds and column.value(row.figures) != 0):
                 text = ""
             else:
@@ -35,7 +37,10 @@ def markdown(report: Report, view: View) -> str:
                     text = marked(report, column.marks, text)
             bold = "**" if row.role == "total" and text else ""
             cells.append(f"{bold}{escaped(text)}{bold}")
-        lines.append(_line(cells))
+        table.append(cells)
+    kept = [at for at, c in enumerate(chosen) if view.columns or c.name == "name" or any(row[at] for row in table)]
+    lines += [_line([chosen[at].title for at in kept]), _line(["---" if chosen[at].left else "--:" for at in kept])]
+    lines += [_line([row[at] for at in kept]) for row in table]
     lines += ["", _line(["total", "", "what it counts"]), _line(["---", "--:", "---"])]
     lines += [_line([name, escaped(figure), escaped(says)]) for name, figure, says in facts(report, view.also)]
     if report.uncounted:

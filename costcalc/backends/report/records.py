@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 from costcalc.analysis.figures import BITS, JOULES, SECONDS
 from costcalc.analysis.records import Layer, Report
@@ -13,60 +14,93 @@ from costcalc.backends.json import written
 from costcalc.backends.report.summary import after, not_counted
 from costcalc.backends.rows import Row, View, flat
 
-BARE = {BITS: "_bits", SECONDS: "_seconds", JOULES: "_joules"}
-"""What the head of a CSV column says after its name, since its numbers are bare."""
-
 
 def json(report: Report, view: View) -> str:
     """The contract of ``docs/json.md``, whatever the view: every layer, every figure; a layer a line."""
     return written(report.to_dict(rows=iter, also=view.also))
 
 
-def csv(report: Report, view: View) -> str:
-    """A line for each row as RFC 4180 has it, the total in the last. Storage in bits, time in seconds.
+class Cell(NamedTuple):
+    """A column of bare values: its head, what a row has there, and the attribute of layers that this follows from."""
 
-    ``row`` tells layers from folded blocks, from what is summed or shared, and from the total. The total's
-    ``kind`` says which transforms were applied, and if it is a bound or less, since some layers have no rule or some
-    sizes are not set.
+    head: str
+    value: Callable[[Row], Any]
+    of: str = ""
+
+
+def csv(report: Report, view: View) -> str:
+    """A line for each row as RFC 4180 has it, the total in the last. Storage in bits and in bytes, time in seconds.
+
+    ``row`` tells layers from folded blocks, from what is summed or shared, and from the total. Shapes have their
+    batch, options are JSON. The total's ``kind`` says which transforms were applied, and if it is a bound or less,
+    since some layers have no rule or some sizes are not set.
     """
-    chosen = view.columns or [c for c in usual(view.also) if not c.share and (report.total.time or not c.timed)]
+    chosen = _cells(report, view)
     rows = flat(report, view)
     said = [after(report.settings.apply)] if report.settings.apply else []
     said += [not_counted(report)] if report.uncounted else []
     said += sizes(report) if report.unset else []
-    head = ["row", *(column.name + BARE.get(column.unit, "") for column in chosen)]
-    lines = [",".join(map(escape.cell, head))]
-    cells = _Cells(chosen)
+    lines = [",".join(map(escape.cell, ["row", *(cell.head for cell in chosen)]))]
+    written = _Lines(chosen)
     for row in rows:
         if row.role == "total" and said:
-            values = [_value(column, row) for column in chosen]
-            for at, column in enumerate(chosen):
-                if column.name == "kind":
-                    values[at] = "; ".join(said)
+            values = ["; ".join(said) if cell.head == "kind" else cell.value(row) for cell in chosen]
             lines.append(",".join(map(escape.cell, [row.role, *values])))
         else:
-            lines.append(cells.of(row))
+            lines.append(written.of(row))
     return "\r\n".join(lines) + "\r\n"
 
 
 def cells(report: Report, view: View) -> dict[str, list[Any]]:
     """Head of a column of the CSV → what each row has there, as it is; without the total."""
-    chosen = view.columns or [c for c in usual(view.also) if not c.share and (report.total.time or not c.timed)]
     rows = [row for row in flat(report, view) if row.role != "total"]
-    return {c.name + BARE.get(c.unit, ""): [_value(c, row) for row in rows] for c in chosen}
+    return {cell.head: [cell.value(row) for row in rows] for cell in _cells(report, view)}
 
 
-class _Cells:
+def _cells(report: Report, view: View) -> list[Cell]:
+    chosen = view.columns or [c for c in usual(view.also) if not c.share and (report.total.time or not c.timed)]
+    return [cell for column in chosen for cell in _of_column(column)]
+
+
+def _of_column(column: Column) -> Iterator[Cell]:
+    if column.name == "name":
+        yield Cell(column.name, lambda row: row.name)
+        return
+    read = column.bare or column.value
+    head = HEADS.get(column.unit, "")
+    yield Cell(column.name + head, lambda row: read(row.figures), column.of)
+    if column.unit == BITS:
+        yield Cell(f"{column.name}_bytes", lambda row: in_bytes(read(row.figures)), column.of)
+
+
+HEADS = {BITS: "_bits", SECONDS: "_seconds", JOULES: "_joules"}
+"""What the head of a column says after its name, since its numbers are bare."""
+
+
+def in_bytes(bits: Any) -> Any:
+    """``bits`` as bytes: whole where they are, else with a fraction.
+
+    >>> in_bytes(80), in_bytes(12), in_bytes(None)
+    (10, 1.5, None)
+    """
+    if bits is None:
+        return None
+    if not isinstance(bits, int):
+        return f"({bits})/8"
+    return bits // 8 if bits % 8 == 0 else bits / 8
+
+
+class _Lines:
     """The line of a row. Cells side by side that follow from one thing are written once for all layers that have it."""
 
-    def __init__(self, chosen: list[Column]) -> None:
-        groups: list[tuple[str, list[Column]]] = []
-        for column in chosen:
-            if groups and column.of and groups[-1][0] == column.of:
-                groups[-1][1].append(column)
+    def __init__(self, chosen: list[Cell]) -> None:
+        groups: list[tuple[str, list[Cell]]] = []
+        for cell in chosen:
+            if groups and cell.of and groups[-1][0] == cell.of:
+                groups[-1][1].append(cell)
             else:
-                groups.append((column.of, [column]))
-        self._groups: list[tuple[str, list[Column], dict[int, str]]] = [(of, some, {}) for of, some in groups]
+                groups.append((cell.of, [cell]))
+        self._groups: list[tuple[str, list[Cell], dict[int, str]]] = [(of, some, {}) for of, some in groups]
 
     def of(self, row: Row) -> str:
         """The line of ``row``."""
@@ -74,15 +108,10 @@ class _Cells:
         layer = vars(row.figures) if isinstance(row.figures, Layer) else {}
         for of, some, known in self._groups:
             if not (of and layer):
-                line += [escape.cell(_value(column, row)) for column in some]
+                line += [escape.cell(cell.value(row)) for cell in some]
                 continue
             text = known.get(id(layer[of]))
             if text is None:
-                text = known[id(layer[of])] = ",".join([escape.cell(_value(column, row)) for column in some])
+                text = known[id(layer[of])] = ",".join([escape.cell(cell.value(row)) for cell in some])
             line.append(text)
         return ",".join(line)
-
-
-def _value(column: Column, row: Row) -> Any:
-    """What a column has in ``row``."""
-    return row.name if column.name == "name" else column.value(row.figures)

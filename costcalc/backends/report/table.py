@@ -2,59 +2,109 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+from typing import NamedTuple
+
 from costcalc.amounts.units import percent
 from costcalc.analysis.figures import WIDE, figures_in
 from costcalc.analysis.records import Report
 from costcalc.backends.columns import Column, columns, preferred, shown
 from costcalc.backends.escape import visible
+from costcalc.backends.folding import folds_that_fit
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.paint import Paint, bar, painted, plain
 from costcalc.backends.report.summary import headline, marked, summary
-from costcalc.backends.rows import Row, View, tree
+from costcalc.backends.rows import Row, View, layers_in, shown_layers, tree
 
 PLAIN = "name group macs params output traffic kind field storage ops intensity input read write buffers source inputs"
 TIMED = (
-    "name group time bound macs_share time_share kind traffic macs output params intensity field storage input source"
+    "name group time bound macs traffic time_share kind params output field macs_share intensity storage input source"
 )
 """Which columns to show, the most wanted first; other figures come after these."""
+MAIN = "name group kind output macs params traffic field time time_share bound"
+"""Those of which a line says that there is no room for them."""
 LEAST = {"name": 16, "group": 12, "kind": 9}
 """What columns that may be cut short need at least."""
 BAR = 6
 LEAVES = ("layer", "block")
+FEWEST = 5
+"""Rows that a screen shows, however small it is."""
+
+
+class Fitted(NamedTuple):
+    """Rows, and what was left out of them.
+
+    cells   column → its title and its cells
+    hidden  titles of main columns for which there was no room
+    folded  whether there are fewer rows than there would be
+    """
+
+    rows: list[Row]
+    cells: dict[str, list[str]]
+    hidden: list[str]
+    folded: bool
 
 
 def table(report: Report, view: View) -> str:
     """The whole table, a line a row, then the totals in full."""
-    rows = tree(report, view)
     paint = painted if view.colour else plain
-    lines = [f"{paint(report.name, 'bold')}  {headline(report)}"]
+    head = [f"{paint(report.name, 'bold')}  {headline(report)}"]
     if report.source:
-        from textwrap import wrap
+        head += [paint(line, "dim") for line in wrap(visible(report.source), max(view.width, 40))]
+    totals = summary(report, view.width, paint, view.also)
+    rows, folded = _rows(report, view, len(head) + len(totals))
+    if len(rows) < 2:
+        return "\n".join([*head, "", *totals, ""])
+    found = _fitted(report, rows, view, folded)
+    said = [paint(line, "dim") for line in _left_out(report, found, view)]
+    return "\n".join([*head, "", *_lines(report, found, view, paint), *said, "", *totals, ""])
 
-        lines += [paint(line, "dim") for line in wrap(visible(report.source), max(view.width, 40))]
-    lines.append("")
-    if len(rows) > 1:
-        lines += [*_lines(report, rows, view, paint), ""]
-    return "\n".join([*lines, *summary(report, view.width, paint, view.also), ""])
+
+def _rows(report: Report, view: View, other: int) -> tuple[list[Row], bool]:
+    """The rows, folded to what a screen has room for beside ``other`` lines; and whether they are."""
+    rows = tree(report, view)
+    if view.lines is None:
+        return rows, False
+    # Beside them the titles, two rules, the total, what may be shared, a blank line before and after them, what was
+    # left out in two lines, and the prompt.
+    room = max(view.lines - other - 10, FEWEST)
+    if len(rows) - 1 <= room:
+        return rows, False
+    if view.sort is not None or view.by_kind:
+        return tree(report, view._replace(top=room - 1)), True
+    return tree(report, view, folds_that_fit(report, shown_layers(report), room)), True
 
 
-def _lines(report: Report, rows: list[Row], view: View, paint: Paint) -> list[str]:
-    cells = _chosen(report, rows, view)
+def _left_out(report: Report, found: Fitted, view: View) -> list[str]:
+    """A line that tells how to see all rows, and one how to see all columns, where some are left out."""
+    lines = []
+    if found.folded:
+        nested = view.sort is None and not view.by_kind and any("." in layer.name for layer in report.layers)
+        what = "every row" if view.by_kind else f"all {len(report.layers):,} layers"
+        lines.append(f"folded to fit the screen: --all shows {what}" + ", --depth 2 two levels" * nested)
+    if found.hidden:
+        lines.append(f"no room for {', '.join(found.hidden)}: --columns chooses, a wider terminal has more")
+    return [part for line in lines for part in wrap(line, max(view.width, 40))]
+
+
+def _lines(report: Report, found: Fitted, view: View, paint: Paint) -> list[str]:
+    rows, cells = found.rows, found.cells
     if rows[-2].role == "shared" and not any(column[-2] for name, column in cells.items() if name != "name"):
         rows, cells = [*rows[:-2], rows[-1]], {name: [*c[:-2], c[-1]] for name, c in cells.items()}
     every = {**columns(), **{column.name: column for column in view.columns or ()}}
     left = {name for name in cells if every[name].left}
     ends = () if any(row.level for row in rows) else ("name",)
+    least = LEAST | {"name": 6} if view.bounded else {}
     lines = []
-    for row, texts in zip([None, *rows], grid(cells, view.width, left, LEAST | {"name": 6}, ends), strict=True):
+    for row, texts in zip([None, *rows], grid(cells, view.width, left, least, ends), strict=True):
         line = [paint(text, _style(every[name], row)) for name, text in zip(cells, texts, strict=True)]
         lines.append(GAP.join(line).rstrip())
         rule = paint("─" * len(GAP.join(texts)), "dim")
     return [lines[0], rule, *lines[1:-1], rule, lines[-1]]
 
 
-def _chosen(report: Report, rows: list[Row], view: View) -> dict[str, list[str]]:
-    """The columns asked for, or those that fit into the width; each with its cells under its title."""
+def _fitted(report: Report, rows: list[Row], view: View, folded: bool) -> Fitted:
+    """The columns asked for, or those that fit into the width."""
     every = columns()
     parts = [_share(c, row, report) for c in every.values() if c.share for row in rows if row.role in LEAVES]
     most = max(parts, default=0.0)
@@ -63,32 +113,44 @@ def _chosen(report: Report, rows: list[Row], view: View) -> dict[str, list[str]]
         return [column.title, *(_cell(column, row, report, view.exact, most) for row in rows)]
 
     if view.columns is not None:
-        return {column.name: cells(column) for column in view.columns}
-    chosen: dict[str, list[str]] = {}
-    widths: dict[str, int] = {}
-    least = LEAST
+        return Fitted(rows, {column.name: cells(column) for column in view.columns}, [], folded)
+    made = {}
     wanted = [column.name for column in preferred(TIMED if report.total.time else PLAIN, view.also)]
     wanted += [figure.name for figure in figures_in(WIDE) if figure.name not in f"{PLAIN} {TIMED}".split()]
     for name in wanted:
-        made = cells(every[name])
-        if not any(made[1:]):
+        column = cells(every[name])
+        if any(column[1:]):
+            made[name] = column
+    chosen = _that_fit(made, view)
+    hidden = [every[name].title for name in MAIN.split() if name in made and name not in chosen]
+    return Fitted(rows, {name: made[name] for name in every if name in chosen}, hidden, folded)
+
+
+def _that_fit(made: dict[str, list[str]], view: View) -> list[str]:
+    """Which of the columns, the most wanted first, fit side by side; the main ones all where lines have no bound."""
+    main = MAIN.split()
+    chosen: list[str] = [] if view.bounded else [name for name in made if name in main]
+    widths = {name: max(map(len, made[name])) for name in chosen}
+    least = LEAST if view.bounded else {}
+    for name, column in made.items():
+        if name in chosen:
             continue
-        wide = widths | {name: max(map(len, made))}
+        wide = widths | {name: max(map(len, column))}
         needed = sum(min(w, least.get(n, w)) for n, w in wide.items()) + len(GAP) * (len(wide) - 1)
         if needed > view.width and len(chosen) > 1:
             break
-        chosen[name], widths = made, wide
+        chosen.append(name)
+        widths = wide
         if name == "kind":
             least = {}  # what is wanted less than the kind may not shorten anything
-    return {name: chosen[name] for name in every if name in chosen}
+    return chosen
 
 
 def _cell(column: Column, row: Row, report: Report, exact: bool, most: float) -> str:
     if column.name == "name":
         return "  " * row.level + row.label
-    if column.name == "kind" and row.role in ("heading", "block", "total"):
-        layers: int = row.figures.layers  # type: ignore[attr-defined]
-        return f"{layers} layer{'s' * (layers != 1)}"
+    if column.name == "kind" and (layers := layers_in(row)):
+        return layers
     if column.share:
         if row.role == "shared":
             return ""
