@@ -108,6 +108,7 @@ class Layer(Figures):
     prepared          what it costs beforehand, if it depends on no input; an inference does not do it, and so its
                       own work and traffic are 0
     group             the layer whose kernel does this one too, by a transform such as ``fuse``; None if it is alone
+    module            the class of the module that it is, of a model that was traced
     """
 
     name: str
@@ -124,6 +125,7 @@ class Layer(Figures):
     counted: bool = True
     prepared: Prepared | None = None
     group: str | None = None
+    module: str | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ class Block(Figures):
     """The layers below a dotted prefix, taken as one: a tensor between two of them is stored once.
 
     output_shapes, receptive_field   those of the last layer that reads anything
+    module                           the class of the module that it is, of a model that was traced
     """
 
     name: str
@@ -139,6 +142,7 @@ class Block(Figures):
     receptive_field: ReceptiveField | str | None = None
     time: Time | None = None
     floor: Floor | None = None
+    module: str | None = None
 
 
 @dataclass(frozen=True)
@@ -307,7 +311,7 @@ class Report(Presented):
 EXACT_COLUMNS = frozenset({"field", "stride", "bound", "unset"})
 """Columns beside the figures of which nothing is left out."""
 FIRST = ("name", "op", "kind", "options", "inputs", "input_shapes", "output_shapes")
-MAYBE = ("time", "floor", "prepared", "group", "kernels")
+MAYBE = ("time", "floor", "prepared", "group", "kernels", "module")
 """Keys that only some layers, or some totals, have."""
 
 

@@ -73,6 +73,7 @@ def report(
             floor=floors(node, done) if floors else None,
             prepared=once,
             group=group.name if (group := storage.group_of.get(node.name)) else None,
+            module=graph.modules.get(node.name),
         )
         layers.append(layer)
         around.add(layer, number, bool(touched[0]))
@@ -81,6 +82,7 @@ def report(
         Block(
             b.amounts(), name=name, layers=b.layers, output_shapes=b.last.output_shapes,
             receptive_field=b.last.receptive_field, time=b.time, floor=floors.of(name) if floors else None,
+            module=graph.modules.get(name),
         )
         for name, b in sums.close() if b.last
     )  # fmt: skip

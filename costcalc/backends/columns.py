@@ -144,6 +144,13 @@ _BEFORE = (
     Column(
         "group", "kernel", _is_leaf(lambda f: f.group), says="the layer whose kernel does it", left=True, of="group"
     ),
+    Column(
+        "module",
+        "module",
+        lambda f: getattr(f, "module", None),
+        says="class of the module, of a traced model",
+        left=True,
+    ),
     _shapes("input", "input_shapes", "shapes read, without the batch"),
     _shapes("output", "output_shapes", "shapes made, without the batch"),
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from heapq import heappop, heappush
-from typing import NamedTuple
 
 from costcalc.analysis.records import Figures, Layer, Report
+from costcalc.classes import NamedTuple
 
 MOST_IN_PART = 4
 """Rows that must be left for a block of which only some children have a row of their own."""

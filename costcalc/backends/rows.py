@@ -59,6 +59,16 @@ class Row(NamedTuple):
     figures: Figures
 
 
+CONTAINERS = frozenset({"Module", "ModuleDict", "ModuleList", "Sequential"})
+"""Classes of modules that say nothing of what a block is."""
+
+
+def titled(row: Row, name: str) -> str:
+    """``name``, of the row; of a block with the class of the module that it is: ``layer1.0: Bottleneck``."""
+    module = getattr(row.figures, "module", None) if row.role in ("heading", "block") else None
+    return f"{name}: {module}" if module and module not in CONTAINERS else name
+
+
 def layers_in(row: Row) -> str:
     """How many layers there are in the row of a block, a heading or the total; "" of others."""
     if row.role not in ("heading", "block", "total"):

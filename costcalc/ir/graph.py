@@ -132,6 +132,7 @@ class Graph:
     applied      the transforms that made it of the model as it was, in their order
     groups       the layers that are done by one kernel, as an engine joins them; all others have one each
     joinings     layer → why it is in the group of another, or not
+    modules      name of a layer, or of a block of them → the class of the module that it is, where one was traced
     """
 
     name: str
@@ -149,6 +150,7 @@ class Graph:
     groups: tuple[Group, ...] = ()
     joinings: Mapping[str, Joining] = field(default_factory=dict)
     own_names: bool = False
+    modules: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         values = (", ".join(f"{v} {self.types[v]}" for v in some) for some in (self.inputs, self.outputs))

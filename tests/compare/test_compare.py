@@ -79,7 +79,7 @@ def test_every_format_has_the_same_exact_numbers(capsys: pytest.CaptureFixture[s
     found = json.loads(run(capsys, *MODELS, "--input", "3x64x64", "--format", "json"))
     rows = list(csv.DictReader(io.StringIO(run(capsys, *MODELS, "--input", "3x64x64", "--format", "csv"))))
     for model, row in zip(found["models"], rows, strict=True):
-        assert model["inputs"] == {"image": [1, 3, 64, 64]} and row["input"] == "3×64×64"
+        assert model["inputs"] == {"image": [1, 3, 64, 64]} and row["input"] == "1x3x64x64"
         assert int(row["macs"]) == model["figures"]["macs"] == sum(model["spent"]["macs"]["kind"].values())
         for figure in ("storage", "traffic", "peak"):
             assert int(row[f"{figure}_bits"]) == model["figures"][figure]

@@ -55,9 +55,9 @@ def table(found: Comparison, *, width: int = 80, colour: bool = False) -> str:
             lines += ["", paint(f"{FIGURES[figure].title} by {heading}", "bold")]
             every = [found.parts(i, figure, by) for i in range(len(titles))]
             most = max((p.amount for parts in every for p in parts if not p.is_rest), default=0)
-            name = max((len(visible(p.name)) for parts in every for p in parts), default=0)
+            longest = max((len(visible(p.name)) for parts in every for p in parts), default=0)
             for title, parts in zip(titles, every, strict=True):
-                lines += [paint(title, "cyan"), *_bars(parts, most, FIGURES[figure], name, width)]
+                lines += [paint(title, "cyan"), *_bars(parts, most, FIGURES[figure], longest, width)]
     return "\n".join([*lines, ""])
 
 

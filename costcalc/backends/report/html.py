@@ -12,7 +12,7 @@ from costcalc.analysis.sizes import sizes
 from costcalc.backends.columns import Column, preferred, shown
 from costcalc.backends.escape import html as escaped
 from costcalc.backends.report.summary import facts, headline, marked, not_counted
-from costcalc.backends.rows import Row, View, flat, layers_in, tree
+from costcalc.backends.rows import Row, View, flat, layers_in, titled, tree
 
 PLAIN = "name kind output macs params traffic field"
 TIMED = "name kind output macs traffic time bound"
@@ -144,7 +144,7 @@ def _row(cells: Sequence[tuple[Column, str]], tag: str, kind: str, level: int) -
 
 def _cell(report: Report, row: Row, column: Column, view: View, most: float) -> str:
     if column.name == "name":
-        return escaped(row.label)
+        return escaped(titled(row, row.label))
     if column.name == "kind" and (layers := layers_in(row)):
         return layers
     if row.role == "shared" and (not column.adds or column.value(row.figures) == 0):

@@ -12,7 +12,7 @@ from costcalc.analysis.sizes import sizes
 from costcalc.backends.columns import Column, preferred, shown
 from costcalc.backends.escape import latex as escaped
 from costcalc.backends.report.summary import headline, marked, not_counted
-from costcalc.backends.rows import View, flat, layers_in
+from costcalc.backends.rows import View, flat, layers_in, titled
 from costcalc.classes import NamedTuple
 from costcalc.ir.expr import Expr
 
@@ -141,7 +141,7 @@ MARKS = {"≥": r"$\geq$\,", "≤": r"$\leq$\,", "≈": r"$\approx$\,"}
 
 def _text(column: Column, row: Any, view: View, report: Report) -> str:
     if column.name == "name":
-        return escaped(row.name)
+        return escaped(titled(row, row.name))
     if column.name == "kind" and (layers := layers_in(row)):
         return layers
     if row.role == "shared" and not column.adds:

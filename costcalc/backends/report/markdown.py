@@ -7,7 +7,7 @@ from costcalc.analysis.sizes import sizes
 from costcalc.backends.columns import preferred, shown
 from costcalc.backends.escape import markdown as escaped
 from costcalc.backends.report.summary import after, facts, marked, not_counted
-from costcalc.backends.rows import View, flat, layers_in
+from costcalc.backends.rows import View, flat, layers_in, titled
 
 PLAIN = "name kind group output macs params traffic field"
 TIMED = "name kind group output macs traffic time bound"
@@ -26,7 +26,7 @@ def markdown(report: Report, view: View) -> str:
         cells = []
         for column in chosen:
             if column.name == "name":
-                text = row.name
+                text = titled(row, row.name)
             elif column.name == "kind" and (text := layers_in(row)):
                 pass
             elif row.role == "shared" and not (column.adds and column.value(row.figures) != 0):

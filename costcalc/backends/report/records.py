@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from costcalc.analysis.figures import BITS, JOULES, SECONDS
 from costcalc.analysis.records import Layer, Report
@@ -13,6 +13,7 @@ from costcalc.backends.columns import Column, usual
 from costcalc.backends.json import written
 from costcalc.backends.report.summary import after, not_counted
 from costcalc.backends.rows import Row, View, flat
+from costcalc.classes import NamedTuple
 
 
 def json(report: Report, view: View) -> str:

@@ -78,7 +78,7 @@ def facts(report: Report, also: Collection[str] = ()) -> Iterator[Fact]:
     read, written = stored("read", total.read_bits), stored("write", total.write_bits)
     at = f", in {total.peak_at}" if total.peak_at else ""
     said = {
-        "params": f"{stored('weights', total.weight_bits)}{buffers}",
+        "params": f"{stored('weights', total.weight_bits)}{_trained(report)}{buffers}",
         "traffic": f"{read} read, {written} written, layer by layer",
         "peak": f"of activations at once, nothing in place{at}",
     }
@@ -117,6 +117,13 @@ def _floor(floor: Floor) -> str:
     what = "what must pass to and from main memory" if floor.bound == "memory" else "the MACs that are needed"
     unknown = "; what must be moved is not known, as the machine's caches are not" if floor.bits is None else ""
     return f"no schedule of the MACs takes less: {what}{unknown}"
+
+
+def _trained(report: Report) -> str:
+    """That training changes all parameters, of a module that was traced; a line of its own tells how many else."""
+    is_traced = any(layer.module for layer in report.layers)
+    all_are = report.total.params == FIGURES["trainable"].of(report.total) != 0
+    return ", all trainable" if is_traced and all_are else ""
 
 
 def _too_large(report: Report) -> Iterator[Fact]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from textwrap import wrap
-from typing import NamedTuple
 
 from costcalc.amounts.units import percent
 from costcalc.analysis.figures import WIDE, figures_in
@@ -14,7 +13,8 @@ from costcalc.backends.folding import folds_that_fit
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.paint import Paint, bar, painted, plain
 from costcalc.backends.report.summary import headline, marked, summary
-from costcalc.backends.rows import Row, View, layers_in, shown_layers, tree
+from costcalc.backends.rows import Row, View, layers_in, shown_layers, titled, tree
+from costcalc.classes import NamedTuple
 
 PLAIN = "name group macs params output traffic kind field storage ops intensity input read write buffers source inputs"
 TIMED = (
@@ -148,7 +148,7 @@ def _that_fit(made: dict[str, list[str]], view: View) -> list[str]:
 
 def _cell(column: Column, row: Row, report: Report, exact: bool, most: float) -> str:
     if column.name == "name":
-        return "  " * row.level + row.label
+        return "  " * row.level + titled(row, row.label)
     if column.name == "kind" and (layers := layers_in(row)):
         return layers
     if column.share:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from costcalc.errors import CostcalcError, Location, UnknownName
-from costcalc.frontends.calls.names import names
+from costcalc.frontends.calls.names import modules, names
 from costcalc.frontends.calls.recorded import Recorded, Scope
 from costcalc.frontends.calls.rules import rule_for
 from costcalc.ir.call import Call, Step, Traced
@@ -138,13 +139,22 @@ class Lowering:
     # -- steps to nodes --------------------------------------------------------------------------
 
     def graph(
-        self, outputs: Iterable[Traced], parameters: Mapping[str, Any], assumed: Iterable[str], source: str
+        self,
+        outputs: Iterable[Traced],
+        parameters: Mapping[str, Any],
+        assumed: Iterable[str],
+        source: str,
+        classes: Mapping[str, str] = {},
     ) -> Graph:
-        """The graph, with every weight that nothing reads as a layer of its own."""
+        """The graph, with every weight that nothing reads as a layer of its own.
+
+        classes   dotted name of a module → its class
+        """
         results = [self._current(t) for t in outputs]
         steps = self._needed(results)
         steps = [*self._with_leaves(steps, results)]
-        for (step, _), name in zip(steps, names(steps, self.builder.inputs), strict=True):
+        called_so = names(steps, self.builder.inputs)
+        for (step, _), name in zip(steps, called_so, strict=True):
             called = {local: w.weight for local, w in step.weights.items() if w.weight != f"{name}.{local}"}
             prepared = {local: t.value for local, t in step.prepared.items()}
             frozen = [local for local, w in step.weights.items() if w.weight in self._frozen]
@@ -154,7 +164,8 @@ class Lowering:
                 traced.value = value
         self.builder.assumed.update(dict.fromkeys(assumed))
         values = [t.value or self._leaves[t.weight].outputs[0].value for t in results]
-        return self.builder.build(values, parameters, source)
+        found = self.builder.build(values, parameters, source)
+        return replace(found, modules=modules(called_so, classes)) if classes else found
 
     def _needed(self, results: Sequence[Traced]) -> list[tuple[Step, Scope]]:
         """The steps without those that do nothing and that nobody reads: constants and views."""

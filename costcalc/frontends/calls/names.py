@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from costcalc.frontends.calls.recorded import Scope
 from costcalc.ir.call import Step
@@ -38,6 +38,26 @@ def names(steps: Sequence[tuple[Step, Scope]], inputs: Iterable[str] = ()) -> li
             label = getattr(step.op, "function", step.op.name)
             name = f"{path}.{label}" if path else label
         found.append(_free(name, len(step.outputs), taken, prefixes, tried))
+    return found
+
+
+def modules(called: Iterable[str], classes: Mapping[str, str]) -> dict[str, str]:
+    """Those of the ``classes`` of modules that are layers, which are ``called`` so, or have layers in them.
+
+    >>> modules(["a.relu", "a.relu_1"], {"a": "Block", "a.relu": "ReLU", "b": "Linear"})
+    {'a': 'Block', 'a.relu': 'ReLU', 'a.relu_1': 'ReLU'}
+    """
+    found: dict[str, str] = {}
+    for name in called:
+        at = name.find(".")
+        while at >= 0:
+            above = name[:at]
+            if above not in found and above in classes:
+                found[above] = classes[above]
+            at = name.find(".", at + 1)
+        known = classes.get(name) or (classes.get(name.rpartition("_")[0]) if name[-1:].isdecimal() else None)
+        if known:
+            found[name] = known
     return found
 
 

@@ -39,6 +39,7 @@ OLD = ("serialized_exported_program.json", f"{WEIGHTS}model.pt", f"{CONSTANTS}mo
 
 WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 MODULE = re.compile(r"[\w.@\-]{0,400}", re.ASCII)
+CLASS = re.compile(r"[A-Za-z_]\w{0,100}", re.ASCII)
 MOST_STACK = 20_000
 """Characters of the modules that one node was called in."""
 LABEL = re.compile(r"[\w.\-/ :]*", re.ASCII)
@@ -229,14 +230,24 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
 
 
 def _of_modules(metadata: Any) -> dict[str, str]:
-    """Of what is said of a node the modules that it was called in, the outermost first; their classes are left out."""
+    """Of what is said of a node the modules that it was called in, outermost first, with the bare names of their classes."""
     stack = metadata.get("nn_module_stack") if isinstance(metadata, dict) else None
     if not isinstance(stack, str) or len(stack) > MOST_STACK:
         return {}
-    entries = [entry.split(",")[:2] for entry in stack.split(";")]
-    if not all(len(entry) == 2 and all(MODULE.fullmatch(part) for part in entry) for entry in entries):
+    entries = [entry.split(",", 2) for entry in stack.split(";")]
+    if not all(len(entry) >= 2 and all(MODULE.fullmatch(part) for part in entry[:2]) for entry in entries):
         return {}
-    return {"nn_module_stack": ";".join(f"{key},{path}," for key, path in entries)}
+    return {"nn_module_stack": ";".join(f"{key},{path},{_class(*kind)}" for key, path, *kind in entries)}
+
+
+def _class(kind: str = "") -> str:
+    """The last name of a class, if it is one.
+
+    >>> _class("torch.nn.modules.conv.Conv2d"), _class("a.b(c)"), _class()
+    ('Conv2d', '', '')
+    """
+    name = kind.rpartition(".")[2]
+    return name if CLASS.fullmatch(name) else ""
 
 
 NAMES = ("name", "as_name", "as_operator")

@@ -66,6 +66,10 @@ class Calls(fx.Interpreter):
             key, (path, _) = next(reversed(stack.items()))
             path = _SELF.sub("", path)
             self.where.now = self._scopes.setdefault((key, path), Scope(path))
+            for within, kind in stack.values():
+                name = (kind if isinstance(kind, str) else kind.__name__).rpartition(".")[2]
+                if name:
+                    self.where.classes.setdefault(_SELF.sub("", within), name)
         try:
             return super().run_node(n)
         except BaseException:

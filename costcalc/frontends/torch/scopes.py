@@ -13,13 +13,17 @@ if TYPE_CHECKING:
 
 
 class Where:
-    """The module call that is running; and, once one has failed, the innermost that did."""
+    """The module call that is running; and, once one has failed, the innermost that did.
 
-    __slots__ = ("failed", "now")
+    classes   dotted name of a module → its class
+    """
+
+    __slots__ = ("classes", "failed", "now")
 
     def __init__(self) -> None:
         self.now = Scope("")
         self.failed: str | None = None
+        self.classes: dict[str, str] = {}
 
 
 class TellsScope:
@@ -75,6 +79,8 @@ def following(model: nn.Module) -> Iterator[Where]:
     where = Where()
     if isinstance(model, TellsScope):
         model.where = where
+    else:
+        where.classes = {path: type(module).__name__ for path, module in model.named_modules() if path}
 
     def scoped(original: Callable[..., Any]) -> Callable[..., Any]:
         def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:

@@ -227,7 +227,7 @@ def _traced(
     steps = [taken(lowering, call) for call in recorder.calls]
     if not outputs:
         raise ModelError(f"the forward of {name} returns no tensor")
-    graph = lowering.graph(outputs, {**(parameters or {}), **assumptions.used}, assumptions.made, source)
+    graph = lowering.graph(outputs, {**(parameters or {}), **assumptions.used}, assumptions.made, source, where.classes)
     if less or not assumptions.decisions:
         return graph
 
