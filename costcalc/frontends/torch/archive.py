@@ -230,7 +230,7 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
 
 
 def _of_modules(metadata: Any) -> dict[str, str]:
-    """Of what is said of a node the modules that it was called in, outermost first, with the bare names of their classes."""
+    """Of what is said of a node the modules that it was called in, outermost first, with the bare names of classes."""
     stack = metadata.get("nn_module_stack") if isinstance(metadata, dict) else None
     if not isinstance(stack, str) or len(stack) > MOST_STACK:
         return {}
