@@ -256,7 +256,7 @@ def test_every_form_says_how_the_figures_were_asked_for() -> None:
 def test_latex_has_each_column_in_one_unit() -> None:
     text = REPORT.to_latex(depth=1, columns="kind,macs,params")
     assert "{MACs (G)}" in text and "{params (M)}" in text
-    assert "total &  & 1.81 & 11.69 \\\\" in text  # 1,814,073,344 and 11,689,512
+    assert "total & 69 layers & 1.81 & 11.69 \\\\" in text  # 1,814,073,344 and 11,689,512
     assert text.count("\\midrule") == 2 and "\\usepackage{booktabs,siunitx}" in text
 
 
