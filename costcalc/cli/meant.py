@@ -59,6 +59,7 @@ OPTIONS = {
     **dict.fromkeys(("--fuse-bn", "--fold-bn", "--fold-batchnorm", "--fuse"), "--fold-norm"),
     **dict.fromkeys(("--param", "--parameter", "--arg", "--args", "--option"), "--set"),
     **{f"--{name}": f"--columns {name}" for name in ("macs", "gmacs", "gflops", "mflops", "params", "mparams")},
+    "--sram": "--ram", "--memory": "--ram", "--mem": "--ram", "--rom": "--flash",
     "--flop": "--flops", "--in-flops": "--flops",
     **dict.fromkeys(("--full", "--verbose", "-v"), "--all"),
 }  # fmt: skip
@@ -89,11 +90,10 @@ def no_option(name: str, args: Sequence[str], command: Command | None) -> str:
     if command is None:
         return "; options follow a command and what it takes: costcalc analyze MODEL --depth 2"
     name = name.partition("=")[0]
-    other = OPTIONS.get(name.lower())
-    if other is None:
-        return ""
-    option, _, value = other.partition(" ")
+    option, _, value = OPTIONS.get(name.lower(), "").partition(" ")
     parameter = next((p for p in command.parameters.values() if option in p.declared.names), None)
+    if parameter is None and (those := _having(name)):
+        return f", which {listing(those)} {'have' if len(those) > 1 else 'has'}; see costcalc {args[0]} --help"
     if parameter is None or (value and option == "--format" and value not in formats(parameter.kind)):
         return ""
     given = _given(name, args)
@@ -104,6 +104,18 @@ def no_option(name: str, args: Sequence[str], command: Command | None) -> str:
     if not value and parameter.kind is not bool:
         value = given or parameter.declared.metavar or "…"
     return f": write {f'{option} {value}'.rstrip()[:MOST]}"
+
+
+def _having(name: str) -> list[str]:
+    """The commands that have the option ``name``."""
+    from costcalc.cli.dispatch import COMMANDS as THERE
+    from costcalc.cli.dispatch import find_command
+
+    return [
+        command
+        for command in THERE
+        if any(name in p.declared.names for p in find_command(command)[0].parameters.values())
+    ]
 
 
 def formats(kind: Any) -> list[str]:

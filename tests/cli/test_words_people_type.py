@@ -40,6 +40,8 @@ SAYS = {
     "analyze resnet50 --gpu a100": "write --machine a100",
     "analyze resnet50 --gflops": "write --columns gflops",
     "lock --json": "no such option: --json",
+    "memory lenet5 --flops": "no such option: --flops, which analyze, compare, diff, explain, formula have; see",
+    "fits lenet5 --sram 320KB": "no such option: --sram: write --ram 320KB",
     "--json resnet50": "options follow a command and what it takes",
     "analyze resnet50 --nothing-like-it": "no such option: --nothing-like-it; see costcalc analyze --help",
 }

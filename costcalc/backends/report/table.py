@@ -20,7 +20,9 @@ PLAIN = "name group macs params output traffic kind field storage ops intensity 
 TIMED = (
     "name group time bound macs traffic time_share kind params output field macs_share intensity storage input source"
 )
-"""Which columns to show, the most wanted first; other figures come after these."""
+KINDS = "name group time bound macs_share time_share kind traffic macs params intensity ops storage"
+"""Which columns to show, the most wanted first; other figures come after these. Of kinds of layers on a machine the
+shares come first: which are cheap in MACs and slow is what they are asked for."""
 MAIN = "name group kind output macs params traffic field time time_share bound"
 """Those of which a line says that there is no room for them."""
 LEAST = {"name": 16, "group": 12, "kind": 9}
@@ -115,7 +117,8 @@ def _fitted(report: Report, rows: list[Row], view: View, folded: bool) -> Fitted
     if view.columns is not None:
         return Fitted(rows, {column.name: cells(column) for column in view.columns}, [], folded)
     made = {}
-    wanted = [column.name for column in preferred(TIMED if report.total.time else PLAIN, view.also)]
+    order = PLAIN if report.total.time is None else KINDS if view.by_kind else TIMED
+    wanted = [column.name for column in preferred(order, view.also)]
     wanted += [figure.name for figure in figures_in(WIDE) if figure.name not in f"{PLAIN} {TIMED}".split()]
     for name in wanted:
         column = cells(every[name])
