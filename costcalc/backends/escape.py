@@ -145,20 +145,32 @@ def xml(text: str) -> str:
 _IN_LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}", "-": "{-}",
+    "|": r"\textbar{}", '"': r"\symbol{34}", "`": r"\textasciigrave{}", "-": "{-}",
     "×": r"$\times$", "·": r"$\cdot$", "≥": r"$\geq$", "≤": r"$\leq$", "≈": r"$\approx$", "→": r"$\to$", "±": r"$\pm$",
     "⌊": r"$\lfloor$", "⌋": r"$\rfloor$", "⌈": r"$\lceil$", "⌉": r"$\rceil$", "µ": r"\textmu{}", "–": "--",
-    "…": r"\dots{}",
+    "…": r"\dots{}", "−": "$-$",
 }  # fmt: skip
 
 
-def latex(text: str) -> str:
-    r"""For the running text of LaTeX: no command, no comment, no ligature comes of it.
+_LATIN = re.compile("[ -~¡-ž‐-―‘-“”†‡•‰€™−]")
+_NOT_IN_OT1 = frozenset("«»ÐÞðþĄąĐđĘęĦħĮįĸĿŀŉŊŋŦŧŲų")
+"""Those that LaTeX has in other encodings than the one that it begins with."""
 
-    >>> print(latex("a_b 50% 3×3"))
-    a\_b 50\% 3$\times$3
+
+def latex(text: str) -> str:
+    r"""For the running text of LaTeX: no command, no comment, no ligature comes of it, in whatever encoding of fonts.
+
+    A letter that pdfLaTeX does not know, which would stop it, is written by its number.
+
+    >>> print(latex("a_b 50% 3×3 é 中"))
+    a\_b 50\% 3$\times$3 é [U+4E2D]
     """
-    return "".join(_IN_LATEX.get(c, c) for c in visible(text))
+    made = "".join(_IN_LATEX.get(c) or (c if _is_in_latex(c) else f"[U+{ord(c):04X}]") for c in visible(text))
+    return re.sub(r"(['’,])(?=[',])", r"\1{}", made)
+
+
+def _is_in_latex(c: str) -> bool:
+    return bool(_LATIN.match(c)) and c not in _NOT_IN_OT1
 
 
 # -- programs --------------------------------------------------------------------------------------

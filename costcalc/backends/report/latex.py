@@ -48,7 +48,7 @@ def scaled(values: Sequence[Any], unit: str) -> Numbers:
     >>> scaled([4_089_184_256, 1_814_073_344, None], COUNT)
     Numbers(unit='G', texts=['4.09', '1.81', ''])
     >>> scaled([12, 7], COUNT), scaled([8 * 3072, 8], BITS)
-    (Numbers(unit='', texts=['12', '7']), Numbers(unit='KiB', texts=['3.00', '{<0.01}']))
+    (Numbers(unit='', texts=['12', '7']), Numbers(unit='KiB', texts=['3.00', '{$<$0.01}']))
     """
     known = [abs(Fraction(v)) for v in values if v is not None]
     largest = max(known, default=Fraction(0))
@@ -66,7 +66,7 @@ def _number(value: Any, per: Fraction, decimals: int) -> str:
     exact = Fraction(value) / per
     digits = round(exact * 10**decimals)
     if exact and not digits:
-        return f"{{<{1 / 10**decimals:.{decimals}f}}}"
+        return f"{{$<${1 / 10**decimals:.{decimals}f}}}"
     text = str(abs(digits)).rjust(decimals + 1, "0")
     return ("-" if digits < 0 else "") + (f"{text[:-decimals]}.{text[-decimals:]}" if decimals else text)
 
