@@ -128,7 +128,7 @@ def compare(reports: Sequence[Report], names: Sequence[str] = (), also: Collecti
         else:
             there = any(values) if figure.name == "uncounted" else any(value is not None for value in values)
         if there:
-            lines.append(Line(figure, values, _ratios(values), _best(figure, values, reports)))
+            lines.append(Line(figure, values, _ratios(values), best_of(figure, values, reports)))
     return Comparison(tuple(names) or tuple(r.name for r in reports), tuple(reports), tuple(lines))
 
 
@@ -137,7 +137,8 @@ def _ratios(values: tuple[Value | None, ...]) -> tuple[float | None, ...]:
     return tuple(value / first if value is not None and first else None for value in values)
 
 
-def _best(figure: Figure, values: tuple[Value | None, ...], reports: Sequence[Report]) -> frozenset[int]:
+def best_of(figure: Figure, values: tuple[Value | None, ...], reports: Sequence[Report]) -> frozenset[int]:
+    """The indices of the reports that are best in ``figure``; none where all are the same, or bounds forbid to say."""
     known = [value for value in values if value is not None]
     if figure.less is None or len({*known}) < 2:
         return frozenset()

@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "frontends": BASE | {"ops", "reading"},
     "amounts": BASE | {"analysis"},
     "comparison": RECORDS,
+    "tabulation": RECORDS | {"comparison", "reading"},
     "difference": BASE | {"analysis", "frontends", "reading", "models"},
     "zoo": {"errors"},
     "models": GRAPHS | {"analysis", "zoo"},
@@ -38,7 +39,7 @@ MAY_IMPORT = {
     | GRAPHS
     | {"arguments", "planning", "difference", "machines", "models", "writing", "zoo", "__version__"},
     "backends": RECORDS
-    | {"packing", "planning", "difference", "budget", "comparison", "reading", "ops", "__version__"},
+    | {"packing", "planning", "difference", "budget", "comparison", "tabulation", "reading", "ops", "__version__"},
     "arguments": BASE | {"frontends", "machines", "models", "transforms"},
     "api": RECORDS
     | GRAPHS
@@ -52,7 +53,7 @@ MAY_IMPORT = {
     | GRAPHS
     | {
         *{"api", "backends", "budget", "comparison", "difference", "machines", "models", "planning", "verification"},
-        *{"packing", "writing", "zoo", "__version__"},
+        *{"packing", "reading", "tabulation", "writing", "zoo", "__version__"},
     },
     "__init__": set(),
     "__main__": {"cli"},

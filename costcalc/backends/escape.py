@@ -152,7 +152,7 @@ _IN_LATEX = {
 }  # fmt: skip
 
 
-_LATIN = re.compile("[ -~¡-ž‐-―‘-“”†‡•‰€™−]")
+_LATIN = re.compile("[ -~¡-ž‐-―‘’“”†‡•‰€™−]")
 _NOT_IN_OT1 = frozenset("«»ÐÞðþĄąĐđĘęĦħĮįĸĿŀŉŊŋŦŧŲų")
 """Those that LaTeX has in other encodings than the one that it begins with."""
 

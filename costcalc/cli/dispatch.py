@@ -27,6 +27,7 @@ COMMANDS = {
     "fits": "Costs",
     "pack": "Costs",
     "traffic": "Costs",
+    "table": "Costs",
     "compare": "Changes",
     "diff": "Changes",
     "check": "Changes",

@@ -3,10 +3,9 @@ r"""Tables for papers: LaTeX with ``booktabs``, numbers of a column in one unit 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from fractions import Fraction
 from typing import Any
 
-from costcalc.analysis.figures import BITS, COUNT, JOULES, SECONDS
+from costcalc.amounts.scaled import STEPS, scaled
 from costcalc.analysis.records import Report
 from costcalc.analysis.sizes import sizes
 from costcalc.backends.columns import Column, preferred, shown
@@ -20,55 +19,10 @@ PLAIN = "name kind output params macs traffic"
 TIMED = "name kind output macs traffic time bound"
 PACKAGES = "booktabs, siunitx"
 
-STEPS: dict[str, list[tuple[Fraction, str]]] = {
-    COUNT: [(Fraction(1000**n), unit) for n, unit in enumerate(("", "k", "M", "G", "T", "P", "E"))],
-    BITS: [(Fraction(8 * 1024**n), unit) for n, unit in enumerate(("B", "KiB", "MiB", "GiB", "TiB", "PiB"))],
-    SECONDS: [(Fraction(1, 1000**n), f"{unit}s") for n, unit in ((3, "n"), (2, r"\textmu "), (1, "m"), (0, ""))],
-    JOULES: [
-        (Fraction(1, 1000**n), f"{unit}J") for n, unit in ((4, "p"), (3, "n"), (2, r"\textmu "), (1, "m"), (0, ""))
-    ],
-}  # fmt: skip
-"""Unit of a figure → how many of it each step of its scale is, and what that is called."""
 
-
-class Numbers(NamedTuple):
-    """A column of numbers in one unit.
-
-    unit    ``M``, ``KiB``; "" where none is needed
-    texts   each number in that unit, to as many decimals as give the largest three digits; "" for None
-    """
-
-    unit: str
-    texts: list[str]
-
-
-def scaled(values: Sequence[Any], unit: str) -> Numbers:
-    """``values``, of a figure with this ``unit``, in the one that leaves the largest between 1 and 1000.
-
-    >>> scaled([4_089_184_256, 1_814_073_344, None], COUNT)
-    Numbers(unit='G', texts=['4.09', '1.81', ''])
-    >>> scaled([12, 7], COUNT), scaled([8 * 3072, 8], BITS)
-    (Numbers(unit='', texts=['12', '7']), Numbers(unit='KiB', texts=['3.00', '{$<$0.01}']))
-    """
-    known = [abs(Fraction(v)) for v in values if v is not None]
-    largest = max(known, default=Fraction(0))
-    steps = STEPS.get(unit, [(Fraction(1), "")])
-    per, called = next((step for step in reversed(steps) if largest >= step[0]), steps[0])
-    top = largest / per
-    whole = all(v % per == 0 for v in known) and per in (1, 8)
-    decimals = 0 if whole else 2 if top < 100 else 1
-    return Numbers(called, [_number(v, per, decimals) for v in values])
-
-
-def _number(value: Any, per: Fraction, decimals: int) -> str:
-    if value is None:
-        return ""
-    exact = Fraction(value) / per
-    digits = round(exact * 10**decimals)
-    if exact and not digits:
-        return f"{{$<${1 / 10**decimals:.{decimals}f}}}"
-    text = str(abs(digits)).rjust(decimals + 1, "0")
-    return ("-" if digits < 0 else "") + (f"{text[:-decimals]}.{text[-decimals:]}" if decimals else text)
+def number(text: str) -> str:
+    """A number of a column as an ``S`` column has it; what is no number stands in braces."""
+    return f"{{$<${text[1:]}}}" if text.startswith("<") else text
 
 
 class Head(NamedTuple):
@@ -80,9 +34,11 @@ class Head(NamedTuple):
 
 def aligned(title: str, texts: Iterable[str]) -> Head:
     """The head of a column of numbers, aligned at the decimal point."""
-    parts = [text.strip("-").partition(".") for text in texts if text and not text.startswith("{")]
+    texts = [*texts]
+    parts = [text.strip("+-").partition(".") for text in texts if text and not text.startswith("{")]
     whole, decimals = (max((len(part[side]) for part in parts), default=1 - side // 2) for side in (0, 2))
-    return Head(title, f"S[table-format={whole}.{decimals}]")
+    sign = "-" if any(text.startswith("-") for text in texts) else ""
+    return Head(title, f"S[table-format={sign}{whole}.{decimals}]")
 
 
 def tabular(
@@ -91,7 +47,7 @@ def tabular(
     """A table of cells that are LaTeX already.
 
     rules   before which rows a rule is drawn
-    says    lines below it, as LaTeX
+    says    sentences below it, as LaTeX
     """
     lines = [f"% needs \\usepackage{{{PACKAGES.replace(' ', '')}}}"]
     lines += [f"\\begin{{tabular}}{{@{{}}{''.join(head.align for head in heads)}@{{}}}}", "\\toprule"]
@@ -101,7 +57,7 @@ def tabular(
         lines += ["\\midrule"] * (number in rules)
         lines.append(" & ".join(row) + r" \\")
     lines += ["\\bottomrule", "\\end{tabular}"]
-    lines += [f"\\par\\smallskip{{\\footnotesize {line}}}" for line in says]
+    lines += [f"\\par\\smallskip\\noindent{{\\footnotesize {' '.join(says)}\\par}}"] * bool(says)
     return "\n".join(lines) + "\n"
 
 
@@ -118,9 +74,9 @@ def latex(report: Report, view: View) -> str:
         values = [None if row.role == "shared" and not column.adds else column.value(row.figures) for row in rows]
         if column.unit and column.unit in STEPS and not column.share and not any(isinstance(v, Expr) for v in values):
             numbers = scaled(values, column.unit)
-            title = escaped(column.title) + (f" ({numbers.unit})" if numbers.unit else "")
-            heads.append(aligned(title, numbers.texts))
-            texts = numbers.texts
+            title = escaped(f"{column.title} ({numbers.unit})" if numbers.unit else column.title)
+            texts = [number(text) for text in numbers.texts]
+            heads.append(aligned(title, texts))
             mark = report.mark(column.marks)
             if mark and texts[-1]:
                 texts[-1] = f"{{{MARKS[mark]}{texts[-1].strip('{}')}}}"

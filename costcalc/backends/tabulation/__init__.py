@@ -1,0 +1,1 @@
+"""A table of models: for terminals, papers, pages, spreadsheets and programs."""
