@@ -11,7 +11,7 @@ from costcalc.analysis.report import report
 from costcalc.arguments import (
     built,
     check_given,
-    check_inputs,
+    check_no_inputs,
     check_numbers,
     graph_of,
     how_built,
@@ -402,7 +402,7 @@ def verify(model: Graph | str | os.PathLike[str] | nn.Module, *inputs: Any, **op
     from costcalc.verification import verify as check_figures
 
     if isinstance(model, (Graph, str, os.PathLike)):
-        check_inputs(inputs, {})
+        check_no_inputs(inputs, {})
         module = options.pop("module", None) if isinstance(model, Graph) else None
         return check_figures(loaded(model, options), module)
     from costcalc.frontends.torch.tracer import trace

@@ -105,7 +105,7 @@ def machine_of(given: Machine | str | os.PathLike[str] | None) -> Machine | None
 def check_given(model: Any, inputs: tuple[Any, ...], kwargs: Mapping[str, Any], how: Mapping[str, Any]) -> None:
     """Raise ``OptionError`` where something is given that is for a model of another kind."""
     if isinstance(model, (Graph, str, os.PathLike)):
-        check_inputs(inputs, kwargs)
+        check_no_inputs(inputs, kwargs)
     if isinstance(model, (str, os.PathLike)) or not built(how):
         return
     if isinstance(model, Graph):
@@ -113,10 +113,12 @@ def check_given(model: Any, inputs: tuple[Any, ...], kwargs: Mapping[str, Any], 
     raise OptionError(_of_module(built(how)))
 
 
-def check_inputs(inputs: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+def check_no_inputs(inputs: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
     """Raise ``OptionError`` where something is given for the forward of what is no module."""
     if inputs or kwargs:
-        raise OptionError("only a torch.nn.Module takes inputs; a model that is named takes its shape as input=")
+        from costcalc.models import refuse_inputs
+
+        refuse_inputs((*inputs, *kwargs.values()))
 
 
 def check_numbers(bits: object, fps: object) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from costcalc import zoo
-from costcalc.errors import CostcalcError, UnknownName
+from costcalc.errors import CostcalcError, OptionError, UnknownName
 from costcalc.frontends.sources import FrontEnd, Request, Source, checked
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def load(
     model: str | os.PathLike[str],
-    *,
+    *inputs: Any,
     batch: Dim | None = None,
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     parameters: Mapping[str, Any] | None = None,
@@ -47,6 +47,10 @@ def load(
 
     Raises a ``CostcalcError``, with its place in the file, for anything that is wrong.
     """
+    if not isinstance(model, (str, os.PathLike)):
+        raise OptionError(_no_name(model))
+    if inputs:
+        refuse_inputs(inputs)
     if layout is not None or apply or fold_norm:
         from costcalc import transforms
 
@@ -69,6 +73,25 @@ def load(
         if not source.is_file and _is_shipped(name.partition(":")[0]):
             error.message += "; a shipped model is named without a colon: costcalc list"
         raise
+
+
+def refuse_inputs(inputs: Sequence[Any]) -> None:
+    """Raise ``OptionError`` where inputs are given by position of what is no module."""
+    says = "only a torch.nn.Module takes inputs; a model that is named takes its shape as input=, without the batch"
+    shape = next((one for one in inputs if isinstance(one, (list, tuple)) and len(one) > 1), None)
+    if shape is not None and all(isinstance(size, int) for size in shape):
+        says += f": input={tuple(shape[1:]) if len(shape) > 3 else tuple(shape)}"
+    raise OptionError(says)
+
+
+def _no_name(given: object) -> str:
+    """What to call with what is no name of a model."""
+    says = "load takes the name of a model or a path"
+    if hasattr(given, "named_modules"):
+        return f"{says}; a module is traced with its inputs: costcalc.trace(module, (1, 3, 224, 224))"
+    if isinstance(given, Graph):
+        return f"{says}; this is a graph already: costcalc.analyze(graph)"
+    return f"{says}, not {type(given).__name__}"
 
 
 def wanted(

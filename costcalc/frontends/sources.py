@@ -60,14 +60,20 @@ class Request(NamedTuple):
                 raise OptionError(
                     f"{path} has no input '{str(name)[:80]}'{near(str(name), inputs)}; it has {listing(inputs)}"
                 )
-            if not all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in shape):
-                raise OptionError(f"the shape of {name} must be whole numbers from 1, not {shape!r}")
+            check_shape(name, shape)
         return {name: tuple(shape) for name, shape in named.items()}
 
     def given(self) -> list[str]:
         """The names of what was asked for that an entry may refuse."""
         asked = {"batch": self.batch is not None, "input": self.input is not None, "parameters": bool(self.parameters)}
         return [name for name, is_given in asked.items() if is_given]
+
+
+def check_shape(name: str, shape: object) -> None:
+    """Raise ``OptionError`` for what is no shape of the input ``name``."""
+    good = isinstance(shape, Sequence) and not isinstance(shape, str) and len(shape) > 0
+    if not good or not all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in shape):  # type: ignore[attr-defined]
+        raise OptionError(f"the shape of {name} must be whole numbers from 1, not {shape!r:.80}")
 
 
 class FrontEnd(Protocol):

@@ -371,3 +371,104 @@ def test_what_builds_a_named_model_is_refused_for_a_module(function: str, more: 
     nn = pytest.importorskip("torch").nn
     with pytest.raises(CostcalcError, match="a module is built already"):
         getattr(costcalc, function)(nn.Conv2d(3, 4, 3), (1, 3, 8, 8), batch=2, **more)
+
+
+NET = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.norm = nn.BatchNorm2d(4)
+
+    def forward(self, x):
+        return self.norm(self.conv(x)).flatten(1)
+"""
+
+
+@pytest.mark.parametrize(
+    "inputs, options, says",
+    [
+        ((1, 3, 8, 8), {}, r"a shape is one tuple: \(1, 3, 8, 8\)"),
+        (("1x3x8x8",), {}, r"a shape is a tuple: \(1, 3, 8, 8\)"),
+        ((("1", "3", "8", "8"),), {}, "a shape is a tuple of whole numbers from 1"),
+        (((None, 3, 8, 8),), {}, "a shape is a tuple of whole numbers from 1"),
+        ((((1, 3, 8, 8),),), {}, r"one after another, not in a list or tuple: analyze\(module, x\)"),
+        (([(1, 3, 8, 8)],), {}, r"one after another, not in a list or tuple: analyze\(module, x\)"),
+        (((8, 8),), {}, r"the shape lacks its batch and its channels: \(1, 3, 8, 8\)"),
+        (((2, 8, 8),), {}, r"the shape lacks its channels: \(2, 3, 8, 8\)|is with the batch: \(1, 2, 8, 8\)"),
+        (((1, 1, 3, 8, 8),), {}, r"the shape has an axis too many: \(1, 3, 8, 8\)"),
+        (((2, 8, 8, 3),), {}, r"channels come before places: \(2, 3, 8, 8\)"),
+        (((0, 3, 8, 8),), {}, r"a shape has whole numbers from 1, not \(0, 3, 8, 8\)"),
+        (((-1, 3, 8, 8),), {}, r"a shape has whole numbers from 1, not \(-1, 3, 8, 8\)"),
+        ((), {"inputs": ((1, 3, 8, 8),)}, r"in place of inputs="),
+        ((), {"x": (3, 8, 8)}, r"a shape that is given here is with the batch: \(1, 3, 8, 8\)"),
+    ],
+)
+def test_each_habit_of_writing_a_shape_gets_its_sentence(
+    inputs: Any, options: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch.nn")
+    space: dict[str, Any] = {}
+    exec(NET, space)
+    for function in (costcalc.analyze, costcalc.trace):
+        with pytest.raises(CostcalcError) as caught:
+            function(space["Net"](), *inputs, **options)
+        assert re.search(says, str(caught.value).splitlines()[-1]), str(caught.value)
+
+
+def test_a_hint_is_only_given_where_it_helps() -> None:
+    nn = pytest.importorskip("torch").nn
+    net = nn.Sequential(nn.Conv2d(64, 4, 3), nn.BatchNorm2d(4))
+    with pytest.raises(CostcalcError, match=r"is given here is with the batch: \(1, 64, 8, 8\)"):
+        costcalc.analyze(net, (64, 8, 8))
+    with pytest.raises(CostcalcError) as caught:
+        costcalc.analyze(net, (1, 63, 8, 8))
+    assert str(caught.value).splitlines()[-1].startswith("the shapes that met there")
+
+
+@pytest.mark.parametrize(
+    "shape, says",
+    [
+        ((1, 3, 8, 8), "it takes 3x8x8, which is without the batch"),
+        ((8, 8), "it takes 3x8x8, which is without the batch"),
+        ((8, 8, 3), "it takes 3x8x8, which is without the batch"),
+        ("3x8x8", "the shape of the input must be whole numbers from 1, not '3x8x8'"),
+        (8, "must be whole numbers from 1, not 8"),
+        ((3, 0, 8), r"must be whole numbers from 1, not \(3, 0, 8\)"),
+        ({"x": 8}, "the shape of x must be whole numbers from 1, not 8"),
+    ],
+)
+def test_the_shape_of_a_named_model_gets_its_sentence(shape: Any, says: str, tmp_path: Path) -> None:
+    pytest.importorskip("torch.nn")
+    (tmp_path / "net.py").write_text(NET)
+    name = f"{tmp_path}/net.py:Net"
+    assert costcalc.analyze(name, input=[3, 8, 8]).total.macs == 27 * 4 * 36
+    for call in (costcalc.analyze, costcalc.load):
+        with pytest.raises(CostcalcError, match=says):
+            call(name, input=shape)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "net.py:Net", "net.onnx"])
+def test_inputs_by_position_of_a_name_are_told_by_which_rule(name: str) -> None:
+    for call in (costcalc.analyze, costcalc.load, costcalc.memory):
+        with pytest.raises(CostcalcError, match=r"shape as input=, without the batch: input=\(3, 224, 224\)"):
+            call(name, (1, 3, 224, 224))  # type: ignore[operator]
+
+
+def test_load_says_what_to_call_instead() -> None:
+    nn = pytest.importorskip("torch").nn
+    given: list[tuple[Any, str]] = [
+        (nn.Linear(2, 3), r"a module is traced with its inputs: costcalc.trace\(module, \(1, 3, 224, 224\)\)"),
+        (costcalc.load("lenet5"), r"this is a graph already: costcalc.analyze\(graph\)"),
+        (3, "not int"),
+    ]
+    for thing, says in given:
+        with pytest.raises(CostcalcError, match=says):
+            costcalc.load(thing)
+    for thing, says in [("resnet18", "costcalc.load takes those"), (nn.Linear, "the class Linear: make one first"),
+                        (nn.Linear(2, 3).state_dict(), "weights alone do not say what is run")]:  # fmt: skip
+        with pytest.raises(CostcalcError, match=says):
+            costcalc.trace(thing, (1, 2))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -47,6 +48,8 @@ class WithoutValues:
         if isinstance(value, dict):
             return {key: self.of(v) for key, v in value.items()}
         if is_shape(value):
+            if min(value) < 1:
+                raise ModelError(f"a shape has whole numbers from 1, not {value}")
             self.ranks.append(len(value))
             dtype = torch.int64 if len(value) <= self.whole_numbers else self.floating
             try:
@@ -117,6 +120,14 @@ def is_shape(value: Any) -> bool:
     return isinstance(value, tuple) and bool(value) and all(type(v) is int for v in value)
 
 
+OTHER_NAMES = {
+    "input_size", "input_shape", "input_shapes", "input_data", "input_res", "inputs", "example_inputs", "dummy_input",
+    "shape", "size", "args",
+}  # fmt: skip
+"""What other tools call the input of a model."""
+_WRITTEN = re.compile(r"\d{1,9}([x×,]\d{1,9})+")
+
+
 def shape_hint(inputs: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
     """What to write instead, where a forward failed and what it was given looks like a shape by another rule; or "".
 
@@ -124,18 +135,57 @@ def shape_hint(inputs: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
     '\\na shape that is given by position is with the batch: (1, 3, 224, 224)'
     >>> shape_hint(([1, 3, 8, 8],), {}), shape_hint(((1, 3, 8, 8),), {})
     ('\\na shape is a tuple: (1, 3, 8, 8)', '')
+    >>> shape_hint((1, 3, 8, 8), {}), shape_hint(("1x3x8x8",), {})
+    ('\\na shape is one tuple: (1, 3, 8, 8)', '\\na shape is a tuple: (1, 3, 8, 8)')
     """
-    for name in ("input_size", "input_shape", "input_data"):
-        shape = kwargs.get(name)
+    for name in OTHER_NAMES & kwargs.keys():
+        shape = kwargs[name]
         if isinstance(shape, (list, tuple)) and shape and all(type(v) is int for v in shape):
             whole = tuple(shape) if len(shape) > 3 else (1, *shape)
             return f"\nshapes of inputs are given by position, with the batch: {whole} in place of {name}="
+        return f"\ninputs are given by position, one after another: analyze(module, x) in place of {name}="
+    if len(inputs) > 1 and all(type(value) is int and value > 0 for value in inputs):
+        return f"\na shape is one tuple: {inputs}"
     for value in inputs:
-        if isinstance(value, list) and len(value) > 1 and all(type(v) is int and v > 0 for v in value):
-            return f"\na shape is a tuple: {tuple(value)}"
+        if isinstance(value, str) and _WRITTEN.fullmatch(value):
+            return f"\na shape is a tuple: {tuple(map(int, re.split('[x×,]', value)))}"
+        if isinstance(value, (list, tuple)) and not is_shape(value):
+            if len(value) > 1 and all(type(v) is int and v > 0 for v in value):
+                return f"\na shape is a tuple: {tuple(value)}"
+            if len(value) > 1 and all(isinstance(v, (int, str, type(None), float)) for v in value):
+                return f"\na shape is a tuple of whole numbers from 1, as (1, 3, 224, 224), not {value!r}"[:200]
+            if len(inputs) == 1 and value and all(isinstance(v, Tensor) or is_shape(v) for v in value):
+                return "\ninputs are given one after another, not in a list or tuple: analyze(module, x)"
         if is_shape(value) and len(value) == 3 and value[0] <= 4:
             return f"\na shape that is given by position is with the batch: {(1, *value)}"
     return ""
+
+
+def other_shapes(
+    model: nn.Module, inputs: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Iterator[tuple[str, tuple[Any, ...], dict[str, Any]]]:
+    """What may have been meant by shapes that a forward fails on: why, and the inputs with other shapes."""
+    conv = next((m for m in model.modules() if isinstance(m, (nn.Conv1d, nn.Conv2d, nn.Conv3d))), None)
+    places, channels = (len(conv.kernel_size), conv.in_channels) if conv is not None else (0, 0)
+    ways: dict[str, Callable[[tuple[int, ...]], tuple[int, ...] | None]] = {
+        "a shape that is given here is with the batch": lambda s: (1, *s),
+        "the shape has an axis too many": lambda s: s[1:] if s[0] == 1 and len(s) > 1 else None,
+        "channels come before places": lambda s: (s[0], s[-1], *s[1:-1]) if len(s) > 2 and s[-1] == channels else None,
+        "the shape lacks its batch and its channels": lambda s: (1, channels, *s) if len(s) == places else None,
+        "the shape lacks its channels": lambda s: (s[0], channels, *s[1:]) if len(s) == places + 1 else None,
+    }
+    for why, way in ways.items():
+        changed: list[tuple[int, ...]] = []
+
+        def other(value: Any, way: Any = way, changed: Any = changed) -> Any:
+            new = way(value) if is_shape(value) else None
+            if new is not None:
+                changed.append(new)
+            return value if new is None else new
+
+        args, options = tuple(map(other, inputs)), {key: other(value) for key, value in kwargs.items()}
+        if changed and all(size > 0 for shape in changed for size in shape):
+            yield f"{why}: {', '.join(map(str, changed))}", args, options
 
 
 def named(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from costcalc.classes import NamedTuple, replace
-from costcalc.frontends.sources import SOURCES, Request, Shapes, source_of
+from costcalc.frontends.sources import SOURCES, Request, Shapes, check_shape, source_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -120,21 +120,37 @@ def _wanted(name: str, batch: int | None, input: Shapes, parameters: Mapping[str
     if found.sizes is not None:
         args, forward, given = found.sizes.inputs(batch, input, given)
     elif isinstance(input, Mapping):
+        for key, shape in input.items():
+            check_shape(str(key), shape)
         forward = {key: (batch or 1, *shape) for key, shape in input.items()}
     else:
+        if input is not None:
+            check_shape("the input", input)
         args = found.inputs(batch or 1, None if input is None else tuple(input))
     return _Wanted(found, args, forward, settings, given)
 
 
 def _traced(name: str, wanted: _Wanted) -> Graph:
-    from costcalc.frontends.torch.tracer import trace_module
+    from costcalc.frontends.torch.failures import ModelError
+    from costcalc.frontends.torch.tracer import meant, trace_module
 
     found = wanted.found
-    graph = trace_module(
-        found.model, wanted.args, wanted.kwargs, name=name.rpartition(":")[2] if ":" in name else Path(name).stem,
-        settings=wanted.settings, parameters=wanted.parameters, source=name, again=found.again,
-    )  # fmt: skip
+    try:
+        graph = trace_module(
+            found.model, wanted.args, wanted.kwargs, name=name.rpartition(":")[2] if ":" in name else Path(name).stem,
+            settings=wanted.settings, parameters=wanted.parameters, source=name, again=found.again,
+        )  # fmt: skip
+    except ModelError as error:
+        if found.sizes is None:
+            error.message += meant(found.model, wanted.args, wanted.kwargs, _without_batch)
+        raise
     return graph if found.sizes is None else replace(graph, declared=found.sizes.declared(graph.inputs))
+
+
+def _without_batch(hint: str) -> str:
+    """What a model that is named takes, as configs and command lines write it."""
+    shapes = [shape.split(", ")[1:] for shape in re.findall(r"\(([\d, ]+)\)", hint)]
+    return f"\nit takes {', '.join(map('x'.join, shapes))}, which is without the batch"
 
 
 def _with_symbols(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from costcalc.frontends.torch.inputs import (
     WithValues,
     floating_type,
     named,
+    other_shapes,
     shape_hint,
     tensors_in,
 )
@@ -60,7 +61,7 @@ def trace(module: nn.Module, *inputs: Any, assume: Mapping[str, int] | None = No
     ['0', '1']
     """
     if not isinstance(module, nn.Module):
-        raise ModelError(f"trace takes a torch.nn.Module, not {type(module).__name__}")
+        raise ModelError(f"trace takes a torch.nn.Module, not {_kind(module)}")
     if not inputs and not kwargs:
         from costcalc.frontends.torch.inputs import default_inputs
 
@@ -68,8 +69,30 @@ def trace(module: nn.Module, *inputs: Any, assume: Mapping[str, int] | None = No
     try:
         return trace_module(module, inputs, kwargs, settings=assume)
     except ModelError as error:
-        error.message += shape_hint(inputs, kwargs)
+        error.message += shape_hint(inputs, kwargs) or meant(module, inputs, kwargs)
         raise
+
+
+def _kind(given: object) -> str:
+    """What ``given`` is, and what to do with it instead."""
+    if isinstance(given, type) and issubclass(given, nn.Module):
+        return f"the class {given.__name__}: make one first"
+    if isinstance(given, str):
+        return "a name: costcalc.load takes those"
+    name = type(given).__name__
+    weights = isinstance(given, Mapping) and any(isinstance(value, torch.Tensor) for value in given.values())
+    return f"{name}: weights alone do not say what is run" if weights else name
+
+
+def meant(
+    module: nn.Module, inputs: Sequence[Any], kwargs: Mapping[str, Any], tell: Callable[[str], str] = "\n{}".format
+) -> str:
+    """By which other shapes the forward of ``module`` does not fail, in words that ``tell`` puts; "" if by none."""
+    for hint, args, options in other_shapes(module, inputs, kwargs):
+        with suppress(CostcalcError):
+            trace_module(module, args, options)
+            return tell(hint)
+    return ""
 
 
 def trace_run(module: nn.Module, inputs: Sequence[Any], graph: Graph) -> Graph:
