@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from costcalc.analysis.figures import COUNT, FIGURES, Figure, meant, named
 from costcalc.analysis.records import Report
+from costcalc.classes import NamedTuple
 from costcalc.comparison import best_of
 from costcalc.errors import CostcalcError, Location, OptionError, UnknownName, listing, near
 from costcalc.reading.csv import Sheet

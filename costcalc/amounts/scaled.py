@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 from costcalc.analysis.figures import BITS, COUNT, JOULES, SECONDS
+from costcalc.classes import NamedTuple
 
 STEPS: dict[str, list[tuple[Fraction, str]]] = {
     COUNT: [(Fraction(1000**n), unit) for n, unit in enumerate(("", "k", "M", "G", "T", "P", "E"))],

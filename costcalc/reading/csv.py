@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import NamedTuple
 
+from costcalc.classes import NamedTuple
 from costcalc.errors import Location, SpecError
 from costcalc.reading.files import contents
 

@@ -3,7 +3,7 @@ r"""A table of models as text, LaTeX with ``booktabs`` and ``siunitx``, Markdown
 from __future__ import annotations
 
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from costcalc.amounts.scaled import scaled
 from costcalc.analysis.figures import BITS, FIGURES, named
@@ -11,6 +11,7 @@ from costcalc.backends import escape
 from costcalc.backends.markdown import table as markdown_table
 from costcalc.backends.paint import painted, plain
 from costcalc.backends.report.latex import MARKS, Head, aligned, number, tabular
+from costcalc.classes import NamedTuple
 
 if TYPE_CHECKING:
     from costcalc.tabulation import Column, Table
