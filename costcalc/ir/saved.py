@@ -12,12 +12,15 @@ class Saves(NamedTuple):
     inputs    positions of the inputs that are kept as they are
     outputs   positions of the outputs that are
     maps      tensors that are there for the backward pass alone: statistics, masks, where a maximum was, copies
+    stacks    inputs, each with the number of its last axes that stay apart, of which a copy is kept instead where the
+              axes before these cannot be seen as one
     least     more is kept, of which PyTorch does not say how much
     """
 
     inputs: tuple[int, ...] = ()
     outputs: tuple[int, ...] = ()
     maps: tuple[TensorType, ...] = ()
+    stacks: tuple[tuple[int, int], ...] = ()
     least: bool = False
 
 

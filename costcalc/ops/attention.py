@@ -102,7 +102,8 @@ class ScaledDotProductAttention(Op):
         through = wanted[0] or wanted[1] or any(wanted[3:])
         if through and v.shape[:-2] != stack:
             maps.append(v.with_shape(*stack, *v.shape[-2:]))
-        return Saves((2,) if through and v.shape[:-2] == stack else (), maps=(*maps, scores))
+        whole = through and v.shape[:-2] == stack
+        return Saves((2,) if whole else (), maps=(*maps, scores), stacks=((2, 2),) if whole else ())
 
     def needless(
         self, q: TensorType, k: TensorType, v: TensorType, *mask: TensorType, y: TensorType

@@ -52,7 +52,7 @@ class Linear(Op):
 
     def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
         """The input, for the gradient of the weight."""
-        return INPUT if trained else NOTHING
+        return INPUT._replace(stacks=((0, 1),)) if trained else NOTHING
 
     def reuse(self, x: TensorType) -> Dim:
         return 1

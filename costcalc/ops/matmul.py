@@ -66,7 +66,9 @@ class MatMul(Op):
                 maps.append(t)  # its transposes stand one above another
             else:
                 inputs.append(i)
-        return Saves(tuple(inputs), maps=tuple(maps))
+        apart = 2 if stacked else 1
+        stacks = tuple((i, apart) for i in inputs if len((a, b)[i].shape) > 2)
+        return Saves(tuple(inputs), maps=tuple(maps), stacks=stacks)
 
     def reuse(self, a: TensorType, b: TensorType) -> Dim:
         return 1

@@ -28,6 +28,7 @@ from costcalc.ir.saved import NOTHING, Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.planning.heap import Heap
 from costcalc.planning.sizes import Sizes
+from costcalc.planning.strides import is_one_axis, strides
 
 SCALAR = 4
 """Bytes of a sum of results."""
@@ -91,7 +92,17 @@ class Plan:
             dead[i].append(root)
         self.last = last
         self.leads = self._leading()
+        self.strides = strides(graph)
         self.layers = [self._layer(*pair, tuple(dead[i])) for i, pair in enumerate(needs(graph))]
+
+    def _with_copies(self, node: Node, types: tuple[TensorType, ...], keeps: Saves) -> Saves:
+        """``keeps`` with copies in place of inputs that a product cannot read as they lie."""
+        for i, apart in keeps.stacks:
+            steps = self.strides.get(node.inputs[i])
+            if steps is not None and not is_one_axis(types[i], steps, apart):
+                others = tuple(j for j in keeps.inputs if j != i)
+                keeps = keeps._replace(inputs=others, maps=(*keeps.maps, types[i]))
+        return keeps
 
     def _leading(self) -> set[str]:
         """The values that the results are made of: what leads nowhere keeps nothing for the backward pass."""
@@ -125,6 +136,7 @@ class Plan:
         if needed.any and self.leads.intersection(node.outputs):
             y = graph.types[node.outputs[0]]
             keeps = node.op.saves(*types, y=y, trained=needed.trained, wanted=needed.wanted)
+            keeps = keeps and self._with_copies(node, types, keeps)
             if keeps is None or keeps.least:
                 self.unknown.append(node.name)
             beside = node.op.beside_gradients(*types, y=y, trained=needed.trained, wanted=needed.wanted)

@@ -23,7 +23,9 @@ from costcalc.frontends.torch.lives import Unseen
 from costcalc.frontends.torch.training import step_of, trained
 from costcalc.ir.allocations import ObservedStep
 from costcalc.ir.fields import ints
+from costcalc.ir.graph import GraphBuilder
 from costcalc.ir.op import all_ops, find_op
+from costcalc.ir.tensor import TensorType
 from costcalc.models import load
 from costcalc.planning.autograd import step as by_rules
 from costcalc.planning.training import OPTIMIZERS
@@ -177,6 +179,38 @@ def test_rules_tell_what_pytorchs_own_layers_hold(name: str) -> None:
     assert sum(k.bytes for k in ours.saved) == sum(k.bytes for k in theirs.saved)
     assert peak_of(ours) == peak_of(theirs)
     assert (ours.gradients, sorted(ours.parameters)) == (theirs.gradients, sorted(theirs.parameters))
+
+
+LINEAR: tuple[str, dict[str, Any]] = ("linear", {"out_features": 3})
+VIEWS: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "channels to the end": [("permute", {"axes": (0, 2, 3, 1)}), LINEAR],
+    "length and batch": [
+        ("reshape", {"shape": (8, -1)}),
+        ("transpose", {"first": 0, "second": 1}),
+        ("linear", {"out_features": 3}),
+    ],
+    "a part": [("slice", {"axis": 2, "start": 1}), LINEAR],
+    "the first part": [("slice", {"axis": 0, "start": 0, "stop": 1}), LINEAR],
+    "one of them": [("select", {"axis": 1, "index": 0}), LINEAR],
+    "in a row again": [
+        ("permute", {"axes": (0, 2, 3, 1)}),
+        ("permute", {"axes": (0, 3, 1, 2)}),
+        ("linear", {"out_features": 3}),
+    ],
+}
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("name", VIEWS)
+def test_what_a_product_copies_first_is_told(name: str, batch: int) -> None:
+    """Of views that cannot be read as rows a copy is kept."""
+    b = GraphBuilder("views", {"image": TensorType((batch, 8, 4, 6))})
+    (value,) = b.add("first", find_op("conv")(8, 1), ["image"])
+    for i, (op, options) in enumerate(VIEWS[name]):
+        (value,) = b.add(f"{op}{i}", find_op(op)(**options), [value])
+    graph = b.build([value])
+    theirs = trained(to_module(graph, device="meta", initialise=False), (torch.empty(batch, 8, 4, 6),), {})
+    assert sum(k.bytes for k in by_rules(graph).saved) == sum(k.bytes for k in theirs.saved)
 
 
 def adds(run: Any) -> tuple[int, int]:
