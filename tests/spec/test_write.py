@@ -10,7 +10,7 @@ import pytest
 
 import costcalc
 from costcalc import zoo
-from costcalc.errors import SpecError
+from costcalc.errors import CostcalcError, SpecError
 from costcalc.frontends.spec.write import write
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.tensor import TensorType
@@ -97,3 +97,17 @@ def test_a_graph_without_layers_is_no_spec() -> None:
     graph = GraphBuilder("nothing", {"x": TensorType((1, 3))}).build(["x"])
     with pytest.raises(SpecError, match="nothing does nothing that counts, and a spec has at least one layer"):
         write(graph)
+
+
+def test_a_spec_for_one_batch_says_that_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text(
+        "inputs: {x: [4, 6]}\nlayers:\n- token: {'parameter([1, 1, 6])': []}\n- all: {concat(1): [token, x]}\n",
+        encoding="utf-8",
+    )
+    assert costcalc.load(str(path)).types["all"].shape == (1, 5, 6)
+    says = (
+        r"net.yaml has layers that are written for a batch of 1, and cannot have 4: .*concat along axis 1: .*--batch 4`"
+    )
+    with pytest.raises(CostcalcError, match=says):
+        costcalc.load(str(path), batch=4)

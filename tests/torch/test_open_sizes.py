@@ -13,7 +13,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch import nn  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
 from torch.export import Dim  # noqa: E402
 
 import costcalc  # noqa: E402
@@ -192,6 +192,37 @@ def test_the_totals_of_attention_are_those_by_hand(export: Callable[..., str]) -
     assert {"l ≥ 4", "l ≤ 100", "n ≤ 64"} <= set(graph.assumed)
     at_five = formulas(costcalc.load(path, batch=5, symbols=["length"]))[0].total
     assert str(at_five) == "120·l^2 + 2880·l"
+
+
+class Places(nn.Module):
+    """Patches with positions that are resized to the image's, as vision transformers of any image size have them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches, self.places = nn.Conv2d(3, 6, 4, 4), nn.Parameter(torch.zeros(1, 6, 5, 5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.patches(x)
+        return y + nn.functional.interpolate(self.places, size=y.shape[2:], mode="bilinear")
+
+
+def test_a_size_that_is_a_multiple_of_an_open_one_is_chosen(export: Callable[..., str]) -> None:
+    high, wide = Dim("high", min=2, max=20), Dim("wide", min=2, max=20)
+    path = export(Places(), torch.zeros(1, 3, 16, 20), dynamic_shapes={"x": {2: 4 * high, 3: 4 * wide}})
+    for rows, columns in ((16, 20), (24, 40), (36, 36)):
+        graph = costcalc.load(path, input=(3, rows, columns))
+        assert graph.types[graph.outputs[0]].shape == (1, 6, rows // 4, columns // 4)
+        # Each of so many places takes 3·4·4 products for each of 6 channels.
+        assert costcalc.analyze(graph).total.macs == rows // 4 * (columns // 4) * 288
+    with pytest.raises(CostcalcError, match=r"axis 2 is 4\*s\d+, as 20 and 24 are, and cannot be 22"):
+        costcalc.load(path, input=(3, 22, 40))
+    with pytest.raises(CostcalcError, match=r"was exported for s\d+ from 2 to 20; axis 3 of x cannot be 120"):
+        costcalc.load(path, input=(3, 20, 120))
+    # Also in symbols, though in some of the traces both sizes are equal, and are written once.
+    symbols = list(costcalc.load(path).parameters)
+    (macs, *_) = formulas(costcalc.load(path, symbols=symbols))
+    (rows, columns), total = sorted(macs.total.symbols()), macs.total
+    assert [total.at({rows: 3, columns: 5}), total.at({rows: 7, columns: 7})] == [288 * 15, 288 * 49]
 
 
 def test_words_that_mean_no_open_size_are_refused(export: Callable[..., str]) -> None:

@@ -25,8 +25,11 @@ def load(name: str, request: Request) -> Graph:
     try:
         return _load(name, request)
     except CostcalcError as error:
-        if request.parameters and request.symbols is None:
-            _blame(error, name, request)
+        if request.symbols is None:
+            if request.parameters:
+                _blame(error, name, request)
+            if request.batch not in (None, 1):
+                _blame_batch(error, name, request)
         raise
 
 
@@ -51,6 +54,18 @@ def _blame(error: CostcalcError, name: str, request: Request) -> None:
             )
         error.location = None
         return
+
+
+def _blame_batch(error: CostcalcError, name: str, request: Request) -> None:
+    """Say in ``error`` that the batch does not fit, where the spec is right with a batch of 1."""
+    if error.location is None:
+        return  # it is about no layer
+    try:
+        _load(name, request._replace(batch=None))
+    except CostcalcError:
+        return
+    says = f"{name[:80]} has layers that are written for a batch of 1, and cannot have {request.batch}"
+    error.message = f"{says}: {error.message}; `costcalc trace --batch {request.batch}` writes a model for that batch"
 
 
 def _refuse_foreign(name: str, path: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from costcalc.classes import replace
 from costcalc.errors import CostcalcError
 from costcalc.frontends.torch.sizes import MOST
+from costcalc.ir.call import once
 from costcalc.ir.dims import Dim, prod
 from costcalc.ir.expr import Expr
 from costcalc.ir.fields import UNKNOWN
@@ -142,6 +143,9 @@ class _Generaliser:
 
     def _one(self, values: Sequence[Any], near: Sequence[Dim]) -> Any:
         """What an option is, of which each trace has one value."""
+        axes = {len(v) for v in values if type(v) is tuple}
+        if len(axes) == 1 and any(type(v) is int for v in values):  # equal along all axes, it was written once
+            values = [(v,) * next(iter(axes)) if type(v) is int else v for v in values]
         first = values[0]
         if all(type(v) is type(first) and v == first for v in values):
             return first
@@ -243,7 +247,7 @@ def _difference(made: Graph, graph: Graph, sample: Sample) -> str:
         for field in ours.op.fields:
             option = _at(getattr(ours.op, field.name), sample)
             told = field.kind != "Numbers" or option != UNKNOWN  # no figure depends on the elements of a constant
-            if told and option != getattr(theirs.op, field.name):
+            if told and option != (there := getattr(theirs.op, field.name)) and once(option) != there:
                 return f"{ours.name}: {ours.op.name} has another {field.name}"
     for name, type_ in made.types.items():
         if TensorType(_at(type_.shape, sample), type_.dtype) != graph.types[name]:

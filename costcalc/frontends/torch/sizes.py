@@ -86,8 +86,14 @@ class Sizes:
         asked = list(self._asked(tensors, batch, input))
         for name, sizes in asked:
             for axis, (declared, size) in enumerate(zip(tensors[name].shape, sizes, strict=True)):
-                if size is not None and isinstance(declared, SymInt) and declared.node.expr.is_Symbol:
-                    self._bind(str(declared.node.expr), size, wanted, f"axis {axis} of {name}")
+                line = _line(declared) if size is not None else None
+                if size is not None and line:
+                    symbol, factor, offset = line
+                    if (size - offset) % factor:
+                        low = size - (size - offset) % factor
+                        reason = f"axis {axis} is {declared}, as {low} and {low + factor} are, and cannot be {size}"
+                        raise CostcalcError(f"{self._exported(name)}; {reason}")
+                    self._bind(symbol, (size - offset) // factor, wanted, f"axis {axis} of {name}", size)
         values = {name: wanted.get(name, hint) for name, (hint, _, _) in self.ranges.items()}
         for name, sizes in asked:
             for axis, (declared, size) in enumerate(zip(tensors[name].shape, sizes, strict=True)):
@@ -120,11 +126,13 @@ class Sizes:
             elif many is not None:
                 yield name, [many, *(None for _ in value.shape[1:])]
 
-    def _bind(self, symbol: str, size: int, wanted: dict[str, int], of: str) -> None:
+    def _bind(self, symbol: str, size: int, wanted: dict[str, int], of: str, asked: int | None = None) -> None:
         _, least, most = self.ranges[symbol]
         if not least <= size <= most:
             upto = f"from {least} to {most}" if most < MOST else f"from {least} on"
-            raise CostcalcError(f"{self.path} was exported for {symbol} {upto}; {of} cannot be {size}")
+            raise CostcalcError(
+                f"{self.path} was exported for {symbol} {upto}; {of} cannot be {size if asked is None else asked}"
+            )
         if wanted.setdefault(symbol, size) != size:
             raise CostcalcError(f"{self.path}: {of} is the size {symbol}, which is {wanted[symbol]}, not {size}")
 
@@ -149,3 +157,15 @@ class Sizes:
         expression = size.node.expr
         known = {s: (values or {}).get(str(s), self.ranges[str(s)][0]) for s in expression.free_symbols}
         return int(expression.subs(known))
+
+
+def _line(size: Any) -> tuple[str, int, int] | None:
+    """The open size in ``size``, and by what it is multiplied and what is added; None of any other expression."""
+    expression = size.node.expr if isinstance(size, SymInt) else None
+    if expression is None or len(expression.free_symbols) != 1:
+        return None
+    (symbol,) = expression.free_symbols
+    factor, offset = expression.coeff(symbol), expression.subs(symbol, 0)
+    if not (factor.is_Integer and offset.is_Integer) or factor <= 0 or factor * symbol + offset != expression:
+        return None
+    return str(symbol), int(factor), int(offset)
