@@ -16,7 +16,7 @@ def union(views: list[View]) -> View:
             result = _merge(result, view)
     if any(view.within for view in views):
         differ = len(views) == 1 or any(view.spans != views[0].spans for view in views)
-        unlike = result.unlike or (differ and any(False in _beside(view) for view in views))
+        unlike = result.unlike or (differ and False in _beside(views))
         result = result._replace(within=None, unlike=unlike)
     return result
 
@@ -73,7 +73,7 @@ def _merge(a: View, b: View) -> View:
         if axis in moved[0] and axis in moved[1] and isinstance(v, Span) and isinstance(w, Span):
             is_aligned = is_aligned and v.lo + v.hi == w.lo + w.hi
     off = tuple(starts) if any(starts) else None
-    if True in _beside(a) | _beside(b) and joined not in (spans_a, spans_b):
+    if True in _beside([a, b]) and joined not in (spans_a, spans_b):
         bound = True  # some places see what one input does, others what the other does, and none both
     unlike = a.unlike or b.unlike
     return View(
@@ -81,9 +81,10 @@ def _merge(a: View, b: View) -> View:
     )
 
 
-def _beside(view: View) -> set[bool]:
-    """Whether it is among others along axes that run along the image, and along some that do not."""
-    return {moves(factors) for limits, factors in zip(view.within or (), view.factors, strict=False) if limits}
+def _beside(views: list[View]) -> set[bool]:
+    """Whether some of them are among others along axes that run along the image, and along some that do not."""
+    limited = {at for view in views for at, limits in enumerate(view.within or ()) if limits}
+    return {any(moves(view.factors[at]) for view in views) for at in limited}
 
 
 def _joined(v: Seen, w: Seen) -> Seen:

@@ -6,16 +6,19 @@ from collections import Counter
 from collections.abc import Hashable, Iterable
 
 from costcalc.classes import NamedTuple, replace
-from costcalc.ir.dims import prod
+from costcalc.ir.dims import Dim, prod
 from costcalc.ir.graph import Graph, GraphBuilder, Node
 from costcalc.ir.index_map import AxisMap, IndexMap, Regroup
+
+AFFINE = ("multiply", "add", "divide", "subtract")
+"""Ops that scale or shift their first input by the second."""
 
 
 class Norm(NamedTuple):
     """What one layer takes in: the numbers by which a norm scales and shifts, and the first of its channels there."""
 
     numbers: tuple[str, ...]
-    first: int
+    first: Dim
 
 
 def fold_norm(graph: Graph) -> Graph:
@@ -52,6 +55,11 @@ class _Folding:
         self.maker = {value: node for node in graph.nodes for value in node.outputs}
         self.readers = Counter(value for node in graph.nodes for value in node.reads)
         self.readers.update(graph.outputs)
+        self.outputs = {node.name: node.outputs for node in graph.nodes}
+        self.read_by: dict[str, list[str]] = {}
+        for node in graph.nodes:
+            for value in node.reads:
+                self.read_by.setdefault(value, []).append(node.name)
         self.folded: dict[str, str] = {}  # what a norm makes → what it read
         self.taking: dict[str, list[Norm]] = {}  # layer → what it takes in
         self.stated = {value for node in graph.nodes if _has_statistics(node) for value in node.outputs}
@@ -64,31 +72,38 @@ class _Folding:
 
     def _fold(self, node: Node) -> None:
         """Take ``node`` away if it is a norm and there are layers that can hold it."""
-        value, axis, numbers = self._norm(node)
-        layers = self._behind(value, axis) if value else None
+        value, axes, numbers = self._norm(node)
+        layers = next(filter(None, (self._behind(value, axis) for axis in axes)), None)
         if not layers:
             return
-        first = 0
+        first: Dim = 0
         for layer in layers:
             self.taking.setdefault(layer.name, []).append(Norm(numbers, first))
-            channels = self.graph.types[layer.outputs[0]].shape[layer.op.channel_axis or 0]
-            first += channels if isinstance(channels, int) else 0
+            first = first + self.graph.types[layer.outputs[0]].shape[layer.op.channel_axis or 0]
         self.folded[node.outputs[0]] = value
 
-    def _norm(self, node: Node) -> tuple[str, int, tuple[str, ...]]:
-        """The value that ``node`` scales and shifts, along which axis, and by which numbers; "" if it is no norm."""
+    def _norm(self, node: Node) -> tuple[str, tuple[int, ...], tuple[str, ...]]:
+        """The value that ``node`` scales and shifts, along which axis, and by which numbers.
+
+        It may be one of several axes where there is one channel; of none if the node is no norm.
+        """
         if node.op.name == "batch_norm":
             weights = node.op.weights(*self.graph.input_types(node))
             if "running_mean" in weights:
-                return node.inputs[0], 1, (repr(node.op), *map(node.weight, weights))
-        elif node.op.name in ("multiply", "add") and len(node.inputs) == 2:
-            for value, number in (node.inputs, node.inputs[::-1]):
+                return node.inputs[0], (1,), (repr(node.op), *map(node.weight, weights))
+        elif node.op.name in AFFINE and len(node.inputs) == 2:
+            # Minus a value, or by one, is another function of it.
+            orders = (node.inputs, node.inputs[::-1]) if node.op.name in ("multiply", "add") else (node.inputs,)
+            for value, number in orders:
                 y, x, by = (self.graph.types[v].shape for v in (node.outputs[0], value, number))
                 axes = [len(y) - len(by) + axis for axis, size in enumerate(by) if size != 1]
-                fits = y == x and len(axes) == 1 and number in self.stated and value not in self.graph.settled
-                if fits:
-                    return value, axes[0], (node.op.name, self.same.get(number, number))
-        return "", 0, ()
+                if not axes:
+                    axes = [axis for axis, size in enumerate(y) if size == 1 and axis >= len(y) - len(by)]
+                elif len(axes) > 1:
+                    continue
+                if y == x and number in self.stated and value not in self.graph.settled:
+                    return value, tuple(axes), (node.op.name, self.same.get(number, number))
+        return "", (), ()
 
     def _behind(self, value: str, axis: int) -> list[Node] | None:
         """The layers whose channels lie along ``axis`` of ``value``, in order; None if it is not theirs alone."""
@@ -130,6 +145,41 @@ class _Folding:
             for name in (*map(node.weight, node.stored(weights)), *self._made(node.prepared.values())):
                 if any(self.taking.get(user) != self.taking[node.name] for user in users[name]):
                     found.add(node.name)
+            if any(self.taking.get(user) != self.taking[node.name] for user in self._beside(node)):
+                found.add(node.name)
+        return found
+
+    def _beside(self, node: Node) -> set[str]:
+        """The layers that read what the weights of ``node`` are made of beforehand, without those that make these."""
+        made, makers, open_ = set(node.prepared.values()), {}, list(node.prepared.values())
+        while open_:
+            maker = self.maker[open_.pop()]
+            if maker.name not in makers:
+                makers[maker.name] = maker
+                made.update(maker.outputs)
+                open_ += maker.reads
+        sources = {
+            maker.weight(local)
+            for maker in makers.values()
+            for local in maker.stored(maker.op.weights(*self.graph.input_types(maker)))
+        }
+        users = {user.rpartition(".")[0] for name in sources for user in self.graph.users[name]}
+        users |= {reader for value in made for reader in self.read_by.get(value, ())}
+        # A chain beside it, of another layer, may be equal: what it leads to has to take in the same.
+        return self._led_to(users - makers.keys())
+
+    def _led_to(self, names: set[str]) -> set[str]:
+        """``names``, or for those that are done beforehand the layers that read what they make."""
+        found, open_, seen = set(), list(names), set(names)
+        while open_:
+            name = open_.pop()
+            outputs = self.outputs[name]
+            if outputs[0] not in self.graph.settled:
+                found.add(name)
+                continue
+            more = {reader for value in outputs for reader in self.read_by.get(value, ())} - seen
+            seen |= more
+            open_ += more
         return found
 
     def _made(self, values: Iterable[str]) -> list[str]:

@@ -162,7 +162,11 @@ def _along(view: View, sharp: Sharp, index_map: AxisMaps, x: Any, y: Any) -> Sha
         if not moving:
             # Mixed places see up to the ends of the image in any case; of a single one it is known which it is.
             whole = inner == (0, size - 1)
-            holds = holds and ((inner[0] <= lo and hi <= inner[1]) if axis_maps else whole)
+            inside = (inner[0] <= lo and hi <= inner[1]) if axis_maps else whole
+            holds = holds and inside
+            for out, _ in axis_maps:
+                if not inside and out < len(y):
+                    places[out] = None
             continue
         if any(f.window.stride.denominator != 1 for _, f in moving):
             slack += 2 * max(abs(float(p.step)) for p in factors)

@@ -50,6 +50,58 @@ def layers(draw: random.Random, x: Tensor) -> list[Callable[[], nn.Module]]:
     ]
 
 
+CONVS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+POOLS = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
+ADAPTIVE = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d}
+INTERPOLATED = {1: "linear", 2: "bilinear", 3: "trilinear"}
+PADDED = ("zeros", "reflect", "replicate", "circular")
+
+
+class Padded(nn.Module):
+    """Padding by elements of the image."""
+
+    def __init__(self, amounts: list[int], mode: str) -> None:
+        super().__init__()
+        self.amounts, self.mode = amounts, mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pad(x, self.amounts, self.mode)
+
+
+def wide_layers(draw: random.Random, x: Tensor) -> list[Callable[[], nn.Module]]:
+    """The same for one to three axes of places, with all modes of padding."""
+    channels, sizes, axes = x.shape[1], x.shape[2:], x.ndim - 2
+    if axes not in CONVS:
+        return []
+    kernel, dilation = tuple(draw.randint(1, 3) for _ in sizes), draw.randint(1, 2)
+    padding, stride = draw.randint(0, 1), tuple(draw.randint(1, 2) for _ in sizes)
+    groups = draw.choice([g for g in range(1, channels + 1) if channels % g == 0])
+    out, mode = groups * draw.randint(1, 2), draw.choice(PADDED)
+    amounts = [draw.randint(0, 2) for _ in range(2 * axes)]
+    settings = (stride, padding, dilation, groups)
+    return [
+        lambda: CONVS[axes](channels, out, kernel, *settings, padding_mode=mode),
+        lambda: CONVS[axes](channels, draw.randint(1, 4), 3, padding=1, padding_mode=mode),
+        lambda: TRANSPOSED[axes](channels, draw.randint(1, 3), kernel, stride, min(padding, min(kernel) - 1)),
+        lambda: POOLS[axes](draw.randint(1, 3), stride, 0, ceil_mode=draw.random() < 0.3),
+        lambda: ADAPTIVE[axes](tuple(draw.randint(1, n) for n in sizes)),
+        lambda: nn.Upsample(scale_factor=2, mode=draw.choice(["nearest", INTERPOLATED[axes]])),
+        lambda: Padded(amounts, draw.choice(["constant", "reflect", "replicate", "circular"])),
+        lambda: nn.GroupNorm(1, channels) if draw.random() < 0.3 else nn.ReLU(),
+    ]
+
+
+ARRANGED = {
+    "n c places": (lambda x: x, lambda n: [*range(2, n + 2)]),
+    "n places c": (lambda x: x.movedim(-1, 1), lambda n: [*range(1, n + 1)]),
+    "n places": (lambda x: x.unsqueeze(1), lambda n: [*range(1, n + 1)]),
+    "c places": (lambda x: x.unsqueeze(0), lambda n: [*range(1, n + 1)]),
+    "n t c places": (lambda x: x.flatten(0, 1), lambda n: [*range(3, n + 3)]),
+}
+"""Layouts of an input: how (batch, channels, places …) is made of it, and which of its axes are places."""
+
+
 def rearrangements(draw: random.Random, x: Tensor) -> list[Drawn]:
     """Functions that could come next."""
     rank = x.ndim
@@ -169,17 +221,27 @@ def rearrangements(draw: random.Random, x: Tensor) -> list[Drawn]:
 class Program(nn.Module):
     """Steps one after the other, some of them added to the value before."""
 
-    def __init__(self, seed: int, length: int) -> None:
+    def __init__(self, seed: int, length: int, wide: bool = False) -> None:
+        """``wide``: of one to three axes of places, in any layout, with any padding."""
         super().__init__()
         draw = random.Random(seed)
         torch.manual_seed(seed)
         self.steps: list[tuple[str, Any, bool]] = []
-        self.size = (1, draw.randint(1, 3), draw.randint(2, 6), draw.randint(2, 6))
-        x = torch.ones(self.size)
+        self.size: tuple[int, ...] = (1, draw.randint(1, 3), draw.randint(2, 6), draw.randint(2, 6))
+        self.layout, self.axes = "n c places", (2, 3)
+        if wide:
+            self.layout, axes = draw.choice([*ARRANGED]), draw.choice([1, 1, 2, 2, 3])
+            places = [draw.randint(3, {1: 14, 2: 6, 3: 4}[axes]) for _ in range(axes)]
+            channels = draw.randint(1, 3)
+            held = {"n": [1], "t": [draw.randint(2, 3)], "c": [channels], "places": places}
+            self.size = tuple(size for word in self.layout.split() for size in held[word])
+            self.axes = tuple(ARRANGED[self.layout][1](axes))
+        x = ARRANGED[self.layout][0](torch.ones(self.size))
+        batch, built = x.shape[0], wide_layers if wide else layers
         tries = 0
         while len(self.steps) < length and tries < 60:
             tries += 1
-            if draw.random() < 0.45 and (modules := layers(draw, x)):
+            if draw.random() < 0.45 and (modules := built(draw, x)):
                 chosen: Any = draw.choice(modules)()
                 name = type(chosen).__name__.lower()
             else:
@@ -189,9 +251,9 @@ class Program(nn.Module):
                 with torch.no_grad():
                     y = chosen(x)
                     y = y + x if adds else y
-            except (RuntimeError, ValueError, IndexError):
+            except (RuntimeError, ValueError, IndexError, NotImplementedError):
                 continue
-            if not 0 < y.numel() <= MOST_ELEMENTS or y.shape[0] != 1 or y.ndim < 3:
+            if not 0 < y.numel() <= MOST_ELEMENTS or y.shape[0] != batch or y.ndim < 3:
                 continue
             if isinstance(chosen, nn.Module):
                 self.add_module(f"{name}{len(self.steps)}", chosen)
@@ -201,10 +263,11 @@ class Program(nn.Module):
             nn.init.uniform_(weight, 0.5, 1.5)
 
     def forward(self, x: Tensor) -> Tensor:
+        x = ARRANGED[self.layout][0](x)
         for _, step, adds in self.steps:
             y = step(x)
             x = y + x if adds else y
         return x
 
     def __repr__(self) -> str:
-        return f"{self.size}: " + ", ".join(name + " added" * adds for name, _, adds in self.steps)
+        return f"{self.layout} {self.size}: " + ", ".join(name + " added" * adds for name, _, adds in self.steps)

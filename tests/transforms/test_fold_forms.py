@@ -31,6 +31,19 @@ class Frozen(nn.Module):
         return x * scale + (bias - mean * scale)
 
 
+class Standard(nn.Module):
+    """A norm that takes a mean off and divides by a deviation, which are buffers."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("running_mean", torch.rand(channels))
+        self.register_buffer("running_var", torch.rand(channels) + 0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean, variance = (v.reshape(1, -1, 1, 1) for v in (self.running_mean, self.running_var))
+        return (x - mean) / variance.sqrt()
+
+
 class By(nn.Module):
     """Modules by name, and a forward that is given."""
 
@@ -102,6 +115,15 @@ FORMS: dict[str, Callable[[], Form]] = {
     "depthwise": lambda: Form(
         By(lambda s, x: s.n(s.c(x)), c=conv(4, 8, groups=4), n=nn.BatchNorm2d(8)), (2, 4, 8, 8), {"c": (["n"], 0)}, 80,
     ),
+    "frozen, of one channel": lambda: Form(
+        By(lambda s, x: s.n(s.c(x)), c=conv(3, 1), n=Frozen(1)), (2, 3, 8, 8), {"c": (["n"], 0)}, 28,
+    ),
+    "less a mean, by a deviation": lambda: Form(
+        By(lambda s, x: s.n(s.c(x)), c=conv(), n=Standard(8)), (2, 3, 8, 8), {"c": (["n"], 0)}, 224,
+    ),
+    "less a mean, by a deviation, of one channel": lambda: Form(
+        By(lambda s, x: s.n(s.c(x)), c=conv(3, 1), n=Standard(1)), (2, 3, 8, 8), {"c": (["n"], 0)}, 28,
+    ),
     "volumes": lambda: Form(
         By(lambda s, x: s.n(s.c(x)), c=nn.Conv3d(3, 8, 3), n=nn.BatchNorm3d(8)),
         (1, 3, 4, 4, 4), {"c": (["n"], 0)}, 656,
@@ -111,6 +133,8 @@ FORMS: dict[str, Callable[[], Form]] = {
 
 def affine(norm: nn.Module) -> tuple[Tensor, Tensor]:
     """By what ``norm`` scales and shifts each channel, from its own vectors."""
+    if isinstance(norm, Standard):
+        return norm.running_var.rsqrt(), -norm.running_mean * norm.running_var.rsqrt()
     scale = norm.weight / (norm.running_var + 1e-5).sqrt()
     return scale, norm.bias - norm.running_mean * scale
 
@@ -156,6 +180,12 @@ STAYS: dict[str, Callable[[], tuple[nn.Module, int]]] = {
     "behind something of a concatenation that is no layer": lambda: (
         By(lambda s, x: s.n(torch.cat([s.c(x), x], 1)), c=conv(3, 3, padding=1), n=nn.BatchNorm2d(6)), 1,
     ),
+    "its kernel's source is another layer's too": lambda: (By(
+        lambda s, x: s.n(functional.conv2d(x, s.c.weight / s.c.weight.norm())) + s.c(x),
+        c=conv(3, 3), n=nn.BatchNorm2d(3),
+    ), 1),
+    "from a mean, not less it": lambda: (By(
+        lambda s, x: s.n.running_mean.reshape(1, -1, 1, 1) - s.c(x), c=conv(3, 3), n=Frozen(3)), 0),
     "along another axis": lambda: (
         By(lambda s, x: s.n(s.c(x).transpose(1, 2)), c=conv(3, 8, padding=1), n=nn.BatchNorm2d(8)), 1,
     ),
