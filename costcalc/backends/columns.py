@@ -76,7 +76,7 @@ def _shapes(name: str, which: str, says: str) -> Column:
 
     def bare(figures: Figures) -> str | None:
         shapes = getattr(figures, which, None)
-        return "; ".join("x".join(map(str, shape)) for shape in shapes) if shapes else None
+        return _with_batch(shapes) if shapes else None
 
     return Column(name, name, listed, says=says, of=which, bare=bare)
 
@@ -86,6 +86,11 @@ def _listed(shapes: tuple[tuple[Any, ...], ...]) -> str:
     first = _shape(shapes[0])
     same = all(shape == shapes[0] for shape in shapes)
     return first if len(shapes) == 1 else f"{len(shapes)}·({first})" if same else ", ".join(map(_shape, shapes))
+
+
+@lru_cache(maxsize=1024)
+def _with_batch(shapes: tuple[tuple[Any, ...], ...]) -> str:
+    return "; ".join("x".join(map(str, shape)) for shape in shapes)
 
 
 def _field(figures: Figures) -> Any:

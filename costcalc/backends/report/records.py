@@ -109,10 +109,16 @@ class _Lines:
         layer = vars(row.figures) if isinstance(row.figures, Layer) else {}
         for of, some, known in self._groups:
             if not (of and layer):
-                line += [escape.cell(cell.value(row)) for cell in some]
+                line += _texts(some, row)
                 continue
             text = known.get(id(layer[of]))
             if text is None:
-                text = known[id(layer[of])] = ",".join([escape.cell(cell.value(row)) for cell in some])
+                text = known[id(layer[of])] = ",".join(_texts(some, row))
             line.append(text)
         return ",".join(line)
+
+
+def _texts(cells: list[Cell], row: Row) -> list[str]:
+    """What stands in ``cells``, escaped; whole numbers, of which most are, have nothing to escape."""
+    values = [cell.value(row) for cell in cells]
+    return [str(value) if type(value) is int else escape.cell(value) for value in values]

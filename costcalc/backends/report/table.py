@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from textwrap import wrap
 
 from costcalc.amounts.units import percent
@@ -116,34 +117,37 @@ def _fitted(report: Report, rows: list[Row], view: View, folded: bool) -> Fitted
 
     if view.columns is not None:
         return Fitted(rows, {column.name: cells(column) for column in view.columns}, [], folded)
-    made = {}
     order = PLAIN if report.total.time is None else KINDS if view.by_kind else TIMED
     wanted = [column.name for column in preferred(order, view.also)]
     wanted += [figure.name for figure in figures_in(WIDE) if figure.name not in f"{PLAIN} {TIMED}".split()]
-    for name in wanted:
-        column = cells(every[name])
-        if any(column[1:]):
-            made[name] = column
-    chosen = _that_fit(made, view)
-    hidden = [every[name].title for name in MAIN.split() if name in made and name not in chosen]
-    return Fitted(rows, {name: made[name] for name in every if name in chosen}, hidden, folded)
+    chosen = _that_fit(wanted, lambda name: cells(every[name]), view)
+
+    def has_any(name: str) -> bool:
+        return name in wanted and any(_cell(every[name], row, report, view.exact, most) for row in rows)
+
+    hidden = [every[name].title for name in MAIN.split() if name not in chosen and has_any(name)]
+    return Fitted(rows, {name: chosen[name] for name in every if name in chosen}, hidden, folded)
 
 
-def _that_fit(made: dict[str, list[str]], view: View) -> list[str]:
+def _that_fit(wanted: Sequence[str], cells: Callable[[str], list[str]], view: View) -> dict[str, list[str]]:
     """Which of the columns, the most wanted first, fit side by side; the main ones all where lines have no bound."""
-    main = MAIN.split()
-    chosen: list[str] = [] if view.bounded else [name for name in made if name in main]
-    widths = {name: max(map(len, made[name])) for name in chosen}
+    chosen: dict[str, list[str]] = {}
+    if not view.bounded:
+        main = {name: cells(name) for name in wanted if name in MAIN.split()}
+        chosen = {name: column for name, column in main.items() if any(column[1:])}
+    widths = {name: max(map(len, column)) for name, column in chosen.items()}
     least = LEAST if view.bounded else {}
-    for name, column in made.items():
+    for name in wanted:
         if name in chosen:
+            continue
+        column = cells(name)
+        if not any(column[1:]):
             continue
         wide = widths | {name: max(map(len, column))}
         needed = sum(min(w, least.get(n, w)) for n, w in wide.items()) + len(GAP) * (len(wide) - 1)
         if needed > view.width and len(chosen) > 1:
             break
-        chosen.append(name)
-        widths = wide
+        chosen[name], widths = column, wide
         if name == "kind":
             least = {}  # what is wanted less than the kind may not shorten anything
     return chosen
