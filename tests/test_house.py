@@ -19,6 +19,7 @@ RECORDS = BASE | {"analysis", "amounts"}
 MAY_IMPORT = {
     "classes": set(),
     "errors": {"classes"},
+    "progress": set(),
     "writing": {"errors", "classes"},
     "reading": {"errors", "classes"},
     "ir": BASE,
@@ -27,17 +28,17 @@ MAY_IMPORT = {
     "transforms": BASE | {"ops"},
     "packing": {"errors", "classes"},
     "planning": BASE | {"packing", "transforms", "analysis"},
-    "frontends": BASE | {"ops", "reading"},
+    "frontends": BASE | {"ops", "progress", "reading"},
     "amounts": BASE | {"analysis"},
     "comparison": RECORDS,
     "tabulation": RECORDS | {"comparison", "reading"},
-    "difference": BASE | {"analysis", "frontends", "reading", "models"},
+    "difference": BASE | {"analysis", "frontends", "progress", "reading", "models"},
     "zoo": {"errors"},
     "models": GRAPHS | {"analysis", "zoo"},
     "machines": {"errors", "analysis", "reading", "zoo"},
     "budget": RECORDS
     | GRAPHS
-    | {"arguments", "planning", "difference", "machines", "models", "writing", "zoo", "__version__"},
+    | {"arguments", "planning", "progress", "difference", "machines", "models", "writing", "zoo", "__version__"},
     "backends": RECORDS
     | {"packing", "planning", "difference", "budget", "comparison", "tabulation", "reading", "ops", "__version__"},
     "arguments": BASE | {"frontends", "machines", "models", "transforms"},
@@ -53,7 +54,7 @@ MAY_IMPORT = {
     | GRAPHS
     | {
         *{"api", "backends", "budget", "comparison", "difference", "machines", "models", "planning", "verification"},
-        *{"packing", "reading", "tabulation", "writing", "zoo", "__version__"},
+        *{"packing", "progress", "reading", "tabulation", "writing", "zoo", "__version__"},
     },
     "__init__": set(),
     "__main__": {"cli"},

@@ -32,6 +32,7 @@ from costcalc.difference import Diff, diff
 from costcalc.difference.layers import own_location
 from costcalc.difference.records import is_attributed
 from costcalc.errors import CostcalcError, Location
+from costcalc.progress import each
 
 if TYPE_CHECKING:
     from costcalc.analysis.roofline import Machine
@@ -68,7 +69,7 @@ def check(
     excused = {e for e in config.exempt if e.until >= today}
     for late in (e for e in config.exempt if e not in excused):
         notes.append(f"{late.location}: the exemption of {late.model} from {late.metric} ended on {late.until}")
-    for model in config.models:
+    for model in each("measuring", config.models, lambda model: model.name):
         machines = _machines(model.budgets)
         mine = {e.metric: e for e in excused if e.model == model.name}
         for setup in model.at:

@@ -20,6 +20,7 @@ from costcalc.difference.git import Commit, Repository
 from costcalc.errors import CostcalcError, OptionError, UnknownName, listing, near
 from costcalc.frontends.sources import split
 from costcalc.ir.graph import Graph
+from costcalc.progress import each
 
 MOST_COMMITS = 150
 """Commits that are looked at, the newest of those that touched the file."""
@@ -85,7 +86,7 @@ def of_spec(
                 known[key] = Point(commit, values, marks=_marked(figures, whole.mark))
         return known[key]._replace(commit=commit)
 
-    points = tuple(at(commit) for commit in commits)
+    points = tuple(at(commit) for commit in each("reading commit", commits, lambda commit: commit.short))
     return History(model, setup.label, own, tuple(figures), points, left_out)
 
 
@@ -114,7 +115,10 @@ def of_lock(
         raise OptionError(f"{NAME} does not keep {missing[0]}; of models that are code it has {listing(kept)}")
     path = repository.relative(lock)
     commits, left_out = _commits(repository, [path], since)
-    entries = [(commit, _entries(repository, commit, path)) for commit in commits]
+    entries = [
+        (commit, _entries(repository, commit, path))
+        for commit in each("reading commit", commits, lambda commit: commit.short)
+    ]
     found = []
     for setup in setups:
         points: list[Point] = []

@@ -17,6 +17,7 @@ from costcalc.classes import NamedTuple
 from costcalc.difference.revisions import kind_of
 from costcalc.errors import CostcalcError, OptionError
 from costcalc.frontends.sources import SOURCES, SPEC, is_kind, is_path, source_of, split, suffixes
+from costcalc.progress import each
 
 SLACK = Fraction(105, 100)
 MOST_FILES, MOST_MODELS = 5000, 40
@@ -53,7 +54,7 @@ def first_config(folder: str, models: list[str], setup: Setup = AS_IT_IS) -> Fir
     known: dict[str, str] = {}
     blocks: list[str] = []
     failed: CostcalcError | None = None
-    for model in names[:MOST_MODELS]:
+    for model in each("measuring", names[:MOST_MODELS]):
         try:
             # Who names a model on the command line may run it; who left a file in the folder may not.
             report = measure(model, setup, folder, allow_code=bool(models)).report

@@ -35,6 +35,7 @@ from costcalc.classes import NamedTuple, replace
 from costcalc.difference.git import Edits, Repository
 from costcalc.errors import CostcalcError, Location, OptionError, UnknownName, listing, near
 from costcalc.ir.graph import Graph
+from costcalc.progress import each
 from costcalc.reading.reach import reach_of, refuse_outside
 from costcalc.writing import Version, update
 
@@ -280,7 +281,7 @@ def lock_changes(old: Lock | None, new: Lock) -> list[str]:
 def new_lock(config: Config, old: Lock | None, *, allow_code: bool = False) -> Lock:
     """The lock of the models of ``config`` as they are, with what pytest put into ``old``."""
     entries = {key: e for key, e in (old.entries if old else {}).items() if e.made_by != MADE_BY}
-    for model in config.models:
+    for model in each("measuring", config.models, lambda model: model.name):
         for setup in model.at:
             try:
                 found, trace = traced(model, setup, config, allow_code=allow_code, command="lock")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from costcalc.cli.options import Model, Setting, Shown
-from costcalc.cli.output import emit, waiting
+from costcalc.cli.output import emit
 from costcalc.cli.parameters import command, option
+from costcalc.progress import doing
 
 EXAMPLES = {
     "costcalc analyze resnet50 --depth 2": "its blocks, not what is in them",
@@ -40,8 +41,8 @@ def analyze(
     from costcalc.backends.report import render
 
     view = shown.view()
-    with waiting(f"analyzing {model.model}"):
-        report = analyze(model.model, **model.choices(), **setting._asdict(), fps=fps)
-        text = render(shown.format.value, report, view)
+    doing(f"analyzing {model.model}")
+    report = analyze(model.model, **model.choices(), **setting._asdict(), fps=fps)
+    text = render(shown.format.value, report, view)
     emit(text, shown.output)
     return 4 if strict and not report.is_complete else 0

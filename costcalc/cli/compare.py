@@ -9,6 +9,7 @@ from costcalc.cli.memory import Engine
 from costcalc.cli.options import Flops, Format, Output, Setting, asked
 from costcalc.cli.output import coloured, emit, width
 from costcalc.cli.parameters import argument, command, option
+from costcalc.progress import each
 
 EXAMPLES = {
     "costcalc compare mobilenet mobilenet_v2 kws --engine tflm --bits 8": "with the arena of each",
@@ -41,13 +42,16 @@ def compare(
     from costcalc.backends.compare import formats
     from costcalc.comparison import compare
 
-    reports = [analyze(model, **choices.choices(), **setting._asdict()) for model in models]
+    reports = [analyze(model, **choices.choices(), **setting._asdict()) for model in each("analyzing", models)]
     if engine is not None:
         from dataclasses import replace
 
         from costcalc import memory
 
-        held = [memory(model, engine=engine.value, bits=setting.bits, **choices.choices()) for model in models]
+        held = [
+            memory(model, engine=engine.value, bits=setting.bits, **choices.choices())
+            for model in each("planning", models)
+        ]
         reports = [replace(r, memory_bits=8 * m.needed_bytes) for r, m in zip(reports, held, strict=True)]
     found = compare(reports, models, asked(flops))
     if format is Format.table:

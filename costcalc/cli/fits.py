@@ -6,9 +6,10 @@ from typing import Annotated
 
 from costcalc.cli.memory import Engine
 from costcalc.cli.options import Bits, Model, Output, TextFormat, machine_names, size
-from costcalc.cli.output import coloured, emit, waiting, width
+from costcalc.cli.output import coloured, emit, width
 from costcalc.cli.parameters import command, option
 from costcalc.errors import OptionError
+from costcalc.progress import doing
 
 EXAMPLES = {
     "costcalc fits mobilenet_0.25 --ram 512KiB --flash 1MiB --bits 8": "on a microcontroller, and what else would",
@@ -59,10 +60,8 @@ def fits(
     else:
         room = renderer.Room(size("--ram", ram or ""), size("--flash", flash) if flash is not None else None)
         room = room._replace(ram_unit=renderer.unit_of(ram or ""), flash_unit=renderer.unit_of(flash or ""))
-    with waiting(f"planning {model.model}"):
-        found = fits(model.model, ram=room.ram, flash=room.flash, engine=engine.value, bits=bits, **model.choices())
-        text = (
-            renderer.json(found) if format is TextFormat.json else renderer.text(found, room, width(), coloured(output))
-        )
+    doing(f"planning {model.model}")
+    found = fits(model.model, ram=room.ram, flash=room.flash, engine=engine.value, bits=bits, **model.choices())
+    text = renderer.json(found) if format is TextFormat.json else renderer.text(found, room, width(), coloured(output))
     emit(text, output)
     return 0 if found.fits else 1

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from costcalc.cli.choices import Choices
 from costcalc.cli.options import VIEW, Bits, Format, to_file
-from costcalc.cli.output import coloured, emit, waiting, width
+from costcalc.cli.output import coloured, emit, width
 from costcalc.cli.parameters import argument, command, option
+from costcalc.progress import doing
 
 EXAMPLES = {
     "costcalc history my/backbone.yaml": "a spec over the commits that touched it",
@@ -48,8 +49,8 @@ def history(
     figures = [find_figure(name.strip()) for name in dict.fromkeys(figure.split(",")) if name.strip()]
     setup = Setup(**choices.choices(), bits=bits)
     known = read_config(config_file(config)) if config is not None or find_config() else None
-    with waiting("reading commits"):
-        found = histories(model, known, setup, figures, since)
+    doing("reading commits")
+    found = histories(model, known, setup, figures, since)
     if format is Format.json:
         text = backend.json(found)
     elif format is Format.csv:

@@ -6,9 +6,10 @@ from enum import Enum
 from typing import Annotated
 
 from costcalc.cli.options import Bits, Format, Model, Output, size
-from costcalc.cli.output import coloured, emit, waiting, width
+from costcalc.cli.output import coloured, emit, width
 from costcalc.cli.parameters import command, option
 from costcalc.errors import OptionError
+from costcalc.progress import doing
 
 EXAMPLES = {
     "costcalc memory mobilenet_v2 --engine tflm --bits 8": "the arena of TFLite Micro, and what fills it",
@@ -94,12 +95,12 @@ def memory(
     from costcalc.api import memory
     from costcalc.backends.memory import text as renderer
 
-    with waiting(f"planning {model.model}"):
-        found = memory(model.model, engine=engine.value, bits=bits, **model.choices())
-        if format is Format.table:
-            text = renderer.table(found, width(), coloured(output), timeline=timeline)
-        else:
-            text = getattr(renderer, format.value)(found, timeline=timeline)
+    doing(f"planning {model.model}")
+    found = memory(model.model, engine=engine.value, bits=bits, **model.choices())
+    if format is Format.table:
+        text = renderer.table(found, width(), coloured(output), timeline=timeline)
+    else:
+        text = getattr(renderer, format.value)(found, timeline=timeline)
     emit(text, output)
 
 
@@ -119,12 +120,12 @@ def _train(
     for name in ("apply", "fold_norm", "layout"):
         if choices.pop(name, None):
             raise OptionError(f"--train takes no --{name.replace('_', '-')}: models are trained as they are")
-    with waiting(f"planning {model.model}"):
-        asked = checkpoint if checkpoint in (None, "auto", "none") else size("--checkpoint", checkpoint)
-        found = training(model.model, optimizer=optimizer.value, checkpoint=asked or "none", **choices)
-        text = (
-            renderer.table(found, width(), coloured(output))
-            if format is Format.table
-            else getattr(renderer, format.value)(found)
-        )
+    doing(f"planning {model.model}")
+    asked = checkpoint if checkpoint in (None, "auto", "none") else size("--checkpoint", checkpoint)
+    found = training(model.model, optimizer=optimizer.value, checkpoint=asked or "none", **choices)
+    text = (
+        renderer.table(found, width(), coloured(output))
+        if format is Format.table
+        else getattr(renderer, format.value)(found)
+    )
     emit(text, output)

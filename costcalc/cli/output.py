@@ -6,10 +6,10 @@ import codecs
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
 from typing import TextIO
 
 from costcalc.backends.escape import harmless, powerless
+from costcalc.cli import progress
 from costcalc.errors import CostcalcError
 from costcalc.writing import write_whole
 
@@ -102,6 +102,7 @@ def emit(text: str, file: str | None = None, *, commands: bool = False, exact: b
     Unless ``commands`` says that some are meant, no line of it commands a CI server, which may show a file as well.
     A file that is read by costcalc again is written ``exact``.
     """
+    progress.end()
     if file is not None:
         write_whole(file, text if exact else harmless(text) if commands else powerless(harmless(text)))
         return
@@ -112,38 +113,13 @@ def emit(text: str, file: str | None = None, *, commands: bool = False, exact: b
     sys.stdout.flush()
 
 
-@contextlib.contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """On a terminal, say ``what`` is being waited for once it has taken a second; take that back when it is done."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield
-        return
-    from threading import Timer
-
-    said: list[str] = []
-
-    def say() -> None:
-        said.append(f"{what} …")
-        print(said[0], end="", file=sys.stderr, flush=True)
-
-    timer = Timer(1.0, say)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
-        if said:
-            print(f"\r{' ' * len(said[0])}\r", end="", file=sys.stderr, flush=True)
-
-
 MOST_SAID = 2000
 """Characters of a message; names and values in it are shortened where they are put in, and this is for what is left."""
 
 
 def say_error(sentence: str) -> None:
     """``costcalc: error: sentence`` on standard error, cut to ``MOST_SAID`` characters."""
+    progress.end()
     if sys.stderr is None:
         return
     if len(sentence) > MOST_SAID:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from costcalc.cli.options import Format, Output, size
-from costcalc.cli.output import coloured, emit, waiting, width
+from costcalc.cli.output import coloured, emit, width
 from costcalc.cli.parameters import argument, command, option
+from costcalc.progress import doing
 
 EXAMPLES = {
     "costcalc pack my/tensors.csv": "in as few bytes as can be found",
@@ -43,8 +44,8 @@ def pack(
     from costcalc.packing.read import from_file
 
     room = size("--capacity", capacity) if capacity is not None else None
-    with waiting(f"packing {file}"):
-        found = pack(from_file(file), capacity=room, time_limit=seconds, alignment=alignment)
+    doing(f"packing {file}")
+    found = pack(from_file(file), capacity=room, time_limit=seconds, alignment=alignment)
     text = (
         renderer.table(found, width(), coloured(output))
         if format is Format.table

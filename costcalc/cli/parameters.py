@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any, Union, get_args, get_origin
 
 from costcalc.classes import NamedTuple
+from costcalc.cli.progress import shown
 from costcalc.errors import OptionError
 
 
@@ -105,12 +106,13 @@ class Command:
         self.parameters[name] = Parameter(name, annotation, declared, default)
 
     def __call__(self, **given: Any) -> Any:
-        """Run it; what is not given is as its default says."""
+        """Run it, what is not given as its default says; a terminal is told what is being done once that takes long."""
         values = {name: given.get(name, p.default) for name, p in self.parameters.items()}
         if values.get("output") and "format" in values:
             values["format"] = self._format_of(values["output"], values["format"])
         groups = {name: kind(*(values.pop(field) for field in kind._fields)) for name, kind in self._groups.items()}
-        return self._function(**groups, **values)
+        with shown(f"costcalc {self._function.__name__.rstrip('_')}"):
+            return self._function(**groups, **values)
 
     def _format_of(self, file: str, given: Any) -> Any:
         """The format that the name of ``file`` asks for, where none is ``given`` and it asks for one that there is."""

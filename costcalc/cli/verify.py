@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
 from costcalc.cli.options import Model, Output
 from costcalc.cli.output import coloured, emit, width
 from costcalc.cli.parameters import command, option
+from costcalc.progress import doing
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,9 +49,10 @@ def verify(
     need()
     # Threads that spin while they wait make a busy machine ten times slower; torch reads this as it is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    with _progress() as progress, kept_apart(model.model):
+    doing("loading PyTorch")
+    with kept_apart(model.model):
         graph, module = _load(model)
-        result = verify(graph, module, progress=progress, beside=_beside(model))
+        result = verify(graph, module, progress=doing, beside=_beside(model))
     if format is Format.json:
         from costcalc.backends.escape import json
 
@@ -100,20 +99,3 @@ def _beside(model: Model) -> list[Any]:
     known = Request(choices.get("batch"), choices.get("input"), choices.get("parameters") or {})
     found: list[Any] = import_module(source.witness).witnessed(model.model, known)
     return found
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """A line on the terminal that says what is being done, gone at the end; nothing elsewhere."""
-    shown = bool(sys.stderr and sys.stderr.isatty())
-
-    def show(part: str) -> None:
-        if shown:
-            sys.stderr.write(f"\r\x1b[K{part} …" if part else "\r\x1b[K")
-            sys.stderr.flush()
-
-    show("loading PyTorch")
-    try:
-        yield show
-    finally:
-        show("")

@@ -13,9 +13,10 @@ from costcalc.difference.apart import Answer, Wanted, tracing
 from costcalc.difference.git import Edits, Repository, Tree
 from costcalc.difference.records import Cause, Diff
 from costcalc.difference.safe_git import GitError
-from costcalc.errors import CodeRefused, CostcalcError, SpecError, UnknownName, near
+from costcalc.errors import CodeRefused, CostcalcError, SpecError, UnknownName, listing, near
 from costcalc.frontends.sources import SOURCES, SPEC, is_kind, source_of, split, suffixes
 from costcalc.ir.graph import Graph
+from costcalc.progress import doing, each
 from costcalc.reading.files import contents
 
 
@@ -74,7 +75,7 @@ def diff_specs(
         wanted = _wanted(repository, specs) or dict.fromkeys((path, "") for path in changed_models)
         edits = Edits(repository, base, head)
         found: list[Diff] = []
-        for path, variant in wanted:
+        for path, variant in each("comparing", wanted, lambda one: one[0]):
             one = _Spec(path, before, after, choices, between)
             diffs = [one.diff(v, bits, machine) for v in ([variant] if variant else one.variants())]
             changed = [d for d in diffs if not d.same or d.old is None or d.new is None]
@@ -100,6 +101,7 @@ def _of_code(
         for model in models:
             if source_of(model).is_file:
                 _check_there(repository, split(model)[0], before, after, between)
+        doing(f"tracing {listing(models)} at both revisions")
         sides = [stack.enter_context(tracing(repository, tree, wanted)) for tree in (before, after)]
         for model, *answers in zip(models, *(side() for side in sides), strict=True):
             graphs = [_graph(answer, tree) for answer, tree in zip(answers, (before, after), strict=True)]

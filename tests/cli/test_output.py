@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -194,23 +193,6 @@ def test_the_width_is_that_of_columns_if_it_is_one(
     monkeypatch.setenv("COLUMNS", columns)
     monkeypatch.setattr(os, "get_terminal_size", lambda _: (_ for _ in ()).throw(OSError()))
     assert width() == expected
-
-
-@posix
-def test_on_a_terminal_a_long_wait_is_told_and_taken_back(tmp_path: Path) -> None:
-    pty = pytest.importorskip("pty")
-    master, slave = pty.openpty()
-    code = (
-        "import sys, time; from costcalc.cli.output import waiting\n"
-        "with waiting('quick'): pass\n"
-        "with waiting('tracing'): time.sleep(1.3)\n"
-    )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=clean({}), stderr=slave, check=True)
-    os.close(slave)
-    time.sleep(0.1)
-    shown = os.read(master, 1000).decode()
-    os.close(master)
-    assert shown == "tracing …\r         \r"
 
 
 @posix

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from costcalc.classes import NamedTuple, replace
 from costcalc.frontends.sources import SOURCES, Request, Shapes, check_shape, source_of
+from costcalc.progress import doing
 
 if TYPE_CHECKING:
     from torch import nn
@@ -114,6 +115,7 @@ def _load_with_module(
 def _wanted(name: str, batch: int | None, input: Shapes, parameters: Mapping[str, Any] | None) -> _Wanted:
     given = dict(parameters or {})
     settings = {key: given.pop(key) for key in list(given) if _VALUE_SIZE.fullmatch(key.rpartition(".")[2])}
+    doing(f"loading PyTorch and {name}")
     found = _find(name, given)
     args: Sequence[Any] = ()
     forward: Mapping[str, Any] = {}
@@ -135,6 +137,7 @@ def _traced(name: str, wanted: _Wanted) -> Graph:
     from costcalc.frontends.torch.tracer import meant, trace_module
 
     found = wanted.found
+    doing(f"tracing {name}")
     try:
         graph = trace_module(
             found.model, wanted.args, wanted.kwargs, name=name.rpartition(":")[2] if ":" in name else Path(name).stem,
