@@ -10,12 +10,13 @@ import json
 import os
 import random
 import shutil
+import signal
 import time
 import traceback
 import zipfile
 from collections import Counter
-from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,179 +25,13 @@ import pytest
 from test_git_of_strangers import _git
 
 from costcalc.cli import dispatch
+from tests.hostile import honest_files
+from tests.hostile.honest_files import BLOCKS, CONFIG, MACHINE, REFS, SPECS, TOKENS, TOML, WORDS, damaged
 
 SHORT, LONG = 480, 20_000
-MOST_SECONDS = 5.0
-"""Of CPU, that a small input may take."""
+MOST_SECONDS, MOST_MEMORY = 5.0, 1 << 30
+"""Of CPU, and bytes of the whole process, that a small input may take."""
 CODES = (0, 1, 2, 4, 5)
-BLOCKS = "blocks:\n  double(c, n=2):\n  - for i in range(n): conv(c, 3, padding=1)\n"
-SPECS = [
-    "inputs: {image: [3, 16, 16]}\nlayers:\n- stem: conv(8, 3, stride=2)\n"
-    "- batch_norm\n- relu\n- max_pool(2)\n- flatten\n- linear(10)\n",
-    "use: [blocks.yaml]\ninputs: {x: [3, 16, 16]}\nparameters: {w: 8}\nvariants: {a: {w: 4}, b: {like: a}}\nlayers:\n"
-    "- double(w)\n- add: [conv(w, 1), identity]\n- if w > 4: relu\n- head: [global_avg_pool, flatten, linear(w * 2)]\n",
-    "inputs: {x: [8, 12, 12], y: [8, 12, 12]}\nlayers:\n"
-    "- concat: [from x, from y]\n- upsample(2)\n- conv(4, 3, groups=2)\n- softmax\n",
-    "inputs: {x: [16, 32]}\nlayers:\n- attention(4)\n- layer_norm\n- linear(32)\n- adaptive_avg_pool(3)\n",
-]
-CONFIG = (
-    "version: 1\nmodels:\n- name: net\n  model: net.yaml\n  at: [{input: 3x16x16, batch: 2, bits: 16}]\n  budgets:\n"
-    "    macs: {max: 4.2 M, max_increase: 2%, level: warn}\n    time: {max: 1 ms, machine: mine.yaml}\n"
-    "    receptive_field: {min: 3, at: stem}\n  layers: {'stem*': {params: 10 k}}\n  message: see docs\n"
-    "exempt: [{model: net, metric: macs, until: 2030-01-31, reason: later}]\n"
-)
-TOML = (
-    '[tool.costcalc]\nversion = 1\n[[tool.costcalc.models]]\nmodel = "net.yaml"\n'
-    'budgets = {macs = "4 M", params = {max = "9 k"}}\n'
-)
-MACHINE = "title: mine\nmacs: {float32: 1e9, float16: 2e9}\nbandwidth: 1e9\nmemory: 4 GB\nsource: made up\n"
-TOKENS = [
-    "0",
-    "-1",
-    "1e309",
-    "9" * 60,
-    "10**30",
-    "nan",
-    "~",
-    "[]",
-    "{}",
-    "[",
-    "}",
-    ":",
-    "- ",
-    "&a",
-    "*a",
-    "!!python/x",
-    "'",
-    '"',
-    "\\",
-    "\n",
-    "\t",
-    "\0",
-    "\x1b[2J",
-    "\u202e",
-    "\ud800",
-    "é",
-    "😀",
-    "::error::",
-    "##[x]",
-    "%",
-    "@",
-    "#",
-    "..",
-    "/",
-    "../x.yaml",
-    "net.yaml",
-    "x.py:Net",
-    "for i in range(9**9): relu",
-    "if",
-    "from",
-    "like",
-    "use",
-    "max",
-    "conv(",
-    ")",
-    ",",
-    "=",
-    "true",
-    "null",
-    "<<",
-    "|",
-    ">",
-    "---",
-    "...",
-    "lambda",
-    "model('net.yaml')",
-    "double(3)",
-    "a" * 3000,
-    "[" * 80,
-    "{a: " * 80,
-]
-WORDS = [
-    "analyze",
-    "explain",
-    "formula",
-    "compare",
-    "diff",
-    "check",
-    "lock",
-    "list",
-    "show",
-    "schema",
-    "trace",
-    "init",
-    "--format",
-    "json",
-    "csv",
-    "markdown",
-    "github",
-    "--depth",
-    "--input",
-    "3x8x8",
-    "--set",
-    "w=4",
-    "--batch",
-    "--bits",
-    "--machine",
-    "mine.yaml",
-    "--base",
-    "HEAD",
-    "HEAD~1",
-    "HEAD..HEAD",
-    "net.yaml",
-    "lenet5",
-    "--max",
-    "macs=1",
-    "--config",
-    "costcalc.yaml",
-    "--columns",
-    "macs",
-    "--sort",
-    "--top",
-    "--symbols",
-    "batch",
-    "--by",
-    "params",
-    "--strict",
-    "--exact",
-    "--fold-norm",
-    "--apply",
-    "--",
-    "-",
-    "",
-    "resnet18:x",
-    "--help",
-    "--compare-to",
-    "report.json",
-    "--locked",
-    "--by-kind",
-    "--nope",
-    "stem",
-    "--expand",
-    "-x",
-]
-REFS = [
-    "HEAD",
-    "HEAD~1",
-    "main",
-    "..",
-    "...",
-    "^",
-    "@{1}",
-    ":/x",
-    "{",
-    "}",
-    "~",
-    "--all",
-    "-n1",
-    "refs/",
-    "\n",
-    " ",
-    "*",
-    "main:net.yaml",
-    "é",
-]
-
 Input = tuple[list[str], dict[str, bytes]]
 """Arguments, and files to write before."""
 
@@ -269,6 +104,12 @@ def _spec(f: Folder, c: random.Random) -> Input:
             ["show", "net.yaml", "--expand"],
             ["formula", "net.yaml"],
             ["analyze", "net.yaml", "--format", "markdown"],
+            ["analyze", "net.yaml", "--format", "html"],
+            ["analyze", "net.yaml", "--apply", "fuse", "--machine", "a100"],
+            ["memory", "net.yaml", "--engine", c.choice(["eager", "tflite", "tflm", "mcu", "ideal"])],
+            ["fits", "net.yaml", "--ram", "64 kB"],
+            ["compare", "net.yaml", "lenet5"],
+            ["diff", "net.yaml", "lenet5"],
         ]
     )
     return command, {
@@ -308,7 +149,8 @@ def _baseline(f: Folder, c: random.Random) -> Input:
 
 def _ref(f: Folder, c: random.Random) -> Input:
     ref = "".join(c.choices(REFS, k=c.randint(1, 3))) + c.choice(["", chr(c.randrange(0x250))])
-    return c.choice([["check", f"--base={ref}"], ["diff", f"--base={ref}"], ["diff", "--", ref, "net.yaml"]]), {}
+    return c.choice([["check", f"--base={ref}"], ["diff", f"--base={ref}"], ["diff", "--", ref, "net.yaml"],
+                     ["history", "net.yaml", f"--since={ref}"]]), {}  # fmt: skip
 
 
 def _name(f: Folder, c: random.Random) -> Input:
@@ -343,6 +185,41 @@ def _arguments(f: Folder, c: random.Random) -> Input:
     return (words if not words or words[0] != "init" else [*words, "--config", "made.yaml"]), {}
 
 
+def _onnx(f: Folder, c: random.Random) -> Input:
+    data = honest_files.random_onnx(c) if c.random() < 0.5 else damaged(honest_files.ONNX, c)
+    return [*c.choice(OF_FILES), "net.onnx"], {"net.onnx": data}
+
+
+def _tflite(f: Folder, c: random.Random) -> Input:
+    data = honest_files.random_tflite(c) if c.random() < 0.5 else damaged(honest_files.TFLITE, c)
+    return [*c.choice([*OF_FILES, ["weights"]]), "net.tflite"], {"net.tflite": data}
+
+
+def _ncnn(f: Folder, c: random.Random) -> Input:
+    return [*c.choice(OF_FILES), "net.param"], {"net.param": mutated(honest_files.NCNN, c)}
+
+
+def _weights(f: Folder, c: random.Random) -> Input:
+    file = c.choice(("m.safetensors", "m.gguf", "m.safetensors.index.json"))
+    files = {"m.safetensors": honest_files.SAFETENSORS}
+    if file.endswith("json"):
+        files[file] = mutated(honest_files.INDEX, c)
+    else:
+        files[file] = damaged(honest_files.GGUF if file.endswith("gguf") else honest_files.SAFETENSORS, c)
+    return ["weights", file, *c.choice(([], ["--by-type"], ["--format", "json"]))], files
+
+
+def _packing(f: Folder, c: random.Random) -> Input:
+    more = c.choice(([], ["--capacity", "64 B"], ["--format", "json"], ["--seconds", "0.1"]))
+    return ["pack", "tensors.csv", *more], {"tensors.csv": mutated(honest_files.PACKING, c)}
+
+
+OF_FILES = [
+    ["analyze"], ["analyze", "--format", "json"], ["explain"], ["trace"], ["memory"], ["memory", "--engine", "tflm"],
+    ["analyze", "--apply", "fuse"], ["formula"], ["fits", "--ram", "8 kB"], ["analyze", "--format", "html"],
+]  # fmt: skip
+"""What is asked of a model that is a file."""
+
 KINDS: dict[str, Callable[[Folder, random.Random], Input]] = {
     "specs": _spec,
     "configs": _config,
@@ -352,6 +229,11 @@ KINDS: dict[str, Callable[[Folder, random.Random], Input]] = {
     "refs": _ref,
     "names": _name,
     "arguments": _arguments,
+    "ONNX files": _onnx,
+    "TFLite files": _tflite,
+    "ncnn networks": _ncnn,
+    "files of weights": _weights,
+    "packings": _packing,
 }
 
 
@@ -359,6 +241,7 @@ def run(kind: str, count: int, seed: int, folder: Folder) -> tuple[Counter[str],
     """How many inputs ended how, and those that ended as none may, with their seeds."""
     told: Counter[str] = Counter()
     bad: list[str] = []
+    held = _memory()
     for n in range(count):
         name = f"{kind} {seed} {n}"
         args, files = KINDS[kind](folder, random.Random(name))
@@ -373,7 +256,7 @@ def run(kind: str, count: int, seed: int, folder: Folder) -> tuple[Counter[str],
         out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", errors="backslashreplace") for _ in "oe")
         start = time.process_time()
         try:
-            with redirect_stdout(out), redirect_stderr(err):
+            with redirect_stdout(out), redirect_stderr(err), _ended_after(4 * MOST_SECONDS):
                 code: int | str = dispatch.outcome(args)
         except BaseException:  # SystemExit as well: none gets so far
             code = traceback.format_exc()[-600:]
@@ -387,8 +270,39 @@ def run(kind: str, count: int, seed: int, folder: Folder) -> tuple[Counter[str],
         if took > MOST_SECONDS:
             told["over bounds"] += 1
             bad.append(f"{name}: {args} takes {took:.1f} s")
+        if _memory() > MOST_MEMORY >= held:
+            told["over bounds"] += 1
+            bad.append(f"{name}: {args} takes {_memory():,} bytes")
         folder.restore()
     return told, bad
+
+
+@contextmanager
+def _ended_after(seconds: float) -> Iterator[None]:
+    """An exception for what has taken so many seconds of CPU, that one input may not hold up all others."""
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def end(number: int, frame: Any) -> None:
+        raise TimeoutError(f"not done after {seconds:.0f} s")
+
+    before = signal.signal(signal.SIGPROF, end)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def _memory() -> int:
+    """The most bytes that this process has held."""
+    try:
+        from resource import RUSAGE_SELF, getrusage
+    except ImportError:
+        return 0
+    return getrusage(RUSAGE_SELF).ru_maxrss * 1024
 
 
 @pytest.fixture
