@@ -80,6 +80,8 @@ def names_by_sliding(graph: Graph, value: str) -> tuple[str, ...] | None:
     """
     shape = graph.types[value].shape
     names: list[str] = []
+    if not shape:
+        return None
     for node, (factors, *_) in carried(graph, value):
         if not node.op.slides or factors is None or len(factors) < 3:
             continue

@@ -24,7 +24,9 @@ class _Finder:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.open = [n for n in graph.parameters if any(n in _symbols(d) for s in graph.declared.values() for d in s)]
-        self.axes = {key: {0: "batch", **axes} for key, axes in named_axes(graph).items()}
+        self.axes = {
+            key: {0: "batch", **axes} if graph.declared[key] else {} for key, axes in named_axes(graph).items()
+        }
         self.called: dict[str, str] = {}
         self.words: dict[str, str] = {}
 

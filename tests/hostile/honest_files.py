@@ -106,10 +106,11 @@ def _number(chance: random.Random) -> int:
 ATTRIBUTES = (
     "axis", "axes", "keepdims", "kernel_shape", "pads", "strides", "dilations", "group", "output_shape",
     "output_padding", "auto_pad", "ceil_mode", "perm", "equation", "mode", "blocksize", "to", "hidden_size",
-    "direction", "split", "num_outputs", "transA", "transB", "noop_with_empty_axes", "largest", "exclusive", "reverse", "alpha",
-    "epsilon", "scales", "sizes", "starts", "ends", "value", "value_ints", "allowzero", "k", "dtype", "shape",
-    "count_include_pad", "num_heads", "q_num_heads", "kv_num_heads", "onesided", "batch_dims", "size", "p", "body",
-    "then_branch", "num_scan_inputs", "training_mode", "layout", "coordinate_transformation_mode", "nearest_mode",
+    "direction", "split", "num_outputs", "transA", "transB", "noop_with_empty_axes", "largest", "exclusive",
+    "reverse", "alpha", "epsilon", "scales", "sizes", "starts", "ends", "value", "value_ints", "allowzero", "k",
+    "dtype", "shape", "count_include_pad", "num_heads", "q_num_heads", "kv_num_heads", "onesided", "batch_dims",
+    "size", "p", "body", "then_branch", "num_scan_inputs", "training_mode", "layout",
+    "coordinate_transformation_mode", "nearest_mode",
 )  # fmt: skip
 TEXTS = (
     "SAME_UPPER", "VALID", "NOTSET", "bij,bjk->bik", "ij", "linear", "nearest", "cubic", "bidirectional", "reverse",

@@ -164,12 +164,12 @@ class Build:
             raise FileError(f"nothing makes '{name[:80]}'") from None
 
     def ended(self, value: Any) -> Traced:
-        """``value`` as a result: made by a layer, if it is a constant."""
+        """``value`` as a result: made by a layer, if it is a constant, or a tensor of the file in another type."""
         if not isinstance(value, Traced):
             raise FileError("an output of it is no tensor")
-        if not isinstance(value, Constant):
+        if not isinstance(value, (Constant, Stored)):
             return value
-        call = self.lowering.call("constant", {})
+        call = self.lowering.call("constant" if isinstance(value, Constant) else "dequantize", {})
         made = Use(self, _NOTHING, (), call, 0).real(value)
         self.lowering.keep(call, Scope(""))
         return made

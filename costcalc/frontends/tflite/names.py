@@ -32,8 +32,8 @@ def named(operator: Operator, tensors: list[Tensor]) -> str:
     for text in texts:
         for part in text.split(";"):
             scope, _, end = part.rpartition("/")
-            if scope and last and re.fullmatch(rf"{last}(_\d+)?\d*", end):
-                return plain(scope)
+            if last and re.fullmatch(rf"{last}(_\d+)?\d*", end) and (name := plain(scope)):
+                return name
     for text in (tensors[i].name for i in operator.outputs[:1]):
         first = text.partition(";")[0]
         if _NAMELESS.fullmatch(first):
