@@ -9,16 +9,16 @@ import sys
 import time
 
 import pytest
-from costcalc.cli.frame import COMMANDS, find_command
 from terminal import ROOT, clean
 
 from costcalc.cli import progress
+from costcalc.cli.dispatch import COMMANDS, find_command
 from costcalc.progress import doing, each, listening
 
 SLOW = """
 import sys, time
 from costcalc.cli import progress
-from costcalc.cli.frame import find_command
+from costcalc.cli.dispatch import find_command
 from costcalc.cli.output import emit
 from costcalc.progress import doing
 
@@ -75,7 +75,7 @@ def test_every_command_tells_a_terminal_what_it_does(name: str) -> None:
 
 
 def test_what_takes_less_than_a_second_says_nothing() -> None:
-    code = "from costcalc.cli.frame import outcome; outcome(['schema', '--of', 'lock'])"
+    code = "from costcalc.cli.dispatch import outcome; outcome(['schema', '--of', 'lock'])"
     assert on_a_terminal(code)[1] == b""
 
 

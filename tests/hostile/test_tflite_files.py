@@ -153,3 +153,15 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "net.tflite"
     os.mkfifo(path)
     assert _read(path) == f"{path}: this is not a regular file; a TFLite model is a file"
+
+
+def test_a_scope_of_signs_alone_gives_no_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    f = File()
+    x, w = f.tensor("x", 1, 8, 8, 4), f.weight("--/Conv2D", 4, 3, 3, 4)
+    y = f.tensor("y", 1, 8, 8, 4)
+    f.operator("CONV_2D", [x, w], [y], {0: ("byte", 0), 1: ("int", 1), 2: ("int", 1), 3: ("byte", 1)})
+    path = tmp_path / "net.tflite"
+    path.write_bytes(f.bytes([x], [y]))
+    assert {node.name.partition(".")[0] for node in load(str(path)).nodes} == {"y"}
+    assert dispatch.outcome(["analyze", str(path)]) == 0
+    assert "relu" in capsys.readouterr().out

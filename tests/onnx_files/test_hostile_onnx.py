@@ -221,3 +221,21 @@ def test_external_data_is_not_looked_at(tmp_path: Path) -> None:
 def test_parts_and_turns_are_bounded(tmp_path: Path, says: str, data: bytes) -> None:
     said = read(tmp_path, data)
     assert says in said if says else said == ""
+
+
+def test_a_stored_tensor_that_is_a_result_is_made(tmp_path: Path) -> None:
+    scaled = node("DequantizeLinear", ["w", "s"], ["y"])
+    given = [value("x", [1])], [value("y", None)], [tensor("w", [4]), tensor("s", [], [0.5])]
+    path = tmp_path / "net.onnx"
+    path.write_bytes(model(Graph([scaled], *given)))
+    assert [n.op.name for n in load(path).nodes if n.outputs == load(path).outputs] == ["elementwise"]
+
+
+def test_an_open_batch_beside_a_scalar_has_a_closed_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from costcalc.cli import dispatch
+
+    path = tmp_path / "net.onnx"
+    added = node("Add", ["x", "one"], ["y"])
+    path.write_bytes(model(Graph([added], [value("x", ["n", 3]), value("one", [])], [value("y", None)])))
+    assert dispatch.outcome(["formula", str(path)]) == 0
+    assert "192·n" in capsys.readouterr().out  # three of x and of y each, 32 bits
