@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from costcalc.cli.options import Bits, Format, Model, Output, machine_names, size
-from costcalc.cli.output import coloured, emit, waiting, width
+from costcalc.cli.output import coloured, emit, width
 from costcalc.cli.parameters import command, option
 from costcalc.errors import OptionError
+from costcalc.progress import doing
 
 EXAMPLES = {
     "costcalc traffic mobilenet_v2 --cache 512KiB --bits 8": "what passes to main memory with 512 KiB on the chip",
@@ -52,11 +53,9 @@ def traffic(
         room = known.cached
         if room is None:
             raise OptionError(f"{known.name[:80]} does not say what caches it has; give --cache")
-    with waiting(f"counting {model.model}"):
-        found = traffic(model.model, cache=room, bits=bits, **model.choices())
-        text = (
-            told.table(found, width(), coloured(output))
-            if format is Format.table
-            else getattr(told, format.value)(found)
-        )
+    doing(f"counting {model.model}")
+    found = traffic(model.model, cache=room, bits=bits, **model.choices())
+    text = (
+        told.table(found, width(), coloured(output)) if format is Format.table else getattr(told, format.value)(found)
+    )
     emit(text, output)
