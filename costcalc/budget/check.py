@@ -27,6 +27,7 @@ from costcalc.budget.measure import (
 )
 from costcalc.budget.outcome import EXEMPT, FAIL, OK, UNCHECKED, WARNED, Because, Outcome, Result, Verdict
 from costcalc.budget.reuse import Kept, traced
+from costcalc.budget.work import Work
 from costcalc.classes import replace
 from costcalc.difference import Diff, diff
 from costcalc.difference.layers import own_location
@@ -66,6 +67,7 @@ def check(
     seen        called with what else was traced, and what that depended on
     """
     results, verdicts, notes = [], [], []
+    work = Work(config)
     excused = {e for e in config.exempt if e.until >= today}
     for late in (e for e in config.exempt if e not in excused):
         notes.append(f"{late.location}: the exemption of {late.model} from {late.metric} ended on {late.until}")
@@ -83,6 +85,7 @@ def check(
                         seen(model, setup, now, trace)
             except CostcalcError as error:
                 raise (in_config(error, model, setup) if config.file else error.at(model.location)) from None
+            work.measured(model, now.graph)
             past = baseline(model, setup, now)
             if warns_of_code and past.reason and not has_revisions(model.model):
                 notes.append(f"{model.title(setup)} is compared with nothing: {past.reason}")

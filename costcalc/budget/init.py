@@ -20,7 +20,9 @@ from costcalc.frontends.sources import SOURCES, SPEC, is_kind, is_path, source_o
 from costcalc.progress import each
 
 SLACK = Fraction(105, 100)
-MOST_FILES, MOST_MODELS = 5000, 40
+MOST_FILES, MOST_MODELS, MOST_LAYERS = 5000, 40, 100_000
+"""What is looked at and measured of what is found; of models that are named, all are."""
+MOST_TOLD = 5
 HEAD = """\
 # yaml-language-server: $schema={schema}
 # Budgets that `costcalc check` holds the models to. Each is a little above what the model costs today.
@@ -39,11 +41,13 @@ class First(NamedTuple):
     text    the config
     names   of the models in it
     code    those of its models that are code, as the config names them
+    notes   which models were found and are not in it, and why
     """
 
     text: str
     names: list[str]
     code: list[str]
+    notes: list[str]
 
 
 def first_config(folder: str, models: list[str], setup: Setup = AS_IT_IS) -> First:
@@ -53,15 +57,23 @@ def first_config(folder: str, models: list[str], setup: Setup = AS_IT_IS) -> Fir
         raise OptionError("no specs are below this folder; name the models: costcalc init resnet50")
     known: dict[str, str] = {}
     blocks: list[str] = []
-    failed: CostcalcError | None = None
-    for model in each("measuring", names[:MOST_MODELS]):
+    failed: list[CostcalcError] = []
+    notes: list[str] = []
+    layers = 0
+    for number, model in enumerate(each("measuring", names)):
+        if not models and (len(blocks) == MOST_MODELS or layers > MOST_LAYERS):
+            notes.append(_beyond(names[number:], len(blocks)))
+            break
         try:
             # Who names a model on the command line may run it; who left a file in the folder may not.
             report = measure(model, setup, folder, allow_code=bool(models)).report
+            layers += len(report.layers)
         except CostcalcError as error:
             if models:
                 raise
-            failed = failed or error
+            failed.append(error)
+            if len(failed) <= MOST_TOLD:
+                notes.append(f"left out {model}: {_first_line(error)}")
             continue
         name = _name(model, known)
         known[name] = model
@@ -75,9 +87,21 @@ def first_config(folder: str, models: list[str], setup: Setup = AS_IT_IS) -> Fir
         lines.append("      uncounted: 0" if not report.uncounted else f"      uncounted: {len(report.uncounted)}")
         blocks.append("\n".join(lines) + "\n")
     if not blocks:
-        raise failed or OptionError("no model is named")
+        raise failed[0] if failed else OptionError("no model is named")
+    if len(failed) > MOST_TOLD:
+        notes.append(f"left out {len(failed) - MOST_TOLD} more that cannot be measured")
     code = [model for model in known.values() if source_of(model).runs_code]
-    return First(HEAD.format(schema=SCHEMA_FILE) + "\n".join(blocks), list(known), code)
+    return First(HEAD.format(schema=SCHEMA_FILE) + "\n".join(blocks), list(known), code, notes)
+
+
+def _first_line(error: CostcalcError) -> str:
+    return str(error).split("\n")[0]
+
+
+def _beyond(names: list[str], count: int) -> str:
+    """That ``names``, which were found besides, are not in the config, since ``count`` models are enough of a start."""
+    few = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f"left out {few}: {count} models are measured at once; name others, costcalc init MODEL..."
 
 
 def _from(folder: str, model: str) -> str:

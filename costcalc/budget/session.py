@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import date
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from costcalc.amounts.shown import told_apart
 from costcalc.analysis.figures import COUNT, FIGURES, Figure
@@ -31,6 +32,7 @@ from costcalc.budget.outcome import FAIL, Because, Outcome, Verdict
 from costcalc.budget.read import find_config, parse_max, read_config
 from costcalc.budget.reuse import Kept, is_marked, mark, traced
 from costcalc.budget.reuse import from_lock as kept_in
+from costcalc.budget.work import Work
 from costcalc.classes import NamedTuple, replace
 from costcalc.difference.git import Edits, Repository
 from costcalc.errors import CostcalcError, Location, OptionError, UnknownName, listing, near
@@ -116,6 +118,10 @@ def nearest_config() -> str | None:
         folder = folder / ".."
 
 
+Beside: TypeAlias = "Callable[[], Lock | None]"
+"""The lock beside the config, as ``read_lock`` has it; read once, by whoever asks first."""
+
+
 class Before(NamedTuple):
     """What is known of the models from before.
 
@@ -129,7 +135,7 @@ class Before(NamedTuple):
     kept: Kept | None = None
 
 
-def before(asked: Asked, config: Config, stack: ExitStack) -> Before:
+def before(asked: Asked, config: Config, stack: ExitStack, beside: Beside) -> Before:
     """What is known of the models of ``config`` from before, as ``asked``."""
     if asked.base is not None and asked.compare_to is not None:
         raise OptionError("--base and --compare-to both say what to compare with; choose one")
@@ -155,8 +161,7 @@ def before(asked: Asked, config: Config, stack: ExitStack) -> Before:
         return Before(from_graph(asked.compare_to))
     if asked.compare_to is not None:
         return Before(from_json(asked.compare_to))
-    path = lock_file(config)
-    lock = read_lock(path)
+    lock = beside()
     if lock is None:
         return Before(nothing(f"there is no {NAME}; `costcalc lock` writes one"))
     return Before(from_lock(lock, NAME), None, kept_in(lock, config, is_marked))
@@ -176,8 +181,9 @@ def judged(
     locked   also whether they are what the lock has
     graphs   name → model, of those that are graphs already
     """
+    beside = cache(lambda: read_lock(lock_file(config)))
     with ExitStack() as stack:
-        known = before(asked, config, stack)
+        known = before(asked, config, stack, beside)
 
         def kept(model: Model, setup: Setup) -> Graph | None:
             return graphs.get(model.name) or (known.kept(model, setup) if known.kept else None)
@@ -190,24 +196,22 @@ def judged(
             with_diffs=with_diffs or locked,
             edited=known.edited,
             kept=kept,
-            seen=remembers(config),
+            seen=remembers(beside),
             warns_of_code=asked.base is not None,
         )
-    return lock_verdicts(outcome, config) if locked else outcome
+    return lock_verdicts(outcome, config, beside) if locked else outcome
 
 
-def remembers(config: Config) -> Seen:
-    """A function that marks what the lock beside ``config`` has, once a trace here has made the same."""
-    locks: list[Lock | None] = []
+def remembers(beside: Beside) -> Seen:
+    """A function that marks what the lock beside the config has, once a trace here has made the same."""
 
     def seen(model: Model, setup: Setup, now: Measured, trace: dict[str, Any]) -> None:
-        if not locks:
-            try:
-                locks.append(read_lock(lock_file(config)))
-            except LockError:
-                locks.append(None)
+        try:
+            lock = beside()
+        except LockError:
+            return
         made = entry(now.graph, now.report, model.model, setup.label)._replace(trace=trace)
-        if locks[0] is not None and locks[0].entries.get((model.name, setup.label)) == made:
+        if lock is not None and lock.entries.get((model.name, setup.label)) == made:
             mark(made)
 
     return seen
@@ -223,10 +227,9 @@ LOCKED = Figure(
 )  # fmt: skip
 
 
-def lock_verdicts(outcome: Outcome, config: Config) -> Outcome:
+def lock_verdicts(outcome: Outcome, config: Config, beside: Beside) -> Outcome:
     """``outcome`` with a failure for each model that is not as the lock has it."""
-    path = lock_file(config)
-    lock = read_lock(path)
+    path, lock = lock_file(config), beside()
     if lock is None:
         raise OptionError(f"there is no {NAME} to be up to date with; `costcalc lock` writes one")
     budget = Budget(LOCKED, Location(path, 1))
@@ -281,12 +284,14 @@ def lock_changes(old: Lock | None, new: Lock) -> list[str]:
 def new_lock(config: Config, old: Lock | None, *, allow_code: bool = False) -> Lock:
     """The lock of the models of ``config`` as they are, with what pytest put into ``old``."""
     entries = {key: e for key, e in (old.entries if old else {}).items() if e.made_by != MADE_BY}
+    work = Work(config)
     for model in each("measuring", config.models, lambda model: model.name):
         for setup in model.at:
             try:
                 found, trace = traced(model, setup, config, allow_code=allow_code, command="lock")
             except CostcalcError as error:
                 raise (in_config(error, model, setup) if config.file else error.at(model.location)) from None
+            work.measured(model, found.graph)
             made = entry(found.graph, found.report, model.model, setup.label)._replace(trace=trace)
             mark(made)
             entries[model.name, setup.label] = made

@@ -73,7 +73,7 @@ def init(
         written.append(os.path.relpath(checks))
     few = ", ".join(first.names[:5]) + (f" and {len(first.names) - 5} more" if len(first.names) > 5 else "")
     code = " --allow-code" if first.code else ""
-    more = "".join(f"wrote {file}\n" for file in written[1:])
+    more = "".join(f"wrote {file}\n" for file in written[1:]) + "".join(f"{note}\n" for note in first.notes)
     elsewhere = "" if Path(config).name == "costcalc.yaml" and folder == "." else f" --config {config}"
     emit(
         f"wrote {config} with budgets for {few}\n{more}"

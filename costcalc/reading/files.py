@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import stat
-from typing import BinaryIO
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, TypeAlias
 
 from costcalc.errors import Location, SpecError
 
 MAX_BYTES = 8 * 2**20
+SMALL = 1 << 22
+"""Bytes up to which a file is read at once; a larger one is mapped, so that its weights stay where they are."""
+
+Data: TypeAlias = "bytes | mmap.mmap"
 
 
 def contents(
@@ -31,7 +38,7 @@ def opened(path: str, shown: str = "", kind: str = "a spec", form: str = "a YAML
     file = Location(shown or path)
     try:
         # Not blocking, so that a pipe that nobody writes to is refused, not waited for.
-        stream = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb")
+        stream = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)), "rb")
     except IsADirectoryError:
         raise SpecError(f"this is a directory; {kind} is {form}", file) from None
     except FileNotFoundError:
@@ -44,3 +51,21 @@ def opened(path: str, shown: str = "", kind: str = "a spec", form: str = "a YAML
         stream.close()
         raise SpecError(f"this is not a regular file; {kind} is {form}", file)
     return stream
+
+
+@contextmanager
+def mapped(path: str, kind: str, form: str = "a file") -> Iterator[Data]:
+    """The bytes of the file at ``path``, however many, while the context lasts. Raises ``SpecError`` as ``opened``."""
+    with opened(path, kind=kind, form=form) as stream:
+        try:
+            size = os.fstat(stream.fileno()).st_size
+            data = stream.read(SMALL + 1) if size <= SMALL else mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError) as error:  # cut off meanwhile
+            raise SpecError(
+                f"the file cannot be read: {getattr(error, 'strerror', None) or error}", Location(path)
+            ) from None
+        if isinstance(data, bytes):
+            yield data
+            return
+        with data:
+            yield data

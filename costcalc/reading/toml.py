@@ -13,6 +13,9 @@ from costcalc.reading.tree import Mapping, Scalar, Sequence, Tree
 
 SECTION = "tool.costcalc"
 MAX_BITS = 1024
+MOST_PARTS = 100
+PART = re.compile(r"""\.[ \t]*(?:[\w-]+|"[^"\n]*"|'[^'\n]*')""")
+"""What follows in a key after its first part: ``.b`` of ``a.b``."""
 
 
 def read_toml(path: str) -> Tree:
@@ -21,6 +24,7 @@ def read_toml(path: str) -> Tree:
     parser = _parser()
     try:
         text = data.decode("utf-8")
+        _shallow(text, path)
         # Numbers stay text, so that 4.2 is exactly 4.2.
         whole = parser.loads(text, parse_float=str)
     except UnicodeDecodeError:
@@ -37,6 +41,17 @@ def read_toml(path: str) -> Tree:
     if table is None:
         raise SpecError(f"there is no [{SECTION}]", Location(path))
     return _tree(table, _Lines(path, text), Location(path, _Lines(path, text).line_of(SECTION)))
+
+
+def _shallow(text: str, path: str) -> None:
+    """Raise ``SpecError`` for a key of very many parts: parsers take time and memory with their square."""
+    parts = end = 0
+    for part in PART.finditer(text):
+        parts = parts + 1 if not text[end : part.start()].strip(" \t") else 1
+        end = part.end()
+        if parts > MOST_PARTS:
+            line = text.count("\n", 0, end) + 1
+            raise SpecError(f"a key has more than {MOST_PARTS} parts", Location(path, line))
 
 
 def _parser() -> Any:

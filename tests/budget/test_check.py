@@ -9,9 +9,10 @@ import pytest
 from throwaway import SPEC, Repository
 
 from costcalc.budget.check import check
+from costcalc.budget.lock import read_lock
 from costcalc.budget.outcome import Outcome, Verdict
 from costcalc.budget.read import config
-from costcalc.budget.session import Asked, before, read_models
+from costcalc.budget.session import Asked, before, lock_file, read_models
 from costcalc.reading.yaml import read
 
 # SPEC by hand. The stem has 16·3·7² weights on 32² places. Each stage has three convolutions of as many MACs as one of
@@ -44,7 +45,7 @@ def outcome(today: date = date(2026, 6, 1), **asked: object) -> Outcome:
     wanted = Asked(**asked)  # type: ignore[arg-type]
     chosen = read_models(wanted)
     with ExitStack() as stack:
-        known = before(wanted, chosen, stack)
+        known = before(wanted, chosen, stack, lambda: read_lock(lock_file(chosen)))
         baseline, edited = known.baseline, known.edited
         return check(chosen, baseline, today=today, edited=edited)
 

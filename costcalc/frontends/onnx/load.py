@@ -12,12 +12,13 @@ from costcalc.frontends.onnx.build import Build
 from costcalc.frontends.onnx.nodes import shown_name
 from costcalc.frontends.onnx.read import Model, read
 from costcalc.frontends.onnx.sizes import Open
-from costcalc.frontends.onnx.wire import DamagedFile, opened
+from costcalc.frontends.onnx.wire import DamagedFile
 from costcalc.frontends.sources import Request
 from costcalc.ir.call import Traced
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import TensorType
+from costcalc.reading.files import mapped
 
 
 def load(name: str, request: Request) -> Graph:
@@ -53,7 +54,7 @@ def _built(path: str, request: Request, symbols: Mapping[str, str], side: int | 
     """The graph of the file at ``path``, and what built it; sizes that nobody has said are ``side``."""
     name = Path(path).name
     try:
-        with opened(path) as data:
+        with mapped(path, "an ONNX model") as data:
             model = read(data)
         given = {t.name for t in model.graph.tensors}
         sizes = Open([one for one in model.graph.inputs if one.name not in given])
@@ -76,7 +77,8 @@ def _built(path: str, request: Request, symbols: Mapping[str, str], side: int | 
     except OptionError:
         raise
     except CostcalcError as error:
-        error.message = f"{path}: {error.message}"
+        if error.location is None:
+            error.message = f"{path}: {error.message}"
         raise
     for key in rest:
         if key not in build.used:

@@ -16,7 +16,6 @@ from costcalc.classes import NamedTuple
 from costcalc.frontends.onnx.elements import NAMES
 from costcalc.frontends.onnx.wire import (
     DamagedFile,
-    Data,
     Fields,
     Span,
     floats,
@@ -26,6 +25,7 @@ from costcalc.frontends.onnx.wire import (
     spans,
     text,
 )
+from costcalc.reading.files import Data
 
 MOST_NODES = 100_000
 """Nodes of a model, those of functions and of loops counted as often as they are done."""

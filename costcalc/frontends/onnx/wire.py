@@ -6,53 +6,23 @@ Source: protobuf.dev, "Encoding".
 
 from __future__ import annotations
 
-import mmap
-import os
-import stat
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TypeAlias
 
-from costcalc.errors import CostcalcError, UnknownName
+from costcalc.errors import CostcalcError
+from costcalc.reading.files import Data
 
-Data: TypeAlias = "bytes | mmap.mmap"
 Span: TypeAlias = "tuple[int, int]"
 """Where something lies: its first byte and the one after its last."""
 Fields: TypeAlias = "dict[int, list[int | Span]]"
 """The fields of a message by number, in their order: a number, or where the bytes lie."""
 
-SMALL = 1 << 22
-"""Bytes up to which a file is read at once; a larger one is mapped, so that its weights stay where they are."""
 MOST_FIELDS = 1_000_000
 """Fields of one message."""
 
 
 class DamagedFile(CostcalcError):
     """A file that is not what it should be."""
-
-
-@contextmanager
-def opened(path: str) -> Iterator[Data]:
-    """The bytes of the file at ``path``, mapped where they are many. Raises ``CostcalcError`` for what is no file."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
-    except FileNotFoundError:
-        raise UnknownName(f"there is no file {path[:200]}") from None
-    except OSError as error:
-        raise CostcalcError(f"{path[:200]} cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise UnknownName("a file name has no zero bytes") from None
-    about = os.fstat(descriptor)
-    if not stat.S_ISREG(about.st_mode):
-        os.close(descriptor)
-        raise CostcalcError(f"{path[:200]} is no file")
-    with os.fdopen(descriptor, "rb") as file:
-        if about.st_size <= SMALL:
-            yield file.read(SMALL + 1)
-            return
-        with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as mapped:
-            yield mapped
 
 
 def message(data: Data, span: Span) -> Fields:

@@ -5,7 +5,6 @@ The numbers of fields, types and operators are those of TensorFlow's schema.fbs,
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,7 +14,7 @@ from costcalc.frontends.compose import inputs_named
 from costcalc.frontends.tflite.flat import Flat, Table, numbers
 from costcalc.frontends.tflite.operators import BUILTIN
 from costcalc.frontends.unread import refuse_unread
-from costcalc.reading import files
+from costcalc.reading.files import mapped
 
 MOST_TENSORS, MOST_OPERATORS, MOST_GRAPHS, MOST_AXES, MOST_INPUTS = 300_000, 100_000, 1000, 8, 10_000
 MOST_NUMBERS = 4096
@@ -176,12 +175,7 @@ def _code(table: Table) -> tuple[str, bool]:
 @contextmanager
 def opened(path: str) -> Iterator[Model]:
     """The model in the file at ``path``, which is mapped while the context lasts."""
-    with files.opened(path, kind="a TFLite model", form="a file") as stream:
-        try:
-            mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-        except ValueError:
-            raise SpecError("the file is empty; a TFLite model has at least a graph", Location(path)) from None
-        except OSError as error:
-            raise SpecError(f"the file cannot be read: {error.strerror or error}", Location(path)) from None
-        with mapped:
-            yield Model(Flat(mapped, path))
+    with mapped(path, "a TFLite model") as data:
+        if not data:
+            raise SpecError("the file is empty; a TFLite model has at least a graph", Location(path))
+        yield Model(Flat(data, path))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from costcalc.errors import CostcalcError, Location, SpecError
+from costcalc.errors import Location, SpecError
 from costcalc.frontends.weights.records import Stored, StoredTensor
 from costcalc.ir.tensor import ELEMENT_BITS
+from costcalc.reading.files import opened
 
 
 def read_weights(path: str) -> Stored:
@@ -34,18 +33,8 @@ def read_weights(path: str) -> Stored:
 
 
 def _begin(path: str) -> bytes:
-    try:
-        file = Path(path)
-        if file.exists() and not file.is_file():
-            raise SpecError("this is no regular file; name a file of weights in it", Location(path))
-        with file.open("rb") as stream:
-            return stream.read(16)
-    except FileNotFoundError:
-        raise SpecError("there is no such file", Location(path)) from None
-    except OSError as error:
-        raise SpecError(f"the file cannot be read: {error.strerror or error}", Location(path)) from None
-    except ValueError:
-        raise CostcalcError("no file has a name with a null character") from None
+    with opened(path, kind="what holds weights", form="a file") as stream:
+        return stream.read(16)
 
 
 def _of_tflite(path: str) -> Stored:

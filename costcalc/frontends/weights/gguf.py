@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import prod
-from pathlib import Path
 from struct import Struct
 from typing import Any, BinaryIO
 
 from costcalc.classes import NamedTuple
 from costcalc.errors import Location, SpecError
 from costcalc.frontends.weights.records import Stored, StoredTensor
+from costcalc.reading.files import opened
 
 MOST_KEYS, MOST_TENSORS, MOST_AXES, MOST_TEXT, MOST_ITEMS = 100_000, 200_000, 4, 2**20, 5_000_000
 BLOCKS: dict[int, tuple[str, int, int]] = {
@@ -107,7 +107,7 @@ class _Reader:
 def read_gguf(path: str) -> Stored:
     """The tensors of a GGUF file. Raises ``SpecError`` for a header that is damaged or says what cannot be."""
     location = Location(path)
-    with Path(path).open("rb") as stream:
+    with opened(path, kind="what holds weights", form="a file") as stream:
         read = _Reader(stream, location)
         read.take(4)
         version = read.whole(_U32)

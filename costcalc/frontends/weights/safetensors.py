@@ -13,7 +13,8 @@ from typing import Any
 
 from costcalc.errors import CostcalcError, Location, SpecError
 from costcalc.frontends.weights.records import Stored, StoredTensor
-from costcalc.reading.files import contents
+from costcalc.reading.files import contents, opened
+from costcalc.reading.reach import unquoted
 
 MOST_HEADER, MOST_TENSORS, MOST_AXES, MOST_FILES = 32 * 2**20, 200_000, 16, 1000
 BITS = {
@@ -27,7 +28,7 @@ META = "__metadata__"
 def read_safetensors(path: str) -> Stored:
     """The tensors of one file. Raises ``SpecError`` for a header that is damaged or says what cannot be."""
     location = Location(path)
-    with Path(path).open("rb") as stream:
+    with opened(path, kind="what holds weights", form="a file") as stream:
         size = stream.seek(0, 2)
         stream.seek(0)
         length = int.from_bytes(stream.read(8), "little")
@@ -70,12 +71,11 @@ def read_index(path: str) -> Stored:
         file = Path(path).parent / name
         if file.is_symlink() and not file.resolve().is_file():
             raise SpecError(f"'{name[:80]}' is a link that leads nowhere", location)
-        try:
+        if not file.is_file():
+            what = "a folder" if file.is_dir() else "no regular file" if file.exists() else "not there"
+            raise SpecError(f"the index names '{name[:80]}', which is {what}", location)
+        with unquoted(str(file)):  # links lead to a cache, or anywhere
             found += read_safetensors(str(file)).tensors
-        except FileNotFoundError:
-            raise SpecError(f"the index names '{name[:80]}', which is not there", location) from None
-        except IsADirectoryError:
-            raise SpecError(f"the index names '{name[:80]}', which is a folder", location) from None
     missing = sorted(set(files) - {tensor.name for tensor in found})
     notes = (f"the index names {len(missing)} tensors that no file has, {missing[0][:80]} first",) if missing else ()
     return Stored(path, f"Safetensors in {len(names)} files", tuple(found), notes=notes)

@@ -1,0 +1,44 @@
+"""How much a config may ask for, in layers: those of a model count each time that it is measured."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from costcalc.budget.config import Config, Model
+from costcalc.errors import SpecError
+from costcalc.frontends.sources import source_of
+from costcalc.ir.graph import Graph
+
+MOST_LAYERS = 300_000
+"""Some 30 seconds of work. All 310 models that ship have 60,000 together."""
+
+
+class Work:
+    """The layers that the models of ``config`` have: of those measured so far, and of those that are yet to be.
+
+    A model that is named again is taken to have as many as when it was measured last. Models that are code, and those
+    that the command line names, count nothing: who runs them knows what they take.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._bounded = bool(config.file)
+        self._left = Counter(model.model for model in config.models for _ in model.at)
+        self._layers: dict[str, int] = {}
+        self._done = self._coming = 0
+
+    def measured(self, model: Model, graph: Graph) -> None:
+        """Count one measurement. Raises ``SpecError`` where that is, or with what is to come will be, too much."""
+        name, layers = model.model, len(graph.nodes)
+        if not self._bounded or source_of(name).runs_code:
+            return
+        self._coming -= self._left[name] * self._layers.get(name, 0)
+        self._left[name] -= 1
+        self._layers[name] = layers
+        self._coming += self._left[name] * layers
+        self._done += layers
+        if self._done + self._coming > MOST_LAYERS:
+            raise SpecError(
+                f"the models of this config have more than {MOST_LAYERS:,} layers, those of one counted each time that "
+                "it is measured; name some of them on the command line, or divide the config",
+                model.location,
+            )

@@ -1,0 +1,75 @@
+"""How much a config may ask for, and that a lock is read once."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from throwaway import Repository
+
+from costcalc.budget import session, work
+from costcalc.budget.lock import Lock
+
+
+@pytest.mark.parametrize("command", ["check", "lock"])
+def test_many_measurements_of_a_deep_model_are_refused_after_the_first(command: str, empty: Repository) -> None:
+    empty.write("net.yaml", "inputs: {image: [8, 8, 8]}\nlayers:\n- for i in range(500):\n  - conv(8, 3, padding=1)\n")
+    at = ", ".join(f"{{batch: {i + 1}}}" for i in range(1000))
+    empty.write("costcalc.yaml", f"version: 1\nmodels:\n- {{model: net.yaml, budgets: {{macs: 1}}, at: [{at}]}}\n")
+    started = time.process_time()
+    code, printed = empty.run(command)
+    assert code == 2 and time.process_time() - started < 5
+    assert printed.startswith(
+        "costcalc: error: costcalc.yaml:3:11: the models of this config have more than 300,000 la"
+    )
+
+
+def test_what_is_yet_to_come_is_foreseen_by_what_a_model_had(
+    empty: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "MOST_LAYERS", 10)
+    empty.write("net.yaml", "inputs: {image: [8, 8, 8]}\nparameters: {n: 1}\nlayers:\n- for i in range(n):\n  - relu\n")
+    for sizes, code in (([4, 6], 0), ([4, 7], 2), ([5, 5], 0), ([6, 4], 2), ([1, 1, 8], 0), ([11], 2)):
+        at = ", ".join(f"{{parameters: {{n: {n}}}}}" for n in sizes)
+        empty.write("costcalc.yaml", f"version: 1\nmodels:\n- {{model: net.yaml, budgets: {{macs: 1}}, at: [{at}]}}\n")
+        assert empty.run("check")[0] == code, sizes
+    # Who names models on the command line knows what they take.
+    assert empty.run("check", "net.yaml", "--set", "n=20", "--max", "macs=1")[0] == 0
+
+
+def test_a_lock_is_read_once_in_a_check(empty: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty.write("net.yaml", "inputs: {image: [8, 8, 8]}\nlayers:\n- relu\n")
+    empty.write("costcalc.yaml", "version: 1\nmodels:\n- {model: net.yaml, budgets: {macs: {max_increase: 1%}}}\n")
+    assert empty.run("lock")[0] == 0
+    read: list[str] = []
+    original = session.read_lock
+
+    def counted(path: str) -> Lock | None:
+        read.append(path)
+        return original(path)
+
+    monkeypatch.setattr(session, "read_lock", counted)
+    assert empty.run("check", "--locked")[0] == 0
+    assert len(read) == 1
+
+
+def test_init_says_what_it_leaves_out(empty: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    from costcalc.budget import init
+
+    monkeypatch.setattr(init, "MOST_MODELS", 2)
+    for name in "abcd":
+        layers = "- conv(8, 99)" if name == "a" else "- relu"
+        empty.write(f"{name}.yaml", f"inputs: {{image: [8, 8, 8]}}\nlayers:\n{layers}\n")
+    code, printed = empty.run("init")
+    assert code == 0
+    assert "\nleft out a.yaml: a.yaml:3:3: " in printed and "the kernel spans 99" in printed
+    assert "\nleft out d.yaml: 2 models are measured at once; name others, costcalc init MODEL...\n" in printed
+
+
+def test_init_measures_no_more_layers_than_a_start_needs(empty: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    from costcalc.budget import init
+
+    monkeypatch.setattr(init, "MOST_LAYERS", 10)
+    for name in "abc":
+        empty.write(f"{name}.yaml", "inputs: {image: [8, 8, 8]}\nlayers:\n- for i in range(9):\n  - relu\n")
+    assert "left out c.yaml: 2 models are measured" in empty.run("init")[1]
