@@ -282,6 +282,9 @@ def _listed(types: tuple[TensorType, ...]) -> str:
 MOST_LOOKED_AT = 1_000_000
 """Places that the rules of different layers look at one by one: two seconds of work."""
 
+MOST_VALUES = 400_000
+"""Tensors of one graph: what a layer of many outputs makes is listed one by one."""
+
 
 class GraphBuilder:
     """Builds a legal graph node by node, checking each op against its inputs.
@@ -366,6 +369,9 @@ class GraphBuilder:
         else:
             self.types.update(zip(node.outputs, types, strict=True))
             self._names.update(node.outputs)
+            if len(self.types) > MOST_VALUES:
+                many = f"the layers up to {node.name} make more than {MOST_VALUES:,} tensors"
+                raise ShapeError(f"{many}, which takes too long", node.location)
 
     def _look(
         self, name: str, op: Op, types: tuple[TensorType, ...], made: tuple[TensorType, ...], location: Location | None

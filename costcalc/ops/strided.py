@@ -15,6 +15,9 @@ from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import has_axes, position, replaced
 from costcalc.ops.traced import permuted, reshaped
 
+MOST_OUTPUTS = 65_536
+"""Of one layer: each is a value of the graph."""
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -72,6 +75,11 @@ class Unbind(Op):
 
         size = x.shape[self.axis]
         yield isinstance(size, int), f"as many outputs as the axis is long need a known size, not {size}"
+        if isinstance(size, int):
+            yield (
+                size <= MOST_OUTPUTS,
+                f"an axis of size {size:,} gives more than the {MOST_OUTPUTS:,} outputs that unbind makes",
+            )
 
     def infer(self, x: TensorType) -> tuple[TensorType, ...]:
         (count,) = ints([x.shape[self.axis]])

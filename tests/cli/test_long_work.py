@@ -83,7 +83,7 @@ def cpu(process: int) -> float:
 
 
 def interrupted(command: list[str], after: float, folder: Path) -> tuple[int, bytes, float] | None:
-    """Exit code, messages, and seconds of CPU after Ctrl-C, which comes ``after`` so many; None if it was done before."""
+    """Exit code, messages, seconds of CPU after Ctrl-C, which comes ``after`` so many; None if it was done."""
     line = [sys.executable, "-m", "costcalc", *command]
     environment = clean({"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
     with subprocess.Popen(
