@@ -34,6 +34,20 @@ def touched(
 
 
 def _touched(size: Dim, windows: Dim, kernel: Dim, stride: Dim, dilation: Dim, before: Dim, after: Dim) -> Dim:
+    # Windows that follow without gaps or holes touch all up to the end of the last.
+    side_by_side = where(equal(dilation, 1), kernel - stride, -1)
+    # That is all where the padding makes up for what the last stride lacks; and so is what a single tap goes over place
+    # by place, if it begins in the padding and ends in it.
+    padded = where(at_least(side_by_side, 0), after + 1 - stride, -1)
+    tap = minimum(before // dilation, kernel - 1)
+    gone_over = where(equal(stride, 1), after - dilation * (kernel - 1 - tap), -1)
+    all_of_it = at_least(maximum(padded, gone_over), 0)
+    if all_of_it is True:  # as nearly always; what is below is long where sizes are symbols
+        return size
+    reached = maximum(stride * (windows - 1) + kernel - before, 0)
+    joined = where(equal(after, 0), reached, minimum(size, reached))
+    if at_least(side_by_side, 0) is True:
+        return where(all_of_it, size, joined)
     numbers = [n for n in (stride, kernel, dilation, windows) if isinstance(n, int)]
     if len(numbers) == 4 and min(numbers[:2]) < min(numbers[2:]):  # fewer grids the other way round
         some = _some(size, kernel, windows, dilation, stride, before)
@@ -42,16 +56,7 @@ def _touched(size: Dim, windows: Dim, kernel: Dim, stride: Dim, dilation: Dim, b
     # Of windows that lie inside and apart from each other every tap is a place of its own.
     apart = where(equal(before + after, 0), stride - dilation * (kernel - 1) - 1, -1)
     some = where(at_least(apart, 0), windows * kernel, some)
-    # Windows that follow without gaps or holes touch all up to the end of the last.
-    side_by_side = where(equal(dilation, 1), kernel - stride, -1)
-    reached = maximum(stride * (windows - 1) + kernel - before, 0)
-    some = where(at_least(side_by_side, 0), where(equal(after, 0), reached, minimum(size, reached)), some)
-    # That is all where the padding makes up for what the last stride lacks; and so is what a single tap goes over place
-    # by place, if it begins in the padding and ends in it.
-    padded = where(at_least(side_by_side, 0), after + 1 - stride, -1)
-    tap = minimum(before // dilation, kernel - 1)
-    gone_over = where(equal(stride, 1), after - dilation * (kernel - 1 - tap), -1)
-    return where(at_least(maximum(padded, gone_over), 0), size, some)
+    return where(all_of_it, size, where(at_least(side_by_side, 0), joined, some))
 
 
 _known_touched = lru_cache(maxsize=4096)(_touched)  # layers share their windows, and so do the axes of an image
