@@ -70,7 +70,7 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
             ways: Ways | None = ways_of.get(key := (node.op, types, index))
             if ways is None:
                 ways_of.put(key, ways := ways_in(graph, node, index))
-            if len(ways) == 1 and ways[0][0] is None:
+            if len(ways) == 1 and ways[0][0] is None and not node.op.is_bounded_only:
                 found[value] = before[0]
                 continue
             how = (id(ways), *map(id, before))

@@ -205,6 +205,7 @@ class Triangle(Op):
     keeps = "nothing"
 
     aten = "tril triu"
+    is_bounded_only = True  # what sees most may be what becomes zeros
 
     upper: bool = False
     diagonal: Axis = 0

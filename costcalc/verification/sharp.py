@@ -19,6 +19,9 @@ from costcalc.ir.graph import Graph, Node
 from costcalc.ir.index_map import Anywhere, AxisMap, AxisMaps, IndexMap, Regroup, Steps
 from costcalc.ops.elementwise import TRUTHS
 
+WEIGHING = ("multiply", "matmul", "einsum")
+"""Ops that may take elements by numbers known beforehand, of which some are 0, as in a mask."""
+
 CHOOSING = ("where", "masked_fill", "heaviside")
 """Functions of elements that are told by data which of their inputs to pass on, as comparisons tell."""
 
@@ -76,7 +79,7 @@ def _of_output(
     slack = max(sharp.slack for _, sharp in branches)
     alike = all(view.factors == claim.factors and not _among_others(view) for view, _ in branches) or len(branches) == 1
     known = UNKNOWN not in claim.spans and not claim.bound
-    holds = alike and claim.aligned and known and not _uneven(node, claim)
+    holds = alike and claim.aligned and known and not _uneven(graph, node, claim)
     places = tuple(
         _meeting(inners) if moves(factors) else (0, size - 1)
         for factors, size, *inners in zip(claim.factors, y, *(sharp.places for _, sharp in branches), strict=True)
@@ -91,14 +94,32 @@ def _among_others(view: View) -> bool:
     return any(limit is not None and moves(factors) for limit, factors in zip(limits, view.factors, strict=False))
 
 
-def _uneven(node: Node, claim: View) -> bool:
+def _uneven(graph: Graph, node: Node, claim: View) -> bool:
     """Whether data say what the places of a layer see, or places see unlike each other."""
     op: Any = node.op
+    if op.name in WEIGHING and any(_masks(graph, value) for value in node.inputs):
+        return True
     if op.name == "elementwise" and (op.function in TRUTHS or op.function in CHOOSING):
         return True
     if op.name in ("triangle", "diag_embed", "block_diag"):  # with zeros, which see nothing
         return any(map(moves, claim.factors))
     return node.op.is_bounded_only
+
+
+def _masks(graph: Graph, value: str) -> bool:
+    """Whether a value is made of no input, and not of trained weights alone, which are above 0 when it is verified."""
+    if value not in graph.settled:
+        return False
+    open_, seen = [value], {value}
+    makers = {v: node for node in graph.nodes for v in node.outputs if v in graph.settled}
+    while open_:
+        node = makers[open_.pop()]
+        weights = node.op.weights(*graph.input_types(node))
+        if (not node.inputs and not all(weight.trained for weight in weights.values())) or not (node.inputs or weights):
+            return True
+        open_ += [v for v in node.reads if v not in seen]
+        seen.update(node.reads)
+    return False
 
 
 def _meeting(inners: list[Inner]) -> Inner:

@@ -69,7 +69,7 @@ def fault(graph: Graph, seen: Any, axes: tuple[int, ...]) -> str:
             along = (taken.any(others) if others else taken).nonzero().flatten().tolist()
             if along:
                 widest[axis] = max(widest[axis], along[-1] - along[0] + 1)
-            if axis in bordered and not inner:
+            if axis in bordered and not held:
                 continue  # at the border padding shows pixels beside the window, of which nothing is claimed
             here = f"{indices}, axis {axis}: sees {along}, said to see "
             if isinstance(span, Span):
