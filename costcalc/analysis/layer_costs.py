@@ -43,7 +43,7 @@ class Work(NamedTuple):
     weights         these, by PyTorch's name
     read_bits       bits that inference reads of them
     input_bits      bits that are read of each input, and of each weight that is made beforehand
-    needless        MACs that need not be done, and which those are, as ``Op.needless`` has them
+    skippable       MACs that need not be done, and which those are, as ``Op.skippable`` has them
     kind            what reports call this use of the op
     input_shapes    and output_shapes, of the values that it reads and makes
     """
@@ -55,7 +55,7 @@ class Work(NamedTuple):
     weights: dict[str, Weight]
     read_bits: Dim
     input_bits: tuple[Dim, ...]
-    needless: tuple[Dim, str]
+    skippable: tuple[Dim, str]
     kind: str
     input_shapes: tuple[tuple[Dim, ...], ...]
     output_shapes: tuple[tuple[Dim, ...], ...]
@@ -124,7 +124,7 @@ class Works:
             weights=weights,
             read_bits=total(w.read_bits(width) for w in weights.values()),
             input_bits=(*input_bits(op, types, y, width), *beforehand),
-            needless=op.needless(*types, y=y),
+            skippable=op.skippable(*types, y=y),
             kind=op.kind(*types),
             input_shapes=tuple(t.shape for t in types),
             output_shapes=tuple(t.shape for t in makes),

@@ -43,7 +43,7 @@ def report(
 
         floors = Floors(graph, storage, machine)
     layers: list[Layer] = []
-    needless: dict[str, Dim] = {}
+    skippable: dict[str, Dim] = {}
     alike: dict[tuple[int, int], dict[str, Any]] = {}
     for number, node in enumerate(graph.nodes):
         done = work(graph, node)
@@ -55,9 +55,9 @@ def report(
         if storage.is_prepared(node):
             kept = total(storage.bits[v] for v in touched[1])
             once = Prepared(done.done["macs"], done.done["ops"], kept, uncounted=int(not node.op.is_counted))
-        elif done.needless[1]:
-            spared, which = done.needless
-            needless[which] = needless.get(which, 0) + spared
+        elif done.skippable[1]:
+            spared, which = done.skippable
+            skippable[which] = skippable.get(which, 0) + spared
         same = alike.get((id(done), id(node.op)))
         if same is None:
             same = alike[id(done), id(node.op)] = _same_of(node.op, done)
@@ -104,7 +104,7 @@ def report(
         blocks=blocks,
         assumptions=graph.assumed,
         machine=machine,
-        notes=tuple(_needless(macs, which) for which, macs in needless.items() if which),
+        notes=tuple(_skippable(macs, which) for which, macs in skippable.items() if which),
         layout={seen.image: seen.axes} if seen.image else {},
         global_at=seen.global_at,
         sizes=graph.sizes,
@@ -128,6 +128,6 @@ def _same_of(op: Op, work: Work) -> dict[str, Any]:
     }
 
 
-def _needless(macs: Dim, which: str) -> str:
+def _skippable(macs: Dim, which: str) -> str:
     figure = f"{macs:,}" if isinstance(macs, int) else str(macs)
     return f"{figure} of the MACs are {which}, and need not be done"

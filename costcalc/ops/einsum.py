@@ -119,7 +119,7 @@ class Einsum(Op):
     def ops(self, *x: TensorType, y: TensorType) -> Dim:
         return self._work(x, self._order(len(x))).ops
 
-    def needless(self, *x: TensorType, y: TensorType) -> tuple[Dim, str]:
+    def skippable(self, *x: TensorType, y: TensorType) -> tuple[Dim, str]:
         better = self.better_order(*x)
         if better is None:
             return 0, ""

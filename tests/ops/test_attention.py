@@ -30,7 +30,7 @@ def test_a_causal_mask_hides_of_more_queries_than_keys_what_is_above_its_diagona
     for queries, keys in ((6, 4), (4, 6), (1, 5), (5, 1), (3, 3)):
         q, k, v = t(1, 2, queries, 8), t(1, 2, keys, 8), t(1, 2, keys, 3)
         kept = int(torch.ones(queries, keys, dtype=torch.bool).tril().sum())
-        hidden, _ = causal.needless(q, k, v, y=causal.infer(q, k, v))
+        hidden, _ = causal.skippable(q, k, v, y=causal.infer(q, k, v))
         assert hidden == 2 * (queries * keys - kept) * (8 + 3)
 
 
