@@ -367,7 +367,7 @@ def check(
     for anything that is wrong with what was given, or with the config.
 
     >>> found = check("resnet50", budgets={"macs": "4.2 G", "params": 25_000_000})
-    >>> bool(found), [verdict.says for verdict in found.failed]
+    >>> bool(found), [verdict.description for verdict in found.failed]
     (False, ['25.56 M is 557 k over the budget of 25.00 M (+2.23%)'])
     """
     from costcalc.budget import given

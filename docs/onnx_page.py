@@ -26,9 +26,9 @@ def main() -> None:
         for module in dict.fromkeys(m for (d, _), m in OPERATORS.items() if d == domain):
             said = (import_module(f"costcalc.frontends.onnx.rules.{module}").__doc__ or "").split("\n\n")[0].strip()
             names = sorted(name for (d, name), m in OPERATORS.items() if (d, m) == (domain, module))
-            says = " ".join(said.split()).rstrip(".")
+            description = " ".join(said.split()).rstrip(".")
             link = f"[`{module}.py`](../costcalc/frontends/onnx/rules/{module}.py)"
-            print(f"| {link} | {says} | {', '.join(names)} |")
+            print(f"| {link} | {description} | {', '.join(names)} |")
 
 
 if __name__ == "__main__":

@@ -60,8 +60,10 @@ def shared_blocks() -> Iterator[str]:
         files.setdefault(file, []).append(f"`{signature}`")
     for file, calls in files.items():
         lines = Path(zoo.path(file)).read_text(encoding="utf-8").partition("blocks:")[0].splitlines()
-        says = " ".join(line.removeprefix("# ") for line in lines if line.startswith("# ") and "$schema" not in line)
-        yield f"| [`{file.rpartition('/')[2]}`](../configs/{file}) | {', '.join(calls)} | {says} |"
+        description = " ".join(
+            line.removeprefix("# ") for line in lines if line.startswith("# ") and "$schema" not in line
+        )
+        yield f"| [`{file.rpartition('/')[2]}`](../configs/{file}) | {', '.join(calls)} | {description} |"
 
 
 def section(name: str, op: type[Op]) -> Iterator[str]:
@@ -81,7 +83,7 @@ def section(name: str, op: type[Op]) -> Iterator[str]:
         yield "| --- | --- | --- |"
         for field in op.fields:
             default = "" if field.required else f"`{field.default!r}`"
-            yield f"| `{field.name}` | {field.says} | {default} |"
+            yield f"| `{field.name}` | {field.description} | {default} |"
     if facts:
         yield ""
         yield "| | |"

@@ -40,7 +40,7 @@ class Line(NamedTuple):
     value: Any
     letters: str = ""
     numbers: str = ""
-    says: str = ""
+    description: str = ""
     unit: str = COUNT
 
 
@@ -238,8 +238,8 @@ class _Teller:
                     reach: Any = axis_map.window.hi - axis_map.window.lo
                     made.append(r + j * reach if isinstance(reach, TracedInt) else r)
             if tuple(map(int, made)) == field.size:
-                says = "R and J: what the input sees, and its step"
-                line = Line("receptive field", field, made[0].text, made[0].numbers, says)
+                description = "R and J: what the input sees, and its step"
+                line = Line("receptive field", field, made[0].text, made[0].numbers, description)
         return [line]
 
     def _time(self) -> list[Line]:

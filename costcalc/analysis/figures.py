@@ -51,7 +51,7 @@ class In(NamedTuple):
     """How one view has a figure, where that differs: its title and words there, and the figure that it follows."""
 
     title: str = ""
-    says: str = ""
+    description: str = ""
     after: str = ""
 
 
@@ -134,7 +134,7 @@ class Figure(NamedTuple):
     name: str
     title: str
     unit: str
-    says: str
+    description: str
     key: str
     less: bool | None = True
     done: Callable[[Use], Dim] | None = None
@@ -171,7 +171,7 @@ class Figure(NamedTuple):
 
     def described(self, view: str) -> str:
         """What it says in ``view``."""
-        return self.shown[view].says or self.says
+        return self.shown[view].description or self.description
 
     def of(self, record: Any) -> Any:
         """Its value of a layer, a block or a total, which may be a symbol; None where that has none."""
@@ -223,9 +223,9 @@ def _intensity(record: Any) -> float | None:
     return 8 * macs / traffic if isinstance(macs, int) and isinstance(traffic, int) and traffic else None
 
 
-def _columns(says: str) -> dict[str, In]:
+def _columns(description: str) -> dict[str, In]:
     """Of a figure that only columns, explanations and the JSON have."""
-    return {COLUMN: In(says=says), WIDE: In(), EXPLANATION: In()}
+    return {COLUMN: In(description=description), WIDE: In(), EXPLANATION: In()}
 
 
 FIGURES: dict[str, Figure] = {
@@ -235,7 +235,7 @@ FIGURES: dict[str, Figure] = {
             "macs", "MACs", COUNT, "multiply-accumulates", "macs",
             done=lambda use: use.op.macs(*use.inputs, y=use.output), share=True,
             shown=EVERYWHERE | dict.fromkeys((SPENT, LOCK_LAYER, COMMENT, FIRST_BUDGETS), In())
-            | {SUMMARY: In(says="multiply-accumulates: conv, linear, matmul, attention")},
+            | {SUMMARY: In(description="multiply-accumulates: conv, linear, matmul, attention")},
         ),
         Figure(
             "flops", "FLOPs", COUNT, "two for each MAC, a product and a sum", "flops",
@@ -247,7 +247,7 @@ FIGURES: dict[str, Figure] = {
         Figure(
             "ops", "ops", COUNT, "other scalar arithmetic", "ops",
             done=lambda use: use.op.ops(*use.inputs, y=use.output),
-            shown=EVERYWHERE | {SUMMARY: In(says="other arithmetic: bias, norm, activation, pooling")},
+            shown=EVERYWHERE | {SUMMARY: In(description="other arithmetic: bias, norm, activation, pooling")},
         ),
         Figure(
             "params", "params", COUNT, "trained elements", "params",
@@ -262,20 +262,20 @@ FIGURES: dict[str, Figure] = {
         Figure(
             "weights", "weights", BITS, "storage of parameters and buffers", "weight_bits",
             held=lambda weight, width: weight.type.bits(width),
-            shown={COLUMN: In(says="bytes of both"), LOCK: In()},
+            shown={COLUMN: In(description="bytes of both"), LOCK: In()},
         ),
         Figure(
             "storage", "storage", BITS, "weights, inputs and outputs, each tensor once", "storage_bits",
             held=lambda weight, width: weight.type.bits(width), values=True,
             shown=EVERYWHERE | dict.fromkeys((COMMENT, FIRST_BUDGETS), In())
-            | {COLUMN: In(says="weights, inputs and outputs")},
+            | {COLUMN: In(description="weights, inputs and outputs")},
         ),
         Figure(
             "traffic", "traffic", BITS, "read and written, layer by layer", "traffic_bits",
             sum_of=("read", "write"), share=True,
             shown={view: In() for view in EVERYWHERE if view not in (WIDE, EXPLANATION)}
             | dict.fromkeys((SPENT, LOCK_LAYER, COMMENT), In())
-            | {COLUMN: In(says="bytes read and written", after="write")},
+            | {COLUMN: In(description="bytes read and written", after="write")},
         ),
         Figure("read", "read", BITS, "read, layer by layer", "read_bits",
                moved=lambda traffic: traffic.read, shown=_columns("bytes read, each once")),
@@ -306,7 +306,7 @@ FIGURES: dict[str, Figure] = {
         Figure(
             "time", "time", SECONDS, "on a machine, at its peak rates", "seconds",
             derived=lambda record: None if record.time is None else record.time.seconds, share=True, asks="machine",
-            shown={COLUMN: In(says="on the machine, the slower of its two"), WIDE: In(), COMPARISON: In(),
+            shown={COLUMN: In(description="on the machine, the slower of its two"), WIDE: In(), COMPARISON: In(),
                    DIFFERENCE: In()},
         ),
         Figure(

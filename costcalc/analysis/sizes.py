@@ -23,13 +23,13 @@ def unset(report: Report, how: str = "--set {}=NUMBER") -> str:
     what = f"{count} size{'s' * (count != 1)} that values decide"
     mark = report.mark("macs")
     bound = "upper bounds" if mark == "≤" else "no bounds"
-    says = f"totals with {mark} are {bound} while {what} {'is' if count == 1 else 'are'} not set"
+    description = f"totals with {mark} are {bound} while {what} {'is' if count == 1 else 'are'} not set"
     names = list(dict.fromkeys(size.parameter for size in report.unset if not size.met))
     if not names:
         return f"totals with {mark} are those of the values in this run, which decide {what.partition(' that')[0]}"
     all_of = f" or {how.replace('{}', names[0])} for all of a kind" if count > 1 else ""
     one = next(size.name for size in report.unset if not size.met)
-    return f"{says}: {how.replace('{}', one)}{all_of if one != names[0] else ''}"
+    return f"{description}: {how.replace('{}', one)}{all_of if one != names[0] else ''}"
 
 
 def ran_with(found: Sequence[ValueSize]) -> str:

@@ -48,7 +48,7 @@ class Column(NamedTuple):
     title: str
     value: Callable[[Any], Any]
     shows: Callable[[Any], str] = str
-    says: str = ""
+    description: str = ""
     adds: bool = False
     share: bool = False
     left: bool = False
@@ -69,7 +69,7 @@ def _shape(shape: tuple[Any, ...]) -> str:
     return "×".join(map(str, shape[1:])) or "scalar"
 
 
-def _shapes(name: str, which: str, says: str) -> Column:
+def _shapes(name: str, which: str, description: str) -> Column:
     def listed(figures: Figures) -> str | None:
         shapes = getattr(figures, which, None)
         return _listed(shapes) if shapes else None
@@ -144,10 +144,15 @@ def _options_as_json(figures: Figures) -> str | None:
 
 
 _BEFORE = (
-    Column("name", "layer", lambda f: getattr(f, "name", "total"), says="the layer's dotted name", left=True),
-    Column("kind", "kind", _is_leaf(lambda f: f.kind), says="what the op is in this use", left=True, of="kind"),
+    Column("name", "layer", lambda f: getattr(f, "name", "total"), description="the layer's dotted name", left=True),
+    Column("kind", "kind", _is_leaf(lambda f: f.kind), description="what the op is in this use", left=True, of="kind"),
     Column(
-        "group", "kernel", _is_leaf(lambda f: f.group), says="the layer whose kernel does it", left=True, of="group"
+        "group",
+        "kernel",
+        _is_leaf(lambda f: f.group),
+        description="the layer whose kernel does it",
+        left=True,
+        of="group",
     ),
     Column(
         "module",
@@ -160,12 +165,14 @@ _BEFORE = (
     _shapes("output", "output_shapes", "shapes made, without the batch"),
 )
 _AFTER = (
-    Column("bound", "bound", _bound, says="which is slower: compute or memory", left=True, timed=True, of="time"),
+    Column(
+        "bound", "bound", _bound, description="which is slower: compute or memory", left=True, timed=True, of="time"
+    ),
     Column(
         "field",
         "RF",
         _size,
-        says="receptive field, in pixels; 224 (483) where 224 of them are in the image",
+        description="receptive field, in pixels; 224 (483) where 224 of them are in the image",
         of="receptive_field",
     ),
     Column("stride", "RF step", _stride, says="pixels between neighbouring receptive fields", of="receptive_field"),
@@ -201,8 +208,10 @@ def _of_figure(figure: Figure) -> Iterator[Column]:
     value, of = figure.reader(), figure.name if timed else "amounts"
     yield Column(name, title, value, SHOWS[unit], says, figure.adds, timed=timed, unit=unit, of=of, figure=name)
     if figure.share:
-        says = f"its share of the {title}"
-        yield Column(f"{name}_share", f"of {title}", value, says=says, adds=figure.adds, share=True, timed=timed)
+        description = f"its share of the {title}"
+        yield Column(
+            f"{name}_share", f"of {title}", value, description=description, adds=figure.adds, share=True, timed=timed
+        )
 
 
 def usual(also: Collection[str] = ()) -> list[Column]:

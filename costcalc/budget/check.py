@@ -123,7 +123,7 @@ def _diff(model: Model, now: Measured, past: Past, setup: Setup, edited: Edited 
     found = diff(past.found.graph, now.graph, bits=setup.bits, name=model.title(setup))
     if edited is None:
         return found
-    causes = (replace(c, location=edited(c.location, f"{c.kind} {c.says}")) for c in found.causes)
+    causes = (replace(c, location=edited(c.location, f"{c.kind} {c.description}")) for c in found.causes)
     return replace(found, causes=tuple(causes))
 
 
@@ -141,7 +141,7 @@ def _verdicts(
                 yield _of_bound(verdict) if _is_bound(now, budget) else verdict
                 continue
             mark = now.report.mark(budget.figure.name)
-            yield verdict._replace(says=f"{mark} {verdict.says}") if mark else verdict
+            yield verdict._replace(description=f"{mark} {verdict.description}") if mark else verdict
     for rule, change in (("max_increase", budget.max_increase), ("max_decrease", budget.max_decrease)):
         if change is not None:
             yield _changed(model, setup, budget, rule, value, change, past, excused)
@@ -175,17 +175,17 @@ def _bounded(
             known._replace(over=over), f"sees the whole image, {word} {show(figure, limit)} wanted", excused
         )
     if value is None or isinstance(value, str):
-        return known._replace(status=UNCHECKED, says=f"{figure.name} is not known")
+        return known._replace(status=UNCHECKED, description=f"{figure.name} is not known")
     over = max(value - limit if rule == "max" else limit - value, 0)
     shown, wanted = beside(figure, value, limit, bound.whole)
     if not over:
-        return known._replace(says=f"{shown}, {word} {wanted} allowed")
+        return known._replace(description=f"{shown}, {word} {wanted} allowed")
     way = "over" if rule == "max" else "under"
     crossed = in_unit(figure, over, own_unit(figure, limit, bound.whole))
-    says = f"{shown} is {crossed} {way} the budget of {wanted}"
-    says += f" ({percent(value - limit, limit)})" if limit else ""
-    says += f"; {figure.title} are {figure.says}" if figure.on_demand else ""
-    return _crossed(known._replace(over=over), says, excused)
+    description = f"{shown} is {crossed} {way} the budget of {wanted}"
+    description += f" ({percent(value - limit, limit)})" if limit else ""
+    description += f"; {figure.title} are {figure.description}" if figure.on_demand else ""
+    return _crossed(known._replace(over=over), description, excused)
 
 
 def _changed(
@@ -197,8 +197,10 @@ def _changed(
     base, reason = _base(budget, past)
     if base is None or value is None or isinstance(base, str) or isinstance(value, str):
         if is_global(value) and is_global(base):
-            return known._replace(says="sees the whole image, as before")
-        return known._replace(status=UNCHECKED, says=f"its change is not checked: {reason or 'it is not a number'}")
+            return known._replace(description="sees the whole image, as before")
+        return known._replace(
+            status=UNCHECKED, description=f"its change is not checked: {reason or 'it is not a number'}"
+        )
     allowed = change.allowed(base)
     limit = base + allowed if up else base - allowed
     over = max(value - limit if up else limit - value, 0)
@@ -206,7 +208,7 @@ def _changed(
     shown, was = told_apart(figure, value, base)
     moved = f"{signed(figure, value - base)} ({percent(value - base, base)}) from {was} to {shown}"
     if not over:
-        return known._replace(says=f"{moved}, {change.text} allowed" if value != base else f"{shown}, as before")
+        return known._replace(description=f"{moved}, {change.text} allowed" if value != base else f"{shown}, as before")
     return _crossed(known, f"{moved} since {past.where}, {change.text} allowed", excused)
 
 
@@ -223,15 +225,15 @@ def _base(budget: Budget, past: Past) -> tuple[Value | str | None, str]:
     return value, "" if value is not None else f"{past.where} does not have {budget.figure.name}"
 
 
-def _crossed(verdict: Verdict, says: str, excused: dict[str, Exemption]) -> Verdict:
+def _crossed(verdict: Verdict, description: str, excused: dict[str, Exemption]) -> Verdict:
     """``verdict`` with its status: failed or warned if something is crossed, unless that is exempt."""
     if not verdict.over:
-        return verdict._replace(says=says)
+        return verdict._replace(description=description)
     exemption = excused.get(verdict.budget.figure.name)
     if exemption is not None:
-        says = f"{says}; exempt until {exemption.until}: {exemption.reason}"
-        return verdict._replace(status=EXEMPT, says=says)
-    return verdict._replace(status=WARNED if verdict.budget.level == WARN else FAIL, says=says)
+        description = f"{description}; exempt until {exemption.until}: {exemption.reason}"
+        return verdict._replace(status=EXEMPT, description=description)
+    return verdict._replace(status=WARNED if verdict.budget.level == WARN else FAIL, description=description)
 
 
 def explain(
@@ -256,7 +258,7 @@ def _causes(verdict: Verdict, changed: Diff | None, most: int) -> list[Because]:
         return []
     down = verdict.rule in ("min", "max_decrease")
     guilty = [c for c in changed.by(figure.name) if (c.of(figure.name) < 0) == down and c.of(figure.name)]
-    return [Because(f"{c.kind}: {c.says}", c.location, c.of(figure.name)) for c in guilty[:most]]
+    return [Because(f"{c.kind}: {c.description}", c.location, c.of(figure.name)) for c in guilty[:most]]
 
 
 def _largest(verdict: Verdict, now: Measured, most: int) -> list[Because]:

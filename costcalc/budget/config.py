@@ -66,7 +66,7 @@ class Budget(NamedTuple):
     engine: str | None = None
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         """What is held to it: ``macs``, ``macs of head.*``, ``time on a100``, ``memory in tflm``."""
         of = f" of {self.layers}" if self.layers else ""
         return self.figure.name + of + (f" at {self.at}" if self.at else "") + self.on

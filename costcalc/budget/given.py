@@ -24,7 +24,7 @@ MOST = 60
 def budgets(whole: Given[str, Any] | None, layers: Given[str, Any] | None = None) -> tuple[Budget, ...]:
     """The budgets of a model, and those of patterns of its layers.
 
-    >>> [budget.says for budget in budgets({"macs": "4.2 G"}, {"head.*": {"params": 2_000_000}})]
+    >>> [budget.description for budget in budgets({"macs": "4.2 G"}, {"head.*": {"params": 2_000_000}})]
     ['macs', 'params of head.*']
 
     Raises ``CostcalcError``, placed at the key: ``budgets['macs']: …``.

@@ -143,8 +143,8 @@ def parse_lock(data: bytes, shown: str) -> Lock:
         if isinstance(version, int) and (version < 1 or version is True):
             raise ValueError(version)
     except json.JSONDecodeError as error:
-        says = f"this is no lock of costcalc, for it is no JSON: {error.msg}; {again}"
-        raise LockError(says, Location(shown, error.lineno, error.colno)) from None
+        description = f"this is no lock of costcalc, for it is no JSON: {error.msg}; {again}"
+        raise LockError(description, Location(shown, error.lineno, error.colno)) from None
     except (ValueError, KeyError, TypeError, RecursionError):
         raise LockError(f"this is no lock of costcalc; {again}", Location(shown)) from None
     if not isinstance(version, int) or version > VERSION:

@@ -19,7 +19,7 @@ OK, FAIL, WARNED, EXEMPT, UNCHECKED = "ok", "fail", "warn", "exempt", "unchecked
 class Because(NamedTuple):
     """One cause, or one large layer: in words, where, and how much of the figure it is."""
 
-    says: str
+    description: str
     location: Location | None
     amount: Value
 
@@ -30,7 +30,7 @@ class Verdict(NamedTuple):
     rule      ``max``, ``min``, ``max_increase`` or ``max_decrease``
     limit     what the value is held to, in the figure's unit; of a change, the value that is allowed at the most
     over      by how much the limit is crossed; 0 if it is not
-    says      one sentence
+    description  one sentence
     because   the largest first
     location  where to change it
     message   what the team says to who crosses it
@@ -45,19 +45,19 @@ class Verdict(NamedTuple):
     limit: Value | None
     base: Value | None
     over: Value
-    says: str
+    description: str
     because: tuple[Because, ...] = ()
     location: Location | None = None
     message: str = ""
 
     def __repr__(self) -> str:
-        return f"<Verdict {self.status}: {self.subject}, {self.says}>"
+        return f"<Verdict {self.status}: {self.subject}, {self.description}>"
 
     @property
     def subject(self) -> str:
         """``backbone at 3x224x224: macs``."""
         at = f" at {self.setup}" if self.setup else ""
-        return f"{self.model}{at}: {self.budget.says}"
+        return f"{self.model}{at}: {self.budget.description}"
 
 
 class Result(NamedTuple):
@@ -142,7 +142,7 @@ class Outcome:
 
     @property
     def unchecked(self) -> list[Verdict]:
-        """Those that could not be held to anything; each ``says`` why."""
+        """Those that could not be held to anything; each ``description`` why."""
         return self.having(UNCHECKED)
 
     @property

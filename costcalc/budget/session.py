@@ -240,13 +240,15 @@ def lock_verdicts(outcome: Outcome, config: Config, beside: Beside) -> Outcome:
         if moved is None:
             continue
         causes = r.diff.by("macs")[:3] if r.diff is not None else []
-        because = tuple(Because(f"{c.kind}: {c.says}", c.location, c.of("macs")) for c in causes)
+        because = tuple(Because(f"{c.kind}: {c.description}", c.location, c.of("macs")) for c in causes)
         location = next((b.location for b in because if b.location), None)
-        says = f"the lock is stale: {moved}; `costcalc lock --update` agrees to it"
+        description = f"the lock is stale: {moved}; `costcalc lock --update` agrees to it"
         if r.diff is not None and r.diff.same:
-            says += f" (costcalc {lock.written_by} wrote it)"
+            description += f" (costcalc {lock.written_by} wrote it)"
         verdicts.append(
-            Verdict(r.model.name, r.setup.label, budget, "locked", FAIL, None, None, None, 1, says, because, location)
+            Verdict(
+                r.model.name, r.setup.label, budget, "locked", FAIL, None, None, None, 1, description, because, location
+            )
         )
     known = {m.name for m in read_config(config.file).models} if config.file else set()
     gone = [

@@ -25,11 +25,11 @@ def analyze(
     setting: Setting,
     shown: Shown,
     fps: Annotated[
-        float | None, option("--fps", min=0.001, says="Passes a second that are wanted: the bandwidth they need.")
+        float | None, option("--fps", min=0.001, help="Passes a second that are wanted: the bandwidth they need.")
     ] = None,
     strict: Annotated[
         bool,
-        option("--strict", says="Exit with code 4 if a layer has no rule, or values decide a size that is not set."),
+        option("--strict", help="Exit with code 4 if a layer has no rule, or values decide a size that is not set."),
     ] = False,
 ) -> int:
     """What each layer of a model costs, and the model in total.

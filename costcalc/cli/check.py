@@ -54,11 +54,11 @@ def check(
     choices: Choices,
     models: Annotated[
         list[str] | None,
-        argument(metavar="[MODEL]...", says="Models of the config, all if none; or any, with --max."),
+        argument(metavar="[MODEL]...", help="Models of the config, all if none; or any, with --max."),
     ] = None,
-    config: Annotated[str | None, option("--config", metavar="FILE", says="In place of costcalc.yaml.")] = None,
+    config: Annotated[str | None, option("--config", metavar="FILE", help="In place of costcalc.yaml.")] = None,
     max: Annotated[
-        list[str] | None, option("--max", metavar="FIGURE=AMOUNT", says="A budget: macs=4.2G,params=26M.")
+        list[str] | None, option("--max", metavar="FIGURE=AMOUNT", help="A budget: macs=4.2G,params=26M.")
     ] = None,
     bits: Bits = None,
     base: Annotated[
@@ -67,7 +67,7 @@ def check(
             "--base",
             metavar="REV",
             panel=BASELINE,
-            says="Where this branch left a revision of git: its specs, and its costcalc.lock of models that are code.",
+            help="Where this branch left a revision of git: its specs, and its costcalc.lock of models that are code.",
         ),
     ] = None,
     trace_base: Annotated[
@@ -75,30 +75,30 @@ def check(
         option(
             "--trace-base",
             panel=BASELINE,
-            says="With --base: trace models that are code as they are there, not as costcalc.lock has them there.",
+            help="With --base: trace models that are code as they are there, not as costcalc.lock has them there.",
         ),
     ] = False,
     compare_to: Annotated[
-        str | None, option("--compare-to", metavar="FILE", panel=BASELINE, says="The JSON of an earlier analysis.")
+        str | None, option("--compare-to", metavar="FILE", panel=BASELINE, help="The JSON of an earlier analysis.")
     ] = None,
     locked: Annotated[
-        bool, option("--locked", panel=BASELINE, says="Fail if costcalc.lock is not what the models cost today.")
+        bool, option("--locked", panel=BASELINE, help="Fail if costcalc.lock is not what the models cost today.")
     ] = False,
-    ratchet: Annotated[bool, option("--ratchet", says="Lower each max of the config to what is reached.")] = False,
+    ratchet: Annotated[bool, option("--ratchet", help="Lower each max of the config to what is reached.")] = False,
     fail_on: Annotated[
-        FailOn, option("--fail-on", says="From which level on the exit code is 1.", shows_default=True)
+        FailOn, option("--fail-on", help="From which level on the exit code is 1.", shows_default=True)
     ] = FailOn.error,
     strict: Annotated[
         bool,
         option(
             "--strict",
-            says="Exit with code 4 if something could not be counted or checked, or values decide a size.",
+            help="Exit with code 4 if something could not be counted or checked, or values decide a size.",
         ),
     ] = False,
     allow_code: Annotated[
-        bool, option("--allow-code", says="Run models that are Python code because the config names them.")
+        bool, option("--allow-code", help="Run models that are Python code because the config names them.")
     ] = False,
-    format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table,
+    format: Annotated[Format, option("--format", "-f", help="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
 ) -> int:
     """Hold models to their budgets: a verdict first, then the cause, and where to change it.

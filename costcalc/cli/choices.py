@@ -12,14 +12,14 @@ from costcalc.cli.parameters import option
 class Choices(NamedTuple):
     """How all the models of a command are built."""
 
-    batch: Annotated[int | None, option("--batch", "-b", min=1, says="Images at a time.", panel=MODEL)] = None
+    batch: Annotated[int | None, option("--batch", "-b", min=1, help="Images at a time.", panel=MODEL)] = None
     input: Annotated[
         list[str] | None,
-        option("--input", "-i", metavar="[NAME=]SHAPE", panel=MODEL, says="Shape of an input of each: 3x256x256."),
+        option("--input", "-i", metavar="[NAME=]SHAPE", panel=MODEL, help="Shape of an input of each: 3x256x256."),
     ] = None
     set: Annotated[
         list[str] | None,
-        option("--set", "-s", metavar="NAME=VALUE", panel=MODEL, says="A parameter of each. May be repeated."),
+        option("--set", "-s", metavar="NAME=VALUE", panel=MODEL, help="A parameter of each. May be repeated."),
     ] = None
 
     apply: Apply = None

@@ -22,19 +22,19 @@ EXAMPLES = {
 
 @command
 def compare(
-    models: Annotated[list[str], argument(metavar="MODEL MODEL...", says="Two or more models.")],
+    models: Annotated[list[str], argument(metavar="MODEL MODEL...", help="Two or more models.")],
     choices: Choices,
     setting: Setting,
     engine: Annotated[
         Engine | None,
-        option("--engine", "-e", says="Also what an engine holds of activations, as `costcalc memory` has it."),
+        option("--engine", "-e", help="Also what an engine holds of activations, as `costcalc memory` has it."),
     ] = None,
-    format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table,
+    format: Annotated[Format, option("--format", "-f", help="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
     flops: Flops = False,
     strict: Annotated[
         bool,
-        option("--strict", says="Exit with code 4 if a layer has no rule, or values decide a size that is not set."),
+        option("--strict", help="Exit with code 4 if a layer has no rule, or values decide a size that is not set."),
     ] = False,
 ) -> int:
     """Models side by side: every figure with its ratio to the first, the best marked, and where each spends it."""

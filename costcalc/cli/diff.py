@@ -27,27 +27,27 @@ def diff(
         list[str] | None,
         argument(
             metavar="OLD NEW | REV..REV [MODEL]...",
-            says="Two models; or two revisions and the models to compare, all specs that changed if none is named.",
+            help="Two models; or two revisions and the models to compare, all specs that changed if none is named.",
         ),
     ] = None,
     base: Annotated[
-        str | None, option("--base", metavar="REV", says="Compare the files as they are with this revision.")
+        str | None, option("--base", metavar="REV", help="Compare the files as they are with this revision.")
     ] = None,
     by: Annotated[
-        str, option("--by", metavar="FIGURE", panel=VIEW, says="The figure to rank causes by.", shows_default=True)
+        str, option("--by", metavar="FIGURE", panel=VIEW, help="The figure to rank causes by.", shows_default=True)
     ] = "macs",
-    all: Annotated[bool, option("--all", panel=VIEW, says="Every cause and layer, not the first twenty.")] = False,
+    all: Annotated[bool, option("--all", panel=VIEW, help="Every cause and layer, not the first twenty.")] = False,
     format: Annotated[
-        Format, option("--format", "-f", panel=VIEW, says="What to write.", shows_default=True)
+        Format, option("--format", "-f", panel=VIEW, help="What to write.", shows_default=True)
     ] = Format.table,
     output: Annotated[str | None, to_file(panel=VIEW)] = None,
     flops: Flops = False,
     strict: Annotated[
         bool,
-        option("--strict", says="Exit with code 4 if a layer has no rule, or values decide a size that is not set."),
+        option("--strict", help="Exit with code 4 if a layer has no rule, or values decide a size that is not set."),
     ] = False,
     allow_code: Annotated[
-        bool, option("--allow-code", says="Run models that are Python code as the revisions have them.")
+        bool, option("--allow-code", help="Run models that are Python code as the revisions have them.")
     ] = False,
 ) -> int:
     """What changed between two models, and why the figures did.

@@ -22,10 +22,10 @@ def explain(
     setting: Setting,
     name: Annotated[
         str,
-        argument(metavar="[LAYER]", says="A layer or a block; the whole model if left out."),
+        argument(metavar="[LAYER]", help="A layer or a block; the whole model if left out."),
     ] = "",
     format: Annotated[
-        TextFormat, option("--format", "-f", says="What to write.", shows_default=True)
+        TextFormat, option("--format", "-f", help="What to write.", shows_default=True)
     ] = TextFormat.text,
     output: Output = None,
     flops: Flops = False,

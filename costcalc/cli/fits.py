@@ -22,21 +22,21 @@ EXAMPLES = {
 def fits(
     model: Model,
     ram: Annotated[
-        str | None, option("--ram", metavar="SIZE", says="Memory for activations: 320KiB, 1 MB, 8GiB.")
+        str | None, option("--ram", metavar="SIZE", help="Memory for activations: 320KiB, 1 MB, 8GiB.")
     ] = None,
     flash: Annotated[
-        str | None, option("--flash", metavar="SIZE", says="Memory for the weights; left out, they are in RAM too.")
+        str | None, option("--flash", metavar="SIZE", help="Memory for the weights; left out, they are in RAM too.")
     ] = None,
     machine: Annotated[
         str | None,
-        option("--machine", "-m", metavar="NAME|FILE", completes=machine_names, says="In place of both: a machine's."),
+        option("--machine", "-m", metavar="NAME|FILE", completes=machine_names, help="In place of both: a machine's."),
     ] = None,
     engine: Annotated[
-        Engine, option("--engine", "-e", shows_default=True, says="By whose rules, as `costcalc memory` has them.")
+        Engine, option("--engine", "-e", shows_default=True, help="By whose rules, as `costcalc memory` has them.")
     ] = Engine.tflm,
     bits: Bits = None,
     format: Annotated[
-        TextFormat, option("--format", "-f", says="What to write.", shows_default=True)
+        TextFormat, option("--format", "-f", help="What to write.", shows_default=True)
     ] = TextFormat.text,
     output: Output = None,
 ) -> int:

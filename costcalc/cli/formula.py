@@ -24,14 +24,14 @@ def formula(
         option(
             "--symbols",
             metavar="A,B,…",
-            says="What stays a symbol: batch, height, width, size (of a square image), depth or frames, length, "
+            help="What stays a symbol: batch, height, width, size (of a square image), depth or frames, length, "
             "tokens, or a parameter; of an exported program such of its open sizes. By default the batch and the "
             "axes of the input, or all open sizes.",
         ),
     ] = None,
-    bits: Annotated[int | None, option("--bits", min=1, max=1024, says="Bits of a floating-point element.")] = None,
+    bits: Annotated[int | None, option("--bits", min=1, max=1024, help="Bits of a floating-point element.")] = None,
     format: Annotated[
-        TextFormat, option("--format", "-f", says="What to write.", shows_default=True)
+        TextFormat, option("--format", "-f", help="What to write.", shows_default=True)
     ] = TextFormat.text,
     output: Output = None,
     flops: Flops = False,
@@ -65,8 +65,8 @@ def formula(
     for one in found:
         at, by_layer = one.at(values), one.figure.value(whole)
         if at != by_layer:
-            says = f"{one.figure.title} in closed form {at:,}, counted {by_layer:,}"
-            raise CostcalcError(f"{graph.name} does other work at its own size than at others: {says}")
+            sentence = f"{one.figure.title} in closed form {at:,}, counted {by_layer:,}"
+            raise CostcalcError(f"{graph.name} does other work at its own size than at others: {sentence}")
     noted = dict.fromkeys(counted.assumed)
     conditions = strongest(condition for condition in graph.assumed if condition not in noted)
     used = set().union(*(symbols_of(one.total) for one in found))

@@ -20,17 +20,17 @@ EXAMPLES = {
 @command
 def history(
     model: Annotated[
-        str, argument(metavar="MODEL", says="The path of a spec, or a model of costcalc.yaml by its name or path.")
+        str, argument(metavar="MODEL", help="The path of a spec, or a model of costcalc.yaml by its name or path.")
     ],
     choices: Choices,
     bits: Bits = None,
-    since: Annotated[str | None, option("--since", metavar="REV", says="Only commits after a revision of git.")] = None,
+    since: Annotated[str | None, option("--since", metavar="REV", help="Only commits after a revision of git.")] = None,
     figure: Annotated[
-        str, option("--figure", metavar="A,B,…", panel=VIEW, says="Which figures.", shows_default=True)
+        str, option("--figure", metavar="A,B,…", panel=VIEW, help="Which figures.", shows_default=True)
     ] = "macs,params",
-    config: Annotated[str | None, option("--config", metavar="FILE", says="In place of costcalc.yaml.")] = None,
+    config: Annotated[str | None, option("--config", metavar="FILE", help="In place of costcalc.yaml.")] = None,
     format: Annotated[
-        Format, option("--format", "-f", panel=VIEW, says="What to write.", shows_default=True)
+        Format, option("--format", "-f", panel=VIEW, help="What to write.", shows_default=True)
     ] = Format.table,
     output: Annotated[str | None, to_file(panel=VIEW)] = None,
 ) -> None:

@@ -23,13 +23,13 @@ EXAMPLES = {
 def init(
     choices: Choices,
     models: Annotated[
-        list[str] | None, argument(metavar="[MODEL]...", says="Models as analyze takes them; the specs below if none.")
+        list[str] | None, argument(metavar="[MODEL]...", help="Models as analyze takes them; the specs below if none.")
     ] = None,
     bits: Bits = None,
     config: Annotated[
-        str, option("--config", metavar="FILE", says="Where to write it.", shows_default=True)
+        str, option("--config", metavar="FILE", help="Where to write it.", shows_default=True)
     ] = "costcalc.yaml",
-    no_workflow: Annotated[bool, option("--no-workflow", says="Write no workflow file for GitHub.")] = False,
+    no_workflow: Annotated[bool, option("--no-workflow", help="Write no workflow file for GitHub.")] = False,
 ) -> None:
     """Write costcalc.yaml: the models there are, with budgets a little above what they cost today.
 

@@ -39,22 +39,22 @@ class Sort(str, Enum):
 def list_(
     name: Annotated[
         str,
-        argument(metavar="[NAME]", says="Only names with this in them, or like 'vgg*'."),
+        argument(metavar="[NAME]", help="Only names with this in them, or like 'vgg*'."),
     ] = "",
-    task: Annotated[str | None, option("--task", metavar="TASK", says="Only models for this task.")] = None,
-    family: Annotated[str | None, option("--family", metavar="FAMILY", says="Only models of this family.")] = None,
+    task: Annotated[str | None, option("--task", metavar="TASK", help="Only models for this task.")] = None,
+    family: Annotated[str | None, option("--family", metavar="FAMILY", help="Only models of this family.")] = None,
     max_macs: Annotated[
-        str | None, option("--max-macs", metavar="N", says="Only models with so many MACs at most: 600M.")
+        str | None, option("--max-macs", metavar="N", help="Only models with so many MACs at most: 600M.")
     ] = None,
     max_params: Annotated[
-        str | None, option("--max-params", metavar="N", says="Only models with so many parameters at most: 5M.")
+        str | None, option("--max-params", metavar="N", help="Only models with so many parameters at most: 5M.")
     ] = None,
     sort: Annotated[
-        Sort | None, option("--sort", says="Words from a to z, numbers from the largest; by name if left out.")
+        Sort | None, option("--sort", help="Words from a to z, numbers from the largest; by name if left out.")
     ] = None,
-    machines: Annotated[bool, option("--machines", says="The machines instead of the models.")] = False,
-    transforms: Annotated[bool, option("--transforms", says="The transforms instead of the models.")] = False,
-    format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table,
+    machines: Annotated[bool, option("--machines", help="The machines instead of the models.")] = False,
+    transforms: Annotated[bool, option("--transforms", help="The transforms instead of the models.")] = False,
+    format: Annotated[Format, option("--format", "-f", help="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
 ) -> None:
     """The models that costcalc ships, with what each costs at its own input; and the machines and transforms it knows.
@@ -136,7 +136,11 @@ def _machines(name: str) -> list[dict[str, Any]]:
 def _transforms(name: str) -> list[dict[str, Any]]:
     from costcalc.transforms import TRANSFORMS
 
-    found = [{"name": key, "kinds": list(t.kinds), "says": t.says} for key, t in TRANSFORMS.items() if _like(name, key)]
+    found = [
+        {"name": key, "kinds": list(t.kinds), "says": t.description}
+        for key, t in TRANSFORMS.items()
+        if _like(name, key)
+    ]
     if not found:
         raise UnknownName(f"no transform has '{name[:40]}' in its name; there are {listing(TRANSFORMS)}")
     return found

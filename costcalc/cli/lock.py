@@ -15,10 +15,10 @@ EXAMPLES = {
 
 @command
 def lock(
-    config: Annotated[str | None, option("--config", metavar="FILE", says="In place of costcalc.yaml.")] = None,
-    update: Annotated[bool, option("--update", says="Write over a lock that says otherwise.")] = False,
+    config: Annotated[str | None, option("--config", metavar="FILE", help="In place of costcalc.yaml.")] = None,
+    update: Annotated[bool, option("--update", help="Write over a lock that says otherwise.")] = False,
     allow_code: Annotated[
-        bool, option("--allow-code", says="Run models that are Python code because the config names them.")
+        bool, option("--allow-code", help="Run models that are Python code because the config names them.")
     ] = False,
 ) -> int:
     """Write costcalc.lock: what each model costs, layer by layer, for later checks and for reviews to read.

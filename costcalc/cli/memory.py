@@ -35,7 +35,7 @@ ByEngine = Annotated[
     Engine,
     option(
         "--engine", "-e", shows_default=True,
-        says="By whose rules: PyTorch (eager), TensorFlow Lite (tflite), its interpreter for microcontrollers (tflm), "
+        help="By whose rules: PyTorch (eager), TensorFlow Lite (tflite), its interpreter for microcontrollers (tflm), "
         "one that writes in place (mcu), or none (ideal).",
     ),
 ]  # fmt: skip
@@ -60,12 +60,12 @@ def memory(
     model: Model,
     engine: ByEngine = Engine.eager,
     bits: Bits = None,
-    timeline: Annotated[bool, option("--timeline", says="A line for each step, with what lives there.")] = False,
+    timeline: Annotated[bool, option("--timeline", help="A line for each step, with what lives there.")] = False,
     train: Annotated[
-        bool, option("--train", says="A step of training: forward and backward pass, gradients, the optimizer's state.")
+        bool, option("--train", help="A step of training: forward and backward pass, gradients, the optimizer's state.")
     ] = False,
     optimizer: Annotated[
-        Optimizer | None, option("--optimizer", says="With --train: which one; sgd if not said.")
+        Optimizer | None, option("--optimizer", help="With --train: which one; sgd if not said.")
     ] = None,
     checkpoint: Annotated[
         str | None,

@@ -49,7 +49,7 @@ ModelName = Annotated[
     str,
     argument(
         metavar="MODEL",
-        says=says_models,
+        help=says_models,
         completes=model_names,
     ),
 ]
@@ -68,7 +68,7 @@ Apply = Annotated[
     list[str] | None,
     option(
         "--apply", metavar="A,B,…", panel=MODEL, completes=transform_names,
-        says="Transforms of the model, in this order: fold_norm,fuse:ort. `costcalc list --transforms` tells of each.",
+        help="Transforms of the model, in this order: fold_norm,fuse:ort. `costcalc list --transforms` tells of each.",
     ),
 ]  # fmt: skip
 FoldNorm = Annotated[
@@ -76,7 +76,7 @@ FoldNorm = Annotated[
     option(
         "--fold-norm",
         panel=MODEL,
-        says="Short for --apply fold_norm, before others: batch norms go into the layers before them.",
+        help="Short for --apply fold_norm, before others: batch norms go into the layers before them.",
     ),
 ]
 
@@ -85,7 +85,7 @@ Layout = Annotated[
     list[str] | None,
     option(
         "--layout", metavar="[NAME=]LETTERS", panel=MODEL,
-        says="What the axes of an input are, where the graph does not tell: nhwc, ntchw. For receptive fields.",
+        help="What the axes of an input are, where the graph does not tell: nhwc, ntchw. For receptive fields.",
     ),
 ]  # fmt: skip
 
@@ -97,7 +97,7 @@ def to_file(panel: str | None = None) -> Any:
         "-o",
         metavar="FILE",
         panel=panel,
-        says="Write to FILE, whole or not at all; .csv, .json, .md … choose the format.",
+        help="Write to FILE, whole or not at all; .csv, .json, .md … choose the format.",
     )
 
 
@@ -108,26 +108,26 @@ class Model(NamedTuple):
     """Which model, built how."""
 
     model: ModelName
-    batch: Annotated[int | None, option("--batch", "-b", min=1, says="Images at a time.", panel=MODEL)] = None
+    batch: Annotated[int | None, option("--batch", "-b", min=1, help="Images at a time.", panel=MODEL)] = None
     input: Annotated[
         list[str] | None,
         option(
             "--input", "-i", metavar="[NAME=]SHAPE", panel=MODEL,
-            says="Shape of an input without its batch: 3x256x256. Repeat it for several inputs.",
+            help="Shape of an input without its batch: 3x256x256. Repeat it for several inputs.",
         ),
     ] = None  # fmt: skip
     set: Annotated[
         list[str] | None,
         option(
             "--set", "-s", metavar="NAME=VALUE", panel=MODEL,
-            says="A parameter of the model: num_classes=10. May be repeated.",
+            help="A parameter of the model: num_classes=10. May be repeated.",
         ),
     ] = None  # fmt: skip
 
     kwargs: Annotated[
         str | None,
         option(
-            "--kwargs", metavar="JSON", panel=MODEL, says='Arguments of what builds a PyTorch model: {"depth": 50}.'
+            "--kwargs", metavar="JSON", panel=MODEL, help='Arguments of what builds a PyTorch model: {"depth": 50}.'
         ),
     ] = None
 
@@ -155,7 +155,7 @@ class Model(NamedTuple):
 
 
 Bits = Annotated[
-    int | None, option("--bits", min=1, max=1024, says="Bits of a floating-point element, in place of 32.")
+    int | None, option("--bits", min=1, max=1024, help="Bits of a floating-point element, in place of 32.")
 ]
 
 
@@ -167,7 +167,7 @@ class Setting(NamedTuple):
         str | None,
         option(
             "--machine", "-m", metavar="NAME|FILE", completes=machine_names,
-            says="Time on a machine (`costcalc list --machines`), or on your own in a YAML file.",
+            help="Time on a machine (`costcalc list --machines`), or on your own in a YAML file.",
         ),
     ] = None  # fmt: skip
 
@@ -201,7 +201,7 @@ class TextFormat(str, Enum):
 
 VIEW = "View"
 
-Flops = Annotated[bool, option("--flops", panel=VIEW, says="Also FLOPs: two for each MAC. Other arithmetic is in ops.")]
+Flops = Annotated[bool, option("--flops", panel=VIEW, help="Also FLOPs: two for each MAC. Other arithmetic is in ops.")]
 
 
 def asked(flops: bool) -> tuple[str, ...]:
@@ -218,19 +218,19 @@ class Shown(NamedTuple):
     ] = False
     columns: Annotated[str | None, option("--columns", "-c", metavar="A,B,…", panel=VIEW, says=says_columns)] = None
     sort: Annotated[
-        str | None, option("--sort", metavar="COLUMN", panel=VIEW, says="Largest first, without blocks.")
+        str | None, option("--sort", metavar="COLUMN", panel=VIEW, help="Largest first, without blocks.")
     ] = None
     by_kind: Annotated[
-        bool, option("--by-kind", panel=VIEW, says="A row for each kind of layer, the dearest first.")
+        bool, option("--by-kind", panel=VIEW, help="A row for each kind of layer, the dearest first.")
     ] = False
-    top: Annotated[int | None, option("--top", min=1, panel=VIEW, says="So many rows; the rest is summed in one.")] = (
+    top: Annotated[int | None, option("--top", min=1, panel=VIEW, help="So many rows; the rest is summed in one.")] = (
         None
     )
-    exact: Annotated[bool, option("--exact", panel=VIEW, says="All digits in place of units.")] = False
+    exact: Annotated[bool, option("--exact", panel=VIEW, help="All digits in place of units.")] = False
     flops: Flops = False
     format: Annotated[
         Rendered,
-        option("--format", "-f", says="What to write; unless given, --output x.csv is CSV.", shows_default=True),
+        option("--format", "-f", help="What to write; unless given, --output x.csv is CSV.", shows_default=True),
     ] = Rendered.table
     output: Output = None
 

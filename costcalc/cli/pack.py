@@ -19,19 +19,19 @@ EXAMPLES = {
 @command
 def pack(
     file: Annotated[
-        str, argument(metavar="FILE.csv", says="A line a tensor, with the columns name, first, last and bytes.")
+        str, argument(metavar="FILE.csv", help="A line a tensor, with the columns name, first, last and bytes.")
     ],
     capacity: Annotated[
-        str | None, option("--capacity", metavar="SIZE", says="The memory that there is: 320KiB, 1 MB, 1MiB.")
+        str | None, option("--capacity", metavar="SIZE", help="The memory that there is: 320KiB, 1 MB, 1MiB.")
     ] = None,
     alignment: Annotated[
-        int, option("--alignment", min=1, max=1 << 30, says="Offsets and sizes are multiples of so many bytes.")
+        int, option("--alignment", min=1, max=1 << 30, help="Offsets and sizes are multiples of so many bytes.")
     ] = 1,
     seconds: Annotated[
         float,
-        option("--seconds", min=0, max=1e6, metavar="S", shows_default=True, says="How long a search may take."),
+        option("--seconds", min=0, max=1e6, metavar="S", shows_default=True, help="How long a search may take."),
     ] = 10.0,
-    format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table,
+    format: Annotated[Format, option("--format", "-f", help="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
 ) -> int:
     """Where tensors with known lifetimes lie in one block of memory, and whether a smaller block is possible.

@@ -19,7 +19,7 @@ from costcalc.errors import OptionError
 class Declared(NamedTuple):
     """An option by its ``names``, or an argument, which has none.
 
-    says            what it is for, in its help; a function where that is looked up when it is asked for
+    help            what it is for, in its help; a function where that is looked up when it is asked for
     panel           the part of the help that it stands in
     shows_default   whether the help says its default
     min, max        bounds of a number
@@ -27,7 +27,7 @@ class Declared(NamedTuple):
     """
 
     names: tuple[str, ...]
-    says: str | Callable[[], str]
+    help: str | Callable[[], str]
     metavar: str | None = None
     panel: str | None = None
     shows_default: bool = False
@@ -36,16 +36,16 @@ class Declared(NamedTuple):
     completes: Callable[[str], list[str]] | None = None
 
 
-def option(*names: str, says: str, **more: Any) -> Any:
+def option(*names: str, help: str, **more: Any) -> Any:
     """An option; a number is an N unless ``metavar`` says otherwise."""
     if "min" in more:
         more.setdefault("metavar", "N")
-    return Declared(names, says, **more)
+    return Declared(names, help, **more)
 
 
-def argument(*, metavar: str, says: str | Callable[[], str], **more: Any) -> Any:
+def argument(*, metavar: str, help: str | Callable[[], str], **more: Any) -> Any:
     """An argument by its place."""
-    return Declared((), says, metavar, **more)
+    return Declared((), help, metavar, **more)
 
 
 SUFFIXES = {

@@ -58,8 +58,8 @@ def _command(name: str) -> Iterator[str]:
     yield "```"
     examples: dict[str, str] = import_module(f"costcalc.cli.{name}").EXAMPLES
     wide = max(map(len, examples))
-    for line, says in examples.items():
-        yield f"{line.ljust(wide)}  # {says}"
+    for line, help in examples.items():
+        yield f"{line.ljust(wide)}  # {help}"
     yield "```"
     yield ""
 

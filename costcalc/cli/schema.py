@@ -25,7 +25,7 @@ class Of(str, Enum):
 
 @command
 def schema(
-    of: Annotated[Of, option("--of", says="What is described.", shows_default=True)] = Of.spec,
+    of: Annotated[Of, option("--of", help="What is described.", shows_default=True)] = Of.spec,
     output: Output = None,
 ) -> None:
     """The JSON Schema of specs: their structure, and every op and block with its options; or that of budgets.

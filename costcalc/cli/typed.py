@@ -105,12 +105,12 @@ def _typed(command: Command) -> Any:
 
 def _annotation(parameter: Parameter) -> Any:
     d = parameter.declared
-    says, metavar = d.says if isinstance(d.says, str) else d.says(), d.metavar
+    help, metavar = d.help if isinstance(d.help, str) else d.help(), d.metavar
     if issubclass(parameter.kind, Enum) and len(parameter.kind) > FEW:  # the list would be broken within words
         metavar = d.names[0].strip("-").upper()
-        says = f"{says} One of {', '.join(str(one.value) for one in parameter.kind)}."
+        help = f"{help} One of {', '.join(str(one.value) for one in parameter.kind)}."
     common: dict[str, Any] = {
-        "help": says, "metavar": metavar,
+        "help": help, "metavar": metavar,
         "show_default": d.shows_default, "rich_help_panel": d.panel,
         "min": d.min, "max": d.max, "autocompletion": d.completes,
     }  # fmt: skip
@@ -134,7 +134,7 @@ def costcalc(
 
 
 def _shown(examples: dict[str, str]) -> str:
-    lines = [f"# {says}\n{line}" for line, says in examples.items()]
+    lines = [f"# {help}\n{line}" for line, help in examples.items()]
     return "\n".join(["Examples:", *lines]).replace("[", r"\[")
 
 

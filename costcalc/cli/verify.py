@@ -34,7 +34,7 @@ class Format(str, Enum):
 @command
 def verify(
     model: Model,
-    format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table,
+    format: Annotated[Format, option("--format", "-f", help="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
 ) -> int:
     """Build the model in PyTorch, run it, and compare every figure with PyTorch, fvcore and autograd.

@@ -18,10 +18,10 @@ EXAMPLES = {
 @command
 def weights(
     file: Annotated[
-        str, argument(metavar="FILE", says="Safetensors, GGUF, the .index.json of several files, or a TFLite model.")
+        str, argument(metavar="FILE", help="Safetensors, GGUF, the .index.json of several files, or a TFLite model.")
     ],
-    by_type: Annotated[bool, option("--by-type", says="A row for each type, the most bytes first.")] = False,
-    format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table,
+    by_type: Annotated[bool, option("--by-type", help="A row for each type, the most bytes first.")] = False,
+    format: Annotated[Format, option("--format", "-f", help="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
 ) -> None:
     """What a file of weights holds: tensors, types, bits a weight with the scales of blocks, bytes, tied ones.

@@ -61,13 +61,13 @@ def _cause(
 ) -> Cause:
     first = new[partner[group[0].at]]
     texts = dict.fromkeys(", ".join(f"{name} {_short(a)}→{_short(b)}" for name, a, b in s.options) for s in group)
-    says, *others = texts
+    description, *others = texts
     if others:
-        says = f"{says} and other {group[0].options[0][0]}" if len(others) > 2 else "; ".join(texts)
+        description = f"{description} and other {group[0].options[0][0]}" if len(others) > 2 else "; ".join(texts)
     more = f" and {len(group) - 1} more" if len(group) > 1 else ""
     where = [(new[partner[i]], effect) for i, effect in effects.items() if i in partner]
     effect = Amounts.sum(effects.values())
-    return Cause(group[0].kind, f"{says} ({first.name}{more})", location, len(group), effect, largest(where))
+    return Cause(group[0].kind, f"{description} ({first.name}{more})", location, len(group), effect, largest(where))
 
 
 def _short(value: Any) -> str:

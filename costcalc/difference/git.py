@@ -205,8 +205,10 @@ class Repository:
         listed = [(path, mode, file) for path, mode, file in self._listed(commit) if mode in (*PLAIN, LINK)]
         total = sum(file.size for _, _, file in listed)
         if len(listed) > MOST_FILES or total > MOST_BYTES:
-            says = f"{revision} has {len(listed):,} files of {total >> 20:,} MiB"
-            raise GitError(f"{says}; at most {MOST_FILES:,} of {MOST_BYTES >> 20:,} MiB are written out for a trace")
+            description = f"{revision} has {len(listed):,} files of {total >> 20:,} MiB"
+            raise GitError(
+                f"{description}; at most {MOST_FILES:,} of {MOST_BYTES >> 20:,} MiB are written out for a trace"
+            )
         with _temporary() as folder:
             self._write(folder, {path: file for path, mode, file in listed if mode in PLAIN})
             links = [(Path(folder, path), file) for path, mode, file in listed if mode == LINK and _is_below(path)]
@@ -324,8 +326,8 @@ class Edits:
         self._repository, self._commits, self._named = repository, (commit, other), named
         self._known: dict[str, tuple[set[int], str]] = {}
 
-    def line_of(self, location: Location | None, says: str) -> Location | None:
-        """Where the user made the change that was seen at ``location`` and is told as ``says``.
+    def line_of(self, location: Location | None, description: str) -> Location | None:
+        """Where the user made the change that was seen at ``location`` and is told as ``description``.
 
         The line itself if it was edited, else one that led to it, else in those files the edited line that has most
         of the words; ``location`` if nothing there was edited.
@@ -338,7 +340,7 @@ class Edits:
             # In a file of its own, blocks say, an edit is only of this place if the place is there.
             if location and changed and (file == location.file or location.file.endswith(".py")):
                 near = next(call for call in location.chain if call.file == file)
-                return pick_line(near, changed, text, words_of(says))
+                return pick_line(near, changed, text, words_of(description))
         return location
 
     def _of(self, file: str) -> tuple[set[int], str]:
@@ -357,10 +359,12 @@ class Edits:
         return self._known[file]
 
 
-def words_of(says: str) -> list[str]:
+def words_of(description: str) -> list[str]:
     """What an edited line may have: options, the parts of a layer's name, and the numbers that came."""
-    words = [word for word in re.findall(r"[A-Za-z_]\w+", says) if word not in ("and", "more", "layers", "layer")]
-    return words + re.findall(r"→(\d+)", says)
+    words = [
+        word for word in re.findall(r"[A-Za-z_]\w+", description) if word not in ("and", "more", "layers", "layer")
+    ]
+    return words + re.findall(r"→(\d+)", description)
 
 
 def pick_line(location: Location, changed: set[int], text: str, words: list[str]) -> Location:

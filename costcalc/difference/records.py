@@ -43,7 +43,7 @@ class Change:
         return _of(self.after, figure) - _of(self.before, figure)
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         """What changed, in words: ``kernel 3→7, output 56×56→54×54``."""
         if self.mark in "+-":
             return self.op if self.mark == "+" else self.old_op
@@ -63,7 +63,7 @@ class Cause:
     """One reason why the figures changed.
 
     kind      ``width``, ``depth``, ``kernel`` …: see ``docs/diff.md``
-    says      what was changed, in words
+    description  what was changed, in words
     location  where, in the new file (in the old one for what was removed)
     layers    how many layers were changed for it
     effect    by figure, what the total changes by; over all causes these add up exactly
@@ -71,7 +71,7 @@ class Cause:
     """
 
     kind: str
-    says: str
+    description: str
     location: Location | None
     layers: int
     effect: Amounts
@@ -166,7 +166,7 @@ class Diff:
             "parameters": [{"name": n, "old": _plain(a), "new": _plain(b)} for n, a, b in self.parameters],
             "causes": [
                 {
-                    "kind": c.kind, "says": c.says, "source": c.location.short if c.location else "",
+                    "kind": c.kind, "says": c.description, "source": c.location.short if c.location else "",
                     "layers": c.layers, "effect": _effects(c.effect, also),
                     "where": [
                         {"layer": name, "source": p.short if p else "", "effect": _effects(e, also)}
@@ -178,7 +178,7 @@ class Diff:
             "layers": [
                 {
                     "mark": c.mark, "name": c.name, "old_name": c.old_name, "op": c.op, "old_op": c.old_op,
-                    "says": c.says,
+                    "says": c.description,
                     "options": [{"name": n, "old": _plain(a), "new": _plain(b)} for n, a, b in c.options],
                     "old_shape": c.shape[0] if c.shape else None, "new_shape": c.shape[1] if c.shape else None,
                     "source": c.location.short if c.location else "",

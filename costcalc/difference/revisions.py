@@ -225,9 +225,9 @@ def kind_of(file: Path) -> str:
 
 def _at_edits(found: Diff, edits: Edits) -> Diff:
     """``found`` with its causes placed at the lines that were edited."""
-    causes = (c if c.says.startswith("-") else _edited(c, edits) for c in found.causes)
+    causes = (c if c.description.startswith("-") else _edited(c, edits) for c in found.causes)
     return replace(found, causes=tuple(causes))
 
 
 def _edited(cause: Cause, edits: Edits) -> Cause:
-    return replace(cause, location=edits.line_of(cause.location, f"{cause.kind} {cause.says}"))
+    return replace(cause, location=edits.line_of(cause.location, f"{cause.kind} {cause.description}"))

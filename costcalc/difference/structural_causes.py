@@ -23,8 +23,16 @@ class Run:
     moves_data    whether they only move data: no arithmetic, no weights
     """
 
-    def __init__(self, kind: str, says: str, location: Location | None, layers: int, moves_data: bool = False) -> None:
-        self.kind, self.says, self.location, self.layers, self.moves_data = kind, says, location, layers, moves_data
+    def __init__(
+        self, kind: str, description: str, location: Location | None, layers: int, moves_data: bool = False
+    ) -> None:
+        self.kind, self.description, self.location, self.layers, self.moves_data = (
+            kind,
+            description,
+            location,
+            layers,
+            moves_data,
+        )
         self.effects: list[tuple[Entry, Amounts]] = []
 
     def cause(self) -> Cause | None:
@@ -33,7 +41,7 @@ class Run:
             return None
         effect = Amounts.sum(effect for _, effect in self.effects)
         return Cause(
-            self.kind, self.says, self.location, self.layers or len(self.effects), effect, largest(self.effects)
+            self.kind, self.description, self.location, self.layers or len(self.effects), effect, largest(self.effects)
         )
 
 
@@ -56,8 +64,8 @@ def structural_causes(
     run_of_old: dict[str, Run] = {}
     run_of_new: dict[str, Run] = {}
 
-    for says, location, same in _replacements(old, new, [pair for pair in pairs if pair[0] not in partner]):
-        run = Run("op", says, location, len(same))
+    for description, location, same in _replacements(old, new, [pair for pair in pairs if pair[0] not in partner]):
+        run = Run("op", description, location, len(same))
         runs.append(run)
         for i, j in same:
             run.effects.append((new[j], new[j].share - so_far[i]))
@@ -98,8 +106,8 @@ def structural_causes(
                 found = regrouped
         if found is None:
             if rewired is None:
-                says = f"other inputs, or tensors shared or viewed otherwise ({b.name})"
-                rewired = Run("wiring", says, own_location(b.location), 0)
+                description = f"other inputs, or tensors shared or viewed otherwise ({b.name})"
+                rewired = Run("wiring", description, own_location(b.location), 0)
                 runs.append(rewired)
             found = rewired
         if state.makes != b.makes:
@@ -152,9 +160,9 @@ def _named(kind: str, entries: list[Entry], begin: int, end: int, sizes: Mapping
     run = entries[begin:end]
     depth = repeats(entries, begin, end)
     count = f"{end - begin} layer" + "s" * (end - begin > 1)
-    says = f"{'+' if kind == 'added' else '-'}{count}: {common_name(run, sizes)}"
+    description = f"{'+' if kind == 'added' else '-'}{count}: {common_name(run, sizes)}"
     moves_data = not any(e.share[name] for e in run for name in IDLE)
-    return Run("depth" if depth else kind, says, common_location(run), end - begin, moves_data)
+    return Run("depth" if depth else kind, description, common_location(run), end - begin, moves_data)
 
 
 def block_sizes(entries: list[Entry]) -> Mapping[str, int]:

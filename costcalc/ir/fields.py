@@ -41,7 +41,7 @@ class Kind(NamedTuple):
     """A kind of option value: its check, and how to say what it accepts."""
 
     accepts: Callable[[Any], bool]
-    says: str
+    description: str
 
 
 def _whole(value: object, least: int) -> bool:

@@ -57,9 +57,9 @@ class Field(NamedTuple):
         return value in self.choices if self.choices else KINDS[self.kind].accepts(value)
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         """What the option takes, for a sentence."""
-        return f"one of {', '.join(self.choices)}" if self.choices else KINDS[self.kind].says
+        return f"one of {', '.join(self.choices)}" if self.choices else KINDS[self.kind].description
 
 
 class Op:
@@ -127,7 +127,7 @@ class Op:
             if field.name not in values:
                 if field.required:
                     self._reject_unknown()  # which may be the one that is missing, misspelt
-                    raise OptionError(f"{self.name} needs {field.name} ({field.says})")
+                    raise OptionError(f"{self.name} needs {field.name} ({field.description})")
                 values[field.name] = field.default
             else:
                 value = values[field.name]
@@ -136,7 +136,7 @@ class Op:
                 if not field.accepts(value):
                     hint = near(value, field.choices) if isinstance(value, str) else ""
                     many = f"is not among the {len(field.choices)} that there are"
-                    wrong = many if len(field.choices) > MOST_LISTED else f"must be {field.says}"
+                    wrong = many if len(field.choices) > MOST_LISTED else f"must be {field.description}"
                     raise OptionError(f"{self.name}: {field.name}={_short(value)} {wrong}{hint}")
         if len(values) > len(fields):
             self._reject_unknown()

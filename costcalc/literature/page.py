@@ -46,7 +46,7 @@ def page() -> str:
         f" {len(exact)} of them to the last digit and the others to as many digits as are printed."
         f" The other {len(missed)} come first, each with its reason.",
         "Every number is compared by its source's own rule of counting:",
-        lines(["rule", "counts"], ([f"`{name}`", rule.says] for name, rule in RULES.items())),
+        lines(["rule", "counts"], ([f"`{name}`", rule.description] for name, rule in RULES.items())),
         "## Not met",
         lines(NUMBER, map(number_row, missed)),
         "## Not compared",

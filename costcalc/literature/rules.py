@@ -23,7 +23,7 @@ class Rule(NamedTuple):
     """How a source counts: a function of our report, and what it says."""
 
     figure: Callable[[Report, str], Any]
-    says: str
+    description: str
 
 
 def _sum(report: Report, ops: Iterable[str], figure: Callable[[Layer], Any]) -> Any:

@@ -99,8 +99,8 @@ def _eager(sizes: Sizes, run: ObservedRun | str = "") -> Plan:
         return Plan(jobs, tensors, sizes.weights(), has_arena=False, upper_bound=bound)
     jobs = eager.jobs(sizes)
     why = run or "a spec has no Python to run"
-    says = f"a block holds what it was given until it returns, and nothing is written in place: {why}"
-    return Plan(jobs, lifetimes(jobs).tensors, sizes.weights(), (says,), has_arena=False)
+    description = f"a block holds what it was given until it returns, and nothing is written in place: {why}"
+    return Plan(jobs, lifetimes(jobs).tensors, sizes.weights(), (description,), has_arena=False)
 
 
 def _of_tflite(sizes: Sizes, *, micro: bool) -> Plan:

@@ -134,7 +134,7 @@ def _would(
         return known[key]
 
     def largest(
-        low: int, most: int, given: Callable[[int], Mapping[str, Any]], says: Callable[[int], str]
+        low: int, most: int, given: Callable[[int], Mapping[str, Any]], description: Callable[[int], str]
     ) -> list[Would]:
         """The largest number up to ``most`` that fits; ``low`` is known to, or is 0."""
 
@@ -146,7 +146,7 @@ def _would(
         found = planned(given(n)) if n > low or (n and not now) else None
         if found is None or not _fits(found, room):
             return []
-        return [Would(says(n), ram_needed(found, room), found.weights_bytes if room.flash is not None else 0)]
+        return [Would(description(n), ram_needed(found, room), found.weights_bytes if room.flash is not None else 0)]
 
     now, batch, shape, width = _fits(memory, room), choices.batch, choices.image, choices.width
     yield from largest(

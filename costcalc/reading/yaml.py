@@ -55,7 +55,7 @@ def read(data: bytes, shown: str, kind: str = "a spec") -> Tree:
                 _assemble(yaml.parse(text[: mark.index - MAX_DEPTH], Loader=loader), shown)
             raise SpecError(f"lists and mappings are nested more than {MAX_DEPTH} deep", location) from None
         problem = error.problem or error.context
-        hint = next((says for part, says in HINTS.items() if part in str(problem)), "")
+        hint = next((description for part, description in HINTS.items() if part in str(problem)), "")
         hint = _indent_hint(text, mark.line) if mark and not hint else hint
         raise SpecError(f"this is not valid YAML: {problem}{hint}", location) from None
     except yaml.YAMLError as error:

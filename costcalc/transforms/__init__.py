@@ -18,14 +18,14 @@ class Transform(NamedTuple):
     """One entry of the table.
 
     module   holds the function, which is called as the transform is: Graph → Graph
-    says     what it does, in a sentence
+    description  what it does, in a sentence
     kinds    what may stand after a colon, as in ``fuse:ort``; the function takes it second, "" if none is given
     label    what a measurement is called in which it was applied; its name if that is ""
     last     nothing may be applied after it, since it tells of the layers as they are then
     """
 
     module: str
-    says: str
+    description: str
     kinds: tuple[str, ...] = ()
     label: str = ""
     last: bool = False

@@ -61,8 +61,8 @@ def _elements(graph: Graph, model: Model) -> tuple[Check, list[Disagreement]]:
     differ = []
     inner = any(isinstance(value, SubGraph) for node in model.graph.nodes for value in node.attributes.values())
     if mine != there and not inner and not model.functions:
-        says = f"{there:,} in {len(theirs):,} tensors"
-        differ.append(Disagreement(ELEMENTS, "", f"{mine:,} in {len(ours):,} tensors", says, "the file"))
+        description = f"{there:,} in {len(theirs):,} tensors"
+        differ.append(Disagreement(ELEMENTS, "", f"{mine:,} in {len(ours):,} tensors", description, "the file"))
     note = "tensors of functions and branches are apart" if inner or model.functions else ""
     return Check(ELEMENTS, len(theirs), len(theirs), "tensors", note), differ
 

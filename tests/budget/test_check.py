@@ -81,8 +81,8 @@ def test_the_sizes_that_the_tests_count_on(repository: Repository) -> None:
 def test_a_bound_is_met_or_not(repository: Repository, budget: str, status: str, says: str) -> None:
     budgets(budget, repository)
     verdict = only(outcome())
-    assert verdict.status == status, verdict.says
-    assert says in verdict.says
+    assert verdict.status == status, verdict.description
+    assert says in verdict.description
 
 
 def test_a_pattern_means_the_sum_of_its_layers(repository: Repository) -> None:
@@ -95,7 +95,7 @@ def test_a_pattern_means_the_sum_of_its_layers(repository: Repository) -> None:
     expected += sum(i * o + 2 * o for i, o in ((16, 32), (32, 64)))
     assert (first.status, first.value) == ("fail", expected)
     # Without an earlier model the largest layers are told, and where the file asks for them.
-    assert first.because[0].says == "layer3.0.conv2.conv"
+    assert first.because[0].description == "layer3.0.conv2.conv"
     assert first.location is not None and first.location.short == "configs/backbone.yaml:16"
 
 
@@ -108,7 +108,7 @@ def test_a_change_is_held_to_the_lock(repository: Repository) -> None:
     # 16·3·(81−49)·32·32 = 1,572,864 is 5.5 % of 28,623,488; 5 % are 1,431,174.4.
     assert grown.status == "fail" and grown.value == MACS + 1_572_864
     assert grown.limit == pytest.approx(MACS * 1.05, rel=1e-12)
-    assert grown.says.startswith("+1.57 M (+5.5 %) from 28.6 M to 30.2 M since costcalc.lock, 5% allowed")
+    assert grown.description.startswith("+1.57 M (+5.5 %) from 28.6 M to 30.2 M since costcalc.lock, 5% allowed")
     assert shrunk.status == "ok"
     # 16·3·32 = 1536 parameters are 0.87 %.
     assert more.status == "fail" and [b.amount for b in more.because] == [1536]
@@ -119,7 +119,7 @@ def test_an_exemption_holds_until_its_last_day_and_is_reported_after_it(reposito
     text = "exempt: [{model: backbone, metric: macs, until: 2026-06-01, reason: larger stem}]\n"
     budgets("macs: 20 M", repository, extra=text)
     found = outcome(today=date(2026, 6, 1))
-    assert only(found).status == "exempt" and "until 2026-06-01: larger stem" in only(found).says
+    assert only(found).status == "exempt" and "until 2026-06-01: larger stem" in only(found).description
     assert found.exit_code() == 0 and found.notes == ()
     late = outcome(today=date(2026, 6, 2))
     assert only(late).status == "fail" and late.exit_code() == 1
@@ -166,7 +166,7 @@ def test_a_new_model_has_nothing_to_be_compared_with(repository: Repository) -> 
     repository.write("configs/new.yaml", SPEC)
     repository.edit("costcalc.yaml", "configs/backbone.yaml", "configs/new.yaml")
     verdict = only(outcome(base="HEAD"))
-    assert verdict.status == "unchecked" and "it is new since HEAD" in verdict.says
+    assert verdict.status == "unchecked" and "it is new since HEAD" in verdict.description
 
 
 def test_ratchet_lowers_budgets_and_keeps_comments(repository: Repository) -> None:
@@ -268,7 +268,10 @@ def test_a_spec_that_was_broken_before_does_not_stand_in_the_way(repository: Rep
     budgets("macs: {max_increase: 2%}", repository)
     verdict = only(outcome(base="HEAD"))
     assert verdict.status == "unchecked"
-    assert "at HEAD it cannot be read: configs/backbone.yaml:28:" in verdict.says and "lineer" in verdict.says
+    assert (
+        "at HEAD it cannot be read: configs/backbone.yaml:28:" in verdict.description
+        and "lineer" in verdict.description
+    )
 
 
 def test_a_config_in_memory() -> None:
@@ -305,7 +308,7 @@ def test_a_decrease_is_held_to_its_amount(repository: Repository) -> None:
         for old, new in edits:
             repository.write("configs/backbone.yaml", before.replace(old, new))
         verdict = only(outcome())
-        assert verdict.status == status, verdict.says
+        assert verdict.status == status, verdict.description
         assert verdict.limit == MACS - 1000
         repository.write("configs/backbone.yaml", before)
     assert verdict.over == 16 * 3 * 24 * 32**2 - 1000
@@ -317,5 +320,5 @@ def test_a_report_of_another_input_size_is_no_baseline(repository: Repository) -
         command = ("analyze", "configs/backbone.yaml", "--input", f"3x{size}x{size}", "--format", "json", "--output")
         assert repository.run(*command, f"{size}.json")[0] == 0
         verdict = only(outcome(compare_to=f"{size}.json"))
-        assert verdict.status == status, verdict.says
-        assert ("has it at another input size" in verdict.says) == (status == "unchecked")
+        assert verdict.status == status, verdict.description
+        assert ("has it at another input size" in verdict.description) == (status == "unchecked")

@@ -20,7 +20,7 @@ def test_budgets_given_in_python() -> None:
     found = costcalc.check(
         "resnet50", "resnet18", budgets={"macs": "4 G", "params": {"max": "26 M"}}, layers={"fc": {"params": 600_000}}
     )
-    told = {(v.model, v.budget.says): (v.status, v.value, v.over) for v in found}
+    told = {(v.model, v.budget.description): (v.status, v.value, v.over) for v in found}
     # fc: 2048·1000 + 1000 and 512·1000 + 1000
     assert told == {
         ("resnet50", "macs"): ("fail", RESNET50, RESNET50 - 4 * 10**9),
@@ -31,7 +31,7 @@ def test_budgets_given_in_python() -> None:
         ("resnet18", "params of fc"): ("ok", 513_000, 0),
     }
     assert not found and not found.passed and found.complete and len(found) == 6
-    assert [v.budget.says for v in found.failed] == ["params of fc", "macs"]  # the worst first
+    assert [v.budget.description for v in found.failed] == ["params of fc", "macs"]  # the worst first
     assert len(found.met) == 4 and not found.warned and not found.exempt and not found.unchecked
     assert [result.title for result in found.results] == ["resnet50", "resnet18"]
     assert found.exit_code() == 1
@@ -55,8 +55,8 @@ def test_a_graph_is_held_to_another() -> None:
     budgets = {"macs": {"max_increase": "2%"}, "params": {"max_increase": "2x"}}
     found = costcalc.check(new, budgets=budgets, compare_to=old)
     (worst,) = found.failed
-    assert worst.base == RESNET18 and worst.says.startswith("+1.85 G (+102.0 %)")
-    assert [b.says.split(":")[0] for b in worst.because] == ["depth"] * 3
+    assert worst.base == RESNET18 and worst.description.startswith("+1.85 G (+102.0 %)")
+    assert [b.description.split(":")[0] for b in worst.because] == ["depth"] * 3
     assert costcalc.check(old, budgets=budgets, compare_to=old)
     assert costcalc.check(new, old, names=("a", "b"), budgets={"macs": "4 G"}).results[1].title == "b"
 
@@ -66,7 +66,7 @@ def test_unchecked_is_not_passed_and_says_why(tmp_path: Path, monkeypatch: pytes
     found = costcalc.check("resnet18", budgets={"macs": {"max_increase": "2%"}})
     (verdict,) = found.unchecked
     assert not found and found.exit_code() == 0 and found.exit_code(strict=True) == 4
-    assert verdict.says == "its change is not checked: there is no costcalc.lock; `costcalc lock` writes one"
+    assert verdict.description == "its change is not checked: there is no costcalc.lock; `costcalc lock` writes one"
 
 
 def test_it_prints_when_it_is_printed_and_not_before(capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,7 +109,7 @@ def test_the_config_of_a_repository_against_its_lock_and_its_base(repository: Re
     limits: Any = {"budgets": {"macs": {"max_increase": "1%"}}, "base": "main"}
     assert costcalc.check(graph, **limits).failed  # the lock at main has a backbone
     (verdict,) = costcalc.check(graph, names=["other"], **limits).unchecked
-    assert "costcalc.lock at main does not have it" in verdict.says
+    assert "costcalc.lock at main does not have it" in verdict.description
 
 
 def test_code_that_a_config_names_runs_if_it_is_allowed(empty: Repository) -> None:

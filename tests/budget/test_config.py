@@ -44,7 +44,7 @@ def write(tmp_path: Path, text: str, name: str = "costcalc.yaml") -> str:
 def test_the_config_of_the_documentation_is_read(tmp_path: Path) -> None:
     config = read_config(write(tmp_path, GOOD))
     (model,) = config.models
-    assert [b.says for b in model.budgets] == [
+    assert [b.description for b in model.budgets] == [
         "macs", "params", "storage", "traffic", "receptive_field at layer4", "time on jetson_orin_nano", "uncounted",
         "macs of head.*",
     ]  # fmt: skip

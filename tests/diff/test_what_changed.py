@@ -17,7 +17,7 @@ from costcalc.ir.tensor import TensorType
 
 
 def told(found: Diff) -> list[tuple[str, str, str]]:
-    return [(c.kind, c.says, c.location.short if c.location else "") for c in found.by("macs")]
+    return [(c.kind, c.description, c.location.short if c.location else "") for c in found.by("macs")]
 
 
 def marks(found: Diff) -> dict[str, int]:
@@ -145,7 +145,7 @@ def test_another_op_in_the_same_place_is_no_new_layer() -> None:
 def test_a_new_name_changes_nothing() -> None:
     found = diff(residual(), residual(stem="entry"))
     assert found.causes == () and found.same
-    assert [c.says for c in found.layers if c.mark == "~"] == [f"was stem.{n}" for n in ("conv", "bn", "act")]
+    assert [c.description for c in found.layers if c.mark == "~"] == [f"was stem.{n}" for n in ("conv", "bn", "act")]
 
 
 def test_all_knobs_at_once_are_kept_apart() -> None:

@@ -284,6 +284,6 @@ def test_the_command_line_knows_it(printed: Callable[..., str]) -> None:
 
 def test_the_shipped_ones_are_there() -> None:
     for name, entry in list(TRANSFORMS.items()):
-        assert apply(load("resnet18"), name).applied == (name,) and entry.says.endswith(".")
+        assert apply(load("resnet18"), name).applied == (name,) and entry.description.endswith(".")
     with pytest.raises(CostcalcError, match="there are drop_relu, fold_norm"):
         named("fold")

@@ -30,8 +30,8 @@ Record = dict[str, Any]
 def comment(record: Record) -> str:
     """GitHub's Markdown of the JSON of a check, below ``MOST`` characters: folded layers are cut first."""
     if record["exit_code"] == 2:
-        says = "A config or a model cannot be read; the log of this run says which and where."
-        return f"{MARKER}\n### ❌ costcalc could not check the models\n\n{says}\n"
+        description = "A config or a model cannot be read; the log of this run says which and where."
+        return f"{MARKER}\n### ❌ costcalc could not check the models\n\n{description}\n"
     for layers in (None, 200, 60, 20, 0):
         text = _comment(record, layers)
         if len(text) < MOST:
@@ -131,8 +131,11 @@ def _cells(change: Record) -> tuple[str, str, str, str, str]:
 def _ledger(models: list[Record]) -> list[str]:
     """What the numbers cover."""
     n = {key: sum(m["layers"][key] for m in models) for key in ("counted", "free", "uncounted")}
-    says = f"{n['counted']:,} layers counted, {n['free']:,} free of arithmetic, {n['uncounted']:,} uncounted"
-    return [f"<sub>{says}; not verified in this run (<code>costcalc verify</code> does it with PyTorch).</sub>", ""]
+    description = f"{n['counted']:,} layers counted, {n['free']:,} free of arithmetic, {n['uncounted']:,} uncounted"
+    return [
+        f"<sub>{description}; not verified in this run (<code>costcalc verify</code> does it with PyTorch).</sub>",
+        "",
+    ]
 
 
 def _next(record: Record) -> list[str]:

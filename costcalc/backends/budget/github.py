@@ -53,9 +53,9 @@ def _root() -> Path:
 
 def message(verdict: Verdict) -> str:
     """The verdict and its causes in lines of plain text."""
-    lines = [visible(verdict.says)]
+    lines = [visible(verdict.description)]
     lines += [
-        f"{amount}  {says}" + (f"  ({location})" if location else "")
-        for amount, says, location in because_lines(verdict)
+        f"{amount}  {description}" + (f"  ({location})" if location else "")
+        for amount, description, location in because_lines(verdict)
     ]
     return "\n".join([*lines, visible(verdict.message)]).strip()

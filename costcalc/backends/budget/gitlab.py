@@ -20,10 +20,10 @@ def gitlab(outcome: Outcome) -> str:
     issues = []
     for v in outcome.having(*SEVERITIES):
         location = annotated(v)
-        causes = "; ".join(f"{amount} {says}" for amount, says, _ in because_lines(v))
+        causes = "; ".join(f"{amount} {description}" for amount, description, _ in because_lines(v))
         issues.append(
             {
-                "description": f"{v.subject}: {v.says}" + (f" ({causes})" if causes else ""),
+                "description": f"{v.subject}: {v.description}" + (f" ({causes})" if causes else ""),
                 "check_name": f"costcalc/{v.budget.figure.name}/{v.rule}",
                 "fingerprint": sha256(f"{v.subject}/{v.rule}".encode()).hexdigest(),
                 "severity": SEVERITIES[v.status],

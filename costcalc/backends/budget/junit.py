@@ -20,14 +20,14 @@ def junit(outcome: Outcome) -> str:
         for v in own:
             inner = ""
             if v.status == "fail":
-                inner = f'<failure type="budget" message="{xml(v.says)}">{xml(message(v))}</failure>'
+                inner = f'<failure type="budget" message="{xml(v.description)}">{xml(message(v))}</failure>'
             elif v.status in ("unchecked", "exempt"):
-                inner = f'<skipped message="{xml(v.says)}"/>'
+                inner = f'<skipped message="{xml(v.description)}"/>'
             elif v.status == "warn":
                 inner = f"<system-out>{xml(message(v))}</system-out>"
             location = annotated(v) if v.status == "fail" else None
             file = f' file="{xml(location.file)}" line="{location.line}"' if location else ""
-            name = f"{v.budget.says} {v.rule}"
+            name = f"{v.budget.description} {v.rule}"
             cases.append(f'  <testcase classname="{xml(result.title)}" name="{xml(name)}"{file}>{inner}</testcase>')
         failures = sum(v.status == "fail" for v in own)
         skipped = sum(v.status in ("unchecked", "exempt") for v in own)

@@ -85,10 +85,10 @@ def _verdict(v: Verdict) -> dict[str, Any]:
         "subject": v.subject, "model": v.model, "setup": v.setup, "metric": v.budget.figure.name,
         "layers": v.budget.layers, "at": v.budget.at, "machine": v.budget.machine, "rule": v.rule, "status": v.status,
         "value": v.value if isinstance(v.value, str) else _number(v.value), "limit": _number(v.limit),
-        "unit": _unit(v), "baseline": _number(v.base), "over": _number(v.over), "says": v.says, "message": v.message,
-        "source": v.location.short if v.location else "",
-        "because": [{"says": b.says, "source": b.location.short if b.location else "", "amount": _number(b.amount)}
-                    for b in v.because],
+        "unit": _unit(v), "baseline": _number(v.base), "over": _number(v.over), "says": v.description,
+        "message": v.message, "source": v.location.short if v.location else "",
+        "because": [{"says": b.description, "source": b.location.short if b.location else "",
+                     "amount": _number(b.amount)} for b in v.because],
     }  # fmt: skip
 
 

@@ -51,7 +51,7 @@ def _result(verdict: Verdict, rules: list[str]) -> dict[str, Any]:
         "partialFingerprints": {"budget/v1": sha256(identity.encode()).hexdigest()},
     }
     if verdict.status == "exempt":
-        result["suppressions"] = [{"kind": "external", "justification": verdict.says}]
+        result["suppressions"] = [{"kind": "external", "justification": verdict.description}]
     if location:
         where = {
             "artifactLocation": {"uri": quote(location.file.replace("\\", "/"))},

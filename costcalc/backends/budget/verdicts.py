@@ -39,13 +39,15 @@ def counted(verdicts: Sequence[tuple[str, str]]) -> str:
 
 def because_lines(verdict: Verdict) -> list[tuple[str, str, str]]:
     """For each cause its amount, its words, and its place."""
-    return [(_amount(verdict, b), visible(b.says), b.location.short if b.location else "") for b in verdict.because]
+    return [
+        (_amount(verdict, b), visible(b.description), b.location.short if b.location else "") for b in verdict.because
+    ]
 
 
 def _amount(verdict: Verdict, because: Because) -> str:
     figure = verdict.budget.figure
     # Causes have a kind before a colon; without causes these are the largest layers.
-    return signed(figure, because.amount) if ": " in because.says else show(figure, because.amount)
+    return signed(figure, because.amount) if ": " in because.description else show(figure, because.amount)
 
 
 def verdicts(outcome: Outcome, *, colour: bool = False) -> str:
@@ -61,14 +63,14 @@ def verdicts(outcome: Outcome, *, colour: bool = False) -> str:
             subject = visible(verdict.subject)
             if status in ("ok", "unchecked"):
                 subject = subject.ljust(subjects[verdict.model, verdict.setup])
-                lines.append(f"{label}{subject}  {paint(visible(verdict.says), 'dim')}")
+                lines.append(f"{label}{subject}  {paint(visible(verdict.description), 'dim')}")
                 continue
-            lines += [f"{label}{paint(subject, 'bold')}", f"{' ' * INDENT}{visible(verdict.says)}"]
+            lines += [f"{label}{paint(subject, 'bold')}", f"{' ' * INDENT}{visible(verdict.description)}"]
             told = because_lines(verdict)
             wide, long = (max((len(line[i]) for line in told), default=0) for i in (0, 1))
-            for amount, says, location in told:
-                at = f"{' ' * (long - len(says))}  {paint(location, 'cyan')}" if location else ""
-                lines.append(f"{' ' * INDENT}  {amount.rjust(wide)}  {says}{at}")
+            for amount, description, location in told:
+                at = f"{' ' * (long - len(description))}  {paint(location, 'cyan')}" if location else ""
+                lines.append(f"{' ' * INDENT}  {amount.rjust(wide)}  {description}{at}")
             if verdict.message and status != "exempt":
                 lines.append(f"{' ' * INDENT}{visible(verdict.message)}")
     lines += [f"{paint('note'.ljust(INDENT), 'yellow')}{visible(note)}" for note in outcome.notes]

@@ -75,7 +75,7 @@ def cause_rows(found: Diff, by: str, most: int | None = None) -> list[tuple[str,
     figure, second = FIGURES[by], _second(by)
     causes = found.by(by)
     rows = [
-        (signed(figure, c.of(by)), signed(second, c.of(second.name)), c.kind, visible(c.says),
+        (signed(figure, c.of(by)), signed(second, c.of(second.name)), c.kind, visible(c.description),
          visible(c.location.short) if c.location else "")
         for c in causes[:most]
     ]  # fmt: skip
@@ -97,7 +97,7 @@ def changed_layers(found: Diff) -> list[Change]:
 def layer_cells(change: Change, by: str) -> tuple[str, str, str, str, str]:
     """Mark, name, change of ``by``, what changed, and place of one layer."""
     effect = signed(FIGURES[by], change.effect(by))
-    return (change.mark, visible(change.name), effect, visible(change.says),
+    return (change.mark, visible(change.name), effect, visible(change.description),
             visible(change.location.short) if change.location else "")  # fmt: skip
 
 
@@ -192,7 +192,7 @@ def csv(diffs: Sequence[Diff]) -> str:
                 c.name,
                 c.old_name,
                 c.op,
-                c.says,
+                c.description,
                 c.location.short if c.location else "",
             ]
             lines.append([*words, *numbers])

@@ -22,12 +22,12 @@ def block_text(stored: StoredTensors, width: int, paint: Paint) -> str:
     how = f", {after(stored.applied)}" * bool(stored.applied)
     lines = [f"{paint(stored.name, 'bold')}  {stored.layers} layer{'s' * (stored.layers != 1)}{how}", ""]
     storage = stored.figures.storage_bits
-    for role, says in SAYS.items():
+    for role, description in SAYS.items():
         tensors = [t for t in stored.tensors if t.role == role]
         if not tensors:
             continue
         bits = sum(t.bits for t in tensors)
-        lines.append(f"{paint(says, 'cyan')}  {_size(bits)}, {_share(bits, storage)}")
+        lines.append(f"{paint(description, 'cyan')}  {_size(bits)}, {_share(bits, storage)}")
         largest = sorted(tensors, key=lambda t: 0 if isinstance(t.bits, Expr) else -t.bits)
         lines += _table(largest[:MOST], width, paint)
         if len(tensors) > MOST:

@@ -77,9 +77,9 @@ def _value(line: Line) -> str:
             said += f"; of the image's {'×'.join(map(str, value.image))} a place sees {'×'.join(map(str, value.seen))}"
         if value.border:
             said += f"; over the border pixels of the image, {' and '.join(dict.fromkeys(filter(None, value.border)))}"
-        return f"{said}; {line.says}" if line.says else said
+        return f"{said}; {line.description}" if line.description else said
     if line.unit == SECONDS:
-        return seconds(value) + (f", {line.says}" if line.says else "")
+        return seconds(value) + (f", {line.description}" if line.description else "")
     if isinstance(value, int) and line.unit == BITS:
         return f"{grouped(value)} bits ({size(value)})" if value else "0"
     if isinstance(value, int):

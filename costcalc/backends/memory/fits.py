@@ -58,13 +58,13 @@ def text(found: Fits, room: Room, width: int, colour: bool) -> str:
         "needed": [needed for _, needed, _, _ in rows],
         "of": [f"of {there}" for _, _, there, _ in rows],
         "share": shares,
-        "says": [says for *_, says in rows],
+        "says": [description for *_, description in rows],
     }
     lines += ["  " + GAP.join(row).rstrip() for row in grid(columns, width - 2, ("what", "of", "says"))]
     lines += ["", *alive(memory, width, paint)]
     if found.would:
-        says = "the largest that would fit, each by itself"
-        lines += ["", paint(says, "cyan")]
+        description = "the largest that would fit, each by itself"
+        lines += ["", paint(description, "cyan")]
         flash = found.room.flash is not None
         cells = {
             "change": [visible(w.change) for w in found.would],

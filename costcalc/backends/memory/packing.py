@@ -42,7 +42,10 @@ def table(found: Packing, width: int, colour: bool) -> str:
     paint = painted if colour else plain
     known = list(facts(found))
     wide = max(len(figure) for _, figure, _ in known)
-    lines = [f"{paint(n.ljust(8), 'bold')}  {figure.rjust(wide)}  {paint(says, 'dim')}" for n, figure, says in known]
+    lines = [
+        f"{paint(n.ljust(8), 'bold')}  {figure.rjust(wide)}  {paint(description, 'dim')}"
+        for n, figure, description in known
+    ]
     rows = sorted(found.tensors, key=lambda t: (-t.bytes, t.offset))[:MOST]
     columns = {
         "name": ["tensor", *(visible(t.name) for t in rows)],
@@ -69,7 +72,7 @@ def csv(found: Packing) -> str:
 def markdown(found: Packing) -> str:
     """The figures, and all tensors."""
     lines = ["| figure | | |", "| --- | --: | --- |"]
-    lines += [f"| {name} | {figure} | {says} |" for name, figure, says in facts(found)]
+    lines += [f"| {name} | {figure} | {description} |" for name, figure, description in facts(found)]
     lines += ["", "| tensor | bytes | offset | first | last |", "| --- | --: | --: | --: | --: |"]
     lines += [
         f"| {escape.markdown(t.name)} | {grouped(t.bytes)} | {grouped(t.offset)} | {t.first} | {t.last} |"

@@ -33,8 +33,8 @@ def facts(memory: Memory) -> Iterator[tuple[str, str, str]]:
         yield "kernels", f"≤ {_bytes(memory.upper_bound_bytes)}", "with the copies that kernels may make meanwhile"
     if memory.arena_bytes is not None:
         yield "arena", _bytes(memory.arena_bytes), _arena(memory)
-    says = "in memory or in flash, from wherever they are read"
-    yield "weights", _bytes(memory.weights_bytes), f"{_exact(memory.weights_bytes)}, {says}"
+    description = "in memory or in flash, from wherever they are read"
+    yield "weights", _bytes(memory.weights_bytes), f"{_exact(memory.weights_bytes)}, {description}"
 
 
 def _arena(memory: Memory) -> str:
@@ -70,8 +70,8 @@ def figures(known: Sequence[tuple[str, str, str]], room: int, width: int, paint:
 
     wide = max(len(figure) for _, figure, _ in known)
     before = room + 2 + wide + 2
-    for name, figure, says in known:
-        first, *more = wrap(visible(says), max(width - before, 24))
+    for name, figure, description in known:
+        first, *more = wrap(visible(description), max(width - before, 24))
         yield f"{paint(name.ljust(room), 'bold')}  {figure.rjust(wide)}  {paint(first, 'dim')}"
         yield from (" " * before + paint(line, "dim") for line in more)
 
@@ -152,7 +152,7 @@ def markdown(memory: Memory, *, timeline: bool = False) -> str:
     bits = f" · {memory.bits} bits" if memory.bits is not None else ""
     lines = [f"**{escape.markdown(memory.name)}** · {TITLES[memory.engine]}{bits}", ""]
     lines += ["| figure | | |", "| --- | --: | --- |"]
-    lines += [f"| {name} | {figure} | {escape.markdown(says)} |" for name, figure, says in facts(memory)]
+    lines += [f"| {name} | {figure} | {escape.markdown(description)} |" for name, figure, description in facts(memory)]
     if timeline:
         lines += ["", "| step | layer | alive |", "| --: | --- | --: |"]
         for i, step in enumerate(memory.steps):

@@ -112,7 +112,7 @@ def markdown(found: Training) -> str:
         "| figure | | |",
         "| --- | --: | --- |",
     ]
-    lines += [f"| {name} | {figure} | {escape.markdown(says)} |" for name, figure, says in facts(found)]
+    lines += [f"| {name} | {figure} | {escape.markdown(description)} |" for name, figure, description in facts(found)]
     lines += ["", "| most is saved by | bytes |", "| --- | --: |"]
     lines += [f"| {escape.markdown(s.layer)} | {grouped(s.bytes)} |" for s in most(found)[:MOST]]
     if found.recomputed is not None:

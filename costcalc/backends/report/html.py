@@ -68,8 +68,10 @@ def fragment(report: Report, view: View) -> str:
     lines.append(_row([(c, escaped(c.title)) for c in chosen], "div", "r h", 0))
     lines += _tree(report, rows, chosen, view)
     lines.append("</div><dl>")
-    for name, figure, says in facts(report, view.also):
-        lines.append(f'<dt>{escaped(name)}</dt><dd class="v">{escaped(figure)}</dd><dd class="w">{escaped(says)}</dd>')
+    for name, figure, description in facts(report, view.also):
+        lines.append(
+            f'<dt>{escaped(name)}</dt><dd class="v">{escaped(figure)}</dd><dd class="w">{escaped(description)}</dd>'
+        )
     lines.append("</dl>")
     if report.uncounted:
         text = not_counted(report)

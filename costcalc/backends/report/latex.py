@@ -42,7 +42,7 @@ def aligned(title: str, texts: Iterable[str]) -> Head:
 
 
 def tabular(
-    heads: Sequence[Head], rows: Sequence[Sequence[str]], rules: Sequence[int] = (), says: Sequence[str] = ()
+    heads: Sequence[Head], rows: Sequence[Sequence[str]], rules: Sequence[int] = (), description: Sequence[str] = ()
 ) -> str:
     """A table of cells that are LaTeX already.
 

@@ -42,7 +42,9 @@ def markdown(report: Report, view: View) -> str:
     lines += [_line([chosen[at].title for at in kept]), _line(["---" if chosen[at].left else "--:" for at in kept])]
     lines += [_line([row[at] for at in kept]) for row in table]
     lines += ["", _line(["total", "", "what it counts"]), _line(["---", "--:", "---"])]
-    lines += [_line([name, escaped(figure), escaped(says)]) for name, figure, says in facts(report, view.also)]
+    lines += [
+        _line([name, escaped(figure), escaped(description)]) for name, figure, description in facts(report, view.also)
+    ]
     if report.uncounted:
         text = not_counted(report)
         lines += ["", escaped(f"{text[0].upper()}{text[1:]}.")]

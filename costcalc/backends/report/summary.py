@@ -24,7 +24,7 @@ class Fact(NamedTuple):
 
     name: str
     figure: str
-    says: str
+    description: str
 
 
 def after(applied: Sequence[str]) -> str:
@@ -141,8 +141,8 @@ def _too_large(report: Report) -> Iterator[Fact]:
             yield Fact("too large", size(peak), f"peak; the machine has {size(8 * machine.ram)} of RAM")
     elif machine.memory is not None and peak + weights > 8 * machine.memory:
         fit = "enough" if peak <= 8 * machine.memory else "too little"
-        says = f"weights and peak; the machine has {size(8 * machine.memory)}, {fit} for the activations alone"
-        yield Fact("too large", size(peak + weights), says)
+        description = f"weights and peak; the machine has {size(8 * machine.memory)}, {fit} for the activations alone"
+        yield Fact("too large", size(peak + weights), description)
 
 
 def line(report: Report) -> str:
@@ -170,9 +170,9 @@ def summary(report: Report, width: int, paint: Paint, also: Collection[str] = ()
     known = list(facts(report, also))
     wide = max(len(fact.figure) for fact in known if len(fact.figure) <= 28)
     lines = []
-    for name, figure, says in known:
+    for name, figure, description in known:
         indent = 11 + max(wide, len(figure)) + 2
-        first, *more = wrap(says, max(width - indent, 24))
+        first, *more = wrap(description, max(width - indent, 24))
         lines.append(f"{paint(name.ljust(9), 'bold')}  {figure.rjust(wide)}  {paint(first, 'dim')}")
         lines += [" " * indent + paint(line, "dim") for line in more]
     if report.uncounted:

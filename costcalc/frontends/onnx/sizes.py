@@ -223,9 +223,9 @@ class Open:
             found.update({name: side for name in self.names if name not in found})
         missing = [name for name in self.names if name not in found]
         if missing:
-            says = " ".join(f"--set {name}=…" for name in missing[:4])
+            sentence = " ".join(f"--set {name}=…" for name in missing[:4])
             raise OptionError(
-                f"{model} leaves open {listing(name[:80] for name in missing)}; say what they are: {says}"
+                f"{model} leaves open {listing(name[:80] for name in missing)}; say what they are: {sentence}"
             )
         for key, shape in self.shapes.items():
             for dim in shape:

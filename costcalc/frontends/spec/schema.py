@@ -173,5 +173,5 @@ def signature(op: type[Op]) -> str:
 
 def describe(op: type[Op]) -> str:
     """What the op does, and what each option takes."""
-    options = [f"{f.name}: {f.says}" for f in op.fields]
+    options = [f"{f.name}: {f.description}" for f in op.fields]
     return "\n".join([cleandoc(op.__doc__ or ""), *([""] if options else []), *options])

@@ -127,8 +127,8 @@ def lineage(spec: Spec, variant: str) -> list[str]:
             )
         chain.append(variant)
         if len(chain) > MOST_LIKE:
-            says = f"variants are like each other more than {MOST_LIKE} deep: {' → '.join(chain[:4])}"
-            raise SpecError(says, spec.variants[variant].location)
+            sentence = f"variants are like each other more than {MOST_LIKE} deep: {' → '.join(chain[:4])}"
+            raise SpecError(sentence, spec.variants[variant].location)
         like = spec.variants[variant].like
         if like and like not in spec.variants:
             raise SpecError(f"no variant '{like[:80]}'{near(like, spec.variants)}", spec.variants[variant].location)

@@ -155,8 +155,8 @@ def _add_arm(keyword: str, key: Scalar, body: Any, made: list[Any], kind: type[I
     """Append the ``if`` with ``body`` to ``made``; an ``elif`` or ``else`` joins the one before it."""
     text = key.text[len(keyword) :].strip()
     if (keyword == "else") != (text == ""):
-        says = "is followed by nothing" if keyword == "else" else "needs a condition"
-        raise SpecError(f"'{brief(key.text)}': {keyword} {says}", key.location)
+        sentence = "is followed by nothing" if keyword == "else" else "needs a condition"
+        raise SpecError(f"'{brief(key.text)}': {keyword} {sentence}", key.location)
     condition = parse_expression(text, key.location) if text else None
     if keyword == "if":
         made.append(kind([(condition, body)], key.location))

@@ -37,8 +37,8 @@ def by_default(model: nn.Module) -> Callable[[int, tuple[int, ...] | None], Sequ
         size = shape or default_size(model)
         if size is None:
             choice = Choice("--input 3x224x224", "at: [{input: 3x224x224}]")
-            says = f"{type(model).__name__} does not say which input it takes; give {choice.option}, say"
-            raise ModelError(says, choices=[choice])
+            sentence = f"{type(model).__name__} does not say which input it takes; give {choice.option}, say"
+            raise ModelError(sentence, choices=[choice])
         return [(batch, *size)]
 
     return inputs

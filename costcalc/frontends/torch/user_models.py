@@ -99,8 +99,8 @@ def _import_failed(name: str, error: Exception) -> CostcalcError:
     if isinstance(error, SyntaxError) and error.filename:
         shown = shown_file(error.filename, str(Path.cwd())) or error.filename
         text = f"\n  {error.text.strip()[:200]}" if error.text else ""
-        says = f"{name} cannot be imported: {type(error).__name__}: {error.msg}{text}"
-        return ModelError(says, Location(shown, error.lineno or 0))
+        sentence = f"{name} cannot be imported: {type(error).__name__}: {error.msg}{text}"
+        return ModelError(sentence, Location(shown, error.lineno or 0))
     failure = constructor_failed(name, error)
     failure.message = failure.message.replace("cannot be built", "cannot be imported", 1)
     return failure

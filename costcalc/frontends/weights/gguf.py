@@ -48,9 +48,9 @@ class _Reader:
         stream.seek(0)
         self.items = 0
 
-    def fail(self, says: str) -> SpecError:
+    def fail(self, sentence: str) -> SpecError:
         """The error of a file that is not as it must be."""
-        return SpecError(f"this GGUF file is damaged or cut off: {says}", self._place)
+        return SpecError(f"this GGUF file is damaged or cut off: {sentence}", self._place)
 
     def take(self, count: int) -> bytes:
         """The next bytes."""

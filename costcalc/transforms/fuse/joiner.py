@@ -22,13 +22,13 @@ class Rule(NamedTuple):
     ops      the ops that join, by name; ``POINTWISE`` stands for every one that treats each element by itself
     after    the states of a group in which they do
     state    the state of the group from then on
-    says     why, in words
+    description  why, in words
     """
 
     ops: frozenset[str]
     after: frozenset[str]
     state: str
-    says: str
+    description: str
 
 
 POINTWISE = "(pointwise)"
@@ -56,9 +56,9 @@ def attention() -> tuple[Rule, ...]:
     )
 
 
-def rule(ops: str, after: str, state: str, says: str) -> Rule:
+def rule(ops: str, after: str, state: str, description: str) -> Rule:
     """A ``Rule`` whose names are given in a text."""
-    return Rule(frozenset(ops.split()), frozenset(after.split()), state, says)
+    return Rule(frozenset(ops.split()), frozenset(after.split()), state, description)
 
 
 class Chain:
@@ -154,7 +154,7 @@ class Joiner:
                 reason = hindrance
                 continue
             self._add(chain, node, fitting)
-            return Joining(chain.name, fitting.says)
+            return Joining(chain.name, fitting.description)
         if op.name in LINEAR:
             return Joining("", "a kernel begins with it")
         return Joining("", reason or "it reads nothing that a layer makes")

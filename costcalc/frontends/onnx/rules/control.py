@@ -38,8 +38,8 @@ def branch(n: Use, env: Any) -> Any:
         weighed = [n.build.weighed(n, one, env) for one in branches]
         chosen = 1 if weighed[1] >= weighed[0] else 0
         word = ("else", "then")[chosen]
-        says = f"of an If the {word} branch is counted, the dearer one; --set {name}={1 - chosen} counts the other"
-        n.build.notes[f"{name}={chosen}: {says}"] = None
+        sentence = f"of an If the {word} branch is counted, the dearer one; --set {name}={1 - chosen} counts the other"
+        n.build.notes[f"{name}={chosen}: {sentence}"] = None
     if chosen not in (0, 1):
         raise FileError(f"{name} is 0, the else branch, or 1, the then branch, not {chosen}")
     n.build.used[name] = chosen
