@@ -1,7 +1,7 @@
 """Along which axes of an input the axes of each value lie, whatever is mixed along them on the way.
 
 A softmax over the columns of an image sees all of them at each place, and still makes columns: what later slides along
-that axis slides along the image's. So unlike what a value sees (``receptive``) this tells where its axes come from.
+that axis slides along the image's. So unlike what a value sees (``views``) this tells where its axes come from.
 """
 
 from __future__ import annotations

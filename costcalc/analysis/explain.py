@@ -12,7 +12,7 @@ from typing import Any
 from costcalc.analysis.fft import by_fourier
 from costcalc.analysis.figures import BITS, COUNT, EXPLANATION, SECONDS, Figure, figures_in
 from costcalc.analysis.layer_costs import Use, input_rows
-from costcalc.analysis.receptive import receptive_fields
+from costcalc.analysis.receptive_fields import receptive_fields
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.roofline import Time
 from costcalc.analysis.storage import Storage
@@ -224,7 +224,7 @@ class _Teller:
         if not isinstance(field, ReceptiveField):
             return [Line("receptive field", field)] if field else []
         line = Line("receptive field", field)
-        before = receptive_fields(self.graph)[self.node.inputs[0]] if len(self.node.inputs) == 1 else None
+        before = receptive_fields(self.graph).of[self.node.inputs[0]] if len(self.node.inputs) == 1 else None
         index_maps = self.op.index_maps_of(0, *self.x, y=self.y[0]) if isinstance(before, ReceptiveField) else ()
         if (
             isinstance(before, ReceptiveField)

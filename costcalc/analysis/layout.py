@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 from costcalc.analysis.axis_factors import Factor
 from costcalc.analysis.carried import axes_of, carried
-from costcalc.analysis.receptive import seen_along, ways_in
 from costcalc.analysis.view import GLOBAL, Span, View
+from costcalc.analysis.views import seen_along, ways_in
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.layout import AXES, PLACES
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from costcalc.analysis.alike import Costs
-from costcalc.analysis.fields import Fields, fields_of
 from costcalc.analysis.kernels import Kernels
 from costcalc.analysis.layer_costs import Work, Works
 from costcalc.analysis.liveness import liveness
+from costcalc.analysis.receptive_fields import ReceptiveFields, receptive_fields
 from costcalc.analysis.records import Block, Layer, Prepared, Report, Settings, Total
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.sums import Sums
@@ -33,7 +33,7 @@ def report(
     fps       passes a second that are wanted; reports then tell the bandwidth needed
     """
     symbolic = any(isinstance(d, Expr) for t in {*graph.types.values()} for d in t.shape)
-    seen = Fields({}) if symbolic else fields_of(graph)
+    seen = ReceptiveFields({}) if symbolic else receptive_fields(graph)
     storage = Storage(graph, bits)
     work, costs, sums = Works(bits), Costs(graph, storage), Sums(storage)
     timed = Kernels(machine, bits, graph.group_of) if machine else None

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import costcalc
-from costcalc.analysis.receptive import views
 from costcalc.analysis.view import ReceptiveField, Span
+from costcalc.analysis.views import views
 from costcalc.comparison import last_seen
 from costcalc.frontends.spec.write import write
 from costcalc.frontends.torch.tracer import trace

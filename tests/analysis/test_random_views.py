@@ -13,7 +13,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costcalc.analysis.receptive import receptive_fields
+from costcalc.analysis.receptive_fields import receptive_fields
 from costcalc.analysis.view import ReceptiveField
 from costcalc.ir.graph import GraphBuilder
 from costcalc.ir.layout import laid_out
@@ -112,7 +112,7 @@ def test_no_place_sees_more_than_its_receptive_field(data: st.DataObject) -> Non
         name, options, named, seen, inputs = data.draw(st.sampled_from(small), label="step")
         (value,) = builder.add(f"{name}{i}", find_op(name)(*options, **named), inputs)
         sees[value] = seen
-    fields = receptive_fields(laid_out(builder.build([value]), "nchw"))
+    fields = receptive_fields(laid_out(builder.build([value]), "nchw")).of
 
     for name, seen in sees.items():
         field = fields[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from costcalc.analysis.receptive import receptive_fields
+from costcalc.analysis.receptive_fields import receptive_fields
 from costcalc.analysis.view import ReceptiveField
 from costcalc.ir.graph import GraphBuilder
 from costcalc.ir.op import find_op
@@ -21,7 +21,7 @@ def seen_after(*layers: tuple[Any, ...]) -> ReceptiveField | str | None:
     for i, (name, options, *named) in enumerate(layers):
         repeat = 3 if name == "scaled_dot_product_attention" else 1
         (value,) = builder.add(f"layer{i}", find_op(name)(*options, **(named[0] if named else {})), [value] * repeat)
-    return receptive_fields(builder.build([value]))[value]
+    return receptive_fields(builder.build([value])).of[value]
 
 
 TOKENS = (PATCHES, ("flatten", (2,)), ("transpose", ()), ("class_token", ()), ("position_embedding", ()))
@@ -58,4 +58,4 @@ def test_channels_that_are_joined_and_regrouped_do_not_touch_the_places() -> Non
     builder.add("map", find_op("reshape")((16, 8, 8)), ["flat"])
     builder.add("out", find_op("conv")(4, 3, padding=1), ["map"])
 
-    assert receptive_fields(builder.build(["out"]))["out"] == ReceptiveField((12, 12), (4, 4), (-4, -4))
+    assert receptive_fields(builder.build(["out"])).of["out"] == ReceptiveField((12, 12), (4, 4), (-4, -4))

@@ -3,7 +3,7 @@
 Every value carries, for each of its axes, how an index along that axis moves over the image (``Factor``), and for
 each image axis the pixels around that place which are seen from there (``Span``). Ops say how their outputs
 follow their inputs (``Op.index_maps``); this file composes that through the graph. Flattening a map to tokens,
-cutting it into windows or patches, tiling and repeating it regroup the parts and lose nothing.
+cutting it into windows or patches, tiling and repeating it regroup the factors and lose nothing.
 
 What a value is said to see is the tightest ``[Σ step·index + lo, Σ step·index + hi]`` that holds what *every*
 place of it sees. Where branches meet, or a value was put over places of another, it covers them all.
@@ -18,7 +18,7 @@ from costcalc.analysis.axis_factors import Factor, moves
 from costcalc.analysis.following import Route, plain_factor, route, through
 from costcalc.analysis.lengths import shortened
 from costcalc.analysis.meeting import union
-from costcalc.analysis.view import UNKNOWN, ReceptiveField, Span, View
+from costcalc.analysis.view import UNKNOWN, Span, View
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.index_map import IndexMap, Regroup, Steps, own_places
 from costcalc.ir.memo import Memo
@@ -29,18 +29,6 @@ Ways: TypeAlias = "list[tuple[IndexMap | Route | None, TensorType]]"
 MANY = 64
 MOST_FOLLOWED = 60_000
 """Inputs of ops with more than ``MANY`` that are followed one by one: seconds of work. What comes after is unknown."""
-
-
-def receptive_fields(graph: Graph) -> dict[str, ReceptiveField | str | None]:
-    """For each value what it sees of the first input that has places.
-
-    ``"global"`` after an op whose every output depends on all of the image; ``"unknown"`` where the
-    places of a value, or of the image, cannot be told; None for a value that sees nothing of that input.
-    Sizes must be numbers.
-    """
-    from costcalc.analysis.fields import fields_of  # which follows views
-
-    return fields_of(graph).of
 
 
 def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict[str, View | None]:

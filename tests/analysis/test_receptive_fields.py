@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costcalc.analysis.receptive import receptive_fields
+from costcalc.analysis.receptive_fields import receptive_fields
 from costcalc.analysis.view import ReceptiveField
 from costcalc.ir.graph import GraphBuilder
 from costcalc.ir.op import find_op
@@ -25,7 +25,7 @@ def chain(*ops: Any, size: tuple[int, ...] = (64, 64)) -> ReceptiveField | str |
     value = "image"
     for i, layer in enumerate(ops):
         (value, *_) = builder.add(f"l{i}", layer, [value])
-    return receptive_fields(builder.build([value]))[value]
+    return receptive_fields(builder.build([value])).of[value]
 
 
 def test_three_3x3_convs_see_7x7() -> None:
@@ -72,7 +72,7 @@ def join(by: str, *branches: list[Any], size: int = 64) -> ReceptiveField | str 
             (value,) = builder.add(f"b{b}.l{i}", layer, [value])
         ends.append(value)
     (value,) = builder.add("join", op(by), ends)
-    return receptive_fields(builder.build([value]))[value]
+    return receptive_fields(builder.build([value])).of[value]
 
 
 def test_a_stride_that_is_whole_again_is_no_fraction() -> None:
@@ -88,7 +88,7 @@ def test_each_piece_of_a_split_sees_its_own_part() -> None:
     first, second = builder.add("halves", op("split", (16, 48), axis=2), ["image"])
     (low,) = builder.add("low", op("conv", 4, 3), [second])
     (whole,) = builder.add("joined", op("concat", axis=2), [first, second])
-    seen = receptive_fields(builder.build([low, whole]))
+    seen = receptive_fields(builder.build([low, whole])).of
     assert seen[first] == ReceptiveField((1, 1), (1, 1), (0, 0))
     assert seen[low] == ReceptiveField((3, 3), (1, 1), (16, 0))  # row 0 of the piece is row 16 of the image
     assert seen[whole] == ReceptiveField((1, 1), (1, 1), (0, 0))  # put together again, all are where they were
@@ -138,7 +138,7 @@ def test_a_place_that_all_others_are_multiplied_by_is_seen_from_everywhere() -> 
 def test_a_value_that_does_not_come_from_the_image_sees_nothing_of_it() -> None:
     builder = GraphBuilder("two", {"image": TensorType((1, 4, 8, 8)), "text": TensorType((1, 7))})
     builder.add("fc", op("linear", 3), ["text"])
-    assert receptive_fields(builder.build(["fc"]))["fc"] is None
+    assert receptive_fields(builder.build(["fc"])).of["fc"] is None
 
 
 def test_attention_windows_see_their_windows() -> None:
@@ -216,7 +216,7 @@ def test_chains_see_what_their_indices_say(chosen: list[Any]) -> None:
     for i, layer in enumerate(chosen):
         (value,) = builder.add(f"l{i}", layer, [value])
         sees = seen_by(layer, sees)
-    field = receptive_fields(builder.build([value]))[value]
+    field = receptive_fields(builder.build([value])).of[value]
     assert isinstance(field, ReceptiveField)
     stride = field.stride[0]
     lo, hi = tight(sees, stride, 64)
@@ -246,7 +246,7 @@ def test_joined_branches_see_what_their_indices_say(branches: list[list[tuple[in
         ends.append(value)
         functions.append(sees)
     (value,) = builder.add("join", op("add"), ends)
-    field = receptive_fields(builder.build([value]))[value]
+    field = receptive_fields(builder.build([value])).of[value]
     everything = frozenset().union(*(f(0) for f in functions))
     assert isinstance(field, ReceptiveField)
     assert (field.offset[0], field.size[0]) == (min(everything), max(everything) - min(everything) + 1)

@@ -1,4 +1,4 @@
-"""What each value sees of the image, in pixels along its axes: views as receptive fields."""
+"""The receptive field of each value: what it sees of the image, in pixels along its axes."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from math import lcm
 
 from costcalc.analysis.axis_factors import Factor
 from costcalc.analysis.layout import axis_names, image_of
-from costcalc.analysis.receptive import views
 from costcalc.analysis.view import GLOBAL, UNKNOWN, ReceptiveField, Span, View
 from costcalc.classes import NamedTuple
+from costcalc.analysis.views import views
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.index_map import Number, Window, ratio, size_of, whole
 
 MOST_TURNS = 16
 
 
-class Fields(NamedTuple):
-    """What the values of a graph see.
+class ReceptiveFields(NamedTuple):
+    """The receptive fields of a graph's values.
 
-    of          for each value its field; ``"global"``, ``"unknown"``, or None for one that sees nothing of the image
+    of          for each value its receptive field; ``"global"`` after an op whose every output depends on all of the
+                image; ``"unknown"`` where the places of a value, or of the image, cannot be told; None for a value
+                that sees nothing of the image
     image       the input that is meant, "" if there is none; and what each of its axes is
     axes
     global_at   the last layer that makes places of the image, if each of them sees all of it; else ""
@@ -32,18 +34,18 @@ class Fields(NamedTuple):
     global_at: str = ""
 
 
-def fields_of(graph: Graph) -> Fields:
-    """``receptive_fields``, and of what they are told."""
+def receptive_fields(graph: Graph) -> ReceptiveFields:
+    """The receptive fields along the first input that has places. Sizes must be numbers."""
     image = image_of(graph)
     if image is None:
-        return Fields(dict.fromkeys(graph.types))
+        return ReceptiveFields(dict.fromkeys(graph.types))
     value, axes = image
     names = axis_names(graph, value)
     if not axes:
         rank = len(graph.types[value].shape)
-        untold: dict[str, ReceptiveField | str | None]
-        untold = {v: view and UNKNOWN for v, view in views(graph, value, tuple(range(2, rank))).items()}
-        return Fields(untold, value, names)
+        unknown: dict[str, ReceptiveField | str | None]
+        unknown = {v: view and UNKNOWN for v, view in views(graph, value, tuple(range(2, rank))).items()}
+        return ReceptiveFields(unknown, value, names)
     extent: tuple[int, ...] = tuple(graph.types[value].shape[axis] for axis in axes)  # type: ignore[misc]
     found = views(graph, value, axes)
     # By the object: most layers change nothing of what is seen, and comparing views takes longer than `_field`.
@@ -51,7 +53,7 @@ def fields_of(graph: Graph) -> Fields:
     fields = {key: view and _field(view, extent) for key, view in distinct.items()}
     last = next((n for n in reversed(graph.nodes) if _has_places(found[n.outputs[0]], n, graph)), None)
     sees_all = last is not None and fields[id(found[last.outputs[0]])] == GLOBAL
-    return Fields(
+    return ReceptiveFields(
         {v: fields[id(view)] for v, view in found.items()}, value, names, last.name if last and sees_all else ""
     )
 
