@@ -64,7 +64,7 @@ class Compared(NamedTuple):
 def receptive(
     figures: Report, graph: Graph, module: nn.Module, ran: Run, inputs: tuple[Tensor, ...], without: str = ""
 ) -> tuple[Check, list[Disagreement]]:
-    """Compare the claims of ``analysis.receptive`` with the gradients of ``module``, whose weights are overwritten.
+    """Compare the claims of ``analysis.views`` with the gradients of ``module``, whose weights are overwritten.
 
     ran        the module's run, for which submodules it calls
     without    why there are no gradients to be had, if so
