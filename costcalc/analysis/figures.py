@@ -312,7 +312,11 @@ FIGURES: dict[str, Figure] = {
         Figure(
             "floor", "floor", SECONDS, "on a machine, below which no schedule of the MACs can go", "floor_seconds",
             derived=lambda record: None if record.floor is None else record.floor.seconds, adds=False, asks="machine",
-            shown={COLUMN: In(says="below which no schedule of its MACs can go"), COMPARISON: In(), DIFFERENCE: In()},
+            shown={
+                COLUMN: In(description="below which no schedule of its MACs can go"),
+                COMPARISON: In(),
+                DIFFERENCE: In(),
+            },
         ),
         Figure("layers", "layers", COUNT, "number of layers", "layers", less=None,
                whole=lambda report: report.total.layers, adds=False, exact=True,

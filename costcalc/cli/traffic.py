@@ -21,16 +21,16 @@ EXAMPLES = {
 def traffic(
     model: Model,
     cache: Annotated[
-        str | None, option("--cache", metavar="SIZE", says="What the chip can hold: 512KiB, 40 MiB.")
+        str | None, option("--cache", metavar="SIZE", help="What the chip can hold: 512KiB, 40 MiB.")
     ] = None,
     machine: Annotated[
         str | None,
         option(
-            "--machine", "-m", metavar="NAME|FILE", completes=machine_names, says="In its place: a machine's caches."
+            "--machine", "-m", metavar="NAME|FILE", completes=machine_names, help="In its place: a machine's caches."
         ),
     ] = None,
     bits: Bits = None,
-    format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table,
+    format: Annotated[Format, option("--format", "-f", help="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
 ) -> None:
     """Traffic with main memory by how much the chip can hold: layer by layer, with kernels joined, and at least.

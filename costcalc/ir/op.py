@@ -214,7 +214,7 @@ class Op:
 
     def needed_macs(self, *x: Any, **out: Any) -> Dim:
         """MACs, of those counted, that no schedule can leave out: none on what is known to be zero, such as padding."""
-        return self.macs(*x, **out) - self.needless(*x, **out)[0]
+        return self.macs(*x, **out) - self.skippable(*x, **out)[0]
 
     def reuse(self, *x: Any) -> Dim | None:
         """Of an op whose MACs each multiply one element of its first input by one of a weight, or of its second input,
