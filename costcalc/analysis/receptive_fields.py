@@ -9,8 +9,8 @@ from math import lcm
 from costcalc.analysis.axis_factors import Factor
 from costcalc.analysis.layout import axis_names, image_of
 from costcalc.analysis.view import GLOBAL, UNKNOWN, ReceptiveField, Span, View
-from costcalc.classes import NamedTuple
 from costcalc.analysis.views import views
+from costcalc.classes import NamedTuple
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.index_map import Number, Window, ratio, size_of, whole
 

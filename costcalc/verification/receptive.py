@@ -17,8 +17,8 @@ from costcalc.analysis.axis_factors import moves
 from costcalc.analysis.layout import image_of
 from costcalc.analysis.records import Report
 from costcalc.analysis.view import UNKNOWN, Span, View
-from costcalc.classes import NamedTuple
 from costcalc.analysis.views import views
+from costcalc.classes import NamedTuple
 from costcalc.errors import listing
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.index_map import Number
