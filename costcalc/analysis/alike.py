@@ -16,7 +16,7 @@ from costcalc.ir.graph import Graph, Node
 from costcalc.ir.tensor import Weight
 
 
-class Cost(NamedTuple):
+class AddedCost(NamedTuple):
     """What one layer adds to an inference.
 
     amounts   its figures, taken by itself
@@ -27,15 +27,15 @@ class Cost(NamedTuple):
     row: tuple[Dim, ...]
 
 
-class Costs:
-    """The cost of each layer of ``graph``; ``shares`` tells whether layers may share weights or read them as values."""
+class AddedCosts:
+    """The cost of each layer of ``graph``; ``may_share`` tells whether layers may share weights or read them as values."""
 
     def __init__(self, graph: Graph, storage: Storage) -> None:
-        self.shares = bool(storage.root.settled) or any(node.called for node in graph.nodes)
+        self.may_share = bool(storage.root.settled) or any(node.called for node in graph.nodes)
         self._storage, self._inference = storage, Inference(storage)
-        self._known: dict[int | tuple[Dim, ...], Cost] = {}
+        self._known: dict[int | tuple[Dim, ...], AddedCost] = {}
 
-    def __call__(self, node: Node, work: Work) -> Cost:
+    def __call__(self, node: Node, work: Work) -> AddedCost:
         """That of ``node``, which does ``work``."""
         root, reads = self._storage.root, node.inputs
         if root.settled:
@@ -53,13 +53,13 @@ class Costs:
 
     def owned(self, node: Node, work: Work) -> dict[str, Weight]:
         """Its weights by their names in the model, where it matters which they are."""
-        return {node.weight(local): weight for local, weight in work.weights.items()} if self.shares else {}
+        return {node.weight(local): weight for local, weight in work.weights.items()} if self.may_share else {}
 
-    def _of(self, node: Node, work: Work) -> Cost:
+    def _of(self, node: Node, work: Work) -> AddedCost:
         storage = self._storage
         amounts = self._inference(node, work)
         row = tuple([amounts[name] for name in storage.nothing])
         reads, makes = storage.touched(node)
         weights = [node.weight(local) for local in work.weights]
         storage.put_values(amounts, storage.distinct({*reads, *makes}, weights))
-        return Cost(amounts, row)
+        return AddedCost(amounts, row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 
-from costcalc.analysis.alike import Costs
+from costcalc.analysis.alike import AddedCosts
 from costcalc.analysis.figures import CLOSED_FORM, Figure, figures_in
 from costcalc.analysis.layer_costs import Works
 from costcalc.analysis.records import Figures
@@ -39,7 +39,7 @@ class Formula(NamedTuple):
 def formulas(graph: Graph, bits: int | None = None, also: Collection[str] = ()) -> list[Formula]:
     """The totals of ``graph``, whose sizes may be symbols, with the figures on demand that ``also`` names."""
     storage = Storage(graph, bits)
-    work, costs, whole = Works(bits), Costs(graph, storage), Sum(storage)
+    work, costs, whole = Works(bits), AddedCosts(graph, storage), Sum(storage)
     for node in graph.nodes:
         done = work(graph, node)
         whole.count(costs(node, done).row, storage.touched(node), costs.owned(node, done))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from costcalc.analysis.alike import Costs
+from costcalc.analysis.alike import AddedCosts
 from costcalc.analysis.kernels import Kernels
 from costcalc.analysis.layer_costs import Work, Works
 from costcalc.analysis.liveness import liveness
@@ -35,7 +35,7 @@ def report(
     symbolic = any(isinstance(d, Expr) for t in {*graph.types.values()} for d in t.shape)
     seen = ReceptiveFields({}) if symbolic else receptive_fields(graph)
     storage = Storage(graph, bits)
-    work, costs, sums = Works(bits), Costs(graph, storage), Sums(storage)
+    work, costs, sums = Works(bits), AddedCosts(graph, storage), Sums(storage)
     timed = Kernels(machine, bits, graph.group_of) if machine else None
     floors = None
     if machine:

@@ -167,7 +167,9 @@ def _sum_of(found: Measured, whole: Report, pattern: str, figure: str) -> Value:
     if figure == "uncounted":
         return sum(not layer.counted and layer.prepared is None for layer in layers)
     names = {layer.name for layer in layers}
-    return sum(amount_of(e.share, FIGURES[figure]) for e in entries(found.graph, whole) if e.name in names and e.node)
+    return sum(
+        amount_of(e.contribution, FIGURES[figure]) for e in entries(found.graph, whole) if e.name in names and e.node
+    )
 
 
 def _names(whole: Report) -> list[str]:

@@ -82,7 +82,7 @@ def _changes(old: list[Entry], new: list[Entry], pairs: list[tuple[int, int]]) -
 
 
 def _one_sided(mark: str, e: Entry) -> Change:
-    before, after = (e.share, None) if mark == "-" else (None, e.share)
+    before, after = (e.contribution, None) if mark == "-" else (None, e.contribution)
     from costcalc.difference.layers import own_location
 
     kind = e.kind or e.op
@@ -97,9 +97,9 @@ def _paired(a: Entry, b: Entry) -> Change:
     options = option_changes(a, b)
     made = None if a.makes == b.makes else (_shapes(a.makes), _shapes(b.makes))
     read = None if a.takes == b.takes or made else (_shapes(a.takes), _shapes(b.takes))
-    same = a.op == b.op and not options and not made and a.name == b.name and a.share == b.share
+    same = a.op == b.op and not options and not made and a.name == b.name and a.contribution == b.contribution
     mark, location = "=" if same else "~", own_location(b.location)
-    return Change(mark, b.name, a.name, b.op, a.op, options, made, a.share, b.share, location, read)
+    return Change(mark, b.name, a.name, b.op, a.op, options, made, a.contribution, b.contribution, location, read)
 
 
 def _shapes(types: tuple[TensorType, ...]) -> str:

@@ -102,7 +102,10 @@ def repeats(entries: list[Entry], start: int, end: int) -> bool:
 
 
 def _turns(entries: list[Entry], start: int, end: int) -> bool:
-    tokens = [(e.op, e.takes, e.makes, e.share["macs"], e.share["ops"]) for e in entries[max(0, 2 * start - end) : end]]
+    tokens = [
+        (e.op, e.takes, e.makes, e.contribution["macs"], e.contribution["ops"])
+        for e in entries[max(0, 2 * start - end) : end]
+    ]
     length = end - start
     run = tokens[-length:]
     return any(

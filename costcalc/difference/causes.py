@@ -37,7 +37,7 @@ def find_causes(
     follows = {i: options for i, options in follows.items() if options}
     edits = [edit for i, j in partner.items() for edit in find_edits(i, old[i], new[j], follows.get(i, {}))]
     replay = Replay(old, goals, follows, storage, machine)
-    so_far = [e.share for e in old]
+    so_far = [e.contribution for e in old]
     causes = []
     for location, group in in_steps(edits, new, partner):
         inputs, options = to_apply(group, old, new, partner)

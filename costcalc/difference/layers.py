@@ -1,4 +1,4 @@
-"""A graph as the list of layers that a diff works on, each with its own share of every figure."""
+"""A graph as the list of layers that a diff works on, each with its own contribution to every figure."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Entry(NamedTuple):
     """A layer, or an input of the model, in the order in which values are made.
 
-    share   what it adds to each figure that is attributed: a tensor that several layers use belongs to
-            the first, so that the shares of all entries add up to the model's figures
+    contribution  what it adds to each figure that is attributed: a tensor that several layers use belongs to
+            the first, so that the contributions of all entries add up to the model's figures
     owns    the weights that are its own, by local name; those of an earlier layer are not
     node    None for an input
     kernel  what the layers of its group make, if one kernel does several
@@ -39,7 +39,7 @@ class Entry(NamedTuple):
     outputs: tuple[str, ...]
     takes: tuple[TensorType, ...]
     makes: tuple[TensorType, ...]
-    share: Amounts
+    contribution: Amounts
     owns: frozenset[str]
     node: Node | None
     location: Location | None
@@ -90,13 +90,15 @@ def entries(graph: Graph, report: Report) -> list[Entry]:
     used = {v for node in graph.nodes for v in node.reads}
     width = report.settings.bits
     storage = Storage(graph, width)
-    shares = Shares(storage, report.machine)
+    contributions = Contributions(storage, report.machine)
     found = []
     for value in graph.inputs:
         t = graph.types[value]
-        share = shares.of_input(storage.bits[value] if value in used else 0)
+        contribution = contributions.of_input(storage.bits[value] if value in used else 0)
         last = _channels_last(graph, value)
-        found.append(Entry(value, "input", (), (value,), (), (t,), share, frozenset(), None, None, "input", last=last))
+        found.append(
+            Entry(value, "input", (), (value,), (), (t,), contribution, frozenset(), None, None, "input", last=last)
+        )
     seen: set[str] = set()
     made = {node.name: node.outputs for node in graph.nodes} if graph.groups else {}
     kernels = {group.name: tuple(v for name in group.layers for v in made[name]) for group in graph.groups}
@@ -107,17 +109,17 @@ def entries(graph: Graph, report: Report) -> list[Entry]:
             if node.weight(local) not in seen:
                 seen.add(node.weight(local))
                 owned[local] = weight
-        share = shares.of(node, Amounts(layer.amounts), owned.values(), node.op.is_view)
+        contribution = contributions.of(node, Amounts(layer.amounts), owned.values(), node.op.is_view)
         found.append(
             Entry(
                 node.name, node.op.name, node.inputs, node.outputs, takes, graph.output_types(node),
-                share, frozenset(owned), node, node.location, layer.kind, kernels.get(layer.group or "", ()),
+                contribution, frozenset(owned), node, node.location, layer.kind, kernels.get(layer.group or "", ()),
             )
         )  # fmt: skip
     return found
 
 
-class Shares:
+class Contributions:
     """What entries add to the figures of their model, in whatever state ``storage`` has their values.
 
     nothing   what stands for a figure that has no value, as time without a machine
@@ -130,10 +132,10 @@ class Shares:
         self._nothing = Amounts((figure.name, 0) for figure in attributed())
         self._derived = [(figure.name, figure.derived) for figure in attributed() if figure.derived]
 
-    def prime(self, name: str, share: Amounts) -> None:
-        """Take note of a layer that has this share, in whose kernel others are."""
+    def prime(self, name: str, contribution: Amounts) -> None:
+        """Take note of a layer that has this contribution, in whose kernel others are."""
         if self._timed:
-            self._timed(name, share["macs"], share["read"] + share["write"])
+            self._timed(name, contribution["macs"], contribution["read"] + contribution["write"])
 
     def of_input(self, bits: Dim) -> Amounts:
         """Those of an input of the model that takes ``bits``."""

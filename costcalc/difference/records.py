@@ -39,7 +39,7 @@ class Change:
     reads: tuple[str, str] | None = None
 
     def effect(self, figure: str) -> Value:
-        """What the layer's share of ``figure`` changed by."""
+        """What the layer's contribution to ``figure`` changed by."""
         return _of(self.after, figure) - _of(self.before, figure)
 
     @property
@@ -196,13 +196,13 @@ def is_attributed(figure: Figure) -> bool:
     return figure.adds and not figure.whole
 
 
-def _of(share: Amounts | None, figure: str) -> Value:
-    return 0 if share is None else amount_of(share, FIGURES[figure])
+def _of(contribution: Amounts | None, figure: str) -> Value:
+    return 0 if contribution is None else amount_of(contribution, FIGURES[figure])
 
 
-def _effects(share: Amounts, also: Collection[str]) -> Mapping[str, Any]:
+def _effects(contribution: Amounts, also: Collection[str]) -> Mapping[str, Any]:
     names = [*(figure.name for figure in attributed()), *(name for name in also if is_attributed(FIGURES[name]))]
-    return {name: _number(_of(share, name)) for name in names}
+    return {name: _number(_of(contribution, name)) for name in names}
 
 
 def _number(value: Value | None) -> int | float | None:

@@ -19,7 +19,7 @@ from costcalc.analysis.roofline import Machine
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.traffic import Inference
 from costcalc.classes import NamedTuple
-from costcalc.difference.layers import Entry, Shares
+from costcalc.difference.layers import Entry, Contributions
 from costcalc.errors import CostcalcError
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
@@ -58,17 +58,17 @@ class Replay:
         self.states = [State(e.node.op if e.node else None, e.takes, e.makes) for e in old]
         self._storage, self._work = storage, Works(storage.width)
         self._inference = Inference(storage)
-        self._figured = Shares(storage, machine, Fraction(0))
+        self._figured = Contributions(storage, machine, Fraction(0))
         for entry in old if storage.group_of else ():
             if entry.node:
-                self._figured.prime(entry.name, entry.share)
+                self._figured.prime(entry.name, entry.contribution)
         self._types = {v: t for e in old for v, t in zip(e.outputs, e.makes, strict=True)}
-        self._shares = [e.share for e in old]
+        self._contributions = [e.contribution for e in old]
         self._wanted: dict[int, dict[str, Any]] = {}
         self._made: dict[tuple[Op, Types], Types | None] = {}
 
     def step(self, inputs: Mapping[int, TensorType], options: Mapping[int, Mapping[str, Any]]) -> dict[int, Amounts]:
-        """Apply new shapes of inputs and new options of layers; what each layer's share changes by."""
+        """Apply new shapes of inputs and new options of layers; what each layer's contribution changes by."""
         effects: dict[int, Amounts] = {}
         changed: set[str] = set()
         for i, entry in enumerate(self.old):
@@ -119,15 +119,15 @@ class Replay:
             if self._types[value] != t:
                 self._types[value], self._storage.bits[value] = t, t.bits(self._storage.width)
                 changed.add(value)
-        share = self._share(entry, after)
-        effects[i] = share - self._shares[i]
-        self.states[i], self._shares[i] = after, share
+        contribution = self._contribution(entry, after)
+        effects[i] = contribution - self._contributions[i]
+        self.states[i], self._contributions[i] = after, contribution
 
-    def _share(self, entry: Entry, state: State) -> Amounts:
+    def _contribution(self, entry: Entry, state: State) -> Amounts:
         """What the layer adds to the figures in ``state``, with the weights that it owns, its inputs as they are."""
         op, takes, makes = state
         if op is None or entry.node is None:
-            return self._figured.of_input(makes[0].bits(self._storage.width) if any(entry.share.values()) else 0)
+            return self._figured.of_input(makes[0].bits(self._storage.width) if any(entry.contribution.values()) else 0)
         node, work = entry.node, self._work.of(entry.node, op, takes, makes)
         # What new options bring, such as a bias, is the layer's own too.
         before = node.op.weights(*entry.takes) if op != node.op else work.weights

@@ -68,22 +68,22 @@ def structural_causes(
         run = Run("op", description, location, len(same))
         runs.append(run)
         for i, j in same:
-            run.effects.append((new[j], new[j].share - so_far[i]))
+            run.effects.append((new[j], new[j].contribution - so_far[i]))
             run_of_old.update(dict.fromkeys(old[i].outputs, run))
             run_of_new.update(dict.fromkeys(new[j].outputs, run))
     sizes = block_sizes(old)
     for begin, end in _runs(len(old), {i for i, _ in pairs}):
         run = _named("removed", old, begin, end, sizes)
         runs.append(run)
-        for e, share in zip(old[begin:end], so_far[begin:end], strict=True):
-            run.effects.append((e, Amounts() - share))
+        for e, contribution in zip(old[begin:end], so_far[begin:end], strict=True):
+            run.effects.append((e, Amounts() - contribution))
             run_of_old.update(dict.fromkeys(e.outputs, run))
     sizes = block_sizes(new)
     for begin, end in _runs(len(new), {j for _, j in pairs}):
         run = _named("added", new, begin, end, sizes)
         runs.append(run)
         for e in new[begin:end]:
-            run.effects.append((e, e.share))
+            run.effects.append((e, e.contribution))
             run_of_new.update(dict.fromkeys(e.outputs, run))
 
     # Layers that both have, but that are not yet as in the new graph: because of a neighbour that came or went.
@@ -92,7 +92,7 @@ def structural_causes(
     resized: list[tuple[Entry, Amounts]] = []
     for i, j in partner.items():
         a, b, state = old[i], new[j], states[i]
-        if state.takes == b.takes and state.makes == b.makes and so_far[i] == b.share:
+        if state.takes == b.takes and state.makes == b.makes and so_far[i] == b.contribution:
             continue
         found = _behind(a, b, state, run_of_old, run_of_new)
         if found is None and (a.kernel or b.kernel):
@@ -112,7 +112,7 @@ def structural_causes(
             found = rewired
         if state.makes != b.makes:
             run_of_new.update(dict.fromkeys(b.outputs, found))
-        effect = b.share - so_far[i]
+        effect = b.contribution - so_far[i]
         if size_changed and found.moves_data:
             resized.append((b, effect))
         else:
@@ -161,7 +161,7 @@ def _named(kind: str, entries: list[Entry], begin: int, end: int, sizes: Mapping
     depth = repeats(entries, begin, end)
     count = f"{end - begin} layer" + "s" * (end - begin > 1)
     description = f"{'+' if kind == 'added' else '-'}{count}: {common_name(run, sizes)}"
-    moves_data = not any(e.share[name] for e in run for name in IDLE)
+    moves_data = not any(e.contribution[name] for e in run for name in IDLE)
     return Run("depth" if depth else kind, description, common_location(run), end - begin, moves_data)
 
 

@@ -171,8 +171,8 @@ def bilinear(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
     for i in (down.floor(), down.floor() + 1):
         for j in (right.floor(), right.floor() + 1):
             inside = (i >= 0) & (i < height) & (j >= 0) & (j < width)
-            share = (1 - (down - i).abs()) * (1 - (right - j).abs()) * inside
+            fraction = (1 - (down - i).abs()) * (1 - (right - j).abs()) * inside
             index = torch.where(inside, i * width + j, 0).long()
             gathered = flat.gather(-1, index.flatten(2).unsqueeze(2).expand(-1, -1, x.shape[2], -1))
-            total = total + gathered.reshape(*x.shape[:3], *down.shape[2:]) * share.unsqueeze(2)
+            total = total + gathered.reshape(*x.shape[:3], *down.shape[2:]) * fraction.unsqueeze(2)
     return total

@@ -50,8 +50,8 @@ def _points(first: Tensor, last: Tensor, count: int) -> Tensor:
     """``count`` places spread evenly between each ``first`` and ``last``."""
     import torch
 
-    share = (torch.arange(count, device=first.device) + 0.5) / count
-    return first[:, None] + (last - first)[:, None] * share
+    fraction = (torch.arange(count, device=first.device) + 0.5) / count
+    return first[:, None] + (last - first)[:, None] * fraction
 
 
 def _bins(first: int, last: int, count: int, size: int) -> list[slice]:

@@ -149,11 +149,11 @@ def _pack_part(part: _Part, goal: int, until: float) -> _Best:
             break
         # By turns at what is wanted, and halfway between what there is and what was not found.
         height = aim if seed % 2 == 0 else max(aim, (low + found.arena // unit) // 2)
-        share = min(until, monotonic() + (until - began) / 8)
+        turn = min(until, monotonic() + (until - began) / 8)
         ended = kernel.STOPPED
         for run in runs(p, height, seed, fast=monotonic() - began > PATIENCE * (until - began)):
             ended = run.ended
-            if ended != kernel.STOPPED or monotonic() >= share:
+            if ended != kernel.STOPPED or monotonic() >= turn:
                 break
         if ended == kernel.FOUND:
             arena = max(o + s for o, s in zip(run.offsets, p.size, strict=True)) * unit

@@ -81,7 +81,7 @@ class Aliases:
             entry.writes = []
         return self.adopt(tensor, traced, entry.writes)
 
-    def share(self, tensor: Tensor, base: Tensor) -> None:
+    def alias(self, tensor: Tensor, base: Tensor) -> None:
         """Take in ``tensor``, which is ``base`` under another name."""
         traced = self.read(base)
         entry = self.find(base)

@@ -189,7 +189,7 @@ class Recorder(TorchDispatchMode):
         results = [result] if isinstance(result, Tensor) else tensors_among([result])
         if operator.passes:
             if results and given:
-                self.aliases.share(results[0], given[0])
+                self.aliases.alias(results[0], given[0])
             return
         old = set(map(id, given))
         fresh = [t for t in results if id(t) not in old]
