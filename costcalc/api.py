@@ -410,7 +410,7 @@ def verify(model: Graph | str | os.PathLike[str] | nn.Module, *inputs: Any, **op
     return check_figures(trace(model, *inputs, **options), model)
 
 
-def _choices(graph: Graph, batch: int) -> fitting.Choices:
+def _choices(graph: Graph, batch: int) -> fitting.FitChoices:
     """What of a spec can be chosen: its batch, the size of its one image, a width among its parameters."""
     from costcalc.planning import fits as fitting
 
@@ -418,4 +418,4 @@ def _choices(graph: Graph, batch: int) -> fitting.Choices:
     image = shapes[0][1:] if len(shapes) == 1 and len(shapes[0]) == 4 else None
     named = ((name, graph.parameters.get(name)) for name in fitting.WIDTHS)
     width = next(((name, float(w)) for name, w in named if isinstance(w, (int, float)) and w), None)
-    return fitting.Choices(batch, image, width)  # type: ignore[arg-type]
+    return fitting.FitChoices(batch, image, width)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ SCHEMA = 1
 MOST_PARTS = 10
 
 
-class Line(NamedTuple):
+class ComparedFigure(NamedTuple):
     """One figure of every model.
 
     values   None where a model has none
@@ -45,7 +45,7 @@ class Comparison(NamedTuple):
 
     names: tuple[str, ...]
     reports: tuple[Report, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[ComparedFigure, ...]
 
     def __repr__(self) -> str:
         return f"<Comparison of {', '.join(self.names)}>"
@@ -76,7 +76,7 @@ class Comparison(NamedTuple):
 
         return pandas({"model": self.names, **{line.figure.head: line.values for line in self.lines}})
 
-    def parts(self, model: int, figure: str, by: str) -> list[Part]:
+    def parts(self, model: int, figure: str, by: str) -> list[CostPart]:
         """Where a model spends ``figure``, by op ``kind`` or by ``stage``: the largest, the rest as one."""
         return parts(self.reports[model], FIGURES[figure], by)
 
@@ -162,7 +162,7 @@ def last_seen(report: Report) -> tuple[str, str]:
     return layer.name, "all" if field == GLOBAL else sees(field)
 
 
-def parts(report: Report, figure: Figure, by: str, most: int = MOST_PARTS) -> list[Part]:
+def parts(report: Report, figure: Figure, by: str, most: int = MOST_PARTS) -> list[CostPart]:
     """What the layers of each kind or stage cost together: the largest ``most`` and the rest as one."""
     if figure.whole:
         raise CostcalcError(f"{figure.name} is not spent by layers")
@@ -176,7 +176,7 @@ def parts(report: Report, figure: Figure, by: str, most: int = MOST_PARTS) -> li
     shown = ranked if len(ranked) == most + 1 else ranked[:most]
     # Stages in the order of the network, kinds the largest first.
     order = [name for name in sums if name in shown] if by == "stage" else shown
-    found = [Part(name, sums[name], sums[name] / whole if whole else 0.0) for name in order]
+    found = [CostPart(name, sums[name], sums[name] / whole if whole else 0.0) for name in order]
     rest = whole - sum(p.amount for p in found)
     if rest:
         found.append(Part(f"{len(ranked) - len(found)} others", rest, rest / whole, is_rest=True))

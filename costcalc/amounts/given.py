@@ -85,7 +85,7 @@ def _like(unit: str, scales: dict[str, Fraction]) -> str:
     return f"did you mean '{same[0]}'?" if same else near(unit, scales).strip(" ()")
 
 
-class Step(NamedTuple):
+class AllowedChange(NamedTuple):
     """How much a figure may change: an amount, or a part of what it was."""
 
     amount: Fraction | None
@@ -97,7 +97,7 @@ class Step(NamedTuple):
         return self.amount if self.amount is not None else Fraction(self.part or 0) * Fraction(base)
 
 
-def step(text: str, figure: Figure, *, up: bool, prefix: str = "") -> Step:
+def step(text: str, figure: Figure, *, up: bool, prefix: str = "") -> AllowedChange:
     """A change: ``100 M``, ``2%``, or as a ratio to what was, ``1.02x`` (``0.98x`` for a decrease).
 
     >>> from costcalc.analysis.figures import FIGURES
@@ -113,6 +113,6 @@ def step(text: str, figure: Figure, *, up: bool, prefix: str = "") -> Step:
             if part < 0:
                 way = "an increase has a ratio from 1" if up else "a decrease has a ratio up to 1"
                 raise CostcalcError(f"'{text[:40]}' goes the wrong way; {way}")
-            return Step(None, part, text)
+            return AllowedChange(None, part, text)
         raise CostcalcError(f"'{text[:40]}' is no change; write a number before {text[-1]}, such as 2% or 1.02x")
-    return Step(amount(text, figure, prefix), None, f"{text} {prefix}".rstrip())
+    return AllowedChange(amount(text, figure, prefix), None, f"{text} {prefix}".rstrip())

@@ -28,7 +28,7 @@ class AddedCost(NamedTuple):
 
 
 class AddedCosts:
-    """The cost of each layer of ``graph``; ``may_share`` tells whether layers may share weights or read them as values."""
+    """What each layer of ``graph`` adds; ``may_share``: layers may share weights or read them as values."""
 
     def __init__(self, graph: Graph, storage: Storage) -> None:
         self.may_share = bool(storage.root.settled) or any(node.called for node in graph.nodes)

@@ -11,7 +11,7 @@ from typing import Any
 
 from costcalc.analysis.fft import by_fourier
 from costcalc.analysis.figures import BITS, COUNT, EXPLANATION, SECONDS, Figure, figures_in
-from costcalc.analysis.layer_costs import Use, input_rows
+from costcalc.analysis.layer_costs import OpUse, input_rows
 from costcalc.analysis.receptive_fields import receptive_fields
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.roofline import Time
@@ -33,7 +33,7 @@ MADE = {"c": "m", "t": "u", "h": "e", "w": "f", "l": "e", "n": "b"}
 LETTERED = ("Size", "Sizes", "Count", "Counts", "Pairs", "Pads")
 
 
-class Line(NamedTuple):
+class ExplanationLine(NamedTuple):
     """One figure: in letters, in numbers ("" where a rule gave a plain number), and its value, in ``unit``."""
 
     name: str
@@ -44,7 +44,7 @@ class Line(NamedTuple):
     unit: str = COUNT
 
 
-class Tensor(NamedTuple):
+class ExplainedWeight(NamedTuple):
     """A weight of the layer.
 
     formula   its sizes in letters
@@ -74,8 +74,8 @@ class Explanation(NamedTuple):
     layer: Layer
     letters: dict[str, int]
     shapes: list[tuple[str, tuple[Any, ...], str]]
-    weights: list[Tensor]
-    lines: list[Line]
+    weights: list[ExplainedWeight]
+    lines: list[ExplanationLine]
     applied: tuple[str, ...] = ()
 
 
@@ -138,7 +138,7 @@ class _Teller:
         tensors = {"storage": held, "read": read, "write": write}
         layer = self.layer
         work = layer.prepared or layer
-        use = Use(self.op, x, y[0], weights, self.report.settings.bits)
+        use = OpUse(self.op, x, y[0], weights, self.report.settings.bits)
         lines, later = self._sizes(), []
         done: dict[str, tuple[Any, Any]] = {}
         for figure in figures_in(EXPLANATION, also):
@@ -155,48 +155,53 @@ class _Teller:
                 result = self._bits(tensors[figure.name]) if figure.name in tensors else None
                 later.append(self._line(figure, figure.of(layer), result))
         if layer.prepared:
-            kept = Line("kept", layer.prepared.bits, unit=BITS)
-            lines = [Line("prepared", "once, before inference, which does nothing of this"), *lines, kept]
+            kept = ExplanationLine("kept", layer.prepared.bits, unit=BITS)
+            lines = [ExplanationLine("prepared", "once, before inference, which does nothing of this"), *lines, kept]
             return self._explanation(lines, shapes, named)
         lines += [*later, *self._field(), *self._time(), *self._by_fourier(), *self._kernel()]
         return self._explanation(lines, shapes, named)
 
-    def _kernel(self) -> list[Line]:
+    def _kernel(self) -> list[ExplanationLine]:
         """With which layers one kernel does this one, and why it does or what prevents it."""
         group, joining = self.graph.group_of.get(self.node.name), self.graph.joinings.get(self.node.name)
         if group is not None:
             others = [name for name in group.layers if name != self.node.name]
-            lines = [Line("kernel", f"{group.name}'s, with {' and '.join(others)}" if others else group.name)]
+            lines = [
+                ExplanationLine("kernel", f"{group.name}'s, with {' and '.join(others)}" if others else group.name)
+            ]
         else:
-            lines = [Line("kernel", "its own")] if joining else []
+            lines = [ExplanationLine("kernel", "its own")] if joining else []
         if joining:
             word = "joined" if joining.to else "not joined"
-            lines.append(Line(word, f"{joining.to}: {joining.because}" if joining.to else joining.because))
+            lines.append(ExplanationLine(word, f"{joining.to}: {joining.because}" if joining.to else joining.because))
         return lines
 
     def _explanation(
-        self, lines: list[Line], shapes: list[tuple[str, tuple[Any, ...], str]], weights: list[Tensor]
+        self,
+        lines: list[ExplanationLine],
+        shapes: list[tuple[str, tuple[Any, ...], str]],
+        weights: list[ExplainedWeight],
     ) -> Explanation:
         order = sorted(self.letters, key=lambda letter: letter in self.options)
         letters = {letter: self.letters[letter] for letter in order}
         return Explanation(self.node, self.layer, letters, shapes, weights, lines, self.graph.applied)
 
-    def _tensor(self, name: str, t: TensorType) -> Tensor:
+    def _tensor(self, name: str, t: TensorType) -> ExplainedWeight:
         if name in self.node.prepared:
-            return Tensor(name, t.shape, _times(t), "", prepared=self.node.prepared[name])
+            return ExplainedWeight(name, t.shape, _times(t), "", prepared=self.node.prepared[name])
         called, own = self.node.weight(name), f"{self.node.name}.{name}"
         others = tuple(user for user in self.graph.users[called] if user != own)
-        return Tensor(name, t.shape, _times(t), called, others)
+        return ExplainedWeight(name, t.shape, _times(t), called, others)
 
     def _read_of_inputs(self, unread: Collection[str]) -> list[TensorType]:
         """What is read of each distinct input that is not ``unread``, as a row of elements."""
         each = input_rows(self.op, self.x, self.y[0])
         return [t for v, t in dict(zip(self.node.inputs, each, strict=True)).items() if v not in unread]
 
-    def _line(self, figure: Figure, value: Any, result: Any) -> Line:
+    def _line(self, figure: Figure, value: Any, result: Any) -> ExplanationLine:
         if isinstance(result, TracedInt) and int(result) == value:
-            return Line(figure.title, value, result.text, result.numbers, unit=figure.unit)
-        return Line(figure.title, value, unit=figure.unit)
+            return ExplanationLine(figure.title, value, result.text, result.numbers, unit=figure.unit)
+        return ExplanationLine(figure.title, value, unit=figure.unit)
 
     def _bits(self, types: Iterable[TensorType]) -> Any:
         """The bits of ``types``, those of equal elements together: 32·(… + …)."""
@@ -207,23 +212,23 @@ class _Teller:
             sizes[bits] = sizes.get(bits, 0) + t.size
         return sum(TracedInt.leaf(bits, str(bits)) * size for bits, size in sizes.items())
 
-    def _sizes(self) -> list[Line]:
+    def _sizes(self) -> list[ExplanationLine]:
         """The output's sizes that have a formula; equal ones in one line."""
-        lines: list[Line] = []
+        lines: list[ExplanationLine] = []
         for letter, formula in zip(self.y[0].shape, self.made[0].shape, strict=True):
             if isinstance(letter, TracedInt) and isinstance(formula, TracedInt) and letter.text != formula.text:
                 if lines and lines[-1].numbers == formula.numbers:
                     lines[-1] = lines[-1]._replace(name=f"{lines[-1].name}, {letter.text}")
                 else:
-                    lines.append(Line(letter.text, int(formula), formula.text, formula.numbers))
+                    lines.append(ExplanationLine(letter.text, int(formula), formula.text, formula.numbers))
         return lines
 
-    def _field(self) -> list[Line]:
+    def _field(self) -> list[ExplanationLine]:
         """The receptive field of the first output, from that of its input: R pixels every J pixels."""
         field = self.layer.receptive_field
         if not isinstance(field, ReceptiveField):
-            return [Line("receptive field", field)] if field else []
-        line = Line("receptive field", field)
+            return [ExplanationLine("receptive field", field)] if field else []
+        line = ExplanationLine("receptive field", field)
         before = receptive_fields(self.graph).of[self.node.inputs[0]] if len(self.node.inputs) == 1 else None
         index_maps = self.op.index_maps_of(0, *self.x, y=self.y[0]) if isinstance(before, ReceptiveField) else ()
         if (
@@ -239,18 +244,20 @@ class _Teller:
                     made.append(r + j * reach if isinstance(reach, TracedInt) else r)
             if tuple(map(int, made)) == field.size:
                 description = "R and J: what the input sees, and its step"
-                line = Line("receptive field", field, made[0].text, made[0].numbers, description)
+                line = ExplanationLine("receptive field", field, made[0].text, made[0].numbers, description)
         return [line]
 
-    def _time(self) -> list[Line]:
+    def _time(self) -> list[ExplanationLine]:
         machine, time = self.report.machine, self.layer.time
         if machine is None or time is None:
             return []
         rate = machine.rate(self.report.settings.bits)
         traffic = self.layer.traffic_bits
         return [
-            Line("compute time", time.compute, "MACs/rate", f"{self.layer.macs:,}/{rate:.4g} a second", unit=SECONDS),
-            Line(
+            ExplanationLine(
+                "compute time", time.compute, "MACs/rate", f"{self.layer.macs:,}/{rate:.4g} a second", unit=SECONDS
+            ),
+            ExplanationLine(
                 "memory time",
                 time.traffic,
                 "(read + write)/bandwidth",
@@ -261,7 +268,7 @@ class _Teller:
             *self._floor(),
         ]
 
-    def _floor(self) -> list[Line]:
+    def _floor(self) -> list[ExplanationLine]:
         """What the layer takes at least, were it all that is done."""
         machine, floor = self.report.machine, self.layer.floor
         if machine is None or floor is None or not floor.seconds:
@@ -271,19 +278,21 @@ class _Teller:
             numbers = f"{(floor.bits or 0) // 8:,} B/{machine.bandwidth:.4g} B a second"
         else:
             what, numbers = "needed MACs/peak rate", f"{floor.macs:,}/{floor.macs / floor.compute:.4g} a second"
-        return [Line("floor", floor.seconds, what, numbers, f"bound by {floor.bound}, in any schedule", SECONDS)]
+        return [
+            ExplanationLine("floor", floor.seconds, what, numbers, f"bound by {floor.bound}, in any schedule", SECONDS)
+        ]
 
-    def _slower(self, time: Time) -> Line:
+    def _slower(self, time: Time) -> ExplanationLine:
         if self.layer.group is None:
-            return Line("time", time.seconds, "the larger of the two", "", f"bound by {time.bound}", SECONDS)
+            return ExplanationLine("time", time.seconds, "the larger of the two", "", f"bound by {time.bound}", SECONDS)
         what = "what it adds to the larger of the two sums over its kernel"
-        return Line("time", time.seconds, what, "", f"bound by {time.bound}", SECONDS)
+        return ExplanationLine("time", time.seconds, what, "", f"bound by {time.bound}", SECONDS)
 
-    def _by_fourier(self) -> list[Line]:
+    def _by_fourier(self) -> list[ExplanationLine]:
         """What a convolution would take by Fourier transforms."""
         inputs = self.graph.input_types(self.node)
         found = by_fourier(self.node.op, inputs[0]) if inputs else None
-        return [Line("by FFT", found)] if found else []
+        return [ExplanationLine("by FFT", found)] if found else []
 
     # -- letters -----------------------------------------------------------------------------
 

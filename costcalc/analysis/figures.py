@@ -17,7 +17,7 @@ from costcalc.errors import CostcalcError, UnknownName, listing, near
 from costcalc.ir.dims import Dim
 
 if TYPE_CHECKING:
-    from costcalc.analysis.layer_costs import Use
+    from costcalc.analysis.layer_costs import OpUse
     from costcalc.analysis.records import Layer, Report
     from costcalc.analysis.traffic import Traffic
     from costcalc.ir.tensor import Weight
@@ -137,7 +137,7 @@ class Figure(NamedTuple):
     description: str
     key: str
     less: bool | None = True
-    done: Callable[[Use], Dim] | None = None
+    done: Callable[[OpUse], Dim] | None = None
     moved: Callable[[Traffic], Dim] | None = None
     held: Callable[[Weight, int | None], Dim] | None = None
     sum_of: tuple[str, ...] = ()

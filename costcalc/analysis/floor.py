@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
-from costcalc.analysis.layer_costs import Use, Work
+from costcalc.analysis.layer_costs import OpUse, Work
 from costcalc.errors import CostcalcError
 from costcalc.ir.dims import Dim
 
@@ -210,7 +210,7 @@ class Floors:
         macs = _number(op.needed_macs(*types, y=y)) if work.done["macs"] else 0
         if not macs:
             return 0, None, 0.0
-        use = Use(op, types, y, op.weights(*types), self._storage.width)
+        use = OpUse(op, types, y, op.weights(*types), self._storage.width)
         factors = list(factors_of(use))
         width = max(map(use.element_bits, factors[:2]))
         reuse, room = op.reuse(*types), self._machine.on_chip
@@ -228,7 +228,7 @@ class Floors:
 NOTHING = Floor(0.0, 0.0, 0, 0)
 
 
-def factors_of(use: Use) -> Iterator[TensorType]:
+def factors_of(use: OpUse) -> Iterator[TensorType]:
     """What an op multiplies: its inputs, and its weights but for vectors, which are added or scale."""
     yield use.inputs[0]
     yield from (weight.type for weight in use.weights.values() if len(weight.type.shape) > 1)

@@ -10,7 +10,7 @@ from costcalc.analysis.figures import CLOSED_FORM, Figure, figures_in
 from costcalc.analysis.layer_costs import Works
 from costcalc.analysis.records import Figures
 from costcalc.analysis.storage import Storage
-from costcalc.analysis.sums import Sum
+from costcalc.analysis.sums import LayerSum
 from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
@@ -39,7 +39,7 @@ class Formula(NamedTuple):
 def formulas(graph: Graph, bits: int | None = None, also: Collection[str] = ()) -> list[Formula]:
     """The totals of ``graph``, whose sizes may be symbols, with the figures on demand that ``also`` names."""
     storage = Storage(graph, bits)
-    work, costs, whole = Works(bits), AddedCosts(graph, storage), Sum(storage)
+    work, costs, whole = Works(bits), AddedCosts(graph, storage), LayerSum(storage)
     for node in graph.nodes:
         done = work(graph, node)
         whole.count(costs(node, done).row, storage.touched(node), costs.owned(node, done))

@@ -13,7 +13,7 @@ from costcalc.ir.op import Op
 from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS, TensorType, Weight
 
 
-class Use(NamedTuple):
+class OpUse(NamedTuple):
     """An op on inputs of given types, wherever it stands: what figures of work are worked out from.
 
     output    the type of its first output
@@ -112,7 +112,7 @@ class Works:
             return found
         every = op.weights(*types)
         weights = node.stored(every)
-        use = Use(op, types, y, every, width)
+        use = OpUse(op, types, y, every, width)
         beforehand = [every[local].read_bits(width) if local in every else 0 for local in node.prepared]
         done = Amounts((name, rule(use)) for name, rule in self._rules)
         held = held_in(weights.values(), width)

@@ -14,7 +14,7 @@ from costcalc.errors import UnknownName, near
 
 if TYPE_CHECKING:
     from costcalc.analysis.records import Block, Layer
-    from costcalc.backends.rows import View
+    from costcalc.backends.rows import TableView
 
 
 class NoLayer(UnknownName, KeyError):
@@ -138,18 +138,18 @@ def _cells(report: Any, given: dict[str, Any]) -> dict[str, list[Any]]:
     return cells(report, _view(given))
 
 
-def _view(given: dict[str, Any]) -> View:
+def _view(given: dict[str, Any]) -> TableView:
     """What ``given`` asks to be shown. Raises ``TypeError`` for what is no part of a view."""
     from costcalc.backends.columns import find_column, find_columns, on_demand
-    from costcalc.backends.rows import View
+    from costcalc.backends.rows import TableView
 
-    unknown = set(given) - {*View._fields}
+    unknown = set(given) - {*TableView._fields}
     if unknown:
-        raise TypeError(f"no view has '{min(unknown)}'; there are {', '.join(View._fields[:-1])}")
+        raise TypeError(f"no view has '{min(unknown)}'; there are {', '.join(TableView._fields[:-1])}")
     columns, sort = given.get("columns"), given.get("sort")
     if columns is not None:
         given = {**given, "columns": find_columns(columns if isinstance(columns, str) else ",".join(columns))}
     if sort is not None:
         given = {**given, "sort": find_column(sort)}
     shown = [*(given.get("columns") or ()), *([given["sort"]] if sort is not None else ())]
-    return View(**{**given, "also": (*given.get("also", ()), *on_demand(shown))})
+    return TableView(**{**given, "also": (*given.get("also", ()), *on_demand(shown))})

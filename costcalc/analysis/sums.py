@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from costcalc.ir.tensor import Weight
 
 
-class Sum:
+class LayerSum:
     """Adds up layers: what adds up is summed, tensors are collected so that each counts once.
 
     layers     how many, without those that are done beforehand
@@ -63,7 +63,7 @@ class Sum:
         if layer.time is not None:
             self._then(layer.time)
 
-    def take(self, inner: Sum) -> None:
+    def take(self, inner: LayerSum) -> None:
         """Take in all the layers of ``inner``, a block within this one."""
         self._rows.append(inner.row())
         self.weights += inner.weights
@@ -101,15 +101,15 @@ class Sum:
         return found
 
 
-class Sums(dict[str, Sum]):
+class Sums(dict[str, LayerSum]):
     """The blocks of a graph by name, an outer one before those in it; and ``whole``, all of it."""
 
     def __init__(self, storage: Storage) -> None:
         super().__init__()
         self._storage = storage
-        self.whole = Sum(storage)
+        self.whole = LayerSum(storage)
 
-    def around(self, name: str) -> Sum:
+    def around(self, name: str) -> LayerSum:
         """The innermost block that the layer ``name`` is in: ``a.b`` for ``a.b.c``."""
         block = name.rpartition(".")[0]
         if not block:
@@ -117,10 +117,10 @@ class Sums(dict[str, Sum]):
         found = self.get(block)
         if found is None:
             self.around(block)
-            found = self[block] = Sum(self._storage)
+            found = self[block] = LayerSum(self._storage)
         return found
 
-    def close(self) -> Iterator[tuple[str, Sum]]:
+    def close(self) -> Iterator[tuple[str, LayerSum]]:
         """Add each block to the one around it, once all layers are in; and the blocks, in their order."""
         for name, block in reversed(self.items()):
             self.around(name).take(block)

@@ -17,7 +17,7 @@ ROOMY = 24
 """Characters of a column that can be cut, before a spare one beside it is shown."""
 
 
-class Column(NamedTuple):
+class CatalogueColumn(NamedTuple):
     """One column.
 
     value   of an entry, None where it has none
@@ -50,46 +50,46 @@ def _memory(amount: int) -> str:
 
 
 MODELS = (
-    Column("name", "model", _of("name"), left=True),
-    Column("family", "family", _of("family"), left=True, spare=True),
-    Column("task", "task", _of("task"), left=True, least=8),
-    Column("input", "input", lambda entry: "×".join(map(str, next(iter(entry["inputs"].values()))[1:]))),
-    Column("macs", "MACs", _of("macs"), units.count),
-    Column("params", "params", _of("params"), units.count),
-    Column("year", "year", _of("year"), spare=True),
-    Column("source", "source", _of("source"), left=True, least=ROOMY, spare=True),
-    Column("title", "title", _of("title"), left=True, least=ROOMY, spare=True),
+    CatalogueColumn("name", "model", _of("name"), left=True),
+    CatalogueColumn("family", "family", _of("family"), left=True, spare=True),
+    CatalogueColumn("task", "task", _of("task"), left=True, least=8),
+    CatalogueColumn("input", "input", lambda entry: "×".join(map(str, next(iter(entry["inputs"].values()))[1:]))),
+    CatalogueColumn("macs", "MACs", _of("macs"), units.count),
+    CatalogueColumn("params", "params", _of("params"), units.count),
+    CatalogueColumn("year", "year", _of("year"), spare=True),
+    CatalogueColumn("source", "source", _of("source"), left=True, least=ROOMY, spare=True),
+    CatalogueColumn("title", "title", _of("title"), left=True, least=ROOMY, spare=True),
 )
 MACHINES = (
-    Column("name", "machine", _of("name"), left=True),
-    Column("float32", "float32", _peak("float32"), units.count),
-    Column("bits16", "16 bits", _peak("float16", "bfloat16"), units.count),
-    Column("int8", "int8", _peak("int8"), units.count),
-    Column("bandwidth", "bandwidth", _of("bandwidth"), units.rate),
-    Column("memory", "memory", _of("memory"), _memory, spare=True),
-    Column("title", "title", _of("title"), left=True, least=12),
-    Column("source", "source", _of("source"), left=True, least=ROOMY, spare=True),
+    CatalogueColumn("name", "machine", _of("name"), left=True),
+    CatalogueColumn("float32", "float32", _peak("float32"), units.count),
+    CatalogueColumn("bits16", "16 bits", _peak("float16", "bfloat16"), units.count),
+    CatalogueColumn("int8", "int8", _peak("int8"), units.count),
+    CatalogueColumn("bandwidth", "bandwidth", _of("bandwidth"), units.rate),
+    CatalogueColumn("memory", "memory", _of("memory"), _memory, spare=True),
+    CatalogueColumn("title", "title", _of("title"), left=True, least=12),
+    CatalogueColumn("source", "source", _of("source"), left=True, least=ROOMY, spare=True),
 )
 TRANSFORMS = (
-    Column("name", "transform", _of("name"), left=True),
-    Column("kinds", "kinds", lambda entry: ", ".join(entry["kinds"]) or None, left=True, least=8),
-    Column("says", "what it does", _of("says"), left=True, least=ROOMY),
+    CatalogueColumn("name", "transform", _of("name"), left=True),
+    CatalogueColumn("kinds", "kinds", lambda entry: ", ".join(entry["kinds"]) or None, left=True, least=8),
+    CatalogueColumn("says", "what it does", _of("says"), left=True, least=ROOMY),
 )
 TENSORS = (
-    Column("name", "tensor", _of("name"), left=True, least=ROOMY),
-    Column("type", "type", _of("type"), left=True),
-    Column("shape", "shape", lambda entry: "×".join(map(str, entry["shape"])) or "scalar"),
-    Column("elements", "elements", _of("elements"), units.count),
-    Column("bits", "bits", _of("bits"), "{:.4g}".format),
-    Column("bytes", "bytes", _of("bytes"), lambda size: units.size(8 * size)),
-    Column("tied", "tied to", _of("tied"), left=True, least=ROOMY, spare=True),
+    CatalogueColumn("name", "tensor", _of("name"), left=True, least=ROOMY),
+    CatalogueColumn("type", "type", _of("type"), left=True),
+    CatalogueColumn("shape", "shape", lambda entry: "×".join(map(str, entry["shape"])) or "scalar"),
+    CatalogueColumn("elements", "elements", _of("elements"), units.count),
+    CatalogueColumn("bits", "bits", _of("bits"), "{:.4g}".format),
+    CatalogueColumn("bytes", "bytes", _of("bytes"), lambda size: units.size(8 * size)),
+    CatalogueColumn("tied", "tied to", _of("tied"), left=True, least=ROOMY, spare=True),
 )
 TYPES = (
-    Column("name", "type", _of("name"), left=True),
-    Column("tensors", "tensors", _of("tensors")),
-    Column("elements", "elements", _of("elements"), units.count),
-    Column("bits", "bits", _of("bits"), "{:.4g}".format),
-    Column("bytes", "bytes", _of("bytes"), lambda size: units.size(8 * size)),
+    CatalogueColumn("name", "type", _of("name"), left=True),
+    CatalogueColumn("tensors", "tensors", _of("tensors")),
+    CatalogueColumn("elements", "elements", _of("elements"), units.count),
+    CatalogueColumn("bits", "bits", _of("bits"), "{:.4g}".format),
+    CatalogueColumn("bytes", "bytes", _of("bytes"), lambda size: units.size(8 * size)),
 )
 COLUMNS = {"models": MODELS, "machines": MACHINES, "transforms": TRANSFORMS, "tensors": TENSORS, "types": TYPES}
 
@@ -139,6 +139,6 @@ def json(kind: str, entries: Sequence[dict[str, Any]]) -> str:
     return f'{{\n "schema": {SCHEMA},\n "{kind}": [\n  {lines}\n ]\n}}\n'
 
 
-def _cell(column: Column, entry: dict[str, Any]) -> str:
+def _cell(column: CatalogueColumn, entry: dict[str, Any]) -> str:
     value = column.value(entry)
     return "–" if value is None else column.shows(value)

@@ -14,7 +14,7 @@ from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError
 
 
-class View(NamedTuple):
+class TableView(NamedTuple):
     """What to show of a report, and how wide.
 
     depth     fold the layers that lie deeper into their blocks

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from costcalc.analysis.figures import FIGURES
-from costcalc.budget.config import Config, Model, Setup, beside
+from costcalc.budget.config import BudgetedModel, Config, Setup, beside
 from costcalc.budget.lock import MAX_BYTES, NAME, Lock, LockError, graph_hash, graph_of, parse_lock
 from costcalc.budget.measure import Measured, has_revisions, measured
 from costcalc.budget.read import read_config
@@ -38,7 +38,7 @@ class Past(NamedTuple):
     reason: str = ""
 
 
-Baseline: TypeAlias = Callable[[Model, Setup, Measured], Past]
+Baseline: TypeAlias = Callable[[BudgetedModel, Setup, Measured], Past]
 """The past of a model in a setup, given what it is now: an unchanged model is not measured twice."""
 
 
@@ -53,7 +53,7 @@ def nothing(reason: str) -> Baseline:
 def by_kind(files: Baseline, others: Baseline) -> Baseline:
     """``files`` for models that revisions have as files of data; ``others`` for those that are code, or ship."""
 
-    def past(model: Model, setup: Setup, now: Measured) -> Past:
+    def past(model: BudgetedModel, setup: Setup, now: Measured) -> Past:
         return (files if has_revisions(model.model) else others)(model, setup, now)
 
     return past
@@ -62,7 +62,7 @@ def by_kind(files: Baseline, others: Baseline) -> Baseline:
 def from_lock(lock: Lock, shown: str, missing: str = "`costcalc lock --update` adds it") -> Baseline:
     """The models as the lock has them."""
 
-    def past(model: Model, setup: Setup, now: Measured) -> Past:
+    def past(model: BudgetedModel, setup: Setup, now: Measured) -> Past:
         entry = lock.entries.get((model.name, setup.label))
         if entry is None:
             return Past(shown, reason=f"{shown} does not have it; {missing}")
@@ -118,7 +118,7 @@ def from_lock_at(lock: Lock, repository: Repository, revision: str, commit: str)
                 }
         return there[file]
 
-    def past(model: Model, setup: Setup, now: Measured) -> Past:
+    def past(model: BudgetedModel, setup: Setup, now: Measured) -> Past:
         entry = lock.entries.get((model.name, setup.label))
         files = entry.trace.get("files") if entry and entry.trace else None
         for file, content in files.items() if isinstance(files, dict) else ():
@@ -142,7 +142,7 @@ def from_trace(repository: Repository, tree: Tree, config: Config) -> Baseline:
     where = tree.revision
     answers: dict[tuple[str, str], Answer] = {}
 
-    def past(model: Model, setup: Setup, now: Measured) -> Past:
+    def past(model: BudgetedModel, setup: Setup, now: Measured) -> Past:
         if not answers:
             with tracing(repository, tree, [*wanted.values()], config.folder or ".") as traced:
                 answers.update(zip(wanted, traced(), strict=True))
@@ -176,7 +176,7 @@ def _named_at(repository: Repository, tree: Tree, config: Config) -> dict[str, s
 def from_git(repository: Repository, tree: Tree, folder: str) -> Baseline:
     """The specs as they were at the revision of ``tree``."""
 
-    def past(model: Model, setup: Setup, now: Measured) -> Past:
+    def past(model: BudgetedModel, setup: Setup, now: Measured) -> Past:
         where = tree.revision
         path, variant = split(model.model)
         old = repository.relative(str(Path(folder, path)))
@@ -196,7 +196,7 @@ def from_git(repository: Repository, tree: Tree, folder: str) -> Baseline:
 def from_graph(graph: Graph) -> Baseline:
     """What ``graph`` costs, whatever the model is called."""
 
-    def past(model: Model, setup: Setup, now: Measured) -> Past:
+    def past(model: BudgetedModel, setup: Setup, now: Measured) -> Past:
         same = graph_hash(graph) == graph_hash(now.graph)
         return Past(EARLIER, now if same else measured(graph, setup.bits, now.machines))
 
@@ -224,7 +224,7 @@ def from_json(path: str) -> Baseline:
                 "this is no report of costcalc; write it with `costcalc analyze MODEL --format json`", Location(path)
             ) from None
 
-    def past(model: Model, setup: Setup, now: Measured) -> Past:
+    def past(model: BudgetedModel, setup: Setup, now: Measured) -> Past:
         name = model.model.rpartition(":")[2] if is_path(model.model) else model.model
         stem = Path(split(model.model)[0]).stem
         found = next((known[n] for n in (model.name, name, stem) if n in known), None)

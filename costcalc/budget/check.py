@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from costcalc.amounts.given import Step
+from costcalc.amounts.given import AllowedChange
 from costcalc.amounts.shown import beside, in_unit, own_unit, percent, show, signed, told_apart
 from costcalc.analysis.figures import Figure, Value, known_of
 from costcalc.analysis.records import Layer
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 SET = "at: [{parameters: {{}: NUMBER}}]"
 """How a config sets a size that values decide."""
 
-Seen: TypeAlias = Callable[[Model, Setup, Measured, dict[str, Any]], None]
+Seen: TypeAlias = Callable[[BudgetedModel, Setup, Measured, dict[str, Any]], None]
 Edited: TypeAlias = Callable[["Location | None", str], "Location | None"]
 
 
@@ -117,7 +117,7 @@ def _machines(budgets: Iterable[Budget]) -> dict[str, Machine]:
     return found
 
 
-def _diff(model: Model, now: Measured, past: Past, setup: Setup, edited: Edited | None) -> Diff | None:
+def _diff(model: BudgetedModel, now: Measured, past: Past, setup: Setup, edited: Edited | None) -> Diff | None:
     if past.found is None or past.found is now:
         return None
     found = diff(past.found.graph, now.graph, bits=setup.bits, name=model.title(setup))
@@ -128,7 +128,7 @@ def _diff(model: Model, now: Measured, past: Past, setup: Setup, edited: Edited 
 
 
 def _verdicts(
-    model: Model, setup: Setup, budget: Budget, now: Measured, past: Past, excused: dict[str, Exemption]
+    model: BudgetedModel, setup: Setup, budget: Budget, now: Measured, past: Past, excused: dict[str, Exemption]
 ) -> Iterator[Verdict]:
     try:
         value = value_of(now, budget)
@@ -163,7 +163,7 @@ def _of_bound(verdict: Verdict) -> Verdict:
 
 
 def _bounded(
-    model: Model, setup: Setup, budget: Budget, rule: str, value: Value | str | None, bound: Limit,
+    model: BudgetedModel, setup: Setup, budget: Budget, rule: str, value: Value | str | None, bound: Limit,
     excused: dict[str, Exemption],
 ) -> Verdict:  # fmt: skip
     figure, limit = budget.figure, bound.amount
@@ -189,7 +189,8 @@ def _bounded(
 
 
 def _changed(
-    model: Model, setup: Setup, budget: Budget, rule: str, value: Value | str | None, change: Step, past: Past,
+    model: BudgetedModel, setup: Setup, budget: Budget, rule: str, value: Value | str | None, change: AllowedChange,
+    past: Past,
     excused: dict[str, Exemption],
 ) -> Verdict:  # fmt: skip
     figure, up = budget.figure, rule == "max_increase"

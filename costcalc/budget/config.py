@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from costcalc.amounts.given import Step
+from costcalc.amounts.given import AllowedChange
 from costcalc.analysis.figures import Figure
 from costcalc.classes import NamedTuple
 from costcalc.errors import Location
@@ -57,8 +57,8 @@ class Budget(NamedTuple):
     location: Location
     max: Limit | None = None
     min: Limit | None = None
-    max_increase: Step | None = None
-    max_decrease: Step | None = None
+    max_increase: AllowedChange | None = None
+    max_decrease: AllowedChange | None = None
     level: str = ERROR
     layers: str | None = None
     at: str | None = None
@@ -111,7 +111,7 @@ class Setup(NamedTuple):
         return {name: value for name, value in given.items() if value}
 
 
-class Model(NamedTuple):
+class BudgetedModel(NamedTuple):
     """A model under budget, measured in one way or several.
 
     model     what ``load`` takes; a path is relative to the config's folder
@@ -154,7 +154,7 @@ class Config(NamedTuple):
 
     file: str
     folder: str
-    models: tuple[Model, ...]
+    models: tuple[BudgetedModel, ...]
     exempt: tuple[Exemption, ...] = ()
     seen: Version | None = None
 

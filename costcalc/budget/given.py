@@ -10,7 +10,7 @@ from numbers import Real
 from typing import Any
 
 from costcalc.arguments import graph_of, no_module
-from costcalc.budget.config import Budget, Config, Model, Setup
+from costcalc.budget.config import Budget, BudgetedModel, Config, Setup
 from costcalc.budget.read import budgets_of, read_config, word
 from costcalc.budget.session import nearest_config, of_names
 from costcalc.errors import CostcalcError, Location, OptionError, listing
@@ -72,7 +72,7 @@ def under(
         raise OptionError("check takes the models one after another: check(a, b, budgets=…)")
     if names and len(names) != len(models):
         raise OptionError(f"names has {len(names)} names for {len(models)} models")
-    found: list[Model] = []
+    found: list[BudgetedModel] = []
     graphs: dict[str, Graph] = {}
     for number, model in enumerate(models):
         model = no_module(model, "check")
@@ -90,7 +90,7 @@ def under(
             raise OptionError(f"two models are called '{name[:80]}'; tell them apart by names=")
         if isinstance(model, Graph):
             graphs[name] = graph
-        found.append(Model(name, source, Location(""), (setup,), budgets))
+        found.append(BudgetedModel(name, source, Location(""), (setup,), budgets))
     return Config("", "", tuple(found)), graphs
 
 

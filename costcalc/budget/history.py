@@ -12,8 +12,8 @@ from typing import Any
 from costcalc.analysis.figures import LOCK, Figure, Value, figures_in, known_of
 from costcalc.analysis.report import report
 from costcalc.budget.baseline import committed_lock
-from costcalc.budget.config import Config, Model, Setup, beside
-from costcalc.budget.lock import NAME, Entry, LockError, graph_hash
+from costcalc.budget.config import BudgetedModel, Config, Setup, beside
+from costcalc.budget.lock import NAME, LockEntry, LockError, graph_hash
 from costcalc.budget.measure import has_revisions
 from costcalc.classes import NamedTuple
 from costcalc.difference.git import Commit, Repository
@@ -125,7 +125,7 @@ def of_lock(
         before: object = None
         for commit, there in entries:
             entry = there if isinstance(there, str) else there.get((name, setup))
-            seen = (entry.graph, entry.figures) if isinstance(entry, Entry) else entry
+            seen = (entry.graph, entry.figures) if isinstance(entry, LockEntry) else entry
             if seen != before and not (entry is None and not points):
                 points.append(_point(commit, entry, figures))
             before = seen
@@ -133,8 +133,8 @@ def of_lock(
     return found
 
 
-def _point(commit: Commit, entry: Entry | str | None, figures: Sequence[Figure]) -> Point:
-    if isinstance(entry, Entry):
+def _point(commit: Commit, entry: LockEntry | str | None, figures: Sequence[Figure]) -> Point:
+    if isinstance(entry, LockEntry):
         values = {figure.name: known_of(entry.figures, figure) for figure in figures}
         # A lock does not say which sizes values decide, so a layer without a rule makes no lower bound of the others.
         exact = [figure.name for figure in figures if figure.exact or not entry.figures.get("uncounted")]
@@ -142,7 +142,7 @@ def _point(commit: Commit, entry: Entry | str | None, figures: Sequence[Figure])
     return Point(commit, reason=entry or "the lock does not have it")
 
 
-def _entries(repository: Repository, commit: Commit, path: str) -> dict[tuple[str, str], Entry] | str:
+def _entries(repository: Repository, commit: Commit, path: str) -> dict[tuple[str, str], LockEntry] | str:
     try:
         lock = committed_lock(repository, commit.sha, path, f"{NAME} at {commit.short}")
     except LockError as error:
@@ -178,7 +178,12 @@ def histories(
 
 
 def _of_code(
-    repository: Repository, model: Model, config: Config, setup: Setup, figures: Sequence[Figure], since: str | None
+    repository: Repository,
+    model: BudgetedModel,
+    config: Config,
+    setup: Setup,
+    figures: Sequence[Figure],
+    since: str | None,
 ) -> list[History]:
     labels = [at.label for at in model.at]
     if setup.label and setup.label not in labels:

@@ -33,7 +33,7 @@ class LockError(CostcalcError):
     """A lock that cannot be used."""
 
 
-class Entry(NamedTuple):
+class LockEntry(NamedTuple):
     """One model measured in one way, as the lock has it.
 
     made_by    ``costcalc lock`` or ``pytest``: each rewrites only what it made
@@ -56,11 +56,11 @@ class Entry(NamedTuple):
 class Lock(NamedTuple):
     """All entries by (model's name, setup's label), and the version of costcalc that wrote them."""
 
-    entries: dict[tuple[str, str], Entry]
+    entries: dict[tuple[str, str], LockEntry]
     written_by: str = __version__
 
 
-def entry(graph: Graph, report: Report, model: str, setup: str, made_by: str = MADE_BY) -> Entry:
+def entry(graph: Graph, report: Report, model: str, setup: str, made_by: str = MADE_BY) -> LockEntry:
     """What the lock keeps of ``graph``, whose report is ``report``."""
     figures = {figure.name: figure.value(report) for figure in figures_in(LOCK)}
     layers, of_layers = [], figures_in(LOCK_LAYER)
@@ -69,7 +69,7 @@ def entry(graph: Graph, report: Report, model: str, setup: str, made_by: str = M
         shapes = ["×".join(map(str, shape[1:])) for shape in layer.output_shapes]
         layers.append(row | {"to": ", ".join(shapes), **{figure.name: figure.part(layer) for figure in of_layers}})
     known = {name: value for name, value in figures.items() if value is not None}
-    return Entry(
+    return LockEntry(
         model, setup, graph_hash(graph), known, inputs_of(graph), list(graph.outputs), layers, made_by, graph.applied
     )
 
@@ -101,7 +101,7 @@ def graph_hash(graph: Graph) -> str:
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
-def graph_of(entry: Entry) -> Graph | None:
+def graph_of(entry: LockEntry) -> Graph | None:
     """The graph that was locked; None if an op is no longer what it was."""
     try:
         groups: dict[str, tuple[str, ...]] = {}
@@ -162,7 +162,7 @@ def parse_lock(data: bytes, shown: str) -> Lock:
     return Lock(entries, str(whole.get("costcalc", "")))
 
 
-def _entry(setup: str, given: dict[str, Any]) -> Entry:
+def _entry(setup: str, given: dict[str, Any]) -> LockEntry:
     """The entry that the lock has, if each part is what it should be; ``TypeError`` if one is not."""
     kinds = {
         "model": str,
@@ -183,7 +183,7 @@ def _entry(setup: str, given: dict[str, Any]) -> Entry:
     trace = given.get("trace")
     if trace is not None and not isinstance(trace, dict):
         raise TypeError
-    return Entry(setup=setup, apply=tuple(applied), trace=trace, **{part: given[part] for part in kinds})
+    return LockEntry(setup=setup, apply=tuple(applied), trace=trace, **{part: given[part] for part in kinds})
 
 
 def lock_text(lock: Lock) -> str:

@@ -14,7 +14,7 @@ from costcalc.analysis.figures import FIGURES, Value, amount_of, field_at_end
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.report import report
 from costcalc.analysis.view import GLOBAL, ReceptiveField
-from costcalc.budget.config import Budget, Model, Setup, beside
+from costcalc.budget.config import Budget, BudgetedModel, Setup, beside
 from costcalc.classes import NamedTuple
 from costcalc.difference.layers import entries
 from costcalc.errors import CodeRefused, CostcalcError, listing, near
@@ -76,7 +76,7 @@ def measure(
     return measured(graph, setup.bits, machines)
 
 
-def in_config(error: CostcalcError, model: Model, setup: Setup) -> CostcalcError:
+def in_config(error: CostcalcError, model: BudgetedModel, setup: Setup) -> CostcalcError:
     """``error`` of measuring ``model`` so, in the words and at the place of the config that asks for it."""
     if error.choices:
         return error.in_config().at(model.location_of(setup))

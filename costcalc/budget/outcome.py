@@ -7,7 +7,7 @@ from typing import Any
 
 from costcalc.analysis.figures import Value
 from costcalc.budget.baseline import Past
-from costcalc.budget.config import Budget, Model, Setup
+from costcalc.budget.config import Budget, BudgetedModel, Setup
 from costcalc.budget.measure import Measured
 from costcalc.classes import NamedTuple, dataclass
 from costcalc.difference.records import Diff
@@ -63,7 +63,7 @@ class Verdict(NamedTuple):
 class Result(NamedTuple):
     """One model in one setup: what it is, what it was, and how that differs."""
 
-    model: Model
+    model: BudgetedModel
     setup: Setup
     now: Measured
     past: Past

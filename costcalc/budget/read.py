@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from costcalc.amounts.given import EXAMPLE, amount, step
 from costcalc.analysis.figures import FIGURES, Named, find_figure, find_named
-from costcalc.budget.config import ERROR, WARN, Budget, Config, Exemption, Limit, Model, Setup, beside
+from costcalc.budget.config import ERROR, WARN, Budget, BudgetedModel, Config, Exemption, Limit, Setup, beside
 from costcalc.errors import CostcalcError, Location, SpecError, listing, near
 from costcalc.ir.layout import full_layout
 from costcalc.ir.tensor import bits_meant
@@ -67,7 +67,7 @@ def config(tree: Tree, file: str) -> Config:
     if "models" not in top:
         raise SpecError("the config names no models; it needs 'models', a list", tree.location)
     models = tuple(_model(m) for m in _items(top["models"], "models"))
-    names: dict[str, Model] = {}
+    names: dict[str, BudgetedModel] = {}
     for model in models:
         if model.name in names:
             raise SpecError(f"two models are called '{model.name}'", model.location)
@@ -76,12 +76,12 @@ def config(tree: Tree, file: str) -> Config:
     return Config(file, str(Path(file).parent), models, exempt)
 
 
-def _model(tree: Tree) -> Model:
+def _model(tree: Tree) -> BudgetedModel:
     keys = _keys(tree, "a model", ("name", "model", "at", "budgets", "layers", "message"))
     if "model" not in keys:
         raise SpecError("a model needs 'model': the path of a spec, or a name of the zoo", tree.location)
     model = word(keys["model"], "model")
-    return Model(
+    return BudgetedModel(
         name=word(keys["name"], "name") if "name" in keys else model,
         model=model,
         location=keys["model"].location,
@@ -261,7 +261,7 @@ def _step(named: Named, tree: Tree, up: bool) -> Any:
     return _placed(tree, read, word(tree, named.figure.name))
 
 
-def _exemption(tree: Tree, models: dict[str, Model]) -> Exemption:
+def _exemption(tree: Tree, models: dict[str, BudgetedModel]) -> Exemption:
     keys = _keys(tree, "an exemption", ("model", "metric", "until", "reason"))
     for name in ("model", "metric", "until", "reason"):
         if name not in keys:

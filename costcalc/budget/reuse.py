@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from costcalc.analysis.report import report
-from costcalc.budget.config import Config, Model, Setup
-from costcalc.budget.lock import Entry, Lock, graph_of
+from costcalc.budget.config import BudgetedModel, Config, Setup
+from costcalc.budget.lock import Lock, LockEntry, graph_of
 from costcalc.budget.measure import Measured, measure
 from costcalc.budget.witness import unchanged
 from costcalc.classes import replace
@@ -29,13 +29,13 @@ from costcalc.ir.record import DAMAGED, location_of, locations_of, record_of, si
 if TYPE_CHECKING:
     from costcalc.analysis.roofline import Machine
 
-Kept: TypeAlias = Callable[[Model, Setup], "Graph | None"]
+Kept: TypeAlias = Callable[[BudgetedModel, Setup], "Graph | None"]
 """The graph of a model in a setup, if a lock that is believed has it and nothing of it changed."""
 MOST_MARKS = 4096
 
 
 def traced(
-    model: Model, setup: Setup, config: Config, machines: Mapping[str, Machine] = {}, *, allow_code: bool,
+    model: BudgetedModel, setup: Setup, config: Config, machines: Mapping[str, Machine] = {}, *, allow_code: bool,
     command: str = "check",
 ) -> tuple[Measured, dict[str, Any] | None]:  # fmt: skip
     """``model``, measured; and what that depended on, where it is code and that can be told."""
@@ -116,12 +116,12 @@ def _from_here(file: str, root: str) -> str:
     return file if Path(file).is_absolute() else os.path.relpath(Path(root, file))
 
 
-def from_lock(lock: Lock, config: Config, believed: Callable[[Entry], bool] = lambda entry: True) -> Kept:
+def from_lock(lock: Lock, config: Config, believed: Callable[[LockEntry], bool] = lambda entry: True) -> Kept:
     """The models of ``lock`` that did not change, of those entries that are ``believed``."""
 
     known: dict[str, Any] = {}
 
-    def kept(model: Model, setup: Setup) -> Graph | None:
+    def kept(model: BudgetedModel, setup: Setup) -> Graph | None:
         entry = lock.entries.get((model.name, setup.label))
         if entry is None or not entry.trace or entry.model != model.model or not config.reach:
             return None
@@ -137,13 +137,13 @@ def from_lock(lock: Lock, config: Config, believed: Callable[[Entry], bool] = la
 # -- marks of what was traced here ---------------------------------------------------------------
 
 
-def is_marked(entry: Entry) -> bool:
+def is_marked(entry: LockEntry) -> bool:
     """Whether this user's own trace has made ``entry`` on this machine."""
     folder = _marks()
     return folder is not None and (folder / _digest(entry)).is_file()
 
 
-def mark(entry: Entry) -> None:
+def mark(entry: LockEntry) -> None:
     """Remember that ``entry`` was made by a trace here; where nothing can be remembered, it is traced again."""
     folder = _marks()
     if folder is None or not entry.trace:
@@ -156,7 +156,7 @@ def mark(entry: Entry) -> None:
         (folder / _digest(entry)).touch(mode=0o600)
 
 
-def _digest(entry: Entry) -> str:
+def _digest(entry: LockEntry) -> str:
     return sha256(json.dumps(entry._asdict(), sort_keys=True).encode()).hexdigest()
 
 

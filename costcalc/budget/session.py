@@ -25,8 +25,8 @@ from costcalc.budget.baseline import (
     nothing,
 )
 from costcalc.budget.check import Edited, Seen, check
-from costcalc.budget.config import Budget, Config, Model, Setup
-from costcalc.budget.lock import MADE_BY, NAME, Entry, Lock, LockError, entry, lock_text, read_lock
+from costcalc.budget.config import Budget, BudgetedModel, Config, Setup
+from costcalc.budget.lock import MADE_BY, NAME, Lock, LockEntry, LockError, entry, lock_text, read_lock
 from costcalc.budget.measure import Measured, in_config
 from costcalc.budget.outcome import FAIL, Because, Outcome, Verdict
 from costcalc.budget.read import find_config, parse_max, read_config
@@ -71,7 +71,7 @@ def read_models(asked: Asked) -> Config:
             raise OptionError("--max needs a model: costcalc check resnet50 --max macs=4.2G")
         budgets, location = parse_max(asked.max), Location("")
         setup = Setup(**asked.choices, bits=asked.bits)
-        models = tuple(Model(name, name, location, (setup,), budgets) for name in dict.fromkeys(asked.models))
+        models = tuple(BudgetedModel(name, name, location, (setup,), budgets) for name in dict.fromkeys(asked.models))
         return Config("", "", models)
     if asked.choices or asked.bits is not None:
         raise OptionError(
@@ -185,7 +185,7 @@ def judged(
     with ExitStack() as stack:
         known = before(asked, config, stack, beside)
 
-        def kept(model: Model, setup: Setup) -> Graph | None:
+        def kept(model: BudgetedModel, setup: Setup) -> Graph | None:
             return graphs.get(model.name) or (known.kept(model, setup) if known.kept else None)
 
         outcome = check(
@@ -260,7 +260,7 @@ def lock_verdicts(outcome: Outcome, config: Config, beside: Beside) -> Outcome:
     return replace(outcome, verdicts=(*outcome.verdicts, *verdicts), notes=notes)
 
 
-def _moved(was: Entry | None, now: Entry) -> str | None:
+def _moved(was: LockEntry | None, now: LockEntry) -> str | None:
     """How a model differs from its entry in the lock, in words; None if it does not."""
     if was is None:
         return "the model is not in it"

@@ -27,7 +27,7 @@ EXAMPLES = {
 }
 
 
-class Format(str, Enum):
+class VerdictFormat(str, Enum):
     """What the verdicts are written as."""
 
     table = "table"
@@ -98,7 +98,9 @@ def check(
     allow_code: Annotated[
         bool, option("--allow-code", help="Run models that are Python code because the config names them.")
     ] = False,
-    format: Annotated[Format, option("--format", "-f", help="What to write.", shows_default=True)] = Format.table,
+    format: Annotated[
+        VerdictFormat, option("--format", "-f", help="What to write.", shows_default=True)
+    ] = VerdictFormat.table,
     output: Output = None,
 ) -> int:
     """Hold models to their budgets: a verdict first, then the cause, and where to change it.
@@ -121,15 +123,15 @@ def check(
         chosen,
         # Who names a model on the command line may run it; who writes a config may not.
         allow_code=allow_code or bool(asked.max),
-        with_diffs=format in (Format.json, Format.markdown, Format.github),
+        with_diffs=format in (VerdictFormat.json, VerdictFormat.markdown, VerdictFormat.github),
         locked=locked,
     )
     if ratchet:
         changed = ratchet_config(chosen, outcome)
         outcome = replace(outcome, notes=(*outcome.notes, *changed))
     text = _text(outcome, format, fail_on is FailOn.warn, strict, coloured(output))
-    emit(text, output, commands=format is Format.github)
-    if format is Format.github and os.environ.get("GITHUB_STEP_SUMMARY"):
+    emit(text, output, commands=format is VerdictFormat.github)
+    if format is VerdictFormat.github and os.environ.get("GITHUB_STEP_SUMMARY"):
         from costcalc.backends.budget.comment import comment
         from costcalc.backends.budget.records import to_dict
 
@@ -138,23 +140,23 @@ def check(
     return outcome.exit_code(fail_on_warn=fail_on is FailOn.warn, strict=strict)
 
 
-def _text(outcome: Outcome, format: Format, fail_on_warn: bool, strict: bool, coloured: bool) -> str:
-    if format is Format.table:
+def _text(outcome: Outcome, format: VerdictFormat, fail_on_warn: bool, strict: bool, coloured: bool) -> str:
+    if format is VerdictFormat.table:
         from costcalc.backends.budget.verdicts import verdicts
 
         return verdicts(outcome, colour=coloured)
-    if format is Format.json:
+    if format is VerdictFormat.json:
         from costcalc.backends.budget.records import to_dict
         from costcalc.backends.escape import json
 
         record = to_dict(outcome, fail_on_warn=fail_on_warn, strict=strict)
         return json(record, indent=1) + "\n"
-    if format is Format.markdown:
+    if format is VerdictFormat.markdown:
         from costcalc.backends.budget.comment import comment
         from costcalc.backends.budget.records import to_dict
 
         return comment(to_dict(outcome))
-    if format is Format.github:
+    if format is VerdictFormat.github:
         from costcalc.backends.budget.github import github
         from costcalc.backends.budget.verdicts import verdicts
         from costcalc.backends.escape import powerless

@@ -56,9 +56,9 @@ def fits(
         known = load_machine(machine)
         if known.ram is None:
             raise OptionError(f"{known.name[:80]} does not say how much memory it has; give --ram")
-        room = renderer.Room(known.ram, known.flash)
+        room = renderer.RoomAsAsked(known.ram, known.flash)
     else:
-        room = renderer.Room(size("--ram", ram or ""), size("--flash", flash) if flash is not None else None)
+        room = renderer.RoomAsAsked(size("--ram", ram or ""), size("--flash", flash) if flash is not None else None)
         room = room._replace(ram_unit=renderer.unit_of(ram or ""), flash_unit=renderer.unit_of(flash or ""))
     doing(f"planning {model.model}")
     found = fits(model.model, ram=room.ram, flash=room.flash, engine=engine.value, bits=bits, **model.choices())

@@ -24,7 +24,7 @@ EXAMPLES = {
 PEAK = "MACs a second at the peak, dense. --machine also takes a YAML file of your own.\n"
 
 
-class Sort(str, Enum):
+class SortKey(str, Enum):
     """What models are sorted by."""
 
     name = "name"
@@ -50,7 +50,7 @@ def list_(
         str | None, option("--max-params", metavar="N", help="Only models with so many parameters at most: 5M.")
     ] = None,
     sort: Annotated[
-        Sort | None, option("--sort", help="Words from a to z, numbers from the largest; by name if left out.")
+        SortKey | None, option("--sort", help="Words from a to z, numbers from the largest; by name if left out.")
     ] = None,
     machines: Annotated[bool, option("--machines", help="The machines instead of the models.")] = False,
     transforms: Annotated[bool, option("--transforms", help="The transforms instead of the models.")] = False,

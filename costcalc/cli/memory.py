@@ -65,7 +65,7 @@ def memory(
         bool, option("--train", help="A step of training: forward and backward pass, gradients, the optimizer's state.")
     ] = False,
     optimizer: Annotated[
-        Optimizer | None, option("--optimizer", help="With --train: which one; sgd if not said.")
+        OptimizerName | None, option("--optimizer", help="With --train: which one; sgd if not said.")
     ] = None,
     checkpoint: Annotated[
         str | None,

@@ -12,7 +12,7 @@ from costcalc.cli.parameters import argument, option
 from costcalc.errors import OptionError
 
 if TYPE_CHECKING:
-    from costcalc.backends.rows import View
+    from costcalc.backends.rows import TableView
 
 
 def model_names(incomplete: str) -> list[str]:
@@ -199,7 +199,7 @@ class TextFormat(str, Enum):
     json = "json"
 
 
-VIEW = "View"
+VIEW = "TableView"
 
 Flops = Annotated[bool, option("--flops", panel=VIEW, help="Also FLOPs: two for each MAC. Other arithmetic is in ops.")]
 
@@ -234,10 +234,10 @@ class Shown(NamedTuple):
     ] = Rendered.table
     output: Output = None
 
-    def view(self) -> View:
+    def view(self) -> TableView:
         """What back ends need to know of it."""
         from costcalc.backends.columns import find_column, find_columns, on_demand
-        from costcalc.backends.rows import View
+        from costcalc.backends.rows import TableView
 
         if self.by_kind and self.depth is not None:
             raise OptionError(

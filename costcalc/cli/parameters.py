@@ -58,7 +58,7 @@ REQUIRED: Any = object()
 """The default of what must be given."""
 
 
-class Parameter(NamedTuple):
+class CommandParameter(NamedTuple):
     """One parameter of a command; ``annotation`` is the type of its value, or a list of it, perhaps or None."""
 
     name: str
@@ -91,7 +91,7 @@ class Command:
         self.__doc__ = function.__doc__
         self._function = function
         self._groups: dict[str, Any] = {}
-        self.parameters: dict[str, Parameter] = {}
+        self.parameters: dict[str, CommandParameter] = {}
         for name, kind in _meant(function).items():
             if not (isinstance(kind, type) and issubclass(kind, tuple)):
                 self._add(name, kind, _defaults(function).get(name, REQUIRED))
@@ -103,7 +103,7 @@ class Command:
 
     def _add(self, name: str, annotated: Any, default: Any) -> None:
         annotation, declared = get_args(annotated)
-        self.parameters[name] = Parameter(name, annotation, declared, default)
+        self.parameters[name] = CommandParameter(name, annotation, declared, default)
 
     def __call__(self, **given: Any) -> Any:
         """Run it, what is not given as its default says; a terminal is told what is being done once that takes long."""

@@ -7,7 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from costcalc.cli.parameters import Command, Parameter
+    from costcalc.cli.parameters import Command, CommandParameter
 
 
 def values(command: Command, args: list[str]) -> dict[str, Any] | None:
@@ -41,7 +41,7 @@ def values(command: Command, args: list[str]) -> dict[str, Any] | None:
     return given if _placed(arguments, places, given) else None
 
 
-def _placed(arguments: list[Parameter], places: list[str], given: dict[str, Any]) -> bool:
+def _placed(arguments: list[CommandParameter], places: list[str], given: dict[str, Any]) -> bool:
     """Whether the arguments could be given what stands at their places."""
     for argument in arguments:
         if argument.several:
@@ -55,7 +55,7 @@ def _placed(arguments: list[Parameter], places: list[str], given: dict[str, Any]
     return not places
 
 
-def _take(parameter: Parameter, text: str, given: dict[str, Any]) -> bool:
+def _take(parameter: CommandParameter, text: str, given: dict[str, Any]) -> bool:
     """Whether ``text`` is a value that ``parameter`` takes and did not have; it is put into ``given``."""
     value = _value(parameter, text)
     if value is None or (not parameter.several and parameter.name in given):
@@ -67,7 +67,7 @@ def _take(parameter: Parameter, text: str, given: dict[str, Any]) -> bool:
     return True
 
 
-def _value(parameter: Parameter, text: str) -> Any:
+def _value(parameter: CommandParameter, text: str) -> Any:
     kind, declared = parameter.kind, parameter.declared
     if kind is str:
         return text

@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 from costcalc import __version__
 from costcalc.cli.dispatch import COMMANDS, EXAMPLES, find_command
-from costcalc.cli.parameters import Command, Parameter
+from costcalc.cli.parameters import Command, CommandParameter
 from costcalc.cli.value_checks import CheckingCommand, checking
 from costcalc.errors import CostcalcError, UnknownName
 
@@ -103,7 +103,7 @@ def _typed(command: Command) -> Any:
     return run
 
 
-def _annotation(parameter: Parameter) -> Any:
+def _annotation(parameter: CommandParameter) -> Any:
     d = parameter.declared
     help, metavar = d.help if isinstance(d.help, str) else d.help(), d.metavar
     if issubclass(parameter.kind, Enum) and len(parameter.kind) > FEW:  # the list would be broken within words

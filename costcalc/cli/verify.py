@@ -24,7 +24,7 @@ EXAMPLES = {
 }
 
 
-class Format(str, Enum):
+class ResultFormat(str, Enum):
     """What the result is written as."""
 
     table = "table"
@@ -34,7 +34,9 @@ class Format(str, Enum):
 @command
 def verify(
     model: Model,
-    format: Annotated[Format, option("--format", "-f", help="What to write.", shows_default=True)] = Format.table,
+    format: Annotated[
+        ResultFormat, option("--format", "-f", help="What to write.", shows_default=True)
+    ] = ResultFormat.table,
     output: Output = None,
 ) -> int:
     """Build the model in PyTorch, run it, and compare every figure with PyTorch, fvcore and autograd.

@@ -20,7 +20,7 @@ from costcalc.difference.align import Pairs
 from costcalc.difference.edits import INPUT_KINDS, Edit, find_edits, in_steps, to_apply, width_of_input
 from costcalc.difference.layers import Entry, largest
 from costcalc.difference.records import Cause
-from costcalc.difference.replay import Replay, State
+from costcalc.difference.replay import LayerState, Replay
 from costcalc.difference.structural_causes import structural_causes
 from costcalc.errors import Location
 
@@ -31,7 +31,7 @@ def find_causes(
     """The causes of every change between ``old`` and ``new``, aligned by ``pairs``; ``storage`` has the old values."""
     partner = {i: j for i, j in pairs if old[i].op == new[j].op}
     goals = {
-        i: State(e.node.op if e.node else None, e.takes, e.makes) for i, j in partner.items() for e in (new[j],)
+        i: LayerState(e.node.op if e.node else None, e.takes, e.makes) for i, j in partner.items() for e in (new[j],)
     }  # fmt: skip
     follows = {i: width_of_input(old[i], new[j]) for i, j in partner.items()}
     follows = {i: options for i, options in follows.items() if options}

@@ -19,7 +19,7 @@ from costcalc.analysis.roofline import Machine
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.traffic import Inference
 from costcalc.classes import NamedTuple
-from costcalc.difference.layers import Entry, Contributions
+from costcalc.difference.layers import Contributions, Entry
 from costcalc.errors import CostcalcError
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
@@ -30,7 +30,7 @@ _IMPOSSIBLE = (CostcalcError, ArithmeticError, LookupError, TypeError, ValueErro
 """What a rule may raise on a mixture that no front end would build."""
 
 
-class State(NamedTuple):
+class LayerState(NamedTuple):
     """What a layer is at a step."""
 
     op: Op | None
@@ -49,13 +49,13 @@ class Replay:
     def __init__(
         self,
         old: list[Entry],
-        goals: Mapping[int, State],
+        goals: Mapping[int, LayerState],
         follows: Mapping[int, Mapping[str, Any]],
         storage: Storage,
         machine: Machine | None,
     ) -> None:
         self.old, self.goals, self.follows = old, goals, follows
-        self.states = [State(e.node.op if e.node else None, e.takes, e.makes) for e in old]
+        self.states = [LayerState(e.node.op if e.node else None, e.takes, e.makes) for e in old]
         self._storage, self._work = storage, Works(storage.width)
         self._inference = Inference(storage)
         self._figured = Contributions(storage, machine, Fraction(0))
@@ -73,7 +73,7 @@ class Replay:
         changed: set[str] = set()
         for i, entry in enumerate(self.old):
             if i in inputs:
-                self._set(i, State(None, (), (inputs[i],)), changed, effects)
+                self._set(i, LayerState(None, (), (inputs[i],)), changed, effects)
                 continue
             if i not in options and changed.isdisjoint(entry.inputs):
                 continue
@@ -84,7 +84,7 @@ class Replay:
                 self._set(i, after, changed, effects)
         return effects
 
-    def _after(self, i: int, takes: Types, wanted: dict[str, Any]) -> State | None:
+    def _after(self, i: int, takes: Types, wanted: dict[str, Any]) -> LayerState | None:
         """The state of layer ``i`` on inputs ``takes``; None if it must wait."""
         goal, node = self.goals.get(i), self.old[i].node
         if node is None:
@@ -97,7 +97,7 @@ class Replay:
         except _IMPOSSIBLE:
             makes = None
         if makes is not None and len(makes) == len(self.old[i].outputs):
-            return State(op, takes, makes)
+            return LayerState(op, takes, makes)
         if goal is None or goal.op is None or goal.takes != takes or len(goal.makes) != len(self.old[i].outputs):
             return None
         wanted.update(goal.op.__dict__)
@@ -113,7 +113,7 @@ class Replay:
             self._made[key] = made
         return self._made[key]
 
-    def _set(self, i: int, after: State, changed: set[str], effects: dict[int, Amounts]) -> None:
+    def _set(self, i: int, after: LayerState, changed: set[str], effects: dict[int, Amounts]) -> None:
         entry = self.old[i]
         for value, t in zip(entry.outputs, after.makes, strict=True):
             if self._types[value] != t:
@@ -123,7 +123,7 @@ class Replay:
         effects[i] = contribution - self._contributions[i]
         self.states[i], self._contributions[i] = after, contribution
 
-    def _contribution(self, entry: Entry, state: State) -> Amounts:
+    def _contribution(self, entry: Entry, state: LayerState) -> Amounts:
         """What the layer adds to the figures in ``state``, with the weights that it owns, its inputs as they are."""
         op, takes, makes = state
         if op is None or entry.node is None:

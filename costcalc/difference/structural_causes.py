@@ -10,14 +10,14 @@ from costcalc.analysis.figures import Amounts
 from costcalc.difference.align import Pairs, repeats
 from costcalc.difference.layers import Entry, common_location, largest, own_location
 from costcalc.difference.records import Cause
-from costcalc.difference.replay import State
+from costcalc.difference.replay import LayerState
 from costcalc.errors import Location
 
 IDLE = ("macs", "ops", "params", "buffers")
 """What layers that only move data have nothing of."""
 
 
-class Run:
+class LayerRun:
     """Layers next to each other that came or went together, or had their op replaced; and all that this changes.
 
     moves_data    whether they only move data: no arithmetic, no weights
@@ -50,7 +50,7 @@ def structural_causes(
     new: list[Entry],
     pairs: Pairs,
     partner: dict[int, int],
-    states: list[State],
+    states: list[LayerState],
     so_far: list[Amounts],
     size_changed: bool,
 ) -> tuple[list[Cause], list[tuple[Entry, Amounts]]]:
@@ -60,12 +60,12 @@ def structural_causes(
     size_changed     whether an input has another size: then layers that only move data, such as padding to whole
                      windows, came because of it, and what lies behind them changed because of it
     """
-    runs: list[Run] = []
-    run_of_old: dict[str, Run] = {}
-    run_of_new: dict[str, Run] = {}
+    runs: list[LayerRun] = []
+    run_of_old: dict[str, LayerRun] = {}
+    run_of_new: dict[str, LayerRun] = {}
 
     for description, location, same in _replacements(old, new, [pair for pair in pairs if pair[0] not in partner]):
-        run = Run("op", description, location, len(same))
+        run = LayerRun("op", description, location, len(same))
         runs.append(run)
         for i, j in same:
             run.effects.append((new[j], new[j].contribution - so_far[i]))
@@ -87,8 +87,8 @@ def structural_causes(
             run_of_new.update(dict.fromkeys(e.outputs, run))
 
     # Layers that both have, but that are not yet as in the new graph: because of a neighbour that came or went.
-    rewired: Run | None = None
-    regrouped: Run | None = None
+    rewired: LayerRun | None = None
+    regrouped: LayerRun | None = None
     resized: list[tuple[Entry, Amounts]] = []
     for i, j in partner.items():
         a, b, state = old[i], new[j], states[i]
@@ -99,7 +99,7 @@ def structural_causes(
             found = _in_kernel(a, b, run_of_old, run_of_new)
             if found is None and state.takes == b.takes and state.makes == b.makes:
                 if regrouped is None:
-                    regrouped = Run(
+                    regrouped = LayerRun(
                         "fusion", f"kernels do other layers together ({b.name} first)", own_location(b.location), 0
                     )
                     runs.append(regrouped)
@@ -107,7 +107,7 @@ def structural_causes(
         if found is None:
             if rewired is None:
                 description = f"other inputs, or tensors shared or viewed otherwise ({b.name})"
-                rewired = Run("wiring", description, own_location(b.location), 0)
+                rewired = LayerRun("wiring", description, own_location(b.location), 0)
                 runs.append(rewired)
             found = rewired
         if state.makes != b.makes:
@@ -120,7 +120,9 @@ def structural_causes(
     return [cause for run in runs if (cause := run.cause())], resized
 
 
-def _behind(a: Entry, b: Entry, state: State, run_of_old: dict[str, Run], run_of_new: dict[str, Run]) -> Run | None:
+def _behind(
+    a: Entry, b: Entry, state: LayerState, run_of_old: dict[str, LayerRun], run_of_new: dict[str, LayerRun]
+) -> LayerRun | None:
     """The run because of which a paired layer is not as it would have been: of an input that differs, else of any."""
     sides = list(zip(a.inputs, b.inputs, state.takes, b.takes, strict=False))
     for was, now, *_ in sorted(sides, key=lambda side: side[2] == side[3]):
@@ -130,7 +132,7 @@ def _behind(a: Entry, b: Entry, state: State, run_of_old: dict[str, Run], run_of
     return None
 
 
-def _in_kernel(a: Entry, b: Entry, run_of_old: dict[str, Run], run_of_new: dict[str, Run]) -> Run | None:
+def _in_kernel(a: Entry, b: Entry, run_of_old: dict[str, LayerRun], run_of_new: dict[str, LayerRun]) -> LayerRun | None:
     """The run of a layer that one kernel does with this one, or did before."""
     sides = (*map(run_of_new.get, b.kernel), *map(run_of_old.get, a.kernel))
     return next((run for run in sides if run is not None), None)
@@ -156,13 +158,13 @@ def _runs(n: int, paired: set[int]) -> Iterator[tuple[int, int]]:
         begin = i + 1
 
 
-def _named(kind: str, entries: list[Entry], begin: int, end: int, sizes: Mapping[str, int]) -> Run:
+def _named(kind: str, entries: list[Entry], begin: int, end: int, sizes: Mapping[str, int]) -> LayerRun:
     run = entries[begin:end]
     depth = repeats(entries, begin, end)
     count = f"{end - begin} layer" + "s" * (end - begin > 1)
     description = f"{'+' if kind == 'added' else '-'}{count}: {common_name(run, sizes)}"
     moves_data = not any(e.contribution[name] for e in run for name in IDLE)
-    return Run("depth" if depth else kind, description, common_location(run), end - begin, moves_data)
+    return LayerRun("depth" if depth else kind, description, common_location(run), end - begin, moves_data)
 
 
 def block_sizes(entries: list[Entry]) -> Mapping[str, int]:

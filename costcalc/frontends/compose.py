@@ -46,18 +46,18 @@ class Unlike(Exception):
     """A rule that does not hold for an operator; its message is the reason."""
 
 
-class Made(NamedTuple):
+class Intermediate(NamedTuple):
     """A value that an operator makes on its way, before its layers have names: of which layer, which output."""
 
     layer: int
     output: int
 
 
-Value = str | Made
+Value = str | Intermediate
 """A value of the graph by its name, or one that is being made."""
 
 
-class Layer(NamedTuple):
+class ComposedLayer(NamedTuple):
     """A layer of the operator at hand."""
 
     op: Op
@@ -76,7 +76,7 @@ class Composer:
     def __init__(self, builder: GraphBuilder) -> None:
         self.builder = builder
         self.groups: list[Group] = []
-        self._layers: list[Layer] = []
+        self._layers: list[ComposedLayer] = []
         self._blocks: set[str] = set()
         self._numbered: dict[str, int] = {}
 
@@ -86,30 +86,34 @@ class Composer:
 
     def type_of(self, value: Value) -> TensorType:
         """The type of a value."""
-        return self._layers[value.layer].makes[value.output] if isinstance(value, Made) else self.builder.types[value]
+        return (
+            self._layers[value.layer].makes[value.output]
+            if isinstance(value, Intermediate)
+            else self.builder.types[value]
+        )
 
     def add(
         self, op: Op, values: Sequence[Value], called: Mapping[str, str] = {}, stored_as: Mapping[str, str] = {}
     ) -> tuple[Value, ...]:
         """Add a layer of the operator at hand; the values that it makes. Raises as ``GraphBuilder.add`` does."""
         makes = self.builder.types_made(op, tuple(map(self.type_of, values)))
-        self._layers.append(Layer(op, tuple(values), called, stored_as, makes))
-        return tuple(Made(len(self._layers) - 1, i) for i in range(len(makes)))
+        self._layers.append(ComposedLayer(op, tuple(values), called, stored_as, makes))
+        return tuple(Intermediate(len(self._layers) - 1, i) for i in range(len(makes)))
 
-    def finish(self, name: str, location: Location | None) -> Mapping[Made, str]:
+    def finish(self, name: str, location: Location | None) -> Mapping[Intermediate, str]:
         """Add the operator's layers to the graph: one under ``name``, of several each under its op's inside it.
 
         Returns what the values that they make are called.
         """
-        made: dict[Made, str] = {}
+        made: dict[Intermediate, str] = {}
         doing = []
         block = self.free(name, block=len(self._layers) > 1)
         for i, layer in enumerate(self._layers):
             label = getattr(layer.op, "function", layer.op.name)
             called = block if len(self._layers) == 1 else self.free(f"{block}.{label}")
-            inputs = [made[v] if isinstance(v, Made) else v for v in layer.inputs]
+            inputs = [made[v] if isinstance(v, Intermediate) else v for v in layer.inputs]
             outputs = self.builder.add(called, layer.op, inputs, layer.called, location, stored_as=layer.stored_as)
-            made.update((Made(i, k), value) for k, value in enumerate(outputs))
+            made.update((Intermediate(i, k), value) for k, value in enumerate(outputs))
             if not layer.op.is_view:
                 doing.append(called)
         if len(doing) > 1:

@@ -25,65 +25,67 @@ TRACE = "name the code that builds the network instead: FILE.py:NAME, MODULE:NAM
 EXPORT = "torch.export.save(torch.export.export(model, (x,)), 'net.pt2') writes what is read: FILE.pt2"
 
 
-class Kind(NamedTuple):
+class UnreadKind(NamedTuple):
     """A kind of file that is no model here: what it is called, with an article, and what would help."""
 
     title: str
     helps: str
 
 
-CHECKPOINT = Kind("a PyTorch checkpoint", f"it has weights, and a network only as code; {TRACE}")
-TORCHSCRIPT = Kind("a TorchScript program", f"export the module that it was made from: {EXPORT}")
-PICKLE = Kind("a pickle, which is code", f"it is not opened; {TRACE}")
-KERAS = Kind("a Keras model", "convert it: tf.lite.TFLiteConverter.from_keras_model(model).convert() gives a .tflite")
-SAVED = Kind("a TensorFlow SavedModel", "convert it: tf.lite.TFLiteConverter.from_saved_model(folder).convert()")
-TENSORS = Kind("a file of tensors", f"it has weights and no network; {TRACE}")
+CHECKPOINT = UnreadKind("a PyTorch checkpoint", f"it has weights, and a network only as code; {TRACE}")
+TORCHSCRIPT = UnreadKind("a TorchScript program", f"export the module that it was made from: {EXPORT}")
+PICKLE = UnreadKind("a pickle, which is code", f"it is not opened; {TRACE}")
+KERAS = UnreadKind(
+    "a Keras model", "convert it: tf.lite.TFLiteConverter.from_keras_model(model).convert() gives a .tflite"
+)
+SAVED = UnreadKind("a TensorFlow SavedModel", "convert it: tf.lite.TFLiteConverter.from_saved_model(folder).convert()")
+TENSORS = UnreadKind("a file of tensors", f"it has weights and no network; {TRACE}")
 LISTED = f"it has weights and no network: `costcalc weights` lists them; {TRACE}"
-COREML = Kind("a Core ML model", "take the model that it was converted from, or its ONNX or TFLite file")
-ENGINE = Kind("a TensorRT engine", "it is compiled for one card; take the ONNX file that it was built from")
-OPENVINO = Kind("an OpenVINO network", "take the ONNX, TFLite or PyTorch model that it was converted from")
-HUGGING = Kind(
+COREML = UnreadKind("a Core ML model", "take the model that it was converted from, or its ONNX or TFLite file")
+ENGINE = UnreadKind("a TensorRT engine", "it is compiled for one card; take the ONNX file that it was built from")
+OPENVINO = UnreadKind("an OpenVINO network", "take the ONNX, TFLite or PyTorch model that it was converted from")
+HUGGING = UnreadKind(
     "the folder of a Hugging Face model", f"name code that builds it from its config, without weights; {TRACE}"
 )
-LFS = Kind("a pointer of Git LFS, not the file itself", "`git lfs pull` gets the file")
-CODE = Kind("Python code", "say what in it is the model, as in FILE.py:NAME")
-ARRAYS = Kind("a file of NumPy arrays", f"it has values and no network; {TRACE}")
-FROZEN = Kind("a frozen TensorFlow graph", "convert it with tf.lite.TFLiteConverter, which writes a .tflite")
-SAFETENSORS = Kind("a Safetensors file", LISTED)
-GGUF = Kind("a GGUF file", LISTED)
-ORT = Kind("a model in ONNX Runtime's own format", "take the ONNX file that it was converted from")
-EXECUTORCH = Kind("an ExecuTorch program", f"take the module that it was lowered from: {EXPORT}")
-ARCHIVE = Kind("an archive", "unpack it and name the model in it")
-COMPILED = Kind("a program compiled for a device", "take the model that it was compiled from")
+LFS = UnreadKind("a pointer of Git LFS, not the file itself", "`git lfs pull` gets the file")
+CODE = UnreadKind("Python code", "say what in it is the model, as in FILE.py:NAME")
+ARRAYS = UnreadKind("a file of NumPy arrays", f"it has values and no network; {TRACE}")
+FROZEN = UnreadKind("a frozen TensorFlow graph", "convert it with tf.lite.TFLiteConverter, which writes a .tflite")
+SAFETENSORS = UnreadKind("a Safetensors file", LISTED)
+GGUF = UnreadKind("a GGUF file", LISTED)
+ORT = UnreadKind("a model in ONNX Runtime's own format", "take the ONNX file that it was converted from")
+EXECUTORCH = UnreadKind("an ExecuTorch program", f"take the module that it was lowered from: {EXPORT}")
+ARCHIVE = UnreadKind("an archive", "unpack it and name the model in it")
+COMPILED = UnreadKind("a program compiled for a device", "take the model that it was compiled from")
 
-BEGINS: tuple[tuple[int, bytes, Kind], ...] = (
+BEGINS: tuple[tuple[int, bytes, UnreadKind], ...] = (
     (0, b"version https://git-lfs", LFS),
     (0, b"\x89HDF\r\n\x1a\n", KERAS),
     (0, b"GGUF", GGUF),
     (0, b"ftrt", ENGINE),
     (0, b"\x93NUMPY", ARRAYS),
-    (4, b"TFL3", Kind("a TFLite model", "give it a name that ends in .tflite")),
+    (4, b"TFL3", UnreadKind("a TFLite model", "give it a name that ends in .tflite")),
     (4, b"ORTM", ORT),
     (4, b"ET", EXECUTORCH),
-    (0, b"7767517\n", Kind("an ncnn network", "give it a name that ends in .param")),
+    (0, b"7767517\n", UnreadKind("an ncnn network", "give it a name that ends in .param")),
     (0, b"hsqs", COMPILED),
 )  # fmt: skip
 """(offset, bytes) → kind."""
 
-ENDS: dict[str, Kind] = {
+ENDS: dict[str, UnreadKind] = {
     ".pt": CHECKPOINT, ".pth": CHECKPOINT, ".ckpt": CHECKPOINT, ".bin": TENSORS,
     ".safetensors": SAFETENSORS,
     ".pkl": PICKLE, ".pickle": PICKLE, ".joblib": PICKLE, ".h5": KERAS, ".hdf5": KERAS, ".keras": KERAS,
     ".gguf": GGUF, ".mlmodel": COREML, ".mlpackage": COREML, ".mlmodelc": COREML,
     ".engine": ENGINE, ".plan": ENGINE, ".trt": ENGINE, ".npz": ARRAYS, ".npy": ARRAYS, ".pb": FROZEN,
-    ".msgpack": Kind("a file of JAX parameters", f"it has weights and no network; {TRACE}"),
+    ".msgpack": UnreadKind("a file of JAX parameters", f"it has weights and no network; {TRACE}"),
     ".ptl": TORCHSCRIPT, ".py": CODE,
-    ".ipynb": Kind("a notebook", "put the code of the model into a file and name it: FILE.py:NAME"),
-    ".pdmodel": Kind("a PaddlePaddle model", "convert it to ONNX with paddle2onnx"),
-    ".caffemodel": Kind("a Caffe model", "convert it to ONNX, or write a spec of it"),
-    ".prototxt": Kind("a Caffe network", "convert it to ONNX, or write a spec of it"),
-    ".cfg": Kind("a config of another tool", "write a spec of it, or trace its PyTorch model"),
-    ".mnn": Kind("an MNN model", "take the ONNX or TFLite file that it was converted from"),
+    ".ipynb": UnreadKind("a notebook", "put the code of the model into a file and name it: FILE.py:NAME"),
+    ".pdmodel": UnreadKind("a PaddlePaddle model", "convert it to ONNX with paddle2onnx"),
+    ".caffemodel": UnreadKind("a Caffe model", "convert it to ONNX, or write a spec of it"),
+    ".prototxt": UnreadKind("a Caffe network", "convert it to ONNX, or write a spec of it"),
+    ".cfg": UnreadKind("a config of another tool", "write a spec of it, or trace its PyTorch model"),
+    ".mnn": UnreadKind("an MNN model", "take the ONNX or TFLite file that it was converted from"),
     ".rknn": COMPILED, ".hef": COMPILED, ".dlc": COMPILED, ".om": COMPILED, ".blob": COMPILED, ".vmfb": COMPILED,
     ".ort": ORT, ".pte": EXECUTORCH, ".tar": ARCHIVE, ".gz": ARCHIVE, ".zip": ARCHIVE,
 }  # fmt: skip
@@ -133,7 +135,7 @@ def of_windows(name: str) -> str:
     return f"this is a path of Windows, and on this system folders have a / between them: {here[-80:]}"
 
 
-def kind_of(path: str) -> Kind | None:
+def kind_of(path: str) -> UnreadKind | None:
     """What lies at ``path``, if that is of a kind that is not read; None for text that may be a spec, or nothing."""
     file = Path(path)
     try:
@@ -149,13 +151,13 @@ def kind_of(path: str) -> Kind | None:
     return _of_bytes(path, begin) or _of_name(path)
 
 
-def _of_name(path: str) -> Kind | None:
+def _of_name(path: str) -> UnreadKind | None:
     suffix = Path(path).suffix.lower()
     known = suffix in ENDS and not any(suffix in source.suffixes for source in SOURCES.values() if suffix != ".py")
     return ENDS[suffix] if known else None
 
 
-def _of_bytes(path: str, begin: bytes) -> Kind | None:
+def _of_bytes(path: str, begin: bytes) -> UnreadKind | None:
     for offset, wanted, kind in BEGINS:
         if begin[offset : offset + len(wanted)] == wanted:
             return kind
@@ -172,10 +174,10 @@ def _of_bytes(path: str, begin: bytes) -> Kind | None:
     return None
 
 
-def _archive(path: str) -> Kind:
+def _archive(path: str) -> UnreadKind:
     names = archived_names(path)
     if any(name.endswith(("models/model.json", "archive_format")) for name in names):
-        return Kind("an exported PyTorch program", "give it a name that ends in .pt2")
+        return UnreadKind("an exported PyTorch program", "give it a name that ends in .pt2")
     if any("/code/" in name for name in names) or any(name.endswith("constants.pkl") for name in names):
         return TORCHSCRIPT
     if any(name.endswith("data.pkl") for name in names):
@@ -213,10 +215,10 @@ def archived_names(path: str) -> list[str]:
     return names
 
 
-FOLDERS: tuple[tuple[Callable[[set[str]], bool], Kind], ...] = (
+FOLDERS: tuple[tuple[Callable[[set[str]], bool], UnreadKind], ...] = (
     (lambda names: bool({"saved_model.pb", "saved_model.pbtxt"} & names), SAVED),
     (lambda names: {"Manifest.json", "Data"} <= names, COREML),
-    (lambda names: "model_index.json" in names, Kind("the folder of a diffusers pipeline", HUGGING.helps)),
+    (lambda names: "model_index.json" in names, UnreadKind("the folder of a diffusers pipeline", HUGGING.helps)),
     (lambda names: {"config.json", "model.weights.h5"} <= names, KERAS),
     (lambda names: "config.json" in names, HUGGING),
     (lambda names: any(n.endswith((".safetensors", ".gguf", ".bin", ".pt", ".pth")) for n in names), TENSORS),
@@ -224,7 +226,7 @@ FOLDERS: tuple[tuple[Callable[[set[str]], bool], Kind], ...] = (
 """What is known of the names in a folder → kind; the first that fits."""
 
 
-def _folder(path: str) -> Kind | None:
+def _folder(path: str) -> UnreadKind | None:
     names: set[str] = set()
     try:
         with os.scandir(path) as entries:
@@ -236,9 +238,11 @@ def _folder(path: str) -> Kind | None:
         return None
     found = _of_name(path) or next((kind for fits, kind in FOLDERS if fits(names)), None)
     if found is TENSORS:
-        found = Kind("a folder of tensors", TENSORS.helps)
+        found = UnreadKind("a folder of tensors", TENSORS.helps)
     known = (name for name in names if not name.startswith(".") and source_of(name).is_file)
     models = sorted(name for name in known if name.endswith(source_of(name).suffixes))
     if found is None and models:
-        return Kind("a folder", f"name a model in it: {', '.join(str(Path(path, name))[:80] for name in models[:3])}")
+        return UnreadKind(
+            "a folder", f"name a model in it: {', '.join(str(Path(path, name))[:80] for name in models[:3])}"
+        )
     return found

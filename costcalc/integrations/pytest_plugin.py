@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from costcalc.analysis.figures import Figure
     from costcalc.budget.config import Setup
-    from costcalc.budget.lock import Entry, Lock
+    from costcalc.budget.lock import Lock, LockEntry
     from costcalc.budget.measure import Measured
     from costcalc.ir.graph import Graph
 
@@ -56,7 +56,7 @@ class Costs:
 
     def __init__(self, root: Path, update: bool) -> None:
         self._root, self._update = root, update
-        self._new: dict[tuple[str, str], Entry] = {}
+        self._new: dict[tuple[str, str], LockEntry] = {}
 
     def __call__(
         self, model: Any, *inputs: Any, bits: int | None = None, machine: str | None = None, **choices: Any
@@ -178,7 +178,7 @@ def _setup(bits: int | None, choices: dict[str, Any]) -> Setup:
     )
 
 
-def _change_message(was: Entry, found: Measured) -> str:
+def _change_message(was: LockEntry, found: Measured) -> str:
     """The diff from the lock to what is found, as ``costcalc diff`` prints it."""
     from costcalc.backends.diff.formats import text
     from costcalc.budget.lock import NAME, graph_of

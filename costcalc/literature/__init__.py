@@ -36,7 +36,7 @@ class Published(NamedTuple):
     reason: str
 
 
-class Verdict(NamedTuple):
+class PublishedVerdict(NamedTuple):
     """A published number beside ours, which is in units too."""
 
     published: Published
@@ -55,12 +55,12 @@ def table() -> list[Published]:
         return [Published(**row) for row in csv.DictReader(stream)]
 
 
-def verdicts(numbers: Iterable[Published]) -> Iterator[Verdict]:
+def verdicts(numbers: Iterable[Published]) -> Iterator[PublishedVerdict]:
     """Each number with ours."""
     for number in numbers:
         counted = RULES[number.rule.partition(" ")[0]].figure(report_of(number.model, number.settings), number.rule)
         ours = Decimal(counted) / UNITS[number.unit]
-        yield Verdict(number, ours, abs(ours - Decimal(number.value)) <= tolerance(number))
+        yield PublishedVerdict(number, ours, abs(ours - Decimal(number.value)) <= tolerance(number))
 
 
 def tolerance(number: Published) -> Decimal:

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from costcalc import zoo
-from costcalc.literature import Verdict, report_of, table, tolerance, verdicts
+from costcalc.literature import PublishedVerdict, report_of, table, tolerance, verdicts
 from costcalc.literature.rules import RULES
 
 COMMAND = "python -m costcalc.literature > docs/zoo.md"
@@ -81,7 +81,7 @@ def model_row(name: str) -> list[Any]:
     return [f"`{name}`", about["title"], shape, *costs, about["year"], about["source"]]
 
 
-def number_row(verdict: Verdict) -> list[Any]:
+def number_row(verdict: PublishedVerdict) -> list[Any]:
     """A published number and ours: to as many digits, or to one more where they differ."""
     said, met = verdict.published, verdict.met
     name = f"`{said.model}`" + (f" {said.settings}" if said.settings else "")

@@ -19,7 +19,7 @@ CONVS = ("conv", "depthwise", "pointwise", "conv_transpose", "deform_conv")
 NORMS = {"batch_norm": 2, "layer_norm": 5, "group_norm": 5}
 
 
-class Rule(NamedTuple):
+class CountingRule(NamedTuple):
     """How a source counts: a function of our report, and what it says."""
 
     figure: Callable[[Report, str], Any]
@@ -119,41 +119,51 @@ def _field(report: Report, rule: str, part: str) -> Any:
     return -size if part == "offset" else size
 
 
-RULES: dict[str, Rule] = {
-    "macs": Rule(lambda r, _: r.total.macs, "multiply-accumulates, as we count them"),
-    "operations": Rule(lambda r, _: 2 * r.total.macs, "2 for each multiply-accumulate (Darknet)"),
-    "macs-classifier": Rule(lambda r, _: _but_classifier(r, "macs"), "multiply-accumulates without the classifier's"),
-    "macs+bias": Rule(lambda r, _: _with_bias(r), "and 1 for each bias that is added (pycls)"),
-    "macs+norm": Rule(
+RULES: dict[str, CountingRule] = {
+    "macs": CountingRule(lambda r, _: r.total.macs, "multiply-accumulates, as we count them"),
+    "operations": CountingRule(lambda r, _: 2 * r.total.macs, "2 for each multiply-accumulate (Darknet)"),
+    "macs-classifier": CountingRule(
+        lambda r, _: _but_classifier(r, "macs"), "multiply-accumulates without the classifier's"
+    ),
+    "macs+bias": CountingRule(lambda r, _: _with_bias(r), "and 1 for each bias that is added (pycls)"),
+    "macs+norm": CountingRule(
         lambda r, _: _with_norms(r),
         "and 2 for each element of a batch norm, 5 of a layer or group norm, 1 of the last pooling and of repeating "
         "upsamplings, 4 of others (fvcore, timm)",
     ),
-    "thop": Rule(
+    "thop": CountingRule(
         lambda r, _: _thop(r), "and 1 for each bias of a conv, 4 for each element of a batch norm; linear layers twice"
     ),
-    "multiplications": Rule(
+    "multiplications": CountingRule(
         lambda r, _: _multiplications(r),
         "and 1 for each element of a batch norm; 1 less for each output of a linear layer",
     ),
-    "additions": Rule(
+    "additions": CountingRule(
         lambda r, _: _additions(r),
         "additions: 1 fewer than MACs for each output of a conv, 2 of a linear layer; and 1 for each bias of a conv, 2 "
         "for each element of a batch norm, and those of average poolings, not of global ones",
     ),
-    "block-macs": Rule(lambda r, rule: _block(r, rule, "macs"), "multiply-accumulates of one block"),
-    "block-params": Rule(lambda r, rule: _block(r, rule, "params"), "parameters of one block"),
-    "connections": Rule(lambda r, _: _connections(r), "connections: multiply-accumulates, biases, inputs of poolings"),
-    "params": Rule(lambda r, _: r.total.params, "parameters"),
-    "params-norms": Rule(lambda r, _: _without_norms(r), "parameters without those of batch norms"),
-    "params-classifier": Rule(lambda r, _: _but_classifier(r, "params"), "parameters without the classifier's"),
-    "params+statistics": Rule(lambda r, _: r.total.params + _statistics(r), "and batch norms' running statistics"),
-    "params-frozen": Rule(lambda r, _: _outside_backbone(r), "without the backbone's batch norms, which are frozen"),
-    "bytes": Rule(lambda r, _: Decimal(str(r.total.weight_bits)) / 8, "bytes of parameters and buffers"),
-    "outputs": Rule(
+    "block-macs": CountingRule(lambda r, rule: _block(r, rule, "macs"), "multiply-accumulates of one block"),
+    "block-params": CountingRule(lambda r, rule: _block(r, rule, "params"), "parameters of one block"),
+    "connections": CountingRule(
+        lambda r, _: _connections(r), "connections: multiply-accumulates, biases, inputs of poolings"
+    ),
+    "params": CountingRule(lambda r, _: r.total.params, "parameters"),
+    "params-norms": CountingRule(lambda r, _: _without_norms(r), "parameters without those of batch norms"),
+    "params-classifier": CountingRule(lambda r, _: _but_classifier(r, "params"), "parameters without the classifier's"),
+    "params+statistics": CountingRule(
+        lambda r, _: r.total.params + _statistics(r), "and batch norms' running statistics"
+    ),
+    "params-frozen": CountingRule(
+        lambda r, _: _outside_backbone(r), "without the backbone's batch norms, which are frozen"
+    ),
+    "bytes": CountingRule(lambda r, _: Decimal(str(r.total.weight_bits)) / 8, "bytes of parameters and buffers"),
+    "outputs": CountingRule(
         lambda r, _: _sum(r, (*CONVS, "linear", "max_pool"), _outputs), "elements out of conv, linear, max pool (pycls)"
     ),
-    "field": Rule(lambda r, rule: _field(r, rule, "size"), "receptive field of a layer"),
-    "stride": Rule(lambda r, rule: _field(r, rule, "stride"), "stride of a layer in the image"),
-    "padding": Rule(lambda r, rule: _field(r, rule, "offset"), "how far its first field lies outside the image"),
+    "field": CountingRule(lambda r, rule: _field(r, rule, "size"), "receptive field of a layer"),
+    "stride": CountingRule(lambda r, rule: _field(r, rule, "stride"), "stride of a layer in the image"),
+    "padding": CountingRule(
+        lambda r, rule: _field(r, rule, "offset"), "how far its first field lies outside the image"
+    ),
 }

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MOST_ORDERS = 6  # operands up to which all orders are tried
 
 
-class Work(NamedTuple):
+class EinsumWork(NamedTuple):
     """MACs of the products that sum, other ops of those that do not and of plain sums."""
 
     macs: Dim
@@ -158,7 +158,7 @@ class Einsum(Op):
         # The first two; then the first of the others with the result, which stands last.
         return [(0, 1)] + [(0, left - 1) for left in range(operands - 1, 1, -1)] if operands > 1 else []
 
-    def _work(self, x: Sequence[TensorType], order: list[tuple[int, int]]) -> Work:
+    def _work(self, x: Sequence[TensorType], order: list[tuple[int, int]]) -> EinsumWork:
         labels, out = self._labels(x)
         sizes = _sizes(labels, x)
         terms = [set(names) for names in labels]
@@ -182,7 +182,7 @@ class Einsum(Op):
         (last,) = terms
         if last - set(out):
             ops = ops + prod(sizes[n] for n in last) - prod(sizes[n] for n in out)
-        return Work(macs, ops)
+        return EinsumWork(macs, ops)
 
     def to_torch(self, *x: TensorType) -> nn.Module:
         from torch import _VF  # the public function takes no path

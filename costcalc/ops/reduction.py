@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class Rule(NamedTuple):
+class ReductionRule(NamedTuple):
     """What a reduction costs, from the elements that go in and come out, and what it returns."""
 
     ops: Callable[[Dim, Dim], Dim]
@@ -34,19 +34,19 @@ def _between(size: Dim, made: Dim) -> Dim:
     return size - made
 
 
-RULES: dict[str, Rule] = {
+RULES: dict[str, ReductionRule] = {
     name: rule
     for names, rule in {
-        "amax amin prod sum nansum max min median nanmedian mode kthvalue": Rule(_between),
-        "argmax argmin": Rule(_between, "int64"),
-        "any all": Rule(_between, "bool"),
-        "aminmax": Rule(lambda size, made: 2 * (size - made), "=,="),
-        "mean": Rule(_each(1)),
-        "count_nonzero": Rule(_each(1), "int64"),
-        "var std": Rule(_each(4)),  # add into the mean, subtract, square, add
-        "var_mean std_mean": Rule(_each(4), "=,="),
-        "linalg_vector_norm norm frobenius_norm": Rule(_each(2)),  # power, add
-        "logsumexp": Rule(_each(4)),  # maximum, subtract, exp, add
+        "amax amin prod sum nansum max min median nanmedian mode kthvalue": ReductionRule(_between),
+        "argmax argmin": ReductionRule(_between, "int64"),
+        "any all": ReductionRule(_between, "bool"),
+        "aminmax": ReductionRule(lambda size, made: 2 * (size - made), "=,="),
+        "mean": ReductionRule(_each(1)),
+        "count_nonzero": ReductionRule(_each(1), "int64"),
+        "var std": ReductionRule(_each(4)),  # add into the mean, subtract, square, add
+        "var_mean std_mean": ReductionRule(_each(4), "=,="),
+        "linalg_vector_norm norm frobenius_norm": ReductionRule(_each(2)),  # power, add
+        "logsumexp": ReductionRule(_each(4)),  # maximum, subtract, exp, add
     }.items()
     for name in names.split()
 }

@@ -31,8 +31,8 @@ DEAD_END = 16
 FLOOR, TOP, READY, LEAST, BASE, PLACED = 0, 1, 2, 3, 4, 5
 
 
-class State(NamedTuple):
-    """How far the search is; lists (or arrays) of numbers, made by ``search.State``.
+class SearchState(NamedTuple):
+    """How far the search is; lists (or arrays) of numbers, made by ``search.SearchState``.
 
     floor     by section: nothing can be put below it any more
     top       by section: the end of the highest tensor that lies there
@@ -77,7 +77,7 @@ class State(NamedTuple):
     sizes: list[int]
 
 
-def begin(p: Problem, s: State) -> None:
+def begin(p: Problem, s: SearchState) -> None:
     """Nothing is placed."""
     for k in range(len(s.floor)):
         s.floor[k] = 0
@@ -96,7 +96,7 @@ def begin(p: Problem, s: State) -> None:
         s.offset[t] = -1
 
 
-def choose(p: Problem, s: State, height: int) -> int:
+def choose(p: Problem, s: SearchState, height: int) -> int:
     """The section of a valley with the fewest ways to go on, weighed by its dead ends."""
     n = len(s.floor)
     best, found = FAR, -1
@@ -131,7 +131,7 @@ def choose(p: Problem, s: State, height: int) -> int:
     return found
 
 
-def note(s: State, kind: int, what: int, was: int) -> None:
+def note(s: SearchState, kind: int, what: int, was: int) -> None:
     """Remember a change."""
     n = s.used[0]
     s.kind[n] = kind
@@ -140,7 +140,7 @@ def note(s: State, kind: int, what: int, was: int) -> None:
     s.used[0] = n + 1
 
 
-def undo(p: Problem, s: State, until: int) -> int:
+def undo(p: Problem, s: SearchState, until: int) -> int:
     """Take the changes back, down to the first ``until``; how many tensors are no longer placed."""
     n, taken = s.used[0], 0
     while n > until:
@@ -166,7 +166,7 @@ def undo(p: Problem, s: State, until: int) -> int:
     return taken
 
 
-def raise_base(p: Problem, s: State, t: int, to: int) -> None:
+def raise_base(p: Problem, s: SearchState, t: int, to: int) -> None:
     """Tensor ``t`` cannot lie below ``to``; its sections are to be looked at again."""
     note(s, BASE, t, s.base[t])
     s.base[t] = to
@@ -174,7 +174,7 @@ def raise_base(p: Problem, s: State, t: int, to: int) -> None:
         s.mark[k] = 1
 
 
-def put(p: Problem, s: State, t: int) -> None:
+def put(p: Problem, s: SearchState, t: int) -> None:
     """Place tensor ``t`` at the lowest place that is left to it."""
     at = s.base[t]
     end = at + p.size[t]
@@ -194,7 +194,7 @@ def put(p: Problem, s: State, t: int) -> None:
             raise_base(p, s, u, end)
 
 
-def lift(p: Problem, s: State, k: int, to: int) -> None:
+def lift(p: Problem, s: SearchState, k: int, to: int) -> None:
     """Nothing lies below ``to`` in section ``k``."""
     note(s, FLOOR, k, s.floor[k])
     s.floor[k] = to
@@ -205,7 +205,7 @@ def lift(p: Problem, s: State, k: int, to: int) -> None:
             raise_base(p, s, u, to)
 
 
-def tighten(p: Problem, s: State, height: int) -> bool:
+def tighten(p: Problem, s: SearchState, height: int) -> bool:
     """Look again at each section that is marked; whether all of them can still end within ``height``."""
     possible = True
     for k in range(len(s.floor)):
@@ -244,7 +244,7 @@ def tighten(p: Problem, s: State, height: int) -> bool:
     return possible
 
 
-def ends_above(p: Problem, s: State, k: int, height: int) -> bool:
+def ends_above(p: Problem, s: SearchState, k: int, height: int) -> bool:
     """Whether the tensors of section ``k``, in the order of their lowest places, end above ``height``."""
     n = 0
     for m in range(p.of_section[k], p.of_section[k + 1]):
@@ -266,7 +266,7 @@ def ends_above(p: Problem, s: State, k: int, height: int) -> bool:
     return False
 
 
-def rests(p: Problem, s: State, t: int) -> bool:
+def rests(p: Problem, s: SearchState, t: int) -> bool:
     """Whether tensor ``t``, at its lowest place, lies on the ground or on another tensor."""
     at = s.base[t]
     if at == 0:
@@ -277,7 +277,7 @@ def rests(p: Problem, s: State, t: int) -> bool:
     return False
 
 
-def spans(p: Problem, s: State, t: int) -> bool:
+def spans(p: Problem, s: SearchState, t: int) -> bool:
     """Whether tensor ``t`` covers all that can still be filled between two sections that are full, and lies on it flat.
 
     It can then lie there: what any packing has below it may as well be above it.
@@ -291,7 +291,7 @@ def spans(p: Problem, s: State, t: int) -> bool:
     return True
 
 
-def next_floor(p: Problem, s: State, k: int) -> int:
+def next_floor(p: Problem, s: SearchState, k: int) -> int:
     """The lowest place above its floor at which anything could lie in section ``k``; ``FAR`` if there is none.
 
     That is where a tensor that does not fit into the valley is let in, or the end of one in the valley beside ``k``
@@ -319,7 +319,7 @@ def next_floor(p: Problem, s: State, k: int) -> int:
     return found
 
 
-def open_choice(p: Problem, s: State, depth: int, height: int) -> None:
+def open_choice(p: Problem, s: SearchState, depth: int, height: int) -> None:
     """Write down as choice ``depth`` what could come next: the tensors by their rank, and the next floor."""
     k = choose(p, s, height)
     f = s.floor[k]
@@ -360,7 +360,7 @@ def open_choice(p: Problem, s: State, depth: int, height: int) -> None:
     s.ways_end[depth] = n
 
 
-def search(p: Problem, s: State, height: int, limit: int) -> tuple[int, int]:
+def search(p: Problem, s: SearchState, height: int, limit: int) -> tuple[int, int]:
     """Place all tensors within ``height``, after at most ``limit`` nodes; how it ended, and the nodes that it took.
 
     With ``FOUND`` the offsets are in ``s.offset``.

@@ -17,7 +17,7 @@ FEWEST, GROWTH = 300, 1.08
 """Nodes that the first run may take at least, and how many times more each next one."""
 
 
-class Outcome(NamedTuple):
+class SearchOutcome(NamedTuple):
     """How a search ended: ``kernel.FOUND`` with offsets in units, ``NONE`` or ``STOPPED``; and its nodes and runs."""
 
     ended: int
@@ -26,7 +26,7 @@ class Outcome(NamedTuple):
     runs: int
 
 
-def state(p: Problem, make: Callable[[list[int]], Any] = list) -> kernel.State:
+def state(p: Problem, make: Callable[[list[int]], Any] = list) -> kernel.SearchState:
     """Room for a search of ``p``. Should a list be too short, the search stops there as at its limit."""
     sections, tensors, uses = len(p.load), len(p.size), len(p.members)
     depth = 2 * (tensors + sections) + 64
@@ -35,7 +35,7 @@ def state(p: Problem, make: Callable[[list[int]], Any] = list) -> kernel.State:
     lengths |= dict.fromkeys(("base", "offset", "rank"), tensors)
     lengths |= dict.fromkeys(("kind", "what", "was"), 200 * uses + 4096)
     lengths |= dict.fromkeys(("began", "section", "raised", "way", "ways_end"), depth)
-    return kernel.State(*(make([0] * lengths[name]) for name in kernel.State._fields))
+    return kernel.SearchState(*(make([0] * lengths[name]) for name in kernel.SearchState._fields))
 
 
 @lru_cache(maxsize=1)
@@ -53,7 +53,7 @@ def compiled() -> Any:
     return names["search"], lambda values: numpy.array(values, dtype=numpy.int64)
 
 
-def runs(p: Problem, height: int, seed: int, *, fast: bool = False) -> Iterator[Outcome]:
+def runs(p: Problem, height: int, seed: int, *, fast: bool = False) -> Iterator[SearchOutcome]:
     """Run after run of the search for a packing of ``p`` within ``height`` units; the caller decides when to stop.
 
     Few searches are hard whatever is tried first, but most are with some ranks: so runs are short and begin anew.
@@ -71,7 +71,7 @@ def runs(p: Problem, height: int, seed: int, *, fast: bool = False) -> Iterator[
             s.rank[t] = rank
         ended, taken = search(given, s, height, int(limit))
         nodes, run, limit = nodes + taken, run + 1, limit * GROWTH
-        yield Outcome(ended, [int(offset) for offset in s.offset], nodes, run)
+        yield SearchOutcome(ended, [int(offset) for offset in s.offset], nodes, run)
 
 
 def _ranks(p: Problem, random: Random) -> list[int]:

@@ -14,11 +14,11 @@ from costcalc.ir.allocations import Allocation, ObservedRun
 from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS
 from costcalc.planning.jobs import Job, Jobs, loads
-from costcalc.planning.records import Tensor
-from costcalc.planning.sizes import Sizes
+from costcalc.planning.records import ArenaTensor
+from costcalc.planning.sizes import ValueSizes
 
 
-def jobs(sizes: Sizes) -> Jobs:
+def jobs(sizes: ValueSizes) -> Jobs:
     """A step a layer that makes something of its own."""
     graph, root = sizes.graph, sizes.root
     steps, step_of = [], {}
@@ -67,7 +67,7 @@ def _blocks(name: str) -> list[str]:
     return [".".join(parts[: k + 1]) for k in range(len(parts))]
 
 
-def seen(run: ObservedRun, bits: int | None) -> tuple[Jobs, list[Tensor], int]:
+def seen(run: ObservedRun, bits: int | None) -> tuple[Jobs, list[ArenaTensor], int]:
     """The steps and tensors of a run, and the most bytes with what kernels may take besides.
 
     bits   width of floating-point elements in place of their own
@@ -84,7 +84,7 @@ def seen(run: ObservedRun, bits: int | None) -> tuple[Jobs, list[Tensor], int]:
         if one.bytes:
             count = names[one.layer] = names.get(one.layer, 0) + 1
             name = one.layer if count == 1 else f"{one.layer} ({count})"
-            tensors.append(Tensor(name, scaled(one), one.first, one.last))
+            tensors.append(ArenaTensor(name, scaled(one), one.first, one.last))
     jobs = Jobs({}, tuple(Job(layer, (), ()) for layer in run.steps), ())
     kernels = run.kernels or (0,)
     most = max(step.bytes + besides for step, besides in zip(loads(tensors, jobs), kernels, strict=True))

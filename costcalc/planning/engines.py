@@ -11,8 +11,8 @@ from costcalc.ir.graph import Graph
 from costcalc.planning.jobs import Jobs, lifetimes, loads, peak
 from costcalc.planning.joining import joined, weights
 from costcalc.planning.placing import arena, best_fit, first_fit, packed
-from costcalc.planning.records import Memory, Patches, Tensor
-from costcalc.planning.sizes import Sizes
+from costcalc.planning.records import ArenaTensor, Memory, PatchPlan
+from costcalc.planning.sizes import ValueSizes
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class Plan:
     """
 
     jobs: Jobs
-    tensors: list[Tensor]
+    tensors: list[ArenaTensor]
     weights: int
     notes: tuple[str, ...] = ()
     has_arena: bool = True
     lower_bound: int | None = None
     upper_bound: int | None = None
-    patches: tuple[Patches, ...] = ()
+    patches: tuple[PatchPlan, ...] = ()
 
 
 def plan(
@@ -45,7 +45,7 @@ def plan(
 
     Raises ``UnknownName`` for an engine that there is not, ``OptionError`` where a size is a symbol.
     """
-    rules, sizes = known(engine), Sizes(graph, bits)
+    rules, sizes = known(engine), ValueSizes(graph, bits)
     if engine == "eager":
         made = _eager(sizes, run)
     else:
@@ -72,7 +72,7 @@ def plan(
     )
 
 
-def _ideal(sizes: Sizes) -> Plan:
+def _ideal(sizes: ValueSizes) -> Plan:
     from costcalc.planning import ideal
     from costcalc.planning.ordering import best_order, reordered
 
@@ -91,7 +91,7 @@ def _ideal(sizes: Sizes) -> Plan:
     return Plan(jobs, lives.at(packed_slots), sizes.weights(), tuple(notes), lower_bound=order.bound)
 
 
-def _eager(sizes: Sizes, run: ObservedRun | str = "") -> Plan:
+def _eager(sizes: ValueSizes, run: ObservedRun | str = "") -> Plan:
     from costcalc.planning import eager
 
     if not isinstance(run, str):
@@ -103,7 +103,7 @@ def _eager(sizes: Sizes, run: ObservedRun | str = "") -> Plan:
     return Plan(jobs, lifetimes(jobs).tensors, sizes.weights(), (description,), has_arena=False)
 
 
-def _of_tflite(sizes: Sizes, *, micro: bool) -> Plan:
+def _of_tflite(sizes: ValueSizes, *, micro: bool) -> Plan:
     from costcalc.planning import tflite
     from costcalc.transforms.fuse.tflite import TFLite
 
@@ -119,7 +119,7 @@ def _of_tflite(sizes: Sizes, *, micro: bool) -> Plan:
     return Plan(jobs, tensors, weights(sizes, groups), tflite.guesses(groups))
 
 
-def _mcu(sizes: Sizes, *, patches: bool = True) -> Plan:
+def _mcu(sizes: ValueSizes, *, patches: bool = True) -> Plan:
     from costcalc.planning import mcu
     from costcalc.planning.patches import by_patches
 
@@ -133,7 +133,7 @@ def _mcu(sizes: Sizes, *, patches: bool = True) -> Plan:
     )  # fmt: skip
 
 
-ENGINES: dict[str, Callable[[Sizes], Plan]] = {
+ENGINES: dict[str, Callable[[ValueSizes], Plan]] = {
     "eager": _eager,
     "tflite": lambda sizes: _of_tflite(sizes, micro=False),
     "tflm": lambda sizes: _of_tflite(sizes, micro=True),
@@ -143,7 +143,7 @@ ENGINES: dict[str, Callable[[Sizes], Plan]] = {
 """Engine → its rules."""
 
 
-def known(engine: str) -> Callable[[Sizes], Plan]:
+def known(engine: str) -> Callable[[ValueSizes], Plan]:
     """The rules of ``engine``. Raises ``UnknownName`` with the nearest name."""
     if engine not in ENGINES:
         raise UnknownName(

@@ -7,7 +7,7 @@ from typing import Any
 
 from costcalc.classes import NamedTuple, dataclass
 from costcalc.errors import CostcalcError
-from costcalc.planning.records import Memory, Tensor
+from costcalc.planning.records import ArenaTensor, Memory
 
 WIDTHS = ("width", "width_multiplier", "width_mult", "alpha", "multiplier")
 """Parameters of specs that scale the channels of all layers."""
@@ -67,7 +67,7 @@ class Fits:
         return _fits(self.memory, self.room)
 
     @property
-    def makes_the_peak(self) -> list[Tensor]:
+    def makes_the_peak(self) -> list[ArenaTensor]:
         """What lives at the peak, the largest first."""
         return self.memory.alive(self.memory.peak_step)
 
@@ -100,7 +100,7 @@ def _fits(memory: Memory, room: Room) -> bool:
     return ram_needed(memory, room) <= room.ram and (room.flash is None or memory.weights_bytes <= room.flash)
 
 
-class Choices(NamedTuple):
+class FitChoices(NamedTuple):
     """What of a model can be chosen: its batch, the shape of its one image without the batch, a width."""
 
     batch: int
@@ -108,7 +108,7 @@ class Choices(NamedTuple):
     width: tuple[str, float] | None
 
 
-def fits(memory: Memory, room: Room, choices: Choices | None, plan: Callable[[Mapping[str, Any]], Memory]) -> Fits:
+def fits(memory: Memory, room: Room, choices: FitChoices | None, plan: Callable[[Mapping[str, Any]], Memory]) -> Fits:
     """``memory`` against ``room``, and the largest that would fit.
 
     choices   what can be chosen; None if nothing is looked for
@@ -119,7 +119,7 @@ def fits(memory: Memory, room: Room, choices: Choices | None, plan: Callable[[Ma
 
 
 def _would(
-    memory: Memory, room: Room, choices: Choices, plan: Callable[[Mapping[str, Any]], Memory]
+    memory: Memory, room: Room, choices: FitChoices, plan: Callable[[Mapping[str, Any]], Memory]
 ) -> Iterator[Would]:
     known: dict[str, Memory | None] = {}
 

@@ -7,10 +7,10 @@ goes as soon as nothing needs it. No order of the same steps holds less.
 from __future__ import annotations
 
 from costcalc.planning.jobs import Job, Jobs
-from costcalc.planning.sizes import Sizes
+from costcalc.planning.sizes import ValueSizes
 
 
-def jobs(sizes: Sizes) -> Jobs:
+def jobs(sizes: ValueSizes) -> Jobs:
     """A step a layer that makes something of its own, in the graph's order."""
     graph, root = sizes.graph, sizes.root
     steps = []

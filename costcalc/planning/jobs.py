@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from costcalc.classes import NamedTuple
 from costcalc.ir.allocations import Allocation
-from costcalc.planning.records import Step, Tensor
+from costcalc.planning.records import ArenaTensor, EngineStep
 
 
 class Job(NamedTuple):
@@ -50,12 +50,12 @@ class Lives(NamedTuple):
     slots    for each tensor the number of the first of those in whose slot it lies, its own of most
     """
 
-    tensors: list[Tensor]
+    tensors: list[ArenaTensor]
     slots: list[int]
 
-    def merged(self) -> list[Tensor]:
+    def merged(self) -> list[ArenaTensor]:
         """Those that share a slot as one, which is there from the first to the last of them, and as large as any."""
-        found: dict[int, Tensor] = {}
+        found: dict[int, ArenaTensor] = {}
         for tensor, slot in zip(self.tensors, self.slots, strict=True):
             known = found.get(slot)
             found[slot] = tensor if known is None else known._replace(
@@ -68,7 +68,7 @@ class Lives(NamedTuple):
         """Whether all that share a slot are of one size, so that slots ask for no more than the tensors do."""
         return len({*zip(self.slots, (t.bytes for t in self.tensors), strict=True)}) == len({*self.slots})
 
-    def at(self, placed: list[Tensor]) -> list[Tensor]:
+    def at(self, placed: list[ArenaTensor]) -> list[ArenaTensor]:
         """The tensors, with the offsets of their slots."""
         offsets = dict(zip(dict.fromkeys(self.slots), (t.offset for t in placed), strict=True))
         return [t._replace(offset=offsets[slot]) for t, slot in zip(self.tensors, self.slots, strict=True)]
@@ -90,14 +90,14 @@ def lifetimes(jobs: Jobs, *, align: int = 1) -> Lives:
     end = max(len(jobs.steps) - 1, 0)
     last.update(dict.fromkeys(jobs.kept, end))
 
-    tensors: list[Tensor] = []
+    tensors: list[ArenaTensor] = []
     slots: list[int] = []
     number: dict[str, int] = {}
 
     def put(name: str, size: int, first: int, until: int, slot: int | None = None) -> None:
         number[name] = len(tensors)
         slots.append(len(tensors) if slot is None else slot)
-        tensors.append(Tensor(name, -(-size // align) * align, first, until))
+        tensors.append(ArenaTensor(name, -(-size // align) * align, first, until))
 
     for name, size in jobs.inputs.items():
         put(name, size, 0, last.get(name, 0))
@@ -122,10 +122,10 @@ def lifetimes(jobs: Jobs, *, align: int = 1) -> Lives:
     return Lives(tensors, slots)
 
 
-def alive(tensors: Iterable[Tensor | Allocation], steps: int) -> list[int]:
+def alive(tensors: Iterable[ArenaTensor | Allocation], steps: int) -> list[int]:
     """How many bytes live at each of so many steps.
 
-    >>> alive([Tensor("a", 8, 0, 1), Tensor("b", 4, 1, 2)], 3)
+    >>> alive([ArenaTensor("a", 8, 0, 1), ArenaTensor("b", 4, 1, 2)], 3)
     [8, 12, 4]
     """
     change = [0] * (steps + 1)
@@ -135,10 +135,10 @@ def alive(tensors: Iterable[Tensor | Allocation], steps: int) -> list[int]:
     return list(accumulate(change[:-1]))
 
 
-def loads(tensors: list[Tensor], jobs: Jobs) -> list[Step]:
+def loads(tensors: list[ArenaTensor], jobs: Jobs) -> list[EngineStep]:
     """How many bytes live at each step; of a network without one a single step, without a layer."""
     layers = [job.layer for job in jobs.steps] or [""]
-    return [Step(*pair) for pair in zip(layers, alive(tensors, len(layers)), strict=True)]
+    return [EngineStep(*pair) for pair in zip(layers, alive(tensors, len(layers)), strict=True)]
 
 
 def peak(jobs: Jobs) -> int:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Node
-from costcalc.planning.sizes import Sizes
+from costcalc.planning.sizes import ValueSizes
 from costcalc.transforms.fuse.joiner import Joiner
 
 
-class Group(NamedTuple):
+class JoinedGroup(NamedTuple):
     """Layers that are one step: the first does the work, the others are done on its results.
 
     inputs   what they read and do not make themselves, by its buffer
@@ -33,7 +33,7 @@ class Group(NamedTuple):
         return self.nodes[-1].outputs
 
 
-def joined(sizes: Sizes, joiner: type[Joiner], buffer: Mapping[str, str]) -> list[Group]:
+def joined(sizes: ValueSizes, joiner: type[Joiner], buffer: Mapping[str, str]) -> list[JoinedGroup]:
     """The layers of an inference in the groups that ``joiner`` makes, each where its last layer stands.
 
     buffer   value → the value in whose place it is; a node whose output is in that of its input is no step
@@ -54,7 +54,7 @@ def joined(sizes: Sizes, joiner: type[Joiner], buffer: Mapping[str, str]) -> lis
     return [_group(sizes, tuple(inside[key]), buffer) for key in sorted(inside, key=ends.__getitem__)]
 
 
-def _group(sizes: Sizes, nodes: tuple[Node, ...], buffer: Mapping[str, str]) -> Group:
+def _group(sizes: ValueSizes, nodes: tuple[Node, ...], buffer: Mapping[str, str]) -> JoinedGroup:
     made: set[str] = set()
     inputs: list[str] = []
     addend = ""
@@ -64,10 +64,10 @@ def _group(sizes: Sizes, nodes: tuple[Node, ...], buffer: Mapping[str, str]) -> 
         if made and outside and not addend:
             addend = outside[0]
         made.update(map(buffer.__getitem__, node.outputs))
-    return Group(nodes, tuple(dict.fromkeys(inputs)), addend)
+    return JoinedGroup(nodes, tuple(dict.fromkeys(inputs)), addend)
 
 
-def weights(sizes: Sizes, groups: list[Group]) -> int:
+def weights(sizes: ValueSizes, groups: list[JoinedGroup]) -> int:
     """Bytes of the weights, each once, with batch norms in the biases of the layers that take them in.
 
     A batch norm that stays is a factor and a shift a channel. Biases have 32 bits beside weights of 16 and less.

@@ -20,7 +20,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costcalc.analysis.floor import Crossings, factors_of, least_moved
-from costcalc.analysis.layer_costs import Use, Work, Works
+from costcalc.analysis.layer_costs import OpUse, Work, Works
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.traffic import traffic
 from costcalc.errors import CostcalcError
@@ -236,7 +236,7 @@ def _product(graph: Graph, node: Node, work: Work, storage: Storage) -> tuple[in
     if reuse is None:
         return None
     y = graph.types[node.outputs[0]]
-    use = Use(op, types, y, op.weights(*types), storage.width)
+    use = OpUse(op, types, y, op.weights(*types), storage.width)
     first, second, *_ = factors_of(use)
     bits = use.element_bits(first), use.element_bits(second), use.element_bits(y)
     return _number(op.needed_macs(*types, y=y)), _number(reuse), bits

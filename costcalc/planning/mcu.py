@@ -14,10 +14,10 @@ from collections.abc import Mapping
 
 from costcalc.ir.graph import Node
 from costcalc.planning.jobs import Job, Jobs
-from costcalc.planning.joining import Group
-from costcalc.planning.sizes import Sizes
+from costcalc.planning.joining import JoinedGroup
+from costcalc.planning.sizes import ValueSizes
 from costcalc.planning.windows import second
-from costcalc.transforms.fuse.joiner import Chain, Joiner, Rule, rule
+from costcalc.transforms.fuse.joiner import Chain, Joiner, JoiningRule, rule
 
 ACTIVATIONS = frozenset(
     ("relu", "relu6", "hardtanh", "leaky_relu", "prelu", "elu", "selu", "celu", "sigmoid", "silu", "hardsigmoid",
@@ -40,16 +40,18 @@ class InPlace(Joiner):
     }
     rules = (
         rule("batch_norm", "conv", "layer", "a norm of running statistics goes into the weights"),
-        Rule(ACTIVATIONS, frozenset(("conv", "layer")), "done", "each element is clipped or bent before it is written"),
+        JoiningRule(
+            ACTIVATIONS, frozenset(("conv", "layer")), "done", "each element is clipped or bent before it is written"
+        ),
     )
 
-    def prevents(self, rule: Rule, node: Node, chain: Chain, value: str) -> str:
+    def prevents(self, rule: JoiningRule, node: Node, chain: Chain, value: str) -> str:
         if node.op.name == "batch_norm" and "running_mean" not in node.op.weights(*self.graph.input_types(node)):
             return "its statistics are those of the input, so that no weights can hold it"
         return ""
 
 
-def is_depthwise(sizes: Sizes, node: Node) -> bool:
+def is_depthwise(sizes: ValueSizes, node: Node) -> bool:
     """Whether ``node`` convolves each channel by itself into one."""
     x, y = sizes.graph.types[node.inputs[0]], sizes.graph.types[node.outputs[0]]
     if node.op.name not in ("conv", "depthwise") or "depthwise" not in node.op.kind(x):
@@ -57,7 +59,7 @@ def is_depthwise(sizes: Sizes, node: Node) -> bool:
     return second(node.op, x).channels == second(node.op, y).channels
 
 
-def jobs(sizes: Sizes, groups: list[Group], buffer: Mapping[str, str]) -> Jobs:
+def jobs(sizes: ValueSizes, groups: list[JoinedGroup], buffer: Mapping[str, str]) -> Jobs:
     """The steps, with what each may take the place of."""
     graph = sizes.graph
     steps = []

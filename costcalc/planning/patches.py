@@ -14,9 +14,9 @@ from itertools import product
 
 from costcalc.ir.graph import Node
 from costcalc.planning.jobs import Job, Jobs, peak
-from costcalc.planning.joining import Group
-from costcalc.planning.records import Patches
-from costcalc.planning.sizes import Sizes
+from costcalc.planning.joining import JoinedGroup
+from costcalc.planning.records import PatchPlan
+from costcalc.planning.sizes import ValueSizes
 from costcalc.planning.tflite import buffers
 from costcalc.planning.windows import window
 from costcalc.transforms.fuse.joiner import is_pointwise
@@ -28,7 +28,7 @@ MOST_GROUPS = 128
 Span = tuple[int, int]
 
 
-def by_patches(sizes: Sizes, groups: list[Group], jobs: Jobs) -> list[Patches]:
+def by_patches(sizes: ValueSizes, groups: list[JoinedGroup], jobs: Jobs) -> list[PatchPlan]:
     """For each number of patches the stage with the least peak, of equal ones the one that does least again."""
     macs = sum(_macs(sizes, node) for group in groups for node in group.nodes)
     same = buffers(sizes, micro=True)
@@ -38,14 +38,14 @@ def by_patches(sizes: Sizes, groups: list[Group], jobs: Jobs) -> list[Patches]:
     least = {k: max(rest, given + sizes.of(groups[k].outputs[0])) for k, rest in rests.items()}
     found = []
     for count in COUNTS:
-        best: Patches | None = None
+        best: PatchPlan | None = None
         for k in sorted(rests, key=lambda k: least[k]):
             bound = best.peak_bytes if best else None
             if bound is not None and least[k] > bound:
                 break
             stage = _stage(sizes, groups[: k + 1], jobs, count, same, bound)
             if stage is not None:
-                made = Patches(count, groups[k].lead.name, max(stage[0], rests[k]), macs + stage[1], stage[1])
+                made = PatchPlan(count, groups[k].lead.name, max(stage[0], rests[k]), macs + stage[1], stage[1])
                 if best is None or (made.peak_bytes, made.again) < (best.peak_bytes, best.again):
                     best = made
         if best is not None:
@@ -53,7 +53,7 @@ def by_patches(sizes: Sizes, groups: list[Group], jobs: Jobs) -> list[Patches]:
     return found
 
 
-def _cuts(sizes: Sizes, groups: list[Group], jobs: Jobs, same: Mapping[str, str]) -> Iterator[int]:
+def _cuts(sizes: ValueSizes, groups: list[JoinedGroup], jobs: Jobs, same: Mapping[str, str]) -> Iterator[int]:
     """The steps after which only the map that they make lives, as far as every layer sees places through windows."""
     last = {buffer: i for i, job in enumerate(jobs.steps) for buffer in job.reads}
     last.update(dict.fromkeys(jobs.kept, len(jobs.steps)))
@@ -70,7 +70,7 @@ def _cuts(sizes: Sizes, groups: list[Group], jobs: Jobs, same: Mapping[str, str]
             yield k
 
 
-def _sees_places(sizes: Sizes, node: Node, same: Mapping[str, str]) -> bool:
+def _sees_places(sizes: ValueSizes, node: Node, same: Mapping[str, str]) -> bool:
     """Whether a place of the map that ``node`` makes depends on some places of the maps that it reads.
 
     same   value → the value that it is as it stands; other views have their places elsewhere
@@ -95,7 +95,7 @@ def _rest(jobs: Jobs, k: int) -> int:
 
 
 def _stage(
-    sizes: Sizes, groups: list[Group], jobs: Jobs, count: int, same: Mapping[str, str], bound: int | None
+    sizes: ValueSizes, groups: list[JoinedGroup], jobs: Jobs, count: int, same: Mapping[str, str], bound: int | None
 ) -> tuple[int, int] | None:
     """The most that lives while a stage runs by ``count``² patches, and the MACs that it does again.
 
@@ -135,7 +135,9 @@ def _parts(size: int, count: int) -> list[Span]:
     return [(size * i // count, size * (i + 1) // count) for i in range(count)]
 
 
-def _seen(sizes: Sizes, groups: list[Group], axis: int, span: Span, same: Mapping[str, str]) -> dict[str, Span]:
+def _seen(
+    sizes: ValueSizes, groups: list[JoinedGroup], axis: int, span: Span, same: Mapping[str, str]
+) -> dict[str, Span]:
     """What the places ``span`` of the last map need of every value before it, along one axis."""
     needed = {groups[-1].outputs[0]: span}
     for node in (node for group in reversed(groups) for node in reversed(group.nodes)):
@@ -154,7 +156,9 @@ def _seen(sizes: Sizes, groups: list[Group], axis: int, span: Span, same: Mappin
     return needed
 
 
-def _patch(sizes: Sizes, groups: list[Group], jobs: Jobs, whole: str, tiles: Mapping[str, tuple[int, int]]) -> int:
+def _patch(
+    sizes: ValueSizes, groups: list[JoinedGroup], jobs: Jobs, whole: str, tiles: Mapping[str, tuple[int, int]]
+) -> int:
     """The most that lives while one patch is made of ``whole``."""
 
     def size(value: str) -> int:
@@ -173,7 +177,7 @@ def _patch(sizes: Sizes, groups: list[Group], jobs: Jobs, whole: str, tiles: Map
     return peak(Jobs({**jobs.inputs, whole: sizes.of(whole)}, tuple(steps), (*jobs.inputs, whole)))
 
 
-def _macs(sizes: Sizes, node: Node) -> int:
+def _macs(sizes: ValueSizes, node: Node) -> int:
     graph = sizes.graph
     found = node.op.macs(*graph.input_types(node), y=graph.types[node.outputs[0]])
     return found if isinstance(found, int) else 0

@@ -7,23 +7,23 @@ from collections.abc import Collection, Sequence
 from costcalc.packing.greedy import greedy_by_size, neighbours
 from costcalc.packing.pack import pack
 from costcalc.packing.records import Buffer
-from costcalc.planning.records import Tensor
+from costcalc.planning.records import ArenaTensor
 
 SECONDS = 2.0
 """For which a packing is searched that is smaller than the quick ways give."""
 
 
-def first_fit(tensors: Sequence[Tensor]) -> list[Tensor]:
+def first_fit(tensors: Sequence[ArenaTensor]) -> list[ArenaTensor]:
     """By size, each at the lowest gap that is wide enough: ``GreedyMemoryPlanner`` of TFLite Micro.
 
-    >>> [t.offset for t in first_fit([Tensor("a", 4, 0, 0), Tensor("b", 4, 0, 1), Tensor("c", 8, 1, 2)])]
+    >>> [t.offset for t in first_fit([ArenaTensor("a", 4, 0, 0), ArenaTensor("b", 4, 0, 1), ArenaTensor("c", 8, 1, 2)])]
     [0, 8, 0]
     """
     offsets, _ = greedy_by_size(_buffers(tensors))
     return _at(tensors, offsets)
 
 
-def best_fit(tensors: Sequence[Tensor], align: int, whole: Collection[str] = ()) -> list[Tensor]:
+def best_fit(tensors: Sequence[ArenaTensor], align: int, whole: Collection[str] = ()) -> list[ArenaTensor]:
     """By size, equal ones as they are made, each at the tightest gap that is wide enough: ``ArenaPlanner`` of TFLite.
 
     whole   tensors that live from the first step on and are never given up: they come first, in their order
@@ -51,20 +51,20 @@ def best_fit(tensors: Sequence[Tensor], align: int, whole: Collection[str] = ())
     return _at(tensors, offsets)
 
 
-def packed(tensors: Sequence[Tensor]) -> tuple[list[Tensor], int]:
+def packed(tensors: Sequence[ArenaTensor]) -> tuple[list[ArenaTensor], int]:
     """In as few bytes as ``pack`` finds, and the bytes below which nothing goes."""
     found = pack(_buffers(tensors), time_limit=SECONDS)
     return _at(tensors, [t.offset for t in found.tensors]), found.lower_bound_bytes
 
 
-def arena(tensors: Sequence[Tensor]) -> int:
+def arena(tensors: Sequence[ArenaTensor]) -> int:
     """The bytes of an arena that has room for all, each at its offset."""
     return max((t.offset + t.bytes for t in tensors if t.offset is not None), default=0)
 
 
-def _buffers(tensors: Sequence[Tensor]) -> list[Buffer]:
+def _buffers(tensors: Sequence[ArenaTensor]) -> list[Buffer]:
     return [Buffer(t.name, t.first, t.last, t.bytes) for t in tensors]
 
 
-def _at(tensors: Sequence[Tensor], offsets: Sequence[int]) -> list[Tensor]:
+def _at(tensors: Sequence[ArenaTensor], offsets: Sequence[int]) -> list[ArenaTensor]:
     return [t._replace(offset=offset) for t, offset in zip(tensors, offsets, strict=True)]

@@ -10,7 +10,7 @@ SCHEMA = 1
 """The version of the JSON."""
 
 
-class Tensor(NamedTuple):
+class ArenaTensor(NamedTuple):
     """One buffer: its bytes, the first and the last step at which it is needed (both inclusive), and its place."""
 
     name: str
@@ -20,14 +20,14 @@ class Tensor(NamedTuple):
     offset: int | None = None
 
 
-class Step(NamedTuple):
+class EngineStep(NamedTuple):
     """One step of the engine: the layer, the first of those that it joins, and the bytes that live meanwhile."""
 
     layer: str
     bytes: int
 
 
-class Patches(NamedTuple):
+class PatchPlan(NamedTuple):
     """The stage that needs least with so many patches: ``grid``² of them, up to ``layer``.
 
     peak_bytes   the most that lives, in the stage and after it
@@ -66,10 +66,10 @@ class Memory:
     optimal: bool
     arena_bytes: int | None
     weights_bytes: int
-    tensors: tuple[Tensor, ...]
-    steps: tuple[Step, ...]
+    tensors: tuple[ArenaTensor, ...]
+    steps: tuple[EngineStep, ...]
     upper_bound_bytes: int | None = None
-    patches: tuple[Patches, ...] = ()
+    patches: tuple[PatchPlan, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -82,7 +82,7 @@ class Memory:
         """The first step at which the most lives."""
         return max(range(len(self.steps)), key=lambda i: self.steps[i].bytes)
 
-    def alive(self, step: int) -> list[Tensor]:
+    def alive(self, step: int) -> list[ArenaTensor]:
         """The tensors that live at ``step``, the largest first."""
         there = [t for t in self.tensors if t.first <= step <= t.last and t.bytes]
         return sorted(there, key=lambda t: (-t.bytes, t.first, t.name))

@@ -9,7 +9,7 @@ from costcalc.ir.graph import Graph, Node
 from costcalc.ir.tensor import TensorType
 
 
-class Sizes:
+class ValueSizes:
     """Bytes of each value of ``graph``, whole ones.
 
     root      for each value the one whose storage it uses, views seen through

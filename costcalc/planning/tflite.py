@@ -16,8 +16,8 @@ from costcalc.ir.fields import per_axis
 from costcalc.ir.graph import Node
 from costcalc.ir.tensor import TensorType
 from costcalc.planning.jobs import Job, Jobs
-from costcalc.planning.joining import Group
-from costcalc.planning.sizes import Sizes
+from costcalc.planning.joining import JoinedGroup
+from costcalc.planning.sizes import ValueSizes
 from costcalc.planning.windows import second, window
 
 ALIGNMENT = 64
@@ -51,7 +51,7 @@ ONE = frozenset(
 """Layers that are one operator, or of which ``PARTS`` tells those that they are; of others it is a guess."""
 
 
-def buffers(sizes: Sizes, *, micro: bool) -> dict[str, str]:
+def buffers(sizes: ValueSizes, *, micro: bool) -> dict[str, str]:
     """Value → the value in whose place it is: what the converter leaves out is in that of its input.
 
     So is what TensorFlow Lite reshapes, unless the network was given the one or returns the other; the interpreter for
@@ -70,7 +70,7 @@ def buffers(sizes: Sizes, *, micro: bool) -> dict[str, str]:
     return found
 
 
-def jobs(sizes: Sizes, groups: list[Group], buffer: Mapping[str, str], *, micro: bool) -> Jobs:
+def jobs(sizes: ValueSizes, groups: list[JoinedGroup], buffer: Mapping[str, str], *, micro: bool) -> Jobs:
     """The operators of the converted network, with what each reads and makes.
 
     TensorFlow Lite gives up neither inputs nor what nothing reads.
@@ -93,7 +93,7 @@ def _shared(job: Job, readers: Mapping[str, int], kept: Mapping[str, None]) -> t
     return tuple(v for v in job.over if readers[v] == 1) if job.makes[0][0] not in kept else ()
 
 
-def _operators(sizes: Sizes, group: Group, micro: bool) -> Iterator[Job]:
+def _operators(sizes: ValueSizes, group: JoinedGroup, micro: bool) -> Iterator[Job]:
     lead, name, reads = group.lead, group.lead.name, group.inputs
     types = sizes.graph.types
     x = types[lead.inputs[0]] if lead.inputs else None
@@ -117,7 +117,7 @@ def _operators(sizes: Sizes, group: Group, micro: bool) -> Iterator[Job]:
     yield Job(name, reads, makes, scratch, over, tuple(node.name for node in group.nodes))
 
 
-def _bytes(sizes: Sizes, buffer: str) -> int:
+def _bytes(sizes: ValueSizes, buffer: str) -> int:
     return sizes.of(buffer) if buffer in sizes.graph.types else 0
 
 
@@ -143,7 +143,7 @@ def padded_type(op: Any, x: TensorType, y: TensorType) -> TensorType | None:
     return x.with_shape(*x.shape[:2], *sizes)
 
 
-def _im2col(sizes: Sizes, node: Node) -> int:
+def _im2col(sizes: ValueSizes, node: Node) -> int:
     """Bytes into which the built-in kernel of a convolution unrolls its input; 0 of a plain 1×1, and of depthwise.
 
     Source: tensorflow/lite/kernels/conv.cc, IsIm2ColRequired, one thread.
@@ -166,7 +166,7 @@ def _im2col(sizes: Sizes, node: Node) -> int:
     return sizes.of_type(y.with_shape(y.shape[0], taps, *y.spatial))
 
 
-def guesses(groups: list[Group]) -> tuple[str, ...]:
+def guesses(groups: list[JoinedGroup]) -> tuple[str, ...]:
     """What was taken for one operator without being known to be one."""
     kinds = Counter(group.lead.op.name for group in groups if group.lead.op.name not in ONE)
     if not kinds:

@@ -15,9 +15,16 @@ from typing import TYPE_CHECKING, Any
 from costcalc.analysis.records import Report
 from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import TensorType
-from costcalc.verification.faults import FVCORE_EXTRAS, FVCORE_OMISSIONS, TORCH_OMISSIONS, Extra, Omission, Use
+from costcalc.verification.faults import (
+    FVCORE_EXTRAS,
+    FVCORE_OMISSIONS,
+    TORCH_OMISSIONS,
+    Extra,
+    Omission,
+    WitnessedLayer,
+)
 from costcalc.verification.result import Check, Difference, Disagreement, Tally
-from costcalc.verification.run import Counts, Run, Shape
+from costcalc.verification.run import Counts, Shape, WitnessRun
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,7 +36,7 @@ MOST_FAULTS, MOST_KNOWN = 3, 40
 Found = tuple[Check, list[Disagreement]]
 
 
-def shapes(graph: Graph, ran: Run) -> Found:
+def shapes(graph: Graph, ran: WitnessRun) -> Found:
     """Output shapes of the layers, and of the model."""
     check, disagreements, compared = "output shapes", [], 0
     read = {*graph.outputs, *(v for node in graph.nodes for v in node.reads)}
@@ -55,7 +62,7 @@ def shapes(graph: Graph, ran: Run) -> Found:
     return Check(check, compared, len(graph.nodes), note=note), disagreements
 
 
-def weights(figures: Report, graph: Graph, module: nn.Module, ran: Run) -> Found:
+def weights(figures: Report, graph: Graph, module: nn.Module, ran: WitnessRun) -> Found:
     """Names, shapes and element types of parameters and buffers, which of them are shared, and totals."""
     check = "parameters and buffers"
     theirs = _weights(module)
@@ -95,7 +102,7 @@ def weights(figures: Report, graph: Graph, module: nn.Module, ran: Run) -> Found
 
 
 def macs_by_fvcore(
-    figures: Report, graph: Graph, module: nn.Module, ran: Run, counts: Counts
+    figures: Report, graph: Graph, module: nn.Module, ran: WitnessRun, counts: Counts
 ) -> tuple[Check, list[Disagreement], Tally]:
     """MACs against fvcore's count."""
     ran = ran._replace(scopes=frozenset())  # a program is one scope to it
@@ -103,7 +110,7 @@ def macs_by_fvcore(
 
 
 def macs_by_torch(
-    figures: Report, graph: Graph, module: nn.Module, ran: Run
+    figures: Report, graph: Graph, module: nn.Module, ran: WitnessRun
 ) -> tuple[Check, list[Disagreement], Tally]:
     """MACs against torch's FlopCounterMode."""
     return _macs(BY_TORCH, figures, graph, module, ran, ran.macs, {}, TORCH_OMISSIONS)
@@ -114,7 +121,7 @@ def _macs(
     figures: Report,
     graph: Graph,
     module: nn.Module,
-    ran: Run,
+    ran: WitnessRun,
     counts: Counts,
     extras: Mapping[str, Extra],
     omissions: Iterable[Omission],
@@ -166,7 +173,7 @@ def _macs(
     return Check(check, compared, compared, "layers with MACs"), disagreements, tally
 
 
-def _factor(amount: int, here: list[Use], of: str) -> int | None:
+def _factor(amount: int, here: list[WitnessedLayer], of: str) -> int | None:
     """What is counted for one element of the layers that did it; None where the layers are not to be told."""
     size: Any = sum((use.inputs[0] if of == "input" else use.output).size for use in here)
     if not size:
@@ -174,7 +181,7 @@ def _factor(amount: int, here: list[Use], of: str) -> int | None:
     return int(amount // size) if amount % size == 0 else 0
 
 
-def _explained(gap: int, here: list[Use], omissions: Iterable[Omission]) -> tuple[tuple[str, str, int], ...]:
+def _explained(gap: int, here: list[WitnessedLayer], omissions: Iterable[Omission]) -> tuple[tuple[str, str, int], ...]:
     """The layer, reason and amount of the known faults that make up ``gap`` exactly; nothing if none do."""
     known = [(use.node.name, o.reason, amount) for o in omissions for use in here if (amount := o.amount(use))]
     of_one_kind = (
@@ -196,12 +203,12 @@ def _uses(figures: Report, graph: Graph, modules: Mapping[str, nn.Module | None]
     for node, layer in zip(graph.nodes, figures.layers, strict=True):
         macs: Any = layer.prepared.macs if layer.prepared else layer.macs  # a module does it each time
         reached = not used.isdisjoint(node.outputs)
-        yield Use(
+        yield WitnessedLayer(
             node, graph.input_types(node), graph.types[node.outputs[0]], macs, modules.get(node.name), reached
         )  # fmt: skip
 
 
-def _is_called(weight: str, ran: Run) -> bool:
+def _is_called(weight: str, ran: WitnessRun) -> bool:
     """Whether the run called the module that holds ``weight``, or one around it other than the whole."""
     owner = weight.rpartition(".")[0]
     return not owner or _nearest(owner, ran.shapes) != ""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class Use(NamedTuple):
+class WitnessedLayer(NamedTuple):
     """A layer as a witness meets it.
 
     macs     ours
@@ -40,7 +40,7 @@ class Omission(NamedTuple):
     """A habit of miscounting MACs: what it adds to the count of a layer, negative for what it misses."""
 
     reason: str
-    amount: Callable[[Use], int]
+    amount: Callable[[WitnessedLayer], int]
 
 
 class Extra(NamedTuple):
@@ -57,15 +57,15 @@ class Extra(NamedTuple):
     of: str = "input"
 
 
-def _all(*ops: str) -> Callable[[Use], int]:
+def _all(*ops: str) -> Callable[[WitnessedLayer], int]:
     return lambda use: -use.macs if use.node.op.name in ops else 0
 
 
-def _by_vector(use: Use) -> int:
+def _by_vector(use: WitnessedLayer) -> int:
     return -use.macs if use.node.op.name == "matmul" and len(use.inputs[1].shape) == 1 else 0
 
 
-def _affine_grid(use: Use) -> int:
+def _affine_grid(use: WitnessedLayer) -> int:
     """Places (x, y, 1) times the transform of each image, as ``affine_grid`` has it: one operator to PyTorch."""
     if use.node.op.name != "matmul" or len(use.inputs[0].shape) != 2 or len(use.inputs[1].shape) != 3:
         return 0
@@ -73,7 +73,7 @@ def _affine_grid(use: Use) -> int:
     return -use.macs if size in (3, 4) and use.inputs[1].shape[1:] == (size, size - 1) else 0
 
 
-def _left_operand_once(use: Use) -> int:
+def _left_operand_once(use: WitnessedLayer) -> int:
     """The left operand's elements times the right operand's columns, whatever the broadcasting."""
     if use.node.op.name != "matmul" or len(use.inputs) != 2:
         return 0
@@ -81,7 +81,7 @@ def _left_operand_once(use: Use) -> int:
     return int(prod(left.shape) * right.shape[-1]) - use.macs  # type: ignore[arg-type]
 
 
-def _numpys_einsum(use: Use) -> int:
+def _numpys_einsum(use: WitnessedLayer) -> int:
     """numpy's count, halved: one flop for each product and one for each sum, if anything is summed."""
     op: Any = use.node.op
     if op.name != "einsum" or len(use.inputs) > 2 or "." in op.equation:
@@ -97,24 +97,24 @@ def _numpys_einsum(use: Use) -> int:
     return int(flops // 2) - use.macs  # type: ignore[arg-type]
 
 
-def _four_digits(use: Use) -> int:
+def _four_digits(use: WitnessedLayer) -> int:
     """What einsum does goes through numpy's report, which has four digits."""
     if use.node.op.name not in ("einsum", "matmul"):
         return 0
     return int(float(f"{2 * use.macs:.3e}") // 2) - use.macs
 
 
-def _best_order(use: Use) -> int:
+def _best_order(use: WitnessedLayer) -> int:
     op: Any = use.node.op
     better = op.better_order(*use.inputs) if op.name == "einsum" else None
     return int(better[1]) - use.macs if better else 0
 
 
-def _named_padding(use: Use) -> int:
+def _named_padding(use: WitnessedLayer) -> int:
     return -use.macs if isinstance(getattr(use.module, "padding", None), str) else 0
 
 
-def _fused_products(use: Use) -> int:
+def _fused_products(use: WitnessedLayer) -> int:
     """The two products of attention; the projections around them are counted."""
     if use.node.op.name == "multi_head_attention":
         query, key = use.inputs[0], use.inputs[-1]

@@ -15,7 +15,7 @@ from costcalc.ir.graph import Graph
 from costcalc.verification.result import Check, Disagreement
 
 if TYPE_CHECKING:
-    from costcalc.frontends.onnx.read import Model
+    from costcalc.frontends.onnx.read import OnnxModel
     from costcalc.frontends.sources import Request
 
 SHAPES = "shapes by ONNX Runtime"
@@ -46,7 +46,7 @@ def witnessed(name: str, request: Request) -> Found:
     return found
 
 
-def _elements(graph: Graph, model: Model) -> tuple[Check, list[Disagreement]]:
+def _elements(graph: Graph, model: OnnxModel) -> tuple[Check, list[Disagreement]]:
     """What layers hold of the file, each tensor once: all its floating-point tensors, but for numbers."""
     from costcalc.frontends.onnx.read import SubGraph
     from costcalc.ir.tensor import FLOATING_BITS

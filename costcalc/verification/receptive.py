@@ -24,7 +24,7 @@ from costcalc.ir.graph import Graph, Node
 from costcalc.ir.index_map import Number
 from costcalc.ir.tensor import FLOATING_BITS
 from costcalc.verification.result import Check, Disagreement
-from costcalc.verification.run import Run
+from costcalc.verification.run import WitnessRun
 from costcalc.verification.sharp import Sharp, sharpness
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Compared(NamedTuple):
 
 
 def receptive(
-    figures: Report, graph: Graph, module: nn.Module, ran: Run, inputs: tuple[Tensor, ...], without: str = ""
+    figures: Report, graph: Graph, module: nn.Module, ran: WitnessRun, inputs: tuple[Tensor, ...], without: str = ""
 ) -> tuple[Check, list[Disagreement]]:
     """Compare the claims of ``analysis.views`` with the gradients of ``module``, whose weights are overwritten.
 

@@ -22,7 +22,7 @@ Shape = tuple[int, ...]
 Counts = Mapping[str, "Counter[str]"]  # submodule → operator → count, without what its own submodules did
 
 
-class Run(NamedTuple):
+class WitnessRun(NamedTuple):
     """What one run of a module showed.
 
     outputs   shapes of what the module returned
@@ -68,7 +68,7 @@ def level_weights(module: nn.Module) -> None:
             weight.requires_grad_(False).fill_(weight.shape[0] / max(1, weight.numel()) if weight.ndim > 1 else 0.5)
 
 
-def run(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Run:
+def run(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> WitnessRun:
     """Run ``module`` once, watching shapes and torch's own counter."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode

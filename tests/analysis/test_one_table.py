@@ -13,7 +13,7 @@ import pytest
 
 from costcalc import analyze, load
 from costcalc.analysis.figures import COUNT, FIGURES, Amounts, Figure
-from costcalc.analysis.layer_costs import Use
+from costcalc.analysis.layer_costs import OpUse
 from costcalc.difference import diff
 from costcalc.ir.dims import Dim
 
@@ -30,7 +30,7 @@ STEM, TAIL = 32 * 32 * 4 * 3 * 9 * 36, 32 * 32 * 5 * 4 * 36
 GROWN = 32 * 32 * (6 * 3 * 9 * 36 + 5 * 6 * 36)
 
 
-def bit_operations(use: Use) -> Dim:
+def bit_operations(use: OpUse) -> Dim:
     """MACs × bits of a weight × bits of an activation; without weights, of both inputs."""
     weights = [weight.type for weight in use.weights.values()]
     (first, second) = (use.inputs[0], (weights or use.inputs)[-1]) if use.inputs else (use.output, use.output)

@@ -16,7 +16,7 @@ from throwaway import Repository
 pytest.importorskip("torch.nn")
 
 from costcalc.budget import reuse, watched, witness
-from costcalc.budget.lock import Entry, lock_text, parse_lock
+from costcalc.budget.lock import LockEntry, lock_text, parse_lock
 
 ROOT = Path(__file__).parents[2]
 NET = """\
@@ -66,7 +66,7 @@ def set_up(r: Repository, body: str = "return 8", width: str = "width()", config
     r.write(".gitignore", "__pycache__\n")
 
 
-def locked(r: Repository) -> Entry:
+def locked(r: Repository) -> LockEntry:
     """The entry of the lock that is made now."""
     code, printed = r.run("lock", "--update", "--allow-code")
     assert code == 0, printed

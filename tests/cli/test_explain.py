@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from terminal import run
 
-from costcalc.analysis.explain import Line, explain
+from costcalc.analysis.explain import ExplanationLine, explain
 from costcalc.analysis.report import report
 from costcalc.analysis.stored_tensors import stored_tensors
 from costcalc.analysis.view import ReceptiveField
@@ -45,7 +45,7 @@ def worth(text: str, letters: dict[str, int]) -> Fraction:
     return Fraction(value)
 
 
-def value(line: Line) -> int:
+def value(line: ExplanationLine) -> int:
     return line.value.size[0] if isinstance(line.value, ReceptiveField) else line.value
 
 

@@ -14,7 +14,7 @@ from terminal import ROOT, clean, process
 
 from costcalc.cli import typed
 from costcalc.cli.dispatch import COMMANDS, find_command
-from costcalc.cli.parameters import Command, Parameter
+from costcalc.cli.parameters import Command, CommandParameter
 from costcalc.cli.plain import values
 from costcalc.errors import CostcalcError
 
@@ -63,7 +63,7 @@ BAD = ["", "-", "--", "-1", "--bits", "-x", "0", "99999999999999999999", "nan", 
 BAD += ["-fjson", "--format=", "--exact=1", "--no-exact", "--bit", "--version", "TABLE", "-ob", "-b=2"]
 
 
-def right(parameter: Parameter, chance: random.Random) -> str:
+def right(parameter: CommandParameter, chance: random.Random) -> str:
     """A value that ``parameter`` is likely to take."""
     if issubclass(parameter.kind, Enum):
         return str(chance.choice([*parameter.kind]).value)

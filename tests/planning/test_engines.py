@@ -15,7 +15,7 @@ from costcalc.ir.tensor import TensorType
 from costcalc.planning.engines import ENGINES, plan
 from costcalc.planning.jobs import Job, Jobs, lifetimes, loads
 from costcalc.planning.ordering import best_order, reordered
-from costcalc.planning.records import Memory, Tensor
+from costcalc.planning.records import ArenaTensor, Memory
 
 # Arena head of TFLite Micro, recorded while it ran converted networks, float32.
 TFLM = {
@@ -210,8 +210,13 @@ def test_best_fit_takes_the_tightest_gap() -> None:
     from costcalc.planning.placing import best_fit, first_fit
 
     # Below x a gap of 128, between x and y one of 64.
-    tensors = [Tensor("p", 128, 0, 0), Tensor("x", 192, 0, 1), Tensor("q", 64, 0, 0), Tensor("y", 65, 0, 1)]
-    tensors.append(Tensor("z", 40, 1, 1))
+    tensors = [
+        ArenaTensor("p", 128, 0, 0),
+        ArenaTensor("x", 192, 0, 1),
+        ArenaTensor("q", 64, 0, 0),
+        ArenaTensor("y", 65, 0, 1),
+    ]
+    tensors.append(ArenaTensor("z", 40, 1, 1))
     assert {t.name: t.offset for t in best_fit(tensors, 64)} == {"x": 0, "p": 192, "y": 320, "q": 448, "z": 192}
     assert first_fit(tensors)[-1].offset == 192
 

@@ -14,12 +14,12 @@ from costcalc import zoo
 from costcalc.errors import CostcalcError
 from costcalc.frontends.spec import settings as spec_settings
 from costcalc.frontends.spec import values
-from costcalc.frontends.spec.evaluate import Scope
+from costcalc.frontends.spec.evaluate import ExpressionScope
 from costcalc.frontends.spec.expand import expand
 from costcalc.frontends.spec.expressions import parse_expression
 from costcalc.frontends.spec.files import Files
 from costcalc.frontends.spec.model import parse_spec
-from costcalc.frontends.spec.values import Budget
+from costcalc.frontends.spec.values import WorkLimit
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
 from costcalc.reading.yaml import read
@@ -34,7 +34,7 @@ def outcome(data: bytes) -> Graph | CostcalcError:
     begin = time.perf_counter()
     try:
         spec = parse_spec(read(data, "net.yaml"), "net.yaml")
-        budget = Budget(20_000)
+        budget = WorkLimit(20_000)
         parameters = spec_settings.parameters(spec, "", {}, budget)
         inputs = spec_settings.inputs(spec, "", parameters, budget, 1, {})
         result: Graph | CostcalcError = expand(spec, "", parameters, inputs, Files(zoo), budget)
@@ -102,7 +102,7 @@ def evaluate(text: str) -> None:
 
     begin = time.perf_counter()
     try:
-        value = parse_expression(text, None).value(Scope(Budget(200_000), dict(KNOWN), unknown))
+        value = parse_expression(text, None).value(ExpressionScope(WorkLimit(200_000), dict(KNOWN), unknown))
         assert values.admit(value) is value
         assert isinstance(values.shown(value), str)
     except CostcalcError as error:

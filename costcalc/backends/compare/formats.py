@@ -92,7 +92,7 @@ def _input(report: Report) -> str:
     return ", ".join("×".join(map(str, shape[1:])) for shape in shapes) + batch
 
 
-def _cell(line: Line, i: int, report: Report) -> str:
+def _cell(line: ComparedFigure, i: int, report: Report) -> str:
     value, ratio = line.values[i], line.ratios[i]
     field = line.figure.name == "receptive_field"
     text = last_seen(report)[1] if field and field_at_end(report)[1] is not None else show(line.figure, value)

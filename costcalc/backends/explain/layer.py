@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from costcalc.amounts.units import count, grouped, seconds, size
-from costcalc.analysis.explain import Explanation, Line, Tensor
+from costcalc.analysis.explain import ExplainedWeight, Explanation, ExplanationLine
 from costcalc.analysis.fft import FourierConv
 from costcalc.analysis.figures import BITS, SECONDS
 from costcalc.analysis.view import ReceptiveField
@@ -44,7 +44,7 @@ def explanation(explained: Explanation, width: int, paint: Paint) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _named(weight: Tensor, layer: str) -> str:
+def _named(weight: ExplainedWeight, layer: str) -> str:
     """A weight's name, the model's own name for it where that is another, and who shares it."""
     if weight.prepared:
         return f"{weight.name}, prepared once by {weight.prepared}"
@@ -53,7 +53,7 @@ def _named(weight: Tensor, layer: str) -> str:
     return f"{name}, shared with {first}{f' and {len(more)} more' if more else ''}" if first else name
 
 
-def _figure(line: Line, width: int, paint: Paint) -> Iterator[str]:
+def _figure(line: ExplanationLine, width: int, paint: Paint) -> Iterator[str]:
     if line.letters:
         yield from _wrapped(line.name, line.letters, width, paint)
         if line.numbers:
@@ -67,7 +67,7 @@ def _figure(line: Line, width: int, paint: Paint) -> Iterator[str]:
         yield _row(line.name, paint(_value(line), "bold"), paint)
 
 
-def _value(line: Line) -> str:
+def _value(line: ExplanationLine) -> str:
     value: Any = line.value
     if isinstance(value, ReceptiveField):
         sees, steps = "×".join(map(str, value.size)), "×".join(map(str, value.stride))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from costcalc.analysis.explain import Explanation, Line
+from costcalc.analysis.explain import Explanation, ExplanationLine
 from costcalc.analysis.fft import FourierConv
 from costcalc.analysis.figures import BITS, SECONDS
 from costcalc.analysis.formula import Formula
@@ -81,7 +81,7 @@ def totals(
     return _text({**about, "totals": found})
 
 
-def _figure(line: Line) -> dict[str, Any]:
+def _figure(line: ExplanationLine) -> dict[str, Any]:
     value = line.value
     if isinstance(value, FourierConv):
         value = value._asdict() | {"prepared": value.prepared}

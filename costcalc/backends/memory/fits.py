@@ -17,7 +17,7 @@ UNITS = {
 }  # fmt: skip
 
 
-class Room(NamedTuple):
+class RoomAsAsked(NamedTuple):
     """What there is, in bytes, and the unit in which each was told; "" for whichever suits."""
 
     ram: int
@@ -36,7 +36,7 @@ def unit_of(text: str) -> str:
     return unit if unit in UNITS else ""
 
 
-def text(found: Fits, room: Room, width: int, colour: bool) -> str:
+def text(found: Fits, room: RoomAsAsked, width: int, colour: bool) -> str:
     """For a terminal: the verdict, what makes the peak, and what would fit."""
     from textwrap import wrap
 

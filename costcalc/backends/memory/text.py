@@ -10,7 +10,7 @@ from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP, cut_front, grid
 from costcalc.backends.json import written
 from costcalc.backends.paint import Paint, bar, painted, plain
-from costcalc.planning.records import Memory, Tensor
+from costcalc.planning.records import ArenaTensor, Memory
 
 TITLES = {
     "eager": "PyTorch, operator by operator",
@@ -109,7 +109,7 @@ def _patches(memory: Memory, width: int, paint: Paint) -> list[str]:
     return [paint("the first layers by patches", "cyan"), *("  " + GAP.join(row).rstrip() for row in rows)]
 
 
-def _life(memory: Memory, tensor: Tensor) -> str:
+def _life(memory: Memory, tensor: ArenaTensor) -> str:
     """From when to when, as people say it."""
     if tensor.first == tensor.last:
         return f"at step {tensor.first + 1}"

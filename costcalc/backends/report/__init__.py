@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from costcalc.analysis.records import Report
-    from costcalc.backends.rows import View
+    from costcalc.backends.rows import TableView
 
 FORMATS = {
     "table": "costcalc.backends.report.table",
@@ -19,7 +19,7 @@ FORMATS = {
 """Format → the module that has a function of that name, from a report and a view to text."""
 
 
-def render(format: str, report: Report, view: View) -> str:
+def render(format: str, report: Report, view: TableView) -> str:
     """``report`` in one of ``FORMATS``; an ``UnknownName`` if the view has columns that need a machine."""
     from importlib import import_module
 

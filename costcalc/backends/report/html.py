@@ -52,7 +52,7 @@ align-items:baseline;border-bottom:1px solid rgba(128,128,128,.18)}
 """Short names, since each stands in every row."""
 
 
-def fragment(report: Report, view: View) -> str:
+def fragment(report: Report, view: TableView) -> str:
     """What a notebook shows of ``report``."""
     view, folded = _bounded(report, view)
     chosen = view.columns or preferred(TIMED if report.total.time else PLAIN, view.also)
@@ -81,7 +81,7 @@ def fragment(report: Report, view: View) -> str:
     return "\n".join([*lines, "</div>"]) + "\n"
 
 
-def html(report: Report, view: View) -> str:
+def html(report: Report, view: TableView) -> str:
     """A page of its own with what a notebook shows; it fetches nothing and runs nothing."""
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     return f"""<!doctype html>
@@ -106,7 +106,7 @@ def preformatted(text: str) -> str:
     return f'<pre style="line-height:1.3">{lines}</pre>'
 
 
-def _bounded(report: Report, view: View) -> tuple[View, int]:
+def _bounded(report: Report, view: TableView) -> tuple[TableView, int]:
     """``view``, folded as far as it takes for ``MOST_ROWS`` rows, and how deep that is, 0 if it is as asked."""
     if view.depth is not None or view.by_kind or view.top is not None or len(report.layers) <= MOST_ROWS:
         return view, 0
@@ -116,7 +116,7 @@ def _bounded(report: Report, view: View) -> tuple[View, int]:
     return view._replace(depth=max(depth, 1)), max(depth, 1)
 
 
-def _tree(report: Report, rows: Sequence[Row], chosen: Sequence[Column], view: View) -> Iterator[str]:
+def _tree(report: Report, rows: Sequence[Row], chosen: Sequence[Column], view: TableView) -> Iterator[str]:
     opened = " open" if len(report.layers) <= FEW else ""
     parts = [_part(row, report) for row in rows if row.role in BARRED]
     most = max(parts, default=0.0)
@@ -144,7 +144,7 @@ def _row(cells: Sequence[tuple[Column, str]], tag: str, kind: str, level: int) -
     return f'<{tag} class="{kind}">{" ".join(made)}</{tag}>'
 
 
-def _cell(report: Report, row: Row, column: Column, view: View, most: float) -> str:
+def _cell(report: Report, row: Row, column: Column, view: TableView, most: float) -> str:
     if column.name == "name":
         return escaped(titled(row, row.label))
     if column.name == "kind" and (layers := layers_in(row)):

@@ -61,7 +61,7 @@ def tabular(
     return "\n".join(lines) + "\n"
 
 
-def latex(report: Report, view: View) -> str:
+def latex(report: Report, view: TableView) -> str:
     """The rows and the total of ``report``."""
     chosen = view.columns or preferred(TIMED if report.total.time else PLAIN, view.also)
     rows = [
@@ -95,7 +95,7 @@ def latex(report: Report, view: View) -> str:
 MARKS = {"≥": r"$\geq$\,", "≤": r"$\leq$\,", "≈": r"$\approx$\,"}
 
 
-def _text(column: Column, row: Any, view: View, report: Report) -> str:
+def _text(column: Column, row: Any, view: TableView, report: Report) -> str:
     if column.name == "name":
         return escaped(titled(row, row.name))
     if column.name == "kind" and (layers := layers_in(row)):

@@ -13,7 +13,7 @@ PLAIN = "name kind group output macs params traffic field"
 TIMED = "name kind group output macs traffic time bound"
 
 
-def markdown(report: Report, view: View) -> str:
+def markdown(report: Report, view: TableView) -> str:
     """A table of rows and one of totals."""
     chosen = view.columns or preferred(TIMED if report.total.time else PLAIN, view.also)
     inputs = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in report.inputs.items())

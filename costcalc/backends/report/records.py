@@ -16,7 +16,7 @@ from costcalc.backends.rows import Row, View, flat
 from costcalc.classes import NamedTuple
 
 
-def json(report: Report, view: View) -> str:
+def json(report: Report, view: TableView) -> str:
     """The contract of ``docs/json.md``, whatever the view: every layer, every figure; a layer a line."""
     return written(report.to_dict(rows=iter, also=view.also))
 
@@ -52,7 +52,7 @@ def csv(report: Report, view: View) -> str:
     return "\r\n".join(lines) + "\r\n"
 
 
-def cells(report: Report, view: View) -> dict[str, list[Any]]:
+def cells(report: Report, view: TableView) -> dict[str, list[Any]]:
     """Head of a column of the CSV → what each row has there, as it is; without the total."""
     rows = [row for row in flat(report, view) if row.role != "total"]
     return {cell.head: [cell.value(row) for row in rows] for cell in _cells(report, view)}

@@ -48,7 +48,7 @@ class Fitted(NamedTuple):
     folded: bool
 
 
-def table(report: Report, view: View) -> str:
+def table(report: Report, view: TableView) -> str:
     """The whole table, a line a row, then the totals in full."""
     paint = painted if view.colour else plain
     head = [f"{paint(report.name, 'bold')}  {headline(report)}"]

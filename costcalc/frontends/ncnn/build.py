@@ -7,15 +7,15 @@ from typing import Any
 
 from costcalc.classes import replace
 from costcalc.errors import CostcalcError, SpecError
-from costcalc.frontends.compose import Composer, Made, Unlike, Value, inputs_named, plain
-from costcalc.frontends.ncnn.read import Layer
+from costcalc.frontends.compose import Composer, Intermediate, Unlike, Value, inputs_named, plain
+from costcalc.frontends.ncnn.read import NcnnLayer
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
 
 
-class Building:
+class NcnnBuilder:
     """A graph under construction; ``types`` are those of its inputs, by the blob's name."""
 
     def __init__(self, name: str, types: Mapping[str, TensorType], as_written: bool) -> None:
@@ -55,7 +55,7 @@ class Building:
         """Take something for granted of the layer at hand, and say so."""
         self._notes[f"{plain(self._layer.name)}: {text}"] = None
 
-    def run(self, layers: Iterable[Layer]) -> None:
+    def run(self, layers: Iterable[NcnnLayer]) -> None:
         """Add all layers in their order, which is one in which they can run."""
         from costcalc.frontends.ncnn.rules import rule_of
 
@@ -87,10 +87,10 @@ class Building:
             names = self._composer.finish(plain(layer.name) or layer.kind.lower(), layer.location)
             for blob in layer.outputs:
                 value = self._values[blob]
-                if isinstance(value, Made):
+                if isinstance(value, Intermediate):
                     self._values[blob] = names[value]
 
-    def _agree(self, layer: Layer) -> None:
+    def _agree(self, layer: NcnnLayer) -> None:
         """Raise ``Unlike`` where our rule makes other than the file says, its inputs being of the sizes of the file."""
         for blob, theirs in zip(layer.outputs, layer.shapes, strict=False):
             ours = self.type_of(self._values[blob]).shape[1:]
@@ -98,7 +98,7 @@ class Building:
                 said = "×".join(map(str, theirs))
                 raise Unlike(f"it makes {said}, by our rule {'×'.join(map(str, ours))}")
 
-    def _uncounted(self, layer: Layer, inputs: Sequence[Value], reason: str) -> None:
+    def _uncounted(self, layer: NcnnLayer, inputs: Sequence[Value], reason: str) -> None:
         """A stand-in, whose outputs are as the file has them."""
         self._composer.begin()
         shapes: list[tuple[Dim, ...]] = [(self.batch, *shape) for shape in layer.shapes]
@@ -115,7 +115,7 @@ class Building:
         if reason:
             self.note(f"not counted: {reason}")
 
-    def graph(self, layers: Sequence[Layer], source: str) -> Graph:
+    def graph(self, layers: Sequence[NcnnLayer], source: str) -> Graph:
         """The graph as it stands; its outputs are what nothing reads."""
         made = [blob for layer in layers for blob in layer.outputs if blob not in self._read]
         values = dict.fromkeys(str(self._values[blob]) for blob in made)

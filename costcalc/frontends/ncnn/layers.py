@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from costcalc.frontends.compose import Unlike, Value
-from costcalc.frontends.ncnn.build import Building
-from costcalc.frontends.ncnn.read import REST, Layer
+from costcalc.frontends.ncnn.build import NcnnBuilder
+from costcalc.frontends.ncnn.read import REST, NcnnLayer
 from costcalc.frontends.ncnn.rules import rule
 from costcalc.ir.call import once
 from costcalc.ir.dims import Dim, prod
@@ -19,7 +19,7 @@ SAME_UPPER, SAME_LOWER = -233, -234
 """Amounts of padding that are worked out from the size."""
 
 
-def _activated(b: Building, layer: Layer, value: Value) -> Value:
+def _activated(b: NcnnBuilder, layer: NcnnLayer, value: Value) -> Value:
     """The activation that is part of a layer."""
     kind = layer.whole(9)
     given = layer.options.get(-23310, ())
@@ -39,7 +39,7 @@ def _activated(b: Building, layer: Layer, value: Value) -> Value:
     return made[kind]()
 
 
-def _stored(layer: Layer) -> dict[str, str]:
+def _stored(layer: NcnnLayer) -> dict[str, str]:
     """Quantised weights; their biases stay floating-point numbers."""
     return {"weight": "int8"} if layer.whole(8) else {}
 
@@ -47,7 +47,7 @@ def _stored(layer: Layer) -> dict[str, str]:
 # -- convolutions and products -----------------------------------------------------------------------------
 
 
-def _axes(layer: Layer, numbers: tuple[int, ...], default: int) -> tuple[int, ...]:
+def _axes(layer: NcnnLayer, numbers: tuple[int, ...], default: int) -> tuple[int, ...]:
     """An option for each axis: each has its number, and is as that of the width if it is not given."""
     first = layer.whole(numbers[-1], default)
     return tuple(layer.whole(n, first) for n in numbers)
@@ -58,7 +58,7 @@ _DILATION = {1: (2,), 2: (12, 2), 3: (22, 12, 2)}
 _STRIDE = {1: (3,), 2: (13, 3), 3: (23, 13, 3)}
 
 
-def _padding(layer: Layer, axes: int) -> Any:
+def _padding(layer: NcnnLayer, axes: int) -> Any:
     left = layer.whole(4)
     if left == SAME_UPPER:
         return "same"
@@ -74,7 +74,7 @@ def _padding(layer: Layer, axes: int) -> Any:
 
 
 @rule(*(f"{name}{axes}" for name in ("Convolution", "ConvolutionDepthWise") for axes in ("", "1D", "3D")))
-def convolution(b: Building, layer: Layer, x: Value, *more: Value) -> Value:
+def convolution(b: NcnnBuilder, layer: NcnnLayer, x: Value, *more: Value) -> Value:
     """With groups, if it is one of depthwise; the activation is part of it."""
     if layer.whole(19) or more:
         raise Unlike("its weights are computed while it runs")
@@ -89,7 +89,7 @@ def convolution(b: Building, layer: Layer, x: Value, *more: Value) -> Value:
     return _activated(b, layer, y)
 
 
-def _fits(b: Building, layer: Layer, x: Value, taps: Dim) -> None:
+def _fits(b: NcnnBuilder, layer: NcnnLayer, x: Value, taps: Dim) -> None:
     """Raise ``Unlike`` where the file has another number of weights than the shapes say."""
     channels: Any = b.type_of(x).shape[1]
     wanted = layer.whole(0) * channels // (layer.whole(7, 1) or 1) * taps
@@ -98,7 +98,7 @@ def _fits(b: Building, layer: Layer, x: Value, taps: Dim) -> None:
 
 
 @rule(*(f"{name}{axes}" for name in ("Deconvolution", "DeconvolutionDepthWise") for axes in ("", "1D", "3D")))
-def deconvolution(b: Building, layer: Layer, x: Value) -> Value:
+def deconvolution(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> Value:
     """Transposed; a wanted size crops, or adds at the end."""
     axes = {"1D": 1, "3D": 3}.get(layer.kind[-2:], 2)
     if layer.whole(20) or layer.whole(21) or layer.whole(28):
@@ -116,7 +116,7 @@ def deconvolution(b: Building, layer: Layer, x: Value) -> Value:
 
 
 @rule("InnerProduct")
-def inner_product(b: Building, layer: Layer, x: Value) -> Value:
+def inner_product(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> Value:
     """Of all elements, or of the last axis of rows that have as many as the weights."""
     shape = b.type_of(x).shape
     features = layer.whole(2) // max(layer.whole(0), 1)
@@ -127,7 +127,7 @@ def inner_product(b: Building, layer: Layer, x: Value) -> Value:
 
 
 @rule("Gemm")
-def gemm(b: Building, layer: Layer, x: Value, *more: Value) -> Value:
+def gemm(b: NcnnBuilder, layer: NcnnLayer, x: Value, *more: Value) -> Value:
     """With constant weights a dense layer; else a product of two."""
     if layer.whole(4) or layer.whole(2):
         raise Unlike("its first matrix is constant, or lies the other way")
@@ -142,13 +142,13 @@ def gemm(b: Building, layer: Layer, x: Value, *more: Value) -> Value:
 
 
 @rule("MatMul")
-def matmul(b: Building, layer: Layer, left: Value, right: Value) -> Value:
+def matmul(b: NcnnBuilder, layer: NcnnLayer, left: Value, right: Value) -> Value:
     """The second may be transposed."""
     return b.make("matmul", left, b.make("transpose", right) if layer.whole(0) else right)
 
 
 @rule("MultiHeadAttention")
-def attention(b: Building, layer: Layer, query: Value, *others: Value) -> Value:
+def attention(b: NcnnBuilder, layer: NcnnLayer, query: Value, *others: Value) -> Value:
     """Projections of queries, keys and values, attention in heads, and a projection of what comes out."""
     if layer.whole(5) or layer.whole(3, layer.whole(0)) != layer.whole(0):
         raise Unlike("it has a mask, or keys of another width")
@@ -156,7 +156,7 @@ def attention(b: Building, layer: Layer, query: Value, *others: Value) -> Value:
 
 
 @rule("Embed")
-def embed(b: Building, layer: Layer, x: Value) -> Value:
+def embed(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> Value:
     """Rows of a table; indices are elements of the input."""
     return b.make("embedding", x, rows=layer.whole(1), width=layer.whole(0))
 
@@ -165,7 +165,7 @@ def embed(b: Building, layer: Layer, x: Value) -> Value:
 
 
 @rule("Pooling", "Pooling1D", "Pooling3D")
-def pooling(b: Building, layer: Layer, x: Value) -> Value:
+def pooling(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> Value:
     """Global, adaptive, or with a window; what is left over at the end gets a window of its own, unless it says so."""
     kind = "avg" if layer.whole(0) else "max"
     axes = len(b.type_of(x).shape) - 2
@@ -208,7 +208,7 @@ def pooling(b: Building, layer: Layer, x: Value) -> Value:
 
 
 @rule("Interp")
-def interp(b: Building, layer: Layer, x: Value, *more: Value) -> Value:
+def interp(b: NcnnBuilder, layer: NcnnLayer, x: Value, *more: Value) -> Value:
     """By a factor or to a size."""
     modes = {1: "nearest", 2: "bilinear", 3: "bicubic"}
     mode, align = modes.get(layer.whole(0)), bool(layer.whole(6))
@@ -230,7 +230,7 @@ _OPS = ("add", "subtract", "multiply", "divide")
 
 
 @rule("BinaryOp")
-def binary(b: Building, layer: Layer, x: Value, *more: Value) -> Value:
+def binary(b: NcnnBuilder, layer: NcnnLayer, x: Value, *more: Value) -> Value:
     """With a number, or with another: a vector as long as there are channels goes along these."""
     function = _BINARY[layer.whole(0)]
     if layer.whole(1):
@@ -245,7 +245,7 @@ def binary(b: Building, layer: Layer, x: Value, *more: Value) -> Value:
 
 
 @rule("Eltwise")
-def eltwise(b: Building, layer: Layer, *inputs: Value) -> Value:
+def eltwise(b: NcnnBuilder, layer: NcnnLayer, *inputs: Value) -> Value:
     """The product, sum or largest of all."""
     kind = layer.whole(0)
     if kind < 2:
@@ -263,7 +263,7 @@ _UNARY = (
 
 
 @rule("UnaryOp")
-def unary(b: Building, layer: Layer, x: Value) -> Value:
+def unary(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> Value:
     """A function of each element."""
     function = _UNARY[layer.whole(0)]
     return b.make("tanh", x) if function == "tanh" else b.make("elementwise", x, function=function)
@@ -279,58 +279,58 @@ _PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @rule(*_PLAIN)
-def plain_function(b: Building, layer: Layer, x: Value) -> Value:
+def plain_function(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> Value:
     """A function that has a name."""
     op, options = _PLAIN[layer.kind]
     return b.make(op, x, **options)
 
 
 @rule("ReLU")
-def relu(b: Building, layer: Layer, x: Value) -> Value:
+def relu(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> Value:
     """With a slope it is leaky."""
     return b.make("leaky_relu", x, slope=layer.real(0)) if layer.real(0) else b.make("relu", x)
 
 
 @rule("Clip")
-def clip(b: Building, layer: Layer, x: Value) -> Value:
+def clip(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> Value:
     """Between two numbers."""
     low, high = layer.real(0, -3.4e38), layer.real(1, 3.4e38)
     return b.make("relu6", x) if (low, high) == (0, 6) else b.make("hardtanh", x, low=low, high=high)
 
 
 @rule("GELU")
-def gelu(b: Building, layer: Layer, x: Value) -> Value:
+def gelu(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> Value:
     """Exact, or by the hyperbolic tangent."""
     return b.make("gelu", x, approximate="tanh") if layer.whole(0) else b.make("gelu", x)
 
 
 @rule("PReLU")
-def prelu(b: Building, layer: Layer, x: Value) -> Value:
+def prelu(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> Value:
     """A slope for each channel, or one."""
     return b.make("prelu", x, per_channel=layer.whole(0) > 1)
 
 
 @rule("Dropout")
-def dropout(b: Building, layer: Layer, x: Value) -> Value:
+def dropout(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> Value:
     """Nothing, or a factor."""
     return b.make("dropout", x) if layer.real(0, 1.0) == 1 else b.make("scale", x, factor=layer.real(0))
 
 
 @rule("Softmax")
-def softmax(b: Building, layer: Layer, x: Value) -> Value:
+def softmax(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> Value:
     """Along an axis, counted without the batch."""
     axis = layer.whole(0)
     return b.make("softmax", x, axis=axis + 1 if axis >= 0 else axis)
 
 
 @rule("BatchNorm")
-def batch_norm(b: Building, layer: Layer, x: Value) -> Value:
+def batch_norm(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> Value:
     """With the statistics of the file."""
     return b.make("batch_norm", x, counter=False)
 
 
 @rule("Scale", "Bias")
-def scale(b: Building, layer: Layer, x: Value, *more: Value) -> Value:
+def scale(b: NcnnBuilder, layer: NcnnLayer, x: Value, *more: Value) -> Value:
     """A factor for each channel, and what is added to it."""
     if more:
         raise Unlike("its factors are computed while it runs")
@@ -344,7 +344,7 @@ def scale(b: Building, layer: Layer, x: Value, *more: Value) -> Value:
 
 
 @rule("LRN")
-def local_response_norm(b: Building, layer: Layer, x: Value) -> Value:
+def local_response_norm(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> Value:
     """Across channels."""
     if layer.whole(0):
         raise Unlike("it is within channels")
@@ -352,7 +352,7 @@ def local_response_norm(b: Building, layer: Layer, x: Value) -> Value:
 
 
 @rule("LayerNorm", "RMSNorm")
-def layer_norm(b: Building, layer: Layer, x: Value) -> Value:
+def layer_norm(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> Value:
     """Over the last axes that have as many elements as it has factors."""
     op = "layer_norm" if layer.kind == "LayerNorm" else "rms_norm"
     features: Dim = layer.whole(0)
@@ -363,7 +363,7 @@ def layer_norm(b: Building, layer: Layer, x: Value) -> Value:
 
 
 @rule("GroupNorm", "InstanceNorm")
-def group_norm(b: Building, layer: Layer, x: Value) -> Value:
+def group_norm(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> Value:
     """By group, or by channel."""
     if layer.kind == "GroupNorm":
         return b.make("group_norm", x, groups=layer.whole(0, 1), affine=bool(layer.whole(3, 1)))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from costcalc.errors import Location, OptionError, SpecError
-from costcalc.frontends.ncnn.build import Building
+from costcalc.frontends.ncnn.build import NcnnBuilder
 from costcalc.frontends.ncnn.pnnx import is_pnnx, load_pnnx
-from costcalc.frontends.ncnn.read import Layer, read, text_of
+from costcalc.frontends.ncnn.read import NcnnLayer, read, text_of
 from costcalc.frontends.sources import Request
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
@@ -39,14 +39,14 @@ def load(name: str, request: Request) -> Graph:
                 shape[axis] = size
         types[blob] = TensorType(tuple(shape))
     as_written = all(types[blob].shape[1:] == shape for blob, shape in shapes.items())
-    building = Building(Path(name).stem, types, as_written)
+    building = NcnnBuilder(Path(name).stem, types, as_written)
     building.run(layers)
     if not building.builder.nodes:
         raise SpecError("this network has no layers", Location(name))
     return building.graph(layers, name)
 
 
-def _shape(layer: Layer) -> tuple[int, ...]:
+def _shape(layer: NcnnLayer) -> tuple[int, ...]:
     """The shape of an input by its own options, 0 where these leave it open, or by the shapes that the file has."""
     if layer.shapes and layer.shapes[0]:
         return layer.shapes[0]

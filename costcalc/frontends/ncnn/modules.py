@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from costcalc.frontends.compose import Unlike, Value
-from costcalc.frontends.ncnn.pnnx import Line, Network
+from costcalc.frontends.ncnn.pnnx import PnnxBuilder, PnnxOperator
 from costcalc.ir.call import once
 
 Rule = Callable[..., "Value | list[Value]"]
@@ -40,7 +40,7 @@ _PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def _plain(op: str, options: dict[str, Any]) -> Rule:
-    def make(n: Network, line: Line, x: Value) -> Value:
+    def make(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
         return n.make(op, x, **options)
 
     return make
@@ -49,7 +49,7 @@ def _plain(op: str, options: dict[str, Any]) -> Rule:
 RULES.update({name: _plain(*entry) for name, entry in _PLAIN.items()})
 
 
-def _padding(line: Line) -> Any:
+def _padding(line: PnnxOperator) -> Any:
     if line.options.get("padding_mode", "zeros") not in ("zeros", None):
         raise Unlike("it pads otherwise than with zeros")
     padding = line.options.get("padding", 0)
@@ -59,7 +59,7 @@ def _padding(line: Line) -> Any:
 
 
 @rule("conv1d conv2d conv3d")
-def conv(n: Network, line: Line, x: Value, *more: Value) -> Value:
+def conv(n: PnnxBuilder, line: PnnxOperator, x: Value, *more: Value) -> Value:
     """A module, or a function whose kernel is computed."""
     o = line.options
     settings = {name: once(o.get(name, 1)) for name in ("stride", "dilation", "groups")}
@@ -74,7 +74,7 @@ def conv(n: Network, line: Line, x: Value, *more: Value) -> Value:
 
 
 @rule("convtranspose1d convtranspose2d convtranspose3d")
-def conv_transpose(n: Network, line: Line, x: Value) -> Value:
+def conv_transpose(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """A transposed convolution."""
     o = line.options
     return n.make(
@@ -85,7 +85,7 @@ def conv_transpose(n: Network, line: Line, x: Value) -> Value:
 
 
 @rule("linear")
-def linear(n: Network, line: Line, x: Value, *more: Value) -> Value:
+def linear(n: PnnxBuilder, line: PnnxOperator, x: Value, *more: Value) -> Value:
     """A dense layer."""
     if more:
         y = n.make("matmul", x, n.make("transpose", more[0]))
@@ -94,19 +94,19 @@ def linear(n: Network, line: Line, x: Value, *more: Value) -> Value:
 
 
 @rule("matmul bmm mm")
-def matmul(n: Network, line: Line, x: Value, y: Value) -> Value:
+def matmul(n: PnnxBuilder, line: PnnxOperator, x: Value, y: Value) -> Value:
     """A product."""
     return n.make("matmul", x, y)
 
 
 @rule("batchnorm1d batchnorm2d batchnorm3d")
-def batch_norm(n: Network, line: Line, x: Value) -> Value:
+def batch_norm(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """With the statistics that training gathered."""
     return n.make("batch_norm", x, affine=bool(line.options.get("affine", True)), counter=False)
 
 
 @rule("layernorm layer_norm rmsnorm")
-def layer_norm(n: Network, line: Line, x: Value) -> Value:
+def layer_norm(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """Over the last axes."""
     axes = len(line.options["normalized_shape"])
     affine = bool(line.weights)
@@ -116,7 +116,7 @@ def layer_norm(n: Network, line: Line, x: Value) -> Value:
 
 
 @rule("groupnorm instancenorm1d instancenorm2d instancenorm3d")
-def group_norm(n: Network, line: Line, x: Value) -> Value:
+def group_norm(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """By group, or by channel."""
     affine = bool(line.options.get("affine"))
     if line.kind.lower() == "groupnorm":
@@ -125,19 +125,19 @@ def group_norm(n: Network, line: Line, x: Value) -> Value:
 
 
 @rule("prelu")
-def prelu(n: Network, line: Line, x: Value) -> Value:
+def prelu(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """A slope for each channel, or one."""
     return n.make("prelu", x, per_channel=line.options.get("num_parameters", 1) > 1)
 
 
 @rule("leakyrelu leaky_relu")
-def leaky_relu(n: Network, line: Line, x: Value) -> Value:
+def leaky_relu(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """With a slope."""
     return n.make("leaky_relu", x, slope=float(line.options.get("negative_slope", 0.01)))
 
 
 @rule("hardtanh clamp")
-def hardtanh(n: Network, line: Line, x: Value) -> Value:
+def hardtanh(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """Between two numbers."""
     low, high = (line.options.get(a, line.options.get(b)) for a, b in (("min_val", "min"), ("max_val", "max")))
     if low is None or high is None:
@@ -146,20 +146,20 @@ def hardtanh(n: Network, line: Line, x: Value) -> Value:
 
 
 @rule("gelu")
-def gelu(n: Network, line: Line, x: Value) -> Value:
+def gelu(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """Exact, or by the hyperbolic tangent."""
     return n.make("gelu", x, approximate="tanh") if line.options.get("approximate") == "tanh" else n.make("gelu", x)
 
 
 @rule("softmax log_softmax logsoftmax")
-def softmax(n: Network, line: Line, x: Value) -> Value:
+def softmax(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """Along an axis."""
     op = "softmax" if line.kind.lower() == "softmax" else "log_softmax"
     return n.make(op, x, axis=line.options["dim"])
 
 
 @rule("maxpool1d maxpool2d maxpool3d max_pool2d avgpool1d avgpool2d avgpool3d avg_pool2d")
-def pool(n: Network, line: Line, x: Value) -> Value:
+def pool(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """With a window."""
     o, is_max = line.options, line.kind.lower().startswith("max")
     more: dict[str, Any] = (
@@ -178,7 +178,7 @@ _ADAPTIVE = " ".join(f"adaptive{kind}pool{d}d adaptive_{kind}_pool{d}d" for kind
 
 
 @rule(_ADAPTIVE)
-def adaptive_pool(n: Network, line: Line, x: Value) -> Value:
+def adaptive_pool(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """To a size; None keeps an axis as it is."""
     size, places = line.options["output_size"], n.type_of(x).shape[2:]
     sizes = size if isinstance(size, tuple) else (size,) * len(places)
@@ -190,7 +190,7 @@ def adaptive_pool(n: Network, line: Line, x: Value) -> Value:
 
 
 @rule("upsample interpolate upsamplingnearest2d upsamplingbilinear2d")
-def upsample(n: Network, line: Line, x: Value) -> Value:
+def upsample(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """By a factor or to a size."""
     o = line.options
     mode = o.get("mode") or ("bilinear" if "bilinear" in line.kind.lower() else "nearest")
@@ -204,7 +204,7 @@ def upsample(n: Network, line: Line, x: Value) -> Value:
 
 
 @rule("pixelshuffle pixel_shuffle pixelunshuffle pixel_unshuffle")
-def pixel_shuffle(n: Network, line: Line, x: Value) -> Value:
+def pixel_shuffle(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """Channels to pixels, and back."""
     up = "un" not in line.kind.lower()
     factor = line.options["upscale_factor" if up else "downscale_factor"]
@@ -212,13 +212,13 @@ def pixel_shuffle(n: Network, line: Line, x: Value) -> Value:
 
 
 @rule("channelshuffle channel_shuffle")
-def channel_shuffle(n: Network, line: Line, x: Value) -> Value:
+def channel_shuffle(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """Channels dealt out to groups."""
     return n.make("channel_shuffle", x, groups=line.options["groups"])
 
 
 @rule("pad zeropad2d constantpad2d")
-def pad(n: Network, line: Line, x: Value) -> Value:
+def pad(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """The last axis first, before and after."""
     flat: tuple[int, ...] = line.options["pad" if "pad" in line.options else "padding"]
     pairs = [*zip(flat[::2], flat[1::2], strict=True)][::-1]
@@ -231,7 +231,7 @@ def pad(n: Network, line: Line, x: Value) -> Value:
 
 
 @rule("multiheadattention")
-def attention(n: Network, line: Line, *inputs: Value) -> Value:
+def attention(n: PnnxBuilder, line: PnnxOperator, *inputs: Value) -> Value:
     """Projections, attention in heads, and a projection; with the batch in front."""
     o = line.options
     if not o.get("batch_first") or o.get("add_bias_kv") or o.get("add_zero_attn") or len(line.outputs) > 1:
@@ -242,19 +242,19 @@ def attention(n: Network, line: Line, *inputs: Value) -> Value:
 
 
 @rule("scaled_dot_product_attention")
-def fused_attention(n: Network, line: Line, *inputs: Value) -> Value:
+def fused_attention(n: PnnxBuilder, line: PnnxOperator, *inputs: Value) -> Value:
     """Of queries, keys and values."""
     return n.make("scaled_dot_product_attention", *inputs[:4], causal=bool(line.options.get("is_causal")))
 
 
 @rule("embedding")
-def embedding(n: Network, line: Line, x: Value) -> Value:
+def embedding(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """Rows of a table."""
     return n.make("embedding", x, rows=line.options["num_embeddings"], width=line.options["embedding_dim"])
 
 
 @rule("pnnx.attribute")
-def attribute(n: Network, line: Line) -> Value:
+def attribute(n: PnnxBuilder, line: PnnxOperator) -> Value:
     """A tensor of the model as a value."""
     tensor = next(iter(line.weights.values()))
     return n.make("parameter", shape=tensor.shape, dtype=tensor.dtype, trained=tensor.dtype.startswith("float"))
@@ -264,13 +264,13 @@ def attribute(n: Network, line: Line) -> Value:
 
 
 @rule("flatten")
-def flatten(n: Network, line: Line, x: Value) -> Value:
+def flatten(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """Axes as one."""
     return n.make("flatten", x, start=line.options.get("start_dim", 1), end=line.options.get("end_dim", -1))
 
 
 @rule("view reshape unflatten reshape_as view_as squeeze unsqueeze")
-def reshape(n: Network, line: Line, x: Value, *more: Value) -> Value:
+def reshape(n: PnnxBuilder, line: PnnxOperator, x: Value, *more: Value) -> Value:
     """The elements in another shape: the one that pnnx met."""
     made = line.shapes.get(line.outputs[0])
     if made is None:
@@ -279,25 +279,25 @@ def reshape(n: Network, line: Line, x: Value, *more: Value) -> Value:
 
 
 @rule("permute")
-def permute(n: Network, line: Line, x: Value) -> Value:
+def permute(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """The axes in another order."""
     return n.make("permute", x, axes=line.options["dims"])
 
 
 @rule("transpose")
-def transpose(n: Network, line: Line, x: Value) -> Value:
+def transpose(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """Two axes for each other."""
     return n.make("transpose", x, first=line.options["dim0"], second=line.options["dim1"])
 
 
 @rule("cat concat")
-def cat(n: Network, line: Line, *inputs: Value) -> Value:
+def cat(n: PnnxBuilder, line: PnnxOperator, *inputs: Value) -> Value:
     """One after another."""
     return n.make("concat", *inputs, axis=line.options.get("dim", 0))
 
 
 @rule("stack")
-def stack(n: Network, line: Line, *inputs: Value) -> Value:
+def stack(n: PnnxBuilder, line: PnnxOperator, *inputs: Value) -> Value:
     """One beside another along a new axis."""
     axis = line.options.get("dim", 0)
     axis += len(n.type_of(inputs[0]).shape) + 1 if axis < 0 else 0
@@ -305,7 +305,7 @@ def stack(n: Network, line: Line, *inputs: Value) -> Value:
 
 
 @rule("chunk split tensor_split unbind")
-def split(n: Network, line: Line, x: Value) -> list[Value]:
+def split(n: PnnxBuilder, line: PnnxOperator, x: Value) -> list[Value]:
     """Parts of an axis, of the sizes that pnnx met."""
     axis = line.options.get("dim", 0)
     if line.kind.lower() == "unbind":
@@ -315,7 +315,7 @@ def split(n: Network, line: Line, x: Value) -> list[Value]:
 
 
 @rule("slice")
-def slices(n: Network, line: Line, x: Value) -> Value:
+def slices(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """Parts of axes."""
     o = line.options
     given = (o.get(name, o.get(f"{name}s")) for name in ("dim", "start", "end", "step"))
@@ -329,19 +329,19 @@ def slices(n: Network, line: Line, x: Value) -> Value:
 
 
 @rule("select")
-def select(n: Network, line: Line, x: Value) -> Value:
+def select(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """One place of an axis."""
     return n.make("select", x, axis=line.options["dim"], index=line.options["index"])
 
 
 @rule("expand expand_as")
-def expand(n: Network, line: Line, x: Value, *more: Value) -> Value:
+def expand(n: PnnxBuilder, line: PnnxOperator, x: Value, *more: Value) -> Value:
     """Sizes of 1 stretch."""
     return n.make("expand", x, shape=line.shapes[line.outputs[0]].shape)
 
 
 @rule("mean sum amax amin prod")
-def reduced(n: Network, line: Line, x: Value) -> Value:
+def reduced(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """Along axes."""
     axes = line.options.get("dim", tuple(range(len(n.type_of(x).shape))))
     options = {"axes": axes if isinstance(axes, tuple) else (axes,), "keepdim": bool(line.options.get("keepdim"))}
@@ -361,7 +361,7 @@ MOST_DEEP = 64
 
 
 @rule("pnnx.expression")
-def expression(n: Network, line: Line, *inputs: Value) -> Value:
+def expression(n: PnnxBuilder, line: PnnxOperator, *inputs: Value) -> Value:
     """Arithmetic of operands and numbers: ``add(@0,mul(@1,0.5))``."""
     tokens = iter(_TOKEN.findall(str(line.options.get("expr", ""))))
     found = _evaluated(n, tokens, inputs, next(tokens), 0)
@@ -370,7 +370,9 @@ def expression(n: Network, line: Line, *inputs: Value) -> Value:
     return found
 
 
-def _evaluated(n: Network, tokens: Iterator[str], inputs: tuple[Value, ...], token: str, deep: int) -> Value | float:
+def _evaluated(
+    n: PnnxBuilder, tokens: Iterator[str], inputs: tuple[Value, ...], token: str, deep: int
+) -> Value | float:
     if deep > MOST_DEEP:
         raise Unlike(f"its expression is nested more than {MOST_DEEP} deep")
     if token.startswith("@"):

@@ -5,30 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from costcalc.frontends.compose import Unlike, Value
-from costcalc.frontends.ncnn.build import Building
-from costcalc.frontends.ncnn.read import REST, Layer
+from costcalc.frontends.ncnn.build import NcnnBuilder
+from costcalc.frontends.ncnn.read import REST, NcnnLayer
 from costcalc.frontends.ncnn.rules import rule
 
 
-def _written(b: Building, value: Value) -> Value:
+def _written(b: NcnnBuilder, value: Value) -> Value:
     """What ncnn writes anew, though only its order or extent is another."""
     return b.make("elementwise", value, function="copy")
 
 
 @rule("Split")
-def split(b: Building, layer: Layer, x: Value) -> list[Value]:
+def split(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> list[Value]:
     """One value under several names."""
     return [x] * len(layer.outputs)
 
 
 @rule("Noop")
-def noop(b: Building, layer: Layer, *inputs: Value) -> list[Value]:
+def noop(b: NcnnBuilder, layer: NcnnLayer, *inputs: Value) -> list[Value]:
     """Nothing."""
     return list(inputs)
 
 
 @rule("MemoryData")
-def memory_data(b: Building, layer: Layer) -> Value:
+def memory_data(b: NcnnBuilder, layer: NcnnLayer) -> Value:
     """A tensor of the model, which has no batch."""
     sizes = [layer.whole(number) for number in (2, 1, 0)]
     shape = tuple(size for size in sizes if size)
@@ -36,7 +36,7 @@ def memory_data(b: Building, layer: Layer) -> Value:
 
 
 @rule("Concat")
-def concat(b: Building, layer: Layer, *inputs: Value) -> Value:
+def concat(b: NcnnBuilder, layer: NcnnLayer, *inputs: Value) -> Value:
     """Along an axis, counted without the batch; what has no batch is repeated for it."""
     axis = layer.whole(0)
     rank = len(b.type_of(inputs[0]).shape)
@@ -49,7 +49,7 @@ def concat(b: Building, layer: Layer, *inputs: Value) -> Value:
 
 
 @rule("Slice")
-def slices(b: Building, layer: Layer, x: Value) -> list[Value]:
+def slices(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> list[Value]:
     """Parts of an axis; -233 takes an even share of what is left."""
     axis, sizes = layer.whole(1), layer.wholes(0)
     at = axis + 1 if axis >= 0 else len(b.type_of(x).shape) + axis
@@ -63,7 +63,7 @@ def slices(b: Building, layer: Layer, x: Value) -> list[Value]:
 
 
 @rule("Crop")
-def crop(b: Building, layer: Layer, x: Value, *more: Value) -> Value:
+def crop(b: NcnnBuilder, layer: NcnnLayer, x: Value, *more: Value) -> Value:
     """A part of each axis: from a place on, so many; or from one place to another along axes that are named."""
     if more:
         raise Unlike("it takes the size of another")
@@ -89,7 +89,7 @@ def crop(b: Building, layer: Layer, x: Value, *more: Value) -> Value:
     return _written(b, x)
 
 
-def _gone(layer: Layer, b: Building, x: Value) -> tuple[Any, ...]:
+def _gone(layer: NcnnLayer, b: NcnnBuilder, x: Value) -> tuple[Any, ...]:
     """The shape that the file says, where axes of size 1 are left out of it."""
     shape = b.type_of(x).shape[1:]
     theirs = layer.shapes[0] if layer.shapes else shape
@@ -98,7 +98,7 @@ def _gone(layer: Layer, b: Building, x: Value) -> tuple[Any, ...]:
 
 
 @rule("Padding")
-def padding(b: Building, layer: Layer, x: Value, *more: Value) -> Value:
+def padding(b: NcnnBuilder, layer: NcnnLayer, x: Value, *more: Value) -> Value:
     """Before and after each axis: a number, the edge, or mirrored."""
     if more or layer.whole(4) > 2:
         raise Unlike("its amounts are computed while it runs")
@@ -117,13 +117,13 @@ def padding(b: Building, layer: Layer, x: Value, *more: Value) -> Value:
 
 
 @rule("Flatten")
-def flatten(b: Building, layer: Layer, x: Value) -> Value:
+def flatten(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> Value:
     """All elements in a row."""
     return b.make("reshape", x, shape=(-1,))
 
 
 @rule("Reshape")
-def reshape(b: Building, layer: Layer, x: Value, *more: Value) -> Value:
+def reshape(b: NcnnBuilder, layer: NcnnLayer, x: Value, *more: Value) -> Value:
     """To a width, height and channels: -1 is what is left, 0 as it is."""
     if more or layer.whole(3):
         raise Unlike("its shape is given otherwise")
@@ -141,7 +141,7 @@ _ORDERS = {
 
 
 @rule("Permute")
-def permute(b: Building, layer: Layer, x: Value) -> Value:
+def permute(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> Value:
     """The axes in another order."""
     orders = _ORDERS.get(len(b.type_of(x).shape) - 1)
     if orders is None:
@@ -151,7 +151,7 @@ def permute(b: Building, layer: Layer, x: Value) -> Value:
 
 
 @rule("ShuffleChannel")
-def shuffle(b: Building, layer: Layer, x: Value) -> Value:
+def shuffle(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> Value:
     """Channels dealt out to groups, or gathered again."""
     groups = layer.whole(0, 1)
     if layer.whole(1):
@@ -161,14 +161,14 @@ def shuffle(b: Building, layer: Layer, x: Value) -> Value:
 
 
 @rule("PixelShuffle", "Reorg")
-def pixel_shuffle(b: Building, layer: Layer, x: Value) -> Value:
+def pixel_shuffle(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> Value:
     """Channels to pixels, and back."""
     op = "pixel_shuffle" if layer.kind == "PixelShuffle" else "pixel_unshuffle"
     return b.make(op, x, factor=layer.whole(0, 1))
 
 
 @rule("ExpandDims", "Squeeze")
-def dims(b: Building, layer: Layer, x: Value) -> Value:
+def dims(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> Value:
     """Axes of size 1 come or go."""
     axes = layer.wholes(3)
     shape = list(b.type_of(x).shape)
@@ -187,7 +187,7 @@ _REDUCTIONS = ("sum", "", "", "mean", "amax", "amin", "prod")
 
 
 @rule("Reduction")
-def reduction(b: Building, layer: Layer, x: Value) -> Value:
+def reduction(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> Value:
     """Sum, mean, largest … along axes, or of all."""
     kind, rank = layer.whole(0), len(b.type_of(x).shape)
     function = _REDUCTIONS[kind] if kind < len(_REDUCTIONS) else ""

@@ -12,7 +12,7 @@ from typing import Any
 
 from costcalc.classes import NamedTuple, replace
 from costcalc.errors import CostcalcError, Location, OptionError, SpecError
-from costcalc.frontends.compose import Composer, Made, Unlike, Value, inputs_named, plain
+from costcalc.frontends.compose import Composer, Intermediate, Unlike, Value, inputs_named, plain
 from costcalc.frontends.ncnn.read import MOST_LAYERS
 from costcalc.frontends.sources import Request
 from costcalc.ir.graph import Graph, GraphBuilder
@@ -26,7 +26,7 @@ TYPES = {
 _TYPED = re.compile(r"\(([\d,?a-z%\-]*)\)(\w+)")
 
 
-class Line(NamedTuple):
+class PnnxOperator(NamedTuple):
     """One operator: its type without ``nn.``, ``F.``, ``torch.`` or ``Tensor.``; ``weights`` are its own tensors."""
 
     kind: str
@@ -52,13 +52,13 @@ def load_pnnx(path: str, text: str, request: Request) -> Graph:
     if len(rows) > MOST_LAYERS:
         raise SpecError(f"the file has {len(rows):,} layers; at most {MOST_LAYERS:,} are read", Location(path, 2))
     lines = [_line(words, Location(path, n)) for n, words in rows]
-    network = Network(Path(path).name.partition(".")[0], [line for line in lines if line.kind == "pnnx.Input"])
+    network = PnnxBuilder(Path(path).name.partition(".")[0], [line for line in lines if line.kind == "pnnx.Input"])
     for line in lines:
         network.add(line)
     return network.graph(path)
 
 
-def _line(words: list[str], location: Location) -> Line:
+def _line(words: list[str], location: Location) -> PnnxOperator:
     if len(words) < 4 or not (words[2].isdecimal() and words[3].isdecimal()) or len(words[2] + words[3]) > 12:
         raise SpecError("a line has a type, a name, and how many it reads and makes", location)
     reads, makes = int(words[2]), int(words[3])
@@ -79,7 +79,7 @@ def _line(words: list[str], location: Location) -> Line:
         elif not key.startswith("$"):
             options[key] = _value(value)
     kind = re.sub(r"^(nn|F|torch|Tensor|torch\.nn\.functional)\.", "", words[0])
-    return Line(kind, words[1], tuple(names[:reads]), tuple(names[reads:]), options, weights, shapes, location)
+    return PnnxOperator(kind, words[1], tuple(names[:reads]), tuple(names[reads:]), options, weights, shapes, location)
 
 
 def _typed(text: str) -> TensorType | None:
@@ -104,10 +104,10 @@ def _value(text: str) -> Any:
         return text
 
 
-class Network:
+class PnnxBuilder:
     """A graph under construction."""
 
-    def __init__(self, name: str, inputs: list[Line]) -> None:
+    def __init__(self, name: str, inputs: list[PnnxOperator]) -> None:
         types = {}
         self._values: dict[str, Value] = {}
         for called, line in zip(inputs_named(line.name for line in inputs), inputs, strict=True):
@@ -136,7 +136,7 @@ class Network:
         """Add an op that makes several."""
         return self._composer.add(find_op(op)(**options), values)
 
-    def value(self, operand: str, line: Line) -> Value:
+    def value(self, operand: str, line: PnnxOperator) -> Value:
         """The value that an operand is."""
         if operand not in self._values:
             raise SpecError(f"'{operand[:80]}' is read before it is made", line.location)
@@ -145,7 +145,7 @@ class Network:
     def _flat(self, operands: tuple[str, ...]) -> list[str]:
         return [one for operand in operands for one in self._lists.get(operand, (operand,))]
 
-    def add(self, line: Line) -> None:
+    def add(self, line: PnnxOperator) -> None:
         """Add what an operator does."""
         from costcalc.frontends.ncnn.modules import rule_of
 
@@ -180,9 +180,9 @@ class Network:
         name = re.sub(r"^(F|torch|Tensor)\.", "", line.name)  # of what has no name of its own
         names = self._composer.finish(plain(name) or plain(line.kind), line.location)
         for operand, value in zip(line.outputs, outputs, strict=False):
-            self._values[operand] = names[value] if isinstance(value, Made) else value
+            self._values[operand] = names[value] if isinstance(value, Intermediate) else value
 
-    def _agree(self, line: Line, outputs: list[Value]) -> None:
+    def _agree(self, line: PnnxOperator, outputs: list[Value]) -> None:
         """Raise ``Unlike`` where our rule makes other than what pnnx met."""
         if len(outputs) < len(line.outputs):
             raise Unlike(f"it makes {len(line.outputs)}, by our rule {len(outputs)}")
@@ -191,7 +191,7 @@ class Network:
             if theirs is not None and theirs != ours:
                 raise Unlike(f"it makes {theirs} {theirs.dtype}, by our rule {ours} {ours.dtype}")
 
-    def _uncounted(self, line: Line, inputs: list[Value], reason: str) -> list[Value]:
+    def _uncounted(self, line: PnnxOperator, inputs: list[Value], reason: str) -> list[Value]:
         self._composer.begin()
         unknown = [operand for operand in line.outputs if operand not in line.shapes]
         if unknown:

@@ -19,7 +19,7 @@ REST = -233
 Number = int | float
 
 
-class Layer(NamedTuple):
+class NcnnLayer(NamedTuple):
     """One line.
 
     options   by their number
@@ -73,7 +73,7 @@ def text_of(path: str) -> str:
     return text
 
 
-def read(path: str, text: str) -> list[Layer]:
+def read(path: str, text: str) -> list[NcnnLayer]:
     """The layers in the ``text`` of the file at ``path``. Raises ``SpecError`` with the line of what is wrong."""
     lines = text.splitlines()
     counts = lines[1].split() if len(lines) > 1 else []
@@ -87,7 +87,7 @@ def read(path: str, text: str) -> list[Layer]:
     return layers
 
 
-def _layer(line: str, location: Location) -> Layer:
+def _layer(line: str, location: Location) -> NcnnLayer:
     words = line.split()
     if len(words) < 4 or not (words[2].isdecimal() and words[3].isdecimal()) or len(words[2] + words[3]) > 12:
         raise SpecError("a line has a type, a name, and how many it reads and makes", location)
@@ -109,7 +109,7 @@ def _layer(line: str, location: Location) -> Layer:
             raise SpecError(f"'{word[:40]}' says another number of items than it has", location)
     hints = options.pop(SHAPES, ())
     shapes = _shapes(hints, makes) if isinstance(hints, tuple) else ()
-    return Layer(kind, name, tuple(names[:reads]), tuple(names[reads:]), options, shapes, location)
+    return NcnnLayer(kind, name, tuple(names[:reads]), tuple(names[reads:]), options, shapes, location)
 
 
 def _number(text: str, location: Location) -> Number:

@@ -11,11 +11,11 @@ from costcalc.frontends.calls.lower import Lowering
 from costcalc.frontends.calls.recorded import Scope
 from costcalc.frontends.onnx.folding import Unknown
 from costcalc.frontends.onnx.nodes import at, filled, in_order, shown_name, weigh_functions
-from costcalc.frontends.onnx.read import MOST_NODES, Declared, Function, Model, Node, SubGraph, Tensor
+from costcalc.frontends.onnx.read import MOST_NODES, DeclaredValue, Function, OnnxModel, OnnxNode, OnnxTensor, SubGraph
 from costcalc.frontends.onnx.rules import folded, rule_of
 from costcalc.frontends.onnx.scopes import module_path, own_name, shown
 from costcalc.frontends.onnx.sizes import expression
-from costcalc.frontends.onnx.use import Constant, FileError, NoRule, Stored, Use, is_number
+from costcalc.frontends.onnx.use import FileError, KnownTensor, NodeUse, NoRule, QuantisedTensor, is_number
 from costcalc.ir.call import Call, Step, Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
@@ -48,10 +48,10 @@ class GraphContext:
 
     __slots__ = ("declared", "opsets", "path", "readers", "scope")
 
-    def __init__(self, path: str, opsets: Mapping[str, int], declared: Mapping[str, Declared]) -> None:
+    def __init__(self, path: str, opsets: Mapping[str, int], declared: Mapping[str, DeclaredValue]) -> None:
         self.path, self.opsets, self.declared = path, opsets, declared
         self.scope: Scope | None = None
-        self.readers: dict[str, list[Node | None]] = {}
+        self.readers: dict[str, list[OnnxNode | None]] = {}
 
 
 class Decided:
@@ -71,7 +71,7 @@ class Build:
     """
 
     def __init__(
-        self, model: Model, name: str, shapes: Mapping[str, tuple[Dim, ...]], sizes: Mapping[str, Any],
+        self, model: OnnxModel, name: str, shapes: Mapping[str, tuple[Dim, ...]], sizes: Mapping[str, Any],
         settings: Mapping[str, int] | None = None,
     ) -> None:  # fmt: skip
         self.model, self.sizes, self.settings = model, sizes, dict(settings or {})
@@ -86,7 +86,7 @@ class Build:
         self.weights: dict[str, Traced] = {}
         self.consumed: set[str] = set()
         self.owners: set[str] = set()
-        self.made: list[Constant | Stored] = []
+        self.made: list[KnownTensor | QuantisedTensor] = []
         self.absorbed: dict[int, Any] = {}
         self.env = Env()
         graph = model.graph
@@ -130,18 +130,18 @@ class Build:
 
     # -- values ------------------------------------------------------------------------------------
 
-    def hold(self, tensors: Iterable[Tensor], env: Env) -> None:
+    def hold(self, tensors: Iterable[OnnxTensor], env: Env) -> None:
         """Make tensors of the file known by their names."""
         for tensor in tensors:
             env[tensor.name] = self.tensor(tensor, tensor.name)
 
-    def tensor(self, tensor: Tensor, name: str) -> Traced:
+    def tensor(self, tensor: OnnxTensor, name: str) -> Traced:
         """A tensor of the file."""
         if tensor.dtype not in ELEMENT_BITS:
             raise FileError(f"the tensor {name[:80]} holds {tensor.dtype}s")
         kind = TensorType(tensor.shape, tensor.dtype)
         if kind.size == 1 and tensor.numbers is not None and not name:
-            return Constant(kind, tensor.numbers)
+            return KnownTensor(kind, tensor.numbers)
         called = self._unique(name or "constant", self.weights)
         held = Traced(kind, called, tensor.dtype in FLOATING_BITS)
         held.numbers = tensor.numbers
@@ -222,7 +222,7 @@ class Build:
 
     # -- nodes -------------------------------------------------------------------------------------
 
-    def run(self, nodes: Sequence[Node], env: Env, context: GraphContext, outputs: Iterable[str]) -> None:
+    def run(self, nodes: Sequence[OnnxNode], env: Env, context: GraphContext, outputs: Iterable[str]) -> None:
         """Walk ``nodes``, whose values go into ``env``."""
         before, around = self.context, self.env
         self.context, self.env = context, env
@@ -243,7 +243,7 @@ class Build:
         self.depth -= 1
         self.context, self.env = before, around
 
-    def _node(self, node: Node, env: Env) -> None:
+    def _node(self, node: OnnxNode, env: Env) -> None:
         given = tuple(self.value(name, env) if name else None for name in node.inputs)
         made = self.absorbed.pop(id(node), None)
         if made is None:
@@ -268,10 +268,10 @@ class Build:
             if name and self.context.readers.get(name):
                 raise FileError(f"{at(node)} has no output '{name[:80]}'")
 
-    def _made(self, node: Node, given: tuple[Any, ...], env: Env) -> tuple[Any, ...]:
+    def _made(self, node: OnnxNode, given: tuple[Any, ...], env: Env) -> tuple[Any, ...]:
         domain = "" if node.domain == "ai.onnx" else node.domain
         call = self.lowering.call(node.operator, node.attributes)
-        use = Use(self, node, given, call, self.context.opsets.get(domain, 0))
+        use = NodeUse(self, node, given, call, self.context.opsets.get(domain, 0))
         function = self.model.functions.get((node.domain, node.operator, node.overload))
         rule = None if function and domain not in ("", "com.microsoft") else rule_of(domain, node.operator)
         if domain == "":
@@ -303,7 +303,7 @@ class Build:
             one.last = self.steps if one.last < 0 else one.last
         return result if isinstance(result, tuple) else (result,)
 
-    def _owned(self, node: Node, call: Call, scope: Scope) -> Scope:
+    def _owned(self, node: OnnxNode, call: Call, scope: Scope) -> Scope:
         """``scope``, or the module whose weight a node has that stands for another after it.
 
         PyTorch's exporter puts a convolution that took a norm in where the norm was; the weight keeps its name. One
@@ -319,7 +319,7 @@ class Build:
                 return Scope(owner)
         return scope
 
-    def _called(self, node: Node, function: Function, given: tuple[Any, ...], scope: Scope) -> tuple[Any, ...]:
+    def _called(self, node: OnnxNode, function: Function, given: tuple[Any, ...], scope: Scope) -> tuple[Any, ...]:
         """What a function makes, its nodes walked in place of the call."""
         inner = Env()
         for name in function.inputs:
@@ -331,7 +331,7 @@ class Build:
         self.run(nodes, inner, GraphContext(scope.path, opsets, {}), function.outputs)
         return tuple(self.value(name, inner) for name in function.outputs)
 
-    def body(self, use: Use, graph: SubGraph, given: Sequence[Any], env: Env, part: str) -> list[Any]:
+    def body(self, use: NodeUse, graph: SubGraph, given: Sequence[Any], env: Env, part: str) -> list[Any]:
         """What a graph inside a node makes of ``given``."""
         inner = Env(env)
         self.hold(graph.tensors, inner)
@@ -344,7 +344,7 @@ class Build:
         self.run(graph.nodes, inner, GraphContext(path, self.context.opsets, declared), names)
         return [self.value(name, inner) for name in names]
 
-    def weighed(self, use: Use, graph: SubGraph, env: Env) -> int:
+    def weighed(self, use: NodeUse, graph: SubGraph, env: Env) -> int:
         """The MACs of a branch, by walking it and leaving no trace."""
         steps, made, count = len(self.lowering.steps), len(self.made), self.count
         kept = dict(self.notes), dict(self.unlike), set(self.consumed), dict(self.kinds), dict(self.used)
@@ -370,17 +370,17 @@ class Build:
             value.made = None
         del self.made[made:]
 
-    def follower(self, name: str, operator: str) -> Node | None:
+    def follower(self, name: str, operator: str) -> OnnxNode | None:
         """The node that alone reads ``name``, if it is an ``operator``."""
         readers = self.context.readers.get(name, ())
         node = readers[0] if len(readers) == 1 else None
         return node if node is not None and node.operator == operator and node.domain in ("", "ai.onnx") else None
 
-    def absorb(self, node: Node, *made: Any) -> None:
+    def absorb(self, node: OnnxNode, *made: Any) -> None:
         """Take ``made`` for what ``node`` makes: another rule has done its work."""
         self.absorbed[id(node)] = made
 
-    def _scope(self, node: Node) -> Scope:
+    def _scope(self, node: OnnxNode) -> Scope:
         """The module call that ``node`` was made in; nodes of one that follow each other share it."""
         around = self.context
         path = module_path(node)
@@ -424,7 +424,7 @@ class Build:
         return made
 
 
-_NOTHING = Node("", "", "Constant", "", (), (), {}, None)
+_NOTHING = OnnxNode("", "", "KnownTensor", "", (), (), {}, None)
 
 
 def _after(graph: Graph, steps: Sequence[Step]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from costcalc.classes import replace
 from costcalc.errors import CostcalcError, OptionError, listing, near
 from costcalc.frontends.onnx.build import Build
 from costcalc.frontends.onnx.nodes import shown_name
-from costcalc.frontends.onnx.read import Model, read
+from costcalc.frontends.onnx.read import OnnxModel, read
 from costcalc.frontends.onnx.sizes import Open
 from costcalc.frontends.onnx.wire import DamagedFile
 from costcalc.frontends.sources import Request
@@ -39,7 +39,7 @@ def load(name: str, request: Request) -> Graph:
     return _built(name, request, symbols)[0]
 
 
-def values_of(name: str, request: Request) -> tuple[Graph, dict[str, TensorType], Model]:
+def values_of(name: str, request: Request) -> tuple[Graph, dict[str, TensorType], OnnxModel]:
     """The graph of ``name``, the type of each value of its main graph by the file's name for it, its records."""
     graph, build = _built(name, request, {})
     types = {key: v.type for key, v in build.whole.items() if isinstance(v, Traced)}

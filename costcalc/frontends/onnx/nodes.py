@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from costcalc.frontends.onnx.read import MOST_NODES, Model, Node, Reference, SubGraph, walk
+from costcalc.frontends.onnx.read import MOST_NODES, AttributeReference, OnnxModel, OnnxNode, SubGraph, walk
 from costcalc.frontends.onnx.use import FileError
 
 
-def weigh_functions(model: Model) -> None:
+def weigh_functions(model: OnnxModel) -> None:
     """Raises ``FileError`` for functions that are made of themselves, or that come to too many nodes."""
     functions = model.functions
     counts: dict[tuple[str, str, str], int] = {}
@@ -45,7 +45,7 @@ def shown_name(name: str) -> str:
     return "".join(c if c.isprintable() else "_" for c in name[:200]) or "unnamed"
 
 
-def in_order(nodes: Sequence[Node]) -> Iterable[Node]:
+def in_order(nodes: Sequence[OnnxNode]) -> Iterable[OnnxNode]:
     """``nodes``, each after those that make what it reads. Raises ``FileError`` for a circle."""
     made: set[str] = set()
     makers = {name: i for i, node in enumerate(nodes) for name in node.outputs if name}
@@ -62,7 +62,7 @@ def in_order(nodes: Sequence[Node]) -> Iterable[Node]:
             if name in makers:
                 readers.setdefault(name, []).append(i)
     ready = [i for i, count in enumerate(waits) if not count][::-1]
-    order: list[Node] = []
+    order: list[OnnxNode] = []
     while ready:
         i = ready.pop()
         order.append(nodes[i])
@@ -77,11 +77,11 @@ def in_order(nodes: Sequence[Node]) -> Iterable[Node]:
     return order
 
 
-def filled(node: Node, attributes: Mapping[str, Any]) -> Node:
+def filled(node: OnnxNode, attributes: Mapping[str, Any]) -> OnnxNode:
     """A node of a function with the attributes that the function is given, in graphs inside it too."""
     found = {}
     for name, value in node.attributes.items():
-        if isinstance(value, Reference):
+        if isinstance(value, AttributeReference):
             if attributes.get(value.name) is not None:
                 found[name] = attributes[value.name]
         elif isinstance(value, SubGraph):
@@ -91,7 +91,7 @@ def filled(node: Node, attributes: Mapping[str, Any]) -> Node:
     return node._replace(attributes=found)
 
 
-def at(node: Node) -> str:
+def at(node: OnnxNode) -> str:
     if node.name:
         return f"{node.kind[:80]} '{shown_name(node.name)[:80]}'"
     made = shown_name(node.outputs[0])[:80] if node.outputs else "nothing"

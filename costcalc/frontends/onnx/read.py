@@ -38,7 +38,7 @@ DEEPEST = 64
 """How deep graphs and functions may stand in each other."""
 
 
-class Tensor(NamedTuple):
+class OnnxTensor(NamedTuple):
     """A tensor of the file; ``numbers`` are its elements where they are few and there."""
 
     name: str
@@ -47,7 +47,7 @@ class Tensor(NamedTuple):
     numbers: tuple[Any, ...] | None
 
 
-class Declared(NamedTuple):
+class DeclaredValue(NamedTuple):
     """What the file says of a value: its element type, and its sizes, of which None says nothing.
 
     holds   what it is, if it is no tensor: ``sequence``, ``optional``, ``map``
@@ -59,8 +59,9 @@ class Declared(NamedTuple):
     holds: str = ""
 
 
-class Node(NamedTuple):
-    """One node. Of its attributes graphs are ``SubGraph``, and ``Reference`` stands for what a function is given."""
+class OnnxNode(NamedTuple):
+    """One node. Of its attributes graphs are ``SubGraph``, and ``AttributeReference`` is what a function is
+    given."""
 
     name: str
     domain: str
@@ -77,7 +78,7 @@ class Node(NamedTuple):
         return f"{self.domain}.{self.operator}" if self.domain not in ("", "ai.onnx") else self.operator
 
 
-class Reference(NamedTuple):
+class AttributeReference(NamedTuple):
     """An attribute whose value is that of the function's attribute ``name``."""
 
     name: str
@@ -86,11 +87,11 @@ class Reference(NamedTuple):
 class SubGraph(NamedTuple):
     """A graph inside a node."""
 
-    nodes: tuple[Node, ...]
-    inputs: tuple[Declared, ...]
-    outputs: tuple[Declared, ...]
-    tensors: tuple[Tensor, ...]
-    declared: dict[str, Declared]
+    nodes: tuple[OnnxNode, ...]
+    inputs: tuple[DeclaredValue, ...]
+    outputs: tuple[DeclaredValue, ...]
+    tensors: tuple[OnnxTensor, ...]
+    declared: dict[str, DeclaredValue]
     name: str = ""
 
 
@@ -100,11 +101,11 @@ class Function(NamedTuple):
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     defaults: dict[str, Any]
-    nodes: tuple[Node, ...]
+    nodes: tuple[OnnxNode, ...]
     opsets: dict[str, int]
 
 
-class Model(NamedTuple):
+class OnnxModel(NamedTuple):
     """A whole file."""
 
     producer: str
@@ -113,7 +114,7 @@ class Model(NamedTuple):
     functions: dict[tuple[str, str, str], Function]
 
 
-def read(data: Data) -> Model:
+def read(data: Data) -> OnnxModel:
     """The model in ``data``. Raises ``DamagedFile`` where there is none, or too large a one."""
     return _Reader(data).model()
 
@@ -123,7 +124,7 @@ class _Reader:
         self.data = data
         self.nodes = 0
 
-    def model(self) -> Model:
+    def model(self) -> OnnxModel:
         found = message(self.data, (0, len(self.data)))
         graphs = spans(found.get(7))
         if len(graphs) != 1 or not set(found) <= _OF_MODELS:
@@ -134,7 +135,7 @@ class _Reader:
             if key in functions:
                 raise DamagedFile(f"the function {key[1][:80]} is there twice")
             functions[key] = function
-        return Model(self._text(found, 2), self._opsets(found.get(8)), self._graph(graphs[0], 0), functions)
+        return OnnxModel(self._text(found, 2), self._opsets(found.get(8)), self._graph(graphs[0], 0), functions)
 
     def _opsets(self, values: list[int | Span] | None) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -160,20 +161,20 @@ class _Reader:
             self._text(found, 2),
         )
 
-    def _nodes(self, values: list[int | Span] | None, depth: int) -> tuple[Node, ...]:
+    def _nodes(self, values: list[int | Span] | None, depth: int) -> tuple[OnnxNode, ...]:
         found = spans(values)
         self.nodes += len(found)
         if self.nodes > MOST_NODES:
             raise DamagedFile(f"it has more than {MOST_NODES:,} nodes")
         return tuple(self._node(span, depth) for span in found)
 
-    def _node(self, span: Span, depth: int) -> Node:
+    def _node(self, span: Span, depth: int) -> OnnxNode:
         data, found = self.data, message(self.data, span)
         attributes = {}
         for held in spans(found.get(5)):
             name, value = self._attribute(held, depth)
             attributes[name] = value
-        return Node(
+        return OnnxNode(
             self._text(found, 3),
             self._text(found, 7),
             self._text(found, 4),
@@ -201,7 +202,7 @@ class _Reader:
         found = message(self.data, span)
         name = self._text(found, 1)
         if 21 in found:
-            return name, Reference(self._text(found, 21))
+            return name, AttributeReference(self._text(found, 21))
         kind = self._number(found, 20) or next((kind for kind, field in _FIELD_OF.items() if field in found), 0)
         values = found.get(_FIELD_OF.get(kind, 0), [])
         if kind == 1:
@@ -230,7 +231,7 @@ class _Reader:
             value = (value[0], value[0] + 4096)
         return text(self.data, value)
 
-    def _tensor(self, span: Span) -> Tensor:
+    def _tensor(self, span: Span) -> OnnxTensor:
         found = message(self.data, span)
         shape = tuple(integers(self.data, found.get(1, []), MOST_RANK))
         name, dtype = self._text(found, 8), NAMES.get(self._number(found, 2))
@@ -238,7 +239,7 @@ class _Reader:
             raise DamagedFile(f"the tensor {name[:80]} has the unknown element type {self._number(found, 2)}")
         if any(size < 0 for size in shape):
             raise DamagedFile(f"the tensor {name[:80]} has a size below 0: {shape}")
-        return Tensor(name, dtype, shape, self._numbers(found, dtype, shape))
+        return OnnxTensor(name, dtype, shape, self._numbers(found, dtype, shape))
 
     def _numbers(self, found: Fields, dtype: str, shape: tuple[int, ...]) -> tuple[Any, ...] | None:
         """The elements, where they are few and in the file."""
@@ -274,38 +275,38 @@ class _Reader:
                 given = [bool(v) for v in given]
         return tuple(given) if len(given) == count else None
 
-    def _sparse(self, span: Span) -> Tensor:
+    def _sparse(self, span: Span) -> OnnxTensor:
         found = message(self.data, span)
         shape = tuple(integers(self.data, found.get(3, []), MOST_RANK))
         values = spans(found.get(1))
         if not values or any(size < 0 for size in shape):
             raise DamagedFile("a sparse tensor has no values, or a size below 0")
         held = self._tensor(values[-1])
-        return Tensor(held.name, held.dtype, shape, None)
+        return OnnxTensor(held.name, held.dtype, shape, None)
 
-    def _declared(self, span: Span) -> Declared:
+    def _declared(self, span: Span) -> DeclaredValue:
         found = message(self.data, span)
         name = self._text(found, 1)
         for kind in spans(found.get(2)):
             held = message(self.data, kind)
             for field, word in _HOLDERS.items():
                 if field in held:
-                    return Declared(name, "", None, word)
+                    return DeclaredValue(name, "", None, word)
             for tensor in spans(held.get(1) or held.get(8)):
                 return self._tensor_type(name, message(self.data, tensor))
-        return Declared(name, "", None)
+        return DeclaredValue(name, "", None)
 
-    def _tensor_type(self, name: str, found: Fields) -> Declared:
+    def _tensor_type(self, name: str, found: Fields) -> DeclaredValue:
         dtype = NAMES.get(self._number(found, 1), "")
         if 2 not in found:
-            return Declared(name, dtype, None)
+            return DeclaredValue(name, dtype, None)
         sizes: list[int | str | None] = []
         for span in spans(message(self.data, spans(found[2])[-1]).get(1)):
             size = message(self.data, span)
             sizes.append(signed(size[1][-1]) if 1 in size else self._text(size, 2) or None)
             if len(sizes) > MOST_RANK:
                 raise DamagedFile(f"{name[:80]} has more than {MOST_RANK} axes")
-        return Declared(name, dtype, tuple(sizes))
+        return DeclaredValue(name, dtype, tuple(sizes))
 
     def _function(self, span: Span) -> tuple[tuple[str, str, str], Function]:
         data, found = self.data, message(self.data, span)
@@ -343,7 +344,7 @@ def _as_number(value: Any, kind: int) -> Any:
     return struct.unpack("<f", struct.pack("<I", value << 16))[0] if kind == 16 else value
 
 
-def walk(graph: SubGraph) -> Iterator[Node]:
+def walk(graph: SubGraph) -> Iterator[OnnxNode]:
     """The nodes of a graph and of those inside its nodes."""
     for node in graph.nodes:
         yield node

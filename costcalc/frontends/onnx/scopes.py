@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from costcalc.frontends.onnx.read import Node
+from costcalc.frontends.onnx.read import OnnxNode
 
 _HIDDEN = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]+")
 MOST = 200
 """Characters of a path."""
 
 
-def module_path(node: Node) -> str | None:
+def module_path(node: OnnxNode) -> str | None:
     """The dotted path of the module that ``node`` was made in, ``""`` for the model itself; None where nothing tells.
 
     PyTorch's exporters tell: the newer one in the metadata, the older one in the name, ``/layer1/layer1.0/conv/Conv``.
@@ -30,7 +30,7 @@ def module_path(node: Node) -> str | None:
     return shown(".".join(found))
 
 
-def own_name(node: Node) -> str:
+def own_name(node: OnnxNode) -> str:
     """The name that somebody gave the node; ``""`` where its file has none, or one that counts nodes (``Conv_12``)."""
     if re.fullmatch(rf"(node_)?{re.escape(node.operator)}[_-]?\d*", node.name, re.IGNORECASE):
         return ""

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from costcalc.errors import OptionError, listing, near
-from costcalc.frontends.onnx.read import Declared
+from costcalc.frontends.onnx.read import DeclaredValue
 from costcalc.ir.dims import Dim, maximum, minimum
 from costcalc.ir.expr import Expr
 
@@ -163,7 +163,7 @@ class Open:
     first     those that are the first axis of an input, which is taken for the batch
     """
 
-    def __init__(self, inputs: Sequence[Declared]) -> None:
+    def __init__(self, inputs: Sequence[DeclaredValue]) -> None:
         self.shapes: dict[str, tuple[Dim, ...]] = {}
         self.names: dict[str, None] = {}
         self.first: set[str] = set()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from costcalc.errors import CostcalcError
-from costcalc.frontends.onnx.read import Node
+from costcalc.frontends.onnx.read import OnnxNode
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
@@ -27,7 +27,7 @@ class FileError(CostcalcError):
     """A file whose graph does not hold together."""
 
 
-class Constant(Traced):
+class KnownTensor(Traced):
     """A tensor whose elements are known and that no layer has made; it becomes one where a layer reads it.
 
     called   its name in the file, if it has one
@@ -42,7 +42,7 @@ class Constant(Traced):
         self.made: Traced | None = None
 
 
-class Stored(Traced):
+class QuantisedTensor(Traced):
     """A tensor of the file in floating point that is stored in another element type. A layer that takes it as its own
     has it as it is stored; for one that reads it as a value it is made beforehand.
 
@@ -57,7 +57,7 @@ class Stored(Traced):
         self.made: Traced | None = None
 
 
-class Use:
+class NodeUse:
     """One node with what it reads.
 
     given   its inputs; None for one that is left out, a list for a sequence
@@ -67,7 +67,7 @@ class Use:
 
     __slots__ = ("build", "call", "given", "node", "opset")
 
-    def __init__(self, build: Build, node: Node, given: Sequence[Any], call: Call, opset: int) -> None:
+    def __init__(self, build: Build, node: OnnxNode, given: Sequence[Any], call: Call, opset: int) -> None:
         self.build, self.node, self.given, self.call, self.opset = build, node, given, call, opset
 
     def attribute(self, name: str, default: Any = None) -> Any:
@@ -106,14 +106,14 @@ class Use:
 
     def real(self, value: Traced) -> Traced:
         """``value``, made by a layer if it is a constant."""
-        if isinstance(value, Constant):
+        if isinstance(value, KnownTensor):
             if value.made is None:
                 value.made = self.constant(value.type, value=elements(value.numbers, value.type.size))
                 self.build.made.append(value)
             return value.made
         if value.weight and is_number(value):
             return self.constant(value.type)
-        if isinstance(value, Stored):
+        if isinstance(value, QuantisedTensor):
             if value.made is None:
                 value.made = self.elementwise("dequantize", value.source, dtype=value.type.dtype)
                 self.build.made.append(value)
@@ -158,7 +158,7 @@ class Use:
 
     def is_weight(self, index: int) -> bool:
         """Whether input ``index`` is there and can be a layer's own: of the file, or made of such beforehand."""
-        return self.has(index) and (isinstance(self.given[index], Constant) or self.held(index).settled)
+        return self.has(index) and (isinstance(self.given[index], KnownTensor) or self.held(index).settled)
 
     def weight(self, index: int, shape: Sequence[Dim] | None = None, trained: bool = True) -> Traced:
         """Input ``index`` as a layer's own tensor, under ``shape`` if the op has another order of its axes."""
@@ -167,10 +167,10 @@ class Use:
 
     def as_weight(self, value: Traced, shape: Sequence[Dim] | None = None, trained: bool = True) -> Traced:
         """``value`` as a layer's own tensor."""
-        if isinstance(value, Stored):
+        if isinstance(value, QuantisedTensor):
             shape, value = value.type.shape if shape is None else shape, value.source
         kind = value.type if shape is None else TensorType(tuple(shape), value.type.dtype)
-        name = value.called if isinstance(value, Constant) else value.weight
+        name = value.called if isinstance(value, KnownTensor) else value.weight
         if name:
             return Traced(kind, name, trained)
         value = self.real(value)
@@ -218,7 +218,7 @@ def is_number(value: Traced) -> bool:
     """Whether ``value`` is a number rather than a tensor of the model."""
     if value.type.size != 1 or not all(isinstance(d, int) for d in value.type.shape):
         return False
-    if isinstance(value, Constant):
+    if isinstance(value, KnownTensor):
         return True
     # A state dict's name has dots; what an exporter makes of a number has none, or slashes, or says what it is.
     name = value.weight

@@ -14,7 +14,7 @@ from costcalc.classes import NamedTuple
 from costcalc.errors import Location
 from costcalc.frontends.spec.layers import MAX_LAYERS, Layers
 from costcalc.frontends.spec.scopes import MAX_NAME
-from costcalc.frontends.spec.values import Budget, Value, Word
+from costcalc.frontends.spec.values import Value, Word, WorkLimit
 from costcalc.ir.graph import Node
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
@@ -30,7 +30,7 @@ class Bounds(NamedTuple):
     steps: int
 
 
-class Layer(NamedTuple):
+class BodyLayer(NamedTuple):
     """One layer of a body; names without the body's prefix."""
 
     name: str
@@ -53,7 +53,7 @@ class Body(NamedTuple):
     longest    of the names
     """
 
-    layers: tuple[Layer, ...]
+    layers: tuple[BodyLayer, ...]
     claimed: tuple[tuple[str, Location, bool], ...]
     defined: tuple[tuple[str, tuple[Any, ...]], ...]
     last: dict[str, Any]
@@ -75,7 +75,7 @@ class Mark(NamedTuple):
         return Mark(len(layers.builder.nodes), len(layers.names.claimed), len(layers.names.defined))
 
 
-class Made(NamedTuple):
+class WrittenBody(NamedTuple):
     """Where a body stands that was written out: of which prefix and inputs, in which call, from where to where."""
 
     prefix: str
@@ -91,9 +91,9 @@ class Made(NamedTuple):
 class Bodies:
     """The bodies of one model."""
 
-    def __init__(self, layers: Layers, budget: Budget) -> None:
+    def __init__(self, layers: Layers, budget: WorkLimit) -> None:
         self._layers, self._budget = layers, budget
-        self._made: dict[object, Made] = {}
+        self._made: dict[object, WrittenBody] = {}
         self._bodies: dict[object, Body | None] = {}
 
     def key(self, block: object, model: int, local: dict[str, Value], inputs: list[str]) -> object:
@@ -108,7 +108,7 @@ class Bodies:
         alike = tuple(map(inputs.index, inputs)) if len(inputs) > 1 else ()
         return id(block), model, given, alike, tuple([types[v] for v in inputs])
 
-    def keep(self, key: object, made: Made) -> None:
+    def keep(self, key: object, made: WrittenBody) -> None:
         """Remember where the body of ``key`` stands."""
         self._made[key] = made
 
@@ -155,7 +155,7 @@ class Bodies:
         )
         return prefix + body.running if type(body.running) is str else inputs[body.running]
 
-    def _body(self, made: Made) -> Body | None:
+    def _body(self, made: WrittenBody) -> Body | None:
         """What stands there, by names without the prefix; None where something leads out of it."""
         builder, names, prefix = self._layers.builder, self._layers.names, made.prefix
         start = len(prefix)
@@ -183,7 +183,7 @@ class Bodies:
                 makes = tuple(v[start:] for v in node.outputs)
                 types = tuple(builder.types[v] for v in node.outputs)
                 reads, at = tuple(map(ref, node.inputs)), call(node.location.within)
-                layers.append(Layer(node.name[start:], node.op, reads, makes, types, node.location, at))
+                layers.append(BodyLayer(node.name[start:], node.op, reads, makes, types, node.location, at))
             defined = [
                 (n[start:], tuple(map(ref, vs))) for n, vs in names.defined[made.start.defined : made.end.defined]
             ]

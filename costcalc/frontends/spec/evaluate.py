@@ -1,6 +1,6 @@
 """Parsed expressions → closures: the part of Python's syntax that a spec may use, each node with its rule.
 
-A closure takes a ``Scope`` and returns a value. Nothing of Python is reachable from a spec but the arithmetic
+A closure takes a ``ExpressionScope`` and returns a value. Nothing of Python is reachable from a spec but the arithmetic
 in ``values`` and the table in ``functions``; a node without a rule here is refused by name.
 """
 
@@ -12,22 +12,22 @@ from typing import Any, TypeAlias
 
 from costcalc.errors import SpecError, listing, near
 from costcalc.frontends.spec import functions, values
-from costcalc.frontends.spec.values import Budget, Value, Word
+from costcalc.frontends.spec.values import Value, Word, WorkLimit
 from costcalc.ir.expr import Relation
 from costcalc.ops import WHERE
 
 MAX_AST_DEPTH = 40
 
-Evaluator: TypeAlias = "Callable[[Scope], Value]"
+Evaluator: TypeAlias = "Callable[[ExpressionScope], Value]"
 Target: TypeAlias = "str | tuple[Target, ...]"
 
 
-class Scope:
+class ExpressionScope:
     """The names that an expression sees, and the budget that it draws on."""
 
     __slots__ = ("budget", "local", "other")
 
-    def __init__(self, budget: Budget, local: dict[str, Value], other: Callable[[str], Value]) -> None:
+    def __init__(self, budget: WorkLimit, local: dict[str, Value], other: Callable[[str], Value]) -> None:
         self.budget, self.local, self.other = budget, local, other
 
     def callee(self, name: str) -> str:
@@ -42,9 +42,9 @@ class Scope:
             raise SpecError(f"'{brief(name)}' is {values.shown(word)} here, not a function, an op or a block")
         return word
 
-    def inner(self) -> Scope:
+    def inner(self) -> ExpressionScope:
         """A scope whose new names do not reach this one."""
-        return Scope(self.budget, dict(self.local), self.other)
+        return ExpressionScope(self.budget, dict(self.local), self.other)
 
 
 def compile_node(node: ast.AST, depth: int) -> Evaluator:
@@ -78,7 +78,7 @@ def _name(node: ast.Name, depth: int) -> Evaluator:
         value = _YAML_CONSTANTS[name]
         return lambda scope: value
 
-    def load(scope: Scope) -> Value:
+    def load(scope: ExpressionScope) -> Value:
         try:
             return scope.local[name]
         except KeyError:
@@ -125,7 +125,7 @@ def _boolean(node: ast.BoolOp, depth: int) -> Evaluator:
     operands = [compile_node(v, depth) for v in node.values]
     stop = isinstance(node.op, ast.Or)
 
-    def run(scope: Scope) -> Value:
+    def run(scope: ExpressionScope) -> Value:
         value: Value = None
         for operand in operands:
             value = operand(scope)
@@ -167,7 +167,7 @@ def _compare(node: ast.Compare, depth: int) -> Evaluator:
     first = compile_node(node.left, depth)
     rest = [(_COMPARE[type(o)], compile_node(c, depth)) for o, c in zip(node.ops, node.comparators, strict=True)]
 
-    def run(scope: Scope) -> Any:
+    def run(scope: ExpressionScope) -> Any:
         left, holds = first(scope), True
         for i, (rule, operand) in enumerate(rest):
             right = operand(scope)
@@ -186,7 +186,7 @@ def _compare(node: ast.Compare, depth: int) -> Evaluator:
 def _choice(node: ast.IfExp, depth: int) -> Evaluator:
     condition, then, other = (compile_node(n, depth) for n in (node.test, node.body, node.orelse))
 
-    def run(scope: Scope) -> Value:
+    def run(scope: ExpressionScope) -> Value:
         holds = condition(scope)
         if isinstance(holds, Relation):
             return values.where(holds, then(scope), other(scope))
@@ -203,7 +203,7 @@ def _subscript(node: ast.Subscript, depth: int) -> Evaluator:
 def _slice(node: ast.Slice, depth: int) -> Evaluator:
     parts = [None if p is None else compile_node(p, depth) for p in (node.lower, node.upper, node.step)]
 
-    def run(scope: Scope) -> slice:
+    def run(scope: ExpressionScope) -> slice:
         bounds = [None if p is None else p(scope) for p in parts]
         if not all(b is None or isinstance(b, int) for b in bounds):
             raise SpecError("the bounds of a slice are whole numbers")
@@ -221,7 +221,7 @@ def _function(node: ast.Call, depth: int) -> Evaluator:
     positional = [compile_node(a, depth) for a in node.args]
     named = [(str(k.arg), compile_node(k.value, depth)) for k in node.keywords]
 
-    def run(scope: Scope) -> Value:
+    def run(scope: ExpressionScope) -> Value:
         args = [a(scope) for a in positional]
         kwargs = {k: v(scope) for k, v in named}
         for value in args:
@@ -244,7 +244,7 @@ def _comprehension(node: ast.ListComp | ast.GeneratorExp, depth: int) -> Evaluat
     element = compile_node(node.elt, depth)
     price = 1 + sum(1 for _ in ast.walk(node)) // 8
 
-    def run(scope: Scope) -> Value:
+    def run(scope: ExpressionScope) -> Value:
         inner, made = scope.inner(), []
         for item in iterate(items(scope)):
             scope.budget.spend(price)
@@ -274,7 +274,7 @@ def bind(target: Target, value: Value) -> Iterator[tuple[str, Value]]:
         yield from bind(inner, part)
 
 
-def _spent(scope: Scope, value: Value) -> Value:
+def _spent(scope: ExpressionScope, value: Value) -> Value:
     """``value``, its elements paid for if it is a list."""
     if isinstance(value, tuple):
         scope.budget.spend(values.weigh(value))

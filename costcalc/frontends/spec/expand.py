@@ -9,28 +9,28 @@ from typing import Any
 from costcalc.classes import replace
 from costcalc.errors import CostcalcError, Location, SpecError, near
 from costcalc.frontends.spec import settings
-from costcalc.frontends.spec.bodies import Bodies, Bounds, Made, Mark
-from costcalc.frontends.spec.evaluate import Scope, bind, iterate
+from costcalc.frontends.spec.bodies import Bodies, Bounds, Mark, WrittenBody
+from costcalc.frontends.spec.evaluate import ExpressionScope, bind, iterate
 from costcalc.frontends.spec.files import Files, moved, pick_variant
 from costcalc.frontends.spec.frames import Frame
 from costcalc.frontends.spec.layers import Layers, Reached
-from costcalc.frontends.spec.model import Block, Spec
+from costcalc.frontends.spec.model import BlockDefinition, Spec
 from costcalc.frontends.spec.scopes import bind_arguments, size_of
 from costcalc.frontends.spec.steps import (
     Apply,
     Branch,
     Branches,
-    Choice,
+    Conditional,
     Each,
     For,
     From,
     If,
     Let,
     Named,
-    Reference,
     Steps,
+    ValueReference,
 )  # fmt: skip
-from costcalc.frontends.spec.values import Budget, Value, Word, shown, truth
+from costcalc.frontends.spec.values import Value, Word, WorkLimit, shown, truth
 from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import TensorType
 
@@ -44,12 +44,12 @@ def expand(
     parameters: dict[str, Value],
     inputs: Mapping[str, TensorType],
     files: Files,
-    budget: Budget,
+    budget: WorkLimit,
 ) -> Graph:
     """The graph of ``spec`` with these parameters and inputs; ``SpecError`` or another, placed, if there is none."""
     layers = Layers(variant or spec.name, inputs)
     expander = _Expander(layers, files, budget)
-    frame = Frame(spec, parameters, {}, files, Scope(budget, {}, expander.size), expander.is_layer)
+    frame = Frame(spec, parameters, {}, files, ExpressionScope(budget, {}, expander.size), expander.is_layer)
     expander.model(frame, next(iter(inputs)))
     if not layers.builder.nodes:
         raise SpecError("the spec has no layers", spec.location)
@@ -63,7 +63,7 @@ def expand(
 class _Expander:
     """Runs steps. ``running`` is the value that the next layer takes, ``prefix`` what its name begins with."""
 
-    def __init__(self, layers: Layers, files: Files, budget: Budget) -> None:
+    def __init__(self, layers: Layers, files: Files, budget: WorkLimit) -> None:
         self.layers, self.files, self.budget = layers, files, budget
         self.frame: Frame
         self.running = ""
@@ -157,7 +157,7 @@ class _Expander:
     def branches(self, branches: Branches, found: list[str]) -> list[str]:
         """``found``, with the value of each branch that there is appended."""
         for branch in branches:
-            if isinstance(branch, Choice):
+            if isinstance(branch, Conditional):
                 for condition, arm in branch.arms:
                     if condition is None or truth(condition.value(self.frame.scope)):
                         self.branches(arm, found)
@@ -178,7 +178,7 @@ class _Expander:
     def branch(self, branch: Branch) -> str:
         """The value of a branch that begins at the running value, which is as before afterwards."""
         before = self.running
-        if isinstance(branch, Reference):
+        if isinstance(branch, ValueReference):
             if branch.name is not None:
                 known = self.layers.names.find(branch.name.fill(self.frame.scope), self.prefix)
                 if known is not None:
@@ -190,7 +190,7 @@ class _Expander:
         self.running = before
         return value
 
-    def _called(self, reference: Reference) -> str:
+    def _called(self, reference: ValueReference) -> str:
         """The value of a reference that is no name of a layer: of what it calls."""
         name, call = reference
         if name is not None:
@@ -289,7 +289,7 @@ class _Expander:
         return SpecError(f"no op or block called '{function[:80]}'{near(function, known)}")
 
     def _block(
-        self, block: Block, spec: Spec, args: tuple[Value, ...], kwargs: dict[str, Value], inputs: list[str]
+        self, block: BlockDefinition, spec: Spec, args: tuple[Value, ...], kwargs: dict[str, Value], inputs: list[str]
     ) -> None:
         frame, wanted = self.frame, block.signature.parameters
         local = bind_arguments(f"block {block.signature.name}", wanted, args, kwargs)
@@ -317,7 +317,7 @@ class _Expander:
         self.run(block.steps)
         if key is not None and names.reach >= len(prefix):
             spent = bounds._replace(steps=bounds.steps - self.budget.left)
-            made = Made(prefix, inputs, within, start, Mark.of(layers), self.running, spent, parameters)
+            made = WrittenBody(prefix, inputs, within, start, Mark.of(layers), self.running, spent, parameters)
             self.bodies.keep(key, made)
         names.reach = min(reach, names.reach)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError, Location, SpecError
-from costcalc.frontends.spec.evaluate import Evaluator, Scope, Target, brief, compile_node, parse_target
+from costcalc.frontends.spec.evaluate import Evaluator, ExpressionScope, Target, brief, compile_node, parse_target
 from costcalc.frontends.spec.values import Value
 
 MAX_LENGTH = 2000
@@ -31,20 +31,20 @@ class Expression(NamedTuple):
     location: Location | None
     run: Evaluator
 
-    def value(self, scope: Scope) -> Value:
+    def value(self, scope: ExpressionScope) -> Value:
         """Its value in ``scope``; ``SpecError``, placed, where it has none."""
         return guarded(self.run, scope, self.text, self.location)
 
 
-class Call(NamedTuple):
+class CallExpression(NamedTuple):
     """``function(args, keyword=...)``, or the bare name of a function."""
 
     function: str
     text: str
     location: Location | None
-    run: Callable[[Scope], tuple[tuple[Value, ...], dict[str, Value]]] | None
+    run: Callable[[ExpressionScope], tuple[tuple[Value, ...], dict[str, Value]]] | None
 
-    def arguments(self, scope: Scope) -> tuple[tuple[Value, ...], dict[str, Value]]:
+    def arguments(self, scope: ExpressionScope) -> tuple[tuple[Value, ...], dict[str, Value]]:
         """Its arguments by position and by name."""
         if self.run is None:
             return (), {}
@@ -67,7 +67,7 @@ class Signature(NamedTuple):
     text: str
 
 
-def guarded(run: Callable[[Scope], Any], scope: Scope, text: str, location: Location | None) -> Any:
+def guarded(run: Callable[[ExpressionScope], Any], scope: ExpressionScope, text: str, location: Location | None) -> Any:
     """``run(scope)``, with everything that can go wrong said in a sentence."""
     try:
         if len(text) > 15:
@@ -102,7 +102,7 @@ def parse_word(text: str, location: Location | None) -> Expression:
         raise
 
 
-def parse_step(text: str, location: Location | None) -> Assignment | Call:
+def parse_step(text: str, location: Location | None) -> Assignment | CallExpression:
     """``text`` as an assignment or the call of an op or a block."""
     node = _parse(text, location)
     if isinstance(node, ast.Assign):
@@ -113,7 +113,7 @@ def parse_step(text: str, location: Location | None) -> Assignment | Call:
     return _call(node, text, location)
 
 
-def parse_call(text: str, location: Location | None) -> Call:
+def parse_call(text: str, location: Location | None) -> CallExpression:
     """``text`` as the call of an op or a block."""
     return _call(_parse(text, location), text, location)
 
@@ -195,9 +195,9 @@ def _why_not(text: str, said: str, error: Exception) -> str:
     return f"'{said}' is not an expression ({what.splitlines()[0] if what else 'it cannot be read'})"
 
 
-def _call(node: ast.AST, text: str, location: Location | None) -> Call:
+def _call(node: ast.AST, text: str, location: Location | None) -> CallExpression:
     if isinstance(node, ast.Name):
-        return Call(node.id, text, location, None)
+        return CallExpression(node.id, text, location, None)
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
         raise SpecError(f"'{brief(text)}' is not the call of an op or a block, like conv(64, 3)", location)
     for keyword in node.keywords:
@@ -212,10 +212,10 @@ def _call(node: ast.AST, text: str, location: Location | None) -> Call:
     if len(set(names)) < len(names):
         raise SpecError(f"'{brief(text)}' gives an option twice", location)
 
-    def run(scope: Scope) -> tuple[tuple[Value, ...], dict[str, Value]]:
+    def run(scope: ExpressionScope) -> tuple[tuple[Value, ...], dict[str, Value]]:
         return tuple([a(scope) for a in positional]), {k: v(scope) for k, v in named}
 
-    return Call(node.func.id, text, location, run if positional or named else None)
+    return CallExpression(node.func.id, text, location, run if positional or named else None)
 
 
 def _weights(node: ast.AST) -> Evaluator | None:

@@ -12,8 +12,8 @@ from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError, Location, SpecError, listing, near
 from costcalc.frontends.sources import SOURCES, SPEC
 from costcalc.frontends.spec import settings
-from costcalc.frontends.spec.model import Block, Spec, parse_spec
-from costcalc.frontends.spec.values import Budget, Value
+from costcalc.frontends.spec.model import BlockDefinition, Spec, parse_spec
+from costcalc.frontends.spec.values import Value, WorkLimit
 from costcalc.ir.op import OPS, Op, find_op
 from costcalc.ops import ALIASES, WHERE
 from costcalc.reading.reach import is_inside, refuse_outside
@@ -61,7 +61,7 @@ class Files:
     def __init__(self, shelf: Shelf, reach: str | None = None) -> None:
         self._shelf, self._reach = shelf, reach
         self._specs: dict[str, Spec] = {}
-        self._callees: dict[tuple[str, str], type[Op] | tuple[Block, Spec] | None] = {}
+        self._callees: dict[tuple[str, str], type[Op] | tuple[BlockDefinition, Spec] | None] = {}
         self._defaults: dict[str, dict[str, Value]] = {}
 
     def locate(self, model: str, base: str = "") -> SpecPath:
@@ -89,7 +89,7 @@ class Files:
                 self._specs[path] = parse_spec(read_file(path, shown), path)
         return self._specs[path]
 
-    def callee(self, spec: Spec, name: str) -> type[Op] | tuple[Block, Spec] | None:
+    def callee(self, spec: Spec, name: str) -> type[Op] | tuple[BlockDefinition, Spec] | None:
         """What ``name`` calls in ``spec``: a block with the file that defines it, an op, or nothing.
 
         A spec's own blocks come first, then those of the files that it uses, then ops, then the shared blocks.
@@ -111,13 +111,13 @@ class Files:
             *(name for s in (spec, *used) for name in s.blocks),
         }
 
-    def defaults(self, spec: Spec, budget: Budget) -> dict[str, Value]:
+    def defaults(self, spec: Spec, budget: WorkLimit) -> dict[str, Value]:
         """The parameters of a file whose blocks another uses."""
         if spec.file not in self._defaults:
             self._defaults[spec.file] = settings.parameters(spec, "", {}, budget)
         return self._defaults[spec.file]
 
-    def _find(self, spec: Spec, name: str) -> type[Op] | tuple[Block, Spec] | None:
+    def _find(self, spec: Spec, name: str) -> type[Op] | tuple[BlockDefinition, Spec] | None:
         for other in (spec, *(self._used(spec, u.text, u.location) for u in spec.use)):
             if name in other.blocks:
                 return other.blocks[name], other

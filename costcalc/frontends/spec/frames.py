@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from costcalc.errors import SpecError, near
-from costcalc.frontends.spec.evaluate import Scope
+from costcalc.frontends.spec.evaluate import ExpressionScope
 from costcalc.frontends.spec.expressions import parse_expression
 from costcalc.frontends.spec.files import Files
-from costcalc.frontends.spec.model import Block, Spec
+from costcalc.frontends.spec.model import BlockDefinition, Spec
 from costcalc.frontends.spec.steps import RESERVED
 from costcalc.frontends.spec.values import Value, Word, shown
 from costcalc.ir.op import Op
@@ -28,13 +28,13 @@ class Frame:
         parameters: dict[str, Value],
         local: dict[str, Value],
         files: Files,
-        scope: Scope,
+        scope: ExpressionScope,
         is_layer: Callable[[str], bool],
         outer: Frame | None = None,
     ) -> None:
         self.spec, self.parameters, self.local, self.files, self.outer = spec, parameters, local, files, outer
         self._around, self._is_layer = scope, is_layer
-        self.scope = Scope(scope.budget, local, self._other)
+        self.scope = ExpressionScope(scope.budget, local, self._other)
 
     def inner(self, spec: Spec, parameters: dict[str, Value], local: dict[str, Value]) -> Frame:
         """The frame of something that is called here."""
@@ -65,7 +65,7 @@ class Frame:
             raise SpecError(f"'{name}' is {shown(value)} here, not the name of an op or a block")
         return value
 
-    def callee(self, function: str) -> type[Op] | tuple[Block, Spec] | None:
+    def callee(self, function: str) -> type[Op] | tuple[BlockDefinition, Spec] | None:
         """The op, or the block with its file, that ``function`` names here; None if nothing is called so."""
         if isinstance(function, Word):
             return self.files.callee(function.spec or self.spec, function.name)

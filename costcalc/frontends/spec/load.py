@@ -9,7 +9,7 @@ from costcalc.frontends.sources import Request
 from costcalc.frontends.spec import settings
 from costcalc.frontends.spec.expand import expand
 from costcalc.frontends.spec.files import YAML, Files, pick_variant, split_variant
-from costcalc.frontends.spec.values import Budget, admit, is_number, shown
+from costcalc.frontends.spec.values import WorkLimit, admit, is_number, shown
 from costcalc.ir.collector import uncollected
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
@@ -85,7 +85,7 @@ def _load(name: str, request: Request) -> Graph:
     if request.shelf is None or path not in request.shelf.models():
         _refuse_foreign(name, path)
     assert request.shelf is not None
-    files, budget = Files(request.shelf, request.within or reach_of(path)), Budget()
+    files, budget = Files(request.shelf, request.within or reach_of(path)), WorkLimit()
     location, symbols = files.locate(name), request.symbols
     try:
         with unquoted(location.path, location.shown):

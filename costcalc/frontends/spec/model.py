@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from costcalc.classes import NamedTuple
 from costcalc.errors import Location, OptionError, SpecError, listing, near
-from costcalc.frontends.spec.evaluate import Evaluator, Scope, brief
+from costcalc.frontends.spec.evaluate import Evaluator, ExpressionScope, brief
 from costcalc.frontends.spec.expressions import (
     MAX_LENGTH,
     Expression,
@@ -45,7 +45,7 @@ class Variant(NamedTuple):
     location: Location
 
 
-class Block(NamedTuple):
+class BlockDefinition(NamedTuple):
     """Steps with parameters, under a name."""
 
     signature: Signature
@@ -63,7 +63,7 @@ class Spec(NamedTuple):
     parameters: dict[str, Expression]
     variants: dict[str, Variant]
     use: tuple[Scalar, ...]
-    blocks: dict[str, Block]
+    blocks: dict[str, BlockDefinition]
     layers: Steps | None
     outputs: tuple[Template, ...]
 
@@ -100,7 +100,7 @@ def parse_spec(tree: Tree, file: str) -> Spec:
         signature = parse_signature(key.text, key.location)
         if signature.name in blocks:
             raise SpecError(f"two blocks are called '{signature.name}'", key.location)
-        blocks[signature.name] = Block(signature, parse_steps(value), key.location)
+        blocks[signature.name] = BlockDefinition(signature, parse_steps(value), key.location)
     if "layers" not in top and not blocks:
         raise SpecError("the spec has no layers", tree.location)
     if "layers" in top and "inputs" not in top:
@@ -138,7 +138,7 @@ def _setting(tree: Tree, depth: int) -> Evaluator:
         raise SpecError("a parameter is a number, a word or a list, not a mapping", tree.location)
     items = [_setting(item, depth + 1) for item in tree.items]
 
-    def run(scope: Scope) -> Value:
+    def run(scope: ExpressionScope) -> Value:
         scope.budget.spend(len(items))
         return tuple([item(scope) for item in items])
 

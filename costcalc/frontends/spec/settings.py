@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from costcalc.errors import SpecError, listing, near
-from costcalc.frontends.spec.evaluate import Scope
+from costcalc.frontends.spec.evaluate import ExpressionScope
 from costcalc.frontends.spec.expressions import Expression, parse_word
 from costcalc.frontends.spec.model import Spec
 from costcalc.frontends.spec.templates import Template
-from costcalc.frontends.spec.values import Budget, Value, admit, is_number, shown
+from costcalc.frontends.spec.values import Value, WorkLimit, admit, is_number, shown
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
 from costcalc.ir.tensor import TensorType
@@ -20,7 +20,7 @@ MOST_LIKE = 100
 
 
 def parameters(
-    spec: Spec, variant: str, given: Mapping[str, Value], budget: Budget, symbols: Iterable[str] = ()
+    spec: Spec, variant: str, given: Mapping[str, Value], budget: WorkLimit, symbols: Iterable[str] = ()
 ) -> dict[str, Value]:
     """Each parameter with its value: what is given, else what the variant says, else the default.
 
@@ -34,7 +34,7 @@ def parameters(
     for name in lineage(spec, variant):
         chosen.update(spec.variants[name].parameters)
     values: dict[str, Value] = {}
-    scope = Scope(budget, values, lambda name: name)  # a name that is no parameter is a word
+    scope = ExpressionScope(budget, values, lambda name: name)  # a name that is no parameter is a word
     for name, default in chosen.items():
         if name in symbols:
             values[name] = Expr.symbol(name)
@@ -63,7 +63,7 @@ def inputs(
     spec: Spec,
     variant: str,
     values: dict[str, Value],
-    budget: Budget,
+    budget: WorkLimit,
     batch: Dim,
     shapes: Mapping[str, tuple[Dim, ...]],
     symbols: Mapping[str, Mapping[int, Dim]] | None = None,
@@ -84,7 +84,7 @@ def inputs(
     def no_name(name: str) -> Value:
         raise SpecError(f"no parameter '{name[:80]}'{near(name, values)}; there are {listing(values) or 'none'}")
 
-    scope = Scope(budget, values, no_name)
+    scope = ExpressionScope(budget, values, no_name)
     types = {}
     for name, declared in chosen.items():
         shape = tuple([_size(e, scope) for e in declared.shape])
@@ -109,7 +109,7 @@ def layouts(spec: Spec, variant: str) -> dict[str, str]:
     return {name: declared.layout for name, declared in chosen.items() if declared.layout}
 
 
-def _size(expression: Expression, scope: Scope) -> Dim:
+def _size(expression: Expression, scope: ExpressionScope) -> Dim:
     value = expression.value(scope)
     if isinstance(value, Expr) or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
         return value
@@ -151,4 +151,4 @@ def parse_value(text: str) -> Value:
     >>> parse_value("2 * 32"), parse_value("[3, 4]"), parse_value("bottleneck"), parse_value("True")
     (64, (3, 4), 'bottleneck', True)
     """
-    return parse_word(text, None).value(Scope(Budget(), {}, lambda word: word))
+    return parse_word(text, None).value(ExpressionScope(WorkLimit(), {}, lambda word: word))

@@ -11,7 +11,7 @@ from costcalc.frontends.spec.evaluate import Target, brief
 from costcalc.frontends.spec.expressions import (
     MAX_LENGTH,
     Assignment,
-    Call,
+    CallExpression,
     Expression,
     parse_call,
     parse_expression,
@@ -23,18 +23,18 @@ from costcalc.ir.op import find_op
 from costcalc.reading.tree import Mapping, Scalar, Sequence, Tree
 
 
-class Reference(NamedTuple):
+class ValueReference(NamedTuple):
     """A value by its name; or, if nothing has that name, ``call`` of the running value."""
 
     name: Template | None
-    call: Call | None
+    call: CallExpression | None
 
 
 class Apply(NamedTuple):
     """``name: call``: an op or a block of the running value, or of ``inputs``."""
 
     name: Template | None
-    call: Call
+    call: CallExpression
     inputs: Branches | None
     location: Location
 
@@ -63,7 +63,7 @@ class For(NamedTuple):
     location: Location
 
 
-class Choice(NamedTuple):
+class Conditional(NamedTuple):
     """``if``, ``elif`` …, ``else`` among branches: each condition with the branches that it brings."""
 
     arms: list[tuple[Expression | None, Branches]]
@@ -95,8 +95,8 @@ class Let(NamedTuple):
 
 Step: TypeAlias = "Apply | Named | If | For | From | Let"
 Steps: TypeAlias = "tuple[Step, ...]"
-Branch: TypeAlias = "Steps | Reference"
-Branches: TypeAlias = "tuple[Branch | Choice | Each, ...]"
+Branch: TypeAlias = "Steps | ValueReference"
+Branches: TypeAlias = "tuple[Branch | Conditional | Each, ...]"
 
 RESERVED = frozenset({"channels", "height", "width", "features", "shape", "batch"})
 """What expressions call the sizes of the running value, unless a file gives these names to something else."""
@@ -151,7 +151,7 @@ def _keyword(key: Scalar) -> str:
     return keyword[1] if keyword and (key.text == keyword[1] or not _NAME.fullmatch(key.text)) else ""
 
 
-def _add_arm(keyword: str, key: Scalar, body: Any, made: list[Any], kind: type[If] | type[Choice]) -> None:
+def _add_arm(keyword: str, key: Scalar, body: Any, made: list[Any], kind: type[If] | type[Conditional]) -> None:
     """Append the ``if`` with ``body`` to ``made``; an ``elif`` or ``else`` joins the one before it."""
     text = key.text[len(keyword) :].strip()
     if (keyword == "else") != (text == ""):
@@ -177,7 +177,7 @@ def _simple(item: Scalar) -> Step:
             item.location,
         )
     step = parse_step(item.text, item.location)
-    if isinstance(step, Call):
+    if isinstance(step, CallExpression):
         return Apply(None, step, None, item.location)
     return Let(step, item.location)
 
@@ -219,7 +219,7 @@ def _joins(text: str) -> bool:
 
 def _branches(tree: Tree) -> Branches:
     """The inputs of an op: each a list of steps, a step, or a reference; ``if`` and ``for`` say which there are."""
-    branches: list[Branch | Choice | Each] = []
+    branches: list[Branch | Conditional | Each] = []
     for item in tree.items if isinstance(tree, Sequence) else [tree]:
         keyword = _keyword(item.pairs[0][0]) if isinstance(item, Mapping) and item.pairs else ""
         if isinstance(item, Scalar):
@@ -231,7 +231,7 @@ def _branches(tree: Tree) -> Branches:
                 if keyword == "for":
                     branches.append(Each(*parse_loop(key.text, key.location), _branches(value), key.location))
                 else:
-                    _add_arm(_keyword(key), key, _branches(value), branches, Choice)
+                    _add_arm(_keyword(key), key, _branches(value), branches, Conditional)
     return tuple(branches)
 
 
@@ -247,7 +247,7 @@ def _layer_name(tree: Tree) -> Template:
     return Template(tree.text, tree.location)
 
 
-def _reference(tree: Tree) -> Reference:
+def _reference(tree: Tree) -> ValueReference:
     """A name, or else a call."""
     if not isinstance(tree, Scalar):
         raise SpecError("the name of a layer belongs here", tree.location)
@@ -256,4 +256,4 @@ def _reference(tree: Tree) -> Reference:
         raise SpecError("the name of a layer belongs here", tree.location)
     is_name = _NAME.fullmatch(text) is not None
     call = None if is_name and not text.isidentifier() else parse_call(text, tree.location)
-    return Reference(Template(text, tree.location) if is_name else None, call)
+    return ValueReference(Template(text, tree.location) if is_name else None, call)

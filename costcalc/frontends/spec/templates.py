@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from costcalc.errors import Location, SpecError
-from costcalc.frontends.spec.evaluate import Scope, brief
+from costcalc.frontends.spec.evaluate import ExpressionScope, brief
 from costcalc.frontends.spec.expressions import MAX_LENGTH, Expression, parse_expression
 from costcalc.frontends.spec.values import shown
 
@@ -43,7 +43,7 @@ class Template:
                 raise SpecError(f"'{brief(text)}': after '$' comes a name or (an expression)", self.location)
         yield text[at:]
 
-    def fill(self, scope: Scope) -> str:
+    def fill(self, scope: ExpressionScope) -> str:
         """The text with each expression's value in its place."""
         if len(self.parts) == 1:
             return self.text

@@ -48,7 +48,7 @@ class Word(str):
         return word
 
 
-class Budget:
+class WorkLimit:
     """The work that one spec may still cause: a step is a layer, a turn of a loop, an element
     of a list or a few signs of an expression."""
 

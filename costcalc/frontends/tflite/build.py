@@ -7,9 +7,9 @@ from typing import Any
 
 from costcalc.classes import replace
 from costcalc.errors import CostcalcError, Location, SpecError
-from costcalc.frontends.compose import Composer, Made, Unlike, Value, plain
+from costcalc.frontends.compose import Composer, Intermediate, Unlike, Value, plain
 from costcalc.frontends.tflite.names import named
-from costcalc.frontends.tflite.read import Model, Operator, Subgraph, Tensor
+from costcalc.frontends.tflite.read import Subgraph, TFLiteModel, TFLiteOperator, TFLiteTensor
 from costcalc.ir.dims import Dim, prod
 from costcalc.ir.fields import elements
 from costcalc.ir.graph import Graph, GraphBuilder
@@ -20,7 +20,7 @@ MOST_NESTED = 16
 """How deep composites are written out."""
 
 
-class Scope:
+class TensorScope:
     """The tensors of one graph of the file: the values that they are, and what is known of their elements.
 
     same   constants in another element type or shape → the constant that they are made of
@@ -33,7 +33,7 @@ class Scope:
         self.same: dict[int, int] = {}
 
 
-class Building:
+class TFLiteBuilder:
     """A graph under construction.
 
     types      the types of its inputs, by tensor
@@ -41,12 +41,12 @@ class Building:
     """
 
     def __init__(
-        self, model: Model, graph: Subgraph, name: str, types: Mapping[int, TensorType], as_float: bool = False
+        self, model: TFLiteModel, graph: Subgraph, name: str, types: Mapping[int, TensorType], as_float: bool = False
     ) -> None:
         self._as_float = as_float
         self.model, self.shown = model, model.flat.shown
         self.as_written = all(types[i].shape == graph.tensors[i].shape for i in graph.inputs)
-        self.scope = Scope(0, graph)
+        self.scope = TensorScope(0, graph)
         inputs: dict[str, TensorType] = {}
         for label, i in graph.inputs_named().items():
             inputs[label] = types[i]
@@ -62,7 +62,7 @@ class Building:
 
     # -- what a rule asks ------------------------------------------------------------------------
 
-    def tensor(self, index: int) -> Tensor:
+    def tensor(self, index: int) -> TFLiteTensor:
         """The tensor, or the constant that it is in another element type or shape."""
         return self.scope.tensors[self.scope.same.get(index, index)]
 
@@ -99,7 +99,7 @@ class Building:
         """The type of a tensor by the file."""
         return self._type(self.scope.tensors[index])
 
-    def _type(self, tensor: Tensor) -> TensorType:
+    def _type(self, tensor: TFLiteTensor) -> TensorType:
         if tensor.scales and self._as_float:
             return TensorType(tensor.shape, "float32")
         # Texts and handles have no size of their own.
@@ -172,7 +172,7 @@ class Building:
 
     # -- operators -------------------------------------------------------------------------------
 
-    def run(self, operators: Iterable[Operator]) -> None:
+    def run(self, operators: Iterable[TFLiteOperator]) -> None:
         """Add all operators in their order, which is one in which they can run."""
         from costcalc.frontends.tflite.rules import rule_of
 
@@ -201,7 +201,7 @@ class Building:
                 self._uncounted(operator, "its inputs and options are not those of its kind")
             self._commit(operator)
 
-    def _agree(self, operator: Operator) -> None:
+    def _agree(self, operator: TFLiteOperator) -> None:
         """Raise ``Unlike`` where our rule makes another shape than the file says, its inputs being of the file's sizes.
 
         Another element type is what the operator writes.
@@ -217,11 +217,11 @@ class Building:
                     index, self.make("elementwise", self.scope.values[index], function="copy", dtype=theirs.dtype)
                 )
 
-    def _uncounted(self, operator: Operator, reason: str) -> None:
+    def _uncounted(self, operator: TFLiteOperator, reason: str) -> None:
         """A stand-in for an operator, whose outputs are as the file has them."""
         self._composer.begin()
         for index in operator.outputs:
-            if isinstance(self.scope.values.get(index), Made):  # of the rule that did not hold
+            if isinstance(self.scope.values.get(index), Intermediate):  # of the rule that did not hold
                 del self.scope.values[index]
         # What is made by none, as an assignment is, is still something that was not counted.
         made = [self.declared(index) for index in operator.outputs] or [TensorType((), "uint8")]
@@ -241,15 +241,15 @@ class Building:
         tensor = self.tensor(index)
         return index not in self.scope.values and not tensor.constant and not tensor.variable
 
-    def _commit(self, operator: Operator) -> None:
+    def _commit(self, operator: TFLiteOperator) -> None:
         """Add the layers of the operator at hand, and bind what it makes to their values."""
         made = self._composer.finish(self._path, Location(self.shown))
         for index in operator.outputs:
             value = self.scope.values.get(index)
-            if isinstance(value, Made):
+            if isinstance(value, Intermediate):
                 self.scope.values[index] = made[value]
 
-    def _inlined(self, operator: Operator) -> bool:
+    def _inlined(self, operator: TFLiteOperator) -> bool:
         """Write a composite out as the graph that it is decomposed into; whether that could be done."""
         assert operator.options2 is not None
         if self._nested >= MOST_NESTED:
@@ -258,7 +258,7 @@ class Building:
         if len(graph.inputs) != len(operator.inputs) or len(graph.outputs) != len(operator.outputs):
             return False
         values = [self.value(i) for i in operator.inputs]
-        outer, self.scope = self.scope, Scope(self._scopes, graph)
+        outer, self.scope = self.scope, TensorScope(self._scopes, graph)
         self._scopes, self._nested = self._scopes + 1, self._nested + 1
         self.scope.values.update(zip(graph.inputs, values, strict=True))
         self.run(graph.operators)
@@ -268,7 +268,7 @@ class Building:
             self.bind(index, value)
         return True
 
-    def _name_of(self, key: tuple[int, int], tensor: Tensor) -> str:
+    def _name_of(self, key: tuple[int, int], tensor: TFLiteTensor) -> str:
         """What a tensor of the file is called: as there, and apart from all others."""
         if key not in self._called:
             name = plain(tensor.name, 200) or "tensor"

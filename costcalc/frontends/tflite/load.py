@@ -7,8 +7,8 @@ from pathlib import Path
 from costcalc.classes import replace
 from costcalc.errors import Location, OptionError, SpecError, listing, near
 from costcalc.frontends.sources import SOURCES, Request
-from costcalc.frontends.tflite.build import Building
-from costcalc.frontends.tflite.read import Model, Subgraph, opened
+from costcalc.frontends.tflite.build import TFLiteBuilder
+from costcalc.frontends.tflite.read import Subgraph, TFLiteModel, opened
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
@@ -36,7 +36,7 @@ def _load(name: str, request: Request, as_float: bool) -> Graph:
         if as_float:
             floats = {i: TensorType(t.shape, "float32") for i, t in types.items() if graph.tensors[i].scales}
             types |= floats
-        building = Building(model, graph, signature or Path(path).stem, types, as_float)
+        building = TFLiteBuilder(model, graph, signature or Path(path).stem, types, as_float)
         building.run(graph.operators)
         if not building.builder.nodes:
             raise SpecError("this model has no operators", Location(path))
@@ -45,7 +45,7 @@ def _load(name: str, request: Request, as_float: bool) -> Graph:
         return replace(made, declared=declared, parameters=sizes) if sizes and not request.symbols else made
 
 
-def _index(model: Model, signature: str) -> int:
+def _index(model: TFLiteModel, signature: str) -> int:
     """Which graph is meant: the first, unless a signature is named."""
     if not signature:
         return 0

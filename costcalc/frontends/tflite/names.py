@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from costcalc.frontends.compose import plain
 
 if TYPE_CHECKING:
-    from costcalc.frontends.tflite.read import Operator, Tensor
+    from costcalc.frontends.tflite.read import TFLiteOperator, TFLiteTensor
 
 _LAST = {
     "CONV_2D": "Conv2D", "DEPTHWISE_CONV_2D": "depthwise", "FULLY_CONNECTED": "MatMul", "CONV_3D": "Conv3D",
@@ -21,7 +21,7 @@ _NAMELESS = re.compile(
 )
 
 
-def named(operator: Operator, tensors: list[Tensor]) -> str:
+def named(operator: TFLiteOperator, tensors: list[TFLiteTensor]) -> str:
     """A name for what ``operator`` does: the scope that it was made in, else that of its kind.
 
     Of the texts that a converter joined with semicolons it is the one that ends as its kind does.

@@ -27,7 +27,7 @@ TYPES = (
 _WIDTHS = {"int8": 1, "int16": 2, "int32": 4, "int64": 8}
 
 
-class Tensor(NamedTuple):
+class TFLiteTensor(NamedTuple):
     """One tensor.
 
     shape       as the file has it
@@ -54,7 +54,7 @@ class Tensor(NamedTuple):
     size: int
 
 
-class Operator(NamedTuple):
+class TFLiteOperator(NamedTuple):
     """One operator: its name in the schema, or that of a custom one; its inputs and outputs, -1 for none."""
 
     name: str
@@ -68,17 +68,17 @@ class Operator(NamedTuple):
 class Subgraph(NamedTuple):
     """One graph of the file."""
 
-    tensors: list[Tensor]
+    tensors: list[TFLiteTensor]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    operators: list[Operator]
+    operators: list[TFLiteOperator]
 
     def inputs_named(self) -> dict[str, int]:
         """Its inputs, by what they are called."""
         return dict(zip(inputs_named(self.tensors[i].name for i in self.inputs), self.inputs, strict=True))
 
 
-class Model:
+class TFLiteModel:
     """A model; its graphs are read when they are asked for."""
 
     def __init__(self, flat: Flat) -> None:
@@ -114,7 +114,7 @@ class Model:
             if not least <= index < count:
                 raise self.flat.broken(f"it names a tensor {index} of {count}")
 
-    def _tensor(self, table: Table) -> Tensor:
+    def _tensor(self, table: Table) -> TFLiteTensor:
         shape, signature = table.ints(0, MOST_AXES), table.ints(7, MOST_AXES)
         name = table.text(3)
         code = table.byte(1)
@@ -132,7 +132,9 @@ class Model:
         scales, axis = (quantised.span(2, 4)[1], quantised.whole(6)) if quantised else (0, 0)
         open_ = tuple(i for i, size in enumerate(signature) if size == -1) if len(signature) == len(shape) else ()
         found = self._numbers(shape, TYPES[code], start, length) if length else None
-        return Tensor(name, shape, open_, TYPES[code], bool(length), found, table.flag(5), scales, axis, index, length)
+        return TFLiteTensor(
+            name, shape, open_, TYPES[code], bool(length), found, table.flag(5), scales, axis, index, length
+        )
 
     def _bytes(self, index: int) -> tuple[int, int]:
         """Where the data of a buffer begins in the file, and its length; 0 for none."""
@@ -153,7 +155,7 @@ class Model:
             return None
         return numbers(self.flat.data, start, count, width)
 
-    def _operator(self, table: Table, count: int) -> Operator:
+    def _operator(self, table: Table, count: int) -> TFLiteOperator:
         index = table.count(0)
         if index >= len(self._codes):
             raise self.flat.broken(f"it names a kind of operator {index} of {len(self._codes)}")
@@ -161,7 +163,7 @@ class Model:
         inputs, outputs = table.ints(1, MOST_INPUTS), table.ints(2, MOST_INPUTS)
         self._known(inputs, count, -1)
         self._known(outputs, count, 0)
-        return Operator(name, custom, inputs, outputs, table.table(4), table.table(12))
+        return TFLiteOperator(name, custom, inputs, outputs, table.table(4), table.table(12))
 
 
 def _code(table: Table) -> tuple[str, bool]:
@@ -173,7 +175,7 @@ def _code(table: Table) -> tuple[str, bool]:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[Model]:
+def opened(path: str) -> Iterator[TFLiteModel]:
     """The model in the file at ``path``, which is mapped while the context lasts."""
     with mapped(path, "a TFLite model") as data:
         if not data:

@@ -20,7 +20,7 @@ from costcalc.ir.storage_region import StorageRegion
 Note = Callable[[str, Mapping[str, Any], Traced], None]
 
 
-class Entry:
+class AliasEntry:
     """A tensor, the value that it held when last looked at, and the writes of its group seen by then."""
 
     __slots__ = ("seen", "tensor", "traced", "writes")
@@ -43,7 +43,7 @@ class Aliases:
         self._note, self._numbers, self._keep = note, numbers, keep
         self._storages: dict[int, Entry] = {}
 
-    def find(self, tensor: Tensor) -> Entry | None:
+    def find(self, tensor: Tensor) -> AliasEntry | None:
         """The entry of ``tensor`` if it has been seen."""
         entry = self._entries.get(id(tensor))
         if entry is None or (entry.tensor if self._keep else entry.tensor()) is not tensor:
@@ -57,7 +57,7 @@ class Aliases:
             from torch.utils.weak import TensorWeakRef
 
             held = TensorWeakRef(tensor)
-        self._entries[id(tensor)] = Entry(held, traced, writes)
+        self._entries[id(tensor)] = AliasEntry(held, traced, writes)
         return traced
 
     def read(self, tensor: Tensor) -> Traced:
@@ -121,7 +121,7 @@ class Aliases:
         self._note("costcalc::constant", {"numbers": self._numbers(tensor)}, made)
         return self.adopt(tensor, made)
 
-    def _catch_up(self, entry: Entry, tensor: Tensor) -> None:
+    def _catch_up(self, entry: AliasEntry, tensor: Tensor) -> None:
         """Apply the writes that ``tensor`` has not seen."""
         assert entry.writes is not None
         mine = region_of(tensor)

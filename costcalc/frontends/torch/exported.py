@@ -16,7 +16,7 @@ from costcalc.errors import CostcalcError, UnknownName
 from costcalc.frontends.torch.archive import ArchiveError, copy_of_the_known
 from costcalc.frontends.torch.named_model import NamedModel, by_default
 from costcalc.frontends.torch.program import Program
-from costcalc.frontends.torch.sizes import Sizes
+from costcalc.frontends.torch.sizes import ProgramSizes
 
 
 def exported(path: str) -> NamedModel:
@@ -29,7 +29,7 @@ def exported(path: str) -> NamedModel:
             copy = Path(folder, "model.pt2")
             copy_of_the_known(path, copy)
             program = torch.export.load(copy)
-        model, sizes = Program(program), Sizes(program, path)
+        model, sizes = Program(program), ProgramSizes(program, path)
     except ArchiveError as error:
         raise CostcalcError(f"{refused}: {error.message}") from None
     except Exception as error:

@@ -11,7 +11,7 @@ from costcalc.errors import Choice, CostcalcError
 if TYPE_CHECKING:
     from torch import nn
 
-    from costcalc.frontends.torch.sizes import Sizes
+    from costcalc.frontends.torch.sizes import ProgramSizes
 
 
 class NamedModel(NamedTuple):
@@ -24,7 +24,7 @@ class NamedModel(NamedTuple):
     model: nn.Module
     again: Callable[[], nn.Module] | None
     inputs: Callable[[int, tuple[int, ...] | None], Sequence[Any]]
-    sizes: Sizes | None = None
+    sizes: ProgramSizes | None = None
 
 
 def by_default(model: nn.Module) -> Callable[[int, tuple[int, ...] | None], Sequence[Any]]:

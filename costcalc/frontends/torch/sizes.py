@@ -18,7 +18,7 @@ MOST = 2**40
 """A bound that is none: sizes without one are said to reach into the billions of billions."""
 
 
-class Sizes:
+class ProgramSizes:
     """What a program is run on.
 
     leaves   its inputs by name, as it was exported: tensors without values, numbers, texts

@@ -23,7 +23,7 @@ WORKSPACES = frozenset({"aten::mkldnn_rnn_layer"})
 """Operators whose kernels keep a workspace for the backward pass of which PyTorch itself does not say the size."""
 
 
-class Training(Seeing):
+class TrainingRun(Seeing):
     """Also notes what is kept for the backward pass, and there for which layer each operator runs."""
 
     def __init__(self, ready: Ready) -> None:
@@ -110,7 +110,7 @@ def step_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
             module.__dict__["training"] = True
         weights = ready.weights
         trained = [weights[name].requires_grad_() for name, p in model.named_parameters() if p.requires_grad]
-        seen = Training(ready)
+        seen = TrainingRun(ready)
         hooks = torch.autograd.graph.saved_tensors_hooks(seen.keep, lambda t: t)
         with ready.seen_by(seen), torch.enable_grad(), hooks:
             result = ready.forward()

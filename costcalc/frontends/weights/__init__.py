@@ -8,7 +8,7 @@ from costcalc.ir.tensor import ELEMENT_BITS
 from costcalc.reading.files import opened
 
 
-def read_weights(path: str) -> Stored:
+def read_weights(path: str) -> WeightFile:
     """The tensors of the file at ``path``. Raises ``SpecError`` for one that is of no kind that is read, or damaged."""
     begin = _begin(path)
     if begin[:4] == b"GGUF":
@@ -37,12 +37,12 @@ def _begin(path: str) -> bytes:
         return stream.read(16)
 
 
-def _of_tflite(path: str) -> Stored:
+def _of_tflite(path: str) -> WeightFile:
     """The constants of all graphs of a model; a buffer that several tensors name is stored once."""
     from costcalc.frontends.tflite.read import opened
 
     with opened(path) as model:
-        found: list[StoredTensor] = []
+        found: list[FileTensor] = []
         first: dict[int, str] = {}
         for index in range(len(model.graphs)):
             for tensor in model.subgraph(index).tensors:
@@ -56,5 +56,5 @@ def _of_tflite(path: str) -> Stored:
                 if tensor.scales:
                     kind += " per tensor" if tensor.scales == 1 else f" per axis {tensor.axis}"
                 size = 0 if tied else tensor.size
-                found.append(StoredTensor(tensor.name, kind, tensor.shape, bits, size, tied))
-    return Stored(path, "TFLite", tuple(found))
+                found.append(FileTensor(tensor.name, kind, tensor.shape, bits, size, tied))
+    return WeightFile(path, "TFLite", tuple(found))

@@ -104,7 +104,7 @@ class _Reader:
         return self._stream.tell(), self._size
 
 
-def read_gguf(path: str) -> Stored:
+def read_gguf(path: str) -> WeightFile:
     """The tensors of a GGUF file. Raises ``SpecError`` for a header that is damaged or says what cannot be."""
     location = Location(path)
     with opened(path, kind="what holds weights", form="a file") as stream:
@@ -130,7 +130,7 @@ def read_gguf(path: str) -> Stored:
     start = -(-at // align) * align
     first: dict[int, str] = {}
     found = [_tensor(line, start, size, first, read) for line in lines]
-    return Stored(path, f"GGUF version {version}", tuple(found), *_about(values, {t.name for t in found}))
+    return WeightFile(path, f"GGUF version {version}", tuple(found), *_about(values, {t.name for t in found}))
 
 
 def _line(read: _Reader) -> _Line:
@@ -141,7 +141,7 @@ def _line(read: _Reader) -> _Line:
     return _Line(name, axes, read.whole(_U32), read.whole(_U64))
 
 
-def _tensor(line: _Line, start: int, size: int, first: dict[int, str], read: _Reader) -> StoredTensor:
+def _tensor(line: _Line, start: int, size: int, first: dict[int, str], read: _Reader) -> FileTensor:
     what = f"the tensor '{line.name[:80]}'"
     if line.type not in BLOCKS:
         raise read.fail(f"{what} has a type {line.type} that is not known")
@@ -153,7 +153,7 @@ def _tensor(line: _Line, start: int, size: int, first: dict[int, str], read: _Re
         raise read.fail(f"{what} goes beyond its end")
     tied = first.setdefault(line.offset, line.name) if length else line.name
     shared = tied != line.name
-    return StoredTensor(
+    return FileTensor(
         line.name, kind, line.axes[::-1], Fraction(8 * taken, block), 0 if shared else length, tied if shared else ""
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 from costcalc.classes import NamedTuple
 
 
-class StoredTensor(NamedTuple):
+class FileTensor(NamedTuple):
     """One tensor.
 
     type    its element type, or its format of blocks, as the file calls it
@@ -39,7 +39,7 @@ class StoredTensor(NamedTuple):
         }  # fmt: skip
 
 
-class Stored(NamedTuple):
+class WeightFile(NamedTuple):
     """What a file stores.
 
     format   Safetensors, GGUF …
@@ -49,7 +49,7 @@ class Stored(NamedTuple):
 
     path: str
     format: str
-    tensors: tuple[StoredTensor, ...]
+    tensors: tuple[FileTensor, ...]
     about: str = ""
     notes: tuple[str, ...] = ()
 

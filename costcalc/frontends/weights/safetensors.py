@@ -25,7 +25,7 @@ BITS = {
 META = "__metadata__"
 
 
-def read_safetensors(path: str) -> Stored:
+def read_safetensors(path: str) -> WeightFile:
     """The tensors of one file. Raises ``SpecError`` for a header that is damaged or says what cannot be."""
     location = Location(path)
     with opened(path, kind="what holds weights", form="a file") as stream:
@@ -51,10 +51,10 @@ def read_safetensors(path: str) -> Stored:
     for (_, end, first), (start, _, second) in pairwise(spans):
         if start < end:
             raise SpecError(f"the bytes of '{second[:80]}' begin within those of '{first[:80]}'", location)
-    return Stored(path, "Safetensors", (*found, *_tied(metadata, {t.name: t for t in found})))
+    return WeightFile(path, "Safetensors", (*found, *_tied(metadata, {t.name: t for t in found})))
 
 
-def read_index(path: str) -> Stored:
+def read_index(path: str) -> WeightFile:
     """The tensors of all files that an index names; these lie beside it."""
     location = Location(path)
     index = _json(contents(path, kind="an index of weights", form="a JSON file", most=MOST_HEADER), location)
@@ -64,7 +64,7 @@ def read_index(path: str) -> Stored:
     names = sorted(set(files.values()))
     if len(names) > MOST_FILES:
         raise SpecError(f"the index names {len(names):,} files; at most {MOST_FILES:,} are read", location)
-    found: list[StoredTensor] = []
+    found: list[FileTensor] = []
     for name in names:
         if Path(name).name != name or name in (".", ".."):
             raise SpecError(f"the index names '{name[:80]}', which does not lie beside it", location)
@@ -78,7 +78,7 @@ def read_index(path: str) -> Stored:
             found += read_safetensors(str(file)).tensors
     missing = sorted(set(files) - {tensor.name for tensor in found})
     notes = (f"the index names {len(missing)} tensors that no file has, {missing[0][:80]} first",) if missing else ()
-    return Stored(path, f"Safetensors in {len(names)} files", tuple(found), notes=notes)
+    return WeightFile(path, f"Safetensors in {len(names)} files", tuple(found), notes=notes)
 
 
 def _json(data: bytes, location: Location) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def _json(data: bytes, location: Location) -> dict[str, Any]:
     return header
 
 
-def _tensor(name: str, about: Any, room: int, location: Location) -> tuple[StoredTensor, int, int]:
+def _tensor(name: str, about: Any, room: int, location: Location) -> tuple[FileTensor, int, int]:
     what = f"the tensor '{name[:80]}'"
     keys = {"dtype", "shape", "data_offsets"}
     if not isinstance(about, dict) or not keys <= about.keys():
@@ -116,18 +116,18 @@ def _tensor(name: str, about: Any, room: int, location: Location) -> tuple[Store
         raise SpecError(
             f"{what} has {size:,} bytes, and its shape and type need {-(-prod(shape) * BITS[kind] // 8):,}", location
         )
-    return StoredTensor(name, kind, tuple(shape), BITS[kind], size), offsets[0], offsets[1]
+    return FileTensor(name, kind, tuple(shape), BITS[kind], size), offsets[0], offsets[1]
 
 
 def _are_sizes(value: Any) -> bool:
     return isinstance(value, list) and all(type(n) is int and 0 <= n < 2**63 for n in value)
 
 
-def _tied(metadata: Any, known: dict[str, StoredTensor]) -> list[StoredTensor]:
+def _tied(metadata: Any, known: dict[str, FileTensor]) -> list[FileTensor]:
     """Tensors that were left out because they share their bytes: the metadata say with which."""
     if not isinstance(metadata, dict):
         return []
     pairs = ((name, known[kept]) for name, kept in metadata.items() if isinstance(kept, str) and kept in known)
     return [
-        StoredTensor(name, kept.type, kept.shape, kept.bits, 0, kept.name) for name, kept in pairs if name not in known
+        FileTensor(name, kept.type, kept.shape, kept.bits, 0, kept.name) for name, kept in pairs if name not in known
     ]

@@ -32,7 +32,7 @@ WINDOWS = frozenset({
 """What reads an element often, or at places of its own choice, so that what it reads is made before, in memory."""
 
 
-class Loops:
+class LoopKernel:
     """A kernel in the making: its layers; the elements that its loops run over; how many kernels wait before it."""
 
     __slots__ = ("elements", "inline", "into", "last", "layers", "open", "rank", "rows", "unread", "work")
@@ -42,11 +42,11 @@ class Loops:
         self.rows: object = None  # what is left of the rows that it sums
         self.inline = open_  # whether it is arithmetic alone
         self.unread: Counter[str] = Counter()  # how often each value that it makes is still to be read
-        self.into: Loops | None = None
+        self.into: LoopKernel | None = None
         self.last = node.op.name
         self.work: object = 0  # operations of its last layer
 
-    def whole(self) -> Loops:
+    def whole(self) -> LoopKernel:
         """The kernel that it has become a part of."""
         loops = self
         while loops.into is not None:
@@ -64,9 +64,9 @@ class Inductor:
         self.settled = graph.settled
         self.joinings: dict[str, Joining] = {}
         self.readers = readers_of(graph)
-        self.made_by: dict[str, Loops] = {}
+        self.made_by: dict[str, LoopKernel] = {}
         self.viewed: dict[str, str] = {}  # a view → what it is one of
-        self._kernels: dict[Loops, None] = {}
+        self._kernels: dict[LoopKernel, None] = {}
 
     def groups(self) -> Iterator[Group]:
         """The groups of two layers and more."""
@@ -126,7 +126,7 @@ class Inductor:
         self._note(node, first)
         return Joining(head, f"with {head}, {why}")
 
-    def _is_inlined(self, node: Node, reads: Counter[str], loops: Loops) -> bool:
+    def _is_inlined(self, node: Node, reads: Counter[str], loops: LoopKernel) -> bool:
         """Whether all that ``loops`` makes is arithmetic that only ``node`` reads, and not too dear to be repeated."""
         if not loops.inline or any(count > reads[value] for value, count in loops.unread.items()):
             return False
@@ -139,19 +139,19 @@ class Inductor:
         """How often ``node`` reads each value, those behind views by what they are views of."""
         return Counter(self.viewed.get(value, value) for value in node.reads)
 
-    def _repeats(self, node: Node, reads: Counter[str], before: list[Loops]) -> bool:
+    def _repeats(self, node: Node, reads: Counter[str], before: list[LoopKernel]) -> bool:
         """Whether what ``node`` reads at many places is one operation on each element, which is repeated there."""
         if len(before) != 1 or not self._is_inlined(node, reads, before[0]):
             return False
         return len(before[0].layers) == 1 and before[0].work == before[0].elements
 
     def _alone(self, node: Node, rank: int, open_: bool, why: str) -> Joining:
-        loops = Loops(node, rank, self._elements(node), open_)
+        loops = LoopKernel(node, rank, self._elements(node), open_)
         self._kernels[loops] = None
         self._note(node, loops)
         return Joining("", why)
 
-    def _note(self, node: Node, loops: Loops) -> None:
+    def _note(self, node: Node, loops: LoopKernel) -> None:
         """Take note that ``loops`` does ``node`` as well."""
         if self._is_sum(node):
             loops.rows = self.graph.types[node.outputs[0]].size
@@ -166,7 +166,7 @@ class Inductor:
         loops.unread.update({value: self.readers[value] for value in node.outputs if self.readers[value]})
         self.made_by.update(dict.fromkeys(node.outputs, loops))
 
-    def _merged(self, kernels: Iterable[Loops]) -> Loops:
+    def _merged(self, kernels: Iterable[LoopKernel]) -> LoopKernel:
         """One kernel of several that do not wait for each other."""
         first, *others = kernels
         for other in others:
@@ -177,7 +177,7 @@ class Inductor:
             other.into = first
         return first
 
-    def _fits(self, node: Node, loops: Loops) -> bool:
+    def _fits(self, node: Node, loops: LoopKernel) -> bool:
         elements = self._elements(node)
         if elements == loops.elements:
             return True

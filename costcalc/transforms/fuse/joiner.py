@@ -16,7 +16,7 @@ LINEAR = frozenset(
 )
 
 
-class Rule(NamedTuple):
+class JoiningRule(NamedTuple):
     """What may join what.
 
     ops      the ops that join, by name; ``POINTWISE`` stands for every one that treats each element by itself
@@ -46,19 +46,21 @@ STATES = {
 """How sentences call the states of groups; one that is not here is the name of an op."""
 
 
-def attention() -> tuple[Rule, ...]:
+def attention() -> tuple[JoiningRule, ...]:
     """A product of queries and keys, what scales and masks it, softmax, and its product with values, as one kernel."""
     why = "attention is one kernel: its scores are never in memory"
     return (
-        Rule(frozenset({POINTWISE}), frozenset({"matmul", SCALED}), SCALED, "arithmetic on what a product makes"),
-        Rule(frozenset({"softmax"}), frozenset({"matmul", SCALED}), SCORES, why),
-        Rule(frozenset({"matmul"}), frozenset({SCORES}), ATTENDED, why),
+        JoiningRule(
+            frozenset({POINTWISE}), frozenset({"matmul", SCALED}), SCALED, "arithmetic on what a product makes"
+        ),
+        JoiningRule(frozenset({"softmax"}), frozenset({"matmul", SCALED}), SCORES, why),
+        JoiningRule(frozenset({"matmul"}), frozenset({SCORES}), ATTENDED, why),
     )
 
 
-def rule(ops: str, after: str, state: str, description: str) -> Rule:
-    """A ``Rule`` whose names are given in a text."""
-    return Rule(frozenset(ops.split()), frozenset(after.split()), state, description)
+def rule(ops: str, after: str, state: str, description: str) -> JoiningRule:
+    """A ``JoiningRule`` whose names are given in a text."""
+    return JoiningRule(frozenset(ops.split()), frozenset(after.split()), state, description)
 
 
 class Chain:
@@ -79,7 +81,7 @@ class Joiner:
 
     title: ClassVar[str]
     """The engine and its version."""
-    rules: ClassVar[tuple[Rule, ...]]
+    rules: ClassVar[tuple[JoiningRule, ...]]
     begins: ClassVar[dict[str, str]] = {"depthwise": "conv", "pointwise": "conv"}
     last_first: ClassVar[bool] = False
     """Of several inputs that could take a layer in, the one that was made last is asked first, not the first."""
@@ -92,7 +94,7 @@ class Joiner:
         self.chain_of: dict[str, Chain] = {}
         self.readers = readers_of(graph)
         self._nodes = {node.name: node for node in graph.nodes}
-        self._by_op: dict[str, list[Rule]] = {}
+        self._by_op: dict[str, list[JoiningRule]] = {}
         self._place = {node.name: i for i, node in enumerate(graph.nodes)}
         for each in self.rules:
             for op in each.ops:
@@ -119,7 +121,7 @@ class Joiner:
     def seen(self, node: Node) -> None:
         """Told of each layer once it is decided."""
 
-    def prevents(self, rule: Rule, node: Node, chain: Chain, value: str) -> str:
+    def prevents(self, rule: JoiningRule, node: Node, chain: Chain, value: str) -> str:
         """What prevents ``node`` from joining ``chain`` by its input ``value`` though ``rule`` fits; "" if nothing."""
         return ""
 
@@ -165,7 +167,7 @@ class Joiner:
             return ""
         return "its statistics are those of the input, so that no weights can hold it"
 
-    def _add(self, chain: Chain, node: Node, by: Rule) -> None:
+    def _add(self, chain: Chain, node: Node, by: JoiningRule) -> None:
         if node.op.name in LINEAR:
             chain.name = node.name  # what the others are joined to
         chain.layers.append(node.name)
@@ -216,7 +218,7 @@ def readers_of(graph: Graph) -> Counter[str]:
     return found
 
 
-def _names_of(rules: Iterable[Rule]) -> str:
+def _names_of(rules: Iterable[JoiningRule]) -> str:
     """What layers may follow by ``rules``."""
     return " or ".join(dict.fromkeys(STATES.get(state, state) for each in rules for state in sorted(each.after)))
 

@@ -10,7 +10,7 @@ from costcalc.transforms.fuse.joiner import (
     POINTWISE,
     Chain,
     Joiner,
-    Rule,
+    JoiningRule,
     attention,
     is_per_channel,
     rule,
@@ -51,7 +51,7 @@ class OpenVINO(Joiner):
             for value in dict.fromkeys(node.reads):
                 self.read_by.setdefault(value, []).append(node)
 
-    def prevents(self, rule: Rule, node: Node, chain: Chain, value: str) -> str:
+    def prevents(self, rule: JoiningRule, node: Node, chain: Chain, value: str) -> str:
         name, types = node.op.name, self.graph.types
         y = types[node.outputs[0]]
         others = [v for v in node.inputs if v != value]

@@ -9,7 +9,7 @@ ones take in a sum: both addends must lie in blocks. What can be blocked is foll
 from __future__ import annotations
 
 from costcalc.ir.graph import Graph, Node
-from costcalc.transforms.fuse.joiner import Chain, Joiner, Rule, is_per_channel, rule
+from costcalc.transforms.fuse.joiner import Chain, Joiner, JoiningRule, is_per_channel, rule
 
 BLOCK = 16
 """Channels that lie together, where the CPU has AVX-512."""
@@ -45,7 +45,7 @@ class ONNXRuntime(Joiner):
         super().__init__(graph)
         self.blocked: set[str] = set()
 
-    def prevents(self, rule: Rule, node: Node, chain: Chain, value: str) -> str:
+    def prevents(self, rule: JoiningRule, node: Node, chain: Chain, value: str) -> str:
         name, types = node.op.name, self.graph.types
         y = types[node.outputs[0]]
         if name == "add":

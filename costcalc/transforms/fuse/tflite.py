@@ -7,7 +7,7 @@ RELU, RELU_N1_TO_1, RELU6, TANH and SIGN_BIT.
 from __future__ import annotations
 
 from costcalc.ir.graph import Node
-from costcalc.transforms.fuse.joiner import Chain, Joiner, Rule, rule
+from costcalc.transforms.fuse.joiner import Chain, Joiner, JoiningRule, rule
 
 
 class TFLite(Joiner):
@@ -26,7 +26,7 @@ class TFLite(Joiner):
         ),
     )
 
-    def prevents(self, rule: Rule, node: Node, chain: Chain, value: str) -> str:
+    def prevents(self, rule: JoiningRule, node: Node, chain: Chain, value: str) -> str:
         op = node.op
         if op.name == "hardtanh" and (getattr(op, "low", -1), getattr(op, "high", 1)) != (-1, 1):
             return "an operator clips to [-1, 1], [0, 6] or from 0 on, and to nothing else"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from costcalc.frontends.onnx.use import Use, axis_of, is_number
+from costcalc.frontends.onnx.use import NodeUse, axis_of, is_number
 from costcalc.ir.call import Traced
 from costcalc.ir.fields import finite
 
@@ -16,24 +16,24 @@ PLAIN = {
 }  # fmt: skip
 
 
-def plain(n: Use) -> Traced:
+def plain(n: NodeUse) -> Traced:
     return n.add(PLAIN[n.node.operator], n.x(0))  # type: ignore[no-any-return]
 
 
-def leaky_relu(n: Use) -> Traced:
+def leaky_relu(n: NodeUse) -> Traced:
     return n.add("leaky_relu", n.x(0), options=(finite(n.attribute("alpha", 0.01)),))  # type: ignore[no-any-return]
 
 
-def with_alpha(n: Use) -> Traced:
+def with_alpha(n: NodeUse) -> Traced:
     return n.add(n.node.operator.lower(), n.x(0), options=(finite(n.attribute("alpha", 1.0)),))  # type: ignore[no-any-return]
 
 
-def gelu(n: Use) -> Traced:
+def gelu(n: NodeUse) -> Traced:
     word = n.attribute("approximate", "none")
     return n.add("gelu", n.x(0), options=(word if word in ("none", "tanh") else "none",))  # type: ignore[no-any-return]
 
 
-def swish(n: Use) -> Traced:
+def swish(n: NodeUse) -> Traced:
     """x · sigmoid(alpha · x)."""
     x = n.x(0)
     if n.attribute("alpha", 1.0) == 1.0:
@@ -41,17 +41,17 @@ def swish(n: Use) -> Traced:
     return n.add("multiply", x, n.add("sigmoid", n.elementwise("multiply", x)))  # type: ignore[no-any-return]
 
 
-def swiglu(n: Use) -> Traced:
+def swiglu(n: NodeUse) -> Traced:
     """A gate, swished, times the second input."""
     return n.add("multiply", swish(n), n.x(1))  # type: ignore[no-any-return]
 
 
-def softsign(n: Use) -> Traced:
+def softsign(n: NodeUse) -> Traced:
     x = n.x(0)
     return n.add("divide", x, n.elementwise("add", n.elementwise("abs", x)))  # type: ignore[no-any-return]
 
 
-def prelu(n: Use) -> Traced:
+def prelu(n: NodeUse) -> Traced:
     """One slope, one a channel, or any tensor of slopes."""
     x, slope = n.x(0), n.held(1)
     sizes, shape = slope.type.shape, x.type.shape
@@ -66,15 +66,15 @@ def prelu(n: Use) -> Traced:
     return n.elementwise("where", x, n.add("multiply", x, n.x(1)), dtype=x.type.dtype)
 
 
-def thresholded_relu(n: Use) -> Traced:
+def thresholded_relu(n: NodeUse) -> Traced:
     return n.elementwise("threshold", n.x(0))
 
 
-def shrink(n: Use) -> Traced:
+def shrink(n: NodeUse) -> Traced:
     return n.elementwise("softshrink" if n.attribute("bias", 0.0) else "hardshrink", n.x(0))
 
 
-def clip(n: Use) -> Traced:
+def clip(n: NodeUse) -> Traced:
     """ReLU6 or ReLU where the bounds say so."""
     x = n.x(0)
     bounds: list[Any] = []
@@ -101,7 +101,7 @@ def clip(n: Use) -> Traced:
     return n.add("hardtanh", x, options=(low, high))  # type: ignore[no-any-return]
 
 
-def softmax(n: Use) -> Traced:
+def softmax(n: NodeUse) -> Traced:
     """Along an axis; before opset 13 along all from that one on, together."""
     from costcalc.ir.dims import prod
     from costcalc.ops.traced import reshaped
@@ -119,7 +119,7 @@ def softmax(n: Use) -> Traced:
     return reshaped(n.call, n.add(op, flat, options=(axis,)), *x.type.shape)
 
 
-RULES: dict[str, Callable[[Use], Any]] = {
+RULES: dict[str, Callable[[NodeUse], Any]] = {
     **dict.fromkeys(PLAIN, plain), **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), softmax),
     "LeakyRelu": leaky_relu, "Elu": with_alpha, "Celu": with_alpha, "Gelu": gelu, "Swish": swish, "SwiGLU": swiglu,
     "Softsign": softsign,

@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from costcalc.frontends.onnx.use import FileError, Use
+from costcalc.frontends.onnx.use import FileError, NodeUse
 from costcalc.ir.call import Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.traced import add_bias, permuted, reshaped
 
 
-def heads_apart(n: Use, x: Traced, heads: Dim) -> Traced:
+def heads_apart(n: NodeUse, x: Traced, heads: Dim) -> Traced:
     """(batch, length, width) as (batch, heads, length, width of a head)."""
     batch, length, width = x.type.shape
     return permuted(n.call, reshaped(n.call, x, batch, length, heads, width // heads), 0, 2, 1, 3)
 
 
-def heads_together(n: Use, x: Traced) -> Traced:
+def heads_together(n: NodeUse, x: Traced) -> Traced:
     """And back."""
     batch, heads, length, width = x.type.shape
     return reshaped(n.call, permuted(n.call, x, 0, 2, 1, 3), batch, length, heads * width)
 
 
-def attended(n: Use, q: Traced, k: Traced, v: Traced, mask: Traced | None = None, causal: bool = False) -> Traced:
+def attended(n: NodeUse, q: Traced, k: Traced, v: Traced, mask: Traced | None = None, causal: bool = False) -> Traced:
     """softmax(q · kᵀ) · v for (batch, heads, length, width); a mask says all that ``causal`` would."""
     grouped = q.type.shape[1] != k.type.shape[1]
     inputs = [q, k, v] + ([mask] if mask is not None else [])
@@ -33,14 +33,14 @@ def attended(n: Use, q: Traced, k: Traced, v: Traced, mask: Traced | None = None
     )
 
 
-def joined(n: Use, past: int, x: Traced) -> Traced:
+def joined(n: NodeUse, past: int, x: Traced) -> Traced:
     """``x`` after what is kept of the past in input ``past``."""
     if not n.has(past) or n.shape(past)[-2:-1] == (0,):
         return x
     return n.add("concat", n.x(past), x, options=(2,))  # type: ignore[no-any-return]
 
 
-def attention(n: Use) -> Any:
+def attention(n: NodeUse) -> Any:
     """``Attention``: query, key, value, mask, past key and value. The presents are past and new together."""
     q, k, v = (n.x(i) for i in range(3))
     flat = len(q.type.shape) == 3
@@ -63,12 +63,12 @@ def attention(n: Use) -> Any:
     return tuple(made)
 
 
-def rotary(n: Use) -> Traced:
+def rotary(n: NodeUse) -> Traced:
     """Pairs of elements turned: two products and a sum for each."""
     return n.elementwise("multiply", n.x(0), times=3)
 
 
-def causal_conv(n: Use) -> Any:
+def causal_conv(n: NodeUse) -> Any:
     """A kernel for each channel over what is kept of the past and the new places."""
     x, kernel = n.x(0), n.shape(1)[-1]
     if not isinstance(kernel, int):
@@ -88,7 +88,7 @@ def causal_conv(n: Use) -> Any:
     return y, n.add("slice", whole, options=(2, x.type.shape[2], None)) if kernel > 1 else kept
 
 
-def linear_attention(n: Use) -> Any:
+def linear_attention(n: NodeUse) -> Any:
     """A state of key by value for each head: every token adds its own product to it and is multiplied with it, and by
     the delta rules once more; as if done one token after another."""
     q, k, v = (n.x(i) for i in range(3))
@@ -113,7 +113,7 @@ def linear_attention(n: Use) -> Any:
     return heads_together(n, y), state
 
 
-RULES: dict[str, Callable[[Use], Any]] = {
+RULES: dict[str, Callable[[NodeUse], Any]] = {
     "Attention": attention, "RotaryEmbedding": rotary, "CausalConvWithState": causal_conv,
     "LinearAttention": linear_attention,
 }  # fmt: skip

@@ -12,18 +12,18 @@ from typing import Any
 from costcalc.frontends.onnx.rules import channels, layers, moves, pools, quantised
 from costcalc.frontends.onnx.rules.channels import in_channels_last
 from costcalc.frontends.onnx.rules.microsoft import convolved_and_added
-from costcalc.frontends.onnx.use import Use
+from costcalc.frontends.onnx.use import NodeUse
 from costcalc.ir.call import Traced
 
 
-def into_blocks(n: Use) -> Traced:
+def into_blocks(n: NodeUse) -> Traced:
     x = n.x(0)
     if n.attribute("channels_last", 0):
         x = channels.second(n, x)
     return n.elementwise("copy", x)
 
 
-def out_of_blocks(n: Use) -> Traced:
+def out_of_blocks(n: NodeUse) -> Traced:
     """``channels`` says how many channels there are."""
     x = n.x(0)
     real, padded = n.attribute("channels", 0), x.type.shape[1]
@@ -37,7 +37,7 @@ def out_of_blocks(n: Use) -> Traced:
     return n.elementwise("copy", x)
 
 
-def conv(n: Use) -> Traced:
+def conv(n: NodeUse) -> Traced:
     """The input may have fewer channels than the weights, which are padded."""
     wanted = n.shape(1)[1] * n.attribute("group", 1)
     x = n.x(0)
@@ -47,25 +47,25 @@ def conv(n: Use) -> Traced:
     return convolved_and_added(n, x)
 
 
-def _nhwc_conv(n: Use, x: Traced) -> Traced:
+def _nhwc_conv(n: NodeUse, x: Traced) -> Traced:
     return layers.activated(n, layers.convolved(n, x, 1, 2))
 
 
-def _nhwc_pool(n: Use, x: Traced) -> Traced:
+def _nhwc_pool(n: NodeUse, x: Traced) -> Traced:
     return pools.pooled(n, x, n.node.operator)  # type: ignore[no-any-return]
 
 
-def _nhwc_whole(n: Use, x: Traced) -> Traced:
+def _nhwc_whole(n: NodeUse, x: Traced) -> Traced:
     return n.add("global_avg_pool" if n.node.operator == "GlobalAveragePool" else "global_max_pool", x)  # type: ignore[no-any-return]
 
 
-def upsample(n: Use) -> Traced:
+def upsample(n: NodeUse) -> Traced:
     x, scales = n.x(0), n.attribute("scales") or ()
     made = [d * s for d, s in zip(x.type.shape, scales, strict=True)]
     return moves.resampled(n, x, made, [float(s) for s in scales])
 
 
-RULES: dict[Any, Callable[[Use], Any]] = {
+RULES: dict[Any, Callable[[NodeUse], Any]] = {
     ("com.microsoft.nchwc", "Conv"): conv, ("com.microsoft.nchwc", "MaxPool"): pools.pool,
     ("com.microsoft.nchwc", "AveragePool"): pools.pool, ("com.microsoft.nchwc", "GlobalMaxPool"): pools.whole,
     ("com.microsoft.nchwc", "GlobalAveragePool"): pools.whole, ("com.microsoft.nchwc", "Upsample"): upsample,

@@ -6,17 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 from costcalc.frontends.onnx.rules.attention import attended, heads_apart, heads_together, rotary
-from costcalc.frontends.onnx.use import FileError, NoRule, Use
+from costcalc.frontends.onnx.use import FileError, NodeUse, NoRule
 from costcalc.ir.call import Traced
 from costcalc.ops.traced import permuted, reshaped
 
 
-def packed(n: Use) -> Any:
+def packed(n: NodeUse) -> Any:
     """``Attention``: one product makes query, key and value; input, weights, bias, mask, past, bias of the scores."""
     return _packed(n, n.x(0), 1, 2, past=4, scores=5)
 
 
-def _packed(n: Use, x: Traced, weight: int, bias: int, *, past: int, scores: int) -> Any:
+def _packed(n: NodeUse, x: Traced, weight: int, bias: int, *, past: int, scores: int) -> Any:
     heads = n.attribute("num_heads")
     inner, out = n.shape(weight)
     sizes = n.attribute("qkv_hidden_sizes") or (out // 3,) * 3
@@ -41,7 +41,7 @@ def _packed(n: Use, x: Traced, weight: int, bias: int, *, past: int, scores: int
     return y, n.add("concat", *both, options=(0,))
 
 
-def multi_head(n: Use) -> Any:
+def multi_head(n: NodeUse) -> Any:
     """``MultiHeadAttention``: query, key, value, bias, padding, bias of the scores, past key and value."""
     heads = n.attribute("num_heads")
     q = n.x(0)
@@ -67,7 +67,7 @@ def multi_head(n: Use) -> Any:
     return y, k, v
 
 
-def grouped(n: Use) -> Any:
+def grouped(n: NodeUse) -> Any:
     """``GroupQueryAttention``: query (or all three together), key, value, past key and value, lengths, rotation.
 
     Of the keys that are kept all are counted: those of the past and the new ones, or as many as a known total says.
@@ -98,13 +98,13 @@ def grouped(n: Use) -> Any:
     return y, k, v
 
 
-def quantised(n: Use) -> Any:
+def quantised(n: NodeUse) -> Any:
     """``QAttention``: input, weights, bias, scales, mask, zero points, past."""
     n.beside(3, 4, 6, 7)
     return _packed(n, n.x(0), 1, 2, past=8, scores=len(n.given))
 
 
-def experts(n: Use) -> Any:
+def experts(n: NodeUse) -> Any:
     """``MoE``: each token through ``k`` experts of two products, or three."""
     x = n.x(0)
     k = n.attribute("k", 1)
@@ -135,7 +135,7 @@ def experts(n: Use) -> Any:
     return reshaped(n.call, y, *x.type.shape)
 
 
-RULES: dict[str, Callable[[Use], Any]] = {
+RULES: dict[str, Callable[[NodeUse], Any]] = {
     "Attention": packed, "MultiHeadAttention": multi_head, "DecoderMaskedMultiHeadAttention": multi_head,
     "GroupQueryAttention": grouped, "SparseAttention": grouped, "RotaryEmbedding": rotary, "QAttention": quantised,
     "MoE": experts,

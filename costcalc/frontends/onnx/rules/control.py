@@ -7,7 +7,7 @@ from typing import Any
 
 from costcalc.frontends.onnx.read import SubGraph
 from costcalc.frontends.onnx.rules.known import MOST_PARTS
-from costcalc.frontends.onnx.use import Constant, FileError, NoRule, Use, axis_of
+from costcalc.frontends.onnx.use import FileError, KnownTensor, NodeUse, NoRule, axis_of
 from costcalc.ir.call import Traced
 from costcalc.ir.graph import ValueSize
 from costcalc.ir.tensor import TensorType
@@ -24,7 +24,7 @@ KIND = "the branch that an If takes, 0 for else and 1 for then"
 
 
 @_walks
-def branch(n: Use, env: Any) -> Any:
+def branch(n: NodeUse, env: Any) -> Any:
     """``If``: the branch that a known condition takes; else the dearer one, which the report says."""
     branches = [n.attribute("else_branch"), n.attribute("then_branch")]
     if not all(isinstance(b, SubGraph) for b in branches):
@@ -50,7 +50,7 @@ def branch(n: Use, env: Any) -> Any:
 
 
 @_walks
-def loop(n: Use, env: Any) -> Any:
+def loop(n: NodeUse, env: Any) -> Any:
     """``Loop``: its body as often as it turns; how often, where the file does not say it, is a named size."""
     body = n.attribute("body")
     if not isinstance(body, SubGraph):
@@ -58,9 +58,9 @@ def loop(n: Use, env: Any) -> Any:
     turns = _turns(n, body)
     carried = [n.given[i] for i in range(2, len(n.given))]
     collected: list[list[Any]] = [[] for _ in range(len(body.outputs) - 1 - len(carried))]
-    condition: Any = Constant(TensorType((), "bool"), (True,))
+    condition: Any = KnownTensor(TensorType((), "bool"), (True,))
     for turn in range(turns):
-        number = Constant(TensorType((), "int64"), (turn,))
+        number = KnownTensor(TensorType((), "int64"), (turn,))
         goes_on, *made = n.build.body(n, body, (number, condition, *carried), env, str(turn))
         carried, rest = made[: len(carried)], made[len(carried) :]
         for row, value in zip(collected, rest, strict=True):
@@ -71,7 +71,7 @@ def loop(n: Use, env: Any) -> Any:
     return (*carried, *(_collected(n, row, len(carried) + i) for i, row in enumerate(collected)))
 
 
-def _turns(n: Use, body: SubGraph) -> int:
+def _turns(n: NodeUse, body: SubGraph) -> int:
     known = n.numbers(0) if n.has(0) else None
     stops = _always(body)
     if known and isinstance(known[0], int) and known[0] < 2**31 and stops:
@@ -93,7 +93,7 @@ def _always(body: SubGraph) -> bool:
         if len(body.inputs) > 1 and name == body.inputs[1].name:
             return True
         maker = next((node for node in body.nodes if name in node.outputs), None)
-        if maker is None or maker.operator == "Constant":
+        if maker is None or maker.operator == "KnownTensor":
             return True
         if maker.operator not in ("Identity", "Cast"):
             return False
@@ -101,7 +101,7 @@ def _always(body: SubGraph) -> bool:
     return False
 
 
-def _collected(n: Use, row: list[Any], output: int) -> Any:
+def _collected(n: NodeUse, row: list[Any], output: int) -> Any:
     if not row:
         made = n.declared(output)
         return n.constant(made) if made else n.constant(TensorType((0,)))
@@ -110,17 +110,17 @@ def _collected(n: Use, row: list[Any], output: int) -> Any:
     return _stacked(n, row, 0)
 
 
-def _stacked(n: Use, values: list[Traced], axis: int) -> Any:
+def _stacked(n: NodeUse, values: list[Traced], axis: int) -> Any:
     """``values`` one after the other along a new axis."""
     return _joined(n, [n.add("unsqueeze", n.real(v), options=(axis,)) for v in values], axis)
 
 
-def _joined(n: Use, values: list[Traced], axis: int) -> Any:
+def _joined(n: NodeUse, values: list[Traced], axis: int) -> Any:
     return values[0] if len(values) == 1 else n.add("concat", *values, options=(axis,))
 
 
 @_walks
-def scan(n: Use, env: Any) -> Any:
+def scan(n: NodeUse, env: Any) -> Any:
     """``Scan``: its body for each place along the axes that are scanned."""
     body, scanned = n.attribute("body"), n.attribute("num_scan_inputs", 0)
     if not isinstance(body, SubGraph) or not 0 < scanned <= len(n.given) or (0 < n.opset < 9):
@@ -136,7 +136,7 @@ def scan(n: Use, env: Any) -> Any:
     if turns > MOST_TURNS:
         raise FileError(f"a scan turns {turns:,} times; at most {MOST_TURNS:,} are written out")
     cut = n.build.lowering.call("Scan", {})
-    before = Use(n.build, n.node, n.given, cut, n.opset)
+    before = NodeUse(n.build, n.node, n.given, cut, n.opset)
     parts = [before.add("unbind", before.x(states + i), options=(axis,)) for i, axis in enumerate(along)]
     n.build.lowering.keep(cut, n.build._scope(n.node))
     rows = [p if isinstance(p, tuple) else (p,) for p in parts]
@@ -157,22 +157,22 @@ def scan(n: Use, env: Any) -> Any:
     return (*carried, *ends)
 
 
-def constructed(n: Use) -> tuple[Any, ...]:
+def constructed(n: NodeUse) -> tuple[Any, ...]:
     return ([v for v in n.given if v is not None],)
 
 
-def empty(n: Use) -> tuple[Any, ...]:
+def empty(n: NodeUse) -> tuple[Any, ...]:
     return ([],)
 
 
-def _sequence(n: Use) -> list[Any]:
+def _sequence(n: NodeUse) -> list[Any]:
     value = n.given[0] if n.given else None
     if not isinstance(value, list):
         raise FileError(f"{n.node.operator} needs a sequence")
     return value
 
 
-def _position(n: Use, index: int, size: int) -> int:
+def _position(n: NodeUse, index: int, size: int) -> int:
     if not n.has(index):
         return size - 1
     numbers = n.numbers(index)
@@ -181,7 +181,7 @@ def _position(n: Use, index: int, size: int) -> int:
     return numbers[0] % size if numbers[0] < 0 else numbers[0]
 
 
-def at(n: Use) -> Any:
+def at(n: NodeUse) -> Any:
     values = _sequence(n)
     position = _position(n, 1, len(values))
     if position >= len(values):
@@ -189,24 +189,24 @@ def at(n: Use) -> Any:
     return values[position]
 
 
-def insert(n: Use) -> tuple[Any, ...]:
+def insert(n: NodeUse) -> tuple[Any, ...]:
     values = list(_sequence(n))
     position = _position(n, 2, len(values)) if n.has(2) else len(values)
     values.insert(position, n.given[1])
     return (values,)
 
 
-def erase(n: Use) -> tuple[Any, ...]:
+def erase(n: NodeUse) -> tuple[Any, ...]:
     values = list(_sequence(n))
     del values[_position(n, 1, len(values))]
     return (values,)
 
 
-def length(n: Use) -> Any:
-    return Constant(TensorType((), "int64"), (len(_sequence(n)),))
+def length(n: NodeUse) -> Any:
+    return KnownTensor(TensorType((), "int64"), (len(_sequence(n)),))
 
 
-def to_sequence(n: Use) -> tuple[Any, ...]:
+def to_sequence(n: NodeUse) -> tuple[Any, ...]:
     """Parts of one place each, which lose the axis unless ``keepdims``; or of a size, or sizes, that is given."""
     x = n.x(0)
     axis = axis_of(n.attribute("axis", 0), len(x.type.shape))
@@ -229,7 +229,7 @@ def to_sequence(n: Use) -> tuple[Any, ...]:
     return (list(made),)
 
 
-def from_sequence(n: Use) -> Any:
+def from_sequence(n: NodeUse) -> Any:
     values = [n.real(v) for v in _sequence(n)]
     if not values:
         raise FileError("a sequence of nothing cannot be joined")
@@ -238,13 +238,13 @@ def from_sequence(n: Use) -> Any:
     return _stacked(n, values, axis) if new else _joined(n, values, axis)
 
 
-def optional(n: Use) -> Any:
+def optional(n: NodeUse) -> Any:
     return n.given[0] if n.given and n.given[0] is not None else []
 
 
-def has_element(n: Use) -> Any:
+def has_element(n: NodeUse) -> Any:
     there = bool(n.given) and n.given[0] is not None
-    return Constant(TensorType((), "bool"), (there,))
+    return KnownTensor(TensorType((), "bool"), (there,))
 
 
 RULES: dict[str, Callable[..., Any]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from costcalc.frontends.onnx.use import Use, dtype_named, is_number
+from costcalc.frontends.onnx.use import NodeUse, dtype_named, is_number
 from costcalc.ir.call import Traced
 from costcalc.ops.broadcasting import broadcast
 
@@ -25,11 +25,11 @@ OF_THEIR_OWN = ("add", "subtract", "multiply", "divide")
 """Functions of tensors that are ops by these names."""
 
 
-def unary(n: Use) -> Traced:
+def unary(n: NodeUse) -> Traced:
     return n.elementwise(UNARY[n.node.operator], n.x(0))
 
 
-def binary(n: Use) -> Traced:
+def binary(n: NodeUse) -> Traced:
     """Of two tensors; or of one and a number, which is no tensor."""
     function = BINARY[n.node.operator]
     if n.node.operator == "BitShift" and n.attribute("direction") == "RIGHT":
@@ -37,7 +37,7 @@ def binary(n: Use) -> Traced:
     return met(n, function, n.held(0), n.held(1))
 
 
-def met(n: Use, function: str, a: Traced, b: Traced) -> Traced:
+def met(n: NodeUse, function: str, a: Traced, b: Traced) -> Traced:
     """``function`` of two values, either of which may be a number."""
     for x, other in ((a, b), (b, a)):
         if is_number(other) and not is_number(x) and len(other.type.shape) <= len(x.type.shape):
@@ -50,7 +50,7 @@ def met(n: Use, function: str, a: Traced, b: Traced) -> Traced:
     return n.elementwise(function, left, right)
 
 
-def variadic(n: Use) -> Traced:
+def variadic(n: NodeUse) -> Traced:
     """Sum, Max, Min, Mean of any number of tensors."""
     operator = n.node.operator
     values = [n.held(i) for i in range(len(n.given))]
@@ -65,7 +65,7 @@ def variadic(n: Use) -> Traced:
     return y
 
 
-def cast(n: Use) -> Traced:
+def cast(n: NodeUse) -> Traced:
     x = n.x(0)
     dtype = n.type(1).dtype if n.node.operator == "CastLike" else dtype_named(n.attribute("to", 0))
     if x.type.dtype == dtype:
@@ -75,12 +75,12 @@ def cast(n: Use) -> Traced:
     return y
 
 
-def bit_cast(n: Use) -> Traced:
+def bit_cast(n: NodeUse) -> Traced:
     dtype = dtype_named(n.attribute("to", 0))
     return n.add("part", n.x(0), options=(n.shape(0), dtype))  # type: ignore[no-any-return]
 
 
-def choose(n: Use) -> Traced:
+def choose(n: NodeUse) -> Traced:
     """``Where``: numbers among the choices are no tensors."""
     values = [n.held(i) for i in range(3)]
     whole = broadcast(*(v.type.shape for v in values))
@@ -90,18 +90,18 @@ def choose(n: Use) -> Traced:
     return n.elementwise("where", *(n.real(v) for v in tensors), dtype=values[1].type.dtype)
 
 
-def identity(n: Use) -> Any:
+def identity(n: NodeUse) -> Any:
     return n.given[0]
 
 
-def dropout(n: Use) -> Any:
+def dropout(n: NodeUse) -> Any:
     """At inference its input; the mask, where something reads it, is all ones."""
     x = n.x(0)
     y = n.add("dropout", x)
     return (y, n.constant(x.type._replace(dtype="bool"))) if n.wants(1) else y
 
 
-RULES: dict[str, Callable[[Use], Any]] = {
+RULES: dict[str, Callable[[NodeUse], Any]] = {
     **dict.fromkeys(UNARY, unary), **dict.fromkeys(BINARY, binary),
     **dict.fromkeys(("Sum", "Max", "Min", "Mean"), variadic),
     "Cast": cast, "CastLike": cast, "BitCast": bit_cast, "Where": choose, "Identity": identity, "Dropout": dropout,

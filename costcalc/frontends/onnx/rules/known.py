@@ -8,12 +8,12 @@ from typing import Any
 from costcalc.frontends.onnx import folding
 from costcalc.frontends.onnx.elements import NAMES
 from costcalc.frontends.onnx.folding import Array, Unknown
-from costcalc.frontends.onnx.read import Tensor
-from costcalc.frontends.onnx.use import Constant, FileError, Use, axis_of
+from costcalc.frontends.onnx.read import OnnxTensor
+from costcalc.frontends.onnx.use import FileError, KnownTensor, NodeUse, axis_of
 from costcalc.ir.tensor import FLOATING_BITS, TensorType
 
 
-def folded(n: Use) -> tuple[Constant, ...] | None:
+def folded(n: NodeUse) -> tuple[KnownTensor, ...] | None:
     """What a node makes, if all of that is known; else None. Raises ``Unknown`` where it cannot be worked out."""
     rule = _RULES.get(n.node.operator)
     if rule is None:
@@ -33,7 +33,7 @@ def folded(n: Use) -> tuple[Constant, ...] | None:
     return made if isinstance(made, tuple) else (made,)
 
 
-def _array(n: Use, index: int) -> Array:
+def _array(n: NodeUse, index: int) -> Array:
     value = n.held(index)
     shape = value.type.shape
     folding.count(shape)  # type: ignore[arg-type]
@@ -41,22 +41,22 @@ def _array(n: Use, index: int) -> Array:
     return Array(shape, value.numbers)  # type: ignore[arg-type]
 
 
-def _made(array: Array, dtype: str) -> Constant:
-    return Constant(TensorType(array.shape, dtype), array.numbers)
+def _made(array: Array, dtype: str) -> KnownTensor:
+    return KnownTensor(TensorType(array.shape, dtype), array.numbers)
 
 
-def _like(n: Use, array: Array) -> Constant:
+def _like(n: NodeUse, array: Array) -> KnownTensor:
     return _made(array, n.type(0).dtype)
 
 
-def _each(n: Use) -> Constant:
+def _each(n: NodeUse) -> KnownTensor:
     operator = n.node.operator
     arrays = [_array(n, i) for i in range(len(n.given))]
     dtype = "bool" if operator in folding.TRUTHS else n.type(1 if operator == "Where" else 0).dtype
     return _made(folding.each(folding.FUNCTIONS[operator], *arrays), dtype)
 
 
-def _clip(n: Use) -> Constant:
+def _clip(n: NodeUse) -> KnownTensor:
     x = _array(n, 0)
     for index, name, rule in ((1, "min", "Max"), (2, "max", "Min")):
         if name in n.node.attributes or n.has(index):
@@ -65,49 +65,49 @@ def _clip(n: Use) -> Constant:
     return _like(n, x)
 
 
-def _shape(n: Use) -> Constant:
+def _shape(n: NodeUse) -> KnownTensor:
     shape = n.shape(0)
     start, stop = n.attribute("start", 0), n.attribute("end", None)
     taken = shape[slice(start, stop)]
-    return Constant(TensorType((len(taken),), "int64"), taken)
+    return KnownTensor(TensorType((len(taken),), "int64"), taken)
 
 
-def _size(n: Use) -> Constant:
-    return Constant(TensorType((), "int64"), (n.type(0).size,))
+def _size(n: NodeUse) -> KnownTensor:
+    return KnownTensor(TensorType((), "int64"), (n.type(0).size,))
 
 
-def _constant(n: Use) -> Constant | Any:
+def _constant(n: NodeUse) -> KnownTensor | Any:
     for name, value in n.node.attributes.items():
-        if name in ("value", "sparse_value") and isinstance(value, Tensor):
+        if name in ("value", "sparse_value") and isinstance(value, OnnxTensor):
             kind = TensorType(value.shape, value.dtype)
             if value.numbers is not None and (kind.size == 1 or value.dtype not in FLOATING_BITS):
-                return Constant(kind, value.numbers, "" if kind.size == 1 else n.node.outputs[0])
+                return KnownTensor(kind, value.numbers, "" if kind.size == 1 else n.node.outputs[0])
             return n.build.tensor(value, n.node.outputs[0])
         if name in ("value_int", "value_float"):
-            return Constant(TensorType((), "int64" if name == "value_int" else "float32"), (value,))
+            return KnownTensor(TensorType((), "int64" if name == "value_int" else "float32"), (value,))
         if name in ("value_ints", "value_floats"):
-            return Constant(TensorType((len(value),), "int64" if name == "value_ints" else "float32"), value)
+            return KnownTensor(TensorType((len(value),), "int64" if name == "value_ints" else "float32"), value)
     raise Unknown
 
 
-def _constant_of_shape(n: Use) -> Constant:
+def _constant_of_shape(n: NodeUse) -> KnownTensor:
     shape = _array(n, 0).numbers
     value = n.attribute("value")
-    number, dtype = (value.numbers or (0,), value.dtype) if isinstance(value, Tensor) else ((0.0,), "float32")
-    return Constant(TensorType(shape, dtype), number[:1] * folding.count(shape))
+    number, dtype = (value.numbers or (0,), value.dtype) if isinstance(value, OnnxTensor) else ((0.0,), "float32")
+    return KnownTensor(TensorType(shape, dtype), number[:1] * folding.count(shape))
 
 
-def _range(n: Use) -> Constant:
+def _range(n: NodeUse) -> KnownTensor:
     start, stop, step = (_array(n, i).numbers[0] for i in range(3))
     numbers = tuple(folding.counted(start, stop, step))
-    return Constant(TensorType((len(numbers),), n.type(0).dtype), numbers)
+    return KnownTensor(TensorType((len(numbers),), n.type(0).dtype), numbers)
 
 
-def _identity(n: Use) -> Constant:
+def _identity(n: NodeUse) -> KnownTensor:
     return _like(n, _array(n, 0))
 
 
-def _cast(n: Use) -> Constant:
+def _cast(n: NodeUse) -> KnownTensor:
     x = _array(n, 0)
     dtype = n.type(1).dtype if n.node.operator == "CastLike" else NAMES.get(n.attribute("to", 0), "")
     if dtype in FLOATING_BITS:
@@ -121,17 +121,17 @@ def _cast(n: Use) -> Constant:
     return _made(Array(x.shape, [folding.whole(v) for v in x.numbers]), dtype)
 
 
-def _gather(n: Use) -> Constant:
+def _gather(n: NodeUse) -> KnownTensor:
     x, indices = _array(n, 0), _array(n, 1)
     return _like(n, folding.gathered(x, indices, axis_of(n.attribute("axis", 0), len(x.shape))))
 
 
-def _concat(n: Use) -> Constant:
+def _concat(n: NodeUse) -> KnownTensor:
     arrays = [_array(n, i) for i in range(len(n.given))]
     return _like(n, folding.joined(arrays, axis_of(n.attribute("axis", 1), len(arrays[0].shape))))
 
 
-def _slice(n: Use) -> Constant:
+def _slice(n: NodeUse) -> KnownTensor:
     x = _array(n, 0)
     for axis, start, stop, step in slices(n, len(x.shape)):
         if not all(type(v) is int for v in (start, stop, step)) or not step:
@@ -152,7 +152,7 @@ def places(size: int, start: int, stop: int, step: int) -> range:
     return range(min(max(start, 0), high), min(max(stop, low), high), step)
 
 
-def slices(n: Use, rank: int) -> list[tuple[int, Any, Any, Any]]:
+def slices(n: NodeUse, rank: int) -> list[tuple[int, Any, Any, Any]]:
     """The axes that ``Slice`` cuts, each with where it starts, where it stops, and its step."""
     starts, stops = n.sizes("starts", 1), n.sizes("ends", 2)
     axes = n.sizes("axes", 3) or tuple(range(len(starts)))
@@ -160,7 +160,7 @@ def slices(n: Use, rank: int) -> list[tuple[int, Any, Any, Any]]:
     return [(axis_of(a, rank), b, e, s) for a, b, e, s in zip(axes, starts, stops, steps, strict=True)]
 
 
-def _split(n: Use) -> tuple[Constant, ...]:
+def _split(n: NodeUse) -> tuple[KnownTensor, ...]:
     x = _array(n, 0)
     axis = axis_of(n.attribute("axis", 0), len(x.shape))
     at, made = 0, []
@@ -174,7 +174,7 @@ MOST_PARTS = 4096
 """Parts that a tensor is cut into."""
 
 
-def split_sizes(n: Use, size: Any) -> tuple[Any, ...]:
+def split_sizes(n: NodeUse, size: Any) -> tuple[Any, ...]:
     """The parts that ``Split`` makes of an axis of ``size``."""
     given = n.sizes("split", 1)
     if given:
@@ -189,14 +189,14 @@ def split_sizes(n: Use, size: Any) -> tuple[Any, ...]:
     return tuple(max(min(each, size - i * each), 0) for i in range(parts))
 
 
-def _squeeze(n: Use) -> Constant:
+def _squeeze(n: NodeUse) -> KnownTensor:
     x = _array(n, 0)
     given = n.sizes("axes", 1)
     axes = {axis_of(a, len(x.shape)) for a in given} if given else {i for i, s in enumerate(x.shape) if s == 1}
     return _like(n, Array([s for i, s in enumerate(x.shape) if i not in axes], x.numbers))
 
 
-def _unsqueeze(n: Use) -> Constant:
+def _unsqueeze(n: NodeUse) -> KnownTensor:
     x = _array(n, 0)
     given = n.sizes("axes", 1)
     rank = len(x.shape) + len(given)
@@ -205,13 +205,13 @@ def _unsqueeze(n: Use) -> Constant:
     return _like(n, Array([1 if i in axes else next(sizes) for i in range(rank)], x.numbers))
 
 
-def _reshape(n: Use) -> Constant:
+def _reshape(n: NodeUse) -> KnownTensor:
     x = _array(n, 0)
     shape = reshaped_to(n, x.shape, len(x.numbers), n.sizes("shape", 1))
     return _like(n, Array(shape, x.numbers))
 
 
-def reshaped_to(n: Use, before: Any, size: Any, shape: Any) -> tuple[Any, ...]:
+def reshaped_to(n: NodeUse, before: Any, size: Any, shape: Any) -> tuple[Any, ...]:
     """The shape that ``Reshape`` makes: 0 keeps a size unless ``allowzero``, -1 is what is left."""
     keeps = not n.attribute("allowzero", 0)
     made = [before[i] if isinstance(d, int) and d == 0 and keeps else d for i, d in enumerate(shape)]
@@ -226,7 +226,7 @@ def reshaped_to(n: Use, before: Any, size: Any, shape: Any) -> tuple[Any, ...]:
     return tuple(size // others if isinstance(d, int) and d == -1 else d for d in made)
 
 
-def _expand(n: Use) -> Constant:
+def _expand(n: NodeUse) -> KnownTensor:
     if n.type(0).dtype in FLOATING_BITS:
         raise Unknown  # a view of one number, whatever it stretches to
     x = _array(n, 0)
@@ -234,12 +234,12 @@ def _expand(n: Use) -> Constant:
     return _like(n, folding.stretched(x, folding.together(x, wanted)))
 
 
-def _transpose(n: Use) -> Constant:
+def _transpose(n: NodeUse) -> KnownTensor:
     x = _array(n, 0)
     return _like(n, folding.transposed(x, n.attribute("perm") or tuple(reversed(range(len(x.shape))))))
 
 
-def _reduce(n: Use) -> Constant:
+def _reduce(n: NodeUse) -> KnownTensor:
     x = _array(n, 0)
     given = n.sizes("axes", 1)
     axes = [axis_of(a, len(x.shape)) for a in given] if given else list(range(len(x.shape)))
@@ -249,7 +249,7 @@ def _reduce(n: Use) -> Constant:
     return _like(n, folding.reduced(x, axes, bool(n.attribute("keepdims", 1)), function))
 
 
-def _tile(n: Use) -> Constant:
+def _tile(n: NodeUse) -> KnownTensor:
     x = _array(n, 0)
     for axis, repeats in enumerate(_array(n, 1).numbers):
         if type(repeats) is not int or repeats < 0 or repeats * len(x.numbers) > folding.MOST:
@@ -258,7 +258,7 @@ def _tile(n: Use) -> Constant:
     return _like(n, x)
 
 
-def _scatter(n: Use) -> Constant:
+def _scatter(n: NodeUse) -> KnownTensor:
     x, indices, updates = (_array(n, i) for i in range(3))
     if len(x.shape) != 1 or len(updates.numbers) != len(indices.numbers):
         raise Unknown
@@ -270,7 +270,7 @@ def _scatter(n: Use) -> Constant:
     return _like(n, Array(x.shape, numbers))
 
 
-def _nonzero(n: Use) -> Constant:
+def _nonzero(n: NodeUse) -> KnownTensor:
     x = _array(n, 0)
     if not x.shape or any(not isinstance(v, (int, float)) for v in x.numbers):
         raise Unknown
@@ -279,10 +279,10 @@ def _nonzero(n: Use) -> Constant:
     return _made(Array((len(x.shape), len(at)), [v for row in rows for v in row]), "int64")
 
 
-_RULES: dict[str, Callable[[Use], Any]] = {
+_RULES: dict[str, Callable[[NodeUse], Any]] = {
     **dict.fromkeys(folding.FUNCTIONS, _each), **dict.fromkeys(folding.REDUCTIONS, _reduce),
     "Clip": _clip,
-    "Shape": _shape, "Size": _size, "Constant": _constant, "ConstantOfShape": _constant_of_shape, "Range": _range,
+    "Shape": _shape, "Size": _size, "KnownTensor": _constant, "ConstantOfShape": _constant_of_shape, "Range": _range,
     "Identity": _identity, "Cast": _cast, "CastLike": _cast, "Gather": _gather, "Concat": _concat, "Slice": _slice,
     "Split": _split, "Squeeze": _squeeze, "Unsqueeze": _unsqueeze, "Reshape": _reshape,
     "Expand": _expand, "Transpose": _transpose, "Tile": _tile, "ScatterND": _scatter, "ScatterElements": _scatter,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from costcalc.frontends.onnx.use import FileError, NoRule, Stored, Use
+from costcalc.frontends.onnx.use import FileError, NodeUse, NoRule, QuantisedTensor
 from costcalc.ir.call import Traced, once
 from costcalc.ir.dims import Dim, ceil_div, maximum
 from costcalc.ops.traced import add_bias, permuted, reshaped, swapped
 
 
-def window(n: Use, sizes: Sequence[Dim], kernel: Sequence[Dim]) -> dict[str, Any]:
+def window(n: NodeUse, sizes: Sequence[Dim], kernel: Sequence[Dim]) -> dict[str, Any]:
     """Stride, dilation and padding of a window, as ops have them."""
     axes = len(kernel)
     strides = _per_axis(n, "strides", axes, 1)
@@ -21,7 +21,7 @@ def window(n: Use, sizes: Sequence[Dim], kernel: Sequence[Dim]) -> dict[str, Any
 
 
 def paddings(
-    n: Use, sizes: Sequence[Dim], kernel: Sequence[Dim], strides: Sequence[int], dilations: Sequence[int]
+    n: NodeUse, sizes: Sequence[Dim], kernel: Sequence[Dim], strides: Sequence[int], dilations: Sequence[int]
 ) -> list[tuple[Dim, Dim]]:
     """Padding before and after, by axis."""
     axes = len(kernel)
@@ -46,7 +46,7 @@ def written(padding: Sequence[tuple[Dim, Dim]]) -> Any:
     return tuple(padding)
 
 
-def _per_axis(n: Use, name: str, axes: int, default: int) -> tuple[int, ...]:
+def _per_axis(n: NodeUse, name: str, axes: int, default: int) -> tuple[int, ...]:
     given = n.attribute(name)
     if not given:
         return (default,) * axes
@@ -55,7 +55,7 @@ def _per_axis(n: Use, name: str, axes: int, default: int) -> tuple[int, ...]:
     return tuple(given)
 
 
-def activated(n: Use, y: Traced, name: str = "activation") -> Traced:
+def activated(n: NodeUse, y: Traced, name: str = "activation") -> Traced:
     """``y`` after the activation that a fused operator names."""
     word = n.attribute(name)
     if not word:
@@ -76,12 +76,12 @@ def activated(n: Use, y: Traced, name: str = "activation") -> Traced:
     return n.add(ops[word], y, options=options)  # type: ignore[no-any-return]
 
 
-def conv(n: Use) -> Traced:
+def conv(n: NodeUse) -> Traced:
     """By a kernel of the file, or by one that the network makes."""
     return activated(n, convolved(n, n.x(0), 1, 2))
 
 
-def convolved(n: Use, x: Traced, weight: int, bias: int) -> Traced:
+def convolved(n: NodeUse, x: Traced, weight: int, bias: int) -> Traced:
     """``Conv`` of ``x`` by input ``weight``, with input ``bias`` if it is there."""
     kernel = n.shape(weight)[2:]
     if len(kernel) != len(x.type.shape) - 2 or not kernel:
@@ -101,7 +101,7 @@ def convolved(n: Use, x: Traced, weight: int, bias: int) -> Traced:
     return add_bias(n.call, y, n.x(bias), len(kernel)) if has_bias and not own else y
 
 
-def conv_transpose(n: Use) -> Traced:
+def conv_transpose(n: NodeUse) -> Traced:
     """With ``output_shape`` the padding follows: SAME_UPPER crops the end, the others the start, as when it is run."""
     x, shape = n.x(0), n.shape(1)
     kernel = shape[2:]
@@ -148,13 +148,13 @@ def conv_transpose(n: Use) -> Traced:
     return activated(n, add_bias(n.call, y, n.x(2), axes) if has_bias and not own else y)
 
 
-def _lengthened(n: Use, y: Traced, beyond: Sequence[tuple[Dim, Dim]]) -> Traced:
+def _lengthened(n: NodeUse, y: Traced, beyond: Sequence[tuple[Dim, Dim]]) -> Traced:
     """``y`` with places after its last, where ``output_shape`` asks for more than there are."""
     more = any(not isinstance(after, int) or after for _, after in beyond)
     return n.add("pad", y, options=(tuple(beyond),)) if more else y
 
 
-def deform_conv(n: Use) -> Traced:
+def deform_conv(n: NodeUse) -> Traced:
     """``DeformConv``: x, weight, offset, then perhaps bias and mask."""
     shape = n.shape(1)
     x, others = n.x(0), [n.x(i) for i in (2, 4) if n.has(i)]
@@ -168,12 +168,12 @@ def deform_conv(n: Use) -> Traced:
     )
 
 
-def matmul(n: Use) -> Traced:
+def matmul(n: NodeUse) -> Traced:
     """A product; with a matrix of the file on the right a linear layer, and its bias where a sum with one follows."""
     return multiplied(n, n.held(0), 1)
 
 
-def multiplied(n: Use, a: Traced, index: int) -> Traced:
+def multiplied(n: NodeUse, a: Traced, index: int) -> Traced:
     """``a`` times input ``index``."""
     b = n.held(index)
     if len(b.type.shape) != 2 or not n.is_weight(index) or not a.type.shape or a.settled:
@@ -193,7 +193,7 @@ def multiplied(n: Use, a: Traced, index: int) -> Traced:
     return y  # type: ignore[no-any-return]
 
 
-def _bias_after(n: Use, out: Dim) -> Traced | None:
+def _bias_after(n: NodeUse, out: Dim) -> Traced | None:
     """The bias that the one node adds which reads the product."""
     follower = n.build.follower(n.node.outputs[0], "Add")
     if follower is None or len(follower.inputs) != 2:
@@ -205,7 +205,7 @@ def _bias_after(n: Use, out: Dim) -> Traced | None:
     return Traced(found.type, found.weight, True)
 
 
-def gemm(n: Use) -> Traced:
+def gemm(n: NodeUse) -> Traced:
     """alpha · A · B + beta · C, either of A and B perhaps transposed."""
     a, shape = n.x(0), n.shape(1)
     if len(a.type.shape) != 2 or len(shape) != 2:
@@ -235,12 +235,12 @@ def gemm(n: Use) -> Traced:
     return activated(n, y)
 
 
-def einsum(n: Use) -> Traced:
+def einsum(n: NodeUse) -> Traced:
     equation = n.attribute("equation", "").replace(" ", "")
     return n.add("einsum", *n.all(), options=(equation,))  # type: ignore[no-any-return]
 
 
-def recurrent(n: Use) -> tuple[Any, ...]:
+def recurrent(n: NodeUse) -> tuple[Any, ...]:
     """LSTM, GRU and RNN: (steps, batch, width), the gates' weights of each direction together.
 
     ONNX Runtime's results are (steps, directions, batch, hidden) and (directions, batch, hidden); with ``layout`` 1
@@ -292,10 +292,10 @@ def recurrent(n: Use) -> tuple[Any, ...]:
     return (y, *last)
 
 
-def _part(n: Use, index: int, local: str, direction: int, shape: tuple[Dim, ...]) -> Traced:
+def _part(n: NodeUse, index: int, local: str, direction: int, shape: tuple[Dim, ...]) -> Traced:
     """One direction's part of a tensor that is kept together; both kinds of bias lie in one."""
     value = n.held(index)
-    name = n.weight(index).weight if not isinstance(value, Stored) else ""
+    name = n.weight(index).weight if not isinstance(value, QuantisedTensor) else ""
     if name:
         # One tensor of the file is several of the layer's: each has its own share of the elements, and its own name.
         n.build.looked_at(value)
@@ -308,7 +308,7 @@ def _part(n: Use, index: int, local: str, direction: int, shape: tuple[Dim, ...]
     return part
 
 
-RULES: dict[str, Callable[[Use], Any]] = {
+RULES: dict[str, Callable[[NodeUse], Any]] = {
     "Conv": conv, "ConvTranspose": conv_transpose, "DeformConv": deform_conv, "MatMul": matmul, "Gemm": gemm,
     "Einsum": einsum, "LSTM": recurrent, "GRU": recurrent, "RNN": recurrent,
 }  # fmt: skip

@@ -7,19 +7,19 @@ from typing import Any
 
 from costcalc.frontends.onnx.rules import channels, layers, moves, norms, pools, shapes
 from costcalc.frontends.onnx.rules.channels import in_channels_last
-from costcalc.frontends.onnx.use import FileError, NoRule, Use
+from costcalc.frontends.onnx.use import FileError, NodeUse, NoRule
 from costcalc.ir.call import Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.traced import add_bias, scaled, swapped
 
 
-def fused_conv(n: Use) -> Traced:
+def fused_conv(n: NodeUse) -> Traced:
     """A convolution, a sum with a fourth input, an activation."""
     return convolved_and_added(n, n.x(0))
 
 
-def convolved_and_added(n: Use, x: Traced) -> Traced:
+def convolved_and_added(n: NodeUse, x: Traced) -> Traced:
     """``fused_conv`` of ``x``."""
     y = layers.convolved(n, x, 1, 2)
     if n.has(3):
@@ -27,14 +27,14 @@ def convolved_and_added(n: Use, x: Traced) -> Traced:
     return layers.activated(n, y)
 
 
-def _nhwc_conv(n: Use, x: Traced) -> Traced:
+def _nhwc_conv(n: NodeUse, x: Traced) -> Traced:
     y = layers.convolved(n, x, 1, 2)
     if n.has(3):
         y = n.add("add", y, channels.second(n, n.x(3)))
     return layers.activated(n, y)
 
 
-def fused_matmul(n: Use) -> Traced:
+def fused_matmul(n: NodeUse) -> Traced:
     """alpha · A · B, either of them perhaps with its last two axes swapped."""
     if n.attribute("transBatchA", 0) or n.attribute("transBatchB", 0):
         raise NoRule("batches that are transposed")
@@ -54,7 +54,7 @@ def fused_matmul(n: Use) -> Traced:
     return layers.activated(n, y)
 
 
-def of_few_bits(n: Use) -> Traced:
+def of_few_bits(n: NodeUse) -> Traced:
     """``MatMulNBits``: a linear layer whose weights have ``bits`` each, packed in blocks.
 
     Columns are padded to whole blocks; what is counted is what the layer computes.
@@ -78,7 +78,7 @@ def of_few_bits(n: Use) -> Traced:
     return n.add("linear", n.x(0), options=(out, own), weights=weights)  # type: ignore[no-any-return]
 
 
-def skip_norm(n: Use, rms: bool = False) -> Any:
+def skip_norm(n: NodeUse, rms: bool = False) -> Any:
     """(Simplified) layer norm of a sum: input, skip, scale, bias of the norm, bias of the sum; the sum too."""
     x = n.add("add", n.x(0), n.x(1))
     last = 3 if rms else 4
@@ -89,11 +89,11 @@ def skip_norm(n: Use, rms: bool = False) -> Any:
     return y, n.constant(beside), n.constant(beside), x
 
 
-def skip_rms_norm(n: Use) -> Any:
+def skip_rms_norm(n: NodeUse) -> Any:
     return skip_norm(n, rms=True)
 
 
-def embedded_norm(n: Use) -> Any:
+def embedded_norm(n: NodeUse) -> Any:
     """Words, positions and segments looked up, added and normalised."""
     ids = n.x(0)
     found = [_row(n, ids, 2), _row(n, n.x(8) if n.has(8) else ids, 3)]
@@ -105,7 +105,7 @@ def embedded_norm(n: Use) -> Any:
     return y, counts, total
 
 
-def _row(n: Use, ids: Traced, table: int) -> Traced:
+def _row(n: NodeUse, ids: Traced, table: int) -> Traced:
     rows, width = n.shape(table)
     if not n.is_weight(table):
         return n.add("gather", n.x(table), ids, options=((*ids.type.shape, width),))  # type: ignore[no-any-return]
@@ -113,38 +113,38 @@ def _row(n: Use, ids: Traced, table: int) -> Traced:
     return n.add("embedding", ids, options=options, weights={"weight": n.weight(table)})  # type: ignore[no-any-return]
 
 
-def gelu(n: Use) -> Traced:
+def gelu(n: NodeUse) -> Traced:
     x = n.x(0)
     if n.has(1):
         x = add_bias(n.call, x, n.x(1))
     return n.add("gelu", x, options=("tanh" if n.node.operator == "FastGelu" else "none",))  # type: ignore[no-any-return]
 
 
-def quick_gelu(n: Use) -> Traced:
+def quick_gelu(n: NodeUse) -> Traced:
     """x · sigmoid(alpha · x)."""
     x = n.x(0)
     return n.add("multiply", x, n.add("sigmoid", n.elementwise("multiply", x)))  # type: ignore[no-any-return]
 
 
-def split_gelu(n: Use) -> Traced:
+def split_gelu(n: NodeUse) -> Traced:
     """Half of x + bias times the GELU of the other half."""
     x = add_bias(n.call, n.x(0), n.x(1))
     first, second = n.add("split", x, options=(2, len(x.type.shape) - 1))
     return n.add("multiply", first, n.add("gelu", second))  # type: ignore[no-any-return]
 
 
-def bias_add(n: Use) -> Traced:
+def bias_add(n: NodeUse) -> Traced:
     return n.add("add", n.x(0), n.x(1), n.x(2))  # type: ignore[no-any-return]
 
 
-def bias_softmax(n: Use) -> Traced:
+def bias_softmax(n: NodeUse) -> Traced:
     axis = n.attribute("axis", 1)
     if not n.attribute("is_inner_broadcast", 0) and axis == 0:
         raise NoRule("a softmax of all")
     return n.add("softmax", n.add("add", n.x(0), n.x(1)), options=(-1,))  # type: ignore[no-any-return]
 
 
-def group_norm(n: Use) -> Any:
+def group_norm(n: NodeUse) -> Any:
     """Channels last or first, with an activation; ``SkipGroupNorm`` adds first."""
     x = n.x(0)
     total = x
@@ -165,13 +165,13 @@ def group_norm(n: Use) -> Any:
     return y, total
 
 
-def bias_dropout(n: Use) -> Any:
+def bias_dropout(n: NodeUse) -> Any:
     x = add_bias(n.call, n.x(0), n.x(1))
     x = n.add("add", x, n.x(2)) if n.has(2) else x
     return (x, n.constant(x.type._replace(dtype="bool"))) if n.wants(1) else x
 
 
-def inverse_fft(n: Use) -> Traced:
+def inverse_fft(n: NodeUse) -> Traced:
     """``Irfft`` along the last ``signal_ndim`` axes before the one of real and imaginary parts."""
     x = n.x(0)
     shape = x.type.shape[:-1]
@@ -181,7 +181,7 @@ def inverse_fft(n: Use) -> Traced:
     return n.add("fourier", z, options=(axes if len(axes) > 1 else axes[0], last))  # type: ignore[no-any-return]
 
 
-def fft(n: Use) -> Traced:
+def fft(n: NodeUse) -> Traced:
     x = n.x(0)
     rank = len(x.type.shape)
     axes = tuple(range(rank - n.attribute("signal_ndim", 1), rank))
@@ -189,7 +189,7 @@ def fft(n: Use) -> Traced:
     return n.add("part", y, options=((*y.type.shape, 2), x.type.dtype))  # type: ignore[no-any-return]
 
 
-def gather_quantised(n: Use) -> Traced:
+def gather_quantised(n: NodeUse) -> Traced:
     """Rows of a table in few bits, widened."""
     if n.attribute("gather_axis", 0) != 0 or len(n.shape(0)) != 2:
         raise NoRule("another axis than rows")
@@ -207,23 +207,23 @@ def gather_quantised(n: Use) -> Traced:
     return n.elementwise("dequantize", found)
 
 
-def expand_dims(n: Use) -> Traced:
+def expand_dims(n: NodeUse) -> Traced:
     return n.add("unsqueeze", n.x(0), options=(n.known(1, "the axis")[0],))  # type: ignore[no-any-return]
 
 
-def matmul_gelu(n: Use) -> Traced:
+def matmul_gelu(n: NodeUse) -> Traced:
     y = layers.multiplied(n, n.held(0), 1)
     return n.add("gelu", add_bias(n.call, y, n.x(2)) if n.has(2) else y, options=("tanh",))  # type: ignore[no-any-return]
 
 
-def nhwc_pool(n: Use, x: Traced) -> Traced:
+def nhwc_pool(n: NodeUse, x: Traced) -> Traced:
     made = pools.pooled(n, x, "MaxPool")
     if isinstance(made, tuple):
         raise FileError("NhwcMaxPool has one output")
     return made  # type: ignore[no-any-return]
 
 
-RULES: dict[str, Callable[[Use], Any]] = {
+RULES: dict[str, Callable[[NodeUse], Any]] = {
     "FusedConv": fused_conv, "NhwcFusedConv": in_channels_last(_nhwc_conv), "NhwcMaxPool": in_channels_last(nhwc_pool),
     "FusedGemm": layers.gemm, "FusedMatMul": fused_matmul, "FusedMatMulActivation": fused_matmul,
     "TransposeMatMul": fused_matmul, "MatMulNBits": of_few_bits, "MatMulBnb4": of_few_bits,

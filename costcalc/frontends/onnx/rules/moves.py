@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from costcalc.frontends.onnx.use import FileError, NoRule, Use, axis_of, is_number
+from costcalc.frontends.onnx.use import FileError, NodeUse, NoRule, axis_of, is_number
 from costcalc.ir.call import Traced, once
 from costcalc.ir.dims import Dim, prod
 from costcalc.ir.expr import Expr
@@ -16,7 +16,7 @@ from costcalc.ops.traced import reshaped
 MOST_INDICES = 4096
 
 
-def _known(n: Use, index: int) -> tuple[int, ...] | None:
+def _known(n: NodeUse, index: int) -> tuple[int, ...] | None:
     """Places that are known as plain numbers."""
     numbers = n.numbers(index)
     if numbers is None or not 0 < len(numbers) <= MOST_INDICES or any(type(v) is not int for v in numbers):
@@ -24,7 +24,7 @@ def _known(n: Use, index: int) -> tuple[int, ...] | None:
     return numbers
 
 
-def gather(n: Use) -> Traced:
+def gather(n: NodeUse) -> Traced:
     """Rows of a table of the file are an embedding; known places are cut out or taken; others are looked up."""
     rank = len(n.shape(0))
     axis = axis_of(n.attribute("axis", 0), rank)
@@ -52,7 +52,7 @@ def gather(n: Use) -> Traced:
     return n.add("gather", x, n.x(1), options=(made,), axes=axis)  # type: ignore[no-any-return]
 
 
-def gather_elements(n: Use) -> Traced:
+def gather_elements(n: NodeUse) -> Traced:
     x, places = n.x(0), n.x(1)
     axis = axis_of(n.attribute("axis", 0), len(x.type.shape))
     for other, (size, wanted) in enumerate(zip(x.type.shape, places.type.shape, strict=True)):
@@ -61,7 +61,7 @@ def gather_elements(n: Use) -> Traced:
     return n.add("gather", x, places, options=(places.type.shape,), axes=axis, along=True)  # type: ignore[no-any-return]
 
 
-def gather_nd(n: Use) -> Traced:
+def gather_nd(n: NodeUse) -> Traced:
     """The last axis of the places names as many axes of the table, after ``batch_dims`` that both have."""
     shape, places = n.shape(0), n.shape(1)
     batch, named = n.attribute("batch_dims", 0), places[-1] if places else 0
@@ -71,14 +71,14 @@ def gather_nd(n: Use) -> Traced:
     return n.add("gather", n.x(0), n.x(1), options=(made,))  # type: ignore[no-any-return]
 
 
-def scatter(n: Use) -> Traced:
+def scatter(n: NodeUse) -> Traced:
     adds = n.attribute("reduction", "none") != "none"
     if n.node.operator == "TensorScatter":
         return n.add("scatter", n.x(0), *([n.x(2)] if n.has(2) else []), n.x(1))  # type: ignore[no-any-return]
     return n.add("scatter", n.x(0), n.x(1), n.x(2), options=(adds,))  # type: ignore[no-any-return]
 
 
-def scatter_elements(n: Use) -> Traced:
+def scatter_elements(n: NodeUse) -> Traced:
     adds = n.attribute("reduction", "none") != "none"
     axis = axis_of(n.attribute("axis", 0), len(n.shape(0)))
     return n.add("scatter", n.x(0), n.x(1), n.x(2), options=(adds, axis))  # type: ignore[no-any-return]
@@ -107,7 +107,7 @@ def resized(size: Dim, scale: float) -> Dim:
     return int(single(single(size) * scale))
 
 
-def resize(n: Use) -> Traced:
+def resize(n: NodeUse) -> Traced:
     """``Resize``, and ``Upsample`` before it: by sizes or by scales."""
     x = n.x(0)
     shape = x.type.shape
@@ -142,7 +142,7 @@ def resize(n: Use) -> Traced:
     return resampled(n, x, made, by)
 
 
-def resampled(n: Use, x: Traced, made: Sequence[Dim], by: Sequence[float | None]) -> Traced:
+def resampled(n: NodeUse, x: Traced, made: Sequence[Dim], by: Sequence[float | None]) -> Traced:
     """``x`` resampled to ``made``, along each axis by a scale or, for None, to a size."""
     shape = x.type.shape
     if any(isinstance(d, int) and d == 0 for d in made):
@@ -170,21 +170,21 @@ def resampled(n: Use, x: Traced, made: Sequence[Dim], by: Sequence[float | None]
     return n.add("upsample", x, **options)  # type: ignore[no-any-return]
 
 
-def _otherwise(n: Use, x: Traced, made: Sequence[Dim], mode: str) -> Traced:
+def _otherwise(n: NodeUse, x: Traced, made: Sequence[Dim], mode: str) -> Traced:
     """Along other axes than places: nearest copies elements; for the rest there is no rule."""
     if mode != "nearest":
         raise NoRule(f"mode {mode} along these axes")
     return n.add("gather", x, options=(tuple(made),))  # type: ignore[no-any-return]
 
 
-def grid_sample(n: Use) -> Traced:
+def grid_sample(n: NodeUse) -> Traced:
     mode = {"bilinear": "bilinear", "linear": "bilinear", "bicubic": "bicubic", "cubic": "bicubic"}.get(
         n.attribute("mode", "linear"), "nearest"
     )
     return n.add("grid_sample", n.x(0), n.x(1), options=(mode,))  # type: ignore[no-any-return]
 
 
-def affine_grid(n: Use) -> Traced:
+def affine_grid(n: NodeUse) -> Traced:
     """Each place of the output times a matrix: (n, places, 3) by (n, 3, 2), or of four numbers by three."""
     theta = n.x(0)
     size = tuple(n.known(1, "the size"))
@@ -194,7 +194,7 @@ def affine_grid(n: Use) -> Traced:
     return reshaped(n.call, y, size[0], *size[2:], axes)
 
 
-def fold(n: Use) -> Traced:
+def fold(n: NodeUse) -> Traced:
     """``Col2Im``."""
     size, kernel = tuple(n.known(1, "the size")), tuple(n.known(2, "the block"))
     pads = tuple(n.attribute("pads") or (0,) * 2 * len(kernel))
@@ -205,7 +205,7 @@ def fold(n: Use) -> Traced:
     return n.add("fold", n.x(0), options=options)  # type: ignore[no-any-return]
 
 
-def dft(n: Use) -> Traced:
+def dft(n: NodeUse) -> Traced:
     """Real and imaginary parts are the last axis; a transform of ``dft_length`` places along one of the others."""
     x = n.x(0)
     rank = len(x.type.shape)
@@ -237,7 +237,7 @@ def dft(n: Use) -> Traced:
     return n.add("part", y, options=((*y.type.shape, 2), n.type(0).dtype))  # type: ignore[no-any-return]
 
 
-def stft(n: Use) -> Traced:
+def stft(n: NodeUse) -> Traced:
     """Frames of a signal (batch, length, 1), each times a window and transformed."""
     x = n.x(0)
     (step,) = n.known(1, "the step")
@@ -252,7 +252,7 @@ def stft(n: Use) -> Traced:
     return n.add("part", y, options=((*y.type.shape, 2), n.type(0).dtype))  # type: ignore[no-any-return]
 
 
-RULES: dict[str, Callable[[Use], Any]] = {
+RULES: dict[str, Callable[[NodeUse], Any]] = {
     "Gather": gather, "GatherElements": gather_elements, "GatherND": gather_nd, "ScatterElements": scatter_elements,
     "Scatter": scatter_elements, "ScatterND": scatter, "TensorScatter": scatter, "Resize": resize, "Upsample": resize,
     "GridSample": grid_sample, "AffineGrid": affine_grid, "Col2Im": fold, "DFT": dft, "STFT": stft,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from costcalc.frontends.onnx.use import Use, axis_of
+from costcalc.frontends.onnx.use import NodeUse, axis_of
 from costcalc.ir.call import Traced, once
 from costcalc.ops.norm import by_channel
 from costcalc.ops.traced import scaled
 
 
-def batch_norm(n: Use) -> Any:
+def batch_norm(n: NodeUse) -> Any:
     """By the statistics that the file has; in training mode by those of the batch."""
     x = n.x(0)
     if n.attribute("training_mode", 0):
@@ -26,7 +26,7 @@ def batch_norm(n: Use) -> Any:
     return n.add("batch_norm", x, weights=weights, counter=False)
 
 
-def instance_norm(n: Use) -> Traced:
+def instance_norm(n: NodeUse) -> Traced:
     x = n.x(0)
     if n.is_weight(1) and n.is_weight(2):
         weights = {"weight": n.weight(1), "bias": n.weight(2)}
@@ -34,7 +34,7 @@ def instance_norm(n: Use) -> Traced:
     return by_channel(n.call, n.add("instance_norm", x), n.x(1), n.x(2))
 
 
-def group_norm(n: Use) -> Traced:
+def group_norm(n: NodeUse) -> Traced:
     """Scale and bias have a number for each channel, and for each group before opset 21."""
     x, groups = n.x(0), n.attribute("num_groups", 1)
     channels = x.type.shape[1]
@@ -49,7 +49,7 @@ def group_norm(n: Use) -> Traced:
     return by_channel(n.call, y, *each)
 
 
-def layer_norm(n: Use) -> Any:
+def layer_norm(n: NodeUse) -> Any:
     """Over the axes from ``axis`` on; with the means and the deviations, where something reads them."""
     y = over_last(n, n.x(0), n.attribute("axis", -1), 1, 2)
     axis = axis_of(n.attribute("axis", -1), len(y.type.shape))
@@ -57,7 +57,7 @@ def layer_norm(n: Use) -> Any:
     return (y, *(n.constant(beside) for i in (1, 2) if n.wants(i)))
 
 
-def over_last(n: Use, x: Traced, axis: int, scale: int, bias: int, rms: bool = False) -> Traced:
+def over_last(n: NodeUse, x: Traced, axis: int, scale: int, bias: int, rms: bool = False) -> Traced:
     """A layer norm, or RMS norm, of ``x`` over its axes from ``axis`` on, by inputs ``scale`` and ``bias``."""
     rank = len(x.type.shape)
     first = axis_of(axis, rank)
@@ -76,23 +76,23 @@ def over_last(n: Use, x: Traced, axis: int, scale: int, bias: int, rms: bool = F
     return n.add("layer_norm", x, options=(axes, True, with_bias), weights=weights)  # type: ignore[no-any-return]
 
 
-def rms_norm(n: Use) -> Any:
+def rms_norm(n: NodeUse) -> Any:
     y = over_last(n, n.x(0), n.attribute("axis", -1), 1, 2, rms=True)
     beside = y.type._replace(shape=(*y.type.shape[:-1], 1))
     return (y, *(n.constant(beside) for i in (1, 2) if n.wants(i)))
 
 
-def local_response(n: Use) -> Traced:
+def local_response(n: NodeUse) -> Traced:
     return n.add("local_response_norm", n.x(0), options=(n.attribute("size", 5),))  # type: ignore[no-any-return]
 
 
-def lp_norm(n: Use) -> Traced:
+def lp_norm(n: NodeUse) -> Traced:
     x = n.x(0)
     axis = axis_of(n.attribute("axis", -1), len(x.type.shape))
     return n.add("divide", x, n.add("reduction", x, options=("norm", axis, True)))  # type: ignore[no-any-return]
 
 
-def mean_variance(n: Use) -> Traced:
+def mean_variance(n: NodeUse) -> Traced:
     """(x − mean) / deviation over ``axes``, which are the batch and the places by default."""
     x = n.x(0)
     axes = tuple(axis_of(a, len(x.type.shape)) for a in n.attribute("axes") or (0, 2, 3))
@@ -100,7 +100,7 @@ def mean_variance(n: Use) -> Traced:
     return n.add("divide", centred, n.add("reduction", x, options=("std", once(axes), True)))  # type: ignore[no-any-return]
 
 
-RULES: dict[str, Callable[[Use], Any]] = {
+RULES: dict[str, Callable[[NodeUse], Any]] = {
     "BatchNormalization": batch_norm, "InstanceNormalization": instance_norm, "GroupNormalization": group_norm,
     "LayerNormalization": layer_norm, "RMSNormalization": rms_norm, "SimplifiedLayerNormalization": rms_norm,
     "LRN": local_response, "LpNormalization": lp_norm, "MeanVarianceNormalization": mean_variance,

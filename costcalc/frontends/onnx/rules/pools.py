@@ -7,19 +7,19 @@ from typing import Any
 
 from costcalc.frontends.onnx.rules.layers import paddings, written
 from costcalc.frontends.onnx.rules.layers import window as of_window
-from costcalc.frontends.onnx.use import FileError, NoRule, Use
+from costcalc.frontends.onnx.use import FileError, NodeUse, NoRule
 from costcalc.ir.call import Traced, once
 from costcalc.ir.dims import Dim
 from costcalc.ir.fields import ints, per_axis
 
 
-def pool(n: Use) -> Any:
+def pool(n: NodeUse) -> Any:
     """MaxPool, AveragePool, LpPool. A last window of ceil_mode that would begin outside is dropped at every opset, as
     ONNX Runtime does."""
     return pooled(n, n.x(0), n.node.operator)
 
 
-def pooled(n: Use, x: Traced, operator: str) -> Any:
+def pooled(n: NodeUse, x: Traced, operator: str) -> Any:
     kernel = tuple(n.attribute("kernel_shape") or ())
     axes = len(kernel)
     if not kernel or len(x.type.shape) != axes + 2:
@@ -84,7 +84,7 @@ def _awkward(size: Any, k: int, s: Any, d: Any, padding: tuple[Any, Any]) -> boo
     return any(2 * p > k for p in padding) or size + sum(padding) < d * (k - 1) + 1
 
 
-def whole(n: Use) -> Traced:
+def whole(n: NodeUse) -> Traced:
     """The mean or the largest of each channel."""
     x = n.x(0)
     if n.node.operator == "GlobalLpPool":
@@ -97,7 +97,7 @@ def whole(n: Use) -> Traced:
     return n.add("global_avg_pool" if n.node.operator == "GlobalAveragePool" else "global_max_pool", x)  # type: ignore[no-any-return]
 
 
-def max_unpool(n: Use) -> Traced:
+def max_unpool(n: NodeUse) -> Traced:
     kernel = tuple(n.attribute("kernel_shape") or ())
     strides = tuple(n.attribute("strides") or (1,) * len(kernel))
     pads = tuple(n.attribute("pads") or (0,) * 2 * len(kernel))
@@ -110,7 +110,7 @@ def max_unpool(n: Use) -> Traced:
     )
 
 
-def _regions(n: Use, boxes: Traced) -> Traced:
+def _regions(n: NodeUse, boxes: Traced) -> Traced:
     """Boxes of four numbers as the regions (image, four numbers) that cutting takes."""
     rows = boxes.type.shape[0]
     if boxes.type.shape[-1:] == (5,):
@@ -118,17 +118,17 @@ def _regions(n: Use, boxes: Traced) -> Traced:
     return n.add("concat", n.constant(boxes.type._replace(shape=(rows, 1))), boxes, options=(1,))  # type: ignore[no-any-return]
 
 
-def roi_align(n: Use) -> Traced:
+def roi_align(n: NodeUse) -> Traced:
     size: tuple[Dim, Dim] = (n.attribute("output_height", 1), n.attribute("output_width", 1))
     samples = n.attribute("sampling_ratio", 0)
     return n.add("roi_align", n.x(0), _regions(n, n.x(1)), options=(once(size), samples))  # type: ignore[no-any-return]
 
 
-def roi_pool(n: Use) -> Traced:
+def roi_pool(n: NodeUse) -> Traced:
     return n.add("roi_pool", n.x(0), n.x(1), options=(once(tuple(n.attribute("pooled_shape"))),))  # type: ignore[no-any-return]
 
 
-RULES: dict[str, Callable[[Use], Any]] = {
+RULES: dict[str, Callable[[NodeUse], Any]] = {
     **dict.fromkeys(("MaxPool", "AveragePool", "LpPool"), pool),
     **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"), whole),
     "MaxUnpool": max_unpool, "RoiAlign": roi_align, "MaxRoiPool": roi_pool,

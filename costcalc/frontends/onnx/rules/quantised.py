@@ -9,30 +9,30 @@ from costcalc.frontends.onnx.rules import channels
 from costcalc.frontends.onnx.rules.elementwise import met
 from costcalc.frontends.onnx.rules.layers import convolved, multiplied, recurrent
 from costcalc.frontends.onnx.rules.pools import pooled
-from costcalc.frontends.onnx.use import Stored, Use, axis_of, dtype_named
+from costcalc.frontends.onnx.use import NodeUse, QuantisedTensor, axis_of, dtype_named
 from costcalc.ir.call import Traced, once
 from costcalc.ir.tensor import FLOATING_BITS, TensorType
 from costcalc.ops.traced import add_bias, converted, swapped
 
 
-def quantize(n: Use) -> Traced:
+def quantize(n: NodeUse) -> Traced:
     n.beside(1, 2)
     given = n.attribute("output_dtype", 0)
     dtype = n.type(2).dtype if n.has(2) else dtype_named(given) if given else "uint8"
     return n.elementwise("quantize_per_tensor", n.x(0), dtype=dtype)
 
 
-def dequantize(n: Use) -> Traced:
+def dequantize(n: NodeUse) -> Traced:
     """Of a tensor of the file: that tensor, as it is stored."""
     n.beside(1, 2)
     x = n.held(0)
     dtype = n.type(1).dtype
     if x.weight and dtype in FLOATING_BITS:
-        return Stored(TensorType(x.type.shape, dtype), x)
+        return QuantisedTensor(TensorType(x.type.shape, dtype), x)
     return n.elementwise("dequantize", n.x(0), dtype=dtype)
 
 
-def dynamic_quantize(n: Use) -> tuple[Traced, ...]:
+def dynamic_quantize(n: NodeUse) -> tuple[Traced, ...]:
     """By the range of the values themselves."""
     x = n.x(0)
     axes = once(tuple(range(len(x.type.shape)))) if x.type.shape else 0
@@ -42,7 +42,7 @@ def dynamic_quantize(n: Use) -> tuple[Traced, ...]:
     return n.elementwise("quantize_per_tensor", x, dtype="uint8"), scale, zero
 
 
-def conv(n: Use) -> Traced:
+def conv(n: NodeUse) -> Traced:
     """``QLinearConv``: x, scale, zero, w, scale, zero, y's scale and zero, bias."""
     n.beside(1, 2, 4, 5, 6, 7)
     x = n.x(0)
@@ -51,35 +51,35 @@ def conv(n: Use) -> Traced:
     return channels.last(n, y) if last else y
 
 
-def _as_type(n: Use, y: Traced, zero: int) -> Traced:
+def _as_type(n: NodeUse, y: Traced, zero: int) -> Traced:
     return converted(n.call, y, n.type(zero).dtype) if n.has(zero) else y
 
 
-def matmul(n: Use) -> Traced:
+def matmul(n: NodeUse) -> Traced:
     """``QLinearMatMul``."""
     n.beside(1, 2, 4, 5, 6, 7)
     return _as_type(n, multiplied(n, n.held(0), 3), 7)
 
 
-def conv_integer(n: Use) -> Traced:
+def conv_integer(n: NodeUse) -> Traced:
     """``ConvInteger``, whose sums have 32 bits."""
     n.beside(2, 3)
     return converted(n.call, convolved(n, n.x(0), 1, len(n.given)), "int32")
 
 
-def matmul_integer(n: Use) -> Traced:
+def matmul_integer(n: NodeUse) -> Traced:
     n.beside(2, 3)
     return converted(n.call, multiplied(n, n.held(0), 1), "int32")
 
 
-def matmul_to_float(n: Use) -> Traced:
+def matmul_to_float(n: NodeUse) -> Traced:
     """``MatMulIntegerToFloat``: A, B, their scales and zero points, bias."""
     n.beside(2, 3, 4, 5)
     y = converted(n.call, multiplied(n, n.held(0), 1), n.type(3).dtype)
     return add_bias(n.call, y, n.x(6)) if n.has(6) else y
 
 
-def dynamic_matmul(n: Use) -> Traced:
+def dynamic_matmul(n: NodeUse) -> Traced:
     """``DynamicQuantizeMatMul``: A in floating point, quantised first; B, its scale and zero point, bias."""
     n.beside(2, 3)
     x = n.elementwise("quantize_per_tensor", n.x(0), dtype="uint8")
@@ -87,7 +87,7 @@ def dynamic_matmul(n: Use) -> Traced:
     return add_bias(n.call, y, n.x(4)) if n.has(4) else y
 
 
-def gemm(n: Use) -> Traced:
+def gemm(n: NodeUse) -> Traced:
     """``QGemm``: A, scale, zero, B, scale, zero, C, y's scale and zero."""
     n.beside(1, 2, 4, 5, 7, 8)
     a, shape = n.x(0), n.shape(3)
@@ -106,13 +106,13 @@ def gemm(n: Use) -> Traced:
     return _as_type(n, y, 8)
 
 
-def two(n: Use) -> Traced:
+def two(n: NodeUse) -> Traced:
     """``QLinearAdd`` and ``QLinearMul``: A, scale, zero, B, scale, zero, y's scale and zero."""
     n.beside(1, 2, 4, 5, 6, 7)
     return met(n, "add" if n.node.operator == "QLinearAdd" else "multiply", n.held(0), n.held(3))
 
 
-def one(n: Use) -> Any:
+def one(n: NodeUse) -> Any:
     """Functions of one quantised tensor."""
     n.beside(1, 2, 3, 4)
     x, operator = n.x(0), n.node.operator
@@ -132,7 +132,7 @@ def one(n: Use) -> Any:
     return channels.last(n, y) if last else y
 
 
-def concat(n: Use) -> Traced:
+def concat(n: NodeUse) -> Traced:
     """``QLinearConcat``: y's scale and zero, then each tensor with its scale and zero."""
     tensors: Sequence[Traced] = [n.x(i) for i in range(2, len(n.given), 3)]
     for i in range(2, len(n.given), 3):
@@ -141,12 +141,12 @@ def concat(n: Use) -> Traced:
     return n.add("concat", *tensors, options=(axis,))  # type: ignore[no-any-return]
 
 
-def where(n: Use) -> Traced:
+def where(n: NodeUse) -> Traced:
     n.beside(2, 3, 5, 6, 7, 8)
     return n.elementwise("where", n.x(0), n.x(1), n.x(4), dtype=n.type(1).dtype)
 
 
-RULES: dict[Any, Callable[[Use], Any]] = {
+RULES: dict[Any, Callable[[NodeUse], Any]] = {
     "QuantizeLinear": quantize, "DequantizeLinear": dequantize, "DynamicQuantizeLinear": dynamic_quantize,
     "QLinearConv": conv, "QLinearMatMul": matmul, "ConvInteger": conv_integer, "MatMulInteger": matmul_integer,
     "MatMulIntegerToFloat": matmul_to_float, "DynamicQuantizeMatMul": dynamic_matmul, "QGemm": gemm,

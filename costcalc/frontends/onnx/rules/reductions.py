@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from costcalc.frontends.onnx.use import FileError, NoRule, Use, axis_of
+from costcalc.frontends.onnx.use import FileError, NodeUse, NoRule, axis_of
 from costcalc.ir.call import Traced, once
 from costcalc.ir.dims import Dim
 from costcalc.ops.traced import reshaped
@@ -21,7 +21,7 @@ MOST_CLASSES = 1000
 """Images times classes for which boxes are suppressed one by one."""
 
 
-def reduce(n: Use) -> Traced:
+def reduce(n: NodeUse) -> Traced:
     x = n.x(0)
     rank = len(x.type.shape)
     given = n.sizes("axes", 1)
@@ -41,19 +41,19 @@ def reduce(n: Use) -> Traced:
     return n.add("reduction", x, options=(FUNCTIONS[operator], once(axes), keep))  # type: ignore[no-any-return]
 
 
-def extreme_place(n: Use) -> Traced:
+def extreme_place(n: NodeUse) -> Traced:
     x = n.x(0)
     axis = axis_of(n.attribute("axis", 0), len(x.type.shape))
     return n.add("reduction", x, options=(n.node.operator.lower(), axis, bool(n.attribute("keepdims", 1))))  # type: ignore[no-any-return]
 
 
-def running(n: Use) -> Traced:
+def running(n: NodeUse) -> Traced:
     x = n.x(0)
     axis = n.known(1, "the axis")[0]
     return n.add("scan", x, options=(axis_of(axis, len(x.type.shape)),))  # type: ignore[no-any-return]
 
 
-def top(n: Use) -> Any:
+def top(n: NodeUse) -> Any:
     """The largest; how many is an input, or an attribute before opset 10."""
     x = n.x(0)
     axis = axis_of(n.attribute("axis", -1), len(x.type.shape))
@@ -64,21 +64,21 @@ def top(n: Use) -> Any:
     return n.add("sort", x, options=(axis, kept))
 
 
-def _chosen(n: Use, what: str, most: Dim) -> int:
+def _chosen(n: NodeUse, what: str, most: Dim) -> int:
     """How many elements values choose: a size that the user can set."""
     if not isinstance(most, int):
         raise NoRule("sizes that values decide beside sizes that stay open")
     return n.build.setting(n.build.setting_name("selected"), most, what, most)
 
 
-def nonzero(n: Use) -> Traced:
+def nonzero(n: NodeUse) -> Traced:
     x = n.x(0)
     rank = max(len(x.type.shape), 1)
     found = _chosen(n, "elements that are not 0", x.type.size)
     return n.add("gather", x, options=((rank, found), "int64"))  # type: ignore[no-any-return]
 
 
-def compress(n: Use) -> Traced:
+def compress(n: NodeUse) -> Traced:
     x = n.x(0)
     axis = n.attribute("axis")
     known = n.numbers(1)
@@ -90,7 +90,7 @@ def compress(n: Use) -> Traced:
     return n.add("gather", x, n.x(1), options=((*x.type.shape[:at], found, *x.type.shape[at + 1 :]),))  # type: ignore[no-any-return]
 
 
-def unique(n: Use) -> Any:
+def unique(n: NodeUse) -> Any:
     """The distinct elements, or places along an axis; where each was first, which it is, how often it is there."""
     x = n.x(0)
     axis = n.attribute("axis")
@@ -107,7 +107,7 @@ def unique(n: Use) -> Any:
     return (y, *(n.add("gather", places, options=((s,),)) if n.wants(i) else None for i, s in enumerate(lengths, 1)))
 
 
-def suppress(n: Use) -> Traced:
+def suppress(n: NodeUse) -> Traced:
     """``NonMaxSuppression``: boxes (batch, n, 4) and scores (batch, classes, n); each class of each image by itself."""
     boxes, scores = n.x(0), n.x(1)
     batch, count = boxes.type.shape[:2]
@@ -126,7 +126,7 @@ def suppress(n: Use) -> Traced:
     return n.add("gather", *made, options=((times * each, 3),))  # type: ignore[no-any-return]
 
 
-def loss(n: Use) -> Any:
+def loss(n: NodeUse) -> Any:
     """``SoftmaxCrossEntropyLoss`` is a log-softmax over the classes, and ``NegativeLogLikelihoodLoss``."""
     x, target = n.x(0), n.x(1)
     if n.node.operator == "SoftmaxCrossEntropyLoss":
@@ -136,7 +136,7 @@ def loss(n: Use) -> Any:
     return (y, x) if n.wants(1) else y
 
 
-RULES: dict[str, Callable[[Use], Any]] = {
+RULES: dict[str, Callable[[NodeUse], Any]] = {
     **dict.fromkeys((*FUNCTIONS, "ReduceSum", "ReduceMean", "ReduceSumSquare", "ReduceLogSum"), reduce),
     "ArgMax": extreme_place, "ArgMin": extreme_place, "CumSum": running, "CumProd": running, "TopK": top,
     "NonZero": nonzero, "Compress": compress, "Unique": unique, "NonMaxSuppression": suppress,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from costcalc.frontends.onnx.rules.known import places, reshaped_to, slices, split_sizes
-from costcalc.frontends.onnx.use import FileError, NoRule, Use, axis_of, dtype_named, symbolic
+from costcalc.frontends.onnx.use import FileError, NodeUse, NoRule, axis_of, dtype_named, symbolic
 from costcalc.ir.call import Traced, once
 from costcalc.ir.dims import Dim, ceil_div, prod
 from costcalc.ir.fields import finite
@@ -16,7 +16,7 @@ from costcalc.ops.traced import expanded, permuted
 from costcalc.ops.traced import reshaped as of_shape
 
 
-def _as(n: Use, x: Traced, shape: tuple[Dim, ...]) -> Traced:
+def _as(n: NodeUse, x: Traced, shape: tuple[Dim, ...]) -> Traced:
     """``x`` under another shape; what holds nothing is made of nothing."""
     if any(isinstance(d, int) and d == 0 for d in shape):
         return n.constant(TensorType(shape, x.type.dtype))
@@ -26,7 +26,7 @@ def _as(n: Use, x: Traced, shape: tuple[Dim, ...]) -> Traced:
     return y
 
 
-def reshape(n: Use) -> Traced:
+def reshape(n: NodeUse) -> Traced:
     x = n.x(0)
     known = n.attribute("shape") or n.numbers(1)
     if known is None:
@@ -37,7 +37,7 @@ def reshape(n: Use) -> Traced:
     return _as(n, x, reshaped_to(n, x.type.shape, x.type.size, known))
 
 
-def flatten(n: Use) -> Traced:
+def flatten(n: NodeUse) -> Traced:
     x = n.x(0)
     axis = n.attribute("axis", 1)
     shape = x.type.shape
@@ -47,7 +47,7 @@ def flatten(n: Use) -> Traced:
     return _as(n, x, (prod(shape[:at]), prod(shape[at:])))
 
 
-def squeeze(n: Use) -> Traced:
+def squeeze(n: NodeUse) -> Traced:
     x = n.x(0)
     rank = len(x.type.shape)
     given = n.sizes("axes", 1)
@@ -59,7 +59,7 @@ def squeeze(n: Use) -> Traced:
     return y  # type: ignore[no-any-return]
 
 
-def unsqueeze(n: Use) -> Traced:
+def unsqueeze(n: NodeUse) -> Traced:
     x = n.x(0)
     given = n.sizes("axes", 1)
     rank = len(x.type.shape) + len(given)
@@ -69,7 +69,7 @@ def unsqueeze(n: Use) -> Traced:
     return x
 
 
-def transpose(n: Use) -> Traced:
+def transpose(n: NodeUse) -> Traced:
     x = n.x(0)
     rank = len(x.type.shape)
     order = tuple(axis_of(a, rank) for a in n.attribute("perm") or reversed(range(rank)))
@@ -78,13 +78,13 @@ def transpose(n: Use) -> Traced:
     return permuted(n.call, x, *order)
 
 
-def expand(n: Use) -> Traced:
+def expand(n: NodeUse) -> Traced:
     x = n.x(0)
     shape = broadcast(x.type.shape, n.known(1, "the shape"))
     return expanded(n.call, x, *shape)
 
 
-def tile(n: Use) -> Traced:
+def tile(n: NodeUse) -> Traced:
     x, repeats = n.x(0), n.known(1, "the repeats")
     if all(isinstance(r, int) and r == 1 for r in repeats):
         return x
@@ -94,7 +94,7 @@ def tile(n: Use) -> Traced:
     return n.add("tile", x, options=(tuple(repeats),))  # type: ignore[no-any-return]
 
 
-def concat(n: Use) -> Traced:
+def concat(n: NodeUse) -> Traced:
     values = n.all()
     axis = axis_of(n.attribute("axis", 1), len(values[0].type.shape))
     filled = [v for v in values if not (isinstance(v.type.shape[axis], int) and v.type.shape[axis] == 0)]
@@ -103,7 +103,7 @@ def concat(n: Use) -> Traced:
     return filled[0] if len(filled) == 1 else n.add("concat", *filled, options=(axis,))
 
 
-def split(n: Use) -> Any:
+def split(n: NodeUse) -> Any:
     x = n.x(0)
     axis = axis_of(n.attribute("axis", 0), len(x.type.shape))
     sizes = split_sizes(n, x.type.shape[axis])
@@ -120,7 +120,7 @@ def split(n: Use) -> Any:
     return tuple(n.constant(nothing) if isinstance(s, int) and s == 0 else next(made) for s in sizes)
 
 
-def slice_(n: Use) -> Traced:
+def slice_(n: NodeUse) -> Traced:
     """Each axis that is cut is one step; one that runs backwards is turned round first."""
     x = n.x(0)
     rank = len(x.type.shape)
@@ -162,7 +162,7 @@ def _bound(index: Any, size: Dim) -> Dim:
     return index  # type: ignore[no-any-return]
 
 
-def _backwards(n: Use, x: Traced, axis: int, start: Any, stop: Any, step: int) -> Traced:
+def _backwards(n: NodeUse, x: Traced, axis: int, start: Any, stop: Any, step: int) -> Traced:
     size = x.type.shape[axis]
     if not isinstance(size, int) or not isinstance(start, int) or not isinstance(stop, int):
         raise NoRule("a slice backwards along an axis that stays open")
@@ -175,7 +175,7 @@ def _backwards(n: Use, x: Traced, axis: int, start: Any, stop: Any, step: int) -
     return n.add("take", x, options=(axis, tuple(taken)))  # type: ignore[no-any-return]
 
 
-def pad(n: Use) -> Traced:
+def pad(n: NodeUse) -> Traced:
     """``mode`` says what is added; amounts below 0 crop."""
     x = n.x(0)
     rank = len(x.type.shape)
@@ -221,7 +221,7 @@ def pad(n: Use) -> Traced:
     return n.add("pad", x, options=(tuple(pairs.get(a, (0, 0)) for a in range(2, rank)), word))  # type: ignore[no-any-return]
 
 
-def _added(n: Use, x: Traced, pairs: dict[int, tuple[Any, ...]], value: float) -> Traced:
+def _added(n: NodeUse, x: Traced, pairs: dict[int, tuple[Any, ...]], value: float) -> Traced:
     rank = len(x.type.shape)
     if min(pairs) >= 2 and rank <= 5:
         amounts = tuple(pairs.get(a, (0, 0)) for a in range(2, rank))
@@ -232,7 +232,7 @@ def _added(n: Use, x: Traced, pairs: dict[int, tuple[Any, ...]], value: float) -
     return x
 
 
-def crop_or_pad(n: Use) -> Traced:
+def crop_or_pad(n: NodeUse) -> Traced:
     """``CenterCropPad``: the odd one is cropped at the end, or added there."""
     x = n.x(0)
     rank = len(x.type.shape)
@@ -250,22 +250,22 @@ def crop_or_pad(n: Use) -> Traced:
     return x
 
 
-def shape(n: Use) -> Any:
+def shape(n: NodeUse) -> Any:
     """Of a value whose shape is not known there is no node: its elements are known, always."""
     raise NoRule
 
 
-def constant(n: Use) -> Any:
+def constant(n: NodeUse) -> Any:
     """A tensor that is larger than what is worked out."""
     raise NoRule
 
 
-def filled(n: Use) -> Traced:
+def filled(n: NodeUse) -> Traced:
     value = n.attribute("value")
     return n.constant(TensorType(tuple(n.known(0, "the shape")), value.dtype if value else "float32"))
 
 
-def counted(n: Use) -> Traced:
+def counted(n: NodeUse) -> Traced:
     """``Range`` of more than is worked out, or up to a size that stays open."""
     start, stop, step = ((n.numbers(i) or (None,))[0] for i in range(3))
     if step is None or start is None or stop is None or not isinstance(step, int) or step < 1:
@@ -276,12 +276,12 @@ def counted(n: Use) -> Traced:
     return n.constant(TensorType((ceil_div(stop - start, step),), n.type(0).dtype))
 
 
-def eye(n: Use) -> Traced:
+def eye(n: NodeUse) -> Traced:
     dtype = dtype_named(n.attribute("dtype")) if n.attribute("dtype") else n.type(0).dtype
     return n.constant(TensorType(n.shape(0), dtype))
 
 
-def one_hot(n: Use) -> Traced:
+def one_hot(n: NodeUse) -> Traced:
     indices = n.x(0)
     depth = (n.numbers(1) or (None,))[0]
     made = n.declared()
@@ -294,26 +294,26 @@ def one_hot(n: Use) -> Traced:
     return n.add("gather", indices, options=(out, n.type(2).dtype))  # type: ignore[no-any-return]
 
 
-def to_space(n: Use) -> Traced:
+def to_space(n: NodeUse) -> Traced:
     """Blocks of channels laid out in space; the order of the channels does not change what it costs."""
     return n.add("pixel_shuffle", n.x(0), options=(n.attribute("blocksize", 1),))  # type: ignore[no-any-return]
 
 
-def to_depth(n: Use) -> Traced:
+def to_depth(n: NodeUse) -> Traced:
     return n.add("pixel_unshuffle", n.x(0), options=(n.attribute("blocksize", 1),))  # type: ignore[no-any-return]
 
 
-def reversed_(n: Use) -> Traced:
+def reversed_(n: NodeUse) -> Traced:
     return n.add("gather", n.x(0), n.x(1), options=(n.shape(0),))  # type: ignore[no-any-return]
 
 
-def triangle(n: Use) -> Traced:
+def triangle(n: NodeUse) -> Traced:
     diagonal = n.numbers(1)[0] if n.has(1) and n.numbers(1) else 0  # type: ignore[index]
     diagonal = max(min(diagonal, 2**31), -(2**31)) if isinstance(diagonal, int) else 0
     return n.add("triangle", n.x(0), options=(bool(n.attribute("upper", 1)), diagonal))  # type: ignore[no-any-return]
 
 
-def random(n: Use) -> Traced:
+def random(n: NodeUse) -> Traced:
     operator = n.node.operator
     given = n.attribute("dtype")
     if operator in ("RandomNormal", "RandomUniform"):
@@ -327,18 +327,18 @@ def random(n: Use) -> Traced:
     return n.constant(TensorType(n.shape(0), dtype), random=True)
 
 
-def window_of(n: Use) -> Traced:
+def window_of(n: NodeUse) -> Traced:
     """The windows of a Fourier transform."""
     (size,) = n.known(0, "the size")
     return n.constant(TensorType((size,), dtype_named(n.attribute("output_datatype", 1))))
 
 
-def mel_weights(n: Use) -> Traced:
+def mel_weights(n: NodeUse) -> Traced:
     bins, length = (n.known(i, "a size")[0] for i in (0, 1))
     return n.constant(TensorType((length // 2 + 1, bins), dtype_named(n.attribute("output_datatype", 1))))
 
 
-RULES: dict[str, Callable[[Use], Any]] = {
+RULES: dict[str, Callable[[NodeUse], Any]] = {
     "Reshape": reshape, "Flatten": flatten, "Squeeze": squeeze, "Unsqueeze": unsqueeze, "Transpose": transpose,
     "Expand": expand, "Tile": tile, "Concat": concat, "Split": split, "Slice": slice_, "Pad": pad, "Shape": shape,
     "Size": shape, "Range": counted, "ConstantOfShape": filled, "Constant": constant, "EyeLike": eye,

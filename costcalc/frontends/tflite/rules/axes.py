@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from costcalc.frontends.tflite.build import Building
-from costcalc.frontends.tflite.read import Operator
+from costcalc.frontends.tflite.build import TFLiteBuilder
+from costcalc.frontends.tflite.read import TFLiteOperator
 from costcalc.frontends.tflite.rules.table import finish, rule
 from costcalc.ir.dims import prod
 
@@ -13,14 +13,14 @@ _REDUCTIONS = {
 }  # fmt: skip
 
 
-def _axes(b: Building, o: Operator) -> tuple[tuple[int, ...], bool]:
+def _axes(b: TFLiteBuilder, o: TFLiteOperator) -> tuple[tuple[int, ...], bool]:
     rank = len(b.type_of(o.inputs[0]).shape)
     axes = tuple(sorted({axis % rank for axis in b.wanted(o.inputs[1])}))
     return axes, o.options is not None and o.options.flag(0)
 
 
 @rule("MEAN")
-def mean(b: Building, o: Operator) -> None:
+def mean(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Over all places it is global pooling."""
     axes, keepdim = _axes(b, o)
     rank = len(b.type_of(o.inputs[0]).shape)
@@ -31,7 +31,7 @@ def mean(b: Building, o: Operator) -> None:
 
 
 @rule(*_REDUCTIONS)
-def reduced(b: Building, o: Operator) -> None:
+def reduced(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """A sum, product, largest, smallest … along axes."""
     known = b.known(o.inputs[0])
     if known is not None and o.name == "REDUCE_PROD":
@@ -47,7 +47,7 @@ def reduced(b: Building, o: Operator) -> None:
 
 
 @rule("ARG_MAX", "ARG_MIN")
-def place_of_extreme(b: Building, o: Operator) -> None:
+def place_of_extreme(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Where the largest is."""
     function = "argmax" if o.name == "ARG_MAX" else "argmin"
     rank = len(b.type_of(o.inputs[0]).shape)
@@ -57,7 +57,7 @@ def place_of_extreme(b: Building, o: Operator) -> None:
 
 
 @rule("CUMSUM")
-def cumsum(b: Building, o: Operator) -> None:
+def cumsum(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Sums of all up to each."""
     (axis,) = b.wanted(o.inputs[1])
     finish(b, o, b.make("scan", o.inputs[0], axis=axis))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from costcalc.frontends.compose import Unlike, Value
-from costcalc.frontends.tflite.build import Building
-from costcalc.frontends.tflite.read import Operator
+from costcalc.frontends.tflite.build import TFLiteBuilder
+from costcalc.frontends.tflite.read import TFLiteOperator
 from costcalc.frontends.tflite.rules.table import finish, options_of, rule
 from costcalc.ir.dims import Dim, prod
 
@@ -14,7 +14,7 @@ _ARITHMETIC = {"ADD": "add", "SUB": "subtract", "MUL": "multiply", "DIV": "divid
 
 
 @rule(*_ARITHMETIC)
-def arithmetic(b: Building, o: Operator) -> None:
+def arithmetic(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """With another tensor, or with a number."""
     op, known = _ARITHMETIC[o.name], _arithmetic_known(b, o)
     if known is not None:
@@ -25,7 +25,7 @@ def arithmetic(b: Building, o: Operator) -> None:
     finish(b, o, y, o.options.byte(0) if o.options else 0)
 
 
-def _of_two(b: Building, o: Operator, function: str) -> Value:
+def _of_two(b: TFLiteBuilder, o: TFLiteOperator, function: str) -> Value:
     """A function of two tensors; of one with a number it is that of one tensor."""
     dtype = b.declared(o.outputs[0]).dtype
     inputs = [i for i in o.inputs[:2] if not (b.is_constant(i) and prod(b.tensor(i).shape) == 1)]
@@ -39,7 +39,7 @@ def _of_two(b: Building, o: Operator, function: str) -> Value:
     return b.make("elementwise", *o.inputs[:2], function=function, dtype=dtype)
 
 
-def _arithmetic_known(b: Building, o: Operator) -> list[Dim] | None:
+def _arithmetic_known(b: TFLiteBuilder, o: TFLiteOperator) -> list[Dim] | None:
     first, second = b.known(o.inputs[0]), b.known(o.inputs[1])
     if first is None or second is None or o.name == "DIV":
         return None
@@ -57,7 +57,7 @@ _BINARY = {
 
 
 @rule(*_BINARY)
-def of_two(b: Building, o: Operator) -> None:
+def of_two(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """A function of two tensors, or of one and a number."""
     finish(b, o, _of_two(b, o, _BINARY[o.name]))
 
@@ -71,27 +71,27 @@ _UNARY = {
 
 
 @rule(*_UNARY)
-def of_one(b: Building, o: Operator) -> None:
+def of_one(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """A function of one tensor."""
     dtype = b.declared(o.outputs[0]).dtype
     finish(b, o, b.make("elementwise", o.inputs[0], function=_UNARY[o.name], dtype=dtype))
 
 
 @rule("SQUARED_DIFFERENCE")
-def squared_difference(b: Building, o: Operator) -> None:
+def squared_difference(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """(x - y)²."""
     finish(b, o, b.make("elementwise", _of_two(b, o, "subtract"), function="square"))
 
 
 @rule("SELECT", "SELECT_V2")
-def select(b: Building, o: Operator) -> None:
+def select(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """One of two by a third."""
     inputs = [i for i in o.inputs if not (b.is_constant(i) and prod(b.tensor(i).shape) == 1)]
     finish(b, o, b.make("elementwise", *inputs, function="where", dtype=b.declared(o.outputs[0]).dtype))
 
 
 @rule("ADD_N")
-def add_n(b: Building, o: Operator) -> None:
+def add_n(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """The sum of all."""
     finish(b, o, b.make("add", *o.inputs))
 
@@ -104,27 +104,27 @@ _ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @rule(*_ACTIVATIONS)
-def activation(b: Building, o: Operator) -> None:
+def activation(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """An activation without options of the file's; softmax is along the last axis."""
     op, options = _ACTIVATIONS[o.name]
     finish(b, o, b.make(op, o.inputs[0], **options))
 
 
 @rule("GELU")
-def gelu(b: Building, o: Operator) -> None:
+def gelu(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Exact, or by the hyperbolic tangent."""
     options: dict[str, Any] = {"approximate": "tanh"} if o.options is not None and o.options.flag(0) else {}
     finish(b, o, b.make("gelu", o.inputs[0], **options))
 
 
 @rule("LEAKY_RELU")
-def leaky_relu(b: Building, o: Operator) -> None:
+def leaky_relu(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """With the slope of the file."""
     finish(b, o, b.make("leaky_relu", o.inputs[0], slope=float(options_of(o).real(0))))
 
 
 @rule("PRELU")
-def prelu(b: Building, o: Operator) -> None:
+def prelu(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """With a slope for each channel, or one for all; others are a product and a choice."""
     x, slopes = o.inputs
     count: Any = prod(b.tensor(slopes).shape)
@@ -136,7 +136,7 @@ def prelu(b: Building, o: Operator) -> None:
 
 
 @rule("L2_NORMALIZATION")
-def l2_normalization(b: Building, o: Operator) -> None:
+def l2_normalization(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Each vector along the last axis, divided by its length."""
     x = o.inputs[0]
     total = b.make("sum", b.make("elementwise", x, function="square"), axes=(-1,), keepdim=True)
@@ -145,14 +145,14 @@ def l2_normalization(b: Building, o: Operator) -> None:
 
 
 @rule("LOCAL_RESPONSE_NORMALIZATION")
-def local_response_norm(b: Building, o: Operator) -> None:
+def local_response_norm(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Across neighbouring channels, so many to either side."""
     size = 2 * options_of(o).whole(0) + 1
     finish(b, o, b.make("local_response_norm", o.inputs[0], size=size, channels_last=True))
 
 
 @rule("DENSIFY")
-def densify(b: Building, o: Operator) -> None:
+def densify(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """A constant that is stored without its zeros is what it is with them."""
     if not b.is_constant(o.inputs[0]):
         raise Unlike("its input is no constant")
@@ -161,7 +161,7 @@ def densify(b: Building, o: Operator) -> None:
 
 
 @rule("CAST", "QUANTIZE", "DEQUANTIZE")
-def converted(b: Building, o: Operator) -> None:
+def converted(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Into another element type; of a constant this is done beforehand, and the constant is what is stored."""
     x, dtype = o.inputs[0], b.declared(o.outputs[0]).dtype
     known = b.known(x)

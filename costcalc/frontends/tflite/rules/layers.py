@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from costcalc.frontends.compose import Unlike, Value
-from costcalc.frontends.tflite.build import Building
-from costcalc.frontends.tflite.read import Operator
+from costcalc.frontends.tflite.build import TFLiteBuilder
+from costcalc.frontends.tflite.read import TFLiteOperator
 from costcalc.frontends.tflite.rules.table import SAME, finish, options_of, rule, sliding, weights_of
 from costcalc.ir.call import once
 
 
-def _groups(b: Building, o: Operator, channels: int) -> int:
+def _groups(b: TFLiteBuilder, o: TFLiteOperator, channels: int) -> int:
     """How often the ``channels`` of the filter go into those of the input."""
     given = b.type_of(o.inputs[0]).shape[-1]
     if not isinstance(given, int) or not channels or given % channels:
@@ -18,7 +18,7 @@ def _groups(b: Building, o: Operator, channels: int) -> int:
 
 
 @rule("CONV_2D")
-def conv_2d(b: Building, o: Operator) -> None:
+def conv_2d(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Groups have no field: they are how often the filter's channels go into the input's."""
     t, weights = options_of(o), weights_of(b, o)
     out, height, width, channels = b.sizes(o.inputs[1])
@@ -30,7 +30,7 @@ def conv_2d(b: Building, o: Operator) -> None:
 
 
 @rule("DEPTHWISE_CONV_2D")
-def depthwise_conv_2d(b: Building, o: Operator) -> None:
+def depthwise_conv_2d(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """The filter is (1, height, width, channels × multiplier)."""
     t, weights = options_of(o), weights_of(b, o)
     _, height, width, out = b.sizes(o.inputs[1])
@@ -42,7 +42,7 @@ def depthwise_conv_2d(b: Building, o: Operator) -> None:
 
 
 @rule("CONV_3D")
-def conv_3d(b: Building, o: Operator) -> None:
+def conv_3d(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """The filter is (depth, height, width, channels in, out)."""
     t, weights = options_of(o), weights_of(b, o)
     *kernel, channels, out = b.sizes(o.inputs[1])
@@ -54,7 +54,7 @@ def conv_3d(b: Building, o: Operator) -> None:
 
 
 def _transposed(
-    b: Building, o: Operator, kernel: tuple[int, ...], out: int, stride: tuple[int, ...], same: bool
+    b: TFLiteBuilder, o: TFLiteOperator, kernel: tuple[int, ...], out: int, stride: tuple[int, ...], same: bool
 ) -> Value:
     """A transposed convolution, whose output's size is an input; what is laid beyond it is cut off."""
     weights = weights_of(b, o, 1, 3)
@@ -77,7 +77,7 @@ def _transposed(
 
 
 @rule("TRANSPOSE_CONV")
-def transpose_conv(b: Building, o: Operator) -> None:
+def transpose_conv(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Inputs are the output's size, the filter (out, height, width, in), and the map."""
     t = options_of(o)
     out, height, width, _ = b.sizes(o.inputs[1])
@@ -86,7 +86,7 @@ def transpose_conv(b: Building, o: Operator) -> None:
 
 
 @rule("CONV_3D_TRANSPOSE")
-def conv_3d_transpose(b: Building, o: Operator) -> None:
+def conv_3d_transpose(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """The filter is (depth, height, width, out, in)."""
     t = options_of(o)
     *kernel, out, _ = b.sizes(o.inputs[1])
@@ -95,7 +95,7 @@ def conv_3d_transpose(b: Building, o: Operator) -> None:
 
 
 @rule("FULLY_CONNECTED")
-def fully_connected(b: Building, o: Operator) -> None:
+def fully_connected(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Weights are (out, in); all axes of the input but those of its last features are one, unless they are kept."""
     t = options_of(o)
     x: int | Value = o.inputs[0]
@@ -114,7 +114,7 @@ def fully_connected(b: Building, o: Operator) -> None:
 
 
 @rule("BATCH_MATMUL")
-def batch_matmul(b: Building, o: Operator) -> None:
+def batch_matmul(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Either side may be transposed."""
     t = options_of(o)
     x, y = (b.make("transpose", i) if t.flag(k) else b.value(i) for k, i in enumerate(o.inputs[:2]))

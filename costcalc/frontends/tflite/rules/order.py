@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from costcalc.frontends.compose import Unlike, Value
-from costcalc.frontends.tflite.build import Building
-from costcalc.frontends.tflite.read import Operator
+from costcalc.frontends.tflite.build import TFLiteBuilder
+from costcalc.frontends.tflite.read import TFLiteOperator
 from costcalc.frontends.tflite.rules.table import copied, finish, options_of, rule
 from costcalc.ir.op import find_op
 
 
 @rule("RESHAPE")
-def reshape(b: Building, o: Operator) -> None:
+def reshape(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """The same elements; of known numbers they stay known. A batch that the file fixes follows the given one."""
     x, out = o.inputs[0], o.outputs[0]
     if (known := b.known(x)) is not None:
@@ -37,7 +37,7 @@ def reshape(b: Building, o: Operator) -> None:
 
 
 @rule("SQUEEZE")
-def squeeze(b: Building, o: Operator) -> None:
+def squeeze(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Axes of size 1 go."""
     x = o.inputs[0]
     shape = b.type_of(x).shape
@@ -54,7 +54,7 @@ def squeeze(b: Building, o: Operator) -> None:
 
 
 @rule("EXPAND_DIMS")
-def expand_dims(b: Building, o: Operator) -> None:
+def expand_dims(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """An axis of size 1 comes."""
     if (known := b.known(o.inputs[0])) is not None:
         b.scope.numbers[o.outputs[0]] = known
@@ -66,7 +66,7 @@ def expand_dims(b: Building, o: Operator) -> None:
 
 
 @rule("SHAPE")
-def shape(b: Building, o: Operator) -> None:
+def shape(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """The sizes of a tensor, which are known."""
     b.scope.numbers[o.outputs[0]] = list(b.type_of(o.inputs[0]).shape)
     dtype = b.declared(o.outputs[0]).dtype
@@ -75,7 +75,7 @@ def shape(b: Building, o: Operator) -> None:
 
 
 @rule("FILL", "ZEROS_LIKE", "RANGE")
-def filled(b: Building, o: Operator) -> None:
+def filled(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Numbers that are the same for every input."""
     t = b.declared(o.outputs[0])
     made = t.shape
@@ -88,7 +88,7 @@ def filled(b: Building, o: Operator) -> None:
 
 
 @rule("TRANSPOSE")
-def transpose(b: Building, o: Operator) -> None:
+def transpose(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """The axes in another order, written anew."""
     order = tuple(b.wanted(o.inputs[1]))
     if b.is_constant(o.inputs[0]):
@@ -98,7 +98,7 @@ def transpose(b: Building, o: Operator) -> None:
 
 
 @rule("PAD", "PADV2")
-def pad(b: Building, o: Operator) -> None:
+def pad(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """So many before and after each axis; filled with a number."""
     flat = b.wanted(o.inputs[1])
     amounts = {axis: pair for axis, pair in enumerate(zip(flat[::2], flat[1::2], strict=True)) if any(pair)}
@@ -113,7 +113,7 @@ def pad(b: Building, o: Operator) -> None:
 
 
 @rule("MIRROR_PAD")
-def mirror_pad(b: Building, o: Operator) -> None:
+def mirror_pad(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Mirrored at the border, which REFLECT does not repeat."""
     flat = b.wanted(o.inputs[1])
     pairs = [*zip(flat[::2], flat[1::2], strict=True)]
@@ -127,7 +127,7 @@ def mirror_pad(b: Building, o: Operator) -> None:
 
 
 @rule("CONCATENATION")
-def concatenation(b: Building, o: Operator) -> None:
+def concatenation(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """One after another along an axis."""
     t = options_of(o)
     known = [b.known(i) for i in o.inputs]
@@ -137,7 +137,7 @@ def concatenation(b: Building, o: Operator) -> None:
 
 
 @rule("PACK")
-def pack(b: Building, o: Operator) -> None:
+def pack(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """One beside another along a new axis; of known numbers a known shape."""
     axis = o.options.whole(1) if o.options else 0
     known = [b.known(i) for i in o.inputs]
@@ -151,7 +151,7 @@ def pack(b: Building, o: Operator) -> None:
 
 
 @rule("UNPACK")
-def unpack(b: Building, o: Operator) -> None:
+def unpack(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Each place along an axis by itself."""
     axis = o.options.whole(1) if o.options else 0
     parts = b.several(find_op("unbind")(axis=axis), o.inputs[0])
@@ -160,7 +160,7 @@ def unpack(b: Building, o: Operator) -> None:
 
 
 @rule("SPLIT", "SPLIT_V")
-def split(b: Building, o: Operator) -> None:
+def split(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Parts of an axis, each written anew."""
     if o.name == "SPLIT":
         x, (axis,), parts = o.inputs[1], b.wanted(o.inputs[0]), len(o.outputs)
@@ -176,7 +176,7 @@ def split(b: Building, o: Operator) -> None:
 
 
 @rule("SLICE")
-def slice_(b: Building, o: Operator) -> None:
+def slice_(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """From a place on, so many; -1 for all that are left."""
     begin, size = b.wanted(o.inputs[1]), b.wanted(o.inputs[2])
     x: Value = b.value(o.inputs[0])
@@ -187,7 +187,7 @@ def slice_(b: Building, o: Operator) -> None:
 
 
 @rule("STRIDED_SLICE")
-def strided_slice(b: Building, o: Operator) -> None:
+def strided_slice(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Python's slices, axis by axis; a mask says where they have no end, and which axes go."""
     t = options_of(o)
     begin, end, step = (b.wanted(i) for i in o.inputs[1:4])
@@ -220,7 +220,7 @@ def strided_slice(b: Building, o: Operator) -> None:
 
 
 @rule("GATHER")
-def gather(b: Building, o: Operator) -> None:
+def gather(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Places along an axis: known ones, or the rows of a table that are looked up."""
     axis = o.options.whole(0) if o.options else 0
     x, where = o.inputs[:2]
@@ -251,7 +251,7 @@ def gather(b: Building, o: Operator) -> None:
 
 
 @rule("EMBEDDING_LOOKUP")
-def embedding_lookup(b: Building, o: Operator) -> None:
+def embedding_lookup(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Rows of a table."""
     table = b.tensor(o.inputs[1])
     if len(table.shape) != 2 or not b.is_constant(o.inputs[1]):
@@ -263,19 +263,19 @@ def embedding_lookup(b: Building, o: Operator) -> None:
 
 
 @rule("REVERSE_V2")
-def reverse(b: Building, o: Operator) -> None:
+def reverse(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Axes run the other way."""
     finish(b, o, b.make("flip", o.inputs[0], axes=tuple(b.wanted(o.inputs[1]))))
 
 
 @rule("TILE")
-def tile(b: Building, o: Operator) -> None:
+def tile(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Copies side by side."""
     finish(b, o, b.make("tile", o.inputs[0], repeats=tuple(b.wanted(o.inputs[1]))))
 
 
 @rule("BROADCAST_TO")
-def broadcast_to(b: Building, o: Operator) -> None:
+def broadcast_to(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Sizes of 1 stretch, and are written out."""
     wanted = b.known(o.inputs[1])
     made = tuple(wanted) if wanted is not None else b.declared(o.outputs[0]).shape
@@ -283,7 +283,7 @@ def broadcast_to(b: Building, o: Operator) -> None:
 
 
 @rule("TOPK_V2")
-def top_k(b: Building, o: Operator) -> None:
+def top_k(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """The largest along the last axis, and where they are."""
     (count,) = b.wanted(o.inputs[1])
     values = b.several(find_op("sort")(axis=-1, largest=count), o.inputs[0])

@@ -5,32 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from costcalc.frontends.compose import Value
-from costcalc.frontends.tflite.build import Building
-from costcalc.frontends.tflite.read import Operator
+from costcalc.frontends.tflite.build import TFLiteBuilder
+from costcalc.frontends.tflite.read import TFLiteOperator
 from costcalc.frontends.tflite.rules.table import copied, finish, options_of, rule, sliding
 from costcalc.ir.call import once
 from costcalc.ir.dims import prod
 
 
-def _pooled(b: Building, o: Operator, op: str, x: int | Value, **more: Any) -> Value:
+def _pooled(b: TFLiteBuilder, o: TFLiteOperator, op: str, x: int | Value, **more: Any) -> Value:
     t = options_of(o)
     return b.make(op, x, kernel=once((t.whole(4, 1), t.whole(3, 1))), **sliding(t, (2, 1)), **more)
 
 
 @rule("AVERAGE_POOL_2D")
-def average_pool_2d(b: Building, o: Operator) -> None:
+def average_pool_2d(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """What lies outside is not counted."""
     finish(b, o, _pooled(b, o, "avg_pool", o.inputs[0], count_include_pad=False), options_of(o).byte(5))
 
 
 @rule("MAX_POOL_2D")
-def max_pool_2d(b: Building, o: Operator) -> None:
+def max_pool_2d(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """The largest of each window."""
     finish(b, o, _pooled(b, o, "max_pool", o.inputs[0]), options_of(o).byte(5))
 
 
 @rule("L2_POOL_2D")
-def l2_pool_2d(b: Building, o: Operator) -> None:
+def l2_pool_2d(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """The root of the mean of the squares."""
     squares = b.make("elementwise", o.inputs[0], function="square")
     mean = _pooled(b, o, "avg_pool", squares, count_include_pad=False)
@@ -38,7 +38,7 @@ def l2_pool_2d(b: Building, o: Operator) -> None:
 
 
 @rule("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")
-def resize(b: Building, o: Operator) -> None:
+def resize(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """To a size; without half_pixel_centers as old versions of TensorFlow do it, from the corners of pixels."""
     t, bilinear = options_of(o), o.name == "RESIZE_BILINEAR"
     align, half = (t.flag(2), t.flag(3)) if bilinear else (t.flag(0), t.flag(1))
@@ -51,14 +51,14 @@ def resize(b: Building, o: Operator) -> None:
 
 
 @rule("DEPTH_TO_SPACE", "SPACE_TO_DEPTH")
-def space_to_depth(b: Building, o: Operator) -> None:
+def space_to_depth(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Blocks of pixels become channels, and back."""
     op = "pixel_shuffle" if o.name == "DEPTH_TO_SPACE" else "pixel_unshuffle"
     finish(b, o, b.make(op, o.inputs[0], factor=options_of(o).whole(0), channels_last=True))
 
 
 @rule("SPACE_TO_BATCH_ND")
-def space_to_batch(b: Building, o: Operator) -> None:
+def space_to_batch(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """The places of each residue become a sample of their own: how dilated convolutions are written."""
     block, flat = b.wanted(o.inputs[1]), b.wanted(o.inputs[2])
     n = len(block)
@@ -76,7 +76,7 @@ def space_to_batch(b: Building, o: Operator) -> None:
 
 
 @rule("BATCH_TO_SPACE_ND")
-def batch_to_space(b: Building, o: Operator) -> None:
+def batch_to_space(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """The inverse: samples become the places of each residue; then the padding is cut off."""
     block, flat = b.wanted(o.inputs[1]), b.wanted(o.inputs[2])
     n = len(block)

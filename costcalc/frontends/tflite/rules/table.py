@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from costcalc.frontends.compose import Unlike, Value
-from costcalc.frontends.tflite.build import Building
+from costcalc.frontends.tflite.build import TFLiteBuilder
 from costcalc.frontends.tflite.flat import Table
-from costcalc.frontends.tflite.read import Operator
+from costcalc.frontends.tflite.read import TFLiteOperator
 from costcalc.ir.call import once
 
-Rule = Callable[[Building, Operator], None]
+Rule = Callable[[TFLiteBuilder, TFLiteOperator], None]
 RULES: dict[str, Rule] = {}
 """Name of an operator in the schema → its rule."""
 
@@ -29,13 +29,13 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
     return give
 
 
-def options_of(o: Operator) -> Table:
+def options_of(o: TFLiteOperator) -> Table:
     if o.options is None:
         raise Unlike("its options are missing")
     return o.options
 
 
-def finish(b: Building, o: Operator, value: Value, activation: int = 0) -> None:
+def finish(b: TFLiteBuilder, o: TFLiteOperator, value: Value, activation: int = 0) -> None:
     """The activation that is part of the operator, and its output."""
     made: dict[int, Callable[[], Value]] = {
         0: lambda: value,
@@ -50,7 +50,7 @@ def finish(b: Building, o: Operator, value: Value, activation: int = 0) -> None:
     b.bind(o.outputs[0], made[activation]())
 
 
-def weights_of(b: Building, o: Operator, filter: int = 1, bias: int = 2) -> dict[str, int]:
+def weights_of(b: TFLiteBuilder, o: TFLiteOperator, filter: int = 1, bias: int = 2) -> dict[str, int]:
     found = {"weight": o.inputs[filter]}
     if len(o.inputs) > bias and o.inputs[bias] >= 0:
         found["bias"] = o.inputs[bias]
@@ -69,6 +69,6 @@ def sliding(t: Table, stride: Sequence[int], dilation: Sequence[int] = ()) -> di
     }
 
 
-def copied(b: Building, value: Value) -> Value:
+def copied(b: TFLiteBuilder, value: Value) -> Value:
     """What TFLite writes anew, though only its order or extent is another."""
     return b.make("elementwise", value, function="copy")
