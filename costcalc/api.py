@@ -363,8 +363,8 @@ def check(
     allow_code   run models that are Python code because the config names them
 
     The other arguments go with ``budgets`` and are those of ``analyze``; a config has them per model, as ``at``.
-    What is crossed is no error but in what is returned; that is true if everything passed. Raises a ``CostcalcError``
-    for anything that is wrong with what was given, or with the config.
+    A crossed budget raises nothing: it is in what is returned, which is true if everything passed. Raises a
+    ``CostcalcError`` for anything that is wrong with what was given, or with the config.
 
     >>> found = check("resnet50", budgets={"macs": "4.2 G", "params": 25_000_000})
     >>> bool(found), [verdict.description for verdict in found.failed]

@@ -9,7 +9,7 @@ from hypothesis import settings
 
 from costcalc.ir.memo import forget
 
-# A busy machine is slow now and then; that is no failure. `.ci/run` takes Hypothesis' own profile "ci", whose examples
+# A busy machine is slow now and then; that is not a failure. `.ci/run` has Hypothesis' own profile "ci", whose examples
 # are the same each time; new ones are looked for wherever else the tests run.
 settings.register_profile("costcalc", deadline=None)
 settings.load_profile("costcalc")

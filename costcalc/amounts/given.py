@@ -46,13 +46,13 @@ def amount(text: str, figure: Figure, prefix: str = "") -> Fraction:
     if prefix and number and unit:
         called = f"{prefix}{figure.name}".lower()
         instead = f"write {called}: {number}, or {figure.name}: {text[:40]}"
-        raise CostcalcError(f"'{text[:40]}' is no amount of {called}, whose name says the unit; {instead}")
+        raise CostcalcError(f"'{text[:40]}' is not an amount of {called}, whose name says the unit; {instead}")
     unit = unit or prefix
     if not number or unit not in scales:
         wanted = ACCEPTED.get(figure.unit, "a number")
         hint = f" ({like})" if (like := _like(unit, scales) if number and unit else "") else ""
         example = EXAMPLE.get(figure.unit, "1.5")
-        raise CostcalcError(f"'{text[:40]}' is no amount of {figure.name}{hint}; write {wanted}, such as {example}")
+        raise CostcalcError(f"'{text[:40]}' is not an amount of {figure.name}{hint}; write {wanted}, such as {example}")
     value = Fraction(number.replace("_", "")) * scales[unit]
     if value < 0:
         raise CostcalcError(f"'{text[:40]}' is below zero; {figure.name} cannot be")
@@ -114,5 +114,5 @@ def step(text: str, figure: Figure, *, up: bool, prefix: str = "") -> AllowedCha
                 way = "an increase has a ratio from 1" if up else "a decrease has a ratio up to 1"
                 raise CostcalcError(f"'{text[:40]}' goes the wrong way; {way}")
             return AllowedChange(None, part, text)
-        raise CostcalcError(f"'{text[:40]}' is no change; write a number before {text[-1]}, such as 2% or 1.02x")
+        raise CostcalcError(f"'{text[:40]}' is not a change; write a number before {text[-1]}, such as 2% or 1.02x")
     return AllowedChange(amount(text, figure, prefix), None, f"{text} {prefix}".rstrip())

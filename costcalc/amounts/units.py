@@ -56,7 +56,7 @@ def _small(value: float, unit: str) -> str:
 
 
 def amount(value: float) -> str:
-    """A number that is no count, to four digits and to whole ones.
+    """A number that is not a count, to four digits and to whole ones.
 
     >>> amount(60.0), amount(0.001), amount(1.6716), amount(23.976), amount(9252.4), amount(1e9)
     ('60', '0.001', '1.672', '23.98', '9,252', '1,000,000,000')

@@ -14,7 +14,7 @@ transformed back. Rule, in real multiplications, so that one MAC of the direct w
   pairs.
 * A transposed convolution is a convolution of the map with zeros between its places: that map is transformed, at the
   size of the whole result before it is cropped.
-* A deformable convolution takes other places at each output: it is no convolution, and has no such way.
+* A deformable convolution takes other places at each output: it is not a convolution, and has no such way.
 * Kernels are fixed at inference, so their transforms can be made beforehand; then they are stored, ``kernel_bits``.
   Where they are made in each pass, as in training, they cost ``kernels``.
 
@@ -70,7 +70,7 @@ class FourierConv(NamedTuple):
 
 
 def by_fourier(op: Op, x: TensorType) -> FourierConv | None:
-    """What ``op`` on ``x`` takes by transforms; None if it is no convolution. Sizes must be numbers.
+    """What ``op`` on ``x`` takes by transforms; None if it is not a convolution. Sizes must be numbers.
 
     >>> from costcalc.ir.op import find_op
     >>> by_fourier(find_op("conv")(1, 5, padding=2), TensorType((1, 1, 12, 12)))

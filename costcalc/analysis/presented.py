@@ -59,7 +59,7 @@ class Presented:
         Raises ``NoLayer``, a ``KeyError`` that names the nearest.
         """
         if not isinstance(name, str):
-            raise TypeError(f"a report is asked by the name of a layer or a block, not by {name!r}; see its layers")
+            raise TypeError(f"a report is indexed by the name of a layer or a block, not by {name!r}; see its layers")
         found = self.by_name.get(name)
         if found is None:
             raise NoLayer(f"{self.name} has no layer and no block '{name[:80]}'{near(name, self.by_name)}")

@@ -89,7 +89,9 @@ class _Finder:
             if isinstance(declared, Expr):
                 found[str(declared)] = None
             elif len(named_axes) == 1 or name != "batch":
-                raise OptionError(f"axis {axis} of {key} is fixed in {self.graph.name}, {declared}, and is no symbol")
+                raise OptionError(
+                    f"axis {axis} of {key} is fixed in {self.graph.name}, {declared}, and is not a symbol"
+                )
         if name == SQUARE and len(found) > 1:
             raise OptionError(f"size is one symbol, and the height and the width are two, {listing(found)}")
         return list(found)

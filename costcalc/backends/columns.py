@@ -191,7 +191,7 @@ _AFTER = (
 
 
 def columns() -> Mapping[str, Column]:
-    """All columns by name: what a layer is, its figures, then what is no figure."""
+    """All columns by name: what a layer is, its figures, then what is not a figure."""
     return _columns(tuple(figures_in(COLUMN, FIGURES)))
 
 

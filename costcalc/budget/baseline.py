@@ -221,7 +221,7 @@ def from_json(path: str) -> Baseline:
             known[one["model"]["name"]] = figures, shapes, None if applied is None else tuple(map(str, applied))
         except (KeyError, TypeError, AttributeError):
             raise CostcalcError(
-                "this is no report of costcalc; write it with `costcalc analyze MODEL --format json`", Location(path)
+                "this is not a report of costcalc; write it with `costcalc analyze MODEL --format json`", Location(path)
             ) from None
 
     def past(model: BudgetedModel, setup: Setup, now: Measured) -> Past:

@@ -196,5 +196,5 @@ def _of_code(
 
 def _unknown(model: str, config: Config | None, known: Mapping[str, Any]) -> str:
     if config is None:
-        return f"'{model[:80]}' is no spec's path, and there is no costcalc.yaml whose lock could have its history"
+        return f"'{model[:80]}' is not a spec's path, and there is no costcalc.yaml whose lock could have its history"
     return f"{config.file} has no model '{model[:80]}'{near(model, known)}; it has {listing(known)}"

@@ -179,7 +179,7 @@ def _found(folder: str) -> Iterator[str]:
 
 
 def _has_name(file: str) -> bool:
-    """Whether a config can name ``file``: not if its name is no text."""
+    """Whether a config can name ``file``: not if its name is not text."""
     try:
         return bool(file.encode())
     except UnicodeEncodeError:

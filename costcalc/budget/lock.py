@@ -132,7 +132,7 @@ def read_lock(path: str) -> Lock | None:
 
 def parse_lock(data: bytes, shown: str) -> Lock:
     """The lock in ``data``, which messages call ``shown``."""
-    again = "make it anew with `costcalc lock --update`"
+    again = "write it again with `costcalc lock --update`"
     marks = 0 if data.startswith(b"<<<<<<<") else data.find(b"\n<<<<<<<") + 1
     if marks or data.startswith(b"<<<<<<<"):
         line = data.count(b"\n", 0, marks) + 1
@@ -143,10 +143,10 @@ def parse_lock(data: bytes, shown: str) -> Lock:
         if isinstance(version, int) and (version < 1 or version is True):
             raise ValueError(version)
     except json.JSONDecodeError as error:
-        description = f"this is no lock of costcalc, for it is no JSON: {error.msg}; {again}"
+        description = f"this is not a lock of costcalc: it is not JSON: {error.msg}; {again}"
         raise LockError(description, Location(shown, error.lineno, error.colno)) from None
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise LockError(f"this is no lock of costcalc; {again}", Location(shown)) from None
+        raise LockError(f"this is not a lock of costcalc; {again}", Location(shown)) from None
     if not isinstance(version, int) or version > VERSION:
         raise LockError(
             f"the lock has version {str(version)[:20]} and this costcalc {__version__} reads up to {VERSION}; "

@@ -177,7 +177,7 @@ def _budgets(tree: Tree, layers: str | None, machine: Callable[[Tree], str]) -> 
         if layers is not None and not figure.adds:
             summed = [other.name for other in FIGURES.values() if other.adds]
             raise SpecError(
-                f"{figure.name} is no sum over layers, so that layers cannot have a budget of it; "
+                f"{figure.name} is not a sum over layers, so that layers cannot have a budget of it; "
                 f"they can of {listing(summed)}",
                 key.location,
             )
@@ -278,7 +278,7 @@ def _exemption(tree: Tree, models: dict[str, BudgetedModel]) -> Exemption:
     try:
         until = date.fromisoformat(text)
     except ValueError:
-        raise SpecError(f"'{text[:40]}' is no date; write it as 2027-01-31", keys["until"].location) from None
+        raise SpecError(f"'{text[:40]}' is not a date; write it as 2027-01-31", keys["until"].location) from None
     return Exemption(model, metric, until, word(keys["reason"], "reason"), tree.location)
 
 

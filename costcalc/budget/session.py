@@ -61,7 +61,7 @@ def today() -> date:
     try:
         return date.fromisoformat(given) if given else date.today()
     except ValueError:
-        raise OptionError(f"COSTCALC_TODAY is no date: {given}") from None
+        raise OptionError(f"COSTCALC_TODAY is not a date: {given}") from None
 
 
 def read_models(asked: Asked) -> Config:

@@ -56,7 +56,7 @@ OF_CODE = """\
 def workflow(config: str, code: list[str]) -> str:
     """The workflow for ``config``, by its path from the repository's root; ``code`` are its models that run."""
     if not re.fullmatch(r"[\w./-]+", config):
-        raise OptionError(f"'{config[:60]}' cannot stand in a workflow; --no-workflow writes none")
+        raise OptionError(f"'{config[:60]}' cannot be written into a workflow; --no-workflow writes none")
     options = "" if config == "costcalc.yaml" else f" --config {config}"
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     head = HEAD.format(config=config, trust=TRUST if code else "", python=python)

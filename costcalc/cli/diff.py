@@ -66,7 +66,7 @@ def diff(
     ranked = find_figure(by)
     by, also = ranked.name, asked(flops or ranked.on_demand)
     if not is_attributed(ranked):
-        raise OptionError(f"--by {by}: causes are told of figures that are sums over layers, such as macs or traffic")
+        raise OptionError(f"--by {by}: causes are given for figures that are sums over layers, such as macs or traffic")
     machine = load_machine(setting.machine) if setting.machine else None
     if by == "time" and machine is None:
         raise OptionError("--by time needs a machine: add --machine, say --machine a100")

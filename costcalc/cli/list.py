@@ -44,10 +44,10 @@ def list_(
     task: Annotated[str | None, option("--task", metavar="TASK", help="Only models for this task.")] = None,
     family: Annotated[str | None, option("--family", metavar="FAMILY", help="Only models of this family.")] = None,
     max_macs: Annotated[
-        str | None, option("--max-macs", metavar="N", help="Only models with so many MACs at most: 600M.")
+        str | None, option("--max-macs", metavar="N", help="Only models with at most that many MACs: 600M.")
     ] = None,
     max_params: Annotated[
-        str | None, option("--max-params", metavar="N", help="Only models with so many parameters at most: 5M.")
+        str | None, option("--max-params", metavar="N", help="Only models with at most that many parameters: 5M.")
     ] = None,
     sort: Annotated[
         SortKey | None, option("--sort", help="Words from a to z, numbers from the largest; by name if left out.")
@@ -119,7 +119,7 @@ def _cheap(models: list[dict[str, Any]], most: Mapping[str, str | None]) -> list
             if not found:
                 least = min(models, key=lambda entry: int(entry[figure]))
                 what = f"{least['name']} has {least[figure]:,} {FIGURES[figure].title}"
-                raise UnknownName(f"no model is so small: of these {len(models)} models {what}, the least")
+                raise UnknownName(f"no model is that small: of these {len(models)} models {what}, the least")
             models = found
     return models
 

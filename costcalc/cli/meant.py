@@ -70,7 +70,7 @@ MOST = 100
 
 
 def no_command(args: Sequence[str], known: Sequence[str]) -> str:
-    """The sentence for a line whose first word is no command."""
+    """The sentence for a line whose first word is not a command."""
     name, rest = args[0], list(args[1:])
     said = f"no command called '{name[:40]}'"
     if _is_model(name):
@@ -100,7 +100,7 @@ def no_option(name: str, args: Sequence[str], command: Command | None) -> str:
     if option == "--bits" and not value:
         meant = bits_meant(given)
         value = str(meant) if meant else "16"
-        return f": element types are told by their width, {option} {value}"
+        return f": element types are given by their width, {option} {value}"
     if not value and parameter.kind is not bool:
         value = given or parameter.declared.metavar or "…"
     return f": write {f'{option} {value}'.rstrip()[:MOST]}"

@@ -23,14 +23,14 @@ def model_names(incomplete: str) -> list[str]:
     return [*(name for name in models() if name.startswith(incomplete)), *named_so(incomplete)]
 
 
-def says_models() -> str:
+def help_of_models() -> str:
     """What a model may be, for the help."""
     from costcalc.frontends.sources import patterns
 
     return f"A shipped model (see `costcalc list`), or {', '.join(patterns())}."
 
 
-def says_columns() -> str:
+def help_of_columns() -> str:
     """Which columns there are, for the help."""
     from costcalc.backends.columns import columns
 
@@ -49,7 +49,7 @@ ModelName = Annotated[
     str,
     argument(
         metavar="MODEL",
-        help=says_models,
+        help=help_of_models,
         completes=model_names,
     ),
 ]
@@ -193,7 +193,7 @@ class Rendered(str, Enum):
 
 
 class TextFormat(str, Enum):
-    """What a result that is no table of figures is written as."""
+    """What a result that is not a table of figures is written as."""
 
     text = "text"
     json = "json"
@@ -221,11 +221,11 @@ class Shown(NamedTuple):
         str | None, option("--sort", metavar="COLUMN", panel=VIEW, help="Largest first, without blocks.")
     ] = None
     by_kind: Annotated[
-        bool, option("--by-kind", panel=VIEW, help="A row for each kind of layer, the dearest first.")
+        bool, option("--by-kind", panel=VIEW, help="A row for each kind of layer, the most expensive first.")
     ] = False
-    top: Annotated[int | None, option("--top", min=1, panel=VIEW, help="So many rows; the rest is summed in one.")] = (
-        None
-    )
+    top: Annotated[
+        int | None, option("--top", min=1, panel=VIEW, help="That many rows; the rest is summed in one.")
+    ] = None
     exact: Annotated[bool, option("--exact", panel=VIEW, help="All digits in place of units.")] = False
     flops: Flops = False
     format: Annotated[
@@ -314,7 +314,7 @@ def arguments(given: str) -> dict[str, Any]:
     try:
         found = json.loads(given)
     except (ValueError, RecursionError) as error:
-        raise OptionError(f"--kwargs {given[:60]}: this is no JSON ({error})") from None
+        raise OptionError(f"--kwargs {given[:60]}: this is not JSON ({error})") from None
     if not isinstance(found, dict):
         raise OptionError(f'--kwargs {given[:60]}: arguments are a JSON object, {{"depth": 50}} say')
     return found
@@ -338,7 +338,7 @@ def parameters(given: Sequence[str]) -> Mapping[str, Any]:
 
 
 def size(name: str, text: str) -> int:
-    """What the option ``name`` says, in bytes. Raises ``OptionError`` for what is no amount of memory."""
+    """What the option ``name`` says, in bytes. Raises ``OptionError`` for what is not an amount of memory."""
     from costcalc.amounts.given import amount
     from costcalc.analysis.figures import FIGURES
     from costcalc.errors import CostcalcError

@@ -84,7 +84,7 @@ def is_bounded(file: str | None) -> bool:
 
 
 def _columns() -> int:
-    """``COLUMNS``, or 0 where it is no width."""
+    """``COLUMNS``, or 0 where it is not a width."""
     given = os.environ.get("COLUMNS", "")
     return int(given) if given.isdecimal() and len(given) <= len(str(UNBOUNDED)) else 0
 

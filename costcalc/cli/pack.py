@@ -25,7 +25,7 @@ def pack(
         str | None, option("--capacity", metavar="SIZE", help="The memory that there is: 320KiB, 1 MB, 1MiB.")
     ] = None,
     alignment: Annotated[
-        int, option("--alignment", min=1, max=1 << 30, help="Offsets and sizes are multiples of so many bytes.")
+        int, option("--alignment", min=1, max=1 << 30, help="Offsets and sizes are multiples of that many bytes.")
     ] = 1,
     seconds: Annotated[
         float,

@@ -71,7 +71,7 @@ def remarks(old: Graph | None, new: Graph | None) -> Iterator[str]:
 
 
 def _is_exported(graph: Graph) -> bool:
-    """Whether it is of a file that another tool wrote of a model: of one that runs no code, and is no spec."""
+    """Whether it is of a file that another tool wrote of a model: of one that runs no code, and is not a spec."""
     source = source_of(graph.source)
     return source.is_file and not source.runs_code and source is not SOURCES[SPEC]
 

@@ -165,7 +165,7 @@ class Repository:
     def fetch(self, branch: str) -> None:
         """Get the newest commit of ``branch`` of ``origin``, by HTTPS or from a folder; a shallow clone may lack it."""
         if not branch or branch.startswith("-") or any(c in branch for c in ":*?[\\^~ \n"):
-            raise GitError(f"'{branch[:80]}' is no name of a branch")
+            raise GitError(f"'{branch[:80]}' is not a name of a branch")
         refs = f"+refs/heads/{branch}:refs/remotes/origin/{branch}"
         variables = {**environment(self.root), "GIT_ALLOW_PROTOCOL": "https:file"}
         git(self.root, "fetch", "--quiet", "--no-tags", "--depth=1", "origin", refs, variables=variables)

@@ -29,7 +29,7 @@ class Range(NamedTuple):
 
 
 def parse_range(text: str) -> Range | None:
-    """``main..HEAD``, ``main...HEAD`` (from where the branches parted), None if ``text`` is no range of revisions.
+    """``main..HEAD``, ``main...HEAD`` (from where the branches parted), None if ``text`` is not a range of revisions.
 
     Which it is depends on ``text`` alone, and on no file that may lie there.
 
@@ -132,7 +132,7 @@ def _wanted(repository: Repository, paths: list[str]) -> dict[tuple[str, str], N
     for given in paths:
         path, variant = split(given)
         if not path.endswith(suffixes()):
-            raise GitError(f"'{given[:80]}' is no model file in the repository; only files have revisions")
+            raise GitError(f"'{given[:80]}' is not a model file in the repository; only files have revisions")
         wanted[repository.relative(path), variant] = None
     return wanted
 

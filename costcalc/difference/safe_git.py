@@ -135,7 +135,7 @@ def _own(root: Path, entry: Path) -> Path:
 def repository_of(folder: str) -> Home:
     """The repository that ``folder`` is in, as git agrees. Raises ``GitError`` where there is none to use."""
     if not Path(folder or ".").is_dir():
-        raise GitError(f"'{folder}' is no folder")
+        raise GitError(f"'{folder}' is not a folder")
     home = find_home(folder)
     if home is None:
         where = "this folder" if folder in ("", ".") else f"'{folder}'"

@@ -50,7 +50,7 @@ class Request(NamedTuple):
     def shapes(self, inputs: Collection[str], path: str) -> dict[str, tuple[int, ...]]:
         """The shapes that are asked for of the ``inputs`` of a file, without their batch; one alone is of the first.
 
-        Raises ``OptionError`` for an input that the file does not have, and for what is no shape.
+        Raises ``OptionError`` for an input that the file does not have, and for what is not a shape.
         """
         if self.input is None or not inputs:
             return {}
@@ -337,7 +337,7 @@ def is_kind(path: str) -> bool:
 
 
 def _is_installed(package: str) -> bool:
-    """Whether ``package`` is there; a folder of that name that is no package is not."""
+    """Whether ``package`` is there; a folder of that name that is not a package is not."""
     from importlib.util import find_spec  # which a spec does not need
 
     found = find_spec(package)

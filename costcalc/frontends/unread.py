@@ -26,7 +26,7 @@ EXPORT = "torch.export.save(torch.export.export(model, (x,)), 'net.pt2') writes 
 
 
 class UnreadKind(NamedTuple):
-    """A kind of file that is no model here: what it is called, with an article, and what would help."""
+    """A kind of file that is not a model here: what it is called, with an article, and what would help."""
 
     title: str
     helps: str

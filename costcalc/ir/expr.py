@@ -220,7 +220,7 @@ def _exact_quotient(a: Expr, b: Expr) -> int | Expr | None:
 
 
 class _Atom:
-    """Something inside a monomial that is no symbol: compared and hashed by what it prints."""
+    """Something inside a monomial that is not a symbol: compared and hashed by what it prints."""
 
     __slots__ = ("_text",)
 

@@ -193,7 +193,7 @@ class Graph:
         return tuple([self.types[v] for v in node.outputs])
 
     def runs(self, node: Node) -> bool:
-        """Whether an inference does anything for ``node``: it is no view, and is not made beforehand."""
+        """Whether an inference does anything for ``node``: it is not a view, and is not made beforehand."""
         return not node.op.is_view and node.outputs[0] not in self.settled
 
     @cached_property

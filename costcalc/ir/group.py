@@ -28,7 +28,7 @@ def grouped(graph: Graph, groups: Iterable[Group], joinings: Mapping[str, Joinin
     for group in groups:
         for name in group.layers:
             if name not in known or name in seen:
-                what = "is in two groups" if name in seen else f"is no layer of {graph.name}"
+                what = "is in two groups" if name in seen else f"is not a layer of {graph.name}"
                 raise CostcalcError(f"the group {group.name[:80]}: {name[:80]} {what}")
             seen.add(name)
     made = replace(graph, groups=groups, joinings=joinings or {})

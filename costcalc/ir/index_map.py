@@ -122,7 +122,7 @@ def size_of(n: Number) -> Number:
 def envelope(places: Sequence[int], outputs: Sequence[int] = ()) -> Window:
     """The tightest window around a table of places: output ``o`` sees ``places[o]`` and nothing else.
 
-    outputs   which output each of ``places`` is seen from, where that is not the so manieth
+    outputs   which output each of ``places`` is seen from, where those are not in order
 
     A table that runs evenly, either way, is followed exactly; of any other only a bound is said.
 

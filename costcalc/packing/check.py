@@ -20,7 +20,7 @@ def faults(packing: Packing) -> list[str]:
     starts: dict[int, list[int]] = {}
     for i, tensor in enumerate(packing.tensors):
         if tensor.offset < 0 or tensor.offset % packing.alignment:
-            found.append(f"{tensor.name} is at {tensor.offset}, which is no multiple of {packing.alignment}")
+            found.append(f"{tensor.name} is at {tensor.offset}, which is not a multiple of {packing.alignment}")
         if tensor.bytes:
             starts.setdefault(tensor.first, []).append(i)
     alive: list[int] = []

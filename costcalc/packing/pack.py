@@ -33,7 +33,7 @@ def pack(
     time_limit   seconds to search in where no quick way gives a packing that is provably the smallest; 0 for none
     alignment    offsets and sizes are rounded up to multiples of it
 
-    Raises ``OptionError``, which names the row, for what is no tensor.
+    Raises ``OptionError``, which names the row, for what is not a tensor.
 
     >>> a, b = {"name": "a", "first": 0, "last": 1, "bytes": 8}, {"name": "b", "first": 1, "last": 2, "bytes": 24}
     >>> found = pack([a, b])

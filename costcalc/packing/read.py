@@ -96,14 +96,14 @@ def from_csv(text: str, file: str = "") -> list[Buffer]:
                 raise CostcalcError(f"there are more than {MOST_TENSORS:,} tensors", location)
             lines[name] = reader.line_num
     except csv.Error as error:
-        raise CostcalcError(f"this is no line of a CSV file ({error})", Location(file, reader.line_num)) from None
+        raise CostcalcError(f"this is not a line of a CSV file ({error})", Location(file, reader.line_num)) from None
     return found
 
 
 def from_file(file: str) -> list[Buffer]:
     """The tensors of the CSV file at ``file``. Raises ``CostcalcError`` for what cannot be read."""
     try:
-        with open(file, "rb") as opened:  # noqa: PTH123 (as it was written, also where it is no path)
+        with open(file, "rb") as opened:  # noqa: PTH123 (as it was written, also where it is not a path)
             content = opened.read(MOST_FILE + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -113,7 +113,7 @@ def from_file(file: str) -> list[Buffer]:
     try:
         return from_csv(content.decode("utf-8-sig"), file[:200])
     except UnicodeDecodeError:
-        raise CostcalcError(f"{file[:200]} is no text in UTF-8") from None
+        raise CostcalcError(f"{file[:200]} is not text in UTF-8") from None
 
 
 def _number(text: str, key: str, location: Location) -> int:

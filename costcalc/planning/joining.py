@@ -36,7 +36,7 @@ class JoinedGroup(NamedTuple):
 def joined(sizes: ValueSizes, joiner: type[Joiner], buffer: Mapping[str, str]) -> list[JoinedGroup]:
     """The layers of an inference in the groups that ``joiner`` makes, each where its last layer stands.
 
-    buffer   value → the value in whose place it is; a node whose output is in that of its input is no step
+    buffer   value → the value in whose place it is; a node whose output is in that of its input is not a step
     """
     made = joiner(sizes.graph)
     made.join()

@@ -91,7 +91,7 @@ def spellings() -> list[str]:
 
 
 def _function(word: str) -> None:
-    """Raise ``UnknownName`` if ``word`` is no transform."""
+    """Raise ``UnknownName`` if ``word`` is not a transform."""
     name, colon, kind = word.partition(":")
     entry = TRANSFORMS.get(name)
     if entry is None:

@@ -44,7 +44,7 @@ class Omission(NamedTuple):
 
 
 class Extra(NamedTuple):
-    """An operator whose count is in a witness's total and is no MACs.
+    """An operator whose count is in a witness's total and is not a MACs.
 
     per      what it counts for one element; the second for norms without scale and shift
     ops      ours that are counted so
@@ -122,7 +122,7 @@ def _fused_products(use: WitnessedLayer) -> int:
     return -use.macs if use.node.op.name == "scaled_dot_product_attention" else 0
 
 
-# fvcore's operator → why its count is no MACs.
+# fvcore's operator → why its count is not a MACs.
 FVCORE_EXTRAS = {
     "batch_norm": Extra("batch norm", (2, 1, 5, 4), ("batch_norm",)),  # 5 and 4 without running statistics
     "layer_norm": Extra("layer norm", (5, 4), ("layer_norm",)),

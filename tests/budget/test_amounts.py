@@ -48,16 +48,16 @@ def test_any_number_of_digits_is_kept(n: int) -> None:
 
 
 REFUSED = [
-    ("4.2 GFLOPs", "macs", "'4.2 GFLOPs' is no amount of macs (one multiply-accumulate is two FLOPs)"),
-    ("4.2 Q", "macs", "'4.2 Q' is no amount of macs; write a number with k, M, G, T, P or E"),
-    ("100", "storage", "'100' is no amount of storage; write bytes with their unit"),
+    ("4.2 GFLOPs", "macs", "'4.2 GFLOPs' is not an amount of macs (one multiply-accumulate is two FLOPs)"),
+    ("4.2 Q", "macs", "'4.2 Q' is not an amount of macs; write a number with k, M, G, T, P or E"),
+    ("100", "storage", "'100' is not an amount of storage; write bytes with their unit"),
     ("100 Mib", "storage", "did you mean 'MiB'?"),
     ("12", "time", "write a time in s, ms, µs or ns, such as 12 ms"),
-    ("", "macs", "'' is no amount"),
+    ("", "macs", "'' is not an amount"),
     ("-3 M", "macs", "is below zero"),
-    ("1e999999", "macs", "is no amount"),
-    ("nan", "macs", "is no amount"),
-    ("²", "macs", "is no amount"),
+    ("1e999999", "macs", "is not an amount"),
+    ("nan", "macs", "is not an amount"),
+    ("²", "macs", "is not an amount"),
 ]
 
 

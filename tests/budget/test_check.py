@@ -207,11 +207,11 @@ MISTAKES = [
     (["lock"], "there is no costcalc.yaml here"),
     (["diff"], "diff takes two models, or revisions as in main..HEAD and specs"),
     (["diff", "resnet18"], "diff takes two models"),
-    (["diff", "resnet18", "resnet34", "--by", "peak"], "causes are told of figures that are sums over layers"),
+    (["diff", "resnet18", "resnet34", "--by", "peak"], "causes are given for figures that are sums over layers"),
     (["diff", "resnet18", "resnet34", "--by", "time"], "--by time needs a machine"),
     (["diff", "mian..HEAD"], "git knows no revision 'mian' (did you mean 'main'?)"),
     (["diff", "main..HEAD", "nothing.yaml"], "there is no nothing.yaml in main nor in HEAD"),
-    (["diff", "main..HEAD", "resnet18"], "'resnet18' is no model file in the repository; only files have revisions"),
+    (["diff", "main..HEAD", "resnet18"], "'resnet18' is not a model file in the repository; only files have revisions"),
     (["compare", "resnet18"], "compare takes two or more models"),
 ]
 

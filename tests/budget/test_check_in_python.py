@@ -146,12 +146,12 @@ def graph() -> Any:
         (lambda: costcalc.check("resnet18", budgets={"mac": 1}), r"budgets\['mac'\]: no figure called 'mac' \(did you"),
         (lambda: costcalc.check("resnet18", budgets={"macs": None}), r"budgets\['macs'\]: a bound is an amount"),
         (lambda: costcalc.check("resnet18", budgets={"macs": True}), "not bool"),
-        (lambda: costcalc.check("resnet18", budgets={"macs": float("nan")}), "'nan' is no amount of macs"),
+        (lambda: costcalc.check("resnet18", budgets={"macs": float("nan")}), "'nan' is not an amount of macs"),
         (lambda: costcalc.check("resnet18", budgets={"macs": -1}), "is below zero"),
         (lambda: costcalc.check("resnet18", budgets={"storage": 100}), "write bytes with their unit"),
         (lambda: costcalc.check("resnet18", budgets={"macs": {"most": 3}}), r"\['most'\]: a budget of macs has no"),
         (lambda: costcalc.check("resnet18", budgets=["macs"]), "budgets must be a mapping"),  # type: ignore[arg-type]
-        (lambda: costcalc.check("resnet18", layers={"fc": {"peak": 1}}), r"layers\['fc'\]\['peak'\]: peak is no sum"),
+        (lambda: costcalc.check("resnet18", layers={"fc": {"peak": 1}}), r"layers\['fc'\]\['peak'\]: peak is not a su"),
         (lambda: costcalc.check("resnet18", budgets={"time": "1 ms"}), "needs a machine"),
         (lambda: costcalc.check(["resnet18"], budgets={"macs": 1}), "one after another"),  # type: ignore[arg-type]
         (lambda: costcalc.check(3, budgets={"macs": 1}), "not int"),  # type: ignore[arg-type]

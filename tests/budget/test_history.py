@@ -161,7 +161,7 @@ def test_locks_that_cannot_be_read_are_told(code: Repository) -> None:
 
 
 def test_what_has_no_history(empty: Repository, tmp_path_factory: pytest.TempPathFactory) -> None:
-    assert "is no spec's path, and there is no costcalc.yaml" in empty.fails("history", "resnet50")
+    assert "is not a spec's path, and there is no costcalc.yaml" in empty.fails("history", "resnet50")
     empty.write("a.yaml", SPEC)
     assert "git knows no revision" in empty.fails("history", "a.yaml")
     empty.commit()

@@ -96,11 +96,11 @@ def damaged(old: str, new: str) -> bytes:
         (damaged('"version": 1', '"version": "x"'), ": the lock has version x and this costcalc"),
         (damaged('{\n "version"', '<<<<<<< ours\n{\n "version"'), ":1: the lock has the marks of a merge conflict"),
         (damaged(',\n "sha256"', ',\n<<<<<<< ours\n "sha256"'), ":4: the lock has the marks of a merge conflict"),
-        (damaged('"version": 1', '"version" 1'), ":2:12: this is no lock of costcalc, for it is no JSON"),
-        (b"", ":1:1: this is no lock of costcalc"),
-        (b"[]", ": this is no lock of costcalc"),
-        (b"\xff\xfe", ":1:1: this is no lock of costcalc"),
-        (b"[" * 100_000, ": this is no lock of costcalc"),
+        (damaged('"version": 1', '"version" 1'), ":2:12: this is not a lock of costcalc, for it is not JSON"),
+        (b"", ":1:1: this is not a lock of costcalc"),
+        (b"[]", ": this is not a lock of costcalc"),
+        (b"\xff\xfe", ":1:1: this is not a lock of costcalc"),
+        (b"[" * 100_000, ": this is not a lock of costcalc"),
     ],
 )
 def test_a_lock_that_cannot_be_trusted_is_refused_at_its_line(data: bytes, says: str) -> None:

@@ -41,7 +41,7 @@ def test_a_budget_is_met_up_to_the_last_byte(tmp_path: Path, capsys: pytest.Capt
     [
         ("320 KiB", "costcalc.yaml:6:7: a budget of memory needs an engine: {max: 100 MiB, engine: tflm}"),
         ("{max: 320 KiB, engine: tfm}", "no engine called 'tfm' (did you mean 'tflm'?)"),
-        ("{max: 320, engine: tflm}", "'320' is no amount of memory; write bytes with their unit"),
+        ("{max: 320, engine: tflm}", "'320' is not an amount of memory; write bytes with their unit"),
     ],
 )
 def test_mistakes_are_told_at_their_place(

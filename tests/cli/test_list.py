@@ -98,7 +98,7 @@ def test_the_table_fits_and_uses_its_width(
 def test_without_a_terminal_all_columns_are_there_and_whole(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "0")  # which is no width
+    monkeypatch.setenv("COLUMNS", "0")  # which is not a width
     narrow = run(capsys, "list").out
     monkeypatch.delenv("COLUMNS")
     printed = run(capsys, "list").out

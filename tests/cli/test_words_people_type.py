@@ -32,7 +32,7 @@ SAYS = {
     "analyze resnet50 --latex": "write --format latex",
     "compare resnet18 resnet34 --md": "write --format markdown",
     "compare resnet18 resnet34 --latex": "no such option: --latex",
-    "analyze resnet50 --dtype float16": "element types are told by their width, --bits 16",
+    "analyze resnet50 --dtype float16": "element types are given by their width, --bits 16",
     "analyze resnet50 --dtype=torch.int8": "--bits 8",
     "memory resnet50 --fp16": "write --bits 16",
     "analyze resnet50 --input-size 3x32x32": "write --input 3x32x32",

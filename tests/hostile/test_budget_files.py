@@ -115,7 +115,7 @@ def test_a_lock_of_a_version_that_never_was(folder: Path, capsys: Any, version: 
     assert dispatch.outcome(["lock"]) == 0
     lock = json.loads(Path("costcalc.lock").read_text(encoding="utf-8")) | {"version": version}
     Path("costcalc.lock").write_text(json.dumps(lock), encoding="utf-8")
-    assert "this is no lock of costcalc" in _refused(capsys, "check")
+    assert "this is not a lock of costcalc" in _refused(capsys, "check")
 
 
 def test_a_lock_that_is_a_link_is_not_written_through(folder: Path, capsys: Any) -> None:

@@ -142,7 +142,7 @@ def test_a_size_is_arithmetic(tmp_path: Path, honest: Parts, capsys: Any, size: 
         tree["graph_module"]["graph"]["tensor_values"]["x"]["sizes"][0]["as_expr"]["expr_str"] = size
 
     said = _refused(capsys, _write(tmp_path / "net.pt2", _changed(honest, PROGRAM, change)))
-    assert "a size that is no arithmetic" in said
+    assert "a size that is not arithmetic" in said
 
 
 def test_names_are_words_and_types_are_known(tmp_path: Path, honest: Parts, capsys: Any) -> None:
@@ -156,7 +156,11 @@ def test_names_are_words_and_types_are_known(tmp_path: Path, honest: Parts, caps
         call = tree["graph_module"]["module_call_graph"][0]["signature"]
         call["in_spec"] = call["in_spec"].replace("builtins.dict", "collections.defaultdict")
 
-    for change, says in ((name, "is no word"), (weight, "is no name of a weight"), (kind, "'collections.defaultdict'")):
+    for change, says in (
+        (name, "is not a word"),
+        (weight, "is not a name of a weight"),
+        (kind, "'collections.defaultdict'"),
+    ):
         assert says in _refused(capsys, _write(tmp_path / "net.pt2", _changed(honest, PROGRAM, change)))
 
 
@@ -205,7 +209,7 @@ def test_what_is_no_archive_is_told_in_a_sentence(tmp_path: Path, honest: Parts,
     whole = path.read_bytes()
     for data in (b"", b"PK", whole[:400], whole[:-10], b"\0" * 100):
         path.write_bytes(data)
-        assert "is no exported program" in _refused(capsys, str(path))
+        assert "is not an exported program" in _refused(capsys, str(path))
 
 
 def test_a_damaged_one_is_told_in_a_sentence(tmp_path: Path, honest: Parts, capsys: Any) -> None:

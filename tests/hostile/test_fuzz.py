@@ -251,7 +251,7 @@ def run(kind: str, count: int, seed: int, folder: Folder) -> tuple[Counter[str],
             told["no file system has it"] += 1
             folder.restore()
             continue
-        # As the command's own streams are: what is no text is written as something.
+        # As the command's own streams are: what is not text is written as something.
         out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", errors="backslashreplace") for _ in "oe")
         held, start = _begin(), time.process_time()
         try:

@@ -1,4 +1,4 @@
-"""Where output goes when it is no plain file, and what is said when it cannot go there."""
+"""Where output goes when it is not a plain file, and what is said when it cannot go there."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def test_other_files_under_that_name(tmp_path: Path) -> None:
     path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
     assert "pointer of Git LFS" in _read(path)
     path.write_bytes(b"\0" * 100)
-    assert "this is no TFLite model" in _read(path)
+    assert "this is not a TFLite model" in _read(path)
     assert "there is no such file" in _read(tmp_path / "none.tflite")
     (tmp_path / "dir.tflite").mkdir()
     assert "directory" in _read(tmp_path / "dir.tflite")

@@ -155,13 +155,13 @@ def test_where_the_file_says_otherwise_it_is_told(written: Written) -> None:
 
 
 WRONG = {
-    "first line": ("7767518\n", "net.param:1: this is no ncnn network"),
+    "first line": ("7767518\n", "net.param:1: this is not a ncnn network"),
     "counts": ("7767517\nmany\n", "net.param:2: the second line has how many"),
     "millions": ("7767517\n9999999 1\n", "net.param:2: the file has 9999999 layers; at most 100,000"),
     "number": ("7767517\n3 3\nInput x 0 1 x 0=4\n", "net.param:2: there are 1 layers, and the second line says 3"),
     "a short line": ("7767517\n1 1\nInput x\n", "net.param:3: a line has a type, a name"),
     "names": ("7767517\n1 1\nConcat c 99 1 a b\n", "net.param:3: Concat c reads 99 and makes 1, but 2 are named"),
-    "an option": ("7767517\n1 1\nInput x 0 1 x width=4\n", "net.param:3: 'width=4' is no option"),
+    "an option": ("7767517\n1 1\nInput x 0 1 x width=4\n", "net.param:3: 'width=4' is not an option"),
     "a list": ("7767517\n1 1\nInput x 0 1 x -23300=3,1\n", "net.param:3: '-23300=3,1' says another number of items"),
     "order": ("7767517\n2 2\nInput x 0 1 x 0=4\nReLU r 1 1 y z\n", "net.param:4: 'y' is read before it is made"),
     "no input": ("7767517\n1 1\nReLU r 0 1 z\n", "net.param: this network has no Input"),

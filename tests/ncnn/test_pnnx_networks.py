@@ -115,7 +115,7 @@ def test_a_wrong_file_is_one_sentence(written: Written, name: str) -> None:
 
 def test_sizes_are_those_that_pnnx_was_given(written: Written, tmp_path: Path) -> None:
     written(WRITTEN)
-    with pytest.raises(CostcalcError, match="has the sizes that pnnx was given; convert it anew with others"):
+    with pytest.raises(CostcalcError, match="has the sizes that pnnx was given; convert it again with others"):
         load(str(tmp_path / "net.pnnx.param"), batch=2)
 
 

@@ -51,7 +51,7 @@ def test_a_capacity_that_is_too_small_is_exit_code_1(file: str, capsys: Capture)
     ("content", "says"),
     [
         (b"name,first,last,bytes\na,2,1,8\n", "tensors.csv:2: 'a': last is 1, before first, which is 2"),
-        (b"\xff\xfe", "tensors.csv is no text in UTF-8"),
+        (b"\xff\xfe", "tensors.csv is not text in UTF-8"),
         (b"a\x00b", "the first line must name the columns"),
     ],
 )

@@ -28,7 +28,7 @@ SMALL, LARGE = 8 * 3 * 9 * 64, 12 * 3 * 9 * 64
 def _load(name: str, request: Request) -> Graph:
     text = Path(name).read_text(encoding="utf-8")
     if not text.startswith("TOY "):
-        raise SpecError("this is no toy", Location(name, 1))
+        raise SpecError("this is not a toy", Location(name, 1))
     graph = GraphBuilder(Path(name).stem, {"x": TensorType((request.batch or 1, 3, 8, 8))})
     return graph.build(graph.add("conv", Conv(int(text[4:]), 3, padding=1), ["x"], location=Location(name, 1)))
 
@@ -119,7 +119,7 @@ def test_what_it_refuses_is_a_sentence(repository: Repository) -> None:
         load("nets/net.toy", symbols=["batch"])
     assert "is a toy, of which there is no module" in repository.fails("verify", "nets/net.toy")
     repository.write("bad.toy", "?")
-    assert repository.fails("analyze", "bad.toy") == "bad.toy:1: this is no toy"
+    assert repository.fails("analyze", "bad.toy") == "bad.toy:1: this is not a toy"
 
 
 def test_a_package_that_it_needs_is_named_with_the_extra(

@@ -41,7 +41,7 @@ def test_bits_are_those_of_the_type(tmp_path: Path) -> None:
     ("stored", "says"),
     [
         ("{'wieght': 'int4'}", "has no weight 'wieght' to store; it has weight, bias"),
-        ("{'bias': 'int33'}", "'int33' is no element type; there are float64"),
+        ("{'bias': 'int33'}", "'int33' is not an element type; there are float64"),
         ("'int4'", "stored_as takes weights and element types, like"),
     ],
 )

@@ -238,7 +238,7 @@ def test_words_that_mean_no_open_size_are_refused(export: Callable[..., str]) ->
         with pytest.raises(OptionError, match=sentence):
             costcalc.load(path, symbols=symbols)
     fixed = export(ConvNet(), torch.zeros(2, 3, 32, 40), dynamic_shapes={"x": {3: w}})
-    with pytest.raises(OptionError, match="axis 2 of x is fixed in net1, 32, and is no symbol"):
+    with pytest.raises(OptionError, match="axis 2 of x is fixed in net1, 32, and is not a symbol"):
         costcalc.load(fixed, symbols=["height"])
     with pytest.raises(OptionError, match="fixed"):
         costcalc.load(fixed, symbols=["batch"])

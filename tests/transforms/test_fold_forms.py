@@ -177,7 +177,7 @@ STAYS: dict[str, Callable[[], tuple[nn.Module, int]]] = {
         By(lambda s, x: s.m(s.c(s.n(s.c(x)))), c=conv(3, 3, padding=1), n=nn.BatchNorm2d(3), m=nn.BatchNorm2d(3)), 2,
     ),
     "before the layer": lambda: (By(lambda s, x: s.c(s.n(x)), c=conv(3, 3, padding=1), n=nn.BatchNorm2d(3)), 1),
-    "behind something of a concatenation that is no layer": lambda: (
+    "behind something of a concatenation that is not a layer": lambda: (
         By(lambda s, x: s.n(torch.cat([s.c(x), x], 1)), c=conv(3, 3, padding=1), n=nn.BatchNorm2d(6)), 1,
     ),
     "its kernel's source is another layer's too": lambda: (By(

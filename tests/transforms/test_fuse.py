@@ -96,7 +96,7 @@ layers:
         grouped(of(BLOCK, tmp_path), [Group("stem", ("stem", "body")), Group("norm", ("norm", "act"))])
     with pytest.raises(CostcalcError, match="stem is in two groups"):
         grouped(of(BLOCK, tmp_path), [Group("stem", ("stem", "norm")), Group("stem", ("stem", "act"))])
-    with pytest.raises(CostcalcError, match="nothing is no layer of net"):
+    with pytest.raises(CostcalcError, match="nothing is not a layer of net"):
         grouped(of(BLOCK, tmp_path), [Group("stem", ("stem", "nothing"))])
 
 

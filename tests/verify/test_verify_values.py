@@ -1,4 +1,4 @@
-"""What values decide is no contradiction: a run is held against the graph with the sizes that its values make."""
+"""What values decide is not a contradiction: a run is held against the graph with the sizes that its values make."""
 
 from __future__ import annotations
 

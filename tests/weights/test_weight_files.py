@@ -165,7 +165,7 @@ WRONG = {
     "large": (struct.pack("<Q", 2**26) + b"{" + bytes(2**26), "the header has 67,108,864 bytes; at most"),
     "no JSON": (safetensors(b"{oops", 0), "the header is not JSON"),
     "deep": (safetensors(b'{"a":' * 5000 + b"1" + b"}" * 5000, 0), "the header is not JSON"),
-    "a list": (safetensors(b'{}'.replace(b"{}", b"[]"), 0), "the header is no JSON object"),
+    "a list": (safetensors(b'{}'.replace(b"{}", b"[]"), 0), "the header is not JSON object"),
     "twice": (safetensors(b'{"a":1,"a":2}', 0), "the header names a key twice"),
     "lacks": (_header(dtype=None), "lacks one of dtype, shape and data_offsets"),
     "type": (_header(dtype="F31"), "has an element type 'F31' that is not known"),

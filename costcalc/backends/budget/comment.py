@@ -93,7 +93,7 @@ def _exceeded(record: Record) -> list[str]:
         lines.append(f"- {SIGNS.get(v['status'], '🕒')} **{escaped(v['subject'])}**: {escaped(v['says'])}")
         # Where the model changed, its causes follow below.
         explained = (v["model"], v["setup"]) in changed and v["layers"] is None
-        figure = FIGURES.get(v["metric"], FIGURES["macs"])  # of what is no figure, such as a lock, MACs are counted
+        figure = FIGURES.get(v["metric"], FIGURES["macs"])  # of what is not a figure, such as a lock, MACs are counted
         for cause in [] if explained else v["because"]:
             # Causes have a kind before a colon; without causes these are the largest layers.
             amount = (signed if ": " in cause["says"] else show)(figure, cause["amount"])

@@ -71,7 +71,7 @@ def _depth(graph: Graph) -> int | None:
 
 
 def _tree(graph: Graph, depth: int | None) -> Branch:
-    """The layers by their names; from ``depth`` on, the rest of a name is no branch of its own."""
+    """The layers by their names; from ``depth`` on, the rest of a name is not a branch of its own."""
     root = Branch("", [], {})
     for node in graph:
         branch = root

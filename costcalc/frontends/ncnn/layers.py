@@ -134,7 +134,7 @@ def gemm(b: NcnnBuilder, layer: NcnnLayer, x: Value, *more: Value) -> Value:
     if layer.whole(5):
         bias = bool(layer.whole(6)) and layer.whole(10) == 4
         if layer.whole(6) and not bias:
-            raise Unlike("what it adds is no bias")
+            raise Unlike("what it adds is not a bias")
         return b.make("linear", x, out_features=layer.whole(8), bias=bias)
     right = b.make("transpose", more[0]) if layer.whole(3) else more[0]
     y = b.make("matmul", x, right)

@@ -380,7 +380,7 @@ def _evaluated(
     if not token[0].isalpha() and token[0] != "_":
         return float(token)
     if next(tokens) != "(":
-        raise Unlike("its expression has a word that is no function")
+        raise Unlike("its expression has a word that is not a function")
     arguments: list[Value | float] = []
     token_ = next(tokens)
     while token_ != ")":

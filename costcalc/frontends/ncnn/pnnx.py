@@ -47,7 +47,7 @@ def is_pnnx(text: str) -> bool:
 def load_pnnx(path: str, text: str, request: Request) -> Graph:
     """The graph of a pnnx network. Raises ``SpecError`` with the line of what is wrong."""
     if request.input is not None or request.batch is not None or request.symbols:
-        raise OptionError(f"{path[:80]} has the sizes that pnnx was given; convert it anew with others")
+        raise OptionError(f"{path[:80]} has the sizes that pnnx was given; convert it again with others")
     rows = [(n, row.split()) for n, row in enumerate(text.splitlines()[2:], 3) if row.strip()]
     if len(rows) > MOST_LAYERS:
         raise SpecError(f"the file has {len(rows):,} layers; at most {MOST_LAYERS:,} are read", Location(path, 2))

@@ -64,12 +64,12 @@ def text_of(path: str) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
-        raise SpecError("this is no text; the .param.bin of ncnn is not read, its .param is", Location(path)) from None
+        raise SpecError("this is not text; the .param.bin of ncnn is not read, its .param is", Location(path)) from None
     if text.partition("\n")[0].strip() != MAGIC:
         from costcalc.frontends.unread import refuse_unread
 
         refuse_unread(path)
-        raise SpecError(f"this is no ncnn network: its first line is not {MAGIC}", Location(path, 1))
+        raise SpecError(f"this is not a ncnn network: its first line is not {MAGIC}", Location(path, 1))
     return text
 
 
@@ -99,7 +99,7 @@ def _layer(line: str, location: Location) -> NcnnLayer:
     for word in rest:
         key, equals, text = word.partition("=")
         if not equals or not key.removeprefix("-").isdecimal() or len(key) > 8:
-            raise SpecError(f"'{word[:40]}' is no option: these are written number=value", location)
+            raise SpecError(f"'{word[:40]}' is not an option: these are written number=value", location)
         parts = text.split(",") if int(key) <= LISTS else [text]
         if len(parts) > MOST_LIST:
             raise SpecError(f"a list has at most {MOST_LIST:,} numbers", location)

@@ -1,4 +1,4 @@
-"""Arithmetic on tensors whose elements are known: shapes, axes, positions. It is done here, once, and is no layer.
+"""Arithmetic on tensors whose elements are known: shapes, axes, positions. It is done here, once, and is not a layer.
 
 Elements are ints, floats, truth values, or sizes that are left open.
 """

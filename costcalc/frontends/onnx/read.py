@@ -50,7 +50,7 @@ class OnnxTensor(NamedTuple):
 class DeclaredValue(NamedTuple):
     """What the file says of a value: its element type, and its sizes, of which None says nothing.
 
-    holds   what it is, if it is no tensor: ``sequence``, ``optional``, ``map``
+    holds   what it is, if it is not a tensor: ``sequence``, ``optional``, ``map``
     """
 
     name: str
@@ -128,7 +128,9 @@ class _Reader:
         found = message(self.data, (0, len(self.data)))
         graphs = spans(found.get(7))
         if len(graphs) != 1 or not set(found) <= _OF_MODELS:
-            raise DamagedFile("it is no ONNX model: there is no graph in it" if not graphs else "it is no ONNX model")
+            raise DamagedFile(
+                "it is not an ONNX model: there is no graph in it" if not graphs else "it is not an ONNX model"
+            )
         functions = {}
         for span in spans(found.get(25)):
             key, function = self._function(span)

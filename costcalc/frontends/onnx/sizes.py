@@ -26,7 +26,7 @@ class _Unreadable(Exception):
 
 
 def expression(text: str) -> Dim:
-    """What ``text`` says; itself as a symbol where it is no expression.
+    """What ``text`` says; itself as a symbol where it is not an expression.
 
     >>> print(expression("batch"), expression("2*((((height - 1)//2)) + 1)//4 + 2"))
     batch ⌊2·⌊(height + 1)/2⌋/4⌋ + 2

@@ -64,7 +64,7 @@ def message(data: Data, span: Span) -> Fields:
     except IndexError:
         at = end + 1
     if at > end:
-        raise DamagedFile(f"it is cut off, or no such file: what begins at byte {span[0]:,} goes beyond its end")
+        raise DamagedFile(f"it is cut off, or not such a file: what begins at byte {span[0]:,} goes beyond its end")
     return found
 
 
@@ -124,7 +124,7 @@ MOST_TEXT = 10_000
 
 
 def text(data: Data, value: int | Span) -> str:
-    """A string; what is no UTF-8 in it is marked. Raises ``DamagedFile`` for one that is no name."""
+    """A string; what is not UTF-8 in it is marked. Raises ``DamagedFile`` for one that is not a name."""
     if isinstance(value, int):
         raise DamagedFile("a number stands where a text should")
     if value[1] - value[0] > MOST_TEXT:

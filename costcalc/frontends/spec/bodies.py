@@ -188,7 +188,7 @@ class Bodies:
                 (n[start:], tuple(map(ref, vs))) for n, vs in names.defined[made.start.defined : made.end.defined]
             ]
             running = ref(made.running)
-        except ValueError:  # a value that is no input of the block
+        except ValueError:  # a value that is not an input of the block
             return None
         claimed = names.claimed[made.start.claimed : made.end.claimed]
         written = {prefix[:-1], *claimed}
@@ -206,7 +206,7 @@ class Bodies:
 
 
 def _plain(values: Iterable[Value]) -> tuple[object, ...] | None:
-    """``values`` with their types, since 1, 1.0 and True are equal; None where one is no number and no plain word."""
+    """``values`` with their types, since 1, 1.0 and True are equal; None where one is neither number nor plain word."""
     found: list[object] = []
     for value in values:
         if type(value) is tuple:

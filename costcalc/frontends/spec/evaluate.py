@@ -31,7 +31,7 @@ class ExpressionScope:
         self.budget, self.local, self.other = budget, local, other
 
     def callee(self, name: str) -> str:
-        """The op or block that ``name`` calls, which is no function."""
+        """The op or block that ``name`` calls, which is not a function."""
         try:
             word = self.local[name] if name in self.local else self.other(name)
         except SpecError:
@@ -59,7 +59,7 @@ def compile_node(node: ast.AST, depth: int) -> Evaluator:
 def _constant(node: ast.Constant, depth: int) -> Evaluator:
     value = node.value
     if value is not None and not isinstance(value, (int, float, str)):
-        raise SpecError(f"{brief(repr(value))} is no value that a spec can use")
+        raise SpecError(f"{brief(repr(value))} is not a value that a spec can use")
     value = values.admit(value)
     if isinstance(value, str) and "$" in value:
         # Imported here because a template has expressions in it.
@@ -153,7 +153,7 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Value, Value], Any]] = {
 def _above(a: Value, b: Value) -> Any:
     if isinstance(a, float) or isinstance(b, float):
         return not values.truth(values.at_least(b, a))
-    values.at_least(a, b)  # refuses what is no number
+    values.at_least(a, b)  # refuses what is not a number
     return values.at_least(a, b + 1)
 
 

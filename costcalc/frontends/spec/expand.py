@@ -86,7 +86,7 @@ class _Expander:
     def model(self, frame: Frame, start: str) -> None:
         """The layers of a whole spec, applied to the value ``start``."""
         if frame.spec.layers is None:
-            raise SpecError("the file has blocks but no layers, so it is no model", frame.spec.location)
+            raise SpecError("the file has blocks but no layers, so it is not a model", frame.spec.location)
         self.frame, self.running = frame, start
         outer = self.number
         self.models += 1
@@ -191,7 +191,7 @@ class _Expander:
         return value
 
     def _called(self, reference: ValueReference) -> str:
-        """The value of a reference that is no name of a layer: of what it calls."""
+        """The value of a reference that is not a name of a layer: of what it calls."""
         name, call = reference
         if name is not None:
             text = name.fill(self.frame.scope)
@@ -250,7 +250,7 @@ class _Expander:
         if not inputs:
             raise SpecError(f"{function} has an empty list of inputs")
         if prepared is not None:
-            raise SpecError(f"prepared says what a layer takes for its weights, and {function} is no single layer")
+            raise SpecError(f"prepared says what a layer takes for its weights, and {function} is not a single layer")
         if stored_as is not None:
             raise SpecError(f"stored_as says how a layer's weights are stored, and {function} is no single layer")
         if frozen is not None and not isinstance(frozen, bool):

@@ -123,7 +123,7 @@ def parse_loop(text: str, location: Location | None) -> tuple[Target, Expression
     before, found, after = text.removeprefix("for ").partition(" in ")
     names = parse_target(_parse(before, location)) if found and text.startswith("for ") else None
     if names is None:
-        raise SpecError(f"'{brief(text)}' is no loop; a loop is written: for name in list", location)
+        raise SpecError(f"'{brief(text)}' is not a loop; a loop is written: for name in list", location)
     return names, parse_expression(after, location)
 
 
@@ -133,7 +133,7 @@ def parse_signature(text: str, location: Location | None) -> Signature:
     node = _parse(f"lambda {match[2] or ''}: 0", location, of=text) if match and match[1].isidentifier() else None
     if match is None or not isinstance(node, ast.Lambda) or not isinstance(node.body, ast.Constant):
         raise SpecError(
-            f"'{brief(text)}' is no block; a block is written: name(parameter, parameter=default)", location
+            f"'{brief(text)}' is not a block; a block is written: name(parameter, parameter=default)", location
         )
     spec = node.args
     if spec.vararg or spec.kwarg or spec.posonlyargs:

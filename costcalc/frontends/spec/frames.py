@@ -50,7 +50,7 @@ class Frame:
             return name
         if self._is_layer(name):
             raise SpecError(
-                f"'{name[:80]}' is a layer or an input, which is no size or option; what a layer takes stands in a "
+                f"'{name[:80]}' is a layer or an input, which is not a size or option; what a layer takes stands in a "
                 f"list, as in `add: [{name[:80]}, …]`"
             )
         hint = near(name, {*self.local, *self.parameters, *RESERVED})

@@ -73,7 +73,7 @@ class Layers:
         return self.builder.types[value]
 
     def make(self, op: type[Op], args: tuple[Value, ...], kwargs: Mapping[str, Value], location: Location) -> Op:
-        """The op with these options; ``OptionError``, placed, if it has no such ones."""
+        """The op with these options; ``OptionError``, placed, if it does not have them."""
         # 1, 1.0 and True are equal, yet an option may take only one of them.
         key = (op, args, *kwargs.items(), *map(type, args), *map(type, kwargs.values()))
         made = self._ops.get(key)
@@ -160,7 +160,7 @@ class Layers:
                 raise SpecError(f"{node.name} has no weight {shown(own)} to store; it has {has}", node.location)
             if dtype not in ELEMENT_BITS:
                 known = ", ".join(ELEMENT_BITS)
-                raise SpecError(f"{node.name}: {shown(dtype)} is no element type; there are {known}", node.location)
+                raise SpecError(f"{node.name}: {shown(dtype)} is not an element type; there are {known}", node.location)
         if not pairs:
             said = "stored_as takes weights and element types, like {'bias': 'int32'}"
             raise SpecError(f"{node.name}: {said}, not {shown(stored_as)}", node.location)

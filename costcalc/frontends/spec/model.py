@@ -86,14 +86,14 @@ def parse_spec(tree: Tree, file: str) -> Spec:
     about.setdefault("name", re.sub(r"[^\w.-]", "_", stem) or "model")
     if not re.fullmatch(r"[\w.-]{1,100}", about["name"]):
         raise SpecError(
-            f"name: '{brief(about['name'])}' has other signs than letters, digits, '_', '-' and '.'",
+            f"name: '{brief(about['name'])}' has other characters than letters, digits, '_', '-' and '.'",
             top["name"].location,
         )
     parameters = {k.text: parse_setting(v) for k, v in _entries(top, "parameters", "parameters with their defaults")}
     for key, _ in _entries(top, "parameters", ""):
         if not key.text.isidentifier():
             raise SpecError(
-                f"'{brief(key.text)}' is no name for a parameter; it has letters, digits and '_'", key.location
+                f"'{brief(key.text)}' is not a name for a parameter; it has letters, digits and '_'", key.location
             )
     blocks = {}
     for key, value in _entries(top, "blocks", "blocks with their layers"):
@@ -120,7 +120,7 @@ def parse_spec(tree: Tree, file: str) -> Spec:
 
 
 def parse_setting(tree: Tree) -> Expression:
-    """A parameter's value: an expression, in which a name that is no parameter is a word, or a list of values."""
+    """A parameter's value: an expression, in which a name that is not a parameter is a word, or a list of values."""
     return Expression("", tree.location, _setting(tree, 0))
 
 
@@ -148,7 +148,7 @@ def _setting(tree: Tree, depth: int) -> Evaluator:
 def _variant(key: Scalar, tree: Tree, parameters: dict[str, Expression]) -> Variant:
     if not re.fullmatch(r"[\w.-]{1,100}", key.text):
         raise SpecError(
-            f"'{brief(key.text)}' is no name for a variant; it has letters, digits, '_', '-' and '.'", key.location
+            f"'{brief(key.text)}' is not a name for a variant; it has letters, digits, '_', '-' and '.'", key.location
         )
     if isinstance(tree, Scalar) and not tree.text.strip():
         return Variant({}, {}, {}, (), None, key.location)
@@ -171,7 +171,7 @@ def _outputs(found: dict[str, Tree]) -> tuple[Template, ...]:
 def _input(key: Scalar, tree: Tree) -> Input:
     if not re.fullmatch(r"[\w.-]{1,100}", key.text):
         raise SpecError(
-            f"'{brief(key.text)}' is no name for an input; it has letters, digits, '_', '-' and '.'", key.location
+            f"'{brief(key.text)}' is not a name for an input; it has letters, digits, '_', '-' and '.'", key.location
         )
     dtype, batch, layout = "float32", True, None
     if isinstance(tree, Mapping):

@@ -55,7 +55,7 @@ class Names:
         self._unwritten: set[str] = set()
 
     def claim(self, name: str, location: Location) -> None:
-        """Take ``name`` for a layer or a scope; ``SpecError`` if it is no name or is taken."""
+        """Take ``name`` for a layer or a scope; ``SpecError`` if it is not a name or is taken."""
         if name in self.taken:
             if not self.taken[name].line:
                 raise SpecError(f"'{name}' is an input; a layer needs another name", location)
@@ -70,7 +70,7 @@ class Names:
             raise SpecError(f"the name '{brief(name)}' has {len(name)} characters; {MAX_NAME} are the most", location)
         if not _NAME.fullmatch(name):
             raise SpecError(
-                f"'{brief(name)}' is no name for a layer; a name has letters, digits, '_', '-' and '.'", location
+                f"'{brief(name)}' is not a name for a layer; a name has letters, digits, '_', '-' and '.'", location
             )
         self.taken[name] = location
         self.claimed.append(name)

@@ -34,7 +34,7 @@ def parameters(
     for name in lineage(spec, variant):
         chosen.update(spec.variants[name].parameters)
     values: dict[str, Value] = {}
-    scope = ExpressionScope(budget, values, lambda name: name)  # a name that is no parameter is a word
+    scope = ExpressionScope(budget, values, lambda name: name)  # a name that is not a parameter is a word
     for name, default in chosen.items():
         if name in symbols:
             values[name] = Expr.symbol(name)
@@ -137,7 +137,7 @@ def lineage(spec: Spec, variant: str) -> list[str]:
 
 
 def plain(value: Any, name: str) -> Value:
-    """A value from outside as specs know it; ``SpecError`` for what is no number, word or list of them."""
+    """A value from outside as specs know it; ``SpecError`` for what is not a number, word or list of them."""
     if isinstance(value, (list, tuple)):
         return admit(tuple(plain(v, name) for v in value))
     if value is None or isinstance(value, str) or is_number(value):

@@ -183,12 +183,12 @@ def _simple(item: Scalar) -> Step:
 
 
 def _named(key: Scalar, value: Tree) -> Step:
-    """``key: value`` where the key is no keyword: a named layer, a scope, or an op with its branches."""
+    """``key: value`` where the key is not a keyword: a named layer, a scope, or an op with its branches."""
     if "(" in re.sub(r"\$\([^)]*\)", "", key.text):
         return Apply(None, parse_call(key.text, key.location), _branches(value), key.location)
     if not _NAME.fullmatch(key.text):
         raise SpecError(
-            f"'{brief(key.text)}' is no name for a layer; a name has letters, digits, '_', '-' and '.'", key.location
+            f"'{brief(key.text)}' is not a name for a layer; a name has letters, digits, '_', '-' and '.'", key.location
         )
     if isinstance(value, Sequence):
         if _joins(key.text):

@@ -88,7 +88,7 @@ def admit(value: Value) -> Value:
         if len(value.terms) > MAX_TERMS or widest > MAX_BITS:
             raise SpecError("a symbolic size has grown too large")
     elif isinstance(value, complex):
-        raise SpecError("a root of a negative number is no size")
+        raise SpecError("a root of a negative number is not a size")
     return value
 
 

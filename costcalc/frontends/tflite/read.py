@@ -85,7 +85,9 @@ class TFLiteModel:
         self.flat = flat
         if bytes(flat.data[4:8]) != b"TFL3":
             refuse_unread(flat.shown)
-            raise SpecError("this is no TFLite model of version 3: its bytes 4 to 7 are not TFL3", Location(flat.shown))
+            raise SpecError(
+                "this is not a TFLite model of version 3: its bytes 4 to 7 are not TFL3", Location(flat.shown)
+            )
         root = flat.root()
         if root.count(0) != 3:
             raise SpecError(

@@ -153,7 +153,7 @@ def _members(archive: zipfile.ZipFile, stream: BinaryIO) -> dict[str, zipfile.Zi
             raise ArchiveError(f"its member '{name[:80]}' has {info.file_size:,} bytes; at most {most:,} are read")
         members[name] = info
     if len(folders) != 1:
-        raise ArchiveError("it is no archive of torch.export.save, which has one folder")
+        raise ArchiveError("it is not an archive of torch.export.save, which has one folder")
     if sum(info.file_size for info in infos) > whole:
         raise ArchiveError("its members have more bytes than the file")
     return members
@@ -163,7 +163,7 @@ def _version(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> N
     marks = {name: archive.read(members[name])[:20] if name in members else b"" for name in SMALL[:3]}
     if marks["archive_format"] != b"pt2" or marks["archive_version"] != b"0":
         version = marks["archive_version"].decode(errors="replace")
-        raise ArchiveError(f"it is no archive of torch.export.save in its version 0: '{version}'")
+        raise ArchiveError(f"it is not an archive of torch.export.save in its version 0: '{version}'")
     if marks["byteorder"] not in (b"little", b""):
         raise ArchiveError("its weights are not little-endian")
 
@@ -175,9 +175,9 @@ def _json(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: s
     try:
         tree = json.loads(data)
     except ValueError:
-        raise ArchiveError(f"its {name} is no JSON") from None
+        raise ArchiveError(f"its {name} is not JSON") from None
     if not isinstance(tree, dict):
-        raise ArchiveError(f"its {name} is no record")
+        raise ArchiveError(f"its {name} is not a record")
     return tree
 
 
@@ -275,7 +275,7 @@ def _check_tree(tree: Any, depth: int) -> None:
         elif key == "as_operator":
             _check_target(value)
         elif key in ("as_custom_obj", "custom_obj"):
-            raise ArchiveError("its program holds an object that is no tensor")
+            raise ArchiveError("its program holds an object that is not a tensor")
         elif key == "forward_arg_names":
             for word in value or ():
                 _word(word)
@@ -290,12 +290,12 @@ def _check_tree(tree: Any, depth: int) -> None:
 
 def _word(text: Any) -> None:
     if not isinstance(text, str) or not WORD.fullmatch(text) or len(text) > 500:
-        raise ArchiveError(f"its program has the name '{str(text)[:80]}', which is no word")
+        raise ArchiveError(f"its program has the name '{str(text)[:80]}', which is not a word")
 
 
 def _label(text: Any) -> None:
     if not isinstance(text, str) or not LABEL.fullmatch(text) or len(text) > 2000:
-        raise ArchiveError(f"its program has the name '{str(text)[:80]}', which is no name of a weight or module")
+        raise ArchiveError(f"its program has the name '{str(text)[:80]}', which is not a name of a weight or module")
 
 
 def _check_target(target: Any) -> None:
@@ -339,7 +339,7 @@ def _check_spec(text: Any) -> None:
 
 def _check_size(text: Any) -> None:
     """Whether an expression of sizes, which PyTorch evaluates as Python, calls nothing but arithmetic."""
-    refused = ArchiveError(f"its program has a size that is no arithmetic: '{str(text)[:80]}'")
+    refused = ArchiveError(f"its program has a size that is not arithmetic: '{str(text)[:80]}'")
     if not isinstance(text, str) or len(text) > 10_000 or text.count("Pow") > 4 or "**" in text:
         raise refused
     try:

@@ -64,7 +64,7 @@ class Assumptions:
     decisions   the sizes that values decide, in order
     bounds      whether with the most of each there is the most work: nothing else was taken from what is assumed
 
-    Raises ``OptionError`` for a setting that is no number of things.
+    Raises ``OptionError`` for a setting that is not a number of things.
     """
 
     def __init__(self, settings: Mapping[str, int] | None = None, *, less: bool = False) -> None:

@@ -23,7 +23,7 @@ def exported(path: str) -> NamedModel:
     """The program in the file at ``path``."""
     if not Path(path).is_file():
         raise UnknownName(f"there is no file {path}")
-    refused = f"{path} is no exported program that costcalc loads"
+    refused = f"{path} is not an exported program that costcalc loads"
     try:
         with tempfile.TemporaryDirectory(prefix="costcalc-") as folder, _unlogged("torch.export"):
             copy = Path(folder, "model.pt2")

@@ -76,7 +76,7 @@ def load_with_run(name: str, request: Request) -> tuple[Graph, ObservedRun | str
         wanted = _wanted(name, request.batch, request.input, request.parameters)  # type: ignore[arg-type]
         graph = _traced(name, wanted)
         if wanted.found.sizes is not None:
-            return graph, "it is an exported program, which is run by no Python of its own"
+            return graph, "it is an exported program, which has no Python code of its own to run"
         return graph, run_or_reason(wanted.found.model, wanted.args, wanted.kwargs)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PASSES = frozenset(
     ("detach", "alias", "lift_fresh", "lift", "lift_fresh_copy", "view_as_self", "_lazy_clone", "_conj", "_neg_view")
 )
-"""Operators that return their input under another name, which is no work."""
+"""Operators that return their input under another name, which is not work."""
 SPLIT = frozenset(("aten.where.default", *(f"aten.atleast_{n}d.Sequence" for n in (1, 2, 3))))
 """Overloads that do something else than the operator of their name, or do it to several tensors."""
 

@@ -29,7 +29,7 @@ def read_weights(path: str) -> WeightFile:
 
     refuse_unread(path)
     kinds = "Safetensors, GGUF, an index of Safetensors (.index.json) or TFLite"
-    raise SpecError(f"this is no file of weights that is read: {kinds}", Location(path))
+    raise SpecError(f"this is not a file of weights that is read: {kinds}", Location(path))
 
 
 def _begin(path: str) -> bytes:

@@ -95,7 +95,7 @@ def _json(data: bytes, location: Location) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise SpecError("the header is not JSON", location) from None
     if not isinstance(header, dict):
-        raise SpecError("the header is no JSON object", location)
+        raise SpecError("the header is not JSON object", location)
     return header
 
 

@@ -63,7 +63,7 @@ class ONNXRuntime(Joiner):
         if name in ("multiply", "layer_scale") and not self._is_factor(node):
             return "only a factor per channel that is a weight goes into a convolution"
         if name == "hardswish" and value not in self.blocked:
-            return f"{chain.name} is not computed in blocks of {BLOCK} channels, and only such ones apply it"
+            return f"{chain.name} is not computed in blocks of {BLOCK} channels, and only those apply it"
         if name == "hardswish" and node.outputs[0] in self.graph.outputs:
             return "a result of the model is not applied in a convolution, but as HardSigmoid and Mul"
         if rule.after == {"linear"} and len(self.input_type(self.maker[value]).shape) != 2:

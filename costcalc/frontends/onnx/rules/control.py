@@ -106,7 +106,7 @@ def _collected(n: NodeUse, row: list[Any], output: int) -> Any:
         made = n.declared(output)
         return n.constant(made) if made else n.constant(TensorType((0,)))
     if any(not isinstance(v, Traced) for v in row):
-        raise FileError("a loop collects what is no tensor")
+        raise FileError("a loop collects what is not a tensor")
     return _stacked(n, row, 0)
 
 

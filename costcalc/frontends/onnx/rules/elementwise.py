@@ -30,7 +30,7 @@ def unary(n: NodeUse) -> Traced:
 
 
 def binary(n: NodeUse) -> Traced:
-    """Of two tensors; or of one and a number, which is no tensor."""
+    """Of two tensors; or of one and a number, which is not a tensor."""
     function = BINARY[n.node.operator]
     if n.node.operator == "BitShift" and n.attribute("direction") == "RIGHT":
         function = "bitwise_right_shift"

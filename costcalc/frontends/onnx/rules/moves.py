@@ -102,7 +102,7 @@ def resized(size: Dim, scale: float) -> Dim:
     if isinstance(size, Expr):
         up, down = float(scale).as_integer_ratio()
         if down > 2**10:
-            raise NoRule("a size that stays open times a scale that is no short fraction")
+            raise NoRule("a size that stays open times a scale that is not a short fraction")
         return size * up // down
     return int(single(single(size) * scale))
 

@@ -155,7 +155,7 @@ def local_response_norm(b: TFLiteBuilder, o: TFLiteOperator) -> None:
 def densify(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """A constant that is stored without its zeros is what it is with them."""
     if not b.is_constant(o.inputs[0]):
-        raise Unlike("its input is no constant")
+        raise Unlike("its input is not a constant")
     b.note("is stored without its zeros; the figures are with them")
     b.same(o.outputs[0], o.inputs[0])
 

@@ -27,7 +27,7 @@ def reshape(b: TFLiteBuilder, o: TFLiteOperator) -> None:
         fixed = b.declared(x).shape
         if fixed and fixed[0] == shape[0] and given.shape[0] != fixed[0]:
             shape[0] = given.shape[0]
-            b.note("has its batch fixed in the file; it is told for the batch that is given")
+            b.note("has its batch fixed in the file; its figures are for the batch that is given")
     b.bind(
         out,
         b.make("reshape", x, shape=tuple(shape), keep_batch=False)
@@ -122,7 +122,7 @@ def mirror_pad(b: TFLiteBuilder, o: TFLiteOperator) -> None:
         raise Unlike("it mirrors the batch or the channels")
     mode = "reflect" if options_of(o).byte(0) == 0 else "replicate"
     if mode == "replicate":
-        b.note("repeats the edge as it mirrors; its border is told as the repeated edge")
+        b.note("repeats the edge as it mirrors; its border is given as the repeated edge")
     finish(b, o, b.make("pad", o.inputs[0], amount=tuple(pairs[1:-1]), mode=mode, channels_last=True))
 
 

@@ -44,7 +44,7 @@ def resize(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     align, half = (t.flag(2), t.flag(3)) if bilinear else (t.flag(0), t.flag(1))
     size = tuple(b.wanted(o.inputs[1]))
     if (not (align or half)) if bilinear else align:
-        b.note("samples from the corners of pixels; its window is told as that from their centres")
+        b.note("samples from the corners of pixels; its window is given as that from their centres")
     mode = "bilinear" if bilinear else "nearest-exact" if half else "nearest"
     y = b.make("upsample", o.inputs[0], size=size, mode=mode, align_corners=align and bilinear, channels_last=True)
     finish(b, o, y)
