@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from costcalc.classes import dataclass
+from costcalc.classes import NamedTuple, dataclass
 from costcalc.errors import UnknownName, listing, near
 from costcalc.ir.allocations import ObservedRun
 from costcalc.ir.graph import Graph
@@ -13,6 +13,19 @@ from costcalc.planning.joining import joined, weights
 from costcalc.planning.placing import arena, best_fit, first_fit, packed
 from costcalc.planning.records import ArenaTensor, Memory, PatchPlan
 from costcalc.planning.sizes import ValueSizes
+
+
+class Question(NamedTuple):
+    """What an engine is asked: it takes of this what its rules need.
+
+    sizes     the bytes of the graph's values
+    run       what a run of the model's own code holds; or why there is none, "" of what has no code
+    patches   whether an engine that can is asked what it holds with its first layers by patches
+    """
+
+    sizes: ValueSizes
+    run: ObservedRun | str = ""
+    patches: bool = True
 
 
 @dataclass(frozen=True)
@@ -45,11 +58,7 @@ def plan(
 
     Raises ``UnknownName`` for an engine that there is not, ``OptionError`` where a size is a symbol.
     """
-    rules, sizes = known(engine), ValueSizes(graph, bits)
-    if engine == "eager":
-        made = _eager(sizes, run)
-    else:
-        made = _mcu(sizes, patches=patches) if engine == "mcu" else rules(sizes)
+    made = known(engine)(Question(ValueSizes(graph, bits), run, patches))
     steps = loads(made.tensors, made.jobs)
     at = max(steps, key=lambda step: step.bytes)
     bound = at.bytes if made.lower_bound is None else made.lower_bound
@@ -72,10 +81,11 @@ def plan(
     )
 
 
-def _ideal(sizes: ValueSizes) -> Plan:
+def _ideal(asked: Question) -> Plan:
     from costcalc.planning import ideal
     from costcalc.planning.ordering import best_order, reordered
 
+    sizes = asked.sizes
     given = ideal.jobs(sizes)
     order = best_order(given)
     jobs = reordered(given, order.steps)
@@ -91,9 +101,10 @@ def _ideal(sizes: ValueSizes) -> Plan:
     return Plan(jobs, lives.at(packed_slots), sizes.weights(), tuple(notes), lower_bound=order.bound)
 
 
-def _eager(sizes: ValueSizes, run: ObservedRun | str = "") -> Plan:
+def _eager(asked: Question) -> Plan:
     from costcalc.planning import eager
 
+    sizes, run = asked.sizes, asked.run
     if not isinstance(run, str):
         jobs, tensors, bound = eager.seen(run, sizes.bits)
         return Plan(jobs, tensors, sizes.weights(), has_arena=False, upper_bound=bound)
@@ -101,6 +112,14 @@ def _eager(sizes: ValueSizes, run: ObservedRun | str = "") -> Plan:
     why = run or "a spec has no Python to run"
     description = f"a block holds what it was given until it returns, and nothing is written in place: {why}"
     return Plan(jobs, lifetimes(jobs).tensors, sizes.weights(), (description,), has_arena=False)
+
+
+def _tflite(asked: Question) -> Plan:
+    return _of_tflite(asked.sizes, micro=False)
+
+
+def _tflm(asked: Question) -> Plan:
+    return _of_tflite(asked.sizes, micro=True)
 
 
 def _of_tflite(sizes: ValueSizes, *, micro: bool) -> Plan:
@@ -119,31 +138,32 @@ def _of_tflite(sizes: ValueSizes, *, micro: bool) -> Plan:
     return Plan(jobs, tensors, weights(sizes, groups), tflite.guesses(groups))
 
 
-def _mcu(sizes: ValueSizes, *, patches: bool = True) -> Plan:
+def _mcu(asked: Question) -> Plan:
     from costcalc.planning import mcu
     from costcalc.planning.patches import by_patches
 
+    sizes = asked.sizes
     groups = joined(sizes, mcu.InPlace, sizes.root)
     jobs = mcu.jobs(sizes, groups, sizes.root)
     lives = lifetimes(jobs)
     packed_slots, least = packed(lives.merged())
     return Plan(
         jobs, lives.at(packed_slots), weights(sizes, groups), lower_bound=least if lives.fill_their_slots else None,
-        patches=tuple(by_patches(sizes, groups, jobs)) if patches else (),
+        patches=tuple(by_patches(sizes, groups, jobs)) if asked.patches else (),
     )  # fmt: skip
 
 
-ENGINES: dict[str, Callable[[ValueSizes], Plan]] = {
+ENGINES: dict[str, Callable[[Question], Plan]] = {
     "eager": _eager,
-    "tflite": lambda sizes: _of_tflite(sizes, micro=False),
-    "tflm": lambda sizes: _of_tflite(sizes, micro=True),
+    "tflite": _tflite,
+    "tflm": _tflm,
     "mcu": _mcu,
     "ideal": _ideal,
 }
 """Engine → its rules."""
 
 
-def known(engine: str) -> Callable[[ValueSizes], Plan]:
+def known(engine: str) -> Callable[[Question], Plan]:
     """The rules of ``engine``. Raises ``UnknownName`` with the nearest name."""
     if engine not in ENGINES:
         raise UnknownName(
