@@ -46,7 +46,7 @@ MAY_IMPORT = {
     | GRAPHS
     | {"arguments", "backends", "budget", "comparison", "difference", "machines", "models", "planning", "verification"},
     "verification": RECORDS | GRAPHS | {"backends"},
-    "literature": RECORDS | GRAPHS | {"models", "zoo"},
+    "literature": RECORDS | GRAPHS | {"backends", "models", "zoo"},
     "integrations": RECORDS | GRAPHS | {"budget", "difference", "machines", "models", "writing", "backends"},
     "migrate": BASE | {"analysis", "frontends"},
     "pytest_plugin": {"integrations"},

@@ -10,6 +10,7 @@ from costcalc.analysis.figures import Figure, Value
 from costcalc.backends import escape
 from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP, grid
+from costcalc.backends.markdown import header, row
 from costcalc.backends.paint import painted, plain
 
 if TYPE_CHECKING:
@@ -146,15 +147,14 @@ def markdown(histories: Sequence[History]) -> str:
     lines: list[str] = []
     for h in histories:
         heads = ["commit", "date", *(figure.title for figure in h.figures), "subject"]
-        lines += [f"**{escape.markdown(h.title)}**", "", f"| {' | '.join(heads)} |"]
-        lines.append("| --- | --- |" + " ---: |" * len(h.figures) + " --- |")
+        lines += [f"**{escape.markdown(h.title)}**", "", *header(heads, "<<" + ">" * len(h.figures) + "<")]
         for point, cells in _cells(h):
             pairs = zip(cells[2::2], cells[3::2], strict=True)
             told = [
                 escape.markdown(f"{value} ({moved})" if moved not in ("", "=") else value) for value, moved in pairs
             ]
             said = escape.markdown(point.commit.subject)
-            lines.append(f"| `{point.commit.short}` | {point.commit.day} | {' | '.join(told)} | {said} |")
+            lines.append(row([f"`{point.commit.short}`", point.commit.day, *told, said]))
         lines.append("")
         lines += [text for remark in _remarks(h) for text in (escape.markdown(remark), "")]
     return "\n".join(lines)

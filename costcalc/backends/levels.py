@@ -9,6 +9,7 @@ from costcalc.backends import escape
 from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP
 from costcalc.backends.json import written
+from costcalc.backends.markdown import header, row
 from costcalc.backends.paint import bar, painted, plain
 from costcalc.planning.levels import Level, Levels
 
@@ -41,8 +42,8 @@ def table(found: Levels, width: int, colour: bool) -> str:
     lines.append(GAP.join(title.rjust(w) for title, w in zip(TITLES, wide, strict=True)))
     room = min(width - sum(wide) - len(GAP) * 4, WIDEST)
     most = max((level.layers_bytes for level in found.curve), default=0)
-    for level, row in zip(found.curve, rows, strict=True):
-        text = GAP.join(cell.rjust(w) for cell, w in zip(row, wide, strict=True))
+    for level, line in zip(found.curve, rows, strict=True):
+        text = GAP.join(cell.rjust(w) for cell, w in zip(line, wide, strict=True))
         drawn = bar(level.fused_bytes / most, room) if most and room >= NARROW else ""
         lines.append(f"{text}{GAP}{paint(drawn, 'cyan')}".rstrip())
     for note in found.notes:
@@ -62,11 +63,11 @@ def csv(found: Levels) -> str:
 
 def markdown(found: Levels) -> str:
     """A row a cache."""
-    lines = [f"| {' | '.join(TITLES)} | saved |", "| --: | --: | --: | --: | --: |"]
+    lines = header([*TITLES, "saved"], ">>>>>")
     for level in _all(found):
         cells = [grouped(count) for count in level]
         cells.append(percent(level.layers_bytes - level.fused_bytes, level.layers_bytes))
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(row(cells))
     return "\n".join(lines) + "\n"
 
 

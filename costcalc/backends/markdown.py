@@ -1,13 +1,31 @@
-"""Tables of GitHub's Markdown."""
+"""Tables of GitHub's Markdown: the one writer of their rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from costcalc.backends.escape import markdown as escaped
 
 
-def table(head: Sequence[str], sides: str, rows: Sequence[Sequence[str]]) -> list[str]:
+def table(head: Sequence[str], sides: str, rows: Iterable[Sequence[str]]) -> list[str]:
     """A table of Markdown, its cells escaped."""
-    rule = ["---" if side == "<" else "--:" for side in sides]
-    return ["| " + " | ".join(cells) + " |" for cells in (head, rule, *([escaped(c) for c in row] for row in rows))]
+    return [*header(head, sides), *(row([escaped(cell) for cell in cells]) for cells in rows)]
+
+
+def figures_table(facts: Iterable[Sequence[str]]) -> list[str]:
+    """Figures by name, each with its value and what it counts."""
+    return table(["figure", "", ""], "<><", facts)
+
+
+def header(titles: Sequence[str], sides: str) -> list[str]:
+    """The first two lines of a table; ``sides``: ``<`` for a column of words, ``>`` for one of numbers.
+
+    >>> header(["layer", "MACs"], "<>")
+    ['| layer | MACs |', '| --- | --: |']
+    """
+    return [row(titles), row(["---" if side == "<" else "--:" for side in sides])]
+
+
+def row(cells: Iterable[str]) -> str:
+    """A line of ``cells``, which are escaped already."""
+    return f"| {' | '.join(cells)} |"

@@ -8,6 +8,8 @@ from itertools import groupby
 from typing import Any
 
 from costcalc import zoo
+from costcalc.backends.markdown import header as head
+from costcalc.backends.markdown import row
 from costcalc.literature import PublishedVerdict, report_of, table, tolerance, verdicts
 from costcalc.literature.rules import RULES
 
@@ -94,11 +96,7 @@ def number_row(verdict: PublishedVerdict) -> list[Any]:
     return [name, said.rule, printed, ours, f"{100 * verdict.difference:+.2g} %", said.source, said.reason]
 
 
-def lines(header: list[str], rows: Iterable[list[Any]]) -> str:
+def lines(titles: list[str], rows: Iterable[list[Any]]) -> str:
     """A Markdown table."""
-    return "\n".join([line(header), f"|{' --- |' * len(header)}", *map(line, rows)])
-
-
-def line(cells: Iterable[Any]) -> str:
-    """One row of a Markdown table."""
-    return f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |"
+    written = (row(str(cell).replace("|", "/") for cell in cells) for cells in rows)
+    return "\n".join([*head(titles, "<" * len(titles)), *written])

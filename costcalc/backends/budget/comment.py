@@ -16,7 +16,7 @@ from costcalc.backends.budget.verdicts import counted
 from costcalc.backends.diff.formats import folded
 from costcalc.backends.escape import markdown as escaped
 from costcalc.backends.escape import visible
-from costcalc.backends.markdown import table
+from costcalc.backends.markdown import row, table
 
 MARKER = "<!-- costcalc check -->"
 """By this line the comment of an earlier run is found, to be updated."""
@@ -82,7 +82,7 @@ def _row(verdicts: Iterable[Record], model: Record) -> str:
                 difference = in_unit(figure, abs(left), unit if unit in UNITS.get(figure.unit, {}) else "")
                 cell += f"<br>{difference} left" if left >= 0 else f"<br>**{difference} over**"
         cells.append(cell)
-    return "| " + " | ".join(cells) + " |"
+    return row(cells)
 
 
 def _exceeded(record: Record) -> list[str]:

@@ -9,6 +9,8 @@ from costcalc.backends import escape
 from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.json import written
+from costcalc.backends.markdown import figures_table
+from costcalc.backends.markdown import table as markdown_table
 from costcalc.backends.paint import painted, plain
 from costcalc.packing.records import Packing
 
@@ -71,11 +73,10 @@ def csv(found: Packing) -> str:
 
 def markdown(found: Packing) -> str:
     """The figures, and all tensors."""
-    lines = ["| figure | | |", "| --- | --: | --- |"]
-    lines += [f"| {name} | {figure} | {description} |" for name, figure, description in facts(found)]
-    lines += ["", "| tensor | bytes | offset | first | last |", "| --- | --: | --: | --: | --: |"]
-    lines += [
-        f"| {escape.markdown(t.name)} | {grouped(t.bytes)} | {grouped(t.offset)} | {t.first} | {t.last} |"
-        for t in found.tensors
+    rows = [[t.name, grouped(t.bytes), grouped(t.offset), str(t.first), str(t.last)] for t in found.tensors]
+    lines = [
+        *figures_table(facts(found)),
+        "",
+        *markdown_table(["tensor", "bytes", "offset", "first", "last"], "<>>>>", rows),
     ]
     return "\n".join(lines) + "\n"

@@ -9,6 +9,7 @@ from costcalc.backends import escape
 from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP, cut_front, grid
 from costcalc.backends.json import written
+from costcalc.backends.markdown import figures_table, header, row
 from costcalc.backends.paint import Paint, bar, painted, plain
 from costcalc.planning.records import ArenaTensor, Memory
 
@@ -151,21 +152,21 @@ def markdown(memory: Memory, *, timeline: bool = False) -> str:
     """The figures, and what lives at the peak; with ``timeline`` the bytes of every step."""
     bits = f" · {memory.bits} bits" if memory.bits is not None else ""
     lines = [f"**{escape.markdown(memory.name)}** · {TITLES[memory.engine]}{bits}", ""]
-    lines += ["| figure | | |", "| --- | --: | --- |"]
-    lines += [f"| {name} | {figure} | {escape.markdown(description)} |" for name, figure, description in facts(memory)]
+    lines += figures_table(facts(memory))
     if timeline:
-        lines += ["", "| step | layer | alive |", "| --: | --- | --: |"]
+        lines += ["", *header(["step", "layer", "alive"], "><>")]
         for i, step in enumerate(memory.steps):
             bold = "**" if i == memory.peak_step else ""
-            lines.append(f"| {i + 1} | {escape.markdown(step.layer)} | {bold}{grouped(step.bytes)} B{bold} |")
-    lines += ["", "| alive at the peak | bytes | from step | to |", "| --- | --: | --: | --: |"]
+            lines.append(row([str(i + 1), escape.markdown(step.layer), f"{bold}{grouped(step.bytes)} B{bold}"]))
+    lines += ["", *header(["alive at the peak", "bytes", "from step", "to"], "<>>>")]
     for t in memory.alive(memory.peak_step):
-        lines.append(f"| {escape.markdown(t.name)} | {grouped(t.bytes)} | {t.first + 1} | {t.last + 1} |")
+        lines.append(row([escape.markdown(t.name), grouped(t.bytes), str(t.first + 1), str(t.last + 1)]))
     if memory.patches:
-        lines += ["", "| patches | up to | peak | MACs done again |", "| --: | --- | --: | --: |"]
+        lines += ["", *header(["patches", "up to", "peak", "MACs done again"], "><>>")]
         for p in memory.patches:
             again = percent(p.again, p.macs - p.again)
-            lines.append(f"| {p.grid}×{p.grid} | {escape.markdown(p.layer)} | {grouped(p.peak_bytes)} B | {again} |")
+            cells = [f"{p.grid}×{p.grid}", escape.markdown(p.layer), f"{grouped(p.peak_bytes)} B", again]
+            lines.append(row(cells))
     for note in memory.notes:
         lines += ["", f"{escape.markdown(note)}."]
     return "\n".join(lines) + "\n"

@@ -9,6 +9,8 @@ from costcalc.backends import escape
 from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.json import written
+from costcalc.backends.markdown import figures_table
+from costcalc.backends.markdown import table as markdown_table
 from costcalc.backends.memory.text import figures
 from costcalc.backends.paint import painted, plain
 from costcalc.planning.training import Recomputed, Saved, Training
@@ -109,8 +111,9 @@ def markdown(found: Training) -> str:
     lines = [
         f"**{escape.markdown(found.name)}** · a step of training, PyTorch",
         "",
-        "| figure | | |",
-        "| --- | --: | --- |",
+        *figures_table(facts(found)),
+        "",
+        *markdown_table(["most is saved by", "bytes"], "<>", [[s.layer, grouped(s.bytes)] for s in most(found)[:MOST]]),
     ]
     lines += [f"| {name} | {figure} | {escape.markdown(description)} |" for name, figure, description in facts(found)]
     lines += ["", "| most is saved by | bytes |", "| --- | --: |"]

@@ -6,6 +6,7 @@ from costcalc.analysis.records import Report
 from costcalc.analysis.sizes import sizes
 from costcalc.backends.columns import preferred, shown
 from costcalc.backends.escape import markdown as escaped
+from costcalc.backends.markdown import header, row, table
 from costcalc.backends.report.summary import after, facts, marked, not_counted
 from costcalc.backends.rows import View, flat, layers_in, titled
 
@@ -32,10 +33,10 @@ def markdown(report: Report, view: TableView) -> str:
             elif row.role == "shared" and not (column.adds and column.value(row.figures) != 0):
                 text = ""
             else:
-                text = shown(column, row.figures, view.exact, report.total)
-                if row.role == "total" and not column.share:
+                text = shown(column, one.figures, view.exact, report.total)
+                if one.role == "total" and not column.share:
                     text = marked(report, column.marks, text)
-            bold = "**" if row.role == "total" and text else ""
+            bold = "**" if one.role == "total" and text else ""
             cells.append(f"{bold}{escaped(text)}{bold}")
         table.append(cells)
     kept = [at for at, c in enumerate(chosen) if view.columns or c.name == "name" or any(row[at] for row in table)]
@@ -51,7 +52,3 @@ def markdown(report: Report, view: TableView) -> str:
     if report.sizes:
         lines += ["", "Sizes that values decide:", "", *(f"- {escaped(line)}" for line in sizes(report))]
     return "\n".join(lines) + "\n"
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
