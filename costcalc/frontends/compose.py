@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from costcalc.classes import NamedTuple
 from costcalc.errors import Location
@@ -40,6 +41,22 @@ def inputs_named(names: Iterable[str]) -> list[str]:
             label = f"{first}_{numbered[first]}"
         found[label] = None
     return list(found)
+
+
+Rule = TypeVar("Rule", bound=Callable[..., Any])
+
+
+def registering(rules: dict[str, Rule]) -> Callable[..., Callable[[Rule], Rule]]:
+    """A decorator that takes names: the function below it is their rule in ``rules``."""
+
+    def rule(*names: str) -> Callable[[Rule], Rule]:
+        def give(function: Rule) -> Rule:
+            rules.update(dict.fromkeys(names, function))
+            return function
+
+        return give
+
+    return rule
 
 
 class Unlike(Exception):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from costcalc.frontends.compose import Unlike, Value
+from costcalc.frontends.compose import Unlike, Value, registering
 from costcalc.frontends.ncnn.pnnx import PnnxBuilder, PnnxOperator
 from costcalc.ir.call import once
 
@@ -19,15 +19,8 @@ def rule_of(kind: str) -> Rule | None:
     return RULES.get(kind.lower().removeprefix("aten::"))
 
 
-def rule(names: str) -> Callable[[Rule], Rule]:
-    """Decorator: the function is the rule of these, written small."""
-
-    def give(function: Rule) -> Rule:
-        RULES.update(dict.fromkeys(names.split(), function))
-        return function
-
-    return give
-
+rule = registering(RULES)
+"""Decorator: the function is the rule of these, written small."""
 
 _PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in ("relu", "relu6", "sigmoid", "tanh", "silu", "mish", "hardswish", "hardsigmoid")},
@@ -58,7 +51,7 @@ def _padding(line: PnnxOperator) -> Any:
     return once(padding)
 
 
-@rule("conv1d conv2d conv3d")
+@rule("conv1d", "conv2d", "conv3d")
 def conv(n: PnnxBuilder, line: PnnxOperator, x: Value, *more: Value) -> Value:
     """A module, or a function whose kernel is computed."""
     o = line.options
@@ -73,7 +66,7 @@ def conv(n: PnnxBuilder, line: PnnxOperator, x: Value, *more: Value) -> Value:
     )  # fmt: skip
 
 
-@rule("convtranspose1d convtranspose2d convtranspose3d")
+@rule("convtranspose1d", "convtranspose2d", "convtranspose3d")
 def conv_transpose(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """A transposed convolution."""
     o = line.options
@@ -93,19 +86,19 @@ def linear(n: PnnxBuilder, line: PnnxOperator, x: Value, *more: Value) -> Value:
     return n.make("linear", x, out_features=line.options["out_features"], bias=bool(line.options.get("bias")))
 
 
-@rule("matmul bmm mm")
+@rule("matmul", "bmm", "mm")
 def matmul(n: PnnxBuilder, line: PnnxOperator, x: Value, y: Value) -> Value:
     """A product."""
     return n.make("matmul", x, y)
 
 
-@rule("batchnorm1d batchnorm2d batchnorm3d")
+@rule("batchnorm1d", "batchnorm2d", "batchnorm3d")
 def batch_norm(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """With the statistics that training gathered."""
     return n.make("batch_norm", x, affine=bool(line.options.get("affine", True)), counter=False)
 
 
-@rule("layernorm layer_norm rmsnorm")
+@rule("layernorm", "layer_norm", "rmsnorm")
 def layer_norm(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """Over the last axes."""
     axes = len(line.options["normalized_shape"])
@@ -115,7 +108,7 @@ def layer_norm(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     return n.make("layer_norm", x, axes=axes, affine=affine)
 
 
-@rule("groupnorm instancenorm1d instancenorm2d instancenorm3d")
+@rule("groupnorm", "instancenorm1d", "instancenorm2d", "instancenorm3d")
 def group_norm(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """By group, or by channel."""
     affine = bool(line.options.get("affine"))
@@ -130,13 +123,13 @@ def prelu(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     return n.make("prelu", x, per_channel=line.options.get("num_parameters", 1) > 1)
 
 
-@rule("leakyrelu leaky_relu")
+@rule("leakyrelu", "leaky_relu")
 def leaky_relu(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """With a slope."""
     return n.make("leaky_relu", x, slope=float(line.options.get("negative_slope", 0.01)))
 
 
-@rule("hardtanh clamp")
+@rule("hardtanh", "clamp")
 def hardtanh(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """Between two numbers."""
     low, high = (line.options.get(a, line.options.get(b)) for a, b in (("min_val", "min"), ("max_val", "max")))
@@ -151,14 +144,14 @@ def gelu(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     return n.make("gelu", x, approximate="tanh") if line.options.get("approximate") == "tanh" else n.make("gelu", x)
 
 
-@rule("softmax log_softmax logsoftmax")
+@rule("softmax", "log_softmax", "logsoftmax")
 def softmax(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """Along an axis."""
     op = "softmax" if line.kind.lower() == "softmax" else "log_softmax"
     return n.make(op, x, axis=line.options["dim"])
 
 
-@rule("maxpool1d maxpool2d maxpool3d max_pool2d avgpool1d avgpool2d avgpool3d avg_pool2d")
+@rule("maxpool1d", "maxpool2d", "maxpool3d", "max_pool2d", "avgpool1d", "avgpool2d", "avgpool3d", "avg_pool2d")
 def pool(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """With a window."""
     o, is_max = line.options, line.kind.lower().startswith("max")
@@ -174,10 +167,15 @@ def pool(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     )  # fmt: skip
 
 
-_ADAPTIVE = " ".join(f"adaptive{kind}pool{d}d adaptive_{kind}_pool{d}d" for kind in ("avg", "max") for d in (1, 2, 3))
+_ADAPTIVE = [
+    f"{form}{d}d"
+    for kind in ("avg", "max")
+    for form in (f"adaptive{kind}pool", f"adaptive_{kind}_pool")
+    for d in (1, 2, 3)
+]
 
 
-@rule(_ADAPTIVE)
+@rule(*_ADAPTIVE)
 def adaptive_pool(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """To a size; None keeps an axis as it is."""
     size, places = line.options["output_size"], n.type_of(x).shape[2:]
@@ -189,7 +187,7 @@ def adaptive_pool(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     return n.make(f"adaptive_{kind}_pool", x, size=once(wanted))
 
 
-@rule("upsample interpolate upsamplingnearest2d upsamplingbilinear2d")
+@rule("upsample", "interpolate", "upsamplingnearest2d", "upsamplingbilinear2d")
 def upsample(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """By a factor or to a size."""
     o = line.options
@@ -203,7 +201,7 @@ def upsample(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     return n.make("upsample", x, scale=whole, mode=mode, align_corners=align)
 
 
-@rule("pixelshuffle pixel_shuffle pixelunshuffle pixel_unshuffle")
+@rule("pixelshuffle", "pixel_shuffle", "pixelunshuffle", "pixel_unshuffle")
 def pixel_shuffle(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """Channels to pixels, and back."""
     up = "un" not in line.kind.lower()
@@ -211,13 +209,13 @@ def pixel_shuffle(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     return n.make("pixel_shuffle" if up else "pixel_unshuffle", x, factor=factor)
 
 
-@rule("channelshuffle channel_shuffle")
+@rule("channelshuffle", "channel_shuffle")
 def channel_shuffle(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """Channels dealt out to groups."""
     return n.make("channel_shuffle", x, groups=line.options["groups"])
 
 
-@rule("pad zeropad2d constantpad2d")
+@rule("pad", "zeropad2d", "constantpad2d")
 def pad(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """The last axis first, before and after."""
     flat: tuple[int, ...] = line.options["pad" if "pad" in line.options else "padding"]
@@ -269,7 +267,7 @@ def flatten(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     return n.make("flatten", x, start=line.options.get("start_dim", 1), end=line.options.get("end_dim", -1))
 
 
-@rule("view reshape unflatten reshape_as view_as squeeze unsqueeze")
+@rule("view", "reshape", "unflatten", "reshape_as", "view_as", "squeeze", "unsqueeze")
 def reshape(n: PnnxBuilder, line: PnnxOperator, x: Value, *more: Value) -> Value:
     """The elements in another shape: the one that pnnx met."""
     made = line.shapes.get(line.outputs[0])
@@ -290,7 +288,7 @@ def transpose(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     return n.make("transpose", x, first=line.options["dim0"], second=line.options["dim1"])
 
 
-@rule("cat concat")
+@rule("cat", "concat")
 def cat(n: PnnxBuilder, line: PnnxOperator, *inputs: Value) -> Value:
     """One after another."""
     return n.make("concat", *inputs, axis=line.options.get("dim", 0))
@@ -304,7 +302,7 @@ def stack(n: PnnxBuilder, line: PnnxOperator, *inputs: Value) -> Value:
     return n.make("concat", *(n.make("unsqueeze", x, axis=axis) for x in inputs), axis=axis)
 
 
-@rule("chunk split tensor_split unbind")
+@rule("chunk", "split", "tensor_split", "unbind")
 def split(n: PnnxBuilder, line: PnnxOperator, x: Value) -> list[Value]:
     """Parts of an axis, of the sizes that pnnx met."""
     axis = line.options.get("dim", 0)
@@ -334,17 +332,20 @@ def select(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     return n.make("select", x, axis=line.options["dim"], index=line.options["index"])
 
 
-@rule("expand expand_as")
+@rule("expand", "expand_as")
 def expand(n: PnnxBuilder, line: PnnxOperator, x: Value, *more: Value) -> Value:
     """Sizes of 1 stretch."""
     return n.make("expand", x, shape=line.shapes[line.outputs[0]].shape)
 
 
-@rule("mean sum amax amin prod")
+@rule("mean", "sum", "amax", "amin", "prod")
 def reduced(n: PnnxBuilder, line: PnnxOperator, x: Value) -> Value:
     """Along axes."""
     axes = line.options.get("dim", tuple(range(len(n.type_of(x).shape))))
-    options = {"axes": axes if isinstance(axes, tuple) else (axes,), "keepdim": bool(line.options.get("keepdim"))}
+    options: dict[str, Any] = {
+        "axes": axes if isinstance(axes, tuple) else (axes,),
+        "keepdim": bool(line.options.get("keepdim")),
+    }
     kind = line.kind.lower()
     return n.make(kind, x, **options) if kind in ("mean", "sum") else n.make("reduction", x, function=kind, **options)
 

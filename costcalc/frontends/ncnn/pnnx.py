@@ -10,13 +10,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-from costcalc.classes import NamedTuple, replace
+from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError, Location, OptionError, SpecError
-from costcalc.frontends.compose import Composer, Intermediate, Unlike, Value, inputs_named, plain
+from costcalc.frontends.compose import Unlike, Value, plain
+from costcalc.frontends.ncnn.builder import BlobBuilder
 from costcalc.frontends.ncnn.read import MOST_LAYERS
 from costcalc.frontends.sources import Request
-from costcalc.ir.graph import Graph, GraphBuilder
-from costcalc.ir.op import find_op
+from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import TensorType
 
 TYPES = {
@@ -104,43 +104,21 @@ def _value(text: str) -> Any:
         return text
 
 
-class PnnxBuilder:
+class PnnxBuilder(BlobBuilder):
     """A graph under construction."""
 
     def __init__(self, name: str, inputs: list[PnnxOperator]) -> None:
         types = {}
-        self._values: dict[str, Value] = {}
-        for called, line in zip(inputs_named(line.name for line in inputs), inputs, strict=True):
+        for line in inputs:
             operand = line.outputs[0] if line.outputs else ""
             if operand not in line.shapes:
                 raise SpecError("the shape of this input is not in the file; give pnnx an inputshape", line.location)
-            types[called] = line.shapes[operand]
-            self._values[operand] = called
+            types[operand] = line.shapes[operand]
         if not types:
             raise SpecError("this network has no pnnx.Input")
-        self.builder = GraphBuilder(name, types)
-        self._composer = Composer(self.builder)
+        super().__init__(name, types, (line.name for line in inputs))
         self._outputs: list[str] = []
         self._lists: dict[str, tuple[str, ...]] = {}
-        self._notes: dict[str, None] = {}
-
-    def type_of(self, value: Value) -> TensorType:
-        """The type of a value."""
-        return self._composer.type_of(value)
-
-    def make(self, op: str, *values: Value, **options: Any) -> Value:
-        """Add an op; the value that it makes."""
-        return self._composer.add(find_op(op)(**options), values)[0]
-
-    def several(self, op: str, *values: Value, **options: Any) -> tuple[Value, ...]:
-        """Add an op that makes several."""
-        return self._composer.add(find_op(op)(**options), values)
-
-    def value(self, operand: str, line: PnnxOperator) -> Value:
-        """The value that an operand is."""
-        if operand not in self._values:
-            raise SpecError(f"'{operand[:80]}' is read before it is made", line.location)
-        return self._values[operand]
 
     def _flat(self, operands: tuple[str, ...]) -> list[str]:
         return [one for operand in operands for one in self._lists.get(operand, (operand,))]
@@ -160,56 +138,34 @@ class PnnxBuilder:
             else:
                 self._lists[line.outputs[0]] = flat
             return
-        self._composer.begin()
         inputs = [self.value(operand, line) for operand in self._flat(line.inputs)]
-        rule = rule_of(line.kind)
         try:
-            if rule is None:
-                raise Unlike("")
-            made = rule(self, line, *inputs)
-            outputs = list(made) if isinstance(made, list) else [made]
+            outputs = self.ruled(rule_of(line.kind), line, inputs)
             self._agree(line, outputs)
         except Unlike as reason:
-            outputs = self._uncounted(line, inputs, str(reason))
+            outputs = self.uncounted(line, inputs, self._met(line), str(reason))
         except SpecError:
             raise
         except CostcalcError as error:
-            outputs = self._uncounted(line, inputs, error.message)
-        except (LookupError, ValueError, ArithmeticError, TypeError, StopIteration):
-            outputs = self._uncounted(line, inputs, "what it reads and its options are not those of its kind")
+            outputs = self.uncounted(line, inputs, self._met(line), error.message)
         name = re.sub(r"^(F|torch|Tensor)\.", "", line.name)  # of what has no name of its own
-        names = self._composer.finish(plain(name) or plain(line.kind), line.location)
-        for operand, value in zip(line.outputs, outputs, strict=False):
-            self._values[operand] = names[value] if isinstance(value, Intermediate) else value
+        self.finish(line, outputs, plain(name) or plain(line.kind))
 
     def _agree(self, line: PnnxOperator, outputs: list[Value]) -> None:
         """Raise ``Unlike`` where our rule makes other than what pnnx met."""
-        if len(outputs) < len(line.outputs):
-            raise Unlike(f"it makes {len(line.outputs)}, by our rule {len(outputs)}")
         for operand, value in zip(line.outputs, outputs, strict=False):
             theirs, ours = line.shapes.get(operand), self.type_of(value)
             if theirs is not None and theirs != ours:
                 raise Unlike(f"it makes {theirs} {theirs.dtype}, by our rule {ours} {ours.dtype}")
 
-    def _uncounted(self, line: PnnxOperator, inputs: list[Value], reason: str) -> list[Value]:
-        self._composer.begin()
+    def _met(self, line: PnnxOperator) -> list[TensorType]:
+        """What an operator made when pnnx ran it."""
         unknown = [operand for operand in line.outputs if operand not in line.shapes]
         if unknown:
             raise SpecError(f"{line.kind[:80]} has no rule, and the file does not say what it makes", line.location)
-        made = [line.shapes[operand] for operand in line.outputs] or [TensorType((), "uint8")]
-        if reason:
-            self._notes[f"{plain(line.name)}: not counted: {reason}"] = None
-        return list(
-            self.several(
-                "uncounted", *inputs, operator=plain(line.kind) or "operator", shapes=tuple(t.shape for t in made),
-                dtypes=tuple(t.dtype for t in made),
-            )
-        )  # fmt: skip
+        return [line.shapes[operand] for operand in line.outputs] or [TensorType((), "uint8")]
 
     def graph(self, source: str) -> Graph:
         """The graph as it stands."""
-        if not self.builder.nodes:
-            raise SpecError("this network has no layers", Location(source))
-        outputs = self._outputs or list(self.builder.nodes[-1].outputs)
-        made = self.builder.build(dict.fromkeys(outputs), source=source)
-        return replace(made, assumed=(*made.assumed, *self._notes), groups=tuple(self._composer.groups))
+        last = self.builder.nodes[-1].outputs if self.builder.nodes else ()
+        return self.built(self._outputs or last, source)

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from costcalc.frontends.compose import Value
+from costcalc.frontends.compose import Value, registering
 
 Rule = Callable[..., "Value | list[Value]"]
 RULES: dict[str, Rule] = {}
 """Type of a layer → its rule: of the graph, the layer and its inputs, what it makes."""
 
 
-def rule(*names: str) -> Callable[[Rule], Rule]:
-    """Decorator: the function is the rule of these layers."""
-
-    def give(function: Rule) -> Rule:
-        RULES.update(dict.fromkeys(names, function))
-        return function
-
-    return give
+rule = registering(RULES)
+"""Decorator: the function is the rule of these layers."""
 
 
 def rule_of(kind: str) -> Rule | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from costcalc.frontends.compose import Unlike, Value
+from costcalc.frontends.compose import Unlike, Value, registering
 from costcalc.frontends.tflite.build import TFLiteBuilder
 from costcalc.frontends.tflite.flat import Table
 from costcalc.frontends.tflite.read import TFLiteOperator
@@ -19,14 +19,8 @@ SAME = 0
 """The number of that padding."""
 
 
-def rule(*names: str) -> Callable[[Rule], Rule]:
-    """Decorator: the function is the rule of these operators."""
-
-    def give(function: Rule) -> Rule:
-        RULES.update(dict.fromkeys(names, function))
-        return function
-
-    return give
+rule = registering(RULES)
+"""Decorator: the function is the rule of these operators."""
 
 
 def options_of(o: TFLiteOperator) -> Table:
