@@ -95,6 +95,10 @@ class Op:
     is_bounded_only: ClassVar[bool] = False
     """Whether its ``index_maps`` are a bound: data say where its places look, what came before what, or one channel
     sees less than another."""
+    copies_along: ClassVar[str] = ""
+    """The option with the axes along which each place sees one place, of which a window around them all is a bound."""
+    leaves_zeros: ClassVar[bool] = False
+    """Whether some of its outputs are zeros, which see nothing."""
     is_counted: ClassVar[bool] = True
     """False for the stand-in of an operation that has no rule here; reports list those."""
     is_random: ClassVar[bool] = False
@@ -249,6 +253,10 @@ class Op:
     def index_maps_of(self, index: int, *x: Any, **out: Any) -> tuple[IndexMap, ...]:
         """``index_maps`` of output ``index``, for ops whose outputs see unlike places of an input."""
         return self.index_maps(*x, **out)
+
+    def is_bound(self) -> bool:
+        """Whether its ``index_maps`` are a bound, with these options."""
+        return self.is_bounded_only
 
     def kind(self, *x: Any, **_: Any) -> str:
         """What reports call this use of the op: ``depthwise conv`` for a conv with a group a channel."""

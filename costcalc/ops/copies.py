@@ -207,6 +207,8 @@ class Triangle(Op):
     aten = "tril triu"
     is_bounded_only = True  # what sees most may be what becomes zeros
 
+    leaves_zeros = True
+
     upper: bool = False
     diagonal: Axis = 0
 
@@ -253,6 +255,8 @@ class DiagEmbed(Op):
     rearranges = True
 
     aten = "diag_embed"
+
+    leaves_zeros = True
 
     offset: Axis = 0
     first: Axis = -2
@@ -312,6 +316,8 @@ class BlockDiag(Op):
     rearranges = True
 
     aten = "block_diag"
+
+    leaves_zeros = True
 
     def requires(self, *x: TensorType) -> Iterator[Condition]:
         for t in x:

@@ -106,6 +106,9 @@ class Elementwise(Op):
     def ops(self, *x: TensorType, y: TensorType) -> Dim:
         return KNOWN[self.function] * self.times * y.size
 
+    def is_bound(self) -> bool:
+        return self.function in TRUTHS or self.function in CHOOSING
+
     def kind(self, *x: TensorType) -> str:
         return self.function
 

@@ -90,6 +90,8 @@ class Take(Op):
 
     aten = "index_select"
 
+    copies_along = "axis"
+
     axis: Axis
     indices: Axes
 

@@ -156,6 +156,8 @@ class Roll(Op):
 
     aten = "roll"
 
+    copies_along = "axes"
+
     shift: Axes
     axes: Axes
 
