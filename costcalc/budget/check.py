@@ -13,7 +13,7 @@ from costcalc.analysis.records import Layer
 from costcalc.analysis.sizes import unset
 from costcalc.analysis.view import ReceptiveField
 from costcalc.budget.baseline import Baseline, Past
-from costcalc.budget.config import WARN, Budget, Config, Exemption, Limit, Model, Setup
+from costcalc.budget.config import WARN, Budget, BudgetedModel, Config, Exemption, Limit, Setup
 from costcalc.budget.measure import (
     Measured,
     field_of,
@@ -157,9 +157,9 @@ def _of_bound(verdict: Verdict) -> Verdict:
     if verdict.rule == "min" and verdict.status == OK:
         return verdict._replace(
             status=UNCHECKED,
-            says=f"≤ {verdict.says}: an upper bound, which proves no least",
+            description=f"≤ {verdict.description}: an upper bound, which proves no least",
         )
-    return verdict._replace(says=f"≤ {verdict.says}")
+    return verdict._replace(description=f"≤ {verdict.description}")
 
 
 def _bounded(

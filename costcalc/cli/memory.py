@@ -46,7 +46,7 @@ def checkpoints(incomplete: str) -> list[str]:
     return [word for word in ("auto", "none") if word.startswith(incomplete)]
 
 
-class Optimizer(str, Enum):
+class OptimizerName(str, Enum):
     """What keeps state of each parameter."""
 
     sgd = "sgd"
@@ -73,11 +73,11 @@ def memory(
             "--checkpoint",
             metavar="auto|none|SIZE",
             completes=checkpoints,
-            says="With --train: do layers again instead of keeping what they keep, for the least memory (auto), or "
+            help="With --train: do layers again instead of keeping what they keep, for the least memory (auto), or "
             "so that all takes at most a SIZE such as 8GiB; then as little as possible is done again.",
         ),
     ] = None,
-    format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table,
+    format: Annotated[Format, option("--format", "-f", help="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
 ) -> None:
     """What an engine holds while it runs a model once: the peak, what makes it, and one block that has room for all.
@@ -86,7 +86,7 @@ def memory(
     in place, what it sets aside.
     """
     if train:
-        _train(model, engine, bits, timeline, optimizer or Optimizer.sgd, checkpoint, format, output)
+        _train(model, engine, bits, timeline, optimizer or OptimizerName.sgd, checkpoint, format, output)
         return
     if checkpoint is not None:
         raise OptionError("--checkpoint is for a step of training: add --train")
@@ -105,7 +105,7 @@ def memory(
 
 
 def _train(
-    model: Model, engine: Engine, bits: int | None, timeline: bool, optimizer: Optimizer,
+    model: Model, engine: Engine, bits: int | None, timeline: bool, optimizer: OptimizerName,
     checkpoint: str | None, format: Format, output: str | None,
 ) -> None:  # fmt: skip
     """A step of training, which PyTorch does; so nothing that is for another engine can be asked for."""

@@ -95,8 +95,6 @@ class Op:
     is_bounded_only: ClassVar[bool] = False
     """Whether its ``index_maps`` are a bound: data say where its places look, what came before what, or one channel
     sees less than another."""
-    copies_along: ClassVar[str] = ""
-    """The option with the axes along which each place sees one place, of which a window around them all is a bound."""
     leaves_zeros: ClassVar[bool] = False
     """Whether some of its outputs are zeros, which see nothing."""
     is_counted: ClassVar[bool] = True
@@ -212,7 +210,7 @@ class Op:
         """What PyTorch makes to work the gradients out, and drops; asked as ``saves`` is."""
         return ()
 
-    def needless(self, *x: Any, **_: Any) -> tuple[Dim, str]:
+    def skippable(self, *x: Any, **_: Any) -> tuple[Dim, str]:
         """MACs, of those counted, that need not be done, and which those are: "of scores that a mask hides"."""
         return 0, ""
 

@@ -105,7 +105,7 @@ class ScaledDotProductAttention(Op):
         whole = through and v.shape[:-2] == stack
         return Saves((2,) if whole else (), maps=(*maps, scores), stacks=((2, 2),) if whole else ())
 
-    def needless(
+    def skippable(
         self, q: TensorType, k: TensorType, v: TensorType, *mask: TensorType, y: TensorType
     ) -> tuple[Dim, str]:
         if not self.causal:

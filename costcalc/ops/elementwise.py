@@ -42,6 +42,8 @@ _BY_COUNT = {
 PER_ELEMENT: dict[str, int] = {name: count for count, names in _BY_COUNT.items() for name in names.split()}
 """Scalar operations for one output element, each as its formula is written."""
 TRUTHS = frozenset(_TRUTHS.split())
+CHOOSING = frozenset({"where", "masked_fill", "heaviside"})
+"""What of its inputs these pass on, data say; so they do of what comparisons tell."""
 _BY_KEPT = {
     "nothing": "neg negative positive floor ceil round trunc frac sign copy rsub rad2deg deg2rad",
     "output": "reciprocal sqrt rsqrt exp exp2 expm1 tan",

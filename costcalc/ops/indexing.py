@@ -90,8 +90,6 @@ class Take(Op):
 
     aten = "index_select"
 
-    copies_along = "axis"
-
     axis: Axis
     indices: Axes
 

@@ -156,8 +156,6 @@ class Roll(Op):
 
     aten = "roll"
 
-    copies_along = "axes"
-
     shift: Axes
     axes: Axes
 

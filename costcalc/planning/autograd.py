@@ -71,7 +71,7 @@ class Plan:
     """
 
     def __init__(self, graph: Graph) -> None:
-        self.graph, self.sizes = graph, Sizes(graph, None)
+        self.graph, self.sizes = graph, ValueSizes(graph, None)
         self.root: dict[str, str | None] = {v: v for v in graph.inputs}
         self.unknown: list[str] = []
         for node in graph.nodes:

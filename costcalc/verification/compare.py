@@ -130,7 +130,7 @@ def _macs(
     # Of a submodule that is not called others use the weights: what they do counts where they do it.
     modules: dict[str, nn.Module | None] = dict.fromkeys(ran.scopes - {""})
     modules |= {name: part for name, part in module.named_modules() if name in ran.shapes}
-    uses: dict[str, list[Use]] = {}
+    uses: dict[str, list[WitnessedLayer]] = {}
     for use in _uses(figures, graph, modules):
         uses.setdefault(_scope(use.node.name, modules), []).append(use)
     at: dict[str, Counter[str]] = {}  # what each of those scopes counted
@@ -195,7 +195,7 @@ def _explained(gap: int, here: list[WitnessedLayer], omissions: Iterable[Omissio
     return ()
 
 
-def _uses(figures: Report, graph: Graph, modules: Mapping[str, nn.Module | None]) -> Iterator[Use]:
+def _uses(figures: Report, graph: Graph, modules: Mapping[str, nn.Module | None]) -> Iterator[WitnessedLayer]:
     used = set(graph.outputs)
     for node in reversed(graph.nodes):
         if used.intersection(node.outputs):

@@ -119,11 +119,11 @@ def run(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> WitnessRun:
             made = module(*inputs)
             settle()
     except (RuntimeError, ValueError) as error:  # of a norm over one value, for one
-        return Run((), shapes, macs, (inside[-1], str(error).partition("\n")[0]), frozenset(told))
+        return WitnessRun((), shapes, macs, (inside[-1], str(error).partition("\n")[0]), frozenset(told))
     finally:
         for handle in hooks:
             handle.remove()
-    return Run(_shapes(made), shapes, macs, (), frozenset(told))
+    return WitnessRun(_shapes(made), shapes, macs, (), frozenset(told))
 
 
 def fvcore_counts(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Counts:

@@ -103,7 +103,7 @@ def _uneven(graph: Graph, node: Node, claim: View) -> bool:
         return True
     if op.name in ("triangle", "diag_embed", "block_diag"):  # with zeros, which see nothing
         return any(map(moves, claim.factors))
-    return op.is_bound()
+    return node.op.is_bound()
 
 
 def _masks(graph: Graph, value: str) -> bool:

@@ -29,8 +29,8 @@ class Net(nn.Module):
         return y if made is None else made
 
 
-def put(place: object, value: object) -> Callable[[Tensor], None]:
-    return lambda y: y.__setitem__(place, value)
+def put(location: object, value: object) -> Callable[[Tensor], None]:
+    return lambda y: y.__setitem__(location, value)
 
 
 def done(_: Tensor) -> None:

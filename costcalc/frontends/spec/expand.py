@@ -252,7 +252,7 @@ class _Expander:
         if prepared is not None:
             raise SpecError(f"prepared says what a layer takes for its weights, and {function} is not a single layer")
         if stored_as is not None:
-            raise SpecError(f"stored_as says how a layer's weights are stored, and {function} is no single layer")
+            raise SpecError(f"stored_as says how a layer's weights are stored, and {function} is not a single layer")
         if frozen is not None and not isinstance(frozen, bool):
             raise SpecError(f"frozen of a block or a model is True or False, not {shown(frozen)}")
         state = self.prefix, layers.shared, self.within, layers.frozen

@@ -39,9 +39,9 @@ class Aliases:
     """
 
     def __init__(self, note: Note, numbers: Callable[[Tensor], tuple[Any, ...] | None], *, keep: bool) -> None:
-        self._entries: dict[int, Entry] = {}
+        self._entries: dict[int, AliasEntry] = {}
         self._note, self._numbers, self._keep = note, numbers, keep
-        self._storages: dict[int, Entry] = {}
+        self._storages: dict[int, AliasEntry] = {}
 
     def find(self, tensor: Tensor) -> AliasEntry | None:
         """The entry of ``tensor`` if it has been seen."""
