@@ -114,7 +114,7 @@ def check_given(model: Any, inputs: tuple[Any, ...], kwargs: Mapping[str, Any], 
 
 
 def check_no_inputs(inputs: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    """Raise ``OptionError`` where something is given for the forward of what is no module."""
+    """Raise ``OptionError`` where something is given for the forward of what is not a module."""
     if inputs or kwargs:
         from costcalc.models import refuse_inputs
 

@@ -31,7 +31,7 @@ class ComparedFigure(NamedTuple):
     best: frozenset[int]
 
 
-class Part(NamedTuple):
+class CostPart(NamedTuple):
     """What the layers of one kind, or of one stage, cost together; ``is_rest`` where it is all that have no part."""
 
     name: str
@@ -128,7 +128,7 @@ def compare(reports: Sequence[Report], names: Sequence[str] = (), also: Collecti
         else:
             there = any(values) if figure.name == "uncounted" else any(value is not None for value in values)
         if there:
-            lines.append(Line(figure, values, _ratios(values), best_of(figure, values, reports)))
+            lines.append(ComparedFigure(figure, values, _ratios(values), best_of(figure, values, reports)))
     return Comparison(tuple(names) or tuple(r.name for r in reports), tuple(reports), tuple(lines))
 
 
@@ -179,7 +179,7 @@ def parts(report: Report, figure: Figure, by: str, most: int = MOST_PARTS) -> li
     found = [CostPart(name, sums[name], sums[name] / whole if whole else 0.0) for name in order]
     rest = whole - sum(p.amount for p in found)
     if rest:
-        found.append(Part(f"{len(ranked) - len(found)} others", rest, rest / whole, is_rest=True))
+        found.append(CostPart(f"{len(ranked) - len(found)} others", rest, rest / whole, is_rest=True))
     return found
 
 

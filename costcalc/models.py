@@ -76,7 +76,7 @@ def load(
 
 
 def refuse_inputs(inputs: Sequence[Any]) -> None:
-    """Raise ``OptionError`` where inputs are given by position of what is no module."""
+    """Raise ``OptionError`` where inputs are given by position of what is not a module."""
     says = "only a torch.nn.Module takes inputs; a model that is named takes its shape as input=, without the batch"
     shape = next((one for one in inputs if isinstance(one, (list, tuple)) and len(one) > 1), None)
     if shape is not None and all(isinstance(size, int) for size in shape):
@@ -85,7 +85,7 @@ def refuse_inputs(inputs: Sequence[Any]) -> None:
 
 
 def _no_name(given: object) -> str:
-    """What to call with what is no name of a model."""
+    """What to call with what is not a name of a model."""
     says = "load takes the name of a model or a path"
     if hasattr(given, "named_modules"):
         return f"{says}; a module is traced with its inputs: costcalc.trace(module, (1, 3, 224, 224))"

@@ -145,9 +145,7 @@ def _theirs(name: str, models: Sequence[str], sheet: Sheet, best: str | None) ->
         return Column(name, name, None, texts)
     for text, location in cells:
         if text and not NUMBER.fullmatch(text):
-            why = (
-                f"'{text[:40]}' is no number, as others of the column '{name[:40]}' are; leave it empty, or write 76.13"
-            )
+            why = f"'{text[:40]}' is not a number, as others in the column '{name[:40]}' are; leave it empty"
             raise CostcalcError(why, location)
     values = tuple(Fraction(text) if text else None for text in texts)
     known = [value for value in values if value is not None]
@@ -198,13 +196,15 @@ def _notes(
         known = named(column.name) if not column.texts else None
         if known:
             figures[known.figure.name] = known.figure
-    says = {f.name: f"{f.title}: {f.says}" for f in figures.values() if f.unit != COUNT or f.name == "params"}
+    description = {
+        f.name: f"{f.title}: {f.description}" for f in figures.values() if f.unit != COUNT or f.name == "params"
+    }
     if "macs" in figures or "flops" in figures:
-        says["macs"] = (
+        description["macs"] = (
             "one MAC is one multiplication with its addition, in convolutions, linear layers, products, attention"
         )
     if "flops" in figures:
-        says["flops"] = "FLOPs are 2 times MACs"
+        description["flops"] = "FLOPs are 2 times MACs"
     shapes = {_input(report) for report in reports}
     inputs = f"input {shapes.pop()}" if len(shapes) == 1 else "inputs " + ", ".join(
         f"{_input(report)} of {model}" for model, report in zip(models, reports, strict=True)
@@ -215,7 +215,7 @@ def _notes(
     how += [f"{settings.bits} bits"] if settings.bits is not None else []
     how += [f"on {settings.machine} at its peak rates"] if settings.machine and "time" in figures else []
     how += [f"after {', '.join(settings.apply)}"] if settings.apply else []
-    notes = ["; ".join([", ".join(how), *says.values()])]
+    notes = ["; ".join([", ".join(how), *description.values()])]
     if any(column.best for column in columns):
         notes.append("best in bold")
     marks = {mark for column in columns for mark in column.marks if mark}

@@ -78,7 +78,7 @@ def _shapes(name: str, which: str, description: str) -> Column:
         shapes = getattr(figures, which, None)
         return _with_batch(shapes) if shapes else None
 
-    return Column(name, name, listed, says=says, of=which, bare=bare)
+    return Column(name, name, listed, description=description, of=which, bare=bare)
 
 
 @lru_cache(maxsize=1024)
@@ -158,7 +158,7 @@ _BEFORE = (
         "module",
         "module",
         lambda f: getattr(f, "module", None),
-        says="class of the module, of a traced model",
+        description="class of the module, of a traced model",
         left=True,
     ),
     _shapes("input", "input_shapes", "shapes read, without the batch"),
@@ -175,14 +175,18 @@ _AFTER = (
         description="receptive field, in pixels; 224 (483) where 224 of them are in the image",
         of="receptive_field",
     ),
-    Column("stride", "RF step", _stride, says="pixels between neighbouring receptive fields", of="receptive_field"),
-    Column("inputs", "reads", _is_leaf(lambda f: ", ".join(f.inputs)), says="the values that it reads", left=True),
-    Column("source", "source", _is_leaf(lambda f: f.source), says="file and line", left=True),
+    Column(
+        "stride", "RF step", _stride, description="pixels between neighbouring receptive fields", of="receptive_field"
+    ),
+    Column(
+        "inputs", "reads", _is_leaf(lambda f: ", ".join(f.inputs)), description="the values that it reads", left=True
+    ),
+    Column("source", "source", _is_leaf(lambda f: f.source), description="file and line", left=True),
     Column(
         "options",
         "options",
         _is_leaf(_options),
-        says="the op's options",
+        description="the op's options",
         left=True,
         of="options",
         bare=_options_as_json,
@@ -204,9 +208,9 @@ def _columns(figures: tuple[Figure, ...]) -> Mapping[str, Column]:
 def _of_figure(figure: Figure) -> Iterator[Column]:
     """The column of a figure, and that of its share of the total if it has one."""
     name, unit, timed = figure.name, figure.unit, figure.asks == "machine"
-    title, says = figure.titled(COLUMN), figure.described(COLUMN)
+    title, description = figure.titled(COLUMN), figure.described(COLUMN)
     value, of = figure.reader(), figure.name if timed else "amounts"
-    yield Column(name, title, value, SHOWS[unit], says, figure.adds, timed=timed, unit=unit, of=of, figure=name)
+    yield Column(name, title, value, SHOWS[unit], description, figure.adds, timed=timed, unit=unit, of=of, figure=name)
     if figure.share:
         description = f"its share of the {title}"
         yield Column(

@@ -77,7 +77,7 @@ def layers_in(row: Row) -> str:
     return f"{layers} layer{'s' * (layers != 1)}"
 
 
-def flat(report: Report, view: View, folds: Folds | None = None) -> list[Row]:
+def flat(report: Report, view: TableView, folds: Folds | None = None) -> list[Row]:
     """Rows that add up to the last of them, the total; without headings. ``folds`` folds some blocks."""
     rows = _kinds(report) if view.by_kind else _folded(report, folds) if folds else _leaves(report, view.depth)
     by = view.sort or (columns()["time" if report.total.time else "macs"] if view.top is not None else None)
@@ -89,7 +89,7 @@ def flat(report: Report, view: View, folds: Folds | None = None) -> list[Row]:
     return [*rows, *rest, *_shared(report, [*rows, *rest]), Row("total", "total", "total", 0, report.total)]
 
 
-def tree(report: Report, view: View, folds: Folds | None = None) -> list[Row]:
+def tree(report: Report, view: TableView, folds: Folds | None = None) -> list[Row]:
     """The same with a heading above the layers of each block, unless sorting took the order away."""
     rows = flat(report, view, folds)
     if view.sort is not None or view.top is not None or view.by_kind:

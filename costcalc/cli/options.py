@@ -212,11 +212,11 @@ def asked(flops: bool) -> tuple[str, ...]:
 class Shown(NamedTuple):
     """What of a report is shown, as what, and where to."""
 
-    depth: Annotated[int | None, option("--depth", "-d", min=0, panel=VIEW, says="Fold what lies deeper.")] = None
+    depth: Annotated[int | None, option("--depth", "-d", min=0, panel=VIEW, help="Fold what lies deeper.")] = None
     all: Annotated[
-        bool, option("--all", panel=VIEW, says="Every layer; else a long table is folded to fit the terminal.")
+        bool, option("--all", panel=VIEW, help="Every layer; else a long table is folded to fit the terminal.")
     ] = False
-    columns: Annotated[str | None, option("--columns", "-c", metavar="A,B,…", panel=VIEW, says=says_columns)] = None
+    columns: Annotated[str | None, option("--columns", "-c", metavar="A,B,…", panel=VIEW, help=help_of_columns)] = None
     sort: Annotated[
         str | None, option("--sort", metavar="COLUMN", panel=VIEW, help="Largest first, without blocks.")
     ] = None
@@ -249,7 +249,7 @@ class Shown(NamedTuple):
         if self.all and (self.depth is not None or self.top is not None):
             raise OptionError("--all shows every layer, --depth and --top some; give one of them")
         whole = self.all or self.depth is not None or self.top is not None
-        return View(
+        return TableView(
             depth=self.depth,
             columns=columns,
             sort=sort,

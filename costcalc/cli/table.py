@@ -32,7 +32,7 @@ class Format(str, Enum):
 
 @command
 def table(
-    models: Annotated[list[str], argument(metavar="MODEL...", says="The models, a row each.")],
+    models: Annotated[list[str], argument(metavar="MODEL...", help="The models, a row each.")],
     choices: Choices,
     setting: Setting,
     columns: Annotated[
@@ -42,29 +42,29 @@ def table(
             "-c",
             metavar="NAME,...",
             shows_default=True,
-            says="Figures (macs, gflops, params, weights, traffic, peak, time …), input, or columns of --with.",
+            help="Figures (macs, gflops, params, weights, traffic, peak, time …), input, or columns of --with.",
         ),
     ] = COLUMNS,
     beside: Annotated[
         str | None,
-        option("--with", metavar="FILE.csv", says="Other columns: a head each, the models in the first column."),
+        option("--with", metavar="FILE.csv", help="Other columns: a head each, the models in the first column."),
     ] = None,
     names: Annotated[
-        str | None, option("--names", metavar="NAME,...", says="What to call the models, in their order.")
+        str | None, option("--names", metavar="NAME,...", help="What to call the models, in their order.")
     ] = None,
     best: Annotated[
         list[str] | None,
         option(
             "--best",
             metavar="COLUMN=max|min|none",
-            says="What is best in a column of --with whose name does not say it. May be repeated.",
+            help="What is best in a column of --with whose name does not say it. May be repeated.",
         ),
     ] = None,
-    format: Annotated[Format, option("--format", "-f", says="What to write.", shows_default=True)] = Format.table,
+    format: Annotated[Format, option("--format", "-f", help="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
     strict: Annotated[
         bool,
-        option("--strict", says="Exit with code 4 if a layer has no rule, or values decide a size that is not set."),
+        option("--strict", help="Exit with code 4 if a layer has no rule, or values decide a size that is not set."),
     ] = False,
 ) -> int:
     """Models as the rows of a table for a paper: one unit a column, the best in bold, how it was counted below."""

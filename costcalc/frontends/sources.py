@@ -70,7 +70,7 @@ class Request(NamedTuple):
 
 
 def check_shape(name: str, shape: object) -> None:
-    """Raise ``OptionError`` for what is no shape of the input ``name``."""
+    """Raise ``OptionError`` for what is not a shape of the input ``name``."""
     good = isinstance(shape, Sequence) and not isinstance(shape, str) and len(shape) > 0
     if not good or not all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in shape):  # type: ignore[attr-defined]
         raise OptionError(f"the shape of {name} must be whole numbers from 1, not {shape!r:.80}")

@@ -27,7 +27,7 @@ from costcalc.ir.graph import Graph, Node
 from costcalc.ir.saved import NOTHING, Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.planning.heap import Heap
-from costcalc.planning.sizes import Sizes
+from costcalc.planning.sizes import ValueSizes
 from costcalc.planning.strides import is_one_axis, strides
 
 SCALAR = 4

@@ -49,7 +49,7 @@ def _is_in_a_row(kind: TensorType, steps: tuple[int, ...]) -> bool:
 
 
 def _viewed(node: Node, x: TensorType, steps: tuple[int, ...], y: TensorType) -> tuple[int, ...] | None:
-    """The steps of a view of ``x``; None where they are not known, or it is no mere view."""
+    """The steps of a view of ``x``; None where they are not known, or it is not a mere view."""
     op, options, rank = node.op.name, vars(node.op), len(x.shape)
     if op == "permute":
         return tuple(steps[axis] for axis in options["axes"])

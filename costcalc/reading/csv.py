@@ -74,6 +74,6 @@ def _rows(text: str, path: str) -> list[Row]:
                 raise SpecError(f"a cell has more than {MOST_CHARACTERS} characters", location)
             found.append(Row(tuple(cell.strip() for cell in cells), location))
     except csv.Error:
-        why = "this is no CSV: a quote is not closed, or stands within a cell; a quote in quotes is doubled"
+        why = "this is not a CSV: a quote is not closed, or stands within a cell; a quote in quotes is doubled"
         raise SpecError(why, Location(path, begins)) from None
     return found

@@ -85,7 +85,7 @@ class _Folding:
     def _norm(self, node: Node) -> tuple[str, tuple[int, ...], tuple[str, ...]]:
         """The value that ``node`` scales and shifts, along which axis, and by which numbers.
 
-        It may be one of several axes where there is one channel; of none if the node is no norm.
+        It may be one of several axes where there is one channel; of none if the node is not a norm.
         """
         if node.op.name == "batch_norm":
             weights = node.op.weights(*self.graph.input_types(node))

@@ -21,10 +21,10 @@ from random_moves import Program  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from costcalc.analysis.axis_factors import moves  # noqa: E402
-from costcalc.analysis.fields import _field  # noqa: E402
-from costcalc.analysis.receptive import receptive_fields, views  # noqa: E402
+from costcalc.analysis.receptive_fields import _field, receptive_fields  # noqa: E402
 from costcalc.analysis.report import report  # noqa: E402
 from costcalc.analysis.view import GLOBAL, UNKNOWN, ReceptiveField, Span  # noqa: E402
+from costcalc.analysis.views import views  # noqa: E402
 from costcalc.backends.module import to_module  # noqa: E402
 from costcalc.errors import CostcalcError  # noqa: E402
 from costcalc.frontends.spec.write import write  # noqa: E402

@@ -19,7 +19,7 @@ from costcalc.comparison import last_seen
 
 if TYPE_CHECKING:
     from costcalc.analysis.records import Report
-    from costcalc.comparison import Comparison, Line, Part
+    from costcalc.comparison import ComparedFigure, Comparison, CostPart
 
 BEST = "*"
 IN_LAYER = "  in layer"
@@ -103,7 +103,7 @@ def _cell(line: ComparedFigure, i: int, report: Report) -> str:
     return text + (f" {BEST}" if i in line.best else "  ")
 
 
-def _bars(parts: Sequence[Part], most: Value, figure: Figure, name: int, width: int) -> list[str]:
+def _bars(parts: Sequence[CostPart], most: Value, figure: Figure, name: int, width: int) -> list[str]:
     """A line for each part, its bar as long as the part is of ``most``; what is left over together has none.
 
     name   characters of the longest name

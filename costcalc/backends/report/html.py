@@ -12,7 +12,7 @@ from costcalc.analysis.sizes import sizes
 from costcalc.backends.columns import Column, preferred, shown
 from costcalc.backends.escape import html as escaped
 from costcalc.backends.report.summary import facts, headline, marked, not_counted
-from costcalc.backends.rows import Row, View, flat, layers_in, titled, tree
+from costcalc.backends.rows import Row, TableView, flat, layers_in, titled, tree
 
 PLAIN = "name kind output macs params traffic field"
 TIMED = "name kind output macs traffic time bound"

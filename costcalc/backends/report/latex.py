@@ -11,7 +11,7 @@ from costcalc.analysis.sizes import sizes
 from costcalc.backends.columns import Column, preferred, shown
 from costcalc.backends.escape import latex as escaped
 from costcalc.backends.report.summary import headline, marked, not_counted
-from costcalc.backends.rows import View, flat, layers_in, titled
+from costcalc.backends.rows import TableView, flat, layers_in, titled
 from costcalc.classes import NamedTuple
 from costcalc.ir.expr import Expr
 
@@ -21,7 +21,7 @@ PACKAGES = "booktabs, siunitx"
 
 
 def number(text: str) -> str:
-    """A number of a column as an ``S`` column has it; what is no number stands in braces."""
+    """A number of a column as an ``S`` column has it; what is not a number stands in braces."""
     return f"{{$<${text[1:]}}}" if text.startswith("<") else text
 
 
@@ -47,7 +47,7 @@ def tabular(
     """A table of cells that are LaTeX already.
 
     rules   before which rows a rule is drawn
-    says    sentences below it, as LaTeX
+    description  sentences below it, as LaTeX
     """
     lines = [f"% needs \\usepackage{{{PACKAGES.replace(' ', '')}}}"]
     lines += [f"\\begin{{tabular}}{{@{{}}{''.join(head.align for head in heads)}@{{}}}}", "\\toprule"]
@@ -57,7 +57,7 @@ def tabular(
         lines += ["\\midrule"] * (number in rules)
         lines.append(" & ".join(row) + r" \\")
     lines += ["\\bottomrule", "\\end{tabular}"]
-    lines += [f"\\par\\smallskip\\noindent{{\\footnotesize {' '.join(says)}\\par}}"] * bool(says)
+    lines += [f"\\par\\smallskip\\noindent{{\\footnotesize {' '.join(description)}\\par}}"] * bool(description)
     return "\n".join(lines) + "\n"
 
 
@@ -86,10 +86,10 @@ def latex(report: Report, view: TableView) -> str:
         cells.append(texts)
     filled = [at for at, c in enumerate(chosen) if view.columns or c.name == "name" or any(cells[at])]
     heads, cells = [heads[at] for at in filled], [cells[at] for at in filled]
-    says = [escaped(f"{report.name}, {headline(report)}; one MAC is one multiplication and one addition.")]
-    says += [escaped(f"{line}.") for line in ([not_counted(report)] if report.uncounted else [])]
-    says += [escaped(line) for line in sizes(report)]
-    return tabular(heads, list(zip(*cells, strict=True)), [len(rows) - 1], says)
+    description = [escaped(f"{report.name}, {headline(report)}; one MAC is one multiplication and one addition.")]
+    description += [escaped(f"{line}.") for line in ([not_counted(report)] if report.uncounted else [])]
+    description += [escaped(line) for line in sizes(report)]
+    return tabular(heads, list(zip(*cells, strict=True)), [len(rows) - 1], description)
 
 
 MARKS = {"≥": r"$\geq$\,", "≤": r"$\leq$\,", "≈": r"$\approx$\,"}

@@ -8,7 +8,7 @@ from costcalc.backends.columns import preferred, shown
 from costcalc.backends.escape import markdown as escaped
 from costcalc.backends.markdown import header, row, table
 from costcalc.backends.report.summary import after, facts, marked, not_counted
-from costcalc.backends.rows import View, flat, layers_in, titled
+from costcalc.backends.rows import TableView, flat, layers_in, titled
 
 PLAIN = "name kind group output macs params traffic field"
 TIMED = "name kind group output macs traffic time bound"
@@ -20,17 +20,17 @@ def markdown(report: Report, view: TableView) -> str:
     inputs = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in report.inputs.items())
     applied = f" · {escaped(after(report.settings.apply))}" * bool(report.settings.apply)
     lines = [f"**{escaped(report.name)}** · {escaped(inputs)}{applied}", ""]
-    table: list[list[str]] = []
-    for row in flat(report, view):
-        if row.role == "shared" and not any(c.adds and c.value(row.figures) for c in chosen):
+    body: list[list[str]] = []
+    for one in flat(report, view):
+        if one.role == "shared" and not any(c.adds and c.value(one.figures) for c in chosen):
             continue
         cells = []
         for column in chosen:
             if column.name == "name":
-                text = titled(row, row.name)
-            elif column.name == "kind" and (text := layers_in(row)):
+                text = titled(one, one.name)
+            elif column.name == "kind" and (text := layers_in(one)):
                 pass
-            elif row.role == "shared" and not (column.adds and column.value(row.figures) != 0):
+            elif one.role == "shared" and not (column.adds and column.value(one.figures) != 0):
                 text = ""
             else:
                 text = shown(column, one.figures, view.exact, report.total)
@@ -38,14 +38,11 @@ def markdown(report: Report, view: TableView) -> str:
                     text = marked(report, column.marks, text)
             bold = "**" if one.role == "total" and text else ""
             cells.append(f"{bold}{escaped(text)}{bold}")
-        table.append(cells)
-    kept = [at for at, c in enumerate(chosen) if view.columns or c.name == "name" or any(row[at] for row in table)]
-    lines += [_line([chosen[at].title for at in kept]), _line(["---" if chosen[at].left else "--:" for at in kept])]
-    lines += [_line([row[at] for at in kept]) for row in table]
-    lines += ["", _line(["total", "", "what it counts"]), _line(["---", "--:", "---"])]
-    lines += [
-        _line([name, escaped(figure), escaped(description)]) for name, figure, description in facts(report, view.also)
-    ]
+        body.append(cells)
+    kept = [at for at, c in enumerate(chosen) if view.columns or c.name == "name" or any(cells[at] for cells in body)]
+    lines += header([chosen[at].title for at in kept], "".join("<" if chosen[at].left else ">" for at in kept))
+    lines += [row([cells[at] for at in kept]) for cells in body]
+    lines += ["", *table(["total", "", "what it counts"], "<><", facts(report, view.also))]
     if report.uncounted:
         text = not_counted(report)
         lines += ["", escaped(f"{text[0].upper()}{text[1:]}.")]

@@ -12,7 +12,7 @@ from costcalc.backends import escape
 from costcalc.backends.columns import Column, usual
 from costcalc.backends.json import written
 from costcalc.backends.report.summary import after, not_counted
-from costcalc.backends.rows import Row, View, flat
+from costcalc.backends.rows import Row, TableView, flat
 from costcalc.classes import NamedTuple
 
 
@@ -29,7 +29,7 @@ class Cell(NamedTuple):
     of: str = ""
 
 
-def csv(report: Report, view: View) -> str:
+def csv(report: Report, view: TableView) -> str:
     """A line for each row as RFC 4180 has it, the total in the last. Storage in bits and in bytes, time in seconds.
 
     ``row`` tells layers from folded blocks, from what is summed or shared, and from the total. Shapes have their
@@ -58,7 +58,7 @@ def cells(report: Report, view: TableView) -> dict[str, list[Any]]:
     return {cell.head: [cell.value(row) for row in rows] for cell in _cells(report, view)}
 
 
-def _cells(report: Report, view: View) -> list[Cell]:
+def _cells(report: Report, view: TableView) -> list[Cell]:
     chosen = view.columns or [c for c in usual(view.also) if not c.share and (report.total.time or not c.timed)]
     return [cell for column in chosen for cell in _of_column(column)]
 

@@ -14,7 +14,7 @@ from costcalc.backends.folding import folds_that_fit
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.paint import Paint, bar, painted, plain
 from costcalc.backends.report.summary import headline, marked, summary
-from costcalc.backends.rows import Row, View, layers_in, shown_layers, titled, tree
+from costcalc.backends.rows import Row, TableView, layers_in, shown_layers, titled, tree
 from costcalc.classes import NamedTuple
 
 PLAIN = "name group macs params output traffic kind field storage ops intensity input read write buffers source inputs"
@@ -63,7 +63,7 @@ def table(report: Report, view: TableView) -> str:
     return "\n".join([*head, "", *_lines(report, found, view, paint), *said, "", *totals, ""])
 
 
-def _rows(report: Report, view: View, other: int) -> tuple[list[Row], bool]:
+def _rows(report: Report, view: TableView, other: int) -> tuple[list[Row], bool]:
     """The rows, folded to what a screen has room for beside ``other`` lines; and whether they are."""
     rows = tree(report, view)
     if view.lines is None:
@@ -78,7 +78,7 @@ def _rows(report: Report, view: View, other: int) -> tuple[list[Row], bool]:
     return tree(report, view, folds_that_fit(report, shown_layers(report), room)), True
 
 
-def _left_out(report: Report, found: Fitted, view: View) -> list[str]:
+def _left_out(report: Report, found: Fitted, view: TableView) -> list[str]:
     """A line that tells how to see all rows, and one how to see all columns, where some are left out."""
     lines = []
     if found.folded:
@@ -90,7 +90,7 @@ def _left_out(report: Report, found: Fitted, view: View) -> list[str]:
     return [part for line in lines for part in wrap(line, max(view.width, 40))]
 
 
-def _lines(report: Report, found: Fitted, view: View, paint: Paint) -> list[str]:
+def _lines(report: Report, found: Fitted, view: TableView, paint: Paint) -> list[str]:
     rows, cells = found.rows, found.cells
     if rows[-2].role == "shared" and not any(column[-2] for name, column in cells.items() if name != "name"):
         rows, cells = [*rows[:-2], rows[-1]], {name: [*c[:-2], c[-1]] for name, c in cells.items()}
@@ -106,7 +106,7 @@ def _lines(report: Report, found: Fitted, view: View, paint: Paint) -> list[str]
     return [lines[0], rule, *lines[1:-1], rule, lines[-1]]
 
 
-def _fitted(report: Report, rows: list[Row], view: View, folded: bool) -> Fitted:
+def _fitted(report: Report, rows: list[Row], view: TableView, folded: bool) -> Fitted:
     """The columns asked for, or those that fit into the width."""
     every = columns()
     parts = [_share(c, row, report) for c in every.values() if c.share for row in rows if row.role in LEAVES]

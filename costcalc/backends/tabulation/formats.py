@@ -81,7 +81,7 @@ def latex(found: Table) -> str:
         bold = ", detect-weight, mode=text" if column.best else ""
         heads.append(head._replace(align=f"{head.align[:-1]}{bold}]"))
         columns.append(texts)
-    return tabular(heads, [*zip(*columns, strict=True)], says=[escape.latex(note) for note in found.notes])
+    return tabular(heads, [*zip(*columns, strict=True)], description=[escape.latex(note) for note in found.notes])
 
 
 def markdown(found: Table) -> str:
