@@ -205,7 +205,7 @@ def judged(
 def remembers(beside: Beside) -> Seen:
     """A function that marks what the lock beside the config has, once a trace here has made the same."""
 
-    def seen(model: Model, setup: Setup, now: Measured, trace: dict[str, Any]) -> None:
+    def seen(model: BudgetedModel, setup: Setup, now: Measured, trace: dict[str, Any]) -> None:
         try:
             lock = beside()
         except LockError:

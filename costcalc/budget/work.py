@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from costcalc.budget.config import Config, Model
+from costcalc.budget.config import BudgetedModel, Config
 from costcalc.errors import SpecError
 from costcalc.frontends.sources import source_of
 from costcalc.ir.graph import Graph
@@ -26,7 +26,7 @@ class Work:
         self._layers: dict[str, int] = {}
         self._done = self._coming = 0
 
-    def measured(self, model: Model, graph: Graph) -> None:
+    def measured(self, model: BudgetedModel, graph: Graph) -> None:
         """Count one measurement. Raises ``SpecError`` where that is, or with what is to come will be, too much."""
         name, layers = model.model, len(graph.nodes)
         if not self._bounded or source_of(name).runs_code:

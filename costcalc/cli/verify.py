@@ -55,7 +55,7 @@ def verify(
     with kept_apart(model.model):
         graph, module = _load(model)
         result = verify(graph, module, progress=doing, beside=_beside(model))
-    if format is Format.json:
+    if format is ResultFormat.json:
         from costcalc.backends.escape import json
 
         text = json(result.to_dict(), indent=2) + "\n"

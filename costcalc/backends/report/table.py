@@ -129,7 +129,7 @@ def _fitted(report: Report, rows: list[Row], view: TableView, folded: bool) -> F
     return Fitted(rows, {name: chosen[name] for name in every if name in chosen}, hidden, folded)
 
 
-def _that_fit(wanted: Sequence[str], cells: Callable[[str], list[str]], view: View) -> dict[str, list[str]]:
+def _that_fit(wanted: Sequence[str], cells: Callable[[str], list[str]], view: TableView) -> dict[str, list[str]]:
     """Which of the columns, the most wanted first, fit side by side; the main ones all where lines have no bound."""
     chosen: dict[str, list[str]] = {}
     if not view.bounded:

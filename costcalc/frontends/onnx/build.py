@@ -166,11 +166,11 @@ class Build:
     def ended(self, value: Any) -> Traced:
         """``value`` as a result: made by a layer, if it is a constant, or a tensor of the file in another type."""
         if not isinstance(value, Traced):
-            raise FileError("an output of it is no tensor")
-        if not isinstance(value, (Constant, Stored)):
+            raise FileError("an output of it is not a tensor")
+        if not isinstance(value, (KnownTensor, QuantisedTensor)):
             return value
-        call = self.lowering.call("constant" if isinstance(value, Constant) else "dequantize", {})
-        made = Use(self, _NOTHING, (), call, 0).real(value)
+        call = self.lowering.call("constant" if isinstance(value, KnownTensor) else "dequantize", {})
+        made = NodeUse(self, _NOTHING, (), call, 0).real(value)
         self.lowering.keep(call, Scope(""))
         return made
 

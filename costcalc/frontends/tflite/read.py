@@ -182,4 +182,4 @@ def opened(path: str) -> Iterator[TFLiteModel]:
     with mapped(path, "a TFLite model") as data:
         if not data:
             raise SpecError("the file is empty; a TFLite model has at least a graph", Location(path))
-        yield Model(Flat(data, path))
+        yield TFLiteModel(Flat(data, path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from costcalc.errors import Location, SpecError
-from costcalc.frontends.weights.records import Stored, StoredTensor
+from costcalc.frontends.weights.records import FileTensor, WeightFile
 from costcalc.ir.tensor import ELEMENT_BITS
 from costcalc.reading.files import opened
 

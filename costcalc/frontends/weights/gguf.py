@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from costcalc.classes import NamedTuple
 from costcalc.errors import Location, SpecError
-from costcalc.frontends.weights.records import Stored, StoredTensor
+from costcalc.frontends.weights.records import FileTensor, WeightFile
 from costcalc.reading.files import opened
 
 MOST_KEYS, MOST_TENSORS, MOST_AXES, MOST_TEXT, MOST_ITEMS = 100_000, 200_000, 4, 2**20, 5_000_000

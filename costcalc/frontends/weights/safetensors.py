@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from costcalc.errors import CostcalcError, Location, SpecError
-from costcalc.frontends.weights.records import Stored, StoredTensor
+from costcalc.frontends.weights.records import FileTensor, WeightFile
 from costcalc.reading.files import contents, opened
 from costcalc.reading.reach import unquoted
 
