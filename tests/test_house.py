@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "frontends": BASE | {"ops", "progress", "reading"},
     "amounts": BASE | {"analysis"},
     "comparison": RECORDS,
+    "pictures": RECORDS | {"planning", "difference"},
     "tabulation": RECORDS | {"comparison", "reading"},
     "difference": BASE | {"analysis", "frontends", "progress", "reading", "models"},
     "zoo": {"errors"},
@@ -40,7 +41,10 @@ MAY_IMPORT = {
     | GRAPHS
     | {"arguments", "planning", "progress", "difference", "machines", "models", "writing", "zoo", "__version__"},
     "backends": RECORDS
-    | {"packing", "planning", "difference", "budget", "comparison", "tabulation", "reading", "ops", "__version__"},
+    | {
+        *{"packing", "planning", "difference", "budget", "comparison", "tabulation", "pictures", "reading", "ops"},
+        "__version__",
+    },
     "arguments": BASE | {"frontends", "machines", "models", "transforms"},
     "api": RECORDS
     | GRAPHS
@@ -54,7 +58,7 @@ MAY_IMPORT = {
     | GRAPHS
     | {
         *{"api", "backends", "budget", "comparison", "difference", "machines", "models", "planning", "verification"},
-        *{"packing", "progress", "reading", "tabulation", "writing", "zoo", "__version__"},
+        *{"pictures", "packing", "progress", "reading", "tabulation", "writing", "zoo", "__version__"},
     },
     "__init__": set(),
     "__main__": {"cli"},

@@ -1,0 +1,60 @@
+"""How the receptive field grows from layer to layer, and where it comes to see the whole image."""
+
+from __future__ import annotations
+
+from costcalc.analysis.records import Report
+from costcalc.analysis.view import GLOBAL, ReceptiveField
+from costcalc.classes import NamedTuple
+
+
+class Seen(NamedTuple):
+    """What one place of a layer's output sees of the image, an entry an axis.
+
+    at       the layer's position among the report's layers
+    size     pixels from the first to the last of its window, of which some may lie outside; of one that is
+             ``everything`` the image
+    seen     the most pixels of the image in it
+    stride   pixels from one place to the next
+    everything   whether each place sees all of the image
+    bound    whether ``size`` is no more than an upper bound
+    """
+
+    at: int
+    name: str
+    size: tuple[int, ...]
+    seen: tuple[int, ...]
+    stride: tuple[float, ...]
+    everything: bool
+    bound: bool
+
+
+class Growth(NamedTuple):
+    """The layers along the image, in the model's order.
+
+    image     pixels of the image, an entry an axis; () where no layer has places of one
+    exceeds   the first layer whose window is larger than the image along some axis; "" if none is
+    whole     the first layer of which each place sees all of the image; "" if none does
+    """
+
+    image: tuple[int, ...]
+    layers: tuple[Seen, ...]
+    exceeds: str
+    whole: str
+
+
+def growth(report: Report) -> Growth:
+    """The growth of the receptive field in ``report``. Layers whose field is unknown, or a formula, are left out."""
+    fields = [layer.receptive_field for layer in report.layers]
+    image = next((f.image for f in fields if isinstance(f, ReceptiveField) and f.image), ())
+    if not all(isinstance(n, int) for n in image):
+        image = ()
+    found: list[Seen] = []
+    for i, (layer, field) in enumerate(zip(report.layers, fields, strict=True)):
+        if isinstance(field, ReceptiveField) and len(field.image) == len(image):
+            if all(isinstance(n, int) for n in (*field.size, *field.seen)):
+                stride = tuple(float(step) for step in field.stride)
+                found.append(Seen(i, layer.name, field.size, field.seen, stride, False, field.bound))
+        elif field == GLOBAL and image:
+            found.append(Seen(i, layer.name, image, image, (0.0,) * len(image), True, False))
+    exceeds = next((s.name for s in found if any(a > b for a, b in zip(s.size, image, strict=True))), "")
+    return Growth(image, tuple(found), exceeds, next((s.name for s in found if s.everything), ""))
