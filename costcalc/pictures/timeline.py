@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from costcalc.classes import NamedTuple
-from costcalc.planning.records import Memory, Tensor
+from costcalc.planning.records import ArenaTensor, Memory
 
 
 class Timeline(NamedTuple):
@@ -21,8 +21,8 @@ class Timeline(NamedTuple):
     layers: tuple[str, ...]
     held: tuple[int, ...]
     peak: int
-    alive: tuple[Tensor, ...]
-    bars: tuple[Tensor, ...]
+    alive: tuple[ArenaTensor, ...]
+    bars: tuple[ArenaTensor, ...]
     arena: int | None
     bound: int
 

@@ -18,7 +18,7 @@ class Step(NamedTuple):
     """
 
     kind: str
-    says: str
+    description: str
     source: str
     start: Value
     end: Value
@@ -50,7 +50,9 @@ def waterfall(diff: Diff, figure: str = "macs", most: int = MOST) -> Waterfall:
     steps, at = [], old
     for cause in own:
         steps.append(
-            Step(cause.kind, cause.says, cause.location.short if cause.location else "", at, at + cause.of(figure))
+            Step(
+                cause.kind, cause.description, cause.location.short if cause.location else "", at, at + cause.of(figure)
+            )
         )
         at = steps[-1].end
     if rest := causes[len(own) :]:
