@@ -49,11 +49,8 @@ def waterfall(diff: Diff, figure: str = "macs", most: int = MOST) -> Waterfall:
     own = causes if len(causes) <= most + 1 else causes[:most]
     steps, at = [], old
     for cause in own:
-        steps.append(
-            Step(
-                cause.kind, cause.description, cause.location.short if cause.location else "", at, at + cause.of(figure)
-            )
-        )
+        source = cause.location.short if cause.location else ""
+        steps.append(Step(cause.kind, cause.description, source, at, at + cause.of(figure)))
         at = steps[-1].end
     if rest := causes[len(own) :]:
         change = sum(cause.of(figure) for cause in rest)
