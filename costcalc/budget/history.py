@@ -22,8 +22,8 @@ from costcalc.frontends.sources import split
 from costcalc.ir.graph import Graph
 from costcalc.progress import each
 
-MOST_COMMITS = 150
-"""Commits that are looked at, the newest of those that touched the file."""
+MOST_COMMITS, MOST_LAYERS = 150, 100_000
+"""Commits that are looked at, the newest of those that touched the file, and layers that these have together."""
 
 
 class Point(NamedTuple):
@@ -70,6 +70,7 @@ def of_spec(
     graph = load(model, **setup.choices())
     commits, left_out = _commits(repository, [own, *_files(repository, graph)], since)
     known: dict[str, Point] = {}
+    layers = 0
 
     def at(commit: Commit) -> Point:
         with repository.specs(commit.short, commit.sha) as tree:
@@ -79,6 +80,8 @@ def of_spec(
                 found = tree.load(own, variant, setup.choices())
             except CostcalcError as error:
                 return Point(commit, reason=str(error).split("\n")[0])
+            nonlocal layers
+            layers += len(found.nodes)
             key = graph_hash(found)
             if key not in known:
                 whole = report(found, bits=setup.bits)
@@ -86,8 +89,13 @@ def of_spec(
                 known[key] = Point(commit, values, marks=_marked(figures, whole.mark))
         return known[key]._replace(commit=commit)
 
-    points = tuple(at(commit) for commit in each("reading commit", commits, lambda commit: commit.short))
-    return History(model, setup.label, own, tuple(figures), points, left_out)
+    points: list[Point] = []
+    for commit in each("reading commit", commits[::-1], lambda commit: commit.short):
+        if layers > MOST_LAYERS:
+            break
+        points.append(at(commit))
+    left_out += len(commits) - len(points)
+    return History(model, setup.label, own, tuple(figures), tuple(points[::-1]), left_out)
 
 
 def _marked(figures: Sequence[Figure], mark: Callable[[str], str]) -> dict[str, str]:

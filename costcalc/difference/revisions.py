@@ -19,6 +19,9 @@ from costcalc.ir.graph import Graph
 from costcalc.progress import doing, each
 from costcalc.reading.files import contents
 
+MOST_LAYERS, MOST_MODELS = 200_000, 500
+"""What is compared because it changed, though nobody has named it: layers, at both revisions, and models."""
+
 
 class Range(NamedTuple):
     """Two revisions; ``new`` is None for the files as they lie there now."""
@@ -75,9 +78,18 @@ def diff_specs(
         wanted = _wanted(repository, specs) or dict.fromkeys((path, "") for path in changed_models)
         edits = Edits(repository, base, head)
         found: list[Diff] = []
+        layers = compared = 0
         for path, variant in each("comparing", wanted, lambda one: one[0]):
             one = _Spec(path, before, after, choices, between)
-            diffs = [one.diff(v, bits, machine) for v in ([variant] if variant else one.variants())]
+            diffs = []
+            for v in [variant] if variant else one.variants():
+                diffs.append(one.diff(v, bits, machine))
+                layers += sum(len(side.layers) for side in (diffs[-1].old, diffs[-1].new) if side is not None)
+                compared += 1
+                if not paths and layers > MOST_LAYERS:
+                    raise GitError(f"the models that changed have more than {MOST_LAYERS:,} layers; name some of them")
+                if not paths and compared > MOST_MODELS:
+                    raise GitError(f"more than {MOST_MODELS} models changed; name some of them")
             changed = [d for d in diffs if not d.same or d.old is None or d.new is None]
             found += [_at_edits(d, edits) for d in changed or diffs[: 1 if paths else 0]]
     if code:
@@ -145,10 +157,11 @@ class _Spec:
         self.there = [Path(tree.path(path)).is_file() for tree in self.trees]
         if not any(self.there):
             raise GitError(f"there is no {path} in {between.old} nor in {between.new or 'the working tree'}")
+        self.known = [self._variants(side) for side in (0, 1)]
 
     def variants(self) -> list[str]:
         """Of both revisions; [""] for a spec without."""
-        names = [name for side in (1, 0) for name in self._variants(side)]
+        names = [name for side in (1, 0) for name in self.known[side]]
         return list(dict.fromkeys(names)) or [""]
 
     def _variants(self, side: int) -> list[str]:
@@ -166,8 +179,7 @@ class _Spec:
         return diff(old, new, bits=bits, machine=machine, name=name)
 
     def _load(self, side: int, variant: str) -> Graph | None:
-        known = self._variants(side)
-        if not self.there[side] or (variant and variant not in known):
+        if not self.there[side] or (variant and variant not in self.known[side]):
             return None
         tree = self.trees[side]
         try:
