@@ -16,8 +16,9 @@ from costcalc.frontends.spec.model import BlockDefinition, Spec, parse_spec
 from costcalc.frontends.spec.values import Value, WorkLimit
 from costcalc.ir.op import OPS, Op, find_op
 from costcalc.ops import ALIASES, WHERE
+from costcalc.reading.files import contents
 from costcalc.reading.reach import is_inside, refuse_outside
-from costcalc.reading.yaml import read_file
+from costcalc.reading.yaml import read, read_file
 
 YAML = SOURCES[SPEC].suffixes
 
@@ -50,6 +51,12 @@ class Shelf(Protocol):
 def _shipped(path: str, shown: str, changed: int) -> Spec:
     """The spec in a shipped file, which many models share, as it was when it was last ``changed``."""
     return parse_spec(read_file(path, shown), path)
+
+
+@lru_cache(maxsize=4)
+def _parsed(data: bytes, path: str, shown: str) -> Spec:
+    """The spec that a file had just now: of a family, one variant after another is asked for."""
+    return parse_spec(read(data, shown or path), path)
 
 
 class Files:
@@ -86,7 +93,7 @@ class Files:
             if path != shown and file.is_file():  # it ships, and is called by its name there
                 self._specs[path] = _shipped(path, shown, file.stat().st_mtime_ns)
             else:
-                self._specs[path] = parse_spec(read_file(path, shown), path)
+                self._specs[path] = _parsed(contents(path, shown), path, shown)
         return self._specs[path]
 
     def callee(self, spec: Spec, name: str) -> type[Op] | tuple[BlockDefinition, Spec] | None:
