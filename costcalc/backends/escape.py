@@ -213,7 +213,7 @@ def spreadsheet(value: object) -> object:
     return f"'{text}" if len(text) > 1 and text.lstrip()[:1] in ("=", "+", "-", "@", "＝", "＋", "－", "＠") else text
 
 
-_PLAIN_CELL = re.compile(r"\w[\w./%×; -]*", re.ASCII)
+_PLAIN_CELL = re.compile(r"[\w./][\w./%×;: -]*", re.ASCII)
 _CARE = re.compile(r'^\s*(?:::|[=+\-@＝＋－＠])|[,"\r\n]|##')
 """What a cell may need quotes for, or more."""
 

@@ -134,15 +134,16 @@ def add_up(figures: Iterable[Figures], name: str, layers: int) -> Block:
 
 
 def _leaves(report: Report, depth: int | None) -> list[Row]:
+    if depth is None:
+        return [Row("layer", layer.name, layer.name, 0, layer) for layer in _shown(report)]
     blocks = {block.name: block for block in report.blocks}
     rows: dict[str, Row] = {}
     for layer in shown_layers(report):
         name, figures = layer.name, layer
-        if depth is not None:
-            block = ".".join(layer.name.split(".")[:depth])
-            if block != layer.name and block and blocks[block].layers > 1:
-                rows.setdefault(f"{block}.", Row("block", block, block, 0, blocks[block]))
-                continue
+        block = ".".join(layer.name.split(".")[:depth])
+        if block != layer.name and block and blocks[block].layers > 1:
+            rows.setdefault(f"{block}.", Row("block", block, block, 0, blocks[block]))
+            continue
         rows[name] = Row("layer", name, name, 0, figures)
     return list(rows.values()) if depth != 0 else []
 

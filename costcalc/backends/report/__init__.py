@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from costcalc.ir.collector import uncollected
+
 if TYPE_CHECKING:
     from costcalc.analysis.records import Report
     from costcalc.backends.rows import TableView
@@ -19,6 +21,7 @@ FORMATS = {
 """Format → the module that has a function of that name, from a report and a view to text."""
 
 
+@uncollected
 def render(format: str, report: Report, view: TableView) -> str:
     """``report`` in one of ``FORMATS``; an ``UnknownName`` if the view has columns that need a machine."""
     from importlib import import_module

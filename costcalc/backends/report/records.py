@@ -105,15 +105,16 @@ class _Lines:
 
     def of(self, row: Row) -> str:
         """The line of ``row``."""
-        line = [row.role]
-        layer = vars(row.figures) if isinstance(row.figures, Layer) else {}
+        line, figures = [row.role], row.figures
+        layer = vars(figures) if isinstance(figures, Layer) else {}
         for of, some, known in self._groups:
             if not (of and layer):
                 line += _texts(some, row)
                 continue
-            text = known.get(id(layer[of]))
+            same = id(layer[of])
+            text = known.get(same)
             if text is None:
-                text = known[id(layer[of])] = ",".join(_texts(some, row))
+                text = known[same] = ",".join(_texts(some, row))
             line.append(text)
         return ",".join(line)
 
