@@ -84,7 +84,7 @@ class Concat(Op):
         if call.name == "stack":
             return call.add(cls(axis), *(call.add(find_op("unsqueeze")(axis), t) for t in tensors))  # type: ignore[no-any-return]
         # PyTorch lets a vector without elements stand among tensors of any shape.
-        filled = [t for t in tensors if t.shape != (0,) and t.shape[axis]]
+        filled = [t for t in tensors if (shape := t.type.shape) != (0,) and shape[axis]]
         return call.add(cls(axis), *filled)  # type: ignore[no-any-return]
 
     @classmethod

@@ -109,7 +109,7 @@ class Lowering:
                 found.numbers = value.numbers
             return found
         if type(value) in (list, tuple):
-            return type(value)(self._current(v) for v in value)
+            return type(value)(map(self._current, value))
         return value
 
     def _check_weights(self, step: Step) -> None:
@@ -174,7 +174,7 @@ class Lowering:
         for step, scope in reversed(self.steps):
             free = step.op.is_view or not step.inputs
             if not free or any(id(t) in read for t in step.outputs):
-                read.update(id(t) for t in (*step.inputs, *step.prepared.values()))
+                read.update(map(id, step.inputs), map(id, step.prepared.values()))
                 kept.append((step, scope))
         return kept[::-1]
 
@@ -184,7 +184,7 @@ class Lowering:
             for traced in (*step.inputs, *step.prepared.values()):
                 if traced.weight and traced.weight not in self._leaves:
                     yield self._leaf(traced), Scope("")
-            step.inputs = tuple(map(self._as_value, step.inputs))
+            step.inputs = tuple([self._as_value(t) if t.weight else t for t in step.inputs])
             step.prepared = {local: self._as_value(t) for local, t in step.prepared.items()}
             yield step, scope
         for traced in (*results, *self.weights.values()):

@@ -7,7 +7,7 @@ value seen anew, a part of it, or its own old value with a part overwritten.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -49,6 +49,16 @@ class Aliases:
         if entry is None or (entry.tensor if self._keep else entry.tensor()) is not tensor:
             return None
         return entry
+
+    def all_known(self, tensors: Iterable[Tensor]) -> bool:
+        """Whether each of ``tensors`` has been seen: a concatenation may have thousands."""
+        if not self._keep:
+            return all(self.find(t) is not None for t in tensors)
+        for tensor in tensors:
+            entry = self._entries.get(id(tensor))
+            if entry is None or entry.tensor is not tensor:
+                return False
+        return True
 
     def adopt(self, tensor: Tensor, traced: Traced, writes: list[tuple[Traced, StorageRegion]] | None = None) -> Traced:
         """Take in a tensor that holds ``traced``."""

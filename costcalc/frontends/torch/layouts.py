@@ -50,6 +50,28 @@ def normed(x: Tensor) -> Tensor:
     return torch.empty_like(x, device="meta", memory_format=last if keeps else torch.contiguous_format)
 
 
+MANY = 16
+"""Tensors up to which PyTorch's own code, which looks at each a dozen times in Python, tells what ``cat`` makes."""
+
+
+def joined(tensors: Sequence[Tensor], dim: int = 0, **_: Any) -> Tensor | None:
+    """What ``cat`` makes of ``tensors`` without values; None where PyTorch is to tell, or to refuse.
+
+    That is where there are few, where element types or numbers of axes differ, and for maps in ``channels_last``.
+    """
+    first = tensors[0]
+    rank = first.dim()
+    if len(tensors) <= MANY or not -rank <= dim < rank or is_channels_last(first.shape, first.stride()):
+        return None
+    if len({t.dtype for t in tensors}) > 1:
+        return None
+    shapes = [t.shape for t in tensors]
+    before, after = first.shape[:dim], first.shape[dim:][1:]
+    if any(len(s) != rank or s[:dim] != before or s[dim:][1:] != after for s in {*shapes}):
+        return None
+    return torch.empty((*before, sum([s[dim] for s in shapes]), *after), dtype=first.dtype, device="meta")
+
+
 def laid_out(name: str, given: list[Tensor], args: tuple[Any, ...], result: Any, named: dict[str, Any]) -> Any:
     """``result`` of a call on the meta device of one of ``KEEPING``, with the strides that it has elsewhere.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
 META = torch.device("meta")
+_is_meta = attrgetter("is_meta")
 
 
 def tensors_among(values: Iterable[Any]) -> list[Tensor]:
@@ -21,6 +23,11 @@ def tensors_among(values: Iterable[Any]) -> list[Tensor]:
         elif isinstance(value, (list, tuple)):
             found += tensors_among(value)
     return found
+
+
+def all_on_meta(tensors: Iterable[Tensor]) -> bool:
+    """Whether all of ``tensors``, which may be thousands, are on the meta device."""
+    return all(map(_is_meta, tensors))
 
 
 def stored(name: str, tensor: Tensor) -> list[tuple[str, Tensor]]:
@@ -43,12 +50,19 @@ def replaced(value: Any, change: Callable[[Tensor], Any]) -> Any:
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, list):
-        return [replaced(v, change) if isinstance(v, (Tensor, list, tuple)) else v for v in value]
+        return _each_replaced(value, change)
     if isinstance(value, tuple):
-        return tuple([replaced(v, change) if isinstance(v, (Tensor, list, tuple)) else v for v in value])
+        return tuple(_each_replaced(value, change))
     if isinstance(value, dict):
         return {key: replaced(v, change) for key, v in value.items()}
     return value
+
+
+def _each_replaced(values: Iterable[Any], change: Callable[[Tensor], Any]) -> list[Any]:
+    return [
+        change(v) if isinstance(v, Tensor) else replaced(v, change) if isinstance(v, (list, tuple)) else v
+        for v in values
+    ]
 
 
 def on_meta(value: Any) -> Any:

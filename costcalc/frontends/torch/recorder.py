@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -45,6 +46,7 @@ MADE_OF_NUMBERS = frozenset(
 """Operators that make elements of numbers alone, not all alike."""
 RESTRIDED = frozenset(("as_strided", "_reshape_alias"))
 """Operators that see elements of a storage in steps of their own."""
+_layout = attrgetter("layout")
 MOST_NUMBERS = 4096
 """Values that are kept of a tensor."""
 
@@ -194,7 +196,7 @@ class Recorder(TorchDispatchMode):
         old = set(map(id, given))
         fresh = [t for t in results if id(t) not in old]
         name = operator.name
-        if any(t.layout is not torch.strided for t in (*given, *results)):
+        if {*map(_layout, given), *map(_layout, results)} - {torch.strided}:
             name = f"{name} of sparse tensors"  # for which no rule says how many of their elements there are
             self._assumptions.note("sparse tensors are stored and read as if they were dense")
         written = operator.written(args, kwargs)

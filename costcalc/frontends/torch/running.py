@@ -11,11 +11,12 @@ from torch._ops import OpOverload
 
 from costcalc.frontends.torch.aliases import Aliases, storage_of
 from costcalc.frontends.torch.data import Assumptions, Values, ValuesNeeded
-from costcalc.frontends.torch.layouts import laid_out, normed
+from costcalc.frontends.torch.layouts import joined, laid_out, normed
 from costcalc.frontends.torch.norms import fits, statistics
 from costcalc.frontends.torch.operators import Operator
 from costcalc.frontends.torch.pytrees import (
     META,
+    all_on_meta,
     elements,
     has_values,
     on_meta,
@@ -104,9 +105,9 @@ class Runner:
             return made
         if operator.name == "batch_norm" and len(args) >= 6 and fits(*args[:6]):
             return normed(args[0])
-        if not all(t.is_meta for t in given):
+        if not all_on_meta(given):
             self._keep_unseen(operator, given)
-        elif any(self._aliases.find(t) is None for t in given):
+        elif not self._aliases.all_known(given):
             self._untold = True  # torch.tensor([1, 2], device=x.device) tells no mode its numbers
         if operator.name in FILLED and self._is_small(args):
             return self._filled(func, args, kwargs, given)
@@ -141,7 +142,9 @@ class Runner:
         if operator.name == "repeat_interleave" and "self" in operator.named(args, kwargs):
             kwargs = self._repeated(operator.named(args, kwargs), kwargs)
         simple = bool(given) and operator.pure and not kwargs.get("device")
-        if simple and all(t.is_meta for t in given):
+        if simple and all_on_meta(given):
+            if operator.name == "cat" and (made := joined(**operator.named(args, kwargs))) is not None:
+                return made
             return self._once(func, operator, args, kwargs)
         run_args, run_kwargs = replaced(args, self.shadow), replaced(kwargs, self.shadow)
         if simple and not operator.writes:
