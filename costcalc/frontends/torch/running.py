@@ -143,9 +143,8 @@ class Runner:
             kwargs = self._repeated(operator.named(args, kwargs), kwargs)
         simple = bool(given) and operator.pure and not kwargs.get("device")
         if simple and all_on_meta(given):
-            if operator.name == "cat" and (made := joined(**operator.named(args, kwargs))) is not None:
-                return made
-            return self._once(func, operator, args, kwargs)
+            made = joined(**operator.named(args, kwargs)) if operator.name == "cat" else None
+            return self._once(func, operator, args, kwargs) if made is None else made
         run_args, run_kwargs = replaced(args, self.shadow), replaced(kwargs, self.shadow)
         if simple and not operator.writes:
             return self._once(func, operator, run_args, run_kwargs)
