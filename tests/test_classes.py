@@ -173,7 +173,7 @@ def classes() -> Iterator[Any]:
             continue
         for one in vars(importlib.import_module(name)).values():
             own = isinstance(one, type) and one.__module__ == name
-            if own and (hasattr(one, "_field_defaults") or "__dataclass_fields__" in vars(one)):
+            if own and (hasattr(one, "_field_defaults") or "_kinds" in vars(one)):
                 yield one
 
 

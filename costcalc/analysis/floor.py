@@ -14,11 +14,11 @@ often, and are no schedules of it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 from costcalc.analysis.layer_costs import OpUse, Work
+from costcalc.classes import dataclass
 from costcalc.errors import CostcalcError
 from costcalc.ir.dims import Dim
 

@@ -135,7 +135,7 @@ def add_up(figures: Iterable[Figures], name: str, layers: int) -> Block:
 
 def _leaves(report: Report, depth: int | None) -> list[Row]:
     if depth is None:
-        return [Row("layer", layer.name, layer.name, 0, layer) for layer in _shown(report)]
+        return [Row("layer", layer.name, layer.name, 0, layer) for layer in shown_layers(report)]
     blocks = {block.name: block for block in report.blocks}
     rows: dict[str, Row] = {}
     for layer in shown_layers(report):

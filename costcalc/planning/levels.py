@@ -15,14 +15,14 @@ floor    what no schedule can do without: the inputs, weights and outputs of the
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from costcalc.analysis.floor import Crossings, factors_of, least_moved
 from costcalc.analysis.layer_costs import OpUse, Work, Works
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.traffic import traffic
+from costcalc.classes import NamedTuple, dataclass, replace
 from costcalc.errors import CostcalcError
 from costcalc.ir.dims import Dim
 from costcalc.transforms.fuse import fuse

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+from costcalc.classes import replace
 from costcalc.errors import CostcalcError, Location, UnknownName
 from costcalc.frontends.calls.names import modules, names
 from costcalc.frontends.calls.recorded import Recorded, Scope

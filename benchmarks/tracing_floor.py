@@ -1,0 +1,87 @@
+"""How long a trace takes beside torch's own FlopCounterMode on the meta device: ratios of CPU time, the two in turns.
+
+    python benchmarks/tracing_floor.py                     # 40 of timm's architectures
+    python benchmarks/tracing_floor.py resnet50 vit_base_patch16_224
+
+Each model is built once, on the meta device, and run at batch 1 without gradients; each side takes the best of several
+runs. Models that torch's counter needs less than 50 ms for are told apart: there a process's start is all that counts.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "torch")]
+
+MODELS = [
+    "beit_base_patch16_224", "cait_xxs24_224", "coat_tiny", "coatnet_0_rw_224", "convit_small", "convmixer_768_32",
+    "convnext_tiny", "crossvit_9_240", "cspdarknet53", "darknet53", "davit_tiny", "deit3_small_patch16_224",
+    "densenet201", "dla60", "dpn92", "edgenext_small", "efficientformer_l1", "efficientnet_b3",
+    "eva02_tiny_patch14_336", "focalnet_tiny_srf", "gcvit_tiny", "ghostnet_100", "hrnet_w18", "inception_next_tiny",
+    "inception_v4", "levit_256", "maxvit_tiny_tf_224", "mixer_b16_224", "mobilevitv2_100", "nfnet_f0", "nest_tiny",
+    "pvt_v2_b2", "regnety_032", "res2net50_26w_4s", "resnest50d", "sequencer2d_s", "swinv2_tiny_window8_256",
+    "tnt_s_patch16_224", "vit_base_patch16_224", "xcit_tiny_24_p16_224",
+]  # fmt: skip
+ROUNDS = 4
+SHORT = 0.05
+
+
+def best(run: Callable[[], Any], found: float) -> float:
+    """CPU seconds of ``run``, or ``found`` if that is less."""
+    start = time.process_time()
+    run()
+    return min(found, time.process_time() - start)
+
+
+def measured(name: str) -> tuple[float, float]:
+    """Seconds that torch's counter and a trace take."""
+    import timm
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    import costcalc
+
+    with torch.device("meta"):
+        model = timm.create_model(name, pretrained=False).eval().requires_grad_(False)
+    shape = (1, *model.default_cfg["input_size"])
+
+    def counted() -> None:
+        with torch.no_grad(), FlopCounterMode(display=False):
+            model(torch.empty(shape, device="meta"))
+
+    theirs = ours = float("inf")
+    for _ in range(ROUNDS):
+        theirs = best(counted, theirs)
+        ours = best(lambda: costcalc.trace(model, shape), ours)
+    return theirs, ours
+
+
+def main() -> None:
+    """Print a line a model, the slowest ratios last, and a summary."""
+    import torchvision_stub
+
+    warnings.filterwarnings("ignore")
+    torchvision_stub.install()
+    import torch
+
+    torch.set_num_threads(1)
+    found = {}
+    for name in sys.argv[1:] or MODELS:
+        found[name] = measured(name)
+        print(f"{name:<32}{found[name][0]:8.3f}{found[name][1]:8.3f}{found[name][1] / found[name][0]:7.2f}", flush=True)
+    ratios = [ours / theirs for theirs, ours in found.values() if theirs > SHORT]
+    if ratios:
+        above = sum(ratio > 1 for ratio in ratios)
+        middle, worst = statistics.median(ratios), max(ratios)
+        print(f"of {len(ratios)} over 50 ms: median {middle:.2f}, worst {worst:.2f}, {above} above 1")
+
+
+if __name__ == "__main__":
+    main()
