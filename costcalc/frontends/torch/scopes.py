@@ -39,6 +39,7 @@ class _Watched(Where):
 
     def __init__(self, moved: Callable[[str], None]) -> None:
         self._moved, self._now, self.failed = moved, Scope(""), None
+        self.classes = {}
 
     @property
     def now(self) -> Scope:
