@@ -109,7 +109,8 @@ def _touched(tags: Tags, index_map: AxisMaps | Regroup) -> tuple[set[int], set[i
 def _after(tags: Tags, index_map: AxisMaps | Regroup, x: Shape, y: Shape) -> Tags:
     """The axes of the input in each axis of what a layer makes."""
     if not isinstance(index_map, Regroup):
-        seen = index_map or (None,) * len(y)
+        # What comes from anywhere may have more axes than are looked along, or fewer.
+        seen = (*index_map, *(None,) * len(y))
         return tuple(frozenset() if f is None else tags[f.axis] for f in seen[: len(y)])
     made: list[frozenset[int]] = []
     for before, after in aligned(x, y):
