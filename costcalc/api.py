@@ -87,11 +87,15 @@ def memory(
     apply: str | Sequence[str] = (),
     fold_norm: bool = False,
     layout: str | Mapping[str, str] | None = None,
+    hints: bool = False,
     **kwargs: Any,
 ) -> Memory:
     """What ``engine`` holds while it runs ``model`` once: the peak, each tensor's life, and where it lies in one block.
 
-    engine   ``"eager"`` (PyTorch), ``"tflite"``, ``"tflm"`` (TFLite Micro), ``"mcu"`` or ``"ideal"``: docs/memory.md
+    engine   ``"eager"`` (PyTorch), ``"ort"`` (ONNX Runtime), ``"tflite"``, ``"tflm"`` (TFLite Micro), ``"mcu"`` or
+             ``"ideal"``: docs/memory.md
+    hints    also which one change of the network would save memory, each planned; not of ``"ort"``, nor where a
+             model's own Python was run
 
     With ``"eager"`` the Python of a PyTorch model is run, without values, and its memory seen to come and go; a spec
     has none, and blocks hold what they are given. The other arguments are those of ``analyze``. Raises a
@@ -101,7 +105,7 @@ def memory(
     1372.0
     """
     how = how_built(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
-    return _memory(model, inputs, kwargs, engine, bits, how)
+    return _memory(model, inputs, kwargs, engine, bits, how, hints=hints)
 
 
 def _memory(
@@ -113,6 +117,7 @@ def _memory(
     how: Mapping[str, Any],
     *,
     patches: bool = True,
+    hints: bool = False,
 ) -> Memory:
     """``memory``; ``patches`` as ``plan`` has it."""
     from costcalc.planning.engines import known, plan
@@ -120,7 +125,8 @@ def _memory(
     check_numbers(bits, None)
     known(engine)
     if engine != "eager" or isinstance(model, Graph) or how.get("apply") or how.get("fold_norm"):
-        return plan(graph_of(model, inputs, kwargs, how), engine, bits, patches=patches)
+        graph = graph_of(model, inputs, kwargs, how)
+        return _hinted(plan(graph, engine, bits, patches=patches), graph, hints)
     check_given(model, inputs, kwargs, how)
     run: ObservedRun | str
     if isinstance(model, (str, os.PathLike)):
@@ -132,7 +138,18 @@ def _memory(
         from costcalc.frontends.torch.lives import trace_with_run
 
         graph, run = trace_with_run(model, inputs, kwargs)
-    return plan(graph, engine, bits, run)
+    found = plan(graph, engine, bits, run)
+    return _hinted(found, graph, hints and isinstance(run, str))
+
+
+def _hinted(found: Memory, graph: Graph, hints: bool) -> Memory:
+    """``found`` with what one change would save, if ``hints``."""
+    if not hints:
+        return found
+    from costcalc.classes import replace
+    from costcalc.planning.hints import hints as hinted
+
+    return replace(found, hints=hinted(graph, found.engine, found.bits))
 
 
 def traffic(
@@ -308,6 +325,7 @@ def diff(
     bits: int | None = None,
     machine: Machine | str | None = None,
     name: str = "",
+    engine: str | None = None,
     **options: Any,
 ) -> Diff:
     """What changed between two models, and why their figures did.
@@ -316,6 +334,7 @@ def diff(
     bits       width of floating-point elements, in place of 32
     machine    also the change of the time on it
     name       of the whole; by default made of both names
+    engine     also the change of what this engine holds at most, by the rules for graphs, with its causes
 
     Raises a ``CostcalcError`` for anything that is wrong with one.
 
@@ -327,7 +346,16 @@ def diff(
     check_numbers(bits, None)
     before, after = (loaded(no_module(one, "diff"), options) for one in (old, new))
     title = name or (before.name if before.name == after.name else f"{before.name} → {after.name}")
-    return between(before, after, bits=bits, machine=machine_of(machine), name=title)
+    found = between(before, after, bits=bits, machine=machine_of(machine), name=title)
+    if engine is None:
+        return found
+    from costcalc.classes import replace
+    from costcalc.difference.held import held_change
+    from costcalc.planning.engines import plan
+
+    plans = [plan(graph, engine, bits, patches=False) for graph in (before, after)]
+    was = {change.name: change.old_name for change in found.layers if change.name and change.old_name}
+    return replace(found, memory=held_change(plans[0], plans[1], was))
 
 
 def check(

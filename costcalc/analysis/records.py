@@ -109,6 +109,7 @@ class Layer(Figures):
                       own work and traffic are 0
     group             the layer whose kernel does this one too, by a transform such as ``fuse``; None if it is alone
     module            the class of the module that it is, of a model that was traced
+    peak_bits         bits of activations that are alive while it runs, as the total's ``peak_bits`` has them
     """
 
     name: str
@@ -126,6 +127,7 @@ class Layer(Figures):
     prepared: Prepared | None = None
     group: str | None = None
     module: str | None = None
+    peak_bits: Dim = 0
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,7 @@ class Block(Figures):
 
     output_shapes, receptive_field   those of the last layer that reads anything
     module                           the class of the module that it is, of a model that was traced
+    peak_bits                        the most of its layers', None where those are symbols
     """
 
     name: str
@@ -143,6 +146,7 @@ class Block(Figures):
     time: Time | None = None
     floor: Floor | None = None
     module: str | None = None
+    peak_bits: int | None = None
 
 
 @dataclass(frozen=True)

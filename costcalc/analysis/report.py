@@ -42,6 +42,7 @@ def report(
         from costcalc.analysis.floor import Floors
 
         floors = Floors(graph, storage, machine)
+    alive = liveness(graph, storage)
     layers: list[Layer] = []
     skippable: dict[str, Dim] = {}
     alike: dict[tuple[int, int], dict[str, Any]] = {}
@@ -74,6 +75,7 @@ def report(
             prepared=once,
             group=group.name if (group := storage.group_of.get(node.name)) else None,
             module=graph.modules.get(node.name),
+            peak_bits=alive.held[node.name],
         )
         layers.append(layer)
         around.add(layer, number, bool(touched[0]))
@@ -83,11 +85,11 @@ def report(
             b.amounts(), name=name, layers=b.layers, output_shapes=b.last.output_shapes,
             receptive_field=b.last.receptive_field, time=b.time, floor=floors.of(name) if floors else None,
             module=graph.modules.get(name),
+            peak_bits=b.peak,
         )
         for name, b in sums.close() if b.last
     )  # fmt: skip
     whole = sums.whole
-    alive = liveness(graph, storage)
     return Report(
         name=graph.name,
         source=graph.source,

@@ -32,6 +32,7 @@ class LayerSum:
         self.layers = 0
         self.prepared: Prepared | None = None
         self.time: Time | None = None
+        self.peak: int | None = 0  # None where a layer's is a symbol
         self.last: Layer | None = None
         self._rank = 0  # of the last one: its number, or less than 0 if it reads nothing
 
@@ -60,6 +61,7 @@ class LayerSum:
             self._before(layer.prepared)
         # A weight that nothing reads comes last in a trace.
         self._end(layer, number if reads else ~number)
+        self._alive(layer.peak_bits if isinstance(layer.peak_bits, int) else None)
         if layer.time is not None:
             self._then(layer.time)
 
@@ -73,6 +75,7 @@ class LayerSum:
         if inner.last is not None:
             self._end(inner.last, inner._rank)
         self.tensors.update(inner.tensors)
+        self._alive(inner.peak)
         if inner.time is not None:
             self._then(inner.time)
 
@@ -88,6 +91,9 @@ class LayerSum:
 
     def _before(self, prepared: Prepared) -> None:
         self.prepared = prepared if self.prepared is None else self.prepared.plus(prepared)
+
+    def _alive(self, bits: int | None) -> None:
+        self.peak = None if bits is None or self.peak is None else max(self.peak, bits)
 
     def _then(self, time: Time) -> None:
         self.time = time if self.time is None else self.time.then(time)

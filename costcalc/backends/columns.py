@@ -42,6 +42,7 @@ class Column(NamedTuple):
     of      the attribute of a layer from which alone its value follows, where many layers have that in common
     figure  the figure that it shows; "" of what is none
     bare    its value for programs, where that is another
+    asked   there only where it is asked for by its name
     """
 
     name: str
@@ -57,6 +58,7 @@ class Column(NamedTuple):
     of: str = ""
     figure: str = ""
     bare: Callable[[Any], Any] | None = None
+    asked: bool = False
 
     @property
     def marks(self) -> str:
@@ -166,6 +168,15 @@ _BEFORE = (
 )
 _AFTER = (
     Column(
+        "peak",
+        "peak",
+        lambda f: f.peak_bits,
+        units.size,
+        unit=BITS,
+        asked=True,
+        description="activations alive while it runs; of a block, and of all, the most of its layers",
+    ),
+    Column(
         "bound", "bound", _bound, description="which is slower: compute or memory", left=True, timed=True, of="time"
     ),
     Column(
@@ -220,7 +231,10 @@ def _of_figure(figure: Figure) -> Iterator[Column]:
 
 def usual(also: Collection[str] = ()) -> list[Column]:
     """All columns but those of figures that are shown on demand; of these the ones whose figures ``also`` names."""
-    return [c for c in columns().values() if c.figure in also or not (c.figure and FIGURES[c.figure].on_demand)]
+    return [
+        c for c in columns().values()
+        if c.figure in also or not (c.asked or (c.figure and FIGURES[c.figure].on_demand))
+    ]  # fmt: skip
 
 
 def preferred(names: str, also: Collection[str] = ()) -> list[Column]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from costcalc.cli.choices import Choices
+from costcalc.cli.memory import Engine
 from costcalc.cli.options import VIEW, Flops, Format, Setting, asked, to_file
 from costcalc.cli.output import coloured, emit, width
 from costcalc.cli.parameters import argument, command, option
@@ -15,6 +16,7 @@ EXAMPLES = {
     "costcalc diff main..HEAD configs/backbone.yaml": "a spec at two revisions of git",
     "costcalc diff HEAD~1..HEAD net.py:Net --input 3x224x224 --allow-code": "a PyTorch model, traced at both",
     "costcalc diff --base origin/main": "every spec that this branch changed",
+    "costcalc diff resnet18 resnet34 --engine tflm": "with why more is alive at once",
     "costcalc diff vgg16 vgg19 --by params --format markdown": "for a page, the parameters first",
 }
 
@@ -37,6 +39,10 @@ def diff(
         str, option("--by", metavar="FIGURE", panel=VIEW, help="The figure to rank causes by.", shows_default=True)
     ] = "macs",
     all: Annotated[bool, option("--all", panel=VIEW, help="Every cause and layer, not the first twenty.")] = False,
+    engine: Annotated[
+        Engine | None,
+        option("--engine", "-e", panel=VIEW, help="Also what an engine holds of activations, and why it changed."),
+    ] = None,
     format: Annotated[
         Format, option("--format", "-f", panel=VIEW, help="What to write.", shows_default=True)
     ] = Format.table,
@@ -74,13 +80,16 @@ def diff(
     names = list(sides or [])
     between = parse_range(names[0]) if names else None
     between = Range(base, None) if base is not None else between
+    if between is not None and engine is not None:
+        raise OptionError("--engine is for two models: costcalc diff OLD NEW --engine tflm")
     if between is not None:
         named = names if base is not None else names[1:]
         found = diff_specs(
             Repository(), between, named, given, bits=setting.bits, machine=machine, allow_code=allow_code
         )
     elif len(names) == 2:
-        found = [api.diff(*names, bits=setting.bits, machine=machine, **given)]
+        held = engine.value if engine is not None else None
+        found = [api.diff(*names, bits=setting.bits, machine=machine, engine=held, **given)]
     else:
         raise OptionError(
             "diff takes two models, or revisions as in main..HEAD and specs, or --base REV; see costcalc diff --help"

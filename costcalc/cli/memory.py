@@ -15,6 +15,7 @@ EXAMPLES = {
     "costcalc memory mobilenet_v2 --engine tflm --bits 8": "the arena of TFLite Micro, and what fills it",
     "costcalc memory resnet50 --batch 8 --timeline": "PyTorch, step by step",
     "costcalc memory inception_v3 --engine ideal": "the least in any order of the layers",
+    "costcalc memory swin_t --engine tflm --bits 8 --hints": "and what one change would save",
     "costcalc memory resnet50 --batch 32 --train --optimizer adamw": "a step of training",
     "costcalc memory resnet50 --batch 32 --train --checkpoint auto": "the least, by doing layers again",
     "costcalc memory my/net.yaml --engine mcu --bits 8 --format json": "each tensor with its life and place",
@@ -25,6 +26,7 @@ class Engine(str, Enum):
     """By whose rules memory is held."""
 
     eager = "eager"
+    ort = "ort"
     tflite = "tflite"
     tflm = "tflm"
     mcu = "mcu"
@@ -35,8 +37,8 @@ ByEngine = Annotated[
     Engine,
     option(
         "--engine", "-e", shows_default=True,
-        help="By whose rules: PyTorch (eager), TensorFlow Lite (tflite), its interpreter for microcontrollers (tflm), "
-        "one that writes in place (mcu), or none (ideal).",
+        help="By whose rules: PyTorch (eager), ONNX Runtime (ort), TensorFlow Lite (tflite), its interpreter for "
+        "microcontrollers (tflm), one that writes in place (mcu), or none (ideal).",
     ),
 ]  # fmt: skip
 
@@ -61,6 +63,7 @@ def memory(
     engine: ByEngine = Engine.eager,
     bits: Bits = None,
     timeline: Annotated[bool, option("--timeline", help="A line for each step, with what lives there.")] = False,
+    hints: Annotated[bool, option("--hints", help="Also which one change would save memory, each planned.")] = False,
     train: Annotated[
         bool, option("--train", help="A step of training: forward and backward pass, gradients, the optimizer's state.")
     ] = False,
@@ -86,6 +89,8 @@ def memory(
     in place, what it sets aside.
     """
     if train:
+        if hints:
+            raise OptionError("--train takes no --hints")
         _train(model, engine, bits, timeline, optimizer or OptimizerName.sgd, checkpoint, format, output)
         return
     if checkpoint is not None:
@@ -96,7 +101,7 @@ def memory(
     from costcalc.backends.memory import text as renderer
 
     doing(f"planning {model.model}")
-    found = memory(model.model, engine=engine.value, bits=bits, **model.choices())
+    found = memory(model.model, engine=engine.value, bits=bits, hints=hints, **model.choices())
     if format is Format.table:
         text = renderer.table(found, width(), coloured(output), timeline=timeline)
     else:

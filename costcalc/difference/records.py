@@ -8,6 +8,7 @@ from typing import Any
 from costcalc.analysis.figures import FIGURES, Amounts, Figure, Value, amount_of, attributed
 from costcalc.analysis.records import Report
 from costcalc.classes import dataclass
+from costcalc.difference.held import HeldChange
 from costcalc.errors import Location
 
 SCHEMA = 1
@@ -88,6 +89,7 @@ class Diff:
 
     old, new     None where the model is on one side only
     parameters   name, old, new: of the specs' parameters that differ
+    memory       the change of what an engine holds at most, and its causes, where one was asked for
     """
 
     name: str
@@ -97,6 +99,7 @@ class Diff:
     causes: tuple[Cause, ...]
     parameters: tuple[tuple[str, Any, Any], ...] = ()
     notes: tuple[str, ...] = ()
+    memory: HeldChange | None = None
 
     def __repr__(self) -> str:
         return f"<Diff {self.name}: {len(self.causes)} cause{'s' * (len(self.causes) != 1)}>"
@@ -187,8 +190,14 @@ class Diff:
                 }
                 for c in self.layers if c.mark != "="
             ],
+            **({"memory": self._memory()} if self.memory is not None else {}),
             "notes": list(self.notes),
         }  # fmt: skip
+
+    def _memory(self) -> dict[str, Any]:
+        assert self.memory is not None
+        causes = [{"tensor": c.name, "says": c.says, "effect_bytes": c.effect} for c in self.memory.causes]
+        return {**{key: value for key, value in vars(self.memory).items() if key != "causes"}, "causes": causes}
 
 
 def is_attributed(figure: Figure) -> bool:

@@ -8,8 +8,8 @@ from costcalc.classes import NamedTuple, dataclass
 from costcalc.errors import UnknownName, listing, near
 from costcalc.ir.allocations import ObservedRun
 from costcalc.ir.graph import Graph
-from costcalc.planning.jobs import Jobs, lifetimes, loads, peak
-from costcalc.planning.joining import joined, weights
+from costcalc.planning.jobs import Job, Jobs, lifetimes, loads, peak
+from costcalc.planning.joining import guesses, joined, weights
 from costcalc.planning.placing import arena, best_fit, first_fit, packed
 from costcalc.planning.records import ArenaTensor, Memory, PatchPlan
 from costcalc.planning.sizes import ValueSizes
@@ -35,6 +35,7 @@ class Plan:
     tensors         with offsets where the engine has one arena
     lower_bound     bytes below which no plan goes; None for the peak itself
     upper_bound     bytes with the copies that kernels may make; None where no rule says
+    planned         the tensors that the engine's own planner makes of other jobs; None where it does not go by jobs
     """
 
     jobs: Jobs
@@ -45,6 +46,17 @@ class Plan:
     lower_bound: int | None = None
     upper_bound: int | None = None
     patches: tuple[PatchPlan, ...] = ()
+    planned: Callable[[Jobs], list[ArenaTensor]] | None = None
+
+    @property
+    def needed(self) -> int:
+        """Bytes that it takes: the arena, or where there is none what lives at the peak."""
+        return needed(self.tensors, self.jobs, has_arena=self.has_arena)
+
+
+def needed(tensors: list[ArenaTensor], jobs: Jobs, *, has_arena: bool) -> int:
+    """Bytes that ``tensors`` take: their arena, or where there is none what lives at the peak."""
+    return arena(tensors) if has_arena else max(step.bytes for step in loads(tensors, jobs))
 
 
 def plan(
@@ -77,6 +89,7 @@ def plan(
         steps=tuple(steps),
         upper_bound_bytes=made.upper_bound,
         patches=made.patches,
+        applied=graph.applied,
         notes=made.notes,
     )
 
@@ -109,9 +122,13 @@ def _eager(asked: Question) -> Plan:
         jobs, tensors, bound = eager.seen(run, sizes.bits)
         return Plan(jobs, tensors, sizes.weights(), has_arena=False, upper_bound=bound)
     jobs = eager.jobs(sizes)
+
+    def planned(jobs: Jobs) -> list[ArenaTensor]:
+        return lifetimes(jobs).tensors
+
     why = run or "a spec has no Python to run"
     description = f"a block holds what it was given until it returns, and nothing is written in place: {why}"
-    return Plan(jobs, lifetimes(jobs).tensors, sizes.weights(), (description,), has_arena=False)
+    return Plan(jobs, planned(jobs), sizes.weights(), (description,), has_arena=False, planned=planned)
 
 
 def _tflite(asked: Question) -> Plan:
@@ -127,15 +144,31 @@ def _of_tflite(sizes: ValueSizes, *, micro: bool) -> Plan:
     from costcalc.transforms.fuse.tflite import TFLite
 
     buffer = tflite.buffers(sizes, micro=micro)
-    groups = joined(sizes, TFLite, buffer)
+    groups = joined(sizes, TFLite(sizes.graph), buffer)
     jobs = tflite.jobs(sizes, groups, buffer, micro=micro)
-    if micro:
-        lives = lifetimes(jobs, align=tflite.MICRO_ALIGNMENT)
-        tensors = lives.at(first_fit(lives.merged()))
-    else:
-        lives = lifetimes(jobs)
-        tensors = lives.at(best_fit(lives.merged(), tflite.ALIGNMENT, jobs.inputs))
-    return Plan(jobs, tensors, weights(sizes, groups), tflite.guesses(groups))
+
+    def planned(jobs: Jobs) -> list[ArenaTensor]:
+        lives = lifetimes(jobs, align=tflite.MICRO_ALIGNMENT if micro else 1)
+        if micro:
+            return lives.at(first_fit(lives.merged()))
+        return lives.at(best_fit(lives.merged(), tflite.ALIGNMENT, jobs.inputs))
+
+    return Plan(jobs, planned(jobs), weights(sizes, groups), guesses(groups, tflite.ONE), planned=planned)
+
+
+def _ort(asked: Question) -> Plan:
+    from costcalc.planning import ort
+    from costcalc.planning.ort.buffers import Planned
+    from costcalc.planning.ort.calls import ONE
+
+    sizes = asked.sizes
+    session = ort.session(sizes)
+    tensors = Planned(session).placed()
+    steps = tuple(
+        Job(call.layer, call.reads, tuple((v.name, v.bytes) for v in call.makes), call.scratch, call.over, call.layers)
+        for call in session.calls
+    )  # fmt: skip
+    return Plan(Jobs({}, steps, session.outputs), tensors, weights(sizes, session.groups), guesses(session.groups, ONE))
 
 
 def _mcu(asked: Question) -> Plan:
@@ -143,18 +176,24 @@ def _mcu(asked: Question) -> Plan:
     from costcalc.planning.patches import by_patches
 
     sizes = asked.sizes
-    groups = joined(sizes, mcu.InPlace, sizes.root)
+    groups = joined(sizes, mcu.InPlace(sizes.graph), sizes.root)
     jobs = mcu.jobs(sizes, groups, sizes.root)
     lives = lifetimes(jobs)
     packed_slots, least = packed(lives.merged())
+
+    def planned(jobs: Jobs) -> list[ArenaTensor]:
+        lives = lifetimes(jobs)
+        return lives.at(packed(lives.merged())[0])
+
     return Plan(
         jobs, lives.at(packed_slots), weights(sizes, groups), lower_bound=least if lives.fill_their_slots else None,
-        patches=tuple(by_patches(sizes, groups, jobs)) if asked.patches else (),
+        patches=tuple(by_patches(sizes, groups, jobs)) if asked.patches else (), planned=planned,
     )  # fmt: skip
 
 
 ENGINES: dict[str, Callable[[Question], Plan]] = {
     "eager": _eager,
+    "ort": _ort,
     "tflite": _tflite,
     "tflm": _tflm,
     "mcu": _mcu,

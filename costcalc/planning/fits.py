@@ -78,6 +78,7 @@ class Fits:
             "model": self.memory.name,
             "engine": self.memory.engine,
             "bits": self.memory.bits,
+            **({"apply": list(self.memory.applied)} if self.memory.applied else {}),
             "fits": self.fits,
             "ram": {"needed": self.ram_bytes, "there": self.room.ram},
             "flash": None if self.room.flash is None else {"needed": self.flash_bytes, "there": self.room.flash},

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 
 from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim
@@ -33,14 +34,14 @@ class JoinedGroup(NamedTuple):
         return self.nodes[-1].outputs
 
 
-def joined(sizes: ValueSizes, joiner: type[Joiner], buffer: Mapping[str, str]) -> list[JoinedGroup]:
+def joined(sizes: ValueSizes, joiner: Joiner, buffer: Mapping[str, str]) -> list[JoinedGroup]:
     """The layers of an inference in the groups that ``joiner`` makes, each where its last layer stands.
 
+    joiner   one for this graph, which has not joined yet
     buffer   value → the value in whose place it is; a node whose output is in that of its input is not a step
     """
-    made = joiner(sizes.graph)
-    made.join()
-    chain_of = made.chain_of
+    joiner.join()
+    chain_of = joiner.chain_of
     inside: dict[int, list[Node]] = {}
     ends: dict[int, int] = {}
     for i, node in enumerate(sizes.nodes()):
@@ -95,3 +96,12 @@ def weights(sizes: ValueSizes, groups: list[JoinedGroup]) -> int:
 
 def _bytes(count: Dim, bits: int) -> int:
     return -(-count * bits // 8) if isinstance(count, int) else 0
+
+
+def guesses(groups: list[JoinedGroup], known: Collection[str]) -> tuple[str, ...]:
+    """What was taken for one operator, as a sentence; ``known`` are the layers of which that is no guess."""
+    kinds = Counter(group.lead.op.name for group in groups if group.lead.op.name not in known)
+    if not kinds:
+        return ()
+    named = ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in kinds.items())
+    return (f"taken for one operator each, though the engine may make several of it: {named}",)

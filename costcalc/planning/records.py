@@ -27,6 +27,24 @@ class EngineStep(NamedTuple):
     bytes: int
 
 
+class Hint(NamedTuple):
+    """One change of the network or of how it is run, which was planned: ``bytes`` is what it then takes.
+
+    description  in words: ``block1.add in place``
+    saves        bytes that it takes less
+    layers       the layers that are changed; of another order the order itself
+    """
+
+    description: str
+    saves: int
+    bytes: int
+    layers: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain lists, strings and numbers."""
+        return {"says": self.description, "saves": self.saves, "bytes": self.bytes, "layers": list(self.layers)}
+
+
 class PatchPlan(NamedTuple):
     """The stage that needs least with so many patches: ``grid``² of them, up to ``layer``.
 
@@ -54,6 +72,8 @@ class Memory:
     weights_bytes       the model's weights, in memory or in flash
     upper_bound_bytes   with the copies that kernels may make, where the engine has a rule for them; else None
     patches             the first layers by patches, for engines that can: what then lives, and what is done again
+    hints               changes that would help, each planned, where they were asked for
+    applied             the transforms that made of the model what was planned, in their order
     notes               what the rules took for granted
     """
 
@@ -70,6 +90,8 @@ class Memory:
     steps: tuple[EngineStep, ...]
     upper_bound_bytes: int | None = None
     patches: tuple[PatchPlan, ...] = ()
+    hints: tuple[Hint, ...] = ()
+    applied: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -95,6 +117,7 @@ class Memory:
             "model": self.name,
             "engine": self.engine,
             "bits": self.bits,
+            **({"apply": list(self.applied)} if self.applied else {}),
             "peak_bytes": self.peak_bytes,
             "at": self.at,
             "lower_bound_bytes": self.lower_bound_bytes,
@@ -105,5 +128,6 @@ class Memory:
             "tensors": [t._asdict() for t in self.tensors],
             "steps": [s._asdict() for s in self.steps],
             **({"patches": [p._asdict() for p in self.patches]} if self.patches else {}),
+            **({"hints": [h.to_dict() for h in self.hints]} if self.hints else {}),
             "notes": list(self.notes),
         }

@@ -164,12 +164,3 @@ def _im2col(sizes: ValueSizes, node: Node) -> int:
     for k in kernel:
         taps = taps * k
     return sizes.of_type(y.with_shape(y.shape[0], taps, *y.spatial))
-
-
-def guesses(groups: list[JoinedGroup]) -> tuple[str, ...]:
-    """What was taken for one operator without being known to be one."""
-    kinds = Counter(group.lead.op.name for group in groups if group.lead.op.name not in ONE)
-    if not kinds:
-        return ()
-    named = ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in kinds.items())
-    return (f"taken for one operator each, though the converter may make several of it: {named}",)

@@ -11,7 +11,8 @@ import costcalc
 from costcalc.cli.dispatch import outcome
 from costcalc.errors import CostcalcError
 from costcalc.machines import load_machine
-from costcalc.planning.fits import Fits
+from costcalc.planning.fits import Fits, Room
+from costcalc.planning.records import Memory
 
 KIB, MIB = 2**10, 2**20
 
@@ -122,3 +123,15 @@ def test_a_machine_says_ram_or_memory_and_caches(tmp_path: Path) -> None:
     file.write_text(f"{head}flash: 1 potato\n")
     with pytest.raises(CostcalcError, match=r"own.yaml:5:8: flash must be a whole number with a unit"):
         load_machine(str(file))
+
+
+def test_weights_of_956_kib_and_a_peak_of_280_kib_fit_a_stm32h743() -> None:
+    # 2 MiB of flash and about 1 MiB of RAM: weights go to flash, so that they are not added to the peak.
+    machine = load_machine("stm32h743")
+    assert machine.ram is not None
+    memory = Memory("net", "tflm", 8, 280 * KIB, "conv", 280 * KIB, True, 280 * KIB, 956 * KIB, (), ())
+    known = Fits(memory, Room(machine.ram, machine.flash))
+    assert known.fits
+    assert (known.ram_bytes, known.flash_bytes) == (280 * KIB, 956 * KIB)
+    # In RAM alone of 1 MiB both together are too much.
+    assert not Fits(memory, Room(MIB)).fits

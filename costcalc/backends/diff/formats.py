@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from costcalc.amounts.shown import percent, show, signed, told_apart
+from costcalc.amounts.units import size
 from costcalc.analysis.figures import DIFFERENCE, FIGURES, Figure, attributed, figures_in
 from costcalc.backends import escape
 from costcalc.backends.escape import html, visible
@@ -136,6 +137,9 @@ def text(
         lines += ["", paint(f"Causes, largest change of {FIGURES[by].title} first", "bold")]
         rows = [(FIGURES[by].title, _second(by).title, "kind", "what", "where"), *cause_rows(found, by, most)]
         lines += _aligned(rows, ">><<<", width, "  ")
+        held = held_rows(found, most)
+        if held:
+            lines += ["", paint(held_headline(found), "bold"), *_aligned(held, "><<", width, "  ")]
         layers = changed_layers(found)
         lines += ["", paint("Layers: + added, - removed, ~ changed", "bold")]
         largest = sorted(layers, key=lambda c: -abs(c.effect(by)))[:most]
@@ -147,6 +151,28 @@ def text(
         lines += [visible(note) for note in found.notes]
         lines.append("")
     return "\n".join(lines or ["no model changed", ""])
+
+
+def held_headline(found: Diff) -> str:
+    """The peak in an engine, before and after: ``Memory in tflm: 6.24 MiB → 4.68 MiB``; "" if none was asked."""
+    memory = found.memory
+    if memory is None:
+        return ""
+    sizes = " → ".join(size(8 * n) for n in (memory.old_bytes, memory.new_bytes))
+    where = f", at {memory.new_at}" if memory.new_at == memory.old_at else f", at {memory.old_at} → {memory.new_at}"
+    return f"Memory in {memory.engine}: {sizes}{where}"
+
+
+def held_rows(found: Diff, most: int | None = None) -> list[tuple[str, str, str]]:
+    """Each tensor that has another part in the peak: by how much, which, and why."""
+    if found.memory is None:
+        return []
+    shown = found.memory.causes[:most]
+    rows = [(f"{'+' if c.effect > 0 else '-'}{size(8 * abs(c.effect))}", visible(c.name), c.says) for c in shown]
+    rest = found.memory.causes[len(shown) :]
+    if rest:
+        rows.append((f"{sum(c.effect for c in rest):+,} B", f"{len(rest)} more", ""))
+    return rows or [("0 B", "nothing", "the same tensors live at the peak")]
 
 
 def _aligned(rows: Sequence[Sequence[str]], sides: str, width: int, indent: str) -> list[str]:
@@ -215,6 +241,9 @@ def markdown(diffs: Sequence[Diff], by: str, also: Collection[str] = ()) -> str:
             *table([FIGURES[by].title, _second(by).title, "cause", "what", "where"], ">><<<", cause_rows(found, by)),
             "",
         ]
+        if found.memory is not None:
+            rows = [tuple(map(escaped, row)) for row in held_rows(found)]
+            lines += [*table([escaped(held_headline(found)), "tensor", "why"], "><<", rows), ""]
         lines += [*folded_layers(found, by), *(f"{escaped(note)}\n" for note in found.notes)]
     return "\n".join(lines or ["no model changed"]) + "\n"
 

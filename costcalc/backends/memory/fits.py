@@ -6,7 +6,7 @@ from costcalc.amounts.units import percent, size
 from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.json import written
-from costcalc.backends.memory.text import TITLES, alive
+from costcalc.backends.memory.text import TITLES, alive, transformed
 from costcalc.backends.paint import painted, plain
 from costcalc.classes import NamedTuple
 from costcalc.planning.fits import Fits
@@ -43,7 +43,7 @@ def text(found: Fits, room: RoomAsAsked, width: int, colour: bool) -> str:
     paint = painted if colour else plain
     memory = found.memory
     bits = f", {memory.bits} bits" if memory.bits is not None else ""
-    lines = [f"{paint(visible(memory.name), 'bold')}  {TITLES[memory.engine]}{bits}", ""]
+    lines = [f"{paint(visible(memory.name), 'bold')}  {TITLES[memory.engine]}{bits}{transformed(memory)}", ""]
     verdict = paint("fits", "green") if found.fits else paint("does not fit", "red")
     lines.append(verdict)
     of = "activations" if found.room.flash is not None else "activations and weights"

@@ -11,15 +11,19 @@ from costcalc.backends.grid import GAP, cut_front, grid
 from costcalc.backends.json import written
 from costcalc.backends.markdown import figures_table, header, row
 from costcalc.backends.paint import Paint, bar, painted, plain
+from costcalc.backends.report.summary import after
 from costcalc.planning.records import ArenaTensor, Memory
 
 TITLES = {
     "eager": "PyTorch, operator by operator",
+    "ort": "ONNX Runtime",
     "tflite": "TensorFlow Lite",
     "tflm": "TensorFlow Lite for Microcontrollers",
     "mcu": "an engine that writes in place",
     "ideal": "no engine: liveness alone",
 }
+BLOCKS = {"ort": "from the second run on, in one block and the results beside it"}
+"""What the arena is, of engines that do not have one block from the first run on."""
 MOST_ALIVE = 12
 BAR = 24
 LEAST_NAME = 12
@@ -38,9 +42,14 @@ def facts(memory: Memory) -> Iterator[tuple[str, str, str]]:
     yield "weights", _bytes(memory.weights_bytes), f"{_exact(memory.weights_bytes)}, {description}"
 
 
+def transformed(memory: Memory) -> str:
+    """Which transforms were applied, as the end of a title; "" if none was."""
+    return f", {visible(after(memory.applied))}" if memory.applied else ""
+
+
 def _arena(memory: Memory) -> str:
     bound = memory.lower_bound_bytes
-    block = f"{_exact(memory.arena_bytes or 0)} in one block for all of them"
+    block = f"{_exact(memory.arena_bytes or 0)} {BLOCKS.get(memory.engine, 'in one block for all of them')}"
     if memory.optimal:
         return f"{block}, the least that there can be"
     gap = percent((memory.arena_bytes or 0) - bound, memory.arena_bytes or 0)
@@ -53,13 +62,15 @@ def table(memory: Memory, width: int, colour: bool, *, timeline: bool = False) -
 
     paint = painted if colour else plain
     bits = f", {memory.bits} bits" if memory.bits is not None else ""
-    lines = [f"{paint(visible(memory.name), 'bold')}  {TITLES[memory.engine]}{bits}", ""]
+    lines = [f"{paint(visible(memory.name), 'bold')}  {TITLES[memory.engine]}{bits}{transformed(memory)}", ""]
     lines += figures(list(facts(memory)), 7, width, paint)
     if timeline:
         lines += ["", *_timeline(memory, width, paint)]
     lines += ["", *alive(memory, width, paint)]
     if memory.patches:
         lines += ["", *_patches(memory, width, paint)]
+    if memory.hints:
+        lines += ["", *_hints(memory, width, paint)]
     for note in memory.notes:
         lines += ["", *wrap(visible(note), max(width, 40))]
     return "\n".join([*lines, ""])
@@ -110,6 +121,18 @@ def _patches(memory: Memory, width: int, paint: Paint) -> list[str]:
     return [paint("the first layers by patches", "cyan"), *("  " + GAP.join(row).rstrip() for row in rows)]
 
 
+def _hints(memory: Memory, width: int, paint: Paint) -> list[str]:
+    """What one change would save, and what it then takes."""
+    columns = {
+        "saves": [_bytes(h.saves) for h in memory.hints],
+        "share": [percent(h.saves, memory.needed_bytes) for h in memory.hints],
+        "says": [visible(h.says) for h in memory.hints],
+        "then": [f"then {_bytes(h.bytes)}" for h in memory.hints],
+    }
+    rows = grid(columns, width - 2, ("says", "then"), {"says": LEAST_NAME, "then": 8}, ("says",))
+    return [paint("one change would save", "cyan"), *("  " + GAP.join(row).rstrip() for row in rows)]
+
+
 def _life(memory: Memory, tensor: ArenaTensor) -> str:
     """From when to when, as people say it."""
     if tensor.first == tensor.last:
@@ -151,7 +174,8 @@ def csv(memory: Memory, *, timeline: bool = False) -> str:
 def markdown(memory: Memory, *, timeline: bool = False) -> str:
     """The figures, and what lives at the peak; with ``timeline`` the bytes of every step."""
     bits = f" · {memory.bits} bits" if memory.bits is not None else ""
-    lines = [f"**{escape.markdown(memory.name)}** · {TITLES[memory.engine]}{bits}", ""]
+    applied = f" · {escape.markdown(after(memory.applied))}" if memory.applied else ""
+    lines = [f"**{escape.markdown(memory.name)}** · {TITLES[memory.engine]}{bits}{applied}", ""]
     lines += figures_table(facts(memory))
     if timeline:
         lines += ["", *header(["step", "layer", "alive"], "><>")]
@@ -167,6 +191,11 @@ def markdown(memory: Memory, *, timeline: bool = False) -> str:
             again = percent(p.again, p.macs - p.again)
             cells = [f"{p.grid}×{p.grid}", escape.markdown(p.layer), f"{grouped(p.peak_bytes)} B", again]
             lines.append(row(cells))
+    if memory.hints:
+        lines += ["", *header(["one change would save", "", "then"], "><>")]
+        lines += [
+            row([f"{grouped(h.saves)} B", escape.markdown(h.says), f"{grouped(h.bytes)} B"]) for h in memory.hints
+        ]
     for note in memory.notes:
         lines += ["", f"{escape.markdown(note)}."]
     return "\n".join(lines) + "\n"
