@@ -44,7 +44,7 @@ class HeldCause(NamedTuple):
     """One tensor that has another part in the peak than before: its name, why, in words, and by how many bytes."""
 
     name: str
-    says: str
+    description: str
     effect: int
 
 
@@ -76,7 +76,7 @@ def _causes(old: Plan, new: Plan, was: Mapping[str, str]) -> Iterator[HeldCause]
         other = left.pop(_old_name(name, was), None)
         there = _at(tensor, new.peak_step) - (0 if other is None else _at(other, old.peak_step))
         if there:
-            yield HeldCause(name, _says(other, tensor, old, new), there)
+            yield HeldCause(name, _described(other, tensor, old, new), there)
     for name, tensor in left.items():
         if _at(tensor, old.peak_step):
             yield HeldCause(name, "is gone", -tensor.bytes)
@@ -107,7 +107,7 @@ def _at(tensor: Tensor, step: int) -> int:
     return tensor.bytes if tensor.first <= step <= tensor.last else 0
 
 
-def _says(old: Tensor | None, new: Tensor, before: Plan, after: Plan) -> str:
+def _described(old: Tensor | None, new: Tensor, before: Plan, after: Plan) -> str:
     """Why ``new`` has another part in the peak than ``old`` had."""
     if old is None:
         return "is new"

@@ -196,7 +196,7 @@ class Diff:
 
     def _memory(self) -> dict[str, Any]:
         assert self.memory is not None
-        causes = [{"tensor": c.name, "says": c.says, "effect_bytes": c.effect} for c in self.memory.causes]
+        causes = [{"tensor": c.name, "says": c.description, "effect_bytes": c.effect} for c in self.memory.causes]
         return {**{key: value for key, value in vars(self.memory).items() if key != "causes"}, "causes": causes}
 
 

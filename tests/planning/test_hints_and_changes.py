@@ -34,9 +34,9 @@ def test_a_layer_in_place_saves_its_map() -> None:
     wide = small(
         ("conv", {"out_channels": 32, "kernel": 1}, ["image"]), ("gelu", {}, ["a"]), ("global_avg_pool", {}, ["b"])
     )
-    (hint,) = (h for h in hints(wide, "tflm") if "in place" in h.says)
+    (hint,) = (h for h in hints(wide, "tflm") if "in place" in h.description)
     # Without: a and b, 32 maps each; with: the image and a, 36 maps.
-    assert (hint.says, hint.saves, hint.bytes) == ("b in place", (64 - 36) * MAP, 36 * MAP)
+    assert (hint.description, hint.saves, hint.bytes) == ("b in place", (64 - 36) * MAP, 36 * MAP)
 
 
 def test_another_order_saves_what_the_plan_in_that_order_takes() -> None:
@@ -46,7 +46,7 @@ def test_another_order_saves_what_the_plan_in_that_order_takes() -> None:
         ("conv", conv, ["image"]), ("conv", conv, ["image"]), ("global_avg_pool", {}, ["a"]),
         ("global_avg_pool", {}, ["b"]), ("add", {}, ["c", "d"]),
     )  # fmt: skip
-    (hint,) = (h for h in hints(graph, "tflm") if "order" in h.says)
+    (hint,) = (h for h in hints(graph, "tflm") if "order" in h.description)
     again = small(
         ("conv", conv, ["image"]), ("global_avg_pool", {}, ["a"]), ("conv", conv, ["image"]),
         ("global_avg_pool", {}, ["c"]), ("add", {}, ["b", "d"]),

@@ -168,7 +168,7 @@ def held_rows(found: Diff, most: int | None = None) -> list[tuple[str, str, str]
     if found.memory is None:
         return []
     shown = found.memory.causes[:most]
-    rows = [(f"{'+' if c.effect > 0 else '-'}{size(8 * abs(c.effect))}", visible(c.name), c.says) for c in shown]
+    rows = [(f"{'+' if c.effect > 0 else '-'}{size(8 * abs(c.effect))}", visible(c.name), c.description) for c in shown]
     rest = found.memory.causes[len(shown) :]
     if rest:
         rows.append((f"{sum(c.effect for c in rest):+,} B", f"{len(rest)} more", ""))

@@ -126,7 +126,7 @@ def _hints(memory: Memory, width: int, paint: Paint) -> list[str]:
     columns = {
         "saves": [_bytes(h.saves) for h in memory.hints],
         "share": [percent(h.saves, memory.needed_bytes) for h in memory.hints],
-        "says": [visible(h.says) for h in memory.hints],
+        "says": [visible(h.description) for h in memory.hints],
         "then": [f"then {_bytes(h.bytes)}" for h in memory.hints],
     }
     rows = grid(columns, width - 2, ("says", "then"), {"says": LEAST_NAME, "then": 8}, ("says",))
@@ -194,7 +194,8 @@ def markdown(memory: Memory, *, timeline: bool = False) -> str:
     if memory.hints:
         lines += ["", *header(["one change would save", "", "then"], "><>")]
         lines += [
-            row([f"{grouped(h.saves)} B", escape.markdown(h.says), f"{grouped(h.bytes)} B"]) for h in memory.hints
+            row([f"{grouped(h.saves)} B", escape.markdown(h.description), f"{grouped(h.bytes)} B"])
+            for h in memory.hints
         ]
     for note in memory.notes:
         lines += ["", f"{escape.markdown(note)}."]
