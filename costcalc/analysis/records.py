@@ -315,7 +315,7 @@ class Report(Presented):
 EXACT_COLUMNS = frozenset({"field", "stride", "bound", "unset"})
 """Columns beside the figures of which nothing is left out."""
 FIRST = ("name", "op", "kind", "options", "inputs", "input_shapes", "output_shapes")
-MAYBE = ("time", "floor", "prepared", "group", "kernels", "module")
+MAYBE = ("time", "floor", "prepared", "group", "kernels", "module", "peak_bits")
 """Keys that only some layers, or some totals, have."""
 
 
