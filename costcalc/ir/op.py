@@ -95,6 +95,8 @@ class Op:
     is_bounded_only: ClassVar[bool] = False
     """Whether its ``index_maps`` are a bound: data say where its places look, what came before what, or one channel
     sees less than another."""
+    weighs: ClassVar[bool] = False
+    """Whether elements are taken times those of another input, of which some may be 0, as in a mask."""
     leaves_zeros: ClassVar[bool] = False
     """Whether some of its outputs are zeros, which see nothing."""
     is_counted: ClassVar[bool] = True

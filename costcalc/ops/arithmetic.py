@@ -95,6 +95,8 @@ class Multiply(Combination):
 
     aten = "mul multiply"
 
+    weighs = True
+
     operator = "mul"
 
     def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:

@@ -45,6 +45,8 @@ class Einsum(Op):
 
     aten = "einsum"
 
+    weighs = True
+
     equation: str
     path: Axes | None = None
 

@@ -31,6 +31,8 @@ class MatMul(Op):
     """
 
     aten = """
+
+    weighs = True
     matmul linalg_matmul mm bmm mv dot vdot inner addmm baddbmm addbmm addmv _int_mm addr affine_grid_generator
     """
 

@@ -17,13 +17,6 @@ from costcalc.analysis.view import UNKNOWN, View
 from costcalc.classes import NamedTuple
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.index_map import Anywhere, AxisMap, AxisMaps, IndexMap, Regroup, Steps
-from costcalc.ops.elementwise import TRUTHS
-
-WEIGHING = ("multiply", "matmul", "einsum")
-"""Ops that may take elements by numbers known beforehand, of which some are 0, as in a mask."""
-
-CHOOSING = ("where", "masked_fill", "heaviside")
-"""Functions of elements that are told by data which of their inputs to pass on, as comparisons tell."""
 
 Inner: TypeAlias = "tuple[int, int] | None"
 
@@ -96,12 +89,9 @@ def _among_others(view: View) -> bool:
 
 def _uneven(graph: Graph, node: Node, claim: View) -> bool:
     """Whether data say what the places of a layer see, or places see unlike each other."""
-    op: Any = node.op
-    if op.name in WEIGHING and any(_masks(graph, value) for value in node.inputs):
+    if node.op.weighs and any(_masks(graph, value) for value in node.inputs):
         return True
-    if op.name == "elementwise" and (op.function in TRUTHS or op.function in CHOOSING):
-        return True
-    if op.name in ("triangle", "diag_embed", "block_diag"):  # with zeros, which see nothing
+    if node.op.leaves_zeros:
         return any(map(moves, claim.factors))
     return node.op.is_bound()
 
