@@ -30,9 +30,9 @@ class MatMul(Op):
     Source       PyTorch, torch.matmul.
     """
 
-    aten = """
-
     weighs = True
+
+    aten = """
     matmul linalg_matmul mm bmm mv dot vdot inner addmm baddbmm addbmm addmv _int_mm addr affine_grid_generator
     """
 
