@@ -20,6 +20,29 @@ GENERATED = {
 }
 
 
+def test_the_design_names_modules_that_are_there() -> None:
+    """In its table of folders, and wherever a page of developers names a file or folder of the package."""
+    package = ROOT / "costcalc"
+    design = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)/` \| (.*) \| [^|]* \|$", design, re.MULTILINE)
+    assert len(rows) > 10
+    for folder, holds in rows:
+        for name in re.findall(r"`([a-z_0-9]+)/?`", holds.replace("(with ", "").replace("`, `", "` `")):
+            there = [
+                package / folder / name,
+                package / folder / f"{name}.py",
+                package / folder / "calls" / f"{name}.py",
+            ]
+            inside = (package / folder / "__init__.py").read_text(encoding="utf-8")
+            assert any(path.exists() for path in there) or re.search(rf"\b{name}\b", inside), f"{folder}/{name}"
+    for page in (design, (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")):
+        for path in re.findall(r"`((?:[a-z_]+/)+[a-z_.]+)`", page):
+            roots = (ROOT, package)
+            found = any((root / path).exists() or (root / f"{path}.py").exists() for root in roots)
+            member = any((root / f"{path.rpartition('.')[0]}.py").exists() for root in roots)
+            assert found or member, path
+
+
 def test_there_are_generated_pages() -> None:
     assert {page.name for page in GENERATED} >= {"ops.md", "cli.md", "zoo.md"}
 

@@ -33,10 +33,10 @@ def test_macs_that_a_causal_mask_hides_are_told_with_all_digits() -> None:
 @pytest.mark.parametrize(
     ("x", "y", "runs"),
     [
-        ((2, 1), (2,), [(range(0, 2), range(0, 1))]),  # what is left over of size 1 belongs to the last run
-        ((2,), (2, 1), [(range(0, 1), range(0, 2))]),
-        ((2, 3), (2, 3), [(range(0, 1), range(0, 1)), (range(1, 2), range(1, 2))]),
-        ((4, 3), (2, 2, 3), [(range(0, 1), range(0, 2)), (range(1, 2), range(2, 3))]),
+        ((2, 1), (2,), [(range(2), range(1))]),  # what is left over of size 1 belongs to the last run
+        ((2,), (2, 1), [(range(1), range(2))]),
+        ((2, 3), (2, 3), [(range(1), range(1)), (range(1, 2), range(1, 2))]),
+        ((4, 3), (2, 2, 3), [(range(1), range(2)), (range(1, 2), range(2, 3))]),
     ],
 )
 def test_runs_of_axes_that_hold_as_many_elements(

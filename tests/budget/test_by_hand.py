@@ -22,7 +22,13 @@ from costcalc.ir.tensor import TensorType
 
 @pytest.mark.parametrize(
     ("reached", "like", "written"),
-    [(45, "100", "45"), (123_456, "200000", "124000"), (999, "1000", "999"), (1001, "2000", "1010"), (1_500, "2k", "1.5k")],
+    [
+        (45, "100", "45"),
+        (123_456, "200000", "124000"),
+        (999, "1000", "999"),
+        (1001, "2000", "1010"),
+        (1_500, "2k", "1.5k"),
+    ],
 )
 def test_a_limit_is_lowered_to_three_digits_not_below_what_is_reached(reached: int, like: str, written: str) -> None:
     assert rounded_up(Fraction(reached), like, FIGURES["layers"]) == written
