@@ -37,10 +37,10 @@ def test_the_design_names_modules_that_are_there() -> None:
             assert any(path.exists() for path in there) or re.search(rf"\b{name}\b", inside), f"{folder}/{name}"
     for page in (design, (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")):
         for path in re.findall(r"`((?:[a-z_]+/)+[a-z_.]+)`", page):
-            roots = (ROOT, package)
-            found = any((root / path).exists() or (root / f"{path}.py").exists() for root in roots)
-            member = any((root / f"{path.rpartition('.')[0]}.py").exists() for root in roots)
-            assert found or member, path
+            held = {path, f"{path}.py", f"{path.rpartition('.')[0]}.py"}
+            assert any((root / name).exists() for root in (ROOT, package) for name in held) or any(
+                str(file.relative_to(package)).endswith(f"/{name}") for file in package.rglob("*.py") for name in held
+            ), path
 
 
 def test_there_are_generated_pages() -> None:
