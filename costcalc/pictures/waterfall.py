@@ -43,7 +43,7 @@ def waterfall(diff: Diff, figure: str = "macs", most: int = MOST) -> Waterfall:
     """The causes of the change of ``figure``, the largest first. Raises ``CostcalcError`` for one without causes."""
     known = FIGURES.get(figure)
     if known is None or not is_attributed(known):
-        raise CostcalcError(f"a diff knows no causes of {figure[:40]}, as it is no sum over layers")
+        raise CostcalcError(f"a diff knows no causes of {figure[:40]}, as it is not a sum over layers")
     old, new = (value or 0 for value in diff.figure(figure))
     causes = [cause for cause in diff.by(figure) if cause.of(figure)]
     own = causes if len(causes) <= most + 1 else causes[:most]
