@@ -27,7 +27,7 @@ LESS = {"err", "error", "loss", "ppl", "perplexity", "fid", "mse", "rmse", "mae"
 """Words in the head of a column of which more, or less, is better."""
 
 
-class Column(NamedTuple):
+class TableColumn(NamedTuple):
     """What one column says of every model.
 
     values   exact numbers, None where there is none; of a column of words None
@@ -62,7 +62,7 @@ class Table(NamedTuple):
     """A table of models; ``notes`` are sentences for its foot."""
 
     names: tuple[str, ...]
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -113,10 +113,10 @@ def tabulate(
     return Table(tuple(names) or tuple(models), tuple(found), tuple(_notes(models, reports, found, sheet)))
 
 
-def _ours(name: str, reports: Sequence[Report]) -> Column | None:
+def _ours(name: str, reports: Sequence[Report]) -> TableColumn | None:
     """The column of a figure, or of the inputs' shapes."""
     if name == INPUT:
-        return Column(name, name, None, tuple(map(_input, reports)))
+        return TableColumn(name, name, None, tuple(map(_input, reports)))
     known = named(name)
     if known is None:
         return None
@@ -127,13 +127,13 @@ def _ours(name: str, reports: Sequence[Report]) -> Column | None:
     if all(value is None for value in values):
         needs = "; it needs a machine: --machine a100" if figure.asks == "machine" else ""
         raise OptionError(f"no model has a {figure.name} here{needs}")
-    return Column(
+    return TableColumn(
         name, f"{known.prefix}{figure.title}", values, (), figure.unit, known.scale if known.prefix else None,
         tuple(report.mark(figure.name) for report in reports), best_of(figure, values, reports),
     )  # fmt: skip
 
 
-def _theirs(name: str, models: Sequence[str], sheet: Sheet, best: str | None) -> Column | None:
+def _theirs(name: str, models: Sequence[str], sheet: Sheet, best: str | None) -> TableColumn | None:
     """The column of ``sheet`` that has this head."""
     if name not in sheet.heads[1:]:
         return None
@@ -142,7 +142,7 @@ def _theirs(name: str, models: Sequence[str], sheet: Sheet, best: str | None) ->
     first = next((text for text, _ in cells if text), "")
     texts = tuple(text for text, _ in cells)
     if not NUMBER.fullmatch(first):
-        return Column(name, name, None, texts)
+        return TableColumn(name, name, None, texts)
     for text, location in cells:
         if text and not NUMBER.fullmatch(text):
             why = f"'{text[:40]}' is not a number, as others in the column '{name[:40]}' are; leave it empty"
@@ -151,7 +151,7 @@ def _theirs(name: str, models: Sequence[str], sheet: Sheet, best: str | None) ->
     known = [value for value in values if value is not None]
     way = best or _better(name)
     top = {"max": max, "min": min}[way](known) if way in ("max", "min") and len({*known}) > 1 else None
-    return Column(
+    return TableColumn(
         name, name, values, texts, best=frozenset(i for i, v in enumerate(values) if top is not None and v == top)
     )
 
@@ -188,7 +188,7 @@ def _input(report: Report) -> str:
 
 
 def _notes(
-    models: Sequence[str], reports: Sequence[Report], columns: Sequence[Column], sheet: Sheet | None
+    models: Sequence[str], reports: Sequence[Report], columns: Sequence[TableColumn], sheet: Sheet | None
 ) -> list[str]:
     """What was counted, of which inputs, and where the rest is from."""
     figures: dict[str, Figure] = {}

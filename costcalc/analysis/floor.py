@@ -33,7 +33,7 @@ WHOLE = ""
 
 
 @dataclass(frozen=True)
-class Floor:
+class TimeFloor:
     """The least seconds of the arithmetic, and of what must leave the chip; the larger holds.
 
     compute   of the MACs that are needed, at the peak rate for their elements
@@ -173,7 +173,7 @@ class Floors:
         self._alike: dict[tuple[int, int], tuple[Work, tuple[int, int | None, float]]] = {}
         self._closed = False
 
-    def __call__(self, node: Node, work: Work) -> Floor:
+    def __call__(self, node: Node, work: Work) -> TimeFloor:
         """The floor of a layer alone."""
         if work.is_view or self._storage.is_prepared(node):
             return NOTHING
@@ -188,20 +188,20 @@ class Floors:
             self._macs[block] = self._macs.get(block, 0) + macs
         return self._floor(compute, macs, self._crossings.add(node, work), tiled)
 
-    def of(self, block: str = WHOLE) -> Floor:
+    def of(self, block: str = WHOLE) -> TimeFloor:
         """The floor of a block, or of the whole, once all layers are in."""
         if not self._closed:
             self._crossings.close()
             self._closed = True
         return self._floor(self._compute.get(block, 0.0), self._macs.get(block, 0), self._crossings.of(block))
 
-    def _floor(self, compute: float, macs: int, bits: int, tiled: float = 0.0) -> Floor:
+    def _floor(self, compute: float, macs: int, bits: int, tiled: float = 0.0) -> TimeFloor:
         kept = self._machine.cached
         if kept is None:
-            return Floor(compute, 0.0, macs, None)
+            return TimeFloor(compute, 0.0, macs, None)
         # As much as caches hold may be there from the run before, or be left there by this one.
         must = max(bits - 8 * kept, int(tiled) - 8 * kept, 0)
-        return Floor(compute, must / 8 / self._machine.bandwidth, macs, must)
+        return TimeFloor(compute, must / 8 / self._machine.bandwidth, macs, must)
 
     def _arithmetic(self, node: Node, work: Work) -> tuple[int, int | None, float]:
         """The MACs of a layer that are needed, the width of their elements, and the least bits that they move."""
@@ -225,7 +225,7 @@ class Floors:
         return macs / rate if rate else 0.0
 
 
-NOTHING = Floor(0.0, 0.0, 0, 0)
+NOTHING = TimeFloor(0.0, 0.0, 0, 0)
 
 
 def factors_of(use: OpUse) -> Iterator[TensorType]:

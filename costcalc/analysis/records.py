@@ -16,7 +16,7 @@ from costcalc.ir.expr import Expr
 from costcalc.ir.graph import ValueSize
 
 if TYPE_CHECKING:
-    from costcalc.analysis.floor import Floor
+    from costcalc.analysis.floor import TimeFloor
     from costcalc.analysis.roofline import Machine, Time
 
 SCHEMA = 1
@@ -122,7 +122,7 @@ class Layer(Figures):
     receptive_field: ReceptiveField | str | None
     source: str
     time: Time | None = None
-    floor: Floor | None = None
+    floor: TimeFloor | None = None
     counted: bool = True
     prepared: Prepared | None = None
     group: str | None = None
@@ -144,7 +144,7 @@ class Block(Figures):
     output_shapes: tuple[tuple[Dim, ...], ...]
     receptive_field: ReceptiveField | str | None = None
     time: Time | None = None
-    floor: Floor | None = None
+    floor: TimeFloor | None = None
     module: str | None = None
     peak_bits: int | None = None
 
@@ -164,7 +164,7 @@ class Total(Figures):
     peak_at: str
     layers: int
     time: Time | None = None
-    floor: Floor | None = None
+    floor: TimeFloor | None = None
     prepared: Prepared | None = None
     kernels: int | None = None
 

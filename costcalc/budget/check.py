@@ -27,7 +27,7 @@ from costcalc.budget.measure import (
 )
 from costcalc.budget.outcome import EXEMPT, FAIL, OK, UNCHECKED, WARNED, Because, Outcome, Result, Verdict
 from costcalc.budget.reuse import Kept, traced
-from costcalc.budget.work import Work
+from costcalc.budget.work import WorkSoFar
 from costcalc.classes import replace
 from costcalc.difference import Diff, diff
 from costcalc.difference.layers import own_location
@@ -67,7 +67,7 @@ def check(
     seen        called with what else was traced, and what that depended on
     """
     results, verdicts, notes = [], [], []
-    work = Work(config)
+    work = WorkSoFar(config)
     excused = {e for e in config.exempt if e.until >= today}
     for late in (e for e in config.exempt if e not in excused):
         notes.append(f"{late.location}: the exemption of {late.model} from {late.metric} ended on {late.until}")

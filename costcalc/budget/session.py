@@ -32,7 +32,7 @@ from costcalc.budget.outcome import FAIL, Because, Outcome, Verdict
 from costcalc.budget.read import find_config, parse_max, read_config
 from costcalc.budget.reuse import Kept, is_marked, mark, traced
 from costcalc.budget.reuse import from_lock as kept_in
-from costcalc.budget.work import Work
+from costcalc.budget.work import WorkSoFar
 from costcalc.classes import NamedTuple, replace
 from costcalc.difference.git import Edits, Repository
 from costcalc.errors import CostcalcError, Location, OptionError, UnknownName, listing, near
@@ -286,7 +286,7 @@ def lock_changes(old: Lock | None, new: Lock) -> list[str]:
 def new_lock(config: Config, old: Lock | None, *, allow_code: bool = False) -> Lock:
     """The lock of the models of ``config`` as they are, with what pytest put into ``old``."""
     entries = {key: e for key, e in (old.entries if old else {}).items() if e.made_by != MADE_BY}
-    work = Work(config)
+    work = WorkSoFar(config)
     for model in each("measuring", config.models, lambda model: model.name):
         for setup in model.at:
             try:

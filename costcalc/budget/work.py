@@ -13,7 +13,7 @@ MOST_LAYERS = 300_000
 """Some 30 seconds of work. All 310 models that ship have 60,000 together."""
 
 
-class Work:
+class WorkSoFar:
     """The layers that the models of ``config`` have: of those measured so far, and of those that are yet to be.
 
     A model that is named again is taken to have as many as when it was measured last. Models that are code, and those

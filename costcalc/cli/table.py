@@ -20,7 +20,7 @@ EXAMPLES = {
 COLUMNS = "params,macs"
 
 
-class Format(str, Enum):
+class TableFormat(str, Enum):
     """What a table of models is written as."""
 
     table = "table"
@@ -60,7 +60,9 @@ def table(
             help="What is best in a column of --with whose name does not say it. May be repeated.",
         ),
     ] = None,
-    format: Annotated[Format, option("--format", "-f", help="What to write.", shows_default=True)] = Format.table,
+    format: Annotated[
+        TableFormat, option("--format", "-f", help="What to write.", shows_default=True)
+    ] = TableFormat.table,
     output: Output = None,
     strict: Annotated[
         bool,
@@ -82,7 +84,7 @@ def table(
     reports = [analyze(model, **choices.choices(), **setting._asdict()) for model in models]
     with unquoted(beside or ""):
         found = tabulate(models, reports, wanted, sheet, called, ways)
-    if format is Format.table:
+    if format is TableFormat.table:
         text = formats.table(found, width=width(), colour=coloured(output))
     else:
         text = getattr(formats, format.value)(found)

@@ -41,7 +41,7 @@ class Segment(NamedTuple):
     stop: int
 
 
-class Layer(NamedTuple):
+class LayerStep(NamedTuple):
     """What a step does for one layer.
 
     reads    the storage of each input, by the value that made it; None of weights
@@ -63,7 +63,7 @@ class Layer(NamedTuple):
     beside: int
 
 
-class Plan:
+class GradientPlan:
     """The layers of ``graph`` for ``Autograd``, which several runs can share.
 
     unknown   layers without a rule for what they keep, or that keep more than is known
@@ -127,7 +127,7 @@ class Plan:
         """Bytes of each parameter that is trained."""
         return tuple(dict(each for layer in self.layers for each in layer.weights).values())
 
-    def _layer(self, node: Node, needed: Needs, dead: tuple[str, ...]) -> Layer:
+    def _layer(self, node: Node, needed: Needs, dead: tuple[str, ...]) -> LayerStep:
         graph, sizes = self.graph, self.sizes
         types = graph.input_types(node)
         made = tuple((v, sizes.of(v), graph.types[v].dtype) for v in node.outputs if self.root[v] == v)
@@ -141,7 +141,7 @@ class Plan:
                 self.unknown.append(node.name)
             beside = node.op.beside_gradients(*types, y=y, trained=needed.trained, wanted=needed.wanted)
         weights = node.stored(node.op.weights(*types)) if needed.trained else {}
-        return Layer(
+        return LayerStep(
             node, tuple(self.root[v] for v in node.inputs), made, needed, keeps or NOTHING, dead,
             tuple((node.weight(n), sizes.of_type(w.type)) for n, w in weights.items() if w.trained and not w.frozen),
             sum(map(sizes.of_type, beside)),
@@ -154,7 +154,7 @@ class Plan:
         given = set(self.graph.inputs)
         return tuple(dict.fromkeys(r for r in read if r is not None and r not in inside and r not in given))
 
-    def again(self, segment: Segment) -> list[Layer]:
+    def again(self, segment: Segment) -> list[LayerStep]:
         """The layers of a segment that are done again, up to the last that keeps anything."""
         layers = self.layers[segment.start : segment.stop]
         for i in reversed(range(len(layers))):
@@ -169,16 +169,16 @@ class Plan:
             layers = layers[:-1]
         return sum(map(self.macs, layers))
 
-    def macs(self, layer: Layer) -> int:
+    def macs(self, layer: LayerStep) -> int:
         """Of its forward pass."""
         types, y = self.graph.input_types(layer.node), self.graph.types[layer.node.outputs[0]]
         return int(layer.node.op.macs(*types, y=y))  # type: ignore[arg-type]
 
 
 class Autograd:
-    """One step of training of a ``Plan``, with the ``segments`` recomputed."""
+    """One step of training of a ``GradientPlan``, with the ``segments`` recomputed."""
 
-    def __init__(self, plan: Plan, segments: Sequence[Segment] = ()) -> None:
+    def __init__(self, plan: GradientPlan, segments: Sequence[Segment] = ()) -> None:
         self.plan, self.heap = plan, Heap()
         self.values: dict[str, int] = {}  # storage → its number, while the forward pass holds it
         self.kept: dict[str, list[int]] = {}
@@ -233,7 +233,7 @@ class Autograd:
         for root in crossing:
             self._list(first, self.values[root])
 
-    def forward(self, layer: Layer, *, keep: bool) -> None:
+    def forward(self, layer: LayerStep, *, keep: bool) -> None:
         """One layer, and what dies with it; with ``keep`` what it keeps is held."""
         heap, values, node = self.heap, self.values, layer.node
         heap.begin(node.name)
@@ -248,13 +248,13 @@ class Autograd:
             if root in values:
                 heap.drop(values.pop(root))
 
-    def _discards(self, layer: Layer) -> tuple[int, ...]:
+    def _discards(self, layer: LayerStep) -> tuple[int, ...]:
         plan = self.plan
         types = plan.graph.input_types(layer.node)
         made = layer.node.op.discards(*types, y=plan.graph.types[layer.node.outputs[0]])
         return tuple(plan.sizes.of_type(t) for t in made)
 
-    def _keep(self, layer: Layer) -> list[int]:
+    def _keep(self, layer: LayerStep) -> list[int]:
         plan, heap, node = self.plan, self.heap, layer.node
         held = []
         roots = [layer.reads[i] for i in layer.keeps.inputs] + [plan.root[node.outputs[j]] for j in layer.keeps.outputs]
@@ -297,7 +297,7 @@ class Autograd:
         self.values = outside
         del self.saved[listed:]
 
-    def backward(self, layer: Layer, segment: Segment | None = None) -> None:
+    def backward(self, layer: LayerStep, segment: Segment | None = None) -> None:
         """The gradients of one layer."""
         plan, heap, node = self.plan, self.heap, layer.node
         above = [self.grads.pop(v) for v in node.outputs if v in self.grads]
@@ -348,10 +348,10 @@ class Autograd:
 
 def step(graph: Graph, segments: Sequence[Segment] = ()) -> ObservedStep:
     """What a step of training of ``graph`` holds, by the rules of its ops."""
-    return Autograd(Plan(graph), segments).step()
+    return Autograd(GradientPlan(graph), segments).step()
 
 
-def keeps_only_inputs(layer: Layer) -> bool:
+def keeps_only_inputs(layer: LayerStep) -> bool:
     """Whether all that a layer keeps is there before it is done."""
     return not layer.keeps.outputs and not layer.keeps.maps
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from costcalc.classes import NamedTuple
 from costcalc.ir.saved import NOTHING
-from costcalc.planning.autograd import SCALAR, Autograd, Layer, Plan, Segment, keeps_only_inputs
+from costcalc.planning.autograd import SCALAR, Autograd, GradientPlan, LayerStep, Segment, keeps_only_inputs
 
 
 class Way(NamedTuple):
@@ -29,7 +29,7 @@ class Way(NamedTuple):
     rest: int
 
 
-class Block(NamedTuple):
+class LayerRange(NamedTuple):
     """Layers from ``start`` to before ``stop``.
 
     given      bytes of its input, 0 of the model's own
@@ -57,18 +57,18 @@ class Block(NamedTuple):
     ways: tuple[Way, Way]
 
 
-class Chain(NamedTuple):
+class BlockChain(NamedTuple):
     """Blocks in their order, and the bytes that are there throughout the backward pass: the results."""
 
-    blocks: list[Block]
+    blocks: list[LayerRange]
     results: int
 
 
-def chain(plan: Plan) -> Chain:
+def chain(plan: GradientPlan) -> BlockChain:
     """The blocks of ``plan``, as small as they can be."""
     cuts = _cuts(plan)
     edges = [(0, ""), *cuts, (len(plan.layers), "")]
-    blocks: list[Block] = []
+    blocks: list[LayerRange] = []
     above: dict[str, int] = {}  # the gradient's bytes at the edge above; of the last block that of each result
     known: set[str] = set()
     for (start, value), (stop, out) in reversed(list(pairwise(edges))):
@@ -77,10 +77,10 @@ def chain(plan: Plan) -> Chain:
         blocks.append(block)
     made = {plan.root[v] for v in plan.graph.outputs} - {None, *plan.graph.inputs}
     results = sum(plan.sizes.of(root) for root in made if root is not None)
-    return Chain(blocks[::-1], results + 2 * SCALAR)
+    return BlockChain(blocks[::-1], results + 2 * SCALAR)
 
 
-def _cuts(plan: Plan) -> list[tuple[int, str]]:
+def _cuts(plan: GradientPlan) -> list[tuple[int, str]]:
     """The layers before which one value alone passes, with that value."""
     last: dict[str, int] = {}
     for i, layer in enumerate(plan.layers):
@@ -103,7 +103,9 @@ def _cuts(plan: Plan) -> list[tuple[int, str]]:
 class _Told:
     """What one block holds, by running it alone."""
 
-    def __init__(self, plan: Plan, start: int, stop: int, value: str, out: str, above: int, known: set[str]) -> None:
+    def __init__(
+        self, plan: GradientPlan, start: int, stop: int, value: str, out: str, above: int, known: set[str]
+    ) -> None:
         self.plan, self.start, self.stop = plan, start, stop
         self.layers = plan.layers[start:stop]
         self.root = plan.root[value] if value else None
@@ -111,7 +113,7 @@ class _Told:
         self.out_root = plan.root[out] if out else None
         self.keeping = [i for i, layer in enumerate(self.layers) if layer.keeps != NOTHING]
 
-    def block(self) -> tuple[Block, int]:
+    def block(self) -> tuple[LayerRange, int]:
         """The block, and the bytes of the memory in which the gradient of its input is."""
         plan = self.plan
         ways = []
@@ -137,7 +139,7 @@ class _Told:
         own = {name: size for layer in self.layers for name, size in layer.weights if name not in self.known}
         self.known.update(own)
         macs = sum(plan.macs(layer) for layer in self.layers)
-        block = Block(
+        block = LayerRange(
             self.start, self.stop, self._given(), inside, first in kept, last in kept, bool(self.keeping),
             sum(own.values()), tail.heap.most[0], tail.heap.now - sum(own[n] for n in tail.gradients if n in own),
             macs, plan.extra_macs(segment), (ways[0], ways[1]),
@@ -147,10 +149,10 @@ class _Told:
     def _given(self) -> int:
         return self.plan.sizes.of(self.root) if self.root is not None else 0
 
-    def _again(self) -> list[Layer]:
+    def _again(self) -> list[LayerStep]:
         return self.layers[: self.keeping[-1] + 1] if self.keeping else []
 
-    def _forward(self, layers: list[Layer], *, held: bool, keep: bool = True) -> tuple[int, _Run]:
+    def _forward(self, layers: list[LayerStep], *, held: bool, keep: bool = True) -> tuple[int, _Run]:
         run = _Run(self.plan)
         if self.root is not None:
             run.heap.begin("input")

@@ -12,14 +12,14 @@ from __future__ import annotations
 from itertools import accumulate
 
 from costcalc.classes import NamedTuple
-from costcalc.planning.autograd import Plan, Segment
-from costcalc.planning.blocks import Block, Chain
+from costcalc.planning.autograd import GradientPlan, Segment
+from costcalc.planning.blocks import BlockChain, LayerRange
 
 MOST = 512
 """Choices that are followed beside each other."""
 
 
-class Choice(NamedTuple):
+class CheckpointChoice(NamedTuple):
     """Blocks that are recomputed, what the step then holds, and the MACs that are done again.
 
     peak      bytes of activations and gradients
@@ -54,7 +54,7 @@ class _Label(NamedTuple):
         return tuple(found[::-1])
 
 
-def least(chain: Chain) -> Choice:
+def least(chain: BlockChain) -> CheckpointChoice:
     """The choice that holds least, and of those that hold so much the one that does least again."""
     found = _search(chain, None)
     best = within(chain, found.peak) if found else None
@@ -63,12 +63,12 @@ def least(chain: Chain) -> Choice:
     return best._replace(optimal=found.optimal and best.optimal)
 
 
-def within(chain: Chain, limit: int) -> Choice | None:
+def within(chain: BlockChain, limit: int) -> CheckpointChoice | None:
     """The choice that does least again of those that hold at most ``limit`` bytes; None if none does."""
     return _search(chain, limit)
 
 
-def kept(chain: Chain) -> int:
+def kept(chain: BlockChain) -> int:
     """What the step holds where nothing is recomputed."""
     after = _gradients_after(chain.blocks)
     label = _Label(0, False, 0, (0, 0))
@@ -77,7 +77,7 @@ def kept(chain: Chain) -> int:
     return label.most
 
 
-def lower_bound(plan: Plan) -> int:
+def lower_bound(plan: GradientPlan) -> int:
     """Bytes below which no choice of layers to recompute can go.
 
     While the gradients of a layer are worked out there is what it keeps, and the gradients of its weights and of all
@@ -100,12 +100,12 @@ def lower_bound(plan: Plan) -> int:
     return bound
 
 
-def _gradients_after(blocks: list[Block]) -> list[int]:
+def _gradients_after(blocks: list[LayerRange]) -> list[int]:
     """For each edge the bytes of the gradients of all weights behind it."""
     return list(accumulate((b.gradients for b in reversed(blocks)), initial=0))[::-1]
 
 
-def _plain(chain: Chain, after: list[int], label: _Label, k: int) -> _Label:
+def _plain(chain: BlockChain, after: list[int], label: _Label, k: int) -> _Label:
     """Block ``k`` kept, after ``label``."""
     block = chain.blocks[k]
     way = block.ways[label.holds]
@@ -115,7 +115,7 @@ def _plain(chain: Chain, after: list[int], label: _Label, k: int) -> _Label:
     return _Label(label.stays + block.inside + edge, block.keeps_output, most, label.again, label)
 
 
-def _search(chain: Chain, limit: int | None) -> Choice | None:
+def _search(chain: BlockChain, limit: int | None) -> CheckpointChoice | None:
     blocks = chain.blocks
     after = _gradients_after(blocks)
     labels: list[list[_Label]] = [[] for _ in range(len(blocks) + 1)]
@@ -140,10 +140,10 @@ def _search(chain: Chain, limit: int | None) -> Choice | None:
     if not last:
         return None
     best = min(last, key=lambda a: (a.most, a.again) if limit is None else (a.again, a.most))
-    return Choice(best.segments(), best.most, best.again[0], whole and not cut)
+    return CheckpointChoice(best.segments(), best.most, best.again[0], whole and not cut)
 
 
-def _runs(chain: Chain, after: list[int], i: int) -> list[tuple[int, int, int]]:
+def _runs(chain: BlockChain, after: list[int], i: int) -> list[tuple[int, int, int]]:
     """For each run of blocks from ``i`` on that can be recomputed: the block after it, the most, the MACs done again.
 
     The most is told beside what stays of the blocks before.

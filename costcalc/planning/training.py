@@ -198,10 +198,10 @@ def recomputing(graph: Graph, asked: int | str, state: Optimizer) -> tuple[Obser
     Raises ``OptionError`` where no choice takes so little.
     """
     from costcalc.planning import checkpoint
-    from costcalc.planning.autograd import Autograd, Plan
+    from costcalc.planning.autograd import Autograd, GradientPlan
     from costcalc.planning.blocks import chain
 
-    plan = Plan(graph)
+    plan = GradientPlan(graph)
     blocks = chain(plan)
     others = plan.weights + plan.batch + state.bytes(plan.parameters)
     best = checkpoint.least(blocks) if isinstance(asked, str) else checkpoint.within(blocks, asked - others)

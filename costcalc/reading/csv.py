@@ -16,7 +16,7 @@ MOST_CHARACTERS = 200
 """Of a cell."""
 
 
-class Row(NamedTuple):
+class CsvRow(NamedTuple):
     """The cells of a row, without the spaces around them, and where it begins."""
 
     cells: tuple[str, ...]
@@ -28,7 +28,7 @@ class Sheet(NamedTuple):
 
     file: str
     heads: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[CsvRow, ...]
 
 
 def read_csv(path: str, kind: str) -> Sheet:
@@ -59,8 +59,8 @@ def read_csv(path: str, kind: str) -> Sheet:
     return Sheet(path, heads.cells, tuple(body))
 
 
-def _rows(text: str, path: str) -> list[Row]:
-    found: list[Row] = []
+def _rows(text: str, path: str) -> list[CsvRow]:
+    found: list[CsvRow] = []
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     begins = 1
     try:
@@ -72,7 +72,7 @@ def _rows(text: str, path: str) -> list[Row]:
                 raise SpecError(f"there are more rows than {MOST_ROWS:,}; at most so many are read", location)
             if any(len(cell) > MOST_CHARACTERS for cell in cells):
                 raise SpecError(f"a cell has more than {MOST_CHARACTERS} characters", location)
-            found.append(Row(tuple(cell.strip() for cell in cells), location))
+            found.append(CsvRow(tuple(cell.strip() for cell in cells), location))
     except csv.Error:
         why = "this is not a CSV: a quote is not closed, or stands within a cell; a quote in quotes is doubled"
         raise SpecError(why, Location(path, begins)) from None

@@ -19,13 +19,13 @@ from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
 from costcalc.models import load
 from costcalc.planning import checkpoint
-from costcalc.planning.autograd import Autograd, Plan, Segment
+from costcalc.planning.autograd import Autograd, GradientPlan, Segment
 from costcalc.planning.blocks import chain
 from costcalc.planning.jobs import alive
 from tests.planning.live import Live
 
 
-def peak(plan: Plan, segments: Sequence[Segment] = ()) -> int:
+def peak(plan: GradientPlan, segments: Sequence[Segment] = ()) -> int:
     step = Autograd(plan, segments).step()
     return max(alive(step.run.stored, len(step.run.steps)))
 
@@ -75,7 +75,7 @@ def choices(blocks: list[Any]) -> Iterator[tuple[Segment, ...]]:
 def prove(count: int, seed: int) -> tuple[int, int]:
     rng, tried, helped = random.Random(seed), 0, 0
     for _ in range(count):
-        plan = Plan(random_chain(rng))
+        plan = GradientPlan(random_chain(rng))
         blocks = chain(plan)
         assert checkpoint.kept(blocks) == peak(plan)
         every = [(peak(plan, c), sum(map(plan.extra_macs, c))) for c in choices(blocks.blocks)]
@@ -113,7 +113,7 @@ def test_the_search_finds_the_best_of_all_choices_of_hundreds_of_chains() -> Non
 
 @pytest.mark.parametrize("name", ["lenet5", "vgg11", "resnet18", "vit_b_16", "googlenet"])
 def test_blocks_add_up_to_the_step(name: str) -> None:
-    plan = Plan(load(name))
+    plan = GradientPlan(load(name))
     blocks = chain(plan)
     assert checkpoint.kept(blocks) == peak(plan)
     least = checkpoint.least(blocks)
@@ -195,7 +195,7 @@ def test_a_real_step_with_layers_done_again_holds_what_is_told(
     name: str, model: nn.Sequential, shape: tuple[int, ...]
 ) -> None:
     """PyTorch's own recomputation, of random runs of modules and of those that are the best."""
-    plan = Plan(costcalc.trace(model, shape))
+    plan = GradientPlan(costcalc.trace(model, shape))
     module = [int(layer.node.name.partition(".")[0].partition("_")[0]) for layer in plan.layers]
     rng, x = random.Random(3), torch.randn(shape)
     tried = [{}] + [

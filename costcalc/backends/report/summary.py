@@ -16,7 +16,7 @@ from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim
 
 if TYPE_CHECKING:
-    from costcalc.analysis.floor import Floor
+    from costcalc.analysis.floor import TimeFloor
 
 
 class Fact(NamedTuple):
@@ -113,7 +113,7 @@ def facts(report: Report, also: Collection[str] = ()) -> Iterator[Fact]:
             yield Fact("too slow", f"{amount(fps / pace.busy)} fps", f"by the roofline, where {amount(fps)} are wanted")
 
 
-def _floor(floor: Floor) -> str:
+def _floor(floor: TimeFloor) -> str:
     what = "what must pass to and from main memory" if floor.bound == "memory" else "the MACs that are needed"
     unknown = "; what must be moved is not known, as the machine's caches are not" if floor.bits is None else ""
     return f"no schedule of the MACs takes less: {what}{unknown}"

@@ -14,7 +14,7 @@ from costcalc.backends.report.latex import MARKS, Head, aligned, number, tabular
 from costcalc.classes import NamedTuple
 
 if TYPE_CHECKING:
-    from costcalc.tabulation import Column, Table
+    from costcalc.tabulation import Table, TableColumn
 
 BEST = "*"
 NONE = "–"
@@ -28,7 +28,7 @@ class Cells(NamedTuple):
     marks: list[str]
 
 
-def _cells(column: Column) -> Cells:
+def _cells(column: TableColumn) -> Cells:
     if column.texts:
         return Cells(column.title, [*column.texts], [""] * len(column.texts))
     numbers = scaled(column.values or (), column.unit, column.scale)
@@ -112,7 +112,7 @@ def csv(found: Table) -> str:
     return escape.csv(lines)
 
 
-def _head(column: Column) -> str:
+def _head(column: TableColumn) -> str:
     """``storage_bits``, ``gflops``: what bare numbers are of."""
     known = named(column.name) if not column.texts else None
     return FIGURES[known.figure.name].head if known and known.figure.unit == BITS else column.name

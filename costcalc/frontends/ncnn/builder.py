@@ -13,7 +13,7 @@ from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
 
 
-class Line(Protocol):
+class FileLine(Protocol):
     """A line of either file."""
 
     @property
@@ -48,18 +48,18 @@ class BlobBuilder:
         """Add an op that makes several."""
         return self._composer.add(find_op(op)(**options), values)
 
-    def value(self, blob: str, line: Line) -> Value:
+    def value(self, blob: str, line: FileLine) -> Value:
         """The value that a blob is, which ``line`` reads."""
         if blob not in self._values:
             raise SpecError(f"'{blob[:80]}' is read before it is made", line.location)
         return self._values[blob]
 
-    def note(self, line: Line, text: str) -> None:
+    def note(self, line: FileLine, text: str) -> None:
         """Take something for granted of a layer, and say so."""
         self._notes[f"{plain(line.name)}: {text}"] = None
 
     def ruled(
-        self, rule: Callable[..., Value | list[Value]] | None, line: Line, inputs: Sequence[Value]
+        self, rule: Callable[..., Value | list[Value]] | None, line: FileLine, inputs: Sequence[Value]
     ) -> list[Value]:
         """What the layer of ``line`` makes by its rule. Raises ``Unlike`` where there is none, or it does not hold."""
         self._composer.begin()
@@ -74,7 +74,9 @@ class BlobBuilder:
             raise Unlike(f"it makes {len(line.outputs)}, by our rule {len(outputs)}")
         return outputs
 
-    def uncounted(self, line: Line, inputs: Sequence[Value], types: Sequence[TensorType], reason: str) -> list[Value]:
+    def uncounted(
+        self, line: FileLine, inputs: Sequence[Value], types: Sequence[TensorType], reason: str
+    ) -> list[Value]:
         """A stand-in that makes ``types``."""
         self._composer.begin()
         if reason:
@@ -83,7 +85,7 @@ class BlobBuilder:
         operator = plain(line.kind) or "layer"
         return list(self.several("uncounted", *inputs, operator=operator, shapes=shapes, dtypes=dtypes))
 
-    def finish(self, line: Line, outputs: Sequence[Value], name: str) -> None:
+    def finish(self, line: FileLine, outputs: Sequence[Value], name: str) -> None:
         """Add the layers of ``line`` to the graph, and bind its blobs to what they make."""
         names = self._composer.finish(name, line.location)
         for blob, value in zip(line.outputs, outputs, strict=False):

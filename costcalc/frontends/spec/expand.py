@@ -26,7 +26,7 @@ from costcalc.frontends.spec.steps import (
     From,
     If,
     Let,
-    Named,
+    NamedScope,
     Steps,
     ValueReference,
 )  # fmt: skip
@@ -132,7 +132,7 @@ class _Expander:
     def from_(self, step: From) -> None:
         self.running = self.refer(step.source.fill(self.frame.scope), step.source.location)
 
-    def named(self, step: Named) -> None:
+    def named(self, step: NamedScope) -> None:
         name = self.prefix + step.name.fill(self.frame.scope)
         self.layers.claim(name, step.location)
         outer, self.prefix = self.prefix, name + "."
@@ -363,5 +363,5 @@ _RULES: dict[type, Callable[[_Expander, Any], None]] = {
     From: _Expander.from_,
     If: _Expander.if_,
     Let: _Expander.let,
-    Named: _Expander.named,
+    NamedScope: _Expander.named,
 }

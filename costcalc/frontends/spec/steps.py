@@ -39,7 +39,7 @@ class Apply(NamedTuple):
     location: Location
 
 
-class Named(NamedTuple):
+class NamedScope(NamedTuple):
     """``name: [steps]``: the steps inside get the prefix ``name.``."""
 
     name: Template
@@ -93,7 +93,7 @@ class Let(NamedTuple):
     location: Location
 
 
-Step: TypeAlias = "Apply | Named | If | For | From | Let"
+Step: TypeAlias = "Apply | NamedScope | If | For | From | Let"
 Steps: TypeAlias = "tuple[Step, ...]"
 Branch: TypeAlias = "Steps | ValueReference"
 Branches: TypeAlias = "tuple[Branch | Conditional | Each, ...]"
@@ -193,7 +193,7 @@ def _named(key: Scalar, value: Tree) -> Step:
     if isinstance(value, Sequence):
         if _joins(key.text):
             return Apply(None, parse_call(key.text, key.location), _branches(value), key.location)
-        return Named(Template(key.text, key.location), parse_steps(value), key.location)
+        return NamedScope(Template(key.text, key.location), parse_steps(value), key.location)
     name = Template(key.text, key.location)
     if isinstance(value, Scalar):
         if not value.text.strip():
@@ -205,7 +205,7 @@ def _named(key: Scalar, value: Tree) -> Step:
     if inner is None or (_KEYWORD.match(inner.text) and not _NAME.fullmatch(inner.text)):
         if inner is None and not (value.pairs and value.pairs[0][0].text.startswith("if ")):
             raise SpecError(f"'{brief(key.text)}' holds several layers; make them a list, with dashes", value.location)
-        return Named(name, parse_steps(value), key.location)
+        return NamedScope(name, parse_steps(value), key.location)
     return Apply(name, parse_call(inner.text, inner.location), _branches(value.pairs[0][1]), inner.location)
 
 

@@ -39,16 +39,16 @@ class Flat:
         except error:
             raise self.broken() from None
 
-    def root(self) -> Table:
+    def root(self) -> FlatTable:
         """The table that the file begins with."""
-        return Table(self, self.number(_U32, 0))
+        return FlatTable(self, self.number(_U32, 0))
 
     def follow(self, at: int) -> int:
         """Where the distance that stands at ``at`` leads."""
         return at + int(self.number(_U32, at))
 
 
-class Table:
+class FlatTable:
     """A table at ``at``; a field is asked for by its number in the schema."""
 
     __slots__ = ("_at", "_fields", "_flat", "_size")
@@ -104,10 +104,10 @@ class Table:
         data = self._flat.data[start : start + min(length, MOST_TEXT)]
         return bytes(data).decode("utf-8", errors="replace")
 
-    def table(self, field: int) -> Table | None:
+    def table(self, field: int) -> FlatTable | None:
         """Another table, if there is one."""
         at = self._where(field)
-        return Table(self._flat, self._flat.follow(at)) if at else None
+        return FlatTable(self._flat, self._flat.follow(at)) if at else None
 
     def span(self, field: int, width: int) -> tuple[int, int]:
         """Where the elements of a vector begin, each of ``width`` bytes, and how many there are; all in the file."""
@@ -127,12 +127,12 @@ class Table:
             raise self._flat.broken(f"a list has {length:,} numbers where at most {most:,} make sense")
         return Struct(f"<{length}i").unpack_from(self._flat.data, start) if length else ()
 
-    def tables(self, field: int, most: int, what: str) -> list[Table]:
+    def tables(self, field: int, most: int, what: str) -> list[FlatTable]:
         """A vector of tables, at most ``most`` of them."""
         start, length = self.span(field, 4)
         if length > most:
             raise SpecError(f"the file has {length:,} {what}; at most {most:,} are read", Location(self._flat.shown))
-        return [Table(self._flat, self._flat.follow(start + 4 * i)) for i in range(length)]
+        return [FlatTable(self._flat, self._flat.follow(start + 4 * i)) for i in range(length)]
 
 
 def numbers(data: Any, start: int, count: int, width: int) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from costcalc.classes import NamedTuple
 from costcalc.errors import Location, SpecError
 from costcalc.frontends.compose import inputs_named
-from costcalc.frontends.tflite.flat import Flat, Table, numbers
+from costcalc.frontends.tflite.flat import Flat, FlatTable, numbers
 from costcalc.frontends.tflite.operators import BUILTIN
 from costcalc.frontends.unread import refuse_unread
 from costcalc.reading.files import mapped
@@ -61,8 +61,8 @@ class TFLiteOperator(NamedTuple):
     custom: bool
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    options: Table | None
-    options2: Table | None
+    options: FlatTable | None
+    options2: FlatTable | None
 
 
 class Subgraph(NamedTuple):
@@ -116,7 +116,7 @@ class TFLiteModel:
             if not least <= index < count:
                 raise self.flat.broken(f"it names a tensor {index} of {count}")
 
-    def _tensor(self, table: Table) -> TFLiteTensor:
+    def _tensor(self, table: FlatTable) -> TFLiteTensor:
         shape, signature = table.ints(0, MOST_AXES), table.ints(7, MOST_AXES)
         name = table.text(3)
         code = table.byte(1)
@@ -157,7 +157,7 @@ class TFLiteModel:
             return None
         return numbers(self.flat.data, start, count, width)
 
-    def _operator(self, table: Table, count: int) -> TFLiteOperator:
+    def _operator(self, table: FlatTable, count: int) -> TFLiteOperator:
         index = table.count(0)
         if index >= len(self._codes):
             raise self.flat.broken(f"it names a kind of operator {index} of {len(self._codes)}")
@@ -168,7 +168,7 @@ class TFLiteModel:
         return TFLiteOperator(name, custom, inputs, outputs, table.table(4), table.table(12))
 
 
-def _code(table: Table) -> tuple[str, bool]:
+def _code(table: FlatTable) -> tuple[str, bool]:
     # The first field is a byte, which ended at 127; the newer one is wider.
     code = max(table.byte(0), table.whole(3))
     if code == BUILTIN.index("CUSTOM"):

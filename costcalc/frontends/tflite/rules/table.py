@@ -7,7 +7,7 @@ from typing import Any
 
 from costcalc.frontends.compose import Unlike, Value, registering
 from costcalc.frontends.tflite.build import TFLiteBuilder
-from costcalc.frontends.tflite.flat import Table
+from costcalc.frontends.tflite.flat import FlatTable
 from costcalc.frontends.tflite.read import TFLiteOperator
 from costcalc.ir.call import once
 
@@ -23,7 +23,7 @@ rule = registering(RULES)
 """Decorator: the function is the rule of these operators."""
 
 
-def options_of(o: TFLiteOperator) -> Table:
+def options_of(o: TFLiteOperator) -> FlatTable:
     if o.options is None:
         raise Unlike("its options are missing")
     return o.options
@@ -53,7 +53,7 @@ def weights_of(b: TFLiteBuilder, o: TFLiteOperator, filter: int = 1, bias: int =
     return found
 
 
-def sliding(t: Table, stride: Sequence[int], dilation: Sequence[int] = ()) -> dict[str, Any]:
+def sliding(t: FlatTable, stride: Sequence[int], dilation: Sequence[int] = ()) -> dict[str, Any]:
     """Stride, dilation and padding from the fields of the options, which list the height before the width."""
     return {
         "stride": once(tuple(t.whole(field, 1) or 1 for field in stride)),
