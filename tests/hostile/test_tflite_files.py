@@ -170,8 +170,8 @@ def test_a_scope_of_signs_alone_gives_no_name(tmp_path: Path, capsys: pytest.Cap
 def test_elements_from_anywhere_have_more_axes_than_they_are_of(tmp_path: Path) -> None:
     from costcalc.analysis.axes import named_axes
     from costcalc.ir.graph import GraphBuilder
+    from costcalc.ir.op import find_op
     from costcalc.ir.tensor import TensorType
-    from costcalc.ops import find_op
 
     builder = GraphBuilder("net", {"x": TensorType((7, 5, 2)), "at": TensorType((3, 4), "int32")})
     picked = builder.add("picked", find_op("gather")((7, 1, 3, 1, 1, 4)), ["x", "at"])
