@@ -72,7 +72,7 @@ def test_an_empty_config_is_not_told_what_a_spec_has(folder: Path, capsys: Any) 
 def test_an_earlier_report_with_figures_that_are_none(folder: Path, capsys: Any, value: str) -> None:
     report = f'{{"total": {{"macs": {value}}}, "model": {{"name": "net", "inputs": {{}}}}}}'
     Path("report.json").write_text(report, encoding="utf-8")
-    assert "no report of costcalc" in _refused(capsys, "check", "--compare-to", "report.json")
+    assert "not a report of costcalc" in _refused(capsys, "check", "--compare-to", "report.json")
 
 
 def _set(part: str, value: Any) -> Callable[[dict[str, Any]], None]:

@@ -56,7 +56,7 @@ def test_a_spec_in_a_file_with_a_colon_in_its_name_is_a_spec(tmp_path: Path, mon
 def test_no_file_but_yaml_is_read_because_a_spec_uses_it(tmp_path: Path, line: str) -> None:
     (tmp_path / "SECRET").write_text("password123", encoding="utf-8")
     (tmp_path / "net.yaml").write_text(f"{line}\n{SPEC}", encoding="utf-8")
-    with pytest.raises(CostcalcError, match="no YAML file") as raised:
+    with pytest.raises(CostcalcError, match="not a YAML file") as raised:
         load(str(tmp_path / "net.yaml"))
     assert "password" not in str(raised.value)
 
