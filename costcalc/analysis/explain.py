@@ -5,7 +5,7 @@ No formula stands here: the layer's op runs its own rules on ``TracedInt`` sizes
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from string import ascii_lowercase
 from typing import Any
 
@@ -96,6 +96,37 @@ def explain(graph: Graph, report: Report, name: str, also: Collection[str] = ())
     return _Teller(graph, report, layer, node).explanation(also)
 
 
+class Alike(NamedTuple):
+    """The figures of one layer's explanation, without what it sees; those of like layers have one number."""
+
+    number: int
+    lines: list[ExplanationLine]
+
+
+def explained_alike(graph: Graph, report: Report, most: int) -> Iterator[tuple[str, Alike]]:
+    """Each layer by its name and its lines, which are worked out once for like layers, for up to ``most`` unlike ones.
+
+    Layers whose sizes are symbols are left out.
+    """
+    known: dict[tuple[Any, ...], Alike] = {}
+    layers = {layer.name: layer for layer in report.layers}
+    for node in graph.nodes:
+        layer, types = layers[node.name], graph.input_types(node)
+        time = layer.time and (layer.time.compute, layer.time.seconds)
+        key = (node.op, types, id(layer.amounts), layer.counted, layer.prepared, time, graph.group_of.get(node.name))
+        found = known.get(key)
+        if found is None:
+            made = graph.output_types(node)
+            if len(known) >= most or any(isinstance(d, Expr) for t in (*types, *made) for d in t.shape):
+                continue
+            teller = _Teller(graph, report, layer, node)
+            lines = [
+                line for line in teller.explanation(field=False).lines if isinstance(line.value, (int, float, str))
+            ]
+            found = known[key] = Alike(len(known), lines)
+        yield node.name, found
+
+
 def _sum(parts: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
     """The value of a sum, and what is told of it, equal parts together."""
     if any(value is UNKNOWN for value, _ in parts):
@@ -121,7 +152,7 @@ class _Teller:
         self.made = (made,) if isinstance(made, TensorType) else made
         self.y = tuple(map(self._output, self.made))
 
-    def explanation(self, also: Collection[str] = ()) -> Explanation:
+    def explanation(self, also: Collection[str] = (), *, field: bool = True) -> Explanation:
         node, x, y = self.node, self.x, self.y
         weights = self.op.weights(*x)
         shapes = [(v, t.shape, _times(t)) for v, t in zip((*node.inputs, *node.outputs), (*x, *y), strict=True)]
@@ -158,7 +189,7 @@ class _Teller:
             kept = ExplanationLine("kept", layer.prepared.bits, unit=BITS)
             lines = [ExplanationLine("prepared", "once, before inference, which does nothing of this"), *lines, kept]
             return self._explanation(lines, shapes, named)
-        lines += [*later, *self._field(), *self._time(), *self._by_fourier(), *self._kernel()]
+        lines += [*later, *(self._field() if field else ()), *self._time(), *self._by_fourier(), *self._kernel()]
         return self._explanation(lines, shapes, named)
 
     def _kernel(self) -> list[ExplanationLine]:

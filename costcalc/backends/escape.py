@@ -196,6 +196,19 @@ def json(value: Any, indent: int | None = None) -> str:
     return _IN_JSON.sub(lambda found: f"\\u{ord(found.group()):04x}", text).replace("##", "#\\u0023")
 
 
+def data_of_page(value: Any) -> str:
+    """``value`` as compact JSON inside a ``script`` of a page: nothing in it ends that element or begins a comment.
+
+    >>> data_of_page({"a": "</script><!--"})
+    '{"a":"\\u003c/script\\u003e\\u003c!--"}'
+    """
+    from json import dumps
+
+    text = dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return _IN_JSON.sub(lambda found: f"\\u{ord(found.group()):04x}", text).replace("##", "#\\u0023")
+
+
 def csv(rows: Iterable[Iterable[Any]]) -> str:
     """Lines of CSV as RFC 4180 has them, with the exception that a cell tells.
 
@@ -258,6 +271,7 @@ READERS: dict[str, Callable[..., str]] = {
     "latex": latex,
     "xml": xml,
     "json": json,
+    "data of a page": data_of_page,
     "csv": csv,
     "cell of csv": cell,
 }

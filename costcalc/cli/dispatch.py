@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "analyze": "Costs",
     "explain": "Costs",
+    "report": "Costs",
     "formula": "Costs",
     "memory": "Costs",
     "fits": "Costs",

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
     from costcalc.cli.parameters import Command
 
-_ANALYZE = (
-    "summary profile profiler stats statistics info inspect cost costs count report macs params estimate print run"
-)
+_ANALYZE = "summary profile profiler stats statistics info inspect cost costs count macs params estimate print run"
 COMMANDS = {
     **dict.fromkeys(_ANALYZE.split(), "analyze"),
     **dict.fromkeys(("flops", "gflops", "flop"), "analyze --flops"),
@@ -26,6 +24,7 @@ COMMANDS = {
     **dict.fromkeys(("ram", "peak", "arena", "vram", "footprint"), "memory"),
     **dict.fromkeys(("train", "training"), "memory --train"),
     **dict.fromkeys(("why", "describe", "layer"), "explain"),
+    **dict.fromkeys(("html", "page", "view", "visualize", "visualise", "dashboard", "treemap"), "report"),
     **dict.fromkeys(("changes", "delta"), "diff"),
     **dict.fromkeys(("budget", "budgets", "ci", "test", "gate"), "check"),
     **dict.fromkeys(("models", "ls", "zoo", "search"), "list"),

@@ -101,6 +101,8 @@ def test_analyze_escapes_as_the_comment_does(name: str) -> None:
 def test_no_name_is_a_command_and_programs_read_it_as_it_is(name: str) -> None:
     written = escape.json({name: [name]}, indent=1)
     assert not COMMAND.search(written) and json.loads(written) == {name: [name]}
+    in_page = escape.data_of_page({name: [name]})
+    assert not COMMAND.search(in_page) and json.loads(in_page) == {name: [name]} and not re.search("[<>&]", in_page)
     marked = f"<a b='{escape.xml(name)}'>{escape.xml(name)}</a>"
     assert not COMMAND.search(marked)
     tree = ElementTree.fromstring(marked)

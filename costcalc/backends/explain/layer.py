@@ -58,16 +58,17 @@ def _figure(line: ExplanationLine, width: int, paint: Paint) -> Iterator[str]:
         yield from _wrapped(line.name, line.letters, width, paint)
         if line.numbers:
             yield from _wrapped("", f"= {line.numbers}", width, paint)
-        yield _row("", f"= {paint(_value(line), 'bold')}", paint)
+        yield _row("", f"= {paint(value_of_line(line), 'bold')}", paint)
     elif isinstance(line.value, FourierConv):
         first, *more = _by_fourier(line.value)
         yield _row(line.name, paint(first, "bold"), paint)
         yield from (_row("", text, paint) for text in more)
     else:
-        yield _row(line.name, paint(_value(line), "bold"), paint)
+        yield _row(line.name, paint(value_of_line(line), "bold"), paint)
 
 
-def _value(line: ExplanationLine) -> str:
+def value_of_line(line: ExplanationLine) -> str:
+    """The value of ``line`` as text, exact, with its unit."""
     value: Any = line.value
     if isinstance(value, ReceptiveField):
         sees, steps = "×".join(map(str, value.size)), "×".join(map(str, value.stride))

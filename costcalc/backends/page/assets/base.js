@@ -1,0 +1,119 @@
+"use strict";
+// What all views share. Names are only ever put into text, never into markup.
+const DATA = JSON.parse(document.getElementById("data").textContent);
+const SVG = "http://www.w3.org/2000/svg";
+const INK = ["#56a0e8", "#f0a23c", "#4fc08d", "#e58bb9", "#d9cf4f", "#8f93e6", "#e97862", "#66c7d6"];
+const OTHER = "#b3b9c2";
+
+function put(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (name === "style") Object.assign(node.style, value);
+    else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : value);
+  }
+  for (const child of children) if (child !== null && child !== undefined) node.append(child);
+  return node;
+}
+const el = (tag, attributes, ...children) => put(document.createElement(tag), attributes, children);
+const draw = (tag, attributes, ...children) => put(document.createElementNS(SVG, tag), attributes, children);
+const $ = (selector) => document.querySelector(selector);
+
+// -- figures as people read them: three digits and a unit ------------------------------------------
+const three = (v) => (v ? v.toFixed(v < 9.995 ? 2 : v < 99.95 ? 1 : 0) : "0");
+function scaled(n, base, units) {
+  let step = 0, v = Math.abs(n);
+  while (v >= base - 0.5 && step < units.length - 1) { v /= base; step++; }
+  return (n < 0 ? "-" : "") + three(v) + " " + units[step];
+}
+const count = (n) => (Math.abs(n) < 1000 ? String(n) : scaled(n, 1000, ["", "k", "M", "G", "T", "P", "E", "Z", "Y"]));
+function size(bits) {
+  const bytes = bits / 8;
+  return Math.abs(bytes) < 1024 ? bytes + " B" : scaled(bytes, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]);
+}
+function seconds(t) {
+  let step = 0;
+  while (t && t < 0.9995 && step < 5) { t *= 1000; step++; }
+  return three(t) + " " + ["", "m", "µ", "n", "p", "f"][step] + "s";
+}
+const rate = (v, unit) => scaled(v, 1000, ["", "k", "M", "G", "T", "P", "E"]) + unit;
+const percent = (part, whole) => { const p = 100 * part / whole; return !whole ? "–" : p >= 0.05 ? p.toFixed(1) + "%" : p ? "<0.1%" : "0%"; };
+const UNITS = { count, bits: size, seconds, ratio: (v) => v.toFixed(1) };
+const shown = (figure, value) => (value === null || value === undefined ? "" : typeof value === "string" ? value : UNITS[figure.unit](value));
+function exact(figure, value) {
+  if (typeof value !== "number") return value || "";
+  if (figure.unit === "bits") return (value / 8).toLocaleString("en") + " bytes";
+  return figure.unit === "count" && Number.isSafeInteger(value) ? value.toLocaleString("en") + " " + figure.title : shown(figure, value);
+}
+
+// -- a model: its rows as a tree --------------------------------------------------------------------
+function model(data) {
+  const { rows } = data, n = rows.label.length, path = [];
+  const m = { ...data, n, name: [], parent: [], inside: [], top: [] };
+  for (let i = 0; i < n; i++) {
+    const level = rows.level[i], above = level ? path[level - 1] : -1;
+    m.parent.push(above); m.inside.push([]);
+    m.name.push(above < 0 ? rows.label[i] : m.name[above] + "." + rows.label[i]);
+    (above < 0 ? m.top : m.inside[above]).push(i);
+    path[level] = i;
+  }
+  m.isBlock = (i) => rows.block[i] === 1;
+  m.kind = (i) => data.kinds[rows.kind[i]];
+  m.value = (figure, i) => rows.values[figure][i];
+  // By its layers, so that areas add up: what several share counts in each.
+  m.sums = (figure) => {
+    const sums = rows.values[figure].map((v, i) => (m.isBlock(i) || typeof v !== "number" ? 0 : v));
+    for (let i = n - 1; i >= 0; i--) if (m.parent[i] >= 0) sums[m.parent[i]] += sums[i];
+    return sums;
+  };
+  m.figure = Object.fromEntries(data.figures.map((f) => [f.name, f]));
+  m.lead = m.figure.time ? "time" : "macs";
+  const by = new Map();
+  for (let i = 0; i < n; i++) if (!m.isBlock(i)) by.set(rows.kind[i], (by.get(rows.kind[i]) || 0) + (Number(m.value(m.lead, i)) || 0));
+  const ranked = [...by.entries()].sort((a, b) => b[1] - a[1]).map((e) => e[0]);
+  m.legend = ranked.slice(0, INK.length);
+  m.colour = (i) => INK[m.legend.indexOf(rows.kind[i])] || OTHER;
+  return m;
+}
+function legend(m) {
+  const items = m.legend.map((k, i) => el("li", {}, el("i", { style: { background: INK[i] } }), m.kinds[k]));
+  return el("ul", { class: "legend", "aria-label": "colours" }, ...items);
+}
+
+// -- what is told of a layer -------------------------------------------------------------------------
+const tip = el("div", { id: "tip", role: "tooltip", hidden: true });
+document.body.append(tip);
+function hint(event, text) {
+  tip.textContent = text; tip.hidden = false;
+  const box = tip.getBoundingClientRect(), x = event.clientX, y = event.clientY;
+  tip.style.left = Math.max(4, Math.min(x + 14, innerWidth - box.width - 6)) + "px";
+  tip.style.top = (y + 18 + box.height > innerHeight ? y - box.height - 10 : y + 18) + "px";
+}
+const unhint = () => { tip.hidden = true; };
+const inspector = $("#inspector");
+let before = null;
+function inspect(m, i) {
+  if (inspector.hidden) before = document.activeElement;
+  const lines = [];
+  const add = (name, ...texts) => lines.push(el("dt", {}, name), el("dd", {}, ...texts.filter(Boolean).map((t) => el("div", {}, t))));
+  const told = m.explanations[m.rows.explanation[i]];
+  if (!told) for (const f of m.figures) {
+    const v = m.value(f.name, i);
+    if (v) add(f.title, exact(f, v) === shown(f, v) ? "" : exact(f, v), shown(f, v));
+  }
+  for (const [name, letters, numbers, value] of told || []) add(name, letters, numbers && "= " + numbers, (letters ? "= " : "") + value);
+  const module = m.modules[m.rows.module[i]];
+  const about = [m.kind(i), module, m.shapes[m.rows.shape[i]]].filter(Boolean).join(" · ");
+  const share = m.figure[m.lead], part = m.value(m.lead, i);
+  inspector.replaceChildren(
+    el("button", { class: "close", "aria-label": "close", onclick: leave }, "×"), el("h2", {}, m.name[i]), el("p", { class: "soft" }, about),
+    typeof part === "number" ? el("p", {}, percent(part, m.total[m.lead]) + " of the " + share.title) : null, el("dl", {}, ...lines));
+  inspector.hidden = false; inspector.scrollTop = 0;
+}
+function leave() { inspector.hidden = true; if (before && before.isConnected) before.focus(); }
+document.addEventListener("keydown", (e) => { if (e.key === "Escape" && !inspector.hidden) { leave(); e.stopPropagation(); } }, true);
+const brief = (m, i, ...more) => [m.name[i], m.kind(i), ...more].filter(Boolean).join("\n");
+function choice(label, options, chosen, then) {
+  const buttons = options.map(([value, title]) => el("button", { type: "button", "aria-pressed": String(value === chosen), onclick: () => {
+    buttons.forEach((b, k) => b.setAttribute("aria-pressed", String(options[k][0] === value))); then(value); } }, title));
+  return el("div", { role: "group", "aria-label": label, class: "tools" }, ...buttons);
+}

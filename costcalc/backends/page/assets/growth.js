@@ -1,0 +1,30 @@
+// What one place sees of the image, from layer to layer.
+function growthView(m, box) {
+  const { image, layers } = m.growth, n = layers.at.length, W = 560, H = 330, left = 48, bottom = 34, top = 14, axes = image.length;
+  const wide = axes > 1 ? image[axes - 1] : image[0], tall = axes > 1 ? image[axes - 2] : Math.max(1, image[0] / 12);
+  const of = (k) => [axes > 1 ? layers.size[k][axes - 1] : layers.size[k][0], axes > 1 ? layers.size[k][axes - 2] : tall];
+  const edge = Math.max(wide, tall), most = Math.max(edge, ...layers.size.map((s) => Math.max(...s)));
+  const X = (k) => left + (W - left - 10) * (k + 0.5) / n, Y = (v) => H - bottom - (H - bottom - top) * Math.log(Math.max(v, 1)) / Math.log(Math.max(most, 2));
+  const picture = draw("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", tabindex: 0, "aria-label": "receptive field, layer by layer: arrow keys go from layer to layer" });
+  for (let v = 1; v <= most; v *= 4) picture.append(draw("line", { class: "axis", x1: left, x2: W - 10, y1: Y(v), y2: Y(v) }), draw("text", { x: left - 6, y: Y(v) + 4, "text-anchor": "end" }, v));
+  let d = ""; for (let k = 0; k < n; k++) d += `${k ? "V" : "M" + X(k) + " "}${Y(of(k)[0])}${k < n - 1 ? "H" + X(k + 1) : ""}`;
+  picture.append(draw("line", { class: "mark", x1: left, x2: W - 10, y1: Y(wide), y2: Y(wide) }), draw("text", { class: "strong", x: left + 6, y: Y(wide) - 5 }, `the image, ${wide} pixels`), draw("path", { class: "step grew", d }));
+  const cursor = draw("line", { class: "mark", y1: top, y2: H - bottom });
+  picture.append(cursor, draw("text", { x: left, y: H - 12 }, "first layer"), draw("text", { x: W - 10, y: H - 12, "text-anchor": "end" }, "last layer"));
+  const S = 300, frame = 1.9 * edge, k0 = S / frame, scene = draw("svg", { viewBox: `0 0 ${S} ${S}`, role: "img", "aria-label": "the window over the image" });
+  const rect = (w, h, c) => draw("rect", { class: c, x: S / 2 - Math.min(w, frame) * k0 / 2, y: S / 2 - Math.min(h, frame) * k0 / 2, width: Math.min(w, frame) * k0, height: Math.min(h, frame) * k0 });
+  const line = el("p", { "aria-live": "polite" });
+  let at = 0;
+  function show(k) {
+    at = k; const [w, h] = of(k);
+    cursor.setAttribute("x1", X(k)); cursor.setAttribute("x2", X(k));
+    scene.replaceChildren(rect(wide, tall, "image"), draw("text", { x: S / 2, y: S / 2 - tall * k0 / 2 - 6, "text-anchor": "middle" }, image.join("×")), rect(w, h, "sees"));
+    line.textContent = `${m.name[layers.at[k]]}: ` + (layers.everything[k] ? "each place sees the whole image" : `${layers.bound[k] ? "at most " : ""}${layers.size[k].join("×")} pixels, every ${layers.stride[k].map((v) => +v.toFixed(3)).join("×")}` + (layers.size[k].some((v, a) => v > image[a]) ? `, of which at most ${layers.seen[k].join("×")} are in the image` : ""));
+  }
+  const where = (e) => { const r = picture.getBoundingClientRect(); return Math.max(0, Math.min(n - 1, Math.floor(((e.clientX - r.left) / r.width * W - left) / (W - left - 10) * n))); };
+  picture.addEventListener("pointermove", (e) => show(where(e)));
+  picture.addEventListener("keydown", (e) => { const by = { ArrowRight: 1, ArrowLeft: -1 }[e.key]; if (!by) return; e.preventDefault(); show(Math.max(0, Math.min(n - 1, at + by))); });
+  box.replaceChildren(el("div", { class: "two" }, picture, el("div", {}, scene, line)));
+  const over = layers.at.indexOf(m.growth.exceeds);
+  show(over >= 0 ? over : n - 1);
+}

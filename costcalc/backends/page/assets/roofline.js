@@ -1,0 +1,51 @@
+// MACs a second over MACs per byte, both logarithmic; each layer a point under the roof.
+function roofline(m, box, range) {
+  const { peak, bandwidth, title, points } = m.roofline, W = 900, H = 480, left = 66, right = 16, top = 16, bottom = 44;
+  if (!points.length) { box.replaceChildren(el("p", {}, "No layer multiplies and moves anything.")); return; }
+  const at = points.map((i) => ({ i, macs: m.value("macs", i), bytes: m.value("traffic", i) / 8, time: m.value("time", i) }));
+  for (const p of at) { p.x = p.macs / p.bytes; p.y = Math.min(peak, p.x * bandwidth); }
+  const ridge = peak / bandwidth, xs = at.map((p) => p.x);
+  const [x0, x1] = range || [Math.min(...xs, ridge) / 2, Math.max(...xs, ridge) * 2.5], y1 = peak * 2, y0 = Math.min(x0 * bandwidth, peak / 10);
+  const X = (x) => left + (W - left - right) * Math.log(x / x0) / Math.log(x1 / x0), Y = (y) => H - bottom - (H - top - bottom) * Math.log(y / y0) / Math.log(y1 / y0);
+  const picture = draw("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", tabindex: 0, "aria-label": "Roofline of " + m.model + " on " + title + ": arrow keys go from layer to layer, the slowest first" });
+  for (let e = Math.ceil(Math.log10(x0)); 10 ** e <= x1; e++) picture.append(draw("line", { class: "axis", x1: X(10 ** e), x2: X(10 ** e), y1: top, y2: H - bottom }), draw("text", { x: X(10 ** e), y: H - bottom + 16, "text-anchor": "middle" }, e >= -2 && e < 5 ? String(+(10 ** e).toPrecision(1)) : "1e" + e));
+  for (let e = Math.ceil(Math.log10(y0)); 10 ** e <= y1; e++) picture.append(draw("line", { class: "axis", x1: left, x2: W - right, y1: Y(10 ** e), y2: Y(10 ** e) }), draw("text", { x: left - 6, y: Y(10 ** e) + 4, "text-anchor": "end" }, rate(10 ** e, "").replace(".00", "")));
+  picture.append(draw("text", { x: (left + W - right) / 2, y: H - 8, "text-anchor": "middle" }, "MACs per byte of traffic"), draw("text", { x: 12, y: (top + H - bottom) / 2, transform: `rotate(-90 12 ${(top + H - bottom) / 2})`, "text-anchor": "middle" }, "MACs a second"));
+  picture.append(draw("path", { class: "roof", d: `M${X(x0)} ${Y(Math.min(x0 * bandwidth, peak))}L${X(Math.min(Math.max(ridge, x0), x1))} ${Y(Math.min(peak, Math.max(ridge, x0) * bandwidth))}L${X(x1)} ${Y(Math.min(peak, x1 * bandwidth))}` }));
+  picture.append(draw("text", { class: "strong", x: W - right - 6, y: Y(peak) - 8, "text-anchor": "end" }, rate(peak, " MACs/s")), draw("line", { class: "mark", x1: X(ridge), x2: X(ridge), y1: Y(peak), y2: H - bottom }),
+    draw("text", { x: X(ridge) - 6, y: H - bottom - 8, "text-anchor": "end" }, "memory binds"), draw("text", { x: X(ridge) + 6, y: H - bottom - 8 }, "arithmetic binds"));
+  const slope = Math.atan2(Y(x0 * bandwidth) - Y(x0 * 10 * bandwidth), X(x0 * 10) - X(x0)) * 180 / Math.PI;
+  const mid = Math.sqrt(x0 * ridge);
+  if (ridge > x0 * 4) picture.append(draw("text", { class: "strong", x: X(mid), y: Y(mid * bandwidth) - 8, transform: `rotate(${-slope} ${X(mid)} ${Y(mid * bandwidth) - 8})`, "text-anchor": "middle" }, rate(bandwidth, "B/s")));
+  const total = m.total.time || 1, dots = new Map();
+  at.sort((a, b) => b.time - a.time);
+  for (const p of at) {
+    const dot = draw("circle", { class: "dot", cx: X(p.x), cy: Y(p.y), r: 3 + 16 * Math.sqrt(Math.max(p.time, 0) / total), fill: m.colour(p.i), "fill-opacity": 0.75,
+      onpointermove: (e) => hint(e, says(p)), onpointerleave: unhint, onclick: () => { mark(at.indexOf(p)); inspect(m, p.i); } });
+    dots.set(p, dot); picture.append(dot);
+  }
+  const says = (p) => brief(m, p.i, count(p.macs) + " MACs / " + size(8 * p.bytes) + " = " + three(p.x) + " MACs/B", seconds(p.time) + ", " + percent(p.time, total) + ", bound by " + ["", "memory", "compute"][m.rows.bound[p.i]]);
+  const line = el("p", { class: "soft", "aria-live": "polite" }, "Hover or tap a layer, or go through them with the arrow keys; larger is slower.");
+  let current = -1;
+  function mark(k) { if (current >= 0) dots.get(at[current]).classList.remove("on"); current = k; dots.get(at[k]).classList.add("on"); line.textContent = says(at[k]).replaceAll("\n", " · "); }
+  picture.addEventListener("keydown", (e) => {
+    if (e.key === "ArrowRight" || e.key === "ArrowDown") mark((current + 1) % at.length); else if (e.key === "ArrowLeft" || e.key === "ArrowUp") mark((current + at.length - (current < 0 ? 0 : 1)) % at.length);
+    else if (e.key === "Enter" && current >= 0) inspect(m, at[current].i); else return;
+    e.preventDefault();
+  });
+  box.replaceChildren(picture, line, legend(m), timeLine(m, total));
+}
+// The layers one after another, each as wide as its time.
+function timeLine(m, total) {
+  const W = 900, picture = draw("svg", { viewBox: `0 0 ${W} 46`, role: "img", "aria-label": "time, layer by layer, in the model's order" });
+  let x = 0;
+  for (const i of m.order) {
+    const t = m.value("time", i);
+    if (!t) continue;
+    const w = W * t / total;
+    if (w > 0.15) picture.append(draw("rect", { x, y: 0, width: Math.max(w - 0.4, 0.2), height: 26, fill: m.colour(i), onclick: () => inspect(m, i), onpointermove: (e) => hint(e, brief(m, i, seconds(t) + ", " + percent(t, total))), onpointerleave: unhint }));
+    x += w;
+  }
+  picture.append(draw("text", { x: 0, y: 41 }, "0"), draw("text", { x: W, y: 41, "text-anchor": "end" }, seconds(total)), draw("text", { x: W / 2, y: 41, "text-anchor": "middle" }, "time, layer by layer"));
+  return picture;
+}

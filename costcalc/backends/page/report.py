@@ -1,0 +1,189 @@
+"""The page of one model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from costcalc import __version__
+from costcalc.amounts.units import count, percent, seconds, size
+from costcalc.analysis.records import Report
+from costcalc.analysis.sizes import sizes
+from costcalc.backends.columns import preferred, shown
+from costcalc.backends.escape import html as escaped
+from costcalc.backends.memory.text import TITLES
+from costcalc.backends.memory.text import facts as memory_facts
+from costcalc.backends.page.data import model_data, positions, rows_of
+from costcalc.backends.page.document import Section, about, cards, page, paragraphs, prose, table, view
+from costcalc.backends.report.summary import facts, headline, not_counted
+from costcalc.backends.rows import Row, TableView, flat, layers_in, titled, tree
+from costcalc.ir.graph import Graph
+from costcalc.pictures.dearest import Dear, dearest
+from costcalc.pictures.growth import growth
+from costcalc.pictures.roofline import roofline
+from costcalc.planning.records import Memory
+
+CONVENTION = (
+    "A MAC is one multiplication with its addition, of convolutions, linear layers, matrix products and attention; "
+    "FLOPs as papers count them are often twice that. All other arithmetic is in ops. Figures are exact, and rounded "
+    "only where they are shown."
+)
+STILL_ROWS = 300
+"""Of the table that stands in the document for who has no scripts."""
+
+
+def html(report: Report, graph: Graph, memory: Memory | None = None, command: str = "") -> str:
+    """``report`` of ``graph``, with what an engine holds; ``command`` is the line that makes this page again."""
+    rows = rows_of(report)
+    data = model_data(report, rows, graph, memory)
+    sections = list(_sections(report, rows, data, memory, command))
+    return page(report.name, headline(report), sections, [data])
+
+
+def _sections(
+    report: Report, rows: Sequence[Row], data: dict[str, Any], memory: Memory | None, command: str
+) -> Iterator[Section]:
+    yield Section("overview", "Overview", overview(report))
+    if found := dearest(report):
+        yield Section("first", "Where to look first", first(report, found, positions(rows)))
+    yield Section("treemap", "Treemap", view("treemap"), scripted=True)
+    yield Section("layers", "Layers", view("layers", still=still_table(report)))
+    if "roofline" in data:
+        yield Section("roofline", "Roofline", f"{roofline_words(report)}{view('roofline')}")
+    if memory is not None:
+        yield Section("memory", "Memory", f"{memory_words(memory)}{view('memory', still=alive(memory))}")
+    if "growth" in data:
+        yield Section("field", "Receptive field", f"{growth_words(report)}{view('growth')}")
+    yield Section("graph", "Graph", view("graph"), scripted=True)
+    yield Section("about", "About", _about(report, command))
+
+
+def overview(report: Report) -> str:
+    """The totals, and all that keeps them from being the whole."""
+    parts = [cards(facts(report)), *paragraphs([CONVENTION], "soft")]
+    if report.uncounted:
+        text = not_counted(report)
+        parts += paragraphs([f"{text[0].upper()}{text[1:]}."], "warn")
+    parts += paragraphs([*sizes(report), *report.notes])
+    parts += paragraphs(f"Assuming {condition}." for condition in report.assumptions)
+    return "\n".join(parts)
+
+
+def first(report: Report, found: list[Dear], at: dict[str, int]) -> str:
+    """The dearest layers and what the roofline says of why."""
+    items = []
+    for one in found:
+        name, many = one.layers[0].name, len(one.layers)
+        more = f" and {many - 1} like it" if many > 1 else ""
+        row = at.get(name)
+        link = f'<a href="#layers" data-layer="{row}">{escaped(name)}</a>' if row is not None else escaped(name)
+        figure = seconds(one.value) if one.figure.name == "time" else f"{count(int(one.value))} MACs"
+        share = f"{figure}, {percent(one.value, one.figure.of(report.total))} of the model's {one.figure.title}"
+        items.append(f"<li><div><b>{link}</b>{more}: {escaped(share)}</div><div>{prose(why(report, one))}</div></li>")
+    told = "Layers that do the same to the same shapes are taken together."
+    return f'<p class="soft">{told}</p><ol class="first">{"".join(items)}</ol>\n'
+
+
+def why(report: Report, one: Dear) -> str:
+    """What the layer's time consists of, and what would change it, by the roofline alone."""
+    layer, machine = one.layers[0], report.machine
+    kind = f"A {layer.kind}" if layer.kind[:1] not in "aeiou" else f"An {layer.kind}"
+    if machine is None or not one.bound:
+        return f"{kind}. With --machine the page tells whether arithmetic or memory binds it."
+    moved = size(round(8 * one.bytes))
+    if one.bound == "memory":
+        ridge = roofline(report).ridge
+        what = f"{count(one.macs)} MACs" if one.macs else "no MACs"
+        ratio = f", {one.macs / one.bytes:.3g} a byte where the machine could do {ridge:.3g}" if one.macs else ""
+        return (
+            f"{kind}, bound by memory: it moves {moved} for {what}{ratio}. Fewer MACs alone would save nothing; moving "
+            "less would: narrower elements, fewer channels or places, or a kernel that does it together with the layer "
+            "before or after, so that what lies between them is neither written nor read."
+        )
+    least = seconds(one.memory)
+    return (
+        f"{kind}, bound by arithmetic: {count(one.macs)} MACs at the machine's peak rate, {seconds(one.compute)} each. "
+        f"Fewer channels, groups or places save in proportion, down to the {least} that moving {moved} takes; joining "
+        "it with others saves nothing of its own."
+    )
+
+
+def still_table(report: Report) -> str:
+    """The tree as a plain table, folded so far that it can be read."""
+    shown_view = TableView()
+    depth = max((layer.name.count(".") for layer in report.layers), default=0)
+    while depth > 0 and len(flat(report, shown_view)) > STILL_ROWS:
+        shown_view, depth = TableView(depth=depth), depth - 1
+    chosen = preferred("name kind output macs traffic time bound" if report.total.time else
+                       "name kind output macs params traffic field", ())  # fmt: skip
+    rows = []
+    for row in tree(report, shown_view):
+        cells = []
+        for column in chosen:
+            if column.name == "name":
+                cells.append("\u2003" * row.level + titled(row, row.label))
+            elif column.name == "kind" and layers_in(row):
+                cells.append(layers_in(row))
+            else:
+                cells.append(shown(column, row.figures, False, report.total))
+        rows.append(cells)
+    return table([column.title for column in chosen], rows, [i for i, c in enumerate(chosen) if c.left or not i])
+
+
+def roofline_words(report: Report) -> str:
+    """What the roofline says in a sentence."""
+    found, total = roofline(report), report.total
+    assert report.machine is not None and total.time is not None
+    whole = f" The model as a whole has {found.whole:.3g}." if found.whole else ""
+    text = (
+        f"{report.machine.title}: {count(round(found.peak))} MACs and {count(round(found.bandwidth))}B a second at the "
+        f"peak, so a layer needs {found.ridge:.3g} MACs per byte before arithmetic binds it.{whole} "
+        f"{percent(total.time.in_memory, total.time.seconds)} of the time is in layers bound by memory; layers that "
+        f"multiply nothing take {percent(found.without, total.time.seconds)} and have no point here. Traffic is "
+        "charged at main memory's bandwidth, also of tensors that never leave a cache."
+    )
+    return "".join(paragraphs([text]))
+
+
+def memory_words(memory: Memory) -> str:
+    """What the engine holds, in figures."""
+    bits = f", {memory.bits} bits" if memory.bits is not None else ""
+    intro = f"{TITLES[memory.engine]}{bits}, the model run once."
+    return "".join(paragraphs([intro], "soft")) + cards(memory_facts(memory)) + "".join(paragraphs(memory.notes))
+
+
+def alive(memory: Memory) -> str:
+    """Who lives at the peak."""
+    rows = [
+        [t.name, size(8 * t.bytes), percent(t.bytes, memory.peak_bytes), f"{t.first + 1}–{t.last + 1}"]
+        for t in memory.alive(memory.peak_step)[:STILL_ROWS]
+    ]
+    return f"<h3>Alive at the peak</h3>{table(['tensor', 'size', 'share', 'steps'], rows)}"
+
+
+def growth_words(report: Report) -> str:
+    """Where the window outgrows the image, and where each place sees all."""
+    found = growth(report)
+    over = f"First larger than the image: {found.exceeds}." if found.exceeds else "No window is larger than the image."
+    whole = f" From {found.whole} on each place sees all of it." if found.whole else ""
+    return "".join(paragraphs([f"What one place of a layer's output can see of the {'×'.join(map(str, found.image))} "
+                               f"image. {over}{whole}"]))  # fmt: skip
+
+
+def _about(report: Report, command: str) -> str:
+    total = report.total
+    pairs = [
+        ("made by", f"costcalc {__version__}"),
+        ("command", command),
+        ("model", f"{report.name}{f', from {report.source}' if report.source else ''}"),
+        ("inputs", ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in report.inputs.items())),
+        ("parameters", ", ".join(f"{name}={value}" for name, value in report.parameters.items())),
+        ("elements", f"{report.settings.bits} bits" if report.settings.bits else "as the model has them, else 32 bits"),
+        ("transforms", ", ".join(report.settings.apply) or "none"),
+        ("machine", f"{report.machine.title}; {report.machine.source}" if report.machine else "none was asked for"),
+        ("layers", f"{total.layers:,}"),
+        ("not counted", not_counted(report) if report.uncounted else "nothing: every operator has a rule"),
+        ("verified", "not by this page: `costcalc verify` holds the model's figures to PyTorch and others"),
+        ("assumptions", "; ".join(report.assumptions) or "none"),
+    ]
+    return about((name, text) for name, text in pairs if text)
