@@ -12,7 +12,7 @@ from costcalc.progress import doing
 
 EXAMPLES = {
     "costcalc report resnet50 --output resnet50.html": "a page for a browser, of one file",
-    "costcalc report convnext_t --machine jetson_orin_nano --bits 16 --output convnext.html": "with what binds each layer there",
+    "costcalc report convnext_t --machine a100 --bits 16 --output x.html": "with what binds each layer there",
     "costcalc report kws --engine tflm --bits 8 --output kws.html": "with the arena of TFLite Micro, tensor by tensor",
 }
 

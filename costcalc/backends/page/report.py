@@ -7,7 +7,7 @@ from typing import Any
 
 from costcalc import __version__
 from costcalc.amounts.units import count, percent, seconds, size
-from costcalc.analysis.records import Report
+from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.sizes import sizes
 from costcalc.backends.columns import preferred, shown
 from costcalc.backends.escape import html as escaped
@@ -95,16 +95,28 @@ def why(report: Report, one: Dear) -> str:
         ridge = roofline(report).ridge
         what = f"{count(one.macs)} MACs" if one.macs else "no MACs"
         ratio = f", {one.macs / one.bytes:.3g} a byte where the machine could do {ridge:.3g}" if one.macs else ""
-        return (
-            f"{kind}, bound by memory: it moves {moved} for {what}{ratio}. Fewer MACs alone would save nothing; moving "
-            "less would: narrower elements, fewer channels or places, or a kernel that does it together with the layer "
-            "before or after, so that what lies between them is neither written nor read."
-        )
+        return f"{kind}, bound by memory: it moves {moved} for {what}{ratio}. {_less(layer, one)}"
     least = seconds(one.memory)
     return (
         f"{kind}, bound by arithmetic: {count(one.macs)} MACs at the machine's peak rate, {seconds(one.compute)} each. "
         f"Fewer channels, groups or places save in proportion, down to the {least} that moving {moved} takes; joining "
         "it with others saves nothing of its own."
+    )
+
+
+def _less(layer: Layer, one: Dear) -> str:
+    """What would move less, by what most of the traffic is."""
+    held = layer.weight_bits
+    share = held / (8 * one.bytes) if isinstance(held, int) else 0.0
+    if share > 0.5:
+        return (
+            f"{percent(share, 1)} of that are weights: narrower ones or fewer channels would save time, and several "
+            "images at once read them once for all. Fewer places alone would hardly."
+        )
+    are = "All of that" if not share else f"{percent(1 - share, 1)} of that"
+    return (
+        f"{are} is its input and output: one kernel with the layer before or after, so that what lies between is "
+        "neither written nor read, would save time; so would narrower elements, fewer channels or fewer places."
     )
 
 

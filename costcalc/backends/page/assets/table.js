@@ -67,6 +67,7 @@ function layerTable(m, box) {
     const first = Boolean(m.figure[name]);
     if (state.sort !== name) Object.assign(state, { sort: name, down: first }); else if (state.down === first) state.down = !first; else state.sort = "";
     state.at = 0; show(); } }, title, el("em", { "aria-hidden": true })))]);
+  body.addEventListener("focusin", (e) => { const at = [...body.children].indexOf(e.target.closest("tr")); if (at >= 0) state.at = at; });
   body.addEventListener("keydown", (e) => {
     const i = visible[state.at]; let to = null;
     if (e.key === "ArrowDown") to = state.at + 1; else if (e.key === "ArrowUp") to = state.at - 1; else if (e.key === "Home") to = 0; else if (e.key === "End") to = visible.length - 1;

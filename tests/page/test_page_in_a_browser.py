@@ -1,0 +1,198 @@
+"""The page as a tool, tried in Chromium: the console is silent, and sorting, search, zoom, hover and keys work.
+
+Skipped where Playwright or a Chromium is not installed: `pip install playwright`, and the browser of the system.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import costcalc
+import costcalc.machines
+from costcalc.analysis.report import report as analysed
+from costcalc.backends.page.report import html
+from costcalc.ir.graph import Graph, GraphBuilder
+from costcalc.ir.tensor import TensorType
+from costcalc.ops.conv import Conv
+
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+QUIET = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        found = started.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    graph = costcalc.load("mobilenet_v2")
+    path = tmp_path_factory.mktemp("page") / "mobilenet_v2.html"
+    report = costcalc.analyze(graph, machine="jetson_orin_nano", bits=8)
+    path.write_text(html(report, graph, costcalc.memory(graph, engine="tflm", bits=8), "costcalc report"), "utf-8")
+    return path
+
+
+@pytest.fixture
+def shown(browser: Any) -> Iterator[Callable[..., Any]]:
+    contexts = []
+
+    def of(file: Path, width: int = 1600, scheme: str = "light", **context: Any) -> Any:
+        made = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **context)
+        contexts.append(made)
+        page = made.new_page()
+        page.said = []
+        page.on("console", lambda message: page.said.append(message.text))
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.on("dialog", lambda dialog: page.said.append(f"dialog {dialog.message}"))
+        page.on("request", lambda r: page.said.append(r.url) if r.url != file.as_uri() else None)
+        page.goto(file.as_uri())
+        return page
+
+    yield of
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1600])
+def test_it_says_and_fetches_nothing_and_fits(shown: Any, file: Path, width: int, scheme: str) -> None:
+    page = shown(file, width, scheme)
+    page.wait_for_selector(".map button")
+    page.wait_for_selector("[data-view=graph] svg g[role=button]")
+    for view in ("roofline", "memory", "growth"):
+        assert page.locator(f"[data-view={view}] svg").count() >= 1
+    assert page.said == []
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def rows(page: Any) -> list[str]:
+    return page.locator("#layers tbody td:first-child").evaluate_all("cells => cells.map(c => c.title)")
+
+
+def test_layers_are_sorted_and_searched(shown: Any, file: Path) -> None:
+    report = costcalc.analyze("mobilenet_v2", machine="jetson_orin_nano", bits=8)
+    page = shown(file)
+    page.get_by_role("button", name="layers only").click()
+    page.locator("#layers th button", has_text="params").click()
+    wanted = sorted((layer.params for layer in report.layers), reverse=True)
+    assert [report[name].params for name in rows(page)] == wanted
+    assert page.locator("#layers th[aria-sort=descending]").inner_text().startswith("params")
+    page.locator("#layers th button", has_text="params").click()
+    assert [report[name].params for name in rows(page)] == wanted[::-1]
+    page.get_by_role("searchbox").fill("features.3 depthwise conv")
+    page.wait_for_timeout(200)  # until somebody has stopped typing
+    found = rows(page)
+    assert found and all("features.3" in name for name in found)
+    page.get_by_role("searchbox").fill("no such layer")
+    page.wait_for_timeout(200)
+    assert rows(page) == []
+
+
+def test_the_tree_folds_by_keys_and_a_layer_tells_its_formula(shown: Any, file: Path) -> None:
+    page = shown(file)
+    page.locator("#layers").get_by_role("button", name="fold all", exact=True).click()
+    before = rows(page)
+    page.locator("#layers tbody tr[aria-expanded]").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert len(rows(page)) > len(before)
+    page.keyboard.press("ArrowLeft")
+    assert rows(page) == before
+    page.keyboard.press("End")
+    assert page.evaluate("document.activeElement.firstChild.title") == before[-1]
+    page.get_by_role("button", name="layers only").click()
+    row = page.locator("#layers tbody tr", has_text="features.1.depthwise.conv").first
+    row.focus()
+    row.press("Enter")
+    told = page.locator("#inspector").inner_text()
+    assert "features.1.depthwise.conv" in told and "MACs" in told and "= 3,612,672" in told  # 32·3·3 · 112·112
+    page.keyboard.press("Escape")
+    assert page.locator("#inspector").is_hidden()
+
+
+def test_the_treemap_switches_and_zooms(shown: Any, file: Path) -> None:
+    page = shown(file)
+    names = "cells => cells.map(c => c.getAttribute('aria-label'))"
+    page.get_by_role("group", name="figure of the treemap").get_by_role("button", name="params").click()
+    whole = page.locator(".map button").evaluate_all(names)
+    assert any(name.startswith("classifier") and "1.28 M" in name for name in whole)
+    page.locator(".map button.group").first.click(position={"x": 4, "y": 4})
+    inside = page.locator(".map button").evaluate_all(names)
+    assert inside and all(name.startswith("features.") for name in inside)
+    page.keyboard.press("Escape")
+    assert page.locator(".map button").evaluate_all(names) == whole
+
+
+def test_points_tell_what_they_are(shown: Any, file: Path) -> None:
+    page = shown(file)
+    dot = page.locator("[data-view=roofline] .dot").first
+    dot.hover(force=True)
+    assert "MACs/B" in page.locator("#tip").inner_text()
+    page.locator("[data-view=roofline] svg[tabindex]").focus()
+    page.keyboard.press("ArrowRight")
+    assert "bound by" in page.locator("[data-view=roofline] p[aria-live]").inner_text()
+    page.keyboard.press("Enter")
+    assert page.locator("#inspector").is_visible() and "MACs" in page.locator("#inspector").inner_text()
+
+
+def test_memory_goes_from_step_to_step(shown: Any, file: Path) -> None:
+    page = shown(file)
+    head = page.locator("[data-view=memory] h3")
+    at_peak = head.inner_text()
+    assert "the peak" in at_peak
+    page.locator("[data-view=memory] svg").focus()
+    page.keyboard.press("ArrowRight")
+    assert head.inner_text() != at_peak
+    page.keyboard.press("Home")
+    assert head.inner_text() == at_peak
+
+
+def test_blocks_of_the_graph_unfold(shown: Any, file: Path) -> None:
+    page = shown(file)
+    boxes = page.locator("[data-view=graph] g[role=button]")
+    page.locator("#graph").get_by_role("button", name="fold all", exact=True).click()
+    few = boxes.count()
+    page.locator("[data-view=graph] g[role=button]", has=page.locator(".closed")).first.press("Enter")
+    assert boxes.count() > few
+    page.locator("#graph").get_by_role("button", name="unfold all").click()
+    assert boxes.count() == len(costcalc.load("mobilenet_v2").nodes) + 1
+
+
+def test_it_reads_without_scripts(shown: Any, file: Path) -> None:
+    page = shown(file, java_script_enabled=False)
+    assert page.locator("#layers table tbody tr").count() > 20
+    assert page.locator("#treemap").is_hidden() and page.locator("#memory table").is_visible()
+
+
+@pytest.mark.parametrize(
+    "name", ["</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "'\"><b onclick=x>"]
+)
+def test_no_name_comes_alive_in_the_tool(shown: Any, tmp_path: Path, name: str) -> None:
+    def graph() -> Graph:
+        builder = GraphBuilder(name, {name: TensorType((1, 3, 8, 8))})
+        builder.add(f"{name}.x", Conv(4, 3), [name])
+        builder.add(f"{name}.y", Conv(4, 3), [f"{name}.x"])
+        return builder.build([f"{name}.y"])
+
+    made = graph()
+    file = tmp_path / "x.html"
+    machine = costcalc.machines.load_machine("a100")
+    file.write_text(html(analysed(made, machine=machine), made, costcalc.memory(made), name), "utf-8")
+    page = shown(file)
+    page.get_by_role("button", name="unfold all").first.click()
+    page.locator("#layers tbody tr").last.press("Enter")
+    page.locator(".map button").last.hover()
+    assert page.said == [] and page.locator("main img, main b[onclick]").count() == 0
