@@ -3,8 +3,11 @@
     python benchmarks/floor.py gemm_bf16_a100.csv ...   # tables with columns m, n, k, ms: products in bfloat16 on the
                                                         # machine that the last word of the file's name says
     python benchmarks/floor.py --here                   # layers of some models in PyTorch, on this processor
+    python benchmarks/floor.py --ncnn times.csv graphs  # ncnn's published times on Raspberry Pi 4 and 5, and its graphs
+                                                        # in a folder: .param files
 
-A part above 1 is a time below the figure: of the floor there must be none.
+A part above 1 is a time below the figure: of the floor there must be none, but where ncnn multiplies less
+often: it does convolutions of 3×3 places by Winograd's algorithm.
 """
 
 from __future__ import annotations
@@ -12,11 +15,13 @@ from __future__ import annotations
 import argparse
 import csv
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
 import costcalc
-from costcalc.analysis.roofline import Machine
+from costcalc.analysis.roofline import WIDTHS, Machine
+from costcalc.errors import CostcalcError
 from costcalc.ir.graph import GraphBuilder
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
@@ -47,6 +52,50 @@ def table(path: Path) -> None:
         f"{machine.name:8}{len(rows):8,}{below[0]:8}{below[1]:8}{max(row[0] for row in rows):8.2f}"
         f"{most[0]:10.2f}{most[1]:10.2f}"
     )
+
+
+PIS = {"Raspberry Pi 4": ("raspberry_pi_4", 32), "Raspberry Pi 5": ("raspberry_pi_5", 16)}
+"""Boards, their machines, and the width in which ncnn computes there: a Cortex-A76 multiplies halves."""
+
+
+def ncnn(times: Path, graphs: Path) -> None:
+    """A line for each board and number of threads: networks, those below the floor, and below it without such
+    convolutions as Winograd's algorithm does.
+    """
+    with times.open() as lines:
+        rows = [(board, row) for row in csv.DictReader(lines) for board in PIS if row["device"].startswith(board)]
+    parts: dict[tuple[str, str], list[tuple[float, float, str]]] = {}
+    for board, row in rows:
+        name, threads = row["network"], int(row["threads"])
+        file = graphs / f"{name.removesuffix('_int8')}.param"
+        if int(row["gpu"]) > 0 or not file.exists():
+            continue
+        machine, bits = load_machine(PIS[board][0]), 8 if name.endswith("_int8") else PIS[board][1]
+        if bits not in {WIDTHS[dtype] for dtype in machine.macs}:
+            continue
+        one = replace(machine, macs={dtype: rate * threads / 4 for dtype, rate in machine.macs.items()})
+        try:
+            graph = costcalc.load(str(file))
+        except CostcalcError:  # its size of input is open
+            graph = costcalc.load(str(file), input=(3, 224, 224))
+        report = costcalc.analyze(graph, machine=one, bits=bits)
+        took, floor = float(row["min_ms"]) / 1e3, report.total.floor
+        few = sum(layer.floor.compute for layer in report.layers if _is_winograd(layer))
+        parts.setdefault((machine.name, f"{threads}"), []).append(
+            (floor.seconds / took, max(floor.compute - few, floor.traffic) / took, name)
+        )
+    for (machine_name, threads_), found in parts.items():
+        found.sort(reverse=True)
+        below = ", ".join(f"{name} {part:.2f}" for part, _, name in found if part > 1)
+        without = sum(rest > 1 for _, rest, _ in found)
+        print(f"{machine_name} {threads_} threads: {len(found)} networks, below the floor: {below or 'none'}")
+        print(f"    without 3x3 convolutions of stride 1: {without}, highest {max(rest for _, rest, _ in found):.2f}")
+
+
+def _is_winograd(layer: costcalc.analysis.records.Layer) -> bool:  # type: ignore[name-defined]
+    options = layer.options
+    sizes = {str(options.get(key, 1)).strip("()").split(",")[0] for key in ("stride", "dilation", "groups")}
+    return layer.op == "conv" and sizes == {"1"} and options.get("kernel") in (3, (3, 3))
 
 
 def this_processor() -> Machine:
@@ -102,6 +151,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--here", action="store_true")
+    parser.add_argument("--ncnn", nargs=2, type=Path, metavar=("TIMES", "GRAPHS"))
     given = parser.parse_args()
     if given.files:
         print(f"{'card':8}{'rows':>8}{'roofline':>8}{'floor':>8}{'highest':>8}{'most MACs':>10}{'most bytes':>10}")
@@ -109,3 +159,5 @@ if __name__ == "__main__":
         table(file)
     if given.here:
         here()
+    if given.ncnn:
+        ncnn(*given.ncnn)

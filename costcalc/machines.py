@@ -11,7 +11,10 @@ from costcalc.errors import SpecError, UnknownName, listing, near
 if TYPE_CHECKING:
     from costcalc.reading.tree import Scalar, Tree
 
-KEYS = {"title", "macs", "flops", "bandwidth", "memory", "ram", "flash", "caches", "local", "source"}
+KEYS = {
+    "title", "macs", "flops", "clock", "turbo", "bandwidth", "duplex", "memory", "ram", "flash", "caches", "local",
+    "source",
+}  # fmt: skip
 BYTES = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4,
          "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}  # fmt: skip
 
@@ -61,12 +64,14 @@ def _read(path: str, name: str, shown: str) -> Machine:
         raise SpecError("a machine has either macs or flops, a second by element type, not both or none", tree.location)
     if "memory" in values and "ram" in values:
         raise SpecError("a machine has memory or ram, which is the same, not both", tree.location)
+    if "turbo" in values and "clock" not in values:
+        raise SpecError(f"turbo needs clock, the one at which the {unit_of(values)} are", tree.location)
 
     def word(key: str) -> Scalar:
         value = values[key]
         return value if isinstance(value, Scalar) else _fail(f"{key} must be one value", value)
 
-    unit = "macs" if "macs" in values else "flops"
+    unit = unit_of(values)
     table = values[unit]
     if not isinstance(table, Mapping) or not table.pairs:
         _fail(f"{unit} must give a rate for each element type, such as float32: 19.5e12", table)
@@ -75,6 +80,13 @@ def _read(path: str, name: str, shown: str) -> Machine:
         if dtype.text not in WIDTHS:
             _fail(f"no element type '{dtype.text[:80]}'{near(dtype.text, WIDTHS)}; there are {listing(WIDTHS)}", dtype)
         rates[dtype.text] = _positive(rate, f"the rate of {dtype.text}") / (1 if unit == "macs" else 2)
+    clock = _positive(values["clock"], "clock") if "clock" in values else None
+    turbo = _positive(values["turbo"], "turbo") if "turbo" in values else None
+    if clock and turbo and turbo < clock:
+        _fail("turbo is the highest clock, and cannot be below clock", values["turbo"])
+    duplex = word("duplex").text if "duplex" in values else "false"
+    if duplex not in ("true", "false"):
+        _fail("duplex must be true or false", values["duplex"])
     return Machine(
         name=name,
         title=word("title").text,
@@ -85,7 +97,15 @@ def _read(path: str, name: str, shown: str) -> Machine:
         flash=_bytes(word("flash"), "flash") if "flash" in values else None,
         caches=_caches(values["caches"]) if "caches" in values else {},
         local=_bytes(word("local"), "local") if "local" in values else None,
+        clock=clock,
+        turbo=turbo,
+        duplex=duplex == "true",
     )
+
+
+def unit_of(values: dict[str, Tree]) -> str:
+    """In which of the two a file gives its rates."""
+    return "macs" if "macs" in values else "flops"
 
 
 def _caches(tree: Tree) -> dict[str, int]:
@@ -94,8 +114,20 @@ def _caches(tree: Tree) -> dict[str, int]:
     if not isinstance(tree, Mapping) or not tree.pairs:
         _fail("caches must give a size for each cache, such as {L2: 40 MiB}", tree)
     found = {}
-    for name, size in tree.pairs:
-        found[name.text] = _bytes(size, name.text) if isinstance(size, Scalar) else _fail("a cache has one size", size)
+    for name, given in tree.pairs:
+        many, size = 1, given
+        if isinstance(given, Mapping):
+            keys = {key.text: value for key, value in given.pairs}
+            if keys.keys() != {"size", "count"}:
+                _fail("a cache has a size, or one for each core: {size: 512 KiB, count: 4}", given)
+            size, count = keys["size"], keys["count"]
+            text = count.text if isinstance(count, Scalar) else ""
+            if not (text.isdecimal() and len(text) < 7 and int(text)):
+                _fail("count must be a whole number from 1", count)
+            many = int(text)
+        if not isinstance(size, Scalar):
+            _fail(f"the size of {name.text[:80]} must be one value", size)
+        found[name.text] = many * _bytes(size, name.text)
     return found
 
 

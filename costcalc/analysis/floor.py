@@ -1,9 +1,10 @@
 """The floor: the time below which no schedule of a model's multiply-accumulates can go on a machine.
 
 Two things take time whatever the schedule. The arithmetic: every MAC that is needed, at the fastest rate there is for
-its elements. And what must pass between the chip and main memory: the inputs, weights and outputs of the whole, less
-what caches may hold from one inference to the next. What passes between layers need not leave the chip, as layers can
-be done piece by piece; so a block has a floor of its own, which is less than the sum over its layers.
+its elements. And what must pass between the chip and main memory: the inputs and weights of the whole, less what caches
+may hold when it begins, and its outputs, less what they may hold when it ends. What passes between layers need not
+leave the chip, as layers can be done piece by piece; so a block has a floor of its own, which is less than the sum over
+its layers.
 
 A product that is too large for what the chip holds moves more than that, however it is tiled: see ``least_moved``.
 
@@ -18,7 +19,7 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 from costcalc.analysis.layer_costs import OpUse, Work
-from costcalc.classes import dataclass
+from costcalc.classes import NamedTuple, dataclass
 from costcalc.errors import CostcalcError
 from costcalc.ir.dims import Dim
 
@@ -39,7 +40,8 @@ class TimeFloor:
     compute   of the MACs that are needed, at the peak rate for their elements
     traffic   of the bits that must pass to and from main memory, at its bandwidth
     macs      the MACs that are needed: without taps on padding, and scores that a mask hides
-    bits      those that must pass; None where the machine's caches are not known
+    bits      those that must pass, in the direction of the more where both go at once; None where the machine's caches
+              are not known
     """
 
     compute: float
@@ -62,7 +64,19 @@ class TimeFloor:
         return {"compute": self.compute, "traffic": self.traffic, "seconds": self.seconds, "bound": self.bound}
 
 
-def least_moved(macs: int, reuse: int, bits: tuple[int, int, int], room: int) -> float:
+class TiledProduct(NamedTuple):
+    """A product of two tensors that is tiled: MACs, reuse and bits of an element, as ``least_moved`` takes them."""
+
+    macs: int
+    reuse: int
+    bits: tuple[float, float, float]
+
+    def moved(self, room: int) -> float:
+        """The least bits that it moves to and from a memory of ``room`` bits; it may be below 0."""
+        return least_moved(self.macs, self.reuse, self.bits, room)
+
+
+def least_moved(macs: int, reuse: int, bits: tuple[float, float, float], room: int) -> float:
     """The least bits that sums of products move to and from a memory of ``room`` bits; it may be below 0.
 
     macs    each multiplies an element of a first tensor by one of a second, and adds to one of a third
@@ -101,8 +115,8 @@ class Crossings:
         self._written: dict[str, int] = {}
         self._results = {storage.root[value] for value in graph.outputs}
 
-    def add(self, node: Node, work: Work) -> int:
-        """Take in a layer that does something; the bits that pass between it and the rest."""
+    def add(self, node: Node, work: Work) -> tuple[int, int]:
+        """Take in a layer that does something; the bits that it reads of the rest and those that it makes for it."""
         storage = self._storage
         around = self._blocks(node.name)
         unread = storage.unread.get(node.name, ())
@@ -127,7 +141,7 @@ class Crossings:
         made = [value for value in node.outputs if storage.root[value] == value and value not in storage.inside]
         for value in made:
             self._made_in[value] = around
-        return sum(moved.values()) + sum(_number(storage.bits[value]) for value in made)
+        return sum(moved.values()), sum(_number(storage.bits[value]) for value in made)
 
     @staticmethod
     def _note(moved: dict[str, int], name: str, bits: int, most: int) -> None:
@@ -147,9 +161,9 @@ class Crossings:
             for block, most in needed.items():
                 self._written[block] = self._written.get(block, 0) + most
 
-    def of(self, block: str) -> int:
-        """The bits that pass between ``block`` and all else."""
-        return sum(self._read.get(block, {}).values()) + self._written.get(block, 0)
+    def of(self, block: str) -> tuple[int, int]:
+        """The bits that ``block`` reads of all else, and those that it makes for it."""
+        return sum(self._read.get(block, {}).values()), self._written.get(block, 0)
 
     def _blocks(self, name: str) -> tuple[str, ...]:
         """The blocks that a layer is in, the whole first: ``("", "a", "a.b")`` of ``a.b.c``."""
@@ -170,7 +184,8 @@ class Floors:
         self._crossings = Crossings(graph, storage)
         self._compute: dict[str, float] = {}
         self._macs: dict[str, int] = {}
-        self._alike: dict[tuple[int, int], tuple[Work, tuple[int, int | None, float]]] = {}
+        self._alike: dict[tuple[int, int], tuple[Work, tuple[int, int | None]]] = {}
+        self._products: dict[tuple[int, int, float | None], TiledProduct | None] = {}
         self._closed = False
 
     def __call__(self, node: Node, work: Work) -> TimeFloor:
@@ -181,12 +196,12 @@ class Floors:
         known = self._alike.get(key)
         if known is None:
             known = self._alike[key] = work, self._arithmetic(node, work)
-        macs, width, tiled = known[1]
+        macs, width = known[1]
         compute = self._seconds(macs, width)
         for block in self._crossings._blocks(node.name):
             self._compute[block] = self._compute.get(block, 0.0) + compute
             self._macs[block] = self._macs.get(block, 0) + macs
-        return self._floor(compute, macs, self._crossings.add(node, work), tiled)
+        return self._floor(compute, macs, self._crossings.add(node, work), self._tiled(node, work) if macs else 0.0)
 
     def of(self, block: str = WHOLE) -> TimeFloor:
         """The floor of a block, or of the whole, once all layers are in."""
@@ -195,29 +210,38 @@ class Floors:
             self._closed = True
         return self._floor(self._compute.get(block, 0.0), self._macs.get(block, 0), self._crossings.of(block))
 
-    def _floor(self, compute: float, macs: int, bits: int, tiled: float = 0.0) -> TimeFloor:
+    def _floor(self, compute: float, macs: int, crossing: tuple[int, int], tiled: float = 0.0) -> TimeFloor:
         kept = self._machine.cached
         if kept is None:
             return TimeFloor(compute, 0.0, macs, None)
-        # As much as caches hold may be there from the run before, or be left there by this one.
-        must = max(bits - 8 * kept, int(tiled) - 8 * kept, 0)
+        read, written = beyond(*crossing, 8 * kept)
+        # Of the sums that are begun as many bits as the caches hold may be left there.
+        tiles = max(int(tiled) - 8 * kept, 0)
+        # What a tiled product loads and stores may be shared out between the directions.
+        must = max(read, written, tiles // 2) if self._machine.duplex else max(read + written, tiles)
         return TimeFloor(compute, must / 8 / self._machine.bandwidth, macs, must)
 
-    def _arithmetic(self, node: Node, work: Work) -> tuple[int, int | None, float]:
-        """The MACs of a layer that are needed, the width of their elements, and the least bits that they move."""
+    def _arithmetic(self, node: Node, work: Work) -> tuple[int, int | None]:
+        """The MACs of a layer that are needed, and the width of their elements."""
         op, types = node.op, self._graph.input_types(node)
         y = self._graph.types[node.outputs[0]]
         macs = _number(op.needed_macs(*types, y=y)) if work.done["macs"] else 0
         if not macs:
-            return 0, None, 0.0
+            return 0, None
         use = OpUse(op, types, y, op.weights(*types), self._storage.width)
-        factors = list(factors_of(use))
-        width = max(map(use.element_bits, factors[:2]))
-        reuse, room = op.reuse(*types), self._machine.on_chip
-        if reuse is None or not room or len(factors) < 2 or node.name in self._storage.group_of:
-            return macs, width, 0.0
-        bits = use.element_bits(factors[0]), use.element_bits(factors[1]), use.element_bits(y)
-        return macs, width, least_moved(macs, _number(reuse), bits, 8 * room)
+        # A complex product is several real ones.
+        return macs, max(use.element_bits(t) // (2 if t.dtype.startswith("complex") else 1) for t in factors_of(use))
+
+    def _tiled(self, node: Node, work: Work) -> float:
+        """The least bits that a layer moves which is a product by itself, however it is tiled."""
+        room = self._machine.on_chip
+        if not room or node.name in self._storage.group_of:
+            return 0.0
+        key = id(work), id(node.op), held_apart(self._graph, node, self._storage)
+        if key not in self._products:
+            self._products[key] = product_of(self._graph, node, work, self._storage)
+        product = self._products[key]
+        return product.moved(8 * room) if product else 0.0
 
     def _seconds(self, macs: int, width: int | None) -> float:
         """Of ``macs`` at the peak rate; 0 where the machine gives none for elements so wide."""
@@ -226,6 +250,44 @@ class Floors:
 
 
 NOTHING = TimeFloor(0.0, 0.0, 0, 0)
+
+
+def beyond(read: int, written: int, room: int) -> tuple[int, int]:
+    """What must pass of so many bits each way where a memory of ``room`` bits may hold some of what is read when all
+    begins, and some of what is written when all is done.
+    """
+    return max(read - room, 0), max(written - room, 0)
+
+
+def product_of(graph: Graph, node: Node, work: Work, storage: Storage) -> TiledProduct | None:
+    """The product of two tensors that a layer is, if it is one of which something is known however it is tiled."""
+    op, types = node.op, graph.input_types(node)
+    reuse = op.reuse(*types) if work.done["macs"] else None
+    apart = held_apart(graph, node, storage)
+    if reuse is None or apart is None:
+        return None
+    y = graph.types[node.outputs[0]]
+    use = OpUse(op, types, y, op.weights(*types), storage.width)
+    factors = list(factors_of(use))
+    if len(factors) < 2:
+        return None
+    first, second = (use.element_bits(t) * apart for t in factors[:2])
+    return TiledProduct(_number(op.needed_macs(*types, y=y)), _number(reuse), (first, second, use.element_bits(y)))
+
+
+def held_apart(graph: Graph, node: Node, storage: Storage) -> float | None:
+    """How much of an element's bits a product must hold for each of its two tensors: 1; ½ where both lie in one storage
+    and an element may be one of each; None where a tensor is more than its storage, as what is expanded or overlaps,
+    so that one element stands for several.
+    """
+    root = storage.root
+    for value in node.inputs:
+        kept = root[value]
+        if kept != value and _number(graph.types[value].bits(storage.width)) > _number(storage.bits[kept]):
+            return None
+    names = [root.weight_of.get(root[value], root[value]) for value in node.inputs[:2]]
+    names += [node.weight(local) for local in node.op.weights(*graph.input_types(node))]
+    return 1.0 if len({*names}) == len(names) else 0.5
 
 
 def factors_of(use: OpUse) -> Iterator[TensorType]:

@@ -62,6 +62,8 @@ class Machine:
     flash       bytes of flash, where weights go if there is any
     caches      bytes of each cache, all of them together over the cores: ``{"L2": 41943040}``
     local       bytes of registers and of what else is a core's own and keeps nothing from one kernel to the next
+    clock       cycles a second at which ``macs`` are reached, and ``turbo`` the most that there are; for the floor
+    duplex      whether as much goes in each direction at once as ``bandwidth`` says
     """
 
     name: str
@@ -73,6 +75,9 @@ class Machine:
     flash: int | None = None
     caches: Mapping[str, int] = field(default_factory=dict)
     local: int | None = None
+    clock: float | None = None
+    turbo: float | None = None
+    duplex: bool = False
 
     @property
     def cached(self) -> int | None:
@@ -102,11 +107,14 @@ class Machine:
         return max(rates)
 
     def peak(self, bits: int | None) -> float | None:
-        """MACs a second on elements that are stored in ``bits`` bits, at most: also by units that round them first, as
-        PyTorch lets them do. None where no type that the machine has is as wide.
+        """MACs a second on elements that are stored in ``bits`` bits, at most: at the highest clock, and also by units
+        for wider ones, or that round them first, as PyTorch lets them do. None where no type is as wide.
         """
         wanted = 32 if bits is None else bits
-        return max((rate for dtype, rate in self.macs.items() if WIDTHS[dtype] == wanted), default=None)
+        if all(WIDTHS[dtype] != wanted for dtype in self.macs):
+            return None
+        fastest = max(rate for dtype, rate in self.macs.items() if WIDTHS[dtype] >= wanted)
+        return fastest * self.turbo / self.clock if self.turbo and self.clock else fastest
 
     def to_dict(self) -> dict[str, Any]:
         """As the JSON has it."""
@@ -114,7 +122,10 @@ class Machine:
             "name": self.name, "title": self.title, "macs": dict(self.macs), "bandwidth": self.bandwidth,
             "memory": self.memory, **({"flash": self.flash} if self.flash is not None else {}),
             **({"caches": dict(self.caches)} if self.caches else {}),
-            **({"local": self.local} if self.local is not None else {}), "source": self.source,
+            **({"local": self.local} if self.local is not None else {}),
+            **({"clock": self.clock} if self.clock is not None else {}),
+            **({"turbo": self.turbo} if self.turbo is not None else {}),
+            **({"duplex": True} if self.duplex else {}), "source": self.source,
         }  # fmt: skip
 
     def time_of(self, macs: Dim, traffic_bits: Dim, bits: int | None) -> Time:

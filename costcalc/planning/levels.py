@@ -8,8 +8,8 @@ layers   each layer by itself reads what it needs from main memory and writes it
 fused    so with kernels, each of several layers as ``fuse`` joins them; and a tensor between kernels stays on the chip,
          whole, from when it is made to when it is read last, if it has room beside the others that do. Of those that
          have no room together, the one that is needed longest goes.
-floor    what no schedule can do without: the inputs, weights and outputs of the network, less what may lie in the
-         caches from one inference to the next.
+floor    what no schedule can do without: the inputs and weights of the network, less what may lie in the cache when
+         it begins, and its outputs, less what may lie there when it ends.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from collections.abc import Iterable
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
-from costcalc.analysis.floor import Crossings, factors_of, least_moved
-from costcalc.analysis.layer_costs import OpUse, Work, Works
+from costcalc.analysis.floor import Crossings, TiledProduct, beyond, product_of
+from costcalc.analysis.layer_costs import Works
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.traffic import traffic
 from costcalc.classes import NamedTuple, dataclass, replace
@@ -28,7 +28,7 @@ from costcalc.ir.dims import Dim
 from costcalc.transforms.fuse import fuse
 
 if TYPE_CHECKING:
-    from costcalc.ir.graph import Graph, Node
+    from costcalc.ir.graph import Graph
 
 SCHEMA = 1
 """The version of the JSON."""
@@ -71,18 +71,15 @@ class Levels:
 
 
 class Moved(NamedTuple):
-    """One kernel, or layer: the bits that it must read and write, and its product, if it has one that is tiled.
-
-    product   MACs, reuse and bits of elements, as ``least_moved`` takes them
-    """
+    """One kernel, or layer: the bits that it must read and write, and its product, if it has one that is tiled."""
 
     bits: int
-    product: tuple[int, int, tuple[int, int, int]] | None = None
+    product: TiledProduct | None = None
 
     def with_room(self, room: int, spared: int = 0) -> int:
         """What it moves on a chip that holds ``room`` bits, ``spared`` bits of which are there already or stay."""
         must = max(self.bits - spared, 0)
-        return max(must, int(least_moved(*self.product, room))) if self.product else must
+        return max(must, int(self.product.moved(room))) if self.product else must
 
 
 class Kept(NamedTuple):
@@ -112,10 +109,10 @@ def levels(graph: Graph, cache: int | None = None, bits: int | None = None) -> L
         by_layers = sum(layer.with_room(8 * room) for layer in layers)
         spared = _spared(kept, 8 * room)
         fused = sum(kernel.with_room(8 * room, spared.get(i, 0)) for i, kernel in enumerate(kernels))
-        return Level(room, max(least - 8 * room, 0) // 8, min(fused, by_layers) // 8, by_layers // 8)
+        return Level(room, sum(beyond(*least, 8 * room)) // 8, min(fused, by_layers) // 8, by_layers // 8)
 
     sizes, size = [], LEAST
-    enough = max(least, sum(k.bits for k in kept)) // 8
+    enough = max(*least, sum(k.bits for k in kept)) // 8
     while size <= MOST:
         sizes.append(size)
         if size >= enough:
@@ -141,8 +138,8 @@ def levels(graph: Graph, cache: int | None = None, bits: int | None = None) -> L
     )
 
 
-def _layers(graph: Graph, bits: int | None) -> tuple[list[Moved], int]:
-    """What each layer moves by itself; and what the whole must."""
+def _layers(graph: Graph, bits: int | None) -> tuple[list[Moved], tuple[int, int]]:
+    """What each layer moves by itself; and what the whole must read and write."""
     plain = replace(graph, groups=(), joinings={}) if graph.groups else graph
     storage, works = Storage(plain, bits), Works(bits)
     crossings = Crossings(plain, storage)
@@ -151,7 +148,7 @@ def _layers(graph: Graph, bits: int | None) -> tuple[list[Moved], int]:
         work = works(plain, node)
         if not work.is_view and not storage.is_prepared(node):
             crossings.add(node, work)
-            found.append(Moved(_number(sum(traffic(node, work, storage))), _product(plain, node, work, storage)))
+            found.append(Moved(_number(sum(traffic(node, work, storage))), product_of(plain, node, work, storage)))
     crossings.close()
     return found, crossings.of("")
 
@@ -169,7 +166,7 @@ def _kernels(graph: Graph, bits: int | None) -> tuple[list[Moved], list[Kept]]:
             if work.is_view or storage.is_prepared(node):
                 continue
             moved += _number(sum(traffic(node, work, storage)))
-            if product := _product(graph, node, work, storage):
+            if product := product_of(graph, node, work, storage):
                 products.append(product)
             for value, read in zip(node.reads, work.input_bits, strict=True):
                 root = storage.root[value]
@@ -227,19 +224,6 @@ def _spared(kept: Iterable[Kept], room: int) -> dict[int, int]:
     for tensor in staying.values():
         done(tensor)
     return spared
-
-
-def _product(graph: Graph, node: Node, work: Work, storage: Storage) -> tuple[int, int, tuple[int, int, int]] | None:
-    """The product of two tensors that a layer is, if it is one."""
-    op, types = node.op, graph.input_types(node)
-    reuse = op.reuse(*types) if work.done["macs"] else None
-    if reuse is None:
-        return None
-    y = graph.types[node.outputs[0]]
-    use = OpUse(op, types, y, op.weights(*types), storage.width)
-    first, second, *_ = factors_of(use)
-    bits = use.element_bits(first), use.element_bits(second), use.element_bits(y)
-    return _number(op.needed_macs(*types, y=y)), _number(reuse), bits
 
 
 def _number(value: Dim) -> int:

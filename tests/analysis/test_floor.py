@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import permutations, product
 from math import ceil, prod
 from pathlib import Path
@@ -11,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from costcalc import analyze, load
-from costcalc.analysis.floor import least_moved
+from costcalc.analysis.floor import least_moved, product_of
+from costcalc.analysis.layer_costs import Works
 from costcalc.analysis.roofline import Machine
+from costcalc.analysis.storage import Storage
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import Op, find_op
 from costcalc.ir.tensor import TensorType
@@ -161,6 +164,49 @@ def test_the_bound_of_a_product_is_the_published_one() -> None:
     assert least_moved(100**3, 1, (16, 16, 16), 1600) == 16 * (2 * 100**3 / 10 - 200)
 
 
+def product_with(first: list[tuple[str, Op]], second: list[tuple[str, Op]], shape: tuple[int, ...]) -> Graph:
+    """A product of two tensors that are made, as views, of one image."""
+    builder = GraphBuilder("net", {"x": TensorType(shape)})
+    ends = []
+    for side, steps in (("a", first), ("b", second)):
+        before = "x"
+        for name, op in steps:
+            builder.add(f"{side}{name}", op, [before])
+            before = f"{side}{name}"
+        ends.append(before)
+    builder.add("y", find_op("matmul")(), ends)
+    return builder.build(["y"])
+
+
+def tiled_bits(graph: Graph, room: int) -> float | None:
+    """The least bits that the last layer moves as a product by itself."""
+    storage, node = Storage(graph, None), graph.nodes[-1]
+    product = product_of(graph, node, Works(None)(graph, node), storage)
+    return None if product is None else product.moved(room)
+
+
+def test_an_element_may_be_one_of_both_tensors_of_a_product() -> None:
+    """x·xᵀ: a square of the result with 2b rows of x takes only those rows, in place of as many again of the other."""
+    transposed = find_op("transpose")(0, 1)
+    graph = product_with([], [("t", transposed)], (64, 32))
+    one, apart = tiled_bits(graph, 1024), least_moved(64 * 64 * 32, 1, (32, 32, 32), 1024)
+    assert one == least_moved(64 * 64 * 32, 1, (16, 16, 32), 1024)
+    assert one < apart
+    # A schedule: for each pair of blocks of b rows, of which those on the diagonal are loaded once, and a column at a
+    # time; b·b sums stay. With b = 4: 16 sums and 8 elements of a column, of 32.
+    loads = sum(4 * 32 if i == j else 8 * 32 for i in range(16) for j in range(16))
+    assert one / 32 <= loads + 64 * 64
+
+
+def test_nothing_is_known_of_the_tiles_of_what_is_expanded() -> None:
+    """All of the products are of one row: as few elements are read as that has."""
+    graph = product_with([("e", find_op("expand")((64, 32)))], [("t", find_op("transpose")(0, 1))], (1, 32))
+    assert graph.types["ae"].shape == (64, 32)
+    assert tiled_bits(graph, 1024) is None
+    other = product_with([("r", RELU)], [("t", find_op("transpose")(0, 1))], (64, 32))
+    assert tiled_bits(other, 1024) == least_moved(64 * 64 * 32, 1, (32, 32, 32), 1024)
+
+
 # -- machines -----------------------------------------------------------------------------------
 
 
@@ -168,7 +214,8 @@ def test_a_layer_takes_the_needed_macs_or_what_leaves_the_chip() -> None:
     net = chain(IMAGE, ("conv", Conv(6, 3, padding=1, bias=False)))
     layer = analyze(net, machine=SMALL).layers[0]
     needed = 6 * 4 * 22 * 22  # of 8 places each row has 22 of its 24 taps inside
-    moved_bytes = 4 * (4 * 64 + 6 * 4 * 9 + 6 * 64) - 1024
+    # Of what is read as much may lie in the cache when it begins, and of what is written when it ends.
+    moved_bytes = 4 * (4 * 64 + 6 * 4 * 9) - 1024 + 4 * 6 * 64 - 1024
     assert layer.floor.macs == needed
     assert layer.floor.bits == 8 * moved_bytes
     assert layer.floor_seconds == max(needed / 1e9, moved_bytes / 1e8)
@@ -179,7 +226,7 @@ def test_what_passes_between_layers_need_not_leave_the_chip() -> None:
     net = chain(IMAGE, ("a", Conv(64, 1, bias=False)), ("b", RELU), ("c", Conv(4, 1, bias=False)))
     report = analyze(net, machine=SMALL)
     weights = 4 * (64 * 4 + 4 * 64)
-    assert report.total.floor.bits == 8 * (4 * 4 * 64 * 2 + weights - 1024)
+    assert report.total.floor.bits == 8 * (4 * 4 * 64 + weights - 1024 + max(4 * 4 * 64 - 1024, 0))
     assert report.total.floor.macs == 2 * 64 * 4 * 64
 
 
@@ -194,7 +241,7 @@ def test_a_block_reads_what_comes_from_outside_and_writes_what_is_read_outside()
     )
     report = analyze(net, machine=SMALL)
     (block,) = report.blocks
-    assert block.floor.bits == 8 * (4 * (4 * 64 + 4 * 16 + 16 * 4 + 4 * 64) - 1024)
+    assert block.floor.bits == 8 * (4 * (4 * 64 + 4 * 16 + 16 * 4) - 1024 + max(4 * 4 * 64 - 1024, 0))
 
 
 def test_a_machine_whose_caches_are_not_known_has_a_floor_of_arithmetic_alone() -> None:
@@ -203,6 +250,26 @@ def test_a_machine_whose_caches_are_not_known_has_a_floor_of_arithmetic_alone() 
     assert floor.bits is None
     assert floor.traffic == 0
     assert floor.seconds == floor.macs / 1e9
+
+
+def test_where_both_directions_go_at_once_the_more_binds() -> None:
+    net = chain(IMAGE, ("conv", Conv(64, 1, bias=False)))
+    both = replace(SMALL, bandwidth=1e6, duplex=True)
+    read, written = 4 * (4 * 64 + 64 * 4) - 1024, 4 * 64 * 64 - 1024
+    assert analyze(net, machine=replace(both, duplex=False)).total.floor.bits == 8 * (read + written)
+    total = analyze(net, machine=both).total
+    assert total.floor.bits == 8 * max(read, written)
+    assert total.floor.seconds == max(read, written) / 1e6
+
+
+def test_the_floor_is_at_the_highest_clock_and_on_any_unit_that_can() -> None:
+    net = chain(IMAGE, ("conv", Conv(64, 1, bias=False)))
+    slow = replace(SMALL, macs={"float32": 4e6, "float16": 1e6, "int8": 9e6}, clock=1e9, turbo=3e9)
+    macs = 64 * 4 * 64
+    assert analyze(net, machine=slow).total.floor.compute == pytest.approx(macs / 12e6)
+    assert analyze(net, machine=slow, bits=16).total.floor.compute == pytest.approx(macs / 12e6)
+    assert analyze(net, machine=slow, bits=16).total.time.compute == pytest.approx(macs / 1e6)
+    assert analyze(net, machine=slow, bits=8).total.floor.compute == pytest.approx(macs / 27e6)
 
 
 def test_units_that_round_count_for_the_floor_alone() -> None:

@@ -40,7 +40,7 @@ def test_by_hand() -> None:
     # beside that, and so is written, and read by c; x is read twice.
     one = levels(graph, map_).at
     assert one is not None
-    assert one.floor_bytes == weights + 2 * map_ - map_
+    assert one.floor_bytes == weights + map_ - map_  # what is read may lie there at first, what is made at last
     assert one.fused_bytes == weights + 5 * map_
     two = levels(graph, 2 * map_).at
     assert two is not None
@@ -75,7 +75,7 @@ def test_with_room_for_all_kernels_move_what_goes_in_and_out() -> None:
     assert found.at is not None
     bare = traffic("vgg16", cache=2**10, bits=16).at
     assert bare is not None
-    assert found.at.fused_bytes == bare.floor_bytes + 2**10
+    assert found.at.fused_bytes == bare.floor_bytes + 2**10 + min(2 * 1000, 2**10)
 
 
 def test_a_cache_is_from_a_kibibyte_to_a_tebibyte() -> None:
