@@ -57,6 +57,9 @@ def table(path: Path) -> None:
 PIS = {"Raspberry Pi 4": ("raspberry_pi_4", 32), "Raspberry Pi 5": ("raspberry_pi_5", 16)}
 """Boards, their machines, and the width in which ncnn computes there: a Cortex-A76 multiplies halves."""
 
+ZOO = ("vgg16", "resnet18", "resnet50", "mobilenet_v2")
+"""Of the others, those that are ours too."""
+
 
 def ncnn(times: Path, graphs: Path) -> None:
     """A line for each board and number of threads: networks, those below the floor, and below it without such
@@ -67,17 +70,20 @@ def ncnn(times: Path, graphs: Path) -> None:
     parts: dict[tuple[str, str], list[tuple[float, float, str]]] = {}
     for board, row in rows:
         name, threads = row["network"], int(row["threads"])
-        file = graphs / f"{name.removesuffix('_int8')}.param"
-        if int(row["gpu"]) > 0 or not file.exists():
+        base = name.removesuffix("_int8")
+        file = graphs / f"{base}.param"
+        source = str(file) if file.exists() else base
+        if int(row["gpu"]) > 0 or not (file.exists() or base in ZOO):
             continue
         machine, bits = load_machine(PIS[board][0]), 8 if name.endswith("_int8") else PIS[board][1]
         if bits not in {WIDTHS[dtype] for dtype in machine.macs}:
             continue
         one = replace(machine, macs={dtype: rate * threads / 4 for dtype, rate in machine.macs.items()})
+        size = {"vision_transformer": 384}.get(name, 224)  # where a graph leaves it open
         try:
-            graph = costcalc.load(str(file))
-        except CostcalcError:  # its size of input is open
-            graph = costcalc.load(str(file), input=(3, 224, 224))
+            graph = costcalc.load(source)
+        except CostcalcError:
+            graph = costcalc.load(source, input=(3, size, size))
         report = costcalc.analyze(graph, machine=one, bits=bits)
         took, floor = float(row["min_ms"]) / 1e3, report.total.floor
         few = sum(layer.floor.compute for layer in report.layers if _is_winograd(layer))
