@@ -272,3 +272,16 @@ def test_the_table_of_operators_says_what_the_modules_have() -> None:
     for module, operators in listed.items():
         rules = import_module(f"costcalc.frontends.onnx.rules.{module}").RULES
         assert {key[1] if isinstance(key, tuple) else key for key in rules} == operators, module
+
+
+def test_a_constant_of_a_node_is_known_like_one_of_the_file(tmp_path: Path) -> None:
+    """The older exporter writes shapes and scales as nodes; no operator stands for its own class of ours."""
+    nodes = [
+        node("Constant", [], ["shape"], value=ints("", 2, 6)),
+        node("Constant", [], ["w"], value=tensor("", [6, 5], [0.5] * 30)),
+        node("Reshape", ["x", "shape"], ["r"]),
+        node("MatMul", ["r", "w"], ["y"]),
+    ]
+    found = analyze(net(tmp_path, nodes, [2, 2, 3]))
+    assert (found.total.macs, found.total.params) == (2 * 6 * 5, 30)
+    assert found.is_complete and found.layers[-1].output_shapes == ((2, 5),)

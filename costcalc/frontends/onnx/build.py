@@ -424,7 +424,7 @@ class Build:
         return made
 
 
-_NOTHING = OnnxNode("", "", "KnownTensor", "", (), (), {}, None)
+_NOTHING = OnnxNode("", "", "Constant", "", (), (), {}, None)
 
 
 def _after(graph: Graph, steps: Sequence[Step]) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ class TFLiteBuilder:
     """A graph under construction.
 
     types      the types of its inputs, by tensor
+    has_inner  whether graphs inside others were written out
     as_float   whether quantised tensors are told as the floating-point numbers that they stand for
     """
 
@@ -267,6 +268,10 @@ class TFLiteBuilder:
         for index, value in zip(operator.outputs, made, strict=True):
             self.bind(index, value)
         return True
+
+    @property
+    def has_inner(self) -> bool:
+        return self._scopes > 1
 
     def _name_of(self, key: tuple[int, int], tensor: TFLiteTensor) -> str:
         """What a tensor of the file is called: as there, and apart from all others."""

@@ -20,18 +20,24 @@ def load(name: str, request: Request) -> Graph:
 
     Raises ``SpecError`` for a file that is none, or that is damaged.
     """
-    return _load(name, request, as_float=False)
+    return _load(name, request, as_float=False)[0]
 
 
 def load_to_verify(name: str, request: Request) -> Graph:
     """The same with quantised tensors as the floating-point numbers that they stand for, as PyTorch computes."""
+    return _load(name, request, as_float=True)[0]
+
+
+def built_to_verify(name: str, request: Request) -> tuple[Graph, TFLiteBuilder, Subgraph, str, int]:
+    """The same, what built it, the records of the graph in the file, the file's path and which graph of it that is."""
     return _load(name, request, as_float=True)
 
 
-def _load(name: str, request: Request, as_float: bool) -> Graph:
+def _load(name: str, request: Request, as_float: bool) -> tuple[Graph, TFLiteBuilder, Subgraph, str, int]:
     path, signature = SOURCES["tflite"].split(name)
     with opened(path) as model:
-        graph = model.subgraph(_index(model, signature))
+        index = _index(model, signature)
+        graph = model.subgraph(index)
         types = _types(graph, request, path)
         if as_float:
             floats = {i: TensorType(t.shape, "float32") for i, t in types.items() if graph.tensors[i].scales}
@@ -42,7 +48,9 @@ def _load(name: str, request: Request, as_float: bool) -> Graph:
             raise SpecError("this model has no operators", Location(path))
         made = building.graph(graph.outputs, name)
         declared, sizes = _left_open(graph)
-        return replace(made, declared=declared, parameters=sizes) if sizes and not request.symbols else made
+        if sizes and not request.symbols:
+            made = replace(made, declared=declared, parameters=sizes)
+        return made, building, graph, path, index
 
 
 def _index(model: TFLiteModel, signature: str) -> int:

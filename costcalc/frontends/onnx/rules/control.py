@@ -93,7 +93,7 @@ def _always(body: SubGraph) -> bool:
         if len(body.inputs) > 1 and name == body.inputs[1].name:
             return True
         maker = next((node for node in body.nodes if name in node.outputs), None)
-        if maker is None or maker.operator == "KnownTensor":
+        if maker is None or maker.operator == "Constant":
             return True
         if maker.operator not in ("Identity", "Cast"):
             return False

@@ -282,7 +282,7 @@ def _nonzero(n: NodeUse) -> KnownTensor:
 _RULES: dict[str, Callable[[NodeUse], Any]] = {
     **dict.fromkeys(folding.FUNCTIONS, _each), **dict.fromkeys(folding.REDUCTIONS, _reduce),
     "Clip": _clip,
-    "Shape": _shape, "Size": _size, "KnownTensor": _constant, "ConstantOfShape": _constant_of_shape, "Range": _range,
+    "Shape": _shape, "Size": _size, "Constant": _constant, "ConstantOfShape": _constant_of_shape, "Range": _range,
     "Identity": _identity, "Cast": _cast, "CastLike": _cast, "Gather": _gather, "Concat": _concat, "Slice": _slice,
     "Split": _split, "Squeeze": _squeeze, "Unsqueeze": _unsqueeze, "Reshape": _reshape,
     "Expand": _expand, "Transpose": _transpose, "Tile": _tile, "ScatterND": _scatter, "ScatterElements": _scatter,
