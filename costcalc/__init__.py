@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from costcalc.api import check as check
     from costcalc.api import compare as compare
     from costcalc.api import diff as diff
+    from costcalc.api import export as export
     from costcalc.api import fits as fits
     from costcalc.api import memory as memory
     from costcalc.api import traffic as traffic
@@ -28,6 +29,7 @@ _WHERE = {
     "check": "costcalc.api",
     "compare": "costcalc.api",
     "diff": "costcalc.api",
+    "export": "costcalc.api",
     "fits": "costcalc.api",
     "load": "costcalc.models",
     "memory": "costcalc.api",

@@ -261,6 +261,16 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
+def word(text: str) -> str:
+    """For tools that read a name as it stands between commas or as part of a file's name: letters, digits, ``._-``.
+
+    >>> word("layer1.0/conv,2:é"), word("..")
+    ('layer1.0_conv_2__', '_..')
+    """
+    plain = re.sub(r"[^0-9A-Za-z._-]", "_", text[:MOST])
+    return plain if plain[:1].isalnum() else f"_{plain}"
+
+
 READERS: dict[str, Callable[..., str]] = {
     "terminal": visible,
     "log": powerless,
@@ -274,5 +284,6 @@ READERS: dict[str, Callable[..., str]] = {
     "data of a page": data_of_page,
     "csv": csv,
     "cell of csv": cell,
+    "word": word,
 }
-"""Who reads a text → what makes a name, or for the last two a whole value, harmless there."""
+"""Who reads a text → what makes a name, or for some a whole value, harmless there."""

@@ -29,6 +29,7 @@ COMMANDS = {
     "pack": "Costs",
     "traffic": "Costs",
     "table": "Costs",
+    "export": "Costs",
     "compare": "Changes",
     "diff": "Changes",
     "check": "Changes",

@@ -119,15 +119,25 @@ MOST_SAID = 2000
 
 def say_error(sentence: str) -> None:
     """``costcalc: error: sentence`` on standard error, cut to ``MOST_SAID`` characters."""
+    _say("costcalc: error:", 31, sentence)
+
+
+def say_note(sentence: str) -> None:
+    """``costcalc: note: sentence`` on standard error: what a reader of a file must know that is not in it."""
+    _say("costcalc: note:", 33, sentence)
+
+
+def _say(head: str, paint: int, sentence: str) -> None:
     progress.end()
     if sys.stderr is None:
         return
     if len(sentence) > MOST_SAID:
         half = MOST_SAID // 2
         sentence = f"{sentence[:half]} … {len(sentence) - 2 * half:,} characters left out … {sentence[-half:]}"
-    head = "costcalc: error:"
     with contextlib.suppress(OSError):  # then nobody is there to be told
-        print(f"\x1b[31m{head}\x1b[0m" if colour(sys.stderr) else head, _plain(sentence), file=sys.stderr, flush=True)
+        print(
+            f"\x1b[{paint}m{head}\x1b[0m" if colour(sys.stderr) else head, _plain(sentence), file=sys.stderr, flush=True
+        )
 
 
 def _plain(sentence: str) -> str:

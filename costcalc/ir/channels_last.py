@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from costcalc.ir.op import Op
 
 FIELD = "channels_last"
-AS_THEY_ARE = ("requires", "weights", "macs", "skippable", "ops", "reads", "kind", "saves", "beside_gradients")
+AS_THEY_ARE = (
+    *("requires", "weights", "macs", "skippable", "ops", "reads", "kind", "saves", "beside_gradients", "nests"),
+)
 """Rules whose answer says nothing of where the channels are."""
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing_extensions import dataclass_transform
 
     from costcalc.ir.call import Call
+    from costcalc.ir.nest import Nest
 else:
 
     def dataclass_transform(**_: object) -> Any:  # typing has it from Python 3.11 on
@@ -226,6 +227,10 @@ class Op:
         (or, of a transposed convolution, from how many one takes). None where an op does anything else.
         """
         return None
+
+    def nests(self, *x: Any, **_: Any) -> tuple[Nest, ...] | None:
+        """Its MACs as nests of loops, which add up to ``macs``; None where they are none."""
+        return () if self.has_default("macs") else None
 
     def ops(self, *x: Any, **_: Any) -> Dim:
         """Other scalar arithmetic, by the rules of ``docs/counting.md``."""

@@ -9,6 +9,7 @@ from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim, divides, equal, minimum, prod, total
 from costcalc.ir.fields import Size, ints
 from costcalc.ir.index_map import AxisMap, IndexMap
+from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
@@ -73,6 +74,13 @@ class ScaledDotProductAttention(Op):
 
     def macs(self, q: TensorType, k: TensorType, v: TensorType, *mask: TensorType, y: TensorType) -> Dim:
         return prod(y.shape[:-1]) * k.shape[-2] * (q.shape[-1] + v.shape[-1])
+
+    def nests(self, q: TensorType, k: TensorType, v: TensorType, *mask: TensorType, y: TensorType) -> tuple[Nest, ...]:
+        stack, length, keys = prod(y.shape[:-2]), q.shape[-2], k.shape[-2]
+        return (
+            Nest(length, keys, q.shape[-1], stack, part="scores"),
+            Nest(length, v.shape[-1], keys, stack, part="values"),
+        )
 
     def backward_macs(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Dim | None:
         """By q and k through the scores, which fused kernels work out anew instead of keeping them, and by v."""
@@ -239,6 +247,22 @@ class MultiHeadAttention(Op):
         width = q.shape[-1]
         projections = total(t.size * width for t in (q, k, v, y))
         return projections + 2 * y.size * k.shape[-2]
+
+    def nests(self, *x: TensorType, y: TensorType) -> tuple[Nest, ...]:
+        q, k, v = three = _three(x)
+        width, rows = q.shape[-1], [prod(t.shape[:-1]) for t in three]
+        names = [f"{name}_proj_weight" for name in "qkv"] if not _alike(q, k, v) else ["in_proj_weight"] * 3
+        into = [
+            Nest(n, width, t.shape[-1], part=part, weight=weight)
+            for n, t, part, weight in zip(rows, three, ("query", "key", "value"), names, strict=True)
+        ]
+        each, stack = width // self.heads, prod(q.shape[:-2]) * self.heads
+        return (
+            *into,
+            Nest(q.shape[-2], k.shape[-2], each, stack, part="scores"),
+            Nest(q.shape[-2], each, k.shape[-2], stack, part="values"),
+            Nest(rows[0], width, width, part="output", weight="out_proj.weight"),
+        )
 
     def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
         """The projections' inputs, lengths before batches; query, key and value; the attention's output, and a number

@@ -11,6 +11,7 @@ from costcalc.ir.dims import Dim, at_least, divides, prod
 from costcalc.ir.fields import Pads, Size, Sizes, axes_given, ints, pads, per_axis
 from costcalc.ir.footprint import taps_inside, taps_of_place, touched
 from costcalc.ir.index_map import IndexMap, Window, spatial
+from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import INPUT, Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
@@ -69,6 +70,16 @@ class Conv(Op):
 
     def macs(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size * (x.channels // self.groups) * prod(per_axis(self.kernel, len(x.spatial)))
+
+    def nests(self, x: TensorType, *, y: TensorType) -> tuple[Nest, ...]:
+        kernel, stride, dilation = self._settings(x)
+        padding = tuple(axis[-1] for axis in self._axes(x))
+        m, c, g = self.out_channels, x.channels, self.groups
+        return (
+            Nest(
+                x.shape[0], m // g, c // g, g, y.spatial, kernel, x.spatial, stride, dilation, padding, weight="weight"
+            ),
+        )
 
     def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
         """The input; where PyTorch has no such padding the padded one."""

@@ -10,6 +10,7 @@ from costcalc.ir.dims import Dim, at_least, divides, maximum, prod
 from costcalc.ir.fields import Counts, Pairs, Size, Sizes, ints, pads, per_axis
 from costcalc.ir.footprint import laying, taps_inside, taps_of_place
 from costcalc.ir.index_map import IndexMap, Window, ratio, spatial
+from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ops.conv import takes_images
@@ -81,6 +82,14 @@ class ConvTranspose(Op):
 
     def macs(self, x: TensorType, *, y: TensorType) -> Dim:
         return x.size * (self.out_channels // self.groups) * prod(per_axis(self.kernel, len(x.spatial)))
+
+    def nests(self, x: TensorType, *, y: TensorType) -> tuple[Nest, ...]:
+        n = len(x.spatial)
+        kernel, stride, dilation = per_axis(self.kernel, n), per_axis(self.stride, n), per_axis(self.dilation, n)
+        padding = tuple(axis[3] for axis in self._axes(x))
+        m, c, g = self.out_channels, x.channels, self.groups
+        nest = Nest(x.shape[0], m // g, c // g, g, x.spatial, kernel, x.spatial, stride, dilation, padding, True)
+        return (nest._replace(weight="weight"),)
 
     def needed_macs(self, x: TensorType, *, y: TensorType) -> Dim:
         kernel, dilation = per_axis(self.kernel, len(x.spatial)), per_axis(self.dilation, len(x.spatial))

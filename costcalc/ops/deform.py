@@ -9,6 +9,7 @@ from costcalc.ir.call import Call, once
 from costcalc.ir.dims import Dim, divides, equal, prod
 from costcalc.ir.fields import Pads, Size, Sizes, ints, pads, per_axis
 from costcalc.ir.index_map import AxisMap, IndexMap
+from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType, Weight
@@ -87,6 +88,10 @@ class DeformConv(Op):
 
     def macs(self, x: TensorType, *_: TensorType, y: TensorType) -> Dim:
         return self.conv().macs(x, y=y)
+
+    def nests(self, x: TensorType, *_: TensorType, y: TensorType) -> tuple[Nest, ...]:
+        """Those of the conv; the taps of its input lie elsewhere."""
+        return self.conv().nests(x, y=y)
 
     def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
         """The inputs, as torchvision's operator does."""

@@ -9,6 +9,7 @@ from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim, equal
 from costcalc.ir.fields import Counts, Pads, Size, Sizes, ints
 from costcalc.ir.index_map import ALL_TO_ALL, IndexMap
+from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType
@@ -63,6 +64,9 @@ class DynamicConv(Op):
 
     def macs(self, x: TensorType, weight: TensorType, *, y: TensorType) -> Dim:
         return self.conv(weight).macs(x, y=y)
+
+    def nests(self, x: TensorType, weight: TensorType, *, y: TensorType) -> tuple[Nest, ...]:
+        return tuple(nest._replace(weight="") for nest in self.conv(weight).nests(x, y=y))
 
     def saves(
         self, x: TensorType, weight: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]

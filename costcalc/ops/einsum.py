@@ -12,6 +12,7 @@ from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim, equal, prod
 from costcalc.ir.fields import Axes
 from costcalc.ir.index_map import AxisMap, IndexMap
+from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import NOTHING, Saves
 from costcalc.ir.tensor import TensorType
@@ -24,10 +25,11 @@ MOST_ORDERS = 6  # operands up to which all orders are tried
 
 
 class EinsumWork(NamedTuple):
-    """MACs of the products that sum, other ops of those that do not and of plain sums."""
+    """MACs of the products that sum, other ops of those that do not and of plain sums; the former as loops."""
 
     macs: Dim
     ops: Dim
+    nests: tuple[Nest, ...]
 
 
 @op("einsum", inputs=(1, None))
@@ -86,6 +88,10 @@ class Einsum(Op):
 
     def macs(self, *x: TensorType, y: TensorType) -> Dim:
         return self._work(x, self._order(len(x))).macs
+
+    def nests(self, *x: TensorType, y: TensorType) -> tuple[Nest, ...]:
+        """A product of matrices for each pair that sums; axes that both have and keep are stacks of them."""
+        return self._work(x, self._order(len(x))).nests
 
     def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
         """Of two each for the gradient of the other; a copy where its axes do not lie in the product's order."""
@@ -166,6 +172,7 @@ class Einsum(Op):
         terms = [set(names) for names in labels]
         macs: Dim = 0
         ops: Dim = 0
+        nests: list[Nest] = []
         for i, j in order:
             b, a = terms.pop(max(i, j)), terms.pop(min(i, j))
             later = set(out).union(*terms)
@@ -178,13 +185,16 @@ class Einsum(Op):
                     a, b = a - alone, b - alone
             if summed:
                 macs = macs + prod(sizes[n] for n in a | b)
+                axes = (a - b, b - a, summed, (a & b) - summed)
+                rows, columns, inner, stack = (prod(sizes[n] for n in some) for some in axes)
+                nests.append(Nest(rows, columns, inner, stack, part=f"product_{len(nests)}"))
             else:
                 ops = ops + prod(sizes[n] for n in a | b)
             terms.append((a | b) - summed)
         (last,) = terms
         if last - set(out):
             ops = ops + prod(sizes[n] for n in last) - prod(sizes[n] for n in out)
-        return EinsumWork(macs, ops)
+        return EinsumWork(macs, ops, tuple(nests if len(nests) > 1 else (nest._replace(part="") for nest in nests)))
 
     def to_torch(self, *x: TensorType) -> nn.Module:
         from torch import _VF  # the public function takes no path

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from costcalc.ir.call import Call, Traced
-from costcalc.ir.dims import Dim
+from costcalc.ir.dims import Dim, prod
 from costcalc.ir.fields import Size, ints
 from costcalc.ir.index_map import IndexMap, mixing
+from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import INPUT, NOTHING, Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
@@ -49,6 +50,9 @@ class Linear(Op):
 
     def macs(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size * x.shape[-1]
+
+    def nests(self, x: TensorType, *, y: TensorType) -> tuple[Nest, ...]:
+        return (Nest(prod(x.shape[:-1]), self.out_features, x.shape[-1], weight="weight"),)
 
     def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
         """The input, for the gradient of the weight."""

@@ -9,6 +9,7 @@ from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim, equal, prod
 from costcalc.ir.fields import ints
 from costcalc.ir.index_map import ALL_TO_ALL, AxisMap, IndexMap
+from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType
@@ -51,6 +52,14 @@ class MatMul(Op):
 
     def macs(self, a: TensorType, b: TensorType, *, y: TensorType) -> Dim:
         return y.size * a.shape[-1]
+
+    def nests(self, a: TensorType, b: TensorType, *, y: TensorType) -> tuple[Nest, ...]:
+        """The stack as groups; as rows where one matrix on the right is for all of it."""
+        rows, columns = prod(a.shape[-2:-1]), prod(b.shape[-1:] if len(b.shape) > 1 else ())
+        stack = prod(broadcast(a.shape[:-2], b.shape[:-2]))
+        if all(map(is_one, b.shape[:-2])):
+            return (Nest(stack * rows, columns, a.shape[-1]),)
+        return (Nest(rows, columns, a.shape[-1], stack),)
 
     def saves(
         self, a: TensorType, b: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from costcalc.ir.call import Call
-from costcalc.ir.dims import Dim, equal
+from costcalc.ir.dims import Dim, equal, prod
 from costcalc.ir.fields import Count, Size, ints
 from costcalc.ir.index_map import ALL_TO_ALL, IndexMap
+from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
@@ -91,6 +92,18 @@ class Recurrent(Op):
         for _, size, _ in self._cells(x):
             products = products + self.gates * self.hidden * (size + self._width) + self.projection * self.hidden
         return x.size // x.shape[-1] * products
+
+    def nests(self, x: TensorType, *start: TensorType, y: TensorType) -> tuple[Nest, ...]:
+        """Of each cell, over all steps: what it makes of its input, of its state, and of a projection."""
+        steps, gates = prod(x.shape[:-1]), self.gates * self.hidden
+        found: list[Nest] = []
+        for layer, size, suffix in self._cells(x):
+            parts = [("ih", gates, size), ("hh", gates, self._width)]
+            parts += [("hr", self.projection, self.hidden)] if self.projection else []
+            for what, out, into in parts:
+                name = f"{what}_l{layer}{suffix}"
+                found.append(Nest(steps, out, into, part=name, weight=f"weight_{name}"))
+        return tuple(found)
 
     def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
         """What each layer reads, the states, and what the gates make at each step."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from costcalc.ir.dims import Dim
 from costcalc.ir.fields import Pads, Size, Sizes
 from costcalc.ir.index_map import IndexMap
+from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType, Weight
@@ -43,6 +44,9 @@ class WrittenAsConv(Op):
 
     def macs(self, x: TensorType, *, y: TensorType) -> Dim:
         return self.conv(x).macs(x, y=y)
+
+    def nests(self, x: TensorType, *, y: TensorType) -> tuple[Nest, ...]:
+        return self.conv(x).nests(x, y=y)
 
     def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
         return self.conv(x).saves(x, y=y, trained=trained, wanted=wanted)

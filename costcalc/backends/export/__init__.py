@@ -1,0 +1,117 @@
+"""A model's figures as other programs read them; ``FORMATS`` is the one table of what there is."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from costcalc.classes import NamedTuple
+from costcalc.errors import OptionError, listing, near
+
+if TYPE_CHECKING:
+    from costcalc.analysis.records import Report
+    from costcalc.analysis.roofline import Machine
+    from costcalc.analysis.workload import Loops, Workload
+    from costcalc.ir.graph import Graph
+
+
+class Format(NamedTuple):
+    """One kind of file.
+
+    title     who reads it
+    module    what writes it: ``write(exported) → text``
+    file      what such a file is called
+    takes     the option that it takes beside those of all: ``layer``
+    needs     the option that it cannot be without: ``machine``
+    """
+
+    title: str
+    module: str
+    file: str
+    takes: str = ""
+    needs: str = ""
+
+
+_HERE = "costcalc.backends.export"
+FORMATS: dict[str, Format] = {
+    "loops": Format("the loop nests of layers, a row each that differs", f"{_HERE}.loops", "loops.csv", "layer"),
+    "scale-sim": Format("SCALE-Sim: a topology", f"{_HERE}.scale_sim", "topology.csv", "layer"),
+    "timeloop": Format("Timeloop: a problem a document", f"{_HERE}.timeloop", "problem.yaml", "layer"),
+}
+"""Name → format. Each module is imported when it is asked for."""
+
+
+class Written(NamedTuple):
+    """What a file has in it, and what a reader of it must know that is not in it."""
+
+    text: str
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Exported:
+    """What is written: a graph, its figures, its loops; each is worked out when a format asks for it.
+
+    bits      width of floating-point elements, in place of their own
+    machine   the machine on which its layers take time
+    layer     the one layer of which loops are written
+    """
+
+    def __init__(
+        self, graph: Graph, *, bits: int | None = None, machine: Machine | None = None, layer: str | None = None
+    ) -> None:
+        self.graph, self.bits, self.machine, self.layer = graph, bits, machine, layer
+        self.notes: list[str] = []
+        """What a reader of the file must know that is not in it."""
+
+    @cached_property
+    def report(self) -> Report:
+        """Every figure."""
+        from costcalc.analysis.report import report
+
+        return report(self.graph, bits=self.bits, machine=self.machine)
+
+    @cached_property
+    def workload(self) -> Workload:
+        """The loops of all layers, or of ``layer``; what has none becomes a note."""
+        from costcalc.analysis.workload import workload
+
+        found = workload(self.graph, bits=self.bits)
+        if self.layer is not None:
+            loops = tuple(one for one in found.loops if self.layer in (one.layer, one.name))
+            if not loops:
+                names = [one.name for one in found.loops]
+                hint = near(self.layer, names)
+                raise OptionError(f"no layer '{self.layer[:80]}' of {found.name[:80]} is a nest of loops{hint}")
+            return found._replace(loops=loops, left_out=())
+        for one in found.left_out:
+            macs = "unknown MACs" if one.macs is None else f"{one.macs:,} MACs"
+            self.notes.append(f"left out: {one.layer}, {macs}: {one.why}")
+        return found
+
+    @property
+    def loops(self) -> tuple[Loops, ...]:
+        """Those of ``workload``, in the order of the layers."""
+        return self.workload.loops
+
+
+def find_format(name: str) -> Format:
+    """The format called ``name``. Raises ``OptionError`` with those that there are."""
+    if name not in FORMATS:
+        raise OptionError(f"no format '{name[:40]}'{near(name, FORMATS)}; export writes {listing(FORMATS)}")
+    return FORMATS[name]
+
+
+def render(name: str, exported: Exported) -> Written:
+    """``exported`` in the format called ``name``. Raises ``OptionError`` for what it needs or does not take."""
+    format = find_format(name)
+    if format.needs and getattr(exported, format.needs) is None:
+        raise OptionError(f"export {name} needs --{format.needs}")
+    if exported.layer is not None and format.takes != "layer":
+        has = listing(name for name, one in FORMATS.items() if one.takes == "layer")
+        raise OptionError(f"export {name} is of a whole model; --layer is for {has}")
+    text: str = import_module(format.module).write(exported)
+    return Written(text, tuple(exported.notes))
