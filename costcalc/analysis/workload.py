@@ -17,14 +17,15 @@ class Loops(NamedTuple):
 
     kind      what reports call the layer: ``depthwise conv``
     bits      of an element of the input, of what it is multiplied with, and of the output
-    reads     the layers, or inputs of the model, whose values it multiplies
+    sources   which nests of the workload made its input, and what it is multiplied with if that is data: the last ones
+              before, layers without a nest passed through; None for an input of the model
     """
 
     layer: str
     kind: str
     nest: Nest
     bits: tuple[int, int, int]
-    reads: tuple[str, ...]
+    sources: tuple[int | None, ...]
 
     @property
     def name(self) -> str:
@@ -34,7 +35,7 @@ class Loops(NamedTuple):
     @property
     def alike(self) -> tuple[object, ...]:
         """What is equal of nests that are the same work, whatever they are called."""
-        return (self.nest._replace(part="", weight=""), bool(self.nest.weight), self.bits)
+        return (self.nest._replace(part="", weight="", reads=()), bool(self.nest.weight), self.bits)
 
 
 class LeftOut(NamedTuple):
@@ -74,26 +75,37 @@ def workload(graph: Graph, *, bits: int | None = None) -> Workload:
     """
     found: list[Loops] = []
     left_out: list[LeftOut] = []
-    maker = {value: node.name for node in graph.nodes for value in node.outputs}
+    last: dict[str, int | None] = {}  # value → the nest that it came of, the last one
     for node in graph.nodes:
-        if not graph.runs(node):
-            continue
-        if not node.op.is_counted:
-            left_out.append(LeftOut(node.name, None, "it has no rule"))
-            continue
-        types, makes = graph.input_types(node), graph.output_types(node)
-        nests = node.op.nests(*types, y=makes[0])
-        if nests is None:
-            macs = node.op.macs(*types, y=makes[0])
-            if macs != 0:
-                left_out.append(LeftOut(node.name, macs, f"{node.op.name} is no nest of loops"))
-            continue
-        kind = node.op.kind(*types)
-        reads = tuple(maker.get(value, value) for value in node.inputs)
+        before = [last.get(value) for value in node.inputs]
+        nests = _nests(graph, node, left_out)
+        parts: dict[int | str, int | None] = dict(enumerate(before))
         for nest in nests:
             _check(node, nest)
-            found.append(Loops(node.name, kind, nest, _bits(graph, node, nest, bits), reads))
+            sources = tuple(parts.get(which) for which in nest.reads)
+            parts[nest.part] = len(found)
+            kind = node.op.kind(*graph.input_types(node))
+            found.append(Loops(node.name, kind, nest, _bits(graph, node, nest, bits), sources))
+        known = [at for at in before if at is not None]
+        at = len(found) - 1 if nests else max(known, default=None)
+        last.update(dict.fromkeys(node.outputs, at))
     return Workload(graph.name, tuple(found), tuple(left_out))
+
+
+def _nests(graph: Graph, node: Node, left_out: list[LeftOut]) -> tuple[Nest, ...]:
+    """Those of ``node``; if it has work that is none, it is put on the list."""
+    if not graph.runs(node):
+        return ()
+    if not node.op.is_counted:
+        left_out.append(LeftOut(node.name, None, "it has no rule"))
+        return ()
+    types, y = graph.input_types(node), graph.output_types(node)[0]
+    nests = node.op.nests(*types, y=y)
+    if nests is None:
+        macs = node.op.macs(*types, y=y)
+        if macs != 0:
+            left_out.append(LeftOut(node.name, macs, f"{node.op.name} is no nest of loops"))
+    return nests or ()
 
 
 def _check(node: Node, nest: Nest) -> None:
@@ -106,11 +118,9 @@ def _check(node: Node, nest: Nest) -> None:
 def _bits(graph: Graph, node: Node, nest: Nest, width: int | None) -> tuple[int, int, int]:
     """Of an element of the input, the weight or second factor, and the output."""
     types = graph.input_types(node)
-    inner = types[0].dtype
-    other = types[min(1, len(types) - 1)].dtype
+    inner, other = ([types[which].dtype if isinstance(which, int) else types[0].dtype for which in nest.reads] * 2)[:2]
     if nest.weight:
-        weights = node.op.weights(*types)
-        other = node.stored_as.get(nest.weight, weights[nest.weight].type.dtype)
+        other = node.stored_as.get(nest.weight, node.op.weights(*types)[nest.weight].type.dtype)
     made = graph.types[node.outputs[0]].dtype
     return (_wide(inner, width), _wide(other, width), _wide(made, width))
 

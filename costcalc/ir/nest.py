@@ -25,6 +25,7 @@ class Nest(NamedTuple):
     padding   along each axis, before and after
     part      which of the layer's nests it is, where it has several: ``scores``
     weight    the op's name of the weight that it multiplies with; "" where both factors are data
+    reads     its factors that are data: inputs of the op by their number, others of its nests by their part
     """
 
     batch: Dim
@@ -40,6 +41,7 @@ class Nest(NamedTuple):
     transposed: bool = False
     part: str = ""
     weight: str = ""
+    reads: tuple[int | str, ...] = (0,)
 
     @property
     def macs(self) -> Dim:

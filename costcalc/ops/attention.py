@@ -78,8 +78,8 @@ class ScaledDotProductAttention(Op):
     def nests(self, q: TensorType, k: TensorType, v: TensorType, *mask: TensorType, y: TensorType) -> tuple[Nest, ...]:
         stack, length, keys = prod(y.shape[:-2]), q.shape[-2], k.shape[-2]
         return (
-            Nest(length, keys, q.shape[-1], stack, part="scores"),
-            Nest(length, v.shape[-1], keys, stack, part="values"),
+            Nest(length, keys, q.shape[-1], stack, part="scores", reads=(0, 1)),
+            Nest(length, v.shape[-1], keys, stack, part="values", reads=("scores", 2)),
         )
 
     def backward_macs(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Dim | None:
@@ -252,16 +252,17 @@ class MultiHeadAttention(Op):
         q, k, v = three = _three(x)
         width, rows = q.shape[-1], [prod(t.shape[:-1]) for t in three]
         names = [f"{name}_proj_weight" for name in "qkv"] if not _alike(q, k, v) else ["in_proj_weight"] * 3
+        places = (0, len(x) - 1 and 1, len(x) - 1)
         into = [
-            Nest(n, width, t.shape[-1], part=part, weight=weight)
-            for n, t, part, weight in zip(rows, three, ("query", "key", "value"), names, strict=True)
+            Nest(n, width, t.shape[-1], part=part, weight=weight, reads=(place,))
+            for n, t, part, weight, place in zip(rows, three, ("query", "key", "value"), names, places, strict=True)
         ]
         each, stack = width // self.heads, prod(q.shape[:-2]) * self.heads
         return (
             *into,
-            Nest(q.shape[-2], k.shape[-2], each, stack, part="scores"),
-            Nest(q.shape[-2], each, k.shape[-2], stack, part="values"),
-            Nest(rows[0], width, width, part="output", weight="out_proj.weight"),
+            Nest(q.shape[-2], k.shape[-2], each, stack, part="scores", reads=("query", "key")),
+            Nest(q.shape[-2], each, k.shape[-2], stack, part="values", reads=("scores", "value")),
+            Nest(rows[0], width, width, part="output", weight="out_proj.weight", reads=("values",)),
         )
 
     def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:

@@ -66,7 +66,7 @@ class DynamicConv(Op):
         return self.conv(weight).macs(x, y=y)
 
     def nests(self, x: TensorType, weight: TensorType, *, y: TensorType) -> tuple[Nest, ...]:
-        return tuple(nest._replace(weight="") for nest in self.conv(weight).nests(x, y=y))
+        return tuple(nest._replace(weight="", reads=(0, 1)) for nest in self.conv(weight).nests(x, y=y))
 
     def saves(
         self, x: TensorType, weight: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]

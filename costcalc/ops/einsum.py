@@ -173,8 +173,10 @@ class Einsum(Op):
         macs: Dim = 0
         ops: Dim = 0
         nests: list[Nest] = []
+        made: list[int | str] = list(range(len(x)))  # what each term is: an operand, or the result of a product
         for i, j in order:
             b, a = terms.pop(max(i, j)), terms.pop(min(i, j))
+            factors = made.pop(max(i, j)), made.pop(min(i, j))
             later = set(out).union(*terms)
             summed = (a & b) - later
             for own in (a - b, b - a):  # what only one of them has and nobody needs is summed first
@@ -187,9 +189,12 @@ class Einsum(Op):
                 macs = macs + prod(sizes[n] for n in a | b)
                 axes = (a - b, b - a, summed, (a & b) - summed)
                 rows, columns, inner, stack = (prod(sizes[n] for n in some) for some in axes)
-                nests.append(Nest(rows, columns, inner, stack, part=f"product_{len(nests)}"))
+                part = f"product_{len(nests)}"
+                nests.append(Nest(rows, columns, inner, stack, part=part, reads=factors[::-1]))
+                made.append(part)
             else:
                 ops = ops + prod(sizes[n] for n in a | b)
+                made.append(factors[1])
             terms.append((a | b) - summed)
         (last,) = terms
         if last - set(out):

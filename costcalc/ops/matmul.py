@@ -58,8 +58,8 @@ class MatMul(Op):
         rows, columns = prod(a.shape[-2:-1]), prod(b.shape[-1:] if len(b.shape) > 1 else ())
         stack = prod(broadcast(a.shape[:-2], b.shape[:-2]))
         if all(map(is_one, b.shape[:-2])):
-            return (Nest(stack * rows, columns, a.shape[-1]),)
-        return (Nest(rows, columns, a.shape[-1], stack),)
+            return (Nest(stack * rows, columns, a.shape[-1], reads=(0, 1)),)
+        return (Nest(rows, columns, a.shape[-1], stack, reads=(0, 1)),)
 
     def saves(
         self, a: TensorType, b: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]

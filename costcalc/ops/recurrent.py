@@ -97,12 +97,18 @@ class Recurrent(Op):
         """Of each cell, over all steps: what it makes of its input, of its state, and of a projection."""
         steps, gates = prod(x.shape[:-1]), self.gates * self.hidden
         found: list[Nest] = []
+        below: tuple[int | str, ...] = (0,)
         for layer, size, suffix in self._cells(x):
-            parts = [("ih", gates, size), ("hh", gates, self._width)]
-            parts += [("hr", self.projection, self.hidden)] if self.projection else []
-            for what, out, into in parts:
-                name = f"{what}_l{layer}{suffix}"
-                found.append(Nest(steps, out, into, part=name, weight=f"weight_{name}"))
+            if layer and not suffix:
+                below = (found[-1].part,)
+            end = f"l{layer}{suffix}"
+            found.append(Nest(steps, gates, size, part=f"ih_{end}", weight=f"weight_ih_{end}", reads=below))
+            before = (f"ih_{end}",)
+            found.append(Nest(steps, gates, self._width, part=f"hh_{end}", weight=f"weight_hh_{end}", reads=before))
+            if self.projection:
+                before = (f"hh_{end}",)
+                nest = Nest(steps, self.projection, self.hidden, part=f"hr_{end}", weight=f"weight_hr_{end}")
+                found.append(nest._replace(reads=before))
         return tuple(found)
 
     def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:

@@ -38,6 +38,7 @@ FORMATS: dict[str, Format] = {
     "loops": Format("the loop nests of layers, a row each that differs", f"{_HERE}.loops", "loops.csv", "layer"),
     "scale-sim": Format("SCALE-Sim: a topology", f"{_HERE}.scale_sim", "topology.csv", "layer"),
     "timeloop": Format("Timeloop: a problem a document", f"{_HERE}.timeloop", "problem.yaml", "layer"),
+    "zigzag": Format("ZigZag and Stream: a workload", f"{_HERE}.zigzag", "workload.yaml", "layer"),
 }
 """Name → format. Each module is imported when it is asked for."""
 

@@ -1,7 +1,7 @@
 """A topology of SCALE-Sim 3: a row for each nest, of as many MACs as it has.
 
-The format has one stride for both axes, no padding, no groups, no batch, no dilation and no depth, and its program takes
-a partial window at the end for a whole one. So a row is the convolution without padding that makes the same output: its
+The format has one stride for both axes, no padding, no groups, no batch, no dilation and no depth; its program takes a
+partial window at the end for a whole one. So a row is the convolution without padding that makes the same output. Its
 input is as high as the windows need; images of a batch stand below each other; groups and stacks of products are more
 filters; depth is more channels and rows. Of a transposed convolution each input place makes all taps of all filters.
 MACs are those of the layer; what is read of an input may be less.
