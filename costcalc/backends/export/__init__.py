@@ -39,6 +39,11 @@ FORMATS: dict[str, Format] = {
     "scale-sim": Format("SCALE-Sim: a topology", f"{_HERE}.scale_sim", "topology.csv", "layer"),
     "timeloop": Format("Timeloop: a problem a document", f"{_HERE}.timeloop", "problem.yaml", "layer"),
     "zigzag": Format("ZigZag and Stream: a workload", f"{_HERE}.zigzag", "workload.yaml", "layer"),
+    "metrics": Format("totals for MLflow, Weights & Biases and DVC", f"{_HERE}.metrics", "metrics.json"),
+    "model-card": Format("a section for a Hugging Face model card", f"{_HERE}.model_card", "README.md"),
+    "perfetto": Format(
+        "the schedule on a machine, for Perfetto and Chrome", f"{_HERE}.perfetto", "trace.json", needs="machine"
+    ),
 }
 """Name → format. Each module is imported when it is asked for."""
 

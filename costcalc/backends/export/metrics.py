@@ -1,0 +1,68 @@
+"""Totals as one flat object of numbers, which MLflow, Weights & Biases and DVC log as it is."""
+
+from __future__ import annotations
+
+from costcalc.analysis.records import Report
+from costcalc.backends.escape import json
+from costcalc.backends.export import Exported
+from costcalc.errors import OptionError
+from costcalc.ir.dims import Dim
+
+
+def write(exported: Exported) -> str:
+    """JSON: a name a number. Bounds are told apart by ``uncounted_layers`` and ``unset_sizes``, which are 0 of none."""
+    report = exported.report
+    for figure in ("macs", "params"):
+        if mark := report.mark(figure):
+            sense = {"≥": "a lower bound", "≤": "an upper bound"}.get(mark, "no exact figure")
+            exported.notes.append(f"{figure} is {sense}: {_why(report)}")
+    return json(metrics(report), indent=2) + "\n"
+
+
+def metrics(report: Report) -> dict[str, int | float]:
+    """Name → total. Bytes are whole unless the elements are of a few bits. Raises ``OptionError`` for symbols."""
+    total = report.total
+    found: dict[str, int | float] = {
+        "macs": number(total.macs),
+        "ops": number(total.ops),
+        "params": number(total.params),
+        "trainable_params": number(total.amounts["trainable"]),
+        "buffers": number(total.buffers),
+        "weight_bytes": bytes_of(total.weight_bits),
+        "read_bytes": bytes_of(total.read_bits),
+        "write_bytes": bytes_of(total.write_bits),
+        "peak_activation_bytes": bytes_of(total.peak_bits),
+        "layers": total.layers,
+        "uncounted_layers": len(report.uncounted),
+        "unset_sizes": len(report.unset),
+    }
+    if total.kernels is not None:
+        found["kernels"] = total.kernels
+    if total.time:
+        found["roofline_seconds"] = total.time.seconds
+    if total.floor:
+        found["floor_seconds"] = total.floor.seconds
+    return found
+
+
+def _why(report: Report) -> str:
+    missing = f"{len(report.uncounted)} layers have no rule" if report.uncounted else ""
+    unset = f"values decide {len(report.unset)} sizes that are not set" if report.unset else ""
+    return ", ".join(filter(None, (missing, unset)))
+
+
+def number(value: Dim, what: str = "a metric") -> int:
+    """``value``. Raises ``OptionError`` where it is a symbol, which ``what`` has no place for."""
+    if not isinstance(value, int):
+        raise OptionError(f"{what} has numbers, and sizes of this model are symbols: {str(value)[:60]}; set them")
+    return value
+
+
+def bytes_of(bits: Dim) -> int | float:
+    """``bits`` in bytes: whole, unless the elements are of a few bits.
+
+    >>> bytes_of(64), bytes_of(20)
+    (8, 2.5)
+    """
+    whole, rest = divmod(number(bits), 8)
+    return whole + rest / 8 if rest else whole
