@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from costcalc.api import check as check
     from costcalc.api import compare as compare
     from costcalc.api import diff as diff
-    from costcalc.api import export as export
     from costcalc.api import fits as fits
     from costcalc.api import memory as memory
     from costcalc.api import traffic as traffic
     from costcalc.api import training as training
     from costcalc.api import verify as verify
+    from costcalc.exports import export as export
     from costcalc.frontends.torch.tracer import trace as trace
     from costcalc.models import load as load
     from costcalc.packing.pack import pack as pack
@@ -29,7 +29,7 @@ _WHERE = {
     "check": "costcalc.api",
     "compare": "costcalc.api",
     "diff": "costcalc.api",
-    "export": "costcalc.api",
+    "export": "costcalc.exports",
     "fits": "costcalc.api",
     "load": "costcalc.models",
     "memory": "costcalc.api",

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from costcalc.analysis.roofline import Machine
-    from costcalc.backends.export import Written
     from costcalc.budget.outcome import Outcome
     from costcalc.comparison import Comparison
     from costcalc.difference.records import Diff
@@ -151,40 +150,6 @@ def _hinted(found: Memory, graph: Graph, hints: bool) -> Memory:
     from costcalc.planning.hints import hints as hinted
 
     return replace(found, hints=hinted(graph, found.engine, found.bits))
-
-
-def export(
-    format: str,
-    model: Graph | str | os.PathLike[str] | nn.Module,
-    *inputs: Any,
-    batch: int | None = None,
-    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
-    parameters: Mapping[str, Any] | None = None,
-    bits: int | None = None,
-    machine: Machine | str | None = None,
-    layer: str | None = None,
-    apply: str | Sequence[str] = (),
-    fold_norm: bool = False,
-    layout: str | Mapping[str, str] | None = None,
-    **kwargs: Any,
-) -> Written:
-    """``model`` as another program reads it: ``text``, the file, and ``notes``, what that cannot hold.
-
-    format   ``"loops"``, ``"scale-sim"`` and others: docs/viewers.md
-    layer    of formats of loops, the one layer that is written
-
-    The other arguments are those of ``analyze``. Raises a ``CostcalcError`` for anything that is wrong with them.
-
-    >>> export("scale-sim", "lenet5").text.splitlines()[1]
-    'conv1,32,32,5,5,1,6,1,'
-    """
-    from costcalc.backends.export import Exported, find_format, render
-
-    find_format(format)
-    check_numbers(bits, None)
-    how = how_built(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
-    graph = graph_of(model, inputs, kwargs, how)
-    return render(format, Exported(graph, bits=bits, machine=machine_of(machine), layer=layer))
 
 
 def traffic(

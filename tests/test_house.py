@@ -49,6 +49,7 @@ MAY_IMPORT = {
     "api": RECORDS
     | GRAPHS
     | {"arguments", "backends", "budget", "comparison", "difference", "machines", "models", "planning", "verification"},
+    "exports": BASE | {"analysis", "arguments", "backends"},
     "verification": RECORDS | GRAPHS | {"backends"},
     "literature": RECORDS | GRAPHS | {"backends", "models", "zoo"},
     "integrations": RECORDS | GRAPHS | {"budget", "difference", "machines", "models", "writing", "backends"},
@@ -58,7 +59,7 @@ MAY_IMPORT = {
     | GRAPHS
     | {
         *{"api", "backends", "budget", "comparison", "difference", "machines", "models", "planning", "verification"},
-        *{"pictures", "packing", "progress", "reading", "tabulation", "writing", "zoo", "__version__"},
+        *{"exports", "pictures", "packing", "progress", "reading", "tabulation", "writing", "zoo", "__version__"},
     },
     "__init__": set(),
     "__main__": {"cli"},

@@ -12,7 +12,7 @@ from costcalc.progress import doing
 EXAMPLES = {
     "costcalc export loops resnet50 --bits 8 --output loops.csv": "each nest of loops, and how many layers are like it",
     "costcalc export scale-sim mobilenet_v2 --output topology.csv": "for a simulator of systolic arrays",
-    "costcalc export timeloop vgg16 --layer features.0": "one layer as a problem to map",
+    "costcalc export timeloop vgg16 --layer conv1_1": "one layer as a problem to map",
 }
 MOST_NOTES = 10
 
@@ -43,7 +43,7 @@ def export(
 
     What a format cannot hold is said on standard error; docs/viewers.md tells what each program makes of its file.
     """
-    from costcalc.api import export
+    from costcalc.exports import export
 
     doing(f"exporting {model.model}")
     written = export(kind, model.model, layer=layer, **setting._asdict(), **model.choices())

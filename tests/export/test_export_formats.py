@@ -1,0 +1,132 @@
+"""Metrics, model cards and traces, and the command that writes all formats."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import costcalc
+from costcalc.backends.export import FORMATS
+from costcalc.cli.dispatch import outcome
+from costcalc.ir.graph import Graph, GraphBuilder
+from costcalc.ir.op import find_op
+from costcalc.ir.tensor import TensorType
+
+
+def _named(name: str) -> Graph:
+    b = GraphBuilder(name, {"image": TensorType((1, 3, 8, 8))})
+    b.add(name, find_op("conv")(4, 3), ["image"])
+    return b.build([name])
+
+
+def test_metrics_are_the_totals() -> None:
+    report = costcalc.analyze("resnet50", machine="a100")
+    found = json.loads(costcalc.export("metrics", "resnet50", machine="a100").text)
+    assert all(type(value) in (int, float) for value in found.values())
+    total = report.total
+    assert (found["macs"], found["params"], found["layers"]) == (4089184256, 25557032, total.layers)
+    assert total.time is not None and found["roofline_seconds"] == total.time.seconds
+    for name, bits in (("weight", total.weight_bits), ("read", total.read_bits), ("write", total.write_bits)):
+        assert found[f"{name}_bytes"] * 8 == bits
+    assert found["uncounted_layers"] == found["unset_sizes"] == 0
+
+
+def test_metrics_that_are_bounds_say_so() -> None:
+    b = GraphBuilder("net", {"x": TensorType((1, 3, 8, 8))})
+    b.add("odd", find_op("uncounted")("mystery", ((1, 3, 8, 8),), ("float32",)), ["x"])
+    b.add("conv", find_op("conv")(4, 3), ["odd"])
+    written = costcalc.export("metrics", b.build(["conv"]))
+    assert json.loads(written.text)["uncounted_layers"] == 1
+    assert written.notes[0] == "macs is a lower bound: 1 layers have no rule"
+
+
+@pytest.mark.parametrize("name", ["a: b", "---", "x\n---\n# y", '"', "<script>", "| a |", "::error::", "@team"])
+def test_a_model_card_is_metadata_and_a_table_whatever_the_name(name: str) -> None:
+    text = costcalc.export("model-card", _named(name)).text
+    empty, head, body = text.split("---\n", 2) if "\n---\n" in text else ("", "", text)
+    assert empty == ""
+    data = yaml.safe_load(head)
+    assert data["costcalc"]["model"] == name and data["costcalc"]["macs"] == 3888
+    assert "<script>" not in body and body.startswith("\n## Cost of one inference\n")
+
+
+def test_the_hub_reads_the_model_card() -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    card = hub.ModelCard(costcalc.export("model-card", "resnet50").text)
+    assert card.data.to_dict()["costcalc"]["macs"] == 4089184256
+    assert card.text.lstrip().startswith("## Cost")
+
+
+def _events(text: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(text)["traceEvents"]
+    return found
+
+
+def test_a_trace_has_every_layer_that_takes_time_one_after_the_other() -> None:
+    report = costcalc.analyze("mobilenet_v2", machine="a100")
+    events = _events(costcalc.export("perfetto", "mobilenet_v2", machine="a100").text)
+    layers = [e for e in events if e["ph"] == "X" and e["tid"] == 1]
+    timed = [layer for layer in report.layers if layer.time and layer.time.seconds]
+    assert [e["name"] for e in layers] == [layer.name for layer in timed]
+    assert sum(e["args"]["macs"] for e in layers) == report.total.macs
+    assert report.total.time is not None
+    assert sum(e["dur"] for e in layers) == pytest.approx(1e6 * report.total.time.seconds)
+    for thread in {e["tid"] for e in events if e["ph"] == "X"}:
+        end = 0.0
+        for e in sorted((e for e in events if e["ph"] == "X" and e["tid"] == thread), key=lambda e: e["ts"]):
+            assert e["ts"] >= end - 1e-9 and e["dur"] > 0
+            end = e["ts"] + e["dur"]
+    # What the format's own description asks of each event.
+    assert all(e["ph"] in "XCM" and isinstance(e["pid"], int) and isinstance(e["args"], dict) for e in events)
+    assert all(isinstance(v, (int, float)) for e in events if e["ph"] == "C" for v in e["args"].values())
+    live = [e["args"]["value"] for e in events if e["ph"] == "C" and e["name"].startswith("live")]
+    assert max(live) * 8 == report.total.peak_bits and live[-1] == 0
+
+
+def test_a_trace_has_the_blocks_from_their_first_layer_to_their_last() -> None:
+    events = _events(costcalc.export("perfetto", "resnet18", machine="a100").text)
+    spans = [e for e in events if e["ph"] == "X"]
+    for name in ("layer1", "layer3.0"):
+        (block,) = [e for e in spans if e["cat"] == "block" and e["name"] == name]
+        inner = [e for e in spans if e["tid"] == 1 and e["name"].startswith(f"{name}.")]
+        assert block["ts"] == min(e["ts"] for e in inner)
+        assert block["ts"] + block["dur"] == pytest.approx(max(e["ts"] + e["dur"] for e in inner))
+
+
+def test_bandwidth_is_at_most_what_the_machine_has() -> None:
+    from costcalc.machines import load_machine
+
+    most = load_machine("a100").bandwidth
+    events = _events(costcalc.export("perfetto", "resnet18", machine="a100").text)
+    seen = [e["args"]["value"] for e in events if e["ph"] == "C" and e["name"].startswith("bandwidth")]
+    assert max(seen) == pytest.approx(most) and min(seen) >= 0
+
+
+# -- the command -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_each_format_is_written_to_a_file(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / FORMATS[kind].file
+    assert outcome(["export", kind, "lenet5", "--machine", "a100", "--output", str(file)]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert file.read_bytes().decode() == costcalc.export(kind, "lenet5", machine="a100").text
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["lops", "lenet5"], "no format 'lops' (did you mean 'loops'?); export writes loops, "),
+        (["perfetto", "lenet5"], "export perfetto needs --machine"),
+        (["metrics", "lenet5", "--layer", "c1"], "export metrics is of a whole model; --layer is for loops, "),
+        (["loops", "lenet5", "--layer", "c2"], "no layer 'c2' of lenet5 is a nest of loops"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(args: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome(["export", *args]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith(f"costcalc: error: {says}") and err.count("\n") == 1
