@@ -17,7 +17,7 @@ EXAMPLES = {
 MOST_NOTES = 10
 
 
-def says_formats() -> str:
+def formats_help() -> str:
     """Which formats there are, for the help."""
     from costcalc.backends.export import FORMATS
 
@@ -33,10 +33,10 @@ def format_names(incomplete: str) -> list[str]:
 
 @command
 def export(
-    kind: Annotated[str, argument(metavar="FORMAT", says=says_formats, completes=format_names)],
+    kind: Annotated[str, argument(metavar="FORMAT", help=formats_help, completes=format_names)],
     model: Model,
     setting: Setting,
-    layer: Annotated[str | None, option("--layer", metavar="NAME", says="Of loops: those of one layer.")] = None,
+    layer: Annotated[str | None, option("--layer", metavar="NAME", help="Of loops: those of one layer.")] = None,
     output: Output = None,
 ) -> None:
     """A model's figures as other programs read them: simulators, trackers of experiments, viewers.
