@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 KEYS = {
     "title", "macs", "flops", "clock", "turbo", "bandwidth", "duplex", "memory", "ram", "flash", "caches", "local",
-    "source",
+    "source", "calibration",
 }  # fmt: skip
 BYTES = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4,
          "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}  # fmt: skip
@@ -44,6 +44,15 @@ def load_machine(name: str) -> Machine:
     )
 
 
+def text_of(name: str) -> str:
+    """The text of the machine file that ``load_machine`` takes, which must not be calibrated already."""
+    if load_machine(name).calibration is not None:
+        raise UnknownName(f"{name[:80]} is calibrated already; name the machine that it was made from")
+    from costcalc.reading.files import contents
+
+    return contents(machines().get(name, name), kind="a machine", form="a YAML file").decode("utf-8")
+
+
 def _read(path: str, name: str, shown: str) -> Machine:
     from costcalc.reading.tree import Mapping, Scalar
     from costcalc.reading.yaml import read_file
@@ -57,10 +66,14 @@ def _read(path: str, name: str, shown: str) -> Machine:
             hint = f"{near(key.text, KEYS)}; it has {listing(KEYS)}"
             raise SpecError(f"a machine has no '{key.text[:80]}'{hint}", key.location)
         values[key.text] = value
-    for needed in ("title", "bandwidth", "source"):
+    calibrated = "calibration" in values
+    for needed in ("title", "source") if calibrated else ("title", "bandwidth", "source"):
         if needed not in values:
             _fail(f"the machine has no {needed}; it needs title, macs or flops, bandwidth and source", tree)
-    if ("macs" in values) == ("flops" in values):
+    rated = "macs" in values or "flops" in values
+    if calibrated and rated != ("bandwidth" in values):
+        _fail("a calibrated machine has rates (macs or flops) and a bandwidth, or neither", tree)
+    if ("macs" in values) == ("flops" in values) and (rated or not calibrated):
         raise SpecError("a machine has either macs or flops, a second by element type, not both or none", tree.location)
     if "memory" in values and "ram" in values:
         raise SpecError("a machine has memory or ram, which is the same, not both", tree.location)
@@ -71,15 +84,9 @@ def _read(path: str, name: str, shown: str) -> Machine:
         value = values[key]
         return value if isinstance(value, Scalar) else _fail(f"{key} must be one value", value)
 
-    unit = unit_of(values)
-    table = values[unit]
-    if not isinstance(table, Mapping) or not table.pairs:
-        _fail(f"{unit} must give a rate for each element type, such as float32: 19.5e12", table)
-    rates = {}
-    for dtype, rate in table.pairs:
-        if dtype.text not in WIDTHS:
-            _fail(f"no element type '{dtype.text[:80]}'{near(dtype.text, WIDTHS)}; there are {listing(WIDTHS)}", dtype)
-        rates[dtype.text] = _positive(rate, f"the rate of {dtype.text}") / (1 if unit == "macs" else 2)
+    rates = _rates(values) if rated else {}
+    if calibrated:
+        from costcalc.calibration.section import read
     clock = _positive(values["clock"], "clock") if "clock" in values else None
     turbo = _positive(values["turbo"], "turbo") if "turbo" in values else None
     if clock and turbo and turbo < clock:
@@ -91,7 +98,7 @@ def _read(path: str, name: str, shown: str) -> Machine:
         name=name,
         title=word("title").text,
         macs=rates,
-        bandwidth=_positive(word("bandwidth"), "bandwidth"),
+        bandwidth=_positive(word("bandwidth"), "bandwidth") if rated else 0.0,
         source=word("source").text,
         memory=next((_bytes(word(key), key) for key in ("memory", "ram") if key in values), None),
         flash=_bytes(word("flash"), "flash") if "flash" in values else None,
@@ -100,7 +107,24 @@ def _read(path: str, name: str, shown: str) -> Machine:
         clock=clock,
         turbo=turbo,
         duplex=duplex == "true",
+        calibration=read(values["calibration"]) if calibrated else None,
     )
+
+
+def _rates(values: dict[str, Tree]) -> dict[str, float]:
+    """MACs a second by element type, of a machine that gives them or FLOPs."""
+    from costcalc.reading.tree import Mapping
+
+    unit = unit_of(values)
+    table = values[unit]
+    if not isinstance(table, Mapping) or not table.pairs:
+        _fail(f"{unit} must give a rate for each element type, such as float32: 19.5e12", table)
+    rates = {}
+    for dtype, rate in table.pairs:
+        if dtype.text not in WIDTHS:
+            _fail(f"no element type '{dtype.text[:80]}'{near(dtype.text, WIDTHS)}; there are {listing(WIDTHS)}", dtype)
+        rates[dtype.text] = _positive(rate, f"the rate of {dtype.text}") / (1 if unit == "macs" else 2)
+    return rates
 
 
 def unit_of(values: dict[str, Tree]) -> str:

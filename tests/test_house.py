@@ -36,7 +36,8 @@ MAY_IMPORT = {
     "difference": BASE | {"analysis", "frontends", "progress", "reading", "models"},
     "zoo": {"errors"},
     "models": GRAPHS | {"analysis", "zoo"},
-    "machines": {"errors", "analysis", "reading", "zoo"},
+    "machines": {"errors", "analysis", "calibration", "reading", "zoo"},
+    "calibration": GRAPHS | {"analysis", "models", "progress", "transforms"},
     "budget": RECORDS
     | GRAPHS
     | {"arguments", "planning", "progress", "difference", "machines", "models", "writing", "zoo", "__version__"},
@@ -58,8 +59,19 @@ MAY_IMPORT = {
     "cli": RECORDS
     | GRAPHS
     | {
-        *{"api", "backends", "budget", "comparison", "difference", "machines", "models", "planning", "verification"},
-        *{"exports", "pictures", "packing", "progress", "reading", "tabulation", "writing", "zoo", "__version__"},
+        *{"api", "backends", "budget", "calibration", "comparison", "difference", "machines", "models", "planning"},
+        *{
+            "verification",
+            "exports",
+            "pictures",
+            "packing",
+            "progress",
+            "reading",
+            "tabulation",
+            "writing",
+            "zoo",
+            "__version__",
+        },
     },
     "__init__": set(),
     "__main__": {"cli"},

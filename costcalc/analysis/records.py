@@ -16,6 +16,7 @@ from costcalc.ir.expr import Expr
 from costcalc.ir.graph import ValueSize
 
 if TYPE_CHECKING:
+    from costcalc.analysis.estimate import Estimate
     from costcalc.analysis.floor import TimeFloor
     from costcalc.analysis.roofline import Machine, Time
 
@@ -102,6 +103,7 @@ class Layer(Figures):
     options           option → value, of all that the op has: ``kernel``, ``stride``, ``groups`` …
     receptive_field   what its (first) output sees of the image; ``"global"``, ``"unknown"`` or None
     time              on the machine asked for, else None
+    estimate          of its time, by what was fitted to measurements on the machine, if any was
     floor             the time below which no schedule can do it there, else None
     source            ``file:line``
     counted           False if there is no rule for the op, and its figures are lower bounds
@@ -123,6 +125,7 @@ class Layer(Figures):
     source: str
     time: Time | None = None
     floor: TimeFloor | None = None
+    estimate: Estimate | None = None
     counted: bool = True
     prepared: Prepared | None = None
     group: str | None = None
@@ -145,6 +148,7 @@ class Block(Figures):
     receptive_field: ReceptiveField | str | None = None
     time: Time | None = None
     floor: TimeFloor | None = None
+    estimate: Estimate | None = None
     module: str | None = None
     peak_bits: int | None = None
 
@@ -165,6 +169,7 @@ class Total(Figures):
     layers: int
     time: Time | None = None
     floor: TimeFloor | None = None
+    estimate: Estimate | None = None
     prepared: Prepared | None = None
     kernels: int | None = None
 
@@ -201,6 +206,7 @@ class Report(Presented):
 
     layout      what each axis of the input is of which receptive fields are told; "" where nothing tells
     global_at   the last layer whose output still has places of the image, if each of them sees all of it
+    beyond      how the model lies outside of what a calibration was fitted to
     memory_bits bits that an engine holds of activations, where one was asked; see ``costcalc.memory``
     """
 
@@ -220,6 +226,7 @@ class Report(Presented):
     global_at: str = ""
     sizes: tuple[ValueSize, ...] = ()
     memory_bits: int | None = None
+    beyond: tuple[str, ...] = ()
 
     @property
     def pace(self) -> Pace | None:
@@ -315,7 +322,7 @@ class Report(Presented):
 EXACT_COLUMNS = frozenset({"field", "stride", "bound", "unset"})
 """Columns beside the figures of which nothing is left out."""
 FIRST = ("name", "op", "kind", "options", "inputs", "input_shapes", "output_shapes")
-MAYBE = ("time", "floor", "prepared", "group", "kernels", "module", "peak_bits")
+MAYBE = ("time", "floor", "estimate", "prepared", "group", "kernels", "module", "peak_bits")
 """Keys that only some layers, or some totals, have."""
 
 
@@ -338,7 +345,7 @@ def _records(figures: Sequence[Figures], also: Collection[str] = ()) -> Iterator
             value = amounts[figure] if figure else values[key]
             if type(value) in PLAIN:
                 record[key] = value
-            elif key in ("time", "floor"):
+            elif key in ("time", "floor", "estimate"):
                 record[key] = value.to_dict()
             elif key == "prepared":
                 record[key] = plain(value._asdict())

@@ -36,12 +36,16 @@ def report(
     seen = ReceptiveFields({}) if symbolic else receptive_fields(graph)
     storage = Storage(graph, bits)
     work, costs, sums = Works(bits), AddedCosts(graph, storage), Sums(storage)
-    timed = Kernels(machine, bits, graph.group_of) if machine else None
-    floors = None
-    if machine:
+    timed = Kernels(machine, bits, graph.group_of) if machine and machine.macs else None
+    floors = estimates = None
+    if machine and machine.macs:
         from costcalc.analysis.floor import Floors
 
         floors = Floors(graph, storage, machine)
+    if machine and machine.calibration:
+        from costcalc.analysis.estimate import Estimates
+
+        estimates = Estimates(graph, machine.calibration)
     alive = liveness(graph, storage)
     layers: list[Layer] = []
     skippable: dict[str, Dim] = {}
@@ -72,6 +76,7 @@ def report(
             source=node.location.short if node.location else "",
             time=timed(node.name, amounts["macs"], amounts["read"] + amounts["write"]) if timed else None,
             floor=floors(node, done) if floors else None,
+            estimate=estimates.layer(node.name) if estimates else None,
             prepared=once,
             group=group.name if (group := storage.group_of.get(node.name)) else None,
             module=graph.modules.get(node.name),
@@ -84,6 +89,7 @@ def report(
         Block(
             b.amounts(), name=name, layers=b.layers, output_shapes=b.last.output_shapes,
             receptive_field=b.last.receptive_field, time=b.time, floor=floors.of(name) if floors else None,
+            estimate=estimates.block(name) if estimates else None,
             module=graph.modules.get(name),
             peak_bits=b.peak,
         )
@@ -99,7 +105,8 @@ def report(
         settings=Settings(bits, machine.name if machine else None, fps, graph.applied),
         total=Total(
             whole.amounts(), peak_bits=alive.peak, peak_at=alive.at, layers=whole.layers, time=whole.time,
-            floor=floors.of() if floors else None, prepared=whole.prepared,
+            floor=floors.of() if floors else None, estimate=estimates.block() if estimates else None,
+            prepared=whole.prepared,
             kernels=_kernels(graph) if graph.joinings or graph.groups else None,
         ),
         layers=tuple(layers),
@@ -110,6 +117,7 @@ def report(
         layout={seen.image: seen.axes} if seen.image else {},
         global_at=seen.global_at,
         sizes=graph.sizes,
+        beyond=estimates.beyond if estimates else (),
     )  # fmt: skip
 
 

@@ -6,11 +6,14 @@ No lower bound: traffic is charged at the bandwidth of main memory, also of tens
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costcalc.classes import dataclass, field
 from costcalc.errors import CostcalcError, listing
 from costcalc.ir.dims import Dim
+
+if TYPE_CHECKING:
+    from costcalc.analysis.estimate import Calibration
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class Machine:
     memory      bytes of main memory, where known; of a microcontroller its RAM
     flash       bytes of flash, where weights go if there is any
     caches      bytes of each cache, all of them together over the cores: ``{"L2": 41943040}``
+    calibration what was fitted to measurements on it; then macs and bandwidth may be missing, and so roofline and floor
     local       bytes of registers and of what else is a core's own and keeps nothing from one kernel to the next
     clock       cycles a second at which ``macs`` are reached, and ``turbo`` the most that there are; for the floor
     duplex      whether as much goes in each direction at once as ``bandwidth`` says
@@ -78,6 +82,7 @@ class Machine:
     clock: float | None = None
     turbo: float | None = None
     duplex: bool = False
+    calibration: Calibration | None = None
 
     @property
     def cached(self) -> int | None:
@@ -126,6 +131,7 @@ class Machine:
             **({"clock": self.clock} if self.clock is not None else {}),
             **({"turbo": self.turbo} if self.turbo is not None else {}),
             **({"duplex": True} if self.duplex else {}), "source": self.source,
+            **({"calibration": self.calibration.to_dict()} if self.calibration else {}),
         }  # fmt: skip
 
     def time_of(self, macs: Dim, traffic_bits: Dim, bits: int | None) -> Time:

@@ -298,7 +298,7 @@ def find_columns(names: str) -> list[Column]:
 def needs_machine(columns: list[Column], report: Report) -> None:
     """Raise ``UnknownName`` if a column of times is asked for and no machine was given."""
     for column in columns:
-        if column.timed and report.total.time is None:
+        if column.timed and column.value(report.total) is None:
             raise UnknownName(f"the column '{column.name}' needs a machine, as in --machine a100")
 
 

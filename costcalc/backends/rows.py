@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from costcalc.analysis.figures import FIGURES, Amounts
 from costcalc.analysis.records import Block, Figures, Layer, Report
@@ -12,6 +13,9 @@ from costcalc.backends.columns import Column, columns
 from costcalc.backends.folding import Folds
 from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError
+
+if TYPE_CHECKING:
+    from costcalc.analysis.estimate import Estimate
 
 
 class TableView(NamedTuple):
@@ -130,7 +134,17 @@ def add_up(figures: Iterable[Figures], name: str, layers: int) -> Block:
     for t in times:
         time = t if time is None else time.then(t)
 
-    return Block(Amounts.sum(f.amounts for f in figures), name, layers, (), time=time)
+    return Block(Amounts.sum(f.amounts for f in figures), name, layers, (), time=time, estimate=_sum(figures))
+
+
+def _sum(figures: Sequence[Figures]) -> Estimate | None:
+    """The estimate for all of ``figures``; None where one has none."""
+    found = [f.estimate for f in figures if isinstance(f, (Layer, Block)) and f.estimate is not None]
+    if not found:
+        return None
+    from costcalc.analysis.estimate import Estimate
+
+    return Estimate(*(sum(getattr(e, name) for e in found) for name in ("seconds", "low", "high")))
 
 
 def _leaves(report: Report, depth: int | None) -> list[Row]:

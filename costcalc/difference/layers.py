@@ -127,7 +127,7 @@ class Contributions:
 
     def __init__(self, storage: Storage, machine: Machine | None, nothing: Value = 0) -> None:
         self._storage, self._none = storage, nothing
-        self._timed = Kernels(machine, storage.width, storage.group_of) if machine else None
+        self._timed = Kernels(machine, storage.width, storage.group_of) if machine and machine.macs else None
         self._unheld = held_in(())
         self._nothing = Amounts((figure.name, 0) for figure in attributed())
         self._derived = [(figure.name, figure.derived) for figure in attributed() if figure.derived]

@@ -15,7 +15,7 @@ from costcalc.backends.report.summary import facts, headline, marked, not_counte
 from costcalc.backends.rows import Row, TableView, flat, layers_in, titled, tree
 
 PLAIN = "name kind output macs params traffic field"
-TIMED = "name kind output macs traffic time bound"
+TIMED = "name kind output macs traffic estimate time bound"
 MOST_ROWS = 3000
 """Of a page; a deeper network is folded until it has no more."""
 BARRED = ("layer", "block", "heading")
@@ -55,7 +55,7 @@ align-items:baseline;border-bottom:1px solid rgba(128,128,128,.18)}
 def fragment(report: Report, view: TableView) -> str:
     """What a notebook shows of ``report``."""
     view, folded = _bounded(report, view)
-    chosen = view.columns or preferred(TIMED if report.total.time else PLAIN, view.also)
+    chosen = view.columns or preferred(TIMED if report.machine else PLAIN, view.also)
     rows = tree(report, view)
     if view.columns is None:
         chosen = [c for c in chosen if c.name in ("name", "kind") or any(shown(c, row.figures) for row in rows[:-1])]

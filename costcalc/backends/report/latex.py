@@ -16,7 +16,7 @@ from costcalc.classes import NamedTuple
 from costcalc.ir.expr import Expr
 
 PLAIN = "name kind output params macs traffic"
-TIMED = "name kind output macs traffic time bound"
+TIMED = "name kind output macs traffic estimate time bound"
 PACKAGES = "booktabs, siunitx"
 
 
@@ -63,7 +63,7 @@ def tabular(
 
 def latex(report: Report, view: TableView) -> str:
     """The rows and the total of ``report``."""
-    chosen = view.columns or preferred(TIMED if report.total.time else PLAIN, view.also)
+    chosen = view.columns or preferred(TIMED if report.machine else PLAIN, view.also)
     rows = [
         row
         for row in flat(report, view)

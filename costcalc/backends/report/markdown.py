@@ -11,12 +11,12 @@ from costcalc.backends.report.summary import after, facts, marked, not_counted
 from costcalc.backends.rows import TableView, flat, layers_in, titled
 
 PLAIN = "name kind group output macs params traffic field"
-TIMED = "name kind group output macs traffic time bound"
+TIMED = "name kind group output macs traffic estimate time bound"
 
 
 def markdown(report: Report, view: TableView) -> str:
     """A table of rows and one of totals."""
-    chosen = view.columns or preferred(TIMED if report.total.time else PLAIN, view.also)
+    chosen = view.columns or preferred(TIMED if report.machine else PLAIN, view.also)
     inputs = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in report.inputs.items())
     applied = f" · {escaped(after(report.settings.apply))}" * bool(report.settings.apply)
     lines = [f"**{escaped(report.name)}** · {escaped(inputs)}{applied}", ""]

@@ -59,7 +59,9 @@ def cells(report: Report, view: TableView) -> dict[str, list[Any]]:
 
 
 def _cells(report: Report, view: TableView) -> list[Cell]:
-    chosen = view.columns or [c for c in usual(view.also) if not c.share and (report.total.time or not c.timed)]
+    chosen = view.columns or [
+        c for c in usual(view.also) if not c.share and (not c.timed or c.value(report.total) is not None)
+    ]
     return [cell for column in chosen for cell in _of_column(column)]
 
 

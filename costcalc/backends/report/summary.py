@@ -98,6 +98,8 @@ def facts(report: Report, also: Collection[str] = ()) -> Iterator[Fact]:
         least = f"; without a rule for {once.uncounted} of them" if once.uncounted else ""
         many = f"{once.layers} layer{'s' * (once.layers != 1)}"
         yield Fact("prepared", many, f"once, before inference: {work}{kept}{least}")
+    if report.machine and total.estimate:
+        yield from _estimate(report)
     if report.machine and total.time:
         share = percent(total.time.in_memory, total.time.seconds)
         says = f"at the peak rates of {report.machine.title}, layer by layer; {share} in layers bound by memory"
@@ -111,6 +113,23 @@ def facts(report: Report, also: Collection[str] = ()) -> Iterator[Fact]:
         yield Fact("bandwidth", rate(pace.bandwidth), f"needed for {amount(fps)} passes a second{of}")
         if pace.busy is not None and pace.busy > 1:
             yield Fact("too slow", f"{amount(fps / pace.busy)} fps", f"by the roofline, where {amount(fps)} are wanted")
+
+
+def _estimate(report: Report) -> Iterator[Fact]:
+    """The estimate, its interval, and what it was made of."""
+    estimate, machine = report.total.estimate, report.machine
+    if estimate is None or machine is None or machine.calibration is None:
+        return
+    made = machine.calibration
+    kernels = f"kernels of {made.apply}" if made.apply else "layers one by one"
+    bits = f", {made.bits} bits" if made.bits is not None else ""
+    says = (
+        f"{seconds(estimate.low)} to {seconds(estimate.high)} holds eight of ten times: fitted to {made.rows:,} on "
+        f"{machine.title}, {kernels}{bits}; half of those held out were within {percent(made.median, 1)}"
+    )
+    if report.beyond:
+        says += f". Beyond what was measured: {'; '.join(report.beyond)}"
+    yield Fact("estimate", marked(report, "estimate", seconds(estimate.seconds)), says)
 
 
 def _floor(floor: TimeFloor) -> str:

@@ -19,12 +19,13 @@ from costcalc.classes import NamedTuple
 
 PLAIN = "name group macs params output traffic kind field storage ops intensity input read write buffers source inputs"
 TIMED = (
-    "name group time bound macs traffic time_share kind params output field macs_share intensity storage input source"
+    "name group estimate time bound macs traffic time_share kind params output field macs_share intensity storage "
+    "input source"
 )
-KINDS = "name group time bound macs_share time_share kind traffic macs params intensity ops storage"
+KINDS = "name group estimate time bound macs_share time_share kind traffic macs params intensity ops storage"
 """Which columns to show, the most wanted first; other figures come after these. Of kinds of layers on a machine the
 shares come first: which are cheap in MACs and slow is what they are asked for."""
-MAIN = "name group kind output macs params traffic field time time_share bound"
+MAIN = "name group kind output macs params traffic field estimate time time_share bound"
 """Those of which a line says that there is no room for them."""
 LEAST = {"name": 16, "group": 12, "kind": 9}
 """What columns that may be cut short need at least."""
@@ -117,7 +118,7 @@ def _fitted(report: Report, rows: list[Row], view: TableView, folded: bool) -> F
 
     if view.columns is not None:
         return Fitted(rows, {column.name: cells(column) for column in view.columns}, [], folded)
-    order = PLAIN if report.total.time is None else KINDS if view.by_kind else TIMED
+    order = PLAIN if report.machine is None else KINDS if view.by_kind else TIMED
     wanted = [column.name for column in preferred(order, view.also)]
     wanted += [figure.name for figure in figures_in(WIDE) if figure.name not in f"{PLAIN} {TIMED}".split()]
     chosen = _that_fit(wanted, lambda name: cells(every[name]), view)
@@ -159,7 +160,7 @@ def _cell(column: Column, row: Row, report: Report, exact: bool, most: float) ->
     if column.name == "kind" and (layers := layers_in(row)):
         return layers
     if column.share:
-        if row.role == "shared":
+        if row.role == "shared" or column.value(report.total) is None:
             return ""
         part = percent(_share(column, row, report), 1.0).rjust(6)
         return (bar(_share(column, row, report) / most, BAR) if row.role in LEAVES and most else " " * BAR) + part

@@ -1,0 +1,225 @@
+"""An estimate of time from a few numbers that were fitted to measured times, and how sure it is.
+
+An engine runs kernels, each of which does one layer or several. A kernel takes time for its arithmetic, for the
+activations and the weights that it moves, and for being started. Each of these four is counted here, for every layer;
+what one of each costs is fitted (``calibration``), and their sum is the estimate. So it adds up over layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from costcalc.analysis.layer_costs import Works
+from costcalc.analysis.storage import Storage
+from costcalc.analysis.traffic import traffic
+from costcalc.classes import NamedTuple
+from costcalc.errors import CostcalcError
+from costcalc.ir.dims import Dim, prod
+from costcalc.ir.fields import ints, per_axis
+
+if TYPE_CHECKING:
+    from costcalc.analysis.layer_costs import Work
+    from costcalc.ir.graph import Graph, Node
+
+
+class Features(NamedTuple):
+    """What takes time, of a layer or of several.
+
+    macs          multiply-accumulates, weighed by how well a kind of processor does them
+    ops           other scalar arithmetic of layers without MACs: pooling, norms, activations
+    activations   bytes of activations that kernels read and write
+    weights       bytes of weights that they read
+    kernels       how many are started
+    """
+
+    macs: float = 0.0
+    ops: float = 0.0
+    activations: float = 0.0
+    weights: float = 0.0
+    kernels: float = 0.0
+
+    def plus(self, other: Features) -> Features:
+        """Both together."""
+        return Features(*(a + b for a, b in zip(self, other, strict=True)))
+
+    def seconds(self, each: Features) -> float:
+        """What they take where ``each`` says what one of each takes."""
+        return sum(a * b for a, b in zip(self, each, strict=True))
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds, and between which bounds eight of ten measurements lay of models that were not fitted."""
+
+    seconds: float
+    low: float
+    high: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the JSON has it."""
+        return {"seconds": self.seconds, "low": self.low, "high": self.high}
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was fitted to measurements on a machine.
+
+    processor   by which rules MACs are weighed, of ``PROCESSORS``
+    apply       the transform by whose kernels the engine runs a model, ``"fuse:inductor"``; "" for layer by layer
+    bits        width of floating-point elements in the measurements; None for their own
+    each        seconds for one of each feature
+    low, high   measured time over estimate, of models that were held out: 10 % lay below ``low``, 10 % above ``high``
+    median      of how far the estimates of those were off, as a part of what was measured
+    within      how many of them were off by at most 15 %, as a part of all
+    rows        measurements
+    seen        the least and the most of each feature in one of them
+    join        what ``apply`` does
+    """
+
+    processor: str
+    apply: str
+    bits: int | None
+    each: Features
+    low: float
+    high: float
+    median: float
+    within: float
+    rows: int
+    seen: tuple[Features, Features]
+    join: Callable[[Graph], Graph] = field(default=lambda graph: graph, compare=False, repr=False)
+
+    def of(self, features: Features) -> Estimate:
+        """The estimate for a model or a part of one with ``features``."""
+        seconds = features.seconds(self.each)
+        return Estimate(seconds, self.low * seconds, self.high * seconds)
+
+    def beyond(self, features: Features) -> list[str]:
+        """Which features of a model are less or more than in any measurement."""
+        least, most = self.seen
+        return [
+            f"{name} are {'less' if value < low else 'more'} than in any measurement"
+            for name, value, low, high in zip(NAMES, features, least, most, strict=True)
+            if not low <= value <= high
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the JSON has it."""
+        return {
+            "processor": self.processor, "apply": self.apply, "bits": self.bits, "each": self.each._asdict(),
+            "low": self.low, "high": self.high, "median": self.median, "within": self.within, "rows": self.rows,
+        }  # fmt: skip
+
+
+NAMES = Features(*("MACs", "ops", "bytes of activations", "bytes of weights", "kernels"))  # type: ignore[arg-type]
+
+
+def on_cpu(node: Node, types: tuple[Any, ...], macs: int) -> float:
+    """MACs as the vector units of a processor do them.
+
+    A vector holds input channels, 8 of them here: fewer take as long. Convolutions with 3×3 kernels and stride 1 are
+    done by Winograd's algorithm, which multiplies less: half as long here, as engines differ in the size of its tiles.
+    A depthwise or group convolution meets each element of its input with few kernels, so that loading it is not
+    hidden: twice as long.
+    """
+    conv = node.op.as_conv(*types) if types else None
+    if conv is None:
+        # A matrix times a vector takes as long as reading the matrix.
+        return 0.0 if node.op.name == "linear" and prod(types[0].shape[:-1]) == 1 else float(macs)
+    x = types[0]
+    groups, outputs = int(conv.groups), int(conv.out_channels)  # type: ignore[attr-defined]
+    inputs = _number(x.channels) // groups
+    if groups > 1:
+        return 2.0 * macs * (1.0 if inputs == 1 else _padded(inputs))
+    axes = len(x.spatial)
+    kernel, stride = ints(per_axis(conv.kernel, axes)), ints(per_axis(conv.stride, axes))  # type: ignore[attr-defined]
+    if kernel == (3, 3) and stride == (1, 1) and min(inputs, outputs) >= LEAST_OF_WINOGRAD:
+        return macs / 2 * _padded(inputs)
+    return macs * _padded(inputs)
+
+
+def _padded(channels: int) -> float:
+    """How much longer so many channels take than as many in full vectors."""
+    return -(-channels // LANES) * LANES / channels
+
+
+def on_gpu(node: Node, types: tuple[Any, ...], macs: int) -> float:
+    """MACs as they are counted."""
+    return float(macs)
+
+
+LANES, LEAST_OF_WINOGRAD = 8, 16
+FLOAT, HIDDEN = 32, 2
+PROCESSORS: Mapping[str, Callable[[Node, tuple[Any, ...], int], float]] = {"cpu": on_cpu, "gpu": on_gpu}
+
+
+def features_of(graph: Graph, processor: str, bits: int | None = None) -> Iterator[tuple[str, Features]]:
+    """The features of each layer of ``graph`` that does anything, whose groups are the engine's kernels.
+
+    A kernel is started by the first of its layers. Raises ``CostcalcError`` where sizes are symbols.
+    """
+    weigh = PROCESSORS[processor]
+    storage, works = Storage(graph, bits), Works(bits)
+    started: set[str] = set()
+    alike: dict[tuple[int, int], tuple[Work, float]] = {}
+    for node in graph.nodes:
+        work = works(graph, node)
+        if work.is_view or storage.is_prepared(node):
+            continue
+        key = id(work), id(node.op)
+        if key not in alike:
+            counted = _number(work.done["macs"])
+            alike[key] = work, weigh(node, graph.input_types(node), counted) if counted else 0.0
+        moved = traffic(node, work, storage)
+        weights = _number(work.read_bits)
+        kernel = storage.group_of[node.name].name if node.name in storage.group_of else node.name
+        macs = alike[key][1]
+        activations = (_number(moved.read) + _number(moved.write) - weights) / 8
+        # What is done to few elements hides behind loading and storing them.
+        elements = 8 * activations / (bits or FLOAT)
+        ops = 0.0 if macs else max(_number(work.done["ops"]) - HIDDEN * elements, 0.0)
+        yield node.name, Features(macs, ops, activations, weights / 8, float(kernel not in started))
+        started.add(kernel)
+
+
+def whole(graph: Graph, processor: str, bits: int | None = None) -> Features:
+    """The features of all layers together."""
+    found = Features()
+    for _, features in features_of(graph, processor, bits):
+        found = found.plus(features)
+    return found
+
+
+class Estimates:
+    """The estimates of a model's layers and blocks on a calibrated machine."""
+
+    def __init__(self, graph: Graph, calibration: Calibration) -> None:
+        self._calibration = calibration
+        joined = graph if graph.groups else calibration.join(graph)
+        self._by_layer = dict(features_of(joined, calibration.processor, calibration.bits))
+        self._by_block: dict[str, Features] = {}
+        for name, features in self._by_layer.items():
+            block = name
+            while block:
+                block = block.rpartition(".")[0]
+                self._by_block[block] = self._by_block.get(block, Features()).plus(features)
+
+    @property
+    def beyond(self) -> tuple[str, ...]:
+        """How the model lies outside of what was measured."""
+        return tuple(self._calibration.beyond(self._by_block.get("", Features())))
+
+    def layer(self, name: str) -> Estimate:
+        """The estimate of a layer."""
+        return self._calibration.of(self._by_layer.get(name, Features()))
+
+    def block(self, name: str = "") -> Estimate:
+        """The estimate of a block, or of the whole."""
+        return self._calibration.of(self._by_block.get(name, Features()))
+
+
+def _number(value: Dim) -> int:
+    if not isinstance(value, int):
+        raise CostcalcError("an estimate of time needs sizes that are numbers, not symbols")
+    return value

@@ -1,0 +1,92 @@
+"""``costcalc calibrate``."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+from costcalc.cli.options import Bits, machine_names
+from costcalc.cli.output import emit
+from costcalc.cli.parameters import command, option
+from costcalc.errors import OptionError
+
+EXAMPLES = {
+    "costcalc calibrate --output mine.yaml": "measure this machine, layer by layer in PyTorch",
+    "costcalc calibrate --from times.csv --processor gpu --apply fuse:inductor --bits 16 --output mine.yaml":
+        "fit times of your own, of models that were compiled",
+    "costcalc calibrate --from times.csv --machine a100 --output mine.yaml": "beside what a data sheet says",
+}  # fmt: skip
+
+
+class Processor(str, Enum):
+    """By which rules MACs are weighed."""
+
+    cpu = "cpu"
+    gpu = "gpu"
+
+
+@command
+def calibrate(
+    output: Annotated[str, option("--output", "-o", metavar="FILE", says="The machine file to write.")],
+    source: Annotated[
+        str | None,
+        option("--from", metavar="FILE", says="A CSV of measured times: model, milliseconds, batch, input."),
+    ] = None,
+    quick: Annotated[bool, option("--quick", says="Measure fewer layers: a minute instead of some.")] = False,
+    processor: Annotated[
+        Processor, option("--processor", says="By which rules MACs are weighed.", shows_default=True)
+    ] = Processor.cpu,
+    apply: Annotated[
+        str,
+        option("--apply", metavar="NAME", says="By whose kernels the models ran, as fuse:ort; else layer by layer."),
+    ] = "",
+    bits: Bits = None,
+    prefix: Annotated[str, option("--prefix", says="What stands before each model's name in the file: timm:")] = "",
+    machine: Annotated[
+        str | None,
+        option(
+            "--machine", "-m", metavar="NAME|FILE", completes=machine_names, says="Keep what this machine file says."
+        ),
+    ] = None,
+    allow_code: Annotated[bool, option("--allow-code", says="Load models of the file that are Python code.")] = False,
+) -> None:
+    """Fit the numbers of a machine to measured times, and write a machine file that estimates with them.
+
+    Four numbers are fitted: seconds for a MAC, for a byte of activations and of weights, and for a kernel. How far off
+    they are is told by models that were left out of the fit. Without --from this machine is measured, in PyTorch.
+    """
+    from costcalc.calibration.fit import calibrated
+    from costcalc.calibration.section import written
+    from costcalc.transforms import named
+    from costcalc.writing import write_whole
+
+    names = named(apply)
+    if source is None:
+        from costcalc.calibration.measure import measured
+
+        if apply or bits is not None or prefix or processor is not Processor.cpu:
+            raise OptionError(
+                "--apply, --bits, --prefix and --processor are for times of your own: add --from times.csv"
+            )
+        rows, data, how = measured(quick)
+    else:
+        from costcalc.calibration.times import read_times, rows_of
+
+        if quick:
+            raise OptionError("--quick is for measuring this machine, so not with --from")
+        times, data = read_times(source)
+        rows = rows_of(times, processor.value, names, bits, allow_code=allow_code, prefix=prefix)
+        how = "times that somebody measured"
+    found, held, said = calibrated(rows, processor.value, ",".join(names), bits)
+    base = ""
+    if machine is not None:
+        from costcalc.machines import text_of
+
+        base = text_of(machine)
+    write_whole(output, written(found, data, Path(output).stem, how, base))
+    emit(
+        f"{output}: {len(rows):,} times of {len({row.model for row in rows}):,} models or layers; of what was held out "
+        f"half was within {100 * held.median:.1f} %, {100 * held.within(0.15):.0f} % within 15 %\n"
+        + "".join(f"{sentence}\n" for sentence in said)
+    )
