@@ -28,28 +28,28 @@ class Processor(str, Enum):
 
 @command
 def calibrate(
-    output: Annotated[str, option("--output", "-o", metavar="FILE", says="The machine file to write.")],
+    output: Annotated[str, option("--output", "-o", metavar="FILE", help="The machine file to write.")],
     source: Annotated[
         str | None,
-        option("--from", metavar="FILE", says="A CSV of measured times: model, milliseconds, batch, input."),
+        option("--from", metavar="FILE", help="A CSV of measured times: model, milliseconds, batch, input."),
     ] = None,
-    quick: Annotated[bool, option("--quick", says="Measure fewer layers: a minute instead of some.")] = False,
+    quick: Annotated[bool, option("--quick", help="Measure fewer layers: a minute instead of some.")] = False,
     processor: Annotated[
-        Processor, option("--processor", says="By which rules MACs are weighed.", shows_default=True)
+        Processor, option("--processor", help="By which rules MACs are weighed.", shows_default=True)
     ] = Processor.cpu,
     apply: Annotated[
         str,
-        option("--apply", metavar="NAME", says="By whose kernels the models ran, as fuse:ort; else layer by layer."),
+        option("--apply", metavar="NAME", help="By whose kernels the models ran, as fuse:ort; else layer by layer."),
     ] = "",
     bits: Bits = None,
-    prefix: Annotated[str, option("--prefix", says="What stands before each model's name in the file: timm:")] = "",
+    prefix: Annotated[str, option("--prefix", help="What stands before each model's name in the file: timm:")] = "",
     machine: Annotated[
         str | None,
         option(
-            "--machine", "-m", metavar="NAME|FILE", completes=machine_names, says="Keep what this machine file says."
+            "--machine", "-m", metavar="NAME|FILE", completes=machine_names, help="Keep what this machine file says."
         ),
     ] = None,
-    allow_code: Annotated[bool, option("--allow-code", says="Load models of the file that are Python code.")] = False,
+    allow_code: Annotated[bool, option("--allow-code", help="Load models of the file that are Python code.")] = False,
 ) -> None:
     """Fit the numbers of a machine to measured times, and write a machine file that estimates with them.
 
