@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from costcalc.cli.again import line
 from costcalc.cli.choices import Choices
 from costcalc.cli.memory import Engine
-from costcalc.cli.options import Flops, Format, Output, Setting, asked
+from costcalc.cli.options import Flops, Output, Paged, Setting, asked
 from costcalc.cli.output import coloured, emit, width
 from costcalc.cli.parameters import argument, command, option
 from costcalc.progress import each
@@ -16,6 +17,7 @@ EXAMPLES = {
     "costcalc compare resnet50 convnext_t mobilenet": "side by side, with ratios to the first",
     "costcalc compare resnet50 configs/mine.yaml --machine a100": "with the time of each on a machine",
     "costcalc compare resnet18 mobilenet --machine jetson_orin_nano --fold-norm": "as they are deployed",
+    "costcalc compare resnet50 convnext_t --machine a100 --output x.html": "a page, pictures on the same scales",
     "costcalc compare vgg16 resnet18 --input 3x64x64 --format csv": "at another size, for a spreadsheet",
 }
 
@@ -29,7 +31,7 @@ def compare(
         Engine | None,
         option("--engine", "-e", help="Also what an engine holds of activations, as `costcalc memory` has it."),
     ] = None,
-    format: Annotated[Format, option("--format", "-f", help="What to write.", shows_default=True)] = Format.table,
+    format: Annotated[Paged, option("--format", "-f", help="What to write.", shows_default=True)] = Paged.table,
     output: Output = None,
     flops: Flops = False,
     strict: Annotated[
@@ -41,8 +43,11 @@ def compare(
     from costcalc import analyze
     from costcalc.backends.compare import formats
     from costcalc.comparison import compare
+    from costcalc.models import load
 
-    reports = [analyze(model, **choices.choices(), **setting._asdict()) for model in each("analyzing", models)]
+    graphs = [load(model, **choices.choices()) for model in each("analyzing", models)]
+    reports = [analyze(graph, **setting._asdict()) for graph in graphs]
+    held = []
     if engine is not None:
         from dataclasses import replace
 
@@ -54,7 +59,12 @@ def compare(
         ]
         reports = [replace(r, memory_bits=8 * m.needed_bytes) for r, m in zip(reports, held, strict=True)]
     found = compare(reports, models, asked(flops))
-    if format is Format.table:
+    if format is Paged.html:
+        from costcalc.backends.page.compare import html
+
+        others = {"engine": engine, "flops": flops, "output": output}
+        text = html(found, graphs, held, line("compare", models, choices._asdict(), setting._asdict(), others))
+    elif format is Paged.table:
         text = formats.table(found, width=width(), colour=coloured(output))
     else:
         text = getattr(formats, format.value)(found)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from costcalc.cli.again import line
 from costcalc.cli.choices import Choices
 from costcalc.cli.memory import Engine
-from costcalc.cli.options import VIEW, Flops, Format, Setting, asked, to_file
+from costcalc.cli.options import VIEW, Flops, Paged, Setting, asked, to_file
 from costcalc.cli.output import coloured, emit, width
 from costcalc.cli.parameters import argument, command, option
 from costcalc.errors import OptionError
@@ -44,8 +45,8 @@ def diff(
         option("--engine", "-e", panel=VIEW, help="Also what an engine holds of activations, and why it changed."),
     ] = None,
     format: Annotated[
-        Format, option("--format", "-f", panel=VIEW, help="What to write.", shows_default=True)
-    ] = Format.table,
+        Paged, option("--format", "-f", panel=VIEW, help="What to write.", shows_default=True)
+    ] = Paged.table,
     output: Annotated[str | None, to_file(panel=VIEW)] = None,
     flops: Flops = False,
     strict: Annotated[
@@ -94,12 +95,17 @@ def diff(
         raise OptionError(
             "diff takes two models, or revisions as in main..HEAD and specs, or --base REV; see costcalc diff --help"
         )
-    if format is Format.json:
+    if format is Paged.json:
         text = formats.json(found, also)
-    elif format is Format.csv:
+    elif format is Paged.csv:
         text = formats.csv(found)
-    elif format is Format.markdown:
+    elif format is Paged.markdown:
         text = formats.markdown(found, by, also)
+    elif format is Paged.html:
+        from costcalc.backends.page.diff import html
+
+        others = {"base": base, "engine": engine, "by": by, "allow_code": allow_code, "output": output}
+        text = html(found, by, line("diff", names, choices._asdict(), setting._asdict(), others))
     else:
         text = formats.text(found, by, width=width(), colour=coloured(output), most=None if all else 20, also=also)
     emit(text, output)

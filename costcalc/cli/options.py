@@ -181,6 +181,16 @@ class Format(str, Enum):
     markdown = "markdown"
 
 
+class Paged(str, Enum):
+    """What a comparison or a change is written as: ``html`` is a page of its own."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    markdown = "markdown"
+    html = "html"
+
+
 class Rendered(str, Enum):
     """What the rows of a report are written as."""
 

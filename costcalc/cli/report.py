@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from costcalc.cli.again import line
 from costcalc.cli.memory import ByEngine, Engine
 from costcalc.cli.options import Model, Setting, to_file
 from costcalc.cli.output import emit
@@ -50,21 +51,7 @@ def report(
         if runs_code
         else memory(graph, engine=engine.value, bits=setting.bits)
     )
-    emit(html(found, graph, held, _line(model, setting, engine, fps, output)), output)
+    built = {name: value for name, value in model._asdict().items() if name != "model"}
+    others = {"fps": fps, "engine": engine if engine is not Engine.eager else None, "output": output}
+    emit(html(found, graph, held, line("report", [model.model], built, setting._asdict(), others)), output)
     return 4 if strict and not found.is_complete else 0
-
-
-def _line(model: Model, setting: Setting, engine: Engine, fps: float | None, output: str | None) -> str:
-    """The command line that makes the page again."""
-    from shlex import join
-
-    words = ["costcalc", "report", model.model]
-    for name, value in (*zip(model._fields[1:], model[1:], strict=True), *setting._asdict().items(), ("fps", fps)):
-        if value is True:
-            words.append(f"--{name.replace('_', '-')}")
-        elif value:
-            for one in value if isinstance(value, list) else [value]:
-                words += [f"--{name.replace('_', '-')}", str(one)]
-    words += ["--engine", engine.value] * (engine is not Engine.eager)
-    words += ["--output", output] if output is not None else []
-    return join(words)

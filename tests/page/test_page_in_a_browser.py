@@ -171,6 +171,18 @@ def test_blocks_of_the_graph_unfold(shown: Any, file: Path) -> None:
     assert boxes.count() == len(costcalc.load("mobilenet_v2").nodes) + 1
 
 
+@pytest.mark.parametrize("width", [390, 1600])
+@pytest.mark.parametrize("line", ["compare resnet18 mobilenet -m a100 -e eager", "diff resnet18 resnet34"])
+def test_pages_of_several_models(shown: Any, printed: Any, tmp_path: Path, line: str, width: int) -> None:
+    file = tmp_path / "x.html"
+    printed(*line.split(), "--output", str(file))
+    page = shown(file, width)
+    assert page.locator(".map").count() == 2 and page.locator(".map").first.locator("button").count() > 10
+    page.get_by_role("group", name="figure of the treemaps").get_by_role("button", name="params").click()
+    assert page.said == []
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
 def test_it_reads_without_scripts(shown: Any, file: Path) -> None:
     page = shown(file, java_script_enabled=False)
     assert page.locator("#layers table tbody tr").count() > 20

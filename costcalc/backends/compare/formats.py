@@ -32,7 +32,7 @@ def table(found: Comparison, *, width: int = 80, colour: bool = False) -> str:
     """Figures by model, as many models side by side as fit; then where each spends its MACs and its traffic."""
     paint = painted if colour else plain
     titles = [visible(name) for name in found.names]
-    rows = _rows(found)
+    rows = comparison_rows(found)
     first = max(len(row[0]) for row in rows) + 2
     figures = [row for row in rows if row[0] != IN_LAYER]
     least = max(LEAST, *(len(cell) + 2 for row in figures for cell in row[1:]), *(min(len(t), 28) + 2 for t in titles))
@@ -71,7 +71,7 @@ def _legend(found: Comparison, width: int) -> list[str]:
     return [part for one in says for part in wrap(one, max(width, 40))]
 
 
-def _rows(found: Comparison) -> list[list[str]]:
+def comparison_rows(found: Comparison) -> list[list[str]]:
     """A title and a cell per model: the input, the transforms applied, each figure with its ratio, where two are."""
     rows = [["input", *(_input(report) for report in found.reports)]]
     if any(report.settings.apply for report in found.reports):
@@ -148,7 +148,7 @@ def _values(figure: Figure, value: Any) -> list[Any]:
 
 def markdown(found: Comparison) -> str:
     """Two kinds of tables: the figures, and where each model spends its MACs."""
-    rows = [[cell.strip() for cell in row] for row in _rows(found)]
+    rows = [[cell.strip() for cell in row] for row in comparison_rows(found)]
     lines = markdown_table(["", *found.names], "<" + ">" * len(found.names), rows)
     lines += ["", f"{BEST} best; × of the first", ""]
     for by in ("kind", "stage"):

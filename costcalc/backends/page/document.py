@@ -100,6 +100,11 @@ def view(name: str, model: int = 0, still: str = "") -> str:
     return f'<div data-view="{name}" data-model="{model}">{still}</div>\n'
 
 
+def side(parts: Iterable[str]) -> str:
+    """``parts`` side by side as far as they fit."""
+    return f'<div class="side">{"".join(f"<div>{part}</div>" for part in parts)}</div>\n'
+
+
 def about(pairs: Iterable[tuple[str, str]]) -> str:
     """What is to be known of the page, by name."""
     made = "".join(f"<dt>{escaped(name)}</dt><dd>{escaped(text)}</dd>" for name, text in pairs)

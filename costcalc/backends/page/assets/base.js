@@ -16,6 +16,9 @@ function put(node, attributes, children) {
 }
 const el = (tag, attributes, ...children) => put(document.createElement(tag), attributes, children);
 const draw = (tag, attributes, ...children) => put(document.createElementNS(SVG, tag), attributes, children);
+// Pictures are as wide as there is room when they are drawn, so that their words can be read on a phone.
+const widthIn = (box, most) => Math.round(Math.max(320, Math.min(most, box.clientWidth || most)));
+const NARROW = matchMedia("(max-width: 48rem)").matches;
 const $ = (selector) => document.querySelector(selector);
 
 // -- figures as people read them: three digits and a unit ------------------------------------------
@@ -68,14 +71,20 @@ function model(data) {
   m.figure = Object.fromEntries(data.figures.map((f) => [f.name, f]));
   m.lead = m.figure.time ? "time" : "macs";
   const by = new Map();
-  for (let i = 0; i < n; i++) if (!m.isBlock(i)) by.set(rows.kind[i], (by.get(rows.kind[i]) || 0) + (Number(m.value(m.lead, i)) || 0));
-  const ranked = [...by.entries()].sort((a, b) => b[1] - a[1]).map((e) => e[0]);
-  m.legend = ranked.slice(0, INK.length);
-  m.colour = (i) => INK[m.legend.indexOf(rows.kind[i])] || OTHER;
+  for (let i = 0; i < n; i++) if (!m.isBlock(i)) by.set(m.kind(i), (by.get(m.kind(i)) || 0) + (Number(m.value(m.lead, i)) || 0) / (Number(data.total[m.lead]) || 1));
+  m.shares = by;
+  m.colour = (i) => INK[m.legend.indexOf(m.kind(i))] || OTHER;
   return m;
 }
+// Models on one page have the same colours: the kinds of layer of which all together have most.
+function colours(models) {
+  const by = new Map();
+  for (const m of models) for (const [kind, share] of m.shares) by.set(kind, (by.get(kind) || 0) + share);
+  const ranked = [...by.entries()].sort((a, b) => b[1] - a[1]).map((e) => e[0]).slice(0, INK.length);
+  for (const m of models) m.legend = ranked;
+}
 function legend(m) {
-  const items = m.legend.map((k, i) => el("li", {}, el("i", { style: { background: INK[i] } }), m.kinds[k]));
+  const items = m.legend.map((kind, i) => el("li", {}, el("i", { style: { background: INK[i] } }), kind)).filter((_, i) => m.shares.has(m.legend[i]));
   return el("ul", { class: "legend", "aria-label": "colours" }, ...items);
 }
 

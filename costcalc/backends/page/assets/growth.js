@@ -1,6 +1,6 @@
 // What one place sees of the image, from layer to layer.
 function growthView(m, box) {
-  const { image, layers } = m.growth, n = layers.at.length, W = 560, H = 330, left = 48, bottom = 34, top = 14, axes = image.length;
+  const { image, layers } = m.growth, n = layers.at.length, W = widthIn(box, 700), H = Math.round(Math.max(260, Math.min(380, W * 0.58))), left = 48, bottom = 34, top = 14, axes = image.length;
   const wide = axes > 1 ? image[axes - 1] : image[0], tall = axes > 1 ? image[axes - 2] : Math.max(1, image[0] / 12);
   const of = (k) => [axes > 1 ? layers.size[k][axes - 1] : layers.size[k][0], axes > 1 ? layers.size[k][axes - 2] : tall];
   const edge = Math.max(wide, tall), most = Math.max(edge, ...layers.size.map((s) => Math.max(...s)));
@@ -11,7 +11,7 @@ function growthView(m, box) {
   picture.append(draw("line", { class: "mark", x1: left, x2: W - 10, y1: Y(wide), y2: Y(wide) }), draw("text", { class: "strong", x: left + 6, y: Y(wide) - 5 }, `the image, ${wide} pixels`), draw("path", { class: "step grew", d }));
   const cursor = draw("line", { class: "mark", y1: top, y2: H - bottom });
   picture.append(cursor, draw("text", { x: left, y: H - 12 }, "first layer"), draw("text", { x: W - 10, y: H - 12, "text-anchor": "end" }, "last layer"));
-  const S = 300, frame = 1.9 * edge, k0 = S / frame, scene = draw("svg", { viewBox: `0 0 ${S} ${S}`, role: "img", "aria-label": "the window over the image" });
+  const S = 300, frame = 1.6 * edge, k0 = S / frame, scene = draw("svg", { viewBox: `0 0 ${S} ${S}`, role: "img", "aria-label": "the window over the image" });
   const rect = (w, h, c) => draw("rect", { class: c, x: S / 2 - Math.min(w, frame) * k0 / 2, y: S / 2 - Math.min(h, frame) * k0 / 2, width: Math.min(w, frame) * k0, height: Math.min(h, frame) * k0 });
   const line = el("p", { "aria-live": "polite" });
   let at = 0;

@@ -1,6 +1,6 @@
 // What an engine holds at each step, who is alive, and where each tensor lies if it has a place.
 function memoryView(m, box, ceiling) {
-  const { steps, held, tensors, peak } = m.memory, n = held.length, W = 900, H = 340, left = 74, right = 10, top = 18, bottom = 34;
+  const { steps, held, tensors, peak } = m.memory, n = held.length, W = widthIn(box, 900) > 700 ? 760 : widthIn(box, 900), H = Math.round(Math.max(260, W * 0.4)), left = 74, right = 10, top = 18, bottom = 34;
   if (!n) { box.replaceChildren(el("p", {}, "Nothing is held.")); return; }
   const placed = tensors.offset.length > 0, high = Math.max(ceiling || 0, ...held, ...(placed ? tensors.bytes.map((b, k) => b + tensors.offset[k]) : [0]), 1);
   const X = (s) => left + (W - left - right) * s / n, Y = (b) => H - bottom - (H - top - bottom) * b / high;

@@ -1,6 +1,6 @@
 // MACs a second over MACs per byte, both logarithmic; each layer a point under the roof.
 function roofline(m, box, range) {
-  const { peak, bandwidth, title, points } = m.roofline, W = 900, H = 480, left = 66, right = 16, top = 16, bottom = 44;
+  const { peak, bandwidth, title, points } = m.roofline, W = widthIn(box, 900), H = Math.round(Math.max(300, W * 0.53)), left = 66, right = 16, top = 16, bottom = 44;
   if (!points.length) { box.replaceChildren(el("p", {}, "No layer multiplies and moves anything.")); return; }
   const at = points.map((i) => ({ i, macs: m.value("macs", i), bytes: m.value("traffic", i) / 8, time: m.value("time", i) }));
   for (const p of at) { p.x = p.macs / p.bytes; p.y = Math.min(peak, p.x * bandwidth); }
@@ -12,8 +12,8 @@ function roofline(m, box, range) {
   for (let e = Math.ceil(Math.log10(y0)); 10 ** e <= y1; e++) picture.append(draw("line", { class: "axis", x1: left, x2: W - right, y1: Y(10 ** e), y2: Y(10 ** e) }), draw("text", { x: left - 6, y: Y(10 ** e) + 4, "text-anchor": "end" }, rate(10 ** e, "").replace(".00", "")));
   picture.append(draw("text", { x: (left + W - right) / 2, y: H - 8, "text-anchor": "middle" }, "MACs per byte of traffic"), draw("text", { x: 12, y: (top + H - bottom) / 2, transform: `rotate(-90 12 ${(top + H - bottom) / 2})`, "text-anchor": "middle" }, "MACs a second"));
   picture.append(draw("path", { class: "roof", d: `M${X(x0)} ${Y(Math.min(x0 * bandwidth, peak))}L${X(Math.min(Math.max(ridge, x0), x1))} ${Y(Math.min(peak, Math.max(ridge, x0) * bandwidth))}L${X(x1)} ${Y(Math.min(peak, x1 * bandwidth))}` }));
-  picture.append(draw("text", { class: "strong", x: W - right - 6, y: Y(peak) - 8, "text-anchor": "end" }, rate(peak, " MACs/s")), draw("line", { class: "mark", x1: X(ridge), x2: X(ridge), y1: Y(peak), y2: H - bottom }),
-    draw("text", { x: X(ridge) - 6, y: H - bottom - 8, "text-anchor": "end" }, "memory binds"), draw("text", { x: X(ridge) + 6, y: H - bottom - 8 }, "arithmetic binds"));
+  put(picture, {}, [draw("text", { class: "strong", x: W - right - 6, y: Y(peak) - 8, "text-anchor": "end" }, rate(peak, " MACs/s")), draw("line", { class: "mark", x1: X(ridge), x2: X(ridge), y1: Y(peak), y2: H - bottom }),
+    draw("text", { x: X(ridge) - 6, y: H - bottom - 8, "text-anchor": "end" }, "memory binds"), X(ridge) + 100 > W ? null : draw("text", { x: X(ridge) + 6, y: H - bottom - 8 }, "arithmetic binds")]);
   const slope = Math.atan2(Y(x0 * bandwidth) - Y(x0 * 10 * bandwidth), X(x0 * 10) - X(x0)) * 180 / Math.PI;
   const mid = Math.sqrt(x0 * ridge);
   if (ridge > x0 * 4) picture.append(draw("text", { class: "strong", x: X(mid), y: Y(mid * bandwidth) - 8, transform: `rotate(${-slope} ${X(mid)} ${Y(mid * bandwidth) - 8})`, "text-anchor": "middle" }, rate(bandwidth, "B/s")));
@@ -33,11 +33,11 @@ function roofline(m, box, range) {
     else if (e.key === "Enter" && current >= 0) inspect(m, at[current].i); else return;
     e.preventDefault();
   });
-  box.replaceChildren(picture, line, legend(m), timeLine(m, total));
+  box.replaceChildren(picture, line, legend(m), timeLine(m, total, W));
 }
 // The layers one after another, each as wide as its time.
-function timeLine(m, total) {
-  const W = 900, picture = draw("svg", { viewBox: `0 0 ${W} 46`, role: "img", "aria-label": "time, layer by layer, in the model's order" });
+function timeLine(m, total, W) {
+  const picture = draw("svg", { viewBox: `0 0 ${W} 46`, role: "img", "aria-label": "time, layer by layer, in the model's order" });
   let x = 0;
   for (const i of m.order) {
     const t = m.value("time", i);

@@ -1,6 +1,8 @@
 // Each view has its place in the document, and draws what the document's data has of it.
 const MODELS = DATA.models.map(model);
+colours(MODELS);
 function start() {
+  document.querySelectorAll(".scripted").forEach((box) => { box.hidden = false; });
   const one = (name, view) => document.querySelectorAll(`[data-view=${name}]`).forEach((box) => view(MODELS[Number(box.dataset.model)], box));
   const follow = MODELS.length > 1;
   const largest = (figure) => Math.max(...MODELS.map((m) => { const sums = m.sums(figure); return m.top.reduce((s, i) => s + sums[i], 0); }));
@@ -14,7 +16,6 @@ function start() {
   one("growth", growthView);
   one("graph", graphView);
   document.querySelectorAll("[data-layer]").forEach((link) => link.addEventListener("click", (e) => { e.preventDefault(); inspect(MODELS[Number(link.dataset.model || 0)], Number(link.dataset.layer)); }));
-  document.querySelectorAll(".scripted").forEach((box) => { box.hidden = false; });
 }
 // Several models' rooflines have the same axes.
 const range = (() => {

@@ -1,0 +1,105 @@
+"""The pages of comparisons and of changes: what they tell without scripts; as safe as the report's."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from test_page import HOSTILE, Parsed
+
+import costcalc
+from costcalc.analysis.report import report as analysed
+from costcalc.backends.escape import harmless, powerless
+from costcalc.backends.page import compare as compare_page
+from costcalc.backends.page import diff as diff_page
+from costcalc.comparison import compare
+from costcalc.difference import diff
+from costcalc.ir.graph import Graph, GraphBuilder
+from costcalc.ir.tensor import TensorType
+from costcalc.ops.conv import Conv
+from costcalc.pictures.waterfall import waterfall
+
+
+def written(printed: Any, file: Path, *line: str) -> Parsed:
+    printed(*line, "--output", str(file))
+    page = file.read_text(encoding="utf-8")
+    found = Parsed(page)
+    policy = next(a["content"] for tag, a in found.tags if a.get("http-equiv") == "Content-Security-Policy")
+    digest = base64.b64encode(hashlib.sha256(found.scripts["script"].encode()).digest()).decode()
+    assert policy is not None and f"script-src 'sha256-{digest}'" in policy
+    assert not [a for _, a in found.tags if "src" in a or not (a.get("href") or "#").startswith("#")]
+    return found
+
+
+def test_models_side_by_side(printed: Any, tmp_path: Path) -> None:
+    line = ("compare", "resnet18", "mobilenet", "--machine", "a100", "--engine", "eager")
+    found = written(printed, tmp_path / "x.html", *line)
+    models = json.loads(found.scripts["application/json"])["models"]
+    assert [m["total"]["macs"] for m in models] == [1_814_073_344, costcalc.analyze("mobilenet").total.macs]
+    assert all(m["memory"]["held"] and m["roofline"]["points"] for m in models)
+    assert "1.81 G" in found.text and "costcalc compare resnet18 mobilenet --machine a100 --engine eager" in found.text
+    views = [(a["data-view"], a["data-model"]) for _, a in found.tags if "data-view" in a]
+    assert {(name, str(i)) for name in ("treemap", "roofline", "memory", "layers") for i in (0, 1)} == {*views}
+
+
+def test_a_change_falls_from_old_to_new(printed: Any, tmp_path: Path) -> None:
+    found = written(printed, tmp_path / "x.html", "diff", "resnet18", "resnet34")
+    assert "1.81 G → 3.66 G (+102.0 %)" in found.text and "layer3.2" in found.text
+    assert "costcalc diff resnet18 resnet34 --by macs" in found.text
+
+
+@pytest.mark.parametrize(("old", "new"), [("resnet18", "resnet34"), ("resnet50", "resnet18"), ("vgg16", "resnet18")])
+def test_bars_of_a_waterfall_are_as_long_as_their_changes(old: str, new: str) -> None:
+    fall = waterfall(costcalc.diff(old, new), "params")
+    picture = ElementTree.fromstring(diff_page.drawing(fall))
+    bars = [(float(r.get("x", 0)), float(r.get("width", 0)), r.get("class")) for r in picture.iter("rect")]
+    most = max(fall.old, fall.new, *(step.end for step in fall.steps))
+    room = diff_page.WIDE - diff_page.LABEL - diff_page.VALUE
+    spans = [(0, fall.old, "ends"), *((s.start, s.end, "up" if s.change > 0 else "down") for s in fall.steps)]
+    for (x, wide, kind), (start, end, wanted) in zip(bars, [*spans, (0, fall.new, "ends")], strict=True):
+        low, high = sorted((start, end))
+        assert kind == wanted and x == pytest.approx(diff_page.LABEL + room * low / most, abs=0.06)
+        assert wide == pytest.approx(max(room * (high - low) / most, 1.5), abs=0.06)
+
+
+def two(name: str) -> list[Graph]:
+    graphs = []
+    for channels in (4, 6):
+        builder = GraphBuilder(name, {name: TensorType((1, 3, 8, 8))})
+        builder.add(f"{name}.x", Conv(channels, 3), [name])
+        graphs.append(builder.build([f"{name}.x"]))
+    return graphs
+
+
+def pages(name: str) -> list[str]:
+    graphs = two(name)
+    reports = [analysed(graph) for graph in graphs]
+    return [
+        compare_page.html(compare(reports, [name, name]), graphs, (), name),
+        diff_page.html([diff(*graphs, name=name)], "macs", name),
+    ]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_comes_alive(name: str) -> None:
+    for page, plain in zip(pages(name), pages("plain"), strict=True):
+        made, known = Parsed(page), Parsed(plain)
+        assert [tag for tag, _ in made.tags] == [tag for tag, _ in known.tags]
+        assert [sorted(a) for _, a in made.tags] == [sorted(a) for _, a in known.tags]
+        assert powerless(harmless(page)) == page and not re.search("\u202e|\x1b", page)
+        json.loads(made.scripts["application/json"])
+
+
+def test_a_model_that_is_new_has_a_page(tmp_path: Path) -> None:
+    from costcalc.difference.records import Diff
+
+    (graph, _) = two("net")
+    new = Diff("net", None, analysed(graph), (), ())
+    assert "net: added" in Parsed(diff_page.html([new], "macs")).text
+    assert "nothing changed" in Parsed(diff_page.html([], "macs")).text
