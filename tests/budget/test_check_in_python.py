@@ -134,6 +134,20 @@ def test_code_that_a_config_names_runs_if_it_is_allowed(empty: Repository) -> No
             assert found
 
 
+def test_a_floor_has_budgets() -> None:
+    """Of the whole, on a machine; layers have none, as floors do not add up."""
+    floor = costcalc.analyze("resnet18", machine="raspberry_pi_5").total.floor
+    assert floor is not None
+    most = {"max": f"{floor.seconds * 1e3:.6f} ms", "machine": "raspberry_pi_5"}
+    assert costcalc.check("resnet18", budgets={"floor": {**most, "max": "1 s"}})
+    (failed,) = costcalc.check("resnet18", budgets={"floor": {**most, "max": "1 ms"}}).failed
+    assert failed.value == floor.seconds
+    with pytest.raises(CostcalcError, match="a budget of floor needs a machine"):
+        costcalc.check("resnet18", budgets={"floor": "1 ms"})
+    with pytest.raises(CostcalcError, match="floor is not a sum over layers"):
+        costcalc.check("resnet18", layers={"fc": {"floor": most}})
+
+
 def graph() -> Any:
     return costcalc.load("resnet18")
 
