@@ -200,3 +200,76 @@ def test_any_mask_of_numbers_selects_what_it_says(seed: int) -> None:
     graph = trace(Around(lambda layer, x: layer(chosen(x))), (3, 4, 4))
     assert report(graph).total.macs == len(chosen(torch.rand(3, 4, 4))) * 4 * 4
     assert graph.assumed == () and graph.sizes == ()
+
+
+READ_OUT: dict[str, Callable[[Tensor], Any]] = {
+    "tolist": lambda t: t.tolist()[0],
+    "tolist of one": lambda t: t[0].tolist(),
+    "numpy": lambda t: float(t.numpy()[0]),
+    "numpy by force": lambda t: float(t.numpy(force=True)[0]),
+    "__array__": lambda t: float(__import__("numpy").asarray(t)[0]),
+    "item": lambda t: t[0].item(),
+    "on the CPU": lambda t: t.cpu().tolist()[0],
+}
+"""Ways in which values leave torch; some are no operator, and one of them ended the interpreter on a view."""
+
+
+@pytest.mark.parametrize("read", READ_OUT.values(), ids=READ_OUT)
+def test_values_that_leave_torch_are_asked_for_whatever_the_way(read: Callable[[Tensor], Any]) -> None:
+    for view in (lambda x: x, lambda x: x[1:, 1:]):
+        with pytest.raises(CostcalcError, match="asks for the value of a tensor"):
+            trace(Around(lambda layer, x, view=view: layer(x) * read(view(x)[0])), (2, 4))
+
+
+@pytest.mark.parametrize("read", READ_OUT.values(), ids=READ_OUT)
+def test_values_that_are_known_leave_torch_as_they_are(read: Callable[[Tensor], Any]) -> None:
+    def forward(layer: nn.Module, x: Tensor) -> Tensor:
+        beside, apart = torch.arange(6, device=x.device)[2:], torch.arange(6)[3:]
+        result: Tensor = layer(x)[: int(read(beside)) + int(read(apart))]
+        return result
+
+    graph = trace(Around(forward), (9, 4))
+    assert [graph.types[name].shape for name in graph.outputs] == [(2 + 3, 4)]
+    assert graph.assumed == ()
+
+
+@pytest.mark.parametrize("read", READ_OUT.values(), ids=READ_OUT)
+def test_values_that_were_overwritten_with_unknown_ones_do_not_leave_torch(read: Callable[[Tensor], Any]) -> None:
+    def forward(layer: nn.Module, x: Tensor) -> Tensor:
+        mask = torch.zeros(4)
+        mask[1:].copy_(x[0, 1:])
+        return x if read(mask) else layer(x)
+
+    with pytest.raises(CostcalcError, match="asks for the value of a tensor"):
+        trace(Around(forward), (4, 4))
+
+
+@pytest.mark.parametrize("read", READ_OUT.values(), ids=READ_OUT)
+def test_what_is_assumed_leaves_torch_as_a_number_that_is_assumed(read: Callable[[Tensor], Any]) -> None:
+    def forward(layer: nn.Module, x: Tensor) -> Tensor:
+        kept = x[x[:, 0] > 0]
+        return layer(x) * read(kept[1])
+
+    graph = trace(Around(forward), (4, 4))
+    assert "a number read from what was assumed is taken as 1, a truth value as false" in graph.assumed
+
+
+def test_a_model_with_weights_that_reads_values_is_run_with_them() -> None:
+    class Read(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.read = self.layer(x)[1:, 1:].tolist()  # as crops of detectors are
+            result: Tensor = self.layer(x) * len(self.read)
+            return result
+
+    graph = trace(Read(), (2, 4))
+    assert report(graph).total.macs == 2 * (2 * 4 * 4)
+    assert any("real tensors" in sentence for sentence in graph.assumed)
+
+
+def test_nothing_leaves_a_tensor_without_elements() -> None:
+    graph = trace(Around(lambda layer, x: layer(x) * (1 + len(x[4:].tolist()))), (4, 4))
+    assert graph.assumed == ()

@@ -342,6 +342,24 @@ class Runner:
         value = None if self._values == "all" else self._value(tensor)
         return None if value is None or self._beside.is_presumed(value) else value
 
+    def told(self, tensor: Tensor) -> Tensor:
+        """The values of ``tensor`` for Python to read: those that are known, or those that are assumed.
+
+        Raises ``ValuesNeeded`` where there are none.
+        """
+        if self._values == "all":
+            if tensor.is_meta:
+                raise RuntimeError("values are asked for of a tensor that the model made on the meta device")
+            return self._copied(tensor) if self._copies else tensor
+        value = self._value(tensor)
+        if value is not None:
+            self._decided(value)
+            return value
+        if not tensor.numel():
+            return torch.empty(tensor.shape, dtype=tensor.dtype)
+        number = self._assumptions.guess("_local_scalar_dense", (tensor,), {})
+        return torch.full(tensor.shape, number, dtype=tensor.dtype)
+
     def _check_told(self) -> None:
         """Raise ``ValuesNeeded`` where what decides may be among numbers put straight onto the meta device."""
         if self._untold and self._values == "few":

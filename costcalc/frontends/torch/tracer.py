@@ -35,6 +35,7 @@ from costcalc.frontends.torch.inputs import (
 )
 from costcalc.frontends.torch.mixed import taken
 from costcalc.frontends.torch.pytrees import has_values
+from costcalc.frontends.torch.read_out import told_by
 from costcalc.frontends.torch.recorder import Recorder
 from costcalc.frontends.torch.running import CPU
 from costcalc.frontends.torch.scopes import following
@@ -225,6 +226,7 @@ def _traced(
             stack.enter_context(guard)
         recorder = Recorder(model, where, assumptions, made.values)
         stack.enter_context(instead_of_the_process(recorder.runner.generator))
+        stack.enter_context(told_by(recorder.runner.told))
         inputs = {key: recorder.aliases.adopt(t, Traced(type_of(t))) for key, t in named(model, given, options)}
         try:
             with recorder, OnCPU() if made.values == "constants" else nullcontext():
