@@ -195,6 +195,9 @@ SOURCES: dict[str, Source] = {
     "exported": Source("a PyTorch model", "FILE.pt2", suffixes=(".pt2",), **{**_TRACED, "refuses": {}}),
     "torchvision": Source("a PyTorch model", "torchvision:NAME", prefix="torchvision", **_TRACED),
     "timm": Source("a PyTorch model", "timm:NAME", prefix="timm", **_TRACED),
+    "hf": Source(
+        "a model of transformers", "hf:CONFIG", prefix="hf", **{**_TRACED, "needs": "transformers", "extra": "hf"}
+    ),
     "python": Source("a PyTorch model", "FILE.py:NAME", suffixes=(".py",), part="attribute", has_lines=True, **_TRACED),
     "module": Source("a PyTorch model", "MODULE:NAME", dotted=True, **_TRACED),
 }  # fmt: skip

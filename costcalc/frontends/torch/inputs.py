@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -59,7 +60,26 @@ class WithoutValues:
         if isinstance(value, (list, tuple)):
             items = [self.of(v) for v in value]
             return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+        if _holds_tensors(value):
+            return self._apart(value)
         return value
+
+    def _apart(self, value: Any) -> Any:
+        """A copy of ``value``, an object that holds tensors, as a cache of keys and values does, which a run changes."""
+        if isinstance(value, Tensor):
+            return self.like(value)
+        if isinstance(value, dict):
+            return {key: self._apart(v) for key, v in value.items()}
+        if isinstance(value, (list, set)):
+            return type(value)(map(self._apart, value))
+        if isinstance(value, tuple):
+            items = list(map(self._apart, value))
+            return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+        if not _is_object(value):
+            return value
+        made = copy.copy(value)
+        made.__dict__.update((key, self._apart(v)) for key, v in vars(value).items())
+        return made
 
     def made(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         """A tensor of ``shape``."""
@@ -99,6 +119,14 @@ class WithValues(WithoutValues):
 
     def like(self, tensor: Tensor) -> Tensor:
         return self.made(tuple(tensor.shape), tensor.dtype) if not has_values(tensor) else tensor.detach().cpu().clone()
+
+
+def _is_object(value: Any) -> bool:
+    return hasattr(value, "__dict__") and not isinstance(value, (type, nn.Module)) and not callable(value)
+
+
+def _holds_tensors(value: Any) -> bool:
+    return _is_object(value) and next(tensors_in("", value), None) is not None
 
 
 def _countable(dtype: torch.dtype) -> bool:
@@ -219,7 +247,7 @@ def tensors_in(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
         parts = enumerate(value)
     elif hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
         parts = ((key, getattr(value, key, None)) for key in value.__dataclass_fields__)
-    elif hasattr(value, "__dict__") and not isinstance(value, (type, nn.Module)) and not callable(value):
+    elif _is_object(value):
         parts = vars(value).items()  # results of Hugging Face's models, NestedTensors of DETR, ImageLists
     for key, part in parts:
         yield from tensors_in(f"{name}.{key}" if name else str(key), part)

@@ -1,5 +1,5 @@
 """Which model a name on the command line means: ``torchvision:resnet50``, ``timm:vit_base_patch16_224``,
-``package.module:attribute``, ``path/to/file.py:attribute``, ``exported.pt2``.
+``hf:path/to/config.json``, ``package.module:attribute``, ``path/to/file.py:attribute``, ``exported.pt2``.
 
 Code runs only from what the name says: the module or file is imported, and what it calls.
 """
@@ -121,6 +121,8 @@ def _wanted(name: str, batch: int | None, input: Shapes, parameters: Mapping[str
     forward: Mapping[str, Any] = {}
     if found.sizes is not None:
         args, forward, given = found.sizes.inputs(batch, input, given)
+    elif found.named is not None:
+        args, forward = found.named(batch or 1, input)
     elif isinstance(input, Mapping):
         for key, shape in input.items():
             check_shape(str(key), shape)
@@ -147,6 +149,8 @@ def _traced(name: str, wanted: _Wanted) -> Graph:
         if found.sizes is None:
             error.message += meant(found.model, wanted.args, wanted.kwargs, _without_batch)
         raise
+    if found.notes:
+        graph = replace(graph, assumed=(*found.notes, *graph.assumed))
     return graph if found.sizes is None else replace(graph, declared=found.sizes.declared(graph.inputs))
 
 
@@ -215,6 +219,10 @@ def _find(name: str, kwargs: dict[str, Any]) -> NamedModel:
 
         return exported(name)
     location, _, attribute = name.rpartition(":")
+    if name.startswith("hf:"):
+        from costcalc.frontends.torch.hugging_face import hugging_face
+
+        return hugging_face(name.removeprefix("hf:"), kwargs)
     if location == "torchvision":
         return torchvision(attribute, kwargs)
     if location == "timm":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from costcalc.classes import NamedTuple
@@ -11,6 +11,7 @@ from costcalc.errors import Choice, CostcalcError
 if TYPE_CHECKING:
     from torch import nn
 
+    from costcalc.frontends.sources import Shapes
     from costcalc.frontends.torch.sizes import ProgramSizes
 
 
@@ -19,12 +20,16 @@ class NamedModel(NamedTuple):
 
     inputs     for a batch of so many images of this shape (None for the model's own)
     sizes      of an exported program, what says which inputs it takes
+    named      instead of ``inputs``: for a batch and shapes, those given one after another and those given by name
+    notes      what was taken for granted of it, as sentences
     """
 
     model: nn.Module
     again: Callable[[], nn.Module] | None
     inputs: Callable[[int, tuple[int, ...] | None], Sequence[Any]]
     sizes: ProgramSizes | None = None
+    named: Callable[[int, Shapes], tuple[Sequence[Any], Mapping[str, Any]]] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def by_default(model: nn.Module) -> Callable[[int, tuple[int, ...] | None], Sequence[Any]]:
