@@ -17,7 +17,7 @@ def with_values(graph: Graph, module: nn.Module, inputs: tuple[Tensor, ...]) -> 
 
     Where nothing was assumed, or such a run is refused, ``graph`` itself.
     """
-    from costcalc.frontends.torch.running import SPREAD
+    from costcalc.frontends.torch.data import SPREAD
     from costcalc.frontends.torch.tracer import REAL, trace_run
 
     if not graph.sizes and {SPREAD, REAL}.isdisjoint(graph.assumed):

@@ -15,6 +15,10 @@ from torch import Tensor
 from costcalc.errors import OptionError, UnknownName, near
 from costcalc.frontends.torch.scopes import Where
 
+SPREAD = (
+    "what is chosen (by topk, argmax, sort … or at random) is spread evenly over what there is to choose from: "
+    "how many choices there are is exact, which gets how many is assumed"
+)
 PROPOSALS = 1000
 SIZES = {
     "proposals": "boxes that non-maximum suppression keeps",

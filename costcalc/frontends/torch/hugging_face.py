@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +27,14 @@ CONFIG = "config.json"
 MOST_BYTES = 4 << 20
 _IN_A_HUB = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
 _ELSEWHERE = ("attn_implementation", "experts_implementation", "quantization_config", "use_kernels", "auto_map")
-"""Keys that choose how or where a model is run, or what code is fetched; they are left out at every depth, and those
-that begin with an underscore."""
+"""Keys that choose how a model is run or what code is fetched: left out at every depth, as those that begin with _."""
 
 
 def hugging_face(name: str, given: dict[str, Any]) -> NamedModel:
     """The model whose configuration ``name`` is, or whose folder, or which is called so in the local cache.
 
-    given   ``tokens``, ``prompt``, ``decoder_tokens`` and ``images``, which say what it is run on; ``architecture``, the
-            class of transformers; and values of the configuration. What was taken where nothing was said is added
+    given   ``tokens``, ``prompt`` and ``decoder_tokens``, which say what it is run on; ``architecture``, the class of
+            transformers; and values of the configuration. What was taken where nothing was said is added
     """
     path = config_path(name)
     raw = _read(path)
@@ -94,8 +94,10 @@ def _read(path: str) -> dict[str, Any]:
     try:
         raw = json.loads(text)
     except (ValueError, RecursionError) as error:
-        line = getattr(error, "lineno", None)
-        raise SpecError(f"this is no JSON: {getattr(error, 'msg', 'too deep, or no UTF-8')}", Location(path, line)) from None
+        line = getattr(error, "lineno", 0)
+        raise SpecError(
+            f"this is no JSON: {getattr(error, 'msg', 'too deep, or no UTF-8')}", Location(path, line)
+        ) from None
     if not isinstance(raw, dict):
         raise SpecError("a configuration is an object of JSON", Location(path))
     if not isinstance(raw.get("model_type"), str):
@@ -106,15 +108,14 @@ def _read(path: str) -> dict[str, Any]:
 
 def _transformers() -> Any:
     try:
-        import transformers
-        import transformers.modeling_utils
+        import_module("transformers.modeling_utils")
+        return import_module("transformers")
     except Exception as error:
         text = str(error).split("\n")[0][:200]
         raise CostcalcError(
             f"transformers cannot be imported ({type(error).__name__}: {text})"
             + ("; install the torchvision that fits your torch, or none" if "torchvision" in text else "")
         ) from error
-    return transformers
 
 
 def _config(library: Any, raw: Mapping[str, Any], overrides: Mapping[str, Any], path: str) -> tuple[Any, list[str]]:
@@ -158,17 +159,15 @@ def _plain(value: Any) -> Any:
     return {k: False if k == "use_pretrained_backbone" else v for k, v in kept.items()}
 
 
-def _class(
-    library: Any, config: Any, raw: Mapping[str, Any], wanted: str | None, path: str
-) -> tuple[Any, list[str]]:
+def _class(library: Any, config: Any, raw: Mapping[str, Any], wanted: str | None, path: str) -> tuple[Any, list[str]]:
     """The class of transformers that the configuration was written by, or is asked for."""
     written = raw.get("architectures")
     names = [wanted] if wanted else [n for n in written if isinstance(n, str)] if isinstance(written, list) else []
     for name in names:
-        found = getattr(library, name, None) if name.isidentifier() else None
-        if isinstance(found, type) and issubclass(found, library.PreTrainedModel):
-            if found.config_class is not None and isinstance(config, found.config_class):
-                return found, []
+        found: Any = getattr(library, name, None) if name.isidentifier() else None
+        is_model = isinstance(found, type) and issubclass(found, library.PreTrainedModel)
+        if is_model and found.config_class is not None and isinstance(config, found.config_class):
+            return found, []
     if wanted:
         raise OptionError(f"transformers has no model '{str(wanted)[:80]}' for a configuration of {config.model_type}")
     mapping = library.MODEL_MAPPING
@@ -211,14 +210,12 @@ def offline() -> Iterator[None]:
 @contextmanager
 def _without_initialising() -> Iterator[None]:
     """While open, models of transformers do not fill their weights, where this release of it can be told so."""
-    try:
-        from transformers.initialization import no_init_weights
-    except ImportError:
+    for name in ("transformers.initialization", "transformers.modeling_utils"):
         try:
-            from transformers.modeling_utils import no_init_weights
-        except ImportError:
+            manager: Callable[[], Any] = import_module(name).no_init_weights
+        except (ImportError, AttributeError):
+            continue
+        with manager():
             yield
-            return
-    manager: Callable[[], Any] = no_init_weights
-    with manager():
-        yield
+        return
+    yield

@@ -1,4 +1,4 @@
-"""What a model of transformers is run on, as its configuration says: text, images, sound, and a cache of text before."""
+"""What a model of transformers is run on, as its configuration says: texts, images, sounds, and a cache."""
 
 from __future__ import annotations
 
@@ -128,7 +128,9 @@ def _count(model: nn.Module, texts: Texts, shapes: dict[str, tuple[int, ...]]) -
     """Put lengths to the texts among ``shapes``."""
     if not any(name in shapes for name in _WHOLE):
         if texts.tokens or texts.prompt or texts.decoder_tokens:
-            raise OptionError(f"{type(model).__name__} reads no text: tokens, prompt and decoder_tokens say nothing of it")
+            raise OptionError(
+                f"{type(model).__name__} reads no text: tokens, prompt and decoder_tokens say nothing of it"
+            )
         return
     places = _places(model)
     default = min(MOST_TOKENS, places)

@@ -65,7 +65,7 @@ class WithoutValues:
         return value
 
     def _apart(self, value: Any) -> Any:
-        """A copy of ``value``, an object that holds tensors, as a cache of keys and values does, which a run changes."""
+        """A copy of ``value``, an object that holds tensors, as a cache does, which a run changes."""
         if isinstance(value, Tensor):
             return self.like(value)
         if isinstance(value, dict):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,7 +142,7 @@ def _traced(name: str, wanted: _Wanted) -> Graph:
     doing(f"tracing {name}")
     try:
         graph = trace_module(
-            found.model, wanted.args, wanted.kwargs, name=name.rpartition(":")[2] if ":" in name else Path(name).stem,
+            found.model, wanted.args, wanted.kwargs, name=_called(name),
             settings=wanted.settings, parameters=wanted.parameters, source=name, again=found.again,
         )  # fmt: skip
     except ModelError as error:
@@ -152,6 +152,16 @@ def _traced(name: str, wanted: _Wanted) -> Graph:
     if found.notes:
         graph = replace(graph, assumed=(*found.notes, *graph.assumed))
     return graph if found.sizes is None else replace(graph, declared=found.sizes.declared(graph.inputs))
+
+
+def _called(name: str) -> str:
+    """What the graph of the model ``name`` is called."""
+    if not name.startswith("hf:"):
+        return name.rpartition(":")[2] if ":" in name else Path(name).stem
+    path = Path(name[3:])
+    if path.name == "config.json":
+        path = path.absolute().parent
+    return path.name.removesuffix(".json")
 
 
 def _without_batch(hint: str) -> str:
@@ -200,7 +210,11 @@ def kept_apart(name: str) -> Iterator[None]:
     from costcalc.frontends.torch.failures import constructor_failed
 
     try:
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), ExitStack() as stack:
+            if source_of(name) is SOURCES["hf"]:
+                from costcalc.frontends.torch.hugging_face import offline
+
+                stack.enter_context(offline())
             yield
     except (Exception, KeyboardInterrupt):
         raise
@@ -219,7 +233,7 @@ def _find(name: str, kwargs: dict[str, Any]) -> NamedModel:
 
         return exported(name)
     location, _, attribute = name.rpartition(":")
-    if name.startswith("hf:"):
+    if source_of(name) is SOURCES["hf"]:
         from costcalc.frontends.torch.hugging_face import hugging_face
 
         return hugging_face(name.removeprefix("hf:"), kwargs)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
-META = torch.device("meta")
+CPU, META = torch.device("cpu"), torch.device("meta")
 _is_meta = attrgetter("is_meta")
 
 

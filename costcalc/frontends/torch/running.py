@@ -10,11 +10,12 @@ from torch import Tensor
 from torch._ops import OpOverload
 
 from costcalc.frontends.torch.aliases import Aliases, storage_of
-from costcalc.frontends.torch.data import Assumptions, Values, ValuesNeeded
+from costcalc.frontends.torch.data import SPREAD, Assumptions, Values, ValuesNeeded
 from costcalc.frontends.torch.layouts import joined, laid_out, normed
 from costcalc.frontends.torch.norms import fits, statistics
 from costcalc.frontends.torch.operators import Operator
 from costcalc.frontends.torch.pytrees import (
+    CPU,
     META,
     all_on_meta,
     elements,
@@ -25,7 +26,7 @@ from costcalc.frontends.torch.pytrees import (
     tensors_among,
     without_values,
 )
-from costcalc.frontends.torch.selections import INDEX, LIKE, SELECTS, TOLD_APART, meet, places_of
+from costcalc.frontends.torch.selections import FILLED, INDEX, LIKE, SELECTS, TOLD_APART, meet, places_of
 from costcalc.frontends.torch.values import (
     CHOICES,
     DECIDES,
@@ -39,22 +40,11 @@ from costcalc.frontends.torch.values import (
     seeded,
 )
 
-LARGEST_CONSTANT = 1 << 20
-"""Elements up to which tensors that depend on no input and no weight have values."""
-LARGEST_WANTED = 1 << 24
-"""The same where the model is known to ask for values."""
+LARGEST_CONSTANT, LARGEST_WANTED = 1 << 20, 1 << 24
+"""Elements up to which tensors that depend on no input and no weight have values; where the model asks for values."""
 MOST_CONSTANTS = 1 << 27
 """Elements of all of them together, since a trace keeps them: half a GiB at 4 bytes each. Beyond, only little ones."""
 LITTLE = 1 << 12
-FILLED = frozenset(
-    ("zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty")
-)
-"""Operators that read only the shape of their first argument."""
-CPU = torch.device("cpu")
-SPREAD = (
-    "what is chosen (by topk, argmax, sort … or at random) is spread evenly over what there is to choose from: "
-    "how many choices there are is exact, which gets how many is assumed"
-)
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
@@ -342,23 +332,14 @@ class Runner:
         value = None if self._values == "all" else self._value(tensor)
         return None if value is None or self._beside.is_presumed(value) else value
 
-    def told(self, tensor: Tensor) -> Tensor:
-        """The values of ``tensor`` for Python to read: those that are known, or those that are assumed.
-
-        Raises ``ValuesNeeded`` where there are none.
-        """
+    def told(self, tensor: Tensor) -> Tensor | None:
+        """The values of ``tensor`` for Python to read; None where they are unknown."""
         if self._values == "all":
-            if tensor.is_meta:
-                raise RuntimeError("values are asked for of a tensor that the model made on the meta device")
-            return self._copied(tensor) if self._copies else tensor
+            return None if tensor.is_meta else self._copied(tensor) if self._copies else tensor
         value = self._value(tensor)
         if value is not None:
             self._decided(value)
-            return value
-        if not tensor.numel():
-            return torch.empty(tensor.shape, dtype=tensor.dtype)
-        number = self._assumptions.guess("_local_scalar_dense", (tensor,), {})
-        return torch.full(tensor.shape, number, dtype=tensor.dtype)
+        return value
 
     def _check_told(self) -> None:
         """Raise ``ValuesNeeded`` where what decides may be among numbers put straight onto the meta device."""

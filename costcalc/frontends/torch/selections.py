@@ -18,6 +18,10 @@ TOLD_APART = frozenset(("_unique2", "unique_dim", "unique_consecutive"))
 SELECTS = TOLD_APART | {"nonzero"}
 """Operators that select by value, beside indexing with a mask."""
 INDEX = torch.ops.aten.index.Tensor
+FILLED = frozenset(
+    ("zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty")
+)
+"""Operators that read only the shape of their first argument."""
 LIKE = {
     "expand_as": torch.ops.aten.expand.default,
     "view_as": torch.ops.aten.view.default,

@@ -34,10 +34,9 @@ from costcalc.frontends.torch.inputs import (
     tensors_in,
 )
 from costcalc.frontends.torch.mixed import taken
-from costcalc.frontends.torch.pytrees import has_values
+from costcalc.frontends.torch.pytrees import CPU, has_values
 from costcalc.frontends.torch.read_out import told_by
 from costcalc.frontends.torch.recorder import Recorder
-from costcalc.frontends.torch.running import CPU
 from costcalc.frontends.torch.scopes import following
 from costcalc.frontends.torch.types import type_of
 from costcalc.frontends.torch.values import instead_of_the_process
@@ -226,7 +225,7 @@ def _traced(
             stack.enter_context(guard)
         recorder = Recorder(model, where, assumptions, made.values)
         stack.enter_context(instead_of_the_process(recorder.runner.generator))
-        stack.enter_context(told_by(recorder.runner.told))
+        stack.enter_context(told_by(recorder.runner.told, assumptions))
         inputs = {key: recorder.aliases.adopt(t, Traced(type_of(t))) for key, t in named(model, given, options)}
         try:
             with recorder, OnCPU() if made.values == "constants" else nullcontext():

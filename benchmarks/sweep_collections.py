@@ -1,0 +1,228 @@
+"""Traces models of many collections and compares their MACs with torch's FlopCounterMode.
+
+    python benchmarks/sweep_collections.py --out sweep.csv                     # every collection that is installed
+    python benchmarks/sweep_collections.py --collections transformers --every 4 --out sweep.csv
+    python benchmarks/sweep_collections.py --table sweep.csv                   # the table of docs/tracing.md
+
+Models are built from their configurations or their constructors' defaults, never downloaded. Each collection is traced
+in a process of its own, so that the end of one is a row of the table; a model that takes over a minute is given up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib.metadata
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "torch"), str(Path(__file__).parent)]
+
+FIELDS = [
+    "collection",
+    "version",
+    "model",
+    "layers",
+    "macs",
+    "params",
+    "uncounted",
+    "flop_counter",
+    "seconds",
+    "result",
+    "error",
+]
+MOST_SECONDS = 60
+
+
+def main() -> None:
+    """Run the sweep, or print the table of an earlier one."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    options.add_argument("--collections", nargs="*", default=[], help="these only")
+    options.add_argument("--every", type=int, default=1, help="take each n-th model only")
+    options.add_argument("--start", type=int, default=0, help="skip so many models")
+    options.add_argument("--models", nargs="*", default=[], help="these models only")
+    options.add_argument("--out", default="sweep_collections.csv", help="where the rows go; those of earlier runs stay")
+    options.add_argument("--table", help="print the table of these rows instead")
+    options.add_argument("--child", help=argparse.SUPPRESS)
+    chosen = options.parse_args()
+    if chosen.table:
+        print(table(chosen.table))
+    elif chosen.child:
+        _sweep(chosen.child, chosen)
+    else:
+        from collection_models import COLLECTIONS, installed
+
+        for name in chosen.collections or [c for c in COLLECTIONS if installed(c)]:
+            _in_a_process(name, chosen)
+
+
+def _in_a_process(name: str, chosen: argparse.Namespace) -> None:
+    """Sweep the collection ``name``; where its process is ended, note the model and go on after it."""
+    begun = Path(f"{chosen.out}.{name}.begun")
+    start = chosen.start
+    while True:
+        begun.unlink(missing_ok=True)
+        options = ["--every", str(chosen.every), "--start", str(start), "--out", chosen.out, "--models", *chosen.models]
+        code = subprocess.run([sys.executable, __file__, "--child", name, *options], check=False).returncode
+        if code == 0 or not begun.exists():
+            begun.unlink(missing_ok=True)
+            return
+        at, model = begun.read_text(encoding="utf-8").split("\n")[:2]
+        _write(chosen.out, {"collection": name, "model": model, "result": "crash", "error": f"exit code {code}"})
+        start = int(at) + 1
+
+
+def _sweep(name: str, chosen: argparse.Namespace) -> None:
+    import torchvision_stub
+
+    torchvision_stub.install()
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    warnings.filterwarnings("ignore")
+    from collection_models import COLLECTIONS
+
+    collection = COLLECTIONS[name]
+    version = importlib.metadata.version(collection.package)
+    names = list(collection.names())
+    for at in range(chosen.start, len(names)):
+        if chosen.models and names[at] not in chosen.models:
+            continue
+        if (at - chosen.start) % chosen.every:
+            continue
+        Path(f"{chosen.out}.{name}.begun").write_text(f"{at}\n{names[at]}\n", encoding="utf-8")
+        row = {"collection": name, "version": version, "model": names[at], **measured(collection, names[at])}
+        _write(chosen.out, row)
+        if row["result"] != "equal":
+            print(name, names[at], row["result"], row["error"] or row["uncounted"], flush=True)
+
+
+def _write(path: str, row: dict[str, Any]) -> None:
+    new = not Path(path).exists()
+    with Path(path).open("a", newline="", encoding="utf-8") as file:
+        rows = csv.DictWriter(file, FIELDS)
+        if new:
+            rows.writeheader()
+        rows.writerow(row)
+
+
+def measured(collection: Any, name: str) -> dict[str, Any]:
+    """What is found of one model."""
+    from costcalc.analysis.report import report
+    from costcalc.errors import CostcalcError
+    from costcalc.frontends.torch.build import built
+    from costcalc.frontends.torch.tracer import trace_module
+
+    row: dict[str, Any] = dict.fromkeys(FIELDS[3:], "")
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.alarm(MOST_SECONDS)
+    start = time.perf_counter()
+    try:
+        try:
+            model, args, kwargs = collection.make(name, built)
+        except TimeoutError:
+            raise
+        except Exception as error:
+            return row | {"result": "not built", "error": _said(error)}
+        try:
+            graph = trace_module(model, args, kwargs)
+            found = report(graph)
+        except CostcalcError as error:
+            return row | {"result": "refused", "error": error.message[:300].replace("\n", " | ")}
+        row["seconds"] = f"{time.perf_counter() - start:.2f}"
+        row |= {"layers": found.total.layers, "macs": found.total.macs, "params": found.total.params}
+        row["uncounted"] = " ".join(sorted({u.kind for u in found.uncounted}))
+        own = sum(p.numel() for p in model.parameters())
+        if own != found.total.params:
+            row["error"] = f"the model has {own} parameters; "
+        row["flop_counter"] = by_flop_counter(model, args, kwargs)
+        same = row["flop_counter"] == row["macs"]
+        counted = isinstance(row["flop_counter"], int)
+        row["result"] = "equal" if same and not row["error"] else "differs" if counted else "counter fails"
+        row["error"] += " · ".join(graph.assumed)[:200]
+    except TimeoutError:
+        return row | {"result": "too long", "error": f"over {MOST_SECONDS} s"}
+    except Exception as error:  # a sweep reports and goes on
+        return row | {"result": "error", "error": _said(error)}
+    finally:
+        signal.alarm(0)
+    return row
+
+
+def _too_long(*_: Any) -> None:
+    raise TimeoutError
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".replace("\n", " ")[:300]
+
+
+def by_flop_counter(model: Any, args: Any, kwargs: Any) -> int | str:
+    """Half the operations that torch's counter finds on the meta device, the fused fast paths off."""
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from costcalc.frontends.torch.inputs import WithoutValues, floating_type
+
+    def on_meta(value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            return value.to("meta")
+        if isinstance(value, dict):
+            return {key: on_meta(v) for key, v in value.items()}
+        return type(value)(map(on_meta, value)) if isinstance(value, (list, tuple)) else value
+
+    made = WithoutValues(floating_type(model))
+    given, options = on_meta(made.of(tuple(args))), on_meta(made.of(dict(kwargs)))
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        counter = FlopCounterMode(display=False)
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), torch.device("meta"), counter:
+            model.to("meta").requires_grad_(False)(*given, **options)
+    except Exception as error:  # its failures are no failures of ours
+        return f"fails: {_said(error)[:120]}"
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+    return int(counter.get_total_flops() // 2)
+
+
+def table(path: str) -> str:
+    """The rows at ``path``, summed up by collection, as Markdown."""
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        rows = list({(row["collection"], row["model"]): row for row in csv.DictReader(file)}.values())
+    rows = [row for row in rows if row["result"] != "not built"]
+    lines = [
+        "| collection | version | models | traced | nothing uncounted | MACs equal | differ | counter fails | refused "
+        "| crashes |"
+    ]
+    lines.append("| --- | --- " + "| --: " * 8 + "|")
+    by = {name: [row for row in rows if row["collection"] == name] for name in sorted({r["collection"] for r in rows})}
+    for name, own in (*by.items(), ("**all**", rows)):
+        results = Counter(row["result"] for row in own)
+        traced = [row for row in own if row["macs"]]
+        version = next((row["version"] for row in own if row["version"]), "") if name in by else ""
+        cells = [
+            name,
+            version,
+            len(own),
+            len(traced),
+            sum(not row["uncounted"] for row in traced),
+            results["equal"],
+            results["differs"],
+            results["counter fails"],
+            results["refused"] + results["error"] + results["too long"],
+            results["crash"],
+        ]
+        lines.append("| " + " | ".join(f"{c:,}" if isinstance(c, int) else c for c in cells) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,280 @@
+"""Models of transformers from their configurations; published numbers of parameters, MACs by torch's counter."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torchvision_stub
+
+torch = pytest.importorskip("torch")
+
+from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
+from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
+
+from costcalc.analysis.report import report  # noqa: E402
+from costcalc.cli.dispatch import outcome  # noqa: E402
+from costcalc.errors import CostcalcError  # noqa: E402
+from costcalc.frontends.sources import source_of  # noqa: E402
+from costcalc.frontends.torch import models  # noqa: E402
+from costcalc.frontends.torch.models import load_model  # noqa: E402
+
+torchvision_stub.install()
+PAGE = Path(__file__).parents[2] / "docs" / "huggingface.md"
+needs = pytest.mark.skipif(
+    __import__("importlib.util").util.find_spec("transformers") is None, reason="transformers is not installed"
+)
+
+
+def written(folder: Path, **config: Any) -> str:
+    path = folder / "config.json"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    return f"hf:{path}"
+
+
+PUBLISHED: dict[str, tuple[dict[str, Any], int]] = {
+    # parameters as the weights on the hub have them, tied ones once
+    "bert-base-uncased": ({"model_type": "bert", "architectures": ["BertModel"]}, 109_482_240),
+    "gpt2": ({"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}, 124_439_808),
+    "Llama-2-7b": (
+        {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "torch_dtype": "float16"}, 6_738_415_616,
+    ),
+    "vit-base-patch16-224": (
+        {"model_type": "vit", "architectures": ["ViTForImageClassification"], "num_labels": 1000}, 86_567_656,
+    ),
+    "t5-small": (
+        {"model_type": "t5", "architectures": ["T5ForConditionalGeneration"], "d_model": 512, "d_ff": 2048,
+         "num_layers": 6, "num_heads": 8, "is_encoder_decoder": True}, 60_506_624,
+    ),
+    "whisper-tiny": (
+        {"model_type": "whisper", "architectures": ["WhisperForConditionalGeneration"], "d_model": 384,
+         "encoder_layers": 4, "decoder_layers": 4, "encoder_attention_heads": 6, "decoder_attention_heads": 6,
+         "encoder_ffn_dim": 1536, "decoder_ffn_dim": 1536}, 37_760_640,
+    ),
+    "clip-vit-base-patch32": ({"model_type": "clip", "architectures": ["CLIPModel"]}, 151_277_313),
+    "resnet-50": (
+        {"model_type": "resnet", "architectures": ["ResNetForImageClassification"], "num_labels": 1000}, 25_557_032,
+    ),
+    "Mixtral-8x7B": ({"model_type": "mixtral", "architectures": ["MixtralForCausalLM"]}, 46_702_792_704),
+}  # fmt: skip
+
+
+@needs
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_parameters_are_the_published_ones_and_macs_those_of_torch(name: str, tmp_path: Path) -> None:
+    config, parameters = PUBLISHED[name]
+    model = written(tmp_path, **config)
+    found = report(load_model(model))
+    assert (found.total.params, found.uncounted) == (parameters, ())
+    if name != "Mixtral-8x7B":  # whose experts the counter cannot run without values
+        assert found.total.macs == counted_by_torch(model)
+
+
+SMALL = {
+    "num_hidden_layers": 2,
+    "hidden_size": 64,
+    "num_attention_heads": 4,
+    "intermediate_size": 96,
+    "vocab_size": 100,
+}
+GROUPED = {**SMALL, "num_key_value_heads": 2}
+PATCHED = {**SMALL, "image_size": 32, "patch_size": 8}
+EXPERTS = {**GROUPED, "moe_intermediate_size": 32, "shared_expert_intermediate_size": 32}
+GPT = {"n_layer": 2, "n_embd": 64, "n_head": 4, "vocab_size": 100, "rotary_dim": 8}
+TWO = {"d_model": 64, "encoder_layers": 2, "decoder_layers": 2, "vocab_size": 100, "pad_token_id": 0}
+FAMILIES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("bert roberta camembert electra albert mpnet ernie layoutlm roformer megatron-bert splinter mobilebert", SMALL),
+    ("convbert deberta-v2 rembert wav2vec2 hubert unispeech", SMALL),
+    ("llama mistral qwen2 qwen3 gemma phi stablelm olmo gpt_neox starcoder2 cohere granite", GROUPED),
+    ("gpt2 gptj codegen gpt_bigcode", GPT),
+    ("vit deit beit dinov2", PATCHED),
+    ("convnext resnet mobilenet_v2 segformer", {"image_size": 64}),
+    ("mixtral qwen2_moe", EXPERTS),
+    ("bart mbart pegasus marian", TWO),
+    ("squeezebert", {**SMALL, "embedding_size": 64}),
+    ("yolos", {**SMALL, "image_size": [32, 32], "patch_size": 8}),
+    ("swin", {"image_size": 224, "embed_dim": 24, "num_heads": [3, 3, 3, 3]}),
+)
+KINDS = {kind: config for kinds, config in FAMILIES for kind in kinds.split()}
+ALWAYS = {"bert", "qwen3", "gpt2", "vit", "swin", "wav2vec2", "mixtral", "bart", "deberta-v2"}
+"""The kinds that every run of the tests has; the others take a minute."""
+
+
+@needs
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=[] if k in ALWAYS else [pytest.mark.long]) for k in KINDS])
+def test_macs_of_small_models_of_each_kind_are_those_of_torch(kind: str, tmp_path: Path) -> None:
+    model = written(tmp_path, model_type=kind, **KINDS[kind])
+    parameters = {} if "image_size" in KINDS[kind] or kind in ("wav2vec2", "hubert", "unispeech") else {"tokens": 16}
+    found = report(load_model(model, parameters=parameters))
+    assert found.uncounted == ()
+    assert found.total.macs == counted_by_torch(model, parameters, real=True) > 0
+
+
+def counted_by_torch(name: str, parameters: dict[str, Any] | None = None, *, real: bool = False) -> int:
+    """MACs by FlopCounterMode on the meta device, or of a ``real`` run, in which experts are called one by one."""
+    wanted = models._wanted(name, None, None, parameters or {})
+    model, device = wanted.found.model.to("meta"), "meta"
+    if real:
+        assert wanted.found.again is not None
+        model, device = wanted.found.again(), "cpu"
+        model.config._experts_implementation = "eager"  # of grouped products the counter knows nothing
+
+    def moved(value: Any) -> Any:
+        return torch.rand(value, device=device) if isinstance(value, tuple) else value.to(device)
+
+    args, kwargs = [moved(v) for v in wanted.args], {key: moved(v) for key, v in wanted.kwargs.items()}
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), torch.device(device), counter:
+        model.requires_grad_(False)(*args, **kwargs)
+    assert counter.get_total_flops() % 2 == 0
+    return int(counter.get_total_flops() // 2)
+
+
+@needs
+def test_a_step_of_decoding_has_the_cache_of_its_prompt(tmp_path: Path) -> None:
+    heads, width, layers, places = 4, 64, 2, 31
+    model = written(tmp_path, model_type="llama", architectures=["LlamaForCausalLM"], **SMALL)
+    graph = load_model(model, parameters={"prompt": places - 1})
+    kept = [graph.types[name].shape for name in graph.inputs][1:]
+    assert kept == [(1, heads, places - 1, width // heads)] * (2 * layers)
+    weights = layers * (4 * width * width + 3 * width * 96) + width * 100
+    assert report(graph).total.macs == weights + layers * 2 * width * places
+    again = load_model(model, parameters={"prompt": places - 1})
+    assert report(again).total == report(graph).total
+
+
+@needs
+def test_a_decoder_beside_an_encoder_decodes_with_what_the_encoder_made(tmp_path: Path) -> None:
+    model = written(
+        tmp_path,
+        model_type="t5",
+        architectures=["T5ForConditionalGeneration"],
+        d_model=64,
+        num_layers=2,
+        is_encoder_decoder=True,
+    )
+    graph = load_model(model, parameters={"prompt": 7, "tokens": 11})
+    assert graph.types["decoder_input_ids"].shape == (1, 1)
+    assert graph.types["encoder_outputs.0"].shape == (1, 11, 64)
+    assert not any(layer.macs for layer in report(graph).layers if layer.name.startswith("encoder."))
+
+
+@needs
+def test_sizes_are_those_that_are_asked_for(tmp_path: Path) -> None:
+    image = written(tmp_path, model_type="resnet")
+    assert load_model(image, input=(3, 64, 96), batch=2).types["pixel_values"].shape == (2, 3, 64, 96)
+    assert "the configuration names no size of image" in load_model(image).assumed[0]
+    (tmp_path / "preprocessor_config.json").write_text('{"size": {"height": 96, "width": 128}}', encoding="utf-8")
+    assert load_model(image).types["pixel_values"].shape == (1, 3, 96, 128)
+    text = written(tmp_path, model_type="bert", **SMALL)
+    assert load_model(text, parameters={"tokens": 9, "num_hidden_layers": 1}).types["input_ids"].shape == (1, 9)
+
+
+@needs
+@pytest.mark.parametrize(
+    ("config", "parameters", "says"),
+    [
+        ({"model_type": "own", "auto_map": {"AutoModel": "x.Y"}}, {}, "code that comes with the model"),
+        ({"model_type": "brt"}, {}, "transformers .* has no model_type 'brt' .did you mean 'bert'"),
+        ({"hidden_size": 3}, {}, "no 'model_type'"),
+        ({"_class_name": "UNet2DModel"}, {}, "a part of diffusers"),
+        ({"model_type": "bert", "hidden_size": "many"}, {}, "transformers refuses it|cannot be built"),
+        ({"model_type": "bert"}, {"num_hidden_layer": 3}, "did you mean 'num_hidden_layers'"),
+        ({"model_type": "bert"}, {"tokens": 0}, "tokens is a whole number from 1"),
+        ({"model_type": "bert"}, {"architecture": "GPT2Model"}, "no model 'GPT2Model' for a configuration of bert"),
+        ({"model_type": "resnet"}, {"tokens": 3}, "reads no text"),
+    ],
+)
+def test_what_cannot_be_is_said(config: dict[str, Any], parameters: dict[str, Any], says: str, tmp_path: Path) -> None:
+    with pytest.raises(CostcalcError, match=says):
+        load_model(written(tmp_path, **config), parameters=parameters)
+
+
+@needs
+def test_nothing_that_a_configuration_names_is_fetched_or_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    def refused(*_: Any, **__: Any) -> Any:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", refused)
+    monkeypatch.setattr(socket, "getaddrinfo", refused)
+    named = {
+        "_attn_implementation": "org/kernel",
+        "attn_implementation": "org/kernel",
+        "quantization_config": {"quant_method": "x"},
+    }
+    (tmp_path / "code.py").write_text("raise SystemExit('it ran')\n", encoding="utf-8")
+    model = written(tmp_path, model_type="bert", auto_map={"AutoModel": "code.Model"}, **SMALL, **named)
+    before = os.environ.get("HF_HUB_OFFLINE")
+    graph = load_model(model, parameters={"tokens": 4})
+    assert os.environ.get("HF_HUB_OFFLINE") == before
+    assert any("is not run" in s for s in graph.assumed) and any("quantization_config" in s for s in graph.assumed)
+    with pytest.raises(CostcalcError, match="costcalc fetches nothing"):
+        load_model("hf:org/not-in-the-cache")
+
+
+@needs
+def test_a_model_in_the_cache_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    kept = tmp_path / "models--org--small"
+    (kept / "refs").mkdir(parents=True)
+    (kept / "refs" / "main").write_text("abc", encoding="utf-8")
+    (kept / "snapshots" / "abc").mkdir(parents=True)
+    written(kept / "snapshots" / "abc", model_type="bert", **SMALL)
+    graph = load_model("hf:org/small", parameters={"tokens": 4})
+    assert (graph.name, graph.types["input_ids"].shape) == ("small", (1, 4))
+
+
+BLOCK = re.compile(r"```console\n(.*?)```\n", re.DOTALL)
+
+
+@needs
+def test_the_page_shows_what_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``COSTCALC_WRITE_DOCS=1`` writes it."""
+    page = PAGE.read_text(encoding="utf-8")
+    (tmp_path / "bert").mkdir()
+    (config,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "bert" / "config.json").write_text(config, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def replayed(found: re.Match[str]) -> str:
+        parts = []
+        for line in found[1].splitlines():
+            if line.startswith("$ "):
+                capsys.readouterr()
+                assert outcome(shlex.split(line[2:])[1:]) == 0
+                parts.append(f"{line}\n{capsys.readouterr().out}")
+        return "```console\n" + "\n".join(parts) + "```\n"
+
+    again = BLOCK.sub(replayed, page)
+    if os.environ.get("COSTCALC_WRITE_DOCS"):
+        PAGE.write_text(again, encoding="utf-8")
+    assert again == page
+
+
+@needs
+def test_the_figures_by_hand_of_the_page(tmp_path: Path) -> None:
+    config, _ = PUBLISHED["Llama-2-7b"]
+    model = written(tmp_path, **config)
+    page = PAGE.read_text(encoding="utf-8")
+    for given in ({"tokens": 1000}, {"prompt": 1000}):
+        ((name, value),) = given.items()
+        (shown,) = re.findall(rf"`{name}={value}` \| ([\d,]+) \|", page)
+        assert report(load_model(model, parameters=given)).total.macs == int(shown.replace(",", ""))
+
+
+def test_hf_is_a_source_that_runs_code() -> None:
+    assert source_of("hf:bert").pattern == "hf:CONFIG"
+    assert source_of("hf:bert").runs_code
+    assert source_of("hf:net.yaml").pattern == "FILE.yaml"
