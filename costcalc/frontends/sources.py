@@ -186,7 +186,6 @@ SOURCES: dict[str, Source] = {
     "tflite": Source(
         "a TFLite model", "FILE.tflite", "costcalc.frontends.tflite.load", (".tflite",), part="variant",
         has_revisions=True, begins=(4, b"TFL3"), witness="costcalc.verification.tflite_file",
-        refuses={"parameters": "has no parameters: its sizes and weights are in the file"},
     ),
     "ncnn": Source(
         "an ncnn network", "FILE.param", "costcalc.frontends.ncnn.load", (".param",), has_revisions=True,

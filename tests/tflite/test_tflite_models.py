@@ -212,7 +212,7 @@ def test_another_batch_and_open_sizes(opened: Open) -> None:
     assert report(opened(f, [x], [y], batch=5)).total.macs == 5 * 96
     graph = opened(f, [x], [y], symbols=["batch"])
     assert str(report_of_macs(graph)) == "96·n"
-    with pytest.raises(CostcalcError, match="has no parameters: its sizes and weights are in the file"):
+    with pytest.raises(CostcalcError, match="that values decide; it has none"):
         opened(f, [x], [y], parameters={"width": 2})
 
 

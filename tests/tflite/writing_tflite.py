@@ -22,6 +22,7 @@ UNION = {
     "MAXIMUM": 39, "ARG_MAX": 40, "SLICE": 48, "TRANSPOSE_CONV": 49, "TILE": 51, "EXPAND_DIMS": 52, "SHAPE": 55,
     "PACK": 59, "UNPACK": 64, "RESIZE_NEAREST_NEIGHBOR": 74, "MIRROR_PAD": 77, "SPLIT_V": 79, "REVERSE_V2": 81,
     "DEPTH_TO_SPACE": 94, "BATCH_MATMUL": 101, "CUMSUM": 102, "CONV_3D": 106,
+    "IF": 92, "WHILE": 93, "CALL_ONCE": 103, "LESS": 43, "UNIDIRECTIONAL_SEQUENCE_LSTM": 71,
 }  # fmt: skip
 """Which table the options of each operator are, by the schema's numbers."""
 
@@ -93,6 +94,24 @@ class File:
         self.buffers: list[Table] = [Table({})]
         self.codes: list[tuple[int, str]] = []
         self.operators: list[Table] = []
+        self.graphs: list[tuple[File, Sequence[int], Sequence[int]]] = []
+
+    def inner(self) -> File:
+        """The content of another graph of the file, to be filled and then given to ``hold``."""
+        made = File()
+        made.buffers, made.codes = self.buffers, self.codes
+        return made
+
+    def hold(self, graph: File, inputs: Sequence[int], outputs: Sequence[int]) -> int:
+        """Take ``graph`` in; its number."""
+        self.graphs.append((graph, inputs, outputs))
+        return len(self.graphs)
+
+    def _graph(self, inputs: Sequence[int], outputs: Sequence[int]) -> Table:
+        return Table({
+            0: ("tables", self.tensors), 1: ("ints", list(inputs)), 2: ("ints", list(outputs)),
+            3: ("tables", self.operators),
+        })  # fmt: skip
 
     def tensor(
         self, name: str, *shape: int, dtype: str = "float32", data: bytes | None = None, open: Sequence[int] = (),
@@ -141,14 +160,11 @@ class File:
 
     def bytes(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
         """The file."""
-        graph = Table({
-            0: ("tables", self.tensors), 1: ("ints", list(inputs)), 2: ("ints", list(outputs)),
-            3: ("tables", self.operators),
-        })  # fmt: skip
+        graphs = [self._graph(inputs, outputs), *(one._graph(i, o) for one, i, o in self.graphs)]
         codes = [
             Table({0: ("byte", min(code, 127)), 3: ("int", code)} | ({1: ("text", name)} if name else {}))
             for code, name in self.codes
         ]
         return flat(Table({
-            0: ("count", 3), 1: ("tables", codes), 2: ("tables", [graph]), 4: ("tables", self.buffers),
+            0: ("count", 3), 1: ("tables", codes), 2: ("tables", graphs), 4: ("tables", self.buffers),
         }))  # fmt: skip

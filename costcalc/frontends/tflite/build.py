@@ -6,28 +6,33 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from costcalc.classes import replace
-from costcalc.errors import CostcalcError, Location, SpecError
+from costcalc.errors import CostcalcError, Location, OptionError, SpecError
 from costcalc.frontends.compose import Composer, Intermediate, Unlike, Value, plain
 from costcalc.frontends.tflite.names import named
-from costcalc.frontends.tflite.read import Subgraph, TFLiteModel, TFLiteOperator, TFLiteTensor
+from costcalc.frontends.tflite.read import MOST_OPERATORS, Subgraph, TFLiteModel, TFLiteOperator, TFLiteTensor
 from costcalc.ir.dims import Dim, prod
 from costcalc.ir.fields import elements
-from costcalc.ir.graph import Graph, GraphBuilder
+from costcalc.ir.graph import Graph, GraphBuilder, ValueSize
 from costcalc.ir.op import Op, find_op
 from costcalc.ir.tensor import ELEMENT_BITS, TensorType
 
 MOST_NESTED = 16
-"""How deep composites are written out."""
+"""How deep composites, branches and loops are written out."""
+MOST_WEIGHED = 200_000
+"""Operators that are walked to weigh branches, those inside others as often as they are weighed."""
+Carried = tuple[Value, "list[Dim] | None"]
+"""A value that goes into a graph inside another or comes out of it, and its elements if these are known."""
 
 
 class TensorScope:
     """The tensors of one graph of the file: the values that they are, and what is known of their elements.
 
+    graph  which graph of the file it is: what is held in it is held once, however often it is written out
     same   constants in another element type or shape → the constant that they are made of
     """
 
     def __init__(self, key: int, graph: Subgraph) -> None:
-        self.key, self.tensors = key, graph.tensors
+        self.key, self.graph, self.tensors = key, graph.number, graph.tensors
         self.values: dict[int, Value] = {}
         self.numbers: dict[int, list[Dim]] = {}
         self.same: dict[int, int] = {}
@@ -39,11 +44,14 @@ class TFLiteBuilder:
     types      the types of its inputs, by tensor
     has_inner  whether graphs inside others were written out
     as_float   whether quantised tensors are told as the floating-point numbers that they stand for
+    settings   what somebody said of sizes that values decide: ``{"trips": 10}``
+    used       those that there are, as they were taken
     """
 
     def __init__(
-        self, model: TFLiteModel, graph: Subgraph, name: str, types: Mapping[int, TensorType], as_float: bool = False
-    ) -> None:
+        self, model: TFLiteModel, graph: Subgraph, name: str, types: Mapping[int, TensorType], as_float: bool = False,
+        settings: Mapping[str, int] = {},
+    ) -> None:  # fmt: skip
         self._as_float = as_float
         self.model, self.shown = model, model.flat.shown
         self.as_written = all(types[i].shape == graph.tensors[i].shape for i in graph.inputs)
@@ -60,6 +68,11 @@ class TFLiteBuilder:
         self._weights: set[str] = set()
         self._scopes = 1
         self._nested = 0
+        self._prefix = ""
+        self._count, self._weighed = 0, [0]
+        self._settings, self._kinds = settings, dict[str, int]()
+        self.used: dict[str, int] = {}
+        self._decided: list[tuple[ValueSize, int, int]] = []
 
     # -- what a rule asks ------------------------------------------------------------------------
 
@@ -128,7 +141,7 @@ class TFLiteBuilder:
             if is_known and not tensor.constant:
                 op = find_op("constant")(made.shape, made.dtype, value=self.elements(index))
             else:
-                called = {"weight": self._name_of((self.scope.key, root), tensor)}
+                called = {"weight": self._name_of((self.scope.graph, root), tensor)}
                 stored_as = {"weight": kept.dtype} if kept.dtype != made.dtype else {}
             name = self._composer.free(plain(tensor.name) or "constant")
             (self._leaves[key],) = self.builder.add(name, op, [], called, stored_as=stored_as)
@@ -154,7 +167,7 @@ class TFLiteBuilder:
             tensor, weight = self.scope.tensors[root], wanted[local].type
             if prod(weight.shape) != prod(tensor.shape):
                 raise Unlike(f"its {local} has {'×'.join(map(str, tensor.shape))}, by its inputs {weight}")
-            called[local] = self._name_of((self.scope.key, root), tensor)
+            called[local] = self._name_of((self.scope.graph, root), tensor)
             if (kept := self._type(tensor).dtype) != weight.dtype:
                 stored_as[local] = kept
         return self._composer.add(op, values, called, stored_as)
@@ -178,8 +191,14 @@ class TFLiteBuilder:
         from costcalc.frontends.tflite.rules import rule_of
 
         for operator in operators:
+            self._count += 1
+            if self._count > MOST_OPERATORS:
+                raise SpecError(
+                    f"with its loops and composites written out it has more than {MOST_OPERATORS:,} operators",
+                    Location(self.shown),
+                )
             self._composer.begin()
-            self._path = named(operator, self.scope.tensors)
+            self._path = self._prefix + named(operator, self.scope.tensors)
             if operator.name == "STABLEHLO_COMPOSITE" and operator.options2 is not None and self._inlined(operator):
                 continue
             rule = None if operator.custom else rule_of(operator.name)
@@ -192,7 +211,7 @@ class TFLiteBuilder:
                 self._agree(operator)
             except Unlike as reason:
                 self._uncounted(operator, str(reason))
-            except SpecError:
+            except (SpecError, OptionError):
                 raise
             except CostcalcError as error:
                 if not self.as_written:
@@ -253,21 +272,111 @@ class TFLiteBuilder:
     def _inlined(self, operator: TFLiteOperator) -> bool:
         """Write a composite out as the graph that it is decomposed into; whether that could be done."""
         assert operator.options2 is not None
-        if self._nested >= MOST_NESTED:
-            raise SpecError(f"composites are nested more than {MOST_NESTED} deep", Location(self.shown))
         graph = self.model.subgraph(operator.options2.whole(1))
         if len(graph.inputs) != len(operator.inputs) or len(graph.outputs) != len(operator.outputs):
             return False
-        values = [self.value(i) for i in operator.inputs]
-        outer, self.scope = self.scope, TensorScope(self._scopes, graph)
-        self._scopes, self._nested = self._scopes + 1, self._nested + 1
-        self.scope.values.update(zip(graph.inputs, values, strict=True))
-        self.run(graph.operators)
-        made = [self.value(i) for i in graph.outputs]
-        self.scope, self._nested = outer, self._nested - 1
-        for index, value in zip(operator.outputs, made, strict=True):
-            self.bind(index, value)
+        self.bind_all(operator.outputs, self.body(graph, self.carried(operator.inputs)))
         return True
+
+    # -- graphs inside others --------------------------------------------------------------------
+
+    def carried(self, indices: Sequence[int]) -> list[Carried]:
+        """The tensors as they go into a graph inside this one."""
+        return [(self.value(i), self.known(i)) for i in indices]
+
+    def body(self, graph: Subgraph, given: Sequence[Carried], part: str = "") -> list[Carried]:
+        """Write out ``graph``, its inputs being ``given``; what it makes. ``part`` goes before the names of its layers.
+
+        Raises ``SpecError`` where graphs stand too deep in each other.
+        """
+        if self._nested >= MOST_NESTED:
+            raise SpecError(
+                f"composites, branches and loops are nested more than {MOST_NESTED} deep", Location(self.shown)
+            )
+        outer, around, path = self.scope, self._prefix, self._path
+        self.scope = TensorScope(self._scopes, graph)
+        self._scopes, self._nested = self._scopes + 1, self._nested + 1
+        if part:
+            self._prefix = f"{path}.{part}."
+        for index, (value, known) in zip(graph.inputs, given, strict=True):
+            self.scope.values[index] = value
+            if known is not None:
+                self.scope.numbers[index] = known
+        self.run(graph.operators)
+        made = self.carried(graph.outputs)
+        self.scope, self._prefix, self._path = outer, around, path
+        self._nested -= 1
+        self._composer.begin()
+        return made
+
+    def bind_all(self, outputs: Sequence[int], made: Sequence[Carried]) -> None:
+        """Say which values outputs are that a graph inside this one made."""
+        for index, (value, known) in zip(outputs, made, strict=True):
+            self.bind(index, value)
+            if known is not None:
+                self.scope.numbers[index] = known
+
+    def weighed(self, graph: Subgraph, given: Sequence[int]) -> int:
+        """The MACs of a branch, written out apart. Raises ``SpecError`` where branches in branches have no end."""
+        types = {index: self.type_of(i) for index, i in zip(graph.inputs, given, strict=True)}
+        apart = TFLiteBuilder(self.model, graph, "branch", types, self._as_float, self._settings)
+        apart.as_written, apart._weighed, apart._nested = self.as_written, self._weighed, self._nested + 1
+        self._weighed[0] += len(graph.operators)
+        if self._nested >= MOST_NESTED or self._weighed[0] > MOST_WEIGHED:
+            raise SpecError(
+                f"to weigh its branches takes more than {MOST_WEIGHED:,} operators, or more than {MOST_NESTED} in each "
+                "other",
+                Location(self.shown),
+            )
+        apart.run(graph.operators)
+        macs = 0
+        for node in apart.builder.nodes:
+            of = [apart.builder.types[v] for v in node.inputs]
+            done = node.op.macs(*of, y=apart.builder.types[node.outputs[0]]) if node.outputs else 0
+            macs += done if isinstance(done, int) else 0
+        return macs
+
+    def setting_name(self, kind: str) -> str:
+        """A name for the next size of ``kind`` that values decide: ``trips``, ``trips_1`` …"""
+        number = self._kinds[kind] = self._kinds.get(kind, -1) + 1
+        return f"{kind}_{number}" if number else kind
+
+    def setting(self, name: str) -> int | None:
+        """What somebody said of the size ``name``, or of all of its kind.
+
+        Raises ``OptionError`` for what is no whole number from 0.
+        """
+        kind = name.partition("_")[0]
+        key = name if name in self._settings else kind
+        found = self._settings.get(key)
+        if found is None:
+            return None
+        if type(found) is not int or found < 0:
+            raise OptionError(f"{key} of {self.shown} is a whole number from 0, not {found!r:.80}")
+        self.used[key] = found
+        return found
+
+    def decides(self, name: str, size: int, most: int, kind: str, given: bool) -> tuple[ValueSize, int]:
+        """Note a size that values decide; it decides the layers that are made until ``end``."""
+        self.used.setdefault(name, size)
+        return ValueSize(name, size, most, kind, given, given or size == most, False, ()), len(self.builder.nodes)
+
+    def end(self, decided: tuple[ValueSize, int] | None) -> None:
+        """The layers that a size decides are made."""
+        if decided is not None:
+            self._decided.append((*decided, len(self.builder.nodes)))
+
+    def _sizes(self, graph: Graph) -> tuple[ValueSize, ...]:
+        found = []
+        for size, first, last in self._decided:
+            layers = [node.name for node in self.builder.nodes[first:last]]
+            inside, reached = set(layers), set[str]()
+            for node in graph.nodes:
+                if node.name in inside or not reached.isdisjoint(node.inputs):
+                    reached.update(node.outputs)
+                    inside.add(node.name)
+            found.append(size._replace(layers=tuple(node.name for node in graph.nodes if node.name in inside)))
+        return tuple(found)
 
     @property
     def has_inner(self) -> bool:
@@ -277,12 +386,16 @@ class TFLiteBuilder:
         """What a tensor of the file is called: as there, and apart from all others."""
         if key not in self._called:
             name = plain(tensor.name, 200) or "tensor"
-            self._called[key] = name if name not in self._weights else f"{name}#{key[1]}"
-            self._weights.add(self._called[key])
+            found, number = name, key[1]
+            while found in self._weights:
+                found, number = f"{name}#{number}", number + 1
+            self._called[key] = found
+            self._weights.add(found)
         return self._called[key]
 
     def graph(self, outputs: Sequence[int], source: str) -> Graph:
         """The graph as it stands."""
         values = [self.value(i) for i in outputs]
         made = self.builder.build([v for v in values if isinstance(v, str)], source=source)
-        return replace(made, assumed=(*made.assumed, *self._notes), groups=tuple(self._composer.groups))
+        made = replace(made, assumed=(*made.assumed, *self._notes), groups=tuple(self._composer.groups))
+        return replace(made, sizes=self._sizes(made)) if self._decided else made

@@ -42,14 +42,19 @@ def _load(name: str, request: Request, as_float: bool) -> tuple[Graph, TFLiteBui
         if as_float:
             floats = {i: TensorType(t.shape, "float32") for i, t in types.items() if graph.tensors[i].scales}
             types |= floats
-        building = TFLiteBuilder(model, graph, signature or Path(path).stem, types, as_float)
+        building = TFLiteBuilder(model, graph, signature or Path(path).stem, types, as_float, request.parameters)
         building.run(graph.operators)
         if not building.builder.nodes:
             raise SpecError("this model has no operators", Location(path))
+        for key in request.parameters:
+            if key not in building.used:
+                has = f"{near(str(key), building.used)}; it has {listing(building.used) if building.used else 'none'}"
+                raise OptionError(f"{path} has no size '{str(key)[:80]}' that values decide{has}")
         made = building.graph(graph.outputs, name)
+        made = replace(made, parameters={**made.parameters, **building.used})
         declared, sizes = _left_open(graph)
         if sizes and not request.symbols:
-            made = replace(made, declared=declared, parameters=sizes)
+            made = replace(made, declared=declared, parameters={**sizes, **building.used})
         return made, building, graph, path, index
 
 

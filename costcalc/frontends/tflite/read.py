@@ -24,7 +24,7 @@ TYPES = (
     "complex128", "uint64", "resource", "variant", "uint32", "uint16", "int4", "bfloat16", "int2", "uint4", "float8",
     "float8",
 )  # fmt: skip
-_WIDTHS = {"int8": 1, "int16": 2, "int32": 4, "int64": 8}
+_WIDTHS = {"bool": 1, "int8": 1, "int16": 2, "int32": 4, "int64": 8}
 
 
 class TFLiteTensor(NamedTuple):
@@ -66,12 +66,13 @@ class TFLiteOperator(NamedTuple):
 
 
 class Subgraph(NamedTuple):
-    """One graph of the file."""
+    """One graph of the file; ``number`` is which."""
 
     tensors: list[TFLiteTensor]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     operators: list[TFLiteOperator]
+    number: int = 0
 
     def inputs_named(self) -> dict[str, int]:
         """Its inputs, by what they are called."""
@@ -109,7 +110,7 @@ class TFLiteModel:
         operators = [self._operator(t, len(tensors)) for t in table.tables(3, MOST_OPERATORS, "operators")]
         inputs, outputs = table.ints(1, MOST_INPUTS), table.ints(2, MOST_INPUTS)
         self._known((*inputs, *outputs), len(tensors), 0)
-        return Subgraph(tensors, inputs, outputs, operators)
+        return Subgraph(tensors, inputs, outputs, operators, index)
 
     def _known(self, indices: tuple[int, ...], count: int, least: int) -> None:
         for index in indices:

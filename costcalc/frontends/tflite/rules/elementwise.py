@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from typing import Any
 
 from costcalc.frontends.compose import Unlike, Value
@@ -56,9 +58,22 @@ _BINARY = {
 }  # fmt: skip
 
 
+_KNOWN: dict[str, Callable[[Any, Any], Any]] = {
+    "EQUAL": operator.eq, "NOT_EQUAL": operator.ne, "LESS": operator.lt, "LESS_EQUAL": operator.le,
+    "GREATER": operator.gt, "GREATER_EQUAL": operator.ge, "MAXIMUM": max, "MINIMUM": min,
+    "LOGICAL_AND": lambda x, y: bool(x and y), "LOGICAL_OR": lambda x, y: bool(x or y),
+}  # fmt: skip
+"""What decides whether a loop goes on, worked out where numbers are known."""
+
+
 @rule(*_BINARY)
 def of_two(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """A function of two tensors, or of one and a number."""
+    first, second = b.known(o.inputs[0]), b.known(o.inputs[1])
+    if o.name in _KNOWN and first and second and len(first) == len(second) == 1:
+        pair = first[0], second[0]
+        if all(isinstance(n, int) for n in pair):
+            b.scope.numbers[o.outputs[0]] = [int(_KNOWN[o.name](*pair))]
     finish(b, o, _of_two(b, o, _BINARY[o.name]))
 
 
