@@ -103,9 +103,12 @@ def diff(
         text = formats.markdown(found, by, also)
     elif format is Paged.html:
         from costcalc.backends.page.diff import html
+        from costcalc.models import load
 
         others = {"base": base, "engine": engine, "by": by, "allow_code": allow_code, "output": output}
-        text = html(found, by, line("diff", names, choices._asdict(), setting._asdict(), others))
+        again = line("diff", names, choices._asdict(), setting._asdict(), others)
+        graphs = {0: load(names[1], **given)} if between is None else {}
+        text = html(found, by, again, graphs)
     else:
         text = formats.text(found, by, width=width(), colour=coloured(output), most=None if all else 20, also=also)
     emit(text, output)

@@ -52,6 +52,12 @@ def test_a_change_falls_from_old_to_new(printed: Any, tmp_path: Path) -> None:
     found = written(printed, tmp_path / "x.html", "diff", "resnet18", "resnet34")
     assert "1.81 G → 3.66 G (+102.0 %)" in found.text and "layer3.2" in found.text
     assert "costcalc diff resnet18 resnet34 --by macs" in found.text
+    _, new = json.loads(found.scripts["application/json"])["models"]
+    changed = {change.name for change in costcalc.diff("resnet18", "resnet34").layers if change.mark != "="}
+    path: list[str] = []
+    for i, (label, level) in enumerate(zip(new["rows"]["label"], new["rows"]["level"], strict=True)):
+        path[level:] = [f"{path[level - 1]}.{label}" if level else label]
+        assert (i in new["changed"]) == (path[level] in changed)
 
 
 @pytest.mark.parametrize(("old", "new"), [("resnet18", "resnet34"), ("resnet50", "resnet18"), ("vgg16", "resnet18")])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from costcalc import __version__
@@ -10,10 +10,11 @@ from costcalc.amounts.shown import show, signed
 from costcalc.analysis.figures import FIGURES
 from costcalc.backends.diff.formats import cause_rows, figure_rows, headline
 from costcalc.backends.escape import html as escaped
-from costcalc.backends.page.data import model_data, rows_of
+from costcalc.backends.page.data import model_data, positions, rows_of
 from costcalc.backends.page.document import Section, about, page, paragraphs, side, table, view
 from costcalc.backends.page.report import CONVENTION
 from costcalc.difference.records import Diff
+from costcalc.ir.graph import Graph
 from costcalc.pictures.waterfall import Waterfall, waterfall
 
 FALLS = ("macs", "params", "traffic", "time")
@@ -23,19 +24,19 @@ WIDE, ROW, LABEL, VALUE = 900, 26, 320, 110
 """Of a waterfall in pixels: the whole, a step, the words on its left, the number on its right."""
 
 
-def html(found: Sequence[Diff], by: str = "macs", command: str = "") -> str:
-    """Each of ``found``, one after another."""
+def html(found: Sequence[Diff], by: str = "macs", command: str = "", graphs: Mapping[int, Graph] | None = None) -> str:
+    """Each of ``found``, one after another; ``graphs`` has those of new models that are known, by position."""
     models: list[dict[str, Any]] = []
     sections: list[Section] = []
     for i, diff in enumerate(found):
-        sections += _sections(diff, f"{i}-" if i else "", by, models)
+        sections += _sections(diff, f"{i}-" if i else "", by, models, (graphs or {}).get(i))
     about_it = [("made by", f"costcalc {__version__}"), ("command", command)]
     sections.append(Section("about", "About", about((name, text) for name, text in about_it if text)))
     title = " · ".join(diff.name for diff in found) or "nothing changed"
     return page(title, "what changed, and why", sections, models)
 
 
-def _sections(diff: Diff, mark: str, by: str, models: list[dict[str, Any]]) -> Iterator[Section]:
+def _sections(diff: Diff, mark: str, by: str, models: list[dict[str, Any]], graph: Graph | None) -> Iterator[Section]:
     named = f"{diff.name}: " if mark else ""
     figures = table(["figure", "old", "new", "change", ""], figure_rows(diff))
     said = "".join(paragraphs([f"{headline(diff, by)}.", *diff.notes]))
@@ -61,9 +62,16 @@ def _sections(diff: Diff, mark: str, by: str, models: list[dict[str, Any]]) -> I
     for word, report in (("old", diff.old), ("new", diff.new)):
         if report is not None:
             sides.append(f"<h3>{word}</h3>{view('treemap', len(models))}")
-            models.append(model_data(report, rows_of(report)))
+            models.append(model_data(report, rows_of(report), graph if report is diff.new else None))
     choice = "" if mark else '<div data-choice="treemap"></div>'
     yield Section(f"{mark}treemap", f"{named}Treemaps", f"{choice}{side(sides)}", scripted=True)
+    if graph is not None and diff.new is not None:
+        at = positions(rows_of(diff.new))
+        models[-1]["changed"] = [at[c.name] for c in changed if c.mark != "-" and c.name in at]
+        told = "".join(
+            paragraphs(["The new model; what changed, and blocks with something that did, are marked."], "soft")
+        )
+        yield Section(f"{mark}graph", f"{named}Graph", f"{told}{view('graph', len(models) - 1)}", scripted=True)
 
 
 def _has(diff: Diff, figure: str) -> bool:

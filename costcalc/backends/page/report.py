@@ -99,8 +99,8 @@ def why(report: Report, one: Dear) -> str:
     least = seconds(one.memory)
     return (
         f"{kind}, bound by arithmetic: {count(one.macs)} MACs at the machine's peak rate, {seconds(one.compute)} each. "
-        f"Fewer channels, groups or places save in proportion, down to the {least} that moving {moved} takes; joining "
-        "it with others saves nothing of its own."
+        f"Fewer channels or places, or more groups, save time until memory binds: moving its {moved} takes {least}. "
+        "Doing it together with others would save none of its own."
     )
 
 

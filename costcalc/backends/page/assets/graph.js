@@ -3,13 +3,15 @@ const MOST_UNITS = 4000;
 function graphView(m, box) {
   const { reads, inputs } = m.graph, open = new Set(), BOX = 200, TALL = 38, GAPX = 26, GAPY = 40;
   const scroll = el("div", { class: "graph", role: "region", "aria-label": "graph of " + m.model, tabindex: -1 }), bar = el("div", { class: "tools" }), said = el("span", { class: "soft", role: "status" });
+  const changed = new Set();
+  for (const i of m.changed || []) for (let p = i; p >= 0; p = m.parent[p]) changed.add(p);
   const unit = (i) => { let found = i; for (let p = m.parent[i]; p >= 0; p = m.parent[p]) if (!open.has(p)) found = p; return found; };
   function units() { const seen = new Set(); for (let i = 0; i < m.n; i++) if (!m.isBlock(i)) seen.add(unit(i)); return seen.size; }
   // Unfold from the outside in, while it stays readable.
-  for (let level = 0, some = true; some && level < 8; level++) {
-    some = false;
-    for (let i = 0; i < m.n; i++) if (m.isBlock(i) && m.rows.level[i] === level && (m.parent[i] < 0 || open.has(m.parent[i]))) { open.add(i); if (units() > 40) open.delete(i); else some = true; }
-    if (m.n > 1500) break;
+  for (let level = 0; level < 8; level++) {
+    const here = []; for (let i = 0; i < m.n; i++) if (m.isBlock(i) && m.rows.level[i] === level) here.push(i);
+    here.forEach((i) => open.add(i));
+    if (!here.length || units() > 40) { here.forEach((i) => open.delete(i)); break; }
   }
   function show(focus) {
     const order = new Map(), edges = new Map(), isUnit = [];
@@ -41,10 +43,10 @@ function graphView(m, box) {
       const isBlock = u >= 0 && m.isBlock(u), label = u < 0 ? inputs[-1 - u] : m.name[u], second = u < 0 ? "input" : isBlock ? (m.modules[m.rows.module[u]] || "block") + ", " + m.rows.layers[u] + " layers" : m.kind(u);
       const short = label.length > 27 ? "…" + label.slice(-26) : label;
       const act = () => { unhint(); if (isBlock) { if (units() + m.rows.layers[u] > MOST_UNITS) { said.textContent = "too many boxes; fold others first"; return; } open.add(u); show(u); } else if (u >= 0) inspect(m, u); };
-      return draw("g", { tabindex: 0, role: "button", "data-unit": u, "aria-label": label + ", " + second + (isBlock ? ", unfold" : ""), onclick: act,
+      return draw("g", { tabindex: 0, role: "button", "data-unit": u, "aria-label": label + ", " + second + (changed.has(u) ? ", changed" : "") + (isBlock ? ", unfold" : ""), onclick: act,
         onkeydown: (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); act(); } else if ((e.key === "Backspace" || e.key === "ArrowLeft") && u >= 0 && m.parent[u] >= 0) { e.preventDefault(); open.delete(m.parent[u]); show(m.parent[u]); } },
         onpointermove: (e) => hint(e, label + "\n" + second + (isBlock ? "\nclick to unfold" : "")), onpointerleave: unhint },
-        draw("rect", { class: "unit" + (isBlock ? " closed" : ""), x: x[k] - BOX / 2, y: y[k], width: BOX, height: TALL, rx: 6 }), u >= 0 && !isBlock ? draw("rect", { x: x[k] - BOX / 2, y: y[k], width: 5, height: TALL, rx: 2, fill: m.colour(u) }) : null,
+        draw("rect", { class: "unit" + (isBlock ? " closed" : "") + (changed.has(u) ? " changed" : ""), x: x[k] - BOX / 2, y: y[k], width: BOX, height: TALL, rx: 6 }), u >= 0 && !isBlock ? draw("rect", { x: x[k] - BOX / 2, y: y[k], width: 5, height: TALL, rx: 2, fill: m.colour(u) }) : null,
         draw("text", { class: "strong", x: x[k], y: y[k] + 16, "text-anchor": "middle" }, (isBlock ? "▸ " : "") + short), draw("text", { x: x[k], y: y[k] + 31, "text-anchor": "middle", "font-size": 11 }, second));
     });
     const width = reach - low, height = Math.max(levels.length, 1) * (TALL + GAPY);

@@ -7,7 +7,9 @@ function growthView(m, box) {
   const X = (k) => left + (W - left - 10) * (k + 0.5) / n, Y = (v) => H - bottom - (H - bottom - top) * Math.log(Math.max(v, 1)) / Math.log(Math.max(most, 2));
   const picture = draw("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", tabindex: 0, "aria-label": "receptive field, layer by layer: arrow keys go from layer to layer" });
   for (let v = 1; v <= most; v *= 4) picture.append(draw("line", { class: "axis", x1: left, x2: W - 10, y1: Y(v), y2: Y(v) }), draw("text", { x: left - 6, y: Y(v) + 4, "text-anchor": "end" }, v));
-  let d = ""; for (let k = 0; k < n; k++) d += `${k ? "V" : "M" + X(k) + " "}${Y(of(k)[0])}${k < n - 1 ? "H" + X(k + 1) : ""}`;
+  // Where each place sees everything the line goes on at what was reached: there is no window any more.
+  let d = "", reached = 1;
+  for (let k = 0; k < n; k++) { reached = layers.everything[k] ? Math.max(reached, wide) : of(k)[0]; d += `${k ? "V" : "M" + X(k) + " "}${Y(reached)}${k < n - 1 ? "H" + X(k + 1) : ""}`; }
   picture.append(draw("line", { class: "mark", x1: left, x2: W - 10, y1: Y(wide), y2: Y(wide) }), draw("text", { class: "strong", x: left + 6, y: Y(wide) - 5 }, `the image, ${wide} pixels`), draw("path", { class: "step grew", d }));
   const cursor = draw("line", { class: "mark", y1: top, y2: H - bottom });
   picture.append(cursor, draw("text", { x: left, y: H - 12 }, "first layer"), draw("text", { x: W - 10, y: H - 12, "text-anchor": "end" }, "last layer"));
