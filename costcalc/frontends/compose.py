@@ -117,8 +117,10 @@ class Composer:
         self._layers.append(ComposedLayer(op, tuple(values), called, stored_as, makes))
         return tuple(Intermediate(len(self._layers) - 1, i) for i in range(len(makes)))
 
-    def finish(self, name: str, location: Location | None) -> Mapping[Intermediate, str]:
+    def finish(self, name: str, location: Location | None, operator: str) -> Mapping[Intermediate, str]:
         """Add the operator's layers to the graph: one under ``name``, of several each under its op's inside it.
+
+        operator   what the file knows the operator by
 
         Returns what the values that they make are called.
         """
@@ -130,6 +132,8 @@ class Composer:
             called = block if len(self._layers) == 1 else self.free(f"{block}.{label}")
             inputs = [made[v] if isinstance(v, Intermediate) else v for v in layer.inputs]
             outputs = self.builder.add(called, layer.op, inputs, layer.called, location, stored_as=layer.stored_as)
+            if operator:
+                self.builder.operators[called] = operator
             made.update((Intermediate(i, k), value) for k, value in enumerate(outputs))
             if not layer.op.is_view:
                 doing.append(called)

@@ -59,9 +59,10 @@ class Step:
     prepared   values that are made beforehand and belong to it in the same way
     location   the user's line that asked for it
     stored_as  element types of weights that are stored in another one than the op says
+    operator   what its file calls the operator that it stands for
     """
 
-    __slots__ = ("inputs", "location", "op", "outputs", "prepared", "stored_as", "weights")
+    __slots__ = ("inputs", "location", "op", "operator", "outputs", "prepared", "stored_as", "weights")
 
     def __init__(
         self, op: Op, inputs: tuple[Traced, ...], weights: dict[str, Traced], outputs: tuple[Traced, ...]
@@ -70,6 +71,7 @@ class Step:
         self.prepared: dict[str, Traced] = {}
         self.location: Location | None = None
         self.stored_as: dict[str, str] = {}
+        self.operator = ""
 
 
 class Call:

@@ -133,6 +133,7 @@ class Graph:
     groups       the layers that are done by one kernel, as an engine joins them; all others have one each
     joinings     layer → why it is in the group of another, or not
     modules      name of a layer, or of a block of them → the class of the module that it is, where one was traced
+    operators    layer → the operator of its file that it is of: its name there, in a TFLite file its number
     """
 
     name: str
@@ -151,6 +152,7 @@ class Graph:
     joinings: Mapping[str, Joining] = field(default_factory=dict)
     own_names: bool = False
     modules: Mapping[str, str] = field(default_factory=dict)
+    operators: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         values = (", ".join(f"{v} {self.types[v]}" for v in some) for some in (self.inputs, self.outputs))
@@ -309,6 +311,7 @@ class GraphBuilder:
         self._looked: set[tuple[Op, tuple[TensorType, ...]]] = set()
         self._places = 0  # at which these look one by one
         self._relations = 0  # conditions on symbols that were met
+        self.operators: dict[str, str] = {}
         self._names: set[str] = set(inputs)
         # Deep networks repeat few (op, input types): what they yield is worked out once.
         self._known = Memo("types that ops make")
@@ -418,7 +421,7 @@ class GraphBuilder:
         """The graph as it stands, with ``outputs`` as its results."""
         return Graph(
             self.name, self.inputs, tuple(self.nodes), tuple(outputs), self.types,
-            parameters or {}, source, tuple(self.assumed),
+            parameters or {}, source, tuple(self.assumed), operators=self.operators,
         )  # fmt: skip
 
     def _apply(

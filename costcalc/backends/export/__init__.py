@@ -44,6 +44,7 @@ FORMATS: dict[str, Format] = {
     "perfetto": Format(
         "the schedule on a machine, for Perfetto and Chrome", f"{_HERE}.perfetto", "trace.json", needs="machine"
     ),
+    "netron": Format("Netron: figures at each operator of a file", f"{_HERE}.netron", "attachment.json"),
 }
 """Name → format. Each module is imported when it is asked for."""
 

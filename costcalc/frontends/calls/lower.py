@@ -90,14 +90,16 @@ class Lowering:
         """A call of an operator, for a rule to add steps to; ``made`` is what it is known to make."""
         return Call(name, arguments, made, self.builder.types_made, copies, self.weights)
 
-    def keep(self, call: Call, scope: Scope, line: Location | None = None) -> list[Step]:
+    def keep(self, call: Call, scope: Scope, line: Location | None = None, operator: str = "") -> list[Step]:
         """Keep the steps that a rule added to ``call``, made in ``scope`` by a user's ``line``, and return them.
+
+        operator   what a file calls what they stand for
 
         Raises ``InternalError`` where what they say of their weights is not what the model has.
         """
         for step in call.steps:
             self._check_weights(step)
-            step.location = line
+            step.location, step.operator = line, operator
             self.steps.append((step, scope))
         return call.steps
 
@@ -160,6 +162,8 @@ class Lowering:
             frozen = [local for local, w in step.weights.items() if w.weight in self._frozen]
             inputs = (t.value for t in step.inputs)
             made = self.builder.add(name, step.op, inputs, called, step.location, prepared, frozen, step.stored_as)
+            if step.operator:
+                self.builder.operators[name] = step.operator
             for traced, value in zip(step.outputs, made, strict=True):
                 traced.value = value
         self.builder.assumed.update(dict.fromkeys(assumed))

@@ -87,7 +87,7 @@ class BlobBuilder:
 
     def finish(self, line: FileLine, outputs: Sequence[Value], name: str) -> None:
         """Add the layers of ``line`` to the graph, and bind its blobs to what they make."""
-        names = self._composer.finish(name, line.location)
+        names = self._composer.finish(name, line.location, line.name)
         for blob, value in zip(line.outputs, outputs, strict=False):
             self._values[blob] = names[value] if isinstance(value, Intermediate) else value
 

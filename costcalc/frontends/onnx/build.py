@@ -83,6 +83,7 @@ class Build:
         self.count = 0
         self.weighed_nodes = 0
         self.depth = 0
+        self.operator = ""  # of the main graph, that is being walked
         self.weights: dict[str, Traced] = {}
         self.consumed: set[str] = set()
         self.owners: set[str] = set()
@@ -239,6 +240,8 @@ class Build:
         for name in outputs:
             context.readers.setdefault(name, []).append(None)
         for node in in_order(nodes):
+            if self.depth == 1:
+                self.operator = node.name  # also of what stands in its functions and graphs
             self._node(node, env)
         self.depth -= 1
         self.context, self.env = before, around
@@ -298,7 +301,7 @@ class Build:
                 result = use.uncounted(str(reason))
             except FileError as error:
                 raise FileError(f"{at(node)}: {error.message}") from None
-        self.lowering.keep(call, self._owned(node, call, scope))
+        self.lowering.keep(call, self._owned(node, call, scope), operator=self.operator)
         for one in self.decided[decided:]:
             one.last = self.steps if one.last < 0 else one.last
         return result if isinstance(result, tuple) else (result,)

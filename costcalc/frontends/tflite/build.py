@@ -67,6 +67,7 @@ class TFLiteBuilder:
         self._called: dict[tuple[int, int], str] = {}
         self._weights: set[str] = set()
         self._scopes = 1
+        self._operator = ""
         self._nested = 0
         self._prefix = ""
         self._count, self._weighed = 0, [0]
@@ -190,7 +191,9 @@ class TFLiteBuilder:
         """Add all operators in their order, which is one in which they can run."""
         from costcalc.frontends.tflite.rules import rule_of
 
-        for operator in operators:
+        for number, operator in enumerate(operators):
+            if not self._nested:
+                self._operator = str(number)  # also of what stands in it
             self._count += 1
             if self._count > MOST_OPERATORS:
                 raise SpecError(
@@ -263,7 +266,7 @@ class TFLiteBuilder:
 
     def _commit(self, operator: TFLiteOperator) -> None:
         """Add the layers of the operator at hand, and bind what it makes to their values."""
-        made = self._composer.finish(self._path, Location(self.shown))
+        made = self._composer.finish(self._path, Location(self.shown), self._operator)
         for index in operator.outputs:
             value = self.scope.values.get(index)
             if isinstance(value, Intermediate):
