@@ -135,4 +135,4 @@ def test_shapes_are_those_of_a_run(tmp_path: Path, data: bytes) -> None:
 
     (tmp_path / "net.tflite").write_bytes(data)
     for check, differ in tflite_file.witnessed(str(tmp_path / "net.tflite"), Request()):
-        assert not differ and check.compared, check
+        assert not differ and (check.compared or check.name == tflite_file.ELEMENTS), check

@@ -176,12 +176,12 @@ def test_what_has_no_rule_or_keeps_a_state_is_named(opened: Open) -> None:
     x, y, z = f.tensor("x", 1, 8), f.tensor("y", 1, 9), f.tensor("z", 1, 8)
     f.operator("MyOwn\n::error::", [x], [y], custom=True)
     state = f.tensor("state", 1, 8, variable=True)
-    f.operator("SVDF", [y, f.weight("a", 8, 9), f.weight("b", 8, 4), -1, state], [z], {})
+    f.operator("RNN", [y, f.weight("a", 8, 9), f.weight("b", 8, 8), f.weight("c", 8), state], [z], {})
     graph = opened(f, [x], [z])
     found = report(graph)
-    assert [layer.kind for layer in found.layers if not layer.counted] == ["MyOwn_error", "svdf"]
+    assert [layer.kind for layer in found.layers if not layer.counted] == ["MyOwn_error", "rnn"]
     assert not found.is_complete
-    assert found.total.params == 8 * 9 + 8 * 4
+    assert found.total.params == 8 * 9 + 8 * 8 + 8
 
 
 def test_an_assignment_makes_nothing_and_is_named(opened: Open) -> None:
@@ -328,3 +328,54 @@ def test_numbers_that_are_worked_out_beforehand_are_a_constant_where_they_are_re
     f.operator("ADD", [x, s], [z], {})
     graph = opened(f, [x], [z])
     assert [(node.op.name, node.outputs) for node in graph.nodes] == [("constant", ("s",)), ("add", ("z",))]
+
+
+def _lstm(full: bool) -> bytes:
+    """Seven steps of 3 features, 5 states; ``full``: peepholes, norms, a projection to 4, no input gate."""
+    f, width = File(), 4 if full else 5
+    gates = ["f", "c", "o"] if full else ["i", "f", "c", "o"]
+    x, y = f.tensor("x", 2, 7, 3), f.tensor("y", 2, 7, width)
+
+    def each(kind: str, *shape: int, of: str = "ifco") -> list[int]:
+        return [f.weight(f"{kind}.{g}", *shape) if g in gates else -1 for g in of]
+
+    inputs = [x, *each("w", 5, 3), *each("r", 5, width)]
+    inputs += each("p", 5, of="ifo") if full else [-1] * 3
+    inputs += each("b", 5)
+    inputs += [f.weight("proj", 4, 5), f.weight("proj.b", 4)] if full else [-1, -1]
+    inputs += [f.tensor("h", 2, width, variable=True), f.tensor("s", 2, 5, variable=True)]
+    inputs += each("n", 5) if full else []
+    f.operator("UNIDIRECTIONAL_SEQUENCE_LSTM", inputs, [y], {0: ("byte", 4), 3: ("kind", 0)})
+    return f.bytes([x], [y])
+
+
+def _svdf() -> bytes:
+    """9 features, 4 units of rank 2, which remember 6 inferences."""
+    f = File()
+    x, y = f.tensor("x", 3, 9), f.tensor("y", 3, 4)
+    state = f.tensor("state", 3, 48, variable=True)
+    inputs = [x, f.weight("a", 8, 9), f.weight("b", 8, 6), f.weight("c", 4), state]
+    f.operator("SVDF", inputs, [y], {0: _one(2), 1: ("byte", 1)})
+    return f.bytes([x], [y])
+
+
+RECURRENT = {
+    "lstm": (_lstm(False), 14 * 4 * 5 * (3 + 5), 4 * (5 * 3 + 5 * 5 + 5)),
+    "full": (_lstm(True), 14 * (3 * 5 * (3 + 4) + 4 * 5), 3 * (5 * 3 + 5 * 4 + 5) + 2 * 5 + 4 * 5 + 4 + 3 * 5),
+    "svdf": (_svdf(), 3 * 8 * (9 + 6), 8 * 9 + 8 * 6 + 4),
+}
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_recurrent_kernels(tmp_path: Path, name: str) -> None:
+    """By hand, at each step for each gate its states times what goes in; and the shapes are those of a run."""
+    data, macs, params = RECURRENT[name]
+    (tmp_path / "net.tflite").write_bytes(data)
+    found = report(load(str(tmp_path / "net.tflite")))
+    assert (found.total.macs, found.total.params, found.is_complete) == (macs, params, True)
+    pytest.importorskip("ai_edge_litert", reason="too large for the test extra")
+    from costcalc.frontends.sources import Request
+    from costcalc.verification import tflite_file
+
+    for check, differ in tflite_file.witnessed(str(tmp_path / "net.tflite"), Request()):
+        assert not differ and check.compared, check

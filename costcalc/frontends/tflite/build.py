@@ -18,6 +18,8 @@ from costcalc.ir.tensor import ELEMENT_BITS, TensorType
 
 MOST_NESTED = 16
 """How deep composites, branches and loops are written out."""
+KEEPS_STATE = ("UNIDIRECTIONAL_SEQUENCE_LSTM", "SVDF")
+"""Operators whose rule knows of the state that they keep from one inference to the next."""
 MOST_WEIGHED = 200_000
 """Operators that are walked to weigh branches, those inside others as often as they are weighed."""
 Carried = tuple[Value, "list[Dim] | None"]
@@ -208,7 +210,8 @@ class TFLiteBuilder:
             try:
                 if rule is None:
                     raise Unlike("")
-                if any(self.scope.tensors[i].variable for i in operator.inputs if i >= 0):
+                variable = any(self.scope.tensors[i].variable for i in operator.inputs if i >= 0)
+                if variable and operator.name not in KEEPS_STATE:
                     raise Unlike("it keeps a state from one inference to the next")
                 rule(self, operator)
                 self._agree(operator)
