@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from costcalc.analysis.report import report
 from costcalc.backends.module import to_module
 from costcalc.errors import CostcalcError
 from costcalc.frontends.spec.write import write
@@ -117,3 +118,38 @@ class Diagonal(nn.Module):
 def test_a_diagonal_that_is_written_keeps_the_shape() -> None:
     graph = trace(Diagonal(), SIZE)
     assert graph.types[graph.outputs[0]].shape == SIZE
+
+
+def test_writing_to_no_elements_is_nothing() -> None:
+    """As the windows of a map with one row of them do."""
+
+    class Windows(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            y = x + 1
+            y[:, :-4, 0:0] = 3.0
+            y[:, 0:0].copy_(x[:, 0:0])
+            y[:, -2:, :] = 5.0
+            return y * 2
+
+    graph = trace(Windows(), (1, 4, 4, 1))
+    assert [node.op.name for node in graph.nodes].count("overwrite") == 1
+
+
+@pytest.mark.parametrize("axes", [4, 5])
+def test_padding_by_nothing_along_many_axes_is_a_copy(axes: int) -> None:
+    class Padded(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.pad(x, (0, 0) * axes) * 2
+
+    graph = trace(Padded(), (1, 2, 3, 4, 5))
+    assert [node.op.name for node in graph.nodes] == ["pad", "elementwise"]
+
+
+def test_padding_of_more_axes_than_a_spec_can_say_is_named_as_not_counted() -> None:
+    class Padded(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.pad(x, (1, 1) * 4) * 2
+
+    graph = trace(Padded(), (1, 2, 3, 4))
+    assert [u.kind for u in report(graph).uncounted] == ["pad"]
+    assert graph.types[graph.outputs[0]].shape == (3, 4, 5, 6)

@@ -138,7 +138,7 @@ class Aliases:
         for written, region in entry.writes[entry.seen :]:
             if region == mine:
                 entry.traced = written
-            elif _apart(mine, region):
+            elif not written.type.size or _apart(mine, region):
                 continue
             elif written.type.size < tensor.numel():  # type: ignore[operator]
                 made = Traced(type_of(tensor))
