@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costcalc.amounts.shown import sees
 from costcalc.analysis.figures import COMPARISON, FIGURES, SPENT, Figure, Value, field_at_end, figures_in
@@ -11,6 +11,9 @@ from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.view import GLOBAL, ReceptiveField
 from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError
+
+if TYPE_CHECKING:
+    from costcalc.backends.plots.attached import ComparisonPlots
 
 SCHEMA = 1
 """The version of the JSON of a comparison."""
@@ -75,6 +78,13 @@ class Comparison(NamedTuple):
         from costcalc.backends.frames import pandas
 
         return pandas({"model": self.names, **{line.figure.head: line.values for line in self.lines}})
+
+    @property
+    def plot(self) -> ComparisonPlots:
+        """Pictures, as matplotlib figures: ``comparison.plot.pareto()``, ``.receptive_field()``."""
+        from costcalc.backends.plots.attached import ComparisonPlots
+
+        return ComparisonPlots(self)
 
     def parts(self, model: int, figure: str, by: str) -> list[CostPart]:
         """Where a model spends ``figure``, by op ``kind`` or by ``stage``: the largest, the rest as one."""

@@ -149,7 +149,7 @@ def _theirs(name: str, models: Sequence[str], sheet: Sheet, best: str | None) ->
             raise CostcalcError(why, location)
     values = tuple(Fraction(text) if text else None for text in texts)
     known = [value for value in values if value is not None]
-    way = best or _better(name)
+    way = best or better(name)
     top = {"max": max, "min": min}[way](known) if way in ("max", "min") and len({*known}) > 1 else None
     return TableColumn(
         name, name, values, texts, best=frozenset(i for i, v in enumerate(values) if top is not None and v == top)
@@ -175,7 +175,7 @@ def _lines(models: Sequence[str], sheet: Sheet) -> list[Any]:
     return [rows.get(model) for model in models]
 
 
-def _better(name: str) -> str:
+def better(name: str) -> str:
     """Whether the most or the least of a column is best, by the words and arrows of its head; "" if it does not say."""
     words = {*re.split(r"[^a-z0-9]+", name.lower().replace("top-", "top"))}
     if "↑" in name or "↓" in name:

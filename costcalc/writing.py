@@ -29,17 +29,17 @@ def version_of(file: str) -> Version | None:
     return Version(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-def write_whole(file: str, text: str) -> None:
-    """Replace ``file`` by one with ``text``; if that fails, ``file`` is as it was. Devices and pipes are written to.
+def write_whole(file: str, text: str | bytes) -> None:
+    """Replace ``file`` by one with ``text`` (in UTF-8, or bytes as they are); if that fails, ``file`` is as it was.
 
-    A link that the user names stays one, to the new text.
+    Devices and pipes are written to. A link that the user names stays one, to the new text.
     """
     if not file:
         raise CostcalcError("the output has no file name")
     with _said(file):
         path = Path(file)
         if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(_encoded(text))
         else:
             _replace(path.resolve(), text)
 
@@ -73,12 +73,16 @@ def _said(file: str) -> Iterator[None]:
         raise CostcalcError(f"{file} cannot be written: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _replace(target: Path, text: str) -> None:
+def _encoded(text: str | bytes) -> bytes:
+    return text.encode("utf-8") if isinstance(text, str) else text
+
+
+def _replace(target: Path, text: str | bytes) -> None:
     """Put a new file with ``text`` where ``target`` is, in one step; it has the same permissions."""
     beside = target.with_name(f".costcalc-{os.urandom(12).hex()}")  # a name that nobody else makes
     try:
-        with beside.open("x", encoding="utf-8", newline="") as stream:
-            stream.write(text)
+        with beside.open("xb") as stream:
+            stream.write(_encoded(text))
             stream.flush()
             os.fsync(stream.fileno())
         if target.exists():

@@ -10,7 +10,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("torch", "numpy", "sympy", "fvcore", "onnx", "timm", "torchvision", "pydantic", "rich", "asyncio")
+HEAVY = (
+    "torch",
+    "numpy",
+    "sympy",
+    "fvcore",
+    "onnx",
+    "timm",
+    "torchvision",
+    "pydantic",
+    "rich",
+    "matplotlib",
+    "asyncio",
+)
 PROBE = """
 import sys
 from costcalc.cli.dispatch import outcome

@@ -14,6 +14,7 @@ from costcalc.errors import UnknownName, near
 
 if TYPE_CHECKING:
     from costcalc.analysis.records import Block, Layer
+    from costcalc.backends.plots.attached import ReportPlots
     from costcalc.backends.rows import TableView
 
 
@@ -103,6 +104,16 @@ class Presented:
     def to_html(self, path: str | os.PathLike[str] | None = None, **view: Any) -> str:
         """A page with a tree that folds; it needs no network and no script."""
         return _made(self, "html", path, view)
+
+    @property
+    def plot(self: Any) -> ReportPlots:
+        """Pictures, as matplotlib figures: ``report.plot.roofline()``, ``.treemap("params")``, ``.receptive_field()``.
+
+        They need matplotlib and raise a ``CostcalcError`` without it.
+        """
+        from costcalc.backends.plots.attached import ReportPlots
+
+        return ReportPlots(self)
 
     def to_pandas(self, **view: Any) -> Any:
         """The rows of the CSV as a ``pandas.DataFrame``, without the total.

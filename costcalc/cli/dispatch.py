@@ -31,6 +31,7 @@ COMMANDS = {
     "calibrate": "Costs",
     "table": "Costs",
     "export": "Costs",
+    "plot": "Costs",
     "compare": "Changes",
     "diff": "Changes",
     "check": "Changes",

@@ -78,12 +78,12 @@ def table(
 
     wanted = [name.strip() for name in columns.split(",") if name.strip()]
     called = [name.strip() for name in names.split(",")] if names else []
-    ways = _ways(best or [])
+    given = ways(best or [])
     with unquoted(beside or ""):
         sheet = read_csv(beside, "a table") if beside else None
     reports = [analyze(model, **choices.choices(), **setting._asdict()) for model in models]
     with unquoted(beside or ""):
-        found = tabulate(models, reports, wanted, sheet, called, ways)
+        found = tabulate(models, reports, wanted, sheet, called, given)
     if format is TableFormat.table:
         text = formats.table(found, width=width(), colour=coloured(output))
     else:
@@ -92,7 +92,7 @@ def table(
     return 4 if strict and not all(report.is_complete for report in reports) else 0
 
 
-def _ways(given: list[str]) -> dict[str, str]:
+def ways(given: list[str]) -> dict[str, str]:
     """Column → ``max``, ``min`` or ``none``."""
     found = {}
     for text in given:

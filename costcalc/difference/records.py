@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costcalc.analysis.figures import FIGURES, Amounts, Figure, Value, amount_of, attributed
 from costcalc.analysis.records import Report
 from costcalc.classes import dataclass
 from costcalc.difference.held import HeldChange
 from costcalc.errors import Location
+
+if TYPE_CHECKING:
+    from costcalc.backends.plots.attached import DiffPlots
 
 SCHEMA = 1
 """The version of the JSON of a diff."""
@@ -111,6 +114,13 @@ class Diff:
         from costcalc.backends.report.html import preformatted
 
         return preformatted(self.to_text(width=120))
+
+    @property
+    def plot(self) -> DiffPlots:
+        """Pictures, as matplotlib figures: ``diff.plot.waterfall()``."""
+        from costcalc.backends.plots.attached import DiffPlots
+
+        return DiffPlots(self)
 
     def to_text(self, width: int = 80, by: str = "macs") -> str:
         """What the command line prints, causes ranked ``by`` a figure, ``width`` characters wide."""

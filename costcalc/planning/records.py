@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costcalc.classes import NamedTuple, dataclass
+
+if TYPE_CHECKING:
+    from costcalc.backends.plots.attached import MemoryPlots
 
 SCHEMA = 1
 """The version of the JSON."""
@@ -98,6 +101,13 @@ class Memory:
     def needed_bytes(self) -> int:
         """What the activations take: the arena, or where there is none the peak."""
         return self.peak_bytes if self.arena_bytes is None else self.arena_bytes
+
+    @property
+    def plot(self) -> MemoryPlots:
+        """Pictures, as matplotlib figures: ``memory.plot.memory()``."""
+        from costcalc.backends.plots.attached import MemoryPlots
+
+        return MemoryPlots(self)
 
     @property
     def peak_step(self) -> int:

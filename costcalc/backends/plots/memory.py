@@ -1,0 +1,90 @@
+"""What an engine holds, step by step."""
+
+from __future__ import annotations
+
+from matplotlib.patches import Rectangle as Patch
+
+from costcalc.amounts import units
+from costcalc.analysis.figures import BITS
+from costcalc.backends.plots.canvas import GREY, INK, PALETTE, REST, Picture, linear, picture, plain, settle
+from costcalc.errors import CostcalcError
+from costcalc.pictures.timeline import Timeline, timeline
+from costcalc.planning.records import Memory
+
+MOST_NAMED = 5
+MOST_BLOCKS = 3000
+
+
+def draw(memory: Memory, width: float | None = None) -> Picture:
+    """The timeline of ``memory``: bytes that live at each step, and what lives at the peak.
+
+    Where the engine has one block of memory, each tensor lies in it at its place, from its first to its last step.
+    Raises ``CostcalcError`` where there are no steps.
+    """
+    found = timeline(memory)
+    if not found.held:
+        raise CostcalcError(f"{memory.name[:60]} has no steps, so there is nothing to draw")
+    placed = [bar for bar in found.bars if bar.offset is not None]
+    top = max(found.held[found.peak], found.arena or 0) or 1
+    bits = f", {memory.bits} bits" if memory.bits else ""
+    after = f", after {', '.join(memory.applied)}" if memory.applied else ""
+    peak = f"peak {units.size(8 * found.held[found.peak])} at step {found.peak + 1}, {plain(memory.at, 40)}"
+    arena = f"; arena {units.size(8 * found.arena)}" if found.arena is not None else ""
+    note = f"engine {memory.engine}{bits}{after}; {peak}{arena}"
+    with picture(f"Memory of {memory.name}", note, width, 0.5) as (_, axes):
+        last = len(found.held)
+        axes.set(xlim=(0.5, last + 0.5), ylim=(0, top * 1.08))
+        linear(axes.xaxis, 0, last, "", about=8)
+        linear(axes.yaxis, 0, top * 1.08, BITS)
+        axes.set_xlabel("step")
+        axes.set_ylabel("bytes")
+        at_peak = {bar: PALETTE[i] for i, bar in enumerate(found.alive[:MOST_NAMED])}
+        if placed and len(placed) <= MOST_BLOCKS:
+            for bar in placed:
+                axes.add_patch(
+                    Patch((bar.first + 0.5, bar.offset or 0), bar.last - bar.first + 1, bar.bytes,
+                          facecolor=at_peak.get(bar, REST), alpha=0.75 if bar in at_peak else 0.45,
+                          edgecolor="white", lw=min(0.4, 150 / len(placed) / 10))
+                )  # fmt: skip
+        else:
+            _shares(axes, found, list(at_peak.items()))
+        edges = [0.5 + i for i in range(last + 1)]
+        axes.stairs(found.held, edges, color=INK, lw=0.9)
+        if found.arena is not None:
+            axes.axhline(found.arena, color=INK, lw=0.7, ls=(0, (4, 2)))
+        axes.axvline(found.peak + 1, color=GREY, lw=0.5, ls=(0, (2, 3)))
+        _at_peak(axes, found, at_peak)
+        settle(axes)
+    assert isinstance(axes.figure, Picture)
+    return axes.figure
+
+
+def _shares(axes, found: Timeline, named) -> None:  # type: ignore[no-untyped-def]
+    """The area below the curve, of which those that are named have their colour for as long as they live."""
+    steps = range(len(found.held))
+    edges = [0.5 + i for i in range(len(found.held) + 1)]
+    below = [0] * len(found.held)
+    for bar, colour in named:
+        above = [below[i] + (bar.bytes if bar.first <= i <= bar.last else 0) for i in steps]
+        axes.stairs(above, edges, baseline=below, fill=True, color=colour, alpha=0.75, lw=0)
+        below = above
+    axes.stairs([max(a, b) for a, b in zip(found.held, below, strict=True)], edges, baseline=below, fill=True,
+                color=REST, alpha=0.3, lw=0)  # fmt: skip
+
+
+def _at_peak(axes, found: Timeline, colours) -> None:  # type: ignore[no-untyped-def]
+    """The tensors of the peak, the largest first, at the right of the axes."""
+    from matplotlib.lines import Line2D
+
+    marks = [
+        Line2D([], [], linestyle="none", marker="s", color=colour, markersize=5,
+               label=f"{plain(bar.name, 26)}  {units.size(8 * bar.bytes)}")
+        for bar, colour in colours.items()
+    ]  # fmt: skip
+    rest = found.alive[len(colours) :]
+    if rest:
+        size = units.size(8 * sum(bar.bytes for bar in rest))
+        marks.append(Line2D([], [], linestyle="none", marker="s", color=REST, markersize=5,
+                            label=f"{len(rest)} other{'s' * (len(rest) != 1)}  {size}"))  # fmt: skip
+    axes.legend(handles=marks, title="alive at the peak", title_fontsize=7, alignment="left", loc="upper left",
+                bbox_to_anchor=(1.0, 1.0), handletextpad=0.2, labelspacing=0.4)  # fmt: skip

@@ -1,0 +1,125 @@
+"""Layers under the roof of a machine."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from costcalc.amounts import units
+from costcalc.analysis.figures import COUNT
+from costcalc.analysis.records import Report
+from costcalc.backends.plots.canvas import (
+    GREY,
+    INK,
+    MARKERS,
+    REST,
+    Labels,
+    Picture,
+    key,
+    logarithmic,
+    note_of,
+    picture,
+    plain,
+    ranked,
+    share,
+)  # fmt: skip
+from costcalc.pictures.roofline import Point, roofline
+
+MOST_NAMED = 8
+
+
+def draw(report: Report, width: float | None = None) -> Picture:
+    """The roofline of ``report``: a mark each for layers that are alike, its area in proportion to their time.
+
+    Raises ``CostcalcError`` where the report is for no machine, or no layer multiplies.
+    """
+    found = roofline(report)
+    if not found.points:
+        from costcalc.errors import CostcalcError
+
+        raise CostcalcError(f"no layer of {report.name[:60]} multiplies and moves anything, so none is under the roof")
+    alike: dict[tuple[str, float, float], list[Point]] = {}
+    for point in found.points:
+        alike.setdefault((point.kind, point.intensity, point.rate), []).append(point)
+    seconds: dict[str, float] = {}
+    for point in found.points:
+        seconds[point.kind] = seconds.get(point.kind, 0.0) + point.seconds
+    whole = sum(seconds.values())
+    colours = ranked(seconds)
+    marks = {kind: MARKERS[i] if i < len(MARKERS) else "X" for i, kind in enumerate(colours)}
+    spent = {at: sum(p.seconds for p in points) for at, points in alike.items()}
+    size = {at: 12 + 260 * (time / whole if whole else 0.0) for at, time in spent.items()}
+    note = f"{note_of(report)}; area: share of {units.seconds(whole)}"
+    if found.without:
+        note += f"; layers without MACs take {units.seconds(found.without)} more"
+    with picture(f"Roofline of {report.name}", note, width, 0.56) as (_, axes):
+        xs, ys = [at[1] for at in alike], [at[2] for at in alike]
+        left, right = min(*xs, found.ridge) / 2.2, max(*xs, found.ridge) * 2.5
+        bottom = min(*ys, found.roof(left)) / 1.6
+        axes.set(xscale="log", yscale="log", xlim=(left, right), ylim=(bottom, found.peak * 3))
+        axes.plot([left, found.ridge, right], [found.roof(left), found.peak, found.peak], color=INK, lw=1.0, zorder=1)
+        axes.axvline(found.ridge, color=GREY, lw=0.5, ls=(0, (2, 3)), zorder=0)
+        for at in sorted(alike, key=lambda at: -size[at]):
+            axes.scatter(
+                at[1], at[2], s=size[at], color=colours[at[0]], marker=marks[at[0]], alpha=0.75, lw=0.4,
+                edgecolor="white", zorder=3,
+            )  # fmt: skip
+        axes.set_xlabel("MACs per byte of traffic")
+        axes.set_ylabel("MACs a second")
+        logarithmic(axes.xaxis, COUNT)
+        logarithmic(axes.yaxis, COUNT)
+        shown = [kind for kind in colours if colours[kind] != REST]
+        rest = [("others", REST, "X")] if len(shown) < len(colours) else []
+        entries = [(f"{kind} {share(seconds[kind], whole)}", colours[kind], marks[kind]) for kind in shown]
+        key(axes, [*entries, *rest], loc="lower right", frameon=True, framealpha=1.0, edgecolor="none")
+        labels = Labels(axes)
+        _roof_labels(axes, found, right, labels)
+        labels.avoid(_along(found, left, right), 1.0)
+        for at, marked in size.items():
+            labels.avoid([(at[1], at[2])], marked**0.5 / 2)
+        legend = axes.get_legend()
+        if legend is not None:
+            labels.avoid_all_of(legend)
+        for at in sorted(alike, key=lambda at: -spent[at])[:MOST_NAMED]:
+            points = alike[at]
+            more = f" + {len(points) - 1} alike" if len(points) > 1 else ""
+            labels.put(at[1], at[2], f"{plain(points[0].name, 30)}{more}", size[at] ** 0.5 / 2)
+    return picture_of(axes)
+
+
+def picture_of(axes: Any) -> Picture:
+    """The figure that ``axes`` are of."""
+    figure = axes.figure
+    assert isinstance(figure, Picture)
+    return figure
+
+
+def _roof_labels(axes: Any, found: Any, right: float, labels: Labels) -> None:
+    """The peak and the bandwidth in words, at the roof."""
+    bits = f", {found.bits} bits" if found.bits else ""
+    peak = axes.annotate(
+        f"{units.count(round(found.peak))} MAC/s{bits}", (right, found.peak), (-2, 3), textcoords="offset points",
+        ha="right", va="bottom", size=7, color=GREY,
+    )  # fmt: skip
+    left = axes.transAxes.inverted().transform(axes.transData.transform((found.ridge, found.peak)))[0] > 0.75
+    ridge = axes.annotate(
+        f"{found.ridge:.3g} MACs per byte", (found.ridge, axes.get_ylim()[1]), (-3 if left else 3, -2),
+        textcoords="offset points", size=7, color=GREY, va="top", ha="right" if left else "left",
+    )  # fmt: skip
+    x0, x1 = axes.get_xlim()[0], found.ridge
+    x = (x0 * x0 * x1) ** (1 / 3)
+    a, b = (axes.transData.transform((x, found.roof(x))) for x in (x0, x1))
+    angle = math.degrees(math.atan2(b[1] - a[1], b[0] - a[0]))
+    slope = axes.annotate(
+        f"{units.count(round(found.bandwidth))}B/s", (x, found.roof(x)), (-4, 4), textcoords="offset points", size=7,
+        color=GREY, rotation=angle, rotation_mode="anchor", ha="center", va="bottom",
+    )  # fmt: skip
+    for text in (peak, ridge, slope):
+        labels.avoid_all_of(text)
+
+
+def _along(found: Any, left: float, right: float) -> list[tuple[float, float]]:
+    """Points on the roof, close to each other."""
+    steps = 240
+    xs = [left * (right / left) ** (i / steps) for i in range(steps + 1)]
+    return [(x, found.roof(x)) for x in xs]

@@ -1,0 +1,249 @@
+"""Pictures: what is drawn is what the records say, names are only text, labels keep clear of each other, bad input gets a
+sentence. The files are judged by what is in them, not by their bytes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import costcalc
+from costcalc import zoo
+from costcalc.cli.dispatch import outcome
+from costcalc.errors import CostcalcError
+from costcalc.pictures.pareto import pareto
+from costcalc.pictures.squarify import Rectangle, squarify
+from costcalc.tabulation import tabulate
+
+matplotlib = pytest.importorskip("matplotlib")
+
+ROOT = Path(__file__).parent.parent.parent
+COMMANDS = {
+    "roofline": ["roofline", "resnet18", "--machine", "a100"],
+    "memory": ["memory", "mobilenet_v2", "--engine", "tflm", "--bits", "8"],
+    "lives": ["memory", "resnet18"],
+    "treemap": ["treemap", "resnet18", "--by", "params"],
+    "receptive-field": ["receptive-field", "resnet18", "vgg16"],
+    "pareto": ["pareto", "resnet18", "resnet50", "mobilenet"],
+    "waterfall": ["waterfall", "resnet18", "resnet34"],
+}
+STRANGE = """
+name: strange
+inputs: {{x: [1, 3, 8, 8]}}
+layers:
+  - conv: {{name: "{name}", channels: 4, kernel: 3}}
+"""
+
+
+def texts(figure: Any) -> list[Any]:
+    """The texts of a figure that have letters."""
+    from matplotlib.text import Text
+
+    figure.draw_without_rendering()
+    return [t for t in figure.findobj(Text) if t.get_text().strip() and t.get_visible()]
+
+
+@pytest.mark.parametrize("format", ["svg", "png", "pdf"])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_picture_is_a_file_of_its_format(name: str, format: str, tmp_path: Path) -> None:
+    file = tmp_path / f"x.{format}"
+    assert outcome(["plot", *COMMANDS[name], "-o", str(file)]) == 0
+    data = file.read_bytes()
+    assert data.startswith({"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF"}[format])
+    if format == "pdf":  # fonts are inside, as TrueType, which journals take
+        assert b"/FontFile2" in data and b"/Type3" not in data
+    if format == "svg":  # letters are paths; nothing is fetched, nothing runs, no time of day
+        tree = ET.fromstring(data)
+        tags = {element.tag.rpartition("}")[2] for element in tree.iter()}
+        assert not tags & {"script", "text", "image", "foreignObject", "a"}
+        links = [v for e in tree.iter() for k, v in e.attrib.items() if k.endswith("href")]
+        assert all(link.startswith("#") for link in links)
+        again = tmp_path / "again.svg"
+        outcome(["plot", *COMMANDS[name], "-o", str(again)])
+        assert again.read_bytes() == data
+
+
+def figures() -> dict[str, Any]:
+    analyze = costcalc.analyze
+    return {
+        "roofline": lambda: analyze("resnet50", machine="a100", bits=16).plot.roofline(),
+        "roofline of many": lambda: analyze("densenet201", machine="jetson_orin_nano").plot.roofline(),
+        "roofline, narrow": lambda: analyze("convnext_t", machine="a100").plot.roofline(width=3.5),
+        "pareto": lambda: costcalc.compare(*zoo_models()).plot.pareto(),
+        "growth": lambda: costcalc.compare("resnet18", "vgg16", "mobilenet").plot.receptive_field(),
+        "waterfall": lambda: costcalc.diff("resnet50", "resnet101").plot.waterfall(),
+        "memory": lambda: costcalc.memory("mobilenet_v2", engine="tflm", bits=8).plot.memory(),
+        "treemap": lambda: analyze("resnet50").plot.treemap(),
+    }
+
+
+def zoo_models() -> list[str]:
+    return [
+        name for name in ("resnet18", "resnet34", "resnet50", "mobilenet", "vgg16", "swin_t") if name in zoo.models()
+    ]
+
+
+@pytest.mark.parametrize("name", figures())
+def test_no_text_lies_over_another_or_outside(name: str) -> None:
+    figure = figures()[name]()
+    there = texts(figure)
+    assert len(there) > 5
+    renderer = figure.canvas.get_renderer()
+    from matplotlib.text import Text
+
+    boxes = [(t.get_text(), Text.get_window_extent(t, renderer)) for t in there]
+    for (one, a), (other, b) in itertools.combinations(boxes, 2):
+        lap = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert lap[0] < 2 or lap[1] < 2, f"{one!r} lies over {other!r}"
+    width, height = figure.bbox.width, figure.bbox.height
+    for one, box in boxes:
+        assert box.x0 > -2 and box.y0 > -2 and box.x1 < width + 2 and box.y1 < height + 2, one
+
+
+def test_areas_of_a_treemap_are_in_proportion_and_fill_it() -> None:
+    from hypothesis import given
+    from hypothesis import strategies as st
+
+    @given(st.lists(st.integers(1, 10**12), min_size=1, max_size=40), st.floats(1, 500), st.floats(1, 500))
+    def law(values: list[int], width: float, height: float) -> None:
+        found = squarify(values, Rectangle(2.0, 3.0, width, height))
+        for value, box in zip(values, found, strict=True):
+            assert box.width * box.height == pytest.approx(width * height * value / sum(values), rel=1e-6, abs=1e-6)
+            assert box.x > 2 - 1e-6 and box.x + box.width < 2 + width + 1e-6 * width
+            assert box.y > 3 - 1e-6 and box.y + box.height < 3 + height + 1e-6 * height
+        for a, b in itertools.combinations(found, 2):
+            over = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
+            up = min(a.y + a.height, b.y + b.height) - max(a.y, b.y)
+            assert over < 1e-6 * width or up < 1e-6 * height
+
+    law()
+
+
+def test_the_paper_of_squarified_treemaps_has_this_example() -> None:
+    """Bruls et al. 2000, section 3: 6, 6, 4, 3, 2, 2, 1 in 6 × 4; two of 3 × 2 at the left, then 4 and 3 in a row."""
+    found = squarify([6, 6, 4, 3, 2, 2, 1], Rectangle(0, 0, 6, 4))
+    assert [(r.width, r.height) for r in found[:2]] == [(3, 2), (3, 2)]
+    assert [(round(r.width, 4), round(r.height, 4)) for r in found[2:4]] == [(1.7143, 2.3333), (1.2857, 2.3333)]
+
+
+def test_patches_of_a_treemap_are_the_layers() -> None:
+    report = costcalc.analyze("resnet18")
+    axes = report.plot.treemap("macs").axes[0]
+    leaves = [p for p in axes.patches if p.get_alpha() is not None]
+    assert len(leaves) == sum(1 for layer in report.layers if layer.macs)
+
+
+def test_marks_of_a_roofline_are_where_the_layers_are() -> None:
+    report = costcalc.analyze("resnet18", machine="a100", bits=16)
+    axes = report.plot.roofline().axes[0]
+    marks = {tuple(map(float, c.get_offsets()[0])) for c in axes.collections}
+    rates = {layer.name: layer.macs / max(layer.time.compute, layer.time.traffic) for layer in report if layer.macs}
+    wanted = {(layer.intensity, rates[layer.name]) for layer in report if layer.macs}
+    assert sorted(marks) == pytest.approx(sorted(wanted))
+
+
+def test_the_front_is_what_no_other_beats() -> None:
+    names = zoo_models()
+    reports = [costcalc.analyze(name) for name in names]
+    found = pareto(tabulate(names, reports, ["macs", "params"]))
+    for model in found.models:
+        others = [m for m in found.models if (m.x, m.y) != (model.x, model.y)]
+        assert model.best == (not any(m.x <= model.x and m.y <= model.y for m in others))
+    assert [m.x for m in found.front] == sorted(m.x for m in found.front)
+
+
+@pytest.mark.parametrize(
+    "name", ["$\\\\alpha_{1}$", "a$b", "<script>", "--> <x/>", "%^_{}#&", "\\u4e2d\\u6587", "x" * 300]
+)
+@pytest.mark.parametrize("usetex", [False, True])
+def test_names_are_only_text(name: str, usetex: bool, tmp_path: Path) -> None:
+    from costcalc.backends.plots.canvas import plain, rendered
+
+    report = costcalc.analyze("alexnet", machine="a100")
+    said = name.encode().decode("unicode_escape")
+    from dataclasses import replace
+
+    layers = tuple(replace(layer, name=f"{said}{i}") for i, layer in enumerate(report.layers))
+    renamed = replace(report, name=said, layers=layers, blocks=())
+    with matplotlib.rc_context({"text.usetex": usetex}):
+        for figure in (renamed.plot.roofline(), renamed.plot.treemap(), renamed.plot.receptive_field()):
+            assert not any(t.get_parse_math() or t.get_usetex() for t in texts(figure))
+            ET.fromstring(rendered(figure, "svg"))
+            shown = " ".join(t.get_text() for t in texts(figure))
+            assert plain(said)[:6] in shown
+
+
+def test_letters_that_the_font_lacks_are_told_by_their_number() -> None:
+    from costcalc.backends.plots.canvas import plain
+
+    assert plain("a\u4e2d") == "a\\u{4e2d}"
+    assert plain("Größe × 2") == "Größe × 2"
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["roofline", "resnet18"], "--output roofline.svg"),
+        (["roofline", "resnet18", "-o", "x.jpg"], ".svg, .png or .pdf"),
+        (["roofline", "resnet18", "-o", "x.svg"], "--machine a100"),
+        (["roofline", "resnet18", "vgg16", "-o", "x.svg"], "one model"),
+        (["waterfall", "resnet18", "-o", "x.svg"], "two models"),
+        (["waterfall", "resnet18", "vgg16", "--by", "peak", "-o", "x.svg"], "no causes"),
+        (["treemap", "resnet18", "--by", "intensity", "-o", "x.svg"], "no treemap of intensity"),
+        (["treemap", "resnet18", "--engine", "tflm", "-o", "x.svg"], "treemap takes no --engine"),
+        (["memory", "resnet18", "--machine", "a100", "-o", "x.svg"], "memory takes no --machine"),
+        (["pareto", "resnet18", "-x", "macs", "-y", "macs", "-o", "x.svg"], "two figures"),
+        (["pareto", "resnet18", "-x", "layers", "-o", "x.svg"], "--best"),
+        (["pareto", "resnet18", "-x", "nonsense", "-o", "x.svg"], "no column"),
+        (["pareto", "resnet18", "-x", "time", "-o", "x.svg"], "--machine"),
+        (["pyramid", "resnet18", "-o", "x.svg"], "roofline"),
+        (["treemap", "resnet18", "--width", "900", "-o", "x.svg"], "30"),
+    ],
+)
+def test_bad_input_gets_a_sentence_and_no_file(
+    args: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert outcome(["plot", *args]) == 2
+    error = capsys.readouterr().err
+    assert says in error and "Traceback" not in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_matplotlib_one_sentence_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    file = tmp_path / "x.svg"
+    assert outcome(["plot", "treemap", "resnet18", "-o", str(file)]) == 2
+    assert "pip install 'costcalc[plot]'" in capsys.readouterr().err
+    assert not file.exists()
+    with pytest.raises(CostcalcError, match="costcalc\\[plot\\]"):
+        costcalc.analyze("resnet18").plot.treemap()
+
+
+def test_nothing_of_matplotlib_is_imported_before_a_picture_is_asked_for() -> None:
+    code = "import sys, costcalc; costcalc.analyze('resnet18').plot; assert 'matplotlib' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every command and every Python block of docs/plots.md."""
+    page = (ROOT / "docs" / "plots.md").read_text(encoding="utf-8")
+    (tmp_path / "accuracy.csv").write_bytes((ROOT / "docs" / "accuracy.csv").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    commands = re.findall(r"^costcalc (plot .+?)(?:  +.*)?$", page, re.MULTILINE)
+    assert len(commands) > 5
+    for command in commands:
+        assert outcome(command.split()) == 0, command
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "plots.md", "exec"), {})
