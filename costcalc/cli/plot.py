@@ -48,9 +48,7 @@ SEVERAL = {PictureKind.receptive_field: (1, 6), PictureKind.pareto: (1, 200), Pi
 
 @command
 def plot(
-    kind: Annotated[
-        PictureKind, argument(metavar="PICTURE", help="roofline, memory, treemap, receptive-field, pareto, waterfall.")
-    ],
+    kind: Annotated[PictureKind, argument(metavar="PICTURE", help="What it shows.")],
     models: Annotated[
         list[str],
         argument(metavar="MODEL...", help="The model; several for receptive-field and pareto, two for waterfall."),

@@ -107,7 +107,7 @@ def _annotation(parameter: CommandParameter) -> Any:
     d = parameter.declared
     help, metavar = d.help if isinstance(d.help, str) else d.help(), d.metavar
     if issubclass(parameter.kind, Enum) and len(parameter.kind) > FEW:  # the list would be broken within words
-        metavar = d.names[0].strip("-").upper()
+        metavar = d.names[0].strip("-").upper() if d.names else d.metavar
         help = f"{help} One of {', '.join(str(one.value) for one in parameter.kind)}."
     common: dict[str, Any] = {
         "help": help, "metavar": metavar,
