@@ -14,7 +14,7 @@ from costcalc.cli.dispatch import COMMANDS
 from costcalc.cli.reference import page
 from costcalc.cli.typed import application
 
-SLOW = ("verify", "trace", "check", "lock", "init", "diff", "compare")  # their own tests run them
+SLOW = ("verify", "trace", "check", "lock", "init", "diff", "compare", "plot")  # their own tests run them
 RUN = [
     line
     for name in COMMANDS

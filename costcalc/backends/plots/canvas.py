@@ -155,7 +155,9 @@ class Labels:
     """Text beside points, where it covers no other text, no point and no line that was told of; else it is left out."""
 
     AROUND = tuple(
-        (math.cos(a) * r, math.sin(a) * r) for r in (1.0, 1.8, 3.0) for a in (0.5, -0.5, 2.64, -2.64, 1.57, -1.57)
+        (math.cos(a) * r, math.sin(a) * r)
+        for r in (1.0, 1.8, 3.0, 4.6, 7.0)
+        for a in (0.5, -0.5, 2.64, -2.64, 1.57, -1.57)
     )
 
     def __init__(self, axes: Axes) -> None:
@@ -163,7 +165,8 @@ class Labels:
         self._axes = axes
         figure = axes.get_figure(root=True)
         assert isinstance(figure, Picture)
-        self._renderer = figure.agg.get_renderer()
+        canvas: Any = figure.agg
+        self._renderer = canvas.get_renderer()
         self._taken: list[Bbox] = []
         self._points: list[tuple[float, float, float]] = []
 

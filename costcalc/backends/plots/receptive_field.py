@@ -49,7 +49,7 @@ def draw(reports: Sequence[Report], names: Sequence[str], width: float | None = 
             labels.avoid_all_of(text)
             labels.avoid(((axes.get_xlim()[1] * i / 200, image) for i in range(201)), 1.0)
         for grown in found:
-            labels.avoid((seen.at + 1, max(seen.size)) for seen in grown.layers)
+            labels.avoid(((seen.at + 1, max(seen.size)) for seen in grown.layers), 0.5)
         for grown, colour in zip(found, PALETTE, strict=False):
             _marks(axes, labels, grown, colour if len(found) > 1 else INK)
     return drawn

@@ -52,11 +52,15 @@ def draw(report: Report, width: float | None = None) -> Picture:
     note = f"{note_of(report)}; area: share of {units.seconds(whole)}"
     if found.without:
         note += f"; layers without MACs take {units.seconds(found.without)} more"
-    with picture(f"Roofline of {report.name}", note, width, 0.56) as (_, axes):
+    with picture(f"Roofline of {report.name}", note, width, 0.56) as (drawn, axes):
         xs, ys = [at[1] for at in alike], [at[2] for at in alike]
         left, right = min(*xs, found.ridge) / 2.2, max(*xs, found.ridge) * 2.5
+        room = 34 / (72 * drawn.get_figheight() - 70)  # two lines of text stand above the roof
+        above = room / (1 - room)
         bottom = min(*ys, found.roof(left)) / 1.6
-        axes.set(xscale="log", yscale="log", xlim=(left, right), ylim=(bottom, found.peak * 3))
+        axes.set(
+            xscale="log", yscale="log", xlim=(left, right), ylim=(bottom, found.peak * (found.peak / bottom) ** above)
+        )
         axes.plot([left, found.ridge, right], [found.roof(left), found.peak, found.peak], color=INK, lw=1.0, zorder=1)
         axes.axvline(found.ridge, color=GREY, lw=0.5, ls=(0, (2, 3)), zorder=0)
         for at in sorted(alike, key=lambda at: -size[at]):
@@ -84,14 +88,7 @@ def draw(report: Report, width: float | None = None) -> Picture:
             points = alike[at]
             more = f" + {len(points) - 1} alike" if len(points) > 1 else ""
             labels.put(at[1], at[2], f"{plain(points[0].name, 30)}{more}", size[at] ** 0.5 / 2)
-    return picture_of(axes)
-
-
-def picture_of(axes: Any) -> Picture:
-    """The figure that ``axes`` are of."""
-    figure = axes.figure
-    assert isinstance(figure, Picture)
-    return figure
+    return drawn
 
 
 def _roof_labels(axes: Any, found: Any, right: float, labels: Labels) -> None:
