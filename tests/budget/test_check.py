@@ -203,7 +203,7 @@ MISTAKES = [
     (["check", "resnet18", "--max", "mac=1G"], "no figure called 'mac' (did you mean 'macs'?)"),
     (["check", "resnet18", "--max", "macs=1G,macs=2G"], "--max gives macs twice"),
     (["check", "resnet18", "--max", "time=1ms"], "a budget of time needs a machine"),
-    (["check", "resnet81", "--max", "macs=1G"], "no model called 'resnet81' (did you mean 'resnet18'?)"),
+    (["check", "resnet81", "--max", "macs=1G"], "no model called 'resnet81' (did you mean 'resnet8'?)"),
     (["lock"], "there is no costcalc.yaml here"),
     (["diff"], "diff takes two models, or revisions as in main..HEAD and specs"),
     (["diff", "resnet18"], "diff takes two models"),

@@ -154,7 +154,7 @@ def test_locks_that_cannot_be_read_are_told(code: Repository) -> None:
     code.write("costcalc.lock", "{")
     code.commit("broken")
     found = rows(code.run("history", "net", "--format", "csv")[1])
-    assert found[-1]["macs"] == "" and "no lock of costcalc" in found[-1]["reason"]
+    assert found[-1]["macs"] == "" and "not a lock of costcalc" in found[-1]["reason"]
     code.git("rm", "--quiet", "costcalc.lock")
     code.commit("gone")
     assert rows(code.run("history", "net", "--format", "csv")[1])[-1]["reason"] == "there is no lock"

@@ -96,7 +96,7 @@ def damaged(old: str, new: str) -> bytes:
         (damaged('"version": 1', '"version": "x"'), ": the lock has version x and this costcalc"),
         (damaged('{\n "version"', '<<<<<<< ours\n{\n "version"'), ":1: the lock has the marks of a merge conflict"),
         (damaged(',\n "sha256"', ',\n<<<<<<< ours\n "sha256"'), ":4: the lock has the marks of a merge conflict"),
-        (damaged('"version": 1', '"version" 1'), ":2:12: this is not a lock of costcalc, for it is not JSON"),
+        (damaged('"version": 1', '"version" 1'), ":2:12: this is not a lock of costcalc: it is not JSON"),
         (b"", ":1:1: this is not a lock of costcalc"),
         (b"[]", ": this is not a lock of costcalc"),
         (b"\xff\xfe", ":1:1: this is not a lock of costcalc"),
