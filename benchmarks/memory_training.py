@@ -1,10 +1,11 @@
 """A step of training as costcalc tells it, without running anything, against real ones on the CPU.
 
-    python benchmarks/memory_training.py [--batch 2] [--models resnet18,vit_b_16]
+    python benchmarks/memory_training.py [--batch 2] [--models resnet18,vit_b_16] [--optimizer adamw]
 
 For each model of torchvision, in training mode, the loss the sum of its results: the most bytes of activations and
 gradients in storages that Python can reach, as a dispatch mode sees them, with the fused kernel for attention; the
-bytes that autograd's hooks for saved tensors see; and ours. Needs torchvision.
+bytes that autograd's hooks for saved tensors see; and ours. With an optimizer its step is part of the run, which is
+the second one, so that its state is there. Needs torchvision.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 import costcalc
+from costcalc.planning.training import OPTIMIZERS, STEP
 
 sys.path.insert(0, str(Path(__file__).parent))
 Live = import_module("memory_eager").Live  # which also finds torchvision
@@ -34,7 +36,19 @@ resnext50_32x4d maxvit_t
 """
 
 
-def real(model: nn.Module, x: torch.Tensor) -> tuple[int, int]:
+MAKERS: dict[str, Any] = {
+    "sgd": lambda p: torch.optim.SGD(p, lr=1e-4),
+    "momentum": lambda p: torch.optim.SGD(p, lr=1e-4, momentum=0.9),
+    "adam": lambda p: torch.optim.Adam(p, lr=1e-4),
+    "adamw": lambda p: torch.optim.AdamW(p, lr=1e-4),
+}
+
+
+def loss_of(result: Any) -> Any:
+    return sum(t.float().sum() for t in tree_leaves(result) if isinstance(t, torch.Tensor))
+
+
+def real(model: nn.Module, x: torch.Tensor, optimizer: str = "") -> tuple[int, int]:
     """The most bytes alive in a real step, and those that are saved for its backward pass."""
     gc.collect()
     weights = [t.untyped_storage() for t in (*model.parameters(), *model.buffers())]
@@ -53,12 +67,21 @@ def real(model: nn.Module, x: torch.Tensor) -> tuple[int, int]:
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
             result = model(x)
         kept = sum(saved.values())
+        stepping = MAKERS[optimizer](model.parameters()) if optimizer else None
+        state: list[torch.Tensor] = []
+        if stepping is not None:
+            loss_of(result).backward()
+            stepping.step()
+            stepping.zero_grad()
+            state = [t for t in tree_leaves(list(stepping.state.values())) if isinstance(t, torch.Tensor)]
         del result
         gc.collect()
-        with Live((*model.parameters(), *model.buffers(), x)) as mode:
+        with Live((*model.parameters(), *model.buffers(), x, *state)) as mode:
             result = model(x)
-            loss: Any = sum(t.float().sum() for t in tree_leaves(result) if isinstance(t, torch.Tensor))
+            loss = loss_of(result)
             loss.backward()
+            if stepping is not None:
+                stepping.step()
     return mode.most, kept
 
 
@@ -66,6 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--models", default=",".join(MODELS.split()))
+    parser.add_argument("--optimizer", default="", choices=["", *OPTIMIZERS])
     given = parser.parse_args()
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, batch {given.batch}; MiB")
@@ -78,14 +102,14 @@ def main() -> None:
         side = 299 if name == "inception_v3" else 224
         x = torch.randn(given.batch, 3, side, side)
         began = time.process_time()
-        found = costcalc.training(model, x)
+        found = costcalc.training(model, x, **({"optimizer": given.optimizer} if given.optimizer else {}))
         took = time.process_time() - began
-        peak, saved = real(model, x)
+        peak, saved = real(model, x, given.optimizer)
         ratio, kept = found.peak_bytes / peak, found.saved_bytes / saved
         near += abs(ratio - 1) <= 0.01
         print(
             f"{name:22}{peak / 2**20:10.2f}{found.peak_bytes / 2**20:10.2f}{ratio:9.4f}{saved / 2**20:12.2f}"
-            f"{found.saved_bytes / 2**20:10.2f}{kept:9.4f}{took:6.1f}",
+            f"{found.saved_bytes / 2**20:10.2f}{kept:9.4f}{took:6.1f}" + "  in its step" * (found.at == STEP),
             flush=True,
         )
         del model

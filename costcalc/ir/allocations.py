@@ -46,7 +46,8 @@ class ObservedStep(NamedTuple):
     backward_from   the first step of the backward pass
     saved           what is kept for it, each storage once, without parameters and buffers
     gradients       bytes of the gradients
-    parameters      bytes of each parameter that is trained
+    after           bytes that are still there after it: gradients, results and the loss, and what the model keeps
+    parameters      bytes of each parameter that has a gradient, in the order of the model
     weights         bytes of all parameters and buffers
     unknown         layers that keep a workspace of an unknown size besides
     """
@@ -55,6 +56,7 @@ class ObservedStep(NamedTuple):
     backward_from: int
     saved: tuple[SavedForBackward, ...]
     gradients: int
+    after: int
     parameters: tuple[int, ...]
     weights: int
     unknown: tuple[str, ...] = ()

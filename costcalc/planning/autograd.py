@@ -124,8 +124,9 @@ class GradientPlan:
 
     @cached_property
     def parameters(self) -> tuple[int, ...]:
-        """Bytes of each parameter that is trained."""
-        return tuple(dict(each for layer in self.layers for each in layer.weights).values())
+        """Bytes of each parameter that has a gradient: of what leads nowhere none has."""
+        leading = (layer for layer in self.layers if self.leads.intersection(layer.node.outputs))
+        return tuple(dict(each for layer in leading for each in layer.weights).values())
 
     def _layer(self, node: Node, needed: Needs, dead: tuple[str, ...]) -> LayerStep:
         graph, sizes = self.graph, self.sizes
@@ -216,13 +217,14 @@ class Autograd:
             if segment is not None and segment.start == i:
                 for number in self.given[segment].values():
                     heap.drop(number)
+        heap.drop(one)  # which the call of the backward pass has held
         inputs = tuple(
             Allocation("input", plan.sizes.of(v), graph.types[v].dtype, 0, max(len(heap.steps) - 1, 0))
             for v in graph.inputs
         )
         return ObservedStep(
             heap.run(inputs), turn, tuple(self.saved), sum(heap.size(n) for n in self.gradients.values()),
-            plan.parameters, plan.weights, tuple(plan.unknown),
+            heap.now, plan.parameters, plan.weights, tuple(plan.unknown),
         )  # fmt: skip
 
     def enter(self, segment: Segment) -> None:

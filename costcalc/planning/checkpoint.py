@@ -54,10 +54,13 @@ class _Label(NamedTuple):
         return tuple(found[::-1])
 
 
-def least(chain: BlockChain) -> CheckpointChoice:
-    """The choice that holds least, and of those that hold so much the one that does least again."""
+def least(chain: BlockChain, anyway: int = 0) -> CheckpointChoice:
+    """The choice that holds least, and of those that hold so much the one that does least again.
+
+    anyway   bytes that are held at another time, whatever is chosen: less than these is no gain
+    """
     found = _search(chain, None)
-    best = within(chain, found.peak) if found else None
+    best = within(chain, max(found.peak, anyway)) if found else None
     if found is None or best is None:
         raise AssertionError("nothing need be done again")
     return best._replace(optimal=found.optimal and best.optimal)

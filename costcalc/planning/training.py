@@ -15,23 +15,41 @@ if TYPE_CHECKING:
 
 
 class Optimizer(NamedTuple):
-    """State that an optimizer keeps of a parameter: so many copies of it, and the bytes of a counter."""
+    """What an optimizer keeps of a parameter, and makes of it in its step.
+
+    copies    of the parameter, that it keeps
+    counter   bytes that it keeps besides
+    makes     tensors of the parameter's size that its step makes one after the other, parameter by parameter; the last
+              one is there until the next parameter's are made
+    """
 
     copies: int
     counter: int = 0
+    makes: int = 0
 
     def bytes(self, parameters: Sequence[int]) -> int:
         """Of all ``parameters``, each in bytes."""
         return self.copies * sum(parameters) + self.counter * len(parameters)
 
+    def made(self, parameters: Sequence[int]) -> int:
+        """The most bytes that its step makes besides, of ``parameters`` in their order, each in bytes."""
+        if not self.makes:
+            return 0
+        return max(
+            (left + self.makes * size for left, size in zip((0, *parameters), parameters, strict=False)), default=0
+        )
+
 
 OPTIMIZERS: Mapping[str, Optimizer] = {
     "sgd": Optimizer(0),
     "momentum": Optimizer(1),
-    "adam": Optimizer(2, 4),
-    "adamw": Optimizer(2, 4),
+    "adam": Optimizer(2, 4, makes=2),
+    "adamw": Optimizer(2, 4, makes=2),
 }
-"""Of torch.optim 2.13: a momentum is a copy of the parameter; Adam has two and a step of four bytes."""
+"""Of torch.optim 2.13 on the CPU, where parameters are stepped one by one: a momentum is a copy of the parameter; Adam
+has two and a step of four bytes, and makes the root of the second one and that over its correction (``denom``)."""
+
+STEP = "the optimizer's step"
 
 
 class Recomputed(NamedTuple):
@@ -71,8 +89,8 @@ class Training:
     optimizer_bytes   the optimizer's state, from the second step on
     saved_bytes       kept by the forward pass for the backward pass: no weights, but the batch if it is needed
     gradient_bytes    gradients of all trained parameters
-    peak_bytes        the most of activations and gradients at once
-    at                where that is: ``backward of layer4.1.conv2``
+    peak_bytes        the most of activations, gradients and what the optimizer's step makes at once
+    at                where that is: ``backward of layer4.1.conv2``, or ``the optimizer's step``
     total_bytes       weights, batch, state and peak: what a device must hold
     forward_macs, backward_macs   the arithmetic of the step
     saved             by layer, in the order of the forward pass
@@ -167,7 +185,8 @@ def training(
     kind   the optimizer
     macs   forward and backward MACs, and the layers that these leave out
     """
-    state = optimizer(kind).bytes(step.parameters)
+    rule = optimizer(kind)
+    state = rule.bytes(step.parameters)
     run = step.run
     held = alive(run.stored, len(run.steps))
     peak = max(held, default=0)
@@ -175,6 +194,9 @@ def training(
     if held:
         where = held.index(peak)
         at = f"{'backward' if where >= step.backward_from else 'forward'} of {run.steps[where]}"
+    stepping = step.after + rule.made(step.parameters)
+    if stepping > peak:
+        peak, at = stepping, STEP
     saved: dict[str, int] = {}
     for kept in step.saved:
         saved[kept.layer] = saved.get(kept.layer, 0) + kept.bytes
@@ -204,14 +226,18 @@ def recomputing(graph: Graph, asked: int | str, state: Optimizer) -> tuple[Obser
     plan = GradientPlan(graph)
     blocks = chain(plan)
     others = plan.weights + plan.batch + state.bytes(plan.parameters)
-    best = checkpoint.least(blocks) if isinstance(asked, str) else checkpoint.within(blocks, asked - others)
+    after = Autograd(plan).step().after + state.made(plan.parameters)  # whatever is done again
+    if isinstance(asked, str):
+        best: checkpoint.CheckpointChoice | None = checkpoint.least(blocks, after)
+    else:
+        best = checkpoint.within(blocks, asked - others) if asked - others >= after else None
     if best is None:
-        least = checkpoint.least(blocks).peak + others
+        least = max(checkpoint.least(blocks).peak, after) + others
         raise OptionError(f"checkpoint: {asked:,} bytes are too few; doing layers again, it takes at least {least:,}")
     step = Autograd(plan, best.segments).step()
     names = tuple((plan.layers[s.start].node.name, plan.layers[s.stop - 1].node.name) for s in best.segments)
     found = Recomputed(
-        asked, names, best.extra_macs, checkpoint.kept(blocks), checkpoint.lower_bound(plan), len(blocks.blocks),
-        best.optimal,
+        asked, names, best.extra_macs, max(checkpoint.kept(blocks), after), max(checkpoint.lower_bound(plan), after),
+        len(blocks.blocks), best.optimal,
     )  # fmt: skip
     return step, found

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import costcalc
 from costcalc.analysis.backward import backward
-from costcalc.backends.memory.training import table
+from costcalc.backends.memory.training import markdown, table
 from costcalc.backends.module import to_module
 from costcalc.errors import CostcalcError
 from costcalc.frontends.torch.lives import Unseen
@@ -270,20 +270,94 @@ def test_gradients_are_added_where_autograd_adds_them(run: Any, new: int, in_pla
     assert peak_of(step_of(model, (x,), {})) == real_peak(model, x)
 
 
+MAKERS: dict[str, Any] = {
+    "sgd": lambda p: torch.optim.SGD(p, lr=0.1),
+    "momentum": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+}
+
+
 @pytest.mark.parametrize("kind", list(OPTIMIZERS))
 def test_optimizers_keep_what_they_were_seen_to_keep(kind: str) -> None:
     model = nn.Sequential(nn.Linear(256, 512), nn.BatchNorm1d(512))
-    makers: dict[str, Any] = {
-        "sgd": lambda p: torch.optim.SGD(p, lr=0.1),
-        "momentum": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
-        "adam": torch.optim.Adam,
-        "adamw": torch.optim.AdamW,
-    }
-    optimizer = makers[kind](model.parameters())
+    optimizer = MAKERS[kind](model.parameters())
     model(torch.randn(4, 256)).sum().backward()
     optimizer.step()
     held = sum(t.nbytes for state in optimizer.state.values() for t in state.values() if isinstance(t, torch.Tensor))
     assert costcalc.training(model, torch.randn(4, 256), optimizer=kind).optimizer_bytes == held
+
+
+class Unused(nn.Module):
+    """With a large layer that leads to no result, whose parameters have no gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused, self.used = nn.Linear(16, 500), nn.Linear(16, 20)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.unused(x)
+        return self.used(x).relu()
+
+
+STEPPED = {
+    "one large": nn.Sequential(nn.Linear(16, 300, bias=False), nn.ReLU(), nn.Linear(300, 4)),
+    "two in a row": nn.Sequential(nn.Linear(16, 300, bias=False), nn.Linear(300, 64, bias=False), nn.Linear(64, 4)),
+    "smaller first": nn.Sequential(nn.Linear(16, 64, bias=False), nn.Linear(64, 300, bias=False), nn.ReLU()),
+    "half frozen": nn.Sequential(nn.Linear(16, 300).requires_grad_(False), nn.ReLU(), nn.Linear(300, 40)),
+    "unused": Unused(),
+    "few weights": nn.Sequential(nn.Conv1d(16, 4, 1), nn.Sigmoid(), nn.Conv1d(4, 16, 1), nn.Tanh()),
+}
+
+
+@pytest.mark.parametrize("kind", list(OPTIMIZERS))
+@pytest.mark.parametrize("name", STEPPED)
+def test_the_step_of_the_optimizer_holds_what_a_real_one_does(name: str, kind: str) -> None:
+    """The second step of a real run, with its state there: Adam makes two tensors, and holds the last one's."""
+    model = STEPPED[name]
+    x = torch.randn(2, 16, 500) if name == "few weights" else torch.randn(2, 16)
+    model.zero_grad()
+    optimizer = MAKERS[kind](model.parameters())
+    model(x).sum().backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    state = [t for t in tree_leaves(list(optimizer.state.values())) if isinstance(t, torch.Tensor)]
+    gc.collect()
+    with Live((*model.parameters(), *model.buffers(), x, *state)) as mode:
+        result = model(x)
+        loss = loss_of(result)
+        loss.backward()
+        optimizer.step()
+    traced, ruled = (
+        costcalc.training(m, *a, optimizer=kind) for m, a in ((model, (x,)), (costcalc.trace(model, x), ()))
+    )
+    assert traced.peak_bytes == mode.most
+    assert ruled.peak_bytes == mode.most
+    assert traced.optimizer_bytes == ruled.optimizer_bytes == sum(t.nbytes for t in state)
+    assert (traced.at == "the optimizer's step") == ("adam" in kind and name != "few weights")
+    assert ("what the step makes, in the optimizer's step" in " ".join(table(traced, 200, False).split())) == (
+        traced.at == "the optimizer's step"
+    )
+
+
+def test_doing_layers_again_saves_nothing_of_the_step_of_the_optimizer() -> None:
+    """Where that holds most nothing is done again; the least that can be asked for is what it holds."""
+    graph = costcalc.trace(STEPPED["two in a row"], torch.randn(2, 16))
+    plain = costcalc.training(graph, optimizer="adamw")
+    found = costcalc.training(graph, optimizer="adamw", checkpoint="auto")
+    assert plain.at == found.at == "the optimizer's step"
+    assert found.peak_bytes == plain.peak_bytes
+    assert found.recomputed is not None
+    assert found.recomputed.extra_macs == 0
+    assert found.recomputed.lower_bound_bytes == found.recomputed.kept_bytes == plain.peak_bytes
+    assert costcalc.training(graph, optimizer="adamw", checkpoint=plain.total_bytes) is not None
+    with pytest.raises(CostcalcError, match=f"it takes at least {plain.total_bytes:,}"):
+        costcalc.training(graph, optimizer="adamw", checkpoint=plain.total_bytes - 1)
+
+
+def test_markdown_says_each_figure_once() -> None:
+    text = markdown(costcalc.training("lenet5"))
+    assert text.count("| peak |") == text.count("most is saved by") == 1
 
 
 @pytest.mark.parametrize(

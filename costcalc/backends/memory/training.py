@@ -13,7 +13,7 @@ from costcalc.backends.markdown import figures_table
 from costcalc.backends.markdown import table as markdown_table
 from costcalc.backends.memory.text import figures
 from costcalc.backends.paint import painted, plain
-from costcalc.planning.training import Recomputed, Saved, Training
+from costcalc.planning.training import STEP, Recomputed, Saved, Training
 
 MOST = 10
 
@@ -27,7 +27,9 @@ def facts(found: Training) -> Iterator[tuple[str, str, str]]:
     yield (
         "peak",
         f"{more}{_bytes(found.peak_bytes)}",
-        f"{grouped(found.peak_bytes)} bytes of activations and gradients, in {found.at}",
+        f"{grouped(found.peak_bytes)} bytes of activations and gradients, in {found.at}"
+        if found.at != STEP
+        else f"{grouped(found.peak_bytes)} bytes of gradients, results and what the step makes, in {found.at}",
     )
     yield "total", f"{more}{_bytes(found.total_bytes)}", "all of these"
     yield "saved", f"{more}{_bytes(found.saved_bytes)}", "kept by the forward pass for the backward pass"
@@ -115,9 +117,6 @@ def markdown(found: Training) -> str:
         "",
         *markdown_table(["most is saved by", "bytes"], "<>", [[s.layer, grouped(s.bytes)] for s in most(found)[:MOST]]),
     ]
-    lines += [f"| {name} | {figure} | {escape.markdown(description)} |" for name, figure, description in facts(found)]
-    lines += ["", "| most is saved by | bytes |", "| --- | --: |"]
-    lines += [f"| {escape.markdown(s.layer)} | {grouped(s.bytes)} |" for s in most(found)[:MOST]]
     if found.recomputed is not None:
         lines += ["", "| done again |", "| --- |", *(f"| {escape.markdown(_run(*run))} |" for run in runs(found))]
     for note in notes(found):

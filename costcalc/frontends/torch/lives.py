@@ -167,6 +167,10 @@ class Seeing(TorchDispatchMode):
         """What is there now stays: the results, and what the model keeps."""
         self._ended = True
 
+    def now(self) -> int:
+        """Bytes of the storages that are there, without what it was given and weights."""
+        return sum(s.bytes for s in self._stored if s.last < 0)
+
     def run(self) -> ObservedRun:
         """What was seen."""
         end = len(self._steps) - 1

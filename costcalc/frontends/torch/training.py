@@ -119,11 +119,14 @@ def step_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
                 raise Unseen("none of its results depends on a parameter that is trained")
             seen.turn()
             loss.backward()
+            after = seen.now()
+        moved = {t.untyped_storage()._cdata: t for t in trained if t.grad is not None}  # optimizers skip all others
         gradients = sum(t.grad.untyped_storage().nbytes() for t in trained if t.grad is not None)
-        parameters = [t.untyped_storage().nbytes() for t in {t.untyped_storage()._cdata: t for t in trained}.values()]
+        parameters = [t.untyped_storage().nbytes() for t in moved.values()]
         held = {t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in weights.values()}
         del result, loss
     saved = tuple(seen.saved.values())
     return ObservedStep(
-        seen.run(), seen.backward_from, saved, gradients, tuple(parameters), sum(held.values()), tuple(seen.unknown)
-    )
+        seen.run(), seen.backward_from, saved, gradients, after, tuple(parameters), sum(held.values()),
+        tuple(seen.unknown),
+    )  # fmt: skip
