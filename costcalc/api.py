@@ -347,15 +347,9 @@ def diff(
     before, after = (loaded(no_module(one, "diff"), options) for one in (old, new))
     title = name or (before.name if before.name == after.name else f"{before.name} → {after.name}")
     found = between(before, after, bits=bits, machine=machine_of(machine), name=title)
-    if engine is None:
-        return found
-    from costcalc.classes import replace
-    from costcalc.difference.held import held_change
-    from costcalc.planning.engines import plan
+    from costcalc.difference.held import with_memory
 
-    plans = [plan(graph, engine, bits, patches=False) for graph in (before, after)]
-    was = {change.name: change.old_name for change in found.layers if change.name and change.old_name}
-    return replace(found, memory=held_change(plans[0], plans[1], was))
+    return with_memory(found, before, after, engine, bits)
 
 
 def check(

@@ -81,15 +81,13 @@ def diff(
     names = list(sides or [])
     between = parse_range(names[0]) if names else None
     between = Range(base, None) if base is not None else between
-    if between is not None and engine is not None:
-        raise OptionError("--engine is for two models: costcalc diff OLD NEW --engine tflm")
+    held = engine.value if engine is not None else None
     if between is not None:
         named = names if base is not None else names[1:]
         found = diff_specs(
-            Repository(), between, named, given, bits=setting.bits, machine=machine, allow_code=allow_code
+            Repository(), between, named, given, bits=setting.bits, machine=machine, engine=held, allow_code=allow_code
         )
     elif len(names) == 2:
-        held = engine.value if engine is not None else None
         found = [api.diff(*names, bits=setting.bits, machine=machine, engine=held, **given)]
     else:
         raise OptionError(

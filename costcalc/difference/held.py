@@ -7,9 +7,13 @@ at the new peak less what it has at the old one: these are the causes, and they 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from costcalc.classes import NamedTuple, dataclass
+from costcalc.classes import NamedTuple, dataclass, replace
+
+if TYPE_CHECKING:
+    from costcalc.difference.records import Diff
+    from costcalc.ir.graph import Graph
 
 
 class Tensor(Protocol):
@@ -67,6 +71,17 @@ def held_change(old: Plan, new: Plan, was: Mapping[str, str]) -> HeldChange:
     """
     causes = sorted(_causes(old, new, was), key=lambda cause: (-abs(cause.effect), cause.name))
     return HeldChange(new.engine, old.peak_bytes, new.peak_bytes, old.at, new.at, tuple(causes))
+
+
+def with_memory(found: Diff, old: Graph | None, new: Graph | None, engine: str | None, bits: int | None) -> Diff:
+    """``found`` with the change of what ``engine`` holds at most, where both sides are there and an engine is named."""
+    if engine is None or old is None or new is None:
+        return found
+    from costcalc.planning.engines import plan
+
+    before, after = (plan(graph, engine, bits, patches=False) for graph in (old, new))
+    was = {change.name: change.old_name for change in found.layers if change.name and change.old_name}
+    return replace(found, memory=held_change(before, after, was))
 
 
 def _causes(old: Plan, new: Plan, was: Mapping[str, str]) -> Iterator[HeldCause]:

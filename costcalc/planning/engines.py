@@ -8,6 +8,7 @@ from costcalc.classes import NamedTuple, dataclass
 from costcalc.errors import UnknownName, listing, near
 from costcalc.ir.allocations import ObservedRun
 from costcalc.ir.graph import Graph
+from costcalc.ir.tensor import FLOATING_BITS
 from costcalc.planning.jobs import Job, Jobs, lifetimes, loads, peak
 from costcalc.planning.joining import guesses, joined, weights
 from costcalc.planning.placing import arena, best_fit, first_fit, packed
@@ -168,7 +169,24 @@ def _ort(asked: Question) -> Plan:
         Job(call.layer, call.reads, tuple((v.name, v.bytes) for v in call.makes), call.scratch, call.over, call.layers)
         for call in session.calls
     )  # fmt: skip
-    return Plan(Jobs({}, steps, session.outputs), tensors, weights(sizes, session.groups), guesses(session.groups, ONE))
+    notes = (*guesses(session.groups, ONE), *_not_measured(sizes))
+    return Plan(Jobs({}, steps, session.outputs), tensors, weights(sizes, session.groups), notes)
+
+
+def _not_measured(sizes: ValueSizes) -> tuple[str, ...]:
+    """That the rules of ``ort`` are those of float32, where another element type is asked for or there."""
+    kinds = {kind.dtype for kind in sizes.graph.types.values()}
+    floating = kinds & FLOATING_BITS.keys()
+    other = sorted(kinds & {"int8", "uint8"}) if sizes.bits is None else []
+    other += sorted(floating - {"float32"}) if sizes.bits is None else []
+    if sizes.bits not in (None, FLOATING_BITS["float32"]) and floating:
+        other = [f"{sizes.bits} bits"]
+    if not other:
+        return ()
+    return (
+        f"the rules were measured for float32 alone: with {', '.join(other)} ONNX Runtime has other kernels, "
+        "which may join and copy otherwise",
+    )
 
 
 def _mcu(asked: Question) -> Plan:

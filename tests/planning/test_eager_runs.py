@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import costcalc
+from costcalc.frontends.torch.kernels import SCRATCH
 from costcalc.planning.records import Memory
 from tests.planning.live import Live
 
@@ -138,3 +139,16 @@ def test_a_model_that_asks_for_values_is_told_by_the_rule_of_blocks() -> None:
     assert found.upper_bound_bytes is None
     assert "cannot be run without values" in found.notes[0]
     assert found.peak_bytes == 2 * 16
+
+
+@pytest.mark.parametrize(("batch", "images"), [(1, 2), (2, 2), (4, 4)])
+def test_a_pointwise_convolution_with_a_stride_has_room_for_each_thread(batch: int, images: int) -> None:
+    """``layer2.0.downsample`` of ResNet-50 with two threads, torch 2.13.0, as the profiler has it.
+
+    Its input in blocks, 3,211,264 bytes, its kernel, 524,288, and 1,605,760 for two threads, 128 of them no pixels.
+    """
+    conv = nn.Conv2d(256, 512, 1, stride=2, bias=False)
+    found = costcalc.memory(conv, (batch, 256, 56, 56))
+    besides = (found.upper_bound_bytes or 0) - found.peak_bytes
+    assert besides >= batch * 3_211_264 + 524_288 + 1_605_760
+    assert besides == batch * 3_211_264 + 524_288 + images * 256 * 28 * 28 * 4 + SCRATCH

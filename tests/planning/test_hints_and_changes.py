@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -105,7 +107,34 @@ def test_a_diff_tells_the_causes_of_memory(capsys: pytest.CaptureFixture[str]) -
     assert sum(c["effect_bytes"] for c in memory["causes"]) == memory["new_bytes"] - memory["old_bytes"]
     assert outcome(["diff", "kws", "vww_96", "--engine", "tflm", "--format", "markdown"]) == 0
     assert "| tensor | why |" in capsys.readouterr().out
-    assert outcome(["diff", "HEAD~1..HEAD", "--engine", "tflm"]) == 2
+
+
+def test_a_diff_of_revisions_tells_the_causes_of_memory(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same as that of the two files; a spec that one revision lacks has none."""
+    monkeypatch.chdir(tmp_path)
+    text = "name: net\ninputs: {image: [3, 16, 16]}\nlayers:\n  - conv(8, 3)\n  - relu\n"
+    net = tmp_path / "net.yaml"
+    for k, layers in enumerate(("", "  - conv(16, 1)\n")):
+        net.write_text(text + layers)
+        (tmp_path.parent / f"{tmp_path.name}_{k}.yaml").write_text(text + layers)
+        if k:
+            (tmp_path / "new.yaml").write_text(text)
+        commands: list[list[str]] = [
+            ["add", "."],
+            ["-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qm", "net"],
+        ]
+        for command in commands if k else [["init", "-q"], *commands]:
+            subprocess.run(["git", *command], check=True)
+    assert outcome(["diff", "HEAD~1..HEAD", "--engine", "tflm", "--format", "json"]) == 0
+    found = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
+    old, new = (str(tmp_path.parent / f"{tmp_path.name}_{k}.yaml") for k in (0, 1))
+    assert outcome(["diff", old, new, "--engine", "tflm", "--format", "json"]) == 0
+    (one,) = json.loads(capsys.readouterr().out)
+    assert found["net.yaml"]["memory"] == one["memory"]
+    assert one["memory"]["new_bytes"] > one["memory"]["old_bytes"]
+    assert not found["new.yaml"].get("memory")
 
 
 def test_which_transforms_were_applied_is_said(capsys: pytest.CaptureFixture[str]) -> None:

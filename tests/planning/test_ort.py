@@ -151,3 +151,16 @@ def test_attention_makes_its_scores_and_their_softmax_in_place() -> None:
     builder.add("a", find_op("scaled_dot_product_attention")(), ["q", "k", "v"])
     tensors = {t.name: t.bytes for t in plan(builder.build(["a"]), "ort").tensors}
     assert tensors == {"a (scores)": 4 * 4 * 8 * 8, "a": 4 * 4 * 8 * 16}
+
+
+@pytest.mark.parametrize(("bits", "dtype", "said"), [
+    (None, "float32", ""), (32, "float32", ""), (8, "float32", "with 8 bits"), (16, "float32", "with 16 bits"),
+    (None, "float16", "with float16"), (None, "bfloat16", "with bfloat16"), (None, "uint8", "with uint8"),
+    (8, "int64", ""),
+])  # fmt: skip
+def test_other_element_types_than_float32_are_said_not_to_be_measured(bits: int | None, dtype: str, said: str) -> None:
+    builder = GraphBuilder("small", {"image": TensorType((1, 4, 8, 8), dtype)})
+    builder.add("a", find_op("max_pool")(2), ["image"])
+    notes = [note for note in plan(builder.build(["a"]), "ort", bits).notes if "measured for float32" in note]
+    assert len(notes) == bool(said)
+    assert all(said in note for note in notes)

@@ -24,6 +24,8 @@ FEW = 4
 """Channels up to which oneDNN leaves an input as it lies."""
 SMALL_IMAGE = 20_480
 """Elements up to which a single image with small kernels is unrolled, not given to oneDNN."""
+THREADS = 2
+"""Threads that are meant, of which each has room for what the stride of a 1×1 convolution leaves of one image."""
 SCRATCH = 1 << 14
 """Bytes of scratch that oneDNN asks for in any case."""
 MOVES = frozenset(
@@ -58,7 +60,8 @@ def _convolution(
         copy += _bytes(x)  # of a single image the step to the next decides, which is not always the device's here
     taps = prod(weight.shape[2:])
     if taps == 1 and any(s > 1 for s in stride):
-        copy += x.shape[0] * x.shape[1] * prod(y.shape[2:]) * x.element_size()  # what the stride leaves
+        # What the stride leaves: of one image for each thread (oneDNN, rtus_prepare_space_info), or of each.
+        copy += max(x.shape[0], THREADS) * x.shape[1] * prod(y.shape[2:]) * x.element_size()
     if _lies_by_channels(x) and not _lies_by_channels(weight):
         kernel += _bytes(weight)  # which is first laid out as the input
     most = max(copy + kernel + made - _bytes(y), made + kernel) + SCRATCH
