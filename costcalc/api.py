@@ -347,9 +347,12 @@ def diff(
     before, after = (loaded(no_module(one, "diff"), options) for one in (old, new))
     title = name or (before.name if before.name == after.name else f"{before.name} → {after.name}")
     found = between(before, after, bits=bits, machine=machine_of(machine), name=title)
+    if engine is None:
+        return found
     from costcalc.difference.held import with_memory
+    from costcalc.planning.engines import plan
 
-    return with_memory(found, before, after, engine, bits)
+    return with_memory(found, before, after, lambda graph: plan(graph, engine, bits, patches=False))
 
 
 def check(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 from costcalc.cli.again import line
 from costcalc.cli.choices import Choices
@@ -11,6 +12,10 @@ from costcalc.cli.options import VIEW, Flops, Paged, Setting, asked, to_file
 from costcalc.cli.output import coloured, emit, width
 from costcalc.cli.parameters import argument, command, option
 from costcalc.errors import OptionError
+
+if TYPE_CHECKING:
+    from costcalc.ir.graph import Graph
+    from costcalc.planning.records import Memory
 
 EXAMPLES = {
     "costcalc diff resnet50 resnet101": "two models: what differs, and what that costs",
@@ -85,7 +90,14 @@ def diff(
     if between is not None:
         named = names if base is not None else names[1:]
         found = diff_specs(
-            Repository(), between, named, given, bits=setting.bits, machine=machine, engine=held, allow_code=allow_code
+            Repository(),
+            between,
+            named,
+            given,
+            bits=setting.bits,
+            machine=machine,
+            planned=_planned(held, setting.bits),
+            allow_code=allow_code,
         )
     elif len(names) == 2:
         found = [api.diff(*names, bits=setting.bits, machine=machine, engine=held, **given)]
@@ -112,3 +124,12 @@ def diff(
     emit(text, output)
     reports = [report for one in found for report in (one.old, one.new) if report is not None]
     return 4 if strict and any(report.uncounted or report.unset for report in reports) else 0
+
+
+def _planned(engine: str | None, bits: int | None) -> Callable[[Graph], Memory] | None:
+    """How an engine plans a graph; None where none is named."""
+    if engine is None:
+        return None
+    from costcalc.planning.engines import plan
+
+    return lambda graph: plan(graph, engine, bits, patches=False)

@@ -6,7 +6,7 @@ at the new peak less what it has at the old one: these are the causes, and they 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from costcalc.classes import NamedTuple, dataclass, replace
@@ -73,15 +73,12 @@ def held_change(old: Plan, new: Plan, was: Mapping[str, str]) -> HeldChange:
     return HeldChange(new.engine, old.peak_bytes, new.peak_bytes, old.at, new.at, tuple(causes))
 
 
-def with_memory(found: Diff, old: Graph | None, new: Graph | None, engine: str | None, bits: int | None) -> Diff:
-    """``found`` with the change of what ``engine`` holds at most, where both sides are there and an engine is named."""
-    if engine is None or old is None or new is None:
+def with_memory(found: Diff, old: Graph | None, new: Graph | None, planned: Callable[[Graph], Plan] | None) -> Diff:
+    """``found`` with the change of what an engine holds at most, as it is ``planned``, where both sides are there."""
+    if planned is None or old is None or new is None:
         return found
-    from costcalc.planning.engines import plan
-
-    before, after = (plan(graph, engine, bits, patches=False) for graph in (old, new))
     was = {change.name: change.old_name for change in found.layers if change.name and change.old_name}
-    return replace(found, memory=held_change(before, after, was))
+    return replace(found, memory=held_change(planned(old), planned(new), was))
 
 
 def _causes(old: Plan, new: Plan, was: Mapping[str, str]) -> Iterator[HeldCause]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from costcalc.classes import NamedTuple, replace
 from costcalc.difference import diff
 from costcalc.difference.apart import Answer, Wanted, tracing
 from costcalc.difference.git import Edits, Repository, Tree
-from costcalc.difference.held import with_memory
+from costcalc.difference.held import Plan, with_memory
 from costcalc.difference.records import Cause, Diff
 from costcalc.difference.safe_git import GitError
 from costcalc.errors import CodeRefused, CostcalcError, SpecError, UnknownName, listing, near
@@ -56,13 +56,13 @@ def diff_specs(
     *,
     bits: int | None = None,
     machine: Any = None,
-    engine: str | None = None,
+    planned: Callable[[Graph], Plan] | None = None,
     allow_code: bool = False,
 ) -> list[Diff]:
     """A diff for each spec among ``paths`` (or each that changed), and each of its variants, that is not the same.
 
-    Models among ``paths`` that are code are traced at both revisions, if ``allow_code``. With an ``engine`` also what
-    it holds at most, by the rules for graphs.
+    Models among ``paths`` that are code are traced at both revisions, if ``allow_code``. With ``planned`` also
+    what an engine holds at most, as that plans it.
     """
     code = [path for path in paths if source_of(path).runs_code]
     if code and not allow_code:
@@ -86,7 +86,7 @@ def diff_specs(
             one = _Spec(path, before, after, choices, between)
             diffs = []
             for v in [variant] if variant else one.variants():
-                diffs.append(one.diff(v, bits, machine, engine))
+                diffs.append(one.diff(v, bits, machine, planned))
                 layers += sum(len(side.layers) for side in (diffs[-1].old, diffs[-1].new) if side is not None)
                 compared += 1
                 if not paths and layers > MOST_LAYERS:
@@ -96,14 +96,15 @@ def diff_specs(
             changed = [d for d in diffs if not d.same or d.old is None or d.new is None]
             found += [_at_edits(d, edits) for d in changed or diffs[: 1 if paths else 0]]
     if code:
-        of_code = _of_code(repository, between, base, head, code, choices, bits, machine, engine)
+        of_code = _of_code(repository, between, base, head, code, choices, bits, machine, planned)
         found += [_at_edits(d, edits) for d in of_code]
     return found
 
 
 def _of_code(
     repository: Repository, between: Range, base: str, head: str | None, models: list[str],
-    choices: Mapping[str, Any], bits: int | None, machine: Any, engine: str | None,
+    choices: Mapping[str, Any], bits: int | None, machine: Any,
+    planned: Callable[[Graph], Plan] | None,
 ) -> Iterator[Diff]:  # fmt: skip
     """The diffs of models that are code, each revision traced by a process of its own."""
     wanted = [Wanted(model, choices) for model in models]
@@ -124,7 +125,7 @@ def _of_code(
             if not (old or new) and isinstance(answers[1], CostcalcError):
                 raise answers[1]
             found = diff(old, new, bits=bits, machine=machine, name=model)
-            yield with_memory(found, old, new, engine, bits)
+            yield with_memory(found, old, new, planned)
 
 
 def _check_there(repository: Repository, file: str, before: Tree, after: Tree, between: Range) -> None:
@@ -175,13 +176,13 @@ class _Spec:
         spec = _parsed(self.trees[side], self.path)
         return list(spec.variants) if spec else []
 
-    def diff(self, variant: str, bits: int | None, machine: Any, engine: str | None) -> Diff:
+    def diff(self, variant: str, bits: int | None, machine: Any, planned: Callable[[Graph], Plan] | None) -> Diff:
         """The diff of one variant; a side that lacks it is None. Raises ``SpecError`` if both do."""
         if variant and variant not in (known := self.variants()):
             raise SpecError(f"{self.path} has no variant '{variant[:80]}'{near(variant, known)}")
         old, new = (self._load(side, variant) for side in (0, 1))
         name = f"{self.path}:{variant}" if variant else self.path
-        return with_memory(diff(old, new, bits=bits, machine=machine, name=name), old, new, engine, bits)
+        return with_memory(diff(old, new, bits=bits, machine=machine, name=name), old, new, planned)
 
     def _load(self, side: int, variant: str) -> Graph | None:
         if not self.there[side] or (variant and variant not in self.known[side]):
