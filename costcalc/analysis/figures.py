@@ -351,9 +351,11 @@ FIGURES: dict[str, Figure] = {
 
 _MEMORY = "; memory of activations is peak, what an engine holds of them is memory, with `engine`"
 _STORED = "; what is stored of a model is weights"
+_TIME = "; write time, and name a machine (--machine a100; machine: a100 in a config)"
 MEANT = {
     "sram": _MEMORY, "ram": _MEMORY, "vram": _MEMORY, "dram": _MEMORY, "mem": _MEMORY,
-    "arena": _MEMORY, "flash": _STORED, "rom": _STORED, "disk": _STORED, "latency": "; latency is time, on a machine",
+    "arena": _MEMORY, "flash": _STORED, "rom": _STORED, "disk": _STORED,
+    "latency": _TIME, "runtime": _TIME, "seconds": _TIME, "ms": _TIME,
 }  # fmt: skip
 
 

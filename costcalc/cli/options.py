@@ -324,7 +324,9 @@ def arguments(given: str) -> dict[str, Any]:
     try:
         found = json.loads(given)
     except (ValueError, RecursionError) as error:
-        raise OptionError(f"--kwargs {given[:60]}: this is not JSON ({error})") from None
+        name, equals, value = given[:60].partition("=")
+        hint = f"; one argument is --set {name}={value}" if equals and name.isidentifier() else ""
+        raise OptionError(f"--kwargs {given[:60]}: this is not JSON ({error}){hint}") from None
     if not isinstance(found, dict):
         raise OptionError(f'--kwargs {given[:60]}: arguments are a JSON object, {{"depth": 50}} say')
     return found

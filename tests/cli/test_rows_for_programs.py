@@ -70,3 +70,13 @@ def test_kinds_say_how_many_layers_they_are(printed: Printed) -> None:
 def test_a_column_that_is_asked_for_stays_empty(printed: Printed) -> None:
     text = printed("analyze", "resnet18", "--by-kind", "--format", "markdown", "--columns", "output,macs")
     assert "| layer | output | MACs |" in text
+
+
+def test_csv_of_a_diff_has_bytes_beside_bits(printed: Printed) -> None:
+    rows = rows_of(printed("diff", "resnet18", "resnet34", "--bits", "3", "--format", "csv"))
+    for row in rows:
+        for side in ("old", "new"):
+            for name in ("weights", "storage", "read", "write"):
+                bits, size = row[f"{side}_{name}_bits"], row[f"{side}_{name}_bytes"]
+                assert (bits == size == "") or int(bits) == 8 * Fraction(size)
+    assert rows and any(row["new_storage_bytes"] for row in rows)

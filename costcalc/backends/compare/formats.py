@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from costcalc.amounts.shown import show
 from costcalc.amounts.units import percent
-from costcalc.analysis.figures import BITS, FIGURES, SPENT, Figure, Value, field_at_end, figures_in
+from costcalc.analysis.figures import FIGURES, SPENT, Figure, Value, field_at_end, figures_in
 from costcalc.backends import escape
 from costcalc.backends.escape import visible
 from costcalc.backends.markdown import table as markdown_table
 from costcalc.backends.paint import bar, painted, plain
-from costcalc.backends.report.records import in_bytes
+from costcalc.backends.report.records import figure_cells, figure_heads
 from costcalc.backends.report.summary import marked
 from costcalc.comparison import last_seen
 
@@ -128,22 +128,14 @@ def csv(found: Comparison) -> str:
     the transforms, where any model had one."""
     open_sizes = any(report.unset for report in found.reports)
     applied = any(report.settings.apply for report in found.reports)
-    heads = [head for line in found.lines for head in _heads(line.figure)]
+    heads = [head for line in found.lines for head in figure_heads(line.figure)]
     lines: list[list[Any]] = [["model", "input", *["apply"] * applied, *heads, *["unset"] * open_sizes]]
     for i, (name, report) in enumerate(zip(found.names, found.reports, strict=True)):
         row = [name, "; ".join("x".join(map(str, shape)) for shape in report.inputs.values())]
         row += [",".join(report.settings.apply)] * applied
-        values = [value for line in found.lines for value in _values(line.figure, line.values[i])]
+        values = [value for line in found.lines for value in figure_cells(line.figure, line.values[i])]
         lines.append([*row, *values, *[len(report.unset)] * open_sizes])
     return escape.csv(lines)
-
-
-def _heads(figure: Figure) -> list[str]:
-    return [figure.head, f"{figure.name}_bytes"] if figure.unit == BITS else [figure.head]
-
-
-def _values(figure: Figure, value: Any) -> list[Any]:
-    return [value, in_bytes(value)] if figure.unit == BITS else [value]
 
 
 def markdown(found: Comparison) -> str:

@@ -12,6 +12,7 @@ from costcalc.backends.escape import html, visible
 from costcalc.backends.escape import markdown as escaped
 from costcalc.backends.markdown import table
 from costcalc.backends.paint import painted, plain
+from costcalc.backends.report.records import figure_cells, figure_heads
 from costcalc.backends.report.summary import after
 
 if TYPE_CHECKING:
@@ -200,16 +201,21 @@ def json(diffs: Sequence[Diff], also: Collection[str] = ()) -> str:
 
 
 def csv(diffs: Sequence[Diff]) -> str:
-    """A line for each changed layer: exact numbers, in the units that the heads say; and the transforms, if any."""
+    """A line for each changed layer, and the transforms, if any: exact numbers in the units that the heads say, storage
+    in bits and in bytes."""
     figures = [figure for figure in attributed() if figure.asks != "machine"]
     applied = any(any(found.applied) for found in diffs)
     transforms = ["old_apply", "new_apply"] * applied
+    heads = [head for figure in figures for head in figure_heads(figure)]
     lines: list[list[Any]] = [["model", *transforms, "mark", "name", "old_name", "op", "what", "source",
-                    *(f"{side}_{figure.head}" for figure in figures for side in ("old", "new"))]]  # fmt: skip
+                    *(f"{side}_{head}" for head in heads for side in ("old", "new"))]]  # fmt: skip
     for found in diffs:
         for c in changed_layers(found):
             sides = (c.before, c.after)
-            numbers = [side.get(figure.name, 0) if side else "" for figure in figures for side in sides]
+            numbers = []
+            for figure in figures:
+                old, new = (figure_cells(figure, side.get(figure.name, 0) if side else None) for side in sides)
+                numbers += [value for pair in zip(old, new, strict=True) for value in pair]
             transforms = [",".join(side) for side in found.applied] if applied else []
             words = [
                 found.name,

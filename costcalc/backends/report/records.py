@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from costcalc.analysis.figures import BITS, JOULES, SECONDS
+from costcalc.analysis.figures import BITS, JOULES, SECONDS, Figure
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.sizes import sizes
 from costcalc.backends import escape
@@ -91,6 +91,16 @@ def in_bytes(bits: Any) -> Any:
     if not isinstance(bits, int):
         return f"({bits})/8"
     return bits // 8 if bits % 8 == 0 else bits / 8
+
+
+def figure_heads(figure: Figure) -> list[str]:
+    """The heads of a figure's columns in a CSV: storage has one in bits and one in bytes."""
+    return [figure.head, f"{figure.name}_bytes"] if figure.unit == BITS else [figure.head]
+
+
+def figure_cells(figure: Figure, value: Any) -> list[Any]:
+    """What stands below ``figure_heads``."""
+    return [value, in_bytes(value)] if figure.unit == BITS else [value]
 
 
 class _Lines:
