@@ -42,7 +42,9 @@ def calibrate(
         option("--apply", metavar="NAME", help="By whose kernels the models ran, as fuse:ort; else layer by layer."),
     ] = "",
     bits: Bits = None,
-    prefix: Annotated[str, option("--prefix", help="What stands before each model's name in the file: timm:")] = "",
+    prefix: Annotated[
+        str, option("--prefix", metavar="TEXT", help="What stands before each model's name in the file: timm:")
+    ] = "",
     machine: Annotated[
         str | None,
         option(

@@ -114,7 +114,7 @@ def test_a_format_that_a_command_does_not_have_is_refused_and_nothing_written(
     lines = {
         ("explain", "resnet18", "fc"): ".csv", ("formula", "lenet5"): ".md",
         ("compare", "resnet18", "resnet34"): ".xml",
-        ("list",): ".sarif", ("memory", "lenet5"): ".html", ("diff", "resnet18", "resnet34"): ".html",
+        ("list",): ".sarif", ("memory", "lenet5"): ".html", ("diff", "resnet18", "resnet34"): ".tex",
     }  # fmt: skip
     for line, suffix in lines.items():
         file = tmp_path / f"x{suffix}"
