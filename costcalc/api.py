@@ -173,7 +173,7 @@ def traffic(
     a ``CostcalcError`` for anything that is wrong with them.
 
     >>> traffic("mobilenet_v2", cache=2**20, bits=8).at.floor_bytes
-    2641936
+    2640936
     """
     from costcalc.planning.levels import LEAST, MOST, levels
 
@@ -393,7 +393,7 @@ def check(
 
     >>> found = check("resnet50", budgets={"macs": "4.2 G", "params": 25_000_000})
     >>> bool(found), [verdict.description for verdict in found.failed]
-    (False, ['25.56 M is 557 k over the budget of 25.00 M (+2.23%)'])
+    (False, ['25.6 M is 557 k over the budget of 25.0 M (+2.2 %)'])
     """
     from costcalc.budget import given
     from costcalc.budget.session import Asked, judged

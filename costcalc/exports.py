@@ -39,7 +39,7 @@ def export(
     The other arguments are those of ``analyze``. Raises a ``CostcalcError`` for anything that is wrong with them.
 
     >>> export("scale-sim", "lenet5").text.splitlines()[1]
-    'conv1,32,32,5,5,1,6,1,'
+    'c1,32,32,5,5,1,6,1,'
     """
     find_format(format)
     check_numbers(bits, None)

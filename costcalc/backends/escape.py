@@ -197,7 +197,7 @@ def json(value: Any, indent: int | None = None) -> str:
 
 
 def data_of_page(value: Any) -> str:
-    """``value`` as compact JSON inside a ``script`` of a page: nothing in it ends that element or begins a comment.
+    r"""``value`` as compact JSON inside a ``script`` of a page: nothing in it ends that element or begins a comment.
 
     >>> data_of_page({"a": "</script><!--"})
     '{"a":"\\u003c/script\\u003e\\u003c!--"}'

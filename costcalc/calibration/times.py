@@ -98,7 +98,9 @@ def rows_of(
         if key not in known:
             try:
                 if not allow_code and source_of(name).runs_code:
-                    raise CodeRefused(f"{name[:80]} is Python code, which would run: if you trust it, add --allow-code")
+                    raise CodeRefused(
+                        f"{one.model[:80]} is Python code, which would run: if you trust it, add --allow-code"
+                    )
                 graph = load(name, batch=one.batch, input=_input(one.input))
                 known[key] = whole(apply(graph, tuple(transform)) if transform else graph, processor, bits)
             except CostcalcError as error:

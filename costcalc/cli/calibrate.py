@@ -37,7 +37,7 @@ def calibrate(
     processor: Annotated[
         Processor, option("--processor", help="By which rules MACs are weighed.", shows_default=True)
     ] = Processor.cpu,
-    apply: Annotated[
+    kernels: Annotated[
         str,
         option("--apply", metavar="NAME", help="By whose kernels the models ran, as fuse:ort; else layer by layer."),
     ] = "",
@@ -63,11 +63,11 @@ def calibrate(
     from costcalc.transforms import named
     from costcalc.writing import write_whole
 
-    names = named(apply)
+    names = named(kernels)
     if source is None:
         from costcalc.calibration.measure import measured
 
-        if apply or bits is not None or prefix or processor is not Processor.cpu:
+        if kernels or bits is not None or prefix or processor is not Processor.cpu:
             raise OptionError(
                 "--apply, --bits, --prefix and --processor are for times of your own: add --from times.csv"
             )

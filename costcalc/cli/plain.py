@@ -38,6 +38,8 @@ def values(command: Command, args: list[str]) -> dict[str, Any] | None:
                 return None
         if not value or not _take(option, value, given):
             return None
+    if any(p.required and p.name not in given for p in options.values()):
+        return None
     return given if _placed(arguments, places, given) else None
 
 

@@ -19,6 +19,8 @@ NO_NESTS = {
     "bilinear": "its products have three factors",
     "distances": "of norms and products together",
     "grouped_matmul": "values say where a group ends",
+    "split_lstm": "its gates are separate weights, step by step",
+    "svdf": "its filters over features and over time are one layer",
 }
 """Ops with MACs that are no nest of loops, with the reason."""
 CASES = 60

@@ -23,7 +23,7 @@ OTHER_CODE = {
     "roi_pool": "the same, and where the largest were",
     "deform_conv": "the same: the inputs",
 }
-NO_RULE = {"einsum", "scatter", "gather", "elementwise"}
+NO_RULE = {"einsum", "scatter", "gather", "elementwise", "split_lstm", "svdf"}
 """Ops of which some uses have no rule, so that the figures are said to be lower bounds."""
 
 

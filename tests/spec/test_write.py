@@ -99,8 +99,9 @@ def test_a_graph_without_layers_is_no_spec() -> None:
         write(graph)
 
 
-def test_a_spec_for_one_batch_says_that_it_is(tmp_path: Path) -> None:
-    path = tmp_path / "net.yaml"
+def test_a_spec_for_one_batch_says_that_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("net.yaml")
     path.write_text(
         "inputs: {x: [4, 6]}\nlayers:\n- token: {'parameter([1, 1, 6])': []}\n- all: {concat(1): [token, x]}\n",
         encoding="utf-8",
