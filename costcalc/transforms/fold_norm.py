@@ -215,7 +215,9 @@ class _Folding:
         folded = builder.build(outputs, graph.parameters, graph.source)
         there = {node.name for node in folded.nodes}
         sizes = tuple(s._replace(layers=tuple(name for name in s.layers if name in there)) for s in graph.sizes)
-        return replace(folded, assumed=graph.assumed, sizes=sizes, layouts=graph.layouts, modules=graph.modules)
+        operators = {name: of for name, of in graph.operators.items() if name in there}
+        folded = replace(folded, assumed=graph.assumed, sizes=sizes, layouts=graph.layouts, modules=graph.modules)
+        return replace(folded, operators=operators)
 
     def _instead(self, value: str) -> str:
         """The value that is there in place of what a norm made."""

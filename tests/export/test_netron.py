@@ -70,3 +70,9 @@ def test_operators_of_tflite_are_found_by_their_number(tmp_path: Path) -> None:
 def test_what_is_no_file_of_operators_is_refused() -> None:
     with pytest.raises(OptionError, match="lenet5 is no ONNX, TFLite or ncnn file"):
         costcalc.export("netron", "lenet5")
+
+
+def test_a_file_after_transforms_still_knows_its_operators(tmp_path: Path) -> None:
+    (tmp_path / "net.param").write_text(NCNN)
+    plain = costcalc.export("netron", str(tmp_path / "net.param")).text
+    assert costcalc.export("netron", str(tmp_path / "net.param"), fold_norm=True).text == plain

@@ -9,8 +9,8 @@ from costcalc.backends.escape import json
 from costcalc.backends.export import Exported
 
 AXES = "zyx"
-ACCUMULATED = 32
-"""Bits of a partial sum, of narrower outputs."""
+ACCUMULATED = 2
+"""Bits of a partial sum, by those of an input: what ZigZag's own reader of ONNX takes."""
 
 
 def write(exported: Exported) -> str:
@@ -43,7 +43,7 @@ def _layer(number: int, loops: Loops) -> Iterator[str]:
         yield f"  pr_loop_sizes: [{', '.join(map(str, nest.size))}]\n"
         yield f"  padding: [{', '.join(f'[{before}, {after}]' for before, after in nest.padding)}]\n"
     of_input, of_weight, of_output = loops.bits
-    partial = max(of_output, ACCUMULATED)
+    partial = max(of_output, ACCUMULATED * of_input)
     yield f"  operand_precision: {{W: {of_weight}, I: {of_input}, O: {partial}, O_final: {of_output}}}\n"
     source, other = (*loops.sources, None)[:2]
     yield f"  operand_source: {{I: {_or(source, number)}, W: {_or(other, number)}}}\n"
