@@ -197,7 +197,7 @@ def test_what_is_wrong_is_a_sentence(
 
 
 def test_a_module_is_told_what_to_write() -> None:
-    nn = pytest.importorskip("torch").nn
+    nn = pytest.importorskip("torch.nn")
     with pytest.raises(CostcalcError, match=r"check\(costcalc.trace\(module, \(1, 3, 224, 224\)\)"):
         costcalc.check(nn.Linear(2, 3), budgets={"macs": 1})
     assert costcalc.check(costcalc.trace(nn.Linear(2, 3), (1, 2)), budgets={"macs": 6})

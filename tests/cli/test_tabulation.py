@@ -71,7 +71,7 @@ def test_markdown_has_the_best_in_bold(accuracy: Path, capsys: pytest.CaptureFix
 
 
 def test_a_bound_is_marked_and_never_best(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    nn = pytest.importorskip("torch").nn
+    nn = pytest.importorskip("torch.nn")
     assert nn
     net = tmp_path / "net.py"
     net.write_text(
