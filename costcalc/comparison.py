@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from costcalc.amounts.shown import sees
+from costcalc.amounts.shown import field_text
 from costcalc.analysis.figures import COMPARISON, FIGURES, SPENT, Figure, Value, field_at_end, figures_in
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.view import GLOBAL, ReceptiveField
@@ -86,9 +86,9 @@ class Comparison(NamedTuple):
 
         return ComparisonPlots(self)
 
-    def parts(self, model: int, figure: str, by: str) -> list[CostPart]:
-        """Where a model spends ``figure``, by op ``kind`` or by ``stage``: the largest, the rest as one."""
-        return parts(self.reports[model], FIGURES[figure], by)
+    def parts(self, model: int, figure: str, by: str, most: int = MOST_PARTS) -> list[CostPart]:
+        """Where a model spends ``figure``, by op ``kind`` or by ``stage``: the ``most`` largest, the rest as one."""
+        return parts(self.reports[model], FIGURES[figure], by, most)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain lists, dicts, strings and numbers."""
@@ -103,7 +103,7 @@ class Comparison(NamedTuple):
                     "ratios": {line.figure.name: line.ratios[i] for line in self.lines},
                     "best_in": [line.figure.name for line in self.lines if i in line.best],
                     "receptive_field_at": last_seen(report)[0],
-                    "sees": last_seen(report)[1],
+                    "receptive_field_text": last_seen(report)[1],
                     "peak_at": report.total.peak_at,
                     "uncounted": [layer.name for layer in report.uncounted],
                     **({"unset": [size.name for size in report.unset]} if report.unset else {}),
@@ -166,10 +166,10 @@ def last_seen(report: Report) -> tuple[str, str]:
     layer, field = field_at_end(report)
     if layer is None:
         last = report.layers[-1].receptive_field if report.layers else None
-        return "", sees(last)
+        return "", field_text(last)
     if isinstance(field, ReceptiveField) and field.sees_all and field.hangs_over:
         return layer.name, f"{'≤ ' if field.bound else ''}all ({min(field.size)})"
-    return layer.name, "all" if field == GLOBAL else sees(field)
+    return layer.name, "all" if field == GLOBAL else field_text(field)
 
 
 def parts(report: Report, figure: Figure, by: str, most: int = MOST_PARTS) -> list[CostPart]:

@@ -131,7 +131,7 @@ def percent(change: Value, whole: Value) -> str:
     return f"{'+' if part > 0 else '-'}{units.powers(round(abs(part)))} %"
 
 
-def sees(value: object) -> str:
+def field_text(value: object) -> str:
     """A receptive field in words: ``99``, ``99×51``, ``global``; ``224 (483)``: 224 of 483 are in the image; ``≤ 99``
     where that is an upper bound.
     """

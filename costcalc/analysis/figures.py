@@ -298,10 +298,10 @@ FIGURES: dict[str, Figure] = {
             shown={COLUMN: In("MAC/B"), WIDE: In(), SUMMARY: In("intensity"), COMPARISON: In(), DIFFERENCE: In()},
         ),
         Figure(
-            "receptive_field", "sees", PIXELS,
+            "receptive_field", "RF", PIXELS,
             "receptive field of the last layer that does not see the whole image, the shorter of its axes of places",
             "receptive_field", less=None, whole=_smallest, adds=False, exact=True, asks="at",
-            shown={COMPARISON: In(), DIFFERENCE: In(), LOCK: In()},
+            shown={SUMMARY: In(), COMPARISON: In(), DIFFERENCE: In(), LOCK: In()},
         ),
         Figure(
             "time", "time", SECONDS, "on a machine, at its peak rates", "seconds",

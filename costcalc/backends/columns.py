@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from costcalc.amounts import units
-from costcalc.amounts.shown import sees
+from costcalc.amounts.shown import field_text
 from costcalc.analysis.figures import (
     BITS,
     COLUMN,
@@ -101,7 +101,7 @@ def _field(figures: Figures) -> Any:
 
 def _size(figures: Figures) -> str | None:
     field = _field(figures)
-    return field if field is None or isinstance(field, str) else sees(field)
+    return field if field is None or isinstance(field, str) else field_text(field)
 
 
 def _stride(figures: Figures) -> str | None:

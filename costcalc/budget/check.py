@@ -172,7 +172,9 @@ def _bounded(
     if is_global(value):
         over: Value = 0 if rule == "min" else 1
         return _crossed(
-            known._replace(over=over), f"sees the whole image, {word} {show(figure, limit)} wanted", excused
+            known._replace(over=over),
+            f"it is the whole image, {word} {show(figure, limit)} wanted",
+            excused,
         )
     if value is None or isinstance(value, str):
         return known._replace(status=UNCHECKED, description=f"{figure.name} is not known")
@@ -198,7 +200,7 @@ def _changed(
     base, reason = _base(budget, past)
     if base is None or value is None or isinstance(base, str) or isinstance(value, str):
         if is_global(value) and is_global(base):
-            return known._replace(description="sees the whole image, as before")
+            return known._replace(description="it is the whole image, as before")
         return known._replace(
             status=UNCHECKED, description=f"its change is not checked: {reason or 'it is not a number'}"
         )

@@ -7,8 +7,8 @@ from typing import Annotated
 from costcalc.cli.again import line
 from costcalc.cli.choices import Choices
 from costcalc.cli.memory import Engine
-from costcalc.cli.options import Flops, Output, Paged, Setting, asked
-from costcalc.cli.output import coloured, emit, width
+from costcalc.cli.options import VIEW, Flops, Output, Paged, Setting, asked
+from costcalc.cli.output import coloured, emit, lines_of_screen, width
 from costcalc.cli.parameters import argument, command, option
 from costcalc.progress import each
 
@@ -34,6 +34,7 @@ def compare(
     format: Annotated[Paged, option("--format", "-f", help="What to write.", shows_default=True)] = Paged.table,
     output: Output = None,
     flops: Flops = False,
+    all: Annotated[bool, option("--all", panel=VIEW, help="Every part, however few fit the screen.")] = False,
     strict: Annotated[
         bool,
         option("--strict", help="Exit with code 4 if a layer has no rule, or values decide a size that is not set."),
@@ -65,8 +66,9 @@ def compare(
         others = {"engine": engine, "flops": flops, "output": output}
         text = html(found, graphs, held, line("compare", models, choices._asdict(), setting._asdict(), others))
     elif format is Paged.table:
-        text = formats.table(found, width=width(), colour=coloured(output))
+        screen = None if all else lines_of_screen(output)
+        text = formats.table(found, width=width(), colour=coloured(output), lines=screen and screen - 1)
     else:
         text = getattr(formats, format.value)(found)
     emit(text, output)
-    return 4 if strict and not all(report.is_complete for report in reports) else 0
+    return 4 if strict and any(not report.is_complete for report in reports) else 0

@@ -9,13 +9,17 @@ from costcalc.cli.again import line
 from costcalc.cli.choices import Choices
 from costcalc.cli.memory import Engine
 from costcalc.cli.options import VIEW, Flops, Paged, Setting, asked, to_file
-from costcalc.cli.output import coloured, emit, width
+from costcalc.cli.output import coloured, emit, lines_of_screen, width
 from costcalc.cli.parameters import argument, command, option
 from costcalc.errors import OptionError
 
 if TYPE_CHECKING:
     from costcalc.ir.graph import Graph
     from costcalc.planning.records import Memory
+
+MOST_TOLD = 20
+FEWER_TOLD = (MOST_TOLD, 12, 8, 5, 3)
+"""Causes and layers of each model that are told on a terminal: the most that fit it."""
 
 EXAMPLES = {
     "costcalc diff resnet50 resnet101": "two models: what differs, and what that costs",
@@ -44,7 +48,7 @@ def diff(
     by: Annotated[
         str, option("--by", metavar="FIGURE", panel=VIEW, help="The figure to rank causes by.", shows_default=True)
     ] = "macs",
-    all: Annotated[bool, option("--all", panel=VIEW, help="Every cause and layer, not the first twenty.")] = False,
+    all: Annotated[bool, option("--all", panel=VIEW, help="Every cause and layer, not the largest twenty.")] = False,
     engine: Annotated[
         Engine | None,
         option("--engine", "-e", panel=VIEW, help="Also what an engine holds of activations, and why it changed."),
@@ -120,7 +124,11 @@ def diff(
         graphs = {0: load(names[1], **given)} if between is None else {}
         text = html(found, by, again, graphs)
     else:
-        text = formats.text(found, by, width=width(), colour=coloured(output), most=None if all else 20, also=also)
+        screen = None if all else lines_of_screen(output)
+        for most in (None,) if all else (MOST_TOLD,) if screen is None else FEWER_TOLD:
+            text = formats.text(found, by, width=width(), colour=coloured(output), most=most, also=also)
+            if screen is not None and text.count("\n") < screen:
+                break
     emit(text, output)
     reports = [report for one in found for report in (one.old, one.new) if report is not None]
     return 4 if strict and any(report.uncounted or report.unset for report in reports) else 0

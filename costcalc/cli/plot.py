@@ -17,7 +17,7 @@ EXAMPLES = {
     "costcalc plot roofline convnext_t --machine a100 --bits 16 -o roofline.svg": "each layer under the roof",
     "costcalc plot memory mobilenet_v2 --engine tflm --bits 8 -o memory.pdf": "the arena, step by step",
     "costcalc plot treemap resnet50 --by params -o treemap.svg": "where the parameters are",
-    "costcalc plot receptive-field resnet18 vgg16 -o sees.png": "how it grows, beside the image",
+    "costcalc plot receptive-field resnet18 vgg16 -o fields.png": "how it grows, beside the image",
     "costcalc plot pareto resnet18 resnet50 mobilenet -x macs -y params -o front.svg": "which models none beats",
     "costcalc plot waterfall resnet18 resnet34 --by params -o causes.svg": "from one model to another, by cause",
 }

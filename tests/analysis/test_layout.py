@@ -197,7 +197,7 @@ def test_a_layout_is_said_on_the_command_line_and_in_a_config(
     assert code == 0 and '"global"' in said
     config = tmp_path / "costcalc.yaml"
     budgets = "budgets: {receptive_field: {min: 8, at: half}}"
-    for layout, says in (("", "receptive_field is not known"), (", at: [{layout: hwc}]", "sees the whole image")):
+    for layout, says in (("", "receptive_field is not known"), (", at: [{layout: hwc}]", "is the whole image")):
         config.write_text(
             f"version: 1\nmodels:\n  - {{model: net.yaml, {budgets}{layout}}}\n",
             encoding="utf-8",

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import costcalc
-from costcalc.amounts.shown import sees
+from costcalc.amounts.shown import field_text
 from costcalc.analysis.view import ReceptiveField
 from costcalc.cli.dispatch import outcome
 from costcalc.frontends.torch.tracer import trace
@@ -100,7 +100,7 @@ def test_what_is_no_bound_is_seen_by_some_place(case: str) -> None:
 def test_what_is_a_bound_is_said_to_be_one(case: str) -> None:
     module, really = BOUNDS[case]
     field = field_of(module)
-    assert field.bound and sees(field).startswith("≤ ")
+    assert field.bound and field_text(field).startswith("≤ ")
     assert field.size[0] >= seen_by_gradients(module) == really
     assert verify(trace(module, SIZE), module).exit_code == 0
 
@@ -135,7 +135,7 @@ def test_every_output_says_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "at most 35×3 pixels" in said("explain", str(path), "rolled")
     assert "≤ 32×3 (35×3)" in said("compare", str(path), "lenet5")
     compared = json.loads(said("compare", str(path), "lenet5", "--format", "json"))
-    assert compared["models"][0]["sees"] == "≤ 32×3 (35×3)"
+    assert compared["models"][0]["receptive_field_text"] == "≤ 32×3 (35×3)"
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Callable
 
 import pytest
 
 from costcalc import compare
 from costcalc.backends.compare import formats
 from costcalc.comparison import Comparison
+
+Printed = Callable[..., str]
 
 EIGHTHS = {mark: i for i, mark in enumerate(" ▏▎▍▌▋▊▉█")}
 
@@ -79,3 +82,46 @@ def test_csv_has_shapes_with_the_batch_and_bytes() -> None:
     assert [row["input"] for row in rows] == ["2x3x224x224"] * 2
     for row, report in zip(rows, found.reports, strict=True):
         assert int(row["storage_bytes"]) * 8 == int(row["storage_bits"]) == report.total.storage_bits
+
+
+@pytest.mark.parametrize(
+    "models", [("resnet50", "mobilenet"), ("resnet50", "mobilenet", "convnext_t"), ("lenet5", "kws")]
+)
+@pytest.mark.parametrize(("lines", "width"), [(24, 80), (40, 80), (60, 200), (200, 100)])
+def test_a_comparison_fits_the_screen_or_says_what_it_folded(models: tuple[str, ...], lines: int, width: int) -> None:
+    found = compare(*models)
+    whole, text = (formats.table(found, width=width, lines=most) for most in (None, lines))
+    shown = text.splitlines()
+    figures = whole.splitlines().index("MACs by op")
+    assert len(shown) <= max(lines, figures + 4)
+    if len(whole.splitlines()) <= lines:
+        assert text == whole
+        return
+    told = " ".join(" ".join(shown[-4:]).split())
+    assert "folded to fit the screen: --all shows every part" in told
+    for title in ("MACs by op", "traffic by op", "MACs by stage", "traffic by stage"):
+        assert (title in shown) != (title in told)
+    # What is left over is told as one, so the shares of a model still add up to 100 %.
+    for section in text.split("\n\n")[2:-1]:
+        for part in re.split(r"\n(?=\S)", section)[1:]:
+            shares = [float(share) for share in re.findall(r"[^<](\d+\.\d)%", part)]
+            assert abs(sum(shares) - 100) < 0.1 * (len(part.splitlines()) + 1), part
+
+
+def test_a_comparison_is_whole_in_a_pipe_and_a_file(printed: Printed) -> None:
+    assert "folded" not in printed("compare", "resnet50", "mobilenet")
+
+
+def test_receptive_fields_have_one_word_everywhere(printed: Printed) -> None:
+    outputs = [
+        printed("analyze", "resnet18"),
+        printed("compare", "resnet18", "mobilenet"),
+        printed("compare", "resnet18", "mobilenet", "--format", "markdown"),
+        printed("diff", "resnet18", "resnet34"),
+        printed("diff", "resnet18", "resnet34", "--format", "markdown"),
+        printed("compare", "resnet18", "mobilenet", "--format", "html"),
+        printed("diff", "resnet18", "resnet34", "--format", "html"),
+    ]
+    for text in outputs:
+        assert re.search(r"\bRF\b", text) and "receptive field" in text
+        assert not re.search(r'^ *sees\b|\| *sees|"sees"|>sees<', text, re.MULTILINE)

@@ -12,10 +12,10 @@ from costcalc.analysis.figures import FIGURES, SPENT, Figure, Value, field_at_en
 from costcalc.backends import escape
 from costcalc.backends.escape import visible
 from costcalc.backends.markdown import table as markdown_table
-from costcalc.backends.paint import bar, painted, plain
+from costcalc.backends.paint import Paint, bar, painted, plain
 from costcalc.backends.report.records import figure_cells, figure_heads
 from costcalc.backends.report.summary import marked
-from costcalc.comparison import last_seen
+from costcalc.comparison import MOST_PARTS, last_seen
 
 if TYPE_CHECKING:
     from costcalc.analysis.records import Report
@@ -24,12 +24,17 @@ if TYPE_CHECKING:
 BEST = "*"
 IN_LAYER = "  in layer"
 BAR = 24
+FEWEST_PARTS = 2
+"""Parts of a model that are told at the least, where any are."""
 LEAST = 14
 """Characters of a model's column at the least."""
 
 
-def table(found: Comparison, *, width: int = 80, colour: bool = False) -> str:
-    """Figures by model, as many models side by side as fit; then where each spends its MACs and its traffic."""
+def table(found: Comparison, *, width: int = 80, colour: bool = False, lines: int | None = None) -> str:
+    """Figures by model, as many models side by side as fit; then where each spends its MACs and its traffic.
+
+    lines   of a screen that all of it should fit: then fewer parts are told, the rest as one, or none; and that is said
+    """
     paint = painted if colour else plain
     titles = [visible(name) for name in found.names]
     rows = comparison_rows(found)
@@ -37,38 +42,68 @@ def table(found: Comparison, *, width: int = 80, colour: bool = False) -> str:
     figures = [row for row in rows if row[0] != IN_LAYER]
     least = max(LEAST, *(len(cell) + 2 for row in figures for cell in row[1:]), *(min(len(t), 28) + 2 for t in titles))
     fits = max((width - first) // least, 1)
-    lines = []
+    text = []
     for start in range(0, len(titles), fits):
         some = range(start, min(start + fits, len(titles)))
         # Names have the room that is left.
         longest = max(len(text) + 2 for i in some for text in (titles[i], *(row[1 + i] for row in rows)))
         wide = max(least, min(longest, (width - first) // len(some)))
-        lines.append(" " * first + "".join(paint(_cut(titles[i], wide - 2).rjust(wide), "bold") for i in some))
+        text.append(" " * first + "".join(paint(_cut(titles[i], wide - 2).rjust(wide), "bold") for i in some))
         for name, *cells in rows:
             cells = [_cut(cell, wide - 2) for cell in cells]
             shown = (paint(cells[i].rjust(wide), "green" if cells[i].endswith(BEST) else "") for i in some)
-            lines.append((name.ljust(first) + "".join(shown)).rstrip())
-        lines.append("")
-    lines += [paint(line, "dim") for line in _legend(found, width)]
-    for by, heading in (("kind", "op"), ("stage", "stage")):
-        for figure in (figure.name for figure in figures_in(SPENT)):
-            lines += ["", paint(f"{FIGURES[figure].title} by {heading}", "bold")]
-            every = [found.parts(i, figure, by) for i in range(len(titles))]
-            most = max((p.amount for parts in every for p in parts if not p.is_rest), default=0)
-            longest = max((len(visible(p.name)) for parts in every for p in parts), default=0)
-            for title, parts in zip(titles, every, strict=True):
-                lines += [paint(title, "cyan"), *_bars(parts, most, FIGURES[figure], longest, width)]
-    return "\n".join([*lines, ""])
+            text.append((name.ljust(first) + "".join(shown)).rstrip())
+        text.append("")
+    text += [paint(line, "dim") for one in legend(found) for line in wrap(visible(one), max(width, 40))]
+    text += _spent(found, width, paint, None if lines is None else lines - len(text) - 1)
+    return "\n".join([*text, ""])
 
 
-def _legend(found: Comparison, width: int) -> list[str]:
+def _spent(found: Comparison, width: int, paint: Paint, room: int | None) -> list[str]:
+    """Where each model spends its MACs and its traffic, in at most ``room`` lines: the dearest parts of each, as many
+    as there is room for, and what was left out."""
+    sections = [
+        (by, f"{figure.title} by {heading}", figure)
+        for by, heading in (("kind", "op"), ("stage", "stage"))
+        for figure in figures_in(SPENT)
+    ]
+    whole = [line for section in sections for line in _section(found, *section, MOST_PARTS, width, paint)]
+    if room is None or len(whole) <= room:
+        return whole
+    for several in range(len(sections), 0, -1):
+        for most in range(MOST_PARTS - 1, FEWEST_PARTS - 1, -1):
+            shown = [line for one in sections[:several] for line in _section(found, *one, most, width, paint)]
+            said = _left_out([title for _, title, _ in sections[several:]], width)
+            if len(shown) + len(said) <= room:
+                return [*shown, *(paint(line, "dim") for line in said)]
+    return [paint(line, "dim") for line in _left_out([title for _, title, _ in sections], width)]
+
+
+def _left_out(titles: Sequence[str], width: int) -> list[str]:
+    what = f"every part, and {', '.join(titles)}" if titles else "every part"
+    return ["", *wrap(f"folded to fit the screen: --all shows {what}", max(width, 40))]
+
+
+def _section(found: Comparison, by: str, title: str, figure: Figure, most: int, width: int, paint: Paint) -> list[str]:
+    """The ``most`` dearest parts of every model by ``figure``, below a title, with bars of one scale."""
+    every = [found.parts(i, figure.name, by, most) for i in range(len(found.names))]
+    largest = max((p.amount for parts in every for p in parts if not p.is_rest), default=0)
+    longest = max((len(visible(p.name)) for parts in every for p in parts), default=0)
+    lines = ["", paint(title, "bold")]
+    for name, parts in zip(found.names, every, strict=True):
+        lines += [paint(visible(name), "cyan"), *_bars(parts, largest, figure, longest, width)]
+    return lines
+
+
+def legend(found: Comparison) -> list[str]:
     """What the signs mean, and what the row of receptive fields says, where there is one."""
-    says = [f"{BEST} best; × of {visible(found.names[0])}"]
+    says = [f"{BEST} best; × of {found.names[0]}"]
     for line in found.lines:
         if line.figure.name == "receptive_field":
             seen = "all, where that is the whole image, with the window in brackets where it hangs over"
-            says.append(f"{line.figure.title}: pixels that one place of the layer below it depends on; {seen}")
-    return [part for one in says for part in wrap(one, max(width, 40))]
+            of = "receptive field, the pixels that one place of the layer below it depends on"
+            says.append(f"{line.figure.title}: {of}; {seen}")
+    return says
 
 
 def comparison_rows(found: Comparison) -> list[list[str]]:
@@ -142,7 +177,7 @@ def markdown(found: Comparison) -> str:
     """Two kinds of tables: the figures, and where each model spends its MACs."""
     rows = [[cell.strip() for cell in row] for row in comparison_rows(found)]
     lines = markdown_table(["", *found.names], "<" + ">" * len(found.names), rows)
-    lines += ["", f"{BEST} best; × of the first", ""]
+    lines += ["", *(part for one in legend(found) for part in (escape.markdown(one), ""))]
     for by in ("kind", "stage"):
         for i, name in enumerate(found.names):
             parts = [[p.name, show(FIGURES["macs"], p.amount), percent(p.share, 1)] for p in found.parts(i, "macs", by)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from costcalc.amounts.shown import percent, show, signed, told_apart
@@ -66,6 +67,13 @@ def figure_rows(found: Diff, also: Collection[str] = ()) -> list[tuple[str, str,
         change = signed(figure, after - before) if before is not None and after is not None else ""
         rows.append((figure.title, was, now, change, moved if change and after != before else ""))
     return rows
+
+
+def legend(found: Diff) -> list[str]:
+    """What the row of receptive fields says, where there is one."""
+    field = FIGURES["receptive_field"]
+    there = any(value is not None for value in found.figure(field.name))
+    return [f"{field.title}: {field.description}"] if there else []
 
 
 def _second(by: str) -> Figure:
@@ -134,6 +142,7 @@ def text(
         if found.old is None or found.new is None or found.same:
             continue
         lines += _aligned(figure_rows(found, also), "<>>>>", width, "  ")
+        lines += [paint(f"  {line}", "dim") for one in legend(found) for line in wrap(one, max(width, 40) - 2)]
         lines += [visible(f"  {line}") for line in parameter_lines(found)]
         lines += ["", paint(f"Causes, largest change of {FIGURES[by].title} first", "bold")]
         rows = [(FIGURES[by].title, _second(by).title, "kind", "what", "where"), *cause_rows(found, by, most)]
@@ -242,6 +251,7 @@ def markdown(diffs: Sequence[Diff], by: str, also: Collection[str] = ()) -> str:
         lines += table(["figure", "old", "new", "change", ""], "<>>>>", figure_rows(found, also))
         lines += [
             "",
+            *(text for line in legend(found) for text in (escaped(line), "")),
             *(f"- {escaped(line)}" for line in parameter_lines(found)),
             *([""] if found.parameters else []),
             *table([FIGURES[by].title, _second(by).title, "cause", "what", "where"], ">><<<", cause_rows(found, by)),

@@ -9,7 +9,7 @@ from costcalc import __version__
 from costcalc.amounts.shown import show
 from costcalc.amounts.units import percent
 from costcalc.analysis.figures import SPENT, figures_in
-from costcalc.backends.compare.formats import BEST, comparison_rows
+from costcalc.backends.compare.formats import comparison_rows, legend
 from costcalc.backends.escape import html as escaped
 from costcalc.backends.page.data import model_data, rows_of
 from costcalc.backends.page.document import Section, about, page, paragraphs, side, table, view
@@ -30,11 +30,9 @@ def html(found: Comparison, graphs: Sequence[Graph], memories: Sequence[Memory] 
 
 def _sections(found: Comparison, models: Sequence[dict[str, Any]], command: str) -> Iterator[Section]:
     figures = table(["", *found.names], comparison_rows(found))
-    legend = f"{BEST} best; × of {found.names[0]}. {CONVENTION}"
+    says = f"{'. '.join(legend(found))}. {CONVENTION}"
     missing = [f"{r.name}: {not_counted(r)}." for r in found.reports if r.uncounted]
-    yield Section(
-        "overview", "Overview", figures + "".join(paragraphs([legend], "soft")) + "".join(paragraphs(missing))
-    )
+    yield Section("overview", "Overview", figures + "".join(paragraphs([says], "soft")) + "".join(paragraphs(missing)))
     yield Section("spent", "Where it goes", _spent(found))
     told = "".join(paragraphs(["Areas are on one scale: a model of half the figure has half the area."], "soft"))
     yield Section("treemap", "Treemaps", f'<div data-choice="treemap"></div>{told}{_beside(found, "treemap")}', True)
@@ -63,12 +61,12 @@ def _spent(found: Comparison) -> str:
     for by, heading in (("kind", "kind of layer"), ("stage", "stage")):
         for figure in figures_in(SPENT):
             every = [found.parts(i, figure.name, by) for i in range(len(found.names))]
-            most = max((part.amount for parts in every for part in parts), default=0)
+            most = max((part.amount for parts in every for part in parts if not part.is_rest), default=0)
             columns = []
             for name, parts in zip(found.names, every, strict=True):
                 rows = "".join(
                     f"<tr><td>{escaped(part.name)}</td><td class=b>"
-                    f'<i style="width:{100 * part.amount / most if most else 0:.3g}%"></i>'
+                    f'<i style="width:{0 if part.is_rest else 100 * part.amount / most:.3g}%"></i>'
                     f"<span>{escaped(show(figure, part.amount))}</span></td><td>{percent(part.share, 1)}</td></tr>"
                     for part in parts
                 )

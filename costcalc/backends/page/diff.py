@@ -8,7 +8,7 @@ from typing import Any
 from costcalc import __version__
 from costcalc.amounts.shown import show, signed
 from costcalc.analysis.figures import FIGURES
-from costcalc.backends.diff.formats import cause_rows, figure_rows, headline
+from costcalc.backends.diff.formats import cause_rows, figure_rows, headline, legend
 from costcalc.backends.escape import html as escaped
 from costcalc.backends.page.data import model_data, positions, rows_of
 from costcalc.backends.page.document import Section, about, page, paragraphs, side, table, view
@@ -39,6 +39,7 @@ def html(found: Sequence[Diff], by: str = "macs", command: str = "", graphs: Map
 def _sections(diff: Diff, mark: str, by: str, models: list[dict[str, Any]], graph: Graph | None) -> Iterator[Section]:
     named = f"{diff.name}: " if mark else ""
     figures = table(["figure", "old", "new", "change", ""], figure_rows(diff))
+    figures += "".join(paragraphs(legend(diff), "soft"))
     said = "".join(paragraphs([f"{headline(diff, by)}.", *diff.notes]))
     yield Section(f"{mark}overview", f"{named}Overview", f"{said}{figures}{''.join(paragraphs([CONVENTION], 'soft'))}")
     falls = [waterfall(diff, figure) for figure in dict.fromkeys((by, *FALLS)) if _has(diff, figure)]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from costcalc.amounts.shown import show
+from costcalc.amounts.shown import field_text, show
 from costcalc.amounts.units import amount, grouped, percent, rate, seconds, size
-from costcalc.analysis.figures import BITS, COUNT, FIGURES, RATIO, SUMMARY, figures_in
+from costcalc.analysis.figures import BITS, COUNT, FIGURES, RATIO, SUMMARY, field_at_end, figures_in
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.sizes import sizes
+from costcalc.analysis.view import ReceptiveField
 from costcalc.backends.escape import visible
 from costcalc.backends.paint import Paint
 from costcalc.classes import NamedTuple
@@ -83,6 +84,9 @@ def facts(report: Report, also: Collection[str] = ()) -> Iterator[Fact]:
         "peak": f"of activations at once, nothing in place{at}",
     }
     for figure in figures_in(SUMMARY, also):
+        if figure.name == "receptive_field":
+            yield from _field(report)
+            continue
         name, value = figure.name, figure.whole(report) if figure.whole else figure.of(total)
         if value is None or (figure.unless and value == FIGURES[figure.unless].of(total)):
             continue
@@ -113,6 +117,15 @@ def facts(report: Report, also: Collection[str] = ()) -> Iterator[Fact]:
         yield Fact("bandwidth", rate(pace.bandwidth), f"needed for {amount(fps)} passes a second{of}")
         if pace.busy is not None and pace.busy > 1:
             yield Fact("too slow", f"{amount(fps / pace.busy)} fps", f"by the roofline, where {amount(fps)} are wanted")
+
+
+def _field(report: Report) -> Iterator[Fact]:
+    """The receptive field at the end, as its column has it, and of which layer it is."""
+    layer, field = field_at_end(report)
+    if layer is None:
+        return
+    unit = ", in pixels" if isinstance(field, ReceptiveField) else ""
+    yield Fact(FIGURES["receptive_field"].title, field_text(field), f"receptive field of {layer.name}{unit}")
 
 
 def _estimate(report: Report) -> Iterator[Fact]:

@@ -31,7 +31,7 @@ LEAST = {"name": 16, "group": 12, "kind": 9}
 """What columns that may be cut short need at least."""
 BAR = 6
 LEAVES = ("layer", "block")
-FEWEST = 5
+FEWEST = 4
 """Rows that a screen shows, however small it is."""
 
 

@@ -20,7 +20,7 @@ function growthView(m, box) {
   function show(k) {
     at = k; const [w, h] = of(k);
     cursor.setAttribute("x1", X(k)); cursor.setAttribute("x2", X(k));
-    scene.replaceChildren(rect(wide, tall, "image"), draw("text", { x: S / 2, y: S / 2 - tall * k0 / 2 - 6, "text-anchor": "middle" }, image.join("×")), rect(w, h, "sees"));
+    scene.replaceChildren(rect(wide, tall, "image"), draw("text", { x: S / 2, y: S / 2 - tall * k0 / 2 - 6, "text-anchor": "middle" }, image.join("×")), rect(w, h, "window"));
     line.textContent = `${m.name[layers.at[k]]}: ` + (layers.everything[k] ? "each place sees the whole image" : `${layers.bound[k] ? "at most " : ""}${layers.size[k].join("×")} pixels, every ${layers.stride[k].map((v) => +v.toFixed(3)).join("×")}` + (layers.size[k].some((v, a) => v > image[a]) ? `, of which at most ${layers.seen[k].join("×")} are in the image` : ""));
   }
   const where = (e) => { const r = picture.getBoundingClientRect(); return Math.max(0, Math.min(n - 1, Math.floor(((e.clientX - r.left) / r.width * W - left) / (W - left - 10) * n))); };

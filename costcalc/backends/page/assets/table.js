@@ -3,7 +3,7 @@ const MOST_ROWS = 400;
 function layerTable(m, box) {
   const figures = m.figures.map((f) => [f.name, f.title]), about = [["kind", "kind"], ["shape", "output"]], bound = m.roofline ? [["bound", "bound"]] : [];
   if (NARROW) figures.sort((a, b) => (b[0] === m.lead) - (a[0] === m.lead));
-  const columns = NARROW ? [...figures, ...bound, ...about, ["field", "sees"]] : [...about, ...figures, ...bound, ["field", "sees"]];
+  const columns = NARROW ? [...figures, ...bound, ...about, ["field", "RF"]] : [...about, ...figures, ...bound, ["field", "RF"]];
   const open = new Set(), state = { sort: "", down: true, find: "", flat: false, most: MOST_ROWS, at: 0 };
   const few = m.n <= 60;
   for (let i = 0; i < m.n; i++) if (m.isBlock(i) && (few || m.rows.level[i] < (m.n < 400 ? 1 : 0))) open.add(i);
