@@ -30,12 +30,14 @@ class Past(NamedTuple):
     found     its graph and reports, where they can be had
     figures   what was recorded of it where only numbers are left
     reason    why there is nothing to compare with, if there is not
+    marks     what stands before those figures that are no more than bounds
     """
 
     where: str
     found: Measured | None = None
     figures: Mapping[str, int | float] = {}
     reason: str = ""
+    marks: Mapping[str, str] = {}
 
 
 Baseline: TypeAlias = Callable[[BudgetedModel, Setup, Measured], Past]
@@ -69,7 +71,8 @@ def from_lock(lock: Lock, shown: str, missing: str = "`costcalc lock --update` a
         if entry.graph == graph_hash(now.graph):
             return Past(shown, now, entry.figures)
         graph = graph_of(entry)
-        return Past(shown, measured(graph, setup.bits, now.machines) if graph else None, entry.figures)
+        found = measured(graph, setup.bits, now.machines) if graph else None
+        return Past(shown, found, entry.figures, marks=entry.marks)
 
     return past
 

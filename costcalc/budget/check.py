@@ -144,12 +144,22 @@ def _verdicts(
             yield verdict._replace(description=f"{mark} {verdict.description}") if mark else verdict
     for rule, change in (("max_increase", budget.max_increase), ("max_decrease", budget.max_decrease)):
         if change is not None:
-            yield _changed(model, setup, budget, rule, value, change, past, excused)
+            verdict = _changed(model, setup, budget, rule, value, change, past, excused)
+            if budget.figure.name == "receptive_field" and past.found is not now:
+                verdict = _of_bounds(verdict, _is_bound(now, budget), _was_bound(past, budget))
+            yield verdict
 
 
 def _is_bound(now: Measured, budget: Budget) -> bool:
     field = field_of(now, budget)
     return isinstance(field, ReceptiveField) and field.bound
+
+
+def _was_bound(past: Past, budget: Budget) -> bool:
+    try:
+        return _is_bound(past.found, budget) if past.found else bool(past.marks.get(budget.figure.name))
+    except CostcalcError:
+        return False
 
 
 def _of_bound(verdict: Verdict) -> Verdict:
@@ -160,6 +170,18 @@ def _of_bound(verdict: Verdict) -> Verdict:
             description=f"≤ {verdict.description}: an upper bound, which proves no least",
         )
     return verdict._replace(description=f"≤ {verdict.description}")
+
+
+def _of_bounds(verdict: Verdict, now: bool, before: bool) -> Verdict:
+    """The verdict on a change where what is seen now, or was before, is no more than an upper bound."""
+    if verdict.base is None or not (now or before):
+        return verdict
+    sides = (("what is seen now", now), ("what was seen before", before))
+    whose = " and ".join(side for side, is_bound in sides if is_bound)
+    unproved = now if verdict.rule == "max_decrease" else before
+    status = UNCHECKED if unproved and verdict.status == OK else verdict.status
+    said = f"{whose} {'are upper bounds' if now and before else 'is an upper bound'}"
+    return verdict._replace(status=status, description=f"≈ {verdict.description}: {said}")
 
 
 def _bounded(

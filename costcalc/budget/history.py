@@ -144,10 +144,15 @@ def of_lock(
 def _point(commit: Commit, entry: LockEntry | str | None, figures: Sequence[Figure]) -> Point:
     if isinstance(entry, LockEntry):
         values = {figure.name: known_of(entry.figures, figure) for figure in figures}
-        # A lock does not say which sizes values decide, so a layer without a rule makes no lower bound of the others.
-        exact = [figure.name for figure in figures if figure.exact or not entry.figures.get("uncounted")]
-        return Point(commit, values, marks=_marked(figures, lambda name: "" if name in exact else "≈"))
+        return Point(commit, values, marks={f.name: mark for f in figures if (mark := _locked_mark(entry, f))})
     return Point(commit, reason=entry or "the lock does not have it")
+
+
+def _locked_mark(entry: LockEntry, figure: Figure) -> str:
+    if entry.marks:
+        return next((entry.marks[name] for name in figure.sum_of or (figure.name,) if name in entry.marks), "")
+    # A lock of before does not say which sizes values decide: a layer without a rule makes no lower bound of others.
+    return "" if figure.exact or not entry.figures.get("uncounted") else "≈"
 
 
 def _entries(repository: Repository, commit: Commit, path: str) -> dict[tuple[str, str], LockEntry] | str:

@@ -27,6 +27,7 @@ NAME = "costcalc.lock"
 VERSION = 1
 MADE_BY = "costcalc lock"
 MAX_BYTES = 256 * 2**20
+SIGNS = "≥≤≈"
 
 
 class LockError(CostcalcError):
@@ -39,6 +40,7 @@ class LockEntry(NamedTuple):
     made_by    ``costcalc lock`` or ``pytest``: each rewrites only what it made
     apply      the transforms that made the graph of the model
     trace      of a model that is code, what its trace depended on (``budget/watched``); None where that is not known
+    marks      what stands before figures that are no more than bounds, as ``Report.mark`` says; older locks have none
     """
 
     model: str
@@ -51,6 +53,7 @@ class LockEntry(NamedTuple):
     made_by: str
     apply: tuple[str, ...] = ()
     trace: dict[str, Any] | None = None
+    marks: dict[str, str] = {}
 
 
 class Lock(NamedTuple):
@@ -69,9 +72,9 @@ def entry(graph: Graph, report: Report, model: str, setup: str, made_by: str = M
         shapes = ["×".join(map(str, shape[1:])) for shape in layer.output_shapes]
         layers.append(row | {"to": ", ".join(shapes), **{figure.name: figure.part(layer) for figure in of_layers}})
     known = {name: value for name, value in figures.items() if value is not None}
-    return LockEntry(
-        model, setup, graph_hash(graph), known, inputs_of(graph), list(graph.outputs), layers, made_by, graph.applied
-    )
+    marks = {name: mark for name in known if (mark := report.mark(name))}
+    made = graph_hash(graph), known, inputs_of(graph), list(graph.outputs), layers, made_by, graph.applied
+    return LockEntry(model, setup, *made, marks=marks)
 
 
 def graph_hash(graph: Graph) -> str:
@@ -180,10 +183,14 @@ def _entry(setup: str, given: dict[str, Any]) -> LockEntry:
     applied = given.get("apply", ["fold_norm"] if "norms folded" in setup.split(", ") else [])
     if not isinstance(applied, list) or not all(isinstance(word, str) for word in applied):
         raise TypeError
-    trace = given.get("trace")
+    trace, marks = given.get("trace"), given.get("marks", {})
     if trace is not None and not isinstance(trace, dict):
         raise TypeError
-    return LockEntry(setup=setup, apply=tuple(applied), trace=trace, **{part: given[part] for part in kinds})
+    if not isinstance(marks, dict) or not {*marks.values()} <= {*SIGNS}:
+        raise TypeError
+    return LockEntry(
+        setup=setup, apply=tuple(applied), trace=trace, marks=marks, **{part: given[part] for part in kinds}
+    )
 
 
 def lock_text(lock: Lock) -> str:
@@ -192,7 +199,8 @@ def lock_text(lock: Lock) -> str:
     for (name, setup), e in sorted(lock.entries.items()):
         models.setdefault(name, {})[setup] = {
             "model": e.model, "made_by": e.made_by, **({"apply": list(e.apply)} if e.apply else {}), "graph": e.graph,
-            "figures": e.figures, "inputs": e.inputs, "outputs": e.outputs, "layers": e.layers,
+            "figures": e.figures, **({"marks": e.marks} if e.marks else {}),
+            "inputs": e.inputs, "outputs": e.outputs, "layers": e.layers,
             **({"trace": e.trace} if isinstance(e.trace, dict) else {}),
         }  # fmt: skip
     head = [f'"version": {VERSION}', f'"costcalc": {_dump(__version__)}', f'"sha256": {_dump(_checksum(models))}']

@@ -12,6 +12,7 @@ from typing import Any
 
 from costcalc.amounts.given import EXAMPLE, UNITS
 from costcalc.analysis.figures import COUNT, FIGURES, LOCK, LOCK_LAYER, SCALES, Figure, figures_in
+from costcalc.budget.lock import SIGNS
 from costcalc.budget.read import MOST_PATTERNS, NEEDED
 from costcalc.ir.layout import AXES
 from costcalc.ir.tensor import ELEMENT_BITS
@@ -202,6 +203,9 @@ def lock_schema() -> dict[str, Any]:
         "made_by": {"enum": ["costcalc lock", "pytest"]},
         "graph": {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"},
         "figures": _mapping({figure.name: count for figure in figures_in(LOCK)}),
+        "marks": _mapping(
+            {figure.name: {"enum": [*SIGNS]} for figure in figures_in(LOCK)}
+        ) | {"description": "What stands before figures that are no more than bounds."},
         "inputs": {
             "type": "object",
             "additionalProperties": {
@@ -213,7 +217,7 @@ def lock_schema() -> dict[str, Any]:
         "layers": {"type": "array", "items": _mapping(layer, "name", "op", "from")},
         "trace": _trace(),
     }  # fmt: skip
-    whole = _mapping(entry, *(key for key in entry if key not in ("apply", "trace")))
+    whole = _mapping(entry, *(key for key in entry if key not in ("apply", "marks", "trace")))
     setups = {"type": "object", "additionalProperties": whole, "description": "How it is measured → what it costs so."}
     return {
         "$schema": DRAFT,

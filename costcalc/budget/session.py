@@ -267,7 +267,11 @@ def _moved(was: LockEntry | None, now: LockEntry) -> str | None:
     names = [n for n in now.figures if was.figures.get(n) != now.figures[n]]
     if not names and was.graph == now.graph:
         return None
-    shown = [f"{n} {' → '.join(told_apart(FIGURES[n], was.figures.get(n), now.figures[n]))}" for n in names[:4]]
+    shown = []
+    for n in names[:4]:
+        values = told_apart(FIGURES[n], was.figures.get(n), now.figures[n])
+        sides = (f"{e.marks.get(n, '')} {text}".lstrip() for e, text in zip((was, now), values, strict=True))
+        shown.append(f"{n} {' → '.join(sides)}")
     more = [f"{len(names) - 4} more figures"] if len(names) > 4 else []
     return ", ".join([*shown, *more]) or "other layers at the same cost"
 

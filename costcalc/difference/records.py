@@ -139,6 +139,10 @@ class Diff:
         get = FIGURES[name].value
         return get(self.old) if self.old else None, get(self.new) if self.new else None
 
+    def marks(self, name: str) -> tuple[str, str]:
+        """What stands before a figure of the old and of the new model, as ``Report.mark`` says."""
+        return self.old.mark(name) if self.old else "", self.new.mark(name) if self.new else ""
+
     def change(self, name: str) -> Value:
         """What the figure changed by; a model that is not there counts 0."""
         before, after = self.figure(name)
@@ -175,6 +179,11 @@ class Diff:
             "apply": dict(zip(("old", "new"), map(list, self.applied), strict=True)),
             "figures": {
                 name: {"old": _number(self.figure(name)[0]), "new": _number(self.figure(name)[1])} for name in figures
+            },
+            "marks": {
+                name: dict(zip(("old", "new"), marks, strict=True))
+                for name in figures
+                if any(marks := self.marks(name))
             },
             "parameters": [{"name": n, "old": _plain(a), "new": _plain(b)} for n, a, b in self.parameters],
             "causes": [

@@ -14,7 +14,7 @@ from costcalc.backends.escape import markdown as escaped
 from costcalc.backends.markdown import table
 from costcalc.backends.paint import painted, plain
 from costcalc.backends.report.records import figure_cells, figure_heads
-from costcalc.backends.report.summary import after
+from costcalc.backends.report.summary import after, marked
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -29,7 +29,9 @@ def headline(found: Diff, by: str) -> str:
     if found.old is None or found.new is None:
         side = found.new or found.old
         word = "added" if found.new else "removed"
-        figures = ", ".join(f"{f.title} {show(f, f.value(side))}" for f in _pair(by)) if side else ""
+        figures = (
+            ", ".join(f"{f.title} {marked(side, f.name, show(f, f.value(side)))}" for f in _pair(by)) if side else ""
+        )
         return f"{found.name}: {word}, {figures}"
     if found.same:
         renamed = sum(c.mark == "~" for c in found.layers)
@@ -37,10 +39,10 @@ def headline(found: Diff, by: str) -> str:
     parts = []
     for f in _pair(by):
         before, after = found.figure(f.name)
-        if before == after:
-            parts.append(f"{f.title} {show(f, after)} as before")
+        (was, now), moved = _told_apart(found, f)
+        if before == after and was == now:
+            parts.append(f"{f.title} {now} as before")
         else:
-            (was, now), moved = _told_apart(f, before, after)
             parts.append(f"{f.title} {was} → {now} ({moved})")
     return f"{found.name}: {', '.join(parts)}"
 
@@ -49,11 +51,16 @@ def _pair(by: str) -> list[Any]:
     return [FIGURES[name] for name in dict.fromkeys((by, "macs", "params"))]
 
 
-def _told_apart(figure: Figure, before: Any, after: Any) -> tuple[tuple[str, str], str]:
-    """Both values as text, and the change in percent."""
+def _told_apart(found: Diff, figure: Figure) -> tuple[tuple[str, str], str]:
+    """Both values as text, with the signs of those that are no more than bounds, and the change in percent."""
+    before, after = found.figure(figure.name)
     if before is None or after is None:
-        return (show(figure, before), show(figure, after)), "new"
-    return told_apart(figure, before, after), percent(after - before, before)
+        texts, moved = (show(figure, before), show(figure, after)), "new"
+    else:
+        texts, moved = told_apart(figure, before, after), percent(after - before, before)
+    signs = zip(found.marks(figure.name), texts, (before, after), strict=True)
+    was, now = (text if value is None else f"{mark} {text}".lstrip() for mark, text, value in signs)
+    return (was, now), moved
 
 
 def figure_rows(found: Diff, also: Collection[str] = ()) -> list[tuple[str, str, str, str, str]]:
@@ -63,7 +70,7 @@ def figure_rows(found: Diff, also: Collection[str] = ()) -> list[tuple[str, str,
         before, after = found.figure(figure.name)
         if before is None and after is None:
             continue
-        (was, now), moved = _told_apart(figure, before, after)
+        (was, now), moved = _told_apart(found, figure)
         change = signed(figure, after - before) if before is not None and after is not None else ""
         rows.append((figure.title, was, now, change, moved if change and after != before else ""))
     return rows
