@@ -28,7 +28,7 @@ def base() -> str:
 
 
 def main() -> int:
-    """Check, and leave the record and the comment in the runner's folder for temporary files."""
+    """Check, and leave the record, the comment and the page in the runner's folder for temporary files."""
     prepare_streams()
     os.chdir(os.environ["WORKING_DIRECTORY"])
     options = ["--config", os.environ["CONFIG"]] if os.environ.get("CONFIG") else []
@@ -45,12 +45,16 @@ def main() -> int:
 
     folder = Path(os.environ.get("RUNNER_TEMP", "/tmp"))
     record, page = folder / "costcalc-check.json", folder / "costcalc-comment.md"
+    report = folder / "costcalc-report.html"
+    report.unlink(missing_ok=True)  # an earlier step's
     os.environ.pop("GITHUB_STEP_SUMMARY", None)
-    if code == 2 or outcome(["check", *options, "--format", "json", "--output", str(record)]) == 2:
+    files = ["--output", str(record), "--report", str(report)]
+    if code == 2 or outcome(["check", *options, "--format", "json", *files]) == 2:
         record.write_text('{"schema": 1, "exit_code": 2}\n', encoding="utf-8")  # the log has the sentence
     page.write_text(comment(json.loads(record.read_text(encoding="utf-8"))), encoding="utf-8")
     with Path(os.environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as stream:
         stream.write(f"exit-code={code}\nrecord-file={record}\ncomment-file={page}\n")
+        stream.write(f"report-file={report if report.exists() else ''}\n")
     return 0
 
 

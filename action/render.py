@@ -1,4 +1,7 @@
-"""Makes the comment anew from the JSON of a check, which may be a stranger's: ``python -I render.py RECORD PAGE``."""
+"""Makes the comment anew from the JSON of a check, which may be a stranger's: ``render.py RECORD PAGE [REPORT]``.
+
+REPORT is the address of the page that the run has left, as GitHub says it; "" for none.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ from costcalc.cli.output import say_error
 from costcalc.errors import CostcalcError
 
 
-def main(record: str, page: str) -> int:
+def main(record: str, page: str, report: str = "") -> int:
     """0, or 1 for a record that is none."""
     try:
-        Path(page).write_text(comment(read_record(record)), encoding="utf-8")
+        Path(page).write_text(comment(read_record(record), report), encoding="utf-8")
     except CostcalcError as error:
         say_error(str(error))
         return 1

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from costcalc.classes import replace
+from costcalc.cli.again import line
 from costcalc.cli.choices import Choices
 from costcalc.cli.options import Bits, Output
 from costcalc.cli.output import coloured, emit
@@ -21,6 +22,7 @@ EXAMPLES = {
     "costcalc check": "the models and budgets of costcalc.yaml, against costcalc.lock",
     "costcalc check --base origin/main --format github": "on a pull request",
     "costcalc check --allow-code --base origin/main": "with models that are PyTorch code",
+    "costcalc check --base origin/main --report check.html": "with a page: treemaps, causes, graphs",
     "costcalc check resnet50 --max macs=4.2G,params=26M": "without a config",
     "costcalc check --locked": "fails if costcalc.lock is not what the models cost",
     "costcalc check --ratchet": "lowers each budget to what is reached",
@@ -102,6 +104,10 @@ def check(
         VerdictFormat, option("--format", "-f", help="What to write.", shows_default=True)
     ] = VerdictFormat.table,
     output: Output = None,
+    report: Annotated[
+        str | None,
+        option("--report", metavar="FILE", help="Also a page for a browser: of each model that changed, what and why."),
+    ] = None,
 ) -> int:
     """Hold models to their budgets: a verdict first, then the cause, and where to change it.
 
@@ -117,13 +123,15 @@ def check(
         raise OptionError(
             "--locked compares with costcalc.lock, and --base or --compare-to with something else; choose one"
         )
+    if report is not None and report == output:
+        raise OptionError(f"--report and --output both name {report[:60]}; give each a file of its own")
     chosen = read_models(asked)
     outcome = judged(
         asked,
         chosen,
         # Who names a model on the command line may run it; who writes a config may not.
         allow_code=allow_code or bool(asked.max),
-        with_diffs=format in (VerdictFormat.json, VerdictFormat.markdown, VerdictFormat.github),
+        with_diffs=report is not None or format in (VerdictFormat.json, VerdictFormat.markdown, VerdictFormat.github),
         locked=locked,
     )
     if ratchet:
@@ -131,6 +139,12 @@ def check(
         outcome = replace(outcome, notes=(*outcome.notes, *changed))
     text = _text(outcome, format, fail_on is FailOn.warn, strict, coloured(output))
     emit(text, output, commands=format is VerdictFormat.github)
+    if report is not None:
+        from costcalc.backends.page.check import html
+
+        given = {"config": config, "max": max, "bits": bits, "base": base, "trace_base": trace_base, "locked": locked,
+                 "compare_to": compare_to, "strict": strict, "allow_code": allow_code, "report": report}  # fmt: skip
+        emit(html(outcome, line("check", models or [], choices._asdict(), given)), report)
     if format is VerdictFormat.github and os.environ.get("GITHUB_STEP_SUMMARY"):
         from costcalc.backends.budget.comment import comment
         from costcalc.backends.budget.records import to_dict

@@ -30,6 +30,10 @@ if path.endswith("/pulls"):
     for pull in state["pulls"]:
         if pull["head"] == head and pull["sha"] == os.environ["HEAD_SHA"]:
             print(pull["number"])
+elif path.endswith("/artifacts"):
+    for artifact in state.get("artifacts", {{}}).get(path.split("/")[-2], []):
+        if artifact["name"] == "costcalc-report" and not artifact.get("expired"):
+            print(artifact["id"])
 elif method == "GET":
     for c in state["comments"]:
         if c["user"] == os.environ["AUTHOR"] and c["body"].startswith("<!-- costcalc check -->"):
@@ -187,7 +191,14 @@ def test_every_script_that_a_step_runs_is_there() -> None:
         step["run"] for path in ("action.yml", "action/comment/action.yml") for step in steps(path) if "run" in step
     ]
     scripts = [run.split("$SCRIPTS/")[1].split('"')[0] for run in named if "$SCRIPTS/" in run]
-    assert sorted({*scripts}) == ["check.sh", "comment.sh", "find_pull_request.sh", "install.sh", "render.py"]
+    assert sorted({*scripts}) == [
+        "check.sh",
+        "comment.sh",
+        "find_pull_request.sh",
+        "find_report.sh",
+        "install.sh",
+        "render.py",
+    ]
     assert all((ACTION / script).is_file() for script in scripts)
 
 
@@ -288,13 +299,15 @@ esac
     assert not marker.exists()
 
 
-def _rendered(runner: Runner, record: Any) -> tuple[int, str, str]:
+def _rendered(runner: Runner, record: Any, report: str = "") -> tuple[int, str, str]:
     """What the second workflow makes of a record: exit code, comment, and what is said."""
     file, page = runner.folder / "record.json", runner.folder / "page.md"
     page.unlink(missing_ok=True)
     file.write_text(record if isinstance(record, str) else json.dumps(record))
     done = subprocess.run(
-        [sys.executable, "-I", str(ACTION / "render.py"), str(file), str(page)], capture_output=True, text=True
+        [sys.executable, "-I", str(ACTION / "render.py"), str(file), str(page), report],
+        capture_output=True,
+        text=True,
     )
     return done.returncode, page.read_text() if page.exists() else "", done.stderr
 
@@ -305,6 +318,34 @@ def test_the_second_workflow_makes_the_same_comment_anew(runner: Runner) -> None
         assert runner.step("check.sh", BASE=base).returncode == 0
         record = Path(runner.outputs()["record-file"]).read_text()
         assert _rendered(runner, record) == (0, Path(runner.outputs()["comment-file"]).read_text(), "")
+
+
+def test_check_leaves_a_page_and_none_where_it_could_not_check(runner: Runner) -> None:
+    assert runner.step("check.sh", BASE="HEAD~1").returncode == 0
+    page = Path(runner.outputs()["report-file"]).read_text()
+    assert page.startswith("<!doctype html>") and "backbone: Causes" in page and "kernel 7→9" in page
+    runner.repository.edit("configs/backbone.yaml", "linear(10)", "lineer(10)")
+    assert runner.step("check.sh", BASE="HEAD").returncode == 0
+    assert runner.outputs()["report-file"] == "" and not Path(runner.folder, "costcalc-report.html").exists()
+
+
+def test_the_comment_links_to_the_page_by_what_github_says_of_the_run(runner: Runner) -> None:
+    kept = [{"id": 5, "name": "other"}, {"id": 6, "name": "costcalc-report", "expired": True}]
+    runner.remember(artifacts={"77": [*kept, {"id": 7, "name": "costcalc-report"}], "78": kept})
+    server = "https://github.com"
+    for run, address in (("77", f"{server}/team/models/actions/runs/77/artifacts/7"), ("78", ""), ("79", "")):
+        done = runner.step("find_report.sh", RUN=run, GITHUB_SERVER_URL=server)
+        assert done.returncode == 0, done.stderr
+        assert runner.outputs() == {"address": address}
+    assert runner.step("find_report.sh", RUN="7; touch x", GITHUB_SERVER_URL=server).returncode == 1
+    assert runner.step("check.sh", BASE="HEAD~1").returncode == 0
+    record = Path(runner.outputs()["record-file"]).read_text()
+    _, plain, _ = _rendered(runner, record)
+    code, comment, _ = _rendered(runner, record, f"{server}/team/models/actions/runs/77/artifacts/7")
+    assert code == 0 and f"[The report]({server}/team/models/actions/runs/77/artifacts/7)" in comment
+    assert "as you would run its code" in comment and "The report" not in plain
+    for forged in ("javascript:alert(1)", "https://x) [y](https://z", "https://x\n# y", "http://x", "x" * 400):
+        assert _rendered(runner, record, forged)[1] == plain
 
 
 def test_of_an_artifact_nothing_is_trusted(runner: Runner) -> None:

@@ -326,3 +326,12 @@ def test_a_report_of_another_input_size_is_no_baseline(repository: Repository) -
         verdict = only(outcome(compare_to=f"{size}.json"))
         assert verdict.status == status, verdict.description
         assert ("has it at another input size" in verdict.description) == (status == "unchecked")
+
+
+def test_report_writes_a_page_beside_the_verdicts(repository: Repository) -> None:
+    repository.write("costcalc.yaml", "version: 1\nmodels: [{model: configs/backbone.yaml, budgets: {params: 1 k}}]\n")
+    code, printed = repository.run("check", "--report", "x.html")
+    assert code == 1 and printed.startswith("FAIL")
+    assert "over the budget of 1.00 k" in repository.read("x.html")
+    code, printed = repository.run("check", "--format", "json", "--output", "x", "--report", "x")
+    assert code == 2 and "--report and --output both name x" in printed

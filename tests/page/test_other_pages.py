@@ -8,7 +8,6 @@ import json
 import re
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 from test_page import HOSTILE, Parsed
@@ -16,6 +15,7 @@ from test_page import HOSTILE, Parsed
 import costcalc
 from costcalc.analysis.report import report as analysed
 from costcalc.backends.escape import harmless, powerless
+from costcalc.backends.page import check as check_page
 from costcalc.backends.page import compare as compare_page
 from costcalc.backends.page import diff as diff_page
 from costcalc.comparison import compare
@@ -63,15 +63,14 @@ def test_a_change_falls_from_old_to_new(printed: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("old", "new"), [("resnet18", "resnet34"), ("resnet50", "resnet18"), ("vgg16", "resnet18")])
 def test_bars_of_a_waterfall_are_as_long_as_their_changes(old: str, new: str) -> None:
     fall = waterfall(costcalc.diff(old, new), "params")
-    picture = ElementTree.fromstring(diff_page.drawing(fall))
-    bars = [(float(r.get("x", 0)), float(r.get("width", 0)), r.get("class")) for r in picture.iter("rect")]
+    drawn = Parsed(diff_page.drawing(fall))
+    bars = [(a["class"], re.findall(r"[\d.e-]+(?=%)", a["style"] or "")) for tag, a in drawn.tags if tag == "i"]
     most = max(fall.old, fall.new, *(step.end for step in fall.steps))
-    room = diff_page.WIDE - diff_page.LABEL - diff_page.VALUE
     spans = [(0, fall.old, "ends"), *((s.start, s.end, "up" if s.change > 0 else "down") for s in fall.steps)]
-    for (x, wide, kind), (start, end, wanted) in zip(bars, [*spans, (0, fall.new, "ends")], strict=True):
+    for (kind, (left, wide)), (start, end, wanted) in zip(bars, [*spans, (0, fall.new, "ends")], strict=True):
         low, high = sorted((start, end))
-        assert kind == wanted and x == pytest.approx(diff_page.LABEL + room * low / most, abs=0.06)
-        assert wide == pytest.approx(max(room * (high - low) / most, 1.5), abs=0.06)
+        assert kind == wanted and float(left) == pytest.approx(100 * low / most, abs=0.01)
+        assert float(wide) == pytest.approx(100 * (high - low) / most, abs=0.01)
 
 
 def two(name: str) -> list[Graph]:
@@ -109,3 +108,39 @@ def test_a_model_that_is_new_has_a_page(tmp_path: Path) -> None:
     new = Diff("net", None, analysed(graph), (), ())
     assert "net: added" in Parsed(diff_page.html([new], "macs")).text
     assert "nothing changed" in Parsed(diff_page.html([], "macs")).text
+
+
+def checked(name: str) -> str:
+    """The page of a check of two nets that are called so, of which one became wider."""
+    old, new = two(name)
+    found = costcalc.check(new, budgets={"macs": "1 k"}, compare_to=old)
+    return check_page.html(found, name)
+
+
+def test_the_page_of_a_check_says_what_failed_and_why() -> None:
+    old, new = two("net")
+    budgets: Any = {"macs": {"max_increase": "1%"}, "params": "1 M"}
+    outcome = costcalc.check(new, budgets=budgets, compare_to=old)
+    found = Parsed(check_page.html(outcome, "costcalc check"))
+    text = " ".join(found.text.split())
+    # 3·3·3 multiplications for each of 6×6 places of a channel more: 4 channels were 3,888, 6 are 5,832.
+    assert "1 budget exceeded, 1 met" in text and "+1.94 k (+50.0 %) from 3.89 k to 5.83 k" in text
+    assert "width: conv channels 4→6" in text
+    assert [a["class"] for tag, a in found.tags if tag == "li" and a.get("class") in ("fail", "ok")] == ["fail", "ok"]
+    (_, data) = json.loads(found.scripts["application/json"])["models"]
+    assert data["changed"] == [data["rows"]["label"].index("x")]
+
+
+def test_the_page_of_a_check_where_nothing_is_known_from_before() -> None:
+    outcome = costcalc.check("resnet18", budgets={"macs": "1 G"})
+    found = Parsed(check_page.html(outcome))
+    assert "814 M over the budget" in found.text and "layer1.0.conv1" in found.text
+    assert {a["id"] for tag, a in found.tags if tag == "section"} >= {"verdicts", "models", "0-treemap", "0-layers"}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_comes_alive_in_the_page_of_a_check(name: str) -> None:
+    page = checked(name)
+    made, known = Parsed(page), Parsed(checked("plain"))
+    assert [(tag, sorted(a)) for tag, a in made.tags] == [(tag, sorted(a)) for tag, a in known.tags]
+    assert powerless(harmless(page)) == page and not re.search("\u202e|\x1b", page)

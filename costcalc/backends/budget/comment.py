@@ -6,6 +6,7 @@ anew from what a workflow that may not has left, and trusts no text of that.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -27,19 +28,22 @@ MOST_CAUSES = 5
 Record = dict[str, Any]
 
 
-def comment(record: Record) -> str:
-    """GitHub's Markdown of the JSON of a check, below ``MOST`` characters: folded layers are cut first."""
+def comment(record: Record, report: str = "") -> str:
+    """GitHub's Markdown of the JSON of a check, below ``MOST`` characters: folded layers are cut first.
+
+    report   the address of the page that the run has left; linked if there is one, and it is an address
+    """
     if record["exit_code"] == 2:
         description = "A config or a model cannot be read; the log of this run says which and where."
         return f"{MARKER}\n### ❌ costcalc could not check the models\n\n{description}\n"
     for layers in (None, 200, 60, 20, 0):
-        text = _comment(record, layers)
+        text = _comment(record, layers, report)
         if len(text) < MOST:
             return text
     return cut(text, MOST - 1)
 
 
-def _comment(record: Record, most_layers: int | None) -> str:
+def _comment(record: Record, most_layers: int | None, report: str) -> str:
     models, verdicts = record["models"], record["verdicts"]
     worst = next((sign for status, sign in SIGNS.items() if _having(record, status)), "✅")
     lines = [MARKER, f"### {worst} costcalc: {counted([(v['status'], v['rule']) for v in verdicts])}", ""]
@@ -55,7 +59,7 @@ def _comment(record: Record, most_layers: int | None) -> str:
         lines += _causes(model)
     for model in changed if most_layers != 0 else []:
         lines += folded(model["diff"]["name"], [_cells(c) for c in model["diff"]["layers"]], "macs", most_layers)
-    return "\n".join([*lines, *_ledger(models), *_next(record), ""])
+    return "\n".join([*lines, *_ledger(models), *_linked(report), *_next(record), ""])
 
 
 def _having(record: Record, *statuses: str) -> list[Record]:
@@ -136,6 +140,18 @@ def _ledger(models: list[Record]) -> list[str]:
         f"<sub>{description}; not verified in this run (<code>costcalc verify</code> does it with PyTorch).</sub>",
         "",
     ]
+
+
+ADDRESS = re.compile(r"https://[\w.:/-]{1,300}")
+
+
+def _linked(report: str) -> list[str]:
+    """The link to the page that the run has left, which is no safer than the code that was run."""
+    if not ADDRESS.fullmatch(report):
+        return []
+    says = "as a page: treemaps, causes, changed layers in the graph"
+    return [f"[The report]({report}) {says}. The run of this pull request made it: open it as you would run its code.",
+            ""]  # fmt: skip
 
 
 def _next(record: Record) -> list[str]:

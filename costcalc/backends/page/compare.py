@@ -12,7 +12,7 @@ from costcalc.analysis.figures import SPENT, figures_in
 from costcalc.backends.compare.formats import comparison_rows, legend
 from costcalc.backends.escape import html as escaped
 from costcalc.backends.page.data import model_data, rows_of
-from costcalc.backends.page.document import Section, about, page, paragraphs, side, table, view
+from costcalc.backends.page.document import CHOICE, Section, about, page, paragraphs, side, table, view
 from costcalc.backends.page.report import CONVENTION, still_table
 from costcalc.backends.report.summary import headline, not_counted
 from costcalc.comparison import Comparison
@@ -35,7 +35,7 @@ def _sections(found: Comparison, models: Sequence[dict[str, Any]], command: str)
     yield Section("overview", "Overview", figures + "".join(paragraphs([says], "soft")) + "".join(paragraphs(missing)))
     yield Section("spent", "Where it goes", _spent(found))
     told = "".join(paragraphs(["Areas are on one scale: a model of half the figure has half the area."], "soft"))
-    yield Section("treemap", "Treemaps", f'<div data-choice="treemap"></div>{told}{_beside(found, "treemap")}', True)
+    yield Section("treemap", "Treemaps", f"{CHOICE}{told}{_beside(found, 'treemap')}", True)
     if all("roofline" in model for model in models):
         yield Section("roofline", "Rooflines", _beside(found, "roofline"), True)
     if all("memory" in model for model in models):

@@ -14,14 +14,24 @@ ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("base", "table", "treemap", "roofline", "memory", "growth", "graph", "start")
 """In the order in which they run; each needs those before it."""
 
+HIDDEN = " class=scripted hidden"
+CHOICE = '<div data-choice="treemap"></div>'
+"""Where the figure of all treemaps of a page is chosen; once in a page of several models."""
+
 
 class Section(NamedTuple):
-    """A part of the page; ``body`` is HTML. One that is ``scripted`` is hidden where no scripts run."""
+    """A part of the page.
+
+    body       HTML
+    scripted   whether it is hidden where no scripts run
+    link       what leads to it at the top of the page; "" if nothing does, None for its title
+    """
 
     anchor: str
     title: str
     body: str
     scripted: bool = False
+    link: str | None = None
 
 
 def page(title: str, subtitle: str, sections: Sequence[Section], models: Sequence[dict[str, Any]]) -> str:
@@ -35,12 +45,12 @@ def page(title: str, subtitle: str, sections: Sequence[Section], models: Sequenc
     runs = f"; script-src 'sha256-{digest}'" if script else ""
     policy = f"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'{runs}"
     links = "".join(
-        f'<li{" class=scripted hidden" if s.scripted else ""}><a href="#{s.anchor}">{escaped(s.title)}</a></li>'
+        f'<li{HIDDEN if s.scripted else ""}><a href="#{s.anchor}">{escaped(s.link or s.title)}</a></li>'
         for s in sections
+        if s.link != ""
     )
     parts = "".join(
-        f'<section id="{s.anchor}"{" class=scripted hidden" if s.scripted else ""}>'
-        f"<h2>{escaped(s.title)}</h2>\n{s.body}</section>\n"
+        f'<section id="{s.anchor}"{HIDDEN if s.scripted else ""}><h2>{escaped(s.title)}</h2>\n{s.body}</section>\n'
         for s in sections
     )
     data = data_of_page({"models": list(models)})

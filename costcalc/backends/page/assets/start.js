@@ -5,9 +5,10 @@ function start() {
   document.querySelectorAll(".scripted").forEach((box) => { box.hidden = false; });
   const one = (name, view) => document.querySelectorAll(`[data-view=${name}]`).forEach((box) => view(MODELS[Number(box.dataset.model)], box));
   const follow = MODELS.length > 1;
-  const largest = (figure) => Math.max(...MODELS.map((m) => { const sums = m.sums(figure); return m.top.reduce((s, i) => s + sums[i], 0); }));
+  // What is compared is on one scale: all models of the page, or those of one change.
+  const largest = (with_) => (figure) => Math.max(...MODELS.filter((m) => m.scale === with_.scale).map((m) => { const sums = m.sums(figure); return m.top.reduce((s, i) => s + sums[i], 0); }));
   const changes = [];
-  one("treemap", (m, box) => changes.push(treemap(m, box, follow ? { figure: "macs", whole: largest, follow } : {})));
+  one("treemap", (m, box) => changes.push(treemap(m, box, follow ? { figure: "macs", whole: largest(m), follow } : {})));
   const bar = $("[data-choice=treemap]");
   if (bar && MODELS.length) bar.append(choice("figure of the treemaps", MODELS[0].figures.map((f) => [f.name, f.title]), "macs", (name) => changes.forEach((change) => change(name))));
   one("layers", layerTable);
