@@ -125,7 +125,7 @@ def test_the_page_of_a_check_says_what_failed_and_why() -> None:
     text = " ".join(found.text.split())
     # 3·3·3 multiplications for each of 6×6 places of a channel more: 4 channels were 3,888, 6 are 5,832.
     assert "1 budget exceeded, 1 met" in text and "+1.94 k (+50.0 %) from 3.89 k to 5.83 k" in text
-    assert "width: conv channels 4→6" in text
+    assert "width: out_channels 4→6 (net.x)" in text
     assert [a["class"] for tag, a in found.tags if tag == "li" and a.get("class") in ("fail", "ok")] == ["fail", "ok"]
     (_, data) = json.loads(found.scripts["application/json"])["models"]
     assert data["changed"] == [data["rows"]["label"].index("x")]
