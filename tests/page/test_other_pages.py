@@ -128,7 +128,7 @@ def test_the_page_of_a_check_says_what_failed_and_why() -> None:
     assert "width: out_channels 4→6 (net.x)" in text
     assert [a["class"] for tag, a in found.tags if tag == "li" and a.get("class") in ("fail", "ok")] == ["fail", "ok"]
     (_, data) = json.loads(found.scripts["application/json"])["models"]
-    assert data["changed"] == [data["rows"]["label"].index("x")]
+    assert data["changed"] == [data["rows"]["label"].index("net.x")]
 
 
 def test_the_page_of_a_check_where_nothing_is_known_from_before() -> None:

@@ -48,8 +48,8 @@ def sections_of(
     figures = table(["figure", "old", "new", "change", ""], figure_rows(diff))
     figures += "".join(paragraphs(legend(diff), "soft"))
     said = "".join(paragraphs([f"{headline(diff, by)}.", *diff.notes]))
-    legend = "".join(paragraphs([CONVENTION], "soft"))
-    yield Section(f"{mark}overview", f"{before}Overview", f"{said}{figures}{legend}", link=named or None)
+    convention = "".join(paragraphs([CONVENTION], "soft"))
+    yield Section(f"{mark}overview", f"{before}Overview", f"{said}{figures}{convention}", link=named or None)
     falls = [waterfall(diff, figure) for figure in dict.fromkeys((by, *FALLS)) if _has(diff, figure)]
     if drawn := "".join(
         f"<h3>{escaped(FIGURES[fall.figure].title)}</h3>{drawing(fall)}" for fall in falls if fall.steps
