@@ -51,21 +51,24 @@ def load(
         raise OptionError(_no_name(model))
     if inputs:
         refuse_inputs(inputs)
-    if layout is not None or apply or fold_norm:
+    name = os.fspath(model)
+    request = Request(batch, input, parameters or {}, None, within, zoo, any_sizes, layout is not None)
+    if not (apply or fold_norm):
+        graph = _named(name, request, symbols)
+    else:
         from costcalc import transforms
 
         wanted = transforms.named(apply, fold_norm)
-        graph = load(
-            model, batch=batch, input=input, parameters=parameters, symbols=symbols, within=within, any_sizes=any_sizes
-        )
-        graph = transforms.apply(graph, wanted)
-        if layout is None:
-            return graph
-        from costcalc.ir.layout import laid_out
+        graph = transforms.apply(_named(name, request, symbols), wanted)
+    if layout is None:
+        return graph
+    from costcalc.ir.layout import laid_out
 
-        return laid_out(graph, layout)
-    name = os.fspath(model)
-    request = Request(batch, input, parameters or {}, None, within, zoo, any_sizes)
+    return laid_out(graph, layout)
+
+
+def _named(name: str, request: Request, symbols: Iterable[str] | Symbols) -> Graph:
+    """The graph of what ``name`` names, as ``request`` wants it."""
     source = checked(name, request, symbols)
     try:
         return _loaded(source, name, request, symbols)

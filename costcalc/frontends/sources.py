@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from costcalc.classes import NamedTuple
-from costcalc.errors import CostcalcError, OptionError, SpecError, listing, near
+from costcalc.errors import Choice, CostcalcError, OptionError, SpecError, listing, near
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,6 +37,7 @@ class Request(NamedTuple):
     within       the folder in which lie the files that the model names
     shelf        what ships with costcalc
     any_sizes    sizes that a file leaves open and nobody has said may be any that fit: closed forms only want some
+    laid_out     whether it is said what the axes of an input are
     """
 
     batch: Dim | None = None
@@ -46,6 +47,7 @@ class Request(NamedTuple):
     within: str | None = None
     shelf: Shelf | None = None
     any_sizes: bool = False
+    laid_out: bool = False
 
     def shapes(self, inputs: Collection[str], path: str) -> dict[str, tuple[int, ...]]:
         """The shapes that are asked for of the ``inputs`` of a file, without their batch; one alone is of the first.
@@ -67,6 +69,26 @@ class Request(NamedTuple):
         """The names of what was asked for that an entry may refuse."""
         asked = {"batch": self.batch is not None, "input": self.input is not None, "parameters": bool(self.parameters)}
         return [name for name, is_given in asked.items() if is_given]
+
+
+def check_order(model: str, name: str, given: Sequence[int], own: Sequence[Dim], *, is_fixed: bool = False) -> None:
+    """Raise ``OptionError`` where ``given`` has the channels of an image at the other end than the input ``name``,
+    whose shape is ``own``; both are without the batch. ``is_fixed`` says that the number of channels cannot change."""
+    from costcalc.ir.layout import other_order
+
+    meant = other_order(given, own)
+    if meant is None:
+        return
+    here, there = ("last", "first") if meant[0] == given[-1] else ("first", "last")
+    says = f"the input {name[:80]} of {model[:80]} has its channels {there}, {'×'.join(map(str, own))}"
+    wanted = "x".join(map(str, meant))
+    letters = "chw" if there == "first" else "hwc"
+    says += f", and {'×'.join(map(str, given))} has them {here}: write {wanted}"
+    choices = []
+    if not is_fixed:
+        says += f"; or say --layout {letters}, if it is meant so"
+        choices = [Choice(f"--layout {letters}", f"layout: {letters}")]
+    raise OptionError(says, choices=choices)
 
 
 def check_shape(name: str, shape: object) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from costcalc.classes import NamedTuple
 from costcalc.errors import Location, SpecError, UnknownName
+from costcalc.frontends.python_classes import module_classes, to_choose_from
 from costcalc.frontends.sources import SOURCES, source_of
 
 MOST_NAMES = 2000
@@ -96,9 +97,16 @@ def refuse_unread(path: str) -> None:
     """Raise ``SpecError`` if the file or folder at ``path`` is of a kind that is known and not read."""
     kind = kind_of(path)
     if kind is CODE:
-        raise UnknownName(f"{path[:80]} is Python code; say what in it is the model, as in {path[:80]}:Net")
+        raise UnknownName(f"{path[:80]} is Python code; {of_python(path)}")
     if kind is not None:
         raise SpecError(f"this is {kind.title}; {kind.helps}", Location(path))
+
+
+def of_python(path: str, what: str = "it") -> str:
+    """What to do for the file of Python at ``path``, called ``what``: name a module in it; the last, say."""
+    known = module_classes(path)
+    example = f"{path[:80]}:{known[-1] if known else 'Net'}"
+    return f"say what in {what} is the model, as in {example}{to_choose_from(known) if len(known) > 1 else ''}"
 
 
 HUBS = ("hf", "huggingface", "huggingface_hub", "transformers", "diffusers", "hub", "torch.hub")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from costcalc.classes import replace
 from costcalc.errors import OptionError, UnknownName, listing, near
+from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph
 
 AXES = {
@@ -36,6 +37,33 @@ def full_layout(text: str, axes: int, what: str = "the input") -> str:
     if len(letters) != axes:
         raise OptionError(f"layout '{text[:40]}' has {len(letters)} axes, and {what} {axes}")
     return letters
+
+
+IMAGE_CHANNELS = 4
+"""The most channels that an image has: with three of colour one of opacity."""
+
+
+def other_order(given: Sequence[int], own: Sequence[Dim]) -> tuple[int, ...] | None:
+    """``given``, the shape of an image without its batch, in the order of ``own`` if it is in the other one: its
+    channels last where those of ``own`` are first, or first where they are last. None where nothing says so.
+
+    >>> other_order((96, 96, 3), (3, 224, 224)), other_order((3, 96, 96), (224, 224, 3))
+    ((3, 96, 96), (96, 96, 3))
+    >>> other_order((1, 96, 96), (3, 224, 224)), other_order((128, 64, 64), (64, 56, 56))
+    (None, None)
+    """
+    if len(given) != len(own) or len(own) < 2:
+        return None
+    for channels, elsewhere in ((0, -1), (-1, 0)):
+        few, many = own[channels], own[elsewhere]
+        places = [*given][:-1] if elsewhere else [*given][1:]
+        if (
+            (isinstance(few, int) and few <= IMAGE_CHANNELS and few == given[elsewhere])
+            and not (isinstance(many, int) and many <= IMAGE_CHANNELS)
+            and min(places) > IMAGE_CHANNELS
+        ):
+            return (few, *places) if elsewhere else (*places, few)
+    return None
 
 
 def laid_out(graph: Graph, layout: str | Mapping[str, str]) -> Graph:

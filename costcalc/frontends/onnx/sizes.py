@@ -13,6 +13,7 @@ from typing import Any
 
 from costcalc.errors import OptionError, listing, near
 from costcalc.frontends.onnx.read import DeclaredValue
+from costcalc.frontends.sources import check_order
 from costcalc.ir.dims import Dim, maximum, minimum
 from costcalc.ir.expr import Expr
 
@@ -213,6 +214,8 @@ class Open:
                 axes = f"{len(shape) - 1} sizes after the batch" if shape else "no sizes"
                 raise OptionError(f"the input {key[:80]} of {model} has {axes}, not {len(given)}")
             skipped = len(shape) - len(given)
+            if skipped:
+                check_order(model, key, given, shape[1:], is_fixed=True)
             for axis, size in enumerate(given):
                 where = f"axis {axis + skipped} of {key[:80]}"
                 self._bind(model, where, found, shape[axis + skipped], size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from costcalc.errors import CostcalcError, Location, SpecError
-from costcalc.frontends.sources import Request
+from costcalc.frontends.sources import Request, check_order
 from costcalc.frontends.spec import settings
 from costcalc.frontends.spec.expand import expand
 from costcalc.frontends.spec.files import YAML, Files, pick_variant, split_variant
@@ -30,6 +30,8 @@ def load(name: str, request: Request) -> Graph:
                 _blame(error, name, request)
             if request.batch not in (None, 1):
                 _blame_batch(error, name, request)
+            if request.input is not None:
+                _blame_input(error, name, request)
         raise
 
 
@@ -68,6 +70,24 @@ def _blame_batch(error: CostcalcError, name: str, request: Request) -> None:
     error.message = f"{says}: {error.message}; `costcalc trace --batch {request.batch}` writes a model for that batch"
 
 
+def _blame_input(error: CostcalcError, name: str, request: Request) -> None:
+    """Say in ``error`` that the input does not fit, where the spec is right with its own."""
+    if error.location is None:
+        return  # it is about no layer
+    try:
+        own = _load(name, request._replace(input=None))
+    except CostcalcError:
+        return
+    first, *_ = own.inputs
+    given = shapes_of(request.input, first)
+    wrong = ", ".join("×".join(map(str, shape)) for shape in given.values())
+    usual = ", ".join("×".join(map(str, own.types[v].shape[1:])) for v in given)
+    error.message = (
+        f"{wrong[:80]} does not fit {name[:80]}, whose own input is {usual[:80]}: {error.message} ({error.location})"
+    )
+    error.location = None
+
+
 def _refuse_foreign(name: str, path: str) -> None:
     """Raise ``SpecError`` or ``UnknownName`` for a file of another kind, and for a name or path as others have them."""
     is_yaml = path.endswith(YAML)
@@ -101,6 +121,11 @@ def _load(name: str, request: Request) -> Graph:
         for whole in (size, *(s for shape in shapes.values() for s in shape)):
             admit(whole)
         types = settings.inputs(spec, variant, values, budget, size, shapes, symbols.sizes if symbols else None)
+        if shapes and not request.laid_out:
+            own = settings.inputs(spec, variant, values, budget, size, {})
+            for key, shape in shapes.items():
+                is_batched = len(own[key].shape) > len(shape)
+                check_order(name, key, shape, own[key].shape[is_batched:])
         return expand(spec, variant, values, types, files, budget)
     except RecursionError:
         raise SpecError("the spec is nested too deeply", Location(location.shown)) from None

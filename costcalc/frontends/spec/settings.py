@@ -90,9 +90,13 @@ def inputs(
         shape = tuple([_size(e, scope) for e in declared.shape])
         if name in shapes:
             if len(shapes[name]) != len(shape):
-                own, count = "×".join(map(str, shape)), len(shapes[name])
-                hint = " (the batch is given apart)" if count == len(shape) + 1 else ""
-                raise SpecError(f"the input {name} has {len(shape)} axes, {own}; the shape given has {count}{hint}")
+                own, given = "×".join(map(str, shape)), shapes[name]
+                hint = ""
+                if len(given) == len(shape) + 1:
+                    hint = f"; it is written without the batch, {'x'.join(map(str, given[1:]))}"
+                raise SpecError(
+                    f"the input {name} has {len(shape)} axes, {own}; the shape given has {len(given)}{hint}"
+                )
             shape = shapes[name]
         whole = list((batch, *shape) if declared.batch else shape)
         for axis, symbol in (symbols or {}).get(name, {}).items():

@@ -22,8 +22,9 @@ from types import CodeType
 from typing import Any
 
 from costcalc.errors import CostcalcError, Location, UnknownName, near
+from costcalc.frontends.python_classes import to_choose_from
 from costcalc.frontends.torch.named_model import NamedModel, builder, by_default
-from costcalc.frontends.unread import of_hub, of_windows
+from costcalc.frontends.unread import of_hub, of_python, of_windows
 
 
 def user_model(location: str, attribute: str, kwargs: dict[str, Any]) -> NamedModel:
@@ -33,13 +34,14 @@ def user_model(location: str, attribute: str, kwargs: dict[str, Any]) -> NamedMo
     from costcalc.frontends.torch.failures import ModelError
 
     if not attribute:
-        raise UnknownName(f"say what in {location} is the model, as in {location}:Net")
+        raise UnknownName(of_python(location, location))
     holder = _file(location) if location.endswith(".py") else _module(location, attribute)
     made: Any = holder
     for part in attribute.split("."):
         names = [n for n in dir(made) if not n.startswith("_")]
         if not hasattr(made, part):
-            raise UnknownName(f"{location} has no '{part[:80]}'{near(part, names)}")
+            known = to_choose_from(_modules_of(made)) if made is holder else ""
+            raise UnknownName(f"{location} has no '{part[:80]}'{near(part, names)}{known}")
         made = getattr(made, part)
     name = f"{location}:{attribute}"
     if isinstance(made, nn.Module):
@@ -50,6 +52,21 @@ def user_model(location: str, attribute: str, kwargs: dict[str, Any]) -> NamedMo
         raise ModelError(f"{name} is of type {type(made).__name__}, neither a module nor what makes one")
     model, again = builder(lambda: made(**kwargs), name)
     return NamedModel(model, again, by_default(model))
+
+
+def _modules_of(holder: Any) -> list[str]:
+    """The modules of PyTorch, and classes of them, that a file or package itself has."""
+    from torch import nn
+
+    def is_own(module: str) -> bool:
+        return module == holder.__name__ or module.startswith(f"{holder.__name__}.")
+
+    return [
+        name
+        for name, one in vars(holder).items()
+        if isinstance(one, nn.Module)
+        or (isinstance(one, type) and issubclass(one, nn.Module) and is_own(one.__module__))
+    ]
 
 
 def _module(name: str, attribute: str) -> Any:
