@@ -76,7 +76,8 @@ def _of_module(given: Mapping[str, Any]) -> str:
     """What to write where the options of a named model are given with a module."""
     shape = given.get("input")
     if isinstance(shape, Sequence) and all(isinstance(size, int) for size in shape):
-        whole = (given.get("batch", 1), *shape)
+        has_batch = "batch" not in given and len(shape) > 3 and shape[0] == 1
+        whole = tuple(shape) if has_batch else (given.get("batch", 1), *shape)
         return f"a module takes its inputs one after another, with the batch: analyze(module, {whole})"
     return f"{listing(given)} build a model that is named; a module is built already: analyze(module, (1, 3, 224, 224))"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from costcalc.cli.again import line
@@ -14,6 +15,7 @@ from costcalc.cli.parameters import argument, command, option
 from costcalc.errors import OptionError
 
 if TYPE_CHECKING:
+    from costcalc.difference.revisions import Building
     from costcalc.ir.graph import Graph
     from costcalc.planning.records import Memory
 
@@ -102,6 +104,7 @@ def diff(
             machine=machine,
             planned=_planned(held, setting.bits),
             allow_code=allow_code,
+            ways=None if given else partial(_ways_of_config, setting.bits),
         )
     elif len(names) == 2:
         found = [api.diff(*names, bits=setting.bits, machine=machine, engine=held, **given)]
@@ -132,6 +135,20 @@ def diff(
     emit(text, output)
     reports = [report for one in found for report in (one.old, one.new) if report is not None]
     return 4 if strict and any(report.uncounted or report.unset for report in reports) else 0
+
+
+def _ways_of_config(bits: int | None, model: str) -> list[Building]:
+    """How the config in the working directory builds ``model``, where it names it; ``bits`` in place of its own."""
+    from costcalc.budget.read import find_config, read_config
+    from costcalc.difference.revisions import Building
+
+    path = find_config()
+    known = read_config(path).models if path else ()
+    setups = [setup for one in known if model in (one.name, one.model) for setup in one.at]
+    if bits is not None:
+        setups = [setup._replace(bits=bits) for setup in setups]
+        setups = [*{setup.label: setup for setup in setups}.values()]
+    return [Building(setup.choices(), setup.bits, setup.label) for setup in setups]
 
 
 def _planned(engine: str | None, bits: int | None) -> Callable[[Graph], Memory] | None:

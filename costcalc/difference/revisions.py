@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,14 @@ def parse_range(text: str) -> Range | None:
     return Range(old or "HEAD", new or "HEAD", dots == "...")
 
 
+class Building(NamedTuple):
+    """How a model that is code is built at both revisions, as ``load`` has it, with which bits, and its name then."""
+
+    choices: Mapping[str, Any]
+    bits: int | None = None
+    label: str = ""
+
+
 def diff_specs(
     repository: Repository,
     between: Range,
@@ -58,11 +66,12 @@ def diff_specs(
     machine: Any = None,
     planned: Callable[[Graph], Plan] | None = None,
     allow_code: bool = False,
+    ways: Callable[[str], Sequence[Building]] | None = None,
 ) -> list[Diff]:
     """A diff for each spec among ``paths`` (or each that changed), and each of its variants, that is not the same.
 
-    Models among ``paths`` that are code are traced at both revisions, if ``allow_code``. With ``planned`` also
-    what an engine holds at most, as that plans it.
+    Models among ``paths`` that are code are traced at both revisions, if ``allow_code``: in each of the ``ways`` of
+    one, where it has any, else as ``choices`` say. With ``planned`` also what an engine holds at most, as it plans it.
     """
     code = [path for path in paths if source_of(path).runs_code]
     if code and not allow_code:
@@ -96,18 +105,19 @@ def diff_specs(
             changed = [d for d in diffs if not d.same or d.old is None or d.new is None]
             found += [_at_edits(d, edits) for d in changed or diffs[: 1 if paths else 0]]
     if code:
-        of_code = _of_code(repository, between, base, head, code, choices, bits, machine, planned)
+        jobs = [(model, way) for model in code for way in (ways and ways(model)) or [Building(choices, bits)]]
+        of_code = _of_code(repository, between, base, head, jobs, machine, planned)
         found += [_at_edits(d, edits) for d in of_code]
     return found
 
 
 def _of_code(
-    repository: Repository, between: Range, base: str, head: str | None, models: list[str],
-    choices: Mapping[str, Any], bits: int | None, machine: Any,
-    planned: Callable[[Graph], Plan] | None,
+    repository: Repository, between: Range, base: str, head: str | None, jobs: Sequence[tuple[str, Building]],
+    machine: Any, planned: Callable[[Graph], Plan] | None,
 ) -> Iterator[Diff]:  # fmt: skip
-    """The diffs of models that are code, each revision traced by a process of its own."""
-    wanted = [Wanted(model, choices) for model in models]
+    """The diffs of models that are code, each built in its way, each revision traced by a process of its own."""
+    models = [*dict.fromkeys(model for model, _ in jobs)]
+    wanted = [Wanted(model, way.choices) for model, way in jobs]
     with contextlib.ExitStack() as stack:
         before = stack.enter_context(repository.files(between.old, base))
         after = (
@@ -120,11 +130,12 @@ def _of_code(
                 _check_there(repository, split(model)[0], before, after, between)
         doing(f"tracing {listing(models)} at both revisions")
         sides = [stack.enter_context(tracing(repository, tree, wanted)) for tree in (before, after)]
-        for model, *answers in zip(models, *(side() for side in sides), strict=True):
+        for (model, way), *answers in zip(jobs, *(side() for side in sides), strict=True):
             old, new = (_graph(answer, tree) for answer, tree in zip(answers, (before, after), strict=True))
             if not (old or new) and isinstance(answers[1], CostcalcError):
                 raise answers[1]
-            found = diff(old, new, bits=bits, machine=machine, name=model)
+            name = f"{model} at {way.label}" if way.label else model
+            found = diff(old, new, bits=way.bits, machine=machine, name=name)
             yield with_memory(found, old, new, planned)
 
 

@@ -74,18 +74,19 @@ class Request(NamedTuple):
 def check_order(model: str, name: str, given: Sequence[int], own: Sequence[Dim], *, is_fixed: bool = False) -> None:
     """Raise ``OptionError`` where ``given`` has the channels of an image at the other end than the input ``name``,
     whose shape is ``own``; both are without the batch. ``is_fixed`` says that the number of channels cannot change."""
-    from costcalc.ir.layout import other_order
+    from costcalc.ir.layout import IMAGE_CHANNELS, other_order
 
     meant = other_order(given, own)
     if meant is None:
         return
-    here, there = ("last", "first") if meant[0] == given[-1] else ("first", "last")
+    here, there = ("last", "first") if meant[0] <= IMAGE_CHANNELS else ("first", "last")
     says = f"the input {name[:80]} of {model[:80]} has its channels {there}, {'×'.join(map(str, own))}"
     wanted = "x".join(map(str, meant))
-    letters = "chw" if there == "first" else "hwc"
+    places = {1: "l", 2: "hw", 3: "thw"}.get(len(own) - 1, "")
+    letters = f"c{places}" if there == "first" else f"{places}c"
     says += f", and {'×'.join(map(str, given))} has them {here}: write {wanted}"
     choices = []
-    if not is_fixed:
+    if places and not is_fixed:
         says += f"; or say --layout {letters}, if it is meant so"
         choices = [Choice(f"--layout {letters}", f"layout: {letters}")]
     raise OptionError(says, choices=choices)

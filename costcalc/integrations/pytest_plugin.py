@@ -51,6 +51,10 @@ def cost(_cost_session: Costs) -> Costs:
     return _cost_session
 
 
+CHOICES = ("apply", "batch", "fold_norm", "input", "layout", "parameters")
+"""What ``costcalc.load`` takes beside the name of a model."""
+
+
 class Costs:
     """Measures models, and compares them with the lock at the root of the tests."""
 
@@ -111,7 +115,7 @@ class Costs:
     ) -> Measured:
         from costcalc import load
         from costcalc.budget.measure import measured
-        from costcalc.errors import OptionError
+        from costcalc.errors import OptionError, listing
         from costcalc.frontends.sources import is_path
         from costcalc.ir.graph import Graph
         from costcalc.machines import load_machine
@@ -119,6 +123,11 @@ class Costs:
         on = {}
         if machine is not None:
             on[machine] = load_machine(str(self._root / machine) if is_path(machine) else machine)
+        unknown = next((name for name in choices if name not in CHOICES), None)
+        if unknown is not None:
+            raise OptionError(
+                f"cost takes no {unknown}=; a shape is input=, without the batch; there are {listing(CHOICES)}"
+            )
         if not isinstance(model, (str, os.PathLike)):
             graph = model if isinstance(model, Graph) else _traced(model, inputs, choices)
             return measured(graph, bits, on)
@@ -142,6 +151,7 @@ def _traced(module: Any, inputs: tuple[Any, ...], choices: dict[str, Any]) -> Gr
     """The graph of a ``torch.nn.Module``. Raises ``CostcalcError`` for what is none, and for what it cannot be told."""
     from costcalc import trace, transforms
     from costcalc.errors import OptionError
+    from costcalc.frontends.sources import check_shape
     from costcalc.ir.layout import laid_out
 
     given = dict(choices)
@@ -149,6 +159,8 @@ def _traced(module: Any, inputs: tuple[Any, ...], choices: dict[str, Any]) -> Gr
     if inputs and (shape is not None or batch is not None):
         raise OptionError("give a module's inputs either by place, with the batch, or as input= without it")
     named = shape if isinstance(shape, dict) else {}
+    for name, sizes in named.items() if named else [("the input", shape)] if shape is not None else []:
+        check_shape(name, sizes)
     forward: dict[str, Any] = {name: (batch or 1, *sizes) for name, sizes in named.items()}
     if shape is not None and not named:
         inputs = ((batch or 1, *shape),)
@@ -156,8 +168,27 @@ def _traced(module: Any, inputs: tuple[Any, ...], choices: dict[str, Any]) -> Gr
     layout = given.pop("layout", None)
     if given:
         raise OptionError(f"a module is built already: {', '.join(given)} cannot be given to it")
-    graph = transforms.apply(trace(module, *inputs, **forward), wanted)
+    whole = trace(module, *inputs, **forward) if shape is None else _traced_on(module, inputs, forward)
+    graph = transforms.apply(whole, wanted)
     return graph if layout is None else laid_out(graph, layout)
+
+
+def _traced_on(module: Any, inputs: tuple[Any, ...], forward: dict[str, Any]) -> Graph:
+    """The same of shapes that were given without the batch: so does the error say which would do."""
+    import re
+
+    from costcalc.frontends.torch.failures import ModelError
+    from costcalc.frontends.torch.tracer import meant, trace_module
+
+    def without_batch(hint: str) -> str:
+        shapes = [f"({shape.partition(', ')[2]})" for shape in re.findall(r"\(([\d, ]+)\)", hint)]
+        return f"\ninput= is without the batch: input={', '.join(shapes)}"
+
+    try:
+        return trace_module(module, inputs, forward)
+    except ModelError as error:
+        error.message += meant(module, inputs, forward, without_batch)
+        raise
 
 
 def _shapes(found: Measured) -> str:

@@ -9,6 +9,8 @@ from xml.etree import ElementTree
 import pytest
 from throwaway import Repository
 
+from costcalc.cli.diff import _ways_of_config
+
 pytest.importorskip("torch.nn")
 
 NET = """\
@@ -192,6 +194,19 @@ def test_diff_of_two_revisions_of_a_model_that_is_code(team: Repository) -> None
     assert kernel.endswith("net.py:8") and depth.endswith("net.py:6"), printed
     told = team.fails("diff", "--base", "HEAD", "gone.py:Net", "--allow-code")
     assert "there is no gone.py in HEAD nor in the working tree" in told
+
+
+def test_a_diff_of_revisions_takes_the_inputs_that_the_config_says(team: Repository) -> None:
+    team.edit("net.py", "width=8", "width=16")
+    team.edit("costcalc.yaml", "{input: 3x16x16}", "{input: 3x16x16}, {input: 3x32x32, bits: 8}")
+    team.commit("wider")
+    code, printed = team.run("diff", "HEAD~1..HEAD", "net.py:Net", "--allow-code")
+    assert code == 0 and "net.py:Net at 3x16x16: MACs" in printed and "width  " in printed
+    assert "net.py:Net at 3x32x32, 8 bit: MACs" in printed, printed
+    ways = _ways_of_config(16, "net.py:Net")
+    assert [way.label for way in ways] == ["3x16x16, 16 bit", "3x32x32, 16 bit"]
+    assert [(way.bits, way.choices) for way in ways] == [(16, {"input": (3, s, s)}) for s in (16, 32)]
+    assert _ways_of_config(None, "other.py:Net") == []
 
 
 def test_the_base_of_a_package_beside_a_config_from_anywhere(

@@ -130,6 +130,14 @@ def test_mistakes(cost):
         cost(Net(), (1, 3, 8, 8), parameters={"width": 4})
     with pytest.raises(CostcalcError, match="not list"):
         cost([1])
+    for model in (Net(), "net.py:Net", "resnet18"):
+        with pytest.raises(CostcalcError, match="cost takes no input_size=; a shape is input=, without the batch"):
+            cost(model, input_size=(3, 8, 8))
+    for shape in ((1, 3, 8, 8), (8, 8), (8, 8, 3)):
+        with pytest.raises(CostcalcError, match=r"input= is without the batch: input=\\(3, 8, 8\\)$"):
+            cost(Net(), input=shape)
+    with pytest.raises(CostcalcError, match="must be whole numbers from 1, not '3x8x8'"):
+        cost(Net(), input="3x8x8")
 
 def test_snapshot(cost):
     cost.snapshot(Net(), (1, 3, 32, 32))

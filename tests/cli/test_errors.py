@@ -66,7 +66,7 @@ SAYS = {
     ),
     "a shape with its batch": (
         "analyze resnet18 --input 1x3x64x64",
-        "the input image has 3 axes, 3×224×224; the shape given has 4; it is written without the batch, 3x224x224",
+        "the input image has 3 axes, 3×224×224; the shape given has 4; it is written without the batch, 3x64x64",
     ),
     "two shapes": ("analyze resnet18 -i 3x32x32 -i 3x8x8", "--input gives two shapes; name them"),
     "one shape twice": ("analyze resnet18 -i image=3x8x8 -i image=3x8x8", "--input gives the shape of 'image' twice"),

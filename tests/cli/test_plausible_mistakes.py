@@ -146,3 +146,102 @@ def test_a_constructor_that_lacks_an_argument(capsys: pytest.CaptureFixture[str]
     text += "class Outer(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.net = Net()\n"
     Path("net.py").write_text(text, encoding="utf-8")
     assert "--kwargs" not in said(capsys, "analyze", "net.py:Outer", "--input", "4"), "a mistake in the code itself"
+
+
+@pytest.mark.parametrize(
+    ("model", "own", "given", "meant"),
+    [
+        ("resnet18", "3×224×224", "224x224x3", "3x224x224"),
+        ("lenet5", "1×32×32", "28x28x1", "1x28x28"),
+        ("kws", "1×49×10", "49x10x1", "1x49x10"),
+        ("c3d", "3×16×112×112", "8x64x64x3", "3x8x64x64"),
+    ],
+)
+def test_an_image_with_its_channels_last(
+    capsys: pytest.CaptureFixture[str], model: str, own: str, given: str, meant: str
+) -> None:
+    letters = "cthw" if given.count("x") == 3 else "chw"
+    for command in (["analyze", model], ["compare", model, "resnet50"], ["check", model, "--max", "macs=1G"]):
+        told = said(capsys, *command, "--input", given)
+        assert f"of {model} has its channels first, {own}, and {given.replace('x', '×')} has them last" in told
+        assert told.endswith(f": write {meant}; or say --layout {letters}, if it is meant so\n")
+    Path("costcalc.yaml").write_text(
+        f"version: 1\nmodels:\n  - model: {model}\n    at: [{{input: {given}}}]\n    budgets: {{macs: 1 G}}\n"
+    )
+    told = said(capsys, "check")
+    assert told.startswith("costcalc.yaml:4:10: ") and told.endswith(f"or say layout: {letters}, if it is meant so\n")
+
+
+def test_the_other_order_is_taken_where_its_layout_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dispatch.outcome(["analyze", "resnet18", "--input", "224x224x3", "--layout", "chw"]) == 0
+    assert "image 1×224×224×3" in capsys.readouterr().out
+
+
+def test_an_image_with_its_channels_first_for_a_spec_that_has_them_last(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.yaml").write_text(
+        "name: a\ninputs: {x: [32, 32, 3]}\nlayers:\n  - turn: permute([0, 3, 1, 2])\n  - a: conv(4, 3)\n",
+        encoding="utf-8",
+    )
+    assert dispatch.outcome(["analyze", "a.yaml", "--input", "64x64x3"]) == 0
+    capsys.readouterr()
+    assert "has its channels last, 32×32×3, and 3×64×64 has them first: write 64x64x3" in said(
+        capsys, "analyze", "a.yaml", "--input", "3x64x64"
+    )
+
+
+@pytest.mark.parametrize("given", ["1x96x96", "64x56x56", "3x3x3", "16x8x3", "4x4x3"])
+def test_shapes_that_may_be_meant_are_taken(capsys: pytest.CaptureFixture[str], given: str) -> None:
+    Path("a.yaml").write_text("name: a\ninputs: {x: [64, 32, 32]}\nlayers:\n  - a: conv(4, 1)\n", encoding="utf-8")
+    assert dispatch.outcome(["analyze", "a.yaml", "--input", given]) == 0
+
+
+def test_an_input_that_a_shipped_model_cannot_have_is_blamed_and_not_its_file(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = said(capsys, "analyze", "kws", "--input", "1x4x4")
+    assert told.startswith("1×4×4 does not fit kws, whose own input is 1×49×10: pool: the window spans 25")
+
+
+NET = """\
+import torch.nn as nn
+from torch.nn import Module
+
+class Block(nn.Module):
+    pass
+
+class Helper:
+    pass
+
+class Plain(Module):
+    pass
+
+class Net(Block):
+    class Inner(nn.Module):
+        pass
+"""
+
+
+def test_the_modules_of_a_file_are_listed_where_none_or_a_wrong_one_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("net.py").write_text(NET, encoding="utf-8")
+    listed = "its modules are Block, Net, Plain\n"
+    told = said(capsys, "analyze", "net.py")
+    assert told == f"net.py is Python code; say what in it is the model, as in net.py:Net; {listed}"
+    pytest.importorskip("torch.nn")
+    for command in (["analyze"], ["trace"], ["check", "--max", "macs=1G", "--allow-code"]):
+        assert said(capsys, *command, "net.py:Nte") == f"net.py has no 'Nte' (did you mean 'Net'?); {listed}"
+    assert said(capsys, "analyze", "net.py:") == f"say what in net.py is the model, as in net.py:Net; {listed}"
+    # Of what is named the attributes are no such list.
+    assert said(capsys, "analyze", "net.py:Net.Outer") == "net.py has no 'Outer'\n"
+    Path("empty.py").write_text("x = 1\n", encoding="utf-8")
+    assert said(capsys, "analyze", "empty.py:Net") == "empty.py has no 'Net'\n"
+
+
+def test_a_file_of_python_is_not_run_to_list_its_modules(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("net.py").write_text(
+        "open('ran', 'w').close()\nclass A(\nclass B(nn.Module):\n" + "(" * 5000, encoding="utf-8"
+    )
+    assert said(capsys, "analyze", "net.py").endswith("as in net.py:B\n") and not Path("ran").exists()
+    Path("net.py").write_bytes(b"class \xff(nn.Module):\nclass A\x1b[31m(nn.Module):\n")
+    assert said(capsys, "analyze", "net.py").endswith("as in net.py:Net\n")

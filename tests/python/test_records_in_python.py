@@ -401,6 +401,8 @@ class Net(nn.Module):
         (((2, 8, 8),), {}, r"the shape lacks its channels: \(2, 3, 8, 8\)|is with the batch: \(1, 2, 8, 8\)"),
         (((1, 1, 3, 8, 8),), {}, r"the shape has an axis too many: \(1, 3, 8, 8\)"),
         (((2, 8, 8, 3),), {}, r"channels come before places: \(2, 3, 8, 8\)"),
+        (((8, 8, 3),), {}, r"channels come before places, and the batch before both: \(1, 3, 8, 8\)"),
+        ((), {"input": (3, 8, 8)}, r"with the batch: analyze\(module, \(1, 3, 8, 8\)\)|in place of input="),
         (((0, 3, 8, 8),), {}, r"a shape has whole numbers from 1, not \(0, 3, 8, 8\)"),
         (((-1, 3, 8, 8),), {}, r"a shape has whole numbers from 1, not \(-1, 3, 8, 8\)"),
         ((), {"inputs": ((1, 3, 8, 8),)}, r"in place of inputs="),

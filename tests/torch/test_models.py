@@ -178,7 +178,7 @@ ERRORS = {
     "exported.pt2": "there is no file exported.pt2",
     "net_for_tst:Net": "there is no module 'net_for_tst' (did you mean 'net_for_test'?)",
     "net_for_tst.sub:Net": "'net_for_tst.sub': 'net_for_tst' is missing (did you mean 'net_for_test'?)",
-    "net_for_test.py:": "say what in net_for_test.py is the model, as in net_for_test.py:Net",
+    "net_for_test.py:": "say what in net_for_test.py is the model, as in net_for_test.py:Copies; its modules ",
     # 2⁴⁴ weights of four bytes
     "net_for_test.py:Vast": "Vast needs real values, and 67108880 MiB for them",
 }

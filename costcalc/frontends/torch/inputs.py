@@ -149,8 +149,8 @@ def is_shape(value: Any) -> bool:
 
 
 OTHER_NAMES = {
-    "input_size", "input_shape", "input_shapes", "input_data", "input_res", "inputs", "example_inputs", "dummy_input",
-    "shape", "size", "args",
+    "input", "input_size", "input_shape", "input_shapes", "input_data", "input_res", "inputs", "example_inputs",
+    "dummy_input", "shape", "size", "args",
 }  # fmt: skip
 """What other tools call the input of a model."""
 _WRITTEN = re.compile(r"\d{1,9}([x×,]\d{1,9})+")
@@ -199,6 +199,9 @@ def other_shapes(
         "a shape that is given here is with the batch": lambda s: (1, *s),
         "the shape has an axis too many": lambda s: s[1:] if s[0] == 1 and len(s) > 1 else None,
         "channels come before places": lambda s: (s[0], s[-1], *s[1:-1]) if len(s) > 2 and s[-1] == channels else None,
+        "channels come before places, and the batch before both": lambda s: (
+            (1, s[-1], *s[:-1]) if len(s) == places + 1 and s[-1] == channels else None
+        ),
         "the shape lacks its batch and its channels": lambda s: (1, channels, *s) if len(s) == places else None,
         "the shape lacks its channels": lambda s: (s[0], channels, *s[1:]) if len(s) == places + 1 else None,
     }
