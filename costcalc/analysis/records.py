@@ -107,6 +107,7 @@ class Layer(Figures):
     floor             the time below which no schedule can do it there, else None
     source            ``file:line``
     counted           False if there is no rule for the op, and its figures are lower bounds
+    approximate       True if it iterates until values are good enough, so that its work is about right, else None
     prepared          what it costs beforehand, if it depends on no input; an inference does not do it, and so its
                       own work and traffic are 0
     group             the layer whose kernel does this one too, by a transform such as ``fuse``; None if it is alone
@@ -127,6 +128,7 @@ class Layer(Figures):
     floor: TimeFloor | None = None
     estimate: Estimate | None = None
     counted: bool = True
+    approximate: bool | None = None
     prepared: Prepared | None = None
     group: str | None = None
     module: str | None = None
@@ -245,6 +247,11 @@ class Report(Presented):
         return tuple(layer for layer in self.layers if not layer.counted and layer.prepared is None)
 
     @cached_property
+    def approximate(self) -> tuple[Layer, ...]:
+        """The layers of an inference that iterate until values are good enough; what they do is counted about right."""
+        return tuple(layer for layer in self.layers if layer.approximate and layer.prepared is None)
+
+    @cached_property
     def unset(self) -> tuple[ValueSize, ...]:
         """The sizes that values decide and for which there is a default alone; while there are any, the totals may be
         others.
@@ -253,8 +260,8 @@ class Report(Presented):
 
     @property
     def is_complete(self) -> bool:
-        """Whether every layer is counted and every size is known; ``--strict`` asks for that."""
-        return not self.uncounted and not self.unset
+        """Whether every layer is counted, and exactly, and every size is known; ``--strict`` asks for that."""
+        return not (self.uncounted or self.unset or self.approximate)
 
     def mark(self, figure: str) -> str:
         """What stands before the total of ``figure``, by its name in ``figures``: "" if it is exact.
@@ -262,7 +269,8 @@ class Report(Presented):
         ``≥``  a lower bound, since layers without a rule are left out
         ``≤``  an upper bound, since each size that values decide and nobody has set is the most that there can be; a
                receptive field of which it is not proved that a place sees so much
-        ``≈``  neither: such a size is not the most, or both hold, or of a ratio either
+        ``≈``  neither: such a size is not the most, or both hold, or of a ratio either; of work, and what follows from
+               it, also where layers iterate
         """
         known = FIGURES.get(figure)
         if figure == "receptive_field":
@@ -272,6 +280,8 @@ class Report(Presented):
             return ""
         unset = () if known and known.held and not known.values else self.unset
         least, most = bool(self.uncounted), all(size.bounds for size in unset)
+        if self.approximate and known and (known.done or known.derived or "macs" in known.sum_of):
+            return "≈"
         if not least and not unset:
             return ""
         if (known and known.unit == RATIO) or not most or (least and unset):
@@ -322,7 +332,7 @@ class Report(Presented):
 EXACT_COLUMNS = frozenset({"field", "stride", "bound", "unset"})
 """Columns beside the figures of which nothing is left out."""
 FIRST = ("name", "op", "kind", "options", "inputs", "input_shapes", "output_shapes")
-MAYBE = ("time", "floor", "estimate", "prepared", "group", "kernels", "module", "peak_bits")
+MAYBE = ("approximate", "time", "floor", "estimate", "prepared", "group", "kernels", "module", "peak_bits")
 """Keys that only some layers, or some totals, have."""
 
 

@@ -10,6 +10,7 @@ from costcalc.analysis.layer_costs import Work, Works
 from costcalc.analysis.liveness import liveness
 from costcalc.analysis.receptive_fields import ReceptiveFields, receptive_fields
 from costcalc.analysis.records import Block, Layer, Prepared, Report, Settings, Total
+from costcalc.analysis.sizes import iterating
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.sums import Sums
 from costcalc.ir.collector import uncollected
@@ -113,7 +114,7 @@ def report(
         blocks=blocks,
         assumptions=graph.assumed,
         machine=machine,
-        notes=tuple(_skippable(macs, which) for which, macs in skippable.items() if which),
+        notes=(*(_skippable(macs, which) for which, macs in skippable.items() if which), *iterating(layers)),
         layout={seen.image: seen.axes} if seen.image else {},
         global_at=seen.global_at,
         sizes=graph.sizes,
@@ -135,6 +136,7 @@ def _same_of(op: Op, work: Work) -> dict[str, Any]:
         "input_shapes": work.input_shapes,
         "output_shapes": work.output_shapes,
         "counted": op.is_counted,
+        "approximate": op.is_approximate or None,
     }
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from costcalc.analysis.records import Report
+from costcalc.analysis.records import Layer, Report
+from costcalc.errors import listing
 from costcalc.ir.graph import ValueSize
 
 
@@ -62,3 +63,12 @@ def _kind(report: Report, some: Sequence[ValueSize]) -> str:
     what = f"{len(layers)} layer{'s' * (len(layers) != 1)}" if layers else "no layer"
     decides = f"decide{'s' * (len(some) == 1)} {what}" + (f", {', '.join(ends)}" if layers else "")
     return f"{named(some)} = {taken(some)}{how}, {bound}: {some[0].kind}; {decides}"
+
+
+def iterating(layers: Iterable[Layer]) -> Iterator[str]:
+    """Which of ``layers`` iterate until values are good enough, so that their work is about right; nothing of none."""
+    found = [layer for layer in layers if layer.approximate and layer.prepared is None]
+    if found:
+        kinds = listing(dict.fromkeys(layer.op for layer in found))
+        which = f"{found[0].name} and {len(found) - 1} more ({kinds}) iterate" if found[1:] else f"{kinds} iterates"
+        yield f"{which} until values are good enough: MACs, ops and times are about right (≈)"

@@ -10,7 +10,7 @@ from costcalc.amounts.given import AllowedChange
 from costcalc.amounts.shown import beside, in_unit, own_unit, percent, show, signed, told_apart
 from costcalc.analysis.figures import Figure, Value, known_of
 from costcalc.analysis.records import Layer
-from costcalc.analysis.sizes import unset
+from costcalc.analysis.sizes import iterating, unset
 from costcalc.analysis.view import ReceptiveField
 from costcalc.budget.baseline import Baseline, Past
 from costcalc.budget.config import WARN, Budget, BudgetedModel, Config, Exemption, Limit, Setup
@@ -95,6 +95,7 @@ def check(
                 notes.append(f"{model.name}: no rule counts {names}{more}; its figures are lower bounds")
             if now.report.unset:
                 notes.append(f"{model.name}: {unset(now.report, *([SET] if config.file else []))}")
+            notes += [f"{model.name}: {sentence}" for sentence in iterating(now.report.layers)]
             found = [v for b in model.budgets for v in _verdicts(model, setup, b, now, past, mine)]
             bad = [v for v in found if v.status in (FAIL, WARNED, EXEMPT)]
             changed = _diff(model, now, past, setup, edited) if with_diffs or bad else None

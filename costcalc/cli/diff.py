@@ -134,7 +134,7 @@ def diff(
                 break
     emit(text, output)
     reports = [report for one in found for report in (one.old, one.new) if report is not None]
-    return 4 if strict and any(report.uncounted or report.unset for report in reports) else 0
+    return 4 if strict and any(not report.is_complete for report in reports) else 0
 
 
 def _ways_of_config(bits: int | None, model: str) -> list[Building]:

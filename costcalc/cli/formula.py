@@ -44,7 +44,7 @@ def formula(
 
     from costcalc.analysis.formula import formulas, strongest
     from costcalc.analysis.report import report
-    from costcalc.analysis.sizes import unset
+    from costcalc.analysis.sizes import iterating, unset
     from costcalc.analysis.symbols import find_symbols
     from costcalc.backends.explain import records
     from costcalc.backends.explain.closed_form import closed_form
@@ -84,5 +84,5 @@ def formula(
         text += "\n".join([*wrap(f"{without_rule(whole)}; every total is a lower bound", max(width(), 40)), ""])
     if whole.unset:
         text += "\n".join([*wrap(unset(whole), max(width(), 40)), ""])
-    text += "".join(f"{note}\n" for note in notes)
+    text += "".join(f"{note}\n" for note in (*iterating(whole.layers), *notes))
     emit(text + (f"holds where {', '.join(conditions)}\n" if conditions else ""), output)

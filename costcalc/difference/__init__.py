@@ -56,7 +56,7 @@ def diff(
 
 def _incomplete(r: Report) -> Iterator[str]:
     """Why the figures of ``r`` are bounds, if they are."""
-    from costcalc.analysis.sizes import unset
+    from costcalc.analysis.sizes import iterating, unset
 
     if r.uncounted:
         first = r.uncounted[0]
@@ -66,6 +66,7 @@ def _incomplete(r: Report) -> Iterator[str]:
         )
     if r.unset:
         yield f"{r.name}: {unset(r)}"
+    yield from (f"{r.name}: {sentence}" for sentence in iterating(r.layers))
 
 
 def _changes(old: list[Entry], new: list[Entry], pairs: list[tuple[int, int]]) -> list[Change]:

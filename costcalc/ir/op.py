@@ -102,6 +102,8 @@ class Op:
     """Whether some of its outputs are zeros, which see nothing."""
     is_counted: ClassVar[bool] = True
     """False for the stand-in of an operation that has no rule here; reports list those."""
+    is_approximate: ClassVar[bool] = False
+    """Whether it iterates until the values are good enough, so that its counts are no more than about right."""
     is_random: ClassVar[bool] = False
     """Whether what it makes is drawn anew each time, so that it cannot be made beforehand. It may be a field."""
     channel_axis: ClassVar[int | None] = None

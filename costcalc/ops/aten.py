@@ -15,6 +15,9 @@ _NAMES = {
     "block_diag": "block_diag",
     "celu": "celu",
     "channel_shuffle": "channel_shuffle native_channel_shuffle",
+    "cholesky": "linalg_cholesky_ex cholesky",
+    "cholesky_inverse": "cholesky_inverse",
+    "cholesky_solve": "cholesky_solve",
     "concat": "cat concat concatenate stack",
     "constant": """
     constant costcalc::constant empty empty_like empty_strided new_empty new_empty_strided zeros zeros_like
@@ -26,11 +29,14 @@ _NAMES = {
     "conv": "conv1d conv2d conv3d convolution _convolution",
     "conv_transpose": "conv_transpose1d conv_transpose2d conv_transpose3d",
     "deform_conv": "torchvision::deform_conv2d",
+    "determinant": "_linalg_det _linalg_slogdet",
     "diag_embed": "diag_embed",
     "diagonal": "diagonal diag",
     "distances": "_cdist_forward _euclidean_dist",
     "divide": "div divide true_divide",
     "dropout": "dropout feature_dropout alpha_dropout native_dropout feature_alpha_dropout",
+    "eig": "linalg_eig linalg_eigvals _linalg_eigvals",
+    "eigh": "_linalg_eigh linalg_eigvalsh",
     "einsum": "einsum",
     "elementwise": """
     where masked_fill nan_to_num complex copy abs absolute neg negative positive reciprocal sqrt rsqrt square exp
@@ -66,10 +72,17 @@ _NAMES = {
     "hardsigmoid": "hardsigmoid",
     "hardswish": "hardswish",
     "hardtanh": "hardtanh",
+    "householder_multiply": "ormqr",
+    "householder_product": "linalg_householder_product",
+    "householder_qr": "geqrf",
     "identity": "contiguous clone identity",
     "instance_norm": "instance_norm",
+    "inverse": "linalg_inv_ex",
     "layer_norm": "layer_norm native_layer_norm",
+    "ldl": "linalg_ldl_factor_ex",
+    "ldl_solve": "linalg_ldl_solve",
     "leaky_relu": "leaky_relu rrelu_with_noise",
+    "least_squares": "linalg_lstsq",
     "linear": "linear",
     "log_softmax": "log_softmax _log_softmax",
     "loss": """
@@ -77,9 +90,13 @@ _NAMES = {
     binary_cross_entropy_with_logits
     """,
     "lstm": "lstm",
+    "lu": "linalg_lu_factor_ex linalg_lu",
+    "lu_solve": "linalg_lu_solve",
+    "lu_unpack": "lu_unpack",
     "matmul": """
     matmul linalg_matmul mm bmm mv dot vdot inner addmm baddbmm addbmm addmv _int_mm addr affine_grid_generator
     """,
+    "matrix_exp": "linalg_matrix_exp",
     "max_pool": "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices max_pool3d_with_indices",
     "max_unpool": "max_unpool2d max_unpool3d",
     "mean": "mean",
@@ -96,6 +113,8 @@ _NAMES = {
     "pixel_shuffle": "pixel_shuffle",
     "pixel_unshuffle": "pixel_unshuffle",
     "prelu": "prelu _prelu_kernel",
+    "pseudo_inverse": "linalg_pinv",
+    "qr": "linalg_qr",
     "reduction": """
     amax amin prod nansum max min median nanmedian mode kthvalue argmax argmin any all aminmax count_nonzero var
     std var_mean std_mean linalg_vector_norm norm frobenius_norm logsumexp _is_all_true _is_any_true
@@ -126,11 +145,14 @@ _NAMES = {
     "slice": "slice narrow narrow_copy slice_copy",
     "softmax": "softmax _softmax _safe_softmax",
     "softplus": "softplus",
+    "solve": "_linalg_solve_ex",
+    "solve_triangular": "linalg_solve_triangular triangular_solve",
     "sort": "sort topk argsort msort",
     "split": "split split_with_sizes chunk unsafe_chunk unsafe_split unsafe_split_with_sizes tensor_split",
     "squeeze": "squeeze",
     "subtract": "sub subtract",
     "sum": "sum",
+    "svd": "_linalg_svd linalg_svdvals",
     "take": "index_select",
     "tanh": "tanh",
     "tile": "repeat tile",

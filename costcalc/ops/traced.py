@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
+from costcalc.ir.fields import UNKNOWN
 from costcalc.ir.op import find_op
+from costcalc.ir.tensor import TensorType
 
 
 def reshaped(call: Call, x: Traced, *shape: Dim, copies: bool = False) -> Traced:
@@ -71,6 +73,16 @@ def beside(call: Call, y: Traced) -> Traced | tuple[Traced, ...]:
     if len(call.made) == 1:
         return y
     return (y, *(call.add(find_op("constant")(t.shape, t.dtype)) for t in call.made[1:]))
+
+
+def unread(call: Call, *made: Traced) -> tuple[Traced, ...]:
+    """``made``, and what else the operator returns, which models seldom read: pivots, whether it succeeded."""
+    return (*made, *(unknown(call, t) for t in call.made[len(made) :]))
+
+
+def unknown(call: Call, made: TensorType) -> Traced:
+    """A tensor of which nobody says what is in it."""
+    return call.add(find_op("constant")(made.shape, made.dtype, value=UNKNOWN))  # type: ignore[no-any-return]
 
 
 def copied(call: Call, x: Traced) -> Traced:

@@ -61,6 +61,14 @@ def _all(*ops: str) -> Callable[[WitnessedLayer], int]:
     return lambda use: -use.macs if use.node.op.name in ops else 0
 
 
+DECOMPOSITIONS = (
+    "cholesky", "cholesky_inverse", "cholesky_solve", "determinant", "eig", "eigh", "householder_multiply",
+    "householder_product", "householder_qr", "inverse", "ldl", "ldl_solve", "least_squares", "lu", "lu_solve",
+    "pseudo_inverse", "qr", "solve", "solve_triangular", "svd",
+)  # fmt: skip
+"""What works on a matrix step by step; ``matrix_exp`` is of products, which a run shows."""
+
+
 def _by_vector(use: WitnessedLayer) -> int:
     return -use.macs if use.node.op.name == "matmul" and len(use.inputs[1].shape) == 1 else 0
 
@@ -141,6 +149,7 @@ FVCORE_OMISSIONS = (
     Omission("recurrent layers, counted 0", _all("lstm", "gru", "rnn")),
     Omission("deformable convolution, counted 0", _all("deform_conv")),
     Omission("products of groups, counted 0", _all("grouped_matmul")),
+    Omission("decompositions of matrices, counted 0", _all(*DECOMPOSITIONS, "matrix_exp")),
     Omission("matmul with a broadcast left operand, counted for the operand once", _left_operand_once),
     Omission("baddbmm, counted 0", _all("matmul")),
     Omission("bilinear forms, counted 0", _all("bilinear")),
@@ -157,4 +166,5 @@ TORCH_OMISSIONS = (
     Omission("pairwise distances, counted 0", _all("distances")),
     Omission("deformable convolution, counted 0", _all("deform_conv")),
     Omission("products of groups, counted 0", _all("grouped_matmul")),
+    Omission("decompositions of matrices, counted 0", _all(*DECOMPOSITIONS, "matrix_exp")),
 )

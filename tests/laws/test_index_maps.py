@@ -22,7 +22,21 @@ from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
 
 DRAWS = 40
-REAL = [use for use in WITH_MODULE if use.values[1] and all(t.dtype.startswith("float") for t in use.values[1])]
+
+
+def has_gradient(op: Op, types: list[TensorType]) -> bool:
+    """Whether PyTorch has a gradient of the first output by all inputs, which are numbers."""
+    if op.name in ("ldl", "householder_qr", "eig"):
+        return False  # has none, or is complex
+    if op.name == "qr":
+        m, n = types[0].shape[-2:]
+        return op.mode == "reduced" and m >= n  # type: ignore[attr-defined, operator]
+    if op.name == "determinant":
+        return not op.log  # type: ignore[attr-defined, no-any-return]  # a sign has none
+    return bool(types) and all(t.dtype.startswith("float") for t in types)
+
+
+REAL = [use for use in WITH_MODULE if has_gradient(*use.values)]
 Span = tuple[int, int]
 Index = tuple[int, ...]
 

@@ -214,6 +214,28 @@ def _grouped_product(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[
     return torch.empty(*groups, a.shape[-2], b.shape[-1], dtype=kwargs.get("out_dtype") or a.dtype, device="meta")
 
 
+def _least_squares(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Tensor, ...]:
+    """What ``lstsq`` makes where all matrices have full rank; it has no meta kernel."""
+    a, b, driver = args[0], args[1], kwargs.get("driver") or "gelsy"
+    *stack, m, n = a.shape
+    columns = b.shape[-1:] if b.dim() == a.dim() else ()
+    both = torch.broadcast_shapes(stack, b.shape[: b.dim() - 1 - len(columns)])
+    tall, ranked = m > n and driver != "gelsy", driver != "gels"
+    values = torch.empty((*stack, min(m, n)) if driver in ("gelsd", "gelss") else (0,), device="meta")
+    return (
+        a.new_empty(*both, n, *columns, device="meta"),
+        a.new_empty((*both, *columns) if tall else (0,), device="meta"),
+        torch.empty(tuple(stack) if ranked else (0,), dtype=torch.int64, device="meta"),
+        values.to(a.real.dtype),
+    )
+
+
+def _reflections(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Tensor, ...]:
+    """What ``geqrf`` makes, which has no meta kernel."""
+    *stack, m, n = args[0].shape
+    return args[0].new_empty(args[0].shape, device="meta"), args[0].new_empty(*stack, min(m, n), device="meta")
+
+
 def _held(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
     """A check that the model makes of its own values."""
     return torch.ones((), dtype=torch.bool)
@@ -222,6 +244,8 @@ def _held(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
 GUESSES = {
     "_grouped_mm": _grouped_product,
     "_is_all_true": _held,
+    "geqrf": _reflections,
+    "linalg_lstsq": _least_squares,
     "torchvision::nms": _suppressed,
     "nonzero": _nonzero,
     "_unique2": _distinct,

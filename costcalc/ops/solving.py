@@ -1,0 +1,441 @@
+"""Systems of linear equations: triangles, factors that are there, and matrices that are factored first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from costcalc.ir.call import Call, Traced
+from costcalc.ir.dims import Dim, at_least, equal, maximum, prod, where
+from costcalc.ir.op import Condition, Example, op
+from costcalc.ir.tensor import TensorType
+from costcalc.ops.broadcasting import broadcast, stretches
+from costcalc.ops.matrices import (
+    REAL,
+    OfMatrices,
+    Work,
+    bidiagonalised,
+    eliminated,
+    longer,
+    reflected,
+    stack_of,
+    substituted,
+    triangle,
+    turned,
+)
+from costcalc.ops.traced import reshaped, unread
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class _Solves(OfMatrices):
+    """What takes a square matrix, or its factors, and right sides: its columns, or its rows where it is on the left."""
+
+    is_square = True
+
+    if TYPE_CHECKING:
+        left: bool  # a field of some
+
+    def requires(self, a: TensorType, *more: TensorType) -> Iterator[Condition]:
+        b = more[-1]
+        yield from super().requires(a)
+        yield len(b.shape) >= 2, f"{self.name} takes right sides as a matrix, not {b}"
+        if len(a.shape) >= 2 and len(b.shape) >= 2:
+            n, side = a.shape[-1], b.shape[-2 if self.left else -1]
+            yield equal(n, side), f"{n} unknowns meet {side} equations"
+            yield from stretches(a.shape[:-2], b.shape[:-2], what="the stacks")
+
+    def infer(self, a: TensorType, *more: TensorType) -> TensorType:
+        b = more[-1]
+        return b.with_shape(*broadcast(a.shape[:-2], b.shape[:-2]), *b.shape[-2:])
+
+    def columns(self, a: TensorType, b: TensorType) -> Dim:
+        """Right sides, of all of the stack."""
+        return prod(broadcast(a.shape[:-2], b.shape[:-2])) * b.shape[-1 if self.left else -2]
+
+
+@op("solve_triangular", inputs=(2, 2))
+class SolveTriangular(_Solves):
+    """A·X = B of triangular A by substitution; X·A = B unless ``left``. ``unit`` says that its diagonal is ones.
+
+    MACs         n(n − 1) / 2 for each right side: each unknown loses a product with those before it.
+    Ops          n quotients for each, unless ``unit``; of complex numbers 6 times as many.
+    Source       BLAS, trsm; its counts: LAPACK Working Note 41.
+    """
+
+    aten = "linalg_solve_triangular triangular_solve"
+
+    upper: bool
+    left: bool = True
+    unit: bool = False
+
+    def matrix_reads(self, a: TensorType, *more: TensorType) -> Dim:
+        """One triangle, of which ``unit`` leaves the diagonal unread."""
+        return triangle(a.shape[-1] if self.unit else a.shape[-1] + 1)
+
+    def work(self, a: TensorType, b: TensorType) -> Work:
+        return substituted(a.shape[-1], self.columns(a, b), divides=not self.unit)
+
+    def to_torch(self, a: TensorType, b: TensorType) -> nn.Module:
+        from torch import linalg
+
+        from costcalc.ops.functional import functional
+
+        options = {"upper": self.upper, "left": self.left, "unitriangular": self.unit}
+        return functional(lambda a, b: linalg.solve_triangular(a, b, **options))
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        if call.name == "triangular_solve":
+            upper = call["upper"] != call["transpose"]
+            return unread(call, call.add(cls(upper, True, call["unitriangular"]), call["A"], call["self"]))
+        return call.add(cls(call["upper"], call["left"], call["unitriangular"]), call["self"], call["B"])
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(upper=True), TensorType((2, 4, 4)), TensorType((2, 4, 3))
+        yield cls(upper=False, left=False, unit=True), TensorType((4, 4)), TensorType((5, 3, 4))
+
+
+@op("lu_solve", inputs=(3, 3))
+class LUSolve(_Solves):
+    """A·X = B from what ``lu`` made of A: substitution in both of its triangles; X·A = B unless ``left``.
+
+    MACs         n(n − 1) for each right side.
+    Ops          n quotients for each: the lower triangle has ones on its diagonal. Of complex numbers 6 times as many.
+    Source       LAPACK, getrs; its counts: Working Note 41.
+    """
+
+    aten = "linalg_lu_solve"
+
+    left: bool = True
+    adjoint: bool = False
+
+    def work(self, a: TensorType, places: TensorType, b: TensorType) -> Work:
+        columns = self.columns(a, b)
+        return substituted(a.shape[-1], columns) + substituted(a.shape[-1], columns, divides=False)
+
+    def to_torch(self, a: TensorType, places: TensorType, b: TensorType) -> nn.Module:
+        from torch import linalg
+
+        from costcalc.ops.functional import functional
+
+        options = {"left": self.left, "adjoint": self.adjoint}
+        return functional(lambda a, places, b: linalg.lu_solve(a, places.clamp(min=1), b, **options))
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        return call.add(cls(call["left"], call["adjoint"]), call["LU"], call["pivots"], call["B"])
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(), TensorType((2, 4, 4)), TensorType((2, 4), "int32"), TensorType((2, 4, 3))
+        yield cls(left=False, adjoint=True), TensorType((4, 4)), TensorType((4,), "int32"), TensorType((3, 4))
+
+
+@op("cholesky_solve", inputs=(2, 2))
+class CholeskySolve(_Solves):
+    """A·X = B from Cholesky's factor of A: substitution in the triangle and in its transpose.
+
+    MACs         n(n − 1) for each right side.
+    Ops          2n quotients for each; of complex numbers 6 times as many.
+    Source       LAPACK, potrs; its counts: Working Note 41.
+    """
+
+    aten = "cholesky_solve"
+    left = True
+
+    upper: bool = False
+
+    def matrix_reads(self, a: TensorType, *more: TensorType) -> Dim:
+        """One triangle, with its diagonal."""
+        return triangle(a.shape[-1] + 1)
+
+    def work(self, a: TensorType, b: TensorType) -> Work:
+        return substituted(a.shape[-1], self.columns(a, b)) * 2
+
+    def to_torch(self, a: TensorType, b: TensorType) -> nn.Module:
+        from torch import cholesky_solve
+
+        from costcalc.ops.functional import functional
+
+        upper = self.upper
+        return functional(lambda a, b: cholesky_solve(b, a, upper=upper))
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        return call.add(cls(call["upper"]), call["input2"], call["self"])
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(), TensorType((2, 4, 4)), TensorType((2, 4, 3))
+        yield cls(upper=True), TensorType((4, 4)), TensorType((5, 4, 1))
+
+
+@op("ldl_solve", inputs=(3, 3))
+class LDLSolve(_Solves):
+    """A·X = B from what ``ldl`` made of A: substitution in the triangle and in its transpose, the blocks between.
+
+    MACs         n(n − 1) for each right side.
+    Ops          n quotients for each; of complex numbers 6 times as many.
+    Source       LAPACK, sytrs; its counts: Working Note 41.
+    """
+
+    aten = "linalg_ldl_solve"
+    left = True
+
+    def work(self, a: TensorType, places: TensorType, b: TensorType) -> Work:
+        columns = self.columns(a, b)
+        return substituted(a.shape[-1], columns) + substituted(a.shape[-1], columns, divides=False)
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        return call.add(cls(), *call.tensors())
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(), TensorType((2, 4, 4)), TensorType((2, 4), "int32"), TensorType((2, 4, 3))
+
+
+@op("solve", inputs=(2, 2))
+class Solve(_Solves):
+    """A·X = B of square A: elimination, then substitution in both triangles; X·A = B unless ``left``.
+
+    MACs         the sum of (n − j)² for each matrix, and n(n − 1) for each right side.
+    Ops          n(n − 1) / 2 quotients for each matrix, n for each right side; of complex numbers 6 times as many.
+    Not counted  looking for pivots, exchanging rows.
+    Source       LAPACK, gesv; its counts: Working Note 41.
+    """
+
+    aten = "_linalg_solve_ex"
+
+    left: bool = True
+
+    def work(self, a: TensorType, b: TensorType) -> Work:
+        n, columns = a.shape[-1], self.columns(a, b)
+        both = substituted(n, columns) + substituted(n, columns, divides=False)
+        return eliminated(n, n) * stack_of(a) + both
+
+    def to_torch(self, a: TensorType, b: TensorType) -> nn.Module:
+        from torch import linalg
+
+        from costcalc.ops.functional import functional
+
+        left = self.left
+        return functional(lambda a, b: linalg.solve_ex(a, b, left=left)[0])
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        a, b, (made, *_) = call["A"], call["B"], call.made
+        vector = len(b.shape) == 1 or (len(b.shape) == len(a.shape) - 1 and b.shape == a.shape[:-1])
+        if vector:
+            b = reshaped(call, b, *b.shape, 1)
+        y = call.add(cls(call["left"]), a, b)
+        return unread(call, reshaped(call, y, *made.shape) if vector else y)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(), TensorType((2, 4, 4)), TensorType((2, 4, 3))
+        yield cls(left=False), TensorType((4, 4)), TensorType((5, 3, 4))
+
+
+@op("inverse")
+class Inverse(OfMatrices):
+    """A⁻¹ of square matrices, as PyTorch solves A·X = I.
+
+    MACs         the sum of (n − j)² by elimination, and n²(n − 1) by substitution for the n columns of I.
+    Ops          n(n − 1) / 2 and n² quotients; of complex numbers 6 times as many.
+    Not counted  looking for pivots, exchanging rows.
+    Source       PyTorch 2.13, linalg_inv_ex; LAPACK, gesv; its counts: Working Note 41.
+    """
+
+    aten = "linalg_inv_ex"
+    is_square = True
+
+    def work(self, a: TensorType) -> Work:
+        n = a.shape[-1]
+        both = substituted(n, n) + substituted(n, n, divides=False)
+        return (eliminated(n, n) + both) * stack_of(a)
+
+    def skippable(self, a: TensorType, *, y: TensorType) -> tuple[Dim, str]:
+        """LAPACK's getri inverts a triangle and substitutes once, which is 2n³/3 − 3n²/2 + 5n/6 in place of n³ − n²."""
+        n = a.shape[-1]
+        return stack_of(a) * (n * (n - 1) * (2 * n + 5) // 6), "on zeros of the unit matrix, which getri leaves out"
+
+    def to_torch(self, a: TensorType) -> nn.Module:
+        from torch import linalg
+
+        from costcalc.ops.functional import functional
+
+        return functional(lambda a: linalg.inv_ex(a)[0])
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        return unread(call, call.add(cls(), call["A"]))
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(), TensorType((2, 4, 4))
+
+
+@op("cholesky_inverse")
+class CholeskyInverse(OfMatrices):
+    """A⁻¹ from Cholesky's factor of A: the triangle inverted, and its product with its transpose.
+
+    MACs         n(n − 1)(n − 2) / 6 for the inverse, (n³ − n) / 6 for the product.
+    Ops          n² quotients and products of the inverse, n(n + 1) / 2 of the product; of complex numbers 6 times as
+                 many.
+    Source       LAPACK, potri; its counts: Working Note 41.
+    """
+
+    aten = "cholesky_inverse"
+    is_square = True
+
+    upper: bool = False
+
+    def matrix_reads(self, a: TensorType, *more: TensorType) -> Dim:
+        """One triangle, with its diagonal."""
+        return triangle(a.shape[-1] + 1)
+
+    def work(self, a: TensorType) -> Work:
+        n = a.shape[-1]
+        return Work(
+            n * (n - 1) * (n - 2) // 6 + (n * n * n - n) // 6, n * n + n * (n + 1) // 2
+        ) * stack_of(a)  # fmt: skip
+
+    def to_torch(self, a: TensorType) -> nn.Module:
+        from torch import cholesky_inverse
+
+        from costcalc.ops.functional import functional
+
+        upper = self.upper
+        return functional(lambda a: cholesky_inverse(a, upper=upper))
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        return call.add(cls(call["upper"]), call["self"])
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(), TensorType((2, 4, 4))
+        yield cls(upper=True), TensorType((3, 3))
+
+
+@op("determinant")
+class Determinant(OfMatrices):
+    """The determinant of square matrices by elimination; with ``log`` its sign, and the logarithm of its size.
+
+    MACs         the sum of (n − j)² a matrix.
+    Ops          n(n − 1) / 2 quotients, and n for the product of the diagonal, with ``log`` 3n: sizes, logarithms and
+                 their sum; of complex numbers 6 times as many.
+    Not counted  looking for pivots, exchanging rows.
+    Source       LAPACK, getrf; its counts: Working Note 41.
+    """
+
+    aten = "_linalg_det _linalg_slogdet"
+    is_square = True
+
+    log: bool = False
+
+    def infer(self, a: TensorType) -> TensorType | tuple[TensorType, ...]:
+        y = a.with_shape(*a.shape[:-2])
+        return (y, TensorType(y.shape, REAL.get(a.dtype, a.dtype))) if self.log else y
+
+    def work(self, a: TensorType) -> Work:
+        n = a.shape[-1]
+        return (eliminated(n, n) + Work(0, n * (3 if self.log else 1))) * stack_of(a)
+
+    def to_torch(self, a: TensorType) -> nn.Module:
+        from torch import linalg
+
+        from costcalc.ops.functional import functional
+
+        return functional((lambda a: tuple(linalg.slogdet(a))) if self.log else linalg.det)
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        log = call.name == "_linalg_slogdet"
+        made = call.add(cls(log), call["A"])
+        return unread(call, *made) if log else unread(call, made)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(), TensorType((2, 4, 4))
+        yield cls(log=True), TensorType((3, 2, 4, 4))
+
+
+@op("least_squares", inputs=(2, 2))
+class LeastSquares(OfMatrices):
+    """X that brings A·X nearest to B, of matrices of full rank, by the routine of LAPACK that ``driver`` names.
+
+    gelsy    (PyTorch's choice) reflections with columns exchanged; of wide A more of them, which make it square
+    gels     reflections of A, or of its transpose where that is higher
+    gelsd    singular values, without vectors (gelss likewise)
+
+    MACs         the reflections of A, those applied to each right side, and n(n − 1) / 2 of substitution for each.
+                 By singular values A is made bidiagonal, and the right sides are turned from both sides.
+    Ops          the products and quotients of the same steps; of complex numbers 6 times as many.
+    Not counted  choosing columns, the rank; of singular values the work on the bidiagonal matrix, which depends on
+                 the values: its figures are approximate.
+    Source       LAPACK; the counts of geqrf, ormqr, gebrd and trsm: Working Note 41.
+    """
+
+    aten = "linalg_lstsq"
+    choices = {"driver": ("gelsy", "gels", "gelsd", "gelss")}
+
+    driver: str = "gelsy"
+
+    @property
+    def is_approximate(self) -> bool:  # type: ignore[override]
+        """Whether it iterates."""
+        return self.driver in ("gelsd", "gelss")
+
+    def requires(self, a: TensorType, b: TensorType) -> Iterator[Condition]:
+        yield from super().requires(a)
+        yield len(b.shape) == len(a.shape), f"least_squares takes right sides as a matrix, not {b}"
+        if len(a.shape) == len(b.shape) >= 2:
+            yield equal(a.shape[-2], b.shape[-2]), f"{a.shape[-2]} equations meet {b.shape[-2]} right sides"
+            yield from stretches(a.shape[:-2], b.shape[:-2], what="the stacks")
+
+    def infer(self, a: TensorType, b: TensorType) -> TensorType:
+        return b.with_shape(*broadcast(a.shape[:-2], b.shape[:-2]), a.shape[-1], b.shape[-1])
+
+    def work(self, a: TensorType, b: TensorType) -> Work:
+        (m, n), k = a.shape[-2:], b.shape[-1]
+        long, rank = longer(a)
+        if self.is_approximate:
+            work = bidiagonalised(long, rank) + turned(m, k, rank) + turned(n, k, rank)
+        elif self.driver == "gels":
+            work = reflected(long, rank, rank) + turned(long, k, rank) + substituted(rank, k)
+        else:
+            more = maximum(n - m, 0)  # columns beyond the square part, which reflections from the right clear
+            from_right = Work(rank * more + triangle(rank) * (2 * more + 1), rank * more + triangle(rank))
+            beyond = from_right + Work(k * rank * (2 * more + 1), k * rank)
+            work = reflected(m, n, rank) + turned(m, k, rank) + substituted(rank, k)
+            work = work + Work(*(where(at_least(n, m + 1), amount, 0) for amount in beyond))
+        return work * prod(broadcast(a.shape[:-2], b.shape[:-2]))
+
+    def to_torch(self, a: TensorType, b: TensorType) -> nn.Module:
+        from torch import linalg
+
+        from costcalc.ops.functional import functional
+
+        driver = self.driver
+        return functional(lambda a, b: linalg.lstsq(a, b, driver=driver)[0])
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Any:
+        a, b, (made, *_) = call["self"], call["b"], call.made
+        vector = len(b.shape) == len(a.shape) - 1
+        if vector:
+            b = reshaped(call, b, *b.shape, 1)
+        y: Traced = call.add(cls(call["driver"] or "gelsy"), a, b)
+        return unread(call, reshaped(call, y, *made.shape) if vector else y)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(), TensorType((2, 6, 4)), TensorType((2, 6, 3))
+        yield cls(), TensorType((3, 5)), TensorType((3, 2))
+        yield cls("gels"), TensorType((6, 4)), TensorType((6, 1))
+        yield cls("gelsd"), TensorType((6, 4)), TensorType((6, 2))
