@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,34 @@ def test_ops_for_each_output_element(call: str, ops: str, which: str) -> None:
 
     assert op.ops(*types, y=y) == int(ops) * y.size  # type: ignore[operator]
     assert bool(which) or ops == "0"
+
+
+@pytest.mark.parametrize(("names", "macs"), [(row[0], row[2]) for row in rows("decomposition")])
+def test_macs_of_decompositions(names: str, macs: str) -> None:
+    """The formulas of the page, where they are whole; where they begin a sum or are approximate, their largest term."""
+    n, k = 400, 3
+    formula = macs.replace("the same, and ", "n³/3 − n²/2 + n/6 + ").removeprefix("≈").partition(", with")[0]
+    for name in names.replace("`", "").split(", "):
+        op = find_op(name)(
+            **({"vectors": False} if name in ("svd", "eigh", "eig") else {}),
+            **{"upper": True} if name == "solve_triangular" else {},
+        )
+        types = [TensorType((n, n)), TensorType((n, k))][: op.inputs[0]]
+        y = op.infer(*types)
+        ours = op.macs(*types, y=y if isinstance(y, TensorType) else y[0])
+        if formula.strip():
+            python = (
+                formula.replace("−", "-")
+                .replace("·", "*")
+                .replace("³", "**3")
+                .replace("²", "**2")
+                .replace(" …", "")
+                .rstrip(" +-")
+            )
+            python = re.sub(r"(\d|\bn|\bk)(?=[n(])", r"\1*", python)
+            value = eval(python, {"n": Fraction(n), "k": Fraction(k)})
+            whole = "…" not in formula and "≈" not in macs
+            assert ours == value if whole else abs(ours / value - 1) < 0.02, (name, ours, value)  # type: ignore[operator]
 
 
 class Call(nn.Module):

@@ -32,7 +32,7 @@ _NAMES = {
     "determinant": "_linalg_det _linalg_slogdet",
     "diag_embed": "diag_embed",
     "diagonal": "diagonal diag",
-    "distances": "_cdist_forward _euclidean_dist",
+    "distances": "_cdist_forward _euclidean_dist _pdist_forward",
     "divide": "div divide true_divide",
     "dropout": "dropout feature_dropout alpha_dropout native_dropout feature_alpha_dropout",
     "eig": "linalg_eig linalg_eigvals _linalg_eigvals",
@@ -117,7 +117,7 @@ _NAMES = {
     "qr": "linalg_qr",
     "reduction": """
     amax amin prod nansum max min median nanmedian mode kthvalue argmax argmin any all aminmax count_nonzero var
-    std var_mean std_mean linalg_vector_norm norm frobenius_norm logsumexp _is_all_true _is_any_true
+    std var_mean std_mean linalg_vector_norm norm frobenius_norm logsumexp _is_all_true _is_any_true renorm
     """,
     "relu": "relu",
     "relu6": "relu6",
@@ -136,7 +136,7 @@ _NAMES = {
     "scan": "cumsum cumprod logcumsumexp cummax cummin",
     "scatter": """
     scatter scatter_add scatter_reduce index_put _index_put_impl index_add index_copy index_fill masked_scatter
-    diagonal_scatter histc bincount put index_reduce unfold_backward
+    diagonal_scatter histc histogram bincount put index_reduce unfold_backward
     """,
     "select": "select",
     "selu": "selu",
@@ -151,7 +151,7 @@ _NAMES = {
     "split": "split split_with_sizes chunk unsafe_chunk unsafe_split unsafe_split_with_sizes tensor_split",
     "squeeze": "squeeze",
     "subtract": "sub subtract",
-    "sum": "sum",
+    "sum": "sum trace",
     "svd": "_linalg_svd linalg_svdvals",
     "take": "index_select",
     "tanh": "tanh",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim, equal
 from costcalc.ir.fields import Size, ints
-from costcalc.ir.index_map import AxisMap, IndexMap, mixing
+from costcalc.ir.index_map import ALL_TO_ALL, AxisMap, IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
@@ -84,9 +84,11 @@ class Bilinear(Op):
         yield cls(2, bias=False), TensorType((2, 6, 3)), TensorType((2, 6, 3))
 
 
-@op("distances", inputs=(2, 2))
+@op("distances", inputs=(1, 2))
 class Distances(Op):
     """The distance of every point of the first set to every one of the second: (…, p, w), (…, r, w) to (…, p, r).
+
+    Of one set alone, (p, w), it is that of each pair of its points, p(p − 1) / 2 of them.
 
     With ``by_product`` it is |a|² - 2·a·b + |b|², one matrix product of points lengthened by two coordinates, as
     PyTorch works out many Euclidean distances; else pair by pair.
@@ -95,38 +97,53 @@ class Distances(Op):
     Ops          by product: 3 for each coordinate of the first set, 2 of the second: scale, square, add. Pair by
                  pair: 3 for each coordinate of each pair: subtract, power, add.
     Not counted  the root, once for each pair.
-    Source       PyTorch, torch.cdist.
+    Source       PyTorch 2.13, torch.cdist: of Euclidean distances it takes the product where either set has more than
+                 25 points, unless compute_mode says otherwise. So MACs jump there, from 0 at 25 points to all at 26.
     """
 
-    aten = "_cdist_forward _euclidean_dist"
+    aten = "_cdist_forward _euclidean_dist _pdist_forward"
 
     by_product: bool = False
 
-    def requires(self, a: TensorType, b: TensorType) -> Iterator[Condition]:
+    def kind(self, *x: TensorType) -> str:
+        """PyTorch's choice told: up to 25 points it goes pair by pair."""
+        return "distances by product" if self.by_product else self.name
+
+    def requires(self, a: TensorType, b: TensorType | None = None) -> Iterator[Condition]:
+        if b is None:
+            yield len(a.shape) == 2 and not self.by_product, f"distances of one set take its points as rows, not {a}"
+            return
         yield equal(a.shape[-1], b.shape[-1]), f"the points have {a.shape[-1]} and {b.shape[-1]} coordinates"
         yield from stretches(a.shape[:-2], b.shape[:-2], what="the stacks")
 
-    def infer(self, a: TensorType, b: TensorType) -> TensorType:
+    def infer(self, a: TensorType, b: TensorType | None = None) -> TensorType:
+        if b is None:
+            return a.with_shape(a.shape[0] * (a.shape[0] - 1) // 2)
         return a.with_shape(*broadcast(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-2])
 
-    def macs(self, a: TensorType, b: TensorType, *, y: TensorType) -> Dim:
+    def macs(self, a: TensorType, b: TensorType | None = None, *, y: TensorType) -> Dim:
         return y.size * (a.shape[-1] + 2) if self.by_product else 0
 
     def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
-        return Saves((0, 1), (0,))
+        return Saves(tuple(range(len(x))), (0,))
 
-    def ops(self, a: TensorType, b: TensorType, *, y: TensorType) -> Dim:
-        return 3 * a.size + 2 * b.size if self.by_product else 3 * y.size * a.shape[-1]
+    def ops(self, a: TensorType, b: TensorType | None = None, *, y: TensorType) -> Dim:
+        return 3 * a.size + 2 * b.size if self.by_product and b else 3 * y.size * a.shape[-1]
 
-    def index_maps(self, a: TensorType, b: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+    def index_maps(self, a: TensorType, b: TensorType | None = None, *, y: TensorType) -> tuple[IndexMap, ...]:
+        if b is None:
+            return (ALL_TO_ALL,)
         stack = y.shape[:-2]
         of_a, of_b = leading(a.shape[:-2], stack), leading(b.shape[:-2], stack)
         return (*of_a, AxisMap(len(a.shape) - 2), None), (*of_b, None, AxisMap(len(b.shape) - 2))
 
-    def to_torch(self, a: TensorType, b: TensorType) -> nn.Module:
-        from torch import cdist
+    def to_torch(self, a: TensorType, b: TensorType | None = None) -> nn.Module:
+        from torch import cdist, pdist
 
         from costcalc.ops.functional import functional
+
+        if b is None:
+            return functional(pdist)
 
         mode = "use_mm_for_euclid_dist" if self.by_product else "donot_use_mm_for_euclid_dist"
         return functional(lambda a, b: cdist(a, b, compute_mode=mode))
@@ -139,3 +156,4 @@ class Distances(Op):
     def examples(cls) -> Iterator[Example]:
         yield cls(), TensorType((2, 4, 3)), TensorType((2, 5, 3))
         yield cls(by_product=True), TensorType((4, 3)), TensorType((5, 3))
+        yield cls(), TensorType((4, 3))

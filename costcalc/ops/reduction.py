@@ -10,10 +10,11 @@ from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim
 from costcalc.ir.fields import Axes, Dtype
 from costcalc.ir.index_map import AxisMap, IndexMap
-from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import NOTHING, Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import has_axes, position, reduced_axes, several
+from costcalc.ops.traced import converted
 
 if TYPE_CHECKING:
     from torch import nn
@@ -88,7 +89,7 @@ class Reduction(_AlongAxes):
     Not counted  what happens once for each result: a root, a division, a logarithm; keeping indices.
     """
 
-    aten = " ".join(name for name in RULES if name not in ("sum", "mean")) + " _is_all_true _is_any_true"
+    aten = " ".join(name for name in RULES if name not in ("sum", "mean")) + " _is_all_true _is_any_true renorm"
 
     choices = {"function": RULES}
 
@@ -128,6 +129,11 @@ class Reduction(_AlongAxes):
             from costcalc.ops.elementwise import elementwise
 
             return elementwise(call, "maximum" if call.name == "max" else "minimum", *call.tensors())
+        if call.name == "renorm":  # each part along an axis times what its norm says
+            x, axis = call["self"], call["dim"] % len(call["self"].shape)
+            others = tuple(a for a in range(len(x.shape)) if a != axis)
+            norm = call.add(cls("linalg_vector_norm", others, keepdim=True), x)
+            return call.add(find_op("multiply")(), x, norm)
         return reduced(call, {"_is_all_true": "all", "_is_any_true": "any"}.get(call.name, call.name))
 
     @classmethod
@@ -155,6 +161,9 @@ class _SumOrMean(_AlongAxes):
     @classmethod
     def from_aten(cls, call: Call) -> Any:
         x, (made,) = call["self"], call.made
+        if call.name == "trace":
+            x = call.add(find_op("diagonal")(), x)
+            return call.add(cls(0), x if made.dtype == x.type.dtype else converted(call, x, made.dtype))
         if made.dtype != x.type.dtype:
             return reduced(call, call.name)
         return call.add(cls(reduced_axes(call), call.get("keepdim", False)), x)
@@ -175,7 +184,7 @@ class Sum(_SumOrMean):
     keeps = "nothing"
     rearranges = True
 
-    aten = "sum"
+    aten = "sum trace"
 
     axes: Axes
     keepdim: bool = False

@@ -15,7 +15,7 @@ from costcalc.ir.storage_region import StorageRegion, within
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import distinct, has_axes, position, several
 from costcalc.ops.indexing import MOST_INDICES, located
-from costcalc.ops.traced import expanded, permuted, reshaped
+from costcalc.ops.traced import expanded, permuted, reshaped, unread
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -160,7 +160,7 @@ class Scatter(Op):
 
     aten = """
     scatter scatter_add scatter_reduce index_put _index_put_impl index_add index_copy index_fill masked_scatter
-    diagonal_scatter histc bincount put index_reduce unfold_backward
+    diagonal_scatter histc histogram bincount put index_reduce unfold_backward
     """
 
     adds: bool = False
@@ -228,9 +228,10 @@ class Scatter(Op):
 
     @classmethod
     def from_aten(cls, call: Call) -> Traced:
-        if call.name in ("histc", "bincount", "unfold_backward"):
-            (counts,) = call.made
-            return call.add(cls(adds=True), call.add(find_op("constant")(counts.shape, counts.dtype)), *call.tensors())  # type: ignore[no-any-return]
+        if call.name in ("histc", "histogram", "bincount", "unfold_backward"):
+            zeros = call.add(find_op("constant")(call.made[0].shape, call.made[0].dtype))
+            made = call.add(cls(adds=True), zeros, *call.tensors())
+            return unread(call, made) if call.name == "histogram" else made  # type: ignore[return-value]
         adds = call.name in ("scatter_add", "scatter_reduce", "index_add", "index_reduce") or bool(
             call.get("accumulate")
         )

@@ -236,6 +236,24 @@ def _reflections(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str,
     return args[0].new_empty(args[0].shape, device="meta"), args[0].new_empty(*stack, min(m, n), device="meta")
 
 
+def _counts(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor | None:
+    """As many places as ``minlength`` asks ``bincount`` for; without it the largest value decides."""
+    weights = args[1] if len(args) > 1 else kwargs.get("weights")
+    places = args[2] if len(args) > 2 else kwargs.get("minlength", 0)
+    if not places:
+        return None
+    known.note("no number that bincount counts is beyond its minlength, so that this is how many places it makes")
+    dtype = torch.int64 if weights is None else weights.dtype if weights.dtype == torch.float32 else torch.float64
+    return torch.empty(places, dtype=dtype, device="meta")
+
+
+def _histogram(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Tensor, ...]:
+    """Counts and the edges between them; no meta kernel makes them."""
+    x, bins = args[0], args[1] if len(args) > 1 else kwargs.get("bins", 100)
+    edges = bins.shape[0] if isinstance(bins, Tensor) else bins + 1
+    return x.new_empty(edges - 1, device="meta"), x.new_empty(edges, device="meta")
+
+
 def _held(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
     """A check that the model makes of its own values."""
     return torch.ones((), dtype=torch.bool)
@@ -244,6 +262,8 @@ def _held(known: Assumptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
 GUESSES = {
     "_grouped_mm": _grouped_product,
     "_is_all_true": _held,
+    "bincount": _counts,
+    "histogram": _histogram,
     "geqrf": _reflections,
     "linalg_lstsq": _least_squares,
     "torchvision::nms": _suppressed,
