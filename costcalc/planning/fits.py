@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -97,6 +98,12 @@ def ram_needed(memory: Memory, room: Room) -> int:
     return memory.needed_bytes + (memory.weights_bytes if room.flash is None else 0)
 
 
+def _taken(memory: Memory, room: Room) -> float:
+    """What part of the room is taken: of RAM, or of flash where that is scarcer; above 1 there is too little."""
+    flash = memory.weights_bytes / (room.flash or 1) if room.flash is not None else 0.0
+    return max(ram_needed(memory, room) / (room.ram or 1), flash)
+
+
 def _fits(memory: Memory, room: Room) -> bool:
     return ram_needed(memory, room) <= room.ram and (room.flash is None or memory.weights_bytes <= room.flash)
 
@@ -139,11 +146,11 @@ def _would(
     ) -> list[Would]:
         """The largest number up to ``most`` that fits; ``low`` is known to, or is 0."""
 
-        def too_large(n: int) -> bool:
-            found = planned(given(n))
-            return found is not None and not _fits(found, room)
+        def taken(n: int) -> float | None:
+            found = memory if now and n == low else planned(given(n))
+            return _taken(found, room) if found is not None else None
 
-        n = _last_before(low, most, too_large)
+        n = _last_within(low, most, taken)
         found = planned(given(n)) if n > low or (n and not now) else None
         if found is None or not _fits(found, room):
             return []
@@ -192,23 +199,37 @@ def _narrower(
     )
 
 
-def _last_before(low: int, most: int, too_large: Callable[[int], bool]) -> int:
-    """The last number from ``low`` to ``most`` before those that are too large, which all larger ones then are.
+def _last_within(low: int, most: int, taken: Callable[[int], float | None]) -> int:
+    """The last number from ``low`` to ``most`` that takes at most 1, where more never takes less.
 
-    >>> _last_before(0, 100, lambda n: n > 37), _last_before(5, 9, lambda n: False)
+    Each is a plan of a whole network, so the next to try lies where a straight line through what is known reaches 1,
+    which for batches is nearly right at once; and halfway where that twice has not halved what is left. What
+    ``taken`` does not know is taken for small enough.
+
+    >>> tried = []
+    >>> _last_within(1, 65536, lambda n: tried.append(n) or (7 + 3 * n) / 10000), len(tried)
+    (3331, 5)
+    >>> _last_within(0, 100, lambda n: n * n / 1400), _last_within(5, 9, lambda n: 0.0)
     (37, 9)
     """
-    high = most + 1
-    while low < most:
-        ahead = min(max(2 * low, 1), most)
-        if too_large(ahead):
-            high = ahead
-            break
-        low = ahead
-    while high - low > 1:
-        middle = (low + high) // 2
-        if too_large(middle):
-            high = middle
+    within, beyond = (taken(low) if low else None) or 0.0, None
+    high, slope = most + 1, within / low if low else 0.0
+    while low < most and beyond is None:
+        ahead = min(max(2 * low, 1, low + math.floor((1 - within) / slope) if slope else 0), most)
+        found = taken(ahead) or 0.0
+        if found > 1:
+            high, beyond = ahead, found
         else:
-            low = middle
+            low, within, slope = ahead, found, (found - within) / (ahead - low)
+    slow = 0
+    while high - low > 1 and beyond is not None:
+        before = high - low
+        line = low + math.floor(before * (1 - within) / (beyond - within))
+        n = (low + high) // 2 if slow == 2 else min(max(line, low + 1), high - 1)
+        found = taken(n) or 0.0
+        if found > 1:
+            high, beyond = n, found
+        else:
+            low, within = n, found
+        slow = slow + 1 if slow < 2 and 2 * (high - low) > before else 0
     return low

@@ -10,10 +10,10 @@ Source: Lin et al. 2021, "MCUNetV2: Memory-Efficient Patch-based Inference for T
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import product
+from itertools import accumulate, product
 
 from costcalc.ir.graph import Node
-from costcalc.planning.jobs import Job, Jobs, peak
+from costcalc.planning.jobs import Job, Jobs, lifetimes, loads, peak
 from costcalc.planning.joining import JoinedGroup
 from costcalc.planning.records import PatchPlan
 from costcalc.planning.sizes import ValueSizes
@@ -33,7 +33,9 @@ def by_patches(sizes: ValueSizes, groups: list[JoinedGroup], jobs: Jobs) -> list
     macs = sum(_macs(sizes, node) for group in groups for node in group.nodes)
     same = buffers(sizes, micro=True)
     given = sum(jobs.inputs.values())
-    rests = {k: _rest(jobs, k) for k in _cuts(sizes, groups[: MOST_GROUPS + 1], jobs, same)}
+    later = list(accumulate((step.bytes for step in reversed(loads(lifetimes(jobs).tensors, jobs))), max))[::-1]
+    # After a cut lives what the whole network holds there: of all that was made before, the map alone is left.
+    rests = {k: later[k + 1] for k in _cuts(sizes, groups[: MOST_GROUPS + 1], jobs, same)}
     # No stage holds less than what comes after it does, or than the image and the whole map.
     least = {k: max(rest, given + sizes.of(groups[k].outputs[0])) for k, rest in rests.items()}
     found = []
@@ -86,12 +88,6 @@ def _sees_places(sizes: ValueSizes, node: Node, same: Mapping[str, str]) -> bool
         return True
     maps = [sizes.map(v) for v in node.inputs if v not in sizes.settled]
     return is_pointwise(node.op) and all(t.shape[2:] == y.shape[2:] for t in maps)
-
-
-def _rest(jobs: Jobs, k: int) -> int:
-    """The most that lives after step ``k``, from the map on that it makes."""
-    inputs = dict(jobs.steps[k].makes)
-    return peak(jobs._replace(inputs=inputs, steps=jobs.steps[k + 1 :]))
 
 
 def _stage(
