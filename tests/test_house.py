@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "frontends": BASE | {"ops", "progress", "reading"},
     "amounts": BASE | {"analysis"},
     "comparison": RECORDS,
-    "pictures": RECORDS | {"planning", "difference", "tabulation"},
+    "pictures": RECORDS | {"planning", "difference", "tabulation", "transforms"},
     "tabulation": RECORDS | {"comparison", "reading"},
     "difference": BASE | {"analysis", "frontends", "progress", "reading", "models"},
     "zoo": {"errors"},

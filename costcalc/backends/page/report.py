@@ -7,7 +7,7 @@ from typing import Any
 
 from costcalc import __version__
 from costcalc.amounts.units import count, percent, seconds, size
-from costcalc.analysis.records import Layer, Report
+from costcalc.analysis.records import Report
 from costcalc.analysis.sizes import sizes
 from costcalc.backends.columns import preferred, shown
 from costcalc.backends.escape import html as escaped
@@ -21,6 +21,7 @@ from costcalc.ir.graph import Graph
 from costcalc.pictures.dearest import Dear, dearest
 from costcalc.pictures.growth import growth
 from costcalc.pictures.roofline import roofline
+from costcalc.pictures.savings import CHANNELS, ELEMENTS, JOINED, WEIGHTS, Saving, savings
 from costcalc.planning.records import Memory
 
 CONVENTION = (
@@ -36,16 +37,16 @@ def html(report: Report, graph: Graph, memory: Memory | None = None, command: st
     """``report`` of ``graph``, with what an engine holds; ``command`` is the line that makes this page again."""
     rows = rows_of(report)
     data = model_data(report, rows, graph, memory)
-    sections = list(_sections(report, rows, data, memory, command))
+    sections = list(_sections(report, graph, rows, data, memory, command))
     return page(report.name, headline(report), sections, [data])
 
 
 def _sections(
-    report: Report, rows: Sequence[Row], data: dict[str, Any], memory: Memory | None, command: str
+    report: Report, graph: Graph, rows: Sequence[Row], data: dict[str, Any], memory: Memory | None, command: str
 ) -> Iterator[Section]:
     yield Section("overview", "Overview", overview(report))
     if found := dearest(report):
-        yield Section("first", "Where to look first", first(report, found, positions(rows)))
+        yield Section("first", "Where to look first", first(report, graph, found, positions(rows)))
     yield Section("treemap", "Treemap", view("treemap"), scripted=True)
     yield Section("layers", "Layers", view("layers", still=still_table(report)))
     if "roofline" in data:
@@ -69,8 +70,8 @@ def overview(report: Report) -> str:
     return "\n".join(parts)
 
 
-def first(report: Report, found: list[Dear], at: dict[str, int]) -> str:
-    """The dearest layers and what the roofline says of why."""
+def first(report: Report, graph: Graph, found: list[Dear], at: dict[str, int]) -> str:
+    """The dearest layers, what the roofline says of why, and what would save time."""
     items = []
     for one in found:
         name, many = one.layers[0].name, len(one.layers)
@@ -79,45 +80,54 @@ def first(report: Report, found: list[Dear], at: dict[str, int]) -> str:
         link = f'<a href="#layers" data-layer="{row}">{escaped(name)}</a>' if row is not None else escaped(name)
         figure = seconds(one.value) if one.figure.name == "time" else f"{count(int(one.value))} MACs"
         share = f"{figure}, {percent(one.value, one.figure.of(report.total))} of the model's {one.figure.title}"
-        items.append(f"<li><div><b>{link}</b>{more}: {escaped(share)}</div><div>{prose(why(report, one))}</div></li>")
-    told = "Layers that do the same to the same shapes are taken together."
-    return f'<p class="soft">{told}</p><ol class="first">{"".join(items)}</ol>\n'
+        known = [saved(report, saving) for saving in savings(report, graph, one)]
+        would = f"<ul>{''.join(f'<li>{line}</li>' for line in known)}</ul>" if known else ""
+        said = f"<div>{prose(why(report, one))}</div>{would}"
+        items.append(f"<li><div><b>{link}</b>{more}: {escaped(share)}</div>{said}</li>")
+    told = "Layers that do the same to the same shapes are taken together. "
+    if report.machine is not None:
+        told += (
+            "What a change would save is worked out by the same roofline, each change by itself; whether the model "
+            "stays as good is no question here."
+        )
+    return f'<p class="soft">{told.strip()}</p><ol class="first">{"".join(items)}</ol>\n'
 
 
 def why(report: Report, one: Dear) -> str:
-    """What the layer's time consists of, and what would change it, by the roofline alone."""
+    """What the layer's time consists of, by the roofline alone."""
     layer, machine = one.layers[0], report.machine
     kind = f"A {layer.kind}" if layer.kind[:1] not in "aeiou" else f"An {layer.kind}"
     if machine is None or not one.bound:
         return f"{kind}. With --machine the page tells whether arithmetic or memory binds it."
-    moved = size(round(8 * one.bytes))
+    moved, each = size(round(8 * one.bytes)), " each" if len(one.layers) > 1 else ""
+    held = layer.weight_bits
+    share = held / (8 * one.bytes) if isinstance(held, int) and one.bytes else 0.0
+    of_it = f", of which {percent(min(share, 1.0), 1)} are weights" if share else ""
     if one.bound == "memory":
         ridge = roofline(report).ridge
-        what = f"{count(one.macs)} MACs" if one.macs else "no MACs"
-        ratio = f", {one.macs / one.bytes:.3g} a byte where the machine could do {ridge:.3g}" if one.macs else ""
-        return f"{kind}, bound by memory: it moves {moved} for {what}{ratio}. {_less(layer, one)}"
-    least = seconds(one.memory)
-    return (
-        f"{kind}, bound by arithmetic: {count(one.macs)} MACs at the machine's peak rate, {seconds(one.compute)} each. "
-        f"Fewer channels or places, or more groups, save time until memory binds: moving its {moved} takes {least}. "
-        "Doing it together with others would save none of its own."
-    )
-
-
-def _less(layer: Layer, one: Dear) -> str:
-    """What would move less, by what most of the traffic is."""
-    held = layer.weight_bits
-    share = held / (8 * one.bytes) if isinstance(held, int) else 0.0
-    if share > 0.5:
-        return (
-            f"{percent(share, 1)} of that are weights: narrower ones or fewer channels would save time, and several "
-            "images at once read them once for all. Fewer places alone would hardly."
+        what = (
+            f"for {count(one.macs)} MACs, {one.macs / one.bytes:.3g} a byte" if one.macs else "and multiplies nothing"
         )
-    are = "All of that" if not share else f"{percent(1 - share, 1)} of that"
+        could = f" where the machine could do {ridge:.3g}" if one.macs else ""
+        return f"{kind}, bound by memory: it moves {moved}{each}{of_it}; that is {what}{could}."
     return (
-        f"{are} is its input and output: one kernel with the layer before or after, so that what lies between is "
-        "neither written nor read, would save time; so would narrower elements, fewer channels or fewer places."
+        f"{kind}, bound by arithmetic: {count(one.macs)} MACs{each} at the machine's peak rate take "
+        f"{seconds(one.compute)}, and moving its {moved}{of_it}{',' * bool(of_it)} would take {seconds(one.memory)}."
     )
+
+
+def saved(report: Report, saving: Saving) -> str:
+    """One change and what it would save, as HTML."""
+    changes = {
+        JOINED: f"in one kernel with {saving.other}, so that what lies between is neither written nor read",
+        ELEMENTS: f"with elements of {saving.bits} bits",
+        WEIGHTS: f"with weights of {saving.bits} bits alone",
+        CHANNELS: "with half as many output channels, at least",
+    }
+    total = report.total.time
+    whole = total.seconds if total is not None else 0.0
+    less = f"{seconds(saving.seconds)} less, {percent(saving.seconds, whole)} of the model's time"
+    return f"<b>{escaped(less)}</b> {escaped(changes[saving.kind])}"
 
 
 def still_table(report: Report) -> str:
