@@ -14,6 +14,7 @@ from costcalc.progress import doing
 EXAMPLES = {
     "costcalc report resnet50 --output resnet50.html": "a page for a browser, of one file",
     "costcalc report convnext_t --machine a100 --bits 16 --output x.html": "with what binds each layer there",
+    "costcalc report resnet18 --verify --output x.html": "with what PyTorch, fvcore and autograd say of the figures",
     "costcalc report kws --engine tflm --bits 8 --output kws.html": "with the arena of TFLite Micro, tensor by tensor",
 }
 
@@ -27,6 +28,12 @@ def report(
         float | None, option("--fps", min=0.001, help="Passes a second that are wanted: the bandwidth they need.")
     ] = None,
     output: Annotated[str | None, to_file()] = None,
+    verify: Annotated[
+        bool,
+        option(
+            "--verify", help="Also what `costcalc verify` finds, which runs the model in PyTorch; then as its exit."
+        ),
+    ] = False,
     strict: Annotated[
         bool,
         option("--strict", help="Exit with code 4 if a layer has no rule, or values decide a size that is not set."),
@@ -51,7 +58,15 @@ def report(
         if runs_code
         else memory(graph, engine=engine.value, bits=setting.bits)
     )
+    checked = None
+    if verify:
+        from costcalc.cli.verify import verified
+
+        checked = verified(model)
     built = {name: value for name, value in model._asdict().items() if name != "model"}
-    others = {"fps": fps, "engine": engine if engine is not Engine.eager else None, "output": output}
-    emit(html(found, graph, held, line("report", [model.model], built, setting._asdict(), others)), output)
+    others = {"fps": fps, "engine": engine if engine is not Engine.eager else None, "verify": verify, "output": output}
+    again = line("report", [model.model], built, setting._asdict(), others)
+    emit(html(found, graph, held, again, checked), output)
+    if checked is not None and not checked.agrees:
+        return checked.exit_code
     return 4 if strict and not found.is_complete else 0

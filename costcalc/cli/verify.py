@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from costcalc.ir.graph import Graph
+    from costcalc.verification.result import VerifyResult
 
 EXAMPLES = {
     "costcalc verify resnet50": "PyTorch, fvcore and autograd on every layer",
@@ -45,16 +46,7 @@ def verify(
     gradients. The counters have known faults: those are named with what they add or miss. The exit code is 5 if a
     figure of ours is contradicted otherwise. Needs pip install 'costcalc\\[verify]'.
     """
-    from costcalc.frontends.torch.models import kept_apart
-    from costcalc.verification import need, verify
-
-    need()
-    # Threads that spin while they wait make a busy machine ten times slower; torch reads this as it is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    doing("loading PyTorch")
-    with kept_apart(model.model):
-        graph, module = _load(model)
-        result = verify(graph, module, progress=doing, beside=_beside(model))
+    result = verified(model)
     if format is ResultFormat.json:
         from costcalc.backends.escape import json
 
@@ -65,6 +57,20 @@ def verify(
         text = render(result, width=width(), colour=coloured(output))
     emit(text, output)
     return result.exit_code
+
+
+def verified(model: Model) -> VerifyResult:
+    """What PyTorch, fvcore and autograd say of ``model``, built and run."""
+    from costcalc.frontends.torch.models import kept_apart
+    from costcalc.verification import need, verify
+
+    need()
+    # Threads that spin while they wait make a busy machine ten times slower; torch reads this as it is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    doing("loading PyTorch")
+    with kept_apart(model.model):
+        graph, module = _load(model)
+        return verify(graph, module, progress=doing, beside=_beside(model))
 
 
 def _load(model: Model) -> tuple[Graph, nn.Module | None]:

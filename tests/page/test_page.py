@@ -16,6 +16,7 @@ from costcalc.analysis.explain import explain
 from costcalc.analysis.report import report as analysed
 from costcalc.backends.escape import harmless, powerless
 from costcalc.backends.page.report import html
+from costcalc.classes import replace
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.conv import Conv
@@ -152,6 +153,38 @@ def _plain() -> Graph:
     builder = GraphBuilder("plain", {"image": TensorType((1, 3, 8, 8))})
     builder.add("plain.x", Conv(4, 3), ["image"])
     return builder.build(["plain.x"])
+
+
+def test_what_a_verification_found_is_in_the_page() -> None:
+    from costcalc.verification.result import Check, Difference, Disagreement, Tally, VerifyResult
+
+    graph = _plain()
+    checks = (Check("output shapes", 1, 1), Check("receptive fields", 0, 1, note="nothing to <b>see</b>"))
+    tally = Tally("fvcore", 3900, 3888, (Difference("batch norm", 12, 1, ("plain.x",)),))
+    found = VerifyResult("plain", "run on the CPU", checks, (), (tally,), {})
+    text = " ".join(Parsed(html(analysed(graph), graph, None, "", found)).text.split())
+    assert (
+        "output shapesagree1 layers" in text
+        and "receptive fieldsnot compared0 of 1 layersnothing to <b>see</b>" in text
+    )
+    assert "Nothing contradicts the figures but the witnesses' known faults: run on the CPU." in text
+    assert "fvcore 3,900 = 3,888 MACs + 12 batch norm." in text and "verifiedagrees" in text
+    wrong = (Disagreement("output shapes", "plain.x", "4×6×6", "<img src=x>", "PyTorch"),)
+    page = Parsed(html(analysed(graph), graph, None, "", replace(found, disagreements=wrong)))
+    assert "1 figure is contradicted" in page.text and "4×6×6<img src=x>PyTorch" in page.text
+    assert not [tag for tag, _ in page.tags if tag == "img"]
+    assert "not for this page: --verify" in Parsed(html(analysed(graph), graph)).text
+
+
+def test_verify_on_the_command_line(printed: Any, tmp_path: Any) -> None:
+    pytest.importorskip("torch.nn")
+    pytest.importorskip("fvcore")
+    spec = tmp_path / "net.yaml"
+    spec.write_text("inputs: {x: [3, 8, 8]}\nlayers: [{conv: 'conv(4, 3)'}, relu]\n")
+    file = tmp_path / "x.html"
+    printed("report", str(spec), "--verify", "--output", str(file))
+    text = " ".join(Parsed(file.read_text("utf-8")).text.split())
+    assert "output shapesagree2 layers" in text and "--verify" in text and "verifiedagrees" in text
 
 
 def test_numbers_that_no_browser_holds_are_text() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costcalc import __version__
 from costcalc.amounts.units import count, percent, seconds, size
@@ -24,6 +24,9 @@ from costcalc.pictures.roofline import roofline
 from costcalc.pictures.savings import CHANNELS, ELEMENTS, JOINED, WEIGHTS, Saving, savings
 from costcalc.planning.records import Memory
 
+if TYPE_CHECKING:
+    from costcalc.verification.result import VerifyResult
+
 CONVENTION = (
     "A MAC is one multiplication with its addition, of convolutions, linear layers, matrix products and attention; "
     "FLOPs as papers count them are often twice that. All other arithmetic is in ops. Figures are exact, and rounded "
@@ -33,16 +36,26 @@ STILL_ROWS = 300
 """Of the table that stands in the document for who has no scripts."""
 
 
-def html(report: Report, graph: Graph, memory: Memory | None = None, command: str = "") -> str:
-    """``report`` of ``graph``, with what an engine holds; ``command`` is the line that makes this page again."""
+def html(
+    report: Report, graph: Graph, memory: Memory | None = None, command: str = "", verified: VerifyResult | None = None
+) -> str:
+    """``report`` of ``graph``, with what an engine holds and what a verification found; ``command`` is the line that
+    makes this page again.
+    """
     rows = rows_of(report)
     data = model_data(report, rows, graph, memory)
-    sections = list(_sections(report, graph, rows, data, memory, command))
+    sections = list(_sections(report, graph, rows, data, memory, command, verified))
     return page(report.name, headline(report), sections, [data])
 
 
 def _sections(
-    report: Report, graph: Graph, rows: Sequence[Row], data: dict[str, Any], memory: Memory | None, command: str
+    report: Report,
+    graph: Graph,
+    rows: Sequence[Row],
+    data: dict[str, Any],
+    memory: Memory | None,
+    command: str,
+    verified: VerifyResult | None,
 ) -> Iterator[Section]:
     yield Section("overview", "Overview", overview(report))
     if found := dearest(report):
@@ -56,7 +69,9 @@ def _sections(
     if "growth" in data:
         yield Section("field", "Receptive field", f"{growth_words(report)}{view('growth')}")
     yield Section("graph", "Graph", view("graph"), scripted=True)
-    yield Section("about", "About", _about(report, command))
+    if verified is not None:
+        yield Section("verified", "Verified", verification(verified))
+    yield Section("about", "About", _about(report, command, verified))
 
 
 def overview(report: Report) -> str:
@@ -192,8 +207,32 @@ def growth_words(report: Report) -> str:
                                f"image. {over}{whole}"]))  # fmt: skip
 
 
-def _about(report: Report, command: str) -> str:
+def verification(found: VerifyResult) -> str:
+    """What was compared with what, how much of it agrees, and each disagreement."""
+    if found.agrees:
+        said = "Nothing contradicts the figures but the witnesses' known faults"
+    else:
+        many = len(found.disagreements)
+        said = f"{many} figure{'s are' if many > 1 else ' is'} contradicted"
+    rows = []
+    for check in found.checks:
+        wrong = sum(1 for d in found.disagreements if d.check == check.name)
+        verdict = f"{wrong} contradicted" if wrong else "agree" if check.compared else "not compared"
+        whole = f"{check.compared:,}" if check.compared == check.of else f"{check.compared:,} of {check.of:,}"
+        rows.append([check.name, verdict, f"{whole} {check.unit}", check.note])
+    parts = [*paragraphs([f"{said}: {found.ran}."]), table(["compared", "", "how many", "note"], rows, (0, 1, 3))]
+    parts += paragraphs(f"{tally}." for tally in found.tallies)
+    if found.disagreements:
+        wrong_rows = [[d.check, d.layer or "the whole model", d.ours, d.theirs, d.witness] for d in found.disagreements]
+        parts.append(table(["", "layer", "this page", "other", "who"], wrong_rows[:STILL_ROWS], (0, 1, 2, 3, 4)))
+    return "".join(parts)
+
+
+def _about(report: Report, command: str, verified: VerifyResult | None) -> str:
     total = report.total
+    known = "not for this page: --verify holds the model's figures to PyTorch, fvcore and autograd"
+    if verified is not None:
+        known = "agrees" if verified.agrees else "contradicted, see above"
     pairs = [
         ("made by", f"costcalc {__version__}"),
         ("command", command),
@@ -205,7 +244,7 @@ def _about(report: Report, command: str) -> str:
         ("machine", f"{report.machine.title}; {report.machine.source}" if report.machine else "none was asked for"),
         ("layers", f"{total.layers:,}"),
         ("not counted", not_counted(report) if report.uncounted else "nothing: every operator has a rule"),
-        ("verified", "not by this page: `costcalc verify` holds the model's figures to PyTorch and others"),
+        ("verified", known),
         ("assumptions", "; ".join(report.assumptions) or "none"),
     ]
     return about((name, text) for name, text in pairs if text)
