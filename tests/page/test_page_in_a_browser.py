@@ -160,6 +160,60 @@ def test_memory_goes_from_step_to_step(shown: Any, file: Path) -> None:
     assert head.inner_text() == at_peak
 
 
+OVERLAP = """texts => {
+  const boxes = texts.map((t) => t.getBoundingClientRect());
+  return boxes.some((a, i) => boxes.some((b, k) => k > i && Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+    && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2));
+}"""
+
+
+def test_rings_over_the_image_grow_and_their_sizes_do_not_overlap(shown: Any, file: Path) -> None:
+    page = shown(file)
+    scene = page.locator("[data-view=growth] svg.scene")
+    sizes = scene.locator("text").all_text_contents()
+    rings = [int(text.split("×")[0]) for text in sizes if text[0].isdigit()]
+    windows = {
+        layer.receptive_field.size[0]
+        for layer in costcalc.analyze("mobilenet_v2").layers
+        if hasattr(layer.receptive_field, "size")
+    }
+    assert len(rings) > 3 and {*rings} <= windows and "dark frame: the image, 224×224" in sizes
+    page.locator("[data-view=growth] svg[tabindex]").focus()
+    for _ in range(12):
+        assert not scene.locator("text").evaluate_all(OVERLAP)
+        page.keyboard.press("ArrowLeft")
+    assert "pixels, every" in page.locator("[data-view=growth] p[aria-live]").inner_text()
+
+
+@pytest.mark.parametrize("model", ["hrnet_w18", "slowfast_r50_8x8"])
+def test_shapes_on_edges_cover_nothing(shown: Any, printed: Any, tmp_path: Path, model: str) -> None:
+    file = tmp_path / "x.html"
+    printed("report", model, "--output", str(file))
+    page = shown(file)
+    assert page.said == []
+    texts = page.locator("[data-view=graph] svg g text")
+    assert "×" in " ".join(texts.all_text_contents()) and not texts.evaluate_all(OVERLAP)
+
+
+def test_what_is_compared_is_on_one_scale_and_what_is_not_is_on_its_own(
+    shown: Any, printed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two models of one check are no comparison: each has its whole treemap."""
+    monkeypatch.chdir(tmp_path)
+    Path("costcalc.yaml").write_text(
+        "version: 1\nmodels:\n  - {model: vgg16, budgets: {macs: 1 G}}\n  - {model: mobilenet, budgets: {macs: 1 M}}\n"
+    )
+    printed("check", "--report", "x.html", code=1)
+    page = shown(tmp_path / "x.html")
+    filled = (
+        "maps => maps.map((m) => Math.max(...[...m.children].map((b) => b.offsetLeft + b.offsetWidth)) / m.clientWidth)"
+    )
+    assert all(part > 0.95 for part in page.locator(".map").evaluate_all(filled)) and page.said == []
+    printed("compare", "vgg16", "mobilenet", "--output", "y.html")
+    parts = shown(tmp_path / "y.html").locator(".map").evaluate_all(filled)
+    assert parts[0] > 0.95 and parts[1] < 0.5
+
+
 def test_blocks_of_the_graph_unfold(shown: Any, file: Path) -> None:
     page = shown(file)
     boxes = page.locator("[data-view=graph] g[role=button]")

@@ -88,7 +88,8 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[in
 
     def row(cells: Sequence[str], tag: str) -> str:
         return "<tr>" + "".join(
-            f"<{tag}{' class=l' if i in left else ''}>{escaped(cell)}</{tag}>" for i, cell in enumerate(cells)
+            f"<{tag if cell else 'td'}{' class=l' if i in left else ''}>{escaped(cell)}</{tag if cell else 'td'}>"
+            for i, cell in enumerate(cells)
         )
 
     head = row(heads, "th")

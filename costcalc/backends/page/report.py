@@ -201,7 +201,9 @@ def alive(memory: Memory) -> str:
 def growth_words(report: Report) -> str:
     """Where the window outgrows the image, and where each place sees all."""
     found = growth(report)
-    over = f"First larger than the image: {found.exceeds}." if found.exceeds else "No window is larger than the image."
+    over = "No window is larger than the image."
+    if larger := next((seen for seen in found.layers if seen.name == found.exceeds), None):
+        over = f"First larger than the image: {larger.name}, {'×'.join(map(str, larger.size))}."
     whole = f" From {found.whole} on each place sees all of it." if found.whole else ""
     return "".join(paragraphs([f"What one place of a layer's output can see of the {'×'.join(map(str, found.image))} "
                                f"image. {over}{whole}"]))  # fmt: skip

@@ -2,7 +2,7 @@
 const MOST_UNITS = 4000;
 function graphView(m, box) {
   const { reads, inputs } = m.graph, open = new Set(), BOX = 200, TALL = 38, GAPX = 26, GAPY = 40;
-  const scroll = el("div", { class: "graph", role: "region", "aria-label": "graph of " + m.model, tabindex: -1 }), bar = el("div", { class: "tools" }), said = el("span", { class: "soft", role: "status" });
+  const scroll = el("div", { class: "graph", role: "group", "aria-label": "graph of " + m.model, tabindex: -1 }), bar = el("div", { class: "tools" }), said = el("span", { class: "soft", role: "status" });
   const changed = new Set();
   for (const i of m.changed || []) for (let p = i; p >= 0; p = m.parent[p]) changed.add(p);
   const unit = (i) => { let found = i; for (let p = m.parent[i]; p >= 0; p = m.parent[p]) if (!open.has(p)) found = p; return found; };
@@ -32,11 +32,19 @@ function graphView(m, box) {
     });
     const low = x.reduce((a, b) => Math.min(a, b), 0) - BOX / 2 - 20, high = x.reduce((a, b) => Math.max(a, b), 0) + BOX / 2 + 20;
     let reach = high;
+    // A shape stands where it covers no box and no other shape; else its layer says it when it is opened.
+    const taken = isUnit.map((_, u) => [x[u] - BOX / 2, y[u], x[u] + BOX / 2, y[u] + TALL]);
+    const shaped = (g, shape, at, middle) => {
+      const box = [at, middle - 11, at + 6.6 * shape.length, middle + 3];
+      if (!shape || taken.some((b) => b[0] < box[2] && box[0] < b[2] && b[1] < box[3] && box[1] < b[3])) return;
+      taken.push(box); reach = Math.max(reach, box[2] + 6);
+      g.append(draw("text", { x: at, y: middle, "font-size": 11 }, shape));
+    };
     const lines = list.map(([a, b, shape]) => {
       const x1 = x[a], y1 = y[a] + TALL, x2 = x[b], y2 = y[b], span = rank[b] - rank[a];
       const g = draw("g", {});
-      if (span === 1) { g.append(draw("path", { class: "edge", d: `M${x1} ${y1}C${x1} ${y1 + GAPY / 2} ${x2} ${y2 - GAPY / 2} ${x2} ${y2}`, "marker-end": "url(#arrow)" })); if (shape) g.append(draw("text", { x: (x1 + x2) / 2 + 5, y: (y1 + y2) / 2 + 4, "font-size": 11 }, shape)); }
-      else { const side = Math.max(x1, x2) + BOX / 2 + 14 + 10 * Math.min(Math.abs(span), 9); reach = Math.max(reach, side + 12); g.append(draw("path", { class: "edge", d: `M${x1 + BOX / 2} ${y1 - TALL / 2}C${side} ${y1 - TALL / 2} ${side} ${y1} ${side} ${(y1 + y2) / 2}S${side} ${y2 + TALL / 2} ${x2 + BOX / 2} ${y2 + TALL / 2}`, "marker-end": "url(#arrow)" })); }
+      if (span === 1) { g.append(draw("path", { class: "edge", d: `M${x1} ${y1}C${x1} ${y1 + GAPY / 2} ${x2} ${y2 - GAPY / 2} ${x2} ${y2}`, "marker-end": "url(#arrow)" })); shaped(g, shape, (x1 + x2) / 2 + 5, (y1 + y2) / 2 + 4); }
+      else { const side = Math.max(x1, x2) + BOX / 2 + 14 + 10 * Math.min(Math.abs(span), 9); reach = Math.max(reach, side + 12); g.append(draw("path", { class: "edge", d: `M${x1 + BOX / 2} ${y1 - TALL / 2}C${side} ${y1 - TALL / 2} ${side} ${y1} ${side} ${(y1 + y2) / 2}S${side} ${y2 + TALL / 2} ${x2 + BOX / 2} ${y2 + TALL / 2}`, "marker-end": "url(#arrow)" })); shaped(g, shape, side + 3, (y1 + y2) / 2 + 4); }
       return g;
     });
     const boxes = isUnit.map((u, k) => {

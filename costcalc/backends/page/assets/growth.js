@@ -13,14 +13,28 @@ function growthView(m, box) {
   picture.append(draw("line", { class: "mark", x1: left, x2: W - 10, y1: Y(wide), y2: Y(wide) }), draw("text", { class: "strong", x: left + 6, y: Y(wide) - 5 }, `the image, ${wide} pixels`), draw("path", { class: "step grew", d }));
   const cursor = draw("line", { class: "mark", y1: top, y2: H - bottom });
   picture.append(cursor, draw("text", { x: left, y: H - 12 }, "first layer"), draw("text", { x: W - 10, y: H - 12, "text-anchor": "end" }, "last layer"));
-  const S = 300, frame = 1.6 * edge, k0 = S / frame, scene = draw("svg", { viewBox: `0 0 ${S} ${S}`, role: "img", "aria-label": "the window over the image" });
+  const S = 300, frame = 1.6 * edge, k0 = S / frame, scene = draw("svg", { class: "scene", viewBox: `0 0 ${S} ${S + 18}`, role: "img", "aria-label": "the window over the image" });
   const rect = (w, h, c) => draw("rect", { class: c, x: S / 2 - Math.min(w, frame) * k0 / 2, y: S / 2 - Math.min(h, frame) * k0 / 2, width: Math.min(w, frame) * k0, height: Math.min(h, frame) * k0 });
-  const line = el("p", { "aria-live": "polite" });
+  const line = el("p", { "aria-live": "polite" }), label = (k) => (axes > 1 ? of(k).join("×") : String(of(k)[0]));
+  // Rings over the image: where the window has become so much larger that its size has room above the one before.
+  const rings = [], room = 13;
+  for (let k = 0, last = 0; k < n; k++) {
+    const h = of(k)[1] * k0 / 2;
+    if (!layers.everything[k] && h > last + (last ? room : 4) && of(k)[1] <= frame && of(k)[0] <= frame && (axes > 1 || !rings.length)) { rings.push(k); last = h; }
+  }
+  const over1 = S / 2 - tall * k0 / 2;
+  function ring(k, now) {
+    const y = S / 2 - Math.min(of(k)[1], frame) * k0 / 2, clear = Math.abs(y - over1) > room;
+    const b = draw("text", { class: now ? "strong" : null, x: S / 2, y: y - 2, "text-anchor": "middle", "font-size": 9 }, label(k));
+    return [rect(...of(k), now ? "window" : "ring"), clear && y > 10 ? b : null];
+  }
   let at = 0;
   function show(k) {
-    at = k; const [w, h] = of(k);
+    at = k; const h = of(k)[1];
     cursor.setAttribute("x1", X(k)); cursor.setAttribute("x2", X(k));
-    scene.replaceChildren(rect(wide, tall, "image"), draw("text", { x: S / 2, y: S / 2 - tall * k0 / 2 - 6, "text-anchor": "middle" }, image.join("×")), rect(w, h, "window"));
+    const mine = Math.min(h, frame) * k0 / 2, others = rings.filter((r) => Math.abs(of(r)[1] * k0 / 2 - mine) > room);
+    scene.replaceChildren(rect(wide, tall, "image"), draw("text", { x: S / 2, y: S + 13, "text-anchor": "middle", "font-size": 10 }, "dark frame: the image, " + image.join("×")));
+    put(scene, {}, [...others.flatMap((r) => ring(r, false)), ...(layers.everything[k] ? [rect(wide, tall, "window")] : ring(k, true))]);
     line.textContent = `${m.name[layers.at[k]]}: ` + (layers.everything[k] ? "each place sees the whole image" : `${layers.bound[k] ? "at most " : ""}${layers.size[k].join("×")} pixels, every ${layers.stride[k].map((v) => +v.toFixed(3)).join("×")}` + (layers.size[k].some((v, a) => v > image[a]) ? `, of which at most ${layers.seen[k].join("×")} are in the image` : ""));
   }
   const where = (e) => { const r = picture.getBoundingClientRect(); return Math.max(0, Math.min(n - 1, Math.floor(((e.clientX - r.left) / r.width * W - left) / (W - left - 10) * n))); };

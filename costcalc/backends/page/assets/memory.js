@@ -6,7 +6,9 @@ function memoryView(m, box, ceiling) {
   const X = (s) => left + (W - left - right) * s / n, Y = (b) => H - bottom - (H - top - bottom) * b / high;
   const called = (k) => m.memory.names[k], layer = (s) => (typeof steps[s] === "number" ? m.name[steps[s]] : steps[s]);
   const picture = draw("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", tabindex: 0, "aria-label": "memory step by step: arrow keys go from step to step" });
-  for (let k = 0; k <= 4; k++) picture.append(draw("line", { class: "axis", x1: left, x2: W - right, y1: Y(high * k / 4), y2: Y(high * k / 4) }), draw("text", { x: left - 6, y: Y(high * k / 4) + 4, "text-anchor": "end" }, size(8 * Math.round(high * k / 4))));
+  let step = 1; // round numbers of a unit: 1, 2, 4 … 512 of bytes, KiB, MiB
+  while (high / step > 6) step *= 2;
+  for (let b = 0; b <= high; b += step) picture.append(draw("line", { class: "axis", x1: left, x2: W - right, y1: Y(b), y2: Y(b) }), draw("text", { x: left - 6, y: Y(b) + 4, "text-anchor": "end" }, size(8 * b).replace(/\.0+(?= )/, "")));
   let d = `M${X(0)} ${Y(0)}`;
   held.forEach((b, s) => { d += `V${Y(b)}H${X(s + 1)}`; });
   picture.append(draw("path", { class: "step", d: d + `V${Y(0)}Z` }));
@@ -15,9 +17,9 @@ function memoryView(m, box, ceiling) {
   const cursor = draw("line", { class: "mark", y1: top, y2: H - bottom });
   picture.append(cursor, draw("text", { class: "strong", x: Math.min(Math.max(X(peak + 0.5), left + 60), W - 70), y: top - 5, "text-anchor": "middle" }, "peak " + size(8 * held[peak])), draw("text", { x: left, y: H - 12 }, "step 1"), draw("text", { x: W - right, y: H - 12, "text-anchor": "end" }, "step " + n.toLocaleString("en")));
   const body = el("tbody", {}), head = el("h3", { "aria-live": "polite" });
-  let step = peak;
+  let current = peak;
   function show(s) {
-    step = s; cursor.setAttribute("x1", X(s + 0.5)); cursor.setAttribute("x2", X(s + 0.5));
+    current = s; cursor.setAttribute("x1", X(s + 0.5)); cursor.setAttribute("x2", X(s + 0.5));
     const alive = []; for (let k = 0; k < tensors.bytes.length; k++) if (tensors.first[k] <= s && s <= tensors.last[k]) alive.push(k);
     alive.sort((a, b) => tensors.bytes[b] - tensors.bytes[a]);
     if (placed) { const there = new Set(alive); lives.forEach((r, k) => r.classList.toggle("on", there.has(k))); }
@@ -29,7 +31,7 @@ function memoryView(m, box, ceiling) {
   picture.addEventListener("pointermove", (e) => { const s = where(e); hint(e, `step ${s + 1}, ${layer(s)}\n${size(8 * held[s])} alive`); });
   picture.addEventListener("pointerleave", unhint);
   picture.addEventListener("click", (e) => show(where(e)));
-  picture.addEventListener("keydown", (e) => { const by = { ArrowRight: 1, ArrowLeft: -1, PageDown: 10, PageUp: -10 }[e.key]; if (!by && e.key !== "Home") return; e.preventDefault(); show(e.key === "Home" ? peak : Math.max(0, Math.min(n - 1, step + by))); });
+  picture.addEventListener("keydown", (e) => { const by = { ArrowRight: 1, ArrowLeft: -1, PageDown: 10, PageUp: -10 }[e.key]; if (!by && e.key !== "Home") return; e.preventDefault(); show(e.key === "Home" ? peak : Math.max(0, Math.min(n - 1, current + by))); });
   const table = el("table", {}, el("thead", {}, el("tr", {}, ...["tensor", "size", "share", "steps"].map((t) => el("th", { scope: "col" }, t)))), body);
   box.replaceChildren(el("div", { class: "two" }, el("div", {}, picture, el("p", { class: "soft" }, (placed ? "Boxes are tensors, as long as they live, at their places in the block. " : "") + "Click a step, or use the arrow keys; Home is the peak.")), el("div", { class: "wide" }, head, table)));
   show(peak);

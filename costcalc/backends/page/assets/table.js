@@ -89,7 +89,7 @@ function layerTable(m, box) {
   const all = (on) => () => { open.clear(); if (on) for (let i = 0; i < m.n; i++) if (m.isBlock(i)) open.add(i); show(); };
   box.replaceChildren(
     el("div", { class: "tools" }, search, flat, el("button", { type: "button", onclick: all(true) }, "unfold all"), el("button", { type: "button", onclick: all(false) }, "fold all"), said),
-    el("div", { class: "scroll", role: "region", "aria-label": "layers", tabindex: -1 }, el("table", { role: "treegrid", "aria-label": "layers of " + m.model }, el("thead", {}, el("tr", { role: "row" }, ...heads.map((h) => h[1]))), body)),
+    el("div", { class: "scroll", role: "group", "aria-label": "layers", tabindex: -1 }, el("table", { role: "treegrid", "aria-label": "layers of " + m.model }, el("thead", {}, el("tr", { role: "row" }, ...heads.map((h) => h[1]))), body)),
     el("div", { class: "tools" }, more));
   show();
 }

@@ -24,7 +24,7 @@ function squarify(items, x, y, w, h, place) {
 }
 function treemap(m, box, { figure, whole, follow } = {}) {
   let by = figure || m.lead, root = -1;
-  const map = el("div", { class: "map", role: "group", "aria-label": "treemap of " + m.model }), crumbs = el("div", { class: "tools crumbs", role: "navigation", "aria-label": "blocks around" });
+  const map = el("div", { class: "map", role: "group", "aria-label": "treemap of " + m.model }), crumbs = el("div", { class: "tools crumbs", role: "group", "aria-label": "blocks around" });
   function show(focus) {
     const sums = m.sums(by), f = m.figure[by], total = m.top.reduce((s, i) => s + sums[i], 0), W = map.clientWidth, H = map.clientHeight;
     const shrink = whole && root < 0 ? Math.sqrt(Math.min(1, total / whole(by))) : 1;
