@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim, prod
 from costcalc.ir.index_map import Number, ratio, whole
 
+Extent: TypeAlias = "tuple[Number, Number]"  # the first and the last pixel along an image axis
+
+
+class Table(NamedTuple):
+    """What each place of a factor sees along its image axis; None where it sees nothing.
+
+    even    whether places beyond either end would go on in the same pattern, as those of a resized map do
+    """
+
+    places: tuple[Extent | None, ...]
+    even: bool = True
+
+    def seeing(self) -> Iterator[tuple[int, Extent]]:
+        """Each place that sees something, with what it sees."""
+        return ((i, seen) for i, seen in enumerate(self.places) if seen is not None)
+
 
 class Factor(NamedTuple):
     """One factor of a tensor axis: ``size`` steps of ``step`` pixels along image axis ``axis``.
 
-    A step is a fraction after upsampling, and negative after a flip. Of no image axis it is 0.
+    A step is a fraction after upsampling, and negative after a flip. Of no image axis it is 0. Where the places lie on
+    no line a ``table`` says what each sees, and the step is that of the line that is nearest to them.
     """
 
     axis: int | None
     step: Number
     size: int
+    table: Table | None = None
 
 
 def moves(factors: Sequence[Factor]) -> bool:
@@ -57,7 +76,7 @@ def aligned(x: Sequence[Dim], y: Sequence[Dim]) -> list[tuple[range, range]]:
 
 
 def redistribute(factors: list[Factor], sizes: list[int]) -> list[tuple[Factor, ...]] | None:
-    """``factors`` over axes of ``sizes``; None where they are not whole factors, or places were added."""
+    """``factors`` over axes of ``sizes``; None where some would be cut, or places were added."""
     queue = factors[::-1]
     if count(factors) != prod(sizes):
         return None
@@ -69,7 +88,7 @@ def redistribute(factors: list[Factor], sizes: list[int]) -> list[tuple[Factor, 
             if wanted % factor.size == 0:
                 taken.append(factor)
                 wanted //= factor.size
-            elif factor.size % wanted == 0:
+            elif factor.size % wanted == 0 and factor.table is None:
                 inner = factor.size // wanted
                 taken.append(Factor(factor.axis, factor.step * inner, wanted))
                 queue.append(Factor(factor.axis, factor.step, inner))
@@ -114,7 +133,7 @@ def paired(p: Sequence[Factor], q: Sequence[Factor]) -> list[tuple[Factor, Facto
         a, b = left.pop(), right.pop()  # the innermost
         size = min(a.size, b.size)
         for factor, rest in ((a, left), (b, right)):
-            if factor.size % size:
+            if factor.size % size or (factor.size > size and factor.table):
                 return None
             if factor.size > size:
                 rest.append(Factor(factor.axis, factor.step * size, factor.size // size))
@@ -127,7 +146,9 @@ def _joined(factors: list[Factor]) -> tuple[Factor, ...]:
     result: list[Factor] = []
     for inner in factors:
         outer = result[-1] if result else None
-        if outer and outer.axis == inner.axis and (inner.axis is None or outer.step == inner.step * inner.size):
+        tabled = inner.table or (outer and outer.table)
+        fits = outer and outer.axis == inner.axis and (inner.axis is None or outer.step == inner.step * inner.size)
+        if outer and fits and not tabled:
             result[-1] = inner._replace(size=outer.size * inner.size)
         elif inner.size > 1:
             result.append(inner)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from costcalc.analysis import place_tables
 from costcalc.analysis.axis_factors import Factor, aligned, as_line, count, moves, redistribute
 from costcalc.analysis.view import GLOBAL, UNKNOWN, Seen, Span, View
 from costcalc.classes import NamedTuple
@@ -58,21 +59,24 @@ def route(index_map: AxisMaps, x: tuple[Dim, ...], y: tuple[Dim, ...]) -> Route:
 
 def through(
     view: View, index_map: IndexMap | Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent: tuple[int, ...]
-) -> View:
-    """What an output of shape ``y`` sees through an input of shape ``x``, of an image of ``extent``."""
+) -> View | None:
+    """What an output of shape ``y`` sees through an input of shape ``x``, of an image of ``extent``; or None."""
     if isinstance(index_map, Route):
         return _along(view, index_map, x, y, extent)
     if isinstance(index_map, Steps):
+        found: View | None = view
         for step, made in index_map.steps:
-            view, x = through(view, step, x, made, extent), made
-        return view
+            found, x = found and through(found, step, x, made, extent), made
+        return found
     if isinstance(index_map, Regroup):
         return _regroup(view, x, y)
     return _along(view, route(index_map, x, y), x, y, extent)
 
 
-def _along(view: View, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent: tuple[int, ...]) -> View:
-    """What an output sees whose axes follow those of its input."""
+def _along(view: View, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent: tuple[int, ...]) -> View | None:
+    """What an output sees whose axes follow those of its input; None where it sees nothing."""
+    tangled = [a for a, entries, out in by.axis_maps if out < 0 and (len(entries) > 1 or len(view.factors[a]) > 1)]
+    view = on_lines(view, tangled)
     spans = list(view.spans)
     bound = view.bound or (view.unlike and _is_part(view, by, x, y))
     for axis in by.anywhere:
@@ -86,12 +90,23 @@ def _along(view: View, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent
         _mix([p for axis in mixed for p in view.factors[axis]], kept, spans, extent)
     factors = list(by.plain)
     starts = [0] * len(y)
-    for axis, entries, out in by.axis_maps:
+    for axis, entries, same in by.axis_maps:
         before = view.factors[axis]
-        if out >= 0 and not moves(factors[out]):
-            factors[out], starts[out] = before, view.start(axis)
+        out, axis_map = entries[0]
+        alone = len(before) == len(entries) == 1
+        if alone and moves(before) and (same < 0 or axis_map.bound):
+            found = _place_by_place(view, axis, x[axis], out, axis_map, y, factors, spans, extent)
+            if found is None:
+                return None
+            if found:
+                continue
+        if same >= 0 and not moves(factors[same]):
+            factors[same], starts[same] = before, view.start(axis)
         elif moves(before):
-            out, axis_map = entries[0]
+            if alone and before[0].table:
+                bound |= loosened(before[0], spans)
+                before = (before[0]._replace(table=None),)
+                view = view._replace(factors=(*view.factors[:axis], before, *view.factors[axis + 1 :]))
             single = out < len(y) and len(entries) == 1 and len(before) > 1
             if not single or not _shifted(view, axis, x[axis], out, axis_map, y, factors, starts, spans):
                 bound |= _slide(view, axis, x[axis], entries, y, factors, spans)
@@ -104,6 +119,60 @@ def _along(view: View, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent
     return View(tuple(factors), tuple(spans), view.aligned, by.within, off, borders, bound, unlike)
 
 
+def _place_by_place(
+    view: View, axis: int, size: Dim, out: int, axis_map: AxisMap, y: tuple[Dim, ...],
+    factors: list[tuple[Factor, ...]], spans: list[Seen], extent: tuple[int, ...],
+) -> bool | None:  # fmt: skip
+    """Follow an axis of one factor by what each of its places sees, where a line does not tell that.
+
+    Returns whether it could; None where no place is left that sees anything.
+    """
+    ((moving,), (stride, lo, hi)) = view.factors[axis], axis_map.window
+    assert moving.axis is not None
+    seen = spans[moving.axis]
+    if not isinstance(seen, Span) or view.start(axis):
+        return False
+    if not stride:  # one place, or a few, of all outputs
+        if moving.table is None or moving.size != size:
+            return False
+        at = place_tables.looked_up(moving)
+        around = place_tables.around(map(at, range(int(lo), int(hi) + 1)))
+        if around is None:
+            return None
+        spans[moving.axis] = seen.widened(1, *around)
+        return True
+    many = y[out] if out < len(y) else 0
+    if not isinstance(many, int) or not 0 < many <= place_tables.MOST_PLACES or moves(factors[out]):
+        return False
+    if not place_tables.follows(moving, axis_map, size):  # type: ignore[arg-type]
+        return False
+    found, spans[moving.axis] = place_tables.followed(moving, seen, axis_map, many, extent[moving.axis])
+    if found.table and not any(found.table.places):
+        return None
+    factors[out] = (found,)
+    return True
+
+
+def on_lines(view: View, axes: Iterable[int]) -> View:
+    """``view`` with a line around the places of each of its ``axes`` that are told one by one."""
+    if not any(p.table for axis in axes for p in view.factors[axis]):
+        return view
+    factors, spans = list(view.factors), list(view.spans)
+    for axis in axes:
+        for p in factors[axis]:
+            loosened(p, spans)
+        factors[axis] = tuple(p._replace(table=None) for p in factors[axis])
+    return view._replace(factors=tuple(factors), spans=tuple(spans), bound=True)
+
+
+def loosened(p: Factor, spans: list[Seen]) -> bool:
+    """Widen what is seen as far as the places of ``p`` reach beside its line. Returns whether they do."""
+    seen = spans[p.axis] if p.axis is not None else UNKNOWN
+    if p.table and isinstance(seen, Span):
+        spans[p.axis] = seen.widened(1, *place_tables.beside_line(p))  # type: ignore[index]
+    return p.table is not None
+
+
 def _loosens(entries: list[tuple[int, AxisMap]], before: Sequence[Factor]) -> bool:
     """Whether what is followed through ``entries`` is no longer just what each place sees.
 
@@ -111,7 +180,9 @@ def _loosens(entries: list[tuple[int, AxisMap]], before: Sequence[Factor]) -> bo
     """
     for _, axis_map in entries:
         between = axis_map.window.stride.denominator != 1
-        if axis_map.bound or (between and any(p.step.numerator not in (1, -1) for p in before if p.axis is not None)):
+        if axis_map.bound or (
+            between and any(p.step.numerator not in (0, 1, -1) for p in before if p.axis is not None)
+        ):
             return True
     return False
 
@@ -144,7 +215,8 @@ def _mix(factors: Sequence[Factor], kept: set[int | None], spans: list[Seen], ex
     for p in factors:
         seen = spans[p.axis] if p.axis is not None else UNKNOWN
         if p.axis is not None and p.size > 1 and isinstance(seen, Span):
-            spans[p.axis] = seen.widened(p.step, 0, p.size - 1)
+            ends = place_tables.around(map(place_tables.looked_up(p), range(p.size))) if p.table else None
+            spans[p.axis] = seen.widened(1, *ends) if ends else seen.widened(p.step, 0, p.size - 1)
             steps.setdefault(p.axis, []).append(size_of(p.step))
     for axis, apart in steps.items():
         seen, next_one = spans[axis], min(apart)
@@ -246,7 +318,7 @@ def _straightened(factors: tuple[Factor, ...], spans: list[Seen]) -> tuple[Facto
 
 def _regroup(view: View, x: tuple[Dim, ...], y: tuple[Dim, ...]) -> View:
     """The same elements, in the same order, under the shape ``y``."""
-    spans = list(view.spans)
+    spans, bound = list(view.spans), view.bound
     factors_out: list[tuple[Factor, ...]] = []
     starts: list[int] = []
     for before, after in aligned(x, y):
@@ -258,13 +330,19 @@ def _regroup(view: View, x: tuple[Dim, ...], y: tuple[Dim, ...]) -> View:
         starts += [0] * len(after)
         flat = [p for ps in factors for p in ps]
         whole_axes = all(view.whole(axis, x[axis]) for axis in before)
-        found = redistribute(flat, [plain_factor(y[axis]).size for axis in after]) if whole_axes else None
+        sizes = [plain_factor(y[axis]).size for axis in after]
+        found = redistribute(flat, sizes) if whole_axes else None
+        if found is None and whole_axes and any(p.table for p in flat):
+            bound = True
+            for p in flat:
+                loosened(p, spans)
+            found = redistribute([p._replace(table=None) for p in flat], sizes)
         if found is None:
             lose(flat, spans)
             found = [(plain_factor(y[axis]),) for axis in after]
         factors_out.extend(found)
     off = tuple(starts) if any(starts) else None
-    return View(tuple(factors_out), tuple(spans), view.aligned, None, off, view.borders, view.bound, view.unlike)
+    return View(tuple(factors_out), tuple(spans), view.aligned, None, off, view.borders, bound, view.unlike)
 
 
 def plain_factor(size: Dim) -> Factor:

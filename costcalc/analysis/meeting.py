@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from costcalc.analysis.axis_factors import Factor, count, moves, paired
-from costcalc.analysis.following import lose, plain_factor
+from costcalc.analysis.following import loosened, lose, plain_factor
+from costcalc.analysis.place_tables import MOST_PLACES, met
 from costcalc.analysis.view import GLOBAL, UNKNOWN, Seen, Span, View
 from costcalc.ir.index_map import size_of
 
 
-def union(views: list[View]) -> View:
-    """What a place sees through all of its inputs together."""
+def union(views: list[View], extent: tuple[int, ...]) -> View:
+    """What a place sees through all of its inputs together, of an image of ``extent``."""
     result = views[0]
     for view in views[1:]:
         if view is not result and view != result:
-            result = _merge(result, view)
+            result = _merge(result, view, extent)
     if any(view.within for view in views):
         differ = len(views) == 1 or any(view.spans != views[0].spans for view in views)
         unlike = result.unlike or (differ and False in _beside(views))
@@ -21,7 +22,7 @@ def union(views: list[View]) -> View:
     return result
 
 
-def _merge(a: View, b: View) -> View:
+def _merge(a: View, b: View, extent: tuple[int, ...]) -> View:
     """What is seen through both: moving as one of them does, wide enough for the other."""
     spans_a, spans_b = list(a.spans), list(b.spans)
     factors_out: list[tuple[Factor, ...]] = []
@@ -33,6 +34,17 @@ def _merge(a: View, b: View) -> View:
             factors_out.append(p)
             starts.append(0)
             continue
+        told = _place_by_place(a, b, at, spans_a, spans_b, extent)
+        if told is not None:
+            factor, centred, attained = told
+            bound |= not attained
+            factors_out.append((factor,))
+            starts.append(0)
+            is_aligned = is_aligned and centred
+            continue
+        if any(f.table for f in (*p, *q)) and p != q:
+            bound = True
+            p, q = _on_line(p, spans_a), _on_line(q, spans_b)
         runs_in = [view.start(at) for view, factors in ((a, p), (b, q)) if moves(factors)]
         starts.append(runs_in[0] if runs_in else 0)
         alike = len({*runs_in}) <= 1
@@ -79,6 +91,49 @@ def _merge(a: View, b: View) -> View:
     return View(
         tuple(factors_out), tuple(joined), is_aligned, _both_within(a, b), off, a.borders | b.borders, bound, unlike
     )
+
+
+def _place_by_place(
+    a: View, b: View, at: int, spans_a: list[Seen], spans_b: list[Seen], extent: tuple[int, ...]
+) -> tuple[Factor, bool, bool] | None:
+    """What places along the axis ``at`` see through both, told one by one; None where lines tell it, or nothing can.
+
+    That is where they move along one axis of the image, which nothing else of either view moves along, unlike each
+    other or among others' places. Beside it whether both lie around the same middle, and whether a place sees it all.
+    """
+    p, q = a.factors[at], b.factors[at]
+    axes = {f.axis for f in (*p, *q)} - {None}
+    if len(axes) != 1 or len(p) > 1 or len(q) > 1 or p[0].size != q[0].size or not 1 < p[0].size <= MOST_PLACES:
+        return None
+    (axis,) = axes
+    assert axis is not None
+    v, w = spans_a[axis], spans_b[axis]
+    limits = [view.within[at] if view.within else None for view in (a, b)]
+    if not isinstance(v, Span) or not isinstance(w, Span) or (p == q and (limits == [None, None] or v == w)):
+        return None
+    if any(view.start(at) for view in (a, b)):
+        return None
+    if any(f.axis == axis for view in (a, b) for i, factors in enumerate(view.factors) if i != at for f in factors):
+        return None
+    ways = [
+        (factors[0] if factors[0].axis == axis else None, span, limit)
+        for factors, span, limit in zip((p, q), (v, w), limits, strict=True)
+    ]
+    found, reach = met(axis, p[0].size, ways, extent[axis])
+    spans_a[axis] = spans_b[axis] = reach
+    centred = (p == q and v.lo + v.hi == w.lo + w.hi) or not (moves(p) and moves(q))
+    # Among others' places along another axis too: some places see what one of them does, and none need see both.
+    apart = any(
+        i != at and limit and moves(view.factors[i]) for view in (a, b) for i, limit in enumerate(view.within or ())
+    )
+    return found, centred, not apart
+
+
+def _on_line(factors: tuple[Factor, ...], spans: list[Seen]) -> tuple[Factor, ...]:
+    """``factors`` with lines around the places that are told one by one."""
+    for p in factors:
+        loosened(p, spans)
+    return tuple(p._replace(table=None) for p in factors)
 
 
 def _beside(views: list[View]) -> set[bool]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from math import lcm
+from math import ceil, floor, lcm
 
-from costcalc.analysis.axis_factors import Factor
+from costcalc.analysis.axis_factors import Factor, Table
 from costcalc.analysis.layout import axis_names, image_of
+from costcalc.analysis.place_tables import beside_line
 from costcalc.analysis.view import GLOBAL, UNKNOWN, ReceptiveField, Span, View
 from costcalc.analysis.views import views
 from costcalc.classes import NamedTuple
@@ -75,10 +76,19 @@ def _field(view: View, extent: tuple[int, ...]) -> ReceptiveField | str:
         for p in factors:
             if p.axis is not None and p.size > 1:
                 lines[p.axis] += (p,)
-    size, stride, offset, inside = [], [], [], []
+    size, stride, offset, inside, bound = [], [], [], [], view.bound
     for axis, (seen, pixels) in enumerate(zip(view.spans, extent, strict=True)):
         if isinstance(seen, Span):
-            most, within = _sizes(seen, tuple([p[1:] for p in lines[axis]]), pixels)
+            if len(lines[axis]) == 1 and lines[axis][0].table:
+                (told,) = lines[axis]
+                most, within, first = _told(seen, told.table, pixels)  # type: ignore[arg-type]
+                seen = Span(first, first)
+            else:
+                if any(p.table for p in lines[axis]):
+                    bound = True
+                    for p in lines[axis]:
+                        seen = seen.widened(1, *(beside_line(p) if p.table else (0, 0)))
+                most, within = _sizes(seen, tuple([p[1:3] for p in lines[axis]]), pixels)
             size.append(most)
             stride.append(whole(min([p.step for p in lines[axis]], key=size_of, default=_only_step(view, axis))))
             offset.append(int(-(-seen.lo // 1)))
@@ -99,8 +109,16 @@ def _field(view: View, extent: tuple[int, ...]) -> ReceptiveField | str:
         tuple(inside),
         extent,
         border if any(border) else (),
-        view.bound,
+        bound,
     )
+
+
+def _told(seen: Span, table: Table, pixels: int) -> tuple[int, int, Number]:
+    """The most pixels that one place of a ``table`` sees, and those of the image; and the first that any place sees."""
+    ends = [(ceil(lo + seen.lo), floor(hi + seen.hi)) for _, (lo, hi) in table.seeing()]
+    most = max(last - first + 1 for first, last in ends)
+    inside = max(min(last, pixels - 1) - max(first, 0) + 1 for first, last in ends)
+    return most, inside, ends[0][0]
 
 
 @lru_cache(maxsize=4096)  # the axes of an image are mostly seen alike, and by many layers

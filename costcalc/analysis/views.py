@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from costcalc.analysis.axis_factors import Factor, moves
-from costcalc.analysis.following import Route, plain_factor, route, through
+from costcalc.analysis.following import Route, on_lines, plain_factor, route, through
 from costcalc.analysis.lengths import shortened
 from costcalc.analysis.meeting import union
 from costcalc.analysis.view import UNKNOWN, Span, View
@@ -26,6 +26,8 @@ from costcalc.ir.tensor import TensorType
 
 Ways: TypeAlias = "list[tuple[IndexMap | Route | None, TensorType]]"
 
+MOST_TOLD = 1_000_000
+"""Places of all values that are told one by one: seconds of work. What comes after lies between lines."""
 MANY = 64
 MOST_FOLLOWED = 60_000
 """Inputs of ops with more than ``MANY`` that are followed one by one: seconds of work. What comes after is unknown."""
@@ -40,7 +42,7 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
     # Equal views are one object, so that what an op makes of the same views is worked out once.
     kept: dict[View, View] = {}
     known: dict[tuple[object, ...], View | None] = {}
-    followed = 0
+    followed = told = 0
     for node in graph.nodes:
         types, before = graph.input_types(node), [found[v] for v in node.inputs]
         axis = node.op.joins(*types) if len(before) > 1 else None
@@ -50,7 +52,7 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
             if not any(moves(view.factors[axis]) for view in apart.values()):
                 how = (-1, axis, graph.types[value].shape[axis], *apart)
                 if how not in known:
-                    view = seen_beside(list(apart.values()), axis, graph.types[value])
+                    view = seen_beside(list(apart.values()), axis, graph.types[value], extent)
                     known[how] = view and kept.setdefault(view, view)
                 found[value] = known[how]
                 continue
@@ -68,6 +70,8 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
                 view = seen_along(ways, before, graph.types[value], extent)
                 if view and node.op.is_bounded_only:
                     view = view._replace(bound=True)
+                if view and (places := places_told(view)) and (told := told + places) > MOST_TOLD:
+                    view = on_lines(view, range(len(view.factors)))
                 known[how] = view and kept.setdefault(view := shortened(view), view)
             found[value] = known[how]
     return found
@@ -89,15 +93,16 @@ def ways_in(graph: Graph, node: Node, index: int) -> Ways:
 
 def seen_along(ways: Ways, before: Sequence[View | None], y: TensorType, extent: tuple[int, ...]) -> View | None:
     """What a value of type ``y`` sees through inputs that see ``before``."""
-    seen = [
+    found = [
         view if index_map is None else through(view, index_map, x.shape, y.shape, extent)
         for view, (index_map, x) in zip(before, ways, strict=True)
         if view is not None
     ]
-    return union(seen) if any(v is not before[0] for v in seen) else seen[0] if seen else None
+    seen = [view for view in found if view is not None]
+    return union(seen, extent) if any(v is not before[0] for v in seen) else seen[0] if seen else None
 
 
-def seen_beside(views: list[View], axis: int, y: TensorType) -> View | None:
+def seen_beside(views: list[View], axis: int, y: TensorType, extent: tuple[int, ...]) -> View | None:
     """What a value of type ``y`` sees that has what sees ``views`` one after the other along an axis that runs along
     none of the image: so that it does not matter which stands where.
     """
@@ -107,8 +112,11 @@ def seen_beside(views: list[View], axis: int, y: TensorType) -> View | None:
         starts = view.starts and (*view.starts[:axis], 0, *view.starts[axis + 1 :])
         factors = (*view.factors[:axis], plain, *view.factors[axis + 1 :])
         seen.append(view._replace(factors=factors, starts=starts if starts and any(starts) else None, within=None))
-    unlike = any(view.unlike or view.spans != views[0].spans for view in views)
-    return union(seen)._replace(unlike=unlike) if seen else None
+    unlike = any(
+        view.unlike or view.spans != views[0].spans or seen[0].factors != other.factors
+        for view, other in zip(views, seen, strict=True)
+    )
+    return union(seen, extent)._replace(unlike=unlike) if seen else None
 
 
 def _way(index_map: IndexMap, x: TensorType, y: TensorType) -> IndexMap | Route | None:
@@ -116,6 +124,11 @@ def _way(index_map: IndexMap, x: TensorType, y: TensorType) -> IndexMap | Route 
     if isinstance(index_map, (Regroup, Steps)):
         return index_map
     return None if x.shape == y.shape and index_map == own_places(len(x.shape)) else route(index_map, x.shape, y.shape)
+
+
+def places_told(view: View) -> int:
+    """How many places of ``view`` are told one by one."""
+    return sum([p.size for factors in view.factors for p in factors if p.table])
 
 
 def _of_image(t: TensorType, axes: tuple[int, ...]) -> View:

@@ -152,6 +152,9 @@ class AxisMap(NamedTuple):
     border    what the outputs before and after those of the window see: ``reflect``, ``replicate`` or ``circular``
               elements of the input; "" for none
     bound     whether outputs see less than the window: it holds what they see, each of them another part of it
+    sees      the first and the last input that an output sees, None if it sees none; where the window does not tell, or
+              is wider
+    gap       from one of the inputs that an output sees to the next; 0 where it is not known which of them are seen
     """
 
     axis: int
@@ -160,6 +163,8 @@ class AxisMap(NamedTuple):
     along: int | None = None
     border: str = ""
     bound: bool = False
+    sees: Callable[[int], tuple[int, int] | None] | None = None
+    gap: int = 1
 
 
 class Anywhere(NamedTuple):
@@ -209,14 +214,19 @@ def elementwise(x: TensorType, y: TensorType) -> AxisMaps:
     )
 
 
-def spatial(windows: tuple[Window, ...], first: int = 2) -> IndexMap:
-    """Batch follows batch, the channels mix, and the axes from ``first`` slide by ``windows``."""
-    return (AxisMap(0), *(None,) * (first - 1), *(AxisMap(first + i, w) for i, w in enumerate(windows)))
+def spatial(windows: Sequence[Window], gaps: Sequence[int] = ()) -> IndexMap:
+    """Batch follows batch, the channels mix, and the axes from the third on slide by ``windows`` with ``gaps``."""
+    return (AxisMap(0), None, *_slid(windows, gaps))
 
 
-def each_channel(windows: tuple[Window, ...]) -> IndexMap:
-    """Batch and channels follow, and the axes after them slide by ``windows``."""
-    return (AxisMap(0), AxisMap(1), *(AxisMap(2 + i, w) for i, w in enumerate(windows)))
+def each_channel(windows: Sequence[Window], gaps: Sequence[int] = ()) -> IndexMap:
+    """Batch and channels follow, and the axes after them slide by ``windows`` with ``gaps``."""
+    return (AxisMap(0), AxisMap(1), *_slid(windows, gaps))
+
+
+def _slid(windows: Sequence[Window], gaps: Sequence[int]) -> Iterable[AxisMap]:
+    pairs = zip(windows, gaps or (1,) * len(windows), strict=True)
+    return (AxisMap(axis, window, gap=gap) for axis, (window, gap) in enumerate(pairs, 2))
 
 
 def mixing(x: TensorType, *axes: int) -> IndexMap:

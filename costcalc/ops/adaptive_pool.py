@@ -52,7 +52,7 @@ class AdaptivePool(Op):
 
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         pairs = zip(ints(x.spatial), ints(y.spatial), strict=True)
-        axes = (None if m == 1 else AxisMap(2 + i, _bins(n, m)) for i, (n, m) in enumerate(pairs))
+        axes = (None if m == 1 else _bins(2 + i, n, m) for i, (n, m) in enumerate(pairs))
         return ((AxisMap(0), AxisMap(1), *axes),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
@@ -211,8 +211,9 @@ class GlobalMaxPool(GlobalPool):
         return (TensorType(y.shape, "int64"),)  # where the largest were, for training
 
 
-def _bins(n: int, m: int) -> Window:
+def _bins(axis: int, n: int, m: int) -> AxisMap:
     """Output ``o`` pools from ⌊o·n/m⌋ to ⌈(o+1)·n/m⌉ - 1; over all ``o`` both are rounded by up to 1 - gcd(n, m)/m."""
     step = ratio(n, m)
     rounded = ratio(step.denominator - 1, step.denominator)
-    return Window(step, -rounded, whole(step + rounded - 1))
+    window = Window(step, -rounded, whole(step + rounded - 1))
+    return AxisMap(axis, window, sees=lambda o: (o * n // m, -(-(o + 1) * n // m) - 1))

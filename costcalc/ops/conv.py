@@ -109,8 +109,8 @@ class Conv(Op):
         return (x.shape[0] * x.channels * prod(touched(*axis, *p) for *axis, p in axes),)
 
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
-        windows = (_window(s, -p, reach - p) for _, reach, s, (p, _) in self._axes(x))
-        return (spatial(tuple(windows)),)
+        windows = [_window(s, -p, reach - p) for _, reach, s, (p, _) in self._axes(x)]
+        return (spatial(windows, ints(self._settings(x)[2])),)
 
     def as_conv(self, x: TensorType) -> Op:
         return self

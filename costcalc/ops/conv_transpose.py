@@ -117,7 +117,8 @@ class ConvTranspose(Op):
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         # From o = s·i + d·r - p follows i = (o + p - d·r) / s, with d·r from 0 to the reach.
         bounds = ((s, p - reach, p) for _, reach, s, (p, _), _ in self._axes(x))
-        return (spatial(tuple(Window(ratio(1, s), ratio(lo, s), ratio(hi, s)) for s, lo, hi in bounds)),)
+        windows = [Window(ratio(1, s), ratio(lo, s), ratio(hi, s)) for s, lo, hi in bounds]
+        return (spatial(windows, [int(d == 1) for d in per_axis(self.dilation, len(windows))]),)
 
     def kind(self, x: TensorType) -> str:
         if self.groups != 1:

@@ -114,8 +114,9 @@ class Take(Op):
 
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         at, (size,) = position(self.axis, x), ints([x.shape[self.axis]])
-        window = envelope([index % size for index in several(self.indices)])
-        taken = AxisMap(at, window, bound=window.lo != window.hi)
+        places = [index % size for index in several(self.indices)]
+        window = envelope(places)
+        taken = AxisMap(at, window, bound=window.lo != window.hi, sees=lambda output: (places[output],) * 2)
         return (tuple(taken if axis == at else AxisMap(axis) for axis in range(len(x.shape))),)
 
     def to_torch(self, x: TensorType) -> nn.Module:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -172,8 +172,8 @@ class Roll(Op):
             (size,) = ints([x.shape[axis]])
             by = shift % size
             # The first `by` outputs see what left at the end, the rest what stood `by` before.
-            at = position(axis, x)
-            axis_maps[at] = AxisMap(at, Window(1, -by, size - by if by else 0), bound=by != 0)
+            at, window = position(axis, x), Window(1, -by, size - by if by else 0)
+            axis_maps[at] = AxisMap(at, window, bound=by != 0, sees=_rolled(by, size))
         return (tuple(axis_maps),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
@@ -196,6 +196,10 @@ class Roll(Op):
     def examples(cls) -> Iterator[Example]:
         yield cls(-1, 1), TensorType((1, 5, 2))
         yield cls((2, -1), (1, 2)), TensorType((1, 4, 3, 2))
+
+
+def _rolled(by: int, size: int) -> Callable[[int], tuple[int, int]]:
+    return lambda output: ((output - by) % size,) * 2
 
 
 def _cropped(call: Call, x: Traced, pairs: list[tuple[int, int]], mode: str) -> Traced:

@@ -66,8 +66,8 @@ class Pool(Op):
         return (x.shape[0] * x.channels * prod(along),)
 
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
-        windows = tuple(Window(*ints((s, -p, reach - p))) for _, reach, s, (p, _) in self._axes(x))
-        return (each_channel(windows),)
+        windows = [Window(*ints((s, -p, reach - p))) for _, reach, s, (p, _) in self._axes(x)]
+        return (each_channel(windows, ints(self._settings(x)[2])),)
 
     def window_size(self, x: TensorType) -> Dim:
         """Elements in one window, with those in the padding."""

@@ -13,7 +13,7 @@ from costcalc.ir.dims import Dim, at_least, ceil_div, divides, equal, gcd, maxim
 from costcalc.ir.dims import prod as product
 from costcalc.ir.expr import Expr
 from costcalc.ir.fields import Scales, Sizes, ints, per_axis
-from costcalc.ir.index_map import IndexMap, Window, each_channel, sampled
+from costcalc.ir.index_map import AxisMap, IndexMap, Window, sampled
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ops import interpolation
@@ -154,7 +154,7 @@ class Upsample(Op):
         return (x.shape[0] * x.channels * product(self._read(*axis) for axis in axes),)
 
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
-        return (each_channel(tuple(self._window(axis) for axis in self._resizes(x, y))),)
+        return ((AxisMap(0), AxisMap(1), *(self._followed(2 + i, axis) for i, axis in enumerate(self._resizes(x, y)))),)
 
     def _factors(self, axes: int) -> tuple[Any, ...]:
         return (None,) * axes if self.scale is None else per_axis(self.scale, axes)  # type: ignore[arg-type]
@@ -201,16 +201,16 @@ class Upsample(Op):
         span = minimum(ceil_div(last, whole) + beyond, size) - maximum(first // whole - beyond + 1, 0)
         return minimum(span, taps * made - (taps - 1) * hits)
 
-    def _window(self, axis: Resize) -> Window:
+    def _followed(self, at: int, axis: Resize) -> AxisMap:
         step = interpolation.step(axis)
         if self.mode == "zeros":
-            return Window(step, 0, 0)
+            return AxisMap(at, Window(step, 0, 0))
         looked_at = axis.size <= interpolation.LONGEST and axis.made <= interpolation.MOST_PLACES
         if self.antialias or (looked_at and not interpolation.is_exact(axis)):
             seen = interpolation.spans(axis)
-            return sampled(step, lambda o: seen[o], axis.made, every=True)
+            return AxisMap(at, sampled(step, seen.__getitem__, axis.made, every=True), sees=seen.__getitem__)
         sees, shifts = interpolation.exactly(axis)
-        return sampled(step, sees, axis.made, shifts)
+        return AxisMap(at, sampled(step, sees, axis.made, shifts), sees=sees)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn

@@ -62,7 +62,7 @@ class Shift(Op):
         axes = len(x.spatial)
         kernel, dilation, channels = ints((self.kernel, self.dilation, x.channels))
         reach = kernel // 2 * dilation if channels >= kernel**axes else 0
-        return (each_channel((Window(1, -reach, reach),) * axes),)
+        return (each_channel([Window(1, -reach, reach)] * axes, [dilation] * axes),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from itertools import product

@@ -68,7 +68,7 @@ class MaxUnpool(Op):
     def index_maps(self, x: TensorType, indices: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         # Window i of the pooling starts at s·i - p and has k elements, so o lies in those from (o + p - k + 1) / s.
         bounds = ((s, p - k + 1, p) for k, s, p in self._axes(x))
-        window = each_channel(tuple(Window(ratio(1, s), ratio(lo, s), ratio(hi, s)) for s, lo, hi in bounds))
+        window = each_channel([Window(ratio(1, s), ratio(lo, s), ratio(hi, s)) for s, lo, hi in bounds])
         return window, window
 
     def _made(self, x: TensorType) -> tuple[Dim, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from costcalc.errors import OptionError
@@ -72,7 +72,10 @@ class Overwrite(Op):
             step = step if n > 1 else 1
             window = Window(ratio(1, step), ratio(-start, step), ratio(-start, step))
             entries.append(AxisMap(axis, window, (start, start + step * (n - 1))) if axis in places else AxisMap(axis))
-        return (elementwise(x, y), tuple(entries))
+        if len(places) > 1:
+            return (elementwise(x, y), tuple(entries))
+        ((axis, (start, step)),) = places.items()
+        return (_beside(x, axis, range(start, start + step * int(part.shape[axis]), step)), tuple(entries))  # type: ignore[arg-type]
 
     def _places(self, x: TensorType) -> dict[int, tuple[int, int]]:
         """Start and step along each of the axes."""
@@ -117,6 +120,13 @@ class Overwrite(Op):
     def examples(cls) -> Iterator[Example]:
         yield cls(1, 2), TensorType((2, 6, 3)), TensorType((2, 3, 3))
         yield cls((-1, 0), (1, 0), (3, 1)), TensorType((3, 4, 5)), TensorType((1, 4, 2))
+
+
+def _beside(x: TensorType, axis: int, written: Collection[int]) -> IndexMap:
+    """Each output place along ``axis`` sees its own place of ``x``, but for those that are ``written`` over."""
+    over = frozenset(written)
+    kept = AxisMap(axis, sees=lambda output: None if output in over else (output, output), bound=True)
+    return tuple(kept if a == axis else AxisMap(a) for a in range(len(x.shape)))
 
 
 def _written(call: Call, x: Traced, part: Traced, held: StorageRegion, wanted: StorageRegion) -> Traced:
@@ -206,8 +216,12 @@ class Scatter(Op):
         (at,), (size,) = axes, ints([x.shape[min(axes)]])
         places = [index % size for index in several(self.indices)]
         window = envelope(range(len(places)), places)
-        moved = AxisMap(at, window, (min(places), max(places)), bound=window.lo != window.hi)
-        return (base, tuple(moved if a == at else AxisMap(a) for a in range(len(x.shape))))
+        put: dict[int, tuple[int, int]] = {}
+        for given, place in enumerate(places):  # of several put to one place the last stays, or all are added up
+            put[place] = (put[place][0] if self.adds and place in put else given, given)
+        moved = AxisMap(at, window, (min(places), max(places)), bound=window.lo != window.hi, sees=put.get)
+        kept = base if self.adds else _beside(x, at, places)
+        return (kept, tuple(moved if a == at else AxisMap(a) for a in range(len(x.shape))))
 
     def to_torch(self, x: TensorType, *others: TensorType) -> nn.Module:
         import torch

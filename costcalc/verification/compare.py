@@ -143,9 +143,9 @@ def _macs(
     for scope in {**uses, **at}:
         here, count = uses.get(scope, []), at.get(scope, Counter())
         for operator in extras.keys() & count.keys():
-            reason, per, ops, of = extras[operator]
+            reason, per, _, of, _ = extras[operator]
             amount = count.pop(operator)
-            factor = _factor(amount, [use for use in here if use.node.op.name in ops], of)
+            factor = _factor(amount, [use for use in here if extras[operator].counts(use)], of)
             if factor is None or factor in per:
                 known.setdefault((reason, factor or 1), []).append((scope, amount))
             else:

@@ -49,12 +49,19 @@ class Extra(NamedTuple):
     per      what it counts for one element; the second for norms without scale and shift
     ops      ours that are counted so
     of       the elements: those of the ``input`` or of the ``output``
+    mode     of an op with several modes the one that is counted so
     """
 
     reason: str
     per: tuple[int, ...]
     ops: tuple[str, ...]
     of: str = "input"
+    mode: str = ""
+
+    def counts(self, use: WitnessedLayer) -> bool:
+        """Whether it is the layer of ``use`` that is counted so."""
+        op = use.node.op
+        return op.name in self.ops and (not self.mode or getattr(op, "mode", "") == self.mode)
 
 
 def _all(*ops: str) -> Callable[[WitnessedLayer], int]:
@@ -137,8 +144,8 @@ FVCORE_EXTRAS = {
     "group_norm": Extra("group norm", (5, 4), ("group_norm",)),
     "instance_norm": Extra("instance norm", (5, 4), ("instance_norm",)),
     "adaptive_avg_pool2d": Extra("adaptive pooling", (1,), ("adaptive_avg_pool", "global_avg_pool")),
-    "upsample_nearest2d": Extra("nearest upsampling", (1,), ("upsample",), "output"),
-    "upsample_bilinear2d": Extra("bilinear upsampling", (4,), ("upsample",), "output"),
+    "upsample_nearest2d": Extra("nearest upsampling", (1,), ("upsample",), "output", "nearest"),
+    "upsample_bilinear2d": Extra("bilinear upsampling", (4,), ("upsample",), "output", "bilinear"),
     "grid_sampler": Extra("grid sampling", (4,), ("grid_sample",), "output"),
 }
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from math import inf
-from typing import TYPE_CHECKING, Any
+from math import ceil, floor, inf
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from costcalc.analysis.axis_factors import moves
 from costcalc.analysis.layout import image_of
+from costcalc.analysis.place_tables import looked_up
 from costcalc.analysis.records import Report
 from costcalc.analysis.view import UNKNOWN, Span, View
 from costcalc.analysis.views import views
@@ -37,6 +38,7 @@ MOST_WORK = 100 * 10**9
 WORK_PER_ELEMENT = 30
 """MACs in the time that a layer without MACs takes to write an element."""
 PLACES = ("first", "middle", "last")
+Place: TypeAlias = "tuple[Number, Number] | None"
 
 
 class Extent(NamedTuple):
@@ -179,9 +181,11 @@ def _compare(value: Tensor, pixels: Tensor, axes: tuple[int, ...], claim: View, 
     return Compared(tuple(wrong), all(reached))
 
 
-def _claimed(seen: Span, place: Number) -> Extent:
-    """The pixels that are ``seen`` around ``place``."""
-    return Extent(int(-(-(place + seen.lo) // 1)), int((place + seen.hi) // 1))
+def _claimed(seen: Span, place: Place) -> Extent:
+    """The pixels that are ``seen`` around ``place``: none where that sees nothing."""
+    if place is None:
+        return Extent(0, -1)
+    return Extent(ceil(place[0] + seen.lo), floor(place[1] + seen.hi))
 
 
 def _index(where: str, size: int, inner: tuple[int, int] | None) -> int:
@@ -190,15 +194,17 @@ def _index(where: str, size: int, inner: tuple[int, int] | None) -> int:
     return {"first": 0, "middle": (first + last) // 2, "last": size - 1}[where]
 
 
-def _pixels(claim: View, indices: Sequence[int | None], axes: int) -> list[Number]:
-    """Where along each image axis the place is that ``indices`` tell of the axes of a value."""
-    places: list[Number] = [0] * axes
+def _pixels(claim: View, indices: Sequence[int | None], axes: int) -> list[Place]:
+    """What is seen along each image axis from the place that ``indices`` tell of the axes of a value, but for what all
+    places see around them."""
+    places: list[Place] = [(0, 0)] * axes
     for factors, index in zip(claim.factors, indices, strict=True):
         rest = index or 0
         for factor in reversed(factors):
             rest, digit = divmod(rest, factor.size)
             if factor.axis is not None:
-                places[factor.axis] += factor.step * digit
+                before, more = places[factor.axis], looked_up(factor)(digit)
+                places[factor.axis] = before and more and (before[0] + more[0], before[1] + more[1])
     return places
 
 

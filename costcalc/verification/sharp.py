@@ -65,12 +65,19 @@ def _of_output(
         node.inputs, node.op.index_maps_of(index, *types, y=graph.types[value]), types, strict=True
     ):
         view = claims[name]
-        if view is not None:
-            branches.append(_through(view, found[name], index_map, x.shape, y, extent))
+        seen, sharp = (None, None) if view is None else _through(view, found[name], index_map, x.shape, y, extent)
+        if seen is not None and sharp is not None:
+            branches.append((seen, sharp))
     steps = [abs(float(p.step)) for factors in claim.factors for p in factors]
     coarsest = max([*steps, *(sharp.coarsest for _, sharp in branches)])
     slack = max(sharp.slack for _, sharp in branches)
-    alike = all(view.factors == claim.factors and not _among_others(view) for view, _ in branches) or len(branches) == 1
+    # What places see that are told one by one is what they see through all branches together.
+    told = [p.axis for factors in claim.factors for p in factors if p.table]
+    alike = len(branches) == 1 or all(
+        all(p == q or q[0].axis in told for p, q in zip(view.factors, claim.factors, strict=True))
+        and (told or not _among_others(view))
+        for view, _ in branches
+    )
     known = UNKNOWN not in claim.spans and not claim.bound
     holds = alike and claim.aligned and known and not _uneven(graph, node, claim)
     places = tuple(
@@ -112,6 +119,20 @@ def _masks(graph: Graph, value: str) -> bool:
     return False
 
 
+def _longest_run(axis_map: AxisMap, inner: tuple[int, int], made: int) -> Inner:
+    """The most outputs one after the other that see something, and nothing but places that are in ``inner``."""
+    best: Inner = None
+    start = 0
+    first, last = axis_map.within or (0, made - 1)
+    for output in range(made):
+        seen = axis_map.sees(output) if axis_map.sees and first <= output <= last else None
+        if seen is None or seen[0] < inner[0] or seen[1] > inner[1]:
+            start = output + 1
+        elif best is None or output - start > best[1] - best[0]:
+            best = (start, output)
+    return best
+
+
 def _meeting(inners: list[Inner]) -> Inner:
     """The places that are in all of ``inners``."""
     if None in inners:
@@ -124,13 +145,15 @@ def _full(shape: Any) -> tuple[Inner, ...]:
     return tuple((0, size - 1) for size in shape)
 
 
-def _through(view: View, sharp: Sharp, index_map: IndexMap, x: Any, y: Any, extent: Any) -> tuple[View, Sharp]:
-    """What an output claims through one input, and where that is sharp."""
+def _through(view: View, sharp: Sharp, index_map: IndexMap, x: Any, y: Any, extent: Any) -> tuple[View | None, Sharp]:
+    """What an output claims through one input, if anything, and where that is sharp."""
     if isinstance(index_map, Steps):
+        found: View | None = view
         for step, made in index_map.steps:
-            view, sharp = _through(view, sharp, step, x, made, extent)
+            if found is not None:
+                found, sharp = _through(found, sharp, step, x, made, extent)
             x = made
-        return view, sharp
+        return found, sharp
     after = through(view, index_map, x, y, extent)
     if isinstance(index_map, Regroup):
         return after, _regrouped(view, sharp, x, y)
@@ -188,6 +211,9 @@ def _along(view: View, sharp: Sharp, index_map: AxisMaps, x: Any, y: Any) -> Sha
                 places[out] = (0, y[out] - 1) if inside and len(factors) == 1 else None
             continue
         ((out, axis_map),) = moving
+        if axis_map.bound and axis_map.sees:
+            places[out] = _longest_run(axis_map, inner, y[out])
+            continue
         stride = axis_map.window.stride
         if len(factors) > 1 and axis_map != AxisMap(axis):
             places[out] = None

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import costcalc
+from costcalc.analysis.place_tables import looked_up
 from costcalc.analysis.view import ReceptiveField, Span
 from costcalc.analysis.views import views
 from costcalc.comparison import last_seen
@@ -128,8 +129,9 @@ def wrong(count: int, seed: int) -> Iterator[str]:
         assert isinstance(span, Span)
         inner = []
         for o, pixels in enumerate(gradients(module, size)):
-            at = Fraction(factor.step) * o
-            low, high = at + span.lo, at + span.hi
+            at = looked_up(factor)(o)
+            assert at is not None
+            low, high = Fraction(at[0] + span.lo), Fraction(at[1] + span.hi)
             if limits is None or not limits[0] <= o <= limits[1]:
                 continue
             inner.append((pixels, low, high))

@@ -120,8 +120,8 @@ def test_branches_with_other_strides_are_covered_at_every_place() -> None:
     strided = [op("conv", 4, 1, stride=2)]
     valid = [op("conv", 4, 3)]
     seen = join("add", strided, valid, size=4)
-    # place o sees 2·o and o…o+2: together from min(2·o, o) to max(2·o, o+2), o in 0, 1
-    assert seen == ReceptiveField((4, 4), (2, 2), (-1, -1), aligned=False)
+    # place o sees 2·o and o…o+2: 0…2 and 1…3
+    assert seen == ReceptiveField((3, 3), (1, 1), (0, 0), aligned=False) and not seen.bound
 
 
 def test_a_global_branch_makes_the_join_global() -> None:
@@ -129,10 +129,10 @@ def test_a_global_branch_makes_the_join_global() -> None:
 
 
 def test_a_place_that_all_others_are_multiplied_by_is_seen_from_everywhere() -> None:
-    # Place o of 8 sees itself and 0…7 through the other branch: from o - 7 to o + 7 whatever o is. What is the same for
-    # all places has no centre that could differ.
+    # Place o of 8 sees itself and 0…7 through the other branch: all that there is, whichever it is. What is the same
+    # for all places has no centre that could differ.
     seen = join("multiply", [], [op("conv", 4, 8)], size=8)
-    assert seen == ReceptiveField((15, 15), (1, 1), (-7, -7), aligned=True)
+    assert seen == ReceptiveField((8, 8), (0, 0), (0, 0), aligned=True) and not seen.bound
 
 
 def test_a_value_that_does_not_come_from_the_image_sees_nothing_of_it() -> None:

@@ -53,18 +53,40 @@ EXACT = {
     "each pixel twice": Net(lambda m, x: m[0](x.repeat_interleave(2, 2)), conv()),
     "transposed": Net(lambda m, x: m[0](x), nn.ConvTranspose2d(3, 3, 3, 2, 1)),
     "adaptive": Net(lambda m, x: F.adaptive_avg_pool2d(x, 5)),
+    "roll": Net(lambda m, x: x.roll(2, 2)),
+    "roll, then conv": Net(lambda m, x: m[0](x.roll(2, 2)), conv()),
+    "roll, then every third": Net(lambda m, x: m[0](x.roll(-5, 2))[:, :, 1::3], conv()),
+    "uneven indices": Net(lambda m, x: x[:, :, [0, 1, 7]]),
+    "uneven indices, then conv": Net(lambda m, x: m[0](x[:, :, [0, 1, 7, 2, 2, 9]]), conv()),
+    "a permutation and back": Net(lambda m, x: x[:, :, [3, 0, 2, 1]][:, :, [1, 3, 2, 0]]),
+    "indices, then dilated": Net(
+        lambda m, x: m[0](x[:, :, [0, 9, 1, 8, 2, 7, 3]]), nn.Conv2d(3, 3, 3, padding=2, dilation=2)
+    ),
+    "a small U-Net": Net(lambda m, x: m[0](torch.cat([x, up(m[1](F.avg_pool2d(x, 2)))], 1)), conv(6), conv()),
+    "a U-Net of two levels": Net(
+        lambda m, x: m[0](torch.cat([x, up(m[1](F.avg_pool2d(x, 2)) + up(F.avg_pool2d(x, 4), "bilinear"))], 1)),
+        conv(6),
+        conv(),
+    ),
+    "rows joined the other way": Net(lambda m, x: m[0](torch.cat([x[:, :, 4:], x[:, :, :4]], 2)), conv()),
+    "rows of a coarser map": Net(lambda m, x: m[0](torch.cat([F.avg_pool2d(x, (2, 1)), x[:, :, 6:]], 2)), conv()),
+    "beside its mirror image": Net(lambda m, x: m[0](x + x.flip(2)), conv()),
+    "transposed from a coarse map": Net(lambda m, x: m[0](F.avg_pool2d(x, 2)), nn.ConvTranspose2d(3, 3, 3, 2, 1)),
+    "resized between coarse places": Net(
+        lambda m, x: m[0](F.interpolate(F.avg_pool2d(x, 3), size=7, mode="bilinear")), conv()
+    ),
+    "written over from elsewhere": Net(lambda m, x: m[0](torch.slice_scatter(x, x[:, :, :3], 2, 9, 12)), conv()),
+    "put to places in any order": Net(lambda m, x: m[0](x.index_copy(2, torch.tensor([7, 1]), x[:, :, 3:5])), conv()),
+    "added at places in any order": Net(lambda m, x: m[0](x.index_add(2, torch.tensor([7, 1]), x[:, :, 3:5])), conv()),
+    "pasted into zeros": Net(lambda m, x: m[0](torch.zeros_like(x).slice_scatter(x[:, :, ::4], 2, 0, 3)), conv()),
 }
 BOUNDS = {
-    "roll": (Net(lambda m, x: x.roll(2, 2)), 1),
-    "uneven indices": (Net(lambda m, x: x[:, :, [0, 1, 7]]), 1),
-    "a small U-Net": (Net(lambda m, x: m[0](torch.cat([x, up(m[1](F.avg_pool2d(x, 2)))], 1)), conv(6), conv()), 8),
     "the channels that see less": (Net(lambda m, x: torch.cat([m[0](x), x], 1)[:, 3:], conv()), 1),
     "one of two beside zeros": (Net(lambda m, x: torch.cat([m[0](x), x * 0.5], 1)[:, 4:5], conv()), 1),
-    "rows joined the other way": (Net(lambda m, x: torch.cat([x[:, :, 4:], x[:, :, :4]], 2)), 1),
     "shuffled there and back": (Net(lambda m, x: F.pixel_shuffle(F.pixel_unshuffle(x, 2), 2)), 1),
     "below the diagonal": (Net(lambda m, x: m[0](x.tril()), conv()), 3),
     "patches summed": (Net(lambda m, x: F.fold(F.unfold(x, 3, padding=1), (12, 12), 3, padding=1)), 1),
-    "transposed from a coarse map": (Net(lambda m, x: m[0](F.avg_pool2d(x, 2)), nn.ConvTranspose2d(3, 3, 3, 2, 1)), 4),
+    "rolled rows in windows": (Net(lambda m, x: x.roll(2, 2).unflatten(2, (3, 4)).flatten(2, 3)), 1),
 }
 
 
@@ -114,8 +136,9 @@ def test_zeros_of_a_mask_contradict_nothing() -> None:
 SPEC = """
 inputs: {x: [3, 32, 32]}
 layers:
-- a: conv(4, 3, padding=1)
-- rolled: roll(2, 2)
+- a: conv(4, (35, 3), padding=(17, 1))
+- both: {concat: [a, x]}
+- part: slice(1, 4, 7)
 """
 
 
@@ -128,11 +151,11 @@ def test_every_output_says_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         return capsys.readouterr().out
 
     (record,) = [
-        la for la in json.loads(said("analyze", str(path), "--format", "json"))["layers"] if la["op"] == "roll"
+        la for la in json.loads(said("analyze", str(path), "--format", "json"))["layers"] if la["name"] == "part"
     ]
     assert record["receptive_field"]["bound"] is True
     assert "≤ 32×3 (35×3)" in said("analyze", str(path), "--columns", "name,rf")
-    assert "at most 35×3 pixels" in said("explain", str(path), "rolled")
+    assert "at most 35×3 pixels" in said("explain", str(path), "part")
     assert "≤ 32×3 (35×3)" in said("compare", str(path), "lenet5")
     compared = json.loads(said("compare", str(path), "lenet5", "--format", "json"))
     assert compared["models"][0]["receptive_field_text"] == "≤ 32×3 (35×3)"
@@ -141,10 +164,10 @@ def test_every_output_says_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("budget", "status", "says"),
     [
-        ("{min: 2, at: rolled}", "unchecked", "≤ 3, at least 2 allowed: an upper bound, which proves no least"),
-        ("{min: 4, at: rolled}", "fail", "≤ 3 is 1 under the budget of 4"),
-        ("{max: 40, at: rolled}", "ok", "≤ 35, at most 40 allowed"),
-        ("{max: 30, at: rolled}", "fail", "≤ 35 is 5 over the budget of 30"),
+        ("{min: 2, at: part}", "unchecked", "≤ 3, at least 2 allowed: an upper bound, which proves no least"),
+        ("{min: 4, at: part}", "fail", "≤ 3 is 1 under the budget of 4"),
+        ("{max: 40, at: part}", "ok", "≤ 35, at most 40 allowed"),
+        ("{max: 30, at: part}", "fail", "≤ 35 is 5 over the budget of 30"),
         ("{min: 3, at: a}", "ok", "3, at least 3 allowed"),
     ],
 )

@@ -1,0 +1,155 @@
+"""Places that lie on no line: for each of them what it sees along an axis of the image, told one by one.
+
+A roll, indices in any order, a map that is enlarged from coarser places, branches that move unlike each other and what
+is written over a part of a tensor are followed exactly by such a table, where a line could only be drawn around them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from math import ceil, floor
+
+from costcalc.analysis.axis_factors import Extent, Factor, Table
+from costcalc.analysis.view import Span
+from costcalc.ir.index_map import AxisMap, Number, size_of, whole
+
+MOST_PLACES = 8192
+"""Of an axis that is followed place by place."""
+
+
+def looked_up(p: Factor) -> Callable[[int], Extent | None]:
+    """What a place of ``p`` sees, also one beyond its ends: an even table goes on there, any other sees nothing."""
+    step, size, table = p.step, p.size, p.table
+    if table is None:
+        return lambda place: (step * place, step * place)
+    places, even, whole = table.places, table.even, p.step * p.size
+
+    def at(place: int) -> Extent | None:
+        if 0 <= place < size:
+            return places[place]
+        if not even:
+            return None
+        turns, place = divmod(place, size)
+        lo, hi = places[place]  # type: ignore[misc]
+        return lo + turns * whole, hi + turns * whole
+
+    return at
+
+
+def around(seen: Iterable[Extent | None]) -> Extent | None:
+    """What all of ``seen`` hold together."""
+    some = [each for each in seen if each is not None]
+    return (min(lo for lo, _ in some), max(hi for _, hi in some)) if some else None
+
+
+def follows(p: Factor, axis_map: AxisMap, size: int) -> bool:
+    """Whether what is followed from ``p`` by ``axis_map`` lies on no line, or may not, and each place can be told."""
+    is_told = axis_map.sees or (axis_map.gap and not axis_map.bound)
+    if p.size != size or size > MOST_PLACES or not is_told:
+        return False
+    between = axis_map.window.stride.denominator != 1
+    coarse = p.step.numerator not in (1, -1) or axis_map.within is not None
+    return p.table is not None or axis_map.bound or (between and coarse)
+
+
+def followed(p: Factor, reach: Span, axis_map: AxisMap, made: int, pixels: int) -> tuple[Factor, Span]:
+    """``p`` as ``made`` outputs follow it by ``axis_map``, and what is seen around each of its places.
+
+    reach    what is seen around each place of ``p``
+    pixels   how many the image has along the axis
+    """
+    (stride, lo, hi), sees, gap = axis_map.window, axis_map.sees, axis_map.gap
+    inputs = (
+        [sees(o) for o in range(made)]
+        if sees
+        else [(ceil(stride * o + lo), floor(stride * o + hi)) for o in range(made)]
+    )
+    if axis_map.within:
+        first, last = axis_map.within
+        inputs = [seen if first <= o <= last else None for o, seen in enumerate(inputs)]
+    places = _seen_through(p, inputs, gap or 1)
+    even = (p.table is None or p.table.even) and not axis_map.bound and None not in places
+    return _factor(p.axis, whole(p.step * stride), places, reach, even, pixels)
+
+
+def _seen_through(p: Factor, inputs: Sequence[tuple[int, int] | None], gap: int) -> list[Extent | None]:
+    """What is seen through the places ``inputs`` of ``p``, each from one to another with a ``gap`` between."""
+    at = looked_up(p)
+    seen = [each for each in inputs if each is not None]
+    start, end = min((a for a, _ in seen), default=0), max((b for _, b in seen), default=-1)
+    if end - start <= 2 * (len(inputs) + p.size):
+        told = [at(place) for place in range(start, end + 1)]
+        if None not in told:
+            los, his = map(list, zip(*told, strict=True)) if told else ([], [])  # type: ignore[misc]
+            if los == sorted(los) and his == sorted(his):  # the ends of a window see its ends
+                return [
+                    each and (los[each[0] - start], his[_last(each, gap) - start])
+                    if each and each[0] <= each[1]
+                    else None
+                    for each in inputs
+                ]
+    return [each and around(map(at, range(each[0], each[1] + 1, gap))) for each in inputs]
+
+
+def _last(window: tuple[int, int], gap: int) -> int:
+    first, last = window
+    return last - (last - first) % gap
+
+
+def met(
+    axis: int, size: int, ways: Sequence[tuple[Factor | None, Span, tuple[int, int] | None]], pixels: int
+) -> tuple[Factor, Span]:
+    """The factor of ``size`` places that see along ``axis`` what they do in several ways together, as ``followed``.
+
+    Each way has the factor, None where all places see the same; what is seen around a place; and the first and the last
+    place that see anything so.
+    """
+    told = [(looked_up(p) if p else lambda place: (0, 0), reach, within or (0, size - 1)) for p, reach, within in ways]
+
+    def at(place: int) -> Extent | None:
+        seen = []
+        for sees, (lo, hi), (first, last) in told:
+            found = sees(place) if first <= place <= last else None
+            if found is not None:
+                seen.append((found[0] + lo, found[1] + hi))
+        return around(seen)
+
+    places = [at(place) for place in range(size)]
+    steps = sorted({0, *(p.step for p, _, _ in ways if p)}, key=size_of, reverse=True)
+    step = min(steps, key=lambda step: _width(step, places))
+    alike = all(p is not None and p.step == step and (p.table is None or p.table.even) for p, _, _ in ways)
+    even = alike and not any(within for _, _, within in ways)
+    return _factor(axis, step, places, Span(), even, pixels)
+
+
+def _width(step: Number, places: Sequence[Extent | None]) -> Number:
+    """How wide a window that moves by ``step`` must be to hold what each of ``places`` sees."""
+    lo, hi = around((lo - step * i, hi - step * i) for i, (lo, hi) in Table(tuple(places)).seeing()) or (0, 0)
+    return hi - lo
+
+
+def _factor(
+    axis: int | None, step: Number, places: list[Extent | None], reach: Span, even: bool, pixels: int
+) -> tuple[Factor, Span]:
+    """The factor whose places see what is in ``reach`` of ``places``: a line where they lie on one.
+
+    Of places in no even pattern it is told what they see of the image, since none need stand away from its border.
+    """
+    if None not in places:
+        found = {(lo - step * place, hi - step * place) for place, (lo, hi) in enumerate(places)}  # type: ignore[misc]
+        if len(found) == 1:
+            return Factor(axis, step, len(places)), reach.widened(1, *found.pop())
+    if even:
+        return Factor(axis, step, len(places), Table(tuple(places), even)), reach
+    inside: list[Extent | None] = []
+    for seen in places:
+        lo, hi = (max(seen[0] + reach.lo, 0), min(seen[1] + reach.hi, pixels - 1)) if seen else (1, 0)
+        inside.append((lo, hi) if ceil(lo) <= floor(hi) else None)
+    return Factor(axis, step, len(places), Table(tuple(inside), even)), Span()
+
+
+def beside_line(p: Factor) -> tuple[Number, Number]:
+    """How far what the places of ``p``, which has a table, see reaches on either side of its line."""
+    assert p.table is not None
+    gaps = [(lo - p.step * i, hi - p.step * i) for i, (lo, hi) in p.table.seeing()]
+    return around(gaps) or (0, 0)
