@@ -80,7 +80,7 @@ def _seen_through(p: Factor, inputs: Sequence[tuple[int, int] | None], gap: int)
     if end - start <= 2 * (len(inputs) + p.size):
         told = [at(place) for place in range(start, end + 1)]
         if None not in told:
-            los, his = map(list, zip(*told, strict=True)) if told else ([], [])  # type: ignore[misc]
+            los, his = map(list, zip(*told, strict=True)) if told else ([], [])
             if los == sorted(los) and his == sorted(his):  # the ends of a window see its ends
                 return [
                     each and (los[each[0] - start], his[_last(each, gap) - start])
