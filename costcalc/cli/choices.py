@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from costcalc.classes import NamedTuple
-from costcalc.cli.options import MODEL, Apply, FoldNorm, Layout, Model
+from costcalc.cli.options import MODEL, Apply, Child, FoldNorm, Layout, Model
 from costcalc.cli.parameters import option
 
 
@@ -26,6 +26,7 @@ class Choices(NamedTuple):
     fold_norm: FoldNorm = False
 
     layout: Layout = None
+    child: Child = False
 
     def choices(self) -> dict[str, Any]:
         """What was given of them, as ``load`` takes it."""

@@ -51,6 +51,9 @@ COMMANDS = {
 command lines with what they show. (A name that Python has already is written with an underscore: ``list_``.)
 """
 
+CHILD = "--child"
+"""The option by which a command runs in a process of its own: it begins anew, so that it is looked for first."""
+
 MOST_DIGITS = 20_000
 """Of a figure: the sizes that make it have at most 300, and a tensor 16 of them; Python's own limit is lower."""
 
@@ -119,6 +122,10 @@ def _ran(args: list[str]) -> object:
         from costcalc.cli.plain import values
 
         command, _ = find_command(args[0])
+        if CHILD in args and "child" in command.parameters:
+            from costcalc.cli.child import apart
+
+            return apart([word for word in args if word != CHILD])
         given = values(command, args[1:])
         if given is not None:
             return command(**given)

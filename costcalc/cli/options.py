@@ -90,6 +90,12 @@ Layout = Annotated[
 ]  # fmt: skip
 
 
+Child = Annotated[
+    bool,
+    option("--child", panel=MODEL, help="Run in a process of its own, and say so if native code ends it."),
+]
+
+
 def to_file(panel: str | None = None) -> Any:
     """The option that names a file to write to in place of standard output."""
     return option(
@@ -135,6 +141,7 @@ class Model(NamedTuple):
     fold_norm: FoldNorm = False
 
     layout: Layout = None
+    child: Child = False
 
     def choices(self) -> dict[str, Any]:
         """What was given of them, as ``load`` and ``analyze`` take it."""

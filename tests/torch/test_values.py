@@ -202,6 +202,22 @@ def test_any_mask_of_numbers_selects_what_it_says(seed: int) -> None:
     assert graph.assumed == () and graph.sizes == ()
 
 
+@torch.jit.script
+def first_of_a_list(t: Tensor) -> float:
+    numbers: list[float] = t.float().tolist()
+    return numbers[0]
+
+
+@torch.jit.script
+def first_by_another_script(t: Tensor) -> float:
+    return first_of_a_list(t)
+
+
+@torch.jit.script
+def first_item(t: Tensor) -> float:
+    return float(t[0].item())
+
+
 READ_OUT: dict[str, Callable[[Tensor], Any]] = {
     "tolist": lambda t: t.tolist()[0],
     "tolist of one": lambda t: t[0].tolist(),
@@ -209,6 +225,9 @@ READ_OUT: dict[str, Callable[[Tensor], Any]] = {
     "numpy by force": lambda t: float(t.numpy(force=True)[0]),
     "__array__": lambda t: float(__import__("numpy").asarray(t)[0]),
     "item": lambda t: t[0].item(),
+    "scripted tolist": first_of_a_list,
+    "scripted tolist below": first_by_another_script,
+    "scripted item": first_item,
     "on the CPU": lambda t: t.cpu().tolist()[0],
 }
 """Ways in which values leave torch; some are no operator, and one of them ended the interpreter on a view."""

@@ -12,6 +12,8 @@ from costcalc.errors import Choice, CostcalcError
 if TYPE_CHECKING:
     from costcalc.frontends.calls.recorded import Recorded
 
+INTERPRETER = "failed in the TorchScript interpreter"
+"""Words of every error that TorchScript makes of another, whose own words come last."""
 SHOWN = 8
 """Layers before the failing one, and lines of the user's code, that a message shows."""
 
@@ -63,7 +65,11 @@ def _example(argument: str) -> str:
 
 
 def _said(error: BaseException) -> str:
-    text = str(error).strip().split("\n")[0][:400]
+    lines = str(error).strip().split("\n")
+    text = lines[0][:400]
+    if INTERPRETER in text:
+        own = [line for line in str(error).rpartition("<--- HERE")[2].replace("RuntimeError: ", "").split("\n") if line]
+        return f"in a scripted function: {own[0][:400]}" if own else "in a scripted function"
     if (isinstance(error, AssertionError) and "CUDA" in text) or "Found no NVIDIA driver" in text:
         return f"it asks for CUDA ('{text}'); costcalc needs no device, so build the model for the CPU"
     if "does not require grad" in text:

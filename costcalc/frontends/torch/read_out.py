@@ -1,7 +1,8 @@
 """Values that leave torch for Python or numpy by no operator, so that no mode sees it: ``tolist`` and ``numpy``.
 
 Torch asks a tensor without values for its memory there, which it does not have: one that begins within its storage ends
-the interpreter.
+the interpreter. In a scripted function ``tolist`` is no method but an instruction, which nothing can stand before: so
+such a function runs as the Python that it was made of, where that is still there.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from costcalc.frontends.torch.alone import replaced_here
-from costcalc.frontends.torch.data import Assumptions
+from costcalc.frontends.torch.data import Assumptions, Values, ValuesNeeded
 from costcalc.frontends.torch.pytrees import wraps
 
 _LEAVING = ("tolist", "numpy")
@@ -45,3 +46,37 @@ def told_by(values: Callable[[Tensor], Tensor | None], assumptions: Assumptions)
         for name in _LEAVING:
             stack.enter_context(replaced_here(torch.Tensor, name, leaving))
         yield
+
+
+_SCRIPTS = (torch._C.ScriptFunction, torch._C.ScriptMethod)
+
+
+@contextmanager
+def scripts_told(values: Values) -> Iterator[None]:
+    """While open, scripted functions with ``tolist`` in them run in this thread as Python, so that it is the method.
+
+    Where their Python is not there, as of scripted modules, a call raises ``ValuesNeeded`` unless all have ``values``.
+    """
+
+    def told(original: Callable[..., Any]) -> Callable[..., Any]:
+        def called(script: Any, *args: Any, **options: Any) -> Any:
+            if not _lists(script):
+                return original(script, *args, **options)
+            python = getattr(script, "_torchdynamo_inline", None)
+            if python is not None:
+                return python(*args, **options)
+            if values != "all":
+                raise ValuesNeeded(f"tolist in the scripted {script.name}")
+            return original(script, *args, **options)
+
+        return called
+
+    with ExitStack() as stack:
+        for kind in _SCRIPTS:
+            stack.enter_context(replaced_here(kind, "__call__", told))
+        yield
+
+
+def _lists(script: Any) -> bool:
+    """Whether ``script``, or a function that it calls, has ``tolist`` in it."""
+    return bool(script.inlined_graph.findAllNodes("prim::tolist"))

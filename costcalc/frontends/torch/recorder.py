@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from costcalc.errors import Location
 from costcalc.frontends.calls.recorded import Recorded, Scope
 from costcalc.frontends.torch.aliases import Aliases, region_of, storage_of
-from costcalc.frontends.torch.data import Assumptions, Values
+from costcalc.frontends.torch.data import Assumptions, Values, ValuesNeeded
 from costcalc.frontends.torch.fused import FUSED
 from costcalc.frontends.torch.lines import Lines
 from costcalc.frontends.torch.operators import Operator
@@ -57,6 +57,7 @@ class Recorder(TorchDispatchMode):
     weights    the model's parameters and buffers
     lines      where in the user's code calls and weights were made
     failing    the call that raised, with the shapes that met there
+    asked      whether a call asked for values that are not there
     """
 
     def __init__(self, model: torch.nn.Module, where: Where, assumptions: Assumptions, values: Values = "few") -> None:
@@ -65,6 +66,7 @@ class Recorder(TorchDispatchMode):
         assumptions.identity = self._identity
         self.calls: list[Recorded] = []
         self.failing = ""
+        self.asked = False
         self.weights: list[Traced] = []
         self.aliases = Aliases(self._note, self._numbers, keep=values != "all")
         self._where, self._assumptions, self.lines = where, assumptions, Lines(model)
@@ -120,7 +122,8 @@ class Recorder(TorchDispatchMode):
             given += tensors_among(kwargs.values())
         try:
             result = self.runner.run(func, operator, args, kwargs, given)
-        except Exception:
+        except Exception as error:
+            self.asked = self.asked or isinstance(error, ValuesNeeded)
             self.failing = self.failing or f"{operator.name}({', '.join(str(type_of(t)) for t in given)})"
             raise
         self._record(operator, args, kwargs, given, result)

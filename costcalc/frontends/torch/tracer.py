@@ -19,7 +19,7 @@ from costcalc.frontends.calls.lower import Lowering
 from costcalc.frontends.torch.alone import OfATrace, alone
 from costcalc.frontends.torch.data import Assumptions, ValuesNeeded
 from costcalc.frontends.torch.decided import value_sizes
-from costcalc.frontends.torch.failures import ModelError, forward_failed, values_asked
+from costcalc.frontends.torch.failures import INTERPRETER, ModelError, forward_failed, values_asked
 from costcalc.frontends.torch.guard import counted_apart, uncollected, untouched, valued_indices, without_autocast
 from costcalc.frontends.torch.inputs import (
     SEQUENCES,
@@ -35,7 +35,7 @@ from costcalc.frontends.torch.inputs import (
 )
 from costcalc.frontends.torch.mixed import taken
 from costcalc.frontends.torch.pytrees import CPU, has_values
-from costcalc.frontends.torch.read_out import told_by
+from costcalc.frontends.torch.read_out import scripts_told, told_by
 from costcalc.frontends.torch.recorder import Recorder
 from costcalc.frontends.torch.scopes import following
 from costcalc.frontends.torch.types import type_of
@@ -226,12 +226,15 @@ def _traced(
         recorder = Recorder(model, where, assumptions, made.values)
         stack.enter_context(instead_of_the_process(recorder.runner.generator))
         stack.enter_context(told_by(recorder.runner.told, assumptions))
+        stack.enter_context(scripts_told(made.values))
         inputs = {key: recorder.aliases.adopt(t, Traced(type_of(t))) for key, t in named(model, given, options)}
         try:
             with recorder, OnCPU() if made.values == "constants" else nullcontext():
                 result = model(*given, **options)
         except Exception as error:
-            if made.values != "all" and (isinstance(error, ValuesNeeded) or _needs_values(error)):
+            # TorchScript makes an error of its own of what is raised below it.
+            asked = isinstance(error, ValuesNeeded) or (recorder.asked and INTERPRETER in str(error))
+            if made.values != "all" and (asked or _needs_values(error)):
                 raise ValuesNeeded(values_asked(error, where.failed)) from error
             again = bool(made.ranks) and not made.whole_numbers and _wants_whole_numbers(error)
             if not again:
