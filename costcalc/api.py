@@ -13,6 +13,7 @@ from costcalc.arguments import (
     check_given,
     check_no_inputs,
     check_numbers,
+    energy_of,
     graph_of,
     how_built,
     loaded,
@@ -26,12 +27,12 @@ from costcalc.ir.graph import Graph
 if TYPE_CHECKING:
     from torch import nn
 
+    from costcalc.analysis.energy import EnergyTable
     from costcalc.analysis.roofline import Machine
     from costcalc.budget.outcome import Outcome
     from costcalc.comparison import Comparison
     from costcalc.difference.records import Diff
     from costcalc.ir.allocations import ObservedRun, ObservedStep
-    from costcalc.planning import fits as fitting
     from costcalc.planning.fits import Fits
     from costcalc.planning.levels import Levels
     from costcalc.planning.records import Memory
@@ -48,6 +49,8 @@ def analyze(
     bits: int | None = None,
     machine: Machine | str | None = None,
     fps: float | None = None,
+    energy: EnergyTable | str | None = None,
+    grid: float | None = None,
     apply: str | Sequence[str] = (),
     fold_norm: bool = False,
     layout: str | Mapping[str, str] | None = None,
@@ -60,6 +63,9 @@ def analyze(
     bits                       width of floating-point elements, in place of 32: from 1 to 1024
     machine                    also the time on it: a shipped machine's name or a YAML file's path
     fps                        passes a second that are wanted, for the bandwidth that they need: from 0.001 to 10⁹
+    energy                     also the energy by a table, ``"horowitz_45nm"`` or a YAML file's path, perhaps with a
+                               level of memory after a colon, ``"horowitz_45nm:sram_1mib"``
+    grid                       grams of CO₂ of a kilowatt hour, from 0.001 to 10⁶: also those of an inference
     layout                     what the axes of the input are, ``"nhwc"``, or of several by name; found unless given
     apply                      transforms, in their order: ``"fold_norm"``, ``"fold_norm,fuse:ort"`` or a list
     fold_norm                  the same as ``fold_norm`` before all that ``apply`` names
@@ -69,11 +75,13 @@ def analyze(
     >>> analyze("resnet50").total.macs
     4089184256
     """
-    check_numbers(bits, fps)
+    check_numbers(bits, fps, grid)
+    if grid is not None and energy is None:
+        raise OptionError("grid, grams of CO₂ of a kilowatt hour, goes with energy, the table of energies")
     graph = graph_of(
         model, inputs, kwargs, how_built(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
     )
-    return report(graph, bits=bits, machine=machine_of(machine), fps=fps)
+    return report(graph, bits=bits, machine=machine_of(machine), fps=fps, energy=energy_of(energy), grid=grid)
 
 
 def memory(
@@ -156,6 +164,7 @@ def traffic(
     model: Graph | str | os.PathLike[str] | nn.Module,
     *inputs: Any,
     cache: int | None = None,
+    energy: EnergyTable | str | None = None,
     batch: int | None = None,
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     parameters: Mapping[str, Any] | None = None,
@@ -167,7 +176,8 @@ def traffic(
 ) -> Levels:
     """What passes to and from main memory, by how many bytes the chip can hold: at least, fused, and layer by layer.
 
-    cache   bytes, from 1 KiB to 1 TiB, for which ``at`` of the result is; None for the curve alone
+    cache    bytes, from 1 KiB to 1 TiB, for which ``at`` of the result is; None for the curve alone
+    energy   also the energy with each of the three, by this table
 
     The other arguments are those of ``analyze``; kernels are joined as ``apply`` says, else as ``"fuse"`` does. Raises
     a ``CostcalcError`` for anything that is wrong with them.
@@ -181,7 +191,7 @@ def traffic(
     if cache is not None and not LEAST <= cache <= MOST:
         raise OptionError(f"a cache must have from {LEAST:,} to {MOST:,} bytes, not {cache:,}")
     how = how_built(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
-    return levels(graph_of(model, inputs, kwargs, how), cache, bits)
+    return levels(graph_of(model, inputs, kwargs, how), cache, bits, energy_of(energy))
 
 
 def fits(
@@ -219,7 +229,7 @@ def fits(
 
         if not source_of(os.fspath(model)).runs_code:
             graph = graph_of(model, (), {}, how_built(batch, input, parameters))
-            choices = _choices(graph, batch or 1)
+            choices = fitting.choices(graph, batch or 1)
 
     def plan(other: Mapping[str, Any]) -> Memory:
         chosen = {name: value for name, value in other.items() if name not in ("batch", "image")}
@@ -324,6 +334,7 @@ def diff(
     *,
     bits: int | None = None,
     machine: Machine | str | None = None,
+    energy: EnergyTable | str | None = None,
     name: str = "",
     engine: str | None = None,
     **options: Any,
@@ -333,6 +344,7 @@ def diff(
     old, new   graphs, or what ``load`` takes with ``options``; a module is traced first, with its inputs
     bits       width of floating-point elements, in place of 32
     machine    also the change of the time on it
+    energy     also that of the energy by this table
     name       of the whole; by default made of both names
     engine     also the change of what this engine holds at most, by the rules for graphs, with its causes
 
@@ -346,7 +358,7 @@ def diff(
     check_numbers(bits, None)
     before, after = (loaded(no_module(one, "diff"), options) for one in (old, new))
     title = name or (before.name if before.name == after.name else f"{before.name} → {after.name}")
-    found = between(before, after, bits=bits, machine=machine_of(machine), name=title)
+    found = between(before, after, bits=bits, machine=machine_of(machine), energy=energy_of(energy), name=title)
     if engine is None:
         return found
     from costcalc.difference.held import with_memory
@@ -433,14 +445,3 @@ def verify(model: Graph | str | os.PathLike[str] | nn.Module, *inputs: Any, **op
     from costcalc.frontends.torch.tracer import trace
 
     return check_figures(trace(model, *inputs, **options), model)
-
-
-def _choices(graph: Graph, batch: int) -> fitting.FitChoices:
-    """What of a spec can be chosen: its batch, the size of its one image, a width among its parameters."""
-    from costcalc.planning import fits as fitting
-
-    shapes = [graph.types[value].shape for value in graph.inputs]
-    image = shapes[0][1:] if len(shapes) == 1 and len(shapes[0]) == 4 else None
-    named = ((name, graph.parameters.get(name)) for name in fitting.WIDTHS)
-    width = next(((name, float(w)) for name, w in named if isinstance(w, (int, float)) and w), None)
-    return fitting.FitChoices(batch, image, width)  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from costcalc.ir.graph import Graph
 if TYPE_CHECKING:
     from torch import nn
 
+    from costcalc.analysis.energy import EnergyTable
     from costcalc.analysis.roofline import Machine
 
 
@@ -103,6 +104,15 @@ def machine_of(given: Machine | str | os.PathLike[str] | None) -> Machine | None
     return load_machine(os.fspath(given))
 
 
+def energy_of(given: EnergyTable | str | os.PathLike[str] | None) -> EnergyTable | None:
+    """The table of energies, read if it is named."""
+    if not isinstance(given, (str, os.PathLike)):
+        return given
+    from costcalc.energy import load_energy_table
+
+    return load_energy_table(os.fspath(given))
+
+
 def check_given(model: Any, inputs: tuple[Any, ...], kwargs: Mapping[str, Any], how: Mapping[str, Any]) -> None:
     """Raise ``OptionError`` where something is given that is for a model of another kind."""
     if isinstance(model, (Graph, str, os.PathLike)):
@@ -122,9 +132,11 @@ def check_no_inputs(inputs: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         refuse_inputs((*inputs, *kwargs.values()))
 
 
-def check_numbers(bits: object, fps: object) -> None:
-    """Raise ``OptionError`` for a width or a pace by which figures would be wrong, or not finite."""
+def check_numbers(bits: object, fps: object, grid: object = None) -> None:
+    """Raise ``OptionError`` for a width, a pace or grams by which figures would be wrong, or not finite."""
     if bits is not None and (type(bits) is not int or not 1 <= bits <= 1024):
         raise OptionError(f"bits must be a whole number from 1 to 1024, not {bits!r}")
     if fps is not None and (type(fps) not in (int, float) or not 1e-3 <= fps <= 1e9):  # type: ignore[operator]
         raise OptionError(f"fps must be a number from 0.001 to 1e9, not {fps!r}")
+    if grid is not None and (type(grid) not in (int, float) or not 1e-3 <= grid <= 1e6):  # type: ignore[operator]
+        raise OptionError(f"grid must be grams from 0.001 to 1e6, not {grid!r}")

@@ -107,6 +107,7 @@ class Comparison(NamedTuple):
                     "peak_at": report.total.peak_at,
                     "uncounted": [layer.name for layer in report.uncounted],
                     **({"unset": [size.name for size in report.unset]} if report.unset else {}),
+                    **({"unknown": {"energy": e.unknown}} if (e := report.total.energy) and e.unknown else {}),
                     "spent": {
                         figure.name: {
                             by: {p.name: p.amount for p in self.parts(i, figure.name, by)} for by in ("kind", "stage")
@@ -135,6 +136,8 @@ def compare(reports: Sequence[Report], names: Sequence[str] = (), also: Collecti
             raise CostcalcError(f"{figure.name} is a formula in one of the models; give every size a number")
         if figure.name == "receptive_field":
             there = any(field_at_end(report)[1] is not None for report in reports)
+        elif figure.name == "energy":
+            there = any(report.energies for report in reports)  # it may be unknown
         else:
             there = any(values) if figure.name == "uncounted" else any(value is not None for value in values)
         if there:

@@ -6,13 +6,14 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from costcalc.arguments import check_numbers, graph_of, how_built, machine_of
+from costcalc.arguments import check_numbers, energy_of, graph_of, how_built, machine_of
 from costcalc.backends.export import Exported, Written, find_format, render
 from costcalc.ir.graph import Graph
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from costcalc.analysis.energy import EnergyTable
     from costcalc.analysis.roofline import Machine
 
 
@@ -25,6 +26,7 @@ def export(
     parameters: Mapping[str, Any] | None = None,
     bits: int | None = None,
     machine: Machine | str | None = None,
+    energy: EnergyTable | str | None = None,
     layer: str | None = None,
     apply: str | Sequence[str] = (),
     fold_norm: bool = False,
@@ -45,4 +47,5 @@ def export(
     check_numbers(bits, None)
     how = how_built(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
     graph = graph_of(model, inputs, kwargs, how)
-    return render(format, Exported(graph, bits=bits, machine=machine_of(machine), layer=layer))
+    asked = Exported(graph, bits=bits, machine=machine_of(machine), energy=energy_of(energy), layer=layer)
+    return render(format, asked)

@@ -19,6 +19,11 @@ SCHEMA = 1
 """The version of the JSON of a table."""
 INPUT = "input"
 NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?")
+NEEDED = {
+    "machine": "; it needs a machine: --machine a100",
+    "energy": "; it needs a table: --energy horowitz_45nm",
+}
+"""What some figures are only there with."""
 MORE = {
     "acc", "accuracy", "top1", "top5", "ap", "map", "iou", "miou", "f1", "auc", "psnr", "ssim", "bleu", "dice",
     "recall", "precision", "fps",
@@ -125,8 +130,8 @@ def _ours(name: str, reports: Sequence[Report]) -> TableColumn | None:
     if any(not isinstance(value, (int, float, type(None))) for value in values):
         raise CostcalcError(f"{figure.name} is a formula in one of the models; give every size a number")
     if all(value is None for value in values):
-        needs = "; it needs a machine: --machine a100" if figure.asks == "machine" else ""
-        raise OptionError(f"no model has a {figure.name} here{needs}")
+        why = next((f"; {r.total.energy.unknown}" for r in reports if r.total.energy), NEEDED.get(figure.asks, ""))
+        raise OptionError(f"no model has a {figure.name} here{why}")
     return TableColumn(
         name, f"{known.prefix}{figure.title}", values, (), figure.unit, known.scale if known.prefix else None,
         tuple(report.mark(figure.name) for report in reports), best_of(figure, values, reports),
@@ -214,6 +219,8 @@ def _notes(
     settings = reports[0].settings
     how += [f"{settings.bits} bits"] if settings.bits is not None else []
     how += [f"on {settings.machine} at its peak rates"] if settings.machine and "time" in figures else []
+    table = reports[0].energies if "energy" in figures else None
+    how += [f"energy by {table.name}: {table.title}" + f", {table.level}" * bool(table.level)] if table else []
     how += [f"after {', '.join(settings.apply)}"] if settings.apply else []
     notes = ["; ".join([", ".join(how), *description.values()])]
     if any(column.best for column in columns):

@@ -37,23 +37,35 @@ MAY_IMPORT = {
     "zoo": {"errors"},
     "models": GRAPHS | {"analysis", "zoo"},
     "machines": {"errors", "analysis", "calibration", "reading", "zoo"},
+    "energy": {"errors", "analysis", "reading", "zoo"},
     "calibration": GRAPHS | {"analysis", "models", "progress", "transforms"},
     "budget": RECORDS
     | GRAPHS
-    | {"arguments", "planning", "progress", "difference", "machines", "models", "writing", "zoo", "__version__"},
+    | {
+        "arguments",
+        "energy",
+        "planning",
+        "progress",
+        "difference",
+        "machines",
+        "models",
+        "writing",
+        "zoo",
+        "__version__",
+    },
     "backends": RECORDS
     | {
         *{"packing", "planning", "difference", "budget", "comparison", "tabulation", "pictures", "reading", "ops"},
         "__version__",
     },
-    "arguments": BASE | {"frontends", "machines", "models", "transforms"},
+    "arguments": BASE | {"energy", "frontends", "machines", "models", "transforms"},
     "api": RECORDS
     | GRAPHS
     | {"arguments", "backends", "budget", "comparison", "difference", "machines", "models", "planning", "verification"},
     "exports": BASE | {"analysis", "arguments", "backends"},
     "verification": RECORDS | GRAPHS | {"backends"},
     "literature": RECORDS | GRAPHS | {"backends", "models", "zoo"},
-    "integrations": RECORDS | GRAPHS | {"budget", "difference", "machines", "models", "writing", "backends"},
+    "integrations": RECORDS | GRAPHS | {"arguments", "budget", "difference", "models", "writing", "backends"},
     "migrate": BASE | {"analysis", "frontends"},
     "pytest_plugin": {"integrations"},
     "cli": RECORDS
@@ -61,6 +73,8 @@ MAY_IMPORT = {
     | {
         *{"api", "backends", "budget", "calibration", "comparison", "difference", "machines", "models", "planning"},
         *{
+            "arguments",
+            "energy",
             "verification",
             "exports",
             "pictures",

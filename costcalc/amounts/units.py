@@ -48,6 +48,15 @@ def joules(energy: float) -> str:
     return _small(energy, "J")
 
 
+def grams(mass: float) -> str:
+    """``mass`` in grams in the unit that suits.
+
+    >>> grams(0.0), grams(9.71e-6), grams(1.5)
+    ('0 g', '9.71 µg', '1.50 g')
+    """
+    return _small(mass, "g")
+
+
 def _small(value: float, unit: str) -> str:
     step = 0
     while value and value * 1000**step < 0.9995 and step < len(PARTS) - 1:

@@ -10,7 +10,8 @@ from string import ascii_lowercase
 from typing import Any
 
 from costcalc.analysis.fft import by_fourier
-from costcalc.analysis.figures import BITS, COUNT, EXPLANATION, SECONDS, Figure, figures_in
+from costcalc.analysis.figures import BITS, COUNT, EXPLANATION, JOULES, SECONDS, Figure, figures_in
+from costcalc.analysis.floor import multiplied
 from costcalc.analysis.layer_costs import OpUse, input_rows
 from costcalc.analysis.receptive_fields import receptive_fields
 from costcalc.analysis.records import Layer, Report
@@ -113,7 +114,8 @@ def explained_alike(graph: Graph, report: Report, most: int) -> Iterator[tuple[s
     for node in graph.nodes:
         layer, types = layers[node.name], graph.input_types(node)
         time = layer.time and (layer.time.compute, layer.time.seconds)
-        key = (node.op, types, id(layer.amounts), layer.counted, layer.prepared, time, graph.group_of.get(node.name))
+        told = layer.counted, layer.prepared, time, layer.energy
+        key = (node.op, types, id(layer.amounts), *told, graph.group_of.get(node.name))
         found = known.get(key)
         if found is None:
             made = graph.output_types(node)
@@ -189,7 +191,8 @@ class _Teller:
             kept = ExplanationLine("kept", layer.prepared.bits, unit=BITS)
             lines = [ExplanationLine("prepared", "once, before inference, which does nothing of this"), *lines, kept]
             return self._explanation(lines, shapes, named)
-        lines += [*later, *(self._field() if field else ()), *self._time(), *self._by_fourier(), *self._kernel()]
+        lines += [*later, *(self._field() if field else ()), *self._time(), *self._energy(use), *self._by_fourier()]
+        lines += self._kernel()
         return self._explanation(lines, shapes, named)
 
     def _kernel(self) -> list[ExplanationLine]:
@@ -312,6 +315,25 @@ class _Teller:
         return [
             ExplanationLine("floor", floor.seconds, what, numbers, f"bound by {floor.bound}, in any schedule", SECONDS)
         ]
+
+    def _energy(self, use: OpUse) -> list[ExplanationLine]:
+        """What its MACs and its traffic take, by the report's table."""
+        table, energy = self.report.energies, self.layer.energy
+        if table is None or energy is None:
+            return []
+        macs, traffic = self.layer.macs, self.layer.traffic_bits
+        lines = []
+        if energy.macs is not None and macs:
+            bits, floating = multiplied(use)
+            numbers = f"{macs:,}·{table.of_mac(bits, floating):g} pJ"
+            lines.append(ExplanationLine("MAC energy", energy.macs, "MACs·energy of one", numbers, unit=JOULES))
+        if energy.traffic is not None and traffic:
+            numbers = f"{traffic // 8:,} B·{table.memory[table.level]:g} pJ"
+            what = f"(read + write)·energy of a byte with {table.level}"
+            lines.append(ExplanationLine("traffic energy", energy.traffic, what, numbers, unit=JOULES))
+        if energy.joules is None:
+            return [*lines, ExplanationLine("energy", f"unknown: {energy.unknown}")]
+        return [*lines, ExplanationLine("energy", energy.joules, "the sum of the two", unit=JOULES)]
 
     def _slower(self, time: Time) -> ExplanationLine:
         if self.layer.group is None:

@@ -125,7 +125,8 @@ class Figure(NamedTuple):
     values     of a ``held`` one: the bits of the distinct values that layers read and make belong to it too
     exact      whether it is the whole figure even where layers have no rule
     share      whether a column tells its share of the total
-    asks       what a budget of it can be told besides: ``at`` a layer, on a ``machine``, which it then needs
+    asks       what a budget of it can be told besides: ``at`` a layer, on a ``machine`` or by a
+               table of ``energy``, which it then needs
     shown      where, and in which words
     unless     the figure beside which totals leave it out where both are the same
     on_demand  whether views have it only where it is asked for by its name
@@ -312,11 +313,8 @@ FIGURES: dict[str, Figure] = {
         Figure(
             "floor", "floor", SECONDS, "on a machine, below which no schedule of the MACs can go", "floor_seconds",
             derived=lambda record: None if record.floor is None else record.floor.seconds, adds=False, asks="machine",
-            shown={
-                COLUMN: In(description="below which no schedule of its MACs can go"),
-                COMPARISON: In(),
-                DIFFERENCE: In(),
-            },
+            shown={COLUMN: In(description="below which no schedule of its MACs can go"), COMPARISON: In(),
+                   DIFFERENCE: In()},
         ),
         Figure(
             "estimate", "estimate", SECONDS, "of the time, by what was fitted to measurements on a machine",
@@ -330,6 +328,12 @@ FIGURES: dict[str, Figure] = {
             "estimate_high_seconds", derived=lambda record: None if record.estimate is None else record.estimate.high,
             adds=False, asks="machine", shown={COLUMN: In(description="nine of ten times are expected to be below it"),
                                                COMPARISON: In()},
+        ),
+        Figure(
+            "energy", "energy", JOULES, "of MACs and traffic, by a table of energies", "joules",
+            derived=lambda record: None if record.energy is None else record.energy.joules, share=True, asks="energy",
+            shown={COLUMN: In(description="of its MACs and traffic, by a table"), WIDE: In(), COMPARISON: In(),
+                   DIFFERENCE: In()},
         ),
         Figure("layers", "layers", COUNT, "number of layers", "layers", less=None,
                whole=lambda report: report.total.layers, adds=False, exact=True,

@@ -22,6 +22,7 @@ from costcalc.analysis.layer_costs import OpUse, Work
 from costcalc.classes import NamedTuple, dataclass
 from costcalc.errors import CostcalcError
 from costcalc.ir.dims import Dim
+from costcalc.ir.tensor import FLOATING_BITS
 
 if TYPE_CHECKING:
     from costcalc.analysis.roofline import Machine
@@ -195,7 +196,7 @@ class Floors:
         key = id(work), id(node.op)
         known = self._alike.get(key)
         if known is None:
-            known = self._alike[key] = work, self._arithmetic(node, work)
+            known = self._alike[key] = work, arithmetic(work)
         macs, width = known[1]
         compute = self._seconds(macs, width)
         for block in self._crossings._blocks(node.name):
@@ -221,17 +222,6 @@ class Floors:
         must = max(read, written, tiles // 2) if self._machine.duplex else max(read + written, tiles)
         return TimeFloor(compute, must / 8 / self._machine.bandwidth, macs, must)
 
-    def _arithmetic(self, node: Node, work: Work) -> tuple[int, int | None]:
-        """The MACs of a layer that are needed, and the width of their elements."""
-        op, types = node.op, self._graph.input_types(node)
-        y = self._graph.types[node.outputs[0]]
-        macs = _number(op.needed_macs(*types, y=y)) if work.done["macs"] else 0
-        if not macs:
-            return 0, None
-        use = OpUse(op, types, y, op.weights(*types), self._storage.width)
-        # A complex product is several real ones.
-        return macs, max(use.element_bits(t) // (2 if t.dtype.startswith("complex") else 1) for t in factors_of(use))
-
     def _tiled(self, node: Node, work: Work) -> float:
         """The least bits that a layer moves which is a product by itself, however it is tiled."""
         room = self._machine.on_chip
@@ -252,6 +242,25 @@ class Floors:
 NOTHING = TimeFloor(0.0, 0.0, 0, 0)
 
 
+def arithmetic(work: Work) -> tuple[int, int | None]:
+    """The MACs of a layer that are needed, and the width of their elements."""
+    use = work.use
+    macs = _number(use.op.needed_macs(*use.inputs, y=use.output)) if work.done["macs"] else 0
+    return macs, multiplied(use)[0] if macs else None
+
+
+def multiplied(use: OpUse) -> tuple[int, bool]:
+    """The most bits that an element has of what an op multiplies, and whether it is a floating-point one.
+
+    Beside floating-point elements whole numbers are indices, or weights that are brought to the others' scale first.
+    """
+    factors = list(factors_of(use))
+    floating = [t for t in factors if t.dtype in FLOATING_BITS or t.dtype.startswith("complex")]
+    # A complex product is several real ones.
+    bits = max(use.element_bits(t) // (2 if t.dtype.startswith("complex") else 1) for t in floating or factors)
+    return bits, bool(floating)
+
+
 def beyond(read: int, written: int, room: int) -> tuple[int, int]:
     """What must pass of so many bits each way where a memory of ``room`` bits may hold some of what is read when all
     begins, and some of what is written when all is done.
@@ -266,13 +275,13 @@ def product_of(graph: Graph, node: Node, work: Work, storage: Storage) -> TiledP
     apart = held_apart(graph, node, storage)
     if reuse is None or apart is None:
         return None
-    y = graph.types[node.outputs[0]]
-    use = OpUse(op, types, y, op.weights(*types), storage.width)
+    use = work.use
     factors = list(factors_of(use))
     if len(factors) < 2:
         return None
     first, second = (use.element_bits(t) * apart for t in factors[:2])
-    return TiledProduct(_number(op.needed_macs(*types, y=y)), _number(reuse), (first, second, use.element_bits(y)))
+    needed = _number(op.needed_macs(*types, y=use.output))
+    return TiledProduct(needed, _number(reuse), (first, second, use.element_bits(use.output)))
 
 
 def held_apart(graph: Graph, node: Node, storage: Storage) -> float | None:

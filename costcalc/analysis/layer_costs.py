@@ -46,6 +46,7 @@ class Work(NamedTuple):
     skippable       MACs that need not be done, and which those are, as ``Op.skippable`` has them
     kind            what reports call this use of the op
     input_shapes    and output_shapes, of the values that it reads and makes
+    use             of which op, on which types
     """
 
     is_view: bool
@@ -59,6 +60,7 @@ class Work(NamedTuple):
     kind: str
     input_shapes: tuple[tuple[Dim, ...], ...]
     output_shapes: tuple[tuple[Dim, ...], ...]
+    use: OpUse
 
 
 def held_in(weights: Iterable[Weight], width: int | None = None) -> Amounts:
@@ -128,6 +130,7 @@ class Works:
             kind=op.kind(*types),
             input_shapes=tuple(t.shape for t in types),
             output_shapes=tuple(t.shape for t in makes),
+            use=use,
         )
         self._known.put(key, found)
         return found

@@ -16,6 +16,7 @@ from costcalc.ir.expr import Expr
 from costcalc.ir.graph import ValueSize
 
 if TYPE_CHECKING:
+    from costcalc.analysis.energy import Energy, EnergyTable
     from costcalc.analysis.estimate import Estimate
     from costcalc.analysis.floor import TimeFloor
     from costcalc.analysis.roofline import Machine, Time
@@ -105,6 +106,7 @@ class Layer(Figures):
     time              on the machine asked for, else None
     estimate          of its time, by what was fitted to measurements on the machine, if any was
     floor             the time below which no schedule can do it there, else None
+    energy            of its MACs and its traffic, by the table asked for, else None
     source            ``file:line``
     counted           False if there is no rule for the op, and its figures are lower bounds
     approximate       True if it iterates until values are good enough, so that its work is about right, else None
@@ -126,6 +128,7 @@ class Layer(Figures):
     source: str
     time: Time | None = None
     floor: TimeFloor | None = None
+    energy: Energy | None = None
     estimate: Estimate | None = None
     counted: bool = True
     approximate: bool | None = None
@@ -150,6 +153,7 @@ class Block(Figures):
     receptive_field: ReceptiveField | str | None = None
     time: Time | None = None
     floor: TimeFloor | None = None
+    energy: Energy | None = None
     estimate: Estimate | None = None
     module: str | None = None
     peak_bits: int | None = None
@@ -171,6 +175,7 @@ class Total(Figures):
     layers: int
     time: Time | None = None
     floor: TimeFloor | None = None
+    energy: Energy | None = None
     estimate: Estimate | None = None
     prepared: Prepared | None = None
     kernels: int | None = None
@@ -209,6 +214,7 @@ class Report(Presented):
     layout      what each axis of the input is of which receptive fields are told; "" where nothing tells
     global_at   the last layer whose output still has places of the image, if each of them sees all of it
     beyond      how the model lies outside of what a calibration was fitted to
+    energies    the table of energies that was asked for, and ``grid``, the grams of CO₂ of a kilowatt hour
     memory_bits bits that an engine holds of activations, where one was asked; see ``costcalc.memory``
     """
 
@@ -223,6 +229,8 @@ class Report(Presented):
     blocks: tuple[Block, ...]
     assumptions: tuple[str, ...] = ()
     machine: Machine | None = None
+    energies: EnergyTable | None = None
+    grid: float | None = None
     notes: tuple[str, ...] = ()
     layout: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     global_at: str = ""
@@ -240,6 +248,16 @@ class Report(Presented):
         if self.machine is None or time is None:
             return Pace(needed)
         return Pace(needed, needed / self.machine.bandwidth, fps * time.seconds)
+
+    @property
+    def grams(self) -> float | None:
+        """Grams of CO₂ of an inference, where its energy is known and how many a kilowatt hour has."""
+        joules = self.total.energy.joules if self.total.energy else None
+        if joules is None or self.grid is None:
+            return None
+        from costcalc.analysis.energy import grams
+
+        return grams(joules, self.grid)
 
     @cached_property
     def uncounted(self) -> tuple[Layer, ...]:
@@ -308,6 +326,8 @@ class Report(Presented):
             },
             "settings": {name: plain(getattr(self.settings, name)) for name in self.settings.__match_args__},
             **({"machine": self.machine.to_dict()} if self.machine else {}),
+            **({"energies": self.energies.to_dict()} if self.energies else {}),
+            **({"grid": {"grams_per_kwh": self.grid, "grams": self.grams}} if self.grid is not None else {}),
             **({"pace": {k: v for k, v in self.pace._asdict().items() if v is not None}} if self.pace else {}),
             "total": next(_records([self.total], also)),
             "layers": rows(_records(self.layers, also)),
@@ -332,7 +352,9 @@ class Report(Presented):
 EXACT_COLUMNS = frozenset({"field", "stride", "bound", "unset"})
 """Columns beside the figures of which nothing is left out."""
 FIRST = ("name", "op", "kind", "options", "inputs", "input_shapes", "output_shapes")
-MAYBE = ("approximate", "time", "floor", "estimate", "prepared", "group", "kernels", "module", "peak_bits")
+MAYBE = (
+    "approximate", "time", "floor", "energy", "estimate", "prepared", "group", "kernels", "module", "peak_bits",
+)  # fmt: skip
 """Keys that only some layers, or some totals, have."""
 
 
@@ -355,7 +377,7 @@ def _records(figures: Sequence[Figures], also: Collection[str] = ()) -> Iterator
             value = amounts[figure] if figure else values[key]
             if type(value) in PLAIN:
                 record[key] = value
-            elif key in ("time", "floor", "estimate"):
+            elif key in ("time", "floor", "energy", "estimate"):
                 record[key] = value.to_dict()
             elif key == "prepared":
                 record[key] = plain(value._asdict())

@@ -20,18 +20,21 @@ from costcalc.ir.graph import Graph
 from costcalc.ir.op import Op
 
 if TYPE_CHECKING:
+    from costcalc.analysis.energy import EnergyTable
     from costcalc.analysis.roofline import Machine
 
 
 @uncollected
 def report(
-    graph: Graph, *, bits: int | None = None, machine: Machine | None = None, fps: float | None = None
-) -> Report:
+    graph: Graph, *, bits: int | None = None, machine: Machine | None = None, fps: float | None = None,
+    energy: EnergyTable | None = None, grid: float | None = None,
+) -> Report:  # fmt: skip
     """Every figure of ``graph``.
 
     bits      width of floating-point elements in place of their own (32 for a spec)
     machine   also the time of each layer on it
     fps       passes a second that are wanted; reports then tell the bandwidth needed
+    energy    also the energy of each layer by it; with ``grid``, grams of CO₂ of a kilowatt hour, their grams
     """
     symbolic = any(isinstance(d, Expr) for t in {*graph.types.values()} for d in t.shape)
     seen = ReceptiveFields({}) if symbolic else receptive_fields(graph)
@@ -77,6 +80,7 @@ def report(
             source=node.location.short if node.location else "",
             time=timed(node.name, amounts["macs"], amounts["read"] + amounts["write"]) if timed else None,
             floor=floors(node, done) if floors else None,
+            energy=energy.of_layer(done.use, amounts["macs"], amounts["read"] + amounts["write"]) if energy else None,
             estimate=estimates.layer(node.name) if estimates else None,
             prepared=once,
             group=group.name if (group := storage.group_of.get(node.name)) else None,
@@ -90,7 +94,7 @@ def report(
         Block(
             b.amounts(), name=name, layers=b.layers, output_shapes=b.last.output_shapes,
             receptive_field=b.last.receptive_field, time=b.time, floor=floors.of(name) if floors else None,
-            estimate=estimates.block(name) if estimates else None,
+            energy=b.energy, estimate=estimates.block(name) if estimates else None,
             module=graph.modules.get(name),
             peak_bits=b.peak,
         )
@@ -106,14 +110,16 @@ def report(
         settings=Settings(bits, machine.name if machine else None, fps, graph.applied),
         total=Total(
             whole.amounts(), peak_bits=alive.peak, peak_at=alive.at, layers=whole.layers, time=whole.time,
-            floor=floors.of() if floors else None, estimate=estimates.block() if estimates else None,
-            prepared=whole.prepared,
+            floor=floors.of() if floors else None, energy=whole.energy,
+            estimate=estimates.block() if estimates else None, prepared=whole.prepared,
             kernels=_kernels(graph) if graph.joinings or graph.groups else None,
         ),
         layers=tuple(layers),
         blocks=blocks,
         assumptions=graph.assumed,
         machine=machine,
+        energies=energy,
+        grid=grid,
         notes=(*(_skippable(macs, which) for which, macs in skippable.items() if which), *iterating(layers)),
         layout={seen.image: seen.axes} if seen.image else {},
         global_at=seen.global_at,

@@ -11,6 +11,7 @@ from costcalc.analysis.storage import Storage, Tensors
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from costcalc.analysis.energy import Energy
     from costcalc.analysis.roofline import Time
     from costcalc.ir.dims import Dim
     from costcalc.ir.tensor import Weight
@@ -32,6 +33,7 @@ class LayerSum:
         self.layers = 0
         self.prepared: Prepared | None = None
         self.time: Time | None = None
+        self.energy: Energy | None = None
         self.peak: int | None = 0  # None where a layer's is a symbol
         self.last: Layer | None = None
         self._rank = 0  # of the last one: its number, or less than 0 if it reads nothing
@@ -64,6 +66,8 @@ class LayerSum:
         self._alive(layer.peak_bits if isinstance(layer.peak_bits, int) else None)
         if layer.time is not None:
             self._then(layer.time)
+        if layer.energy is not None:
+            self._spend(layer.energy)
 
     def take(self, inner: LayerSum) -> None:
         """Take in all the layers of ``inner``, a block within this one."""
@@ -78,6 +82,8 @@ class LayerSum:
         self._alive(inner.peak)
         if inner.time is not None:
             self._then(inner.time)
+        if inner.energy is not None:
+            self._spend(inner.energy)
 
     def row(self) -> tuple[Dim, ...]:
         """The sum of its rows, which is the only one from now on."""
@@ -97,6 +103,9 @@ class LayerSum:
 
     def _then(self, time: Time) -> None:
         self.time = time if self.time is None else self.time.then(time)
+
+    def _spend(self, energy: Energy) -> None:
+        self.energy = energy if self.energy is None else self.energy.plus(energy)
 
     def amounts(self) -> Amounts:
         """The figures of the layers taken as one."""

@@ -45,6 +45,11 @@ def _peak(*types: str) -> Callable[[dict[str, Any]], Any]:
     return lambda entry: max((int(entry["macs"][t]) for t in types if t in entry["macs"]), default=None)
 
 
+def _each(key: str) -> Callable[[dict[str, Any]], str]:
+    """Names and numbers: ``float32 4.6, int8 0.23``."""
+    return lambda entry: ", ".join(f"{name} {value:g}" for name, value in entry[key].items())
+
+
 def _memory(amount: int) -> str:
     return units.size(8 * amount) if amount % 1000**2 else f"{units.count(amount)}B"
 
@@ -70,6 +75,13 @@ MACHINES = (
     CatalogueColumn("title", "title", _of("title"), left=True, least=12),
     CatalogueColumn("source", "source", _of("source"), left=True, least=ROOMY, spare=True),
 )
+ENERGY = (
+    CatalogueColumn("name", "table", _of("name"), left=True),
+    CatalogueColumn("macs", "pJ a MAC", _each("macs"), left=True),
+    CatalogueColumn("memory", "pJ a byte", _each("memory"), left=True),
+    CatalogueColumn("title", "title", _of("title"), left=True, least=12),
+    CatalogueColumn("source", "source", _of("source"), left=True, least=ROOMY, spare=True),
+)
 TRANSFORMS = (
     CatalogueColumn("name", "transform", _of("name"), left=True),
     CatalogueColumn("kinds", "kinds", lambda entry: ", ".join(entry["kinds"]) or None, left=True, least=8),
@@ -91,7 +103,14 @@ TYPES = (
     CatalogueColumn("bits", "bits", _of("bits"), "{:.4g}".format),
     CatalogueColumn("bytes", "bytes", _of("bytes"), lambda size: units.size(8 * size)),
 )
-COLUMNS = {"models": MODELS, "machines": MACHINES, "transforms": TRANSFORMS, "tensors": TENSORS, "types": TYPES}
+COLUMNS = {
+    "models": MODELS,
+    "machines": MACHINES,
+    "energy": ENERGY,
+    "transforms": TRANSFORMS,
+    "tensors": TENSORS,
+    "types": TYPES,
+}
 
 
 def table(kind: str, entries: Sequence[dict[str, Any]], width: int, paint: Paint) -> str:

@@ -37,7 +37,7 @@ class Column(NamedTuple):
     adds    whether the layers' values add up to the total's (less what several layers share)
     share   shown as a part of the total, with a bar
     left    set flush left
-    timed   there only with a machine
+    asks    what it is there only with: a ``machine``, a table of ``energy``
     unit    of a figure; "" of what is none
     of      the attribute of a layer from which alone its value follows, where many layers have that in common
     figure  the figure that it shows; "" of what is none
@@ -53,7 +53,7 @@ class Column(NamedTuple):
     adds: bool = False
     share: bool = False
     left: bool = False
-    timed: bool = False
+    asks: str = ""
     unit: str = ""
     of: str = ""
     figure: str = ""
@@ -177,7 +177,7 @@ _AFTER = (
         description="activations alive while it runs; of a block, and of all, the most of its layers",
     ),
     Column(
-        "bound", "bound", _bound, description="which is slower: compute or memory", left=True, timed=True, of="time"
+        "bound", "bound", _bound, description="which is slower: compute or memory", left=True, asks="machine", of="time"
     ),
     Column(
         "field",
@@ -218,15 +218,13 @@ def _columns(figures: tuple[Figure, ...]) -> Mapping[str, Column]:
 
 def _of_figure(figure: Figure) -> Iterator[Column]:
     """The column of a figure, and that of its share of the total if it has one."""
-    name, unit, timed = figure.name, figure.unit, figure.asks == "machine"
+    name, unit, asks, adds = figure.name, figure.unit, figure.asks, figure.adds
     title, description = figure.titled(COLUMN), figure.described(COLUMN)
-    value, of = figure.reader(), figure.name if timed else "amounts"
-    yield Column(name, title, value, SHOWS[unit], description, figure.adds, timed=timed, unit=unit, of=of, figure=name)
+    value, of = figure.reader(), name if asks else "amounts"
+    yield Column(name, title, value, SHOWS[unit], description, adds, asks=asks, unit=unit, of=of, figure=name)
     if figure.share:
         description = f"its share of the {title}"
-        yield Column(
-            f"{name}_share", f"of {title}", value, description=description, adds=figure.adds, share=True, timed=timed
-        )
+        yield Column(f"{name}_share", f"of {title}", value, description=description, adds=adds, share=True, asks=asks)
 
 
 def usual(also: Collection[str] = ()) -> list[Column]:
@@ -295,11 +293,27 @@ def find_columns(names: str) -> list[Column]:
     return [find_column(name) for name in dict.fromkeys(["name", *wanted])]
 
 
-def needs_machine(columns: list[Column], report: Report) -> None:
-    """Raise ``UnknownName`` if a column of times is asked for and no machine was given."""
+NEEDED = {"machine": "a machine, as in --machine a100", "energy": "a table of energies, as in --energy horowitz_45nm"}
+
+
+def is_there(column: Column, report: Report) -> bool:
+    """Whether what ``column`` needs was given."""
+    if column.asks == "energy":
+        return report.energies is not None  # of some layers it may be unknown
+    return not column.asks or column.value(report.total) is not None
+
+
+def needs_more(columns: list[Column], report: Report) -> None:
+    """Raise ``UnknownName`` if a column of times is asked for without a machine, or one of energy without a table."""
     for column in columns:
-        if column.timed and column.value(report.total) is None:
-            raise UnknownName(f"the column '{column.name}' needs a machine, as in --machine a100")
+        if not is_there(column, report):
+            raise UnknownName(f"the column '{column.name}' needs {NEEDED[column.asks]}")
+
+
+def wanted(report: Report, plain: str, timed: str, also: Collection[str] = ()) -> list[Column]:
+    """The columns that a view has by default: ``timed`` on a machine, else ``plain``, and energy by a table."""
+    names = timed if report.machine else plain
+    return preferred(f"{names} energy" if report.energies else names, also)
 
 
 def shown(column: Column, figures: Figures, exact: bool = False, whole: Figures | None = None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from costcalc.amounts import units
 from costcalc.amounts.units import grouped, percent, size
 from costcalc.backends import escape
 from costcalc.backends.escape import visible
@@ -32,10 +33,15 @@ def table(found: Levels, width: int, colour: bool) -> str:
     paint = painted if colour else plain
     bits = f", {found.bits} bits" if found.bits is not None else ""
     lines = [f"{paint(visible(found.name), 'bold')}  traffic with main memory{bits}", ""]
+    if found.charged:
+        charged = found.charged
+        said = f"energy by {charged.table.name}, {charged.table.title}: MACs {shown(charged.macs)}, traffic with "
+        lines[1:] = [*wrap(visible(f"{said}{charged.table.level or 'no memory'}"), max(width, 40)), ""]
     if found.at:
         lines.append(f"with {size(8 * found.at.cache_bytes)} on the chip")
         for name, count, says in facts(found.at, found.kernels):
-            lines.append(f"  {paint(name.ljust(6), 'bold')}  {size(8 * count):>9}  {paint(says, 'dim')}")
+            taken = f"  {_joules(found, count):>9}" if found.charged else ""
+            lines.append(f"  {paint(name.ljust(6), 'bold')}  {size(8 * count):>9}{taken}  {paint(says, 'dim')}")
         lines.append("")
     rows = [[size(8 * count) for count in level] for level in found.curve]
     wide = [max(map(len, column)) for column in zip(TITLES, *rows, strict=True)]
@@ -51,6 +57,15 @@ def table(found: Levels, width: int, colour: bool) -> str:
     return "\n".join([*lines, ""])
 
 
+def shown(joules: float | None) -> str:
+    """Energy as people read it."""
+    return "unknown" if joules is None else units.joules(joules)
+
+
+def _joules(found: Levels, moved_bytes: int) -> str:
+    return shown(found.charged.joules(moved_bytes) if found.charged else None)
+
+
 def json(found: Levels) -> str:
     """The contract of ``docs/time.md``."""
     return written(found.to_dict())
@@ -58,15 +73,20 @@ def json(found: Levels) -> str:
 
 def csv(found: Levels) -> str:
     """A line a cache; the one that was asked for among them."""
-    return escape.csv([HEADS, *map(list, _all(found))])
+    charged = found.charged
+    heads = [*HEADS, *(f"{name}_joules" for name, _, _ in facts(_all(found)[0], 0) if charged)]
+    return escape.csv([heads, *([*level, *(charged.of(level).values() if charged else ())] for level in _all(found))])
 
 
 def markdown(found: Levels) -> str:
     """A row a cache."""
-    lines = header([*TITLES, "saved"], ">>>>>")
+    charged = found.charged
+    energy = [f"energy, {title}" for title in TITLES[1:]] if charged else []
+    lines = header([*TITLES, "saved", *energy], ">>>>>" + ">" * len(energy))
     for level in _all(found):
         cells = [grouped(count) for count in level]
         cells.append(percent(level.layers_bytes - level.fused_bytes, level.layers_bytes))
+        cells += [shown(joules) for joules in charged.of(level).values()] if charged else []
         lines.append(row(cells))
     return "\n".join(lines) + "\n"
 

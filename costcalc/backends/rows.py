@@ -15,6 +15,7 @@ from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError
 
 if TYPE_CHECKING:
+    from costcalc.analysis.energy import Energy
     from costcalc.analysis.estimate import Estimate
 
 
@@ -134,7 +135,11 @@ def add_up(figures: Iterable[Figures], name: str, layers: int) -> Block:
     for t in times:
         time = t if time is None else time.then(t)
 
-    return Block(Amounts.sum(f.amounts for f in figures), name, layers, (), time=time, estimate=_sum(figures))
+    energy: Energy | None = None
+    for e in [f.energy for f in figures if isinstance(f, (Layer, Block)) and f.energy is not None]:
+        energy = e if energy is None else energy.plus(e)
+    amounts = Amounts.sum(f.amounts for f in figures)
+    return Block(amounts, name, layers, (), time=time, energy=energy, estimate=_sum(figures))
 
 
 def _sum(figures: Sequence[Figures]) -> Estimate | None:

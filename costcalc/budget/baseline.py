@@ -71,7 +71,7 @@ def from_lock(lock: Lock, shown: str, missing: str = "`costcalc lock --update` a
         if entry.graph == graph_hash(now.graph):
             return Past(shown, now, entry.figures)
         graph = graph_of(entry)
-        found = measured(graph, setup.bits, now.machines) if graph else None
+        found = measured(graph, setup.bits, now.bases) if graph else None
         return Past(shown, found, entry.figures, marks=entry.marks)
 
     return past
@@ -155,7 +155,7 @@ def from_trace(repository: Repository, tree: Tree, config: Config) -> Baseline:
         if isinstance(graph, CostcalcError):
             return Past(where, reason=f"at {where} it cannot be traced: {graph}")
         return Past(
-            where, now if graph_hash(graph) == graph_hash(now.graph) else measured(graph, setup.bits, now.machines)
+            where, now if graph_hash(graph) == graph_hash(now.graph) else measured(graph, setup.bits, now.bases)
         )
 
     return past
@@ -189,7 +189,7 @@ def from_git(repository: Repository, tree: Tree, folder: str) -> Baseline:
             graph = tree.load(old, variant, setup.choices())
             if graph_hash(graph) == graph_hash(now.graph):
                 return Past(where, now)
-            return Past(where, measured(graph, setup.bits, now.machines))
+            return Past(where, measured(graph, setup.bits, now.bases))
         except CostcalcError as error:
             return Past(where, reason=f"at {where} it cannot be read: {error}")
 
@@ -201,7 +201,7 @@ def from_graph(graph: Graph) -> Baseline:
 
     def past(model: BudgetedModel, setup: Setup, now: Measured) -> Past:
         same = graph_hash(graph) == graph_hash(now.graph)
-        return Past(EARLIER, now if same else measured(graph, setup.bits, now.machines))
+        return Past(EARLIER, now if same else measured(graph, setup.bits, now.bases))
 
     return past
 

@@ -24,6 +24,7 @@ from costcalc.budget.measure import (
     matching,
     measured,
     value_of,
+    why_unknown,
 )
 from costcalc.budget.outcome import EXEMPT, FAIL, OK, UNCHECKED, WARNED, Because, Outcome, Result, Verdict
 from costcalc.budget.reuse import Kept, traced
@@ -36,7 +37,7 @@ from costcalc.errors import CostcalcError, Location
 from costcalc.progress import each
 
 if TYPE_CHECKING:
-    from costcalc.analysis.roofline import Machine
+    from costcalc.budget.measure import Basis
 
 SET = "at: [{parameters: {{}: NUMBER}}]"
 """How a config sets a size that values decide."""
@@ -72,15 +73,15 @@ def check(
     for late in (e for e in config.exempt if e not in excused):
         notes.append(f"{late.location}: the exemption of {late.model} from {late.metric} ended on {late.until}")
     for model in each("measuring", config.models, lambda model: model.name):
-        machines = _machines(model.budgets)
+        bases = _bases(model.budgets)
         mine = {e.metric: e for e in excused if e.model == model.name}
         for setup in model.at:
             try:
                 unchanged = kept(model, setup) if kept and allow_code else None
                 if unchanged:
-                    now = measured(unchanged, setup.bits, machines)
+                    now = measured(unchanged, setup.bits, bases)
                 else:
-                    now, trace = traced(model, setup, config, machines, allow_code=allow_code)
+                    now, trace = traced(model, setup, config, bases, allow_code=allow_code)
                     if trace and seen:
                         seen(model, setup, now, trace)
             except CostcalcError as error:
@@ -104,15 +105,17 @@ def check(
     return Outcome(tuple(results), tuple(verdicts), tuple(notes))
 
 
-def _machines(budgets: Iterable[Budget]) -> dict[str, Machine]:
-    """The machines that ``budgets`` name, each read once. A name that is none is an error where it stands."""
+def _bases(budgets: Iterable[Budget]) -> dict[str, Basis]:
+    """The machines and tables of energies that ``budgets`` name, each read once. A name that is none is an error where
+    it stands."""
+    from costcalc.energy import load_energy_table
     from costcalc.machines import load_machine
 
-    found: dict[str, Machine] = {}
+    found: dict[str, Basis] = {}
     for budget in budgets:
-        if budget.machine and budget.machine not in found:
+        if budget.basis and budget.basis not in found:
             try:
-                found[budget.machine] = load_machine(budget.machine)
+                found[budget.basis] = (load_machine if budget.machine else load_energy_table)(budget.basis)
             except CostcalcError as error:
                 raise error.at(budget.location) from None
     return found
@@ -137,7 +140,8 @@ def _verdicts(
         raise error.at(budget.location) from None
     for rule, bound in (("max", budget.max), ("min", budget.min)):
         if bound is not None:
-            verdict = _bounded(model, setup, budget, rule, value, bound, excused)
+            why = why_unknown(now, budget) if value is None else ""
+            verdict = _bounded(model, setup, budget, rule, value, bound, excused, why)
             if budget.figure.name == "receptive_field":
                 yield _of_bound(verdict) if _is_bound(now, budget) else verdict
                 continue
@@ -187,7 +191,7 @@ def _of_bounds(verdict: Verdict, now: bool, before: bool) -> Verdict:
 
 def _bounded(
     model: BudgetedModel, setup: Setup, budget: Budget, rule: str, value: Value | str | None, bound: Limit,
-    excused: dict[str, Exemption],
+    excused: dict[str, Exemption], why: str,
 ) -> Verdict:  # fmt: skip
     figure, limit = budget.figure, bound.amount
     known = Verdict(model.name, setup.label, budget, rule, OK, value, limit, None, 0, "")
@@ -200,7 +204,7 @@ def _bounded(
             excused,
         )
     if value is None or isinstance(value, str):
-        return known._replace(status=UNCHECKED, description=f"{figure.name} is not known")
+        return known._replace(status=UNCHECKED, description=why)
     over = max(value - limit if rule == "max" else limit - value, 0)
     shown, wanted = beside(figure, value, limit, bound.whole)
     if not over:
@@ -245,7 +249,7 @@ def _base(budget: Budget, past: Past) -> tuple[Value | str | None, str]:
             return value_of(past.found, budget), ""
         except CostcalcError as error:
             return None, f"in {past.where}, {error.message}"
-    if past.reason or budget.layers or budget.at or budget.machine or budget.engine:
+    if past.reason or budget.layers or budget.at or budget.basis or budget.engine:
         return None, past.reason or f"{past.where} has only totals"
     value = known_of(past.figures, budget.figure)
     return value, "" if value is not None else f"{past.where} does not have {budget.figure.name}"
@@ -294,7 +298,7 @@ def _largest(verdict: Verdict, now: Measured, most: int) -> list[Because]:
         alive = memory.alive(memory.peak_step)[:most]
         where = {v: own_location(node.location) for node in now.graph.nodes for v in (node.name, *node.outputs)}
         return [Because(t.name, where.get(t.name), 8 * t.bytes) for t in alive]
-    whole = now.on.get(verdict.budget.machine or "", now.report)
+    whole = now.by.get(verdict.budget.basis or "", now.report)
     layers: Iterable[Layer] = (
         whole.layers if verdict.budget.layers is None else matching(whole.layers, verdict.budget.layers)
     )

@@ -51,6 +51,7 @@ class Budget(NamedTuple):
     at             the layer or block whose receptive field is meant
     machine        the machine whose time is meant
     engine         the engine whose memory is meant
+    energy         the table by which an energy is meant
     """
 
     figure: Figure
@@ -64,6 +65,12 @@ class Budget(NamedTuple):
     at: str | None = None
     machine: str | None = None
     engine: str | None = None
+    energy: str | None = None
+
+    @property
+    def basis(self) -> str | None:
+        """The machine or the table of energies by which its figure is meant."""
+        return self.machine or self.energy
 
     @property
     def description(self) -> str:
@@ -73,7 +80,9 @@ class Budget(NamedTuple):
 
     @property
     def on(self) -> str:
-        """`` on a100`` where a machine is meant, `` in tflm`` where an engine is."""
+        """`` on a100`` where a machine is meant, `` in tflm`` where an engine is, `` by horowitz_45nm`` a table."""
+        if self.energy:
+            return f" by {self.energy}"
         return f" on {self.machine}" if self.machine else f" in {self.engine}" if self.engine else ""
 
 

@@ -32,7 +32,7 @@ def budgets(whole: Given[str, Any] | None, layers: Given[str, Any] | None = None
     if not whole and not layers:
         raise OptionError("budgets are empty: give a figure and its amount, {'macs': '4.2 G'}")
     trees = [None if given is None else _tree(given, name) for name, given in (("budgets", whole), ("layers", layers))]
-    return budgets_of(trees[0], trees[1], lambda tree: word(tree, "machine"))
+    return budgets_of(trees[0], trees[1], word)
 
 
 def _tree(value: object, at: str) -> Tree:

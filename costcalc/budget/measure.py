@@ -10,6 +10,7 @@ from fnmatch import translate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from costcalc.analysis.energy import EnergyTable
 from costcalc.analysis.figures import FIGURES, Value, amount_of, field_at_end
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.report import report
@@ -23,8 +24,12 @@ from costcalc.ir.graph import Graph
 from costcalc.reading.reach import refuse_outside
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from costcalc.analysis.roofline import Machine
     from costcalc.planning.records import Memory
+
+    Basis: TypeAlias = Machine | EnergyTable
 
 
 CONFIGURED = "budgets are measured on graphs"
@@ -32,23 +37,24 @@ CONFIGURED = "budgets are measured on graphs"
 
 
 class Measured(NamedTuple):
-    """A model's graph and its report: alone, and on each machine that a budget asks for."""
+    """A model's graph and its report: alone, and by each ``Budget.basis``, a machine or a table of energies."""
 
     graph: Graph
     report: Report
-    on: Mapping[str, Report] = {}
+    by: Mapping[str, Report] = {}
 
     @property
-    def machines(self) -> dict[str, Machine]:
-        """Those machines."""
-        return {name: report.machine for name, report in self.on.items() if report.machine}
+    def bases(self) -> dict[str, Basis]:
+        """Those machines and tables."""
+        each = ((name, report.machine or report.energies) for name, report in self.by.items())
+        return {name: basis for name, basis in each if basis}
 
 
 def measure(
     model: str,
     setup: Setup,
     folder: str,
-    machines: Mapping[str, Machine] = {},
+    bases: Mapping[str, Basis] = {},
     *,
     allow_code: bool = False,
     within: str | None = None,
@@ -73,7 +79,7 @@ def measure(
         refuse_outside(split(path)[0], within, model, None, "a config")
     with importable_from(folder) if source_of(model).runs_code else nullcontext():
         graph = load(path, **setup.choices(), within=within)
-    return measured(graph, setup.bits, machines)
+    return measured(graph, setup.bits, bases)
 
 
 def in_config(error: CostcalcError, model: BudgetedModel, setup: Setup) -> CostcalcError:
@@ -107,19 +113,26 @@ def importable_from(folder: str) -> Iterator[None]:
             sys.path.remove(path)
 
 
-def measured(graph: Graph, bits: int | None, machines: Mapping[str, Machine] = {}) -> Measured:
+def measured(graph: Graph, bits: int | None, bases: Mapping[str, Basis] = {}) -> Measured:
     """``graph`` with its reports."""
-    on = {name: report(graph, bits=bits, machine=machine) for name, machine in machines.items()}
-    return Measured(graph, next(iter(on.values()), None) or report(graph, bits=bits), on)
+    by = {name: reported(graph, bits, basis) for name, basis in bases.items()}
+    return Measured(graph, next(iter(by.values()), None) or report(graph, bits=bits), by)
+
+
+def reported(graph: Graph, bits: int | None, basis: Basis | None) -> Report:
+    """The report of ``graph`` on a machine, by a table of energies, or alone."""
+    if isinstance(basis, EnergyTable):
+        return report(graph, bits=bits, energy=basis)
+    return report(graph, bits=bits, machine=basis)
 
 
 def value_of(found: Measured, budget: Budget) -> Value | str | None:
-    """What ``budget`` holds: a number, or "global" where a receptive field is the whole image.
+    """What ``budget`` holds: a number, or "global" where a receptive field is the whole image; None if it is unknown.
 
     Raises ``CostcalcError`` if the budget names layers that the model does not have.
     """
     name = budget.figure.name
-    whole = found.on[budget.machine] if budget.machine else found.report
+    whole = found.by[budget.basis] if budget.basis else found.report
     if budget.layers is not None:
         return _sum_of(found, whole, budget.layers, name)
     if budget.engine:
@@ -131,6 +144,15 @@ def value_of(found: Measured, budget: Budget) -> Value | str | None:
             return (max if budget.max and not budget.min else min)(field.size)
         return field
     return budget.figure.value(whole)
+
+
+def why_unknown(found: Measured, budget: Budget) -> str:
+    """Why what ``budget`` holds is not known, as half a sentence."""
+    said = f"{budget.figure.name} is not known"
+    layers = found.by[budget.energy].layers if budget.energy else ()
+    chosen = layers if budget.layers is None else matching(layers, budget.layers)
+    why = next((f"{x.energy.unknown}, which {x.name} needs" for x in chosen if x.energy and x.energy.unknown), "")
+    return f"{said}: {why}" if why else said
 
 
 def field_of(found: Measured, budget: Budget) -> ReceptiveField | str | None:
@@ -158,7 +180,7 @@ def matching(layers: Iterable[Layer], pattern: str) -> list[Layer]:
     return [layer for layer in layers if fits(layer.name)]
 
 
-def _sum_of(found: Measured, whole: Report, pattern: str, figure: str) -> Value:
+def _sum_of(found: Measured, whole: Report, pattern: str, figure: str) -> Value | None:
     layers = matching(whole.layers, pattern)
     if not layers:
         blocks = [b.name for b in whole.blocks if "." not in b.name]
@@ -166,6 +188,8 @@ def _sum_of(found: Measured, whole: Report, pattern: str, figure: str) -> Value:
         raise CostcalcError(f"'{pattern[:80]}' fits no layer of {whole.name}{near(pattern, _names(whole))}{there}")
     if figure == "uncounted":
         return sum(not layer.counted and layer.prepared is None for layer in layers)
+    if FIGURES[figure].derived and any(FIGURES[figure].of(layer) is None for layer in layers):
+        return None
     names = {layer.name for layer in layers}
     return sum(
         amount_of(e.contribution, FIGURES[figure]) for e in entries(found.graph, whole) if e.name in names and e.node

@@ -23,7 +23,7 @@ from costcalc.transforms import named as transforms_named
 from costcalc.writing import version_of
 
 FILES = ("costcalc.yaml", "costcalc.yml", "pyproject.toml")
-NEEDED = {"machine": "jetson_orin_nano", "engine": "tflm"}
+NEEDED = {"machine": "jetson_orin_nano", "engine": "tflm", "energy": "horowitz_45nm"}
 """What a budget must say of some figures, with an example."""
 VERSION = "1"
 MOST_PATTERNS = 200
@@ -93,16 +93,17 @@ def _model(tree: Tree) -> BudgetedModel:
 
 
 def budgets_of(
-    whole: Tree | None, layers: Tree | None = None, machine: Callable[[Tree], str] | None = None
+    whole: Tree | None, layers: Tree | None = None, file: Callable[[Tree, str], str] | None = None
 ) -> tuple[Budget, ...]:
-    """The budgets of a model and those of patterns of its layers; ``machine`` reads the name of one."""
-    found = [*_budgets(whole, None, machine or _machine)] if whole is not None else []
+    """The budgets of a model and those of patterns of its layers; ``file`` reads what
+    may be a file's path: of a machine, of a table of energies."""
+    found = [*_budgets(whole, None, file or _file)] if whole is not None else []
     for number, (pattern, tree) in enumerate(_pairs(layers, "layers") if layers is not None else ()):
         if number == MOST_PATTERNS:
             raise SpecError(
                 f"a model can have budgets of {MOST_PATTERNS} patterns of layers, no more", pattern.location
             )
-        found += _budgets(tree, pattern.text, machine or _machine)
+        found += _budgets(tree, pattern.text, file or _file)
     return tuple(found)
 
 
@@ -171,7 +172,7 @@ def _truth(keys: dict[str, Tree], name: str) -> bool:
     return text == "true"
 
 
-def _budgets(tree: Tree, layers: str | None, machine: Callable[[Tree], str]) -> Iterator[Budget]:
+def _budgets(tree: Tree, layers: str | None, file: Callable[[Tree, str], str]) -> Iterator[Budget]:
     for key, value in _pairs(tree, "budgets"):
         figure, prefix = _placed(key, find_named, key.text)
         if layers is not None and not figure.adds:
@@ -181,10 +182,10 @@ def _budgets(tree: Tree, layers: str | None, machine: Callable[[Tree], str]) -> 
                 f"they can of {listing(summed)}",
                 key.location,
             )
-        yield _budget(key, Named(figure, prefix), value, layers, machine)
+        yield _budget(key, Named(figure, prefix), value, layers, file)
 
 
-def _budget(key: Scalar, named: Named, tree: Tree, layers: str | None, machine: Callable[[Tree], str]) -> Budget:
+def _budget(key: Scalar, named: Named, tree: Tree, layers: str | None, file: Callable[[Tree, str], str]) -> Budget:
     figure = named.figure
     if isinstance(tree, Scalar):
         return _consistent(Budget(figure, key.location, max=_limit(named, tree), layers=layers))
@@ -204,8 +205,9 @@ def _budget(key: Scalar, named: Named, tree: Tree, layers: str | None, machine: 
         level=level,
         layers=layers,
         at=word(keys["at"], "at") if "at" in keys else None,
-        machine=machine(keys["machine"]) if "machine" in keys else None,
+        machine=file(keys["machine"], "machine") if "machine" in keys else None,
         engine=_engine(keys["engine"]) if "engine" in keys else None,
+        energy=file(keys["energy"], "energy") if "energy" in keys else None,
     )
     return _consistent(budget)
 
@@ -218,14 +220,20 @@ def _engine(tree: Tree) -> str:
     return name
 
 
-def _machine(tree: Tree) -> str:
-    """A machine's name, or the path of its file, which like that of a model is relative to the config."""
-    name = word(tree, "machine")
-    if not name.endswith((".yaml", ".yml")):
+def _file(tree: Tree, what: str) -> str:
+    """The name of a machine or a table of energies, or the path of its file, which like that of a model is relative to
+    the config; after that of a table perhaps a colon and a level of memory."""
+    name = word(tree, what)
+    file, level = name, ""
+    if what == "energy":
+        from costcalc.energy import with_level
+
+        file, level = with_level(name)
+    if not file.endswith((".yaml", ".yml")):
         return name
-    path = beside(str(Path(tree.location.file).parent), name)
-    refuse_outside(path, reach_of(tree.location.file), name, tree.location, "a config")
-    return path
+    path = beside(str(Path(tree.location.file).parent), file)
+    refuse_outside(path, reach_of(tree.location.file), file, tree.location, "a config")
+    return f"{path}:{level}" if level else path
 
 
 def _consistent(budget: Budget) -> Budget:
@@ -245,7 +253,7 @@ def _consistent(budget: Budget) -> Budget:
 
 
 def article(word: str) -> str:
-    """``a`` machine, ``an`` engine."""
+    """``a`` machine, ``an`` engine, ``an`` energy."""
     return "an" if word[0] in "aeiou" else "a"
 
 

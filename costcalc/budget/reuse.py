@@ -15,10 +15,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from costcalc.analysis.report import report
 from costcalc.budget.config import BudgetedModel, Config, Setup
 from costcalc.budget.lock import Lock, LockEntry, graph_of
-from costcalc.budget.measure import Measured, measure
+from costcalc.budget.measure import Measured, measure, reported
 from costcalc.budget.witness import unchanged
 from costcalc.classes import replace
 from costcalc.errors import CostcalcError
@@ -27,7 +26,7 @@ from costcalc.ir.graph import Graph
 from costcalc.ir.record import DAMAGED, location_of, locations_of, record_of, sizes_of
 
 if TYPE_CHECKING:
-    from costcalc.analysis.roofline import Machine
+    from costcalc.budget.measure import Basis
 
 Kept: TypeAlias = Callable[[BudgetedModel, Setup], "Graph | None"]
 """The graph of a model in a setup, if a lock that is believed has it and nothing of it changed."""
@@ -35,14 +34,14 @@ MOST_MARKS = 4096
 
 
 def traced(
-    model: BudgetedModel, setup: Setup, config: Config, machines: Mapping[str, Machine] = {}, *, allow_code: bool,
+    model: BudgetedModel, setup: Setup, config: Config, bases: Mapping[str, Basis] = {}, *, allow_code: bool,
     command: str = "check",
 ) -> tuple[Measured, dict[str, Any] | None]:  # fmt: skip
     """``model``, measured; and what that depended on, where it is code and that can be told."""
 
     def measured() -> Measured:
         more: dict[str, Any] = {"allow_code": allow_code, "within": config.reach, "command": command}
-        return measure(model.model, setup, config.folder, machines, **more)
+        return measure(model.model, setup, config.folder, bases, **more)
 
     if not (allow_code and config.reach and source_of(model.model).runs_code):
         return measured(), None
@@ -76,7 +75,7 @@ def _trace_record(record: dict[str, Any], found: Measured, setup: Setup, config:
     again = _completed(replace(graph, parameters={}, source="", assumed=(), sizes=()), trace, config)
     if (
         again is None
-        or report(again, bits=setup.bits, machine=found.report.machine).to_dict() != found.report.to_dict()
+        or reported(again, setup.bits, next(iter(found.bases.values()), None)).to_dict() != found.report.to_dict()
     ):
         return None
     return trace

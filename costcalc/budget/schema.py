@@ -133,8 +133,8 @@ def _bounds(limit: dict[str, Any], more: Mapping[str, Any] = {}, needs: tuple[st
 
 def _budget(figure: Figure) -> dict[str, Any]:
     keys: dict[str, Any] = {}
-    if figure.asks == "machine":
-        keys["machine"] = {**_WORD, "not": {"pattern": r"(^/|\.\.|\\).*\.ya?ml$"}}
+    if figure.asks in ("machine", "energy"):
+        keys[figure.asks] = {**_WORD, "not": {"pattern": r"(^/|\.\.|\\).*\.ya?ml(:.*)?$"}}
     elif figure.asks == "engine":
         keys["engine"] = {"enum": list(ENGINES)}
     elif figure.asks:

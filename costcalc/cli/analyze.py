@@ -14,6 +14,7 @@ EXAMPLES = {
     "costcalc analyze mobilenet --set width=0.5 --input 3x160x160": "a smaller one",
     "costcalc analyze convnext_t --machine a100 --bits 16 --fps 60": "what is slow, and why",
     "costcalc analyze mobilenet --sort traffic --top 10": "what moves most",
+    "costcalc analyze resnet50 --bits 8 --energy horowitz_45nm": "with the energy of each layer, by a table",
     "costcalc analyze mobilenet --by-kind --fold-norm": "as it is deployed, by kind of layer",
     "costcalc analyze my/net.yaml --format json --output cost.json": "all of it, for programs",
 }
@@ -26,6 +27,10 @@ def analyze(
     shown: Shown,
     fps: Annotated[
         float | None, option("--fps", min=0.001, help="Passes a second that are wanted: the bandwidth they need.")
+    ] = None,
+    grid: Annotated[
+        float | None,
+        option("--grid", min=0.001, max=1e6, help="Grams of CO2 of a kilowatt hour, for those of a run with --energy."),
     ] = None,
     strict: Annotated[
         bool,
@@ -42,7 +47,7 @@ def analyze(
 
     view = shown.view()
     doing(f"analyzing {model.model}")
-    report = analyze(model.model, **model.choices(), **setting._asdict(), fps=fps)
+    report = analyze(model.model, **model.choices(), **setting._asdict(), fps=fps, grid=grid)
     text = render(shown.format.value, report, view)
     emit(text, shown.output)
     return 4 if strict and not report.is_complete else 0

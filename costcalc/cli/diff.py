@@ -75,19 +75,21 @@ def diff(
     """
     from costcalc import api
     from costcalc.analysis.figures import find_figure
+    from costcalc.arguments import energy_of, machine_of
     from costcalc.backends.diff import formats
     from costcalc.difference.git import Repository
     from costcalc.difference.records import is_attributed
     from costcalc.difference.revisions import Range, diff_specs, parse_range
-    from costcalc.machines import load_machine
 
     ranked = find_figure(by)
     by, also = ranked.name, asked(flops or ranked.on_demand)
     if not is_attributed(ranked):
         raise OptionError(f"--by {by}: causes are given for figures that are sums over layers, such as macs or traffic")
-    machine = load_machine(setting.machine) if setting.machine else None
+    machine, energy = machine_of(setting.machine), energy_of(setting.energy)
     if by == "time" and machine is None:
         raise OptionError("--by time needs a machine: add --machine, say --machine a100")
+    if by == "energy" and energy is None:
+        raise OptionError("--by energy needs a table of energies: add --energy, say --energy horowitz_45nm")
     given = choices.choices()
     names = list(sides or [])
     between = parse_range(names[0]) if names else None
@@ -102,12 +104,13 @@ def diff(
             given,
             bits=setting.bits,
             machine=machine,
+            energy=energy,
             planned=_planned(held, setting.bits),
             allow_code=allow_code,
             ways=None if given else partial(_ways_of_config, setting.bits),
         )
     elif len(names) == 2:
-        found = [api.diff(*names, bits=setting.bits, machine=machine, engine=held, **given)]
+        found = [api.diff(*names, bits=setting.bits, machine=machine, energy=energy, engine=held, **given)]
     else:
         raise OptionError(
             "diff takes two models, or revisions as in main..HEAD and specs, or --base REV; see costcalc diff --help"

@@ -53,26 +53,31 @@ def list_(
         SortKey | None, option("--sort", help="Words from a to z, numbers from the largest; by name if left out.")
     ] = None,
     machines: Annotated[bool, option("--machines", help="The machines instead of the models.")] = False,
+    energy: Annotated[bool, option("--energy", help="The tables of energies instead of the models.")] = False,
     transforms: Annotated[bool, option("--transforms", help="The transforms instead of the models.")] = False,
     format: Annotated[Format, option("--format", "-f", help="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
 ) -> None:
-    """The models that costcalc ships, with what each costs at its own input; and the machines and transforms it knows.
+    """The models that costcalc ships, with what each costs at its own input; and the machines, tables of
+    energies and transforms it knows.
 
     On a terminal the table has as many columns as fit, in a pipe or a file all. The other formats have exact numbers.
     """
     from costcalc.backends import catalogue
     from costcalc.backends.paint import painted, plain
 
-    if machines and transforms:
-        raise OptionError("--machines and --transforms each list something else; choose one")
-    kind = "machines" if machines else "transforms" if transforms else "models"
+    asked = [
+        kind for kind, wanted in (("machines", machines), ("energy", energy), ("transforms", transforms)) if wanted
+    ]
+    if len(asked) > 1:
+        raise OptionError("--machines, --energy and --transforms each list something else; choose one")
+    kind = asked[0] if asked else "models"
     words, most = {"task": task, "family": family}, {"macs": max_macs, "params": max_params}
     if kind != "models":
         for option_, given in {**words, "max-macs": max_macs, "max-params": max_params, "sort": sort}.items():
             if given is not None:
                 raise OptionError(f"--{option_} is for models; --{kind} takes a name and a format")
-        entries = _machines(name) if machines else _transforms(name)
+        entries = {"machines": _machines, "energy": _energy, "transforms": _transforms}[kind](name)
     else:
         entries = _cheap(_models(name, words), most)
         if sort is not None:
@@ -130,6 +135,15 @@ def _machines(name: str) -> list[dict[str, Any]]:
     chosen = [load_machine(machine).to_dict() for machine in machines() if _like(name, machine)]
     if not chosen:
         raise UnknownName(f"no machine has '{name[:40]}' in its name; there are {listing(machines())}")
+    return chosen
+
+
+def _energy(name: str) -> list[dict[str, Any]]:
+    from costcalc.energy import energy_tables, load_energy_table
+
+    chosen = [load_energy_table(table).to_dict() for table in energy_tables() if _like(name, table)]
+    if not chosen:
+        raise UnknownName(f"no table of energies has '{name[:40]}' in its name; there are {listing(energy_tables())}")
     return chosen
 
 

@@ -166,8 +166,15 @@ Bits = Annotated[
 ]
 
 
+def energy_names(incomplete: str) -> list[str]:
+    """Shipped tables of energies that begin with ``incomplete``."""
+    from costcalc.energy import energy_tables
+
+    return [name for name in energy_tables() if name.startswith(incomplete)]
+
+
 class Setting(NamedTuple):
-    """At which element width, on which machine."""
+    """At which element width, on which machine, by which table of energies."""
 
     bits: Bits = None
     machine: Annotated[
@@ -175,6 +182,13 @@ class Setting(NamedTuple):
         option(
             "--machine", "-m", metavar="NAME|FILE", completes=machine_names,
             help="Time on a machine (`costcalc list --machines`), or on your own in a YAML file.",
+        ),
+    ] = None  # fmt: skip
+    energy: Annotated[
+        str | None,
+        option(
+            "--energy", metavar="TABLE", completes=energy_names,
+            help="Energy by a table: horowitz_45nm, or a YAML file; perhaps with a level of memory, :sram_1mib.",
         ),
     ] = None  # fmt: skip
 

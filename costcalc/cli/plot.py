@@ -37,10 +37,10 @@ class PictureKind(str, Enum):
 TAKES = {
     PictureKind.roofline: ("machine", "bits"),
     PictureKind.memory: ("engine", "bits"),
-    PictureKind.treemap: ("by", "machine", "bits"),
+    PictureKind.treemap: ("by", "machine", "energy", "bits"),
     PictureKind.receptive_field: (),
-    PictureKind.pareto: ("x", "y", "with", "best", "machine", "bits"),
-    PictureKind.waterfall: ("by", "machine", "bits"),
+    PictureKind.pareto: ("x", "y", "with", "best", "machine", "energy", "bits"),
+    PictureKind.waterfall: ("by", "machine", "energy", "bits"),
 }
 """Which of the options that are not for all pictures each takes."""
 SEVERAL = {PictureKind.receptive_field: (1, 6), PictureKind.pareto: (1, 200), PictureKind.waterfall: (2, 2)}
@@ -95,7 +95,7 @@ def plot(
         raise OptionError(f"a picture is a file: add --output {kind.value}.svg, .png or .pdf")
     given = {
         "by": by, "engine": engine, "x": x, "y": y, "with": beside, "best": best or None,
-        "machine": setting.machine, "bits": setting.bits,
+        "machine": setting.machine, "energy": setting.energy, "bits": setting.bits,
     }  # fmt: skip
     for name, value in given.items():
         if value is not None and name not in TAKES[kind]:
@@ -124,15 +124,13 @@ def _drawn(
     """The figure of ``kind``."""
     from costcalc import analyze, api
     from costcalc.backends.plots import attached
-    from costcalc.machines import load_machine
 
     if kind is PictureKind.memory:
         engine = given["engine"].value if given["engine"] else "eager"
         doing(f"planning {models[0]}")
         return attached.MemoryPlots(api.memory(models[0], engine=engine, bits=setting.bits, **built)).memory(width)
     if kind is PictureKind.waterfall:
-        machine = load_machine(setting.machine) if setting.machine else None
-        found = api.diff(*models, bits=setting.bits, machine=machine, **built)
+        found = api.diff(models[0], models[1], **setting._asdict(), **built)
         return attached.DiffPlots(found).waterfall(given["by"] or "macs", width)
     reports = [analyze(model, **built, **setting._asdict()) for model in each("analyzing", models)]
     plots = attached.ReportPlots(reports[0])

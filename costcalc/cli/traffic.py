@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from costcalc.cli.options import Bits, Format, Model, Output, machine_names, size
+from costcalc.cli.options import Bits, Format, Model, Output, energy_names, machine_names, size
 from costcalc.cli.output import coloured, emit, width
 from costcalc.cli.parameters import command, option
 from costcalc.errors import OptionError
@@ -13,6 +13,7 @@ from costcalc.progress import doing
 EXAMPLES = {
     "costcalc traffic mobilenet_v2 --cache 512KiB --bits 8": "what passes to main memory with 512 KiB on the chip",
     "costcalc traffic vit_b_16 --machine a100 --bits 16": "with the caches of a machine",
+    "costcalc traffic mobilenet_v2 --cache 1MiB --bits 8 --energy horowitz_45nm": "with what each takes of energy",
     "costcalc traffic resnet50 --apply fuse:ort --format csv": "the curve over caches, as ONNX Runtime joins layers",
 }
 
@@ -27,6 +28,15 @@ def traffic(
         str | None,
         option(
             "--machine", "-m", metavar="NAME|FILE", completes=machine_names, help="In its place: a machine's caches."
+        ),
+    ] = None,
+    energy: Annotated[
+        str | None,
+        option(
+            "--energy",
+            metavar="TABLE",
+            completes=energy_names,
+            help="Also the energy with each of the three, by a table as analyze has it.",
         ),
     ] = None,
     bits: Bits = None,
@@ -54,7 +64,7 @@ def traffic(
         if room is None:
             raise OptionError(f"{known.name[:80]} does not say what caches it has; give --cache")
     doing(f"counting {model.model}")
-    found = traffic(model.model, cache=room, bits=bits, **model.choices())
+    found = traffic(model.model, cache=room, energy=energy, bits=bits, **model.choices())
     text = (
         told.table(found, width(), coloured(output)) if format is Format.table else getattr(told, format.value)(found)
     )

@@ -9,6 +9,7 @@ from costcalc.difference.records import Cause, Change, Diff
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from costcalc.analysis.energy import EnergyTable
     from costcalc.analysis.records import Report
     from costcalc.analysis.roofline import Machine
     from costcalc.difference.layers import Entry
@@ -19,12 +20,14 @@ __all__ = ["Cause", "Change", "Diff", "diff"]
 
 
 def diff(
-    old: Graph | None, new: Graph | None, *, bits: int | None = None, machine: Machine | None = None, name: str = ""
-) -> Diff:
+    old: Graph | None, new: Graph | None, *, bits: int | None = None, machine: Machine | None = None,
+    energy: EnergyTable | None = None, name: str = "",
+) -> Diff:  # fmt: skip
     """Align the two graphs and attribute the change of every figure to its causes.
 
     A side that is None has no such model: all of the other's layers are then added, or removed.
-    ``bits`` and ``machine`` are those of ``analyze``. Raises ``CostcalcError`` on sizes that are symbols.
+    ``bits``, ``machine`` and ``energy`` are those of ``analyze``; of an energy that is unknown on one side a note says
+    why, and there is no change of it. Raises ``CostcalcError`` on sizes that are symbols.
     """
     from costcalc.analysis.report import report
     from costcalc.analysis.storage import Storage
@@ -33,7 +36,13 @@ def diff(
     from costcalc.difference.exported import remarks
     from costcalc.difference.layers import entries
 
-    reports = [None if g is None else report(g, bits=bits, machine=machine) for g in (old, new)]
+    def reported(energy: EnergyTable | None) -> list[Report | None]:
+        return [None if g is None else report(g, bits=bits, machine=machine, energy=energy) for g in (old, new)]
+
+    reports = reported(energy)
+    unknown = [] if energy is None else [*_unknown_energy(reports)]
+    if unknown:
+        energy, reports = None, reported(None)
     a, b = ([] if g is None or r is None else entries(g, r) for g, r in zip((old, new), reports, strict=True))
     pairs = align(a, b)
     before, after = (g.parameters if g else {} for g in (old, new))
@@ -48,9 +57,9 @@ def diff(
         old=reports[0],
         new=reports[1],
         layers=tuple(_changes(a, b, pairs)),
-        causes=find_causes(a, b, pairs, Storage(before_all, bits), machine) if before_all else (),
+        causes=find_causes(a, b, pairs, Storage(before_all, bits), machine, energy) if before_all else (),
         parameters=parameters,
-        notes=(*(note for r in reports if r is not None for note in _incomplete(r)), *remarks(old, new)),
+        notes=(*(note for r in reports if r is not None for note in _incomplete(r)), *unknown, *remarks(old, new)),
     )
 
 
@@ -67,6 +76,13 @@ def _incomplete(r: Report) -> Iterator[str]:
     if r.unset:
         yield f"{r.name}: {unset(r)}"
     yield from (f"{r.name}: {sentence}" for sentence in iterating(r.layers))
+
+
+def _unknown_energy(reports: list[Report | None]) -> Iterator[str]:
+    """Why the energy of a side is not known, if it is not."""
+    for r in reports:
+        if r is not None and r.total.energy is not None and r.total.energy.unknown:
+            yield f"the energy of {r.name} is unknown: {r.total.energy.unknown}"
 
 
 def _changes(old: list[Entry], new: list[Entry], pairs: list[tuple[int, int]]) -> list[Change]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from costcalc.analysis.energy import EnergyTable
 from costcalc.analysis.figures import Amounts
 from costcalc.analysis.roofline import Machine
 from costcalc.analysis.storage import Storage
@@ -26,8 +27,9 @@ from costcalc.errors import Location
 
 
 def find_causes(
-    old: list[Entry], new: list[Entry], pairs: Pairs, storage: Storage, machine: Machine | None
-) -> tuple[Cause, ...]:
+    old: list[Entry], new: list[Entry], pairs: Pairs, storage: Storage, machine: Machine | None,
+    energies: EnergyTable | None,
+) -> tuple[Cause, ...]:  # fmt: skip
     """The causes of every change between ``old`` and ``new``, aligned by ``pairs``; ``storage`` has the old values."""
     partner = {i: j for i, j in pairs if old[i].op == new[j].op}
     goals = {
@@ -36,7 +38,7 @@ def find_causes(
     follows = {i: width_of_input(old[i], new[j]) for i, j in partner.items()}
     follows = {i: options for i, options in follows.items() if options}
     edits = [edit for i, j in partner.items() for edit in find_edits(i, old[i], new[j], follows.get(i, {}))]
-    replay = Replay(old, goals, follows, storage, machine)
+    replay = Replay(old, goals, follows, storage, machine, energies)
     so_far = [e.contribution for e in old]
     causes = []
     for location, group in in_steps(edits, new, partner):

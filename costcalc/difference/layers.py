@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from costcalc.analysis.figures import Amounts, Value, attributed
 from costcalc.analysis.kernels import Kernels
-from costcalc.analysis.layer_costs import held_in
+from costcalc.analysis.layer_costs import Works, held_in
 from costcalc.analysis.layout import axis_names
 from costcalc.analysis.records import Report
 from costcalc.analysis.storage import Storage
@@ -19,6 +19,8 @@ from costcalc.ir.graph import Graph, Node
 from costcalc.ir.tensor import TensorType, Weight
 
 if TYPE_CHECKING:
+    from costcalc.analysis.energy import Energy, EnergyTable
+    from costcalc.analysis.layer_costs import Work
     from costcalc.analysis.roofline import Machine, Time
 
 
@@ -90,7 +92,7 @@ def entries(graph: Graph, report: Report) -> list[Entry]:
     used = {v for node in graph.nodes for v in node.reads}
     width = report.settings.bits
     storage = Storage(graph, width)
-    contributions = Contributions(storage, report.machine)
+    works, contributions = Works(width), Contributions(storage, report.machine, report.energies)
     found = []
     for value in graph.inputs:
         t = graph.types[value]
@@ -109,7 +111,7 @@ def entries(graph: Graph, report: Report) -> list[Entry]:
             if node.weight(local) not in seen:
                 seen.add(node.weight(local))
                 owned[local] = weight
-        contribution = contributions.of(node, Amounts(layer.amounts), owned.values(), node.op.is_view)
+        contribution = contributions.of(node, Amounts(layer.amounts), owned.values(), works(graph, node))
         found.append(
             Entry(
                 node.name, node.op.name, node.inputs, node.outputs, takes, graph.output_types(node),
@@ -125,8 +127,10 @@ class Contributions:
     nothing   what stands for a figure that has no value, as time without a machine
     """
 
-    def __init__(self, storage: Storage, machine: Machine | None, nothing: Value = 0) -> None:
-        self._storage, self._none = storage, nothing
+    def __init__(
+        self, storage: Storage, machine: Machine | None, energies: EnergyTable | None, nothing: Value = 0
+    ) -> None:
+        self._storage, self._energies, self._none = storage, energies, nothing
         self._timed = Kernels(machine, storage.width, storage.group_of) if machine and machine.macs else None
         self._unheld = held_in(())
         self._nothing = Amounts((figure.name, 0) for figure in attributed())
@@ -143,27 +147,33 @@ class Contributions:
         self._storage.put_values(amounts, bits)
         return amounts
 
-    def of(self, node: Node, amounts: Amounts, owned: Collection[Weight], is_view: bool) -> Amounts:
-        """Those of a layer with these figures in an inference, which owns the weights ``owned``; time is made exact."""
+    def of(self, node: Node, amounts: Amounts, owned: Collection[Weight], work: Work) -> Amounts:
+        """Those of a layer that does ``work`` and has these figures in an inference, and owns the weights ``owned``.
+
+        Time and energy are made exact.
+        """
         storage = self._storage
         amounts.update(held_in(owned, storage.width) if owned else self._unheld)
-        makes = () if is_view and not storage.is_prepared(node) else storage.touched(node)[1]
+        makes = () if work.is_view and not storage.is_prepared(node) else storage.touched(node)[1]
         storage.put_values(amounts, sum(map(storage.bits.__getitem__, makes)))
-        time = None
+        time = energy = None
         if self._timed:
             time = self._timed(node.name, amounts["macs"], amounts["read"] + amounts["write"])
+        if self._energies:
+            energy = self._energies.of_layer(work.use, amounts["macs"], amounts["read"] + amounts["write"])
         for name, rule in self._derived:
-            value = rule(Priced(amounts, time))
+            value = rule(Priced(amounts, time, energy))
             value = self._none if value is None else value
             amounts[name] = Fraction(value) if isinstance(value, float) else value
         return amounts
 
 
 class Priced(NamedTuple):
-    """What figures are derived from: the other figures of a layer, and its time on a machine."""
+    """What figures are derived from: the other figures of a layer, its time on a machine, and its energy by a table."""
 
     amounts: Amounts
     time: Time | None
+    energy: Energy | None
 
 
 def largest(

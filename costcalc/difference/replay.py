@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from costcalc.analysis.energy import EnergyTable
 from costcalc.analysis.figures import Amounts
 from costcalc.analysis.layer_costs import Works
 from costcalc.analysis.roofline import Machine
@@ -53,12 +54,13 @@ class Replay:
         follows: Mapping[int, Mapping[str, Any]],
         storage: Storage,
         machine: Machine | None,
+        energies: EnergyTable | None,
     ) -> None:
         self.old, self.goals, self.follows = old, goals, follows
         self.states = [LayerState(e.node.op if e.node else None, e.takes, e.makes) for e in old]
         self._storage, self._work = storage, Works(storage.width)
         self._inference = Inference(storage)
-        self._figured = Contributions(storage, machine, Fraction(0))
+        self._figured = Contributions(storage, machine, energies, Fraction(0))
         for entry in old if storage.group_of else ():
             if entry.node:
                 self._figured.prime(entry.name, entry.contribution)
@@ -132,4 +134,4 @@ class Replay:
         # What new options bring, such as a bias, is the layer's own too.
         before = node.op.weights(*entry.takes) if op != node.op else work.weights
         owned = [weight for local, weight in work.weights.items() if local in entry.owns or local not in before]
-        return self._figured.of(node, self._inference(node, work), owned, work.is_view)
+        return self._figured.of(node, self._inference(node, work), owned, work)

@@ -64,6 +64,7 @@ def diff_specs(
     *,
     bits: int | None = None,
     machine: Any = None,
+    energy: Any = None,
     planned: Callable[[Graph], Plan] | None = None,
     allow_code: bool = False,
     ways: Callable[[str], Sequence[Building]] | None = None,
@@ -95,7 +96,7 @@ def diff_specs(
             one = _Spec(path, before, after, choices, between)
             diffs = []
             for v in [variant] if variant else one.variants():
-                diffs.append(one.diff(v, bits, machine, planned))
+                diffs.append(one.diff(v, bits, machine, energy, planned))
                 layers += sum(len(side.layers) for side in (diffs[-1].old, diffs[-1].new) if side is not None)
                 compared += 1
                 if not paths and layers > MOST_LAYERS:
@@ -106,14 +107,14 @@ def diff_specs(
             found += [_at_edits(d, edits) for d in changed or diffs[: 1 if paths else 0]]
     if code:
         jobs = [(model, way) for model in code for way in (ways and ways(model)) or [Building(choices, bits)]]
-        of_code = _of_code(repository, between, base, head, jobs, machine, planned)
+        of_code = _of_code(repository, between, base, head, jobs, machine, energy, planned)
         found += [_at_edits(d, edits) for d in of_code]
     return found
 
 
 def _of_code(
     repository: Repository, between: Range, base: str, head: str | None, jobs: Sequence[tuple[str, Building]],
-    machine: Any, planned: Callable[[Graph], Plan] | None,
+    machine: Any, energy: Any, planned: Callable[[Graph], Plan] | None,
 ) -> Iterator[Diff]:  # fmt: skip
     """The diffs of models that are code, each built in its way, each revision traced by a process of its own."""
     models = [*dict.fromkeys(model for model, _ in jobs)]
@@ -135,7 +136,7 @@ def _of_code(
             if not (old or new) and isinstance(answers[1], CostcalcError):
                 raise answers[1]
             name = f"{model} at {way.label}" if way.label else model
-            found = diff(old, new, bits=way.bits, machine=machine, name=name)
+            found = diff(old, new, bits=way.bits, machine=machine, energy=energy, name=name)
             yield with_memory(found, old, new, planned)
 
 
@@ -187,13 +188,15 @@ class _Spec:
         spec = _parsed(self.trees[side], self.path)
         return list(spec.variants) if spec else []
 
-    def diff(self, variant: str, bits: int | None, machine: Any, planned: Callable[[Graph], Plan] | None) -> Diff:
+    def diff(
+        self, variant: str, bits: int | None, machine: Any, energy: Any, planned: Callable[[Graph], Plan] | None
+    ) -> Diff:
         """The diff of one variant; a side that lacks it is None. Raises ``SpecError`` if both do."""
         if variant and variant not in (known := self.variants()):
             raise SpecError(f"{self.path} has no variant '{variant[:80]}'{near(variant, known)}")
         old, new = (self._load(side, variant) for side in (0, 1))
         name = f"{self.path}:{variant}" if variant else self.path
-        return with_memory(diff(old, new, bits=bits, machine=machine, name=name), old, new, planned)
+        return with_memory(diff(old, new, bits=bits, machine=machine, energy=energy, name=name), old, new, planned)
 
     def _load(self, side: int, variant: str) -> Graph | None:
         if not self.there[side] or (variant and variant not in self.known[side]):

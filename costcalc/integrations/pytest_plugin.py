@@ -63,15 +63,16 @@ class Costs:
         self._new: dict[tuple[str, str], LockEntry] = {}
 
     def __call__(
-        self, model: Any, *inputs: Any, bits: int | None = None, machine: str | None = None, **choices: Any
-    ) -> Cost:
+        self, model: Any, *inputs: Any, bits: int | None = None, machine: str | None = None,
+        energy: str | None = None, **choices: Any,
+    ) -> Cost:  # fmt: skip
         """What ``model`` costs: a name or path as for ``analyze``, from the root of the tests, a graph, or a module.
 
         ``cost("net.py:Net", input=(3, 32, 32))``, ``cost(module, (1, 3, 32, 32))``: ``inputs`` of a ``torch.nn.Module``
-        are tensors, or shapes with the batch, while ``input`` is without it. ``machine`` gives a time. ``choices`` are
-        those of ``costcalc.load``: batch, input, parameters, apply, layout.
+        are tensors, or shapes with the batch, while ``input`` is without it. ``machine`` gives a time, ``energy``, a
+        table of energies, an energy. ``choices`` are those of ``costcalc.load``: batch, input, parameters, layout …
         """
-        return Cost(self._measure(model, inputs, bits, choices, machine))
+        return Cost(self._measure(model, inputs, bits, choices, machine, energy))
 
     def snapshot(self, model: Any, *inputs: Any, bits: int | None = None, name: str = "", **choices: Any) -> None:
         """Assert that ``model`` costs what the lock says; ``--cost-update`` writes it there.
@@ -111,30 +112,30 @@ class Costs:
             write_lock(self._path(), Lock({**(lock.entries if lock else {}), **self._new}), seen)
 
     def _measure(
-        self, model: Any, inputs: tuple[Any, ...], bits: int | None, choices: dict[str, Any], machine: str | None = None
-    ) -> Measured:
+        self, model: Any, inputs: tuple[Any, ...], bits: int | None, choices: dict[str, Any],
+        machine: str | None = None, energy: str | None = None,
+    ) -> Measured:  # fmt: skip
         from costcalc import load
-        from costcalc.budget.measure import measured
+        from costcalc.analysis.report import report
+        from costcalc.arguments import energy_of, machine_of
+        from costcalc.budget.measure import Measured
         from costcalc.errors import OptionError, listing
         from costcalc.frontends.sources import is_path
         from costcalc.ir.graph import Graph
-        from costcalc.machines import load_machine
 
-        on = {}
-        if machine is not None:
-            on[machine] = load_machine(str(self._root / machine) if is_path(machine) else machine)
         unknown = next((name for name in choices if name not in CHOICES), None)
         if unknown is not None:
             raise OptionError(
                 f"cost takes no {unknown}=; a shape is input=, without the batch; there are {listing(CHOICES)}"
             )
+        on, by = (str(self._root / name) if name and is_path(name) else name for name in (machine, energy))
         if not isinstance(model, (str, os.PathLike)):
             graph = model if isinstance(model, Graph) else _traced(model, inputs, choices)
-            return measured(graph, bits, on)
-        if inputs:
+        elif inputs:
             raise OptionError("only a torch.nn.Module takes inputs; a model that is named takes its shape as input=")
-        path = os.path.relpath(self._root / model) if is_path(str(model)) else str(model)
-        return measured(load(path, **choices), bits, on)
+        else:
+            graph = load(os.path.relpath(self._root / model) if is_path(str(model)) else str(model), **choices)
+        return Measured(graph, report(graph, bits=bits, machine=machine_of(on), energy=energy_of(by)))
 
     def _path(self) -> str:
         from costcalc.budget.lock import NAME
@@ -241,7 +242,8 @@ class Cost:
             raise AttributeError(error.message) from None
         value = figure.value(self.report)
         if value is None:
-            hint = "; give a machine, as in cost(model, machine='a100')" if name == "time" else ""
+            hint = "; give a machine, as in cost(model, machine='a100')" if figure.asks == "machine" else ""
+            hint = "; give a table, as in cost(model, energy='horowitz_45nm')" if figure.asks == "energy" else hint
             raise AttributeError(f"{self.report.name} has no {name}{hint}")
         return Amount(figure, value, self)
 

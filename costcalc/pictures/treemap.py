@@ -7,7 +7,7 @@ from costcalc.analysis.records import Report
 from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError
 
-TREEMAPS = ("macs", "params", "traffic", "weights", "time")
+TREEMAPS = ("macs", "params", "traffic", "weights", "time", "energy")
 """The figures of which there are treemaps: those that add up."""
 
 
@@ -37,6 +37,11 @@ def treemap(report: Report, figure: str) -> Area:
         raise CostcalcError(f"there is no treemap of {figure[:40]}; there are {', '.join(TREEMAPS)}")
     if figure == "time" and report.total.time is None:
         raise CostcalcError("time is of a machine; give one, --machine a100 say")
+    energy = report.total.energy
+    if figure == "energy" and energy is None:
+        raise CostcalcError("energy is by a table; give one, --energy horowitz_45nm say")
+    if figure == "energy" and energy is not None and energy.unknown:
+        raise CostcalcError(f"the energy is unknown: {energy.unknown}")
     modules = {block.name: block.module or "" for block in report.blocks}
     inside: dict[str, list[str]] = {}
     made: dict[str, Area] = {}

@@ -8,6 +8,8 @@ from typing import Any
 
 from costcalc.classes import NamedTuple, dataclass
 from costcalc.errors import CostcalcError
+from costcalc.ir.fields import ints
+from costcalc.ir.graph import Graph
 from costcalc.planning.records import ArenaTensor, Memory
 
 WIDTHS = ("width", "width_multiplier", "width_mult", "alpha", "multiplier")
@@ -114,6 +116,15 @@ class FitChoices(NamedTuple):
     batch: int
     image: tuple[int, ...] | None
     width: tuple[str, float] | None
+
+
+def choices(graph: Graph, batch: int) -> FitChoices:
+    """What of the spec that ``graph`` was built from can be chosen: its batch, the size of its one image, a width."""
+    shapes = [ints(graph.types[value].shape) for value in graph.inputs]
+    image = shapes[0][1:] if len(shapes) == 1 and len(shapes[0]) == 4 else None
+    named = ((name, graph.parameters.get(name)) for name in WIDTHS)
+    width = next(((name, float(w)) for name, w in named if isinstance(w, (int, float)) and w), None)
+    return FitChoices(batch, image, width)
 
 
 def fits(memory: Memory, room: Room, choices: FitChoices | None, plan: Callable[[Mapping[str, Any]], Memory]) -> Fits:

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
+from costcalc.analysis.energy import PICO, Energy
 from costcalc.analysis.floor import Crossings, TiledProduct, beyond, product_of
 from costcalc.analysis.layer_costs import Works
 from costcalc.analysis.storage import Storage
@@ -28,6 +29,7 @@ from costcalc.ir.dims import Dim
 from costcalc.transforms.fuse import fuse
 
 if TYPE_CHECKING:
+    from costcalc.analysis.energy import EnergyTable
     from costcalc.ir.graph import Graph
 
 SCHEMA = 1
@@ -45,6 +47,27 @@ class Level(NamedTuple):
     layers_bytes: int
 
 
+class Charged(NamedTuple):
+    """The energy of an inference by ``table``, whose MACs take ``macs`` joules; None where it does not tell.
+
+    Traffic is charged to the table's level of memory.
+    """
+
+    table: EnergyTable
+    macs: float | None
+
+    def joules(self, moved_bytes: int) -> float | None:
+        """Those of the MACs and of so much traffic; None where the table does not tell."""
+        if self.macs is None or not self.table.level:
+            return None
+        return self.macs + PICO * moved_bytes * self.table.memory[self.table.level]
+
+    def of(self, level: Level) -> dict[str, float | None]:
+        """Those of each of the three, as the JSON calls them."""
+        each = {"floor": level.floor_bytes, "fused": level.fused_bytes, "layers": level.layers_bytes}
+        return {f"{name}_joules": self.joules(moved) for name, moved in each.items()}
+
+
 @dataclass(frozen=True)
 class Levels:
     """What ``costcalc.traffic`` returns; ``to_dict`` is the JSON of ``docs/time.md``.
@@ -52,6 +75,7 @@ class Levels:
     at       with the cache that was asked for; None where none was
     curve    with caches of powers of two, up to where more would change nothing
     kernels  how many do the layers in ``fused``
+    charged  what the three take of energy, where a table was given
     """
 
     name: str
@@ -60,14 +84,19 @@ class Levels:
     curve: tuple[Level, ...]
     kernels: int
     notes: tuple[str, ...] = ()
+    charged: Charged | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain lists, dicts and numbers."""
         return {
             "schema": SCHEMA, "name": self.name, "bits": self.bits, "kernels": self.kernels,
-            "at": self.at._asdict() if self.at else None,
-            "curve": [level._asdict() for level in self.curve], "notes": list(self.notes),
+            **({"energies": self.charged.table.to_dict()} if self.charged else {}),
+            "at": self._record(self.at) if self.at else None,
+            "curve": list(map(self._record, self.curve)), "notes": list(self.notes),
         }  # fmt: skip
+
+    def _record(self, level: Level) -> dict[str, Any]:
+        return level._asdict() | (self.charged.of(level) if self.charged else {})
 
 
 class Moved(NamedTuple):
@@ -94,10 +123,13 @@ class Kept(NamedTuple):
     saves: tuple[tuple[int, int], ...]
 
 
-def levels(graph: Graph, cache: int | None = None, bits: int | None = None) -> Levels:
+def levels(
+    graph: Graph, cache: int | None = None, bits: int | None = None, energies: EnergyTable | None = None
+) -> Levels:
     """The three for a cache of ``cache`` bytes, and as curves over caches.
 
-    bits   width of floating-point elements in place of their own
+    bits      width of floating-point elements in place of their own
+    energies  the table by which the energy of each of the three is told
 
     Raises ``CostcalcError`` where sizes are symbols.
     """
@@ -127,15 +159,32 @@ def levels(graph: Graph, cache: int | None = None, bits: int | None = None) -> L
     curve = [at for at in found if at.cache_bytes in sizes]
     while len(curve) > 1 and curve[-1][1:] == curve[-2][1:]:  # more changes nothing
         curve.pop()
-    uncounted = any(not node.op.is_counted for node in graph.nodes)
+    notes = []
+    if any(not node.op.is_counted for node in graph.nodes):
+        notes.append("some layers have no rule, so that each figure leaves out what they move")
+    spent = _spent(graph, bits, energies) if energies else None
+    if spent is not None and spent.unknown:
+        notes.append(f"the energy is unknown: {spent.unknown}")
     return Levels(
         name=graph.name,
         bits=bits,
         at=next((at for at in found if at.cache_bytes == cache), None),
         curve=tuple(curve),
         kernels=len(kernels),
-        notes=("some layers have no rule, so that each figure leaves out what they move",) if uncounted else (),
+        notes=tuple(notes),
+        charged=Charged(energies, spent.macs) if energies and spent else None,
     )
+
+
+def _spent(graph: Graph, bits: int | None, energies: EnergyTable) -> Energy:
+    """What an inference takes for its MACs, each layer with a byte of traffic, so that it shows if that is unknown."""
+    storage, works = Storage(graph, bits), Works(bits)
+    found = Energy(0.0, 0.0)
+    for node in graph.nodes:
+        if not storage.is_prepared(node):
+            work = works(graph, node)
+            found = found.plus(energies.of_layer(work.use, work.done["macs"], 8))
+    return found
 
 
 def _layers(graph: Graph, bits: int | None) -> tuple[list[Moved], tuple[int, int]]:

@@ -37,7 +37,7 @@ def leaves(area: Area) -> list[Area]:
 
 @pytest.mark.parametrize("figure", TREEMAPS)
 def test_areas_add_up(figure: str) -> None:
-    report = costcalc.analyze("resnet18", machine="a100")
+    report = costcalc.analyze("resnet18", machine="a100", energy="horowitz_45nm")
     whole = treemap(report, figure)
     wanted = {layer.name: costcalc_figure(layer, figure) for layer in report.layers}
     assert {leaf.name: leaf.value for leaf in leaves(whole)} == {name: n for name, n in wanted.items() if n}

@@ -47,9 +47,12 @@ def to_dict(outcome: Outcome, *, fail_on_warn: bool = False, strict: bool = Fals
             {
                 "name": r.model.name, "model": r.model.model, "setup": r.setup.label, "title": r.title,
                 "baseline": r.past.where, "without_baseline": r.past.reason, "compared": r.past.found is not None,
-                "figures": {n: _number(f.value(r.now.report)) for n, f in _figures(r).items() if f.asks != "machine"},
-                "time": {name: _number(report.total.time.seconds) for name, report in r.now.on.items()
+                "figures": {n: _number(f.value(r.now.report)) for n, f in _figures(r).items()
+                            if f.asks not in ("machine", "energy")},
+                "time": {name: _number(report.total.time.seconds) for name, report in r.now.by.items()
                          if report.total.time},
+                "energy": {name: report.total.energy.joules for name, report in r.now.by.items()
+                           if report.total.energy},
                 "uncounted": [layer.name for layer in r.now.report.uncounted], "layers": _layers(r),
                 "marks": {n: mark for n in _figures(r) if (mark := r.now.report.mark(n))},
                 **({"unset": [size.name for size in r.now.report.unset]} if r.now.report.unset else {}),
@@ -83,7 +86,8 @@ def _layers(result: Result) -> dict[str, int]:
 def _verdict(v: Verdict) -> dict[str, Any]:
     return {
         "subject": v.subject, "model": v.model, "setup": v.setup, "metric": v.budget.figure.name,
-        "layers": v.budget.layers, "at": v.budget.at, "machine": v.budget.machine, "rule": v.rule, "status": v.status,
+        "layers": v.budget.layers, "at": v.budget.at, "machine": v.budget.machine, "energy": v.budget.energy,
+        "rule": v.rule, "status": v.status,
         "value": v.value if isinstance(v.value, str) else _number(v.value), "limit": _number(v.limit),
         "unit": _unit(v), "baseline": _number(v.base), "over": _number(v.over), "says": v.description,
         "message": v.message, "source": v.location.short if v.location else "",

@@ -103,6 +103,9 @@ def legend(found: Comparison) -> list[str]:
             seen = "all, where that is the whole image, with the window in brackets where it hangs over"
             of = "receptive field, the pixels that one place of the layer below it depends on"
             says.append(f"{line.figure.title}: {of}; {seen}")
+    for name, report in zip(found.names, found.reports, strict=True):
+        if report.total.energy and report.total.energy.unknown:
+            says.append(f"the energy of {name} is unknown: {report.total.energy.unknown}")
     return says
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from costcalc.amounts.units import count, grouped, seconds, size
+from costcalc.amounts.shown import SMALL
+from costcalc.amounts.units import count, grouped, size
 from costcalc.analysis.explain import ExplainedWeight, Explanation, ExplanationLine
 from costcalc.analysis.fft import FourierConv
-from costcalc.analysis.figures import BITS, SECONDS
+from costcalc.analysis.figures import BITS
 from costcalc.analysis.view import ReceptiveField
 from costcalc.backends.docstrings import described
 from costcalc.backends.paint import Paint
@@ -79,8 +80,8 @@ def value_of_line(line: ExplanationLine) -> str:
         if value.border:
             said += f"; over the border pixels of the image, {' and '.join(dict.fromkeys(filter(None, value.border)))}"
         return f"{said}; {line.description}" if line.description else said
-    if line.unit == SECONDS:
-        return seconds(value) + (f", {line.description}" if line.description else "")
+    if line.unit in SMALL:
+        return SMALL[line.unit](value) + (f", {line.description}" if line.description else "")
     if isinstance(value, int) and line.unit == BITS:
         return f"{grouped(value)} bits ({size(value)})" if value else "0"
     if isinstance(value, int):

@@ -7,7 +7,7 @@ from typing import Any
 
 from costcalc.analysis.explain import Explanation, ExplanationLine
 from costcalc.analysis.fft import FourierConv
-from costcalc.analysis.figures import BITS, SECONDS
+from costcalc.analysis.figures import BITS, COUNT, JOULES, SECONDS
 from costcalc.analysis.formula import Formula
 from costcalc.analysis.records import Report, plain
 from costcalc.analysis.stored_tensors import StoredTensors
@@ -85,13 +85,14 @@ def _figure(line: ExplanationLine) -> dict[str, Any]:
     value = line.value
     if isinstance(value, FourierConv):
         value = value._asdict() | {"prepared": value.prepared}
-    explained = {"name": _key(line.name, bits=line.unit == BITS, seconds=line.unit == SECONDS), "value": value}
+    explained = {"name": _key(line.name, line.unit), "value": value}
     return explained | ({"formula": line.letters, "numbers": line.numbers} if line.letters else {})
 
 
-def _key(name: str, *, bits: bool = False, seconds: bool = False) -> str:
+def _key(name: str, unit: str = COUNT) -> str:
     """What JSON calls a figure: ``macs``, ``storage_bits``, ``compute_time_seconds``; sizes keep their letters."""
-    return name.lower().replace(" ", "_" if "," not in name else " ") + "_bits" * bits + "_seconds" * seconds
+    end = f"_{unit}" if unit in (BITS, SECONDS, JOULES) else ""
+    return name.lower().replace(" ", "_" if "," not in name else " ") + end
 
 
 def _text(record: dict[str, Any]) -> str:

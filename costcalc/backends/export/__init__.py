@@ -10,6 +10,7 @@ from costcalc.classes import NamedTuple
 from costcalc.errors import OptionError, listing, near
 
 if TYPE_CHECKING:
+    from costcalc.analysis.energy import EnergyTable
     from costcalc.analysis.records import Report
     from costcalc.analysis.roofline import Machine
     from costcalc.analysis.workload import Loops, Workload
@@ -64,13 +65,15 @@ class Exported:
 
     bits      width of floating-point elements, in place of their own
     machine   the machine on which its layers take time
+    energy    the table by which they take energy
     layer     the one layer of which loops are written
     """
 
     def __init__(
-        self, graph: Graph, *, bits: int | None = None, machine: Machine | None = None, layer: str | None = None
-    ) -> None:
-        self.graph, self.bits, self.machine, self.layer = graph, bits, machine, layer
+        self, graph: Graph, *, bits: int | None = None, machine: Machine | None = None,
+        energy: EnergyTable | None = None, layer: str | None = None,
+    ) -> None:  # fmt: skip
+        self.graph, self.bits, self.machine, self.energy, self.layer = graph, bits, machine, energy, layer
         self.notes: list[str] = []
         """What a reader of the file must know that is not in it."""
 
@@ -79,7 +82,7 @@ class Exported:
         """Every figure."""
         from costcalc.analysis.report import report
 
-        return report(self.graph, bits=self.bits, machine=self.machine)
+        return report(self.graph, bits=self.bits, machine=self.machine, energy=self.energy)
 
     @cached_property
     def workload(self) -> Workload:

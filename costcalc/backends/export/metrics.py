@@ -42,6 +42,8 @@ def metrics(report: Report) -> dict[str, int | float]:
         found["roofline_seconds"] = total.time.seconds
     if total.floor:
         found["floor_seconds"] = total.floor.seconds
+    if total.energy and total.energy.joules is not None:
+        found["joules"] = total.energy.joules
     return found
 
 

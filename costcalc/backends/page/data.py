@@ -21,7 +21,7 @@ from costcalc.pictures.roofline import roofline
 from costcalc.pictures.timeline import timeline
 from costcalc.planning.records import Memory
 
-SHOWN = ("macs", "params", "traffic", "weights", "ops", "time")
+SHOWN = ("macs", "params", "traffic", "weights", "ops", "time", "energy")
 """The figures that rows have, each where the model has any of it; treemaps are of those."""
 BOUNDS = ("nothing", "memory", "compute")
 MOST_EXPLAINED = 3000
@@ -112,9 +112,8 @@ def model_data(
 
 
 def _is_there(figure: Figure, report: Report) -> bool:
-    if figure.name == "time" and report.total.time is None:
-        return False
-    return figure.of(report.total) != 0 or figure.name == "macs"
+    value = figure.of(report.total)
+    return (value is not None and value != 0) or figure.name == "macs"
 
 
 def _number(value: Any) -> Any:

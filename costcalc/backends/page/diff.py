@@ -17,7 +17,7 @@ from costcalc.difference.records import Diff
 from costcalc.ir.graph import Graph
 from costcalc.pictures.waterfall import Waterfall, waterfall
 
-FALLS = ("macs", "params", "traffic", "time")
+FALLS = ("macs", "params", "traffic", "time", "energy")
 MOST_LAYERS = 2000
 """Changed layers that the page lists; of more it says how many."""
 

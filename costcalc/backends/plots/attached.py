@@ -38,7 +38,7 @@ class ReportPlots(NamedTuple):
         return draw(self.report, width)
 
     def treemap(self, figure: str = "macs", width: float | None = None) -> Any:
-        """Blocks in blocks, each as large as its part of ``figure``: macs, params, traffic, weights, time."""
+        """Blocks in blocks, each as large as its part of ``figure``: macs, params, traffic, weights, time, energy."""
         _check(width)
         from costcalc.backends.plots.treemap import draw
 

@@ -24,7 +24,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 from matplotlib.transforms import Bbox
 
-from costcalc.analysis.figures import BITS, SECONDS
+from costcalc.analysis.figures import BITS, JOULES, SECONDS
 from costcalc.backends.escape import visible
 from costcalc.backends.plots import FORMATS
 from costcalc.errors import OptionError
@@ -234,11 +234,12 @@ def number(value: float, unit: str) -> str:
     """A number at a tick: ``4 G``, ``1.5 MiB`` (of bytes for ``BITS``), ``20 µs``."""
     if not value:
         return "0"
-    if unit == SECONDS:
-        for scale, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")):
+    if unit in (SECONDS, JOULES):
+        letter = "s" if unit == SECONDS else "J"
+        for scale, prefix in ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n")):
             if abs(value) >= scale * 0.9999:
-                return f"{value / scale:.4g} {name}"
-        return f"{value:.3g} s"
+                return f"{value / scale:.4g} {prefix}{letter}"
+        return f"{value:.3g} {letter}"
     base, names = (
         (1024.0, ("B", "KiB", "MiB", "GiB", "TiB", "PiB"))
         if unit == BITS

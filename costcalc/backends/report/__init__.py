@@ -26,8 +26,8 @@ def render(format: str, report: Report, view: TableView) -> str:
     """``report`` in one of ``FORMATS``; an ``UnknownName`` if the view has columns that need a machine."""
     from importlib import import_module
 
-    from costcalc.backends.columns import needs_machine
+    from costcalc.backends.columns import needs_more
 
-    needs_machine([*(view.columns or ()), *((view.sort,) if view.sort else ())], report)
+    needs_more([*(view.columns or ()), *((view.sort,) if view.sort else ())], report)
     text: str = getattr(import_module(FORMATS[format]), format)(report, view)
     return text

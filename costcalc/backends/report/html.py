@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from costcalc.analysis.records import Report
 from costcalc.analysis.sizes import sizes
-from costcalc.backends.columns import Column, preferred, shown
+from costcalc.backends.columns import Column, shown, wanted
 from costcalc.backends.escape import html as escaped
 from costcalc.backends.report.summary import facts, headline, marked, not_counted
 from costcalc.backends.rows import Row, TableView, flat, layers_in, titled, tree
@@ -55,7 +55,7 @@ align-items:baseline;border-bottom:1px solid rgba(128,128,128,.18)}
 def fragment(report: Report, view: TableView) -> str:
     """What a notebook shows of ``report``."""
     view, folded = _bounded(report, view)
-    chosen = view.columns or preferred(TIMED if report.machine else PLAIN, view.also)
+    chosen = view.columns or wanted(report, PLAIN, TIMED, view.also)
     rows = tree(report, view)
     if view.columns is None:
         chosen = [c for c in chosen if c.name in ("name", "kind") or any(shown(c, row.figures) for row in rows[:-1])]

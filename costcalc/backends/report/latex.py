@@ -8,7 +8,7 @@ from typing import Any
 from costcalc.amounts.scaled import STEPS, scaled
 from costcalc.analysis.records import Report
 from costcalc.analysis.sizes import sizes
-from costcalc.backends.columns import Column, preferred, shown
+from costcalc.backends.columns import Column, shown, wanted
 from costcalc.backends.escape import latex as escaped
 from costcalc.backends.report.summary import headline, marked, not_counted
 from costcalc.backends.rows import TableView, flat, layers_in, titled
@@ -63,7 +63,7 @@ def tabular(
 
 def latex(report: Report, view: TableView) -> str:
     """The rows and the total of ``report``."""
-    chosen = view.columns or preferred(TIMED if report.machine else PLAIN, view.also)
+    chosen = view.columns or wanted(report, PLAIN, TIMED, view.also)
     rows = [
         row
         for row in flat(report, view)

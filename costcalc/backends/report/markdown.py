@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from costcalc.analysis.records import Report
 from costcalc.analysis.sizes import sizes
-from costcalc.backends.columns import preferred, shown
+from costcalc.backends.columns import shown, wanted
 from costcalc.backends.escape import markdown as escaped
 from costcalc.backends.markdown import header, row, table
 from costcalc.backends.report.summary import after, facts, marked, not_counted
@@ -16,7 +16,7 @@ TIMED = "name kind group output macs traffic estimate time bound"
 
 def markdown(report: Report, view: TableView) -> str:
     """A table of rows and one of totals."""
-    chosen = view.columns or preferred(TIMED if report.machine else PLAIN, view.also)
+    chosen = view.columns or wanted(report, PLAIN, TIMED, view.also)
     inputs = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in report.inputs.items())
     applied = f" · {escaped(after(report.settings.apply))}" * bool(report.settings.apply)
     lines = [f"**{escaped(report.name)}** · {escaped(inputs)}{applied}", ""]

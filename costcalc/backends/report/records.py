@@ -9,7 +9,7 @@ from costcalc.analysis.figures import BITS, JOULES, SECONDS, Figure
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.sizes import sizes
 from costcalc.backends import escape
-from costcalc.backends.columns import Column, usual
+from costcalc.backends.columns import Column, is_there, usual
 from costcalc.backends.json import written
 from costcalc.backends.report.summary import after, not_counted
 from costcalc.backends.rows import Row, TableView, flat
@@ -59,9 +59,7 @@ def cells(report: Report, view: TableView) -> dict[str, list[Any]]:
 
 
 def _cells(report: Report, view: TableView) -> list[Cell]:
-    chosen = view.columns or [
-        c for c in usual(view.also) if not c.share and (not c.timed or c.value(report.total) is not None)
-    ]
+    chosen = view.columns or [c for c in usual(view.also) if not c.share and is_there(c, report)]
     return [cell for column in chosen for cell in _of_column(column)]
 
 

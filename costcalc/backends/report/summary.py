@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from costcalc.amounts.shown import field_text, show
-from costcalc.amounts.units import amount, grouped, percent, rate, seconds, size
+from costcalc.amounts.units import amount, grams, grouped, joules, percent, rate, seconds, size
 from costcalc.analysis.figures import BITS, COUNT, FIGURES, RATIO, SUMMARY, field_at_end, figures_in
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.sizes import sizes
@@ -17,6 +17,7 @@ from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim
 
 if TYPE_CHECKING:
+    from costcalc.analysis.energy import Energy, EnergyTable
     from costcalc.analysis.floor import TimeFloor
 
 
@@ -111,6 +112,8 @@ def facts(report: Report, also: Collection[str] = ()) -> Iterator[Fact]:
         if total.floor:
             yield Fact("floor", marked(report, "floor", seconds(total.floor.seconds)), _floor(total.floor))
         yield from _too_large(report)
+    if report.energies and total.energy:
+        yield from _energy(report, report.energies, total.energy)
     fps, pace = report.settings.fps, report.pace
     if fps and pace:
         of = f", {percent(pace.share, 1)} of what it has" if pace.share is not None else ""
@@ -126,6 +129,22 @@ def _field(report: Report) -> Iterator[Fact]:
         return
     unit = ", in pixels" if isinstance(field, ReceptiveField) else ""
     yield Fact(FIGURES["receptive_field"].title, field_text(field), f"receptive field of {layer.name}{unit}")
+
+
+def _energy(report: Report, table: EnergyTable, energy: Energy) -> Iterator[Fact]:
+    """The energy, its two parts and by which table; or why it is unknown."""
+    if energy.joules is None:
+        needs = [layer for layer in report.layers if layer.energy and layer.energy.unknown]
+        more = f" and {len(needs) - 1:,} more layers need" if len(needs) > 1 else " needs"
+        yield Fact("energy", "unknown", f"{energy.unknown}, which {needs[0].name}{more}")
+        return
+    how = "by kernel" if report.total.kernels is not None else "layer by layer"
+    level = f", all of it with {table.level}" if table.level else ""
+    says = f"MACs {joules(energy.macs or 0)}, traffic {joules(energy.traffic or 0)}: {how}{level}; {table.title}"
+    yield Fact("energy", marked(report, "energy", joules(energy.joules)), says)
+    if report.grid is not None and report.grams is not None:
+        says = f"of CO2, where a kilowatt hour has {amount(report.grid)} g"
+        yield Fact("emissions", marked(report, "energy", grams(report.grams)), says)
 
 
 def _estimate(report: Report) -> Iterator[Fact]:
@@ -192,6 +211,7 @@ def headline(report: Report) -> str:
     inputs = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in report.inputs.items())
     asked = report.settings
     how = f", {asked.bits} bits" * (asked.bits is not None) + f", on {asked.machine}" * (asked.machine is not None)
+    how += f", energy by {visible(report.energies.name)}" if report.energies else ""
     return f"{inputs}{how}" + f", {after(asked.apply)}" * bool(asked.apply)
 
 

@@ -25,7 +25,7 @@ TIMED = (
 KINDS = "name group estimate time bound macs_share time_share kind traffic macs params intensity ops storage"
 """Which columns to show, the most wanted first; other figures come after these. Of kinds of layers on a machine the
 shares come first: which are cheap in MACs and slow is what they are asked for."""
-MAIN = "name group kind output macs params traffic field estimate time time_share bound"
+MAIN = "name group kind output macs params traffic field estimate time time_share bound energy"
 """Those of which a line says that there is no room for them."""
 LEAST = {"name": 16, "group": 12, "kind": 9}
 """What columns that may be cut short need at least."""
@@ -119,6 +119,7 @@ def _fitted(report: Report, rows: list[Row], view: TableView, folded: bool) -> F
     if view.columns is not None:
         return Fitted(rows, {column.name: cells(column) for column in view.columns}, [], folded)
     order = PLAIN if report.machine is None else KINDS if view.by_kind else TIMED
+    order = f"energy {order}" if report.energies else order
     wanted = [column.name for column in preferred(order, view.also)]
     wanted += [figure.name for figure in figures_in(WIDE) if figure.name not in f"{PLAIN} {TIMED}".split()]
     chosen = _that_fit(wanted, lambda name: cells(every[name]), view)

@@ -33,14 +33,15 @@ function size(bits) {
   const bytes = bits / 8;
   return Math.abs(bytes) < 1024 ? bytes + " B" : scaled(bytes, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]);
 }
-function seconds(t) {
+function small(t, unit) {
   let step = 0;
   while (t && t < 0.9995 && step < 5) { t *= 1000; step++; }
-  return three(t) + " " + ["", "m", "µ", "n", "p", "f"][step] + "s";
+  return three(t) + " " + ["", "m", "µ", "n", "p", "f"][step] + unit;
 }
+const seconds = (t) => small(t, "s");
 const rate = (v, unit) => scaled(v, 1000, ["", "k", "M", "G", "T", "P", "E"]) + unit;
 const percent = (part, whole) => { const p = 100 * part / whole; return !whole ? "–" : p >= 0.05 ? p.toFixed(1) + "%" : p ? "<0.1%" : "0%"; };
-const UNITS = { count, bits: size, seconds, ratio: (v) => v.toFixed(1) };
+const UNITS = { count, bits: size, seconds, joules: (e) => small(e, "J"), ratio: (v) => v.toFixed(1) };
 const shown = (figure, value) => (value === null || value === undefined ? "" : typeof value === "string" ? value : UNITS[figure.unit](value));
 function exact(figure, value) {
   if (typeof value !== "number") return value || "";
