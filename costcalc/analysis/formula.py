@@ -13,7 +13,7 @@ from costcalc.analysis.storage import Storage
 from costcalc.analysis.sums import LayerSum
 from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim
-from costcalc.ir.expr import Expr
+from costcalc.ir.expr import Expr, Known
 from costcalc.ir.graph import Graph
 
 
@@ -27,9 +27,10 @@ class Formula(NamedTuple):
         """The terms of the sum, each with its value at ``at``; those of the finest grids first."""
         whole = Expr.of(self.total)
         parts = [Expr({monomial: c}) for monomial, c in whole.terms.items()]
-        grids = [_value(Expr({monomial: 1}), at) for monomial in whole.terms]
-        order = sorted(range(len(parts)), key=lambda i: (-grids[i], not parts[i].symbols(), str(parts[i])))
-        return [(parts[i], _value(parts[i], at)) for i in order]
+        known: Known = {}
+        grids = [_value(Expr({monomial: 1}), at, known) for monomial in whole.terms]
+        order = sorted(range(len(parts)), key=lambda i: (-grids[i], not parts[i].symbols, str(parts[i])))
+        return [(parts[i], _value(parts[i], at, known)) for i in order]
 
     def at(self, values: Mapping[str, int]) -> int:
         """The total at the given sizes."""
@@ -64,7 +65,7 @@ def strongest(conditions: Iterable[str]) -> list[str]:
     return [f"{name} ≥ {value}" for name, value in least.items()] + others
 
 
-def _value(e: Expr, at: Mapping[str, int]) -> int:
-    value = e.at(at)
+def _value(e: Expr, at: Mapping[str, int], known: Known | None = None) -> int:
+    value = e.at(at, known)
     assert isinstance(value, int), f"{e} still has symbols"
     return value

@@ -84,7 +84,7 @@ class _Finder:
         for key, axis in named_axes:
             declared = self.graph.declared[key][axis]
             if isinstance(declared, Expr) and str(declared) not in self.open:
-                sizes = listing(sorted(declared.symbols()))
+                sizes = listing(sorted(declared.symbols))
                 raise OptionError(f"axis {axis} of {key} is {declared} in {self.graph.name}; take {sizes}")
             if isinstance(declared, Expr):
                 found[str(declared)] = None
@@ -115,4 +115,4 @@ class _Finder:
 
 
 def _symbols(size: object) -> set[str]:
-    return size.symbols() if isinstance(size, Expr) else set()
+    return size.symbols if isinstance(size, Expr) else set()

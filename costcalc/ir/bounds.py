@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import gcd
 
 from costcalc.ir.expr import Atom, Expr, Floor, Max, Monomial, Relation, sole_floor
+from costcalc.ir.memo import Memo
 
 
 def never_negative(e: int | Expr) -> bool:
@@ -70,12 +71,22 @@ def _least_gap(more: Monomial, less: Monomial) -> int | None:
 
 def simplest_positive(e: int | Expr) -> int | Expr:
     """An expression that is ≥ 0 just where ``e`` is: 2·⌊(h + 1)/2⌋ - 3 is where h - 3 is."""
+    known, asked = Memo("where floors are large enough"), []
     while isinstance(e, Expr):
         terms = {m: c for m, c in e.terms.items() if m}
         common = gcd(*terms.values())
         floor = sole_floor({m: c // common for m, c in terms.items()})
         least = -(e.terms.get((), 0) // common)  # e ≥ 0 is Σ terms / common ≥ ⌈-constant / common⌉
         if floor is None or not isinstance(floor.divisor, int) or floor.divisor < 0:
-            return Expr.of(Expr({m: c // common for m, c in terms.items()}) - least)
+            e = Expr.of(Expr({m: c // common for m, c in terms.items()}) - least)
+            break
+        # Sizes are floors of the sizes before them, as deep as a network: what was asked of those is remembered.
+        asked.append((floor, least))
+        found = known.get(asked[-1])
+        if found is not None:
+            e = found
+            break
         e = floor.dividend - least * floor.divisor
+    for key in asked:
+        known.put(key, e)
     return e

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 Monomial: TypeAlias = "tuple[tuple[Atom, int], ...]"
 Atom: TypeAlias = "str | Floor | Max | Relation"
+Known: TypeAlias = "dict[Atom, Any]"
 
 
 class Expr:
@@ -129,8 +130,12 @@ class Expr:
 
     # -- using -------------------------------------------------------------------------------
 
-    def at(self, values: Mapping[str, Any]) -> int | Expr:
-        """The value when each named symbol takes the given value (an int, an array or an Expr)."""
+    def at(self, values: Mapping[str, Any], known: Known | None = None) -> int | Expr:
+        """The value when each named symbol takes the given value (an int, an array or an Expr).
+
+        known   what atoms are at these values, and where what is found is put: sizes are nested as deep as a network
+        """
+        known = {} if known is None else known
         result: int | Expr = 0
         for monomial, c in self.terms.items():
             term: int | Expr = c
@@ -138,18 +143,21 @@ class Expr:
                 if isinstance(atom, str):
                     v = values[atom] if atom in values else Expr.symbol(atom)
                 else:
-                    v = atom.at(values)
+                    v = known.get(atom)
+                    if v is None:
+                        v = known[atom] = atom.at(values, known)
                 for _ in range(power):
                     term = term * v
             result = result + term
         return result
 
+    @property
     def symbols(self) -> set[str]:
         """The names of the symbols in it."""
         found: set[str] = set()
         for monomial in self.terms:
             for atom, _ in monomial:
-                found |= {atom} if isinstance(atom, str) else atom.symbols()
+                found |= {atom} if isinstance(atom, str) else atom.symbols
         return found
 
     def __eq__(self, other: object) -> bool:
@@ -183,7 +191,7 @@ class Expr:
 
 def symbols_of(value: int | Expr) -> set[str]:
     """The symbols that ``value`` depends on; none for an int."""
-    return value.symbols() if isinstance(value, Expr) else set()
+    return value.symbols if isinstance(value, Expr) else set()
 
 
 def _lower(e: Expr) -> int | Expr:
@@ -222,9 +230,11 @@ def _exact_quotient(a: Expr, b: Expr) -> int | Expr | None:
 class _Atom:
     """Something inside a monomial that is not a symbol: compared and hashed by what it prints."""
 
-    __slots__ = ("_text",)
+    __slots__ = ("_text", "symbols")
 
     _text: str
+    symbols: frozenset[str]
+    """The names of the symbols in it."""
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and str(self) == str(other)
@@ -248,15 +258,12 @@ class Floor(_Atom):
         below = f"({divisor})" if isinstance(divisor, Expr) and len(divisor.terms) > 1 else f"{divisor}"
         above = f"({dividend})" if len(dividend.terms) > 1 else f"{dividend}"
         self._text = f"⌊{above}/{below}⌋"
+        self.symbols = frozenset(dividend.symbols | symbols_of(divisor))
 
-    def at(self, values: Mapping[str, Any]) -> int | Expr:
+    def at(self, values: Mapping[str, Any], known: Known) -> int | Expr:
         """Its value at ``values``."""
-        top = self.dividend.at(values)
-        return top // (self.divisor.at(values) if isinstance(self.divisor, Expr) else self.divisor)
-
-    def symbols(self) -> set[str]:
-        """The symbols in it."""
-        return self.dividend.symbols() | symbols_of(self.divisor)
+        top = self.dividend.at(values, known)
+        return top // (self.divisor.at(values, known) if isinstance(self.divisor, Expr) else self.divisor)
 
 
 class Max(_Atom):
@@ -267,16 +274,13 @@ class Max(_Atom):
     def __init__(self, members: tuple[Expr, ...]) -> None:
         self.members = members
         self._text = f"max({', '.join(map(str, members))})"
+        self.symbols = frozenset().union(*(m.symbols for m in members))
 
-    def at(self, values: Mapping[str, Any]) -> int | Expr:
+    def at(self, values: Mapping[str, Any], known: Known) -> int | Expr:
         """Its value at ``values``."""
         from costcalc.ir.dims import maximum
 
-        return reduce(maximum, (m.at(values) for m in self.members))
-
-    def symbols(self) -> set[str]:
-        """The symbols in it."""
-        return set().union(*(m.symbols() for m in self.members))
+        return reduce(maximum, (m.at(values, known) for m in self.members))
 
 
 class Relation(_Atom):
@@ -287,6 +291,7 @@ class Relation(_Atom):
     def __init__(self, sign: str, a: Expr, b: Expr) -> None:
         self.sign, self.a, self.b = sign, a, b
         self._text = f"[{a} {sign} {b}]"
+        self.symbols = frozenset(a.symbols | b.symbols)
 
     @staticmethod
     def of(sign: str, a: int | Expr, b: int | Expr) -> bool | Relation:
@@ -315,22 +320,18 @@ class Relation(_Atom):
         """1 where it holds, else 0."""
         return Expr.atom(self)
 
-    def holds(self, values: Mapping[str, Any]) -> bool | Relation:
-        """Whether it holds at ``values``."""
+    def holds(self, values: Mapping[str, Any], known: Known | None = None) -> bool | Relation:
+        """Whether it holds at ``values``; ``known`` as ``Expr.at`` has it."""
         from costcalc.ir.dims import at_least, divides, equal
 
         rule = {"=": equal, "≥": at_least, "|": divides}[self.sign]
-        return rule(self.a.at(values), self.b.at(values))
+        return rule(self.a.at(values, known), self.b.at(values, known))
 
-    def at(self, values: Mapping[str, Any]) -> int | Expr:
+    def at(self, values: Mapping[str, Any], known: Known) -> int | Expr:
         """1 if it holds at ``values``, else 0."""
         from costcalc.ir.dims import where
 
-        return where(self.holds(values), 1, 0)
-
-    def symbols(self) -> set[str]:
-        """The symbols in it."""
-        return self.a.symbols() | self.b.symbols()
+        return where(self.holds(values, known), 1, 0)
 
     def __bool__(self) -> bool:
         raise TypeError(f"whether {self} holds depends on its symbols")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from costcalc.ir.expr import Expr, _Atom
+from costcalc.ir.expr import Expr, Known, _Atom
 
 
 class Log2(_Atom):
@@ -16,13 +16,10 @@ class Log2(_Atom):
     def __init__(self, of: Expr) -> None:
         self.of = of
         self._text = f"⌈log₂({of})⌉"
+        self.symbols = frozenset(of.symbols)
 
-    def at(self, values: Mapping[str, Any]) -> int | Expr:
+    def at(self, values: Mapping[str, Any], known: Known) -> int | Expr:
         """Its value at ``values``."""
         from costcalc.ir.dims import log2_ceil
 
-        return log2_ceil(self.of.at(values))
-
-    def symbols(self) -> set[str]:
-        """The symbols in it."""
-        return self.of.symbols()
+        return log2_ceil(self.of.at(values, known))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from costcalc.ir.expr import Expr, _Atom
+from costcalc.ir.expr import Expr, Known, _Atom
 
 
 class Scaled(_Atom):
@@ -17,13 +17,10 @@ class Scaled(_Atom):
         self.of, self.factor = of, factor
         text = str(of)
         self._text = f"⌊{factor!r}·{text if text.isidentifier() else f'({text})'}⌋"
+        self.symbols = frozenset(of.symbols)
 
-    def at(self, values: Mapping[str, Any]) -> int | Expr:
+    def at(self, values: Mapping[str, Any], known: Known) -> int | Expr:
         """Its value at ``values``."""
         from costcalc.ir.dims import scaled
 
-        return scaled(self.of.at(values), self.factor)
-
-    def symbols(self) -> set[str]:
-        """The symbols in it."""
-        return self.of.symbols()
+        return scaled(self.of.at(values, known), self.factor)

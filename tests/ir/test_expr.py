@@ -141,8 +141,8 @@ def test_numbers_divided_by_symbols() -> None:
 
 def test_the_symbols_in_it_are_those_of_all_its_parts() -> None:
     n, h, w, b = (Expr.symbol(name) for name in "nhwb")
-    assert Expr.of(b * where(at_least(n, h // w), 1, 0)).symbols() == {"n", "h", "w", "b"}
-    assert Expr.of(maximum(n, h // w)).symbols() == {"n", "h", "w"}
+    assert Expr.of(b * where(at_least(n, h // w), 1, 0)).symbols == {"n", "h", "w", "b"}
+    assert Expr.of(maximum(n, h // w)).symbols == {"n", "h", "w"}
 
 
 def test_an_expression_is_no_word() -> None:

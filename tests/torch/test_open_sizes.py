@@ -221,7 +221,7 @@ def test_a_size_that_is_a_multiple_of_an_open_one_is_chosen(export: Callable[...
     # Also in symbols, though in some of the traces both sizes are equal, and are written once.
     symbols = list(costcalc.load(path).parameters)
     (macs, *_) = formulas(costcalc.load(path, symbols=symbols))
-    (rows, columns), total = sorted(macs.total.symbols()), macs.total
+    (rows, columns), total = sorted(macs.total.symbols), macs.total
     assert [total.at({rows: 3, columns: 5}), total.at({rows: 7, columns: 7})] == [288 * 15, 288 * 49]
 
 

@@ -189,7 +189,7 @@ class Build:
         for size in said.shape:
             if isinstance(size, str):
                 meant = expression(size)
-                if not isinstance(meant, Expr) or not meant.symbols() <= self.sizes.keys():
+                if not isinstance(meant, Expr) or not meant.symbols <= self.sizes.keys():
                     return None
                 size = meant.at(self.sizes)  # type: ignore[assignment]
             if size is None or (isinstance(size, int) and size < 0):

@@ -177,7 +177,7 @@ class Open:
                     continue
                 text = size if isinstance(size, str) else f"{one.name}_{axis}"
                 meant = expression(text)
-                named = isinstance(meant, Expr) and not meant.symbols() <= texts | {text}
+                named = isinstance(meant, Expr) and not meant.symbols <= texts | {text}
                 if named and not set(text) & set("*/ "):
                     meant = Expr.symbol(text)  # 'batch-size' is one word unless there are sizes called batch and size
                 shape.append(meant)
@@ -262,4 +262,4 @@ class Open:
 
 
 def _ordered(size: Dim) -> list[str]:
-    return sorted(size.symbols()) if isinstance(size, Expr) else []
+    return sorted(size.symbols) if isinstance(size, Expr) else []

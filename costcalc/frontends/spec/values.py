@@ -192,7 +192,7 @@ def positive(a: Value) -> Value:
 def truth(value: Value) -> bool:
     """Whether ``value`` counts as true; ``SpecError`` if that depends on a symbol."""
     if isinstance(value, (Relation, Expr)):
-        names = ", ".join(sorted(value.symbols()))
+        names = ", ".join(sorted(value.symbols))
         said = str(value).strip("[]") if isinstance(value, Relation) else f"{value} ≠ 0"
         raise SpecError(f"whether {said} depends on the symbol {names}, so the layers do")
     return bool(value)

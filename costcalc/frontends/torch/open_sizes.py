@@ -53,7 +53,7 @@ def in_symbols(
 
     Raises ``NotInSymbols`` where that cannot be done exactly.
     """
-    pool = [e for e in dict.fromkeys(written) if isinstance(e, Expr) and e.symbols() <= ranges.keys()]
+    pool = [e for e in dict.fromkeys(written) if isinstance(e, Expr) and e.symbols <= ranges.keys()]
     random, inner = Random(0), {name: _inner(*bounds) for name, bounds in ranges.items()}
     drawn = [{name: random.randint(*limits) for name, limits in inner.items()} for _ in range(TRIED)]
     samples = _telling(drawn, pool)
