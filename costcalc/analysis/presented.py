@@ -151,16 +151,18 @@ def _cells(report: Any, given: dict[str, Any]) -> dict[str, list[Any]]:
 
 def _view(given: dict[str, Any]) -> TableView:
     """What ``given`` asks to be shown. Raises ``TypeError`` for what is no part of a view."""
-    from costcalc.backends.columns import find_column, find_columns, on_demand
+    from costcalc.backends.columns import find_bars, find_column, find_columns, on_demand
     from costcalc.backends.rows import TableView
 
     unknown = set(given) - {*TableView._fields}
     if unknown:
         raise TypeError(f"no view has '{min(unknown)}'; there are {', '.join(TableView._fields[:-1])}")
-    columns, sort = given.get("columns"), given.get("sort")
+    columns, sort, bars = given.get("columns"), given.get("sort"), given.get("bars")
     if columns is not None:
         given = {**given, "columns": find_columns(columns if isinstance(columns, str) else ",".join(columns))}
     if sort is not None:
         given = {**given, "sort": find_column(sort)}
-    shown = [*(given.get("columns") or ()), *([given["sort"]] if sort is not None else ())]
+    if bars is not None:
+        given = {**given, "bars": find_bars(bars)}
+    shown = [*(given.get("columns") or ()), *(given[name] for name in ("sort", "bars") if given.get(name) is not None)]
     return TableView(**{**given, "also": (*given.get("also", ()), *on_demand(shown))})

@@ -25,7 +25,7 @@ from costcalc.analysis.figures import (
 )  # fmt: skip
 from costcalc.analysis.records import Figures, Layer, Report
 from costcalc.classes import NamedTuple
-from costcalc.errors import UnknownName, listing, near
+from costcalc.errors import OptionError, UnknownName, listing, near
 from costcalc.ir.expr import Expr
 
 
@@ -285,6 +285,23 @@ def _thousandths(value: Any) -> str:
     if isinstance(value, str):
         return value
     return "0" if value == 0 else f"{value:,.3f}" if abs(value) >= 0.0005 else "<0.001"
+
+
+def find_bars(name: str) -> Column:
+    """The column called ``name``, of which bars can be drawn. Raises ``OptionError`` for one of words."""
+    column = find_column(name)
+    if not (column.unit or column.figure or column.share or column.name == "field"):
+        raise OptionError(f"bars are drawn of numbers, such as macs, traffic or field; '{column.name}' has words")
+    return column
+
+
+def amount(column: Column, figures: Figures) -> float | None:
+    """What the column has of ``figures`` as a number: of a receptive field its longest side; None where it has none."""
+    value = _field(figures) if column.name == "field" else column.value(figures)
+    if isinstance(value, (int, float)):
+        return value
+    size = getattr(value, "size", ())
+    return max(size) if size and all(isinstance(n, int) for n in size) else None
 
 
 def find_columns(names: str) -> list[Column]:

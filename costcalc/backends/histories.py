@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from costcalc.amounts.shown import percent, show
 from costcalc.analysis.figures import Figure, Value
 from costcalc.backends import escape
+from costcalc.backends.chart import chart
 from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.markdown import header, row
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 """The version of the JSON."""
-PARTS, NONE = " ▁▂▃▄▅▆▇█", "·"
-HEIGHT = 6
-"""Lines of a chart."""
 
 
 def text(histories: Sequence[History], *, width: int, colour: bool = False) -> str:
@@ -40,7 +38,7 @@ def text(histories: Sequence[History], *, width: int, colour: bool = False) -> s
         lines += [paint(GAP.join(laid[0]).rstrip(), "dim"), *(GAP.join(row).rstrip() for row in laid[1:])]
         lines += map(visible, _remarks(history))
         for figure in history.figures:
-            lines += chart(history, figure, width)
+            lines += charted(history, figure, width)
         lines.append("")
     return "\n".join(lines)
 
@@ -78,30 +76,16 @@ def _remarks(history: History) -> list[str]:
     return lines + [f"{', '.join(commits[:4])}{' …' * (len(commits) > 4)}: {why}" for why, commits in found.items()]
 
 
-def chart(history: History, figure: Figure, width: int) -> list[str]:
-    """A column for each commit, as high as the figure is; where there are more than fit, the last of some together.
+def charted(history: History, figure: Figure, width: int) -> list[str]:
+    """A column for each commit; where there are more than fit, the last of some together.
 
-    The axis begins at 0; a dot is a commit that has no figure. Nothing is drawn of fewer than two values.
+    Nothing is drawn of fewer than two values.
     """
     values = [point.figures.get(figure.name) for point in history.points]
     numbers = [value for value in values if value is not None]
-    most = max(numbers, default=0)
-    if len(numbers) < 2 or not most:
+    if len(numbers) < 2 or not max(numbers):
         return []
-    label = f"{figure.title} {show(figure, most)}"
-    room = max(width - len(label) - 4, 8)
-    shown = [values[-(-(i + 1) * len(values) // room) - 1] for i in range(room)] if len(values) > room else values
-    wide = max(min(room // len(shown), 6), 1)
-    full = len(PARTS) - 1
-    heights = [None if value is None else max(round(value * HEIGHT * full / most), bool(value)) for value in shown]
-    lines = [""]
-    for level in reversed(range(HEIGHT)):
-        none = " " if level else NONE
-        parts = (none if height is None else PARTS[max(min(height - level * full, full), 0)] for height in heights)
-        bars = "".join(part * max(wide - 1, 1) + " " * (wide > 1) for part in parts)
-        at = label if level == HEIGHT - 1 else "0" if level == 0 else ""
-        lines.append(f"{at.rjust(len(label))} {'┤' if at else '│'}{bars}".rstrip())
-    return lines
+    return ["", *chart(values, f"{figure.title} {show(figure, max(numbers))}", width)]
 
 
 def rows(histories: Sequence[History]) -> list[dict[str, Any]]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from costcalc.analysis.figures import FIGURES, Amounts
 from costcalc.analysis.records import Block, Figures, Layer, Report
 from costcalc.analysis.roofline import Time
-from costcalc.backends.columns import Column, columns
+from costcalc.backends.columns import Column, amount, columns
 from costcalc.backends.folding import Folds
 from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError
@@ -28,6 +28,7 @@ class TableView(NamedTuple):
     top       show so many rows and the rest as one
     exact     all digits in place of units
     by_kind   a row for each kind of layer
+    bars      the column of which each row has a bar beside its number
     also      figures to show beside those that are always there: ``flops``
     lines     of the screen; a table is folded to what fits, unless it is None
     bounded   whether lines end at ``width``; else the main columns are shown whole, whatever that takes
@@ -39,6 +40,7 @@ class TableView(NamedTuple):
     top: int | None = None
     exact: bool = False
     by_kind: bool = False
+    bars: Column | None = None
     also: tuple[str, ...] = ()
     lines: int | None = None
     bounded: bool = True
@@ -205,7 +207,8 @@ def _kinds(report: Report) -> list[Row]:
 
 
 def _sorted(rows: list[Row], by: Column) -> list[Row]:
-    values = [by.value(row.figures) for row in rows]
+    # A receptive field is shown as text, "224 (435)", and ranked by its size.
+    values: list[Any] = [amount(by, row.figures) if by.name == "field" else by.value(row.figures) for row in rows]
     known = [i for i, value in enumerate(values) if value is not None]
     try:
         known.sort(key=lambda i: values[i], reverse=not isinstance(next(iter(values), None), str))

@@ -28,6 +28,7 @@ COMMANDS = {
     "fits": "Costs",
     "pack": "Costs",
     "traffic": "Costs",
+    "field": "Costs",
     "calibrate": "Costs",
     "table": "Costs",
     "export": "Costs",

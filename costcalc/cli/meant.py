@@ -22,6 +22,7 @@ COMMANDS = {
     **dict.fromkeys(("flops", "gflops", "flop"), "analyze --flops"),
     **dict.fromkeys(("latency", "time", "speed", "benchmark", "bench", "roofline"), "analyze --machine a100"),
     **dict.fromkeys(("ram", "peak", "arena", "vram", "footprint"), "memory"),
+    **dict.fromkeys(("rf", "receptive-field", "receptive_field", "sees", "fov"), "field"),
     **dict.fromkeys(("train", "training"), "memory --train"),
     **dict.fromkeys(("why", "describe", "layer"), "explain"),
     **dict.fromkeys(("html", "page", "view", "visualize", "visualise", "dashboard", "treemap"), "report"),

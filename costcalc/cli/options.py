@@ -251,6 +251,10 @@ class Shown(NamedTuple):
     sort: Annotated[
         str | None, option("--sort", metavar="COLUMN", panel=VIEW, help="Largest first, without blocks.")
     ] = None
+    bars: Annotated[
+        str | None,
+        option("--bars", metavar="COLUMN", panel=VIEW, help="A bar beside each number of a column: traffic."),
+    ] = None
     by_kind: Annotated[
         bool, option("--by-kind", panel=VIEW, help="A row for each kind of layer, the most expensive first.")
     ] = False
@@ -267,7 +271,7 @@ class Shown(NamedTuple):
 
     def view(self) -> TableView:
         """What back ends need to know of it."""
-        from costcalc.backends.columns import find_column, find_columns, on_demand
+        from costcalc.backends.columns import find_bars, find_column, find_columns, on_demand
         from costcalc.backends.rows import TableView
 
         if self.by_kind and self.depth is not None:
@@ -276,7 +280,8 @@ class Shown(NamedTuple):
             )
         columns = None if self.columns is None else find_columns(self.columns)
         sort = None if self.sort is None else find_column(self.sort)
-        also = on_demand([*(columns or ()), *([sort] if sort else ())])
+        bars = None if self.bars is None else find_bars(self.bars)
+        also = on_demand([*(columns or ()), *(column for column in (sort, bars) if column)])
         if self.all and (self.depth is not None or self.top is not None):
             raise OptionError("--all shows every layer, --depth and --top some; give one of them")
         whole = self.all or self.depth is not None or self.top is not None
@@ -287,6 +292,7 @@ class Shown(NamedTuple):
             top=self.top,
             exact=self.exact,
             by_kind=self.by_kind,
+            bars=bars,
             also=tuple(dict.fromkeys((*asked(self.flops), *also))),
             lines=None if whole else lines_of_screen(self.output),
             bounded=is_bounded(self.output),

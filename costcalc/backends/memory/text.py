@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from costcalc.amounts.units import grouped, percent, size
 from costcalc.backends import escape
+from costcalc.backends.chart import chart
 from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP, cut_front, grid
 from costcalc.backends.json import written
@@ -65,7 +66,7 @@ def table(memory: Memory, width: int, colour: bool, *, timeline: bool = False) -
     lines = [f"{paint(visible(memory.name), 'bold')}  {TITLES[memory.engine]}{bits}{transformed(memory)}", ""]
     lines += figures(list(facts(memory)), 7, width, paint)
     if timeline:
-        lines += ["", *_timeline(memory, width, paint)]
+        lines += ["", *drawn(memory, width, paint), "", *_timeline(memory, width, paint)]
     lines += ["", *alive(memory, width, paint)]
     if memory.patches:
         lines += ["", *_patches(memory, width, paint)]
@@ -140,6 +141,17 @@ def _life(memory: Memory, tensor: ArenaTensor) -> str:
     if (tensor.first, tensor.last) == (0, len(memory.steps) - 1):
         return "all the time"
     return f"steps {tensor.first + 1} to {tensor.last + 1}"
+
+
+def drawn(memory: Memory, width: int, paint: Paint) -> list[str]:
+    """The bytes that live at each step as a chart; where there are more steps than fit, the most of some together."""
+    held = [step.bytes for step in memory.steps]
+    if not any(held):
+        return []
+    *lines, last = chart(held, _bytes(max(held)), width, 8, lambda some: max(n for n in some if n is not None))
+    indent = last.index("┤") + 1
+    axis = f"step 1 to {len(held):,}; the peak at {memory.peak_step + 1:,}, {visible(memory.at)}"
+    return [*(paint(line, "cyan") for line in (*lines, last)), f"{' ' * indent}{paint(axis, 'dim')}"]
 
 
 def _timeline(memory: Memory, width: int, paint: Paint) -> Iterator[str]:

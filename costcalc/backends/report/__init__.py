@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from costcalc.errors import OptionError
 from costcalc.ir.collector import uncollected
 
 if TYPE_CHECKING:
@@ -23,11 +24,17 @@ FORMATS = {
 
 @uncollected
 def render(format: str, report: Report, view: TableView) -> str:
-    """``report`` in one of ``FORMATS``; an ``UnknownName`` if the view has columns that need a machine."""
+    """``report`` in one of ``FORMATS``; an ``UnknownName`` if the view has columns that need a machine.
+
+    Raises ``OptionError`` for bars in what is no table.
+    """
     from importlib import import_module
 
     from costcalc.backends.columns import needs_more
 
-    needs_more([*(view.columns or ()), *((view.sort,) if view.sort else ())], report)
+    if view.bars is not None and format != "table":
+        raise OptionError(f"bars are drawn in the table, not in {format}; leave one of the two out")
+    asked = [*(view.columns or ()), *(column for column in (view.sort, view.bars) if column)]
+    needs_more(asked, report)
     text: str = getattr(import_module(FORMATS[format]), format)(report, view)
     return text

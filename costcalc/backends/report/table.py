@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from textwrap import wrap
 
 from costcalc.amounts.units import percent
 from costcalc.analysis.figures import WIDE, figures_in
 from costcalc.analysis.records import Report
-from costcalc.backends.columns import Column, columns, preferred, shown
+from costcalc.backends.columns import Column, amount, columns, preferred, shown
 from costcalc.backends.escape import visible
 from costcalc.backends.folding import folds_that_fit
 from costcalc.backends.grid import GAP, grid
@@ -30,6 +30,10 @@ MAIN = "name group kind output macs params traffic field estimate time time_shar
 LEAST = {"name": 16, "group": 12, "kind": 9}
 """What columns that may be cut short need at least."""
 BAR = 6
+BARS = "bars"
+"""The column of bars that a view asks for."""
+LONG = 20
+"""Characters of the longest of them."""
 LEAVES = ("layer", "block")
 FEWEST = 4
 """Rows that a screen shows, however small it is."""
@@ -95,7 +99,7 @@ def _lines(report: Report, found: Fitted, view: TableView, paint: Paint) -> list
     rows, cells = found.rows, found.cells
     if rows[-2].role == "shared" and not any(column[-2] for name, column in cells.items() if name != "name"):
         rows, cells = [*rows[:-2], rows[-1]], {name: [*c[:-2], c[-1]] for name, c in cells.items()}
-    every = {**columns(), **{column.name: column for column in view.columns or ()}}
+    every = {**_known(view), **{column.name: column for column in view.columns or ()}}
     left = {name for name in cells if every[name].left}
     ends = () if any(row.level for row in rows) else ("name",)
     least = LEAST | {"name": 6} if view.bounded else {}
@@ -109,19 +113,29 @@ def _lines(report: Report, found: Fitted, view: TableView, paint: Paint) -> list
 
 def _fitted(report: Report, rows: list[Row], view: TableView, folded: bool) -> Fitted:
     """The columns asked for, or those that fit into the width."""
-    every = columns()
+    every = _known(view)
+    longest = max((n for row in rows if row.role in LEAVES and (n := _drawn(view, row)) is not None), default=0)
     parts = [_share(c, row, report) for c in every.values() if c.share for row in rows if row.role in LEAVES]
     most = max(parts, default=0.0)
 
     def cells(column: Column) -> list[str]:
+        if column.name == BARS:
+            return ["", *(_bar(view, row, longest) for row in rows)]
         return [column.title, *(_cell(column, row, report, view.exact, most) for row in rows)]
 
     if view.columns is not None:
-        return Fitted(rows, {column.name: cells(column) for column in view.columns}, [], folded)
+        asked = {column.name: column for column in view.columns}
+        if view.bars is not None:
+            asked |= {view.bars.name: view.bars}
+            at = [*asked].index(view.bars.name) + 1
+            asked = dict([*[*asked.items()][:at], (BARS, every[BARS]), *[*asked.items()][at:]])
+        return Fitted(rows, {name: cells(column) for name, column in asked.items()}, [], folded)
     order = PLAIN if report.machine is None else KINDS if view.by_kind else TIMED
     order = f"energy {order}" if report.energies else order
     wanted = [column.name for column in preferred(order, view.also)]
     wanted += [figure.name for figure in figures_in(WIDE) if figure.name not in f"{PLAIN} {TIMED}".split()]
+    if view.bars is not None:
+        wanted = list(dict.fromkeys(["name", view.bars.name, BARS, *wanted]))
     chosen = _that_fit(wanted, lambda name: cells(every[name]), view)
 
     def has_any(name: str) -> bool:
@@ -129,6 +143,29 @@ def _fitted(report: Report, rows: list[Row], view: TableView, folded: bool) -> F
 
     hidden = [every[name].title for name in MAIN.split() if name not in chosen and has_any(name)]
     return Fitted(rows, {name: chosen[name] for name in every if name in chosen}, hidden, folded)
+
+
+def _known(view: TableView) -> Mapping[str, Column]:
+    """All columns, and the bars that are asked for behind what they are of."""
+    every = dict(columns())
+    if view.bars is None:
+        return every
+    found: dict[str, Column] = {}
+    for name, column in (every if view.bars.name in every else {**every, view.bars.name: view.bars}).items():
+        found[name] = column
+        if name == view.bars.name:
+            found[BARS] = Column(BARS, "", lambda figures: None, left=True)
+    return found
+
+
+def _drawn(view: TableView, row: Row) -> float | None:
+    return amount(view.bars, row.figures) if view.bars is not None else None
+
+
+def _bar(view: TableView, row: Row, longest: float) -> str:
+    """The bar of a row, as long as its number is large; "" of what is no layer and no folded block."""
+    number = _drawn(view, row) if row.role in LEAVES else None
+    return bar(number / longest, LONG).rstrip() if number and longest else ""
 
 
 def _that_fit(wanted: Sequence[str], cells: Callable[[str], list[str]], view: TableView) -> dict[str, list[str]]:
@@ -186,4 +223,6 @@ def _style(column: Column, row: Row | None) -> str:
         return "dim"
     if column.name in ("bound", "time_share"):
         return getattr(getattr(row.figures, "time", None), "bound", "")
-    return "cyan" if column.share else "dim" if column.name in ("kind", "source", "inputs") else ""
+    return (
+        "cyan" if column.share or column.name == BARS else "dim" if column.name in ("kind", "source", "inputs") else ""
+    )
