@@ -70,12 +70,14 @@ def main() -> None:
     import timm
 
     from costcalc import analyze, load
+    from costcalc.difference.exported import elements, held_by
+    from costcalc.difference.rewritten import rewritten
     from costcalc.frontends.torch.tracer import trace
 
     logging.disable(logging.WARNING)
     given = [a for a in sys.argv[1:] if not a.startswith("--")]
     folder, names = Path(given[0]), given[1:] or MODELS
-    equal = tried = mapped = layers = 0
+    equal = explained = tried = mapped = layers = 0
     for name in names:
         try:
             model = timm.create_model(name).eval()
@@ -98,7 +100,8 @@ def main() -> None:
             took, started = time.process_time() - started, time.process_time()
             tried += 1
             try:
-                report = analyze(load(str(path)))
+                graph = load(str(path))
+                report = analyze(graph)
             except Exception as error:
                 print(f"{name:32} {path.suffixes[-2][1:]}: {type(error).__name__}: {str(error)[:300]}", flush=True)
                 continue
@@ -113,16 +116,24 @@ def main() -> None:
             there, here = by_module(found), by_module(of_trace)
             alike = sum(key in found or there.get(module(key)) == here[module(key)] for key in of_trace)
             mapped, layers = mapped + alike, layers + len(of_trace)
+            how = rewritten(ours, graph, whole, report)
+            unexplained = [work.node.name for work, reason in (*how.lost, *how.new) if not reason]
+            rest = held_by(graph) - held_by(ours) - sum(change.elements for change in elements(ours, graph, how))
+            explained += not unexplained and not rest
             more = "" if same else f" MACs {report.total.macs:,} traced {whole.total.macs:,}"
+            more += f" unexplained {unexplained[:4]}" if unexplained else ""
             missing = sorted({layer.kind for layer in report.layers if not layer.counted})
             more += f" uncounted {missing}" if missing else ""
             print(
                 f"{name:32} {'new' if dynamo else 'old'}: {'equal' if same else 'DIFFERENT'}{more}; names "
-                f"{alike}/{len(of_trace)}; params {report.total.params:,} of {whole.total.params:,}; "
+                f"{alike}/{len(of_trace)}; elements {held_by(graph):,} of {held_by(ours):,}, {rest:+,} unexplained; "
                 f"{took:.1f} s, {read:.2f} s",
                 flush=True,
             )
-    print(f"{equal} of {tried} files have the MACs of the trace; {mapped:,} of {layers:,} layers its name")
+    print(
+        f"{equal} of {tried} files have the MACs of the trace, {explained} the same or explained MACs and elements; "
+        f"{mapped:,} of {layers:,} layers have its names"
+    )
 
 
 if __name__ == "__main__":

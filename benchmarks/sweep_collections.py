@@ -49,6 +49,7 @@ def main() -> None:
     options.add_argument("--collections", nargs="*", default=[], help="these only")
     options.add_argument("--every", type=int, default=1, help="take each n-th model only")
     options.add_argument("--start", type=int, default=0, help="skip so many models")
+    options.add_argument("--most", type=int, help="look no further than so many models")
     options.add_argument("--models", nargs="*", default=[], help="these models only")
     options.add_argument("--out", default="sweep_collections.csv", help="where the rows go; those of earlier runs stay")
     options.add_argument("--table", help="print the table of these rows instead")
@@ -72,6 +73,7 @@ def _in_a_process(name: str, chosen: argparse.Namespace) -> None:
     while True:
         begun.unlink(missing_ok=True)
         options = ["--every", str(chosen.every), "--start", str(start), "--out", chosen.out, "--models", *chosen.models]
+        options += [] if chosen.most is None else ["--most", str(chosen.start + chosen.most - start)]
         code = subprocess.run([sys.executable, __file__, "--child", name, *options], check=False).returncode
         if code == 0 or not begun.exists():
             begun.unlink(missing_ok=True)
@@ -92,7 +94,8 @@ def _sweep(name: str, chosen: argparse.Namespace) -> None:
     collection = COLLECTIONS[name]
     version = importlib.metadata.version(collection.package)
     names = list(collection.names())
-    for at in range(chosen.start, len(names)):
+    stop = len(names) if chosen.most is None else min(len(names), chosen.start + chosen.most)
+    for at in range(chosen.start, stop):
         if chosen.models and names[at] not in chosen.models:
             continue
         if (at - chosen.start) % chosen.every:

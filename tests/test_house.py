@@ -63,7 +63,7 @@ MAY_IMPORT = {
     | GRAPHS
     | {"arguments", "backends", "budget", "comparison", "difference", "machines", "models", "planning", "verification"},
     "exports": BASE | {"analysis", "arguments", "backends"},
-    "verification": RECORDS | GRAPHS | {"backends"},
+    "verification": RECORDS | GRAPHS | {"backends", "difference", "models"},
     "literature": RECORDS | GRAPHS | {"backends", "models", "zoo"},
     "integrations": RECORDS | GRAPHS | {"arguments", "budget", "difference", "models", "writing", "backends"},
     "migrate": BASE | {"analysis", "frontends"},

@@ -6,7 +6,7 @@ import os
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
-from costcalc.cli.options import Model, Output
+from costcalc.cli.options import Model, Output, arguments, model_names
 from costcalc.cli.output import coloured, emit, width
 from costcalc.cli.parameters import command, option
 from costcalc.progress import doing
@@ -21,6 +21,7 @@ EXAMPLES = {
     "costcalc verify resnet50": "PyTorch, fvcore and autograd on every layer",
     "costcalc verify mobilenet --set width=0.5 --input 3x160x160": "a smaller one",
     "costcalc verify torchvision:vit_b_16": "a traced model against the module itself",
+    "costcalc verify net.onnx --against net.py:Net": "a file also against the model that it was exported from",
     "costcalc verify configs/unet.yaml --format json": "the result for programs",
 }
 
@@ -38,15 +39,25 @@ def verify(
     format: Annotated[
         ResultFormat, option("--format", "-f", help="What to write.", shows_default=True)
     ] = ResultFormat.table,
+    against: Annotated[
+        str | None,
+        option(
+            "--against",
+            metavar="MODEL",
+            completes=model_names,
+            help="Of a file: the model that it was exported from, built with --kwargs; MACs and elements are compared.",
+        ),
+    ] = None,
     output: Output = None,
 ) -> int:
     """Build the model in PyTorch, run it, and compare every figure with PyTorch, fvcore and autograd.
 
     Compared are output shapes, parameters and buffers, MACs with two other counters, and receptive fields with
     gradients. The counters have known faults: those are named with what they add or miss. The exit code is 5 if a
-    figure of ours is contradicted otherwise. Needs pip install 'costcalc\\[verify]'.
+    figure of ours is contradicted otherwise. Of a file, ``--against`` names the model that it was exported from: what
+    export changed is named, and what it does not explain is a contradiction. Needs pip install 'costcalc\\[verify]'.
     """
-    result = verified(model)
+    result = verified(model, against)
     if format is ResultFormat.json:
         from costcalc.backends.escape import json
 
@@ -59,8 +70,8 @@ def verify(
     return result.exit_code
 
 
-def verified(model: Model) -> VerifyResult:
-    """What PyTorch, fvcore and autograd say of ``model``, built and run."""
+def verified(model: Model, against: str | None = None) -> VerifyResult:
+    """What PyTorch, fvcore and autograd say of ``model``, built and run; and the model that it was exported from."""
     from costcalc.frontends.torch.models import kept_apart
     from costcalc.verification import need, verify
 
@@ -68,9 +79,17 @@ def verified(model: Model) -> VerifyResult:
     # Threads that spin while they wait make a busy machine ten times slower; torch reads this as it is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     doing("loading PyTorch")
-    with kept_apart(model.model):
+    origin = None
+    if against is not None:
+        from costcalc.verification.against import Origin, refuse_unless_exported
+
+        origin = Origin(against, arguments(model.kwargs or "{}"))
+        model = model._replace(kwargs=None)
+    with kept_apart(against or model.model):
         graph, module = _load(model)
-        return verify(graph, module, progress=doing, beside=_beside(model))
+        if origin is not None:
+            refuse_unless_exported(graph)
+        return verify(graph, module, progress=doing, beside=_beside(model), origin=origin)
 
 
 def _load(model: Model) -> tuple[Graph, nn.Module | None]:

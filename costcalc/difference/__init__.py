@@ -59,7 +59,11 @@ def diff(
         layers=tuple(_changes(a, b, pairs)),
         causes=find_causes(a, b, pairs, Storage(before_all, bits), machine, energy) if before_all else (),
         parameters=parameters,
-        notes=(*(note for r in reports if r is not None for note in _incomplete(r)), *unknown, *remarks(old, new)),
+        notes=(
+            *(note for r in reports if r is not None for note in _incomplete(r)),
+            *unknown,
+            *remarks(old, new, reports),
+        ),
     )
 
 

@@ -15,6 +15,7 @@ from costcalc.ir.graph import Graph
 if TYPE_CHECKING:
     from torch import nn
 
+    from costcalc.verification.against import Origin
     from costcalc.verification.result import Check, Disagreement, VerifyResult
 
 MOST_BYTES = 6 * 2**30
@@ -27,6 +28,7 @@ def verify(
     *,
     progress: Callable[[str], None] = lambda _: None,
     beside: Sequence[tuple[Check, Sequence[Disagreement]]] = (),
+    origin: Origin | None = None,
 ) -> VerifyResult:
     """Compare the figures of ``graph`` with those of ``module``, by default the one that the graph builds.
 
@@ -34,8 +36,10 @@ def verify(
                graph's inputs in order; its weights are overwritten
     progress   is told what is being done
     beside     what other witnesses have found, as a run of the file that the graph is of
+    origin     the model that the file was exported from, whose MACs and elements are compared too
 
-    Raises ``CostcalcError`` if torch or fvcore is missing, or sizes are symbols.
+    Raises ``CostcalcError`` if torch or fvcore is missing, sizes are symbols, or ``origin`` is no model of the file's
+    inputs.
     """
     need()
     import torch
@@ -69,6 +73,12 @@ def verify(
         if tally is not None:
             tallies.append(tally)
 
+    if origin is not None:
+        from costcalc.verification.against import against
+
+        wanted = origin
+        by_origin, tallies = timed(f"trace {origin.name}", lambda: against(graph, wanted))
+        beside = [*beside, *by_origin]
     figures = timed("analyze", lambda: report(graph))
     total: Any = figures.total
     if total.weight_bits + total.peak_bits >= 2**63:
@@ -86,7 +96,9 @@ def verify(
             for check, by_layer in beside:
                 found(check, list(by_layer))
             found(Check("PyTorch", 0, len(graph.nodes), note=error.message[:200]), [])
-            return VerifyResult(graph.name, "run as a file", tuple(checks), tuple(disagreements), (), seconds)
+            return VerifyResult(
+                graph.name, "run as a file", tuple(checks), tuple(disagreements), tuple(tallies), seconds
+            )
     else:
         device = next((p.device.type for p in module.parameters()), device)
     module.eval()

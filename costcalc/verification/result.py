@@ -44,26 +44,27 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True)
 class Tally:
-    """A witness's count of the whole model, taken apart: ``total`` = ``macs`` + differences + ``remainder``.
+    """A witness's count of the whole model, taken apart: ``total`` = ``ours`` + differences + ``remainder``.
 
-    total    as the witness gives it, in MACs
-    macs     ours
+    total   as the witness gives it, in MACs or ``elements``
+    ours    our count
     """
 
     witness: str
     total: int
-    macs: int
+    ours: int
     differences: tuple[Difference, ...]
+    unit: str = "MACs"
 
     @property
     def remainder(self) -> int:
         """What nothing explains."""
-        return self.total - self.macs - sum(d.amount for d in self.differences)
+        return self.total - self.ours - sum(d.amount for d in self.differences)
 
     @property
     def terms(self) -> tuple[str, ...]:
         """The sum, term by term: ``4,089,184,256 MACs``, ``+ 2·11,113,984 batch norm``, …"""
-        terms = [f"{self.macs:,} MACs"]
+        terms = [f"{self.ours:,} {self.unit}"]
         terms += [f"{'+' if d.amount > 0 else '−'} {d} {d.reason}" for d in self.differences]
         if self.remainder:
             terms.append(f"{'+' if self.remainder > 0 else '−'} {abs(self.remainder):,} unexplained")
@@ -137,7 +138,7 @@ class VerifyResult:
                 {
                     "witness": t.witness,
                     "total": t.total,
-                    "macs": t.macs,
+                    t.unit.lower(): t.ours,
                     "differences": [
                         {"reason": d.reason, "amount": d.amount, "factor": d.factor, "layers": list(d.layers)}
                         for d in t.differences

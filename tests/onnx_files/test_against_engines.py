@@ -151,8 +151,23 @@ def recurrent(chance: random.Random) -> Case:
     return [node(op, ["x", "w", "r"], outs, hidden_size=hidden, direction=direction)], [5, 2, width], weights
 
 
+def fused_product(chance: random.Random) -> Case:
+    """A product that ORT's optimiser made, its matrices and batches perhaps transposed; batches are as the matrix's."""
+    axes = chance.randint(3, 4)
+    batch, m, k, n = [chance.randint(1, 3) for _ in range(axes - 2)], *(chance.randint(1, 5) for _ in range(3))
+    options = {name: chance.randint(0, 1) for name in ("transA", "transB", "transBatchA", "transBatchB")}
+
+    def laid(rows: int, columns: int, side: str) -> list[int]:
+        first, last = (columns, rows) if options[f"trans{side}"] else (rows, columns)
+        return [first, *batch, last] if options[f"transBatch{side}"] else [*batch, first, last]
+
+    nodes = [node("FusedMatMul", ["x", "w"], ["y"], domain="com.microsoft", alpha=0.5, **options)]
+    return nodes, laid(m, k, "A"), [_random("w", laid(k, n, "B"))]
+
+
 CASES: list[Callable[[random.Random], Case]] = [
     conv, transposed, pool, resize, sliced, padded, split, reshaped, broadcast, reduced, moved, recurrent,
+    fused_product,
 ]  # fmt: skip
 
 
@@ -174,7 +189,7 @@ def tried(make: Callable[[random.Random], Case], count: int, seed: int, path: Pa
     for number in range(20 * count):
         nodes, x, tensors = make(chance)
         opset = chance.choice([18, 19])
-        data = model(Graph(nodes, [value("x", x)], [value("y", None)], tensors), opset=opset)
+        data = model(Graph(nodes, [value("x", x)], [value("y", None)], tensors), opset=opset, com__microsoft=1)
         try:
             session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
             (theirs,) = session.run(None, {"x": np.full(x, 0.5, np.float32)})

@@ -78,7 +78,7 @@ def test_a_run_with_other_values_contradicts_nothing(
     result = verified(way, seed)
     assert result.disagreements == ()
     assert "with the values of this run" in result.ran
-    assert all(tally.total == tally.macs for tally in result.tallies)
+    assert all(tally.total == tally.ours for tally in result.tallies)
 
 
 def test_it_says_which_sizes_the_values_made() -> None:

@@ -35,16 +35,17 @@ def _nhwc_conv(n: NodeUse, x: Traced) -> Traced:
 
 
 def fused_matmul(n: NodeUse) -> Traced:
-    """alpha · A · B, either of them perhaps with its last two axes swapped."""
-    if n.attribute("transBatchA", 0) or n.attribute("transBatchB", 0):
-        raise NoRule("batches that are transposed")
-    a = n.x(0)
+    """alpha · A · B, either of them perhaps with its last two axes swapped, or its first one among the matrix's."""
+    a = _with_batches_first(n, n.x(0), "transBatchA")
     if n.attribute("transA", 0):
         a = swapped(n.call, a)
-    if n.attribute("transB", 0) and len(n.shape(1)) > 1:
+    if n.attribute("transBatchB", 0) and len(n.shape(1)) > 2:
+        b = _with_batches_first(n, n.x(1), "transBatchB")
+        y: Traced = n.add("matmul", a, swapped(n.call, b) if n.attribute("transB", 0) else b)
+    elif n.attribute("transB", 0) and len(n.shape(1)) > 1:
         if n.is_weight(1) and len(n.shape(1)) == 2:
             out = n.shape(1)[0]
-            y: Traced = n.add("linear", a, options=(out, False), weights={"weight": n.weight(1)})
+            y = n.add("linear", a, options=(out, False), weights={"weight": n.weight(1)})
         else:
             y = n.add("matmul", a, swapped(n.call, n.x(1)))
     else:
@@ -52,6 +53,14 @@ def fused_matmul(n: NodeUse) -> Traced:
     if n.attribute("alpha", 1.0) != 1.0:
         y = n.elementwise("multiply", y)
     return layers.activated(n, y)
+
+
+def _with_batches_first(n: NodeUse, x: Traced, attribute: str) -> Traced:
+    """``x`` with its first axis, which is one of the matrix, behind the batches where ``attribute`` says so."""
+    axes = len(x.type.shape)
+    if not n.attribute(attribute, 0) or axes < 3:
+        return x
+    return n.add("permute", x, options=((*range(1, axes - 1), 0, axes - 1),))  # type: ignore[no-any-return]
 
 
 def of_few_bits(n: NodeUse) -> Traced:
