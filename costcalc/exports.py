@@ -28,6 +28,7 @@ def export(
     machine: Machine | str | None = None,
     energy: EnergyTable | str | None = None,
     layer: str | None = None,
+    by: str | None = None,
     apply: str | Sequence[str] = (),
     fold_norm: bool = False,
     layout: str | Mapping[str, str] | None = None,
@@ -35,8 +36,11 @@ def export(
 ) -> Written:
     """``model`` as another program reads it: ``text``, the file, and ``notes``, what that cannot hold.
 
+    Parquet is no text: its file is ``data``.
+
     format   ``"loops"``, ``"scale-sim"`` and others: docs/viewers.md
     layer    of formats of loops, the one layer that is written
+    by       of formats that colour a graph, the figure that does it; macs if not said
 
     The other arguments are those of ``analyze``. Raises a ``CostcalcError`` for anything that is wrong with them.
 
@@ -47,5 +51,5 @@ def export(
     check_numbers(bits, None)
     how = how_built(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
     graph = graph_of(model, inputs, kwargs, how)
-    asked = Exported(graph, bits=bits, machine=machine_of(machine), energy=energy_of(energy), layer=layer)
+    asked = Exported(graph, bits=bits, machine=machine_of(machine), energy=energy_of(energy), layer=layer, by=by)
     return render(format, asked)

@@ -68,6 +68,7 @@ MAY_IMPORT = {
     "integrations": RECORDS | GRAPHS | {"arguments", "budget", "difference", "models", "writing", "backends"},
     "migrate": BASE | {"analysis", "frontends"},
     "pytest_plugin": {"integrations"},
+    "main": {"integrations"},
     "cli": RECORDS
     | GRAPHS
     | {

@@ -271,6 +271,25 @@ def word(text: str) -> str:
     return plain if plain[:1].isalnum() else f"_{plain}"
 
 
+def utf8(text: str) -> str:
+    """For files that keep text as UTF-8, which has no halves of a pair of surrogates.
+
+    >>> utf8("é\udc80")
+    'é?'
+    """
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def identifier(text: str) -> str:
+    """For tools that evaluate expressions or templates in a file: letters, digits and ``_``, a letter or ``_`` first.
+
+    >>> identifier("layer1.0:{{x}}"), identifier("0")
+    ('layer1_0___x__', '_0')
+    """
+    plain = re.sub(r"[^0-9A-Za-z_]", "_", text[:MOST])
+    return f"_{plain}" if plain[:1].isdigit() or not plain else plain
+
+
 READERS: dict[str, Callable[..., str]] = {
     "terminal": visible,
     "log": powerless,
@@ -285,5 +304,7 @@ READERS: dict[str, Callable[..., str]] = {
     "csv": csv,
     "cell of csv": cell,
     "word": word,
+    "utf-8": utf8,
+    "identifier": identifier,
 }
 """Who reads a text → what makes a name, or for some a whole value, harmless there."""

@@ -111,18 +111,28 @@ def test_bandwidth_is_at_most_what_the_machine_has() -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind != "netron"])
 def test_each_format_is_written_to_a_file(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if kind == "parquet":
+        pytest.importorskip("pyarrow")
     file = tmp_path / FORMATS[kind].file
     assert outcome(["export", kind, "lenet5", "--machine", "a100", "--output", str(file)]) == 0
     assert capsys.readouterr() == ("", "")
-    assert file.read_bytes().decode() == costcalc.export(kind, "lenet5", machine="a100").text
+    written = costcalc.export(kind, "lenet5", machine="a100")
+    assert file.read_bytes() == (written.data or written.text.encode())
 
 
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["lops", "lenet5"], "no format 'lops' (did you mean 'loops'?); export writes loops, "),
+        (["lops", "lenet5"], "no format 'lops' (did you mean 'loops'?); export writes accelforge, loops, "),
         (["perfetto", "lenet5"], "export perfetto needs --machine"),
-        (["metrics", "lenet5", "--layer", "c1"], "export metrics is of a whole model; --layer is for loops, "),
+        (
+            ["metrics", "lenet5", "--layer", "c1"],
+            "export metrics is of a whole model; --layer is for accelforge, loops, ",
+        ),
+        (["loops", "lenet5", "--by", "macs"], "export loops has the figures that it has; --by is for model-explorer"),
+        (["parquet", "lenet5"], "parquet is no text: add --output loops.parquet"),
+        (["node-data", "lenet5", "--by", "peak"], "no layer has peak of its own"),
+        (["node-data", "lenet5", "--by", "time"], "time is of a machine; give one, --machine a100 say"),
         (["loops", "lenet5", "--layer", "c2"], "no layer 'c2' of lenet5 is a nest of loops"),
     ],
 )

@@ -14,6 +14,7 @@ import yaml
 
 import costcalc
 from costcalc.analysis.workload import workload
+from costcalc.errors import CostcalcError
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
@@ -33,6 +34,8 @@ HOSTILE = (
     "- id: 7",
     "é中",
     "{x}",
+    "{{ 7 * 7 }}",
+    "{% include 'x' %}{# y",
     "a,b",
 )
 
@@ -96,8 +99,37 @@ def timeloop_macs(text: str) -> int:
     return total
 
 
+def accelforge_macs(text: str) -> int:
+    """As AccelForge 1.0.467 counts: the bounds of an Einsum's loops, by its instances."""
+    einsums = yaml.safe_load(text)["workload"]["einsums"]
+    names = [einsum["name"] for einsum in einsums]
+    assert len(set(names)) == len(names) and all(re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) for name in names)
+    taken: set[str] = set()
+    total = 0
+    for number, einsum in enumerate(einsums):
+        bounds = dict(re.fullmatch(r"0 <= (\w+) < (\d+)", one).groups() for one in einsum["iteration_space_shape"])  # type: ignore[union-attr]
+        used = {
+            name
+            for access in einsum["tensor_accesses"]
+            for where in access["projection"].values()
+            for name in re.findall(r"[a-z]\d+", where)
+        }
+        assert used == set(bounds) and not used & taken  # its mapper takes a name for one loop in all Einsums
+        taken |= used
+        tensors = {access["name"]: access for access in einsum["tensor_accesses"]}
+        assert set(tensors) == {f"{one}{number}" for one in "IWO"} and tensors[f"O{number}"]["output"]
+        total += einsum["n_instances"] * prod(map(int, bounds.values()))
+    return total
+
+
 @pytest.mark.parametrize(
-    ("kind", "count"), [("scale-sim", scale_sim_macs), ("zigzag", zigzag_macs), ("timeloop", timeloop_macs)]
+    ("kind", "count"),
+    [
+        ("scale-sim", scale_sim_macs),
+        ("zigzag", zigzag_macs),
+        ("timeloop", timeloop_macs),
+        ("accelforge", accelforge_macs),
+    ],
 )
 def test_the_count_of_each_format_is_ours(net: tuple[Graph, int], kind: str, count: Any) -> None:
     assert count(costcalc.export(kind, net[0]).text) == net[1]
@@ -110,6 +142,36 @@ def test_scale_sim_itself_counts_what_we_count(net: tuple[Graph, int], tmp_path:
     read.load_arrays(str(tmp_path / "net.csv"))
     read.topo_calc_hyperparams()
     assert sum(entry[2] for entry in read.layers_calculated_hyperparams) == net[1]
+
+
+def test_parquet_has_the_rows_of_the_csv_with_types(net: tuple[Graph, int]) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    written = costcalc.export("parquet", net[0])
+    assert written.text == "" and written.data is not None
+    table = parquet.read_table(io.BytesIO(written.data))
+    rows = csv.DictReader(io.StringIO(costcalc.export("loops", net[0]).text))
+    for typed, row in zip(table.to_pylist(), rows, strict=True):
+        assert {name: value if isinstance(value, str) else str(int(value)) for name, value in typed.items()} == row
+    assert sum(row["count"] * row["macs"] for row in table.to_pylist()) == net[1]
+    kinds = {name: str(table.schema.field(name).type) for name in ("layer", "macs", "weight")}
+    assert kinds == {"layer": "string", "macs": "int64", "weight": "bool"}
+    assert table.schema.metadata[b"model"].decode() == net[0].name
+
+
+def test_numbers_of_parquet_are_exact_however_large() -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    for bits, type in ((10, "int64"), (35, "decimal128(32, 0)"), (50, "decimal256(46, 0)")):
+        b = GraphBuilder("big", {"x": TensorType((1, 1 << bits, 1 << bits))})
+        b.add("half \udc80", find_op("linear")((1 << bits) - 1), ["x"])
+        data = costcalc.export("parquet", b.build(["half \udc80"])).data
+        assert data is not None
+        table = parquet.read_table(io.BytesIO(data))
+        assert int(table["macs"][0].as_py()) == (1 << 2 * bits) * ((1 << bits) - 1)
+        assert str(table.schema.field("macs").type) == type and table["layer"][0].as_py() == "half ?"
+    b = GraphBuilder("huge", {"x": TensorType((1, 1 << 90, 1 << 90))})
+    b.add("fc", find_op("linear")(1 << 90), ["x"])
+    with pytest.raises(CostcalcError, match="macs has 82 digits, and Parquet has numbers of at most 76"):
+        costcalc.export("parquet", b.build(["fc"]))
 
 
 def _strange() -> Graph:
@@ -130,6 +192,7 @@ def test_names_stay_names() -> None:
     assert [layer["name"] for layer in yaml.safe_load(costcalc.export("zigzag", graph).text)] == names
     problems = list(yaml.safe_load_all(costcalc.export("timeloop", graph).text))
     assert {p["problem"]["shape"]["name"] for p in problems} <= set(names)
+    assert accelforge_macs(costcalc.export("accelforge", graph).text) == costcalc.analyze(graph).total.macs
     text = costcalc.export("scale-sim", graph).text
     assert scale_sim_macs(text) == costcalc.analyze(graph).total.macs
     words = [line.split(",")[0] for line in text.splitlines()[1:]]
@@ -168,9 +231,9 @@ def test_what_is_no_nest_is_said() -> None:
 
 def test_the_page_tells_what_the_formats_count() -> None:
     page = (Path(__file__).parents[2] / "docs" / "viewers.md").read_text(encoding="utf-8")
-    table = page.split("| --- | --: | --: | --: | --: |\n")[1].split("\n\n")[0]
+    table = page.split("| --- | --: | --: | --: | --: | --: |\n")[1].split("\n\n")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
     assert [row[0] for row in rows] == list(MODELS)
     for name, *counts in rows:
         macs = costcalc.analyze(name).total.macs
-        assert [int(count.replace(",", "")) for count in counts] == [macs] * 4
+        assert [int(count.replace(",", "")) for count in counts] == [macs] * 5

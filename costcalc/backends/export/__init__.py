@@ -21,10 +21,11 @@ class Format(NamedTuple):
     """One kind of file.
 
     title     who reads it
-    module    what writes it: ``write(exported) → text``
+    module    what writes it: ``write(exported) → text``, or bytes
     file      what such a file is called
-    takes     the option that it takes beside those of all: ``layer``
+    takes     the option that it takes beside those of all: ``layer``, ``by``
     needs     the option that it cannot be without: ``machine``
+    binary    whether it is no text
     """
 
     title: str
@@ -32,29 +33,41 @@ class Format(NamedTuple):
     file: str
     takes: str = ""
     needs: str = ""
+    binary: bool = False
 
 
 _HERE = "costcalc.backends.export"
 FORMATS: dict[str, Format] = {
     "loops": Format("the loop nests of layers, a row each that differs", f"{_HERE}.loops", "loops.csv", "layer"),
+    "parquet": Format("the same as Parquet", f"{_HERE}.parquet", "loops.parquet", "layer", binary=True),
     "scale-sim": Format("SCALE-Sim: a topology", f"{_HERE}.scale_sim", "topology.csv", "layer"),
     "timeloop": Format("Timeloop: a problem a document", f"{_HERE}.timeloop", "problem.yaml", "layer"),
-    "zigzag": Format("ZigZag and Stream: a workload", f"{_HERE}.zigzag", "workload.yaml", "layer"),
+    "zigzag": Format("ZigZag: a workload", f"{_HERE}.zigzag", "workload.yaml", "layer"),
+    "accelforge": Format("AccelForge: a workload of Einsums", f"{_HERE}.accelforge", "workload.yaml", "layer"),
     "metrics": Format("totals for MLflow, Weights & Biases and DVC", f"{_HERE}.metrics", "metrics.json"),
     "model-card": Format("a section for a Hugging Face model card", f"{_HERE}.model_card", "README.md"),
     "perfetto": Format(
         "the schedule on a machine, for Perfetto and Chrome", f"{_HERE}.perfetto", "trace.json", needs="machine"
     ),
     "netron": Format("Netron: figures at each operator of a file", f"{_HERE}.netron", "attachment.json"),
+    "model-explorer": Format(
+        "Model Explorer: the graph with its figures", f"{_HERE}.model_explorer", "graph.json", "by"
+    ),
+    "node-data": Format("Model Explorer: a figure of each node of its graph", f"{_HERE}.node_data", "macs.json", "by"),
 }
 """Name → format. Each module is imported when it is asked for."""
 
 
 class Written(NamedTuple):
-    """What a file has in it, and what a reader of it must know that is not in it."""
+    """What a file has in it, and what a reader of it must know that is not in it.
+
+    text   "" of a format that is no text
+    data   its bytes; None of one that is
+    """
 
     text: str
     notes: tuple[str, ...] = ()
+    data: bytes | None = None
 
     def __str__(self) -> str:
         return self.text
@@ -67,13 +80,15 @@ class Exported:
     machine   the machine on which its layers take time
     energy    the table by which they take energy
     layer     the one layer of which loops are written
+    by        the figure that colours a graph
     """
 
     def __init__(
         self, graph: Graph, *, bits: int | None = None, machine: Machine | None = None,
-        energy: EnergyTable | None = None, layer: str | None = None,
+        energy: EnergyTable | None = None, layer: str | None = None, by: str | None = None,
     ) -> None:  # fmt: skip
         self.graph, self.bits, self.machine, self.energy, self.layer = graph, bits, machine, energy, layer
+        self.by = by
         self.notes: list[str] = []
         """What a reader of the file must know that is not in it."""
 
@@ -120,8 +135,10 @@ def render(name: str, exported: Exported) -> Written:
     format = find_format(name)
     if format.needs and getattr(exported, format.needs) is None:
         raise OptionError(f"export {name} needs --{format.needs}")
-    if exported.layer is not None and format.takes != "layer":
-        has = listing(name for name, one in FORMATS.items() if one.takes == "layer")
-        raise OptionError(f"export {name} is of a whole model; --layer is for {has}")
-    text: str = import_module(format.module).write(exported)
-    return Written(text, tuple(exported.notes))
+    for option, why in (("layer", "is of a whole model"), ("by", "has the figures that it has")):
+        if getattr(exported, option) is not None and format.takes != option:
+            has = listing(name for name, one in FORMATS.items() if one.takes == option)
+            raise OptionError(f"export {name} {why}; --{option} is for {has}")
+    made = import_module(format.module).write(exported)
+    notes = tuple(exported.notes)
+    return Written("", notes, made) if format.binary else Written(made, notes)

@@ -26,10 +26,11 @@ in for the weight is data, as in attention."""
 
 def write(exported: Exported) -> str:
     """Lines of CSV, the first with the names of the columns."""
-    return csv([COLUMNS, *(_row(loops, count) for loops, count in exported.workload.distinct())])
+    return csv([COLUMNS, *(row(loops, count) for loops, count in exported.workload.distinct())])
 
 
-def _row(loops: Loops, count: int) -> Iterator[Any]:
+def row(loops: Loops, count: int) -> Iterator[Any]:
+    """What stands in ``COLUMNS`` of ``count`` layers that are as ``loops``: names, then whole numbers."""
     nest = loops.nest
     yield from (loops.layer, nest.part, loops.kind, count, nest.macs, nest.groups, nest.batch, nest.out, nest.into)
     for values in (nest.places, nest.taps, nest.size, nest.stride, nest.dilation):
