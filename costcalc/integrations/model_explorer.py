@@ -61,7 +61,11 @@ class CostcalcProvider(NodeDataProvider):  # type: ignore[misc]
 
     def get_config_editors(self, provider_id: str) -> GetConfigEditorsResult:
         """Which figure, with elements of how many bits, and on which machine."""
-        figures = [OptionItem(one.name, one.title) for one in FIGURES.values() if one.adds and not one.whole]
+        figures = [
+            OptionItem(one.name, one.title)
+            for one in FIGURES.values()
+            if one.adds and not one.whole and one.asks in ("", "machine")
+        ]
         return GetConfigEditorsResult(
             configEditors=[
                 DropDownConfigEditor(id="by", label="figure", defaultValue="macs", options=figures),

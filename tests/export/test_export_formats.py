@@ -132,7 +132,8 @@ def test_each_format_is_written_to_a_file(kind: str, tmp_path: Path, capsys: pyt
         (["loops", "lenet5", "--by", "macs"], "export loops has the figures that it has; --by is for model-explorer"),
         (["parquet", "lenet5"], "parquet is no text: add --output loops.parquet"),
         (["node-data", "lenet5", "--by", "peak"], "no layer has peak of its own"),
-        (["node-data", "lenet5", "--by", "time"], "time is of a machine; give one, --machine a100 say"),
+        (["node-data", "lenet5", "--by", "time"], "time needs --machine, a100 say"),
+        (["node-data", "lenet5", "--by", "energy"], "energy needs --energy, horowitz_45nm say"),
         (["loops", "lenet5", "--layer", "c2"], "no layer 'c2' of lenet5 is a nest of loops"),
     ],
 )

@@ -215,7 +215,7 @@ def test_model_explorer_loads_the_extension_and_runs_it(tmp_path: Path) -> None:
         found = manager.run_cmd(ask | {"configValues": {"by": by, "machine": "", "bits": ""}, "graph": graph})
         assert {key: one["value"] for key, one in found["result"]["results"].items()} == {ids[1]: value}
     for values, says in (
-        ({"by": "time"}, "time is of a machine"),
+        ({"by": "time"}, "time needs --machine"),
         ({"bits": "many"}, "bits are a whole number, not many"),
         ({"machine": "nowhere"}, "nowhere"),
     ):

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from costcalc.amounts.shown import exact, sees
-from costcalc.analysis.figures import BITS, FIGURES, SECONDS, Figure
+from costcalc.amounts.shown import exact, field_text
+from costcalc.analysis.figures import BITS, FIGURES, JOULES, SECONDS, Figure
 from costcalc.analysis.records import Layer
 from costcalc.backends.escape import json
 from costcalc.backends.export import Exported
@@ -18,7 +18,9 @@ from costcalc.classes import NamedTuple
 from costcalc.errors import OptionError, listing, near
 from costcalc.ir.graph import Graph
 
-SHOWN = ("macs", "ops", "params", "weights", "read", "write", "time")
+SHOWN = ("macs", "ops", "params", "weights", "read", "write", "time", "energy")
+ASKS = {"machine": "a100", "energy": "horowitz_45nm"}
+"""What a figure needs to be told of → an example."""
 LITTLE, MOST = (140, 146, 160), (232, 102, 34)
 """Colours of a node that has hardly any of the figure and of the one that has the most. Both are of middle lightness: a
 graph cannot say the colour of a node's text, which is dark or light as the page is."""
@@ -59,22 +61,22 @@ def coloured(exported: Exported) -> Coloured:
     known = [one.name for one in FIGURES.values() if one.adds and not one.whole]
     if figure is None or name not in known:
         raise OptionError(f"no layer has {name[:40]} of its own{near(name, known)}; there are {listing(known)}")
-    if name in ("time", "floor") and exported.machine is None:
-        raise OptionError(f"{name} is of a machine; give one, --machine a100 say")
+    if figure.asks in ASKS and getattr(exported, figure.asks) is None:
+        raise OptionError(f"{name} needs --{figure.asks}, {ASKS[figure.asks]} say")
     values: dict[str, int | float] = {}
     for layer in exported.report.layers:
-        if layer.counted:
-            value = figure.part(layer)
-            values[layer.name] = _in_unit(figure, value) if value is not None else 0
+        value = figure.part(layer) if layer.counted else None
+        if value is not None:
+            values[layer.name] = _in_unit(figure, value)
     missing = len(exported.report.layers) - len(values)
     if missing:
         exported.notes.append(f"{missing} of {len(exported.report.layers)} layers have no rule and no colour")
-    units = {BITS: " (bytes)", SECONDS: " (µs)"}
+    units = {BITS: " (bytes)", SECONDS: " (µs)", JOULES: " (µJ)"}
     return Coloured(f"{figure.title}{units.get(figure.unit, '')}", values)
 
 
 def _in_unit(figure: Figure, value: Any) -> int | float:
-    if figure.unit == SECONDS:
+    if figure.unit in (SECONDS, JOULES):
         return float(value) * 1e6
     if figure.unit == BITS and value % 8 == 0:
         return int(value) // 8
@@ -155,10 +157,10 @@ def _attributes(exported: Exported, layer: Layer, colours: Coloured) -> Iterator
     else:
         yield from _figures(layer).items()
         total = sum(colours.values.values())
-        if total:
+        if total and layer.name in colours.values:
             yield f"share of {colours.title}", f"{100 * colours.values[layer.name] / total:.2f} %"
     if field := layer.receptive_field:
-        yield "receptive field", field if isinstance(field, str) else sees(field)
+        yield "receptive field", field if isinstance(field, str) else field_text(field)
     for name, value in layer.options.items():
         yield f"option {name}", str(value)
     if layer.source:
