@@ -20,11 +20,11 @@ from model_explorer.node_data_provider import (
 )
 
 from costcalc.analysis.figures import FIGURES
+from costcalc.arguments import check_numbers, energy_of, machine_of
 from costcalc.backends.export import Exported
 from costcalc.backends.export.model_explorer import collection
 from costcalc.backends.export.node_data import overlay
 from costcalc.errors import CostcalcError
-from costcalc.machines import load_machine
 from costcalc.models import load
 
 DRAWN = ["onnx", "param", "yaml", "yml"]
@@ -60,16 +60,13 @@ class CostcalcProvider(NodeDataProvider):  # type: ignore[misc]
     )
 
     def get_config_editors(self, provider_id: str) -> GetConfigEditorsResult:
-        """Which figure, with elements of how many bits, and on which machine."""
-        figures = [
-            OptionItem(one.name, one.title)
-            for one in FIGURES.values()
-            if one.adds and not one.whole and one.asks in ("", "machine")
-        ]
+        """Which figure, with elements of how many bits, on which machine, by which table of energy."""
+        figures = [OptionItem(one.name, one.title) for one in FIGURES.values() if one.adds and not one.whole]
         return GetConfigEditorsResult(
             configEditors=[
                 DropDownConfigEditor(id="by", label="figure", defaultValue="macs", options=figures),
                 TextInputConfigEditor(id="machine", label="machine", description="for time: a100, or a file"),
+                TextInputConfigEditor(id="energy", label="energy", description="for energy: horowitz_45nm, or a file"),
                 TextInputConfigEditor(id="bits", label="bits", description="of floating-point elements: 16"),
             ]
         )
@@ -79,8 +76,7 @@ class CostcalcProvider(NodeDataProvider):  # type: ignore[misc]
     ) -> NodeDataProviderResult:
         """The figure at the nodes of ``graph``; an error, which the page shows, where it has none of them."""
         try:
-            machine, bits = config_values.get("machine") or None, config_values.get("bits") or None
-            found = overlay(_exported(model_path, config_values.get("by"), machine, bits))
+            found = overlay(_exported(model_path, **{name: value for name, value in config_values.items() if value}))
         except CostcalcError as error:
             return NodeDataProviderResult(error=str(error))
         if graph is not None:
@@ -93,7 +89,7 @@ class CostcalcProvider(NodeDataProvider):  # type: ignore[misc]
         return NodeDataProviderResult(result=from_dict(node_data_builder.GraphNodeData, found))
 
 
-def _exported(path: str, by: str | None = None, machine: str | None = None, bits: Any = None) -> Exported:
+def _exported(path: str, by: Any = None, machine: Any = None, energy: Any = None, bits: Any = None) -> Exported:
     """The model in the file at ``path``, which is no code: how it ends says so."""
     if not path.lower().endswith(FILES_ONLY):
         raise CostcalcError(f"{path[-80:]} is no ONNX, TFLite or ncnn file and no spec")
@@ -101,4 +97,5 @@ def _exported(path: str, by: str | None = None, machine: str | None = None, bits
         width = int(bits) if bits is not None else None
     except (TypeError, ValueError):
         raise CostcalcError(f"bits are a whole number, not {str(bits)[:20]}") from None
-    return Exported(load(path), bits=width, machine=load_machine(machine) if machine else None, by=by)
+    check_numbers(width, None)
+    return Exported(load(path), bits=width, machine=machine_of(machine), energy=energy_of(energy), by=by)
