@@ -107,6 +107,12 @@ class LocalResponseNorm(Op):
         padded = x.with_shape(x.shape[0], x.channels + self.size - 1, *x.spatial)
         return Saves(inputs=(0,), maps=(padded, y, y))
 
+    def beside_gradients(
+        self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]
+    ) -> tuple[TensorType, ...]:
+        """The gradient of what the input is divided by, and two steps on the way to it, beside that of the input."""
+        return (y, y, y)
+
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size * (self.size + 4)
 
