@@ -1,5 +1,6 @@
-/* Counts the bytes that malloc and its kin have given out, and the most of them at once. Loaded before libc:
- * cc -O2 -shared -fPIC -o heap.so heap.c && LD_PRELOAD=./heap.so python …  (memory_ort.py does both). */
+/* Counts the bytes that malloc and its kin have given out, the most of them at once, and the largest block that was
+ * asked for. Loaded before libc: cc -O2 -shared -fPIC -o heap.so heap.c && LD_PRELOAD=./heap.so python …
+ * (memory_ort.py and memory_tflite.py do both). */
 #include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
@@ -10,21 +11,22 @@ extern void *__libc_realloc(void *, size_t);
 extern void *__libc_memalign(size_t, size_t);
 extern void __libc_free(void *);
 
-static long now, most;
+static long now, most, largest;
 
 static void count(long bytes) {
     long there = __atomic_add_fetch(&now, bytes, __ATOMIC_RELAXED);
     if (there > most) most = there;
 }
 
-static void *counted(void *block) {
+static void *counted(void *block, size_t asked) {
     if (block) count((long)malloc_usable_size(block));
+    if ((long)asked > largest) largest = (long)asked;
     return block;
 }
 
-void *malloc(size_t bytes) { return counted(__libc_malloc(bytes)); }
-void *calloc(size_t many, size_t bytes) { return counted(__libc_calloc(many, bytes)); }
-void *memalign(size_t alignment, size_t bytes) { return counted(__libc_memalign(alignment, bytes)); }
+void *malloc(size_t bytes) { return counted(__libc_malloc(bytes), bytes); }
+void *calloc(size_t many, size_t bytes) { return counted(__libc_calloc(many, bytes), many * bytes); }
+void *memalign(size_t alignment, size_t bytes) { return counted(__libc_memalign(alignment, bytes), bytes); }
 void *aligned_alloc(size_t alignment, size_t bytes) { return memalign(alignment, bytes); }
 
 void *realloc(void *old, size_t bytes) {
@@ -46,4 +48,5 @@ void free(void *block) {
 
 long heap_now(void) { return now; }
 long heap_most(void) { return most; }
-void heap_reset(void) { most = now; }
+long heap_largest(void) { return largest; }
+void heap_reset(void) { most = now, largest = 0; }

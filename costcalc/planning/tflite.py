@@ -32,14 +32,14 @@ WHERE_ONE_WAS = frozenset(("add", "subtract", "multiply", "divide", "softmax"))
 """Operators that TensorFlow Lite lets write over an input that nothing else reads: kernels/add.cc, sub.cc, mul.cc,
 div.cc, activations.cc, by ``inplace_operator``."""
 
-PARTS: Mapping[str, tuple[tuple[int, ...], ...]] = {
-    "silu": ((0,), (0, 1)),  # LOGISTIC, MUL
-    "hardsigmoid": ((0,), (1,)),  # ADD with RELU6, MUL
-    "batch_norm": ((0,), (1,)),  # MUL, ADD
-    "scale": ((0,), (1,)),
-    "channel_shuffle": ((0,), (1,), (2,)),  # RESHAPE, TRANSPOSE, RESHAPE
+PARTS: Mapping[str, tuple[tuple[str, tuple[int, ...]], ...]] = {
+    "silu": (("sigmoid", (0,)), ("multiply", (0, 1))),
+    "hardsigmoid": (("add", (0,)), ("multiply", (1,))),  # the sum with RELU6
+    "batch_norm": (("multiply", (0,)), ("add", (1,))),
+    "scale": (("multiply", (0,)), ("add", (1,))),
+    "channel_shuffle": (("reshape", (0,)), ("transpose", (1,)), ("reshape", (2,))),
 }
-"""Layers that are several operators: for each what it reads, 0 the layer's input, else what the so manieth made."""
+"""Layers that are several operators: each with what it reads, 0 the layer's input, else what the so manieth made."""
 
 ONE = frozenset(
     (*RESHAPES, *PARTS, *WHERE_ONE_WAS, "conv", "depthwise", "pointwise", "linear", "conv_transpose", "max_pool",
@@ -102,23 +102,27 @@ def _operators(sizes: ValueSizes, group: JoinedGroup, micro: bool) -> Iterator[J
         pad = f"{name} (padded)"
         yield Job(pad, reads[:1], ((pad, sizes.of_type(padded)),))
         reads = (pad, *reads[1:])
-    parts = PARTS.get(lead.op.name)
-    if parts and (micro or lead.op.name != "channel_shuffle"):
-        size, made = sizes.of(lead.outputs[0]), [*reads[:1]]
-        for i, takes in enumerate(parts[:-1], 1):
-            made.append(f"{name} ({i} of {len(parts)})")
-            yield Job(name, tuple(made[k] for k in takes), ((made[-1], size),))
-        reads = tuple(made[k] for k in parts[-1])
+    size = sizes.of(lead.outputs[0])
+    bytes_of = {v: sizes.of(v) for v in reads if v in types}
+
+    def over(operator: str, read: tuple[str, ...]) -> tuple[str, ...]:
+        """What is read that is as large as what ``operator`` makes, if it may write over that."""
+        shares = not micro and operator in WHERE_ONE_WAS
+        return tuple(v for v in read[:2] if bytes_of.get(v) == size) if shares else ()
+
+    last = lead.op.name
+    if last in PARTS and (micro or last != "channel_shuffle"):
+        *parts, (last, takes) = PARTS[last]
+        made = [*reads[:1]]
+        for i, (operator, read) in enumerate(parts, 1):
+            of = tuple(made[k] for k in read)
+            made.append(f"{name} ({i} of {len(parts) + 1})")
+            yield Job(name, of, ((made[-1], size),), 0, over(operator, of))
+            bytes_of[made[-1]] = size
+        reads = tuple(made[k] for k in takes)
     makes = tuple((v, sizes.of(v)) for v in group.outputs)
-    over = tuple(
-        v for v in reads[:2] if lead.op.name in WHERE_ONE_WAS and sizes.of(lead.outputs[0]) == _bytes(sizes, v)
-    )
     scratch = 0 if micro or x is None else _im2col(sizes, lead)
-    yield Job(name, reads, makes, scratch, over, tuple(node.name for node in group.nodes))
-
-
-def _bytes(sizes: ValueSizes, buffer: str) -> int:
-    return sizes.of(buffer) if buffer in sizes.graph.types else 0
+    yield Job(name, reads, makes, scratch, over(last, reads), tuple(node.name for node in group.nodes))
 
 
 def padded_type(op: Any, x: TensorType, y: TensorType) -> TensorType | None:

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 import costcalc
+from costcalc.ir.graph import GraphBuilder
+from costcalc.ir.op import find_op
+from costcalc.ir.tensor import TensorType
 
 FILES = Path(__file__).parents[3] / "shared" / "golden" / "tflite"
 # Arena head as tflite-micro 0.dev20261023182759 (its Python package) prints it: `print_allocations`.
@@ -32,3 +35,22 @@ def test_visual_wake_words_need_less_than_the_greedy_planner_takes() -> None:
     # Three maps of 48×48×8 at once; the spec pads evenly where the file pads as TensorFlow does.
     found = costcalc.memory("vww_96", engine="mcu", bits=8)
     assert (found.arena_bytes, found.optimal) == (48 * 48 * (8 + 16), True)
+
+
+def test_the_interpreter_for_microcontrollers_writes_over_nothing() -> None:
+    """What SiLU's product reads is there beside what it makes, while TensorFlow Lite makes it in place.
+
+    TFLite Micro holds three maps of EfficientNet-B0 there and LiteRT two (`benchmarks/memory_tflite.py`).
+    """
+    micro, other = (costcalc.memory("efficientnet_b0", engine=engine) for engine in ("tflm", "tflite"))
+    assert (micro.arena_bytes, other.arena_bytes) == (14_624_256, 10_409_472)
+
+
+def test_a_sum_is_made_in_place_by_tensorflow_lite_alone() -> None:
+    b = GraphBuilder("sums", {"x": TensorType((1, 1, 8, 8))})
+    left, right = (b.add(name, find_op("conv")(4, 1), ["x"])[0] for name in ("left", "right"))
+    both = b.add("both", find_op("add")(), [left, right])
+    b.add("last", find_op("conv")(1, 1), both)
+    graph, size = b.build(["last"]), 4 * 8 * 8 * 4
+    assert costcalc.memory(graph, engine="tflm").peak_bytes == 3 * size
+    assert costcalc.memory(graph, engine="tflite").peak_bytes == 2 * size + size // 4  # with the input, which is kept
