@@ -18,6 +18,9 @@ from costcalc.packing.search import runs
 PATIENCE = 0.3
 """The part of the time that Python has to search in before machine code is asked for, which may have to be made."""
 
+ROUNDS = 8
+"""In which an order is tried again with what stuck out at its head."""
+
 
 def pack(
     tensors: Iterable[Mapping[str, Any] | Buffer],
@@ -108,7 +111,10 @@ def _load(given: Sequence[Buffer], sizes: Sequence[int], indices: Iterable[int])
 
 
 def _greedy(part: _Part, goal: int) -> _Best:
-    """The best of some orders, each in the lowest and in the smallest gap, up to the first within ``goal``."""
+    """The best of some orders, each in the lowest and in the smallest gap, up to the first within ``goal``.
+
+    If none is, what sticks out over the goal goes first in the next round, which often is all that was wrong.
+    """
     sizes, life = part.sizes, [b.last - b.first + 1 for b in part.buffers]
     near = neighbours(part.buffers)
     crowd = [size + sum(sizes[j] for j in near[i]) for i, size in enumerate(sizes)]
@@ -129,6 +135,16 @@ def _greedy(part: _Part, goal: int) -> _Best:
             if found.arena <= goal:
                 return found
     assert found is not None
+    for key in keys:
+        order = sorted(range(len(sizes)), key=key)
+        for _ in range(ROUNDS):
+            offsets, arena = place(sizes, near, order)
+            if arena < found.arena:
+                found = _Best(offsets, arena, part.load, "greedy")
+            if found.arena <= goal:
+                return found
+            out = {i for i in order if offsets[i] + sizes[i] > goal}
+            order.sort(key=lambda i: i not in out)
     return found
 
 
