@@ -43,7 +43,7 @@ def micro(file: str) -> int | str:
     found = re.search(r"Arena allocation head (\d+) bytes", text)
     if found:
         return int(found[1])
-    why = re.search(r"Didn't find op for builtin opcode '(\w+)'|Failed to .*|.*not supported.*", text)
+    why = re.search(r"Didn't find op for builtin opcode '(\w+)'|\w+ <= \w+ was not true", text)
     return why[0] if why else f"ended with {said.returncode}"
 
 
@@ -88,12 +88,12 @@ def converted(name: str, folder: str) -> tuple[str, Any]:
     return str(file), costcalc.trace(module, shape)
 
 
-def told(real: int | str, *ours: int | None) -> str:
+def told(real: int | str, **ours: int | None) -> str:
     """A cell: what is real, and where ours are not that."""
     if isinstance(real, str):
         return f"{real[:70]:>13}"
-    unlike = [f"{own:,} ({own / real:.4f})" for own in ours if own != real and own is not None]
-    return f"{real:13,} {'ours ' + ' and '.join(unlike) if unlike else 'equal':24}"
+    unlike = [f"{of} {own:,} ({own / real:.4f})" for of, own in ours.items() if own not in (real, None)]
+    return f"{real:13,} {', '.join(unlike) if unlike else 'equal':24}"
 
 
 def main() -> None:
@@ -132,7 +132,7 @@ def main() -> None:
                 model = None if graph is None else costcalc.memory(graph, engine=engine).arena_bytes
                 if model is not None and engine == "tflite":
                     model = -(-model // ALIGNMENT) * ALIGNMENT
-                cells.append(told(found, ours, model))
+                cells.append(told(found, file=ours, model=model))
                 if isinstance(found, int):
                     total[0] += 1
                     total[1] += ours == found

@@ -23,12 +23,14 @@ class ObservedRun(NamedTuple):
 
     inputs    what it was given, which its caller holds
     kernels   for each step the bytes that the operator's kernel may take besides, while it runs
+    threads   for how many threads these are
     """
 
     steps: tuple[str, ...]
     stored: tuple[Allocation, ...]
     inputs: tuple[Allocation, ...]
     kernels: tuple[int, ...]
+    threads: int = 1
 
 
 class SavedForBackward(NamedTuple):

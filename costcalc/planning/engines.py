@@ -121,7 +121,10 @@ def _eager(asked: Question) -> Plan:
     sizes, run = asked.sizes, asked.run
     if not isinstance(run, str):
         jobs, tensors, bound = eager.seen(run, sizes.bits)
-        return Plan(jobs, tensors, sizes.weights(), has_arena=False, upper_bound=bound)
+        counted = "one thread" if run.threads == 1 else f"{run.threads} threads"
+        note = f"the bound with kernels' copies is for {counted}, as many as PyTorch has here"
+        notes = (note,) if any(run.kernels) else ()
+        return Plan(jobs, tensors, sizes.weights(), notes, has_arena=False, upper_bound=bound)
     jobs = eager.jobs(sizes)
 
     def planned(jobs: Jobs) -> list[ArenaTensor]:

@@ -24,8 +24,8 @@ FEW = 4
 """Channels up to which oneDNN leaves an input as it lies."""
 SMALL_IMAGE = 20_480
 """Elements up to which a single image with small kernels is unrolled, not given to oneDNN."""
-THREADS = 2
-"""Threads that are meant, of which each has room for what the stride of a 1×1 convolution leaves of one image."""
+MANY_IMAGES = 16
+"""Images from which on a single thread gives 1×1 convolutions to oneDNN."""
 SCRATCH = 1 << 14
 """Bytes of scratch that oneDNN asks for in any case."""
 MOVES = frozenset(
@@ -50,18 +50,24 @@ def beside(func: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any], r
 
 
 def _convolution(
-    y: Tensor, x: Tensor, weight: Tensor, _bias: Any, stride: Any, _padding: Any, _dilation: Any, transposed: bool,
+    y: Tensor, x: Tensor, weight: Tensor, _bias: Any, stride: Any, _padding: Any, dilation: Any, transposed: bool,
     _output_padding: Any, groups: int,
 ) -> int:  # fmt: skip
-    """Reorders of oneDNN, or the unrolled input of one image."""
+    """Reorders of oneDNN, or the unrolled input of one image.
+
+    Each of PyTorch's threads has room for what the stride of a 1×1 convolution leaves of one image. With a single
+    thread PyTorch convolves those without a stride itself.
+    """
+    taps, threads = prod(weight.shape[2:]), torch.get_num_threads()
+    strided, plain = any(s > 1 for s in stride), not transposed and groups == 1 and all(d == 1 for d in dilation)
+    if threads == 1 and taps == 1 and plain and not strided and x.shape[0] < MANY_IMAGES:
+        return sum(_bytes(t) for t in (x, weight) if not t.is_contiguous())
     few = x.shape[1] <= FEW  # an image, which is read as it is
     copy, kernel, made = 0 if few else _blocked(x, 1), _blocked(weight, 0, *(() if few else (1,))), _blocked(y, 1)
     if not x.is_contiguous() and (x.shape[0] == 1 or not _lies_by_channels(x)):
         copy += _bytes(x)  # of a single image the step to the next decides, which is not always the device's here
-    taps = prod(weight.shape[2:])
-    if taps == 1 and any(s > 1 for s in stride):
-        # What the stride leaves: of one image for each thread (oneDNN, rtus_prepare_space_info), or of each.
-        copy += max(x.shape[0], THREADS) * x.shape[1] * prod(y.shape[2:]) * x.element_size()
+    if taps == 1 and strided:  # of one image for each thread (oneDNN, rtus_prepare_space_info), or of each
+        copy += max(x.shape[0], threads) * x.shape[1] * prod(y.shape[2:]) * x.element_size()
     if _lies_by_channels(x) and not _lies_by_channels(weight):
         kernel += _bytes(weight)  # which is first laid out as the input
     most = max(copy + kernel + made - _bytes(y), made + kernel) + SCRATCH

@@ -180,7 +180,8 @@ class Seeing(TorchDispatchMode):
             for t in inputs.values()
         ]
         stored = [s if s.last >= 0 else s._replace(last=end) for s in self._stored]
-        return ObservedRun(tuple(self._steps), tuple(stored), tuple(given), tuple(self._kernels))
+        threads = torch.get_num_threads()
+        return ObservedRun(tuple(self._steps), tuple(stored), tuple(given), tuple(self._kernels), threads)
 
     def _died(self, key: int, number: int) -> None:
         self._known.discard(key)
