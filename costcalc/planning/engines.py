@@ -148,7 +148,8 @@ def _of_tflite(sizes: ValueSizes, *, micro: bool) -> Plan:
     from costcalc.transforms.fuse.tflite import TFLite
 
     buffer = tflite.buffers(sizes, micro=micro)
-    groups = joined(sizes, TFLite(sizes.graph), buffer)
+    graph = sizes.graph
+    groups = tflite.operators(sizes, buffer) if tflite.is_written(graph) else joined(sizes, TFLite(graph), buffer)
     jobs = tflite.jobs(sizes, groups, buffer, micro=micro)
 
     def planned(jobs: Jobs) -> list[ArenaTensor]:
@@ -157,7 +158,8 @@ def _of_tflite(sizes: ValueSizes, *, micro: bool) -> Plan:
             return lives.at(first_fit(lives.merged()))
         return lives.at(best_fit(lives.merged(), tflite.ALIGNMENT, jobs.inputs))
 
-    return Plan(jobs, planned(jobs), weights(sizes, groups), guesses(groups, tflite.ONE), planned=planned)
+    notes = () if tflite.is_written(graph) else guesses(groups, tflite.ONE)
+    return Plan(jobs, planned(jobs), weights(sizes, groups), notes, planned=planned)
 
 
 def _ort(asked: Question) -> Plan:

@@ -20,6 +20,7 @@ class Job(NamedTuple):
     scratch   bytes that it needs beside them, alone
     over      buffers among ``reads`` that what it makes first may take the place of, where nothing needs them later
     layers    the layers whose work it does
+    more      further bytes like ``scratch``, each number in a place of its own
     """
 
     layer: str
@@ -28,6 +29,7 @@ class Job(NamedTuple):
     scratch: int = 0
     over: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
+    more: tuple[int, ...] = ()
 
 
 class Jobs(NamedTuple):
@@ -119,6 +121,8 @@ def lifetimes(jobs: Jobs, *, align: int = 1) -> Lives:
                 put(name, size, i + 1, until, slot)
         if job.scratch:
             put(f"{job.layer} (scratch)", job.scratch, i, i)
+        for k, size in enumerate(job.more, 2):
+            put(f"{job.layer} (scratch {k})", size, i, i)
     return Lives(tensors, slots)
 
 

@@ -17,11 +17,13 @@ class JoinedGroup(NamedTuple):
 
     inputs   what they read and do not make themselves, by its buffer
     addend   what a sum among them adds to the work of the first, by its buffer; "" if there is none
+    made     what all make together, where that is not what the last one makes
     """
 
     nodes: tuple[Node, ...]
     inputs: tuple[str, ...]
     addend: str = ""
+    made: tuple[str, ...] = ()
 
     @property
     def lead(self) -> Node:
@@ -31,7 +33,7 @@ class JoinedGroup(NamedTuple):
     @property
     def outputs(self) -> tuple[str, ...]:
         """What it makes."""
-        return self.nodes[-1].outputs
+        return self.made or self.nodes[-1].outputs
 
 
 def joined(sizes: ValueSizes, joiner: Joiner, buffer: Mapping[str, str]) -> list[JoinedGroup]:

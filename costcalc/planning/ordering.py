@@ -42,7 +42,7 @@ class _Steps:
         self.size, self.maker, self.kept = size, maker, set(jobs.kept)
         self.reads = [tuple(dict.fromkeys(job.reads)) for job in steps]
         self.makes = [tuple(name for name, _ in job.makes) for job in steps]
-        self.scratch = [job.scratch for job in steps]
+        self.scratch = [job.scratch + sum(job.more) for job in steps]
         self.readers: dict[str, list[int]] = {name: [] for name in size}
         for i, names in enumerate(self.reads):
             for name in names:

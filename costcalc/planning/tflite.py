@@ -8,12 +8,13 @@ micro/memory_planner/greedy_memory_planner.cc; tensorflow/lite/arena_planner.cc,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from costcalc.ir.dims import Dim, ceil_div, maximum
 from costcalc.ir.fields import per_axis
-from costcalc.ir.graph import Node
+from costcalc.ir.graph import Graph, Node
 from costcalc.ir.tensor import TensorType
 from costcalc.planning.jobs import Job, Jobs
 from costcalc.planning.joining import JoinedGroup
@@ -25,6 +26,8 @@ ALIGNMENT = 64
 MICRO_ALIGNMENT = 16
 """Bytes of which sizes and offsets are multiples in TensorFlow Lite for Microcontrollers."""
 
+ACTIVATIONS = frozenset(("relu", "relu6", "hardtanh", "tanh"))
+"""What an operator of a file can do itself to what it makes."""
 NOTHING = frozenset(("identity", "dropout", "stochastic_depth"))
 """What the converter leaves out."""
 RESHAPES = frozenset(("reshape", "flatten", "squeeze", "unsqueeze"))
@@ -51,23 +54,60 @@ ONE = frozenset(
 """Layers that are one operator, or of which ``PARTS`` tells those that they are; of others it is a guess."""
 
 
+def is_written(graph: Graph) -> bool:
+    """Whether ``graph`` is a file of TensorFlow Lite, which says what its operators are."""
+    return bool(graph.operators) and graph.source.endswith(".tflite")
+
+
 def buffers(sizes: ValueSizes, *, micro: bool) -> dict[str, str]:
     """Value → the value in whose place it is: what the converter leaves out is in that of its input.
 
     So is what TensorFlow Lite reshapes, unless the network was given the one or returns the other; the interpreter for
-    microcontrollers (``micro``) copies it.
+    microcontrollers (``micro``) copies it. Of a file only an operator that does nothing else reshapes.
     """
     graph = sizes.graph
     found = {value: value for value in graph.types}
     ends = {*graph.inputs, *graph.outputs}
+    layers = Counter(graph.operators.values()) if is_written(graph) else Counter[str]()
     for node in graph.nodes:
         if not node.inputs:
             continue
         x, y = node.inputs[0], node.outputs[0]
-        shared = not micro and node.op.name in RESHAPES and found[x] not in ends and y not in ends
-        if node.op.name in NOTHING or shared:
+        if node.op.name in RESHAPES:
+            inside = layers[graph.operators.get(node.name, "")] > 1
+            shares = inside or (not micro and found[x] not in ends and y not in ends)
+        else:
+            shares = node.op.name in NOTHING
+        if shares:
             found[y] = found[x]
     return found
+
+
+def operators(sizes: ValueSizes, buffer: Mapping[str, str]) -> list[JoinedGroup]:
+    """The layers of each operator of a file: what one of them makes for another of them is in no memory."""
+    graph, found = sizes.graph, []
+    read = Counter(buffer[v] for node in graph.nodes for v in sizes.read(node))
+    read.update(buffer[v] for v in graph.outputs)
+    for _, layers in groupby(sizes.nodes(), lambda node: graph.operators.get(node.name, node.name)):
+        nodes = [node for node in layers if buffer[node.outputs[0]] == node.outputs[0]]
+        if not nodes:
+            continue
+        made = [v for node in nodes for v in node.outputs]
+        inside = Counter(buffer[v] for node in nodes for v in sizes.read(node))
+        results = [v for v in made if read[v] > inside[v] or not read[v]]
+        inputs = dict.fromkeys(v for v in inside if v not in made)
+        worker = _worker(nodes)
+        nodes.sort(key=lambda node: node is not worker)
+        found.append(JoinedGroup(tuple(nodes), tuple(inputs), "", tuple(results)))
+    return found
+
+
+def _worker(nodes: Sequence[Node]) -> Node:
+    """The layer of an operator that says what kernel it has: arithmetic alone, or with an activation behind it."""
+    first, *others = nodes
+    if all(node.op.name in ACTIVATIONS for node in others):
+        return first
+    return next((node for node in nodes if node.op.name not in WHERE_ONE_WAS), nodes[-1])
 
 
 def jobs(sizes: ValueSizes, groups: list[JoinedGroup], buffer: Mapping[str, str], *, micro: bool) -> Jobs:
@@ -111,7 +151,7 @@ def _operators(sizes: ValueSizes, group: JoinedGroup, micro: bool) -> Iterator[J
         return tuple(v for v in read[:2] if bytes_of.get(v) == size) if shares else ()
 
     last = lead.op.name
-    if last in PARTS and (micro or last != "channel_shuffle"):
+    if last in PARTS and not is_written(sizes.graph) and (micro or last != "channel_shuffle"):
         *parts, (last, takes) = PARTS[last]
         made = [*reads[:1]]
         for i, (operator, read) in enumerate(parts, 1):
@@ -121,8 +161,18 @@ def _operators(sizes: ValueSizes, group: JoinedGroup, micro: bool) -> Iterator[J
             bytes_of[made[-1]] = size
         reads = tuple(made[k] for k in takes)
     makes = tuple((v, sizes.of(v)) for v in group.outputs)
-    scratch = 0 if micro or x is None else _im2col(sizes, lead)
-    yield Job(name, reads, makes, scratch, over(last, reads), tuple(node.name for node in group.nodes))
+    scratch, *more = (0,) if micro or x is None else _scratches(sizes, lead)
+    yield Job(name, reads, makes, scratch, over(last, reads), tuple(node.name for node in group.nodes), tuple(more))
+
+
+def _scratches(sizes: ValueSizes, node: Node) -> tuple[int, ...]:
+    """Bytes that the built-in kernel of TensorFlow Lite has beside, each in a place of its own.
+
+    A product has room for both factors transposed (tensorflow/lite/kernels/batch_matmul.cc, InitializeTemporaries).
+    """
+    if node.op.name == "matmul":
+        return tuple(map(sizes.of, node.inputs)) if len(sizes.read(node)) == 2 else (sizes.of(node.inputs[0]),)
+    return (_im2col(sizes, node),)
 
 
 def padded_type(op: Any, x: TensorType, y: TensorType) -> TensorType | None:
