@@ -3,11 +3,11 @@
     pip install tflite-micro ai-edge-litert litert-torch pyyaml absl-py bitarray numpy
     python benchmarks/memory_tflite.py [net.tflite torchvision:resnet18 timm:ghostnet_100 unet32 …] [--keep FOLDER]
 
-A model of PyTorch is converted by litert-torch, with the channels of its image last. A line a file: bytes of the
-interpreter's arena, ours of the file, and of a model also ours of what PyTorch runs, which has not seen the file; the
-same for LiteRT, whose arena is the largest block that it asks for while it allocates, without the 64 bytes by which it
-may move the beginning. Each interpreter runs in a process of its own. LiteRT needs a C compiler. Without arguments the
-models of the table in docs/memory.md.
+A model of PyTorch is converted by litert-torch, with the channels of its image last, and without zeros. A line a file:
+bytes of the interpreter's arena, ours of the file, and of a model also ours of what PyTorch runs, which has not seen
+the file; the same for LiteRT, whose arena is the largest block that it asks for while it allocates, without the 64
+bytes by which it may move the beginning. Each interpreter runs in a process of its own. LiteRT needs a C compiler.
+Without arguments the models of the table in docs/memory.md.
 """
 
 from __future__ import annotations
@@ -81,6 +81,9 @@ def converted(name: str, folder: str) -> tuple[str, Any]:
     import costcalc
 
     module, shape = build(name)
+    for parameter in module.parameters():  # branches whose last norm is 0, as untrained ones are, are folded away
+        if not parameter.any():
+            torch.nn.init.normal_(parameter)
     file = Path(folder) / f"{name.replace(':', '_')}.tflite"
     if not file.exists():
         last = litert_torch.to_channel_last_io(module, args=[0])

@@ -178,9 +178,7 @@ def test_a_pointwise_convolution_with_a_stride_has_room_for_each_thread(batch: i
 def test_one_thread_convolves_single_pixels_without_copies() -> None:
     """aten/src/ATen/native/Convolution.cpp, ``use_mkldnn``: of up to 15 images, without stride, dilation and groups."""
     plain = nn.Conv2d(64, 64, 1)
-    torch.set_num_threads(1)
-    found = costcalc.memory(plain, (1, 64, 32, 32))
-    assert (found.upper_bound_bytes, found.notes) == (found.peak_bytes, ())
-    assert besides(plain, (1, 64, 32, 32), 2) > 0
-    assert besides(plain, (16, 64, 32, 32), 1) > 0
-    assert besides(nn.Conv2d(64, 64, 1, groups=2), (1, 64, 32, 32), 1) > 0
+    assert besides(plain, (1, 64, 32, 32), 1) == SCRATCH
+    assert besides(plain, (1, 64, 32, 32), 2) > SCRATCH
+    assert besides(plain, (16, 64, 32, 32), 1) > SCRATCH
+    assert besides(nn.Conv2d(64, 64, 1, groups=2), (1, 64, 32, 32), 1) > SCRATCH

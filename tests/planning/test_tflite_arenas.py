@@ -10,6 +10,8 @@ import costcalc
 from costcalc.ir.graph import GraphBuilder
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
+from costcalc.planning.records import Memory
+from tests.tflite.writing_tflite import File
 
 FILES = Path(__file__).parents[3] / "shared" / "golden" / "tflite"
 # Arena head as tflite-micro 0.dev20261023182759 (its Python package) prints it: `print_allocations`.
@@ -54,3 +56,49 @@ def test_a_sum_is_made_in_place_by_tensorflow_lite_alone() -> None:
     graph, size = b.build(["last"]), 4 * 8 * 8 * 4
     assert costcalc.memory(graph, engine="tflm").peak_bytes == 3 * size
     assert costcalc.memory(graph, engine="tflite").peak_bytes == 2 * size + size // 4  # with the input, which is kept
+
+
+SAME, ONE, RELU = ("byte", 0), ("int", 1), 1
+
+
+def written(folder: Path, file: File, inputs: list[int], outputs: list[int], engine: str) -> Memory:
+    path = folder / "net.tflite"
+    path.write_bytes(file.bytes(inputs, outputs))
+    return costcalc.memory(str(path), engine=engine)
+
+
+@pytest.mark.parametrize("engine", ["tflm", "tflite"])
+def test_a_file_is_planned_by_its_operators(tmp_path: Path, engine: str) -> None:
+    """A transpose is one, though its layers are a view and a copy; an activation that the file has apart is another."""
+    f = File()
+    x, a, b, y = (
+        f.tensor("x", 1, 8, 8, 4),
+        f.tensor("a", 1, 8, 8, 4),
+        f.tensor("b", 1, 8, 8, 4),
+        f.tensor("y", 1, 4, 8, 8),
+    )
+    f.operator("CONV_2D", [x, f.weight("w", 4, 1, 1, 4)], [a], {0: SAME, 1: ONE, 2: ONE})
+    f.operator("RELU", [a], [b])
+    f.operator("TRANSPOSE", [b, f.numbers(0, 3, 1, 2)], [y])
+    found = written(tmp_path, f, [x], [y], engine)
+    assert [(t.name.split(".")[0], t.bytes) for t in found.tensors] == [(name, 1024) for name in "xaby"]
+    assert len(found.steps) == 3
+
+
+def test_an_activation_of_an_operator_is_in_it(tmp_path: Path) -> None:
+    f = File()
+    x, y = f.tensor("x", 1, 8, 8, 4), f.tensor("y", 1, 8, 8, 4)
+    f.operator("CONV_2D", [x, f.weight("w", 4, 1, 1, 4)], [y], {0: SAME, 1: ONE, 2: ONE, 3: ("byte", RELU)})
+    found = written(tmp_path, f, [x], [y], "tflm")
+    assert (found.peak_bytes, len(found.steps)) == (2 * 1024, 1)
+
+
+def test_a_product_has_room_for_both_factors_transposed(tmp_path: Path) -> None:
+    """LiteRT's arena of ViT-B/16, 7,353,728 bytes, has them, and each in a place of its own."""
+    f = File()
+    x, z, y = f.tensor("x", 2, 3, 4), f.tensor("z", 2, 4, 5), f.tensor("y", 2, 3, 5)
+    f.operator("BATCH_MATMUL", [x, z], [y], {0: ("kind", 0)})
+    micro, other = (written(tmp_path, f, [x, z], [y], engine) for engine in ("tflm", "tflite"))
+    own = 4 * (24 + 40 + 30)
+    assert (micro.peak_bytes, other.peak_bytes) == (96 + 160 + 128, own + 4 * (24 + 40))
+    assert [t.bytes for t in other.tensors if "scratch" in t.name] == [96, 160]

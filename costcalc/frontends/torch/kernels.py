@@ -27,7 +27,7 @@ SMALL_IMAGE = 20_480
 MANY_IMAGES = 16
 """Images from which on a single thread gives 1×1 convolutions to oneDNN."""
 SCRATCH = 1 << 14
-"""Bytes of scratch that oneDNN asks for in any case."""
+"""Bytes of scratch that a convolution asks for in any case."""
 MOVES = frozenset(
     ("cat", "clone", "_to_copy", "copy_", "contiguous", "index", "gather", "fill_", "zeros_like", "empty_like")
 )
@@ -61,7 +61,7 @@ def _convolution(
     taps, threads = prod(weight.shape[2:]), torch.get_num_threads()
     strided, plain = any(s > 1 for s in stride), not transposed and groups == 1 and all(d == 1 for d in dilation)
     if threads == 1 and taps == 1 and plain and not strided and x.shape[0] < MANY_IMAGES:
-        return sum(_bytes(t) for t in (x, weight) if not t.is_contiguous())
+        return sum(_bytes(t) for t in (x, weight) if not t.is_contiguous()) + SCRATCH
     few = x.shape[1] <= FEW  # an image, which is read as it is
     copy, kernel, made = 0 if few else _blocked(x, 1), _blocked(weight, 0, *(() if few else (1,))), _blocked(y, 1)
     if not x.is_contiguous() and (x.shape[0] == 1 or not _lies_by_channels(x)):
