@@ -88,8 +88,6 @@ def check(
                 raise (in_config(error, model, setup) if config.file else error.at(model.location)) from None
             work.measured(model, now.graph)
             past = baseline(model, setup, now)
-            if warns_of_code and past.reason and not has_revisions(model.model):
-                notes.append(f"{model.title(setup)} is compared with nothing: {past.reason}")
             if now.report.uncounted:
                 names = ", ".join(f"{layer.name} ({layer.kind})" for layer in now.report.uncounted[:3])
                 more = f" and {len(now.report.uncounted) - 3} more" if len(now.report.uncounted) > 3 else ""
@@ -98,6 +96,9 @@ def check(
                 notes.append(f"{model.name}: {unset(now.report, *([SET] if config.file else []))}")
             notes += [f"{model.name}: {sentence}" for sentence in iterating(now.report.layers)]
             found = [v for b in model.budgets for v in _verdicts(model, setup, b, now, past, mine)]
+            said = any(v.status == UNCHECKED and past.reason in v.description for v in found)
+            if warns_of_code and past.reason and not said and not has_revisions(model.model):
+                notes.append(f"{model.title(setup)} is compared with nothing: {past.reason}")
             bad = [v for v in found if v.status in (FAIL, WARNED, EXEMPT)]
             changed = _diff(model, now, past, setup, edited) if with_diffs or bad else None
             verdicts += [explain(v, now, changed, model.message) for v in found]
@@ -302,9 +303,12 @@ def _largest(verdict: Verdict, now: Measured, most: int) -> list[Because]:
     layers: Iterable[Layer] = (
         whole.layers if verdict.budget.layers is None else matching(whole.layers, verdict.budget.layers)
     )
-    if figure.whole or verdict.rule in ("min", "max_decrease"):
+    at_peak = figure.name == "peak"
+    if (figure.whole and not at_peak) or verdict.rule in ("min", "max_decrease"):
         return []
     locations = {node.name: own_location(node.location) for node in now.graph.nodes}
-    parts = [(figure.part(layer) or 0, layer) for layer in layers]
+    parts: list[tuple[Value, Layer]] = [
+        ((layer.peak_bits if at_peak else figure.part(layer)) or 0, layer) for layer in layers
+    ]
     ranked = sorted(parts, key=lambda part: -part[0])[:most]
     return [Because(layer.name, locations.get(layer.name), amount) for amount, layer in ranked if amount]

@@ -118,7 +118,11 @@ def of_lock(
 ) -> list[History]:
     """The histories of the model ``name`` in each of ``setups`` in the file ``lock``, and what its figures were."""
     kept = [figure.name for figure in figures_in(LOCK)]
-    missing = [figure.name for figure in figures if not {*(figure.sum_of or (figure.name,))} <= {*kept}]
+    missing = [
+        figure.name
+        for figure in figures
+        if figure.name not in kept and not {*(figure.sum_of or (figure.name,))} <= {*kept}
+    ]
     if missing:
         raise OptionError(f"{NAME} does not keep {missing[0]}; of models that are code it has {listing(kept)}")
     path = repository.relative(lock)

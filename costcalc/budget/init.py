@@ -27,7 +27,7 @@ HEAD = """\
 # yaml-language-server: $schema={schema}
 # Budgets that `costcalc check` holds the models to. Each is a little above what the model costs today.
 # Lower them with `costcalc check --ratchet`; record what models cost with `costcalc lock`.
-# All keys: docs/budgets.md of costcalc.
+# All keys: docs/budgets.md of costcalc; the schema of costcalc.lock: `costcalc schema --of lock`.
 version: 1
 models:
 """

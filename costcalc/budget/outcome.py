@@ -78,6 +78,11 @@ class Result(NamedTuple):
         return self.model.title(self.setup)
 
 
+def stopping(*, fail_on_warn: bool = False, strict: bool = False) -> tuple[str, ...]:
+    """The statuses of verdicts for which a check fails; ``strict`` adds what could not be checked."""
+    return (FAIL, *[WARNED] * fail_on_warn, *[UNCHECKED] * strict)
+
+
 @dataclass(frozen=True, repr=False)
 class Outcome:
     """What ``costcalc.check`` returns: each verdict, what it was made of, and what else is to be said.
@@ -157,7 +162,7 @@ class Outcome:
 
     def exit_code(self, *, fail_on_warn: bool = False, strict: bool = False) -> int:
         """0 fine, 1 a budget is exceeded, 4 incomplete and ``strict``."""
-        if self.having(FAIL, *([WARNED] if fail_on_warn else [])):
+        if self.having(*stopping(fail_on_warn=fail_on_warn)):
             return 1
         return 4 if strict and not self.complete else 0
 

@@ -337,8 +337,8 @@ def parse_max(given: Iterable[str]) -> tuple[Budget, ...]:
     budgets: list[Budget] = []
     for text in (part for one in given for part in one.split(",")):
         name, equals, value = text.partition("=")
-        if not equals:
-            raise CostcalcError(f"--max {text[:60]}: a budget is FIGURE=AMOUNT, as in macs=4.2G")
+        if not equals or name.rstrip().endswith(("<", ">")):
+            raise CostcalcError(f"--max {text[:60]}: a budget is FIGURE=AMOUNT, the most that is allowed: macs=4.2G")
         figure, prefix = find_named(name.strip())
         if figure.asks in NEEDED:
             what = f"a budget of {figure.name} needs {article(figure.asks)} {figure.asks}"

@@ -51,6 +51,9 @@ class FailOn(str, Enum):
 BASELINE = "What to compare with"
 
 
+STRICT = "with --strict that fails: the exit code is 4\n"
+
+
 @command
 def check(
     choices: Choices,
@@ -155,10 +158,14 @@ def check(
 
 
 def _text(outcome: Outcome, format: VerdictFormat, fail_on_warn: bool, strict: bool, coloured: bool) -> str:
+    from costcalc.budget.outcome import stopping
+
+    stops = stopping(fail_on_warn=fail_on_warn, strict=strict)
+    is_incomplete = outcome.exit_code(fail_on_warn=fail_on_warn, strict=strict) == 4
     if format is VerdictFormat.table:
         from costcalc.backends.budget.verdicts import verdicts
 
-        return verdicts(outcome, colour=coloured)
+        return verdicts(outcome, colour=coloured) + STRICT * is_incomplete
     if format is VerdictFormat.json:
         from costcalc.backends.budget.records import to_dict
         from costcalc.backends.escape import json
@@ -175,9 +182,9 @@ def _text(outcome: Outcome, format: VerdictFormat, fail_on_warn: bool, strict: b
         from costcalc.backends.budget.verdicts import verdicts
         from costcalc.backends.escape import powerless
 
-        return github(outcome) + powerless(verdicts(outcome))
+        return github(outcome, stops) + powerless(verdicts(outcome)) + STRICT * is_incomplete
     from importlib import import_module
 
     module = import_module(f"costcalc.backends.budget.{format.value}")
-    text: str = getattr(module, format.value)(outcome)
+    text: str = getattr(module, format.value)(outcome, stops)
     return text

@@ -85,11 +85,22 @@ def no_command(args: Sequence[str], known: Sequence[str]) -> str:
     return f"{said}{near(name, known) or _near_model(name)}{there}"
 
 
+IN_CONFIG = {
+    **dict.fromkeys(("--max-increase", "--max_increase", "--tolerance", "--threshold"), "macs: {max_increase: 2%}"),
+    **dict.fromkeys(("--max-decrease", "--max_decrease"), "macs: {max_decrease: 2%}"),
+    "--min": "macs: {min: 1 G}",
+    "--layers": "layers: {'head.*': {macs: 1 G}}",
+}
+"""Options of ``check`` that people expect → how a config says it."""
+
+
 def no_option(name: str, args: Sequence[str], command: Command | None) -> str:
     """What to write in place of an option ``name`` that ``command`` does not have; "" where nobody knows."""
     if command is None:
         return "; options follow a command and what it takes: costcalc analyze MODEL --depth 2"
     name = name.partition("=")[0]
+    if args[:1] == ["check"] and name in IN_CONFIG:
+        return f"; a config says it, costcalc.yaml: {IN_CONFIG[name]}"
     option, _, value = OPTIONS.get(name.lower(), "").partition(" ")
     parameter = next((p for p in command.parameters.values() if option in p.declared.names), None)
     if parameter is None and (those := _having(name)):

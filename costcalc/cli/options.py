@@ -352,7 +352,8 @@ def arguments(given: str) -> dict[str, Any]:
         found = json.loads(given)
     except (ValueError, RecursionError) as error:
         name, equals, value = given[:60].partition("=")
-        hint = f"; one argument is --set {name}={value}" if equals and name.isidentifier() else ""
+        is_one = equals and name.isidentifier()
+        hint = f"; one argument is --set {name}={value}" if is_one else "; write --kwargs '{\"depth\": 50}', say"
         raise OptionError(f"--kwargs {given[:60]}: this is not JSON ({error}){hint}") from None
     if not isinstance(found, dict):
         raise OptionError(f'--kwargs {given[:60]}: arguments are a JSON object, {{"depth": 50}} say')

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
+from costcalc.backends.markdown import header, row
 from costcalc.cli.dispatch import COMMANDS
 from costcalc.cli.typed import application, placeholder
 
@@ -45,15 +46,13 @@ def _command(name: str) -> Iterator[str]:
     usage = " ".join([f"costcalc {name}", *(placeholder(p) for p in arguments), "[OPTIONS]"])
     yield f"## {name}"
     yield ""
-    yield inspect.cleandoc(command.help or "")
+    yield _unmarked(inspect.cleandoc(command.help or ""))
     yield ""
     yield f"    {usage}"
     yield ""
     if arguments or options:
-        yield "| | |"
-        yield "| --- | --- |"
-        for p in [*arguments, *options]:
-            yield f"| {_name(p)} | {_says(p)} |"
+        yield from header(["", ""], "<<")
+        yield from (row([_name(p), _says(p)]) for p in [*arguments, *options])
         yield ""
     yield "```"
     examples: dict[str, str] = import_module(f"costcalc.cli.{name}").EXAMPLES
@@ -82,9 +81,13 @@ def _value(option: Any) -> str:
 def _says(parameter: Any) -> str:
     default = getattr(parameter.default, "value", parameter.default)
     shown = parameter.show_default and default not in (None, False, ()) and parameter.param_type_name == "option"
-    return (parameter.help or "").replace("|", r"\|").replace("\n", " ") + (
-        f" By default `{default}`." if shown else ""
-    )
+    help = _unmarked(parameter.help or "").replace("|", r"\|").replace("\n", " ")
+    return f"{help} By default `{default}`." if shown else help
+
+
+def _unmarked(help: str) -> str:
+    """``help`` without what keeps rich from taking brackets for styles."""
+    return help.replace(r"\[", "[")
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def _annotation(parameter: CommandParameter) -> Any:
         metavar = d.names[0].strip("-").upper() if d.names else d.metavar
         help = f"{help} One of {', '.join(str(one.value) for one in parameter.kind)}."
     common: dict[str, Any] = {
-        "help": help, "metavar": metavar,
+        "help": _plain(help), "metavar": metavar,
         "show_default": d.shows_default, "rich_help_panel": d.panel,
         "min": d.min, "max": d.max, "autocompletion": d.completes,
     }  # fmt: skip
@@ -135,12 +135,17 @@ def costcalc(
 
 def _shown(examples: dict[str, str]) -> str:
     lines = [f"# {help}\n{line}" for line, help in examples.items()]
-    return "\n".join(["Examples:", *lines]).replace("[", r"\[")
+    return _plain("\n".join(["Examples:", *lines]))
 
 
 def _prose(docstring: str | None) -> str:
     """The docstring as paragraphs that the terminal breaks into lines."""
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in (docstring or "").split("\n\n"))
+    return _plain("\n\n".join(" ".join(paragraph.split()) for paragraph in (docstring or "").split("\n\n")))
+
+
+def _plain(text: str) -> str:
+    """``text`` so that what is in brackets stays, which rich would take for a style."""
+    return text.replace("[", r"\[")
 
 
 def _usage(error: Any, args: Sequence[str]) -> str:

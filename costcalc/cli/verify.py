@@ -55,7 +55,7 @@ def verify(
     Compared are output shapes, parameters and buffers, MACs with two other counters, and receptive fields with
     gradients. The counters have known faults: those are named with what they add or miss. The exit code is 5 if a
     figure of ours is contradicted otherwise. Of a file, ``--against`` names the model that it was exported from: what
-    export changed is named, and what it does not explain is a contradiction. Needs pip install 'costcalc\\[verify]'.
+    export changed is named, and what it does not explain is a contradiction. Needs pip install 'costcalc[verify]'.
     """
     result = verified(model, against)
     if format is ResultFormat.json:

@@ -126,8 +126,8 @@ class Source(NamedTuple):
     refers          whether its file names others, so that a revision of it is all such files
     has_lines       whether its file is text, whose lines messages and differences name
     begins          what one of its files begins with, as (offset, bytes), where ``init`` would take others for it
-    needs           the package that reading it takes, if any
-    extra           the extra of costcalc that brings it
+    needs           the packages that reading it takes, if any
+    extra           the extra of costcalc that brings them
     refuses         what cannot be chosen of such a model: option of ``load`` → why, after the model's name
     written         whether ``trace`` writes it as a spec
     witness         what runs a file of this kind for ``verify``, beside PyTorch: a module with ``witnessed``
@@ -146,7 +146,7 @@ class Source(NamedTuple):
     refers: bool = False
     has_lines: bool = False
     begins: tuple[int, bytes] | None = None
-    needs: str = ""
+    needs: tuple[str, ...] = ()
     extra: str = ""
     refuses: Mapping[str, str] = {}
     written: bool = True
@@ -160,9 +160,10 @@ class Source(NamedTuple):
 
     def front_end(self) -> Any:
         """Its ``FrontEnd``, imported now. Raises ``CostcalcError`` if it needs a package that is missing."""
-        if self.needs and not _is_installed(self.needs):
-            hint = f"pip install 'costcalc[{self.extra}]'" if self.extra else f"pip install {self.needs}"
-            raise CostcalcError(f"reading {self.title} needs {self.needs}; {hint}")
+        missing = next((package for package in self.needs if not _is_installed(package)), None)
+        if missing is not None:
+            hint = f"pip install 'costcalc[{self.extra}]'" if self.extra else f"pip install {missing}"
+            raise CostcalcError(f"reading {self.title} needs {missing}; {hint}")
         return import_module(self.module)
 
     def split(self, name: str) -> tuple[str, str]:
@@ -189,7 +190,7 @@ _TORCH = "costcalc.frontends.torch.models"
 _TRACED: dict[str, Any] = {
     "module": _TORCH,
     "runs_code": True,
-    "needs": "torch",
+    "needs": ("torch",),
     "extra": "torch",
     "refuses": {
         "symbols": "is traced with numbers; export it with dynamic_shapes (torch.export), whose sizes stay symbols, or "
@@ -218,7 +219,8 @@ SOURCES: dict[str, Source] = {
     "torchvision": Source("a PyTorch model", "torchvision:NAME", prefix="torchvision", **_TRACED),
     "timm": Source("a PyTorch model", "timm:NAME", prefix="timm", **_TRACED),
     "hf": Source(
-        "a model of transformers", "hf:CONFIG", prefix="hf", **{**_TRACED, "needs": "transformers", "extra": "hf"}
+        "a model of transformers", "hf:CONFIG", prefix="hf",
+        **{**_TRACED, "needs": ("torch", "transformers"), "extra": "hf"},
     ),
     "python": Source("a PyTorch model", "FILE.py:NAME", suffixes=(".py",), part="attribute", has_lines=True, **_TRACED),
     "module": Source("a PyTorch model", "MODULE:NAME", dotted=True, **_TRACED),

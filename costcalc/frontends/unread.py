@@ -112,11 +112,19 @@ def of_python(path: str, what: str = "it") -> str:
 HUBS = ("hf", "huggingface", "huggingface_hub", "transformers", "diffusers", "hub", "torch.hub")
 
 
+LIBRARIES = {"timm": "timm", "torchvision": "torchvision"}
+SAME_AS_HF = ("huggingface", "huggingface_hub", "transformers")
+"""What others put before a model that here is ``hf:NAME``."""
+_OWNER_AND_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+
+
 def of_hub(name: str) -> str:
     """What to do for a model of a hub that ``name`` seems to name; "" if it names none."""
     hub, colon, model = name.partition(":")
     if not colon or hub not in HUBS:
         return ""
+    if hub in SAME_AS_HF:
+        return f"write hf:{model[:60]}, whose configuration is read from the local cache, a folder or a config.json"
     return (
         "models of a hub are not read by name; write what builds it, without its weights, into a file and name that: "
         f"net.py:build with `def build(): return AutoModel.from_config(AutoConfig.from_pretrained('{model[:60]}'))`"
@@ -128,6 +136,11 @@ def refuse_foreign(name: str) -> None:
     hub = of_hub(name)
     if hub:
         raise UnknownName(f"'{name[:80]}': {hub}")
+    owner, _, model = name.partition("/")
+    is_named = _OWNER_AND_NAME.fullmatch(name) and not re.fullmatch(r"\.[A-Za-z]\w{0,7}", Path(name).suffix)
+    if is_named and not Path(owner).exists():
+        library = f"{owner}:{model}" if owner in LIBRARIES else f"hf:{name}"
+        raise UnknownName(f"there is no file {name}; a model of {LIBRARIES.get(owner, 'Hugging Face')} is {library}")
     if os.sep == "/" and WINDOWS.match(name) and not Path(name).exists():
         raise UnknownName(f"there is no '{name[:80]}'; {of_windows(name)}")
 

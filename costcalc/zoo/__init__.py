@@ -61,7 +61,8 @@ def find(name: str) -> tuple[str, str, str]:
         family = [m for m, e in known.items() if e["family"] == name]
         if family:
             raise UnknownName(f"'{name}' is a family of models; it has {listing(family)}")
-        hint = near(name, known) or "; `costcalc list` shows them, and a path ends in .yaml"
+        others = "others are timm:NAME, torchvision:NAME, hf:NAME, net.py:NAME, and a path ends in .yaml"
+        hint = near(name, known) or f"; `costcalc list` shows them, {others}"
         raise UnknownName(f"no model called '{name[:80]}'{hint}")
     return path(entry["file"]), entry["file"], entry["variant"]
 

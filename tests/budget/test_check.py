@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 
 import pytest
-from throwaway import SPEC, Repository
+from throwaway import NET, SPEC, Repository
 
 from costcalc.budget.check import check
 from costcalc.budget.lock import read_lock
@@ -203,7 +204,10 @@ def test_a_config_does_not_run_code(repository: Repository, monkeypatch: pytest.
 MISTAKES = [
     (["check"], "there is no costcalc.yaml here; `costcalc init` writes one"),
     (["check", "--max", "macs=1G"], "--max needs a model"),
-    (["check", "resnet18", "--max", "macs"], "a budget is FIGURE=AMOUNT, as in macs=4.2G"),
+    (["check", "resnet18", "--max", "macs"], "a budget is FIGURE=AMOUNT, the most that is allowed: macs=4.2G"),
+    (["check", "resnet18", "--max", "params<=12M"], "--max params<=12M: a budget is FIGURE=AMOUNT, the most"),
+    (["check", "--max-increase", "2%"], "no such option: --max-increase; a config says it, costcalc.yaml: macs: {max_"),
+    (["check", "resnet18", "--min=1"], "no such option: --min; a config says it, costcalc.yaml: macs: {min: 1 G}"),
     (["check", "resnet18", "--max", "mac=1G"], "no figure called 'mac' (did you mean 'macs'?)"),
     (["check", "resnet18", "--max", "macs=1G,macs=2G"], "--max gives macs twice"),
     (["check", "resnet18", "--max", "time=1ms"], "a budget of time needs a machine"),
@@ -335,3 +339,25 @@ def test_report_writes_a_page_beside_the_verdicts(repository: Repository) -> Non
     assert "over the budget of 1.00 k" in repository.read("x.html")
     code, printed = repository.run("check", "--format", "json", "--output", "x", "--report", "x")
     assert code == 2 and "--report and --output both name x" in printed
+
+
+def test_a_peak_over_its_budget_names_the_layers_in_the_unit_of_the_budget(repository: Repository) -> None:
+    code, printed = repository.run("check", "resnet18", "--max", "peak=320KB,weights=2 MiB")
+    assert code == 1
+    # conv1.bn reads and makes 64·112·112 floats of 4 bytes.
+    assert f"{2 * 4 * 64 * 112 * 112 / 1000:,.0f} KB  conv1.bn  " in printed
+    assert re.search(r"9\.00 MiB  layer4\.0\.conv2\.conv  ", printed)  # 512·512·9 floats, exactly
+
+
+def test_a_reason_is_not_told_twice(repository: Repository) -> None:
+    pytest.importorskip("torch.nn")
+    repository.write("net.py", NET)
+    repository.commit()
+    for budget, notes in (("{max_increase: 2%}", 0), ("1 G", 1)):
+        repository.write(
+            "costcalc.yaml",
+            f"version: 1\nmodels: [{{model: 'net.py:Net', at: [{{input: 3x8x8}}], budgets: {{macs: {budget}}}}}]\n",
+        )
+        code, printed = repository.run("check", "--allow-code", "--base", "HEAD")
+        assert code == 0 and printed.count("there is no costcalc.lock at HEAD") == 1, printed
+        assert printed.count("is compared with nothing") == notes

@@ -277,3 +277,27 @@ def test_any_text_is_well_formed_in_xml(text: str) -> None:
 def test_a_spreadsheet_takes_no_text_for_a_formula() -> None:
     assert escape.spreadsheet("=1+1") == "'=1+1" and escape.spreadsheet("@x") == "'@x"
     assert escape.spreadsheet("+") == "+" and escape.spreadsheet(-3) == -3 and escape.spreadsheet(None) == ""
+
+
+@pytest.mark.parametrize("stops", ["", "--strict", "--fail-on"])
+def test_what_ends_a_check_is_a_failure_in_every_format(repository: Repository, stops: str) -> None:
+    """What is not checked with --strict, and warnings with --fail-on warn: a server that reads a file sees them too."""
+    what = {"": "", "--strict": "unchecked", "--fail-on": "warn"}[stops]
+    budget = "{max_increase: 1%}" if what != "warn" else "{max: 1 M, level: warn}"
+    repository.write(
+        "costcalc.yaml", f"version: 1\nmodels: [{{model: configs/backbone.yaml, budgets: {{macs: {budget}}}}}]\n"
+    )
+    options = [stops, *["warn"] * (what == "warn")] if stops else []
+
+    def printed(format: str) -> str:
+        code, text = repository.run("check", "--format", format, *options)
+        assert code == {"": 0, "unchecked": 4, "warn": 1}[what]
+        return text
+
+    suite = ElementTree.fromstring(printed("junit").encode())
+    assert (suite.get("failures"), len(suite.findall(".//failure"))) == (("1", 1) if stops else ("0", 0))
+    assert [issue["severity"] for issue in json.loads(printed("gitlab"))] == (["major"] if stops else ["info"])
+    (result,) = json.loads(printed("sarif"))["runs"][0]["results"]
+    assert result["level"] == ("error" if stops else "warning")
+    assert printed("github").startswith("::error " if stops else "::warning ")
+    assert ("with --strict that fails: the exit code is 4" in printed("table")) is (what == "unchecked")

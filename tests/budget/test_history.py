@@ -146,6 +146,7 @@ def test_code_over_the_locks_of_commits_and_nothing_runs(code: Repository) -> No
         found = rows(printed)
         assert done == 0 and [row["macs"] for row in found] == ["32", "64"], printed
         assert [row["subject"] for row in found] == ["first", "wider"]
+    assert code.run("history", "net", "--figure", "traffic,flops")[0] == 0  # a sum that it keeps, and one it does not
     assert "costcalc.lock does not keep time" in code.fails("history", "net", "--figure", "macs,time")
     assert "which has it at 4" in code.fails("history", "net", "--input", "9")
 

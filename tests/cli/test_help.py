@@ -91,3 +91,9 @@ def test_names_are_completed() -> None:
     assert {"resnet50", "resnet18"} <= completed("costcalc analyze resnet")
     assert {"a100", "a100_40gb"} == completed("costcalc analyze resnet50 --machine a1")
     assert "--depth" in completed("costcalc analyze --de")
+
+
+@pytest.mark.parametrize(("name", "says"), [("plot", "'costcalc[plot]'"), ("verify", "'costcalc[verify]'")])
+def test_brackets_in_a_help_stay(capsys: pytest.CaptureFixture[str], name: str, says: str) -> None:
+    assert says in run(capsys, name, "--help").out
+    assert says in (ROOT / "docs/cli.md").read_text(encoding="utf-8") and "\\[" not in says

@@ -103,8 +103,18 @@ def test_a_path_of_windows(capsys: pytest.CaptureFixture[str], name: str, here: 
 
 def test_a_model_of_a_hub(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch.nn")
-    told = said(capsys, "analyze", "huggingface:x")
-    assert told.startswith("'huggingface:x': models of a hub are not read by name") and "net.py:build" in told
+    told = said(capsys, "analyze", "diffusers:x")
+    assert told.startswith("'diffusers:x': models of a hub are not read by name") and "net.py:build" in told
+    assert "write hf:bert, whose configuration is read from" in said(capsys, "analyze", "huggingface:bert")
+    told = said(capsys, "analyze", "google/vit-base-patch16-224")
+    assert told == (
+        "there is no file google/vit-base-patch16-224; a model of Hugging Face is hf:google/vit-base-patch16-224\n"
+    )
+    assert "a model of timm is timm:resnet18" in said(capsys, "analyze", "timm/resnet18")
+    assert said(capsys, "analyze", "nets/model.pth") == "nets/model.pth: there is no such file\n"
+    Path("google").mkdir()
+    assert said(capsys, "analyze", "google/vit") == "google/vit: there is no such file\n"
+    assert "others are timm:NAME, torchvision:NAME, hf:NAME" in said(capsys, "analyze", "bert-base-uncased")
 
 
 @pytest.mark.parametrize("name", ["hf:gpt2", "hf:bert-base-uncased", "hf:org/model"])

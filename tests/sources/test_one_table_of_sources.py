@@ -125,9 +125,13 @@ def test_what_it_refuses_is_a_sentence(repository: Repository) -> None:
 def test_a_package_that_it_needs_is_named_with_the_extra(
     repository: Repository, toy: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(SOURCES, "toy", toy._replace(needs="costcalc_no_such_package", extra="toys"))
+    monkeypatch.setitem(SOURCES, "toy", toy._replace(needs=("json", "costcalc_no_such_package"), extra="toys"))
     with pytest.raises(CostcalcError, match=r"a toy needs costcalc_no_such_package; pip install 'costcalc\[toys\]'"):
         load("nets/net.toy")
+
+
+def test_a_model_of_a_hub_needs_torch_too() -> None:
+    assert {*SOURCES["hf"].needs} == {"torch", "transformers"}
 
 
 def test_code_that_it_runs_is_refused_to_configs(

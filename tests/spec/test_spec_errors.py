@@ -275,7 +275,10 @@ def test_a_model_that_is_nowhere_is_refused_with_the_nearest_name(tmp_path: Path
         return str(caught.value)
 
     assert said("mobilent") == "no model called 'mobilent' (did you mean 'mobilenet'?)"
-    assert said("xyzzy") == "no model called 'xyzzy'; `costcalc list` shows them, and a path ends in .yaml"
+    assert said("xyzzy") == (
+        "no model called 'xyzzy'; `costcalc list` shows them, others are timm:NAME, torchvision:NAME, hf:NAME, "
+        "net.py:NAME, and a path ends in .yaml"
+    )
     assert said("resnet").startswith("'resnet' is a family of models; it has ")
     assert said(f"{tmp_path}/none.yaml") == f"{tmp_path}/none.yaml: there is no such file"
     assert said(f"{tmp_path}/none.yaml:big") == f"{tmp_path}/none.yaml: there is no such file"

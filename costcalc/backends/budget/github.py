@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,15 +18,17 @@ MOST = 10
 LEVELS = {"fail": "error", "warn": "warning", "unchecked": "warning"}
 
 
-def github(outcome: Outcome) -> str:
-    """Workflow commands, those crossed most first, at most ``MOST``; errors before warnings, what is unchecked last."""
+def github(outcome: Outcome, stops: Collection[str] = ("fail",)) -> str:
+    """Workflow commands, those crossed most first, at most ``MOST``; errors before warnings, what is unchecked last.
+    Verdicts of a status in ``stops`` are errors."""
     ranked = [v for status in LEVELS for v in outcome.having(status)]
     lines = []
     for verdict in ranked[:MOST]:
         location = annotated(verdict)
         file = f"file={workflow_property(location.file)},line={location.line or 1}," if location else ""
         title = workflow_property(verdict.subject)
-        lines.append(f"::{LEVELS[verdict.status]} {file}title={title}::{workflow_data(message(verdict))}")
+        level = LEVELS["fail" if verdict.status in stops else verdict.status]
+        lines.append(f"::{level} {file}title={title}::{workflow_data(message(verdict))}")
     if len(ranked) > MOST:
         lines.append(f"::notice title=costcalc::{len(ranked) - MOST} more are in the log and in the step summary")
     return "\n".join([*lines, ""]) if lines else ""

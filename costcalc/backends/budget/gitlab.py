@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 SEVERITIES = {"fail": "major", "warn": "minor", "unchecked": "info"}
 
 
-def gitlab(outcome: Outcome) -> str:
-    """The JSON of GitLab's "Code Quality": description, check_name, fingerprint, severity, location."""
+def gitlab(outcome: Outcome, stops: Collection[str] = ("fail",)) -> str:
+    """The JSON of GitLab's "Code Quality": description, check_name, fingerprint, severity, location. Verdicts of a
+    status in ``stops`` are as severe as failures."""
     issues = []
     for v in outcome.having(*SEVERITIES):
         location = annotated(v)
@@ -26,7 +28,7 @@ def gitlab(outcome: Outcome) -> str:
                 "description": f"{v.subject}: {v.description}" + (f" ({causes})" if causes else ""),
                 "check_name": f"costcalc/{v.budget.figure.name}/{v.rule}",
                 "fingerprint": sha256(f"{v.subject}/{v.rule}".encode()).hexdigest(),
-                "severity": SEVERITIES[v.status],
+                "severity": SEVERITIES["fail" if v.status in stops else v.status],
                 # GitLab wants a file: without a spec in the repository it is the config.
                 "location": {"path": location.file, "lines": {"begin": location.line}}
                 if location

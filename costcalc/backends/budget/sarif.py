@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -16,8 +17,9 @@ SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 LEVELS = {"fail": "error", "warn": "warning", "unchecked": "warning", "exempt": "note"}
 
 
-def sarif(outcome: Outcome) -> str:
-    """One run whose rules are the budgets' bounds, with a result for each that is crossed or could not be checked."""
+def sarif(outcome: Outcome, stops: Collection[str] = ("fail",)) -> str:
+    """One run whose rules are the budgets' bounds, with a result for each that is crossed or could not be checked.
+    Verdicts of a status in ``stops`` are errors."""
     told = outcome.having(*LEVELS)
     rules = sorted({_rule(v) for v in told})
     run: dict[str, Any] = {
@@ -28,7 +30,7 @@ def sarif(outcome: Outcome) -> str:
                 "rules": [{"id": rule, "shortDescription": {"text": f"budget of {rule}"}} for rule in rules],
             }
         },
-        "results": [_result(v, rules) for v in told],
+        "results": [_result(v, rules, "fail" if v.status in stops else v.status) for v in told],
         "columnKind": "unicodeCodePoints",
     }
     return json({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
@@ -38,7 +40,7 @@ def _rule(verdict: Verdict) -> str:
     return f"{verdict.budget.figure.name}/{verdict.rule}"
 
 
-def _result(verdict: Verdict, rules: list[str]) -> dict[str, Any]:
+def _result(verdict: Verdict, rules: list[str], status: str) -> dict[str, Any]:
     from hashlib import sha256
 
     location = annotated(verdict)
@@ -46,7 +48,7 @@ def _result(verdict: Verdict, rules: list[str]) -> dict[str, Any]:
     result: dict[str, Any] = {
         "ruleId": _rule(verdict),
         "ruleIndex": rules.index(_rule(verdict)),
-        "level": LEVELS[verdict.status],
+        "level": LEVELS[status],
         "message": {"text": f"{verdict.subject}: {message(verdict)}"},
         "partialFingerprints": {"budget/v1": sha256(identity.encode()).hexdigest()},
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from costcalc.amounts.shown import show, signed
+from costcalc.amounts.shown import in_unit, own_unit, show, signed
 from costcalc.backends.escape import visible
 from costcalc.backends.paint import painted, plain
 
@@ -45,9 +45,14 @@ def because_lines(verdict: Verdict) -> list[tuple[str, str, str]]:
 
 
 def _amount(verdict: Verdict, because: Because) -> str:
-    figure = verdict.budget.figure
+    budget, figure = verdict.budget, verdict.budget.figure
+    bound = budget.max if verdict.rule == "max" else budget.min if verdict.rule == "min" else None
+    unit = own_unit(figure, bound.amount, bound.whole) if bound else ""
     # Causes have a kind before a colon; without causes these are the largest layers.
-    return signed(figure, because.amount) if ": " in because.description else show(figure, because.amount)
+    is_cause = ": " in because.description
+    if not unit:
+        return signed(figure, because.amount) if is_cause else show(figure, because.amount)
+    return "+" * (is_cause and because.amount > 0) + in_unit(figure, because.amount, unit)
 
 
 def verdicts(outcome: Outcome, *, colour: bool = False) -> str:
