@@ -132,6 +132,8 @@ def _place_by_place(
     seen = spans[moving.axis]
     if not isinstance(seen, Span) or view.start(axis):
         return False
+    if any(p.axis == moving.axis for a, factors in enumerate(view.factors) if a != axis for p in factors):
+        return False  # a place lies where both axes say together
     if not stride:  # one place, or a few, of all outputs
         if moving.table is None or moving.size != size:
             return False

@@ -280,15 +280,23 @@ class Mish(Activation):
 
 @op("softplus")
 class Softplus(Activation):
-    """log(1 + exp(x)).
+    """log(1 + exp(beta · x)) / beta, and x itself where beta · x is above the ``threshold``.
 
     Ops          3 per element: exp, add, log.
-    Not counted  the comparison by which implementations return large x as it is.
+    Not counted  the comparison by which implementations return large x as it is, nor beta, which is 1 in papers.
     """
 
     aten = "softplus"
 
     per_element, module = 3, "Softplus"
+
+    beta: float = 1.0
+    threshold: float = 20.0
+
+    @classmethod
+    def from_aten(cls, call: Call) -> Traced:
+        x = converted(call, call["self"], call.made[0].dtype)
+        return call.add(cls(float(call["beta"]), float(call["threshold"])), x)  # type: ignore[no-any-return]
 
 
 @op("elu")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
-from costcalc.ir.fields import Count, Dtype, ints
+from costcalc.ir.fields import UNKNOWN, Count, Dtype, Numbers, elements, ints
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import KEPT, NOTHING, Saves
 from costcalc.ir.tensor import TensorType
+from costcalc.ops.axes import several
 from costcalc.ops.broadcasting import broadcast, joint_dtype, stretches
 from costcalc.ops.traced import copied, expanded, reshaped
 
@@ -54,13 +56,40 @@ _KEPT = {name: word for word, names in _BY_KEPT.items() for name in names.split(
 """What PyTorch keeps of a function of one tensor, its numbers apart."""
 _OF_TENSORS = {
     1: """abs absolute neg negative positive reciprocal sqrt rsqrt square exp exp2 expm1 log log2 log10 log1p sin cos
-    tan asin acos atan sinh cosh asinh acosh atanh sinc erf erfc floor ceil round trunc frac sign sgn""",
-    2: """atan2 arctan2 pow remainder fmod floor_divide maximum minimum fmax fmin copysign hypot logaddexp
-    eq ne lt le gt ge logical_and logical_or logical_xor""",
-    3: "where",
+    tan asin acos atan sinh cosh asinh acosh atanh sinc erf erfc floor ceil round trunc frac sign sgn logit bitwise_not
+    logical_not isnan isinf isfinite""",
+    2: """atan2 arctan2 pow float_power remainder fmod floor_divide maximum minimum fmax fmin copysign hypot logaddexp
+    logaddexp2 xlogy heaviside clamp_min clamp_max gcd lcm nextafter bitwise_and bitwise_or bitwise_xor
+    bitwise_left_shift bitwise_right_shift eq ne lt le gt ge logical_and logical_or logical_xor""",
+    3: "where clamp lerp masked_fill addcmul addcdiv",
 }
 PLAIN: dict[str, int] = {name: count for count, names in _OF_TENSORS.items() for name in names.split()}
 """Functions of so many tensors, and of no number, under the name that PyTorch has for them."""
+_BY_ARGUMENTS = {
+    1: "round",
+    2: """multiply divide pow float_power remainder fmod floor_divide copysign xlogy eq ne lt le gt ge bitwise_and
+    bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift clamp_min clamp_max hardshrink softshrink logit add
+    subtract rsub""",
+    3: "clamp threshold masked_fill where lerp addcmul addcdiv",
+}
+NUMBERED: dict[str, int] = {name: count for count, names in _BY_ARGUMENTS.items() for name in names.split()}
+"""Functions that can take numbers beside tensors, under PyTorch's name: how many arguments they have, numbers too."""
+FACTOR = {
+    "add": "alpha",
+    "subtract": "alpha",
+    "rsub": "alpha",
+    "addcmul": "value",
+    "addcdiv": "value",
+    "round": "decimals",
+}
+"""What PyTorch calls the number that may come after all others."""
+NEUTRAL = {"alpha": 1, "value": 1, "decimals": 0}
+"""What that is where nobody says it."""
+SYNONYMS = {
+    "__and__": "bitwise_and", "__or__": "bitwise_or", "__xor__": "bitwise_xor", "__lshift__": "bitwise_left_shift",
+    "__rshift__": "bitwise_right_shift", "absolute": "abs", "negative": "neg", "arctan2": "atan2",
+}  # fmt: skip
+"""PyTorch's second names."""
 KNOWN = PER_ELEMENT | {"add": 1, "multiply": 1, "subtract": 1, "divide": 1}
 """Addition and its kin have ops of their own for tensors; with a number they are this one."""
 
@@ -71,6 +100,9 @@ class Elementwise(Op):
 
     Ops          by function: arithmetic, comparisons and elementary functions 1 per output, choosing and
                  copying 0. ``times`` counts them so many times, as for complex numbers.
+
+    ``numbers`` are those that stand beside the inputs among the function's arguments: after them, or, with
+    ``numbers_first``, before the last one, as in ``2 ** x``. No figure depends on them.
     """
 
     aten = " ".join(PER_ELEMENT) + " to _to_copy type_as"
@@ -82,9 +114,8 @@ class Elementwise(Op):
     function: str
     dtype: Dtype | None = None
     times: Count = 1
-
-    def requires(self, *x: TensorType) -> Iterator[Condition]:
-        yield from stretches(*(t.shape for t in x))
+    numbers: Numbers = UNKNOWN
+    numbers_first: bool = False
 
     def infer(self, *x: TensorType) -> TensorType:
         dtype = self.dtype or ("bool" if self.function in TRUTHS else joint_dtype(*x))
@@ -115,17 +146,46 @@ class Elementwise(Op):
         return self.function
 
     def to_torch(self, *x: TensorType) -> nn.Module:
-        if self.function != "copy" and PLAIN.get(self.function) != len(x):
+        given = self._given()
+        if self.function != "copy" and PLAIN.get(self.function) != len(x) and not given:
             raise NotImplementedError(f"{self.function} has no PyTorch counterpart: its numbers are not in the spec")
         import torch
+        from torch.nn.functional import softshrink
 
         from costcalc.ops.functional import functional
 
         made = getattr(torch, self.infer(*x).dtype)
         if self.function == "copy":
             return functional(lambda x: x.to(made, copy=True))
-        function = getattr(torch, self.function)
-        return functional(lambda *x: function(*x).to(made))
+        function: Any = softshrink if self.function == "softshrink" else getattr(torch, self.function)
+        factor = {}
+        if given and len(x) + len(given) > NUMBERED[self.function]:
+            *given, last = given
+            factor = {FACTOR[self.function]: last}
+        before = len(x) - 1 if self.numbers_first else len(x)
+        return functional(lambda *x: function(*x[:before], *given, *x[before:], **factor).to(made))
+
+    def _given(self) -> list[float]:
+        """The numbers beside the inputs; none where it is not known which they are."""
+        return [] if isinstance(self.numbers, str) else list(several(self.numbers))  # type: ignore[arg-type]
+
+    def check(self) -> None:
+        given = len(self._given())
+        most = NUMBERED.get(self.function, 0) + (self.function in FACTOR)
+        if given >= max(most, 1):
+            takes = f"{self.function} takes at most {most - 1} numbers" if most else f"{self.function} takes none"
+            raise OptionError(f"elementwise: numbers={self.numbers}, but {takes} beside its inputs")
+        if self.numbers_first and not given:
+            raise OptionError("elementwise: numbers_first, but no numbers are given")
+
+    def requires(self, *x: TensorType) -> Iterator[Condition]:
+        given = len(self._given())
+        if given:
+            takes = NUMBERED[self.function]
+            arguments = len(x) + given
+            fits = arguments == takes or (arguments == takes + 1 and self.function in FACTOR)
+            yield fits, f"{self.function} takes {takes} inputs and numbers together, not {arguments}"
+        yield from stretches(*(t.shape for t in x))
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:
@@ -137,13 +197,15 @@ class Elementwise(Op):
             y = elementwise(call, call.name, call.tensors()[0])
             written = ("running_min", "running_max", "scale", "zero_point") if len(call.made) > 1 else ()
             return (y, *(call[name] for name in written)) if written else y
-        return elementwise(call, call.name, *call.tensors())
+        return elementwise(call, _called(call), *call.tensors())
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls("exp"), TensorType((2, 3, 4))
         yield cls("maximum"), TensorType((2, 3)), TensorType((2, 1))
         yield cls("gt"), TensorType((2, 3))
+        yield cls("subtract", numbers=(3, 2)), TensorType((2, 3))
+        yield cls("pow", numbers=2, numbers_first=True), TensorType((2, 3))
         yield cls("multiply", "complex64", times=6), TensorType((2, 3), "complex64"), TensorType((3,), "complex64")
         yield cls("where"), TensorType((2, 3), "bool"), TensorType((2, 3)), TensorType((1,))
 
@@ -164,11 +226,46 @@ def elementwise(call: Call, function: str, *tensors: Traced, times: int = 1) -> 
     made = call.made[0]
     if not tensors:  # of numbers alone
         return find_op("constant").from_aten(call)[0]  # type: ignore[no-any-return]
-    op = Elementwise(function, times=times * _real_operations(function, made, tensors))
+    options = _numbers(call, function, tensors)
+    op = Elementwise(function, times=times * _real_operations(function, made, tensors), **options)
     if op.infer(*(t.type for t in tensors)).dtype != made.dtype:
-        op = Elementwise(function, made.dtype, op.times)
+        op = Elementwise(function, made.dtype, op.times, **options)
     result: Traced = call.add(op, *tensors)
     return result
+
+
+def _numbers(call: Call, function: str, tensors: tuple[Traced, ...]) -> dict[str, Any]:
+    """The options of ``function`` that tell the numbers among the arguments of ``call``, if a spec can say them."""
+    takes, factor = NUMBERED.get(function, 0), FACTOR.get(function)
+    if not takes or len(tensors) >= takes + (factor is not None) or tensors != call.tensors():
+        return {}
+    numbers: list[Any] = []
+    places: list[int] = []  # how many tensors stand before each number
+    before = 0
+    for name, value in call.arguments.items():
+        if isinstance(value, Traced):
+            before += 1
+        elif value is None or (name == factor and value == NEUTRAL[name]):
+            continue
+        elif not (name == "rounding_mode" and function == "floor_divide"):
+            numbers.append(value)
+            places.append(before)
+    told = elements(numbers, len(numbers)) if numbers else UNKNOWN
+    first = bool(places) and places[0] < len(tensors)
+    arguments = len(tensors) + len(numbers)
+    fits = arguments == takes or (arguments == takes + 1 and factor is not None)
+    if told == UNKNOWN or not fits or (first and places != [len(tensors) - 1] * len(places)):
+        return {}
+    told = told if isinstance(told, tuple) or len(numbers) == 1 else (told,) * len(numbers)
+    return {"numbers": told} | ({"numbers_first": True} if first else {})
+
+
+def _called(call: Call) -> str:
+    """The function of ``call`` as we call it: one name of several, and one bound where another is not set."""
+    if call.name in ("clamp", "clip"):
+        least, most = call.get("min"), call.get("max")
+        return "clamp_max" if least is None else "clamp_min" if most is None else "clamp"
+    return SYNONYMS.get(call.name, call.name)
 
 
 def combination(cls: type[Op], call: Call) -> Any:
@@ -176,10 +273,11 @@ def combination(cls: type[Op], call: Call) -> Any:
     tensors = call.tensors()
     times = 1 if call.get("alpha", 1) == 1 else 2
     (made,) = call.made
+    name = "floor_divide" if call.get("rounding_mode") == "floor" else cls.name
     plain = len(tensors) == 2 and times == 1 and not call.get("rounding_mode") and not made.dtype.startswith("complex")
     if plain and joint_dtype(*(t.type for t in tensors)) == made.dtype:
         return call.add(cls(), *tensors)
-    return elementwise(call, cls.name, *tensors, times=times)
+    return elementwise(call, name, *tensors, times=times)
 
 
 def _copied(call: Call) -> Traced:
