@@ -90,8 +90,8 @@ class Pad(Op):
             (before, _) = ints(amounts)
             # Inner places see the place `before` earlier. What the places at the border see beside it is said, not
             # covered: a window that held it would reach over the whole input of a circular padding.
-            border = "" if self.mode == "zeros" else self.mode
-            axis_maps[axis] = AxisMap(axis, Window(1, -before, -before), border=border)
+            border, sees = ("", None) if self.mode == "zeros" else (self.mode, _nearest(before, *ints([x.shape[axis]])))
+            axis_maps[axis] = AxisMap(axis, Window(1, -before, -before), border=border, sees=sees)
         return (tuple(axis_maps),)
 
     def _axes(self, x: TensorType) -> tuple[int, ...]:
@@ -196,6 +196,10 @@ class Roll(Op):
     def examples(cls) -> Iterator[Example]:
         yield cls(-1, 1), TensorType((1, 5, 2))
         yield cls((2, -1), (1, 2)), TensorType((1, 4, 3, 2))
+
+
+def _nearest(before: int, size: int) -> Callable[[int], tuple[int, int]]:
+    return lambda output: (min(max(output - before, 0), size - 1),) * 2
 
 
 def _rolled(by: int, size: int) -> Callable[[int], tuple[int, int]]:

@@ -89,6 +89,75 @@ def test_the_spec_of_a_trace_is_the_same_function(case: str, tmp_path: Path) -> 
     assert torch.allclose(to_module(load(path))(x), module(x), rtol=1e-4)
 
 
+BESIDE: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "x + 3": (lambda y: y + 3, "add', numbers=3"),
+    "3 - x": (lambda y: 3 - y, "rsub', numbers=3"),
+    "x * 0.5": (lambda y: y * 0.5, "multiply', numbers=0.5"),
+    "x / 2": (lambda y: y / 2, "divide', numbers=2"),
+    "2 / x": (lambda y: 2 / y, "multiply', numbers=2"),
+    "x ** 2": (lambda y: y**2, "pow', numbers=2"),
+    "2 ** x": (lambda y: 2**y, "pow', numbers=2, numbers_first=True"),
+    "x ** -0.5": (lambda y: y**-0.5, "pow', numbers=-0.5"),
+    "a multiple is added": (lambda y: torch.add(y, y.flip(1), alpha=2), "add', times=2, numbers=2"),
+    "a multiple of a number": (lambda y: torch.add(y, 3, alpha=2), "add', times=2, numbers=(3, 2)"),
+    "a multiple is taken": (lambda y: torch.rsub(y, 3, alpha=2), "rsub', numbers=(3, 2)"),
+    "x // 0.3": (lambda y: y // 0.3, "floor_divide', numbers=0.3"),
+    "x % 0.3": (lambda y: y % 0.3, "remainder', numbers=0.3"),
+    "rounded down": (lambda y: torch.div(y, 0.3, rounding_mode="floor"), "floor_divide', numbers=0.3"),
+    "two bounds": (lambda y: y.clamp(0.2, 0.6), "clamp', numbers=(0.2, 0.6)"),
+    "the same two": (lambda y: y.clamp(0.5, 0.5), "clamp', numbers=(0.5, 0.5)"),
+    "a lower bound": (lambda y: y.clamp(min=0.2), "clamp_min', numbers=0.2"),
+    "an upper bound": (lambda y: torch.clip(y, max=0.6), "clamp_max', numbers=0.6"),
+    "threshold": (lambda y: nn.functional.threshold(y, 0.3, 0.1), "threshold', numbers=(0.3, 0.1)"),
+    "masked_fill": (lambda y: y.masked_fill(y > 0.5, 0.25), "masked_fill', numbers=0.25"),
+    "where, the other a number": (lambda y: torch.where(y > 0.5, y, 0.0), "where', numbers=0.0"),
+    "where, the first a number": (lambda y: torch.where(y > 0.5, 0.0, y), "where', numbers=0.0, numbers_first=True"),
+    "where, both numbers": (lambda y: torch.where(y > 0.5, 1.0, 0.0), "where', dtype='float32', numbers=(1.0, 0.0)"),
+    "lerp": (lambda y: torch.lerp(y, y.flip(1), 0.3), "lerp', numbers=0.3"),
+    "addcmul": (lambda y: torch.addcmul(y, y, y, value=0.3), "addcmul', numbers=0.3"),
+    "addcmul of one": (lambda y: torch.addcmul(y, y, y), "elementwise('addcmul')"),
+    "addcdiv": (lambda y: torch.addcdiv(y, y, y + 1, value=0.3), "addcdiv', numbers=0.3"),
+    "hardshrink": (lambda y: nn.functional.hardshrink(y, 0.3), "hardshrink', numbers=0.3"),
+    "softshrink": (lambda y: nn.functional.softshrink(y, 0.3), "softshrink', numbers=0.3"),
+    "logit": (lambda y: torch.logit(y, 0.01), "logit', numbers=0.01"),
+    "one decimal": (lambda y: torch.round(y, decimals=1), "round', numbers=1"),
+    "compared": (lambda y: (y >= 0.5).float(), "ge', numbers=0.5"),
+    "whole numbers": (lambda y: (y * 10).long() + 3, "add', numbers=3"),
+    "bits": (lambda y: (y * 10).int() & 3, "bitwise_and', numbers=3"),
+    "bits moved": (lambda y: (y * 10).int() << 1, "bitwise_left_shift', numbers=1"),
+    "in place": (lambda y: y.add_(2).mul_(3), "multiply', numbers=3"),
+    "softplus": (lambda y: nn.functional.softplus(y, 2, 3), "softplus(beta=2.0, threshold=3.0)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BESIDE)
+def test_numbers_beside_a_function_are_in_the_spec(case: str, tmp_path: Path) -> None:
+    function, wanted = BESIDE[case]
+    module, x = Net(function), torch.rand(SIZE) * 0.9 + 0.05
+    graph, path = trace(module, SIZE), tmp_path / "net.yaml"
+    path.write_text(text := write(graph), encoding="utf-8")
+    assert wanted in text
+    again, y = load(path), module(x)
+    assert report(again).total == report(graph).total and to_module(again)(x).dtype == y.dtype
+    assert torch.allclose(to_module(again)(x).double(), y.double(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ("elementwise('exp', numbers=3)", "exp takes none beside its inputs"),
+        ("elementwise('clamp', numbers=3)", "clamp takes 3 inputs and numbers together, not 2"),
+        ("elementwise('pow', numbers=[1, 2])", "pow takes at most 1 numbers beside its inputs"),
+        ("elementwise('pow', numbers_first=True)", "numbers_first, but no numbers are given"),
+    ],
+)
+def test_numbers_that_a_function_does_not_take_are_refused(written: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text(f'inputs: {{x: [2, 3, 3]}}\nlayers:\n  - c: "{written}"\n', encoding="utf-8")
+    with pytest.raises(CostcalcError, match=r"net.yaml:3:\d+: .*" + says):
+        load(path)
+
+
 class Long(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x + torch.arange(5000.0)
