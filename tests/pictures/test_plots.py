@@ -85,6 +85,16 @@ def figures() -> dict[str, Any]:
         "roofline, narrow": lambda: analyze("convnext_t", machine="a100").plot.roofline(width=3.5),
         "pareto": lambda: costcalc.compare(*zoo_models()).plot.pareto(),
         "growth": lambda: costcalc.compare("resnet18", "vgg16", "mobilenet").plot.receptive_field(),
+        "growth of six": lambda: costcalc.compare(
+            "resnet18", "resnet34", "resnet50", "convnext_t", "densenet121", "inception_v3"
+        ).plot.receptive_field(),
+        "growth, narrow": lambda: costcalc.compare("resnet18", "mobilenet").plot.receptive_field(width=3.5),
+        "growth of one, narrow": lambda: analyze("resnet18").plot.receptive_field(width=3),
+        "growth beyond the image": lambda: analyze("resnet1202").plot.receptive_field(),
+        "growth of video": lambda: analyze("slowfast_r50_8x8").plot.receptive_field(),
+        "growth along unlike axes": lambda: analyze("kws").plot.receptive_field(),
+        "memory of many steps": lambda: costcalc.memory("densenet201").plot.memory(),
+        "treemap of many": lambda: analyze("vit_b_16", machine="a100", bits=16).plot.treemap("time"),
         "waterfall": lambda: costcalc.diff("resnet50", "resnet101").plot.waterfall(),
         "memory": lambda: costcalc.memory("mobilenet_v2", engine="tflm", bits=8).plot.memory(),
         "treemap": lambda: analyze("resnet50").plot.treemap(),
@@ -112,6 +122,42 @@ def test_no_text_lies_over_another_or_outside(name: str) -> None:
     width, height = figure.bbox.width, figure.bbox.height
     for one, box in boxes:
         assert box.x0 > -2 and box.y0 > -2 and box.x1 < width + 2 and box.y1 < height + 2, one
+
+
+def rings(model: str) -> dict[tuple[float, float], str]:
+    """Where the rings are, and what the picture says beside them or in its legend."""
+    figure = costcalc.analyze(model).plot.receptive_field()
+    axes = figure.axes[0]
+    at = {
+        (float(line.get_xdata()[0]), float(line.get_ydata()[0]))
+        for line in axes.lines
+        if line.get_marker() == "o" and line.get_markerfacecolor() == "none"
+    }
+    said = " ".join(t.get_text().replace("\n", " ") for t in texts(figure))
+    return dict.fromkeys(at, said)
+
+
+@pytest.mark.parametrize(("model", "over"), [("resnet18", 1), ("vgg16", 0), ("kws", 2), ("resnet1202", 1)])
+def test_rings_are_where_the_window_exceeds_the_image_and_all_is_seen(model: str, over: int) -> None:
+    """Each of them is told, beside it or in the legend; along each axis of the image that grows otherwise."""
+    report = costcalc.analyze(model)
+    fields = [(i + 1, layer) for i, layer in enumerate(report.layers)]
+    wanted: dict[tuple[float, float], str] = {}
+    image = next(f.receptive_field.image for _, f in fields if hasattr(f.receptive_field, "image"))
+    for axis, edge in enumerate(image):
+        sizes = [
+            (x, f) for x, f in fields if hasattr(f.receptive_field, "size") and f.receptive_field.size[axis] > edge
+        ]
+        if sizes:
+            x, layer = sizes[0]
+            wanted[x, layer.receptive_field.size[axis]] = f"{layer.name} exceeds the image"
+    assert len(wanted) == over
+    x, layer = next(((x, f) for x, f in fields if f.receptive_field == "global"), (0, None))
+    if layer is not None:
+        wanted[x, max(image)] = f"{layer.name} sees all of the image"
+    found = rings(model)
+    assert found.keys() == wanted.keys()
+    assert all(text in found[point] for point, text in wanted.items())
 
 
 def test_areas_of_a_treemap_are_in_proportion_and_fill_it() -> None:

@@ -13,6 +13,8 @@ from costcalc.planning.records import Memory
 
 MOST_NAMED = 5
 MOST_BLOCKS = 3000
+MOST_STEPS = 700
+"""Of the line, which a page has room for."""
 
 
 def draw(memory: Memory, width: float | None = None) -> Picture:
@@ -49,7 +51,10 @@ def draw(memory: Memory, width: float | None = None) -> Picture:
         else:
             _shares(axes, found, list(at_peak.items()))
         edges = [0.5 + i for i in range(last + 1)]
-        axes.stairs(found.held, edges, color=INK, lw=0.9)
+        # Of very many steps the most of some together, lest the line fills what is below it.
+        every = -(-last // MOST_STEPS)
+        axes.stairs([max(found.held[i : i + every]) for i in range(0, last, every)],
+                    [*edges[:-1:every], edges[-1]], color=INK, lw=0.9)  # fmt: skip
         if found.arena is not None:
             axes.axhline(found.arena, color=INK, lw=0.7, ls=(0, (4, 2)))
         axes.axvline(found.peak + 1, color=GREY, lw=0.5, ls=(0, (2, 3)))
