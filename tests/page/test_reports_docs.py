@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-PAGE = (Path(__file__).parents[2] / "docs" / "reports.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "reports.md").read_text(encoding="utf-8")
 LINES = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
 
 
@@ -38,5 +39,12 @@ def test_the_sizes_that_the_page_tells(printed: Any, tmp_path: Path) -> None:
         assert file.stat().st_size == pytest.approx(said, rel=0.1)
 
 
-def test_the_picture_is_small() -> None:
-    assert (Path(__file__).parents[2] / "docs" / "report.png").stat().st_size < 150_000
+def test_the_picture_is_of_the_page_as_it_is() -> None:
+    """`python docs/report_picture.py` draws it anew."""
+    from runpy import run_path
+
+    known = run_path(str(ROOT / "docs" / "report_picture.py"))
+    picture = (ROOT / "docs" / "report.png").read_bytes()
+    assert len(picture) < 250_000
+    assert b"tEXtcostcalc\0" + known["told"](known["page"]()).encode() in picture
+    assert "](docs/report.png)" in (ROOT / "README.md").read_text(encoding="utf-8")
