@@ -41,7 +41,7 @@ def test_metrics_that_are_bounds_say_so() -> None:
     b.add("conv", find_op("conv")(4, 3), ["odd"])
     written = costcalc.export("metrics", b.build(["conv"]))
     assert json.loads(written.text)["uncounted_layers"] == 1
-    assert written.notes[0] == "macs is a lower bound: 1 layers have no rule"
+    assert written.notes[0] == "macs is a lower bound: layers without a rule: 1"
 
 
 @pytest.mark.parametrize("name", ["a: b", "---", "x\n---\n# y", '"', "<script>", "| a |", "::error::", "@team"])

@@ -48,8 +48,8 @@ def metrics(report: Report) -> dict[str, int | float]:
 
 
 def _why(report: Report) -> str:
-    missing = f"{len(report.uncounted)} layers have no rule" if report.uncounted else ""
-    unset = f"values decide {len(report.unset)} sizes that are not set" if report.unset else ""
+    missing = f"layers without a rule: {len(report.uncounted)}" if report.uncounted else ""
+    unset = f"sizes that values decide and that are not set: {len(report.unset)}" if report.unset else ""
     return ", ".join(filter(None, (missing, unset)))
 
 
