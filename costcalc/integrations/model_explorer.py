@@ -76,7 +76,8 @@ class CostcalcProvider(NodeDataProvider):  # type: ignore[misc]
     ) -> NodeDataProviderResult:
         """The figure at the nodes of ``graph``; an error, which the page shows, where it has none of them."""
         try:
-            found = overlay(_exported(model_path, **{name: value for name, value in config_values.items() if value}))
+            given = {name: config_values.get(name) or None for name in ("by", "machine", "energy", "bits")}
+            found = overlay(_exported(model_path, **given))
         except CostcalcError as error:
             return NodeDataProviderResult(error=str(error))
         if graph is not None:

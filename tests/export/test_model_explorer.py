@@ -177,7 +177,7 @@ def test_names_stay_names() -> None:
     assert [name.removesuffix(" [layer]") for name in ids] == [node.name for node in graph.nodes]
     assert not {"constructor", "__proto__"} & set(ids)
     for one in drawn["groupNodeConfigs"]:  # each matches the block that it is of, and nothing else
-        found = [name for name in HOSTILE if re.search(one["namespaceRegex"], name)]
+        found = [name for name in HOSTILE if re.search(one["namespaceRegex"], name.replace("/", "∕"))]
         assert len(found) == 1
     assert _overlay(graph)["results"].keys() == set(ids)
     for kind in ("model-explorer", "node-data"):

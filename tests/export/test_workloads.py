@@ -135,6 +135,38 @@ def test_the_count_of_each_format_is_ours(net: tuple[Graph, int], kind: str, cou
     assert count(costcalc.export(kind, net[0]).text) == net[1]
 
 
+def _kinds() -> dict[str, Graph]:
+    """A layer of each kind that workloads differ in, and its MACs by hand."""
+    conv, image = find_op("conv"), TensorType((2, 6, 9, 10))
+    made: dict[str, tuple[Any, tuple[TensorType, ...], int]] = {
+        "groups": (conv(4, 3, groups=2), (image,), 2 * 7 * 8 * 4 * 9 * 3),
+        "depthwise": (conv(6, 3, groups=6, padding=1), (image,), 2 * 9 * 10 * 6 * 9),
+        "dilation": (conv(4, 3, dilation=(2, 3)), (image,), 2 * 5 * 4 * 4 * 9 * 6),
+        "strides": (conv(4, (3, 2), stride=(2, 3)), (image,), 2 * 4 * 3 * 4 * 6 * 6),
+        "one axis": (conv(4, 3, stride=2), (TensorType((2, 6, 9)),), 2 * 4 * 4 * 3 * 6),
+        "three axes": (conv(4, (1, 2, 3)), (TensorType((2, 6, 4, 5, 6)),), 2 * 4 * 4 * 4 * 4 * 6 * 6),
+        "transposed": (find_op("conv_transpose")(4, 3, stride=2, groups=2), (image,), 2 * 90 * 6 * 9 * 2),
+        "tokens": (find_op("linear")(5), (TensorType((2, 7, 6)),), 2 * 7 * 6 * 5),
+        "product": (find_op("matmul")(), (TensorType((2, 3, 7, 6)), TensorType((2, 3, 6, 5))), 6 * 7 * 6 * 5),
+    }
+    graphs = {}
+    for name, (op, types, macs) in made.items():
+        b = GraphBuilder(name, {f"x{at}": type for at, type in enumerate(types)})
+        b.add("layer", op, [f"x{at}" for at in range(len(types))])
+        graphs[name] = b.build(["layer"])
+        assert costcalc.analyze(graphs[name]).total.macs == macs, name
+    return graphs
+
+
+@pytest.mark.parametrize("count", [scale_sim_macs, zigzag_macs, timeloop_macs, accelforge_macs])
+@pytest.mark.parametrize("bits", [None, 8])
+def test_each_kind_of_layer_counts_alike_in_each_format(count: Any, bits: int | None) -> None:
+    kind = count.__name__.removesuffix("_macs").replace("_", "-")
+    for name, graph in _kinds().items():
+        written = costcalc.export(kind, graph, bits=bits)
+        assert (count(written.text), written.notes) == (costcalc.analyze(graph).total.macs, ()), name
+
+
 def test_scale_sim_itself_counts_what_we_count(net: tuple[Graph, int], tmp_path: Path) -> None:
     tool = pytest.importorskip("scalesim.topology_utils", reason="SCALE-Sim is not installed")
     (tmp_path / "net.csv").write_text(costcalc.export("scale-sim", net[0]).text)
@@ -237,3 +269,11 @@ def test_the_page_tells_what_the_formats_count() -> None:
     for name, *counts in rows:
         macs = costcalc.analyze(name).total.macs
         assert [int(count.replace(",", "")) for count in counts] == [macs] * 5
+
+
+def test_what_the_page_says_in_python_runs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "viewers.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(block, {})

@@ -204,7 +204,8 @@ def _quoted(found: re.Match[str]) -> str:
 
 
 def _space(block: str) -> str:
-    return block.replace(".", "/")
+    """The path of a block; a stroke in a name is another sign that looks like it."""
+    return block.replace("/", "∕").replace(".", "/")
 
 
 def _mixed(least: tuple[int, ...], most: tuple[int, ...], part: float) -> str:
