@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-Made = tuple[Any, list[Any], dict[str, Any]]
+Made = tuple[Any, ...]
+"""A model, what it is run on by place and by name, and perhaps what builds it with values."""
 Built = Callable[[Callable[[], Any]], Any]
 
 
@@ -22,12 +23,14 @@ class Collection(NamedTuple):
     module    what is imported
     names     of its models
     make      a model without its weights, and what it is run on; the second argument builds without weights
+    whole     the same as large as its defaults say, where ``make`` makes it smaller
     """
 
     package: str
     module: str
     names: Callable[[], Iterable[str]]
     make: Callable[[str, Built], Made]
+    whole: Callable[[str, Built], Made] | None = None
 
 
 def installed(name: str) -> bool:
@@ -58,8 +61,6 @@ def _transformers_names() -> list[str]:
 def _transformers(name: str, built: Built) -> Made:
     from transformers import CONFIG_MAPPING
 
-    from costcalc.frontends.torch.hugging_face import hugging_face
-
     config = CONFIG_MAPPING[name]()
     text = getattr(config, "text_config", None)
     raw: dict[str, Any] = {"model_type": name}
@@ -74,22 +75,28 @@ def _transformers(name: str, built: Built) -> Made:
         kinds = list(dict.fromkeys(layers))
         holder = raw.setdefault("text_config", {}) if text is not None else raw
         holder |= {"layer_types": kinds if len(kinds) > 1 else kinds * 2, "num_hidden_layers": max(2, len(kinds))}
+    return _of_config(raw)
+
+
+def _whole_transformers(name: str, built: Built) -> Made:
+    return _of_config({"model_type": name})
+
+
+def _of_config(raw: dict[str, Any]) -> Made:
+    from costcalc.frontends.torch.hugging_face import hugging_face
+
     with tempfile.TemporaryDirectory() as folder:
-        for written in (raw, {"model_type": name}):
-            path = Path(folder, "config.json")
-            path.write_text(json.dumps(written), encoding="utf-8")
-            try:
-                found = hugging_face(str(path), {"tokens": 64})
-                break
-            except Exception as error:
-                if "reads no text" in str(error):
-                    found = hugging_face(str(path), {})
-                    break
-                if written is not raw:
-                    raise
+        path = Path(folder, "config.json")
+        path.write_text(json.dumps(raw), encoding="utf-8")
+        try:
+            found = hugging_face(str(path), {"tokens": 64})
+        except Exception as error:
+            if "reads no text" not in str(error):
+                raise
+            found = hugging_face(str(path), {})
     assert found.named is not None
     args, kwargs = found.named(1, None)
-    return found.model, list(args), dict(kwargs)
+    return found.model, list(args), dict(kwargs), found.again
 
 
 def _timm(name: str, built: Built) -> Made:
@@ -699,7 +706,7 @@ def _pretrainedmodels() -> dict[str, Callable[[], Made]]:
 
 
 COLLECTIONS: dict[str, Collection] = {
-    "transformers": Collection("transformers", "transformers", _transformers_names, _transformers),
+    "transformers": Collection("transformers", "transformers", _transformers_names, _transformers, _whole_transformers),
     "torchvision": Collection("torchvision", "torchvision", _torchvision_names, _torchvision),
     "timm": Collection("timm", "timm", _timm_names, _timm),
     "segmentation-models-pytorch": Collection(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -173,6 +174,43 @@ def test_sizes_are_those_that_are_asked_for(tmp_path: Path) -> None:
     assert load_model(image).types["pixel_values"].shape == (1, 3, 96, 128)
     text = written(tmp_path, model_type="bert", **SMALL)
     assert load_model(text, parameters={"tokens": 9, "num_hidden_layers": 1}).types["input_ids"].shape == (1, 9)
+
+
+BESIDE: dict[str, tuple[dict[str, Any], dict[str, tuple[int, ...]]]] = {
+    "places of words on a page": ({"model_type": "layoutlm", **SMALL}, {"bbox": (1, 8, 4)}),
+    "patches and their grid": (
+        {"model_type": "qwen2_5_vl_vision", "depth": 1, "hidden_size": 32, "num_heads": 2, "intermediate_size": 48,
+         "out_hidden_size": 32, "fullatt_block_indexes": [0], "patch_size": 14, "window_size": 112},
+        {"hidden_states": (256, 3 * 2 * 14 * 14), "grid_thw": (1, 3)},
+    ),
+    "queries": (
+        {"model_type": "blip_2_qformer", **SMALL, "encoder_hidden_size": 48},
+        {"query_embeds": (1, 32, 64), "encoder_hidden_states": (1, 8, 48)},
+    ),
+    "states and actions": (
+        {"model_type": "decision_transformer", "hidden_size": 32, "n_layer": 1, "n_head": 2, "state_dim": 5,
+         "act_dim": 3},
+        {"states": (1, 8, 5), "actions": (1, 8, 3), "timesteps": (1, 8)},
+    ),
+    "a sound as convolutions take it": (
+        {"model_type": "dac", "encoder_hidden_size": 8, "decoder_hidden_size": 64}, {"input_values": (1, 1, 16000)},
+    ),
+}  # fmt: skip
+
+
+@needs
+@pytest.mark.parametrize("what", BESIDE)
+def test_inputs_that_a_model_cannot_do_without(what: str, tmp_path: Path) -> None:
+    config, inputs = BESIDE[what]
+    model = written(tmp_path, **config)
+    wanted = models._wanted(
+        model, None, None, {} if config["model_type"] in ("dac", "qwen2_5_vl_vision") else {"tokens": 8}
+    )
+    given = dict(zip(inspect.signature(wanted.found.model.forward).parameters, wanted.args, strict=False))
+    shapes = {k: tuple(getattr(v, "shape", v)) for k, v in {**given, **wanted.kwargs}.items()}
+    assert {name: shapes.get(name) for name in inputs} == inputs
+    graph = models._traced(model, wanted)
+    assert report(graph).uncounted == () and report(graph).total.layers > 5
 
 
 @needs

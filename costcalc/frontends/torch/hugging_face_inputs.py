@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,18 @@ _PLACES = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "ma
 _TEXT = ("text_config", "llm_config", "text_encoder", "decoder", "language_config", "thinker_config", "generator")
 _VISION = ("vision_config", "encoder", "backbone_config", "image_encoder", "visual_config")
 _WHOLE = ("input_ids", "decoder_input_ids")
+_AS_LONG_AS_TEXTS = {"states", "encoder_hidden_states"}
+"""Inputs beside which ``tokens`` says how long they are."""
 _CACHES = ("past_key_values", "cache", "cache_params")
 """Names of what a model keeps of a text, in its forward's parameters and results."""
 SECOND = 16_000
 """Samples of a second of sound."""
+SIDE = 224
+"""Of an image where nobody says it."""
+QUERIES = 32
+"""Of a module that asks another one, where nobody says it."""
+_PAIRS = ("superglue", "superpoint_pair", "lightglue", "efficientloftr")
+"""Kinds of models that compare two images."""
 
 
 class Texts:
@@ -55,11 +63,22 @@ class Texts:
         return {name: value for name, value in found.items() if value is not None}
 
 
+Beside = Callable[[int, int], Any]
+"""Makes an input of a batch and so many tokens: a shape, or a tensor where its values matter."""
+
+
 class Inputs:
     """Inputs of a model by the names of its forward's parameters. Calling it makes them for a batch."""
 
-    def __init__(self, model: nn.Module, shapes: dict[str, tuple[int, ...]], texts: Texts, notes: list[str]) -> None:
-        self.model, self.shapes, self.texts, self.notes = model, shapes, texts, notes
+    def __init__(
+        self,
+        model: nn.Module,
+        shapes: dict[str, tuple[int, ...]],
+        texts: Texts,
+        notes: list[str],
+        beside: Mapping[str, Beside],
+    ) -> None:
+        self.model, self.shapes, self.texts, self.notes, self.beside = model, shapes, texts, notes, beside
         self._order = list(inspect.signature(model.forward).parameters)
 
     def __call__(self, batch: int, given: Shapes) -> tuple[list[Any], dict[str, Any]]:
@@ -75,6 +94,7 @@ class Inputs:
             main = next((n for n in shapes if n not in _WHOLE), next(iter(shapes), "input_ids"))
             shapes[main] = tuple(given)
         made = {name: self._made(name, (batch, *shape)) for name, shape in shapes.items()}
+        made |= {name: make(batch, self.texts.tokens or 1) for name, make in self.beside.items() if name not in made}
         if self.texts.prompt is not None:
             made |= _cache(self.model, batch, self.texts.prompt, made)
             if "encoder_outputs" in made:  # what the encoder read is in them
@@ -107,7 +127,9 @@ def inputs_of(model: nn.Module, texts: Texts, folder: Path) -> Inputs:
     reads = "input_ids" in taken and (main == "input_ids" or bool(words))
     mixes = any(getattr(config, f"image_token_{what}", None) is not None for what in ("id", "index"))
     encodes = bool(getattr(config, "is_encoder_decoder", False)) or "decoder_input_ids" in taken
+    beside = others_of(model)
     images = [name for name in ("pixel_values", "pixel_values_videos", "pixel_values_images") if name in taken]
+    images = [name for name in images if name not in beside]
     if "input_ids" in taken and reads:
         shapes["input_ids"] = ()
     if images and not (mixes and reads):
@@ -115,13 +137,67 @@ def inputs_of(model: nn.Module, texts: Texts, folder: Path) -> Inputs:
     elif images:
         notes.append("no image is given: text alone is run (--input pixel_values=3x336x336 gives one)")
     for sound in ("input_features", "input_values"):
-        if sound in taken and not images and (not reads or sound == main):
+        if sound in taken and not images and (not reads or sound == main or _is_a_pair(config)):
             shapes[sound] = _sound(config, sound, model)
     if encodes and "decoder_input_ids" in taken:
         shapes["decoder_input_ids"] = ()
-    _count(model, texts, shapes)
+    several = getattr(getattr(config, "decoder_config", None), "num_channels", None)
+    if not any(name in shapes for name in _WHOLE) and beside.keys() & _AS_LONG_AS_TEXTS:
+        texts.tokens = texts.tokens or min(MOST_TOKENS, _places(model))
+    else:
+        _count(model, texts, shapes)
+    if "decoder_input_ids" in shapes and isinstance(several, int):  # one text for each codebook of a sound
+        shapes["decoder_input_ids"] = (*shapes["decoder_input_ids"], several)
     order = [name for name in taken if name in shapes]
-    return Inputs(model, {name: shapes[name] for name in order}, texts, notes)
+    return Inputs(model, {name: shapes[name] for name in order}, texts, notes, beside)
+
+
+def others_of(model: nn.Module) -> dict[str, Beside]:
+    """Inputs beside texts, images and sounds that ``model`` cannot do without, by name."""
+    config: Any = model.config
+    taken = inspect.signature(model.forward).parameters
+    found: dict[str, Beside] = {}
+    if "bbox" in taken:
+        looked_up = any(name.endswith("x_position_embeddings") for name, _ in model.named_modules())
+        found["bbox"] = lambda b, n: torch.zeros(b, n, 4, dtype=torch.int64) if looked_up else (b, n, 4)
+    grid = taken.get("grid_thw")
+    if grid is not None and grid.default is inspect.Parameter.empty:
+        found |= _patches(config, next(iter(taken)))
+    if "query_embeds" in taken and taken["query_embeds"].default is inspect.Parameter.empty:
+        queries = getattr(config, "num_query_tokens", None) or QUERIES
+        found["query_embeds"] = lambda b, n: (b, queries, config.hidden_size)
+        if "encoder_hidden_states" in taken and getattr(config, "encoder_hidden_size", None):
+            found["encoder_hidden_states"] = lambda b, n: (b, n, config.encoder_hidden_size)
+    if {"states", "actions", "returns_to_go"} <= taken.keys() and hasattr(config, "state_dim"):
+        found["states"] = lambda b, n: (b, n, config.state_dim)
+        found["actions"] = lambda b, n: (b, n, config.act_dim)
+        found["rewards"] = found["returns_to_go"] = lambda b, n: (b, n, 1)
+        found["timesteps"] = lambda b, n: torch.zeros(b, n, dtype=torch.int64)
+        found["attention_mask"] = lambda b, n: torch.ones(b, n, dtype=torch.int64)
+    if "input_features_mask" in taken:
+        moments = _sound(config, "input_features", model)[-1 if _bands_first(config, model) else 0]
+        found["input_features_mask"] = lambda b, n: torch.ones(b, moments, dtype=torch.int64)
+    return found
+
+
+def _patches(config: Any, name: str) -> dict[str, Beside]:
+    """An image as the patches that it is cut into, one after another, and how many there are along each axis."""
+    patch, merged = getattr(config, "patch_size", None) or 14, getattr(config, "spatial_merge_size", None) or 1
+    deep = getattr(config, "temporal_patch_size", None) or 1
+    colours = next((c for c in (getattr(config, n, None) for n in ("in_channels", "in_chans", "num_channels")) if c), 3)
+    image = getattr(config, "image_size", None)
+    side = max(1, (image if isinstance(image, int) else SIDE) // (patch * merged)) * merged
+    return {
+        name: lambda b, n: (b * side * side, colours * deep * patch * patch),
+        "grid_thw": lambda b, n: torch.tensor([[1, side, side]] * b),
+    }
+
+
+def _is_a_pair(config: Any) -> bool:
+    """Whether the model takes a text and a sound, each for itself, as contrastive ones do."""
+    joins = any(getattr(config, f"audio_token_{what}", None) is not None for what in ("id", "index"))
+    speaks = any(getattr(config, part, None) is not None for part in ("audio_config", "speech_config"))
+    return speaks and getattr(config, "text_config", None) is not None and not joins
 
 
 def _count(model: nn.Module, texts: Texts, shapes: dict[str, tuple[int, ...]]) -> None:
@@ -188,12 +264,17 @@ def _image(config: Any, folder: Path, notes: list[str], frames: int | None) -> t
     channels = getattr(_of(config, _VISION, "num_channels", "in_chans", "in_channels"), "num_channels", None)
     if size is None:
         size = _prepared(folder)
+    scales = getattr(config, "scaled_images_ratios", None)
+    if size is None and scales:  # each of the smaller ones is as large as a patch
+        size = round(config.patch_size / min(scales))
     if size is None:
-        size = 224
+        size = SIDE
         notes.append("the configuration names no size of image: 3×224×224 is taken (--input 3x640x640 says another)")
     if isinstance(size, Mapping):
         size = (size.get("height") or size.get("shortest_edge"), size.get("width") or size.get("shortest_edge"))
     sides = (size, size) if isinstance(size, int) else tuple(size)[-2:]
+    if frames is None and getattr(config, "model_type", "") in _PAIRS:
+        frames = 2
     return (*(() if frames is None else (frames,)), channels if isinstance(channels, int) else 3, *sides)
 
 
@@ -216,12 +297,12 @@ def _prepared(folder: Path) -> Any:
 
 def _sound(config: Any, name: str, model: nn.Module) -> tuple[int, ...]:
     """Of a sound: its samples, or bands of frequencies and moments as the model takes them."""
-    audio = _of(config, ("audio_config", "encoder", "speech_encoder"), "num_mel_bins", "input_feat_per_channel")
+    parts = ("audio_config", "encoder", "encoder_config", "speech_encoder")
+    audio = _of(config, parts, "num_mel_bins", "input_feat_per_channel")
     bands = getattr(audio, "num_mel_bins", None) or getattr(audio, "input_feat_per_channel", None)
     moments = getattr(audio, "max_source_positions", None)
     if name == "input_features":
-        conv = next((m for m in model.modules() if isinstance(m, nn.Conv1d)), None)
-        if bands and moments and conv is not None and conv.in_channels == bands and "whisper" in config.model_type:
+        if _bands_first(config, model):
             return (bands, 2 * moments)
         if config.model_type == "clap":
             return (1, 1001, 64)
@@ -230,7 +311,19 @@ def _sound(config: Any, name: str, model: nn.Module) -> tuple[int, ...]:
     if bands:
         return (getattr(config, "max_length", 1024), bands)
     channels = getattr(config, "audio_channels", None)
+    if channels is None and hasattr(config, "downsampling_ratios"):
+        channels = 1  # a codec, which takes sounds as its convolutions do
     return (channels, SECOND) if isinstance(channels, int) else (SECOND,)
+
+
+def _bands_first(config: Any, model: nn.Module) -> bool:
+    """Whether a sound is (bands, moments), of a given length, as Whisper's encoder takes it."""
+    audio = _of(config, ("audio_config", "encoder"), "num_mel_bins")
+    bands, moments = getattr(audio, "num_mel_bins", None), getattr(audio, "max_source_positions", None)
+    conv = next((m for m in model.modules() if isinstance(m, nn.Conv1d)), None)
+    kinds = f"{getattr(audio, 'model_type', '')} {config.model_type}"
+    named = "whisper" in kinds or "audioflamingo" in kinds
+    return bool(bands and moments and conv is not None and conv.in_channels == bands and named)
 
 
 def _cache(model: nn.Module, batch: int, prompt: int, made: Mapping[str, Any]) -> dict[str, Any]:
