@@ -218,6 +218,7 @@ SOURCES: dict[str, Source] = {
     "exported": Source("a PyTorch model", "FILE.pt2", suffixes=(".pt2",), **{**_TRACED, "refuses": {}}),
     "torchvision": Source("a PyTorch model", "torchvision:NAME", prefix="torchvision", **_TRACED),
     "timm": Source("a PyTorch model", "timm:NAME", prefix="timm", **_TRACED),
+    "ultralytics": Source("a PyTorch model", "ultralytics:NAME", prefix="ultralytics", **_TRACED),
     "hf": Source(
         "a model of transformers", "hf:CONFIG", prefix="hf",
         **{**_TRACED, "needs": ("torch", "transformers"), "extra": "hf"},

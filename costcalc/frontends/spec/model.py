@@ -218,8 +218,11 @@ def _pairs(
         raise SpecError(f"{what} is a mapping of {', '.join(known[:4])} …, not {found}", location)
     for key, value in tree.pairs:
         if key.text not in known:
+            others = {other.text for other, _ in tree.pairs}
+            hint = "; models of ultralytics are named ultralytics:FILE, without the ending"
             raise SpecError(
-                f"{what} has no {kind} '{brief(key.text)}'{near(key.text, known)}; it has {listing(known)}",
+                f"{what} has no {kind} '{brief(key.text)}'{near(key.text, known)}; it has {listing(known)}"
+                + (hint if {"backbone", "head"} <= others else ""),
                 key.location,
             )
         yield key.text, value

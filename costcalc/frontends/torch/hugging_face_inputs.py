@@ -182,9 +182,11 @@ def others_of(model: nn.Module) -> dict[str, Beside]:
 
 def _patches(config: Any, name: str) -> dict[str, Beside]:
     """An image as the patches that it is cut into, one after another, and how many there are along each axis."""
-    patch, merged = getattr(config, "patch_size", None) or 14, getattr(config, "spatial_merge_size", None) or 1
-    deep = getattr(config, "temporal_patch_size", None) or 1
-    colours = next((c for c in (getattr(config, n, None) for n in ("in_channels", "in_chans", "num_channels")) if c), 3)
+    patch: int = getattr(config, "patch_size", None) or 14
+    merged: int = getattr(config, "spatial_merge_size", None) or 1
+    deep: int = getattr(config, "temporal_patch_size", None) or 1
+    named = (getattr(config, name, None) for name in ("in_channels", "in_chans", "num_channels"))
+    colours: int = next((c for c in named if c), 3)
     image = getattr(config, "image_size", None)
     side = max(1, (image if isinstance(image, int) else SIDE) // (patch * merged)) * merged
     return {
@@ -302,7 +304,7 @@ def _sound(config: Any, name: str, model: nn.Module) -> tuple[int, ...]:
     bands = getattr(audio, "num_mel_bins", None) or getattr(audio, "input_feat_per_channel", None)
     moments = getattr(audio, "max_source_positions", None)
     if name == "input_features":
-        if _bands_first(config, model):
+        if bands and moments and _bands_first(config, model):
             return (bands, 2 * moments)
         if config.model_type == "clap":
             return (1, 1001, 64)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def torchvision(name: str, kwargs: dict[str, Any]) -> NamedModel:
     """A model of torchvision, run on the size of image that its published weights were made for."""
-    models = _library("torchvision").models
+    models = library_of("torchvision").models
     _known(name, models.list_models(), "torchvision")
     options = {"weights": None, **kwargs}
     if _takes(models.get_model_builder(name), "weights_backbone"):
@@ -58,17 +58,21 @@ def _torchvision_size(models: Any, name: str, model: nn.Module) -> tuple[int, ..
 
 def timm(name: str, kwargs: dict[str, Any]) -> NamedModel:
     """A model of timm, run on the size of image that its configuration names; a tag after a dot chooses one."""
-    library = _library("timm")
+    library = library_of("timm")
     _known(name.partition(".")[0], library.list_models(), "timm")
     model, again = builder(lambda: _quietly(library.create_model, name, **kwargs), f"timm:{name}")
     return NamedModel(model, again, by_default(model))
 
 
-def _library(name: str) -> Any:
+def library_of(name: str, module: str = "") -> Any:
+    """The library ``name``, or its ``module``.
+
+    Raises ``CostcalcError`` where it is not there, or does not fit the torch that is.
+    """
     if importlib.util.find_spec(name) is None:
         raise CostcalcError(f"{name} is not installed; pip install {name}")
     try:
-        return importlib.import_module(name)
+        return importlib.import_module(module or name)
     except Exception as error:
         text = str(error).split("\n")[0][:200]
         misfit = "torchvision" if "torchvision::" in text else name  # timm imports torchvision

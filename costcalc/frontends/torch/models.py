@@ -1,5 +1,6 @@
 """Which model a name on the command line means: ``torchvision:resnet50``, ``timm:vit_base_patch16_224``,
-``hf:path/to/config.json``, ``package.module:attribute``, ``path/to/file.py:attribute``, ``exported.pt2``.
+``ultralytics:yolo11n``, ``hf:path/to/config.json``, ``package.module:attribute``, ``path/to/file.py:attribute``,
+``exported.pt2``.
 
 Code runs only from what the name says: the module or file is imported, and what it calls.
 """
@@ -241,4 +242,8 @@ def _find(name: str, kwargs: dict[str, Any]) -> NamedModel:
         return torchvision(attribute, kwargs)
     if location == "timm":
         return timm(attribute, kwargs)
+    if source_of(name) is SOURCES["ultralytics"]:
+        from costcalc.frontends.torch.ultralytics_models import ultralytics
+
+        return ultralytics(name.removeprefix("ultralytics:"), kwargs)
     return user_model(location, attribute, kwargs)
