@@ -40,6 +40,8 @@ _WHERE = {
     "verify": "costcalc.api",
 }
 __all__ = [*_WHERE]
+# What other tools call it, and ``costcalc.migrate`` too → ours.
+_HABITS = dict.fromkeys(("FlopCountAnalysis", "get_model_complexity_info", "profile", "summary"), "analyze")
 
 
 def __dir__() -> list[str]:
@@ -48,7 +50,8 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> "Any":
     if name not in _WHERE:
-        raise AttributeError(f"module 'costcalc' has no attribute '{name}'")
+        hint = f"; costcalc.migrate has it, and ours is costcalc.{_HABITS[name]}" if name in _HABITS else ""
+        raise AttributeError(f"module 'costcalc' has no attribute '{name}'{hint}")
     from importlib import import_module
 
     return getattr(import_module(_WHERE[name]), name)

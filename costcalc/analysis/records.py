@@ -96,7 +96,7 @@ class Prepared(NamedTuple):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Layer(Figures):
     """One layer's row.
 
@@ -137,8 +137,13 @@ class Layer(Figures):
     module: str | None = None
     peak_bits: Dim = 0
 
+    def __repr__(self) -> str:
+        from costcalc.backends.report.summary import line_of
 
-@dataclass(frozen=True)
+        return line_of(self)
+
+
+@dataclass(frozen=True, repr=False)
 class Block(Figures):
     """The layers below a dotted prefix, taken as one: a tensor between two of them is stored once.
 
@@ -157,6 +162,11 @@ class Block(Figures):
     estimate: Estimate | None = None
     module: str | None = None
     peak_bits: int | None = None
+
+    def __repr__(self) -> str:
+        from costcalc.backends.report.summary import line_of
+
+        return line_of(self)
 
 
 @dataclass(frozen=True)

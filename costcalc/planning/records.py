@@ -63,7 +63,7 @@ class PatchPlan(NamedTuple):
     again: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Memory:
     """What an engine holds; ``to_dict`` is the JSON of ``docs/memory.md``. All sizes are bytes.
 
@@ -96,6 +96,21 @@ class Memory:
     hints: tuple[Hint, ...] = ()
     applied: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        from costcalc.amounts.units import size
+
+        return f"<Memory of {self.name} in {self.engine}: {size(8 * self.needed_bytes)}, {len(self.tensors)} tensors>"
+
+    def __str__(self) -> str:
+        from costcalc.backends.memory.text import table
+
+        return table(self, 80, False)
+
+    def _repr_html_(self) -> str:
+        from costcalc.backends.report.html import preformatted
+
+        return preformatted(str(self))
 
     @property
     def needed_bytes(self) -> int:

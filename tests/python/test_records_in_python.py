@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import re
 from html.parser import HTMLParser
@@ -474,3 +475,23 @@ def test_load_says_what_to_call_instead() -> None:
                         (nn.Linear(2, 3).state_dict(), "weights alone do not say what is run")]:  # fmt: skip
         with pytest.raises(CostcalcError, match=says):
             costcalc.trace(thing, (1, 2))
+
+
+def test_layers_blocks_and_memory_have_one_line_at_a_prompt() -> None:
+    layer, block = REPORT["layer1.0.conv1.conv"], REPORT["layer1"]
+    assert repr(layer) == "<Layer layer1.0.conv1.conv: conv, 64×56×56, 116 M MACs, 36.9 k params>"
+    assert repr(block) == "<Block layer1: 14 layers, 64×56×56, 462 M MACs, 148 k params>" == str(block)
+    open_size = costcalc.analyze(costcalc.load("lenet5", symbols=["batch"]))
+    assert "·n MACs" in repr(open_size["c1"])
+    held = costcalc.memory("lenet5", engine="tflm", bits=8)
+    assert repr(held) == f"<Memory of lenet5 in tflm: {held.needed_bytes / 1024:.2f} KiB, {len(held.tensors)} tensors>"
+    assert "TensorFlow Lite for Microcontrollers" in str(held) and held._repr_html_().startswith("<pre")
+
+
+def test_names_of_other_tools_say_where_they_are() -> None:
+    for name in ("summary", "profile", "FlopCountAnalysis", "get_model_complexity_info"):
+        with pytest.raises(AttributeError, match=r"costcalc\.migrate has it, and ours is costcalc\.analyze"):
+            getattr(costcalc, name)
+        assert name in dir(importlib.import_module("costcalc.migrate"))
+    with pytest.raises(AttributeError, match=r"has no attribute 'analyse'$"):
+        costcalc.analyse  # noqa: B018

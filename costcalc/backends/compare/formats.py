@@ -100,7 +100,7 @@ def legend(found: Comparison) -> list[str]:
     says = [f"{BEST} best; × of {found.names[0]}"]
     for line in found.lines:
         if line.figure.name == "receptive_field":
-            seen = "all, where that is the whole image, with the window in brackets where it hangs over"
+            seen = "all: the whole image, in brackets the window that hangs over it"
             of = "receptive field, the pixels that one place of the layer below it depends on"
             says.append(f"{line.figure.title}: {of}; {seen}")
     for name, report in zip(found.names, found.reports, strict=True):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from costcalc.amounts.shown import field_text, show
 from costcalc.amounts.units import amount, grams, grouped, joules, percent, rate, seconds, size
 from costcalc.analysis.figures import BITS, COUNT, FIGURES, RATIO, SUMMARY, field_at_end, figures_in
-from costcalc.analysis.records import Layer, Report
+from costcalc.analysis.records import Block, Layer, Report
 from costcalc.analysis.sizes import sizes
 from costcalc.analysis.view import ReceptiveField
 from costcalc.backends.escape import visible
@@ -204,6 +204,17 @@ def line(report: Report) -> str:
         shown = show(figure, value) if isinstance(value, int) else str(value)
         told.append(f"{marked(report, figure.name, shown)} {figure.title}")
     return f"<Report {visible(report.name)}: {', '.join(told)}, {report.total.layers} layers>"
+
+
+def line_of(row: Layer | Block) -> str:
+    """A row in a line: ``<Layer layer1.0.conv1.conv: conv, 64×56×56, 116 M MACs, 36.9 k params>``."""
+    what = row.kind if isinstance(row, Layer) else f"{row.layers} layer{'s' * (row.layers != 1)}"
+    shapes = ", ".join("×".join(map(str, shape[1:])) or "scalar" for shape in row.output_shapes)
+    figures = [FIGURES[name] for name in ("macs", "params")]
+    told = [(figure.of(row), figure) for figure in figures]
+    amounts = [f"{show(f, value) if isinstance(value, int) else value} {f.title}" for value, f in told]
+    said = ", ".join([visible(what), shapes, *amounts])
+    return f"<{type(row).__name__} {visible(row.name)}: {said}>"
 
 
 def headline(report: Report) -> str:
