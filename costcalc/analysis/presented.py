@@ -24,6 +24,15 @@ class NoLayer(UnknownName, KeyError):
     __str__ = UnknownName.__str__
 
 
+class PresentedRow:
+    """The part of a ``Layer`` or a ``Block`` that is for people at a prompt."""
+
+    def __repr__(self: Any) -> str:
+        from costcalc.backends.report.summary import line_of
+
+        return line_of(self)
+
+
 class Presented:
     """The part of a ``Report`` that is for people at a prompt.
 

@@ -8,7 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from costcalc.analysis.figures import FIGURES, RATIO, Amounts, field_at_end
-from costcalc.analysis.presented import Presented
+from costcalc.analysis.presented import Presented, PresentedRow
 from costcalc.analysis.view import ReceptiveField
 from costcalc.classes import NamedTuple, dataclass, field
 from costcalc.ir.dims import Dim
@@ -97,7 +97,7 @@ class Prepared(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class Layer(Figures):
+class Layer(PresentedRow, Figures):
     """One layer's row.
 
     kind              what the op is in this use: ``depthwise conv``
@@ -137,14 +137,9 @@ class Layer(Figures):
     module: str | None = None
     peak_bits: Dim = 0
 
-    def __repr__(self) -> str:
-        from costcalc.backends.report.summary import line_of
-
-        return line_of(self)
-
 
 @dataclass(frozen=True, repr=False)
-class Block(Figures):
+class Block(PresentedRow, Figures):
     """The layers below a dotted prefix, taken as one: a tensor between two of them is stored once.
 
     output_shapes, receptive_field   those of the last layer that reads anything
@@ -162,11 +157,6 @@ class Block(Figures):
     estimate: Estimate | None = None
     module: str | None = None
     peak_bits: int | None = None
-
-    def __repr__(self) -> str:
-        from costcalc.backends.report.summary import line_of
-
-        return line_of(self)
 
 
 @dataclass(frozen=True)

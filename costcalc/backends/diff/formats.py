@@ -80,7 +80,7 @@ def legend(found: Diff) -> list[str]:
     """What the row of receptive fields says, where there is one."""
     field = FIGURES["receptive_field"]
     there = any(value is not None for value in found.figure(field.name))
-    return [f"{field.title}: {field.description}"] if there else []
+    return [f"{field.title}: receptive field of the last layer that does not see the whole image"] if there else []
 
 
 def _second(by: str) -> Figure:
