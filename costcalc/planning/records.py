@@ -98,9 +98,9 @@ class Memory:
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        from costcalc.amounts.units import size
+        from costcalc.backends.memory.text import line
 
-        return f"<Memory of {self.name} in {self.engine}: {size(8 * self.needed_bytes)}, {len(self.tensors)} tensors>"
+        return line(self)
 
     def __str__(self) -> str:
         from costcalc.backends.memory.text import table

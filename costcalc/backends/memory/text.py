@@ -43,6 +43,12 @@ def facts(memory: Memory) -> Iterator[tuple[str, str, str]]:
     yield "weights", _bytes(memory.weights_bytes), f"{_exact(memory.weights_bytes)}, {description}"
 
 
+def line(memory: Memory) -> str:
+    """The whole in a line: ``<Memory of kws in tflm: 15.6 KiB, 14 tensors>``."""
+    held = f"{_bytes(memory.needed_bytes)}, {len(memory.tensors)} tensors"
+    return f"<Memory of {visible(memory.name)} in {memory.engine}: {held}>"
+
+
 def transformed(memory: Memory) -> str:
     """Which transforms were applied, as the end of a title; "" if none was."""
     return f", {visible(after(memory.applied))}" if memory.applied else ""
