@@ -150,8 +150,10 @@ def unfused(module: nn.Module) -> Iterator[None]:
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
     from costcalc.frontends.torch.alone import alone, replaced_here
+    from costcalc.frontends.torch.program import by_parts
 
     with ExitStack() as stack:
+        stack.enter_context(by_parts(module))
         stack.enter_context(alone())
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")

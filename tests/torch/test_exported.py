@@ -132,6 +132,18 @@ def test_element_types_are_kept_at_other_sizes(export: Export) -> None:
     assert half.types["input"].dtype == "bfloat16"
 
 
+def test_a_multiple_of_an_open_size_is_known_when_it_is_read(export: Export) -> None:
+    """A file tells what 4·s was at export, and not what s was."""
+    quarter = torch.export.Dim("quarter", min=1, max=32)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.MaxPool2d(4), nn.Conv2d(4, 2, 1))
+    path = export(module, torch.zeros(1, 3, 16, 8), dynamic_shapes=({2: 4 * quarter},))
+    macs = {rows: 27 * 4 * rows * 8 + 4 * 2 * rows // 4 * 2 for rows in (16, 24)}
+    assert costcalc.analyze(path).total.macs == macs[16]
+    assert costcalc.analyze(path, input=(3, 24, 8)).total.macs == macs[24]
+    with pytest.raises(CostcalcError, match="as 20 and 24 are, and cannot be 22"):
+        costcalc.load(path, input=(3, 22, 8))
+
+
 class Encoder(nn.Module):
     def __init__(self, **options: Any) -> None:
         super().__init__()

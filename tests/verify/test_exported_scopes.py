@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from costcalc.cli.dispatch import outcome
-from costcalc.frontends.torch.program import Program
+from costcalc.frontends.torch.program import Program, by_parts
 from costcalc.frontends.torch.tracer import trace
 from costcalc.verification import verify
 from costcalc.verification.compare import BY_TORCH
@@ -63,3 +64,31 @@ def test_the_command_does_it_for_a_file(tmp_path: Path, capsys: pytest.CaptureFi
     torch.export.save(torch.export.export(Net(3, 1).eval(), (torch.zeros(SIZE),)), path)
     assert outcome(["verify", str(path), "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["disagreements"] == []
+
+
+class Encoder(nn.Module):
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True, **options)
+        self.out = nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.layer(x))
+
+
+@pytest.mark.parametrize("options", [{}, {"norm_first": True}, {"activation": "gelu"}], ids=str)
+@pytest.mark.filterwarnings("ignore")
+def test_an_encoder_layer_kept_as_one_operator_is_counted_by_both_witnesses(options: dict[str, Any]) -> None:
+    x = torch.rand(2, 5, 16)
+    with torch.no_grad():
+        module = Program(torch.export.export(Encoder(**options).eval(), (x,), strict=True))
+        whole = module(x)
+        with by_parts(module):
+            assert torch.allclose(module(x), whole, atol=1e-5)  # the parts do what the operator does
+    found = verify(trace(module, (2, 5, 16)), module)
+    assert found.exit_code == 0 and {check.name: check.compared for check in found.checks}[BY_TORCH] == 6
+    ran = run(module, (x,))
+    counted = {scope: count["macs"] for scope, count in ran.macs.items() if count}
+    assert counted == {
+        "layer.self_attn": 10 * (16 * 48 + 16 * 16) + 2 * 8 * 5 * 5 * 4, "layer": 10 * 2 * 16 * 32, "out": 10 * 16 * 3
+    }  # fmt: skip

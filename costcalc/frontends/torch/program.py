@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from torch import Tensor, fx, nn
@@ -13,6 +13,7 @@ from torch.fx._pytree import tree_flatten_spec
 from torch.utils._pytree import tree_unflatten
 
 from costcalc.frontends.calls.recorded import Scope
+from costcalc.frontends.torch.fused import FUSED
 from costcalc.frontends.torch.scopes import TellsScope, Where
 
 GUARDS = "_guards_fn"
@@ -50,13 +51,28 @@ class Program(TellsScope, nn.Module):
         self.code, self.training = module.code, False
 
 
+@contextmanager
+def by_parts(module: nn.Module) -> Iterator[None]:
+    """While open, a program runs what a strict export kept as one operator as its parts, which counters know."""
+    calls = module._calls if isinstance(module, Program) else []
+    for each in calls:
+        each.by_parts = True
+    try:
+        yield
+    finally:
+        for each in calls:
+            each.by_parts = False
+
+
 class Calls(fx.Interpreter):
     """Runs a graph, telling for each call in which module it was made; calls of a module by turns are one call."""
 
     def __init__(self, module: fx.GraphModule) -> None:
         super().__init__(module)
         self.where = Where()
+        self.by_parts = False
         self._scopes: dict[tuple[str, str], Scope] = {}
+        self._owners = {id(weight): name.rpartition(".")[0] for name, weight in module.named_parameters()}
 
     def run_node(self, n: fx.Node) -> Any:
         if n.op == "call_module" and n.target == GUARDS:
@@ -76,6 +92,23 @@ class Calls(fx.Interpreter):
             if self.where.failed is None:
                 self.where.failed = self.where.now.path
             raise
+
+    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run an operator; one that does the work of a whole layer ``by_parts``, if that is asked for."""
+        name = getattr(target, "_opname", "")
+        if self.by_parts and name in FUSED:
+            return FUSED[name](self._within, *args, **kwargs)
+        return super().call_function(target, args, kwargs)
+
+    @contextmanager
+    def _within(self, weight: Tensor) -> Iterator[None]:
+        """While open, what runs is in the module that has ``weight``."""
+        before = self.where.now
+        self.where.now = Scope(self._owners.get(id(weight), before.path))
+        try:
+            yield
+        finally:
+            self.where.now = before
 
 
 def _with_unread(module: nn.Module, stored: Mapping[str, Tensor]) -> None:

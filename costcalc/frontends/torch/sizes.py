@@ -148,7 +148,15 @@ class ProgramSizes:
     def _hint(self, size: SymInt, symbol: Any) -> int:
         environment = size.node.shape_env
         known = getattr(environment, "backed_var_to_val", None)  # its name from 2.12 on
-        return int((environment.var_to_val if known is None else known)[symbol])
+        known = environment.var_to_val if known is None else known
+        if symbol in known:
+            return int(known[symbol])
+        # A file says of 4·s what that was, not of s.
+        for told, value in known.items():
+            line = _line_of(told)
+            if line and line[0] == str(symbol):
+                return (int(value) - line[2]) // line[1]
+        raise CostcalcError(f"{self.path} does not tell what its size {symbol} was when it was exported")
 
     def size(self, size: Any, values: Mapping[str, int] | None = None) -> int:
         """A size in numbers: as it was when the program was exported, or with these open sizes."""
@@ -161,8 +169,12 @@ class ProgramSizes:
 
 def _line(size: Any) -> tuple[str, int, int] | None:
     """The open size in ``size``, and by what it is multiplied and what is added; None of any other expression."""
-    expression = size.node.expr if isinstance(size, SymInt) else None
-    if expression is None or len(expression.free_symbols) != 1:
+    return _line_of(size.node.expr) if isinstance(size, SymInt) else None
+
+
+def _line_of(expression: Any) -> tuple[str, int, int] | None:
+    """The same of an expression of sympy."""
+    if len(expression.free_symbols) != 1:
         return None
     (symbol,) = expression.free_symbols
     factor, offset = expression.coeff(symbol), expression.subs(symbol, 0)
