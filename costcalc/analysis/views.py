@@ -17,6 +17,7 @@ from typing import TypeAlias
 from costcalc.analysis.axis_factors import Factor, moves
 from costcalc.analysis.following import Route, on_lines, plain_factor, route, through
 from costcalc.analysis.lengths import shortened
+from costcalc.analysis.masks import Masks
 from costcalc.analysis.meeting import union
 from costcalc.analysis.view import UNKNOWN, Span, View
 from costcalc.ir.graph import Graph, Node
@@ -42,7 +43,9 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
     # Equal views are one object, so that what an op makes of the same views is worked out once.
     kept: dict[View, View] = {}
     known: dict[tuple[object, ...], View | None] = {}
+    how: tuple[object, ...]
     followed = told = 0
+    masks = Masks(graph)
     for node in graph.nodes:
         types, before = graph.input_types(node), [found[v] for v in node.inputs]
         axis = node.op.joins(*types) if len(before) > 1 else None
@@ -63,13 +66,16 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
             if len(ways) == 1 and ways[0][0] is None and not node.op.is_bounded_only:
                 found[value] = before[0]
                 continue
-            how = (id(ways), *map(id, before))
+            is_masked = masks.among(node)
+            how = (id(ways), *map(id, before), *([node.name] if is_masked else []))
             if how not in known and len(before) > MANY and (followed := followed + len(before)) > MOST_FOLLOWED:
                 known[how] = _untold(before, graph.types[value])
             elif how not in known:
                 view = seen_along(ways, before, graph.types[value], extent)
                 if view and node.op.is_bounded_only:
                     view = view._replace(bound=True)
+                if view and is_masked:
+                    view = masks.seen(node, view, extent)
                 if view and (places := places_told(view)) and (told := told + places) > MOST_TOLD:
                     view = on_lines(view, range(len(view.factors)))
                 known[how] = view and kept.setdefault(view := shortened(view), view)

@@ -39,6 +39,11 @@ def up(x: Tensor, mode: str = "nearest") -> Tensor:
     return F.interpolate(x, scale_factor=2, mode=mode)
 
 
+def rows(x: Tensor) -> Tensor:
+    """The number of each row, as a column."""
+    return torch.arange(12, device=x.device)[:, None]
+
+
 SIZE = (1, 3, 12, 12)
 EXACT = {
     "conv": Net(lambda m, x: m[0](x), conv()),
@@ -78,6 +83,14 @@ EXACT = {
     "written over from elsewhere": Net(lambda m, x: m[0](torch.slice_scatter(x, x[:, :, :3], 2, 9, 12)), conv()),
     "put to places in any order": Net(lambda m, x: m[0](x.index_copy(2, torch.tensor([7, 1]), x[:, :, 3:5])), conv()),
     "added at places in any order": Net(lambda m, x: m[0](x.index_add(2, torch.tensor([7, 1]), x[:, :, 3:5])), conv()),
+    "a mask of rows": Net(lambda m, x: m[0](x * (rows(x) < 7)), conv()),
+    "a mask of one row": Net(lambda m, x: m[0](x * (rows(x) == 4)), conv()),
+    "a mask of every fourth row": Net(lambda m, x: m[0](x * (rows(x) % 4 == 0).float()), conv()),
+    "rows that are filled": Net(lambda m, x: m[0](x.masked_fill(rows(x) >= 2, 0.0)), conv()),
+    "rows that are chosen": Net(lambda m, x: m[0](torch.where(rows(x) >= 10, x, 0.0)), conv()),
+    "the other rows": Net(lambda m, x: m[0](torch.where(rows(x) >= 1, 1.0, x)), conv()),
+    "a mask of a rectangle": Net(lambda m, x: m[0](x * ((rows(x) < 2) & (rows(x).mT > 3))), conv()),
+    "a mask of channels": Net(lambda m, x: m[0](x * torch.tensor([1.0, 0.0, 1.0])[:, None, None]), conv()),
     "pasted into zeros": Net(lambda m, x: m[0](torch.zeros_like(x).slice_scatter(x[:, :, ::4], 2, 0, 3)), conv()),
 }
 BOUNDS = {
@@ -85,6 +98,7 @@ BOUNDS = {
     "one of two beside zeros": (Net(lambda m, x: torch.cat([m[0](x), x * 0.5], 1)[:, 4:5], conv()), 1),
     "shuffled there and back": (Net(lambda m, x: F.pixel_shuffle(F.pixel_unshuffle(x, 2), 2)), 1),
     "below the diagonal": (Net(lambda m, x: m[0](x.tril()), conv()), 3),
+    "a mask below the diagonal": (Net(lambda m, x: m[0](x * torch.ones(12, 12, device=x.device).tril()), conv()), 3),
     "patches summed": (Net(lambda m, x: F.fold(F.unfold(x, 3, padding=1), (12, 12), 3, padding=1)), 1),
     "rolled rows in windows": (Net(lambda m, x: x.roll(2, 2).unflatten(2, (3, 4)).flatten(2, 3)), 1),
 }
@@ -130,6 +144,12 @@ def test_what_is_a_bound_is_said_to_be_one(case: str) -> None:
 def test_zeros_of_a_mask_contradict_nothing() -> None:
     module = Net(lambda m, x: m[0](x * (torch.arange(12, device=x.device) < 7)), conv())
     assert field_of(module).size == (3, 3)
+    assert verify(trace(module, SIZE), module).exit_code == 0
+
+
+def test_what_a_mask_leaves_nothing_of_sees_nothing() -> None:
+    module = Net(lambda m, x: m[0](x * torch.zeros(12)), conv())
+    assert costcalc.analyze(trace(module, SIZE)).layers[-1].receptive_field is None
     assert verify(trace(module, SIZE), module).exit_code == 0
 
 
