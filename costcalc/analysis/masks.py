@@ -108,7 +108,7 @@ class Masks:
         if op.name == "constant":
             if op.random or op.value == UNKNOWN:
                 return None
-            return op.value if isinstance(op.value, tuple) else [op.value] * prod(shape)  # type: ignore[no-any-return]
+            return op.value if isinstance(op.value, tuple) else [op.value] * prod(shape)
         given = [self.numbers(v) for v in node.inputs]
         if not given or any(numbers is None for numbers in given):
             return None
