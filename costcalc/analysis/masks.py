@@ -17,7 +17,6 @@ from costcalc.analysis.view import View
 from costcalc.ir.fields import UNKNOWN, ints
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.index_map import AxisMap, Regroup
-from costcalc.ops.axes import several
 
 MOST_NUMBERS = 65_536
 """Of one tensor."""
@@ -121,7 +120,7 @@ class Masks:
         told = [list(_stretched(of, before, shape)) for of, before in zip(given, shapes, strict=True)]  # type: ignore[arg-type]
         if op.name in ("elementwise", "add", "subtract", "multiply") and getattr(op, "times", 1) == 1:
             if getattr(op, "numbers", UNKNOWN) != UNKNOWN:
-                beside = [[n] * prod(shape) for n in several(op.numbers)]
+                beside = [[n] * prod(shape) for n in (op.numbers if isinstance(op.numbers, tuple) else (op.numbers,))]
                 told = [*beside, *told] if op.numbers_first else [*told, *beside]
             rule: Any = {1: OF_ONE, 2: OF_TWO}.get(len(told), {}).get(getattr(op, "function", op.name))
             return None if rule is None else [rule(*each) for each in zip(*told, strict=True)]
