@@ -15,6 +15,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from costcalc.analysis.report import report
+from costcalc.frontends.torch.tracer import trace
 from costcalc.ir.op import Op, find_op
 from costcalc.ir.tensor import TensorType
 
@@ -236,6 +238,7 @@ def test_quantised_linear_layers_count_nothing() -> None:
     torch.backends.quantized.engine = next(e for e in torch.backends.quantized.supported_engines if e != "none")
     module = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(8, 4)), {nn.Linear}, torch.qint8)
     assert counted(lambda: module(r(2, 8))) == 0
+    assert report(trace(module, (2, 8))).total.macs == 64
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -47,6 +47,7 @@ def verify(
     from costcalc.analysis.report import report
     from costcalc.analysis.sizes import ran_with
     from costcalc.backends.module import to_module
+    from costcalc.frontends.torch.quantised import PackedWeights
     from costcalc.verification import compare
     from costcalc.verification.receptive import receptive
     from costcalc.verification.result import Check, Tally, VerifyResult
@@ -127,6 +128,8 @@ def verify(
             found(*compare.macs_by_fvcore(figures, graph, module, ran, counts))
     if not ran.refused:
         found(*compare.macs_by_torch(figures, graph, module, ran))
+    if not without and PackedWeights(module).weights:
+        without = "layers of whole numbers have no gradients"
     found(*timed("gradients", lambda: receptive(figures, graph, module, ran, inputs, without)))
     how = f"on {'the CPU' if device == 'cpu' else 'the meta device, since it needs too much memory'}"
     said = ", ".join(f"{v} {graph.types[v]}" for v in graph.inputs)

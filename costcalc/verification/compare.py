@@ -229,13 +229,19 @@ def _nearest(name: str, scopes: Mapping[str, Any]) -> str:
 
 def _weights(module: nn.Module) -> dict[str, tuple[str, Any]]:
     """Each parameter and buffer by name, also under second names."""
+    import torch
+
     from costcalc.frontends.torch.pytrees import stored
+    from costcalc.frontends.torch.quantised import PackedWeights
 
     found: dict[str, tuple[str, Any]] = {}
     for whole, parameter in module.named_parameters(remove_duplicate=False):
         parts = stored(whole, parameter)
         largest = max(part.numel() for _, part in parts)
         found |= {name: ("parameter" if part.numel() == largest else "buffer", part) for name, part in parts}
+    for traced in PackedWeights(module).weights:  # which no list of the module's names
+        held = torch.empty(traced.shape, dtype=getattr(torch, traced.type.dtype), device="meta")
+        found[traced.weight] = "parameter" if traced.trained else "buffer", held
     return found | {name: ("buffer", b) for name, b in module.named_buffers(remove_duplicate=False)}
 
 

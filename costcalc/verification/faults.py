@@ -80,6 +80,12 @@ def _by_vector(use: WitnessedLayer) -> int:
     return -use.macs if use.node.op.name == "matmul" and len(use.inputs[1].shape) == 1 else 0
 
 
+def _whole_numbers(use: WitnessedLayer) -> int:
+    """Kernels of quantised modules, whose weights are packed, or whose inputs are whole numbers."""
+    stored = any(not dtype.startswith("float") for dtype in use.node.stored_as.values())
+    return -use.macs if stored or all(t.dtype in ("int8", "uint8") for t in use.inputs[:1]) else 0
+
+
 def _affine_grid(use: WitnessedLayer) -> int:
     """Places (x, y, 1) times the transform of each image, as ``affine_grid`` has it: one operator to PyTorch."""
     if use.node.op.name != "matmul" or len(use.inputs[0].shape) != 2 or len(use.inputs[1].shape) != 3:
@@ -156,6 +162,7 @@ FVCORE_OMISSIONS = (
     Omission("recurrent layers, counted 0", _all("lstm", "gru", "rnn")),
     Omission("deformable convolution, counted 0", _all("deform_conv")),
     Omission("products of groups, counted 0", _all("grouped_matmul")),
+    Omission("quantised layers, counted 0", _whole_numbers),
     Omission("decompositions of matrices, counted 0", _all(*DECOMPOSITIONS, "matrix_exp")),
     Omission("matmul with a broadcast left operand, counted for the operand once", _left_operand_once),
     Omission("baddbmm, counted 0", _all("matmul")),
@@ -173,5 +180,6 @@ TORCH_OMISSIONS = (
     Omission("pairwise distances, counted 0", _all("distances")),
     Omission("deformable convolution, counted 0", _all("deform_conv")),
     Omission("products of groups, counted 0", _all("grouped_matmul")),
+    Omission("quantised layers, counted 0", _whole_numbers),
     Omission("decompositions of matrices, counted 0", _all(*DECOMPOSITIONS, "matrix_exp")),
 )

@@ -254,13 +254,3 @@ def test_weights_with_several_numbers_in_an_element_are_said_to_have_them() -> N
     report = costcalc.analyze(module, (2, 256))
     assert report.total.weight_bits == 8 * (512 * 128 + 4 * 512 + 4 * 512)
     assert "0.weight has 131,072 numbers in 65,536 elements, of which parameters are counted" in report.assumptions
-
-
-@pytest.mark.skipif(not torch.backends.quantized.supported_engines, reason="torch has no quantised operators here")
-def test_weights_packed_by_torch_are_unknown_and_said_to_be() -> None:
-    engines = torch.backends.quantized.supported_engines
-    torch.backends.quantized.engine = next(e for e in engines if e != "none")
-    module = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(8, 4)), {nn.Linear}, torch.qint8)
-    report = costcalc.analyze(module, (2, 8))
-    assert [layer.kind for layer in report.uncounted] == ["quantized::linear_dynamic"]
-    assert "weights packed for quantized::linear_dynamic in 0 are in no figure" in report.assumptions

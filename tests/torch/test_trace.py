@@ -427,10 +427,10 @@ def test_selection_by_value_is_a_size_that_is_assumed() -> None:
 
 
 def test_an_operator_without_a_rule_is_named_with_its_shapes() -> None:
-    found = report(trace(Function(torch.linalg.matrix_exp), (2, 3, 3)))
+    found = report(trace(Function(torch.special.bessel_j0), (2, 3, 3)))
     (row,) = found.uncounted
-    assert (row.kind, row.input_shapes, row.output_shapes) == ("linalg_matrix_exp", ((2, 3, 3),), ((2, 3, 3),))
-    assert found.to_dict()["uncounted"][0]["op"] == "linalg_matrix_exp"
+    assert (row.kind, row.input_shapes, row.output_shapes) == ("special_bessel_j0", ((2, 3, 3),), ((2, 3, 3),))
+    assert found.to_dict()["uncounted"][0]["op"] == "special_bessel_j0"
 
 
 @pytest.mark.parametrize("layout", ["to_sparse_coo", "to_sparse_csr"])

@@ -6,7 +6,7 @@ The model runs below autograd under a ``TorchDispatchMode``, so that operators a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any
@@ -24,6 +24,7 @@ from costcalc.frontends.torch.fused import FUSED
 from costcalc.frontends.torch.lines import Lines
 from costcalc.frontends.torch.operators import Operator
 from costcalc.frontends.torch.pytrees import replaced, stored, tensors_among, wraps
+from costcalc.frontends.torch.quantised import BEFORE, PackedWeights, Part, parts
 from costcalc.frontends.torch.running import Runner
 from costcalc.frontends.torch.scopes import Where
 from costcalc.frontends.torch.types import type_of
@@ -72,6 +73,7 @@ class Recorder(TorchDispatchMode):
         self._where, self._assumptions, self.lines = where, assumptions, Lines(model)
         self.runner = Runner(self.aliases, assumptions, values)
         self._operators: dict[OpOverload, Operator] = {}
+        self.packed = PackedWeights(model)
         for tensors, trained in ((model.named_parameters(), True), (model.named_buffers(), False)):
             for name, whole in tensors:
                 parts = stored(name, whole)
@@ -114,9 +116,6 @@ class Recorder(TorchDispatchMode):
                 return result
         if operator.name in FUSED:
             return self._of_parts(operator.name, args, kwargs)
-        if any(isinstance(value, torch.ScriptObject) for value in args):
-            location = self._where.now.path or "the model"
-            self._assumptions.note(f"weights packed for {operator.name} in {location} are in no figure")
         given = tensors_among(args)
         if kwargs:
             given += tensors_among(kwargs.values())
@@ -229,8 +228,25 @@ class Recorder(TorchDispatchMode):
         if written:
             returned = set(map(id, results))
             made += [self.aliases.write(t) for t in written if id(t) not in returned]
+        if "quantized" in name:
+            whole = parts(name, arguments, self.packed, self._where.now.path)
+            if whole:
+                self._of_kernel(whole, tuple(made))
+                return
+            if any(isinstance(value, torch.ScriptObject) for value in args):
+                location = self._where.now.path or "the model"
+                self._assumptions.note(f"weights packed for {operator.name} in {location} are in no figure")
         copies = operator.views and bool(fresh) and bool(given) and storage_of(fresh[0]) != storage_of(given[0])
         self.calls.append(Recorded(name, arguments, tuple(made), self._where.now, copies, self._line()))
+
+    def _of_kernel(self, whole: Sequence[Part], made: tuple[Traced, ...]) -> None:
+        """Write down the calls that one of a quantised kernel stands for."""
+        before: Traced | None = None
+        for i, part in enumerate(whole):
+            arguments = {key: before if value is BEFORE else value for key, value in part.arguments.items()}
+            results = made if i == len(whole) - 1 else (Traced(part.type(made[0].type)),)
+            self.calls.append(Recorded(part.name, arguments, results, self._where.now, False, self._line()))
+            before = results[0]
 
     def _numbers(self, tensor: Tensor) -> tuple[Any, ...] | None:
         """The elements of ``tensor`` in their order, if they are few, and known whatever the model is given."""

@@ -250,7 +250,9 @@ def _traced(
     if not less:
         assumptions.check_settings(name)
     frozen = (key for key, p in model.named_parameters(remove_duplicate=False) if not p.requires_grad)
-    lowering = Lowering(name, inputs, {t.weight: t for t in recorder.weights}, frozenset(frozen), recorder.lines.maker)
+    packed = recorder.packed.weights
+    weights = {t.weight: t for t in (*recorder.weights, *packed)}
+    lowering = Lowering(name, inputs, weights, frozenset(frozen), recorder.lines.maker, quantised=bool(packed))
     steps = [taken(lowering, call) for call in recorder.calls]
     if not outputs:
         raise ModelError(f"the forward of {name} returns no tensor")
@@ -294,9 +296,9 @@ class OnCPU(OfATrace):
 
 
 _DEVICE = torch.Tensor.device.__get__
-_NEED_VALUES = re.compile(  # then autocast, ``weight.data = …``, sparse tensors
+_NEED_VALUES = re.compile(  # then autocast, ``weight.data = …``, sparse tensors, quantised ones
     r"\b[Mm]eta\b|data-dependent|fake impl|unsupported scalarType|set_data.* incompatible tensor type"
-    r"|do not have strides|different layout"
+    r"|do not have strides|different layout|must be quantized"
 )
 
 
