@@ -115,6 +115,17 @@ CASES: dict[str, list[Any]] = {
     "RNN": [nn.RNN(4, 3), r(5, 1, 4)],
     "einsum of two operands, in fvcore rounded to four digits": [einsum, r(123, 45), r(45, 67)],
     "einsum over an index of size 1, in torch a multiplication": [einsum, r(8, 1), r(1, 6)],
+    "einsum over an index of 6 and of 1, in torch a sum first": [
+        Call(lambda a, b: torch.einsum("ijk,jkl->il", a, b)),
+        r(3, 5, 6),
+        r(5, 1, 4),
+    ],
+    "einsum of three operands, in fvcore rounded": [
+        Call(lambda a, b, c: torch.einsum("ij,jk,kl->il", a, b, c)),
+        r(37, 37),
+        r(37, 37),
+        r(37, 37),
+    ],
     "batch norm of 120 elements": [nn.BatchNorm2d(3), r(*x)],
     "layer norm of 120 elements": [nn.LayerNorm(5), r(*x)],
     "group norm of 120 elements": [nn.GroupNorm(3, 3), r(*x)],
@@ -149,6 +160,14 @@ OURS: dict[str, tuple[str, tuple[TensorType, ...]]] = {
     "einsum over an index of size 1, in torch a multiplication": (
         "einsum('ik,kj->ij')",
         (TensorType((8, 1)), TensorType((1, 6))),
+    ),
+    "einsum over an index of 6 and of 1, in torch a sum first": (
+        "einsum('ijk,jkl->il')",
+        (TensorType((3, 5, 6)), TensorType((5, 1, 4))),
+    ),
+    "einsum of three operands, in fvcore rounded": (
+        "einsum('ij,jk,kl->il')",
+        (TensorType((37, 37)),) * 3,
     ),
     "batch norm of 120 elements": ("batch_norm", (TensorType(x),)),
     "layer norm of 120 elements": ("layer_norm", (TensorType(x),)),

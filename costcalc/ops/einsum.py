@@ -70,7 +70,7 @@ class Einsum(Op):
             if not fits:
                 yield False, f"einsum: '{term}' does not name the {len(t.shape)} axes of an operand"
                 return
-        labels, _ = self._labels(x)
+        labels, _ = self.labels(x)
         sizes = _sizes(labels, x)
         for names, t in zip(labels, x, strict=True):
             for name, size in zip(names, t.shape, strict=True):
@@ -78,7 +78,7 @@ class Einsum(Op):
                     yield equal(sizes[name], size), f"einsum: axis {name} is {sizes[name]} and {size}"
 
     def infer(self, *x: TensorType) -> TensorType:
-        labels, out = self._labels(x)
+        labels, out = self.labels(x)
         sizes = _sizes(labels, x)
         return TensorType(tuple(sizes[name] for name in out), joint_dtype(*x))
 
@@ -87,11 +87,11 @@ class Einsum(Op):
         return super().backward_macs(*x, y=y, trained=trained, wanted=wanted) if len(x) <= 2 else None
 
     def macs(self, *x: TensorType, y: TensorType) -> Dim:
-        return self._work(x, self._order(len(x))).macs
+        return self._work(x, self.order(len(x))).macs
 
     def nests(self, *x: TensorType, y: TensorType) -> tuple[Nest, ...]:
         """A product of matrices for each pair that sums; axes that both have and keep are stacks of them."""
-        return self._work(x, self._order(len(x))).nests
+        return self._work(x, self.order(len(x))).nests
 
     def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
         """Of two each for the gradient of the other; a copy where its axes do not lie in the product's order."""
@@ -99,7 +99,7 @@ class Einsum(Op):
             return NOTHING
         if len(x) > 2:
             return None
-        labels, out = self._labels(x)
+        labels, out = self.labels(x)
         inputs, maps = [], []
         for i in (0, 1):
             if not wanted[1 - i]:
@@ -125,7 +125,7 @@ class Einsum(Op):
         return all(group == list(range(group[0], group[0] + len(group))) for group in places if group)
 
     def ops(self, *x: TensorType, y: TensorType) -> Dim:
-        return self._work(x, self._order(len(x))).ops
+        return self._work(x, self.order(len(x))).ops
 
     def skippable(self, *x: TensorType, y: TensorType) -> tuple[Dim, str]:
         better = self.better_order(*x)
@@ -139,16 +139,16 @@ class Einsum(Op):
         """The order that takes the fewest MACs, and how many, if that is fewer than this one takes."""
         if not 3 <= len(x) <= MOST_ORDERS or not all(isinstance(d, int) for t in x for d in t.shape):
             return None
-        now = self._work(x, self._order(len(x))).macs
+        now = self._work(x, self.order(len(x))).macs
         best = min(_orders(len(x)), key=lambda order: self._work(x, order).macs)  # type: ignore[arg-type,return-value]
         macs = self._work(x, best).macs
         return (best, macs) if macs < now else None  # type: ignore[operator]
 
     def index_maps(self, *x: TensorType, y: TensorType) -> tuple[IndexMap, ...]:
-        labels, out = self._labels(x)
+        labels, out = self.labels(x)
         return tuple(tuple(AxisMap(names.index(name)) if name in names else None for name in out) for names in labels)
 
-    def _labels(self, x: Sequence[TensorType]) -> tuple[list[list[str]], list[str]]:
+    def labels(self, x: Sequence[TensorType]) -> tuple[list[list[str]], list[str]]:
         """The name of each axis of each operand and of the output; those of ``...`` are numbered from the right."""
         terms, output = _split(self.equation)
         labels = [_spread(term, len(t.shape)) for term, t in zip(terms, x, strict=True)]
@@ -159,7 +159,7 @@ class Einsum(Op):
         dots = sorted({n for names in labels for n in names if n.startswith(".")}, reverse=True)
         return labels, dots + sorted(c for c in set(named) if named.count(c) == 1)
 
-    def _order(self, operands: int) -> list[tuple[int, int]]:
+    def order(self, operands: int) -> list[tuple[int, int]]:
         """Pairs of positions; the result of each goes to the end of those left."""
         if isinstance(self.path, tuple):
             return [(self.path[i], self.path[i + 1]) for i in range(0, len(self.path) - 1, 2)]
@@ -167,7 +167,7 @@ class Einsum(Op):
         return [(0, 1)] + [(0, left - 1) for left in range(operands - 1, 1, -1)] if operands > 1 else []
 
     def _work(self, x: Sequence[TensorType], order: list[tuple[int, int]]) -> EinsumWork:
-        labels, out = self._labels(x)
+        labels, out = self.labels(x)
         sizes = _sizes(labels, x)
         terms = [set(names) for names in labels]
         macs: Dim = 0

@@ -26,6 +26,7 @@ class Cholesky(OfMatrices):
     Source       LAPACK, potrf; its counts: Working Note 41.
     """
 
+    is_bounded_only = True  # of a triangle, earlier places see less
     aten = "linalg_cholesky_ex cholesky"
     is_square = True
 
@@ -67,6 +68,7 @@ class LU(OfMatrices):
     Source       LAPACK, getrf; its counts: Working Note 41.
     """
 
+    is_bounded_only = True  # of a triangle, earlier places see less
     aten = "linalg_lu_factor_ex linalg_lu"
 
     pivot: bool = True
@@ -107,6 +109,7 @@ class LUUnpack(Op):
     """What ``lu`` packs: the permutation P, unless ``permutation`` is off, the lower triangle L, the upper one U."""
 
     aten = "lu_unpack"
+    is_bounded_only = True
 
     permutation: bool = True
 
@@ -159,6 +162,7 @@ class LDL(OfMatrices):
     Source       LAPACK, sytrf; its counts: Working Note 41.
     """
 
+    is_bounded_only = True  # of a triangle, earlier places see less
     aten = "linalg_ldl_factor_ex"
     is_square = True
 

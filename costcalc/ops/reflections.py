@@ -27,6 +27,7 @@ class QR(OfMatrices):
     Source       LAPACK, geqrf and orgqr; their counts: Working Note 41.
     """
 
+    is_bounded_only = True  # of a triangle, earlier places see less
     aten = "linalg_qr"
     choices = {"mode": ("reduced", "complete", "r")}
 
@@ -77,6 +78,7 @@ class HouseholderQR(OfMatrices):
     Source       LAPACK, geqrf; its counts: Working Note 41.
     """
 
+    is_bounded_only = True  # of a triangle, earlier places see less
     aten = "geqrf"
 
     def infer(self, a: TensorType) -> tuple[TensorType, ...]:
@@ -101,6 +103,8 @@ class HouseholderQR(OfMatrices):
 
 class _OfReflections(OfMatrices):
     """What has the reflections of ``householder_qr`` as its first two inputs."""
+
+    is_bounded_only = True  # of a triangle, earlier places see less
 
     def requires(self, a: TensorType, factors: TensorType, *more: TensorType) -> Iterator[Condition]:
         yield from super().requires(a)

@@ -64,6 +64,7 @@ class SolveTriangular(_Solves):
     Source       BLAS, trsm; its counts: LAPACK Working Note 41.
     """
 
+    is_bounded_only = True  # of a triangle, earlier places see less
     aten = "linalg_solve_triangular triangular_solve"
 
     upper: bool

@@ -89,6 +89,7 @@ def receptive(
     chosen = _choose(figures, graph, candidates, claims)
     sharp = sharpness(graph, claims, tuple(graph.types[image].shape[axis] for axis in axes))
     bounds: list[str] = []
+    underivable: list[str] = []
     disagreements: list[Disagreement] = []
     pixels = inputs[graph.inputs.index(image)].detach().requires_grad_()
     arguments = tuple(pixels if v == image else t for v, t in zip(graph.inputs, inputs, strict=True))
@@ -98,7 +99,13 @@ def receptive(
         for node in chosen:
             value, claim = _first(kept[node.name]), claims[node.outputs[0]]
             assert claim is not None
-            found = _compare(value, pixels, axes, claim, sharp[node.outputs[0]])
+            try:
+                found = _compare(value, pixels, axes, claim, sharp[node.outputs[0]])
+            except RuntimeError as error:  # of a decomposition of matrices, say
+                if "derivative" not in str(error):
+                    raise
+                underivable.append(node.name)
+                continue
             for ours, theirs in found.contradictions[:1]:
                 disagreements.append(Disagreement(NAME, node.name, ours, theirs, "autograd"))
             if not found.contradictions and not found.reached:
@@ -109,7 +116,9 @@ def receptive(
         notes.append("without those of which values decide the size")
     if bounds:
         notes.append(f"upper bounds, which no place reaches that was looked at: {listing(bounds)}")
-    return Check(NAME, len(chosen), spatial, note="; ".join(notes)), disagreements
+    if underivable:
+        notes.append(f"PyTorch has no gradient of {listing(underivable)}")
+    return Check(NAME, len(chosen) - len(underivable), spatial, note="; ".join(notes)), disagreements
 
 
 def _placed(claim: View | None, graph: Graph, node: Node) -> bool:

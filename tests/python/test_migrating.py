@@ -250,7 +250,7 @@ def test_fvcore_and_ours_agree_where_there_are_products_alone() -> None:
 def test_what_is_not_counted_is_told() -> None:
     class Odd(nn.Module):
         def forward(self, x: Any) -> Any:
-            return torch.linalg.matrix_exp(x @ x)
+            return torch.special.bessel_j0(x @ x)
 
     flops = migrate.FlopCountAnalysis(Odd(), torch.rand(1, 4, 4))
     assert flops.total() == 64 and sum(flops.unsupported_ops().values()) == len(flops.report.uncounted) == 1

@@ -89,7 +89,7 @@ class Reuse(nn.Module):
 def test_a_block_called_again_counts_again_and_its_weights_do_not() -> None:
     result = verified(Reuse(), 1, 3, 4, 4)
     # 3 convs of 16·3·27, two linear layers of 3·3; the product 3·4·4·4 that nobody reads
-    assert [t.macs for t in result.tallies] == [3 * 1296 + 2 * 9 + 192] * 2
+    assert [t.ours for t in result.tallies] == [3 * 1296 + 2 * 9 + 192] * 2
     assert "− 192 unused results, pruned from the trace" in str(result.tallies[0])
 
 
