@@ -10,7 +10,7 @@
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-python=$(command -v python3.13 || command -v python3.12 || command -v python3)
+for python in python3.13 python3.12 python3; do "$python" -c "" 2> /dev/null && break; done
 "$python" -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet --disable-pip-version-check accelforge==1.0.467
 cd "$work"

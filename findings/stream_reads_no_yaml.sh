@@ -9,7 +9,7 @@
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-python=$(command -v python3.13 || command -v python3.12 || command -v python3)
+for python in python3.13 python3.12 python3; do "$python" -c "" 2> /dev/null && break; done
 "$python" -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet --disable-pip-version-check stream-dse==2.1.1 zigzag-dse==3.9.1 six
 cd "$work"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import yaml
 import costcalc
 from costcalc.backends.export import FORMATS
 from costcalc.cli.dispatch import outcome
-from costcalc.ir.graph import Graph, GraphBuilder
+from costcalc.ir.graph import Graph, GraphBuilder, ValueSize
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
 
@@ -104,6 +105,26 @@ def test_bandwidth_is_at_most_what_the_machine_has() -> None:
     events = _events(costcalc.export("perfetto", "resnet18", machine="a100").text)
     seen = [e["args"]["value"] for e in events if e["ph"] == "C" and e["name"].startswith("bandwidth")]
     assert max(seen) == pytest.approx(most) and min(seen) >= 0
+
+
+def test_a_trace_says_which_layers_it_knows_nothing_of() -> None:
+    b = GraphBuilder("net", {"x": TensorType((1, 3, 8, 8))})
+    b.add("odd", find_op("uncounted")("mystery", ((1, 3, 8, 8),), ("float32",)), ["x"])
+    b.add("conv", find_op("conv")(4, 3), ["odd"])
+    written = costcalc.export("perfetto", b.build(["conv"]), machine="a100")
+    assert written.notes == ("layers without a rule, of which figures are unknown: 1",)
+
+
+@pytest.mark.parametrize("kind", ["loops", "zigzag", "accelforge", "perfetto", "model-explorer", "node-data"])
+def test_sizes_that_values_decide_are_said(kind: str) -> None:
+    b = GraphBuilder("net", {"x": TensorType((1, 3, 8, 8))})
+    b.add("conv", find_op("conv")(4, 3), ["x"])
+    size = ValueSize("selected", 5, 9, "elements that are selected by value", False, True, False, ("conv",))
+    graph = dataclasses.replace(b.build(["conv"]), sizes=(size,))
+    said = "sizes that values decide and that are not set: 1; the file has what is assumed"
+    assert costcalc.export(kind, graph, machine="a100").notes == (said,)
+    given = dataclasses.replace(graph, sizes=(size._replace(given=True),))
+    assert costcalc.export(kind, given, machine="a100").notes == ()
 
 
 # -- the command -----------------------------------------------------------------------------------

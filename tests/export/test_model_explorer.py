@@ -137,7 +137,7 @@ def test_layers_without_a_rule_have_no_colour_and_that_is_said() -> None:
     graph = b.build(["conv"])
     written = costcalc.export("node-data", graph)
     assert json.loads(written.text)["results"].keys() == {"conv"}
-    assert written.notes == ("layers without a rule and without a colour: 1 of 2",)
+    assert written.notes == ("layers without a colour, since it is unknown of them: 1 of 2",)
     # A gradient from the least to the most has no colour where these are equal.
     assert json.loads(written.text)["results"]["conv"]["bgColor"] == "#e6550d"
     drawn = _graph(graph)

@@ -99,6 +99,16 @@ class Exported:
 
         return report(self.graph, bits=self.bits, machine=self.machine, energy=self.energy)
 
+    def say_unset(self) -> None:
+        """Make a note of sizes for which there is a default alone, on which all figures rest."""
+        if unset := sum(not size.given and bool(size.most) for size in self.graph.sizes):
+            self.notes.append(f"sizes that values decide and that are not set: {unset}; the file has what is assumed")
+
+    def say_uncounted(self) -> None:
+        """Make a note of layers of whose figures nothing is known."""
+        if uncounted := len(self.report.uncounted):
+            self.notes.append(f"layers without a rule, of which figures are unknown: {uncounted}")
+
     @cached_property
     def workload(self) -> Workload:
         """The loops of all layers, or of ``layer``; what has none becomes a note."""
@@ -112,6 +122,7 @@ class Exported:
                 hint = near(self.layer, names)
                 raise OptionError(f"no layer '{self.layer[:80]}' of {found.name[:80]} is a nest of loops{hint}")
             return found._replace(loops=loops, left_out=())
+        self.say_unset()
         for one in found.left_out:
             macs = "unknown MACs" if one.macs is None else f"{one.macs:,} MACs"
             self.notes.append(f"left out: {one.layer}, {macs}: {one.why}")

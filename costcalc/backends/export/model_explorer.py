@@ -70,7 +70,10 @@ def coloured(exported: Exported) -> Coloured:
             values[layer.name] = _in_unit(figure, value)
     missing = len(exported.report.layers) - len(values)
     if missing:
-        exported.notes.append(f"layers without a rule and without a colour: {missing} of {len(exported.report.layers)}")
+        exported.notes.append(
+            f"layers without a colour, since it is unknown of them: {missing} of {len(exported.report.layers)}"
+        )
+    exported.say_unset()
     units = {BITS: " (bytes)", SECONDS: " (µs)", JOULES: " (µJ)"}
     return Coloured(f"{figure.title}{units.get(figure.unit, '')}", values)
 

@@ -24,6 +24,8 @@ MOST_EXACT = 1 << 53
 
 def write(exported: Exported) -> str:
     """JSON. Raises ``OptionError`` for a model that is no file with operators."""
+    exported.say_uncounted()
+    exported.say_unset()
     sums, names = _by_operator(exported)
     by = "identifier" if exported.graph.source.endswith(NUMBERED) else "target"
     total = sum(figures.get("macs", 0) for figures in sums.values())

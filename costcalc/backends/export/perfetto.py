@@ -34,6 +34,8 @@ class Span(NamedTuple):
 
 def write(exported: Exported) -> str:
     """JSON, an event a line."""
+    exported.say_uncounted()
+    exported.say_unset()
     events = (json(event) for event in _events(exported))
     assert exported.machine is not None  # the table of formats says that it is needed
     head = json({"model": exported.graph.name, "machine": exported.machine.title})
