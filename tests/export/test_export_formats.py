@@ -36,6 +36,30 @@ def test_metrics_are_the_totals() -> None:
     assert found["uncounted_layers"] == found["unset_sizes"] == 0
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_weights_and_biases_logs_the_metrics_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wandb = pytest.importorskip("wandb", reason="Weights & Biases is not installed")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    found = json.loads(costcalc.export("metrics", "resnet50", machine="a100").text)
+    with wandb.init(project="costs", dir=str(tmp_path), mode="offline") as run:
+        run.log(found)
+        kept = dict(run.summary)
+    assert {name: kept[name] for name in found} == found
+    (file,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
+    assert b"4089184256" in file.read_bytes()  # all digits are in what is sent
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_mlflow_logs_the_metrics_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mlflow = pytest.importorskip("mlflow", reason="MLflow is not installed")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    mlflow.set_tracking_uri((tmp_path / "runs").as_uri())
+    found = json.loads(costcalc.export("metrics", "resnet50").text)
+    with mlflow.start_run() as run:
+        mlflow.log_metrics(found)
+    assert mlflow.get_run(run.info.run_id).data.metrics == found
+
+
 def test_metrics_that_are_bounds_say_so() -> None:
     b = GraphBuilder("net", {"x": TensorType((1, 3, 8, 8))})
     b.add("odd", find_op("uncounted")("mystery", ((1, 3, 8, 8),), ("float32",)), ["x"])
