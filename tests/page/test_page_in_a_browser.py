@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -140,12 +141,62 @@ def test_points_tell_what_they_are(shown: Any, file: Path) -> None:
     page = shown(file)
     dot = page.locator("[data-view=roofline] .dot").first
     dot.hover(force=True)
-    assert "MACs/B" in page.locator("#tip").inner_text()
+    tip = page.locator("#tip").inner_text()
+    assert "MACs/B" in tip and "\nMACs " in tip and "\n= " in tip
     page.locator("[data-view=roofline] svg[tabindex]").focus()
     page.keyboard.press("ArrowRight")
     assert "bound by" in page.locator("[data-view=roofline] p[aria-live]").inner_text()
     page.keyboard.press("Enter")
     assert page.locator("#inspector").is_visible() and "MACs" in page.locator("#inspector").inner_text()
+
+
+def test_the_treemap_of_memory_is_what_lives_at_the_peak(shown: Any, file: Path) -> None:
+    page = shown(file)
+    page.get_by_role("group", name="figure of the treemap").get_by_role("button", name="memory at the peak").click()
+    memory = costcalc.memory("mobilenet_v2", engine="tflm", bits=8)
+    names = page.locator(".map button:not(.group)").evaluate_all("cells => cells.map(c => c.ariaLabel.split(',')[0])")
+    alive = {t.name.partition(" ")[0] for t in memory.alive(memory.peak_step)} - {"image"}
+    assert {*names} == alive
+
+
+def test_everything_that_can_be_used_has_a_name_and_headings_are_in_order(shown: Any, file: Path) -> None:
+    """For those who hear the page: what has no words has a label, what can be pressed is reached by Tab."""
+    page = shown(file)
+    page.wait_for_selector("[data-view=graph] svg g[role=button]")
+    nameless = """all => all.filter((e) => !(e.ariaLabel || e.textContent.trim() || e.getAttribute("aria-hidden")))
+      .map((e) => e.outerHTML.slice(0, 80))"""
+    used = "button, a, input, [role=button], svg[role=img], [role=group], [role=treegrid], [role=region]"
+    assert page.locator(used).evaluate_all(nameless) == []
+    levels = page.locator("h1, h2, h3").evaluate_all("all => all.map((e) => Number(e.tagName[1]))")
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    assert page.evaluate("document.documentElement.lang") == "en"
+    assert page.locator("#layers [role=treegrid] [role=row][aria-level]").count() > 5
+    reached = []
+    for _ in range(14):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.textContent.trim().split('\\n')[0]"))
+    assert reached[:3] == ["Overview", "Where to look first", "Treemap"] and "MACs" in reached[9:]
+
+
+def test_focus_returns_to_where_a_layer_was_opened(shown: Any, file: Path) -> None:
+    page = shown(file)
+    link = page.locator("#first a[data-layer]").first
+    link.focus()
+    link.press("Enter")
+    assert page.locator("#inspector").is_visible()
+    page.keyboard.press("Escape")
+    assert link.evaluate("link => document.activeElement === link")
+
+
+def test_it_prints(shown: Any, file: Path) -> None:
+    page = shown(file)
+    page.wait_for_selector("[data-view=graph] svg g[role=button]")
+    page.emulate_media(media="print")
+    assert page.locator("nav").is_hidden() and not page.locator(".tools:visible").count()
+    assert page.locator(".graph svg").evaluate("svg => svg.getBoundingClientRect().height") < 900
+    pages = page.pdf(format="A4").count(b"/Type /Page\n")
+    assert 3 <= pages <= 12
 
 
 def test_memory_goes_from_step_to_step(shown: Any, file: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from costcalc.analysis.explain import explained_alike
-from costcalc.analysis.figures import FIGURES, Figure
+from costcalc.analysis.figures import BITS, FIGURES, Figure
 from costcalc.analysis.records import Report
 from costcalc.backends.columns import columns
 from costcalc.backends.escape import visible
@@ -98,6 +98,10 @@ def model_data(
         }  # fmt: skip
     if memory is not None:
         data["memory"] = _memory(memory, at)
+        data["mapped"] = [
+            {"name": "alive", "title": "memory at the peak", "unit": BITS, "says": "what the engine holds there"}
+        ]
+        data["rows"]["values"]["alive"] = _alive(memory, at, len(rows))
     if (grown := growth(report)).layers:
         seen = [s for s in grown.layers if s.name in at]
         data["growth"] = {
@@ -182,6 +186,17 @@ def _memory(memory: Memory, at: Mapping[str, int]) -> dict[str, Any]:
             "offset": [t.offset for t in found.bars] if has_places else [],
         },
     }  # fmt: skip
+
+
+def _alive(memory: Memory, at: Mapping[str, int], rows: int) -> list[int]:
+    """Row → bits of what its layer has made and the engine holds at the peak. Inputs have no row."""
+    found = [0] * rows
+    for tensor in memory.alive(memory.peak_step) if memory.steps else ():
+        name = tensor.name.partition(" ")[0]  # "conv1 (padded)" is a copy of it
+        row = at.get(name, at.get(name.rpartition(".")[0]))
+        if row is not None:
+            found[row] += 8 * tensor.bytes
+    return found
 
 
 def _rows_or_names(names: Iterable[str], at: Mapping[str, int]) -> Sequence[int | str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ CONVENTION = (
     "FLOPs as papers count them are often twice that. All other arithmetic is in ops. Figures are exact, and rounded "
     "only where they are shown."
 )
+TRACERS = ("torch", "torchvision", "timm", "transformers")
+"""What is told of with its version where it took part."""
 STILL_ROWS = 300
 """Of the table that stands in the document for who has no scripts."""
 
@@ -230,13 +233,20 @@ def verification(found: VerifyResult) -> str:
     return "".join(parts)
 
 
+def versions() -> str:
+    """Of costcalc, and of what the model was traced with."""
+    found = [f"costcalc {__version__}", f"Python {sys.version.split()[0]}"]
+    found += [f"{name} {module.__version__}" for name in TRACERS if (module := sys.modules.get(name)) is not None]
+    return ", ".join(found)
+
+
 def _about(report: Report, command: str, verified: VerifyResult | None) -> str:
     total = report.total
     known = "not for this page: --verify holds the model's figures to PyTorch, fvcore and autograd"
     if verified is not None:
         known = "agrees" if verified.agrees else "contradicted, see above"
     pairs = [
-        ("made by", f"costcalc {__version__}"),
+        ("made by", versions()),
         ("command", command),
         ("model", f"{report.name}{f', from {report.source}' if report.source else ''}"),
         ("inputs", ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in report.inputs.items())),

@@ -69,7 +69,8 @@ function model(data) {
     for (let i = n - 1; i >= 0; i--) if (m.parent[i] >= 0) sums[m.parent[i]] += sums[i];
     return sums;
   };
-  m.figure = Object.fromEntries(data.figures.map((f) => [f.name, f]));
+  m.maps = [...data.figures, ...(data.mapped || [])]; // treemaps are also of what no table has
+  m.figure = Object.fromEntries(m.maps.map((f) => [f.name, f]));
   m.lead = m.figure.time ? "time" : "macs";
   const by = new Map();
   for (let i = 0; i < n; i++) if (!m.isBlock(i)) by.set(m.kind(i), (by.get(m.kind(i)) || 0) + (Number(m.value(m.lead, i)) || 0) / (Number(data.total[m.lead]) || 1));
@@ -121,7 +122,10 @@ function inspect(m, i) {
 }
 function leave() { inspector.hidden = true; if (before && before.isConnected) before.focus(); }
 document.addEventListener("keydown", (e) => { if (e.key === "Escape" && !inspector.hidden) { leave(); e.stopPropagation(); } }, true);
-const brief = (m, i, ...more) => [m.name[i], m.kind(i), ...more].filter(Boolean).join("\n");
+const brief = (m, i, ...more) => {
+  const told = (m.explanations[m.rows.explanation[i]] || []).filter((line) => line[1]), first = told.find((line) => line[0] === "MACs") || told.find((line) => line[0] === "ops") || told[0];
+  return [m.name[i], m.kind(i), ...more, first && `${first[0]} ${first[1]}\n= ${first[2]}\n= ${first[3]}`].filter(Boolean).join("\n");
+};
 function choice(label, options, chosen, then) {
   const buttons = options.map(([value, title]) => el("button", { type: "button", "aria-pressed": String(value === chosen), onclick: () => {
     buttons.forEach((b, k) => b.setAttribute("aria-pressed", String(options[k][0] === value))); then(value); } }, title));

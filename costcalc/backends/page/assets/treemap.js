@@ -66,7 +66,7 @@ function treemap(m, box, { figure, whole, follow } = {}) {
     return "";
   };
   map.addEventListener("keydown", (e) => { if ((e.key === "Escape" || e.key === "Backspace") && root >= 0) { root = m.parent[root]; e.preventDefault(); show(true); } });
-  const options = m.figures.filter((f) => m.sums(f.name).some((v) => v > 0)).map((f) => [f.name, f.title]);
+  const options = m.maps.filter((f) => m.sums(f.name).some((v) => v > 0)).map((f) => [f.name, f.title]);
   const change = (name) => { by = name; show(); };
   box.replaceChildren(...(follow ? [] : [choice("figure of the treemap", options, by, change)]), crumbs, map, legend(m));
   new ResizeObserver(() => show()).observe(map);
