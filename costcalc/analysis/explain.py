@@ -277,7 +277,7 @@ class _Teller:
                     reach: Any = axis_map.window.hi - axis_map.window.lo
                     made.append(r + j * reach if isinstance(reach, TracedInt) else r)
             if tuple(map(int, made)) == field.size:
-                description = "R and J: what the input sees, and its step"
+                description = "R and J: the receptive field of the input, and its step"
                 line = ExplanationLine("receptive field", field, made[0].text, made[0].numbers, description)
         return [line]
 
