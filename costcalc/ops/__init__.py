@@ -23,7 +23,7 @@ _MODULES = {
     "identity": "identity dropout stochastic_depth",
     "indexing": "embedding take gather",
     "join": "concat split slice",
-    "kept_state": "split_lstm svdf",
+    "kept_state": "split_lstm simple_rnn svdf",
     "layer_norm": "layer_norm rms_norm",
     "learned": "class_token position_embedding relative_position_bias",
     "linear": "linear",

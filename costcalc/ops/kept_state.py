@@ -129,6 +129,77 @@ class SplitLSTM(Op):
         yield cls(4, normalised=True, batch_first=True), TensorType((2, 5, 3))
 
 
+@op("simple_rnn")
+class SimpleRNN(Op):
+    """A plain recurrent layer over (length, batch, width), or (batch, length, width) with ``batch_first``.
+
+    MACs         at each step hidden × (input width + hidden).
+    Ops          2 for each state element at each step, the sum and its bias; 1 more with an ``activation``.
+    Source       Elman 1990; TensorFlow Lite, UNIDIRECTIONAL_SEQUENCE_RNN.
+    """
+
+    is_bounded_only = True
+    roles = {"hidden": "width"}
+    choices = {"activation": ("none", "relu", "relu6", "hardtanh", "tanh")}
+
+    hidden: Size
+    activation: str = "tanh"
+    batch_first: bool = False
+
+    def requires(self, x: TensorType) -> Iterator[Condition]:
+        yield len(x.shape) == 3, f"simple_rnn takes batch, length and width, not {len(x.shape)} axes"
+
+    def infer(self, x: TensorType) -> TensorType:
+        return x.with_shape(*x.shape[:-1], self.hidden)
+
+    def weights(self, x: TensorType) -> dict[str, Weight]:
+        return {
+            "input_weights": parameter(self.hidden, x.shape[-1], dtype=x.dtype),
+            "recurrent_weights": parameter(self.hidden, self.hidden, dtype=x.dtype),
+            "bias": parameter(self.hidden, dtype=x.dtype),
+        }
+
+    def macs(self, x: TensorType, *, y: TensorType) -> Dim:
+        return y.size * (x.shape[-1] + self.hidden)
+
+    def ops(self, x: TensorType, *, y: TensorType) -> Dim:
+        return y.size * (2 + (self.activation != "none"))
+
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        return (ALL_TO_ALL,)
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        import torch
+        from torch import nn
+
+        from costcalc.ops.functional import functional
+
+        (hidden,) = ints((self.hidden,))
+        of: dict[str, Any] = {
+            "none": lambda v: v, "relu": torch.relu, "relu6": nn.functional.relu6, "tanh": torch.tanh,
+            "hardtanh": nn.functional.hardtanh,
+        }  # fmt: skip
+        activation = of[self.activation]
+
+        def run(x: Any, input_weights: Any, recurrent_weights: Any, bias: Any) -> Any:
+            steps = x.transpose(0, 1) if self.batch_first else x
+            state, made = x.new_zeros(steps.shape[1], hidden), []
+            for step in steps:
+                seen = nn.functional.linear(state, recurrent_weights)
+                state = activation(nn.functional.linear(step, input_weights, bias) + seen)
+                made.append(state)
+            return torch.stack(made, 1 if self.batch_first else 0)
+
+        shapes = {name: ints(weight.type.shape) for name, weight in self.weights(x).items()}
+        return functional(run, **{name: nn.Parameter(torch.zeros(shape)) for name, shape in shapes.items()})
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        yield cls(4), TensorType((5, 2, 3))
+        yield cls(4, "relu", batch_first=True), TensorType((2, 5, 3))
+        yield cls(3, "none"), TensorType((1, 2, 6))
+
+
 @op("svdf")
 class SVDF(Op):
     """A dense layer and one over time, of what the last ``memory`` inferences made; ``rank`` filters make one unit.

@@ -122,7 +122,40 @@ def _plain(
     return make
 
 
+def _update(f: File, chance: random.Random, shape: tuple[int, ...]) -> Made:
+    part = [chance.randint(1, d) for d in shape]
+    x, y = f.tensor("x", *shape), f.tensor("y", *shape)
+    f.operator("DYNAMIC_UPDATE_SLICE", [x, f.weight("u", *part), f.numbers(*[0] * 4)], [y], {})
+    return [x], [y]
+
+
+def _one_hot(f: File, chance: random.Random, shape: tuple[int, ...]) -> Made:
+    x, y = f.tensor("x", *shape, dtype="int32"), f.tensor("y", dtype="int32")
+    values = [f.numbers(n, shape=()) for n in (chance.randint(1, 5), 1, 0)]
+    f.operator("ONE_HOT", [x, *values], [y], {0: ("int", chance.randint(-1, 4))})
+    return [x], [y]
+
+
+def _scattered(f: File, chance: random.Random, shape: tuple[int, ...]) -> Made:
+    named = chance.randint(1, 3)
+    x = f.tensor("x", 2, *shape[named:])
+    y = f.tensor("y")
+    places = f.numbers(*[chance.randrange(shape[i % named]) for i in range(2 * named)], shape=(2, named))
+    f.operator("SCATTER_ND", [places, x, f.numbers(*shape)], [y], {})
+    return [x], [y]
+
+
 MAKERS: dict[str, Maker] = {
+    "update": _update, "one hot": _one_hot, "scattered": _scattered,
+    "gather by several": _plain(
+        "GATHER_ND",
+        lambda c, s: (lambda k: ([([c.randrange(s[i % k]) for i in range(3 * k)], (3, k))], {}))(c.randint(1, 4)),
+    ),
+    "diagonal": _plain("MATRIX_DIAG", lambda c, s: ([], {})),
+    "backwards": _plain(
+        "REVERSE_SEQUENCE",
+        lambda c, s: ([([c.randint(1, s[1]) for _ in range(s[0])], None)], {0: ("int", 1), 1: ("int", 0)}),
+    ),
     "conv": _conv, "depthwise": _depthwise, "transposed": _transposed, "pool": _pool, "slice": _slice,
     "batches": _batches,
     "mean": _plain("MEAN", lambda c, s: ([(c.sample(range(4), c.randint(1, 3)), None)], {0: ("kind", c.randrange(2))})),

@@ -175,13 +175,13 @@ def test_what_has_no_rule_or_keeps_a_state_is_named(opened: Open) -> None:
     f = File()
     x, y, z = f.tensor("x", 1, 8), f.tensor("y", 1, 9), f.tensor("z", 1, 8)
     f.operator("MyOwn\n::error::", [x], [y], custom=True)
-    state = f.tensor("state", 1, 8, variable=True)
-    f.operator("RNN", [y, f.weight("a", 8, 9), f.weight("b", 8, 8), f.weight("c", 8), state], [z], {})
+    state = f.tensor("state", 8, variable=True)
+    f.operator("FULLY_CONNECTED", [y, f.weight("a", 8, 9), state], [z], {})
     graph = opened(f, [x], [z])
     found = report(graph)
-    assert [layer.kind for layer in found.layers if not layer.counted] == ["MyOwn_error", "rnn"]
+    assert [layer.kind for layer in found.layers if not layer.counted] == ["MyOwn_error", "fully_connected"]
     assert not found.is_complete
-    assert found.total.params == 8 * 9 + 8 * 8 + 8
+    assert found.total.params == 8 * 9
 
 
 def test_an_assignment_makes_nothing_and_is_named(opened: Open) -> None:
@@ -359,7 +359,63 @@ def _svdf() -> bytes:
     return f.bytes([x], [y])
 
 
+def _lstm_of_a_step() -> bytes:
+    """3 features, 5 states."""
+    f = File()
+    x, y = f.tensor("x", 2, 3), f.tensor("y", 2, 5)
+    inputs = [x, *(f.weight(f"w{i}", 5, 3) for i in range(4)), *(f.weight(f"r{i}", 5, 5) for i in range(4)), -1, -1, -1]
+    inputs += [*(f.weight(f"b{i}", 5) for i in range(4)), -1, -1]
+    inputs += [f.tensor("h", 2, 5, variable=True), f.tensor("s", 2, 5, variable=True)]
+    f.operator("LSTM", inputs, [y], {0: ("byte", 4)})
+    return f.bytes([x], [y])
+
+
+def _lstm_both_ways(merged: bool) -> bytes:
+    """Seven steps of 3 features, 5 states each way."""
+    f = File()
+    x, y = f.tensor("x", 2, 7, 3), f.tensor("y", 2, 7, 10 if merged else 5)
+    inputs = [x]
+    for way in "fb":
+        inputs += [f.weight(f"{way}w{i}", 5, 3) for i in range(4)] + [f.weight(f"{way}r{i}", 5, 5) for i in range(4)]
+        inputs += [-1, -1, -1, *(f.weight(f"{way}b{i}", 5) for i in range(4)), -1, -1]
+    inputs += [f.tensor(f"s{i}", 2, 5, variable=True) for i in range(4)] + [-1] * 9
+    outputs = [y] if merged else [y, f.tensor("z", 2, 7, 5)]
+    f.operator("BIDIRECTIONAL_SEQUENCE_LSTM", inputs, outputs, {0: ("byte", 4), 3: ("kind", merged), 4: ("kind", 0)})
+    return f.bytes([x], outputs)
+
+
+def _rnn(name: str, options: dict[int, Any], x: tuple[int, ...], y: tuple[int, ...], ways: int = 1) -> bytes:
+    """3 features, 5 states; ``ways`` directions."""
+    f = File()
+    given, made = f.tensor("x", *x), f.tensor("y", *y)
+    inputs = [given]
+    for way in range(ways):
+        inputs += [f.weight(f"w{way}", 5, 3), f.weight(f"r{way}", 5, 5), f.weight(f"b{way}", 5)]
+        inputs += [f.tensor(f"h{way}", 2, 5, variable=True)]
+    f.operator(name, inputs + [-1] * (3 if ways == 2 else 0), [made], options)
+    return f.bytes([given], [made])
+
+
 RECURRENT = {
+    "a step of an lstm": (_lstm_of_a_step(), 2 * 4 * 5 * (3 + 5), 4 * (5 * 3 + 5 * 5 + 5)),
+    "both ways, in one": (_lstm_both_ways(True), 2 * 14 * 4 * 5 * (3 + 5), 2 * 4 * (5 * 3 + 5 * 5 + 5)),
+    "both ways, in two": (_lstm_both_ways(False), 2 * 14 * 4 * 5 * (3 + 5), 2 * 4 * (5 * 3 + 5 * 5 + 5)),
+    "a step": (_rnn("RNN", {0: ("byte", 4)}, (2, 3), (2, 5)), 2 * 5 * (3 + 5), 5 * 3 + 5 * 5 + 5),
+    "a sequence": (
+        _rnn("UNIDIRECTIONAL_SEQUENCE_RNN", {0: ("kind", 0), 1: ("byte", 1)}, (2, 7, 3), (2, 7, 5)),
+        14 * 5 * (3 + 5),
+        5 * 3 + 5 * 5 + 5,
+    ),
+    "a sequence, time first": (
+        _rnn("UNIDIRECTIONAL_SEQUENCE_RNN", {0: ("kind", 1), 1: ("byte", 4)}, (7, 2, 3), (7, 2, 5)),
+        14 * 5 * (3 + 5),
+        5 * 3 + 5 * 5 + 5,
+    ),
+    "a sequence both ways": (
+        _rnn("BIDIRECTIONAL_SEQUENCE_RNN", {0: ("kind", 0), 1: ("byte", 4), 2: ("kind", 1)}, (2, 7, 3), (2, 7, 10), 2),
+        2 * 14 * 5 * (3 + 5),
+        2 * (5 * 3 + 5 * 5 + 5),
+    ),
     "lstm": (_lstm(False), 14 * 4 * 5 * (3 + 5), 4 * (5 * 3 + 5 * 5 + 5)),
     "full": (_lstm(True), 14 * (3 * 5 * (3 + 4) + 4 * 5), 3 * (5 * 3 + 5 * 4 + 5) + 2 * 5 + 4 * 5 + 4 + 3 * 5),
     "svdf": (_svdf(), 3 * 8 * (9 + 6), 8 * 9 + 8 * 6 + 4),
@@ -379,3 +435,37 @@ def test_recurrent_kernels(tmp_path: Path, name: str) -> None:
 
     for check, differ in tflite_file.witnessed(str(tmp_path / "net.tflite"), Request()):
         assert not differ and check.compared, check
+
+
+MOVES: dict[str, tuple[list[tuple[int, ...]], dict[int, Any], tuple[int, ...]]] = {
+    # numbers beside an input of 2 × 3 × 4, options, the shape that comes of it
+    "GATHER_ND": ([(1, 2, 0, 1)], {}, (2, 4)),
+    "MATRIX_DIAG": ([], {}, (2, 3, 4, 4)),
+    "REVERSE_SEQUENCE": ([(1, 3)], {0: ("int", 1)}, (2, 3, 4)),
+}
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_operators_that_move_elements(tmp_path: Path, name: str) -> None:
+    numbers, options, made = MOVES[name]
+    f = File()
+    x, y = f.tensor("x", 2, 3, 4), f.tensor("y")
+    shape = (2, 2) if name == "GATHER_ND" else None
+    f.operator(name, [x, *(f.numbers(*given, shape=shape) for given in numbers)], [y], options)
+    graph = opened_in(tmp_path, f, [x], [y])
+    assert graph.types[graph.outputs[0]].shape == made
+    assert report(graph).is_complete and report(graph).total.macs == 0
+
+
+def test_a_cache_that_is_written_in_part_and_a_size_that_is_worked_out(tmp_path: Path) -> None:
+    """A step of decoding puts its keys into a cache; the rank of a tensor, as a shape, is no work."""
+    f = File()
+    cache, new, y = f.tensor("cache", 1, 8, 4), f.tensor("new", 1, 1, 4), f.tensor("y", 1, 8, 4)
+    f.operator("DYNAMIC_UPDATE_SLICE", [cache, new, f.numbers(0, 3, 0)], [y], {})
+    graph = opened_in(tmp_path, f, [cache, new], [y])
+    assert [node.op.name for node in graph.nodes if not node.is_leaf] == ["scatter"] and report(graph).is_complete
+
+
+def opened_in(folder: Path, f: File, inputs: list[int], outputs: list[int]) -> Any:
+    (folder / "net.tflite").write_bytes(f.bytes(inputs, outputs))
+    return load(str(folder / "net.tflite"))

@@ -18,7 +18,15 @@ from costcalc.ir.tensor import ELEMENT_BITS, TensorType
 
 MOST_NESTED = 16
 """How deep composites, branches and loops are written out."""
-KEEPS_STATE = ("UNIDIRECTIONAL_SEQUENCE_LSTM", "SVDF")
+KEEPS_STATE = (
+    "UNIDIRECTIONAL_SEQUENCE_LSTM",
+    "BIDIRECTIONAL_SEQUENCE_LSTM",
+    "LSTM",
+    "UNIDIRECTIONAL_SEQUENCE_RNN",
+    "BIDIRECTIONAL_SEQUENCE_RNN",
+    "RNN",
+    "SVDF",
+)
 """Operators whose rule knows of the state that they keep from one inference to the next."""
 MOST_WEIGHED = 200_000
 """Operators that are walked to weigh branches, those inside others as often as they are weighed."""

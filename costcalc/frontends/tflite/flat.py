@@ -78,9 +78,9 @@ class FlatTable:
         """Which table a union holds."""
         return self._number(_U8, field, 0)  # type: ignore[no-any-return]
 
-    def flag(self, field: int) -> bool:
+    def flag(self, field: int, default: bool = False) -> bool:
         """A truth value."""
-        return bool(self._number(_U8, field, 0))
+        return bool(self._number(_U8, field, int(default)))
 
     def whole(self, field: int, default: int = 0) -> int:
         """A number of four bytes with a sign."""
