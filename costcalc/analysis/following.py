@@ -75,6 +75,7 @@ def through(
 
 def _along(view: View, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent: tuple[int, ...]) -> View | None:
     """What an output sees whose axes follow those of its input; None where it sees nothing."""
+    view = _in_a_row(view, [a for a, entries, same in by.axis_maps if same < 0 and len(entries) == 1], x)
     tangled = [a for a, entries, out in by.axis_maps if out < 0 and (len(entries) > 1 or len(view.factors[a]) > 1)]
     view = on_lines(view, tangled)
     spans = list(view.spans)
@@ -153,6 +154,21 @@ def _place_by_place(
         return None
     factors[out] = (found,)
     return True
+
+
+def _in_a_row(view: View, axes: Iterable[int], x: tuple[Dim, ...]) -> View:
+    """``view`` with each of ``axes`` that has several factors along one axis of the image, and lies on no line, as one
+    whose places are told one by one."""
+    factors = list(view.factors)
+    for axis in axes:
+        own = factors[axis]
+        if len(own) > 1 and view.whole(axis, x[axis]) and count(own) <= place_tables.MOST_PLACES:
+            along = {p.axis for p in own} - {None}
+            others = (p.axis for a, ps in enumerate(view.factors) if a != axis for p in ps)
+            if len(along) == 1 and along.isdisjoint(others):
+                (image_axis,) = along
+                factors[axis] = place_tables.in_a_row(own, image_axis)  # type: ignore[arg-type]
+    return view._replace(factors=tuple(factors)) if factors != [*view.factors] else view
 
 
 def on_lines(view: View, axes: Iterable[int]) -> View:

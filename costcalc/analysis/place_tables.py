@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from math import ceil, floor
 
-from costcalc.analysis.axis_factors import Extent, Factor, Table
+from costcalc.analysis.axis_factors import Extent, Factor, Table, as_line
 from costcalc.analysis.view import Span
 from costcalc.ir.index_map import AxisMap, Number, size_of, whole
 
@@ -40,6 +40,21 @@ def around(seen: Iterable[Extent | None]) -> Extent | None:
     """What all of ``seen`` hold together."""
     some = [each for each in seen if each is not None]
     return (min(lo for lo, _ in some), max(hi for _, hi in some)) if some else None
+
+
+def in_a_row(factors: Sequence[Factor], axis: int) -> tuple[Factor, ...]:
+    """``factors``, which run along one ``axis`` of the image or along none, as one factor of all their places.
+
+    Those that lie on a line, or each pixel several times in a row, are left as they are.
+    """
+    step, lo, hi = as_line(factors, axis)
+    if not any(p.table for p in factors) and hi - lo < 1:
+        return tuple(factors)
+    places: list[Extent | None] = [(0, 0)]
+    for p in factors:
+        at = [looked_up(p)(digit) for digit in range(p.size)] if p.axis == axis else [(0, 0)] * p.size
+        places = [a and b and (a[0] + b[0], a[1] + b[1]) for a in places for b in at]
+    return (Factor(axis, step, len(places), Table(tuple(places), even=False)),)
 
 
 def follows(p: Factor, axis_map: AxisMap, size: int) -> bool:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from math import prod
 from typing import TYPE_CHECKING
 
 from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, equal
-from costcalc.ir.fields import Axes, ints
+from costcalc.ir.fields import Axes, elements, ints
 from costcalc.ir.index_map import Anywhere, AxisMap, IndexMap, Window, elementwise, envelope, ratio, unknown
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.storage_region import StorageRegion, within
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import distinct, has_axes, position, several
 from costcalc.ops.indexing import MOST_INDICES, located
-from costcalc.ops.traced import expanded, permuted, reshaped, unread
+from costcalc.ops.traced import converted, expanded, permuted, reshaped, unread
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -192,6 +193,9 @@ class Scatter(Op):
             size = x.shape[axis]
             yield at_least(size - 1, max(several(self.indices))), f"scatter: index beyond axis {axis} of size {size}"
 
+    def is_bound(self) -> bool:
+        return self.indices is None and not self.adds  # data say what is written over
+
     def infer(self, x: TensorType, *others: TensorType) -> TensorType:
         return x
 
@@ -250,6 +254,8 @@ class Scatter(Op):
             call.get("accumulate")
         )
         x, axis = call["self"], call.get("dim")
+        if call.name == "index_fill" and x.shape and call["index"].numbers is not None:
+            return _filled(call, x, axis % len(x.shape))
         if call.name in ("index_add", "index_copy", "index_reduce") and axis is not None and x.shape:
             return _put(call, x, axis % len(x.shape), call["index"], call["source"], adds)
         if call.name in ("index_put", "_index_put_impl"):
@@ -267,6 +273,17 @@ class Scatter(Op):
         yield cls(adds=True), TensorType((4, 5)), TensorType((3,), "int64"), TensorType((3, 5))
         yield cls(axes=1), TensorType((4, 5)), TensorType((4, 2), "int64"), TensorType((4, 2))
         yield cls(axes=0, indices=(2, 0)), TensorType((4, 5)), TensorType((2, 5))
+
+
+def _filled(call: Call, x: Traced, axis: int) -> Traced:
+    """``index_fill`` at places that are known."""
+    index, value = call["index"], call["value"]
+    shape = (*x.shape[:axis], *(index.shape or (1,)), *x.shape[axis + 1 :])
+    if isinstance(value, Traced):
+        part = expanded(call, converted(call, value, x.type.dtype), *shape)
+    else:
+        part = call.add(find_op("constant")(shape, x.type.dtype, value=elements((value,), prod(shape))))
+    return _put(call, x, axis, index, part, False)
 
 
 def _put(call: Call, x: Traced, axis: int, index: Traced, part: Traced, adds: bool) -> Traced:

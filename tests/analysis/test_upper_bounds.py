@@ -91,6 +91,9 @@ EXACT = {
     "the other rows": Net(lambda m, x: m[0](torch.where(rows(x) >= 1, 1.0, x)), conv()),
     "a mask of a rectangle": Net(lambda m, x: m[0](x * ((rows(x) < 2) & (rows(x).mT > 3))), conv()),
     "a mask of channels": Net(lambda m, x: m[0](x * torch.tensor([1.0, 0.0, 1.0])[:, None, None]), conv()),
+    "tiled": Net(lambda m, x: m[0](x[:, :, :7].repeat(1, 1, 2, 1)), conv()),
+    "columns of a cut axis": Net(lambda m, x: m[0](x.unflatten(2, (3, 4)).transpose(2, 3).flatten(2, 3)), conv()),
+    "filled at places": Net(lambda m, x: m[0](x.index_fill(2, torch.tensor([1, 4, 6, 9]), 2.0)), conv()),
     "pasted into zeros": Net(lambda m, x: m[0](torch.zeros_like(x).slice_scatter(x[:, :, ::4], 2, 0, 3)), conv()),
 }
 BOUNDS = {

@@ -169,6 +169,8 @@ def rearrangements(draw: random.Random, x: Tensor) -> list[Drawn]:
         Drawn("take", lambda x: x[(*part, indices)]),
         Drawn("index_select", lambda x: x.index_select(axis, torch.tensor(indices))),
         Drawn("mask", lambda x: x[(*part, torch.tensor(mask))]),
+        Drawn("weigh", lambda x: x * along([int(kept) for kept in mask])),
+        Drawn("blank", lambda x: x.masked_fill(along([int(kept) for kept in mask]) == 0, 0.0)),
         Drawn("slice", lambda x: x[(*part, slice(start, None, step))]),
         Drawn("narrow_copy", lambda x: torch.narrow_copy(x, axis, start, stop - start)),
         Drawn("repeat", lambda x: x.repeat(*(2 if a == axis else 1 for a in range(x.ndim)))),
@@ -204,6 +206,7 @@ def rearrangements(draw: random.Random, x: Tensor) -> list[Drawn]:
         found += [
             Drawn("rot90", lambda x: x.rot90(start + 1, (2, 3))),
             Drawn("tril", lambda x: x.tril(start - 1)),
+            Drawn("weigh a triangle", lambda x: x * torch.ones(x.shape[2:]).triu(1 - start)),
             Drawn("triu", lambda x: x.triu(1 - start)),
             Drawn("patches", patches),
             Drawn("tokens", lambda x: F.avg_pool1d(x.flatten(2), 3, 1, 1).unflatten(2, x.shape[2:])),
