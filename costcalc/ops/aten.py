@@ -148,6 +148,8 @@ _NAMES = {
     "solve": "_linalg_solve_ex",
     "solve_triangular": "linalg_solve_triangular triangular_solve",
     "sort": "sort topk argsort msort",
+    "sparse_matmul": "costcalc::sparse_matmul",
+    "sparse_to_dense": "costcalc::sparse_to_dense",
     "split": "split split_with_sizes chunk unsafe_chunk unsafe_split unsafe_split_with_sizes tensor_split",
     "squeeze": "squeeze",
     "subtract": "sub subtract",

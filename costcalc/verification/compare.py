@@ -242,7 +242,9 @@ def _weights(module: nn.Module) -> dict[str, tuple[str, Any]]:
     for traced in PackedWeights(module).weights:  # which no list of the module's names
         held = torch.empty(traced.shape, dtype=getattr(torch, traced.type.dtype), device="meta")
         found[traced.weight] = "parameter" if traced.trained else "buffer", held
-    return found | {name: ("buffer", b) for name, b in module.named_buffers(remove_duplicate=False)}
+    for whole, buffer in module.named_buffers(remove_duplicate=False):
+        found |= {name: ("buffer", part) for name, part in stored(whole, buffer)}
+    return found
 
 
 def _unsaved(module: nn.Module) -> set[str]:

@@ -87,6 +87,12 @@ def _whole_numbers(use: WitnessedLayer) -> int:
     return -use.macs if stored or all(t.dtype in ("int8", "uint8") for t in use.inputs[:1]) else 0
 
 
+def _sparse_as_dense(use: WitnessedLayer) -> int:
+    """A product of a sparse matrix as if it were dense: its shape is all that is looked at."""
+    op: Any = use.node.op
+    return int(use.inputs[-1].size * op.size) - use.macs if op.name == "sparse_matmul" else 0
+
+
 def _affine_grid(use: WitnessedLayer) -> int:
     """Places (x, y, 1) times the transform of each image, as ``affine_grid`` has it: one operator to PyTorch."""
     if use.node.op.name != "matmul" or len(use.inputs[0].shape) != 2 or len(use.inputs[1].shape) != 3:
@@ -182,6 +188,8 @@ FVCORE_OMISSIONS = (
     Omission("deformable convolution, counted 0", _all("deform_conv")),
     Omission("products of groups, counted 0", _all("grouped_matmul")),
     Omission("quantised layers, counted 0", _whole_numbers),
+    Omission("sparse products, counted as dense ones", _sparse_as_dense),
+    Omission("sparse products, counted 0", _all("sparse_matmul")),
     Omission("decompositions of matrices, counted 0", _all(*DECOMPOSITIONS, "matrix_exp")),
     Omission("matmul with a broadcast left operand, counted for the operand once", _left_operand_once),
     Omission("baddbmm, counted 0", _all("matmul")),
@@ -200,5 +208,7 @@ TORCH_OMISSIONS = (
     Omission("deformable convolution, counted 0", _all("deform_conv")),
     Omission("products of groups, counted 0", _all("grouped_matmul")),
     Omission("quantised layers, counted 0", _whole_numbers),
+    Omission("sparse products, counted as dense ones", _sparse_as_dense),
+    Omission("sparse products, counted 0", _all("sparse_matmul")),
     Omission("decompositions of matrices, counted 0", _all(*DECOMPOSITIONS, "matrix_exp")),
 )

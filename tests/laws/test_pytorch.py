@@ -31,6 +31,8 @@ BLIND = {
 
 def misses(op: Op, types: list[TensorType]) -> str:
     """Why both witnesses are wrong about this product, if they are."""
+    if op.name == "sparse_matmul":
+        return "sparse products count as dense ones, or as 0"
     if isinstance(op, OfMatrices):
         return "decompositions of matrices count as 0"
     if op.name == "bilinear":

@@ -433,24 +433,6 @@ def test_an_operator_without_a_rule_is_named_with_its_shapes() -> None:
     assert found.to_dict()["uncounted"][0]["op"] == "special_bessel_j0"
 
 
-@pytest.mark.parametrize("layout", ["to_sparse_coo", "to_sparse_csr"])
-@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
-def test_products_with_sparse_tensors_are_named_not_counted_as_dense(layout: str) -> None:
-    class Neighbours(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.register_buffer("adjacency", getattr(torch.eye(8), layout)())
-            self.fc = nn.Linear(4, 5)
-
-        def forward(self, x: Tensor) -> Any:
-            return self.fc(self.adjacency @ torch.sparse.mm(self.adjacency, x))
-
-    found = report(trace(Neighbours(), (8, 4)))
-    assert found.total.macs == 8 * 4 * 5
-    assert [u.kind for u in found.uncounted] == ["_sparse_addmm of sparse tensors", "matmul of sparse tensors"]
-    assert "sparse tensors are stored and read as if they were dense" in found.assumptions
-
-
 def test_a_user_adds_a_rule_for_an_operator_of_their_own() -> None:
     from costcalc.ir import op as table
 

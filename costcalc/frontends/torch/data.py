@@ -24,6 +24,7 @@ SIZES = {
     "proposals": "boxes that non-maximum suppression keeps",
     "selected": "elements that are selected by value",
     "distinct": "values that are told apart",
+    "stored": "elements that a sparse tensor stores",
 }
 """Parameters for sizes that values decide → what they are the number of."""
 Values = Literal["few", "constants", "all"]

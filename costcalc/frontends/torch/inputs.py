@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from costcalc.frontends.torch.data import Values
 from costcalc.frontends.torch.failures import ModelError
-from costcalc.frontends.torch.pytrees import has_values
+from costcalc.frontends.torch.pytrees import SPARSE, has_values
 from costcalc.frontends.torch.running import LARGEST_CONSTANT
 
 SEQUENCES = 2
@@ -86,7 +86,9 @@ class WithoutValues:
         return torch.empty(shape, dtype=dtype, device="meta")
 
     def like(self, tensor: Tensor) -> Tensor:
-        """A tensor in place of one that the user gave."""
+        """A tensor in place of one that the user gave; a sparse one says how many elements it stores."""
+        if tensor.layout in SPARSE:
+            return tensor
         if _countable(tensor.dtype) and has_values(tensor) and tensor.numel() <= LARGEST_CONSTANT:
             return tensor.detach().cpu().clone()
         return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from costcalc.ir.allocations import ObservedRun, ObservedStep
     from costcalc.ir.graph import Graph
 
-_VALUE_SIZE = re.compile(r"(proposals|selected|distinct)(_\d+)?")
+_VALUE_SIZE = re.compile(r"(proposals|selected|distinct|stored)(_\d+)?")
 """Parameters that are for the trace: sizes that values decide (``data.SIZES``)."""
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
 CPU, META = torch.device("cpu"), torch.device("meta")
+SPARSE = frozenset((torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc))
 _is_meta = attrgetter("is_meta")
 
 
@@ -35,6 +36,10 @@ def stored(name: str, tensor: Tensor) -> list[tuple[str, Tensor]]:
 
     A quantised weight says that it has the shape and type of the weight that it replaces, and has numbers and scales.
     """
+    if tensor.layout in SPARSE:
+        from costcalc.frontends.torch.sparse import parts_of
+
+        return [(f"{name}.{part}", held) for part, held in parts_of(tensor).items()]
     if not wraps(type(tensor)):
         return [(name, tensor)]
     return [pair for part in tensor.__tensor_flatten__()[0] for pair in stored(f"{name}.{part}", getattr(tensor, part))]  # type: ignore[attr-defined]

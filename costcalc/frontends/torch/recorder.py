@@ -6,9 +6,8 @@ The model runs below autograd under a ``TorchDispatchMode``, so that operators a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from operator import attrgetter
 from typing import Any
 
 import torch
@@ -27,6 +26,7 @@ from costcalc.frontends.torch.pytrees import replaced, stored, tensors_among, wr
 from costcalc.frontends.torch.quantised import BEFORE, PackedWeights, Part, parts
 from costcalc.frontends.torch.running import Runner
 from costcalc.frontends.torch.scopes import Where
+from costcalc.frontends.torch.sparse import SparseTensors, is_sparse, parts_of
 from costcalc.frontends.torch.types import type_of
 from costcalc.ir.call import Traced
 
@@ -47,7 +47,6 @@ MADE_OF_NUMBERS = frozenset(
 """Operators that make elements of numbers alone, not all alike."""
 RESTRIDED = frozenset(("as_strided", "_reshape_alias"))
 """Operators that see elements of a storage in steps of their own."""
-_layout = attrgetter("layout")
 MOST_NUMBERS = 4096
 """Values that are kept of a tensor."""
 
@@ -74,18 +73,58 @@ class Recorder(TorchDispatchMode):
         self.runner = Runner(self.aliases, assumptions, values)
         self._operators: dict[OpOverload, Operator] = {}
         self.packed = PackedWeights(model)
+        self.sparse = SparseTensors(self._write_down, self._again, assumptions, values)
         for tensors, trained in ((model.named_parameters(), True), (model.named_buffers(), False)):
             for name, whole in tensors:
+                if is_sparse(whole):
+                    self._adopt_parts(name, whole, trained)
+                    continue
                 parts = stored(name, whole)
                 largest = max(part.numel() for _, part in parts)
                 for own, tensor in parts:
-                    counted = trained and tensor.numel() == largest  # the rest of them are scales and zero points
-                    self.weights.append(self.aliases.adopt(tensor, Traced(type_of(tensor), own, counted)))
-                    self.runner.keep(tensor)
-                    if trained:
-                        self.runner.hide(tensor)
+                    # The rest of what a library's own tensor holds are scales and zero points.
+                    self._adopt_weight(own, tensor, trained and tensor.numel() == largest, trained)
                 if whole.numel() > largest:
                     self._note_packed(name, whole, largest)
+
+    def _adopt_weight(self, name: str, tensor: Tensor, counted: bool, hidden: bool) -> None:
+        self.weights.append(self.aliases.adopt(tensor, Traced(type_of(tensor), name, counted)))
+        self.runner.keep(tensor)
+        if hidden:
+            self.runner.hide(tensor)
+
+    def _adopt_parts(self, name: str, tensor: Tensor, trained: bool) -> None:
+        """Take in what a sparse weight stores."""
+        parts = parts_of(tensor)
+        for part, held in parts.items():
+            own = trained and part == "values"
+            self._adopt_weight(f"{name}.{part}", held, own, own)
+        self.sparse.hold(tensor, parts)
+
+    def adopt_input(self, name: str, tensor: Tensor) -> dict[str, Traced]:
+        """Take in an input, of a sparse one what it stores, and return each by its name."""
+        if not is_sparse(tensor):
+            return {name: self.aliases.adopt(tensor, Traced(type_of(tensor)))}
+        parts = {part: self.runner.shadow(held) for part, held in parts_of(tensor).items()}
+        self.sparse.hold(tensor, parts)
+        return {f"{name}.{part}": self.aliases.adopt(held, Traced(type_of(held))) for part, held in parts.items()}
+
+    def made(self, tensor: Tensor) -> list[Traced]:
+        """What stands for ``tensor``, of a sparse one for all that it stores."""
+        if not is_sparse(tensor):
+            return [self.aliases.read(tensor)]
+        held = self.sparse.held(tensor)
+        return [self.aliases.read(part) for part in (held.values, *held.places)]
+
+    def _write_down(self, name: str, arguments: Mapping[str, Any], made: Sequence[Tensor]) -> None:
+        """Write down a call that makes new tensors."""
+        given = {key: replaced(value, self.aliases.read) for key, value in arguments.items()}
+        results = tuple(self.aliases.adopt(tensor, Traced(type_of(tensor))) for tensor in made)
+        self.calls.append(Recorded(name, given, results, self._where.now, False, self._line()))
+
+    def _again(self, func: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        with self:
+            return func(*args, **kwargs)
 
     supports_higher_order_operators = True  # newer torch asks; 2.6 lets none pass through a mode
 
@@ -119,6 +158,10 @@ class Recorder(TorchDispatchMode):
         given = tensors_among(args)
         if kwargs:
             given += tensors_among(kwargs.values())
+        if self.sparse.meets(operator, given):
+            made = self._of_sparse(func, operator, args, kwargs)
+            if made is not NotImplemented:
+                return made
         try:
             result = self.runner.run(func, operator, args, kwargs, given)
         except Exception as error:
@@ -130,6 +173,18 @@ class Recorder(TorchDispatchMode):
             decision.calls.append(len(self.calls) - 1)
         self._assumptions.fresh.clear()
         return result
+
+    def _of_sparse(self, func: OpOverload, operator: Operator, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a call of sparse tensors returns; ``NotImplemented`` where there is no rule for it."""
+        try:
+            made = self.sparse.run(func, operator, args, kwargs)
+        except ValuesNeeded:
+            self.asked = True
+            raise
+        for decision in self._assumptions.fresh:
+            decision.calls.append(len(self.calls) - 1)
+        self._assumptions.fresh.clear()
+        return made
 
     def _identity(self, tensor: Tensor) -> object:
         return self.aliases.read(tensor)
@@ -198,15 +253,16 @@ class Recorder(TorchDispatchMode):
         old = set(map(id, given))
         fresh = [t for t in results if id(t) not in old]
         name = operator.name
-        if {*map(_layout, given), *map(_layout, results)} - {torch.strided}:
+        if any(map(is_sparse, given)) or any(map(is_sparse, results)):
             name = f"{name} of sparse tensors"  # for which no rule says how many of their elements there are
-            self._assumptions.note("sparse tensors are stored and read as if they were dense")
         written = operator.written(args, kwargs)
         if not written and not fresh:
             return  # it returned its input as it is, or a number
         if operator.name == "copy" and written and _is_itself(given[0], given[-1]):
             return  # the end of ``x[i] *= 2``, which has been done in place
-        read = self.aliases.read
+        read: Callable[[Tensor], Any] = self.aliases.read
+        if name != operator.name:
+            results, fresh, read = self._parts_made(results, old), self._parts_made(fresh, old), self.made
         arguments = {
             name: replaced(value, read) if isinstance(value, (Tensor, list, tuple)) else value
             for name, value in operator.named(args, kwargs).items()
@@ -238,6 +294,14 @@ class Recorder(TorchDispatchMode):
                 self._assumptions.note(f"weights packed for {operator.name} in {location} are in no figure")
         copies = operator.views and bool(fresh) and bool(given) and storage_of(fresh[0]) != storage_of(given[0])
         self.calls.append(Recorded(name, arguments, tuple(made), self._where.now, copies, self._line()))
+
+    def _parts_made(self, results: list[Tensor], old: set[int]) -> list[Tensor]:
+        """``results``, and for each new sparse one what it stores."""
+        found: list[Tensor] = []
+        for tensor in results:
+            held = self.sparse.held(tensor) if is_sparse(tensor) else None
+            found += [tensor] if held is None or id(tensor) in old else [held.values, *held.places]
+        return found
 
     def _of_kernel(self, whole: Sequence[Part], made: tuple[Traced, ...]) -> None:
         """Write down the calls that one of a quantised kernel stands for."""

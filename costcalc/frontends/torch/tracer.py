@@ -38,7 +38,6 @@ from costcalc.frontends.torch.pytrees import CPU, has_values
 from costcalc.frontends.torch.read_out import scripts_told, told_by
 from costcalc.frontends.torch.recorder import Recorder
 from costcalc.frontends.torch.scopes import following
-from costcalc.frontends.torch.types import type_of
 from costcalc.frontends.torch.values import instead_of_the_process
 from costcalc.ir.call import Traced
 from costcalc.ir.graph import Graph
@@ -227,7 +226,9 @@ def _traced(
         stack.enter_context(instead_of_the_process(recorder.runner.generator))
         stack.enter_context(told_by(recorder.runner.told, assumptions))
         stack.enter_context(scripts_told(made.values))
-        inputs = {key: recorder.aliases.adopt(t, Traced(type_of(t))) for key, t in named(model, given, options)}
+        inputs: dict[str, Traced] = {}
+        for key, tensor in named(model, given, options):
+            inputs |= recorder.adopt_input(key, tensor)
         try:
             with recorder, OnCPU() if made.values == "constants" else nullcontext():
                 result = model(*given, **options)
@@ -240,7 +241,7 @@ def _traced(
             if not again:
                 raise forward_failed(name, error, where.failed, recorder.failing, recorder.calls) from error
         else:
-            again, outputs = False, [recorder.aliases.read(t) for _, t in tensors_in("", result)]
+            again, outputs = False, [made for _, t in tensors_in("", result) for made in recorder.made(t)]
         finally:
             recorder.runner.shape_back()
     known: dict[str, Any] = {"settings": settings, "parameters": parameters, "source": source}
