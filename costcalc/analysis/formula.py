@@ -13,8 +13,9 @@ from costcalc.analysis.storage import Storage
 from costcalc.analysis.sums import LayerSum
 from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim
-from costcalc.ir.expr import Expr, Known
+from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
+from costcalc.ir.values import Known, value_at
 
 
 class Formula(NamedTuple):
@@ -66,6 +67,6 @@ def strongest(conditions: Iterable[str]) -> list[str]:
 
 
 def _value(e: Expr, at: Mapping[str, int], known: Known | None = None) -> int:
-    value = e.at(at, known)
+    value = value_at(e, at, known)
     assert isinstance(value, int), f"{e} still has symbols"
     return value

@@ -1,10 +1,11 @@
-"""What can be told of expressions without values: that one never falls below zero, or when it does."""
+"""What can be told of expressions without values: that one never falls below zero, or when it does; and so what the
+larger of two is, and whether they are equal."""
 
 from __future__ import annotations
 
 from math import gcd
 
-from costcalc.ir.expr import Atom, Expr, Floor, Max, Monomial, Relation, sole_floor
+from costcalc.ir.expr import Atom, Expr, Floor, Max, Monomial, Relation, lowered, sole_floor
 from costcalc.ir.memo import Memo
 
 
@@ -90,3 +91,46 @@ def simplest_positive(e: int | Expr) -> int | Expr:
     for key in asked:
         known.put(key, e)
     return e
+
+
+def largest(a: int | Expr, b: int | Expr) -> int | Expr:
+    """The larger; members that another never falls below are dropped."""
+    members: list[Expr] = []
+    for new in (*_members(Expr.of(a)), *_members(Expr.of(b))):
+        if not any(never_negative(old - new) for old in members):
+            members = [old for old in members if not never_negative(new - old)] + [new]
+    if len(members) == 1:
+        return lowered(members[0])
+    return Expr.atom(Max(tuple(sorted(members, key=str))))
+
+
+def _members(e: Expr) -> tuple[Expr, ...]:
+    """The members of ``e`` if it is a maximum and nothing else, else ``e``."""
+    if len(e.terms) == 1:
+        ((monomial, c),) = e.terms.items()
+        if c == 1 and len(monomial) == 1 and monomial[0][1] == 1:
+            atom = monomial[0][0]
+            if isinstance(atom, Max):
+                return atom.members
+    return (e,)
+
+
+def relation(sign: str, a: int | Expr, b: int | Expr) -> bool | Relation:
+    """``a sign b``, decided if it can be; ``sign`` is ``=``, ``≥`` or ``|`` (a divides b)."""
+    if sign == "|":
+        rest = Expr.of(b) % a
+        return rest == 0 if isinstance(rest, int) else Relation(sign, Expr.of(a), Expr.of(b))
+    gap = Expr.of(a) - b
+    if sign == "≥":
+        gap = simplest_positive(gap)
+    if isinstance(gap, int):
+        return gap == 0 if sign == "=" else gap >= 0
+    if sign == "=":
+        return Relation(sign, Expr.of(a), Expr.of(b))
+    if never_negative(gap):
+        return True
+    if never_negative(-gap - 1):
+        return False
+    more = Expr({m: c for m, c in gap.terms.items() if c > 0 and m})
+    less = Expr({m: -c for m, c in gap.terms.items() if c < 0 or not m})
+    return Relation(sign, more, less)

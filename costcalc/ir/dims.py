@@ -18,7 +18,9 @@ from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from costcalc.errors import OptionError
+from costcalc.ir.bounds import largest, relation
 from costcalc.ir.expr import Expr, Relation
+from costcalc.ir.rounded import Log2, Scaled
 
 Dim: TypeAlias = "int | Expr"
 Truth: TypeAlias = "bool | Relation"
@@ -66,8 +68,6 @@ def log2_ceil(n: Dim) -> Dim:
     if isinstance(n, int):
         return (n - 1).bit_length()
     if isinstance(n, Expr):
-        from costcalc.ir.logarithm import Log2
-
         return Expr.atom(Log2(n))  # type: ignore[arg-type]
     # Exact for every int64, where a logarithm of floats is not.
     return total((n > 2**power).astype("int64") for power in range(63))
@@ -87,8 +87,6 @@ def scaled(size: Dim, factor: float) -> Dim:
     if down <= EXACT or (isinstance(size, int) and size > 2**53):
         return size * up // down
     if isinstance(size, Expr):
-        from costcalc.ir.scaled import Scaled
-
         return Expr.atom(Scaled(size, factor))  # type: ignore[arg-type]
     if not isinstance(size, int):
         return (size * factor).astype("int64")  # type: ignore[no-any-return,unused-ignore]
@@ -152,7 +150,7 @@ def maximum(a: Dim, b: Dim) -> Dim:
     if isinstance(a, int) and isinstance(b, int):
         return a if a >= b else b
     if _symbolic(a, b):
-        return Expr.maximum(a, b)
+        return largest(a, b)
     return _numpy().maximum(a, b)  # type: ignore[no-any-return]
 
 
@@ -161,7 +159,7 @@ def minimum(a: Dim, b: Dim) -> Dim:
     if isinstance(a, int) and isinstance(b, int):
         return a if a <= b else b
     if _symbolic(a, b):
-        return a + b - Expr.maximum(a, b)
+        return a + b - largest(a, b)
     return _numpy().minimum(a, b)  # type: ignore[no-any-return]
 
 
@@ -176,17 +174,17 @@ def where(condition: Truth, a: Dim, b: Dim) -> Dim:
 
 def equal(a: Dim, b: Dim) -> Truth:
     """a = b."""
-    return Relation.of("=", a, b) if _symbolic(a, b) else a == b
+    return relation("=", a, b) if _symbolic(a, b) else a == b
 
 
 def at_least(a: Dim, b: Dim) -> Truth:
     """a ≥ b."""
-    return Relation.of("≥", a, b) if _symbolic(a, b) else a >= b  # type: ignore[operator]
+    return relation("≥", a, b) if _symbolic(a, b) else a >= b  # type: ignore[operator]
 
 
 def divides(a: Dim, b: Dim) -> Truth:
     """a | b: ``b`` is a multiple of ``a``."""
-    return Relation.of("|", a, b) if _symbolic(a, b) else b % a == 0
+    return relation("|", a, b) if _symbolic(a, b) else b % a == 0
 
 
 def _symbolic(a: Dim, b: Dim) -> bool:

@@ -11,12 +11,10 @@ work that makes chains of strided layers readable:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import reduce
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 Monomial: TypeAlias = "tuple[tuple[Atom, int], ...]"
 Atom: TypeAlias = "str | Floor | Max | Relation"
-Known: TypeAlias = "dict[Atom, Any]"
 
 
 class Expr:
@@ -53,26 +51,13 @@ class Expr:
         """The expression that consists of ``atom``."""
         return Expr({((atom, 1),): 1})
 
-    @staticmethod
-    def maximum(a: int | Expr, b: int | Expr) -> int | Expr:
-        """The larger; members that another never falls below are dropped."""
-        from costcalc.ir.bounds import never_negative
-
-        members: list[Expr] = []
-        for new in (*_members(Expr.of(a)), *_members(Expr.of(b))):
-            if not any(never_negative(old - new) for old in members):
-                members = [old for old in members if not never_negative(new - old)] + [new]
-        if len(members) == 1:
-            return _lower(members[0])
-        return Expr.atom(Max(tuple(sorted(members, key=str))))
-
     # -- arithmetic --------------------------------------------------------------------------
 
     def __add__(self, other: int | Expr) -> int | Expr:
         terms = dict(self.terms)
         for m, c in Expr.of(other).terms.items():
             terms[m] = terms.get(m, 0) + c
-        return _lower(Expr(terms))
+        return lowered(Expr(terms))
 
     def __mul__(self, other: int | Expr) -> int | Expr:
         terms: dict[Monomial, int] = {}
@@ -83,7 +68,7 @@ class Expr:
                     powers[atom] = powers.get(atom, 0) + p
                 m = tuple(sorted(powers.items(), key=str))
                 terms[m] = terms.get(m, 0) + c1 * c2
-        return _lower(Expr(terms))
+        return lowered(Expr(terms))
 
     def __floordiv__(self, k: int | Expr) -> int | Expr:
         if not isinstance(k, int):
@@ -130,27 +115,6 @@ class Expr:
 
     # -- using -------------------------------------------------------------------------------
 
-    def at(self, values: Mapping[str, Any], known: Known | None = None) -> int | Expr:
-        """The value when each named symbol takes the given value (an int, an array or an Expr).
-
-        known   what atoms are at these values, and where what is found is put: sizes are nested as deep as a network
-        """
-        known = {} if known is None else known
-        result: int | Expr = 0
-        for monomial, c in self.terms.items():
-            term: int | Expr = c
-            for atom, power in monomial:
-                if isinstance(atom, str):
-                    v = values[atom] if atom in values else Expr.symbol(atom)
-                else:
-                    v = known.get(atom)
-                    if v is None:
-                        v = known[atom] = atom.at(values, known)
-                for _ in range(power):
-                    term = term * v
-            result = result + term
-        return result
-
     @property
     def symbols(self) -> set[str]:
         """The names of the symbols in it."""
@@ -194,7 +158,8 @@ def symbols_of(value: int | Expr) -> set[str]:
     return value.symbols if isinstance(value, Expr) else set()
 
 
-def _lower(e: Expr) -> int | Expr:
+def lowered(e: Expr) -> int | Expr:
+    """``e``, as an int if it has no symbols."""
     return e.terms.get((), 0) if not e.terms.keys() - {()} else e
 
 
@@ -224,10 +189,10 @@ def _exact_quotient(a: Expr, b: Expr) -> int | Expr | None:
         if ca % cb:
             return None
         out[tuple(i for i in sorted(powers.items(), key=str) if i[1])] = ca // cb
-    return _lower(Expr(out))
+    return lowered(Expr(out))
 
 
-class _Atom:
+class OtherAtom:
     """Something inside a monomial that is not a symbol: compared and hashed by what it prints."""
 
     __slots__ = ("_text", "symbols")
@@ -248,7 +213,7 @@ class _Atom:
     __repr__ = __str__
 
 
-class Floor(_Atom):
+class Floor(OtherAtom):
     """⌊dividend / divisor⌋."""
 
     __slots__ = ("dividend", "divisor")
@@ -260,13 +225,8 @@ class Floor(_Atom):
         self._text = f"⌊{above}/{below}⌋"
         self.symbols = frozenset(dividend.symbols | symbols_of(divisor))
 
-    def at(self, values: Mapping[str, Any], known: Known) -> int | Expr:
-        """Its value at ``values``."""
-        top = self.dividend.at(values, known)
-        return top // (self.divisor.at(values, known) if isinstance(self.divisor, Expr) else self.divisor)
 
-
-class Max(_Atom):
+class Max(OtherAtom):
     """The largest of ``members``, none of which is known to be below another."""
 
     __slots__ = ("members",)
@@ -276,14 +236,8 @@ class Max(_Atom):
         self._text = f"max({', '.join(map(str, members))})"
         self.symbols = frozenset().union(*(m.symbols for m in members))
 
-    def at(self, values: Mapping[str, Any], known: Known) -> int | Expr:
-        """Its value at ``values``."""
-        from costcalc.ir.dims import maximum
 
-        return reduce(maximum, (m.at(values, known) for m in self.members))
-
-
-class Relation(_Atom):
+class Relation(OtherAtom):
     """A statement about dimensions whose truth depends on symbols."""
 
     __slots__ = ("a", "b", "sign")
@@ -293,56 +247,9 @@ class Relation(_Atom):
         self._text = f"[{a} {sign} {b}]"
         self.symbols = frozenset(a.symbols | b.symbols)
 
-    @staticmethod
-    def of(sign: str, a: int | Expr, b: int | Expr) -> bool | Relation:
-        """``a sign b``, decided if it can be; ``sign`` is ``=``, ``≥`` or ``|`` (a divides b)."""
-        if sign == "|":
-            rest = Expr.of(b) % a
-            return rest == 0 if isinstance(rest, int) else Relation(sign, Expr.of(a), Expr.of(b))
-        from costcalc.ir.bounds import never_negative, simplest_positive
-
-        gap = Expr.of(a) - b
-        if sign == "≥":
-            gap = simplest_positive(gap)
-        if isinstance(gap, int):
-            return gap == 0 if sign == "=" else gap >= 0
-        if sign == "=":
-            return Relation(sign, Expr.of(a), Expr.of(b))
-        if never_negative(gap):
-            return True
-        if never_negative(-gap - 1):
-            return False
-        more = Expr({m: c for m, c in gap.terms.items() if c > 0 and m})
-        less = Expr({m: -c for m, c in gap.terms.items() if c < 0 or not m})
-        return Relation(sign, more, less)
-
     def indicator(self) -> Expr:
         """1 where it holds, else 0."""
         return Expr.atom(self)
 
-    def holds(self, values: Mapping[str, Any], known: Known | None = None) -> bool | Relation:
-        """Whether it holds at ``values``; ``known`` as ``Expr.at`` has it."""
-        from costcalc.ir.dims import at_least, divides, equal
-
-        rule = {"=": equal, "≥": at_least, "|": divides}[self.sign]
-        return rule(self.a.at(values, known), self.b.at(values, known))
-
-    def at(self, values: Mapping[str, Any], known: Known) -> int | Expr:
-        """1 if it holds at ``values``, else 0."""
-        from costcalc.ir.dims import where
-
-        return where(self.holds(values, known), 1, 0)
-
     def __bool__(self) -> bool:
         raise TypeError(f"whether {self} holds depends on its symbols")
-
-
-def _members(e: Expr) -> tuple[Expr, ...]:
-    """The members of ``e`` if it is a maximum and nothing else, else ``e``."""
-    if len(e.terms) == 1:
-        ((monomial, c),) = e.terms.items()
-        if c == 1 and len(monomial) == 1 and monomial[0][1] == 1:
-            atom = monomial[0][0]
-            if isinstance(atom, Max):
-                return atom.members
-    return (e,)

@@ -14,6 +14,7 @@ from costcalc.analysis.symbols import Symbols, find_symbols
 from costcalc.api import analyze
 from costcalc.errors import CostcalcError
 from costcalc.ir.graph import Graph
+from costcalc.ir.values import value_at
 from costcalc.models import load
 from costcalc.zoo import models
 
@@ -99,7 +100,7 @@ def sized(graph: Graph, opened: Symbols, values: dict[str, int]) -> dict[str, tu
     shapes = {name: list(graph.types[name].shape) for name in graph.inputs}
     for name, axes in opened.sizes.items():
         for axis, symbol in axes.items():
-            shapes[name][axis] = symbol.at(values)
+            shapes[name][axis] = value_at(symbol, values)
     return {name: tuple(shape[1:]) for name, shape in shapes.items()}  # type: ignore[misc]
 
 

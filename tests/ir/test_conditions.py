@@ -6,6 +6,7 @@ import pytest
 
 from costcalc.ir.dims import Truth, at_least, ceil_div, maximum, minimum
 from costcalc.ir.expr import Expr, Relation
+from costcalc.ir.values import holds
 
 h, w = Expr.symbol("h"), Expr.symbol("w")
 
@@ -36,7 +37,7 @@ def test_a_condition_takes_its_simplest_form(condition: Truth, expected: bool | 
 def test_the_simplest_form_holds_where_the_condition_does(bound: int, k: int, c: int) -> None:
     condition = at_least(c * ((h + 2) // k), bound)
     for value in range(1, 40):
-        held = condition if isinstance(condition, bool) else condition.holds({"h": value})
+        held = holds(condition, {"h": value})
         assert held is (c * ((value + 2) // k) >= bound)
 
 

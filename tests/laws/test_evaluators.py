@@ -11,6 +11,7 @@ from uses import USES, accepts, outputs_of
 from costcalc.ir.expr import Expr
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
+from costcalc.ir.values import holds, value_at
 
 KNOWN_SIZES = {"unbind": "it has as many outputs as an axis is long"}
 """Ops that need ints, with the reason."""
@@ -53,7 +54,7 @@ def test_a_closed_form_takes_the_values_that_ints_give(op: Op, types: list[Tenso
 
     for sizes in chosen:
         values = {f"d{d}": size for d, size in sizes.items()}
-        assert figures(op, replaced(types, sizes)) == [Expr.of(e).at(values) for e in closed], sizes
+        assert figures(op, replaced(types, sizes)) == [value_at(e, values) for e in closed], sizes
 
 
 @FREE
@@ -74,4 +75,4 @@ def test_what_is_required_holds_of_symbols_where_it_holds_of_ints(op: Op, types:
 
     for sizes in chosen:
         values = {f"d{d}": size for d, size in sizes.items()}
-        assert all(c if isinstance(c, bool) else c.holds(values) for c, _ in conditions), sizes
+        assert all(holds(c, values) for c, _ in conditions), sizes

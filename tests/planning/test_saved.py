@@ -14,6 +14,7 @@ from costcalc.errors import CostcalcError
 from costcalc.ir.op import Op, all_ops, find_op
 from costcalc.ir.saved import KEPT, Saves
 from costcalc.ir.tensor import TensorType
+from costcalc.ir.values import value_at
 from costcalc.ops.elementwise import _KEPT
 from tests.planning.saved import alike, both, kept, told
 
@@ -242,4 +243,4 @@ def test_a_rule_of_symbols_and_arrays_is_that_of_numbers() -> None:
     known = [bits(n) for n in (9, 12, 31)]
     assert list(bits(numpy.array([9, 12, 31]))) == known
     symbolic = bits(Expr.symbol("n"))
-    assert [symbolic.at({"n": size}) for size in (9, 12, 31)] == known
+    assert [value_at(symbolic, {"n": size}) for size in (9, 12, 31)] == known

@@ -21,6 +21,7 @@ from costcalc.analysis.formula import formulas  # noqa: E402
 from costcalc.analysis.symbols import find_symbols  # noqa: E402
 from costcalc.errors import CostcalcError, OptionError  # noqa: E402
 from costcalc.frontends.torch.expressions import expression, expressions  # noqa: E402
+from costcalc.ir.values import value_at  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of torch, of its own exporter
 
@@ -222,7 +223,8 @@ def test_a_size_that_is_a_multiple_of_an_open_one_is_chosen(export: Callable[...
     symbols = list(costcalc.load(path).parameters)
     (macs, *_) = formulas(costcalc.load(path, symbols=symbols))
     (rows, columns), total = sorted(macs.total.symbols), macs.total
-    assert [total.at({rows: 3, columns: 5}), total.at({rows: 7, columns: 7})] == [288 * 15, 288 * 49]
+    sizes = ({rows: 3, columns: 5}, {rows: 7, columns: 7})
+    assert [value_at(total, size) for size in sizes] == [288 * 15, 288 * 49]
 
 
 def test_words_that_mean_no_open_size_are_refused(export: Callable[..., str]) -> None:
@@ -280,6 +282,6 @@ def test_expressions_are_those_of_torch(export: Callable[..., str]) -> None:
                 theirs, ours = size.node.expr, expression(size)
                 for _ in range(20):
                     at = {symbol: random.randint(10, 250) for symbol in theirs.free_symbols}
-                    assert int(theirs.subs(at)) == ours.at({str(symbol): v for symbol, v in at.items()})  # type: ignore[union-attr]
+                    assert int(theirs.subs(at)) == value_at(ours, {str(symbol): v for symbol, v in at.items()})
                     tried += 1
     assert tried > 500

@@ -21,6 +21,7 @@ from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph, ValueSize
 from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS, TensorType
+from costcalc.ir.values import value_at
 
 MOST_DEEP = 64
 """How deep functions, branches and loops may stand in each other."""
@@ -99,7 +100,7 @@ class Build:
             if one.holds or one.shape is None or one.dtype not in ELEMENT_BITS:
                 what = one.holds or ("tensor without a shape" if one.shape is None else f"tensor of {one.dtype or '?'}")
                 raise FileError(f"the input {one.name[:80]} is a {what}, so that nothing can be counted from it")
-            shape = tuple(d.at(sizes) if isinstance(d, Expr) else d for d in shapes[one.name])
+            shape = tuple(value_at(d, sizes) for d in shapes[one.name])
             inputs[self._unique(one.name, inputs)] = self.env[one.name] = Traced(TensorType(shape, one.dtype))
         self.lowering = Lowering(name, inputs, self.weights, quantised=True)
         self.whole = self.env
@@ -191,7 +192,7 @@ class Build:
                 meant = expression(size)
                 if not isinstance(meant, Expr) or not meant.symbols <= self.sizes.keys():
                     return None
-                size = meant.at(self.sizes)  # type: ignore[assignment]
+                size = value_at(meant, self.sizes)  # type: ignore[assignment]
             if size is None or (isinstance(size, int) and size < 0):
                 return None
             shape.append(size)

@@ -16,6 +16,7 @@ from costcalc.frontends.onnx.read import DeclaredValue
 from costcalc.frontends.sources import check_order
 from costcalc.ir.dims import Dim, maximum, minimum
 from costcalc.ir.expr import Expr
+from costcalc.ir.values import value_at
 
 _TOKEN = re.compile(r"\s*(?:(\d+\.\d*|\.\d+|\d+)|([A-Za-z_][\w.:\[\]]*)|(//|[-+*/%(),]))")
 MOST_TEXT = 500
@@ -232,7 +233,7 @@ class Open:
             )
         for key, shape in self.shapes.items():
             for dim in shape:
-                made = dim.at(found) if isinstance(dim, Expr) else dim
+                made = value_at(dim, found)
                 if not isinstance(made, int) or made < 1:
                     raise OptionError(f"{dim} of the input {key[:80]} of {model} comes to {made}; sizes are from 1")
         return found, rest

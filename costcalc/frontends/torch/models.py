@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from costcalc.classes import NamedTuple, replace
 from costcalc.frontends.sources import SOURCES, Request, Shapes, check_shape, source_of
+from costcalc.ir.values import value_at
 from costcalc.progress import doing
 
 if TYPE_CHECKING:
@@ -199,8 +200,8 @@ def _with_symbols(
     declared = sizes.declared(trace({}).inputs)
     return in_symbols(
         trace,
-        {key: tuple(d.at(renamed) if isinstance(d, Expr) else d for d in shape) for key, shape in declared.items()},
-        [e.at(renamed) for e in expressions(sizes.program) if isinstance(e, Expr)],
+        {key: tuple(value_at(d, renamed) for d in shape) for key, shape in declared.items()},
+        [value_at(e, renamed) for e in expressions(sizes.program) if isinstance(e, Expr)],
         {symbols[size]: (numbers[size], *sizes.ranges[size][1:]) for size in symbols},
     )
 

@@ -21,6 +21,7 @@ from costcalc.ir.expr import Expr
 from costcalc.ir.fields import UNKNOWN
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.tensor import TensorType
+from costcalc.ir.values import value_at
 
 Sample = Mapping[str, int]
 Limits = Mapping[str, tuple[int, int]]
@@ -78,7 +79,7 @@ def _inner(hint: int, least: int, most: int) -> tuple[int, int]:
 
 def _telling(drawn: Sequence[Sample], pool: Sequence[Expr]) -> list[Sample]:
     """Those of ``drawn`` that tell all expressions in ``pool`` apart, and from numbers, as far as all of them do."""
-    values = [tuple(e.at(sample) for sample in drawn) for e in pool]
+    values = [tuple(value_at(e, sample) for sample in drawn) for e in pool]
     chosen: list[int] = []
     parts: list[tuple[Any, ...]] = [() for _ in pool]
 
@@ -179,7 +180,7 @@ class _Generaliser:
         return None
 
     def _values(self, e: Expr) -> tuple[Any, ...]:
-        return tuple(e.at(sample) for sample in self.samples)
+        return tuple(value_at(e, sample) for sample in self.samples)
 
 
 def _beside(shape: tuple[Dim, ...]) -> Iterator[Dim]:
@@ -257,7 +258,7 @@ def _difference(made: Graph, graph: Graph, sample: Sample) -> str:
 
 def _at(value: Any, sample: Sample) -> Any:
     if isinstance(value, Expr):
-        return value.at(sample)
+        return value_at(value, sample)
     return tuple(_at(v, sample) for v in value) if type(value) is tuple else value
 
 
