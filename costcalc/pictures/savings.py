@@ -16,6 +16,7 @@ from costcalc.analysis.storage import Storage
 from costcalc.analysis.traffic import traffic
 from costcalc.classes import NamedTuple, replace
 from costcalc.errors import CostcalcError
+from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph, Group, Node
 from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS
 from costcalc.pictures.dearest import Dear
@@ -51,8 +52,7 @@ def savings(report: Report, graph: Graph, one: Dear) -> list[Saving]:
     mine = [nodes[layer.name] for layer in one.layers]
     before = sum(layer.time.seconds for layer in one.layers if layer.time)
     whole = report.total.time.seconds if report.total.time else 0.0
-    found = [*_joined(report, graph, machine, mine), *_narrower(report, graph, machine, mine, before)]
-    found += _fewer(report, graph, machine, mine, before)
+    found = [*_joined(report, graph, machine, mine), *_changed(report, graph, machine, mine, before)]
     return sorted((s for s in found if s.seconds > LEAST * whole), key=lambda s: -s.seconds)
 
 
@@ -129,47 +129,41 @@ class Pairs:
         )
 
 
-def _narrower(report: Report, graph: Graph, machine: Machine, mine: list[Node], before: float) -> Iterator[Saving]:
-    """Elements of half the width, and weights alone of half the width at the rate that there is."""
-    bits = report.settings.bits
-    half = (bits or 32) // 2
-    types = {graph.types[value] for node in mine for value in (*node.reads, *node.outputs)}
-    if any(t.dtype not in FLOATING_BITS or (bits is None and ELEMENT_BITS[t.dtype] != 32) for t in types):
-        return  # they are not as wide as the rate is for
-    try:
-        machine.rate(half)
-        has_rate = True
-    except CostcalcError:
-        has_rate = False
-    if has_rate:
-        after = _time(machine, half, graph, Storage(graph, half), mine)
-        yield Saving(ELEMENTS, before - after, bits=half)
-    storage, work, after = Storage(graph, bits), Works(bits), 0.0
-    read = 0
-    for node in mine:
-        done = work(graph, node)
-        moved = traffic(node, done, storage)
-        if not isinstance(done.read_bits, int):
-            return
-        read += done.read_bits
-        after += machine.time_of(done.own["macs"], moved.read + moved.write - done.read_bits // 2, bits).seconds
-    if read and all(layer.params for layer in (report[node.name] for node in mine)):
-        yield Saving(WEIGHTS, before - after, bits=half)
+def _changed(
+    report: Report, graph: Graph, machine: Machine, mine: list[Node], before: float
+) -> Iterator[Saving]:  # fmt: skip
+    """Elements of half the width; weights alone of half the width, at the rate that there is; half the channels.
 
-
-def _fewer(report: Report, graph: Graph, machine: Machine, mine: list[Node], before: float) -> Iterator[Saving]:
-    """Half as many channels that a convolution or linear layer makes."""
-    op = mine[0].op
-    width = next((getattr(op, name) for name, role in op.roles.items() if role == "width"), 1)
-    if op.name not in ("conv", "linear") or getattr(op, "groups", 1) != 1 or width % 2:
+    What holds of one of the layers holds of all, which do the same to the same shapes.
+    """
+    bits, node, many = report.settings.bits, mine[0], len(mine)
+    storage = Storage(graph, bits)
+    done = Works(bits)(graph, node)
+    moved = traffic(node, done, storage)
+    macs, read, write = done.own["macs"], moved.read, moved.write
+    if not isinstance(macs, int) or not isinstance(read + write + done.read_bits, int):
         return
-    bits, after = report.settings.bits, 0.0
-    storage, work = Storage(graph, bits), Works(bits)
-    for node in mine:
-        done = work(graph, node)
-        moved = traffic(node, done, storage)
-        macs, kept = done.own["macs"], done.read_bits + moved.write
-        if not isinstance(macs, int) or not isinstance(kept, int):
-            return
-        after += machine.time_of(macs // 2, moved.read + moved.write - kept // 2, bits).seconds
-    yield Saving(CHANNELS, before - after)
+
+    def after(macs: int, saved_bits: Dim) -> float:
+        return many * machine.time_of(macs, read + write - saved_bits, bits).seconds
+
+    types = {graph.types[value] for node in mine for value in (*node.reads, *node.outputs)}
+    own = bits is not None or all(ELEMENT_BITS[t.dtype] == 32 for t in types)
+    if own and all(t.dtype in FLOATING_BITS for t in types):  # else they are not as wide as the rate is for
+        half = (bits or 32) // 2
+        if _has_rate(machine, half):
+            narrow = _time(machine, half, graph, Storage(graph, half), [node])
+            yield Saving(ELEMENTS, before - many * narrow, bits=half)
+        if done.read_bits and report[node.name].params:
+            yield Saving(WEIGHTS, before - after(macs, done.read_bits // 2), bits=half)
+    width = next((getattr(node.op, name) for name, role in node.op.roles.items() if role == "width"), 1)
+    if node.op.name in ("conv", "linear") and getattr(node.op, "groups", 1) == 1 and width % 2 == 0:
+        yield Saving(CHANNELS, before - after(macs // 2, (done.read_bits + write) // 2))
+
+
+def _has_rate(machine: Machine, bits: int) -> bool:
+    try:
+        machine.rate(bits)
+    except CostcalcError:
+        return False
+    return True

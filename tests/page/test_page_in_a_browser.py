@@ -150,6 +150,32 @@ def test_points_tell_what_they_are(shown: Any, file: Path) -> None:
     assert page.locator("#inspector").is_visible() and "MACs" in page.locator("#inspector").inner_text()
 
 
+def test_layers_that_do_the_same_are_one_point_with_the_time_of_all(shown: Any, file: Path) -> None:
+    page = shown(file)
+    report = costcalc.analyze("mobilenet_v2", machine="jetson_orin_nano", bits=8)
+    alike: dict[Any, list[Any]] = {}
+    for layer in report.layers:
+        if layer.macs:
+            alike.setdefault((layer.kind, layer.macs, layer.traffic_bits), []).append(layer)
+    assert page.locator("[data-view=roofline] .dot").count() == len(alike)
+    slowest = max(alike.values(), key=lambda layers: sum(layer.time.seconds for layer in layers))
+    page.locator("[data-view=roofline] svg[tabindex]").focus()
+    page.keyboard.press("ArrowRight")
+    said = page.locator("[data-view=roofline] p[aria-live]").inner_text()
+    assert said.startswith(slowest[0].name) and (len(slowest) == 1 or f"with {len(slowest) - 1} like it" in said)
+
+
+def test_the_line_of_time_is_whole(shown: Any, file: Path, tmp_path: Path) -> None:
+    """Whether there are few layers or thousands, of which none is as wide as a pixel."""
+    deep = tmp_path / "deep.html"
+    graph = costcalc.load("resnet1202")
+    deep.write_text(html(costcalc.analyze(graph, machine="a100"), graph), "utf-8")
+    for one in (file, deep):
+        line = shown(one).locator("[data-view=roofline] svg[aria-label^='time, layer by layer']")
+        wide = line.locator("rect").evaluate_all("all => all.reduce((s, r) => s + Number(r.getAttribute('width')), 0)")
+        assert wide == pytest.approx(int(line.get_attribute("viewBox").split()[2]), rel=0.06)
+
+
 def test_the_treemap_of_memory_is_what_lives_at_the_peak(shown: Any, file: Path) -> None:
     page = shown(file)
     page.get_by_role("group", name="figure of the treemap").get_by_role("button", name="memory at the peak").click()
@@ -263,6 +289,22 @@ def test_what_is_compared_is_on_one_scale_and_what_is_not_is_on_its_own(
     printed("compare", "vgg16", "mobilenet", "--output", "y.html")
     parts = shown(tmp_path / "y.html").locator(".map").evaluate_all(filled)
     assert parts[0] > 0.95 and parts[1] < 0.5
+
+
+def test_of_very_many_boxes_the_first_are_drawn(shown: Any, tmp_path: Path) -> None:
+    """A chain without blocks, so that nothing folds: 1,000 layers, and 5,000, of which never all are."""
+    for layers, after in ((1000, 1001), (5000, 4000)):
+        builder = GraphBuilder("chain", {"v0": TensorType((1, 4, 4, 4))})
+        for i in range(layers):
+            builder.add(f"v{i + 1}", Conv(4, 1), [f"v{i}"])
+        graph = builder.build([f"v{layers}"])
+        file = tmp_path / "x.html"
+        file.write_text(html(analysed(graph), graph), "utf-8")
+        page = shown(file)
+        boxes, said = page.locator("[data-view=graph] g[role=button]"), page.locator("#graph [role=status]")
+        assert boxes.count() == 600 and said.inner_text() == f"the first 600 of {layers + 1:,} boxes"
+        page.locator("#graph").get_by_role("button", name="unfold all").click()
+        assert boxes.count() == after and page.said == []
 
 
 def test_blocks_of_the_graph_unfold(shown: Any, file: Path) -> None:

@@ -122,7 +122,7 @@ def why(report: Report, one: Dear) -> str:
     share = held / (8 * one.bytes) if isinstance(held, int) and one.bytes else 0.0
     of_it = f", of which {percent(min(share, 1.0), 1)} are weights" if share else ""
     if one.bound == "memory":
-        ridge = roofline(report).ridge
+        ridge = machine.rate(report.settings.bits) / machine.bandwidth
         what = (
             f"for {count(one.macs)} MACs, {one.macs / one.bytes:.3g} a byte" if one.macs else "and multiplies nothing"
         )
@@ -154,6 +154,8 @@ def still_table(report: Report) -> str:
     depth = max((layer.name.count(".") for layer in report.layers), default=0)
     while depth > 0 and len(flat(report, shown_view)) > STILL_ROWS:
         shown_view, depth = TableView(depth=depth), depth - 1
+    if len(flat(report, shown_view)) > STILL_ROWS:
+        shown_view = TableView(top=STILL_ROWS)  # there are no blocks to fold
     chosen = preferred("name kind output macs traffic time bound" if report.total.time else
                        "name kind output macs params traffic field", ())  # fmt: skip
     rows = []

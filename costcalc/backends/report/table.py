@@ -172,7 +172,8 @@ def _that_fit(wanted: Sequence[str], cells: Callable[[str], list[str]], view: Ta
     """Which of the columns, the most wanted first, fit side by side; the main ones all where lines have no bound."""
     chosen: dict[str, list[str]] = {}
     if not view.bounded:
-        main = {name: cells(name) for name in wanted if name in MAIN.split()}
+        asked = (view.bars.name, BARS) if view.bars is not None else ()
+        main = {name: cells(name) for name in wanted if name in (*MAIN.split(), *asked)}
         chosen = {name: column for name, column in main.items() if any(column[1:])}
     widths = {name: max(map(len, column)) for name, column in chosen.items()}
     least = LEAST if view.bounded else {}

@@ -1,8 +1,9 @@
 // The graph in layers of equal depth; blocks fold into one box and unfold again.
-const MOST_UNITS = 4000;
+const MOST_UNITS = 4000, FIRST_UNITS = 600; // and how many are drawn before anybody asks for more
 function graphView(m, box) {
   const { reads, inputs } = m.graph, open = new Set(), BOX = 200, TALL = 38, GAPX = 26, GAPY = 40;
   const scroll = el("div", { class: "graph", role: "group", "aria-label": "graph of " + m.model, tabindex: -1 }), bar = el("div", { class: "tools" }), said = el("span", { class: "soft", role: "status" });
+  let most = FIRST_UNITS;
   const changed = new Set();
   for (const i of m.changed || []) for (let p = i; p >= 0; p = m.parent[p]) changed.add(p);
   const unit = (i) => { let found = i; for (let p = m.parent[i]; p >= 0; p = m.parent[p]) if (!open.has(p)) found = p; return found; };
@@ -16,10 +17,10 @@ function graphView(m, box) {
   function show(focus) {
     const order = new Map(), edges = new Map(), isUnit = [];
     inputs.forEach((_, k) => { order.set(-1 - k, isUnit.length); isUnit.push(-1 - k); });
-    for (const i of m.order) { const u = unit(i); if (!order.has(u)) { order.set(u, isUnit.length); isUnit.push(u); } }
+    for (const i of m.order) { const u = unit(i); if (!order.has(u) && isUnit.length < most) { order.set(u, isUnit.length); isUnit.push(u); } }
     for (const i of m.order) for (const source of reads[i] || []) {
       const from = source < 0 ? source : unit(source), to = unit(i);
-      if (from !== to) edges.set(order.get(from) + ">" + order.get(to), [order.get(from), order.get(to), source < 0 ? "" : m.shapes[m.rows.shape[source]]]);
+      if (from !== to && order.has(from) && order.has(to)) edges.set(order.get(from) + ">" + order.get(to), [order.get(from), order.get(to), source < 0 ? "" : m.shapes[m.rows.shape[source]]]);
     }
     const list = [...edges.values()], rank = isUnit.map(() => 0), into = isUnit.map(() => []);
     for (const e of list) into[e[1]].push(e[0]);
@@ -33,11 +34,14 @@ function graphView(m, box) {
     const low = x.reduce((a, b) => Math.min(a, b), 0) - BOX / 2 - 20, high = x.reduce((a, b) => Math.max(a, b), 0) + BOX / 2 + 20;
     let reach = high;
     // A shape stands where it covers no box and no other shape; else its layer says it when it is opened.
-    const taken = isUnit.map((_, u) => [x[u] - BOX / 2, y[u], x[u] + BOX / 2, y[u] + TALL]);
+    const row = (v) => Math.floor(v / (TALL + GAPY)), taken = new Map(); // by rows of boxes, as only what is near can be covered
+    const take = (b) => { for (let r = row(b[1]); r <= row(b[3]); r++) { if (!taken.has(r)) taken.set(r, []); taken.get(r).push(b); } };
+    const covers = (b) => { for (let r = row(b[1]); r <= row(b[3]); r++) for (const o of taken.get(r) || []) if (o[0] < b[2] && b[0] < o[2] && o[1] < b[3] && b[1] < o[3]) return true; return false; };
+    isUnit.forEach((_, u) => take([x[u] - BOX / 2, y[u], x[u] + BOX / 2, y[u] + TALL]));
     const shaped = (g, shape, at, middle) => {
       const box = [at, middle - 11, at + 6.6 * shape.length, middle + 3];
-      if (!shape || taken.some((b) => b[0] < box[2] && box[0] < b[2] && b[1] < box[3] && box[1] < b[3])) return;
-      taken.push(box); reach = Math.max(reach, box[2] + 6);
+      if (!shape || covers(box)) return;
+      take(box); reach = Math.max(reach, box[2] + 6);
       g.append(draw("text", { x: at, y: middle, "font-size": 11 }, shape));
     };
     const lines = list.map(([a, b, shape]) => {
@@ -50,7 +54,7 @@ function graphView(m, box) {
     const boxes = isUnit.map((u, k) => {
       const isBlock = u >= 0 && m.isBlock(u), label = u < 0 ? inputs[-1 - u] : m.name[u], second = u < 0 ? "input" : isBlock ? (m.modules[m.rows.module[u]] || "block") + ", " + m.rows.layers[u] + " layers" : m.kind(u);
       const short = label.length > 27 ? "…" + label.slice(-26) : label;
-      const act = () => { unhint(); if (isBlock) { if (units() + m.rows.layers[u] > MOST_UNITS) { said.textContent = "too many boxes; fold others first"; return; } open.add(u); show(u); } else if (u >= 0) inspect(m, u); };
+      const act = () => { unhint(); if (isBlock) { if (units() + m.rows.layers[u] > MOST_UNITS) { said.textContent = "too many boxes; fold others first"; return; } open.add(u); most = MOST_UNITS; show(u); } else if (u >= 0) inspect(m, u); };
       return draw("g", { tabindex: 0, role: "button", "data-unit": u, "aria-label": label + ", " + second + (changed.has(u) ? ", changed" : "") + (isBlock ? ", unfold" : ""), onclick: act,
         onkeydown: (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); act(); } else if ((e.key === "Backspace" || e.key === "ArrowLeft") && u >= 0 && m.parent[u] >= 0) { e.preventDefault(); open.delete(m.parent[u]); show(m.parent[u]); } },
         onpointermove: (e) => hint(e, label + "\n" + second + (isBlock ? "\nclick to unfold" : "")), onpointerleave: unhint },
@@ -60,10 +64,11 @@ function graphView(m, box) {
     const width = reach - low, height = Math.max(levels.length, 1) * (TALL + GAPY);
     scroll.replaceChildren(draw("svg", { width, height, viewBox: `${low} -4 ${width} ${height + 8}` }, draw("defs", {}, draw("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" }, draw("path", { d: "M0 0L8 4L0 8Z", fill: "#8a919b" }))), ...lines, ...boxes));
     if (scroll.scrollWidth > scroll.clientWidth) scroll.scrollLeft = Math.max(0, -low - scroll.clientWidth / 2);
-    said.textContent = isUnit.length.toLocaleString("en") + " boxes";
+    const all = units() + inputs.length;
+    said.textContent = (isUnit.length < all ? "the first " + isUnit.length.toLocaleString("en") + " of " : "") + all.toLocaleString("en") + " boxes";
     const innermost = [...open].filter((i) => ![...open].some((k) => m.parent[k] === i));
     bar.replaceChildren(
-      el("button", { type: "button", onclick: () => { if (m.graph.layers > MOST_UNITS) { said.textContent = "more than " + MOST_UNITS.toLocaleString("en") + " layers: unfold blocks one by one"; return; } for (let i = 0; i < m.n; i++) if (m.isBlock(i)) open.add(i); show(); } }, "unfold all"),
+      el("button", { type: "button", onclick: () => { if (m.graph.layers > MOST_UNITS) { most = MOST_UNITS; show(); if (said.textContent.startsWith("the first")) return; said.textContent = "more than " + MOST_UNITS.toLocaleString("en") + " layers: unfold blocks one by one"; return; } for (let i = 0; i < m.n; i++) if (m.isBlock(i)) open.add(i); most = MOST_UNITS; show(); } }, "unfold all"),
       el("button", { type: "button", onclick: () => { open.clear(); show(); } }, "fold all"),
       ...innermost.slice(0, 10).map((i) => el("button", { type: "button", title: "fold " + m.name[i], onclick: () => { open.delete(i); show(i); } }, "▾ " + m.name[i])), said);
     const again = focus !== undefined && scroll.querySelector(`[data-unit="${open.has(focus) ? m.inside[focus][0] : focus}"]`);

@@ -2,7 +2,13 @@
 function roofline(m, box, range) {
   const { peak, bandwidth, title, points } = m.roofline, W = widthIn(box, 900), H = Math.round(Math.max(300, W * 0.53)), left = 66, right = 16, top = 16, bottom = 44;
   if (!points.length) { box.replaceChildren(el("p", {}, "No layer multiplies and moves anything.")); return; }
-  const at = points.map((i) => ({ i, macs: m.value("macs", i), bytes: m.value("traffic", i) / 8, time: m.value("time", i) }));
+  // Layers that do the same are one point, with the time of all.
+  const alike = new Map();
+  for (const i of points) {
+    const macs = m.value("macs", i), bytes = m.value("traffic", i) / 8, key = [m.rows.kind[i], macs, bytes, m.rows.bound[i]].join(), one = alike.get(key);
+    if (one) { one.many++; one.time += m.value("time", i); } else alike.set(key, { i, macs, bytes, many: 1, time: m.value("time", i) });
+  }
+  const at = [...alike.values()];
   for (const p of at) { p.x = p.macs / p.bytes; p.y = Math.min(peak, p.x * bandwidth); }
   const ridge = peak / bandwidth, xs = at.map((p) => p.x);
   const [x0, x1] = range || [Math.min(...xs, ridge) / 2, Math.max(...xs, ridge) * 2.5], y1 = peak * 2, y0 = Math.min(x0 * bandwidth, peak / 10);
@@ -24,7 +30,7 @@ function roofline(m, box, range) {
       onpointermove: (e) => hint(e, says(p)), onpointerleave: unhint, onclick: () => { mark(at.indexOf(p)); inspect(m, p.i); } });
     dots.set(p, dot); picture.append(dot);
   }
-  const says = (p) => brief(m, p.i, count(p.macs) + " MACs / " + size(8 * p.bytes) + " = " + three(p.x) + " MACs/B", seconds(p.time) + ", " + percent(p.time, total) + ", bound by " + ["", "memory", "compute"][m.rows.bound[p.i]]);
+  const says = (p) => brief(m, p.i, count(p.macs) + " MACs / " + size(8 * p.bytes) + " = " + three(p.x) + " MACs/B", (p.many > 1 ? `with ${p.many - 1} like it: ` : "") + seconds(p.time) + ", " + percent(p.time, total) + ", bound by " + ["", "memory", "compute"][m.rows.bound[p.i]]);
   const line = el("p", { class: "soft", "aria-live": "polite" }, "Hover or tap a layer, or go through them with the arrow keys; larger is slower.");
   let current = -1;
   function mark(k) { if (current >= 0) dots.get(at[current]).classList.remove("on"); current = k; dots.get(at[k]).classList.add("on"); line.textContent = says(at[k]).replaceAll("\n", " · "); }
@@ -38,12 +44,16 @@ function roofline(m, box, range) {
 // The layers one after another, each as wide as its time.
 function timeLine(m, total, W) {
   const picture = draw("svg", { viewBox: `0 0 ${W} 46`, role: "img", "aria-label": "time, layer by layer, in the model's order" });
+  // Of very many layers those that share half a pixel are one box, of the colour of the slowest.
+  const timed = m.order.filter((i) => m.value("time", i)), boxes = [];
+  for (const i of timed) {
+    const t = m.value("time", i), last = boxes[boxes.length - 1];
+    if (last && W * last.time / total < 0.5) { last.time += t; last.many++; if (t > m.value("time", last.i)) last.i = i; } else boxes.push({ i, time: t, many: 1 });
+  }
   let x = 0;
-  for (const i of m.order) {
-    const t = m.value("time", i);
-    if (!t) continue;
-    const w = W * t / total;
-    if (w > 0.15) picture.append(draw("rect", { x, y: 0, width: Math.max(w - 0.4, 0.2), height: 26, fill: m.colour(i), onclick: () => inspect(m, i), onpointermove: (e) => hint(e, brief(m, i, seconds(t) + ", " + percent(t, total))), onpointerleave: unhint }));
+  for (const { i, time, many } of boxes) {
+    const w = W * time / total;
+    picture.append(draw("rect", { x, y: 0, width: Math.max(w - (w > 2 ? 0.4 : 0), 0.2), height: 26, fill: m.colour(i), onclick: () => inspect(m, i), onpointermove: (e) => hint(e, brief(m, i, (many > 1 ? `with ${many - 1} beside it: ` : "") + seconds(time) + ", " + percent(time, total))), onpointerleave: unhint }));
     x += w;
   }
   picture.append(draw("text", { x: 0, y: 41 }, "0"), draw("text", { x: W, y: 41, "text-anchor": "end" }, seconds(total)), draw("text", { x: W / 2, y: 41, "text-anchor": "middle" }, "time, layer by layer"));
