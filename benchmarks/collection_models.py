@@ -70,6 +70,10 @@ def _transformers(name: str, built: Built) -> Made:
         known = {key: v for key, v in SMALLER.items() if isinstance(getattr(inner, key, None), int)}
         if known and hasattr(inner, "to_dict"):
             raw[part] = {"model_type": inner.model_type, **known}
+    if getattr(config, "num_experts_per_tok", 0) is None:
+        raw["num_experts_per_tok"] = 2
+    if getattr(config, "attn_layer_indices", 0) is None:
+        raw["attn_layer_indices"] = [1]
     layers = getattr(text or config, "layer_types", None)
     if isinstance(layers, list):
         kinds = list(dict.fromkeys(layers))
@@ -279,7 +283,7 @@ def _monai() -> dict[str, Callable[[], Made]]:
         "Discriminator": _from(n, "Discriminator", flat, in_shape=(1, 64, 64), channels=(4, 8), strides=(2, 2)),
         "ResNet 18": _from(n, "resnet18", box, n_input_channels=1, num_classes=2),
         "MILModel": _from(n, "MILModel", (1, 4, 3, 64, 64), num_classes=2, pretrained=False),
-        "TorchVisionFCModel": _from(n, "TorchVisionFCModel", (1, 3, 64, 64), model_name="resnet18", num_classes=2),
+        "TorchVisionFCModel": _from(n, "TorchVisionFCModel", (1, 3, 224, 224), model_name="resnet18", num_classes=2),
         "AHNet": _from(n, "AHNet", (1, 1, 128, 128, 64), spatial_dims=3, in_channels=1, out_channels=2),
         "DynUNet 2d": _from(n, "DynUNet", flat, kernel_size=[3, 3], strides=[1, 2], upsample_kernel_size=[2], **d2),
         "MedNeXt S": _from(n, "MedNeXtS", box, spatial_dims=3, in_channels=1, out_channels=2),
@@ -320,7 +324,7 @@ def _torchaudio() -> dict[str, Callable[[], Made]]:
         "WaveRNN": _from(
             m,
             "WaveRNN",
-            [(1, 1, 240), (1, 1, 128, 5)],
+            [(1, 1, 60), (1, 1, 128, 5)],
             upsample_scales=[2, 3, 10],
             n_classes=512,
             hop_length=60,
@@ -603,7 +607,7 @@ def _diffusers() -> dict[str, Callable[[], Made]]:
         "Kandinsky3UNet": _from(
             d,
             "Kandinsky3UNet",
-            [latent, steps, (1, 77, 128)],
+            [latent, steps, (1, 77, 128), (1, 77)],
             block_out_channels=(64, 128),
             cross_attention_dim=128,
             layers_per_block=1,
@@ -693,6 +697,7 @@ def _pretrainedmodels() -> dict[str, Callable[[], Made]]:
                 "xception": 299,
                 "nasnetalarge": 331,
                 "pnasnet5large": 331,
+                "polynet": 331,
             }.get(name, 224)
             return (
                 built(lambda: pretrainedmodels.__dict__[name](num_classes=1000, pretrained=None)).eval(),

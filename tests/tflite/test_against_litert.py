@@ -1,7 +1,7 @@
 """Random operators: the shapes that we say against those that LiteRT makes when it runs them.
 
-Needs the package ai-edge-litert, which is too large for CI; ``COSTCALC_FUZZ`` says how many. Its reference kernels are
-asked: the delegate that is on by default takes a slice that ends at 0 for one that goes to the end
+Needs the package ai-edge-litert, which the test extra brings on Linux; ``COSTCALC_FUZZ`` says how many. Its reference
+kernels are asked: the delegate that is on by default takes a slice that ends at 0 for one that goes to the end
 (``findings/litert_strided_slice_to_zero.sh``).
 """
 

@@ -129,7 +129,7 @@ def test_graphs_without_end_get_a_sentence(opened: Open) -> None:
 
 @pytest.mark.parametrize("data", [branches(), turning(5), turning(3, known=False)])
 def test_shapes_are_those_of_a_run(tmp_path: Path, data: bytes) -> None:
-    pytest.importorskip("ai_edge_litert", reason="too large for the test extra")
+    pytest.importorskip("ai_edge_litert", reason="the test extra brings it on Linux")
     from costcalc.frontends.sources import Request
     from costcalc.verification import tflite_file
 

@@ -429,7 +429,7 @@ def test_recurrent_kernels(tmp_path: Path, name: str) -> None:
     (tmp_path / "net.tflite").write_bytes(data)
     found = report(load(str(tmp_path / "net.tflite")))
     assert (found.total.macs, found.total.params, found.is_complete) == (macs, params, True)
-    pytest.importorskip("ai_edge_litert", reason="too large for the test extra")
+    pytest.importorskip("ai_edge_litert", reason="the test extra brings it on Linux")
     from costcalc.frontends.sources import Request
     from costcalc.verification import tflite_file
 

@@ -132,7 +132,8 @@ def inputs_of(model: nn.Module, texts: Texts, folder: Path) -> Inputs:
     images = [name for name in images if name not in beside]
     if "input_ids" in taken and reads:
         shapes["input_ids"] = ()
-    if images and not (mixes and reads):
+    needed = bool(images) and taken[images[0]].default is inspect.Parameter.empty
+    if images and (needed or not (mixes and reads)):
         shapes[images[0]] = _image(config, folder, notes, frames=_frames(config, images[0], model))
     elif images:
         notes.append("no image is given: text alone is run (--input pixel_values=3x336x336 gives one)")
@@ -309,7 +310,7 @@ def _sound(config: Any, name: str, model: nn.Module) -> tuple[int, ...]:
         if config.model_type == "clap":
             return (1, 1001, 64)
         width = getattr(config, "feature_projection_input_dim", None) or bands or 80
-        return (100, width)
+        return (width, 100) if config.model_type == "clvp" else (100, width)
     if bands:
         return (getattr(config, "max_length", 1024), bands)
     channels = getattr(config, "audio_channels", None)
