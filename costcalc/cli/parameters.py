@@ -58,6 +58,16 @@ REQUIRED: Any = object()
 """The default of what must be given."""
 
 
+_SHEET = "a spreadsheet opens x.csv"
+_PICTURE = "`costcalc plot` draws, and `costcalc report` writes a page"
+NO_TEXT = {
+    **dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), _SHEET),
+    **dict.fromkeys((".png", ".svg", ".jpg", ".jpeg", ".pdf", ".eps"), _PICTURE),
+    **dict.fromkeys((".docx", ".doc", ".odt", ".pptx"), "a page is x.html, a table for a paper x.tex"),
+}
+"""Suffix of what is no text → what to write instead."""
+
+
 class CommandParameter(NamedTuple):
     """One parameter of a command; ``annotation`` is the type of its value, or a list of it, perhaps or None."""
 
@@ -117,7 +127,10 @@ class Command:
     def _format_of(self, file: str, given: Any) -> Any:
         """The format that the name of ``file`` asks for, where none is ``given`` and it asks for one that there is."""
         parameter = self.parameters["format"]
-        wanted = SUFFIXES.get(file[file.rfind(".") :].lower()) if "." in file else None
+        suffix = file[file.rfind(".") :].lower() if "." in file else ""
+        if suffix in NO_TEXT and given is parameter.default:
+            raise OptionError(f"--output {file[:60]}: {suffix} is no file of text; {NO_TEXT[suffix]}")
+        wanted = SUFFIXES.get(suffix)
         if wanted is None or given is not parameter.default or not issubclass(parameter.kind, Enum):
             return given
         found = next((one for one in parameter.kind if one.value == wanted), None)

@@ -144,3 +144,12 @@ def test_a_pipe_has_every_main_column(printed: Printed, monkeypatch: pytest.Monk
     for title in ("kind", "output", "MACs", "params", "traffic", "RF", "time", "of time", "bound"):
         assert f" {title}" in head
     assert "…" not in text and "no room" not in text
+
+
+@pytest.mark.parametrize("line", [("compare", "resnet50", "mobilenet"), ("diff", "resnet18", "resnet34")])
+def test_comparisons_and_changes_are_folded_on_a_terminal_alone(printed: Printed, line: tuple[str, ...]) -> None:
+    piped = printed(*line).splitlines()
+    shown = on_terminal(30, 80, *line)
+    assert len(shown) < len(piped) and any("--all shows" in row for row in shown)
+    whole = on_terminal(30, 80, *line, "--all", "--strict")
+    assert len(whole) >= len(piped) and not any("--all shows" in row for row in whole)

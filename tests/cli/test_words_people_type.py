@@ -120,6 +120,13 @@ def test_a_format_that_a_command_does_not_have_is_refused_and_nothing_written(
         file = tmp_path / f"x{suffix}"
         said = run(capsys, *line, "-o", str(file))
         assert said.code == 2 and f"{line[0]} writes " in said.err and not file.exists(), line
+    for name, says in (
+        ("x.xlsx", "a spreadsheet opens x.csv"),
+        ("x.png", "`costcalc plot` draws"),
+        ("x.docx", "x.tex"),
+    ):
+        said = run(capsys, "analyze", "resnet18", "-o", str(tmp_path / name))
+        assert said.code == 2 and says in said.err and not (tmp_path / name).exists()
     file = tmp_path / "x.json"
     for line in lines:
         assert run(capsys, *line, "-o", str(file)).code == 0

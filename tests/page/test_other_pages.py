@@ -48,6 +48,15 @@ def test_models_side_by_side(printed: Any, tmp_path: Path) -> None:
     assert {(name, str(i)) for name in ("treemap", "roofline", "memory", "layers") for i in (0, 1)} == {*views}
 
 
+def test_what_is_left_over_is_never_the_longest_bar() -> None:
+    reports = [costcalc.analyze(name) for name in ("mobilenet", "resnet50")]
+    page = compare_page.html(compare(reports), [costcalc.load(name) for name in ("mobilenet", "resnet50")])
+    bars = re.findall(r'<tr><td>([^<]*)</td><td class=b><i style="width:([\d.e-]+)%">', page)
+    others = [width for name, width in bars if re.fullmatch(r"\d+ others", name)]
+    assert others and {*others} == {"0"}
+    assert max(float(width) for _, width in bars) == 100
+
+
 def test_a_change_falls_from_old_to_new(printed: Any, tmp_path: Path) -> None:
     found = written(printed, tmp_path / "x.html", "diff", "resnet18", "resnet34")
     assert "1.81 G → 3.66 G (+102.0 %)" in found.text and "layer3.2" in found.text
