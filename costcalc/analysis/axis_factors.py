@@ -31,12 +31,22 @@ class Factor(NamedTuple):
 
     A step is a fraction after upsampling, and negative after a flip. Of no image axis it is 0. Where the places lie on
     no line a ``table`` says what each sees, and the step is that of the line that is nearest to them.
+
+    also   the other image axes that the same places run along, with their steps: of a diagonal
     """
 
     axis: int | None
     step: Number
     size: int
     table: Table | None = None
+    also: tuple[tuple[int, Number], ...] = ()
+
+    def lines(self) -> Iterator[Factor]:
+        """What it is along each axis of the image."""
+        if self.axis is not None:
+            yield self
+        for axis, step in self.also:
+            yield Factor(axis, step, self.size)
 
 
 def moves(factors: Sequence[Factor]) -> bool:
@@ -88,7 +98,7 @@ def redistribute(factors: list[Factor], sizes: list[int]) -> list[tuple[Factor, 
             if wanted % factor.size == 0:
                 taken.append(factor)
                 wanted //= factor.size
-            elif factor.size % wanted == 0 and factor.table is None:
+            elif factor.size % wanted == 0 and factor.table is None and not factor.also:
                 inner = factor.size // wanted
                 taken.append(Factor(factor.axis, factor.step * inner, wanted))
                 queue.append(Factor(factor.axis, factor.step, inner))
@@ -133,7 +143,7 @@ def paired(p: Sequence[Factor], q: Sequence[Factor]) -> list[tuple[Factor, Facto
         a, b = left.pop(), right.pop()  # the innermost
         size = min(a.size, b.size)
         for factor, rest in ((a, left), (b, right)):
-            if factor.size % size or (factor.size > size and factor.table):
+            if factor.size % size or (factor.size > size and (factor.table or factor.also)):
                 return None
             if factor.size > size:
                 rest.append(Factor(factor.axis, factor.step * size, factor.size // size))
@@ -146,7 +156,7 @@ def _joined(factors: list[Factor]) -> tuple[Factor, ...]:
     result: list[Factor] = []
     for inner in factors:
         outer = result[-1] if result else None
-        tabled = inner.table or (outer and outer.table)
+        tabled = inner.table or inner.also or (outer and (outer.table or outer.also))
         fits = outer and outer.axis == inner.axis and (inner.axis is None or outer.step == inner.step * inner.size)
         if outer and fits and not tabled:
             result[-1] = inner._replace(size=outer.size * inner.size)

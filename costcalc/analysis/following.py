@@ -131,7 +131,7 @@ def _place_by_place(
     ((moving,), (stride, lo, hi)) = view.factors[axis], axis_map.window
     assert moving.axis is not None
     seen = spans[moving.axis]
-    if not isinstance(seen, Span) or view.start(axis):
+    if not isinstance(seen, Span) or view.start(axis) or moving.also:
         return False
     if any(p.axis == moving.axis for a, factors in enumerate(view.factors) if a != axis for p in factors):
         return False  # a place lies where both axes say together
@@ -165,7 +165,7 @@ def _in_a_row(view: View, axes: Iterable[int], x: tuple[Dim, ...]) -> View:
         if len(own) > 1 and view.whole(axis, x[axis]) and count(own) <= place_tables.MOST_PLACES:
             along = {p.axis for p in own} - {None}
             others = (p.axis for a, ps in enumerate(view.factors) if a != axis for p in ps)
-            if len(along) == 1 and along.isdisjoint(others):
+            if len(along) == 1 and along.isdisjoint(others) and not any(p.also for p in own):
                 (image_axis,) = along
                 factors[axis] = place_tables.in_a_row(own, image_axis)  # type: ignore[arg-type]
     return view._replace(factors=tuple(factors)) if factors != [*view.factors] else view
@@ -223,19 +223,24 @@ def _is_whole(view: View, by: Route, x: tuple[Dim, ...]) -> bool:
 def lose(factors: Sequence[Factor], spans: list[Seen]) -> None:
     """Nothing tells any longer where along the image axes of ``factors`` a place is."""
     for p in factors:
-        if p.axis is not None and p.size > 1 and spans[p.axis] != GLOBAL:
-            spans[p.axis] = UNKNOWN
+        for axis in (p.axis, *(a for a, _ in p.also)):
+            if axis is not None and p.size > 1 and spans[axis] != GLOBAL:
+                spans[axis] = UNKNOWN
 
 
 def _mix(factors: Sequence[Factor], kept: set[int | None], spans: list[Seen], extent: tuple[int, ...]) -> None:
     """Every output place sees all of these factors. It is global if those are all the places that the image has."""
     steps: dict[int, list[Number]] = {}
     for p in factors:
+        for along, step in p.also if p.size > 1 else ():  # of a diagonal it is not all of the image
+            if isinstance(seen := spans[along], Span):
+                spans[along] = seen.widened(step, 0, p.size - 1)
         seen = spans[p.axis] if p.axis is not None else UNKNOWN
         if p.axis is not None and p.size > 1 and isinstance(seen, Span):
             ends = place_tables.around(map(place_tables.looked_up(p), range(p.size))) if p.table else None
             spans[p.axis] = seen.widened(1, *ends) if ends else seen.widened(p.step, 0, p.size - 1)
-            steps.setdefault(p.axis, []).append(size_of(p.step))
+            if not p.also:
+                steps.setdefault(p.axis, []).append(size_of(p.step))
     for axis, apart in steps.items():
         seen, next_one = spans[axis], min(apart)
         assert isinstance(seen, Span)
@@ -256,7 +261,7 @@ def _shifted(
         return False
     if stride == -1 and lo == size - 1 and view.whole(axis, size):
         _fix(before, int(lo), spans)
-        factors[out] = tuple(p._replace(step=-p.step) for p in before)
+        factors[out] = tuple(p._replace(step=-p.step, also=tuple((a, -s) for a, s in p.also)) for p in before)
         return True
     if stride != 1:
         return False
@@ -295,21 +300,34 @@ def _slide(
             spans[moving.axis] = seen.widened(moving.step, lo, hi)
         if out >= len(y) or not stride:
             continue
-        if moves(factors[out]):
-            lose((moving,), spans)  # one axis moves along two axes of the image at once
-        else:
-            factors[out] = (Factor(moving.axis, moving.step * stride, y[out]),)  # type: ignore[arg-type]
-
+        also = tuple((a, step * stride) for a, step in moving.also)
+        follower = Factor(moving.axis, moving.step * stride, y[out], None, also)  # type: ignore[arg-type]
+        factors[out] = _at_once(factors[out], follower, spans) if moves(factors[out]) else (follower,)
+    for a, step in moving.also:
+        for _, axis_map in entries:
+            if isinstance(seen := spans[a], Span):
+                spans[a] = seen.widened(step, axis_map.window.lo, axis_map.window.hi)
     return bound
+
+
+def _at_once(before: tuple[Factor, ...], p: Factor, spans: list[Seen]) -> tuple[Factor, ...]:
+    """An axis whose places run along two axes of the image at once, as those of a diagonal do."""
+    ((first, *others), axes) = before, {a for q in (*before, p) for a in (q.axis, *(a for a, _ in q.also))}
+    if others or first.table or first.size != p.size or len(axes) < 2 + len(first.also) + len(p.also):
+        lose((p,), spans)
+        return before
+    assert p.axis is not None
+    return (first._replace(also=(*first.also, (p.axis, p.step), *p.also)),)
 
 
 def _fix(factors: tuple[Factor, ...], index: int, spans: list[Seen]) -> None:
     """All see the place ``index`` of an axis of ``factors``, or start there."""
     for p in reversed(factors):
         index, digit = divmod(index, p.size)
-        seen = spans[p.axis] if p.axis is not None else UNKNOWN
-        if isinstance(seen, Span):
-            spans[p.axis] = seen.widened(p.step, digit, digit)  # type: ignore[index]
+        for line in p.lines():
+            seen = spans[line.axis]  # type: ignore[index]
+            if isinstance(seen, Span):
+                spans[line.axis] = seen.widened(line.step, digit, digit)  # type: ignore[index]
 
 
 def _straightened(factors: tuple[Factor, ...], spans: list[Seen]) -> tuple[Factor | None, bool]:
@@ -319,6 +337,8 @@ def _straightened(factors: tuple[Factor, ...], spans: list[Seen]) -> tuple[Facto
     An axis that can follow no line beside another is seen as far as its factors reach.
     """
     bound = False
+    for p in factors:
+        lose([Factor(a, step, p.size) for a, step in p.also], spans)
     lines = {a: as_line(factors, a) for a in dict.fromkeys(p.axis for p in factors) if a is not None}
     steepest = max(lines, key=lambda a: size_of(lines[a][0]))
     for axis, (step, lo, hi) in lines.items():

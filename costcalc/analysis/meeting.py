@@ -15,11 +15,28 @@ def union(views: list[View], extent: tuple[int, ...]) -> View:
     for view in views[1:]:
         if view is not result and view != result:
             result = _merge(result, view, extent)
+    if len(views) == 1:
+        result = _among_nothing(result, extent)
     if any(view.within for view in views):
         differ = len(views) == 1 or any(view.spans != views[0].spans for view in views)
         unlike = result.unlike or (differ and False in _beside(views))
         result = result._replace(within=None, unlike=unlike)
     return result
+
+
+def _among_nothing(view: View, extent: tuple[int, ...]) -> View:
+    """``view``, whose places lie among others that see nothing of the image."""
+    factors, spans = list(view.factors), list(view.spans)
+    for at, limits in enumerate(view.within or ()):
+        p, *more = factors[at]
+        seen = spans[p.axis] if p.axis is not None else UNKNOWN
+        shared = any(q.axis == p.axis for i, qs in enumerate(factors) if i != at for q in qs)
+        told = not (more or shared or p.also or view.start(at)) and p.size <= MOST_PLACES
+        if limits and limits != (0, p.size - 1) and told and isinstance(seen, Span):
+            assert p.axis is not None
+            factor, spans[p.axis] = met(p.axis, p.size, [(p, seen, limits)], extent[p.axis])
+            factors[at] = (factor,)
+    return view._replace(factors=tuple(factors), spans=tuple(spans))
 
 
 def _merge(a: View, b: View, extent: tuple[int, ...]) -> View:
@@ -55,7 +72,8 @@ def _merge(a: View, b: View, extent: tuple[int, ...]) -> View:
                     moved[1].add(each.axis)
             factors_out.append(p)
             continue
-        pairs = paired(p, q) if alike else None
+        tangled = any(f.also for f in (*p, *q))  # each runs along two axes of the image at once
+        pairs = paired(p, q) if alike and not tangled else None
         if pairs is None:
             starts[-1] = 0
             lose(p, spans_a)
@@ -111,7 +129,7 @@ def _place_by_place(
     limits = [view.within[at] if view.within else None for view in (a, b)]
     if not isinstance(v, Span) or not isinstance(w, Span) or (p == q and (limits == [None, None] or v == w)):
         return None
-    if any(view.start(at) for view in (a, b)):
+    if any(view.start(at) for view in (a, b)) or p[0].also or q[0].also:
         return None
     if any(f.axis == axis for view in (a, b) for i, factors in enumerate(view.factors) if i != at for f in factors):
         return None

@@ -120,20 +120,24 @@ def met(
     place that see anything so.
     """
     told = [(looked_up(p) if p else lambda place: (0, 0), reach, within or (0, size - 1)) for p, reach, within in ways]
+    alike = len({p and p.step for p, _, _ in ways} | {None}) == 2
+    even = alike and all(p and (p.table is None or p.table.even) and not within for p, _, within in ways)
 
     def at(place: int) -> Extent | None:
         seen = []
-        for sees, (lo, hi), (first, last) in told:
+        for sees, reach, (first, last) in told:
             found = sees(place) if first <= place <= last else None
-            if found is not None:
-                seen.append((found[0] + lo, found[1] + hi))
+            if found is not None and not even:
+                found = _inside(found, reach, pixels)
+            elif found is not None:
+                found = found[0] + reach.lo, found[1] + reach.hi
+            seen.append(found)
         return around(seen)
 
     places = [at(place) for place in range(size)]
     steps = sorted({0, *(p.step for p, _, _ in ways if p)}, key=size_of, reverse=True)
     step = min(steps, key=lambda step: _width(step, places))
-    alike = all(p is not None and p.step == step and (p.table is None or p.table.even) for p, _, _ in ways)
-    even = alike and not any(within for _, _, within in ways)
+    even = even and all(p and p.step == step for p, _, _ in ways)
     return _factor(axis, step, places, Span(), even, pixels)
 
 
@@ -156,11 +160,14 @@ def _factor(
             return Factor(axis, step, len(places)), reach.widened(1, *found.pop())
     if even:
         return Factor(axis, step, len(places), Table(tuple(places), even)), reach
-    inside: list[Extent | None] = []
-    for seen in places:
-        lo, hi = (max(seen[0] + reach.lo, 0), min(seen[1] + reach.hi, pixels - 1)) if seen else (1, 0)
-        inside.append((lo, hi) if ceil(lo) <= floor(hi) else None)
-    return Factor(axis, step, len(places), Table(tuple(inside), even)), Span()
+    inside = tuple(seen and _inside(seen, reach, pixels) for seen in places)
+    return Factor(axis, step, len(places), Table(inside, even)), Span()
+
+
+def _inside(seen: Extent, reach: Span, pixels: int) -> Extent | None:
+    """What of ``reach`` around ``seen`` is in an image of so many ``pixels``."""
+    lo, hi = max(seen[0] + reach.lo, 0), min(seen[1] + reach.hi, pixels - 1)
+    return (lo, hi) if ceil(lo) <= floor(hi) else None
 
 
 def beside_line(p: Factor) -> tuple[Number, Number]:

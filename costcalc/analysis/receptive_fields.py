@@ -74,8 +74,8 @@ def _field(view: View, extent: tuple[int, ...]) -> ReceptiveField | str:
     lines: list[tuple[Factor, ...]] = [()] * len(extent)
     for factors in view.factors:
         for p in factors:
-            if p.axis is not None and p.size > 1:
-                lines[p.axis] += (p,)
+            for line in p.lines() if p.size > 1 else ():
+                lines[line.axis] += (line,)  # type: ignore[index]
     size, stride, offset, inside, bound = [], [], [], [], view.bound
     for axis, (seen, pixels) in enumerate(zip(view.spans, extent, strict=True)):
         if isinstance(seen, Span):
@@ -114,7 +114,7 @@ def _field(view: View, extent: tuple[int, ...]) -> ReceptiveField | str:
 
 
 def _told(seen: Span, table: Table, pixels: int) -> tuple[int, int, Number]:
-    """The most pixels that one place of a ``table`` sees, and those of the image; and the first that any place sees."""
+    """The most pixels that one place of a ``table`` sees, and those of the image; and the first that the first sees."""
     ends = [(ceil(lo + seen.lo), floor(hi + seen.hi)) for _, (lo, hi) in table.seeing()]
     most = max(last - first + 1 for first, last in ends)
     inside = max(min(last, pixels - 1) - max(first, 0) + 1 for first, last in ends)

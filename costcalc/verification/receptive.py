@@ -211,9 +211,9 @@ def _pixels(claim: View, indices: Sequence[int | None], axes: int) -> list[Place
         rest = index or 0
         for factor in reversed(factors):
             rest, digit = divmod(rest, factor.size)
-            if factor.axis is not None:
-                before, more = places[factor.axis], looked_up(factor)(digit)
-                places[factor.axis] = before and more and (before[0] + more[0], before[1] + more[1])
+            for line in factor.lines():
+                before, more = places[line.axis], looked_up(line)(digit)  # type: ignore[index]
+                places[line.axis] = before and more and (before[0] + more[0], before[1] + more[1])  # type: ignore[index]
     return places
 
 

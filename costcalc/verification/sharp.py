@@ -224,5 +224,5 @@ def _along(view: View, sharp: Sharp, index_map: AxisMaps, x: Any, y: Any) -> Sha
         first, last = max(ceil(low), 0), min(floor(high), y[out] - 1)
         if axis_map.within:
             first, last = max(first, axis_map.within[0]), min(last, axis_map.within[1])
-        places[out] = (first, last) if first <= last else None
+        places[out] = _meeting([places[out], (first, last) if first <= last else None])  # of a diagonal both
     return sharp._replace(places=tuple(places), holds=holds, slack=slack)
