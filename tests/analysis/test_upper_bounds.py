@@ -150,6 +150,25 @@ def test_zeros_of_a_mask_contradict_nothing() -> None:
     assert verify(trace(module, SIZE), module).exit_code == 0
 
 
+DIAGONALS: dict[str, Callable[[Tensor], Tensor]] = {
+    "main": lambda x: x.diagonal(0, 2, 3),
+    "beside it": lambda x: x.diagonal(1, 2, 3),
+    "the other one": lambda x: x.flip(3).diagonal(0, 2, 3),
+    "every second": lambda x: x.diagonal(-1, 2, 3)[..., ::2],
+    "from its end": lambda x: x.diagonal(0, 2, 3).flip(-1),
+    "put back": lambda x: torch.diag_embed(x.diagonal(0, 2, 3)).mean(-1),
+}
+
+
+@pytest.mark.parametrize("case", DIAGONALS)
+def test_a_diagonal_moves_along_both_axes(case: str) -> None:
+    """A map of 3×3 windows, its diagonal, and a window of 3 along that."""
+    module = Net(lambda m, x: m[1](DIAGONALS[case](m[0](x))).unsqueeze(3), conv(), nn.Conv1d(3, 3, 3, padding=1))
+    field = field_of(module)
+    assert not field.bound and field.size == (seen_by_gradients(module),) * 2
+    assert verify(trace(module, SIZE), module).exit_code == 0
+
+
 def test_what_a_mask_leaves_nothing_of_sees_nothing() -> None:
     module = Net(lambda m, x: m[0](x * torch.zeros(12)), conv())
     assert costcalc.analyze(trace(module, SIZE)).layers[-1].receptive_field is None

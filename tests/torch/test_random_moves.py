@@ -83,10 +83,13 @@ def fault(graph: Graph, seen: Any, axes: tuple[int, ...]) -> str:
             elif span == GLOBAL and held and along and not reaches(along, size, sharp.coarsest):
                 return f"{here}all of {size}"
     if not claim.bound and held_somewhere(sharp) and not sharp.slack:
+        # Of an axis of which one place is left it is no longer told whether that stood away from the padding.
+        left = {line.axis for factors in claim.factors for p in factors for line in p.lines() if p.size > 1}
         for axis, (span, most) in enumerate(zip(claim.spans, widest, strict=True)):
             said = _field(claim, extent)
             if (
                 isinstance(span, Span)
+                and (axis in left or sharp.holds)
                 and isinstance(said, ReceptiveField)
                 and axis not in bordered
                 and most != said.size[axis]
