@@ -117,8 +117,8 @@ class Masks:
             kept = operator.ge if op.upper else operator.le
             places = [kept(column - row, op.diagonal) for row in range(rows) for column in range(columns)]
             return [n if places[i % len(places)] else 0 for i, n in enumerate(given[0])]  # type: ignore[arg-type]
-        told = [list(_stretched(of, before, shape)) for of, before in zip(given, shapes, strict=True)]  # type: ignore[arg-type]
         if op.name in ("elementwise", "add", "subtract", "multiply") and getattr(op, "times", 1) == 1:
+            told = [list(_stretched(of, before, shape)) for of, before in zip(given, shapes, strict=True)]  # type: ignore[arg-type]
             if getattr(op, "numbers", UNKNOWN) != UNKNOWN:
                 beside = [[n] * prod(shape) for n in (op.numbers if isinstance(op.numbers, tuple) else (op.numbers,))]
                 told = [*beside, *told] if op.numbers_first else [*told, *beside]

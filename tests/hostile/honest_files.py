@@ -16,8 +16,8 @@ SPECS = [
     "use: [blocks.yaml]\ninputs: {x: [3, 16, 16]}\nparameters: {w: 8}\nvariants: {a: {w: 4}, b: {like: a}}\nlayers:\n"
     "- double(w)\n- add: [conv(w, 1), identity]\n- if w > 4: relu\n- head: [global_avg_pool, flatten, linear(w * 2)]\n",
     "inputs: {x: [8, 12, 12], y: [8, 12, 12]}\nlayers:\n"
-    "- concat: [from x, from y]\n- upsample(2)\n- conv(4, 3, groups=2)\n- softmax\n",
-    "inputs: {x: [16, 32]}\nlayers:\n- attention(4)\n- layer_norm\n- linear(32)\n- adaptive_avg_pool(3)\n",
+    "- concat: [x, y]\n- upsample(2)\n- conv(4, 3, groups=2)\n- softmax\n",
+    "inputs: {x: [16, 32]}\nlayers:\n- multi_head_attention(4)\n- layer_norm\n- linear(32)\n- adaptive_avg_pool(3)\n",
 ]
 CONFIG = (
     "version: 1\nmodels:\n- name: net\n  model: net.yaml\n  at: [{input: 3x16x16, batch: 2, bits: 16}]\n  budgets:\n"
@@ -30,6 +30,30 @@ TOML = (
     'budgets = {macs = "4 M", params = {max = "9 k"}}\n'
 )
 MACHINE = "title: mine\nmacs: {float32: 1e9, float16: 2e9}\nbandwidth: 1e9\nmemory: 4 GB\nsource: made up\n"
+CALIBRATED = (
+    "title: mine\nsource: made up\ncalibration:\n  processor: cpu\n  apply: 'fuse:ort'\n  bits: 32\n"
+    "  each: {macs: 1e-10, ops: 1e-10, activations: 1e-10, weights: 1e-10, kernels: 1e-6}\n  low: 0.8\n  high: 1.2\n"
+    "  median: 0.1\n  within: 0.7\n  rows: 40\n  least: {macs: 1, ops: 1, activations: 1, weights: 1, kernels: 1}\n"
+    "  most: {macs: 1e9, ops: 1e9, activations: 1e9, weights: 1e9, kernels: 1e3}\n  data: 'sha256:00'\n"
+)
+ENERGY = (
+    "title: mine\nmacs: {float32: 4.6, int8: 0.2}\nmemory:\n  dram: 162.5\n  sram: 2.5 # picojoules\nsource: made up\n"
+)
+TIMED = (
+    "net.yaml",
+    "lenet5",
+    "alexnet",
+    "blocks2.yaml:a",
+    "vgg16",
+    "kws",
+    "net.yaml",
+    "lenet5",
+    "alexnet",
+    "vgg16",
+    "kws",
+)
+TIMES = "model,milliseconds,batch,input\n" + "".join(f"{name},{1.5 + i},{1 + i},\n" for i, name in enumerate(TIMED))
+BESIDE = 'model,acc@top1,"ms, mean ↓"\nnet.yaml,71.5,3\nlenet5,98,0.2\n'
 NCNN = (
     "7767517\n8 9\nInput data 0 1 data -23330=4,3,224,224,3 0=224 1=224 2=3\n"
     "Convolution conv1 1 1 data conv1 0=8 1=3 3=2 4=1 5=1 6=216 9=1\nSplit s 1 2 conv1 a b\n"
@@ -57,7 +81,10 @@ WORDS = [
     "--fold-norm", "--apply", "--", "-", "", "resnet18:x", "--help", "--compare-to", "report.json", "--locked",
     "--by-kind", "--nope", "stem", "--expand", "--engine", "tflm", "mcu", "eager", "--ram", "4 kB",
     "--timeline", "--since", "--figure", "net.onnx", "net.tflite", "net.param", "m.gguf", "m.safetensors",
-    "tensors.csv", "--capacity", "-x",
+    "tensors.csv", "--capacity", "-x", "report", "traffic", "field", "table", "export", "plot", "calibrate", "loops",
+    "parquet", "metrics", "perfetto", "node-data", "netron", "roofline", "treemap", "pareto", "waterfall", "memory",
+    "-o", "made.svg", "made.html", "--energy", "energy.yaml", "--with", "beside.csv", "--from", "times.csv", "html",
+    "--flops", "--layer", "--fps", "1", "--checkpoint", "--training", "--layout", "hwc", "--allow-code",
 ]  # fmt: skip
 REFS = [
     "HEAD", "HEAD~1", "main", "..", "...", "^", "@{1}", ":/x", "{", "}", "~", "--all", "-n1", "refs/", "\n",

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import time
@@ -55,6 +56,17 @@ def mutated(text: str, chance: random.Random) -> bytes:
     if made and chance.random() < 0.1:
         made[chance.randrange(len(made))] = chance.randrange(256)
     return bytes(made)
+
+
+def _softly(text: str, chance: random.Random) -> bytes:
+    """``text`` as ``mutated`` has it, or, mostly, with other numbers alone, so that much of it is still legal."""
+    if chance.random() < 0.3:
+        return mutated(text, chance)
+    found = list(re.finditer(r"(?<![\w.])\d+(\.\d+)?(?![\w.])", text))
+    for at in sorted(chance.sample(found, min(len(found), chance.choice((1, 1, 2, 4)))), key=lambda m: -m.start()):
+        number = chance.choice(("0", "1", "2", "3", "5", "7", "-1", "1e9", "0.5", "100000", "4097", "10**12", "1e-9"))
+        text = text[: at.start()] + number + text[at.end() :]
+    return text.encode()
 
 
 class Folder:
@@ -214,6 +226,97 @@ def _packing(f: Folder, c: random.Random) -> Input:
     return ["pack", "tensors.csv", *more], {"tensors.csv": mutated(honest_files.PACKING, c)}
 
 
+def _pages(f: Folder, c: random.Random) -> Input:
+    command = c.choice(
+        [
+            ["report", "net.yaml", "--output", "made.html"],
+            ["report", "net.yaml", "--machine", "mine.yaml", "--engine", "tflm", "--output", "made.html"],
+            ["compare", "net.yaml", "lenet5", "--format", "html"],
+            ["diff", "lenet5", "net.yaml", "--format", "html"],
+            ["check", "--report", "made.html"],
+        ]
+    )
+    return command, {"net.yaml": _softly(c.choice(SPECS), c), "blocks.yaml": _softly(BLOCKS, c)}
+
+
+def _exports(f: Folder, c: random.Random) -> Input:
+    from costcalc.backends.export import FORMATS
+
+    kind = c.choice([*FORMATS])
+    more = ["--machine", "mine.yaml"] if FORMATS[kind].needs else []
+    if c.random() < 0.4:
+        file, data = c.choice(
+            (("net.onnx", honest_files.ONNX), ("net.tflite", honest_files.TFLITE), ("net.param", honest_files.NCNN))
+        )
+        data = _softly(data, c) if isinstance(data, str) else damaged(data, c)
+    else:
+        file, data = "net.yaml", _softly(c.choice(SPECS), c)
+    return ["export", kind, file, *more, "--output", "made.x"], {file: data}
+
+
+def _other_figures(f: Folder, c: random.Random) -> Input:
+    command = c.choice(
+        [
+            ["traffic", "net.yaml"],
+            ["traffic", "net.yaml", "--format", "json"],
+            ["field", "net.yaml"],
+            ["analyze", "net.yaml", "--energy", "horowitz_45nm", "--format", "csv"],
+            ["table", "net.yaml", "lenet5", "--format", c.choice(["latex", "markdown", "csv", "json"])],
+            ["memory", "net.yaml", "--training"],
+            ["explain", "net.yaml", "stem"],
+        ]
+    )
+    return command, {"net.yaml": _softly(c.choice(SPECS), c)}
+
+
+def _plots(f: Folder, c: random.Random) -> Input:
+    command = c.choice(
+        [
+            ["roofline", "net.yaml", "--machine", "mine.yaml"],
+            ["memory", "net.yaml", "--engine", "tflm"],
+            ["treemap", "net.yaml"],
+            ["receptive-field", "net.yaml", "lenet5"],
+            ["waterfall", "net.yaml", "lenet5"],
+            ["pareto", "net.yaml", "lenet5", "--with", "beside.csv", "-x", "acc@top1"],
+        ]
+    )
+    data = _softly(c.choice(SPECS), c) if c.random() < 0.7 else SPECS[0].encode()
+    return ["plot", *command, "--output", "made.svg"], {
+        "net.yaml": data,
+        "beside.csv": _softly(honest_files.BESIDE, c) if c.random() < 0.5 else honest_files.BESIDE.encode(),
+    }
+
+
+def _calibrated(f: Folder, c: random.Random) -> Input:
+    command = c.choice(
+        (["analyze", "net.yaml"], ["report", "net.yaml", "--output", "made.html"], ["export", "perfetto", "net.yaml"])
+    )
+    return [*command, "--machine", "cal.yaml"], {"cal.yaml": _softly(honest_files.CALIBRATED, c)}
+
+
+def _energy(f: Folder, c: random.Random) -> Input:
+    files = {"energy.yaml": _softly(honest_files.ENERGY, c)}
+    name = c.choice(("energy.yaml", "energy.yaml:sram", "energy.yaml:dram"))
+    if c.random() < 0.4:
+        text = CONFIG.replace("time: {max: 1 ms, machine: mine.yaml}", f"energy: {{max: 1 mJ, energy: {name}}}")
+        return ["check"], files | {"costcalc.yaml": _softly(text, c) if c.random() < 0.3 else text.encode()}
+    return ["analyze", "net.yaml", "--energy", name, "--format", c.choice(("table", "json", "csv", "markdown"))], files
+
+
+def _times(f: Folder, c: random.Random) -> Input:
+    files = {"times.csv": _softly(honest_files.TIMES, c), "blocks2.yaml": SPECS[1].encode()}
+    more = c.choice(([], ["--machine", "mine.yaml"], ["--processor", "gpu", "--bits", "16"], ["--apply", "fuse:ort"]))
+    return ["calibrate", "--from", "times.csv", *more, "--output", "made.yaml"], files
+
+
+def _beside(f: Folder, c: random.Random) -> Input:
+    more = c.choice(([], ["--columns", "macs,acc@top1"], ["--columns", "acc@top1", "--best", "acc@top1=max"]))
+    format = c.choice(("table", "latex", "markdown", "csv", "json"))
+    return ["table", "net.yaml", "lenet5", "--with", "beside.csv", "--format", format, *more], {
+        "beside.csv": _softly(honest_files.BESIDE, c)
+    }
+
+
 OF_FILES = [
     ["analyze"], ["analyze", "--format", "json"], ["explain"], ["trace"], ["memory"], ["memory", "--engine", "tflm"],
     ["analyze", "--apply", "fuse"], ["formula"], ["fits", "--ram", "8 kB"], ["analyze", "--format", "html"],
@@ -234,6 +337,14 @@ KINDS: dict[str, Callable[[Folder, random.Random], Input]] = {
     "ncnn networks": _ncnn,
     "files of weights": _weights,
     "packings": _packing,
+    "pages": _pages,
+    "exports": _exports,
+    "other figures": _other_figures,
+    "plots": _plots,
+    "calibrated machines": _calibrated,
+    "tables of energies": _energy,
+    "tables of times": _times,
+    "tables beside": _beside,
 }
 
 

@@ -292,3 +292,19 @@ def test_a_model_with_weights_that_reads_values_is_run_with_them() -> None:
 def test_nothing_leaves_a_tensor_without_elements() -> None:
     graph = trace(Around(lambda layer, x: layer(x) * (1 + len(x[4:].tolist()))), (4, 4))
     assert graph.assumed == ()
+
+
+def test_known_numbers_that_are_joined_and_turned_before_they_multiply() -> None:
+    """As detectors multiply boxes by the stride of each place: no places are looked for that a constant does not have."""
+
+    class Strides(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv1d(3, 4, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            strides = [torch.full((n, 1), 8.0 / n, device=x.device) for n in (8, 2)]
+            made: Tensor = self.conv(x) * torch.cat(strides).transpose(0, 1)
+            return made
+
+    assert report(trace(Strides(), torch.zeros(1, 3, 10))).total.macs == 3 * 4 * 3 * 10
