@@ -71,7 +71,8 @@ def _named(name: str, request: Request, symbols: Iterable[str] | Symbols) -> Gra
     """The graph of what ``name`` names, as ``request`` wants it."""
     source = checked(name, request, symbols)
     try:
-        return _loaded(source, name, request, symbols)
+        with source.unquoted(name):
+            return _loaded(source, name, request, symbols)
     except UnknownName as error:
         if not source.is_file and _is_shipped(name.partition(":")[0]):
             error.message += "; a shipped model is named without a colon: costcalc list"

@@ -74,10 +74,12 @@ def calibrate(
         rows, data, how = measured(quick)
     else:
         from costcalc.calibration.times import read_times, rows_of
+        from costcalc.reading.reach import unquoted
 
         if quick:
             raise OptionError("--quick is for measuring this machine, so not with --from")
-        times, data = read_times(source)
+        with unquoted(source):
+            times, data = read_times(source)
         rows = rows_of(times, processor.value, names, bits, allow_code=allow_code, prefix=prefix)
         how = "times that somebody measured"
     found, held, said = calibrated(rows, processor.value, ",".join(names), bits)

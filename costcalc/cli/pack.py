@@ -42,10 +42,13 @@ def pack(
     from costcalc.backends.memory import packing as renderer
     from costcalc.packing.pack import pack
     from costcalc.packing.read import from_file
+    from costcalc.reading.reach import unquoted
 
     room = size("--capacity", capacity) if capacity is not None else None
     doing(f"packing {file}")
-    found = pack(from_file(file), capacity=room, time_limit=seconds, alignment=alignment)
+    with unquoted(file):
+        tensors = from_file(file)
+    found = pack(tensors, capacity=room, time_limit=seconds, alignment=alignment)
     text = (
         renderer.table(found, width(), coloured(output))
         if format is Format.table

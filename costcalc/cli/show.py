@@ -45,5 +45,6 @@ def show(
         raise OptionError(f"{model.model} is {source.title}; `costcalc trace` writes a spec of it")
     files = Files(zoo)
     location = files.locate(model.model)
-    files.spec(location.path, location.shown)  # says what is wrong with a file that is not a spec
+    with source.unquoted(model.model):
+        files.spec(location.path, location.shown)  # says what is wrong with a file that is not a spec
     emit(Path(location.path).read_text(encoding="utf-8-sig"), output, exact=True)

@@ -31,8 +31,10 @@ def weights(
     from costcalc.backends import catalogue
     from costcalc.backends.paint import painted, plain
     from costcalc.frontends.weights import read_weights
+    from costcalc.reading.reach import unquoted
 
-    stored = read_weights(file)
+    with unquoted(file):
+        stored = read_weights(file)
     total = stored.total()
     if by_type:
         kind, entries = "types", stored.types()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -166,6 +167,12 @@ class Source(NamedTuple):
             raise CostcalcError(f"reading {self.title} needs {missing}; {hint}")
         return import_module(self.module)
 
+    def unquoted(self, name: str) -> AbstractContextManager[None]:
+        """While open, an error quotes nothing of the file that ``name`` names, where that is a link that leads out."""
+        from costcalc.reading.reach import unquoted
+
+        return unquoted(self.split(name)[0]) if self.is_file and not self.runs_code else nullcontext()
+
     def split(self, name: str) -> tuple[str, str]:
         """The path of a file in ``name``, and what follows it after a colon, "" if nothing does."""
         path, _, part = name.rpartition(":")
@@ -293,16 +300,19 @@ def with_module(name: str, request: Request) -> tuple[Graph, Callable[[], nn.Mod
             raise CostcalcError(f"{name} cannot be verified: its inputs are not tensors, one after another")
         return graph, build
     load = getattr(front, "load_to_verify", front.load)
-    return load(name, request), None
+    with source.unquoted(name):
+        return load(name, request), None
 
 
 def with_run(name: str, request: Request) -> tuple[Graph, ObservedRun | str]:
     """The graph of ``name`` and what a run of its own code holds; or why there is none, "" of what has no code."""
-    front = checked(name, request).front_end()
+    source = checked(name, request)
+    front = source.front_end()
     if hasattr(front, "load_with_run"):
         found: tuple[Graph, ObservedRun | str] = front.load_with_run(name, request)
         return found
-    return front.load(name, request), ""
+    with source.unquoted(name):
+        return front.load(name, request), ""
 
 
 def with_step(name: str, request: Request) -> tuple[Graph, ObservedStep | None]:
@@ -310,11 +320,13 @@ def with_step(name: str, request: Request) -> tuple[Graph, ObservedStep | None]:
 
     Raises ``CostcalcError`` where its code cannot be run without values.
     """
-    front = checked(name, request).front_end()
+    source = checked(name, request)
+    front = source.front_end()
     if hasattr(front, "load_with_step"):
         found: tuple[Graph, ObservedStep] = front.load_with_step(name, request)
         return found
-    return front.load(name, request), None
+    with source.unquoted(name):
+        return front.load(name, request), None
 
 
 def suffixes(*, refers: bool = False) -> tuple[str, ...]:

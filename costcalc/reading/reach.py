@@ -49,4 +49,6 @@ def unquoted(path: str, shown: str = "") -> Iterator[None]:
         if not Path(path).is_symlink() or is_inside(path, reach_of(path)):
             raise
         sentence = "this link leads out of its repository or folder, to a file that is not what is wanted"
-        raise type(error)(f"{sentence}; nothing of it is quoted", Location(shown or path)) from None
+        raise type(error)(
+            f"{sentence}; nothing of it is quoted: name the file itself", Location(shown or path)
+        ) from None

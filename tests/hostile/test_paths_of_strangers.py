@@ -100,6 +100,89 @@ def test_who_types_a_command_names_any_file(folder: Path, capsys: Any) -> None:
         assert dispatch.outcome(args) == 0, capsys.readouterr().err
 
 
+WHOLE = b'{"embed":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+
+
+def _index(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "m.safetensors.index.json").write_text('{"weight_map": {"embed": "m.safetensors"}}', encoding="utf-8")
+
+
+def _weights(file: Path, name: bytes = b"embed") -> None:
+    header = WHOLE.replace(b"embed", name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+
+
+def test_an_index_of_weights_names_no_file_outside(folder: Path, capsys: Any) -> None:
+    """Whole or not, what lies outside is not read; neither is a pipe, nor a link that leads nowhere or to itself."""
+    _index(Path("sub"))
+    link = Path("sub/m.safetensors")
+    _weights(folder.parent / "whole.safetensors", b"hidden")
+    for outside in ("../../whole.safetensors", "../../secret.yaml", "../../nothing", "/dev/zero"):
+        link.symlink_to(outside)
+        assert "leads out of the repository" in _refused(capsys, "weights", "sub/m.safetensors.index.json")
+        link.unlink()
+    link.symlink_to("m.safetensors")
+    _refused(capsys, "weights", "sub/m.safetensors.index.json")
+    for name in ("../whole.safetensors", "/etc/passwd", "..", "a/m.safetensors"):
+        Path("sub/m.safetensors.index.json").write_text(f'{{"weight_map": {{"embed": "{name}"}}}}', encoding="utf-8")
+        assert "does not lie beside it" in _refused(capsys, "weights", "sub/m.safetensors.index.json")
+
+
+def test_links_within_the_repository_and_to_the_cache_of_a_hub_are_followed(folder: Path, capsys: Any) -> None:
+    _index(Path("sub"))
+    _weights(Path("real.safetensors"))
+    Path("sub/m.safetensors").symlink_to("../real.safetensors")
+    assert dispatch.outcome(["weights", "sub/m.safetensors.index.json"]) == 0
+    revision = folder.parent / "models--a--b" / "snapshots" / "0123"
+    _index(revision)
+    _weights(folder.parent / "models--a--b" / "blobs" / "4567")
+    (revision / "m.safetensors").symlink_to("../../blobs/4567")
+    assert dispatch.outcome(["weights", str(revision / "m.safetensors.index.json")]) == 0
+    assert "embed" in capsys.readouterr().out
+
+
+def test_a_table_of_times_and_one_of_energies_name_nothing_outside(folder: Path, capsys: Any) -> None:
+    Path("net.yaml").write_text(SPEC, encoding="utf-8")
+    for name in ("../secret.yaml", "../net.yaml"):
+        Path("times.csv").write_text(f"model,ms\n{name},1\n", encoding="utf-8")
+        said = _refused(capsys, "calibrate", "--from", "times.csv", "--output", "made.yaml")
+        assert "times.csv:2" in said and "leads out of the repository" in said and not Path("made.yaml").exists()
+        budget = f"{{energy: {{max: 1 J, energy: {name}}}}}"
+        Path("costcalc.yaml").write_text(CONFIG.replace("{macs: 1 M}", budget), encoding="utf-8")
+        assert "leads out of the repository" in _refused(capsys, "check")
+
+
+@pytest.mark.parametrize("name", ["net.py:Net", "net:Net", "timm:resnet18", "hf:here", "ultralytics:net", "net.pt2"])
+def test_a_table_of_times_runs_no_code(folder: Path, capsys: Any, name: str) -> None:
+    Path("net.py").write_text("open('marker', 'w').close()\n", encoding="utf-8")
+    Path("times.csv").write_text(f"model,ms\n{name},1\n", encoding="utf-8")
+    said = _refused(capsys, "calibrate", "--from", "times.csv", "--output", "made.yaml")
+    assert "times.csv:2" in said and "--allow-code" in said and not Path("marker").exists()
+
+
+def test_of_links_beside_a_command_nothing_is_quoted(folder: Path, capsys: Any) -> None:
+    """Of every reader that a link can be given to."""
+    Path("net.yaml").write_text(SPEC, encoding="utf-8")
+    ends = ("yaml", "csv", "onnx", "tflite", "param", "safetensors", "gguf", "safetensors.index.json", "json")
+    for end in ends:
+        Path(f"link.{end}").symlink_to("../secret.yaml")
+    for args in (
+        ["analyze", "net.yaml", "--energy", "link.yaml"], ["analyze", "net.yaml", "--machine", "link.yaml"],
+        ["report", "link.yaml", "--output", "x.html"], ["export", "loops", "link.yaml"], ["traffic", "link.yaml"],
+        ["field", "link.yaml"], ["table", "link.yaml", "lenet5"],
+        ["table", "net.yaml", "--with", "link.csv", "--columns", "acc"],
+        ["calibrate", "--from", "link.csv", "--output", "x.yaml"], ["pack", "link.csv"],
+        ["calibrate", "--from", "link.csv", "--machine", "link.yaml", "--output", "x.yaml"],
+        *(["analyze", f"link.{end}"] for end in ("onnx", "tflite", "param")),
+        *(["weights", f"link.{end}"] for end in ("safetensors", "gguf", "safetensors.index.json", "tflite")),
+        ["check", "net.yaml", "--max", "macs=1M", "--compare-to", "link.json"],
+    ):  # fmt: skip
+        _refused(capsys, *args)
+    assert not Path("x.html").exists() and not Path("x.yaml").exists()
+
+
 def test_inside_the_repository_folders_above_are_reached(folder: Path) -> None:
     Path("blocks.yaml").write_text(BLOCKS, encoding="utf-8")
     Path("sub/net.yaml").write_text(

@@ -295,7 +295,7 @@ def test_nothing_leaves_a_tensor_without_elements() -> None:
 
 
 def test_known_numbers_that_are_joined_and_turned_before_they_multiply() -> None:
-    """As detectors multiply boxes by the stride of each place: no places are looked for that a constant does not have."""
+    """As detectors multiply boxes by the stride of each place: places are looked for only where constants have them."""
 
     class Strides(nn.Module):
         def __init__(self) -> None:

@@ -13,7 +13,7 @@ from costcalc.frontends.spec.values import WorkLimit, admit, is_number, shown
 from costcalc.ir.collector import uncollected
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
-from costcalc.reading.reach import reach_of, unquoted
+from costcalc.reading.reach import reach_of
 
 MOST_BLAMED = 3
 """Parameters without which a spec is tried, to tell which one does not fit."""
@@ -108,8 +108,7 @@ def _load(name: str, request: Request) -> Graph:
     files, budget = Files(request.shelf, request.within or reach_of(path)), WorkLimit()
     location, symbols = files.locate(name), request.symbols
     try:
-        with unquoted(location.path, location.shown):
-            spec = files.spec(location.path, location.shown)
+        spec = files.spec(location.path, location.shown)
         variant = pick_variant(spec, location.variant)
         values = settings.parameters(spec, variant, request.parameters, budget, symbols.parameters if symbols else ())
         size = 1 if request.batch is None else request.batch

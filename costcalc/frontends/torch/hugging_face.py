@@ -11,7 +11,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from costcalc.errors import CostcalcError, Location, OptionError, SpecError, Unk
 from costcalc.frontends.torch.hugging_face_inputs import Texts, inputs_of
 from costcalc.frontends.torch.named_model import NamedModel, builder, by_default
 from costcalc.reading.files import contents
+from costcalc.reading.reach import unquoted
 
 CONFIG = "config.json"
 MOST_BYTES = 4 << 20
@@ -43,8 +44,9 @@ def hugging_face(name: str, given: dict[str, Any]) -> NamedModel:
         library = _transformers()
         wanted = given.pop("architecture", None)
         overrides = dict(given)
-        config, notes = _config(library, raw, overrides, path)
-        kind, note = _class(library, config, raw, wanted, path)
+        with unquoted(path) if Path(name).exists() else nullcontext():
+            config, notes = _config(library, raw, overrides, path)
+            kind, note = _class(library, config, raw, wanted, path)
         notes += note
 
         def make() -> nn.Module:

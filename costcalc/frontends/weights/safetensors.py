@@ -14,7 +14,7 @@ from typing import Any
 from costcalc.errors import CostcalcError, Location, SpecError
 from costcalc.frontends.weights.records import FileTensor, WeightFile
 from costcalc.reading.files import contents, opened
-from costcalc.reading.reach import unquoted
+from costcalc.reading.reach import is_inside, reach_of, refuse_outside
 
 MOST_HEADER, MOST_TENSORS, MOST_AXES, MOST_FILES = 32 * 2**20, 200_000, 16, 1000
 BITS = {
@@ -55,7 +55,7 @@ def read_safetensors(path: str) -> WeightFile:
 
 
 def read_index(path: str) -> WeightFile:
-    """The tensors of all files that an index names; these lie beside it."""
+    """The tensors of all files that an index names; these lie beside it, or behind links in a cache of Hugging Face."""
     location = Location(path)
     index = _json(contents(path, kind="an index of weights", form="a JSON file", most=MOST_HEADER), location)
     files = index.get("weight_map")
@@ -69,16 +69,23 @@ def read_index(path: str) -> WeightFile:
         if Path(name).name != name or name in (".", ".."):
             raise SpecError(f"the index names '{name[:80]}', which does not lie beside it", location)
         file = Path(path).parent / name
+        if not _is_in_cache(file):
+            refuse_outside(str(file), reach_of(path), name, location, "an index")
         if file.is_symlink() and not file.resolve().is_file():
             raise SpecError(f"'{name[:80]}' is a link that leads nowhere", location)
         if not file.is_file():
             what = "a folder" if file.is_dir() else "no regular file" if file.exists() else "not there"
             raise SpecError(f"the index names '{name[:80]}', which is {what}", location)
-        with unquoted(str(file)):  # links lead to a cache, or anywhere
-            found += read_safetensors(str(file)).tensors
+        found += read_safetensors(str(file)).tensors
     missing = sorted(set(files) - {tensor.name for tensor in found})
     notes = (f"the index names {len(missing)} tensors that no file has, {missing[0][:80]} first",) if missing else ()
     return WeightFile(path, f"Safetensors in {len(names)} files", tuple(found), notes=notes)
+
+
+def _is_in_cache(file: Path) -> bool:
+    """Whether ``file`` lies as the local cache of Hugging Face keeps a revision: a link to one of its ``blobs``."""
+    revisions = file.parent.parent
+    return revisions.name == "snapshots" and is_inside(str(file), str(revisions.parent / "blobs"))
 
 
 def _json(data: bytes, location: Location) -> dict[str, Any]:
