@@ -68,7 +68,9 @@ def buffers(sizes: ValueSizes, *, micro: bool) -> dict[str, str]:
     graph = sizes.graph
     found = {value: value for value in graph.types}
     ends = {*graph.inputs, *graph.outputs}
-    layers = Counter(graph.operators.values()) if is_written(graph) else Counter[str]()
+    written = is_written(graph)
+    layers = Counter(graph.operators.values()) if written else Counter[str]()
+    moved: set[str] = set() if written else _moved_channels(graph)
     for node in graph.nodes:
         if not node.inputs:
             continue
@@ -77,10 +79,33 @@ def buffers(sizes: ValueSizes, *, micro: bool) -> dict[str, str]:
             inside = layers[graph.operators.get(node.name, "")] > 1
             shares = inside or (not micro and found[x] not in ends and y not in ends)
         else:
-            shares = node.op.name in NOTHING
+            shares = node.op.name in NOTHING or y in moved
         if shares:
             found[y] = found[x]
     return found
+
+
+def _moved_channels(graph: Graph) -> set[str]:
+    """What is made by bringing the channels of a map to the end or back: in the converted network they are there.
+
+    A map has its places where something slides over them, also after what treats each element, place or channel.
+    """
+    last: dict[str, bool] = {v: False for v in graph.inputs if len(graph.types[v].shape) == 4}
+    found = set()
+    for node in graph.nodes:
+        y = node.outputs[0]
+        is_last = next((last[v] for v in node.inputs if v in last), None)
+        if node.op.slides:
+            is_last = False
+        elif node.op.name == "permute":
+            moves = {(0, 2, 3, 1): False, (0, 3, 1, 2): True}.get(tuple(node.op.axes))  # from where to where
+            if is_last is None or moves is not is_last:
+                continue
+            is_last = not moves
+            found.add(y)
+        if is_last is not None and node.op.name not in RESHAPES and len(graph.types[y].shape) == 4:
+            last[y] = is_last
+    return found - {*graph.outputs}
 
 
 def operators(sizes: ValueSizes, buffer: Mapping[str, str]) -> list[JoinedGroup]:

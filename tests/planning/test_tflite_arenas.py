@@ -102,3 +102,18 @@ def test_a_product_has_room_for_both_factors_transposed(tmp_path: Path) -> None:
     own = 4 * (24 + 40 + 30)
     assert (micro.peak_bytes, other.peak_bytes) == (96 + 160 + 128, own + 4 * (24 + 40))
     assert [t.bytes for t in other.tensors if "scratch" in t.name] == [96, 160]
+
+
+def test_channels_that_only_go_to_the_end_are_there_already() -> None:
+    """As in a block of ConvNeXt, but not in attention, whose four axes are no map."""
+    b = GraphBuilder("block", {"x": TensorType((1, 4, 8, 8))})
+    (y,) = b.add("conv", find_op("conv")(8, 3, padding=1), ["x"])
+    (y,) = b.add("last", find_op("permute")((0, 2, 3, 1)), [y])
+    (y,) = b.add("wide", find_op("linear")(16), [y])
+    (y,) = b.add("second", find_op("permute")((0, 3, 1, 2)), [y])
+    out = b.add("out", find_op("conv")(1, 1), [y])
+    assert [s.layer for s in costcalc.memory(b.build(out), engine="tflm").steps] == ["conv", "wide", "out"]
+    b = GraphBuilder("keys", {"x": TensorType((1, 6, 32))})
+    (y,) = b.add("heads", find_op("reshape")((6, 4, 8)), ["x"])
+    out = b.add("turned", find_op("permute")((0, 2, 3, 1)), [y])
+    assert [s.layer for s in costcalc.memory(b.build(out), engine="tflm").steps] == ["heads", "turned"]
