@@ -114,8 +114,8 @@ class RoIAlign(RegionPool):
     by_position: bool = False
 
     def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
-        """The regions, as torchvision's operator does."""
-        return Saves((1,))
+        """The regions, and by position the channel of each bin, as torchvision's operators do."""
+        return Saves((1,), maps=(TensorType(y.shape, "int32"),) if self.by_position else ())
 
     def ops(self, x: TensorType, regions: TensorType, *, y: TensorType) -> Dim:
         points = self.samples * self.samples or 4

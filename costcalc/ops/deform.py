@@ -94,8 +94,9 @@ class DeformConv(Op):
         return self.conv().nests(x, y=y)
 
     def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
-        """The inputs, as torchvision's operator does."""
-        return Saves(tuple(range(len(x))))
+        """The inputs, as torchvision's operator does; a mask and a bias that are not there are zeros."""
+        none = () if len(x) > 2 else (x[0].with_shape(x[0].shape[0], 1),)
+        return Saves(tuple(range(len(x))), maps=none if self.bias else (*none, x[0].with_shape(self.out_channels)))
 
     def ops(self, x: TensorType, offset: TensorType, mask: TensorType | None = None, *, y: TensorType) -> Dim:
         sampled = x.shape[0] * x.channels * self._taps() * prod(y.spatial)

@@ -98,7 +98,9 @@ def _moved_channels(graph: Graph) -> set[str]:
         if node.op.slides:
             is_last = False
         elif node.op.name == "permute":
-            moves = {(0, 2, 3, 1): False, (0, 3, 1, 2): True}.get(getattr(node.op, "axes", (0,) * 4))  # from where to where
+            moves = {(0, 2, 3, 1): False, (0, 3, 1, 2): True}.get(
+                getattr(node.op, "axes", (0,) * 4)
+            )  # from where to where
             if is_last is None or moves is not is_last:
                 continue
             is_last = not moves

@@ -20,9 +20,9 @@ from tests.planning.saved import alike, both, kept, told
 
 OTHER_CODE = {
     "weight_norm": "one operator in PyTorch; the module here is written in several",
-    "roi_align": "torchvision's operator keeps the regions; the module here is written without it",
-    "roi_pool": "the same, and where the largest were",
-    "deform_conv": "the same: the inputs",
+    "roi_align": "one of torchvision's; the module here is written without it",
+    "roi_pool": "the same",
+    "deform_conv": "the same",
 }
 NO_RULE = {"einsum", "scatter", "gather", "elementwise", "split_lstm", "svdf"}
 """Ops of which some uses have no rule, so that the figures are said to be lower bounds."""
@@ -129,6 +129,42 @@ def test_what_has_no_module_keeps_what_the_hooks_see() -> None:
     assert alike(found, rule_of(find_op("sort")(1), (4, 3)))
     _, found = _kept_by(torch._weight_norm_interface, tensor(4, 3), tensor(4, 1))
     assert alike(found, rule_of(find_op("weight_norm")(), (4, 3), (4, 1)))
+
+
+REGIONS = torch.tensor([[0, 0, 0, 4, 4], [0, 1, 1, 5, 5], [0, 2, 0, 3, 5.0]])
+
+
+def torchvision_operators() -> Any:
+    """``torchvision.ops``, where its compiled operators fit this PyTorch."""
+    ops = pytest.importorskip("torchvision.ops", exc_type=(ImportError, RuntimeError))
+    try:
+        ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
+    except (NotImplementedError, RuntimeError, AttributeError) as error:
+        pytest.skip(f"torchvision's operators do not run here: {str(error)[:60]}")
+    return ops
+
+
+@pytest.mark.parametrize("size", [2, (2, 4)])
+@pytest.mark.parametrize("by_position", [False, True])
+@pytest.mark.parametrize("name", ["roi_align", "roi_pool"])
+def test_regions_keep_what_the_hooks_see(name: str, by_position: bool, size: Any) -> None:
+    ops = torchvision_operators()
+    height, width = (size, size) if isinstance(size, int) else size
+    shape = (1, 8 * height * width if by_position else 8, 6, 6)
+    operator = getattr(ops, f"ps_{name}" if by_position else name)
+    _, found = _kept_by(lambda x, regions: operator(x, regions, size), tensor(*shape), REGIONS)
+    rule = rule_of(find_op(name)(size, by_position=by_position), shape, (3, 5), wanted=(True, False))
+    assert alike(found, rule)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_deformable_convolutions_keep_what_the_hooks_see(masked: bool, bias: bool) -> None:
+    ops = torchvision_operators()
+    shapes = ((2, 4, 6, 5), (2, 18, 6, 5), *(((2, 9, 6, 5),) if masked else ()))
+    module = ops.DeformConv2d(4, 3, 3, padding=1, bias=bias)
+    _, found = kept(module, [tensor(*shape) for shape in shapes])
+    assert alike(found, rule_of(find_op("deform_conv")(3, 3, padding=1, bias=bias), *shapes))
 
 
 def layers(rng: random.Random) -> tuple[Op, tuple[TensorType, ...]]:
