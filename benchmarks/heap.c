@@ -1,5 +1,5 @@
-/* Counts the bytes that malloc and its kin have given out, the most of them at once, and the largest block that was
- * asked for. Loaded before libc: cc -O2 -shared -fPIC -o heap.so heap.c && LD_PRELOAD=./heap.so python …
+/* Counts the bytes that malloc and its kin have given out, the most of them at once, and the sizes of blocks that
+ * were asked for. Loaded before libc: cc -O2 -shared -fPIC -o heap.so heap.c && LD_PRELOAD=./heap.so python …
  * (memory_ort.py and memory_tflite.py do both). */
 #include <errno.h>
 #include <malloc.h>
@@ -11,7 +11,8 @@ extern void *__libc_realloc(void *, size_t);
 extern void *__libc_memalign(size_t, size_t);
 extern void __libc_free(void *);
 
-static long now, most, largest;
+enum { KEPT = 1 << 16 };
+static long now, most, asked_for[KEPT], count_asked;
 
 static void count(long bytes) {
     long there = __atomic_add_fetch(&now, bytes, __ATOMIC_RELAXED);
@@ -20,7 +21,7 @@ static void count(long bytes) {
 
 static void *counted(void *block, size_t asked) {
     if (block) count((long)malloc_usable_size(block));
-    if ((long)asked > largest) largest = (long)asked;
+    if (count_asked < KEPT) asked_for[count_asked++] = (long)asked;
     return block;
 }
 
@@ -48,5 +49,8 @@ void free(void *block) {
 
 long heap_now(void) { return now; }
 long heap_most(void) { return most; }
-long heap_largest(void) { return largest; }
-void heap_reset(void) { most = now, largest = 0; }
+
+/* The size of the n-th block that was asked for since the last reset; -1 behind the last of those that are kept. */
+long heap_asked(long n) { return n < count_asked ? asked_for[n] : -1; }
+
+void heap_reset(void) { most = now, count_asked = 0; }

@@ -5,15 +5,16 @@
 
 A model of PyTorch is converted by litert-torch, with the channels of its image last, and without zeros. A line a file:
 bytes of the interpreter's arena, ours of the file, and of a model also ours of what PyTorch runs, which has not seen
-the file; the same for LiteRT, whose arena is the largest block that it asks for while it allocates, without the 64
-bytes by which it may move the beginning. Each interpreter runs in a process of its own. LiteRT needs a C compiler.
-Without arguments the models of the table in docs/memory.md.
+the file; the same for LiteRT, whose arena is one of the blocks that it asks for while it allocates, with 64 bytes by
+which it may move the beginning: ours if it is among them, else the largest. Each interpreter runs in a process of its
+own. LiteRT needs a C compiler. Without arguments the models of the table in docs/memory.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
+import itertools
 import os
 import re
 import subprocess
@@ -47,29 +48,32 @@ def micro(file: str) -> int | str:
     return why[0] if why else f"ended with {said.returncode}"
 
 
-def litert(file: str) -> int | str:
-    """LiteRT's arena, or why there is none."""
+def litert(file: str, ours: int) -> int | str:
+    """LiteRT's arena, or why there is none; another block, of its weights, may be larger."""
     with tempfile.TemporaryDirectory() as folder:
         library = f"{folder}/heap.so"
         subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, str(HERE / "heap.c")], check=True)
         said = subprocess.run(
-            [sys.executable, __file__, "--largest", file],
+            [sys.executable, __file__, "--blocks", file],
             env={**os.environ, "LD_PRELOAD": library}, capture_output=True, text=True,
         )  # fmt: skip
-    return int(said.stdout) - ALIGNMENT if said.returncode == 0 else said.stderr.strip().split("\n")[-1]
+    if said.returncode:
+        return said.stderr.strip().split("\n")[-1]
+    found = [int(size) - ALIGNMENT for size in said.stdout.split()]
+    return ours if ours in found else max(found)
 
 
-def largest(file: str) -> int:
-    """The largest block that is asked for while the interpreter allocates; under the counting heap."""
+def blocks(file: str) -> list[int]:
+    """The sizes of the blocks that the interpreter asks for while it allocates; under the counting heap."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     counters = ctypes.CDLL(None)
-    counters.heap_largest.restype = ctypes.c_long
+    counters.heap_asked.restype, counters.heap_asked.argtypes = ctypes.c_long, [ctypes.c_long]
     plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     interpreter = Interpreter(model_path=file, num_threads=1, experimental_op_resolver_type=plain)
     counters.heap_reset()
     interpreter.allocate_tensors()
-    return int(counters.heap_largest())
+    return list(iter(map(counters.heap_asked, itertools.count()).__next__, -1))
 
 
 def converted(name: str, folder: str) -> tuple[str, Any]:
@@ -103,11 +107,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*")
     parser.add_argument("--keep", default="", help="a folder for what was converted")
-    parser.add_argument("--largest", action="store_true", help="used by this file itself")
+    parser.add_argument("--blocks", action="store_true", help="used by this file itself")
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
-    if asked.largest:
-        print(largest(asked.files[0]))
+    if asked.blocks:
+        print(*blocks(asked.files[0]))
         return
     from memory_ort import TABLE
 
@@ -127,14 +131,13 @@ def main() -> None:
                     print(f"{name[-32:]:32} is not converted: {type(error).__name__}: {str(error)[:80]!r}", flush=True)
                     continue
             cells = []
-            for (engine, real), total in zip((("tflm", micro), ("tflite", litert)), totals.values(), strict=True):
-                found = real(file)
-                ours = costcalc.memory(file, engine=engine).arena_bytes or 0
-                if engine == "tflite":  # which rounds the whole of it up
-                    ours = -(-ours // ALIGNMENT) * ALIGNMENT
-                model = None if graph is None else costcalc.memory(graph, engine=engine).arena_bytes
-                if model is not None and engine == "tflite":
-                    model = -(-model // ALIGNMENT) * ALIGNMENT
+            for engine, total in zip(("tflm", "tflite"), totals.values(), strict=True):
+                align = ALIGNMENT if engine == "tflite" else 1  # LiteRT rounds the whole of it up
+                ours, model = (
+                    None if one is None else -(-(costcalc.memory(one, engine=engine).arena_bytes or 0) // align) * align
+                    for one in (file, graph)
+                )
+                found = micro(file) if engine == "tflm" else litert(file, ours or 0)
                 cells.append(told(found, file=ours, model=model))
                 if isinstance(found, int):
                     total[0] += 1
