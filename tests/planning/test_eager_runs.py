@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import costcalc
-from costcalc.frontends.torch.kernels import SCRATCH
+from costcalc.frontends.torch.kernels import NUMBER, SCRATCH, beside
 from costcalc.planning.records import Memory
 from tests.planning.live import Live
 
@@ -182,3 +182,17 @@ def test_one_thread_convolves_single_pixels_without_copies() -> None:
     assert besides(plain, (1, 64, 32, 32), 2) > SCRATCH
     assert besides(plain, (16, 64, 32, 32), 1) > SCRATCH
     assert besides(nn.Conv2d(64, 64, 1, groups=2), (1, 64, 32, 32), 1) > SCRATCH
+
+
+def test_attention_of_five_axes_looks_for_rows_that_are_hidden() -> None:
+    """NesT holds a truth value a score there, 1.76 MiB beside 23.83, as PyTorch's allocator has it."""
+    scores = torch.zeros(2, 3, 4, 5, 6)
+    found = beside(torch.ops.aten._safe_softmax.default, (scores, -1), {}, scores)
+    assert found == scores.numel() + scores.numel() // 6 + NUMBER
+
+
+def test_a_number_is_made_a_tensor() -> None:
+    """TNT holds 12 bytes beside what lives for one: eight of its own type, and four of the map's."""
+    x = torch.zeros(4, 4)
+    assert beside(torch.ops.aten.mul.Tensor, (x, 0.5), {}, x) >= 12
+    assert beside(torch.ops.aten.mul.Tensor, (x, x), {}, x) == 0

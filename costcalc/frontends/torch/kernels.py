@@ -28,6 +28,8 @@ MANY_IMAGES = 16
 """Images from which on a single thread gives 1×1 convolutions to oneDNN."""
 SCRATCH = 1 << 14
 """Bytes of scratch that a convolution asks for in any case."""
+NUMBER = 16
+"""Bytes of a number that is made a tensor, in two types."""
 MOVES = frozenset(
     ("cat", "clone", "_to_copy", "copy_", "contiguous", "index", "gather", "fill_", "zeros_like", "empty_like")
 )
@@ -43,7 +45,11 @@ def beside(func: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any], r
         return _convolution(result, *args[:9])
     if name == "_native_multi_head_attention":
         return _attention(args[0], args[1], args[4])
-    if torch.Tag.pointwise in func.tags or func.is_view or name in MOVES:
+    if name == "_safe_softmax":  # which looks for rows that are all -inf
+        return _rows_of_nothing(args[0], args[1])
+    if torch.Tag.pointwise in func.tags:
+        return NUMBER * sum(type(value) in (int, float) for value in args)
+    if func.is_view or name in MOVES:
         return 0
     tells = _is_no_matrix if name in PRODUCTS else _is_scattered
     return sum(_bytes(t) for t in tensors_among(args) if tells(t))
@@ -77,6 +83,11 @@ def _convolution(
     elif x.shape[0] == 1 and x.numel() <= SMALL_IMAGE and taps > 1:
         columns = weight.shape[1] * taps * prod(y.shape[2:])
     return max(most, columns * x.element_size())
+
+
+def _rows_of_nothing(scores: Tensor, axis: int) -> int:
+    """A truth value a score and a row, and a number (``native/SoftMax.cpp``)."""
+    return scores.numel() + scores.numel() // max(scores.shape[axis], 1) + NUMBER
 
 
 def _attention(query: Tensor, key: Tensor, heads: int) -> int:
