@@ -2,6 +2,7 @@
 
     python benchmarks/tracing_floor.py                     # 40 of timm's architectures
     python benchmarks/tracing_floor.py resnet50 vit_base_patch16_224
+    python benchmarks/tracing_floor.py multiplications stacks joined decoding   # made here: many calls of few kinds
 
 Each model is built once, on the meta device, and run at batch 1 without gradients; each side takes the best of several
 runs. Models that torch's counter needs less than 50 ms for are told apart: there a process's start is all that counts.
@@ -29,6 +30,8 @@ MODELS = [
     "pvt_v2_b2", "regnety_032", "res2net50_26w_4s", "resnest50d", "sequencer2d_s", "swinv2_tiny_window8_256",
     "tnt_s_patch16_224", "vit_base_patch16_224", "xcit_tiny_24_p16_224",
 ]  # fmt: skip
+CALLS, STACKS, JOINED, STEPS = 10_000, 200, 500, 501
+"""Of the models that are made here."""
 ROUNDS = 4
 SHORT = 0.05
 
@@ -40,26 +43,76 @@ def best(run: Callable[[], Any], found: float) -> float:
     return min(found, time.process_time() - start)
 
 
+def made(name: str) -> tuple[Any, Any] | None:
+    """A model of many calls, and its input; None if it is none of these."""
+    import torch
+    from torch import nn
+
+    class Made(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.head = nn.Embedding(100, 32), nn.Linear(32, 100)
+            self.parts = nn.ModuleList(nn.Linear(32, 32) for _ in range(3))
+            self.joined = nn.ModuleList(nn.Linear(4 * (i + 1), 4) for i in range(JOINED if name == "joined" else 0))
+
+        def forward(self, x: Any) -> Any:
+            if name == "multiplications":
+                for _ in range(CALLS):
+                    x = x * 1.5
+                return x
+            seen = [x]
+            if name == "stacks":
+                for _ in range(STACKS):
+                    seen.append(torch.stack(seen).sum(0))
+            elif name == "joined":
+                for layer in self.joined:
+                    seen.append(layer(torch.cat(seen, -1)))
+            return seen[-1] if name != "decoding" else self.decoded(x)
+
+        def decoded(self, tokens: Any) -> Any:
+            keys: list[Any] = []
+            values: list[Any] = []
+            query, key, value = self.parts
+            for _ in range(STEPS):
+                h = self.table(tokens[:, -1:])
+                keys.append(key(h))
+                values.append(value(h))
+                y = nn.functional.scaled_dot_product_attention(query(h), torch.cat(keys, 1), torch.cat(values, 1))
+                tokens = torch.cat([tokens, self.head(y).argmax(-1)], 1)
+            return tokens
+
+    if name not in ("multiplications", "stacks", "joined", "decoding"):
+        return None
+    with torch.device("meta"):
+        model = Made().eval().requires_grad_(False)
+    return model, torch.zeros(1, 4, dtype=torch.int64 if name == "decoding" else torch.float32)
+
+
 def measured(name: str) -> tuple[float, float]:
     """Seconds that torch's counter and a trace take."""
-    import timm
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     import costcalc
 
-    with torch.device("meta"):
-        model = timm.create_model(name, pretrained=False).eval().requires_grad_(False)
-    shape = (1, *model.default_cfg["input_size"])
+    found = made(name)
+    if found is None:
+        import timm
+
+        with torch.device("meta"):
+            model = timm.create_model(name, pretrained=False).eval().requires_grad_(False)
+        x = torch.empty(1, *model.default_cfg["input_size"], device="meta")
+    else:
+        model, x = found
 
     def counted() -> None:
         with torch.no_grad(), FlopCounterMode(display=False):
-            model(torch.empty(shape, device="meta"))
+            model(x.to("meta"))
 
     theirs = ours = float("inf")
     for _ in range(ROUNDS):
         theirs = best(counted, theirs)
-        ours = best(lambda: costcalc.trace(model, shape), ours)
+        ours = best(lambda: costcalc.trace(model, x), ours)
     return theirs, ours
 
 

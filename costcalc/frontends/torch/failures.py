@@ -75,7 +75,7 @@ def _said(error: BaseException) -> str:
     if "does not require grad" in text:
         return f"it differentiates in its forward, and is traced without autograd ('{text}')"
     if "NestedTensor" in text:
-        return "it makes nested tensors, which have no sizes to count by; pad them"
+        return "it hands nested tensors to an operator that takes them whole, without sizes to count by; pad them"
     if "HigherOrderOperator" in text:
         return f"it calls {text.partition('HigherOrderOperator ')[2].split()[0]}, which cannot be traced"
     if "autocast" in text and "meta" in text:

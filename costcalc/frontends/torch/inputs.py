@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from costcalc.frontends.torch.data import Values
 from costcalc.frontends.torch.failures import ModelError
+from costcalc.frontends.torch.nested import is_jagged
 from costcalc.frontends.torch.pytrees import SPARSE, has_values
 from costcalc.frontends.torch.running import LARGEST_CONSTANT
 
@@ -87,7 +88,11 @@ class WithoutValues:
 
     def like(self, tensor: Tensor) -> Tensor:
         """A tensor in place of one that the user gave; a sparse one says how many elements it stores."""
-        if tensor.layout in SPARSE:
+        if tensor.is_nested and not is_jagged(tensor):
+            raise ModelError(
+                "a nested tensor is of the jagged layout: torch.nested.nested_tensor(…, layout=torch.jagged)"
+            )
+        if tensor.layout in SPARSE or tensor.is_nested:
             return tensor
         if _countable(tensor.dtype) and has_values(tensor) and tensor.numel() <= LARGEST_CONSTANT:
             return tensor.detach().cpu().clone()

@@ -21,6 +21,7 @@ from costcalc.frontends.torch.aliases import Aliases, region_of, storage_of
 from costcalc.frontends.torch.data import Assumptions, Values, ValuesNeeded
 from costcalc.frontends.torch.fused import FUSED
 from costcalc.frontends.torch.lines import Lines
+from costcalc.frontends.torch.nested import jagged_parts
 from costcalc.frontends.torch.operators import Operator
 from costcalc.frontends.torch.pytrees import replaced, stored, tensors_among, wraps
 from costcalc.frontends.torch.quantised import BEFORE, PackedWeights, Part, parts
@@ -103,6 +104,9 @@ class Recorder(TorchDispatchMode):
 
     def adopt_input(self, name: str, tensor: Tensor) -> dict[str, Traced]:
         """Take in an input, of a sparse one what it stores, and return each by its name."""
+        if tensor.is_nested:
+            parts = jagged_parts(tensor)
+            return {f"{name}.{part}": self.aliases.adopt(held, Traced(type_of(held))) for part, held in parts.items()}
         if not is_sparse(tensor):
             return {name: self.aliases.adopt(tensor, Traced(type_of(tensor)))}
         parts = {part: self.runner.shadow(held) for part, held in parts_of(tensor).items()}
@@ -111,6 +115,8 @@ class Recorder(TorchDispatchMode):
 
     def made(self, tensor: Tensor) -> list[Traced]:
         """What stands for ``tensor``, of a sparse one for all that it stores."""
+        if tensor.is_nested:
+            return [self.aliases.read(part) for part in jagged_parts(tensor).values()]
         if not is_sparse(tensor):
             return [self.aliases.read(tensor)]
         held = self.sparse.held(tensor)

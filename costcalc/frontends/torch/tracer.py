@@ -226,6 +226,10 @@ def _traced(
         stack.enter_context(instead_of_the_process(recorder.runner.generator))
         stack.enter_context(told_by(recorder.runner.told, assumptions))
         stack.enter_context(scripts_told(made.values))
+        if "torch.nested._internal.ops" in sys.modules:  # there are none before
+            from costcalc.frontends.torch.nested import attended_one_by_one
+
+            stack.enter_context(attended_one_by_one(recorder.runner.told))
         inputs: dict[str, Traced] = {}
         for key, tensor in named(model, given, options):
             inputs |= recorder.adopt_input(key, tensor)
