@@ -124,6 +124,13 @@ def test_no_text_lies_over_another_or_outside(name: str) -> None:
         assert box.x0 > -2 and box.y0 > -2 and box.x1 < width + 2 and box.y1 < height + 2, one
 
 
+def test_ticks_of_steps_and_layers_are_whole(tmp_path: Path) -> None:
+    spec = tmp_path / "net.yaml"
+    spec.write_text("inputs: {x: [3, 8, 8]}\nlayers: [{a: 'conv(4, 3)'}, {b: relu}]\n")
+    for figure in (costcalc.memory(str(spec)).plot.memory(), costcalc.analyze(str(spec)).plot.receptive_field()):
+        assert all(tick == int(tick) for tick in figure.axes[0].get_xticks())
+
+
 def rings(model: str) -> dict[tuple[float, float], str]:
     """Where the rings are, and what the picture says beside them or in its legend."""
     figure = costcalc.analyze(model).plot.receptive_field()

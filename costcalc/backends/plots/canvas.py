@@ -251,10 +251,13 @@ def number(value: float, unit: str) -> str:
     return f"{value:.4g} {names[k]}".rstrip()
 
 
-def linear(axis: Any, least: float, most: float, unit: str, *, by: float = 1.0, about: int = 6) -> None:
+def linear(
+    axis: Any, least: float, most: float, unit: str, *, by: float = 1.0, about: int = 6, whole: bool = False
+) -> None:
     """Ticks at round numbers between ``least`` and ``most``: of bytes in powers of 1024.
 
-    by   how many of what is drawn make one of ``unit``: 8 of bits a byte
+    by     how many of what is drawn make one of ``unit``: 8 of bits a byte
+    whole  whether nothing lies between whole numbers, as of steps and layers
     """
     base = 1024.0 if unit == BITS else 1000.0
     span = ((most - least) or 1.0) / by
@@ -262,7 +265,7 @@ def linear(axis: Any, least: float, most: float, unit: str, *, by: float = 1.0, 
     rough = span / about / scale
     round_ones = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512) if unit == BITS else (1, 2, 5, 10, 20, 50, 100, 200, 500)
     step = by * scale * next((n for n in round_ones if n >= rough * 0.999), base)
-    if unit in ("", "count", "pixels") and most - least > 3:
+    if whole or (unit in ("", "count", "pixels") and most - least > 3):
         step = max(step, 1.0)  # nothing lies between whole numbers
     first, last = math.ceil(least / step - 1e-9), math.floor(most / step + 1e-9)
     axis.set_major_locator(FixedLocator([i * step for i in range(first, last + 1)]))

@@ -36,7 +36,7 @@ def draw(memory: Memory, width: float | None = None) -> Picture:
     with picture(f"Memory of {memory.name}", note, width, 0.5) as (_, axes):
         last = len(found.held)
         axes.set(xlim=(0.5, last + 0.5), ylim=(0, top * 1.08))
-        linear(axes.xaxis, 0, last, "", about=8)
+        linear(axes.xaxis, 0, last, "", about=8, whole=True)
         linear(axes.yaxis, 0, top * 1.08, BITS)
         axes.set_xlabel("step")
         axes.set_ylabel("bytes")

@@ -76,7 +76,7 @@ def draw(reports: Sequence[Report], names: Sequence[str], width: float | None = 
         deep = top > DEEP * images[0]
         axes.set(xlim=(0, max(len(report.layers) for report in reports) * 1.02 + 1))
         axes.set(yscale="log", ylim=(1, top * 1.3)) if deep else axes.set(ylim=(0, top * 1.08))
-        linear(axes.xaxis, 0, axes.get_xlim()[1], "", about=8)
+        linear(axes.xaxis, 0, axes.get_xlim()[1], "", about=8, whole=True)
         logarithmic(axes.yaxis, PIXELS) if deep else linear(axes.yaxis, 0, top * 1.08, PIXELS)
         axes.set_xlabel("layer")
         axes.set_ylabel("window, in pixels")
