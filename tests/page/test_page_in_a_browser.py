@@ -254,12 +254,24 @@ def test_rings_over_the_image_grow_and_their_sizes_do_not_overlap(shown: Any, fi
         for layer in costcalc.analyze("mobilenet_v2").layers
         if hasattr(layer.receptive_field, "size")
     }
-    assert len(rings) > 3 and {*rings} <= windows and "dark frame: the image, 224×224" in sizes
+    assert len(rings) > 3 and {*rings} <= windows and "image 224×224" in sizes
     page.locator("[data-view=growth] svg[tabindex]").focus()
     for _ in range(12):
         assert not scene.locator("text").evaluate_all(OVERLAP)
         page.keyboard.press("ArrowLeft")
     assert "pixels, every" in page.locator("[data-view=growth] p[aria-live]").inner_text()
+
+
+def test_rings_are_as_high_and_wide_as_they_say(shown: Any, printed: Any, tmp_path: Path) -> None:
+    """The image of kws has 49 rows of 10; a window of 18×12 is 18 high."""
+    printed("report", "kws", "--output", str(tmp_path / "x.html"))
+    scene = shown(tmp_path / "x.html").locator("[data-view=growth] svg.scene")
+    sizes = {text for text in scene.locator("text").all_text_contents() if text[0].isdigit()}
+    assert "18×12" in sizes and sizes <= {"10×4", "14×8", "18×12", "22×16", "26×20", "74×28"}
+    box = scene.locator("rect.window").evaluate(
+        "r => [Number(r.getAttribute('height')), Number(r.getAttribute('width'))]"
+    )
+    assert box[0] / box[1] == pytest.approx(18 / 12)
 
 
 @pytest.mark.parametrize("model", ["hrnet_w18", "slowfast_r50_8x8"])

@@ -10,12 +10,12 @@ function growthView(m, box) {
   // Where each place sees everything the line goes on at what was reached: there is no window any more.
   let d = "", reached = 1;
   for (let k = 0; k < n; k++) { reached = layers.everything[k] ? Math.max(reached, wide) : of(k)[0]; d += `${k ? "V" : "M" + X(k) + " "}${Y(reached)}${k < n - 1 ? "H" + X(k + 1) : ""}`; }
-  picture.append(draw("line", { class: "mark", x1: left, x2: W - 10, y1: Y(wide), y2: Y(wide) }), draw("text", { class: "strong", x: left + 6, y: Y(wide) - 5 }, `the image, ${wide} pixels`), draw("path", { class: "step grew", d }));
+  picture.append(draw("line", { class: "mark", x1: left, x2: W - 10, y1: Y(wide), y2: Y(wide) }), draw("text", most > edge ? { class: "strong", x: W - 12, y: Y(wide) + 14, "text-anchor": "end" } : { class: "strong", x: left + 6, y: Y(wide) - 5 }, `the image, ${wide} pixels`), draw("path", { class: "step grew", d }));
   const cursor = draw("line", { class: "mark", y1: top, y2: H - bottom });
   picture.append(cursor, draw("text", { x: left, y: H - 12 }, "first layer"), draw("text", { x: W - 10, y: H - 12, "text-anchor": "end" }, "last layer"));
   const S = 300, frame = 1.6 * edge, k0 = S / frame, scene = draw("svg", { class: "scene", viewBox: `0 0 ${S} ${S + 18}`, role: "img", "aria-label": "the window over the image" });
   const rect = (w, h, c) => draw("rect", { class: c, x: S / 2 - Math.min(w, frame) * k0 / 2, y: S / 2 - Math.min(h, frame) * k0 / 2, width: Math.min(w, frame) * k0, height: Math.min(h, frame) * k0 });
-  const line = el("p", { "aria-live": "polite" }), label = (k) => (axes > 1 ? of(k).join("×") : String(of(k)[0]));
+  const line = el("p", { "aria-live": "polite" }), label = (k) => layers.size[k].slice(-2).join("×");
   // Rings over the image: where the window has become so much larger that its size has room above the one before.
   const rings = [], room = 13;
   for (let k = 0, last = 0; k < n; k++) {
@@ -33,8 +33,9 @@ function growthView(m, box) {
     at = k; const h = of(k)[1];
     cursor.setAttribute("x1", X(k)); cursor.setAttribute("x2", X(k));
     const mine = Math.min(h, frame) * k0 / 2, others = rings.filter((r) => Math.abs(of(r)[1] * k0 / 2 - mine) > room);
-    scene.replaceChildren(rect(wide, tall, "image"), draw("text", { x: S / 2, y: S + 13, "text-anchor": "middle", "font-size": 10 }, "dark frame: the image, " + image.join("×")));
-    put(scene, {}, [...others.flatMap((r) => ring(r, false)), ...(layers.everything[k] ? [rect(wide, tall, "window")] : ring(k, true))]);
+    scene.replaceChildren(rect(wide, tall, "image"));
+    const called = draw("text", { class: "strong", x: S / 2, y: Math.min(S / 2 + tall * k0 / 2 + 11, S + 13), "text-anchor": "middle", "font-size": 10 }, "image " + image.join("×"));
+    put(scene, {}, [...others.flatMap((r) => ring(r, false)), ...(layers.everything[k] ? [rect(wide, tall, "window")] : ring(k, true)), called]);
     line.textContent = `${m.name[layers.at[k]]}: ` + (layers.everything[k] ? "each place sees the whole image" : `${layers.bound[k] ? "at most " : ""}${layers.size[k].join("×")} pixels, every ${layers.stride[k].map((v) => +v.toFixed(3)).join("×")}` + (layers.size[k].some((v, a) => v > image[a]) ? `, of which at most ${layers.seen[k].join("×")} are in the image` : ""));
   }
   const where = (e) => { const r = picture.getBoundingClientRect(); return Math.max(0, Math.min(n - 1, Math.floor(((e.clientX - r.left) / r.width * W - left) / (W - left - 10) * n))); };
