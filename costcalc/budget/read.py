@@ -26,6 +26,8 @@ FILES = ("costcalc.yaml", "costcalc.yml", "pyproject.toml")
 NEEDED = {"machine": "jetson_orin_nano", "engine": "tflm", "energy": "horowitz_45nm"}
 """What a budget must say of some figures, with an example."""
 VERSION = "1"
+MEASUREMENT = ("input", "batch", "bits", "parameters", "apply", "fold_norm", "layout")
+"""What a model is measured with, in its ``at``."""
 MOST_PATTERNS = 200
 """Of layers, that a model has budgets of: each is held to the name of every layer."""
 
@@ -77,7 +79,8 @@ def config(tree: Tree, file: str) -> Config:
 
 
 def _model(tree: Tree) -> BudgetedModel:
-    keys = _keys(tree, "a model", ("name", "model", "at", "budgets", "layers", "message"))
+    elsewhere = {key: f"at: [{{{key}: …}}]" for key in MEASUREMENT} | {f: f"budgets: {{{f}: …}}" for f in FIGURES}
+    keys = _keys(tree, "a model", ("name", "model", "at", "budgets", "layers", "message"), elsewhere)
     if "model" not in keys:
         raise SpecError("a model needs 'model': the path of a spec, or a name of the zoo", tree.location)
     model = word(keys["model"], "model")
@@ -108,7 +111,7 @@ def budgets_of(
 
 
 def _setup(tree: Tree) -> Setup:
-    keys = _keys(tree, "a measurement", ("input", "batch", "bits", "parameters", "apply", "fold_norm", "layout"))
+    keys = _keys(tree, "a measurement", MEASUREMENT)
     shapes: Any = None
     if "input" in keys:
         given = keys["input"]
@@ -293,15 +296,16 @@ def _exemption(tree: Tree, models: dict[str, BudgetedModel]) -> Exemption:
 # -- pieces of a tree ----------------------------------------------------------------------------
 
 
-def _keys(tree: Tree, what: str, known: Iterable[str]) -> dict[str, Tree]:
-    """The values of a mapping by key; an unknown key is an error that names the nearest."""
+def _keys(tree: Tree, what: str, known: Iterable[str], elsewhere: dict[str, str] | None = None) -> dict[str, Tree]:
+    """The values of a mapping by key; an unknown key is an error that names the nearest, or how it is written
+    ``elsewhere``."""
     known = list(known)
     found = {}
     for key, value in _pairs(tree, what):
         if key.text not in known:
-            raise SpecError(
-                f"{what} has no '{key.text[:80]}'{near(key.text, known)}; it has {listing(known)}", key.location
-            )
+            there = (elsewhere or {}).get(key.text)
+            hint = f"; it is written {there}" if there else near(key.text, known)
+            raise SpecError(f"{what} has no '{key.text[:80]}'{hint}; it has {listing(known)}", key.location)
         found[key.text] = value
     return found
 

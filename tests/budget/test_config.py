@@ -180,3 +180,22 @@ def test_a_path_is_shown_without_steps_back_unless_a_link_makes_them_lead_elsewh
     assert beside("ci", str(tmp_path / "net.yaml")) == str(tmp_path / "net.yaml")
     assert beside("link", "../net.yaml") == "link/../net.yaml"  # far/net.yaml
     assert beside("nowhere", "../net.yaml") == "nowhere/../net.yaml"
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("input: 3x8x8", "a model has no 'input'; it is written at: [{input: …}]; it has at, budgets"),
+        ("parameters: {width: 3}", "it is written at: [{parameters: …}]"),
+        ("macs: 2 G", "a model has no 'macs'; it is written budgets: {macs: …}"),
+        ("nam: a", "a model has no 'nam' (did you mean 'name'?); it has at"),
+    ],
+)
+def test_a_key_that_stands_elsewhere_says_where(
+    key: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("costcalc.yaml").write_text(f"version: 1\nmodels:\n  - model: lenet5\n    {key}\n", encoding="utf-8")
+    with pytest.raises(CostcalcError) as caught:
+        read_config("costcalc.yaml")
+    assert str(caught.value).startswith("costcalc.yaml:4:5: ") and says in str(caught.value)
