@@ -205,7 +205,7 @@ def _bounded(
             excused,
         )
     if value is None or isinstance(value, str):
-        return known._replace(status=UNCHECKED, description=why)
+        return known._replace(status=UNCHECKED, description=why or f"{figure.name} is not known")
     over = max(value - limit if rule == "max" else limit - value, 0)
     shown, wanted = beside(figure, value, limit, bound.whole)
     if not over:

@@ -108,7 +108,7 @@ CASES: dict[str, tuple[nn.Module, tuple[int, ...], tuple[str, ...], tuple[int, .
     ),
     "along a diagonal": (
         Net(lambda m, x: m[0](x.diagonal(0, 2, 3)), nn.Conv1d(3, 4, 3)),
-        (1, 3, 8, 9), (BATCH, COLOURS, HEIGHT, WIDTH), "unknown",
+        (1, 3, 8, 9), (BATCH, COLOURS, HEIGHT, WIDTH), (3, 3),
     ),
     "all mixed at once": (
         Net(lambda m, x: m[0](x.flatten(1)), nn.Linear(192, 6)),
