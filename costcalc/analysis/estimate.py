@@ -18,6 +18,7 @@ from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError
 from costcalc.ir.dims import Dim, prod
 from costcalc.ir.fields import ints, per_axis
+from costcalc.ir.tensor import TensorType
 
 if TYPE_CHECKING:
     from costcalc.analysis.layer_costs import Work
@@ -144,14 +145,80 @@ def _padded(channels: int) -> float:
     return -(-channels // LANES) * LANES / channels
 
 
+def on_ort(node: Node, types: tuple[Any, ...], macs: int) -> float:
+    """MACs as ONNX Runtime's kernels for x86 do them, which keep channels in blocks of 16 (AVX-512).
+
+    Outputs of a block that is not full take as long. Four blocks of outputs are done at a time, for six places of a
+    row, then three, then one, and one by one where a window reaches over the border, of which the taps inside are done.
+    Eight sums must be under way to hide how long a multiplication takes; where there are fewer it takes as much longer.
+    A depthwise convolution loads for each tap: half as long again.
+    """
+    conv = node.op.as_conv(*types) if types else None
+    if conv is None:
+        return on_cpu(node, types, macs)
+    x, y = types[0], node.op.infer(*types)
+    y = y if isinstance(y, TensorType) else y[0]
+    axes = len(x.spatial)
+    kernel, stride = ints(per_axis(conv.kernel, axes)), ints(per_axis(conv.stride, axes))  # type: ignore[attr-defined]
+    groups, outputs = int(conv.groups), int(conv.out_channels)  # type: ignore[attr-defined]
+    sizes = ints(y.spatial)
+    depthwise = groups > 1 and _number(x.channels) == groups
+    each = outputs if depthwise else outputs // groups
+    blocks = 4 if depthwise else min(-(-each // BLOCK), 4)
+    if max(kernel) == 1:
+        long = _row(prod(sizes), [], blocks)  # all places are one row
+    else:
+        over = max((sizes[-1] - 1) * stride[-1] + kernel[-1] - _number(x.spatial[-1]), 0)
+        missing = [m for side in (over // 2, over - over // 2) for m in range(side, 0, -stride[-1])]
+        inside = [1 - min(m, kernel[-1] - 1) / kernel[-1] for m in missing]
+        long = _row(sizes[-1], inside[: sizes[-1]], blocks)
+    return macs * long * (DEPTHWISE if depthwise else 1.0) * -(-each // BLOCK) * BLOCK / each
+
+
+def _row(places: Any, inside: list[float], blocks: int) -> float:
+    """How much longer a row of ``places`` takes, ``blocks`` of outputs at a time, than with enough sums under way.
+
+    inside   of each place whose window reaches over the border, which part of its taps is inside
+    """
+    within = max(int(places) - len(inside), 0)
+    six, rest = divmod(within, 6)
+    three, one = divmod(rest, 3)
+    long = sum(many * max(UNDER_WAY / (of * blocks), 1.0) * of for many, of in ((six, 6), (three, 3)))
+    return (long + (one + sum(inside)) * min(UNDER_WAY / blocks, ALONE)) / max(int(places), 1)
+
+
 def on_gpu(node: Node, types: tuple[Any, ...], macs: int) -> float:
     """MACs as they are counted."""
     return float(macs)
 
 
 LANES, LEAST_OF_WINOGRAD = 8, 16
+BLOCK, UNDER_WAY, DEPTHWISE = 16, 8, 1.5
+ALONE = 4.0
+"""At most so much longer takes a place by itself: the next one's begins meanwhile."""
 FLOAT, HIDDEN = 32, 2
-PROCESSORS: Mapping[str, Callable[[Node, tuple[Any, ...], int], float]] = {"cpu": on_cpu, "gpu": on_gpu}
+
+
+class Processor(NamedTuple):
+    """By which rules arithmetic and traffic are weighed.
+
+    macs     MACs of a layer as they take time
+    reads    what a byte that is read beside MACs counts, where one that is written counts 1
+    passes   activations for which a kernel goes over its outputs once more
+    """
+
+    macs: Callable[[Node, tuple[Any, ...], int], float]
+    reads: float = 1.0
+    passes: frozenset[str] = frozenset()
+
+
+PROCESSORS: Mapping[str, Processor] = {
+    "cpu": Processor(on_cpu),
+    "gpu": Processor(on_gpu),
+    "ort": Processor(
+        on_ort, 0.5, frozenset({"relu6", "hardtanh", "leaky_relu", "sigmoid", "tanh", "hardsigmoid", "hardswish"})
+    ),
+}
 
 
 def features_of(graph: Graph, processor: str, bits: int | None = None) -> Iterator[tuple[str, Features]]:
@@ -159,7 +226,7 @@ def features_of(graph: Graph, processor: str, bits: int | None = None) -> Iterat
 
     A kernel is started by the first of its layers. Raises ``CostcalcError`` where sizes are symbols.
     """
-    weigh = PROCESSORS[processor]
+    rules = PROCESSORS[processor]
     storage, works = Storage(graph, bits), Works(bits)
     started: set[str] = set()
     alike: dict[tuple[int, int], tuple[Work, float]] = {}
@@ -170,12 +237,15 @@ def features_of(graph: Graph, processor: str, bits: int | None = None) -> Iterat
         key = id(work), id(node.op)
         if key not in alike:
             counted = _number(work.done["macs"])
-            alike[key] = work, weigh(node, graph.input_types(node), counted) if counted else 0.0
+            alike[key] = work, rules.macs(node, graph.input_types(node), counted) if counted else 0.0
         moved = traffic(node, work, storage)
         weights = _number(work.read_bits)
         kernel = storage.group_of[node.name].name if node.name in storage.group_of else node.name
         macs = alike[key][1]
-        activations = (_number(moved.read) + _number(moved.write) - weights) / 8
+        read, written = _number(moved.read) - weights, _number(moved.write)
+        activations = ((rules.reads if macs else 1.0) * read + written) / 8
+        if node.op.name in rules.passes and node.name in storage.group_of:
+            activations += _number(storage.bits[node.outputs[0]]) / 8
         # What is done to few elements hides behind loading and storing them.
         elements = 8 * activations / (bits or FLOAT)
         ops = 0.0 if macs else max(_number(work.done["ops"]) - HIDDEN * elements, 0.0)

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from costcalc.cli.options import Bits, machine_names
 from costcalc.cli.output import emit
 from costcalc.cli.parameters import command, option
 from costcalc.errors import OptionError
 
+if TYPE_CHECKING:
+    from costcalc.calibration.fit import Row
+
 EXAMPLES = {
     "costcalc calibrate --output mine.yaml": "measure this machine, layer by layer in PyTorch",
+    "costcalc calibrate --engine ort --output mine.yaml": "measure it kernel by kernel in ONNX Runtime",
     "costcalc calibrate --from times.csv --processor gpu --apply fuse:inductor --bits 16 --output mine.yaml":
         "fit times of your own, of models that were compiled",
     "costcalc calibrate --from times.csv --machine a100 --output mine.yaml": "beside what a data sheet says",
 }  # fmt: skip
+
+
+RUN_BY = "fuse:ort"
+"""By whose kernels ONNX Runtime runs what is measured in it."""
 
 
 class Processor(str, Enum):
@@ -24,6 +32,14 @@ class Processor(str, Enum):
 
     cpu = "cpu"
     gpu = "gpu"
+    ort = "ort"
+
+
+class Measuring(str, Enum):
+    """In what this machine is measured."""
+
+    torch = "torch"
+    ort = "ort"
 
 
 @command
@@ -32,6 +48,10 @@ def calibrate(
     source: Annotated[
         str | None,
         option("--from", metavar="FILE", help="A CSV of measured times: model, milliseconds, batch, input."),
+    ] = None,
+    engine: Annotated[
+        Measuring | None,
+        option("--engine", "-e", help="Measure in PyTorch or in ONNX Runtime; torch if not said."),
     ] = None,
     quick: Annotated[bool, option("--quick", help="Measure fewer layers: a minute instead of some.")] = False,
     processor: Annotated[
@@ -55,8 +75,8 @@ def calibrate(
 ) -> None:
     """Fit the numbers of a machine to measured times, and write a machine file that estimates with them.
 
-    Four numbers are fitted: seconds for a MAC, for a byte of activations and of weights, and for a kernel. How far off
-    they are is told by models that were left out of the fit. Without --from this machine is measured, in PyTorch.
+    Five numbers are fitted: seconds for a MAC, another operation, a byte of activations and of weights, and a kernel.
+    How far off they are is told by models that were left out of the fit. Without --from this machine is measured.
     """
     from costcalc.calibration.fit import calibrated
     from costcalc.calibration.section import written
@@ -65,19 +85,23 @@ def calibrate(
 
     names = named(kernels)
     if source is None:
-        from costcalc.calibration.measure import measured
-
         if kernels or bits is not None or prefix or processor is not Processor.cpu:
             raise OptionError(
                 "--apply, --bits, --prefix and --processor are for times of your own: add --from times.csv"
             )
-        rows, data, how = measured(quick)
+        rows, data, how = _measured(engine or Measuring.torch, quick)
+        if engine is Measuring.ort:
+            processor, names = Processor.ort, named(RUN_BY)
     else:
         from costcalc.calibration.times import read_times, rows_of
         from costcalc.reading.reach import unquoted
 
         if quick:
             raise OptionError("--quick is for measuring this machine, so not with --from")
+        if engine is not None:
+            raise OptionError(
+                "--engine is for measuring this machine; of times of your own --processor says what ran them"
+            )
         with unquoted(source):
             times, data = read_times(source)
         rows = rows_of(times, processor.value, names, bits, allow_code=allow_code, prefix=prefix)
@@ -94,3 +118,12 @@ def calibrate(
         f"half was within {100 * held.median:.1f} %, {100 * held.within(0.15):.0f} % within 15 %\n"
         + "".join(f"{sentence}\n" for sentence in said)
     )
+
+
+def _measured(engine: Measuring, quick: bool) -> tuple[list[Row], str, str]:
+    """The times of this machine, their hash, and what was run."""
+    if engine is Measuring.ort:
+        from costcalc.calibration.onnx_runtime import measured
+    else:
+        from costcalc.calibration.measure import measured
+    return measured(quick)
