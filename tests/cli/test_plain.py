@@ -91,6 +91,9 @@ def lines(name: str, count: int) -> Iterator[list[str]]:
                     parts.append([f"{option}={value}"] if chance.random() < 0.3 else [option, value])
         if chance.random() < 0.7:
             parts += [[right(p, chance)] for p in parameters if not p.declared.names and p.required]
+            given = {text.partition("=")[0] for part in parts for text in part}
+            needed = [p for p in parameters if p.required and p.declared.names and given.isdisjoint(p.declared.names)]
+            parts += [[p.declared.names[0], right(p, chance)] for p in needed]
         chance.shuffle(parts)
         line = [text for part in parts for text in part]
         if chance.random() < 0.4:
