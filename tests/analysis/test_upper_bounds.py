@@ -90,6 +90,9 @@ EXACT = {
     "rows that are chosen": Net(lambda m, x: m[0](torch.where(rows(x) >= 10, x, 0.0)), conv()),
     "the other rows": Net(lambda m, x: m[0](torch.where(rows(x) >= 1, 1.0, x)), conv()),
     "a mask of a rectangle": Net(lambda m, x: m[0](x * ((rows(x) < 2) & (rows(x).mT > 3))), conv()),
+    "a mask of numbers that were regrouped": Net(
+        lambda m, x: m[0](x * (torch.arange(12, device=x.device).reshape(3, 2, 2) < 7).reshape(12, 1).float()), conv()
+    ),
     "a mask of channels": Net(lambda m, x: m[0](x * torch.tensor([1.0, 0.0, 1.0])[:, None, None]), conv()),
     "tiled": Net(lambda m, x: m[0](x[:, :, :7].repeat(1, 1, 2, 1)), conv()),
     "columns of a cut axis": Net(lambda m, x: m[0](x.unflatten(2, (3, 4)).transpose(2, 3).flatten(2, 3)), conv()),

@@ -30,6 +30,8 @@ SIDE = 224
 """Of an image where nobody says it."""
 QUERIES = 32
 """Of a module that asks another one, where nobody says it."""
+_BANDS_FIRST = ("clvp", "glmasr_encoder")
+"""Kinds of models that take a sound of any length as (bands, moments)."""
 _PAIRS = ("superglue", "superpoint_pair", "lightglue", "efficientloftr")
 """Kinds of models that compare two images."""
 
@@ -310,7 +312,8 @@ def _sound(config: Any, name: str, model: nn.Module) -> tuple[int, ...]:
         if config.model_type == "clap":
             return (1, 1001, 64)
         width = getattr(config, "feature_projection_input_dim", None) or bands or 80
-        return (width, 100) if config.model_type == "clvp" else (100, width)
+        width *= getattr(config, "num_stacked_frames", None) or 1
+        return (width, 100) if config.model_type in _BANDS_FIRST else (100, width)
     if bands:
         return (getattr(config, "max_length", 1024), bands)
     channels = getattr(config, "audio_channels", None)
