@@ -258,12 +258,16 @@ def habits(graph: Any, found: Any, gap: int) -> str:
     from costcalc.verification.faults import TORCH_OMISSIONS
 
     uses = list(_uses(found, graph, {}))
-    known = {habit.reason: sum(habit.amount(use) for use in uses) for habit in TORCH_OMISSIONS}
-    known = {reason: amount for reason, amount in known.items() if amount}
+    each = {habit.reason: [amount for use in uses if (amount := habit.amount(use))] for habit in TORCH_OMISSIONS}
+    known = {reason: sum(amounts) for reason, amounts in each.items() if amounts}
     for count in range(1, len(known) + 1):
         for some in combinations(known, count):
             if sum(known[reason] for reason in some) == gap:
                 return "; ".join(f"{reason} ({known[reason]:+,})" for reason in some)
+    for reason, amounts in each.items():  # of layers alike some only, as it depends on how tensors lie
+        one = next(iter(amounts), 0)
+        if amounts == [one] * len(amounts) and one and gap % one == 0 and 0 < gap // one <= len(amounts):
+            return f"{reason}, in {gap // one} layers of {len(amounts)} ({gap:+,})"
     return ""
 
 

@@ -317,7 +317,7 @@ def _sound(config: Any, name: str, model: nn.Module) -> tuple[int, ...]:
     if bands:
         return (getattr(config, "max_length", 1024), bands)
     channels = getattr(config, "audio_channels", None)
-    if channels is None and hasattr(config, "downsampling_ratios"):
+    if channels is None and any(hasattr(config, name) for name in ("downsampling_ratios", "acoustic_model_config")):
         channels = 1  # a codec, which takes sounds as its convolutions do
     return (channels, SECOND) if isinstance(channels, int) else (SECOND,)
 
