@@ -121,6 +121,12 @@ class PReLU(Activation):
     def weights(self, x: TensorType) -> dict[str, Weight]:
         return {"weight": parameter(x.channels if self.per_channel else 1, dtype=x.dtype)}
 
+    def beside_gradients(
+        self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]
+    ) -> tuple[TensorType, ...]:
+        """The gradient of the slopes, before it is summed."""
+        return (y,) if trained else ()
+
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn
 

@@ -139,11 +139,15 @@ class Divide(Combination):
     Ops          1 per output.
     """
 
-    beside_gradients = _before_sums
-
     aten = "div divide true_divide"
 
     operator = "truediv"
 
     def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
         return Saves((0, 1) if wanted[1] else (1,))
+
+    def beside_gradients(
+        self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]
+    ) -> tuple[TensorType, ...]:
+        """Two steps on the way to the gradient of what is divided by, and those that are summed."""
+        return (*_before_sums(self, *x, y=y, trained=trained, wanted=wanted), *((y, y) if wanted[1] else ()))

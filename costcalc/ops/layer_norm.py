@@ -140,6 +140,12 @@ class RMSNorm(PlaceNorm):
         found = Saves((0,), maps=(places,)) if wanted[0] else NOTHING
         return found._replace(maps=(*found.maps, x)) if trained else found
 
+    def beside_gradients(
+        self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]
+    ) -> tuple[TensorType, ...]:
+        """Steps on the way to the gradient of the input, some of them where what was kept has been given up."""
+        return (y,) * (2 if trained else 3) if wanted[0] else ()
+
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return (3 + len(self.weights(x))) * y.size
 

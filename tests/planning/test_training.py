@@ -28,6 +28,7 @@ from costcalc.ir.op import all_ops, find_op
 from costcalc.ir.tensor import TensorType
 from costcalc.models import load
 from costcalc.planning.autograd import step as by_rules
+from costcalc.planning.jobs import alive
 from costcalc.planning.training import OPTIMIZERS
 from tests.planning.live import Live
 
@@ -456,3 +457,28 @@ def test_what_cannot_be_trained_is_said() -> None:
         costcalc.training("lenet5", optimizer="adamv")
     with pytest.raises(CostcalcError, match="none of its results depends on a parameter"):
         costcalc.training(nn.ReLU(), torch.randn(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("op", "operands", "rows"),
+    [
+        (find_op("prelu")(per_channel=True), 1, 0),
+        (find_op("divide")(), 2, 0),
+        (find_op("local_response_norm")(5), 1, 0),
+        (find_op("local_response_norm")(2), 1, 0),
+        (find_op("rms_norm")(), 1, 4),
+        (find_op("rms_norm")(affine=False), 1, 4),
+    ],
+    ids=str,
+)
+def test_what_is_made_on_the_way_back_is_part_of_the_peak(op: Any, operands: int, rows: int) -> None:
+    """Between two layers, against storages alive in a real step; norms of rows to so many bytes a row."""
+    shape = (2, 8, 4, 16)
+    b = GraphBuilder("one", {"x": TensorType(shape)})
+    given = [b.add(f"in{i}", find_op("linear")(16, bias=False), ["x"])[0] for i in range(operands)]
+    made = b.add("op", op, given)
+    graph = b.build(b.add("out", find_op("linear")(16, bias=False), made))
+    step = by_rules(graph)
+    ours = max(alive(step.run.stored, len(step.run.steps)))
+    real = real_peak(to_module(graph).train(), torch.rand(shape) + 0.1)
+    assert abs(ours - real) <= rows * 2 * 8 * 4
