@@ -24,11 +24,12 @@ class Traced:
     trained   whether that is a parameter
     origin    what it depends on
     value     its name in the graph, given when its node is made
+    apart     axis → what it is with a new axis there, of what is stacked
     numbers   its elements in their order, of what is looked up or put somewhere, if they are known; else None.
               Of a file they may be floating-point numbers, and sizes that it leaves open
     """
 
-    __slots__ = ("numbers", "origin", "trained", "type", "value", "weight")
+    __slots__ = ("_apart", "numbers", "origin", "trained", "type", "value", "weight")
 
     def __init__(self, type: TensorType, weight: str = "", trained: bool = False, origin: Origin = Origin.DATA) -> None:
         self.type = type
@@ -37,6 +38,14 @@ class Traced:
         self.origin = Origin.MODEL if weight else origin
         self.value = ""
         self.numbers: tuple[Any, ...] | None = None
+        self._apart: dict[int, Traced] | None = None
+
+    @property
+    def apart(self) -> dict[int, Traced]:
+        """What has been made of it for stacks."""
+        if self._apart is None:
+            self._apart = {}
+        return self._apart
 
     @property
     def settled(self) -> bool:

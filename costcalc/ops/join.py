@@ -82,8 +82,10 @@ class Concat(Op):
         if joint_dtype(*(t.type for t in tensors)) != dtype:
             tensors = [converted(call, t, dtype) for t in tensors]
         if call.name == "stack":
-            apart = find_op("unsqueeze")(axis)
-            return call.add(cls(axis), *(call.add(apart, t) for t in tensors))  # type: ignore[no-any-return]
+            for t in tensors:
+                if axis not in t.apart:  # what is stacked again is seen so already
+                    t.apart[axis] = call.add(find_op("unsqueeze")(axis), t)
+            return call.add(cls(axis), *(t.apart[axis] for t in tensors))  # type: ignore[no-any-return]
         # PyTorch lets a vector without elements stand among tensors of any shape.
         filled = [t for t in tensors if (shape := t.type.shape) != (0,) and shape[axis]]
         return call.add(cls(axis), *filled)  # type: ignore[no-any-return]

@@ -79,3 +79,19 @@ def test_layers_that_read_all_before_them() -> None:
     graph = costcalc.trace(AllBefore(n), (1, 3, 5, 5))
     assert costcalc.analyze(graph).total.macs == sum(25 * 2 * (3 + 2 * i) for i in range(n))
     assert max(t.shape[1] for t in graph.types.values()) == 3 + 2 * (n - 1)  # type: ignore[type-var, operator]
+
+
+def test_what_is_stacked_again_is_seen_with_its_new_axis_once() -> None:
+    """Of 12 growing stacks each tensor has one view, not one for each stack: 12 of 78."""
+
+    class Growing(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen = [x]
+            for _ in range(12):
+                seen.append(torch.stack(seen).sum(0))
+            return torch.stack([*seen[:2], seen[-1]], -1)
+
+    graph = costcalc.trace(Growing(), (1, 8))
+    kinds = [node.op.name for node in graph.nodes]
+    assert (kinds.count("unsqueeze"), kinds.count("concat")) == (12 + 3, 13)
+    assert graph.types[graph.outputs[0]].shape == (1, 8, 3)
