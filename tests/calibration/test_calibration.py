@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import random
+import re
 from pathlib import Path
 
+import jsonschema
 import pytest
 
-from costcalc import analyze, compare, load
+from costcalc import analyze, check, compare, load
 from costcalc.analysis.estimate import Features, whole
 from costcalc.calibration.fit import Row, calibrated, fitted, held_out
 from costcalc.calibration.section import written
@@ -16,6 +19,7 @@ from costcalc.machines import load_machine
 from costcalc.transforms.fuse import fuse
 
 pytest.importorskip("scipy")
+ROOT = Path(__file__).parent.parent.parent
 NAMES = (
     "alexnet", "squeezenet1_1", "resnet18", "resnet34", "resnet50", "mobilenet", "mobilenet_v2", "densenet121",
     "googlenet", "vgg11", "vit_b_16", "convnext_t", "efficientnet_b0", "unet",
@@ -242,3 +246,25 @@ def test_layers_are_measured_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert data.startswith("sha256:") and "layer by layer" in source
     found, _, _ = calibrated(rows, "cpu", "", None)
     assert sum(found.each) > 0
+
+
+def test_the_json_is_that_of_the_contract(tmp_path: Path) -> None:
+    schema = json.loads((ROOT / "docs/report.schema.json").read_text(encoding="utf-8"))
+    record = json.loads(json.dumps(analyze("resnet18", machine=machine_file(tmp_path)).to_dict()))
+    assert [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(record)] == []
+    assert {"estimate"} <= {*record["total"], *record["layers"][0], *record["blocks"][0]}
+
+
+def test_budgets_hold_the_estimate_and_the_upper_end_of_its_interval(tmp_path: Path) -> None:
+    file = machine_file(tmp_path)
+    text = Path(file).read_text(encoding="utf-8")
+    Path(file).write_text(re.sub(r"  high: [\d.]+", "  high: 1.5", text), encoding="utf-8")
+    estimate = analyze("resnet18", machine=file).total.estimate
+    assert estimate is not None
+    between = f"{500 * (estimate.seconds + estimate.high):.6f} ms"
+    found = check(
+        "resnet18",
+        budgets={name: {"max": between, "machine": file} for name in ("estimate", "estimate_high")},
+    )
+    assert [(v.budget.figure.name, v.status) for v in found.verdicts] == [("estimate", "ok"), ("estimate_high", "fail")]
+    assert [v.value for v in found.verdicts] == [estimate.seconds, estimate.high]
