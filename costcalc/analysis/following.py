@@ -95,6 +95,8 @@ def _along(view: View, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent
         before = view.factors[axis]
         out, axis_map = entries[0]
         alone = len(before) == len(entries) == 1
+        if alone and axis_map.gap > 1 and out < len(y) and not moves(before) and _misses(axis_map, x[axis], y[out]):
+            return None
         if alone and moves(before) and (same < 0 or axis_map.bound):
             found = _place_by_place(view, axis, x[axis], out, axis_map, y, factors, spans, extent)
             if found is None:
@@ -118,6 +120,15 @@ def _along(view: View, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent
     off = tuple(starts) if any(starts) else None
     unlike = view.unlike and not _is_whole(view, by, x)
     return View(tuple(factors), tuple(spans), view.aligned, by.within, off, borders, bound, unlike)
+
+
+def _misses(axis_map: AxisMap, size: Dim, made: Dim) -> bool:
+    """Whether the taps of a dilated window fall on nothing but padding, whichever of the ``made`` outputs it is."""
+    (stride, lo, hi), gap = axis_map.window, axis_map.gap
+    if size > hi - lo:  # type: ignore[operator]
+        return False
+    taps = (int(stride * o + lo) + gap * i for o in range(made) for i in range(int(hi - lo) // gap + 1))  # type: ignore[arg-type]
+    return not any(0 <= tap < size for tap in taps)  # type: ignore[operator]
 
 
 def _place_by_place(

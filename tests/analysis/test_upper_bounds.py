@@ -178,6 +178,12 @@ def test_what_a_mask_leaves_nothing_of_sees_nothing() -> None:
     assert verify(trace(module, SIZE), module).exit_code == 0
 
 
+def test_a_dilated_kernel_on_nothing_but_padding_sees_nothing() -> None:
+    module = Net(lambda m, x: m[0](x.mean(3, keepdim=True)), nn.Conv2d(3, 4, 2, padding=1, dilation=2))
+    assert costcalc.analyze(trace(module, SIZE)).layers[-1].receptive_field is None
+    assert seen_by_gradients(module) == 0 and verify(trace(module, SIZE), module).exit_code == 0
+
+
 SPEC = """
 inputs: {x: [3, 32, 32]}
 layers:
