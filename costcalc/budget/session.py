@@ -88,6 +88,11 @@ def of_names(config: Config, names: tuple[str, ...]) -> Config:
     known = {model.name: model for model in config.models}
     for name in names:
         if name not in known:
+            if Path(name).name == Path(config.file).name:
+                raise UnknownName(
+                    f"'{name[:80]}' is a config, not a model of one: give it as --config {name[:80]}, or as config= in "
+                    f"Python; models that can be named are {listing(known)}"
+                )
             raise UnknownName(f"{config.file} has no model '{name[:80]}'{near(name, known)}; it has {listing(known)}")
     return config._replace(models=tuple(known[name] for name in dict.fromkeys(names)))
 

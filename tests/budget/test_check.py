@@ -244,6 +244,7 @@ CONFIG_MISTAKES = [
     ("macs: 1 G", ["--compare-to", "costcalc.yaml"], "costcalc.yaml: this is not JSON"),
     ("macs: 1 G", ["--input", "3x8x8"], "--input, --batch, --set, --apply and --layout go with --max"),
     ("macs: 1 G", ["backbon"], "costcalc.yaml has no model 'backbon' (did you mean 'backbone'?)"),
+    ("macs: 1 G", ["./costcalc.yaml"], "is a config, not a model of one: give it as --config ./costcalc.yaml"),
 ]
 
 
