@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from math import isfinite
@@ -27,6 +28,8 @@ HEADS: Mapping[str, tuple[str, ...]] = {
 """Column → what its head may be: our name first, then those of tables that people have."""
 LONGEST = 1e9
 MOST_BATCH = 2**20
+MOST_LAYERS = 300_000
+"""Of all models of a table, each counted once for each input and batch."""
 
 
 class Measurement(NamedTuple):
@@ -91,7 +94,9 @@ def rows_of(
     from costcalc.models import load
 
     known: dict[tuple[str, str, int], Features] = {}
-    found = []
+    kinds = {(prefix + one.model, one.input, one.batch) for one in measured}
+    many = Counter(name for name, _, _ in kinds)
+    found, layers = [], dict.fromkeys(many, 0)
     for one in each("counting", measured, lambda one: prefix + one.model):
         name = _named(prefix + one.model, one.location)
         key = name, one.input, one.batch
@@ -102,6 +107,11 @@ def rows_of(
                         f"{one.model[:80]} is Python code, which would run: if you trust it, add --allow-code"
                     )
                 graph = load(name, batch=one.batch, input=_input(one.input))
+                layers[prefix + one.model] = many[prefix + one.model] * len(graph.nodes)  # this one, and those to come
+                if sum(layers.values()) > MOST_LAYERS and not allow_code:
+                    raise CostcalcError(
+                        f"the models of this table have more than {MOST_LAYERS:,} layers; divide the table"
+                    )
                 known[key] = whole(apply(graph, tuple(transform)) if transform else graph, processor, bits)
             except CostcalcError as error:
                 raise type(error)(f"{one.location}: {error.message}") from None

@@ -329,6 +329,10 @@ CASES: dict[str, Case] = {
         ["check", "--compare-to", "report.json"],
     ),
 }  # fmt: skip
+CASES["tables of times"] = (
+    {"times.csv": "model,ms,input\n" + "".join(f"resnet152,1,3x{224 + i}x224\n" for i in range(3500))},
+    ["calibrate", "--from", "times.csv", "--output", "made.yaml"],
+)
 QUICK = (
     "joins of all before", "resizings, bilinear", "resizings, antialiased", "one kernel, timed", "patterns of layers",
     "brackets", "measurements", "a key of TOML with many parts", "many axes in single places",
