@@ -178,6 +178,13 @@ def test_a_wrong_file_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Monkey
     assert str(raised.value).startswith(WRONG[name][1])
 
 
+def test_a_blob_that_no_layer_makes_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "net.param"
+    file.write_text("7767517\n2 3\nInput data 0 2 data more 0=8 1=8 2=3\nReLU r 1 1 data out\n")
+    with pytest.raises(CostcalcError, match="Input data does not make 'more'"):
+        load(str(file))
+
+
 def test_random_damage(tmp_path: Path) -> None:
     lines = [f"{kind} l{i} 1 1 x y{i} {options}" for i, (kind, (options, *_)) in enumerate(LAYERS.items())]
     text = f"7767517\n{len(lines) + 1} 30\nInput x 0 1 x 0=12 1=16 2=8\n" + "\n".join(lines) + "\n"

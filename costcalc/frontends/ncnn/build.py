@@ -59,5 +59,8 @@ class NcnnBuilder(BlobBuilder):
     def graph(self, layers: Sequence[NcnnLayer], source: str) -> Graph:
         """The graph as it stands; its outputs are what nothing reads."""
         read = {blob for layer in layers for blob in layer.inputs}
-        made = [blob for layer in layers for blob in layer.outputs if blob not in read]
+        made = {blob: layer for layer in layers for blob in layer.outputs if blob not in read}
+        for blob, layer in made.items():
+            if blob not in self._values:
+                raise SpecError(f"{layer.kind} {layer.name[:80]} does not make '{blob[:80]}'", layer.location)
         return self.built((str(self._values[blob]) for blob in made), source)
