@@ -111,7 +111,14 @@ def test_a_step_holds_what_a_real_one_does(name: str, model: nn.Module, inputs: 
     assert step.gradients == sum(p.grad.nbytes for p in model.parameters() if p.grad is not None)
 
 
-ASK_FOR_VALUES = {"roi_pool"}
+NOT_RUN = {
+    "roi_pool": "the module asks for values",
+    "householder_qr": "PyTorch has no rule for tensors without values",
+    "least_squares": "the same",
+    "ldl": "it has no derivative",
+    "qr": "it has none in two of its modes",
+}
+"""Ops of which a step cannot be taken without values."""
 
 
 def test_what_each_op_keeps_is_what_autograd_keeps() -> None:
@@ -156,7 +163,7 @@ def test_what_each_op_keeps_is_what_autograd_keeps() -> None:
             elif found != real:
                 wrong.append((str(one), found, real))
     assert wrong == []
-    assert {name for name, _ in unseen} <= ASK_FOR_VALUES
+    assert {name for name, _ in unseen} <= NOT_RUN.keys()
     assert tried > 250
 
 
