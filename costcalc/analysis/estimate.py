@@ -43,7 +43,9 @@ class Features(NamedTuple):
 
     def plus(self, other: Features) -> Features:
         """Both together."""
-        return Features(*(a + b for a, b in zip(self, other, strict=True)))
+        a, b, c, d, e = self
+        f, g, h, i, j = other
+        return Features(a + f, b + g, c + h, d + i, e + j)
 
     def seconds(self, each: Features) -> float:
         """What they take where ``each`` says what one of each takes."""
@@ -269,11 +271,20 @@ class Estimates:
         joined = graph if graph.groups else calibration.join(graph)
         self._by_layer = dict(features_of(joined, calibration.processor, calibration.bits))
         self._by_block: dict[str, Features] = {}
+        own: dict[str, Features] = {}
         for name, features in self._by_layer.items():
-            block = name
+            block = name.rpartition(".")[0]
+            before = own.get(block)
+            own[block] = features if before is None else before.plus(features)
+        for block, features in own.items():  # they are in all blocks around it too
+            self._add(block, features)
             while block:
                 block = block.rpartition(".")[0]
-                self._by_block[block] = self._by_block.get(block, Features()).plus(features)
+                self._add(block, features)
+
+    def _add(self, block: str, features: Features) -> None:
+        before = self._by_block.get(block)
+        self._by_block[block] = features if before is None else before.plus(features)
 
     @property
     def beyond(self) -> tuple[str, ...]:
