@@ -95,7 +95,7 @@ def _along(view: View, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent
         before = view.factors[axis]
         out, axis_map = entries[0]
         alone = len(before) == len(entries) == 1
-        if alone and axis_map.gap > 1 and out < len(y) and not moves(before) and _misses(axis_map, x[axis], y[out]):
+        if len(entries) == 1 and axis_map.gap > 1 and out < len(y) and _misses(axis_map, x[axis], y[out]):
             return None
         if alone and moves(before) and (same < 0 or axis_map.bound):
             found = _place_by_place(view, axis, x[axis], out, axis_map, y, factors, spans, extent)
