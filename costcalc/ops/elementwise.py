@@ -124,6 +124,8 @@ class Elementwise(Op):
     def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
         """By function, where it is known; of products and quotients by a number nothing."""
         if len(x) == 1:
+            if self.numbers_first and self.function == "pow":
+                return Saves((0,), (0,))
             if self.function in ("add", "subtract", "multiply", "divide") or self.function in TRUTHS:
                 return NOTHING
             word = "input" if self.function == "pow" else _KEPT.get(self.function)

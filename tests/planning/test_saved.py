@@ -45,7 +45,10 @@ def test_every_op_keeps_what_the_hooks_see() -> None:
             except NotImplementedError:
                 continue
             for trained, *wanted in itertools.product((True, False), repeat=1 + min(len(types), 4)):
-                found = both(one, types, wanted, trained)
+                try:
+                    found = both(one, types, wanted, trained)
+                except NotImplementedError:  # PyTorch has no derivative of it
+                    continue
                 if found is None:
                     continue
                 real, rule, raw = found
