@@ -164,7 +164,10 @@ def test_of_long_patterns_a_few_places_tell_the_window_of_all(
         for size, made in product(range(1, 24), range(1, 24)):
             x = TensorType((1, 1, size, size))
             op = make(made)
-            found.append(op.index_maps(x, y=op.infer(x)))
+            maps = op.index_maps(x, y=op.infer(x))
+            found.append(
+                [a and a._replace(sees=a.sees and tuple(map(a.sees, range(made)))) for (axes,) in [maps] for a in axes]
+            )
         return found
 
     of_all = seen()
