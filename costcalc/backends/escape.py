@@ -272,7 +272,7 @@ def word(text: str) -> str:
 
 
 def utf8(text: str) -> str:
-    """For files that keep text as UTF-8, which has no halves of a pair of surrogates.
+    r"""For files that keep text as UTF-8, which has no halves of a pair of surrogates.
 
     >>> utf8("é\udc80")
     'é?'
