@@ -122,13 +122,25 @@ def _along(view: View, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent
     return View(tuple(factors), tuple(spans), view.aligned, by.within, off, borders, bound, unlike)
 
 
+MOST_TRIED = 10_000
+"""Outputs, or taps, that are tried one by one; with more a window is taken to see what it spans."""
+
+
 def _misses(axis_map: AxisMap, size: Dim, made: Dim) -> bool:
     """Whether the taps of a dilated window fall on nothing but padding, whichever of the ``made`` outputs it is."""
     (stride, lo, hi), gap = axis_map.window, axis_map.gap
     if size > hi - lo:  # type: ignore[operator]
         return False
-    taps = (int(stride * o + lo) + gap * i for o in range(made) for i in range(int(hi - lo) // gap + 1))  # type: ignore[arg-type]
-    return not any(0 <= tap < size for tap in taps)  # type: ignore[operator]
+    taps = int(hi - lo) // gap + 1
+    if made <= MOST_TRIED:  # type: ignore[operator]
+        firsts, step, count = (int(stride * o + lo) for o in range(made)), gap, taps  # type: ignore[arg-type]
+    elif taps <= MOST_TRIED and isinstance(stride, int) and isinstance(lo, int) and stride > 0:
+        firsts, step, count = (lo + gap * i for i in range(taps)), stride, made  # type: ignore[assignment]
+    else:
+        return False
+    # Of those that begin at ``first`` the one that is the first not to lie before the map.
+    ahead = ((first, max(-(first // step), 0)) for first in firsts)
+    return not any(n < count and first + step * n < size for first, n in ahead)  # type: ignore[operator]
 
 
 def _place_by_place(

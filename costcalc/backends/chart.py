@@ -26,7 +26,7 @@ def chart(
 
     >>> print("\\n".join(chart([1, 2, None, 4], "4", 14, 2)))
     4 ┤      █
-    0 ┤▄█·█
+    0 ┤▄ █ · █
     """
     most = max(value for value in values if value is not None)
     room = max(width - len(label) - 4, 8)

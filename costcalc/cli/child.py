@@ -6,7 +6,6 @@ from here it is seen, and said.
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 import subprocess
@@ -15,6 +14,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from costcalc.backends import escape
 from costcalc.cli.output import say_error
 
 # The search path is handed over, since Python would look into the working directory first. What a fault was doing is
@@ -37,7 +37,7 @@ def apart(args: Sequence[str]) -> int:
     """
     with tempfile.TemporaryDirectory(prefix="costcalc-") as folder:
         seen = Path(folder, "seen")
-        job = json.dumps({"path": sys.path, "seen": str(seen)})
+        job = escape.json({"path": sys.path, "seen": str(seen)})
         with subprocess.Popen([sys.executable, "-I", "-c", _START, job, *args]) as process:
             try:
                 code = process.wait()

@@ -45,6 +45,7 @@ NO_NESTS = {
     ),
     "distances": "of norms and products together",
     "grouped_matmul": "values say where a group ends",
+    "simple_rnn": "its two products a step are one layer",
     "sparse_matmul": "values say where its elements stand",
     "split_lstm": "its gates are separate weights, step by step",
     "svdf": "its filters over features and over time are one layer",
