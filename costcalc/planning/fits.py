@@ -102,12 +102,14 @@ def ram_needed(memory: Memory, room: Room) -> int:
 
 def _taken(memory: Memory, room: Room) -> float:
     """What part of the room is taken: of RAM, or of flash where that is scarcer; above 1 there is too little."""
-    flash = memory.weights_bytes / (room.flash or 1) if room.flash is not None else 0.0
-    return max(ram_needed(memory, room) / (room.ram or 1), flash)
+    asked = [(ram_needed(memory, room), room.ram)]
+    if room.flash is not None:
+        asked.append((memory.weights_bytes, room.flash))
+    return max(needed / there if there else math.inf if needed else 0.0 for needed, there in asked)
 
 
 def _fits(memory: Memory, room: Room) -> bool:
-    return ram_needed(memory, room) <= room.ram and (room.flash is None or memory.weights_bytes <= room.flash)
+    return _taken(memory, room) <= 1  # a quotient of whole numbers below 2⁵³ is at most 1 just where they say so
 
 
 class FitChoices(NamedTuple):

@@ -87,6 +87,12 @@ def test_without_flash_weights_are_in_ram() -> None:
     assert alone.to_dict()["flash"] is None
 
 
+def test_where_there_is_no_flash_no_weights_fit_and_no_smaller_model_with_weights_either() -> None:
+    found = costcalc.fits("lenet5", ram=1 << 30, flash=0, bits=8)
+    assert not found.fits
+    assert not found.would
+
+
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert outcome(["fits", "lenet5", "--ram", "1MB", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
