@@ -6,15 +6,20 @@ is written over a part of a tensor are followed exactly by such a table, where a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from math import ceil, floor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from math import ceil, floor, lcm
+from typing import TypeAlias
 
 from costcalc.analysis.axis_factors import Extent, Factor, Table, as_line
 from costcalc.analysis.view import Span
-from costcalc.ir.index_map import AxisMap, Number, size_of, whole
+from costcalc.ir.index_map import AxisMap, Number, Window, size_of, whole
 
 MOST_PLACES = 8192
 """Of an axis that is followed place by place."""
+MOST_KEPT = 64
+"""Tables that are at hand: the axes of an image are mostly seen alike, and one after the other."""
+Way: TypeAlias = "tuple[Factor | None, Span, tuple[int, int] | None]"
 
 
 def looked_up(p: Factor) -> Callable[[int], Extent | None]:
@@ -38,8 +43,13 @@ def looked_up(p: Factor) -> Callable[[int], Extent | None]:
 
 def around(seen: Iterable[Extent | None]) -> Extent | None:
     """What all of ``seen`` hold together."""
-    some = [each for each in seen if each is not None]
-    return (min(lo for lo, _ in some), max(hi for _, hi in some)) if some else None
+    found: Extent | None = None
+    for each in seen:
+        if found is None or each is None:
+            found = found or each
+        elif each[0] < found[0] or each[1] > found[1]:
+            found = min(found[0], each[0]), max(found[1], each[1])
+    return found
 
 
 def in_a_row(factors: Sequence[Factor], axis: int) -> tuple[Factor, ...]:
@@ -73,18 +83,28 @@ def followed(p: Factor, reach: Span, axis_map: AxisMap, made: int, pixels: int) 
     reach    what is seen around each place of ``p``
     pixels   how many the image has along the axis
     """
-    (stride, lo, hi), sees, gap = axis_map.window, axis_map.sees, axis_map.gap
-    inputs = (
-        [sees(o) for o in range(made)]
-        if sees
-        else [(ceil(stride * o + lo), floor(stride * o + hi)) for o in range(made)]
-    )
+    factor, reach = _followed(p._replace(axis=None), reach, axis_map._replace(axis=0, along=None), made, pixels)
+    return factor._replace(axis=p.axis), reach
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _followed(p: Factor, reach: Span, axis_map: AxisMap, made: int, pixels: int) -> tuple[Factor, Span]:
+    """``followed``, whichever axis it is."""
+    window, sees = axis_map.window, axis_map.sees
+    inputs = [sees(o) for o in range(made)] if sees else _inputs(window, made)
     if axis_map.within:
         first, last = axis_map.within
         inputs = [seen if first <= o <= last else None for o, seen in enumerate(inputs)]
-    places = _seen_through(p, inputs, gap or 1)
+    places = _seen_through(p, inputs, axis_map.gap or 1)
     even = (p.table is None or p.table.even) and not axis_map.bound and None not in places
-    return _factor(p.axis, whole(p.step * stride), places, reach, even, pixels)
+    return _factor(whole(p.step * window.stride), places, reach, even, pixels)
+
+
+def _inputs(window: Window, made: int) -> list[tuple[int, int] | None]:
+    """The first and the last input that each of ``made`` outputs sees by ``window``."""
+    parts = lcm(*(n.denominator for n in window))
+    stride, lo, hi = (int(n * parts) for n in window)  # fractions would take most of the time
+    return [(-((-stride * o - lo) // parts), (stride * o + hi) // parts) for o in range(made)]
 
 
 def _seen_through(p: Factor, inputs: Sequence[tuple[int, int] | None], gap: int) -> list[Extent | None]:
@@ -111,34 +131,39 @@ def _last(window: tuple[int, int], gap: int) -> int:
     return last - (last - first) % gap
 
 
-def met(
-    axis: int, size: int, ways: Sequence[tuple[Factor | None, Span, tuple[int, int] | None]], pixels: int
-) -> tuple[Factor, Span]:
+def met(axis: int, size: int, ways: Sequence[Way], pixels: int) -> tuple[Factor, Span]:
     """The factor of ``size`` places that see along ``axis`` what they do in several ways together, as ``followed``.
 
     Each way has the factor, None where all places see the same; what is seen around a place; and the first and the last
     place that see anything so.
     """
-    told = [(looked_up(p) if p else lambda place: (0, 0), reach, within or (0, size - 1)) for p, reach, within in ways]
+    factor, reach = _met(size, tuple((p and p._replace(axis=None), *rest) for p, *rest in ways), pixels)
+    return factor._replace(axis=axis), reach
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _met(size: int, ways: Sequence[Way], pixels: int) -> tuple[Factor, Span]:
+    """``met``, whichever axis it is."""
     alike = len({p and p.step for p, _, _ in ways} | {None}) == 2
     even = alike and all(p and (p.table is None or p.table.even) and not within for p, _, within in ways)
 
-    def at(place: int) -> Extent | None:
-        seen = []
-        for sees, reach, (first, last) in told:
-            found = sees(place) if first <= place <= last else None
-            if found is not None and not even:
-                found = _inside(found, reach, pixels)
-            elif found is not None:
-                found = found[0] + reach.lo, found[1] + reach.hi
-            seen.append(found)
-        return around(seen)
+    def seen(p: Factor | None, reach: Span, within: tuple[int, int] | None) -> Iterator[Extent | None]:
+        at = looked_up(p) if p else lambda place: (0, 0)
+        first, last = within or (0, size - 1)
+        for place in range(size):
+            found = at(place) if first <= place <= last else None
+            if found is None:
+                yield None
+            elif even:
+                yield found[0] + reach.lo, found[1] + reach.hi
+            else:
+                yield _inside(found, reach, pixels)
 
-    places = [at(place) for place in range(size)]
+    places = [around(each) for each in zip(*(seen(*way) for way in ways), strict=True)]
     steps = sorted({0, *(p.step for p, _, _ in ways if p)}, key=size_of, reverse=True)
     step = min(steps, key=lambda step: _width(step, places))
     even = even and all(p and p.step == step for p, _, _ in ways)
-    return _factor(axis, step, places, Span(), even, pixels)
+    return _factor(step, places, Span(), even, pixels)
 
 
 def _width(step: Number, places: Sequence[Extent | None]) -> Number:
@@ -147,21 +172,19 @@ def _width(step: Number, places: Sequence[Extent | None]) -> Number:
     return hi - lo
 
 
-def _factor(
-    axis: int | None, step: Number, places: list[Extent | None], reach: Span, even: bool, pixels: int
-) -> tuple[Factor, Span]:
+def _factor(step: Number, places: list[Extent | None], reach: Span, even: bool, pixels: int) -> tuple[Factor, Span]:
     """The factor whose places see what is in ``reach`` of ``places``: a line where they lie on one.
 
     Of places in no even pattern it is told what they see of the image, since none need stand away from its border.
     """
-    if None not in places:
-        found = {(lo - step * place, hi - step * place) for place, (lo, hi) in enumerate(places)}  # type: ignore[misc]
-        if len(found) == 1:
-            return Factor(axis, step, len(places)), reach.widened(1, *found.pop())
+    if places and places[0]:
+        lo, hi = places[0]
+        if all(seen == (lo + step * place, hi + step * place) for place, seen in enumerate(places)):
+            return Factor(None, step, len(places)), reach.widened(1, lo, hi)
     if even:
-        return Factor(axis, step, len(places), Table(tuple(places), even)), reach
+        return Factor(None, step, len(places), Table(tuple(places), even)), reach
     inside = tuple(seen and _inside(seen, reach, pixels) for seen in places)
-    return Factor(axis, step, len(places), Table(inside, even)), Span()
+    return Factor(None, step, len(places), Table(inside, even)), Span()
 
 
 def _inside(seen: Extent, reach: Span, pixels: int) -> Extent | None:

@@ -8,7 +8,7 @@ from math import ceil, floor, lcm
 
 from costcalc.analysis.axis_factors import Factor, Table
 from costcalc.analysis.layout import axis_names, image_of
-from costcalc.analysis.place_tables import beside_line
+from costcalc.analysis.place_tables import MOST_KEPT, beside_line
 from costcalc.analysis.view import GLOBAL, UNKNOWN, ReceptiveField, Span, View
 from costcalc.analysis.views import views
 from costcalc.classes import NamedTuple
@@ -81,7 +81,7 @@ def _field(view: View, extent: tuple[int, ...]) -> ReceptiveField | str:
         if isinstance(seen, Span):
             if len(lines[axis]) == 1 and lines[axis][0].table:
                 (told,) = lines[axis]
-                most, within, first = _told(seen, told.table, pixels)  # type: ignore[arg-type]
+                most, within, first = _told(seen, told.table, pixels)
                 seen = Span(first, first)
             else:
                 if any(p.table for p in lines[axis]):
@@ -113,6 +113,7 @@ def _field(view: View, extent: tuple[int, ...]) -> ReceptiveField | str:
     )
 
 
+@lru_cache(maxsize=MOST_KEPT)
 def _told(seen: Span, table: Table, pixels: int) -> tuple[int, int, Number]:
     """The most pixels that one place of a ``table`` sees, and those of the image; and the first that the first sees."""
     ends = [(ceil(lo + seen.lo), floor(hi + seen.hi)) for _, (lo, hi) in table.seeing()]

@@ -68,16 +68,18 @@ def is_exact(axis: Resize) -> bool:
 def exactly(axis: Resize) -> tuple[Callable[[int], tuple[int, int]], tuple[Number, ...]]:
     """What an output sees by exact fractions; and the shifts by which its place is next to a whole number there."""
     by, half = step(axis), ratio(1, 2)
+    up, parts = by.numerator, by.denominator  # fractions would take most of the time
     if axis.taps == 1 and axis.exact:
-        return lambda o: (floor((o + half) * by),) * 2, (half * by,)
+        return lambda o: ((2 * o + 1) * up // (2 * parts),) * 2, (half * by,)
     if axis.taps == 1:
-        return lambda o: (floor(o * by),) * 2, (0,)
-    start = ratio(0, 1) if axis.corners else half * by - half
+        return lambda o: (o * up // parts,) * 2, (0,)
+    start: Number = 0 if axis.corners else half * by - half
+    begin = 0 if axis.corners else up - parts
     beyond = axis.taps // 2 - 1
 
     def sees(output: int) -> tuple[int, int]:
-        at = start + output * by
-        first, last = floor(at), -floor(-at)
+        at = begin + 2 * output * up
+        first, last = at // (2 * parts), -(-at // (2 * parts))
         return (first - beyond, last + beyond) if first < last else (first, last)
 
     return sees, (start,)
