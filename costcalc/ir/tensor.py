@@ -14,6 +14,10 @@ ELEMENT_BITS = {
     "int64": 64, "int32": 32, "int16": 16, "int8": 8, "int4": 4, "int2": 2, "bool": 8,
     "uint64": 64, "uint32": 32, "uint16": 16, "uint8": 8, "uint4": 4,
 }  # fmt: skip
+COMPLEX = {"float64": "complex128", "float32": "complex64"}
+"""Element type → that of complex numbers whose parts are such."""
+REAL = {of_both: of_part for of_part, of_both in COMPLEX.items()}
+"""Complex element type → that of the parts."""
 
 
 def bits_meant(text: str) -> int | None:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from costcalc.ir.call import Call
-from costcalc.ir.dims import Dim, equal, minimum
+from costcalc.ir.dims import equal, minimum
 from costcalc.ir.index_map import IndexMap
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ops.matrices import OfMatrices, Work, eliminated, stack_of, triangle
+from costcalc.ops.matrices import OfMatrices, Work, each_matrix, eliminated, stack_of, triangle
 from costcalc.ops.traced import unknown, unread
 
 if TYPE_CHECKING:
@@ -29,12 +29,9 @@ class Cholesky(OfMatrices):
     is_bounded_only = True  # of a triangle, earlier places see less
     aten = "linalg_cholesky_ex cholesky"
     is_square = True
+    is_half_read = True
 
     upper: bool = False
-
-    def matrix_reads(self, a: TensorType, *more: TensorType) -> Dim:
-        """One triangle, with its diagonal."""
-        return triangle(a.shape[-1] + 1)
 
     def work(self, a: TensorType) -> Work:
         n = a.shape[-1]
@@ -127,7 +124,7 @@ class LUUnpack(Op):
         return (a.with_shape(*stack, m, m), *triangles) if self.permutation else triangles
 
     def index_maps(self, a: TensorType, places: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
-        return OfMatrices.index_maps(self, a, places, y=y)  # type: ignore[arg-type]
+        return each_matrix(a, places, y=y)
 
     def to_torch(self, a: TensorType, places: TensorType) -> nn.Module:
         from torch import lu_unpack
@@ -165,13 +162,10 @@ class LDL(OfMatrices):
     is_bounded_only = True  # of a triangle, earlier places see less
     aten = "linalg_ldl_factor_ex"
     is_square = True
+    is_half_read = True
 
     def infer(self, a: TensorType) -> tuple[TensorType, ...]:
         return a, TensorType(a.shape[:-1], "int32")
-
-    def matrix_reads(self, a: TensorType, *more: TensorType) -> Dim:
-        """One triangle, with its diagonal."""
-        return triangle(a.shape[-1] + 1)
 
     def work(self, a: TensorType) -> Work:
         n = a.shape[-1]

@@ -10,11 +10,8 @@ from costcalc.ir.dims import Dim, log2_ceil, maximum
 from costcalc.ir.fields import Axes, Size
 from costcalc.ir.index_map import IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, op
-from costcalc.ir.tensor import TensorType
+from costcalc.ir.tensor import COMPLEX, REAL, TensorType
 from costcalc.ops.axes import has_axes, position, several
-
-COMPLEX = {"float64": "complex128"}
-REAL = {"complex128": "float64"}
 
 
 @op("fourier")

@@ -119,8 +119,7 @@ class SplitLSTM(Op):
                 made.append(state)
             return torch.stack(made, 1 if self.batch_first else 0)
 
-        shapes = {name: ints(weight.type.shape) for name, weight in self.weights(x).items()}
-        return functional(run, **{name: nn.Parameter(torch.zeros(shape)) for name, shape in shapes.items()})
+        return functional(run, **_zeros(self.weights(x)))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -190,8 +189,7 @@ class SimpleRNN(Op):
                 made.append(state)
             return torch.stack(made, 1 if self.batch_first else 0)
 
-        shapes = {name: ints(weight.type.shape) for name, weight in self.weights(x).items()}
-        return functional(run, **{name: nn.Parameter(torch.zeros(shape)) for name, shape in shapes.items()})
+        return functional(run, **_zeros(self.weights(x)))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -254,10 +252,16 @@ class SVDF(Op):
             made = torch.bmm(kept, weights_time.unsqueeze(2)).reshape(units, rank, -1).sum(1).t()
             return made if bias is None else made + bias
 
-        shapes = {name: ints(weight.type.shape) for name, weight in self.weights(x).items()}
-        return functional(run, **{name: nn.Parameter(torch.zeros(shape)) for name, shape in shapes.items()})
+        return functional(run, **_zeros(self.weights(x)))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls(6, 4), TensorType((2, 5))
         yield cls(6, 4, 3, bias=False), TensorType((2, 5))
+
+
+def _zeros(weights: dict[str, Weight]) -> dict[str, nn.Parameter]:
+    """A parameter for each of ``weights``."""
+    from torch import nn, zeros
+
+    return {name: nn.Parameter(zeros(ints(weight.type.shape))) for name, weight in weights.items()}

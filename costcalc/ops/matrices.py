@@ -12,18 +12,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from costcalc.classes import NamedTuple
-from costcalc.ir.dims import Dim, equal, maximum, minimum, prod
+from costcalc.ir.dims import Dim, Truth, equal, maximum, minimum, prod, where
 from costcalc.ir.index_map import IndexMap
 from costcalc.ir.op import Condition, Op
-from costcalc.ir.tensor import TensorType
+from costcalc.ir.tensor import REAL, TensorType
 from costcalc.ops.broadcasting import leading
-
-REAL = {"complex128": "float64", "complex64": "float32"}
-COMPLEX = {"float64": "complex128", "float32": "complex64"}
 
 
 class Work(NamedTuple):
-    """What one matrix takes: MACs, and the products and quotients beside them.
+    """What matrices take: MACs, and the products and quotients beside them.
 
     >>> Work(3, 1) + Work(2, 2) * 2
     Work(macs=7, quotients=5)
@@ -38,14 +35,22 @@ class Work(NamedTuple):
     def __mul__(self, times: Dim) -> Work:  # type: ignore[override]
         return Work(self.macs * times, self.quotients * times)
 
+    def where(self, condition: Truth, other: Work) -> Work:
+        """This where ``condition`` holds, else ``other``."""
+        return Work(where(condition, self.macs, other.macs), where(condition, self.quotients, other.quotients))
+
 
 class OfMatrices(Op):
     """An op on stacks of matrices, which stand in the last two axes of its first input.
 
-    An op says in ``work`` what one matrix takes, with what stands beside it.
+    An op says in ``work`` what all of the stack takes, with what stands beside it.
+
+    is_square      it takes square matrices alone
+    is_half_read   of a matrix it reads one triangle, with its diagonal
     """
 
     is_square = False
+    is_half_read = False
 
     def requires(self, a: Any, *more: Any, **_: Any) -> Iterator[Condition]:
         matrix = len(a.shape) >= 2
@@ -53,7 +58,7 @@ class OfMatrices(Op):
         if matrix and self.is_square:
             yield equal(a.shape[-2], a.shape[-1]), f"{self.name} takes square matrices, not {a}"
 
-    def work(self, *x: Any, **_: Any) -> Work:
+    def work(self, *x: Any) -> Work:
         """What all of the stack takes."""
         raise NotImplementedError
 
@@ -77,12 +82,17 @@ class OfMatrices(Op):
     def matrix_reads(self, a: Any, *more: Any) -> Dim:
         """Elements of one matrix of the first input that are read."""
         m, n = a.shape[-2:]
-        return m * n  # type: ignore[no-any-return]
+        return triangle(n + 1) if self.is_half_read else m * n
 
     def index_maps(self, *x: TensorType, y: TensorType) -> tuple[IndexMap, ...]:
-        stack = y.shape[: max(len(t.shape) for t in x) - 2]
-        rest = (None,) * (len(y.shape) - len(stack))
-        return tuple((*leading(t.shape[: len(stack)][: max(len(t.shape) - 2, 0)], stack), *rest) for t in x)
+        return each_matrix(*x, y=y)
+
+
+def each_matrix(*x: TensorType, y: TensorType) -> tuple[IndexMap, ...]:
+    """The stacks of ``x`` follow that of ``y``; of a matrix every place sees all."""
+    stack = y.shape[: max(len(t.shape) for t in x) - 2]
+    rest = (None,) * (len(y.shape) - len(stack))
+    return tuple((*leading(t.shape[: len(stack)][: max(len(t.shape) - 2, 0)], stack), *rest) for t in x)
 
 
 def real_operations(t: TensorType) -> int:
@@ -90,9 +100,9 @@ def real_operations(t: TensorType) -> int:
     return 6 if t.dtype in REAL else 1
 
 
-def stack_of(*x: TensorType) -> Dim:
-    """How many matrices the first input has, or all inputs together where they stretch."""
-    return prod(x[0].shape[:-2])
+def stack_of(a: TensorType) -> Dim:
+    """How many matrices ``a`` has."""
+    return prod(a.shape[:-2])
 
 
 def triangle(n: Dim) -> Dim:
@@ -119,6 +129,11 @@ def eliminated(m: Dim, n: Dim) -> Work:
 def substituted(n: Dim, columns: Dim, *, divides: bool = True) -> Work:
     """Substitution in a triangle of ``n`` rows for so many right sides."""
     return Work(columns * triangle(n), columns * n if divides else 0)
+
+
+def substituted_twice(n: Dim, columns: Dim) -> Work:
+    """Substitution in two triangles for so many right sides, with one quotient for each unknown of both together."""
+    return substituted(n, columns) + substituted(n, columns, divides=False)
 
 
 def reflected(m: Dim, n: Dim, steps: Dim) -> Work:

@@ -163,7 +163,7 @@ class _SumOrMean(_AlongAxes):
         x, (made,) = call["self"], call.made
         if call.name == "trace":
             x = call.add(find_op("diagonal")(), x)
-            return call.add(cls(0), x if made.dtype == x.type.dtype else converted(call, x, made.dtype))
+            return call.add(cls(0), converted(call, x, made.dtype))
         if made.dtype != x.type.dtype:
             return reduced(call, call.name)
         return call.add(cls(reduced_axes(call), call.get("keepdim", False)), x)

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from costcalc.ir.call import Call, Traced
-from costcalc.ir.dims import Dim, at_least, equal, maximum, prod, where
-from costcalc.ir.op import Condition, Example, op
-from costcalc.ir.tensor import TensorType
+from costcalc.ir.dims import Dim, at_least, equal, maximum, prod
+from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.tensor import REAL, TensorType
 from costcalc.ops.broadcasting import broadcast, stretches
 from costcalc.ops.matrices import (
-    REAL,
     OfMatrices,
     Work,
     bidiagonalised,
@@ -20,6 +19,7 @@ from costcalc.ops.matrices import (
     reflected,
     stack_of,
     substituted,
+    substituted_twice,
     triangle,
     turned,
 )
@@ -114,8 +114,7 @@ class LUSolve(_Solves):
     adjoint: bool = False
 
     def work(self, a: TensorType, places: TensorType, b: TensorType) -> Work:
-        columns = self.columns(a, b)
-        return substituted(a.shape[-1], columns) + substituted(a.shape[-1], columns, divides=False)
+        return substituted_twice(a.shape[-1], self.columns(a, b))
 
     def to_torch(self, a: TensorType, places: TensorType, b: TensorType) -> nn.Module:
         from torch import linalg
@@ -145,13 +144,10 @@ class CholeskySolve(_Solves):
     """
 
     aten = "cholesky_solve"
+    is_half_read = True
     left = True
 
     upper: bool = False
-
-    def matrix_reads(self, a: TensorType, *more: TensorType) -> Dim:
-        """One triangle, with its diagonal."""
-        return triangle(a.shape[-1] + 1)
 
     def work(self, a: TensorType, b: TensorType) -> Work:
         return substituted(a.shape[-1], self.columns(a, b)) * 2
@@ -187,12 +183,7 @@ class LDLSolve(_Solves):
     left = True
 
     def work(self, a: TensorType, places: TensorType, b: TensorType) -> Work:
-        columns = self.columns(a, b)
-        return substituted(a.shape[-1], columns) + substituted(a.shape[-1], columns, divides=False)
-
-    @classmethod
-    def from_aten(cls, call: Call) -> Any:
-        return call.add(cls(), *call.tensors())
+        return substituted_twice(a.shape[-1], self.columns(a, b))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -214,9 +205,8 @@ class Solve(_Solves):
     left: bool = True
 
     def work(self, a: TensorType, b: TensorType) -> Work:
-        n, columns = a.shape[-1], self.columns(a, b)
-        both = substituted(n, columns) + substituted(n, columns, divides=False)
-        return eliminated(n, n) * stack_of(a) + both
+        n = a.shape[-1]
+        return eliminated(n, n) * stack_of(a) + substituted_twice(n, self.columns(a, b))
 
     def to_torch(self, a: TensorType, b: TensorType) -> nn.Module:
         from torch import linalg
@@ -228,12 +218,9 @@ class Solve(_Solves):
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:
-        a, b, (made, *_) = call["A"], call["B"], call.made
-        vector = len(b.shape) == 1 or (len(b.shape) == len(a.shape) - 1 and b.shape == a.shape[:-1])
-        if vector:
-            b = reshaped(call, b, *b.shape, 1)
-        y = call.add(cls(call["left"]), a, b)
-        return unread(call, reshaped(call, y, *made.shape) if vector else y)
+        a, b = call["A"], call["B"]
+        vectors = len(b.shape) == 1 or (len(b.shape) == len(a.shape) - 1 and b.shape == a.shape[:-1])
+        return _solved(call, cls(call["left"]), a, b, vectors)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -256,8 +243,7 @@ class Inverse(OfMatrices):
 
     def work(self, a: TensorType) -> Work:
         n = a.shape[-1]
-        both = substituted(n, n) + substituted(n, n, divides=False)
-        return (eliminated(n, n) + both) * stack_of(a)
+        return (eliminated(n, n) + substituted_twice(n, n)) * stack_of(a)
 
     def skippable(self, a: TensorType, *, y: TensorType) -> tuple[Dim, str]:
         """LAPACK's getri inverts a triangle and substitutes once, which is 2n³/3 − 3n²/2 + 5n/6 in place of n³ − n²."""
@@ -292,18 +278,14 @@ class CholeskyInverse(OfMatrices):
 
     aten = "cholesky_inverse"
     is_square = True
+    is_half_read = True
 
     upper: bool = False
 
-    def matrix_reads(self, a: TensorType, *more: TensorType) -> Dim:
-        """One triangle, with its diagonal."""
-        return triangle(a.shape[-1] + 1)
-
     def work(self, a: TensorType) -> Work:
         n = a.shape[-1]
-        return Work(
-            n * (n - 1) * (n - 2) // 6 + (n * n * n - n) // 6, n * n + n * (n + 1) // 2
-        ) * stack_of(a)  # fmt: skip
+        inverted, product = Work(n * (n - 1) * (n - 2) // 6, n * n), Work((n * n * n - n) // 6, triangle(n + 1))
+        return (inverted + product) * stack_of(a)
 
     def to_torch(self, a: TensorType) -> nn.Module:
         from torch import cholesky_inverse
@@ -414,7 +396,7 @@ class LeastSquares(OfMatrices):
             from_right = Work(rank * more + triangle(rank) * (2 * more + 1), rank * more + triangle(rank))
             beyond = from_right + Work(k * rank * (2 * more + 1), k * rank)
             work = reflected(m, n, rank) + turned(m, k, rank) + substituted(rank, k)
-            work = work + Work(*(where(at_least(n, m + 1), amount, 0) for amount in beyond))
+            work = work + beyond.where(at_least(n, m + 1), Work())
         return work * prod(broadcast(a.shape[:-2], b.shape[:-2]))
 
     def to_torch(self, a: TensorType, b: TensorType) -> nn.Module:
@@ -427,12 +409,8 @@ class LeastSquares(OfMatrices):
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:
-        a, b, (made, *_) = call["self"], call["b"], call.made
-        vector = len(b.shape) == len(a.shape) - 1
-        if vector:
-            b = reshaped(call, b, *b.shape, 1)
-        y: Traced = call.add(cls(call["driver"] or "gelsy"), a, b)
-        return unread(call, reshaped(call, y, *made.shape) if vector else y)
+        a, b = call["self"], call["b"]
+        return _solved(call, cls(call["driver"] or "gelsy"), a, b, len(b.shape) == len(a.shape) - 1)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -440,3 +418,11 @@ class LeastSquares(OfMatrices):
         yield cls(), TensorType((3, 5)), TensorType((3, 2))
         yield cls("gels"), TensorType((6, 4)), TensorType((6, 1))
         yield cls("gelsd"), TensorType((6, 4)), TensorType((6, 2))
+
+
+def _solved(call: Call, op: Op, a: Traced, b: Traced, vectors: bool) -> tuple[Traced, ...]:
+    """What ``op`` makes of ``a`` and ``b``, whose ``vectors`` are right sides of one column each."""
+    if not vectors:
+        return unread(call, call.add(op, a, b))
+    columns: Traced = call.add(op, a, reshaped(call, b, *b.shape, 1))
+    return unread(call, reshaped(call, columns, *call.made[0].shape))

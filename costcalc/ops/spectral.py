@@ -11,13 +11,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from costcalc.ir.call import Call
-from costcalc.ir.dims import Dim, at_least, equal, where
+from costcalc.ir.dims import Dim, at_least, equal
 from costcalc.ir.fields import Count
 from costcalc.ir.op import Condition, Example, op
-from costcalc.ir.tensor import TensorType
+from costcalc.ir.tensor import COMPLEX, REAL, TensorType
 from costcalc.ops.matrices import (
-    COMPLEX,
-    REAL,
     OfMatrices,
     Work,
     bidiagonalised,
@@ -25,7 +23,6 @@ from costcalc.ops.matrices import (
     longer,
     reflected,
     stack_of,
-    triangle,
     tridiagonalised,
     turned,
 )
@@ -73,8 +70,7 @@ class SVD(OfMatrices):
             short = turned(q, q, q) + turned(q - 1, q, q - 1)
             first = first + generated(p, p if self.full else q, q) + short + Work(p * q * q)
             at_once = at_once + turned(p, p if self.full else q, q) + turned(q - 1, q, q - 1)
-        long = at_least(p, 11 * q // 6)
-        return Work(*(where(long, a, b) for a, b in zip(first, at_once, strict=True))) * stack_of(a)
+        return first.where(at_least(p, 11 * q // 6), at_once) * stack_of(a)
 
     def to_torch(self, a: TensorType) -> nn.Module:
         from torch import linalg
@@ -114,6 +110,7 @@ class Eigh(OfMatrices):
 
     aten = "_linalg_eigh linalg_eigvalsh"
     is_square = True
+    is_half_read = True
     is_approximate = True
 
     vectors: bool = True
@@ -122,10 +119,6 @@ class Eigh(OfMatrices):
     def infer(self, a: TensorType) -> TensorType | tuple[TensorType, ...]:
         values = TensorType(a.shape[:-1], REAL.get(a.dtype, a.dtype))
         return (values, a) if self.vectors else values
-
-    def matrix_reads(self, a: TensorType, *more: TensorType) -> Dim:
-        """One triangle, with its diagonal."""
-        return triangle(a.shape[-1] + 1)
 
     def work(self, a: TensorType) -> Work:
         n = a.shape[-1]

@@ -10,7 +10,7 @@ from costcalc.frontends.onnx.use import FileError, NodeUse, NoRule, axis_of, is_
 from costcalc.ir.call import Traced, once
 from costcalc.ir.dims import Dim, prod
 from costcalc.ir.expr import Expr
-from costcalc.ir.tensor import TensorType
+from costcalc.ir.tensor import COMPLEX, TensorType
 from costcalc.ops.traced import reshaped
 
 MOST_INDICES = 4096
@@ -220,7 +220,7 @@ def dft(n: NodeUse) -> Traced:
         raise NoRule("a length that is not known")
     real = x.type.shape[-1] == 1
     shape = list(x.type.shape[:-1])
-    wide = {"float64": "complex128"}.get(x.type.dtype, "complex64")
+    wide = COMPLEX.get(x.type.dtype, "complex64")
     before = length // 2 + 1 if back and one_sided else length
     if shape[axis] != before:
         shape[axis] = before
