@@ -8,6 +8,7 @@ that lead out of the repository.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from keyword import kwlist
 from typing import Any
 
 from costcalc.amounts.given import EXAMPLE, UNITS
@@ -24,6 +25,8 @@ _NUMBER = r"\+?([0-9][0-9_]{0,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})"
 _POWER = r"([eE][+-]?[0-9]{1,2})?"
 _WORD = {"type": "string", "pattern": r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$"}
 _NAME = {"anyOf": [_WORD, {"type": "integer"}]}
+_LONE_WORD = rf"^(?!({'|'.join(sorted({*kwlist} - {'True', 'False', 'None'}))})$)[A-Za-z][A-Za-z0-9_]{{0,60}}$"
+"""What the language of specs takes for itself: not the words that it has for its own."""
 _INTEGER = {"type": "integer", "minimum": 0, "maximum": 10**18}
 _BARE = {"anyOf": [{"type": "string", "pattern": f"^{_NUMBER}{_POWER}$", "examples": ["8.2"]}, _INTEGER]}
 _WHOLE = {"type": "integer", "minimum": 1, "maximum": 10**18}
@@ -100,7 +103,7 @@ def _measurement() -> dict[str, Any]:
                 "type": "object",
                 "additionalProperties": {
                     "anyOf": [{"type": "integer", "minimum": -(10**18), "maximum": 10**18}, {"type": "boolean"},
-                              {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_]{0,60}$"}],
+                              {"type": "string", "pattern": _LONE_WORD}],
                 },
             },
             "apply": {

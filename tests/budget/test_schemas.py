@@ -101,6 +101,8 @@ def test_what_the_schema_accepts_the_reader_accepts(value: Any) -> None:
         "version: 1\nmodels: [{model: a, at: [{input: 3x0x4}]}]",
         "version: 1\nmodels: [{model: a, at: [{layout: nn}]}]",
         "version: 1\nmodels: [{model: a, at: [{apply: [nothing]}]}]",
+        "version: 1\nmodels: [{model: a, at: [{parameters: {a: in}}]}]",
+        "version: 1\nmodels: [{model: a, at: [{parameters: {a: yield}}]}]",
         "version: 1\nmodels: [{model: a}]\nexempt: [{model: a, metric: macs, until: '2026-02-30', reason: x}]",
         f"version: 1\nmodels: [{{model: a, layers: {{{', '.join(f'l{i}: {{macs: 1}}' for i in range(201))}}}}}]",
     ],
