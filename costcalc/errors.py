@@ -110,6 +110,11 @@ def near(name: str, known: Iterable[str]) -> str:
     return f" (did you mean '{small[found[0]]}'?)" if found else ""
 
 
+def article(word: str) -> str:
+    """``a`` machine, ``an`` engine, ``an`` energy."""
+    return "an" if word[:1] in tuple("aeiou") else "a"
+
+
 def listing(names: Iterable[str], most: int = 40) -> str:
     """``names``, sorted and joined for a sentence, with the number left out past ``most``."""
     ordered = sorted(names)

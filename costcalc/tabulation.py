@@ -8,22 +8,17 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from costcalc.analysis.figures import COUNT, FIGURES, Figure, meant, named
+from costcalc.analysis.figures import ASKED, COUNT, FIGURES, Figure, meant, named
 from costcalc.analysis.records import Report
 from costcalc.classes import NamedTuple
 from costcalc.comparison import best_of
-from costcalc.errors import CostcalcError, Location, OptionError, UnknownName, listing, near
+from costcalc.errors import CostcalcError, Location, OptionError, UnknownName, article, listing, near
 from costcalc.reading.csv import Sheet
 
 SCHEMA = 1
 """The version of the JSON of a table."""
 INPUT = "input"
 NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?")
-NEEDED = {
-    "machine": "; it needs a machine: --machine a100",
-    "energy": "; it needs a table: --energy horowitz_45nm",
-}
-"""What some figures are only there with."""
 MORE = {
     "acc", "accuracy", "top1", "top5", "ap", "map", "iou", "miou", "f1", "auc", "psnr", "ssim", "bleu", "dice",
     "recall", "precision", "fps",
@@ -130,8 +125,11 @@ def _ours(name: str, reports: Sequence[Report]) -> TableColumn | None:
     if any(not isinstance(value, (int, float, type(None))) for value in values):
         raise CostcalcError(f"{figure.name} is a formula in one of the models; give every size a number")
     if all(value is None for value in values):
-        why = next((f"; {r.total.energy.unknown}" for r in reports if r.total.energy), NEEDED.get(figure.asks, ""))
-        raise OptionError(f"no model has a {figure.name} here{why}")
+        what, example = ASKED.get(figure.asks, ("", ""))
+        is_given = figure.asks == "machine" and reports[0].machine is not None
+        needs = f"; it needs {what}: --{figure.asks} {example}" if what and not is_given else ""
+        why = next((f"; {r.total.energy.unknown}" for r in reports if r.total.energy), needs)
+        raise OptionError(f"no model has {article(figure.name)} {figure.name} here{why}")
     return TableColumn(
         name, f"{known.prefix}{figure.title}", values, (), figure.unit, known.scale if known.prefix else None,
         tuple(report.mark(figure.name) for report in reports), best_of(figure, values, reports),

@@ -105,6 +105,20 @@ class Amounts(dict[str, Any]):
             self[name] = self[name] + value
 
 
+ASKED = {"machine": ("a machine", "a100"), "energy": ("a table of energies", "horowitz_45nm")}
+"""The options without which figures that ask for them are not there → what such an option is, and an example."""
+
+
+def needed(asks: str) -> str:
+    """What a figure that ``asks`` for it needs.
+
+    >>> needed("machine")
+    'a machine, as in --machine a100'
+    """
+    what, example = ASKED[asks]
+    return f"{what}, as in --{asks} {example}"
+
+
 class Figure(NamedTuple):
     """One figure. Where its value comes from is one of ``done`` … ``whole``:
 
@@ -160,6 +174,11 @@ class Figure(NamedTuple):
     def head(self) -> str:
         """The head of its column in CSV, where numbers are bare: ``storage_bits``, ``time_seconds``, ``macs``."""
         return f"{self.name}_{self.unit}" if self.unit in (BITS, SECONDS, JOULES) else self.name
+
+    @property
+    def is_summed(self) -> bool:
+        """Whether each layer has one of its own, and the model their sum: so causes can tell what they did to it."""
+        return self.adds and not self.whole
 
     @property
     def is_recorded(self) -> bool:
@@ -432,7 +451,7 @@ def figures_in(view: str, also: Collection[str] = ()) -> list[Figure]:
 
 def attributed() -> list[Figure]:
     """The figures that add up and are no sums of others: what a diff knows of every layer."""
-    return [figure for figure in FIGURES.values() if figure.adds and not figure.sum_of and not figure.whole]
+    return [figure for figure in FIGURES.values() if figure.is_summed and not figure.sum_of]
 
 
 def amount_of(amounts: Mapping[str, Any], figure: Figure) -> Value:

@@ -274,7 +274,7 @@ class Report(Presented):
         """The sizes that values decide and for which there is a default alone; while there are any, the totals may be
         others.
         """
-        return tuple(size for size in self.sizes if not size.given and size.most)
+        return tuple(size for size in self.sizes if size.is_unset)
 
     @property
     def is_complete(self) -> bool:

@@ -22,6 +22,7 @@ from costcalc.analysis.figures import (
     figures_in,
     meant,
     named,
+    needed,
 )  # fmt: skip
 from costcalc.analysis.records import Figures, Layer, Report
 from costcalc.classes import NamedTuple
@@ -310,9 +311,6 @@ def find_columns(names: str) -> list[Column]:
     return [find_column(name) for name in dict.fromkeys(["name", *wanted])]
 
 
-NEEDED = {"machine": "a machine, as in --machine a100", "energy": "a table of energies, as in --energy horowitz_45nm"}
-
-
 def is_there(column: Column, report: Report) -> bool:
     """Whether what ``column`` needs was given."""
     if column.asks == "energy":
@@ -324,7 +322,9 @@ def needs_more(columns: list[Column], report: Report) -> None:
     """Raise ``UnknownName`` if a column of times is asked for without a machine, or one of energy without a table."""
     for column in columns:
         if not is_there(column, report):
-            raise UnknownName(f"the column '{column.name}' needs {NEEDED[column.asks]}")
+            is_given = column.asks == "machine" and report.machine is not None
+            what = "a machine that was calibrated" if is_given else needed(column.asks)
+            raise UnknownName(f"the column '{column.name}' needs {what}")
 
 
 def wanted(report: Report, plain: str, timed: str, also: Collection[str] = ()) -> list[Column]:

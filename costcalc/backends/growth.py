@@ -67,8 +67,7 @@ def steps(found: Growth) -> list[Seen]:
 def words(found: Growth) -> list[str]:
     """Where the window is first larger than the image, and from where on each place sees all of it."""
     over = "no window is larger than the image"
-    larger = next((seen for seen in found.layers if seen.name == found.exceeds), None)
-    if larger is not None:
+    if larger := found.larger:
         over = f"first larger than the image: {visible(larger.name)}, {_sides(larger.size)}"
     return [over, *([f"from {visible(found.whole)} on each place sees all of the image"] if found.whole else [])]
 

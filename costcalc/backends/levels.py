@@ -14,7 +14,6 @@ from costcalc.backends.markdown import header, row
 from costcalc.backends.paint import bar, painted, plain
 from costcalc.planning.levels import Level, Levels
 
-HEADS = list(Level._fields)
 TITLES = ("cache", "floor", "fused", "layer by layer")
 NARROW, WIDEST = 8, 40
 
@@ -73,9 +72,8 @@ def json(found: Levels) -> str:
 
 def csv(found: Levels) -> str:
     """A line a cache; the one that was asked for among them."""
-    charged = found.charged
-    heads = [*HEADS, *(f"{name}_joules" for name, _, _ in facts(_all(found)[0], 0) if charged)]
-    return escape.csv([heads, *([*level, *(charged.of(level).values() if charged else ())] for level in _all(found))])
+    records = [found.record(level) for level in _all(found)]
+    return escape.csv([[*records[0]], *([*record.values()] for record in records)])
 
 
 def markdown(found: Levels) -> str:

@@ -32,7 +32,6 @@ from costcalc.budget.work import WorkSoFar
 from costcalc.classes import replace
 from costcalc.difference import Diff, diff
 from costcalc.difference.layers import own_location
-from costcalc.difference.records import is_attributed
 from costcalc.errors import CostcalcError, Location
 from costcalc.progress import each
 
@@ -285,7 +284,7 @@ def explain(
 
 def _causes(verdict: Verdict, changed: Diff | None, most: int) -> list[Because]:
     figure = verdict.budget.figure
-    if changed is None or verdict.budget.layers or not is_attributed(figure):
+    if changed is None or verdict.budget.layers or not figure.is_summed:
         return []
     down = verdict.rule in ("min", "max_decrease")
     guilty = [c for c in changed.by(figure.name) if (c.of(figure.name) < 0) == down and c.of(figure.name)]

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from costcalc.amounts.given import EXAMPLE, amount, step
 from costcalc.analysis.figures import FIGURES, Named, find_figure, find_named
 from costcalc.budget.config import ERROR, WARN, Budget, BudgetedModel, Config, Exemption, Limit, Setup, beside
-from costcalc.errors import CostcalcError, Location, SpecError, listing, near
+from costcalc.errors import CostcalcError, Location, SpecError, article, listing, near
 from costcalc.ir.layout import full_layout
 from costcalc.ir.tensor import bits_meant
 from costcalc.reading.reach import reach_of, refuse_outside, unquoted
@@ -253,11 +253,6 @@ def _consistent(budget: Budget) -> Budget:
         like = f"{{max: {EXAMPLE[budget.figure.unit]}, {asks}: {NEEDED[asks]}}}"
         raise SpecError(f"a budget of {figure} needs {article(asks)} {asks}: {like}", budget.location)
     return budget
-
-
-def article(word: str) -> str:
-    """``a`` machine, ``an`` engine, ``an`` energy."""
-    return "an" if word[0] in "aeiou" else "a"
 
 
 def _limit(named: Named, tree: Tree) -> Limit:

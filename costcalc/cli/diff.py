@@ -74,22 +74,19 @@ def diff(
     depth, kernel, resolution …) add up exactly to the change.
     """
     from costcalc import api
-    from costcalc.analysis.figures import find_figure
+    from costcalc.analysis.figures import ASKED, find_figure, needed
     from costcalc.arguments import energy_of, machine_of
     from costcalc.backends.diff import formats
     from costcalc.difference.git import Repository
-    from costcalc.difference.records import is_attributed
     from costcalc.difference.revisions import Range, diff_specs, parse_range
 
     ranked = find_figure(by)
     by, also = ranked.name, asked(flops or ranked.on_demand)
-    if not is_attributed(ranked):
+    if not ranked.is_summed:
         raise OptionError(f"--by {by}: causes are given for figures that are sums over layers, such as macs or traffic")
     machine, energy = machine_of(setting.machine), energy_of(setting.energy)
-    if by == "time" and machine is None:
-        raise OptionError("--by time needs a machine: add --machine, say --machine a100")
-    if by == "energy" and energy is None:
-        raise OptionError("--by energy needs a table of energies: add --energy, say --energy horowitz_45nm")
+    if ranked.asks in ASKED and not getattr(setting, ranked.asks):
+        raise OptionError(f"--by {by} needs {needed(ranked.asks)}")
     given = choices.choices()
     names = list(sides or [])
     between = parse_range(names[0]) if names else None

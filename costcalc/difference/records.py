@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from costcalc.analysis.figures import FIGURES, Amounts, Figure, Value, amount_of, attributed
+from costcalc.analysis.figures import FIGURES, Amounts, Value, amount_of, attributed
 from costcalc.analysis.records import Report
 from costcalc.classes import dataclass
 from costcalc.difference.held import HeldChange
@@ -219,17 +219,12 @@ class Diff:
         return {**{key: value for key, value in vars(self.memory).items() if key != "causes"}, "causes": causes}
 
 
-def is_attributed(figure: Figure) -> bool:
-    """Whether causes tell what they did to this figure: one that is a sum over layers."""
-    return figure.adds and not figure.whole
-
-
 def _of(contribution: Amounts | None, figure: str) -> Value:
     return 0 if contribution is None else amount_of(contribution, FIGURES[figure])
 
 
 def _effects(contribution: Amounts, also: Collection[str]) -> Mapping[str, Any]:
-    names = [*(figure.name for figure in attributed()), *(name for name in also if is_attributed(FIGURES[name]))]
+    names = [*(figure.name for figure in attributed()), *(name for name in also if FIGURES[name].is_summed)]
     return {name: _number(_of(contribution, name)) for name in names}
 
 

@@ -19,10 +19,9 @@ from model_explorer.node_data_provider import (
     NodeDataProviderResult,
 )
 
-from costcalc.analysis.figures import FIGURES
 from costcalc.arguments import check_numbers, energy_of, machine_of
 from costcalc.backends.export import Exported
-from costcalc.backends.export.model_explorer import collection
+from costcalc.backends.export.model_explorer import collection, figures_of_layers
 from costcalc.backends.export.node_data import overlay
 from costcalc.errors import CostcalcError
 from costcalc.models import load
@@ -49,19 +48,19 @@ class CostcalcAdapter(Adapter):  # type: ignore[misc]
 
 
 class CostcalcProvider(NodeDataProvider):  # type: ignore[misc]
-    """Colours a graph by a figure, of a machine where one is given."""
+    """Colours a graph by a figure, of a machine or by a table of energies where one is given."""
 
     metadata = NodeDataProviderMetadata(
         id="costcalc_figures",
         name="costcalc",
-        description="A figure of each node: MACs, parameters, bytes, time on a machine.",
+        description="A figure of each node: MACs, parameters, bytes, time on a machine, energy by a table.",
         icon="calculate",
         filter=NodeDataProviderFilter(modelFileExts=COLOURED),
     )
 
     def get_config_editors(self, provider_id: str) -> GetConfigEditorsResult:
         """Which figure, with elements of how many bits, on which machine, by which table of energy."""
-        figures = [OptionItem(one.name, one.title) for one in FIGURES.values() if one.adds and not one.whole]
+        figures = [OptionItem(one.name, one.title) for one in figures_of_layers()]
         return GetConfigEditorsResult(
             configEditors=[
                 DropDownConfigEditor(id="by", label="figure", defaultValue="macs", options=figures),

@@ -231,7 +231,7 @@ class Cost:
         return f"the cost of {self.report.name}"
 
     def __getattr__(self, name: str) -> Amount:
-        from costcalc.analysis.figures import find_figure
+        from costcalc.analysis.figures import ASKED, find_figure
         from costcalc.errors import CostcalcError
 
         if name.startswith("_"):
@@ -242,8 +242,9 @@ class Cost:
             raise AttributeError(error.message) from None
         value = figure.value(self.report)
         if value is None:
-            hint = "; give a machine, as in cost(model, machine='a100')" if figure.asks == "machine" else ""
-            hint = "; give a table, as in cost(model, energy='horowitz_45nm')" if figure.asks == "energy" else hint
+            what, example = ASKED.get(figure.asks, ("", ""))
+            is_given = bool(self.report.machine if figure.asks == "machine" else self.report.energies)
+            hint = f"; give {what}, as in cost(model, {figure.asks}='{example}')" if what and not is_given else ""
             raise AttributeError(f"{self.report.name} has no {name}{hint}")
         return Amount(figure, value, self)
 

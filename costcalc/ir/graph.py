@@ -89,6 +89,11 @@ class ValueSize(NamedTuple):
     layers: tuple[str, ...]
 
     @property
+    def is_unset(self) -> bool:
+        """Whether there is a default for it alone, on which all figures then rest."""
+        return not self.given and self.most > 0
+
+    @property
     def parameter(self) -> str:
         """What sets all of its kind: ``selected`` of ``roi_heads.selected_2``."""
         return self.name.rpartition(".")[2].partition("_")[0]

@@ -41,6 +41,11 @@ class Growth(NamedTuple):
     exceeds: str
     whole: str
 
+    @property
+    def larger(self) -> Seen | None:
+        """The layer that ``exceeds`` names."""
+        return next((seen for seen in self.layers if seen.name == self.exceeds), None)
+
 
 def growth(report: Report) -> Growth:
     """The growth of the receptive field in ``report``. Layers whose field is unknown, or a formula, are left out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from costcalc.analysis.figures import FIGURES
+from costcalc.analysis.figures import ASKED, FIGURES, needed
 from costcalc.analysis.records import Report
 from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError
@@ -33,15 +33,13 @@ def treemap(report: Report, figure: str) -> Area:
     Raises ``CostcalcError`` for a figure that does not add up, that is a formula, or that a report lacks.
     """
     known = FIGURES.get(figure)
-    if known is None or not known.adds or known.whole:
+    if known is None or not known.is_summed:
         raise CostcalcError(f"there is no treemap of {figure[:40]}; there are {', '.join(TREEMAPS)}")
-    if figure == "time" and report.total.time is None:
-        raise CostcalcError("time is of a machine; give one, --machine a100 say")
     energy = report.total.energy
-    if figure == "energy" and energy is None:
-        raise CostcalcError("energy is by a table; give one, --energy horowitz_45nm say")
     if figure == "energy" and energy is not None and energy.unknown:
         raise CostcalcError(f"the energy is unknown: {energy.unknown}")
+    if known.asks in ASKED and known.of(report.total) is None:
+        raise CostcalcError(f"{figure} needs {needed(known.asks)}")
     modules = {block.name: block.module or "" for block in report.blocks}
     inside: dict[str, list[str]] = {}
     made: dict[str, Area] = {}

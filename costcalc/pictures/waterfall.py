@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from costcalc.analysis.figures import FIGURES, Value
 from costcalc.classes import NamedTuple
-from costcalc.difference.records import Diff, is_attributed
+from costcalc.difference.records import Diff
 from costcalc.errors import CostcalcError
 
 MOST = 12
@@ -42,7 +42,7 @@ class Waterfall(NamedTuple):
 def waterfall(diff: Diff, figure: str = "macs", most: int = MOST) -> Waterfall:
     """The causes of the change of ``figure``, the largest first. Raises ``CostcalcError`` for one without causes."""
     known = FIGURES.get(figure)
-    if known is None or not is_attributed(known):
+    if known is None or not known.is_summed:
         raise CostcalcError(f"a diff knows no causes of {figure[:40]}, as it is not a sum over layers")
     old, new = (value or 0 for value in diff.figure(figure))
     causes = [cause for cause in diff.by(figure) if cause.of(figure)]

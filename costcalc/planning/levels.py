@@ -91,11 +91,12 @@ class Levels:
         return {
             "schema": SCHEMA, "name": self.name, "bits": self.bits, "kernels": self.kernels,
             **({"energies": self.charged.table.to_dict()} if self.charged else {}),
-            "at": self._record(self.at) if self.at else None,
-            "curve": list(map(self._record, self.curve)), "notes": list(self.notes),
+            "at": self.record(self.at) if self.at else None,
+            "curve": list(map(self.record, self.curve)), "notes": list(self.notes),
         }  # fmt: skip
 
-    def _record(self, level: Level) -> dict[str, Any]:
+    def record(self, level: Level) -> dict[str, Any]:
+        """``level`` in bytes, and what it takes of energy where a table was given."""
         return level._asdict() | (self.charged.of(level) if self.charged else {})
 
 

@@ -101,7 +101,7 @@ class Exported:
 
     def say_unset(self) -> None:
         """Make a note of sizes for which there is a default alone, on which all figures rest."""
-        if unset := sum(not size.given and bool(size.most) for size in self.graph.sizes):
+        if unset := sum(size.is_unset for size in self.graph.sizes):
             self.notes.append(f"sizes that values decide and that are not set: {unset}; the file has what is assumed")
 
     def say_uncounted(self) -> None:

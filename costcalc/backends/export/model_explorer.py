@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from costcalc.amounts.shown import exact, field_text
-from costcalc.analysis.figures import BITS, FIGURES, JOULES, SECONDS, Figure
+from costcalc.analysis.figures import ASKED, BITS, FIGURES, JOULES, SECONDS, Figure
 from costcalc.analysis.records import Layer
 from costcalc.backends.escape import json
 from costcalc.backends.export import Exported
@@ -19,8 +19,6 @@ from costcalc.errors import OptionError, listing, near
 from costcalc.ir.graph import Graph
 
 SHOWN = ("macs", "ops", "params", "weights", "read", "write", "time", "energy")
-ASKS = {"machine": "a100", "energy": "horowitz_45nm"}
-"""What a figure needs to be told of → an example."""
 LITTLE, MOST = (140, 146, 160), (232, 102, 34)
 """Colours of a node that has hardly any of the figure and of the one that has the most. Both are of middle lightness: a
 graph cannot say the colour of a node's text, which is dark or light as the page is."""
@@ -54,15 +52,20 @@ def collection(exported: Exported) -> dict[str, Any]:
     return {"label": name, "graphs": [{"id": name, "nodes": list(_nodes(exported)), **_about(exported)}]}
 
 
+def figures_of_layers() -> list[Figure]:
+    """Those of which there are colours."""
+    return [figure for figure in FIGURES.values() if figure.is_summed]
+
+
 def coloured(exported: Exported) -> Coloured:
     """The figure that was asked for, of each layer. Raises ``OptionError`` for one that is no number of layers."""
     name = exported.by or "macs"
     figure = FIGURES.get(name)
-    known = [one.name for one in FIGURES.values() if one.adds and not one.whole]
-    if figure is None or name not in known:
+    if figure is None or not figure.is_summed:
+        known = [one.name for one in figures_of_layers()]
         raise OptionError(f"no layer has {name[:40]} of its own{near(name, known)}; there are {listing(known)}")
-    if figure.asks in ASKS and getattr(exported, figure.asks) is None:
-        raise OptionError(f"{name} needs --{figure.asks}, {ASKS[figure.asks]} say")
+    if figure.asks in ASKED and getattr(exported, figure.asks) is None:
+        raise OptionError(f"{name} needs --{figure.asks}, {ASKED[figure.asks][1]} say")
     values: dict[str, int | float] = {}
     for layer in exported.report.layers:
         value = figure.part(layer) if layer.counted else None

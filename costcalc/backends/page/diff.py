@@ -87,7 +87,7 @@ def sections_of(
 def _has(diff: Diff, figure: str) -> bool:
     """Whether causes tell of ``figure``, and it changed."""
     known = FIGURES[figure]
-    if not known.adds or known.whole or diff.old is None or diff.new is None:
+    if not known.is_summed or diff.old is None or diff.new is None:
         return False
     before, after = diff.figure(figure)
     return before is not None and after is not None and before != after

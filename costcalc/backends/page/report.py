@@ -18,6 +18,8 @@ from costcalc.backends.page.data import model_data, positions, rows_of
 from costcalc.backends.page.document import Section, about, cards, page, paragraphs, prose, table, view
 from costcalc.backends.report.summary import facts, headline, not_counted
 from costcalc.backends.rows import Row, TableView, flat, layers_in, titled, tree
+from costcalc.backends.verify.text import extent, outcome
+from costcalc.errors import article
 from costcalc.ir.graph import Graph
 from costcalc.pictures.dearest import Dear, dearest
 from costcalc.pictures.growth import growth
@@ -114,7 +116,7 @@ def first(report: Report, graph: Graph, found: list[Dear], at: dict[str, int]) -
 def why(report: Report, one: Dear) -> str:
     """What the layer's time consists of, by the roofline alone."""
     layer, machine = one.layers[0], report.machine
-    kind = f"A {layer.kind}" if layer.kind[:1] not in "aeiou" else f"An {layer.kind}"
+    kind = f"{article(layer.kind).capitalize()} {layer.kind}"
     if machine is None or not one.bound:
         return f"{kind}. With --machine the page tells whether arithmetic or memory binds it."
     moved, each = size(round(8 * one.bytes)), " each" if len(one.layers) > 1 else ""
@@ -207,7 +209,7 @@ def growth_words(report: Report) -> str:
     """Where the window outgrows the image, and where each place sees all."""
     found = growth(report)
     over = "No window is larger than the image."
-    if larger := next((seen for seen in found.layers if seen.name == found.exceeds), None):
+    if larger := found.larger:
         over = f"First larger than the image: {larger.name}, {'×'.join(map(str, larger.size))}."
     whole = f" From {found.whole} on each place sees all of it." if found.whole else ""
     return "".join(paragraphs([f"What one place of a layer's output can see of the {'×'.join(map(str, found.image))} "
@@ -221,12 +223,7 @@ def verification(found: VerifyResult) -> str:
     else:
         many = len(found.disagreements)
         said = f"{many} figure{'s are' if many > 1 else ' is'} contradicted"
-    rows = []
-    for check in found.checks:
-        wrong = sum(1 for d in found.disagreements if d.check == check.name)
-        verdict = f"{wrong} contradicted" if wrong else "agree" if check.compared else "not compared"
-        whole = f"{check.compared:,}" if check.compared == check.of else f"{check.compared:,} of {check.of:,}"
-        rows.append([check.name, verdict, f"{whole} {check.unit}", check.note])
+    rows = [[check.name, outcome(found, check)[0], extent(check), check.note] for check in found.checks]
     parts = [*paragraphs([f"{said}: {found.ran}."]), table(["compared", "", "how many", "note"], rows, (0, 1, 3))]
     parts += paragraphs(f"{tally}." for tally in found.tallies)
     if found.disagreements:

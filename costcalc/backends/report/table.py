@@ -99,7 +99,7 @@ def _lines(report: Report, found: Fitted, view: TableView, paint: Paint) -> list
     rows, cells = found.rows, found.cells
     if rows[-2].role == "shared" and not any(column[-2] for name, column in cells.items() if name != "name"):
         rows, cells = [*rows[:-2], rows[-1]], {name: [*c[:-2], c[-1]] for name, c in cells.items()}
-    every = {**_known(view), **{column.name: column for column in view.columns or ()}}
+    every = _with_bars({**columns(), **{column.name: column for column in view.columns or ()}}, view)
     left = {name for name in cells if every[name].left}
     ends = () if any(row.level for row in rows) else ("name",)
     least = LEAST | {"name": 6} if view.bounded else {}
@@ -113,7 +113,7 @@ def _lines(report: Report, found: Fitted, view: TableView, paint: Paint) -> list
 
 def _fitted(report: Report, rows: list[Row], view: TableView, folded: bool) -> Fitted:
     """The columns asked for, or those that fit into the width."""
-    every = _known(view)
+    every = _with_bars(columns(), view)
     longest = max((n for row in rows if row.role in LEAVES and (n := _drawn(view, row)) is not None), default=0)
     parts = [_share(c, row, report) for c in every.values() if c.share for row in rows if row.role in LEAVES]
     most = max(parts, default=0.0)
@@ -124,11 +124,7 @@ def _fitted(report: Report, rows: list[Row], view: TableView, folded: bool) -> F
         return [column.title, *(_cell(column, row, report, view.exact, most) for row in rows)]
 
     if view.columns is not None:
-        asked = {column.name: column for column in view.columns}
-        if view.bars is not None:
-            asked |= {view.bars.name: view.bars}
-            at = [*asked].index(view.bars.name) + 1
-            asked = dict([*[*asked.items()][:at], (BARS, every[BARS]), *[*asked.items()][at:]])
+        asked = _with_bars({column.name: column for column in view.columns}, view)
         return Fitted(rows, {name: cells(column) for name, column in asked.items()}, [], folded)
     order = PLAIN if report.machine is None else KINDS if view.by_kind else TIMED
     order = f"energy {order}" if report.energies else order
@@ -145,13 +141,12 @@ def _fitted(report: Report, rows: list[Row], view: TableView, folded: bool) -> F
     return Fitted(rows, {name: chosen[name] for name in every if name in chosen}, hidden, folded)
 
 
-def _known(view: TableView) -> Mapping[str, Column]:
-    """All columns, and the bars that are asked for behind what they are of."""
-    every = dict(columns())
+def _with_bars(some: Mapping[str, Column], view: TableView) -> Mapping[str, Column]:
+    """``some`` columns, and behind that of which bars are asked for, which is then among them, its bars."""
     if view.bars is None:
-        return every
+        return some
     found: dict[str, Column] = {}
-    for name, column in (every if view.bars.name in every else {**every, view.bars.name: view.bars}).items():
+    for name, column in {**some, view.bars.name: view.bars}.items():
         found[name] = column
         if name == view.bars.name:
             found[BARS] = Column(BARS, "", lambda figures: None, left=True)

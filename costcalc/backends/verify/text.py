@@ -34,18 +34,24 @@ def render(result: VerifyResult, *, width: int = 80, colour: bool = False) -> st
 
 def _checks(result: VerifyResult, width: int, paint: Paint) -> Iterator[str]:
     names = max(len(check.name) for check in result.checks)
-    said = {check: _extent(check) for check in result.checks}
-    extents = max(map(len, said.values()))
-    for check, extent in said.items():
-        wrong = sum(1 for d in result.disagreements if d.check == check.name)
-        verdict = f"{wrong} contradicted" if wrong else "agree" if check.compared else "not compared"
-        style = "red" if wrong else "green" if check.compared else "yellow"
-        yield f"{check.name:{names}}  {extent:{extents}}  {paint(verdict, style)}"
+    said = {check: extent(check) for check in result.checks}
+    longest = max(map(len, said.values()))
+    for check, many in said.items():
+        yield f"{check.name:{names}}  {many:{longest}}  {paint(*outcome(result, check))}"
         if check.note:
             yield from (paint(f"  {line}", "dim") for line in wrap(check.note, width - 2))
 
 
-def _extent(check: Check) -> str:
+def outcome(result: VerifyResult, check: Check) -> tuple[str, str]:
+    """How ``check`` went, in words, and in which style that is painted."""
+    wrong = sum(d.check == check.name for d in result.disagreements)
+    if wrong:
+        return f"{wrong} contradicted", "red"
+    return ("agree", "green") if check.compared else ("not compared", "yellow")
+
+
+def extent(check: Check) -> str:
+    """How much of what there is was compared: ``175 of 176 layers``."""
     whole = f"{check.compared:,}" if check.compared == check.of else f"{check.compared:,} of {check.of:,}"
     return f"{whole} {check.unit}"
 
