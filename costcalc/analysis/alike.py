@@ -6,7 +6,7 @@ then they add the same.
 
 from __future__ import annotations
 
-from costcalc.analysis.figures import Amounts
+from costcalc.analysis.amounts import Amounts
 from costcalc.analysis.layer_costs import Work
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.traffic import Inference

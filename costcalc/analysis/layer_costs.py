@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from costcalc.analysis.figures import FIGURES, Amounts
+from costcalc.analysis.amounts import Amounts
+from costcalc.analysis.figures import FIGURES
 from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim, total
 from costcalc.ir.graph import Graph, Node

@@ -7,7 +7,8 @@ from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from costcalc.analysis.figures import FIGURES, RATIO, Amounts, field_at_end
+from costcalc.analysis.amounts import Amounts
+from costcalc.analysis.figures import FIGURES, RATIO, field_at_end
 from costcalc.analysis.presented import Presented, PresentedRow
 from costcalc.analysis.view import ReceptiveField
 from costcalc.classes import NamedTuple, dataclass, field

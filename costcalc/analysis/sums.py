@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from costcalc.analysis.figures import Amounts
+from costcalc.analysis.amounts import Amounts
 from costcalc.analysis.records import Layer, Prepared
 from costcalc.analysis.storage import Storage, Tensors
 

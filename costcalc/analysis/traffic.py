@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from costcalc.analysis.figures import FIGURES, Amounts
+from costcalc.analysis.amounts import Amounts
+from costcalc.analysis.figures import FIGURES
 from costcalc.analysis.layer_costs import Work
 from costcalc.analysis.storage import Roots, Storage
 from costcalc.classes import NamedTuple

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from costcalc.analysis.figures import FIGURES, Amounts
+from costcalc.analysis.amounts import Amounts
+from costcalc.analysis.figures import FIGURES
 from costcalc.analysis.records import Block, Figures, Layer, Report
 from costcalc.analysis.roofline import Time
 from costcalc.backends.columns import Column, amount, columns

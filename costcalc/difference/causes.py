@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from costcalc.analysis.amounts import Amounts
 from costcalc.analysis.energy import EnergyTable
-from costcalc.analysis.figures import Amounts
 from costcalc.analysis.roofline import Machine
 from costcalc.analysis.storage import Storage
 from costcalc.classes import replace

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from costcalc.analysis.figures import Amounts, Value, attributed
+from costcalc.analysis.amounts import Amounts
+from costcalc.analysis.figures import Value, attributed
 from costcalc.analysis.kernels import Kernels
 from costcalc.analysis.layer_costs import Works, held_in
 from costcalc.analysis.layout import axis_names

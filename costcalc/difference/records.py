@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from costcalc.analysis.figures import FIGURES, Amounts, Value, amount_of, attributed
+from costcalc.analysis.amounts import Amounts
+from costcalc.analysis.figures import FIGURES, Value, amount_of, attributed
 from costcalc.analysis.records import Report
 from costcalc.classes import dataclass
 from costcalc.difference.held import HeldChange

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from costcalc.analysis.amounts import Amounts
 from costcalc.analysis.energy import EnergyTable
-from costcalc.analysis.figures import Amounts
 from costcalc.analysis.layer_costs import Works
 from costcalc.analysis.roofline import Machine
 from costcalc.analysis.storage import Storage

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
 
-from costcalc.analysis.figures import Amounts
+from costcalc.analysis.amounts import Amounts
 from costcalc.difference.align import Pairs, repeats
 from costcalc.difference.layers import Entry, common_location, largest, own_location
 from costcalc.difference.records import Cause

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from costcalc import analyze, load
-from costcalc.analysis.figures import COUNT, FIGURES, Amounts, Figure
+from costcalc.analysis.amounts import Amounts
+from costcalc.analysis.figures import COUNT, FIGURES, Figure
 from costcalc.analysis.layer_costs import OpUse
 from costcalc.difference import diff
 from costcalc.ir.dims import Dim
