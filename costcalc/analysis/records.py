@@ -14,7 +14,7 @@ from costcalc.analysis.view import ReceptiveField
 from costcalc.classes import NamedTuple, dataclass, field
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
-from costcalc.ir.graph import ValueSize
+from costcalc.ir.value_size import ValueSize
 
 if TYPE_CHECKING:
     from costcalc.analysis.energy import Energy, EnergyTable

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from costcalc.analysis.records import Layer, Report
 from costcalc.errors import listing
-from costcalc.ir.graph import ValueSize
+from costcalc.ir.value_size import ValueSize
 
 
 def sizes(report: Report) -> list[str]:

@@ -14,6 +14,7 @@ from costcalc.ir.memo import Memo
 from costcalc.ir.op import Op
 from costcalc.ir.origin import Origin, origin_of
 from costcalc.ir.tensor import TensorType, Weight
+from costcalc.ir.value_size import ValueSize
 
 _NONE: Mapping[str, str] = {}
 
@@ -64,39 +65,6 @@ class Node(NamedTuple):
     def weight(self, local: str) -> str:
         """The one name in the whole model of the weight that the op calls ``local``."""
         return self.called.get(local) or f"{self.name}.{local}"
-
-
-class ValueSize(NamedTuple):
-    """A size that values decide, which a graph without values must assume.
-
-    name      what sets it: ``proposals``, ``roi_heads.selected_2``
-    size      what is taken
-    most      the most that it can be
-    kind      what it is the number of: ``elements that are selected by value``
-    given     whether somebody said so, rather than a default
-    bounds    whether with it there is the most work that there can be
-    met       whether it is what the values were in a run with some, so that nothing sets it
-    layers    the layers whose figures it decides
-    """
-
-    name: str
-    size: int
-    most: int
-    kind: str
-    given: bool
-    bounds: bool
-    met: bool
-    layers: tuple[str, ...]
-
-    @property
-    def is_unset(self) -> bool:
-        """Whether there is a default for it alone, on which all figures then rest."""
-        return not self.given and self.most > 0
-
-    @property
-    def parameter(self) -> str:
-        """What sets all of its kind: ``selected`` of ``roi_heads.selected_2``."""
-        return self.name.rpartition(".")[2].partition("_")[0]
 
 
 class Group(NamedTuple):

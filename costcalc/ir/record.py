@@ -11,10 +11,11 @@ from typing import Any
 
 from costcalc.classes import replace
 from costcalc.errors import CostcalcError, Location
-from costcalc.ir.graph import Graph, GraphBuilder, Group, Joining, Node, ValueSize
+from costcalc.ir.graph import Graph, GraphBuilder, Group, Joining, Node
 from costcalc.ir.group import grouped
 from costcalc.ir.op import Op, find_op
 from costcalc.ir.tensor import ELEMENT_BITS, TensorType
+from costcalc.ir.value_size import ValueSize
 
 DAMAGED = (CostcalcError, KeyError, TypeError, ValueError, SyntaxError, RecursionError, MemoryError)
 """What reading a record raises that is none."""

@@ -13,9 +13,10 @@ import yaml
 import costcalc
 from costcalc.backends.export import FORMATS
 from costcalc.cli.dispatch import outcome
-from costcalc.ir.graph import Graph, GraphBuilder, ValueSize
+from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
+from costcalc.ir.value_size import ValueSize
 
 
 def _named(name: str) -> Graph:

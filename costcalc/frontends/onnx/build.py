@@ -19,8 +19,9 @@ from costcalc.frontends.onnx.use import FileError, KnownTensor, NodeUse, NoRule,
 from costcalc.ir.call import Call, Step, Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
-from costcalc.ir.graph import Graph, ValueSize
+from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS, TensorType
+from costcalc.ir.value_size import ValueSize
 from costcalc.ir.values import value_at
 
 MOST_DEEP = 64

@@ -12,9 +12,10 @@ from costcalc.frontends.tflite.names import named
 from costcalc.frontends.tflite.read import MOST_OPERATORS, Subgraph, TFLiteModel, TFLiteOperator, TFLiteTensor
 from costcalc.ir.dims import Dim, prod
 from costcalc.ir.fields import elements
-from costcalc.ir.graph import Graph, GraphBuilder, ValueSize
+from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import Op, find_op
 from costcalc.ir.tensor import ELEMENT_BITS, TensorType
+from costcalc.ir.value_size import ValueSize
 
 MOST_NESTED = 16
 """How deep composites, branches and loops are written out."""

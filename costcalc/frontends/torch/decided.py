@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from costcalc.errors import CostcalcError
 from costcalc.frontends.torch.data import Decision
 from costcalc.ir.call import Step
-from costcalc.ir.graph import Graph, Node, ValueSize
+from costcalc.ir.graph import Graph, Node
+from costcalc.ir.value_size import ValueSize
 
 
 def value_sizes(

@@ -9,8 +9,8 @@ from costcalc.frontends.onnx.read import SubGraph
 from costcalc.frontends.onnx.rules.known import MOST_PARTS
 from costcalc.frontends.onnx.use import FileError, KnownTensor, NodeUse, NoRule, axis_of
 from costcalc.ir.call import Traced
-from costcalc.ir.graph import ValueSize
 from costcalc.ir.tensor import TensorType
+from costcalc.ir.value_size import ValueSize
 
 MOST_TURNS = 20_000
 
