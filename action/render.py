@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from costcalc.backends.budget.comment import comment
-from costcalc.backends.budget.records import read_record
+from costcalc.backends.budget.json import read_record
 from costcalc.cli.output import say_error
 from costcalc.errors import CostcalcError
 

@@ -70,8 +70,8 @@ def main() -> None:
     import timm
 
     from costcalc import analyze, load
-    from costcalc.difference.exported import elements, held_by
-    from costcalc.difference.rewritten import rewritten
+    from costcalc.difference.export_effects import elements, held_by
+    from costcalc.difference.export_matching import rewritten
     from costcalc.frontends.torch.tracer import trace
 
     logging.disable(logging.WARNING)

@@ -143,7 +143,7 @@ def _memory(
 
         graph, run = with_run(os.fspath(model), wanted(**built(how)))
     else:
-        from costcalc.frontends.torch.lives import trace_with_run
+        from costcalc.frontends.torch.memory_run import trace_with_run
 
         graph, run = trace_with_run(model, inputs, kwargs)
     found = plan(graph, engine, bits, run)
@@ -361,7 +361,7 @@ def diff(
     found = between(before, after, bits=bits, machine=machine_of(machine), energy=energy_of(energy), name=title)
     if engine is None:
         return found
-    from costcalc.difference.held import with_memory
+    from costcalc.difference.memory_causes import with_memory
     from costcalc.planning.engines import plan
 
     return with_memory(found, before, after, lambda graph: plan(graph, engine, bits, patches=False))
@@ -407,22 +407,22 @@ def check(
     >>> bool(found), [verdict.description for verdict in found.failed]
     (False, ['25.6 M is 557 k over the budget of 25.0 M (+2.2 %)'])
     """
-    from costcalc.budget import given
+    from costcalc.budget import arguments
     from costcalc.budget.session import Asked, judged
 
     by_hand = budgets is not None or layers is not None
-    given.check_baselines(base, trace_base, compare_to, locked, allow_code or by_hand)
+    arguments.check_baselines(base, trace_base, compare_to, locked, allow_code or by_hand)
     how = how_built(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
     graphs: dict[str, Graph] = {}
     if by_hand:
-        given.check_no_config(config)
+        arguments.check_no_config(config)
         check_numbers(bits, None)
-        chosen, graphs = given.under(given.budgets(budgets, layers), models, names, how, bits)
+        chosen, graphs = arguments.under(arguments.budgets(budgets, layers), models, names, how, bits)
     else:
-        chosen = given.configured(config, models, {**how, "bits": bits, "names": names})
+        chosen = arguments.configured(config, models, {**how, "bits": bits, "names": names})
     if graphs and trace_base:
         raise OptionError("a graph has no code to trace at a base; name the model, or give its past as compare_to")
-    asked = Asked(base=base, compare_to=given.earlier(compare_to), trace_base=trace_base)
+    asked = Asked(base=base, compare_to=arguments.earlier(compare_to), trace_base=trace_base)
     # Who names a model in Python may run it; who writes a config may not.
     return judged(asked, chosen, allow_code=allow_code or by_hand, with_diffs=True, locked=locked, graphs=graphs)
 

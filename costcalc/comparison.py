@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from costcalc.amounts.shown import field_text
+from costcalc.amounts.formatting import field_text
 from costcalc.analysis.figures import COMPARISON, FIGURES, SPENT, Figure, Value, field_at_end, figures_in
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.view import GLOBAL, ReceptiveField
@@ -75,7 +75,7 @@ class Comparison(NamedTuple):
 
     def to_pandas(self) -> Any:
         """A ``pandas.DataFrame``: a row a model, a column a figure, exact. Raises ``CostcalcError`` without pandas."""
-        from costcalc.backends.frames import pandas
+        from costcalc.backends.data_frames import pandas
 
         return pandas({"model": self.names, **{line.figure.head: line.values for line in self.lines}})
 

@@ -96,7 +96,7 @@ EXCEPTIONS = {
     "ir/op.py": {"ops"},  # `find_op` asks the table of names where an op lives; nothing else in ir/ knows of ops
     "zoo/build.py": {"analysis", "frontends", "models", "reading"},  # by it the index is made, and nothing looked up
     # Records print and write themselves at a prompt: back ends are asked when that is asked for.
-    "analysis/presented.py": {"backends", "cli", "writing"},
+    "analysis/presentation.py": {"backends", "cli", "writing"},
     "ir/graph.py": {"backends"},
     "calibration/onnx_runtime.py": {"backends"},  # a graph is run as PyTorch's module, which writes it as ONNX
     "budget/outcome.py": {"backends"},

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 
-from costcalc.analysis.alike import AddedCosts
 from costcalc.analysis.figures import CLOSED_FORM, Figure, figures_in
 from costcalc.analysis.layer_costs import Works
 from costcalc.analysis.records import Figures
+from costcalc.analysis.shared_costs import AddedCosts
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.sums import LayerSum
 from costcalc.classes import NamedTuple

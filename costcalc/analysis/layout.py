@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from costcalc.analysis.axis_factors import Factor
-from costcalc.analysis.carried import axes_of, carried
+from costcalc.analysis.axis_origins import axes_of, carried
 from costcalc.analysis.view import GLOBAL, Span, View
 from costcalc.analysis.views import seen_along, ways_in
 from costcalc.ir.graph import Graph, Node

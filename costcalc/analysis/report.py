@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from costcalc.analysis.alike import AddedCosts
-from costcalc.analysis.kernels import Kernels
+from costcalc.analysis.kernel_times import Kernels
 from costcalc.analysis.layer_costs import Work, Works
 from costcalc.analysis.liveness import liveness
 from costcalc.analysis.receptive_fields import ReceptiveFields, receptive_fields
 from costcalc.analysis.records import Block, Layer, Prepared, Report, Settings, Total
+from costcalc.analysis.shared_costs import AddedCosts
 from costcalc.analysis.sizes import iterating
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.sums import Sums

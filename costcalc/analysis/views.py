@@ -16,10 +16,10 @@ from typing import TypeAlias
 
 from costcalc.analysis.axis_factors import Factor, moves
 from costcalc.analysis.following import Route, on_lines, plain_factor, route, through
-from costcalc.analysis.lengths import shortened
+from costcalc.analysis.long_fractions import shortened
 from costcalc.analysis.masks import Masks
-from costcalc.analysis.meeting import union
 from costcalc.analysis.view import UNKNOWN, Span, View
+from costcalc.analysis.view_union import union
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.index_map import IndexMap, Regroup, Steps, own_places
 from costcalc.ir.memo import Memo

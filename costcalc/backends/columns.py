@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from costcalc.amounts import units
-from costcalc.amounts.shown import field_text
+from costcalc.amounts.formatting import field_text
 from costcalc.analysis.figures import (
     BITS,
     COLUMN,

@@ -50,7 +50,7 @@ def folds_that_fit(report: Report, layers: Sequence[Layer], rows: int) -> Folds:
     """The folds of ``layers`` that leave at most ``rows`` rows, headings among them.
 
     Blocks are opened level by level, on each those first that cost most time or MACs, as long as what is in them fits.
-    Where much room is left beside one large block, its dearest children get rows and the others one together.
+    Where much room is left beside one large block, its costliest children get rows and the others one together.
     """
     below = _children(layers)
     blocks = {block.name: block for block in report.blocks}
@@ -65,7 +65,7 @@ def folds_that_fit(report: Report, layers: Sequence[Layer], rows: int) -> Folds:
     shut = {name for name in below[""] if is_block(name)}
     room = rows - len(below[""])
     if room < 0:
-        return Folds(frozenset(shut), {"": _dearest(below[""], cost, rows - 1)})
+        return Folds(frozenset(shut), {"": _costliest(below[""], cost, rows - 1)})
     waiting: list[tuple[int, float, str]] = []
     for name in shut:
         heappush(waiting, (name.count("."), -cost(name), name))
@@ -85,7 +85,7 @@ def folds_that_fit(report: Report, layers: Sequence[Layer], rows: int) -> Folds:
     if room >= MOST_IN_PART and shut:
         name = max(shut, key=cost)
         shut.remove(name)
-        kept = _dearest(below[name], cost, room - 1)
+        kept = _costliest(below[name], cost, room - 1)
         part[name] = kept
         shut |= set(filter(is_block, kept))
     return Folds(frozenset(shut), part)
@@ -108,7 +108,7 @@ def _children(layers: Sequence[Layer]) -> dict[str, dict[str, None]]:
     return found
 
 
-def _dearest(names: Mapping[str, None], cost: Callable[[str], float], most: int) -> frozenset[str]:
+def _costliest(names: Mapping[str, None], cost: Callable[[str], float], most: int) -> frozenset[str]:
     ranked = sorted(names, key=cost, reverse=True)
     return frozenset(ranked[: max(most, 0)])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from costcalc.amounts.shown import percent, show
+from costcalc.amounts.formatting import percent, show
 from costcalc.analysis.figures import Figure, Value
 from costcalc.backends import escape
 from costcalc.backends.chart import chart

@@ -15,8 +15,8 @@ from costcalc.budget.lock import MAX_BYTES, NAME, Lock, LockError, graph_hash, g
 from costcalc.budget.measure import Measured, has_revisions, measured
 from costcalc.budget.read import read_config
 from costcalc.classes import NamedTuple
-from costcalc.difference.apart import Answer, Wanted, tracing
 from costcalc.difference.git import Repository, Tree
+from costcalc.difference.isolated_trace import Answer, Wanted, tracing
 from costcalc.errors import CostcalcError, Location, UnknownName
 from costcalc.frontends.sources import is_path, split
 from costcalc.ir.graph import Graph

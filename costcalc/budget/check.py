@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from costcalc.amounts.given import AllowedChange
-from costcalc.amounts.shown import beside, in_unit, own_unit, percent, show, signed, told_apart
+from costcalc.amounts.formatting import beside, in_unit, own_unit, percent, show, signed, told_apart
+from costcalc.amounts.parsing import AllowedChange
 from costcalc.analysis.figures import Figure, Value, known_of
 from costcalc.analysis.records import Layer
 from costcalc.analysis.sizes import iterating, unset
 from costcalc.analysis.view import ReceptiveField
 from costcalc.budget.baseline import Baseline, Past
 from costcalc.budget.config import WARN, Budget, BudgetedModel, Config, Exemption, Limit, Setup
+from costcalc.budget.limits import WorkSoFar
 from costcalc.budget.measure import (
     Measured,
     field_of,
@@ -28,7 +29,6 @@ from costcalc.budget.measure import (
 )
 from costcalc.budget.outcome import EXEMPT, FAIL, OK, UNCHECKED, WARNED, Because, Outcome, Result, Verdict
 from costcalc.budget.reuse import Kept, traced
-from costcalc.budget.work import WorkSoFar
 from costcalc.classes import replace
 from costcalc.difference import Diff, diff
 from costcalc.difference.layers import own_location

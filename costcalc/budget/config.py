@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from costcalc.amounts.given import AllowedChange
+from costcalc.amounts.parsing import AllowedChange
 from costcalc.analysis.figures import Figure
 from costcalc.classes import NamedTuple
 from costcalc.errors import Location

@@ -19,7 +19,7 @@ from costcalc.classes import NamedTuple, replace
 from costcalc.errors import CostcalcError, Location
 from costcalc.ir.graph import Graph, Group
 from costcalc.ir.group import grouped
-from costcalc.ir.record import DAMAGED, built, inputs_of, row_of
+from costcalc.ir.serialization import DAMAGED, built, inputs_of, row_of
 from costcalc.reading.files import contents
 from costcalc.reading.reach import is_inside, reach_of
 
@@ -39,7 +39,7 @@ class LockEntry(NamedTuple):
 
     made_by    ``costcalc lock`` or ``pytest``: each rewrites only what it made
     apply      the transforms that made the graph of the model
-    trace      of a model that is code, what its trace depended on (``budget/watched``); None where that is not known
+    trace      what the trace of a model that is code depended on (``budget/dependencies``); None if that is unknown
     marks      what stands before figures that are no more than bounds, as ``Report.mark`` says; older locks have none
     """
 

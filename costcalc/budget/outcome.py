@@ -180,6 +180,6 @@ class Outcome:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of ``costcalc check``, as plain lists, dicts, strings and numbers."""
-        from costcalc.backends.budget.records import to_dict
+        from costcalc.backends.budget.json import to_dict
 
         return to_dict(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-from costcalc.amounts.given import UNITS, amount, parted
+from costcalc.amounts.parsing import UNITS, amount, parted
 from costcalc.analysis.figures import Figure
 from costcalc.budget.config import Config, Limit
 from costcalc.budget.outcome import Outcome

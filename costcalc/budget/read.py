@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
-from costcalc.amounts.given import EXAMPLE, amount, step
+from costcalc.amounts.parsing import EXAMPLE, amount, step
 from costcalc.analysis.figures import FIGURES, Named, find_figure, find_named
 from costcalc.budget.config import ERROR, WARN, Budget, BudgetedModel, Config, Exemption, Limit, Setup, beside
 from costcalc.errors import CostcalcError, Location, SpecError, article, listing, near

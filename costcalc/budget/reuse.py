@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from costcalc.budget.config import BudgetedModel, Config, Setup
+from costcalc.budget.dependencies import unchanged
 from costcalc.budget.lock import Lock, LockEntry, graph_of
 from costcalc.budget.measure import Measured, measure, reported
-from costcalc.budget.witness import unchanged
 from costcalc.classes import replace
 from costcalc.errors import CostcalcError
 from costcalc.frontends.sources import source_of
 from costcalc.ir.graph import Graph
-from costcalc.ir.record import DAMAGED, location_of, locations_of, record_of, sizes_of
+from costcalc.ir.serialization import DAMAGED, location_of, locations_of, record_of, sizes_of
 
 if TYPE_CHECKING:
     from costcalc.budget.measure import Basis
@@ -45,7 +45,7 @@ def traced(
 
     if not (allow_code and config.reach and source_of(model.model).runs_code):
         return measured(), None
-    from costcalc.budget.watched import watching
+    from costcalc.budget.dependency_recorder import watching
 
     try:
         with watching(config.reach) as watch:

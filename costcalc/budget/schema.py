@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from keyword import kwlist
 from typing import Any
 
-from costcalc.amounts.given import EXAMPLE, UNITS
+from costcalc.amounts.parsing import EXAMPLE, UNITS
 from costcalc.analysis.figures import COUNT, FIGURES, LOCK, LOCK_LAYER, SCALES, Figure, figures_in
 from costcalc.budget.lock import SIGNS
 from costcalc.budget.read import MOST_PATTERNS, NEEDED

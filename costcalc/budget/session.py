@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from costcalc.amounts.shown import told_apart
+from costcalc.amounts.formatting import told_apart
 from costcalc.analysis.figures import COUNT, FIGURES, Figure
 from costcalc.budget.baseline import (
     Baseline,
@@ -26,13 +26,13 @@ from costcalc.budget.baseline import (
 )
 from costcalc.budget.check import Edited, Seen, check
 from costcalc.budget.config import Budget, BudgetedModel, Config, Setup
+from costcalc.budget.limits import WorkSoFar
 from costcalc.budget.lock import MADE_BY, NAME, Lock, LockEntry, LockError, entry, lock_text, read_lock
 from costcalc.budget.measure import Measured, in_config
 from costcalc.budget.outcome import FAIL, Because, Outcome, Verdict
 from costcalc.budget.read import find_config, parse_max, read_config
 from costcalc.budget.reuse import Kept, is_marked, mark, traced
 from costcalc.budget.reuse import from_lock as kept_in
-from costcalc.budget.work import WorkSoFar
 from costcalc.classes import NamedTuple, replace
 from costcalc.difference.git import Edits, Repository
 from costcalc.errors import CostcalcError, Location, OptionError, UnknownName, listing, near

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from costcalc.classes import replace
-from costcalc.cli.again import line
 from costcalc.cli.choices import Choices
 from costcalc.cli.options import Bits, Output
 from costcalc.cli.output import coloured, emit
 from costcalc.cli.parameters import argument, command, option
+from costcalc.cli.reproduction import line
 from costcalc.errors import OptionError
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def check(
         emit(html(outcome, line("check", models or [], choices._asdict(), given)), report)
     if format is VerdictFormat.github and os.environ.get("GITHUB_STEP_SUMMARY"):
         from costcalc.backends.budget.comment import comment
-        from costcalc.backends.budget.records import to_dict
+        from costcalc.backends.budget.json import to_dict
 
         with Path(os.environ["GITHUB_STEP_SUMMARY"]).open("a", encoding="utf-8") as stream:
             stream.write(comment(to_dict(outcome)))
@@ -167,14 +167,14 @@ def _text(outcome: Outcome, format: VerdictFormat, fail_on_warn: bool, strict: b
 
         return verdicts(outcome, colour=coloured) + STRICT * is_incomplete
     if format is VerdictFormat.json:
-        from costcalc.backends.budget.records import to_dict
+        from costcalc.backends.budget.json import to_dict
         from costcalc.backends.escape import json
 
         record = to_dict(outcome, fail_on_warn=fail_on_warn, strict=strict)
         return json(record, indent=1) + "\n"
     if format is VerdictFormat.markdown:
         from costcalc.backends.budget.comment import comment
-        from costcalc.backends.budget.records import to_dict
+        from costcalc.backends.budget.json import to_dict
 
         return comment(to_dict(outcome))
     if format is VerdictFormat.github:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from costcalc.cli.again import line
 from costcalc.cli.choices import Choices
 from costcalc.cli.memory import Engine
 from costcalc.cli.options import VIEW, Flops, Output, Paged, Setting, asked
 from costcalc.cli.output import coloured, emit, lines_of_screen, width
 from costcalc.cli.parameters import argument, command, option
+from costcalc.cli.reproduction import line
 from costcalc.progress import each
 
 EXAMPLES = {

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
-from costcalc.cli.again import line
 from costcalc.cli.choices import Choices
 from costcalc.cli.memory import Engine
 from costcalc.cli.options import VIEW, Flops, Paged, Setting, asked, to_file
 from costcalc.cli.output import coloured, emit, lines_of_screen, width
 from costcalc.cli.parameters import argument, command, option
+from costcalc.cli.reproduction import line
 from costcalc.errors import OptionError
 
 if TYPE_CHECKING:

@@ -130,6 +130,6 @@ def _ran(args: list[str]) -> object:
         given = values(command, args[1:])
         if given is not None:
             return command(**given)
-    from costcalc.cli.typed import main
+    from costcalc.cli.typer_commands import main
 
     return main(args)

@@ -37,7 +37,7 @@ def explain(
     from costcalc.analysis.explain import explain
     from costcalc.analysis.stored_tensors import stored_tensors
     from costcalc.api import analyze
-    from costcalc.backends.explain import records
+    from costcalc.backends.explain import json
     from costcalc.backends.explain.block import block_text
     from costcalc.backends.explain.layer import explanation
     from costcalc.backends.paint import painted, plain
@@ -48,8 +48,8 @@ def explain(
     paint = painted if coloured(output) else plain
     stored = stored_tensors(graph, report, name)
     if stored:
-        text = records.block(stored) if format is TextFormat.json else block_text(stored, width(), paint)
+        text = json.block(stored) if format is TextFormat.json else block_text(stored, width(), paint)
     else:
         explained = explain(graph, report, name, asked(flops))
-        text = records.layer(explained) if format is TextFormat.json else explanation(explained, width(), paint)
+        text = json.layer(explained) if format is TextFormat.json else explanation(explained, width(), paint)
     emit(text, output)

@@ -46,7 +46,7 @@ def formula(
     from costcalc.analysis.report import report
     from costcalc.analysis.sizes import iterating, unset
     from costcalc.analysis.symbols import find_symbols
-    from costcalc.backends.explain import records
+    from costcalc.backends.explain import json
     from costcalc.backends.explain.closed_form import closed_form
     from costcalc.backends.paint import painted, plain
     from costcalc.backends.report.summary import after, without_rule
@@ -74,7 +74,7 @@ def formula(
         noted[f"values decide {listing(size.name for size in counted.sizes)}; totals are with the defaults"] = None
     notes = [*opened.notes, *noted, *(f"no total depends on {name}" for name in values if name not in used)]
     if format is TextFormat.json:
-        emit(records.totals(whole, found, values, conditions, notes), output)
+        emit(json.totals(whole, found, values, conditions, notes), output)
         return
     head = f"{graph.name}, {after(graph.applied)}\n\n" if graph.applied else ""
     text = head + closed_form(found, values, width(), painted if coloured(output) else plain)

@@ -116,7 +116,7 @@ def _cheap(models: list[dict[str, Any]], most: Mapping[str, str | None]) -> list
     """Those of ``models`` that cost no more than ``most`` says; ``UnknownName`` names the least if there are none."""
     for figure, text in most.items():
         if text is not None:
-            from costcalc.amounts.given import amount
+            from costcalc.amounts.parsing import amount
             from costcalc.analysis.figures import FIGURES
 
             limit = amount(text, FIGURES[figure])

@@ -379,7 +379,7 @@ def parameters(given: Sequence[str]) -> Mapping[str, Any]:
 
 def size(name: str, text: str) -> int:
     """What the option ``name`` says, in bytes. Raises ``OptionError`` for what is not an amount of memory."""
-    from costcalc.amounts.given import amount
+    from costcalc.amounts.parsing import amount
     from costcalc.analysis.figures import FIGURES
     from costcalc.errors import CostcalcError
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from costcalc.cli.again import line
 from costcalc.cli.memory import ByEngine, Engine
 from costcalc.cli.options import Model, Setting, to_file
 from costcalc.cli.output import emit
 from costcalc.cli.parameters import command, option
+from costcalc.cli.reproduction import line
 from costcalc.progress import doing
 
 EXAMPLES = {

@@ -81,7 +81,7 @@ def verified(model: Model, against: str | None = None) -> VerifyResult:
     doing("loading PyTorch")
     origin = None
     if against is not None:
-        from costcalc.verification.against import Origin, refuse_unless_exported
+        from costcalc.verification.exported_file import Origin, refuse_unless_exported
 
         origin = Origin(against, arguments(model.kwargs or "{}"))
         model = model._replace(kwargs=None)

@@ -33,7 +33,7 @@ def diff(
     from costcalc.analysis.storage import Storage
     from costcalc.difference.align import align
     from costcalc.difference.causes import find_causes
-    from costcalc.difference.exported import remarks
+    from costcalc.difference.export_effects import remarks
     from costcalc.difference.layers import entries
 
     def reported(energy: EnergyTable | None) -> list[Report | None]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from costcalc.analysis.amounts import Amounts
 from costcalc.analysis.figures import Value, attributed
-from costcalc.analysis.kernels import Kernels
+from costcalc.analysis.kernel_times import Kernels
 from costcalc.analysis.layer_costs import Works, held_in
 from costcalc.analysis.layout import axis_names
 from costcalc.analysis.records import Report

@@ -9,7 +9,7 @@ from costcalc.analysis.amounts import Amounts
 from costcalc.analysis.figures import FIGURES, Value, amount_of, attributed
 from costcalc.analysis.records import Report
 from costcalc.classes import dataclass
-from costcalc.difference.held import HeldChange
+from costcalc.difference.memory_causes import HeldChange
 from costcalc.errors import Location
 
 if TYPE_CHECKING:

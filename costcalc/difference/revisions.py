@@ -9,9 +9,9 @@ from typing import Any
 
 from costcalc.classes import NamedTuple, replace
 from costcalc.difference import diff
-from costcalc.difference.apart import Answer, Wanted, tracing
 from costcalc.difference.git import Edits, Repository, Tree
-from costcalc.difference.held import Plan, with_memory
+from costcalc.difference.isolated_trace import Answer, Wanted, tracing
+from costcalc.difference.memory_causes import Plan, with_memory
 from costcalc.difference.records import Cause, Diff
 from costcalc.difference.safe_git import GitError
 from costcalc.errors import CodeRefused, CostcalcError, SpecError, UnknownName, listing, near

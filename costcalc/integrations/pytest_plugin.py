@@ -259,7 +259,7 @@ class Amount:
         self.figure, self.value, self._cost = figure, value, cost
 
     def _other(self, other: Any) -> Any:
-        from costcalc.amounts.given import amount
+        from costcalc.amounts.parsing import amount
         from costcalc.analysis.figures import BITS
 
         if isinstance(other, Amount):
@@ -284,7 +284,7 @@ class Amount:
 
     def __repr__(self) -> str:
         """With all digits, and the layers that it is largest in: what a failing assertion shows."""
-        from costcalc.amounts.shown import exact, show
+        from costcalc.amounts.formatting import exact, show
 
         figure = self.figure
         text = f"{show(figure, self.value)} {figure.name} of {self._cost.report.name} ({exact(figure, self.value)})"

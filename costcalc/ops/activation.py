@@ -15,7 +15,7 @@ from costcalc.ir.dims import Dim
 from costcalc.ir.fields import finite
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
-from costcalc.ops.traced import converted, own, reshaped
+from costcalc.ops.traced_steps import converted, own, reshaped
 
 if TYPE_CHECKING:
     from torch import nn

@@ -64,7 +64,7 @@ class AdaptivePool(Op):
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:
-        from costcalc.ops.traced import images
+        from costcalc.ops.traced_steps import images
 
         x, size = call["self"], call["output_size"]
         y = images(call, x, len(size), lambda x: call.add(cls(once(size)), x))

@@ -13,7 +13,7 @@ from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ops.broadcasting import broadcast, leading, stretches
-from costcalc.ops.traced import add_bias, own
+from costcalc.ops.traced_steps import add_bias, own
 
 if TYPE_CHECKING:
     from torch import nn

@@ -12,7 +12,7 @@ from costcalc.ir.fields import UNKNOWN, Dtype, Dtypes, Numbers, Shape, Shapes, e
 from costcalc.ir.index_map import ALL_TO_ALL, IndexMap
 from costcalc.ir.op import Example, Op, op
 from costcalc.ir.tensor import FLOATING_BITS, TensorType, Weight
-from costcalc.ops.traced import converted, copied, expanded
+from costcalc.ops.traced_steps import converted, copied, expanded
 
 if TYPE_CHECKING:
     from torch import nn

@@ -152,7 +152,7 @@ class Conv(Op):
 
     @classmethod
     def from_aten(cls, call: Call) -> Traced:
-        from costcalc.ops.traced import add_bias, images, own
+        from costcalc.ops.traced_steps import add_bias, images, own
 
         weight, bias = call["weight"], call["bias"]
         axes = len(weight.shape) - 2

@@ -14,7 +14,7 @@ from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ops.conv import takes_images
-from costcalc.ops.traced import add_bias, images, own
+from costcalc.ops.traced_steps import add_bias, images, own
 
 if TYPE_CHECKING:
     from torch import nn

@@ -14,7 +14,7 @@ from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import has_axes, position, replaced, several
 from costcalc.ops.broadcasting import joint_dtype
-from costcalc.ops.traced import converted, copied, permuted, reshaped
+from costcalc.ops.traced_steps import converted, copied, permuted, reshaped
 
 if TYPE_CHECKING:
     from torch import nn

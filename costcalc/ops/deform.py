@@ -14,7 +14,7 @@ from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType, Weight
 from costcalc.ops.conv import Conv
-from costcalc.ops.traced import own
+from costcalc.ops.traced_steps import own
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -14,7 +14,7 @@ from costcalc.ir.saved import KEPT, NOTHING, Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import several
 from costcalc.ops.broadcasting import broadcast, joint_dtype, stretches
-from costcalc.ops.traced import copied, expanded, reshaped
+from costcalc.ops.traced_steps import copied, expanded, reshaped
 
 if TYPE_CHECKING:
     from torch import nn

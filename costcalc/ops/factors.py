@@ -11,7 +11,7 @@ from costcalc.ir.index_map import IndexMap
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.matrices import OfMatrices, Work, each_matrix, eliminated, stack_of, triangle
-from costcalc.ops.traced import unknown, unread
+from costcalc.ops.traced_steps import unknown, unread
 
 if TYPE_CHECKING:
     from torch import nn

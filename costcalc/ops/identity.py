@@ -9,7 +9,7 @@ from costcalc.ir.call import Call, Traced
 from costcalc.ir.op import Example, Op, find_op, op
 from costcalc.ir.saved import NOTHING, Saves
 from costcalc.ir.tensor import TensorType
-from costcalc.ops.traced import beside, copied
+from costcalc.ops.traced_steps import beside, copied
 
 if TYPE_CHECKING:
     from torch import nn

@@ -15,7 +15,7 @@ from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ops.axes import distinct, has_axes, position, replaced, several
-from costcalc.ops.traced import beside, expanded, own, reshaped
+from costcalc.ops.traced_steps import beside, expanded, own, reshaped
 
 if TYPE_CHECKING:
     from torch import nn

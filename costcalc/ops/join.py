@@ -15,7 +15,7 @@ from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import has_axes, position, replaced
 from costcalc.ops.broadcasting import joint_dtype
-from costcalc.ops.traced import converted
+from costcalc.ops.traced_steps import converted
 
 if TYPE_CHECKING:
     from torch import nn

@@ -14,7 +14,7 @@ from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import NOTHING, Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ops.norm import NORMALISE
-from costcalc.ops.traced import beside, own, scaled
+from costcalc.ops.traced_steps import beside, own, scaled
 
 if TYPE_CHECKING:
     from torch import nn

@@ -77,7 +77,7 @@ class Linear(Op):
 
     @classmethod
     def from_aten(cls, call: Call) -> Traced:
-        from costcalc.ops.traced import add_bias, own, swapped
+        from costcalc.ops.traced_steps import add_bias, own, swapped
 
         weight, bias = call["weight"], call["bias"]
         if len(weight.shape) != 2 or not own(weight):

@@ -12,7 +12,7 @@ from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.broadcasting import broadcast, joint_dtype, leading, stretches
-from costcalc.ops.traced import converted
+from costcalc.ops.traced_steps import converted
 
 PER_ELEMENT = {
     "nll_loss": 1,  # -log p of the target's class, from the log p of all classes

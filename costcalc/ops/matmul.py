@@ -14,7 +14,7 @@ from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.broadcasting import broadcast, is_one, joint_dtype, leading, stretches
-from costcalc.ops.traced import linear_combination, reshaped, swapped
+from costcalc.ops.traced_steps import linear_combination, reshaped, swapped
 
 if TYPE_CHECKING:
     from torch import nn

@@ -15,7 +15,7 @@ from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import INPUT, NOTHING, Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import has_axes, position, several
-from costcalc.ops.traced import copied, images, reshaped
+from costcalc.ops.traced_steps import copied, images, reshaped
 
 if TYPE_CHECKING:
     from torch import nn

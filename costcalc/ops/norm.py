@@ -17,7 +17,7 @@ from costcalc.ir.index_map import IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType, Weight, buffer, parameter
-from costcalc.ops.traced import beside, converted, own, reshaped, scaled
+from costcalc.ops.traced_steps import beside, converted, own, reshaped, scaled
 
 if TYPE_CHECKING:
     from torch import nn

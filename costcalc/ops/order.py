@@ -14,7 +14,7 @@ from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import has_axes, position, several
 from costcalc.ops.broadcasting import is_one
-from costcalc.ops.traced import expanded, permuted
+from costcalc.ops.traced_steps import expanded, permuted
 
 if TYPE_CHECKING:
     from torch import nn

@@ -178,7 +178,7 @@ class MaxPool(Pool):
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:
-        from costcalc.ops.traced import images
+        from costcalc.ops.traced_steps import images
 
         indices = len(call.made) > 1
         op = cls(**pooling(call), dilation=once(call["dilation"]), indices=indices)
@@ -249,7 +249,7 @@ class AvgPool(Pool):
 
     @classmethod
     def from_aten(cls, call: Call) -> Traced:
-        from costcalc.ops.traced import images
+        from costcalc.ops.traced_steps import images
 
         op = cls(**pooling(call), count_include_pad=call["count_include_pad"])
         return images(call, call["self"], len(call["kernel_size"]), lambda x: call.add(op, x))

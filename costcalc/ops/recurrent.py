@@ -14,7 +14,7 @@ from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ops.broadcasting import is_one
-from costcalc.ops.traced import expanded, own, reshaped
+from costcalc.ops.traced_steps import expanded, own, reshaped
 
 if TYPE_CHECKING:
     from torch import nn

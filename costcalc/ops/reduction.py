@@ -14,7 +14,7 @@ from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import NOTHING, Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import has_axes, position, reduced_axes, several
-from costcalc.ops.traced import converted
+from costcalc.ops.traced_steps import converted
 
 if TYPE_CHECKING:
     from torch import nn

@@ -10,7 +10,7 @@ from costcalc.ir.dims import Dim, at_least, equal, minimum
 from costcalc.ir.op import Condition, Example, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.matrices import OfMatrices, Work, below, generated, reflected, stack_of, turned
-from costcalc.ops.traced import unknown
+from costcalc.ops.traced_steps import unknown
 
 if TYPE_CHECKING:
     from torch import nn

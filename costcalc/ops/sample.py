@@ -13,7 +13,7 @@ from costcalc.ir.index_map import AxisMap, IndexMap, Regroup, Steps, Window, rat
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType
-from costcalc.ops.traced import images
+from costcalc.ops.traced_steps import images
 
 if TYPE_CHECKING:
     from torch import nn

@@ -13,7 +13,7 @@ from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import NOTHING, Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import has_axes, replaced
-from costcalc.ops.traced import reshaped
+from costcalc.ops.traced_steps import reshaped
 
 
 @op("scan")

@@ -17,7 +17,7 @@ from costcalc.ir.index_map import IndexMap, Regroup
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import has_axes, position, several
-from costcalc.ops.traced import reshaped
+from costcalc.ops.traced_steps import reshaped
 
 if TYPE_CHECKING:
     from torch import nn

@@ -11,7 +11,7 @@ from costcalc.ir.fields import Size, ints
 from costcalc.ir.index_map import AxisMap, IndexMap, Window, ratio
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ops.traced import images
+from costcalc.ops.traced_steps import images
 
 if TYPE_CHECKING:
     from torch import nn

@@ -13,7 +13,7 @@ from costcalc.ir.op import Condition, Example, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.activation import Activation
 from costcalc.ops.axes import has_axes, replaced
-from costcalc.ops.traced import converted, reshaped
+from costcalc.ops.traced_steps import converted, reshaped
 
 
 class AxisActivation(Activation):

@@ -23,7 +23,7 @@ from costcalc.ops.matrices import (
     triangle,
     turned,
 )
-from costcalc.ops.traced import reshaped, unread
+from costcalc.ops.traced_steps import reshaped, unread
 
 if TYPE_CHECKING:
     from torch import nn

@@ -26,7 +26,7 @@ from costcalc.ops.matrices import (
     tridiagonalised,
     turned,
 )
-from costcalc.ops.traced import unknown
+from costcalc.ops.traced_steps import unknown
 
 if TYPE_CHECKING:
     from torch import nn

@@ -13,7 +13,7 @@ from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.storage_region import StorageRegion, in_a_row, within
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import has_axes, position, replaced
-from costcalc.ops.traced import permuted, reshaped
+from costcalc.ops.traced_steps import permuted, reshaped
 
 MOST_OUTPUTS = 65_536
 """Of one layer: each is a value of the graph."""

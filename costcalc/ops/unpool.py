@@ -101,7 +101,7 @@ class MaxUnpool(Op):
 
     @classmethod
     def from_aten(cls, call: Call) -> Traced:
-        from costcalc.ops.traced import images, reshaped
+        from costcalc.ops.traced_steps import images, reshaped
 
         # The call says the output size alone; the pooling it undoes is taken to have tiled its input.
         x, indices, size = call["self"], call["indices"], tuple(call["output_size"])

@@ -16,7 +16,7 @@ from costcalc.ir.storage_region import StorageRegion, within
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import distinct, has_axes, position, several
 from costcalc.ops.indexing import MOST_INDICES, located
-from costcalc.ops.traced import converted, expanded, permuted, reshaped, unread
+from costcalc.ops.traced_steps import converted, expanded, permuted, reshaped, unread
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -8,7 +8,7 @@ from typing import Any
 
 from costcalc.classes import NamedTuple
 from costcalc.errors import OptionError
-from costcalc.packing import kernel
+from costcalc.packing import search_loops
 from costcalc.packing.greedy import aligned, neighbours, place
 from costcalc.packing.problem import problem
 from costcalc.packing.read import MOST_BYTES, buffers
@@ -166,16 +166,16 @@ def _pack_part(part: _Part, goal: int, until: float) -> _Best:
         # By turns at what is wanted, and halfway between what there is and what was not found.
         height = aim if seed % 2 == 0 else max(aim, (low + found.arena // unit) // 2)
         turn = min(until, monotonic() + (until - began) / 8)
-        ended = kernel.STOPPED
+        ended = search_loops.STOPPED
         for run in runs(p, height, seed, fast=monotonic() - began > PATIENCE * (until - began)):
             ended = run.ended
-            if ended != kernel.STOPPED or monotonic() >= turn:
+            if ended != search_loops.STOPPED or monotonic() >= turn:
                 break
-        if ended == kernel.FOUND:
+        if ended == search_loops.FOUND:
             arena = max(o + s for o, s in zip(run.offsets, p.size, strict=True)) * unit
             found = _Best([o * unit for o in run.offsets], arena, found.bound, "search")
             low = min(low, bound)
-        elif ended == kernel.NONE:
+        elif ended == search_loops.NONE:
             found = found._replace(bound=min(sums.above(height) * unit, found.arena), method="search")
             low = max(low, height)
         else:

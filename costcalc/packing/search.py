@@ -10,7 +10,7 @@ from types import FunctionType
 from typing import Any
 
 from costcalc.classes import NamedTuple
-from costcalc.packing import kernel
+from costcalc.packing import search_loops
 from costcalc.packing.problem import Problem
 
 FEWEST, GROWTH = 300, 1.08
@@ -18,7 +18,7 @@ FEWEST, GROWTH = 300, 1.08
 
 
 class SearchOutcome(NamedTuple):
-    """How a search ended: ``kernel.FOUND`` with offsets in units, ``NONE`` or ``STOPPED``; and its nodes and runs."""
+    """How ``search_loops`` ended: ``FOUND`` with offsets in units, ``NONE`` or ``STOPPED``; and its nodes and runs."""
 
     ended: int
     offsets: list[int]
@@ -26,7 +26,7 @@ class SearchOutcome(NamedTuple):
     runs: int
 
 
-def state(p: Problem, make: Callable[[list[int]], Any] = list) -> kernel.SearchState:
+def state(p: Problem, make: Callable[[list[int]], Any] = list) -> search_loops.SearchState:
     """Room for a search of ``p``. Should a list be too short, the search stops there as at its limit."""
     sections, tensors, uses = len(p.load), len(p.size), len(p.members)
     depth = 2 * (tensors + sections) + 64
@@ -35,20 +35,20 @@ def state(p: Problem, make: Callable[[list[int]], Any] = list) -> kernel.SearchS
     lengths |= dict.fromkeys(("base", "offset", "rank"), tensors)
     lengths |= dict.fromkeys(("kind", "what", "was"), 200 * uses + 4096)
     lengths |= dict.fromkeys(("began", "section", "raised", "way", "ways_end"), depth)
-    return kernel.SearchState(*(make([0] * lengths[name]) for name in kernel.SearchState._fields))
+    return search_loops.SearchState(*(make([0] * lengths[name]) for name in search_loops.SearchState._fields))
 
 
 @lru_cache(maxsize=1)
 def compiled() -> Any:
-    """``kernel.search`` as machine code, with what makes its arrays; None where numba is not installed."""
+    """``search_loops.search`` as machine code, with what makes its arrays; None where numba is not installed."""
     try:
         import numba
         import numpy
     except ImportError:
         return None
-    names: dict[str, Any] = {"__name__": kernel.__name__}
-    names |= {name: value for name, value in vars(kernel).items() if isinstance(value, int)}
-    for function in kernel.KERNEL:
+    names: dict[str, Any] = {"__name__": search_loops.__name__}
+    names |= {name: value for name, value in vars(search_loops).items() if isinstance(value, int)}
+    for function in search_loops.KERNEL:
         names[function.__name__] = numba.njit(cache=True)(FunctionType(function.__code__, names, function.__name__))
     return names["search"], lambda values: numpy.array(values, dtype=numpy.int64)
 
@@ -60,7 +60,7 @@ def runs(p: Problem, height: int, seed: int, *, fast: bool = False) -> Iterator[
 
     fast   as machine code, where that is installed
     """
-    search, make = (compiled() if fast else None) or (kernel.search, list)
+    search, make = (compiled() if fast else None) or (search_loops.search, list)
     s = state(p, make)
     given = Problem(*map(make, p))
     random = Random(seed)

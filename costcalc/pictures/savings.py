@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from costcalc.analysis.kernels import Kernels
+from costcalc.analysis.kernel_times import Kernels
 from costcalc.analysis.layer_costs import Works
 from costcalc.analysis.records import Report
 from costcalc.analysis.roofline import Machine, Time
@@ -19,7 +19,7 @@ from costcalc.errors import CostcalcError
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph, Group, Node
 from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS
-from costcalc.pictures.dearest import Dear
+from costcalc.pictures.costliest import Costliest
 from costcalc.transforms.fuse.joiner import LINEAR, is_nothing, is_pointwise, readers_of
 
 JOINED, ELEMENTS, WEIGHTS, CHANNELS = "joined", "elements", "weights", "channels"
@@ -41,7 +41,7 @@ class Saving(NamedTuple):
     bits: int = 0
 
 
-def savings(report: Report, graph: Graph, one: Dear) -> list[Saving]:
+def savings(report: Report, graph: Graph, one: Costliest) -> list[Saving]:
     """What would save time in the layers of ``one``, the most first; nothing of a report without a machine, or of
     layers whose kernel does others too.
     """

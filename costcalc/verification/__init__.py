@@ -15,7 +15,7 @@ from costcalc.ir.graph import Graph
 if TYPE_CHECKING:
     from torch import nn
 
-    from costcalc.verification.against import Origin
+    from costcalc.verification.exported_file import Origin
     from costcalc.verification.result import Check, Disagreement, VerifyResult
 
 MOST_BYTES = 6 * 2**30
@@ -49,10 +49,10 @@ def verify(
     from costcalc.backends.module import to_module
     from costcalc.frontends.torch.quantised import PackedWeights
     from costcalc.verification import compare
-    from costcalc.verification.receptive import receptive
+    from costcalc.verification.receptive_fields import receptive
     from costcalc.verification.result import Check, Tally, VerifyResult
     from costcalc.verification.run import fvcore_counts, input_for, level_weights, run
-    from costcalc.verification.values import with_values
+    from costcalc.verification.value_sizes import with_values
 
     if any(not isinstance(d, int) for t in graph.types.values() for d in t.shape):
         raise CostcalcError("verify runs the model, so all of its sizes must be numbers")
@@ -75,7 +75,7 @@ def verify(
             tallies.append(tally)
 
     if origin is not None:
-        from costcalc.verification.against import against
+        from costcalc.verification.exported_file import against
 
         wanted = origin
         by_origin, tallies = timed(f"trace {origin.name}", lambda: against(graph, wanted))

@@ -149,7 +149,7 @@ def unfused(module: nn.Module) -> Iterator[None]:
     from torch import nn
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    from costcalc.frontends.torch.alone import alone, replaced_here
+    from costcalc.frontends.torch.exclusive import alone, replaced_here
     from costcalc.frontends.torch.program import by_parts
 
     with ExitStack() as stack:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import costcalc
-from costcalc.amounts.shown import field_text
+from costcalc.amounts.formatting import field_text
 from costcalc.analysis.view import ReceptiveField
 from costcalc.cli.dispatch import outcome
 from costcalc.frontends.torch.tracer import trace

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costcalc.amounts.given import amount, step
-from costcalc.amounts.shown import exact, show, told_apart
+from costcalc.amounts.formatting import exact, show, told_apart
+from costcalc.amounts.parsing import amount, step
 from costcalc.analysis.figures import FIGURES
 from costcalc.budget.init import little_above
 from costcalc.budget.ratchet import rounded_up

@@ -12,9 +12,9 @@ from throwaway import Repository
 
 from costcalc import __version__
 from costcalc.analysis.figures import FIGURES
+from costcalc.budget.dependencies import content, kind, listing, machine, stems, unchanged, variable, version_of
 from costcalc.budget.lock import graph_hash
 from costcalc.budget.ratchet import rounded_up
-from costcalc.budget.witness import content, kind, listing, machine, stems, unchanged, variable, version_of
 from costcalc.ir.graph import GraphBuilder
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType

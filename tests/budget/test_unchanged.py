@@ -15,7 +15,7 @@ from throwaway import Repository
 
 pytest.importorskip("torch.nn")
 
-from costcalc.budget import reuse, watched, witness
+from costcalc.budget import dependencies, dependency_recorder, reuse
 from costcalc.budget.lock import LockEntry, lock_text, parse_lock
 
 ROOT = Path(__file__).parents[2]
@@ -42,8 +42,8 @@ CONFIG = "version: 1\nmodels:\n  - {name: net, model: 'net.py:Net', at: [{input:
 @pytest.fixture(autouse=True)
 def from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """PyTorch was imported before these tests began; what it looked for is taken as known."""
-    watched._import_torch()
-    monkeypatch.setitem(watched._STATE, "from the start", True)
+    dependency_recorder._import_torch()
+    monkeypatch.setitem(dependency_recorder._STATE, "from the start", True)
 
 
 @pytest.fixture
@@ -213,17 +213,17 @@ def test_another_library_python_or_costcalc(
     assert record is not None and record["libraries"]["torch"] == __import__("torch").__version__
     traces.clear()
     for owner, name, new in (
-        (witness, "version_of", lambda name: "9.9"),
-        (witness, "__version__", "9.9"),
-        (witness, "machine", lambda: "another"),
-        (witness.platform, "python_version", lambda: "9.9"),
+        (dependencies, "version_of", lambda name: "9.9"),
+        (dependencies, "__version__", "9.9"),
+        (dependencies, "machine", lambda: "another"),
+        (dependencies.platform, "python_version", lambda: "9.9"),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, new)
             assert macs(empty) == 32 and traces == ["net.py:Net"], name
         traces.clear()
     record["absent"] = [*record["absent"], "json"]
-    assert not witness.unchanged(record, str(empty.folder))
+    assert not dependencies.unchanged(record, str(empty.folder))
 
 
 def test_another_way_of_building_it_or_another_model_of_the_name(empty: Repository, traces: list[str]) -> None:

@@ -7,7 +7,7 @@ import time
 import pytest
 from throwaway import Repository
 
-from costcalc.budget import session, work
+from costcalc.budget import limits, session
 from costcalc.budget.lock import Lock
 
 
@@ -27,7 +27,7 @@ def test_many_measurements_of_a_deep_model_are_refused_after_the_first(command: 
 def test_what_is_yet_to_come_is_foreseen_by_what_a_model_had(
     empty: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(work, "MOST_LAYERS", 10)
+    monkeypatch.setattr(limits, "MOST_LAYERS", 10)
     empty.write("net.yaml", "inputs: {image: [8, 8, 8]}\nparameters: {n: 1}\nlayers:\n- for i in range(n):\n  - relu\n")
     for sizes, code in (([4, 6], 0), ([4, 7], 2), ([5, 5], 0), ([6, 4], 2), ([1, 1, 8], 0), ([11], 2)):
         at = ", ".join(f"{{parameters: {{n: {n}}}}}" for n in sizes)

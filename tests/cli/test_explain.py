@@ -16,7 +16,7 @@ from costcalc.analysis.report import report
 from costcalc.analysis.stored_tensors import stored_tensors
 from costcalc.analysis.view import ReceptiveField
 from costcalc.api import analyze
-from costcalc.backends.explain import records
+from costcalc.backends.explain import json
 from costcalc.backends.explain.layer import explanation
 from costcalc.backends.paint import plain
 from costcalc.ir.graph import Graph, GraphBuilder
@@ -99,7 +99,7 @@ def test_a_weight_that_the_model_calls_otherwise_is_not_thereby_shared() -> None
     assert [(w.name, w.called, w.shared) for w in second.weights] == [("weight", "a.weight", ("a.linear.weight",))]
     said = explanation(first, 100, plain)
     assert "weight, called a.weight, shared with b.weight" in said and "bias, called a.bias\n" in said
-    row = {t["name"]: t for t in loads(records.layer(first))["tensors"] if t["role"] == "weight"}
+    row = {t["name"]: t for t in loads(json.layer(first))["tensors"] if t["role"] == "weight"}
     assert row["bias"]["called"] == "a.bias" and "shared" not in row["bias"]
     assert row["weight"]["shared"] == ["b.weight"]
 

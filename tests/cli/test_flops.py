@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from costcalc import analyze
-from costcalc.amounts.given import amount, step
-from costcalc.amounts.shown import beside
+from costcalc.amounts.formatting import beside
+from costcalc.amounts.parsing import amount, step
 from costcalc.analysis.figures import FIGURES, find_named, named
 from costcalc.budget.ratchet import rounded_up
 from costcalc.errors import CostcalcError

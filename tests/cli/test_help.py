@@ -12,7 +12,7 @@ from terminal import ROOT, process, run
 from costcalc import load
 from costcalc.cli.dispatch import COMMANDS
 from costcalc.cli.reference import page
-from costcalc.cli.typed import application
+from costcalc.cli.typer_commands import application
 
 SLOW = ("verify", "trace", "check", "lock", "init", "diff", "compare", "plot")  # their own tests run them
 RUN = [

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from terminal import ROOT, clean, process
 
-from costcalc.cli import typed
+from costcalc.cli import typer_commands
 from costcalc.cli.dispatch import COMMANDS, find_command
 from costcalc.cli.parameters import Command, CommandParameter
 from costcalc.cli.plain import values
@@ -26,7 +26,7 @@ def by_typer(monkeypatch: pytest.MonkeyPatch, name: str, args: list[str]) -> Giv
     found: list[dict[str, Any]] = []
     monkeypatch.setattr(Command, "__call__", lambda self, **given: found.append(given))
     try:
-        typed.main([name, *args])
+        typer_commands.main([name, *args])
     except (CostcalcError, SystemExit):
         return None
     return {key: (type(value), value) for key, value in found[0].items()} if found else None

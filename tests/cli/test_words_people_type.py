@@ -9,9 +9,9 @@ import pytest
 from terminal import run
 
 from costcalc.cli.dispatch import COMMANDS, find_command
-from costcalc.cli.meant import COMMANDS as MEANT
-from costcalc.cli.meant import OPTIONS
-from costcalc.cli.typed import application
+from costcalc.cli.suggestions import COMMANDS as MEANT
+from costcalc.cli.suggestions import OPTIONS
+from costcalc.cli.typer_commands import application
 
 SAYS = {
     "summary resnet50": "no command called 'summary': write costcalc analyze resnet50",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from costcalc.cli.dispatch import outcome
-from costcalc.packing import kernel, search
+from costcalc.packing import search, search_loops
 from costcalc.packing.problem import problem
 from costcalc.packing.records import Buffer
 
@@ -76,4 +76,4 @@ def test_machine_code_searches_as_python_does() -> None:
     p, _ = problem(buffers, [b.bytes for b in buffers])
     for height in (max(p.load) - 1, max(p.load), max(p.load) + 4):
         slow, fast = (next(search.runs(p, height, 3, fast=fast)) for fast in (False, True))
-        assert slow == fast or (slow.ended != kernel.FOUND and slow[0] == fast[0] and slow[2:] == fast[2:])
+        assert slow == fast or (slow.ended != search_loops.FOUND and slow[0] == fast[0] and slow[2:] == fast[2:])

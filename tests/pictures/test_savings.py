@@ -15,7 +15,7 @@ from costcalc.ir.graph import Graph, GraphBuilder, Group, Node
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
 from costcalc.machines import load_machine
-from costcalc.pictures.dearest import dearest
+from costcalc.pictures.costliest import costliest
 from costcalc.pictures.savings import Saving, savings
 
 CASES = [
@@ -28,7 +28,7 @@ CASES = [
 def known(model: str, machine: str, bits: int | None) -> tuple[Graph, Report, list[tuple[list[str], Saving]]]:
     graph = costcalc.load(model)
     report = costcalc.analyze(graph, machine=machine, bits=bits)
-    found = [(one, saving) for one in dearest(report, 6) for saving in savings(report, graph, one)]
+    found = [(one, saving) for one in costliest(report, 6) for saving in savings(report, graph, one)]
     return graph, report, [([layer.name for layer in one.layers], saving) for one, saving in found]
 
 
@@ -101,7 +101,7 @@ def test_three_layers_of_convnext_on_a_phone_and_why() -> None:
     21.8 % of the model's time. With int8, of which the cores do twice as many, half of that.
     """
     graph, report, _ = known("convnext_t", "snapdragon_855_cpu", 16)
-    one, two, three = dearest(report)
+    one, two, three = costliest(report)
     assert [(d.layers[0].name, len(d.layers)) for d in (one, two, three)] == [
         ("stages.2.0.pwconv1", 9), ("stages.2.0.pwconv2", 9), ("stages.0.0.pwconv1", 3)
     ]  # fmt: skip
@@ -121,7 +121,7 @@ def net(*layers: tuple[str, dict[str, object], list[str]], results: list[str]) -
 def joined(graph: Graph) -> list[tuple[str, str]]:
     """Which layers are said to save time in a kernel with which."""
     report = costcalc.analyze(graph, machine="a100", bits=16)
-    found = [(one.layers[0].name, s) for one in dearest(report, 9) for s in savings(report, graph, one)]
+    found = [(one.layers[0].name, s) for one in costliest(report, 9) for s in savings(report, graph, one)]
     return [(name, s.other) for name, s in found if s.kind == "joined"]
 
 
@@ -144,7 +144,7 @@ def test_nothing_is_joined_that_could_not_be() -> None:
 def test_of_layers_in_a_kernel_already_nothing_is_told() -> None:
     graph = costcalc.load("resnet18", apply=["fuse"])
     report = costcalc.analyze(graph, machine="a100", bits=16)
-    for one in dearest(report, 20):
+    for one in costliest(report, 20):
         assert savings(report, graph, one) == [] or all(layer.group is None for layer in one.layers)
 
 
@@ -153,4 +153,4 @@ def test_integers_do_not_become_narrower_by_a_word() -> None:
     builder.add("y", find_op("conv")(out_channels=64, kernel=1, bias=False), ["x"])
     graph = builder.build(["y"])
     report = costcalc.analyze(graph, machine="a100")
-    assert not [s for one in dearest(report) for s in savings(report, graph, one) if s.bits]
+    assert not [s for one in costliest(report) for s in savings(report, graph, one) if s.bits]

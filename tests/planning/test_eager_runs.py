@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import costcalc
-from costcalc.frontends.torch.kernels import NUMBER, SCRATCH, beside
+from costcalc.frontends.torch.kernel_workspace import NUMBER, SCRATCH, beside
 from costcalc.planning.records import Memory
 from tests.planning.live import Live
 

@@ -19,7 +19,7 @@ from costcalc.analysis.backward import backward
 from costcalc.backends.memory.training import markdown, table
 from costcalc.backends.module import to_module
 from costcalc.errors import CostcalcError
-from costcalc.frontends.torch.lives import Unseen
+from costcalc.frontends.torch.memory_run import Unseen
 from costcalc.frontends.torch.training import step_of, trained
 from costcalc.ir.allocations import ObservedStep
 from costcalc.ir.fields import ints

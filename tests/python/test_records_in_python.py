@@ -14,7 +14,7 @@ import pytest
 
 import costcalc
 from costcalc.analysis.records import Block, Layer
-from costcalc.backends import frames
+from costcalc.backends import data_frames
 from costcalc.errors import CostcalcError
 
 REPORT = costcalc.analyze("resnet18")
@@ -115,7 +115,7 @@ def test_a_data_frame_has_the_rows_of_the_csv(package: str) -> None:
 @pytest.mark.parametrize("value", [2**62, 2**63 - 1, 2**63, 2**64, 2**100, 2**140])
 def test_whole_numbers_stay_exact(package: str, value: int) -> None:
     pytest.importorskip(package)
-    frame = getattr(frames, package)({"macs": [value, value, 1]})
+    frame = getattr(data_frames, package)({"macs": [value, value, 1]})
     assert [int(v) for v in frame["macs"]] == [value, value, 1]
     if package == "pandas" or value < 2**126:
         assert int(frame["macs"].sum()) == 2 * value + 1

@@ -31,7 +31,7 @@ from costcalc.frontends.spec.write import write  # noqa: E402
 from costcalc.frontends.torch.tracer import trace  # noqa: E402
 from costcalc.ir.graph import Graph  # noqa: E402
 from costcalc.models import load  # noqa: E402
-from costcalc.verification.receptive import _claimed, _pixels  # noqa: E402
+from costcalc.verification.receptive_fields import _claimed, _pixels  # noqa: E402
 from costcalc.verification.sharp import sharpness  # noqa: E402
 
 

@@ -13,13 +13,13 @@ from torch import nn
 
 from costcalc import analyze, diff, load
 from costcalc.cli.dispatch import outcome
-from costcalc.difference.exported import elements, held_by, rewritings
-from costcalc.difference.rewritten import rewritten
+from costcalc.difference.export_effects import elements, held_by, rewritings
+from costcalc.difference.export_matching import rewritten
 from costcalc.errors import CostcalcError, OptionError
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
-from costcalc.verification.against import Origin, against, at_inputs_of
+from costcalc.verification.exported_file import Origin, against, at_inputs_of
 
 Layer = tuple[str, str, tuple[Any, ...], list[str]]
 

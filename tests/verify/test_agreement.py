@@ -12,7 +12,7 @@ from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import Op, all_ops, find_op
 from costcalc.ir.tensor import TensorType
-from costcalc.verification import receptive, verify
+from costcalc.verification import receptive_fields, verify
 from costcalc.verification.result import VerifyResult
 
 IMAGE = {"image": TensorType((1, 3, 8, 8))}
@@ -55,7 +55,7 @@ def sums(result: VerifyResult) -> list[str]:
 
 def test_resnet50_is_fvcores_total_without_its_norms_and_pooling(monkeypatch: pytest.MonkeyPatch) -> None:
     # Known: fvcore 0.1.5 says 4,111,512,576 for torchvision's resnet50 at 224×224; torchvision itself 4,089,184,256.
-    monkeypatch.setattr(receptive, "MOST_LAYERS", 3)
+    monkeypatch.setattr(receptive_fields, "MOST_LAYERS", 3)
     result = verify(costcalc.load("resnet50"))
     assert result.exit_code == 0
     assert sums(result) == [

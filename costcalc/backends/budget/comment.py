@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from costcalc.amounts.given import UNITS
-from costcalc.amounts.shown import in_unit, percent, show, signed
+from costcalc.amounts.formatting import in_unit, percent, show, signed
+from costcalc.amounts.parsing import UNITS
 from costcalc.analysis.figures import COMMENT, FIGURES, figures_in
 from costcalc.backends.budget.verdicts import counted
 from costcalc.backends.diff.formats import folded

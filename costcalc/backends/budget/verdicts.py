@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from costcalc.amounts.shown import in_unit, own_unit, show, signed
+from costcalc.amounts.formatting import in_unit, own_unit, show, signed
 from costcalc.backends.escape import visible
 from costcalc.backends.paint import painted, plain
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from costcalc.amounts.shown import show
+from costcalc.amounts.formatting import show
 from costcalc.amounts.units import percent
 from costcalc.analysis.figures import FIGURES, SPENT, Figure, Value, field_at_end, figures_in
 from costcalc.backends import escape
@@ -60,7 +60,7 @@ def table(found: Comparison, *, width: int = 80, colour: bool = False, lines: in
 
 
 def _spent(found: Comparison, width: int, paint: Paint, room: int | None) -> list[str]:
-    """Where each model spends its MACs and its traffic, in at most ``room`` lines: the dearest parts of each, as many
+    """Where each model spends its MACs and its traffic, in at most ``room`` lines: the costliest parts of each, as many
     as there is room for, and what was left out."""
     sections = [
         (by, f"{figure.title} by {heading}", figure)
@@ -85,7 +85,7 @@ def _left_out(titles: Sequence[str], width: int) -> list[str]:
 
 
 def _section(found: Comparison, by: str, title: str, figure: Figure, most: int, width: int, paint: Paint) -> list[str]:
-    """The ``most`` dearest parts of every model by ``figure``, below a title, with bars of one scale."""
+    """The ``most`` costliest parts of every model by ``figure``, below a title, with bars of one scale."""
     every = [found.parts(i, figure.name, by, most) for i in range(len(found.names))]
     largest = max((p.amount for parts in every for p in parts if not p.is_rest), default=0)
     longest = max((len(visible(p.name)) for parts in every for p in parts), default=0)

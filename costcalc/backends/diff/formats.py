@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from costcalc.amounts.shown import percent, show, signed, told_apart
+from costcalc.amounts.formatting import percent, show, signed, told_apart
 from costcalc.amounts.units import size
 from costcalc.analysis.figures import DIFFERENCE, FIGURES, Figure, attributed, figures_in
 from costcalc.backends import escape

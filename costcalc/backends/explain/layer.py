@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from costcalc.amounts.shown import SMALL
+from costcalc.amounts.formatting import SMALL
 from costcalc.amounts.units import count, grouped, size
 from costcalc.analysis.explain import ExplainedWeight, Explanation, ExplanationLine
 from costcalc.analysis.fft import FourierConv

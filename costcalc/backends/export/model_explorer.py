@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from costcalc.amounts.shown import exact, field_text
+from costcalc.amounts.formatting import exact, field_text
 from costcalc.analysis.figures import ASKED, BITS, FIGURES, JOULES, SECONDS, Figure
 from costcalc.analysis.records import Layer
 from costcalc.backends.escape import json

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from costcalc import __version__
-from costcalc.amounts.shown import show
+from costcalc.amounts.formatting import show
 from costcalc.analysis.figures import COMMENT, figures_in
 from costcalc.backends.budget.verdicts import STYLES, because_lines, verdict_line
 from costcalc.backends.escape import html as escaped

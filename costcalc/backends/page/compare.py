@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from costcalc import __version__
-from costcalc.amounts.shown import show
+from costcalc.amounts.formatting import show
 from costcalc.amounts.units import percent
 from costcalc.analysis.figures import SPENT, figures_in
 from costcalc.backends.compare.formats import comparison_rows, legend

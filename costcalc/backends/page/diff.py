@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from costcalc import __version__
-from costcalc.amounts.shown import show, signed
+from costcalc.amounts.formatting import show, signed
 from costcalc.analysis.figures import FIGURES
 from costcalc.backends.diff.formats import cause_rows, figure_rows, headline, legend
 from costcalc.backends.escape import html as escaped

@@ -21,7 +21,7 @@ from costcalc.backends.rows import Row, TableView, flat, layers_in, titled, tree
 from costcalc.backends.verify.text import extent, outcome
 from costcalc.errors import article
 from costcalc.ir.graph import Graph
-from costcalc.pictures.dearest import Dear, dearest
+from costcalc.pictures.costliest import Costliest, costliest
 from costcalc.pictures.growth import growth
 from costcalc.pictures.roofline import roofline
 from costcalc.pictures.savings import CHANNELS, ELEMENTS, JOINED, WEIGHTS, Saving, savings
@@ -63,7 +63,7 @@ def _sections(
     verified: VerifyResult | None,
 ) -> Iterator[Section]:
     yield Section("overview", "Overview", overview(report))
-    if found := dearest(report):
+    if found := costliest(report):
         yield Section("first", "Where to look first", first(report, graph, found, positions(rows)))
     yield Section("treemap", "Treemap", view("treemap"), scripted=True)
     yield Section("layers", "Layers", view("layers", still=still_table(report)))
@@ -90,8 +90,8 @@ def overview(report: Report) -> str:
     return "\n".join(parts)
 
 
-def first(report: Report, graph: Graph, found: list[Dear], at: dict[str, int]) -> str:
-    """The dearest layers, what the roofline says of why, and what would save time."""
+def first(report: Report, graph: Graph, found: list[Costliest], at: dict[str, int]) -> str:
+    """The costliest layers, what the roofline says of why, and what would save time."""
     items = []
     for one in found:
         name, many = one.layers[0].name, len(one.layers)
@@ -113,7 +113,7 @@ def first(report: Report, graph: Graph, found: list[Dear], at: dict[str, int]) -
     return f'<p class="soft">{told.strip()}</p><ol class="first">{"".join(items)}</ol>\n'
 
 
-def why(report: Report, one: Dear) -> str:
+def why(report: Report, one: Costliest) -> str:
     """What the layer's time consists of, by the roofline alone."""
     layer, machine = one.layers[0], report.machine
     kind = f"{article(layer.kind).capitalize()} {layer.kind}"

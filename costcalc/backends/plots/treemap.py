@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.patches import Rectangle as Patch
 
-from costcalc.amounts.shown import show
+from costcalc.amounts.formatting import show
 from costcalc.analysis.figures import FIGURES
 from costcalc.analysis.records import Report
 from costcalc.backends.plots.canvas import (

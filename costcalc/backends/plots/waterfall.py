@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from costcalc.amounts.shown import percent, show, signed
+from costcalc.amounts.formatting import percent, show, signed
 from costcalc.analysis.figures import BITS, FIGURES
 from costcalc.backends.plots.canvas import GREY, INK, PALETTE, SIZE, Picture, linear, picture, plain
 from costcalc.difference.records import Diff

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from costcalc.amounts.shown import field_text, show
+from costcalc.amounts.formatting import field_text, show
 from costcalc.amounts.units import amount, grams, grouped, joules, percent, rate, seconds, size
 from costcalc.analysis.figures import BITS, COUNT, FIGURES, RATIO, SUMMARY, field_at_end, figures_in
 from costcalc.analysis.records import Block, Layer, Report

@@ -66,7 +66,7 @@ def text_of(path: str) -> str:
     except UnicodeDecodeError:
         raise SpecError("this is not text; the .param.bin of ncnn is not read, its .param is", Location(path)) from None
     if text.partition("\n")[0].strip() != MAGIC:
-        from costcalc.frontends.unread import refuse_unread
+        from costcalc.frontends.unsupported import refuse_unread
 
         refuse_unread(path)
         raise SpecError(f"this is not a ncnn network: its first line is not {MAGIC}", Location(path, 1))

@@ -10,12 +10,12 @@ from costcalc.errors import CostcalcError, OptionError
 from costcalc.frontends.calls.lower import Lowering
 from costcalc.frontends.calls.recorded import Scope
 from costcalc.frontends.onnx.folding import Unknown
+from costcalc.frontends.onnx.node_use import FileError, KnownTensor, NodeUse, NoRule, QuantisedTensor, is_number
 from costcalc.frontends.onnx.nodes import at, filled, in_order, shown_name, weigh_functions
 from costcalc.frontends.onnx.read import MOST_NODES, DeclaredValue, Function, OnnxModel, OnnxNode, OnnxTensor, SubGraph
 from costcalc.frontends.onnx.rules import folded, rule_of
 from costcalc.frontends.onnx.scopes import module_path, own_name, shown
 from costcalc.frontends.onnx.sizes import expression
-from costcalc.frontends.onnx.use import FileError, KnownTensor, NodeUse, NoRule, QuantisedTensor, is_number
 from costcalc.ir.call import Call, Step, Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr

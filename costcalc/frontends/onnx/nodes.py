@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from costcalc.frontends.onnx.node_use import FileError
 from costcalc.frontends.onnx.read import MOST_NODES, AttributeReference, OnnxModel, OnnxNode, SubGraph, walk
-from costcalc.frontends.onnx.use import FileError
 
 
 def weigh_functions(model: OnnxModel) -> None:

@@ -93,7 +93,7 @@ def _refuse_foreign(name: str, path: str) -> None:
     is_yaml = path.endswith(YAML)
     if is_yaml and "\\" not in path:
         return
-    from costcalc.frontends.unread import refuse_foreign, refuse_unread
+    from costcalc.frontends.unsupported import refuse_foreign, refuse_unread
 
     if not is_yaml:
         refuse_unread(path)

@@ -13,7 +13,7 @@ from costcalc.errors import Location, SpecError
 from costcalc.frontends.compose import inputs_named
 from costcalc.frontends.tflite.flat import Flat, FlatTable, numbers
 from costcalc.frontends.tflite.operators import BUILTIN
-from costcalc.frontends.unread import refuse_unread
+from costcalc.frontends.unsupported import refuse_unread
 from costcalc.reading.files import mapped
 
 MOST_TENSORS, MOST_OPERATORS, MOST_GRAPHS, MOST_AXES, MOST_INPUTS = 300_000, 100_000, 1000, 8, 10_000

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from costcalc.frontends.torch.alone import alone
+from costcalc.frontends.torch.exclusive import alone
 from costcalc.frontends.torch.guard import uncollected
 from costcalc.frontends.torch.lines import noting_makers
 from costcalc.frontends.torch.pytrees import META, elements, on_meta, replaced, tensors_among, without_values

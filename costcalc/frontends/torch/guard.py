@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from costcalc.frontends.torch.alone import replaced_here, undone, unseen
+from costcalc.frontends.torch.exclusive import replaced_here, undone, unseen
 from costcalc.frontends.torch.settings import settings_kept
 
 # Below autograd, operators reach a dispatch mode whole; inference mode would do that too, but leaves tensors

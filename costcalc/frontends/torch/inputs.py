@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from costcalc.frontends.torch.data import Values
 from costcalc.frontends.torch.failures import ModelError
 from costcalc.frontends.torch.nested import is_jagged
 from costcalc.frontends.torch.pytrees import SPARSE, has_values
 from costcalc.frontends.torch.running import LARGEST_CONSTANT
+from costcalc.frontends.torch.value_dependent import Values
 
 SEQUENCES = 2
 """Axes of a batch of sequences, such as words."""

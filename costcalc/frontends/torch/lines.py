@@ -85,7 +85,7 @@ def noting_makers() -> Iterator[None]:
     """While open, note where this thread makes modules and gives them tensors; for one trace at a time."""
     from torch import nn
 
-    from costcalc.frontends.torch.alone import replaced_here
+    from costcalc.frontends.torch.exclusive import replaced_here
 
     here = str(Path.cwd())
 

@@ -72,7 +72,7 @@ def load_with_module(name: str, request: Request) -> tuple[Graph, Callable[[], n
 
 def load_with_run(name: str, request: Request) -> tuple[Graph, ObservedRun | str]:
     """The graph of the PyTorch model that ``name`` means, and what a run of it holds, or why there is none."""
-    from costcalc.frontends.torch.lives import run_or_reason
+    from costcalc.frontends.torch.memory_run import run_or_reason
 
     with kept_apart(name):
         wanted = _wanted(name, request.batch, request.input, request.parameters)  # type: ignore[arg-type]

@@ -53,8 +53,8 @@ def builder(make: Callable[[], Any], name: str) -> tuple[nn.Module, Callable[[],
     """What ``make`` makes, without weights; and a function that makes it with them."""
     from torch import nn
 
-    from costcalc.frontends.torch.alone import alone
     from costcalc.frontends.torch.build import built
+    from costcalc.frontends.torch.exclusive import alone
     from costcalc.frontends.torch.failures import ModelError, constructor_failed
     from costcalc.frontends.torch.lines import noting_makers
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from costcalc.frontends.torch.alone import replaced_here
-from costcalc.frontends.torch.data import ValuesNeeded
+from costcalc.frontends.torch.exclusive import replaced_here
+from costcalc.frontends.torch.value_dependent import ValuesNeeded
 
 PARTS = ("_values", "_offsets")
 """Attributes of a jagged tensor: all sequences one after another, and where each begins."""

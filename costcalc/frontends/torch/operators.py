@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from costcalc.frontends.calls.rules import has_rule
-from costcalc.frontends.torch.data import GUESSES
 from costcalc.frontends.torch.layouts import ATTENTION, KEEPING
 from costcalc.frontends.torch.pytrees import tensors_among
+from costcalc.frontends.torch.value_dependent import GUESSES
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -18,7 +18,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from costcalc.errors import Location
 from costcalc.frontends.calls.recorded import Recorded, Scope
 from costcalc.frontends.torch.aliases import Aliases, region_of, storage_of
-from costcalc.frontends.torch.data import Assumptions, Values, ValuesNeeded
 from costcalc.frontends.torch.fused import FUSED
 from costcalc.frontends.torch.lines import Lines
 from costcalc.frontends.torch.nested import jagged_parts
@@ -29,6 +28,7 @@ from costcalc.frontends.torch.running import Runner
 from costcalc.frontends.torch.scopes import Where
 from costcalc.frontends.torch.sparse import SparseTensors, is_sparse, parts_of
 from costcalc.frontends.torch.types import type_of
+from costcalc.frontends.torch.value_dependent import Assumptions, Values, ValuesNeeded
 from costcalc.ir.call import Traced
 
 LOOKED_UP = frozenset(

@@ -10,7 +10,6 @@ from torch import Tensor
 from torch._ops import OpOverload
 
 from costcalc.frontends.torch.aliases import Aliases, storage_of
-from costcalc.frontends.torch.data import SPREAD, Assumptions, Values, ValuesNeeded
 from costcalc.frontends.torch.layouts import joined, laid_out, normed
 from costcalc.frontends.torch.norms import fits, statistics
 from costcalc.frontends.torch.operators import Operator
@@ -27,6 +26,7 @@ from costcalc.frontends.torch.pytrees import (
     without_values,
 )
 from costcalc.frontends.torch.selections import FILLED, INDEX, LIKE, SELECTS, TOLD_APART, meet, places_of
+from costcalc.frontends.torch.value_dependent import SPREAD, Assumptions, Values, ValuesNeeded
 from costcalc.frontends.torch.values import (
     CHOICES,
     DECIDES,

@@ -74,7 +74,7 @@ def following(model: nn.Module) -> Iterator[Where]:
     """
     from torch import nn
 
-    from costcalc.frontends.torch.alone import replaced_here
+    from costcalc.frontends.torch.exclusive import replaced_here
 
     paths = {id(module): path for path, module in model.named_modules()}
     where = Where()

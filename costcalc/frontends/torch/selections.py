@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from costcalc.frontends.torch.data import Assumptions
 from costcalc.frontends.torch.operators import Operator
 from costcalc.frontends.torch.pytrees import tensors_among
+from costcalc.frontends.torch.value_dependent import Assumptions
 from costcalc.frontends.torch.values import evenly, has_mask
 
 Args = tuple[Any, ...]

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from costcalc.frontends.torch.alone import undone
+from costcalc.frontends.torch.exclusive import undone
 
 Setting = tuple[Callable[[], Any], Callable[[Any], Any]]
 """How a setting is read and set."""

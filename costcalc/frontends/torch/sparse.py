@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from costcalc.classes import NamedTuple
-from costcalc.frontends.torch.data import Assumptions, Values, ValuesNeeded
 from costcalc.frontends.torch.pytrees import META, SPARSE, tensors_among
+from costcalc.frontends.torch.value_dependent import Assumptions, Values, ValuesNeeded
 
 if TYPE_CHECKING:
     from costcalc.frontends.torch.operators import Operator

@@ -16,9 +16,8 @@ from torch.nn.parameter import is_lazy
 from costcalc.classes import replace
 from costcalc.errors import CostcalcError, UnknownName
 from costcalc.frontends.calls.lower import Lowering
-from costcalc.frontends.torch.alone import OfATrace, alone
-from costcalc.frontends.torch.data import Assumptions, ValuesNeeded
-from costcalc.frontends.torch.decided import value_sizes
+from costcalc.frontends.torch.decided_layers import value_sizes
+from costcalc.frontends.torch.exclusive import OfATrace, alone
 from costcalc.frontends.torch.failures import INTERPRETER, ModelError, forward_failed, values_asked
 from costcalc.frontends.torch.guard import counted_apart, uncollected, untouched, valued_indices, without_autocast
 from costcalc.frontends.torch.inputs import (
@@ -33,11 +32,12 @@ from costcalc.frontends.torch.inputs import (
     shape_hint,
     tensors_in,
 )
-from costcalc.frontends.torch.mixed import taken
+from costcalc.frontends.torch.mixed_types import taken
+from costcalc.frontends.torch.python_values import scripts_told, told_by
 from costcalc.frontends.torch.pytrees import CPU, has_values
-from costcalc.frontends.torch.read_out import scripts_told, told_by
 from costcalc.frontends.torch.recorder import Recorder
 from costcalc.frontends.torch.scopes import following
+from costcalc.frontends.torch.value_dependent import Assumptions, ValuesNeeded
 from costcalc.frontends.torch.values import instead_of_the_process
 from costcalc.ir.call import Traced
 from costcalc.ir.graph import Graph

@@ -1,7 +1,7 @@
 """Runs a step of training as PyTorch itself would on the CPU, without values: forward, sum of the results, backward.
 
 What autograd keeps for the backward pass is seen by its own hooks for saved tensors, and storages are seen to come and
-go, as ``lives`` sees those of a forward pass. Nothing is allocated, and no parameter is changed.
+go, as ``memory_run`` sees those of a forward pass. Nothing is allocated, and no parameter is changed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch._ops import OpOverload
 
 from costcalc.errors import CostcalcError
 from costcalc.frontends.torch.inputs import default_inputs
-from costcalc.frontends.torch.lives import Ready, Seeing, Unseen, ready_to_run
+from costcalc.frontends.torch.memory_run import Ready, Seeing, Unseen, ready_to_run
 from costcalc.frontends.torch.pytrees import tensors_among
 from costcalc.ir.allocations import ObservedStep, SavedForBackward
 

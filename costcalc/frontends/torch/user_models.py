@@ -24,7 +24,7 @@ from typing import Any
 from costcalc.errors import CostcalcError, Location, UnknownName, near
 from costcalc.frontends.python_classes import to_choose_from
 from costcalc.frontends.torch.named_model import NamedModel, builder, by_default
-from costcalc.frontends.unread import of_hub, of_python, of_windows
+from costcalc.frontends.unsupported import of_hub, of_python, of_windows
 
 
 def user_model(location: str, attribute: str, kwargs: dict[str, Any]) -> NamedModel:

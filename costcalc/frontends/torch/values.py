@@ -17,7 +17,7 @@ from torch import Tensor
 from torch._ops import OpOverload
 
 from costcalc.frontends.torch.aliases import storage_of
-from costcalc.frontends.torch.alone import replaced_here
+from costcalc.frontends.torch.exclusive import replaced_here
 from costcalc.frontends.torch.pytrees import elements, tensors_among
 
 CHOICES: Mapping[str, int] = {

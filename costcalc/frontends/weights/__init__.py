@@ -25,7 +25,7 @@ def read_weights(path: str) -> WeightFile:
         from costcalc.frontends.weights.safetensors import read_safetensors
 
         return read_safetensors(path)
-    from costcalc.frontends.unread import refuse_unread
+    from costcalc.frontends.unsupported import refuse_unread
 
     refuse_unread(path)
     kinds = "Safetensors, GGUF, an index of Safetensors (.index.json) or TFLite"

@@ -7,7 +7,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from costcalc.frontends.onnx.rules.known import folded
+from costcalc.frontends.onnx.rules.known_elements import folded
 
 __all__ = ["OPERATORS", "folded", "rule_of"]
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from costcalc.frontends.onnx.use import NodeUse, axis_of, is_number
+from costcalc.frontends.onnx.node_use import NodeUse, axis_of, is_number
 from costcalc.ir.call import Traced
 from costcalc.ir.fields import finite
 
@@ -104,7 +104,7 @@ def clip(n: NodeUse) -> Traced:
 def softmax(n: NodeUse) -> Traced:
     """Along an axis; before opset 13 along all from that one on, together."""
     from costcalc.ir.dims import prod
-    from costcalc.ops.traced import reshaped
+    from costcalc.ops.traced_steps import reshaped
 
     op = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Hardmax": "softmax"}[n.node.operator]
     x = n.x(0)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from costcalc.frontends.onnx.use import FileError, NodeUse
+from costcalc.frontends.onnx.node_use import FileError, NodeUse
 from costcalc.ir.call import Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.tensor import TensorType
-from costcalc.ops.traced import add_bias, permuted, reshaped
+from costcalc.ops.traced_steps import add_bias, permuted, reshaped
 
 
 def heads_apart(n: NodeUse, x: Traced, heads: Dim) -> Traced:

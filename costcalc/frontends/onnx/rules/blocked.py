@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from costcalc.frontends.onnx.node_use import NodeUse
 from costcalc.frontends.onnx.rules import channels, layers, moves, pools, quantised
 from costcalc.frontends.onnx.rules.channels import in_channels_last
 from costcalc.frontends.onnx.rules.microsoft import convolved_and_added
-from costcalc.frontends.onnx.use import NodeUse
 from costcalc.ir.call import Traced
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from costcalc.frontends.onnx.use import NodeUse
+from costcalc.frontends.onnx.node_use import NodeUse
 from costcalc.ir.call import Traced
-from costcalc.ops.traced import permuted
+from costcalc.ops.traced_steps import permuted
 
 
 def second(n: NodeUse, x: Traced) -> Traced:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from costcalc.frontends.onnx.node_use import FileError, NodeUse, NoRule
 from costcalc.frontends.onnx.rules.attention import attended, heads_apart, heads_together, rotary
-from costcalc.frontends.onnx.use import FileError, NodeUse, NoRule
 from costcalc.ir.call import Traced
-from costcalc.ops.traced import permuted, reshaped
+from costcalc.ops.traced_steps import permuted, reshaped
 
 
 def packed(n: NodeUse) -> Any:

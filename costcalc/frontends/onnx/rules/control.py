@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from costcalc.frontends.onnx.node_use import FileError, KnownTensor, NodeUse, NoRule, axis_of
 from costcalc.frontends.onnx.read import SubGraph
-from costcalc.frontends.onnx.rules.known import MOST_PARTS
-from costcalc.frontends.onnx.use import FileError, KnownTensor, NodeUse, NoRule, axis_of
+from costcalc.frontends.onnx.rules.known_elements import MOST_PARTS
 from costcalc.ir.call import Traced
 from costcalc.ir.tensor import TensorType
 from costcalc.ir.value_size import ValueSize

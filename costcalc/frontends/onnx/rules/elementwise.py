@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from costcalc.frontends.onnx.use import NodeUse, dtype_named, is_number
+from costcalc.frontends.onnx.node_use import NodeUse, dtype_named, is_number
 from costcalc.ir.call import Traced
 from costcalc.ops.broadcasting import broadcast
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from costcalc.frontends.onnx.use import FileError, NodeUse, NoRule, QuantisedTensor
+from costcalc.frontends.onnx.node_use import FileError, NodeUse, NoRule, QuantisedTensor
 from costcalc.ir.call import Traced, once
 from costcalc.ir.dims import Dim, ceil_div, maximum
-from costcalc.ops.traced import add_bias, permuted, reshaped, swapped
+from costcalc.ops.traced_steps import add_bias, permuted, reshaped, swapped
 
 
 def window(n: NodeUse, sizes: Sequence[Dim], kernel: Sequence[Dim]) -> dict[str, Any]:

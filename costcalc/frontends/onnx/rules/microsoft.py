@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from costcalc.frontends.onnx.node_use import FileError, NodeUse, NoRule
 from costcalc.frontends.onnx.rules import channels, layers, moves, norms, pools, shapes
 from costcalc.frontends.onnx.rules.channels import in_channels_last
-from costcalc.frontends.onnx.use import FileError, NodeUse, NoRule
 from costcalc.ir.call import Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.tensor import TensorType
-from costcalc.ops.traced import add_bias, scaled, swapped
+from costcalc.ops.traced_steps import add_bias, scaled, swapped
 
 
 def fused_conv(n: NodeUse) -> Traced:

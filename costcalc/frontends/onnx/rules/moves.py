@@ -6,12 +6,12 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from costcalc.frontends.onnx.use import FileError, NodeUse, NoRule, axis_of, is_number
+from costcalc.frontends.onnx.node_use import FileError, NodeUse, NoRule, axis_of, is_number
 from costcalc.ir.call import Traced, once
 from costcalc.ir.dims import Dim, prod
 from costcalc.ir.expr import Expr
 from costcalc.ir.tensor import COMPLEX, TensorType
-from costcalc.ops.traced import reshaped
+from costcalc.ops.traced_steps import reshaped
 
 MOST_INDICES = 4096
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from costcalc.frontends.onnx.use import NodeUse, axis_of
+from costcalc.frontends.onnx.node_use import NodeUse, axis_of
 from costcalc.ir.call import Traced, once
 from costcalc.ops.norm import by_channel
-from costcalc.ops.traced import scaled
+from costcalc.ops.traced_steps import scaled
 
 
 def batch_norm(n: NodeUse) -> Any:

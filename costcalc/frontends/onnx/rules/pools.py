@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from costcalc.frontends.onnx.node_use import FileError, NodeUse, NoRule
 from costcalc.frontends.onnx.rules.layers import paddings, written
 from costcalc.frontends.onnx.rules.layers import window as of_window
-from costcalc.frontends.onnx.use import FileError, NodeUse, NoRule
 from costcalc.ir.call import Traced, once
 from costcalc.ir.dims import Dim
 from costcalc.ir.fields import ints, per_axis

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from costcalc.frontends.onnx.node_use import NodeUse, QuantisedTensor, axis_of, dtype_named
 from costcalc.frontends.onnx.rules import channels
 from costcalc.frontends.onnx.rules.elementwise import met
 from costcalc.frontends.onnx.rules.layers import convolved, multiplied, recurrent
 from costcalc.frontends.onnx.rules.pools import pooled
-from costcalc.frontends.onnx.use import NodeUse, QuantisedTensor, axis_of, dtype_named
 from costcalc.ir.call import Traced, once
 from costcalc.ir.tensor import FLOATING_BITS, TensorType
-from costcalc.ops.traced import add_bias, converted, swapped
+from costcalc.ops.traced_steps import add_bias, converted, swapped
 
 
 def quantize(n: NodeUse) -> Traced:

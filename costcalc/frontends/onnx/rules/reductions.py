@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from costcalc.frontends.onnx.use import FileError, NodeUse, NoRule, axis_of
+from costcalc.frontends.onnx.node_use import FileError, NodeUse, NoRule, axis_of
 from costcalc.ir.call import Traced, once
 from costcalc.ir.dims import Dim
-from costcalc.ops.traced import reshaped
+from costcalc.ops.traced_steps import reshaped
 
 FUNCTIONS = {
     "ReduceMax": "amax", "ReduceMin": "amin", "ReduceProd": "prod", "ReduceL1": "norm", "ReduceL2": "norm",

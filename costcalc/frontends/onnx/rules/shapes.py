@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from costcalc.frontends.onnx.rules.known import places, reshaped_to, slices, split_sizes
-from costcalc.frontends.onnx.use import FileError, NodeUse, NoRule, axis_of, dtype_named, symbolic
+from costcalc.frontends.onnx.node_use import FileError, NodeUse, NoRule, axis_of, dtype_named, symbolic
+from costcalc.frontends.onnx.rules.known_elements import places, reshaped_to, slices, split_sizes
 from costcalc.ir.call import Traced, once
 from costcalc.ir.dims import Dim, ceil_div, prod
 from costcalc.ir.fields import finite
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.broadcasting import broadcast
-from costcalc.ops.traced import expanded, permuted
-from costcalc.ops.traced import reshaped as of_shape
+from costcalc.ops.traced_steps import expanded, permuted
+from costcalc.ops.traced_steps import reshaped as of_shape
 
 
 def _as(n: NodeUse, x: Traced, shape: tuple[Dim, ...]) -> Traced:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from costcalc.amounts.shown import own_unit
+from costcalc.amounts.formatting import own_unit
 from costcalc.analysis.figures import FIGURES, Figure
 from costcalc.budget.outcome import Outcome, Result, Verdict
 from costcalc.errors import CostcalcError, Location

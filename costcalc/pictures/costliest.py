@@ -7,7 +7,7 @@ from costcalc.analysis.records import Layer, Report
 from costcalc.classes import NamedTuple
 
 
-class Dear(NamedTuple):
+class Costliest(NamedTuple):
     """Layers that do the same to the same shapes.
 
     figure    what they are ranked by: ``time`` on a machine, else ``macs``
@@ -30,7 +30,7 @@ class Dear(NamedTuple):
     memory: float = 0.0
 
 
-def dearest(report: Report, most: int = 3) -> list[Dear]:
+def costliest(report: Report, most: int = 3) -> list[Costliest]:
     """The ``most`` sets of like layers that cost most; none where figures are formulas."""
     figure = FIGURES["time" if report.total.time else "macs"]
     whole = figure.of(report.total)
@@ -47,8 +47,8 @@ def dearest(report: Report, most: int = 3) -> list[Dear]:
         time = first.time
         macs, traffic = first.macs, first.traffic_bits
         if time is None or not isinstance(macs, int) or not isinstance(traffic, int):
-            found.append(Dear(tuple(layers), figure, value, value / whole))
+            found.append(Costliest(tuple(layers), figure, value, value / whole))
         else:
             known = time.bound, macs, traffic / 8, time.compute, time.traffic
-            found.append(Dear(tuple(layers), figure, value, value / whole, *known))
+            found.append(Costliest(tuple(layers), figure, value, value / whole, *known))
     return sorted(found, key=lambda one: -one.value)[:most]

@@ -23,11 +23,11 @@ from costcalc.difference.git import Repository, Tree
 from costcalc.errors import CostcalcError, Location, UnknownName
 from costcalc.frontends.sources import is_path, split
 from costcalc.ir.graph import Graph
-from costcalc.ir.record import DAMAGED, graph_of, record_of
+from costcalc.ir.serialization import DAMAGED, graph_of, record_of
 from costcalc.reading.installed import is_installed
 
 _START = "import json, sys; r = json.load(open(sys.argv[1], encoding='utf-8')); sys.path[:] = r['path']; " + (
-    "from costcalc.difference.apart import serve; serve(r)"
+    "from costcalc.difference.isolated_trace import serve; serve(r)"
 )
 
 

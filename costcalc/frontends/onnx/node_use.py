@@ -175,7 +175,7 @@ class NodeUse:
             return Traced(kind, name, trained)
         value = self.real(value)
         if value.type.shape != kind.shape:
-            from costcalc.ops.traced import permuted, reshaped
+            from costcalc.ops.traced_steps import permuted, reshaped
 
             value = (
                 permuted(self.call, value, *reversed(range(len(kind.shape))))

@@ -19,10 +19,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from costcalc.classes import NamedTuple
-from costcalc.frontends.torch.alone import alone
+from costcalc.frontends.torch.exclusive import alone
 from costcalc.frontends.torch.guard import uncollected, untouched
 from costcalc.frontends.torch.inputs import SEQUENCES, WithoutValues, default_inputs, floating_type, tensors_in
-from costcalc.frontends.torch.kernels import beside
+from costcalc.frontends.torch.kernel_workspace import beside
 from costcalc.frontends.torch.pytrees import tensors_among
 from costcalc.frontends.torch.scopes import Where, following
 from costcalc.ir.allocations import Allocation, ObservedRun

@@ -17,8 +17,8 @@ def with_values(graph: Graph, module: nn.Module, inputs: tuple[Tensor, ...]) -> 
 
     Where nothing was assumed, or such a run is refused, ``graph`` itself.
     """
-    from costcalc.frontends.torch.data import SPREAD
     from costcalc.frontends.torch.tracer import REAL, trace_run
+    from costcalc.frontends.torch.value_dependent import SPREAD
 
     if not graph.sizes and {SPREAD, REAL}.isdisjoint(graph.assumed):
         return graph

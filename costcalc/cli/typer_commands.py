@@ -72,7 +72,7 @@ def main(args: list[str] | None) -> Any:
     """Run what ``args`` ask for; what the command returns. A ``CostcalcError`` says what is wrong with them."""
     args = sys.argv[1:] if args is None else args
     if args and args[0] not in COMMANDS and not args[0].startswith("-") and "_COSTCALC_COMPLETE" not in os.environ:
-        from costcalc.cli.meant import no_command
+        from costcalc.cli.suggestions import no_command
 
         raise UnknownName(no_command(args, list(COMMANDS)))
     try:
@@ -154,7 +154,7 @@ def _usage(error: Any, args: Sequence[str]) -> str:
     command = error.ctx.command_path if error.ctx else "costcalc"
     name = getattr(error, "option_name", None)
     if name:
-        from costcalc.cli.meant import no_option
+        from costcalc.cli.suggestions import no_option
 
         known = find_command(args[0])[0] if args[0] in COMMANDS else None
         instead = no_option(name, args, known)

@@ -21,8 +21,8 @@ from types import FrameType
 from typing import Any
 
 from costcalc import __version__
-from costcalc.budget import witness
-from costcalc.budget.witness import OURS, below
+from costcalc.budget import dependencies
+from costcalc.budget.dependencies import OURS, below
 from costcalc.reading.installed import is_installed
 
 Record = dict[str, Any]
@@ -97,7 +97,7 @@ class Watch:
         elif name in _LISTS:
             self._listed(args[0] if args else None)
         elif name == "ctypes.dlopen":
-            if args and args[0] and "/" in str(args[0]) and not is_installed(witness.whole(str(args[0]))):
+            if args and args[0] and "/" in str(args[0]) and not is_installed(dependencies.whole(str(args[0]))):
                 self.doubts.append(name)
         elif name in _DOUBT and _reader() != "ours":
             self.doubts.append(name)
@@ -108,7 +108,7 @@ class Watch:
         made = isinstance(flags, int) and (flags & 3 == os.O_WRONLY or (flags & os.O_CREAT and flags & os.O_EXCL))
         if made or (isinstance(mode, str) and not {"r", "+"} & {*mode}):
             return
-        path = witness.whole(os.fsdecode(file))
+        path = dependencies.whole(os.fsdecode(file))
         if is_installed(path) or path.startswith(OURS):
             return
         if "__pycache__" in Path(path).parts:
@@ -122,7 +122,7 @@ class Watch:
             self.doubts.append(path)
 
     def _listed(self, folder: Any) -> None:
-        path = str(Path.cwd()) if folder is None else witness.whole(os.fsdecode(folder))
+        path = str(Path.cwd()) if folder is None else dependencies.whole(os.fsdecode(folder))
         if _is_import():
             self.folders |= {path} if below(self.root, path) else set()
         elif below(self.root, path):
@@ -135,7 +135,7 @@ class Watch:
         reader = _reader()
         if isinstance(path, int) or reader == "ours":
             return
-        full = witness.whole(os.fsdecode(path))
+        full = dependencies.whole(os.fsdecode(path))
         if is_installed(full):
             return
         if below(self.root, full):
@@ -158,7 +158,7 @@ class Watch:
         self.busy = True
         for module in [*sys.modules.values()]:
             if module is not sys.modules.get("__main__") and _is_own(module, self.root):
-                self.files |= {witness.whole(_file_of(module)), os.path.realpath(_file_of(module))}
+                self.files |= {dependencies.whole(_file_of(module)), os.path.realpath(_file_of(module))}
         secret = any(word in name.upper() for name in self.variables if name in self.environment for word in _SECRET)
         native = not _NATIVE.isdisjoint(sys.modules) and _has_theirs(self.root)
         if self.doubts or secret or native or not _STATE["from the start"]:
@@ -166,16 +166,16 @@ class Watch:
         folders = self.folders | {str(Path(file).parent) for file in self.files if file.endswith(".py")}
         named = self._named
         return {
-            "costcalc": __version__, "python": platform.python_version(), "machine": witness.machine(),
+            "costcalc": __version__, "python": platform.python_version(), "machine": dependencies.machine(),
             "libraries": _libraries(),
-            "absent": sorted(name for name in _LOOKED_FOR if not witness.is_there(name)),
+            "absent": sorted(name for name in _LOOKED_FOR if not dependencies.is_there(name)),
             "environment": {
-                name: witness.of_value(name, self.environment.get(name)) for name in sorted(self.variables)
+                name: dependencies.of_value(name, self.environment.get(name)) for name in sorted(self.variables)
             },
-            "files": {named(file): witness.content(file) for file in sorted(self.files)},
-            "modules": {named(folder): witness.stems(folder) for folder in sorted(folders)},
-            "folders": {named(folder): witness.listing(folder) for folder in sorted(self.lists)},
-            "asked": {named(path): witness.kind(path) for path in sorted(self.asked)},
+            "files": {named(file): dependencies.content(file) for file in sorted(self.files)},
+            "modules": {named(folder): dependencies.stems(folder) for folder in sorted(folders)},
+            "folders": {named(folder): dependencies.listing(folder) for folder in sorted(self.lists)},
+            "asked": {named(path): dependencies.kind(path) for path in sorted(self.asked)},
         }  # fmt: skip
 
     def _named(self, path: str) -> str:

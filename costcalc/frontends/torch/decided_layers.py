@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from costcalc.errors import CostcalcError
-from costcalc.frontends.torch.data import Decision
+from costcalc.frontends.torch.value_dependent import Decision
 from costcalc.ir.call import Step
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.value_size import ValueSize

@@ -8,8 +8,8 @@ from typing import Any
 from costcalc.frontends.onnx import folding
 from costcalc.frontends.onnx.elements import NAMES
 from costcalc.frontends.onnx.folding import Array, Unknown
+from costcalc.frontends.onnx.node_use import FileError, KnownTensor, NodeUse, axis_of
 from costcalc.frontends.onnx.read import OnnxTensor
-from costcalc.frontends.onnx.use import FileError, KnownTensor, NodeUse, axis_of
 from costcalc.ir.tensor import FLOATING_BITS, TensorType
 
 

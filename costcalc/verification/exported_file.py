@@ -1,7 +1,7 @@
 """A file against the model that it was exported from: its MACs and elements, each difference with what made it.
 
-The module is traced at the inputs of the file. Layers are found again by ``difference.rewritten``, tensors by
-``difference.exported``; what neither has a rule for is a disagreement.
+The module is traced at the inputs of the file. Layers are found again by ``difference.export_matching``, tensors by
+``difference.export_effects``; what neither has a rule for is a disagreement.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 from costcalc.analysis.layout import axis_names
 from costcalc.analysis.report import report
 from costcalc.classes import NamedTuple
-from costcalc.difference.exported import elements, held_by, is_exported, rewritings
-from costcalc.difference.rewritten import Rewriting, rewritten
+from costcalc.difference.export_effects import elements, held_by, is_exported, rewritings
+from costcalc.difference.export_matching import Rewriting, rewritten
 from costcalc.errors import CostcalcError, OptionError
 from costcalc.ir.graph import Graph
 from costcalc.models import load

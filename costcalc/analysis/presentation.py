@@ -129,15 +129,15 @@ class Presented:
 
         Whole numbers are ``int64`` where their sum is one, else Python's own. Raises ``CostcalcError`` without pandas.
         """
-        from costcalc.backends import frames
+        from costcalc.backends import data_frames
 
-        return frames.pandas(_cells(self, view))
+        return data_frames.pandas(_cells(self, view))
 
     def to_polars(self, **view: Any) -> Any:
         """The same as a ``polars.DataFrame``: ``Int64``, else ``Int128``, else text; raises without polars."""
-        from costcalc.backends import frames
+        from costcalc.backends import data_frames
 
-        return frames.polars(_cells(self, view))
+        return data_frames.polars(_cells(self, view))
 
 
 def _made(report: Any, format: str, path: str | os.PathLike[str] | None, given: dict[str, Any]) -> str:

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from costcalc.frontends.torch.alone import replaced_here
-from costcalc.frontends.torch.data import Assumptions, Values, ValuesNeeded
+from costcalc.frontends.torch.exclusive import replaced_here
 from costcalc.frontends.torch.pytrees import wraps
+from costcalc.frontends.torch.value_dependent import Assumptions, Values, ValuesNeeded
 
 _LEAVING = ("tolist", "numpy")
 """Methods by which values leave; ``__array__``, which numpy calls, and conversions of whole models go through them."""

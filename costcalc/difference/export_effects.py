@@ -1,7 +1,7 @@
 """What exporting a model to a file did to its elements: norms folded, biases left out, tensors merged or copied.
 
-Elements in a file are no parameters of the model. Which layers do the same is told by ``rewritten``, and by names,
-which exporters keep.
+Elements in a file are no parameters of the model. Which layers do the same is told by ``export_matching``, and by
+names, which exporters keep.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from costcalc.analysis.records import Report
 from costcalc.classes import NamedTuple
-from costcalc.difference.rewritten import UNNEEDED, WORKED_OUT, Match, Rewriting, rewritten
+from costcalc.difference.export_matching import UNNEEDED, WORKED_OUT, Match, Rewriting, rewritten
 from costcalc.frontends.sources import SOURCES, SPEC, source_of
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.tensor import Weight

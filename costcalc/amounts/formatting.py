@@ -75,7 +75,7 @@ def beside(figure: Figure, value: Value, limit: Value, written: str) -> tuple[st
     unit = own_unit(figure, limit, written)
     if not unit or (value != limit and in_unit(figure, value, unit) == in_unit(figure, limit, unit)):
         return told_apart(figure, value, limit)
-    from costcalc.amounts.given import parted
+    from costcalc.amounts.parsing import parted
 
     number = parted(written.strip(), figure)[0]
     return in_unit(figure, value, unit), f"{number} {unit}"
@@ -83,7 +83,7 @@ def beside(figure: Figure, value: Value, limit: Value, written: str) -> tuple[st
 
 def own_unit(figure: Figure, limit: Value, written: str) -> str:
     """The unit in which somebody has ``written`` a ``limit``, if figures would be shown in another; else ""."""
-    from costcalc.amounts.given import UNITS, parted
+    from costcalc.amounts.parsing import UNITS, parted
 
     unit = parted(written.strip(), figure)[1]
     is_other = unit in UNITS.get(figure.unit, {}) and unit != show(figure, limit).rpartition(" ")[2]
@@ -97,7 +97,7 @@ def in_unit(figure: Figure, value: Value, unit: str) -> str:
     >>> in_unit(FIGURES["storage"], 8 * 2**30, "MB"), in_unit(FIGURES["storage"], -8 * 1500, "kB")
     ('1,074 MB', '-1.5 kB')
     """
-    from costcalc.amounts.given import UNITS
+    from costcalc.amounts.parsing import UNITS
 
     if not unit:
         return show(figure, value)
