@@ -21,7 +21,7 @@ from statistics import fmean, median
 
 from costcalc import load
 from costcalc.analysis.estimate import Features, whole
-from costcalc.calibration.fit import Held, Row, fitted, held_out
+from costcalc.calibration.fit import FitRow, HeldOut, fitted, held_out
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
@@ -35,12 +35,12 @@ NETWORKS = {
 """Network of ncnn's benchmark → the shipped model where there is no graph of it."""
 
 
-def macs_alone(rows: Sequence[Row]) -> Features:
+def macs_alone(rows: Sequence[FitRow]) -> Features:
     """A fit to the MACs alone."""
     return Features(macs=median(row.seconds / row.features.macs for row in rows))
 
 
-def said(name: str, held: Held) -> None:
+def said(name: str, held: HeldOut) -> None:
     """One line."""
     print(f"  {name:28} median {100 * held.median:5.1f} %   within 15 % {100 * held.within(0.15):3.0f} %")
 
@@ -69,8 +69,8 @@ def ncnn(times: Path, graphs: Path) -> None:
         for some in on.values():
             if len(some) >= 10:
                 many += 1
-                ratios += held_out([Row(n, features[n], seconds) for n, seconds in some.items()], fit).ratios
-        said(f"{title} ({many} settings)", Held(tuple(ratios)))
+                ratios += held_out([FitRow(n, features[n], seconds) for n, seconds in some.items()], fit).ratios
+        said(f"{title} ({many} settings)", HeldOut(tuple(ratios)))
 
 
 def cell(text: str) -> Graph:
@@ -151,7 +151,7 @@ def nas(times: Path, many: int = 15_625) -> None:
         found = []
         for draw in range(30):
             ten = random.Random(draw).sample(sorted(seconds), 10)
-            each = fitted([Row(name, features[name], seconds[name]) for name in ten])
+            each = fitted([FitRow(name, features[name], seconds[name]) for name in ten])
             found.append(spearman([features[n].seconds(each) for n in seconds], list(seconds.values())))
         means.append(fmean(found))
         macs = spearman([features[n].macs for n in seconds], list(seconds.values()))
@@ -188,7 +188,7 @@ def timm(times: Path, every: int, eager: bool, cpu: bool) -> None:
         joined = graph if eager else fuse(graph, "inductor")
         one = whole(joined, "cpu" if cpu else "gpu", None if cpu else 16)
         rows.append(
-            Row(
+            FitRow(
                 row["model"],
                 Features(one.macs * batch, one.ops * batch, one.activations * batch, one.weights, one.kernels),
                 seconds,

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from costcalc import load
 from costcalc.analysis.estimate import Features
-from costcalc.calibration.fit import Row, fitted
+from costcalc.calibration.fit import FitRow, fitted
 from costcalc.calibration.onnx_runtime import MODELS, profile
 
 TESTED = (
@@ -66,7 +66,7 @@ def main() -> None:
     given = options.parse_args()
     measured = {name: measure(name, given.sessions, given.runs) for name in (*MODELS, *TESTED)}
     rows = [
-        Row(f"{name} {layer}", one.features, one.seconds)
+        FitRow(f"{name} {layer}", one.features, one.seconds)
         for name in MODELS for layer, one in measured[name][0].items() if one.seconds < LONGEST
     ]  # fmt: skip
     each = fitted(rows)

@@ -201,6 +201,16 @@ def test_no_registry_host_and_no_path_of_a_machine_is_committed() -> None:
             assert not [b for b in banned if b in text], name
 
 
+def test_a_class_name_means_one_thing() -> None:
+    where: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                where.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert len(where) > 300
+    assert not {name: places for name, places in where.items() if len(places) > 1}
+
+
 def test_test_files_have_names_of_their_own() -> None:
     """pytest imports test files by their bare names."""
     names = [p.name for p in (ROOT / "tests").rglob("test_*.py")]

@@ -12,7 +12,7 @@ from costcalc.ir.index_map import Number, ratio, whole
 Extent: TypeAlias = "tuple[Number, Number]"  # the first and the last pixel along an image axis
 
 
-class Table(NamedTuple):
+class PlaceTable(NamedTuple):
     """What each place of a factor sees along its image axis; None where it sees nothing.
 
     even    whether places beyond either end would go on in the same pattern, as those of a resized map do
@@ -38,7 +38,7 @@ class Factor(NamedTuple):
     axis: int | None
     step: Number
     size: int
-    table: Table | None = None
+    table: PlaceTable | None = None
     also: tuple[tuple[int, Number], ...] = ()
 
     def lines(self) -> Iterator[Factor]:

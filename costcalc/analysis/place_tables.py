@@ -11,7 +11,7 @@ from functools import lru_cache
 from math import ceil, floor, lcm
 from typing import TypeAlias
 
-from costcalc.analysis.axis_factors import Extent, Factor, Table, as_line
+from costcalc.analysis.axis_factors import Extent, Factor, PlaceTable, as_line
 from costcalc.analysis.view import Span
 from costcalc.ir.index_map import AxisMap, Number, Window, size_of, whole
 
@@ -64,7 +64,7 @@ def in_a_row(factors: Sequence[Factor], axis: int) -> tuple[Factor, ...]:
     for p in factors:
         at = [looked_up(p)(digit) for digit in range(p.size)] if p.axis == axis else [(0, 0)] * p.size
         places = [a and b and (a[0] + b[0], a[1] + b[1]) for a in places for b in at]
-    return (Factor(axis, step, len(places), Table(tuple(places), even=False)),)
+    return (Factor(axis, step, len(places), PlaceTable(tuple(places), even=False)),)
 
 
 def follows(p: Factor, axis_map: AxisMap, size: int) -> bool:
@@ -168,7 +168,7 @@ def _met(size: int, ways: Sequence[Way], pixels: int) -> tuple[Factor, Span]:
 
 def _width(step: Number, places: Sequence[Extent | None]) -> Number:
     """How wide a window that moves by ``step`` must be to hold what each of ``places`` sees."""
-    lo, hi = around((lo - step * i, hi - step * i) for i, (lo, hi) in Table(tuple(places)).seeing()) or (0, 0)
+    lo, hi = around((lo - step * i, hi - step * i) for i, (lo, hi) in PlaceTable(tuple(places)).seeing()) or (0, 0)
     return hi - lo
 
 
@@ -182,9 +182,9 @@ def _factor(step: Number, places: list[Extent | None], reach: Span, even: bool, 
         if all(seen == (lo + step * place, hi + step * place) for place, seen in enumerate(places)):
             return Factor(None, step, len(places)), reach.widened(1, lo, hi)
     if even:
-        return Factor(None, step, len(places), Table(tuple(places), even)), reach
+        return Factor(None, step, len(places), PlaceTable(tuple(places), even)), reach
     inside = tuple(seen and _inside(seen, reach, pixels) for seen in places)
-    return Factor(None, step, len(places), Table(inside, even)), Span()
+    return Factor(None, step, len(places), PlaceTable(inside, even)), Span()
 
 
 def _inside(seen: Extent, reach: Span, pixels: int) -> Extent | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from math import ceil, floor, lcm
 
-from costcalc.analysis.axis_factors import Factor, Table
+from costcalc.analysis.axis_factors import Factor, PlaceTable
 from costcalc.analysis.layout import axis_names, image_of
 from costcalc.analysis.place_tables import MOST_KEPT, beside_line
 from costcalc.analysis.view import GLOBAL, UNKNOWN, ReceptiveField, Span, View
@@ -114,7 +114,7 @@ def _field(view: View, extent: tuple[int, ...]) -> ReceptiveField | str:
 
 
 @lru_cache(maxsize=MOST_KEPT)
-def _told(seen: Span, table: Table, pixels: int) -> tuple[int, int, Number]:
+def _told(seen: Span, table: PlaceTable, pixels: int) -> tuple[int, int, Number]:
     """The most pixels that one place of a ``table`` sees, and those of the image; and the first that the first sees."""
     ends = [(ceil(lo + seen.lo), floor(hi + seen.hi)) for _, (lo, hi) in table.seeing()]
     most = max(last - first + 1 for first, last in ends)

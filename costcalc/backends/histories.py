@@ -15,7 +15,7 @@ from costcalc.backends.markdown import header, row
 from costcalc.backends.paint import painted, plain
 
 if TYPE_CHECKING:
-    from costcalc.budget.history import History, Point
+    from costcalc.budget.history import History, HistoryPoint
 
 SCHEMA = 1
 """The version of the JSON."""
@@ -48,9 +48,9 @@ def _title(history: History) -> str:
     return visible(f"{history.title}: {count} commit{'s' * (count != 1)} that touched it, from {history.source}")
 
 
-def _cells(history: History) -> list[tuple[Point, list[str]]]:
+def _cells(history: History) -> list[tuple[HistoryPoint, list[str]]]:
     """For each commit its cells but the subject: each figure with its change since the commit before."""
-    found: list[tuple[Point, list[str]]] = []
+    found: list[tuple[HistoryPoint, list[str]]] = []
     before: dict[str, Value] = {}
     for point in history.points:
         cells = [point.commit.short, point.commit.day]

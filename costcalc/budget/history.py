@@ -26,7 +26,7 @@ MOST_COMMITS, MOST_LAYERS = 150, 100_000
 """Commits that are looked at, the newest of those that touched the file, and layers that these have together."""
 
 
-class Point(NamedTuple):
+class HistoryPoint(NamedTuple):
     """A model at one commit.
 
     reason  where there is none, or it cannot be read
@@ -50,7 +50,7 @@ class History(NamedTuple):
     setup: str
     source: str
     figures: tuple[Figure, ...]
-    points: tuple[Point, ...]
+    points: tuple[HistoryPoint, ...]
     left_out: int = 0
 
     @property
@@ -69,27 +69,27 @@ def of_spec(
     own = repository.relative(path)
     graph = load(model, **setup.choices())
     commits, left_out = _commits(repository, [own, *_files(repository, graph)], since)
-    known: dict[str, Point] = {}
+    known: dict[str, HistoryPoint] = {}
     layers = 0
 
-    def at(commit: Commit) -> Point:
+    def at(commit: Commit) -> HistoryPoint:
         with repository.specs(commit.short, commit.sha) as tree:
             if not Path(tree.path(own)).is_file():
-                return Point(commit, reason="it is not there")
+                return HistoryPoint(commit, reason="it is not there")
             try:
                 found = tree.load(own, variant, setup.choices())
             except CostcalcError as error:
-                return Point(commit, reason=str(error).split("\n")[0])
+                return HistoryPoint(commit, reason=str(error).split("\n")[0])
             nonlocal layers
             layers += len(found.nodes)
             key = graph_hash(found)
             if key not in known:
                 whole = report(found, bits=setup.bits)
                 values = {figure.name: figure.value(whole) for figure in figures}
-                known[key] = Point(commit, values, marks=_marked(figures, whole.mark))
+                known[key] = HistoryPoint(commit, values, marks=_marked(figures, whole.mark))
         return known[key]._replace(commit=commit)
 
-    points: list[Point] = []
+    points: list[HistoryPoint] = []
     for commit in each("reading commit", commits[::-1], lambda commit: commit.short):
         if layers > MOST_LAYERS:
             break
@@ -133,7 +133,7 @@ def of_lock(
     ]
     found = []
     for setup in setups:
-        points: list[Point] = []
+        points: list[HistoryPoint] = []
         before: object = None
         for commit, there in entries:
             entry = there if isinstance(there, str) else there.get((name, setup))
@@ -145,11 +145,11 @@ def of_lock(
     return found
 
 
-def _point(commit: Commit, entry: LockEntry | str | None, figures: Sequence[Figure]) -> Point:
+def _point(commit: Commit, entry: LockEntry | str | None, figures: Sequence[Figure]) -> HistoryPoint:
     if isinstance(entry, LockEntry):
         values = {figure.name: known_of(entry.figures, figure) for figure in figures}
-        return Point(commit, values, marks={f.name: mark for f in figures if (mark := _locked_mark(entry, f))})
-    return Point(commit, reason=entry or "the lock does not have it")
+        return HistoryPoint(commit, values, marks={f.name: mark for f in figures if (mark := _locked_mark(entry, f))})
+    return HistoryPoint(commit, reason=entry or "the lock does not have it")
 
 
 def _locked_mark(entry: LockEntry, figure: Figure) -> str:

@@ -23,7 +23,7 @@ AGREE = 0.1
 """Measurements of the same thing that differ by more widen the interval."""
 
 
-class Row(NamedTuple):
+class FitRow(NamedTuple):
     """One measurement.
 
     model     what was measured, of which there may be several rows
@@ -36,7 +36,7 @@ class Row(NamedTuple):
     seconds: float
 
 
-class Held(NamedTuple):
+class HeldOut(NamedTuple):
     """How far off estimates are of what was not fitted: for each row the estimate over what was measured."""
 
     ratios: tuple[float, ...]
@@ -51,7 +51,7 @@ class Held(NamedTuple):
         return sum(abs(ratio - 1) <= part for ratio in self.ratios) / len(self.ratios)
 
 
-def fitted(rows: Sequence[Row]) -> Features:
+def fitted(rows: Sequence[FitRow]) -> Features:
     """Seconds for one of each feature: none below 0, the least sum of relative errors, squares up to ``INLIER``.
 
     Raises ``CostcalcError`` where SciPy is not installed.
@@ -76,7 +76,7 @@ def fitted(rows: Sequence[Row]) -> Features:
     return Features(*map(float, each))
 
 
-def held_out(rows: Sequence[Row], fit: Callable[[Sequence[Row]], Features] = fitted) -> Held:
+def held_out(rows: Sequence[FitRow], fit: Callable[[Sequence[FitRow]], Features] = fitted) -> HeldOut:
     """Each row's estimate by a fit to rows of other models: one model left out at a time, or a tenth of them."""
     models = list(dict.fromkeys(row.model for row in rows))
     many = len(models) > 4 * FOLDS
@@ -88,12 +88,16 @@ def held_out(rows: Sequence[Row], fit: Callable[[Sequence[Row]], Features] = fit
         for i, row in enumerate(rows):
             if fold_of[row.model] == fold:
                 ratios[i] = row.features.seconds(each) / row.seconds
-    return Held(tuple(ratios))
+    return HeldOut(tuple(ratios))
 
 
 def calibrated(
-    rows: Sequence[Row], processor: str, transform: str, bits: int | None, join: Callable[[Graph], Graph] | None = None
-) -> tuple[Calibration, Held, list[str]]:
+    rows: Sequence[FitRow],
+    processor: str,
+    transform: str,
+    bits: int | None,
+    join: Callable[[Graph], Graph] | None = None,
+) -> tuple[Calibration, HeldOut, list[str]]:
     """The calibration that ``rows`` give, the errors of what was held out, and what its user should know.
 
     Raises ``CostcalcError`` for fewer than ten rows, or of fewer than five models.
@@ -121,7 +125,7 @@ def calibrated(
     return calibration, held, said
 
 
-def _spread(rows: Sequence[Row]) -> tuple[float, list[str]]:
+def _spread(rows: Sequence[FitRow]) -> tuple[float, list[str]]:
     """By how much measurements of the same thing differ, if that is too much, and a sentence about it."""
     times: dict[tuple[Any, ...], list[float]] = {}
     for row in rows:

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from costcalc.analysis.estimate import Features, features_of
-from costcalc.calibration.fit import Row
+from costcalc.calibration.fit import FitRow
 from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError
 from costcalc.ir.fields import ints
@@ -31,7 +31,7 @@ LONGEST_LAYER = 1.0
 """Layers that take longer by themselves are left out."""
 
 
-class Layer(NamedTuple):
+class MeasuredLayer(NamedTuple):
     """One layer to be measured: a model with it alone would have these features."""
 
     name: str
@@ -39,7 +39,7 @@ class Layer(NamedTuple):
     run: Callable[[], Any]
 
 
-def layers(quick: bool) -> Iterator[Layer]:
+def layers(quick: bool) -> Iterator[MeasuredLayer]:
     """The distinct layers of some shipped models, as modules of PyTorch with inputs."""
     try:
         import torch
@@ -65,10 +65,10 @@ def layers(quick: bool) -> Iterator[Layer]:
                 with torch.inference_mode():
                     module(*inputs)
 
-            yield Layer(f"{model} {node.name}", features[node.name], run)
+            yield MeasuredLayer(f"{model} {node.name}", features[node.name], run)
 
 
-def measured(quick: bool) -> tuple[list[Row], str, str]:
+def measured(quick: bool) -> tuple[list[FitRow], str, str]:
     """Each layer, twice in turn, so that what else the machine did shows; the hash of the times, and what was run."""
     import platform
 
@@ -80,7 +80,7 @@ def measured(quick: bool) -> tuple[list[Row], str, str]:
         for layer in each(f"turn {turn + 1} of 2: measuring", every, lambda layer: layer.name):
             seconds = _least(layer.run)
             if seconds <= LONGEST_LAYER:
-                rows.append(Row(layer.name, layer.features, seconds))
+                rows.append(FitRow(layer.name, layer.features, seconds))
     text = "\n".join(f"{row.model} {row.seconds:.9f}" for row in rows)
     source = (
         f"measured with PyTorch {torch.__version__}, {torch.get_num_threads()} threads, layer by layer, "

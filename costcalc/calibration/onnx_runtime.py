@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from costcalc.analysis.estimate import Features, features_of
-from costcalc.calibration.fit import Row
+from costcalc.calibration.fit import FitRow
 from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError
 from costcalc.ir.fields import ints
@@ -89,7 +89,7 @@ def profile(model: Graph, processor: str = "ort", threads: int = 0, runs: int = 
     return _told(graph, _least(events), processor, wall)
 
 
-def measured(quick: bool) -> tuple[list[Row], str, str]:
+def measured(quick: bool) -> tuple[list[FitRow], str, str]:
     """Each kernel of some shipped models, twice in turn; the hash of the times, and what was run."""
     import platform
 
@@ -97,7 +97,7 @@ def measured(quick: bool) -> tuple[list[Row], str, str]:
     for turn in range(2):
         for name in each(f"turn {turn + 1} of 2: measuring", QUICK if quick else MODELS, str):
             found = profile(load(name))
-            rows += [Row(f"{name} {one.name}", one.features, one.seconds) for one in found.kernels]
+            rows += [FitRow(f"{name} {one.name}", one.features, one.seconds) for one in found.kernels]
     import onnxruntime
 
     text = "\n".join(f"{row.model} {row.seconds:.9f}" for row in rows)

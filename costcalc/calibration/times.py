@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from costcalc.analysis.estimate import Features, whole
-from costcalc.calibration.fit import Row
+from costcalc.calibration.fit import FitRow
 from costcalc.classes import NamedTuple
 from costcalc.errors import CodeRefused, CostcalcError, Location, SpecError, listing
 from costcalc.frontends.sources import is_path, source_of, split
@@ -83,7 +83,7 @@ def rows_of(
     *,
     allow_code: bool = False,
     prefix: str = "",
-) -> list[Row]:
+) -> list[FitRow]:
     """The features of each measurement: its model loaded once for each input and batch.
 
     prefix   what stands before the names in the file, as ``timm:``
@@ -115,7 +115,7 @@ def rows_of(
                 known[key] = whole(apply(graph, tuple(transform)) if transform else graph, processor, bits)
             except CostcalcError as error:
                 raise type(error)(f"{one.location}: {error.message}") from None
-        found.append(Row(name, known[key], one.seconds))
+        found.append(FitRow(name, known[key], one.seconds))
     return found
 
 

@@ -12,7 +12,7 @@ from costcalc.cli.parameters import command, option
 from costcalc.errors import OptionError
 
 if TYPE_CHECKING:
-    from costcalc.calibration.fit import Row
+    from costcalc.calibration.fit import FitRow
 
 EXAMPLES = {
     "costcalc calibrate --output mine.yaml": "measure this machine, layer by layer in PyTorch",
@@ -27,7 +27,7 @@ RUN_BY = "fuse:ort"
 """By whose kernels ONNX Runtime runs what is measured in it."""
 
 
-class Processor(str, Enum):
+class ProcessorName(str, Enum):
     """By which rules MACs are weighed."""
 
     cpu = "cpu"
@@ -55,8 +55,8 @@ def calibrate(
     ] = None,
     quick: Annotated[bool, option("--quick", help="Measure fewer layers: a minute instead of some.")] = False,
     processor: Annotated[
-        Processor, option("--processor", help="By which rules MACs are weighed.", shows_default=True)
-    ] = Processor.cpu,
+        ProcessorName, option("--processor", help="By which rules MACs are weighed.", shows_default=True)
+    ] = ProcessorName.cpu,
     kernels: Annotated[
         str,
         option("--apply", metavar="NAME", help="By whose kernels the models ran, as fuse:ort; else layer by layer."),
@@ -85,13 +85,13 @@ def calibrate(
 
     names = named(kernels)
     if source is None:
-        if kernels or bits is not None or prefix or processor is not Processor.cpu:
+        if kernels or bits is not None or prefix or processor is not ProcessorName.cpu:
             raise OptionError(
                 "--apply, --bits, --prefix and --processor are for times of your own: add --from times.csv"
             )
         rows, data, how = _measured(engine or Measuring.torch, quick)
         if engine is Measuring.ort:
-            processor, names = Processor.ort, named(RUN_BY)
+            processor, names = ProcessorName.ort, named(RUN_BY)
     else:
         from costcalc.calibration.times import read_times, rows_of
         from costcalc.reading.reach import unquoted
@@ -120,7 +120,7 @@ def calibrate(
     )
 
 
-def _measured(engine: Measuring, quick: bool) -> tuple[list[Row], str, str]:
+def _measured(engine: Measuring, quick: bool) -> tuple[list[FitRow], str, str]:
     """The times of this machine, their hash, and what was run."""
     if engine is Measuring.ort:
         from costcalc.calibration.onnx_runtime import measured

@@ -81,9 +81,9 @@ def verified(model: Model, against: str | None = None) -> VerifyResult:
     doing("loading PyTorch")
     origin = None
     if against is not None:
-        from costcalc.verification.exported_file import Origin, refuse_unless_exported
+        from costcalc.verification.exported_file import ExportOrigin, refuse_unless_exported
 
-        origin = Origin(against, arguments(model.kwargs or "{}"))
+        origin = ExportOrigin(against, arguments(model.kwargs or "{}"))
         model = model._replace(kwargs=None)
     with kept_apart(against or model.model):
         graph, module = _load(model)

@@ -19,7 +19,7 @@ NORMS = ("batch_norm", "instance_norm")
 """Norms by statistics that are known, which fold into the layer before them."""
 
 
-class Held(NamedTuple):
+class LayerWeight(NamedTuple):
     """One weight of a layer: its name in the model, its elements, whether it is trained."""
 
     name: str
@@ -27,7 +27,7 @@ class Held(NamedTuple):
     trained: bool
 
 
-class Exported(NamedTuple):
+class ExportEffect(NamedTuple):
     """One thing that an export did to the elements of a model.
 
     rule       as a clause, with how often: ``2 norms are folded into the layers before them``
@@ -74,7 +74,7 @@ def rewritings(found: Rewriting) -> Iterator[str]:
             yield f"{layers} {said}: {sign}{sum(macs):,} MACs"
 
 
-def elements(model: Graph, file: Graph, found: Rewriting) -> Iterator[Exported]:
+def elements(model: Graph, file: Graph, found: Rewriting) -> Iterator[ExportEffect]:
     """What became of the elements of ``model`` in ``file``, one kind after another."""
     before, after = _held(model), _held(file)
     pairs = [*found.matches, *_by_name(model, file, before, after, found)]
@@ -135,16 +135,16 @@ def elements(model: Graph, file: Graph, found: Rewriting) -> Iterator[Exported]:
     )
 
 
-def _one(rule: tuple[str, str], sizes: Sequence[int]) -> Iterator[Exported]:
+def _one(rule: tuple[str, str], sizes: Sequence[int]) -> Iterator[ExportEffect]:
     if sizes:
-        yield Exported(_counted(*rule, len(sizes)), sum(sizes))
+        yield ExportEffect(_counted(*rule, len(sizes)), sum(sizes))
 
 
 def _by_name(
     model: Graph,
     file: Graph,
-    before: Mapping[str, dict[str, Held]],
-    after: Mapping[str, dict[str, Held]],
+    before: Mapping[str, dict[str, LayerWeight]],
+    after: Mapping[str, dict[str, LayerWeight]],
     found: Rewriting,
 ) -> Iterator[Match]:
     """Layers without MACs that have tensors and the same name in both."""
@@ -174,7 +174,9 @@ class _Fates:
     copied      elements of the file's further copies of one tensor; merged, of the model's that became one
     """
 
-    def __init__(self, before: Mapping[str, dict[str, Held]], after: Mapping[str, dict[str, Held]]) -> None:
+    def __init__(
+        self, before: Mapping[str, dict[str, LayerWeight]], after: Mapping[str, dict[str, LayerWeight]]
+    ) -> None:
         self.before, self.after = before, after
         self.gone, self.new = (
             {held.name: held for layer in side.values() for held in layer.values()} for side in (before, after)
@@ -203,7 +205,7 @@ class _Fates:
                 self.lose(mine)
                 self._gain(others)
 
-    def _same(self, mine: Held, other: Held) -> None:
+    def _same(self, mine: LayerWeight, other: LayerWeight) -> None:
         if mine.size != other.size:
             return
         if self._became.setdefault(mine.name, other.name) != other.name and other.name in self.new:
@@ -214,21 +216,21 @@ class _Fates:
         self.lose([mine])
         self._gain([other])
 
-    def lose(self, tensors: Iterable[Held]) -> int:
+    def lose(self, tensors: Iterable[LayerWeight]) -> int:
         """Their elements, of those that were not told of yet; they are now."""
         return sum(held.size for held in list(tensors) if self.gone.pop(held.name, None) is not None)
 
-    def _gain(self, tensors: Iterable[Held]) -> int:
+    def _gain(self, tensors: Iterable[LayerWeight]) -> int:
         return sum(held.size for held in list(tensors) if self.new.pop(held.name, None) is not None)
 
-    def biases(self, layers: Iterable[Mapping[str, Held]], among: dict[str, Held]) -> list[int]:
+    def biases(self, layers: Iterable[Mapping[str, LayerWeight]], among: dict[str, LayerWeight]) -> list[int]:
         """The sizes of biases of ``layers`` that are ``among`` those without a fate, which they have now."""
         named = {h.name for layer in layers for local, h in layer.items() if local.startswith("bias")}
         return [among.pop(name).size for name in sorted(named) if name in among]
 
     def by_size(self) -> None:
         """Of those that are left, tensors of one size are the same."""
-        sizes: dict[int, list[Held]] = {}
+        sizes: dict[int, list[LayerWeight]] = {}
         for held in self.new.values():
             sizes.setdefault(held.size, []).append(held)
         for held in list(self.gone.values()):
@@ -251,14 +253,14 @@ def is_exported(graph: Graph) -> bool:
     return source.is_file and not source.runs_code and source is not SOURCES[SPEC]
 
 
-def _held(graph: Graph) -> dict[str, dict[str, Held]]:
+def _held(graph: Graph) -> dict[str, dict[str, LayerWeight]]:
     """The trained and kept tensors of each layer, by the layer's name and the op's names for them; no counters."""
     return {node.name: _of(node, node.op.weights(*graph.input_types(node))) for node in graph.nodes}
 
 
-def _of(node: Node, weights: Mapping[str, Weight]) -> dict[str, Held]:
+def _of(node: Node, weights: Mapping[str, Weight]) -> dict[str, LayerWeight]:
     found = {}
     for local, weight in node.stored(weights).items():
         if isinstance(weight.type.size, int) and local != "num_batches_tracked":
-            found[local] = Held(node.weight(local), weight.type.size, weight.trained)
+            found[local] = LayerWeight(node.weight(local), weight.type.size, weight.trained)
     return found

@@ -22,7 +22,7 @@ WORKED_OUT = "worked out at export, since no input decides it"
 ATTENTION = ("scaled_dot_product_attention", "multi_head_attention")
 
 
-class Work(NamedTuple):
+class LayerWork(NamedTuple):
     """A layer that has MACs, and how many."""
 
     node: Node
@@ -68,8 +68,8 @@ class Rewriting(NamedTuple):
     """
 
     matches: tuple[Match, ...]
-    lost: tuple[tuple[Work, str], ...]
-    new: tuple[tuple[Work, str], ...]
+    lost: tuple[tuple[LayerWork, str], ...]
+    new: tuple[tuple[LayerWork, str], ...]
 
 
 def rewritten(model: Graph, file: Graph, of_model: Report, of_file: Report) -> Rewriting:
@@ -88,16 +88,16 @@ def rewritten(model: Graph, file: Graph, of_model: Report, of_file: Report) -> R
     return Rewriting(tuple(rest.matches), lost, new)
 
 
-def _works(graph: Graph, figures: Report) -> Iterator[Work]:
+def _works(graph: Graph, figures: Report) -> Iterator[LayerWork]:
     for node, layer in zip(graph.nodes, figures.layers, strict=True):
         if isinstance(layer.macs, int) and layer.macs:
-            yield Work(node, layer.macs, bool(node.op.weights(*graph.input_types(node))))
+            yield LayerWork(node, layer.macs, bool(node.op.weights(*graph.input_types(node))))
 
 
 class _Rest:
     """What is not matched yet of either side, in the order of its graph; each round takes matches out of it."""
 
-    def __init__(self, ours: list[Work], theirs: list[Work]) -> None:
+    def __init__(self, ours: list[LayerWork], theirs: list[LayerWork]) -> None:
         self.ours, self.theirs = ours, theirs
         self.matches: list[Match] = []
         self._taken: set[int] = set()
@@ -122,14 +122,14 @@ class _Rest:
                     if self._left(mine):
                         self._take(self._left(mine), self._left(others))
 
-    def in_order(self, key: Callable[[Work], Hashable]) -> None:
+    def in_order(self, key: Callable[[LayerWork], Hashable]) -> None:
         """Layers alike by ``key``, as many as there are in the same order."""
         numbers: dict[Hashable, int] = {}
         sides = [[numbers.setdefault(key(w), len(numbers)) for w in side] for side in (self.ours, self.theirs)]
         for mine, other in [(self.ours[i], self.theirs[j]) for i, j in common(*sides)]:
             self._take([mine], [other])
 
-    def in_parts(self, ours: Sequence[Work], theirs: Sequence[Work]) -> None:
+    def in_parts(self, ours: Sequence[LayerWork], theirs: Sequence[LayerWork]) -> None:
         """One layer of one side that is a run of neighbours of the other."""
         for same_kind in (True, False):
             for work in ours:
@@ -143,23 +143,23 @@ class _Rest:
 
     def anywhere(self) -> None:
         """Layers of as many MACs, wherever they stand."""
-        by_macs: dict[int, list[Work]] = {}
+        by_macs: dict[int, list[LayerWork]] = {}
         for work in self.theirs:
             by_macs.setdefault(work.macs, []).append(work)
         for work in list(self.ours):
             if by_macs.get(work.macs):
                 self._take([work], [by_macs[work.macs].pop(0)])
 
-    def _take(self, ours: Sequence[Work], theirs: Sequence[Work]) -> None:
+    def _take(self, ours: Sequence[LayerWork], theirs: Sequence[LayerWork]) -> None:
         self.matches.append(Match(tuple(w.node for w in ours), tuple(w.node for w in theirs)))
         self._taken.update(id(w) for w in (*ours, *theirs))
         self.ours, self.theirs = self._left(self.ours), self._left(self.theirs)
 
-    def _left(self, works: Sequence[Work]) -> list[Work]:
+    def _left(self, works: Sequence[LayerWork]) -> list[LayerWork]:
         return [work for work in works if id(work) not in self._taken]
 
 
-def _part(work: Work, others: Sequence[Work], same_kind: bool) -> Sequence[Work]:
+def _part(work: LayerWork, others: Sequence[LayerWork], same_kind: bool) -> Sequence[LayerWork]:
     """The run of ``others`` that comes to the MACs of ``work``; nothing if none does.
 
     same_kind   only layers that have weights as it has, or have none as it has
@@ -175,9 +175,9 @@ def _part(work: Work, others: Sequence[Work], same_kind: bool) -> Sequence[Work]
     return []
 
 
-def _within(works: Sequence[Work], depth: int) -> dict[str, list[Work]]:
+def _within(works: Sequence[LayerWork], depth: int) -> dict[str, list[LayerWork]]:
     """By module at ``depth``, what stands below it."""
-    found: dict[str, list[Work]] = {}
+    found: dict[str, list[LayerWork]] = {}
     for work in works:
         parts = work.node.name.split(".")
         if len(parts) > depth:

@@ -29,7 +29,7 @@ class Tensor(Protocol):
     def last(self) -> int: ...
 
 
-class Plan(Protocol):
+class MemoryPlan(Protocol):
     """What an engine holds: ``costcalc.memory`` makes one."""
 
     @property
@@ -64,7 +64,7 @@ class HeldChange:
     causes: tuple[HeldCause, ...]
 
 
-def held_change(old: Plan, new: Plan, was: Mapping[str, str]) -> HeldChange:
+def held_change(old: MemoryPlan, new: MemoryPlan, was: Mapping[str, str]) -> HeldChange:
     """The change of the peak between two plans of one engine.
 
     was   layer of the new model → the layer of the old one that it was
@@ -73,7 +73,9 @@ def held_change(old: Plan, new: Plan, was: Mapping[str, str]) -> HeldChange:
     return HeldChange(new.engine, old.peak_bytes, new.peak_bytes, old.at, new.at, tuple(causes))
 
 
-def with_memory(found: Diff, old: Graph | None, new: Graph | None, planned: Callable[[Graph], Plan] | None) -> Diff:
+def with_memory(
+    found: Diff, old: Graph | None, new: Graph | None, planned: Callable[[Graph], MemoryPlan] | None
+) -> Diff:
     """``found`` with the change of what an engine holds at most, as it is ``planned``, where both sides are there."""
     if planned is None or old is None or new is None:
         return found
@@ -81,7 +83,7 @@ def with_memory(found: Diff, old: Graph | None, new: Graph | None, planned: Call
     return replace(found, memory=held_change(planned(old), planned(new), was))
 
 
-def _causes(old: Plan, new: Plan, was: Mapping[str, str]) -> Iterator[HeldCause]:
+def _causes(old: MemoryPlan, new: MemoryPlan, was: Mapping[str, str]) -> Iterator[HeldCause]:
     before = _by_name(old.tensors)
     left = dict(before)
     for name, tensor in _by_name(new.tensors).items():
@@ -119,7 +121,7 @@ def _at(tensor: Tensor, step: int) -> int:
     return tensor.bytes if tensor.first <= step <= tensor.last else 0
 
 
-def _described(old: Tensor | None, new: Tensor, before: Plan, after: Plan) -> str:
+def _described(old: Tensor | None, new: Tensor, before: MemoryPlan, after: MemoryPlan) -> str:
     """Why ``new`` has another part in the peak than ``old`` had."""
     if old is None:
         return "is new"

@@ -11,7 +11,7 @@ from costcalc.classes import NamedTuple, replace
 from costcalc.difference import diff
 from costcalc.difference.git import Edits, Repository, Tree
 from costcalc.difference.isolated_trace import Answer, Wanted, tracing
-from costcalc.difference.memory_causes import Plan, with_memory
+from costcalc.difference.memory_causes import MemoryPlan, with_memory
 from costcalc.difference.records import Cause, Diff
 from costcalc.difference.safe_git import GitError
 from costcalc.errors import CodeRefused, CostcalcError, SpecError, UnknownName, listing, near
@@ -65,7 +65,7 @@ def diff_specs(
     bits: int | None = None,
     machine: Any = None,
     energy: Any = None,
-    planned: Callable[[Graph], Plan] | None = None,
+    planned: Callable[[Graph], MemoryPlan] | None = None,
     allow_code: bool = False,
     ways: Callable[[str], Sequence[Building]] | None = None,
 ) -> list[Diff]:
@@ -114,7 +114,7 @@ def diff_specs(
 
 def _of_code(
     repository: Repository, between: Range, base: str, head: str | None, jobs: Sequence[tuple[str, Building]],
-    machine: Any, energy: Any, planned: Callable[[Graph], Plan] | None,
+    machine: Any, energy: Any, planned: Callable[[Graph], MemoryPlan] | None,
 ) -> Iterator[Diff]:  # fmt: skip
     """The diffs of models that are code, each built in its way, each revision traced by a process of its own."""
     models = [*dict.fromkeys(model for model, _ in jobs)]
@@ -189,7 +189,7 @@ class _Spec:
         return list(spec.variants) if spec else []
 
     def diff(
-        self, variant: str, bits: int | None, machine: Any, energy: Any, planned: Callable[[Graph], Plan] | None
+        self, variant: str, bits: int | None, machine: Any, energy: Any, planned: Callable[[Graph], MemoryPlan] | None
     ) -> Diff:
         """The diff of one variant; a side that lacks it is None. Raises ``SpecError`` if both do."""
         if variant and variant not in (known := self.variants()):

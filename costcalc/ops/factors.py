@@ -10,7 +10,7 @@ from costcalc.ir.dims import equal, minimum
 from costcalc.ir.index_map import IndexMap
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ops.matrices import OfMatrices, Work, each_matrix, eliminated, stack_of, triangle
+from costcalc.ops.matrices import MatrixWork, OfMatrices, each_matrix, eliminated, stack_of, triangle
 from costcalc.ops.traced_steps import unknown, unread
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ class Cholesky(OfMatrices):
 
     upper: bool = False
 
-    def work(self, a: TensorType) -> Work:
+    def work(self, a: TensorType) -> MatrixWork:
         n = a.shape[-1]
-        return Work((n * n * n - n) // 6, triangle(n) + n) * stack_of(a)
+        return MatrixWork((n * n * n - n) // 6, triangle(n) + n) * stack_of(a)
 
     def to_torch(self, a: TensorType) -> nn.Module:
         from torch import linalg
@@ -73,7 +73,7 @@ class LU(OfMatrices):
     def infer(self, a: TensorType) -> tuple[TensorType, ...]:
         return a, TensorType((*a.shape[:-2], minimum(a.shape[-2], a.shape[-1])), "int32")
 
-    def work(self, a: TensorType) -> Work:
+    def work(self, a: TensorType) -> MatrixWork:
         return eliminated(a.shape[-2], a.shape[-1]) * stack_of(a)
 
     def to_torch(self, a: TensorType) -> nn.Module:
@@ -167,9 +167,9 @@ class LDL(OfMatrices):
     def infer(self, a: TensorType) -> tuple[TensorType, ...]:
         return a, TensorType(a.shape[:-1], "int32")
 
-    def work(self, a: TensorType) -> Work:
+    def work(self, a: TensorType) -> MatrixWork:
         n = a.shape[-1]
-        return Work((n * n * n - n) // 6, triangle(n)) * stack_of(a)
+        return MatrixWork((n * n * n - n) // 6, triangle(n)) * stack_of(a)
 
     def to_torch(self, a: TensorType) -> nn.Module:
         from torch import linalg

@@ -19,7 +19,7 @@ from costcalc.ir.tensor import REAL, TensorType
 from costcalc.ops.broadcasting import leading
 
 
-class Work(NamedTuple):
+class MatrixWork(NamedTuple):
     """What matrices take: MACs, and the products and quotients beside them.
 
     >>> Work(3, 1) + Work(2, 2) * 2
@@ -29,15 +29,15 @@ class Work(NamedTuple):
     macs: Dim = 0
     quotients: Dim = 0
 
-    def __add__(self, other: Work) -> Work:  # type: ignore[override]
-        return Work(self.macs + other.macs, self.quotients + other.quotients)
+    def __add__(self, other: MatrixWork) -> MatrixWork:  # type: ignore[override]
+        return MatrixWork(self.macs + other.macs, self.quotients + other.quotients)
 
-    def __mul__(self, times: Dim) -> Work:  # type: ignore[override]
-        return Work(self.macs * times, self.quotients * times)
+    def __mul__(self, times: Dim) -> MatrixWork:  # type: ignore[override]
+        return MatrixWork(self.macs * times, self.quotients * times)
 
-    def where(self, condition: Truth, other: Work) -> Work:
+    def where(self, condition: Truth, other: MatrixWork) -> MatrixWork:
         """This where ``condition`` holds, else ``other``."""
-        return Work(where(condition, self.macs, other.macs), where(condition, self.quotients, other.quotients))
+        return MatrixWork(where(condition, self.macs, other.macs), where(condition, self.quotients, other.quotients))
 
 
 class OfMatrices(Op):
@@ -58,7 +58,7 @@ class OfMatrices(Op):
         if matrix and self.is_square:
             yield equal(a.shape[-2], a.shape[-1]), f"{self.name} takes square matrices, not {a}"
 
-    def work(self, *x: Any) -> Work:
+    def work(self, *x: Any) -> MatrixWork:
         """What all of the stack takes."""
         raise NotImplementedError
 
@@ -120,48 +120,48 @@ def outer(m: Dim, n: Dim, steps: Dim) -> Dim:
     return steps * m * n - (m + n) * (steps * (steps + 1) // 2) + steps * (steps + 1) * (2 * steps + 1) // 6
 
 
-def eliminated(m: Dim, n: Dim) -> Work:
+def eliminated(m: Dim, n: Dim) -> MatrixWork:
     """Gauss's elimination of m×n, column by column: what is left loses an outer product; its pivot divides a column."""
     steps = minimum(m, n)
-    return Work(outer(m, n, steps), below(m, steps))
+    return MatrixWork(outer(m, n, steps), below(m, steps))
 
 
-def substituted(n: Dim, columns: Dim, *, divides: bool = True) -> Work:
+def substituted(n: Dim, columns: Dim, *, divides: bool = True) -> MatrixWork:
     """Substitution in a triangle of ``n`` rows for so many right sides."""
-    return Work(columns * triangle(n), columns * n if divides else 0)
+    return MatrixWork(columns * triangle(n), columns * n if divides else 0)
 
 
-def substituted_twice(n: Dim, columns: Dim) -> Work:
+def substituted_twice(n: Dim, columns: Dim) -> MatrixWork:
     """Substitution in two triangles for so many right sides, with one quotient for each unknown of both together."""
     return substituted(n, columns) + substituted(n, columns, divides=False)
 
 
-def reflected(m: Dim, n: Dim, steps: Dim) -> Work:
+def reflected(m: Dim, n: Dim, steps: Dim) -> MatrixWork:
     """Householder reflections of m×n: each is the length of a column, its scaling, and two products with the rest."""
-    return Work(below(m, steps)) + generated(m, n, steps)
+    return MatrixWork(below(m, steps)) + generated(m, n, steps)
 
 
-def generated(m: Dim, n: Dim, steps: Dim) -> Work:
+def generated(m: Dim, n: Dim, steps: Dim) -> MatrixWork:
     """The first ``n`` columns of the product of so many reflections, from the last one to the first."""
-    return Work(2 * (outer(m, n, steps) + below(n, steps)), below(m, steps) + below(n, steps))
+    return MatrixWork(2 * (outer(m, n, steps) + below(n, steps)), below(m, steps) + below(n, steps))
 
 
-def turned(rows: Dim, columns: Dim, steps: Dim) -> Work:
+def turned(rows: Dim, columns: Dim, steps: Dim) -> MatrixWork:
     """So many reflections of a matrix, which is not made of them: two products with each column."""
-    return Work(columns * steps * (2 * rows - steps + 1), columns * steps)
+    return MatrixWork(columns * steps * (2 * rows - steps + 1), columns * steps)
 
 
-def bidiagonalised(m: Dim, n: Dim) -> Work:
+def bidiagonalised(m: Dim, n: Dim) -> MatrixWork:
     """Reflections from the left and the right by turns, of a matrix that is no wider than it is high."""
     left = reflected(m, n, n)
-    right = Work(triangle(n - 1) + 2 * outer(m, n, n - 1), triangle(n - 1) + below(m, n - 1))
+    right = MatrixWork(triangle(n - 1) + 2 * outer(m, n, n - 1), triangle(n - 1) + below(m, n - 1))
     return left + right
 
 
-def tridiagonalised(n: Dim) -> Work:
+def tridiagonalised(n: Dim) -> MatrixWork:
     """Reflections of a symmetric matrix from both sides at once, of which half is worked on."""
     squares = (n - 1) * n * (2 * n - 1) // 6
-    return Work(2 * squares + 2 * n * (n - 1) - (n - 1), (n - 1) * (n - 1))
+    return MatrixWork(2 * squares + 2 * n * (n - 1) - (n - 1), (n - 1) * (n - 1))
 
 
 def longer(a: TensorType) -> tuple[Dim, Dim]:

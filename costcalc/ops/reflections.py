@@ -9,7 +9,7 @@ from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim, at_least, equal, minimum
 from costcalc.ir.op import Condition, Example, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ops.matrices import OfMatrices, Work, below, generated, reflected, stack_of, turned
+from costcalc.ops.matrices import MatrixWork, OfMatrices, below, generated, reflected, stack_of, turned
 from costcalc.ops.traced_steps import unknown
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class QR(OfMatrices):
         r = a.with_shape(*stack, kept, n)
         return r if self.mode == "r" else (a.with_shape(*stack, m, kept), r)
 
-    def work(self, a: TensorType) -> Work:
+    def work(self, a: TensorType) -> MatrixWork:
         m, n = a.shape[-2:]
         steps = minimum(m, n)
         work = reflected(m, n, steps)
@@ -84,7 +84,7 @@ class HouseholderQR(OfMatrices):
     def infer(self, a: TensorType) -> tuple[TensorType, ...]:
         return a, a.with_shape(*a.shape[:-2], minimum(a.shape[-2], a.shape[-1]))
 
-    def work(self, a: TensorType) -> Work:
+    def work(self, a: TensorType) -> MatrixWork:
         m, n = a.shape[-2:]
         return reflected(m, n, minimum(m, n)) * stack_of(a)
 
@@ -135,7 +135,7 @@ class HouseholderProduct(_OfReflections):
         m, n = a.shape[-2:]
         yield at_least(m, n), f"householder_product makes no {n} columns of {m} rows"
 
-    def work(self, a: TensorType, factors: TensorType) -> Work:
+    def work(self, a: TensorType, factors: TensorType) -> MatrixWork:
         return generated(a.shape[-2], a.shape[-1], factors.shape[-1]) * stack_of(a)
 
     def to_torch(self, a: TensorType, factors: TensorType) -> nn.Module:
@@ -176,7 +176,7 @@ class HouseholderMultiply(_OfReflections):
     def infer(self, a: TensorType, factors: TensorType, other: TensorType) -> TensorType:
         return other
 
-    def work(self, a: TensorType, factors: TensorType, other: TensorType) -> Work:
+    def work(self, a: TensorType, factors: TensorType, other: TensorType) -> MatrixWork:
         columns: Dim = other.shape[-1 if self.left else -2]
         return turned(a.shape[-2], columns, factors.shape[-1]) * stack_of(a)
 

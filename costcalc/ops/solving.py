@@ -11,8 +11,8 @@ from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import REAL, TensorType
 from costcalc.ops.broadcasting import broadcast, stretches
 from costcalc.ops.matrices import (
+    MatrixWork,
     OfMatrices,
-    Work,
     bidiagonalised,
     eliminated,
     longer,
@@ -75,7 +75,7 @@ class SolveTriangular(_Solves):
         """One triangle, of which ``unit`` leaves the diagonal unread."""
         return triangle(a.shape[-1] if self.unit else a.shape[-1] + 1)
 
-    def work(self, a: TensorType, b: TensorType) -> Work:
+    def work(self, a: TensorType, b: TensorType) -> MatrixWork:
         return substituted(a.shape[-1], self.columns(a, b), divides=not self.unit)
 
     def to_torch(self, a: TensorType, b: TensorType) -> nn.Module:
@@ -113,7 +113,7 @@ class LUSolve(_Solves):
     left: bool = True
     adjoint: bool = False
 
-    def work(self, a: TensorType, places: TensorType, b: TensorType) -> Work:
+    def work(self, a: TensorType, places: TensorType, b: TensorType) -> MatrixWork:
         return substituted_twice(a.shape[-1], self.columns(a, b))
 
     def to_torch(self, a: TensorType, places: TensorType, b: TensorType) -> nn.Module:
@@ -149,7 +149,7 @@ class CholeskySolve(_Solves):
 
     upper: bool = False
 
-    def work(self, a: TensorType, b: TensorType) -> Work:
+    def work(self, a: TensorType, b: TensorType) -> MatrixWork:
         return substituted(a.shape[-1], self.columns(a, b)) * 2
 
     def to_torch(self, a: TensorType, b: TensorType) -> nn.Module:
@@ -182,7 +182,7 @@ class LDLSolve(_Solves):
     aten = "linalg_ldl_solve"
     left = True
 
-    def work(self, a: TensorType, places: TensorType, b: TensorType) -> Work:
+    def work(self, a: TensorType, places: TensorType, b: TensorType) -> MatrixWork:
         return substituted_twice(a.shape[-1], self.columns(a, b))
 
     @classmethod
@@ -204,7 +204,7 @@ class Solve(_Solves):
 
     left: bool = True
 
-    def work(self, a: TensorType, b: TensorType) -> Work:
+    def work(self, a: TensorType, b: TensorType) -> MatrixWork:
         n = a.shape[-1]
         return eliminated(n, n) * stack_of(a) + substituted_twice(n, self.columns(a, b))
 
@@ -241,7 +241,7 @@ class Inverse(OfMatrices):
     aten = "linalg_inv_ex"
     is_square = True
 
-    def work(self, a: TensorType) -> Work:
+    def work(self, a: TensorType) -> MatrixWork:
         n = a.shape[-1]
         return (eliminated(n, n) + substituted_twice(n, n)) * stack_of(a)
 
@@ -282,9 +282,12 @@ class CholeskyInverse(OfMatrices):
 
     upper: bool = False
 
-    def work(self, a: TensorType) -> Work:
+    def work(self, a: TensorType) -> MatrixWork:
         n = a.shape[-1]
-        inverted, product = Work(n * (n - 1) * (n - 2) // 6, n * n), Work((n * n * n - n) // 6, triangle(n + 1))
+        inverted, product = (
+            MatrixWork(n * (n - 1) * (n - 2) // 6, n * n),
+            MatrixWork((n * n * n - n) // 6, triangle(n + 1)),
+        )
         return (inverted + product) * stack_of(a)
 
     def to_torch(self, a: TensorType) -> nn.Module:
@@ -325,9 +328,9 @@ class Determinant(OfMatrices):
         y = a.with_shape(*a.shape[:-2])
         return (y, TensorType(y.shape, REAL.get(a.dtype, a.dtype))) if self.log else y
 
-    def work(self, a: TensorType) -> Work:
+    def work(self, a: TensorType) -> MatrixWork:
         n = a.shape[-1]
-        return (eliminated(n, n) + Work(0, n * (3 if self.log else 1))) * stack_of(a)
+        return (eliminated(n, n) + MatrixWork(0, n * (3 if self.log else 1))) * stack_of(a)
 
     def to_torch(self, a: TensorType) -> nn.Module:
         from torch import linalg
@@ -384,7 +387,7 @@ class LeastSquares(OfMatrices):
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
         return b.with_shape(*broadcast(a.shape[:-2], b.shape[:-2]), a.shape[-1], b.shape[-1])
 
-    def work(self, a: TensorType, b: TensorType) -> Work:
+    def work(self, a: TensorType, b: TensorType) -> MatrixWork:
         (m, n), k = a.shape[-2:], b.shape[-1]
         long, rank = longer(a)
         if self.is_approximate:
@@ -393,10 +396,10 @@ class LeastSquares(OfMatrices):
             work = reflected(long, rank, rank) + turned(long, k, rank) + substituted(rank, k)
         else:
             more = maximum(n - m, 0)  # columns beyond the square part, which reflections from the right clear
-            from_right = Work(rank * more + triangle(rank) * (2 * more + 1), rank * more + triangle(rank))
-            beyond = from_right + Work(k * rank * (2 * more + 1), k * rank)
+            from_right = MatrixWork(rank * more + triangle(rank) * (2 * more + 1), rank * more + triangle(rank))
+            beyond = from_right + MatrixWork(k * rank * (2 * more + 1), k * rank)
             work = reflected(m, n, rank) + turned(m, k, rank) + substituted(rank, k)
-            work = work + beyond.where(at_least(n, m + 1), Work())
+            work = work + beyond.where(at_least(n, m + 1), MatrixWork())
         return work * prod(broadcast(a.shape[:-2], b.shape[:-2]))
 
     def to_torch(self, a: TensorType, b: TensorType) -> nn.Module:

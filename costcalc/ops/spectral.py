@@ -16,8 +16,8 @@ from costcalc.ir.fields import Count
 from costcalc.ir.op import Condition, Example, op
 from costcalc.ir.tensor import COMPLEX, REAL, TensorType
 from costcalc.ops.matrices import (
+    MatrixWork,
     OfMatrices,
-    Work,
     bidiagonalised,
     generated,
     longer,
@@ -63,12 +63,12 @@ class SVD(OfMatrices):
         left, right = (m, n) if self.full else (q, q)
         return a.with_shape(*stack, m, left), values, a.with_shape(*stack, right, n)
 
-    def work(self, a: TensorType) -> Work:
+    def work(self, a: TensorType) -> MatrixWork:
         p, q = longer(a)
         first, at_once = reflected(p, q, q) + bidiagonalised(q, q), bidiagonalised(p, q)
         if self.vectors:
             short = turned(q, q, q) + turned(q - 1, q, q - 1)
-            first = first + generated(p, p if self.full else q, q) + short + Work(p * q * q)
+            first = first + generated(p, p if self.full else q, q) + short + MatrixWork(p * q * q)
             at_once = at_once + turned(p, p if self.full else q, q) + turned(q - 1, q, q - 1)
         return first.where(at_least(p, 11 * q // 6), at_once) * stack_of(a)
 
@@ -120,7 +120,7 @@ class Eigh(OfMatrices):
         values = TensorType(a.shape[:-1], REAL.get(a.dtype, a.dtype))
         return (values, a) if self.vectors else values
 
-    def work(self, a: TensorType) -> Work:
+    def work(self, a: TensorType) -> MatrixWork:
         n = a.shape[-1]
         work = tridiagonalised(n)
         return (work + turned(n - 1, n, n - 1) if self.vectors else work) * stack_of(a)
@@ -169,9 +169,9 @@ class Eig(OfMatrices):
         values = TensorType(a.shape[:-1], dtype)
         return (values, TensorType(a.shape, dtype)) if self.vectors else values
 
-    def work(self, a: TensorType) -> Work:
+    def work(self, a: TensorType) -> MatrixWork:
         cube: Dim = a.shape[-1] * a.shape[-1] * a.shape[-1]
-        return Work(79 * cube // 6 if self.vectors else 5 * cube) * stack_of(a)
+        return MatrixWork(79 * cube // 6 if self.vectors else 5 * cube) * stack_of(a)
 
     def to_torch(self, a: TensorType) -> nn.Module:
         from torch import linalg
@@ -213,10 +213,10 @@ class PseudoInverse(OfMatrices):
     def infer(self, a: TensorType) -> TensorType:
         return a.with_shape(*a.shape[:-2], a.shape[-1], a.shape[-2])
 
-    def work(self, a: TensorType) -> Work:
+    def work(self, a: TensorType) -> MatrixWork:
         (m, n), (_, q) = a.shape[-2:], longer(a)
         parts = Eigh().work(a) if self.hermitian else SVD().work(a)
-        return parts + Work(m * n * q, n * q + 3 * q) * stack_of(a)
+        return parts + MatrixWork(m * n * q, n * q + 3 * q) * stack_of(a)
 
     def to_torch(self, a: TensorType) -> nn.Module:
         from torch import linalg
@@ -255,9 +255,9 @@ class MatrixExp(OfMatrices):
 
     squarings: Count = 0
 
-    def work(self, a: TensorType) -> Work:
+    def work(self, a: TensorType) -> MatrixWork:
         n = a.shape[-1]
-        return Work((5 + self.squarings) * n * n * n, 48 * n * n) * stack_of(a)
+        return MatrixWork((5 + self.squarings) * n * n * n, 48 * n * n) * stack_of(a)
 
     def to_torch(self, a: TensorType) -> nn.Module:
         from torch import linalg

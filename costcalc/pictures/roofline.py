@@ -8,7 +8,7 @@ from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError
 
 
-class Point(NamedTuple):
+class RooflinePoint(NamedTuple):
     """One layer.
 
     intensity   MACs per byte that it moves
@@ -41,7 +41,7 @@ class Roofline(NamedTuple):
     bits: int | None
     peak: float
     bandwidth: float
-    points: tuple[Point, ...]
+    points: tuple[RooflinePoint, ...]
     without: float
     whole: float | None
 
@@ -72,10 +72,10 @@ def roofline(report: Report) -> Roofline:
     return Roofline(machine, bits, machine.rate(bits), machine.bandwidth, tuple(points), without, whole)
 
 
-def _point(layer: Layer) -> Point | None:
+def _point(layer: Layer) -> RooflinePoint | None:
     macs, traffic, time = layer.macs, layer.traffic_bits, layer.time
     if not isinstance(macs, int) or not isinstance(traffic, int) or time is None or not macs or not traffic:
         return None
     alone = max(time.compute, time.traffic)
     moved = traffic / 8
-    return Point(layer.name, layer.kind, macs, moved, macs / moved, macs / alone, time.seconds, time.bound)
+    return RooflinePoint(layer.name, layer.kind, macs, moved, macs / moved, macs / alone, time.seconds, time.bound)

@@ -11,7 +11,7 @@ MOST = 12
 """Causes that have a step of their own; the others share the last."""
 
 
-class Step(NamedTuple):
+class WaterfallStep(NamedTuple):
     """One cause, or with ``causes`` above 1 all that have no step of their own.
 
     start, end   the figure before and after it
@@ -36,7 +36,7 @@ class Waterfall(NamedTuple):
     figure: str
     old: Value
     new: Value
-    steps: tuple[Step, ...]
+    steps: tuple[WaterfallStep, ...]
 
 
 def waterfall(diff: Diff, figure: str = "macs", most: int = MOST) -> Waterfall:
@@ -50,9 +50,9 @@ def waterfall(diff: Diff, figure: str = "macs", most: int = MOST) -> Waterfall:
     steps, at = [], old
     for cause in own:
         source = cause.location.short if cause.location else ""
-        steps.append(Step(cause.kind, cause.description, source, at, at + cause.of(figure)))
+        steps.append(WaterfallStep(cause.kind, cause.description, source, at, at + cause.of(figure)))
         at = steps[-1].end
     if rest := causes[len(own) :]:
         change = sum(cause.of(figure) for cause in rest)
-        steps.append(Step("others", f"{len(rest)} smaller causes", "", at, at + change, len(rest)))
+        steps.append(WaterfallStep("others", f"{len(rest)} smaller causes", "", at, at + change, len(rest)))
     return Waterfall(figure, old, new, tuple(steps))

@@ -15,7 +15,7 @@ from costcalc.ir.graph import Graph
 if TYPE_CHECKING:
     from torch import nn
 
-    from costcalc.verification.exported_file import Origin
+    from costcalc.verification.exported_file import ExportOrigin
     from costcalc.verification.result import Check, Disagreement, VerifyResult
 
 MOST_BYTES = 6 * 2**30
@@ -28,7 +28,7 @@ def verify(
     *,
     progress: Callable[[str], None] = lambda _: None,
     beside: Sequence[tuple[Check, Sequence[Disagreement]]] = (),
-    origin: Origin | None = None,
+    origin: ExportOrigin | None = None,
 ) -> VerifyResult:
     """Compare the figures of ``graph`` with those of ``module``, by default the one that the graph builds.
 

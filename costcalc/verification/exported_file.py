@@ -20,7 +20,7 @@ from costcalc.models import load
 from costcalc.verification.result import Check, Difference, Disagreement, Tally
 
 
-class Origin(NamedTuple):
+class ExportOrigin(NamedTuple):
     """The model that a file was exported from.
 
     name         as on the command line: ``timm:resnet50``
@@ -34,7 +34,7 @@ class Origin(NamedTuple):
 Found = tuple[list[tuple[Check, list[Disagreement]]], list[Tally]]
 
 
-def against(file: Graph, origin: Origin) -> Found:
+def against(file: Graph, origin: ExportOrigin) -> Found:
     """What the model ``origin`` says of the graph of a file that was exported from it.
 
     Raises ``OptionError`` if ``file`` is of no file that another tool wrote, ``CostcalcError`` if the model does not
@@ -63,7 +63,7 @@ def refuse_unless_exported(file: Graph) -> None:
         )
 
 
-def at_inputs_of(file: Graph, origin: Origin) -> Graph:
+def at_inputs_of(file: Graph, origin: ExportOrigin) -> Graph:
     """The graph of ``origin`` at the inputs of the graph ``file``: of images with the channels before their places.
 
     Inputs go by their names; where the model has other names for them, it is taken at its own with the file's batch.

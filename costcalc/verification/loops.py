@@ -95,7 +95,7 @@ _TAKES: dict[str, Callable[[list[Any]], Any]] = {
 }
 
 
-class Loops:
+class LoopNest:
     """The loop nest of an op on inputs of the given types.
 
     sizes   how far each letter runs; a spread letter has one size an axis, ``o-1`` the last

@@ -12,7 +12,7 @@ import pytest
 
 from costcalc import analyze, check, compare, load
 from costcalc.analysis.estimate import Features, whole
-from costcalc.calibration.fit import Row, calibrated, fitted, held_out
+from costcalc.calibration.fit import FitRow, calibrated, fitted, held_out
 from costcalc.calibration.section import written
 from costcalc.errors import CostcalcError, SpecError
 from costcalc.machines import load_machine
@@ -31,7 +31,7 @@ def features(name: str) -> Features:
     return whole(fuse(load(name)), "cpu")
 
 
-ROWS = [Row(name, features(name), features(name).seconds(TRUE)) for name in NAMES]
+ROWS = [FitRow(name, features(name), features(name).seconds(TRUE)) for name in NAMES]
 
 
 def test_what_made_the_times_is_found_again() -> None:
@@ -54,7 +54,7 @@ def test_none_is_below_zero() -> None:
 def test_errors_are_of_models_that_the_fit_did_not_see() -> None:
     seen: list[set[str]] = []
 
-    def fit(rows: list[Row]) -> Features:  # type: ignore[override]
+    def fit(rows: list[FitRow]) -> Features:  # type: ignore[override]
         seen.append({row.model for row in rows})
         return Features(macs=float(len(rows)))
 
@@ -66,10 +66,10 @@ def test_errors_are_of_models_that_the_fit_did_not_see() -> None:
 
 
 def test_of_many_models_a_tenth_is_left_out_at_a_time() -> None:
-    rows = [Row(str(i), Features(macs=i + 1.0), i + 1.0) for i in range(100)]
+    rows = [FitRow(str(i), Features(macs=i + 1.0), i + 1.0) for i in range(100)]
     sizes: list[int] = []
 
-    def fit(some: list[Row]) -> Features:
+    def fit(some: list[FitRow]) -> Features:
         sizes.append(len(some))
         return Features(macs=1.0)
 
@@ -81,7 +81,7 @@ def test_the_interval_holds_eight_of_ten() -> None:
     """Of times that vary by some percent the interval of a fit holds about so many of others."""
     draw = random.Random(0)
     base = [Features(*(draw.uniform(0.2, 1) * scale for scale in (1e9, 1e7, 1e8, 1e8, 100))) for _ in range(400)]
-    rows = [Row(str(i), f, f.seconds(TRUE) * draw.lognormvariate(0, 0.1)) for i, f in enumerate(base)]
+    rows = [FitRow(str(i), f, f.seconds(TRUE) * draw.lognormvariate(0, 0.1)) for i, f in enumerate(base)]
     found, _, _ = calibrated(rows[:200], "cpu", "", None)
     inside = [found.of(r.features).low <= r.seconds <= found.of(r.features).high for r in rows[200:]]
     assert 0.72 < sum(inside) / len(inside) < 0.88
@@ -97,7 +97,7 @@ def test_repeats_that_differ_widen_the_interval_and_are_told() -> None:
 
 
 @pytest.mark.parametrize("rows", [ROWS[:9], [ROWS[0]] * 20])
-def test_too_few_are_refused(rows: list[Row]) -> None:
+def test_too_few_are_refused(rows: list[FitRow]) -> None:
     with pytest.raises(CostcalcError, match="fitting needs at least 10 measurements of at least 5 models or layers"):
         calibrated(rows, "cpu", "", None)
 

@@ -11,26 +11,26 @@ from uses import USES, module_of, outputs_of, tensors
 from costcalc.ir.index_map import AxisMap
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
-from costcalc.verification.loops import Loops
+from costcalc.verification.loops import LoopNest
 
 WITH_EQUATION = pytest.mark.parametrize(("op", "types"), [use for use in USES if use.values[0].computes])
 
 
-def is_product(loops: Loops) -> bool:
+def is_product(loops: LoopNest) -> bool:
     """Whether each turn of the loops multiplies and accumulates."""
     return loops.equation.takes == "+=" and len(loops.equation.factors) > 1
 
 
 @WITH_EQUATION
 def test_the_loops_turn_once_per_mac(op: Op, types: list[TensorType]) -> None:
-    loops = Loops(op, *types)
+    loops = LoopNest(op, *types)
 
     assert op.macs(*types, y=outputs_of(op, types)[0]) == (len(loops) if is_product(loops) else 0)
 
 
 @WITH_EQUATION
 def test_every_weight_of_the_equation_is_used_and_no_other_place(op: Op, types: list[TensorType]) -> None:
-    loops = Loops(op, *types)
+    loops = LoopNest(op, *types)
     used = list(zip(*loops.positions(), strict=True))
 
     for operand, positions in zip(loops.operands, used, strict=True):
@@ -41,7 +41,7 @@ def test_every_weight_of_the_equation_is_used_and_no_other_place(op: Op, types: 
 
 @WITH_EQUATION
 def test_the_loops_give_what_pytorch_gives(op: Op, types: list[TensorType]) -> None:
-    loops = Loops(op, *types)
+    loops = LoopNest(op, *types)
     if loops.equation.takes == "mean=":
         pytest.skip("the mean is of what lies inside; tests/ops/test_pool.py compares it")
     module, inputs = module_of(op, types), tensors(types)
@@ -61,7 +61,7 @@ def test_the_loops_give_what_pytorch_gives(op: Op, types: list[TensorType]) -> N
 
 @WITH_EQUATION
 def test_what_each_output_touches_spans_what_it_is_said_to_see(op: Op, types: list[TensorType]) -> None:
-    loops = Loops(op, *types)
+    loops = LoopNest(op, *types)
     names = [n for n in loops.shapes if n not in op.weights(*types) and n != loops.operands[0].name]
     index_maps = dict(zip(names, op.index_maps(*types, y=outputs_of(op, types)[0]), strict=True))
 

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from costcalc.ir.index_map import AxisMap
 from costcalc.ir.op import Op
-from costcalc.verification.loops import Loops
+from costcalc.verification.loops import LoopNest
 
 QUIET = pytest.mark.filterwarnings("ignore")  # PyTorch warns of odd but legal layers
 Check = Callable[[Layer], str]
@@ -102,7 +102,7 @@ def agrees_with_loops(layer: Layer) -> str:
     op = layer.accepted()
     if op is None or op.computes == "" or op.name == "avg_pool":
         return "passed over"
-    loops = Loops(op, layer.type)
+    loops = LoopNest(op, layer.type)
     if len(loops) > 5_000:
         return "passed over"
     module = op.to_torch(layer.type).double().eval()
@@ -122,7 +122,7 @@ def agrees_with_loops(layer: Layer) -> str:
     return "compared"
 
 
-def sees_what_loops_touch(op: Op, layer: Layer, loops: Loops) -> bool:
+def sees_what_loops_touch(op: Op, layer: Layer, loops: LoopNest) -> bool:
     """Whether all that an output reads lies in its window, and whole strides reach both ends of it."""
     (index_map,) = op.index_maps(layer.type, y=outputs(op, layer)[0])
     position = next(i for i, operand in enumerate(loops.operands) if operand.name == "x")

@@ -18,7 +18,7 @@ from uses import USES, outputs_of
 from costcalc.ir.footprint import laying, taps_laid, touched
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
-from costcalc.verification.loops import Loops
+from costcalc.verification.loops import LoopNest
 
 CASES = 4000
 MORE = {
@@ -72,10 +72,10 @@ def test_places_that_lay_taps_are_what_loops_count() -> None:
 
 @pytest.mark.parametrize(("op", "types"), [use for use in USES if use.values[0].computes])
 def test_the_equation_touches_what_is_read(op: Op, types: list[TensorType]) -> None:
-    assert op.reads(*types, y=outputs_of(op, types)[0]) == tuple(touched_by(Loops(op, *types), op, types))
+    assert op.reads(*types, y=outputs_of(op, types)[0]) == tuple(touched_by(LoopNest(op, *types), op, types))
 
 
-def touched_by(loops: Loops, op: Op, types: list[TensorType]) -> list[int]:
+def touched_by(loops: LoopNest, op: Op, types: list[TensorType]) -> list[int]:
     """Distinct places inside each input that some result inside the output takes in."""
     result, *names = (operand.name for operand in loops.operands)
     found: dict[str, set[Any]] = {name: set() for name in names if name not in op.weights(*types)}
@@ -104,7 +104,7 @@ def reads_what_loops_touch(layer: Layer) -> str:
     op = layer.accepted()
     if op is None:
         return "passed over"
-    loops = Loops(op, layer.type)
+    loops = LoopNest(op, layer.type)
     if len(loops) > 5_000:
         return "passed over"
     y = outputs_of(op, [layer.type])[0]

@@ -19,7 +19,7 @@ from costcalc.errors import CostcalcError, OptionError
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
-from costcalc.verification.exported_file import Origin, against, at_inputs_of
+from costcalc.verification.exported_file import ExportOrigin, against, at_inputs_of
 
 Layer = tuple[str, str, tuple[Any, ...], list[str]]
 
@@ -115,9 +115,9 @@ def test_work_done_once_for_two_and_work_done_twice() -> None:
 def test_what_nothing_explains_is_a_disagreement_with_its_layer() -> None:
     file = graph("net.onnx", [("a", "linear", (4,), ["x"]), ("y", "linear", (3,), ["a"])], ["y"])
     with pytest.raises(OptionError, match="--against is for a file"):
-        against(graph("resnet50", [("y", "relu", (), ["x"])], ["y"]), Origin("net.py:Net"))
+        against(graph("resnet50", [("y", "relu", (), ["x"])], ["y"]), ExportOrigin("net.py:Net"))
     with pytest.raises(CostcalcError):
-        against(file, Origin("no/such.py:Net"))
+        against(file, ExportOrigin("no/such.py:Net"))
 
 
 NET = """
@@ -158,7 +158,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_a_file_and_its_module(exported: Path) -> None:
-    origin = Origin(f"{exported / 'net.py'}:Net")
+    origin = ExportOrigin(f"{exported / 'net.py'}:Net")
     file = load(str(exported / "net.onnx"))
     checks, (macs, tensors) = against(file, origin)
     assert [differ for _, differ in checks] == [[], []]
@@ -178,7 +178,7 @@ def test_a_file_and_its_module(exported: Path) -> None:
 
 def test_a_module_of_another_width_is_contradicted_layer_by_layer(exported: Path) -> None:
     checks, (macs, tensors) = against(
-        load(str(exported / "net.onnx")), Origin(f"{exported / 'net.py'}:Net", {"classes": 7})
+        load(str(exported / "net.onnx")), ExportOrigin(f"{exported / 'net.py'}:Net", {"classes": 7})
     )
     (_, differ), (_, held) = checks
     assert [(d.layer, d.ours, d.theirs) for d in differ] == [("head", f"{2 * 8 * 5}", f"{2 * 8 * 7}")]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from costcalc.ir.graph import Graph
 
 
-class Format(NamedTuple):
+class ExportFormat(NamedTuple):
     """One kind of file.
 
     title     who reads it
@@ -37,23 +37,25 @@ class Format(NamedTuple):
 
 
 _HERE = "costcalc.backends.export"
-FORMATS: dict[str, Format] = {
-    "loops": Format("the loop nests of layers, a row each that differs", f"{_HERE}.loops", "loops.csv", "layer"),
-    "parquet": Format("the same as Parquet", f"{_HERE}.parquet", "loops.parquet", "layer", binary=True),
-    "scale-sim": Format("SCALE-Sim: a topology", f"{_HERE}.scale_sim", "topology.csv", "layer"),
-    "timeloop": Format("Timeloop: a problem a document", f"{_HERE}.timeloop", "problem.yaml", "layer"),
-    "zigzag": Format("ZigZag: a workload", f"{_HERE}.zigzag", "workload.yaml", "layer"),
-    "accelforge": Format("AccelForge: a workload of Einsums", f"{_HERE}.accelforge", "workload.yaml", "layer"),
-    "metrics": Format("totals for MLflow, Weights & Biases and DVC", f"{_HERE}.metrics", "metrics.json"),
-    "model-card": Format("a section for a Hugging Face model card", f"{_HERE}.model_card", "README.md"),
-    "perfetto": Format(
+FORMATS: dict[str, ExportFormat] = {
+    "loops": ExportFormat("the loop nests of layers, a row each that differs", f"{_HERE}.loops", "loops.csv", "layer"),
+    "parquet": ExportFormat("the same as Parquet", f"{_HERE}.parquet", "loops.parquet", "layer", binary=True),
+    "scale-sim": ExportFormat("SCALE-Sim: a topology", f"{_HERE}.scale_sim", "topology.csv", "layer"),
+    "timeloop": ExportFormat("Timeloop: a problem a document", f"{_HERE}.timeloop", "problem.yaml", "layer"),
+    "zigzag": ExportFormat("ZigZag: a workload", f"{_HERE}.zigzag", "workload.yaml", "layer"),
+    "accelforge": ExportFormat("AccelForge: a workload of Einsums", f"{_HERE}.accelforge", "workload.yaml", "layer"),
+    "metrics": ExportFormat("totals for MLflow, Weights & Biases and DVC", f"{_HERE}.metrics", "metrics.json"),
+    "model-card": ExportFormat("a section for a Hugging Face model card", f"{_HERE}.model_card", "README.md"),
+    "perfetto": ExportFormat(
         "the schedule on a machine, for Perfetto and Chrome", f"{_HERE}.perfetto", "trace.json", needs="machine"
     ),
-    "netron": Format("Netron: figures at each operator of a file", f"{_HERE}.netron", "attachment.json"),
-    "model-explorer": Format(
+    "netron": ExportFormat("Netron: figures at each operator of a file", f"{_HERE}.netron", "attachment.json"),
+    "model-explorer": ExportFormat(
         "Model Explorer: the graph with its figures", f"{_HERE}.model_explorer", "graph.json", "by"
     ),
-    "node-data": Format("Model Explorer: a figure of each node of its graph", f"{_HERE}.node_data", "macs.json", "by"),
+    "node-data": ExportFormat(
+        "Model Explorer: a figure of each node of its graph", f"{_HERE}.node_data", "macs.json", "by"
+    ),
 }
 """Name → format. Each module is imported when it is asked for."""
 
@@ -134,7 +136,7 @@ class Exported:
         return self.workload.loops
 
 
-def find_format(name: str) -> Format:
+def find_format(name: str) -> ExportFormat:
     """The format called ``name``. Raises ``OptionError`` with those that there are."""
     if name not in FORMATS:
         raise OptionError(f"no format '{name[:40]}'{near(name, FORMATS)}; export writes {listing(FORMATS)}")

@@ -24,7 +24,7 @@ LAYERS, BLOCKS = 1, 2
 """Threads: of layers, and of the first of the rows of blocks, a row for each depth."""
 
 
-class Span(NamedTuple):
+class TraceSlice(NamedTuple):
     """A layer from one second to another."""
 
     layer: Layer
@@ -43,14 +43,14 @@ def write(exported: Exported) -> str:
     return f'{{"displayTimeUnit": "ns", "otherData": {head}, "traceEvents": [\n{body}\n]}}\n'
 
 
-def spans(report: Report) -> list[Span]:
+def spans(report: Report) -> list[TraceSlice]:
     """The layers that take time, one after the other; those that are made beforehand take none."""
-    found: list[Span] = []
+    found: list[TraceSlice] = []
     now = 0.0
     for layer in report.layers:
         if layer.time is None or not layer.time.seconds or layer.prepared is not None:
             continue
-        found.append(Span(layer, now, now + layer.time.seconds))
+        found.append(TraceSlice(layer, now, now + layer.time.seconds))
         now += layer.time.seconds
     return found
 
@@ -92,7 +92,7 @@ def _closed(blocks: list[tuple[str, float]], kept: int, now: float) -> Iterator[
         yield _span(BLOCKS + len(blocks), name, "block", start, now, {})
 
 
-def _layer(span: Span) -> dict[str, Any]:
+def _layer(span: TraceSlice) -> dict[str, Any]:
     layer = span.layer
     assert layer.time is not None  # or it were no span
     about = {

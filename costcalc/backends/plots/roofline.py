@@ -23,7 +23,7 @@ from costcalc.backends.plots.canvas import (
     ranked,
     share,
 )  # fmt: skip
-from costcalc.pictures.roofline import Point, roofline
+from costcalc.pictures.roofline import RooflinePoint, roofline
 
 MOST_NAMED = 8
 
@@ -38,7 +38,7 @@ def draw(report: Report, width: float | None = None) -> Picture:
         from costcalc.errors import CostcalcError
 
         raise CostcalcError(f"no layer of {report.name[:60]} multiplies and moves anything, so none is under the roof")
-    alike: dict[tuple[str, float, float], list[Point]] = {}
+    alike: dict[tuple[str, float, float], list[RooflinePoint]] = {}
     for point in found.points:
         alike.setdefault((point.kind, point.intensity, point.rate), []).append(point)
     seconds: dict[str, float] = {}

@@ -34,7 +34,7 @@ class Program(TellsScope, nn.Module):
         # Shared, so that what is done to the weights of one is done to the other; in a list, the module is no part.
         vars(self).update(_modules=module._modules, _parameters=module._parameters, _buffers=module._buffers)
         self._modules.pop(GUARDS, None)
-        self._calls = [Calls(module)]
+        self._calls = [ProgramRun(module)]
         signature = inspect.signature(module.forward)
 
         def forward(*args: Any, **kwargs: Any) -> Any:
@@ -64,7 +64,7 @@ def by_parts(module: nn.Module) -> Iterator[None]:
             each.by_parts = False
 
 
-class Calls(fx.Interpreter):
+class ProgramRun(fx.Interpreter):
     """Runs a graph, telling for each call in which module it was made; calls of a module by turns are one call."""
 
     def __init__(self, module: fx.GraphModule) -> None:

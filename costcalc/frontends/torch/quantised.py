@@ -31,7 +31,7 @@ WHOLE = "uint8"
 """Stands for the type of what a kernel makes, of whole numbers."""
 
 
-class Packed(NamedTuple):
+class PackedModule(NamedTuple):
     """What one object holds: its tensors by name, without the name of the module, and how a convolution slides."""
 
     kind: str
@@ -39,7 +39,7 @@ class Packed(NamedTuple):
     options: Mapping[str, Any]
 
 
-class Part(NamedTuple):
+class PartOfKernel(NamedTuple):
     """One of the calls that a kernel stands for.
 
     made   the type of what it makes; None for the kernel's own, an element type for that with these elements
@@ -62,20 +62,20 @@ class PackedWeights:
 
     def __init__(self, model: nn.Module) -> None:
         self.weights: list[Traced] = []
-        self._of: dict[str, list[Packed]] = {}
+        self._of: dict[str, list[PackedModule]] = {}
         for path, module in model.named_modules():
             for name, value in vars(module).items():
                 if isinstance(value, torch.ScriptObject) and _kind(value):
                     self._take(_owner(path), value, _SUFFIX.get(name, ""))
 
-    def of(self, path: str, value: torch.ScriptObject, order: int = 0) -> Packed | None:
+    def of(self, path: str, value: torch.ScriptObject, order: int = 0) -> PackedModule | None:
         """What ``value`` holds, the ``order``-th argument of a call in the module ``path``; None if unknown."""
         if not _kind(value):
             return None
         known = self._of.get(path, [])
         return known[order] if order < len(known) else self._take(path, value)
 
-    def _take(self, path: str, value: torch.ScriptObject, suffix: str = "") -> Packed:
+    def _take(self, path: str, value: torch.ScriptObject, suffix: str = "") -> PackedModule:
         before = self._of.setdefault(path, [])
         found = _unpacked(value, f"{path}." if path else "", len(before), suffix)
         before.append(found)
@@ -96,22 +96,22 @@ _SUFFIX = {"_packed_weight_ih": "_ih", "_packed_weight_hh": "_hh"}
 """Attribute of a cell → what a float one adds to the names of that weight and its bias."""
 
 
-def _unpacked(value: Any, prefix: str, order: int, suffix: str) -> Packed:
+def _unpacked(value: Any, prefix: str, order: int, suffix: str) -> PackedModule:
     kind = _kind(value)
     if kind == _CELL:
-        return Packed(kind, _of_cell(value, prefix, order), {})
+        return PackedModule(kind, _of_cell(value, prefix, order), {})
     if kind == _TABLE:
         rate, table = value.bit_rate(), torch.ops.quantized.embedding_bag_unpack(value)
         of_row = "float32" if rate == 8 else "float16"
         types = {"weight": TensorType(tuple(table.shape), f"uint{rate}")}
         types |= {name: TensorType((table.shape[0],), of_row) for name in ("weight_scales", "weight_zero_points")}
-        return Packed(kind, _named(types, prefix), {})
+        return PackedModule(kind, _named(types, prefix), {})
     weight, bias = torch.ops.quantized.linear_unpack(value) if kind == _LINEAR else value.unpack()
     options: dict[str, Any] = {}
     if kind == _CONV:
         names = ("stride", "padding", "output_padding", "dilation", "groups")
         options = {name: getattr(value, name)() for name in names} | {"transposed": bool(value.transpose())}
-    return Packed(kind, _named(_types(weight, bias, suffix), prefix), options)
+    return PackedModule(kind, _named(_types(weight, bias, suffix), prefix), options)
 
 
 def _types(weight: Tensor, bias: Tensor | None, suffix: str = "") -> dict[str, TensorType]:
@@ -176,7 +176,7 @@ _DEFAULTS: dict[str, Mapping[str, Any]] = {
 }
 
 
-def parts(name: str, arguments: Mapping[str, Any], packed: PackedWeights, path: str) -> Sequence[Part]:
+def parts(name: str, arguments: Mapping[str, Any], packed: PackedWeights, path: str) -> Sequence[PartOfKernel]:
     """The calls that one of the operator ``name`` in the module ``path`` stands for; none if that is not known."""
     if name in ("quantized_lstm", "quantized_gru"):
         return _recurrent(name.removeprefix("quantized_"), arguments, packed, path)
@@ -194,12 +194,12 @@ def parts(name: str, arguments: Mapping[str, Any], packed: PackedWeights, path: 
             base, after = base.removesuffix(suffix), suffix[1:]
             break
     if base in _PLAIN or base in _IN_FLOATS:
-        return [*_of_function(base, arguments), Part(after, {"self": BEFORE})]
+        return [*_of_function(base, arguments), PartOfKernel(after, {"self": BEFORE})]
     product = list(_of_product(base, after, arguments, packed, path))
     return _with_conversions(product) if dynamic and product else product
 
 
-def _of_function(kernel: str, arguments: Mapping[str, Any]) -> Iterator[Part]:
+def _of_function(kernel: str, arguments: Mapping[str, Any]) -> Iterator[PartOfKernel]:
     function = _PLAIN.get(kernel) or _IN_FLOATS[kernel]
     given = {_RENAMED.get(key, key): value for key, value in arguments.items()}
     first = "input" if function in _NORMS else "self"
@@ -208,17 +208,17 @@ def _of_function(kernel: str, arguments: Mapping[str, Any]) -> Iterator[Part]:
     if function == "cat":
         given["tensors"] = arguments["qx"]
     if function in _PLAIN.values() or x is None:
-        yield Part(function, given)
+        yield PartOfKernel(function, given)
         return
     floats = TensorType(x.shape, "float32")
-    yield Part("dequantize", {"self": x}, floats)
-    yield Part(function, {**given, first: BEFORE}, floats)
-    yield Part("quantize_per_tensor", {"self": BEFORE})
+    yield PartOfKernel("dequantize", {"self": x}, floats)
+    yield PartOfKernel(function, {**given, first: BEFORE}, floats)
+    yield PartOfKernel("quantize_per_tensor", {"self": BEFORE})
 
 
 def _of_product(
     base: str, after: str, arguments: Mapping[str, Any], packed: PackedWeights, path: str
-) -> Iterator[Part]:
+) -> Iterator[PartOfKernel]:
     """A linear layer, a convolution or a table, and what its kernel does after it."""
     value = next((v for v in arguments.values() if isinstance(v, torch.ScriptObject)), None)
     found = packed.of(path, value) if value is not None else None
@@ -230,7 +230,7 @@ def _of_product(
         yield from _of_table(base, arguments, weight)
         return
     if found.kind == _LINEAR:
-        yield Part("linear", {"input": x, "weight": weight, "bias": bias})
+        yield PartOfKernel("linear", {"input": x, "weight": weight, "bias": bias})
     else:
         base = base.removesuffix("_add")
         options = dict(found.options)
@@ -240,21 +240,21 @@ def _of_product(
             weight = _flat(weight)
         if not transposed:
             del options["output_padding"]
-        yield Part(base, {"input": x, "weight": weight, "bias": bias, **options})
+        yield PartOfKernel(base, {"input": x, "weight": weight, "bias": bias, **options})
     if "qaccum" in arguments:
-        yield Part("add", {"self": BEFORE, "other": arguments["qaccum"], "alpha": 1})
+        yield PartOfKernel("add", {"self": BEFORE, "other": arguments["qaccum"], "alpha": 1})
     if after:
-        yield Part(after, {"self": BEFORE})
+        yield PartOfKernel(after, {"self": BEFORE})
 
 
-def _with_conversions(product: Sequence[Part]) -> list[Part]:
+def _with_conversions(product: Sequence[PartOfKernel]) -> list[PartOfKernel]:
     """A product of whole numbers whose input and result are floats: it finds the range of its input each time."""
     x: Traced = product[0].arguments["input"]
     first = product[0]._replace(arguments={**product[0].arguments, "input": BEFORE}, made=WHOLE)
     return [
-        Part("quantize_per_tensor_dynamic", {"self": x}, TensorType(x.shape, "uint8")),
+        PartOfKernel("quantize_per_tensor_dynamic", {"self": x}, TensorType(x.shape, "uint8")),
         first,
-        Part("dequantize", {"self": BEFORE}),
+        PartOfKernel("dequantize", {"self": BEFORE}),
         *product[1:],
     ]
 
@@ -266,18 +266,20 @@ def _flat(weight: Traced) -> Traced:
     return weight
 
 
-def _of_table(base: str, arguments: Mapping[str, Any], weight: Traced) -> Iterator[Part]:
+def _of_table(base: str, arguments: Mapping[str, Any], weight: Traced) -> Iterator[PartOfKernel]:
     indices = arguments["indices"]
     if base.startswith("embedding_bag"):
         bag = {"offsets": arguments["offsets"], "mode": arguments["mode"]}
         weights = arguments.get("per_sample_weights")
-        yield Part("embedding_bag", {"weight": weight, "indices": indices, "per_sample_weights": weights, **bag})
+        yield PartOfKernel(
+            "embedding_bag", {"weight": weight, "indices": indices, "per_sample_weights": weights, **bag}
+        )
         return
-    yield Part("embedding", {"weight": weight, "indices": indices}, weight.type.dtype)
-    yield Part("dequantize", {"self": BEFORE})
+    yield PartOfKernel("embedding", {"weight": weight, "indices": indices}, weight.type.dtype)
+    yield PartOfKernel("dequantize", {"self": BEFORE})
 
 
-def _recurrent(name: str, arguments: Mapping[str, Any], packed: PackedWeights, path: str) -> Sequence[Part]:
+def _recurrent(name: str, arguments: Mapping[str, Any], packed: PackedWeights, path: str) -> Sequence[PartOfKernel]:
     cells = [packed.of(path, value, i) for i, value in enumerate(arguments["params"])]
     if any(cell is None for cell in cells):
         return ()
@@ -286,4 +288,4 @@ def _recurrent(name: str, arguments: Mapping[str, Any], packed: PackedWeights, p
         assert cell is not None
         names = (f"weight_ih_{i}", f"weight_hh_{i}", f"bias_ih_{i}", f"bias_hh_{i}")
         flat += [cell.tensors[key] for key in names if key in cell.tensors]
-    return [Part(name, {**arguments, "params": flat})]
+    return [PartOfKernel(name, {**arguments, "params": flat})]

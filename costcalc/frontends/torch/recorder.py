@@ -23,7 +23,7 @@ from costcalc.frontends.torch.lines import Lines
 from costcalc.frontends.torch.nested import jagged_parts
 from costcalc.frontends.torch.operators import Operator
 from costcalc.frontends.torch.pytrees import replaced, stored, tensors_among, wraps
-from costcalc.frontends.torch.quantised import BEFORE, PackedWeights, Part, parts
+from costcalc.frontends.torch.quantised import BEFORE, PackedWeights, PartOfKernel, parts
 from costcalc.frontends.torch.running import Runner
 from costcalc.frontends.torch.scopes import Where
 from costcalc.frontends.torch.sparse import SparseTensors, is_sparse, parts_of
@@ -309,7 +309,7 @@ class Recorder(TorchDispatchMode):
             found += [tensor] if held is None or id(tensor) in old else [held.values, *held.places]
         return found
 
-    def _of_kernel(self, whole: Sequence[Part], made: tuple[Traced, ...]) -> None:
+    def _of_kernel(self, whole: Sequence[PartOfKernel], made: tuple[Traced, ...]) -> None:
         """Write down the calls that one of a quantised kernel stands for."""
         before: Traced | None = None
         for i, part in enumerate(whole):

@@ -24,7 +24,7 @@ COALESCED = "sparse tensors are taken to name no place twice: merging them is no
 Write = Callable[[str, dict[str, Any], Sequence[Tensor]], None]
 
 
-class Held(NamedTuple):
+class StoredElements(NamedTuple):
     """A sparse tensor: its stored elements, and where they stand."""
 
     tensor: Tensor
@@ -57,12 +57,12 @@ class SparseTensors:
 
     def __init__(self, write: Write, again: Callable[..., Any], assumptions: Assumptions, values: Values) -> None:
         self._write, self._again, self._assumptions, self._values = write, again, assumptions, values
-        self._held: dict[int, Held] = {}
+        self._held: dict[int, StoredElements] = {}
 
     def hold(self, tensor: Tensor, parts: dict[str, Tensor]) -> None:
         """Take ``parts``, which the trace knows, for what ``tensor`` stores."""
         places = tuple(part for name, part in parts.items() if name != "values")
-        self._held[id(tensor)] = Held(tensor, parts["values"], places)
+        self._held[id(tensor)] = StoredElements(tensor, parts["values"], places)
 
     def meets(self, operator: Operator, given: Sequence[Tensor]) -> bool:
         """Whether a call is one of sparse tensors."""
@@ -83,7 +83,7 @@ class SparseTensors:
             raise ValuesNeeded
         return made
 
-    def held(self, tensor: Tensor) -> Held:
+    def held(self, tensor: Tensor) -> StoredElements:
         """What a sparse tensor stores; of one from outside, its own tensors."""
         known = self._held.get(id(tensor))
         if known is None or known.tensor is not tensor:
@@ -113,7 +113,7 @@ class SparseTensors:
         shown = args if real else tuple(_without_values(a) if isinstance(a, Tensor) else a for a in args)
         options = {key: v for key, v in kwargs.items() if key not in ("device", "pin_memory", "is_coalesced")}
         made = func(*shown, **options, **({} if real else {"device": META}))
-        self._held[id(made)] = Held(made, values, places)
+        self._held[id(made)] = StoredElements(made, values, places)
         return made
 
     def _taken_apart(self, given: dict[str, Any], func: Any, args: Any, kwargs: Any) -> Any:
@@ -132,7 +132,7 @@ class SparseTensors:
                 return NotImplemented
             values, places = self._stored(x, self._assumptions.size("stored", x.numel(), of=x))
             made = torch.sparse_coo_tensor(places, values, x.shape, device=META)
-        self._held[id(made)] = Held(made, values, (places,))
+        self._held[id(made)] = StoredElements(made, values, (places,))
         return made
 
     def _stored(self, x: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -157,7 +157,7 @@ class SparseTensors:
         if x.dim() != 2:
             return NotImplemented
         held, made = self.held(x), func(*args, **kwargs)
-        self._held[id(made)] = Held(made, held.values, held.places)
+        self._held[id(made)] = StoredElements(made, held.values, held.places)
         return made
 
     def _as_it_is(self, given: dict[str, Any], func: Any, args: Any, kwargs: Any) -> Any:
@@ -166,7 +166,7 @@ class SparseTensors:
         if self._values == "all":
             held, made = self.held(x), func(*args, **kwargs)
             if made is not x:
-                self._held[id(made)] = Held(made, held.values, held.places)
+                self._held[id(made)] = StoredElements(made, held.values, held.places)
             return made
         return x
 
@@ -186,7 +186,7 @@ class SparseTensors:
         self._write("softmax", {"self": held.values, "dim": 0}, [values])
         return self._like(x, values, held)
 
-    def _like(self, x: Tensor, values: Tensor, held: Held) -> Tensor:
+    def _like(self, x: Tensor, values: Tensor, held: StoredElements) -> Tensor:
         """A sparse tensor that stores other elements at the places of ``x``."""
         shown = values if self._values == "all" else _without_values(values)
         own = x if self._values == "all" or x.is_meta else None
@@ -196,7 +196,7 @@ class SparseTensors:
         else:
             first, second = (part for name, part in parts.items() if name != "values")
             made = torch.sparse_compressed_tensor(first, second, shown, x.shape, layout=x.layout)
-        self._held[id(made)] = Held(made, values, held.places)
+        self._held[id(made)] = StoredElements(made, values, held.places)
         return made
 
     # -- products --------------------------------------------------------------------------------

@@ -7,14 +7,14 @@ groups that ``fuse:ort`` joins, ``order`` puts them into the session's order, ``
 from __future__ import annotations
 
 from costcalc.planning.joining import joined
-from costcalc.planning.ort.calls import Builder, Calls
+from costcalc.planning.ort.calls import Builder, SessionCalls
 from costcalc.planning.ort.gone import Gone
 from costcalc.planning.ort.order import ordered
 from costcalc.planning.sizes import ValueSizes
 from costcalc.transforms.fuse.ort import ONNXRuntime
 
 
-def session(sizes: ValueSizes) -> Calls:
+def session(sizes: ValueSizes) -> SessionCalls:
     """What a session makes of the graph: its calls in their order."""
     graph = sizes.graph
     made, gone = ONNXRuntime(graph), Gone(sizes)
@@ -24,4 +24,4 @@ def session(sizes: ValueSizes) -> Calls:
         builder.add(group)
     results = [gone.stand_in[v] for v in graph.outputs if v not in sizes.settled]
     outputs = tuple(dict.fromkeys(map(builder.plain, results)))
-    return Calls(tuple(ordered(sizes, made, groups, builder)), groups, tuple(graph.inputs), outputs)
+    return SessionCalls(tuple(ordered(sizes, made, groups, builder)), groups, tuple(graph.inputs), outputs)

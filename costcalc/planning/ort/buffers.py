@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from costcalc.planning.ort.calls import Call, Calls, Value
+from costcalc.planning.ort.calls import KernelCall, SessionCalls, Value
 from costcalc.planning.records import ArenaTensor
 
 ALIGNMENT = 64
@@ -30,7 +30,7 @@ class Planned:
     beside    the names of those that do not lie in the block
     """
 
-    def __init__(self, session: Calls) -> None:
+    def __init__(self, session: SessionCalls) -> None:
         self.buffer: dict[str, str] = {}
         """Value → the one whose buffer it uses."""
         self._choose(session)
@@ -38,7 +38,7 @@ class Planned:
         self.beside: set[str] = set()
         self._live(session)
 
-    def _choose(self, session: Calls) -> None:
+    def _choose(self, session: SessionCalls) -> None:
         calls, buffer = session.calls, self.buffer
         results = {*session.outputs}
         needed = Counter(session.outputs)
@@ -73,7 +73,7 @@ class Planned:
                 done(value.name)
 
     def _old(
-        self, call: Call, value: Value, known: dict[str, Value], needed: Counter[str], free: list[str]
+        self, call: KernelCall, value: Value, known: dict[str, Value], needed: Counter[str], free: list[str]
     ) -> str:  # fmt: skip
         """The value in whose buffer ``value`` is put; "" if it gets a new one."""
         if call.shares:
@@ -84,7 +84,7 @@ class Planned:
                 return name
         return _free(value, known, free)
 
-    def _live(self, session: Calls) -> None:
+    def _live(self, session: SessionCalls) -> None:
         calls, buffer = session.calls, self.buffer
         last: dict[str, int] = {}
         for i, call in enumerate(calls):

@@ -56,7 +56,7 @@ class Value(NamedTuple):
     shape: tuple[Dim, ...]
 
 
-class Call(NamedTuple):
+class KernelCall(NamedTuple):
     """One node as it is run.
 
     layer      what it is called: the first of its layers
@@ -77,10 +77,10 @@ class Call(NamedTuple):
     layers: tuple[str, ...] = ()
 
 
-class Calls(NamedTuple):
+class SessionCalls(NamedTuple):
     """The nodes of a session in the order in which they run, and the groups of layers that they are of."""
 
-    calls: tuple[Call, ...]
+    calls: tuple[KernelCall, ...]
     groups: list[JoinedGroup]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -95,7 +95,7 @@ class Builder:
 
     def __init__(self, sizes: ValueSizes, gone: Gone, blocked: set[str]) -> None:
         self.sizes, self.gone, self.blocked = sizes, gone, blocked
-        self.calls: dict[str, Call] = {}
+        self.calls: dict[str, KernelCall] = {}
         self.of: dict[int, tuple[str, ...]] = {}
 
     def add(self, group: JoinedGroup) -> None:
@@ -119,7 +119,7 @@ class Builder:
     def _copied(self, name: str, how: str, kind: TensorType) -> str:
         copy = f"{name} ({how})"
         if copy not in self.calls:
-            self.calls[copy] = Call(copy, (name,), (self._value(copy, kind),))
+            self.calls[copy] = KernelCall(copy, (name,), (self._value(copy, kind),))
         return copy
 
     def _whole(self, name: str) -> TensorType:
@@ -135,7 +135,7 @@ class Builder:
     def _made(self, name: str) -> Value:
         return self._value(name, self._whole(name) if name in self.blocked else self.sizes.graph.types[name])
 
-    def _calls(self, group: JoinedGroup) -> Iterator[Call]:
+    def _calls(self, group: JoinedGroup) -> Iterator[KernelCall]:
         lead, types = worker(group), self.sizes.graph.types
         inside = group.outputs[0] in self.blocked
         reads, makes = self._reads(group, lead, inside), tuple(map(self._made, group.outputs))
@@ -144,7 +144,7 @@ class Builder:
         if op in CUTS and (lead.inputs[0] in self.gone.turned or self.gone.selected(lead)):
             yield from self._cut(lead, reads[0], makes)
         elif op in PARTS and not inside:
-            yield from _parted(Call(name, reads, makes, layers=layers), PARTS[op])
+            yield from _parted(KernelCall(name, reads, makes, layers=layers), PARTS[op])
         elif op == "roll":
             yield from self._rolled(lead, reads[0], makes[0])
         elif op == "scaled_dot_product_attention":
@@ -159,9 +159,9 @@ class Builder:
             rows = prod(y.shape[:-1])
             into = self._value(f"{name} (its input as a matrix)", x.with_shape(rows, x.shape[-1]))
             out = self._value(f"{name} (as a matrix)", y.with_shape(rows, y.shape[-1]))
-            yield Call(name, reads[:1], (into,), shares=True)
-            yield Call(name, (into.name, *reads[1:]), (out,), layers=layers)
-            yield Call(name, (out.name,), makes, shares=True)
+            yield KernelCall(name, reads[:1], (into,), shares=True)
+            yield KernelCall(name, (into.name, *reads[1:]), (out,), layers=layers)
+            yield KernelCall(name, (out.name,), makes, shares=True)
         else:
             sums = any(node.op.name == "add" for node in group.nodes[1:])
             reads_it_too = group.addend in {self.gone.stand_in[v] for v in lead.inputs}
@@ -171,7 +171,7 @@ class Builder:
             elif all(node.op.name in WRITES_OVER for node in group.nodes):
                 over = reads[:1]
             scratch = 0 if inside else _scratch(self.sizes, lead)
-            yield Call(name, reads, makes, over, op in SHARES, scratch, layers)
+            yield KernelCall(name, reads, makes, over, op in SHARES, scratch, layers)
 
     def _reads(self, group: JoinedGroup, lead: Node, inside: bool) -> tuple[str, ...]:
         """The inputs of ``group``, each in blocks or out of them as it is needed."""
@@ -194,7 +194,7 @@ class Builder:
         types = self.sizes.graph.types
         return bool(node.inputs) and permutation(node, len(types[node.inputs[0]].shape)) == (0, 2, 3, 1)
 
-    def _cut(self, node: Node, source: str, makes: tuple[Value, ...]) -> Iterator[Call]:
+    def _cut(self, node: Node, source: str, makes: tuple[Value, ...]) -> Iterator[KernelCall]:
         """A cut whose parts are put in order only then: by calls of their own, or by those that read them."""
         op: Any = node.op
         types, kind = self.sizes.graph.types, self.sizes.graph.types[node.inputs[0]]
@@ -209,17 +209,17 @@ class Builder:
         ]
         siblings = self.gone.selected(node)
         if not siblings:
-            yield Call(node.name, (source,), tuple(parts), layers=(node.name,))
+            yield KernelCall(node.name, (source,), tuple(parts), layers=(node.name,))
         elif siblings[0] is node:
             names = [f"{one.outputs[0]} (as it is cut)" for one in siblings]
-            yield Call(node.name, (source,), tuple(parts[0]._replace(name=name) for name in names))
+            yield KernelCall(node.name, (source,), tuple(parts[0]._replace(name=name) for name in names))
         for value, part, cut in zip(makes, parts, shapes, strict=True):
             users = self.gone.users[value.name]
             shares = order is None or (len(users) == 1 and users[0].op.name in ("transpose", "permute"))
             turned = value if shares else value._replace(shape=tuple(cut))
-            yield Call(node.name, (part.name,), (turned,), shares=shares, layers=(node.name,))
+            yield KernelCall(node.name, (part.name,), (turned,), shares=shares, layers=(node.name,))
 
-    def _rolled(self, node: Node, x: str, y: Value) -> Iterator[Call]:
+    def _rolled(self, node: Node, x: str, y: Value) -> Iterator[KernelCall]:
         """Along each axis a cut in two, and their concatenation the other way round."""
         kind = self.sizes.graph.types[node.outputs[0]]
         op: Any = node.op
@@ -233,25 +233,25 @@ class Builder:
                 for which, length in (("head", head), ("tail", size - head))
             )
             made = y if i == len(axes) - 1 else y._replace(name=name)
-            yield Call(node.name, (x,), parts)
-            yield Call(node.name, (parts[1].name, parts[0].name), (made,), layers=(node.name,))
+            yield KernelCall(node.name, (x,), parts)
+            yield KernelCall(node.name, (parts[1].name, parts[0].name), (made,), layers=(node.name,))
             x = made.name
 
     def _attended(
         self, name: str, reads: tuple[str, ...], scores: TensorType, y: Value, layers: tuple[str, ...]
-    ) -> Iterator[Call]:
+    ) -> Iterator[KernelCall]:
         """The scores, their mask, their softmax in place, their product with the values."""
         score = self._value(f"{name} (scores)", scores)
-        yield Call(name, reads[:2], (score,))
+        yield KernelCall(name, reads[:2], (score,))
         if len(reads) > 3:
             masked = score._replace(name=f"{name} (masked)")
-            yield Call(name, (score.name, reads[3]), (masked,))
+            yield KernelCall(name, (score.name, reads[3]), (masked,))
             score = masked
         weights = score._replace(name=f"{name} (weights)")
-        yield Call(name, (score.name,), (weights,), over=(score.name,))
-        yield Call(name, (weights.name, reads[min(2, len(reads) - 1)]), (y,), layers=layers)
+        yield KernelCall(name, (score.name,), (weights,), over=(score.name,))
+        yield KernelCall(name, (weights.name, reads[min(2, len(reads) - 1)]), (y,), layers=layers)
 
-    def _heads(self, node: Node, reads: tuple[str, ...], y: Value, layers: tuple[str, ...]) -> Iterator[Call]:
+    def _heads(self, node: Node, reads: tuple[str, ...], y: Value, layers: tuple[str, ...]) -> Iterator[KernelCall]:
         """Attention with its projections, as torch.nn.MultiheadAttention is exported: lengths come before batches."""
         types, name = self.sizes.graph.types, node.name
         x = types[node.inputs[0]]
@@ -266,26 +266,26 @@ class Builder:
             wide = self._value(f"{name} (projected)", x.with_shape(prod(x.shape[:-1]), 3 * width))
             turned = self._value(f"{name} (query, key, value)", x.with_shape(3, length, *batch, 1, width))
             parts = tuple(self._value(f"{name} ({part})", x.with_shape(1, length, *batch, width)) for part in "qkv")
-            yield Call(name, inputs[:1], (first,))
-            yield Call(name, (first.name,), (wide,))
-            yield Call(name, (wide.name,), (turned,))
-            yield Call(name, (turned.name,), parts)
+            yield KernelCall(name, inputs[:1], (first,))
+            yield KernelCall(name, (first.name,), (wide,))
+            yield KernelCall(name, (wide.name,), (turned,))
+            yield KernelCall(name, (turned.name,), parts)
             projected = [part.name for part in parts]
         else:
             for value, part in zip(inputs, "qkv", strict=True):
                 rows = length if part == "q" else keys
                 made = self._value(f"{name} ({part})", x.with_shape(*batch, rows, width))
-                yield Call(name, (value,), (made,))
+                yield KernelCall(name, (value,), (made,))
                 projected.append(made.name)
         heads = vars(node.op)["heads"]
         scores = x.with_shape(*batch, heads, length, keys)
         joint = self._value(f"{name} (of all heads)", x.with_shape(*batch, heads, length, width // heads))
         yield from self._attended(name, tuple(projected), scores, joint, ())
         together = self._value(f"{name} (heads together)", x.with_shape(length, *batch, width))
-        yield Call(name, (joint.name,), (together,))
+        yield KernelCall(name, (joint.name,), (together,))
         out = self._value(f"{name} (projected together)", x.with_shape(prod(x.shape[:-1]), width))
-        yield Call(name, (together.name,), (out,))
-        yield Call(name, (out.name,), (y,), layers=layers)
+        yield KernelCall(name, (together.name,), (out,))
+        yield KernelCall(name, (out.name,), (y,), layers=layers)
 
 
 def worker(group: JoinedGroup) -> Node:
@@ -293,13 +293,13 @@ def worker(group: JoinedGroup) -> Node:
     return next((node for node in group.nodes if node.op.name in LINEAR), group.lead)
 
 
-def _parted(call: Call, parts: tuple[tuple[int, ...], ...]) -> Iterator[Call]:
+def _parted(call: KernelCall, parts: tuple[tuple[int, ...], ...]) -> Iterator[KernelCall]:
     """The calls that ``call`` is, on maps of one size."""
     names = [call.reads[0]]
     for i, takes in enumerate(parts[:-1], 1):
         names.append(f"{call.layer} ({i} of {len(parts)})")
         made = call.makes[0]._replace(name=names[-1])
-        yield Call(call.layer, tuple(names[k] for k in takes), (made,))
+        yield KernelCall(call.layer, tuple(names[k] for k in takes), (made,))
     yield call._replace(reads=tuple(names[k] for k in parts[-1]))
 
 

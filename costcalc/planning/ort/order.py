@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from costcalc.classes import NamedTuple
 from costcalc.ir.graph import Node
 from costcalc.planning.joining import JoinedGroup
-from costcalc.planning.ort.calls import Builder, Call, worker
+from costcalc.planning.ort.calls import Builder, KernelCall, worker
 from costcalc.planning.sizes import ValueSizes
 from costcalc.transforms.fuse.ort import ONNXRuntime
 
@@ -50,7 +50,7 @@ def _searched(nodes: list[_Node], outputs: Iterable[str]) -> list[int]:
     return order
 
 
-def ordered(sizes: ValueSizes, made: ONNXRuntime, groups: list[JoinedGroup], builder: Builder) -> list[Call]:
+def ordered(sizes: ValueSizes, made: ONNXRuntime, groups: list[JoinedGroup], builder: Builder) -> list[KernelCall]:
     """All calls in the order in which they run."""
     stand_in, blocked = builder.gone.stand_in, builder.blocked
     nodes: list[_Node] = []
