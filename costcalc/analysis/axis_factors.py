@@ -15,11 +15,12 @@ Extent: TypeAlias = "tuple[Number, Number]"  # the first and the last pixel alon
 class PlaceTable(NamedTuple):
     """What each place of a factor sees along its image axis; None where it sees nothing.
 
-    even    whether places beyond either end would go on in the same pattern, as those of a resized map do
+    period  after how many places the pattern comes again, beyond either end too, as that of a resized map does; 0 if it
+            does not
     """
 
     places: tuple[Extent | None, ...]
-    even: bool = True
+    period: int = 0
 
     def seeing(self) -> Iterator[tuple[int, Extent]]:
         """Each place that sees something, with what it sees."""

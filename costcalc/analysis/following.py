@@ -9,7 +9,18 @@ from costcalc.analysis.axis_factors import Factor, aligned, as_line, count, move
 from costcalc.analysis.view import GLOBAL, UNKNOWN, Seen, Span, View
 from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim
-from costcalc.ir.index_map import IDENTITY, Anywhere, AxisMap, AxisMaps, IndexMap, Number, Regroup, Steps, size_of
+from costcalc.ir.index_map import (
+    IDENTITY,
+    Anywhere,
+    AxisMap,
+    AxisMaps,
+    IndexMap,
+    Number,
+    Regroup,
+    Steps,
+    Window,
+    size_of,
+)
 
 
 class Route(NamedTuple):
@@ -95,7 +106,7 @@ def _along(view: View, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent
         before = view.factors[axis]
         out, axis_map = entries[0]
         alone = len(before) == len(entries) == 1
-        if len(entries) == 1 and axis_map.gap > 1 and out < len(y) and _misses(axis_map, x[axis], y[out]):
+        if same < 0 and len(entries) == 1 and out < len(y) and _misses(axis_map, x[axis], y[out]):
             return None
         if alone and moves(before) and (same < 0 or axis_map.bound):
             found = _place_by_place(view, axis, x[axis], out, axis_map, y, factors, spans, extent)
@@ -127,20 +138,43 @@ MOST_TRIED = 10_000
 
 
 def _misses(axis_map: AxisMap, size: Dim, made: Dim) -> bool:
-    """Whether the taps of a dilated window fall on nothing but padding, whichever of the ``made`` outputs it is."""
+    """Whether no place of an axis of ``size`` is under a tap of the window, whichever of ``made`` outputs has it."""
     (stride, lo, hi), gap = axis_map.window, axis_map.gap
-    if size > hi - lo:  # type: ignore[operator]
-        return False
-    taps = int(hi - lo) // gap + 1
+    regular = axis_map.sees is None and all(isinstance(n, int) for n in axis_map.window) and stride > 0
+    if regular and size >= gap:  # type: ignore[operator]
+        # Of taps on either side of the axis one is on it too: the first window that does not end before it tells.
+        first = max(-(hi // stride), 0)
+        return first >= made or stride * first + lo >= size  # type: ignore[operator]
+    windows: Iterable[tuple[int, int] | None]
     if made <= MOST_TRIED:  # type: ignore[operator]
-        firsts, step, count = (int(stride * o + lo) for o in range(made)), gap, taps  # type: ignore[arg-type]
-    elif taps <= MOST_TRIED and isinstance(stride, int) and isinstance(lo, int) and stride > 0:
-        firsts, step, count = (lo + gap * i for i in range(taps)), stride, made  # type: ignore[assignment]
+        windows = map(axis_map.sees or axis_map.window.at, range(made))  # type: ignore[arg-type]
+    elif regular and (hi - lo) // gap < MOST_TRIED:
+        # The other way round: each tap is one window over all outputs.
+        length = stride * (made - 1)  # type: ignore[operator]
+        windows = ((tap, tap + length) for tap in range(lo, hi + 1, gap))  # type: ignore[arg-type,misc]
+        gap = stride  # type: ignore[assignment]
     else:
         return False
-    # Of those that begin at ``first`` the one that is the first not to lie before the map.
-    ahead = ((first, max(-(first // step), 0)) for first in firsts)
-    return not any(n < count and first + step * n < size for first, n in ahead)  # type: ignore[operator]
+    return not any(window and _meets(*window, gap, size) for window in windows)
+
+
+def _meets(first: int, last: int, gap: int, size: Dim) -> bool:
+    """Whether one of the places from ``first`` to ``last``, a ``gap`` from each other, is among the first ``size``."""
+    if first < 0:
+        first += gap * -(first // gap)
+    return first <= last and first < size  # type: ignore[operator]
+
+
+def is_beyond(view: View, extent: tuple[int, ...]) -> bool:
+    """Whether all places of ``view`` look past the image of ``extent``, at padding alone."""
+    for axis, (seen, pixels) in enumerate(zip(view.spans, extent, strict=True)):
+        lines = [line for factors in view.factors for p in factors for line in p.lines() if line.axis == axis]
+        if isinstance(seen, str) or len(lines) > 1 or any(line.table for line in lines):
+            continue
+        step, size = (lines[0].step, lines[0].size) if lines else (0, 1)
+        if (step < 0 or seen.lo < 0 or seen.hi > pixels - 1) and _misses(AxisMap(0, Window(step, *seen)), pixels, size):
+            return True
+    return False
 
 
 def _place_by_place(

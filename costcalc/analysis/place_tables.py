@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from math import ceil, floor, lcm
+from math import ceil, floor, gcd, lcm
 from typing import TypeAlias
 
 from costcalc.analysis.axis_factors import Extent, Factor, PlaceTable, as_line
@@ -23,19 +23,20 @@ Way: TypeAlias = "tuple[Factor | None, Span, tuple[int, int] | None]"
 
 
 def looked_up(p: Factor) -> Callable[[int], Extent | None]:
-    """What a place of ``p`` sees, also one beyond its ends: an even table goes on there, any other sees nothing."""
+    """What a place of ``p`` sees, also one beyond its ends: a pattern goes on there, anything else sees nothing."""
     step, size, table = p.step, p.size, p.table
     if table is None:
         return lambda place: (step * place, step * place)
-    places, even, whole = table.places, table.even, p.step * p.size
+    places, period = table.places, table.period
+    whole = p.step * period
 
     def at(place: int) -> Extent | None:
         if 0 <= place < size:
             return places[place]
-        if not even:
+        if not period:
             return None
-        turns, place = divmod(place, size)
-        lo, hi = places[place]  # type: ignore[misc]
+        turns = place // period if place < 0 else (place - size) // period + 1
+        lo, hi = places[place - turns * period]  # type: ignore[misc]
         return lo + turns * whole, hi + turns * whole
 
     return at
@@ -64,16 +65,16 @@ def in_a_row(factors: Sequence[Factor], axis: int) -> tuple[Factor, ...]:
     for p in factors:
         at = [looked_up(p)(digit) for digit in range(p.size)] if p.axis == axis else [(0, 0)] * p.size
         places = [a and b and (a[0] + b[0], a[1] + b[1]) for a in places for b in at]
-    return (Factor(axis, step, len(places), PlaceTable(tuple(places), even=False)),)
+    return (Factor(axis, step, len(places), PlaceTable(tuple(places))),)
 
 
 def follows(p: Factor, axis_map: AxisMap, size: int) -> bool:
     """Whether what is followed from ``p`` by ``axis_map`` lies on no line, or may not, and each place can be told."""
-    is_told = axis_map.sees or (axis_map.gap and not axis_map.bound)
+    is_told = axis_map.sees or not axis_map.bound
     if p.size != size or size > MOST_PLACES or not is_told:
         return False
     between = axis_map.window.stride.denominator != 1
-    coarse = p.step.numerator not in (1, -1) or axis_map.within is not None
+    coarse = p.step.numerator not in (1, -1) or axis_map.within is not None or axis_map.gap > 1
     return p.table is not None or axis_map.bound or (between and coarse)
 
 
@@ -95,9 +96,17 @@ def _followed(p: Factor, reach: Span, axis_map: AxisMap, made: int, pixels: int)
     if axis_map.within:
         first, last = axis_map.within
         inputs = [seen if first <= o <= last else None for o, seen in enumerate(inputs)]
-    places = _seen_through(p, inputs, axis_map.gap or 1)
-    even = (p.table is None or p.table.even) and not axis_map.bound and None not in places
-    return _factor(whole(p.step * window.stride), places, reach, even, pixels)
+    places = _seen_through(p, inputs, axis_map.gap)
+    period = 0 if axis_map.bound or None in places else _period(p)
+    if period:  # after so many outputs that it is a whole number of turns of the inputs
+        turns = window.stride.denominator * period
+        period = turns // gcd(window.stride.numerator, turns)
+    return _factor(whole(p.step * window.stride), places, reach, period, pixels)
+
+
+def _period(p: Factor) -> int:
+    """After how many places what those of ``p`` see comes again; 0 if it does not."""
+    return p.table.period if p.table else 1
 
 
 def _inputs(window: Window, made: int) -> list[tuple[int, int] | None]:
@@ -145,7 +154,7 @@ def met(axis: int, size: int, ways: Sequence[Way], pixels: int) -> tuple[Factor,
 def _met(size: int, ways: Sequence[Way], pixels: int) -> tuple[Factor, Span]:
     """``met``, whichever axis it is."""
     alike = len({p and p.step for p, _, _ in ways} | {None}) == 2
-    even = alike and all(p and (p.table is None or p.table.even) and not within for p, _, within in ways)
+    period = lcm(*(0 if p is None or within else _period(p) for p, _, within in ways)) if alike else 0
 
     def seen(p: Factor | None, reach: Span, within: tuple[int, int] | None) -> Iterator[Extent | None]:
         at = looked_up(p) if p else lambda place: (0, 0)
@@ -154,7 +163,7 @@ def _met(size: int, ways: Sequence[Way], pixels: int) -> tuple[Factor, Span]:
             found = at(place) if first <= place <= last else None
             if found is None:
                 yield None
-            elif even:
+            elif period:
                 yield found[0] + reach.lo, found[1] + reach.hi
             else:
                 yield _inside(found, reach, pixels)
@@ -162,8 +171,9 @@ def _met(size: int, ways: Sequence[Way], pixels: int) -> tuple[Factor, Span]:
     places = [around(each) for each in zip(*(seen(*way) for way in ways), strict=True)]
     steps = sorted({0, *(p.step for p, _, _ in ways if p)}, key=size_of, reverse=True)
     step = min(steps, key=lambda step: _width(step, places))
-    even = even and all(p and p.step == step for p, _, _ in ways)
-    return _factor(step, places, Span(), even, pixels)
+    if any(p is None or p.step != step for p, _, _ in ways):
+        period = 0
+    return _factor(step, places, Span(), period, pixels)
 
 
 def _width(step: Number, places: Sequence[Extent | None]) -> Number:
@@ -172,19 +182,20 @@ def _width(step: Number, places: Sequence[Extent | None]) -> Number:
     return hi - lo
 
 
-def _factor(step: Number, places: list[Extent | None], reach: Span, even: bool, pixels: int) -> tuple[Factor, Span]:
+def _factor(step: Number, places: list[Extent | None], reach: Span, period: int, pixels: int) -> tuple[Factor, Span]:
     """The factor whose places see what is in ``reach`` of ``places``: a line where they lie on one.
 
-    Of places in no even pattern it is told what they see of the image, since none need stand away from its border.
+    Of places in no pattern, or in one that is longer than they are many, it is told what they see of the image, since
+    none need stand away from its border.
     """
     if places and places[0]:
         lo, hi = places[0]
         if all(seen == (lo + step * place, hi + step * place) for place, seen in enumerate(places)):
             return Factor(None, step, len(places)), reach.widened(1, lo, hi)
-    if even:
-        return Factor(None, step, len(places), PlaceTable(tuple(places), even)), reach
+    if 0 < period <= len(places):
+        return Factor(None, step, len(places), PlaceTable(tuple(places), period)), reach
     inside = tuple(seen and _inside(seen, reach, pixels) for seen in places)
-    return Factor(None, step, len(places), PlaceTable(inside, even)), Span()
+    return Factor(None, step, len(places), PlaceTable(inside)), Span()
 
 
 def _inside(seen: Extent, reach: Span, pixels: int) -> Extent | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from math import ceil, floor, lcm
 from typing import TypeAlias
 
 from costcalc.analysis.axis_factors import Factor, count
 from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim
-from costcalc.ir.index_map import Number
+from costcalc.ir.index_map import Number, ratio
 
 GLOBAL = "global"
 UNKNOWN = "unknown"
@@ -103,3 +104,15 @@ class View(NamedTuple):
     def whole(self, axis: int, size: Dim) -> bool:
         """Whether an axis of ``size`` has just the places of its factors."""
         return not self.start(axis) and count(self.factors[axis]) == size
+
+    def tightened(self) -> View:
+        """The same with spans no wider than the pixels that places see, which lie at multiples of a part of one."""
+        spans = list(self.spans)
+        for axis, seen in enumerate(spans):
+            if isinstance(seen, str) or seen.lo.denominator == seen.hi.denominator == 1:
+                continue
+            steps = [line for factors in self.factors for p in factors for line in p.lines() if line.axis == axis]
+            if not any(line.table for line in steps):
+                parts = lcm(*(line.step.denominator for line in steps))
+                spans[axis] = Span(ratio(ceil(seen.lo * parts), parts), ratio(floor(seen.hi * parts), parts))
+        return self if spans == [*self.spans] else self._replace(spans=tuple(spans))

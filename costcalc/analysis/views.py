@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from costcalc.analysis.axis_factors import Factor, moves
-from costcalc.analysis.following import Route, on_lines, plain_factor, route, through
+from costcalc.analysis.following import Route, is_beyond, on_lines, plain_factor, route, through
 from costcalc.analysis.long_fractions import shortened
 from costcalc.analysis.masks import Masks
 from costcalc.analysis.view import UNKNOWN, Span, View
@@ -78,7 +78,9 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
                     view = masks.seen(node, view, extent)
                 if view and (places := places_told(view)) and (told := told + places) > MOST_TOLD:
                     view = on_lines(view, range(len(view.factors)))
-                known[how] = view and kept.setdefault(view := shortened(view), view)
+                if view and is_beyond(view := shortened(view).tightened(), extent):
+                    view = None
+                known[how] = view and kept.setdefault(view, view)
             found[value] = known[how]
     return found
 

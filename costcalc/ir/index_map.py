@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from math import floor
+from math import ceil, floor
 from typing import TYPE_CHECKING, TypeAlias
 
 from costcalc.classes import NamedTuple
@@ -44,6 +44,14 @@ class Window(NamedTuple):
         parts = self.stride.denominator
         start = ratio(-floor(self.hi * parts), parts)
         return floor(start + self.hi) + floor(-start - self.lo) + 1
+
+    def at(self, output: int) -> tuple[int, int]:
+        """The first and the last input that ``output`` can depend on; the first after the last if there is none.
+
+        >>> Window(2, -1, 1).at(3), Window(ratio(1, 2), ratio(-1, 2), 0).at(3)
+        ((5, 7), (1, 1))
+        """
+        return ceil(self.stride * output + self.lo), floor(self.stride * output + self.hi)
 
     def after(self, earlier: Window) -> Window:
         """This window seen through ``earlier``: inputs of ``earlier`` per output of this one.
@@ -154,7 +162,7 @@ class AxisMap(NamedTuple):
     bound     whether outputs see less than the window: it holds what they see, each of them another part of it
     sees      the first and the last input that an output sees, None if it sees none; where the window does not tell, or
               is wider
-    gap       from one of the inputs that an output sees to the next; 0 where it is not known which of them are seen
+    gap       from one of the inputs that an output sees to the next
     """
 
     axis: int

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import gcd
 from typing import TYPE_CHECKING
 
+from costcalc.classes import NamedTuple
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, divides, maximum, prod
 from costcalc.ir.fields import Counts, Pairs, Size, Sizes, ints, pads, per_axis
 from costcalc.ir.footprint import laying, taps_inside, taps_of_place
-from costcalc.ir.index_map import IndexMap, Window, ratio, spatial
+from costcalc.ir.index_map import AxisMap, IndexMap, Window, ratio
 from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
@@ -115,10 +117,18 @@ class ConvTranspose(Op):
         return (x.shape[0] * x.channels * prod(along),)
 
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
-        # From o = s·i + d·r - p follows i = (o + p - d·r) / s, with d·r from 0 to the reach.
-        bounds = ((s, p - reach, p) for _, reach, s, (p, _), _ in self._axes(x))
-        windows = [Window(ratio(1, s), ratio(lo, s), ratio(hi, s)) for s, lo, hi in bounds]
-        return (spatial(windows, [int(d == 1) for d in per_axis(self.dilation, len(windows))]),)
+        return ((AxisMap(0), None, *self._laid(x)),)
+
+    def _laid(self, x: TensorType) -> Iterator[AxisMap]:
+        """Per spatial axis: from o = s·i + d·r - p follows i = (o + p - d·r) / s, with d·r from 0 to the reach."""
+        dilation = per_axis(self.dilation, len(x.spatial))
+        for axis, ((_, reach, s, (p, _), _), d) in enumerate(zip(self._axes(x), dilation, strict=True), 2):
+            window = Window(ratio(1, s), ratio(p - reach, s), ratio(p, s))
+            taps = _Taps(*ints((s, d, p, reach)))
+            if taps.gap == 1 and not taps.misses:
+                yield AxisMap(axis, window)
+            else:
+                yield AxisMap(axis, window, bound=taps.misses, sees=taps.of, gap=taps.gap)
 
     def kind(self, x: TensorType) -> str:
         if self.groups != 1:
@@ -183,3 +193,36 @@ class ConvTranspose(Op):
         yield cls(2, 2, stride=(1, 2, 2), dilation=(2, 1, 1)), TensorType((1, 2, 2, 3, 2))
         yield cls(4, (3, 2), stride=(2, 3), padding=((1, 0), (0, 1)), groups=4), TensorType((1, 4, 3, 3))
         yield cls(3, (3, 2), stride=2, padding=((1, 0), (0, 1)), channels_last=True), TensorType((1, 3, 4, 2))
+
+
+class _Taps(NamedTuple):
+    """Which inputs an output sees: of those in its window the ones of which a tap falls on it."""
+
+    stride: int
+    dilation: int
+    padding: int
+    reach: int
+
+    @property
+    def gap(self) -> int:
+        """From one of them to the next."""
+        return self.dilation // gcd(self.stride, self.dilation) if self.reach else 1
+
+    @property
+    def misses(self) -> bool:
+        """Whether there are outputs on which no tap falls."""
+        return gcd(self.stride, self.dilation) > 1 or self.reach // self.dilation + 1 < self.stride
+
+    def of(self, output: int) -> tuple[int, int] | None:
+        """The first and the last of them, None if there is none."""
+        s, d, at = self.stride, self.dilation, output + self.padding
+        common = gcd(s, d)
+        if at % common:
+            return None
+        turn = s // common
+        first = at // common * pow(d // common, -1, turn) % turn  # the first tap that is a whole number of strides away
+        last = self.reach // d
+        if first > last:
+            return None
+        last -= (last - first) % turn
+        return (at - d * last) // s, (at - d * first) // s

@@ -11,7 +11,7 @@ from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least
 from costcalc.ir.fields import Axes, Pairs, finite, ints
 from costcalc.ir.index_map import AxisMap, IndexMap, Window
-from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import INPUT, NOTHING, Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import has_axes, position, several
@@ -210,7 +210,11 @@ def _cropped(call: Call, x: Traced, pairs: list[tuple[int, int]], mode: str) -> 
     """Padding by negative amounts cuts off; also what is only cut gets memory of its own."""
     from costcalc.ops.join import Slice
 
-    for axis, (before, after) in enumerate(pairs, len(x.shape) - len(pairs)):
+    filled, axes_padded = finite(call.get("value") or 0), range(len(x.shape) - len(pairs), len(x.shape))
+    if any(x.shape[a] <= -min(b, 0) - min(c, 0) for a, (b, c) in zip(axes_padded, pairs, strict=True)):
+        (made,) = call.made  # nothing of it is left
+        return call.add(find_op("constant")(made.shape, made.dtype, value=filled))  # type: ignore[no-any-return]
+    for axis, (before, after) in zip(axes_padded, pairs, strict=True):
         if before < 0 or after < 0:
             stop = x.shape[axis] + min(after, 0)
             x = call.add(Slice(axis, max(-before, 0), stop), x)
@@ -220,5 +224,4 @@ def _cropped(call: Call, x: Traced, pairs: list[tuple[int, int]], mode: str) -> 
         return copied(call, x)
     if mode != "zeros":
         return images(call, x, len(rest), lambda x: call.add(Pad(rest, mode), x))
-    value = finite(call.get("value") or 0)
-    return call.add(Pad(tuple(p for p in rest if any(p)), mode, axes, value), x)  # type: ignore[no-any-return]
+    return call.add(Pad(tuple(p for p in rest if any(p)), mode, axes, filled), x)  # type: ignore[no-any-return]

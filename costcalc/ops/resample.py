@@ -205,6 +205,8 @@ class Upsample(Op):
         step = interpolation.step(axis)
         if self.mode == "zeros":
             return AxisMap(at, Window(step, 0, 0))
+        if axis.size == 1:
+            return AxisMap(at, Window(0, 0, 0))
         looked_at = axis.size <= interpolation.LONGEST and axis.made <= interpolation.MOST_PLACES
         if self.antialias or (looked_at and not interpolation.is_exact(axis)):
             seen = interpolation.spans(axis)
