@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "ops": BASE,
     "analysis": BASE,
     "transforms": BASE | {"ops"},
-    "packing": {"errors", "classes"},
+    "packing": {"errors", "classes", "reading"},
     "planning": BASE | {"packing", "transforms", "analysis"},
     "frontends": BASE | {"ops", "progress", "reading"},
     "amounts": BASE | {"analysis"},

@@ -290,6 +290,15 @@ def identifier(text: str) -> str:
     return f"_{plain}" if plain[:1].isdigit() or not plain else plain
 
 
+def shell(text: str) -> str:
+    """For a shell's completion, which some shells evaluate: "" in place of a name that has more than plain signs.
+
+    >>> shell("nets/my net.yaml:é"), shell("$a.yaml"), shell("-a.yaml")
+    ('nets/my net.yaml:é', '', '')
+    """
+    return text if re.fullmatch(r"(?!-)[\w ./:=@,+-]{0,4096}", text) else ""
+
+
 READERS: dict[str, Callable[..., str]] = {
     "terminal": visible,
     "log": powerless,
@@ -306,5 +315,6 @@ READERS: dict[str, Callable[..., str]] = {
     "word": word,
     "utf-8": utf8,
     "identifier": identifier,
+    "shell": shell,
 }
 """Who reads a text → what makes a name, or for some a whole value, harmless there."""

@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 
 def model_names(incomplete: str) -> list[str]:
-    """What begins with ``incomplete`` and names a model, for the shell's completion: shipped models, kinds, files."""
+    """What begins with ``incomplete`` and names a model, for the shell's completion: shipped models, kinds, files.
+
+    Files may be a stranger's, and some shells evaluate what they are offered: names with signs of theirs are left out.
+    """
+    from costcalc.backends.escape import shell
     from costcalc.frontends.sources import named_so
     from costcalc.zoo import models
 
-    return [*(name for name in models() if name.startswith(incomplete)), *named_so(incomplete)]
+    return [*(name for name in models() if name.startswith(incomplete)), *filter(shell, named_so(incomplete))]
 
 
 def help_of_models() -> str:

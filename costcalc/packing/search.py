@@ -12,6 +12,7 @@ from typing import Any
 from costcalc.classes import NamedTuple
 from costcalc.packing import search_loops
 from costcalc.packing.problem import Problem
+from costcalc.reading.settings_of_libraries import NUMBA, lie_here
 
 FEWEST, GROWTH = 300, 1.08
 """Nodes that the first run may take at least, and how many times more each next one."""
@@ -58,9 +59,9 @@ def runs(p: Problem, height: int, seed: int, *, fast: bool = False) -> Iterator[
 
     Few searches are hard whatever is tried first, but most are with some ranks: so runs are short and begin anew.
 
-    fast   as machine code, where that is installed
+    fast   as machine code, where that is installed, and where no settings of numba lie in the working directory
     """
-    search, make = (compiled() if fast else None) or (search_loops.search, list)
+    search, make = (compiled() if fast and not lie_here(NUMBA) else None) or (search_loops.search, list)
     s = state(p, make)
     given = Problem(*map(make, p))
     random = Random(seed)

@@ -74,10 +74,14 @@ class Picture(Figure):
         return rendered(self, "png")
 
 
-def style() -> Any:
-    """Matplotlib's settings as pictures need them, for a ``with``."""
+@contextmanager
+def style() -> Iterator[None]:
+    """While open, matplotlib's settings are its own, and those that pictures need."""
     settings: Any = STYLE
-    return matplotlib.rc_context(settings)
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(settings)
+        yield
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from costcalc.frontends.torch.libraries import library_of
 from costcalc.frontends.torch.named_model import NamedModel, builder
 from costcalc.reading.files import contents
 from costcalc.reading.reach import unquoted
+from costcalc.reading.settings_of_libraries import MATPLOTLIB, passed_by
 
 SIDE = {"ClassificationModel": 224}
 """Of an image that a kind of model is trained on, where that is not ``DETECTED``."""
@@ -38,7 +39,8 @@ def ultralytics(name: str, kwargs: dict[str, Any]) -> NamedModel:
     """
     os.environ.setdefault("YOLO_OFFLINE", "true")
     os.environ.setdefault("YOLO_VERBOSE", "false")
-    tasks = library_of("ultralytics", "ultralytics.nn.tasks")
+    with passed_by(MATPLOTLIB):  # which it imports
+        tasks = library_of("ultralytics", "ultralytics.nn.tasks")
     path, scale = _file(name, Path(tasks.__file__).parent.parent / "cfg" / "models")
     with unquoted(path):
         read = _read(tasks, path)
