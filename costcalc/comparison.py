@@ -51,7 +51,9 @@ class Comparison(NamedTuple):
     lines: tuple[ComparedFigure, ...]
 
     def __repr__(self) -> str:
-        return f"<Comparison of {', '.join(self.names)}>"
+        from costcalc.backends.escape import visible
+
+        return f"<Comparison of {', '.join(map(visible, self.names))}>"
 
     def __str__(self) -> str:
         return self.to_text()
@@ -64,8 +66,9 @@ class Comparison(NamedTuple):
     def to_text(self, width: int = 80) -> str:
         """The table of the command line, ``width`` characters wide."""
         from costcalc.backends.compare.formats import table
+        from costcalc.backends.escape import console
 
-        return table(self, width=width)
+        return console(table(self, width=width))
 
     def to_markdown(self) -> str:
         """A table in GitHub's Markdown."""

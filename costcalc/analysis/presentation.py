@@ -90,9 +90,10 @@ class Presented:
 
     def to_text(self, **view: Any) -> str:
         """The table of the command line, as wide as the terminal, or ``width`` characters."""
+        from costcalc.backends.escape import console
         from costcalc.cli.output import width
 
-        return _made(self, "table", None, {"width": width(), **view})
+        return console(_made(self, "table", None, {"width": width(), **view}), colours=bool(view.get("colour")))
 
     def to_csv(self, path: str | os.PathLike[str] | None = None, **view: Any) -> str:
         """A line for each row and one for the total, with exact numbers: storage in bits, time in seconds."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from costcalc.amounts import units
+from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.paint import Paint
 from costcalc.classes import NamedTuple
@@ -115,7 +116,7 @@ COLUMNS = {
 
 def table(kind: str, entries: Sequence[dict[str, Any]], width: int, paint: Paint) -> str:
     """As many of the columns as ``width`` has room for, the narrowest spare ones first."""
-    cells = {c.title: [c.title, *(_cell(c, entry) for entry in entries)] for c in COLUMNS[kind]}
+    cells = {c.title: [c.title, *(visible(_cell(c, entry)) for entry in entries)] for c in COLUMNS[kind]}
     wide = {c.name: min(max(map(len, cells[c.title])), ROOMY if c.least else width) for c in COLUMNS[kind]}
     room = width - sum(wide[c.name] + len(GAP) for c in COLUMNS[kind] if not c.spare) + len(GAP)
     left_out = set()

@@ -16,8 +16,9 @@ MOST = 300
 
 APART = "\u200b"
 """A space without width: what stands on both sides of it is not read as one word."""
-TURNING = r"\u200e\u200f\u202a-\u202e\u2066-\u2069"
-STEERING = re.compile(rf"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f{TURNING}]|\r(?!\n)|\x1b(?!\[\d*m)")
+TURNING = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+STEERING = re.compile(rf"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f{TURNING}]|\r(?!\n)|\x1b(?!\[(?:[012]|3[1236])m)")
+"""What steers a terminal: all but what ``paint`` writes, bold, dim and colours that nothing can be hidden by."""
 COMMAND = re.compile(r"^([^\S\n]*):(?=:)|##(?=[a-z]*\[)", re.MULTILINE | re.IGNORECASE)
 """What commands a CI server: ``::`` where a line begins, for GitHub; ``##[`` anywhere for GitHub and Azure, ``##vso[``
 for Azure, ``##teamcity[`` for TeamCity. GitLab's have an escape and a carriage return, which no text keeps."""
@@ -33,6 +34,8 @@ def harmless(text: str, *, colours: bool = True) -> str:
 
     >>> harmless("a\\x1b[31mb\\x1b[2Jc\\a\\u202e")
     'a\\x1b[31mb�[2Jc��'
+    >>> harmless("\\x1b[8mhidden")
+    '�[8mhidden'
     """
     text = STEERING.sub("�", text)
     return text if colours else text.replace("\x1b", "�")
@@ -45,6 +48,15 @@ def powerless(text: str) -> str:
     'a: b\\n : :add-mask::c # #[error] # #vso[x]'
     """
     return COMMAND.sub(lambda found: "# #" if found.group() == "##" else f"{found.group()} ", text)
+
+
+def console(text: str, *, colours: bool = False) -> str:
+    """A whole text for a terminal or the log of a CI server: it steers neither; ``colours`` may stay.
+
+    >>> console("net \\x1b[2J\\n::error::x")
+    'net �[2J\\n: :error::x'
+    """
+    return powerless(harmless(text, colours=colours))
 
 
 def visible(text: str) -> str:
@@ -242,9 +254,10 @@ def cell(value: object) -> str:
     text = str(value)
     if _PLAIN_CELL.fullmatch(text):
         return text
+    text = harmless(text, colours=False)
     if not _CARE.search(text):
         return text
-    text = str(spreadsheet(value))
+    text = str(spreadsheet(text))
     found = [at.end() for at in COMMAND.finditer(text) if at.start() or at.group() == "##"]
     if found:
         # Of ## the second sign, of :: at a line the whole of it goes behind the quotes.
@@ -302,6 +315,7 @@ def shell(text: str) -> str:
 READERS: dict[str, Callable[..., str]] = {
     "terminal": visible,
     "log": powerless,
+    "terminal or log": console,
     "workflow message": workflow_data,
     "workflow property": workflow_property,
     "markdown": markdown,

@@ -8,7 +8,7 @@ from costcalc.backends.escape import markdown as escaped
 
 
 def table(head: Sequence[str], sides: str, rows: Iterable[Sequence[str]]) -> list[str]:
-    """A table of Markdown, its cells escaped."""
+    """A table of Markdown, its heads and cells escaped."""
     return [*header(head, sides), *(row([escaped(cell) for cell in cells]) for cells in rows)]
 
 
@@ -18,12 +18,12 @@ def figures_table(facts: Iterable[Sequence[str]]) -> list[str]:
 
 
 def header(titles: Sequence[str], sides: str) -> list[str]:
-    """The first two lines of a table; ``sides``: ``<`` for a column of words, ``>`` for one of numbers.
+    """The first two lines of a table, escaped; ``sides``: ``<`` for a column of words, ``>`` for one of numbers.
 
     >>> header(["layer", "MACs"], "<>")
     ['| layer | MACs |', '| --- | --: |']
     """
-    return [row(titles), row(["---" if side == "<" else "--:" for side in sides])]
+    return [row(map(escaped, titles)), row(["---" if side == "<" else "--:" for side in sides])]
 
 
 def row(cells: Iterable[str]) -> str:

@@ -51,7 +51,9 @@ class Verdict(NamedTuple):
     message: str = ""
 
     def __repr__(self) -> str:
-        return f"<Verdict {self.status}: {self.subject}, {self.description}>"
+        from costcalc.backends.escape import visible
+
+        return f"<Verdict {self.status}: {visible(self.subject)}, {visible(self.description)}>"
 
     @property
     def subject(self) -> str:
@@ -70,7 +72,9 @@ class Result(NamedTuple):
     diff: Diff | None
 
     def __repr__(self) -> str:
-        return f"<Result {self.title}>"
+        from costcalc.backends.escape import visible
+
+        return f"<Result {visible(self.title)}>"
 
     @property
     def title(self) -> str:
@@ -169,8 +173,9 @@ class Outcome:
     def to_text(self) -> str:
         """What the command line prints."""
         from costcalc.backends.budget.verdicts import verdicts
+        from costcalc.backends.escape import console
 
-        return verdicts(self)
+        return console(verdicts(self))
 
     def to_markdown(self) -> str:
         """The comment on a pull request."""

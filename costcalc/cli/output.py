@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TextIO
 
-from costcalc.backends.escape import harmless, powerless
+from costcalc.backends.escape import console, harmless
 from costcalc.cli import progress
 from costcalc.errors import CostcalcError
 from costcalc.writing import write_whole
@@ -104,12 +104,12 @@ def emit(text: str, file: str | None = None, *, commands: bool = False, exact: b
     """
     progress.end()
     if file is not None:
-        write_whole(file, text if exact else harmless(text) if commands else powerless(harmless(text)))
+        write_whole(file, text if exact else harmless(text) if commands else console(text, colours=True))
         return
     if sys.stdout is None:
         raise CostcalcError("standard output is closed")
-    text = harmless(text, colours=colour(sys.stdout))
-    sys.stdout.write(text if commands else powerless(text))
+    colours = colour(sys.stdout)
+    sys.stdout.write(harmless(text, colours=colours) if commands else console(text, colours=colours))
     sys.stdout.flush()
 
 
@@ -136,12 +136,11 @@ def _say(head: str, paint: int, sentence: str) -> None:
         sentence = f"{sentence[:half]} … {len(sentence) - 2 * half:,} characters left out … {sentence[-half:]}"
     with contextlib.suppress(OSError):  # then nobody is there to be told
         print(
-            f"\x1b[{paint}m{head}\x1b[0m" if colour(sys.stderr) else head, _plain(sentence), file=sys.stderr, flush=True
+            f"\x1b[{paint}m{head}\x1b[0m" if colour(sys.stderr) else head,
+            console(sentence),
+            file=sys.stderr,
+            flush=True,
         )
-
-
-def _plain(sentence: str) -> str:
-    return powerless(harmless(sentence, colours=False))
 
 
 def abandon_output() -> None:

@@ -106,7 +106,9 @@ class Diff:
     memory: HeldChange | None = None
 
     def __repr__(self) -> str:
-        return f"<Diff {self.name}: {len(self.causes)} cause{'s' * (len(self.causes) != 1)}>"
+        from costcalc.backends.escape import visible
+
+        return f"<Diff {visible(self.name)}: {len(self.causes)} cause{'s' * (len(self.causes) != 1)}>"
 
     def __str__(self) -> str:
         return self.to_text()
@@ -126,8 +128,9 @@ class Diff:
     def to_text(self, width: int = 80, by: str = "macs") -> str:
         """What the command line prints, causes ranked ``by`` a figure, ``width`` characters wide."""
         from costcalc.backends.diff.formats import text
+        from costcalc.backends.escape import console
 
-        return text([self], by, width=width)
+        return console(text([self], by, width=width))
 
     def to_markdown(self, by: str = "macs") -> str:
         """The same in GitHub's Markdown."""

@@ -80,6 +80,7 @@ class Costs:
         ``name`` is what the lock calls it: by default its own name, of a module its class.
         """
         __tracebackhide__ = True
+        from costcalc.backends.escape import console
         from costcalc.budget.lock import NAME, entry
 
         setup = _setup(bits, choices)
@@ -93,9 +94,9 @@ class Costs:
         lock = self._lock()
         was = lock.entries.get((name, label)) if lock else None
         if was is None:
-            pytest.fail(f"{NAME} does not have {name}; pytest --cost-update adds it", pytrace=False)
+            pytest.fail(console(f"{NAME} does not have {name}; pytest --cost-update adds it"), pytrace=False)
         if was.graph != now.graph or was.figures != now.figures:
-            pytest.fail(_change_message(was, found), pytrace=False)
+            pytest.fail(console(_change_message(was, found)), pytrace=False)
 
     def __repr__(self) -> str:
         return "cost"
@@ -228,7 +229,9 @@ class Cost:
         self.graph, self.report = found.graph, found.report
 
     def __repr__(self) -> str:
-        return f"the cost of {self.report.name}"
+        from costcalc.backends.escape import visible
+
+        return f"the cost of {visible(self.report.name)}"
 
     def __getattr__(self, name: str) -> Amount:
         from costcalc.analysis.figures import ASKED, find_figure
@@ -285,10 +288,13 @@ class Amount:
     def __repr__(self) -> str:
         """With all digits, and the layers that it is largest in: what a failing assertion shows."""
         from costcalc.amounts.formatting import exact, show
+        from costcalc.backends.escape import visible
 
-        figure = self.figure
-        text = f"{show(figure, self.value)} {figure.name} of {self._cost.report.name} ({exact(figure, self.value)})"
+        figure, of = self.figure, visible(self._cost.report.name)
+        text = f"{show(figure, self.value)} {figure.name} of {of} ({exact(figure, self.value)})"
         if figure.whole:
             return text
         ranked = sorted(self._cost.report.layers, key=lambda layer: -(figure.part(layer) or 0))[:3]
-        return f"{text}; most in " + ", ".join(f"{layer.name} {show(figure, figure.part(layer))}" for layer in ranked)
+        return f"{text}; most in " + ", ".join(
+            f"{visible(layer.name)} {show(figure, figure.part(layer))}" for layer in ranked
+        )

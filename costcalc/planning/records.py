@@ -103,9 +103,10 @@ class Memory:
         return line(self)
 
     def __str__(self) -> str:
+        from costcalc.backends.escape import console
         from costcalc.backends.memory.text import table
 
-        return table(self, 80, False)
+        return console(table(self, 80, False))
 
     def _repr_html_(self) -> str:
         from costcalc.backends.report.html import preformatted

@@ -6,6 +6,7 @@ ones. Only ``verify`` does this: reading a file runs nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,23 +93,10 @@ def run(name: str, inputs: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     import onnxruntime
 
     model = onnx.load(name, load_external_data=False)
-    folder = Path(name).resolve().parent
-    total = 0
-    for tensor in model.graph.initializer:
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
-        total += int(numpy.prod(tensor.dims)) * max(numpy.dtype(dtype).itemsize, 1)
-        if total > MOST_BYTES:
-            raise CostcalcError("its tensors are too many for a run")
-        if tensor.data_location == onnx.TensorProto.EXTERNAL or not onnx.numpy_helper.to_array(_shell(tensor)).size:
-            there = {e.key: e.value for e in tensor.external_data}
-            filled = numpy.ones(tuple(tensor.dims), dtype)
-            path = folder / there.get("location", "")
-            if there and path.is_file() and folder in path.resolve().parents and dtype.kind in "iub":
-                onnx.external_data_helper.load_external_data_for_tensor(tensor, str(folder))
-            else:
-                tensor.CopyFrom(onnx.numpy_helper.from_array(filled, tensor.name))
-            tensor.ClearField("external_data")
-            tensor.data_location = onnx.TensorProto.DEFAULT
+    try:
+        _fill(model, Path(name).resolve().parent)
+    except (TypeError, ValueError, KeyError, OverflowError, onnx.checker.ValidationError) as error:
+        raise CostcalcError(f"its tensors are damaged: {str(error)[:160]}") from None
     known = {o.name for o in model.graph.output}
     for node in model.graph.node:
         for value in node.output:
@@ -132,6 +120,53 @@ def run(name: str, inputs: dict[str, Any]) -> dict[str, tuple[int, ...]]:
         said = str(error).strip().split("\n")[0][:160]
         raise CostcalcError(f"ONNX Runtime does not run it: {said}") from None
     return {key: tuple(value.shape) for key, value in zip(names, made, strict=True) if hasattr(value, "shape")}
+
+
+def _fill(model: Any, folder: Path) -> None:
+    """Give tensors whose data is not in the file that of a file in ``folder``, if they are whole numbers, or ones."""
+    import numpy
+    import onnx
+
+    total = 0
+    own = {id(tensor) for tensor in model.graph.initializer}
+    for tensor in _tensors(model):
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+        total += prod(tensor.dims) * max(numpy.dtype(dtype).itemsize, 1)
+        if total > MOST_BYTES:
+            raise CostcalcError("its tensors are too many for a run")
+        is_elsewhere = tensor.data_location == onnx.TensorProto.EXTERNAL
+        if is_elsewhere or (id(tensor) in own and not onnx.numpy_helper.to_array(_shell(tensor)).size):
+            there = {e.key: e.value for e in tensor.external_data}
+            path = folder / there.get("location", "")
+            if there and path.is_file() and folder in path.resolve().parents and dtype.kind in "iub":
+                onnx.external_data_helper.load_external_data_for_tensor(tensor, str(folder))
+            else:
+                tensor.CopyFrom(onnx.numpy_helper.from_array(numpy.ones(tuple(tensor.dims), dtype), tensor.name))
+            tensor.ClearField("external_data")
+            tensor.data_location = onnx.TensorProto.DEFAULT
+
+
+def _tensors(model: Any) -> Iterator[Any]:
+    """Every tensor that the file holds or refers to: of the graph, of inner graphs, of nodes, of functions.
+
+    ONNX Runtime looks for the file that one names in the working directory, since it is not told the folder.
+    """
+    graphs, nodes = [model.graph], [node for function in model.functions for node in function.node]
+    while graphs or nodes:
+        if graphs:
+            graph = graphs.pop()
+            yield from graph.initializer
+            for sparse in graph.sparse_initializer:
+                yield from (sparse.values, sparse.indices)
+            nodes += graph.node
+            continue
+        for attribute in nodes.pop().attribute:
+            graphs += [attribute.g] if attribute.HasField("g") else []
+            graphs += attribute.graphs
+            yield from ([attribute.t] if attribute.HasField("t") else [])
+            yield from attribute.tensors
+            for sparse in [attribute.sparse_tensor, *attribute.sparse_tensors]:
+                yield from (one for one in (sparse.values, sparse.indices) if one.dims)
 
 
 def _shell(tensor: Any) -> Any:

@@ -107,12 +107,16 @@ class VerifyResult:
     sizes: dict[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"<VerifyResult {self.model}: {'agrees' if self.agrees else f'{len(self.disagreements)} disagreements'}>"
+        from costcalc.backends.escape import visible
+
+        found = "agrees" if self.agrees else f"{len(self.disagreements)} disagreements"
+        return f"<VerifyResult {visible(self.model)}: {found}>"
 
     def __str__(self) -> str:
+        from costcalc.backends.escape import console
         from costcalc.backends.verify.text import render
 
-        return render(self)
+        return console(render(self))
 
     @property
     def agrees(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from costcalc.amounts.formatting import field_text, show
@@ -11,7 +12,7 @@ from costcalc.analysis.figures import BITS, COUNT, FIGURES, RATIO, SUMMARY, fiel
 from costcalc.analysis.records import Block, Layer, Report
 from costcalc.analysis.sizes import sizes
 from costcalc.analysis.view import ReceptiveField
-from costcalc.backends.escape import visible
+from costcalc.backends.escape import harmless, visible
 from costcalc.backends.paint import Paint
 from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim
@@ -231,17 +232,16 @@ def summary(report: Report, width: int, paint: Paint, also: Collection[str] = ()
     from textwrap import wrap
 
     known = list(facts(report, also))
+    inert = partial(harmless, colours=False)
     wide = max(len(fact.figure) for fact in known if len(fact.figure) <= 28)
     lines = []
     for name, figure, description in known:
         indent = 11 + max(wide, len(figure)) + 2
-        first, *more = wrap(description, max(width - indent, 24))
+        first, *more = wrap(inert(description), max(width - indent, 24))
         lines.append(f"{paint(name.ljust(9), 'bold')}  {figure.rjust(wide)}  {paint(first, 'dim')}")
         lines += [" " * indent + paint(line, "dim") for line in more]
     if report.uncounted:
-        lines += wrap(not_counted(report), max(width, 40))
-    for line in sizes(report):
-        lines += wrap(line, max(width, 40))
-    for note in report.notes:
-        lines += wrap(note, max(width, 40))
-    return lines + [f"assuming {condition}" for condition in report.assumptions]
+        lines += wrap(inert(not_counted(report)), max(width, 40))
+    for line in (*sizes(report), *report.notes):
+        lines += wrap(inert(line), max(width, 40))
+    return lines + [f"assuming {inert(condition)}" for condition in report.assumptions]
