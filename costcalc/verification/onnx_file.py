@@ -128,14 +128,13 @@ def _fill(model: Any, folder: Path) -> None:
     import onnx
 
     total = 0
-    own = {id(tensor) for tensor in model.graph.initializer}
-    for tensor in _tensors(model):
+    for tensor, may_be_empty in _tensors(model):
         dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
         total += prod(tensor.dims) * max(numpy.dtype(dtype).itemsize, 1)
         if total > MOST_BYTES:
             raise CostcalcError("its tensors are too many for a run")
         is_elsewhere = tensor.data_location == onnx.TensorProto.EXTERNAL
-        if is_elsewhere or (id(tensor) in own and not onnx.numpy_helper.to_array(_shell(tensor)).size):
+        if is_elsewhere or (may_be_empty and not onnx.numpy_helper.to_array(_shell(tensor)).size):
             there = {e.key: e.value for e in tensor.external_data}
             path = folder / there.get("location", "")
             if there and path.is_file() and folder in path.resolve().parents and dtype.kind in "iub":
@@ -146,27 +145,29 @@ def _fill(model: Any, folder: Path) -> None:
             tensor.data_location = onnx.TensorProto.DEFAULT
 
 
-def _tensors(model: Any) -> Iterator[Any]:
-    """Every tensor that the file holds or refers to: of the graph, of inner graphs, of nodes, of functions.
+def _tensors(model: Any) -> Iterator[tuple[Any, bool]]:
+    """Every tensor that the file holds or refers to: of the graph, of inner graphs, of nodes, of functions; and whether
+    it is the graph's own, whose data some files leave out.
 
     ONNX Runtime looks for the file that one names in the working directory, since it is not told the folder.
     """
-    graphs, nodes = [model.graph], [node for function in model.functions for node in function.node]
+    whole = model.graph
+    graphs, nodes = [whole], [node for function in model.functions for node in function.node]
     while graphs or nodes:
         if graphs:
             graph = graphs.pop()
-            yield from graph.initializer
+            yield from ((tensor, graph is whole) for tensor in graph.initializer)
             for sparse in graph.sparse_initializer:
-                yield from (sparse.values, sparse.indices)
+                yield from ((sparse.values, False), (sparse.indices, False))
             nodes += graph.node
             continue
         for attribute in nodes.pop().attribute:
             graphs += [attribute.g] if attribute.HasField("g") else []
             graphs += attribute.graphs
-            yield from ([attribute.t] if attribute.HasField("t") else [])
-            yield from attribute.tensors
+            held = [*attribute.tensors, *([attribute.t] if attribute.HasField("t") else [])]
             for sparse in [attribute.sparse_tensor, *attribute.sparse_tensors]:
-                yield from (one for one in (sparse.values, sparse.indices) if one.dims)
+                held += (one for one in (sparse.values, sparse.indices) if one.dims)
+            yield from ((tensor, False) for tensor in held)
 
 
 def _shell(tensor: Any) -> Any:
