@@ -12,6 +12,7 @@ from costcalc.cli.dispatch import outcome
 from costcalc.cli.output import prepare_streams, say_error
 from costcalc.difference.git import Repository
 from costcalc.errors import CostcalcError
+from costcalc.reading.reach import is_inside
 
 
 def base() -> str:
@@ -30,7 +31,12 @@ def base() -> str:
 def main() -> int:
     """Check, and leave the record, the comment and the page in the runner's folder for temporary files."""
     prepare_streams()
-    os.chdir(os.environ["WORKING_DIRECTORY"])
+    place, checkout = os.environ["WORKING_DIRECTORY"], os.environ.get("GITHUB_WORKSPACE", "")
+    # A pull request may have made a link of the folder that the workflow's author has named.
+    if checkout and Path(os.path.normpath(place)).is_relative_to(checkout) and not is_inside(place, checkout):
+        say_error("working-directory is a link that leads out of the checkout, and is not used")
+        return 1
+    os.chdir(place)
     options = ["--config", os.environ["CONFIG"]] if os.environ.get("CONFIG") else []
     try:
         revision = base()

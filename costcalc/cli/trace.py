@@ -26,6 +26,7 @@ def trace(
     """
     from costcalc.analysis.report import report
     from costcalc.analysis.sizes import sizes
+    from costcalc.backends.escape import harmless
     from costcalc.backends.report.summary import after
     from costcalc.errors import OptionError
     from costcalc.frontends.sources import source_of
@@ -41,4 +42,6 @@ def trace(
         joined = f"one kernel does several of these layers, {len(graph.groups)} times"
         assumed.append(f"in {model.model} {joined}; here each has its own")
     assumed += [after(graph.applied)] if graph.applied else []
-    emit("".join(f"# {line}\n" for line in assumed) + write(graph), output, exact=True)
+    # Names of strangers are in them, and whatever would end a line of YAML is space.
+    said = (harmless(" ".join(line.split()), colours=False) for line in assumed)
+    emit("".join(f"# {line}\n" for line in said) + write(graph), output, exact=True)

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import tempfile
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
 from pathlib import Path
@@ -280,7 +281,17 @@ def _temporary() -> Iterator[str]:
 def _is_below(path: str) -> bool:
     """Whether a path of a commit lies below the folder that it is written to, and out of git's own."""
     parts = Path(path).parts
-    return not Path(path).is_absolute() and not any(part == ".." or part.lower() == ".git" for part in parts)
+    return not Path(path).anchor and not any(part == ".." or _is_gits(part) for part in parts)
+
+
+def _is_gits(name: str) -> bool:
+    """Whether a file system that takes several names for one may take ``name`` for ``.git``.
+
+    >>> [_is_gits(name) for name in (".git", ".GIT ", "git~1", ".gi\\u200ct", ".git::$DATA", ".github", "git")]
+    [True, True, True, True, True, False, False]
+    """
+    seen = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
+    return bool(re.fullmatch(r"(\.git|git~\d+)[ .]*(:.*)?", seen, re.IGNORECASE | re.DOTALL))
 
 
 def _name(parts: Iterable[bytes], size: int, digits: int) -> str:

@@ -40,13 +40,24 @@ def refuse_outside(path: str, reach: str, named: str, location: Location | None,
         )
 
 
+def _leads_out(path: str) -> bool:
+    """Whether ``path`` is a link, or goes through one of its repository or of the working directory, that leads out."""
+    whole = Path(os.path.normpath(Path.cwd() / path))
+    inner = [whole, *whole.parents]
+    # Links above these are the user's or the system's own, as where home folders lie.
+    above = next((i for i, one in enumerate(inner) if i and os.path.lexists(one / ".git")), 1)
+    if not Path(path).is_absolute() and whole.is_relative_to(Path.cwd()):
+        above = max(above, inner.index(Path.cwd()))
+    return any(one.is_symlink() and not is_inside(path, reach_of(str(one))) for one in inner[:above])
+
+
 @contextmanager
 def unquoted(path: str, shown: str = "") -> Iterator[None]:
     """While open, an error quotes nothing of the file at ``path`` if that is a link which leads out of its reach."""
     try:
         yield
     except CostcalcError as error:
-        if not Path(path).is_symlink() or is_inside(path, reach_of(path)):
+        if not _leads_out(path):
             raise
         sentence = "this link leads out of its repository or folder, to a file that is not what is wanted"
         raise type(error)(

@@ -133,6 +133,19 @@ def test_bad_input_has_code_2_and_a_comment_that_says_where_to_look(runner: Runn
     assert "cannot be read" in Path(runner.outputs()["comment-file"]).read_text()
 
 
+def test_a_working_directory_that_leads_out_of_the_checkout_is_not_used(
+    runner: Runner, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside, checkout = tmp_path_factory.mktemp("outside"), str(runner.repository.folder)
+    (outside / "costcalc.yaml").write_text("secret: words\n")
+    (runner.repository.folder / "models").symlink_to(outside, target_is_directory=True)
+    place = {"GITHUB_WORKSPACE": checkout, "WORKING_DIRECTORY": f"{checkout}/models"}
+    done = runner.step("check.sh", CONFIG="", BASE="", BASE_REF="", ARGS="", **place)
+    assert done.returncode == 1 and "leads out of the checkout" in done.stderr and "secret" not in done.stderr
+    done = runner.step("check.sh", CONFIG="", BASE="", BASE_REF="", ARGS="", GITHUB_WORKSPACE=checkout)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_branch_name_is_no_command(runner: Runner) -> None:
     marker = runner.folder / "ran"
     done = runner.step("check.sh", BASE_REF=f"$(touch {marker})")

@@ -91,6 +91,31 @@ def test_of_a_link_that_is_named_nothing_is_quoted(folder: Path, capsys: Any) ->
         assert "nothing of it is quoted" in _refused(capsys, *args)
 
 
+@pytest.mark.parametrize("at", ["linked/secret.yaml", "linked/in/secret.yaml"])
+def test_of_a_file_in_a_folder_that_is_a_link_nothing_is_quoted(folder: Path, capsys: Any, at: str) -> None:
+    """As where somebody names all of ``linked/*.yaml``: the link is the pull request's, though the file is named."""
+    outside = (folder.parent / "outside" / at).parent
+    outside.mkdir(parents=True)
+    (outside / "secret.yaml").write_text(Path("../secret.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    Path("linked").symlink_to("../outside/linked", target_is_directory=True)
+    for name in (at, str(Path.cwd() / at)):
+        for args in (["analyze", name], ["analyze", "lenet5", "--machine", name], ["check", "--config", name]):
+            assert "nothing of it is quoted" in _refused(capsys, *args)
+
+
+def test_links_above_the_repository_are_nobodys_but_the_users(
+    folder: Path, capsys: Any, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where home folders lie elsewhere: a mistake in a file of one's own is told with its words."""
+    home = tmp_path_factory.mktemp("home") / "link"
+    home.symlink_to(folder, target_is_directory=True)
+    (folder / "mine.yaml").write_text("inputs: {x: [3]}\nlayers: [blurb]\n", encoding="utf-8")
+    for name in (str(home / "mine.yaml"), "mine.yaml"):
+        monkeypatch.chdir(home)
+        assert dispatch.outcome(["analyze", name]) == 2
+        assert "blurb" in capsys.readouterr().err
+
+
 def test_who_types_a_command_names_any_file(folder: Path, capsys: Any) -> None:
     for args in (
         ["analyze", "../net.yaml", "--machine", "../mine.yaml"],
