@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from costcalc.packing import kernel, search
+from costcalc.packing import search, search_loops
 from costcalc.packing.problem import problem
 from costcalc.packing.records import Buffer
 
@@ -88,5 +88,5 @@ def test_a_search_is_no_machine_code_where_settings_of_numba_lie(
     with pytest.raises(AssertionError, match="numba was asked"):
         next(search.runs(asked, 4, 0, fast=True))
     (tmp_path / ".numba_config.yaml").write_text("")
-    assert next(search.runs(asked, 4, 0, fast=True)).ended == kernel.FOUND
+    assert next(search.runs(asked, 4, 0, fast=True)).ended == search_loops.FOUND
     search.compiled.cache_clear()
