@@ -21,7 +21,6 @@ from costcalc.arguments import (
     no_module,
 )
 from costcalc.errors import OptionError
-from costcalc.ir.fields import ints
 from costcalc.ir.graph import Graph
 
 if TYPE_CHECKING:
@@ -32,11 +31,11 @@ if TYPE_CHECKING:
     from costcalc.budget.outcome import Outcome
     from costcalc.comparison import Comparison
     from costcalc.difference.records import Diff
-    from costcalc.ir.allocations import ObservedRun, ObservedStep
+    from costcalc.ir.allocations import ObservedRun
     from costcalc.planning.fits import Fits
     from costcalc.planning.levels import Levels
     from costcalc.planning.records import Memory
-    from costcalc.planning.training import Training
+    from costcalc.planning.training import StepAsked, Training
     from costcalc.verification.result import VerifyResult
 
 
@@ -199,7 +198,10 @@ def fits(
     *inputs: Any,
     ram: int,
     flash: int | None = None,
-    engine: str = "tflm",
+    engine: str | None = None,
+    train: bool = False,
+    optimizer: str | None = None,
+    checkpoint: int | str | None = None,
     batch: int | None = None,
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     parameters: Mapping[str, Any] | None = None,
@@ -211,33 +213,63 @@ def fits(
 ) -> Fits:
     """Whether ``model`` fits into ``ram`` bytes, its weights into ``flash``; and which batch, width or image would.
 
-    flash   bytes for the weights; without it they are in RAM too
+    flash                   bytes for the weights; without it they are in RAM too
+    engine                  by whose rules, ``"tflm"`` if not said
+    train                   a step of training in PyTorch is meant, all of it in ``ram``
+    optimizer, checkpoint   of that, as ``training`` has them; what would fit is looked for among these as well
 
     The other arguments are those of ``memory``. Other sizes are tried of what has a spec: a PyTorch model would be
     traced for each.
 
     >>> fits("mobilenet_v2", ram=512 * 1024, flash=2 * 1024**2, bits=8).fits
     False
+    >>> fits("resnet50", ram=8 * 1024**3, train=True, optimizer="adamw", batch=64).fits
+    True
     """
     from costcalc.planning import fits as fitting
+    from costcalc.planning.training import StepAsked
 
     how = how_built(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
-    found = _memory(model, inputs, kwargs, engine, bits, how, patches=False)
+    told = {"optimizer": optimizer, "checkpoint": checkpoint}
+    step = StepAsked(**{name: value for name, value in told.items() if value is not None}).check()  # type: ignore[arg-type]
+    if train:
+        _check_for_training(flash, engine, bits, how)
+    elif given := [name for name, value in told.items() if value is not None]:
+        raise OptionError(f"{given[0]} is for a step of training: add train=True")
+
+    def needed(args: tuple[Any, ...], options: Mapping[str, Any], how: Mapping[str, Any], asked: StepAsked) -> Any:
+        if train:
+            return _training(model, args, options, asked, how)
+        return _memory(model, args, options, engine or "tflm", bits, how, patches=False)
+
+    found = needed(inputs, kwargs, how, step)
     choices = None
     if isinstance(model, (str, os.PathLike)):
         from costcalc.frontends.sources import source_of
 
         if not source_of(os.fspath(model)).runs_code:
             graph = graph_of(model, (), {}, how_built(batch, input, parameters))
-            choices = fitting.choices(graph, batch or 1)
+            choices = fitting.choices(graph, batch or 1, step if train else None)
 
-    def plan(other: Mapping[str, Any]) -> Memory:
-        chosen = {name: value for name, value in other.items() if name not in ("batch", "image")}
-        sizes = {"batch": other.get("batch", batch), "input": other.get("image", input)}
-        again = {**how, **sizes, "parameters": {**(parameters or {}), **chosen} or None}
-        return _memory(model, (), {}, engine, bits, again, patches=False)
+    def plan(other: fitting.Other) -> Memory | Training:
+        sizes = {"batch": other.batch or batch, "input": other.image or input}
+        again = {**how, **sizes, "parameters": {**(parameters or {}), **dict(other.parameters)} or None}
+        return needed((), {}, again, other.step or step)  # type: ignore[no-any-return]
 
     return fitting.fits(found, fitting.Room(ram, flash), choices, plan)
+
+
+def _check_for_training(flash: int | None, engine: str | None, bits: int | None, how: Mapping[str, Any]) -> None:
+    """Raise ``OptionError`` for what a step of training is not asked with."""
+    if flash is not None:
+        raise OptionError("a step of training is in RAM, weights too: leave flash out")
+    if engine not in (None, "eager"):
+        raise OptionError(f"a step of training is PyTorch's, so not of engine {str(engine)[:40]!r}")
+    if bits is not None:
+        raise OptionError("a step of training takes no bits")
+    for name in ("apply", "fold_norm", "layout"):
+        if how.get(name):
+            raise OptionError(f"a step of training takes no {name}: models are trained as they are")
 
 
 def training(
@@ -264,44 +296,36 @@ def training(
     >>> training("resnet18", batch=2).peak_bytes
     83780840
     """
-    from costcalc.analysis.backward import backward
-    from costcalc.planning import training as planning
+    from costcalc.planning.training import StepAsked
 
-    state = planning.optimizer(optimizer)
-    planning.checkpointing(checkpoint)
-    step: ObservedStep | None = None
-    notes: list[str] = []
-    how = how_built(batch, input, parameters)
+    asked = StepAsked(optimizer, checkpoint).check()
+    return _training(model, inputs, kwargs, asked, how_built(batch, input, parameters))
+
+
+def _training(
+    model: Graph | str | os.PathLike[str] | nn.Module,
+    inputs: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    asked: StepAsked,
+    how: Mapping[str, Any],
+) -> Training:
+    from costcalc.planning.training import train
+
     check_given(model, inputs, kwargs, how)
     if isinstance(model, (str, os.PathLike)):
         from costcalc.frontends.sources import with_step
         from costcalc.models import wanted
 
-        graph, step = with_step(os.fspath(model), wanted(**built(how)))
-    elif isinstance(model, Graph):
-        graph = model
-    else:
-        from costcalc.frontends.torch.tracer import trace, unwrapped
-        from costcalc.frontends.torch.training import trained
+        graph, seen = with_step(os.fspath(model), wanted(**built(how)))
+        return train(graph, asked, seen)
+    if isinstance(model, Graph):
+        return train(model, asked)
+    from costcalc.frontends.torch.tracer import trace, unwrapped
+    from costcalc.frontends.torch.training import trained
 
-        graph = trace(model, *inputs, **kwargs)
-        step = trained(unwrapped(model), inputs, {key: value for key, value in kwargs.items() if key != "assume"})
-    recomputed = None
-    if checkpoint != "none":
-        if step is not None:
-            notes.append("with layers done again it is the layers of its trace that are told, by their rules")
-        step, recomputed = planning.recomputing(graph, checkpoint, state)
-    elif step is None:
-        from costcalc.planning.autograd import step as by_rules
-
-        step = by_rules(graph)
-        notes.append("by the rules of its layers, each value dropped after its last use")
-
-    def macs() -> tuple[int, int, tuple[str, ...]]:
-        found = backward(graph)
-        return sum(ints(found.forward.values())), sum(ints(found.backward.values())), found.unknown
-
-    return planning.training(graph.name, step, optimizer, macs, notes, recomputed)
+    graph = trace(model, *inputs, **kwargs)
+    options = {key: value for key, value in kwargs.items() if key != "assume"}
+    return train(graph, asked, trained(unwrapped(model), inputs, options))
 
 
 def compare(*models: Report | Graph | str | os.PathLike[str], names: Sequence[str] = (), **options: Any) -> Comparison:

@@ -24,6 +24,7 @@ from costcalc.budget.measure import (
     is_global,
     matching,
     measured,
+    trained,
     value_of,
     why_unknown,
 )
@@ -249,7 +250,7 @@ def _base(budget: Budget, past: Past) -> tuple[Value | str | None, str]:
             return value_of(past.found, budget), ""
         except CostcalcError as error:
             return None, f"in {past.where}, {error.message}"
-    if past.reason or budget.layers or budget.at or budget.basis or budget.engine:
+    if past.reason or budget.layers or budget.at or budget.basis or budget.engine or budget.step:
         return None, past.reason or f"{past.where} has only totals"
     value = known_of(past.figures, budget.figure)
     return value, "" if value is not None else f"{past.where} does not have {budget.figure.name}"
@@ -298,6 +299,10 @@ def _largest(verdict: Verdict, now: Measured, most: int) -> list[Because]:
         alive = memory.alive(memory.peak_step)[:most]
         where = {v: own_location(node.location) for node in now.graph.nodes for v in (node.name, *node.outputs)}
         return [Because(t.name, where.get(t.name), 8 * t.bytes) for t in alive]
+    if verdict.budget.step and verdict.rule in ("max", "max_increase"):
+        kept = sorted(trained(now, verdict.budget.step).saved, key=lambda saved: -saved.bytes)[:most]
+        places = {node.name: own_location(node.location) for node in now.graph.nodes}
+        return [Because(f"kept by {s.layer}", places.get(s.layer), 8 * s.bytes) for s in kept]
     whole = now.by.get(verdict.budget.basis or "", now.report)
     layers: Iterable[Layer] = (
         whole.layers if verdict.budget.layers is None else matching(whole.layers, verdict.budget.layers)

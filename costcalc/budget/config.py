@@ -7,13 +7,17 @@ from collections.abc import Mapping
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from costcalc.amounts.formatting import show
 from costcalc.amounts.parsing import AllowedChange
 from costcalc.analysis.figures import Figure
 from costcalc.classes import NamedTuple
 from costcalc.errors import Location
 from costcalc.writing import Version
+
+if TYPE_CHECKING:
+    from costcalc.planning.training import StepAsked
 
 ERROR, WARN = "error", "warn"
 
@@ -51,6 +55,7 @@ class Budget(NamedTuple):
     at             the layer or block whose receptive field is meant
     machine        the machine whose time is meant
     engine         the engine whose memory is meant
+    step           the step of training whose memory is meant
     energy         the table by which an energy is meant
     """
 
@@ -66,6 +71,7 @@ class Budget(NamedTuple):
     machine: str | None = None
     engine: str | None = None
     energy: str | None = None
+    step: StepAsked | None = None
 
     @property
     def basis(self) -> str | None:
@@ -80,9 +86,14 @@ class Budget(NamedTuple):
 
     @property
     def on(self) -> str:
-        """`` on a100`` where a machine is meant, `` in tflm`` where an engine is, `` by horowitz_45nm`` a table."""
+        """`` on a100`` where a machine is meant, `` in tflm`` where an engine is, `` in training with adamw`` a step,
+        `` by horowitz_45nm`` a table."""
         if self.energy:
             return f" by {self.energy}"
+        if self.step:
+            again = self.step.checkpoint
+            told = show(self.figure, 8 * again) if isinstance(again, int) else again
+            return f" in training with {self.step.optimizer}" + f", checkpoint {told}" * (again != "none")
         return f" on {self.machine}" if self.machine else f" in {self.engine}" if self.engine else ""
 
 

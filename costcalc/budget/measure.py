@@ -10,6 +10,7 @@ from fnmatch import translate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from costcalc.amounts.formatting import show
 from costcalc.analysis.energy import EnergyTable
 from costcalc.analysis.figures import FIGURES, Value, amount_of, field_at_end
 from costcalc.analysis.records import Layer, Report
@@ -18,7 +19,7 @@ from costcalc.analysis.view import GLOBAL, ReceptiveField
 from costcalc.budget.config import Budget, BudgetedModel, Setup, beside
 from costcalc.classes import NamedTuple
 from costcalc.difference.layers import entries
-from costcalc.errors import CodeRefused, CostcalcError, listing, near
+from costcalc.errors import CodeRefused, CostcalcError, OptionError, listing, near
 from costcalc.frontends.sources import is_path, source_of, split
 from costcalc.ir.graph import Graph
 from costcalc.reading.reach import refuse_outside
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from costcalc.analysis.roofline import Machine
     from costcalc.planning.records import Memory
+    from costcalc.planning.training import StepAsked, Training
 
     Basis: TypeAlias = Machine | EnergyTable
 
@@ -137,6 +139,10 @@ def value_of(found: Measured, budget: Budget) -> Value | str | None:
         return _sum_of(found, whole, budget.layers, name)
     if budget.engine:
         return 8 * held(found, budget.engine).needed_bytes
+    if budget.step:
+        step = trained(found, budget.step)
+        over = budget.max is not None and 8 * step.total_bytes > budget.max.amount
+        return 8 * step.total_bytes if over or not step.untold else None
     if name == "receptive_field":
         field = field_of(found, budget)
         if isinstance(field, ReceptiveField):
@@ -149,6 +155,10 @@ def value_of(found: Measured, budget: Budget) -> Value | str | None:
 def why_unknown(found: Measured, budget: Budget) -> str:
     """Why what ``budget`` holds is not known, as half a sentence."""
     said = f"{budget.figure.name} is not known"
+    if budget.step:
+        step = trained(found, budget.step)
+        least = show(budget.figure, 8 * step.total_bytes)
+        return f"{said}, at least {least}: how much {listing(step.untold[:3])} keeps is not known"
     layers = found.by[budget.energy].layers if budget.energy else ()
     chosen = layers if budget.layers is None else matching(layers, budget.layers)
     why = next((f"{x.energy.unknown}, which {x.name} needs" for x in chosen if x.energy and x.energy.unknown), "")
@@ -165,6 +175,23 @@ def held(found: Measured, engine: str) -> Memory:
     from costcalc.planning.engines import plan
 
     return plan(found.graph, engine, found.report.settings.bits, CONFIGURED, patches=False)
+
+
+def trained(found: Measured, asked: StepAsked) -> Training:
+    """A step of training, by the rules for graphs. Where layers done again cannot take as little as is asked, the
+    least that they can."""
+    from costcalc.planning.training import train
+
+    bits, applied = found.report.settings.bits, found.graph.applied
+    if bits is not None or applied:
+        what = f"{bits} bit" if bits is not None else listing(applied)
+        raise CostcalcError(f"memory in training is told of the model as it is, not with {what}, as 'at' has it")
+    try:
+        return train(found.graph, asked)
+    except OptionError:
+        if not isinstance(asked.checkpoint, int):
+            raise
+        return train(found.graph, asked._replace(checkpoint="auto"))
 
 
 def _field(whole: Report, at: str) -> ReceptiveField | str | None:

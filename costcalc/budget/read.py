@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from costcalc.amounts.parsing import EXAMPLE, amount, step
 from costcalc.analysis.figures import FIGURES, Named, find_figure, find_named
@@ -22,9 +22,14 @@ from costcalc.reading.yaml import read_file
 from costcalc.transforms import named as transforms_named
 from costcalc.writing import version_of
 
+if TYPE_CHECKING:
+    from costcalc.planning.training import StepAsked
+
 FILES = ("costcalc.yaml", "costcalc.yml", "pyproject.toml")
 NEEDED = {"machine": "jetson_orin_nano", "engine": "tflm", "energy": "horowitz_45nm"}
 """What a budget must say of some figures, with an example."""
+STEP = ("train", "checkpoint")
+"""What a budget of memory can say in place of an engine, of a step of training."""
 VERSION = "1"
 MEASUREMENT = ("input", "batch", "bits", "parameters", "apply", "fold_norm", "layout")
 """What a model is measured with, in its ``at``."""
@@ -194,6 +199,7 @@ def _budget(key: Scalar, named: Named, tree: Tree, layers: str | None, file: Cal
         return _consistent(Budget(figure, key.location, max=_limit(named, tree), layers=layers))
     allowed = ["max", "min", "max_increase", "max_decrease", "level"]
     allowed += [figure.asks] if figure.asks else []
+    allowed += STEP if figure.asks == "engine" else []
     keys = _keys(tree, f"a budget of {figure.name}", allowed)
     level = word(keys["level"], "level") if "level" in keys else ERROR
     if level not in (ERROR, WARN):
@@ -211,8 +217,33 @@ def _budget(key: Scalar, named: Named, tree: Tree, layers: str | None, file: Cal
         machine=file(keys["machine"], "machine") if "machine" in keys else None,
         engine=_engine(keys["engine"]) if "engine" in keys else None,
         energy=file(keys["energy"], "energy") if "energy" in keys else None,
+        step=_step_of_training(keys),
     )
     return _consistent(budget)
+
+
+def _step_of_training(keys: dict[str, Tree]) -> StepAsked | None:
+    """How a model is trained of which memory is meant: ``{train: adamw, checkpoint: 12 GiB}``."""
+    first = next((key for key in STEP if key in keys), None)
+    if first is None:
+        return None
+    if "train" not in keys:
+        raise SpecError(f"{first} is for a step of training: add train, an optimizer", keys[first].location)
+    if "engine" in keys:
+        raise SpecError("memory is an engine's or that of a step of training: engine or train", keys["train"].location)
+    from costcalc.planning.training import StepAsked
+
+    asked = StepAsked(optimizer=word(keys["train"], "train"))
+    _placed(keys["train"], asked.check)
+    if "checkpoint" in keys:
+        asked = asked._replace(checkpoint=_placed(keys["checkpoint"], _checkpoint, keys["checkpoint"]))
+        _placed(keys["checkpoint"], asked.check)
+    return asked
+
+
+def _checkpoint(tree: Tree) -> int | str:
+    text = word(tree, "checkpoint")
+    return text if text in ("auto", "none") else max(int(amount(text, FIGURES["memory"]) // 8), 1)
 
 
 def _engine(tree: Tree) -> str:
@@ -249,9 +280,10 @@ def _consistent(budget: Budget) -> Budget:
             f"{figure} cannot be at least {budget.min.text} and at most {budget.max.text}", budget.min.location
         )
     asks = budget.figure.asks
-    if asks in NEEDED and getattr(budget, asks) is None:
+    if asks in NEEDED and getattr(budget, asks) is None and budget.step is None:
         like = f"{{max: {EXAMPLE[budget.figure.unit]}, {asks}: {NEEDED[asks]}}}"
-        raise SpecError(f"a budget of {figure} needs {article(asks)} {asks}: {like}", budget.location)
+        more = ", or train, an optimizer" if asks == "engine" else ""
+        raise SpecError(f"a budget of {figure} needs {article(asks)} {asks}{more}: {like}", budget.location)
     return budget
 
 

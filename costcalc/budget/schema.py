@@ -18,6 +18,7 @@ from costcalc.budget.read import MOST_PATTERNS, NEEDED
 from costcalc.ir.layout import AXES
 from costcalc.ir.tensor import ELEMENT_BITS
 from costcalc.planning.engines import ENGINES
+from costcalc.planning.training import OPTIMIZERS
 from costcalc.transforms import spellings
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
@@ -139,11 +140,20 @@ def _budget(figure: Figure) -> dict[str, Any]:
     if figure.asks in ("machine", "energy"):
         keys[figure.asks] = {**_WORD, "not": {"pattern": r"(^/|\.\.|\\).*\.ya?ml(:.*)?$"}}
     elif figure.asks == "engine":
-        keys["engine"] = {"enum": list(ENGINES)}
+        return _of_memory(figure)
     elif figure.asks:
         keys[figure.asks] = _WORD
     needs = (figure.asks,) if figure.asks in NEEDED else ()
     return {**_bounds(_amount(figure), keys, needs), "description": figure.title}
+
+
+def _of_memory(figure: Figure) -> dict[str, Any]:
+    """In an engine, or in a step of training."""
+    amount = _amount(figure)
+    asked = {"train": {"enum": list(OPTIMIZERS)}, "checkpoint": {"anyOf": [{"enum": ["auto", "none"]}, amount]}}
+    ways = ({"engine": {"enum": list(ENGINES)}}, "engine"), (asked, "train")
+    whole = [way for more, needed in ways for way in _bounds(amount, more, (needed,))["anyOf"]]
+    return {"anyOf": whole, "description": figure.title}
 
 
 def _amount(figure: Figure) -> dict[str, Any]:

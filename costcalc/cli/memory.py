@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Any
 
 from costcalc.cli.options import Bits, Format, Model, Output, size
 from costcalc.cli.output import coloured, emit, width
@@ -57,6 +57,43 @@ class OptimizerName(str, Enum):
     adamw = "adamw"
 
 
+Optimizing = Annotated[OptimizerName | None, option("--optimizer", help="With --train: which one; sgd if not said.")]
+
+Checkpointing = Annotated[
+    str | None,
+    option(
+        "--checkpoint",
+        metavar="auto|none|SIZE",
+        completes=checkpoints,
+        help="With --train: do layers again instead of keeping what they keep, for the least memory (auto), or "
+        "so that all takes at most a SIZE such as 8GiB; then as little as possible is done again.",
+    ),
+]
+
+
+def checkpoint_asked(text: str | None) -> int | str:
+    """What ``--checkpoint`` says: a word, or bytes."""
+    if text in (None, "auto", "none"):
+        return text or "none"
+    return size("--checkpoint", text or "")
+
+
+def check_no_training(checkpoint: str | None, optimizer: OptimizerName | None) -> None:
+    """Raise ``OptionError`` where something is asked of a step of training and that is not."""
+    for name, value in (("--checkpoint", checkpoint), ("--optimizer", optimizer)):
+        if value is not None:
+            raise OptionError(f"{name} is for a step of training: add --train")
+
+
+def choices_for_training(model: Model) -> dict[str, Any]:
+    """How the model is built. Raises ``OptionError`` where something is to be done to its graph then."""
+    choices = model.choices()
+    for name in ("apply", "fold_norm", "layout"):
+        if choices.pop(name, None):
+            raise OptionError(f"--train takes no --{name.replace('_', '-')}: models are trained as they are")
+    return choices
+
+
 @command
 def memory(
     model: Model,
@@ -67,19 +104,8 @@ def memory(
     train: Annotated[
         bool, option("--train", help="A step of training: forward and backward pass, gradients, the optimizer's state.")
     ] = False,
-    optimizer: Annotated[
-        OptimizerName | None, option("--optimizer", help="With --train: which one; sgd if not said.")
-    ] = None,
-    checkpoint: Annotated[
-        str | None,
-        option(
-            "--checkpoint",
-            metavar="auto|none|SIZE",
-            completes=checkpoints,
-            help="With --train: do layers again instead of keeping what they keep, for the least memory (auto), or "
-            "so that all takes at most a SIZE such as 8GiB; then as little as possible is done again.",
-        ),
-    ] = None,
+    optimizer: Optimizing = None,
+    checkpoint: Checkpointing = None,
     format: Annotated[Format, option("--format", "-f", help="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
 ) -> None:
@@ -93,10 +119,7 @@ def memory(
             raise OptionError("--train takes no --hints")
         _train(model, engine, bits, timeline, optimizer or OptimizerName.sgd, checkpoint, format, output)
         return
-    if checkpoint is not None:
-        raise OptionError("--checkpoint is for a step of training: add --train")
-    if optimizer is not None:
-        raise OptionError("--optimizer is for a step of training: add --train")
+    check_no_training(checkpoint, optimizer)
     from costcalc.api import memory
     from costcalc.backends.memory import text as renderer
 
@@ -121,13 +144,9 @@ def _train(
         raise OptionError(f"--train is PyTorch's, so not of --engine {engine.value}")
     if bits is not None or timeline:
         raise OptionError(f"--train takes no {'--bits' if bits is not None else '--timeline'}")
-    choices = model.choices()
-    for name in ("apply", "fold_norm", "layout"):
-        if choices.pop(name, None):
-            raise OptionError(f"--train takes no --{name.replace('_', '-')}: models are trained as they are")
+    choices = choices_for_training(model)
     doing(f"planning {model.model}")
-    asked = checkpoint if checkpoint in (None, "auto", "none") else size("--checkpoint", checkpoint)
-    found = training(model.model, optimizer=optimizer.value, checkpoint=asked or "none", **choices)
+    found = training(model.model, optimizer=optimizer.value, checkpoint=checkpoint_asked(checkpoint), **choices)
     text = (
         renderer.table(found, width(), coloured(output))
         if format is Format.table

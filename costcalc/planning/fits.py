@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from costcalc.classes import NamedTuple, dataclass
@@ -11,6 +11,7 @@ from costcalc.errors import CostcalcError
 from costcalc.ir.fields import ints
 from costcalc.ir.graph import Graph
 from costcalc.planning.records import ArenaTensor, Memory
+from costcalc.planning.training import OPTIMIZERS, StepAsked, Training
 
 WIDTHS = ("width", "width_multiplier", "width_mult", "alpha", "multiplier")
 """Parameters of specs that scale the channels of all layers."""
@@ -45,11 +46,12 @@ class Would(NamedTuple):
 class Fits:
     """Whether ``memory`` fits into ``room``; ``to_dict`` is the JSON. All sizes are bytes.
 
-    would   the largest batch, width and resolution that fit
+    memory  what an engine holds, or a step of training
+    would   the largest batch, width and resolution that fit, and of training other ways to take the step
     tried   whether any were looked for
     """
 
-    memory: Memory
+    memory: Memory | Training
     room: Room
     would: tuple[Would, ...] = ()
     tried: bool = False
@@ -65,42 +67,58 @@ class Fits:
         return self.memory.weights_bytes if self.room.flash is not None else 0
 
     @property
-    def fits(self) -> bool:
-        """Whether both do."""
-        return _fits(self.memory, self.room)
+    def fits(self) -> bool | None:
+        """Whether both do; None where no more than a lower bound of it is known, and that would fit."""
+        if not _fits(self.memory, self.room):
+            return False
+        return None if is_lower_bound(self.memory) else True
 
     @property
     def makes_the_peak(self) -> list[ArenaTensor]:
-        """What lives at the peak, the largest first."""
-        return self.memory.alive(self.memory.peak_step)
+        """What lives at the peak, the largest first; nothing of a step of training, whose parts ``memory`` has."""
+        return self.memory.alive(self.memory.peak_step) if isinstance(self.memory, Memory) else []
 
     def to_dict(self) -> dict[str, Any]:
         """As plain lists, dicts, strings and numbers."""
-        return {
-            "schema": 1,
-            "model": self.memory.name,
-            "engine": self.memory.engine,
-            "bits": self.memory.bits,
-            **({"apply": list(self.memory.applied)} if self.memory.applied else {}),
+        held = self.memory
+        verdict = {
             "fits": self.fits,
             "ram": {"needed": self.ram_bytes, "there": self.room.ram},
             "flash": None if self.room.flash is None else {"needed": self.flash_bytes, "there": self.room.flash},
-            "peak_bytes": self.memory.peak_bytes,
-            "arena_bytes": self.memory.arena_bytes,
-            "weights_bytes": self.memory.weights_bytes,
-            "at": self.memory.at,
+        }
+        would = {"would_fit": [w._asdict() for w in self.would], "notes": list(held.notes)}
+        if isinstance(held, Training):
+            step = {key: value for key, value in held.to_dict().items() if key not in ("schema", "model", "notes")}
+            return {"schema": 1, "model": held.name, "engine": "eager", **verdict, "training": step, **would}
+        return {
+            "schema": 1,
+            "model": held.name,
+            "engine": held.engine,
+            "bits": held.bits,
+            **({"apply": list(held.applied)} if held.applied else {}),
+            **verdict,
+            "peak_bytes": held.peak_bytes,
+            "arena_bytes": held.arena_bytes,
+            "weights_bytes": held.weights_bytes,
+            "at": held.at,
             "makes_the_peak": [t._asdict() for t in self.makes_the_peak],
-            "would_fit": [w._asdict() for w in self.would],
-            "notes": list(self.memory.notes),
+            **would,
         }
 
 
-def ram_needed(memory: Memory, room: Room) -> int:
-    """Bytes of RAM: activations, and without flash weights."""
+def ram_needed(memory: Memory | Training, room: Room) -> int:
+    """Bytes of RAM: activations, and without flash weights; of a step of training all."""
+    if isinstance(memory, Training):
+        return memory.total_bytes
     return memory.needed_bytes + (memory.weights_bytes if room.flash is None else 0)
 
 
-def _taken(memory: Memory, room: Room) -> float:
+def is_lower_bound(memory: Memory | Training) -> bool:
+    """Whether it may need more than is known."""
+    return isinstance(memory, Training) and bool(memory.untold)
+
+
+def _taken(memory: Memory | Training, room: Room) -> float:
     """What part of the room is taken: of RAM, or of flash where that is scarcer; above 1 there is too little."""
     asked = [(ram_needed(memory, room), room.ram)]
     if room.flash is not None:
@@ -108,70 +126,95 @@ def _taken(memory: Memory, room: Room) -> float:
     return max(needed / there if there else math.inf if needed else 0.0 for needed, there in asked)
 
 
-def _fits(memory: Memory, room: Room) -> bool:
+def _fits(memory: Memory | Training, room: Room) -> bool:
     return _taken(memory, room) <= 1  # a quotient of whole numbers below 2⁵³ is at most 1 just where they say so
 
 
 class FitChoices(NamedTuple):
-    """What of a model can be chosen: its batch, the shape of its one image without the batch, a width."""
+    """What of a model can be chosen: its batch, the shape of its one image without the batch, a width; and how it is
+    trained, if that is meant."""
 
     batch: int
     image: tuple[int, ...] | None
     width: tuple[str, float] | None
+    step: StepAsked | None = None
 
 
-def choices(graph: Graph, batch: int) -> FitChoices:
+class Other(NamedTuple):
+    """Another choice of a model; what is None or empty is as it was."""
+
+    batch: int | None = None
+    image: tuple[int, ...] | None = None
+    parameters: tuple[tuple[str, float], ...] = ()
+    step: StepAsked | None = None
+
+
+def choices(graph: Graph, batch: int, step: StepAsked | None = None) -> FitChoices:
     """What of the spec that ``graph`` was built from can be chosen: its batch, the size of its one image, a width."""
     shapes = [ints(graph.types[value].shape) for value in graph.inputs]
     image = shapes[0][1:] if len(shapes) == 1 and len(shapes[0]) == 4 else None
     named = ((name, graph.parameters.get(name)) for name in WIDTHS)
     width = next(((name, float(w)) for name, w in named if isinstance(w, (int, float)) and w), None)
-    return FitChoices(batch, image, width)
+    return FitChoices(batch, image, width, step)
 
 
-def fits(memory: Memory, room: Room, choices: FitChoices | None, plan: Callable[[Mapping[str, Any]], Memory]) -> Fits:
+def fits(
+    memory: Memory | Training, room: Room, choices: FitChoices | None, plan: Callable[[Other], Memory | Training]
+) -> Fits:
     """``memory`` against ``room``, and the largest that would fit.
 
     choices   what can be chosen; None if nothing is looked for
-    plan      the memory of the model with other choices: ``batch``, ``image``, or a parameter by its name
+    plan      the memory of the model with another choice
     """
-    would = tuple(_would(memory, room, choices, plan)) if choices is not None else ()
-    return Fits(memory, room, would, choices is not None)
+    looked = choices is not None and not is_lower_bound(memory)
+    would = tuple(_would(memory, room, choices, plan)) if choices is not None and looked else ()
+    return Fits(memory, room, would, looked)
 
 
 def _would(
-    memory: Memory, room: Room, choices: FitChoices, plan: Callable[[Mapping[str, Any]], Memory]
+    memory: Memory | Training, room: Room, choices: FitChoices, plan: Callable[[Other], Memory | Training]
 ) -> Iterator[Would]:
-    known: dict[str, Memory | None] = {}
+    known: dict[Other, Memory | Training | None] = {}
 
-    def planned(given: Mapping[str, Any]) -> Memory | None:
-        """The memory with these choices; None where there is no such model: of too small an image, say."""
-        key = repr(given)
-        if key not in known:
+    def planned(other: Other) -> Memory | Training | None:
+        """The memory with this choice; None where there is no such model: of too small an image, say."""
+        if other not in known:
             try:
-                known[key] = plan(given)
+                known[other] = plan(other)
             except CostcalcError:
-                known[key] = None
-        return known[key]
+                known[other] = None
+        return known[other]
+
+    def told(other: Other, description: str) -> list[Would]:
+        found = planned(other)
+        if found is None or not _fits(found, room):
+            return []
+        return [Would(description, ram_needed(found, room), found.weights_bytes if room.flash is not None else 0)]
 
     def largest(
-        low: int, most: int, given: Callable[[int], Mapping[str, Any]], description: Callable[[int], str]
+        low: int,
+        most: int,
+        other: Callable[[int], Other],
+        description: Callable[[int], str],
+        there: Memory | Training | None = memory,
     ) -> list[Would]:
-        """The largest number up to ``most`` that fits; ``low`` is known to, or is 0."""
+        """The largest number above ``low`` and up to ``most`` that fits.
+
+        low     a number of which it is known, so that it is no news, or 0
+        there   what it then is
+        """
 
         def taken(n: int) -> float | None:
-            found = memory if now and n == low else planned(given(n))
+            found = there if n == low else planned(other(n))
             return _taken(found, room) if found is not None else None
 
         n = _last_within(low, most, taken)
-        found = planned(given(n)) if n > low or (n and not now) else None
-        if found is None or not _fits(found, room):
-            return []
-        return [Would(description(n), ram_needed(found, room), found.weights_bytes if room.flash is not None else 0)]
+        furthest = n == most and there is not None and _fits(there, room)  # else more of it is known not to
+        return told(other(n), description(n) + " or more" * furthest) if n > low else []
 
-    now, batch, shape, width = _fits(memory, room), choices.batch, choices.image, choices.width
+    fits_now, batch, shape, width = _fits(memory, room), choices.batch, choices.image, choices.width
     yield from largest(
-        batch if now else 0, MOST_BATCH if now else batch - 1, lambda n: {"batch": n}, lambda n: f"batch {n}"
+        batch if fits_now else 0, MOST_BATCH if fits_now else batch - 1, lambda n: Other(n), lambda n: f"batch {n}"
     )
     side = max(shape[1:]) if shape is not None else 0
     step = 1 if side < SMALL else SIDES
@@ -184,16 +227,44 @@ def _would(
 
     found: list[Would] = []
     if shape is not None:
-        bounds = (side // step, MOST_LARGER * side // step) if now else (0, (side - 1) // step)
-        found += largest(*bounds, lambda n: {"image": image(n)}, image_text)
-    if width is not None and not now:
+        bounds = (side // step, MOST_LARGER * side // step) if fits_now else (0, (side - 1) // step)
+        found += largest(*bounds, lambda n: Other(image=image(n)), image_text)
+    if width is not None and not fits_now:
         name, most = width[0], round(width[1] / STEP) - 1
-        found += largest(0, most, lambda n: {name: round(n * STEP, 4)}, lambda n: f"{name} {round(n * STEP, 4):g}")
+
+        def narrower(n: int) -> tuple[tuple[str, float], ...]:
+            return ((name, round(n * STEP, 4)),)
+
+        found += largest(0, most, lambda n: Other(parameters=narrower(n)), lambda n: f"{name} {round(n * STEP, 4):g}")
         for part in SMALLER if shape is not None and not found else ():
             found += _narrower(round(width[1] * part, 4), name, side // step, image, largest)
             if found:
                 break
     yield from found
+    if choices.step is not None:
+        if not fits_now:
+            yield from _with_less_state(choices.step, told)
+        if choices.step.checkpoint == "none":
+            again = choices.step._replace(checkpoint="auto")
+            found = told(Other(step=again), "checkpoint auto")
+            yield from found if not fits_now else ()
+            low, most = (batch, MOST_BATCH) if found else (0, batch - 1)
+            yield from largest(
+                low, most, lambda n: Other(n, step=again), lambda n: f"batch {n}, checkpoint auto",
+                planned(Other(step=again)),
+            )  # fmt: skip
+
+
+def _with_less_state(asked: StepAsked, told: Callable[[Other, str], list[Would]]) -> list[Would]:
+    """Of the optimizers that keep less the one that keeps most."""
+    copies = {
+        name: rule.copies for name, rule in OPTIMIZERS.items() if rule.copies < OPTIMIZERS[asked.optimizer].copies
+    }
+    for name in sorted(copies, key=lambda name: -copies[name]):
+        found = told(Other(step=asked._replace(optimizer=name)), f"optimizer {name}")
+        if found:
+            return found
+    return []
 
 
 def _narrower(
@@ -207,7 +278,7 @@ def _narrower(
     return largest(
         0,
         most,
-        lambda n: {name: width, "image": image(n)},
+        lambda n: Other(image=image(n), parameters=((name, width),)),
         lambda n: f"{name} {width:g}, image {'×'.join(map(str, image(n)))}",
     )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from costcalc.analysis.backward import backward
 from costcalc.classes import NamedTuple, dataclass
 from costcalc.errors import OptionError, listing, near
 from costcalc.ir.allocations import ObservedStep
+from costcalc.ir.fields import ints
 from costcalc.planning.jobs import alive
 
 if TYPE_CHECKING:
@@ -50,6 +52,23 @@ OPTIMIZERS: Mapping[str, Optimizer] = {
 has two and a step of four bytes, and makes the root of the second one and that over its correction (``denom``)."""
 
 STEP = "the optimizer's step"
+
+
+class StepAsked(NamedTuple):
+    """How a model is trained.
+
+    optimizer    of ``OPTIMIZERS``
+    checkpoint   ``"none"``; ``"auto"``, layers are done again for the least memory; or the bytes that all may take
+    """
+
+    optimizer: str = "sgd"
+    checkpoint: int | str = "none"
+
+    def check(self) -> StepAsked:
+        """Itself. Raises ``OptionError`` for what there is not."""
+        optimizer(self.optimizer)
+        checkpointing(self.checkpoint)
+        return self
 
 
 class Recomputed(NamedTuple):
@@ -172,20 +191,32 @@ def checkpointing(asked: int | str) -> None:
     raise OptionError(f"checkpoint must be 'auto', 'none' or a number of bytes above 0, not {str(asked)[:40]!r}")
 
 
-def training(
-    name: str,
-    step: ObservedStep,
-    kind: str,
-    macs: Callable[[], tuple[int, int, tuple[str, ...]]],
-    notes: Sequence[str] = (),
-    recomputed: Recomputed | None = None,
-) -> Training:
-    """The record of ``step``.
+def train(graph: Graph, asked: StepAsked, seen: ObservedStep | None = None) -> Training:
+    """What a step of training of ``graph`` holds and multiplies.
 
-    kind   the optimizer
-    macs   forward and backward MACs, and the layers that these leave out
+    seen   what a run of the model's own code held; without it, and where layers are done again, each op says what it
+           keeps
+
+    Raises ``OptionError`` where no choice of layers to do again takes as little as is asked.
     """
-    rule = optimizer(kind)
+    notes, recomputed, step = [], None, seen
+    if asked.checkpoint != "none":
+        if seen is not None:
+            notes.append("with layers done again it is the layers of its trace that are told, by their rules")
+        step, recomputed = recomputing(graph, asked.checkpoint, optimizer(asked.optimizer))
+    elif step is None:
+        from costcalc.planning.autograd import step as by_rules
+
+        step = by_rules(graph)
+        notes.append("by the rules of its layers, each value dropped after its last use")
+    return _training(graph, step, asked, notes, recomputed)
+
+
+def _training(
+    graph: Graph, step: ObservedStep, asked: StepAsked, notes: list[str], recomputed: Recomputed | None
+) -> Training:
+    """The record of ``step``."""
+    rule = optimizer(asked.optimizer)
     state = rule.bytes(step.parameters)
     run = step.run
     held = alive(run.stored, len(run.steps))
@@ -200,15 +231,17 @@ def training(
     saved: dict[str, int] = {}
     for kept in step.saved:
         saved[kept.layer] = saved.get(kept.layer, 0) + kept.bytes
-    forward, back, unknown = macs()
+    macs = backward(graph)
+    forward, back = sum(ints(macs.forward.values())), sum(ints(macs.backward.values()))
     if step.unknown:
         layers = ", ".join(step.unknown[:5])
         more = f" and {len(step.unknown) - 5} more" if len(step.unknown) > 5 else ""
         notes = [*notes, f"saved and peak are lower bounds: how much {layers}{more} keeps is not known"]
     batch = sum(s.bytes for s in run.inputs)
     return Training(
-        name, kind, step.weights, batch, state, sum(saved.values()), step.gradients, peak, at,
-        forward, back, tuple(Saved(*pair) for pair in saved.items()), unknown, tuple(notes), step.unknown, recomputed,
+        graph.name, asked.optimizer, step.weights, batch, state, sum(saved.values()), step.gradients, peak, at,
+        forward, back, tuple(Saved(*pair) for pair in saved.items()), macs.unknown, tuple(notes), step.unknown,
+        recomputed,
     )  # fmt: skip
 
 

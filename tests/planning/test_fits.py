@@ -141,3 +141,89 @@ def test_weights_of_956_kib_and_a_peak_of_280_kib_fit_a_stm32h743() -> None:
     assert (known.ram_bytes, known.flash_bytes) == (280 * KIB, 956 * KIB)
     # In RAM alone of 1 MiB both together are too much.
     assert not Fits(memory, Room(MIB)).fits
+
+
+def step(change: str) -> dict[str, object]:
+    """What a change that is told asks for, of ``costcalc.fits``."""
+    given: dict[str, object] = {}
+    for name, value in (part.removesuffix(" or more").split(" ") for part in change.split(", ")):
+        if name == "image":
+            given["input"] = tuple(map(int, value.split("×")))
+        else:
+            given[name] = int(value) if name == "batch" else value
+    return given
+
+
+@pytest.mark.parametrize(
+    ("model", "ram", "batch", "changes"),
+    [
+        ("resnet18", 300 * MIB, 2, ["batch", "image", "batch checkpoint"]),
+        ("resnet18", 500 * MIB, 32, ["batch", "image", "checkpoint"]),
+        ("resnet18", 190 * MIB, 2, ["optimizer"]),
+        ("vgg11", 2 * 2**30, 2, ["optimizer"]),
+        ("lenet5", 16 * KIB, 1, []),
+    ],
+)
+def test_what_else_would_fit_of_training_does_and_one_more_does_not(
+    model: str, ram: int, batch: int, changes: list[str]
+) -> None:
+    def fits(**given: object) -> Fits:
+        return costcalc.fits(model, ram=ram, train=True, **{"optimizer": "adamw", "batch": batch, **given})  # type: ignore[arg-type]
+
+    found = fits()
+    told = [" ".join(part.split(" ")[0] for part in one.change.split(", ")) for one in found.would]
+    assert set(told) >= set(changes) and (not told or changes), told
+    assert found.ram_bytes == costcalc.training(model, batch=batch, optimizer="adamw").total_bytes
+    for one in found.would:
+        given = step(one.change)
+        fitting = fits(**given)
+        assert fitting.fits
+        assert (fitting.ram_bytes, fitting.flash_bytes) == (one.ram_bytes, 0)
+        if "batch" in given:
+            assert not fits(**given | {"batch": given["batch"] + 1}).fits  # type: ignore[operator]
+
+
+def test_training_that_fits_by_a_lower_bound_alone_may_fit(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "net.yaml"
+    file.write_text("name: net\ninputs: {x: [16, 8]}\nlayers:\n  - lstm(8)\n")
+    found = costcalc.fits(str(file), ram=MIB, train=True)
+    assert found.fits is None
+    assert (found.would, found.to_dict()["fits"]) == ((), None)
+    assert costcalc.fits(str(file), ram=KIB, train=True).fits is False
+    code, text = said(capsys, "fits", str(file), "--ram", "1MiB", "--train")
+    assert code == 1
+    assert "may fit: no more than a lower bound is known RAM ≥ " in text
+
+
+def test_training_is_told_by_its_parts(capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = said(capsys, "fits", "resnet18", "--ram", "100MiB", "--batch", "2", "--train", "--optimizer", "adamw")
+    assert code == 1
+    assert "a step of training, PyTorch does not fit RAM 214.9 MiB of 100 MiB 214.9% all of a step of training" in text
+    assert "state 89.2 MiB of the optimizer, adamw" in text
+    assert outcome(["fits", "resnet18", "--machine", "a100", "--train", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["flash"] is None
+    assert found["ram"]["needed"] == found["training"]["total_bytes"]
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--train", "--flash", "1MiB"], "--train takes no --flash"),
+        (["--train", "--engine", "tflm"], "a step of training is PyTorch's, so not of engine 'tflm'"),
+        (["--train", "--bits", "8"], "a step of training takes no bits"),
+        (["--train", "--fold-norm"], "--train takes no --apply"),
+        (["--optimizer", "adam"], "--optimizer is for a step of training: add --train"),
+        (["--checkpoint", "auto"], "--checkpoint is for a step of training: add --train"),
+        (["--train", "--checkpoint", "much"], "--checkpoint much: write bytes with their unit"),
+        (["--train", "--checkpoint", "1KiB"], "checkpoint: 1,024 bytes are too few"),
+    ],
+)
+def test_mistakes_of_training_are_one_sentence(capsys: pytest.CaptureFixture[str], args: list[str], says: str) -> None:
+    code, text = said(capsys, "fits", "lenet5", "--ram", "1MiB", *args)
+    assert (code, says in text) == (2, True), text
+
+
+def test_the_largest_that_was_looked_at_is_not_the_largest_that_there_is() -> None:
+    found = costcalc.fits("lenet5", ram=2**40, engine="eager")
+    assert [one.change for one in found.would] == ["batch 65536 or more", "image 1×128×128 or more"]

@@ -7,9 +7,13 @@ from costcalc.backends.escape import visible
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.json import written
 from costcalc.backends.memory.text import TITLES, alive, transformed
+from costcalc.backends.memory.training import parts
+from costcalc.backends.memory.training import title as training_title
 from costcalc.backends.paint import painted, plain
 from costcalc.classes import NamedTuple
-from costcalc.planning.fits import Fits
+from costcalc.planning.fits import Fits, is_lower_bound
+from costcalc.planning.records import Memory
+from costcalc.planning.training import Training
 
 UNITS = {
     "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
@@ -42,12 +46,12 @@ def text(found: Fits, room: RoomAsAsked, width: int, colour: bool) -> str:
 
     paint = painted if colour else plain
     memory = found.memory
-    bits = f", {memory.bits} bits" if memory.bits is not None else ""
-    lines = [f"{paint(visible(memory.name), 'bold')}  {TITLES[memory.engine]}{bits}{transformed(memory)}", ""]
-    verdict = paint("fits", "green") if found.fits else paint("does not fit", "red")
-    lines.append(verdict)
+    lines = [f"{paint(visible(memory.name), 'bold')}  {_title(memory)}", "", paint(*_verdict(found.fits))]
     of = "activations" if found.room.flash is not None else "activations and weights"
-    rows = [("RAM", _in(found.ram_bytes, room.ram_unit), _in(found.room.ram, room.ram_unit), of)]
+    if isinstance(memory, Training):
+        of = "all of a step of training"
+    least = "≥ " if is_lower_bound(memory) else ""
+    rows = [("RAM", least + _in(found.ram_bytes, room.ram_unit), _in(found.room.ram, room.ram_unit), of)]
     shares = [percent(found.ram_bytes, found.room.ram)]
     if found.room.flash is not None:
         needed, there = _in(found.flash_bytes, room.flash_unit), _in(found.room.flash, room.flash_unit)
@@ -61,7 +65,7 @@ def text(found: Fits, room: RoomAsAsked, width: int, colour: bool) -> str:
         "says": [description for *_, description in rows],
     }
     lines += ["  " + GAP.join(row).rstrip() for row in grid(columns, width - 2, ("what", "of", "says"))]
-    lines += ["", *alive(memory, width, paint)]
+    lines += ["", *(parts(memory, width, paint) if isinstance(memory, Training) else alive(memory, width, paint))]
     if found.would:
         description = "the largest that would fit, each by itself"
         lines += ["", paint(description, "cyan")]
@@ -77,6 +81,20 @@ def text(found: Fits, room: RoomAsAsked, width: int, colour: bool) -> str:
     for note in memory.notes:
         lines += ["", *wrap(visible(note), max(width, 40))]
     return "\n".join([*lines, ""])
+
+
+def _title(memory: Memory | Training) -> str:
+    if isinstance(memory, Training):
+        return training_title(memory)
+    bits = f", {memory.bits} bits" if memory.bits is not None else ""
+    return f"{TITLES[memory.engine]}{bits}{transformed(memory)}"
+
+
+def _verdict(fits: bool | None) -> tuple[str, str]:
+    """The words, and their colour."""
+    if fits is None:
+        return "may fit: no more than a lower bound is known", "yellow"
+    return ("fits", "green") if fits else ("does not fit", "red")
 
 
 def json(found: Fits) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from costcalc.amounts.units import count, grouped, percent, size
 from costcalc.backends import escape
@@ -16,6 +16,17 @@ from costcalc.backends.paint import painted, plain
 from costcalc.planning.training import STEP, Recomputed, Saved, Training
 
 MOST = 10
+
+
+def title(found: Training) -> str:
+    """``a step of training, PyTorch``."""
+    return "a step of training, PyTorch"
+
+
+def parts(found: Training, width: int, paint: Callable[[str, str], str]) -> list[str]:
+    """What adds up to the total, for a terminal."""
+    added = ("weights", "batch", "state", "peak")
+    return list(figures([fact for fact in facts(found) if fact[0] in added], 9, width, paint))
 
 
 def facts(found: Training) -> Iterator[tuple[str, str, str]]:
@@ -77,7 +88,7 @@ def table(found: Training, width: int, colour: bool) -> str:
     from textwrap import wrap
 
     paint = painted if colour else plain
-    lines = [f"{paint(visible(found.name), 'bold')}  a step of training, PyTorch", ""]
+    lines = [f"{paint(visible(found.name), 'bold')}  {title(found)}", ""]
     lines += figures(list(facts(found)), 9, width, paint)
     rows = most(found)[:MOST]
     columns = {
@@ -111,7 +122,7 @@ def csv(found: Training) -> str:
 def markdown(found: Training) -> str:
     """The figures, and the layers of which most is kept."""
     lines = [
-        f"**{escape.markdown(found.name)}** · a step of training, PyTorch",
+        f"**{escape.markdown(found.name)}** · {title(found)}",
         "",
         *figures_table(facts(found)),
         "",
