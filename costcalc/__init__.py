@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from costcalc.api import check as check
     from costcalc.api import compare as compare
     from costcalc.api import diff as diff
-    from costcalc.api import fits as fits
-    from costcalc.api import memory as memory
     from costcalc.api import traffic as traffic
-    from costcalc.api import training as training
     from costcalc.api import verify as verify
     from costcalc.exports import export as export
     from costcalc.frontends.torch.tracer import trace as trace
+    from costcalc.memory_api import fits as fits
+    from costcalc.memory_api import memory as memory
+    from costcalc.memory_api import training as training
     from costcalc.models import load as load
     from costcalc.packing.pack import pack as pack
 
@@ -30,13 +30,13 @@ _WHERE = {
     "compare": "costcalc.api",
     "diff": "costcalc.api",
     "export": "costcalc.exports",
-    "fits": "costcalc.api",
+    "fits": "costcalc.memory_api",
     "load": "costcalc.models",
-    "memory": "costcalc.api",
+    "memory": "costcalc.memory_api",
     "pack": "costcalc.packing.pack",
     "trace": "costcalc.frontends.torch.tracer",
     "traffic": "costcalc.api",
-    "training": "costcalc.api",
+    "training": "costcalc.memory_api",
     "verify": "costcalc.api",
 }
 __all__ = [*_WHERE]

@@ -63,6 +63,7 @@ MAY_IMPORT = {
     | GRAPHS
     | {"arguments", "backends", "budget", "comparison", "difference", "machines", "models", "planning", "verification"},
     "exports": BASE | {"analysis", "arguments", "backends"},
+    "memory_api": RECORDS | GRAPHS | {"arguments", "models", "planning"},
     "verification": RECORDS | GRAPHS | {"backends", "difference", "models"},
     "literature": RECORDS | GRAPHS | {"backends", "models", "zoo"},
     "integrations": RECORDS | GRAPHS | {"arguments", "budget", "difference", "models", "writing", "backends"},
@@ -78,6 +79,7 @@ MAY_IMPORT = {
             "energy",
             "verification",
             "exports",
+            "memory_api",
             "pictures",
             "packing",
             "progress",

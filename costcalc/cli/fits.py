@@ -59,8 +59,8 @@ def fits(
     largest batch and image, of a spec with a width the largest width, and of a step of training an optimizer that
     keeps less and layers that are done again.
     """
-    from costcalc.api import fits
     from costcalc.backends.memory import fits as renderer
+    from costcalc.memory_api import fits
 
     if not train:
         check_no_training(checkpoint, optimizer)

@@ -120,8 +120,8 @@ def memory(
         _train(model, engine, bits, timeline, optimizer or OptimizerName.sgd, checkpoint, format, output)
         return
     check_no_training(checkpoint, optimizer)
-    from costcalc.api import memory
     from costcalc.backends.memory import text as renderer
+    from costcalc.memory_api import memory
 
     doing(f"planning {model.model}")
     found = memory(model.model, engine=engine.value, bits=bits, hints=hints, **model.choices())
@@ -137,8 +137,8 @@ def _train(
     checkpoint: str | None, format: Format, output: str | None,
 ) -> None:  # fmt: skip
     """A step of training, which PyTorch does; so nothing that is for another engine can be asked for."""
-    from costcalc.api import training
     from costcalc.backends.memory import training as renderer
+    from costcalc.memory_api import training
 
     if engine is not Engine.eager:
         raise OptionError(f"--train is PyTorch's, so not of --engine {engine.value}")

@@ -122,13 +122,13 @@ def _drawn(
     width: float | None,
 ) -> Any:  # fmt: skip
     """The figure of ``kind``."""
-    from costcalc import analyze, api
+    from costcalc import analyze, api, memory_api
     from costcalc.backends.plots import attached
 
     if kind is PictureKind.memory:
         engine = given["engine"].value if given["engine"] else "eager"
         doing(f"planning {models[0]}")
-        return attached.MemoryPlots(api.memory(models[0], engine=engine, bits=setting.bits, **built)).memory(width)
+        return attached.MemoryPlots(memory_api.memory(models[0], engine=engine, bits=setting.bits, **built)).memory(width)
     if kind is PictureKind.waterfall:
         found = api.diff(models[0], models[1], **setting._asdict(), **built)
         return attached.DiffPlots(found).waterfall(given["by"] or "macs", width)

@@ -43,9 +43,10 @@ def report(
 
     It is a document without scripts, and a tool with them: sorted, searched, zoomed; each layer tells its formulas.
     """
-    from costcalc.api import analyze, memory
+    from costcalc.api import analyze
     from costcalc.backends.page.report import html
     from costcalc.frontends.sources import source_of
+    from costcalc.memory_api import memory
     from costcalc.models import load
 
     doing(f"analyzing {model.model}")

@@ -28,6 +28,7 @@ MANY_IMAGES = 16
 """Images from which on a single thread gives 1×1 convolutions to oneDNN."""
 SCRATCH = 1 << 14
 """Bytes of scratch that a convolution asks for in any case."""
+FLOAT = 4
 NUMBER = 16
 """Bytes of a number that is made a tensor, in two types."""
 MOVES = frozenset(
@@ -45,6 +46,8 @@ def beside(func: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any], r
         return _convolution(result, *args[:9])
     if name == "_native_multi_head_attention":
         return _attention(args[0], args[1], args[4])
+    if "batch_norm" in name:  # a factor and a summand a channel (``native/cpu/batch_norm_kernel.cpp``)
+        return 2 * FLOAT * int(args[0].shape[1])
     if name == "_safe_softmax":  # which looks for rows that are all -inf
         return _rows_of_nothing(args[0], args[1])
     if torch.Tag.pointwise in func.tags:
