@@ -128,8 +128,8 @@ def _drawn(
     if kind is PictureKind.memory:
         engine = given["engine"].value if given["engine"] else "eager"
         doing(f"planning {models[0]}")
-        found = memory_api.memory(models[0], engine=engine, bits=setting.bits, **built)
-        return attached.MemoryPlots(found).memory(width)
+        held = memory_api.memory(models[0], engine=engine, bits=setting.bits, **built)
+        return attached.MemoryPlots(held).memory(width)
     if kind is PictureKind.waterfall:
         found = api.diff(models[0], models[1], **setting._asdict(), **built)
         return attached.DiffPlots(found).waterfall(given["by"] or "macs", width)
