@@ -80,7 +80,10 @@ def _of_module(given: Mapping[str, Any]) -> str:
         has_batch = "batch" not in given and len(shape) > 3 and shape[0] == 1
         whole = tuple(shape) if has_batch else (given.get("batch", 1), *shape)
         return f"a module takes its inputs one after another, with the batch: analyze(module, {whole})"
-    return f"{listing(given)} build a model that is named; a module is built already: analyze(module, (1, 3, 224, 224))"
+    builds = "build" if len(given) > 1 or "parameters" in given else "builds"
+    return (
+        f"{listing(given)} {builds} a model that is named; a module is built already: analyze(module, (1, 3, 224, 224))"
+    )
 
 
 def no_module(model: Any, function: str) -> Any:

@@ -93,10 +93,18 @@ class Recomputed(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """A layer, and the bytes that are kept for its backward pass, each storage at the first layer that keeps it."""
+    """A layer, and the bytes that are kept for its backward pass, each storage at the first layer that keeps it.
+
+    layer   "" is what the model's own forward does beside its modules
+    """
 
     layer: str
     bytes: int
+
+    @property
+    def title(self) -> str:
+        """What tables call it."""
+        return self.layer or "the model's own forward"
 
 
 @dataclass(frozen=True)

@@ -363,6 +363,17 @@ def test_doing_layers_again_saves_nothing_of_the_step_of_the_optimizer() -> None
         costcalc.training(graph, optimizer="adamw", checkpoint=plain.total_bytes - 1)
 
 
+def test_what_a_models_own_forward_keeps_has_a_name() -> None:
+    class Sigmoids(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.sigmoid(x)
+
+    found = costcalc.training(Sigmoids(), torch.ones(4, 5))
+    assert [(kept.layer, kept.title) for kept in found.saved] == [("", "the model's own forward")]
+    assert "the model's own forward" in table(found, 80, False)
+    assert "| the model's own forward |" in markdown(found)
+
+
 def test_markdown_says_each_figure_once() -> None:
     text = markdown(costcalc.training("lenet5"))
     assert text.count("| peak |") == text.count("most is saved by") == 1

@@ -337,6 +337,7 @@ def test_the_page_says_what_happens() -> None:
         ((), {"input_size": (1, 3, 32, 32)}, r"by position, with the batch: \(1, 3, 32, 32\) in place of input_size="),
         ((), {"input": (3, 32, 32)}, r"analyze\(module, \(1, 3, 32, 32\)\)"),
         ((), {"parameters": {"depth": 3}}, "parameters build a model that is named"),
+        ((), {"input": "3x8x8"}, "input builds a model that is named"),
     ],
 )
 def test_a_shape_by_another_rule_gets_a_sentence(arguments: Any, options: dict[str, Any], says: str) -> None:

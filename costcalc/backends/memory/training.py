@@ -94,7 +94,7 @@ def table(found: Training, width: int, colour: bool) -> str:
     columns = {
         "size": [_bytes(s.bytes) for s in rows],
         "share": [percent(s.bytes, found.saved_bytes) for s in rows],
-        "name": [visible(s.layer) for s in rows],
+        "name": [visible(s.title) for s in rows],
     }
     lines += ["", paint("most is saved by", "cyan")]
     lines += ["  " + GAP.join(row).rstrip() for row in grid(columns, width - 2, ("name",), {"name": 12}, ("name",))]
@@ -126,7 +126,7 @@ def markdown(found: Training) -> str:
         "",
         *figures_table(facts(found)),
         "",
-        *markdown_table(["most is saved by", "bytes"], "<>", [[s.layer, grouped(s.bytes)] for s in most(found)[:MOST]]),
+        *markdown_table(["most is saved by", "bytes"], "<>", [[s.title, grouped(s.bytes)] for s in most(found)[:MOST]]),
     ]
     if found.recomputed is not None:
         lines += ["", "| done again |", "| --- |", *(f"| {escape.markdown(_run(*run))} |" for run in runs(found))]
