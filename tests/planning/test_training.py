@@ -364,12 +364,16 @@ def test_doing_layers_again_saves_nothing_of_the_step_of_the_optimizer() -> None
 
 
 def test_what_a_models_own_forward_keeps_has_a_name() -> None:
-    class Sigmoids(nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return torch.sigmoid(x)
+    class Sigmoid(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(5, 5)
 
-    found = costcalc.training(Sigmoids(), torch.ones(4, 5))
-    assert [(kept.layer, kept.title) for kept in found.saved] == [("", "the model's own forward")]
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.sigmoid(self.layer(x))
+
+    found = costcalc.training(Sigmoid(), torch.ones(4, 5))
+    assert [(kept.layer, kept.title) for kept in found.saved] == [("layer", "layer"), ("", "the model's own forward")]
     assert "the model's own forward" in table(found, 80, False)
     assert "| the model's own forward |" in markdown(found)
 
