@@ -70,6 +70,8 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
             how = (id(ways), *map(id, before), *([node.name] if is_masked else []))
             if how not in known and len(before) > MANY and (followed := followed + len(before)) > MOST_FOLLOWED:
                 known[how] = _untold(before, graph.types[value])
+            elif how not in known and not node.op.is_counted:
+                known[how] = _untold(before, graph.types[value])  # an operator without a rule may read anything
             elif how not in known:
                 view = seen_along(ways, before, graph.types[value], extent)
                 if view and node.op.is_bounded_only:
@@ -86,7 +88,7 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
 
 
 def _untold(before: Sequence[View | None], y: TensorType) -> View | None:
-    """What a value of type ``y`` sees of which it would take too long to tell: some of each axis of the image."""
+    """What a value of type ``y`` sees of which nothing is known, or would take too long to tell."""
     some = next((view for view in before if view is not None), None)
     factors = tuple((plain_factor(size),) for size in y.shape)
     return some and View(factors, (UNKNOWN,) * len(some.spans))

@@ -67,7 +67,7 @@ class Column(NamedTuple):
         return self.figure or self.name
 
 
-def _shape(shape: tuple[Any, ...]) -> str:
+def without_batch(shape: tuple[Any, ...]) -> str:
     """Without the batch, which every layer has: 64×56×56."""
     return "×".join(map(str, shape[1:])) or "scalar"
 
@@ -86,9 +86,9 @@ def _shapes(name: str, which: str, description: str) -> Column:
 
 @lru_cache(maxsize=1024)
 def _listed(shapes: tuple[tuple[Any, ...], ...]) -> str:
-    first = _shape(shapes[0])
+    first = without_batch(shapes[0])
     same = all(shape == shapes[0] for shape in shapes)
-    return first if len(shapes) == 1 else f"{len(shapes)}·({first})" if same else ", ".join(map(_shape, shapes))
+    return first if len(shapes) == 1 else f"{len(shapes)}·({first})" if same else ", ".join(map(without_batch, shapes))
 
 
 @lru_cache(maxsize=1024)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from costcalc.backends import escape
 from costcalc.backends.escape import visible
@@ -33,13 +33,13 @@ def table(found: Growth, name: str, width: int, colour: bool, *, lines: int | No
     columns = {
         "layer": ["layer", *(visible(seen.name) for seen in shown)],
         "size": ["RF", *(_size(seen) for seen in shown)],
-        "step": ["step", *("" if seen.everything else _sides(seen.stride) for seen in shown)],
+        "step": ["step", *("" if seen.everything else sides(seen.stride) for seen in shown)],
     }
     numbers = sum(max(map(len, columns[name])) for name in ("size", "step")) + 3 * len(GAP)
     names = min(max(map(len, columns["layer"])), max(width // 3, 16))
     room = max(min(width - numbers - names - 1, WIDEST), NARROW)
     laid = grid(columns, numbers + names - len(GAP), ["layer"], {"layer": 16}, ("layer",))
-    made = [f"{paint(visible(name), 'bold')}  receptive field over the image of {image}", ""]
+    made = [f"{paint(visible(name), 'bold')}  receptive field over the {called(found)} of {image}", ""]
     made.append(paint(GAP.join(laid[0]).rstrip(), "dim"))
     most = max((_part(seen, found) for seen in rows), default=1.0)
     edge = max(min(int(room / max(most, 1.0)), room - 1), 1)
@@ -64,12 +64,28 @@ def steps(found: Growth) -> list[Seen]:
     return rows
 
 
-def words(found: Growth) -> list[str]:
-    """Where the window is first larger than the image, and from where on each place sees all of it."""
-    over = "no window is larger than the image"
-    if larger := found.larger:
-        over = f"first larger than the image: {visible(larger.name)}, {_sides(larger.size)}"
-    return [over, *([f"from {visible(found.whole)} on each place sees all of the image"] if found.whole else [])]
+def words(found: Growth, said: Callable[[str], str] = visible) -> list[str]:
+    """Where the window is first larger than the image, from where on each place sees all of it, and of which layers
+    that is unknown; names pass ``said``.
+    """
+    noun = called(found)
+    if (larger := found.larger) is not None:
+        over = f"first larger than the {noun}: {said(larger.name)}, {sides(larger.size)}"
+    elif (may := found.may_exceed) is not None:
+        over = f"no window is proved to be larger than the {noun}; that of {said(may.name)} is at most {sides(may.size)}"
+    else:
+        over = f"no window{' that is known' * bool(found.unknown)} is larger than the {noun}"
+    told = [over, *([f"from {said(found.whole)} on each place sees all of the {noun}"] if found.whole else [])]
+    if found.unknown:
+        many = len(found.unknown)
+        of = f"{many:,} layers, from {said(found.unknown[0])} on" if many > 1 else said(found.unknown[0])
+        told.append(f"unknown of {of}")
+    return told
+
+
+def called(found: Growth) -> str:
+    """What the pixels are of: sound and text are no image."""
+    return "image" if len(found.image) == 2 else "input"
 
 
 def _some(rows: Sequence[Seen], most: int, found: Growth) -> list[Seen]:
@@ -87,13 +103,13 @@ def _part(seen: Seen, found: Growth) -> float:
 
 
 def _size(seen: Seen) -> str:
-    return "all" if seen.everything else ("≤" if seen.bound else "") + _sides(seen.size)
+    return "all" if seen.everything else ("≤" if seen.bound else "") + sides(seen.size)
 
 
-def _sides(sides: Sequence[float]) -> str:
+def sides(sides: Sequence[float]) -> str:
     """One number where all are equal.
 
-    >>> _sides((7, 7)), _sides((3, 5)), _sides((0.5,))
+    >>> sides((7, 7)), sides((3, 5)), sides((0.5,))
     ('7', '3×5', '0.5')
     """
     texts = [f"{side:g}" for side in sides]
@@ -111,7 +127,8 @@ def json(found: Growth, name: str) -> str:
         for seen in found.layers
     ]  # fmt: skip
     head = {"schema": SCHEMA, "model": name, "image": list(found.image)}
-    return written({**head, "exceeds": found.exceeds or None, "everything": found.whole or None, "layers": layers})
+    head |= {"exceeds": found.exceeds or None, "everything": found.whole or None, "unknown": len(found.unknown)}
+    return written({**head, "layers": layers})
 
 
 def csv(found: Growth, name: str) -> str:
@@ -129,12 +146,8 @@ def markdown(found: Growth, name: str) -> str:
     """A row a layer that changes the window, and what is to be said of it."""
     lines = header(["layer", "RF", "step", "of the image"], "<>>>")
     for seen in steps(found):
-        step = "" if seen.everything else _sides(seen.stride)
+        step = "" if seen.everything else sides(seen.stride)
         share = "all" if seen.everything else f"{100 * _part(seen, found):.3g} %"
         lines.append(row([escape.markdown(seen.name), _size(seen), step, share]))
-    said = "; ".join(
-        [f"image {'×'.join(map(str, found.image))}"]
-        + ([f"first larger than it: {escape.markdown(found.exceeds)}"] if found.exceeds else [])
-        + ([f"all of it from {escape.markdown(found.whole)} on"] if found.whole else [])
-    )
+    said = "; ".join([f"{called(found)} {'×'.join(map(str, found.image))}", *words(found, escape.markdown)])
     return "\n".join([*lines, "", f"{said}.", ""])

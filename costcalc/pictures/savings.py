@@ -42,11 +42,12 @@ class Saving(NamedTuple):
 
 
 def savings(report: Report, graph: Graph, one: Costliest) -> list[Saving]:
-    """What would save time in the layers of ``one``, the most first; nothing of a report without a machine, or of
-    layers whose kernel does others too.
+    """What would save time in the layers of ``one``, the most first; nothing of a report without a machine, of layers
+    whose kernel does others too, or of which it is not known what they compute.
     """
     machine = report.machine
-    if machine is None or not one.bound or any(layer.group or layer.time is None for layer in one.layers):
+    told = all(layer.counted and not layer.group and layer.time is not None for layer in one.layers)
+    if machine is None or not one.bound or not told:
         return []
     nodes = {node.name: node for node in graph.nodes}
     mine = [nodes[layer.name] for layer in one.layers]

@@ -13,7 +13,7 @@ from costcalc.backends.escape import html as escaped
 from costcalc.backends.page.data import model_data, rows_of
 from costcalc.backends.page.diff import sections_of
 from costcalc.backends.page.document import CHOICE, Section, about, page, paragraphs, prose, table, view
-from costcalc.backends.page.report import CONVENTION, overview, still_table
+from costcalc.backends.page.report import CONVENTION, overview, still_table, warning
 from costcalc.budget.outcome import FAIL, WARNED, Outcome, Result
 
 MOST_MODELS = 12
@@ -86,7 +86,8 @@ def _as_it_is(result: Result, models: list[dict[str, Any]], mark: str) -> Iterat
     """A model that did not change, or of which nothing was known."""
     report, at = result.now.report, len(models)
     models.append(model_data(report, rows_of(report), result.now.graph) | {"scale": mark})
-    yield Section(f"{mark}overview", f"{result.title}: Overview", overview(report), link=result.title)
+    body = "".join(paragraphs([warning(report)], "warn")) + overview(report)
+    yield Section(f"{mark}overview", f"{result.title}: Overview", body, link=result.title)
     drawn = f"{'' if at else CHOICE}{view('treemap', at)}"
     yield Section(f"{mark}treemap", f"{result.title}: Treemap", drawn, True, "")
     yield Section(f"{mark}layers", f"{result.title}: Layers", view("layers", at, still_table(report)), link="")

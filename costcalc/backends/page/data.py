@@ -11,7 +11,7 @@ from typing import Any
 from costcalc.analysis.explain import explained_alike
 from costcalc.analysis.figures import BITS, FIGURES, Figure
 from costcalc.analysis.records import Report
-from costcalc.backends.columns import columns
+from costcalc.backends.columns import columns, without_batch
 from costcalc.backends.escape import visible
 from costcalc.backends.explain.layer import value_of_line
 from costcalc.backends.rows import Row, TableView, tree
@@ -88,7 +88,7 @@ def model_data(
         told, where = _explanations(report, graph, at)
         data["explanations"] = told
         data["rows"]["explanation"] = [where.get(i, -1) for i in range(len(rows))]
-        data["graph"] = _edges(graph, at, len(rows))
+        data["graph"] = _edges(graph, at, len(rows), shapes)
     data |= {"kinds": kinds.texts(), "shapes": shapes.texts(), "fields": fields.texts(), "modules": modules.texts()}
     if report.machine and report.total.time:
         found = roofline(report)
@@ -159,8 +159,9 @@ def _explanations(report: Report, graph: Graph, at: Mapping[str, int]) -> tuple[
     return told, where
 
 
-def _edges(graph: Graph, at: Mapping[str, int], rows: int) -> dict[str, Any]:
+def _edges(graph: Graph, at: Mapping[str, int], rows: int, shapes: Words) -> dict[str, Any]:
     """Row → rows whose values it reads, an input by its number below 0. Values of layers without a row have none."""
+    given = [shapes.number(without_batch(graph.types[name].shape)) for name in graph.inputs]
     made: dict[str, int] = {name: -1 - k for k, name in enumerate(graph.inputs)}
     reads: list[Any] = [0] * rows
     for node in graph.nodes:
@@ -169,7 +170,8 @@ def _edges(graph: Graph, at: Mapping[str, int], rows: int) -> dict[str, Any]:
             continue
         made.update(dict.fromkeys(node.outputs, row))
         reads[row] = list(dict.fromkeys(made[v] for v in node.reads if v in made))
-    return {"inputs": [visible(name) for name in graph.inputs], "reads": reads, "layers": len(at)}
+    inputs = [visible(name) for name in graph.inputs]
+    return {"inputs": inputs, "given": given, "reads": reads, "layers": len(at)}
 
 
 def _memory(memory: Memory, at: Mapping[str, int]) -> dict[str, Any]:

@@ -34,8 +34,12 @@ class Section(NamedTuple):
     link: str | None = None
 
 
-def page(title: str, subtitle: str, sections: Sequence[Section], models: Sequence[dict[str, Any]]) -> str:
-    """A whole document; ``models`` is what scripts draw from, none where there is nothing to draw."""
+def page(
+    title: str, subtitle: str, sections: Sequence[Section], models: Sequence[dict[str, Any]], warning: str = ""
+) -> str:
+    """A whole document; ``models`` is what scripts draw from, none where there is nothing to draw, and ``warning`` what
+    has to be read before all else.
+    """
     from base64 import b64encode
     from hashlib import sha256
 
@@ -73,7 +77,7 @@ def page(title: str, subtitle: str, sections: Sequence[Section], models: Sequenc
 {(ASSETS / "page.css").read_text(encoding="utf-8")}</style>
 </head>
 <body>
-<header><h1>{escaped(title)}</h1><p class="soft">{escaped(subtitle)}</p></header>
+<header><h1>{escaped(title)}</h1><p class="soft">{escaped(subtitle)}</p>{"".join(paragraphs([warning], "warn"))}</header>
 <nav aria-label="sections"><ul>{links}</ul></nav>
 <main>
 {parts}</main>
@@ -118,7 +122,7 @@ def side(parts: Iterable[str]) -> str:
 
 def about(pairs: Iterable[tuple[str, str]]) -> str:
     """What is to be known of the page, by name."""
-    made = "".join(f"<dt>{escaped(name)}</dt><dd>{escaped(text)}</dd>" for name, text in pairs)
+    made = "".join(f"<dt>{escaped(name)}</dt><dd>{prose(text)}</dd>" for name, text in pairs)
     return f'<dl class="about">{made}</dl>'
 
 
@@ -126,6 +130,17 @@ def paragraphs(texts: Iterable[str], kind: str = "") -> Iterator[str]:
     """Each of ``texts`` as a paragraph of class ``kind``."""
     marked = f' class="{kind}"' if kind else ""
     yield from (f"<p{marked}>{prose(text)}</p>" for text in texts if text)
+
+
+def sentence(text: str) -> str:
+    """``text`` with a capital and a full stop; a name that it begins with stays as it is.
+
+    >>> sentence("no window is larger"), sentence("x_1 = 5, the most"), sentence("Done.")
+    ('No window is larger.', 'x_1 = 5, the most.', 'Done.')
+    """
+    word = text.partition(" ")[0]
+    head = text[:1].upper() + text[1:] if word.isalpha() and " = " not in text[:60] else text
+    return head if not text or text.endswith((".", "!", "?")) else f"{head}."
 
 
 def prose(text: str) -> str:

@@ -12,10 +12,11 @@ from costcalc.analysis.records import Report
 from costcalc.analysis.sizes import sizes
 from costcalc.backends.columns import preferred, shown
 from costcalc.backends.escape import html as escaped
+from costcalc.backends.growth import called, words
 from costcalc.backends.memory.text import TITLES
 from costcalc.backends.memory.text import facts as memory_facts
 from costcalc.backends.page.data import model_data, positions, rows_of
-from costcalc.backends.page.document import Section, about, cards, page, paragraphs, prose, table, view
+from costcalc.backends.page.document import Section, about, cards, page, paragraphs, prose, sentence, table, view
 from costcalc.backends.report.summary import facts, headline, not_counted
 from costcalc.backends.rows import Row, TableView, flat, layers_in, titled, tree
 from costcalc.backends.verify.text import extent, outcome
@@ -50,7 +51,7 @@ def html(
     rows = rows_of(report)
     data = model_data(report, rows, graph, memory)
     sections = list(_sections(report, graph, rows, data, memory, command, verified))
-    return page(report.name, headline(report), sections, [data])
+    return page(report.name, headline(report), sections, [data], warning(report))
 
 
 def _sections(
@@ -80,27 +81,30 @@ def _sections(
 
 
 def overview(report: Report) -> str:
-    """The totals, and all that keeps them from being the whole."""
+    """The totals, how they are counted, and what was taken for them."""
     parts = [cards(facts(report)), *paragraphs([CONVENTION], "soft")]
-    if report.uncounted:
-        text = not_counted(report)
-        parts += paragraphs([f"{text[0].upper()}{text[1:]}."], "warn")
-    parts += paragraphs([*sizes(report), *report.notes])
+    parts += paragraphs(map(sentence, [*sizes(report), *report.notes]))
     parts += paragraphs(f"Assuming {condition}." for condition in report.assumptions)
     return "\n".join(parts)
+
+
+def warning(report: Report) -> str:
+    """What keeps the totals from being the whole, to be read before them; "" if nothing does."""
+    return sentence(not_counted(report)) if report.uncounted else ""
 
 
 def first(report: Report, graph: Graph, found: list[Costliest], at: dict[str, int]) -> str:
     """The costliest layers, what the roofline says of why, and what would save time."""
     items = []
+    whole = whole_of(report, found[0])
     for one in found:
         name, many = one.layers[0].name, len(one.layers)
         more = f" and {many - 1} like it" if many > 1 else ""
         row = at.get(name)
         link = f'<a href="#layers" data-layer="{row}">{escaped(name)}</a>' if row is not None else escaped(name)
         figure = seconds(one.value) if one.figure.name == "time" else f"{count(int(one.value))} MACs"
-        share = f"{figure}, {percent(one.value, one.figure.of(report.total))} of the model's {one.figure.title}"
-        known = [saved(report, saving) for saving in savings(report, graph, one)]
+        share = f"{figure}, {percent(one.value, one.figure.of(report.total))} of {whole}"
+        known = [saved(report, saving, whole) for saving in savings(report, graph, one)]
         would = f"<ul>{''.join(f'<li>{line}</li>' for line in known)}</ul>" if known else ""
         said = f"<div>{prose(why(report, one))}</div>{would}"
         items.append(f"<li><div><b>{link}</b>{more}: {escaped(share)}</div>{said}</li>")
@@ -113,10 +117,24 @@ def first(report: Report, graph: Graph, found: list[Costliest], at: dict[str, in
     return f'<p class="soft">{told.strip()}</p><ol class="first">{"".join(items)}</ol>\n'
 
 
+def whole_of(report: Report, one: Costliest) -> str:
+    """What shares are of, in words: a total that is no exact figure is not the model's."""
+    title = one.figure.title
+    known = {
+        "≥": f"the {title} that is counted" if title == "time" else f"the {title} that are counted",
+        "≤": f"the most {title} that there can be",
+        "≈": f"the model's {title}, about",
+    }
+    return known.get(report.mark(one.figure.name), f"the model's {title}")
+
+
 def why(report: Report, one: Costliest) -> str:
     """What the layer's time consists of, by the roofline alone."""
     layer, machine = one.layers[0], report.machine
-    kind = f"{article(layer.kind).capitalize()} {layer.kind}"
+    kind = f"{article(layer.kind).capitalize()} {layer.kind} layer"
+    if not layer.counted:
+        took = f": moving its {size(round(8 * one.bytes))} alone takes so long" if one.bound else ""
+        return f"No rule is known for {layer.kind}, so what it computes is not counted{took}."
     if machine is None or not one.bound:
         return f"{kind}. With --machine the page tells whether arithmetic or memory binds it."
     moved, each = size(round(8 * one.bytes)), " each" if len(one.layers) > 1 else ""
@@ -125,19 +143,18 @@ def why(report: Report, one: Costliest) -> str:
     of_it = f", of which {percent(min(share, 1.0), 1)} are weights" if share else ""
     if one.bound == "memory":
         ridge = machine.rate(report.settings.bits) / machine.bandwidth
-        what = (
-            f"for {count(one.macs)} MACs, {one.macs / one.bytes:.3g} a byte" if one.macs else "and multiplies nothing"
-        )
-        could = f" where the machine could do {ridge:.3g}" if one.macs else ""
-        return f"{kind}, bound by memory: it moves {moved}{each}{of_it}; that is {what}{could}."
+        if not one.macs:
+            return f"{kind}, bound by memory: it moves {moved}{each}{of_it}{',' * bool(of_it)} and multiplies nothing."
+        many = f"{one.macs / one.bytes:.3g} a byte where the machine could do {ridge:.3g}"
+        return f"{kind}, bound by memory: it moves {moved}{each}{of_it}; that is for {count(one.macs)} MACs, {many}."
     return (
         f"{kind}, bound by arithmetic: {count(one.macs)} MACs{each} at the machine's peak rate take "
         f"{seconds(one.compute)}, and moving its {moved}{of_it}{',' * bool(of_it)} would take {seconds(one.memory)}."
     )
 
 
-def saved(report: Report, saving: Saving) -> str:
-    """One change and what it would save, as HTML."""
+def saved(report: Report, saving: Saving, of: str) -> str:
+    """One change and what it would save, also as a part of the time that ``of`` names, as HTML."""
     changes = {
         JOINED: f"in one kernel with {saving.other}, so that what lies between is neither written nor read",
         ELEMENTS: f"with elements of {saving.bits} bits",
@@ -146,7 +163,7 @@ def saved(report: Report, saving: Saving) -> str:
     }
     total = report.total.time
     whole = total.seconds if total is not None else 0.0
-    less = f"{seconds(saving.seconds)} less, {percent(saving.seconds, whole)} of the model's time"
+    less = f"{seconds(saving.seconds)} less, {percent(saving.seconds, whole)} of {of}"
     return f"<b>{escaped(less)}</b> {escaped(changes[saving.kind])}"
 
 
@@ -186,6 +203,8 @@ def roofline_words(report: Report) -> str:
         f"multiply nothing take {percent(found.without, total.time.seconds)} and have no point here. Traffic is "
         "charged at main memory's bandwidth, also of tensors that never leave a cache."
     )
+    if report.uncounted:
+        text += " Layers without a rule are charged with their traffic alone."
     return "".join(paragraphs([text]))
 
 
@@ -193,7 +212,7 @@ def memory_words(memory: Memory) -> str:
     """What the engine holds, in figures."""
     bits = f", {memory.bits} bits" if memory.bits is not None else ""
     intro = f"{TITLES[memory.engine]}{bits}, the model run once."
-    return "".join(paragraphs([intro], "soft")) + cards(memory_facts(memory)) + "".join(paragraphs(memory.notes))
+    return "".join(paragraphs([intro], "soft")) + cards(memory_facts(memory)) + "".join(paragraphs(map(sentence, memory.notes)))
 
 
 def alive(memory: Memory) -> str:
@@ -208,12 +227,9 @@ def alive(memory: Memory) -> str:
 def growth_words(report: Report) -> str:
     """Where the window outgrows the image, and where each place sees all."""
     found = growth(report)
-    over = "No window is larger than the image."
-    if larger := found.larger:
-        over = f"First larger than the image: {larger.name}, {'×'.join(map(str, larger.size))}."
-    whole = f" From {found.whole} on each place sees all of it." if found.whole else ""
-    return "".join(paragraphs([f"What one place of a layer's output can see of the {'×'.join(map(str, found.image))} "
-                               f"image. {over}{whole}"]))  # fmt: skip
+    size = "×".join(map(str, found.image))
+    intro = f"What one place of a layer's output can see of the {called(found)} of {size}."
+    return "".join(paragraphs([" ".join([intro, *map(sentence, words(found, str))])]))
 
 
 def verification(found: VerifyResult) -> str:

@@ -31,7 +31,9 @@ from costcalc.errors import OptionError
 
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7")
 MARKERS = ("o", "s", "^", "D", "v", "P")
-INK, GREY, FAINT, REST = "#222222", "#666666", "#DDDDDD", "#999999"
+INK, GREY, FAINT, REST = "#222222", "#666666", "#DDDDDD", "#BBBBBB"
+FILLED = 0.75
+"""How opaque colours are, so that letters can be read on them."""
 WIDTH = 7.0
 """Inches: the text of a page, or both columns of one."""
 SIZE = 8.0

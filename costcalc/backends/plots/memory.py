@@ -6,7 +6,7 @@ from matplotlib.patches import Rectangle as Patch
 
 from costcalc.amounts import units
 from costcalc.analysis.figures import BITS
-from costcalc.backends.plots.canvas import GREY, INK, PALETTE, REST, Picture, linear, picture, plain, settle
+from costcalc.backends.plots.canvas import FILLED, GREY, INK, PALETTE, REST, Picture, linear, picture, plain, settle
 from costcalc.errors import CostcalcError
 from costcalc.pictures.timeline import Timeline, timeline
 from costcalc.planning.records import Memory
@@ -45,7 +45,7 @@ def draw(memory: Memory, width: float | None = None) -> Picture:
             for bar in placed:
                 axes.add_patch(
                     Patch((bar.first + 0.5, bar.offset or 0), bar.last - bar.first + 1, bar.bytes,
-                          facecolor=at_peak.get(bar, REST), alpha=0.75 if bar in at_peak else 0.45,
+                          facecolor=at_peak.get(bar, REST), alpha=FILLED if bar in at_peak else 0.45,
                           edgecolor="white", lw=min(0.4, 150 / len(placed) / 10))
                 )  # fmt: skip
         else:
@@ -71,7 +71,7 @@ def _shares(axes, found: Timeline, named) -> None:  # type: ignore[no-untyped-de
     below = [0] * len(found.held)
     for bar, colour in named:
         above = [below[i] + (bar.bytes if bar.first <= i <= bar.last else 0) for i in steps]
-        axes.stairs(above, edges, baseline=below, fill=True, color=colour, alpha=0.75, lw=0)
+        axes.stairs(above, edges, baseline=below, fill=True, color=colour, alpha=FILLED, lw=0)
         below = above
     axes.stairs([max(a, b) for a, b in zip(found.held, below, strict=True)], edges, baseline=below, fill=True,
                 color=REST, alpha=0.3, lw=0)  # fmt: skip

@@ -9,6 +9,7 @@ from costcalc.amounts import units
 from costcalc.analysis.figures import COUNT
 from costcalc.analysis.records import Report
 from costcalc.backends.plots.canvas import (
+    FILLED,
     GREY,
     INK,
     MARKERS,
@@ -65,7 +66,7 @@ def draw(report: Report, width: float | None = None) -> Picture:
         axes.axvline(found.ridge, color=GREY, lw=0.5, ls=(0, (2, 3)), zorder=0)
         for at in sorted(alike, key=lambda at: -size[at]):
             axes.scatter(
-                at[1], at[2], s=size[at], color=colours[at[0]], marker=marks[at[0]], alpha=0.75, lw=0.4,
+                at[1], at[2], s=size[at], color=colours[at[0]], marker=marks[at[0]], alpha=FILLED, lw=0.4,
                 edgecolor="white", zorder=3,
             )  # fmt: skip
         axes.set_xlabel("MACs per byte of traffic")

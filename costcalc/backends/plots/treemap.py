@@ -10,6 +10,7 @@ from costcalc.amounts.formatting import show
 from costcalc.analysis.figures import FIGURES
 from costcalc.analysis.records import Report
 from costcalc.backends.plots.canvas import (
+    FILLED,
     GREY,
     REST,
     SIZE,
@@ -93,7 +94,7 @@ def _nest(axes: Any, whole: Area, points: Rectangle, colours: dict[str, str], fi
 def _leaf(axes: Any, area: Area, box: Rectangle, colour: str, figure: Any) -> None:
     line = min(0.5, box.width / 12, box.height / 12)
     axes.add_patch(
-        Patch((box.x, box.y), box.width, box.height, facecolor=colour, alpha=0.62, edgecolor="white", lw=line)
+        Patch((box.x, box.y), box.width, box.height, facecolor=colour, alpha=FILLED, edgecolor="white", lw=line)
     )
     size = SIZE - 1.5
     if box.width < 14 or box.height < size + 1.5:

@@ -2,8 +2,9 @@
 // What all views share. Names are only ever put into text, never into markup.
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const SVG = "http://www.w3.org/2000/svg";
-const INK = ["#56a0e8", "#f0a23c", "#4fc08d", "#e58bb9", "#d9cf4f", "#8f93e6", "#e97862", "#66c7d6"];
-const OTHER = "#b3b9c2";
+// Told apart also by who does not see red, green or blue; dark letters can be read on each.
+const INK = ["#3b76f7", "#db994c", "#15ac89", "#d05558", "#f9da41", "#5ae1fe", "#a388b6", "#bce7a5"];
+const OTHER = "#cbcbcb";
 
 function put(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes || {})) {
@@ -18,7 +19,20 @@ const el = (tag, attributes, ...children) => put(document.createElement(tag), at
 const draw = (tag, attributes, ...children) => put(document.createElementNS(SVG, tag), attributes, children);
 // Pictures are as wide as there is room when they are drawn, so that their words can be read on a phone.
 const widthIn = (box, most) => Math.round(Math.max(320, Math.min(most, box.clientWidth || most)));
-const NARROW = matchMedia("(max-width: 48rem)").matches;
+const pen = document.createElement("canvas").getContext("2d"), FAMILY = getComputedStyle(document.body).fontFamily;
+const wide = (text, weight) => { pen.font = `${weight || 400} 12px ${FAMILY}`; return pen.measureText(text).width; };
+// A name is whole, or both its ends, of which the last tells one from the next; or it is left out.
+function fitted(text, room, weight) {
+  if (wide(text, weight) <= room) return text;
+  for (let keep = Math.min(text.length - 1, 200); keep >= 5; keep--) {
+    const cut = text.slice(0, Math.ceil(keep / 2)) + "…" + text.slice(text.length - Math.floor(keep / 2));
+    if (wide(cut, weight) <= room) return cut;
+  }
+  return "";
+}
+// The same by letters, where a name may have several lines.
+const NARROW = matchMedia("(max-width: 48rem)").matches, MOST_LETTERS = NARROW ? 44 : 120;
+const shortened = (text) => (text.length <= MOST_LETTERS ? text : text.slice(0, MOST_LETTERS / 2 - 1) + "…" + text.slice(-MOST_LETTERS / 2));
 const $ = (selector) => document.querySelector(selector);
 
 // -- figures as people read them: three digits and a unit ------------------------------------------

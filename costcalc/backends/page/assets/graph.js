@@ -20,7 +20,7 @@ function graphView(m, box) {
     for (const i of m.order) { const u = unit(i); if (!order.has(u) && isUnit.length < most) { order.set(u, isUnit.length); isUnit.push(u); } }
     for (const i of m.order) for (const source of reads[i] || []) {
       const from = source < 0 ? source : unit(source), to = unit(i);
-      if (from !== to && order.has(from) && order.has(to)) edges.set(order.get(from) + ">" + order.get(to), [order.get(from), order.get(to), source < 0 ? "" : m.shapes[m.rows.shape[source]]]);
+      if (from !== to && order.has(from) && order.has(to)) edges.set(order.get(from) + ">" + order.get(to), [order.get(from), order.get(to), m.shapes[source < 0 ? m.graph.given[-1 - source] : m.rows.shape[source]]]);
     }
     const list = [...edges.values()], rank = isUnit.map(() => 0), into = isUnit.map(() => []);
     for (const e of list) into[e[1]].push(e[0]);
@@ -53,13 +53,13 @@ function graphView(m, box) {
     });
     const boxes = isUnit.map((u, k) => {
       const isBlock = u >= 0 && m.isBlock(u), label = u < 0 ? inputs[-1 - u] : m.name[u], second = u < 0 ? "input" : isBlock ? (m.modules[m.rows.module[u]] || "block") + ", " + m.rows.layers[u] + " layers" : m.kind(u);
-      const short = label.length > 27 ? "…" + label.slice(-26) : label;
+      const short = fitted((isBlock ? "▸ " : "") + label, BOX - 16, 600);
       const act = () => { unhint(); if (isBlock) { if (units() + m.rows.layers[u] > MOST_UNITS) { said.textContent = "too many boxes; fold others first"; return; } open.add(u); most = MOST_UNITS; show(u); } else if (u >= 0) inspect(m, u); };
       return draw("g", { tabindex: 0, role: "button", "data-unit": u, "aria-label": label + ", " + second + (changed.has(u) ? ", changed" : "") + (isBlock ? ", unfold" : ""), onclick: act,
         onkeydown: (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); act(); } else if ((e.key === "Backspace" || e.key === "ArrowLeft") && u >= 0 && m.parent[u] >= 0) { e.preventDefault(); open.delete(m.parent[u]); show(m.parent[u]); } },
         onpointermove: (e) => hint(e, label + "\n" + second + (isBlock ? "\nclick to unfold" : "")), onpointerleave: unhint },
         draw("rect", { class: "unit" + (isBlock ? " closed" : "") + (changed.has(u) ? " changed" : ""), x: x[k] - BOX / 2, y: y[k], width: BOX, height: TALL, rx: 6 }), u >= 0 && !isBlock ? draw("rect", { x: x[k] - BOX / 2, y: y[k], width: 5, height: TALL, rx: 2, fill: m.colour(u) }) : null,
-        draw("text", { class: "strong", x: x[k], y: y[k] + 16, "text-anchor": "middle" }, (isBlock ? "▸ " : "") + short), draw("text", { x: x[k], y: y[k] + 31, "text-anchor": "middle", "font-size": 11 }, second));
+        draw("text", { class: "strong", x: x[k], y: y[k] + 16, "text-anchor": "middle" }, short), draw("text", { x: x[k], y: y[k] + 31, "text-anchor": "middle", "font-size": 11 }, fitted(second, BOX - 16)));
     });
     const width = reach - low, height = Math.max(levels.length, 1) * (TALL + GAPY);
     scroll.replaceChildren(draw("svg", { width, height, viewBox: `${low} -4 ${width} ${height + 8}` }, draw("defs", {}, draw("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" }, draw("path", { d: "M0 0L8 4L0 8Z", fill: "#8a919b" }))), ...lines, ...boxes));
@@ -70,7 +70,7 @@ function graphView(m, box) {
     bar.replaceChildren(
       el("button", { type: "button", onclick: () => { if (m.graph.layers > MOST_UNITS) { most = MOST_UNITS; show(); if (said.textContent.startsWith("the first")) return; said.textContent = "more than " + MOST_UNITS.toLocaleString("en") + " layers: unfold blocks one by one"; return; } for (let i = 0; i < m.n; i++) if (m.isBlock(i)) open.add(i); most = MOST_UNITS; show(); } }, "unfold all"),
       el("button", { type: "button", onclick: () => { open.clear(); show(); } }, "fold all"),
-      ...innermost.slice(0, 10).map((i) => el("button", { type: "button", title: "fold " + m.name[i], onclick: () => { open.delete(i); show(i); } }, "▾ " + m.name[i])), said);
+      ...innermost.slice(0, 10).map((i) => el("button", { type: "button", title: "fold " + m.name[i], onclick: () => { open.delete(i); show(i); } }, "▾ " + fitted(m.name[i], 220))), said);
     const again = focus !== undefined && scroll.querySelector(`[data-unit="${open.has(focus) ? m.inside[focus][0] : focus}"]`);
     if (again) again.focus();
   }

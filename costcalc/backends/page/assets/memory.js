@@ -24,7 +24,7 @@ function memoryView(m, box, ceiling) {
     alive.sort((a, b) => tensors.bytes[b] - tensors.bytes[a]);
     if (placed) { const there = new Set(alive); lives.forEach((r, k) => r.classList.toggle("on", there.has(k))); }
     head.textContent = `Alive at step ${s + 1}, ${layer(s)}: ${size(8 * held[s])}${s === peak ? ", the peak" : ""}`;
-    body.replaceChildren(...alive.slice(0, 14).map((k) => el("tr", {}, el("td", { class: "n", title: called(k) }, called(k)), el("td", { class: "b" }, el("i", { style: { width: 100 * tensors.bytes[k] / held[s] + "%" } }), el("span", {}, size(8 * tensors.bytes[k]))), el("td", {}, percent(tensors.bytes[k], held[s])), el("td", {}, `${tensors.first[k] + 1}–${tensors.last[k] + 1}`))),
+    body.replaceChildren(...alive.slice(0, 14).map((k) => el("tr", {}, el("td", { class: "n", title: called(k) }, shortened(called(k))), el("td", { class: "b" }, el("i", { style: { width: 100 * tensors.bytes[k] / held[s] + "%" } }), el("span", {}, size(8 * tensors.bytes[k]))), el("td", {}, percent(tensors.bytes[k], held[s])), el("td", {}, `${tensors.first[k] + 1}–${tensors.last[k] + 1}`))),
       ...(alive.length > 14 ? [el("tr", {}, el("td", { colspan: 4 }, `and ${alive.length - 14} smaller`))] : []));
   }
   const where = (e) => { const r = picture.getBoundingClientRect(); return Math.max(0, Math.min(n - 1, Math.floor(((e.clientX - r.left) / r.width * W - left) / (W - left - right) * n))); };

@@ -45,7 +45,7 @@ function layerTable(m, box) {
     const mark = block ? el("button", { class: "fold", tabindex: -1, "aria-hidden": true, onclick: (e) => { e.stopPropagation(); fold(i); } }, unfolded ? "▾" : "▸") : el("span", { class: "fold" });
     return el("tr", { class: block ? "h" : null, role: "row", tabindex: at === state.at ? 0 : -1, "aria-level": state.flat ? 1 : m.rows.level[i] + 1, "aria-expanded": block ? String(Boolean(unfolded)) : null,
       onclick: () => { state.at = at; if (block) fold(i); else inspect(m, i); } },
-      el("td", { class: "n", title: m.name[i], style: {}, role: "gridcell" }, mark, label),
+      el("td", { class: "n", title: m.name[i], role: "gridcell" }, mark, shortened(label)),
       ...columns.map(([name]) => {
         const f = m.figure[name], v = f && m.value(name, i), t = text(name, i);
         if (!f) return el("td", { class: (name === "kind" ? "l" : "") + (name === "bound" ? " bound-" + t : ""), role: "gridcell" }, t);
@@ -87,6 +87,8 @@ function layerTable(m, box) {
   const search = el("input", { type: "search", placeholder: "search names, kinds, classes", "aria-label": "search layers", oninput: () => { clearTimeout(wait); wait = setTimeout(() => { state.find = search.value; state.at = 0; state.most = MOST_ROWS; show(); }, 60); } });
   const flat = el("button", { type: "button", "aria-pressed": "false", onclick: () => { state.flat = !state.flat; flat.setAttribute("aria-pressed", String(state.flat)); if (state.flat && !state.sort) Object.assign(state, { sort: m.lead, down: true }); show(); } }, "layers only");
   const all = (on) => () => { open.clear(); if (on) for (let i = 0; i < m.n; i++) if (m.isBlock(i)) open.add(i); show(); };
+  // Room for the longest name, as far as there is any; a longer one has several lines.
+  box.style.setProperty("--n", Math.min(m.rows.label.reduce((most, label, i) => Math.max(most, label.length + 2 * m.rows.level[i]), 0) + 5, 36) + "ch");
   box.replaceChildren(
     el("div", { class: "tools" }, search, flat, el("button", { type: "button", onclick: all(true) }, "unfold all"), el("button", { type: "button", onclick: all(false) }, "fold all"), said),
     el("div", { class: "scroll", role: "group", "aria-label": "layers", tabindex: -1 }, el("table", { role: "treegrid", "aria-label": "layers of " + m.model }, el("thead", {}, el("tr", { role: "row" }, ...heads.map((h) => h[1]))), body)),

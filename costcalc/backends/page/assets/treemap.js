@@ -35,9 +35,10 @@ function treemap(m, box, { figure, whole, follow } = {}) {
         onclick: () => { unhint(); if (group) { root = i; show(true); } else inspect(m, i); },
         onpointermove: (e) => hint(e, brief(m, i, exact(f, sums[i]) + ", " + percent(sums[i], total), group ? "click to zoom" : "")), onpointerleave: unhint });
       const room = w > 34 && h > 15;
-      if (room) b.append(fitted(root < 0 || group ? m.rows.label[i] : m.name[i].slice(root < 0 ? 0 : m.name[root].length + 1), w - 11, group));
-      if (w > 50 && h > 32 && !group) b.append(el("small", {}, shown(f, sums[i])));
-      if (group && room && w > 120) b.append(" ", el("span", { class: "soft" }, percent(sums[i], total)));
+      const called = room ? fitted(root < 0 || group ? m.rows.label[i] : m.name[i].slice(m.name[root].length + 1), w - 11, group ? 650 : 400) : "";
+      if (called) b.append(called);
+      if (called && h > 32 && !group && wide(shown(f, sums[i])) <= w - 11) b.append(el("small", {}, shown(f, sums[i])));
+      if (called && group && w > 120) b.append(" ", el("span", { class: "soft" }, percent(sums[i], total)));
       cells.push(b);
     };
     const lay = (i, x, y, w, h) => squarify(under(i), x, y, w, h, (it, ax, ay, aw, ah) => {
@@ -54,17 +55,6 @@ function treemap(m, box, { figure, whole, follow } = {}) {
     crumbs.replaceChildren(...[-1, ...path].map((p, k, all) => el("button", { type: "button", "aria-current": k === all.length - 1 ? "true" : null, onclick: () => { root = p; show(true); } }, p < 0 ? m.model : m.rows.label[p])), el("span", { class: "soft" }, shown(f, root < 0 ? total : sums[root])));
     if (focus && cells[0]) cells[0].focus({ preventScroll: true });
   }
-  const pen = document.createElement("canvas").getContext("2d"), style = getComputedStyle(document.body).fontFamily;
-  const wide = (text, bold) => { pen.font = (bold ? "650 " : "") + "12px " + style; return pen.measureText(text).width; };
-  // A name is whole, or both its ends, of which the last tells one from the next; or it is left out.
-  const fitted = (text, room, bold) => {
-    if (wide(text, bold) <= room) return text;
-    for (let keep = text.length - 1; keep >= 5; keep--) {
-      const cut = text.slice(0, Math.ceil(keep / 2)) + "…" + text.slice(text.length - Math.floor(keep / 2));
-      if (wide(cut, bold) <= room) return cut;
-    }
-    return "";
-  };
   map.addEventListener("keydown", (e) => { if ((e.key === "Escape" || e.key === "Backspace") && root >= 0) { root = m.parent[root]; e.preventDefault(); show(true); } });
   const options = m.maps.filter((f) => m.sums(f.name).some((v) => v > 0)).map((f) => [f.name, f.title]);
   const change = (name) => { by = name; show(); };
