@@ -7,6 +7,7 @@ page tells, by which a test sees whether it still is what the page looks like.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 import struct
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import costcalc
+from costcalc.backends.page.document import ASSETS
 from costcalc.backends.page.report import html
 
 PICTURE = Path(__file__).parent / "report.png"
@@ -36,7 +38,11 @@ def told(page: str) -> str:
     style, *_ = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
     parts = [re.findall(rf'<section id="{name}".*?</section>', page, re.DOTALL)[0] for name in SHOWN]
     (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
-    return hashlib.sha256("".join([style, *parts, data]).encode()).hexdigest()
+    (model,) = json.loads(data)["models"]
+    rows = {name: model["rows"][name] for name in ("label", "level", "block", "kind")}
+    mapped = [rows, model["rows"]["values"]["time"], model["kinds"], [figure["title"] for figure in model["figures"]]]
+    scripts = [(ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in ("base", "treemap")]
+    return hashlib.sha256("".join([style, *parts, json.dumps(mapped), *scripts]).encode()).hexdigest()
 
 
 def with_text(png: bytes, name: str, text: str) -> bytes:

@@ -72,7 +72,9 @@ def words(found: Growth, said: Callable[[str], str] = visible) -> list[str]:
     if (larger := found.larger) is not None:
         over = f"first larger than the {noun}: {said(larger.name)}, {sides(larger.size)}"
     elif (may := found.may_exceed) is not None:
-        over = f"no window is proved to be larger than the {noun}; that of {said(may.name)} is at most {sides(may.size)}"
+        over = (
+            f"no window is proved to be larger than the {noun}; that of {said(may.name)} is at most {sides(may.size)}"
+        )
     else:
         over = f"no window{' that is known' * bool(found.unknown)} is larger than the {noun}"
     told = [over, *([f"from {said(found.whole)} on each place sees all of the {noun}"] if found.whole else [])]

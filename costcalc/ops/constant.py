@@ -153,8 +153,6 @@ def _value(call: Call) -> Any:
 class Uncounted(Op):
     """The stand-in of an operation that has no rule here. Reports list it, and their totals are lower bounds."""
 
-    is_bounded_only = True
-
     RANDOM: ClassVar = frozenset(
         ("poisson", "binomial", "cauchy", "geometric", "log_normal", "rrelu", "rrelu_with_noise", "multinomial",
          "_sample_dirichlet", "_standard_gamma", "_fused_dropout")

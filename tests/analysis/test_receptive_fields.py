@@ -141,6 +141,19 @@ def test_a_value_that_does_not_come_from_the_image_sees_nothing_of_it() -> None:
     assert receptive_fields(builder.build(["fc"])).of["fc"] is None
 
 
+def test_behind_an_operator_without_a_rule_it_is_unknown() -> None:
+    """It may treat each element by itself, or mix all; a mean over all of it sees no more than it does."""
+    conv, mean = op("conv", 4, 3, padding=1), op("global_avg_pool")
+    unknown = op("uncounted", "airy", ((1, 4, 64, 64),), ("float32",))
+    assert (
+        chain(conv, unknown) == chain(unknown) == chain(conv, unknown, conv) == chain(conv, unknown, mean) == "unknown"
+    )
+    builder = GraphBuilder("beside", {"image": TensorType((1, 4, 64, 64)), "other": TensorType((1, 4, 64, 64))})
+    (made,) = builder.add("u", unknown, ["other"])
+    (seen,) = builder.add("c", conv, ["image"])
+    assert receptive_fields(builder.build([made, seen])).of[seen] == ReceptiveField((3, 3), (1, 1), (-1, -1))
+
+
 def test_attention_windows_see_their_windows() -> None:
     # 8×8 places cut into 4×4 windows; the mean over each window sees 4×4 with stride 4.
     seen = chain(

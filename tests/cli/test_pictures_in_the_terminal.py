@@ -91,7 +91,8 @@ def test_the_field_grows_as_the_report_says(
     beyond = [bool(line[line.index("│") + 1 :].strip()) for line in lines]
     assert any(beyond) == any(over)
     if any(over):
-        assert f"first larger than the image: {found.exceeds}" in " ".join(said.split())
+        noun = "image" if len(found.image) == 2 else "input"
+        assert f"first larger than the {noun}: {found.exceeds}" in " ".join(said.split())
     if found.whole:
         assert f"from {found.whole} on each place" in " ".join(said.split())
 

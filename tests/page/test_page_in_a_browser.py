@@ -1,6 +1,6 @@
 """The page as a tool, tried in Chromium: the console is silent, and sorting, search, zoom, hover and keys work.
 
-Skipped where Playwright or a Chromium is not installed: `pip install playwright`, and the browser of the system.
+Skipped, and said so, where there is no Chromium: neither the system's nor that of `playwright install chromium`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import costcalc.machines
 from costcalc.analysis.report import report as analysed
 from costcalc.backends.page.report import html
 from costcalc.ir.graph import Graph, GraphBuilder
+from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.conv import Conv
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 QUIET = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -33,6 +33,8 @@ QUIET = [
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as started:
+        if CHROMIUM is None and not Path(started.chromium.executable_path).exists():
+            pytest.skip("there is no Chromium here to open pages in: install one, or `playwright install chromium`")
         found = started.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield found
         found.close()
@@ -143,11 +145,26 @@ def test_points_tell_what_they_are(shown: Any, file: Path) -> None:
     dot.hover(force=True)
     tip = page.locator("#tip").inner_text()
     assert "MACs/B" in tip and "\nMACs " in tip and "\n= " in tip
-    page.locator("[data-view=roofline] svg[tabindex]").focus()
+    page.locator("[data-view=roofline] svg[aria-label^=Roofline]").focus()
     page.keyboard.press("ArrowRight")
     assert "bound by" in page.locator("[data-view=roofline] p[aria-live]").inner_text()
     page.keyboard.press("Enter")
     assert page.locator("#inspector").is_visible() and "MACs" in page.locator("#inspector").inner_text()
+
+
+def test_the_line_of_time_is_gone_through_by_keys(shown: Any, file: Path) -> None:
+    page = shown(file)
+    report = costcalc.analyze("mobilenet_v2", machine="jetson_orin_nano", bits=8)
+    timed = [layer for layer in report.layers if layer.time.seconds]
+    said = page.locator("[data-view=roofline] p[aria-live]")
+    page.locator("[data-view=roofline] svg[aria-label^='time']").focus()
+    page.keyboard.press("ArrowRight")
+    assert said.inner_text().startswith(timed[0].name)
+    page.keyboard.press("End")
+    assert said.inner_text().startswith(timed[-1].name)
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    assert page.locator("#inspector h2").inner_text() == timed[-2].name
 
 
 def test_layers_that_do_the_same_are_one_point_with_the_time_of_all(shown: Any, file: Path) -> None:
@@ -159,7 +176,7 @@ def test_layers_that_do_the_same_are_one_point_with_the_time_of_all(shown: Any, 
             alike.setdefault((layer.kind, layer.macs, layer.traffic_bits), []).append(layer)
     assert page.locator("[data-view=roofline] .dot").count() == len(alike)
     slowest = max(alike.values(), key=lambda layers: sum(layer.time.seconds for layer in layers))
-    page.locator("[data-view=roofline] svg[tabindex]").focus()
+    page.locator("[data-view=roofline] svg[aria-label^=Roofline]").focus()
     page.keyboard.press("ArrowRight")
     said = page.locator("[data-view=roofline] p[aria-live]").inner_text()
     assert said.startswith(slowest[0].name) and (len(slowest) == 1 or f"with {len(slowest) - 1} like it" in said)
@@ -191,7 +208,7 @@ def test_everything_that_can_be_used_has_a_name_and_headings_are_in_order(shown:
     page.wait_for_selector("[data-view=graph] svg g[role=button]")
     nameless = """all => all.filter((e) => !(e.ariaLabel || e.textContent.trim() || e.getAttribute("aria-hidden")))
       .map((e) => e.outerHTML.slice(0, 80))"""
-    used = "button, a, input, [role=button], svg[role=img], [role=group], [role=treegrid], [role=region]"
+    used = "button, a, input, [role=button], svg[role], [role=group], [role=treegrid], [role=region]"
     assert page.locator(used).evaluate_all(nameless) == []
     levels = page.locator("h1, h2, h3").evaluate_all("all => all.map((e) => Number(e.tagName[1]))")
     assert levels[0] == 1 and levels.count(1) == 1
@@ -203,6 +220,51 @@ def test_everything_that_can_be_used_has_a_name_and_headings_are_in_order(shown:
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.textContent.trim().split('\\n')[0]"))
     assert reached[:3] == ["Overview", "Where to look first", "Treemap"] and "MACs" in reached[9:]
+
+
+def heard(page: Any) -> list[tuple[str, str, bool]]:
+    """The page as Chromium gives it to a screen reader: role, name, and whether keys get there."""
+    nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    found = []
+    for node in nodes:
+        if not node.get("ignored"):
+            focus = any(p["name"] == "focusable" and p["value"]["value"] for p in node.get("properties", ()))
+            found.append((node["role"]["value"], node.get("name", {}).get("value", ""), focus))
+    return found
+
+
+@pytest.mark.parametrize("width", [390, 1600])
+def test_a_screen_reader_is_told_what_everything_is(shown: Any, file: Path, width: int) -> None:
+    page = shown(file, width)
+    page.wait_for_selector("[data-view=graph] svg g[role=button]")
+    tree = heard(page)
+    assert [one for one in tree if one[2] and (not one[1] or one[0] in ("generic", "none"))] == []
+    assert [one for one in tree if one[0] in ("image", "application") and not one[1]] == []
+    by_role: dict[str, list[str]] = {}
+    for role, name, _ in tree:
+        by_role.setdefault(role, []).append(name)
+    charts = " ".join(by_role["application"])
+    assert all(word in charts for word in ("Roofline", "time, layer by layer", "memory step", "receptive field"))
+    assert by_role["treegrid"] == ["layers of mobilenet_v2"] and by_role["navigation"] == ["sections"]
+    assert {"graph of mobilenet_v2", "treemap of mobilenet_v2"} <= {*by_role["group"]}
+    assert {"layer", "MACs", "params", "time"} <= {*by_role["columnheader"]}
+    assert any(name.startswith("features, block") or "unfold" in name for name in by_role["button"])
+
+
+def test_a_phone_tells_within_two_screens_which_three_layers_to_change_and_why(shown: Any, tmp_path: Path) -> None:
+    graph = costcalc.load("convnext_t")
+    report = costcalc.analyze(graph, machine="snapdragon_855_cpu", bits=16)
+    file = tmp_path / "x.html"
+    file.write_text(html(report, graph, costcalc.memory(graph, bits=16)), "utf-8")
+    page = shown(file, 390)
+    for context in (page, shown(file, 390, java_script_enabled=False)):
+        items = context.locator("#first ol > li")
+        assert items.count() == 3
+        for i in range(3):
+            box = items.nth(i).bounding_box()
+            assert box["y"] + box["height"] <= 2 * 844 and box["x"] + box["width"] <= 390
+            said = items.nth(i).inner_text()
+            assert "bound by arithmetic" in said and "less" in said and "of the model's time" in said
 
 
 def test_focus_returns_to_where_a_layer_was_opened(shown: Any, file: Path) -> None:
@@ -262,6 +324,18 @@ def test_rings_over_the_image_grow_and_their_sizes_do_not_overlap(shown: Any, fi
     assert "pixels, every" in page.locator("[data-view=growth] p[aria-live]").inner_text()
 
 
+def test_axes_that_grow_otherwise_have_their_lines_over_something_to_see(
+    shown: Any, printed: Any, tmp_path: Path
+) -> None:
+    for model, lines, strips, noun in (("kws", 2, 0, "image"), ("resnet18", 1, 0, "image"), ("c3d", 2, 1, "input")):
+        printed("report", model, "--output", str(tmp_path / "x.html"))
+        view = shown(tmp_path / "x.html").locator("[data-view=growth]")
+        assert view.locator("svg[aria-label^='receptive'] path.grew").count() == lines
+        assert view.locator(".legend li").count() == (lines if lines > 1 else 0)
+        assert view.locator("svg.scene").count() == 1 + strips and view.locator(".scenery").count() == 2
+        assert noun in view.locator("svg.scene").first.text_content()
+
+
 def test_rings_are_as_high_and_wide_as_they_say(shown: Any, printed: Any, tmp_path: Path) -> None:
     """The image of kws has 49 rows of 10; a window of 18×12 is 18 high."""
     printed("report", "kws", "--output", str(tmp_path / "x.html"))
@@ -272,6 +346,60 @@ def test_rings_are_as_high_and_wide_as_they_say(shown: Any, printed: Any, tmp_pa
         "r => [Number(r.getAttribute('height')), Number(r.getAttribute('width'))]"
     )
     assert box[0] / box[1] == pytest.approx(18 / 12)
+
+
+def strange() -> dict[str, Graph]:
+    """Models of which something is missing, or long."""
+    long = "a_branch_whose_name_is_very_long_and_tells_everything_that_there_is_to_tell_of_it_"
+
+    def of(name: str, shape: tuple[int, ...], *ops: Any, called: str = "layer") -> Graph:
+        builder, value = GraphBuilder(name, {"x": TensorType((1, *shape))}), "x"
+        for i, op in enumerate(ops):
+            (value, *_) = builder.add(f"{called}{i}", op, [value])
+        return builder.build([value])
+
+    relu, linear, uncounted = (
+        find_op("relu")(),
+        find_op("linear")(4),
+        find_op("uncounted")("airy", ((1, 4, 8, 8),), ("float32",)),
+    )
+    branches = GraphBuilder("branches", {"x": TensorType((1, 3, 16, 16))})
+    ends = [branches.add(f"stem.{long}{i}.conv", Conv(4, 3), ["x"])[0] for i in range(24)]
+    (end,) = branches.add("stem.join", find_op("concat")(), ends)
+    return {
+        "one layer": of("one", (3, 8, 8), Conv(4, 3)),
+        "nothing multiplied": of("relu", (3, 8, 8), relu),
+        "no convolution": of("mlp", (8,), linear, relu, linear),
+        "uncounted": of("uncounted", (3, 8, 8), Conv(4, 3, padding=1), uncounted, relu),
+        "one axis": of("sound", (2, 256), Conv(4, 9, stride=2), relu, Conv(4, 9, stride=2)),
+        "three axes": of("video", (2, 8, 16, 24), Conv(4, 3, padding=1), relu, Conv(4, 3, padding=1)),
+        "long names": branches.build([end]),
+    }
+
+
+@pytest.mark.parametrize("name", strange())
+def test_models_of_every_kind_have_a_page_that_fits(shown: Any, tmp_path: Path, name: str) -> None:
+    graph = strange()[name]
+    file = tmp_path / "x.html"
+    for machine in (None, "a100"):
+        report = costcalc.analyze(graph, machine=machine, energy=machine and "horowitz_45nm")
+        file.write_text(html(report, graph, costcalc.memory(graph)), "utf-8")
+        for width, scheme in ((390, "dark"), (1600, "light")):
+            page = shown(file, width, scheme)
+            page.wait_for_selector("[data-view=graph] svg g[role=button]")
+            assert page.said == [] and page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+            for box in page.locator("[data-view=graph] g[role=button]").all():
+                wide = box.locator("text").first.evaluate("text => text.getComputedTextLength()")
+                assert wide <= 200  # as wide as a box
+            shapes = page.locator("[data-view=graph] svg > g:not([role]) text").all_text_contents()
+            first = "×".join(map(str, graph.types["x"].shape[1:]))
+            assert first in shapes or len(graph.nodes) > 10  # beside 24 arrows there is no room
+            assert page.locator("[data-view=growth]").count() == (name != "no convolution")
+    if name == "uncounted":
+        said = page.locator("body").inner_text()
+        assert page.locator("header .warn").inner_text().startswith("Not counted, no rule is known: airy")
+        assert "No rule is known for airy" in said and "of the time that is counted" in said
+        assert "Unknown of 2 layers" in said and "all of the image" not in said
 
 
 @pytest.mark.parametrize("model", ["hrnet_w18", "slowfast_r50_8x8"])

@@ -1,7 +1,6 @@
 """What has another colour stays apart for those who lack a kind of cone, on pages in both schemes and in plots.
 
-2.3 is a difference that one just sees (Mahy et al. 1994, in CIELAB); asked is about four times as much, as colours lie apart
-from each other in pictures.
+About 1 is a difference that one just sees side by side; asked is much more, as colours lie apart in pictures.
 """
 
 from __future__ import annotations
@@ -113,7 +112,9 @@ def drawn_in(figure: Any) -> dict[str, Colour]:
     return found
 
 
-@pytest.mark.parametrize("picture", ["roofline", "treemap", "memory", "lives", "receptive field", "waterfall", "pareto"])
+@pytest.mark.parametrize(
+    "picture", ["roofline", "treemap", "memory", "lives", "receptive field", "waterfall", "pareto"]
+)
 def test_plots_stay_apart(picture: str) -> None:
     pytest.importorskip("matplotlib")
     made: dict[str, Any] = {

@@ -6,9 +6,15 @@ import pytest
 
 import costcalc
 from costcalc.analysis.view import ReceptiveField
+from costcalc.backends.growth import words
 from costcalc.errors import CostcalcError
-from costcalc.pictures.growth import growth
+from costcalc.ir.graph import GraphBuilder
+from costcalc.ir.op import find_op
+from costcalc.ir.tensor import TensorType
+from costcalc.pictures.costliest import costliest
+from costcalc.pictures.growth import Growth, Seen, growth
 from costcalc.pictures.roofline import roofline
+from costcalc.pictures.savings import savings
 from costcalc.pictures.timeline import timeline
 from costcalc.pictures.treemap import TREEMAPS, Area, treemap
 from costcalc.pictures.waterfall import waterfall
@@ -95,6 +101,28 @@ def test_growth_is_what_layers_see() -> None:
     )  # fmt: skip
     assert found.exceeds == first
     assert by_name[found.whole].everything and found.whole == "avgpool"
+
+
+def test_a_bound_is_not_said_to_exceed_and_what_is_unknown_is_told() -> None:
+    seen = [
+        Seen(i, name, (size, size), (min(size, 64),) * 2, (1.0, 1.0), False, bound)
+        for i, (name, size, bound) in enumerate((("a", 3, False), ("b", 99, True), ("c", 70, False)))
+    ]
+    grown = Growth((64, 64), tuple(seen[:2]), "", "")
+    assert grown.may_exceed is seen[1]
+    assert words(grown) == ["no window is proved to be larger than the image; that of b is at most 99"]
+    assert Growth((64, 64), tuple(seen), "c", "").may_exceed is None
+    assert words(Growth((64,), (), "", "", ("x", "y"))) == [
+        "no window that is known is larger than the input", "unknown of 2 layers, from x on"
+    ]  # fmt: skip
+    builder = GraphBuilder("u", {"x": TensorType((1, 4, 8, 8))})
+    builder.add("u", find_op("uncounted")("airy", ((1, 4, 8, 8),), ("float32",)), ["x"])
+    builder.add("v", find_op("relu")(), ["u"])
+    graph = builder.build(["v"])
+    report = costcalc.analyze(graph, machine="a100")
+    assert growth(report).unknown == ("u", "v") and growth(report).exceeds == ""
+    found = costliest(report)
+    assert [savings(report, graph, one) == [] for one in found] == [not one.layers[0].counted for one in found]
 
 
 def test_steps_of_a_waterfall_meet() -> None:

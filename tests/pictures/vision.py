@@ -1,7 +1,7 @@
 """Colours as people see them who lack a kind of cone, and how far apart two then are.
 
-Simulated by the matrices of Machado, Oliveira and Fernandes 2009, "A Physiologically-based Model for Simulation of Color
-Vision Deficiency", table for severity 1.0, which apply to linear RGB. Distances are CIEDE2000.
+Simulated by the matrices of Machado, Oliveira and Fernandes 2009, "A Physiologically-based Model for Simulation of
+Color Vision Deficiency", table for severity 1.0, which apply to linear RGB. Distances are CIEDE2000.
 """
 
 from __future__ import annotations

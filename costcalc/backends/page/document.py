@@ -48,6 +48,7 @@ def page(
     digest = b64encode(sha256(script.encode()).digest()).decode()
     runs = f"; script-src 'sha256-{digest}'" if script else ""
     policy = f"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'{runs}"
+    warned = "".join(paragraphs([warning], "warn"))
     links = "".join(
         f'<li{HIDDEN if s.scripted else ""}><a href="#{s.anchor}">{escaped(s.link or s.title)}</a></li>'
         for s in sections
@@ -77,7 +78,7 @@ def page(
 {(ASSETS / "page.css").read_text(encoding="utf-8")}</style>
 </head>
 <body>
-<header><h1>{escaped(title)}</h1><p class="soft">{escaped(subtitle)}</p>{"".join(paragraphs([warning], "warn"))}</header>
+<header><h1>{escaped(title)}</h1><p class="soft">{escaped(subtitle)}</p>{warned}</header>
 <nav aria-label="sections"><ul>{links}</ul></nav>
 <main>
 {parts}</main>

@@ -212,7 +212,11 @@ def memory_words(memory: Memory) -> str:
     """What the engine holds, in figures."""
     bits = f", {memory.bits} bits" if memory.bits is not None else ""
     intro = f"{TITLES[memory.engine]}{bits}, the model run once."
-    return "".join(paragraphs([intro], "soft")) + cards(memory_facts(memory)) + "".join(paragraphs(map(sentence, memory.notes)))
+    return (
+        "".join(paragraphs([intro], "soft"))
+        + cards(memory_facts(memory))
+        + "".join(paragraphs(map(sentence, memory.notes)))
+    )
 
 
 def alive(memory: Memory) -> str:

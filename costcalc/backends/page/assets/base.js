@@ -3,14 +3,14 @@
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const SVG = "http://www.w3.org/2000/svg";
 // Told apart also by who does not see red, green or blue; dark letters can be read on each.
-const INK = ["#3b76f7", "#db994c", "#15ac89", "#d05558", "#f9da41", "#5ae1fe", "#a388b6", "#bce7a5"];
+const INK = ["#4a80f0", "#db994c", "#15ac89", "#d05558", "#f9da41", "#5ae1fe", "#a388b6", "#bce7a5"];
 const OTHER = "#cbcbcb";
 
 function put(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes || {})) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (name === "style") Object.assign(node.style, value);
-    else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : value);
+    else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value !== true ? value : name.startsWith("aria-") ? "true" : "");
   }
   for (const child of children) if (child !== null && child !== undefined) node.append(child);
   return node;
@@ -33,6 +33,8 @@ function fitted(text, room, weight) {
 // The same by letters, where a name may have several lines.
 const NARROW = matchMedia("(max-width: 48rem)").matches, MOST_LETTERS = NARROW ? 44 : 120;
 const shortened = (text) => (text.length <= MOST_LETTERS ? text : text.slice(0, MOST_LETTERS / 2 - 1) + "…" + text.slice(-MOST_LETTERS / 2));
+// A picture that takes keys: for who hears the page they go to it, and not to the reader.
+const CHART = { role: "application", "aria-roledescription": "chart", tabindex: 0 };
 const $ = (selector) => document.querySelector(selector);
 
 // -- figures as people read them: three digits and a unit ------------------------------------------

@@ -3,7 +3,7 @@ function growthView(m, box) {
   const { image, layers } = m.growth, n = layers.at.length, W = widthIn(box, 700), H = Math.round(Math.max(260, Math.min(380, W * 0.58))), left = 48, right = 10, bottom = 34, top = 14, axes = image.length;
   const noun = axes === 2 ? "image" : "input", edge = Math.max(...image), most = Math.max(edge, ...layers.size.map((s) => Math.max(...s)));
   const from = (k) => left + (W - left - right) * k / n, X = (k) => from(k + 0.5), Y = (v) => H - bottom - (H - bottom - top) * Math.log(Math.max(v, 1)) / Math.log(Math.max(most, 2));
-  const picture = draw("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", tabindex: 0, "aria-label": "receptive field, layer by layer: arrow keys go from layer to layer" });
+  const picture = draw("svg", { viewBox: `0 0 ${W} ${H}`, ...CHART, "aria-label": "receptive field, layer by layer: arrow keys go from layer to layer" });
   for (let v = 1; v <= most; v *= 4) picture.append(draw("line", { class: "axis", x1: left, x2: W - right, y1: Y(v), y2: Y(v) }), draw("text", { x: left - 6, y: Y(v) + 4, "text-anchor": "end" }, v));
   const alike = new Map();
   image.forEach((_, a) => { const key = layers.size.map((s) => s[a]).join(); if (!alike.has(key)) alike.set(key, []); alike.get(key).push(a); });

@@ -5,7 +5,7 @@ function memoryView(m, box, ceiling) {
   const placed = tensors.offset.length > 0, high = Math.max(ceiling || 0, ...held, ...(placed ? tensors.bytes.map((b, k) => b + tensors.offset[k]) : [0]), 1);
   const X = (s) => left + (W - left - right) * s / n, Y = (b) => H - bottom - (H - top - bottom) * b / high;
   const called = (k) => m.memory.names[k], layer = (s) => (typeof steps[s] === "number" ? m.name[steps[s]] : steps[s]);
-  const picture = draw("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", tabindex: 0, "aria-label": "memory step by step: arrow keys go from step to step" });
+  const picture = draw("svg", { viewBox: `0 0 ${W} ${H}`, ...CHART, "aria-label": "memory step by step: arrow keys go from step to step" });
   let step = 1; // round numbers of a unit: 1, 2, 4 … 512 of bytes, KiB, MiB
   while (high / step > 6) step *= 2;
   for (let b = 0; b <= high; b += step) picture.append(draw("line", { class: "axis", x1: left, x2: W - right, y1: Y(b), y2: Y(b) }), draw("text", { x: left - 6, y: Y(b) + 4, "text-anchor": "end" }, size(8 * b).replace(/\.0+(?= )/, "")));

@@ -19,13 +19,13 @@ function roofline(m, box, range) {
   const ridge = peak / bandwidth, xs = at.map((p) => p.x);
   const [x0, x1] = range || [Math.min(...xs, ridge) / 2, Math.max(...xs, ridge) * 2.5], y1 = peak * 2, y0 = Math.min(x0 * bandwidth, peak / 10);
   const X = (x) => left + (W - left - right) * Math.log(x / x0) / Math.log(x1 / x0), Y = (y) => H - bottom - (H - top - bottom) * Math.log(y / y0) / Math.log(y1 / y0);
-  const picture = draw("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", tabindex: 0, "aria-label": "Roofline of " + m.model + " on " + title + ": arrow keys go from layer to layer, the slowest first" });
+  const picture = draw("svg", { viewBox: `0 0 ${W} ${H}`, ...CHART, "aria-label": "Roofline of " + m.model + " on " + title + ": arrow keys go from layer to layer, the slowest first" });
   for (const x of decades(x0, x1)) picture.append(draw("line", { class: "axis", x1: X(x), x2: X(x), y1: top, y2: H - bottom }), draw("text", { x: X(x), y: H - bottom + 16, "text-anchor": "middle" }, x >= 0.01 && x < 1e5 ? String(x) : x.toExponential(0).replace("+", "")));
   for (const y of decades(y0, y1)) picture.append(draw("line", { class: "axis", x1: left, x2: W - right, y1: Y(y), y2: Y(y) }), draw("text", { x: left - 6, y: Y(y) + 4, "text-anchor": "end" }, rate(y, "").replace(/\.0+(?= )/, "")));
   picture.append(draw("text", { x: (left + W - right) / 2, y: H - 8, "text-anchor": "middle" }, "MACs per byte of traffic"), draw("text", { x: 12, y: (top + H - bottom) / 2, transform: `rotate(-90 12 ${(top + H - bottom) / 2})`, "text-anchor": "middle" }, "MACs a second"));
   picture.append(draw("path", { class: "roof", d: `M${X(x0)} ${Y(Math.min(x0 * bandwidth, peak))}L${X(Math.min(Math.max(ridge, x0), x1))} ${Y(Math.min(peak, Math.max(ridge, x0) * bandwidth))}L${X(x1)} ${Y(Math.min(peak, x1 * bandwidth))}` }));
   put(picture, {}, [draw("text", { class: "strong", x: W - right - 6, y: Y(peak) - (at.some((p) => X(p.x) > W - 130 && p.y > peak / 2) ? 24 : 8), "text-anchor": "end" }, rate(peak, " MACs/s")), draw("line", { class: "mark", x1: X(ridge), x2: X(ridge), y1: Y(peak), y2: H - bottom }),
-    draw("text", { x: X(ridge) - 6, y: H - bottom - 8, "text-anchor": "end" }, "memory binds"), X(ridge) + 100 > W ? null : draw("text", { x: X(ridge) + 6, y: H - bottom - 8 }, "arithmetic binds")]);
+    X(ridge) - left < 90 ? null : draw("text", { x: X(ridge) - 6, y: H - bottom - 8, "text-anchor": "end" }, "memory binds"), X(ridge) + 100 > W ? null : draw("text", { x: X(ridge) + 6, y: H - bottom - 8 }, "arithmetic binds")]);
   const slope = Math.atan2(Y(x0 * bandwidth) - Y(x0 * 10 * bandwidth), X(x0 * 10) - X(x0)) * 180 / Math.PI;
   // The bandwidth stands at the slope where fewest layers are.
   const clear = (x) => Math.min(...at.map((p) => Math.hypot(X(p.x) - X(x), Y(p.y) - Y(x * bandwidth))));
@@ -34,7 +34,7 @@ function roofline(m, box, range) {
   const total = m.total.time || 1, dots = new Map();
   at.sort((a, b) => b.time - a.time);
   for (const p of at) {
-    const dot = draw("circle", { class: "dot", cx: X(p.x), cy: Y(p.y), r: 3 + 16 * Math.sqrt(Math.max(p.time, 0) / total), fill: m.colour(p.i), "fill-opacity": 0.75,
+    const dot = draw("circle", { class: "dot", cx: X(p.x), cy: Y(p.y), r: 3 + 16 * Math.sqrt(Math.max(p.time, 0) / total), fill: m.colour(p.i), "fill-opacity": 0.8,
       onpointermove: (e) => hint(e, says(p)), onpointerleave: unhint, onclick: () => { mark(at.indexOf(p)); inspect(m, p.i); } });
     dots.set(p, dot); picture.append(dot);
   }
@@ -51,7 +51,7 @@ function roofline(m, box, range) {
 }
 // The layers one after another, each as wide as its time.
 function timeLine(m, total, W, line) {
-  const picture = draw("svg", { viewBox: `0 0 ${W} 46`, role: "img", tabindex: 0, "aria-label": "time, layer by layer, in the model's order: arrow keys go from layer to layer" });
+  const picture = draw("svg", { viewBox: `0 0 ${W} 46`, ...CHART, "aria-label": "time, layer by layer, in the model's order: arrow keys go from layer to layer" });
   // Of very many layers those that share half a pixel are one box, of the colour of the slowest.
   const timed = m.order.filter((i) => m.value("time", i)), boxes = [];
   for (const i of timed) {
