@@ -152,6 +152,27 @@ KINDS: dict[str, Kind] = {
 }
 
 
+class Field(NamedTuple):
+    """One option of an op: its name, the kind of value that it takes, its default, and of a word which there are."""
+
+    name: str
+    kind: str
+    default: Any = None
+    required: bool = False
+    choices: tuple[str, ...] = ()
+
+    def accepts(self, value: object) -> bool:
+        """Whether ``value`` is of the right kind."""
+        if value is None:
+            return self.default is None and not self.required
+        return value in self.choices if self.choices else KINDS[self.kind].accepts(value)
+
+    @property
+    def description(self) -> str:
+        """What the option takes, for a sentence."""
+        return f"one of {', '.join(self.choices)}" if self.choices else KINDS[self.kind].description
+
+
 def per_axis(value: Sizes, axes: int) -> tuple[Dim, ...]:
     """``value`` for each of ``axes`` axes: given per axis, or once for all.
 

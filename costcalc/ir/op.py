@@ -7,14 +7,13 @@ does no arithmetic, has no weights and treats each element by itself.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
-from costcalc.classes import NamedTuple
 from costcalc.errors import OptionError, UnknownName, listing, near
 from costcalc.ir.dims import Dim, Truth
-from costcalc.ir.fields import KINDS
+from costcalc.ir.fields import Field
 from costcalc.ir.index_map import IndexMap, elementwise
 from costcalc.ir.saved import KEPT, NOTHING, Saves
 from costcalc.ir.tensor import TensorType, Weight
@@ -40,27 +39,6 @@ ROLES = ("resolution", "width", "depth", "groups", "kernel", "stride", "dilation
 Condition: TypeAlias = "tuple[Truth, str]"
 Example: TypeAlias = "tuple[Any, ...]"  # (op, input type, …)
 Outputs: TypeAlias = "TensorType | tuple[TensorType, ...]"
-
-
-class Field(NamedTuple):
-    """One option of an op: its name, the kind of value that it takes, its default, and of a word which there are."""
-
-    name: str
-    kind: str
-    default: Any = None
-    required: bool = False
-    choices: tuple[str, ...] = ()
-
-    def accepts(self, value: object) -> bool:
-        """Whether ``value`` is of the right kind."""
-        if value is None:
-            return self.default is None and not self.required
-        return value in self.choices if self.choices else KINDS[self.kind].accepts(value)
-
-    @property
-    def description(self) -> str:
-        """What the option takes, for a sentence."""
-        return f"one of {', '.join(self.choices)}" if self.choices else KINDS[self.kind].description
 
 
 class Op:
@@ -91,6 +69,12 @@ class Op:
     """The fewest and the most values that the op takes; None for any number."""
     is_view: ClassVar[bool] = False
     """Whether the output is the input's own storage, so that nothing is read or written."""
+    is_identity: ClassVar[bool] = False
+    """Whether it does nothing at inference: its output is its input."""
+    is_reshape: ClassVar[bool] = False
+    """Whether its output has the elements of its input, in their order, in another shape."""
+    only_moves: ClassVar[bool] = False
+    """Whether each element that it makes is one of its only input, which ``index_maps`` tell."""
     slides: ClassVar[bool] = False
     """Whether its first input is (batch, channels, places …) and it moves over the places, or makes others of them."""
     is_bounded_only: ClassVar[bool] = False
@@ -257,6 +241,23 @@ class Op:
         """How each output place sees each input: one ``IndexMap`` an input."""
         return tuple(elementwise(t, out["y"]) for t in x)
 
+    def view_steps(self, steps: tuple[int, ...], *x: Any, **_: Any) -> tuple[int, ...] | None:
+        """Of a view: how far the axes of an output step in memory, in elements, where those of its input step so far.
+
+        None where it is not known, or there is no such view.
+        """
+        return steps if self.is_identity else None
+
+    def evaluate(self, given: tuple[Sequence[Any], ...], *x: Any, **_: Any) -> Sequence[Any] | None:
+        """The elements of its output, in their order, where those of its inputs are ``given``; None: not known."""
+        return None
+
+    def leaves(self, mask: int) -> Callable[[Any], bool] | None:
+        """Of an op that puts a mask, its input ``mask``, on its other input: whether an element of the mask leaves
+        what it stands on, as against 0 or a number; None where that input is no mask.
+        """
+        return None
+
     def index_maps_of(self, index: int, *x: Any, **out: Any) -> tuple[IndexMap, ...]:
         """``index_maps`` of output ``index``, for ops whose outputs see unlike places of an input."""
         return self.index_maps(*x, **out)
@@ -333,6 +334,11 @@ class Op:
         """Whether the op leaves ``rule`` as all ops have it, also where that was made to hold for channels last."""
         found = getattr(cls, rule)
         return getattr(found, "__wrapped__", found) is getattr(Op, rule)
+
+    @classmethod
+    def is_pointwise(cls) -> bool:
+        """Whether it treats each element by itself."""
+        return cls.has_default("index_maps") and cls.inputs != (0, 0) and cls.is_counted
 
     def settings(self) -> list[str]:
         """The options as a spec writes them, those at their default left out.

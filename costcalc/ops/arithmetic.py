@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim
+from costcalc.ir.fields import ints
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.broadcasting import broadcast, joint_dtype, stretches
+from costcalc.ops.element_values import Elements, each, stretched
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,6 +35,13 @@ class Combination(Op):
 
     def hands_back(self, *x: TensorType, y: TensorType) -> tuple[bool, ...]:
         return tuple([self.rearranges and t.shape == y.shape for t in x])
+
+    def evaluate(self, given: tuple[Elements, ...], *x: TensorType, y: TensorType) -> Elements | None:
+        operands = [stretched(of, ints(t.shape), ints(y.shape)) for of, t in zip(given, x, strict=True)]
+        made: Elements | None = operands[0]
+        for other in operands[1:]:
+            made = made and each(self.name, (made, other), y.dtype, y.dtype)
+        return made
 
     def to_torch(self, *x: TensorType) -> nn.Module:
         import operator
@@ -98,6 +107,9 @@ class Multiply(Combination):
     weighs = True
 
     operator = "mul"
+
+    def leaves(self, mask: int) -> Callable[[Any], bool]:
+        return bool
 
     def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
         """Each factor that meets one whose gradient is wanted; of several the products on the way are factors too."""

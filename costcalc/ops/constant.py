@@ -12,6 +12,7 @@ from costcalc.ir.fields import UNKNOWN, Dtype, Dtypes, Numbers, Shape, Shapes, e
 from costcalc.ir.index_map import ALL_TO_ALL, IndexMap
 from costcalc.ir.op import Example, Op, op
 from costcalc.ir.tensor import FLOATING_BITS, TensorType, Weight
+from costcalc.ops.element_values import Elements
 from costcalc.ops.traced_steps import converted, copied, expanded
 
 if TYPE_CHECKING:
@@ -95,6 +96,12 @@ class Constant(Leaf):
     def is_random(self) -> bool:  # type: ignore[override]
         """Whether it is drawn anew for each input."""
         return self.random
+
+    def evaluate(self, given: tuple[Elements, ...], *, y: TensorType) -> Elements | None:
+        if self.random or self.value == UNKNOWN:
+            return None
+        (size,) = ints([y.size])
+        return self.value if isinstance(self.value, tuple) else [self.value] * size
 
     def check(self) -> None:
         if isinstance(self.value, tuple) and all(isinstance(n, int) for n in self.shape):

@@ -14,6 +14,7 @@ from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import has_axes, position, replaced, several
 from costcalc.ops.broadcasting import joint_dtype
+from costcalc.ops.element_values import Elements, below_or_above
 from costcalc.ops.traced_steps import converted, copied, permuted, reshaped
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Flip(Op):
     """
 
     keeps = "nothing"
+    only_moves = True
 
     aten = "flip fliplr flipud rot90"
 
@@ -223,6 +225,9 @@ class Triangle(Op):
         full = minimum(maximum(columns - below - 1, first), rows)
         lower = (full - first) * (first + full + 2 * below + 1) // 2 + (rows - full) * columns
         return (prod(stack) * (rows * columns - lower if self.upper else lower),)
+
+    def evaluate(self, given: tuple[Elements, ...], x: TensorType, *, y: TensorType) -> Elements:
+        return below_or_above(given[0], ints(x.shape), self.diagonal, self.upper)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         import torch

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import not_
 from typing import TYPE_CHECKING, Any
 
 from costcalc.errors import OptionError
@@ -11,9 +12,10 @@ from costcalc.ir.dims import Dim
 from costcalc.ir.fields import UNKNOWN, Count, Dtype, Numbers, elements, ints
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import KEPT, NOTHING, Saves
-from costcalc.ir.tensor import TensorType
+from costcalc.ir.tensor import FLOATING_BITS, TensorType
 from costcalc.ops.axes import several
 from costcalc.ops.broadcasting import broadcast, joint_dtype, stretches
+from costcalc.ops.element_values import Elements, each, stretched
 from costcalc.ops.traced_steps import copied, expanded, reshaped
 
 if TYPE_CHECKING:
@@ -143,6 +145,29 @@ class Elementwise(Op):
 
     def is_bound(self) -> bool:
         return self.function in TRUTHS or self.function in CHOOSING
+
+    def evaluate(self, given: tuple[Elements, ...], *x: TensorType, y: TensorType) -> Elements | None:
+        if self.times != 1:
+            return None
+        operands = [stretched(of, ints(t.shape), ints(y.shape)) for of, t in zip(given, x, strict=True)]
+        dtype = joint_dtype(*x)
+        if self.numbers != UNKNOWN:
+            numbers = self._given()
+            beside = [[n] * len(operands[0]) for n in numbers]
+            operands = [*beside, *operands] if self.numbers_first else [*operands, *beside]
+            if dtype not in FLOATING_BITS and any(isinstance(n, float) for n in numbers):
+                dtype = "float32"
+            elif dtype == "bool" and not all(isinstance(n, bool) for n in numbers):
+                dtype = "int64"
+        return each(self.function, operands, dtype, y.dtype)
+
+    def leaves(self, mask: int) -> Callable[[Any], bool] | None:
+        """``masked_fill`` fills where its second input is true; ``where`` takes its second argument there."""
+        if self.function == "masked_fill" and mask == 1:
+            return not_
+        if self.function == "where" and mask == 0:
+            return not_ if self.numbers_first else bool
+        return None
 
     def kind(self, *x: TensorType) -> str:
         return self.function

@@ -24,6 +24,8 @@ class Identity(Op):
     aten = "contiguous clone identity"
 
     is_view = True
+    is_identity = True
+    only_moves = True
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn
@@ -52,6 +54,8 @@ class Dropout(Op):
     aten = "dropout feature_dropout alpha_dropout native_dropout feature_alpha_dropout"
 
     is_view = True
+    is_identity = True
+    only_moves = True
 
     p: float = 0.5
 
@@ -93,6 +97,8 @@ class StochasticDepth(Op):
     """
 
     is_view = True
+    is_identity = True
+    only_moves = True
 
     p: float = 0.1
 

@@ -89,6 +89,7 @@ class Take(Op):
     """
 
     aten = "index_select"
+    only_moves = True
 
     axis: Axis
     indices: Axes

@@ -104,6 +104,7 @@ class Split(Op):
     aten = "split split_with_sizes chunk unsafe_chunk unsafe_split unsafe_split_with_sizes tensor_split"
 
     is_view = True
+    only_moves = True
 
     parts: Parts
     axis: Axis = 1
@@ -129,6 +130,9 @@ class Split(Op):
         """Each piece sees its own part of the axis."""
         (start,) = ints([total(self._sizes(x)[:index])])
         return (part(x, self.axis, start),)
+
+    def view_steps(self, steps: tuple[int, ...], x: TensorType, *, y: TensorType) -> tuple[int, ...]:
+        return steps
 
     def _sizes(self, x: TensorType) -> tuple[Dim, ...]:
         return self.parts if isinstance(self.parts, tuple) else (x.shape[self.axis] // self.parts,) * self.parts
@@ -173,6 +177,7 @@ class Slice(Op):
     aten = "slice narrow narrow_copy slice_copy"
 
     is_view = True
+    only_moves = True
 
     roles = {"step": "stride"}
 
@@ -195,6 +200,10 @@ class Slice(Op):
 
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (part(x, self.axis, *ints((self._bounds(x)[0], self.step))),)
+
+    def view_steps(self, steps: tuple[int, ...], x: TensorType, *, y: TensorType) -> tuple[int, ...]:
+        at, (step,) = position(self.axis, x), ints([self.step])
+        return (*steps[:at], steps[at] * step, *steps[at + 1 :])
 
     def _bounds(self, x: TensorType) -> tuple[Dim, Dim]:
         """Start and stop, counted from the beginning."""

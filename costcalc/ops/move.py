@@ -155,6 +155,7 @@ class Roll(Op):
     """
 
     keeps = "nothing"
+    only_moves = True
 
     aten = "roll"
 

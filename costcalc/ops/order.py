@@ -29,6 +29,7 @@ class Permute(Op):
     aten = "permute movedim moveaxis numpy_T"
 
     is_view = True
+    only_moves = True
 
     axes: Axes
 
@@ -42,6 +43,9 @@ class Permute(Op):
 
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (tuple(AxisMap(position(axis, x)) for axis in several(self.axes)),)
+
+    def view_steps(self, steps: tuple[int, ...], x: TensorType, *, y: TensorType) -> tuple[int, ...]:
+        return tuple(steps[axis] for axis in several(self.axes))
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from costcalc.ops.functional import functional
@@ -77,6 +81,7 @@ class Transpose(Op):
     aten = "transpose t swapaxes swapdims mT adjoint"
 
     is_view = True
+    only_moves = True
 
     first: Axis = -2
     second: Axis = -1
@@ -90,6 +95,9 @@ class Transpose(Op):
 
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (tuple(AxisMap(axis) for axis in self._order(x)),)
+
+    def view_steps(self, steps: tuple[int, ...], x: TensorType, *, y: TensorType) -> tuple[int, ...]:
+        return tuple(steps[axis] for axis in self._order(x))
 
     def _order(self, x: TensorType) -> list[int]:
         order = list(range(len(x.shape)))
@@ -127,6 +135,7 @@ class Expand(Op):
     aten = "expand expand_as broadcast_to"
 
     is_view = True
+    only_moves = True
 
     shape: Shape
 

@@ -15,6 +15,7 @@ from costcalc.ir.dims import Dim, divides, equal, prod
 from costcalc.ir.fields import Axes, Axis, Shape, ints
 from costcalc.ir.index_map import IndexMap, Regroup
 from costcalc.ir.op import Condition, Example, Op, find_op, op
+from costcalc.ir.storage_region import StorageRegion
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import has_axes, position, several
 from costcalc.ops.traced_steps import reshaped
@@ -23,15 +24,40 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+class Regrouping(Op):
+    """The elements of the input, in their order, in another shape."""
+
+    rearranges = True
+    is_reshape = True
+    only_moves = True
+
+    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        return (Regroup(),)
+
+    def view_steps(self, steps: tuple[int, ...], x: TensorType, *, y: TensorType) -> tuple[int, ...] | None:
+        """As ``torch.Tensor.view`` has them; None where it refuses."""
+        runs = StorageRegion(0, ints(x.shape), steps).runs()
+        chunks = [*zip(runs.shape, runs.stride, strict=True)]  # the axes that are one, with their last step
+        left, step = chunks.pop() if chunks else (1, 1)
+        made: list[int] = []
+        for size in reversed(ints(y.shape)):
+            if left == 1 and size != 1 and chunks:
+                left, step = chunks.pop()
+            if left % size:
+                return None
+            made.append(step)
+            step, left = step * size, left // size
+        return tuple(reversed(made))
+
+
 @op("flatten")
-class Flatten(Op):
+class Flatten(Regrouping):
     """Merge the axes from ``start`` to ``end`` into one; without options, all but the batch.
 
     A view, unless it ``copies``.
     """
 
     keeps = "nothing"
-    rearranges = True
 
     aten = "flatten"
 
@@ -53,9 +79,6 @@ class Flatten(Op):
         first, last = position(self.start, x), position(self.end, x)
         return x.with_shape(*x.shape[:first], prod(x.shape[first : last + 1]), *x.shape[last + 1 :])
 
-    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
-        return (Regroup(),)
-
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn
 
@@ -76,7 +99,7 @@ class Flatten(Op):
 
 
 @op("reshape")
-class Reshape(Op):
+class Reshape(Regrouping):
     """The elements in the same order in the given shape, the batch kept as it is.
 
     ``shape`` lists the axes after the batch, or with ``keep_batch=False`` all of them. One size may
@@ -84,7 +107,6 @@ class Reshape(Op):
     """
 
     keeps = "nothing"
-    rearranges = True
 
     aten = "view _unsafe_view reshape unflatten view_as reshape_as ravel atleast_1d atleast_2d atleast_3d"
 
@@ -116,9 +138,6 @@ class Reshape(Op):
     def infer(self, x: TensorType) -> TensorType:
         kept, given, free = self._settings(x)
         return x.with_shape(*kept, *(free // given if isinstance(d, int) and d == -1 else d for d in self.shape))
-
-    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
-        return (Regroup(),)
 
     @property
     def _has_free(self) -> bool:
@@ -152,10 +171,8 @@ class Reshape(Op):
 
 
 @op("squeeze")
-class Squeeze(Op):
+class Squeeze(Regrouping):
     """Without the given axes, which have size 1."""
-
-    rearranges = True
 
     aten = "squeeze"
 
@@ -171,9 +188,6 @@ class Squeeze(Op):
     def infer(self, x: TensorType) -> TensorType:
         gone = {position(axis, x) for axis in several(self.axes)}
         return x.with_shape(*(size for axis, size in enumerate(x.shape) if axis not in gone))
-
-    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
-        return (Regroup(),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from costcalc.ops.functional import functional
@@ -195,10 +209,8 @@ class Squeeze(Op):
 
 
 @op("unsqueeze")
-class Unsqueeze(Op):
+class Unsqueeze(Regrouping):
     """With a new axis of size 1, which is ``axis`` of the output."""
-
-    rearranges = True
 
     aten = "unsqueeze"
 
@@ -213,9 +225,6 @@ class Unsqueeze(Op):
     def infer(self, x: TensorType) -> TensorType:
         at = self.axis % (len(x.shape) + 1)
         return x.with_shape(*x.shape[:at], 1, *x.shape[at:])
-
-    def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
-        return (Regroup(),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from costcalc.ops.functional import functional

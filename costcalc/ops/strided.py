@@ -28,6 +28,7 @@ class Select(Op):
 
     aten = "select"
     is_view = True
+    only_moves = True
 
     axis: Axis
     index: Index = 0
@@ -44,6 +45,10 @@ class Select(Op):
 
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (_at(x, self.axis, *ints([self.index])),)
+
+    def view_steps(self, steps: tuple[int, ...], x: TensorType, *, y: TensorType) -> tuple[int, ...]:
+        at = position(self.axis, x)
+        return steps[:at] + steps[at + 1 :]
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from costcalc.ops.functional import functional
@@ -67,6 +72,7 @@ class Unbind(Op):
 
     aten = "unbind"
     is_view = True
+    only_moves = True
 
     axis: Axis = 0
 
@@ -88,6 +94,10 @@ class Unbind(Op):
     def index_maps_of(self, index: int, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         """Each output sees its own place."""
         return (_at(x, self.axis, index),)
+
+    def view_steps(self, steps: tuple[int, ...], x: TensorType, *, y: TensorType) -> tuple[int, ...]:
+        at = position(self.axis, x)
+        return steps[:at] + steps[at + 1 :]
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from costcalc.ops.functional import functional
@@ -123,6 +133,7 @@ class Windows(Op):
 
     aten = "unfold"
     is_view = True
+    only_moves = True
 
     roles = {"size": "kernel", "step": "stride"}
 
@@ -169,6 +180,7 @@ class Diagonal(Op):
 
     aten = "diagonal diag"
     is_view = True
+    only_moves = True
 
     offset: Axis = 0
     first: Axis = 0

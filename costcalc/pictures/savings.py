@@ -20,7 +20,7 @@ from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph, Group, Node
 from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS
 from costcalc.pictures.costliest import Costliest
-from costcalc.transforms.fuse.joiner import LINEAR, is_nothing, is_pointwise, readers_of
+from costcalc.transforms.fuse.joiner import LINEAR, readers_of
 
 JOINED, ELEMENTS, WEIGHTS, CHANNELS = "joined", "elements", "weights", "channels"
 LEAST = 0.001
@@ -107,7 +107,7 @@ class Pairs:
             other = (self._reader if behind else self._maker).get(value)
             if other is None or len(other.outputs) > 1:
                 return ()
-            if is_nothing(other.op):
+            if other.op.is_identity:
                 between.append(other)
                 value = other.outputs[0] if behind else other.inputs[0]
                 continue
@@ -125,7 +125,7 @@ class Pairs:
 
     def _by_itself(self, node: Node) -> bool:
         """Whether ``node`` treats each element by itself, as a norm of known statistics does too."""
-        return is_pointwise(node.op) or (
+        return node.op.is_pointwise() or (
             node.op.name == "batch_norm" and "running_mean" in node.op.weights(*self._graph.input_types(node))
         )
 

@@ -19,7 +19,6 @@ from costcalc.planning.records import PatchPlan
 from costcalc.planning.sizes import ValueSizes
 from costcalc.planning.tflite import buffers
 from costcalc.planning.windows import window
-from costcalc.transforms.fuse.joiner import is_pointwise
 
 COUNTS = (2, 3, 4, 6, 8)
 """Patches along each axis that are tried."""
@@ -87,7 +86,7 @@ def _sees_places(sizes: ValueSizes, node: Node, same: Mapping[str, str]) -> bool
     if node.op.name == "batch_norm":
         return True
     maps = [sizes.map(v) for v in node.inputs if v not in sizes.settled]
-    return is_pointwise(node.op) and all(t.shape[2:] == y.shape[2:] for t in maps)
+    return node.op.is_pointwise() and all(t.shape[2:] == y.shape[2:] for t in maps)
 
 
 def _stage(

@@ -28,9 +28,6 @@ MICRO_ALIGNMENT = 16
 
 ACTIVATIONS = frozenset(("relu", "relu6", "hardtanh", "tanh"))
 """What an operator of a file can do itself to what it makes."""
-NOTHING = frozenset(("identity", "dropout", "stochastic_depth"))
-"""What the converter leaves out."""
-RESHAPES = frozenset(("reshape", "flatten", "squeeze", "unsqueeze"))
 WHERE_ONE_WAS = frozenset(("add", "subtract", "multiply", "divide", "softmax"))
 """Operators that TensorFlow Lite lets write over an input that nothing else reads: kernels/add.cc, sub.cc, mul.cc,
 div.cc, activations.cc, by ``inplace_operator``."""
@@ -45,7 +42,8 @@ PARTS: Mapping[str, tuple[tuple[str, tuple[int, ...]], ...]] = {
 """Layers that are several operators: each with what it reads, 0 the layer's input, else what the so manieth made."""
 
 ONE = frozenset(
-    (*RESHAPES, *PARTS, *WHERE_ONE_WAS, "conv", "depthwise", "pointwise", "linear", "conv_transpose", "max_pool",
+    (*PARTS, *WHERE_ONE_WAS, "reshape", "flatten", "squeeze", "unsqueeze",
+     "conv", "depthwise", "pointwise", "linear", "conv_transpose", "max_pool",
      "avg_pool", "global_avg_pool", "global_max_pool", "mean", "sum", "reduction", "relu", "relu6", "hardtanh",
      "sigmoid", "tanh", "elu", "leaky_relu", "prelu", "hardswish", "gelu", "permute", "transpose", "split", "slice",
      "concat", "pad", "layer_scale", "matmul", "upsample", "log_softmax", "pixel_shuffle", "pixel_unshuffle", "expand",
@@ -75,11 +73,11 @@ def buffers(sizes: ValueSizes, *, micro: bool) -> dict[str, str]:
         if not node.inputs:
             continue
         x, y = node.inputs[0], node.outputs[0]
-        if node.op.name in RESHAPES:
+        if node.op.is_reshape:
             inside = layers[graph.operators.get(node.name, "")] > 1
             shares = inside or (not micro and found[x] not in ends and y not in ends)
         else:
-            shares = node.op.name in NOTHING or y in moved
+            shares = node.op.is_identity or y in moved
         if shares:
             found[y] = found[x]
     return found
@@ -105,7 +103,7 @@ def _moved_channels(graph: Graph) -> set[str]:
                 continue
             is_last = not moves
             found.add(y)
-        if is_last is not None and node.op.name not in RESHAPES and len(graph.types[y].shape) == 4:
+        if is_last is not None and not node.op.is_reshape and len(graph.types[y].shape) == 4:
             last[y] = is_last
     return found - {*graph.outputs}
 

@@ -17,7 +17,7 @@ from costcalc.ir.dims import Dim, prod
 from costcalc.ir.graph import Node
 from costcalc.ir.tensor import TensorType
 from costcalc.planning.joining import JoinedGroup
-from costcalc.planning.ort.gone import CUTS, SHARES, Gone, axes_of, permutation
+from costcalc.planning.ort.gone import CUTS, Gone, axes_of, permutation
 from costcalc.planning.sizes import ValueSizes
 from costcalc.transforms.fuse.joiner import LINEAR
 from costcalc.transforms.fuse.ort import BLOCK
@@ -35,7 +35,8 @@ PARTS: Mapping[str, tuple[tuple[int, ...], ...]] = {
 """Layers that are several calls on maps of one size: for each what it reads, 0 the layer's input, else what the so
 manieth made."""
 ONE = frozenset(
-    (*SHARES, *WRITES_OVER, *PARTS, *LINEAR, "max_pool", "avg_pool", "global_avg_pool", "global_max_pool",
+    (*WRITES_OVER, *PARTS, *LINEAR, "reshape", "flatten", "squeeze", "unsqueeze",
+     "max_pool", "avg_pool", "global_avg_pool", "global_max_pool",
      "adaptive_avg_pool", "mean", "sum", "reduction", "gelu", "silu", "prelu", "add", "subtract", "multiply", "divide",
      "elementwise", "batch_norm", "instance_norm", "layer_norm", "layer_scale", "scale", "concat", "pad", "permute",
      "transpose", "split", "unbind", "select", "slice", "take", "gather", "embedding", "upsample", "expand", "tile",
@@ -171,7 +172,7 @@ class Builder:
             elif all(node.op.name in WRITES_OVER for node in group.nodes):
                 over = reads[:1]
             scratch = 0 if inside else _scratch(self.sizes, lead)
-            yield KernelCall(name, reads, makes, over, op in SHARES, scratch, layers)
+            yield KernelCall(name, reads, makes, over, lead.op.is_reshape, scratch, layers)
 
     def _reads(self, group: JoinedGroup, lead: Node, inside: bool) -> tuple[str, ...]:
         """The inputs of ``group``, each in blocks or out of them as it is needed."""

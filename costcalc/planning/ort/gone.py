@@ -8,10 +8,6 @@ from typing import Any
 from costcalc.ir.graph import Node
 from costcalc.planning.sizes import ValueSizes
 
-NOTHING = frozenset(("identity", "dropout", "stochastic_depth"))
-"""What is gone before the first run."""
-SHARES = frozenset(("reshape", "flatten", "squeeze", "unsqueeze"))
-"""What gives its input another shape, in place."""
 CUTS = frozenset(("unbind", "select", "split"))
 PRODUCTS = frozenset(("matmul", "scaled_dot_product_attention"))
 
@@ -70,7 +66,7 @@ class Gone:
             return False
         if self.stand_in[node.inputs[0]] != node.inputs[0] or self._is_cut(node.inputs[0]):
             return False
-        while len(self.users[y]) == 1 and self.users[y][0].op.name in SHARES and y not in self._ends:
+        while len(self.users[y]) == 1 and self.users[y][0].op.is_reshape and y not in self._ends:
             y = self.users[y][0].outputs[0]
         return len(self.users[y]) == 1 and self._is_read_by(y, PRODUCTS)
 
@@ -83,7 +79,7 @@ def is_nothing(node: Node) -> bool:
     """Whether nothing is left of ``node``: also not of a copy, nor of a concatenation of one."""
     if node.op.name == "concat":
         return len(node.inputs) == 1
-    return node.op.name in NOTHING or (node.op.name == "elementwise" and getattr(node.op, "function", "") == "copy")
+    return node.op.is_identity or (node.op.name == "elementwise" and getattr(node.op, "function", "") == "copy")
 
 
 def permutation(node: Node, rank: int) -> tuple[int, ...] | None:

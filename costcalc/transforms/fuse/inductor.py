@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from costcalc.ir.graph import Graph, Group, Joining, Node
-from costcalc.transforms.fuse.joiner import LINEAR, is_pointwise, readers_of
+from costcalc.transforms.fuse.joiner import LINEAR, readers_of
 
 LIBRARY = LINEAR | {
     "scaled_dot_product_attention", "multi_head_attention", "grouped_matmul", "einsum", "bilinear", "lstm", "gru",
@@ -157,7 +157,7 @@ class Inductor:
             loops.rows = self.graph.types[node.outputs[0]].size
         loops.last, y = node.op.name, self.graph.types[node.outputs[0]]
         loops.work = node.op.ops(*self.graph.input_types(node), y=y)
-        loops.inline = loops.inline and (is_pointwise(node.op) or node.op.name == "batch_norm")
+        loops.inline = loops.inline and (node.op.is_pointwise() or node.op.name == "batch_norm")
         # Value by value: a sum of counters goes over all that the kernel has made.
         for value, count in self._reads(node).items():
             left = loops.unread.pop(value, 0) - count

@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from costcalc.classes import NamedTuple
 from costcalc.ir.graph import Graph, Group, Joining, Node
-from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
 
 LINEAR = frozenset(
@@ -127,7 +126,7 @@ class Joiner:
 
     def _join(self, node: Node) -> Joining:
         op = node.op
-        rules = [*self._by_op.get(op.name, ()), *(self._by_op.get(POINTWISE, ()) if is_pointwise(op) else ())]
+        rules = [*self._by_op.get(op.name, ()), *(self._by_op.get(POINTWISE, ()) if op.is_pointwise() else ())]
         if not rules and op.name in LINEAR:
             return Joining("", "a kernel begins with it")
         if not rules:
@@ -190,7 +189,7 @@ class Joiner:
             node = self.maker.get(value)
             if node is None or not node.op.is_view or not node.inputs or self.readers[value] != 1:
                 return value
-            if self.graph.types[value] != self.graph.types[node.inputs[0]] or not is_nothing(node.op):
+            if self.graph.types[value] != self.graph.types[node.inputs[0]] or not node.op.is_identity:
                 return value
             value = node.inputs[0]
 
@@ -228,16 +227,6 @@ def _is(chain: Chain) -> str:
     if chain.state == DONE:
         return "ends a kernel that takes nothing more in"
     return f"is {'the end of ' * (len(chain.layers) > 1)}{STATES.get(chain.state, chain.state)}"
-
-
-def is_pointwise(op: Op) -> bool:
-    """Whether ``op`` treats each element by itself."""
-    return op.has_default("index_maps") and op.inputs != (0, 0) and op.is_counted
-
-
-def is_nothing(op: Op) -> bool:
-    """Whether ``op`` leaves its input as it is at inference: identity, dropout."""
-    return op.is_view and op.has_default("index_maps")
 
 
 def is_per_channel(t: TensorType, rank: int) -> bool:
