@@ -31,10 +31,14 @@ Shape: TypeAlias = "tuple[Dim, ...]"
 Shapes: TypeAlias = "tuple[tuple[Dim, ...], ...]"
 Dtype: TypeAlias = str
 Dtypes: TypeAlias = "tuple[str, ...]"
-Numbers: TypeAlias = "float | tuple[float, ...] | str"
+Number: TypeAlias = "float | str"
+Numbers: TypeAlias = "float | str | tuple[float | str, ...]"
 
 UNKNOWN = "unknown"
 """Of the numbers of a tensor: that nobody says which they are."""
+
+WORDS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
+"""Numbers that are told by a word, since expressions have none that is infinite or undefined."""
 
 
 class Kind(NamedTuple):
@@ -113,8 +117,12 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def _is_told(value: object) -> bool:
+    return value in WORDS if isinstance(value, str) else _is_number(value)
+
+
 def _is_numbers(value: object) -> bool:
-    return all(map(_is_number, value)) if isinstance(value, tuple) else value == UNKNOWN or _is_number(value)
+    return all(map(_is_told, value)) if isinstance(value, tuple) else value == UNKNOWN or _is_told(value)
 
 
 def _is_dtype(value: object) -> bool:
@@ -123,6 +131,7 @@ def _is_dtype(value: object) -> bool:
 
 _DTYPES = f"an element type: {', '.join(ELEMENT_BITS)}"
 _PAIRS = "a whole number from 0, a list of one or a [before, after] pair for each axis"
+_WORDS = " or ".join(map(repr, WORDS))
 KINDS: dict[str, Kind] = {
     "Size": Kind(_is_size, "a whole number from 1"),
     "Size | None": Kind(_is_size, "a whole number from 1"),
@@ -147,7 +156,9 @@ KINDS: dict[str, Kind] = {
     "Dtypes": Kind(lambda v: isinstance(v, tuple) and all(map(_is_dtype, v)), "a list of element types"),
     "bool": Kind(lambda v: isinstance(v, bool), "True or False"),
     "float": Kind(_is_number, "a number"),
-    "Numbers": Kind(_is_numbers, "a number, a list of one for each element, or 'unknown'"),
+    "Number": Kind(_is_told, f"a number, {_WORDS}"),
+    "Number | None": Kind(_is_told, f"a number, {_WORDS}"),
+    "Numbers": Kind(_is_numbers, f"a number, {_WORDS}, a list of one for each element, or 'unknown'"),
     "str": Kind(lambda v: isinstance(v, str), "a word"),
 }
 
@@ -219,8 +230,26 @@ LARGEST = 3.4028234663852886e38
 """Of float32."""
 
 
+def spelled(value: float) -> Number:
+    """``value`` as an option has it: in a word where it is infinite or undefined.
+
+    >>> spelled(0.5), spelled(float("-inf"))
+    (0.5, '-inf')
+    """
+    return float(value) if math.isfinite(value) else str(float(value))
+
+
+def number(value: Number) -> float:
+    """What an option of ``Numbers`` says.
+
+    >>> number(2), number("-inf")
+    (2, -inf)
+    """
+    return WORDS[value] if isinstance(value, str) else value
+
+
 def finite(value: float) -> float:
-    """``value`` as a spec can say it, which has no infinite numbers: the largest there is for one.
+    """``value``, or the largest number that there is where it is infinite.
 
     >>> finite(0.5), finite(float("-inf"))
     (0.5, -3.4028234663852886e+38)
@@ -232,14 +261,14 @@ def elements(numbers: Sequence[Any] | None, size: Dim) -> Any:
     """The ``size`` elements of a tensor as an option has them: one number where all are alike, ``UNKNOWN`` where a spec
     cannot say them.
 
-    >>> elements((2.0, 2.0), 2), elements((1, 0), 2), elements((1j,), 1)
-    (2.0, (1, 0), 'unknown')
+    >>> elements((2.0, 2.0), 2), elements((0, float("-inf")), 2), elements((1j,), 1)
+    (2.0, (0, '-inf'), 'unknown')
     """
     if isinstance(size, int) and size == 0:
         return 0
-    if not numbers or not all(isinstance(n, (int, float)) and n == n for n in numbers):
-        return UNKNOWN  # complex numbers, what is none, and sizes that a file leaves open
-    told = tuple(finite(n) if isinstance(n, float) else int(n) for n in numbers)
+    if not numbers or not all(isinstance(n, (int, float)) for n in numbers):
+        return UNKNOWN  # complex numbers, and sizes that a file leaves open
+    told = tuple(spelled(n) if isinstance(n, float) else int(n) for n in numbers)
     if all(n == told[0] for n in told):
         return told[0]
     return told if isinstance(size, int) and len(told) == size else UNKNOWN

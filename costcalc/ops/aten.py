@@ -118,7 +118,7 @@ _NAMES = {
     "qr": "linalg_qr",
     "reduction": """
     amax amin prod nansum max min median nanmedian mode kthvalue argmax argmin any all aminmax count_nonzero var
-    std var_mean std_mean linalg_vector_norm norm frobenius_norm logsumexp _is_all_true _is_any_true renorm
+    std var_mean std_mean linalg_vector_norm norm frobenius_norm logsumexp _is_all_true _is_any_true renorm dist
     """,
     "relu": "relu",
     "relu6": "relu6",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import prod
-from costcalc.ir.fields import UNKNOWN, Dtype, Dtypes, Numbers, Shape, Shapes, elements, ints
+from costcalc.ir.fields import UNKNOWN, Dtype, Dtypes, Numbers, Shape, Shapes, elements, ints, number
 from costcalc.ir.index_map import ALL_TO_ALL, IndexMap
 from costcalc.ir.op import Example, Op, op
 from costcalc.ir.tensor import FLOATING_BITS, TensorType, Weight
@@ -68,6 +68,7 @@ class Constant(Leaf):
     """A tensor of numbers known beforehand: zeros, positions, a mask; or random ones.
 
     ``value`` is what all elements are, or a list of them in their order; a tensor of which nobody says it is 'unknown'.
+    Numbers that are infinite are told by words, 'inf' and '-inf', and what is none by 'nan'.
 
     Not counted  making it: it is the same for every input, unless it is ``random``.
     """
@@ -101,7 +102,7 @@ class Constant(Leaf):
         if self.random or self.value == UNKNOWN:
             return None
         (size,) = ints([y.size])
-        return self.value if isinstance(self.value, tuple) else [self.value] * size
+        return [*map(number, self.value)] if isinstance(self.value, tuple) else [number(self.value)] * size
 
     def check(self) -> None:
         if isinstance(self.value, tuple) and all(isinstance(n, int) for n in self.shape):
@@ -129,13 +130,15 @@ class Constant(Leaf):
         shape, dtype = ints(self.shape), getattr(torch, self.dtype)
         value: Any = self.value
         if isinstance(value, tuple):
-            return functional(lambda: torch.tensor(value, dtype=dtype).reshape(shape))
-        return functional(lambda: torch.full(shape, value, dtype=dtype))
+            each = [*map(number, value)]
+            return functional(lambda: torch.tensor(each, dtype=dtype).reshape(shape))
+        return functional(lambda: torch.full(shape, number(value), dtype=dtype))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
         yield (cls((2, 3)),)
         yield (cls((2, 2), "int64", value=(1, 0, -3, 7)),)
+        yield (cls((2, 1), value=(0.5, "-inf")),)
         yield (cls((2, 3), random=True),)
 
 

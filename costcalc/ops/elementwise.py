@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
-from costcalc.ir.fields import UNKNOWN, Count, Dtype, Numbers, elements, ints
+from costcalc.ir.fields import LARGEST, UNKNOWN, Count, Dtype, Numbers, elements, ints, number
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import KEPT, NOTHING, Saves
 from costcalc.ir.tensor import FLOATING_BITS, TensorType
-from costcalc.ops.axes import several
 from costcalc.ops.broadcasting import broadcast, joint_dtype, stretches
 from costcalc.ops.element_values import Elements, each, stretched
 from costcalc.ops.traced_steps import copied, expanded, reshaped
@@ -31,11 +30,11 @@ _BY_COUNT = {
     1: f"""
     abs absolute neg negative positive reciprocal sqrt rsqrt square exp exp2 expm1 log log2 log10 log1p sin cos tan asin
     acos atan atan2 arctan2 sinh cosh asinh acosh atanh sinc erf erfc erfinv lgamma digamma floor ceil round trunc frac
-    sign sgn pow float_power remainder fmod floor_divide rsub maximum minimum fmax fmin bitwise_and bitwise_or
-    bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift __and__ __or__ __xor__ __lshift__ __rshift__ angle
-    real imag conj_physical copysign nextafter heaviside clamp_min clamp_max threshold special_i0 special_i1 i0
-    special_i0e special_i1e special_erfcx special_ndtri special_log_ndtr special_zeta polygamma igamma igammac
-    gcd lcm xlogy {_TRUTHS}""",
+    sign sgn pow float_power remainder fmod floor_divide trunc_divide rsub maximum minimum fmax fmin bitwise_and
+    bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift __and__ __or__ __xor__ __lshift__
+    __rshift__ angle real imag conj_physical copysign nextafter heaviside clamp_min clamp_max threshold special_i0
+    special_i1 i0 special_i0e special_i1e special_erfcx special_ndtri special_log_ndtr special_zeta polygamma igamma
+    igammac gcd lcm xlogy {_TRUTHS}""",
     2: "clamp clip hardshrink addcmul addcdiv rad2deg deg2rad dequantize ldexp",
     3: "lerp softshrink log_sigmoid logit hypot special_entr linalg_cross",
     4: "logaddexp logaddexp2 polar",
@@ -58,21 +57,25 @@ _KEPT = {name: word for word, names in _BY_KEPT.items() for name in names.split(
 """What PyTorch keeps of a function of one tensor, its numbers apart."""
 _OF_TENSORS = {
     1: """abs absolute neg negative positive reciprocal sqrt rsqrt square exp exp2 expm1 log log2 log10 log1p sin cos
-    tan asin acos atan sinh cosh asinh acosh atanh sinc erf erfc floor ceil round trunc frac sign sgn logit bitwise_not
-    logical_not isnan isinf isfinite""",
-    2: """atan2 arctan2 pow float_power remainder fmod floor_divide maximum minimum fmax fmin copysign hypot logaddexp
-    logaddexp2 xlogy heaviside clamp_min clamp_max gcd lcm nextafter bitwise_and bitwise_or bitwise_xor
-    bitwise_left_shift bitwise_right_shift eq ne lt le gt ge logical_and logical_or logical_xor""",
+    tan asin acos atan sinh cosh asinh acosh atanh sinc erf erfc erfinv lgamma digamma floor ceil round trunc frac sign
+    sgn logit bitwise_not logical_not isnan isinf isfinite isposinf isneginf signbit rad2deg deg2rad nan_to_num real
+    imag conj_physical angle i0 log_sigmoid special_i0 special_i1 special_i0e special_i1e special_erfcx special_ndtri
+    special_log_ndtr special_entr""",
+    2: """atan2 arctan2 pow float_power remainder fmod floor_divide trunc_divide maximum minimum fmax fmin copysign
+    hypot logaddexp logaddexp2 xlogy heaviside clamp_min clamp_max gcd lcm nextafter bitwise_and bitwise_or bitwise_xor
+    bitwise_left_shift bitwise_right_shift eq ne lt le gt ge logical_and logical_or logical_xor complex polar ldexp
+    special_zeta igamma igammac""",
     3: "where clamp lerp masked_fill addcmul addcdiv",
 }
 PLAIN: dict[str, int] = {name: count for count, names in _OF_TENSORS.items() for name in names.split()}
 """Functions of so many tensors, and of no number, under the name that PyTorch has for them."""
 _BY_ARGUMENTS = {
     1: "round",
-    2: """multiply divide pow float_power remainder fmod floor_divide copysign xlogy eq ne lt le gt ge bitwise_and
-    bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift clamp_min clamp_max hardshrink softshrink logit add
-    subtract rsub""",
+    2: """multiply divide pow float_power remainder fmod floor_divide trunc_divide copysign xlogy eq ne lt le gt ge
+    bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift clamp_min clamp_max hardshrink softshrink
+    logit add subtract rsub polygamma special_zeta""",
     3: "clamp threshold masked_fill where lerp addcmul addcdiv",
+    4: "nan_to_num",
 }
 NUMBERED: dict[str, int] = {name: count for count, names in _BY_ARGUMENTS.items() for name in names.split()}
 """Functions that can take numbers beside tensors, under PyTorch's name: how many arguments they have, numbers too."""
@@ -85,6 +88,8 @@ FACTOR = {
     "round": "decimals",
 }
 """What PyTorch calls the number that may come after all others."""
+LARGEST_OF = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float64": 1.7976931348623157e308}
+"""Numbers of element types other than float32."""
 NEUTRAL = {"alpha": 1, "value": 1, "decimals": 0}
 """What that is where nobody says it."""
 SYNONYMS = {
@@ -177,14 +182,13 @@ class Elementwise(Op):
         if self.function != "copy" and PLAIN.get(self.function) != len(x) and not given:
             raise NotImplementedError(f"{self.function} has no PyTorch counterpart: its numbers are not in the spec")
         import torch
-        from torch.nn.functional import softshrink
 
         from costcalc.ops.functional import functional
 
         made = getattr(torch, self.infer(*x).dtype)
         if self.function == "copy":
             return functional(lambda x: x.to(made, copy=True))
-        function: Any = softshrink if self.function == "softshrink" else getattr(torch, self.function)
+        function = _of_torch(self.function)
         factor = {}
         if given and len(x) + len(given) > NUMBERED[self.function]:
             *given, last = given
@@ -194,7 +198,8 @@ class Elementwise(Op):
 
     def _given(self) -> list[float]:
         """The numbers beside the inputs; none where it is not known which they are."""
-        return [] if isinstance(self.numbers, str) else list(several(self.numbers))  # type: ignore[arg-type]
+        told = self.numbers
+        return [] if told == UNKNOWN else [*map(number, told if isinstance(told, tuple) else (told,))]
 
     def check(self) -> None:
         given = len(self._given())
@@ -233,8 +238,20 @@ class Elementwise(Op):
         yield cls("gt"), TensorType((2, 3))
         yield cls("subtract", numbers=(3, 2)), TensorType((2, 3))
         yield cls("pow", numbers=2, numbers_first=True), TensorType((2, 3))
+        yield cls("nan_to_num", numbers=(0.0, "inf", -1.0)), TensorType((2, 3))
         yield cls("multiply", "complex64", times=6), TensorType((2, 3), "complex64"), TensorType((3,), "complex64")
         yield cls("where"), TensorType((2, 3), "bool"), TensorType((2, 3)), TensorType((1,))
+
+
+def _of_torch(name: str) -> Callable[..., Any]:
+    """The function of PyTorch that is called ``name`` here."""
+    import torch
+    from torch.nn.functional import logsigmoid, softshrink
+
+    if name == "trunc_divide":
+        return lambda x, y: torch.div(x, y, rounding_mode="trunc")
+    found: Any = {"softshrink": softshrink, "log_sigmoid": logsigmoid}.get(name)
+    return found or getattr(torch.special if name.startswith("special_") else torch, name.removeprefix("special_"))  # type: ignore[no-any-return]
 
 
 def _held_against(call: Call) -> Any:
@@ -266,6 +283,8 @@ def _numbers(call: Call, function: str, tensors: tuple[Traced, ...]) -> dict[str
     takes, factor = NUMBERED.get(function, 0), FACTOR.get(function)
     if not takes or len(tensors) >= takes + (factor is not None) or tensors != call.tensors():
         return {}
+    if function == "nan_to_num":
+        return _instead_of_none(call)
     numbers: list[Any] = []
     places: list[int] = []  # how many tensors stand before each number
     before = 0
@@ -274,7 +293,7 @@ def _numbers(call: Call, function: str, tensors: tuple[Traced, ...]) -> dict[str
             before += 1
         elif value is None or (name == factor and value == NEUTRAL[name]):
             continue
-        elif not (name == "rounding_mode" and function == "floor_divide"):
+        elif not (name == "rounding_mode" and function in ("floor_divide", "trunc_divide")):
             numbers.append(value)
             places.append(before)
     told = elements(numbers, len(numbers)) if numbers else UNKNOWN
@@ -285,6 +304,17 @@ def _numbers(call: Call, function: str, tensors: tuple[Traced, ...]) -> dict[str
         return {}
     told = told if isinstance(told, tuple) or len(numbers) == 1 else (told,) * len(numbers)
     return {"numbers": told} | ({"numbers_first": True} if first else {})
+
+
+def _instead_of_none(call: Call) -> dict[str, Any]:
+    """What ``nan_to_num`` puts in place of what is undefined or infinite, unless that is 0 and the largest numbers."""
+    given = [call.get(name) for name in ("nan", "posinf", "neginf")]
+    if given == [None, None, None]:
+        return {}
+    most = LARGEST_OF.get(call.made[0].dtype, LARGEST)
+    usual = (0.0, most, -most)
+    told = elements([u if n is None else float(n) for n, u in zip(given, usual, strict=True)], 3)
+    return {"numbers": told if isinstance(told, tuple) else (told,) * 3}
 
 
 def _called(call: Call) -> str:
@@ -300,8 +330,9 @@ def combination(cls: type[Op], call: Call) -> Any:
     tensors = call.tensors()
     times = 1 if call.get("alpha", 1) == 1 else 2
     (made,) = call.made
-    name = "floor_divide" if call.get("rounding_mode") == "floor" else cls.name
-    plain = len(tensors) == 2 and times == 1 and not call.get("rounding_mode") and not made.dtype.startswith("complex")
+    rounding = call.get("rounding_mode")
+    name = f"{rounding}_divide" if rounding else cls.name
+    plain = len(tensors) == 2 and times == 1 and not rounding and not made.dtype.startswith("complex")
     if plain and joint_dtype(*(t.type for t in tensors)) == made.dtype:
         return call.add(cls(), *tensors)
     return elementwise(call, name, *tensors, times=times)

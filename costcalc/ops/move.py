@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least
-from costcalc.ir.fields import Axes, Pairs, finite, ints
+from costcalc.ir.fields import Axes, Number, Pairs, ints, number, spelled
 from costcalc.ir.index_map import AxisMap, IndexMap, Window
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import INPUT, NOTHING, Saves
@@ -46,7 +46,7 @@ class Pad(Op):
     amount: Pairs
     mode: str = "zeros"
     axes: Axes | None = None
-    value: float = 0
+    value: Number = 0
     channels_last: bool = False
 
     def check(self) -> None:
@@ -114,7 +114,7 @@ class Pad(Op):
         by_axis = dict(self._amounts(x))
         order = range(len(x.shape) - 1, min(by_axis) - 1, -1)
         amounts = ints(amount for axis in order for amount in by_axis.get(axis, (0, 0)))
-        mode, value = MODES[self.mode], self.value
+        mode, value = MODES[self.mode], number(self.value)
         return functional(lambda x: pad(x, amounts, mode, value) if value else pad(x, amounts, mode))
 
     @classmethod
@@ -127,7 +127,7 @@ class Pad(Op):
         if any(p < 0 for pair in pairs for p in pair):
             return _cropped(call, x, pairs, mode)
         if mode == "zeros":
-            value = finite(call.get("value") or 0)
+            value = spelled(call.get("value") or 0)
             padded = [i for i, pair in enumerate(pairs) if any(pair)] or [len(pairs) - 1]  # by nothing: a copy
             if len(padded) > 3:
                 return NotImplemented  # the language of specs has amounts for three axes
@@ -211,7 +211,7 @@ def _cropped(call: Call, x: Traced, pairs: list[tuple[int, int]], mode: str) -> 
     """Padding by negative amounts cuts off; also what is only cut gets memory of its own."""
     from costcalc.ops.join import Slice
 
-    filled, axes_padded = finite(call.get("value") or 0), range(len(x.shape) - len(pairs), len(x.shape))
+    filled, axes_padded = spelled(call.get("value") or 0), range(len(x.shape) - len(pairs), len(x.shape))
     if any(x.shape[a] <= -min(b, 0) - min(c, 0) for a, (b, c) in zip(axes_padded, pairs, strict=True)):
         (made,) = call.made  # nothing of it is left
         return call.add(find_op("constant")(made.shape, made.dtype, value=filled))  # type: ignore[no-any-return]

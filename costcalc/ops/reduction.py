@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from costcalc.classes import NamedTuple
-from costcalc.ir.call import Call
+from costcalc.errors import OptionError
+from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
-from costcalc.ir.fields import Axes, Dtype
+from costcalc.ir.fields import Axes, Dtype, Number, ints, number, spelled
 from costcalc.ir.index_map import AxisMap, IndexMap
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import NOTHING, Saves
@@ -17,7 +18,7 @@ from costcalc.ops.axes import has_axes, position, reduced_axes, several
 from costcalc.ops.traced_steps import converted
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 class ReductionRule(NamedTuple):
@@ -52,6 +53,18 @@ RULES: dict[str, ReductionRule] = {
     for name in names.split()
 }
 WITH_INDICES = ("max", "min", "median", "nanmedian", "mode", "kthvalue")
+NUMBERED = {
+    **dict.fromkeys(("var", "std", "var_mean", "std_mean"), "correction"),
+    **dict.fromkeys(("linalg_vector_norm", "norm", "frobenius_norm"), "ord"),
+    "kthvalue": "k",
+}
+"""What PyTorch calls the number that some functions take beside axes."""
+NEUTRAL = {"correction": 1, "ord": 2}
+"""What that is where nobody says it."""
+
+
+_SUMMING = ("sum", "mean", "prod", "nansum")
+"""What takes the element type of its result, in which it adds up."""
 
 
 class _AlongAxes(Op):
@@ -87,17 +100,27 @@ class Reduction(_AlongAxes):
                  result; variance 4 an element (mean, subtract, square, add), norms 2 (power, add),
                  logsumexp 4.
     Not counted  what happens once for each result: a root, a division, a logarithm; keeping indices.
+
+    ``number`` is what some functions take beside the axes: the correction of a variance or a deviation (1 if nobody
+    says it), the order of a norm (2), which value ``kthvalue`` is, from the least. No figure depends on it.
     """
 
-    aten = " ".join(name for name in RULES if name not in ("sum", "mean")) + " _is_all_true _is_any_true renorm"
+    aten = " ".join(name for name in RULES if name not in ("sum", "mean")) + " _is_all_true _is_any_true renorm dist"
 
     choices = {"function": RULES}
+
+    roles = {"number": "options"}
 
     function: str
     axes: Axes
     keepdim: bool = False
     dtype: Dtype | None = None
     indices: bool = False
+    number: Number | None = None
+
+    def check(self) -> None:
+        if self.number is not None and self.function not in NUMBERED:
+            raise OptionError(f"reduction: {self.function} takes no number; {', '.join(NUMBERED)} do")
 
     def infer(self, x: TensorType) -> TensorType | tuple[TensorType, ...]:
         shape = self.reduced_shape(x)
@@ -123,6 +146,46 @@ class Reduction(_AlongAxes):
     def kind(self, x: TensorType) -> str:
         return self.function
 
+    def to_torch(self, x: TensorType) -> nn.Module:
+        from costcalc.ops.functional import functional
+
+        if self.function == "kthvalue" and self.number is None:
+            raise NotImplementedError("kthvalue has no PyTorch counterpart: its number is not in the spec")
+        gone = sorted(self._gone(x))
+        left = [axis for axis in range(len(x.shape)) if axis not in gone]
+        shape, outputs = ints(self.reduced_shape(x)), self.infer(x)
+        types = [outputs.dtype] if isinstance(outputs, TensorType) else [t.dtype for t in outputs]
+        function = self._of_rows()
+
+        def reduce(x: Tensor) -> Any:
+            if gone:  # its axes last and in a row, as a scalar has one
+                x = x.permute(*left, *gone).flatten(len(left))
+            made = function(x if gone else x.unsqueeze(-1))
+            made = made if isinstance(made, tuple) else (made,)
+            made = tuple(t.reshape(shape).to(getattr(torch, d)) for t, d in zip(made, types, strict=False))
+            return made if len(types) > 1 else made[0]
+
+        import torch
+
+        return functional(reduce)
+
+    def _of_rows(self) -> Callable[[Tensor], Any]:
+        """The function along the last axis."""
+        import torch
+
+        if self.function in NUMBERED:
+            word = NUMBERED[self.function]
+            given = number(NEUTRAL[word] if self.number is None else self.number)
+            if word == "ord":
+                return lambda x: torch.linalg.vector_norm(x, given, -1)
+            function = getattr(torch, self.function)
+            return lambda x: function(x, dim=-1, **{word: given})
+        function = getattr(torch, self.function)
+        if self.function in ("max", "min") and not self.indices:
+            function = getattr(torch, f"a{self.function}")
+        dtype = {"dtype": getattr(torch, self.dtype)} if self.dtype and self.function in _SUMMING else {}
+        return lambda x: function(x, dim=-1, **dtype)
+
     @classmethod
     def from_aten(cls, call: Call) -> Any:
         if call.name in ("max", "min") and len(call.tensors()) > 1:  # the larger of two tensors, element by element
@@ -132,16 +195,30 @@ class Reduction(_AlongAxes):
         if call.name == "renorm":  # each part along an axis times what its norm says
             x, axis = call["self"], call["dim"] % len(call["self"].shape)
             others = tuple(a for a in range(len(x.shape)) if a != axis)
-            norm = call.add(cls("linalg_vector_norm", others, keepdim=True), x)
-            return call.add(find_op("multiply")(), x, norm)
+            norm = call.add(cls("linalg_vector_norm", others, keepdim=True, number=_number(call, "norm")), x)
+            return call.add(find_op("multiply")(), x, _limiting(call, norm))
+        if call.name == "dist":
+            x = call.add(find_op("subtract")(), *call.tensors())
+            return call.add(cls("norm", tuple(range(len(x.shape))), number=_number(call, "norm")), x)
         return reduced(call, {"_is_all_true": "all", "_is_any_true": "any"}.get(call.name, call.name))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls("amax", 1), TensorType((2, 3, 4))
         yield cls("var", (1, 2), keepdim=True), TensorType((2, 3, 4))
+        yield cls("std_mean", 1, number=0), TensorType((2, 3, 4))
+        yield cls("linalg_vector_norm", (0, 2), number="inf"), TensorType((2, 3, 4))
+        yield cls("kthvalue", 1, indices=True, number=2), TensorType((2, 3, 4))
         yield cls("max", -1, indices=True), TensorType((2, 5))
         yield cls("argmax", 0), TensorType((4, 2))
+
+
+def _limiting(call: Call, norm: Traced) -> Traced:
+    """By what a part of ``renorm`` is multiplied: the largest norm over its own, and at most 1."""
+    elementwise = find_op("elementwise")
+    y = call.add(elementwise("add", numbers=1e-07), norm)  # by which PyTorch keeps a norm of 0 away
+    y = call.add(elementwise("divide", numbers=spelled(call["maxnorm"]), numbers_first=True), y)
+    return call.add(elementwise("clamp_max", numbers=1), y)  # type: ignore[no-any-return]
 
 
 class _SumOrMean(_AlongAxes):
@@ -217,9 +294,23 @@ def reduced(call: Call, function: str) -> Any:
     axes = reduced_axes(call)
     keepdim = call.get("keepdim", False)
     indices = function in WITH_INDICES and len(call.made) == 2
-    op = Reduction(function, axes, keepdim, indices=indices)
+    beside = _number(call, function)
+    op = Reduction(function, axes, keepdim, indices=indices, number=beside)
     inferred = op.infer(x.type)
     first = inferred if isinstance(inferred, TensorType) else inferred[0]
     if first.dtype != call.made[0].dtype:
-        op = Reduction(function, axes, keepdim, call.made[0].dtype, indices)
+        op = Reduction(function, axes, keepdim, call.made[0].dtype, indices, beside)
     return call.add(op, x)
+
+
+def _number(call: Call, function: str) -> Number | None:
+    """The number that ``function`` takes beside axes, where it is not what it would be anyway."""
+    word = NUMBERED.get(function)
+    if word is None or function == "frobenius_norm":
+        return None
+    given = call.get(word, call.get("p") if word == "ord" else None)
+    if word == "correction" and given is None and call.get("unbiased", True) is False:
+        given = 0
+    if not isinstance(given, (int, float)) or given == NEUTRAL.get(word):
+        return None
+    return given if isinstance(given, int) else spelled(given)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from costcalc.errors import OptionError
 from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim, log2_ceil, maximum
-from costcalc.ir.fields import Axis, Dtype, Size
+from costcalc.ir.fields import Axis, Dtype, Size, ints
 from costcalc.ir.index_map import IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import NOTHING, Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import has_axes, replaced
 from costcalc.ops.traced_steps import reshaped
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @op("scan")
@@ -25,9 +29,16 @@ class Scan(Op):
 
     aten = "cumsum cumprod logcumsumexp cummax cummin"
 
+    choices = {"function": ("cumsum", "cumprod", "logcumsumexp", "cummax", "cummin")}
+
     axis: Axis
     dtype: Dtype | None = None
     indices: bool = False
+    function: str = "cumsum"
+
+    def check(self) -> None:
+        if self.indices != (self.function in ("cummax", "cummin")):
+            raise OptionError("scan: cummax and cummin have indices, and nothing else")
 
     def requires(self, x: TensorType) -> Iterator[Condition]:
         yield from has_axes(self, x, self.axis)
@@ -42,24 +53,39 @@ class Scan(Op):
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (mixing(x, self.axis),)
 
+    def kind(self, x: TensorType) -> str:
+        return self.function
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        import torch
+
+        from costcalc.ops.functional import functional
+
+        function, axis = getattr(torch, self.function), self.axis
+        dtype = {"dtype": getattr(torch, self.dtype)} if self.dtype else {}
+        return functional(lambda x: function(x, axis, **dtype))
+
     @classmethod
     def from_aten(cls, call: Call) -> Any:
         x, made = call["self"], call.made
         dtype = None if made[0].dtype == x.type.dtype else made[0].dtype
+        op = cls(call["dim"], dtype, len(made) > 1, call.name)
         if not x.shape:  # which has an axis for PyTorch
-            scanned = call.add(cls(call["dim"], dtype, len(made) > 1), reshaped(call, x, 1))
+            scanned = call.add(op, reshaped(call, x, 1))
             return tuple(reshaped(call, t) for t in scanned) if len(made) > 1 else reshaped(call, scanned)
-        return call.add(cls(call["dim"], dtype, len(made) > 1), x)
+        return call.add(op, x)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls(1), TensorType((2, 3, 4))
-        yield cls(-1, indices=True), TensorType((2, 5))
+        yield cls(-1, indices=True, function="cummax"), TensorType((2, 5))
 
 
 @op("sort")
 class Sort(Op):
-    """Order an axis, or take its ``largest`` elements; values and where they were.
+    """Order an axis from the least up, or take its ``largest`` elements; values and where they were.
+
+    ``reverse`` orders from the largest down, or takes as many of the least.
 
     Ops          comparisons of a merge: n·⌈log₂ n⌉ for each row of n; of the largest k n·⌈log₂ k⌉ and at least n.
     """
@@ -71,6 +97,7 @@ class Sort(Op):
     axis: Axis = -1
     largest: Size | None = None
     indices_only: bool = False
+    reverse: bool = False
 
     def requires(self, x: TensorType) -> Iterator[Condition]:
         yield from has_axes(self, x, self.axis)
@@ -91,16 +118,33 @@ class Sort(Op):
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (mixing(x, self.axis),)
 
+    def to_torch(self, x: TensorType) -> nn.Module:
+        import torch
+
+        from costcalc.ops.functional import functional
+
+        axis, reverse, indices_only = self.axis, self.reverse, self.indices_only
+        (k,) = ints((self.largest or 0,))
+
+        def order(x: Tensor) -> Any:
+            made = torch.topk(x, k, axis, not reverse) if k else torch.sort(x, axis, reverse)
+            return made[1] if indices_only else tuple(made)
+
+        return functional(order)
+
     @classmethod
     def from_aten(cls, call: Call) -> Any:
         x = call["self"]
         if not x.shape:
             return NotImplemented
         largest = call.get("k")
-        return call.add(cls(call.get("dim", -1), largest, call.name == "argsort"), x)
+        reverse = bool(call.get("descending", False)) if largest is None else not call.get("largest", True)
+        axis = 0 if call.name == "msort" else call.get("dim", -1)
+        return call.add(cls(axis, largest, call.name == "argsort", reverse), x)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls(), TensorType((2, 8))
         yield cls(1, 3), TensorType((2, 9))
+        yield cls(1, 3, reverse=True), TensorType((2, 9))
         yield cls(0, indices_only=True), TensorType((5, 2))

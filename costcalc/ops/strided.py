@@ -309,6 +309,16 @@ class Part(Op):
             return ((*shared, None),)
         return (shared,) if x.shape[:-1] == y.shape else (unknown(x),)
 
+    def to_torch(self, x: TensorType) -> nn.Module:
+        import torch
+
+        from costcalc.ops.functional import functional
+
+        pairs = {(*self.shape, 2): torch.view_as_complex, self.shape[:-1]: torch.view_as_real}
+        apart = x.dtype.startswith("complex") != (self.dtype or x.dtype).startswith("complex")
+        function = pairs.get(x.shape) if apart else None
+        return functional(function) if function else super().to_torch(x)  # which says that there is none
+
     @classmethod
     def from_aten(cls, call: Call) -> Traced:
         (made,), x = call.made, call.tensors()[0]
@@ -317,6 +327,8 @@ class Part(Op):
     @classmethod
     def examples(cls) -> Iterator[Example]:
         yield cls((3,)), TensorType((3, 3))
+        yield cls((3, 4, 2), "float32"), TensorType((3, 4), "complex64")
+        yield cls((3, 4), "complex64"), TensorType((3, 4, 2))
 
 
 def seen_as(call: Call, x: Traced, held: StorageRegion, wanted: StorageRegion) -> Traced:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced, once
@@ -162,7 +162,8 @@ class Scatter(Op):
     """The first input with elements of the last put into places that the others name; or added to what is there.
 
     ``axes`` are those along which they are put somewhere, the others are followed; ``indices`` are the places along one
-    axis, where they are known beforehand. Without ``axes`` they may go anywhere.
+    axis, where they are known beforehand. Without ``axes`` they may go anywhere. What is added may be combined in other
+    ways than by a sum, and ``over`` what was there instead of with it.
 
     Ops          adding: 1 for each element that is put in. Putting: none.
     Not counted  writing less than the whole: the inputs are read, but for what is put over at known places, and the
@@ -174,11 +175,17 @@ class Scatter(Op):
     diagonal_scatter histc histogram bincount put index_reduce unfold_backward
     """
 
+    choices = {"combines": ("sum", "prod", "mean", "amax", "amin")}
+
     adds: bool = False
     axes: Axes | None = None
     indices: Axes | None = None
+    combines: str = "sum"
+    over: bool = False
 
     def check(self) -> None:
+        if not self.adds and (self.combines != "sum" or self.over):
+            raise OptionError("scatter: combines and over say how elements are added; say adds too")
         if self.indices is not None and (self.axes is None or len(several(self.axes)) != 1):
             raise OptionError("scatter: indices are along one axis")
 
@@ -204,7 +211,7 @@ class Scatter(Op):
 
     def reads(self, x: TensorType, *others: TensorType, y: TensorType) -> tuple[Dim, ...]:
         written: Dim = 0
-        if self.indices is not None and not self.adds:
+        if self.indices is not None and (self.over or not self.adds):
             (size,) = (x.shape[axis] for axis in several(self.axes))  # type: ignore[arg-type]
             written = x.size // size * distinct(several(self.indices), size)
         return (x.size - written, *(t.size for t in others))
@@ -224,7 +231,7 @@ class Scatter(Op):
         for given, place in enumerate(places):  # of several put to one place the last stays, or all are added up
             put[place] = (put[place][0] if self.adds and place in put else given, given)
         moved = AxisMap(at, window, (min(places), max(places)), bound=window.lo != window.hi, sees=put.get)
-        kept = base if self.adds else _beside(x, at, places)
+        kept = base if self.adds and not self.over else _beside(x, at, places)
         return (kept, tuple(moved if a == at else AxisMap(a) for a in range(len(x.shape))))
 
     def to_torch(self, x: TensorType, *others: TensorType) -> nn.Module:
@@ -232,17 +239,41 @@ class Scatter(Op):
 
         from costcalc.ops.functional import functional
 
-        if self.indices is None:
+        along = several(self.axes) if self.axes is not None else ()
+        if len(along) != 1:
             return super().to_torch(x)  # which says that there is none
-        (axis,), adds = several(self.axes), self.adds  # type: ignore[arg-type]
+        (axis,), adds = along, self.adds
+        if self.indices is None:
+            return self._at_given(axis, *others)
         (size,) = ints([x.shape[axis]])
         places = [index % size for index in several(self.indices)]
 
+        combines, over = self._combines(), self.over
+
         def put(x: Tensor, part: Tensor) -> Tensor:
             indices = torch.tensor(places, device=x.device)
+            if combines:
+                each = indices.reshape([-1 if a == axis else 1 for a in range(x.ndim)]).expand_as(part)
+                return x.scatter_reduce(axis, each, part, combines, include_self=not over)
             return x.index_add(axis, indices, part) if adds else x.index_copy(axis, indices, part)
 
         return functional(put)
+
+    def _combines(self) -> str:
+        """How elements are combined, as PyTorch has it where it is not a plain sum."""
+        return "" if not self.adds or (self.combines == "sum" and not self.over) else self.combines
+
+    def _at_given(self, axis: int, *others: TensorType) -> nn.Module:
+        """At places that the second input names, for each element or for the whole of what lies beside each."""
+        from costcalc.ops.functional import functional
+
+        combines, adds, over = self._combines(), self.adds, self.over
+        each = len(others) == 2 and others[0].dtype == "int64" and others[0].shape == others[1].shape
+        if not each:
+            return super().to_torch(*others)  # which says that there is none
+        if combines:
+            return functional(lambda x, at, part: x.scatter_reduce(axis, at, part, combines, include_self=not over))
+        return functional(lambda x, at, part: x.scatter_add(axis, at, part) if adds else x.scatter(axis, at, part))
 
     @classmethod
     def from_aten(cls, call: Call) -> Traced:
@@ -253,19 +284,22 @@ class Scatter(Op):
         adds = call.name in ("scatter_add", "scatter_reduce", "index_add", "index_reduce") or bool(
             call.get("accumulate")
         )
+        how: dict[str, Any] = {}
+        if adds:
+            how = {"combines": _combined(call), "over": call.get("include_self", True) is False}
         x, axis = call["self"], call.get("dim")
         if call.name == "index_fill" and x.shape and call["index"].numbers is not None:
             return _filled(call, x, axis % len(x.shape))
         if call.name in ("index_add", "index_copy", "index_reduce") and axis is not None and x.shape:
-            return _put(call, x, axis % len(x.shape), call["index"], call["source"], adds)
+            return _put(call, x, axis % len(x.shape), call["index"], call["source"], adds, how)
         if call.name in ("index_put", "_index_put_impl"):
             axes = [a for a, index in enumerate(call["indices"]) if index is not None]
             index = call["indices"][axes[0]] if len(axes) == 1 else None
             if index is not None and len(index.shape) == 1:
                 return _put(call, x, axes[0], located(index), call["values"], adds)
         if call.name.startswith("scatter") and axis is not None and x.shape and call.get("src") is not None:
-            return call.add(cls(adds, axis % len(x.shape)), x, call["index"], call["src"])  # type: ignore[no-any-return]
-        return call.add(cls(adds), *call.tensors())  # type: ignore[no-any-return]
+            return call.add(cls(adds, axis % len(x.shape), **how), x, call["index"], call["src"])  # type: ignore[no-any-return]
+        return call.add(cls(adds, **how), *call.tensors())  # type: ignore[no-any-return]
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -273,6 +307,13 @@ class Scatter(Op):
         yield cls(adds=True), TensorType((4, 5)), TensorType((3,), "int64"), TensorType((3, 5))
         yield cls(axes=1), TensorType((4, 5)), TensorType((4, 2), "int64"), TensorType((4, 2))
         yield cls(axes=0, indices=(2, 0)), TensorType((4, 5)), TensorType((2, 5))
+        yield cls(True, 0, (2, 0), "amax", over=True), TensorType((4, 5)), TensorType((2, 5))
+
+
+def _combined(call: Call) -> str:
+    """How elements are combined by ``scatter_reduce`` and its kin, in our words."""
+    given = call.get("reduce") or "sum"
+    return {"add": "sum", "multiply": "prod"}.get(given, given)
 
 
 def _filled(call: Call, x: Traced, axis: int) -> Traced:
@@ -286,7 +327,9 @@ def _filled(call: Call, x: Traced, axis: int) -> Traced:
     return _put(call, x, axis, index, part, False)
 
 
-def _put(call: Call, x: Traced, axis: int, index: Traced, part: Traced, adds: bool) -> Traced:
+def _put(
+    call: Call, x: Traced, axis: int, index: Traced, part: Traced, adds: bool, how: dict[str, Any] | None = None
+) -> Traced:
     """``part`` put to, or added at, the places of ``index``, a row of numbers, along an axis."""
     numbers = index.numbers
     if index.type.size == 0:  # as for the tokens of an expert that gets none
@@ -294,5 +337,5 @@ def _put(call: Call, x: Traced, axis: int, index: Traced, part: Traced, adds: bo
     if index.type.dtype not in ("bool", "uint8"):
         part = expanded(call, part, *x.shape[:axis], *(index.shape or (1,)), *x.shape[axis + 1 :])
         if numbers is not None and 0 < len(numbers) <= MOST_INDICES:
-            return call.add(Scatter(adds, axis, numbers), x, part)  # type: ignore[no-any-return]
-    return call.add(Scatter(adds, axis), x, index, part)  # type: ignore[no-any-return]
+            return call.add(Scatter(adds, axis, numbers, **how or {}), x, part)  # type: ignore[no-any-return]
+    return call.add(Scatter(adds, axis, **how or {}), x, index, part)  # type: ignore[no-any-return]

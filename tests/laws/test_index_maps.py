@@ -33,7 +33,7 @@ def has_gradient(op: Op, types: list[TensorType]) -> bool:
         return op.mode == "reduced" and m >= n  # type: ignore[attr-defined, operator]
     if op.name == "determinant":
         return not op.log  # type: ignore[attr-defined, no-any-return]  # a sign has none
-    return bool(types) and all(t.dtype.startswith("float") for t in types)
+    return bool(types) and all(t.dtype.startswith("float") for t in (*types, outputs_of(op, types)[0]))
 
 
 REAL = [use for use in WITH_MODULE if has_gradient(*use.values)]

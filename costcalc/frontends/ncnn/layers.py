@@ -199,7 +199,7 @@ def pooling(b: NcnnBuilder, layer: NcnnLayer, x: Value) -> Value:
         if any(2 * amount > k for pair, k in zip(padding, kernel, strict=True) for amount in pair):
             if kind == "avg":
                 raise Unlike("its last window lies outside of the input")
-            x = b.make("pad", x, amount=tuple(map(tuple, padding)), value=float("-inf"))
+            x = b.make("pad", x, amount=tuple(map(tuple, padding)), value="-inf")
             padding = [[0, 0]] * axes
     if isinstance(padding, list):
         even = all(before == after for before, after in padding)

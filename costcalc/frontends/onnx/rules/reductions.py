@@ -38,7 +38,8 @@ def reduce(n: NodeUse) -> Traced:
         return n.add("sum", n.elementwise("square", x), options=(once(axes), keep))  # type: ignore[no-any-return]
     if operator == "ReduceLogSum":
         return n.elementwise("log", n.add("sum", x, options=(once(axes), keep)))
-    return n.add("reduction", x, options=(FUNCTIONS[operator], once(axes), keep))  # type: ignore[no-any-return]
+    order = {"number": 1} if operator == "ReduceL1" else {}
+    return n.add("reduction", x, options=(FUNCTIONS[operator], once(axes), keep), **order)  # type: ignore[no-any-return]
 
 
 def extreme_place(n: NodeUse) -> Traced:
@@ -61,7 +62,7 @@ def top(n: NodeUse) -> Any:
     size = x.type.shape[axis]
     if isinstance(kept, int) and isinstance(size, int) and kept > size:
         raise FileError(f"TopK keeps {kept} of {size}")
-    return n.add("sort", x, options=(axis, kept))
+    return n.add("sort", x, options=(axis, kept), reverse=not n.attribute("largest", 1))
 
 
 def _chosen(n: NodeUse, what: str, most: Dim) -> int:

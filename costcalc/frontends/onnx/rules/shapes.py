@@ -9,7 +9,7 @@ from costcalc.frontends.onnx.node_use import FileError, NodeUse, NoRule, axis_of
 from costcalc.frontends.onnx.rules.known_elements import places, reshaped_to, slices, split_sizes
 from costcalc.ir.call import Traced, once
 from costcalc.ir.dims import Dim, ceil_div, prod
-from costcalc.ir.fields import finite
+from costcalc.ir.fields import spelled
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.broadcasting import broadcast
 from costcalc.ops.traced_steps import expanded, permuted
@@ -205,7 +205,7 @@ def pad(n: NodeUse) -> Traced:
     if not pairs:
         return x
     if mode == "constant":
-        return _added(n, x, pairs, finite(float(value)))
+        return _added(n, x, pairs, spelled(float(value)))
     word = {"reflect": "reflect", "edge": "replicate", "wrap": "circular"}.get(mode)
     if word is None:
         raise NoRule(f"the mode {mode[:40]}")
@@ -221,7 +221,7 @@ def pad(n: NodeUse) -> Traced:
     return n.add("pad", x, options=(tuple(pairs.get(a, (0, 0)) for a in range(2, rank)), word))  # type: ignore[no-any-return]
 
 
-def _added(n: NodeUse, x: Traced, pairs: dict[int, tuple[Any, ...]], value: float) -> Traced:
+def _added(n: NodeUse, x: Traced, pairs: dict[int, tuple[Any, ...]], value: float | str) -> Traced:
     rank = len(x.type.shape)
     if min(pairs) >= 2 and rank <= 5:
         amounts = tuple(pairs.get(a, (0, 0)) for a in range(2, rank))
