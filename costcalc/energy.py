@@ -57,18 +57,12 @@ def load_energy_table(given: str) -> EnergyTable:
 
 
 def _read(path: str, name: str, shown: str, level: str) -> EnergyTable:
-    from costcalc.reading.tree import Mapping, Scalar
+    from costcalc.reading.keys import by_key
+    from costcalc.reading.tree import Scalar
     from costcalc.reading.yaml import read_file
 
     tree = read_file(path, shown, "an energy table")
-    if not isinstance(tree, Mapping):
-        raise SpecError(f"an energy table has keys: {listing(KEYS)}", tree.location)
-    values: dict[str, Tree] = {}
-    for key, value in tree.pairs:
-        if key.text not in KEYS:
-            hint = f"{near(key.text, KEYS)}; it has {listing(KEYS)}"
-            raise SpecError(f"an energy table has no '{key.text[:80]}'{hint}", key.location)
-        values[key.text] = value
+    values = by_key(tree, "an energy table", KEYS)
     for needed in NEEDED:
         if needed not in values:
             _fail(f"the energy table has no {needed}; it needs title, source, and macs or memory", tree)

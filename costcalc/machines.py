@@ -11,10 +11,10 @@ from costcalc.errors import SpecError, UnknownName, listing, near
 if TYPE_CHECKING:
     from costcalc.reading.tree import Scalar, Tree
 
-KEYS = {
+KEYS = (
     "title", "macs", "flops", "clock", "turbo", "bandwidth", "duplex", "memory", "ram", "flash", "caches", "local",
     "source", "calibration",
-}  # fmt: skip
+)  # fmt: skip
 BYTES = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4,
          "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}  # fmt: skip
 
@@ -54,18 +54,12 @@ def text_of(name: str) -> str:
 
 
 def _read(path: str, name: str, shown: str) -> Machine:
-    from costcalc.reading.tree import Mapping, Scalar
+    from costcalc.reading.keys import by_key
+    from costcalc.reading.tree import Scalar
     from costcalc.reading.yaml import read_file
 
     tree = read_file(path, shown, "a machine")
-    if not isinstance(tree, Mapping):
-        raise SpecError("a machine file has keys: title, macs or flops, bandwidth, memory, source", tree.location)
-    values: dict[str, Tree] = {}
-    for key, value in tree.pairs:
-        if key.text not in KEYS:
-            hint = f"{near(key.text, KEYS)}; it has {listing(KEYS)}"
-            raise SpecError(f"a machine has no '{key.text[:80]}'{hint}", key.location)
-        values[key.text] = value
+    values = by_key(tree, "a machine", KEYS)
     calibrated = "calibration" in values
     for needed in ("title", "source") if calibrated else ("title", "bandwidth", "source"):
         if needed not in values:

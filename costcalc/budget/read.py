@@ -5,7 +5,7 @@ Both are untrusted: they are data, read with bounds, and nothing in them runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +16,7 @@ from costcalc.budget.config import ERROR, WARN, Budget, BudgetedModel, Config, E
 from costcalc.errors import CostcalcError, Location, SpecError, article, listing, near
 from costcalc.ir.layout import full_layout
 from costcalc.ir.tensor import bits_meant
+from costcalc.reading.keys import by_key
 from costcalc.reading.reach import reach_of, refuse_outside, unquoted
 from costcalc.reading.tree import Mapping, Scalar, Sequence, Tree
 from costcalc.reading.yaml import read_file
@@ -323,18 +324,9 @@ def _exemption(tree: Tree, models: dict[str, BudgetedModel]) -> Exemption:
 # -- pieces of a tree ----------------------------------------------------------------------------
 
 
-def _keys(tree: Tree, what: str, known: Iterable[str], elsewhere: dict[str, str] | None = None) -> dict[str, Tree]:
-    """The values of a mapping by key; an unknown key is an error that names the nearest, or how it is written
-    ``elsewhere``."""
-    known = list(known)
-    found = {}
-    for key, value in _pairs(tree, what):
-        if key.text not in known:
-            there = (elsewhere or {}).get(key.text)
-            hint = f"; it is written {there}" if there else near(key.text, known)
-            raise SpecError(f"{what} has no '{key.text[:80]}'{hint}; it has {listing(known)}", key.location)
-        found[key.text] = value
-    return found
+def _keys(tree: Tree, what: str, known: Collection[str], elsewhere: dict[str, str] | None = None) -> dict[str, Tree]:
+    _pairs(tree, what)
+    return by_key(tree, what, known, elsewhere)
 
 
 def _pairs(tree: Tree, what: str) -> list[tuple[Scalar, Tree]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping as Pairs
 from typing import TYPE_CHECKING, NoReturn
 
 from costcalc.analysis.estimate import PROCESSORS, Calibration, Features
@@ -17,9 +16,10 @@ LARGEST = 1e30
 
 def read(tree: Tree) -> Calibration:
     """What a machine file says below ``calibration``. Raises ``SpecError`` with the place of what is wrong."""
+    from costcalc.reading.keys import by_key
     from costcalc.transforms import apply, named
 
-    pairs = _pairs(tree, KEYS, "a calibration")
+    pairs = by_key(tree, "a calibration", KEYS)
     for needed in KEYS:
         if needed not in pairs and needed not in ("bits", "data"):
             _fail(f"the calibration has no {needed}; `costcalc calibrate` writes {listing(KEYS)}", tree)
@@ -82,26 +82,13 @@ def written(found: Calibration, data: str, title: str, source: str, base: str = 
 
 
 def _features(tree: Tree) -> Features:
-    pairs = _pairs(tree, Features._fields, "each, least and most")
+    from costcalc.reading.keys import by_key
+
+    pairs = by_key(tree, "each, least and most", Features._fields)
     for name in Features._fields:
         if name not in pairs:
             _fail(f"{name} is missing; needed are {listing(Features._fields)}", tree)
     return Features(*(_number(pairs[name], name) for name in Features._fields))
-
-
-def _pairs(tree: Tree, keys: Pairs[str, object] | tuple[str, ...], what: str) -> dict[str, Tree]:
-    from costcalc.reading.tree import Mapping
-
-    if not isinstance(tree, Mapping):
-        _fail(f"{what} has keys: {listing(keys)}", tree)
-    found: dict[str, Tree] = {}
-    for key, value in tree.pairs:
-        if key.text not in keys:
-            raise SpecError(
-                f"{what} has no '{key.text[:80]}'{near(key.text, keys)}; it has {listing(keys)}", key.location
-            )
-        found[key.text] = value
-    return found
 
 
 def _text(tree: Tree) -> str:

@@ -42,8 +42,24 @@ class Identity(Op):
         yield cls(), TensorType((2, 3, 4))
 
 
+class Drops(Op):
+    """What leaves something out at random, with a probability ``p``, in training alone."""
+
+    if TYPE_CHECKING:
+        p: float  # a field of each
+
+    is_view = True
+    is_identity = True
+    only_moves = True
+
+    @property
+    def is_view_in_training(self) -> bool:  # type: ignore[override]
+        """Nothing is dropped with a probability of 0."""
+        return self.p == 0
+
+
 @op("dropout")
-class Dropout(Op):
+class Dropout(Drops):
     """Zero elements at random in training; at inference, the input.
 
     Traced code that drops at inference too multiplies by a mask and a scale.
@@ -53,16 +69,7 @@ class Dropout(Op):
 
     aten = "dropout feature_dropout alpha_dropout native_dropout feature_alpha_dropout"
 
-    is_view = True
-    is_identity = True
-    only_moves = True
-
     p: float = 0.5
-
-    @property
-    def is_view_in_training(self) -> bool:  # type: ignore[override]
-        """Nothing is dropped with a probability of 0."""
-        return self.p == 0
 
     def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
         """A factor for each element, 0 or 1 / (1 - p), in the input's element type."""
@@ -90,22 +97,13 @@ class Dropout(Op):
 
 
 @op("stochastic_depth")
-class StochasticDepth(Op):
+class StochasticDepth(Drops):
     """Drop a residual branch at random in training; at inference, the input.
 
     Source       Huang et al. 2016, arXiv 1603.09382.
     """
 
-    is_view = True
-    is_identity = True
-    only_moves = True
-
     p: float = 0.1
-
-    @property
-    def is_view_in_training(self) -> bool:  # type: ignore[override]
-        """Nothing is dropped with a probability of 0."""
-        return self.p == 0
 
     def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
         """A factor for each example, 0 or 1 / (1 - p)."""

@@ -180,17 +180,21 @@ FVCORE_EXTRAS = {
     "grid_sampler": Extra("grid sampling", (4,), ("grid_sample",), "output"),
 }
 
-FVCORE_OMISSIONS = (
-    Omission("unused results, pruned from the trace", lambda use: 0 if use.used else -use.macs),
-    Omission("convolution with padding given by name, counted 0", _named_padding),
-    Omission("fused attention, counted 0", _fused_products),
-    Omission("recurrent layers, counted 0", _all("lstm", "gru", "rnn")),
+OF_BOTH = (
     Omission("deformable convolution, counted 0", _all("deform_conv")),
     Omission("products of groups, counted 0", _all("grouped_matmul")),
     Omission("quantised layers, counted 0", _whole_numbers),
     Omission("sparse products, counted as dense ones", _sparse_as_dense),
     Omission("sparse products, counted 0", _all("sparse_matmul")),
     Omission("decompositions of matrices, counted 0", _all(*DECOMPOSITIONS, "matrix_exp")),
+)
+
+FVCORE_OMISSIONS = (
+    Omission("unused results, pruned from the trace", lambda use: 0 if use.used else -use.macs),
+    Omission("convolution with padding given by name, counted 0", _named_padding),
+    Omission("fused attention, counted 0", _fused_products),
+    Omission("recurrent layers, counted 0", _all("lstm", "gru", "rnn")),
+    *OF_BOTH,
     Omission("matmul with a broadcast left operand, counted for the operand once", _left_operand_once),
     Omission("baddbmm, counted 0", _all("matmul")),
     Omission("bilinear forms, counted 0", _all("bilinear")),
@@ -205,10 +209,5 @@ TORCH_OMISSIONS = (
     Omission("grids from affine maps, counted 0", _affine_grid),
     Omission("bilinear forms, counted 0", _all("bilinear")),
     Omission("pairwise distances, counted 0", _all("distances")),
-    Omission("deformable convolution, counted 0", _all("deform_conv")),
-    Omission("products of groups, counted 0", _all("grouped_matmul")),
-    Omission("quantised layers, counted 0", _whole_numbers),
-    Omission("sparse products, counted as dense ones", _sparse_as_dense),
-    Omission("sparse products, counted 0", _all("sparse_matmul")),
-    Omission("decompositions of matrices, counted 0", _all(*DECOMPOSITIONS, "matrix_exp")),
+    *OF_BOTH,
 )

@@ -124,7 +124,7 @@ MACHINES = {
     "a rate in words": (MACHINE.replace("2e9", "fast"), ":3:18: the rate of float32 must be a number from 1"),
     "a negative rate": (MACHINE.replace("2e9", "-1"), ":3:18: the rate of float32 must be a number from 1"),
     "no number": (MACHINE.replace("1e9", "nan"), ":4:12: bandwidth must be a number from 1"),
-    "a list": ("- a100", "a machine file has keys: title, macs or flops"),
+    "a list": ("- a100", "a machine has keys: bandwidth, caches, calibration"),
     "memory without a unit": (MACHINE + "memory: 80", ":6:9: memory must be a whole number with a unit"),
     "not YAML": ("a: [", "this is not valid YAML"),
 }
