@@ -19,6 +19,7 @@ from costcalc.arguments import (
     no_module,
 )
 from costcalc.errors import OptionError
+from costcalc.ir.collector import uncollected
 from costcalc.ir.graph import Graph
 
 if TYPE_CHECKING:
@@ -71,10 +72,10 @@ def analyze(
     check_numbers(bits, fps, grid)
     if grid is not None and energy is None:
         raise OptionError("grid, grams of CO₂ of a kilowatt hour, goes with energy, the table of energies")
-    graph = graph_of(
-        model, inputs, kwargs, how_built(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
-    )
-    return report(graph, bits=bits, machine=machine_of(machine), fps=fps, energy=energy_of(energy), grid=grid)
+    how = how_built(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
+    with uncollected():  # as a whole: else all of the graph is walked over before it is dropped
+        graph = graph_of(model, inputs, kwargs, how)
+        return report(graph, bits=bits, machine=machine_of(machine), fps=fps, energy=energy_of(energy), grid=grid)
 
 
 def traffic(

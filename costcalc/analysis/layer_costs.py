@@ -12,6 +12,7 @@ from costcalc.ir.graph import Graph, Node
 from costcalc.ir.memo import Memo
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS, TensorType, Weight
+from costcalc.ir.use import Use, Uses
 
 
 class OpUse(NamedTuple):
@@ -99,27 +100,39 @@ class Works:
         self._rules = [(figure.name, figure.done) for figure in FIGURES.values() if figure.done]
         held = [(figure.name, figure.held) for figure in FIGURES.values() if figure.held]
         self._known = Memo("work", (width, self._rules, held))
+        self._uses = Uses()
+        self._near: dict[object, Work] = {}  # those that were asked for already
 
     def __call__(self, graph: Graph, node: Node) -> Work:
         """The work of a node of ``graph``."""
-        types = graph.input_types(node)
-        found = self._known.get(self._key(node, node.op, types, graph.types[node.outputs[0]]))
-        return found or self.of(node, node.op, types, graph.output_types(node))
+        return self.of(node, node.op, graph.input_types(node), graph.output_types(node))
 
     def of(self, node: Node, op: Op, types: tuple[TensorType, ...], makes: tuple[TensorType, ...]) -> Work:
         """The work of ``node``, were its op ``op`` and its inputs and outputs of these types."""
-        width, y = self.width, makes[0]
-        key = self._key(node, op, types, y)
-        found: Work | None = self._known.get(key)
-        if found is not None:
-            return found
+        return self.of_use(node, self._uses.of(op, types, makes))
+
+    def of_use(self, node: Node, use: Use) -> Work:
+        """The work of ``node``, were it what it does."""
+        key: object = use
+        if node.prepared or node.frozen or node.stored_as:
+            key = use, tuple(node.prepared), node.frozen, tuple(node.stored_as.items())
+        found: Work | None = self._near.get(key)
+        if found is None:
+            found = self._known.get(key)
+            if found is None:
+                self._known.put(key, found := self._worked_out(node, use))
+            self._near[key] = found
+        return found
+
+    def _worked_out(self, node: Node, use: Use) -> Work:
+        width, op, types, y = self.width, use.op, use.inputs, use.outputs[0]
         every = op.weights(*types)
         weights = node.stored(every)
-        use = OpUse(op, types, y, every, width)
+        of_op = OpUse(op, types, y, every, width)
         beforehand = [every[local].read_bits(width) if local in every else 0 for local in node.prepared]
-        done = Amounts((name, rule(use)) for name, rule in self._rules)
+        done = Amounts((name, rule(of_op)) for name, rule in self._rules)
         held = held_in(weights.values(), width)
-        found = Work(
+        return Work(
             is_view=op.is_view,
             done=done,
             held=held,
@@ -130,13 +143,6 @@ class Works:
             skippable=op.skippable(*types, y=y),
             kind=op.kind(*types),
             input_shapes=tuple(t.shape for t in types),
-            output_shapes=tuple(t.shape for t in makes),
-            use=use,
+            output_shapes=tuple(t.shape for t in use.outputs),
+            use=of_op,
         )
-        self._known.put(key, found)
-        return found
-
-    def _key(self, node: Node, op: Op, types: tuple[TensorType, ...], y: TensorType) -> tuple[object, ...]:
-        if node.prepared or node.frozen or node.stored_as:
-            return op, types, y, tuple(node.prepared), node.frozen, tuple(node.stored_as.items())
-        return op, types, y

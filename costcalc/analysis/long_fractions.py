@@ -10,10 +10,19 @@ MOST_DENOMINATOR_BITS = 512
 """Of the fraction by which places lie apart: some fifty resizings by ratios that share nothing."""
 
 MOST_BITS = 4096
+SHORT = 2**62
+"""A whole number that is smaller is not worth a closer look."""
 
 
 def shortened(view: View) -> View:
     """``view``, but unknown along axes of the image where its numbers have become too long to go on with."""
+    numbers = [p.step for factors in view.factors for p in factors if p.axis is not None]
+    numbers += [n for seen in view.spans if not isinstance(seen, str) for n in seen]
+    for n in numbers:
+        if type(n) is not int or not -SHORT < n < SHORT:
+            break
+    else:
+        return view
     long = set()
     for factors in view.factors:
         for p in factors:

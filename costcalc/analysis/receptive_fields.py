@@ -9,7 +9,7 @@ from math import ceil, floor, lcm
 from costcalc.analysis.axis_factors import Factor, PlaceTable
 from costcalc.analysis.layout import axis_names, image_of
 from costcalc.analysis.place_tables import MOST_KEPT, beside_line
-from costcalc.analysis.view import GLOBAL, UNKNOWN, ReceptiveField, Span, View
+from costcalc.analysis.view import GLOBAL, UNKNOWN, ReceptiveField, Seen, Span, View
 from costcalc.analysis.views import views
 from costcalc.classes import NamedTuple
 from costcalc.ir.graph import Graph, Node
@@ -71,13 +71,28 @@ def _field(view: View, extent: tuple[int, ...]) -> ReceptiveField | str:
         return UNKNOWN
     if all(seen == GLOBAL for seen in view.spans):
         return GLOBAL
+    moving = tuple([p for factors in view.factors for p in factors if p.axis is not None])
+    # A table of places takes long to compare, and much memory to keep.
+    tell = _field_of.__wrapped__ if any(p.table for p in moving) else _field_of
+    return tell(moving, view.spans, view.aligned, view.borders, view.bound, extent)
+
+
+@lru_cache(maxsize=8192)  # models of a family, and layers of unlike channels, see alike
+def _field_of(
+    moving: tuple[Factor, ...],
+    spans: tuple[Seen, ...],
+    aligned: bool,
+    borders: frozenset[tuple[int, str]],
+    bound: bool,
+    extent: tuple[int, ...],
+) -> ReceptiveField:
+    """The field of a view whose places run along the image as ``moving`` does."""
     lines: list[tuple[Factor, ...]] = [()] * len(extent)
-    for factors in view.factors:
-        for p in factors:
-            for line in p.lines() if p.size > 1 else ():
-                lines[line.axis] += (line,)  # type: ignore[index]
-    size, stride, offset, inside, bound = [], [], [], [], view.bound
-    for axis, (seen, pixels) in enumerate(zip(view.spans, extent, strict=True)):
+    for p in moving:
+        for line in p.lines() if p.size > 1 else ():
+            lines[line.axis] += (line,)  # type: ignore[index]
+    size, stride, offset, inside = [], [], [], []
+    for axis, (seen, pixels) in enumerate(zip(spans, extent, strict=True)):
         if isinstance(seen, Span):
             if len(lines[axis]) == 1 and lines[axis][0].table:
                 (told,) = lines[axis]
@@ -90,7 +105,9 @@ def _field(view: View, extent: tuple[int, ...]) -> ReceptiveField | str:
                         seen = seen.widened(1, *(beside_line(p) if p.table else (0, 0)))
                 most, within = _sizes(seen, tuple([p[1:3] for p in lines[axis]]), pixels)
             size.append(most)
-            stride.append(whole(min([p.step for p in lines[axis]], key=size_of, default=_only_step(view, axis))))
+            # Of a single place that is left, the step by which it lay among others.
+            only = next((p.step for p in moving if p.axis == axis), 0)
+            stride.append(whole(min([p.step for p in lines[axis]], key=size_of, default=only)))
             offset.append(int(-(-seen.lo // 1)))
             inside.append(within)
         else:
@@ -99,17 +116,10 @@ def _field(view: View, extent: tuple[int, ...]) -> ReceptiveField | str:
             offset.append(0)
             inside.append(pixels)
     border: tuple[str, ...] = ()
-    if view.borders:
-        border = tuple("+".join(sorted(mode for a, mode in view.borders if a == axis)) for axis in range(len(extent)))
+    if borders:
+        border = tuple("+".join(sorted(mode for a, mode in borders if a == axis)) for axis in range(len(extent)))
     return ReceptiveField(
-        tuple(size),
-        tuple(stride),
-        tuple(offset),
-        view.aligned,
-        tuple(inside),
-        extent,
-        border if any(border) else (),
-        bound,
+        tuple(size), tuple(stride), tuple(offset), aligned, tuple(inside), extent, border if any(border) else (), bound
     )
 
 
@@ -147,11 +157,6 @@ def _most_inside(seen: Span, lines: Sequence[tuple[Number, int]], pixels: int) -
             near |= {at + step * min(max(best + k, 0), many - 1) for k in range(-turns, turns + 2)}
         places = near
     return max(int((min(at + seen.hi, pixels - 1)) // 1) - int(-(-max(at + seen.lo, 0) // 1)) + 1 for at in places)
-
-
-def _only_step(view: View, axis: int) -> Number:
-    """The step along an image axis of which a single place is left."""
-    return next((p.step for ps in view.factors for p in ps if p.axis == axis), 0)
 
 
 def _pixels(seen: Span, steps: Sequence[Number]) -> int:

@@ -17,6 +17,7 @@ from costcalc.ir.collector import uncollected
 from costcalc.ir.dims import Dim, total
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
+from costcalc.ir.memo import Memo
 from costcalc.ir.op import Op
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from costcalc.analysis.roofline import Machine
 
 
-@uncollected
+@uncollected()
 def report(
     graph: Graph, *, bits: int | None = None, machine: Machine | None = None, fps: float | None = None,
     energy: EnergyTable | None = None, grid: float | None = None,
@@ -53,9 +54,9 @@ def report(
     alive = liveness(graph, storage)
     layers: list[Layer] = []
     skippable: dict[str, Dim] = {}
-    alike: dict[tuple[int, int], dict[str, Any]] = {}
-    for number, node in enumerate(graph.nodes):
-        done = work(graph, node)
+    alike = Memo("what layers tell")
+    for number, (node, use) in enumerate(zip(graph.nodes, graph.uses, strict=True)):
+        done = work.of_use(node, use)
         touched = storage.touched(node)
         amounts, row = costs(node, done)
         around = sums.around(node.name)
@@ -67,12 +68,12 @@ def report(
         elif done.skippable[1]:
             spared, which = done.skippable
             skippable[which] = skippable.get(which, 0) + spared
-        same = alike.get((id(done), id(node.op)))
-        if same is None:
-            same = alike[id(done), id(node.op)] = _same_of(node.op, done)
+        told = alike.get(key := (id(done), id(node.op)))
+        if told is None:
+            alike.put(key, told := (_same_of(node.op, done), done, node.op))
         layer = Layer.__new__(Layer)  # a frozen dataclass sets its fields one by one, through a call each
         vars(layer).update(
-            same,
+            told[0],
             amounts=amounts,
             name=node.name,
             inputs=node.inputs,

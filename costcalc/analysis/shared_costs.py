@@ -7,12 +7,14 @@ then they add the same.
 from __future__ import annotations
 
 from costcalc.analysis.amounts import Amounts
+from costcalc.analysis.figures import FIGURES
 from costcalc.analysis.layer_costs import Work
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.traffic import Inference
 from costcalc.classes import NamedTuple
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph, Node
+from costcalc.ir.memo import Memo
 from costcalc.ir.tensor import Weight
 
 
@@ -34,6 +36,8 @@ class AddedCosts:
         self.may_share = bool(storage.root.settled) or any(node.called for node in graph.nodes)
         self._storage, self._inference = storage, Inference(storage)
         self._known: dict[int | tuple[Dim, ...], AddedCost] = {}
+        rules = [(figure.name, figure.moved, figure.is_recorded, figure.values) for figure in FIGURES.values()]
+        self._plain = Memo("what layers add", (storage.width, rules))
 
     def __call__(self, node: Node, work: Work) -> AddedCost:
         """That of ``node``, which does ``work``."""
@@ -42,13 +46,18 @@ class AddedCosts:
             return self._of(node, work)  # what is done beforehand is another matter for each
         if self._storage.group_of and (node.name in self._storage.group_of or node.op.is_view):
             return self._of(node, work)  # what it reads and writes depends on what else its kernel does
-        kept = tuple([root[v] for v in reads])
+        kept = reads if root.views.isdisjoint(reads) else tuple([root[v] for v in reads])
         if len(kept) > 1 and len({*kept}) < len(kept):
             return self._of(node, work)  # several of its inputs lie in one storage
-        key = id(work) if kept == reads else (id(work), *map(self._storage.bits.__getitem__, kept))
+        key = id(work) if kept is reads else (id(work), *map(self._storage.bits.__getitem__, kept))
         cost = self._known.get(key)
         if cost is None:
-            cost = self._known[key] = self._of(node, work)
+            if kept is reads:  # it follows from the work alone, in any model
+                of, cost = self._plain.get(id(work)) or (work, self._of(node, work))
+                self._plain.put(id(work), (of, cost))
+            else:
+                cost = self._of(node, work)
+            self._known[key] = cost
         return cost
 
     def owned(self, node: Node, work: Work) -> dict[str, Weight]:

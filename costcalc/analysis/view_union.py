@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from costcalc.analysis.axis_factors import Factor, count, moves, paired
-from costcalc.analysis.following import loosened, lose, plain_factor
 from costcalc.analysis.place_tables import MOST_PLACES, met
+from costcalc.analysis.routes import plain_axis
+from costcalc.analysis.sliding import loosened, lose
 from costcalc.analysis.view import GLOBAL, UNKNOWN, Seen, Span, View
 from costcalc.ir.index_map import size_of
 
@@ -12,16 +13,31 @@ from costcalc.ir.index_map import size_of
 def union(views: list[View], extent: tuple[int, ...]) -> View:
     """What a place sees through all of its inputs together, of an image of ``extent``."""
     result = views[0]
+    is_among = any(view.within is not None for view in views)
     for view in views[1:]:
         if view is not result and view != result:
-            result = _merge(result, view, extent)
-    if len(views) == 1:
-        result = _among_nothing(result, extent)
-    if any(view.within for view in views):
+            # Most branches move alike, as a block and its shortcut do.
+            alike = not is_among and not (view.starts or result.starts) and view.factors == result.factors
+            result = _widened(result, view) if alike else _merge(result, view, extent)
+    if is_among:
+        if len(views) == 1:
+            result = _among_nothing(result, extent)
         differ = len(views) == 1 or any(view.spans != views[0].spans for view in views)
         unlike = result.unlike or (differ and False in _beside(views))
         result = result._replace(within=None, unlike=unlike)
     return result
+
+
+def _widened(a: View, b: View) -> View:
+    """``_merge`` of views whose places move alike, one by one if need be, with none among others."""
+    spans, is_aligned = [], a.aligned and b.aligned
+    moved = {p.axis for factors in a.factors for p in factors if p.size > 1} if is_aligned else ()
+    for axis, (v, w) in enumerate(zip(a.spans, b.spans, strict=True)):
+        spans.append(_joined(v, w))
+        if axis in moved and isinstance(v, Span) and isinstance(w, Span):
+            is_aligned = is_aligned and v.lo + v.hi == w.lo + w.hi
+    borders, bound = a.borders | b.borders, a.bound or b.bound
+    return View(a.factors, tuple(spans), is_aligned, None, None, borders, bound, a.unlike or b.unlike)
 
 
 def _among_nothing(view: View, extent: tuple[int, ...]) -> View:
@@ -78,7 +94,7 @@ def _merge(a: View, b: View, extent: tuple[int, ...]) -> View:
             starts[-1] = 0
             lose(p, spans_a)
             lose(q, spans_b)
-            factors_out.append((plain_factor(max(count(p), count(q))),))
+            factors_out.append(plain_axis(max(count(p), count(q))))
             continue
         chosen = []
         for mine, other in pairs:

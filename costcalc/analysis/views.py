@@ -15,15 +15,17 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from costcalc.analysis.axis_factors import Factor, moves
-from costcalc.analysis.following import Route, is_beyond, on_lines, plain_factor, route, through
+from costcalc.analysis.following import is_beyond, on_lines, through
 from costcalc.analysis.long_fractions import shortened
 from costcalc.analysis.masks import Masks
+from costcalc.analysis.routes import Route, plain_axis, route
 from costcalc.analysis.view import UNKNOWN, Span, View
 from costcalc.analysis.view_union import union
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.index_map import IndexMap, Regroup, Steps, own_places
 from costcalc.ir.memo import Memo
 from costcalc.ir.tensor import TensorType
+from costcalc.ir.use import Use
 
 Ways: TypeAlias = "list[tuple[IndexMap | Route | None, TensorType]]"
 
@@ -39,16 +41,25 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
     axes = tuple(range(2, len(graph.types[image].shape))) if axes is None else axes
     found: dict[str, View | None] = {**dict.fromkeys(graph.inputs), image: _of_image(graph.types[image], axes)}
     extent: tuple[int, ...] = tuple(graph.types[image].shape[axis] for axis in axes)  # type: ignore[misc]
-    ways_of = Memo("ways of seeing")
+    ways_of, asked = Memo("ways of seeing"), dict[Use, tuple[int | None, tuple[Ways, ...]]]()
+    unchanged: set[Use] = set()  # of one input, whose outputs see what that does
     # Equal views are one object, so that what an op makes of the same views is worked out once.
     kept: dict[View, View] = {}
     known: dict[tuple[object, ...], View | None] = {}
     how: tuple[object, ...]
     followed = told = 0
     masks = Masks(graph)
-    for node in graph.nodes:
-        types, before = graph.input_types(node), [found[v] for v in node.inputs]
-        axis = node.op.joins(*types) if len(before) > 1 else None
+    for node, use in zip(graph.nodes, graph.uses, strict=True):
+        if use in unchanged:
+            view = found[node.inputs[0]]
+            for value in node.outputs:
+                found[value] = view
+            continue
+        before = [found[v] for v in node.inputs]
+        if use not in asked:
+            axis = node.op.joins(*use.inputs) if len(before) > 1 else None
+            asked[use] = axis, ()
+        axis, ways_each = asked[use]
         if axis is not None:
             (value,) = node.outputs
             apart = {id(view): view for view in before if view is not None}
@@ -59,14 +70,18 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
                     known[how] = view and kept.setdefault(view, view)
                 found[value] = known[how]
                 continue
-        for index, value in enumerate(node.outputs):
-            ways: Ways | None = ways_of.get(key := (node.op, types, index))
-            if ways is None:
-                ways_of.put(key, ways := ways_in(graph, node, index))
+        if not ways_each and node.outputs:
+            ways_each = ways_of.get(use) or ()
+            if not ways_each:
+                ways_of.put(use, ways_each := tuple([_ways(use, index) for index in range(len(node.outputs))]))
+            asked[use] = axis, ways_each
+            if all(len(ways) == 1 and ways[0][0] is None for ways in ways_each) and not node.op.is_bounded_only:
+                unchanged.add(use)
+        is_masked = len(before) == 2 and masks.among(node)
+        for value, ways in zip(node.outputs, ways_each, strict=True):
             if len(ways) == 1 and ways[0][0] is None and not node.op.is_bounded_only:
                 found[value] = before[0]
                 continue
-            is_masked = masks.among(node)
             how = (id(ways), *map(id, before), *([node.name] if is_masked else []))
             if how not in known and len(before) > MANY and (followed := followed + len(before)) > MOST_FOLLOWED:
                 known[how] = _untold(before, graph.types[value])
@@ -90,19 +105,29 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
 def _untold(before: Sequence[View | None], y: TensorType) -> View | None:
     """What a value of type ``y`` sees of which nothing is known, or would take too long to tell."""
     some = next((view for view in before if view is not None), None)
-    factors = tuple((plain_factor(size),) for size in y.shape)
+    factors = tuple([plain_axis(size) for size in y.shape])
     return some and View(factors, (UNKNOWN,) * len(some.spans))
 
 
 def ways_in(graph: Graph, node: Node, index: int) -> Ways:
     """How output ``index`` of ``node`` sees each of its inputs, with the type of that; None for each place its own."""
-    types, y = graph.input_types(node), graph.types[node.outputs[index]]
-    stated = node.op.index_maps_of(index, *types, y=y)
-    return [(_way(s, x, y), x) for s, x in zip(stated, types, strict=True)]
+    return _ways(Use(node.op, graph.input_types(node), graph.output_types(node)), index)
+
+
+def _ways(use: Use, index: int) -> Ways:
+    y = use.outputs[index]
+    stated = use.op.index_maps_of(index, *use.inputs, y=y)
+    return [(_way(s, x, y), x) for s, x in zip(stated, use.inputs, strict=True)]
 
 
 def seen_along(ways: Ways, before: Sequence[View | None], y: TensorType, extent: tuple[int, ...]) -> View | None:
     """What a value of type ``y`` sees through inputs that see ``before``."""
+    if len(ways) == 1:
+        ((view,), ((index_map, x),)) = before, ways
+        if view is None or index_map is None:
+            return view
+        view = through(view, index_map, x.shape, y.shape, extent)
+        return view and (union([view], extent) if view.within else view)
     found = [
         view if index_map is None else through(view, index_map, x.shape, y.shape, extent)
         for view, (index_map, x) in zip(before, ways, strict=True)
@@ -116,7 +141,7 @@ def seen_beside(views: list[View], axis: int, y: TensorType, extent: tuple[int, 
     """What a value of type ``y`` sees that has what sees ``views`` one after the other along an axis that runs along
     none of the image: so that it does not matter which stands where.
     """
-    plain = (plain_factor(y.shape[axis]),)
+    plain = plain_axis(y.shape[axis])
     seen = []
     for view in views:
         starts = view.starts and (*view.starts[:axis], 0, *view.starts[axis + 1 :])
@@ -143,5 +168,5 @@ def places_told(view: View) -> int:
 
 def _of_image(t: TensorType, axes: tuple[int, ...]) -> View:
     along = {axis: Factor(i, 1, t.shape[axis]) for i, axis in enumerate(axes)}  # type: ignore[arg-type]
-    factors = tuple((along.get(axis) or plain_factor(size),) for axis, size in enumerate(t.shape))
+    factors = tuple((along[axis],) if axis in along else plain_axis(size) for axis, size in enumerate(t.shape))
     return View(factors, (Span(),) * len(axes))

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
-from functools import wraps
-from typing import TypeVar
-
-Made = TypeVar("Made", bound=Callable[..., object])
+from contextlib import ContextDecorator
 
 
-def uncollected(make: Made) -> Made:
-    """``make``, which leaves no circular garbage, with the collector paused: a fifth of the time that it would take."""
+class uncollected(ContextDecorator):
+    """While open, Python looks for no circular garbage: it takes a fifth of the time of what makes many objects.
 
-    @wraps(make)
-    def paused(*args: object, **kwargs: object) -> object:
-        if not gc.isenabled():
-            return make(*args, **kwargs)
+    What is done meanwhile leaves none. As a decorator it holds while the function runs.
+    """
+
+    def __init__(self) -> None:
+        self._was_enabled: list[bool] = []  # of those that are open, the innermost last
+
+    def __enter__(self) -> None:
+        self._was_enabled.append(gc.isenabled())
         gc.disable()
-        try:
-            return make(*args, **kwargs)
-        finally:
-            gc.enable()
 
-    return paused  # type: ignore[return-value]
+    # A generator would end by an exception, for which the collector would run before the result is handed on.
+    def __exit__(self, *_: object) -> None:
+        if self._was_enabled.pop():
+            gc.enable()

@@ -14,6 +14,7 @@ from costcalc.ir.memo import Memo
 from costcalc.ir.op import Op
 from costcalc.ir.origin import Origin, origin_of
 from costcalc.ir.tensor import TensorType, Weight
+from costcalc.ir.use import Use, Uses
 from costcalc.ir.value_size import ValueSize
 
 _NONE: Mapping[str, str] = {}
@@ -170,6 +171,11 @@ class Graph:
     def runs(self, node: Node) -> bool:
         """Whether an inference does anything for ``node``: it is not a view, and is not made beforehand."""
         return not node.op.is_view and node.outputs[0] not in self.settled
+
+    @cached_property
+    def uses(self) -> tuple[Use, ...]:
+        """What each of the nodes does, wherever it stands: equal ones are one object."""
+        return Uses().of_nodes(self.nodes, self.types)
 
     @cached_property
     def users(self) -> Mapping[str, tuple[str, ...]]:

@@ -22,7 +22,7 @@ FORMATS = {
 """Format → the module that has a function of that name, from a report and a view to text."""
 
 
-@uncollected
+@uncollected()
 def render(format: str, report: Report, view: TableView) -> str:
     """``report`` in one of ``FORMATS``; an ``UnknownName`` if the view has columns that need a machine.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from costcalc.errors import CostcalcError, Location, SpecError, near
 from costcalc.frontends.spec.scopes import Names, outward
 from costcalc.frontends.spec.values import Value, admit, shown
 from costcalc.ir.graph import GraphBuilder, Node
+from costcalc.ir.memo import Memo
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import ELEMENT_BITS, TensorType, Weight
 
@@ -48,7 +48,7 @@ class Layers:
         self._frozen: set[str] = set()
         self.ends: list[End] = []
         self._nodes: dict[str, Node] = {}
-        self._ops: dict[tuple[Any, ...], Op] = {}
+        self._ops = Memo("ops as specs write them")
         self._admitted: set[TensorType] = set()
         for value in inputs:
             self.names.claim(value, Location(""))
@@ -76,10 +76,10 @@ class Layers:
         """The op with these options; ``OptionError``, placed, if it does not have them."""
         # 1, 1.0 and True are equal, yet an option may take only one of them.
         key = (op, args, *kwargs.items(), *map(type, args), *map(type, kwargs.values()))
-        made = self._ops.get(key)
+        made: Op | None = self._ops.get(key)
         if made is None:
             try:
-                made = self._ops[key] = op(*args, **kwargs)
+                self._ops.put(key, made := op(*args, **kwargs))
             except CostcalcError as error:
                 raise error.at(location) from None
         return made

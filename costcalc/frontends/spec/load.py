@@ -19,7 +19,7 @@ MOST_BLAMED = 3
 """Parameters without which a spec is tried, to tell which one does not fit."""
 
 
-@uncollected
+@uncollected()
 def load(name: str, request: Request) -> Graph:
     """The graph of the spec ``name``. Raises ``SpecError`` or another, placed, if there is none."""
     try:

@@ -11,10 +11,10 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from costcalc.frontends.torch.exclusive import alone
-from costcalc.frontends.torch.guard import uncollected
 from costcalc.frontends.torch.lines import noting_makers
 from costcalc.frontends.torch.pytrees import META, elements, on_meta, replaced, tensors_among, without_values
 from costcalc.frontends.torch.values import drawn_apart, instead_of_the_process, is_random
+from costcalc.ir.collector import uncollected
 
 SMALL = 1 << 14
 """Elements up to which a constructor's tensors have values: tables of rates, positions, sizes."""

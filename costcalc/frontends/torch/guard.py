@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -20,18 +19,6 @@ from costcalc.frontends.torch.settings import settings_kept
 # Below autograd, operators reach a dispatch mode whole; inference mode would do that too, but leaves tensors
 # behind that training cannot use.
 _VIEWS = torch._C.DispatchKeySet(torch._C.DispatchKey.ADInplaceOrView)
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """While open, Python looks for no garbage: with torch loaded it searches long, and a trace leaves none."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @contextmanager

@@ -20,12 +20,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from costcalc.classes import NamedTuple
 from costcalc.frontends.torch.exclusive import alone
-from costcalc.frontends.torch.guard import uncollected, untouched
+from costcalc.frontends.torch.guard import untouched
 from costcalc.frontends.torch.inputs import SEQUENCES, WithoutValues, default_inputs, floating_type, tensors_in
 from costcalc.frontends.torch.kernel_workspace import beside
 from costcalc.frontends.torch.pytrees import tensors_among
 from costcalc.frontends.torch.scopes import Where, following
 from costcalc.ir.allocations import Allocation, ObservedRun
+from costcalc.ir.collector import uncollected
 from costcalc.ir.graph import Graph
 
 

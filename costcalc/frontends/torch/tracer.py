@@ -19,7 +19,7 @@ from costcalc.frontends.calls.lower import Lowering
 from costcalc.frontends.torch.decided_layers import value_sizes
 from costcalc.frontends.torch.exclusive import OfATrace, alone
 from costcalc.frontends.torch.failures import INTERPRETER, ModelError, forward_failed, values_asked
-from costcalc.frontends.torch.guard import counted_apart, uncollected, untouched, valued_indices, without_autocast
+from costcalc.frontends.torch.guard import counted_apart, untouched, valued_indices, without_autocast
 from costcalc.frontends.torch.inputs import (
     SEQUENCES,
     BesideCPU,
@@ -40,6 +40,7 @@ from costcalc.frontends.torch.scopes import following
 from costcalc.frontends.torch.value_dependent import Assumptions, ValuesNeeded
 from costcalc.frontends.torch.values import instead_of_the_process
 from costcalc.ir.call import Traced
+from costcalc.ir.collector import uncollected
 from costcalc.ir.graph import Graph
 
 REAL = "run with real tensors: the model asks for values, and its graph may differ with others"

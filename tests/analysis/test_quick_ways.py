@@ -1,0 +1,91 @@
+"""What is worked out by a shorter way is what the long way says."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import costcalc
+from costcalc.analysis import following, view_union
+from costcalc.analysis.axis_factors import Factor
+from costcalc.analysis.routes import plain_axis, route
+from costcalc.analysis.view import GLOBAL, Seen, Span, View
+from costcalc.ir.graph import GraphBuilder
+from costcalc.ir.index_map import AxisMap, Window
+from costcalc.ir.memo import forget
+from costcalc.ir.op import find_op
+from costcalc.ir.tensor import TensorType
+from costcalc.ir.use import Uses
+
+EXTENT = (32, 24)
+numbers = st.integers(-4, 4)
+
+
+@st.composite
+def spans(draw: Any) -> Seen:
+    lo = draw(st.integers(-9, 9))
+    return draw(st.sampled_from([GLOBAL, Span(lo, lo + draw(st.integers(0, 9)))]))
+
+
+@st.composite
+def views(draw: Any, sizes: tuple[int, ...] = (1, 4, 8, 6)) -> View:
+    """Of a value of four axes, the last two of which mostly run along the image."""
+    factors = [plain_axis(size) for size in sizes]
+    for axis, along in ((2, draw(st.sampled_from([0, 0, 0, 1]))), (3, draw(st.sampled_from([1, 1, None])))):
+        if along is not None:
+            factors[axis] = (Factor(along, draw(st.sampled_from([1, 2, 4, -1])), sizes[axis]),)
+    seen = draw(spans()), draw(spans())
+    return View(tuple(factors), seen, draw(st.booleans()), None, None, frozenset(), draw(st.booleans()))
+
+
+windows = st.builds(
+    lambda stride, lo, more: Window(stride, lo, lo + more), st.integers(-1, 3), numbers, st.integers(0, 4)
+)
+
+
+@settings(max_examples=300)
+@given(views(), windows, windows, st.integers(1, 9), st.booleans())
+def test_windows_that_are_followed_at_once(view: View, first: Window, second: Window, many: int, mixes: bool) -> None:
+    x, y = (1, 4, 8, 6), (1, 4, many, 6)
+    by = route((AxisMap(0), None if mixes else AxisMap(1), AxisMap(2, first), AxisMap(3, second)), x, y)
+    assert following.through(view, by, x, y, EXTENT) == following.through(view, by._replace(windows=None), x, y, EXTENT)
+
+
+@settings(max_examples=300)
+@given(views(), spans(), spans(), st.booleans())
+def test_branches_that_move_alike(view: View, first: Seen, second: Seen, aligned: bool) -> None:
+    other = view._replace(spans=(first, second), aligned=aligned)
+    assert view_union.union([view, other], EXTENT) == (
+        view if view == other else view_union._merge(view, other, EXTENT)
+    )
+
+
+def test_equal_uses_are_one_object() -> None:
+    conv = find_op("conv")
+    builder = GraphBuilder("net", {"image": TensorType((1, 8, 6, 6))})
+    value = "image"
+    for name in "abc":
+        (value,) = builder.add(name, conv(8, 3, padding=1), [value])
+    builder.add("d", conv(8, 3, padding=1, bias=False), [value])
+    *same, other = builder.build(["d"]).uses
+    assert all(one is next_one for one, next_one in pairwise(same))
+    assert other is not same[0]
+    taken = TensorType((1, 8, 6, 6))
+    assert Uses().of(conv(8, 3, padding=1), (taken,), (taken,)) is same[0]
+    assert Uses().of(conv(8, 3, padding=1), (taken,), (TensorType((1, 8, 6, 6), "float16"),)) is not same[0]
+
+
+def test_what_one_model_leaves_is_no_part_of_the_next() -> None:
+    def told(name: str) -> object:
+        return costcalc.analyze(name).to_dict()
+
+    forget()
+    alone = told("resnet18")
+    forget()
+    for other in ("resnet34", "lenet5"):
+        told(other)
+    costcalc.analyze("resnet18", bits=16)
+    assert told("resnet18") == alone
