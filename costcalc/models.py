@@ -115,7 +115,8 @@ def _loaded(source: Source, name: str, request: Request, symbols: Iterable[str] 
     from costcalc.analysis.symbols import Symbols, find_symbols
 
     if not isinstance(symbols, Symbols):
-        symbols = find_symbols(front.load(name, request), symbols, request.batch or 1)  # type: ignore[arg-type]
+        numbers = front.load(name, request._replace(any_sizes=True))
+        symbols = find_symbols(numbers, symbols, request.batch or 1)  # type: ignore[arg-type]
     try:
         return front.load(name, request._replace(symbols=symbols))
     except CostcalcError as error:

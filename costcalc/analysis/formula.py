@@ -52,18 +52,24 @@ def formulas(graph: Graph, bits: int | None = None, also: Collection[str] = ()) 
 def strongest(conditions: Iterable[str]) -> list[str]:
     """``conditions`` without those that another implies: of ``h ≥ 5`` and ``h ≥ 13`` the second.
 
-    >>> strongest(["h ≥ 5", "w ≥ 3", "h ≥ 13", "h ≥ 7", "2 | h"])
-    ['h ≥ 13', 'w ≥ 3', '2 | h']
+    >>> strongest(["h ≥ 5", "w ≥ 3", "h ≥ 13", "h ≥ 7", "2 | h", "h ≤ 99", "0 ≥ h - 50"])
+    ['h ≥ 13', 'w ≥ 3', 'h ≤ 50', '2 | h']
     """
     least: dict[str, int] = {}
+    most: dict[str, int] = {}
     others = []
     for condition in conditions:
-        plain = re.fullmatch(r"(\w+) ≥ (\d+)", condition)
-        if plain:
-            least[plain[1]] = max(least.get(plain[1], 0), int(plain[2]))
+        below = re.fullmatch(r"(\w+) ≥ (\d+)", condition)
+        above = re.fullmatch(r"(\w+) ≤ (\d+)|0 ≥ (\w+) - (\d+)", condition)
+        if below:
+            least[below[1]] = max(least.get(below[1], 0), int(below[2]))
+        elif above:
+            name, value = above[1] or above[3], int(above[2] or above[4])
+            most[name] = min(most.get(name, value), value)
         else:
             others.append(condition)
-    return [f"{name} ≥ {value}" for name, value in least.items()] + others
+    limits = [f"{name} ≥ {value}" for name, value in least.items()]
+    return [*limits, *(f"{name} ≤ {value}" for name, value in most.items()), *others]
 
 
 def _value(e: Expr, at: Mapping[str, int], known: Known | None = None) -> int:

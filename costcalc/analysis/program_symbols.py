@@ -38,8 +38,8 @@ class _Finder:
             )
         if wanted is None:
             for size in self.open:
-                word = next((word for word, sizes in self._words() if sizes == {size}), size)
-                self._call(size, word)
+                of_axes = (word for word, sizes in self._words() if sizes == {size})
+                self._call(size, size if self.graph.own_names else next(of_axes, size))
         else:
             for word in dict.fromkeys(wanted):
                 for size in self._meant(word):

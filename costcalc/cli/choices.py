@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from costcalc.classes import NamedTuple
-from costcalc.cli.options import MODEL, Apply, Child, FoldNorm, Layout, Model
+from costcalc.cli.options import MODEL, Apply, Child, FoldNorm, Layout, Model, Prompt, Tokens
 from costcalc.cli.parameters import option
 
 
@@ -27,8 +27,9 @@ class Choices(NamedTuple):
 
     layout: Layout = None
     child: Child = False
+    tokens: Tokens = None
+    prompt: Prompt = None
 
     def choices(self) -> dict[str, Any]:
         """What was given of them, as ``load`` takes it."""
-        of_one = Model("", self.batch, self.input, self.set, None, self.apply, self.fold_norm, self.layout)
-        return of_one.choices()
+        return Model("", **self._asdict()).choices()

@@ -100,6 +100,19 @@ Child = Annotated[
 ]
 
 
+Tokens = Annotated[
+    int | None,
+    option("--tokens", min=1, panel=MODEL, help="Short for --set tokens=N: of a text that a model of hf: is run on."),
+]  # fmt: skip
+Prompt = Annotated[
+    int | None,
+    option(
+        "--prompt", min=1, panel=MODEL,
+        help="Short for --set prompt=N: of a text before, in its cache; one token is run.",
+    ),
+]  # fmt: skip
+
+
 def to_file(panel: str | None = None) -> Any:
     """The option that names a file to write to in place of standard output."""
     return option(
@@ -146,6 +159,11 @@ class Model(NamedTuple):
 
     layout: Layout = None
     child: Child = False
+    tokens: Tokens = None
+    prompt: Prompt = None
+    allow_code: Annotated[
+        bool, option("--allow-code", panel=MODEL, help="Run the code that comes with a model of hf: (its auto_map).")
+    ] = False
 
     def choices(self) -> dict[str, Any]:
         """What was given of them, as ``load`` and ``analyze`` take it."""
@@ -154,8 +172,9 @@ class Model(NamedTuple):
             given["batch"] = self.batch
         if self.input:
             given["input"] = shapes(self.input)
-        if self.set or self.kwargs:
-            given["parameters"] = {**arguments(self.kwargs or "{}"), **parameters(self.set or [])}
+        in_short = self._in_short(self.set or [])
+        if self.set or self.kwargs or in_short:
+            given["parameters"] = {**arguments(self.kwargs or "{}"), **parameters(self.set or []), **in_short}
         if self.layout:
             given["layout"] = layouts(self.layout)
         if self.apply is not None or self.fold_norm:
@@ -163,6 +182,17 @@ class Model(NamedTuple):
 
             given["apply"] = named(self.apply or (), self.fold_norm)
         return given
+
+    def _in_short(self, long: Sequence[str]) -> dict[str, Any]:
+        """The parameters that have an option of their own. Raises ``OptionError`` for one that is given twice."""
+        given: dict[str, Any] = {"tokens": self.tokens, "prompt": self.prompt}
+        found = {name: value for name, value in given.items() if value is not None}
+        for name in found:
+            if any(one.partition("=")[0].strip() == name for one in long):
+                raise OptionError(f"--{name} is short for --set {name}=…; give one of them")
+        if self.allow_code and self.model.startswith("hf:"):  # the others' code runs because they are named
+            found["allow_code"] = True
+        return found
 
 
 Bits = Annotated[

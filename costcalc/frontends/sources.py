@@ -228,7 +228,7 @@ SOURCES: dict[str, Source] = {
     "ultralytics": Source("a PyTorch model", "ultralytics:NAME", prefix="ultralytics", **_TRACED),
     "hf": Source(
         "a model of transformers", "hf:CONFIG", prefix="hf",
-        **{**_TRACED, "needs": ("torch", "transformers"), "extra": "hf"},
+        **{**_TRACED, "needs": ("torch", "transformers"), "extra": "hf", "refuses": {}},
     ),
     "python": Source("a PyTorch model", "FILE.py:NAME", suffixes=(".py",), part="attribute", has_lines=True, **_TRACED),
     "module": Source("a PyTorch model", "MODULE:NAME", dotted=True, **_TRACED),

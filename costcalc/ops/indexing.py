@@ -85,36 +85,62 @@ class Embedding(Op):
 class Take(Op):
     """The places ``indices`` along an axis, in that order; they are known beforehand, and may come several times.
 
+    ``until`` in their place means all that are before it, as a model takes the first positions of a table.
+
     Not counted  any arithmetic, there is none; of the input those places are read, and the output is written.
     """
 
     aten = "index_select"
     only_moves = True
 
+    roles = {"until": "options"}
+
     axis: Axis
-    indices: Axes
+    indices: Axes = ()
+    until: Size | None = None
+
+    def check(self) -> None:
+        if (self.until is None) == (several(self.indices) == ()):
+            raise OptionError("take: it has either indices, of which there is one, or until")
 
     def requires(self, x: TensorType) -> Iterator[Condition]:
         yield from has_axes(self, x, self.axis)
         size, indices = x.shape[self.axis], several(self.indices)
+        if self.until is not None:
+            yield at_least(size, self.until), f"take: the first {self.until} of an axis of size {size}"
+            return
         for index in (min(indices), max(indices)):
             wanted = f"take: index {index} along axis {self.axis} of size {size}"
             yield at_least(size - 1, index), wanted
             yield at_least(index, -size), wanted
 
     def infer(self, x: TensorType) -> TensorType:
-        return replaced(x, self.axis, len(several(self.indices)))
+        return replaced(x, self.axis, self._many)
+
+    @classmethod
+    def of(cls, axis: int, indices: tuple[int, ...]) -> Take:
+        """The op for these places, of which it says as few as it can."""
+        in_order = len(indices) > 1 and indices == tuple(range(len(indices)))
+        return cls(axis, until=len(indices)) if in_order else cls(axis, indices)
+
+    @property
+    def _many(self) -> Dim:
+        return len(several(self.indices)) if self.until is None else self.until
 
     def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
         """The indices, as a tensor."""
-        return Saves(maps=(TensorType((len(several(self.indices)),), "int64"),))
+        return Saves(maps=(TensorType((self._many,), "int64"),))
 
     def reads(self, x: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
         size = x.shape[self.axis]
-        return (x.size // size * distinct(several(self.indices), size),)
+        taken = distinct(several(self.indices), size) if self.until is None else self.until
+        return (x.size // size * taken,)
 
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
-        at, (size,) = position(self.axis, x), ints([x.shape[self.axis]])
+        at = position(self.axis, x)
+        if self.until is not None:
+            return (tuple(AxisMap(axis) for axis in range(len(x.shape))),)
+        (size,) = ints([x.shape[self.axis]])
         places = [index % size for index in several(self.indices)]
         window = envelope(places)
         taken = AxisMap(at, window, bound=window.lo != window.hi, sees=lambda output: (places[output],) * 2)
@@ -126,6 +152,9 @@ class Take(Op):
         from costcalc.ops.functional import functional
 
         axis, (size,) = self.axis, ints([x.shape[self.axis]])
+        if self.until is not None:
+            (many,) = ints([self.until])
+            return functional(lambda x: x.index_select(axis, torch.arange(many, device=x.device)))
         indices = [index % size for index in several(self.indices)]
         return functional(lambda x: x.index_select(axis, torch.tensor(indices, device=x.device)))
 
@@ -137,6 +166,7 @@ class Take(Op):
     def examples(cls) -> Iterator[Example]:
         yield cls(1, (2, 1, 0)), TensorType((2, 3, 4))
         yield cls(-1, (0, 3, 3, -4)), TensorType((2, 4))
+        yield cls(1, until=2), TensorType((2, 3, 4))
 
 
 MOST_INDICES = 4096
@@ -149,7 +179,7 @@ def taken(call: Call, x: Traced, axis: int, index: Traced) -> Traced:
     numbers = index.numbers
     if numbers is None or not x.shape or not 0 < len(numbers) <= MOST_INDICES:
         return call.add(Gather(made.shape, axes=axis), x, index)  # type: ignore[no-any-return]
-    picked = call.add(Take(axis, numbers), x)
+    picked = call.add(Take.of(axis, numbers), x)
     return reshaped(call, picked, *made.shape)
 
 
@@ -273,14 +303,14 @@ def _gathered(call: Call, x: Traced, axis: int, index: Traced) -> Traced:
     (made,) = call.made
     shape: tuple[int, ...] = ints(made.shape)
     if call.name == "take_along_dim" and index.numbers is not None and index.type.size == index.shape[axis]:
-        picked = call.add(Take(axis, index.numbers), x)  # the same along all other axes
+        picked = call.add(Take.of(axis, index.numbers), x)  # the same along all other axes
         return expanded(call, picked, *shape)
     numbers = _same_beside(index, axis)
     if numbers is not None and call.name == "gather":
         for a, n in enumerate(shape):
             if a != axis and n < x.shape[a]:
                 x = call.add(find_op("slice")(a, 0, n), x)
-        return call.add(Take(axis, numbers), x)  # type: ignore[no-any-return]
+        return call.add(Take.of(axis, numbers), x)  # type: ignore[no-any-return]
     if call.name == "take_along_dim":  # each stretches to the other, but for the axis
         x = expanded(call, x, *(x.shape[a] if a == axis else n for a, n in enumerate(shape)))
         index = expanded(call, index, *shape)

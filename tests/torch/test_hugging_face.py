@@ -220,7 +220,7 @@ def test_inputs_that_a_model_cannot_do_without(what: str, tmp_path: Path) -> Non
         ({"model_type": "own", "auto_map": {"AutoModel": "x.Y"}}, {}, "code that comes with the model"),
         ({"model_type": "brt"}, {}, "transformers .* has no model_type 'brt' .did you mean 'bert'"),
         ({"hidden_size": 3}, {}, "no 'model_type'"),
-        ({"_class_name": "UNet2DModel"}, {}, "a part of diffusers"),
+        ({"_class_name": "Net"}, {}, "diffusers .* has no model 'Net'|pip install diffusers"),
         ({"model_type": "bert", "hidden_size": "many"}, {}, "transformers refuses it|cannot be built"),
         ({"model_type": "bert"}, {"num_hidden_layer": 3}, "did you mean 'num_hidden_layers'"),
         ({"model_type": "bert"}, {"tokens": 0}, "tokens is a whole number from 1"),
@@ -255,6 +255,98 @@ def test_nothing_that_a_configuration_names_is_fetched_or_run(tmp_path: Path, mo
     assert any("is not run" in s for s in graph.assumed) and any("quantization_config" in s for s in graph.assumed)
     with pytest.raises(CostcalcError, match="costcalc fetches nothing"):
         load_model("hf:org/not-in-the-cache")
+
+
+OWN = """
+import torch
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+from .parts import Mixer
+
+
+class OwnConfig(PretrainedConfig):
+    model_type = "own_mixer"
+
+    def __init__(self, width=8, depth=2, vocab_size=50, **others):
+        self.width, self.depth, self.vocab_size = width, depth, vocab_size
+        super().__init__(**others)
+
+
+class OwnModel(PreTrainedModel):
+    config_class = OwnConfig
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.embed = nn.Embedding(config.vocab_size, config.width)
+        self.layers = nn.ModuleList(Mixer(config.width) for _ in range(config.depth))
+        self.post_init()
+
+    def forward(self, input_ids=None):
+        x = self.embed(input_ids)
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class OwnForTokens(OwnModel):
+    def __init__(self, config):
+        super().__init__(config)
+        self.head = nn.Linear(config.width, config.vocab_size)
+
+    def forward(self, input_ids=None):
+        return self.head(super().forward(input_ids))
+"""
+PARTS = """
+from torch import nn
+
+
+class Mixer(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.line = nn.Linear(width, width)
+
+    def forward(self, x):
+        return x + self.line(x)
+"""
+
+
+@needs
+def test_code_that_comes_with_a_model_runs_if_it_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from transformers import dynamic_module_utils
+
+    monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "modeling_own.py").write_text(OWN, encoding="utf-8")
+    (folder / "parts.py").write_text(PARTS, encoding="utf-8")
+    named = {"AutoConfig": "modeling_own.OwnConfig", "AutoModel": "modeling_own.OwnModel",
+             "AutoModelForCausalLM": "modeling_own.OwnForTokens"}  # fmt: skip
+    model = written(folder, model_type="own_mixer", auto_map=named, depth=3)
+    assert outcome(["analyze", model, "--tokens", "5"]) == 2
+    assert "if you trust it, --allow-code" in capsys.readouterr().err
+    assert not (tmp_path / "modules").exists()
+    monkeypatch.syspath_prepend(str(tmp_path / "modules"))
+    assert outcome(["analyze", model, "--tokens", "5", "--allow-code", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["total"]["macs"] == 3 * 5 * 8 * 8
+    graph = load_model(model, parameters={"tokens": 5, "allow_code": True, "depth": 1})
+    assert "built by OwnModel, code that comes with the model (auto_map)" in graph.assumed
+    assert "allow_code" not in graph.parameters
+    model = written(folder, model_type="own_mixer", auto_map=named, architectures=["OwnForTokens"])
+    found = report(load_model(model, parameters={"tokens": 5, "allow_code": True})).total
+    assert (found.macs, found.params) == (2 * 5 * 8 * 8 + 5 * 8 * 50, 50 * 8 + 2 * (8 * 8 + 8) + 50 * 8 + 50)
+    for broken, says in (
+        ({"AutoConfig": "modeling_own.OwnConfig", "AutoModel": "absent.Net"}, "absent.Net, the AutoModel of its auto_"),
+        ({"AutoConfig": "modeling_own.Absent"}, "modeling_own.Absent, the AutoConfig"),
+        ("no", "has no model_type 'own_mixer'"),
+    ):
+        model = written(folder, model_type="own_mixer", auto_map=broken)
+        with pytest.raises(CostcalcError, match=says):
+            load_model(model, parameters={"tokens": 5, "allow_code": True})
+    with pytest.raises(CostcalcError, match="allow_code is true or false, not maybe"):
+        load_model(model, parameters={"allow_code": "maybe"})
 
 
 @needs

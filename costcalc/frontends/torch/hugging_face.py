@@ -1,7 +1,7 @@
 """Models of Hugging Face's transformers from their configuration: a file, a folder, or what lies in the local cache.
 
 Only the configuration is read, never a weight; nothing is looked up in a network, and no code that a configuration
-names (``auto_map``, kernels of a hub) runs.
+names (``auto_map``, kernels of a hub) runs unless the user allows what comes with the model.
 """
 
 from __future__ import annotations
@@ -19,12 +19,16 @@ from typing import Any
 from torch import nn
 
 from costcalc.errors import CostcalcError, Location, OptionError, SpecError, UnknownName, listing, near
+from costcalc.frontends.torch.hugging_face_code import HINT, OwnCode, allowed
 from costcalc.frontends.torch.hugging_face_inputs import Texts, inputs_of
+from costcalc.frontends.torch.hugging_face_sizes import TextSizes
 from costcalc.frontends.torch.named_model import NamedModel, builder, by_default
 from costcalc.reading.files import contents
 from costcalc.reading.reach import unquoted
 
 CONFIG = "config.json"
+INDEX = "model_index.json"
+"""Of a pipeline of diffusers, beside the folders of its parts."""
 MOST_BYTES = 4 << 20
 _IN_A_HUB = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
 _ELSEWHERE = ("attn_implementation", "experts_implementation", "quantization_config", "use_kernels", "auto_map")
@@ -35,33 +39,45 @@ def hugging_face(name: str, given: dict[str, Any]) -> NamedModel:
     """The model whose configuration ``name`` is, or whose folder, or which is called so in the local cache.
 
     given   ``tokens``, ``prompt`` and ``decoder_tokens``, which say what it is run on; ``architecture``, the class of
-            transformers; and values of the configuration. What was taken where nothing was said is added
+            transformers; ``allow_code``, whether code may run that comes with the model; and values of the
+            configuration. What was taken where nothing was said is added
     """
+    if Path(name, INDEX).is_file():
+        from costcalc.frontends.torch.diffusers_pipelines import pipeline
+
+        return pipeline(name, Path(name), given, hugging_face)
     path = config_path(name)
     raw = _read(path)
+    if "model_type" not in raw:
+        from costcalc.frontends.torch.diffusers_parts import part
+
+        return part(name, raw, path, given)
     texts = Texts.taken(given)
+    own = OwnCode(raw, path) if allowed(given) else None
     with offline():
         library = _transformers()
         wanted = given.pop("architecture", None)
         overrides = dict(given)
         with unquoted(path) if Path(name).exists() else nullcontext():
-            config, notes = _config(library, raw, overrides, path)
-            kind, note = _class(library, config, raw, wanted, path)
+            config, notes = _config(library, raw, overrides, path, own)
+            kind, note = _class(library, config, raw, wanted, path, own)
         notes += note
 
         def make() -> nn.Module:
             with offline(), _without_initialising():
-                made, _ = _config(library, raw, overrides, path)
+                made, _ = _config(library, raw, overrides, path, own)
                 model = kind._from_config(made)
             model.tie_weights()  # which is left out too where weights are not filled
             return model  # type: ignore[no-any-return]
 
         model, again = builder(make, f"hf:{name}")
-        taken = inputs_of(model, texts, Path(path).parent)
+        folder = Path(path).parent
+        taken = inputs_of(model, texts, folder)
     if wanted:
         given["architecture"] = wanted
     given |= texts.said()
-    return NamedModel(model, again, by_default(model), named=taken, notes=(*notes, *taken.notes))
+    sizes = TextSizes(taken, lambda lengths: inputs_of(model, lengths, folder))
+    return NamedModel(model, again, by_default(model), named=taken, notes=(*notes, *taken.notes), texts=sizes)
 
 
 def config_path(name: str) -> str:
@@ -103,8 +119,9 @@ def _read(path: str) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise SpecError("a configuration is an object of JSON", Location(path))
     if not isinstance(raw.get("model_type"), str):
-        kinds = "'_class_name': a part of diffusers" if "_class_name" in raw else "no 'model_type'"
-        raise SpecError(f"this is no configuration of transformers: it has {kinds}", Location(path))
+        if isinstance(raw.get("_class_name"), str):
+            return raw
+        raise SpecError("this is no configuration of transformers: it has no 'model_type'", Location(path))
     return raw
 
 
@@ -120,24 +137,27 @@ def _transformers() -> Any:
         ) from error
 
 
-def _config(library: Any, raw: Mapping[str, Any], overrides: Mapping[str, Any], path: str) -> tuple[Any, list[str]]:
-    """The configuration as transformers has it, and what is to be said of it."""
+def _config(
+    library: Any, raw: Mapping[str, Any], overrides: Mapping[str, Any], path: str, own: OwnCode | None
+) -> tuple[Any, list[str]]:
+    """The configuration as transformers has it, or the model's ``own`` code, and what is to be said of it."""
     kind, notes = raw["model_type"], []
-    if kind not in library.CONFIG_MAPPING:
-        if "auto_map" in raw:
+    written = own.config() if own is not None else None
+    if written is None and kind not in library.CONFIG_MAPPING:
+        if "auto_map" in raw and own is None:
             raise CostcalcError(
-                f"{path}: '{kind[:80]}' is built by code that comes with the model (auto_map), which costcalc does not "
-                "run; name what builds it in that code: FILE.py:NAME"
+                f"{path}: '{kind[:80]}' is built by code that comes with the model (auto_map), which is not run "
+                f"unasked; if you trust it, {HINT}"
             )
         known = list(library.CONFIG_MAPPING.keys())
         hint = near(kind, known) or f"; it has {listing(known, 8)}"
         raise UnknownName(f"{path}: transformers {library.__version__} has no model_type '{kind[:80]}'{hint}")
-    if "auto_map" in raw:
+    if "auto_map" in raw and own is None:
         notes.append(f"built by transformers' own {kind}; code that comes with the model (auto_map) is not run")
     if raw.get("quantization_config"):
         notes.append("quantization_config is left out: weights are those before it")
     try:
-        config = library.CONFIG_MAPPING[kind].from_dict(_plain(raw))
+        config = (written or library.CONFIG_MAPPING[kind]).from_dict(_plain(raw))
         for name, value in overrides.items():
             if not hasattr(config, name):
                 known = [*config.to_dict(), *Texts.NAMES, "architecture"]
@@ -161,10 +181,15 @@ def _plain(value: Any) -> Any:
     return {k: False if k == "use_pretrained_backbone" else v for k, v in kept.items()}
 
 
-def _class(library: Any, config: Any, raw: Mapping[str, Any], wanted: str | None, path: str) -> tuple[Any, list[str]]:
-    """The class of transformers that the configuration was written by, or is asked for."""
+def _class(
+    library: Any, config: Any, raw: Mapping[str, Any], wanted: str | None, path: str, own: OwnCode | None
+) -> tuple[Any, list[str]]:
+    """The class of transformers, or of the model's ``own`` code, by which it was written, or that is asked for."""
     written = raw.get("architectures")
     names = [wanted] if wanted else [n for n in written if isinstance(n, str)] if isinstance(written, list) else []
+    made = own.model(names) if own is not None else None
+    if made is not None:
+        return made, [f"built by {made.__name__}, code that comes with the model (auto_map)"]
     for name in names:
         found: Any = getattr(library, name, None) if name.isidentifier() else None
         is_model = isinstance(found, type) and issubclass(found, library.PreTrainedModel)

@@ -115,6 +115,11 @@ class Inputs:
         return shape
 
 
+def is_text(name: str) -> bool:
+    """Whether an input of this name is the words of a text."""
+    return name in _WHOLE
+
+
 def inputs_of(model: nn.Module, texts: Texts, folder: Path) -> Inputs:
     """What ``model`` is run on; lengths that nobody said are noted in ``texts``.
 
@@ -146,7 +151,7 @@ def inputs_of(model: nn.Module, texts: Texts, folder: Path) -> Inputs:
         shapes["decoder_input_ids"] = ()
     several = getattr(getattr(config, "decoder_config", None), "num_channels", None)
     if not any(name in shapes for name in _WHOLE) and beside.keys() & _AS_LONG_AS_TEXTS:
-        texts.tokens = texts.tokens or min(MOST_TOKENS, _places(model))
+        texts.tokens = texts.tokens or min(MOST_TOKENS, places(model))
     else:
         _count(model, texts, shapes)
     if "decoder_input_ids" in shapes and isinstance(several, int):  # one text for each codebook of a sound
@@ -213,8 +218,7 @@ def _count(model: nn.Module, texts: Texts, shapes: dict[str, tuple[int, ...]]) -
                 f"{type(model).__name__} reads no text: tokens, prompt and decoder_tokens say nothing of it"
             )
         return
-    places = _places(model)
-    default = min(MOST_TOKENS, places)
+    default = min(MOST_TOKENS, places(model))
     encoder, decoder = "input_ids" in shapes, "decoder_input_ids" in shapes
     if texts.prompt is not None and not _caches(model):
         raise OptionError(f"{type(model).__name__} keeps no cache: prompt says nothing of it")
@@ -231,7 +235,7 @@ def _count(model: nn.Module, texts: Texts, shapes: dict[str, tuple[int, ...]]) -
             texts.tokens = None
 
 
-def _places(model: nn.Module) -> int:
+def places(model: nn.Module) -> int:
     """Tokens for which the model has places."""
     config: Any = model.config
     texts = _of(config, _TEXT, *_PLACES)

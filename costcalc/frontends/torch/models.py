@@ -22,6 +22,7 @@ from costcalc.progress import doing
 if TYPE_CHECKING:
     from torch import nn
 
+    from costcalc.frontends.torch.hugging_face_sizes import TextSizes
     from costcalc.frontends.torch.named_model import NamedModel
     from costcalc.ir.allocations import ObservedRun, ObservedStep
     from costcalc.ir.graph import Graph
@@ -34,7 +35,31 @@ def load(name: str, request: Request) -> Graph:
     """The graph of the PyTorch model that ``name`` means."""
     symbols = request.symbols.called if request.symbols else None
     given: dict[str, Any] = {"batch": request.batch, "input": request.input, "parameters": request.parameters}
+    if request.any_sizes and not symbols and source_of(name) is SOURCES["hf"]:
+        return _with_open_sizes(name, **given)
     return load_model(name, **given, symbols=symbols)
+
+
+def _with_open_sizes(name: str, batch: int | None, input: Shapes, parameters: Mapping[str, Any]) -> Graph:
+    """The graph of a model of transformers in numbers, with what its inputs are in the sizes that may stay open."""
+    with kept_apart(name):
+        wanted = _wanted(name, batch, input, parameters)
+        graph, texts = _traced(name, wanted), wanted.found.texts
+        if texts is None:
+            return graph
+        return texts.declare(graph, batch or 1, input, _at_sizes(name, wanted, texts, batch or 1, input))
+
+
+def _at_sizes(
+    name: str, wanted: _Wanted, texts: TextSizes, batch: int, input: Shapes
+) -> Callable[[Mapping[str, int]], Graph]:
+    """What traces a model of transformers where some of its sizes are others."""
+
+    def traced(sizes: Mapping[str, int]) -> Graph:
+        args, forward = texts.inputs(sizes, batch, input)
+        return _traced(name, wanted._replace(args=args, kwargs=forward))
+
+    return traced
 
 
 def load_model(
@@ -151,6 +176,8 @@ def _traced(name: str, wanted: _Wanted) -> Graph:
         if found.sizes is None:
             error.message += meant(found.model, wanted.args, wanted.kwargs, _without_batch)
         raise
+    if found.finished is not None:
+        graph = found.finished(graph)
     if found.notes:
         graph = replace(graph, assumed=(*found.notes, *graph.assumed))
     return graph if found.sizes is None else replace(graph, declared=found.sizes.declared(graph.inputs))
@@ -184,6 +211,14 @@ def _with_symbols(
     given = dict(parameters)
     settings = {key: given.pop(key) for key in list(given) if _VALUE_SIZE.fullmatch(key.rpartition(".")[2])}
     found = _find(name, given)
+    if found.texts is not None:
+        texts = found.texts
+        traced = _at_sizes(name, _Wanted(found, (), {}, settings, given), texts, batch or 1, input)
+        ranges = texts.ranges(symbols, batch or 1, input)
+        return in_symbols(
+            lambda sample: traced({word: sample[symbol] for word, symbol in symbols.items()}),
+            None, texts.expressions(symbols), ranges, texts.tried(symbols, ranges),
+        )  # fmt: skip
     assert found.sizes is not None
     sizes = found.sizes
     _, _, numbers = sizes.inputs(batch, input, given)

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from costcalc.frontends.sources import Shapes
+    from costcalc.frontends.torch.hugging_face_sizes import TextSizes
     from costcalc.frontends.torch.sizes import ProgramSizes
+    from costcalc.ir.graph import Graph
 
 
 class NamedModel(NamedTuple):
@@ -22,6 +24,8 @@ class NamedModel(NamedTuple):
     sizes      of an exported program, what says which inputs it takes
     named      instead of ``inputs``: for a batch and shapes, those given one after another and those given by name
     notes      what was taken for granted of it, as sentences
+    finished   what makes the graph of what was traced, where that is a part of it
+    texts      of a model of transformers, what says which sizes of its inputs closed forms may leave open
     """
 
     model: nn.Module
@@ -30,6 +34,8 @@ class NamedModel(NamedTuple):
     sizes: ProgramSizes | None = None
     named: Callable[[int, Shapes], tuple[Sequence[Any], Mapping[str, Any]]] | None = None
     notes: tuple[str, ...] = ()
+    texts: TextSizes | None = None
+    finished: Callable[[Graph], Graph] | None = None
 
 
 def by_default(model: nn.Module) -> Callable[[int, tuple[int, ...] | None], Sequence[Any]]:

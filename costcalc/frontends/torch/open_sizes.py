@@ -41,21 +41,25 @@ class NotInSymbols(CostcalcError):
 
 def in_symbols(
     trace: Callable[[Sample], Graph],
-    shapes: Mapping[str, tuple[Dim, ...]],
+    shapes: Mapping[str, tuple[Dim, ...]] | None,
     written: Iterable[Dim],
     ranges: Mapping[str, tuple[int, int, int]],
+    inner: Limits | None = None,
 ) -> Graph:
     """The graph of a program with sizes as symbols, and as conditions the sizes that it is right for.
 
     trace     the program with these numbers for the open sizes
-    shapes    of the inputs, in the open sizes
+    shapes    of the inputs, in the open sizes; None where they are to be found as options of layers are
     written   expressions in the program
     ranges    by the name of each size that stays open: what it is in numbers, the least and the most
+    inner     between which sizes the traces are that it is made from; around those at export if nothing is said
 
     Raises ``NotInSymbols`` where that cannot be done exactly.
     """
     pool = [e for e in dict.fromkeys(written) if isinstance(e, Expr) and e.symbols <= ranges.keys()]
-    random, inner = Random(0), {name: _inner(*bounds) for name, bounds in ranges.items()}
+    random = Random(0)
+    if inner is None:
+        inner = {name: _inner(*bounds) for name, bounds in ranges.items()}
     drawn = [{name: random.randint(*limits) for name, limits in inner.items()} for _ in range(TRIED)]
     samples = _telling(drawn, pool)
     made = _Generaliser([trace(sample) for sample in samples], samples, pool).graph(shapes)
@@ -105,13 +109,15 @@ class _Generaliser:
         for e in sorted(pool, key=lambda e: len(str(e))):
             self.pool.setdefault(self._values(e), e)
 
-    def graph(self, shapes: Mapping[str, tuple[Dim, ...]]) -> Graph:
-        """The graph, whose inputs have the ``shapes``."""
+    def graph(self, shapes: Mapping[str, tuple[Dim, ...]] | None) -> Graph:
+        """The graph, whose inputs have the ``shapes``; None where they are to be found."""
         first = self.graphs[0]
         for other, sample in zip(self.graphs[1:], self.samples[1:], strict=True):
-            if _structure(other) != _structure(first):
+            if structure(other) != structure(first):
                 what = f"{first.name} has other layers with {_said(sample)} than with {_said(self.samples[0])}"
                 raise NotInSymbols(what)
+        if shapes is None:
+            shapes = {name: self._shape(name) for name in first.inputs}
         types = {name: TensorType(shapes[name], first.types[name].dtype) for name in first.inputs}
         builder = GraphBuilder(first.name, types)
         for nodes in zip(*(graph.nodes for graph in self.graphs), strict=True):
@@ -141,6 +147,14 @@ class _Generaliser:
             if difference:
                 raise NotInSymbols(f"{difference} with {_said(sample)} than our rule has in symbols")
         return made
+
+    def _shape(self, name: str) -> tuple[Dim, ...]:
+        """The shape of an input, of which each trace has one."""
+        try:
+            found: tuple[Dim, ...] = self._one([graph.types[name].shape for graph in self.graphs], ())
+        except NotInSymbols as error:
+            raise NotInSymbols(f"{name}: an axis of it is {error.message}, which has no closed form") from None
+        return found
 
     def _one(self, values: Sequence[Any], near: Sequence[Dim]) -> Any:
         """What an option is, of which each trace has one value."""
@@ -209,7 +223,7 @@ class _Ends:
             upto = self._end(middle, name, far, beyond)
             if upto != far or high < MOST:
                 most[name] = upto
-        while not self._agrees(least):  # together
+        while not self._agrees(least) and not self._agrees({n: least[n] + i for i, n in enumerate(least)}):  # together
             lows = {name: limits[0] for name, limits in self.inner.items()}
             if least == lows:
                 break
@@ -233,7 +247,7 @@ class _Ends:
             return False  # the program takes no such sizes
 
 
-def _structure(graph: Graph) -> list[tuple[Any, ...]]:
+def structure(graph: Graph) -> list[tuple[Any, ...]]:
     """What must be the same at all sizes."""
     return [(n.name, n.op.name, n.inputs, n.outputs, n.called, n.prepared) for n in graph.nodes] + [
         (graph.inputs, graph.outputs)
@@ -242,7 +256,7 @@ def _structure(graph: Graph) -> list[tuple[Any, ...]]:
 
 def _difference(made: Graph, graph: Graph, sample: Sample) -> str:
     """Where a graph in symbols is another at ``sample`` than ``graph``, in numbers; else nothing."""
-    if _structure(made) != _structure(graph):
+    if structure(made) != structure(graph):
         return f"{made.name} has other layers"
     for ours, theirs in zip(made.nodes, graph.nodes, strict=True):
         for field in ours.op.fields:
