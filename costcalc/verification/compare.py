@@ -105,7 +105,8 @@ def macs_by_fvcore(
     figures: Report, graph: Graph, module: nn.Module, ran: WitnessRun, counts: Counts
 ) -> tuple[Check, list[Disagreement], Tally]:
     """MACs against fvcore's count."""
-    ran = ran._replace(scopes=frozenset())  # a program is one scope to it
+    # A program is one scope to it.
+    ran = ran._replace(scopes=frozenset(), shapes={p: s for p, s in ran.shapes.items() if p not in ran.scopes})
     return _macs(BY_FVCORE, figures, graph, module, ran, counts, FVCORE_EXTRAS, FVCORE_OMISSIONS)
 
 
@@ -129,7 +130,7 @@ def _macs(
     witness = check.removeprefix("MACs by ")
     # Of a submodule that is not called others use the weights: what they do counts where they do it.
     modules: dict[str, nn.Module | None] = dict.fromkeys(ran.scopes - {""})
-    modules |= {name: part for name, part in module.named_modules() if name in ran.shapes}
+    modules |= {name: part for name, part in module.named_modules() if name in ran.shapes and name not in ran.scopes}
     uses: dict[str, list[WitnessedLayer]] = {}
     for use in _uses(figures, graph, modules):
         uses.setdefault(_scope(use.node.name, modules), []).append(use)

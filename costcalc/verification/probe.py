@@ -10,7 +10,7 @@ at the input is exactly the dependency.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -33,26 +33,34 @@ def transparent(module: nn.Module, keep: set[str]) -> Iterator[dict[str, Tensor]
     """
     import torch
 
+    from costcalc.frontends.torch.program import by_parts, results_seen
+
     level, substitute = _classes()
     kept: dict[str, Tensor] = {}
 
-    def seen(name: str) -> Any:
-        def hook(_: nn.Module, __: Any, made: Any) -> Any:
-            from torch.utils._pytree import tree_map
+    def seen(name: str, made: Any) -> Any:
+        from torch.utils._pytree import tree_map
 
-            made = tree_map(lambda t: level.apply(t) if _has_gradient(t) else t, made)
-            if name in keep and name not in kept:
-                kept[name] = made
-                if len(kept) == len(keep):
-                    raise Complete
-            return made
+        made = tree_map(lambda t: level.apply(t) if _has_gradient(t) else t, made)
+        if name in keep and name not in kept:
+            kept[name] = made
+            if len(kept) == len(keep):
+                raise Complete
+        return made
 
-        return hook
+    def hook(name: str) -> Any:
+        return lambda _, __, made: seen(name, made)
 
     level_weights(module)
-    hooks = [child.register_forward_hook(seen(name)) for name, child in module.named_modules() if name]
+    hooks = [child.register_forward_hook(hook(name)) for name, child in module.named_modules() if name]
     try:
-        with torch.enable_grad(), substitute(), warnings.catch_warnings():
+        with (
+            torch.enable_grad(),
+            substitute(),
+            by_parts(module),
+            results_seen(module, seen),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")
             yield kept
     finally:
@@ -84,13 +92,17 @@ def _classes() -> tuple[Any, Any]:
             return (gradient != 0).to(gradient.dtype)
 
     substitutes = _substitutes()
+    of_operators = _substitutes_of_operators(substitutes)
 
     class Substitute(TorchFunctionMode):
-        """Calls a smooth stand-in for each function that would hide a dependency."""
+        """Calls a smooth stand-in for each function, or operator of a program, that would hide a dependency."""
 
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if func in substitutes and any(map(_has_gradient, args)):
-                func = substitutes[func]
+            instead = substitutes.get(func)
+            if instead is None and isinstance(func, torch._ops.OpOverload) and func.namespace == "aten":
+                instead = of_operators.get(func._opname)
+            if instead is not None and any(map(_has_gradient, args)):
+                func = instead
             return func(*args, **(kwargs or {}))
 
     return Level, Substitute
@@ -136,6 +148,29 @@ def _substitutes() -> dict[Any, Callable[..., Any]]:
     table[F.scaled_dot_product_attention] = _attend
     table[F.multi_head_attention_forward] = _attend_in_heads
     return table
+
+
+def _substitutes_of_operators(functions: Mapping[Any, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
+    """Name of an operator → its stand-in. Most take the same arguments as the function of that name."""
+    import torch
+    from torch.nn import functional as F
+
+    named = {
+        name: functions[found]
+        for of in (F, torch, torch.Tensor)
+        for name in dir(of)
+        if not name.startswith("__") and isinstance(found := getattr(of, name), Hashable) and found in functions
+    }
+    in_place = {f"{name}_": stand_in for name, stand_in in named.items() if stand_in is _pass_on}
+    own: dict[str, Callable[..., Any]] = {
+        "_softmax": _mean_along,
+        "_log_softmax": _mean_along,
+        "native_layer_norm": lambda x, shape, *_: (_mean_of_shape(x, shape), None, None),
+        "batch_norm": lambda x, weight, bias, mean, var, training, *_: _batch_norm(x, training=training),
+        "_native_batch_norm_legit_no_training": lambda x, *_: (_pass_on(x), None, None),
+        "instance_norm": lambda x, weight, bias, mean, var, use, *_: _instance_norm(x, use_input_stats=use),
+    }
+    return in_place | named | own
 
 
 def _pass_on(x: Tensor, *_: Any, **__: Any) -> Tensor:

@@ -73,6 +73,7 @@ def run(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> WitnessRun:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
+    from costcalc.frontends.torch.program import results_seen
     from costcalc.frontends.torch.scopes import watching
 
     counter = FlopCounterMode(display=False)
@@ -109,13 +110,25 @@ def run(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> WitnessRun:
         inside[-1] = path
         told.add(path)
 
+    def returned(path: str, made: torch.Tensor) -> torch.Tensor:
+        if path:
+            shapes.setdefault(path, []).append(_shapes(made))
+        return made
+
     told: set[str] = set()
     hooks = []
     for name, child in module.named_modules():
         if name:
             hooks += [child.register_forward_pre_hook(enter(name)), child.register_forward_hook(leave(name))]
     try:
-        with torch.no_grad(), unfused(module), repeatable(), watching(module, moved), counter:
+        with (
+            torch.no_grad(),
+            unfused(module),
+            repeatable(),
+            watching(module, moved),
+            results_seen(module, returned),
+            counter,
+        ):
             made = module(*inputs)
             settle()
     except (RuntimeError, ValueError) as error:  # of a norm over one value, for one

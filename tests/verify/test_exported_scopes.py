@@ -1,4 +1,4 @@
-"""MACs of an exported program are compared in each module that its calls were made in."""
+"""An exported program is compared in each module that its calls were made in: MACs, shapes, receptive fields."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from costcalc.frontends.torch.program import Program, by_parts
 from costcalc.frontends.torch.tracer import trace
 from costcalc.verification import verify
 from costcalc.verification.compare import BY_TORCH
+from costcalc.verification.result import VerifyResult
 from costcalc.verification.run import run
 
 
@@ -92,3 +93,93 @@ def test_an_encoder_layer_kept_as_one_operator_is_counted_by_both_witnesses(opti
     assert counted == {
         "layer.self_attn": 10 * (16 * 48 + 16 * 16) + 2 * 8 * 5 * 5 * 4, "layer": 10 * 2 * 16 * 32, "out": 10 * 16 * 3
     }  # fmt: skip
+
+
+class Places(nn.Module):
+    """Modules that see unlike many pixels, norms that hide nothing, a module that is called twice."""
+
+    def __init__(self, pool: int = 3) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1)
+        )
+        self.body, self.act = nn.Conv2d(8, 8, 3, padding=2, dilation=2), nn.SiLU()
+        self.mean = nn.AvgPool2d(pool, 1, pool // 2)
+        self.up, self.laid = nn.Upsample(scale_factor=2, mode="bilinear"), nn.ConvTranspose2d(8, 4, 3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        x = self.act(self.body(self.act(x)) + x)
+        y: Tensor = self.laid(self.up(self.mean(x)))
+        return y
+
+
+class Volume(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.act = nn.Conv3d(2, 4, 3, padding=2, dilation=2), nn.BatchNorm3d(4), nn.ELU()
+        self.pool = nn.MaxPool3d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.pool(self.act(self.norm(self.conv(x))))
+        return y.softmax(1)
+
+
+class Sequence(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.act, self.pool, self.last = nn.Conv1d(4, 8, 5), nn.Hardswish(), nn.MaxPool1d(2), nn.PReLU(8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.last(self.pool(self.act(self.conv(x))))
+        return y
+
+
+PLACES: dict[str, tuple[nn.Module, tuple[int, ...], int, int]] = {
+    "image": (Places(), (1, 3, 32, 32), 9, 6),
+    "volume": (Volume(), (1, 2, 8, 8, 8), 4, 2),
+    "sequence": (Sequence(), (2, 4, 20), 4, 2),
+}
+"""A model, its size, how many of its modules make a tensor, and how many change what is seen."""
+
+
+def results(found: VerifyResult) -> dict[str, int]:
+    return {check.name: check.compared for check in found.checks}
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("name", PLACES)
+def test_shapes_and_fields_of_a_program_are_compared_module_by_module(name: str, strict: bool) -> None:
+    model, size, modules, seeing = PLACES[name]
+    module = Program(torch.export.export(model.eval(), (torch.rand(size),), strict=strict))
+    found = verify(trace(module, size), module)
+    assert found.exit_code == 0
+    assert results(found)["output shapes"] >= modules
+    assert results(found)["receptive fields"] >= seeing
+
+
+def test_a_field_that_a_program_does_not_see_is_contradicted() -> None:
+    """The pooling of the figures is of 3 pixels, that of the program which is run of 1; all shapes are the same."""
+    of_one = Program(torch.export.export(Places(1).eval(), (torch.rand(1, 3, 32, 32),)))
+    of_three = Program(torch.export.export(Places(3).eval(), (torch.rand(1, 3, 32, 32),)))
+    found = verify(trace(of_three, (1, 3, 32, 32)), of_one)
+    assert {d.layer for d in found.disagreements if d.check == "receptive fields"} >= {"mean"}
+
+
+def test_a_shape_that_a_program_does_not_make_is_contradicted() -> None:
+    class Strided(nn.Module):
+        def __init__(self, first: int, second: int) -> None:
+            super().__init__()
+            self.first, self.second = nn.AvgPool2d(1, first), nn.AvgPool2d(1, second)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.second(self.first(x))
+            return y
+
+    ours, theirs = (
+        Program(torch.export.export(Strided(*strides).eval(), (torch.rand(1, 3, 8, 8),)))
+        for strides in ((2, 1), (1, 2))
+    )
+    found = verify(trace(ours, (1, 3, 8, 8)), theirs)
+    wrong = {(d.layer, d.ours, d.theirs) for d in found.disagreements if d.check == "output shapes"}
+    assert wrong == {("first", "1×3×4×4", "1×3×8×8")}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from operator import getitem
 from typing import Any
 
 from torch import Tensor, fx, nn
@@ -64,6 +65,22 @@ def by_parts(module: nn.Module) -> Iterator[None]:
             each.by_parts = False
 
 
+@contextmanager
+def results_seen(module: nn.Module, seen: Callable[[str, Tensor], Any]) -> Iterator[None]:
+    """While open, what each module call of a program returns is what ``seen`` makes of its path and its tensor.
+
+    Of any other module, whose submodules hooks can watch, nothing is seen.
+    """
+    calls = module._calls if isinstance(module, Program) else []
+    for each in calls:
+        each.seen = seen
+    try:
+        yield
+    finally:
+        for each in calls:
+            each.seen = None
+
+
 class ProgramRun(fx.Interpreter):
     """Runs a graph, telling for each call in which module it was made; calls of a module by turns are one call."""
 
@@ -71,6 +88,8 @@ class ProgramRun(fx.Interpreter):
         super().__init__(module)
         self.where = Where()
         self.by_parts = False
+        self.seen: Callable[[str, Tensor], Any] | None = None
+        self._last = _last_calls(module.graph)
         self._scopes: dict[tuple[str, str], Scope] = {}
         self._owners = {id(weight): name.rpartition(".")[0] for name, weight in module.named_parameters()}
 
@@ -87,7 +106,10 @@ class ProgramRun(fx.Interpreter):
                 if name:
                     self.where.classes.setdefault(_SELF.sub("", within), name)
         try:
-            return super().run_node(n)
+            made = super().run_node(n)
+            if self.seen is not None and n in self._last and isinstance(made, Tensor):
+                made = self.seen(self.where.now.path, made)
+            return made
         except BaseException:
             if self.where.failed is None:
                 self.where.failed = self.where.now.path
@@ -109,6 +131,17 @@ class ProgramRun(fx.Interpreter):
             yield
         finally:
             self.where.now = before
+
+
+def _last_calls(graph: fx.Graph) -> set[fx.Node]:
+    """Of each module call the operator that is called last, which makes what the module returns."""
+    last: dict[Any, fx.Node] = {}
+    for n in graph.nodes:
+        stack = n.meta.get("nn_module_stack")
+        if stack and n.op == "call_function" and n.target is not getitem:
+            key, (path, _) = next(reversed(stack.items()))
+            last[key, path] = n
+    return set(last.values())
 
 
 def _with_unread(module: nn.Module, stored: Mapping[str, Tensor]) -> None:
