@@ -178,14 +178,27 @@ def test_other_commands_give_none(folder: Path, capsys: Any, command: str, forma
         assert not COMMAND.search(capsys.readouterr().out), file
 
 
+READ_AGAIN = {
+    "verification/tflite_file.py", "frontends/spec/write.py", "frontends/torch/archive.py", "zoo/build.py",
+    "difference/isolated_trace.py", "budget/lock.py", "budget/reuse.py", "calibration/section.py",
+}  # fmt: skip
+"""Files that write JSON for costcalc itself, or PyTorch: locks, specs, machine files, what goes from process to process.
+Where such a text is shown, it passes the reader of terminals and logs."""
+
+
 def test_no_back_end_has_an_escaper_of_its_own() -> None:
     """Nothing but the table turns signs into entities, writes CSV, or writes JSON that is shown."""
-    own = re.compile(r"&(amp|lt|gt|quot|#\d+);|%0A|saxutils|quoteattr|html\.escape|cgi\.escape|json\.dumps|csv\.writer")
-    for file in [*ROOT.glob("costcalc/backends/**/*.py"), *ROOT.glob("costcalc/cli/*.py")]:
+    own = re.compile(r"&(amp|lt|gt|quot|#\d+);|%0A|saxutils|quoteattr|html\.escape|cgi\.escape|csv\.writer")
+    package = ROOT / "costcalc"
+    for file in package.glob("**/*.py"):
         if file.name == "escape.py":
             continue
         text = file.read_text(encoding="utf-8")
         assert not own.search(text), file
+        if file.relative_to(package).as_posix() in READ_AGAIN:
+            assert "dumps(" in text, file
+            continue
+        assert "json.dumps" not in text, file
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.ImportFrom) and node.module in ("json", "csv", "html", "xml.sax.saxutils"):
                 assert not {a.name for a in node.names} & {"dumps", "writer", "escape", "quoteattr"}, file

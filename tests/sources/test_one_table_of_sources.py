@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -150,6 +151,31 @@ def test_completion_knows_files_folders_and_prefixes(repository: Repository) -> 
     assert model_names("nets/") == ["nets/net.toy"]
     assert "torchvision:" in model_names("torch") and "mobilenet" in model_names("mob")
     assert model_names("nowhere/") == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no such names")
+def test_completion_offers_no_name_that_a_shell_would_evaluate(repository: Repository) -> None:
+    """Some shells evaluate what they are offered; the files may be a stranger's."""
+    for name in (
+        "$x",
+        "`x`",
+        "a\\b",
+        "a;b",
+        "a'b",
+        'a"b',
+        "a\nb",
+        "a|b",
+        "a&b",
+        "(a)",
+        "{a}",
+        "<a",
+        "*",
+        "-a",
+        "\u202ea",
+    ):
+        repository.write(f"nets/{name}.yaml", "")
+    repository.write("nets/größe 2.yaml", "")
+    assert model_names("nets/") == ["nets/größe 2.yaml", "nets/net.toy"]
 
 
 def test_what_any_part_calls_data_is_data() -> None:
