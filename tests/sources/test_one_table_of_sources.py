@@ -170,7 +170,6 @@ def test_completion_offers_no_name_that_a_shell_would_evaluate(repository: Repos
         "{a}",
         "<a",
         "*",
-        "-a",
         "\u202ea",
     ):
         repository.write(f"nets/{name}.yaml", "")
