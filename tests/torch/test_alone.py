@@ -270,6 +270,8 @@ def settings() -> list[object]:
         (torch.get_default_dtype(), torch.get_default_device(), torch.are_deterministic_algorithms_enabled()),
         (torch.get_float32_matmul_precision(), backends.cuda.math_sdp_enabled(), torch.is_grad_enabled()),
         torch.get_autocast_dtype("cpu"),
+        (torch._C._is_multithreading_enabled(), torch.sparse.check_sparse_tensor_invariants.is_enabled()),
+        backends.quantized.engine,
     ]
 
 
@@ -286,6 +288,10 @@ def test_settings_that_a_forward_changes_are_put_back() -> None:
         torch.backends.cuda.enable_math_sdp(False)
         torch.backends.mha.set_fastpath_enabled(False)
         torch.set_autocast_dtype("cpu", torch.float16)
+        torch.autograd.set_multithreading_enabled(False)
+        torch.sparse.check_sparse_tensor_invariants.enable()
+        engines = [engine for engine in torch.backends.quantized.supported_engines if engine != "none"]
+        torch.backends.quantized.engine = engines[-1]
         torch.set_grad_enabled(True)
 
     def fail() -> None:

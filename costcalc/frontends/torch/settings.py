@@ -35,6 +35,7 @@ def _anomaly() -> tuple[bool, bool]:
 
 
 _BACKENDS = torch.backends
+_INVARIANTS = torch.sparse.check_sparse_tensor_invariants
 SETTINGS: tuple[Setting, ...] = (
     (torch.get_default_dtype, torch.set_default_dtype),
     (_default_device, torch.set_default_device),
@@ -45,6 +46,9 @@ SETTINGS: tuple[Setting, ...] = (
     (torch.is_warn_always_enabled, torch.set_warn_always),
     (torch.is_autocast_cache_enabled, torch.set_autocast_cache_enabled),
     *map(_autocast_type, ("cpu", "cuda")),
+    (torch._C._is_multithreading_enabled, torch._C._set_multithreading_enabled),
+    (_INVARIANTS.is_enabled, lambda on: (_INVARIANTS.enable if on else _INVARIANTS.disable)()),
+    *_of(_BACKENDS.quantized, "engine"),
     (_BACKENDS.mha.get_fastpath_enabled, _BACKENDS.mha.set_fastpath_enabled),
     (_BACKENDS.cuda.flash_sdp_enabled, _BACKENDS.cuda.enable_flash_sdp),
     (_BACKENDS.cuda.mem_efficient_sdp_enabled, _BACKENDS.cuda.enable_mem_efficient_sdp),
