@@ -31,6 +31,12 @@ def is_inside(path: str, reach: str) -> bool:
         return False
 
 
+def is_in_cache(file: Path) -> bool:
+    """Whether ``file`` lies as the local cache of Hugging Face keeps a revision: a link to one of its ``blobs``."""
+    revisions = file.parent.parent
+    return revisions.name == "snapshots" and is_inside(str(file), str(revisions.parent / "blobs"))
+
+
 def refuse_outside(path: str, reach: str, named: str, location: Location | None, by: str) -> None:
     """Raise ``SpecError`` at ``location`` if ``path``, which a file called ``named``, lies out of its ``reach``."""
     if not is_inside(path, reach):

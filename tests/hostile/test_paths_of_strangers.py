@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -223,3 +224,25 @@ def test_without_a_repository_a_spec_reaches_its_folder(folder: Path, capsys: An
     Path("sub/net.yaml").write_text(f"use: [../blocks.yaml]\n{SPEC}- double(4)\n", encoding="utf-8")
     assert "leads out of the folder of this file" in _refused(capsys, "analyze", "sub/net.yaml")
     assert costcalc.load("sub/net.yaml", within=".").nodes
+
+
+def test_what_lies_beside_a_configuration_is_read_as_other_files_are(folder: Path) -> None:
+    """The size of an image is in a file that nobody names: a link that leads out, or a pipe, is none."""
+    pytest.importorskip("torch")
+    from costcalc.frontends.torch.hugging_face_inputs import _prepared
+
+    file = Path("sub/preprocessor_config.json")
+    for text, sides in (
+        ('{"size": {"height": 96, "width": 128}}', [96, 128]), ('{"crop_size": [3, 4, 5]}', [4, 5]), ('{"size": 7}', [7, 7]),
+        ('{"size": "ab"}', None), ('{"size": {"height": "x"}}', None), ("[" * 100_000, None), ("{", None), ("[]", None),
+    ):  # fmt: skip
+        file.write_text(text, encoding="utf-8")
+        assert _prepared(Path("sub")) == sides
+    file.unlink()
+    (folder.parent / "secret.json").write_text('{"size": 1234}', encoding="utf-8")
+    file.symlink_to("../../secret.json")
+    assert _prepared(Path("sub")) is None
+    file.unlink()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(file)
+        assert _prepared(Path("sub")) is None

@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from costcalc.errors import CostcalcError, OptionError
+from costcalc.errors import CostcalcError, OptionError, SpecError
 from costcalc.frontends.sources import Shapes, check_shape
+from costcalc.reading.files import contents
+from costcalc.reading.reach import is_in_cache, is_inside, reach_of
 
 MOST_TOKENS = 512
 """Tokens of a text where nobody says how many, if the model has places for as many."""
@@ -295,13 +297,20 @@ def _frames(config: Any, name: str, model: nn.Module) -> int | None:
     return 8 if name == "pixel_values_videos" else None
 
 
-def _prepared(folder: Path) -> Any:
-    """The size of image that is made for the model, as the file beside its configuration says."""
-    try:
-        known = json.loads(folder.joinpath("preprocessor_config.json").read_bytes()[: 1 << 20])
-    except (OSError, ValueError):
+def _prepared(folder: Path) -> list[int] | None:
+    """The sides of the image that is made for the model, as the file beside its configuration says."""
+    file = folder / "preprocessor_config.json"
+    if not is_in_cache(file) and not is_inside(str(file), reach_of(str(file))):
         return None
-    return (known.get("crop_size") or known.get("size")) if isinstance(known, dict) else None
+    try:
+        known = json.loads(contents(str(file), form="a JSON file", most=1 << 20))
+    except (SpecError, ValueError, RecursionError):
+        return None
+    size = (known.get("crop_size") or known.get("size")) if isinstance(known, dict) else None
+    if isinstance(size, dict):
+        size = [size.get(side) or size.get("shortest_edge") for side in ("height", "width")]
+    sides: list[Any] = (size if isinstance(size, list) else [size, size])[-2:]
+    return sides if len(sides) == 2 and all(type(side) is int and side > 0 for side in sides) else None
 
 
 def _sound(config: Any, name: str, model: nn.Module) -> tuple[int, ...]:

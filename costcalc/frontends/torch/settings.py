@@ -35,7 +35,7 @@ def _anomaly() -> tuple[bool, bool]:
 
 
 _BACKENDS = torch.backends
-_INVARIANTS = torch.sparse.check_sparse_tensor_invariants
+_INVARIANTS: Any = torch.sparse.check_sparse_tensor_invariants
 SETTINGS: tuple[Setting, ...] = (
     (torch.get_default_dtype, torch.set_default_dtype),
     (_default_device, torch.set_default_device),

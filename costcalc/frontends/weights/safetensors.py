@@ -14,7 +14,7 @@ from typing import Any
 from costcalc.errors import CostcalcError, Location, SpecError
 from costcalc.frontends.weights.records import FileTensor, WeightFile
 from costcalc.reading.files import contents, opened
-from costcalc.reading.reach import is_inside, reach_of, refuse_outside
+from costcalc.reading.reach import is_in_cache, reach_of, refuse_outside
 
 MOST_HEADER, MOST_TENSORS, MOST_AXES, MOST_FILES = 32 * 2**20, 200_000, 16, 1000
 BITS = {
@@ -69,7 +69,7 @@ def read_index(path: str) -> WeightFile:
         if Path(name).name != name or name in (".", ".."):
             raise SpecError(f"the index names '{name[:80]}', which does not lie beside it", location)
         file = Path(path).parent / name
-        if not _is_in_cache(file):
+        if not is_in_cache(file):
             refuse_outside(str(file), reach_of(path), name, location, "an index")
         if file.is_symlink() and not file.resolve().is_file():
             raise SpecError(f"'{name[:80]}' is a link that leads nowhere", location)
@@ -80,12 +80,6 @@ def read_index(path: str) -> WeightFile:
     missing = sorted(set(files) - {tensor.name for tensor in found})
     notes = (f"the index names {len(missing)} tensors that no file has, {missing[0][:80]} first",) if missing else ()
     return WeightFile(path, f"Safetensors in {len(names)} files", tuple(found), notes=notes)
-
-
-def _is_in_cache(file: Path) -> bool:
-    """Whether ``file`` lies as the local cache of Hugging Face keeps a revision: a link to one of its ``blobs``."""
-    revisions = file.parent.parent
-    return revisions.name == "snapshots" and is_inside(str(file), str(revisions.parent / "blobs"))
 
 
 def _json(data: bytes, location: Location) -> dict[str, Any]:
