@@ -233,7 +233,8 @@ def test_what_lies_beside_a_configuration_is_read_as_other_files_are(folder: Pat
 
     file = Path("sub/preprocessor_config.json")
     for text, sides in (
-        ('{"size": {"height": 96, "width": 128}}', [96, 128]), ('{"crop_size": [3, 4, 5]}', [4, 5]), ('{"size": 7}', [7, 7]),
+        ('{"size": {"height": 96, "width": 128}}', [96, 128]), ('{"crop_size": [3, 4, 5]}', [4, 5]),
+        ('{"size": 7}', [7, 7]),
         ('{"size": "ab"}', None), ('{"size": {"height": "x"}}', None), ("[" * 100_000, None), ("{", None), ("[]", None),
     ):  # fmt: skip
         file.write_text(text, encoding="utf-8")

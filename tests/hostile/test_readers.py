@@ -182,7 +182,7 @@ READ_AGAIN = {
     "verification/tflite_file.py", "frontends/spec/write.py", "frontends/torch/archive.py", "zoo/build.py",
     "difference/isolated_trace.py", "budget/lock.py", "budget/reuse.py", "calibration/section.py",
 }  # fmt: skip
-"""Files that write JSON for costcalc itself, or PyTorch: locks, specs, machine files, what goes from process to process.
+"""Files that write JSON for costcalc itself, or PyTorch: locks, specs, machine files, what processes tell each other.
 Where such a text is shown, it passes the reader of terminals and logs."""
 
 
