@@ -45,6 +45,12 @@ COMMENT = "comment"
 """A column of the comment on a pull request."""
 FIRST_BUDGETS = "first budgets"
 """What ``init`` writes a budget of."""
+PAGE = "page"
+"""What the pictures and the inspector of a page can show of layers."""
+VIEWER = "viewer"
+"""What nodes of a graph tell in another program, as in Model Explorer."""
+METRIC = "metric"
+"""A total that trackers of experiments log."""
 
 
 class In(NamedTuple):
@@ -56,7 +62,7 @@ class In(NamedTuple):
 
 
 EVERYWHERE: dict[str, In] = dict.fromkeys(
-    (COLUMN, WIDE, SUMMARY, COMPARISON, DIFFERENCE, LOCK, CLOSED_FORM, EXPLANATION), In()
+    (COLUMN, WIDE, SUMMARY, COMPARISON, DIFFERENCE, LOCK, CLOSED_FORM, EXPLANATION, PAGE, VIEWER, METRIC), In()
 )
 
 
@@ -199,8 +205,13 @@ def _intensity(record: Any) -> float | None:
 
 
 def _columns(description: str) -> dict[str, In]:
-    """Of a figure that only columns, explanations and the JSON have."""
-    return {COLUMN: In(description=description), WIDE: In(), EXPLANATION: In()}
+    """Of a figure that only columns, explanations, totals that are logged and the JSON have."""
+    return {COLUMN: In(description=description), WIDE: In(), EXPLANATION: In(), METRIC: In()}
+
+
+def _but(*views: str) -> dict[str, In]:
+    """Everywhere but there."""
+    return {view: In() for view in EVERYWHERE if view not in views}
 
 
 FIGURES: dict[str, Figure] = {
@@ -222,7 +233,8 @@ FIGURES: dict[str, Figure] = {
         Figure(
             "ops", "ops", COUNT, "other scalar arithmetic", "ops",
             done=lambda use: use.op.ops(*use.inputs, y=use.output),
-            shown=EVERYWHERE | {SUMMARY: In(description="other arithmetic: bias, norm, activation, pooling")},
+            shown=EVERYWHERE | {SUMMARY: In(description="other arithmetic: bias, norm, activation, pooling"),
+                                PAGE: In(after="traffic")},
         ),
         Figure(
             "params", "params", COUNT, "trained elements", "params",
@@ -237,30 +249,31 @@ FIGURES: dict[str, Figure] = {
         Figure(
             "weights", "weights", BITS, "storage of parameters and buffers", "weight_bits",
             held=lambda weight, width: weight.type.bits(width),
-            shown={COLUMN: In(description="bytes of both"), LOCK: In()},
+            shown={COLUMN: In(description="bytes of both"), PAGE: In(after="traffic")}
+            | dict.fromkeys((LOCK, VIEWER, METRIC), In()),
         ),
         Figure(
             "storage", "storage", BITS, "weights, inputs and outputs, each tensor once", "storage_bits",
             held=lambda weight, width: weight.type.bits(width), values=True,
-            shown=EVERYWHERE | dict.fromkeys((COMMENT, FIRST_BUDGETS), In())
+            shown=_but(PAGE, VIEWER) | dict.fromkeys((COMMENT, FIRST_BUDGETS), In())
             | {COLUMN: In(description="weights, inputs and outputs")},
         ),
         Figure(
             "traffic", "traffic", BITS, "read and written, layer by layer", "traffic_bits",
             sum_of=("read", "write"), share=True,
-            shown={view: In() for view in EVERYWHERE if view not in (WIDE, EXPLANATION)}
+            shown=_but(WIDE, EXPLANATION, VIEWER)
             | dict.fromkeys((SPENT, LOCK_LAYER, COMMENT), In())
             | {COLUMN: In(description="bytes read and written", after="write")},
         ),
         Figure("read", "read", BITS, "read, layer by layer", "read_bits",
-               moved=lambda traffic: traffic.read, shown=_columns("bytes read, each once")),
+               moved=lambda traffic: traffic.read, shown=_columns("bytes read, each once") | {VIEWER: In()}),
         Figure("write", "write", BITS, "written, layer by layer", "write_bits",
-               moved=lambda traffic: traffic.write, shown=_columns("bytes written, each once")),
+               moved=lambda traffic: traffic.write, shown=_columns("bytes written, each once") | {VIEWER: In()}),
         Figure(
             "peak", "peak", BITS, "activations alive at once, none in place", "peak_bits",
             whole=lambda report: report.total.peak_bits, adds=False,
             shown={SUMMARY: In(after="intensity"), COMPARISON: In(after="receptive_field"), DIFFERENCE: In(),
-                   LOCK: In()},
+                   LOCK: In(), METRIC: In("peak_activation_bytes")},
         ),
         Figure(
             "memory", "memory", BITS, "of activations in an engine: its arena, or what lives at once where it has none",
@@ -281,14 +294,14 @@ FIGURES: dict[str, Figure] = {
         Figure(
             "time", "time", SECONDS, "on a machine, at its peak rates", "seconds",
             derived=lambda record: None if record.time is None else record.time.seconds, share=True, asks="machine",
-            shown={COLUMN: In(description="on the machine, the slower of its two"), WIDE: In(), COMPARISON: In(),
-                   DIFFERENCE: In()},
+            shown={COLUMN: In(description="on the machine, the slower of its two"), METRIC: In("roofline_seconds")}
+            | dict.fromkeys((WIDE, COMPARISON, DIFFERENCE, PAGE, VIEWER), In()),
         ),
         Figure(
             "floor", "floor", SECONDS, "on a machine, below which no schedule of the MACs can go", "floor_seconds",
             derived=lambda record: None if record.floor is None else record.floor.seconds, adds=False, asks="machine",
-            shown={COLUMN: In(description="below which no schedule of its MACs can go"), COMPARISON: In(),
-                   DIFFERENCE: In()},
+            shown={COLUMN: In(description="below which no schedule of its MACs can go")}
+            | dict.fromkeys((COMPARISON, DIFFERENCE, METRIC), In()),
         ),
         Figure(
             "estimate", "estimate", SECONDS, "of the time, by what was fitted to measurements on a machine",
@@ -306,21 +319,23 @@ FIGURES: dict[str, Figure] = {
         Figure(
             "energy", "energy", JOULES, "of MACs and traffic, by a table of energies", "joules",
             derived=lambda record: None if record.energy is None else record.energy.joules, share=True, asks="energy",
-            shown={COLUMN: In(description="of its MACs and traffic, by a table"), WIDE: In(), COMPARISON: In(),
-                   DIFFERENCE: In()},
+            shown={COLUMN: In(description="of its MACs and traffic, by a table")}
+            | dict.fromkeys((WIDE, COMPARISON, DIFFERENCE, PAGE, VIEWER, METRIC), In()),
         ),
         Figure("layers", "layers", COUNT, "number of layers", "layers", less=None,
                whole=lambda report: report.total.layers, adds=False, exact=True,
-               shown={COMPARISON: In(), DIFFERENCE: In(), LOCK: In()}),
+               shown=dict.fromkeys((COMPARISON, DIFFERENCE, LOCK, METRIC), In())),
         Figure("kernels", "kernels", COUNT, "that do the layers, as an engine joins them", "kernels", exact=True,
                whole=lambda report: report.total.kernels, adds=False,
-               shown={COMPARISON: In(), DIFFERENCE: In(), SUMMARY: In(), LOCK: In()}),
+               shown=dict.fromkeys((COMPARISON, DIFFERENCE, SUMMARY, LOCK, METRIC), In())),
         Figure("uncounted", "uncounted", COUNT, "layers whose op has no rule", "uncounted",
-               whole=lambda report: len(report.uncounted), exact=True, shown={COMPARISON: In(), LOCK: In()}),
+               whole=lambda report: len(report.uncounted), exact=True,
+               shown={COMPARISON: In(), LOCK: In(), METRIC: In("uncounted_layers")}),
         Figure(
             "trainable", "trainable", COUNT, "parameters that training changes", "trainable_params",
             held=lambda weight, width: weight.type.size if weight.trained and not weight.frozen else 0,
-            shown={COLUMN: In(after="params"), SUMMARY: In(after="params"), LOCK: In()}, unless="params",
+            shown={COLUMN: In(after="params"), SUMMARY: In(after="params"), LOCK: In(), METRIC: In(after="params")},
+            unless="params",
         ),
     )
 }  # fmt: skip

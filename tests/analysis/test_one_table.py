@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,42 @@ def test_in_closed_form_and_explained(printed: Callable[..., str]) -> None:
     figures = json.loads(printed("explain", "small.yaml", "stem", "--format", "json"))["figures"]
     (told,) = [figure for figure in figures if figure["name"] == "bops"]
     assert told["value"] == STEM and told["formula"]
+
+
+def test_in_pages(folder: Path, printed: Callable[..., str]) -> None:
+    printed("report", "small.yaml", "--output", "page.html")
+    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', (folder / "page.html").read_text())
+    assert data
+    (model,) = json.loads(data[1])["models"]
+    assert {"name": "bops", "title": "BOPs", "unit": "count", "says": "bit operations"} in model["figures"]
+    assert model["total"]["bops"] == STEM + TAIL and STEM in model["rows"]["values"]["bops"]
+    for page in (printed("diff", "small.yaml", "large.yaml", "--format", "html"), printed(
+        "compare", "small.yaml", "large.yaml", "--format", "html"
+    )):  # fmt: skip
+        assert "BOPs" in page and f"{STEM}" in page
+
+
+def test_in_files_for_other_programs(folder: Path, printed: Callable[..., str]) -> None:
+    metrics = json.loads(printed("export", "metrics", "small.yaml"))
+    assert metrics["bops"] == STEM + TAIL
+    (graph,) = json.loads(printed("export", "model-explorer", "small.yaml"))["graphs"]
+    nodes = {node["id"]: {a["key"]: a["value"] for a in node["attrs"]} for node in graph["nodes"]}
+    assert (nodes["stem"]["BOPs"], nodes["tail"]["BOPs"]) == (f"{STEM:,}", f"{TAIL:,}")
+    assert graph["groupNodeAttributes"][""]["BOPs"] == f"{STEM + TAIL:,}"
+    colours = printed("export", "node-data", "small.yaml", "--by", "bops")
+    assert "BOPs" in colours and f"{STEM}" in colours
+    assert f"{STEM + TAIL:,}" in printed("export", "model-card", "small.yaml")
+
+
+def test_in_pictures(folder: Path, printed: Callable[..., str]) -> None:
+    pytest.importorskip("matplotlib")
+    for name, line in {
+        "treemap": ("small.yaml", "--by", "bops"),
+        "waterfall": ("small.yaml", "large.yaml", "--by", "bops"),
+        "pareto": ("small.yaml", "large.yaml", "--x", "bops", "--y", "params"),
+    }.items():
+        printed("plot", name, *line, "--output", f"{name}.svg")
+        assert "BOPs" in (folder / f"{name}.svg").read_text(), name
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "densenet121"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from costcalc.analysis.figures import BITS, METRIC, figures_in
 from costcalc.analysis.records import Report
 from costcalc.backends.escape import json
 from costcalc.backends.export import Exported
@@ -21,30 +24,17 @@ def write(exported: Exported) -> str:
 
 def metrics(report: Report) -> dict[str, int | float]:
     """Name → total. Bytes are whole unless the elements are of a few bits. Raises ``OptionError`` for symbols."""
-    total = report.total
-    found: dict[str, int | float] = {
-        "macs": number(total.macs),
-        "ops": number(total.ops),
-        "params": number(total.params),
-        "trainable_params": number(total.amounts["trainable"]),
-        "buffers": number(total.buffers),
-        "weight_bytes": bytes_of(total.weight_bits),
-        "read_bytes": bytes_of(total.read_bits),
-        "write_bytes": bytes_of(total.write_bits),
-        "peak_activation_bytes": bytes_of(total.peak_bits),
-        "layers": total.layers,
-        "uncounted_layers": len(report.uncounted),
-        "unset_sizes": len(report.unset),
-    }
-    if total.kernels is not None:
-        found["kernels"] = total.kernels
-    if total.time:
-        found["roofline_seconds"] = total.time.seconds
-    if total.floor:
-        found["floor_seconds"] = total.floor.seconds
-    if total.energy and total.energy.joules is not None:
-        found["joules"] = total.energy.joules
-    return found
+    found: dict[str, int | float] = {}
+    for figure in figures_in(METRIC):
+        value = figure.whole(report) if figure.whole else figure.of(report.total)
+        if value is not None:
+            name = figure.shown[METRIC].title or figure.key.replace("_bits", "_bytes")
+            found[name] = bytes_of(value) if figure.unit == BITS else _bare(value)
+    return found | {"unset_sizes": len(report.unset)}
+
+
+def _bare(value: Any) -> int | float:
+    return value if isinstance(value, float) else number(value)
 
 
 def _why(report: Report) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from costcalc.amounts.formatting import exact, field_text
-from costcalc.analysis.figures import ASKED, BITS, FIGURES, JOULES, SECONDS, Figure
+from costcalc.analysis.figures import ASKED, BITS, FIGURES, JOULES, SECONDS, VIEWER, Figure, figures_in
 from costcalc.analysis.records import Layer
 from costcalc.backends.escape import json
 from costcalc.backends.export import Exported
@@ -18,7 +18,6 @@ from costcalc.classes import NamedTuple
 from costcalc.errors import OptionError, listing, near
 from costcalc.ir.graph import Graph
 
-SHOWN = ("macs", "ops", "params", "weights", "read", "write", "time", "energy")
 LITTLE, MOST = (140, 146, 160), (232, 102, 34)
 """Colours of a node that has hardly any of the figure and of the one that has the most. Both are of middle lightness: a
 graph cannot say the colour of a node's text, which is dark or light as the page is."""
@@ -174,14 +173,14 @@ def _attributes(exported: Exported, layer: Layer, colours: Coloured) -> Iterator
 
 
 def _figures(record: Any) -> dict[str, str]:
-    values = {FIGURES[name]: FIGURES[name].part(record) for name in SHOWN}
+    values = {figure: figure.part(record) for figure in figures_in(VIEWER)}
     return {figure.title: exact(figure, value) for figure, value in values.items() if value is not None}
 
 
 def _about(exported: Exported) -> dict[str, Any]:
     """What is said of blocks, and their colours: each by what the largest block beside it, equally deep, has."""
     report, figure = exported.report, FIGURES[exported.by or "macs"]
-    marks = {FIGURES[name].title: report.mark(name) for name in SHOWN}
+    marks = {figure.title: report.mark(figure.name) for figure in figures_in(VIEWER)}
     totals = {title: f"{marks[title]}{text}" for title, text in _figures(report.total).items()}
     most: dict[int, Any] = {}
     parts = {block.name: figure.part(block) or 0 for block in report.blocks}

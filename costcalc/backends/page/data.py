@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from costcalc.analysis.explain import explained_alike
-from costcalc.analysis.figures import BITS, FIGURES, Figure
+from costcalc.analysis.figures import BITS, PAGE, Figure, figures_in
 from costcalc.analysis.records import Report
 from costcalc.backends.columns import columns, without_batch
 from costcalc.backends.escape import visible
@@ -21,8 +21,6 @@ from costcalc.pictures.roofline import roofline
 from costcalc.pictures.timeline import timeline
 from costcalc.planning.records import Memory
 
-SHOWN = ("macs", "params", "traffic", "weights", "ops", "time", "energy")
-"""The figures that rows have, each where the model has any of it; treemaps are of those."""
 BOUNDS = ("nothing", "memory", "compute")
 MOST_EXPLAINED = 3000
 """Different layers of which the page tells formulas; those after them have their figures alone."""
@@ -58,7 +56,7 @@ def model_data(
 ) -> dict[str, Any]:
     """All that scripts know of one model; the graph gives its edges and its formulas, the memory its timeline."""
     at = positions(rows)
-    figures = [FIGURES[name] for name in SHOWN if _is_there(FIGURES[name], report)]
+    figures = [figure for figure in figures_in(PAGE) if _is_there(figure, report)]
     kinds, shapes, fields, modules = Words(), Words(), Words(), Words()
     output, field = columns()["output"], columns()["field"]
     modules.number("")
