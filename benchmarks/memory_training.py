@@ -1,6 +1,7 @@
 """A step of training as costcalc tells it, without running anything, against real ones on the CPU.
 
     python benchmarks/memory_training.py [--batch 2] [--models resnet18,vit_b_16] [--optimizer adamw]
+    python benchmarks/memory_training.py --autocast bfloat16 [--batch 2] [--models resnet18]
 
 For each model of torchvision, in training mode, the loss the sum of its results: the most bytes of activations and
 gradients in storages that Python can reach, as a dispatch mode sees them, with the fused kernel for attention; the
@@ -14,6 +15,7 @@ import argparse
 import gc
 import sys
 import time
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 import costcalc
+from costcalc.planning.autocast import TYPES
 from costcalc.planning.training import OPTIMIZERS, STEP
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -48,7 +51,7 @@ def loss_of(result: Any) -> Any:
     return sum(t.float().sum() for t in tree_leaves(result) if isinstance(t, torch.Tensor))
 
 
-def real(model: nn.Module, x: torch.Tensor, optimizer: str = "") -> tuple[int, int]:
+def real(model: nn.Module, *x: torch.Tensor, optimizer: str = "", autocast: str = "") -> tuple[int, int]:
     """The most bytes alive in a real step, and those that are saved for its backward pass."""
     gc.collect()
     weights = [t.untyped_storage() for t in (*model.parameters(), *model.buffers())]
@@ -63,23 +66,27 @@ def real(model: nn.Module, x: torch.Tensor, optimizer: str = "") -> tuple[int, i
 
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
+    def forward() -> tuple[Any, Any]:
+        with torch.autocast("cpu", dtype=getattr(torch, autocast)) if autocast else nullcontext():
+            result = model(*x)
+            return result, loss_of(result)
+
     with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
-            result = model(x)
+            result, loss = forward()
         kept = sum(saved.values())
         stepping = MAKERS[optimizer](model.parameters()) if optimizer else None
         state: list[torch.Tensor] = []
         if stepping is not None:
-            loss_of(result).backward()
+            loss.backward()
             stepping.step()
             stepping.zero_grad()
             state = [t for t in tree_leaves(list(stepping.state.values())) if isinstance(t, torch.Tensor)]
-        del result
+        del result, loss
         gc.collect()
-        with Live((*model.parameters(), *model.buffers(), x, *state)) as mode:
-            result = model(x)
-            loss = loss_of(result)
-            loss.backward()
+        with Live((*model.parameters(), *model.buffers(), *x, *state)) as mode:
+            made = forward()
+            made[1].backward()
             if stepping is not None:
                 stepping.step()
     return mode.most, kept
@@ -90,6 +97,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--models", default=",".join(MODELS.split()))
     parser.add_argument("--optimizer", default="", choices=["", *OPTIMIZERS])
+    parser.add_argument("--autocast", default="", choices=["", *TYPES])
     given = parser.parse_args()
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, batch {given.batch}; MiB")
@@ -102,9 +110,9 @@ def main() -> None:
         side = 299 if name == "inception_v3" else 224
         x = torch.randn(given.batch, 3, side, side)
         began = time.process_time()
-        found = costcalc.training(model, x, **({"optimizer": given.optimizer} if given.optimizer else {}))
+        found = costcalc.training(model, x, optimizer=given.optimizer or "sgd", autocast=given.autocast)
         took = time.process_time() - began
-        peak, saved = real(model, x, given.optimizer)
+        peak, saved = real(model, x, optimizer=given.optimizer, autocast=given.autocast)
         ratio, kept = found.peak_bytes / peak, found.saved_bytes / saved
         near += abs(ratio - 1) <= 0.01
         print(

@@ -104,6 +104,7 @@ def fits(
     train: bool = False,
     optimizer: str | None = None,
     checkpoint: int | str | None = None,
+    autocast: str | None = None,
     batch: int | None = None,
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     parameters: Mapping[str, Any] | None = None,
@@ -115,10 +116,10 @@ def fits(
 ) -> Fits:
     """Whether ``model`` fits into ``ram`` bytes, its weights into ``flash``; and which batch, width or image would.
 
-    flash                   bytes for the weights; without it they are in RAM too
-    engine                  by whose rules, ``"tflm"`` if not said
-    train                   a step of training in PyTorch is meant, all of it in ``ram``
-    optimizer, checkpoint   of that, as ``training`` has them; what would fit is looked for among these as well
+    flash    bytes for the weights; without it they are in RAM too
+    engine   by whose rules, ``"tflm"`` if not said
+    train    a step of training in PyTorch is meant, all of it in ``ram``; ``optimizer``, ``checkpoint`` and
+             ``autocast`` as ``training`` has them, among which what would fit is looked for as well
 
     The other arguments are those of ``memory``. Other sizes are tried of what has a spec: a PyTorch model would be
     traced for each.
@@ -132,7 +133,7 @@ def fits(
     from costcalc.planning.training import StepAsked
 
     how = how_built(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
-    told = {"optimizer": optimizer, "checkpoint": checkpoint}
+    told = {"optimizer": optimizer, "checkpoint": checkpoint, "autocast": autocast}
     step = StepAsked(**{name: value for name, value in told.items() if value is not None}).check()  # type: ignore[arg-type]
     if train:
         _check_for_training(flash, engine, bits, how)
@@ -179,6 +180,7 @@ def training(
     *inputs: Any,
     optimizer: str = "sgd",
     checkpoint: int | str = "none",
+    autocast: str = "",
     batch: int | None = None,
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     parameters: Mapping[str, Any] | None = None,
@@ -189,6 +191,8 @@ def training(
     optimizer    ``"sgd"``, ``"momentum"``, ``"adam"`` or ``"adamw"``
     checkpoint   layers that are done again instead of keeping what they keep: ``"auto"``, those by which least is
                  held; or bytes that all may take, and as little as possible is done again; or ``"none"``
+    autocast     ``"bfloat16"`` or ``"float16"``: products are taken in that type, as ``torch.autocast``
+                 has it on the CPU
 
     Of a PyTorch model the forward and the backward pass are run by PyTorch without values; of a spec, another file and
     a graph each op says what PyTorch keeps of it, and PyTorch is not needed. So it is for a model of which something
@@ -200,7 +204,7 @@ def training(
     """
     from costcalc.planning.training import StepAsked
 
-    asked = StepAsked(optimizer, checkpoint).check()
+    asked = StepAsked(optimizer, checkpoint, autocast).check()
     return _training(model, inputs, kwargs, asked, how_built(batch, input, parameters))
 
 
@@ -218,7 +222,7 @@ def _training(
         from costcalc.frontends.sources import with_step
         from costcalc.models import wanted
 
-        graph, seen = with_step(os.fspath(model), wanted(**built(how)))
+        graph, seen = with_step(os.fspath(model), wanted(**built(how)), asked.autocast)
         return train(graph, asked, seen)
     if isinstance(model, Graph):
         return train(model, asked)
@@ -227,4 +231,4 @@ def _training(
 
     graph = trace(model, *inputs, **kwargs)
     options = {key: value for key, value in kwargs.items() if key != "assume"}
-    return train(graph, asked, trained(unwrapped(model), inputs, options))
+    return train(graph, asked, trained(unwrapped(model), inputs, options, asked.autocast))

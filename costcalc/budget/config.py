@@ -93,7 +93,11 @@ class Budget(NamedTuple):
         if self.step:
             again = self.step.checkpoint
             told = show(self.figure, 8 * again) if isinstance(again, int) else again
-            return f" in training with {self.step.optimizer}" + f", checkpoint {told}" * (again != "none")
+            return (
+                f" in training with {self.step.optimizer}"
+                + f", checkpoint {told}" * (again != "none")
+                + (f", autocast {self.step.autocast}" if self.step.autocast else "")
+            )
         return f" on {self.machine}" if self.machine else f" in {self.engine}" if self.engine else ""
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FILES = ("costcalc.yaml", "costcalc.yml", "pyproject.toml")
 NEEDED = {"machine": "jetson_orin_nano", "engine": "tflm", "energy": "horowitz_45nm"}
 """What a budget must say of some figures, with an example."""
-STEP = ("train", "checkpoint")
+STEP = ("train", "checkpoint", "autocast")
 """What a budget of memory can say in place of an engine, of a step of training."""
 VERSION = "1"
 MEASUREMENT = ("input", "batch", "bits", "parameters", "apply", "fold_norm", "layout")
@@ -239,6 +239,9 @@ def _step_of_training(keys: dict[str, Tree]) -> StepAsked | None:
     if "checkpoint" in keys:
         asked = asked._replace(checkpoint=_placed(keys["checkpoint"], _checkpoint, keys["checkpoint"]))
         _placed(keys["checkpoint"], asked.check)
+    if "autocast" in keys:
+        asked = asked._replace(autocast=word(keys["autocast"], "autocast"))
+        _placed(keys["autocast"], asked.check)
     return asked
 
 

@@ -17,6 +17,7 @@ from costcalc.budget.lock import SIGNS
 from costcalc.budget.read import MOST_PATTERNS, NEEDED
 from costcalc.ir.layout import AXES
 from costcalc.ir.tensor import ELEMENT_BITS
+from costcalc.planning.autocast import TYPES
 from costcalc.planning.engines import ENGINES
 from costcalc.planning.training import OPTIMIZERS
 from costcalc.transforms import spellings
@@ -151,7 +152,8 @@ def _of_memory(figure: Figure) -> dict[str, Any]:
     """In an engine, or in a step of training."""
     amount = _amount(figure)
     asked = {"train": {"enum": list(OPTIMIZERS)}, "checkpoint": {"anyOf": [{"enum": ["auto", "none"]}, amount]}}
-    ways = ({"engine": {"enum": list(ENGINES)}}, "engine"), (asked, "train")
+    narrow = {"train": asked["train"], "autocast": {"enum": list(TYPES)}}
+    ways = ({"engine": {"enum": list(ENGINES)}}, "engine"), (asked, "train"), (narrow, "train")
     whole = [way for more, needed in ways for way in _bounds(amount, more, (needed,))["anyOf"]]
     return {"anyOf": whole, "description": figure.title}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from costcalc.cli.memory import (
+    Autocasting,
     Checkpointing,
     Engine,
     Optimizing,
@@ -48,6 +49,7 @@ def fits(
     ] = False,
     optimizer: Optimizing = None,
     checkpoint: Checkpointing = None,
+    autocast: Autocasting = None,
     format: Annotated[
         TextFormat, option("--format", "-f", help="What to write.", shows_default=True)
     ] = TextFormat.text,
@@ -63,7 +65,7 @@ def fits(
     from costcalc.memory_api import fits
 
     if not train:
-        check_no_training(checkpoint, optimizer)
+        check_no_training(checkpoint, optimizer, autocast)
     elif flash is not None:
         raise OptionError("--train takes no --flash: a step of training is in RAM, weights too")
     if (ram is None) == (machine is None) or (machine is not None and flash is not None):
@@ -83,6 +85,7 @@ def fits(
         "train": True,
         "optimizer": optimizer.value if optimizer else None,
         "checkpoint": checkpoint_asked(checkpoint),
+        "autocast": autocast.value if autocast else None,
     }
     found = fits(
         model.model, ram=room.ram, flash=room.flash, engine=engine.value if engine else None, bits=bits,

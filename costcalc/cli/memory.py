@@ -71,6 +71,19 @@ Checkpointing = Annotated[
 ]
 
 
+class Narrower(str, Enum):
+    """What autocast takes products in."""
+
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+Autocasting = Annotated[
+    Narrower | None,
+    option("--autocast", help="With --train: products in a narrower type, as torch.autocast has it on the CPU."),
+]
+
+
 def checkpoint_asked(text: str | None) -> int | str:
     """What ``--checkpoint`` says: a word, or bytes."""
     if text in (None, "auto", "none"):
@@ -78,9 +91,9 @@ def checkpoint_asked(text: str | None) -> int | str:
     return size("--checkpoint", text or "")
 
 
-def check_no_training(checkpoint: str | None, optimizer: OptimizerName | None) -> None:
+def check_no_training(checkpoint: str | None, optimizer: OptimizerName | None, autocast: Narrower | None) -> None:
     """Raise ``OptionError`` where something is asked of a step of training and that is not."""
-    for name, value in (("--checkpoint", checkpoint), ("--optimizer", optimizer)):
+    for name, value in (("--checkpoint", checkpoint), ("--optimizer", optimizer), ("--autocast", autocast)):
         if value is not None:
             raise OptionError(f"{name} is for a step of training: add --train")
 
@@ -106,6 +119,7 @@ def memory(
     ] = False,
     optimizer: Optimizing = None,
     checkpoint: Checkpointing = None,
+    autocast: Autocasting = None,
     format: Annotated[Format, option("--format", "-f", help="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
 ) -> None:
@@ -117,9 +131,14 @@ def memory(
     if train:
         if hints:
             raise OptionError("--train takes no --hints")
-        _train(model, engine, bits, timeline, optimizer or OptimizerName.sgd, checkpoint, format, output)
+        asked = {
+            "optimizer": (optimizer or OptimizerName.sgd).value,
+            "checkpoint": checkpoint_asked(checkpoint),
+            "autocast": autocast.value if autocast else "",
+        }
+        _train(model, engine, bits, timeline, asked, format, output)
         return
-    check_no_training(checkpoint, optimizer)
+    check_no_training(checkpoint, optimizer, autocast)
     from costcalc.backends.memory import text as renderer
     from costcalc.memory_api import memory
 
@@ -133,8 +152,8 @@ def memory(
 
 
 def _train(
-    model: Model, engine: Engine, bits: int | None, timeline: bool, optimizer: OptimizerName,
-    checkpoint: str | None, format: Format, output: str | None,
+    model: Model, engine: Engine, bits: int | None, timeline: bool, asked: dict[str, Any],
+    format: Format, output: str | None,
 ) -> None:  # fmt: skip
     """A step of training, which PyTorch does; so nothing that is for another engine can be asked for."""
     from costcalc.backends.memory import training as renderer
@@ -146,7 +165,7 @@ def _train(
         raise OptionError(f"--train takes no {'--bits' if bits is not None else '--timeline'}")
     choices = choices_for_training(model)
     doing(f"planning {model.model}")
-    found = training(model.model, optimizer=optimizer.value, checkpoint=checkpoint_asked(checkpoint), **choices)
+    found = training(model.model, **asked, **choices)
     text = (
         renderer.table(found, width(), coloured(output))
         if format is Format.table

@@ -315,15 +315,17 @@ def with_run(name: str, request: Request) -> tuple[Graph, ObservedRun | str]:
         return front.load(name, request), ""
 
 
-def with_step(name: str, request: Request) -> tuple[Graph, ObservedStep | None]:
+def with_step(name: str, request: Request, autocast: str = "") -> tuple[Graph, ObservedStep | None]:
     """The graph of ``name`` and what a step of training of its own code holds, None of what has no code.
+
+    autocast   the narrower type of an autocast; "" for none
 
     Raises ``CostcalcError`` where its code cannot be run without values.
     """
     source = checked(name, request)
     front = source.front_end()
     if hasattr(front, "load_with_step"):
-        found: tuple[Graph, ObservedStep] = front.load_with_step(name, request)
+        found: tuple[Graph, ObservedStep] = front.load_with_step(name, request, autocast)
         return found
     with source.unquoted(name):
         return front.load(name, request), None

@@ -97,8 +97,8 @@ class ScaledDotProductAttention(Op):
         mask. Otherwise query and key, scaled each, the scores after softmax, and the value.
         """
         q, k, v, *mask = x
-        rows = TensorType(y.shape[:-1], y.dtype)
-        scores = q.with_shape(*y.shape[:-1], k.shape[-2])
+        wide = "float64" if y.dtype == "float64" else "float32"  # narrower ones are worked out in that on the CPU
+        rows = TensorType(y.shape[:-1], wide)
         alike = len(q.shape) == 4 and k.shape == v.shape and q.shape[:-3] == k.shape[:-3]
         alike = alike and (self.grouped or q.shape[:-2] == k.shape[:-2])
         if alike and not any(wanted[3:]) and all(len(m.shape) in (2, 4) for m in mask):
@@ -106,11 +106,12 @@ class ScaledDotProductAttention(Op):
             own = tuple(3 for m in mask if m.dtype != "bool")
             return Saves((0, 1, 2, *own), (0,), (*as_numbers, rows))
         stack = y.shape[:-2]
-        maps = [t.with_shape(*stack, *t.shape[-2:]) for t, other in ((q, 1), (k, 0)) if wanted[other]]
+        scores = TensorType((*y.shape[:-1], k.shape[-2]), wide)
+        maps = [TensorType((*stack, *t.shape[-2:]), wide) for t, other in ((q, 1), (k, 0)) if wanted[other]]
         through = wanted[0] or wanted[1] or any(wanted[3:])
-        if through and v.shape[:-2] != stack:
-            maps.append(v.with_shape(*stack, *v.shape[-2:]))
-        whole = through and v.shape[:-2] == stack
+        whole = through and v.shape[:-2] == stack and v.dtype == wide
+        if through and not whole:
+            maps.append(TensorType((*stack, *v.shape[-2:]), wide))
         return Saves((2,) if whole else (), maps=(*maps, scores), stacks=((2, 2),) if whole else ())
 
     def skippable(
@@ -281,7 +282,8 @@ class MultiHeadAttention(Op):
                 inputs.append(at)
             else:
                 maps.append(t)
-        rows = q.with_shape(*q.shape[:-2], self.heads, q.shape[-2])
+        wide = "float64" if q.dtype == "float64" else "float32"
+        rows = TensorType((*q.shape[:-2], self.heads, q.shape[-2]), wide)
         keys, values = (t.with_shape(*t.shape[:-1], width) for t in (k, v))
         if once and len(x) == 1:
             projected = [q.with_shape(3, *q.shape)]

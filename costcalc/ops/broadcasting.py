@@ -38,8 +38,18 @@ def stretches(*shapes: Sequence[Dim], what: str = "the inputs") -> Iterator[Cond
 
 
 def joint_dtype(*types: TensorType) -> str:
-    """The element type of a result: that of the first floating-point operand, else of the first."""
-    return next((t.dtype for t in types if t.dtype in FLOATING_BITS), types[0].dtype)
+    """The element type of a result: the widest of the floating-point operands, scalars apart if others are among them,
+    else that of the first.
+
+    >>> joint_dtype(TensorType((2,), "bfloat16"), TensorType((2,)), TensorType((), "float64"))
+    'float32'
+    """
+    floating = [t for t in types if t.dtype in FLOATING_BITS]
+    found = {t.dtype for t in floating if t.shape} or {t.dtype for t in floating}
+    if len(found) < 2:
+        return found.pop() if found else types[0].dtype
+    widest = max(found, key=FLOATING_BITS.__getitem__)
+    return "float32" if found == {"bfloat16", "float16"} else widest
 
 
 def is_one(d: Dim) -> bool:

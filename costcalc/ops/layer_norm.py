@@ -12,7 +12,7 @@ from costcalc.ir.fields import Axis, ints
 from costcalc.ir.index_map import IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import NOTHING, Saves
-from costcalc.ir.tensor import TensorType, Weight, parameter
+from costcalc.ir.tensor import FLOATING_BITS, TensorType, Weight, parameter
 from costcalc.ops.norm import NORMALISE
 from costcalc.ops.traced_steps import beside, own, scaled
 
@@ -135,10 +135,14 @@ class RMSNorm(PlaceNorm):
         return {"weight": parameter(*self.normalised(x), dtype=x.dtype)} if self.affine else {}
 
     def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
-        """The input and the root of each place; for the gradient of the weight what it is multiplied with."""
-        places = x.with_shape(x.size // prod(self.normalised(x)))
-        found = Saves((0,), maps=(places,)) if wanted[0] else NOTHING
-        return found._replace(maps=(*found.maps, x)) if trained else found
+        """The input and the root of each place; for the gradient of the weight what it is multiplied with. Types below
+        32 bits are worked out in float32, of a copy.
+        """
+        wide = TensorType(x.shape, "float32") if FLOATING_BITS.get(x.dtype, 32) < 32 else x
+        places = wide.with_shape(x.size // prod(self.normalised(x)))
+        of_input = Saves((0,), maps=(places,)) if wide == x else Saves(maps=(wide, places))
+        found = of_input if wanted[0] else NOTHING
+        return found._replace(maps=(*found.maps, wide)) if trained else found
 
     def beside_gradients(
         self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]

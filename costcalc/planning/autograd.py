@@ -26,6 +26,7 @@ from costcalc.ir.allocations import Allocation, ObservedStep, SavedForBackward
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.saved import NOTHING, Saves
 from costcalc.ir.tensor import TensorType
+from costcalc.planning.autocast import CAST, WeightCast, cast, kept, weight_casts
 from costcalc.planning.heap import Heap
 from costcalc.planning.sizes import ValueSizes
 from costcalc.planning.strides import is_one_axis, strides
@@ -51,6 +52,7 @@ class LayerStep(NamedTuple):
     dead     storages that no later layer of the forward pass reads
     weights  the trained weights, by their names in the whole model, with their bytes
     beside   bytes that are there besides while its gradients are worked out
+    casts    the weights that are cast, as autocast does
     """
 
     node: Node
@@ -61,6 +63,7 @@ class LayerStep(NamedTuple):
     dead: tuple[str, ...]
     weights: tuple[tuple[str, int], ...]
     beside: int
+    casts: tuple[WeightCast, ...] = ()
 
 
 class GradientPlan:
@@ -68,10 +71,12 @@ class GradientPlan:
 
     unknown   layers without a rule for what they keep, or that keep more than is known
     root      for each value the one whose memory it is, while training; None of what is a weight
+    autocast  the narrower type of autocast; "" without
     """
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph, self.sizes = graph, ValueSizes(graph, None)
+    def __init__(self, graph: Graph, autocast: str = "") -> None:
+        graph = cast(graph, autocast) if autocast else graph
+        self.graph, self.sizes, self.autocast = graph, ValueSizes(graph, None), autocast
         self.root: dict[str, str | None] = {v: v for v in graph.inputs}
         self.unknown: list[str] = []
         for node in graph.nodes:
@@ -138,14 +143,20 @@ class GradientPlan:
             y = graph.types[node.outputs[0]]
             keeps = node.op.saves(*types, y=y, trained=needed.trained, wanted=needed.wanted)
             keeps = keeps and self._with_copies(node, types, keeps)
+            if self.autocast and keeps is not None:
+                keeps = kept(node, keeps, types, node.stored(node.op.weights(*types)))
             if keeps is None or keeps.least:
                 self.unknown.append(node.name)
             beside = node.op.beside_gradients(*types, y=y, trained=needed.trained, wanted=needed.wanted)
-        weights = node.stored(node.op.weights(*types)) if needed.trained else {}
+        stored = node.stored(node.op.weights(*types))
+        weights = stored if needed.trained else {}
+        casts = weight_casts(node, stored, types, self.autocast, needed.wanted) if self.autocast else ()
+        if not needed.any or not self.leads.intersection(node.outputs):
+            casts = tuple(c._replace(kept=False) for c in casts)
         return LayerStep(
             node, tuple(self.root[v] for v in node.inputs), made, needed, keeps or NOTHING, dead,
             tuple((node.weight(n), sizes.of_type(w.type)) for n, w in weights.items() if w.trained and not w.frozen),
-            sum(map(sizes.of_type, beside)),
+            sum(map(sizes.of_type, beside)), casts,
         )  # fmt: skip
 
     def crossing(self, segment: Segment) -> tuple[str, ...]:
@@ -190,6 +201,11 @@ class Autograd:
         self.starts = {s.start: s for s in segments}
         self.segment_of = {i: s for s in segments for i in range(s.start, s.stop)}
         self.given: dict[Segment, dict[str, int]] = {}
+        self.casts: dict[str, int] = {}  # copies of weights that are made once, while the forward pass holds them
+        self.narrow: dict[str, int] = {}  # gradients of such copies, until they are cast back
+        self.to_widen: LayerStep | None = None
+        uses = [(copy.name, layer.node.name) for layer in plan.layers for copy in layer.casts if copy.once]
+        self.first_use = dict(reversed(uses))
 
     def step(self) -> ObservedStep:
         """All of it."""
@@ -203,20 +219,26 @@ class Autograd:
         if not wanted:
             raise OptionError(f"{graph.name}: none of its results depends on a parameter that is trained")
         heap.begin("the loss")
+        others = [v for v in dict.fromkeys(wanted) if graph.types[v].dtype != "float32"]
+        for value in others:  # are summed in float32
+            heap.drop(heap.make(plan.sizes.of_type(graph.types[value]._replace(dtype="float32"))))
         total = heap.make(SCALAR)
         heap.make(SCALAR)  # with what is added to it, which its caller holds
         heap.drop(total)
+        for number in self.casts.values():
+            heap.drop(number)
         turn = len(heap.steps)
         heap.begin("the loss")
         one = heap.make(SCALAR)
         for value in dict.fromkeys(wanted):
-            self.grads[value] = heap.hold(one)
+            self.grads[value] = self._new(value) if value in others else heap.hold(one)
         for i in reversed(range(len(plan.layers))):
             segment = self.segment_of.get(i)
             self.backward(plan.layers[i], segment)
             if segment is not None and segment.start == i:
                 for number in self.given[segment].values():
                     heap.drop(number)
+        self._widen()
         heap.drop(one)  # which the call of the backward pass has held
         inputs = tuple(
             Allocation("input", plan.sizes.of(v), graph.types[v].dtype, 0, max(len(heap.steps) - 1, 0))
@@ -242,13 +264,33 @@ class Autograd:
         beside = () if keep and layer.keeps != NOTHING else self._discards(layer)
         for value, size, dtype in layer.makes:
             values[value] = heap.make(size, dtype)
+        casts = self._cast(layer)
         if keep:
             self.kept[node.name] = self._keep(layer)
+        for copied, number in casts:
+            if keep and copied.kept:
+                self.kept[node.name].append(number)
+                self._list(node.name, number)
+            else:
+                heap.drop(number)
         for size in beside:
             heap.drop(heap.make(size))
         for root in layer.dead:
             if root in values:
                 heap.drop(values.pop(root))
+
+    def _cast(self, layer: LayerStep) -> list[tuple[WeightCast, int]]:
+        """The copies of its weights, each held once more."""
+        made = []
+        for copy in layer.casts:
+            if copy.name in self.casts:
+                number = self.heap.hold(self.casts[copy.name])
+            else:
+                number = self.heap.make(copy.bytes, self.plan.autocast)
+                if copy.once:
+                    self.casts[copy.name] = self.heap.hold(number)
+            made.append((copy, number))
+        return made
 
     def _discards(self, layer: LayerStep) -> tuple[int, ...]:
         plan = self.plan
@@ -302,19 +344,25 @@ class Autograd:
     def backward(self, layer: LayerStep, segment: Segment | None = None) -> None:
         """The gradients of one layer."""
         plan, heap, node = self.plan, self.heap, layer.node
+        if self.to_widen and not node.name.startswith(f"{self.to_widen.node.name}{CAST}"):
+            self._widen()  # after the casts of inputs, which were made after those of weights
         above = [self.grads.pop(v) for v in node.outputs if v in self.grads]
         if above and segment is not None and layer.keeps != NOTHING and node.name not in self.kept:
             self.recompute(segment)
         heap.begin(node.name)
         made: list[tuple[str, int]] = []
         if above and layer.needs.any:
-            types = plan.graph.input_types(node)
+            types, types_of = plan.graph.input_types(node), plan.graph.types
             back = node.op.hands_back(*types, y=plan.graph.types[node.outputs[0]])
             for value, wanted, same in zip(node.inputs, layer.needs.wanted, back, strict=True):
                 if wanted:
-                    made.append((value, heap.hold(above[0]) if same else self._new(value)))
+                    passes = same and types_of[value].dtype == types_of[node.outputs[0]].dtype
+                    made.append((value, heap.hold(above[0]) if passes else self._new(value)))
             made += [(value, self._new(value)) for value in layer.needs.prepared]
-        own = [(name, heap.make(size)) for name, size in layer.weights] if above else []
+        cast_of = {copy.name: copy for copy in layer.casts}
+        own = [
+            (name, heap.make(cast_of[name].bytes if name in cast_of else size)) for name, size in layer.weights if above
+        ]
         if above and layer.beside:
             heap.drop(heap.make(layer.beside))
         for number in above:
@@ -322,12 +370,32 @@ class Autograd:
         for number in self.kept.pop(node.name, ()):
             heap.drop(number)
         for name, number in own:
-            if name in self.gradients:
-                heap.drop(number)  # added to the gradient that there is
+            if name not in cast_of:
+                self._gradient(name, number)
+            elif name in self.narrow:
+                heap.drop(number)  # added to that of the copy, which there is
             else:
-                self.gradients[name] = number
+                self.narrow[name] = number
+        if cast_of:
+            self.to_widen = layer
         for value, number in made:
             self._add(node.name, value, number)
+
+    def _widen(self) -> None:
+        """Cast the gradients of the last layer's weights back, but of those that a layer before it uses too."""
+        layer, self.to_widen = self.to_widen, None
+        for name, size in layer.weights if layer else ():
+            if layer and name in self.narrow and self.first_use.get(name, layer.node.name) == layer.node.name:
+                self.heap.begin(layer.node.name)
+                self._gradient(name, self.heap.make(size))
+                self.heap.drop(self.narrow.pop(name))
+
+    def _gradient(self, name: str, number: int) -> None:
+        """The gradient of a weight, or one that is added to what there is."""
+        if name in self.gradients:
+            self.heap.drop(number)
+        else:
+            self.gradients[name] = number
 
     def _new(self, value: str) -> int:
         return self.heap.make(self.plan.sizes.of(value), self.plan.graph.types[value].dtype)
@@ -348,9 +416,9 @@ class Autograd:
         heap.drop(number)
 
 
-def step(graph: Graph, segments: Sequence[Segment] = ()) -> ObservedStep:
-    """What a step of training of ``graph`` holds, by the rules of its ops."""
-    return Autograd(GradientPlan(graph), segments).step()
+def step(graph: Graph, autocast: str = "") -> ObservedStep:
+    """What a step of training of ``graph`` holds, by the rules of its ops, perhaps in a narrower type."""
+    return Autograd(GradientPlan(graph, autocast)).step()
 
 
 def keeps_only_inputs(layer: LayerStep) -> bool:

@@ -10,6 +10,7 @@ from costcalc.classes import NamedTuple, dataclass
 from costcalc.errors import OptionError, listing, near
 from costcalc.ir.allocations import ObservedStep
 from costcalc.ir.fields import ints
+from costcalc.planning.autocast import check as check_autocast
 from costcalc.planning.jobs import alive
 
 if TYPE_CHECKING:
@@ -59,15 +60,19 @@ class StepAsked(NamedTuple):
 
     optimizer    of ``OPTIMIZERS``
     checkpoint   ``"none"``; ``"auto"``, layers are done again for the least memory; or the bytes that all may take
+    autocast     ``"bfloat16"`` or ``"float16"``: products are taken in that type; "" for none
     """
 
     optimizer: str = "sgd"
     checkpoint: int | str = "none"
+    autocast: str = ""
 
     def check(self) -> StepAsked:
         """Itself. Raises ``OptionError`` for what there is not."""
         optimizer(self.optimizer)
         checkpointing(self.checkpoint)
+        if check_autocast(self.autocast) and self.checkpoint != "none":
+            raise OptionError("autocast and layers that are done again are not told together: leave one out")
         return self
 
 
@@ -124,6 +129,7 @@ class Training:
     unknown           layers whose gradients are not counted, so that ``backward_macs`` is a lower bound
     untold            layers that keep more than is known, so that ``saved_bytes``, peak and total are lower bounds
     recomputed        what is done again, if that was asked for
+    autocast          the narrower type in which products are taken; "" for none
     """
 
     name: str
@@ -142,6 +148,7 @@ class Training:
     notes: tuple[str, ...] = ()
     untold: tuple[str, ...] = ()
     recomputed: Recomputed | None = None
+    autocast: str = ""
 
     @property
     def lower_bounds(self) -> tuple[str, ...]:
@@ -160,6 +167,7 @@ class Training:
             "schema": 1,
             "model": self.name,
             "optimizer": self.optimizer,
+            **({"autocast": self.autocast} if self.autocast else {}),
             "weights_bytes": self.weights_bytes,
             "inputs_bytes": self.inputs_bytes,
             "optimizer_bytes": self.optimizer_bytes,
@@ -215,7 +223,7 @@ def train(graph: Graph, asked: StepAsked, seen: ObservedStep | None = None) -> T
     elif step is None:
         from costcalc.planning.autograd import step as by_rules
 
-        step = by_rules(graph)
+        step = by_rules(graph, asked.autocast)
         notes.append("by the rules of its layers, each value dropped after its last use")
     return _training(graph, step, asked, notes, recomputed)
 
@@ -249,7 +257,7 @@ def _training(
     return Training(
         graph.name, asked.optimizer, step.weights, batch, state, sum(saved.values()), step.gradients, peak, at,
         forward, back, tuple(Saved(*pair) for pair in saved.items()), macs.unknown, tuple(notes), step.unknown,
-        recomputed,
+        recomputed, asked.autocast,
     )  # fmt: skip
 
 

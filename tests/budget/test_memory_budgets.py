@@ -47,6 +47,8 @@ def test_a_budget_is_met_up_to_the_last_byte(tmp_path: Path, capsys: pytest.Capt
         ("{max: 1 GiB, train: adm}", "costcalc.yaml:6:35: no optimizer called 'adm' (did you mean 'adam'?)"),
         ("{max: 1 GiB, train: adam, engine: eager}", "6:35: memory is an engine's or that of a step of training"),
         ("{max: 1 GiB, checkpoint: auto}", "6:40: checkpoint is for a step of training: add train, an optimizer"),
+        ("{max: 1 GiB, train: adam, autocast: fp16}", "6:51: no autocast to 'fp16'"),
+        ("{max: 1 GiB, train: adam, checkpoint: auto, autocast: float16}", "autocast and layers that are done again"),
         ("{max: 1 GiB, train: adam, checkpoint: 3}", "6:53: '3' is not an amount of memory"),
         ("{max: 1 GiB, train: adam}", "6:7: memory in training is told of the model as it is, not with 8 bit"),
         ("{max: 320 KiB, engine: tfm}", "no engine called 'tfm' (did you mean 'tflm'?)"),
@@ -70,12 +72,13 @@ def trained(folder: Path, capsys: pytest.CaptureFixture[str], budget: str, model
     return code, " ".join((out + err).split())
 
 
-@pytest.mark.parametrize("asked", ["sgd", "adamw", "adamw, checkpoint: auto"])
+@pytest.mark.parametrize("asked", ["sgd", "adamw", "adamw, checkpoint: auto", "adamw, autocast: bfloat16"])
 def test_a_step_of_training_is_held_to_its_budget_up_to_the_last_byte(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: str
 ) -> None:
-    optimizer, _, checkpoint = asked.partition(", checkpoint: ")
-    needed = costcalc.training("resnet18", batch=2, optimizer=optimizer, checkpoint=checkpoint or "none").total_bytes
+    optimizer, *more = asked.split(", ")
+    given = dict(one.split(": ") for one in more)
+    needed = costcalc.training("resnet18", batch=2, optimizer=optimizer, **given).total_bytes  # type: ignore[arg-type]
     assert trained(tmp_path, capsys, f"{{max: {needed} B, train: {asked}}}")[0] == 0
     code, said = trained(tmp_path, capsys, f"{{max: {needed - 1} B, train: {asked}}}")
     assert code == 1

@@ -161,6 +161,7 @@ def step(change: str) -> dict[str, object]:
         ("resnet18", 500 * MIB, 32, ["batch", "image", "checkpoint"]),
         ("resnet18", 190 * MIB, 2, ["optimizer"]),
         ("vgg11", 2 * 2**30, 2, ["optimizer"]),
+        ("resnet18", 600 * MIB, 32, ["autocast", "checkpoint"]),
         ("lenet5", 16 * KIB, 1, []),
     ],
 )
@@ -216,6 +217,8 @@ def test_training_is_told_by_its_parts(capsys: pytest.CaptureFixture[str]) -> No
         (["--optimizer", "adam"], "--optimizer is for a step of training: add --train"),
         (["--checkpoint", "auto"], "--checkpoint is for a step of training: add --train"),
         (["--train", "--checkpoint", "much"], "--checkpoint much: write bytes with their unit"),
+        (["--autocast", "bfloat16"], "--autocast is for a step of training: add --train"),
+        (["--train", "--autocast", "bfloat16", "--checkpoint", "auto"], "autocast and layers that are done again"),
         (["--train", "--checkpoint", "1KiB"], "checkpoint: 1,024 bytes are too few"),
     ],
 )

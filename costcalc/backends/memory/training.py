@@ -19,8 +19,8 @@ MOST = 10
 
 
 def title(found: Training) -> str:
-    """``a step of training, PyTorch``."""
-    return "a step of training, PyTorch"
+    """``a step of training, PyTorch, autocast to bfloat16``."""
+    return "a step of training, PyTorch" + (f", autocast to {found.autocast}" if found.autocast else "")
 
 
 def parts(found: Training, width: int, paint: Callable[[str, str], str]) -> list[str]:

@@ -148,6 +148,8 @@ class Seeing(TorchDispatchMode):
         kwargs = kwargs or {}
         rule = WITHOUT_RULE.get(func._schema.name)
         result = func(*args, **kwargs) if rule is None else rule(*args, **kwargs)
+        if func._schema.name in NORMS:
+            result = _with_wide_statistics(result, args)
         fresh = [t for t in tensors_among([result]) if t.layout is torch.strided]
         new = {t.untyped_storage()._cdata: t for t in fresh if t.untyped_storage()._cdata not in self._known}
         if not new:
@@ -212,6 +214,20 @@ def _encoder_layer(source: Tensor, *rest: Any, **more: Any) -> Tensor:
     return source.new_empty(source.shape)
 
 
+def _with_wide_statistics(result: Any, args: Sequence[Any]) -> Any:
+    """What a norm made, mean and deviation in the type of its weights, as the CPU has them: without values they are in
+    the type of its input."""
+    given = [t for t in args[1:] if isinstance(t, Tensor) and t.is_floating_point()]
+    if not given or given[0].dtype == args[0].dtype:
+        return result
+    made, *statistics = result
+    return (made, *(t.to(given[0].dtype) for t in statistics))
+
+
+NORMS = frozenset(
+    f"aten::{name}"
+    for name in ("native_layer_norm", "native_group_norm", "native_batch_norm", "_native_batch_norm_legit")
+)
 WITHOUT_RULE: Mapping[str, Any] = {
     "aten::_native_multi_head_attention": _attention,
     "aten::_transformer_encoder_layer_fwd": _encoder_layer,

@@ -107,7 +107,7 @@ def load_with_run(name: str, request: Request) -> tuple[Graph, ObservedRun | str
         return graph, run_or_reason(wanted.found.model, wanted.args, wanted.kwargs)
 
 
-def load_with_step(name: str, request: Request) -> tuple[Graph, ObservedStep | None]:
+def load_with_step(name: str, request: Request, autocast: str = "") -> tuple[Graph, ObservedStep | None]:
     """The graph of the PyTorch model that ``name`` means, and what a step of training holds."""
     from costcalc.frontends.torch.training import trained
 
@@ -116,7 +116,7 @@ def load_with_step(name: str, request: Request) -> tuple[Graph, ObservedStep | N
         graph = _traced(name, wanted)
         if wanted.found.sizes is not None:
             return graph, None
-        return graph, trained(wanted.found.model, wanted.args, wanted.kwargs)
+        return graph, trained(wanted.found.model, wanted.args, wanted.kwargs, autocast)
 
 
 class _Wanted(NamedTuple):

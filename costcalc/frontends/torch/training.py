@@ -7,6 +7,7 @@ go, as ``memory_run`` sees those of a forward pass. Nothing is allocated, and no
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -90,18 +91,19 @@ HOLDERS, STORED = 4, 2
 """Who holds a gradient, and its storage, where autograd alone does but for those who ask."""
 
 
-def trained(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> ObservedStep:
+def trained(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], autocast: str = "") -> ObservedStep:
     """As ``step_of``; raises ``CostcalcError`` where the model cannot be run so."""
     try:
-        return step_of(model, args if args or kwargs else default_inputs(model), kwargs)
+        return step_of(model, args if args or kwargs else default_inputs(model), kwargs, autocast)
     except Unseen as reason:
         raise CostcalcError(f"a step of training cannot be run without values ({reason})") from None
 
 
-def step_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> ObservedStep:
+def step_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], autocast: str = "") -> ObservedStep:
     """What a step of training holds. All of ``model`` is in training mode; parameters that are frozen stay so.
 
     args, kwargs   for its forward; shapes stand for tensors, as ``trace`` has them
+    autocast       the narrower type of an autocast around the forward pass and the loss; "" for none
 
     Raises ``Unseen`` where the model asks for values, or an operator has no rule for tensors without them.
     """
@@ -112,9 +114,11 @@ def step_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
         trained = [weights[name].requires_grad_() for name, p in model.named_parameters() if p.requires_grad]
         seen = TrainingRun(ready)
         hooks = torch.autograd.graph.saved_tensors_hooks(seen.keep, lambda t: t)
+        narrower = torch.autocast("cpu", dtype=getattr(torch, autocast)) if autocast else nullcontext()
         with ready.seen_by(seen), torch.enable_grad(), hooks:
-            result = ready.forward()
-            loss: Any = sum(t.float().sum() for t in tensors_among([result]) if t.requires_grad)
+            with narrower:
+                result = ready.forward()
+                loss: Any = sum(t.float().sum() for t in tensors_among([result]) if t.requires_grad)
             if not isinstance(loss, Tensor):
                 raise Unseen("none of its results depends on a parameter that is trained")
             seen.turn()
