@@ -158,6 +158,7 @@ _IN_LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': r"\symbol{34}", "`": r"\textasciigrave{}", "-": "{-}",
+    "[": "{[}", "]": "{]}", "*": "{*}",  # which the end of a row before it would take for its own
     "×": r"$\times$", "·": r"$\cdot$", "≥": r"$\geq$", "≤": r"$\leq$", "≈": r"$\approx$", "→": r"$\to$", "±": r"$\pm$",
     "⌊": r"$\lfloor$", "⌋": r"$\rfloor$", "⌈": r"$\lceil$", "⌉": r"$\rceil$", "µ": r"\textmu{}", "–": "--",
     "…": r"\dots{}", "−": "$-$",
@@ -175,9 +176,11 @@ def latex(text: str) -> str:
     A letter that pdfLaTeX does not know, which would stop it, is written by its number.
 
     >>> print(latex("a_b 50% 3×3 é 中"))
-    a\_b 50\% 3$\times$3 é [U+4E2D]
+    a\_b 50\% 3$\times$3 é {[}U+4E2D{]}
+    >>> print(latex("[x]"), latex("*"))
+    {[}x{]} {*}
     """
-    made = "".join(_IN_LATEX.get(c) or (c if _is_in_latex(c) else f"[U+{ord(c):04X}]") for c in visible(text))
+    made = "".join(_IN_LATEX.get(c) or (c if _is_in_latex(c) else f"{{[}}U+{ord(c):04X}{{]}}") for c in visible(text))
     return re.sub(r"(['’,])(?=[',])", r"\1{}", made)
 
 

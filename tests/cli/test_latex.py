@@ -75,6 +75,18 @@ def test_any_name_compiles(tmp_path: Path) -> None:
     assert f"({len(ODD)} pages" in compiled(tmp_path, *pages)
 
 
+@pytest.mark.parametrize("name", ["[1em]", "*", "*[1em]", "中", "[", "+", "&", "\\", "-", "(x)", "=1"])
+def test_a_row_may_begin_with_any_sign(tmp_path: Path, name: str) -> None:
+    """The end of the row before it, and a rule, would take some signs for their own."""
+    builder = GraphBuilder(name, {"x": TensorType((1, 3, 8, 8))})
+    builder.add(name, Conv(4, 3), ["x"])
+    builder.add(f"{name}2", Conv(4, 3), [name])
+    page = costcalc.analyze(builder.build([f"{name}2"])).to_latex()
+    assert not [line for line in page.splitlines() if line.lstrip().startswith(("[", "*"))]
+    needs_tex()
+    compiled(tmp_path, page)
+
+
 def test_names_are_set_as_they_are_written(tmp_path: Path) -> None:
     needs_tex()
     if shutil.which("pdftotext") is None:
