@@ -154,6 +154,15 @@ def xml(text: str) -> str:
     return f"&#58;{text[1:]}" if text.startswith("::") else text
 
 
+def finding(text: str) -> str:
+    """For a message that a server shows beside code, before it is written as JSON: those of SARIF can have links.
+
+    >>> finding("see [x](http://y)\\u202e").replace(APART, "~")
+    'see [x]~(http://y)�'
+    """
+    return harmless(text, colours=False).replace("](", f"]{APART}(")
+
+
 _IN_LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -323,6 +332,7 @@ READERS: dict[str, Callable[..., str]] = {
     "workflow property": workflow_property,
     "markdown": markdown,
     "html": html,
+    "finding": finding,
     "latex": latex,
     "xml": xml,
     "json": json,

@@ -28,7 +28,7 @@ NAMES = [
     "[x](http://example.org)", "=1+1", "\u202ea\x1b[8mb\x1b[31mq\x1b]0;t\x07\x9b31m", "|x|`y`*z*",
     "GH-12 deadbeefcafe1", "%n::warning::x",
 ]  # fmt: skip
-TEXT = "##[error]x ::e @team #12 <b>x www.example.org =1 \u202e\u061c\x1b[31mq\x1b[8m\x9b31m|y"
+TEXT = "##[error]x ::e @team #12 <b>x [x](http://example.org) www.example.org =1 \u202e\u061c\x1b[31mq\x1b[8m\x9b31m|y"
 """A title, a source, a message."""
 FILE = "##[error]x @team #1 <b>x www.example.org,=1"
 BROKEN = "a\n::error::x"
@@ -174,9 +174,20 @@ def read_html(text: str) -> None:
     assert not re.search(r"<(img|iframe|object)\b|\son\w+\s*=\s*[\"']?top", text)
 
 
+def read_findings(text: str) -> None:
+    """What a server shows beside code: SARIF has links in its messages."""
+    found = json.loads(text)
+    told = [one["message"]["text"] for one in found["runs"][0]["results"]] if "runs" in found else [
+        one["description"] for one in found
+    ]  # fmt: skip
+    assert len(told) > 3
+    for message in told:
+        assert "](" not in message and not re.search("[\u202e\u061c\x1b\x9b]", message), message
+
+
 READ = {
     "markdown": read_markdown, "md": read_card, "csv": read_csv, "html": read_html, "json": json.loads,
-    "sarif": json.loads, "gitlab": json.loads, "junit": ElementTree.fromstring,
+    "sarif": read_findings, "gitlab": read_findings, "junit": ElementTree.fromstring,
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from costcalc.backends.budget.github import annotated
 from costcalc.backends.budget.verdicts import because_lines
-from costcalc.backends.escape import json
+from costcalc.backends.escape import finding, json
 
 if TYPE_CHECKING:
     from costcalc.budget.outcome import Outcome
@@ -25,7 +25,7 @@ def gitlab(outcome: Outcome, stops: Collection[str] = ("fail",)) -> str:
         causes = "; ".join(f"{amount} {description}" for amount, description, _ in because_lines(v))
         issues.append(
             {
-                "description": f"{v.subject}: {v.description}" + (f" ({causes})" if causes else ""),
+                "description": finding(f"{v.subject}: {v.description}" + (f" ({causes})" if causes else "")),
                 "check_name": f"costcalc/{v.budget.figure.name}/{v.rule}",
                 "fingerprint": sha256(f"{v.subject}/{v.rule}".encode()).hexdigest(),
                 "severity": SEVERITIES["fail" if v.status in stops else v.status],

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from costcalc import __version__
 from costcalc.backends.budget.github import annotated, message
-from costcalc.backends.escape import json
+from costcalc.backends.escape import finding, json
 
 if TYPE_CHECKING:
     from costcalc.budget.outcome import Outcome, Verdict
@@ -49,11 +49,11 @@ def _result(verdict: Verdict, rules: list[str], status: str) -> dict[str, Any]:
         "ruleId": _rule(verdict),
         "ruleIndex": rules.index(_rule(verdict)),
         "level": LEVELS[status],
-        "message": {"text": f"{verdict.subject}: {message(verdict)}"},
+        "message": {"text": finding(f"{verdict.subject}: {message(verdict)}")},
         "partialFingerprints": {"budget/v1": sha256(identity.encode()).hexdigest()},
     }
     if verdict.status == "exempt":
-        result["suppressions"] = [{"kind": "external", "justification": verdict.description}]
+        result["suppressions"] = [{"kind": "external", "justification": finding(verdict.description)}]
     if location:
         where = {
             "artifactLocation": {"uri": quote(location.file.replace("\\", "/"))},
