@@ -1,7 +1,8 @@
 """How long a trace takes beside torch's own FlopCounterMode on the meta device: ratios of CPU time, the two in turns.
 
     python benchmarks/tracing_floor.py                     # 40 of timm's architectures
-    python benchmarks/tracing_floor.py resnet50 vit_base_patch16_224
+    python benchmarks/tracing_floor.py resnet50 torchvision:swin_t transformers:bert
+    python benchmarks/tracing_floor.py all                 # 66, of timm, torchvision and transformers, and those made here
     python benchmarks/tracing_floor.py multiplications stacks joined decoding   # made here: many calls of few kinds
 
 Each model is built once, on the meta device, and run at batch 1 without gradients; each side takes the best of several
@@ -30,6 +31,16 @@ MODELS = [
     "pvt_v2_b2", "regnety_032", "res2net50_26w_4s", "resnest50d", "sequencer2d_s", "swinv2_tiny_window8_256",
     "tnt_s_patch16_224", "vit_base_patch16_224", "xcit_tiny_24_p16_224",
 ]  # fmt: skip
+TORCHVISION = [
+    "convnext_base", "densenet169", "efficientnet_b4", "efficientnet_v2_m", "googlenet", "maxvit_t", "mnasnet1_3",
+    "mobilenet_v3_large", "regnet_y_3_2gf", "resnet152", "shufflenet_v2_x2_0", "swin_v2_s", "vgg19_bn", "vit_l_16",
+]  # fmt: skip
+TRANSFORMERS = [
+    "bert", "deberta-v2", "gpt2", "gpt_neox", "llama", "mpnet", "opt", "qwen3", "roformer", "t5gemma", "vit", "xlnet",
+]  # fmt: skip
+"""Kinds of models of transformers, on 128 tokens or their image, by the defaults of their configurations."""
+LAYERS = 12
+MADE = ["multiplications", "stacks", "joined", "decoding"]
 CALLS, STACKS, JOINED, STEPS = 10_000, 200, 500, 501
 """Of the models that are made here."""
 ROUNDS = 4
@@ -81,11 +92,40 @@ def made(name: str) -> tuple[Any, Any] | None:
                 tokens = torch.cat([tokens, self.head(y).argmax(-1)], 1)
             return tokens
 
-    if name not in ("multiplications", "stacks", "joined", "decoding"):
+    if name not in MADE:
         return None
     with torch.device("meta"):
         model = Made().eval().requires_grad_(False)
     return model, torch.zeros(1, 4, dtype=torch.int64 if name == "decoding" else torch.float32)
+
+
+def of_a_library(name: str) -> tuple[Any, Any]:
+    """A model of timm, ``torchvision:NAME`` or ``transformers:KIND``, and its input."""
+    import torch
+
+    library, _, kind = name.rpartition(":")
+    if library == "transformers":
+        import transformers
+        from transformers.initialization import no_init_weights
+
+        config = transformers.CONFIG_MAPPING[kind]()
+        for option in ("num_hidden_layers", "n_layer", "num_layers"):
+            if getattr(config, option, None):
+                setattr(config, option, min(LAYERS, getattr(config, option)))
+        with torch.device("meta"), no_init_weights():
+            model = transformers.MODEL_MAPPING[type(config)]._from_config(config).eval().requires_grad_(False)
+        image = getattr(model, "main_input_name", "") == "pixel_values"
+        return model, torch.empty(1, 3, 224, 224) if image else torch.ones(1, 128, dtype=torch.int64)
+    with torch.device("meta"):
+        if library == "torchvision":
+            import torchvision
+
+            model = torchvision.models.get_model(kind, weights=None).eval().requires_grad_(False)
+            return model, torch.empty(1, 3, 224, 224)
+        import timm
+
+        model = timm.create_model(kind, pretrained=False).eval().requires_grad_(False)
+        return model, torch.empty(1, *model.default_cfg["input_size"])
 
 
 def measured(name: str) -> tuple[float, float]:
@@ -95,15 +135,7 @@ def measured(name: str) -> tuple[float, float]:
 
     import costcalc
 
-    found = made(name)
-    if found is None:
-        import timm
-
-        with torch.device("meta"):
-            model = timm.create_model(name, pretrained=False).eval().requires_grad_(False)
-        x = torch.empty(1, *model.default_cfg["input_size"], device="meta")
-    else:
-        model, x = found
+    model, x = made(name) or of_a_library(name)
 
     def counted() -> None:
         with torch.no_grad(), FlopCounterMode(display=False):
@@ -126,7 +158,13 @@ def main() -> None:
 
     torch.set_num_threads(1)
     found = {}
-    for name in sys.argv[1:] or MODELS:
+    everything = [
+        *MODELS,
+        *(f"torchvision:{n}" for n in TORCHVISION),
+        *(f"transformers:{n}" for n in TRANSFORMERS),
+        *MADE,
+    ]
+    for name in everything if sys.argv[1:] == ["all"] else sys.argv[1:] or MODELS:
         found[name] = measured(name)
         print(f"{name:<32}{found[name][0]:8.3f}{found[name][1]:8.3f}{found[name][1] / found[name][0]:7.2f}", flush=True)
     ratios = [ours / theirs for theirs, ours in found.values() if theirs > SHORT]

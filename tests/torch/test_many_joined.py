@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import costcalc
-from costcalc.frontends.torch.layouts import MANY, joined
+from costcalc.frontends.torch.layouts import MANY, joined, stacked
 
 LAYOUTS = ("contiguous", "channels_last", "transposed", "cut", "expanded")
 
@@ -48,6 +48,27 @@ def test_shape_strides_and_element_type_are_those_of_real_runs() -> None:
             assert (found.shape, found.dtype) == (real.shape, real.dtype)
             assert found.stride() == real.stride() or real.numel() == 0, (shape, axis, layouts)
     assert ours > 200
+
+
+def test_a_stack_is_that_of_real_runs() -> None:
+    draw = random.Random(11)
+    for _ in range(300):
+        shape = [draw.randint(0 if draw.random() < 0.1 else 1, 4) for _ in range(draw.randint(0, 4))]
+        axis = draw.randrange(-len(shape) - 1, len(shape) + 1)
+        layouts = draw.sample(LAYOUTS, draw.randint(1, 3)) if shape else ["contiguous"]
+        dtype = draw.choice([torch.float32, torch.int64, torch.bool])
+        tensors = [one(draw, shape, draw.choice(layouts), dtype) for _ in range(MANY + draw.randint(1, 5))]
+        found, real = stacked([t.to("meta") for t in tensors], axis), torch.stack(tensors, axis)
+        if found is None:  # they could be in channels_last
+            assert len(shape) > 2 and not all(t.is_contiguous() for t in tensors)
+            continue
+        assert (found.shape, found.dtype) == (real.shape, real.dtype)
+        assert found.stride() == real.stride() or real.numel() == 0, (shape, axis, layouts)
+    many = [torch.empty(2, 3, device="meta")] * MANY
+    assert stacked(many) is None  # few enough for PyTorch, which also says what does not fit
+    assert stacked([*many, torch.empty(2, 3, device="meta", dtype=torch.int32)]) is None
+    assert stacked([*many, torch.empty(2, 4, device="meta")]) is None
+    assert stacked([*many, many[0]], 3) is None
 
 
 def test_pytorch_tells_of_what_does_not_fit() -> None:

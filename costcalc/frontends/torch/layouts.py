@@ -51,7 +51,8 @@ def normed(x: Tensor) -> Tensor:
 
 
 MANY = 16
-"""Tensors up to which PyTorch's own code, which looks at each a dozen times in Python, tells what ``cat`` makes."""
+"""Tensors up to which PyTorch's own code, which looks at each a dozen times in Python, tells what ``cat`` and ``stack``
+make."""
 
 
 def joined(tensors: Sequence[Tensor], dim: int = 0, **_: Any) -> Tensor | None:
@@ -70,6 +71,27 @@ def joined(tensors: Sequence[Tensor], dim: int = 0, **_: Any) -> Tensor | None:
     if any(len(s) != rank or s[:dim] != before or s[dim:][1:] != after for s in {*shapes}):
         return None
     return torch.empty((*before, sum([s[dim] for s in shapes]), *after), dtype=first.dtype, device="meta")
+
+
+def stacked(tensors: Sequence[Tensor], dim: int = 0, **_: Any) -> Tensor | None:
+    """What ``stack`` makes of ``tensors`` without values, which is contiguous; None where PyTorch is to tell.
+
+    That is where there are few, where they are not alike, and where they could be in ``channels_last``.
+    """
+    first = tensors[0]
+    shape, rank = first.shape, first.dim() + 1
+    if len(tensors) <= MANY or not -rank <= dim < rank or first.is_complex():
+        return None
+    if len({t.dtype for t in tensors}) > 1 or len({t.shape for t in tensors}) > 1:
+        return None
+    if rank >= min(ORDERS) and not all([t.is_contiguous() for t in tensors]):
+        return None
+    at = dim % rank
+    return torch.empty((*shape[:at], len(tensors), *shape[at:]), dtype=first.dtype, device="meta")
+
+
+JOINING = {"cat": joined, "stack": stacked}
+"""What tells without PyTorch what an operator makes of many tensors, by its name."""
 
 
 def laid_out(name: str, given: list[Tensor], args: tuple[Any, ...], result: Any, named: dict[str, Any]) -> Any:

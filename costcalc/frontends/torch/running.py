@@ -10,7 +10,7 @@ from torch import Tensor
 from torch._ops import OpOverload
 
 from costcalc.frontends.torch.aliases import Aliases, storage_of
-from costcalc.frontends.torch.layouts import joined, laid_out, normed
+from costcalc.frontends.torch.layouts import JOINING, laid_out, normed
 from costcalc.frontends.torch.norms import fits, statistics
 from costcalc.frontends.torch.operators import Operator
 from costcalc.frontends.torch.pytrees import (
@@ -133,7 +133,8 @@ class Runner:
             kwargs = self._repeated(operator.named(args, kwargs), kwargs)
         simple = bool(given) and operator.pure and not kwargs.get("device")
         if simple and all_on_meta(given):
-            made = joined(**operator.named(args, kwargs)) if operator.name == "cat" else None
+            join = JOINING.get(operator.name)
+            made = None if join is None else join(**operator.named(args, kwargs))
             return self._once(func, operator, args, kwargs) if made is None else made
         run_args, run_kwargs = replaced(args, self.shadow), replaced(kwargs, self.shadow)
         if simple and not operator.writes:
