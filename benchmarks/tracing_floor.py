@@ -1,8 +1,8 @@
 """How long a trace takes beside torch's own FlopCounterMode on the meta device: ratios of CPU time, the two in turns.
 
     python benchmarks/tracing_floor.py                     # 40 of timm's architectures
-    python benchmarks/tracing_floor.py resnet50 torchvision:swin_t transformers:bert
-    python benchmarks/tracing_floor.py all                 # 66, of timm, torchvision and transformers, and those made here
+    python benchmarks/tracing_floor.py resnet50 transformers:bert
+    python benchmarks/tracing_floor.py all                 # 68, also of torchvision and transformers
     python benchmarks/tracing_floor.py multiplications stacks joined decoding   # made here: many calls of few kinds
 
 Each model is built once, on the meta device, and run at batch 1 without gradients; each side takes the best of several
@@ -33,10 +33,10 @@ MODELS = [
 ]  # fmt: skip
 TORCHVISION = [
     "convnext_base", "densenet169", "efficientnet_b4", "efficientnet_v2_m", "googlenet", "maxvit_t", "mnasnet1_3",
-    "mobilenet_v3_large", "regnet_y_3_2gf", "resnet152", "shufflenet_v2_x2_0", "swin_v2_s", "vgg19_bn", "vit_l_16",
+    "mobilenet_v3_large", "resnet152", "shufflenet_v2_x2_0", "swin_v2_s", "vgg19_bn", "vit_l_16",
 ]  # fmt: skip
 TRANSFORMERS = [
-    "bert", "deberta-v2", "gpt2", "gpt_neox", "llama", "mpnet", "opt", "qwen3", "roformer", "t5gemma", "vit", "xlnet",
+    "bert", "gpt2", "gpt_neox", "llama", "mpnet", "opt", "qwen3", "roformer", "t5gemma", "vit", "xlnet",
 ]  # fmt: skip
 """Kinds of models of transformers, on 128 tokens or their image, by the defaults of their configurations."""
 LAYERS = 12
@@ -165,7 +165,11 @@ def main() -> None:
         *MADE,
     ]
     for name in everything if sys.argv[1:] == ["all"] else sys.argv[1:] or MODELS:
-        found[name] = measured(name)
+        try:
+            found[name] = measured(name)
+        except Exception as error:  # torch's counter has no values for what some models ask
+            print(f"{name:<32}  the counter fails: {str(error).splitlines()[0][:60]}", flush=True)
+            continue
         print(f"{name:<32}{found[name][0]:8.3f}{found[name][1]:8.3f}{found[name][1] / found[name][0]:7.2f}", flush=True)
     ratios = [ours / theirs for theirs, ours in found.values() if theirs > SHORT]
     if ratios:

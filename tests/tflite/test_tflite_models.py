@@ -469,3 +469,26 @@ def test_a_cache_that_is_written_in_part_and_a_size_that_is_worked_out(tmp_path:
 def opened_in(folder: Path, f: File, inputs: list[int], outputs: list[int]) -> Any:
     (folder / "net.tflite").write_bytes(f.bytes(inputs, outputs))
     return load(str(folder / "net.tflite"))
+
+
+def test_operators_of_stablehlo(opened: Open) -> None:
+    """A product for each of 2 places over 5 and over the whole of 3 × 4; then moves and functions of elements."""
+    f = File()
+    x, w = f.tensor("x", 2, 5, 4), f.tensor("w", 3, 2, 4)
+    product, turned, part = f.tensor("p", 2, 5, 3), f.tensor("t", 3, 2, 5), f.tensor("c", 1, 2, 3)
+    both, flat, above = f.tensor("b", 3, 2, 10), f.tensor("f", 60), f.tensor("g", 60, dtype="bool")
+    dot = {0: ("longs", [0]), 1: ("longs", [1]), 2: ("longs", [2]), 3: ("longs", [2])}
+    f.operator("STABLEHLO_DOT_GENERAL", [x, w], [product], dot)
+    f.operator("STABLEHLO_TRANSPOSE", [product], [turned], {0: ("longs", [2, 0, 1])})
+    cut = {0: ("longs", [1, 0, 0]), 1: ("longs", [3, 2, 5]), 2: ("longs", [2, 1, 2])}
+    f.operator("STABLEHLO_SLICE", [turned], [part], cut)
+    f.operator("STABLEHLO_CONCATENATE", [turned, turned], [both], {0: ("long", 2)})
+    f.operator("STABLEHLO_RESHAPE", [both], [flat])
+    f.operator("STABLEHLO_COMPARE", [flat, flat], [above], {0: ("count", 3)})
+    graph = opened(f, [x, w], [part, above])
+    found = report(graph)
+    assert found.is_complete, graph.assumed
+    assert found.total.macs == 2 * 5 * 3 * 4
+    assert [graph.types[v].shape for v in graph.outputs] == [(1, 2, 3), (60,)]
+    functions = {n.op.function for n in graph.nodes if n.op.name == "elementwise"}  # type: ignore[attr-defined]
+    assert functions == {"copy", "gt"}

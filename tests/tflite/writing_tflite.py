@@ -26,9 +26,15 @@ UNION = {
     "DYNAMIC_UPDATE_SLICE": 117, "IF": 92, "WHILE": 93, "CALL_ONCE": 103, "LESS": 43,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": 71, "RNN": 7, "LSTM": 14, "UNIDIRECTIONAL_SEQUENCE_RNN": 31,
     "BIDIRECTIONAL_SEQUENCE_LSTM": 69,
-    "BIDIRECTIONAL_SEQUENCE_RNN": 70,
+    "BIDIRECTIONAL_SEQUENCE_RNN": 70, "RANDOM_UNIFORM": 114, "RANDOM_STANDARD_NORMAL": 114,
+    "NON_MAX_SUPPRESSION_V4": 95, "NON_MAX_SUPPRESSION_V5": 96, "SEGMENT_SUM": 100, "RFFT2D": 105, "BUCKETIZE": 115,
 }  # fmt: skip
 """Which table the options of each operator are, by the schema's numbers."""
+SECOND_UNION = {
+    "STABLEHLO_CONCATENATE": 1, "STABLEHLO_SLICE": 3, "STABLEHLO_COMPARE": 8, "STABLEHLO_DOT_GENERAL": 12,
+    "STABLEHLO_TRANSPOSE": 17,
+}  # fmt: skip
+"""The same of those whose options stand in the second table."""
 
 
 class Table(NamedTuple):
@@ -81,6 +87,7 @@ def _child(out: bytearray, kind: str, value: Any) -> int:
     data = {
         "text": lambda: value.encode(), "bytes": lambda: value,
         "ints": lambda: struct.pack(f"<{len(value)}i", *value),
+        "longs": lambda: struct.pack(f"<{len(value)}q", *value),
         "floats": lambda: struct.pack(f"<{len(value)}f", *value),
     }[kind]()  # fmt: skip
     _align(out, 16)
@@ -147,6 +154,10 @@ class File:
         sizes = [len(values)] if shape is None else list(shape)
         return self.tensor(name, *sizes, dtype="int32", data=struct.pack(f"<{len(values)}i", *values))
 
+    def scalar(self, value: float) -> int:
+        """A constant of one real number, without axes."""
+        return self.tensor("scalar", data=struct.pack("<f", value))
+
     def operator(
         self, name: str, inputs: Sequence[int], outputs: Sequence[int],
         options: dict[int, tuple[str, Any]] | None = None, custom: bool = False,
@@ -158,7 +169,9 @@ class File:
         fields: dict[int, tuple[str, Any]] = {
             0: ("count", self.codes.index(code)), 1: ("ints", list(inputs)), 2: ("ints", list(outputs)),
         }  # fmt: skip
-        if options is not None:
+        if options is not None and name in SECOND_UNION:
+            fields |= {11: ("kind", SECOND_UNION[name]), 12: ("table", Table(options))}
+        elif options is not None:
             fields |= {3: ("kind", UNION.get(name, 0)), 4: ("table", Table(options))}
         self.operators.append(Table(fields))
 

@@ -155,3 +155,26 @@ def test_cells_are_named_as_not_counted_and_their_weights_stored() -> None:
     found = costcalc.analyze(dynamic.LSTMCell(8, 16), torch.rand(2, 8))
     assert [layer.kind for layer in found.uncounted] == ["quantized::quantized_lstm_cell_dynamic"]
     assert found.total.params == 64 * 24 + 2 * 64
+
+
+AO = {
+    "int8 weights": ("Int8WeightOnlyConfig", {}),
+    "int8 weights and activations": ("Int8DynamicActivationInt8WeightConfig", {}),
+    "float8 weights": ("Float8WeightOnlyConfig", {}),
+    "int4 weights, by groups": ("IntxWeightOnlyConfig", {"weight_dtype": "int4", "granularity": 32}),
+}
+
+
+@pytest.mark.parametrize("what", AO)
+def test_what_torchao_stores_is_what_is_counted(what: str) -> None:
+    """Tried with torchao 0.18. Whole numbers of 4 bits lie in 8 each there; packed ones want kernels of GPUs."""
+    quantization = pytest.importorskip("torchao.quantization", reason="not in the test extra: 30 MB for one test")
+    name, options = AO[what]
+    given = {k: getattr(torch, v) if isinstance(v, str) else quantization.PerGroup(v) for k, v in options.items()}
+    module = nn.Sequential(nn.Linear(128, 256), nn.ReLU(), nn.Linear(256, 64)).to(torch.bfloat16).eval()
+    quantization.quantize_(module, getattr(quantization, name)(**given))
+    inner = [getattr(m.weight, part) for m in (module[0], module[2]) for part in m.weight.__tensor_flatten__()[0]]
+    found = costcalc.analyze(module, torch.zeros(3, 128, dtype=torch.bfloat16))
+    assert not found.uncounted
+    assert found.total.macs == 3 * (128 * 256 + 256 * 64)
+    assert found.total.weight_bits == 8 * sum(t.numel() * t.element_size() for t in inner) + 16 * (256 + 64)

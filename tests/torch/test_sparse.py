@@ -50,6 +50,23 @@ PRODUCTS: dict[str, tuple[Callable[..., Any], tuple[int, ...], int]] = {
 }
 
 
+@pytest.mark.parametrize("layout", ["to_sparse_bsr", "to_sparse_bsc"])
+@pytest.mark.parametrize("block", [(2, 3), (4, 2), (1, 6)])
+@pytest.mark.parametrize("trained", [False, True])
+def test_blocks_are_stored_whole(layout: str, block: tuple[int, int], trained: bool) -> None:
+    """Of a matrix of 8 × 12, blocks with anything in them: their zeros are stored, and multiplied with, too."""
+    dense = torch.zeros(8, 12)
+    dense[0, 0], dense[3, 7], dense[7, 11], dense[7, 10] = 1.0, 2.0, 3.0, 4.0
+    matrix = getattr(dense, layout)(block)
+    blocks = len({(i // block[0], j // block[1]) for i, j in ((0, 0), (3, 7), (7, 11), (7, 10))})
+    found = report(trace(Sparse(lambda a, x: a @ x, matrix, trained=trained), (12, 5)))
+    stored = blocks * block[0] * block[1]
+    rows = (8 // block[0] if layout == "to_sparse_bsr" else 12 // block[1]) + 1
+    assert not found.uncounted and found.total.macs == stored * 5
+    assert found.total.params == stored * trained
+    assert found.total.weight_bits == 32 * stored + 64 * (rows + blocks)
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", PRODUCTS)
 def test_products(name: str, layout: str) -> None:

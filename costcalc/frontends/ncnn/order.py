@@ -6,8 +6,9 @@ from typing import Any
 
 from costcalc.frontends.compose import Unlike, Value
 from costcalc.frontends.ncnn.build import NcnnBuilder
-from costcalc.frontends.ncnn.read import REST, NcnnLayer
+from costcalc.frontends.ncnn.read import LISTS, REST, NcnnLayer
 from costcalc.frontends.ncnn.rules import rule
+from costcalc.ir.dims import prod
 
 
 def _written(b: NcnnBuilder, value: Value) -> Value:
@@ -33,6 +34,22 @@ def memory_data(b: NcnnBuilder, layer: NcnnLayer) -> Value:
     sizes = [layer.whole(number) for number in (2, 1, 0)]
     shape = tuple(size for size in sizes if size)
     return b.make("parameter", shape=(1, *shape))
+
+
+@rule("PriorBox")
+def prior_boxes(b: NcnnBuilder, layer: NcnnLayer, x: Value, *image: Value) -> Value:
+    """Boxes of fixed sides at each place of a map, with their variances: they follow from sizes, not from values."""
+    smallest, largest, ratios = (_listed(layer, number) for number in (0, 1, 2))
+    if not image:
+        raise Unlike("it is not told of the image")
+    each = smallest * (ratios + 1) + largest + smallest * ratios * layer.whole(7, 1)
+    return b.make("constant", shape=(1, 2, prod(b.type_of(x).shape[-2:]) * each * 4))
+
+
+def _listed(layer: NcnnLayer, number: int) -> int:
+    """How many numbers an option lists."""
+    value = layer.options.get(LISTS - number, ())
+    return len(value) if isinstance(value, tuple) else 0
 
 
 @rule("Concat")

@@ -127,6 +127,13 @@ class FlatTable:
             raise self._flat.broken(f"a list has {length:,} numbers where at most {most:,} make sense")
         return Struct(f"<{length}i").unpack_from(self._flat.data, start) if length else ()
 
+    def longs(self, field: int, most: int) -> tuple[int, ...]:
+        """A vector of numbers of eight bytes with a sign, at most ``most`` of them."""
+        start, length = self.span(field, 8)
+        if length > most:
+            raise self._flat.broken(f"a list has {length:,} numbers where at most {most:,} make sense")
+        return Struct(f"<{length}q").unpack_from(self._flat.data, start) if length else ()
+
     def tables(self, field: int, most: int, what: str) -> list[FlatTable]:
         """A vector of tables, at most ``most`` of them."""
         start, length = self.span(field, 4)

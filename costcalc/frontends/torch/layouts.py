@@ -84,7 +84,7 @@ def stacked(tensors: Sequence[Tensor], dim: int = 0, **_: Any) -> Tensor | None:
         return None
     if len({t.dtype for t in tensors}) > 1 or len({t.shape for t in tensors}) > 1:
         return None
-    if rank >= min(ORDERS) and not all([t.is_contiguous() for t in tensors]):
+    if rank >= min(ORDERS) and not all(t.is_contiguous() for t in tensors):
         return None
     at = dim % rank
     return torch.empty((*shape[:at], len(tensors), *shape[at:]), dtype=first.dtype, device="meta")

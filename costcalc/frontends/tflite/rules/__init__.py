@@ -10,7 +10,7 @@ from importlib import import_module
 
 from costcalc.frontends.tflite.rules.table import RULES, Rule
 
-_MODULES = ("layers", "places", "elementwise", "axes", "order", "moves", "control", "recurrent")
+_MODULES = ("layers", "places", "elementwise", "axes", "order", "moves", "choices", "control", "recurrent", "stablehlo")
 
 
 def rule_of(name: str) -> Rule | None:

@@ -23,11 +23,11 @@ def arithmetic(b: TFLiteBuilder, o: TFLiteOperator) -> None:
         b.scope.numbers[o.outputs[0]] = known
         if b.is_constant(o.inputs[0]) and b.is_constant(o.inputs[1]):
             return
-    y = _of_two(b, o, op)
+    y = function_of_two(b, o, op)
     finish(b, o, y, o.options.byte(0) if o.options else 0)
 
 
-def _of_two(b: TFLiteBuilder, o: TFLiteOperator, function: str) -> Value:
+def function_of_two(b: TFLiteBuilder, o: TFLiteOperator, function: str) -> Value:
     """A function of two tensors; of one with a number it is that of one tensor."""
     dtype = b.declared(o.outputs[0]).dtype
     inputs = [i for i in o.inputs[:2] if not (b.is_constant(i) and prod(b.tensor(i).shape) == 1)]
@@ -74,7 +74,7 @@ def of_two(b: TFLiteBuilder, o: TFLiteOperator) -> None:
         pair = first[0], second[0]
         if all(isinstance(n, int) for n in pair):
             b.scope.numbers[o.outputs[0]] = [int(_KNOWN[o.name](*pair))]
-    finish(b, o, _of_two(b, o, _BINARY[o.name]))
+    finish(b, o, function_of_two(b, o, _BINARY[o.name]))
 
 
 _UNARY = {
@@ -95,7 +95,7 @@ def of_one(b: TFLiteBuilder, o: TFLiteOperator) -> None:
 @rule("SQUARED_DIFFERENCE")
 def squared_difference(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """(x - y)²."""
-    finish(b, o, b.make("elementwise", _of_two(b, o, "subtract"), function="square"))
+    finish(b, o, b.make("elementwise", function_of_two(b, o, "subtract"), function="square"))
 
 
 @rule("SELECT", "SELECT_V2")
