@@ -7,6 +7,7 @@ Source: "Trace Event Format", the document that Chrome's own viewer names; times
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import nextafter
 from typing import Any
 
 from costcalc.analysis.liveness import liveness
@@ -105,7 +106,11 @@ def _layer(span: TraceSlice) -> dict[str, Any]:
 
 
 def _span(thread: int, name: str, kind: str, start: float, end: float, about: dict[str, Any]) -> dict[str, Any]:
-    times = {"ts": start * MICROSECONDS, "dur": (end - start) * MICROSECONDS}
+    at, until = start * MICROSECONDS, end * MICROSECONDS
+    took = nextafter(until, at) - at
+    while took and at + took >= until:  # readers add them, and some take what begins as this ends for a part of it
+        took = nextafter(took, 0.0)
+    times = {"ts": at, "dur": took}
     return {"ph": "X", "pid": PROCESS, "tid": thread, "name": name, "cat": kind, **times, "args": about}
 
 

@@ -185,6 +185,12 @@ class Labels:
         """Keep clear of a text or a legend that stands there already."""
         self._taken.append(drawn.get_window_extent(self._renderer))
 
+    def is_free(self, drawn: Artist) -> bool:
+        """Whether a text lies within the axes, and over no other."""
+        inner, box = self._axes.get_window_extent(), drawn.get_window_extent(self._renderer)
+        inside = box.x0 >= inner.x0 and box.x1 <= inner.x1 and box.y0 >= inner.y0 and box.y1 <= inner.y1
+        return inside and not any(box.overlaps(other) for other in self._taken)
+
     def put(self, x: float, y: float, text: str, radius: float = 3.0, **more: Any) -> Text | None:
         """``text`` near the point, which is ``radius`` typographic points large; None where there is no room."""
         pixel = self._axes.figure.dpi / 72

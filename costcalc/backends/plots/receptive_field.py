@@ -76,7 +76,7 @@ def draw(reports: Sequence[Report], names: Sequence[str], width: float | None = 
         deep = top > DEEP * images[0]
         axes.set(xlim=(0, max(len(report.layers) for report in reports) * 1.02 + 1))
         axes.set(yscale="log", ylim=(1, top * 1.3)) if deep else axes.set(ylim=(0, top * 1.08))
-        linear(axes.xaxis, 0, axes.get_xlim()[1], "", about=8, whole=True)
+        linear(axes.xaxis, 0, axes.get_xlim()[1], "", about=8 if (width or WIDTH) >= 5 else 4, whole=True)
         logarithmic(axes.yaxis, PIXELS) if deep else linear(axes.yaxis, 0, top * 1.08, PIXELS)
         axes.set_xlabel("layer")
         axes.set_ylabel("window, in pixels")
@@ -95,9 +95,13 @@ def draw(reports: Sequence[Report], names: Sequence[str], width: float | None = 
             labels.avoid(((axes.get_xlim()[1] * i / 200, image) for i in range(201)), 1.0)
         for curve in curves:
             labels.avoid(_along(curve), 1.0)
-        if len(curves) == 1 and not all(_named(labels, curves[0])):
-            _legend(axes, curves, False)
-            settle(axes)
+        if len(curves) == 1:
+            named = [labels.put(x, y, f"{name} {says}", 4.0, color=INK) for x, y, name, says in _rings(curves[0])]
+            if not all(named):
+                for put in filter(None, named):  # all of them beside the axes, which come to be narrower
+                    put.remove()
+                _legend(axes, curves, False)
+                settle(axes)
     return drawn
 
 
@@ -136,12 +140,6 @@ def _rings(curve: Curve) -> Iterator[tuple[int, int, str, str]]:
         yield x, y, plain(curve.over, 26), "exceeds the image"
     if curve.whole:
         yield curve.whole[0], curve.image, plain(curve.sees_all, 26), "sees all of the image"
-
-
-def _named(labels: Labels, curve: Curve) -> Iterator[bool]:
-    """Whether there was room for what is said of each ring."""
-    for x, y, name, says in _rings(curve):
-        yield labels.put(x, y, f"{name} {says}", 4.0, color=INK) is not None
 
 
 def _legend(axes: Any, curves: Sequence[Curve], brief: bool) -> None:

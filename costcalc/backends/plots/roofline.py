@@ -14,6 +14,7 @@ from costcalc.backends.plots.canvas import (
     INK,
     MARKERS,
     REST,
+    WIDTH,
     Labels,
     Picture,
     key,
@@ -53,7 +54,7 @@ def draw(report: Report, width: float | None = None) -> Picture:
     note = f"{note_of(report)}; area: share of {units.seconds(whole)}"
     if found.without:
         note += f"; layers without MACs take {units.seconds(found.without)} more"
-    with picture(f"Roofline of {report.name}", note, width, 0.56) as (drawn, axes):
+    with picture(f"Roofline of {report.name}", note, width, 0.56 if (width or WIDTH) >= 5 else 0.8) as (drawn, axes):
         xs, ys = [at[1] for at in alike], [at[2] for at in alike]
         left, right = min(*xs, found.ridge) / 2.2, max(*xs, found.ridge) * 2.5
         room = 34 / (72 * drawn.get_figheight() - 70)  # two lines of text stand above the roof
@@ -99,21 +100,28 @@ def _roof_labels(axes: Any, found: Any, right: float, labels: Labels) -> None:
         f"{units.count(round(found.peak))} MAC/s{bits}", (right, found.peak), (-2, 3), textcoords="offset points",
         ha="right", va="bottom", size=7, color=GREY,
     )  # fmt: skip
-    left = axes.transAxes.inverted().transform(axes.transData.transform((found.ridge, found.peak)))[0] > 0.75
+    left = axes.transAxes.inverted().transform(axes.transData.transform((found.ridge, found.peak)))[0] > 0.5
     ridge = axes.annotate(
         f"{found.ridge:.3g} MACs per byte", (found.ridge, axes.get_ylim()[1]), (-3 if left else 3, -2),
         textcoords="offset points", size=7, color=GREY, va="top", ha="right" if left else "left",
     )  # fmt: skip
+    for text in (peak, ridge):
+        labels.avoid_all_of(text)
+    bandwidth = f"{units.count(round(found.bandwidth))}B/s"
     x0, x1 = axes.get_xlim()[0], found.ridge
-    x = (x0 * x0 * x1) ** (1 / 3)
     a, b = (axes.transData.transform((x, found.roof(x))) for x in (x0, x1))
     angle = math.degrees(math.atan2(b[1] - a[1], b[0] - a[0]))
-    slope = axes.annotate(
-        f"{units.count(round(found.bandwidth))}B/s", (x, found.roof(x)), (-4, 4), textcoords="offset points", size=7,
-        color=GREY, rotation=angle, rotation_mode="anchor", ha="center", va="bottom",
-    )  # fmt: skip
-    for text in (peak, ridge, slope):
-        labels.avoid_all_of(text)
+    for part in (1 / 3, 1 / 2, 2 / 3):
+        x = x0 * (x1 / x0) ** part
+        slope = axes.annotate(
+            bandwidth, (x, found.roof(x)), (-4, 4), textcoords="offset points", size=7, color=GREY, rotation=angle,
+            rotation_mode="anchor", ha="center", va="bottom",
+        )  # fmt: skip
+        if labels.is_free(slope):
+            labels.avoid_all_of(slope)
+            return
+        slope.remove()
+    ridge.set_text(f"{ridge.get_text()}, {bandwidth}")  # the slope has no room for it
 
 
 def _along(found: Any, left: float, right: float) -> list[tuple[float, float]]:

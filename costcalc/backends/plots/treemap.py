@@ -49,16 +49,27 @@ def draw(report: Report, figure: str = "macs", width: float | None = None) -> Pi
     note = f"area: {known.title}, {show(known, whole.value)} in total; {note_of(report)}"
     with picture(f"{report.name} by {known.title}", note, width, 0.62) as (drawn, axes):
         inch = drawn.get_size_inches()
-        points = Rectangle(0.0, 0.0, (inch[0] - 0.2) * 72, (inch[1] - 0.8) * 72)
-        axes.set(xlim=(0, points.width), ylim=(0, points.height))
         axes.set_axis_off()
-        drawn.subplots_adjust(0.1 / inch[0], 0.3 / inch[1], 1 - 0.1 / inch[0], 1 - 0.5 / inch[1])
-        _nest(axes, whole, points, colours, known, whole.value)
         shown = [kind for kind in colours if colours[kind] != REST]
         entries = [(f"{kind} {share(kinds[kind], whole.value)}", colours[kind], "s") for kind in shown]
         entries += [("others", REST, "s")] if len(shown) < len(colours) else []
-        key(axes, entries, loc="upper left", bbox_to_anchor=(0.0, 0.0), ncols=len(entries), columnspacing=1.0)
+        below = _legend(drawn, axes, entries, (inch[0] - 0.2) * drawn.dpi) / drawn.dpi + 0.04
+        points = Rectangle(0.0, 0.0, (inch[0] - 0.2) * 72, (inch[1] - below - 0.5) * 72)
+        axes.set(xlim=(0, points.width), ylim=(0, points.height))
+        drawn.subplots_adjust(0.1 / inch[0], below / inch[1], 1 - 0.1 / inch[0], 1 - 0.5 / inch[1])
+        _nest(axes, whole, points, colours, known, whole.value)
     return drawn
+
+
+def _legend(drawn: Picture, axes: Any, entries: list[tuple[str, str, str]], room: float) -> float:
+    """The key below ``axes``, in as many rows as it takes to be at most ``room`` pixels wide; how high it is."""
+    canvas: Any = drawn.agg
+    for columns in range(len(entries), 0, -1):
+        made = key(axes, entries, loc="upper left", bbox_to_anchor=(0.0, 0.0), ncols=columns, columnspacing=1.0)
+        box = made.get_window_extent(canvas.get_renderer())
+        if box.width <= room or columns == 1:
+            break
+    return float(box.height)
 
 
 def _leaves(area: Area) -> list[Area]:
