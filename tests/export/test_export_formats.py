@@ -95,7 +95,7 @@ def _events(text: str) -> list[dict[str, Any]]:
 
 
 def apart(events: list[dict[str, Any]]) -> None:
-    """What follows in a row begins after what is before it, as doubles add up and in Perfetto's nanoseconds: what begins
+    """What follows in a row begins after what is before it, as doubles add up and in whole nanoseconds: what begins
     within another is drawn as a part of it, or dropped. speedscope 1.25.0 complains of each.
     """
     rows: dict[int, list[dict[str, Any]]] = {}
