@@ -33,8 +33,8 @@ def is_inside(path: str, reach: str) -> bool:
 
 def is_in_cache(file: Path) -> bool:
     """Whether ``file`` lies as the local cache of Hugging Face keeps a revision: a link to one of its ``blobs``."""
-    revisions = file.parent.parent
-    return revisions.name == "snapshots" and is_inside(str(file), str(revisions.parent / "blobs"))
+    above = file.parents[1:3]  # of a revision's own files, and of those in a folder of a part
+    return any(f.name == "snapshots" and is_inside(str(file), str(f.parent / "blobs")) for f in above)
 
 
 def refuse_outside(path: str, reach: str, named: str, location: Location | None, by: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -247,3 +248,27 @@ def test_what_lies_beside_a_configuration_is_read_as_other_files_are(folder: Pat
     if hasattr(os, "mkfifo"):
         os.mkfifo(file)
         assert _prepared(Path("sub")) is None
+
+
+def test_an_index_of_a_pipeline_names_no_part_outside(folder: Path) -> None:
+    pytest.importorskip("torch")
+    from costcalc.errors import SpecError
+    from costcalc.frontends.torch import diffusers_pipelines as pipelines
+
+    names = ("unet", "unet/../../..", "text_encoder/../x", "../unet", "vae")
+    Path("sub/model_index.json").write_text(
+        json.dumps({"_class_name": "P", **{name: ["diffusers", "X"] for name in names}}), encoding="utf-8"
+    )
+    assert [*pipelines._read(Path("sub")).parts] == ["unet", "vae"]
+    (folder.parent / "config.json").write_text('{"_class_name": "password"}', encoding="utf-8")
+    Path("sub/unet").symlink_to("../..", target_is_directory=True)
+    with pytest.raises(SpecError, match="leads out of the repository") as told:
+        pipelines._config(Path("sub/unet"))
+    assert "password" not in str(told.value)
+    # In a cache of Hugging Face files are links to its blobs, which are followed.
+    part = folder.parent / "cache" / "snapshots" / "1a2b" / "vae"
+    part.mkdir(parents=True)
+    (folder.parent / "cache" / "blobs").mkdir()
+    (folder.parent / "cache" / "blobs" / "x").write_text('{"_class_name": "Y"}', encoding="utf-8")
+    (part / "config.json").symlink_to("../../../blobs/x")
+    assert pipelines._config(part) == {"_class_name": "Y"}

@@ -22,6 +22,7 @@ from costcalc.frontends.torch.named_model import NamedModel, by_default
 from costcalc.ir.graph import Graph
 from costcalc.ir.value_size import ValueSize
 from costcalc.reading.files import contents
+from costcalc.reading.reach import is_in_cache, reach_of, refuse_outside
 
 INDEX = "model_index.json"
 MOST_BYTES = 1 << 20
@@ -237,7 +238,10 @@ def _read(folder: Path) -> _Index:
     parts = {
         name: (value[0], value[1])
         for name, value in raw.items()
-        if isinstance(value, list) and len(value) == 2 and all(isinstance(v, str) for v in value)
+        if name.isidentifier()
+        and isinstance(value, list)
+        and len(value) == 2
+        and all(isinstance(v, str) for v in value)
     }
     return _Index(kind, parts)
 
@@ -255,11 +259,20 @@ def _object(path: str) -> dict[str, Any]:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    path = str(folder / "config.json")
-    raw = _object(path)
+    raw = _of_part(folder)
     if not isinstance(raw.get(CLASS), str):
+        path = str(folder / "config.json")
         raise SpecError(f"this is no configuration of diffusers: it has no '{CLASS}'", Location(path))
     return raw
+
+
+def _of_part(folder: Path) -> dict[str, Any]:
+    """The configuration in the ``folder`` of a part, which nobody has named but the index beside it."""
+    file = folder / "config.json"
+    if not is_in_cache(file):
+        index = str(folder.parent / INDEX)
+        refuse_outside(str(file), reach_of(index), f"{folder.name}/config.json", Location(index), "an index")
+    return _object(str(file))
 
 
 def _one(index: _Index, names: tuple[str, ...], path: str) -> str | None:
@@ -292,7 +305,7 @@ def _scale(folder: Path, decoder: str | None) -> int:
 
 def _tokens(folder: Path, wanted: int | None) -> int:
     """Of a text, as an encoder reads them: as many as it has places for, or as the pipeline takes of a long one."""
-    places = _object(str(folder / "config.json")).get("max_position_embeddings")
+    places = _of_part(folder).get("max_position_embeddings")
     long = wanted or _LONG
     return min(long, places) if isinstance(places, int) and places > 0 else long
 
