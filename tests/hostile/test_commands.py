@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -51,3 +52,10 @@ def test_an_expression_that_is_none_is_told_with_its_place(capsys: pytest.Captur
     said = _run(capsys, 2, "analyze", "net.yaml")
     assert said.startswith("costcalc: error: net.yaml:3:")
     assert "detected at line" not in said
+
+
+def test_every_command_is_in_the_table_of_what_it_runs_and_reads() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
+    heads = [line.split("|")[1] for line in page.splitlines() if line.startswith("| ")]
+    told = {name for head in heads for name in re.findall(r"`([a-z]+)", head)}
+    assert set(dispatch.COMMANDS) <= told, set(dispatch.COMMANDS) - told
