@@ -56,12 +56,15 @@ def update(file: str, text: str, seen: Version | None) -> None:
         if path.is_symlink() and (seen is None or not target.is_relative_to(folder)):
             raise CostcalcError("this is a link, and is not written to; make it a file", Location(file))
         with _alone(folder):
-            if version_of(file) != seen:
-                how = "changed" if seen else "came to be"
-                raise CostcalcError(
-                    f"the file {how} meanwhile, and is left as it is; run the command again", Location(file)
-                )
+            check_seen(file, seen)
             _replace(target, text)
+
+
+def check_seen(file: str, seen: Version | None) -> None:
+    """Raise ``CostcalcError`` if what lies at ``file`` is no longer the version ``seen``, or none."""
+    if version_of(file) != seen:
+        how = "changed" if seen else "came to be"
+        raise CostcalcError(f"the file {how} meanwhile, and is left as it is; run the command again", Location(file))
 
 
 @contextlib.contextmanager

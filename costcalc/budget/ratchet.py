@@ -10,6 +10,7 @@ from costcalc.analysis.figures import Figure
 from costcalc.budget.config import Config, Limit
 from costcalc.budget.outcome import Outcome
 from costcalc.errors import CostcalcError, Location, OptionError
+from costcalc.writing import check_seen
 
 
 def ratchet(config: Config, outcome: Outcome) -> tuple[str, list[str]]:
@@ -26,6 +27,7 @@ def ratchet(config: Config, outcome: Outcome) -> tuple[str, list[str]]:
         limit = v.budget.max
         most = max(Fraction(v.value), reached[limit.location][2] if limit.location in reached else Fraction(0))
         reached[limit.location] = limit, v.budget.figure, most
+    check_seen(config.file, config.seen)  # else places in it may be others'
     lines = Path(config.file).read_bytes().decode("utf-8").splitlines(keepends=True)
     said = []
     # From the end, so that columns on the same line stay right.

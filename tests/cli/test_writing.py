@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from terminal import run
@@ -123,6 +124,27 @@ def test_a_file_that_changes_while_a_command_runs_is_left(
     assert done.returncode == 2
     assert f"{name}: the file c" in done.stderr and "meanwhile" in done.stderr
     assert (tmp_path / name).read_text() == (CONFIG if name == "costcalc.yaml" else "") + text
+
+
+@pytest.mark.parametrize("text", ["", "version: 1\n", CONFIG.replace("9G", "8.1k"), "# x\n" + CONFIG])
+def test_a_config_that_is_another_before_it_is_edited_is_told_so(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """Whatever stands there now, at the places where the budgets were."""
+    import costcalc.budget.session as session
+
+    (tmp_path / "costcalc.yaml").write_text(CONFIG)
+    monkeypatch.chdir(tmp_path)
+    judged = session.judged
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        (tmp_path / "costcalc.yaml").write_text(text)
+        return judged(*args, **kwargs)
+
+    monkeypatch.setattr(session, "judged", slow)
+    done = run(capsys, "check", "--ratchet")
+    assert done.code == 2 and "costcalc.yaml: the file changed meanwhile" in done.err
+    assert (tmp_path / "costcalc.yaml").read_text() == text
 
 
 @links
