@@ -192,10 +192,32 @@ BESIDE: dict[str, tuple[dict[str, Any], dict[str, tuple[int, ...]]]] = {
          "act_dim": 3},
         {"states": (1, 8, 5), "actions": (1, 8, 3), "timesteps": (1, 8)},
     ),
+    "parts of an image": (
+        {"model_type": "lxmert", "vocab_size": 50, "hidden_size": 32, "num_attention_heads": 2, "l_layers": 1,
+         "x_layers": 1, "r_layers": 1, "intermediate_size": 48, "visual_feat_dim": 20},
+        {"visual_feats": (1, 36, 20), "visual_pos": (1, 36, 4)},
+    ),
+    "a text and the codes of a sound": (
+        {"model_type": "kyutai_speech_to_text", "vocab_size": 50, "hidden_size": 32, "num_attention_heads": 2,
+         "num_key_value_heads": 2, "num_hidden_layers": 1, "ffn_dim": 48, "num_codebooks": 4, "head_dim": 16,
+         "codebook_vocab_size": 20, "audio_pad_token_id": 3, "audio_bos_token_id": 2},
+        {"input_ids": (1, 8, 5)},
+    ),
+    "bands that are stacked": (
+        {"model_type": "granite_speech5_encoder", "hidden_size": 64, "num_hidden_layers": 1, "intermediate_size": 96,
+         "num_attention_heads": 2, "head_dim": 32}, {"input_features": (1, 100, 320)},
+    ),
+    "a sound by bands, and which of it is there": (
+        {"model_type": "gemma3n_audio", "hidden_size": 64, "conf_num_attention_heads": 2,
+         "conf_num_hidden_layers": 1}, {"audio_mel": (1, 100, 128), "audio_mel_mask": (1, 100)},
+    ),
     "a sound as convolutions take it": (
         {"model_type": "dac", "encoder_hidden_size": 8, "decoder_hidden_size": 64}, {"input_values": (1, 1, 16000)},
     ),
 }  # fmt: skip
+
+
+WITHOUT_TEXT = ("dac", "qwen2_5_vl_vision", "granite_speech5_encoder", "gemma3n_audio")
 
 
 @needs
@@ -203,9 +225,7 @@ BESIDE: dict[str, tuple[dict[str, Any], dict[str, tuple[int, ...]]]] = {
 def test_inputs_that_a_model_cannot_do_without(what: str, tmp_path: Path) -> None:
     config, inputs = BESIDE[what]
     model = written(tmp_path, **config)
-    wanted = models._wanted(
-        model, None, None, {} if config["model_type"] in ("dac", "qwen2_5_vl_vision") else {"tokens": 8}
-    )
+    wanted = models._wanted(model, None, None, {} if config["model_type"] in WITHOUT_TEXT else {"tokens": 8})
     given = dict(zip(inspect.signature(wanted.found.model.forward).parameters, wanted.args, strict=False))
     shapes = {k: tuple(getattr(v, "shape", v)) for k, v in {**given, **wanted.kwargs}.items()}
     assert {name: shapes.get(name) for name in inputs} == inputs

@@ -30,10 +30,14 @@ SECOND = 16_000
 """Samples of a second of sound."""
 SIDE = 224
 """Of an image where nobody says it."""
+REGIONS = 36
+"""Parts of an image that a detector found, as LXMERT's authors take them."""
 QUERIES = 32
 """Of a module that asks another one, where nobody says it."""
 _BANDS_FIRST = ("clvp", "glmasr_encoder")
 """Kinds of models that take a sound of any length as (bands, moments)."""
+_STREAMS = ("kyutai_speech_to_text",)
+"""Kinds of models that read a text and the codes of a sound side by side."""
 _PAIRS = ("superglue", "superpoint_pair", "lightglue", "efficientloftr")
 """Kinds of models that compare two images."""
 
@@ -184,9 +188,27 @@ def others_of(model: nn.Module) -> dict[str, Beside]:
         found["rewards"] = found["returns_to_go"] = lambda b, n: (b, n, 1)
         found["timesteps"] = lambda b, n: torch.zeros(b, n, dtype=torch.int64)
         found["attention_mask"] = lambda b, n: torch.ones(b, n, dtype=torch.int64)
+    found |= _seen_parts(config, taken)
     if "input_features_mask" in taken:
         moments = _sound(config, "input_features", model)[-1 if _bands_first(config, model) else 0]
         found["input_features_mask"] = lambda b, n: torch.ones(b, moments, dtype=torch.int64)
+    return found
+
+
+def _seen_parts(config: Any, taken: Mapping[str, Any]) -> dict[str, Beside]:
+    """What models that read a text beside an image, or a sound by itself, take in a form of their own."""
+    found: dict[str, Beside] = {}
+    queries: Any = getattr(config, "latent_query_num", None)
+    if "qformer_input_ids" in taken:
+        found["qformer_input_ids"] = lambda b, n: torch.ones(b, n, dtype=torch.int64)
+    if {"visual_feats", "visual_pos"} <= taken.keys():
+        found["visual_feats"] = lambda b, n: (b, REGIONS, config.visual_feat_dim)
+        found["visual_pos"] = lambda b, n: (b, REGIONS, config.visual_pos_dim)
+    if "image_embeds_position_mask" in taken and isinstance(queries, int):
+        found["image_embeds_position_mask"] = lambda b, n: (torch.arange(n) < queries).to(torch.int64).expand(b, n)
+    if {"audio_mel", "audio_mel_mask"} <= taken.keys():
+        found["audio_mel"] = lambda b, n: (b, 100, config.input_feat_size)
+        found["audio_mel_mask"] = lambda b, n: torch.zeros(b, 100, dtype=torch.bool)
     return found
 
 
@@ -228,7 +250,9 @@ def _count(model: nn.Module, texts: Texts, shapes: dict[str, tuple[int, ...]]) -
     if encoder:
         if texts.tokens is None:
             texts.tokens = (last if not decoder else None) or default
-        shapes["input_ids"] = (texts.tokens,)
+        config: Any = model.config
+        heard = config.model_type in _STREAMS
+        shapes["input_ids"] = (texts.tokens, config.num_codebooks + 1) if heard else (texts.tokens,)
     if decoder:
         if texts.decoder_tokens is None:
             texts.decoder_tokens = last or (texts.tokens if texts.tokens is not None else default)
@@ -326,6 +350,7 @@ def _sound(config: Any, name: str, model: nn.Module) -> tuple[int, ...]:
             return (1, 1001, 64)
         width = getattr(config, "feature_projection_input_dim", None) or bands or 80
         width *= getattr(config, "num_stacked_frames", None) or 1
+        width = _told_by_a_layer(config, model) or width
         return (width, 100) if config.model_type in _BANDS_FIRST else (100, width)
     if bands:
         return (getattr(config, "max_length", 1024), bands)
@@ -333,6 +358,18 @@ def _sound(config: Any, name: str, model: nn.Module) -> tuple[int, ...]:
     if channels is None and any(hasattr(config, name) for name in ("downsampling_ratios", "acoustic_model_config")):
         channels = 1  # a codec, which takes sounds as its convolutions do
     return (channels, SECOND) if isinstance(channels, int) else (SECOND,)
+
+
+def _told_by_a_layer(config: Any, model: nn.Module) -> int | None:
+    """How wide a sound is where the configuration does not tell, but the first layer that reads it does."""
+    channels = getattr(config, "subsampling_conv_channels", None)
+    for name, module in model.named_modules():
+        wide: Any = getattr(module, "in_features", None)
+        if name.endswith("input_proj_linear") and isinstance(channels, (list, tuple)):
+            return int(wide // channels[-1] * 4)  # after two convolutions that halve it
+        if name.rpartition(".")[2] == "input_linear" and isinstance(wide, int):
+            return wide
+    return None
 
 
 def _bands_first(config: Any, model: nn.Module) -> bool:
