@@ -14,7 +14,7 @@ from costcalc.pictures.growth import Growth, Seen
 
 SCHEMA = 1
 """The version of the JSON."""
-NARROW, WIDEST = 12, 100
+NARROW, WIDEST = 8, 100
 EDGE = "│"
 FEWEST = 8
 
@@ -36,9 +36,9 @@ def table(found: Growth, name: str, width: int, colour: bool, *, lines: int | No
         "step": ["step", *("" if seen.everything else sides(seen.stride) for seen in shown)],
     }
     numbers = sum(max(map(len, columns[name])) for name in ("size", "step")) + 3 * len(GAP)
-    names = min(max(map(len, columns["layer"])), max(width // 3, 16))
+    names = min(max(map(len, columns["layer"])), max(width // 3, 12))
     room = max(min(width - numbers - names - 1, WIDEST), NARROW)
-    laid = grid(columns, numbers + names - len(GAP), ["layer"], {"layer": 16}, ("layer",))
+    laid = grid(columns, numbers + names - len(GAP), ["layer"], {"layer": 12}, ("layer",))
     made = [f"{paint(visible(name), 'bold')}  receptive field over the {called(found)} of {image}", ""]
     made.append(paint(GAP.join(laid[0]).rstrip(), "dim"))
     most = max((_part(seen, found) for seen in rows), default=1.0)

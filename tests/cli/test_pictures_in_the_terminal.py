@@ -172,3 +172,16 @@ def test_colours_obey_and_a_pipe_gets_plain_text(printed: Printed, monkeypatch: 
 def test_where_a_pipe_takes_ascii_alone(line: list[str]) -> None:
     said = process(*line, PYTHONIOENCODING="ascii", COLUMNS="80").out
     assert "#" in said and said.isascii() and "?" not in said
+
+
+@pytest.mark.parametrize("model", ["kws", "resnet18", "convnext_t"])
+@pytest.mark.parametrize("line", ["analyze {} --depth 1 --bars params", "memory {} --timeline", "field {}"])
+def test_forty_columns_have_room_for_bars(
+    printed: Printed, monkeypatch: pytest.MonkeyPatch, line: str, model: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    said = printed(*line.format(model).split())
+    assert "█" in said and "\x1b" not in said
+    drawn = [text for text in said.splitlines() if set(text) & set("█▏▎▍▌▋▊▉┤│")]
+    assert max(map(len, drawn)) <= 40 and len(drawn) >= 3
+    assert "timeline" not in line or "the peak at" in " ".join(said.split())

@@ -151,13 +151,17 @@ def _life(memory: Memory, tensor: ArenaTensor) -> str:
 
 def drawn(memory: Memory, width: int, paint: Paint) -> list[str]:
     """The bytes that live at each step as a chart; where there are more steps than fit, the most of some together."""
+    from textwrap import wrap
+
     held = [step.bytes for step in memory.steps]
     if not any(held):
         return []
     *lines, last = chart(held, _bytes(max(held)), width, 8, lambda some: max(n for n in some if n is not None))
     indent = last.index("┤") + 1
-    axis = f"step 1 to {len(held):,}; the peak at {memory.peak_step + 1:,}, {visible(memory.at)}"
-    return [*(paint(line, "cyan") for line in (*lines, last)), f"{' ' * indent}{paint(axis, 'dim')}"]
+    room = max(width - indent, LEAST_NAME)
+    axis = f"step 1 to {len(held):,}; the peak at {memory.peak_step + 1:,}, {cut_front(visible(memory.at), room)}"
+    told = [f"{' ' * indent}{paint(part, 'dim')}" for part in wrap(axis, room)]
+    return [*(paint(line, "cyan") for line in (*lines, last)), *told]
 
 
 def _timeline(memory: Memory, width: int, paint: Paint) -> Iterator[str]:

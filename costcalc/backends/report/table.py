@@ -32,8 +32,8 @@ LEAST = {"name": 16, "group": 12, "kind": 9}
 BAR = 6
 BARS = "bars"
 """The column of bars that a view asks for."""
-LONG = 20
-"""Characters of the longest of them."""
+LONG, SHORT = 20, 6
+"""Characters of the longest of them, and where a terminal is narrow."""
 LEAVES = ("layer", "block")
 FEWEST = 4
 """Rows that a screen shows, however small it is."""
@@ -120,9 +120,13 @@ def _fitted(report: Report, rows: list[Row], view: TableView, folded: bool) -> F
 
     def cells(column: Column) -> list[str]:
         if column.name == BARS:
-            return ["", *(_bar(view, row, longest) for row in rows)]
+            return ["", *(_bar(view, row, longest, long) for row in rows)]
         return [column.title, *(_cell(column, row, report, view.exact, most) for row in rows)]
 
+    long = LONG
+    if view.bars is not None and view.bounded and view.columns is None:  # beside a name and its number
+        beside = (min(max(map(len, cells(every["name"]))), LEAST["name"]), max(map(len, cells(view.bars))))
+        long = max(min(LONG, view.width - sum(beside) - 2 * len(GAP)), SHORT)
     if view.columns is not None:
         asked = _with_bars({column.name: column for column in view.columns}, view)
         return Fitted(rows, {name: cells(column) for name, column in asked.items()}, [], folded)
@@ -157,10 +161,10 @@ def _drawn(view: TableView, row: Row) -> float | None:
     return amount(view.bars, row.figures) if view.bars is not None else None
 
 
-def _bar(view: TableView, row: Row, longest: float) -> str:
-    """The bar of a row, as long as its number is large; "" of what is no layer and no folded block."""
+def _bar(view: TableView, row: Row, longest: float, long: int) -> str:
+    """The bar of a row, as long as its number is large, at most ``long``; "" of what is no layer, no folded block."""
     number = _drawn(view, row) if row.role in LEAVES else None
-    return bar(number / longest, LONG).rstrip() if number and longest else ""
+    return bar(number / longest, long).rstrip() if number and longest else ""
 
 
 def _that_fit(wanted: Sequence[str], cells: Callable[[str], list[str]], view: TableView) -> dict[str, list[str]]:
