@@ -129,18 +129,22 @@ class Graph:
     operators: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        values = (", ".join(f"{v} {self.types[v]}" for v in some) for some in (self.inputs, self.outputs))
-        return f"<Graph {self.name}: {len(self.nodes)} layers, {' → '.join(values)}>"
+        from costcalc.backends.escape import visible
+
+        values = (", ".join(f"{visible(v)} {self.types[v]}" for v in some) for some in (self.inputs, self.outputs))
+        return f"<Graph {visible(self.name)}: {len(self.nodes)} layers, {' → '.join(values)}>"
 
     def __str__(self) -> str:
         """A layer a line: its name, its op, and the shapes that it reads and makes."""
-        rows = [(n.name, n.op.name, *map(_listed, (self.input_types(n), self.output_types(n)))) for n in self.nodes]
+        from costcalc.backends.escape import console, visible
+
+        rows = [(visible(n.name), n.op.name, *map(_listed, (self.input_types(n), self.output_types(n)))) for n in self.nodes]
         widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
         lines = [
             "  ".join((name.ljust(widths[0]), op.ljust(widths[1]), f"{read.rjust(widths[2])} → {made}"))
             for name, op, read, made in rows
         ]
-        return "\n".join([repr(self)[1:-1], "", *lines])
+        return console("\n".join([repr(self)[1:-1], "", *lines]))
 
     def _repr_html_(self) -> str:
         from costcalc.backends.graph.html import fragment

@@ -199,7 +199,8 @@ def test_records_at_a_prompt(folder: Path) -> None:
     report, other = costcalc.analyze(model), costcalc.analyze(spec)
     held, changed = costcalc.memory(model), costcalc.diff(model, spec)
     checked = costcalc.check()
-    records = [report, other, report.layers[0], costcalc.compare(model, spec), changed, held, checked, *checked]
+    graph = costcalc.load(model)
+    records = [graph, report, other, report.layers[0], costcalc.compare(model, spec), changed, held, checked, *checked]
     for record in (*records, *checked.results):
         for text in (repr(record), str(record), getattr(record, "_repr_html_", str)()):
             assert not COMMAND.search(text) and not STEERS.search(text), (type(record), text)
