@@ -138,7 +138,8 @@ class Graph:
         """A layer a line: its name, its op, and the shapes that it reads and makes."""
         from costcalc.backends.escape import console, visible
 
-        rows = [(visible(n.name), n.op.name, *map(_listed, (self.input_types(n), self.output_types(n)))) for n in self.nodes]
+        shapes = [map(_listed, (self.input_types(n), self.output_types(n))) for n in self.nodes]
+        rows = [(visible(n.name), n.op.name, *some) for n, some in zip(self.nodes, shapes, strict=True)]
         widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
         lines = [
             "  ".join((name.ljust(widths[0]), op.ljust(widths[1]), f"{read.rjust(widths[2])} → {made}"))
