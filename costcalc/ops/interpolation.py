@@ -155,9 +155,21 @@ def _copied(axis: Resize, step: float) -> list[int]:
 
 
 def _interpolated(axis: Resize, step: float, output: int, rounded: Callable[[float], float]) -> tuple[int, int]:
-    """The elements around the output's place; where it hits one, that one alone. Beyond the edge is the edge."""
+    """The elements around the output's place, whether a processor rounds once or after each operation."""
+    if axis.corners:
+        return _around(axis, rounded(step * output), rounded)
+    centre = step * (output + 0.5)  # of numbers in single precision it is exact
+    at, fused = rounded(rounded(centre) - 0.5), rounded(centre - 0.5)
+    (first, last) = _around(axis, at, rounded)
+    if fused == at:
+        return first, last
+    start, stop = _around(axis, fused, rounded)
+    return min(first, start), max(last, stop)
+
+
+def _around(axis: Resize, at: float, rounded: Callable[[float], float]) -> tuple[int, int]:
+    """The elements around the place ``at``; where it hits one, that one alone. Beyond the edge is the edge."""
     last = axis.size - 1
-    at = rounded(step * output) if axis.corners else rounded(rounded(step * (output + 0.5)) - 0.5)
     if axis.taps == 2:
         at = max(at, 0.0)
     first = min(floor(at), last)

@@ -21,6 +21,7 @@ from costcalc.models import load
 from costcalc.ops import interpolation
 from costcalc.ops.interpolation import Resize
 from costcalc.ops.resample import Upsample
+from costcalc.verification import verify
 
 
 def test_sizes_are_those_of_pytorch_at_every_tenth_and_hundredth() -> None:
@@ -171,3 +172,13 @@ def test_options_that_contradict_each_other_are_said(make: Any, sentence: str) -
     with pytest.raises(CostcalcError) as caught:
         make()
     assert str(caught.value).startswith(sentence)
+
+
+def test_a_place_that_rounding_puts_beside_a_pixel_sees_the_next_one_too() -> None:
+    """By ⅓ in single precision output 1 stands at ⅓·1½ − ½: at 0 if each step is rounded, at 1.5·10⁻⁸ where a processor
+    rounds once, as PyTorch's kernels do where they can. There the next pixel has a weight, and a gradient."""
+    assert interpolation.spans(Resize(5, 15, 2, 3.0))[:4] == ((0, 0), (0, 1), (0, 1), (0, 1))
+    module = torch.nn.Sequential(
+        torch.nn.Upsample(scale_factor=3.0, mode="linear"), torch.nn.Conv1d(1, 1, 3, padding=1)
+    )
+    assert verify(trace(module, (1, 1, 7)), module).exit_code == 0
