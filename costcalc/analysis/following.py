@@ -115,7 +115,8 @@ def is_beyond(view: View, extent: tuple[int, ...]) -> bool:
         if isinstance(seen, Span) and type(seen.lo) is type(seen.hi) is int and seen.hi >= 0 and seen.lo < pixels:
             continue  # the first place looks at the image
         lines = [line for factors in view.factors for p in factors for line in p.lines() if line.axis == axis]
-        if isinstance(seen, str) or len(lines) > 1 or any(line.table for line in lines):
+        bordered = any(a == axis for a, _ in view.borders)  # beyond the image they see mirrored or far pixels
+        if bordered or isinstance(seen, str) or len(lines) > 1 or any(line.table for line in lines):
             continue
         step, size = (lines[0].step, lines[0].size) if lines else (0, 1)
         if (step < 0 or seen.lo < 0 or seen.hi > pixels - 1) and misses(AxisMap(0, Window(step, *seen)), pixels, size):
@@ -138,13 +139,15 @@ def _place_by_place(
         return False
     if any(p.axis == moving.axis for a, factors in enumerate(view.factors) if a != axis for p in factors):
         return False  # a place lies where both axes say together
+    # What padding took of the image is seen at places of which nothing is told.
+    nothing = False if any(a == moving.axis for a, _ in view.borders) else None
     if not stride:  # one place, or a few, of all outputs
         if moving.table is None or moving.size != size:
             return False
         at = place_tables.looked_up(moving)
         around = place_tables.around(map(at, range(int(lo), int(hi) + 1)))
         if around is None:
-            return None
+            return nothing
         spans[moving.axis] = seen.widened(1, *around)
         return True
     many = y[out] if out < len(y) else 0
@@ -152,9 +155,10 @@ def _place_by_place(
         return False
     if not place_tables.follows(moving, axis_map, size):  # type: ignore[arg-type]
         return False
-    found, spans[moving.axis] = place_tables.followed(moving, seen, axis_map, many, extent[moving.axis])
+    found, reach = place_tables.followed(moving, seen, axis_map, many, extent[moving.axis])
     if found.table and not any(found.table.places):
-        return None
+        return nothing
+    spans[moving.axis] = reach
     factors[out] = (found,)
     return True
 

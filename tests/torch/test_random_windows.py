@@ -146,3 +146,15 @@ def test_padding_that_crops_all_leaves_its_own_value() -> None:
     assert graph.types[graph.outputs[0]].shape == (1, 2, 4, 3)
     assert receptive_fields(graph).of[graph.outputs[0]] is None
     assert torch.equal(to_module(graph)(torch.ones(1, 2, 3, 4)), Gone()(torch.ones(1, 2, 3, 4)))
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_what_lies_in_a_padding_of_the_image_is_not_said_to_see_nothing(mode: str) -> None:
+    """Only the two places before the image are left, which see it mirrored, repeated or from its far end."""
+
+    class Border(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return pad(x, (2, 2, 0, 0), mode=mode)[..., :2]
+
+    graph = trace(Border(), (1, 1, 5, 5))
+    assert receptive_fields(graph).of[graph.outputs[0]] is not None
