@@ -39,7 +39,7 @@ class Loops(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """A layer whose work is no nest of loops: its MACs, None if they are unknown, and why."""
+    """A layer whose work is not a nest of loops: its MACs, None if they are unknown, and why."""
 
     layer: str
     macs: Dim | None
@@ -104,7 +104,7 @@ def _nests(graph: Graph, node: Node, left_out: list[LeftOut]) -> tuple[Nest, ...
     if nests is None:
         macs = node.op.macs(*types, y=y)
         if macs != 0:
-            left_out.append(LeftOut(node.name, macs, f"{node.op.name} is no nest of loops"))
+            left_out.append(LeftOut(node.name, macs, f"{node.op.name} is not a nest of loops"))
     return nests or ()
 
 

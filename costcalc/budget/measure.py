@@ -185,7 +185,7 @@ def trained(found: Measured, asked: StepAsked) -> Training:
     bits, applied = found.report.settings.bits, found.graph.applied
     if bits is not None or applied:
         what = f"{bits} bit" if bits is not None else listing(applied)
-        raise CostcalcError(f"memory in training is told of the model as it is, not with {what}, as 'at' has it")
+        raise CostcalcError(f"memory in training is computed for the model as it is, not with {what}, as 'at' has it")
     try:
         return train(found.graph, asked)
     except OptionError:

@@ -220,7 +220,7 @@ def lock_schema() -> dict[str, Any]:
         "figures": _mapping({figure.name: count for figure in figures_in(LOCK)}),
         "marks": _mapping(
             {figure.name: {"enum": [*SIGNS]} for figure in figures_in(LOCK)}
-        ) | {"description": "What stands before figures that are no more than bounds."},
+        ) | {"description": "The sign before figures that are only bounds."},
         "inputs": {
             "type": "object",
             "additionalProperties": {

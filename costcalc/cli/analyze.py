@@ -26,7 +26,7 @@ def analyze(
     setting: Setting,
     shown: Shown,
     fps: Annotated[
-        float | None, option("--fps", min=0.001, help="Passes a second that are wanted: the bandwidth they need.")
+        float | None, option("--fps", min=0.001, help="Inferences a second to reach: the bandwidth they need.")
     ] = None,
     grid: Annotated[
         float | None,

@@ -28,7 +28,7 @@ RUN_BY = "fuse:ort"
 
 
 class ProcessorName(str, Enum):
-    """By which rules MACs are weighed."""
+    """The hardware whose rules weigh MACs."""
 
     cpu = "cpu"
     gpu = "gpu"
@@ -51,15 +51,15 @@ def calibrate(
     ] = None,
     engine: Annotated[
         Measuring | None,
-        option("--engine", "-e", help="Measure in PyTorch or in ONNX Runtime; torch if not said."),
+        option("--engine", "-e", help="Measure in PyTorch or in ONNX Runtime; torch by default."),
     ] = None,
     quick: Annotated[bool, option("--quick", help="Measure fewer layers: a minute instead of some.")] = False,
     processor: Annotated[
-        ProcessorName, option("--processor", help="By which rules MACs are weighed.", shows_default=True)
+        ProcessorName, option("--processor", help="The hardware whose rules weigh MACs.", shows_default=True)
     ] = ProcessorName.cpu,
     kernels: Annotated[
         str,
-        option("--apply", metavar="NAME", help="By whose kernels the models ran, as fuse:ort; else layer by layer."),
+        option("--apply", metavar="NAME", help="Whose kernels the models ran by: fuse:ort; layer by layer by default."),
     ] = "",
     bits: Bits = None,
     prefix: Annotated[

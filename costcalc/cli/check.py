@@ -42,7 +42,7 @@ class VerdictFormat(str, Enum):
 
 
 class FailOn(str, Enum):
-    """From which level on the exit code is 1."""
+    """The lowest level that makes the exit code 1."""
 
     error = "error"
     warn = "warn"
@@ -59,9 +59,11 @@ def check(
     choices: Choices,
     models: Annotated[
         list[str] | None,
-        argument(metavar="[MODEL]...", help="Models of the config, all if none; or any, with --max."),
+        argument(metavar="[MODEL]...", help="Models of the config, all by default; or any, with --max."),
     ] = None,
-    config: Annotated[str | None, option("--config", metavar="FILE", help="In place of costcalc.yaml.")] = None,
+    config: Annotated[
+        str | None, option("--config", metavar="FILE", help="The config, instead of costcalc.yaml.")
+    ] = None,
     max: Annotated[
         list[str] | None, option("--max", metavar="FIGURE=AMOUNT", help="A budget: macs=4.2G,params=26M.")
     ] = None,
@@ -91,7 +93,7 @@ def check(
     ] = False,
     ratchet: Annotated[bool, option("--ratchet", help="Lower each max of the config to what is reached.")] = False,
     fail_on: Annotated[
-        FailOn, option("--fail-on", help="From which level on the exit code is 1.", shows_default=True)
+        FailOn, option("--fail-on", help="The lowest level that makes the exit code 1.", shows_default=True)
     ] = FailOn.error,
     strict: Annotated[
         bool,

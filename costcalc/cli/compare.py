@@ -29,7 +29,7 @@ def compare(
     setting: Setting,
     engine: Annotated[
         Engine | None,
-        option("--engine", "-e", help="Also what an engine holds of activations, as `costcalc memory` has it."),
+        option("--engine", "-e", help="Also the memory of activations in an engine, as `costcalc memory` has it."),
     ] = None,
     format: Annotated[Paged, option("--format", "-f", help="What to write.", shows_default=True)] = Paged.table,
     output: Output = None,

@@ -53,7 +53,7 @@ def diff(
     all: Annotated[bool, option("--all", panel=VIEW, help="Every cause and layer, not the largest twenty.")] = False,
     engine: Annotated[
         Engine | None,
-        option("--engine", "-e", panel=VIEW, help="Also what an engine holds of activations, and why it changed."),
+        option("--engine", "-e", panel=VIEW, help="Also the memory of activations in an engine, and why it changed."),
     ] = None,
     format: Annotated[
         Paged, option("--format", "-f", panel=VIEW, help="What to write.", shows_default=True)

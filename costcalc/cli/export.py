@@ -41,7 +41,7 @@ def export(
     setting: Setting,
     layer: Annotated[str | None, option("--layer", metavar="NAME", help="Of loops: those of one layer.")] = None,
     by: Annotated[
-        str | None, option("--by", metavar="FIGURE", help="Of a graph in colours: the figure; macs if not said.")
+        str | None, option("--by", metavar="FIGURE", help="Of a graph in colours: the figure; macs by default.")
     ] = None,
     output: Output = None,
 ) -> None:
@@ -54,7 +54,7 @@ def export(
 
     format = find_format(kind)
     if format.binary and output is None:
-        raise OptionError(f"{kind} is no text: add --output {format.file}")
+        raise OptionError(f"{kind} is not text: add --output {format.file}")
     doing(f"exporting {model.model}")
     written = export(kind, model.model, layer=layer, by=by, **setting._asdict(), **model.choices())
     if written.data is not None and output is not None:

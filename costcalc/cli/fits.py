@@ -38,10 +38,12 @@ def fits(
     ] = None,
     machine: Annotated[
         str | None,
-        option("--machine", "-m", metavar="NAME|FILE", completes=machine_names, help="In place of both: a machine's."),
+        option(
+            "--machine", "-m", metavar="NAME|FILE", completes=machine_names, help="A machine's memory instead of both."
+        ),
     ] = None,
     engine: Annotated[
-        Engine | None, option("--engine", "-e", help="By whose rules, as `costcalc memory` has them; tflm if not said.")
+        Engine | None, option("--engine", "-e", help="By whose rules, as `costcalc memory` has them; tflm by default.")
     ] = None,
     bits: Bits = None,
     train: Annotated[

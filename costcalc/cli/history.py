@@ -28,7 +28,9 @@ def history(
     figure: Annotated[
         str, option("--figure", metavar="A,B,…", panel=VIEW, help="Which figures.", shows_default=True)
     ] = "macs,params",
-    config: Annotated[str | None, option("--config", metavar="FILE", help="In place of costcalc.yaml.")] = None,
+    config: Annotated[
+        str | None, option("--config", metavar="FILE", help="The config, instead of costcalc.yaml.")
+    ] = None,
     format: Annotated[
         Format, option("--format", "-f", panel=VIEW, help="What to write.", shows_default=True)
     ] = Format.table,

@@ -23,7 +23,8 @@ EXAMPLES = {
 def init(
     choices: Choices,
     models: Annotated[
-        list[str] | None, argument(metavar="[MODEL]...", help="Models as analyze takes them; the specs below if none.")
+        list[str] | None,
+        argument(metavar="[MODEL]...", help="Models as analyze takes them; the specs in this folder by default."),
     ] = None,
     bits: Bits = None,
     config: Annotated[

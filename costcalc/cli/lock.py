@@ -15,8 +15,10 @@ EXAMPLES = {
 
 @command
 def lock(
-    config: Annotated[str | None, option("--config", metavar="FILE", help="In place of costcalc.yaml.")] = None,
-    update: Annotated[bool, option("--update", help="Write over a lock that says otherwise.")] = False,
+    config: Annotated[
+        str | None, option("--config", metavar="FILE", help="The config, instead of costcalc.yaml.")
+    ] = None,
+    update: Annotated[bool, option("--update", help="Overwrite a lock that differs.")] = False,
     allow_code: Annotated[
         bool, option("--allow-code", help="Run models that are Python code because the config names them.")
     ] = False,

@@ -57,7 +57,7 @@ class OptimizerName(str, Enum):
     adamw = "adamw"
 
 
-Optimizing = Annotated[OptimizerName | None, option("--optimizer", help="With --train: which one; sgd if not said.")]
+Optimizing = Annotated[OptimizerName | None, option("--optimizer", help="With --train: which one; sgd by default.")]
 
 Checkpointing = Annotated[
     str | None,

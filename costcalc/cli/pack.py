@@ -22,7 +22,7 @@ def pack(
         str, argument(metavar="FILE.csv", help="A line a tensor, with the columns name, first, last and bytes.")
     ],
     capacity: Annotated[
-        str | None, option("--capacity", metavar="SIZE", help="The memory that there is: 320KiB, 1 MB, 1MiB.")
+        str | None, option("--capacity", metavar="SIZE", help="The memory available: 320KiB, 1 MB, 1MiB.")
     ] = None,
     alignment: Annotated[
         int, option("--alignment", min=1, max=1 << 30, help="Offsets and sizes are multiples of that many bytes.")

@@ -129,7 +129,7 @@ class Command:
         parameter = self.parameters["format"]
         suffix = file[file.rfind(".") :].lower() if "." in file else ""
         if suffix in NO_TEXT and given is parameter.default:
-            raise OptionError(f"--output {file[:60]}: {suffix} is no file of text; {NO_TEXT[suffix]}")
+            raise OptionError(f"--output {file[:60]}: {suffix} is not a text file; {NO_TEXT[suffix]}")
         wanted = SUFFIXES.get(suffix)
         if wanted is None or given is not parameter.default or not issubclass(parameter.kind, Enum):
             return given

@@ -56,15 +56,15 @@ def plot(
     choices: Choices,
     setting: Setting,
     by: Annotated[
-        str | None, option("--by", metavar="FIGURE", help="Of a treemap or waterfall: the figure; macs if not said.")
+        str | None, option("--by", metavar="FIGURE", help="Of a treemap or waterfall: the figure; macs by default.")
     ] = None,
     engine: Annotated[
-        Engine | None, option("--engine", "-e", help="Of memory: by whose rules; eager if not said.")
+        Engine | None, option("--engine", "-e", help="Of memory: by whose rules; eager by default.")
     ] = None,
     x: Annotated[
         str | None, option("--x", "-x", metavar="COLUMN", help="Of pareto: a figure, or a column of --with; macs.")
     ] = None,
-    y: Annotated[str | None, option("--y", "-y", metavar="COLUMN", help="The other one; params if not said.")] = None,
+    y: Annotated[str | None, option("--y", "-y", metavar="COLUMN", help="The other axis; params by default.")] = None,
     beside: Annotated[
         str | None,
         option("--with", metavar="FILE.csv", help="Other columns: a head each, the models in the first column."),
@@ -74,11 +74,11 @@ def plot(
         option(
             "--best",
             metavar="COLUMN=max|min",
-            help="What is best in a column of --with whose name does not say it. May be repeated.",
+            help="Whether less or more is better in a column of --with. May be repeated.",
         ),
     ] = None,
     width: Annotated[
-        float | None, option("--width", metavar="INCHES", min=2, max=30, help="How wide it is; 7 if not said.")
+        float | None, option("--width", metavar="INCHES", min=2, max=30, help="Its width; 7 by default.")
     ] = None,
     output: Annotated[
         str | None,

@@ -25,7 +25,7 @@ def report(
     setting: Setting,
     engine: ByEngine = Engine.eager,
     fps: Annotated[
-        float | None, option("--fps", min=0.001, help="Passes a second that are wanted: the bandwidth they need.")
+        float | None, option("--fps", min=0.001, help="Inferences a second to reach: the bandwidth they need.")
     ] = None,
     output: Annotated[str | None, to_file()] = None,
     verify: Annotated[

@@ -57,7 +57,7 @@ def table(
         option(
             "--best",
             metavar="COLUMN=max|min|none",
-            help="What is best in a column of --with whose name does not say it. May be repeated.",
+            help="Whether less or more is better in a column of --with. May be repeated.",
         ),
     ] = None,
     format: Annotated[

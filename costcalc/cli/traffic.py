@@ -26,9 +26,7 @@ def traffic(
     ] = None,
     machine: Annotated[
         str | None,
-        option(
-            "--machine", "-m", metavar="NAME|FILE", completes=machine_names, help="In its place: a machine's caches."
-        ),
+        option("--machine", "-m", metavar="NAME|FILE", completes=machine_names, help="A machine's caches instead."),
     ] = None,
     energy: Annotated[
         str | None,

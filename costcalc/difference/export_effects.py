@@ -111,7 +111,8 @@ def elements(model: Graph, file: Graph, found: Rewriting) -> Iterator[ExportEffe
     )
     numbers = [held for held in fate.gone.values() if held.size == 1]
     yield from _one(
-        ("number is no tensor of the file", "numbers are no tensors of the file"), [-fate.lose([h]) for h in numbers]
+        ("number is not a tensor of the file", "numbers are not tensors of the file"),
+        [-fate.lose([h]) for h in numbers],
     )
     others = [
         held

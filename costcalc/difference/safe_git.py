@@ -141,7 +141,7 @@ def repository_of(folder: str) -> Home:
         where = "this folder" if folder in ("", ".") else f"'{folder}'"
         made_up = _made_up(Path(folder or ".").resolve())
         refused = f"; '{made_up}' looks like one, but plain files make that up, so it is not used" if made_up else ""
-        raise GitError(f"{where} is in no git repository, so that there is no revision to compare with{refused}")
+        raise GitError(f"{where} is not in a git repository, so there is no revision to compare with{refused}")
     try:
         located = git(home.root, "rev-parse", "--show-toplevel", "--absolute-git-dir").decode(errors="surrogateescape")
     except GitError as error:

@@ -126,7 +126,7 @@ class Op:
                     value = values[field.name] = _tuples(value)
                 if not field.accepts(value):
                     hint = near(value, field.choices) if isinstance(value, str) else ""
-                    many = f"is not among the {len(field.choices)} that there are"
+                    many = f"is not one of the {len(field.choices)} that exist"
                     wrong = many if len(field.choices) > MOST_LISTED else f"must be {field.description}"
                     raise OptionError(f"{self.name}: {field.name}={_short(value)} {wrong}{hint}")
         if len(values) > len(fields):

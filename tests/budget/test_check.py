@@ -267,7 +267,7 @@ def test_outside_a_repository_revisions_are_a_mistake(
     outside = tmp_path_factory.mktemp("outside")
     monkeypatch.chdir(outside)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(outside.parent))
-    assert "this folder is in no git repository" in repository.fails("diff", "--base", "main")
+    assert "this folder is not in a git repository" in repository.fails("diff", "--base", "main")
 
 
 def test_a_spec_that_was_broken_before_does_not_stand_in_the_way(repository: Repository) -> None:

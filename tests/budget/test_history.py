@@ -170,7 +170,7 @@ def test_what_has_no_history(empty: Repository, tmp_path_factory: pytest.TempPat
     assert empty.run("history", "b.yaml")[1].startswith("b.yaml: 0 commits that touched it")
     outside = tmp_path_factory.mktemp("outside") / "a.yaml"
     Path(outside).write_text(SPEC, encoding="utf-8")
-    assert "is in no git repository" in empty.fails("history", str(outside))
+    assert "is not in a git repository" in empty.fails("history", str(outside))
     assert "no figure called 'mac'" in empty.fails("history", "a.yaml", "--figure", "mac")
 
 

@@ -50,7 +50,7 @@ def test_a_budget_is_met_up_to_the_last_byte(tmp_path: Path, capsys: pytest.Capt
         ("{max: 1 GiB, train: adam, autocast: fp16}", "6:51: no autocast to 'fp16'"),
         ("{max: 1 GiB, train: adam, checkpoint: auto, autocast: float16}", "autocast and layers that are done again"),
         ("{max: 1 GiB, train: adam, checkpoint: 3}", "6:53: '3' is not an amount of memory"),
-        ("{max: 1 GiB, train: adam}", "6:7: memory in training is told of the model as it is, not with 8 bit"),
+        ("{max: 1 GiB, train: adam}", "6:7: memory in training is computed for the model as it is, not with 8 bit"),
         ("{max: 320 KiB, engine: tfm}", "no engine called 'tfm' (did you mean 'tflm'?)"),
         ("{max: 320, engine: tflm}", "'320' is not an amount of memory; write bytes with their unit"),
     ],

@@ -202,7 +202,7 @@ def test_each_format_is_written_to_a_file(kind: str, tmp_path: Path, capsys: pyt
             "export metrics is of a whole model; --layer is for accelforge, loops, ",
         ),
         (["loops", "lenet5", "--by", "macs"], "export loops has the figures that it has; --by is for model-explorer"),
-        (["parquet", "lenet5"], "parquet is no text: add --output loops.parquet"),
+        (["parquet", "lenet5"], "parquet is not text: add --output loops.parquet"),
         (["node-data", "lenet5", "--by", "peak"], "no layer has peak of its own"),
         (["node-data", "lenet5", "--by", "time"], "time needs --machine, a100 say"),
         (["node-data", "lenet5", "--by", "energy"], "energy needs --energy, horowitz_45nm say"),

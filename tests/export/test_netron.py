@@ -68,7 +68,7 @@ def test_operators_of_tflite_are_found_by_their_number(tmp_path: Path) -> None:
 
 
 def test_what_is_no_file_of_operators_is_refused() -> None:
-    with pytest.raises(OptionError, match="lenet5 is no ONNX, TFLite or ncnn file"):
+    with pytest.raises(OptionError, match="lenet5 is not an ONNX, TFLite or ncnn file"):
         costcalc.export("netron", "lenet5")
 
 

@@ -257,7 +257,7 @@ def test_what_is_no_nest_is_said() -> None:
     b = GraphBuilder("two", {"a": TensorType((3, 4)), "b": TensorType((3, 5))})
     b.add("mix", find_op("bilinear")(2), ["a", "b"])
     written = costcalc.export("loops", b.build(["mix"]))
-    assert written.notes == ("left out: mix, 150 MACs: bilinear is no nest of loops",)
+    assert written.notes == ("left out: mix, 150 MACs: bilinear is not a nest of loops",)
     assert len(written.text.splitlines()) == 1
 
 

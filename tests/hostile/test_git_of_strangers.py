@@ -78,7 +78,7 @@ def test_without_another_repository_it_is_said_what_was_refused(
     Path("sub/costcalc.yaml").write_text(CONFIG, encoding="utf-8")
     assert dispatch.outcome(["check", "--config", "sub/costcalc.yaml", "--base", "HEAD"]) == 2
     said = capsys.readouterr().err
-    assert "is in no git repository" in said and "plain files make that up, so it is not used" in said
+    assert "is not in a git repository" in said and "plain files make that up, so it is not used" in said
 
 
 @pytest.mark.parametrize("where", ["inner", "../inner"])

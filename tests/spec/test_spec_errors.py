@@ -74,7 +74,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "from a list": ("- from: [relu]", "2:9", "the name of a layer belongs here"),
     "from an op": ("- a: relu\n- from: conv(3, 1)", "3:9", "'conv(3, 1)' is not the name of a layer; what is to be worked out in it stands in $( )"),
     "from what has no written name": ("- relu\n- from: relu", "3:9", "no layer before this one is named 'relu'; the layer that is called so has no written name, which a reference needs: `- name: op`"),
-    "a name where a layer belongs": ("- for i in [0, 1]:\n    - a$i: relu\n- a$(0)", "4:3", "'a$(0)' names a layer and is none; `from: a$(0)` goes back to its value"),
+    "a name where a layer belongs": ("- for i in [0, 1]:\n    - a$i: relu\n- a$(0)", "4:3", "'a$(0)' is the name of a layer, not a layer; `from: a$(0)` goes back to its value"),
     "a dollar in an expression": ("- a1: relu\n- add: [[], a$i if 1 else image]", "3:13", "'a$i if 1 else image' is not an expression: `$` belongs in the names of layers"),
     "else without if among branches": ("- add: [[], else: [[]]]", "2:13", "'else' has no 'if' right before it"),
     "a branch after a loop of branches": ("- add:\n    - for i in [0]: [[]]\n      a: relu", "4:7", "'a' is a second layer in one step; begin it with a dash"),

@@ -44,7 +44,7 @@ def _by_operator(exported: Exported) -> tuple[dict[str, dict[str, int]], dict[st
     """Operator → the sums of its layers' figures, and which those are."""
     graph, report = exported.graph, exported.report
     if not graph.operators:
-        raise OptionError(f"{graph.name[:80]} is no ONNX, TFLite or ncnn file, or none of its operators has a name")
+        raise OptionError(f"{graph.name[:80]} is not an ONNX, TFLite or ncnn file, or none of its operators has a name")
     sums: dict[str, dict[str, int]] = {}
     names: dict[str, list[str]] = {}
     for layer in report.layers:

@@ -34,7 +34,7 @@ def facts(found: Packing) -> Iterator[tuple[str, str, str]]:
         verdict = {
             True: "the packing fits",
             False: "nothing fits",
-            None: "no packing that fits was found, nor that there is none",
+            None: "no packing that fits was found, nor a proof that there is none",
         }[found.fits]
         yield "capacity", size(8 * found.capacity), f"{grouped(found.capacity)} bytes: {verdict}"
 

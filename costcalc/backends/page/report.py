@@ -112,7 +112,7 @@ def first(report: Report, graph: Graph, found: list[Costliest], at: dict[str, in
     if report.machine is not None:
         told += (
             "What a change would save is worked out by the same roofline, each change by itself; whether the model "
-            "stays as good is no question here."
+            "stays as good is not asked here."
         )
     return f'<p class="soft">{told.strip()}</p><ol class="first">{"".join(items)}</ol>\n'
 

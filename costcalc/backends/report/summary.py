@@ -99,7 +99,7 @@ def facts(report: Report, also: Collection[str] = ()) -> Iterator[Fact]:
         yield Fact(figure.titled(SUMMARY), text, said.get(name) or figure.described(SUMMARY))
     if total.prepared:
         once = total.prepared
-        work = f"{_number(once.macs)} MACs and {_number(once.ops)} ops, which are no part of these figures"
+        work = f"{_number(once.macs)} MACs and {_number(once.ops)} ops, which are not part of these figures"
         kept = f"; {stored('weights', once.bits)} of storage are theirs" if once.bits != 0 else ""
         least = f"; without a rule for {once.uncounted} of them" if once.uncounted else ""
         many = f"{once.layers} layer{'s' * (once.layers != 1)}"

@@ -138,7 +138,7 @@ def _step() -> dict[str, Any]:
 
 def _fork() -> dict[str, Any]:
     """``if`` and ``for`` among branches: which there are."""
-    branches = {**_ref("branches"), "description": "The branches that there are then."}
+    branches = {**_ref("branches"), "description": "The branches in that case."}
     return {
         "type": "object",
         "minProperties": 1,

@@ -173,7 +173,8 @@ def _simple(item: Scalar) -> Step:
         raise SpecError("a layer is missing here", item.location)
     if _NAME.fullmatch(item.text) and re.match(r"[^\d.-].*[.$]|\$", item.text):
         raise SpecError(
-            f"'{brief(item.text)}' names a layer and is none; `from: {brief(item.text)}` goes back to its value",
+            f"'{brief(item.text)}' is the name of a layer, not a layer; "
+            f"`from: {brief(item.text)}` goes back to its value",
             item.location,
         )
     step = parse_step(item.text, item.location)

@@ -234,7 +234,7 @@ def _read(folder: Path) -> _Index:
     raw = _object(path)
     kind = raw.get(CLASS)
     if not isinstance(kind, str):
-        raise SpecError(f"this is no index of a pipeline: it has no '{CLASS}'", Location(path))
+        raise SpecError(f"this is not the index of a pipeline: it has no '{CLASS}'", Location(path))
     parts = {
         name: (value[0], value[1])
         for name, value in raw.items()
@@ -252,7 +252,7 @@ def _object(path: str) -> dict[str, Any]:
         raw = json.loads(text)
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 0)
-        raise SpecError(f"this is no JSON: {getattr(error, 'msg', 'too deep')}", Location(path, line)) from None
+        raise SpecError(f"this is not JSON: {getattr(error, 'msg', 'too deep')}", Location(path, line)) from None
     if not isinstance(raw, dict):
         raise SpecError("a configuration is an object of JSON", Location(path))
     return raw
@@ -262,7 +262,7 @@ def _config(folder: Path) -> dict[str, Any]:
     raw = _of_part(folder)
     if not isinstance(raw.get(CLASS), str):
         path = str(folder / "config.json")
-        raise SpecError(f"this is no configuration of diffusers: it has no '{CLASS}'", Location(path))
+        raise SpecError(f"this is not a configuration of diffusers: it has no '{CLASS}'", Location(path))
     return raw
 
 

@@ -93,7 +93,7 @@ def config_path(name: str) -> str:
     if Path(name).exists() or name.endswith(".json"):
         return name
     if not _IN_A_HUB.fullmatch(name):
-        raise UnknownName(f"hf:{name[:80]} is no configuration, no folder with one, and no name of a model")
+        raise UnknownName(f"hf:{name[:80]} is not a configuration, a folder with one, or the name of a model")
     with offline():
         from huggingface_hub import try_to_load_from_cache
 
@@ -114,14 +114,14 @@ def _read(path: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 0)
         raise SpecError(
-            f"this is no JSON: {getattr(error, 'msg', 'too deep, or no UTF-8')}", Location(path, line)
+            f"this is not JSON: {getattr(error, 'msg', 'too deep, or no UTF-8')}", Location(path, line)
         ) from None
     if not isinstance(raw, dict):
         raise SpecError("a configuration is an object of JSON", Location(path))
     if not isinstance(raw.get("model_type"), str):
         if isinstance(raw.get("_class_name"), str):
             return raw
-        raise SpecError("this is no configuration of transformers: it has no 'model_type'", Location(path))
+        raise SpecError("this is not a configuration of transformers: it has no 'model_type'", Location(path))
     return raw
 
 

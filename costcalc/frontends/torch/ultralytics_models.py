@@ -82,7 +82,7 @@ def _read(tasks: Any, path: str) -> dict[str, Any]:
         raise SpecError(f"ultralytics cannot read this YAML: {type(error).__name__}", Location(path, line)) from None
     parts = [config.get("backbone"), config.get("head")] if isinstance(config, dict) else []
     if not parts or not all(isinstance(part, list) for part in parts) or not parts[1]:
-        raise SpecError(f"{path} is no YAML of ultralytics, which has layers in 'backbone' and 'head'")
+        raise SpecError(f"{path} is not a YAML file of ultralytics, which has layers in 'backbone' and 'head'")
     if not isinstance(config.get("scales") or {}, dict):
         raise SpecError("scales are a mapping, such as {n: [0.5, 0.25, 1024]}", Location(path))
     if type(config.get("channels", 3)) is not int or not 1 <= config.get("channels", 3) <= 1 << 20:
@@ -100,7 +100,7 @@ def _check_rows(tasks: Any, config: dict[str, Any], path: str) -> None:
         total += max(repeats, 1)
         if not _is_layer(tasks, layer):
             raise SpecError(
-                f"'{str(layer)[:60]}' is no layer of ultralytics or PyTorch, and is not called", Location(path)
+                f"'{str(layer)[:60]}' is not a layer of ultralytics or PyTorch, and is not called", Location(path)
             )
         if layer == "TorchVision" and len(given) > 2:
             given[2] = None
@@ -154,7 +154,7 @@ def _kind(tasks: Any, config: dict[str, Any], path: str) -> Any:
     """The class of ultralytics that builds what ``config`` says."""
     head = config["head"]
     if not isinstance(head[-1], list) or len(head[-1]) < 3:
-        raise SpecError(f"{path} is no YAML of ultralytics, which has layers in 'backbone' and 'head'")
+        raise SpecError(f"{path} is not a YAML file of ultralytics, which has layers in 'backbone' and 'head'")
     last = str(head[-1][-2])
     if last == "RTDETRDecoder":
         return tasks.RTDETRDetectionModel

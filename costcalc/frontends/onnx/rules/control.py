@@ -177,7 +177,7 @@ def _position(n: NodeUse, index: int, size: int) -> int:
         return size - 1
     numbers = n.numbers(index)
     if not numbers or type(numbers[0]) is not int or not -size <= numbers[0] <= size:
-        raise FileError(f"{n.node.operator} has a place that is not known, or none of the {size} that there are")
+        raise FileError(f"{n.node.operator} has a place that is not known, or is not one of the {size}")
     return numbers[0] % size if numbers[0] < 0 else numbers[0]
 
 

@@ -255,7 +255,7 @@ def embedding_lookup(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Rows of a table."""
     table = b.tensor(o.inputs[1])
     if len(table.shape) != 2 or not b.is_constant(o.inputs[1]):
-        raise Unlike("its table is none of rows")
+        raise Unlike("its table does not list rows")
     rows, width = table.shape
     dtype = b.declared(o.outputs[0]).dtype
     y = b.make("embedding", o.inputs[0], weights={"weight": o.inputs[1]}, rows=rows, width=width, dtype=dtype)
