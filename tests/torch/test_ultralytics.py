@@ -47,7 +47,7 @@ def test_a_file_of_ones_own_and_other_classes(tmp_path: Path, monkeypatch: pytes
     first = next(layer for layer in report(graph).layers if layer.macs)
     assert (first.name, first.macs) == ("model.0.conv", 32 * 32 * 8 * 27)
     Path("other.yaml").write_text("name: other\n")
-    for name, says in (("other", "is no YAML of ultralytics"), ("yolo11q", "did you mean|it has")):
+    for name, says in (("other", "is not a YAML file of ultralytics"), ("yolo11q", "did you mean|it has")):
         with pytest.raises(CostcalcError, match=says):
             load_model(f"ultralytics:{name}")
 
