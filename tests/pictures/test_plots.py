@@ -20,6 +20,9 @@ from costcalc import zoo
 from costcalc.cli.dispatch import outcome
 from costcalc.cli.plot import EXAMPLES
 from costcalc.errors import CostcalcError
+from costcalc.ir.graph import GraphBuilder
+from costcalc.ir.op import find_op
+from costcalc.ir.tensor import TensorType
 from costcalc.pictures.growth import growth
 from costcalc.pictures.pareto import pareto
 from costcalc.pictures.squarify import Rectangle, squarify
@@ -189,6 +192,18 @@ def test_rings_are_where_the_window_exceeds_the_image_and_all_is_seen(model: str
     found = rings(model)
     assert found.keys() == wanted.keys()
     assert all(text in found[point] for point, text in wanted.items())
+
+
+def test_a_plot_says_of_how_many_layers_the_field_is_unknown_and_rings_no_bound() -> None:
+    builder = GraphBuilder("sound", {"x": TensorType((1, 2, 64))})
+    builder.add("a", find_op("conv")(2, 3, padding=1), ["x"])
+    builder.add("b", find_op("uncounted")("airy", ((1, 2, 64),), ("float32",)), ["a"])
+    said = [t.get_text() for t in texts(costcalc.analyze(builder.build(["b"])).plot.receptive_field())]
+    assert "input 64" in said and any("unknown of 1 layer, which have no point" in text for text in said)
+    from costcalc.backends.plots.receptive_field import Curve, _rings
+
+    curve = Curve("", 64, ((1, 3, False), (2, 99, True), (3, 70, False)), (), "c", "")
+    assert [(x, y) for x, y, _, _ in _rings(curve)] == [(3, 70)]
 
 
 def test_areas_of_a_treemap_are_in_proportion_and_fill_it() -> None:

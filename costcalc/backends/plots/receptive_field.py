@@ -8,6 +8,7 @@ from typing import Any
 
 from costcalc.analysis.figures import PIXELS
 from costcalc.analysis.records import Report
+from costcalc.backends.growth import called
 from costcalc.backends.plots.canvas import (
     GREY,
     INK,
@@ -39,7 +40,7 @@ class Curve(NamedTuple):
 
     points   position of the layer from 1, pixels, whether it is an upper bound; of those that see all, none
     whole    positions of layers each of whose places sees all of the image
-    over     the first layer whose window is larger than the image here; "" if none is
+    over     the first layer whose window is proved to be larger than the image here; "" if none is
     """
 
     name: str
@@ -64,7 +65,10 @@ def draw(reports: Sequence[Report], names: Sequence[str], width: float | None = 
             raise CostcalcError(f"{report.name[:60]} has no layer whose receptive field in an image is known")
     curves = _axes(found[0]) if len(found) == 1 else [_axes(g, name)[0] for g, name in zip(found, names, strict=True)]
     images = sorted({curve.image for curve in curves})
+    noun = called(found[0])
     note = "; ".join(dict.fromkeys(note_of(report) for report in reports))
+    if unknown := sum(len(grown.unknown) for grown in found):
+        note += f"; unknown of {unknown} layer{'s' * (unknown > 1)}, which have no point"
     brief = len(curves) > (MOST_TOLD if (width or WIDTH) >= 5 else 1)
     if brief:
         note += "; a ring: the first layer that exceeds the image, a cross: each place sees all of it"
@@ -88,7 +92,7 @@ def draw(reports: Sequence[Report], names: Sequence[str], width: float | None = 
             _legend(axes, curves, brief)
         labels = Labels(axes)
         for image, said in _apart(axes, images):
-            text = axes.annotate(f"image {said}", (axes.get_xlim()[0], image), (2, 2), size=7, color=GREY,
+            text = axes.annotate(f"{noun} {said}", (axes.get_xlim()[0], image), (2, 2), size=7, color=GREY,
                                  textcoords="offset points", ha="left", va="bottom")  # fmt: skip
             labels.avoid_all_of(text)
         for image in images:
@@ -113,7 +117,7 @@ def _axes(grown: Growth, name: str = "") -> list[Curve]:
     found = []
     for (edge, *sizes), which in sorted(alike.items(), key=lambda item: -item[0][0]):
         sees = list(zip(grown.layers, sizes, strict=True))
-        over = next((seen.name for seen, size in sees if not seen.everything and size > edge), "")
+        over = next((seen.name for seen, size in sees if not (seen.everything or seen.bound) and size > edge), "")
         called = name or (f"along {'×'.join(str(grown.image[axis]) for axis in which)}" if len(alike) > 1 else "")
         points = tuple((seen.at + 1, size, seen.bound) for seen, size in sees if not seen.everything)
         whole = tuple(seen.at + 1 for seen in grown.layers if seen.everything)
@@ -136,7 +140,7 @@ def _curve(axes: Any, curve: Curve, colour: str) -> None:
 def _rings(curve: Curve) -> Iterator[tuple[int, int, str, str]]:
     """Where the window becomes larger than the image, and where each place sees all of it, with what is said of it."""
     if curve.over:
-        x, y = next((x, size) for x, size, _ in curve.points if size > curve.image)
+        x, y = next((x, size) for x, size, bound in curve.points if size > curve.image and not bound)
         yield x, y, plain(curve.over, 26), "exceeds the image"
     if curve.whole:
         yield curve.whole[0], curve.image, plain(curve.sees_all, 26), "sees all of the image"
