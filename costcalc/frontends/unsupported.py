@@ -113,7 +113,7 @@ HUBS = ("hf", "huggingface", "huggingface_hub", "transformers", "diffusers", "hu
 
 
 LIBRARIES = {"timm": "timm", "torchvision": "torchvision"}
-SAME_AS_HF = ("huggingface", "huggingface_hub", "transformers")
+SAME_AS_HF = ("huggingface", "huggingface_hub", "transformers", "diffusers")
 """What others put before a model that here is ``hf:NAME``."""
 _OWNER_AND_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 

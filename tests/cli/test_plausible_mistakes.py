@@ -103,8 +103,9 @@ def test_a_path_of_windows(capsys: pytest.CaptureFixture[str], name: str, here: 
 
 def test_a_model_of_a_hub(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch.nn")
-    told = said(capsys, "analyze", "diffusers:x")
-    assert told.startswith("'diffusers:x': models of a hub are not read by name") and "net.py:build" in told
+    told = said(capsys, "analyze", "torch.hub:x")
+    assert told.startswith("'torch.hub:x': models of a hub are not read by name") and "net.py:build" in told
+    assert "write hf:x, whose configuration is read from" in said(capsys, "analyze", "diffusers:x")
     assert "write hf:bert, whose configuration is read from" in said(capsys, "analyze", "huggingface:bert")
     told = said(capsys, "analyze", "google/vit-base-patch16-224")
     assert told == (

@@ -231,6 +231,26 @@ def test_sizes_of_a_pipeline(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert outcome(["analyze", name, "--depth", "1", "--set", "steps=2", "--strict"]) == 0
 
 
+def test_a_pipeline_in_the_cache_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    kept = tmp_path / "models--org--pictures"
+    (kept / "refs").mkdir(parents=True)
+    (kept / "refs" / "main").write_text("abc", encoding="utf-8")
+    (kept / "snapshots" / "abc").mkdir(parents=True)
+    written(kept / "snapshots" / "abc", "DDPM, without text and decoder")
+    graph = load("hf:org/pictures", parameters={"steps": 2})
+    assert graph.name == "pictures" and graph.sizes[-1].name == "steps"
+
+
+@pytest.mark.parametrize("part", ["", "/unet"])
+def test_a_pipeline_has_no_closed_form(part: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = written(tmp_path, "DDPM, without text and decoder")
+    assert outcome(["formula", name + part]) == 2
+    assert "whose parts are traced with numbers: it has no closed form" in capsys.readouterr().err
+
+
 def test_a_part_alone(tmp_path: Path) -> None:
     name = written(tmp_path, "Stable Diffusion")
     graph = load(f"{name}/unet", parameters={"tokens": 9, "layers_per_block": 2})

@@ -42,10 +42,11 @@ def hugging_face(name: str, given: dict[str, Any]) -> NamedModel:
             transformers; ``allow_code``, whether code may run that comes with the model; and values of the
             configuration. What was taken where nothing was said is added
     """
-    if Path(name, INDEX).is_file():
+    folder_of_parts = _pipeline(name)
+    if folder_of_parts is not None:
         from costcalc.frontends.torch.diffusers_pipelines import pipeline
 
-        return pipeline(name, Path(name), given, hugging_face)
+        return pipeline(name, folder_of_parts, given, hugging_face)
     path = config_path(name)
     raw = _read(path)
     if "model_type" not in raw:
@@ -78,6 +79,17 @@ def hugging_face(name: str, given: dict[str, Any]) -> NamedModel:
     given |= texts.said()
     sizes = TextSizes(taken, lambda lengths: inputs_of(model, lengths, folder))
     return NamedModel(model, again, by_default(model), named=taken, notes=(*notes, *taken.notes), texts=sizes)
+
+
+def _pipeline(name: str) -> Path | None:
+    """The folder of the pipeline that ``name`` means, by its path or in the local cache; None if it means none."""
+    if Path(name).exists() or not _IN_A_HUB.fullmatch(name):
+        return Path(name) if Path(name, INDEX).is_file() else None
+    with offline():
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(name, INDEX)
+    return Path(found).parent if isinstance(found, str) else None
 
 
 def config_path(name: str) -> str:

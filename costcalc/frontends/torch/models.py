@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from costcalc.classes import NamedTuple, replace
+from costcalc.errors import OptionError
 from costcalc.frontends.sources import SOURCES, Request, Shapes, check_shape, source_of
 from costcalc.ir.values import value_at
 from costcalc.progress import doing
@@ -219,7 +220,8 @@ def _with_symbols(
             lambda sample: traced({word: sample[symbol] for word, symbol in symbols.items()}),
             None, texts.expressions(symbols), ranges, texts.tried(symbols, ranges),
         )  # fmt: skip
-    assert found.sizes is not None
+    if found.sizes is None:
+        raise OptionError(f"{name[:80]} is of diffusers, whose parts are traced with numbers: it has no closed form")
     sizes = found.sizes
     _, _, numbers = sizes.inputs(batch, input, given)
     renamed = {size: Expr.symbol(symbols[size]) if size in symbols else value for size, value in numbers.items()}

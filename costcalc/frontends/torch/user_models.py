@@ -40,6 +40,9 @@ def user_model(location: str, attribute: str, kwargs: dict[str, Any]) -> NamedMo
     for part in attribute.split("."):
         names = [n for n in dir(made) if not n.startswith("_")]
         if not hasattr(made, part):
+            hub = of_hub(f"{location}:{attribute}") if made is holder else ""
+            if hub:
+                raise UnknownName(f"'{location}:{attribute[:80]}': {hub}")
             known = to_choose_from(_modules_of(made)) if made is holder else ""
             raise UnknownName(f"{location} has no '{part[:80]}'{near(part, names)}{known}")
         made = getattr(made, part)
