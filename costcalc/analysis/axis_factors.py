@@ -12,15 +12,32 @@ from costcalc.ir.index_map import Number, ratio, whole
 Extent: TypeAlias = "tuple[Number, Number]"  # the first and the last pixel along an image axis
 
 
-class PlaceTable(NamedTuple):
+class PlaceTable:
     """What each place of a factor sees along its image axis; None where it sees nothing.
 
     period  after how many places the pattern comes again, beyond either end too, as that of a resized map does; 0 if it
             does not
     """
 
-    places: tuple[Extent | None, ...]
-    period: int = 0
+    # The hash stands beside the places: a table is looked up by it again and again.
+    __slots__ = ("_hash", "period", "places")
+
+    def __init__(self, places: tuple[Extent | None, ...], period: int = 0) -> None:
+        self.places, self.period = places, period
+        self._hash = hash((places, period))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PlaceTable):
+            return NotImplemented
+        return self is other or (
+            self._hash == other._hash and self.period == other.period and self.places == other.places
+        )
+
+    def __repr__(self) -> str:
+        return f"PlaceTable(places={self.places!r}, period={self.period})"
 
     def seeing(self) -> Iterator[tuple[int, Extent]]:
         """Each place that sees something, with what it sees."""

@@ -7,9 +7,9 @@ is written over a part of a tensor are followed exactly by such a table, where a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, wraps
 from math import ceil, floor, gcd, lcm
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from costcalc.analysis.axis_factors import Extent, Factor, PlaceTable, as_line
 from costcalc.analysis.view import Span
@@ -17,9 +17,27 @@ from costcalc.ir.index_map import AxisMap, Number, Window, size_of, whole
 
 MOST_PLACES = 8192
 """Of an axis that is followed place by place."""
-MOST_KEPT = 64
-"""Tables that are at hand: the axes of an image are mostly seen alike, and one after the other."""
+MOST_LONG, MOST_SHORT, SHORT = 64, 1024, 256
+"""Tables that are at hand, of many places and of few: axes of an image are mostly seen alike, and so are families'."""
 Way: TypeAlias = "tuple[Factor | None, Span, tuple[int, int] | None]"
+
+
+Work = TypeVar("Work", bound=Callable[..., Any])
+
+
+def kept(length: Callable[..., int]) -> Callable[[Work], Work]:
+    """Keep what a function returned by its arguments, of tables of some ``length``: of short ones more than of long."""
+
+    def keeping(work: Work) -> Work:
+        short, long = lru_cache(maxsize=MOST_SHORT)(work), lru_cache(maxsize=MOST_LONG)(work)
+
+        @wraps(work)
+        def asked(*args: Any) -> Any:
+            return (short if length(*args) <= SHORT else long)(*args)
+
+        return asked  # type: ignore[return-value]
+
+    return keeping
 
 
 def looked_up(p: Factor) -> Callable[[int], Extent | None]:
@@ -88,7 +106,7 @@ def followed(p: Factor, reach: Span, axis_map: AxisMap, made: int, pixels: int) 
     return factor._replace(axis=p.axis), reach
 
 
-@lru_cache(maxsize=MOST_KEPT)
+@kept(lambda p, reach, axis_map, made, pixels: max(p.size, made))
 def _followed(p: Factor, reach: Span, axis_map: AxisMap, made: int, pixels: int) -> tuple[Factor, Span]:
     """``followed``, whichever axis it is."""
     window, sees = axis_map.window, axis_map.sees
@@ -146,11 +164,13 @@ def met(axis: int, size: int, ways: Sequence[Way], pixels: int) -> tuple[Factor,
     Each way has the factor, None where all places see the same; what is seen around a place; and the first and the last
     place that see anything so.
     """
-    factor, reach = _met(size, tuple((p and p._replace(axis=None), *rest) for p, *rest in ways), pixels)
+    factor, reach = _met(
+        size, tuple((p and p._replace(axis=None), around, within) for p, around, within in ways), pixels
+    )
     return factor._replace(axis=axis), reach
 
 
-@lru_cache(maxsize=MOST_KEPT)
+@kept(lambda size, ways, pixels: size)
 def _met(size: int, ways: Sequence[Way], pixels: int) -> tuple[Factor, Span]:
     """``met``, whichever axis it is."""
     alike = len({p and p.step for p, _, _ in ways} | {None}) == 2

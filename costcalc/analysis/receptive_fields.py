@@ -8,7 +8,7 @@ from math import ceil, floor, lcm
 
 from costcalc.analysis.axis_factors import Factor, PlaceTable
 from costcalc.analysis.layout import axis_names, image_of
-from costcalc.analysis.place_tables import MOST_KEPT, beside_line
+from costcalc.analysis.place_tables import beside_line, kept
 from costcalc.analysis.view import GLOBAL, UNKNOWN, ReceptiveField, Seen, Span, View
 from costcalc.analysis.views import views
 from costcalc.classes import NamedTuple
@@ -94,9 +94,8 @@ def _field_of(
     size, stride, offset, inside = [], [], [], []
     for axis, (seen, pixels) in enumerate(zip(spans, extent, strict=True)):
         if isinstance(seen, Span):
-            if len(lines[axis]) == 1 and lines[axis][0].table:
-                (told,) = lines[axis]
-                most, within, first = _told(seen, told.table, pixels)
+            if len(lines[axis]) == 1 and (table := lines[axis][0].table):
+                most, within, first = _told(seen, table, pixels)
                 seen = Span(first, first)
             else:
                 if any(p.table for p in lines[axis]):
@@ -123,7 +122,7 @@ def _field_of(
     )
 
 
-@lru_cache(maxsize=MOST_KEPT)
+@kept(lambda seen, table, pixels: len(table.places))
 def _told(seen: Span, table: PlaceTable, pixels: int) -> tuple[int, int, Number]:
     """The most pixels that one place of a ``table`` sees, and those of the image; and the first that the first sees."""
     ends = [(ceil(lo + seen.lo), floor(hi + seen.hi)) for _, (lo, hi) in table.seeing()]
