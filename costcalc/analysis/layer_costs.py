@@ -100,7 +100,7 @@ class Works:
         self._rules = [(figure.name, figure.done) for figure in FIGURES.values() if figure.done]
         held = [(figure.name, figure.held) for figure in FIGURES.values() if figure.held]
         self._known = Memo("work", (width, self._rules, held))
-        self._uses = Uses()
+        self._uses, self._unheld = Uses(), held_in(())
         self._near: dict[object, Work] = {}  # those that were asked for already
 
     def __call__(self, graph: Graph, node: Node) -> Work:
@@ -130,13 +130,13 @@ class Works:
         weights = node.stored(every)
         of_op = OpUse(op, types, y, every, width)
         beforehand = [every[local].read_bits(width) if local in every else 0 for local in node.prepared]
-        done = Amounts((name, rule(of_op)) for name, rule in self._rules)
-        held = held_in(weights.values(), width)
+        done = Amounts([(name, rule(of_op)) for name, rule in self._rules])
+        held = held_in(weights.values(), width) if weights else self._unheld
         return Work(
             is_view=op.is_view,
             done=done,
             held=held,
-            own=done + held,
+            own=Amounts(done | held),
             weights=weights,
             read_bits=total(w.read_bits(width) for w in weights.values()),
             input_bits=(*input_bits(op, types, y, width), *beforehand),

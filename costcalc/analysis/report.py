@@ -52,17 +52,16 @@ def report(
 
         estimates = Estimates(graph, machine.calibration)
     alive = liveness(graph, storage)
+    is_plain = not storage.root.settled and not storage.inside  # nothing is made beforehand or stays in a kernel
     layers: list[Layer] = []
     skippable: dict[str, Dim] = {}
     alike = Memo("what layers tell")
     for number, (node, use) in enumerate(zip(graph.nodes, graph.uses, strict=True)):
         done = work.of_use(node, use)
-        touched = storage.touched(node)
+        touched = (node.inputs, node.outputs) if is_plain else storage.touched(node)
         amounts, row = costs(node, done)
-        around = sums.around(node.name)
-        around.count(row, touched, costs.owned(node, done))
         once = None
-        if storage.is_prepared(node):
+        if not is_plain and storage.is_prepared(node):
             kept = total(storage.bits[v] for v in touched[1])
             once = Prepared(done.done["macs"], done.done["ops"], kept, uncounted=int(not node.op.is_counted))
         elif done.skippable[1]:
@@ -89,7 +88,7 @@ def report(
             peak_bits=alive.held[node.name],
         )
         layers.append(layer)
-        around.add(layer, number, bool(touched[0]))
+        sums.around(node.name).add(layer, number, row, touched, costs.owned(node, done))
 
     blocks = tuple(
         Block(

@@ -55,14 +55,24 @@ class LayerSum:
             self.tensors.weights.update(weights)
         self.tensors.add(*touched)
 
-    def add(self, layer: Layer, number: int, reads: bool) -> None:
-        """Take in the rest of ``layer``, the so manieth of all, which ``reads`` something or not."""
+    def add(
+        self,
+        layer: Layer,
+        number: int,
+        row: tuple[Dim, ...],
+        touched: tuple[tuple[str, ...], tuple[str, ...]],
+        weights: dict[str, Weight],
+    ) -> None:
+        """Take in ``layer``, the so manieth of all; the rest as ``count`` has it."""
+        self.count(row, touched, weights)
         if layer.prepared is None:
             self.layers += 1
         else:
             self._before(layer.prepared)
         # A weight that nothing reads comes last in a trace.
-        self._end(layer, number if reads else ~number)
+        rank = number if touched[0] else ~number
+        if self.last is None or rank > self._rank:
+            self.last, self._rank = layer, rank
         self._alive(layer.peak_bits if isinstance(layer.peak_bits, int) else None)
         if layer.time is not None:
             self._then(layer.time)
@@ -76,8 +86,8 @@ class LayerSum:
         self.layers += inner.layers
         if inner.prepared is not None:
             self._before(inner.prepared)
-        if inner.last is not None:
-            self._end(inner.last, inner._rank)
+        if inner.last is not None and (self.last is None or inner._rank > self._rank):
+            self.last, self._rank = inner.last, inner._rank
         self.tensors.update(inner.tensors)
         self._alive(inner.peak)
         if inner.time is not None:
@@ -91,15 +101,14 @@ class LayerSum:
             self._rows = [tuple(map(sum, zip(*self._rows, strict=True))) or (0,) * len(self._names)]
         return self._rows[0]
 
-    def _end(self, layer: Layer, rank: int) -> None:
-        if self.last is None or rank > self._rank:
-            self.last, self._rank = layer, rank
-
     def _before(self, prepared: Prepared) -> None:
         self.prepared = prepared if self.prepared is None else self.prepared.plus(prepared)
 
     def _alive(self, bits: int | None) -> None:
-        self.peak = None if bits is None or self.peak is None else max(self.peak, bits)
+        if bits is None or self.peak is None:
+            self.peak = None
+        elif bits > self.peak:
+            self.peak = bits
 
     def _then(self, time: Time) -> None:
         self.time = time if self.time is None else self.time.then(time)
