@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from itertools import pairwise
 from typing import Any
 
@@ -11,9 +12,10 @@ from hypothesis import strategies as st
 import costcalc
 from costcalc.analysis import following, view_union
 from costcalc.analysis.axis_factors import Factor
+from costcalc.analysis.records import Layer
 from costcalc.analysis.routes import plain_axis, route
 from costcalc.analysis.view import GLOBAL, Seen, Span, View
-from costcalc.ir.graph import GraphBuilder
+from costcalc.ir.graph import Graph, GraphBuilder, Node
 from costcalc.ir.index_map import AxisMap, Window
 from costcalc.ir.memo import forget
 from costcalc.ir.op import find_op
@@ -89,3 +91,20 @@ def test_what_one_model_leaves_is_no_part_of_the_next() -> None:
         told(other)
     costcalc.analyze("resnet18", bits=16)
     assert told("resnet18") == alone
+
+
+def test_an_analysis_leaves_no_garbage_that_holds_layers() -> None:
+    """The collector rests meanwhile, and would have to walk over all of them later."""
+    costcalc.analyze("lenet5")
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        costcalc.analyze("resnet18")
+        gc.collect()
+        left = {type(one) for one in gc.garbage}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert not left & {Node, Graph, Layer, View}

@@ -50,12 +50,16 @@ def expand(
     layers = Layers(variant or spec.name, inputs)
     expander = _Expander(layers, files, budget)
     frame = Frame(spec, parameters, {}, files, ExpressionScope(budget, {}, expander.size), expander.is_layer)
-    expander.model(frame, next(iter(inputs)))
-    if not layers.builder.nodes:
-        raise SpecError("the spec has no layers", spec.location)
-    named = [expander.refer(t.fill(frame.scope), t.location) for t in settings.outputs(spec, variant)]
+    try:
+        expander.model(frame, next(iter(inputs)))
+        if not layers.builder.nodes:
+            raise SpecError("the spec has no layers", spec.location)
+        named = [expander.refer(t.fill(frame.scope), t.location) for t in settings.outputs(spec, variant)]
+        running = expander.running
+    finally:
+        vars(expander).clear()  # frames ask it, and it has one: as garbage they would keep all layers
     source = settings.about(spec, variant).get("source", "")
-    graph = layers.builder.build(named or [expander.running], parameters, source)
+    graph = layers.builder.build(named or [running], parameters, source)
     layouts = settings.layouts(spec, variant)
     return replace(graph, layouts=layouts) if layouts else graph
 
