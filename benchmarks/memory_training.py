@@ -71,7 +71,7 @@ def real(model: nn.Module, *x: torch.Tensor, optimizer: str = "", autocast: str 
             result = model(*x)
             return result, loss_of(result)
 
-    with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+    with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]):  # the fused one where it can
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
             result, loss = forward()
         kept = sum(saved.values())

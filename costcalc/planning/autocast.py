@@ -165,8 +165,8 @@ def weight_casts(
 def kept(node: Node, saves: Saves, types: Sequence[TensorType], stored: dict[str, Weight]) -> Saves | None:
     """``saves``, which a layer's rule has for inputs of these types, as it is with wider weights; None: no rule."""
     name, narrow = node.op.name, any(FLOATING_BITS.get(t.dtype, 32) < 32 for t in types)
-    if name in WITHOUT_RULE:
-        return None
+    if name in WITHOUT_RULE or (name == "multi_head_attention" and len(types[0].shape) == 2):
+        return None  # without a batch query, key and value are made three, and each is cast
     if not narrow or "float32" not in {w.type.dtype for w in stored.values()}:
         return saves
     if name in MIXING and (name != "instance_norm" or "weight" in stored):

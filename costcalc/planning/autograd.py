@@ -25,7 +25,7 @@ from costcalc.errors import OptionError
 from costcalc.ir.allocations import Allocation, ObservedStep, SavedForBackward
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.saved import NOTHING, Saves
-from costcalc.ir.tensor import TensorType
+from costcalc.ir.tensor import FLOATING_BITS, TensorType
 from costcalc.planning.autocast import CAST, WeightCast, cast, kept, weight_casts
 from costcalc.planning.heap import Heap
 from costcalc.planning.sizes import ValueSizes
@@ -133,13 +133,18 @@ class GradientPlan:
         leading = (layer for layer in self.layers if self.leads.intersection(layer.node.outputs))
         return tuple(dict(each for layer in leading for each in layer.weights).values())
 
+    def _is_differentiable(self, value: str) -> bool:
+        """Whether it can have a gradient: indices and truth values have none, and nothing is kept to make one."""
+        dtype = self.graph.types[value].dtype
+        return dtype in FLOATING_BITS or dtype.startswith("complex")
+
     def _layer(self, node: Node, needed: Needs, dead: tuple[str, ...]) -> LayerStep:
         graph, sizes = self.graph, self.sizes
         types = graph.input_types(node)
         made = tuple((v, sizes.of(v), graph.types[v].dtype) for v in node.outputs if self.root[v] == v)
         keeps: Saves | None = NOTHING
         beside: tuple[TensorType, ...] = ()
-        if needed.any and self.leads.intersection(node.outputs):
+        if needed.any and self.leads.intersection(node.outputs) and any(map(self._is_differentiable, node.outputs)):
             y = graph.types[node.outputs[0]]
             keeps = node.op.saves(*types, y=y, trained=needed.trained, wanted=needed.wanted)
             keeps = keeps and self._with_copies(node, types, keeps)

@@ -29,6 +29,9 @@ from tests.planning.saved import alike, kept, told, values
 
 OTHER_CODE = {"weight_norm", "roi_align", "roi_pool", "deform_conv"}
 """Ops whose modules here are written in other operators than PyTorch's own."""
+OVER_FAR_AXES = "reduction('linalg_vector_norm', (0, 2)"
+"""Whose module here brings the axes together first, of which it keeps the copy; PyTorch's operator takes them as they
+lie."""
 
 
 def in_type(t: TensorType, dtype: str) -> TensorType:
@@ -100,6 +103,8 @@ def sweep(narrower: str, *, first: bool) -> tuple[int, list[Any], set[str]]:
                 if found is None:
                     continue
                 real, rule, made, ours = found
+                if str(one).startswith(OVER_FAR_AXES):
+                    continue
                 if rule is None:
                     without.add(name)
                     continue

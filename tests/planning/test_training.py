@@ -504,3 +504,16 @@ def test_what_is_made_on_the_way_back_is_part_of_the_peak(op: Any, operands: int
     ours = max(alive(step.run.stored, len(step.run.steps)))
     real = real_peak(to_module(graph).train(), torch.rand(shape) + 0.1)
     assert abs(ours - real) <= rows * 2 * 8 * 4
+
+
+@pytest.mark.parametrize("name", ["nms", "argmax"])
+def test_what_makes_indices_keeps_nothing(name: str) -> None:
+    """Which boxes stay, and where a maximum is, have no gradient, though the boxes have one."""
+    b = GraphBuilder("boxes", {"x": TensorType((6, 8)), "scores": TensorType((6,))})
+    (boxes,) = b.add("boxes", find_op("linear")(4), ["x"])
+    op = find_op("nms")(3) if name == "nms" else find_op("reduction")("argmax", 0)
+    (kept, *_) = b.add("which", op, [boxes, "scores"] if name == "nms" else [boxes])
+    assert not b.types[kept].dtype.startswith("float")
+    found = costcalc.training(b.build([boxes, kept]))
+    assert found.untold == ()
+    assert found.saved_bytes == costcalc.training(nn.Linear(8, 4), (6, 8)).saved_bytes
