@@ -11,6 +11,7 @@ from costcalc.ir.dims import Dim, log2_ceil, maximum
 from costcalc.ir.fields import Axes, Size, ints
 from costcalc.ir.index_map import IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.saved import INPUT, NOTHING, Saves
 from costcalc.ir.tensor import COMPLEX, REAL, TensorType
 from costcalc.ops.axes import has_axes, position, several
 
@@ -66,6 +67,10 @@ class Fourier(Op):
             work = work + 5 * real.size * maximum(log2_ceil(real.shape[axis]), 1)
         return work if complex_throughout else work // 2
 
+    def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves:
+        """A real input, though its gradient needs its shape alone."""
+        return NOTHING if x.dtype.startswith("complex") else INPUT
+
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (mixing(x, *several(self.axes)),)
 
@@ -85,6 +90,8 @@ class Fourier(Op):
         if size is not None:
             sizes = ints((*(x.shape[a] for a in axes[:-1]), size))
             return functional(lambda x: torch.fft.irfftn(x, sizes, axes, norm))
+        if whole and len(axes) == 1:  # that of several axes makes complex numbers of its input first
+            return functional(lambda x: torch.fft.fft(x, dim=axes[0], norm=norm))
         function = torch.fft.ifftn if inverse else torch.fft.fftn
         if not whole and not x.dtype.startswith("complex"):
             function = torch.fft.rfftn

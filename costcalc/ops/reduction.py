@@ -52,6 +52,8 @@ RULES: dict[str, ReductionRule] = {
     }.items()
     for name in names.split()
 }
+ONE_AXIS = ("prod", "median", "nanmedian", "mode", "kthvalue", "argmax", "argmin", "aminmax")
+"""What PyTorch takes along one axis alone, so that several are made one first; and whatever keeps indices."""
 WITH_INDICES = ("max", "min", "median", "nanmedian", "mode", "kthvalue")
 NUMBERED = {
     **dict.fromkeys(("var", "std", "var_mean", "std_mean"), "correction"),
@@ -155,12 +157,15 @@ class Reduction(_AlongAxes):
         left = [axis for axis in range(len(x.shape)) if axis not in gone]
         shape, outputs = ints(self.reduced_shape(x)), self.infer(x)
         types = [outputs.dtype] if isinstance(outputs, TensorType) else [t.dtype for t in outputs]
-        function = self._of_rows()
+        function, is_one_axis = self._along(), self.indices or self.function in ONE_AXIS
 
         def reduce(x: Tensor) -> Any:
-            if gone:  # its axes last and in a row, as a scalar has one
-                x = x.permute(*left, *gone).flatten(len(left))
-            made = function(x if gone else x.unsqueeze(-1))
+            axes = tuple(gone)
+            if not gone:  # a scalar
+                x, axes = x.unsqueeze(-1), (-1,)
+            elif is_one_axis and len(gone) > 1:
+                x, axes = x.permute(*left, *gone).flatten(len(left)), (-1,)
+            made = function(x, axes[0] if is_one_axis else axes)
             made = made if isinstance(made, tuple) else (made,)
             made = tuple(t.reshape(shape).to(getattr(torch, d)) for t, d in zip(made, types, strict=False))
             return made if len(types) > 1 else made[0]
@@ -169,22 +174,22 @@ class Reduction(_AlongAxes):
 
         return functional(reduce)
 
-    def _of_rows(self) -> Callable[[Tensor], Any]:
-        """The function along the last axis."""
+    def _along(self) -> Callable[[Tensor, Any], Any]:
+        """The function along given axes."""
         import torch
 
         if self.function in NUMBERED:
             word = NUMBERED[self.function]
             given = number(NEUTRAL[word] if self.number is None else self.number)
             if word == "ord":
-                return lambda x: torch.linalg.vector_norm(x, given, -1)
+                return lambda x, axes: torch.linalg.vector_norm(x, given, axes)
             function = getattr(torch, self.function)
-            return lambda x: function(x, dim=-1, **{word: given})
+            return lambda x, axes: function(x, dim=axes, **{word: given})
         function = getattr(torch, self.function)
         if self.function in ("max", "min") and not self.indices:
             function = getattr(torch, f"a{self.function}")
         dtype = {"dtype": getattr(torch, self.dtype)} if self.dtype and self.function in _SUMMING else {}
-        return lambda x: function(x, dim=-1, **dtype)
+        return lambda x, axes: function(x, dim=axes, **dtype)
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:

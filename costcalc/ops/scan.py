@@ -47,6 +47,10 @@ class Scan(Op):
         y = TensorType(x.shape, self.dtype or x.dtype)
         return (y, TensorType(x.shape, "int64")) if self.indices else y
 
+    def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves:
+        """Of a sum nothing; where extrema were, or the result, beside the input."""
+        return NOTHING if self.function == "cumsum" else Saves((0,), (1 if self.indices else 0,))
+
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return x.size
 
@@ -79,6 +83,8 @@ class Scan(Op):
     def examples(cls) -> Iterator[Example]:
         yield cls(1), TensorType((2, 3, 4))
         yield cls(-1, indices=True, function="cummax"), TensorType((2, 5))
+        yield cls(0, function="cumprod"), TensorType((3, 2))
+        yield cls(-1, function="logcumsumexp"), TensorType((2, 5))
 
 
 @op("sort")
