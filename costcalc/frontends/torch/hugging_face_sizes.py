@@ -121,7 +121,8 @@ class TextSizes:
             texts = self.taken.texts
             last = "tokens" if texts.decoder_tokens is None else "decoder_tokens"
             lengths.append(named["prompt"] + named.get(last, Expr.of(getattr(texts, last))))
-        found = [*lengths, *(a * b for i, a in enumerate(lengths) for b in lengths[i:])]
+        sides = [e for word, e in named.items() if word in SIDES]
+        found = [*lengths, *sides, *(a * b for i, a in enumerate(lengths) for b in lengths[i:])]
         batch = named.get(BATCH)
         return found if batch is None else [batch, *found, *(batch * e for e in found)]
 

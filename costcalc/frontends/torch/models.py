@@ -36,6 +36,8 @@ def load(name: str, request: Request) -> Graph:
     """The graph of the PyTorch model that ``name`` means."""
     symbols = request.symbols.called if request.symbols else None
     given: dict[str, Any] = {"batch": request.batch, "input": request.input, "parameters": request.parameters}
+    if request.symbols and not symbols and source_of(name) is SOURCES["hf"]:
+        raise OptionError(f"{name[:80]} is of diffusers, whose parts are traced with numbers: it has no closed form")
     if request.any_sizes and not symbols and source_of(name) is SOURCES["hf"]:
         return _with_open_sizes(name, **given)
     return load_model(name, **given, symbols=symbols)
@@ -220,8 +222,7 @@ def _with_symbols(
             lambda sample: traced({word: sample[symbol] for word, symbol in symbols.items()}),
             None, texts.expressions(symbols), ranges, texts.tried(symbols, ranges),
         )  # fmt: skip
-    if found.sizes is None:
-        raise OptionError(f"{name[:80]} is of diffusers, whose parts are traced with numbers: it has no closed form")
+    assert found.sizes is not None
     sizes = found.sizes
     _, _, numbers = sizes.inputs(batch, input, given)
     renamed = {size: Expr.symbol(symbols[size]) if size in symbols else value for size, value in numbers.items()}
