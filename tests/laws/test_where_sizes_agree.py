@@ -10,6 +10,7 @@ from costcalc.analysis.figures import FIGURES, known_of
 from costcalc.analysis.layer_costs import OpUse
 from costcalc.budget.lock import graph_hash
 from costcalc.errors import OptionError
+from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.index_map import IndexMap, Regroup, Steps
 from costcalc.ir.op import Op, all_ops, find_op
@@ -117,3 +118,28 @@ def _net(*frozen: str) -> Graph:
 def test_a_lock_tells_which_layer_is_frozen() -> None:
     hashes = {graph_hash(_net(*frozen)) for frozen in ((), ("first",), ("second",), ("third",), ("first", "third"))}
     assert len(hashes) == 5
+
+
+@pytest.mark.parametrize(("size", "kernel", "x"), [((4, 6), 2, t(1, 12, 6)), ((6, 4), (3, 2), t(1, 18, 4))])
+def test_patches_side_by_side_lie_where_they_were(size: tuple[int, ...], kernel: object, x: TensorType) -> None:
+    op = find_op("fold")(size, kernel, stride=kernel)
+    y = op.infer(x)
+    assert isinstance(y, TensorType)
+    assert not any(gaps(op.index_maps(x, y=y), masks, y.shape) for masks in reached(op, [x]))  # type: ignore[arg-type]
+
+
+def test_a_norm_across_channels_keeps_its_squares_padded_along_them() -> None:
+    x = t(2, 7, 3, 4)
+    kept = find_op("local_response_norm")(5).saves(x, y=x, trained=False, wanted=(True,))
+    assert kept is not None and kept.inputs == (0,)
+    assert [m.shape for m in kept.maps] == [(2, 7 + 4, 3, 4), (2, 7, 3, 4), (2, 7, 3, 4)]
+
+
+def test_no_better_order_is_looked_for_among_sizes_that_are_open() -> None:
+    chain = find_op("einsum")("ij,jk,kl->il")
+    numbers = t(2, 30), t(30, 2), t(2, 40)
+    better = chain.skippable(*numbers, y=t(2, 40))
+    assert better[0] == 0 or better[1]
+    rows = Expr.symbol("n")
+    of_rows = TensorType((rows, 30)), t(30, 2), t(2, 40)
+    assert chain.skippable(*of_rows, y=TensorType((rows, 40))) == (0, "")
