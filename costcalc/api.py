@@ -73,9 +73,19 @@ def analyze(
     if grid is not None and energy is None:
         raise OptionError("grid, grams of CO₂ of a kilowatt hour, goes with energy, the table of energies")
     how = how_built(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
-    with uncollected():  # as a whole: else all of the graph is walked over before it is dropped
-        graph = graph_of(model, inputs, kwargs, how)
-        return report(graph, bits=bits, machine=machine_of(machine), fps=fps, energy=energy_of(energy), grid=grid)
+    # As a whole: else the collector walks over all of the graph before it is dropped. A trace pauses it by itself, once
+    # it is out of sight of torch.compile, which knows nothing of the collector.
+    reported = uncollected()(_reported) if isinstance(model, (str, os.PathLike)) else _reported
+    return reported(model, inputs, kwargs, how, bits, machine, fps, energy, grid)
+
+
+def _reported(
+    model: Graph | str | os.PathLike[str] | nn.Module, inputs: tuple[Any, ...], kwargs: Mapping[str, Any],
+    how: Mapping[str, Any], bits: int | None, machine: Machine | str | None, fps: float | None,
+    energy: EnergyTable | str | None, grid: float | None,
+) -> Report:  # fmt: skip
+    graph = graph_of(model, inputs, kwargs, how)
+    return report(graph, bits=bits, machine=machine_of(machine), fps=fps, energy=energy_of(energy), grid=grid)
 
 
 def traffic(
