@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
+from heapq import nlargest
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from costcalc.amounts.formatting import beside, in_unit, own_unit, percent, show, signed, told_apart
@@ -29,7 +30,7 @@ from costcalc.budget.measure import (
     why_unknown,
 )
 from costcalc.budget.outcome import EXEMPT, FAIL, OK, UNCHECKED, WARNED, Because, Outcome, Result, Verdict
-from costcalc.budget.reuse import Kept, traced
+from costcalc.budget.reuse import Kept, MeasuredBefore, traced
 from costcalc.classes import replace
 from costcalc.difference import Diff, diff
 from costcalc.difference.layers import own_location
@@ -68,7 +69,7 @@ def check(
     seen        called with what else was traced, and what that depended on
     """
     results, verdicts, notes = [], [], []
-    work = WorkSoFar(config)
+    work, before = WorkSoFar(config), MeasuredBefore()
     excused = {e for e in config.exempt if e.until >= today}
     for late in (e for e in config.exempt if e not in excused):
         notes.append(f"{late.location}: the exemption of {late.model} from {late.metric} ended on {late.until}")
@@ -81,7 +82,7 @@ def check(
                 if unchanged:
                     now = measured(unchanged, setup.bits, bases)
                 else:
-                    now, trace = traced(model, setup, config, bases, allow_code=allow_code)
+                    now, trace = traced(model, setup, config, bases, before, allow_code=allow_code)
                     if trace and seen:
                         seen(model, setup, now, trace)
             except CostcalcError as error:
@@ -297,22 +298,25 @@ def _largest(verdict: Verdict, now: Measured, most: int) -> list[Because]:
     if verdict.budget.engine and verdict.rule in ("max", "max_increase"):
         memory = held(now, verdict.budget.engine)
         alive = memory.alive(memory.peak_step)[:most]
-        where = {v: own_location(node.location) for node in now.graph.nodes for v in (node.name, *node.outputs)}
+        names = {t.name for t in alive}
+        where = {
+            v: own_location(node.location) for node in now.graph.nodes for v in (node.name, *node.outputs) if v in names
+        }
         return [Because(t.name, where.get(t.name), 8 * t.bytes) for t in alive]
     if verdict.budget.step and verdict.rule in ("max", "max_increase"):
         kept = sorted(trained(now, verdict.budget.step).saved, key=lambda saved: -saved.bytes)[:most]
         places = {node.name: own_location(node.location) for node in now.graph.nodes}
         return [Because(f"kept by {s.layer}", places.get(s.layer), 8 * s.bytes) for s in kept]
     whole = now.by.get(verdict.budget.basis or "", now.report)
-    layers: Iterable[Layer] = (
-        whole.layers if verdict.budget.layers is None else matching(whole.layers, verdict.budget.layers)
-    )
+    pattern = verdict.budget.layers
+    layers: Iterable[Layer] = whole.layers if pattern is None else matching(now, whole, pattern)
     at_peak = figure.name == "peak"
     if (figure.whole and not at_peak) or verdict.rule in ("min", "max_decrease"):
         return []
-    locations = {node.name: own_location(node.location) for node in now.graph.nodes}
     parts: list[tuple[Value, Layer]] = [
         ((layer.peak_bits if at_peak else figure.part(layer)) or 0, layer) for layer in layers
     ]
-    ranked = sorted(parts, key=lambda part: -part[0])[:most]
+    ranked = nlargest(most, parts, key=lambda part: part[0])
+    names = {layer.name for _, layer in ranked}
+    locations = {node.name: own_location(node.location) for node in now.graph.nodes if node.name in names}
     return [Because(layer.name, locations.get(layer.name), amount) for amount, layer in ranked if amount]

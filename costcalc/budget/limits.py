@@ -1,4 +1,4 @@
-"""How much a config may ask for, in layers: those of a model count each time that it is measured."""
+"""How much a config may ask for, in layers: those of a model count each time that it is held to its budgets."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from costcalc.ir.graph import Graph
 
 MOST_LAYERS = 300_000
 """Some 30 seconds of work. All 310 models that ship have 60,000 together."""
+PATTERNS, ENGINE = 10, 2
+"""So many patterns of layers take as long as a measurement, and the plan of an engine, or of a step of training, as so many."""
 
 
 class WorkSoFar:
@@ -22,7 +24,9 @@ class WorkSoFar:
 
     def __init__(self, config: Config) -> None:
         self._bounded = bool(config.file)
-        self._left = Counter(model.model for model in config.models for _ in model.at)
+        self._left: Counter[str] = Counter()
+        for model in config.models:
+            self._left[model.model] += len(model.at) * _times(model)
         self._layers: dict[str, int] = {}
         self._done = self._coming = 0
 
@@ -32,13 +36,21 @@ class WorkSoFar:
         if not self._bounded or source_of(name).runs_code:
             return
         self._coming -= self._left[name] * self._layers.get(name, 0)
-        self._left[name] -= 1
+        self._left[name] -= _times(model)
         self._layers[name] = layers
         self._coming += self._left[name] * layers
-        self._done += layers
+        self._done += layers * _times(model)
         if self._done + self._coming > MOST_LAYERS:
             raise SpecError(
                 f"the models of this config have more than {MOST_LAYERS:,} layers, those of one counted each time that "
-                "it is measured; name some of them on the command line, or divide the config",
+                f"it is measured, once more for {PATTERNS} patterns of layers and {ENGINE} times for each memory; "
+                "name some of them on the command line, or divide the config",
                 model.location,
             )
+
+
+def _times(model: BudgetedModel) -> int:
+    """How often the layers of ``model`` count."""
+    patterns = {budget.layers for budget in model.budgets if budget.layers is not None}
+    engines = {budget.engine or budget.step for budget in model.budgets if budget.engine or budget.step}
+    return 1 + len(patterns) // PATTERNS + ENGINE * len(engines)

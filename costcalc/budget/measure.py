@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from fnmatch import translate
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.report import report
 from costcalc.analysis.view import GLOBAL, ReceptiveField
 from costcalc.budget.config import Budget, BudgetedModel, Setup, beside
-from costcalc.classes import NamedTuple
+from costcalc.classes import dataclass, field
 from costcalc.difference.layers import entries
 from costcalc.errors import CodeRefused, CostcalcError, OptionError, listing, near
 from costcalc.frontends.sources import is_path, source_of, split
@@ -25,7 +26,7 @@ from costcalc.ir.graph import Graph
 from costcalc.reading.reach import refuse_outside
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
+    from typing import Any, TypeAlias
 
     from costcalc.analysis.roofline import Machine
     from costcalc.planning.records import Memory
@@ -38,12 +39,18 @@ CONFIGURED = "budgets are measured on graphs"
 """Why PyTorch's memory is that of the rule of blocks."""
 
 
-class Measured(NamedTuple):
+@dataclass(frozen=True)
+class Measured:
     """A model's graph and its report: alone, and by each ``Budget.basis``, a machine or a table of energies."""
 
     graph: Graph
     report: Report
-    by: Mapping[str, Report] = {}
+    by: Mapping[str, Report] = field(default_factory=dict)
+
+    @cached_property
+    def worked_out(self) -> dict[tuple[str, ...], Any]:
+        """What a budget asked for, since the next may ask for it again: memory, layers by pattern."""
+        return {}
 
     @property
     def bases(self) -> dict[str, Basis]:
@@ -136,7 +143,7 @@ def value_of(found: Measured, budget: Budget) -> Value | str | None:
     name = budget.figure.name
     whole = found.by[budget.basis] if budget.basis else found.report
     if budget.layers is not None:
-        return _sum_of(found, whole, budget.layers, name)
+        return _sum_of(found, budget.basis or "", budget.layers, name)
     if budget.engine:
         return 8 * held(found, budget.engine).needed_bytes
     if budget.step:
@@ -159,8 +166,10 @@ def why_unknown(found: Measured, budget: Budget) -> str:
         step = trained(found, budget.step)
         least = show(budget.figure, 8 * step.total_bytes)
         return f"{said}, at least {least}: how much {listing(step.untold[:3])} keeps is not known"
-    layers = found.by[budget.energy].layers if budget.energy else ()
-    chosen = layers if budget.layers is None else matching(layers, budget.layers)
+    whole = found.by[budget.energy] if budget.energy else None
+    chosen: Iterable[Layer] = whole.layers if whole else ()
+    if whole and budget.layers is not None:
+        chosen = matching(found, whole, budget.layers)
     why = next((f"{x.energy.unknown}, which {x.name} needs" for x in chosen if x.energy and x.energy.unknown), "")
     return f"{said}: {why}" if why else said
 
@@ -174,7 +183,12 @@ def held(found: Measured, engine: str) -> Memory:
     """What ``engine`` holds of the model, by the rules for graphs: code that a config names is not run for it."""
     from costcalc.planning.engines import plan
 
-    return plan(found.graph, engine, found.report.settings.bits, CONFIGURED, patches=False)
+    key = ("memory", engine)
+    if key not in found.worked_out:
+        bits = found.report.settings.bits
+        found.worked_out[key] = plan(found.graph, engine, bits, CONFIGURED, patches=False)
+    memory: Memory = found.worked_out[key]
+    return memory
 
 
 def trained(found: Measured, asked: StepAsked) -> Training:
@@ -186,12 +200,16 @@ def trained(found: Measured, asked: StepAsked) -> Training:
     if bits is not None or applied:
         what = f"{bits} bit" if bits is not None else listing(applied)
         raise CostcalcError(f"memory in training is computed for the model as it is, not with {what}, as 'at' has it")
-    try:
-        return train(found.graph, asked)
-    except OptionError:
-        if not isinstance(asked.checkpoint, int):
-            raise
-        return train(found.graph, asked._replace(checkpoint="auto"))
+    key = ("training", repr(asked))
+    if key not in found.worked_out:
+        try:
+            found.worked_out[key] = train(found.graph, asked)
+        except OptionError:
+            if not isinstance(asked.checkpoint, int):
+                raise
+            found.worked_out[key] = train(found.graph, asked._replace(checkpoint="auto"))
+    step: Training = found.worked_out[key]
+    return step
 
 
 def _field(whole: Report, at: str) -> ReceptiveField | str | None:
@@ -201,14 +219,23 @@ def _field(whole: Report, at: str) -> ReceptiveField | str | None:
     return layers[-1].receptive_field
 
 
-def matching(layers: Iterable[Layer], pattern: str) -> list[Layer]:
-    """The layers whose dotted name ``pattern`` fits, ``*`` standing for anything."""
-    fits = re.compile(translate(pattern)).match
-    return [layer for layer in layers if fits(layer.name)]
+def matching(found: Measured, whole: Report, pattern: str) -> list[Layer]:
+    """The layers of ``whole``, a report of ``found``, whose dotted name ``pattern`` fits; ``*`` stands for anything."""
+    return [whole.layers[at] for at in _positions(found, pattern)]
 
 
-def _sum_of(found: Measured, whole: Report, pattern: str, figure: str) -> Value | None:
-    layers = matching(whole.layers, pattern)
+def _positions(found: Measured, pattern: str) -> list[int]:
+    key = ("positions", pattern)
+    if key not in found.worked_out:
+        fits = re.compile(translate(pattern)).match
+        found.worked_out[key] = [at for at, layer in enumerate(found.report.layers) if fits(layer.name)]
+    positions: list[int] = found.worked_out[key]
+    return positions
+
+
+def _sum_of(found: Measured, basis: str, pattern: str, figure: str) -> Value | None:
+    whole = found.by[basis] if basis else found.report
+    layers = matching(found, whole, pattern)
     if not layers:
         blocks = [b.name for b in whole.blocks if "." not in b.name]
         there = f"; its blocks are {listing(blocks)}" if blocks else ""
@@ -217,10 +244,10 @@ def _sum_of(found: Measured, whole: Report, pattern: str, figure: str) -> Value 
         return sum(not layer.counted and layer.prepared is None for layer in layers)
     if FIGURES[figure].derived and any(FIGURES[figure].of(layer) is None for layer in layers):
         return None
-    names = {layer.name for layer in layers}
-    return sum(
-        amount_of(e.contribution, FIGURES[figure]) for e in entries(found.graph, whole) if e.name in names and e.node
-    )
+    key = ("contributions", basis)
+    if key not in found.worked_out:
+        found.worked_out[key] = [entry.contribution for entry in entries(found.graph, whole) if entry.node]
+    return sum(amount_of(found.worked_out[key][at], FIGURES[figure]) for at in _positions(found, pattern))
 
 
 def _names(whole: Report) -> list[str]:

@@ -33,15 +33,24 @@ Kept: TypeAlias = Callable[[BudgetedModel, Setup], "Graph | None"]
 MOST_MARKS = 4096
 
 
+class MeasuredBefore(dict[Any, Measured]):
+    """Models that are data, as they were measured for a config that may name them again."""
+
+
 def traced(
-    model: BudgetedModel, setup: Setup, config: Config, bases: Mapping[str, Basis] = {}, *, allow_code: bool,
-    command: str = "check",
+    model: BudgetedModel, setup: Setup, config: Config, bases: Mapping[str, Basis], before: MeasuredBefore, *,
+    allow_code: bool, command: str = "check",
 ) -> tuple[Measured, dict[str, Any] | None]:  # fmt: skip
     """``model``, measured; and what that depended on, where it is code and that can be told."""
 
     def measured() -> Measured:
         more: dict[str, Any] = {"allow_code": allow_code, "within": config.reach, "command": command}
-        return measure(model.model, setup, config.folder, bases, **more)
+        if source_of(model.model).runs_code:
+            return measure(model.model, setup, config.folder, bases, **more)
+        key = (model.model, repr(setup), *bases)
+        if key not in before:
+            before[key] = measure(model.model, setup, config.folder, bases, **more)
+        return before[key]
 
     if not (allow_code and config.reach and source_of(model.model).runs_code):
         return measured(), None

@@ -31,7 +31,7 @@ from costcalc.budget.lock import MADE_BY, NAME, Lock, LockEntry, LockError, entr
 from costcalc.budget.measure import Measured, in_config
 from costcalc.budget.outcome import FAIL, Because, Outcome, Verdict
 from costcalc.budget.read import find_config, parse_max, read_config
-from costcalc.budget.reuse import Kept, is_marked, mark, traced
+from costcalc.budget.reuse import Kept, MeasuredBefore, is_marked, mark, traced
 from costcalc.budget.reuse import from_lock as kept_in
 from costcalc.classes import NamedTuple, replace
 from costcalc.difference.git import Edits, Repository
@@ -295,11 +295,13 @@ def lock_changes(old: Lock | None, new: Lock) -> list[str]:
 def new_lock(config: Config, old: Lock | None, *, allow_code: bool = False) -> Lock:
     """The lock of the models of ``config`` as they are, with what pytest put into ``old``."""
     entries = {key: e for key, e in (old.entries if old else {}).items() if e.made_by != MADE_BY}
-    work = WorkSoFar(config)
+    work, before, last = WorkSoFar(config), MeasuredBefore(), ""
     for model in each("measuring", config.models, lambda model: model.name):
+        if model.model != last:  # a lock needs nothing of other models any more
+            before, last = MeasuredBefore(), model.model
         for setup in model.at:
             try:
-                found, trace = traced(model, setup, config, allow_code=allow_code, command="lock")
+                found, trace = traced(model, setup, config, {}, before, allow_code=allow_code, command="lock")
             except CostcalcError as error:
                 raise (in_config(error, model, setup) if config.file else error.at(model.location)) from None
             work.measured(model, found.graph)

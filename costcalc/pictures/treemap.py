@@ -9,6 +9,8 @@ from costcalc.errors import CostcalcError
 
 TREEMAPS = ("macs", "params", "traffic", "weights", "time", "energy")
 """The figures of which there are treemaps: those that add up."""
+MOST = 4000
+"""A picture tells apart what has at least this part of the whole."""
 
 
 class Area(NamedTuple):
@@ -68,6 +70,44 @@ def treemap(report: Report, figure: str) -> Area:
             made[name] = Area(name, name, value, modules.get(name, ""), named)
     whole = made.get("", Area("", "", 0, ""))
     return whole._replace(name="", label=report.name)
+
+
+def folded(whole: Area, most: int = MOST) -> tuple[Area, int]:
+    """``whole`` where of each block the layers of a kind that have less than 1/``most`` of the whole are one area, and
+    how many layers that are. Such an area has no name; a single layer stays as it is.
+    """
+    least, together = whole.value / most, 0
+    order, left = [], [whole]
+    while left:
+        area = left.pop()
+        order.append(area)
+        left += [below for below in area.areas if below.value >= least]
+    made: dict[int, Area] = {}
+    for area in reversed(order):  # those inside before those around them
+        small: dict[str, list[Area]] = {}
+        for layer in leaves(*(below for below in area.areas if below.value < least)):
+            small.setdefault(layer.kind, []).append(layer)
+        areas = [made[id(below)] for below in area.areas if below.value >= least]
+        for kind, layers in small.items():
+            if len(layers) == 1:
+                areas += layers
+                continue
+            together += len(layers)
+            areas.append(Area("", f"{len(layers):,} × {kind}", sum(layer.value for layer in layers), kind))
+        made[id(area)] = area._replace(areas=tuple(areas))
+    return made[id(whole)], together
+
+
+def leaves(*areas: Area) -> list[Area]:
+    """The layers in ``areas``."""
+    found, left = [], [*areas]
+    while left:
+        one = left.pop()
+        if one.areas:
+            left += one.areas
+        else:
+            found.append(one)
+    return found
 
 
 def _relative(name: str, above: str) -> str:

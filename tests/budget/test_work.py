@@ -37,6 +37,44 @@ def test_what_is_yet_to_come_is_foreseen_by_what_a_model_had(
     assert empty.run("check", "net.yaml", "--set", "n=20", "--max", "macs=1")[0] == 0
 
 
+def test_patterns_of_layers_and_engines_count_as_what_they_take(
+    empty: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MOST_LAYERS", 10)
+    empty.write("net.yaml", "inputs: {image: [8, 8, 8]}\nlayers:\n- for i in range(4): relu\n")
+    patterns = "".join(f"'*{'*' * i}': {{ops: 1}}, " for i in range(20))
+    for more, code in (
+        ("budgets: {macs: 1}", 0), ("budgets: {memory: {max: 1 MB, engine: tflm}}", 2),
+        (f"layers: {{{patterns[: len(patterns) // 3]}}}", 1), (f"layers: {{{patterns}}}", 2),
+    ):  # fmt: skip
+        empty.write("costcalc.yaml", f"version: 1\nmodels:\n- {{model: net.yaml, {more}}}\n")
+        found, printed = empty.run("check")
+        assert found == code, (more, printed)
+        assert (code == 2) == ("divide the config" in printed)
+
+
+@pytest.mark.parametrize("command", ["check", "lock"])
+def test_a_model_that_is_named_again_is_measured_once(
+    command: str, empty: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from costcalc.budget import measure, reuse
+
+    empty.write("net.yaml", "inputs: {image: [8, 8, 8]}\nlayers:\n- conv(8, 3)\n")
+    rows = "".join(f"- {{name: n{i}, model: net.yaml, budgets: {{macs: {20736 - i % 2}}}}}\n" for i in range(5))
+    empty.write("costcalc.yaml", f"version: 1\nmodels:\n{rows}- {{name: b, model: net.yaml, at: [{{batch: 2}}]}}\n")
+    seen: list[str] = []
+
+    def counted(model: str, *given: object, **more: object) -> measure.Measured:
+        seen.append(model)
+        return measure.measure(model, *given, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(reuse, "measure", counted)
+    code, printed = empty.run(command)
+    assert len(seen) == 2
+    if command == "check":
+        assert code == 1 and all(f"n{i}" in printed for i in (1, 3)), printed
+
+
 def test_a_lock_is_read_once_in_a_check(empty: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     empty.write("net.yaml", "inputs: {image: [8, 8, 8]}\nlayers:\n- relu\n")
     empty.write("costcalc.yaml", "version: 1\nmodels:\n- {model: net.yaml, budgets: {macs: {max_increase: 1%}}}\n")

@@ -26,6 +26,7 @@ from costcalc.ir.tensor import TensorType
 from costcalc.pictures.growth import growth
 from costcalc.pictures.pareto import pareto
 from costcalc.pictures.squarify import Rectangle, squarify
+from costcalc.pictures.treemap import Area, folded
 from costcalc.tabulation import tabulate
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -235,8 +236,54 @@ def test_the_paper_of_squarified_treemaps_has_this_example() -> None:
 def test_patches_of_a_treemap_are_the_layers() -> None:
     report = costcalc.analyze("resnet18")
     axes = report.plot.treemap("macs").axes[0]
-    leaves = [p for p in axes.patches if p.get_alpha() is not None]
-    assert len(leaves) == sum(1 for layer in report.layers if layer.macs)
+    (leaves,) = (c for c in axes.collections if c.get_alpha() is not None)
+    assert len(leaves.get_paths()) == sum(1 for layer in report.layers if layer.macs)
+
+
+def test_a_treemap_draws_together_what_cannot_be_seen() -> None:
+    """Of a large block each layer has its own area; of blocks with thousands that are tiny each kind has one."""
+    layers = [Area(f"b.c{i}", f"c{i}", 1 + i % 3, ("conv", "relu")[i % 2]) for i in range(20_000)]
+    small = Area("b", "b", sum(layer.value for layer in layers), "", tuple(layers))
+    large = Area("big", "big", 60_000, "linear")
+    single = Area("norm", "norm", 1, "batch_norm")
+    whole = Area("", "net", small.value + large.value + single.value, "", (small, large, single))
+    shown, together = folded(whole)
+    assert together == 20_000
+    assert [(area.label, area.value) for area in shown.areas] == [
+        ("b", small.value), ("big", large.value), ("norm", 1)
+    ]  # fmt: skip
+    assert [area.label for area in shown.areas[0].areas] == ["10,000 × relu", "10,000 × conv"]
+    assert sum(area.value for area in shown.areas[0].areas) == small.value
+    assert folded(Area("", "net", 3, "", (layers[0], layers[1]))) == (
+        Area("", "net", 3, "", (layers[0], layers[1])), 0
+    )  # fmt: skip
+
+
+def test_pictures_of_thousands_of_layers_say_what_they_leave_out(tmp_path: Path) -> None:
+    """What is drawn grows with the picture, not with the model; the note says what has no mark of its own."""
+    spec = tmp_path / "net.yaml"
+    spec.write_text("inputs: {x: [8, 9, 9]}\nlayers:\n- for i in range(5000):\n  - conv(8 + i % 1500, 3, padding=1)\n")
+    report = costcalc.analyze(str(spec), machine="a100")
+    notes = [" ".join(t.get_text() for t in figure.texts) for figure in (
+        report.plot.treemap(), report.plot.roofline(), report.plot.receptive_field(),
+        costcalc.memory(str(spec)).plot.memory(),
+    )]  # fmt: skip
+    assert "layers with less than 1/4,000 each are drawn together" in notes[0]
+    assert re.search(r"the [\d,]+ layers with the least time, [<\d %]+ of it, are not drawn", notes[1])
+    figure = report.plot.receptive_field()
+    (curve, *_) = figure.axes[0].lines[1:]
+    assert 500 < len(curve.get_xdata()) <= 1600
+    assert max(curve.get_ydata()) == report.layers[-1].receptive_field.size[0]
+
+
+def test_a_thinned_curve_keeps_its_highest_and_lowest() -> None:
+    from costcalc.backends.plots.receptive_field import MOST_POINTS, _told_apart
+
+    points = [(i, 1000 if i == 7777 else 3 if i == 12_345 else 100 + i % 7, i % 5 == 0) for i in range(20_000)]
+    kept = _told_apart(points)
+    assert len(kept) <= 2 * MOST_POINTS and set(kept) <= set(points) and kept == sorted(kept)
+    assert {(7777, 1000, False), (12_345, 3, True)} <= set(kept)
+    assert _told_apart(points[:900]) == points[:900]
 
 
 def test_marks_of_a_roofline_are_where_the_layers_are() -> None:

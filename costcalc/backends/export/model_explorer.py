@@ -34,10 +34,12 @@ class Coloured(NamedTuple):
 
     title    what it is, with its unit: ``weights (bytes)``
     values   layer → value
+    total    of all of them
     """
 
     title: str
     values: dict[str, int | float]
+    total: int | float
 
 
 def write(exported: Exported) -> str:
@@ -77,7 +79,7 @@ def coloured(exported: Exported) -> Coloured:
         )
     exported.say_unset()
     units = {BITS: " (bytes)", SECONDS: " (µs)", JOULES: " (µJ)"}
-    return Coloured(f"{figure.title}{units.get(figure.unit, '')}", values)
+    return Coloured(f"{figure.title}{units.get(figure.unit, '')}", values, sum(values.values()))
 
 
 def _in_unit(figure: Figure, value: Any) -> int | float:
@@ -161,9 +163,8 @@ def _attributes(exported: Exported, layer: Layer, colours: Coloured) -> Iterator
         yield "not counted", "there is no rule for it"
     else:
         yield from _figures(layer).items()
-        total = sum(colours.values.values())
-        if total and layer.name in colours.values:
-            yield f"share of {colours.title}", f"{100 * colours.values[layer.name] / total:.2f} %"
+        if colours.total and layer.name in colours.values:
+            yield f"share of {colours.title}", f"{100 * colours.values[layer.name] / colours.total:.2f} %"
     if field := layer.receptive_field:
         yield "receptive field", field if isinstance(field, str) else field_text(field)
     for name, value in layer.options.items():

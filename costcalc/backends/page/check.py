@@ -18,6 +18,8 @@ from costcalc.budget.outcome import FAIL, WARNED, Outcome, Result
 
 MOST_MODELS = 12
 """Of which the page tells all; of the others their figures and verdicts."""
+MOST_ROWS = 20_000
+"""Layers of those that are told in all: what a browser, and who reads, can take in. The first is told in any case."""
 MOST = 500
 """Verdicts that are told, and models in the table."""
 MOST_NOTES = 100
@@ -51,7 +53,14 @@ def _told(outcome: Outcome) -> tuple[list[Result], int]:
     chosen = [r for r in outcome.results if is_changed(r)]
     chosen += [r for r in outcome.results if (r.model.name, r.setup.label) in crossed and not is_changed(r)]
     chosen = chosen or list(outcome.results[:1])
-    return chosen[:MOST_MODELS], len(chosen[MOST_MODELS:])
+    told, rows = 0, 0
+    for result in chosen[:MOST_MODELS]:
+        old = result.diff.old if is_changed(result) and result.diff else None
+        rows += len(result.now.report.layers) + (len(old.layers) if old else 0)
+        if told and rows > MOST_ROWS:
+            break
+        told += 1
+    return chosen[:told], len(chosen) - told
 
 
 def _verdicts(outcome: Outcome) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -174,12 +175,14 @@ class Labels:
         canvas: Any = figure.agg
         self._renderer = canvas.get_renderer()
         self._taken: list[Bbox] = []
-        self._points: list[tuple[float, float, float]] = []
+        self._points: list[tuple[Any, float]] = []
 
     def avoid(self, points: Iterable[tuple[float, float]], radius: float = 2.0) -> None:
         """Keep clear of ``points`` (of the data) by so many typographic points."""
-        far = radius * self._axes.figure.dpi / 72
-        self._points += [(*self._axes.transData.transform(point), far) for point in points]
+        given = [*points]
+        if given:
+            pixels = np.unique(np.rint(self._axes.transData.transform(given)), axis=0)
+            self._points.append((pixels, radius * self._axes.figure.dpi / 72))
 
     def avoid_all_of(self, drawn: Artist) -> None:
         """Keep clear of a text or a legend that stands there already."""
@@ -213,15 +216,14 @@ class Labels:
             free = inside and not any(room.overlaps(other) or _crosses(near, at, other) for other in self._taken)
             if free and not self._covers(room):
                 self._taken.append(room)
-                self._points += [(*_between(near, at, i / 8), pixel) for i in range(8)]
+                self._points.append((np.array([_between(near, at, i / 8) for i in range(8)]), pixel))
                 return label
         label.remove()
         return None
 
     def _covers(self, room: Bbox) -> bool:
-        return any(
-            room.x0 - far < x < room.x1 + far and room.y0 - far < y < room.y1 + far for x, y, far in self._points
-        )
+        low, high = np.array(room.min), np.array(room.max)
+        return any(bool(((pixels > low - far) & (pixels < high + far)).all(1).any()) for pixels, far in self._points)
 
 
 def _between(a: Any, b: Any, part: float) -> tuple[float, float]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from matplotlib.patches import Rectangle as Patch
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_rgba
 
 from costcalc.amounts import units
 from costcalc.analysis.figures import BITS
 from costcalc.backends.plots.canvas import FILLED, GREY, INK, PALETTE, REST, Picture, linear, picture, plain, settle
 from costcalc.errors import CostcalcError
 from costcalc.pictures.timeline import Timeline, timeline
-from costcalc.planning.records import Memory
+from costcalc.planning.records import ArenaTensor, Memory
 
 MOST_NAMED = 5
 MOST_BLOCKS = 3000
@@ -42,19 +43,20 @@ def draw(memory: Memory, width: float | None = None) -> Picture:
         axes.set_ylabel("bytes")
         at_peak = {bar: PALETTE[i] for i, bar in enumerate(found.alive[:MOST_NAMED])}
         if placed and len(placed) <= MOST_BLOCKS:
-            for bar in placed:
-                axes.add_patch(
-                    Patch((bar.first + 0.5, bar.offset or 0), bar.last - bar.first + 1, bar.bytes,
-                          facecolor=at_peak.get(bar, REST), alpha=FILLED if bar in at_peak else 0.45,
-                          edgecolor="white", lw=min(0.4, 150 / len(placed) / 10))
-                )  # fmt: skip
-        else:
-            _shares(axes, found, list(at_peak.items()))
-        edges = [0.5 + i for i in range(last + 1)]
-        # Of very many steps the most of some together, lest the line fills what is below it.
+            blocks = PolyCollection(
+                [_corners(bar) for bar in placed],
+                facecolors=[to_rgba(at_peak.get(bar, REST), FILLED if bar in at_peak else 0.45) for bar in placed],
+                edgecolors="white",
+                linewidths=min(0.4, 150 / len(placed) / 10),
+            )
+            axes.add_collection(blocks, autolim=False)
+        # Of very many steps the one of some together that holds most, lest the line fills what is below it.
         every = -(-last // MOST_STEPS)
-        axes.stairs([max(found.held[i : i + every]) for i in range(0, last, every)],
-                    [*edges[:-1:every], edges[-1]], color=INK, lw=0.9)  # fmt: skip
+        most = [max(range(i, min(i + every, last)), key=found.held.__getitem__) for i in range(0, last, every)]
+        edges = [*(0.5 + i for i in range(0, last, every)), last + 0.5]
+        if not placed or len(placed) > MOST_BLOCKS:
+            _shares(axes, found, list(at_peak.items()), most, edges)
+        axes.stairs([found.held[step] for step in most], edges, color=INK, lw=0.9)
         if found.arena is not None:
             axes.axhline(found.arena, color=INK, lw=0.7, ls=(0, (4, 2)))
         axes.axvline(found.peak + 1, color=GREY, lw=0.5, ls=(0, (2, 3)))
@@ -64,17 +66,23 @@ def draw(memory: Memory, width: float | None = None) -> Picture:
     return axes.figure
 
 
-def _shares(axes, found: Timeline, named) -> None:  # type: ignore[no-untyped-def]
-    """The area below the curve, of which those that are named have their colour for as long as they live."""
-    steps = range(len(found.held))
-    edges = [0.5 + i for i in range(len(found.held) + 1)]
-    below = [0] * len(found.held)
+def _corners(bar: ArenaTensor) -> list[tuple[float, float]]:
+    left, right, bottom = bar.first + 0.5, bar.last + 1.5, bar.offset or 0
+    return [(left, bottom), (right, bottom), (right, bottom + bar.bytes), (left, bottom + bar.bytes)]
+
+
+def _shares(axes, found: Timeline, named, steps, edges) -> None:  # type: ignore[no-untyped-def]
+    """The area below the curve, of which those that are named have their colour for as long as they live.
+
+    steps   those that are drawn, each from one of ``edges`` to the next
+    """
+    below = [0] * len(steps)
     for bar, colour in named:
-        above = [below[i] + (bar.bytes if bar.first <= i <= bar.last else 0) for i in steps]
+        above = [low + (bar.bytes if bar.first <= i <= bar.last else 0) for i, low in zip(steps, below, strict=True)]
         axes.stairs(above, edges, baseline=below, fill=True, color=colour, alpha=FILLED, lw=0)
         below = above
-    axes.stairs([max(a, b) for a, b in zip(found.held, below, strict=True)], edges, baseline=below, fill=True,
-                color=REST, alpha=0.3, lw=0)  # fmt: skip
+    axes.stairs([max(found.held[i], low) for i, low in zip(steps, below, strict=True)], edges, baseline=below,
+                fill=True, color=REST, alpha=0.3, lw=0)  # fmt: skip
 
 
 def _at_peak(axes, found: Timeline, colours) -> None:  # type: ignore[no-untyped-def]

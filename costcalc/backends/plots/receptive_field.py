@@ -31,6 +31,9 @@ from costcalc.pictures.growth import Growth, growth
 MOST = len(PALETTE)
 MOST_TOLD = 3
 """Curves of which the legend tells all rings in words."""
+MOST_POINTS = 1600
+"""Of a curve that has more, the highest and the lowest of so many layers beside each other are drawn: a picture has no
+more columns."""
 DEEP = 10
 """Of windows that are so much larger than the image the scale is logarithmic."""
 
@@ -127,14 +130,30 @@ def _axes(grown: Growth, name: str = "") -> list[Curve]:
 
 def _curve(axes: Any, curve: Curve, colour: str) -> None:
     """The windows, dashed where they are upper bounds; crosses where all is seen; a ring at each first of its kind."""
-    xs = [x for x, _, _ in curve.points]
+    points = _told_apart(curve.points)
+    xs = [x for x, _, _ in points]
     for bound, dashes in ((False, "-"), (True, (0, (2, 1)))):
-        ys = [size if is_bound == bound else float("nan") for _, size, is_bound in curve.points]
+        ys = [size if is_bound == bound else float("nan") for _, size, is_bound in points]
         if any(y == y for y in ys):
             axes.plot(xs, ys, color=colour, lw=1.1, ls=dashes, marker="o", ms=2.0 if len(xs) < 120 else 0.8, mew=0)
-    axes.plot(curve.whole, [curve.image] * len(curve.whole), color=colour, ls="none", marker="x", ms=3)
+    whole = curve.whole[:: -(-len(curve.whole) // MOST_POINTS) or 1]
+    axes.plot(whole, [curve.image] * len(whole), color=colour, ls="none", marker="x", ms=3)
     for x, y, _, _ in _rings(curve):
         axes.plot([x], [y], marker="o", ms=5, mfc="none", mec=colour, mew=0.9, ls="none")
+
+
+def _told_apart(points: Sequence[tuple[int, int, bool]]) -> list[tuple[int, int, bool]]:
+    """Those of ``points`` that a picture tells apart: of as many as share a column the lowest and the highest."""
+    every = -(-2 * len(points) // MOST_POINTS)
+    if every <= 2:
+        return [*points]
+    found: list[tuple[int, int, bool]] = []
+    for at in range(0, len(points), every):
+        column = points[at : at + every]
+        for bound in {is_bound: None for _, _, is_bound in column}:
+            alike = [point for point in column if point[2] == bound]
+            found += {min(alike, key=lambda p: p[1]), max(alike, key=lambda p: p[1])}
+    return sorted(found)
 
 
 def _rings(curve: Curve) -> Iterator[tuple[int, int, str, str]]:
@@ -176,6 +195,6 @@ def _apart(axes: Any, images: Sequence[int]) -> Iterator[tuple[int, str]]:
 
 def _along(curve: Curve) -> Iterator[tuple[float, float]]:
     """Points on the curve, close to each other."""
-    for (x, y, _), (u, v, _) in pairwise(curve.points):
+    for (x, y, _), (u, v, _) in pairwise(_told_apart(curve.points)):
         for i in range(9):
             yield x + (u - x) * i / 8, y + (v - y) * i / 8

@@ -28,6 +28,8 @@ from costcalc.backends.plots.canvas import (
 from costcalc.pictures.roofline import RooflinePoint, roofline
 
 MOST_NAMED = 8
+MOST_MARKED = 1000
+"""Marks of unlike layers; those with the least time are left out, and the note says so."""
 
 
 def draw(report: Report, width: float | None = None) -> Picture:
@@ -52,6 +54,11 @@ def draw(report: Report, width: float | None = None) -> Picture:
     spent = {at: sum(p.seconds for p in points) for at, points in alike.items()}
     size = {at: 12 + 260 * (time / whole if whole else 0.0) for at, time in spent.items()}
     note = f"{note_of(report)}; area: share of {units.seconds(whole)}"
+    if len(alike) > MOST_MARKED:
+        told = sorted(alike, key=lambda at: -spent[at])
+        left_out = sum(len(alike.pop(at)) for at in told[MOST_MARKED:])
+        less = share(whole - sum(spent[at] for at in alike), whole)
+        note += f"; the {left_out:,} layers with the least time, {less} of it, are not drawn"
     if found.without:
         note += f"; layers without MACs take {units.seconds(found.without)} more"
     with picture(f"Roofline of {report.name}", note, width, 0.56 if (width or WIDTH) >= 5 else 0.8) as (drawn, axes):
@@ -81,8 +88,8 @@ def draw(report: Report, width: float | None = None) -> Picture:
         labels = Labels(axes)
         _roof_labels(axes, found, right, labels)
         labels.avoid(_along(found, left, right), 1.0)
-        for at, marked in size.items():
-            labels.avoid([(at[1], at[2])], marked**0.5 / 2)
+        for at in alike:
+            labels.avoid([(at[1], at[2])], size[at] ** 0.5 / 2)
         legend = axes.get_legend()
         if legend is not None:
             labels.avoid_all_of(legend)

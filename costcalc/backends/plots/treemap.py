@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from matplotlib.patches import Rectangle as Patch
+from matplotlib.collections import PolyCollection
 
 from costcalc.amounts.formatting import show
 from costcalc.analysis.figures import FIGURES
@@ -25,7 +25,7 @@ from costcalc.backends.plots.canvas import (
 )  # fmt: skip
 from costcalc.errors import CostcalcError
 from costcalc.pictures.squarify import Rectangle, squarify
-from costcalc.pictures.treemap import Area, treemap
+from costcalc.pictures.treemap import MOST, Area, folded, leaves, treemap
 
 HEAD = 9.0
 """Points of the strip that names a block."""
@@ -43,21 +43,24 @@ def draw(report: Report, figure: str = "macs", width: float | None = None) -> Pi
         raise CostcalcError(f"no layer of {report.name[:60]} has any {figure}, so there is nothing to draw")
     known = FIGURES[figure]
     kinds: dict[str, float] = {}
-    for leaf in _leaves(whole):
+    for leaf in leaves(whole):
         kinds[leaf.kind] = kinds.get(leaf.kind, 0.0) + leaf.value
     colours = ranked(kinds)
+    shown, together = folded(whole)
     note = f"area: {known.title}, {show(known, whole.value)} in total; {note_of(report)}"
+    if together:
+        note += f"; {together:,} layers with less than 1/{MOST:,} each are drawn together"
     with picture(f"{report.name} by {known.title}", note, width, 0.62) as (drawn, axes):
         inch = drawn.get_size_inches()
         axes.set_axis_off()
-        shown = [kind for kind in colours if colours[kind] != REST]
-        entries = [(f"{kind} {share(kinds[kind], whole.value)}", colours[kind], "s") for kind in shown]
-        entries += [("others", REST, "s")] if len(shown) < len(colours) else []
+        own = [kind for kind in colours if colours[kind] != REST]
+        entries = [(f"{kind} {share(kinds[kind], whole.value)}", colours[kind], "s") for kind in own]
+        entries += [("others", REST, "s")] if len(own) < len(colours) else []
         below = _legend(drawn, axes, entries, (inch[0] - 0.2) * drawn.dpi) / drawn.dpi + 0.04
         points = Rectangle(0.0, 0.0, (inch[0] - 0.2) * 72, (inch[1] - below - 0.5) * 72)
         axes.set(xlim=(0, points.width), ylim=(0, points.height))
         drawn.subplots_adjust(0.1 / inch[0], below / inch[1], 1 - 0.1 / inch[0], 1 - 0.5 / inch[1])
-        _nest(axes, whole, points, colours, known, whole.value)
+        _nest(axes, shown, points, colours, known, whole.value)
     return drawn
 
 
@@ -72,41 +75,46 @@ def _legend(drawn: Picture, axes: Any, entries: list[tuple[str, str, str]], room
     return float(box.height)
 
 
-def _leaves(area: Area) -> list[Area]:
-    found, left = [], [area]
-    while left:
-        one = left.pop()
-        if one.areas:
-            left += one.areas
-        else:
-            found.append(one)
-    return found
-
-
 def _nest(axes: Any, whole: Area, points: Rectangle, colours: dict[str, str], figure: Any, total: float) -> None:
     """Draw ``whole`` within ``points``; blocks too small for a frame are drawn by what is in them alone."""
+    frames: list[Rectangle] = []
+    drawn: list[tuple[Area, Rectangle]] = []
     left: list[tuple[Area, Rectangle, int]] = [(whole, points, 0)]
     while left:
         area, box, depth = left.pop()
         if not area.areas:
-            _leaf(axes, area, box, colours[area.kind], figure)
+            drawn.append((area, box))
+            _named(axes, area, box, figure)
             continue
         inner = box
         if depth and box.width > 30 and box.height > 2.2 * HEAD:
-            axes.add_patch(Patch((box.x, box.y), box.width, box.height, facecolor="white", edgecolor=GREY, lw=0.5))
+            frames.append(box)
             at = (box.x + 2, box.y + box.height - HEAD / 2, box.width - 4, SIZE - 1.5)
             if not _words(axes, f"{area.label}  {share(area.value, total)}", *at, whole=True):
                 _words(axes, area.label, *at)
             inner = box.inset(EDGE, EDGE, EDGE, HEAD)
         for below, part in zip(area.areas, squarify([a.value for a in area.areas], inner), strict=True):
             left.append((below, part, depth + 1))
-
-
-def _leaf(axes: Any, area: Area, box: Rectangle, colour: str, figure: Any) -> None:
-    line = min(0.5, box.width / 12, box.height / 12)
-    axes.add_patch(
-        Patch((box.x, box.y), box.width, box.height, facecolor=colour, alpha=FILLED, edgecolor="white", lw=line)
+    around = PolyCollection([*map(_corners, frames)], facecolors="none", edgecolors=GREY, linewidths=0.5, zorder=1)
+    within = PolyCollection(
+        [_corners(box) for _, box in drawn],
+        facecolors=[colours[area.kind] for area, _ in drawn],
+        edgecolors="white",
+        linewidths=[min(0.5, box.width / 12, box.height / 12) for _, box in drawn],
+        alpha=FILLED,
+        zorder=1.1,
     )
+    for collection in (around, within):
+        axes.add_collection(collection, autolim=False)
+
+
+def _corners(box: Rectangle) -> list[tuple[float, float]]:
+    x, y, right, top = box.x, box.y, box.x + box.width, box.y + box.height
+    return [(x, y), (right, y), (right, top), (x, top)]
+
+
+def _named(axes: Any, area: Area, box: Rectangle, figure: Any) -> None:
+    """What a layer is and has, as far as there is room."""
     size = SIZE - 1.5
     if box.width < 14 or box.height < size + 1.5:
         return
