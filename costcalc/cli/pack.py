@@ -30,7 +30,7 @@ def pack(
     seconds: Annotated[
         float,
         option("--seconds", min=0, max=1e6, metavar="S", shows_default=True, help="How long a search may take."),
-    ] = 10.0,
+    ] = 4.0,
     format: Annotated[Format, option("--format", "-f", help="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
 ) -> int:

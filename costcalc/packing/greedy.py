@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable, Sequence
 
 from costcalc.packing.records import Buffer
@@ -45,10 +46,17 @@ def place(
     best   take the smallest gap that holds it, not the lowest
     """
     offsets = [-1] * len(sizes)
+    placed: list[int] = []  # from the lowest to the highest
     highest = 0
     for i in order:
         size, free, found, least = sizes[i], 0, -1, -1
-        for start, end in sorted([(offsets[j], offsets[j] + sizes[j]) for j in near[i] if offsets[j] >= 0]):
+        if 4 * len(near[i]) < len(placed):
+            beside = sorted([j for j in near[i] if offsets[j] >= 0], key=offsets.__getitem__)
+        else:  # looking through all is quicker than sorting most of them
+            alive = set(near[i])
+            beside = [j for j in placed if j in alive]
+        for j in beside:
+            start, end = offsets[j], offsets[j] + sizes[j]
             gap = start - free
             if gap >= size and (found < 0 or gap < least):
                 found, least = free, gap
@@ -57,6 +65,7 @@ def place(
             if end > free:
                 free = end
         offsets[i] = free if found < 0 else found
+        insort(placed, i, key=offsets.__getitem__)
         highest = max(highest, offsets[i] + size)
     return offsets, highest
 

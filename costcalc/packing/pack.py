@@ -10,13 +10,19 @@ from costcalc.classes import NamedTuple
 from costcalc.errors import OptionError
 from costcalc.packing import search_loops
 from costcalc.packing.greedy import aligned, neighbours, place
-from costcalc.packing.problem import problem
+from costcalc.packing.problem import extent, problem
 from costcalc.packing.read import MOST_BYTES, buffers
 from costcalc.packing.records import Buffer, Packed, Packing
 from costcalc.packing.search import runs
 
 PATIENCE = 0.3
 """The part of the time that Python has to search in before machine code is asked for, which may have to be made."""
+
+QUICK = 1.0
+"""Seconds after which no other quick way is tried, if the search is not given longer."""
+
+MOST_NUMBERS = 1_000_000
+"""Of a problem for the search, as ``extent`` counts them. Beyond that the search would not come far in any time."""
 
 ROUNDS = 8
 """In which an order is tried again with what stuck out at its head."""
@@ -26,14 +32,15 @@ def pack(
     tensors: Iterable[Mapping[str, Any] | Buffer],
     *,
     capacity: int | None = None,
-    time_limit: float = 10.0,
+    time_limit: float = 4.0,
     alignment: int = 1,
 ) -> Packing:
     """Where each of ``tensors`` lies in one block of memory, so that none that live at the same step overlap.
 
     tensors      each ``{"name": text, "first": step, "last": step, "bytes": size}``, both steps included
     capacity     the bytes that there are: a packing that fits is good enough, and no better one is looked for
-    time_limit   seconds to search in where no quick way gives a packing that is provably the smallest; 0 for none
+    time_limit   seconds to search in where no quick way gives a packing that is provably the smallest; 0 for none. The
+                 quick ways end then too, if they take longer than a second
     alignment    offsets and sizes are rounded up to multiples of it
 
     Raises ``OptionError``, which names the row, for what is not a tensor.
@@ -53,12 +60,13 @@ def pack(
     sizes = [aligned(buffer.bytes, alignment) for buffer in given]
     offsets = [0] * len(given)
     until = monotonic() + time_limit
+    quick = max(until, monotonic() + QUICK)
     parts = sorted(_parts(given, sizes), key=lambda part: -part.load)
     floor = max((part.load for part in parts), default=0)
     arena = bound = floor
     method = "greedy"
     for part in parts:
-        best = _pack_part(part, max(arena, capacity or 0), until)
+        best = _pack_part(part, max(arena, capacity or 0), until, quick)
         for i, offset in zip(part.indices, best.offsets, strict=True):
             offsets[i] = offset
         arena, bound = max(arena, best.arena), max(bound, best.bound)
@@ -110,8 +118,9 @@ def _load(given: Sequence[Buffer], sizes: Sequence[int], indices: Iterable[int])
     return most
 
 
-def _greedy(part: _Part, goal: int) -> _Best:
-    """The best of some orders, each in the lowest and in the smallest gap, up to the first within ``goal``.
+def _greedy(part: _Part, goal: int, until: float) -> _Best:
+    """The best of some orders, each in the lowest and in the smallest gap, up to the first within ``goal``, or of those
+    that could be tried until then.
 
     If none is, what sticks out over the goal goes first in the next round, which often is all that was wrong.
     """
@@ -132,7 +141,7 @@ def _greedy(part: _Part, goal: int) -> _Best:
             offsets, arena = place(sizes, near, order, best=best)
             if found is None or arena < found.arena:
                 found = _Best(offsets, arena, part.load, "greedy")
-            if found.arena <= goal:
+            if found.arena <= goal or monotonic() >= until:
                 return found
     assert found is not None
     for key in keys:
@@ -141,17 +150,17 @@ def _greedy(part: _Part, goal: int) -> _Best:
             offsets, arena = place(sizes, near, order)
             if arena < found.arena:
                 found = _Best(offsets, arena, part.load, "greedy")
-            if found.arena <= goal:
+            if found.arena <= goal or monotonic() >= until:
                 return found
             out = {i for i in order if offsets[i] + sizes[i] > goal}
             order.sort(key=lambda i: i not in out)
     return found
 
 
-def _pack_part(part: _Part, goal: int, until: float) -> _Best:
-    """The smallest packing found of ``part`` until then, or one within ``goal``."""
-    found = _greedy(part, max(goal, part.load))
-    if found.arena <= max(goal, part.load) or monotonic() >= until:
+def _pack_part(part: _Part, goal: int, until: float, quick: float) -> _Best:
+    """The smallest packing found of ``part`` until then, or one within ``goal``; quick ways end at ``quick``."""
+    found = _greedy(part, max(goal, part.load), quick)
+    if found.arena <= max(goal, part.load) or monotonic() >= until or extent(part.buffers) > MOST_NUMBERS:
         return found
     p, unit = problem(part.buffers, part.sizes)
     sums = _Sums(p.size)

@@ -55,6 +55,24 @@ def sections(buffers: Sequence[Buffer]) -> list[list[int]]:
     return found
 
 
+def extent(buffers: Sequence[Buffer]) -> int:
+    """How many numbers ``problem`` writes down: the members of all sections, and for each buffer those beside it.
+
+    >>> extent([Buffer("a", 0, 1, 8), Buffer("b", 1, 2, 8), Buffer("c", 2, 3, 8)])
+    8
+    """
+    alive = found = 0
+    grew = False
+    for _, ends in sorted([(b.first, 0) for b in buffers] + [(b.last, 1) for b in buffers]):
+        if not ends:
+            found += 2 * alive
+            alive, grew = alive + 1, True
+            continue
+        found += alive * grew
+        alive, grew = alive - 1, False
+    return found
+
+
 def problem(buffers: Sequence[Buffer], sizes: Sequence[int]) -> tuple[Problem, int]:
     """``buffers`` of these ``sizes``, none of them 0, for the search, and the bytes of a unit."""
     unit = gcd(*sizes) or 1

@@ -14,6 +14,8 @@ from costcalc.packing import search_loops
 from costcalc.packing.problem import Problem
 from costcalc.reading.settings_of_libraries import NUMBA, lie_here
 
+MOST_NOTES = 3_000_000
+"""What a search may have to take back at most, some 70 MB."""
 FEWEST, GROWTH = 300, 1.08
 """Nodes that the first run may take at least, and how many times more each next one."""
 
@@ -34,7 +36,7 @@ def state(p: Problem, make: Callable[[list[int]], Any] = list) -> search_loops.S
     lengths = {"ways": 4 * uses + 64 * tensors, "bases": tensors, "sizes": tensors, "used": 1}
     lengths |= dict.fromkeys(("floor", "top", "rest", "open", "ready", "least", "mark", "weight"), sections)
     lengths |= dict.fromkeys(("base", "offset", "rank"), tensors)
-    lengths |= dict.fromkeys(("kind", "what", "was"), 200 * uses + 4096)
+    lengths |= dict.fromkeys(("kind", "what", "was"), min(200 * uses, MOST_NOTES) + 4096)
     lengths |= dict.fromkeys(("began", "section", "raised", "way", "ways_end"), depth)
     return search_loops.SearchState(*(make([0] * lengths[name]) for name in search_loops.SearchState._fields))
 

@@ -333,7 +333,49 @@ CASES["tables of times"] = (
     {"times.csv": "model,ms,input\n" + "".join(f"resnet152,1,3x{224 + i}x224\n" for i in range(3500))},
     ["calibrate", "--from", "times.csv", "--output", "made.yaml"],
 )
+STRAIGHT = spec("- for i in range(20000):\n  - conv(8, 3, padding=1)\n")
+UNLIKE = spec("- for i in range(9000):\n  - conv(8+i, 3, padding=1)\n")
+CASES |= {
+    f"a picture: {' '.join(words)}": ({"net.yaml": text}, ["plot", *words, "net.yaml", "--output", "made.svg"])
+    for text, *words in (
+        (STRAIGHT, "treemap"), (STRAIGHT, "receptive-field"), (STRAIGHT, "memory"), (UNLIKE, "treemap", "--by", "params"),
+        (UNLIKE, "roofline", "--machine", "a100"), (STRAIGHT, "memory", "--engine", "tflm"),
+    )
+}  # fmt: skip
+CASES |= {
+    f"export {format}": ({"net.yaml": STRAIGHT}, ["export", format, "net.yaml", "--output", "made.x"])
+    for format in ("model-explorer", "node-data", "netron", "metrics", "loops")
+}
+CASES |= {
+    "a page": ({"net.yaml": STRAIGHT}, ["report", "net.yaml", "--output", "made.html"]),
+    "a page of a check": (
+        {
+            "net.yaml": STRAIGHT,
+            "costcalc.yaml": config(
+                "".join(f"- {{name: n{i}, model: net.yaml, budgets: {{macs: 1}}}}\n" for i in range(14))
+            ),
+        },
+        ["check", "--report", "made.html"],
+    ),
+    "patterns of many layers": (
+        {
+            "net.yaml": spec("- for i in range(9000):\n  - conv(8, 1)\n"),
+            "costcalc.yaml": config(
+                "- model: net.yaml\n  layers:\n" + "".join(f"    'conv*{i}*': {{macs: 1}}\n" for i in range(190))
+            ),
+        },
+        ["check"],
+    ),
+    "a packing of thousands that overlap": (
+        {
+            "t.csv": "name,first,last,bytes\n"
+            + "".join(f"t{i},{i * 7 % 4000},{i * 7 % 4000 + 1 + i * 31 % 4000},{1 + i * i % 9973}\n" for i in range(4000))
+        },
+        ["pack", "t.csv"],
+    ),
+}  # fmt: skip
 QUICK = (
+    "a page of a check", "patterns of many layers", "a packing of thousands that overlap",
     "joins of all before", "resizings, bilinear", "resizings, antialiased", "one kernel, timed", "patterns of layers",
     "brackets", "measurements", "a key of TOML with many parts", "many axes in single places",
     "ONNX, functions of functions", "memory, dense, mcu",

@@ -289,7 +289,7 @@ def test_a_thinned_curve_keeps_its_highest_and_lowest() -> None:
 def test_marks_of_a_roofline_are_where_the_layers_are() -> None:
     report = costcalc.analyze("resnet18", machine="a100", bits=16)
     axes = report.plot.roofline().axes[0]
-    marks = {tuple(map(float, c.get_offsets()[0])) for c in axes.collections}
+    marks = {tuple(map(float, at)) for c in axes.collections for at in c.get_offsets()}
     rates = {layer.name: layer.macs / max(layer.time.compute, layer.time.traffic) for layer in report if layer.macs}
     wanted = {(layer.intensity, rates[layer.name]) for layer in report if layer.macs}
     assert [x for x, _ in sorted(marks)] == pytest.approx([x for x, _ in sorted(wanted)])

@@ -175,14 +175,15 @@ class Labels:
         canvas: Any = figure.agg
         self._renderer = canvas.get_renderer()
         self._taken: list[Bbox] = []
-        self._points: list[tuple[Any, float]] = []
+        self._points: list[tuple[Any, Any]] = []
 
-    def avoid(self, points: Iterable[tuple[float, float]], radius: float = 2.0) -> None:
-        """Keep clear of ``points`` (of the data) by so many typographic points."""
-        given = [*points]
-        if given:
-            pixels = np.unique(np.rint(self._axes.transData.transform(given)), axis=0)
-            self._points.append((pixels, radius * self._axes.figure.dpi / 72))
+    def avoid(self, points: Iterable[tuple[float, float]], radius: float | Sequence[float] = 2.0) -> None:
+        """Keep clear of ``points`` (of the data) by so many typographic points, which may be one number for each."""
+        if not (given := [*points]):
+            return
+        pixels, far = self._axes.transData.transform(given), np.array(radius) * self._axes.figure.dpi / 72
+        # Of a line that goes through thousands of points one in each pixel is enough.
+        self._points.append((pixels, far[:, None]) if far.ndim else (np.unique(np.rint(pixels), axis=0), far))
 
     def avoid_all_of(self, drawn: Artist) -> None:
         """Keep clear of a text or a legend that stands there already."""

@@ -72,10 +72,14 @@ def draw(report: Report, width: float | None = None) -> Picture:
         )
         axes.plot([left, found.ridge, right], [found.roof(left), found.peak, found.peak], color=INK, lw=1.0, zorder=1)
         axes.axvline(found.ridge, color=GREY, lw=0.5, ls=(0, (2, 3)), zorder=0)
-        for at in sorted(alike, key=lambda at: -size[at]):
+        # The small ones above the large ones, and as many at once as are of a kind and about as large.
+        together: dict[tuple[int, str], list[tuple[str, float, float]]] = {}
+        for at in alike:
+            together.setdefault((-math.frexp(size[at])[1], at[0]), []).append(at)
+        for (_, kind), marked in sorted(together.items()):
             axes.scatter(
-                at[1], at[2], s=size[at], color=colours[at[0]], marker=marks[at[0]], alpha=FILLED, lw=0.4,
-                edgecolor="white", zorder=3,
+                [at[1] for at in marked], [at[2] for at in marked], s=[size[at] for at in marked],
+                color=colours[kind], marker=marks[kind], alpha=FILLED, lw=0.4, edgecolor="white", zorder=3,
             )  # fmt: skip
         axes.set_xlabel("MACs per byte of traffic")
         axes.set_ylabel("MACs a second")
@@ -88,8 +92,7 @@ def draw(report: Report, width: float | None = None) -> Picture:
         labels = Labels(axes)
         _roof_labels(axes, found, right, labels)
         labels.avoid(_along(found, left, right), 1.0)
-        for at in alike:
-            labels.avoid([(at[1], at[2])], size[at] ** 0.5 / 2)
+        labels.avoid([at[1:] for at in alike], [size[at] ** 0.5 / 2 for at in alike])
         legend = axes.get_legend()
         if legend is not None:
             labels.avoid_all_of(legend)
