@@ -12,7 +12,7 @@ from costcalc.ir.graph import Graph
 MOST_LAYERS = 300_000
 """Some 30 seconds of work. All 310 models that ship have 60,000 together."""
 PATTERNS, ENGINE = 10, 2
-"""So many patterns of layers take as long as a measurement, and the plan of an engine, or of a step of training, as so many."""
+"""So many patterns of layers take as long as a measurement, and a plan of an engine or of training as so many."""
 
 
 class WorkSoFar:

@@ -338,7 +338,8 @@ UNLIKE = spec("- for i in range(9000):\n  - conv(8+i, 3, padding=1)\n")
 CASES |= {
     f"a picture: {' '.join(words)}": ({"net.yaml": text}, ["plot", *words, "net.yaml", "--output", "made.svg"])
     for text, *words in (
-        (STRAIGHT, "treemap"), (STRAIGHT, "receptive-field"), (STRAIGHT, "memory"), (UNLIKE, "treemap", "--by", "params"),
+        (STRAIGHT, "treemap"), (STRAIGHT, "receptive-field"), (STRAIGHT, "memory"),
+        (UNLIKE, "treemap", "--by", "params"),
         (UNLIKE, "roofline", "--machine", "a100"), (STRAIGHT, "memory", "--engine", "tflm"),
     )
 }  # fmt: skip
@@ -369,7 +370,7 @@ CASES |= {
     "a packing of thousands that overlap": (
         {
             "t.csv": "name,first,last,bytes\n"
-            + "".join(f"t{i},{i * 7 % 4000},{i * 7 % 4000 + 1 + i * 31 % 4000},{1 + i * i % 9973}\n" for i in range(4000))
+            + "".join(f"t{i},{i * 7 % 4000},{4001 + i * 31 % 4000},{1 + i * i % 9973}\n" for i in range(4000))
         },
         ["pack", "t.csv"],
     ),
