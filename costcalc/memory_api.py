@@ -98,8 +98,8 @@ def _hinted(found: Memory, graph: Graph, hints: bool) -> Memory:
 def fits(
     model: Graph | str | os.PathLike[str] | nn.Module,
     *inputs: Any,
-    ram: int,
-    flash: int | None = None,
+    ram: int | str,
+    flash: int | str | None = None,
     engine: str | None = None,
     train: bool = False,
     optimizer: str | None = None,
@@ -114,8 +114,9 @@ def fits(
     layout: str | Mapping[str, str] | None = None,
     **kwargs: Any,
 ) -> Fits:
-    """Whether ``model`` fits into ``ram`` bytes, its weights into ``flash``; and which batch, width or image would.
+    """Whether ``model`` fits into ``ram``, its weights into ``flash``; and which batch, width or image would.
 
+    ram      bytes, or an amount with its unit: ``"320 KiB"``
     flash    bytes for the weights; without it they are in RAM too
     engine   by whose rules, ``"tflm"`` if not said
     train    a step of training in PyTorch is meant, all of it in ``ram``; ``optimizer``, ``checkpoint`` and
@@ -126,12 +127,14 @@ def fits(
 
     >>> fits("mobilenet_v2", ram=512 * 1024, flash=2 * 1024**2, bits=8).fits
     False
-    >>> fits("resnet50", ram=8 * 1024**3, train=True, optimizer="adamw", batch=64).fits
+    >>> fits("resnet50", ram="8 GiB", train=True, optimizer="adamw", batch=64).fits
     True
     """
+    from costcalc.amounts.parsing import bytes_of
     from costcalc.planning import fits as fitting
     from costcalc.planning.training import StepAsked
 
+    room = fitting.Room(bytes_of(ram, "ram"), None if flash is None else bytes_of(flash, "flash"))
     how = how_built(batch, input, parameters, apply=apply, fold_norm=fold_norm, layout=layout)
     told = {"optimizer": optimizer, "checkpoint": checkpoint, "autocast": autocast}
     step = StepAsked(**{name: value for name, value in told.items() if value is not None}).check()  # type: ignore[arg-type]
@@ -159,10 +162,10 @@ def fits(
         again = {**how, **sizes, "parameters": {**(parameters or {}), **dict(other.parameters)} or None}
         return needed((), {}, again, other.step or step)  # type: ignore[no-any-return]
 
-    return fitting.fits(found, fitting.Room(ram, flash), choices, plan)
+    return fitting.fits(found, room, choices, plan)
 
 
-def _check_for_training(flash: int | None, engine: str | None, bits: int | None, how: Mapping[str, Any]) -> None:
+def _check_for_training(flash: int | str | None, engine: str | None, bits: int | None, how: Mapping[str, Any]) -> None:
     """Raise ``OptionError`` for what a step of training is not asked with."""
     if flash is not None:
         raise OptionError("a step of training is in RAM, weights too: leave flash out")

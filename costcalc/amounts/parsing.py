@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from costcalc.analysis.figures import BITS, COUNT, JOULES, PIXELS, SECONDS, Figure, Value
+from costcalc.analysis.figures import BITS, COUNT, FIGURES, JOULES, PIXELS, SECONDS, Figure, Value
 from costcalc.classes import NamedTuple
-from costcalc.errors import CostcalcError, near
+from costcalc.errors import CostcalcError, OptionError, near
 
 _SI = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18}
 _IEC = {f"{p}i": 2 ** (10 * i) for i, p in enumerate(("", "K", "M", "G", "T", "P", "E")) if p} | {"ki": 1024}
@@ -116,3 +116,21 @@ def step(text: str, figure: Figure, *, up: bool, prefix: str = "") -> AllowedCha
             return AllowedChange(None, part, text)
         raise CostcalcError(f"'{text[:40]}' is not a change; write a number before {text[-1]}, such as 2% or 1.02x")
     return AllowedChange(amount(text, figure, prefix), None, f"{text} {prefix}".rstrip())
+
+
+def bytes_of(given: int | str, name: str) -> int:
+    """What ``name``, an option or an argument, says in bytes: a number of them, or an amount with its unit.
+
+    Raises ``OptionError`` for what is not an amount of memory.
+
+    >>> bytes_of("320 KiB", "ram"), bytes_of(512, "ram")
+    (327680, 512)
+    """
+    if type(given) is int and given >= 0:
+        return given
+    if isinstance(given, str):
+        try:
+            return int(amount(given, FIGURES["storage"]) / 8)
+        except CostcalcError:
+            pass  # the sentence below tells more
+    raise OptionError(f"{name} {str(given)[:40]}: write bytes with their unit, such as 320KiB, 1MB or 8GiB")

@@ -413,11 +413,6 @@ def parameters(given: Sequence[str]) -> Mapping[str, Any]:
 
 def size(name: str, text: str) -> int:
     """What the option ``name`` says, in bytes. Raises ``OptionError`` for what is not an amount of memory."""
-    from costcalc.amounts.parsing import amount
-    from costcalc.analysis.figures import FIGURES
-    from costcalc.errors import CostcalcError
+    from costcalc.amounts.parsing import bytes_of
 
-    try:
-        return int(amount(text, FIGURES["storage"]) / 8)
-    except CostcalcError:
-        raise OptionError(f"{name} {text[:40]}: write bytes with their unit, such as 320KiB, 1MB or 8GiB") from None
+    return bytes_of(text, name)

@@ -230,3 +230,11 @@ def test_mistakes_of_training_are_one_sentence(capsys: pytest.CaptureFixture[str
 def test_the_largest_that_was_looked_at_is_not_the_largest_that_there_is() -> None:
     found = costcalc.fits("lenet5", ram=2**40, engine="eager")
     assert [one.change for one in found.would] == ["batch 65536 or more", "image 1×128×128 or more"]
+
+
+def test_room_is_told_in_bytes_or_with_a_unit() -> None:
+    one, two = (costcalc.fits("lenet5", ram=ram, flash=flash) for ram, flash in ((65536, 2**20), ("64 KiB", "1MiB")))
+    assert one == two
+    for wrong in ("64 chickens", -1, 1.5, None, True):
+        with pytest.raises(CostcalcError, match=r"^ram .*: write bytes with their unit, such as 320KiB"):
+            costcalc.fits("lenet5", ram=wrong)  # type: ignore[arg-type]
