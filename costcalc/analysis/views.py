@@ -91,6 +91,8 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
                 view = seen_along(ways, before, graph.types[value], extent)
                 if view and node.op.is_bounded_only:
                     view = view._replace(bound=True)
+                if view and node.op.leaves_zeros:
+                    view = view._replace(unlike=True)
                 if view and is_masked:
                     view = masks.seen(node, view, extent)
                 if view and (places := places_told(view)) and (told := told + places) > MOST_TOLD:

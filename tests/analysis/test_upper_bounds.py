@@ -184,6 +184,13 @@ def test_a_dilated_kernel_on_nothing_but_padding_sees_nothing() -> None:
     assert seen_by_gradients(module) == 0 and verify(trace(module, SIZE), module).exit_code == 0
 
 
+def test_a_part_of_a_diagonal_that_lies_in_zeros_is_a_bound() -> None:
+    module = Net(lambda m, x: torch.diag_embed(x.movedim(1, -1))[..., 0, 1:] * 2)
+    field = costcalc.analyze(trace(module, SIZE)).layers[-1].receptive_field
+    assert field is not None and field.bound
+    assert seen_by_gradients(module) == 0  # off the diagonal
+
+
 SPEC = """
 inputs: {x: [3, 32, 32]}
 layers:
