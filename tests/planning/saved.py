@@ -15,6 +15,10 @@ from costcalc.ir.op import Op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType
 
+OVER_FAR_AXES = "reduction('linalg_vector_norm', (0, 2)"
+"""Whose module here brings the axes together first, of which it keeps the copy; PyTorch's operator takes them as they
+lie."""
+
 
 def kept(module: nn.Module, inputs: Sequence[torch.Tensor]) -> tuple[list[torch.Tensor], Counter[Any]]:
     """The results, and what the hooks see: ("input", i), ("output", i), or the bytes of what is there for that."""

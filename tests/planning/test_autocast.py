@@ -25,13 +25,10 @@ from costcalc.ir.tensor import FLOATING_BITS, TensorType
 from costcalc.models import load
 from costcalc.planning import autocast
 from tests.planning.live import Live
-from tests.planning.saved import alike, kept, told, values
+from tests.planning.saved import OVER_FAR_AXES, alike, kept, told, values
 
 OTHER_CODE = {"weight_norm", "roi_align", "roi_pool", "deform_conv"}
 """Ops whose modules here are written in other operators than PyTorch's own."""
-OVER_FAR_AXES = "reduction('linalg_vector_norm', (0, 2)"
-"""Whose module here brings the axes together first, of which it keeps the copy; PyTorch's operator takes them as they
-lie."""
 
 
 def in_type(t: TensorType, dtype: str) -> TensorType:
