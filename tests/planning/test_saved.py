@@ -25,7 +25,8 @@ OTHER_CODE = {
     "deform_conv": "the same",
 }
 NO_RULE = {
-    "fourier", "scan", "einsum", "scatter", "gather", "elementwise", "split_lstm", "svdf", "simple_rnn", "cholesky", "cholesky_inverse",
+    "fourier", "scan",
+    "einsum", "scatter", "gather", "elementwise", "split_lstm", "svdf", "simple_rnn", "cholesky", "cholesky_inverse",
     "cholesky_solve", "determinant", "eig", "eigh", "householder_multiply", "householder_product", "householder_qr",
     "inverse", "ldl", "least_squares", "lu", "lu_solve", "lu_unpack", "matrix_exp", "pseudo_inverse", "qr", "solve",
     "solve_triangular", "svd",
