@@ -49,7 +49,8 @@ JOINED = frozenset(("position_embedding", "layer_scale"))
 ALWAYS = frozenset(("conv", "conv_transpose", "depthwise", "pointwise", "prelu"))
 """Ops that keep their weight also where no gradient by the input is wanted."""
 _WITHOUT_RULE = """
-    bilinear deform_conv fourier scan roi_align roi_pool gru rnn lstm split_lstm simple_rnn svdf einsum distances embedding_bag
+    bilinear deform_conv fourier scan
+    roi_align roi_pool gru rnn lstm split_lstm simple_rnn svdf einsum distances embedding_bag
     cholesky cholesky_inverse cholesky_solve determinant eig eigh householder_multiply householder_product
     householder_qr inverse ldl least_squares lu lu_solve lu_unpack matrix_exp pseudo_inverse qr solve solve_triangular
     svd spectral_norm local_response_norm"""
