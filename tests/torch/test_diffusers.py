@@ -284,7 +284,7 @@ def test_what_cannot_be_is_said(part: str, parameters: dict[str, Any], says: str
     [
         ("model_index.json", "{", "this is not JSON"),
         ("model_index.json", "[]", "an object of JSON"),
-        ("model_index.json", "{}", "no index of a pipeline"),
+        ("model_index.json", "{}", "not the index of a pipeline"),
         ("model_index.json", '{"_class_name": "X"}', "none of its parts is called"),
         ("model_index.json", '{"_class_name": "X", "unet": ["diffusers", "U"], "transformer": ["d", "T"]}', "unet and"),
         ("unet/config.json", '{"_class_name": "os"}', "has no model 'os'"),
