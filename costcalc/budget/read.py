@@ -134,7 +134,7 @@ def _setup(tree: Tree) -> Setup:
     layout = word(keys["layout"], "layout").strip().lower() if "layout" in keys else ""
     if layout:
         _placed(keys["layout"], lambda text: full_layout(text, len(text)), layout)
-    return Setup(shapes, _whole(keys, "batch"), _whole(keys, "bits"), parameters, _applied(keys), layout)
+    return Setup(shapes, _whole(keys, "batch"), _whole(keys, "bits", 1024), parameters, _applied(keys), layout)
 
 
 def _applied(keys: dict[str, Tree]) -> tuple[str, ...]:
@@ -163,14 +163,15 @@ def _is_whole(text: str) -> bool:
     return text.strip().isdecimal() and len(text) < 20 and int(text) > 0
 
 
-def _whole(keys: dict[str, Tree], name: str) -> int | None:
+def _whole(keys: dict[str, Tree], name: str, most: int | None = None) -> int | None:
     if name not in keys:
         return None
     text = word(keys[name], name)
-    if not _is_whole(text):
+    if not _is_whole(text) or (most is not None and int(text) > most):
         meant = bits_meant(text) if name == "bits" else None
         hint = f"; {text[:40]} has {meant} bits" if meant else ""
-        raise SpecError(f"{name} must be a whole number from 1, not '{text[:40]}'{hint}", keys[name].location)
+        end = "" if most is None else f" to {most:,}"
+        raise SpecError(f"{name} must be a whole number from 1{end}, not '{text[:40]}'{hint}", keys[name].location)
     return int(text)
 
 

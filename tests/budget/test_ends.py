@@ -35,7 +35,7 @@ def test_what_is_quoted_is_read_as_it_was(text: str) -> None:
 @pytest.mark.parametrize(
     ("at", "values"),
     [
-        ("bits", (0, 1, 2, 1024)),
+        ("bits", (0, 1, 2, 1024, 1025)),
         ("batch", (-1, 0, 1, 2)),
         ("parameters", ({"n": -(10**18)}, {"n": 10**18}, {"n": 0})),
     ],
