@@ -42,7 +42,7 @@ _NAMES = {
     where masked_fill nan_to_num complex copy abs absolute neg negative positive reciprocal sqrt rsqrt square exp
     exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 arctan2 sinh cosh asinh acosh atanh sinc erf
     erfc erfinv lgamma digamma floor ceil round trunc frac sign sgn pow float_power remainder fmod floor_divide
-    rsub maximum minimum fmax fmin bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift
+    trunc_divide rsub maximum minimum fmax fmin bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift
     bitwise_right_shift __and__ __or__ __xor__ __lshift__ __rshift__ angle real imag conj_physical copysign
     nextafter heaviside clamp_min clamp_max threshold special_i0 xlogy eq ne lt le gt ge isnan isinf isfinite
     isposinf isneginf signbit logical_and logical_or logical_xor logical_not isin clamp clip hardshrink addcmul

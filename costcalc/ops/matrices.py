@@ -22,8 +22,8 @@ from costcalc.ops.broadcasting import leading
 class MatrixWork(NamedTuple):
     """What matrices take: MACs, and the products and quotients beside them.
 
-    >>> Work(3, 1) + Work(2, 2) * 2
-    Work(macs=7, quotients=5)
+    >>> MatrixWork(3, 1) + MatrixWork(2, 2) * 2
+    MatrixWork(macs=7, quotients=5)
     """
 
     macs: Dim = 0

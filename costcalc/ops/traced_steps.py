@@ -50,10 +50,13 @@ def add_bias(call: Call, y: Traced, bias: Traced, axes: int = 0) -> Traced:
 
 
 def scaled(call: Call, y: Traced, weight: Traced | None, bias: Traced | None) -> Traced:
-    """``y`` times ``weight`` plus ``bias``, either of which may be missing."""
-    if weight is not None:
-        y = call.add(find_op("multiply")(), y, weight)
-    return y if bias is None else call.add(find_op("add")(), y, bias)
+    """``y`` times ``weight`` plus ``bias``, either of which may be missing, in the element type of ``y``."""
+    for name, other in (("multiply", weight), ("add", bias)):
+        if other is not None:
+            dtype = y.type.dtype
+            alike = other.type.dtype == dtype
+            y = call.add(find_op(name)() if alike else find_op("elementwise")(name, dtype), y, other)
+    return y
 
 
 def linear_combination(call: Call, x: Traced, y: Traced) -> Traced:

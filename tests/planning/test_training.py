@@ -117,6 +117,8 @@ NOT_RUN = {
     "least_squares": "the same",
     "ldl": "it has no derivative",
     "qr": "it has none in two of its modes",
+    "reduction": "of places there is no gradient",
+    "sort": "the same",
 }
 """Ops of which a step cannot be taken without values."""
 

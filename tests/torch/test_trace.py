@@ -667,6 +667,15 @@ def test_a_norm_in_higher_precision_than_its_input_is_counted() -> None:
     assert (found.total.params, found.total.ops, found.total.weight_bits) == (8, 7 * 8, 32 * 8)
 
 
+@pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight")
+@pytest.mark.parametrize("norm", [nn.LayerNorm(4), nn.LayerNorm(4, bias=False), nn.RMSNorm(4), nn.GroupNorm(2, 4)])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_what_a_norm_makes_has_its_inputs_element_type(norm: nn.Module, dtype: torch.dtype) -> None:
+    graph = trace(norm, x := torch.zeros(2, 4, dtype=dtype))
+    assert f"torch.{graph.types[graph.outputs[0]].dtype}" == str(norm(x).dtype) == str(dtype)
+    assert report(graph).total.weight_bits == 32 * sum(p.numel() for p in norm.parameters())
+
+
 @pytest.mark.parametrize("norm", [nn.BatchNorm2d(4), nn.InstanceNorm2d(4, affine=True, track_running_stats=True)])
 def test_a_norm_by_statistics_in_higher_precision_than_its_input_is_counted(norm: nn.Module) -> None:
     graph = trace(norm, torch.zeros(2, 4, 3, 3, dtype=torch.bfloat16))
