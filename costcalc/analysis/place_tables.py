@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from costcalc.analysis.axis_factors import Extent, Factor, PlaceTable, as_line
 from costcalc.analysis.view import Span
-from costcalc.ir.index_map import AxisMap, Number, Window, size_of, whole
+from costcalc.ir.index_map import AxisMap, Number, Window, ratio, size_of, whole
 
 MOST_PLACES = 8192
 """Of an axis that is followed place by place."""
@@ -46,7 +46,7 @@ def looked_up(p: Factor) -> Callable[[int], Extent | None]:
     if table is None:
         return lambda place: (step * place, step * place)
     places, period = table.places, table.period
-    whole = p.step * period
+    turn = whole(p.step * period)
 
     def at(place: int) -> Extent | None:
         if 0 <= place < size:
@@ -55,7 +55,7 @@ def looked_up(p: Factor) -> Callable[[int], Extent | None]:
             return None
         turns = place // period if place < 0 else (place - size) // period + 1
         lo, hi = places[place - turns * period]  # type: ignore[misc]
-        return lo + turns * whole, hi + turns * whole
+        return lo + turns * turn, hi + turns * turn
 
     return at
 
@@ -143,7 +143,8 @@ def _seen_through(p: Factor, inputs: Sequence[tuple[int, int] | None], gap: int)
         told = [at(place) for place in range(start, end + 1)]
         if None not in told:
             los, his = map(list, zip(*told, strict=True)) if told else ([], [])
-            if los == sorted(los) and his == sorted(his):  # the ends of a window see its ends
+            rises = p.table is None and p.step.numerator > 0
+            if rises or (los == sorted(los) and his == sorted(his)):  # the ends of a window see its ends
                 return [
                     each and (los[each[0] - start], his[_last(each, gap) - start])
                     if each and each[0] <= each[1]
@@ -213,19 +214,34 @@ def _factor(step: Number, places: list[Extent | None], reach: Span, period: int,
         if all(seen == (lo + step * place, hi + step * place) for place, seen in enumerate(places)):
             return Factor(None, step, len(places)), reach.widened(1, lo, hi)
     if 0 < period <= len(places):
+        pixels_seen = _whole_pixels(places, reach) if (step * period).denominator == 1 else None
+        if pixels_seen:  # after each turn as many pixels further on
+            places, reach = pixels_seen, Span()
         return Factor(None, step, len(places), PlaceTable(tuple(places), period)), reach
     inside = tuple(seen and _inside(seen, reach, pixels) for seen in places)
     return Factor(None, step, len(places), PlaceTable(inside)), Span()
 
 
+def _whole_pixels(places: list[Extent | None], reach: Span) -> list[Extent | None] | None:
+    """The first and the last pixel of ``reach`` around what each of ``places`` sees, which are quicker to follow than
+    fractions; None where these are none, or some place sees no pixel.
+    """
+    ends = {n.denominator for seen in places if seen for n in seen} | {n.denominator for n in reach[:2]}
+    if ends == {1}:
+        return None
+    cut = [seen and (ceil(seen[0] + reach.lo), floor(seen[1] + reach.hi)) for seen in places]
+    return cut if all(seen and seen[0] <= seen[1] for seen in cut) else None  # type: ignore[return-value]
+
+
 def _inside(seen: Extent, reach: Span, pixels: int) -> Extent | None:
-    """What of ``reach`` around ``seen`` is in an image of so many ``pixels``."""
-    lo, hi = max(seen[0] + reach.lo, 0), min(seen[1] + reach.hi, pixels - 1)
-    return (lo, hi) if ceil(lo) <= floor(hi) else None
+    """The first and the last pixel of ``reach`` around ``seen`` in an image of so many ``pixels``."""
+    first, last = max(ceil(seen[0] + reach.lo), 0), min(floor(seen[1] + reach.hi), pixels - 1)
+    return (first, last) if first <= last else None
 
 
 def beside_line(p: Factor) -> tuple[Number, Number]:
     """How far what the places of ``p``, which has a table, see reaches on either side of its line."""
     assert p.table is not None
-    gaps = [(lo - p.step * i, hi - p.step * i) for i, (lo, hi) in p.table.seeing()]
-    return around(gaps) or (0, 0)
+    up, parts = p.step.numerator, p.step.denominator  # fractions would take most of the time
+    lo, hi = around((lo * parts - up * i, hi * parts - up * i) for i, (lo, hi) in p.table.seeing()) or (0, 0)
+    return ratio(lo, parts), ratio(hi, parts)  # type: ignore[arg-type]

@@ -15,7 +15,8 @@ from costcalc.classes import NamedTuple
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.index_map import Number, Window, ratio, size_of, whole
 
-MOST_TURNS = 16
+MOST_ALONG, MOST_TURNS = 8192, 16
+"""Of the places on a line, and of those on each of several, that are looked at for the one that shows most."""
 
 
 class ReceptiveFields(NamedTuple):
@@ -126,8 +127,9 @@ def _field_of(
 def _told(seen: Span, table: PlaceTable, pixels: int) -> tuple[int, int, Number]:
     """The most pixels that one place of a ``table`` sees, and those of the image; and the first that the first sees."""
     ends = [(ceil(lo + seen.lo), floor(hi + seen.hi)) for _, (lo, hi) in table.seeing()]
-    most = max(last - first + 1 for first, last in ends)
-    inside = max(min(last, pixels - 1) - max(first, 0) + 1 for first, last in ends)
+    most = max([last - first for first, last in ends]) + 1
+    end = pixels - 1
+    inside = max([(last if last < end else end) - (first if first > 0 else 0) for first, last in ends]) + 1
     return most, inside, ends[0][0]
 
 
@@ -146,6 +148,8 @@ def _most_inside(seen: Span, lines: Sequence[tuple[Number, int]], pixels: int) -
 
     Where the middle of a window is nearest to that of the image it shows most; of a place its pixels are counted.
     """
+    if len(lines) == 1:
+        return _most_along(seen, *lines[0], pixels)
     places: set[Number] = {0}
     middle = ratio(1, 2) * (pixels - 1 - seen.lo - seen.hi)
     for step, many in sorted(lines, key=lambda line: -size_of(line[0])):  # the coarse ones first, then the finer
@@ -156,6 +160,16 @@ def _most_inside(seen: Span, lines: Sequence[tuple[Number, int]], pixels: int) -
             near |= {at + step * min(max(best + k, 0), many - 1) for k in range(-turns, turns + 2)}
         places = near
     return max(int((min(at + seen.hi, pixels - 1)) // 1) - int(-(-max(at + seen.lo, 0) // 1)) + 1 for at in places)
+
+
+def _most_along(seen: Span, step: Number, many: int, pixels: int) -> int:
+    """``_most_inside`` of one line, whose places fall on pixels in as many ways as the step has parts."""
+    parts = lcm(step.denominator, seen.lo.denominator, seen.hi.denominator)
+    up, lo, hi = (int(n * parts) for n in (step, *seen))  # fractions would take most of the time
+    end, turns = pixels - 1, min(step.denominator, MOST_ALONG)
+    middle = (parts * end - lo - hi) // (2 * up) if up else 0
+    near = range(min(max(middle - turns, 0), many - 1), min(max(middle + turns + 2, 1), many))
+    return max([min((up * i + hi) // parts, end) - max(-((-up * i - lo) // parts), 0) for i in near]) + 1
 
 
 def _pixels(seen: Span, steps: Sequence[Number]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from costcalc.errors import OptionError
@@ -213,7 +214,12 @@ class GlobalMaxPool(GlobalPool):
 
 def _bins(axis: int, n: int, m: int) -> AxisMap:
     """Output ``o`` pools from ⌊o·n/m⌋ to ⌈(o+1)·n/m⌉ - 1; over all ``o`` both are rounded by up to 1 - gcd(n, m)/m."""
+    return _bins_of(n, m)._replace(axis=axis)
+
+
+@lru_cache(maxsize=256)  # one ``sees`` for all axes alike: what follows from it is then told once
+def _bins_of(n: int, m: int) -> AxisMap:
     step = ratio(n, m)
     rounded = ratio(step.denominator - 1, step.denominator)
     window = Window(step, -rounded, whole(step + rounded - 1))
-    return AxisMap(axis, window, sees=lambda o: (o * n // m, -(-(o + 1) * n // m) - 1))
+    return AxisMap(0, window, sees=lambda o: (o * n // m, -(-(o + 1) * n // m) - 1))
