@@ -19,6 +19,7 @@ _NAMES = {
     "cholesky_inverse": "cholesky_inverse",
     "cholesky_solve": "cholesky_solve",
     "concat": "cat concat concatenate stack",
+    "conjugate": "_conj",
     "constant": """
     constant costcalc::constant empty empty_like empty_strided new_empty new_empty_strided zeros zeros_like
     new_zeros ones ones_like new_ones full full_like new_full fill zero arange linspace logspace eye range
@@ -28,6 +29,7 @@ _NAMES = {
     """,
     "conv": "conv1d conv2d conv3d convolution _convolution",
     "conv_transpose": "conv_transpose1d conv_transpose2d conv_transpose3d",
+    "cross": "linalg_cross",
     "deform_conv": "torchvision::deform_conv2d",
     "determinant": "_linalg_det _linalg_slogdet",
     "diag_embed": "diag_embed",
@@ -48,7 +50,7 @@ _NAMES = {
     isposinf isneginf signbit logical_and logical_or logical_xor logical_not isin clamp clip hardshrink addcmul
     addcdiv rad2deg deg2rad lerp softshrink log_sigmoid logit hypot logaddexp polar to _to_copy type_as i0 special_i0e
     special_i1 special_i1e special_erfcx special_ndtri special_log_ndtr special_zeta polygamma igamma igammac gcd lcm
-    dequantize ldexp special_entr linalg_cross logaddexp2 quantize_per_tensor quantize_per_tensor_dynamic
+    dequantize ldexp special_entr logaddexp2 quantize_per_tensor quantize_per_tensor_dynamic
     quantize_per_channel fake_quantize_per_tensor_affine fake_quantize_per_channel_affine
     fused_moving_avg_obs_fake_quant
     """,
@@ -103,6 +105,7 @@ _NAMES = {
     "mean": "mean",
     "mish": "mish",
     "multiply": "mul multiply",
+    "negative_view": "_neg_view",
     "nms": "torchvision::nms",
     "pad": """
     pad constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d

@@ -49,7 +49,17 @@ FUNCTIONS: dict[str, Made] = {
     "fft": lambda x: torch.fft.fft(x).abs(),
     "ifft": lambda x: torch.fft.ifft2(torch.complex(x, x * 3), norm="ortho").abs(),
     "fft and back": lambda x: torch.fft.irfft2(torch.fft.rfft2(x, norm="forward"), s=(3, 4), norm="forward"),
+    "conjugate": lambda x: torch.complex(x, x * 2).conj() * torch.complex(x, x),
+    "sums of complex numbers": lambda x: torch.complex(x, x * 2) / torch.complex(x, x + 9) - torch.complex(x, x) + x,
+    "multiples of complex numbers": lambda x: torch.add(torch.complex(x, x * 2), torch.complex(x, x), alpha=3),
+    "conjugate in a product": lambda x: torch.fft.rfft(x).conj() @ torch.fft.rfft(x).mT,
+    "adjoint": lambda x: torch.complex(x, x * 2).mH.abs() + torch.complex(x, x * 2).mH.angle(),
+    "imaginary part of a conjugate": lambda x: torch.complex(x, x * 2).conj().imag + 1,
+    "real part of a conjugate": lambda x: torch.complex(x, x * 2).conj().real + 1,
     # Along axes
+    "cross": lambda x: torch.linalg.cross(x.mT, (x * 2 + 1).mT.flip(2)),
+    "cross along the height": lambda x: torch.linalg.cross(x, x.flip(3) + 1, dim=2),
+    "cross stretched": lambda x: torch.cross(x, x[..., :1].flip(1) + 1, dim=-2),
     "var": lambda x: x.var(1),
     "var of all": lambda x: x.var(),
     "var without correction": lambda x: x.var((2, 3), correction=0, keepdim=True),
@@ -143,3 +153,27 @@ def test_a_function_whose_places_data_tell_has_no_module_and_says_so(tmp_path: P
     graph = written(trace(Of(lambda x: torch.bucketize(x, torch.tensor([0.0, 0.5]))), SIZE), tmp_path)
     with pytest.raises(CostcalcError, match="gather has no PyTorch counterpart"):
         to_module(graph)
+
+
+def test_a_factor_that_a_spec_cannot_tell_makes_no_module(tmp_path: Path) -> None:
+    def sums(x: Any) -> Any:
+        z = torch.complex(x, x)
+        return torch.add(z, z, alpha=2j).abs()
+
+    with pytest.raises(CostcalcError, match="numbers are not in the spec"):
+        to_module(written(trace(Of(sums), SIZE), tmp_path))
+
+
+@pytest.mark.parametrize(("axis", "field"), [(1, (1, 1)), (2, (3, 1)), (3, (1, 3))])
+def test_a_cross_product_meets_along_its_axis_alone(axis: int, field: tuple[int, int]) -> None:
+    """Expected: where the gradient of the middle place is not 0."""
+
+    def crossed(x: Any) -> Any:
+        y = F.conv2d(x, torch.ones(3, 3, 1, 1))
+        return torch.linalg.cross(y, y.square() + 1, dim=axis)
+
+    x = torch.rand(1, 3, 3, 3, requires_grad=True)
+    (gradient,) = torch.autograd.grad(crossed(x)[:, :, 1, 1].square().sum(), x)
+    rows, columns = (gradient.abs().sum((0, 1, other)).nonzero().flatten() for other in (3, 2))
+    assert tuple(int(seen[-1] - seen[0]) + 1 for seen in (rows, columns)) == field
+    assert report(trace(Of(crossed), (1, 3, 3, 3))).layers[-1].receptive_field[0] == field

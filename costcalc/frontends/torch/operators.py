@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch._ops import OpOverload
 
-PASSES = frozenset(
-    ("detach", "alias", "lift_fresh", "lift", "lift_fresh_copy", "view_as_self", "_lazy_clone", "_conj", "_neg_view")
-)
+PASSES = frozenset(("detach", "alias", "lift_fresh", "lift", "lift_fresh_copy", "view_as_self", "_lazy_clone"))
 """Operators that return their input under another name, which is not work."""
 SPLIT = frozenset(("aten.where.default", *(f"aten.atleast_{n}d.Sequence" for n in (1, 2, 3))))
 """Overloads that do something else than the operator of their name, or do it to several tensors."""
