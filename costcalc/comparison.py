@@ -168,11 +168,12 @@ def best_of(figure: Figure, values: tuple[Value | None, ...], reports: Sequence[
 
 def last_seen(report: Report) -> tuple[str, str]:
     """The last layer that sees less than the whole image, or the last with places where all see all, and how much
-    that is: "all" of it, with the window in brackets where that is larger; "" and what all see, if there is none."""
+    that is: "all" of it, with the window in brackets where that is larger; "" and what all see, if no layer has places.
+    """
     layer, field = field_at_end(report)
     if layer is None:
         last = report.layers[-1].receptive_field if report.layers else None
-        return "", field_text(last)
+        return "", "all" if last == GLOBAL else field_text(last)
     if isinstance(field, ReceptiveField) and field.sees_all and field.hangs_over:
         return layer.name, f"{'≤ ' if field.bound else ''}all ({min(field.size)})"
     return layer.name, "all" if field == GLOBAL else field_text(field)

@@ -17,6 +17,7 @@ import costcalc
 from costcalc.analysis.place_tables import looked_up
 from costcalc.analysis.view import ReceptiveField, Span
 from costcalc.analysis.views import views
+from costcalc.backends.compare.formats import comparison_rows
 from costcalc.comparison import last_seen
 from costcalc.frontends.spec.write import write
 from costcalc.frontends.torch.tracer import trace
@@ -183,3 +184,11 @@ def test_a_model_whose_places_all_see_all_is_said_to() -> None:
     name, sees = last_seen(costcalc.analyze("efficientnet_b0"))
     assert sees == "all" and name.startswith("features.")
     assert last_seen(costcalc.analyze("vgg16"))[1] == "212"
+
+
+def test_a_model_without_places_sees_all_in_a_comparison(tmp_path: Path) -> None:
+    # Expected: each value that a pooling of the whole image makes depends on all of it.
+    (tmp_path / "pooled.yaml").write_text("inputs: {x: [3, 16, 16]}\nlayers: [global_avg_pool, 'conv(8, 1)']\n")
+    found = costcalc.compare("vgg16", str(tmp_path / "pooled.yaml"))
+    row = next(row for row in comparison_rows(found) if row[0] == "RF")
+    assert [cell.strip() for cell in row] == ["RF", "212", "all"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from costcalc.amounts.formatting import show
 from costcalc.amounts.units import percent
-from costcalc.analysis.figures import FIGURES, SPENT, Figure, Value, field_at_end, figures_in
+from costcalc.analysis.figures import FIGURES, SPENT, Figure, Value, figures_in
 from costcalc.backends import escape
 from costcalc.backends.escape import visible
 from costcalc.backends.markdown import table as markdown_table
@@ -133,7 +133,7 @@ def _input(report: Report) -> str:
 def _cell(line: ComparedFigure, i: int, report: Report) -> str:
     value, ratio = line.values[i], line.ratios[i]
     field = line.figure.name == "receptive_field"
-    text = last_seen(report)[1] if field and field_at_end(report)[1] is not None else show(line.figure, value)
+    text = last_seen(report)[1] if field else show(line.figure, value)
     if value is not None and not field:
         text = marked(report, line.figure.name, text)
     if i and ratio is not None and line.figure.name not in ("layers", "uncounted"):
