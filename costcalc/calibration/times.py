@@ -28,8 +28,8 @@ HEADS: Mapping[str, tuple[str, ...]] = {
 """Column → what its head may be: our name first, then those of tables that people have."""
 LONGEST = 1e9
 MOST_BATCH = 2**20
-MOST_LAYERS = 300_000
-"""Of all models of a table, each counted once for each input and batch."""
+MOST_LAYERS = 40_000
+"""Of all models of a table, each counted once for each input and batch: 4 seconds of work."""
 
 
 class Measurement(NamedTuple):
@@ -110,7 +110,8 @@ def rows_of(
                 layers[prefix + one.model] = many[prefix + one.model] * len(graph.nodes)  # this one, and those to come
                 if sum(layers.values()) > MOST_LAYERS and not allow_code:
                     raise CostcalcError(
-                        f"the models of this table have more than {MOST_LAYERS:,} layers; divide the table"
+                        f"the models of this table have more than {MOST_LAYERS:,} layers, counted for "
+                        "each input and batch; divide the table, or, if you trust it, add --allow-code"
                     )
                 known[key] = whole(apply(graph, tuple(transform)) if transform else graph, processor, bits)
             except CostcalcError as error:

@@ -333,6 +333,20 @@ CASES["tables of times"] = (
     {"times.csv": "model,ms,input\n" + "".join(f"resnet152,1,3x{224 + i}x224\n" for i in range(3500))},
     ["calibrate", "--from", "times.csv", "--output", "made.yaml"],
 )
+CASES["tables of times up to the bound"] = (
+    {
+        "times.csv": "model,ms,input\n" + "".join(f"net{i % 5}.yaml,{i + 1},8x{64 + i}x64\n" for i in range(13)),
+        **{f"net{i}.yaml": spec("- for i in range(3000):\n  - conv(8+i, 3, padding=1)\n") for i in range(5)},
+    },
+    ["calibrate", "--from", "times.csv", "--output", "made.yaml"],
+)
+CASES["tables of times of deep models"] = (
+    {
+        "times.csv": "model,ms,input\n" + "".join(f"net.yaml,1,8x{64 + i}x64\n" for i in range(95)),
+        "net.yaml": spec("- for i in range(3000):\n  - conv(8+i, 3, padding=1)\n"),
+    },
+    ["calibrate", "--from", "times.csv", "--output", "made.yaml"],
+)
 STRAIGHT = spec("- for i in range(20000):\n  - conv(8, 3, padding=1)\n")
 UNLIKE = spec("- for i in range(9000):\n  - conv(8+i, 3, padding=1)\n")
 CASES |= {
@@ -376,6 +390,7 @@ CASES |= {
     ),
 }  # fmt: skip
 QUICK = (
+    "tables of times of deep models",
     "a page of a check", "patterns of many layers", "a packing of thousands that overlap",
     "joins of all before", "resizings, bilinear", "resizings, antialiased", "one kernel, timed", "patterns of layers",
     "brackets", "measurements", "a key of TOML with many parts", "many axes in single places",
