@@ -159,7 +159,8 @@ class MaxPool(Pool):
         return Saves(inputs=(0,), maps=(found,)) if padded is None else Saves(maps=(padded, found))
 
     def discards(self, x: TensorType, *, y: TensorType) -> tuple[TensorType, ...]:
-        """Where the largest elements were, for training; of a single axis too, as modules pool in two."""
+        """Where the largest elements were, for training; of a single axis too, as on a GPU and in a traced run. The
+        kernel for the CPU makes none of one axis where no gradient is asked for."""
         return () if self.indices else (TensorType(y.shape, "int64"),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
