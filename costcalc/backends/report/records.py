@@ -107,7 +107,7 @@ class _Lines:
     def __init__(self, chosen: list[Cell]) -> None:
         groups: list[tuple[str, list[Cell]]] = []
         for cell in chosen:
-            if groups and cell.of and groups[-1][0] == cell.of:
+            if groups and groups[-1][0] == cell.of:
                 groups[-1][1].append(cell)
             else:
                 groups.append((cell.of, [cell]))
@@ -115,21 +115,16 @@ class _Lines:
 
     def of(self, row: Row) -> str:
         """The line of ``row``."""
-        line, figures = [row.role], row.figures
+        line, figures, written = row.role, row.figures, escape.cell
         layer = vars(figures) if isinstance(figures, Layer) else {}
         for of, some, known in self._groups:
             if not (of and layer):
-                line += _texts(some, row)
+                for cell in some:
+                    line += f",{written(cell.value(row))}"
                 continue
             same = id(layer[of])
             text = known.get(same)
             if text is None:
-                text = known[same] = ",".join(_texts(some, row))
-            line.append(text)
-        return ",".join(line)
-
-
-def _texts(cells: list[Cell], row: Row) -> list[str]:
-    """What stands in ``cells``, escaped; whole numbers, of which most are, have nothing to escape."""
-    values = [cell.value(row) for cell in cells]
-    return [str(value) if type(value) is int else escape.cell(value) for value in values]
+                text = known[same] = "".join([f",{written(cell.value(row))}" for cell in some])
+            line += text
+        return line
