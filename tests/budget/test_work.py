@@ -20,7 +20,7 @@ def test_many_measurements_of_a_deep_model_are_refused_after_the_first(command: 
     code, printed = empty.run(command)
     assert code == 2 and time.process_time() - started < 5
     assert printed.startswith(
-        "costcalc: error: costcalc.yaml:3:11: the models of this config have more than 300,000 la"
+        "costcalc: error: costcalc.yaml:3:11: the models of this config have more than 150,000 la"
     )
 
 
@@ -51,6 +51,34 @@ def test_patterns_of_layers_and_engines_count_as_what_they_take(
         found, printed = empty.run("check")
         assert found == code, (more, printed)
         assert (code == 2) == ("divide the config" in printed)
+
+
+def test_a_deep_model_planned_many_times_is_refused(empty: Repository) -> None:
+    empty.write(
+        "net.yaml", "inputs: {image: [8, 64, 64]}\nlayers:\n- for i in range(3000):\n  - conv(8, 3, padding=1)\n"
+    )
+    at = ", ".join(f"{{input: 8x{64 + i}x64}}" for i in range(30))
+    budget = "{memory: {max: 1 MB, engine: mcu}}"
+    empty.write("costcalc.yaml", f"version: 1\nmodels:\n- {{model: net.yaml, budgets: {budget}, at: [{at}]}}\n")
+    code, printed = empty.run("check")
+    assert code == 2 and "more than 150,000 layers" in printed
+
+
+def test_usual_networks_in_two_setups_with_engines_are_checked(empty: Repository) -> None:
+    networks = (
+        "lenet5", "alexnet", "vgg16", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "mobilenet",
+        "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "squeezenet1_0", "squeezenet1_1", "densenet121",
+        "densenet201", "efficientnet_b0", "efficientnet_b1", "googlenet", "shufflenet_v2_x1_0",
+    )  # fmt: skip
+    for engine in ("mcu", "tflm"):
+        rows = "".join(
+            f"- {{model: {name}, budgets: {{memory: {{max: 1 GB, engine: {engine}}}}}, at: [{{}}, {{batch: 2}}]}}\n"
+            for name in networks
+        )
+        empty.write("costcalc.yaml", f"version: 1\nmodels:\n{rows}")
+        code, printed = empty.run("check")
+        assert code in (0, 1), printed
+        assert "divide the config" not in printed
 
 
 @pytest.mark.parametrize("command", ["check", "lock"])
