@@ -243,6 +243,18 @@ def test_gradients_of_grouped_weights_count_as_if_there_were_one_group() -> None
     assert counted(made.sum().backward) == 3_600 + 28_800
 
 
+def test_products_of_a_group_of_rows_count_nothing() -> None:
+    class Experts(nn.Module):
+        def forward(self, x: Any) -> Any:
+            weight, ends = torch.ones(2, 16, 8, dtype=x.dtype, device=x.device), torch.tensor([16, 32]).int()
+            return F.grouped_mm(x, weight, offs=ends.to(x.device))
+
+    x = torch.ones(32, 16, dtype=torch.bfloat16)
+    assert counted(lambda: Experts()(x)) == 0
+    # Each row meets one matrix.
+    assert report(trace(Experts(), x)).total.macs == 32 * 16 * 8
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_an_encoder_layer_of_a_strict_export_counts_nothing() -> None:
     layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True).eval()
