@@ -81,6 +81,19 @@ class MatMul(Op):
         stacks = tuple((i, apart) for i in inputs if len((a, b)[i].shape) > 2)
         return Saves(tuple(inputs), maps=tuple(maps), stacks=stacks)
 
+    def beside_gradients(
+        self, a: TensorType, b: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]
+    ) -> tuple[TensorType, ...]:
+        """What the gradient of a factor whose stack is stretched takes more before it is summed."""
+        if len(a.shape) < 3 or len(b.shape) < 3:
+            return ()
+        stack = prod(broadcast(a.shape[:-2], b.shape[:-2]))
+        return tuple(
+            t.with_shape((stack - prod(t.shape[:-2])) * prod(t.shape[-2:]))
+            for t, needed in zip((a, b), wanted, strict=True)
+            if needed
+        )
+
     def reuse(self, a: TensorType, b: TensorType) -> Dim:
         return 1
 

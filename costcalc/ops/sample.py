@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from costcalc.ir.call import Call, Traced, once
-from costcalc.ir.dims import Dim, at_least, divides, equal, prod
+from costcalc.ir.dims import Dim, at_least, divides, equal, prod, where
 from costcalc.ir.fields import Counts, Sizes, ints, per_axis
 from costcalc.ir.footprint import taps_laid, touched
 from costcalc.ir.index_map import AxisMap, IndexMap, Regroup, Steps, Window, ratio
@@ -97,6 +97,12 @@ class Patches(Op):
     def settings_by_axis(self) -> list[tuple[Dim, ...]]:
         """Kernel, stride, padding and dilation, each for height and width."""
         return [per_axis(value, 2) for value in (self.kernel, self.stride, self.padding, self.dilation)]
+
+    def beside_gradients(
+        self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]
+    ) -> tuple[TensorType, ...]:
+        """The CPU's kernels put the gradient into memory of the size of the output's, where that is more."""
+        return (x.with_shape(where(at_least(y.size, x.size), y.size - x.size, 0)),)
 
     def taken_apart(self, channels: tuple[Dim, Dim], sizes: tuple[Dim, ...]) -> tuple[Dim, ...]:
         """The axes of the columns: batch, channels, taps along height and width, patches along height and width."""

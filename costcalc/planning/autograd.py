@@ -133,7 +133,7 @@ class GradientPlan:
         leading = (layer for layer in self.layers if self.leads.intersection(layer.node.outputs))
         return tuple(dict(each for layer in leading for each in layer.weights).values())
 
-    def _is_differentiable(self, value: str) -> bool:
+    def is_differentiable(self, value: str) -> bool:
         """Whether it can have a gradient: indices and truth values have none, and nothing is kept to make one."""
         dtype = self.graph.types[value].dtype
         return dtype in FLOATING_BITS or dtype.startswith("complex")
@@ -144,7 +144,7 @@ class GradientPlan:
         made = tuple((v, sizes.of(v), graph.types[v].dtype) for v in node.outputs if self.root[v] == v)
         keeps: Saves | None = NOTHING
         beside: tuple[TensorType, ...] = ()
-        if needed.any and self.leads.intersection(node.outputs) and any(map(self._is_differentiable, node.outputs)):
+        if needed.any and self.leads.intersection(node.outputs) and any(map(self.is_differentiable, node.outputs)):
             y = graph.types[node.outputs[0]]
             keeps = node.op.saves(*types, y=y, trained=needed.trained, wanted=needed.wanted)
             keeps = keeps and self._with_copies(node, types, keeps)
@@ -327,8 +327,10 @@ class Autograd:
             self.saved.append(SavedForBackward(layer, self.heap.size(number), False))
 
     def has_gradient(self, value: str) -> bool:
-        """Whether something that is trained stands before ``value``."""
-        return any(layer.needs.any and value in layer.node.outputs for layer in self.plan.layers)
+        """Whether something that is trained stands before ``value``, and it is no index or truth value."""
+        return self.plan.is_differentiable(value) and any(
+            layer.needs.any and value in layer.node.outputs for layer in self.plan.layers
+        )
 
     def recompute(self, segment: Segment) -> None:
         """The forward pass of a segment once more; then what its layers keep is there, and nothing else of it."""

@@ -508,6 +508,29 @@ def test_what_is_made_on_the_way_back_is_part_of_the_peak(op: Any, operands: int
     assert abs(ours - real) <= rows * 2 * 8 * 4
 
 
+@pytest.mark.parametrize(
+    ("op", "shapes"),
+    [
+        (find_op("matmul")(), [(5, 1, 12, 13), (4, 13, 12)]),
+        (find_op("matmul")(), [(3, 1, 6, 5), (1, 4, 5, 7)]),
+        (find_op("matmul")(), [(2, 4, 6, 5), (4, 5, 7)]),
+        (find_op("unfold")(3, padding=1), [(2, 3, 9, 16)]),
+        (find_op("fold")((16, 12), 2, stride=4), [(2, 12, 12)]),
+        (find_op("max_pool")(2, indices=True), [(2, 3, 16, 16)]),
+    ],
+    ids=str,
+)
+def test_gradients_that_take_more_than_they_come_to(op: Any, shapes: list[tuple[int, ...]]) -> None:
+    """Of stretched factors and patches, and none of indices, against storages alive in a real step."""
+    b = GraphBuilder("one", {f"x{i}": TensorType(shape) for i, shape in enumerate(shapes)})
+    layer = find_op("linear")
+    given = [b.add(f"in{i}", layer(shape[-1], bias=False), [f"x{i}"])[0] for i, shape in enumerate(shapes)]
+    made, *others = b.add("op", op, given)
+    graph = b.build([*b.add("out", layer(8, bias=False), [made]), *others])
+    real = real_peak(to_module(graph).train(), *(torch.rand(shape) + 0.1 for shape in shapes))
+    assert peak_of(by_rules(graph)) == real
+
+
 @pytest.mark.parametrize("name", ["nms", "argmax"])
 def test_what_makes_indices_keeps_nothing(name: str) -> None:
     """Which boxes stay, and where a maximum is, have no gradient, though the boxes have one."""
