@@ -206,3 +206,10 @@ def random_tflite(chance: random.Random) -> bytes:
         f.operator(chance.choice([*UNION, "RELU", "LSTM", "CUSTOM", "IF", "WHILE", "QUANTIZE"]), read, made, options)
         tensors += made
     return f.bytes(inputs, tensors[-1:])
+
+
+def named_onnx(names: list[str]) -> bytes:
+    """An ONNX file of layers one after another whose nodes have these names."""
+    nodes = [onnx.node("Relu", [f"v{i}"], [f"v{i + 1}"], name=name) for i, name in enumerate(names)]
+    values = [onnx.value("v0", [1, 8, 4, 4])], [onnx.value(f"v{len(names)}", None)]
+    return onnx.model(onnx.Graph(nodes, *values))

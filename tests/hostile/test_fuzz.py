@@ -317,6 +317,21 @@ def _beside(f: Folder, c: random.Random) -> Input:
     }
 
 
+def _history(f: Folder, c: random.Random) -> Input:
+    """A history with one more mutated spec, and mostly an honest one after it: inputs before have left theirs too."""
+    for text in (_softly(SPECS[0], c), SPECS[0].encode())[: c.choice((1, 2, 2, 2))]:
+        (f.folder / "net.yaml").write_bytes(text)
+        _git("commit", "--quiet", "--allow-empty", "--message", "next", "net.yaml")
+    return ["history", "net.yaml", "--format", c.choice(("table", "json", "csv", "markdown"))], {}
+
+
+def _node_names(f: Folder, c: random.Random) -> Input:
+    names = ["".join(c.choices([*TOKENS, *"abc./:$"], k=c.randint(1, 3)))[:80] for _ in range(3)]
+    data = honest_files.named_onnx([name.encode("utf-8", "replace").decode() for name in names])
+    more = c.choice((["node-data", "net.onnx"], ["model-explorer", "net.onnx"]))
+    return ["export", *more, "--by", c.choice(("macs", "params", "ops")), "--output", "made.json"], {"net.onnx": data}
+
+
 OF_FILES = [
     ["analyze"], ["analyze", "--format", "json"], ["explain"], ["trace"], ["memory"], ["memory", "--engine", "tflm"],
     ["analyze", "--apply", "fuse"], ["formula"], ["fits", "--ram", "8 kB"], ["analyze", "--format", "html"],
@@ -345,6 +360,8 @@ KINDS: dict[str, Callable[[Folder, random.Random], Input]] = {
     "tables of energies": _energy,
     "tables of times": _times,
     "tables beside": _beside,
+    "histories": _history,
+    "names of nodes": _node_names,
 }
 
 
@@ -450,6 +467,8 @@ def test_honest_files_are_honest(folder: Folder, capsys: Any) -> None:
         ["table", "net.yaml", "lenet5", "--with", "beside.csv", "--columns", "acc@top1"],
         *(["analyze", file] for file in ("net.onnx", "net.tflite", "net.param")),
         *(["weights", file] for file in ("m.gguf", "m.safetensors", "m.safetensors.index.json")),
+        ["history", "net.yaml"], ["export", "node-data", "net.yaml", "--by", "params", "--output", "made.json"],
+        ["export", "model-explorer", "net.yaml", "--by", "params", "--output", "made.x"],
     ]  # fmt: skip
     if find_spec("scipy"):
         lines.append(["calibrate", "--from", "times.csv", "--output", "made.yaml"])
