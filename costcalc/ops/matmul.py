@@ -91,7 +91,7 @@ class MatMul(Op):
         return tuple(
             t.with_shape((stack - prod(t.shape[:-2])) * prod(t.shape[-2:]))
             for t, needed in zip((a, b), wanted, strict=True)
-            if needed
+            if needed and not all(map(is_one, t.shape[:-2]))
         )
 
     def reuse(self, a: TensorType, b: TensorType) -> Dim:
