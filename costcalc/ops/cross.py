@@ -10,6 +10,7 @@ from costcalc.ir.dims import Dim, equal
 from costcalc.ir.fields import Axis
 from costcalc.ir.index_map import IndexMap, elementwise
 from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import has_axes
 from costcalc.ops.broadcasting import broadcast, joint_dtype, stretches
@@ -42,6 +43,10 @@ class Cross(Op):
 
     def ops(self, *x: TensorType, y: TensorType) -> Dim:
         return (14 if y.dtype.startswith("complex") else 3) * y.size
+
+    def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves:
+        """Each vector that meets one whose gradient is wanted."""
+        return Saves(tuple(at for at in (0, 1) if wanted[1 - at]))
 
     def index_maps(self, *x: TensorType, y: TensorType) -> tuple[IndexMap, ...]:
         met = self.axis % len(y.shape)
