@@ -135,6 +135,8 @@ def test_each_example_is_used_and_says_what_it_is(spec: Path) -> None:
 PICTURE = re.compile(r"^<!-- picture: (costcalc plot .+ -o (\S+\.svg)) -->\n!\[(.+)\]\((\S+)\)$", re.MULTILINE)
 PICTURES = {found[2]: (page, found) for page in PAGES for found in PICTURE.finditer(page.read_text(encoding="utf-8"))}
 SVG = "{http://www.w3.org/2000/svg}"
+GLYPH = re.compile(r"(?<=DejaVuSans)(-Bold|-Oblique)?-[0-9a-f]+")
+"""What a glyph is called: by its number in the font's file, which the system's has otherwise than matplotlib's own."""
 
 
 def drawn(svg: str) -> list[float]:
@@ -167,7 +169,7 @@ def test_pictures_are_what_is_drawn_now(
     assert len(there) < 100_000
     made_by = [re.search(r"Matplotlib v[\d.]+", svg) for svg in (there, now)]
     if all(made_by) and made_by[0][0] == made_by[1][0]:  # type: ignore[index]
-        assert there == now
+        assert GLYPH.sub("", there) == GLYPH.sub("", now)
     assert drawn(there) == drawn(now)
 
 
