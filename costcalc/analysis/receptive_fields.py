@@ -15,8 +15,8 @@ from costcalc.classes import NamedTuple
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.index_map import Number, Window, ratio, size_of, whole
 
-MOST_ALONG, MOST_TURNS = 8192, 16
-"""Of the places on a line, and of those on each of several, that are looked at for the one that shows most."""
+MOST_TRIED, LEAST_TRIED = 8192, 16
+"""Places that are looked at on either side for the one that shows most: in all, but of each line so many at least."""
 
 
 class ReceptiveFields(NamedTuple):
@@ -146,30 +146,22 @@ def _sizes(seen: Span, lines: tuple[tuple[Number, int], ...], pixels: int) -> tu
 def _most_inside(seen: Span, lines: Sequence[tuple[Number, int]], pixels: int) -> int:
     """The most of an image of ``pixels`` that one place sees, of those that lie along ``lines``.
 
-    Where the middle of a window is nearest to that of the image it shows most; of a place its pixels are counted.
+    Where the middle of a window is nearest to that of the image it shows most; of a place its pixels are counted. After
+    as many places as a step has parts a pixel falls as it fell before.
     """
-    if len(lines) == 1:
-        return _most_along(seen, *lines[0], pixels)
-    places: set[Number] = {0}
-    middle = ratio(1, 2) * (pixels - 1 - seen.lo - seen.hi)
+    parts = lcm(*(n.denominator for n in (*seen, *(step for step, _ in lines))))
+    lo, hi = (int(n * parts) for n in seen)  # fractions would take most of the time
+    end, middle, places = pixels - 1, (pixels - 1) * parts - lo - hi, {0}
     for step, many in sorted(lines, key=lambda line: -size_of(line[0])):  # the coarse ones first, then the finer
-        near = set()
+        near: set[int] = set()
+        up = int(step * parts)
+        turns = min(step.denominator, max(MOST_TRIED // len(places), LEAST_TRIED))
         for at in places:
-            best = int((middle - at) // step) if step else 0
-            turns = min(step.denominator, MOST_TURNS)  # after so many places a pixel falls as it fell before
-            near |= {at + step * min(max(best + k, 0), many - 1) for k in range(-turns, turns + 2)}
+            best = (middle - 2 * at) // (2 * up) if up else 0
+            first, after = min(max(best - turns, 0), many - 1), min(max(best + turns + 2, 1), many)
+            near.update(range(at + up * first, at + up * after, up) if up else (at,))
         places = near
-    return max(int((min(at + seen.hi, pixels - 1)) // 1) - int(-(-max(at + seen.lo, 0) // 1)) + 1 for at in places)
-
-
-def _most_along(seen: Span, step: Number, many: int, pixels: int) -> int:
-    """``_most_inside`` of one line, whose places fall on pixels in as many ways as the step has parts."""
-    parts = lcm(step.denominator, seen.lo.denominator, seen.hi.denominator)
-    up, lo, hi = (int(n * parts) for n in (step, *seen))  # fractions would take most of the time
-    end, turns = pixels - 1, min(step.denominator, MOST_ALONG)
-    middle = (parts * end - lo - hi) // (2 * up) if up else 0
-    near = range(min(max(middle - turns, 0), many - 1), min(max(middle + turns + 2, 1), many))
-    return max([min((up * i + hi) // parts, end) - max(-((-up * i - lo) // parts), 0) for i in near]) + 1
+    return max([min((at + hi) // parts, end) - max(-((-at - lo) // parts), 0) for at in places]) + 1
 
 
 def _pixels(seen: Span, steps: Sequence[Number]) -> int:

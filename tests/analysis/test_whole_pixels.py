@@ -40,3 +40,13 @@ def test_pools_in_a_row_see_what_their_pixels_do() -> None:
         else:
             assert field == "global" and most == sizes[0]
     assert exact > 150
+
+
+def test_places_in_rows_see_what_those_in_one_line_do() -> None:
+    """From 82 pixels to 78 the widest bin has 3, of places that lie in two rows as well."""
+    builder = GraphBuilder("rows", {"image": TensorType((1, 1, 82))})
+    (pooled,) = builder.add("pool", find_op("adaptive_avg_pool")(78), ["image"])
+    (rows,) = builder.add("rows", find_op("reshape")((1, 1, 2, 39)), [pooled])
+    fields = [layer.receptive_field for layer in costcalc.analyze(builder.build([rows])).layers]
+    assert [field.seen for field in fields if isinstance(field, ReceptiveField)] == [(3,), (3,)]
+    assert max(map(len, seen([82, 78]))) == 3
