@@ -7,7 +7,6 @@ between the parts (the scheduler's arithmetic on a latent, tokenizers) is not ru
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from costcalc.frontends.torch.diffusers_parts import CLASS, PartInputs, PartSize
 from costcalc.frontends.torch.named_model import NamedModel, by_default
 from costcalc.ir.graph import Graph
 from costcalc.ir.value_size import ValueSize
-from costcalc.reading.files import contents
+from costcalc.reading.json import json_object
 from costcalc.reading.reach import is_in_cache, reach_of, refuse_outside
 
 INDEX = "model_index.json"
@@ -231,7 +230,7 @@ def _free(name: str, taken: set[str]) -> str:
 
 def _read(folder: Path) -> _Index:
     path = str(folder / INDEX)
-    raw = _object(path)
+    raw = json_object(path, MOST_BYTES)
     kind = raw.get(CLASS)
     if not isinstance(kind, str):
         raise SpecError(f"this is not the index of a pipeline: it has no '{CLASS}'", Location(path))
@@ -244,18 +243,6 @@ def _read(folder: Path) -> _Index:
         and all(isinstance(v, str) for v in value)
     }
     return _Index(kind, parts)
-
-
-def _object(path: str) -> dict[str, Any]:
-    text = contents(path, kind="a configuration", form="a JSON file", most=MOST_BYTES)
-    try:
-        raw = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        line = getattr(error, "lineno", 0)
-        raise SpecError(f"this is not JSON: {getattr(error, 'msg', 'too deep')}", Location(path, line)) from None
-    if not isinstance(raw, dict):
-        raise SpecError("a configuration is an object of JSON", Location(path))
-    return raw
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -272,7 +259,7 @@ def _of_part(folder: Path) -> dict[str, Any]:
     if not is_in_cache(file):
         index = str(folder.parent / INDEX)
         refuse_outside(str(file), reach_of(index), f"{folder.name}/config.json", Location(index), "an index")
-    return _object(str(file))
+    return json_object(str(file), MOST_BYTES)
 
 
 def _one(index: _Index, names: tuple[str, ...], path: str) -> str | None:

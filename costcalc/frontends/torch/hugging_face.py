@@ -6,7 +6,6 @@ names (``auto_map``, kernels of a hub) runs unless the user allows what comes wi
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -23,7 +22,7 @@ from costcalc.frontends.torch.hugging_face_code import HINT, OwnCode, allowed
 from costcalc.frontends.torch.hugging_face_inputs import Texts, inputs_of
 from costcalc.frontends.torch.hugging_face_sizes import TextSizes
 from costcalc.frontends.torch.named_model import NamedModel, builder, by_default
-from costcalc.reading.files import contents
+from costcalc.reading.json import json_object
 from costcalc.reading.reach import unquoted
 
 CONFIG = "config.json"
@@ -120,16 +119,7 @@ def config_path(name: str) -> str:
 
 def _read(path: str) -> dict[str, Any]:
     """What is in the configuration at ``path``."""
-    text = contents(path, kind="a configuration", form="a JSON file", most=MOST_BYTES)
-    try:
-        raw = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        line = getattr(error, "lineno", 0)
-        raise SpecError(
-            f"this is not JSON: {getattr(error, 'msg', 'too deep, or no UTF-8')}", Location(path, line)
-        ) from None
-    if not isinstance(raw, dict):
-        raise SpecError("a configuration is an object of JSON", Location(path))
+    raw = json_object(path, MOST_BYTES)
     if not isinstance(raw.get("model_type"), str):
         if isinstance(raw.get("_class_name"), str):
             return raw

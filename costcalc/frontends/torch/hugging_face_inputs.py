@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from torch import nn
 
 from costcalc.errors import CostcalcError, OptionError, SpecError
 from costcalc.frontends.sources import Shapes, check_shape
-from costcalc.reading.files import contents
+from costcalc.reading.json import json_object
 from costcalc.reading.reach import is_in_cache, is_inside, reach_of
 
 MOST_TOKENS = 512
@@ -327,10 +326,10 @@ def _prepared(folder: Path) -> list[int] | None:
     if not is_in_cache(file) and not is_inside(str(file), reach_of(str(file))):
         return None
     try:
-        known = json.loads(contents(str(file), form="a JSON file", most=1 << 20))
-    except (SpecError, ValueError, RecursionError):
+        known = json_object(str(file), 1 << 20)
+    except SpecError:
         return None
-    size = (known.get("crop_size") or known.get("size")) if isinstance(known, dict) else None
+    size = known.get("crop_size") or known.get("size")
     if isinstance(size, dict):
         size = [size.get(side) or size.get("shortest_edge") for side in ("height", "width")]
     sides: list[Any] = (size if isinstance(size, list) else [size, size])[-2:]
