@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from costcalc.ir.call import Call
 from costcalc.ir.op import Example, Op, op
@@ -19,6 +19,15 @@ class SeenTurned(Op):
     is_view = True
     rearranges = True
 
+    torch_name: ClassVar[str]
+
+    def to_torch(self, x: TensorType) -> nn.Module:
+        import torch
+
+        from costcalc.ops.functional import functional
+
+        return functional(getattr(torch, self.torch_name))
+
     @classmethod
     def from_aten(cls, call: Call) -> Any:
         return call.add(cls(), *call.tensors())
@@ -32,13 +41,7 @@ class Conjugate(SeenTurned):
     """
 
     aten = "_conj"
-
-    def to_torch(self, x: TensorType) -> nn.Module:
-        import torch
-
-        from costcalc.ops.functional import functional
-
-        return functional(torch.conj)
+    torch_name = "conj"
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -53,13 +56,7 @@ class NegativeView(SeenTurned):
     """
 
     aten = "_neg_view"
-
-    def to_torch(self, x: TensorType) -> nn.Module:
-        import torch
-
-        from costcalc.ops.functional import functional
-
-        return functional(torch._neg_view)
+    torch_name = "_neg_view"
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -55,14 +55,8 @@ class Program(TellsScope, nn.Module):
 @contextmanager
 def by_parts(module: nn.Module) -> Iterator[None]:
     """While open, a program runs what a strict export kept as one operator as its parts, which counters know."""
-    calls = module._calls if isinstance(module, Program) else []
-    for each in calls:
-        each.by_parts = True
-    try:
+    with _while_open(module, "by_parts", True, False):
         yield
-    finally:
-        for each in calls:
-            each.by_parts = False
 
 
 @contextmanager
@@ -71,14 +65,21 @@ def results_seen(module: nn.Module, seen: Callable[[str, Tensor], Any]) -> Itera
 
     Of any other module, whose submodules hooks can watch, nothing is seen.
     """
+    with _while_open(module, "seen", seen, None):
+        yield
+
+
+@contextmanager
+def _while_open(module: nn.Module, name: str, value: Any, after: Any) -> Iterator[None]:
+    """While open, each call of a program has ``value`` by this ``name``; then what it has ``after``."""
     calls = module._calls if isinstance(module, Program) else []
     for each in calls:
-        each.seen = seen
+        setattr(each, name, value)
     try:
         yield
     finally:
         for each in calls:
-            each.seen = None
+            setattr(each, name, after)
 
 
 class ProgramRun(fx.Interpreter):
