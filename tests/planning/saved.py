@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,9 +16,30 @@ from costcalc.ir.op import Op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType
 
-OVER_FAR_AXES = "reduction('linalg_vector_norm', (0, 2)"
-"""Whose module here brings the axes together first, of which it keeps the copy; PyTorch's operator takes them as they
-lie."""
+
+def prepared(op: Op, types: Sequence[TensorType], wanted: Sequence[bool], trained: bool) -> Any:
+    """The op's module, its inputs, which of these need a gradient, and whether a weight does; None where nothing."""
+    module = op.to_torch(*types).train()
+    module.requires_grad_(trained)
+    inputs = [values(t, w) for t, w in zip(types, wanted, strict=True)]
+    needed = tuple(t.requires_grad for t in inputs)
+    weights = trained and any(True for _ in module.parameters())
+    return (module, inputs, needed, weights) if any(needed) or weights else None
+
+
+@contextmanager
+def bytes_kept(model: nn.Module) -> Iterator[dict[int, int]]:
+    """While open, the bytes of each storage that is kept for the backward pass, but of the model's own."""
+    weights = {t.untyped_storage()._cdata for t in (*model.parameters(), *model.buffers())}
+    seen: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.untyped_storage()._cdata not in weights:
+            seen[tensor.untyped_storage()._cdata] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+        yield seen
 
 
 def kept(module: nn.Module, inputs: Sequence[torch.Tensor]) -> tuple[list[torch.Tensor], Counter[Any]]:
@@ -66,13 +88,10 @@ def values(kind: TensorType, wanted: bool) -> torch.Tensor:
 
 def both(op: Op, types: Sequence[TensorType], wanted: Sequence[bool], trained: bool = True) -> Any:
     """What is kept of ``op`` in a real run and by its rule; None where nothing of it has a gradient."""
-    module = op.to_torch(*types).train()
-    module.requires_grad_(trained)
-    inputs = [values(t, w) for t, w in zip(types, wanted, strict=True)]
-    needed = tuple(t.requires_grad for t in inputs)
-    weights = trained and any(True for _ in module.parameters())
-    if not (any(needed) or weights):
+    made_ready = prepared(op, types, wanted, trained)
+    if made_ready is None:
         return None
+    module, inputs, needed, weights = made_ready
     y = op.infer(*types)
     first = y if isinstance(y, TensorType) else y[0]
     rule = op.saves(*types, y=first, trained=weights, wanted=needed)

@@ -25,7 +25,7 @@ from costcalc.ir.tensor import FLOATING_BITS, TensorType
 from costcalc.models import load
 from costcalc.planning import autocast
 from tests.planning.live import Live
-from tests.planning.saved import OVER_FAR_AXES, alike, kept, told, values
+from tests.planning.saved import alike, bytes_kept, kept, prepared, told
 
 OTHER_CODE = {"weight_norm", "roi_align", "roi_pool", "deform_conv"}
 """Ops whose modules here are written in other operators than PyTorch's own."""
@@ -62,13 +62,10 @@ def by_rule(op: Op, types: Sequence[TensorType], wanted: tuple[bool, ...], train
 
 def both(op: Op, types: Sequence[TensorType], wanted: Sequence[bool], trained: bool, narrower: str) -> Any:
     """What is kept in a real run and by the rule, and the types that both make; None where nothing has a gradient."""
-    module = op.to_torch(*types).train()
-    module.requires_grad_(trained)
-    inputs = [values(t, w) for t, w in zip(types, wanted, strict=True)]
-    needed = tuple(t.requires_grad for t in inputs)
-    weights = trained and any(True for _ in module.parameters())
-    if not (any(needed) or weights):
+    made_ready = prepared(op, types, wanted, trained)
+    if made_ready is None:
         return None
+    module, inputs, needed, weights = made_ready
     rule, y = by_rule(op, types, needed, weights, narrower)
     with torch.autocast("cpu", dtype=getattr(torch, narrower)):
         made, found = kept(module, inputs)
@@ -100,8 +97,6 @@ def sweep(narrower: str, *, first: bool) -> tuple[int, list[Any], set[str]]:
                 if found is None:
                     continue
                 real, rule, made, ours = found
-                if str(one).startswith(OVER_FAR_AXES):
-                    continue
                 if rule is None:
                     without.add(name)
                     continue
@@ -145,13 +140,6 @@ def test_the_lists_are_those_of_this_torch() -> None:
 def real_step(model: nn.Module, dtype: torch.dtype, *inputs: torch.Tensor) -> tuple[int, int]:
     """What a real step keeps for its backward pass, and the most that it holds."""
     model.zero_grad()
-    weights = {t.untyped_storage()._cdata for t in (*model.parameters(), *model.buffers())}
-    seen: dict[int, int] = {}
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        if tensor.untyped_storage()._cdata not in weights:
-            seen[tensor.untyped_storage()._cdata] = tensor.untyped_storage().nbytes()
-        return tensor
 
     def forward() -> Any:
         with torch.autocast("cpu", dtype=dtype):
@@ -159,15 +147,15 @@ def real_step(model: nn.Module, dtype: torch.dtype, *inputs: torch.Tensor) -> tu
             return result, result.float().sum()
 
     with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+        with bytes_kept(model) as seen:
             made = forward()
-        kept_bytes = sum(seen.values())
+        most_kept = sum(seen.values())
         del made
         gc.collect()
         with Live((*model.parameters(), *model.buffers(), *inputs)) as mode:
             made = forward()
             made[1].backward()
-    return kept_bytes, mode.most
+    return most_kept, mode.most
 
 
 class Shared(nn.Module):

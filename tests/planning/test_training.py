@@ -31,6 +31,7 @@ from costcalc.planning.autograd import step as by_rules
 from costcalc.planning.jobs import alive
 from costcalc.planning.training import OPTIMIZERS
 from tests.planning.live import Live
+from tests.planning.saved import bytes_kept
 
 
 def loss_of(result: Any) -> Any:
@@ -47,15 +48,7 @@ def real_peak(model: nn.Module, *inputs: torch.Tensor) -> int:
 
 
 def real_saved(model: nn.Module, *inputs: torch.Tensor) -> int:
-    weights = {t.untyped_storage()._cdata for t in (*model.parameters(), *model.buffers())}
-    seen: dict[int, int] = {}
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        if tensor.untyped_storage()._cdata not in weights:
-            seen[tensor.untyped_storage()._cdata] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+    with bytes_kept(model) as seen:
         result = model(*inputs)
         loss = loss_of(result)
     del result, loss
