@@ -64,16 +64,24 @@ class MatMul(Op):
     def saves(
         self, a: TensorType, b: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]
     ) -> Saves | None:
-        """Each factor for the gradient of the other; a copy where its stack is stretched, or cannot be seen as rows."""
+        """Each factor for the gradient of the other; a copy where its stack is stretched along some axes and not along
+        others, or cannot be seen as rows. One matrix for a whole stack is seen so without.
+        """
+        if len(a.shape) == len(b.shape) == 3 and a.shape[0] != b.shape[0]:
+            a, b = (  # PyTorch takes one for all as a matrix, where its gradient is wanted
+                t.with_shape(*t.shape[1:]) if is_one(t.shape[0]) and needed else t
+                for t, needed in zip((a, b), wanted, strict=True)
+            )
         inputs, maps = [], []
-        stack = broadcast(a.shape[:-2], b.shape[:-2])
+        stack = prod(broadcast(a.shape[:-2], b.shape[:-2]))
         stacked = len(a.shape) > 2 and len(b.shape) > 2
         for i, (t, other) in enumerate(((a, b), (b, a))):
             if not wanted[1 - i]:
                 continue
-            if stacked and t.shape[:-2] != stack and not all(map(is_one, stack)):
-                maps.append(t.with_shape(*stack, *t.shape[-2:]))
-            elif i == 1 and len(other.shape) < 3 <= len(t.shape) and not any(is_one(d) for d in t.shape[-2:]):
+            own = t.shape[:-2]
+            if stacked and prod(own) != stack and not all(map(is_one, own)):
+                maps.append(t.with_shape(stack, *t.shape[-2:]))
+            elif i == 1 and len(other.shape) < 3 <= len(t.shape) and not any(map(is_one, (prod(own), *t.shape[-2:]))):
                 maps.append(t)  # its transposes stand one above another
             else:
                 inputs.append(i)

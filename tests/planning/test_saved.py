@@ -288,3 +288,20 @@ def test_a_rule_of_symbols_and_arrays_is_that_of_numbers() -> None:
     assert list(bits(numpy.array([9, 12, 31]))) == known
     symbolic = bits(Expr.symbol("n"))
     assert [value_at(symbolic, {"n": size}) for size in (9, 12, 31)] == known
+
+
+def test_random_products_of_stacks_keep_what_the_hooks_see() -> None:
+    """Stacks of none to three axes, of which some or all stretch, on either side; each choice of gradients."""
+    chance, tried, wrong = random.Random(5), 0, []
+    for _ in range(400):
+        stack = [chance.choice((1, 2, 3)) for _ in range(chance.randrange(1, 4))]
+        own = [[d if chance.random() < 0.6 else 1 for d in stack][chance.choice((0, 0, 1, 2)) :] for _ in "ab"]
+        rows, inner, columns = (chance.randrange(1, 6) for _ in range(3))
+        types = TensorType((*own[0], rows, inner)), TensorType((*own[1], inner, columns))
+        for wanted in ((True, True), (True, False), (False, True)):
+            real, rule, _ = both(find_op("matmul")(), types, wanted)
+            tried += 1
+            if not alike(real, rule):
+                wrong.append((str(types[0]), str(types[1]), wanted, real - rule, rule - real))
+    assert wrong == []
+    assert tried == 1200
