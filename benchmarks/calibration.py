@@ -20,7 +20,8 @@ from pathlib import Path
 from statistics import fmean, median
 
 from costcalc import load
-from costcalc.analysis.estimate import Features, whole
+from costcalc.analysis.estimate import whole
+from costcalc.analysis.features import Features
 from costcalc.calibration.fit import FitRow, HeldOut, fitted, held_out
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import find_op

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "models": GRAPHS | {"analysis", "zoo"},
     "machines": {"errors", "analysis", "calibration", "reading", "zoo"},
     "energy": {"errors", "analysis", "reading", "zoo"},
-    "calibration": GRAPHS | {"analysis", "models", "progress", "transforms"},
+    "calibration": GRAPHS | {"analysis", "models", "planning", "progress", "transforms"},
     "budget": RECORDS
     | GRAPHS
     | {

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from costcalc.analysis import ort_kernels
+from costcalc.analysis.features import Features, KernelPart
 from costcalc.analysis.layer_costs import Works
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.traffic import traffic
@@ -18,38 +20,10 @@ from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError
 from costcalc.ir.dims import Dim, prod
 from costcalc.ir.fields import ints, per_axis
-from costcalc.ir.tensor import TensorType
 
 if TYPE_CHECKING:
     from costcalc.analysis.layer_costs import Work
     from costcalc.ir.graph import Graph, Node
-
-
-class Features(NamedTuple):
-    """What takes time, of a layer or of several.
-
-    macs          multiply-accumulates, weighed by how well a kind of processor does them
-    ops           other scalar arithmetic of layers without MACs: pooling, norms, activations
-    activations   bytes of activations that kernels read and write
-    weights       bytes of weights that they read
-    kernels       how many are started
-    """
-
-    macs: float = 0.0
-    ops: float = 0.0
-    activations: float = 0.0
-    weights: float = 0.0
-    kernels: float = 0.0
-
-    def plus(self, other: Features) -> Features:
-        """Both together."""
-        a, b, c, d, e = self
-        f, g, h, i, j = other
-        return Features(a + f, b + g, c + h, d + i, e + j)
-
-    def seconds(self, each: Features) -> float:
-        """What they take where ``each`` says what one of each takes."""
-        return sum(a * b for a, b in zip(self, each, strict=True))
 
 
 @dataclass(frozen=True)
@@ -79,6 +53,7 @@ class Calibration:
     rows        measurements
     seen        the least and the most of each feature in one of them
     join        what ``apply`` does
+    copies      what is copied between kernels for the sake of layouts, by the layer whose result it is
     """
 
     processor: str
@@ -92,6 +67,7 @@ class Calibration:
     rows: int
     seen: tuple[Features, Features]
     join: Callable[[Graph], Graph] = field(default=lambda graph: graph, compare=False, repr=False)
+    copies: Callable[[Graph], Mapping[str, Features]] = field(default=lambda _: {}, compare=False, repr=False)
 
     def of(self, features: Features) -> Estimate:
         """The estimate for a model or a part of one with ``features``."""
@@ -147,79 +123,35 @@ def _padded(channels: int) -> float:
     return -(-channels // LANES) * LANES / channels
 
 
-def on_ort(node: Node, types: tuple[Any, ...], macs: int) -> float:
-    """MACs as ONNX Runtime's kernels for x86 do them, which keep channels in blocks of 16 (AVX-512).
-
-    Outputs of a block that is not full take as long. Four blocks of outputs are done at a time, for six places of a
-    row, then three, then one, and one by one where a window reaches over the border, of which the taps inside are done.
-    Eight sums must be under way to hide how long a multiplication takes; where there are fewer it takes as much longer.
-    A depthwise convolution loads for each tap: half as long again.
-    """
-    conv = node.op.as_conv(*types) if types else None
-    if conv is None:
-        return on_cpu(node, types, macs)
-    x, y = types[0], node.op.infer(*types)
-    y = y if isinstance(y, TensorType) else y[0]
-    axes = len(x.spatial)
-    kernel, stride = ints(per_axis(conv.kernel, axes)), ints(per_axis(conv.stride, axes))  # type: ignore[attr-defined]
-    groups, outputs = int(conv.groups), int(conv.out_channels)  # type: ignore[attr-defined]
-    sizes = ints(y.spatial)
-    depthwise = groups > 1 and _number(x.channels) == groups
-    each = outputs if depthwise else outputs // groups
-    blocks = 4 if depthwise else min(-(-each // BLOCK), 4)
-    if max(kernel) == 1:
-        long = _row(prod(sizes), [], blocks)  # all places are one row
-    else:
-        over = max((sizes[-1] - 1) * stride[-1] + kernel[-1] - _number(x.spatial[-1]), 0)
-        missing = [m for side in (over // 2, over - over // 2) for m in range(side, 0, -stride[-1])]
-        inside = [1 - min(m, kernel[-1] - 1) / kernel[-1] for m in missing]
-        long = _row(sizes[-1], inside[: sizes[-1]], blocks)
-    return macs * long * (DEPTHWISE if depthwise else 1.0) * -(-each // BLOCK) * BLOCK / each
-
-
-def _row(places: Any, inside: list[float], blocks: int) -> float:
-    """How much longer a row of ``places`` takes, ``blocks`` of outputs at a time, than with enough sums under way.
-
-    inside   of each place whose window reaches over the border, which part of its taps is inside
-    """
-    within = max(int(places) - len(inside), 0)
-    six, rest = divmod(within, 6)
-    three, one = divmod(rest, 3)
-    long = sum(many * max(UNDER_WAY / (of * blocks), 1.0) * of for many, of in ((six, 6), (three, 3)))
-    return (long + (one + sum(inside)) * min(UNDER_WAY / blocks, ALONE)) / max(int(places), 1)
-
-
 def on_gpu(node: Node, types: tuple[Any, ...], macs: int) -> float:
     """MACs as they are counted."""
     return float(macs)
 
 
 LANES, LEAST_OF_WINOGRAD = 8, 16
-BLOCK, UNDER_WAY, DEPTHWISE = 16, 8, 1.5
-ALONE = 4.0
-"""At most so much longer takes a place by itself: the next one's begins meanwhile."""
 FLOAT, HIDDEN = 32, 2
+
+
+def as_moved(work: KernelPart) -> Features:
+    """The features of a layer whose kernel reads and writes each byte once."""
+    return Features(work.macs, work.ops, work.read + work.written, work.weights, work.starts)
 
 
 class Processor(NamedTuple):
     """By which rules arithmetic and traffic are weighed.
 
-    macs     MACs of a layer as they take time
-    reads    what a byte that is read beside MACs counts, where one that is written counts 1
-    passes   activations for which a kernel goes over its outputs once more
+    macs       MACs of a layer as they take time
+    features   of a layer, whose ``macs`` are weighed already
     """
 
     macs: Callable[[Node, tuple[Any, ...], int], float]
-    reads: float = 1.0
-    passes: frozenset[str] = frozenset()
+    features: Callable[[KernelPart], Features] = as_moved
 
 
 PROCESSORS: Mapping[str, Processor] = {
     "cpu": Processor(on_cpu),
     "gpu": Processor(on_gpu),
-    "ort": Processor(
-        on_ort, 0.5, frozenset({"relu6", "hardtanh", "leaky_relu", "sigmoid", "tanh", "hardsigmoid", "hardswish"})
-    ),
+    "ort": Processor(ort_kernels.macs, ort_kernels.features),
 }
 
 
@@ -230,11 +162,12 @@ def features_of(graph: Graph, processor: str, bits: int | None = None) -> Iterat
     """
     rules = PROCESSORS[processor]
     storage, works = Storage(graph, bits), Works(bits)
-    started: set[str] = set()
+    multiplies: dict[str, KernelPart | None] = {}  # by the kernel's name, of those that are started
     alike: dict[tuple[int, int], tuple[Work, float]] = {}
-    for node in graph.nodes:
-        work = works(graph, node)
-        if work.is_view or storage.is_prepared(node):
+    run = [(node, works(graph, node)) for node in graph.nodes if not storage.is_prepared(node)]
+    network = sum(_number(work.read_bits) for _, work in run) / 8
+    for node, work in run:
+        if work.is_view:
             continue
         key = id(work), id(node.op)
         if key not in alike:
@@ -244,15 +177,27 @@ def features_of(graph: Graph, processor: str, bits: int | None = None) -> Iterat
         weights = _number(work.read_bits)
         kernel = storage.group_of[node.name].name if node.name in storage.group_of else node.name
         macs = alike[key][1]
-        read, written = _number(moved.read) - weights, _number(moved.write)
-        activations = ((rules.reads if macs else 1.0) * read + written) / 8
-        if node.op.name in rules.passes and node.name in storage.group_of:
-            activations += _number(storage.bits[node.outputs[0]]) / 8
+        read, written = (_number(moved.read) - weights) / 8, _number(moved.write) / 8
         # What is done to few elements hides behind loading and storing them.
-        elements = 8 * activations / (bits or FLOAT)
-        ops = 0.0 if macs else max(_number(work.done["ops"]) - HIDDEN * elements, 0.0)
-        yield node.name, Features(macs, ops, activations, weights / 8, float(kernel not in started))
-        started.add(kernel)
+        elements = 8 * (read + written) / (bits or FLOAT)
+        done = KernelPart(
+            node,
+            graph.input_types(node),
+            bool(work.done["macs"]),
+            macs,
+            0.0 if work.done["macs"] else max(_number(work.done["ops"]) - HIDDEN * elements, 0.0),
+            read,
+            written,
+            _number(storage.bits[node.outputs[0]]) / 8,
+            weights / 8,
+            float(kernel not in multiplies),
+            node.name not in storage.group_of,
+            multiplies.get(kernel),
+            network,
+        )
+        if multiplies.get(kernel) is None:
+            multiplies[kernel] = done if done.is_product else None
+        yield node.name, rules.features(done)
 
 
 def whole(graph: Graph, processor: str, bits: int | None = None) -> Features:
@@ -270,6 +215,8 @@ class Estimates:
         self._calibration = calibration
         joined = graph if graph.groups else calibration.join(graph)
         self._by_layer = dict(features_of(joined, calibration.processor, calibration.bits))
+        for name, copied in calibration.copies(graph).items():
+            self._by_layer[name] = self._by_layer.get(name, Features()).plus(copied)
         self._by_block: dict[str, Features] = {}
         own: dict[str, Features] = {}
         for name, features in self._by_layer.items():

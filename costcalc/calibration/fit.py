@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from costcalc.analysis.estimate import Calibration, Features
+from costcalc.analysis.estimate import Calibration
+from costcalc.analysis.features import Features
 from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError
-
-if TYPE_CHECKING:
-    from costcalc.ir.graph import Graph
 
 LEAST_ROWS = 10
 FOLDS = 10
@@ -96,7 +94,6 @@ def calibrated(
     processor: str,
     transform: str,
     bits: int | None,
-    join: Callable[[Graph], Graph] | None = None,
 ) -> tuple[Calibration, HeldOut, list[str]]:
     """The calibration that ``rows`` give, the errors of what was held out, and what its user should know.
 
@@ -120,7 +117,6 @@ def calibrated(
     calibration = Calibration(
         processor, transform, bits, each, low, high, held.median, held.within(0.15), len(rows),
         (Features(*map(min, columns)), Features(*map(max, columns))),
-        **({"join": join} if join else {}),
     )  # fmt: skip
     return calibration, held, said
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from typing import Any
 
-from costcalc.analysis.estimate import Features, features_of
+from costcalc.analysis.estimate import features_of
+from costcalc.analysis.features import Features
 from costcalc.calibration.fit import FitRow
 from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError

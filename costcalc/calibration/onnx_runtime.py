@@ -13,8 +13,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from costcalc.analysis.estimate import Features, features_of
+from costcalc.analysis.estimate import features_of
+from costcalc.analysis.features import Features
 from costcalc.calibration.fit import FitRow
+from costcalc.calibration.layouts import copies
 from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError
 from costcalc.ir.fields import ints
@@ -49,11 +51,18 @@ class Kernel(NamedTuple):
 
 
 class Profile(NamedTuple):
-    """What a session took: by kernel, for what is no layer (copies to other layouts), and for a whole run at least."""
+    """What a session took.
+
+    kernels   that are layers
+    other     seconds of what is no layer: copies to other layouts
+    wall      seconds of a whole run, at least
+    copied    the features of the copies that it is taken to make
+    """
 
     kernels: tuple[Kernel, ...]
     other: float
     wall: float
+    copied: Features
 
 
 def profile(model: Graph, processor: str = "ort", threads: int = 0, runs: int = RUNS) -> Profile:
@@ -170,4 +179,7 @@ def _told(graph: Graph, seconds: dict[str, float], processor: str, wall: float) 
         else:
             for took_by_none in took:
                 rest[layers[0].name] = took_by_none
-    return Profile(tuple(kernels), sum(rest.values()), wall)
+    copied = Features()
+    for one in copies(graph, processor).values():
+        copied = copied.plus(one)
+    return Profile(tuple(kernels), sum(rest.values()), wall, copied)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from costcalc.analysis.estimate import PROCESSORS, Calibration, Features
+from costcalc.analysis.estimate import PROCESSORS, Calibration
+from costcalc.analysis.features import Features
+from costcalc.calibration.layouts import copies
 from costcalc.errors import CostcalcError, SpecError, listing, near
 
 if TYPE_CHECKING:
@@ -34,11 +36,11 @@ def read(tree: Tree) -> Calibration:
         names = named(transform)
     except CostcalcError as error:
         raise SpecError(f"apply: {error.message}", pairs["apply"].location) from None
-    bits = _number(pairs["bits"], "bits", 1, 1024) if "bits" in pairs else None
+    width = int(_number(pairs["bits"], "bits", 1, 1024)) if "bits" in pairs else None
     return Calibration(
         processor=processor,
         apply=transform,
-        bits=None if bits is None else int(bits),
+        bits=width,
         each=_features(pairs["each"]),
         low=_number(pairs["low"], "low"),
         high=_number(pairs["high"], "high"),
@@ -47,6 +49,7 @@ def read(tree: Tree) -> Calibration:
         rows=int(_number(pairs["rows"], "rows")),
         seen=(_features(pairs["least"]), _features(pairs["most"])),
         join=lambda graph: apply(graph, names) if names else graph,
+        copies=lambda graph: copies(graph, processor, width),
     )
 
 

@@ -9,8 +9,9 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from costcalc.analysis.estimate import Features, whole
+from costcalc.analysis.features import Features
 from costcalc.calibration.fit import FitRow
+from costcalc.calibration.layouts import of_run
 from costcalc.classes import NamedTuple
 from costcalc.errors import CodeRefused, CostcalcError, Location, SpecError, listing
 from costcalc.frontends.sources import is_path, source_of, split
@@ -113,7 +114,8 @@ def rows_of(
                         f"the models of this table have more than {MOST_LAYERS:,} layers, counted for "
                         "each input and batch; divide the table, or, if you trust it, add --allow-code"
                     )
-                known[key] = whole(apply(graph, tuple(transform)) if transform else graph, processor, bits)
+                joined = apply(graph, tuple(transform)) if transform else graph
+                known[key] = of_run(graph, joined, processor, bits)
             except CostcalcError as error:
                 raise type(error)(f"{one.location}: {error.message}") from None
         found.append(FitRow(name, known[key], one.seconds))

@@ -11,7 +11,8 @@ import jsonschema
 import pytest
 
 from costcalc import analyze, check, compare, load
-from costcalc.analysis.estimate import Features, whole
+from costcalc.analysis.estimate import whole
+from costcalc.analysis.features import Features
 from costcalc.calibration.fit import FitRow, calibrated, fitted, held_out
 from costcalc.calibration.section import written
 from costcalc.errors import CostcalcError, SpecError

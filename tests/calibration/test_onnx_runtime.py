@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from costcalc import analyze, load
-from costcalc.analysis.estimate import _row, features_of, whole
+from costcalc.analysis.estimate import features_of, whole
+from costcalc.analysis.features import Features
+from costcalc.analysis.ort_kernels import row
+from costcalc.calibration.layouts import copies
 from costcalc.cli.dispatch import outcome
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import find_op
@@ -33,26 +36,38 @@ def conv(
     [
         (12, [], 4, 12),  # two of six
         (9, [], 4, 9),  # six and three
-        (8, [], 4, 6 + 2 * 2),  # six, and two alone: 4 sums of 8
-        (7, [2 / 3, 2 / 3], 4, 3 + 2 * 2 + 2 * 2 / 3 * 2),
-        (6, [], 1, 6 * 8 / 6),  # 6 sums of 8
-        (3, [], 2, 3 * 8 / 6),
+        (8, [], 4, 6 + 2 * 6.5 / 4),  # six, and two alone: 4 sums of 6.5
+        (7, [2 / 3, 2 / 3], 4, 3 + 2 * 6.5 / 4 + 2 * 2 / 3 * 6.5 / 4),
+        (6, [], 1, 6.5),  # 6 sums of 6.5
+        (3, [], 1, 6.5),  # 3 sums of 6.5
         (1, [], 1, 4),
+        (1, [], 8, 1),
     ],
 )
 def test_a_row_of_places(places: int, inside: list[float], blocks: int, long: float) -> None:
-    assert _row(places, inside, blocks) == pytest.approx(long / places)
+    assert row(places, inside, blocks) == pytest.approx(long / places)
+
+
+ALONE = 6.5 / 4
+"""How much longer a place takes by itself, four blocks of outputs at a time."""
 
 
 @pytest.mark.parametrize(
     ("graph", "factor"),
     [
         (conv(64, 12, 64, 1), 1.0),
-        (conv(64, 12, 56, 1), 64 / 56),  # a block that is not full
-        (conv(64, 12, 16, 1), 8 / 6),  # one block of outputs
-        (conv(64, 14, 64, 3), (12 + 2 * 2 / 3 * 2) / 14),  # the first and the last place have two taps of three inside
-        (conv(64, 14, 64, 3, stride=2), (6 + 2 / 3 * 2) / 7),  # the first alone
-        (conv(64, 14, 64, 3, groups=64), 1.5 * (12 + 2 * 2 / 3 * 2) / 14),
+        (conv(64, 12, 56, 1), 64 / 56),  # a block of outputs that is not full
+        (conv(24, 12, 64, 1), 32 / 24),  # a block of inputs that is not full
+        (conv(3, 12, 64, 1), 1.0),  # an image's colours are in no blocks
+        (conv(64, 12, 16, 1), 6.5 / 6),  # one block of outputs
+        (conv(64, 28, 64, 1, stride=2), (12 + 2 * ALONE) / 14),  # rows of 14 places, not all of them in one
+        (conv(64, 14, 64, 3), (12 + 2 * 2 / 3 * ALONE) / 14),  # the first and the last place have two of three taps
+        (conv(64, 14, 64, 3, stride=2), (6 + 2 / 3 * ALONE) / 7),  # the first alone
+        (conv(64, 14, 64, 3, groups=64), 1.5 * (12 + 2 * 2 / 3 * ALONE) / 14),
+        (conv(64, 14, 64, 3, groups=4), (12 * 6.5 / 6 + 2 * 2 / 3 * 4) / 14),  # groups of one block
+        (conv(64, 14, 64, 3, groups=8), 4.5),  # of less than one: products of small matrices
+        (conv(96, 14, 96, 3, groups=4), 1.0),  # of one and a half
+        (conv(64, 1, 64, 1), 0.0),  # as long as reading its weights
     ],
 )
 def test_macs_as_its_loops_do_them(graph: Graph, factor: float) -> None:
@@ -63,7 +78,38 @@ def test_what_is_read_beside_macs_counts_half_and_an_activation_passes_again() -
     read, made = 4 * 64 * 12 * 12, 4 * 64 * 12 * 12
     assert whole(fuse(conv(64, 12, 64, 1), "ort"), "ort").activations == read / 2 + made
     assert whole(fuse(conv(64, 12, 64, 1, act="relu"), "ort"), "ort").activations == read / 2 + made
-    assert whole(fuse(conv(64, 12, 64, 1, act="relu6"), "ort"), "ort").activations == read / 2 + 2 * made
+    assert whole(fuse(conv(64, 12, 64, 1, act="relu6"), "ort"), "ort").activations == read / 2 + made * (1 + 1.5 / 3)
+    grouped = fuse(conv(64, 12, 64, 1, groups=64, act="relu6"), "ort")
+    assert whole(grouped, "ort").activations == read / 2 + made * (1 + 1.5)
+
+
+def test_a_map_larger_than_a_core_s_cache_is_read_from_farther() -> None:
+    read, made = 4 * 64 * 100 * 100, 4 * 16 * 100 * 100
+    assert read > 2 << 20
+    assert whole(conv(64, 100, 16, 1), "ort").activations == read * 1.5 + made
+
+
+def test_groups_of_less_than_a_block_are_unrolled() -> None:
+    read = made = 4 * 64 * 14 * 14
+    taps = 64 * 9 * 14 * 14
+    found = whole(conv(64, 14, 64, 3, groups=8), "ort")
+    assert found.activations == read / 2 + made + 10 * taps
+    assert found.kernels == 2 + 8 / 2
+    strided = whole(conv(64, 28, 64, 3, groups=8, stride=2), "ort")
+    assert strided.activations == 4 * read / 2 + made + 2 * 10 * taps
+
+
+def test_weights_of_a_network_that_no_cache_holds_are_read_anew() -> None:
+    assert whole(load("resnet18"), "ort").weights == pytest.approx(analyze("resnet18").total.params * 4, rel=3e-3)
+    assert whole(load("resnet50"), "ort").weights == pytest.approx(analyze("resnet50").total.params * 8, rel=3e-3)
+
+
+def test_copies_into_blocks_and_out_of_them_are_of_the_layer_that_made_the_map() -> None:
+    assert copies(conv(64, 12, 64, 1), "cpu") == {}
+    # The result is copied out of blocks; the image of 64 channels is copied into them before.
+    assert copies(conv(64, 12, 64, 1), "ort") == {"c": Features(activations=2 * 2 * 4 * 64 * 12 * 12, kernels=2)}
+    # Colours are read as they are, and what leaves has 56 channels where the blocks have 64.
+    assert copies(conv(3, 12, 56, 1), "ort") == {"c": Features(activations=2 * 4 * 56 * 12 * 12, kernels=1)}
 
 
 def test_a_profile_has_the_kernels_of_the_partition() -> None:

@@ -67,6 +67,7 @@ class KernelCall(NamedTuple):
     shares     whether what it makes is its first input in another shape
     scratch    bytes that its kernel needs beside
     layers     the layers whose work it does
+    is_copy    whether it only copies a map into blocks of channels or out of them
     """
 
     layer: str
@@ -76,6 +77,7 @@ class KernelCall(NamedTuple):
     shares: bool = False
     scratch: int = 0
     layers: tuple[str, ...] = ()
+    is_copy: bool = False
 
 
 class SessionCalls(NamedTuple):
@@ -120,7 +122,7 @@ class Builder:
     def _copied(self, name: str, how: str, kind: TensorType) -> str:
         copy = f"{name} ({how})"
         if copy not in self.calls:
-            self.calls[copy] = KernelCall(copy, (name,), (self._value(copy, kind),))
+            self.calls[copy] = KernelCall(copy, (name,), (self._value(copy, kind),), is_copy=True)
         return copy
 
     def _whole(self, name: str) -> TensorType:
