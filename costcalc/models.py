@@ -116,7 +116,7 @@ def _loaded(source: Source, name: str, request: Request, symbols: Iterable[str] 
 
     if not isinstance(symbols, Symbols):
         numbers = front.load(name, request._replace(any_sizes=True))
-        symbols = find_symbols(numbers, symbols, request.batch or 1)  # type: ignore[arg-type]
+        symbols = find_symbols(numbers, symbols, request.batch)  # type: ignore[arg-type]
     try:
         return front.load(name, request._replace(symbols=symbols))
     except CostcalcError as error:

@@ -53,17 +53,21 @@ class Symbols(NamedTuple):
         return f"{', or' if ';' in message else ';'} leave {' or '.join(met or self.words.values())} out of the symbols"
 
 
-def find_symbols(graph: Graph, wanted: Iterable[str] | None = None, batch: int = 1) -> Symbols:
+def find_symbols(graph: Graph, wanted: Iterable[str] | None = None, batch: int | None = None) -> Symbols:
     """The symbols that ``wanted`` means for a model in numbers; by default the batch and every axis with a name.
 
     A word is ``batch``, the name of an axis (``height``, ``width``, ``depth`` or ``frames``, ``length``, ``tokens``),
     ``size``, or a parameter. ``INPUT.AXIS`` and ``parameter.NAME`` say which is meant where a word means several.
-    ``batch`` is the batch of the model as it stands. Raises ``OptionError``.
+    ``batch`` is what was said of it; if nothing was, it is that of the first input. Raises ``OptionError``.
     """
     if graph.declared:
         from costcalc.analysis.program_symbols import symbols_of_program
 
         return symbols_of_program(graph, wanted)
+    if batch is None:
+        types = [graph.types[name] for name in graph.inputs]
+        leading = next((t.shape[0] for t in types if t.shape), 1)
+        batch = leading if isinstance(leading, int) else 1
     return _Finder(graph, batch).find(wanted)
 
 

@@ -58,7 +58,7 @@ def formula(
         raise OptionError("--symbols names nothing; leave it out for the batch and the axes of the input")
     choices = model.choices()
     counted = load(model.model, **choices, any_sizes=True)
-    opened = find_symbols(counted, wanted, choices.get("batch", 1))
+    opened = find_symbols(counted, wanted, choices.get("batch"))
     graph, values = load(model.model, **choices, symbols=opened, any_sizes=True), opened.values
     found = formulas(graph, bits, asked(flops))
     whole = report(counted, bits=bits)

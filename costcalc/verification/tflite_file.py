@@ -61,7 +61,7 @@ def _shapes(path: str, index: int, building: TFLiteBuilder, file: Subgraph) -> t
     differ, compared = [], 0
     for i in sorted(made & set(ran)):
         value = building.scope.values.get(i)
-        if value is None:  # numbers that were worked out, and constants in another type
+        if value is None or building.is_chosen(i):  # numbers that were worked out; sizes that values decide
             continue
         compared += 1
         ours = building.type_of(value)

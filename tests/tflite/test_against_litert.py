@@ -17,9 +17,11 @@ import pytest
 
 from costcalc import load
 from costcalc.errors import CostcalcError
+from tests.tflite import random_newer
 from tests.tflite.writing_tflite import File
 
 interpreter = pytest.importorskip("ai_edge_litert.interpreter")
+numpy = pytest.importorskip("numpy")
 TRIES = int(os.environ.get("COSTCALC_FUZZ", "300"))
 
 Made = tuple[list[int], list[int]]
@@ -230,10 +232,20 @@ MAKERS: dict[str, Maker] = {
         lambda c, s: ([([c.randrange(s[2]) for _ in range(3)], c.choice([(3,), (3, 1)]))], {0: ("int", 2)}),
     ),
     "reverse": _plain("REVERSE_V2", lambda c, s: ([([c.randrange(4)], None)], {})),
+    **random_newer.MAKERS,
 }  # fmt: skip
 
 
-RULED = ("segments", "suppressed", "of two", "fourier", "other diagonal", "sparse to dense", "random")
+RULED = (
+    "segments",
+    "suppressed",
+    "of two",
+    "fourier",
+    "other diagonal",
+    "sparse to dense",
+    "random",
+    *random_newer.MAKERS,
+)
 """Of which no use that LiteRT runs is left uncounted."""
 
 
@@ -250,6 +262,9 @@ def test_shapes_are_those_of_a_run(tmp_path: Path, kind: str) -> None:
         try:
             run = interpreter.Interpreter(str(path), experimental_op_resolver_type=resolver)
             run.allocate_tensors()
+            if kind == "where":  # as many are chosen as there can be
+                (given,) = run.get_input_details()
+                run.set_tensor(given["index"], numpy.ones(given["shape"], given["dtype"]))
             run.invoke()
         except (RuntimeError, ValueError):
             continue  # it refuses

@@ -28,11 +28,15 @@ UNION = {
     "BIDIRECTIONAL_SEQUENCE_LSTM": 69,
     "BIDIRECTIONAL_SEQUENCE_RNN": 70, "RANDOM_UNIFORM": 114, "RANDOM_STANDARD_NORMAL": 114,
     "NON_MAX_SUPPRESSION_V4": 95, "NON_MAX_SUPPRESSION_V5": 96, "SEGMENT_SUM": 100, "RFFT2D": 105, "BUCKETIZE": 115,
+    "UNIQUE": 80, "WHERE": 85, "EMBEDDING_LOOKUP_SPARSE": 20, "BITCAST": 124, "MULTINOMIAL": 114,
 }  # fmt: skip
 """Which table the options of each operator are, by the schema's numbers."""
 SECOND_UNION = {
     "STABLEHLO_CONCATENATE": 1, "STABLEHLO_SLICE": 3, "STABLEHLO_COMPARE": 8, "STABLEHLO_DOT_GENERAL": 12,
-    "STABLEHLO_TRANSPOSE": 17,
+    "STABLEHLO_TRANSPOSE": 17, "STABLEHLO_BROADCAST_IN_DIM": 2, "STABLEHLO_CONVOLUTION": 4, "STABLEHLO_REDUCE": 6,
+    "STABLEHLO_SCATTER": 7, "STABLEHLO_DYNAMIC_SLICE": 9, "STABLEHLO_PAD": 10, "STABLEHLO_IOTA": 11,
+    "STABLEHLO_REDUCE_WINDOW": 13, "STABLEHLO_SORT": 14, "STABLEHLO_WHILE": 15, "STABLEHLO_GATHER": 16, "DILATE": 18,
+    "STABLEHLO_RNG_BIT_GENERATOR": 19, "REDUCE_WINDOW": 20, "STABLEHLO_CASE": 23,
 }  # fmt: skip
 """The same of those whose options stand in the second table."""
 
@@ -153,6 +157,10 @@ class File:
         """A constant of whole numbers."""
         sizes = [len(values)] if shape is None else list(shape)
         return self.tensor(name, *sizes, dtype="int32", data=struct.pack(f"<{len(values)}i", *values))
+
+    def longs(self, *values: int) -> int:
+        """The same of eight bytes."""
+        return self.tensor("longs", len(values), dtype="int64", data=struct.pack(f"<{len(values)}q", *values))
 
     def scalar(self, value: float) -> int:
         """A constant of one real number, without axes."""

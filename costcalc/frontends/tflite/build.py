@@ -9,6 +9,7 @@ from costcalc.classes import replace
 from costcalc.errors import CostcalcError, Location, OptionError, SpecError
 from costcalc.frontends.compose import Composer, Intermediate, Unlike, Value, plain
 from costcalc.frontends.tflite.names import named
+from costcalc.frontends.tflite.operators import KEEPS_STATE, NO_RULE
 from costcalc.frontends.tflite.read import MOST_OPERATORS, Subgraph, TFLiteModel, TFLiteOperator, TFLiteTensor
 from costcalc.ir.dims import Dim, prod
 from costcalc.ir.fields import elements
@@ -19,16 +20,6 @@ from costcalc.ir.value_size import ValueSize
 
 MOST_NESTED = 16
 """How deep composites, branches and loops are written out."""
-KEEPS_STATE = (
-    "UNIDIRECTIONAL_SEQUENCE_LSTM",
-    "BIDIRECTIONAL_SEQUENCE_LSTM",
-    "LSTM",
-    "UNIDIRECTIONAL_SEQUENCE_RNN",
-    "BIDIRECTIONAL_SEQUENCE_RNN",
-    "RNN",
-    "SVDF",
-)
-"""Operators whose rule knows of the state that they keep from one inference to the next."""
 MOST_WEIGHED = 200_000
 """Operators that are walked to weigh branches, those inside others as often as they are weighed."""
 Carried = tuple[Value, "list[Dim] | None"]
@@ -54,6 +45,8 @@ class TFLiteBuilder:
 
     types      the types of its inputs, by tensor
     has_inner  whether graphs inside others were written out
+    as_given   whether its inputs have the sizes that the file says
+    as_written whether what the operator at hand reads has them, which the file's own shapes of what it makes are for
     as_float   whether quantised tensors are told as the floating-point numbers that they stand for
     settings   what somebody said of sizes that values decide: ``{"trips": 10}``
     used       those that there are, as they were taken
@@ -65,7 +58,7 @@ class TFLiteBuilder:
     ) -> None:  # fmt: skip
         self._as_float = as_float
         self.model, self.shown = model, model.flat.shown
-        self.as_written = all(types[i].shape == graph.tensors[i].shape for i in graph.inputs)
+        self.as_given = self.as_written = all(types[i].shape == graph.tensors[i].shape for i in graph.inputs)
         self.scope = TensorScope(0, graph)
         inputs: dict[str, TensorType] = {}
         for label, i in graph.inputs_named().items():
@@ -85,6 +78,8 @@ class TFLiteBuilder:
         self._settings, self._kinds = settings, dict[str, int]()
         self.used: dict[str, int] = {}
         self._decided: list[tuple[ValueSize, int, int]] = []
+        self._choosing: list[tuple[ValueSize, int]] = []
+        self._chosen: set[Value] = set()
 
     # -- what a rule asks ------------------------------------------------------------------------
 
@@ -213,12 +208,14 @@ class TFLiteBuilder:
                 )
             self._composer.begin()
             self._path = self._prefix + named(operator, self.scope.tensors)
+            chosen = any(self.scope.values.get(i) in self._chosen for i in operator.inputs)
+            self.as_written = self.as_given and not chosen
             if operator.name == "STABLEHLO_COMPOSITE" and operator.options2 is not None and self._inlined(operator):
                 continue
             rule = None if operator.custom else rule_of(operator.name)
             try:
                 if rule is None:
-                    raise Unlike("")
+                    raise Unlike("" if operator.custom else NO_RULE.get(operator.name, ""))
                 variable = any(self.scope.tensors[i].variable for i in operator.inputs if i >= 0)
                 if variable and operator.name not in KEEPS_STATE:
                     raise Unlike("it keeps a state from one inference to the next")
@@ -229,23 +226,24 @@ class TFLiteBuilder:
             except (SpecError, OptionError):
                 raise
             except CostcalcError as error:
-                if not self.as_written:
+                if not self.as_given:
                     raise SpecError(f"{self._path}, {operator.name}: {error.message}", Location(self.shown)) from None
                 self._uncounted(operator, error.message)
             except (LookupError, ValueError, ArithmeticError):
                 self._uncounted(operator, "its inputs and options are not those of its kind")
-            self._commit(operator)
+            self._commit(operator, chosen)
 
     def _agree(self, operator: TFLiteOperator) -> None:
         """Raise ``Unlike`` where our rule makes another shape than the file says, its inputs being of the file's sizes.
 
         Another element type is what the operator writes.
         """
+        as_written = self.as_written and not self._choosing
         for index in operator.outputs:
             if index not in self.scope.values:
                 continue
             ours, theirs = self.type_of(index), self.declared(index)
-            if self.as_written and ours.shape != theirs.shape and theirs.shape:
+            if as_written and ours.shape != theirs.shape and theirs.shape:
                 raise Unlike(f"it makes {theirs}, by our rule {ours}")
             if ours.dtype != theirs.dtype:  # as a product of int8 that is kept in more bits
                 self.bind(
@@ -255,6 +253,7 @@ class TFLiteBuilder:
     def _uncounted(self, operator: TFLiteOperator, reason: str) -> None:
         """A stand-in for an operator, whose outputs are as the file has them."""
         self._composer.begin()
+        self._choosing.clear()
         for index in operator.outputs:
             if isinstance(self.scope.values.get(index), Intermediate):  # of the rule that did not hold
                 del self.scope.values[index]
@@ -269,20 +268,28 @@ class TFLiteBuilder:
             self.bind(index, value)
         if reason:
             self.note(f"not counted: {reason}")
-        elif not self.as_written:
+        if not self.as_written:
             self.note("makes what the file says, whatever the sizes are")
 
     def _is_empty(self, index: int) -> bool:
         tensor = self.tensor(index)
         return index not in self.scope.values and not tensor.constant and not tensor.variable
 
-    def _commit(self, operator: TFLiteOperator) -> None:
-        """Add the layers of the operator at hand, and bind what it makes to their values."""
+    def _commit(self, operator: TFLiteOperator, chosen: bool) -> None:
+        """Add the layers of the operator at hand, and bind what it makes to their values.
+
+        chosen   whether its sizes follow from those that values decide
+        """
         made = self._composer.finish(self._path, Location(self.shown), self._operator)
         for index in operator.outputs:
             value = self.scope.values.get(index)
             if isinstance(value, Intermediate):
                 self.scope.values[index] = made[value]
+        if chosen or self._choosing:
+            self._chosen.update(self.scope.values[i] for i in operator.outputs if i in self.scope.values)
+        for decided in self._choosing:
+            self.end(decided)
+        self._choosing.clear()
 
     def _inlined(self, operator: TFLiteOperator) -> bool:
         """Write a composite out as the graph that it is decomposed into; whether that could be done."""
@@ -308,7 +315,7 @@ class TFLiteBuilder:
             raise SpecError(
                 f"composites, branches and loops are nested more than {MOST_NESTED} deep", Location(self.shown)
             )
-        outer, around, path = self.scope, self._prefix, self._path
+        outer, around, path, as_written = self.scope, self._prefix, self._path, self.as_written
         self.scope = TensorScope(self._scopes, graph)
         self._scopes, self._nested = self._scopes + 1, self._nested + 1
         if part:
@@ -319,7 +326,7 @@ class TFLiteBuilder:
                 self.scope.numbers[index] = known
         self.run(graph.operators)
         made = self.carried(graph.outputs)
-        self.scope, self._prefix, self._path = outer, around, path
+        self.scope, self._prefix, self._path, self.as_written = outer, around, path, as_written
         self._nested -= 1
         self._composer.begin()
         return made
@@ -335,7 +342,7 @@ class TFLiteBuilder:
         """The MACs of a branch, written out apart. Raises ``SpecError`` where branches in branches have no end."""
         types = {index: self.type_of(i) for index, i in zip(graph.inputs, given, strict=True)}
         apart = TFLiteBuilder(self.model, graph, "branch", types, self._as_float, self._settings)
-        apart.as_written, apart._weighed, apart._nested = self.as_written, self._weighed, self._nested + 1
+        apart.as_given, apart._weighed, apart._nested = self.as_written, self._weighed, self._nested + 1
         self._weighed[0] += len(graph.operators)
         if self._nested >= MOST_NESTED or self._weighed[0] > MOST_WEIGHED:
             raise SpecError(
@@ -371,6 +378,20 @@ class TFLiteBuilder:
         self.used[key] = found
         return found
 
+    def chosen(self, most: Dim, kind: str) -> Dim:
+        """How many elements values choose: what somebody said, or the most that there can be.
+
+        Sizes of what is made of them are then not those of the file.
+        """
+        name = self.setting_name("selected")
+        given = self.setting(name)
+        if not isinstance(most, int):
+            self.note(f"there are the most {kind} that there can be")
+            return most if given is None else given
+        size = most if given is None else min(given, most)
+        self._choosing.append(self.decides(name, size, most, kind, given is not None))
+        return size
+
     def decides(self, name: str, size: int, most: int, kind: str, given: bool) -> tuple[ValueSize, int]:
         """Note a size that values decide; it decides the layers that are made until ``end``."""
         self.used.setdefault(name, size)
@@ -392,6 +413,10 @@ class TFLiteBuilder:
                     inside.add(node.name)
             found.append(size._replace(layers=tuple(node.name for node in graph.nodes if node.name in inside)))
         return tuple(found)
+
+    def is_chosen(self, index: int) -> bool:
+        """Whether values decide the sizes of a tensor."""
+        return self.scope.values.get(index) in self._chosen
 
     @property
     def has_inner(self) -> bool:

@@ -73,7 +73,7 @@ def _types(graph: Subgraph, request: Request, path: str) -> dict[int, TensorType
     """The types of the inputs: of the file, or as they are asked for."""
     names = graph.inputs_named()
     shapes = request.shapes(names, path)
-    symbols, found = request.symbols, {}
+    symbols, found, batched = request.symbols, {}, _with_batch(graph)
     called = symbols.called if symbols else {}
     for name, i in names.items():
         tensor = graph.tensors[i]
@@ -82,9 +82,9 @@ def _types(graph: Subgraph, request: Request, path: str) -> dict[int, TensorType
             if len(shapes[name]) != len(shape) - 1:
                 raise OptionError(f"the input {name} of {path} has {len(shape) - 1} axes after its batch")
             shape[1:] = shapes[name]
-        if shape and request.batch is not None:
+        if name in batched and request.batch is not None:
             shape[0] = request.batch
-        if shape and symbols and symbols.batch:
+        if name in batched and symbols and symbols.batch:
             shape[0] = Expr.symbol(symbols.batch)
         for axis in tensor.open:
             if (size_name := _open_name(name, axis)) in called:
@@ -93,6 +93,21 @@ def _types(graph: Subgraph, request: Request, path: str) -> dict[int, TensorType
             shape[axis] = size
         found[i] = TensorType(tuple(shape), tensor.dtype if tensor.dtype in ELEMENT_BITS else "uint8")
     return found
+
+
+def _with_batch(graph: Subgraph) -> set[str]:
+    """The inputs whose first axis is the batch: where it is open, or as large as that of the first input.
+
+    A vector of one element is none of these where others are more than vectors.
+    """
+    tensors = {name: graph.tensors[i] for name, i in graph.inputs_named().items() if graph.tensors[i].shape}
+    size = next((tensor.shape[0] for tensor in tensors.values()), 1)
+    are_vectors = all(len(tensor.shape) == 1 for tensor in tensors.values())
+    return {
+        name
+        for name, tensor in tensors.items()
+        if 0 in tensor.open or (tensor.shape[0] == size and (size > 1 or len(tensor.shape) > 1 or are_vectors))
+    }
 
 
 def _open_name(name: str, axis: int) -> str:

@@ -1,4 +1,4 @@
-"""The builtin operators of the TFLite schema, each at the place that is its number."""
+"""The builtin operators of the TFLite schema, each at the place that is its number, and what is not counted of them."""
 
 from __future__ import annotations
 
@@ -28,6 +28,30 @@ STABLEHLO_SELECT STABLEHLO_SUBTRACT STABLEHLO_TANH STABLEHLO_SCATTER STABLEHLO_C
 STABLEHLO_DYNAMIC_SLICE STABLEHLO_DYNAMIC_UPDATE_SLICE STABLEHLO_PAD STABLEHLO_IOTA STABLEHLO_DOT_GENERAL
 STABLEHLO_REDUCE_WINDOW STABLEHLO_SORT STABLEHLO_WHILE STABLEHLO_GATHER STABLEHLO_TRANSPOSE DILATE
 STABLEHLO_RNG_BIT_GENERATOR REDUCE_WINDOW STABLEHLO_COMPOSITE STABLEHLO_SHIFT_LEFT STABLEHLO_CBRT
+STABLEHLO_CASE
 """
 
 BUILTIN: tuple[str, ...] = tuple(_NAMES.split())
+KEEPS_STATE = (
+    "UNIDIRECTIONAL_SEQUENCE_LSTM",
+    "BIDIRECTIONAL_SEQUENCE_LSTM",
+    "LSTM",
+    "UNIDIRECTIONAL_SEQUENCE_RNN",
+    "BIDIRECTIONAL_SEQUENCE_RNN",
+    "RNN",
+    "SVDF",
+)
+"""Operators whose rule knows of the state that they keep from one inference to the next."""
+NO_RULE = {
+    **dict.fromkeys(
+        ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "HASHTABLE", "HASHTABLE_FIND", "HASHTABLE_IMPORT",
+         "HASHTABLE_SIZE"),
+        "it keeps a state from one inference to the next",
+    ),
+    **dict.fromkeys(("LSH_PROJECTION", "SKIP_GRAM"), "it works on texts, which have no size"),
+    **dict.fromkeys(("CONCAT_EMBEDDINGS", "CALL"), "the schema names it, and no engine does it"),
+    "DELEGATE": "a delegate does it, whose code is not in the file",
+    "STABLEHLO_CUSTOM_CALL": "it calls code that is not in the file",
+    "PLACEHOLDER_FOR_GREATER_OP_CODES": "it is a number of the schema, and no operator",
+}  # fmt: skip
+"""Why there is no rule for an operator of the schema."""

@@ -10,7 +10,10 @@ from importlib import import_module
 
 from costcalc.frontends.tflite.rules.table import RULES, Rule
 
-_MODULES = ("layers", "places", "elementwise", "axes", "order", "moves", "choices", "control", "recurrent", "stablehlo")
+_MODULES = (
+    "layers", "places", "windows", "elementwise", "axes", "order", "moves", "choices", "control", "recurrent",
+    "stablehlo", "stablehlo_bodies", "stablehlo_moves",
+)  # fmt: skip
 
 
 def rule_of(name: str) -> Rule | None:

@@ -1,14 +1,84 @@
-"""Elements that are put together by what data say: segments, boxes that do not overlap, diagonals, random numbers."""
+"""Elements that data choose or put together: true places, distinct elements, rows of keys, segments, boxes."""
 
 from __future__ import annotations
 
 from costcalc.frontends.compose import Unlike, Value
 from costcalc.frontends.tflite.build import TFLiteBuilder
 from costcalc.frontends.tflite.read import TFLiteOperator
-from costcalc.frontends.tflite.rules.table import finish, rule
+from costcalc.frontends.tflite.rules.table import finish, options_of, rule
 from costcalc.ir.dims import Dim
+from costcalc.ir.op import find_op
+from costcalc.ir.tensor import ELEMENT_BITS
 
 _COMBINES = {"SUM": "sum", "PROD": "prod", "MAX": "amax", "MIN": "amin"}
+
+
+@rule("WHERE")
+def true_places(b: TFLiteBuilder, o: TFLiteOperator) -> None:
+    """Where a tensor is not 0, one place after another; how many there are, values decide."""
+    x, known = b.type_of(o.inputs[0]), b.known(o.inputs[0])
+    if known is not None and all(isinstance(n, int) for n in known):
+        found: Dim = sum(map(bool, known))
+    else:
+        found = b.chosen(x.size, "elements that are not 0")
+    finish(b, o, b.make("gather", o.inputs[0], shape=(found, len(x.shape)), dtype=b.declared(o.outputs[0]).dtype))
+
+
+@rule("UNIQUE")
+def distinct(b: TFLiteBuilder, o: TFLiteOperator) -> None:
+    """The distinct elements of a vector, and which of these each is."""
+    x, places = b.type_of(o.inputs[0]), b.declared(o.outputs[1]).dtype
+    found = b.chosen(x.size, "distinct elements")
+    ordered, order = b.several(find_op("sort")(axis=0), o.inputs[0])
+    b.bind(o.outputs[0], b.make("gather", ordered, shape=(found,)))
+    b.bind(o.outputs[1], b.make("gather", order, shape=x.shape, dtype=places))
+
+
+@rule("MULTINOMIAL")
+def drawn(b: TFLiteBuilder, o: TFLiteOperator) -> None:
+    """So many draws of each row by its odds."""
+    (count,) = b.wanted(o.inputs[1])
+    odds = b.make("softmax", o.inputs[0], axis=-1)
+    shape = b.type_of(o.inputs[0]).shape
+    finish(b, o, b.make("gather", odds, shape=(*shape[:-1], count), dtype=b.declared(o.outputs[0]).dtype))
+
+
+@rule("HASHTABLE_LOOKUP")
+def rows_of_keys(b: TFLiteBuilder, o: TFLiteOperator) -> None:
+    """The rows of a table that keys name, and which keys are there; both are inputs."""
+    wanted, keys, rows = o.inputs
+    count, *others = b.type_of(wanted).shape
+    made = (count, *others, *b.type_of(rows).shape[1:])
+    b.bind(o.outputs[0], b.make("gather", rows, wanted, keys, shape=made))
+    b.bind(o.outputs[1], b.make("gather", keys, wanted, shape=(count, *others), dtype=b.declared(o.outputs[1]).dtype))
+
+
+@rule("EMBEDDING_LOOKUP_SPARSE")
+def bags_of_rows(b: TFLiteBuilder, o: TFLiteOperator) -> None:
+    """Rows of a table, each times its weight, added where the places of the wanted rows say."""
+    wanted, places, shape, weights, table = o.inputs
+    rows, count = b.type_of(table).shape, b.type_of(wanted).shape[0]
+    x = b.make("gather", table, wanted, shape=(count, *rows[1:]))
+    each = b.make("reshape", weights, shape=(count, *[1] * (len(rows) - 1)), keep_batch=False)
+    x = b.make("multiply", x, each)
+    made = (*b.wanted(shape)[:-1], *rows[1:])
+    total = b.make("scatter", b.make("constant", shape=made, dtype=b.type_of(table).dtype), places, x, adds=True)
+    if options_of(o).byte(0):  # a mean, or by the root of the sum of squares
+        total = b.make("elementwise", total, function="divide", dtype=b.type_of(total).dtype)
+    finish(b, o, total)
+
+
+@rule("BITCAST")
+def as_bits(b: TFLiteBuilder, o: TFLiteOperator) -> None:
+    """The same bits as elements of another type, which are more or fewer along the last axis."""
+    x, dtype = b.type_of(o.inputs[0]), b.declared(o.outputs[0]).dtype
+    mine, theirs = ELEMENT_BITS[x.dtype], ELEMENT_BITS[dtype]
+    made = x.shape
+    if mine > theirs:
+        made = (*x.shape, mine // theirs)
+    elif mine < theirs:
+        made = x.shape[:-1]
+    finish(b, o, b.make("gather", o.inputs[0], shape=made, dtype=dtype))
 
 
 @rule("SEGMENT_SUM", *(f"UNSORTED_SEGMENT_{name}" for name in _COMBINES))

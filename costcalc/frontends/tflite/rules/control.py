@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from costcalc.errors import OptionError
 from costcalc.frontends.compose import Unlike
 from costcalc.frontends.tflite.build import TFLiteBuilder
+from costcalc.frontends.tflite.flat import FlatTable
 from costcalc.frontends.tflite.read import Subgraph, TFLiteOperator
-from costcalc.frontends.tflite.rules.table import options_of, rule
+from costcalc.frontends.tflite.rules.table import options_of, rule, second_options_of
 
-MOST_TURNS = 20_000
+MOST_TURNS, MOST_BRANCHES = 20_000, 1000
 _BRANCH = "the branch that an IF takes, 0 for else and 1 for then"
 
 
@@ -22,27 +25,48 @@ def once(b: TFLiteBuilder, o: TFLiteOperator) -> None:
 def branch(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """The branch that a known condition takes; else the one that has more MACs, which the report says."""
     options = options_of(o)
-    branches = [b.model.subgraph(options.whole(field)) for field in (1, 0)]
+    condition = b.known(o.inputs[0])
+    known = None if condition is None else int(bool(condition[0]))
+    _chosen_of(b, o, [options.whole(1), options.whole(0)], ("else", "then"), known, _BRANCH)
+
+
+@rule("STABLEHLO_CASE")
+def case(b: TFLiteBuilder, o: TFLiteOperator) -> None:
+    """One of several graphs by a number; a number of none is the last."""
+    numbers = second_options_of(o).ints(0, MOST_BRANCHES)
+    if not numbers:
+        raise Unlike("it has no branches")
+    index, last = b.known(o.inputs[0]), len(numbers) - 1
+    known = index[0] if index and isinstance(index[0], int) else None
+    if known is not None and not 0 <= known <= last:
+        known = last
+    _chosen_of(b, o, numbers, [str(i) for i in range(len(numbers))], known, "the branch that a CASE takes, from 0")
+
+
+def _chosen_of(
+    b: TFLiteBuilder, o: TFLiteOperator, numbers: Sequence[int], words: Sequence[str], known: int | None, kind: str
+) -> None:
+    """Write out the branch ``known``; where it is not, the one that somebody says, or the one that has most MACs."""
+    branches, given, last = [b.model.subgraph(number) for number in numbers], o.inputs[1:], len(numbers) - 1
     for graph in branches:
-        _fits(graph, len(o.inputs) - 1, len(o.outputs))
-    condition, given = b.known(o.inputs[0]), o.inputs[1:]
-    if condition is not None:
-        chosen, decided = int(bool(condition[0])), None
-    else:
+        _fits(graph, len(given), len(o.outputs))
+    chosen, decided = known, None
+    if chosen is None:
         name = b.setting_name("branch")
-        chosen_by = b.setting(name)
-        if chosen_by is None:
-            least, most = (b.weighed(graph, given) for graph in branches)
-            chosen = int(most >= least)
-            word = ("else", "then")[chosen]
-            b.note(f"the {word} branch is counted, which has more MACs; --set {name}={1 - chosen} counts the other")
-        elif chosen_by not in (0, 1):
-            raise OptionError(f"{name} is 0, the else branch, or 1, the then branch, not {chosen_by}")
-        else:
-            chosen = chosen_by
+        chosen = said = b.setting(name)
+        if chosen is None:
+            macs = [b.weighed(graph, given) for graph in branches]
+            chosen = max(range(len(macs)), key=lambda i: (macs[i], i))
+            other = f"{name}={1 - chosen} counts the other" if last == 1 else f"{name}=0…{last} counts another"
+            b.note(f"the {words[chosen]} branch is counted, which has more MACs; --set {other}")
+        elif chosen > last:
+            which = " or ".join(f"{i}, the {word} branch" for i, word in enumerate(words))
+            raise OptionError(
+                f"{name} is {which.replace(' or', ', or') if last == 1 else f'from 0 to {last}'}, not {chosen}"
+            )
         # The one with more MACs need not have more of the rest: totals are no bounds.
-        decided = b.decides(name, chosen, 1, _BRANCH, chosen_by is not None)
-    made = b.body(branches[chosen], b.carried(given), ("else", "then")[chosen])
+        decided = b.decides(name, chosen, max(last, 1), kind, said is not None)
+    made = b.body(branches[chosen], b.carried(given), words[chosen])
     b.end(decided)
     b.bind_all(o.outputs, made)
 
@@ -50,7 +74,16 @@ def branch(b: TFLiteBuilder, o: TFLiteOperator) -> None:
 @rule("WHILE")
 def loop(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Condition and body turn by turn, while it is known that it goes on; else as often as a named size says."""
-    options = options_of(o)
+    _turned(b, o, options_of(o))
+
+
+@rule("STABLEHLO_WHILE")
+def stablehlo_loop(b: TFLiteBuilder, o: TFLiteOperator) -> None:
+    """The same."""
+    _turned(b, o, second_options_of(o))
+
+
+def _turned(b: TFLiteBuilder, o: TFLiteOperator, options: FlatTable) -> None:
     condition, body = (b.model.subgraph(options.whole(field)) for field in (0, 1))
     _fits(condition, len(o.inputs), 1)
     _fits(body, len(o.inputs), len(o.inputs))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from costcalc.frontends.compose import Unlike, Value
 from costcalc.frontends.tflite.build import TFLiteBuilder
 from costcalc.frontends.tflite.read import TFLiteOperator
 from costcalc.frontends.tflite.rules.table import SAME, finish, options_of, rule, sliding, weights_of
 from costcalc.ir.call import once
+from costcalc.ir.dims import Dim
 
 
 def _groups(b: TFLiteBuilder, o: TFLiteOperator, channels: int) -> int:
@@ -20,23 +23,45 @@ def _groups(b: TFLiteBuilder, o: TFLiteOperator, channels: int) -> int:
 @rule("CONV_2D")
 def conv_2d(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Groups have no field: they are how often the filter's channels go into the input's."""
-    t, weights = options_of(o), weights_of(b, o)
+    t = options_of(o)
     out, height, width, channels = b.sizes(o.inputs[1])
+    groups, slides = _groups(b, o, channels), sliding(t, (2, 1), (5, 4))
+    if not b.is_constant(o.inputs[1]):
+        finish(b, o, _with_computed(b, o, (0, 3, 1, 2), groups, slides), t.byte(3))
+        return
+    weights = weights_of(b, o)
     y = b.make(
-        "conv", o.inputs[0], weights=weights, out_channels=out, kernel=once((height, width)),
-        groups=_groups(b, o, channels), bias="bias" in weights, **sliding(t, (2, 1), (5, 4)),
+        "conv", o.inputs[0], weights=weights, out_channels=out, kernel=once((height, width)), groups=groups,
+        bias="bias" in weights, **slides,
     )  # fmt: skip
     finish(b, o, y, t.byte(3))
+
+
+def _with_computed(
+    b: TFLiteBuilder, o: TFLiteOperator, order: tuple[int, ...], groups: Dim, slides: dict[str, Any]
+) -> Value:
+    """A convolution whose filter is computed while it runs: its axes in PyTorch's ``order``, and a bias after it."""
+    slides = {name: value for name, value in slides.items() if name != "channels_last"}
+    rank = len(order)
+    x = b.make("permute", o.inputs[0], axes=(0, rank - 1, *range(1, rank - 1)))
+    y = b.make("dynamic_conv", x, b.make("permute", o.inputs[1], axes=order), groups=groups, **slides)
+    y = b.make("permute", y, axes=(0, *range(2, rank), 1))
+    return b.make("add", y, o.inputs[2]) if len(o.inputs) > 2 and o.inputs[2] >= 0 else y
 
 
 @rule("DEPTHWISE_CONV_2D")
 def depthwise_conv_2d(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """The filter is (1, height, width, channels × multiplier)."""
-    t, weights = options_of(o), weights_of(b, o)
+    t = options_of(o)
     _, height, width, out = b.sizes(o.inputs[1])
+    groups, slides = b.type_of(o.inputs[0]).shape[-1], sliding(t, (2, 1), (6, 5))
+    if not b.is_constant(o.inputs[1]):
+        finish(b, o, _with_computed(b, o, (3, 0, 1, 2), groups, slides), t.byte(4))
+        return
+    weights = weights_of(b, o)
     y = b.make(
-        "conv", o.inputs[0], weights=weights, out_channels=out, kernel=once((height, width)),
-        groups=b.type_of(o.inputs[0]).shape[-1], bias="bias" in weights, **sliding(t, (2, 1), (6, 5)),
+        "conv", o.inputs[0], weights=weights, out_channels=out, kernel=once((height, width)), groups=groups,
+        bias="bias" in weights, **slides,
     )  # fmt: skip
     finish(b, o, y, t.byte(4))
 
@@ -44,11 +69,16 @@ def depthwise_conv_2d(b: TFLiteBuilder, o: TFLiteOperator) -> None:
 @rule("CONV_3D")
 def conv_3d(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """The filter is (depth, height, width, channels in, out)."""
-    t, weights = options_of(o), weights_of(b, o)
+    t = options_of(o)
     *kernel, channels, out = b.sizes(o.inputs[1])
+    groups, slides = _groups(b, o, channels), sliding(t, (1, 3, 2), (5, 7, 6))
+    if not b.is_constant(o.inputs[1]):
+        finish(b, o, _with_computed(b, o, (4, 3, 0, 1, 2), groups, slides), t.byte(4))
+        return
+    weights = weights_of(b, o)
     y = b.make(
-        "conv", o.inputs[0], weights=weights, out_channels=out, kernel=once(tuple(kernel)),
-        groups=_groups(b, o, channels), bias="bias" in weights, **sliding(t, (1, 3, 2), (5, 7, 6)),
+        "conv", o.inputs[0], weights=weights, out_channels=out, kernel=once(tuple(kernel)), groups=groups,
+        bias="bias" in weights, **slides,
     )  # fmt: skip
     finish(b, o, y, t.byte(4))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from costcalc.frontends.compose import Unlike, Value
 from costcalc.frontends.tflite.build import TFLiteBuilder
-from costcalc.frontends.tflite.read import TFLiteOperator
+from costcalc.frontends.tflite.read import MOST_NUMBERS, TFLiteOperator
 from costcalc.frontends.tflite.rules.table import copied, finish, options_of, rule
 from costcalc.ir.op import find_op
 
@@ -114,16 +114,23 @@ def pad(b: TFLiteBuilder, o: TFLiteOperator) -> None:
 
 @rule("MIRROR_PAD")
 def mirror_pad(b: TFLiteBuilder, o: TFLiteOperator) -> None:
-    """Mirrored at the border, which REFLECT does not repeat."""
+    """Mirrored at the border, which REFLECT does not repeat, and SYMMETRIC does."""
     flat = b.wanted(o.inputs[1])
     pairs = [*zip(flat[::2], flat[1::2], strict=True)]
-    rank = len(pairs)
-    if any(pairs[0]) or any(pairs[-1]) or rank < 3:
-        raise Unlike("it mirrors the batch or the channels")
-    mode = "reflect" if options_of(o).byte(0) == 0 else "replicate"
-    if mode == "replicate":
-        b.note("repeats the edge as it mirrors; its border is given as the repeated edge")
-    finish(b, o, b.make("pad", o.inputs[0], amount=tuple(pairs[1:-1]), mode=mode, channels_last=True))
+    rank, repeats = len(pairs), options_of(o).byte(0) != 0
+    if not repeats and 3 <= rank <= 5 and not any(pairs[0]) and not any(pairs[-1]):
+        finish(b, o, b.make("pad", o.inputs[0], amount=tuple(pairs[1:-1]), mode="reflect", channels_last=True))
+        return
+    x: Value = b.value(o.inputs[0])
+    for axis, ((before, after), size) in enumerate(zip(pairs, b.type_of(x).shape, strict=True)):
+        most = size if repeats else size - 1
+        if not isinstance(size, int) or not isinstance(most, int) or max(before, after) > most or size > MOST_NUMBERS:
+            raise Unlike(f"it mirrors {before} and {after} of {size}")
+        if before or after:
+            edge = 0 if repeats else 1
+            places = (*range(before - 1 + edge, edge - 1, -1), *range(size), *range(most - 1, most - 1 - after, -1))
+            x = b.make("take", x, axis=axis, indices=places)
+    finish(b, o, copied(b, x))
 
 
 @rule("CONCATENATION")
@@ -193,30 +200,49 @@ def strided_slice(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     begin, end, step = (b.wanted(i) for i in o.inputs[1:4])
     begins, ends, ellipsis, new, gone = (t.whole(field) for field in range(5))
     known, x_shape = b.known(o.inputs[0]), b.type_of(o.inputs[0]).shape
-    if ellipsis or new:
-        raise Unlike("it has an ellipsis or new axes")
+    if t.flag(5):
+        raise Unlike("it tells where a part ends by its length")
     if known is not None and len(x_shape) == 1 and len(begin) == 1:
         whole = slice(None if begins & 1 else begin[0], None if ends & 1 else end[0], step[0])
         b.scope.numbers[o.outputs[0]] = [known[begin[0]]] if gone & 1 else known[whole]
         made = b.declared(o.outputs[0])
         b.bind(o.outputs[0], b.make("constant", shape=made.shape, dtype=made.dtype, value=b.elements(o.outputs[0])))
         return
-    if any(s < 0 for s in step):
-        raise Unlike("it runs backwards")
     x: Value = b.value(o.inputs[0])
-    axis = 0
+    axis, seen = 0, False
     for i, (first, last, every) in enumerate(zip(begin, end, step, strict=True)):
-        if gone >> i & 1:
-            x = b.make("select", x, axis=axis, index=first)
-            continue
-        start, stop = 0 if begins >> i & 1 else first, None if ends >> i & 1 else last
-        size = b.type_of(x).shape[axis]
-        if isinstance(stop, int) and isinstance(size, int) and stop >= size:
-            stop = None
-        if start or stop is not None or every != 1:
-            x = b.make("slice", x, axis=axis, start=start, stop=stop, step=every)
-        axis += 1
+        if ellipsis >> i & 1 and not seen:  # as many axes whole as the others leave; a second is an axis as others are
+            named = sum(not new >> k & 1 for k in range(len(begin)) if k != i)
+            axis, seen = axis + len(x_shape) - named, True
+        elif new >> i & 1:
+            x, axis = b.make("unsqueeze", x, axis=axis), axis + 1
+        elif gone >> i & 1:
+            size = b.type_of(x).shape[axis]
+            place = min(max(first, -size), size - 1) if isinstance(size, int) else first  # as engines do
+            x = b.make("select", x, axis=axis, index=place)
+        else:
+            x = _part(b, x, axis, None if begins >> i & 1 else first, None if ends >> i & 1 else last, every)
+            axis += 1
     finish(b, o, copied(b, x))
+
+
+def _part(b: TFLiteBuilder, x: Value, axis: int, start: int | None, stop: int | None, step: int) -> Value:
+    """A slice of Python's, also backwards."""
+    size = b.type_of(x).shape[axis]
+    if step < 0:
+        if not isinstance(size, int):
+            raise Unlike("it runs backwards along an axis whose size is open")
+        places = range(*slice(start, stop, step).indices(size))
+        if not places:
+            raise Unlike("it takes nothing")
+        x = b.make("slice", x, axis=axis, start=places[-1], stop=places[0] + 1, step=-step)
+        return b.make("flip", x, axes=(axis,))
+    if isinstance(size, int):
+        start, stop, _ = slice(start, stop, step).indices(size)  # places beyond the ends are those
+        stop = None if stop == size else stop
+    if not start and stop is None and step == 1:
+        return x
+    return b.make("slice", x, axis=axis, start=start or 0, stop=stop, step=step)
 
 
 @rule("GATHER")
@@ -227,8 +253,9 @@ def gather(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     known, places = b.known(x), b.known(where)
     if known is not None and places is not None and len(b.type_of(x).shape) == 1:
         b.scope.numbers[o.outputs[0]] = [known[i] for i in places if isinstance(i, int)]
-    if o.options is not None and o.options.whole(1):
-        raise Unlike("it looks up by batch")
+    if o.options is not None and (batches := o.options.whole(1)):
+        _by_batch(b, o, axis, batches)
+        return
     table = b.tensor(x)
     if b.is_constant(x) and axis in (0, -len(table.shape)) and len(table.shape) == 2:
         dtype = b.declared(o.outputs[0]).dtype
@@ -250,12 +277,22 @@ def gather(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     finish(b, o, b.make("gather", x, where, shape=made))
 
 
+def _by_batch(b: TFLiteBuilder, o: TFLiteOperator, axis: int, batches: int) -> None:
+    """Of each of the first axes by itself."""
+    x, where = (b.type_of(i).shape for i in o.inputs[:2])
+    axis, batches = axis % len(x), batches % (len(where) + 1)
+    made = (*x[:axis], *where[batches:], *x[axis + 1 :])
+    finish(b, o, b.make("gather", *o.inputs[:2], shape=made))
+
+
 @rule("EMBEDDING_LOOKUP")
 def embedding_lookup(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Rows of a table."""
     table = b.tensor(o.inputs[1])
     if len(table.shape) != 2 or not b.is_constant(o.inputs[1]):
-        raise Unlike("its table does not list rows")
+        made = (*b.type_of(o.inputs[0]).shape, *b.type_of(o.inputs[1]).shape[1:])
+        finish(b, o, b.make("gather", o.inputs[1], o.inputs[0], shape=made, axes=0))
+        return
     rows, width = table.shape
     dtype = b.declared(o.outputs[0]).dtype
     y = b.make("embedding", o.inputs[0], weights={"weight": o.inputs[1]}, rows=rows, width=width, dtype=dtype)

@@ -8,6 +8,7 @@ from costcalc.frontends.compose import Unlike, Value
 from costcalc.frontends.tflite.build import TFLiteBuilder
 from costcalc.frontends.tflite.read import TFLiteOperator
 from costcalc.frontends.tflite.rules.table import finish, options_of, rule
+from costcalc.ir.op import find_op
 
 _GATES = "input", "forget", "cell", "output"
 
@@ -26,13 +27,35 @@ def sequence_lstm(b: TFLiteBuilder, o: TFLiteOperator) -> None:
 def lstm_of_a_step(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """One step of the same; the last output is the state, those before it are what is kept."""
     if options_of(o).byte(3):
-        raise Unlike("it is the basic kernel, whose gates share one product")
+        _basic(b, o)
+        return
     inputs = (*o.inputs, *[-1] * (24 - len(o.inputs)))
     batch, width = b.type_of(o.inputs[0]).shape
     step = b.make("reshape", o.inputs[0], shape=(1, batch, width), keep_batch=False)
     y = _lstm(b, step, inputs[1:18], inputs[20:24], batch_first=False)
     y = b.make("reshape", y, shape=(batch, b.type_of(y).shape[-1]), keep_batch=False)
     b.bind(o.outputs[-1], y)
+
+
+def _basic(b: TFLiteBuilder, o: TFLiteOperator) -> None:
+    """The basic kernel: one product for all gates, of the input and what the last step made, which is an input.
+
+    Outputs are what this step makes, the state of the cell, and what the kernel has in between.
+    """
+    x, before, weight, bias, kept = o.inputs[:5]
+    if not b.is_constant(weight) or not b.is_constant(bias):
+        raise Unlike("its weights are computed while it runs")
+    width = b.type_of(before).shape[-1]
+    if not isinstance(width, int) or b.sizes(weight)[:1] != (4 * width,):
+        raise Unlike(f"its weights are not those of 4 gates of {width}")
+    joined = b.make("concat", x, before, axis=-1)
+    gates = b.make("linear", joined, weights={"weight": weight, "bias": bias}, out_features=4 * width)
+    entering, made, leaving, out = b.several(find_op("split")(4, axis=-1), gates)
+    new = b.make("multiply", b.make("sigmoid", entering), b.make("tanh", made))
+    state = b.make("add", new, b.make("multiply", b.make("sigmoid", leaving), kept))
+    y = b.make("multiply", b.make("sigmoid", out), b.make("tanh", state))
+    for index, value in zip(o.outputs, (y, state, joined, gates), strict=False):
+        b.bind(index, value)
 
 
 @rule("BIDIRECTIONAL_SEQUENCE_LSTM")

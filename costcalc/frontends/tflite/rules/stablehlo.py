@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from string import ascii_lowercase
+from typing import Any
 
-from costcalc.frontends.compose import Unlike
 from costcalc.frontends.tflite.build import TFLiteBuilder
-from costcalc.frontends.tflite.flat import FlatTable
-from costcalc.frontends.tflite.read import TFLiteOperator
+from costcalc.frontends.tflite.read import MOST_AXES, TFLiteOperator
 from costcalc.frontends.tflite.rules.elementwise import function_of_two
-from costcalc.frontends.tflite.rules.table import copied, finish, rule
+from costcalc.frontends.tflite.rules.table import copied, finish, rule, second_options_of
 
-MOST_AXES = 8
 _TWO = {
     "ADD": "add", "SUBTRACT": "subtract", "MULTIPLY": "multiply", "DIVIDE": "divide", "MAXIMUM": "maximum",
     "MINIMUM": "minimum", "POWER": "pow", "REMAINDER": "remainder", "AND": "logical_and", "OR": "logical_or",
@@ -19,7 +17,7 @@ _TWO = {
 }  # fmt: skip
 _ONE = {
     "ABS": "abs", "COSINE": "cos", "EXPONENTIAL": "exp", "FLOOR": "floor", "LOG": "log", "NEGATE": "neg",
-    "RSQRT": "rsqrt", "CONVERT": "copy",
+    "RSQRT": "rsqrt", "CONVERT": "copy", "CBRT": "pow",
 }  # fmt: skip
 _COMPARISONS = ("eq", "ne", "ge", "gt", "le", "lt")
 """By the number of a direction."""
@@ -27,12 +25,6 @@ _COMPARISONS = ("eq", "ne", "ge", "gt", "le", "lt")
 
 def _named(name: str) -> str:
     return f"STABLEHLO_{name}"
-
-
-def _options(o: TFLiteOperator) -> FlatTable:
-    if o.options2 is None:
-        raise Unlike("its options are missing")
-    return o.options2
 
 
 @rule(*map(_named, _TWO))
@@ -45,7 +37,8 @@ def of_two(b: TFLiteBuilder, o: TFLiteOperator) -> None:
 def of_one(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """A function of one tensor."""
     function, dtype = _ONE[o.name.removeprefix("STABLEHLO_")], b.declared(o.outputs[0]).dtype
-    finish(b, o, b.make("elementwise", o.inputs[0], function=function, dtype=dtype))
+    root: dict[str, Any] = {"numbers": 1 / 3} if o.name.endswith("CBRT") else {}
+    finish(b, o, b.make("elementwise", o.inputs[0], function=function, dtype=dtype, **root))
 
 
 @rule("STABLEHLO_LOGISTIC", "STABLEHLO_TANH")
@@ -57,7 +50,7 @@ def activation(b: TFLiteBuilder, o: TFLiteOperator) -> None:
 @rule("STABLEHLO_COMPARE")
 def compare(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Whether one is as large as, or larger than, another."""
-    finish(b, o, function_of_two(b, o, _COMPARISONS[_options(o).count(0)]))
+    finish(b, o, function_of_two(b, o, _COMPARISONS[second_options_of(o).count(0)]))
 
 
 @rule("STABLEHLO_SELECT", "STABLEHLO_CLAMP")
@@ -79,19 +72,19 @@ def reshape(b: TFLiteBuilder, o: TFLiteOperator) -> None:
 @rule("STABLEHLO_TRANSPOSE")
 def transpose(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """The axes in another order, written anew."""
-    finish(b, o, copied(b, b.make("permute", o.inputs[0], axes=_options(o).longs(0, MOST_AXES))))
+    finish(b, o, copied(b, b.make("permute", o.inputs[0], axes=second_options_of(o).longs(0, MOST_AXES))))
 
 
 @rule("STABLEHLO_CONCATENATE")
 def concatenate(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """One after another along an axis."""
-    finish(b, o, b.make("concat", *o.inputs, axis=_options(o).long(0)))
+    finish(b, o, b.make("concat", *o.inputs, axis=second_options_of(o).long(0)))
 
 
 @rule("STABLEHLO_SLICE")
 def cut(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Of each axis a part, written anew."""
-    t, shape = _options(o), b.type_of(o.inputs[0]).shape
+    t, shape = second_options_of(o), b.type_of(o.inputs[0]).shape
     starts, stops, steps = (t.longs(field, MOST_AXES) for field in (0, 1, 2))
     value = b.value(o.inputs[0])
     for axis, (start, stop, step) in enumerate(zip(starts, stops, steps, strict=True)):
@@ -103,7 +96,7 @@ def cut(b: TFLiteBuilder, o: TFLiteOperator) -> None:
 @rule("STABLEHLO_DOT_GENERAL")
 def product(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Products of two tensors, summed over some axes, for each place of others."""
-    t = _options(o)
+    t = second_options_of(o)
     (x, y), lists = (b.type_of(i).shape for i in o.inputs[:2]), [t.longs(field, MOST_AXES) for field in range(4)]
     left, right = dict(enumerate(ascii_lowercase[: len(x)])), dict(enumerate(ascii_lowercase[13 : 13 + len(y)]))
     for ours, theirs in ((lists[0], lists[1]), (lists[2], lists[3])):

@@ -29,6 +29,13 @@ def options_of(o: TFLiteOperator) -> FlatTable:
     return o.options
 
 
+def second_options_of(o: TFLiteOperator) -> FlatTable:
+    """Those of the newer operators."""
+    if o.options2 is None:
+        raise Unlike("its options are missing")
+    return o.options2
+
+
 def finish(b: TFLiteBuilder, o: TFLiteOperator, value: Value, activation: int = 0) -> None:
     """The activation that is part of the operator, and its output."""
     made: dict[int, Callable[[], Value]] = {
