@@ -146,11 +146,19 @@ def _written(model: Graph, path: Path) -> list[Any]:
         node.name = f"n{number}"
         for i, value in enumerate(node.output):
             called[value] = value if value in results else f"n{number}" + f"_{i}" * (i > 0)
-        node.input[:] = [called.get(value, value) for value in node.input]
+        _renamed(node, called)
         node.output[:] = [called[value] for value in node.output]
     del made.graph.value_info[:]
     onnx.save_model(made, str(path))
     return [value.numpy() for value in inputs]
+
+
+def _renamed(node: Any, called: dict[str, str]) -> None:
+    """Let ``node`` read values as they are ``called``, in its branches too."""
+    node.input[:] = [called.get(value, value) for value in node.input]
+    for attribute in node.attribute:
+        for inner in attribute.g.node:
+            _renamed(inner, called)
 
 
 def _least(events: Sequence[dict[str, Any]]) -> dict[str, float]:

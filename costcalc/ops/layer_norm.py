@@ -47,11 +47,12 @@ class PlaceNorm(Op):
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (mixing(x, 1) if self.channels_first else mixing(x, *range(-self.axes, 0)),)
 
-    def in_channels_last(self, module: nn.Module) -> nn.Module:
-        """``module``, with the channels moved to the end for it where the option says so."""
+    def in_channels_last(self, module: nn.Module, x: TensorType) -> nn.Module:
+        """``module``, with the channels of ``x`` moved to the end for it where the option says so."""
         if self.channels_first:
-            module.register_forward_pre_hook(lambda _, inputs: (inputs[0].movedim(1, -1),))
-            module.register_forward_hook(lambda _, inputs, output: output.movedim(-1, 1))
+            last = len(x.shape) - 1  # counted from the front: an exporter writes it as it stands
+            module.register_forward_pre_hook(lambda _, inputs: (inputs[0].movedim(1, last),))
+            module.register_forward_hook(lambda _, inputs, output: output.movedim(last, 1))
         return module
 
 
@@ -95,7 +96,7 @@ class LayerNorm(PlaceNorm):
         from torch import nn
 
         module = nn.LayerNorm(ints(self.normalised(x)), elementwise_affine=self.affine, bias=self.bias)
-        return self.in_channels_last(module)
+        return self.in_channels_last(module, x)
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:
@@ -156,7 +157,7 @@ class RMSNorm(PlaceNorm):
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn
 
-        return self.in_channels_last(nn.RMSNorm(ints(self.normalised(x)), elementwise_affine=self.affine))
+        return self.in_channels_last(nn.RMSNorm(ints(self.normalised(x)), elementwise_affine=self.affine), x)
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:

@@ -50,7 +50,8 @@ class Permute(Op):
     def to_torch(self, x: TensorType) -> nn.Module:
         from costcalc.ops.functional import functional
 
-        axes = several(self.axes)
+        # PyTorch's older exporter writes an axis that is counted from the end into ONNX as it stands.
+        axes = tuple(position(axis, x) for axis in several(self.axes))
         return functional(lambda x: x.permute(axes))
 
     @classmethod

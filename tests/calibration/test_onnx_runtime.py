@@ -131,6 +131,20 @@ def test_a_profile_has_the_kernels_of_the_partition() -> None:
     assert sum(kernel.features.macs for kernel in found.kernels) == pytest.approx(sum(macs.values()))
 
 
+@pytest.mark.parametrize("op", ["layer_norm(channels_first=true)", "local_response_norm(5)"])
+def test_what_the_exporter_writes_otherwise_is_run(op: str, tmp_path: Path) -> None:
+    """Axes counted from the end and branches that read what is around them."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    pytest.importorskip("torch.nn")
+    from costcalc.calibration.onnx_runtime import profile
+
+    spec = tmp_path / "net.yaml"
+    spec.write_text(f"inputs: {{image: [3, 8, 8]}}\nlayers:\n- conv(16, 3)\n- {op}\n- relu\n")
+    found = profile(load(str(spec)), threads=1, runs=2)
+    assert any("conv" in kernel.ops for kernel in found.kernels)
+
+
 def test_the_command_measures_and_the_file_estimates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
