@@ -9,10 +9,7 @@ the allocator's own peak, as the profiler has it, and the upper bound "with kern
 from __future__ import annotations
 
 import argparse
-import gc
-import json
 import sys
-import tempfile
 from copy import deepcopy
 from importlib import import_module
 from pathlib import Path
@@ -25,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "torch"))
 import torchvision_stub
 
 import costcalc
+from tests.planning import live as real_runs
 from tests.planning.live import Live
 
 torchvision_stub.install()
@@ -51,24 +49,8 @@ def live(model: nn.Module, x: torch.Tensor) -> int:
 
 def allocated(model: nn.Module, x: torch.Tensor) -> int:
     """The most bytes that the allocator has given out in a real run, and the input."""
-    gc.collect()
-    cpu = [torch.profiler.ProfilerActivity.CPU]
-    with torch.profiler.profile(activities=cpu, profile_memory=True) as profile, torch.no_grad():
-        model(x)
-    with tempfile.NamedTemporaryFile(suffix=".json") as file:
-        profile.export_chrome_trace(file.name)
-        events = json.loads(Path(file.name).read_text())["traceEvents"]
-    there: dict[int, int] = {}
-    now = most = 0
-    for event in sorted((e for e in events if e.get("name") == "[memory]"), key=lambda e: e["ts"]):
-        size, address = event["args"]["Bytes"], event["args"]["Addr"]
-        if size > 0:
-            there[address] = size
-            now += size
-        else:
-            now -= there.pop(address, 0)
-        most = max(most, now)
-    return most + x.numel() * x.element_size()
+    with torch.no_grad():
+        return real_runs.allocated(lambda: model(x)) + x.numel() * x.element_size()
 
 
 def build(name: str) -> tuple[nn.Module, tuple[int, ...]]:

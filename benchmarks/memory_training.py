@@ -1,12 +1,12 @@
 """A step of training as costcalc tells it, without running anything, against real ones on the CPU.
 
-    python benchmarks/memory_training.py [--batch 2] [--models resnet18,vit_b_16] [--optimizer adamw]
+    python benchmarks/memory_training.py [--batch 2] [--models resnet18,timm:pvt_v2_b0] [--optimizer adamw]
     python benchmarks/memory_training.py --autocast bfloat16 [--batch 2] [--models resnet18]
 
-For each model of torchvision, in training mode, the loss the sum of its results: the most bytes of activations and
-gradients in storages that Python can reach, as a dispatch mode sees them, with the fused kernel for attention; the
+For each model of torchvision or timm, in training mode, the loss the sum of its results: the most bytes of activations
+and gradients in storages that Python can reach, as a dispatch mode sees them, with the fused kernel for attention; the
 bytes that autograd's hooks for saved tensors see; and ours. With an optimizer its step is part of the run, which is
-the second one, so that its state is there. Needs torchvision.
+the second one, so that its state is there. Needs torchvision and timm.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from costcalc.planning.autocast import TYPES
 from costcalc.planning.training import OPTIMIZERS, STEP
 
 sys.path.insert(0, str(Path(__file__).parent))
-Live = import_module("memory_eager").Live  # which also finds torchvision
-tv = import_module("torchvision.models")
+memory_eager = import_module("memory_eager")
+Live, build = memory_eager.Live, memory_eager.build
 
 MODELS = """
 resnet18 resnet50 vgg16_bn alexnet squeezenet1_1 googlenet inception_v3 densenet121 mobilenet_v2 mobilenet_v3_large
@@ -101,14 +101,12 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, batch {given.batch}; MiB")
-    print(f"{'model':22}{'real peak':>10}{'ours':>10}{'ratio':>9}{'real saved':>12}{'ours':>10}{'ratio':>9}{'s':>6}")
+    print(f"{'model':32}{'real peak':>10}{'ours':>10}{'ratio':>9}{'real saved':>12}{'ours':>10}{'ratio':>9}{'s':>6}")
     near = 0
     names = given.models.split(",")
     for name in names:
-        options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-        model = getattr(tv, name)(**options).train()
-        side = 299 if name == "inception_v3" else 224
-        x = torch.randn(given.batch, 3, side, side)
+        made, shape = build(name)
+        model, x = made.train(), torch.randn(given.batch, *shape)
         began = time.process_time()
         found = costcalc.training(model, x, optimizer=given.optimizer or "sgd", autocast=given.autocast)
         took = time.process_time() - began
@@ -116,7 +114,7 @@ def main() -> None:
         ratio, kept = found.peak_bytes / peak, found.saved_bytes / saved
         near += abs(ratio - 1) <= 0.01
         print(
-            f"{name:22}{peak / 2**20:10.2f}{found.peak_bytes / 2**20:10.2f}{ratio:9.4f}{saved / 2**20:12.2f}"
+            f"{name:32}{peak / 2**20:10.2f}{found.peak_bytes / 2**20:10.2f}{ratio:9.4f}{saved / 2**20:12.2f}"
             f"{found.saved_bytes / 2**20:10.2f}{kept:9.4f}{took:6.1f}" + "  in its step" * (found.at == STEP),
             flush=True,
         )

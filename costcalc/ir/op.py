@@ -15,7 +15,7 @@ from costcalc.errors import OptionError, UnknownName, listing, near
 from costcalc.ir.dims import Dim, Truth
 from costcalc.ir.fields import Field
 from costcalc.ir.index_map import IndexMap, elementwise
-from costcalc.ir.saved import KEPT, NOTHING, Saves
+from costcalc.ir.saved import KEPT, NOTHING, Moment, Saves
 from costcalc.ir.tensor import TensorType, Weight
 
 if TYPE_CHECKING:
@@ -195,8 +195,11 @@ class Op:
         """For each input whether its gradient is that of the output, in its memory, or a view of it."""
         return (self.rearranges,) * len(x)
 
-    def beside_gradients(self, *x: Any, **_: Any) -> tuple[TensorType, ...]:
-        """What PyTorch makes to work the gradients out, and drops; asked as ``saves`` is."""
+    def beside_gradients(self, *x: Any, **_: Any) -> tuple[Moment, ...]:
+        """What PyTorch makes to work the gradients out, and drops: the moments at which that is most, in their order.
+
+        Asked as ``saves`` is. At the end there are the gradients alone.
+        """
         return ()
 
     def skippable(self, *x: Any, **_: Any) -> tuple[Dim, str]:

@@ -1,4 +1,4 @@
-"""What autograd keeps of a layer for its backward pass."""
+"""What autograd keeps of a layer for its backward pass, and what it makes on the way to the gradients."""
 
 from __future__ import annotations
 
@@ -22,6 +22,21 @@ class Saves(NamedTuple):
     maps: tuple[TensorType, ...] = ()
     stacks: tuple[tuple[int, int], ...] = ()
     least: bool = False
+
+
+class Moment(NamedTuple):
+    """What there is at once while the gradients of a layer are worked out, of what that makes.
+
+    maps       tensors that are dropped on the way
+    gradients  the inputs whose gradients are there by then, by position; None: all, and those of the weights
+    spent      whether the gradient of the results is given up before
+    done       inputs, by position, that are kept no longer
+    """
+
+    maps: tuple[TensorType, ...]
+    gradients: tuple[int, ...] | None = None
+    spent: bool = False
+    done: tuple[int, ...] = ()
 
 
 NOTHING = Saves()

@@ -14,6 +14,7 @@ from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.fields import finite
 from costcalc.ir.op import Condition, Example, Op, find_op, op
+from costcalc.ir.saved import Moment
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ops.traced_steps import converted, own, reshaped
 
@@ -123,9 +124,9 @@ class PReLU(Activation):
 
     def beside_gradients(
         self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]
-    ) -> tuple[TensorType, ...]:
+    ) -> tuple[Moment, ...]:
         """The gradient of the slopes, before it is summed."""
-        return (y,) if trained else ()
+        return (Moment((y,)),) if trained else ()
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn

@@ -9,9 +9,9 @@ from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim
 from costcalc.ir.fields import ints
 from costcalc.ir.op import Condition, Example, Op, op
-from costcalc.ir.saved import Saves
+from costcalc.ir.saved import Moment, Saves
 from costcalc.ir.tensor import TensorType
-from costcalc.ops.broadcasting import broadcast, joint_dtype, stretches
+from costcalc.ops.broadcasting import before_sums, broadcast, joint_dtype, stretches
 from costcalc.ops.element_values import Elements, each, stretched
 
 if TYPE_CHECKING:
@@ -65,13 +65,6 @@ class Combination(Op):
         yield cls(), TensorType((5,)), TensorType((2, 4, 1))
 
 
-def _before_sums(
-    self: Op, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]
-) -> tuple[TensorType, ...]:
-    """The gradient of an input that was stretched, before it is summed."""
-    return tuple([y for t, needed in zip(x, wanted, strict=True) if needed and t.shape != y.shape])
-
-
 @op("add", inputs=(2, None))
 class Add(Combination):
     """Sum of the inputs.
@@ -100,8 +93,6 @@ class Multiply(Combination):
     Not counted  as MACs: nothing is accumulated.
     """
 
-    beside_gradients = _before_sums
-
     aten = "mul multiply"
 
     weighs = True
@@ -126,6 +117,11 @@ class Multiply(Combination):
             before = before or wanted[i]
         return Saves(tuple(sorted(inputs)), maps=tuple(maps))
 
+    def beside_gradients(
+        self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]
+    ) -> tuple[Moment, ...]:
+        return before_sums(x, y, wanted, (True,) * len(x))
+
 
 @op("subtract", inputs=(2, 2))
 class Subtract(Combination):
@@ -142,6 +138,11 @@ class Subtract(Combination):
 
     def hands_back(self, *x: TensorType, y: TensorType) -> tuple[bool, ...]:
         return x[0].shape == y.shape, False  # that of the second changes its sign
+
+    def beside_gradients(
+        self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]
+    ) -> tuple[Moment, ...]:
+        return before_sums(x, y, wanted, (False, True))
 
 
 @op("divide", inputs=(2, 2))
@@ -160,6 +161,8 @@ class Divide(Combination):
 
     def beside_gradients(
         self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]
-    ) -> tuple[TensorType, ...]:
-        """Two steps on the way to the gradient of what is divided by, and those that are summed."""
-        return (*_before_sums(self, *x, y=y, trained=trained, wanted=wanted), *((y, y) if wanted[1] else ()))
+    ) -> tuple[Moment, ...]:
+        """Three steps on the way to the gradient of what is divided by, which comes first."""
+        by = wanted[1] and x[1].shape == y.shape
+        first = (Moment((y, y, y) if by else (y, y, y, y), (1,) if by else ()),) if wanted[1] else ()
+        return (*first, *before_sums(x, y, wanted, (True, True)))

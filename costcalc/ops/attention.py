@@ -11,7 +11,7 @@ from costcalc.ir.fields import Size, ints
 from costcalc.ir.index_map import AxisMap, IndexMap
 from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, find_op, op
-from costcalc.ir.saved import Saves
+from costcalc.ir.saved import Moment, Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ops.broadcasting import broadcast, is_one, leading, stretches
 
@@ -91,7 +91,7 @@ class ScaledDotProductAttention(Op):
         by = scores * wanted[0] + scores * wanted[1] + values * wanted[2] + values * through
         return by + scores if any(wanted) else 0
 
-    def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
+    def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves:
         """By kernel. The fused one keeps query, key, value, its output and a number for each row of scores; a bool mask
         as numbers. It is for (batch, heads, length, width), where key and value are as wide and no gradient goes by the
         mask. Otherwise query and key, scaled each, the scores after softmax, and the value.
@@ -113,6 +113,18 @@ class ScaledDotProductAttention(Op):
         if through and not whole:
             maps.append(TensorType((*stack, *v.shape[-2:]), wide))
         return Saves((2,) if whole else (), maps=(*maps, scores), stacks=((2, 2),) if whole else ())
+
+    def beside_gradients(
+        self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]
+    ) -> tuple[Moment, ...]:
+        """Where it is not fused: the gradient of the scores, before and after softmax; then those of query and key."""
+        if self.saves(*x, y=y, trained=trained, wanted=wanted).outputs:
+            return ()
+        wide = "float64" if y.dtype == "float64" else "float32"
+        scores = TensorType((*y.shape[:-1], x[1].shape[-2]), wide)
+        if not (wanted[0] or wanted[1] or any(wanted[3:])):
+            return ()
+        return Moment((scores,), (2,)), Moment((scores, scores), (2,), spent=True, done=(2,))
 
     def skippable(
         self, q: TensorType, k: TensorType, v: TensorType, *mask: TensorType, y: TensorType

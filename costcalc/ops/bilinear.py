@@ -10,7 +10,7 @@ from costcalc.ir.dims import Dim, equal
 from costcalc.ir.fields import Size, ints
 from costcalc.ir.index_map import ALL_TO_ALL, AxisMap, IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, find_op, op
-from costcalc.ir.saved import Saves
+from costcalc.ir.saved import Moment, Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ops.broadcasting import broadcast, leading, stretches
 from costcalc.ops.traced_steps import add_bias, own
@@ -126,6 +126,15 @@ class Distances(Op):
 
     def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
         return Saves(tuple(range(len(x))), (0,))
+
+    def beside_gradients(
+        self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]
+    ) -> tuple[Moment, ...]:
+        """By product what the squares and the cross terms give apart; else what the second set takes turned round."""
+        if self.by_product:
+            parts = ((t, t, t.with_shape(t.size // t.shape[-1])) for t, w in zip(x, wanted, strict=True) if w)
+            return (Moment((y, *(t for part in parts for t in part))),)
+        return (Moment((y, y)),) if wanted[1:] == (True,) else ()
 
     def ops(self, a: TensorType, b: TensorType | None = None, *, y: TensorType) -> Dim:
         return 3 * a.size + 2 * b.size if self.by_product and b else 3 * y.size * a.shape[-1]

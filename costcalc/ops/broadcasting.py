@@ -8,6 +8,7 @@ from itertools import zip_longest
 from costcalc.ir.dims import Dim, equal
 from costcalc.ir.index_map import AxisMaps, elementwise
 from costcalc.ir.op import Condition
+from costcalc.ir.saved import Moment
 from costcalc.ir.tensor import FLOATING_BITS, TensorType
 
 
@@ -60,3 +61,25 @@ def is_one(d: Dim) -> bool:
 def leading(shape: Sequence[Dim], whole: Sequence[Dim]) -> AxisMaps:
     """How the axes ``whole`` follow those of ``shape``, which stretch to them."""
     return elementwise(TensorType(tuple(shape)), TensorType(tuple(whole)))
+
+
+def before_sums(
+    x: Sequence[TensorType],
+    y: TensorType,
+    wanted: Sequence[bool],
+    own: Sequence[bool],
+    beside: Sequence[TensorType] = (),
+) -> tuple[Moment, ...]:
+    """Of inputs that are stretched: their gradients before they are summed, one after the other.
+
+    own      for each input whether its gradient is worked out in memory of its own
+    beside   what is there when the last of them is worked out
+    """
+    stretched = [i for i, t in enumerate(x) if wanted[i] and t.shape != y.shape]
+    whole = tuple([i for i in range(len(x)) if wanted[i] and i not in stretched])
+    found = [Moment((y,) * sum(own[i] for i in stretched) + tuple(beside), whole)] if beside else []
+    for done, i in enumerate(stretched):
+        left = sum(own[j] for j in stretched[done:])
+        if left:
+            found.append(Moment((y,) * left, (*whole, *stretched[:done], i)))
+    return tuple(found)

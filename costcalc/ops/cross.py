@@ -10,10 +10,10 @@ from costcalc.ir.dims import Dim, equal
 from costcalc.ir.fields import Axis
 from costcalc.ir.index_map import IndexMap, elementwise
 from costcalc.ir.op import Condition, Example, Op, op
-from costcalc.ir.saved import Saves
+from costcalc.ir.saved import Moment, Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import has_axes
-from costcalc.ops.broadcasting import broadcast, joint_dtype, stretches
+from costcalc.ops.broadcasting import before_sums, broadcast, joint_dtype, stretches
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,6 +47,11 @@ class Cross(Op):
     def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves:
         """Each vector that meets one whose gradient is wanted."""
         return Saves(tuple(at for at in (0, 1) if wanted[1 - at]))
+
+    def beside_gradients(
+        self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]
+    ) -> tuple[Moment, ...]:
+        return before_sums(x, y, wanted, (True, True))
 
     def index_maps(self, *x: TensorType, y: TensorType) -> tuple[IndexMap, ...]:
         met = self.axis % len(y.shape)

@@ -11,9 +11,9 @@ from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.fields import LARGEST, UNKNOWN, Count, Dtype, Numbers, elements, ints, number
 from costcalc.ir.op import Condition, Example, Op, find_op, op
-from costcalc.ir.saved import KEPT, NOTHING, Saves
+from costcalc.ir.saved import KEPT, NOTHING, Moment, Saves
 from costcalc.ir.tensor import FLOATING_BITS, TensorType
-from costcalc.ops.broadcasting import broadcast, joint_dtype, stretches
+from costcalc.ops.broadcasting import before_sums, broadcast, joint_dtype, stretches
 from costcalc.ops.element_values import Elements, each, stretched
 from costcalc.ops.traced_steps import copied, expanded, reshaped
 
@@ -55,6 +55,20 @@ _BY_KEPT = {
 }
 _KEPT = {name: word for word, names in _BY_KEPT.items() for name in names.split()}
 """What PyTorch keeps of a function of one tensor, its numbers apart."""
+_BY_STEPS = {
+    1: "sqrt exp2 expm1 abs absolute log2 log10 log1p sin sinh cosh lgamma digamma",
+    2: "reciprocal rsqrt tan square cos atan",
+    3: "asinh acosh atanh",
+    4: "asin erf erfc erfinv",
+    5: "acos",
+    7: "sinc",
+}
+STEPS: dict[str, int] = {name: count for count, names in _BY_STEPS.items() for name in names.split()}
+"""How many tensors of the input's size PyTorch has at once besides, on the way to the gradient by one tensor."""
+TESTS: dict[str, int] = {"clamp": 2, "clip": 2, "clamp_min": 1, "clamp_max": 1}
+"""How many tensors of truth values, as ``STEPS``."""
+PASSING = frozenset(("positive", "frac", "copy"))
+"""Functions whose gradient is that of their result."""
 _OF_TENSORS = {
     1: """abs absolute neg negative positive reciprocal sqrt rsqrt square exp exp2 expm1 log log2 log10 log1p sin cos
     tan asin acos atan sinh cosh asinh acosh atanh sinc erf erfc erfinv lgamma digamma floor ceil round trunc frac sign
@@ -144,6 +158,32 @@ class Elementwise(Op):
         if self.function in ("maximum", "minimum", "fmax", "fmin", "atan2", "arctan2"):
             return Saves((0, 1))
         return Saves((0, 1), (0,)) if self.function == "pow" else None
+
+    def hands_back(self, *x: TensorType, y: TensorType) -> tuple[bool, ...]:
+        """Of one tensor, where it is passed on as it is, or a number is added to it or taken from it."""
+        shifted = self.function in ("add", "subtract") and not self.numbers_first
+        return tuple([len(x) == 1 and (shifted or self.function in PASSING)] * len(x))
+
+    def beside_gradients(
+        self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]
+    ) -> tuple[Moment, ...]:
+        truth, scalar = TensorType(y.shape, "bool"), y.with_shape()
+        if len(x) == 1:
+            steps = (1 if self.numbers_first else 2) if self.function == "pow" else STEPS.get(self.function, 0)
+            tests = TESTS.get(self.function, 0)
+            return (Moment((y,) * steps + (truth,) * tests),) if steps or tests else ()
+        beside: tuple[TensorType, ...]
+        if self.function in ("maximum", "minimum"):
+            beside = (y, truth, truth)
+        elif self.function in ("fmax", "fmin"):
+            beside = (truth, TensorType(x[1].shape, "bool"))
+        elif self.function in ("atan2", "arctan2"):
+            beside = (y,) * (5 if all(wanted) else 3 if wanted[0] else 4)
+        elif self.function == "pow":
+            beside = (y,) * (4 if wanted[0] else 3) + (truth, scalar)
+        else:
+            return ()
+        return before_sums(x, y, wanted, (True,) * len(x), beside)
 
     def ops(self, *x: TensorType, y: TensorType) -> Dim:
         return KNOWN[self.function] * self.times * y.size

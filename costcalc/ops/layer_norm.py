@@ -11,7 +11,7 @@ from costcalc.ir.dims import Dim, prod
 from costcalc.ir.fields import Axis, ints
 from costcalc.ir.index_map import IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, op
-from costcalc.ir.saved import NOTHING, Saves
+from costcalc.ir.saved import NOTHING, Moment, Saves
 from costcalc.ir.tensor import FLOATING_BITS, TensorType, Weight, parameter
 from costcalc.ops.norm import NORMALISE
 from costcalc.ops.traced_steps import beside, own, scaled
@@ -147,9 +147,14 @@ class RMSNorm(PlaceNorm):
 
     def beside_gradients(
         self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]
-    ) -> tuple[TensorType, ...]:
-        """Steps on the way to the gradient of the input, some of them where what was kept has been given up."""
-        return (y,) * (2 if trained else 3) if wanted[0] else ()
+    ) -> tuple[Moment, ...]:
+        """The gradient by way of the root of each place, beside the one by the product: a mean's and two of a square's,
+        where the roots, what the weight was multiplied with and the result's gradient have been given up.
+        """
+        if not wanted[0]:
+            return ()
+        places = x.size // prod(self.normalised(x))
+        return (Moment((x.with_shape((3 if trained else 4) * x.size - places),), spent=True),)
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return (3 + len(self.weights(x))) * y.size

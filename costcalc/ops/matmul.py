@@ -11,7 +11,7 @@ from costcalc.ir.fields import ints
 from costcalc.ir.index_map import ALL_TO_ALL, AxisMap, IndexMap
 from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, find_op, op
-from costcalc.ir.saved import Saves
+from costcalc.ir.saved import Moment, Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.broadcasting import broadcast, is_one, joint_dtype, leading, stretches
 from costcalc.ops.traced_steps import linear_combination, reshaped, swapped
@@ -91,16 +91,17 @@ class MatMul(Op):
 
     def beside_gradients(
         self, a: TensorType, b: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]
-    ) -> tuple[TensorType, ...]:
+    ) -> tuple[Moment, ...]:
         """What the gradient of a factor whose stack is stretched takes more before it is summed."""
         if len(a.shape) < 3 or len(b.shape) < 3:
             return ()
         stack = prod(broadcast(a.shape[:-2], b.shape[:-2]))
-        return tuple(
+        more = tuple(
             t.with_shape((stack - prod(t.shape[:-2])) * prod(t.shape[-2:]))
             for t, needed in zip((a, b), wanted, strict=True)
             if needed and not all(map(is_one, t.shape[:-2]))
         )
+        return (Moment(more),) if more else ()
 
     def reuse(self, a: TensorType, b: TensorType) -> Dim:
         return 1

@@ -12,7 +12,7 @@ from costcalc.ir.dims import Dim
 from costcalc.ir.fields import Axes, Dtype, Number, ints, number, spelled
 from costcalc.ir.index_map import AxisMap, IndexMap
 from costcalc.ir.op import Condition, Example, Op, find_op, op
-from costcalc.ir.saved import NOTHING, Saves
+from costcalc.ir.saved import NOTHING, Moment, Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import has_axes, position, reduced_axes, several
 from costcalc.ops.traced_steps import converted
@@ -141,6 +141,41 @@ class Reduction(_AlongAxes):
         if self.indices:
             return Saves(outputs=(1,))
         return Saves((0,)) if self.function in ("var", "var_mean") else Saves((0,), (0,))
+
+    def beside_gradients(
+        self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]
+    ) -> tuple[Moment, ...]:
+        """By function; an extremum is shared by all that are as large, so that these are found and counted."""
+        truth, count = TensorType(x.shape, "bool"), TensorType(y.shape, "int64")
+        if self.indices:
+            return ()
+        if self.function in ("amax", "amin", "max", "min"):
+            return (Moment((truth, count, y)),)
+        if self.function in ("var", "var_mean"):
+            return (Moment((x, y, y)),)
+        if self.function in ("std", "std_mean"):
+            return (Moment((x, y, y, y)),)
+        if self.function == "logsumexp":
+            return (Moment((x, x)),)
+        if self.function == "nansum":
+            return (Moment((truth, truth)),)
+        if self.function in ("linalg_vector_norm", "norm", "frobenius_norm"):
+            return self._beside_norms(x, y)
+        return ()
+
+    def _beside_norms(self, x: TensorType, y: TensorType) -> tuple[Moment, ...]:
+        """By the order of the norm, as PyTorch's formulas have it."""
+        truth, count = TensorType(x.shape, "bool"), TensorType(y.shape, "int64")
+        order = float(number(2 if self.number is None else self.number))
+        if order == 2:
+            return (Moment((x, TensorType(y.shape, "bool"))),)
+        if abs(order) == float("inf"):
+            return (Moment((x, x, x, truth, count, y)),)
+        if order > 2:
+            return (Moment((x, y)),)
+        if order == 1:
+            return (Moment((x,)),)
+        return (Moment((x, x) if order > 1 else (x, x, truth)),) if order else ()
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return RULES[self.function].ops(x.size, y.size)

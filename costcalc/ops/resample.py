@@ -15,6 +15,7 @@ from costcalc.ir.expr import Expr
 from costcalc.ir.fields import Scales, Sizes, ints, per_axis
 from costcalc.ir.index_map import AxisMap, IndexMap, Window, sampled
 from costcalc.ir.op import Condition, Example, Op, op
+from costcalc.ir.saved import Moment
 from costcalc.ir.tensor import TensorType
 from costcalc.ops import interpolation
 from costcalc.ops.conv import takes_images
@@ -176,6 +177,12 @@ class Upsample(Op):
             )
             for size, made, factor in zip(ints(x.spatial), ints(y.spatial), self._factors(len(x.spatial)), strict=True)
         ]  # fmt: skip
+
+    def beside_gradients(
+        self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]
+    ) -> tuple[Moment, ...]:
+        """What is put into zeros gets its gradient of a copy of all."""
+        return (Moment((y,)),) if self.mode == "zeros" else ()
 
     def _read(self, size: Dim, made: Dim, scale: Any) -> Dim:
         """How many of ``size`` places along an axis some output weighs; all where ``made`` is a symbol."""

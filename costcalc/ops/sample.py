@@ -11,7 +11,7 @@ from costcalc.ir.fields import Counts, Sizes, ints, per_axis
 from costcalc.ir.footprint import taps_laid, touched
 from costcalc.ir.index_map import AxisMap, IndexMap, Regroup, Steps, Window, ratio
 from costcalc.ir.op import Condition, Example, Op, op
-from costcalc.ir.saved import Saves
+from costcalc.ir.saved import Moment, Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.traced_steps import images
 
@@ -100,9 +100,9 @@ class Patches(Op):
 
     def beside_gradients(
         self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]
-    ) -> tuple[TensorType, ...]:
+    ) -> tuple[Moment, ...]:
         """The CPU's kernels put the gradient into memory of the size of the output's, where that is more."""
-        return (x.with_shape(where(at_least(y.size, x.size), y.size - x.size, 0)),)
+        return (Moment((x.with_shape(where(at_least(y.size, x.size), y.size - x.size, 0)),)),)
 
     def taken_apart(self, channels: tuple[Dim, Dim], sizes: tuple[Dim, ...]) -> tuple[Dim, ...]:
         """The axes of the columns: batch, channels, taps along height and width, patches along height and width."""

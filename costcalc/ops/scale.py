@@ -9,7 +9,7 @@ from costcalc.ir.dims import Dim
 from costcalc.ir.fields import Axis, Size, ints
 from costcalc.ir.index_map import AxisMap, IndexMap, Window
 from costcalc.ir.op import Condition, Example, Op, op
-from costcalc.ir.saved import INPUT, NOTHING, Saves
+from costcalc.ir.saved import INPUT, NOTHING, Moment, Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ops.axes import has_axes, position
 
@@ -64,9 +64,9 @@ class LayerScale(Op):
 
     def beside_gradients(
         self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]
-    ) -> tuple[TensorType, ...]:
+    ) -> tuple[Moment, ...]:
         """The gradient of the factors, before it is summed."""
-        return (y,) if trained else ()
+        return (Moment((y,)),) if trained else ()
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size
@@ -109,9 +109,9 @@ class LocalResponseNorm(Op):
 
     def beside_gradients(
         self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]
-    ) -> tuple[TensorType, ...]:
+    ) -> tuple[Moment, ...]:
         """The gradient of what the input is divided by, and two steps on the way to it, beside that of the input."""
-        return (y, y, y)
+        return (Moment((y, y, y)),)
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return y.size * (self.size + 4)

@@ -11,7 +11,7 @@ from costcalc.ir.dims import Dim, log2_ceil, maximum
 from costcalc.ir.fields import Axis, Dtype, Size, ints
 from costcalc.ir.index_map import IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, op
-from costcalc.ir.saved import NOTHING, Saves
+from costcalc.ir.saved import NOTHING, Moment, Saves
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import has_axes, replaced
 from costcalc.ops.traced_steps import reshaped
@@ -50,6 +50,16 @@ class Scan(Op):
     def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves:
         """Of a sum nothing; where extrema were, or the result, beside the input."""
         return NOTHING if self.function == "cumsum" else Saves((0,), (1 if self.indices else 0,))
+
+    def beside_gradients(
+        self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]
+    ) -> tuple[Moment, ...]:
+        """A sum runs backwards between two turns; of a product that is so where no element is 0."""
+        if self.function == "cumsum":
+            return (Moment((y, y)),)
+        if self.function == "cumprod":
+            return (Moment((TensorType(x.shape, "bool"), y, y, y, y), ()),)
+        return (Moment((*(y,) * 8, y.with_shape()), ()),) if self.function == "logcumsumexp" else ()
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return x.size

@@ -12,6 +12,7 @@ from costcalc.ir.dims import Dim, at_least, equal
 from costcalc.ir.fields import Axes, elements, ints
 from costcalc.ir.index_map import Anywhere, AxisMap, IndexMap, Window, elementwise, envelope, ratio, unknown
 from costcalc.ir.op import Condition, Example, Op, find_op, op
+from costcalc.ir.saved import Moment
 from costcalc.ir.storage_region import StorageRegion, within
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import distinct, has_axes, position, several
@@ -61,6 +62,12 @@ class Overwrite(Op):
 
     def infer(self, x: TensorType, part: TensorType) -> TensorType:
         return x
+
+    def beside_gradients(
+        self, x: TensorType, part: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]
+    ) -> tuple[Moment, ...]:
+        """The gradient is copied whole, and in it that of the part replaced by zeros."""
+        return (Moment((part if wanted[0] else y,)),)
 
     def reads(self, x: TensorType, part: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
         return x.size - part.size, part.size

@@ -11,7 +11,8 @@ from itertools import pairwise
 
 from costcalc.classes import NamedTuple
 from costcalc.ir.saved import NOTHING
-from costcalc.planning.autograd import SCALAR, Autograd, GradientPlan, LayerStep, Segment, keeps_only_inputs
+from costcalc.planning.autograd import SCALAR, Autograd
+from costcalc.planning.gradient_plan import GradientPlan, LayerStep, Segment, keeps_only_inputs
 
 
 class Way(NamedTuple):

@@ -12,8 +12,8 @@ from __future__ import annotations
 from itertools import accumulate
 
 from costcalc.classes import NamedTuple
-from costcalc.planning.autograd import GradientPlan, Segment
 from costcalc.planning.blocks import BlockChain, LayerRange
+from costcalc.planning.gradient_plan import GradientPlan, Segment
 
 MOST = 512
 """Choices that are followed beside each other."""

@@ -269,8 +269,9 @@ def recomputing(graph: Graph, asked: int | str, state: Optimizer) -> tuple[Obser
     Raises ``OptionError`` where no choice takes so little.
     """
     from costcalc.planning import checkpoint
-    from costcalc.planning.autograd import Autograd, GradientPlan
+    from costcalc.planning.autograd import Autograd
     from costcalc.planning.blocks import chain
+    from costcalc.planning.gradient_plan import GradientPlan
 
     plan = GradientPlan(graph)
     blocks = chain(plan)

@@ -19,8 +19,9 @@ from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
 from costcalc.models import load
 from costcalc.planning import checkpoint
-from costcalc.planning.autograd import Autograd, GradientPlan, Segment
+from costcalc.planning.autograd import Autograd
 from costcalc.planning.blocks import chain
+from costcalc.planning.gradient_plan import GradientPlan, Segment
 from costcalc.planning.jobs import alive
 from tests.planning.live import Live
 

@@ -24,6 +24,16 @@ WORKSPACES = frozenset({"aten::mkldnn_rnn_layer"})
 """Operators whose kernels keep a workspace for the backward pass of which PyTorch itself does not say the size."""
 
 
+INTO_ZEROS: dict[Any, OpOverload] = {
+    torch.ops.aten.scatter.src: torch.ops.aten.scatter_.src,
+    torch.ops.aten.scatter_add.default: torch.ops.aten.scatter_add_.default,
+    torch.ops.aten.index_add.default: torch.ops.aten.index_add_.default,
+}
+"""How the gradient of what picks elements (a sort, a maximum with its place, an index) is put into zeros, by operator
+that autograd calls while a dispatch mode is on: by itself it writes into the zeros (torch 2.13,
+``areAnyTensorSubclassLike`` in ``FunctionsManual.cpp``)."""
+
+
 class TrainingRun(Seeing):
     """Also notes what is kept for the backward pass, and there for which layer each operator runs."""
 
@@ -44,6 +54,8 @@ class TrainingRun(Seeing):
             self._at.setdefault(torch._C._autograd._get_sequence_nr() - 1, super()._layer(func))
         elif func is torch.ops.aten.add.Tensor and adds_in_place(*args):
             func = torch.ops.aten.add_.Tensor
+        elif not torch.is_grad_enabled():
+            func = INTO_ZEROS.get(func, func)
         return super().__torch_dispatch__(func, types, args, kwargs)
 
     def keep(self, tensor: Tensor) -> Tensor:
