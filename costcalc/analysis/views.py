@@ -85,7 +85,7 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
             how = (id(ways), *map(id, before), *([node.name] if is_masked else []))
             if how not in known and len(before) > MANY and (followed := followed + len(before)) > MOST_FOLLOWED:
                 known[how] = _untold(before, graph.types[value])
-            elif how not in known and not node.op.is_counted:
+            elif how not in known and (not node.op.is_counted or node.op.is_untold):
                 known[how] = _untold(before, graph.types[value])  # an operator without a rule may read anything
             elif how not in known:
                 view = seen_along(ways, before, graph.types[value], extent)

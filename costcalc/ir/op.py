@@ -80,6 +80,9 @@ class Op:
     is_bounded_only: ClassVar[bool] = False
     """Whether its ``index_maps`` are a bound: data say where its places look, what came before what, or one channel
     sees less than another."""
+    is_untold: ClassVar[bool] = False
+    """Whether nobody says which places of its inputs an output depends on, so that its ``index_maps`` say nothing. It
+    may be a field."""
     weighs: ClassVar[bool] = False
     """Whether elements are taken times those of another input, of which some may be 0, as in a mask."""
     leaves_zeros: ClassVar[bool] = False

@@ -22,6 +22,7 @@ _MODULES = {
     "elementwise": "elementwise",
     "factors": "cholesky lu lu_unpack ldl",
     "fourier": "fourier",
+    "gradients": "gradient conv_weight_gradient attention_gradient",
     "identity": "identity dropout stochastic_depth",
     "indexing": "embedding take gather",
     "join": "concat split slice",

@@ -10,6 +10,10 @@ _NAMES = {
     "add": "add",
     "as_strided": "as_strided costcalc::part _reshape_alias resize resize_as set",
     "avg_pool": "avg_pool1d avg_pool2d avg_pool3d",
+    "attention_gradient": """
+    _scaled_dot_product_flash_attention_for_cpu_backward _scaled_dot_product_flash_attention_backward
+    _scaled_dot_product_efficient_attention_backward _scaled_dot_product_cudnn_attention_backward
+    """,
     "batch_norm": "batch_norm native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training",
     "bilinear": "bilinear",
     "block_diag": "block_diag",
@@ -25,10 +29,11 @@ _NAMES = {
     new_zeros ones ones_like new_ones full full_like new_full fill zero arange linspace logspace eye range
     scalar_tensor tril_indices triu_indices rand randn rand_like randn_like randint randint_like randperm
     hann_window hamming_window bartlett_window blackman_window kaiser_window fft_fftfreq fft_rfftfreq
-    empty_permuted uniform normal bernoulli random exponential
+    empty_permuted uniform normal bernoulli random exponential _efficientzerotensor
     """,
     "conv": "conv1d conv2d conv3d convolution _convolution",
     "conv_transpose": "conv_transpose1d conv_transpose2d conv_transpose3d",
+    "conv_weight_gradient": "convolution_backward",
     "cross": "linalg_cross",
     "deform_conv": "torchvision::deform_conv2d",
     "determinant": "_linalg_det _linalg_slogdet",
@@ -48,7 +53,8 @@ _NAMES = {
     bitwise_right_shift __and__ __or__ __xor__ __lshift__ __rshift__ angle real imag conj_physical copysign
     nextafter heaviside clamp_min clamp_max threshold special_i0 xlogy eq ne lt le gt ge isnan isinf isfinite
     isposinf isneginf signbit logical_and logical_or logical_xor logical_not isin clamp clip hardshrink addcmul
-    addcdiv rad2deg deg2rad lerp softshrink log_sigmoid logit hypot logaddexp polar to _to_copy type_as i0 special_i0e
+    addcdiv rad2deg deg2rad lerp softshrink log_sigmoid log_sigmoid_forward
+    logit hypot logaddexp polar to _to_copy type_as i0 special_i0e
     special_i1 special_i1e special_erfcx special_ndtri special_log_ndtr special_zeta polygamma igamma igammac gcd lcm
     dequantize ldexp special_entr logaddexp2 quantize_per_tensor quantize_per_tensor_dynamic
     quantize_per_channel fake_quantize_per_tensor_affine fake_quantize_per_channel_affine
@@ -68,6 +74,20 @@ _NAMES = {
     """,
     "gelu": "gelu",
     "glu": "glu",
+    "gradient": """
+    _adaptive_avg_pool2d_backward _adaptive_avg_pool3d_backward _cdist_backward
+    _log_softmax_backward_data _softmax_backward_data embedding_dense_backward glu_backward hardshrink_backward
+    hardsigmoid_backward hardswish_backward hardtanh_backward leaky_relu_backward log_sigmoid_backward
+    logit_backward max_pool2d_with_indices_backward max_pool3d_with_indices_backward mish_backward
+    mse_loss_backward native_dropout_backward sigmoid_backward silu_backward softplus_backward
+    softshrink_backward tanh_backward threshold_backward upsample_bilinear2d_backward upsample_linear1d_backward
+    upsample_nearest1d_backward upsample_nearest2d_backward upsample_nearest3d_backward
+    _upsample_nearest_exact1d_backward _upsample_nearest_exact2d_backward _upsample_nearest_exact3d_backward
+    upsample_trilinear3d_backward reflection_pad1d_backward reflection_pad2d_backward reflection_pad3d_backward
+    replication_pad1d_backward replication_pad2d_backward replication_pad3d_backward avg_pool2d_backward
+    avg_pool3d_backward elu_backward gelu_backward native_batch_norm_backward native_group_norm_backward
+    native_layer_norm_backward _fused_rms_norm_backward
+    """,
     "grouped_matmul": "_grouped_mm",
     "grid_sample": "grid_sampler grid_sampler_2d grid_sampler_3d",
     "group_norm": "group_norm native_group_norm",
@@ -109,7 +129,7 @@ _NAMES = {
     "nms": "torchvision::nms",
     "pad": """
     pad constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d
-    replication_pad3d
+    replication_pad3d select_backward slice_backward
     """,
     "overwrite": "costcalc::overwrite slice_scatter select_scatter",
     "part": "view_as_real view_as_complex",

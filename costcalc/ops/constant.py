@@ -85,7 +85,7 @@ class Constant(Leaf):
     new_zeros ones ones_like new_ones full full_like new_full fill zero arange linspace logspace eye range
     scalar_tensor tril_indices triu_indices rand randn rand_like randn_like randint randint_like randperm
     hann_window hamming_window bartlett_window blackman_window kaiser_window fft_fftfreq fft_rfftfreq
-    empty_permuted uniform normal bernoulli random exponential
+    empty_permuted uniform normal bernoulli random exponential _efficientzerotensor
     """
 
     shape: Shape
@@ -153,7 +153,7 @@ def _value(call: Call) -> Any:
         given = call[FILLED[call.name]]
         given = (given.numbers or ()) if isinstance(given, Traced) else (given,)
     if given is None:
-        given = {"ones": (1,), "zero": (0,), "zeros": (0,), "empty": (0,)}.get(
+        given = {"ones": (1,), "zero": (0,), "zeros": (0,), "empty": (0,), "_efficientzerotensor": (0,)}.get(
             call.name.removeprefix("new_").removesuffix("_like"), ()
         )
     return elements(given, call.made[0].size)

@@ -15,7 +15,7 @@ from costcalc.ir.saved import KEPT, NOTHING, Moment, Saves
 from costcalc.ir.tensor import FLOATING_BITS, TensorType
 from costcalc.ops.broadcasting import before_sums, broadcast, joint_dtype, stretches
 from costcalc.ops.element_values import Elements, each, stretched
-from costcalc.ops.traced_steps import copied, expanded, reshaped
+from costcalc.ops.traced_steps import copied, expanded, reshaped, unread
 
 if TYPE_CHECKING:
     from torch import nn
@@ -126,7 +126,7 @@ class Elementwise(Op):
     ``numbers_first``, before the last one, as in ``2 ** x``. No figure depends on them.
     """
 
-    aten = " ".join(PER_ELEMENT) + " to _to_copy type_as"
+    aten = " ".join(PER_ELEMENT) + " to _to_copy type_as log_sigmoid_forward"
 
     choices = {"function": KNOWN}
 
@@ -271,6 +271,8 @@ class Elementwise(Op):
             y = elementwise(call, call.name, call.tensors()[0])
             written = ("running_min", "running_max", "scale", "zero_point") if len(call.made) > 1 else ()
             return (y, *(call[name] for name in written)) if written else y
+        if call.name == "log_sigmoid_forward":  # with a buffer for the gradient
+            return unread(call, elementwise(call, "log_sigmoid", call["self"]))
         return elementwise(call, _called(call), *call.tensors())
 
     @classmethod

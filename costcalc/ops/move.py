@@ -36,7 +36,7 @@ class Pad(Op):
 
     aten = """
     pad constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d
-    replication_pad3d
+    replication_pad3d select_backward slice_backward
     """
 
     choices = {"mode": MODES}
@@ -119,6 +119,8 @@ class Pad(Op):
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:
+        if call.name in ("select_backward", "slice_backward"):
+            return _put_back(call)
         x = call["self"]
         given = call.get("pad") or call.get("padding")
         pairs = [(given[i], given[i + 1]) for i in range(0, len(given), 2)][::-1]
@@ -197,6 +199,23 @@ class Roll(Op):
     def examples(cls) -> Iterator[Example]:
         yield cls(-1, 1), TensorType((1, 5, 2))
         yield cls((2, -1), (1, 2)), TensorType((1, 4, 3, 2))
+
+
+def _put_back(call: Call) -> Traced:
+    """The gradient of ``select`` and ``slice``: that of the output in its place among zeros."""
+    gradient, sizes, axis = call["grad_output"], call["input_sizes"], call["dim"] % len(call["input_sizes"])
+    size = sizes[axis]
+    if call.name == "select_backward":
+        gradient = call.add(find_op("unsqueeze")(axis), gradient)
+        start, step = call["index"] % size, 1
+    else:
+        start, step = call["start"], call["step"]
+        start = min(max(start + size if start < 0 else start, 0), size)
+    if step == 1:
+        after = size - start - gradient.shape[axis]
+        return call.add(Pad(((start, after),), axes=axis), gradient)  # type: ignore[no-any-return]
+    zeros = call.add(find_op("constant")(tuple(sizes), gradient.type.dtype))
+    return call.add(find_op("overwrite")(axis, start, step), zeros, gradient)  # type: ignore[no-any-return]
 
 
 def _nearest(before: int, size: int) -> Callable[[int], tuple[int, int]]:

@@ -103,12 +103,13 @@ def verify(
     else:
         device = next((p.device.type for p in module.parameters()), device)
     module.eval()
+    trained = [weight for weight in module.parameters() if weight.requires_grad]
     level_weights(module)
     inputs = tuple(input_for(graph.types[v], device) for v in graph.inputs)
 
-    ran = timed("run", lambda: run(module, inputs))
+    ran = timed("run", lambda: run(module, inputs, trained))
     weights = compare.weights(figures, graph, module, ran)
-    if given and device != "meta" and not ran.refused:
+    if given and device != "meta" and not ran.refused and not ran.differentiates:
         graph = timed("values", lambda: with_values(as_assumed, module, inputs))
         figures = figures if graph is as_assumed else report(graph)
     for check, by_layer in beside:
@@ -116,6 +117,8 @@ def verify(
     found(*compare.shapes(graph, ran))
     found(*weights)
     without = "its run broke off" if ran.refused else "that takes the memory of a real run" if device == "meta" else ""
+    if ran.differentiates:
+        without = without or "the forward differentiates"
     if without:
         found(Check(compare.BY_FVCORE, 0, len(graph.nodes), note=without), [])
     else:

@@ -77,6 +77,16 @@ DECOMPOSITIONS = (
 """What works on a matrix step by step; ``matrix_exp`` is of products, which a run shows."""
 
 
+GRADIENTS = ("conv_weight_gradient", "attention_gradient")
+"""Operators of the backward pass alone."""
+
+
+def _as_one_group(use: WitnessedLayer) -> int:
+    """The gradient of a grouped convolution's kernel as if every filter met all channels."""
+    op: Any = use.node.op
+    return use.macs * (op.groups - 1) if op.name == "conv_weight_gradient" else 0
+
+
 def _by_vector(use: WitnessedLayer) -> int:
     return -use.macs if use.node.op.name == "matmul" and len(use.inputs[1].shape) == 1 else 0
 
@@ -199,6 +209,7 @@ FVCORE_OMISSIONS = (
     Omission("baddbmm, counted 0", _all("matmul")),
     Omission("bilinear forms, counted 0", _all("bilinear")),
     Omission("pairwise distances, counted 0", _all("distances")),
+    Omission("gradients of kernels and of fused attention, counted 0", _all(*GRADIENTS)),
     Omission("einsum, half of what numpy reports: to four digits, in its own order", _numpys_einsum),
     Omission("einsum, to four digits", _four_digits),
 )
@@ -207,6 +218,7 @@ TORCH_OMISSIONS = (
     Omission("matrix times vector, counted 0", _by_vector),
     Omission("einsum over an index of size 1, of either operand: elements multiplied", _torchs_einsum),
     Omission("grids from affine maps, counted 0", _affine_grid),
+    Omission("gradients of grouped kernels, as of one group", _as_one_group),
     Omission("bilinear forms, counted 0", _all("bilinear")),
     Omission("pairwise distances, counted 0", _all("distances")),
     *OF_BOTH,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ class WitnessRun(NamedTuple):
     macs      by submodule, what torch's FlopCounterMode counted in it, in MACs
     scopes    submodules in which calls were made, as a module tells that does not call them: an exported program
     refused   where the run broke off and why, in PyTorch's words; empty if it did not
+    differentiates   the forward asks for derivatives, so that it was run with autograd
     """
 
     outputs: tuple[Shape, ...]
@@ -37,6 +38,7 @@ class WitnessRun(NamedTuple):
     macs: Counts
     refused: tuple[str, ...] = ()
     scopes: frozenset[str] = frozenset()
+    differentiates: bool = False
 
 
 @contextmanager
@@ -68,8 +70,41 @@ def level_weights(module: nn.Module) -> None:
             weight.requires_grad_(False).fill_(weight.shape[0] / max(1, weight.numel()) if weight.ndim > 1 else 0.5)
 
 
-def run(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> WitnessRun:
-    """Run ``module`` once, watching shapes and torch's own counter."""
+def run(module: nn.Module, inputs: tuple[torch.Tensor, ...], trained: Sequence[torch.nn.Parameter] = ()) -> WitnessRun:
+    """Run ``module`` once, watching shapes and torch's own counter; with autograd if its forward differentiates.
+
+    trained   the weights that then require gradients
+    """
+    found = _run(module, inputs)
+    for also in ((), inputs):  # as a trace has it: inputs require gradients where nothing else would do
+        if not found.refused or not any(words in found.refused[1] for words in DIFFERENTIATES):
+            break
+        floating = [t for t in (*also, *trained) if t.is_floating_point()]
+        try:
+            for tensor in floating:
+                tensor.requires_grad_()
+            found = _run(module, inputs, differentiates=True)
+        finally:
+            for tensor in floating:
+                tensor.requires_grad_(False).grad = None
+    return found
+
+
+DIFFERENTIATES = ("does not require grad", "_will_engine_execute_node")
+"""Words of errors without autograd, and of the hooks by which torch's counter tells modules apart with it."""
+
+
+class _Whole:
+    """Stands for these hooks: all that is counted is the model's."""
+
+    parents = frozenset(("Global",))
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def _run(module: nn.Module, inputs: tuple[torch.Tensor, ...], *, differentiates: bool = False) -> WitnessRun:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -77,6 +112,8 @@ def run(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> WitnessRun:
     from costcalc.frontends.torch.scopes import watching
 
     counter = FlopCounterMode(display=False)
+    if differentiates:
+        counter.mod_tracker = _Whole()  # type: ignore[assignment]
     inside = [""]
     macs: dict[str, Counter[str]] = {"": Counter()}
     shapes: dict[str, list[tuple[Shape, ...]]] = {}
@@ -122,7 +159,7 @@ def run(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> WitnessRun:
             hooks += [child.register_forward_pre_hook(enter(name)), child.register_forward_hook(leave(name))]
     try:
         with (
-            torch.no_grad(),
+            torch.set_grad_enabled(differentiates),
             unfused(module),
             repeatable(),
             watching(module, moved),
@@ -132,11 +169,13 @@ def run(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> WitnessRun:
             made = module(*inputs)
             settle()
     except (RuntimeError, ValueError) as error:  # of a norm over one value, for one
-        return WitnessRun((), shapes, macs, (inside[-1], str(error).partition("\n")[0]), frozenset(told))
+        return WitnessRun(
+            (), shapes, macs, (inside[-1], str(error).partition("\n")[0]), frozenset(told), differentiates
+        )
     finally:
         for handle in hooks:
             handle.remove()
-    return WitnessRun(_shapes(made), shapes, macs, (), frozenset(told))
+    return WitnessRun(_shapes(made), shapes, macs, (), frozenset(told), differentiates)
 
 
 def fvcore_counts(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Counts:

@@ -25,6 +25,7 @@ BLIND = {
     "lstm": RECURRENT,
     "gru": RECURRENT,
     "rnn": RECURRENT,
+    "conv_weight_gradient": "gradients count as 0",
 }
 """Ops whose work fvcore does not see, with the reason."""
 
@@ -37,6 +38,8 @@ def misses(op: Op, types: list[TensorType]) -> str:
         return "decompositions of matrices count as 0"
     if op.name == "bilinear":
         return "bilinear counts as 0"
+    if op.name == "conv_weight_gradient" and op.groups != 1:  # type: ignore[attr-defined]
+        return "gradients of grouped kernels count as of one group"
     if op.name == "distances":
         return "distances by a product are one operator to both, without work"
     if op.name == "einsum" and op.path:  # type: ignore[attr-defined]

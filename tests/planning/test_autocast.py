@@ -110,7 +110,7 @@ def test_every_op_keeps_what_the_hooks_see_under_autocast() -> None:
     tried, wrong, without = sweep("bfloat16", first=True)
     assert tried > 150
     assert wrong == []
-    assert without <= autocast.WITHOUT_RULE | {"scatter", "gather", "elementwise"}
+    assert without <= autocast.WITHOUT_RULE | {"scatter", "gather", "elementwise", "conv_weight_gradient"}
 
 
 @pytest.mark.long

@@ -79,12 +79,3 @@ def test_what_has_no_rule_is_refused_in_a_sentence() -> None:
     encoder = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
     with pytest.raises(CostcalcError, match="takes them whole, without sizes to count by; pad them"):
         trace(encoder, jagged())
-
-
-def test_a_forward_that_differentiates_is_told_so() -> None:
-    def forces(m: Layers, x: Tensor) -> Tensor:
-        x = x.requires_grad_()
-        return torch.autograd.grad(m.layer(x).sum(), x)[0]
-
-    with pytest.raises(CostcalcError, match="it differentiates in its forward, and is traced without autograd"):
-        trace(Layers(forces), (2, 8))

@@ -8,7 +8,7 @@ from typing import Any
 from costcalc.classes import replace
 from costcalc.errors import CostcalcError, Location, UnknownName
 from costcalc.frontends.calls.names import modules, names
-from costcalc.frontends.calls.recorded import Recorded, Scope
+from costcalc.frontends.calls.recorded import GradientScope, Recorded, Scope
 from costcalc.frontends.calls.rules import rule_for
 from costcalc.ir.call import Call, Step, Traced
 from costcalc.ir.graph import Graph, GraphBuilder
@@ -48,6 +48,8 @@ class Lowering:
         self._stands_for: dict[Traced, Traced] = {}
         self._leaves: dict[str, Step] = {}
         self._read: set[str] = set()
+        self._made_by: dict[Traced, Step] = {}
+        self._looked_at = 0
         for key, traced in inputs.items():
             traced.value = key
 
@@ -82,6 +84,8 @@ class Lowering:
                 by_both = f"{_say(theirs.type)} in torch, {_say(ours.type)} by our rule"
                 raise InternalError(f"{recorded.location}{recorded.name} made {by_both}")
             self._stands_for[theirs] = ours
+        if isinstance(recorded.scope, GradientScope) and recorded.scope.of and recorded.scope.step is None:
+            recorded.scope.step = self._step_of(recorded.scope.of)
         return self.keep(call, recorded.scope, recorded.line)
 
     def call(
@@ -102,6 +106,13 @@ class Lowering:
             step.location, step.operator = line, operator
             self.steps.append((step, scope))
         return call.steps
+
+    def _step_of(self, recorded: Recorded) -> Step | None:
+        """The step that made the first result of a call that was taken before."""
+        for step, _ in self.steps[self._looked_at :]:
+            self._made_by.update(dict.fromkeys(step.outputs, step))
+        self._looked_at = len(self.steps)
+        return self._made_by.get(self._current(recorded.made[0]))
 
     def _current(self, value: Any) -> Any:
         """What stands in the graph for the tensors in ``value``."""

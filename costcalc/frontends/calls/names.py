@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from costcalc.frontends.calls.recorded import Scope
+from costcalc.frontends.calls.recorded import BACKWARD, GradientScope, Scope
 from costcalc.ir.call import Step
 
 
@@ -14,31 +14,67 @@ def names(steps: Sequence[tuple[Step, Scope]], inputs: Iterable[str] = ()) -> li
     A module call that does one thing lends it its name (``layer1.0.conv1``); of several each has
     that and its op (``layer1.0.add``). A weight used as a value is called as in the state dict.
     """
-    places = [_place(step, scope) for step, scope in steps]
-    in_scope: dict[int, int] = {}
-    prefixes: set[str] = set()
-    for (step, scope), path in zip(steps, places, strict=True):
-        key = id(scope) if scope.path == path else hash(path)
-        in_scope[key] = in_scope.get(key, 0) + 1
-        if step.op.name == "parameter" and not step.inputs:
-            path = step.weights["weight"].weight.rpartition(".")[0]
-            prefixes.add(path)
-        while "." in path:
-            path = path.rpartition(".")[0]
-            prefixes.add(path)
-    taken = set(inputs)
-    tried: dict[tuple[str, bool], int] = {}
-    found = []
-    for (step, scope), path in zip(steps, places, strict=True):
-        if step.op.name == "parameter" and not step.inputs:
-            name = step.weights["weight"].weight
-        elif path and path not in prefixes and in_scope[id(scope) if scope.path == path else hash(path)] == 1:
-            name = path
-        else:
-            label = getattr(step.op, "function", step.op.name)
-            name = f"{path}.{label}" if path else label
-        found.append(_free(name, len(step.outputs), taken, prefixes, tried))
+    found = [""] * len(steps)
+    known = _Names(inputs)
+    depths = [scope.depth if isinstance(scope, GradientScope) else 0 for _, scope in steps]
+    for depth in sorted(set(depths)):  # gradients are called by the layers whose they are
+        at = [i for i, own in enumerate(depths) if own == depth] if depths.count(depth) < len(depths) else None
+        of = steps if at is None else [steps[i] for i in at]
+        made = known.add(of)
+        if at is None:
+            return made
+        for i, name in zip(at, made, strict=True):
+            found[i] = name
     return found
+
+
+class _Names:
+    """Names that are taken, and what is below which."""
+
+    def __init__(self, inputs: Iterable[str]) -> None:
+        self.taken = set(inputs)
+        self.prefixes: set[str] = set()
+        self._in_scope: dict[int, int] = {}
+        self._tried: dict[tuple[str, bool], int] = {}
+        self._called: dict[int, str] = {}
+
+    def add(self, steps: Sequence[tuple[Step, Scope]]) -> list[str]:
+        """A name for each of ``steps``."""
+        places = [self._place(step, scope) for step, scope in steps]
+        in_scope, prefixes = self._in_scope, self.prefixes
+        for (step, scope), path in zip(steps, places, strict=True):
+            key = id(scope) if _is_own(scope, path) else hash(path)
+            in_scope[key] = in_scope.get(key, 0) + 1
+            if step.op.name == "parameter" and not step.inputs:
+                path = step.weights["weight"].weight.rpartition(".")[0]
+                prefixes.add(path)
+            while "." in path:
+                path = path.rpartition(".")[0]
+                prefixes.add(path)
+        found = []
+        for (step, scope), path in zip(steps, places, strict=True):
+            key = id(scope) if _is_own(scope, path) else hash(path)
+            if step.op.name == "parameter" and not step.inputs:
+                name = step.weights["weight"].weight
+            elif path and path not in prefixes and in_scope[key] == 1:
+                name = path
+            else:
+                label = getattr(step.op, "function", step.op.name)
+                name = f"{path}.{label}" if path else label
+            found.append(_free(name, len(step.outputs), self.taken, prefixes, self._tried))
+            self._called[id(step)] = found[-1]
+        return found
+
+    def _place(self, step: Step, scope: Scope) -> str:
+        if isinstance(scope, GradientScope):
+            of = self._called.get(id(scope.step))
+            return f"{BACKWARD}.{of}" if of else scope.path
+        return _place(step, scope)
+
+
+def _is_own(scope: Scope, path: str) -> bool:
+    """Whether a step at ``path`` is in the very call that ``scope`` is."""
+    return scope.path == path or isinstance(scope, GradientScope)
 
 
 def modules(called: Iterable[str], classes: Mapping[str, str]) -> dict[str, str]:

@@ -7,16 +7,19 @@ from typing import Any
 
 from costcalc.classes import NamedTuple
 from costcalc.errors import Location
-from costcalc.ir.call import Traced
+from costcalc.ir.call import Step, Traced
 
 
 class Scope:
-    """One call of a module: its dotted name in the model."""
+    """One call of a module: its dotted name in the model.
 
-    __slots__ = ("path",)
+    within   what of autograd's it was called by, if by any
+    """
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    __slots__ = ("path", "within")
+
+    def __init__(self, path: str, within: object = None) -> None:
+        self.path, self.within = path, within
 
 
 class Recorded(NamedTuple):
@@ -37,3 +40,26 @@ class Recorded(NamedTuple):
     def location(self) -> str:
         """Where it was made, before what is said of it."""
         return f"{self.scope.path}: " if self.scope.path else ""
+
+
+class GradientScope(Scope):
+    """The gradients of one call, as autograd works them out.
+
+    of      the call; None where it is not known
+    node    what autograd calls it
+    depth   how many passes back it is: 1, or 2 of a gradient's gradient
+    step    the layer that ``of`` has become
+    """
+
+    __slots__ = ("depth", "node", "of", "step")
+
+    def __init__(self, of: Recorded | None, node: object) -> None:
+        before = of.scope if of else Scope("")
+        super().__init__(f"{BACKWARD}.{before.path}" if before.path else BACKWARD)
+        self.of, self.node = of, node
+        self.depth: int = 1 + (before.depth if isinstance(before, GradientScope) else 0)
+        self.step: Step | None = None
+
+
+BACKWARD = "backward"
+"""What layers are below that work gradients out."""

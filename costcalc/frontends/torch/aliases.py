@@ -36,9 +36,13 @@ class Aliases:
     note    called with the name, arguments and result of each step that catching up needs
     numbers called with a tensor from outside, for its values if they are known
     keep    hold the tensors themselves; False where they have values and should be freed
+    shared  tensors come that nobody has made, in the memory of those that were: autograd keeps tensors so
     """
 
-    def __init__(self, note: Note, numbers: Callable[[Tensor], tuple[Any, ...] | None], *, keep: bool) -> None:
+    def __init__(
+        self, note: Note, numbers: Callable[[Tensor], tuple[Any, ...] | None], *, keep: bool, shared: bool = False
+    ) -> None:
+        self._in_memory: dict[int, list[AliasEntry]] | None = {} if shared else None
         self._entries: dict[int, AliasEntry] = {}
         self._note, self._numbers, self._keep = note, numbers, keep
         self._storages: dict[int, AliasEntry] = {}
@@ -67,7 +71,9 @@ class Aliases:
             from torch.utils.weak import TensorWeakRef
 
             held = TensorWeakRef(tensor)
-        self._entries[id(tensor)] = AliasEntry(held, traced, writes)
+        entry = self._entries[id(tensor)] = AliasEntry(held, traced, writes)
+        if self._in_memory is not None:
+            self._in_memory.setdefault(storage_of(tensor), []).append(entry)
         return traced
 
     def read(self, tensor: Tensor) -> Traced:
@@ -78,6 +84,27 @@ class Aliases:
         if entry.writes and entry.seen < len(entry.writes):
             self._catch_up(entry, tensor)
         return entry.traced
+
+    def recognised(self, tensor: Tensor) -> Tensor | None:
+        """Take in ``tensor`` if nobody has made it, but another of the same elements of the same memory; and that one.
+
+        Only where tensors are ``shared``, which are kept; None where it is not known, or was before.
+        """
+        if self._in_memory is None or self.find(tensor) is not None:
+            return None
+        others = [e for e in self._in_memory.get(storage_of(tensor), ()) if e.tensor.dtype == tensor.dtype]
+        region = region_of(tensor)
+        for entry in reversed(others):
+            if region_of(entry.tensor) == region:
+                self.alias(tensor, entry.tensor)
+                return entry.tensor  # type: ignore[no-any-return]
+        if others:
+            base = max(others, key=lambda e: e.tensor.numel())
+            made = Traced(type_of(tensor))
+            arguments = {"self": self.read(base.tensor), "held": region_of(base.tensor), "wanted": region}
+            self._note("costcalc::part", arguments, made)
+            self.adopt(tensor, made)
+        return None
 
     def view(self, tensor: Tensor, base: Tensor) -> Traced:
         """Take in ``tensor``, which an operator made from ``base`` and may share its memory."""

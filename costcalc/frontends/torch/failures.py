@@ -73,7 +73,8 @@ def _said(error: BaseException) -> str:
     if (isinstance(error, AssertionError) and "CUDA" in text) or "Found no NVIDIA driver" in text:
         return f"it asks for CUDA ('{text}'); costcalc needs no device, so build the model for the CPU"
     if "does not require grad" in text:
-        return f"it differentiates in its forward, and is traced without autograd ('{text}')"
+        wants = "let the forward call requires_grad_(), or hand over a tensor that requires gradients"
+        return f"it differentiates by what no gradient is recorded for ('{text}'); {wants}"
     if "NestedTensor" in text:
         return "it hands nested tensors to an operator that takes them whole, without sizes to count by; pad them"
     if "HigherOrderOperator" in text:

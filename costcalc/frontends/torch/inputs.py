@@ -96,7 +96,8 @@ class WithoutValues:
             return tensor
         if _countable(tensor.dtype) and has_values(tensor) and tensor.numel() <= LARGEST_CONSTANT:
             return tensor.detach().cpu().clone()
-        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+        made = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+        return made.requires_grad_(tensor.requires_grad)
 
 
 class BesideCPU(WithoutValues):
@@ -125,7 +126,9 @@ class WithValues(WithoutValues):
         return torch.rand(shape, dtype=dtype, generator=torch.Generator().manual_seed(0))
 
     def like(self, tensor: Tensor) -> Tensor:
-        return self.made(tuple(tensor.shape), tensor.dtype) if not has_values(tensor) else tensor.detach().cpu().clone()
+        known = has_values(tensor)
+        made = tensor.detach().cpu().clone() if known else self.made(tuple(tensor.shape), tensor.dtype)
+        return made.requires_grad_(tensor.requires_grad)
 
 
 def _is_object(value: Any) -> bool:

@@ -19,6 +19,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from costcalc.classes import NamedTuple
+from costcalc.frontends.torch.differentiation import NO_GRADIENT, Autograd
 from costcalc.frontends.torch.exclusive import alone
 from costcalc.frontends.torch.guard import untouched
 from costcalc.frontends.torch.inputs import SEQUENCES, WithoutValues, default_inputs, floating_type, tensors_in
@@ -60,9 +61,25 @@ def run_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
 
     Raises ``Unseen`` where the model asks for values, or an operator has no rule for tensors without them.
     """
+    try:
+        return _run_of(model, args, kwargs, "off")
+    except Unseen as reason:
+        if NO_GRADIENT not in str(reason):
+            raise
+    try:
+        return _run_of(model, args, kwargs, "on")
+    except Unseen as reason:
+        if NO_GRADIENT not in str(reason):
+            raise
+    return _run_of(model, args, kwargs, "by inputs")
+
+
+def _run_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], autograd: Autograd) -> ObservedRun:
     with ready_to_run(model, args, kwargs) as ready:
+        if autograd != "off":
+            ready.require_gradients(by_inputs=autograd == "by inputs")
         seen = Seeing(ready)
-        with ready.seen_by(seen):
+        with ready.seen_by(seen), torch.set_grad_enabled(autograd != "off"):
             result = ready.forward()
         del result
     return seen.run()
@@ -82,6 +99,13 @@ class Ready(NamedTuple):
     def inputs(self) -> list[Tensor]:
         """The tensors among what it is given."""
         return [t for _, t in tensors_in("", (self.args, self.kwargs))]
+
+    def require_gradients(self, *, by_inputs: bool = False) -> list[Tensor]:
+        """Let the weights that are trained require gradients, and return them; floating inputs too if ``by_inputs``."""
+        trained = [self.weights[name] for name, p in self.model.named_parameters() if p.requires_grad]
+        for tensor in (*trained, *(t for t in self.inputs if by_inputs and t.is_floating_point())):
+            tensor.requires_grad_()
+        return trained
 
     def forward(self) -> Any:
         """Run it; within ``seen_by``."""

@@ -16,8 +16,9 @@ from torch._ops import HigherOrderOperator, OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from costcalc.errors import Location
-from costcalc.frontends.calls.recorded import Recorded, Scope
+from costcalc.frontends.calls.recorded import GradientScope, Recorded, Scope
 from costcalc.frontends.torch.aliases import Aliases, region_of, storage_of
+from costcalc.frontends.torch.differentiation import BackwardScopes
 from costcalc.frontends.torch.fused import FUSED
 from costcalc.frontends.torch.lines import Lines
 from costcalc.frontends.torch.nested import jagged_parts
@@ -59,9 +60,19 @@ class Recorder(TorchDispatchMode):
     lines      where in the user's code calls and weights were made
     failing    the call that raised, with the shapes that met there
     asked      whether a call asked for values that are not there
+
+    With ``autograd`` the model is run above it.
     """
 
-    def __init__(self, model: torch.nn.Module, where: Where, assumptions: Assumptions, values: Values = "few") -> None:
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        where: Where,
+        assumptions: Assumptions,
+        values: Values = "few",
+        *,
+        autograd: bool = False,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         assumptions.where = where
         assumptions.identity = self._identity
@@ -69,7 +80,9 @@ class Recorder(TorchDispatchMode):
         self.failing = ""
         self.asked = False
         self.weights: list[Traced] = []
-        self.aliases = Aliases(self._note, self._numbers, keep=values != "all")
+        self.aliases = Aliases(self._note, self._numbers, keep=values != "all" or autograd, shared=autograd)
+        self._backward = BackwardScopes(self.calls) if autograd else None
+        self._turned: dict[Traced, Traced] | None = {} if autograd else None  # transposed weights
         self._where, self._assumptions, self.lines = where, assumptions, Lines(model)
         self.runner = Runner(self.aliases, assumptions, values)
         self._operators: dict[OpOverload, Operator] = {}
@@ -152,6 +165,27 @@ class Recorder(TorchDispatchMode):
             if func.name() == "export::access_subclass_inner_tensor":
                 return getattr(*args)
             return NotImplemented  # the tensor runs the operators that it is made of
+        if self._backward is not None:
+            return self._of_autograd(self._backward, func, args, kwargs)
+        return self._run(func, args, kwargs)
+
+    def _of_autograd(
+        self, backward: BackwardScopes, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Run a call that autograd has seen, or makes."""
+        before, until = self._where.now, backward.begins()
+        for tensor in (*tensors_among(args), *tensors_among(kwargs.values())):
+            same = None if is_sparse(tensor) or tensor.is_nested else self.aliases.recognised(tensor)
+            if same is not None:
+                self.runner.beside.same(tensor, same)
+        self._where.now = backward.now(before)
+        try:
+            return self._run(func, args, kwargs)
+        finally:
+            self._where.now = before
+            backward.ended(until)
+
+    def _run(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         operator = self._operators.get(func)
         if operator is None:
             operator = self._operators[func] = Operator(func)
@@ -273,6 +307,9 @@ class Recorder(TorchDispatchMode):
             name: replaced(value, read) if isinstance(value, (Tensor, list, tuple)) else value
             for name, value in operator.named(args, kwargs).items()
         }
+        if name == "t" and self._turned and arguments["self"] in self._turned:
+            self.aliases.adopt(results[0], self._turned[arguments["self"]])  # a weight turned back
+            return
         if operator.name in LOOKED_UP:
             self._tell_numbers(given)
         elif operator.name in MADE_OF_NUMBERS and results:
@@ -299,7 +336,24 @@ class Recorder(TorchDispatchMode):
                 location = self._where.now.path or "the model"
                 self._assumptions.note(f"weights packed for {operator.name} in {location} are in no figure")
         copies = operator.views and bool(fresh) and bool(given) and storage_of(fresh[0]) != storage_of(given[0])
+        if self._turned is not None:
+            name, arguments = self._whole(name, arguments, made)
         self.calls.append(Recorded(name, arguments, tuple(made), self._where.now, copies, self._line()))
+
+    def _whole(self, name: str, arguments: dict[str, Any], made: Sequence[Traced]) -> tuple[str, dict[str, Any]]:
+        """A product with a transposed weight as the ``linear`` that autograd has taken apart."""
+        assert self._turned is not None
+        first = arguments.get("self")
+        if name == "t" and isinstance(first, Traced) and first.weight and len(first.shape) == 2:
+            self._turned[made[0]] = first
+        weight = self._turned.get(arguments["mat2"]) if name in ("mm", "addmm") else None
+        if weight is None or isinstance(self._where.now, GradientScope):
+            return name, arguments
+        if name == "mm":
+            return "linear", {"input": first, "weight": weight, "bias": None}
+        if arguments["beta"] != 1 or arguments["alpha"] != 1 or not isinstance(first, Traced) or len(first.shape) != 1:
+            return name, arguments
+        return "linear", {"input": arguments["mat1"], "weight": weight, "bias": first}
 
     def _parts_made(self, results: list[Tensor], old: set[int]) -> list[Tensor]:
         """``results``, and for each new sparse one what it stores."""

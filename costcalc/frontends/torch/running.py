@@ -72,7 +72,7 @@ class Runner:
         self._copies: dict[int, torch.UntypedStorage] = {}  # what stands for those of them that the model writes to
         self._valueless: set[int] = set()  # real tensors whose values must not be used
         self._overwritten: set[int] = set()  # and storages
-        self._beside = Beside()
+        self.beside = Beside()
         self._untold = False
         self.generator = torch.Generator().manual_seed(0)  # so that the process's own is left alone
         self._known: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
@@ -119,8 +119,8 @@ class Runner:
         if operator.name in CHOICES:
             chosen = choice(operator.name, operator.named(args, kwargs), made)
             if chosen is not None:
-                self._beside.presume(chosen[1:], supposed=False)
-                self._beside.keep(*chosen)
+                self.beside.presume(chosen[1:], supposed=False)
+                self.beside.keep(*chosen)
         return made
 
     def _without_values(
@@ -145,8 +145,8 @@ class Runner:
         if guess is not None:
             places = places_of(operator.name, args, guess)
             if places is not None:
-                self._beside.presume([places], supposed=True)
-                self._beside.keep(guess, places)
+                self.beside.presume([places], supposed=True)
+                self.beside.keep(guess, places)
             return guess
         run_args, run_kwargs = on_meta(run_args), on_meta(run_kwargs)
         if not given:
@@ -162,9 +162,9 @@ class Runner:
         if any(map(self._belongs_to_model, written)):
             return NotImplemented
         known = [self._real(t) for t in given]
-        if operator.name in TOLD_APART and any(map(self._beside.is_supposed, known)):
+        if operator.name in TOLD_APART and any(map(self.beside.is_supposed, known)):
             return NotImplemented  # which of them are left is unknown, so that it is unknown how many are distinct
-        presumed, supposed = any(map(self._beside.is_presumed, known)), any(map(self._beside.is_supposed, known))
+        presumed, supposed = any(map(self.beside.is_presumed, known)), any(map(self.beside.is_supposed, known))
         if not self._has_room(func, operator, args, kwargs, given, presumed):
             return NotImplemented
         device = kwargs.get("device")
@@ -183,7 +183,7 @@ class Runner:
             raise
         values = tensors_among([made])
         if presumed:
-            self._beside.presume([*values, *map(self._real, written)], supposed=supposed)
+            self.beside.presume([*values, *map(self._real, written)], supposed=supposed)
             leaves = device is not None and not beside and any(t.is_meta for t in given)
             masks = operator.name == "index" and has_mask(args[1])
             if leaves or masks or operator.name in DECIDES:
@@ -194,7 +194,7 @@ class Runner:
             shown = self._unshadowed(operator, args, kwargs, on_device)
             for tensor, value in zip(tensors_among([shown]), values, strict=True):
                 if tensor.is_meta:
-                    self._beside.keep(tensor, value)
+                    self.beside.keep(tensor, value)
             return shown
         names = {id(self._real(t)): t for t in (given if beside else written)}
         return replaced(self._kept(made, given), lambda t: names[id(t)] if id(t) in names else self._twin(t, beside))
@@ -213,14 +213,14 @@ class Runner:
         if not beside:
             return value
         made = without_values(value)
-        self._beside.keep(made, value)
+        self.beside.keep(made, value)
         return made
 
     def _value(self, tensor: Tensor) -> Tensor | None:
         """The values of ``tensor``; None where they are unknown."""
         if not tensor.is_meta:
             return tensor if self._is_known(tensor) else None
-        value = self._beside.of(tensor) if self._beside else None
+        value = self.beside.of(tensor) if self.beside else None
         return None if value is None or storage_of(value) in self._overwritten else value
 
     def _real(self, tensor: Tensor) -> Tensor:
@@ -232,7 +232,7 @@ class Runner:
     def _forget(self, tensor: Tensor) -> None:
         """``tensor`` is written with what is unknown."""
         if tensor.is_meta:
-            value = self._beside.of(tensor) if self._beside else None
+            value = self.beside.of(tensor) if self.beside else None
             if value is not None:
                 self._overwritten.add(storage_of(value))
         else:
@@ -242,9 +242,9 @@ class Runner:
     def _decided(self, *values: Tensor) -> None:
         """Say, where ``values`` are presumed, that sizes or numbers were taken from them."""
         for value in values:
-            if self._beside.is_supposed(value):
+            if self.beside.is_supposed(value):
                 self._assumptions.bounds = False
-            elif self._beside.is_presumed(value):
+            elif self.beside.is_presumed(value):
                 self._assumptions.note(SPREAD)
 
     def _once(self, func: OpOverload, operator: Operator, args: Args, kwargs: Kwargs) -> Any:
@@ -331,7 +331,7 @@ class Runner:
     def known(self, tensor: Tensor) -> Tensor | None:
         """The values of ``tensor`` if they are the same whatever the model is given."""
         value = None if self._values == "all" else self._value(tensor)
-        return None if value is None or self._beside.is_presumed(value) else value
+        return None if value is None or self.beside.is_presumed(value) else value
 
     def told(self, tensor: Tensor) -> Tensor | None:
         """The values of ``tensor`` for Python to read; None where they are unknown."""
@@ -353,7 +353,7 @@ class Runner:
         value, known = self._value(x), self._value(mask)
         stretched = self.shadow(x).expand(shape)
         if value is not None:
-            self._beside.keep(stretched, value.expand(shape))
+            self.beside.keep(stretched, value.expand(shape))
         if known is not None:
             return stretched, self._said(known.expand(shape))
         self._check_told()
@@ -378,14 +378,14 @@ class Runner:
         """The places that ``mask`` selects, axis by axis, on the meta device."""
         places = mask.nonzero()
         self._decided(mask)
-        if self._beside.is_presumed(mask):
-            self._beside.presume([places], supposed=self._beside.is_supposed(mask))
+        if self.beside.is_presumed(mask):
+            self.beside.presume([places], supposed=self.beside.is_supposed(mask))
         return [self._twin(axis, True) for axis in places.unbind(1)]
 
     def _supposed(self, count: int, shape: Sequence[int]) -> list[Tensor]:
         """So many places of ``shape``, axis by axis, on the meta device."""
         places = evenly(count, shape)
-        self._beside.presume([places], supposed=True)
+        self.beside.presume([places], supposed=True)
         return [self._twin(axis, True) for axis in places.unbind(1)]
 
     def _repeated(self, arguments: Mapping[str, Any], kwargs: Kwargs) -> Kwargs:

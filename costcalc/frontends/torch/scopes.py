@@ -72,6 +72,7 @@ def following(model: nn.Module) -> Iterator[Where]:
 
     It wraps ``Module.__call__`` as torch.fx does, and puts it back: no hooks on the model.
     """
+    import torch
     from torch import nn
 
     from costcalc.frontends.torch.exclusive import replaced_here
@@ -89,7 +90,7 @@ def following(model: nn.Module) -> Iterator[Where]:
             if path is None:
                 return original(self, *args, **kwargs)
             before = where.now
-            where.now = Scope(path)
+            where.now = Scope(path, torch._C._current_autograd_node())
             try:
                 return original(self, *args, **kwargs)
             except BaseException:

@@ -17,6 +17,7 @@ from costcalc.classes import replace
 from costcalc.errors import CostcalcError, UnknownName
 from costcalc.frontends.calls.lower import Lowering
 from costcalc.frontends.torch.decided_layers import value_sizes
+from costcalc.frontends.torch.differentiation import Autograd, DerivativesAsked, differentiated, not_differentiated
 from costcalc.frontends.torch.exclusive import OfATrace, alone
 from costcalc.frontends.torch.failures import INTERPRETER, ModelError, forward_failed, values_asked
 from costcalc.frontends.torch.guard import counted_apart, untouched, valued_indices, without_autocast
@@ -44,6 +45,8 @@ from costcalc.ir.collector import uncollected
 from costcalc.ir.graph import Graph
 
 REAL = "run with real tensors: the model asks for values, and its graph may differ with others"
+
+BY_INPUTS = "inputs require gradients: the forward differentiates by them"
 
 
 def trace(module: nn.Module, *inputs: Any, assume: Mapping[str, int] | None = None, **kwargs: Any) -> Graph:
@@ -206,6 +209,7 @@ def _traced(
     parameters: Mapping[str, Any] | None,
     source: str,
     less: bool = False,
+    autograd: Autograd = "off",
 ) -> Graph:
     assumptions = Assumptions(settings, less=less)
     if made.values == "all":
@@ -213,17 +217,23 @@ def _traced(
     elif made.zeros and made.whole_numbers:
         assumptions.note("whole numbers given as shapes are zeros: the model asks for values")
     given, options = made.of(tuple(args)), made.of(dict(kwargs))
+    if autograd == "by inputs":
+        assumptions.note(BY_INPUTS)
+        for _, tensor in tensors_in("", (given, options)):
+            tensor.requires_grad_(tensor.is_floating_point())
+    asked = DerivativesAsked()
     with ExitStack() as stack:
         where = stack.enter_context(following(model))
         for guard in (
-            untouched(model),
+            untouched(model, whole=autograd == "off"),
+            not_differentiated(asked) if autograd == "off" else differentiated(model, on_meta=made.values != "all"),
             _eager(),
             without_autocast(assumptions.note),
             valued_indices(),
             counted_apart(),
         ):
             stack.enter_context(guard)
-        recorder = Recorder(model, where, assumptions, made.values)
+        recorder = Recorder(model, where, assumptions, made.values, autograd=autograd != "off")
         stack.enter_context(instead_of_the_process(recorder.runner.generator))
         stack.enter_context(told_by(recorder.runner.told, assumptions))
         stack.enter_context(scripts_told(made.values))
@@ -234,25 +244,30 @@ def _traced(
         inputs: dict[str, Traced] = {}
         for key, tensor in named(model, given, options):
             inputs |= recorder.adopt_input(key, tensor)
+        again, wanted = False, autograd
         try:
             with recorder, OnCPU() if made.values == "constants" else nullcontext():
                 result = model(*given, **options)
         except Exception as error:
+            if asked.by(error):
+                wanted = "on" if autograd == "off" else "by inputs"
             # TorchScript makes an error of its own of what is raised below it.
-            asked = isinstance(error, ValuesNeeded) or (recorder.asked and INTERPRETER in str(error))
-            if made.values != "all" and (asked or _needs_values(error)):
+            valued = isinstance(error, ValuesNeeded) or (recorder.asked and INTERPRETER in str(error))
+            if wanted == autograd and made.values != "all" and (valued or _needs_values(error)):
                 raise ValuesNeeded(values_asked(error, where.failed)) from error
             again = bool(made.ranks) and not made.whole_numbers and _wants_whole_numbers(error)
-            if not again:
+            if not again and wanted == autograd:
                 raise forward_failed(name, error, where.failed, recorder.failing, recorder.calls) from error
         else:
-            again, outputs = False, [made for _, t in tensors_in("", result) for made in recorder.made(t)]
+            wanted = "on" if asked.by(None) else autograd
+            outputs = [made for _, t in tensors_in("", result) for made in recorder.made(t)]
         finally:
             recorder.runner.shape_back()
     known: dict[str, Any] = {"settings": settings, "parameters": parameters, "source": source}
-    if again:
-        whole = type(made)(made.floating, whole_numbers=made.looked_up)
-        return _traced(model, args, kwargs, name, whole, **known, less=less)
+    if again or wanted != autograd:
+        number = made.looked_up if again else made.whole_numbers
+        anew = type(made)(made.floating, whole_numbers=number)
+        return _traced(model, args, kwargs, name, anew, **known, less=less, autograd=wanted)
     if not less:
         assumptions.check_settings(name)
     frozen = (key for key, p in model.named_parameters(remove_duplicate=False) if not p.requires_grad)
@@ -268,8 +283,9 @@ def _traced(
 
     def with_less() -> Graph:
         return _traced(
-            model, args, kwargs, name, type(made)(made.floating, whole_numbers=made.whole_numbers), **known, less=True
-        )
+            model, args, kwargs, name, type(made)(made.floating, whole_numbers=made.whole_numbers), **known, less=True,
+            autograd=autograd,
+        )  # fmt: skip
 
     found = value_sizes(
         graph,

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch._ops import OpOverload
 
 from costcalc.errors import CostcalcError
+from costcalc.frontends.torch.differentiation import NO_GRADIENT
 from costcalc.frontends.torch.inputs import default_inputs
 from costcalc.frontends.torch.memory_run import Ready, Seeing, Unseen, ready_to_run
 from costcalc.frontends.torch.pytrees import tensors_among
@@ -119,11 +120,22 @@ def step_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], au
 
     Raises ``Unseen`` where the model asks for values, or an operator has no rule for tensors without them.
     """
+    try:
+        return _step_of(model, args, kwargs, autocast)
+    except Unseen as reason:
+        if NO_GRADIENT not in str(reason):
+            raise
+    return _step_of(model, args, kwargs, autocast, by_inputs=True)  # by which the forward itself differentiates
+
+
+def _step_of(
+    model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], autocast: str, *, by_inputs: bool = False
+) -> ObservedStep:
     with ready_to_run(model, args, kwargs) as ready:
         for module in model.modules():
             module.__dict__["training"] = True
         weights = ready.weights
-        trained = [weights[name].requires_grad_() for name, p in model.named_parameters() if p.requires_grad]
+        trained = ready.require_gradients(by_inputs=by_inputs)
         seen = TrainingRun(ready)
         hooks = torch.autograd.graph.saved_tensors_hooks(seen.keep, lambda t: t)
         narrower = torch.autocast("cpu", dtype=getattr(torch, autocast)) if autocast else nullcontext()

@@ -59,6 +59,12 @@ class Beside:
         """Take ``values`` for those of ``tensor``."""
         self._values[id(tensor)] = (tensor, values)
 
+    def same(self, tensor: Tensor, other: Tensor) -> None:
+        """What is known of ``other`` is known of ``tensor``, which is the same elements of the same memory."""
+        value = self.of(other)
+        if value is not None:
+            self.keep(tensor, value)
+
     def presume(self, values: Iterable[Tensor], *, supposed: bool) -> None:
         """Note that ``values`` stand for others."""
         found = list(map(storage_of, values))
