@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from costcalc.amounts.formatting import field_text
 from costcalc.analysis.figures import COMPARISON, FIGURES, SPENT, Figure, Value, field_at_end, figures_in
+from costcalc.analysis.pixel_map import GLOBAL, ReceptiveField
 from costcalc.analysis.records import Layer, Report
-from costcalc.analysis.view import GLOBAL, ReceptiveField
 from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from costcalc.amounts import units
 from costcalc.analysis.figures import BITS, JOULES, PIXELS, RATIO, SECONDS, Figure, Value
-from costcalc.analysis.view import GLOBAL, ReceptiveField
+from costcalc.analysis.pixel_map import GLOBAL, ReceptiveField
 
 SMALL = {SECONDS: units.seconds, JOULES: units.joules}
 

@@ -13,11 +13,11 @@ from costcalc.analysis.fft import by_fourier
 from costcalc.analysis.figures import BITS, COUNT, EXPLANATION, JOULES, SECONDS, Figure, figures_in
 from costcalc.analysis.floor import multiplied
 from costcalc.analysis.layer_costs import OpUse, input_rows
+from costcalc.analysis.pixel_map import UNKNOWN, ReceptiveField
 from costcalc.analysis.receptive_fields import receptive_fields
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.roofline import Time
 from costcalc.analysis.storage import Storage
-from costcalc.analysis.view import UNKNOWN, ReceptiveField
 from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError, UnknownName, near
 from costcalc.ir.expr import Expr

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from costcalc.analysis.view import GLOBAL, ReceptiveField
+from costcalc.analysis.pixel_map import GLOBAL, ReceptiveField
 from costcalc.classes import NamedTuple
 from costcalc.errors import CostcalcError, UnknownName, listing, near
 from costcalc.ir.dims import Dim
@@ -54,7 +54,7 @@ METRIC = "metric"
 
 
 class In(NamedTuple):
-    """How one view has a figure, where that differs: its title and words there, and the figure that it follows."""
+    """How one output shows a figure, where that differs: its title and words there, and the figure that it follows."""
 
     title: str = ""
     description: str = ""
@@ -104,7 +104,7 @@ class Figure(NamedTuple):
                table of ``energy``, which it then needs
     shown      where, and in which words
     unless     the figure beside which totals leave it out where both are the same
-    on_demand  whether views have it only where it is asked for by its name
+    on_demand  whether outputs show it only where it is asked for by its name
     """
 
     name: str
@@ -146,13 +146,13 @@ class Figure(NamedTuple):
         """Whether records hold it; else it follows from what they hold."""
         return bool(self.done or self.moved or self.held)
 
-    def titled(self, view: str) -> str:
-        """Its title in ``view``."""
-        return self.shown[view].title or self.title
+    def titled(self, output: str) -> str:
+        """Its title in ``output``."""
+        return self.shown[output].title or self.title
 
-    def described(self, view: str) -> str:
-        """What it says in ``view``."""
-        return self.shown[view].description or self.description
+    def described(self, output: str) -> str:
+        """What it says in ``output``."""
+        return self.shown[output].description or self.description
 
     def of(self, record: Any) -> Any:
         """Its value of a layer, a block or a total, which may be a symbol; None where that has none."""
@@ -209,9 +209,9 @@ def _columns(description: str) -> dict[str, In]:
     return {COLUMN: In(description=description), WIDE: In(), EXPLANATION: In(), METRIC: In()}
 
 
-def _but(*views: str) -> dict[str, In]:
+def _but(*outputs: str) -> dict[str, In]:
     """Everywhere but there."""
-    return {view: In() for view in EVERYWHERE if view not in views}
+    return {output: In() for output in EVERYWHERE if output not in outputs}
 
 
 FIGURES: dict[str, Figure] = {
@@ -339,7 +339,7 @@ FIGURES: dict[str, Figure] = {
         ),
     )
 }  # fmt: skip
-"""Name → figure, in the order in which most views have them."""
+"""Name → figure, in the order in which most outputs show them."""
 
 
 _MEMORY = "; memory of activations is peak, what an engine holds of them is memory, with `engine`"
@@ -403,19 +403,19 @@ def find_figure(name: str) -> Figure:
     return find_named(name).figure
 
 
-def figures_in(view: str, also: Collection[str] = ()) -> list[Figure]:
-    """The figures that ``view`` has, in its order, and of those that it has only on demand the ones named in ``also``.
+def figures_in(output: str, also: Collection[str] = ()) -> list[Figure]:
+    """The figures that ``output`` shows, in its order; those that it shows on demand only if ``also`` names them.
 
     >>> [figure.name for figure in figures_in(CLOSED_FORM)]
     ['macs', 'ops', 'params', 'storage', 'traffic']
     >>> [figure.name for figure in figures_in(CLOSED_FORM, ["flops"])][:3]
     ['macs', 'flops', 'ops']
     """
-    found = [f for f in FIGURES.values() if view in f.shown and (not f.on_demand or f.name in also)]
-    for figure in [f for f in found if f.shown[view].after]:
+    found = [f for f in FIGURES.values() if output in f.shown and (not f.on_demand or f.name in also)]
+    for figure in [f for f in found if f.shown[output].after]:
         found.remove(figure)
         names = [f.name for f in found]
-        found.insert(names.index(figure.shown[view].after) + 1, figure)
+        found.insert(names.index(figure.shown[output].after) + 1, figure)
     return found
 
 

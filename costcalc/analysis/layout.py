@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 from costcalc.analysis.axis_factors import Factor
 from costcalc.analysis.axis_origins import axes_of, carried
-from costcalc.analysis.view import GLOBAL, Span, View
-from costcalc.analysis.views import seen_along, ways_in
+from costcalc.analysis.pixel_map import GLOBAL, PixelMap, Span
+from costcalc.analysis.pixel_maps import seen_along, ways_in
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.layout import AXES, PLACES
 
@@ -57,11 +57,11 @@ def image_of(graph: Graph) -> tuple[str, tuple[int, ...]] | None:
     return untold
 
 
-def _steps(graph: Graph, value: str) -> Iterator[tuple[Node, list[View | None], list[View]]]:
+def _steps(graph: Graph, value: str) -> Iterator[tuple[Node, list[PixelMap | None], list[PixelMap]]]:
     """Each node that reads ``value``, all of whose axes are followed: what its inputs see, and its outputs."""
     shape: tuple[int, ...] = graph.types[value].shape  # type: ignore[assignment]
-    start = View(tuple((Factor(axis, 1, size),) for axis, size in enumerate(shape)), (Span(),) * len(shape))
-    found: dict[str, View | None] = {value: start}
+    start = PixelMap(tuple((Factor(axis, 1, size),) for axis, size in enumerate(shape)), (Span(),) * len(shape))
+    found: dict[str, PixelMap | None] = {value: start}
     for node in graph.nodes:
         before = [found.get(v) for v in node.inputs]
         if any(before):
@@ -70,7 +70,7 @@ def _steps(graph: Graph, value: str) -> Iterator[tuple[Node, list[View | None], 
                 for index, v in enumerate(node.outputs)
             ]
             found.update(zip(node.outputs, made, strict=True))
-            yield node, before, [view for view in made if view is not None]
+            yield node, before, [pixel_map for pixel_map in made if pixel_map is not None]
 
 
 def names_by_sliding(graph: Graph, value: str) -> tuple[str, ...] | None:
@@ -130,9 +130,9 @@ def _by_mixing(graph: Graph, value: str) -> tuple[str, ...] | None:
     windows: set[int] = set()
     told = False
     for node, before, made in _steps(graph, value):
-        cut = {axis for view in before if view for axis in _cut(view)}
-        for view in made:
-            for axis, seen in enumerate(view.spans):
+        cut = {axis for pixel_map in before if pixel_map for axis in _cut(pixel_map)}
+        for pixel_map in made:
+            for axis, seen in enumerate(pixel_map.spans):
                 if seen == GLOBAL:
                     whole.add(axis)
                 elif not isinstance(seen, Span):
@@ -160,7 +160,7 @@ def _by_mixing(graph: Graph, value: str) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def _cut(view: View) -> Iterator[int]:
+def _cut(pixel_map: PixelMap) -> Iterator[int]:
     """The axes of the input that lie in several factors."""
-    axes = [p.axis for factors in view.factors for p in factors if p.axis is not None and p.size > 1]
+    axes = [p.axis for factors in pixel_map.factors for p in factors if p.axis is not None and p.size > 1]
     return (axis for axis in axes if axes.count(axis) > 1)

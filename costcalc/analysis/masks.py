@@ -11,8 +11,8 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from costcalc.analysis.following import through
-from costcalc.analysis.view import View
+from costcalc.analysis.pixel_map import PixelMap
+from costcalc.analysis.pixel_map_composition import through
 from costcalc.ir.fields import ints
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.index_map import AxisMap, Regroup
@@ -49,15 +49,15 @@ class Masks:
         leaves = node.op.leaves(places[0]) if len(places) == 1 else None
         return leaves and (node.inputs[places[0]], leaves)
 
-    def seen(self, node: Node, view: View, extent: tuple[int, ...]) -> View | None:
-        """What the output of ``node`` sees, which would see ``view`` if its mask left all; None if nothing is left."""
+    def seen(self, node: Node, pixel_map: PixelMap, extent: tuple[int, ...]) -> PixelMap | None:
+        """What the output of ``node`` sees, None if nothing; without its mask it would see ``pixel_map``."""
         shape = self.graph.types[node.outputs[0]].shape
         put = self._put_by(node)
         assert put is not None
         mask, leaves = put
         numbers, of_mask = self.numbers(mask), ints(self.graph.types[mask].shape)
         if numbers is None:
-            return view
+            return pixel_map
         left = [[False] * n for n in of_mask]
         many = 0
         for index, number in zip(product(*map(range, of_mask)), numbers, strict=True):
@@ -66,16 +66,16 @@ class Masks:
                 for axis, place in enumerate(index):
                     left[axis][place] = True
         if many == len(numbers):
-            return view
+            return pixel_map
         if not many:
             return None
         if prod(map(sum, left)) != many:
-            return view._replace(bound=True)  # as of a triangle: no place need see it all
+            return pixel_map._replace(bound=True)  # as of a triangle: no place need see it all
         maps = [AxisMap(axis) for axis in range(len(shape))]
         for axis, places in enumerate(left, len(shape) - len(of_mask)):
             if not all(places):
                 maps[axis] = AxisMap(axis, sees=_own(places), bound=True)
-        return through(view, tuple(maps), shape, shape, extent)
+        return through(pixel_map, tuple(maps), shape, shape, extent)
 
     def numbers(self, value: str) -> Sequence[Any] | None:
         """The elements of a settled ``value`` in their order, if they are known."""

@@ -12,7 +12,7 @@ from math import ceil, floor, gcd, lcm
 from typing import Any, TypeAlias, TypeVar
 
 from costcalc.analysis.axis_factors import Extent, Factor, PlaceTable, as_line
-from costcalc.analysis.view import Span
+from costcalc.analysis.pixel_map import Span
 from costcalc.ir.index_map import AxisMap, Number, Window, ratio, size_of, whole
 
 MOST_PLACES = 8192

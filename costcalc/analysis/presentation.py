@@ -15,7 +15,7 @@ from costcalc.errors import UnknownName, near
 if TYPE_CHECKING:
     from costcalc.analysis.records import Block, Layer
     from costcalc.backends.plots.attached import ReportPlots
-    from costcalc.backends.rows import TableView
+    from costcalc.backends.rows import TableOptions
 
 
 class NoLayer(UnknownName, KeyError):
@@ -86,34 +86,34 @@ class Presented:
     def _repr_html_(self: Any) -> str:
         from costcalc.backends.report.html import fragment
 
-        return fragment(self, _view({}))
+        return fragment(self, _options({}))
 
-    def to_text(self, **view: Any) -> str:
+    def to_text(self, **options: Any) -> str:
         """The table of the command line, as wide as the terminal, or ``width`` characters."""
         from costcalc.backends.escape import console
         from costcalc.cli.output import width
 
-        return console(_made(self, "table", None, {"width": width(), **view}), colours=bool(view.get("colour")))
+        return console(_made(self, "table", None, {"width": width(), **options}), colours=bool(options.get("colour")))
 
-    def to_csv(self, path: str | os.PathLike[str] | None = None, **view: Any) -> str:
+    def to_csv(self, path: str | os.PathLike[str] | None = None, **options: Any) -> str:
         """A line for each row and one for the total, with exact numbers: storage in bits, time in seconds."""
-        return _made(self, "csv", path, view)
+        return _made(self, "csv", path, options)
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
         """Everything, as ``docs/json.md`` has it."""
         return _made(self, "json", path, {})
 
-    def to_markdown(self, path: str | os.PathLike[str] | None = None, **view: Any) -> str:
+    def to_markdown(self, path: str | os.PathLike[str] | None = None, **options: Any) -> str:
         """Tables in GitHub's Markdown."""
-        return _made(self, "markdown", path, view)
+        return _made(self, "markdown", path, options)
 
-    def to_latex(self, path: str | os.PathLike[str] | None = None, **view: Any) -> str:
+    def to_latex(self, path: str | os.PathLike[str] | None = None, **options: Any) -> str:
         """A table for LaTeX with the packages ``booktabs`` and ``siunitx``."""
-        return _made(self, "latex", path, view)
+        return _made(self, "latex", path, options)
 
-    def to_html(self, path: str | os.PathLike[str] | None = None, **view: Any) -> str:
+    def to_html(self, path: str | os.PathLike[str] | None = None, **options: Any) -> str:
         """A page with a tree that folds; it needs no network and no script."""
-        return _made(self, "html", path, view)
+        return _made(self, "html", path, options)
 
     @property
     def plot(self: Any) -> ReportPlots:
@@ -125,27 +125,27 @@ class Presented:
 
         return ReportPlots(self)
 
-    def to_pandas(self, **view: Any) -> Any:
+    def to_pandas(self, **options: Any) -> Any:
         """The rows of the CSV as a ``pandas.DataFrame``, without the total.
 
         Whole numbers are ``int64`` where their sum is one, else Python's own. Raises ``CostcalcError`` without pandas.
         """
         from costcalc.backends import data_frames
 
-        return data_frames.pandas(_cells(self, view))
+        return data_frames.pandas(_cells(self, options))
 
-    def to_polars(self, **view: Any) -> Any:
+    def to_polars(self, **options: Any) -> Any:
         """The same as a ``polars.DataFrame``: ``Int64``, else ``Int128``, else text; raises without polars."""
         from costcalc.backends import data_frames
 
-        return data_frames.polars(_cells(self, view))
+        return data_frames.polars(_cells(self, options))
 
 
 def _made(report: Any, format: str, path: str | os.PathLike[str] | None, given: dict[str, Any]) -> str:
     """``report`` in ``format``, also written to ``path`` if there is one."""
     from costcalc.backends.report import render
 
-    text = render(format, report, _view(given))
+    text = render(format, report, _options(given))
     if path is not None:
         from costcalc.writing import write_whole
 
@@ -154,19 +154,19 @@ def _made(report: Any, format: str, path: str | os.PathLike[str] | None, given: 
 
 
 def _cells(report: Any, given: dict[str, Any]) -> dict[str, list[Any]]:
-    from costcalc.backends.report.records import cells
+    from costcalc.backends.report.csv import cells
 
-    return cells(report, _view(given))
+    return cells(report, _options(given))
 
 
-def _view(given: dict[str, Any]) -> TableView:
-    """What ``given`` asks to be shown. Raises ``TypeError`` for what is no part of a view."""
+def _options(given: dict[str, Any]) -> TableOptions:
+    """What ``given`` asks to be shown. Raises ``TypeError`` for what is no option of a table."""
     from costcalc.backends.columns import find_bars, find_column, find_columns, on_demand
-    from costcalc.backends.rows import TableView
+    from costcalc.backends.rows import TableOptions
 
-    unknown = set(given) - {*TableView._fields}
+    unknown = set(given) - {*TableOptions._fields}
     if unknown:
-        raise TypeError(f"no view has '{min(unknown)}'; there are {', '.join(TableView._fields[:-1])}")
+        raise TypeError(f"tables have no option '{min(unknown)}'; there are {', '.join(TableOptions._fields[:-1])}")
     columns, sort, bars = given.get("columns"), given.get("sort"), given.get("bars")
     if columns is not None:
         given = {**given, "columns": find_columns(columns if isinstance(columns, str) else ",".join(columns))}
@@ -175,4 +175,4 @@ def _view(given: dict[str, Any]) -> TableView:
     if bars is not None:
         given = {**given, "bars": find_bars(bars)}
     shown = [*(given.get("columns") or ()), *(given[name] for name in ("sort", "bars") if given.get(name) is not None)]
-    return TableView(**{**given, "also": (*given.get("also", ()), *on_demand(shown))})
+    return TableOptions(**{**given, "also": (*given.get("also", ()), *on_demand(shown))})

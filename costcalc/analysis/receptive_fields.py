@@ -8,9 +8,9 @@ from math import ceil, floor, lcm
 
 from costcalc.analysis.axis_factors import Factor, PlaceTable
 from costcalc.analysis.layout import axis_names, image_of
+from costcalc.analysis.pixel_map import GLOBAL, UNKNOWN, PixelMap, ReceptiveField, Seen, Span
+from costcalc.analysis.pixel_maps import pixel_maps
 from costcalc.analysis.place_tables import beside_line, kept
-from costcalc.analysis.view import GLOBAL, UNKNOWN, ReceptiveField, Seen, Span, View
-from costcalc.analysis.views import views
 from costcalc.classes import NamedTuple
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.index_map import Number, Window, ratio, size_of, whole
@@ -46,36 +46,39 @@ def receptive_fields(graph: Graph) -> ReceptiveFields:
     if not axes:
         rank = len(graph.types[value].shape)
         unknown: dict[str, ReceptiveField | str | None]
-        unknown = {v: view and UNKNOWN for v, view in views(graph, value, tuple(range(2, rank))).items()}
+        unknown = {v: pixel_map and UNKNOWN for v, pixel_map in pixel_maps(graph, value, tuple(range(2, rank))).items()}
         return ReceptiveFields(unknown, value, names)
     extent: tuple[int, ...] = tuple(graph.types[value].shape[axis] for axis in axes)  # type: ignore[misc]
-    found = views(graph, value, axes)
-    # By the object: most layers change nothing of what is seen, and comparing views takes longer than `_field`.
-    distinct = {id(view): view for view in found.values()}
-    fields = {key: view and _field(view, extent) for key, view in distinct.items()}
+    found = pixel_maps(graph, value, axes)
+    # By the object: most layers change nothing of what is seen, and comparing maps takes longer than `_field`.
+    distinct = {id(pixel_map): pixel_map for pixel_map in found.values()}
+    fields = {key: pixel_map and _field(pixel_map, extent) for key, pixel_map in distinct.items()}
     last = next((n for n in reversed(graph.nodes) if _has_places(found[n.outputs[0]], n, graph)), None)
     sees_all = last is not None and fields[id(found[last.outputs[0]])] == GLOBAL
     return ReceptiveFields(
-        {v: fields[id(view)] for v, view in found.items()}, value, names, last.name if last and sees_all else ""
+        {v: fields[id(pixel_map)] for v, pixel_map in found.items()},
+        value,
+        names,
+        last.name if last and sees_all else "",
     )
 
 
-def _has_places(view: View | None, node: Node, graph: Graph) -> bool:
-    if view is None:
+def _has_places(pixel_map: PixelMap | None, node: Node, graph: Graph) -> bool:
+    if pixel_map is None:
         return False
-    axes = zip(view.factors, graph.types[node.outputs[0]].shape, strict=True)
+    axes = zip(pixel_map.factors, graph.types[node.outputs[0]].shape, strict=True)
     return any(size != 1 and any(p.axis is not None and p.size > 1 for p in factors) for factors, size in axes)
 
 
-def _field(view: View, extent: tuple[int, ...]) -> ReceptiveField | str:
-    if UNKNOWN in view.spans:
+def _field(pixel_map: PixelMap, extent: tuple[int, ...]) -> ReceptiveField | str:
+    if UNKNOWN in pixel_map.spans:
         return UNKNOWN
-    if all(seen == GLOBAL for seen in view.spans):
+    if all(seen == GLOBAL for seen in pixel_map.spans):
         return GLOBAL
-    moving = tuple([p for factors in view.factors for p in factors if p.axis is not None])
+    moving = tuple([p for factors in pixel_map.factors for p in factors if p.axis is not None])
     # A table of places takes long to compare, and much memory to keep.
     tell = _field_of.__wrapped__ if any(p.table for p in moving) else _field_of
-    return tell(moving, view.spans, view.aligned, view.borders, view.bound, extent)
+    return tell(moving, pixel_map.spans, pixel_map.aligned, pixel_map.borders, pixel_map.bound, extent)
 
 
 @lru_cache(maxsize=8192)  # models of a family, and layers of unlike channels, see alike
@@ -87,7 +90,7 @@ def _field_of(
     bound: bool,
     extent: tuple[int, ...],
 ) -> ReceptiveField:
-    """The field of a view whose places run along the image as ``moving`` does."""
+    """The field of a pixel map whose places run along the image as ``moving`` does."""
     lines: list[tuple[Factor, ...]] = [()] * len(extent)
     for p in moving:
         for line in p.lines() if p.size > 1 else ():

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from costcalc.analysis.amounts import Amounts
 from costcalc.analysis.figures import FIGURES, RATIO, field_at_end
+from costcalc.analysis.pixel_map import ReceptiveField
 from costcalc.analysis.presentation import Presented, PresentedRow
-from costcalc.analysis.view import ReceptiveField
 from costcalc.classes import NamedTuple, dataclass, field
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr

@@ -11,7 +11,7 @@ from costcalc.ir.index_map import IDENTITY, Anywhere, AxisMap, AxisMaps, Window
 
 
 class Route(NamedTuple):
-    """An index map by axes, between two shapes, as what is to be done with any view.
+    """An index map by axes, between two shapes, as what is to be done with any pixel map.
 
     axis_maps  each input axis that is followed, with the output axes that do and how; and the one among these
                that has it just as it is, or -1

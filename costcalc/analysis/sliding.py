@@ -1,4 +1,4 @@
-"""How single axes of a view are followed: slid over, moved along, mixed whole, or lost."""
+"""How single axes of a pixel map are followed: slid over, moved along, mixed whole, or lost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from costcalc.analysis import place_tables
 from costcalc.analysis.axis_factors import Factor, as_line, count, moves
-from costcalc.analysis.view import GLOBAL, UNKNOWN, Seen, Span, View
+from costcalc.analysis.pixel_map import GLOBAL, UNKNOWN, PixelMap, Seen, Span
 from costcalc.ir.dims import Dim
 from costcalc.ir.index_map import AxisMap, Number, size_of
 
@@ -43,14 +43,14 @@ def _meets(first: int, last: int, gap: int, size: Dim) -> bool:
 
 
 def slide(
-    view: View, axis: int, size: Dim, entries: Sequence[tuple[int, AxisMap]], y: tuple[Dim, ...],
+    pixel_map: PixelMap, axis: int, size: Dim, entries: Sequence[tuple[int, AxisMap]], y: tuple[Dim, ...],
     factors: list[tuple[Factor, ...]], spans: list[Seen],
 ) -> bool:  # fmt: skip
     """Output axes that follow one input axis, of ``size``. Returns whether no more than a bound is left."""
-    before, bound = view.factors[axis], False
+    before, bound = pixel_map.factors[axis], False
     moving: Factor | None = before[0]
     if len(before) > 1:
-        if not view.whole(axis, size):
+        if not pixel_map.whole(axis, size):
             lose(before, spans)  # which of its places are where is not followed any further
             return False
         windows = [axis_map.window for _, axis_map in entries]
@@ -79,23 +79,23 @@ def slide(
 
 
 def shifted(
-    view: View, axis: int, size: Dim, out: int, axis_map: AxisMap, y: tuple[Dim, ...],
+    pixel_map: PixelMap, axis: int, size: Dim, out: int, axis_map: AxisMap, y: tuple[Dim, ...],
     factors: list[tuple[Factor, ...]], starts: list[int], spans: list[Seen],
 ) -> bool:  # fmt: skip
     """Follow an axis of several factors where that loses none: all moved along, turned round, or one place taken.
 
     Returns whether it could.
     """
-    before, (stride, lo, hi) = view.factors[axis], axis_map.window
+    before, (stride, lo, hi) = pixel_map.factors[axis], axis_map.window
     if lo != hi or moves(factors[out]):
         return False
-    if stride == -1 and lo == size - 1 and view.whole(axis, size):
+    if stride == -1 and lo == size - 1 and pixel_map.whole(axis, size):
         _fix(before, int(lo), spans)
         factors[out] = tuple(p._replace(step=-p.step, also=tuple((a, -s) for a, s in p.also)) for p in before)
         return True
     if stride != 1:
         return False
-    start, inner, places = view.start(axis) + int(lo), count(before[1:]), y[out]
+    start, inner, places = pixel_map.start(axis) + int(lo), count(before[1:]), y[out]
     if start >= 0 and start + places <= count(before) and not start % inner and not places % inner:  # type: ignore[operator]
         _fix(before, start, spans)  # whole rows are left
         factors[out] = (before[0]._replace(size=places // inner), *before[1:])  # type: ignore[arg-type]

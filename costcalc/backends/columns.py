@@ -328,7 +328,7 @@ def needs_more(columns: list[Column], report: Report) -> None:
 
 
 def wanted(report: Report, plain: str, timed: str, also: Collection[str] = ()) -> list[Column]:
-    """The columns that a view has by default: ``timed`` on a machine, else ``plain``, and energy by a table."""
+    """The columns of a table by default: ``timed`` on a machine, else ``plain``, and energy by a table."""
     names = timed if report.machine else plain
     return preferred(f"{names} energy" if report.energies else names, also)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from costcalc.analysis.estimate import Estimate
 
 
-class TableView(NamedTuple):
+class TableOptions(NamedTuple):
     """What to show of a report, and how wide.
 
     depth     fold the layers that lie deeper into their blocks
@@ -85,22 +85,22 @@ def layers_in(row: Row) -> str:
     return f"{layers} layer{'s' * (layers != 1)}"
 
 
-def flat(report: Report, view: TableView, folds: Folds | None = None) -> list[Row]:
+def flat(report: Report, options: TableOptions, folds: Folds | None = None) -> list[Row]:
     """Rows that add up to the last of them, the total; without headings. ``folds`` folds some blocks."""
-    rows = _kinds(report) if view.by_kind else _folded(report, folds) if folds else _leaves(report, view.depth)
-    by = view.sort or (columns()["time" if report.total.time else "macs"] if view.top is not None else None)
+    rows = _kinds(report) if options.by_kind else _folded(report, folds) if folds else _leaves(report, options.depth)
+    by = options.sort or (columns()["time" if report.total.time else "macs"] if options.top is not None else None)
     if by is not None:
         rows = _sorted(rows, by)
     rest: list[Row] = []
-    if view.top is not None and len(rows) > view.top:
-        rows, rest = rows[: view.top], [_rest(".", [row.figures for row in rows[view.top :]])]
+    if options.top is not None and len(rows) > options.top:
+        rows, rest = rows[: options.top], [_rest(".", [row.figures for row in rows[options.top :]])]
     return [*rows, *rest, *_shared(report, [*rows, *rest]), Row("total", "total", "total", 0, report.total)]
 
 
-def tree(report: Report, view: TableView, folds: Folds | None = None) -> list[Row]:
+def tree(report: Report, options: TableOptions, folds: Folds | None = None) -> list[Row]:
     """The same with a heading above the layers of each block, unless sorting took the order away."""
-    rows = flat(report, view, folds)
-    if view.sort is not None or view.top is not None or view.by_kind:
+    rows = flat(report, options, folds)
+    if options.sort is not None or options.top is not None or options.by_kind:
         return rows
     blocks = {block.name: block for block in report.blocks}
     leaves = [row for row in rows if row.role in ("layer", "block", "rest")]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from costcalc.amounts.formatting import beside, in_unit, own_unit, percent, show, signed, told_apart
 from costcalc.amounts.parsing import AllowedChange
 from costcalc.analysis.figures import Figure, Value, known_of
+from costcalc.analysis.pixel_map import ReceptiveField
 from costcalc.analysis.records import Layer
 from costcalc.analysis.sizes import iterating, unset
-from costcalc.analysis.view import ReceptiveField
 from costcalc.budget.baseline import Baseline, Past
 from costcalc.budget.config import WARN, Budget, BudgetedModel, Config, Exemption, Limit, Setup
 from costcalc.budget.limits import WorkSoFar
@@ -33,7 +33,7 @@ from costcalc.budget.outcome import EXEMPT, FAIL, OK, UNCHECKED, WARNED, Because
 from costcalc.budget.reuse import Kept, MeasuredBefore, traced
 from costcalc.classes import replace
 from costcalc.difference import Diff, diff
-from costcalc.difference.layers import own_location
+from costcalc.difference.entries import own_location
 from costcalc.errors import CostcalcError, Location
 from costcalc.progress import each
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from costcalc.amounts.formatting import show
 from costcalc.analysis.energy import EnergyTable
 from costcalc.analysis.figures import FIGURES, Value, amount_of, field_at_end
+from costcalc.analysis.pixel_map import GLOBAL, ReceptiveField
 from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.report import report
-from costcalc.analysis.view import GLOBAL, ReceptiveField
 from costcalc.budget.config import Budget, BudgetedModel, Setup, beside
 from costcalc.classes import dataclass, field
-from costcalc.difference.layers import entries
+from costcalc.difference.entries import entries
 from costcalc.errors import CodeRefused, CostcalcError, OptionError, listing, near
 from costcalc.frontends.sources import is_path, source_of, split
 from costcalc.ir.graph import Graph

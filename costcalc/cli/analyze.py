@@ -45,9 +45,9 @@ def analyze(
     from costcalc.api import analyze
     from costcalc.backends.report import render
 
-    view = shown.view()
+    options = shown.table_options()
     doing(f"analyzing {model.model}")
     report = analyze(model.model, **model.choices(), **setting._asdict(), fps=fps, grid=grid)
-    text = render(shown.format.value, report, view)
+    text = render(shown.format.value, report, options)
     emit(text, shown.output)
     return 4 if strict and not report.is_complete else 0

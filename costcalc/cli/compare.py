@@ -6,7 +6,7 @@ from typing import Annotated
 
 from costcalc.cli.choices import Choices
 from costcalc.cli.memory import Engine
-from costcalc.cli.options import VIEW, Flops, Output, Paged, Setting, asked
+from costcalc.cli.options import DISPLAY, Flops, Output, Paged, Setting, asked
 from costcalc.cli.output import coloured, emit, lines_of_screen, width
 from costcalc.cli.parameters import argument, command, option
 from costcalc.cli.reproduction import line
@@ -34,7 +34,7 @@ def compare(
     format: Annotated[Paged, option("--format", "-f", help="What to write.", shows_default=True)] = Paged.table,
     output: Output = None,
     flops: Flops = False,
-    all: Annotated[bool, option("--all", panel=VIEW, help="Every part, however few fit the screen.")] = False,
+    all: Annotated[bool, option("--all", panel=DISPLAY, help="Every part, however few fit the screen.")] = False,
     strict: Annotated[
         bool,
         option("--strict", help="Exit with code 4 if a layer has no rule, or values decide a size that is not set."),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from costcalc.cli.choices import Choices
 from costcalc.cli.memory import Engine
-from costcalc.cli.options import VIEW, Flops, Paged, Setting, asked, to_file
+from costcalc.cli.options import DISPLAY, Flops, Paged, Setting, asked, to_file
 from costcalc.cli.output import coloured, emit, lines_of_screen, width
 from costcalc.cli.parameters import argument, command, option
 from costcalc.cli.reproduction import line
@@ -48,17 +48,19 @@ def diff(
         str | None, option("--base", metavar="REV", help="Compare the files as they are with this revision.")
     ] = None,
     by: Annotated[
-        str, option("--by", metavar="FIGURE", panel=VIEW, help="The figure to rank causes by.", shows_default=True)
+        str, option("--by", metavar="FIGURE", panel=DISPLAY, help="The figure to rank causes by.", shows_default=True)
     ] = "macs",
-    all: Annotated[bool, option("--all", panel=VIEW, help="Every cause and layer, not the largest twenty.")] = False,
+    all: Annotated[bool, option("--all", panel=DISPLAY, help="Every cause and layer, not the largest twenty.")] = False,
     engine: Annotated[
         Engine | None,
-        option("--engine", "-e", panel=VIEW, help="Also the memory of activations in an engine, and why it changed."),
+        option(
+            "--engine", "-e", panel=DISPLAY, help="Also the memory of activations in an engine, and why it changed."
+        ),
     ] = None,
     format: Annotated[
-        Paged, option("--format", "-f", panel=VIEW, help="What to write.", shows_default=True)
+        Paged, option("--format", "-f", panel=DISPLAY, help="What to write.", shows_default=True)
     ] = Paged.table,
-    output: Annotated[str | None, to_file(panel=VIEW)] = None,
+    output: Annotated[str | None, to_file(panel=DISPLAY)] = None,
     flops: Flops = False,
     strict: Annotated[
         bool,

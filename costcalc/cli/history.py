@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from costcalc.cli.choices import Choices
-from costcalc.cli.options import VIEW, Bits, Format, to_file
+from costcalc.cli.options import DISPLAY, Bits, Format, to_file
 from costcalc.cli.output import coloured, emit, width
 from costcalc.cli.parameters import argument, command, option
 from costcalc.progress import doing
@@ -26,15 +26,15 @@ def history(
     bits: Bits = None,
     since: Annotated[str | None, option("--since", metavar="REV", help="Only commits after a revision of git.")] = None,
     figure: Annotated[
-        str, option("--figure", metavar="A,B,…", panel=VIEW, help="Which figures.", shows_default=True)
+        str, option("--figure", metavar="A,B,…", panel=DISPLAY, help="Which figures.", shows_default=True)
     ] = "macs,params",
     config: Annotated[
         str | None, option("--config", metavar="FILE", help="The config, instead of costcalc.yaml.")
     ] = None,
     format: Annotated[
-        Format, option("--format", "-f", panel=VIEW, help="What to write.", shows_default=True)
+        Format, option("--format", "-f", panel=DISPLAY, help="What to write.", shows_default=True)
     ] = Format.table,
-    output: Annotated[str | None, to_file(panel=VIEW)] = None,
+    output: Annotated[str | None, to_file(panel=DISPLAY)] = None,
 ) -> None:
     """What a model cost over the commits that touched it, with a chart.
 

@@ -12,7 +12,7 @@ from costcalc.cli.parameters import argument, option
 from costcalc.errors import OptionError
 
 if TYPE_CHECKING:
-    from costcalc.backends.rows import TableView
+    from costcalc.backends.rows import TableOptions
 
 
 def model_names(incomplete: str) -> list[str]:
@@ -264,9 +264,11 @@ class TextFormat(str, Enum):
     json = "json"
 
 
-VIEW = "TableView"
+DISPLAY = "What to show"
 
-Flops = Annotated[bool, option("--flops", panel=VIEW, help="Also FLOPs: two for each MAC. Other arithmetic is in ops.")]
+Flops = Annotated[
+    bool, option("--flops", panel=DISPLAY, help="Also FLOPs: two for each MAC. Other arithmetic is in ops.")
+]
 
 
 def asked(flops: bool) -> tuple[str, ...]:
@@ -277,25 +279,27 @@ def asked(flops: bool) -> tuple[str, ...]:
 class Shown(NamedTuple):
     """What of a report is shown, as what, and where to."""
 
-    depth: Annotated[int | None, option("--depth", "-d", min=0, panel=VIEW, help="Fold what lies deeper.")] = None
+    depth: Annotated[int | None, option("--depth", "-d", min=0, panel=DISPLAY, help="Fold what lies deeper.")] = None
     all: Annotated[
-        bool, option("--all", panel=VIEW, help="Every layer; else a long table is folded to fit the terminal.")
+        bool, option("--all", panel=DISPLAY, help="Every layer; else a long table is folded to fit the terminal.")
     ] = False
-    columns: Annotated[str | None, option("--columns", "-c", metavar="A,B,…", panel=VIEW, help=help_of_columns)] = None
+    columns: Annotated[str | None, option("--columns", "-c", metavar="A,B,…", panel=DISPLAY, help=help_of_columns)] = (
+        None
+    )
     sort: Annotated[
-        str | None, option("--sort", metavar="COLUMN", panel=VIEW, help="Largest first, without blocks.")
+        str | None, option("--sort", metavar="COLUMN", panel=DISPLAY, help="Largest first, without blocks.")
     ] = None
     bars: Annotated[
         str | None,
-        option("--bars", metavar="COLUMN", panel=VIEW, help="A bar beside each number of a column: traffic."),
+        option("--bars", metavar="COLUMN", panel=DISPLAY, help="A bar beside each number of a column: traffic."),
     ] = None
     by_kind: Annotated[
-        bool, option("--by-kind", panel=VIEW, help="A row for each kind of layer, the most expensive first.")
+        bool, option("--by-kind", panel=DISPLAY, help="A row for each kind of layer, the most expensive first.")
     ] = False
     top: Annotated[
-        int | None, option("--top", min=1, panel=VIEW, help="That many rows; the rest is summed in one.")
+        int | None, option("--top", min=1, panel=DISPLAY, help="That many rows; the rest is summed in one.")
     ] = None
-    exact: Annotated[bool, option("--exact", panel=VIEW, help="All digits in place of units.")] = False
+    exact: Annotated[bool, option("--exact", panel=DISPLAY, help="All digits in place of units.")] = False
     flops: Flops = False
     format: Annotated[
         Rendered,
@@ -303,10 +307,10 @@ class Shown(NamedTuple):
     ] = Rendered.table
     output: Output = None
 
-    def view(self) -> TableView:
+    def table_options(self) -> TableOptions:
         """What back ends need to know of it."""
         from costcalc.backends.columns import find_bars, find_column, find_columns, on_demand
-        from costcalc.backends.rows import TableView
+        from costcalc.backends.rows import TableOptions
 
         if self.by_kind and self.depth is not None:
             raise OptionError(
@@ -319,7 +323,7 @@ class Shown(NamedTuple):
         if self.all and (self.depth is not None or self.top is not None):
             raise OptionError("--all shows every layer, --depth and --top some; give one of them")
         whole = self.all or self.depth is not None or self.top is not None
-        return TableView(
+        return TableOptions(
             depth=self.depth,
             columns=columns,
             sort=sort,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from costcalc.analysis.energy import EnergyTable
     from costcalc.analysis.records import Report
     from costcalc.analysis.roofline import Machine
-    from costcalc.difference.layers import Entry
+    from costcalc.difference.entries import Entry
     from costcalc.ir.graph import Graph
     from costcalc.ir.tensor import TensorType
 
@@ -33,8 +33,8 @@ def diff(
     from costcalc.analysis.storage import Storage
     from costcalc.difference.align import align
     from costcalc.difference.causes import find_causes
+    from costcalc.difference.entries import entries
     from costcalc.difference.export_effects import remarks
-    from costcalc.difference.layers import entries
 
     def reported(energy: EnergyTable | None) -> list[Report | None]:
         return [None if g is None else report(g, bits=bits, machine=machine, energy=energy) for g in (old, new)]
@@ -104,7 +104,7 @@ def _changes(old: list[Entry], new: list[Entry], pairs: list[tuple[int, int]]) -
 
 def _one_sided(mark: str, e: Entry) -> Change:
     before, after = (e.contribution, None) if mark == "-" else (None, e.contribution)
-    from costcalc.difference.layers import own_location
+    from costcalc.difference.entries import own_location
 
     kind = e.kind or e.op
     old_name, old_op = (e.name, kind) if mark == "-" else ("", "")
@@ -113,7 +113,7 @@ def _one_sided(mark: str, e: Entry) -> Change:
 
 def _paired(a: Entry, b: Entry) -> Change:
     from costcalc.difference.edits import option_changes
-    from costcalc.difference.layers import own_location
+    from costcalc.difference.entries import own_location
 
     options = option_changes(a, b)
     made = None if a.makes == b.makes else (_shapes(a.makes), _shapes(b.makes))

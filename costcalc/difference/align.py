@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from costcalc.difference.layers import Entry
+from costcalc.difference.entries import Entry
 from costcalc.difference.lcs import common
 
 Pairs: TypeAlias = "list[tuple[int, int]]"

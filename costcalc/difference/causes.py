@@ -19,7 +19,7 @@ from costcalc.analysis.storage import Storage
 from costcalc.classes import replace
 from costcalc.difference.align import Pairs
 from costcalc.difference.edits import INPUT_KINDS, Edit, find_edits, in_steps, to_apply, width_of_input
-from costcalc.difference.layers import Entry, largest
+from costcalc.difference.entries import Entry, largest
 from costcalc.difference.records import Cause
 from costcalc.difference.replay import LayerState, Replay
 from costcalc.difference.structural_causes import structural_causes

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from costcalc.classes import NamedTuple
-from costcalc.difference.layers import Entry, own_chain
+from costcalc.difference.entries import Entry, own_chain
 from costcalc.errors import Location
 from costcalc.ir.op import ROLES
 from costcalc.ir.tensor import TensorType

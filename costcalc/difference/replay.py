@@ -20,7 +20,7 @@ from costcalc.analysis.roofline import Machine
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.traffic import Inference
 from costcalc.classes import NamedTuple
-from costcalc.difference.layers import Contributions, Entry
+from costcalc.difference.entries import Contributions, Entry
 from costcalc.errors import CostcalcError
 from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType

@@ -8,7 +8,7 @@ from itertools import accumulate
 
 from costcalc.analysis.amounts import Amounts
 from costcalc.difference.align import Pairs, repeats
-from costcalc.difference.layers import Entry, common_location, largest, own_location
+from costcalc.difference.entries import Entry, common_location, largest, own_location
 from costcalc.difference.records import Cause
 from costcalc.difference.replay import LayerState
 from costcalc.errors import Location

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from costcalc.analysis.pixel_map import GLOBAL, UNKNOWN, ReceptiveField
 from costcalc.analysis.records import Report
-from costcalc.analysis.view import GLOBAL, UNKNOWN, ReceptiveField
 from costcalc.classes import NamedTuple
 
 

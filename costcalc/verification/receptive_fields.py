@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from costcalc.analysis.axis_factors import moves
 from costcalc.analysis.layout import image_of
+from costcalc.analysis.pixel_map import UNKNOWN, PixelMap, Span
+from costcalc.analysis.pixel_maps import pixel_maps
 from costcalc.analysis.place_tables import looked_up
 from costcalc.analysis.records import Report
-from costcalc.analysis.view import UNKNOWN, Span, View
-from costcalc.analysis.views import views
 from costcalc.classes import NamedTuple
 from costcalc.errors import listing
 from costcalc.ir.graph import Graph, Node
@@ -66,7 +66,7 @@ class Compared(NamedTuple):
 def receptive(
     figures: Report, graph: Graph, module: nn.Module, ran: WitnessRun, inputs: tuple[Tensor, ...], without: str = ""
 ) -> tuple[Check, list[Disagreement]]:
-    """Compare the claims of ``analysis.views`` with the gradients of ``module``, whose weights are overwritten.
+    """Compare the claims of ``analysis.pixel_maps`` with the gradients of ``module``, whose weights are overwritten.
 
     ran        the module's run, for which submodules it calls
     without    why there are no gradients to be had, if so
@@ -78,7 +78,7 @@ def receptive(
         return Check(NAME, 0, 0, note="no image among the inputs"), []
     if without:
         return Check(NAME, 0, len(graph.nodes), note=without), []
-    claims = views(graph, image, axes)
+    claims = pixel_maps(graph, image, axes)
     # The probe has other values, which may decide otherwise.
     decided = {name for size in graph.sizes for name in size.layers}
     candidates = [
@@ -121,14 +121,14 @@ def receptive(
     return Check(NAME, len(chosen) - len(underivable), spatial, note="; ".join(notes)), disagreements
 
 
-def _placed(claim: View | None, graph: Graph, node: Node) -> bool:
+def _placed(claim: PixelMap | None, graph: Graph, node: Node) -> bool:
     """Whether we know what each place sees: not with a class token among the others, which have moved by one."""
     if claim is None or UNKNOWN in claim.spans:
         return False
     return all(claim.whole(axis, size) for axis, size in enumerate(graph.types[node.outputs[0]].shape))
 
 
-def _choose(figures: Report, graph: Graph, candidates: list[Node], claims: dict[str, View | None]) -> list[Node]:
+def _choose(figures: Report, graph: Graph, candidates: list[Node], claims: dict[str, PixelMap | None]) -> list[Node]:
     """The layers to check: of those that see otherwise than their first input, evenly as many as admitted."""
     changing = [n for n in candidates if claims[n.outputs[0]] != claims.get(n.inputs[0])] or candidates
     before, work = 0, {}
@@ -151,7 +151,7 @@ def _evenly(nodes: list[Node], count: int) -> list[Node]:
     return [nodes[(i + 1) * len(nodes) // count - 1] for i in range(count)]
 
 
-def _compare(value: Tensor, pixels: Tensor, axes: tuple[int, ...], claim: View, sharp: Sharp) -> Compared:
+def _compare(value: Tensor, pixels: Tensor, axes: tuple[int, ...], claim: PixelMap, sharp: Sharp) -> Compared:
     """What we claim against what autograd finds."""
     shape: tuple[int, ...] = tuple(value.shape)
     extent = tuple(pixels.shape[axis] for axis in axes)
@@ -203,7 +203,7 @@ def _index(where: str, size: int, inner: tuple[int, int] | None) -> int:
     return {"first": 0, "middle": (first + last) // 2, "last": size - 1}[where]
 
 
-def _pixels(claim: View, indices: Sequence[int | None], axes: int) -> list[Place]:
+def _pixels(claim: PixelMap, indices: Sequence[int | None], axes: int) -> list[Place]:
     """What is seen along each image axis from the place that ``indices`` tell of the axes of a value, but for what all
     places see around them."""
     places: list[Place] = [(0, 0)] * axes

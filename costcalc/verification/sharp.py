@@ -12,8 +12,8 @@ from math import ceil, floor
 from typing import Any, TypeAlias
 
 from costcalc.analysis.axis_factors import aligned, moves
-from costcalc.analysis.following import through
-from costcalc.analysis.view import UNKNOWN, View
+from costcalc.analysis.pixel_map import UNKNOWN, PixelMap
+from costcalc.analysis.pixel_map_composition import through
 from costcalc.classes import NamedTuple
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.index_map import Anywhere, AxisMap, AxisMaps, IndexMap, Regroup, Steps
@@ -36,7 +36,7 @@ class Sharp(NamedTuple):
     coarsest: float = 1.0
 
 
-def sharpness(graph: Graph, claims: dict[str, View | None], extent: Any = None) -> dict[str, Sharp]:
+def sharpness(graph: Graph, claims: dict[str, PixelMap | None], extent: Any = None) -> dict[str, Sharp]:
     """For each value that sees something of the image, where its claim is sharp.
 
     ``extent``: the pixels that the image has; by default along all axes from the third on.
@@ -55,17 +55,19 @@ def sharpness(graph: Graph, claims: dict[str, View | None], extent: Any = None) 
 
 
 def _of_output(
-    graph: Graph, node: Node, index: int, claims: dict[str, View | None], found: dict[str, Sharp], extent: Any
+    graph: Graph, node: Node, index: int, claims: dict[str, PixelMap | None], found: dict[str, Sharp], extent: Any
 ) -> Sharp:
     value = node.outputs[index]
     y, claim, types = graph.types[value].shape, claims[value], graph.input_types(node)
     assert claim is not None
-    branches: list[tuple[View, Sharp]] = []
+    branches: list[tuple[PixelMap, Sharp]] = []
     for name, index_map, x in zip(
         node.inputs, node.op.index_maps_of(index, *types, y=graph.types[value]), types, strict=True
     ):
-        view = claims[name]
-        seen, sharp = (None, None) if view is None else _through(view, found[name], index_map, x.shape, y, extent)
+        pixel_map = claims[name]
+        seen, sharp = (
+            (None, None) if pixel_map is None else _through(pixel_map, found[name], index_map, x.shape, y, extent)
+        )
         if seen is not None and sharp is not None:
             branches.append((seen, sharp))
     steps = [abs(float(p.step)) for factors in claim.factors for p in factors]
@@ -74,9 +76,9 @@ def _of_output(
     # What places see that are told one by one is what they see through all branches together.
     told = [p.axis for factors in claim.factors for p in factors if p.table]
     alike = len(branches) == 1 or all(
-        all(p == q or q[0].axis in told for p, q in zip(view.factors, claim.factors, strict=True))
-        and (told or not _among_others(view))
-        for view, _ in branches
+        all(p == q or q[0].axis in told for p, q in zip(pixel_map.factors, claim.factors, strict=True))
+        and (told or not _among_others(pixel_map))
+        for pixel_map, _ in branches
     )
     known = UNKNOWN not in claim.spans and not claim.bound
     holds = alike and claim.aligned and known and not _uneven(graph, node, claim)
@@ -88,13 +90,13 @@ def _of_output(
     return Sharp(places, holds, slack, coarsest)
 
 
-def _among_others(view: View) -> bool:
-    """Whether places that see something through ``view`` lie beside others that do not."""
-    limits = view.within or ()
-    return any(limit is not None and moves(factors) for limit, factors in zip(limits, view.factors, strict=False))
+def _among_others(pixel_map: PixelMap) -> bool:
+    """Whether places that see something through ``pixel_map`` lie beside others that do not."""
+    limits = pixel_map.within or ()
+    return any(limit is not None and moves(factors) for limit, factors in zip(limits, pixel_map.factors, strict=False))
 
 
-def _uneven(graph: Graph, node: Node, claim: View) -> bool:
+def _uneven(graph: Graph, node: Node, claim: PixelMap) -> bool:
     """Whether data say what the places of a layer see, or places see unlike each other."""
     if node.op.weighs and any(_masks(graph, value) for value in node.inputs):
         return True
@@ -145,39 +147,41 @@ def _full(shape: Any) -> tuple[Inner, ...]:
     return tuple((0, size - 1) for size in shape)
 
 
-def _through(view: View, sharp: Sharp, index_map: IndexMap, x: Any, y: Any, extent: Any) -> tuple[View | None, Sharp]:
+def _through(
+    pixel_map: PixelMap, sharp: Sharp, index_map: IndexMap, x: Any, y: Any, extent: Any
+) -> tuple[PixelMap | None, Sharp]:
     """What an output claims through one input, if anything, and where that is sharp."""
     if isinstance(index_map, Steps):
-        found: View | None = view
+        found: PixelMap | None = pixel_map
         for step, made in index_map.steps:
             if found is not None:
                 found, sharp = _through(found, sharp, step, x, made, extent)
             x = made
         return found, sharp
-    after = through(view, index_map, x, y, extent)
+    after = through(pixel_map, index_map, x, y, extent)
     if isinstance(index_map, Regroup):
-        return after, _regrouped(view, sharp, x, y)
-    return after, _along(view, sharp, index_map, x, y)
+        return after, _regrouped(pixel_map, sharp, x, y)
+    return after, _along(pixel_map, sharp, index_map, x, y)
 
 
-def _regrouped(view: View, sharp: Sharp, x: Any, y: Any) -> Sharp:
+def _regrouped(pixel_map: PixelMap, sharp: Sharp, x: Any, y: Any) -> Sharp:
     places: list[Inner] = []
     for before, after in aligned(x, y):
         inners = sharp.places[before.start : before.stop]
         whole = inners == _full(x[before.start : before.stop])
         if len(before) == len(after) == 1:
             places += inners
-        elif whole or not any(map(moves, view.factors[before.start : before.stop])):
+        elif whole or not any(map(moves, pixel_map.factors[before.start : before.stop])):
             places += _full(y[after.start : after.stop])
         else:
             places += [None] * len(after)
     return sharp._replace(places=tuple(places))
 
 
-def _along(view: View, sharp: Sharp, index_map: AxisMaps, x: Any, y: Any) -> Sharp:
+def _along(pixel_map: PixelMap, sharp: Sharp, index_map: AxisMaps, x: Any, y: Any) -> Sharp:
     places: list[Inner] = list(_full(y))
     holds, slack = sharp.holds, sharp.slack
-    for axis, (factors, inner, size) in enumerate(zip(view.factors, sharp.places, x, strict=True)):
+    for axis, (factors, inner, size) in enumerate(zip(pixel_map.factors, sharp.places, x, strict=True)):
         if not moves(factors):
             continue
         entries = [(out, entry) for out, entry in enumerate(index_map) if entry is not None and entry.axis == axis]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import costcalc
 from costcalc.analysis.layout import axis_names
-from costcalc.analysis.view import ReceptiveField
+from costcalc.analysis.pixel_map import ReceptiveField
 from costcalc.cli import dispatch
 from costcalc.errors import CostcalcError
 from costcalc.frontends.spec.write import write

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import costcalc
+from costcalc.analysis.pixel_map import ReceptiveField, Span
+from costcalc.analysis.pixel_maps import pixel_maps
 from costcalc.analysis.place_tables import looked_up
-from costcalc.analysis.view import ReceptiveField, Span
-from costcalc.analysis.views import views
 from costcalc.backends.compare.formats import comparison_rows
 from costcalc.comparison import last_seen
 from costcalc.frontends.spec.write import write
@@ -123,10 +123,10 @@ def wrong(count: int, seed: int) -> Iterator[str]:
             continue
         field = costcalc.analyze(graph).layers[-1].receptive_field
         assert isinstance(field, ReceptiveField)
-        claims = views(graph, graph.inputs[0], (2,))
-        view, limits = claims[graph.outputs[0]], sharpness(graph, claims)[graph.outputs[0]].places[2]
-        assert view is not None
-        ((span,), (factor,)) = view.spans, view.factors[2]
+        claims = pixel_maps(graph, graph.inputs[0], (2,))
+        pixel_map, limits = claims[graph.outputs[0]], sharpness(graph, claims)[graph.outputs[0]].places[2]
+        assert pixel_map is not None
+        ((span,), (factor,)) = pixel_map.spans, pixel_map.factors[2]
         assert isinstance(span, Span)
         inner = []
         for o, pixels in enumerate(gradients(module, size)):

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import costcalc
-from costcalc.analysis import following, view_union
+from costcalc.analysis import pixel_map_composition, pixel_map_union
 from costcalc.analysis.axis_factors import Factor
+from costcalc.analysis.pixel_map import GLOBAL, PixelMap, Seen, Span
 from costcalc.analysis.records import Layer
 from costcalc.analysis.routes import plain_axis, route
-from costcalc.analysis.view import GLOBAL, Seen, Span, View
 from costcalc.ir.graph import Graph, GraphBuilder, Node
 from costcalc.ir.index_map import AxisMap, Window
 from costcalc.ir.memo import forget
@@ -33,14 +33,14 @@ def spans(draw: Any) -> Seen:
 
 
 @st.composite
-def views(draw: Any, sizes: tuple[int, ...] = (1, 4, 8, 6)) -> View:
+def pixel_maps(draw: Any, sizes: tuple[int, ...] = (1, 4, 8, 6)) -> PixelMap:
     """Of a value of four axes, the last two of which mostly run along the image."""
     factors = [plain_axis(size) for size in sizes]
     for axis, along in ((2, draw(st.sampled_from([0, 0, 0, 1]))), (3, draw(st.sampled_from([1, 1, None])))):
         if along is not None:
             factors[axis] = (Factor(along, draw(st.sampled_from([1, 2, 4, -1])), sizes[axis]),)
     seen = draw(spans()), draw(spans())
-    return View(tuple(factors), seen, draw(st.booleans()), None, None, frozenset(), draw(st.booleans()))
+    return PixelMap(tuple(factors), seen, draw(st.booleans()), None, None, frozenset(), draw(st.booleans()))
 
 
 windows = st.builds(
@@ -49,19 +49,23 @@ windows = st.builds(
 
 
 @settings(max_examples=300)
-@given(views(), windows, windows, st.integers(1, 9), st.booleans())
-def test_windows_that_are_followed_at_once(view: View, first: Window, second: Window, many: int, mixes: bool) -> None:
+@given(pixel_maps(), windows, windows, st.integers(1, 9), st.booleans())
+def test_windows_that_are_followed_at_once(
+    pixel_map: PixelMap, first: Window, second: Window, many: int, mixes: bool
+) -> None:
     x, y = (1, 4, 8, 6), (1, 4, many, 6)
     by = route((AxisMap(0), None if mixes else AxisMap(1), AxisMap(2, first), AxisMap(3, second)), x, y)
-    assert following.through(view, by, x, y, EXTENT) == following.through(view, by._replace(windows=None), x, y, EXTENT)
+    assert pixel_map_composition.through(pixel_map, by, x, y, EXTENT) == pixel_map_composition.through(
+        pixel_map, by._replace(windows=None), x, y, EXTENT
+    )
 
 
 @settings(max_examples=300)
-@given(views(), spans(), spans(), st.booleans())
-def test_branches_that_move_alike(view: View, first: Seen, second: Seen, aligned: bool) -> None:
-    other = view._replace(spans=(first, second), aligned=aligned)
-    assert view_union.union([view, other], EXTENT) == (
-        view if view == other else view_union._merge(view, other, EXTENT)
+@given(pixel_maps(), spans(), spans(), st.booleans())
+def test_branches_that_move_alike(pixel_map: PixelMap, first: Seen, second: Seen, aligned: bool) -> None:
+    other = pixel_map._replace(spans=(first, second), aligned=aligned)
+    assert pixel_map_union.union([pixel_map, other], EXTENT) == (
+        pixel_map if pixel_map == other else pixel_map_union._merge(pixel_map, other, EXTENT)
     )
 
 
@@ -107,4 +111,4 @@ def test_an_analysis_leaves_no_garbage_that_holds_layers() -> None:
         gc.set_debug(0)
         gc.garbage.clear()
         gc.enable()
-    assert not left & {Node, Graph, Layer, View}
+    assert not left & {Node, Graph, Layer, PixelMap}

@@ -13,8 +13,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from costcalc.analysis.pixel_map import ReceptiveField
 from costcalc.analysis.receptive_fields import receptive_fields
-from costcalc.analysis.view import ReceptiveField
 from costcalc.ir.graph import GraphBuilder
 from costcalc.ir.layout import laid_out
 from costcalc.ir.op import find_op

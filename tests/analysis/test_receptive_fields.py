@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from costcalc.analysis.pixel_map import ReceptiveField
 from costcalc.analysis.receptive_fields import receptive_fields
-from costcalc.analysis.view import ReceptiveField
 from costcalc.ir.graph import GraphBuilder
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType

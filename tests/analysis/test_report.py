@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from costcalc import analyze, load
+from costcalc.analysis.pixel_map import ReceptiveField
 from costcalc.analysis.records import Report
 from costcalc.analysis.report import report
 from costcalc.analysis.roofline import Machine
-from costcalc.analysis.view import ReceptiveField
 from costcalc.errors import CostcalcError
 from costcalc.ir.expr import Expr
 from costcalc.ir.graph import GraphBuilder

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import costcalc
 from costcalc.amounts.formatting import field_text
-from costcalc.analysis.view import ReceptiveField
+from costcalc.analysis.pixel_map import ReceptiveField
 from costcalc.cli.dispatch import outcome
 from costcalc.frontends.torch.tracer import trace
 from costcalc.verification import verify

@@ -6,7 +6,7 @@ import random
 from math import ceil, floor
 
 import costcalc
-from costcalc.analysis.view import ReceptiveField
+from costcalc.analysis.pixel_map import ReceptiveField
 from costcalc.ir.graph import GraphBuilder
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType

@@ -12,9 +12,9 @@ import pytest
 from terminal import run
 
 from costcalc.analysis.explain import ExplanationLine, explain
+from costcalc.analysis.pixel_map import ReceptiveField
 from costcalc.analysis.report import report
 from costcalc.analysis.stored_tensors import stored_tensors
-from costcalc.analysis.view import ReceptiveField
 from costcalc.api import analyze
 from costcalc.backends.explain import json
 from costcalc.backends.explain.layer import explanation

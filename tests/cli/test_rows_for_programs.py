@@ -11,7 +11,7 @@ from fractions import Fraction
 import pytest
 
 from costcalc import analyze
-from costcalc.backends.report.records import in_bytes
+from costcalc.backends.report.csv import in_bytes
 
 Printed = Callable[..., str]
 

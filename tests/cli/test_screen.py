@@ -17,7 +17,7 @@ from terminal import COMMAND, ROOT, clean
 from costcalc import analyze
 from costcalc.backends.folding import Folds, folds_that_fit
 from costcalc.backends.report.table import table
-from costcalc.backends.rows import TableView, tree
+from costcalc.backends.rows import TableOptions, tree
 
 Printed = Callable[..., str]
 
@@ -71,8 +71,8 @@ def test_nothing_is_folded_for_a_pipe_a_file_or_a_program(printed: Printed) -> N
     assert "folded" not in str(analyze("resnet50"))
 
 
-def drawn(name: str, lines: int, **view: object) -> list[str]:
-    return table(analyze(name), TableView(lines=lines, **view)).splitlines()  # type: ignore[arg-type]
+def drawn(name: str, lines: int, **options: object) -> list[str]:
+    return table(analyze(name), TableOptions(lines=lines, **options)).splitlines()  # type: ignore[arg-type]
 
 
 SOME = ["resnet50", "mobilenet", "alexnet", "inception_v3", "swin_t", "lenet5", "retinanet_resnet50_fpn"]
@@ -91,7 +91,7 @@ def test_any_model_fits_any_screen_or_has_five_rows(name: str, lines: int) -> No
 def test_folded_rows_add_up_and_hold_each_layer_once(name: str, rows: int) -> None:
     report = analyze(name)
     folds = folds_that_fit(report, report.layers, rows)
-    found = tree(report, TableView(), folds)
+    found = tree(report, TableOptions(), folds)
     body = [row for row in found if row.role in ("layer", "block", "rest")]
     assert len([row for row in found if row.role not in ("shared", "total")]) <= max(rows, 1)
     assert sum(row.figures.macs for row in body) == report.total.macs
@@ -112,7 +112,7 @@ def test_one_large_block_is_opened_in_part() -> None:
     report = analyze("mobilenet")
     folds = folds_that_fit(report, report.layers, 10)
     assert [*folds.part] == ["features"] and len(folds.part["features"]) == 5
-    rows = tree(report, TableView(), folds)
+    rows = tree(report, TableOptions(), folds)
     (rest,) = [row for row in rows if row.role == "rest"]
     assert rest.label == "51 other layers" and rest.level == 1
     assert rows.index(rest) == max(i for i, row in enumerate(rows) if row.name.startswith("features."))

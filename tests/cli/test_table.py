@@ -15,7 +15,7 @@ from terminal import run
 
 from costcalc.api import analyze
 from costcalc.backends.columns import columns
-from costcalc.backends.rows import TableView, flat, tree
+from costcalc.backends.rows import TableOptions, flat, tree
 
 COUNTS = ("macs", "ops", "params", "buffers", "weights", "storage", "read", "write", "traffic")
 VIEWS = {
@@ -108,7 +108,7 @@ def test_columns_of_markdown_add_up_to_their_totals(
 
 def test_every_row_of_a_tree_stands_under_its_block() -> None:
     report = analyze("resnet18")
-    rows = tree(report, TableView())
+    rows = tree(report, TableOptions())
     path: list[str] = []
     for row in rows:
         if row.role in ("layer", "heading"):
@@ -118,7 +118,7 @@ def test_every_row_of_a_tree_stands_under_its_block() -> None:
 
 
 def test_a_block_of_one_layer_is_written_as_that_layer() -> None:
-    names = {row.label for row in tree(analyze("mobilenet"), TableView(depth=2))}
+    names = {row.label for row in tree(analyze("mobilenet"), TableOptions(depth=2))}
     assert "features" in names and "avgpool" in names
 
 
@@ -238,14 +238,14 @@ def test_a_model_larger_than_the_machine_is_said_to_be(
 
 
 def test_a_name_cannot_become_a_formula_in_a_spreadsheet() -> None:
-    from costcalc.backends.report.records import csv as as_csv
+    from costcalc.backends.report.csv import csv as as_csv
     from costcalc.ir.graph import GraphBuilder
     from costcalc.ir.tensor import TensorType
     from costcalc.ops.conv import Conv
 
     builder = GraphBuilder("net", {"image": TensorType((1, 3, 8, 8))})
     builder.add('=HYPERLINK("x"),\n', Conv(4, 3), ["image"])
-    text = as_csv(analyze(builder.build(['=HYPERLINK("x"),\n'])), TableView())
+    text = as_csv(analyze(builder.build(['=HYPERLINK("x"),\n'])), TableOptions())
     rows = list(csv.reader(io.StringIO(text, newline="")))
     assert rows[1][1] == '\'=HYPERLINK("x"),\n'
     assert {len(row) for row in rows} == {len(rows[0])}
@@ -260,7 +260,7 @@ def test_markdown_takes_names_as_they_are() -> None:
 
     builder = GraphBuilder("net", {"image": TensorType((1, 3, 8, 8))})
     builder.add("a|b_c<i>", Conv(4, 3), ["image"])
-    assert "| a&#124;b\\_c&lt;i&gt; | conv |" in markdown(analyze(builder.build(["a|b_c<i>"])), TableView())
+    assert "| a&#124;b\\_c&lt;i&gt; | conv |" in markdown(analyze(builder.build(["a|b_c<i>"])), TableOptions())
 
 
 def test_sizes_beyond_any_unit_are_still_right(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -283,6 +283,6 @@ def test_a_time_beyond_any_number_is_said(capsys: pytest.CaptureFixture[str], tm
 
 def test_flat_rows_are_the_ones_that_add_up() -> None:
     report = analyze("resnet18")
-    *rows, total = flat(report, TableView(depth=1))
+    *rows, total = flat(report, TableOptions(depth=1))
     assert sum(row.figures.macs for row in rows) == total.figures.macs  # type: ignore[misc]
     assert {row.role for row in rows} == {"layer", "block", "shared"}

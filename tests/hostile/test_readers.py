@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from costcalc.analysis.report import report
 from costcalc.backends import escape
 from costcalc.backends.report import render
-from costcalc.backends.rows import TableView
+from costcalc.backends.rows import TableOptions
 from costcalc.cli import dispatch
 from costcalc.ir.graph import GraphBuilder
 from costcalc.ir.tensor import TensorType
@@ -88,7 +88,7 @@ def test_no_name_comes_alive_in_html(name: str) -> None:
 def test_analyze_escapes_as_the_comment_does(name: str) -> None:
     builder = GraphBuilder(name, {"image": TensorType((1, 3, 8, 8))})
     builder.add(name, Conv(4, 3), ["image"])
-    page = render("markdown", report(builder.build([name])), TableView())
+    page = render("markdown", report(builder.build([name])), TableOptions())
     made = _rendered(page)
     assert set(re.findall(r"</?(\w+)", made)) <= {"p", "strong", "table", "thead", "tbody", "tr", "th", "td"}, made
     assert not ALIVE.search(html.unescape(re.sub(r"<[^>]*>", "", made)))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import costcalc
-from costcalc.analysis.view import ReceptiveField
+from costcalc.analysis.pixel_map import ReceptiveField
 from costcalc.backends.module import to_module
 from costcalc.errors import CostcalcError
 from costcalc.frontends.spec.write import write

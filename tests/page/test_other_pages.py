@@ -44,7 +44,7 @@ def test_models_side_by_side(printed: Any, tmp_path: Path) -> None:
     assert [m["total"]["macs"] for m in models] == [1_814_073_344, costcalc.analyze("mobilenet").total.macs]
     assert all(m["memory"]["held"] and m["roofline"]["points"] for m in models)
     assert "1.81 G" in found.text and "costcalc compare resnet18 mobilenet --machine a100 --engine eager" in found.text
-    views = [(a["data-view"], a["data-model"]) for _, a in found.tags if "data-view" in a]
+    views = [(a["data-drawing"], a["data-model"]) for _, a in found.tags if "data-drawing" in a]
     assert {(name, str(i)) for name in ("treemap", "roofline", "memory", "layers") for i in (0, 1)} == {*views}
 
 

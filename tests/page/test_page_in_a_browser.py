@@ -75,9 +75,9 @@ def shown(browser: Any) -> Iterator[Callable[..., Any]]:
 def test_it_says_and_fetches_nothing_and_fits(shown: Any, file: Path, width: int, scheme: str) -> None:
     page = shown(file, width, scheme)
     page.wait_for_selector(".map button")
-    page.wait_for_selector("[data-view=graph] svg g[role=button]")
+    page.wait_for_selector("[data-drawing=graph] svg g[role=button]")
     for view in ("roofline", "memory", "growth"):
-        assert page.locator(f"[data-view={view}] svg").count() >= 1
+        assert page.locator(f"[data-drawing={view}] svg").count() >= 1
     assert page.said == []
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
@@ -141,13 +141,13 @@ def test_the_treemap_switches_and_zooms(shown: Any, file: Path) -> None:
 
 def test_points_tell_what_they_are(shown: Any, file: Path) -> None:
     page = shown(file)
-    dot = page.locator("[data-view=roofline] .dot").first
+    dot = page.locator("[data-drawing=roofline] .dot").first
     dot.hover(force=True)
     tip = page.locator("#tip").inner_text()
     assert "MACs/B" in tip and "\nMACs " in tip and "\n= " in tip
-    page.locator("[data-view=roofline] svg[aria-label^=Roofline]").focus()
+    page.locator("[data-drawing=roofline] svg[aria-label^=Roofline]").focus()
     page.keyboard.press("ArrowRight")
-    assert "bound by" in page.locator("[data-view=roofline] p[aria-live]").inner_text()
+    assert "bound by" in page.locator("[data-drawing=roofline] p[aria-live]").inner_text()
     page.keyboard.press("Enter")
     assert page.locator("#inspector").is_visible() and "MACs" in page.locator("#inspector").inner_text()
 
@@ -156,8 +156,8 @@ def test_the_line_of_time_is_gone_through_by_keys(shown: Any, file: Path) -> Non
     page = shown(file)
     report = costcalc.analyze("mobilenet_v2", machine="jetson_orin_nano", bits=8)
     timed = [layer for layer in report.layers if layer.time.seconds]
-    said = page.locator("[data-view=roofline] p[aria-live]")
-    page.locator("[data-view=roofline] svg[aria-label^='time']").focus()
+    said = page.locator("[data-drawing=roofline] p[aria-live]")
+    page.locator("[data-drawing=roofline] svg[aria-label^='time']").focus()
     page.keyboard.press("ArrowRight")
     assert said.inner_text().startswith(timed[0].name)
     page.keyboard.press("End")
@@ -174,11 +174,11 @@ def test_layers_that_do_the_same_are_one_point_with_the_time_of_all(shown: Any, 
     for layer in report.layers:
         if layer.macs:
             alike.setdefault((layer.kind, layer.macs, layer.traffic_bits), []).append(layer)
-    assert page.locator("[data-view=roofline] .dot").count() == len(alike)
+    assert page.locator("[data-drawing=roofline] .dot").count() == len(alike)
     slowest = max(alike.values(), key=lambda layers: sum(layer.time.seconds for layer in layers))
-    page.locator("[data-view=roofline] svg[aria-label^=Roofline]").focus()
+    page.locator("[data-drawing=roofline] svg[aria-label^=Roofline]").focus()
     page.keyboard.press("ArrowRight")
-    said = page.locator("[data-view=roofline] p[aria-live]").inner_text()
+    said = page.locator("[data-drawing=roofline] p[aria-live]").inner_text()
     assert said.startswith(slowest[0].name) and (len(slowest) == 1 or f"with {len(slowest) - 1} like it" in said)
 
 
@@ -188,7 +188,7 @@ def test_the_line_of_time_is_whole(shown: Any, file: Path, tmp_path: Path) -> No
     graph = costcalc.load("resnet1202")
     deep.write_text(html(costcalc.analyze(graph, machine="a100"), graph), "utf-8")
     for one in (file, deep):
-        line = shown(one).locator("[data-view=roofline] svg[aria-label^='time, layer by layer']")
+        line = shown(one).locator("[data-drawing=roofline] svg[aria-label^='time, layer by layer']")
         wide = line.locator("rect").evaluate_all("all => all.reduce((s, r) => s + Number(r.getAttribute('width')), 0)")
         assert wide == pytest.approx(int(line.get_attribute("viewBox").split()[2]), rel=0.06)
 
@@ -205,7 +205,7 @@ def test_the_treemap_of_memory_is_what_lives_at_the_peak(shown: Any, file: Path)
 def test_everything_that_can_be_used_has_a_name_and_headings_are_in_order(shown: Any, file: Path) -> None:
     """For those who hear the page: what has no words has a label, what can be pressed is reached by Tab."""
     page = shown(file)
-    page.wait_for_selector("[data-view=graph] svg g[role=button]")
+    page.wait_for_selector("[data-drawing=graph] svg g[role=button]")
     nameless = """all => all.filter((e) => !(e.ariaLabel || e.textContent.trim() || e.getAttribute("aria-hidden")))
       .map((e) => e.outerHTML.slice(0, 80))"""
     used = "button, a, input, [role=button], svg[role], [role=group], [role=treegrid], [role=region]"
@@ -236,7 +236,7 @@ def heard(page: Any) -> list[tuple[str, str, bool]]:
 @pytest.mark.parametrize("width", [390, 1600])
 def test_a_screen_reader_is_told_what_everything_is(shown: Any, file: Path, width: int) -> None:
     page = shown(file, width)
-    page.wait_for_selector("[data-view=graph] svg g[role=button]")
+    page.wait_for_selector("[data-drawing=graph] svg g[role=button]")
     tree = heard(page)
     assert [one for one in tree if one[2] and (not one[1] or one[0] in ("generic", "none"))] == []
     assert [one for one in tree if one[0] in ("image", "application") and not one[1]] == []
@@ -279,7 +279,7 @@ def test_focus_returns_to_where_a_layer_was_opened(shown: Any, file: Path) -> No
 
 def test_it_prints(shown: Any, file: Path) -> None:
     page = shown(file)
-    page.wait_for_selector("[data-view=graph] svg g[role=button]")
+    page.wait_for_selector("[data-drawing=graph] svg g[role=button]")
     page.emulate_media(media="print")
     assert page.locator("nav").is_hidden() and not page.locator(".tools:visible").count()
     assert page.locator(".graph svg").evaluate("svg => svg.getBoundingClientRect().height") < 900
@@ -289,10 +289,10 @@ def test_it_prints(shown: Any, file: Path) -> None:
 
 def test_memory_goes_from_step_to_step(shown: Any, file: Path) -> None:
     page = shown(file)
-    head = page.locator("[data-view=memory] h3")
+    head = page.locator("[data-drawing=memory] h3")
     at_peak = head.inner_text()
     assert "the peak" in at_peak
-    page.locator("[data-view=memory] svg").focus()
+    page.locator("[data-drawing=memory] svg").focus()
     page.keyboard.press("ArrowRight")
     assert head.inner_text() != at_peak
     page.keyboard.press("Home")
@@ -308,7 +308,7 @@ OVERLAP = """texts => {
 
 def test_rings_over_the_image_grow_and_their_sizes_do_not_overlap(shown: Any, file: Path) -> None:
     page = shown(file)
-    scene = page.locator("[data-view=growth] svg.scene")
+    scene = page.locator("[data-drawing=growth] svg.scene")
     sizes = scene.locator("text").all_text_contents()
     rings = [int(text.split("×")[0]) for text in sizes if text[0].isdigit()]
     windows = {
@@ -317,11 +317,11 @@ def test_rings_over_the_image_grow_and_their_sizes_do_not_overlap(shown: Any, fi
         if hasattr(layer.receptive_field, "size")
     }
     assert len(rings) > 3 and {*rings} <= windows and "image 224×224" in sizes
-    page.locator("[data-view=growth] svg[tabindex]").focus()
+    page.locator("[data-drawing=growth] svg[tabindex]").focus()
     for _ in range(12):
         assert not scene.locator("text").evaluate_all(OVERLAP)
         page.keyboard.press("ArrowLeft")
-    assert "pixels, every" in page.locator("[data-view=growth] p[aria-live]").inner_text()
+    assert "pixels, every" in page.locator("[data-drawing=growth] p[aria-live]").inner_text()
 
 
 def test_axes_that_grow_otherwise_have_their_lines_over_something_to_see(
@@ -329,7 +329,7 @@ def test_axes_that_grow_otherwise_have_their_lines_over_something_to_see(
 ) -> None:
     for model, lines, strips, noun in (("kws", 2, 0, "image"), ("resnet18", 1, 0, "image"), ("c3d", 2, 1, "input")):
         printed("report", model, "--output", str(tmp_path / "x.html"))
-        view = shown(tmp_path / "x.html").locator("[data-view=growth]")
+        view = shown(tmp_path / "x.html").locator("[data-drawing=growth]")
         assert view.locator("svg[aria-label^='receptive'] path.grew").count() == lines
         assert view.locator(".legend li").count() == (lines if lines > 1 else 0)
         assert view.locator("svg.scene").count() == 1 + strips and view.locator(".scenery").count() == 2
@@ -339,7 +339,7 @@ def test_axes_that_grow_otherwise_have_their_lines_over_something_to_see(
 def test_rings_are_as_high_and_wide_as_they_say(shown: Any, printed: Any, tmp_path: Path) -> None:
     """The image of kws has 49 rows of 10; a window of 18×12 is 18 high."""
     printed("report", "kws", "--output", str(tmp_path / "x.html"))
-    scene = shown(tmp_path / "x.html").locator("[data-view=growth] svg.scene")
+    scene = shown(tmp_path / "x.html").locator("[data-drawing=growth] svg.scene")
     sizes = {text for text in scene.locator("text").all_text_contents() if text[0].isdigit()}
     assert "18×12" in sizes and sizes <= {"10×4", "14×8", "18×12", "22×16", "26×20", "74×28"}
     box = scene.locator("rect.window").evaluate(
@@ -386,15 +386,15 @@ def test_models_of_every_kind_have_a_page_that_fits(shown: Any, tmp_path: Path, 
         file.write_text(html(report, graph, costcalc.memory(graph)), "utf-8")
         for width, scheme in ((390, "dark"), (1600, "light")):
             page = shown(file, width, scheme)
-            page.wait_for_selector("[data-view=graph] svg g[role=button]")
+            page.wait_for_selector("[data-drawing=graph] svg g[role=button]")
             assert page.said == [] and page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-            for box in page.locator("[data-view=graph] g[role=button]").all():
+            for box in page.locator("[data-drawing=graph] g[role=button]").all():
                 wide = box.locator("text").first.evaluate("text => text.getComputedTextLength()")
                 assert wide <= 200  # as wide as a box
-            shapes = page.locator("[data-view=graph] svg > g:not([role]) text").all_text_contents()
+            shapes = page.locator("[data-drawing=graph] svg > g:not([role]) text").all_text_contents()
             first = "×".join(map(str, graph.types["x"].shape[1:]))
             assert first in shapes or len(graph.nodes) > 10  # beside 24 arrows there is no room
-            assert page.locator("[data-view=growth]").count() == (name != "no convolution")
+            assert page.locator("[data-drawing=growth]").count() == (name != "no convolution")
     if name == "uncounted":
         said = page.locator("body").inner_text()
         assert page.locator("header .warn").inner_text().startswith("Not counted, no rule is known: airy")
@@ -408,7 +408,7 @@ def test_shapes_on_edges_cover_nothing(shown: Any, printed: Any, tmp_path: Path,
     printed("report", model, "--output", str(file))
     page = shown(file)
     assert page.said == []
-    texts = page.locator("[data-view=graph] svg g text")
+    texts = page.locator("[data-drawing=graph] svg g text")
     assert "×" in " ".join(texts.all_text_contents()) and not texts.evaluate_all(OVERLAP)
 
 
@@ -441,7 +441,7 @@ def test_of_very_many_boxes_the_first_are_drawn(shown: Any, tmp_path: Path) -> N
         file = tmp_path / "x.html"
         file.write_text(html(analysed(graph), graph), "utf-8")
         page = shown(file)
-        boxes, said = page.locator("[data-view=graph] g[role=button]"), page.locator("#graph [role=status]")
+        boxes, said = page.locator("[data-drawing=graph] g[role=button]"), page.locator("#graph [role=status]")
         assert boxes.count() == 600 and said.inner_text() == f"the first 600 of {layers + 1:,} boxes"
         page.locator("#graph").get_by_role("button", name="unfold all").click()
         assert boxes.count() == after and page.said == []
@@ -449,10 +449,10 @@ def test_of_very_many_boxes_the_first_are_drawn(shown: Any, tmp_path: Path) -> N
 
 def test_blocks_of_the_graph_unfold(shown: Any, file: Path) -> None:
     page = shown(file)
-    boxes = page.locator("[data-view=graph] g[role=button]")
+    boxes = page.locator("[data-drawing=graph] g[role=button]")
     page.locator("#graph").get_by_role("button", name="fold all", exact=True).click()
     few = boxes.count()
-    page.locator("[data-view=graph] g[role=button]", has=page.locator(".closed")).first.press("Enter")
+    page.locator("[data-drawing=graph] g[role=button]", has=page.locator(".closed")).first.press("Enter")
     assert boxes.count() > few
     page.locator("#graph").get_by_role("button", name="unfold all").click()
     assert boxes.count() == len(costcalc.load("mobilenet_v2").nodes) + 1

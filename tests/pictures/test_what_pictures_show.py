@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import costcalc
-from costcalc.analysis.view import ReceptiveField
+from costcalc.analysis.pixel_map import ReceptiveField
 from costcalc.backends.growth import words
 from costcalc.errors import CostcalcError
 from costcalc.ir.graph import GraphBuilder

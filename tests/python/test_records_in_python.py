@@ -91,8 +91,8 @@ def test_forms_are_those_of_the_command_line(form: str, capsys: pytest.CaptureFi
     assert (tmp_path / "x").read_text() == shown
 
 
-def test_what_no_view_has_is_refused() -> None:
-    with pytest.raises(TypeError, match="no view has 'deep'"):
+def test_what_no_table_has_is_refused() -> None:
+    with pytest.raises(TypeError, match="tables have no option 'deep'"):
         REPORT.to_csv(deep=2)
     with pytest.raises(CostcalcError, match="no column called 'mac'"):
         REPORT.to_csv(columns=["mac"])

@@ -21,10 +21,10 @@ from random_moves import Program  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from costcalc.analysis.axis_factors import moves  # noqa: E402
+from costcalc.analysis.pixel_map import GLOBAL, UNKNOWN, ReceptiveField, Span  # noqa: E402
+from costcalc.analysis.pixel_maps import pixel_maps  # noqa: E402
 from costcalc.analysis.receptive_fields import _field, receptive_fields  # noqa: E402
 from costcalc.analysis.report import report  # noqa: E402
-from costcalc.analysis.view import GLOBAL, UNKNOWN, ReceptiveField, Span  # noqa: E402
-from costcalc.analysis.views import views  # noqa: E402
 from costcalc.backends.module import to_module  # noqa: E402
 from costcalc.errors import CostcalcError  # noqa: E402
 from costcalc.frontends.spec.write import write  # noqa: E402
@@ -48,7 +48,7 @@ def gradients(y: Any, x: Any, axes: tuple[int, ...]) -> Any:
 
 def fault(graph: Graph, seen: Any, axes: tuple[int, ...]) -> str:
     """Where what is claimed of the output is not what its places see."""
-    claims = views(graph, graph.inputs[0], axes)
+    claims = pixel_maps(graph, graph.inputs[0], axes)
     (output,) = graph.outputs
     many = len(axes)
     claim, shape, extent = claims[output], graph.types[output].shape, tuple(seen.shape[-many:])
@@ -118,7 +118,7 @@ def checked(seed: int, folder: Path, wide: bool = False) -> tuple[str, str]:
     assert graph.types[graph.outputs[0]].shape == tuple(y.shape)
     figures = report(graph)
     assert figures.total.macs == counter.get_total_flops() // 2
-    claim = views(graph, graph.inputs[0], program.axes)[graph.outputs[0]]
+    claim = pixel_maps(graph, graph.inputs[0], program.axes)[graph.outputs[0]]
     kind = "nothing" if claim is None else "unknown" if UNKNOWN in claim.spans else "followed"
     return fault(graph, gradients(y, x, program.axes), program.axes) or other_function(
         graph, program, x, y, folder

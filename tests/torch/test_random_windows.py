@@ -15,9 +15,9 @@ from test_random_moves import fault, gradients  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.nn.functional import pad  # noqa: E402
 
+from costcalc.analysis.pixel_map import ReceptiveField  # noqa: E402
+from costcalc.analysis.pixel_maps import pixel_maps  # noqa: E402
 from costcalc.analysis.receptive_fields import _field, receptive_fields  # noqa: E402
-from costcalc.analysis.view import ReceptiveField  # noqa: E402
-from costcalc.analysis.views import views  # noqa: E402
 from costcalc.backends.module import to_module  # noqa: E402
 from costcalc.frontends.torch.tracer import trace  # noqa: E402
 
@@ -92,7 +92,7 @@ def wrong(seed: int, shortest: int, longest: int, kinds: tuple[str, ...]) -> str
     seen: Any = gradients(y, x, (2,)) if y.requires_grad else untouched
     if fault_found := fault(graph, seen, (2,)):
         return f"{chain.size}, {chain.names}: {fault_found}"
-    claim = views(graph, graph.inputs[0], (2,))[graph.outputs[0]]
+    claim = pixel_maps(graph, graph.inputs[0], (2,))[graph.outputs[0]]
     field = claim and _field(claim, (pixels,))
     if field is None or not isinstance(field, ReceptiveField):
         return "" if field is None else f"{chain.size}, {chain.names}: {field}"

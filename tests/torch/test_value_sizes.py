@@ -23,7 +23,7 @@ from costcalc.analysis.records import Report, runs  # noqa: E402
 from costcalc.analysis.report import report  # noqa: E402
 from costcalc.analysis.sizes import sizes  # noqa: E402
 from costcalc.backends.report import render  # noqa: E402
-from costcalc.backends.rows import TableView  # noqa: E402
+from costcalc.backends.rows import TableOptions  # noqa: E402
 from costcalc.cli.dispatch import outcome  # noqa: E402
 from costcalc.comparison import compare  # noqa: E402
 from costcalc.difference import diff  # noqa: E402
@@ -131,7 +131,7 @@ def test_json_has_each_size_with_the_layers_that_it_decides() -> None:
 @pytest.mark.parametrize("format", ["table", "markdown", "csv"])
 def test_each_format_marks_the_totals_and_says_how_to_set_the_size(format: str) -> None:
     def text(whole: Report) -> str:
-        return " ".join(render(format, whole, TableView(width=400)).replace("\\", "").split())
+        return " ".join(render(format, whole, TableOptions(width=400)).replace("\\", "").split())
 
     said = text(report(traced()))
     assert "selected = 12, the most that there can be: elements that are selected by value; decides 3 layers" in said

@@ -13,7 +13,7 @@ from costcalc.backends import escape
 from costcalc.backends.escape import visible
 from costcalc.backends.markdown import table as markdown_table
 from costcalc.backends.paint import Paint, bar, painted, plain
-from costcalc.backends.report.records import figure_cells, figure_heads
+from costcalc.backends.report.csv import figure_cells, figure_heads
 from costcalc.backends.report.summary import marked
 from costcalc.comparison import MOST_PARTS, last_seen
 

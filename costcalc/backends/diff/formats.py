@@ -13,7 +13,7 @@ from costcalc.backends.escape import html, visible
 from costcalc.backends.escape import markdown as escaped
 from costcalc.backends.markdown import table
 from costcalc.backends.paint import painted, plain
-from costcalc.backends.report.records import figure_cells, figure_heads
+from costcalc.backends.report.csv import figure_cells, figure_heads
 from costcalc.backends.report.summary import after, marked
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from costcalc.amounts.units import count, grouped, size
 from costcalc.analysis.explain import ExplainedWeight, Explanation, ExplanationLine
 from costcalc.analysis.fft import FourierConv
 from costcalc.analysis.figures import BITS
-from costcalc.analysis.view import ReceptiveField
+from costcalc.analysis.pixel_map import ReceptiveField
 from costcalc.backends.docstrings import described
 from costcalc.backends.paint import Paint
 from costcalc.backends.report.summary import after

@@ -12,7 +12,7 @@ from costcalc.backends.budget.verdicts import STYLES, because_lines, verdict_lin
 from costcalc.backends.escape import html as escaped
 from costcalc.backends.page.data import model_data, rows_of
 from costcalc.backends.page.diff import sections_of
-from costcalc.backends.page.document import CHOICE, Section, about, page, paragraphs, prose, table, view
+from costcalc.backends.page.document import CHOICE, Section, about, page, paragraphs, placeholder, prose, table
 from costcalc.backends.page.report import CONVENTION, overview, still_table, warning
 from costcalc.budget.outcome import FAIL, WARNED, Outcome, Result
 
@@ -97,7 +97,7 @@ def _as_it_is(result: Result, models: list[dict[str, Any]], mark: str) -> Iterat
     models.append(model_data(report, rows_of(report), result.now.graph) | {"scale": mark})
     body = "".join(paragraphs([warning(report)], "warn")) + overview(report)
     yield Section(f"{mark}overview", f"{result.title}: Overview", body, link=result.title)
-    drawn = f"{'' if at else CHOICE}{view('treemap', at)}"
+    drawn = f"{'' if at else CHOICE}{placeholder('treemap', at)}"
     yield Section(f"{mark}treemap", f"{result.title}: Treemap", drawn, True, "")
-    yield Section(f"{mark}layers", f"{result.title}: Layers", view("layers", at, still_table(report)), link="")
-    yield Section(f"{mark}graph", f"{result.title}: Graph", view("graph", at), True, "")
+    yield Section(f"{mark}layers", f"{result.title}: Layers", placeholder("layers", at, still_table(report)), link="")
+    yield Section(f"{mark}graph", f"{result.title}: Graph", placeholder("graph", at), True, "")

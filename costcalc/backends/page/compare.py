@@ -12,7 +12,7 @@ from costcalc.analysis.figures import SPENT, figures_in
 from costcalc.backends.compare.formats import comparison_rows, legend
 from costcalc.backends.escape import html as escaped
 from costcalc.backends.page.data import model_data, rows_of
-from costcalc.backends.page.document import CHOICE, Section, about, page, paragraphs, side, table, view
+from costcalc.backends.page.document import CHOICE, Section, about, page, paragraphs, placeholder, side, table
 from costcalc.backends.page.report import CONVENTION, still_table
 from costcalc.backends.report.summary import headline, not_counted
 from costcalc.comparison import Comparison
@@ -41,7 +41,7 @@ def _sections(found: Comparison, models: Sequence[dict[str, Any]], command: str)
     if all("memory" in model for model in models):
         yield Section("memory", "Memory", _beside(found, "memory"), True)
     layers = "".join(
-        f"<h3>{escaped(name)}</h3>{view('layers', i, still_table(report))}"
+        f"<h3>{escaped(name)}</h3>{placeholder('layers', i, still_table(report))}"
         for i, (name, report) in enumerate(zip(found.names, found.reports, strict=True))
     )
     yield Section("layers", "Layers", layers)
@@ -51,8 +51,8 @@ def _sections(found: Comparison, models: Sequence[dict[str, Any]], command: str)
 
 
 def _beside(found: Comparison, name: str) -> str:
-    """The view called ``name`` of each model, side by side."""
-    return side(f"<h3>{escaped(title)}</h3>{view(name, i)}" for i, title in enumerate(found.names))
+    """The drawing called ``name`` of each model, side by side."""
+    return side(f"<h3>{escaped(title)}</h3>{placeholder(name, i)}" for i, title in enumerate(found.names))
 
 
 def _spent(found: Comparison) -> str:

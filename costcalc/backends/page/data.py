@@ -14,7 +14,7 @@ from costcalc.analysis.records import Report
 from costcalc.backends.columns import columns, without_batch
 from costcalc.backends.escape import visible
 from costcalc.backends.explain.layer import value_of_line
-from costcalc.backends.rows import Row, TableView, tree
+from costcalc.backends.rows import Row, TableOptions, tree
 from costcalc.ir.graph import Graph
 from costcalc.pictures.growth import growth
 from costcalc.pictures.roofline import roofline
@@ -43,7 +43,7 @@ class Words:
 
 def rows_of(report: Report) -> list[Row]:
     """The blocks and layers of ``report`` as a tree: those that the page has rows of, in that order."""
-    return [row for row in tree(report, TableView()) if row.role in ("heading", "layer")]
+    return [row for row in tree(report, TableOptions()) if row.role in ("heading", "layer")]
 
 
 def positions(rows: Sequence[Row]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from costcalc.analysis.figures import FIGURES
 from costcalc.backends.diff.formats import cause_rows, figure_rows, headline, legend
 from costcalc.backends.escape import html as escaped
 from costcalc.backends.page.data import model_data, positions, rows_of
-from costcalc.backends.page.document import CHOICE, Section, about, page, paragraphs, side, table, view
+from costcalc.backends.page.document import CHOICE, Section, about, page, paragraphs, placeholder, side, table
 from costcalc.backends.page.report import CONVENTION
 from costcalc.difference.records import Diff
 from costcalc.ir.graph import Graph
@@ -70,7 +70,7 @@ def sections_of(
     sides = []
     for word, report in (("old", diff.old), ("new", diff.new)):
         if report is not None:
-            sides.append(f"<h3>{word}</h3>{view('treemap', len(models))}")
+            sides.append(f"<h3>{word}</h3>{placeholder('treemap', len(models))}")
             models.append(model_data(report, rows_of(report), graph if report is diff.new else None))
             models[-1]["scale"] = mark
     choice = CHOICE if first else ""
@@ -81,7 +81,7 @@ def sections_of(
         told = "".join(
             paragraphs(["The new model; what changed, and blocks with something that did, are marked."], "soft")
         )
-        yield Section(f"{mark}graph", f"{before}Graph", f"{told}{view('graph', len(models) - 1)}", True, link)
+        yield Section(f"{mark}graph", f"{before}Graph", f"{told}{placeholder('graph', len(models) - 1)}", True, link)
 
 
 def _has(diff: Diff, figure: str) -> bool:

@@ -111,9 +111,9 @@ def cards(facts: Iterable[tuple[str, str, str]]) -> str:
     return f'<dl class="cards">{made}</dl>'
 
 
-def view(name: str, model: int = 0, still: str = "") -> str:
+def placeholder(name: str, model: int = 0, still: str = "") -> str:
     """A place where a script draws; ``still`` is what stands there without scripts."""
-    return f'<div data-view="{name}" data-model="{model}">{still}</div>\n'
+    return f'<div data-drawing="{name}" data-model="{model}">{still}</div>\n'
 
 
 def side(parts: Iterable[str]) -> str:

@@ -16,9 +16,9 @@ from costcalc.backends.growth import called, words
 from costcalc.backends.memory.text import TITLES
 from costcalc.backends.memory.text import facts as memory_facts
 from costcalc.backends.page.data import model_data, positions, rows_of
-from costcalc.backends.page.document import Section, about, cards, page, paragraphs, prose, sentence, table, view
+from costcalc.backends.page.document import Section, about, cards, page, paragraphs, placeholder, prose, sentence, table
 from costcalc.backends.report.summary import facts, headline, not_counted
-from costcalc.backends.rows import Row, TableView, flat, layers_in, titled, tree
+from costcalc.backends.rows import Row, TableOptions, flat, layers_in, titled, tree
 from costcalc.backends.verify.text import extent, outcome
 from costcalc.errors import article
 from costcalc.ir.graph import Graph
@@ -66,15 +66,15 @@ def _sections(
     yield Section("overview", "Overview", overview(report))
     if found := costliest(report):
         yield Section("first", "Where to look first", first(report, graph, found, positions(rows)))
-    yield Section("treemap", "Treemap", view("treemap"), scripted=True)
-    yield Section("layers", "Layers", view("layers", still=still_table(report)))
+    yield Section("treemap", "Treemap", placeholder("treemap"), scripted=True)
+    yield Section("layers", "Layers", placeholder("layers", still=still_table(report)))
     if "roofline" in data:
-        yield Section("roofline", "Roofline", f"{roofline_words(report)}{view('roofline')}")
+        yield Section("roofline", "Roofline", f"{roofline_words(report)}{placeholder('roofline')}")
     if memory is not None:
-        yield Section("memory", "Memory", f"{memory_words(memory)}{view('memory', still=alive(memory))}")
+        yield Section("memory", "Memory", f"{memory_words(memory)}{placeholder('memory', still=alive(memory))}")
     if "growth" in data:
-        yield Section("field", "Receptive field", f"{growth_words(report)}{view('growth')}")
-    yield Section("graph", "Graph", view("graph"), scripted=True)
+        yield Section("field", "Receptive field", f"{growth_words(report)}{placeholder('growth')}")
+    yield Section("graph", "Graph", placeholder("graph"), scripted=True)
     if verified is not None:
         yield Section("verified", "Verified", verification(verified))
     yield Section("about", "About", _about(report, command, verified))
@@ -169,16 +169,16 @@ def saved(report: Report, saving: Saving, of: str) -> str:
 
 def still_table(report: Report) -> str:
     """The tree as a plain table, folded so far that it can be read."""
-    shown_view = TableView()
+    options = TableOptions()
     depth = max((layer.name.count(".") for layer in report.layers), default=0)
-    while depth > 0 and len(flat(report, shown_view)) > STILL_ROWS:
-        shown_view, depth = TableView(depth=depth), depth - 1
-    if len(flat(report, shown_view)) > STILL_ROWS:
-        shown_view = TableView(top=STILL_ROWS)  # there are no blocks to fold
+    while depth > 0 and len(flat(report, options)) > STILL_ROWS:
+        options, depth = TableOptions(depth=depth), depth - 1
+    if len(flat(report, options)) > STILL_ROWS:
+        options = TableOptions(top=STILL_ROWS)  # there are no blocks to fold
     chosen = preferred("name kind output macs traffic time bound" if report.total.time else
                        "name kind output macs params traffic field", ())  # fmt: skip
     rows = []
-    for row in tree(report, shown_view):
+    for row in tree(report, options):
         cells = []
         for column in chosen:
             if column.name == "name":

@@ -9,22 +9,22 @@ from costcalc.ir.collector import uncollected
 
 if TYPE_CHECKING:
     from costcalc.analysis.records import Report
-    from costcalc.backends.rows import TableView
+    from costcalc.backends.rows import TableOptions
 
 FORMATS = {
     "table": "costcalc.backends.report.table",
-    "json": "costcalc.backends.report.records",
-    "csv": "costcalc.backends.report.records",
+    "json": "costcalc.backends.report.json",
+    "csv": "costcalc.backends.report.csv",
     "markdown": "costcalc.backends.report.markdown",
     "latex": "costcalc.backends.report.latex",
     "html": "costcalc.backends.report.html",
 }
-"""Format → the module that has a function of that name, from a report and a view to text."""
+"""Format → the module that has a function of that name, from a report and options to text."""
 
 
 @uncollected()
-def render(format: str, report: Report, view: TableView) -> str:
-    """``report`` in one of ``FORMATS``; an ``UnknownName`` if the view has columns that need a machine.
+def render(format: str, report: Report, options: TableOptions) -> str:
+    """``report`` in one of ``FORMATS``; an ``UnknownName`` if they ask for columns that need a machine.
 
     Raises ``OptionError`` for bars in what is no table.
     """
@@ -32,9 +32,9 @@ def render(format: str, report: Report, view: TableView) -> str:
 
     from costcalc.backends.columns import needs_more
 
-    if view.bars is not None and format != "table":
+    if options.bars is not None and format != "table":
         raise OptionError(f"bars are drawn in the table, not in {format}; leave one of the two out")
-    asked = [*(view.columns or ()), *(column for column in (view.sort, view.bars) if column)]
+    asked = [*(options.columns or ()), *(column for column in (options.sort, options.bars) if column)]
     needs_more(asked, report)
-    text: str = getattr(import_module(FORMATS[format]), format)(report, view)
+    text: str = getattr(import_module(FORMATS[format]), format)(report, options)
     return text

@@ -12,7 +12,7 @@ from costcalc.analysis.sizes import sizes
 from costcalc.backends.columns import Column, shown, wanted
 from costcalc.backends.escape import html as escaped
 from costcalc.backends.report.summary import facts, headline, marked, not_counted
-from costcalc.backends.rows import Row, TableView, flat, layers_in, titled, tree
+from costcalc.backends.rows import Row, TableOptions, flat, layers_in, titled, tree
 
 PLAIN = "name kind output macs params traffic field"
 TIMED = "name kind output macs traffic estimate time bound"
@@ -52,12 +52,12 @@ align-items:baseline;border-bottom:1px solid rgba(128,128,128,.18)}
 """Short names, since each stands in every row."""
 
 
-def fragment(report: Report, view: TableView) -> str:
+def fragment(report: Report, options: TableOptions) -> str:
     """What a notebook shows of ``report``."""
-    view, folded = _bounded(report, view)
-    chosen = view.columns or wanted(report, PLAIN, TIMED, view.also)
-    rows = tree(report, view)
-    if view.columns is None:
+    options, folded = _bounded(report, options)
+    chosen = options.columns or wanted(report, PLAIN, TIMED, options.also)
+    rows = tree(report, options)
+    if options.columns is None:
         chosen = [c for c in chosen if c.name in ("name", "kind") or any(shown(c, row.figures) for row in rows[:-1])]
     tracks = " ".join(TRACKS.get(c.name, "minmax(6em,1fr)" if c.left else "5.5em") for c in chosen if c.name != "name")
     lines = [f'<div class="costcalc"><style>{STYLE}</style>']
@@ -66,9 +66,9 @@ def fragment(report: Report, view: TableView) -> str:
         lines.append(f"<p>folded to {folded} levels of names, since it has {len(report.layers):,} layers</p>")
     lines.append(f'<div class="t" style="--c:{tracks}">')
     lines.append(_row([(c, escaped(c.title)) for c in chosen], "div", "r h", 0))
-    lines += _tree(report, rows, chosen, view)
+    lines += _tree(report, rows, chosen, options)
     lines.append("</div><dl>")
-    for name, figure, description in facts(report, view.also):
+    for name, figure, description in facts(report, options.also):
         lines.append(
             f'<dt>{escaped(name)}</dt><dd class="v">{escaped(figure)}</dd><dd class="w">{escaped(description)}</dd>'
         )
@@ -81,7 +81,7 @@ def fragment(report: Report, view: TableView) -> str:
     return "\n".join([*lines, "</div>"]) + "\n"
 
 
-def html(report: Report, view: TableView) -> str:
+def html(report: Report, options: TableOptions) -> str:
     """A page of its own with what a notebook shows; it fetches nothing and runs nothing."""
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     return f"""<!doctype html>
@@ -95,7 +95,7 @@ def html(report: Report, view: TableView) -> str:
 <style>body{{margin:1.5em;background:Canvas;color:CanvasText}}</style>
 </head>
 <body>
-{fragment(report, view)}</body>
+{fragment(report, options)}</body>
 </html>
 """
 
@@ -106,17 +106,17 @@ def preformatted(text: str) -> str:
     return f'<pre style="line-height:1.3">{lines}</pre>'
 
 
-def _bounded(report: Report, view: TableView) -> tuple[TableView, int]:
-    """``view``, folded as far as it takes for ``MOST_ROWS`` rows, and how deep that is, 0 if it is as asked."""
-    if view.depth is not None or view.by_kind or view.top is not None or len(report.layers) <= MOST_ROWS:
-        return view, 0
+def _bounded(report: Report, options: TableOptions) -> tuple[TableOptions, int]:
+    """``options``, folded as far as it takes for ``MOST_ROWS`` rows, and how deep that is, 0 if it is as asked."""
+    if options.depth is not None or options.by_kind or options.top is not None or len(report.layers) <= MOST_ROWS:
+        return options, 0
     depth = max(layer.name.count(".") for layer in report.layers)
-    while depth > 1 and len(flat(report, view._replace(depth=depth))) > MOST_ROWS:
+    while depth > 1 and len(flat(report, options._replace(depth=depth))) > MOST_ROWS:
         depth -= 1
-    return view._replace(depth=max(depth, 1)), max(depth, 1)
+    return options._replace(depth=max(depth, 1)), max(depth, 1)
 
 
-def _tree(report: Report, rows: Sequence[Row], chosen: Sequence[Column], view: TableView) -> Iterator[str]:
+def _tree(report: Report, rows: Sequence[Row], chosen: Sequence[Column], options: TableOptions) -> Iterator[str]:
     opened = " open" if len(report.layers) <= FEW else ""
     parts = [_part(row, report) for row in rows if row.role in BARRED]
     most = max(parts, default=0.0)
@@ -125,7 +125,7 @@ def _tree(report: Report, rows: Sequence[Row], chosen: Sequence[Column], view: T
         while level > row.level:
             level -= 1
             yield "</details>"
-        cells = [(column, _cell(report, row, column, view, most)) for column in chosen]
+        cells = [(column, _cell(report, row, column, options, most)) for column in chosen]
         if row.role == "heading":
             yield f"<details{opened}>" + _row(cells, "summary", "r", row.level)
             level += 1
@@ -144,16 +144,16 @@ def _row(cells: Sequence[tuple[Column, str]], tag: str, kind: str, level: int) -
     return f'<{tag} class="{kind}">{" ".join(made)}</{tag}>'
 
 
-def _cell(report: Report, row: Row, column: Column, view: TableView, most: float) -> str:
+def _cell(report: Report, row: Row, column: Column, options: TableOptions, most: float) -> str:
     if column.name == "name":
         return escaped(titled(row, row.label))
     if column.name == "kind" and (layers := layers_in(row)):
         return layers
     if row.role == "shared" and (not column.adds or column.value(row.figures) == 0):
         return ""
-    text = escaped(shown(column, row.figures, view.exact, report.total))
+    text = escaped(shown(column, row.figures, options.exact, report.total))
     if row.role == "total" and not column.share:
-        return escaped(marked(report, column.marks, shown(column, row.figures, view.exact)))
+        return escaped(marked(report, column.marks, shown(column, row.figures, options.exact)))
     if column.name == "macs" and row.role in BARRED and most:
         width = 100 * _part(row, report) / most
         return f'{text}<i style="width:{width:.3g}%"></i>' if width else text

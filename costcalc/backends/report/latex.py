@@ -11,7 +11,7 @@ from costcalc.analysis.sizes import sizes
 from costcalc.backends.columns import Column, shown, wanted
 from costcalc.backends.escape import latex as escaped
 from costcalc.backends.report.summary import headline, marked, not_counted
-from costcalc.backends.rows import TableView, flat, layers_in, titled
+from costcalc.backends.rows import TableOptions, flat, layers_in, titled
 from costcalc.classes import NamedTuple
 from costcalc.ir.expr import Expr
 
@@ -61,12 +61,12 @@ def tabular(
     return "\n".join(lines) + "\n"
 
 
-def latex(report: Report, view: TableView) -> str:
+def latex(report: Report, options: TableOptions) -> str:
     """The rows and the total of ``report``."""
-    chosen = view.columns or wanted(report, PLAIN, TIMED, view.also)
+    chosen = options.columns or wanted(report, PLAIN, TIMED, options.also)
     rows = [
         row
-        for row in flat(report, view)
+        for row in flat(report, options)
         if row.role != "shared" or any(c.adds and c.value(row.figures) for c in chosen)
     ]
     heads, cells = [], []
@@ -82,9 +82,9 @@ def latex(report: Report, view: TableView) -> str:
                 texts[-1] = f"{{{MARKS[mark]}{texts[-1].strip('{}')}}}"
         else:
             heads.append(Head(escaped(column.title), "l" if column.left else "r"))
-            texts = [_text(column, row, view, report) for row in rows]
+            texts = [_text(column, row, options, report) for row in rows]
         cells.append(texts)
-    filled = [at for at, c in enumerate(chosen) if view.columns or c.name == "name" or any(cells[at])]
+    filled = [at for at, c in enumerate(chosen) if options.columns or c.name == "name" or any(cells[at])]
     heads, cells = [heads[at] for at in filled], [cells[at] for at in filled]
     description = [escaped(f"{report.name}, {headline(report)}; one MAC is one multiplication and one addition.")]
     description += [escaped(f"{line}.") for line in ([not_counted(report)] if report.uncounted else [])]
@@ -95,12 +95,12 @@ def latex(report: Report, view: TableView) -> str:
 MARKS = {"≥": r"$\geq$\,", "≤": r"$\leq$\,", "≈": r"$\approx$\,"}
 
 
-def _text(column: Column, row: Any, view: TableView, report: Report) -> str:
+def _text(column: Column, row: Any, options: TableOptions, report: Report) -> str:
     if column.name == "name":
         return escaped(titled(row, row.name))
     if column.name == "kind" and (layers := layers_in(row)):
         return layers
     if row.role == "shared" and not column.adds:
         return ""
-    text = shown(column, row.figures, view.exact, report.total)
+    text = shown(column, row.figures, options.exact, report.total)
     return escaped(marked(report, column.marks, text) if row.role == "total" and not column.share else text)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from costcalc.amounts.formatting import field_text, show
 from costcalc.amounts.units import amount, grams, grouped, joules, percent, rate, seconds, size
 from costcalc.analysis.figures import BITS, COUNT, FIGURES, RATIO, SUMMARY, field_at_end, figures_in
+from costcalc.analysis.pixel_map import ReceptiveField
 from costcalc.analysis.records import Block, Layer, Report
 from costcalc.analysis.sizes import sizes
-from costcalc.analysis.view import ReceptiveField
 from costcalc.backends.escape import harmless, visible
 from costcalc.backends.paint import Paint
 from costcalc.classes import NamedTuple

@@ -14,7 +14,7 @@ from costcalc.backends.folding import folds_that_fit
 from costcalc.backends.grid import GAP, grid
 from costcalc.backends.paint import Paint, bar, painted, plain
 from costcalc.backends.report.summary import headline, marked, summary
-from costcalc.backends.rows import Row, TableView, layers_in, shown_layers, titled, tree
+from costcalc.backends.rows import Row, TableOptions, layers_in, shown_layers, titled, tree
 from costcalc.classes import NamedTuple
 
 PLAIN = "name group macs params output traffic kind field storage ops intensity input read write buffers source inputs"
@@ -31,7 +31,7 @@ LEAST = {"name": 16, "group": 12, "kind": 9}
 """What columns that may be cut short need at least."""
 BAR = 6
 BARS = "bars"
-"""The column of bars that a view asks for."""
+"""The column of bars that is asked for."""
 LONG, SHORT = 20, 6
 """Characters of the longest of them, and where a terminal is narrow."""
 LEAVES = ("layer", "block")
@@ -53,129 +53,129 @@ class Fitted(NamedTuple):
     folded: bool
 
 
-def table(report: Report, view: TableView) -> str:
+def table(report: Report, options: TableOptions) -> str:
     """The whole table, a line a row, then the totals in full."""
-    paint = painted if view.colour else plain
+    paint = painted if options.colour else plain
     head = [f"{paint(report.name, 'bold')}  {headline(report)}"]
     if report.source:
-        head += [paint(line, "dim") for line in wrap(visible(report.source), max(view.width, 40))]
-    totals = summary(report, view.width, paint, view.also)
-    rows, folded = _rows(report, view, len(head) + len(totals))
+        head += [paint(line, "dim") for line in wrap(visible(report.source), max(options.width, 40))]
+    totals = summary(report, options.width, paint, options.also)
+    rows, folded = _rows(report, options, len(head) + len(totals))
     if len(rows) < 2:
         return "\n".join([*head, "", *totals, ""])
-    found = _fitted(report, rows, view, folded)
-    said = [paint(line, "dim") for line in _left_out(report, found, view)]
-    return "\n".join([*head, "", *_lines(report, found, view, paint), *said, "", *totals, ""])
+    found = _fitted(report, rows, options, folded)
+    said = [paint(line, "dim") for line in _left_out(report, found, options)]
+    return "\n".join([*head, "", *_lines(report, found, options, paint), *said, "", *totals, ""])
 
 
-def _rows(report: Report, view: TableView, other: int) -> tuple[list[Row], bool]:
+def _rows(report: Report, options: TableOptions, other: int) -> tuple[list[Row], bool]:
     """The rows, folded to what a screen has room for beside ``other`` lines; and whether they are."""
-    rows = tree(report, view)
-    if view.lines is None:
+    rows = tree(report, options)
+    if options.lines is None:
         return rows, False
     # Beside them the titles, two rules, the total, what may be shared, a blank line before and after them, what was
     # left out in two lines, and the prompt.
-    room = max(view.lines - other - 10, FEWEST)
+    room = max(options.lines - other - 10, FEWEST)
     if len(rows) - 1 <= room:
         return rows, False
-    if view.sort is not None or view.by_kind:
-        return tree(report, view._replace(top=room - 1)), True
-    return tree(report, view, folds_that_fit(report, shown_layers(report), room)), True
+    if options.sort is not None or options.by_kind:
+        return tree(report, options._replace(top=room - 1)), True
+    return tree(report, options, folds_that_fit(report, shown_layers(report), room)), True
 
 
-def _left_out(report: Report, found: Fitted, view: TableView) -> list[str]:
+def _left_out(report: Report, found: Fitted, options: TableOptions) -> list[str]:
     """A line that tells how to see all rows, and one how to see all columns, where some are left out."""
     lines = []
     if found.folded:
-        nested = view.sort is None and not view.by_kind and any("." in layer.name for layer in report.layers)
-        what = "every row" if view.by_kind else f"all {len(report.layers):,} layers"
+        nested = options.sort is None and not options.by_kind and any("." in layer.name for layer in report.layers)
+        what = "every row" if options.by_kind else f"all {len(report.layers):,} layers"
         lines.append(f"folded to fit the screen: --all shows {what}" + ", --depth 2 two levels" * nested)
     if found.hidden:
         lines.append(f"no room for {', '.join(found.hidden)}: --columns chooses, a wider terminal has more")
-    return [part for line in lines for part in wrap(line, max(view.width, 40))]
+    return [part for line in lines for part in wrap(line, max(options.width, 40))]
 
 
-def _lines(report: Report, found: Fitted, view: TableView, paint: Paint) -> list[str]:
+def _lines(report: Report, found: Fitted, options: TableOptions, paint: Paint) -> list[str]:
     rows, cells = found.rows, found.cells
     if rows[-2].role == "shared" and not any(column[-2] for name, column in cells.items() if name != "name"):
         rows, cells = [*rows[:-2], rows[-1]], {name: [*c[:-2], c[-1]] for name, c in cells.items()}
-    every = _with_bars({**columns(), **{column.name: column for column in view.columns or ()}}, view)
+    every = _with_bars({**columns(), **{column.name: column for column in options.columns or ()}}, options)
     left = {name for name in cells if every[name].left}
     ends = () if any(row.level for row in rows) else ("name",)
-    least = LEAST | {"name": 6} if view.bounded else {}
+    least = LEAST | {"name": 6} if options.bounded else {}
     lines = []
-    for row, texts in zip([None, *rows], grid(cells, view.width, left, least, ends), strict=True):
+    for row, texts in zip([None, *rows], grid(cells, options.width, left, least, ends), strict=True):
         line = [paint(text, _style(every[name], row)) for name, text in zip(cells, texts, strict=True)]
         lines.append(GAP.join(line).rstrip())
         rule = paint("─" * len(GAP.join(texts)), "dim")
     return [lines[0], rule, *lines[1:-1], rule, lines[-1]]
 
 
-def _fitted(report: Report, rows: list[Row], view: TableView, folded: bool) -> Fitted:
+def _fitted(report: Report, rows: list[Row], options: TableOptions, folded: bool) -> Fitted:
     """The columns asked for, or those that fit into the width."""
-    every = _with_bars(columns(), view)
-    longest = max((n for row in rows if row.role in LEAVES and (n := _drawn(view, row)) is not None), default=0)
+    every = _with_bars(columns(), options)
+    longest = max((n for row in rows if row.role in LEAVES and (n := _drawn(options, row)) is not None), default=0)
     parts = [_share(c, row, report) for c in every.values() if c.share for row in rows if row.role in LEAVES]
     most = max(parts, default=0.0)
 
     def cells(column: Column) -> list[str]:
         if column.name == BARS:
-            return ["", *(_bar(view, row, longest, long) for row in rows)]
-        return [column.title, *(_cell(column, row, report, view.exact, most) for row in rows)]
+            return ["", *(_bar(options, row, longest, long) for row in rows)]
+        return [column.title, *(_cell(column, row, report, options.exact, most) for row in rows)]
 
     long = LONG
-    if view.bars is not None and view.bounded and view.columns is None:  # beside a name and its number
-        beside = (min(max(map(len, cells(every["name"]))), LEAST["name"]), max(map(len, cells(view.bars))))
-        long = max(min(LONG, view.width - sum(beside) - 2 * len(GAP)), SHORT)
-    if view.columns is not None:
-        asked = _with_bars({column.name: column for column in view.columns}, view)
+    if options.bars is not None and options.bounded and options.columns is None:  # beside a name and its number
+        beside = (min(max(map(len, cells(every["name"]))), LEAST["name"]), max(map(len, cells(options.bars))))
+        long = max(min(LONG, options.width - sum(beside) - 2 * len(GAP)), SHORT)
+    if options.columns is not None:
+        asked = _with_bars({column.name: column for column in options.columns}, options)
         return Fitted(rows, {name: cells(column) for name, column in asked.items()}, [], folded)
-    order = PLAIN if report.machine is None else KINDS if view.by_kind else TIMED
+    order = PLAIN if report.machine is None else KINDS if options.by_kind else TIMED
     order = f"energy {order}" if report.energies else order
-    wanted = [column.name for column in preferred(order, view.also)]
+    wanted = [column.name for column in preferred(order, options.also)]
     wanted += [figure.name for figure in figures_in(WIDE) if figure.name not in f"{PLAIN} {TIMED}".split()]
-    if view.bars is not None:
-        wanted = list(dict.fromkeys(["name", view.bars.name, BARS, *wanted]))
-    chosen = _that_fit(wanted, lambda name: cells(every[name]), view)
+    if options.bars is not None:
+        wanted = list(dict.fromkeys(["name", options.bars.name, BARS, *wanted]))
+    chosen = _that_fit(wanted, lambda name: cells(every[name]), options)
 
     def has_any(name: str) -> bool:
-        return name in wanted and any(_cell(every[name], row, report, view.exact, most) for row in rows)
+        return name in wanted and any(_cell(every[name], row, report, options.exact, most) for row in rows)
 
     hidden = [every[name].title for name in MAIN.split() if name not in chosen and has_any(name)]
     return Fitted(rows, {name: chosen[name] for name in every if name in chosen}, hidden, folded)
 
 
-def _with_bars(some: Mapping[str, Column], view: TableView) -> Mapping[str, Column]:
+def _with_bars(some: Mapping[str, Column], options: TableOptions) -> Mapping[str, Column]:
     """``some`` columns, and behind that of which bars are asked for, which is then among them, its bars."""
-    if view.bars is None:
+    if options.bars is None:
         return some
     found: dict[str, Column] = {}
-    for name, column in {**some, view.bars.name: view.bars}.items():
+    for name, column in {**some, options.bars.name: options.bars}.items():
         found[name] = column
-        if name == view.bars.name:
+        if name == options.bars.name:
             found[BARS] = Column(BARS, "", lambda figures: None, left=True)
     return found
 
 
-def _drawn(view: TableView, row: Row) -> float | None:
-    return amount(view.bars, row.figures) if view.bars is not None else None
+def _drawn(options: TableOptions, row: Row) -> float | None:
+    return amount(options.bars, row.figures) if options.bars is not None else None
 
 
-def _bar(view: TableView, row: Row, longest: float, long: int) -> str:
+def _bar(options: TableOptions, row: Row, longest: float, long: int) -> str:
     """The bar of a row, as long as its number is large, at most ``long``; "" of what is no layer, no folded block."""
-    number = _drawn(view, row) if row.role in LEAVES else None
+    number = _drawn(options, row) if row.role in LEAVES else None
     return bar(number / longest, long).rstrip() if number and longest else ""
 
 
-def _that_fit(wanted: Sequence[str], cells: Callable[[str], list[str]], view: TableView) -> dict[str, list[str]]:
+def _that_fit(wanted: Sequence[str], cells: Callable[[str], list[str]], options: TableOptions) -> dict[str, list[str]]:
     """Which of the columns, the most wanted first, fit side by side; the main ones all where lines have no bound."""
     chosen: dict[str, list[str]] = {}
-    if not view.bounded:
-        asked = (view.bars.name, BARS) if view.bars is not None else ()
+    if not options.bounded:
+        asked = (options.bars.name, BARS) if options.bars is not None else ()
         main = {name: cells(name) for name in wanted if name in (*MAIN.split(), *asked)}
         chosen = {name: column for name, column in main.items() if any(column[1:])}
     widths = {name: max(map(len, column)) for name, column in chosen.items()}
-    least = LEAST if view.bounded else {}
+    least = LEAST if options.bounded else {}
     for name in wanted:
         if name in chosen:
             continue
@@ -184,7 +184,7 @@ def _that_fit(wanted: Sequence[str], cells: Callable[[str], list[str]], view: Ta
             continue
         wide = widths | {name: max(map(len, column))}
         needed = sum(min(w, least.get(n, w)) for n, w in wide.items()) + len(GAP) * (len(wide) - 1)
-        if needed > view.width and len(chosen) > 1:
+        if needed > options.width and len(chosen) > 1:
             break
         chosen[name], widths = column, wide
         if name == "kind":

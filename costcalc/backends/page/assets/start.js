@@ -1,9 +1,9 @@
-// Each view has its place in the document, and draws what the document's data has of it.
+// Each drawing has its place in the document, and draws what the document's data has of it.
 const MODELS = DATA.models.map(model);
 colours(MODELS);
 function start() {
   document.querySelectorAll(".scripted").forEach((box) => { box.hidden = false; });
-  const one = (name, view) => document.querySelectorAll(`[data-view=${name}]`).forEach((box) => view(MODELS[Number(box.dataset.model)], box));
+  const one = (name, draw) => document.querySelectorAll(`[data-drawing=${name}]`).forEach((box) => draw(MODELS[Number(box.dataset.model)], box));
   const follow = MODELS.length > 1;
   // What is compared is on one scale: all models of the page, or those of one change.
   const largest = (with_) => (figure) => Math.max(...MODELS.filter((m) => m.scale === with_.scale).map((m) => { const sums = m.sums(figure); return m.top.reduce((s, i) => s + sums[i], 0); }));

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from costcalc.analysis.axis_factors import Factor, count, moves, paired
+from costcalc.analysis.pixel_map import GLOBAL, UNKNOWN, PixelMap, Seen, Span
 from costcalc.analysis.place_tables import MOST_PLACES, met
 from costcalc.analysis.routes import plain_axis
 from costcalc.analysis.sliding import loosened, lose
-from costcalc.analysis.view import GLOBAL, UNKNOWN, Seen, Span, View
 from costcalc.ir.index_map import size_of
 
 
-def union(views: list[View], extent: tuple[int, ...]) -> View:
+def union(pixel_maps: list[PixelMap], extent: tuple[int, ...]) -> PixelMap:
     """What a place sees through all of its inputs together, of an image of ``extent``."""
-    result = views[0]
-    is_among = any(view.within is not None for view in views)
-    for view in views[1:]:
-        if view is not result and view != result:
+    result = pixel_maps[0]
+    is_among = any(pixel_map.within is not None for pixel_map in pixel_maps)
+    for pixel_map in pixel_maps[1:]:
+        if pixel_map is not result and pixel_map != result:
             # Most branches move alike, as a block and its shortcut do.
-            alike = not is_among and not (view.starts or result.starts) and view.factors == result.factors
-            result = _widened(result, view) if alike else _merge(result, view, extent)
+            alike = not is_among and not (pixel_map.starts or result.starts) and pixel_map.factors == result.factors
+            result = _widened(result, pixel_map) if alike else _merge(result, pixel_map, extent)
     if is_among:
-        if len(views) == 1:
+        if len(pixel_maps) == 1:
             result = _among_nothing(result, extent)
-        differ = len(views) == 1 or any(view.spans != views[0].spans for view in views)
-        unlike = result.unlike or (differ and False in _beside(views))
+        differ = len(pixel_maps) == 1 or any(pixel_map.spans != pixel_maps[0].spans for pixel_map in pixel_maps)
+        unlike = result.unlike or (differ and False in _beside(pixel_maps))
         result = result._replace(within=None, unlike=unlike)
     return result
 
 
-def _widened(a: View, b: View) -> View:
-    """``_merge`` of views whose places move alike, one by one if need be, with none among others."""
+def _widened(a: PixelMap, b: PixelMap) -> PixelMap:
+    """``_merge`` of maps whose places move alike, one by one if need be, with none among others."""
     spans, is_aligned = [], a.aligned and b.aligned
     moved = {p.axis for factors in a.factors for p in factors if p.size > 1} if is_aligned else ()
     for axis, (v, w) in enumerate(zip(a.spans, b.spans, strict=True)):
@@ -37,25 +37,25 @@ def _widened(a: View, b: View) -> View:
         if axis in moved and isinstance(v, Span) and isinstance(w, Span):
             is_aligned = is_aligned and v.lo + v.hi == w.lo + w.hi
     borders, bound = a.borders | b.borders, a.bound or b.bound
-    return View(a.factors, tuple(spans), is_aligned, None, None, borders, bound, a.unlike or b.unlike)
+    return PixelMap(a.factors, tuple(spans), is_aligned, None, None, borders, bound, a.unlike or b.unlike)
 
 
-def _among_nothing(view: View, extent: tuple[int, ...]) -> View:
-    """``view``, whose places lie among others that see nothing of the image."""
-    factors, spans = list(view.factors), list(view.spans)
-    for at, limits in enumerate(view.within or ()):
+def _among_nothing(pixel_map: PixelMap, extent: tuple[int, ...]) -> PixelMap:
+    """``pixel_map``, whose places lie among others that see nothing of the image."""
+    factors, spans = list(pixel_map.factors), list(pixel_map.spans)
+    for at, limits in enumerate(pixel_map.within or ()):
         p, *more = factors[at]
         seen = spans[p.axis] if p.axis is not None else UNKNOWN
         shared = any(q.axis == p.axis for i, qs in enumerate(factors) if i != at for q in qs)
-        told = not (more or shared or p.also or view.start(at)) and p.size <= MOST_PLACES
+        told = not (more or shared or p.also or pixel_map.start(at)) and p.size <= MOST_PLACES
         if limits and limits != (0, p.size - 1) and told and isinstance(seen, Span):
             assert p.axis is not None
             factor, spans[p.axis] = met(p.axis, p.size, [(p, seen, limits)], extent[p.axis])
             factors[at] = (factor,)
-    return view._replace(factors=tuple(factors), spans=tuple(spans))
+    return pixel_map._replace(factors=tuple(factors), spans=tuple(spans))
 
 
-def _merge(a: View, b: View, extent: tuple[int, ...]) -> View:
+def _merge(a: PixelMap, b: PixelMap, extent: tuple[int, ...]) -> PixelMap:
     """What is seen through both: moving as one of them does, wide enough for the other."""
     spans_a, spans_b = list(a.spans), list(b.spans)
     factors_out: list[tuple[Factor, ...]] = []
@@ -78,7 +78,7 @@ def _merge(a: View, b: View, extent: tuple[int, ...]) -> View:
         if any(f.table for f in (*p, *q)) and p != q:
             bound = True
             p, q = _on_line(p, spans_a), _on_line(q, spans_b)
-        runs_in = [view.start(at) for view, factors in ((a, p), (b, q)) if moves(factors)]
+        runs_in = [pixel_map.start(at) for pixel_map, factors in ((a, p), (b, q)) if moves(factors)]
         starts.append(runs_in[0] if runs_in else 0)
         alike = len({*runs_in}) <= 1
         if p == q and alike:
@@ -100,8 +100,8 @@ def _merge(a: View, b: View, extent: tuple[int, ...]) -> View:
         for mine, other in pairs:
             factor = _chosen(mine, other)
             chosen.append(factor)
-            for own, spans, runs, view in ((mine, spans_a, moved[0], a), (other, spans_b, moved[1], b)):
-                limits = view.within[at] if view.within and len(pairs) == 1 else None
+            for own, spans, runs, pixel_map in ((mine, spans_a, moved[0], a), (other, spans_b, moved[1], b)):
+                limits = pixel_map.within[at] if pixel_map.within and len(pairs) == 1 else None
                 first, last = limits or (0, factor.size - 1)
                 if own.axis is not None and own.size > 1:
                     runs.add(own.axis)
@@ -122,17 +122,17 @@ def _merge(a: View, b: View, extent: tuple[int, ...]) -> View:
     if True in _beside([a, b]) and joined not in (spans_a, spans_b):
         bound = True  # some places see what one input does, others what the other does, and none both
     unlike = a.unlike or b.unlike
-    return View(
+    return PixelMap(
         tuple(factors_out), tuple(joined), is_aligned, _both_within(a, b), off, a.borders | b.borders, bound, unlike
     )
 
 
 def _place_by_place(
-    a: View, b: View, at: int, spans_a: list[Seen], spans_b: list[Seen], extent: tuple[int, ...]
+    a: PixelMap, b: PixelMap, at: int, spans_a: list[Seen], spans_b: list[Seen], extent: tuple[int, ...]
 ) -> tuple[Factor, bool, bool] | None:
     """What places along the axis ``at`` see through both, told one by one; None where lines tell it, or nothing can.
 
-    That is where they move along one axis of the image, which nothing else of either view moves along, unlike each
+    That is where they move along one axis of the image, which nothing else of either map moves along, unlike each
     other or among others' places. Beside it whether both lie around the same middle, and whether a place sees it all.
     """
     p, q = a.factors[at], b.factors[at]
@@ -142,12 +142,18 @@ def _place_by_place(
     (axis,) = axes
     assert axis is not None
     v, w = spans_a[axis], spans_b[axis]
-    limits = [view.within[at] if view.within else None for view in (a, b)]
+    limits = [pixel_map.within[at] if pixel_map.within else None for pixel_map in (a, b)]
     if not isinstance(v, Span) or not isinstance(w, Span) or (p == q and (limits == [None, None] or v == w)):
         return None
-    if any(view.start(at) for view in (a, b)) or p[0].also or q[0].also:
+    if any(pixel_map.start(at) for pixel_map in (a, b)) or p[0].also or q[0].also:
         return None
-    if any(f.axis == axis for view in (a, b) for i, factors in enumerate(view.factors) if i != at for f in factors):
+    if any(
+        f.axis == axis
+        for pixel_map in (a, b)
+        for i, factors in enumerate(pixel_map.factors)
+        if i != at
+        for f in factors
+    ):
         return None
     ways = [
         (factors[0] if factors[0].axis == axis else None, span, limit)
@@ -158,7 +164,9 @@ def _place_by_place(
     centred = (p == q and v.lo + v.hi == w.lo + w.hi) or not (moves(p) and moves(q))
     # Among others' places along another axis too: some places see what one of them does, and none need see both.
     apart = any(
-        i != at and limit and moves(view.factors[i]) for view in (a, b) for i, limit in enumerate(view.within or ())
+        i != at and limit and moves(pixel_map.factors[i])
+        for pixel_map in (a, b)
+        for i, limit in enumerate(pixel_map.within or ())
     )
     return found, centred, not apart
 
@@ -170,10 +178,10 @@ def _on_line(factors: tuple[Factor, ...], spans: list[Seen]) -> tuple[Factor, ..
     return tuple(p._replace(table=None) for p in factors)
 
 
-def _beside(views: list[View]) -> set[bool]:
+def _beside(pixel_maps: list[PixelMap]) -> set[bool]:
     """Whether some of them are among others along axes that run along the image, and along some that do not."""
-    limited = {at for view in views for at, limits in enumerate(view.within or ()) if limits}
-    return {any(moves(view.factors[at]) for view in views) for at in limited}
+    limited = {at for pixel_map in pixel_maps for at, limits in enumerate(pixel_map.within or ()) if limits}
+    return {any(moves(pixel_map.factors[at]) for pixel_map in pixel_maps) for at in limited}
 
 
 def _joined(v: Seen, w: Seen) -> Seen:
@@ -195,7 +203,7 @@ def _chosen(p: Factor, q: Factor) -> Factor:
     return p
 
 
-def _both_within(a: View, b: View) -> tuple[tuple[int, int] | None, ...] | None:
+def _both_within(a: PixelMap, b: PixelMap) -> tuple[tuple[int, int] | None, ...] | None:
     if a.within is None or b.within is None:
         return None
     return tuple(

@@ -76,7 +76,7 @@ class ReceptiveField(NamedTuple):
         return any(size > seen for size, seen in zip(self.size, self.seen, strict=False))
 
 
-class View(NamedTuple):
+class PixelMap(NamedTuple):
     """What a value sees: per tensor axis its factors (outermost first), per image axis what is seen around a place.
 
     within   per tensor axis the first and last place that see anything through this input, for what is put among
@@ -105,7 +105,7 @@ class View(NamedTuple):
         """Whether an axis of ``size`` has just the places of its factors."""
         return not self.start(axis) and count(self.factors[axis]) == size
 
-    def tightened(self) -> View:
+    def tightened(self) -> PixelMap:
         """The same with spans no wider than the pixels that places see, which lie at multiples of a part of one."""
         spans = list(self.spans)
         for axis, seen in enumerate(spans):

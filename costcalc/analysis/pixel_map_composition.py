@@ -6,92 +6,96 @@ from collections.abc import Iterable
 
 from costcalc.analysis import place_tables
 from costcalc.analysis.axis_factors import Factor, aligned, count, moves, redistribute
+from costcalc.analysis.pixel_map import PixelMap, Seen, Span
 from costcalc.analysis.routes import Route, plain_axis, route
 from costcalc.analysis.sliding import loosened, loosens, lose, misses, mix, shifted, slide
-from costcalc.analysis.view import Seen, Span, View
 from costcalc.ir.dims import Dim
 from costcalc.ir.index_map import IDENTITY, AxisMap, IndexMap, Regroup, Steps, Window
 
 
 def through(
-    view: View, index_map: IndexMap | Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent: tuple[int, ...]
-) -> View | None:
+    pixel_map: PixelMap, index_map: IndexMap | Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent: tuple[int, ...]
+) -> PixelMap | None:
     """What an output of shape ``y`` sees through an input of shape ``x``, of an image of ``extent``; or None."""
     if isinstance(index_map, Route):
-        return _along(view, index_map, x, y, extent)
+        return _along(pixel_map, index_map, x, y, extent)
     if isinstance(index_map, Steps):
-        found: View | None = view
+        found: PixelMap | None = pixel_map
         for step, made in index_map.steps:
             found, x = found and through(found, step, x, made, extent), made
         return found
     if isinstance(index_map, Regroup):
-        return _regroup(view, x, y)
-    return _along(view, route(index_map, x, y), x, y, extent)
+        return _regroup(pixel_map, x, y)
+    return _along(pixel_map, route(index_map, x, y), x, y, extent)
 
 
-def _along(view: View, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent: tuple[int, ...]) -> View | None:
+def _along(
+    pixel_map: PixelMap, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...], extent: tuple[int, ...]
+) -> PixelMap | None:
     """What an output sees whose axes follow those of its input; None where it sees nothing."""
-    if by.windows is not None and view.starts is None and not view.unlike:
-        found = _by_windows(view, by, x, y)
+    if by.windows is not None and pixel_map.starts is None and not pixel_map.unlike:
+        found = _by_windows(pixel_map, by, x, y)
         if found is not None:
             return found
-    view = _in_a_row(view, [a for a, entries, same in by.axis_maps if same < 0 and len(entries) == 1], x)
-    tangled = [a for a, entries, out in by.axis_maps if out < 0 and (len(entries) > 1 or len(view.factors[a]) > 1)]
-    view = on_lines(view, tangled)
-    spans = list(view.spans)
-    bound = view.bound or (view.unlike and _is_part(view, by, x, y))
+    pixel_map = _in_a_row(pixel_map, [a for a, entries, same in by.axis_maps if same < 0 and len(entries) == 1], x)
+    tangled = [a for a, entries, out in by.axis_maps if out < 0 and (len(entries) > 1 or len(pixel_map.factors[a]) > 1)]
+    pixel_map = on_lines(pixel_map, tangled)
+    spans = list(pixel_map.spans)
+    bound = pixel_map.bound or (pixel_map.unlike and _is_part(pixel_map, by, x, y))
     for axis in by.anywhere:
-        lose(view.factors[axis], spans)
-    mixed = [axis for axis in by.mixed if moves(view.factors[axis])]
+        lose(pixel_map.factors[axis], spans)
+    mixed = [axis for axis in by.mixed if moves(pixel_map.factors[axis])]
     if mixed:
         for axis in mixed:
-            if view.start(axis) > 0 or count(view.factors[axis]) > view.start(axis) + x[axis]:  # type: ignore[operator]
-                lose(view.factors[axis], spans)  # not all of its places are there
-        kept = {p.axis for axis, _, _ in by.axis_maps for p in view.factors[axis] if p.size > 1}
-        mix([p for axis in mixed for p in view.factors[axis]], kept, spans, extent)
+            if pixel_map.start(axis) > 0 or count(pixel_map.factors[axis]) > pixel_map.start(axis) + x[axis]:  # type: ignore[operator]
+                lose(pixel_map.factors[axis], spans)  # not all of its places are there
+        kept = {p.axis for axis, _, _ in by.axis_maps for p in pixel_map.factors[axis] if p.size > 1}
+        mix([p for axis in mixed for p in pixel_map.factors[axis]], kept, spans, extent)
     factors = [plain_axis(size) for size in y]
     starts = [0] * len(y)
     for axis, entries, same in by.axis_maps:
-        before = view.factors[axis]
+        before = pixel_map.factors[axis]
         out, axis_map = entries[0]
         alone = len(before) == len(entries) == 1
         if same < 0 and len(entries) == 1 and out < len(y) and misses(axis_map, x[axis], y[out]):
             return None
         if alone and moves(before) and (same < 0 or axis_map.bound):
-            told = _place_by_place(view, axis, x[axis], out, axis_map, y, factors, spans, extent)
+            told = _place_by_place(pixel_map, axis, x[axis], out, axis_map, y, factors, spans, extent)
             if told is None:
                 return None
             if told:
                 continue
         if same >= 0 and not moves(factors[same]):
-            factors[same], starts[same] = before, view.start(axis)
+            factors[same], starts[same] = before, pixel_map.start(axis)
         elif moves(before):
             if alone and before[0].table:
                 bound |= loosened(before[0], spans)
                 before = (before[0]._replace(table=None),)
-                view = view._replace(factors=(*view.factors[:axis], before, *view.factors[axis + 1 :]))
+                pixel_map = pixel_map._replace(
+                    factors=(*pixel_map.factors[:axis], before, *pixel_map.factors[axis + 1 :])
+                )
             single = out < len(y) and len(entries) == 1 and len(before) > 1
-            if not single or not shifted(view, axis, x[axis], out, axis_map, y, factors, starts, spans):
-                bound |= slide(view, axis, x[axis], entries, y, factors, spans)
+            if not single or not shifted(pixel_map, axis, x[axis], out, axis_map, y, factors, starts, spans):
+                bound |= slide(pixel_map, axis, x[axis], entries, y, factors, spans)
             bound |= loosens(entries, before)
-    borders = view.borders
+    borders = pixel_map.borders
     for axis, border in by.borders:
-        borders |= {(p.axis, border) for p in view.factors[axis] if p.axis is not None}
+        borders |= {(p.axis, border) for p in pixel_map.factors[axis] if p.axis is not None}
     off = tuple(starts) if any(starts) else None
-    unlike = view.unlike and not _is_whole(view, by, x)
-    return View(tuple(factors), tuple(spans), view.aligned, by.within, off, borders, bound, unlike)
+    unlike = pixel_map.unlike and not _is_whole(pixel_map, by, x)
+    return PixelMap(tuple(factors), tuple(spans), pixel_map.aligned, by.within, off, borders, bound, unlike)
 
 
-def _by_windows(view: View, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...]) -> View | None:
+def _by_windows(pixel_map: PixelMap, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...]) -> PixelMap | None:
     """``_along`` where all axes go on in lines, as in most layers; None where there is more to it."""
     assert by.windows is not None
     for axis in by.mixed:
-        if moves(view.factors[axis]):
+        if moves(pixel_map.factors[axis]):
             return None
     factors: list[tuple[Factor, ...]] = [plain_axis(size) for size in y]
-    spans = list(view.spans)
+    spans = list(pixel_map.spans)
     for axis, out, window in by.windows:
-        own = view.factors[axis]
+        own = pixel_map.factors[axis]
         if window is None:
             factors[out] = own
             continue
@@ -106,16 +110,18 @@ def _by_windows(view: View, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...]) -
         if (lo or hi) and isinstance(seen := spans[p.axis], Span):
             spans[p.axis] = seen.widened(p.step, lo, hi)
         factors[out] = (Factor(p.axis, p.step * stride, y[out]),)  # type: ignore[arg-type]
-    return View(tuple(factors), tuple(spans), view.aligned, by.within, None, view.borders, view.bound)
+    return PixelMap(
+        tuple(factors), tuple(spans), pixel_map.aligned, by.within, None, pixel_map.borders, pixel_map.bound
+    )
 
 
-def is_beyond(view: View, extent: tuple[int, ...]) -> bool:
-    """Whether all places of ``view`` look past the image of ``extent``, at padding alone."""
-    for axis, (seen, pixels) in enumerate(zip(view.spans, extent, strict=True)):
+def is_beyond(pixel_map: PixelMap, extent: tuple[int, ...]) -> bool:
+    """Whether all places of ``pixel_map`` look past the image of ``extent``, at padding alone."""
+    for axis, (seen, pixels) in enumerate(zip(pixel_map.spans, extent, strict=True)):
         if isinstance(seen, Span) and type(seen.lo) is type(seen.hi) is int and seen.hi >= 0 and seen.lo < pixels:
             continue  # the first place looks at the image
-        lines = [line for factors in view.factors for p in factors for line in p.lines() if line.axis == axis]
-        bordered = any(a == axis for a, _ in view.borders)  # beyond the image they see mirrored or far pixels
+        lines = [line for factors in pixel_map.factors for p in factors for line in p.lines() if line.axis == axis]
+        bordered = any(a == axis for a, _ in pixel_map.borders)  # beyond the image they see mirrored or far pixels
         if bordered or isinstance(seen, str) or len(lines) > 1 or any(line.table for line in lines):
             continue
         step, size = (lines[0].step, lines[0].size) if lines else (0, 1)
@@ -125,22 +131,22 @@ def is_beyond(view: View, extent: tuple[int, ...]) -> bool:
 
 
 def _place_by_place(
-    view: View, axis: int, size: Dim, out: int, axis_map: AxisMap, y: tuple[Dim, ...],
+    pixel_map: PixelMap, axis: int, size: Dim, out: int, axis_map: AxisMap, y: tuple[Dim, ...],
     factors: list[tuple[Factor, ...]], spans: list[Seen], extent: tuple[int, ...],
 ) -> bool | None:  # fmt: skip
     """Follow an axis of one factor by what each of its places sees, where a line does not tell that.
 
     Returns whether it could; None where no place is left that sees anything.
     """
-    ((moving,), (stride, lo, hi)) = view.factors[axis], axis_map.window
+    ((moving,), (stride, lo, hi)) = pixel_map.factors[axis], axis_map.window
     assert moving.axis is not None
     seen = spans[moving.axis]
-    if not isinstance(seen, Span) or view.start(axis) or moving.also:
+    if not isinstance(seen, Span) or pixel_map.start(axis) or moving.also:
         return False
-    if any(p.axis == moving.axis for a, factors in enumerate(view.factors) if a != axis for p in factors):
+    if any(p.axis == moving.axis for a, factors in enumerate(pixel_map.factors) if a != axis for p in factors):
         return False  # a place lies where both axes say together
     # What padding took of the image is seen at places of which nothing is told.
-    nothing = False if any(a == moving.axis for a, _ in view.borders) else None
+    nothing = False if any(a == moving.axis for a, _ in pixel_map.borders) else None
     if not stride:  # one place, or a few, of all outputs
         if moving.table is None or moving.size != size:
             return False
@@ -163,62 +169,62 @@ def _place_by_place(
     return True
 
 
-def _in_a_row(view: View, axes: Iterable[int], x: tuple[Dim, ...]) -> View:
-    """``view`` with each of ``axes`` that has several factors along one axis of the image, and lies on no line, as one
-    whose places are told one by one."""
-    factors = list(view.factors)
+def _in_a_row(pixel_map: PixelMap, axes: Iterable[int], x: tuple[Dim, ...]) -> PixelMap:
+    """``pixel_map``; an axis of ``axes`` with several factors along one axis of the image, that is no line gets a table
+    of its places."""
+    factors = list(pixel_map.factors)
     for axis in axes:
         own = factors[axis]
-        if len(own) > 1 and view.whole(axis, x[axis]) and count(own) <= place_tables.MOST_PLACES:
+        if len(own) > 1 and pixel_map.whole(axis, x[axis]) and count(own) <= place_tables.MOST_PLACES:
             along = {p.axis for p in own} - {None}
-            others = (p.axis for a, ps in enumerate(view.factors) if a != axis for p in ps)
+            others = (p.axis for a, ps in enumerate(pixel_map.factors) if a != axis for p in ps)
             if len(along) == 1 and along.isdisjoint(others) and not any(p.also for p in own):
                 (image_axis,) = along
                 factors[axis] = place_tables.in_a_row(own, image_axis)  # type: ignore[arg-type]
-    return view._replace(factors=tuple(factors)) if factors != [*view.factors] else view
+    return pixel_map._replace(factors=tuple(factors)) if factors != [*pixel_map.factors] else pixel_map
 
 
-def on_lines(view: View, axes: Iterable[int]) -> View:
-    """``view`` with a line around the places of each of its ``axes`` that are told one by one."""
-    if not any(p.table for axis in axes for p in view.factors[axis]):
-        return view
-    factors, spans = list(view.factors), list(view.spans)
+def on_lines(pixel_map: PixelMap, axes: Iterable[int]) -> PixelMap:
+    """``pixel_map`` with a line around the places of each of its ``axes`` that are told one by one."""
+    if not any(p.table for axis in axes for p in pixel_map.factors[axis]):
+        return pixel_map
+    factors, spans = list(pixel_map.factors), list(pixel_map.spans)
     for axis in axes:
         for p in factors[axis]:
             loosened(p, spans)
         factors[axis] = tuple(p._replace(table=None) for p in factors[axis])
-    return view._replace(factors=tuple(factors), spans=tuple(spans), bound=True)
+    return pixel_map._replace(factors=tuple(factors), spans=tuple(spans), bound=True)
 
 
-def _is_part(view: View, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...]) -> bool:
+def _is_part(pixel_map: PixelMap, by: Route, x: tuple[Dim, ...], y: tuple[Dim, ...]) -> bool:
     """Whether an output has only some of the elements beside each other: of some channels."""
     for axis, entries, _ in by.axis_maps:
-        if not moves(view.factors[axis]) and x[axis] != 1:
+        if not moves(pixel_map.factors[axis]) and x[axis] != 1:
             for out, axis_map in entries:
                 if axis_map.window != IDENTITY or out >= len(y) or x[axis] != y[out]:
                     return True
     return False
 
 
-def _is_whole(view: View, by: Route, x: tuple[Dim, ...]) -> bool:
+def _is_whole(pixel_map: PixelMap, by: Route, x: tuple[Dim, ...]) -> bool:
     """Whether an output sees all of the elements beside each other, but for the batch."""
-    return not any(axis and x[axis] != 1 and not moves(view.factors[axis]) for axis, _, _ in by.axis_maps)
+    return not any(axis and x[axis] != 1 and not moves(pixel_map.factors[axis]) for axis, _, _ in by.axis_maps)
 
 
-def _regroup(view: View, x: tuple[Dim, ...], y: tuple[Dim, ...]) -> View:
+def _regroup(pixel_map: PixelMap, x: tuple[Dim, ...], y: tuple[Dim, ...]) -> PixelMap:
     """The same elements, in the same order, under the shape ``y``."""
-    spans, bound = list(view.spans), view.bound
+    spans, bound = list(pixel_map.spans), pixel_map.bound
     factors_out: list[tuple[Factor, ...]] = []
     starts: list[int] = []
     for before, after in aligned(x, y):
-        factors = view.factors[before.start : before.stop]
+        factors = pixel_map.factors[before.start : before.stop]
         if len(before) == len(after) == 1:
             factors_out.extend(factors)
-            starts.append(view.start(before.start))
+            starts.append(pixel_map.start(before.start))
             continue
         starts += [0] * len(after)
         flat = [p for ps in factors for p in ps]
-        whole_axes = all(view.whole(axis, x[axis]) for axis in before)
+        whole_axes = all(pixel_map.whole(axis, x[axis]) for axis in before)
         sizes: list[int] = [y[axis] for axis in after]  # type: ignore[misc]
         found = redistribute(flat, sizes) if whole_axes else None
         if found is None and whole_axes and any(p.table for p in flat):
@@ -231,4 +237,6 @@ def _regroup(view: View, x: tuple[Dim, ...], y: tuple[Dim, ...]) -> View:
             found = [plain_axis(size) for size in sizes]
         factors_out.extend(found)
     off = tuple(starts) if any(starts) else None
-    return View(tuple(factors_out), tuple(spans), view.aligned, None, off, view.borders, bound, view.unlike)
+    return PixelMap(
+        tuple(factors_out), tuple(spans), pixel_map.aligned, None, off, pixel_map.borders, bound, pixel_map.unlike
+    )

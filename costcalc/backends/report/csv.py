@@ -1,4 +1,4 @@
-"""The report for programs: JSON with everything, CSV with a line a row. All numbers exact."""
+"""The report as CSV, a line a row, and its cells for data frames and Parquet. All numbers exact."""
 
 from __future__ import annotations
 
@@ -10,15 +10,9 @@ from costcalc.analysis.records import Layer, Report
 from costcalc.analysis.sizes import sizes
 from costcalc.backends import escape
 from costcalc.backends.columns import Column, is_there, usual
-from costcalc.backends.json import written
 from costcalc.backends.report.summary import after, not_counted
-from costcalc.backends.rows import Row, TableView, flat
+from costcalc.backends.rows import Row, TableOptions, flat
 from costcalc.classes import NamedTuple
-
-
-def json(report: Report, view: TableView) -> str:
-    """The contract of ``docs/json.md``, whatever the view: every layer, every figure; a layer a line."""
-    return written(report.to_dict(rows=iter, also=view.also))
 
 
 class Cell(NamedTuple):
@@ -29,15 +23,15 @@ class Cell(NamedTuple):
     of: str = ""
 
 
-def csv(report: Report, view: TableView) -> str:
+def csv(report: Report, options: TableOptions) -> str:
     """A line for each row as RFC 4180 has it, the total in the last. Storage in bits and in bytes, time in seconds.
 
     ``row`` tells layers from folded blocks, from what is summed or shared, and from the total. Shapes have their
     batch, options are JSON. The total's ``kind`` says which transforms were applied, and if it is a bound or less,
     since some layers have no rule or some sizes are not set.
     """
-    chosen = _cells(report, view)
-    rows = flat(report, view)
+    chosen = _cells(report, options)
+    rows = flat(report, options)
     said = [after(report.settings.apply)] if report.settings.apply else []
     said += [not_counted(report)] if report.uncounted else []
     said += sizes(report) if report.unset else []
@@ -52,14 +46,14 @@ def csv(report: Report, view: TableView) -> str:
     return "\r\n".join(lines) + "\r\n"
 
 
-def cells(report: Report, view: TableView) -> dict[str, list[Any]]:
+def cells(report: Report, options: TableOptions) -> dict[str, list[Any]]:
     """Head of a column of the CSV → what each row has there, as it is; without the total."""
-    rows = [row for row in flat(report, view) if row.role != "total"]
-    return {cell.head: [cell.value(row) for row in rows] for cell in _cells(report, view)}
+    rows = [row for row in flat(report, options) if row.role != "total"]
+    return {cell.head: [cell.value(row) for row in rows] for cell in _cells(report, options)}
 
 
-def _cells(report: Report, view: TableView) -> list[Cell]:
-    chosen = view.columns or [c for c in usual(view.also) if not c.share and is_there(c, report)]
+def _cells(report: Report, options: TableOptions) -> list[Cell]:
+    chosen = options.columns or [c for c in usual(options.also) if not c.share and is_there(c, report)]
     return [cell for column in chosen for cell in _of_column(column)]
 
 

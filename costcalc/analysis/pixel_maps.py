@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from costcalc.analysis.axis_factors import Factor, moves
-from costcalc.analysis.following import is_beyond, on_lines, through
 from costcalc.analysis.long_fractions import shortened
 from costcalc.analysis.masks import Masks
+from costcalc.analysis.pixel_map import UNKNOWN, PixelMap, Span
+from costcalc.analysis.pixel_map_composition import is_beyond, on_lines, through
+from costcalc.analysis.pixel_map_union import union
 from costcalc.analysis.routes import Route, plain_axis, route
-from costcalc.analysis.view import UNKNOWN, Span, View
-from costcalc.analysis.view_union import union
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.index_map import IndexMap, Regroup, Steps, own_places
 from costcalc.ir.memo import Memo
@@ -36,24 +36,24 @@ MOST_FOLLOWED = 60_000
 """Inputs of ops with more than ``MANY`` that are followed one by one: seconds of work. What comes after is unknown."""
 
 
-def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict[str, View | None]:
+def pixel_maps(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict[str, PixelMap | None]:
     """For each value what it sees of the input ``image`` along its ``axes``, by default from the third on."""
     axes = tuple(range(2, len(graph.types[image].shape))) if axes is None else axes
-    found: dict[str, View | None] = {**dict.fromkeys(graph.inputs), image: _of_image(graph.types[image], axes)}
+    found: dict[str, PixelMap | None] = {**dict.fromkeys(graph.inputs), image: _of_image(graph.types[image], axes)}
     extent: tuple[int, ...] = tuple(graph.types[image].shape[axis] for axis in axes)  # type: ignore[misc]
-    ways_of, asked = Memo("ways of seeing"), dict[Use, tuple[int | None, tuple[Ways, ...]]]()
+    ways_of, asked = Memo("pixel maps"), dict[Use, tuple[int | None, tuple[Ways, ...]]]()
     unchanged: set[Use] = set()  # of one input, whose outputs see what that does
-    # Equal views are one object, so that what an op makes of the same views is worked out once.
-    kept: dict[View, View] = {}
-    known: dict[tuple[object, ...], View | None] = {}
+    # Equal maps are one object, so that what an op makes of equal ones is worked out once.
+    kept: dict[PixelMap, PixelMap] = {}
+    known: dict[tuple[object, ...], PixelMap | None] = {}
     how: tuple[object, ...]
     followed = told = 0
     masks = Masks(graph)
     for node, use in zip(graph.nodes, graph.uses, strict=True):
         if use in unchanged:
-            view = found[node.inputs[0]]
+            pixel_map = found[node.inputs[0]]
             for value in node.outputs:
-                found[value] = view
+                found[value] = pixel_map
             continue
         before = [found[v] for v in node.inputs]
         if use not in asked:
@@ -62,12 +62,12 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
         axis, ways_each = asked[use]
         if axis is not None:
             (value,) = node.outputs
-            apart = {id(view): view for view in before if view is not None}
-            if not any(moves(view.factors[axis]) for view in apart.values()):
+            apart = {id(pixel_map): pixel_map for pixel_map in before if pixel_map is not None}
+            if not any(moves(pixel_map.factors[axis]) for pixel_map in apart.values()):
                 how = (-1, axis, graph.types[value].shape[axis], *apart)
                 if how not in known:
-                    view = seen_beside(list(apart.values()), axis, graph.types[value], extent)
-                    known[how] = view and kept.setdefault(view, view)
+                    pixel_map = seen_beside(list(apart.values()), axis, graph.types[value], extent)
+                    known[how] = pixel_map and kept.setdefault(pixel_map, pixel_map)
                 found[value] = known[how]
                 continue
         if not ways_each and node.outputs:
@@ -88,27 +88,27 @@ def views(graph: Graph, image: str, axes: tuple[int, ...] | None = None) -> dict
             elif how not in known and (not node.op.is_counted or node.op.is_untold):
                 known[how] = _untold(before, graph.types[value])  # an operator without a rule may read anything
             elif how not in known:
-                view = seen_along(ways, before, graph.types[value], extent)
-                if view and node.op.is_bounded_only:
-                    view = view._replace(bound=True)
-                if view and node.op.leaves_zeros:
-                    view = view._replace(unlike=True)
-                if view and is_masked:
-                    view = masks.seen(node, view, extent)
-                if view and (places := places_told(view)) and (told := told + places) > MOST_TOLD:
-                    view = on_lines(view, range(len(view.factors)))
-                if view and is_beyond(view := shortened(view).tightened(), extent):
-                    view = None
-                known[how] = view and kept.setdefault(view, view)
+                pixel_map = seen_along(ways, before, graph.types[value], extent)
+                if pixel_map and node.op.is_bounded_only:
+                    pixel_map = pixel_map._replace(bound=True)
+                if pixel_map and node.op.leaves_zeros:
+                    pixel_map = pixel_map._replace(unlike=True)
+                if pixel_map and is_masked:
+                    pixel_map = masks.seen(node, pixel_map, extent)
+                if pixel_map and (places := places_told(pixel_map)) and (told := told + places) > MOST_TOLD:
+                    pixel_map = on_lines(pixel_map, range(len(pixel_map.factors)))
+                if pixel_map and is_beyond(pixel_map := shortened(pixel_map).tightened(), extent):
+                    pixel_map = None
+                known[how] = pixel_map and kept.setdefault(pixel_map, pixel_map)
             found[value] = known[how]
     return found
 
 
-def _untold(before: Sequence[View | None], y: TensorType) -> View | None:
+def _untold(before: Sequence[PixelMap | None], y: TensorType) -> PixelMap | None:
     """What a value of type ``y`` sees of which nothing is known, or would take too long to tell."""
-    some = next((view for view in before if view is not None), None)
+    some = next((pixel_map for pixel_map in before if pixel_map is not None), None)
     factors = tuple([plain_axis(size) for size in y.shape])
-    return some and View(factors, (UNKNOWN,) * len(some.spans))
+    return some and PixelMap(factors, (UNKNOWN,) * len(some.spans))
 
 
 def ways_in(graph: Graph, node: Node, index: int) -> Ways:
@@ -122,36 +122,38 @@ def _ways(use: Use, index: int) -> Ways:
     return [(_way(s, x, y), x) for s, x in zip(stated, use.inputs, strict=True)]
 
 
-def seen_along(ways: Ways, before: Sequence[View | None], y: TensorType, extent: tuple[int, ...]) -> View | None:
+def seen_along(
+    ways: Ways, before: Sequence[PixelMap | None], y: TensorType, extent: tuple[int, ...]
+) -> PixelMap | None:
     """What a value of type ``y`` sees through inputs that see ``before``."""
     if len(ways) == 1:
-        ((view,), ((index_map, x),)) = before, ways
-        if view is None or index_map is None:
-            return view
-        view = through(view, index_map, x.shape, y.shape, extent)
-        return view and (union([view], extent) if view.within else view)
+        ((pixel_map,), ((index_map, x),)) = before, ways
+        if pixel_map is None or index_map is None:
+            return pixel_map
+        pixel_map = through(pixel_map, index_map, x.shape, y.shape, extent)
+        return pixel_map and (union([pixel_map], extent) if pixel_map.within else pixel_map)
     found = [
-        view if index_map is None else through(view, index_map, x.shape, y.shape, extent)
-        for view, (index_map, x) in zip(before, ways, strict=True)
-        if view is not None
+        pixel_map if index_map is None else through(pixel_map, index_map, x.shape, y.shape, extent)
+        for pixel_map, (index_map, x) in zip(before, ways, strict=True)
+        if pixel_map is not None
     ]
-    seen = [view for view in found if view is not None]
+    seen = [pixel_map for pixel_map in found if pixel_map is not None]
     return union(seen, extent) if any(v is not before[0] for v in seen) else seen[0] if seen else None
 
 
-def seen_beside(views: list[View], axis: int, y: TensorType, extent: tuple[int, ...]) -> View | None:
-    """What a value of type ``y`` sees that has what sees ``views`` one after the other along an axis that runs along
-    none of the image: so that it does not matter which stands where.
+def seen_beside(pixel_maps: list[PixelMap], axis: int, y: TensorType, extent: tuple[int, ...]) -> PixelMap | None:
+    """What a value of type ``y`` sees that joins values with ``pixel_maps`` along an axis which runs along no axis of
+    the image, so that their order does not matter.
     """
     plain = plain_axis(y.shape[axis])
     seen = []
-    for view in views:
-        starts = view.starts and (*view.starts[:axis], 0, *view.starts[axis + 1 :])
-        factors = (*view.factors[:axis], plain, *view.factors[axis + 1 :])
-        seen.append(view._replace(factors=factors, starts=starts if starts and any(starts) else None, within=None))
+    for pixel_map in pixel_maps:
+        starts = pixel_map.starts and (*pixel_map.starts[:axis], 0, *pixel_map.starts[axis + 1 :])
+        factors = (*pixel_map.factors[:axis], plain, *pixel_map.factors[axis + 1 :])
+        seen.append(pixel_map._replace(factors=factors, starts=starts if starts and any(starts) else None, within=None))
     unlike = any(
-        view.unlike or view.spans != views[0].spans or seen[0].factors != other.factors
-        for view, other in zip(views, seen, strict=True)
+        pixel_map.unlike or pixel_map.spans != pixel_maps[0].spans or seen[0].factors != other.factors
+        for pixel_map, other in zip(pixel_maps, seen, strict=True)
     )
     return union(seen, extent)._replace(unlike=unlike) if seen else None
 
@@ -163,12 +165,12 @@ def _way(index_map: IndexMap, x: TensorType, y: TensorType) -> IndexMap | Route 
     return None if x.shape == y.shape and index_map == own_places(len(x.shape)) else route(index_map, x.shape, y.shape)
 
 
-def places_told(view: View) -> int:
-    """How many places of ``view`` are told one by one."""
-    return sum([p.size for factors in view.factors for p in factors if p.table])
+def places_told(pixel_map: PixelMap) -> int:
+    """How many places of ``pixel_map`` are told one by one."""
+    return sum([p.size for factors in pixel_map.factors for p in factors if p.table])
 
 
-def _of_image(t: TensorType, axes: tuple[int, ...]) -> View:
+def _of_image(t: TensorType, axes: tuple[int, ...]) -> PixelMap:
     along = {axis: Factor(i, 1, t.shape[axis]) for i, axis in enumerate(axes)}  # type: ignore[arg-type]
     factors = tuple((along[axis],) if axis in along else plain_axis(size) for axis, size in enumerate(t.shape))
-    return View(factors, (Span(),) * len(axes))
+    return PixelMap(factors, (Span(),) * len(axes))
