@@ -17,6 +17,7 @@ from costcalc.frontends.spec.scopes import MAX_NAME
 from costcalc.frontends.spec.values import Value, Word, WorkLimit
 from costcalc.ir.graph import Node
 from costcalc.ir.op import Op
+from costcalc.ir.origin import Origin
 from costcalc.ir.tensor import TensorType
 
 Ref = "str | int"  # of a value: what stands after the prefix in its name, or the so manieth input
@@ -48,6 +49,7 @@ class Body(NamedTuple):
     claimed    names with the places of their steps, and whether they are written there
     defined    names with the values that they mean
     last       scopes with the last value under them
+    origins    the values that do not depend on data
     within     the calls in it, each with the one that it stands in; that of the body is the first
     running    the value at its end
     longest    of the names
@@ -57,6 +59,7 @@ class Body(NamedTuple):
     claimed: tuple[tuple[str, Location, bool], ...]
     defined: tuple[tuple[str, tuple[Any, ...]], ...]
     last: dict[str, Any]
+    origins: dict[str, Origin]
     within: tuple[tuple[Location, int], ...]
     running: Any
     longest: int
@@ -96,17 +99,18 @@ class Bodies:
         self._made: dict[object, WrittenBody] = {}
         self._bodies: dict[object, Body | None] = {}
 
-    def key(self, block: object, model: int, local: dict[str, Value], inputs: list[str]) -> object:
-        """What a body follows from; None where that is not easily said."""
-        layers = self._layers
-        if layers.shared is not None or layers.frozen or layers.ends or layers.builder.beforehand:
+    def key(self, block: object, model: int, prefix: str, local: dict[str, Value], inputs: list[str]) -> object:
+        """What the body follows from that gets ``prefix``; None where that is not easily said."""
+        layers, builder = self._layers, self._layers.builder
+        if layers.shared is not None or layers.frozen or any(end.name.startswith(prefix) for end in layers.ends):
             return None
         given = _plain(local.values())
         if given is None:
             return None
-        types = layers.builder.types
+        types, origins = builder.types, builder.beforehand
         alike = tuple(map(inputs.index, inputs)) if len(inputs) > 1 else ()
-        return id(block), model, given, alike, tuple([types[v] for v in inputs])
+        of = tuple([origins.get(v) for v in inputs]) if origins else (None,) * len(inputs)
+        return id(block), model, given, alike, tuple([types[v] for v in inputs]), of
 
     def keep(self, key: object, made: WrittenBody) -> None:
         """Remember where the body of ``key`` stands."""
@@ -146,6 +150,7 @@ class Bodies:
                 ),
                 types,
             )  # fmt: skip
+        layers.builder.beforehand.update([(prefix + v, origin) for v, origin in body.origins.items()])
         names = layers.names
         names.copy(
             prefix,
@@ -173,10 +178,10 @@ class Bodies:
                 calls[id(location)] = len(within)
             return calls[id(location)]
 
-        layers = []
+        layers, origins = [], {}
         try:
             for node in builder.nodes[made.start.nodes : made.end.nodes]:
-                if not node.inputs or node.called or node.prepared or node.stored_as or node.frozen:
+                if node.called or node.prepared or node.stored_as or node.frozen:
                     return None
                 if not node.location or not node.location.within:
                     return None
@@ -184,6 +189,8 @@ class Bodies:
                 types = tuple(builder.types[v] for v in node.outputs)
                 reads, at = tuple(map(ref, node.inputs)), call(node.location.within)
                 layers.append(BodyLayer(node.name[start:], node.op, reads, makes, types, node.location, at))
+                if node.outputs[0] in builder.beforehand:
+                    origins.update(dict.fromkeys(makes, builder.beforehand[node.outputs[0]]))
             defined = [
                 (n[start:], tuple(map(ref, vs))) for n, vs in names.defined[made.start.defined : made.end.defined]
             ]
@@ -202,11 +209,11 @@ class Bodies:
                 dot = name.rfind(".", 0, dot)
         told = tuple((name[start:], names.taken[name], names.is_unwritten(name)) for name in claimed)
         longest = max((len(name) for name, _, _ in told), default=0)
-        return Body(tuple(layers), told, tuple(defined), last, tuple(within), running, longest)
+        return Body(tuple(layers), told, tuple(defined), last, origins, tuple(within), running, longest)
 
 
 def _plain(values: Iterable[Value]) -> tuple[object, ...] | None:
-    """``values`` with their types, since 1, 1.0 and True are equal; None where one is neither number nor plain word."""
+    """``values`` with their types, since 1, 1.0 and True are equal; None where one is a symbolic size."""
     found: list[object] = []
     for value in values:
         if type(value) is tuple:
@@ -216,8 +223,13 @@ def _plain(values: Iterable[Value]) -> tuple[object, ...] | None:
             found.append(inner)
         elif type(value) in _PLAIN:
             found.append((type(value), value))
-        elif type(value) is Word and not value.args and not value.kwargs:
-            found.append((Word, value, id(value.spec)))
+        elif type(value) is float:
+            found.append(value.hex())  # 0.0 and -0.0 are equal
+        elif type(value) is Word:
+            args, kwargs = _plain(value.args), _plain(value.kwargs.values())
+            if args is None or kwargs is None:
+                return None
+            found.append((value.name, args, *value.kwargs, kwargs, id(value.spec)))
         else:
             return None
     return tuple(found)

@@ -308,7 +308,7 @@ class _Expander:
                 local[parameter] = default.value(self.frame.scope)
         layers, names, prefix, within = self.layers, self.layers.names, self.prefix, self.within
         assert within is not None
-        key = self.bodies.key(block, self.number, local, inputs)
+        key = self.bodies.key(block, self.number, prefix, local, inputs)
         bounds = Bounds(self.nesting, self.calls.count("model"), self.budget.left)
         if key is not None:
             value = self.bodies.copy(key, prefix, inputs, within, bounds, parameters)
