@@ -23,6 +23,8 @@ PER_ELEMENT = {
     "binary_cross_entropy_with_logits": 9,  # max(x, 0) - x·t + log(1 + exp(-|x|))
 }
 """Scalar operations for one target, each as its formula is written; of two branches, both."""
+REDUCED_IN_PLACE = frozenset(("mse_loss", "smooth_l1_loss", "binary_cross_entropy"))
+"""Of which PyTorch's kernel for the CPU leaves the mean or sum at the head of the losses that it is of."""
 REDUCTIONS = ("none", "mean", "sum")
 
 
@@ -72,6 +74,10 @@ class Loss(Op):
     def infer(self, x: TensorType, target: TensorType, *weights: TensorType) -> TensorType:
         dtype = x.dtype if self._chooses else joint_dtype(x, target)
         return TensorType(self._each(x, target) if self.reduction == "none" else (), dtype)
+
+    def occupies(self, x: TensorType, target: TensorType, *weights: TensorType, y: TensorType) -> TensorType:
+        """That of the losses of all elements, where their kernel reduces them in place."""
+        return y.with_shape(*self._each(x, target)) if self.function in REDUCED_IN_PLACE else y
 
     def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
         """The inputs; of nll_loss also the sum of the weights."""

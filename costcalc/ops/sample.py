@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from costcalc.ir.call import Call, Traced, once
-from costcalc.ir.dims import Dim, at_least, divides, equal, prod, where
+from costcalc.ir.dims import Dim, at_least, divides, equal, maximum, prod, where
 from costcalc.ir.fields import Counts, Sizes, ints, per_axis
 from costcalc.ir.footprint import taps_laid, touched
 from costcalc.ir.index_map import AxisMap, IndexMap, Regroup, Steps, Window, ratio
@@ -195,6 +195,10 @@ class Fold(Patches):
 
     def infer(self, x: TensorType) -> TensorType:
         return x.with_shape(x.shape[0], x.shape[1] // prod(per_axis(self.kernel, 2)), *per_axis(self.size, 2))
+
+    def occupies(self, x: TensorType, *, y: TensorType) -> TensorType:
+        """The patches' memory, where that is more: the kernel works on as many elements as it is given."""
+        return y.with_shape(maximum(x.size, y.size))
 
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return x.size

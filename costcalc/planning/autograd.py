@@ -18,10 +18,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from costcalc.errors import OptionError
+from costcalc.errors import OptionError, listing
 from costcalc.ir.allocations import Allocation, ObservedStep, SavedForBackward
 from costcalc.ir.graph import Graph
 from costcalc.ir.saved import NOTHING
+from costcalc.ir.tensor import FLOATING_BITS
 from costcalc.planning.autocast import CAST, WeightCast
 from costcalc.planning.gradient_plan import GradientPlan, LayerStep, Segment, keeps_only_inputs
 from costcalc.planning.heap import Heap
@@ -61,7 +62,8 @@ class Autograd:
             self.forward(layer, keep=segment is None)
         wanted = [v for v in graph.outputs if plan.root[v] is not None and self.has_gradient(v)]
         if not wanted:
-            raise OptionError(f"{graph.name}: none of its results depends on a parameter that is trained")
+            why = _whole_numbers(graph)
+            raise OptionError(f"{graph.name}: none of its results depends on a parameter that is trained{why}")
         heap.begin("the loss")
         others = [v for v in dict.fromkeys(wanted) if graph.types[v].dtype != "float32"]
         for value in others:  # are summed in float32
@@ -289,6 +291,16 @@ class Autograd:
         self.grads[value] = self._new(value)
         heap.drop(old)
         heap.drop(number)
+
+
+def _whole_numbers(graph: Graph) -> str:
+    """That its weights are whole numbers, where they are, as of a file that was quantised."""
+    stored = (node.stored(node.op.weights(*graph.input_types(node))) for node in graph.nodes)
+    kinds = {weight.type.dtype for weights in stored for weight in weights.values()}
+    if not kinds or any(kind in FLOATING_BITS or kind.startswith("complex") for kind in kinds):
+        return ""
+    said = f"its weights are whole numbers ({listing(kinds)}), which have no gradient"
+    return f": {said}; a step of training is that of the network from which it was quantised"
 
 
 def step(graph: Graph, autocast: str = "") -> ObservedStep:

@@ -24,9 +24,9 @@ def jobs(sizes: ValueSizes) -> Jobs:
     steps, step_of = [], {}
     for node in sizes.nodes():
         reads = tuple(dict.fromkeys(root[v] for v in sizes.read(node)))
-        makes = tuple((v, sizes.of(v)) for v in node.outputs if root[v] == v)
+        types = graph.input_types(node)
+        makes = tuple((v, sizes.occupied(node, v)) for v in node.outputs if root[v] == v)
         if makes:
-            types = graph.input_types(node)
             beside = node.op.discards(*types, y=graph.types[node.outputs[0]])
             steps.append(Job(node.name, reads, makes, sum(map(sizes.of_type, beside)), (), (node.name,)))
         step_of[node.name] = max(len(steps) - 1, 0)

@@ -120,7 +120,7 @@ class GradientPlan:
     def _layer(self, node: Node, needed: Needs, dead: tuple[str, ...]) -> LayerStep:
         graph, sizes = self.graph, self.sizes
         types = graph.input_types(node)
-        made = tuple((v, sizes.of(v), graph.types[v].dtype) for v in node.outputs if self.root[v] == v)
+        made = tuple((v, sizes.occupied(node, v), graph.types[v].dtype) for v in node.outputs if self.root[v] == v)
         keeps: Saves | None = NOTHING
         beside: tuple[Moment, ...] = ()
         if needed.any and self.leads.intersection(node.outputs) and any(map(self.is_differentiable, node.outputs)):

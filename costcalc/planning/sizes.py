@@ -6,6 +6,7 @@ from costcalc.analysis.storage import Roots, roots
 from costcalc.errors import OptionError
 from costcalc.ir.channels_last import FIELD, channels_second
 from costcalc.ir.graph import Graph, Node
+from costcalc.ir.op import Op
 from costcalc.ir.tensor import TensorType
 
 
@@ -41,6 +42,13 @@ class ValueSizes:
                 raise OptionError("memory is planned for sizes that are numbers, not symbols")
             known = self._known[kind] = -(-bits // 8)
         return known
+
+    def occupied(self, node: Node, value: str) -> int:
+        """Bytes of the memory in which PyTorch leaves ``value``, one that ``node`` makes, on the CPU."""
+        made = self.graph.types[value]
+        if type(node.op).occupies is not Op.occupies:
+            made = node.op.occupies(*self.graph.input_types(node), y=made)
+        return self.of_type(made)
 
     def nodes(self) -> list[Node]:
         """The nodes that an inference runs, in order."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 import costcalc
 from costcalc.frontends.torch.kernel_workspace import NUMBER, SCRATCH, beside
@@ -196,3 +197,40 @@ def test_a_number_is_made_a_tensor() -> None:
     x = torch.zeros(4, 4)
     assert beside(torch.ops.aten.mul.Tensor, (x, 0.5), {}, x) >= 12
     assert beside(torch.ops.aten.mul.Tensor, (x, x), {}, x) == 0
+
+
+class Of(nn.Module):
+    """What a function makes of its inputs, and then its square."""
+
+    def __init__(self, function: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *x: Tensor) -> Tensor:
+        return torch.square(self.function(*x))
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes"),
+    [
+        (lambda x: functional.fold(x, (8, 8), 3), [(2, 27, 36)]),
+        (lambda x: functional.fold(x, (9, 12), (3, 2), dilation=(1, 2), padding=1), [(1, 12, 108)]),
+        (lambda x: functional.fold(x, 8, 2, stride=2), [(1, 12, 16)]),
+        (lambda x: functional.fold(x, (8, 8), 2, stride=3), [(1, 12, 9)]),
+        (functional.mse_loss, [(40, 30), (40, 30)]),
+        (functional.smooth_l1_loss, [(40, 30), (40, 30)]),
+        (lambda a, b: functional.binary_cross_entropy(a.sigmoid(), b.sigmoid(), reduction="sum"), [(40, 30), (40, 30)]),
+        (functional.soft_margin_loss, [(40, 30), (40, 30)]),
+        (lambda a, b: functional.mse_loss(a, b, reduction="none"), [(40, 30), (40, 30)]),
+        (functional.huber_loss, [(40, 30), (40, 30)]),
+    ],
+)
+def test_a_kernel_that_returns_a_part_of_its_memory_holds_all_of_it(
+    function: Callable[..., Tensor], shapes: list[tuple[int, ...]]
+) -> None:
+    model = Of(function)
+    theirs = real(model, *shapes)
+
+    assert costcalc.memory(model, *shapes).peak_bytes == theirs
+    if function is not functional.soft_margin_loss:  # which is no op of its own
+        assert costcalc.memory(costcalc.trace(model, *shapes)).peak_bytes == theirs

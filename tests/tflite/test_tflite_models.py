@@ -253,6 +253,8 @@ def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert f"{macs:,}" in printed and "4×4×4" in printed and "x 1×8×8×3" in printed
     assert dispatch.outcome(["diff", "old.tflite", "new.tflite"]) == 0
     assert "width" in capsys.readouterr().out
+    assert dispatch.outcome(["memory", "old.tflite", "--train"]) == 2
+    assert "its weights are whole numbers (int32, int8), which have no gradient" in capsys.readouterr().err
     assert dispatch.outcome(["trace", "old.tflite", "--output", "old.yaml"]) == 0
     assert report(load("old.yaml")).total.macs == macs
     Path("costcalc.yaml").write_text("version: 1\nmodels:\n  - {model: old.tflite, budgets: {macs: 2 k}}\n")

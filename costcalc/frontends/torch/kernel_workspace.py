@@ -139,3 +139,22 @@ def _is_scattered(tensor: Tensor) -> bool:
 
 def _bytes(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()
+
+
+REDUCED_IN_PLACE = frozenset(("mse_loss", "smooth_l1_loss", "binary_cross_entropy", "soft_margin_loss"))
+"""Losses whose mean or sum is left at the head of the losses that it is of (``native/Loss.cpp``)."""
+
+
+def returned(func: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> int:
+    """Bytes of the storage in which the kernel of ``func`` returns ``result``, which may be the first part of it.
+
+    Without values a tensor has just what it needs. Found by running PyTorch's own samples of all of its operators on
+    the CPU (torch 2.13); ``fold`` works on as many elements as it is given (``native/Col2Im.cpp``).
+    """
+    name, size = func._schema.name.partition("::")[2], result.untyped_storage().nbytes()
+    if name == "col2im":
+        return max(size, _bytes(args[0]))
+    if name in REDUCED_IN_PLACE and not result.dim():
+        places = prod(torch.broadcast_shapes(*(t.shape for t in tensors_among(args[:2]))))
+        return max(size, places * result.element_size())
+    return size

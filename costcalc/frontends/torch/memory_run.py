@@ -23,7 +23,7 @@ from costcalc.frontends.torch.differentiation import NO_GRADIENT, Autograd
 from costcalc.frontends.torch.exclusive import alone
 from costcalc.frontends.torch.guard import untouched
 from costcalc.frontends.torch.inputs import SEQUENCES, WithoutValues, default_inputs, floating_type, tensors_in
-from costcalc.frontends.torch.kernel_workspace import beside
+from costcalc.frontends.torch.kernel_workspace import beside, returned
 from costcalc.frontends.torch.pytrees import tensors_among
 from costcalc.frontends.torch.scopes import Where, following
 from costcalc.ir.allocations import Allocation, ObservedRun
@@ -185,7 +185,8 @@ class Seeing(TorchDispatchMode):
             storage = tensor.untyped_storage()
             number = len(self._stored)
             dtype = str(tensor.dtype).removeprefix("torch.")
-            self._stored.append(Allocation(self._steps[-1], storage.nbytes(), dtype, step, -1))
+            size = returned(func, args, kwargs, tensor)
+            self._stored.append(Allocation(self._steps[-1], size, dtype, step, -1))
             self._known.add(key)
             weakref.finalize(storage, self._died, key, number).atexit = False
         return result
