@@ -169,8 +169,9 @@ class Op:
         """What PyTorch makes beside the outputs though nothing reads it: part of a run's peak, of no figure here."""
         return ()
 
-    def occupies(self, *x: Any, y: TensorType, **_: Any) -> TensorType:
+    def occupies(self, *x: Any, **out: Any) -> TensorType:
         """What PyTorch's kernel for the CPU has memory for when it returns ``y``, which may be the first part of it."""
+        y: TensorType = out["y"]
         return y
 
     def macs(self, *x: Any, **_: Any) -> Dim:

@@ -151,7 +151,8 @@ def returned(func: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any],
     Without values a tensor has just what it needs. Found by running PyTorch's own samples of all of its operators on
     the CPU (torch 2.13); ``fold`` works on as many elements as it is given (``native/Col2Im.cpp``).
     """
-    name, size = func._schema.name.partition("::")[2], result.untyped_storage().nbytes()
+    name = func._schema.name.partition("::")[2]
+    size: int = result.untyped_storage().nbytes()
     if name == "col2im":
         return max(size, _bytes(args[0]))
     if name in REDUCED_IN_PLACE and not result.dim():
