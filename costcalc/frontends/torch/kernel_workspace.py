@@ -156,6 +156,6 @@ def returned(func: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any],
     if name == "col2im":
         return max(size, _bytes(args[0]))
     if name in REDUCED_IN_PLACE and not result.dim():
-        places = prod(torch.broadcast_shapes(*(t.shape for t in tensors_among(args[:2]))))
+        places: int = prod(torch.broadcast_shapes(*(t.shape for t in tensors_among(args[:2]))))
         return max(size, places * result.element_size())
     return size
