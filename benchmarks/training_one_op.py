@@ -25,8 +25,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import costcalc
 from costcalc.errors import CostcalcError
+from costcalc.frontends.torch.tracer import trace_in_training
 from costcalc.ir.op import all_ops
 from costcalc.planning.autograd import step
 from costcalc.planning.jobs import alive
@@ -85,7 +85,7 @@ def main() -> None:
             inputs = [torch.rand(tuple(t.shape)) + 0.1 for t in types]
             try:
                 model = Between(one.to_torch(*types), given.stretched).train()
-                ours = step(costcalc.trace(model, *(tuple(t.shape) for t in types)))
+                ours = step(trace_in_training(model, tuple(tuple(t.shape) for t in types), {}))
                 theirs = real(model, inputs)
             except (CostcalcError, NotImplementedError, RuntimeError, TypeError):
                 continue  # it has no module, or no derivative

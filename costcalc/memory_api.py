@@ -229,9 +229,9 @@ def _training(
         return train(graph, asked, seen)
     if isinstance(model, Graph):
         return train(model, asked)
-    from costcalc.frontends.torch.tracer import trace, unwrapped
+    from costcalc.frontends.torch.tracer import trace_in_training, unwrapped
     from costcalc.frontends.torch.training import trained
 
-    graph = trace(model, *inputs, **kwargs)
+    graph = trace_in_training(model, inputs, kwargs)
     options = {key: value for key, value in kwargs.items() if key != "assume"}
     return train(graph, asked, trained(unwrapped(model), inputs, options, asked.autocast))

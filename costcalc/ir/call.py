@@ -90,10 +90,11 @@ class Call:
     made    the types of the tensors that it returned, as torch says
     copies  it could have returned a view, but copied
     known   the names of the model's tensors
+    training  whether the model is trained, so that an op may say what it does then
     steps   what has been added to stand for it
     """
 
-    __slots__ = ("_types_of", "arguments", "copies", "known", "made", "name", "steps")
+    __slots__ = ("_types_of", "arguments", "copies", "known", "made", "name", "steps", "training")
 
     def __init__(
         self,
@@ -103,9 +104,10 @@ class Call:
         types_of: Callable[[Op, tuple[TensorType, ...]], tuple[TensorType, ...]],
         copies: bool = False,
         known: Container[str] = (),
+        training: bool = False,
     ) -> None:
         self.name, self.arguments, self.made, self.copies = name, arguments, made, copies
-        self.known = known
+        self.known, self.training = known, training
         self.steps: list[Step] = []
         self._types_of = types_of
 

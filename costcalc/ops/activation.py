@@ -96,7 +96,12 @@ class LeakyReLU(Activation):
     @classmethod
     def from_aten(cls, call: Call) -> Any:
         if call.name == "rrelu_with_noise":  # when it does not train, with the mean of the slopes
-            return call.add(cls((call["lower"] + call["upper"]) / 2), call["self"]), call["noise"]
+            y = call.add(cls((call["lower"] + call["upper"]) / 2), call["self"])
+            if call.training and call["training"]:  # with one that is drawn for each element
+                y = call.add(
+                    find_op("multiply")(), y, call.add(find_op("constant")(y.shape, y.type.dtype, random=True))
+                )
+            return y, call["noise"]
         return call.add(cls(float(call["negative_slope"])), call["self"])
 
 

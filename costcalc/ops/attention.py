@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from costcalc.ir.call import Call
+from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim, divides, equal, minimum, prod, total
 from costcalc.ir.fields import Size, ints
 from costcalc.ir.index_map import AxisMap, IndexMap
@@ -14,6 +14,7 @@ from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import Moment, Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
 from costcalc.ops.broadcasting import broadcast, is_one, leading, stretches
+from costcalc.ops.traced_steps import converted
 
 if TYPE_CHECKING:
     from torch import nn
@@ -176,6 +177,8 @@ class ScaledDotProductAttention(Op):
     def from_aten(cls, call: Call) -> Any:
         mask = call.get("attn_mask") or call.get("attn_bias")
         inputs = [call[name] for name in ("query", "key", "value")] + ([mask] if mask else [])
+        if call.training and call.get("dropout_p", 0.0):
+            return _dropping(call, *inputs)
         heads = [t.shape[-3] if len(t.shape) > 2 else 1 for t in inputs[:2]]
         grouped = call.get("enable_gqa", False) and heads[0] != heads[1]
         y = call.add(cls(causal=call["is_causal"], grouped=grouped), *inputs)
@@ -189,6 +192,26 @@ class ScaledDotProductAttention(Op):
         yield cls(), *(TensorType((2, 2, 3, 4)),) * 3, TensorType((1, 2, 3, 3))
         yield cls(), *(TensorType((2, 2, 3, 4)),) * 3, TensorType((3, 3), "bool")
         yield cls(grouped=True), TensorType((1, 4, 3, 2)), *(TensorType((1, 2, 5, 2)),) * 2
+
+
+def _dropping(call: Call, q: Traced, k: Traced, v: Traced, *mask: Traced) -> Any:
+    """Attention of which scores are dropped in training, as PyTorch then takes it on the CPU: step by step."""
+    scale = find_op("elementwise")("multiply")
+    multiply = find_op("matmul")()
+    rank, heads = len(q.shape), q.shape[-3] if len(q.shape) > 2 else 1
+    if rank > 2 and k.shape[-3] != heads and call.get("enable_gqa", False):
+        repeat = find_op("repeat_interleave")(heads // k.shape[-3], -3)
+        k, v = call.add(repeat, k), call.add(repeat, v)
+    turned = call.add(find_op("transpose")(-2, -1), k)
+    scores = call.add(multiply, call.add(scale, q), call.add(scale, turned))
+    if call["is_causal"]:
+        mask = (call.add(find_op("constant")(scores.shape[-2:], scores.type.dtype)),)
+    for added in mask:
+        bias = converted(call, added, scores.type.dtype)
+        scores = call.add(find_op("add")(), scores, bias)
+    weights = call.add(find_op("dropout")(float(call["dropout_p"])), call.add(find_op("softmax")(-1), scores))
+    y = call.add(multiply, weights, v)
+    return (y, *(call.add(find_op("constant")(t.shape, t.dtype)) for t in call.made[1:]))
 
 
 @op("multi_head_attention", inputs=(1, 3))

@@ -85,6 +85,12 @@ class Dropout(Drops):
     @classmethod
     def from_aten(cls, call: Call) -> Any:
         x = call.tensors()[0]
+        if call.training:
+            p = float(call["p"]) if call["train"] else 0.0
+            if p == 0 or not call.name.startswith("feature_"):
+                return beside(call, call.add(cls(p), x))
+            shape = (*x.shape[:2], *(1 for _ in x.shape[2:]))  # a channel is kept or lost whole
+            return call.add(find_op("multiply")(), x, call.add(find_op("constant")(shape, x.type.dtype, random=True)))
         if call["train"]:  # where the code says so; the random numbers are not counted
             # Of weights alone it would be known beforehand, were the mask no input.
             mask = (call.add(find_op("constant")(x.shape, x.type.dtype, random=True)),) if x.settled else ()

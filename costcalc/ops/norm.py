@@ -103,8 +103,7 @@ class BatchNorm(RunningNorm):
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:
-        tracks = call.get("running_mean") is not None and not call.get("training")
-        return beside(call, tracking_norm(call, cls, tracks=tracks))
+        return beside(call, tracking_norm(call, cls, tracks=_tracks(call, not call.get("training"))))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -145,7 +144,7 @@ class InstanceNorm(RunningNorm):
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:
-        return tracking_norm(call, cls, tracks=not call["use_input_stats"])
+        return tracking_norm(call, cls, tracks=_tracks(call, not call["use_input_stats"]))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -214,6 +213,11 @@ class GroupNorm(Op):
         yield cls(2), TensorType((2, 4, 3, 5))
         yield cls(1), TensorType((2, 6, 5))
         yield cls(3, affine=False), TensorType((2, 6))
+
+
+def _tracks(call: Call, by_running: bool) -> bool:
+    """Whether a norm has running statistics, which a model that is trained only writes."""
+    return call.get("running_mean") is not None and (call.training or by_running)
 
 
 def tracking_norm(call: Call, norm: Callable[..., RunningNorm], *, tracks: bool) -> Traced:

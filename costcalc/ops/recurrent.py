@@ -180,7 +180,7 @@ class Recurrent(Op):
     @classmethod
     def from_aten(cls, call: Call) -> Any:
         weights = call["params"]
-        if (call["train"] and call["dropout"]) or not own(*weights):
+        if (call["train"] and call["dropout"] and not call.training) or not own(*weights):
             return NotImplemented
         packed = "batch_sizes" in call.arguments
         x = call["data"] if packed else call["input"]

@@ -20,6 +20,7 @@ from costcalc.backends.memory.training import markdown, table
 from costcalc.backends.module import to_module
 from costcalc.errors import CostcalcError
 from costcalc.frontends.torch.memory_run import Unseen
+from costcalc.frontends.torch.tracer import trace_in_training
 from costcalc.frontends.torch.training import step_of, trained
 from costcalc.ir.allocations import ObservedStep
 from costcalc.ir.fields import ints
@@ -550,6 +551,67 @@ APART: list[tuple[Any, list[tuple[int, ...]]]] = [
     (find_op("scaled_dot_product_attention")(causal=True), [(2, 20, 8)] * 3),
     (find_op("scaled_dot_product_attention")(), [(2, 3, 20, 8), (2, 3, 30, 8), (2, 3, 30, 5)]),
 ]  # fmt: skip
+
+
+class Branch(nn.Module):
+    """A branch that is lost at random in training, beside a head that is there in training alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.head = nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3), nn.Linear(3, 50)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        y = self.norm(self.conv(x))
+        if not self.training:
+            return y
+        y = y * x.new_empty(x.shape[0], 1, 1, 1).bernoulli_(0.8)
+        return (x + y).tanh(), self.head(y.mean((2, 3)))
+
+
+class Dropping(nn.Module):
+    """Attention that drops scores."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(8, 24)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        q, k, v = self.layer(x).view(2, 50, 3, 2, 4).permute(2, 0, 3, 1, 4)
+        return F.scaled_dot_product_attention(q, k, v, dropout_p=0.1)
+
+
+IN_TRAINING: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
+    "dropout": (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Dropout(0.1), nn.Tanh(), nn.Dropout2d(0.1), nn.Conv2d(4, 4, 1)),
+                (2, 3, 8, 8)),
+    "of nothing": (nn.Sequential(nn.Linear(8, 8), nn.Dropout(0.0), nn.Tanh()), (2, 8)),
+    "branch and head": (Branch(), (4, 3, 8, 8)),
+    "instance": (nn.Sequential(nn.Conv2d(3, 3, 1), nn.InstanceNorm2d(3, affine=True, track_running_stats=True)),
+                 (2, 3, 8, 8)),
+    "encoder": (nn.TransformerEncoderLayer(16, 4, 32, dropout=0.1, batch_first=True), (2, 10, 16)),
+    "scores": (Dropping(), (2, 50, 8)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", IN_TRAINING)
+def test_a_trace_in_training_keeps_what_training_does(name: str) -> None:
+    """What is drawn at random, statistics of a batch and layers of training alone are in the graph that is told by
+    rules, as where layers are done again; and in the arithmetic.
+    """
+    model, shape = IN_TRAINING[name]
+    real, saved = real_peak(model, torch.rand(shape)), real_saved(model, torch.rand(shape))
+    ours = by_rules(trace_in_training(model, (shape,), {}))
+    assert sum(kept.bytes for kept in ours.saved) == saved
+    assert abs(peak_of(ours) / real - 1) < (0.1 if name == "scores" else 0.01)
+
+
+def test_layers_of_training_alone_are_multiplied() -> None:
+    model = Branch()
+    with FlopCounterMode(display=False) as counter:
+        loss_of(model(torch.rand(4, 3, 8, 8))).backward()
+    found = costcalc.training(model, (4, 3, 8, 8))
+    assert 2 * (found.forward_macs + found.backward_macs) == counter.get_total_flops()
+    again = costcalc.training(model, (4, 3, 8, 8), checkpoint="auto")
+    assert again.forward_macs == found.forward_macs
 
 
 class OneOp(nn.Module):

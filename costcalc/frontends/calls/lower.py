@@ -30,6 +30,7 @@ class Lowering:
     frozen     the names of the parameters that training leaves as they are
     maker      the user's line that made a weight, by its name
     quantised  weights may be stored in another element type than the op computes in
+    training   the calls are those of a model that is trained
     """
 
     def __init__(
@@ -40,7 +41,9 @@ class Lowering:
         frozen: frozenset[str] = frozenset(),
         maker: Callable[[str], Location | None] = lambda weight: None,
         quantised: bool = False,
+        training: bool = False,
     ) -> None:
+        self._training = training
         self._frozen, self._maker, self._quantised = frozen, maker, quantised
         self.builder = GraphBuilder(name, {key: t.type for key, t in inputs.items()})
         self.weights = weights
@@ -92,7 +95,7 @@ class Lowering:
         self, name: str, arguments: Mapping[str, Any], made: tuple[TensorType, ...] = (), copies: bool = False
     ) -> Call:
         """A call of an operator, for a rule to add steps to; ``made`` is what it is known to make."""
-        return Call(name, arguments, made, self.builder.types_made, copies, self.weights)
+        return Call(name, arguments, made, self.builder.types_made, copies, self.weights, self._training)
 
     def keep(self, call: Call, scope: Scope, line: Location | None = None, operator: str = "") -> list[Step]:
         """Keep the steps that a rule added to ``call``, made in ``scope`` by a user's ``line``, and return them.

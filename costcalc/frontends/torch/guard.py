@@ -22,8 +22,10 @@ _VIEWS = torch._C.DispatchKeySet(torch._C.DispatchKey.ADInplaceOrView)
 
 
 @contextmanager
-def untouched(model: nn.Module, *, whole: bool = True) -> Iterator[None]:
-    """While open, ``model`` is in evaluation mode and may do to itself what it likes; then all is put back.
+def untouched(model: nn.Module, *, whole: bool = True, training: bool = False) -> Iterator[None]:
+    """While open, ``model`` may do to itself what it likes; then all is put back.
+
+    All of it is in evaluation mode, or in ``training``.
 
     whole   operators reach a dispatch mode whole, and modules call those that a trace knows; else as in any run
 
@@ -54,7 +56,7 @@ def untouched(model: nn.Module, *, whole: bool = True) -> Iterator[None]:
     with undone(put_back), settings_kept(), torch.no_grad(), ExitStack() as stack:
         for module in modules:
             # Not model.eval(): classes override it to merge their branches for good.
-            module.__dict__["training"] = False
+            module.__dict__["training"] = training
         if whole:
             stack.enter_context(replaced_here(torch.backends.mha, "get_fastpath_enabled", lambda _: _never))
             stack.enter_context(torch._C._AutoDispatchBelowAutograd())

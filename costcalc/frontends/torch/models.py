@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from costcalc.classes import NamedTuple, replace
-from costcalc.errors import OptionError
+from costcalc.errors import CostcalcError, OptionError
 from costcalc.frontends.sources import SOURCES, Request, Shapes, check_shape, source_of
 from costcalc.ir.values import value_at
 from costcalc.progress import doing
@@ -116,10 +116,9 @@ def load_with_step(name: str, request: Request, autocast: str = "") -> tuple[Gra
 
     with kept_apart(name):
         wanted = _wanted(name, request.batch, request.input, request.parameters)  # type: ignore[arg-type]
-        graph = _traced(name, wanted)
         if wanted.found.sizes is not None:
-            return graph, None
-        return graph, trained(wanted.found.model, wanted.args, wanted.kwargs, autocast)
+            return _traced(name, wanted), None
+        return _traced_in_training(name, wanted), trained(wanted.found.model, wanted.args, wanted.kwargs, autocast)
 
 
 class _Wanted(NamedTuple):
@@ -164,7 +163,15 @@ def _wanted(name: str, batch: int | None, input: Shapes, parameters: Mapping[str
     return _Wanted(found, args, forward, settings, given)
 
 
-def _traced(name: str, wanted: _Wanted) -> Graph:
+def _traced_in_training(name: str, wanted: _Wanted) -> Graph:
+    """What the model does in training; what it does in evaluation where the other cannot be traced."""
+    try:
+        return _traced(name, wanted, training=True)
+    except CostcalcError:
+        return _traced(name, wanted)
+
+
+def _traced(name: str, wanted: _Wanted, training: bool = False) -> Graph:
     from costcalc.frontends.torch.failures import ModelError
     from costcalc.frontends.torch.tracer import meant, trace_module
 
@@ -174,6 +181,7 @@ def _traced(name: str, wanted: _Wanted) -> Graph:
         graph = trace_module(
             found.model, wanted.args, wanted.kwargs, name=_called(name),
             settings=wanted.settings, parameters=wanted.parameters, source=name, again=found.again,
+            training=training,
         )  # fmt: skip
     except ModelError as error:
         if found.sizes is None:

@@ -63,6 +63,26 @@ def trace(module: nn.Module, *inputs: Any, assume: Mapping[str, int] | None = No
     >>> [node.name for node in trace(nn.Sequential(nn.Linear(4, 2), nn.ReLU()), (1, 4)).nodes]
     ['0', '1']
     """
+    return _trace(module, inputs, kwargs, assume)
+
+
+def trace_in_training(module: nn.Module, inputs: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Graph:
+    """``trace`` of what ``module`` does in training; of what it does in evaluation where the other cannot be traced."""
+    options = dict(kwargs)
+    assume = options.pop("assume", None)
+    try:
+        return _trace(module, inputs, options, assume, training=True)
+    except CostcalcError:
+        return _trace(module, inputs, options, assume)
+
+
+def _trace(
+    module: nn.Module,
+    inputs: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    assume: Mapping[str, int] | None,
+    training: bool = False,
+) -> Graph:
     if not isinstance(module, nn.Module):
         raise ModelError(f"trace takes a torch.nn.Module, not {_kind(module)}")
     if not inputs and not kwargs:
@@ -70,7 +90,7 @@ def trace(module: nn.Module, *inputs: Any, assume: Mapping[str, int] | None = No
 
         inputs = default_inputs(module)
     try:
-        return trace_module(module, inputs, kwargs, settings=assume)
+        return trace_module(module, inputs, kwargs, settings=assume, training=training)
     except ModelError as error:
         error.message += shape_hint(inputs, kwargs) or meant(module, inputs, kwargs)
         raise
@@ -120,15 +140,17 @@ def trace_module(
     parameters: Mapping[str, Any] | None = None,
     source: str = "",
     again: Callable[[], nn.Module] | None = None,
+    training: bool = False,
 ) -> Graph:
     """``trace``, for callers that know more.
 
     name, source   what the graph is to be called, and where it comes from
     parameters     what the model was built with
     again          builds the model anew with values in its weights, should it need them
+    training       all of it is in training mode: what is dropped at random is a layer, statistics are those of a batch
     """
     with alone():
-        return _attempted(unwrapped(model), args, kwargs, name, settings, parameters, source, again)
+        return _attempted(unwrapped(model), args, kwargs, name, settings, parameters, source, again, training)
 
 
 def _attempted(
@@ -140,6 +162,7 @@ def _attempted(
     parameters: Mapping[str, Any] | None,
     source: str,
     again: Callable[[], nn.Module] | None,
+    training: bool,
 ) -> Graph:
     """Trace with as few values as will do."""
     name = name or type(model).__name__
@@ -151,7 +174,9 @@ def _attempted(
         raise ModelError(
             f"{name} or its inputs stand inside a transform of torch.func (vmap, grad); trace outside of it"
         )
-    known: dict[str, Any] = {"settings": settings, "parameters": parameters, "source": source}
+    known: dict[str, Any] = {
+        "settings": settings, "parameters": parameters, "source": source, "training": training
+    }  # fmt: skip
     reason = None
     with uncollected():
         for made in _attempts(model):
@@ -210,6 +235,7 @@ def _traced(
     source: str,
     less: bool = False,
     autograd: Autograd = "off",
+    training: bool = False,
 ) -> Graph:
     assumptions = Assumptions(settings, less=less)
     if made.values == "all":
@@ -225,7 +251,7 @@ def _traced(
     with ExitStack() as stack:
         where = stack.enter_context(following(model))
         for guard in (
-            untouched(model, whole=autograd == "off"),
+            untouched(model, whole=autograd == "off", training=training),
             not_differentiated(asked) if autograd == "off" else differentiated(model, on_meta=made.values != "all"),
             _eager(),
             without_autocast(assumptions.note),
@@ -263,7 +289,9 @@ def _traced(
             outputs = [made for _, t in tensors_in("", result) for made in recorder.made(t)]
         finally:
             recorder.runner.shape_back()
-    known: dict[str, Any] = {"settings": settings, "parameters": parameters, "source": source}
+    known: dict[str, Any] = {
+        "settings": settings, "parameters": parameters, "source": source, "training": training
+    }  # fmt: skip
     if again or wanted != autograd:
         number = made.looked_up if again else made.whole_numbers
         anew = type(made)(made.floating, whole_numbers=number)
@@ -273,7 +301,9 @@ def _traced(
     frozen = (key for key, p in model.named_parameters(remove_duplicate=False) if not p.requires_grad)
     packed = recorder.packed.weights
     weights = {t.weight: t for t in (*recorder.weights, *packed)}
-    lowering = Lowering(name, inputs, weights, frozenset(frozen), recorder.lines.maker, quantised=bool(packed))
+    lowering = Lowering(
+        name, inputs, weights, frozenset(frozen), recorder.lines.maker, quantised=bool(packed), training=training
+    )
     steps = [taken(lowering, call) for call in recorder.calls]
     if not outputs:
         raise ModelError(f"the forward of {name} returns no tensor")
