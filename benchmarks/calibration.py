@@ -4,6 +4,7 @@
     python benchmarks/calibration.py nas TIMES.csv                  # NAS-Bench-201: cells and a column of ms a device
     python benchmarks/calibration.py timm TIMES.csv [--every N] [--eager]   # timm's tables of throughput
     python benchmarks/calibration.py timm TIMES.csv --cpu           # measured on a CPU
+    python benchmarks/calibration.py timm TIMES.csv --machine rtx4090       # also the roofline of a machine file
 
 Each error is of rows that the fit did not see: of ncnn one network is left out at a time, of timm a tenth, and of
 NAS-Bench-201 all but ten networks, drawn thirty times.
@@ -20,12 +21,15 @@ from pathlib import Path
 from statistics import fmean, median
 
 from costcalc import load
-from costcalc.analysis.estimate import whole
+from costcalc.analysis.estimate import features_of, whole
 from costcalc.analysis.features import Features
+from costcalc.analysis.report import report
+from costcalc.analysis.roofline import Machine
 from costcalc.calibration.fit import FitRow, HeldOut, fitted, held_out
 from costcalc.ir.graph import Graph, GraphBuilder
 from costcalc.ir.op import find_op
 from costcalc.ir.tensor import TensorType
+from costcalc.machines import load_machine
 from costcalc.transforms.fuse import fuse
 
 NETWORKS = {
@@ -34,6 +38,12 @@ NETWORKS = {
     "resnet18": "resnet18", "alexnet": "", "vgg16": "vgg16", "resnet50": "resnet50",
 }  # fmt: skip
 """Network of ncnn's benchmark → the shipped model where there is no graph of it."""
+
+BOARDS = {
+    "Raspberry Pi 4": "raspberry_pi_4", "Raspberry Pi 5": "raspberry_pi_5",
+    "Qualcomm SM8150-AC Snapdragon 855": "snapdragon_855_cpu",
+}  # fmt: skip
+"""Devices of ncnn's table whose data sheets are shipped, with all four fast cores."""
 
 
 def macs_alone(rows: Sequence[FitRow]) -> Features:
@@ -50,11 +60,12 @@ def ncnn(times: Path, graphs: Path) -> None:
     """Fourteen networks on every CPU that has at least ten of them."""
     found: dict[str, Features] = {}
     plain: dict[str, Features] = {}
+    joined: dict[str, Graph] = {}
     for network, shipped in NETWORKS.items():
         file = graphs / f"{network}.param"
-        graph = load(str(file) if file.exists() else shipped)
-        found[network] = whole(fuse(graph), "cpu")
-        plain[network] = whole(fuse(graph), "gpu")
+        graph = joined[network] = fuse(load(str(file) if file.exists() else shipped))
+        found[network] = whole(graph, "cpu")
+        plain[network] = whole(graph, "gpu")
     on: dict[tuple[str, str], dict[str, float]] = {}
     with times.open() as lines:
         for row in csv.DictReader(lines):
@@ -72,6 +83,13 @@ def ncnn(times: Path, graphs: Path) -> None:
                 many += 1
                 ratios += held_out([FitRow(n, features[n], seconds) for n, seconds in some.items()], fit).ratios
         said(f"{title} ({many} settings)", HeldOut(tuple(ratios)))
+    roofs = []
+    for (device, threads), some in on.items():
+        name = next((ours for begins, ours in BOARDS.items() if device.startswith(begins)), None)
+        if name and threads == "4":
+            board = load_machine(name)
+            roofs += [roofline(joined[network], board, None, 1) / took for network, took in some.items()]
+    said(f"roofline, {len(roofs)} rows of machine files", HeldOut(tuple(roofs)))
 
 
 def cell(text: str) -> Graph:
@@ -168,7 +186,7 @@ def spearman(one: Sequence[float], other: Sequence[float]) -> float:
     return float(spearmanr(np.array(one), np.array(other))[0])
 
 
-def timm(times: Path, every: int, eager: bool, cpu: bool) -> None:
+def timm(times: Path, every: int, eager: bool, cpu: bool, machine: str) -> None:
     """timm's models, traced at their image sizes; ten folds."""
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "torch"))
     import torchvision_stub
@@ -177,27 +195,65 @@ def timm(times: Path, every: int, eager: bool, cpu: bool) -> None:
     with times.open() as lines:
         table = list(csv.DictReader(lines))
     random.Random(1).shuffle(table)
-    rows = []
+    processor, bits = ("cpu", None) if cpu else ("eager" if eager else "gpu", 16)
+    card = load_machine(machine) if machine else None
+    rows, roofs = [], []
     for row in table[::every]:
         size, batch = int(row["infer_img_size"]), int(row["infer_batch_size"])
         seconds = batch / float(row["infer_samples_per_sec"])
         try:
-            graph = load(f"timm:{row['model']}", input=(3, size, size))
+            graph = as_measured(row["model"], size, float(row["param_count"]))
         except Exception as error:
             print(f"  {row['model']} is left out: {error}")
             continue
         joined = graph if eager else fuse(graph, "inductor")
-        one = whole(joined, "cpu" if cpu else "gpu", None if cpu else 16)
-        rows.append(
-            FitRow(
-                row["model"],
-                Features(one.macs * batch, one.ops * batch, one.activations * batch, one.weights, one.kernels),
-                seconds,
-            )
-        )
+        one = whole(joined, processor, bits)
+        batched = Features(one.macs * batch, one.ops * batch, one.activations * batch, one.weights, one.kernels)
+        rows.append(FitRow(row["model"], batched, seconds))
+        if card:
+            roofs.append(roofline(joined, card, bits, batch) / seconds)
     print(f"  {len(rows)} of {len(table)} rows")
     said("MACs alone", held_out(rows, macs_alone))
+    if roofs:
+        said(f"roofline of {machine}", HeldOut(tuple(roofs)))
+        said("  but for one factor", HeldOut(tuple(ratio / median(roofs) for ratio in roofs)))
     said("fitted", held_out(rows, fitted))
+
+
+def as_measured(model: str, size: int, millions: float) -> Graph:
+    """A model of timm as its table has it, whose parameters tell whether its branches were made one convolution."""
+    graph = load(f"timm:{model}", input=(3, size, size))
+    if abs(parameters(graph) / 1e6 - millions) <= max(0.006, 0.002 * millions):
+        return graph
+    import timm as library
+    from timm.utils.model import reparameterize_model
+
+    import costcalc
+
+    module = reparameterize_model(library.create_model(model, pretrained=False).eval())
+    graph = costcalc.trace(module, (1, 3, size, size))
+    if abs(parameters(graph) / 1e6 - millions) > max(0.006, 0.002 * millions):
+        raise ValueError(f"the table has {millions:g} million parameters, the model {parameters(graph) / 1e6:.2f}")
+    return graph
+
+
+def parameters(graph: Graph) -> int:
+    """Those of all layers, each once."""
+    return int(report(graph).total.params)
+
+
+def roofline(joined: Graph, machine: Machine, bits: int | None, batch: int) -> float:
+    """Seconds by a data sheet: each kernel takes the longer of its MACs and its traffic."""
+    kernels: dict[str, Features] = {}
+    for name, features in features_of(joined, "gpu", bits):
+        group = joined.group_of.get(name)
+        kernel = group.name if group else name
+        kernels[kernel] = kernels.get(kernel, Features()).plus(features)
+    rate = machine.rate(bits)
+    return sum(
+        max(one.macs * batch / rate, (one.activations * batch + one.weights) / machine.bandwidth)
+        for one in kernels.values()
+    )
 
 
 if __name__ == "__main__":
@@ -207,10 +263,11 @@ if __name__ == "__main__":
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--eager", action="store_true")
     parser.add_argument("--cpu", action="store_true")
+    parser.add_argument("--machine", default="")
     given = parser.parse_args()
     if given.which == "ncnn":
         ncnn(*given.files)
     elif given.which == "nas":
         nas(given.files[0], 15_625 // given.every)
     else:
-        timm(given.files[0], given.every, given.eager, given.cpu)
+        timm(given.files[0], given.every, given.eager, given.cpu, given.machine)

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from costcalc.analysis import ort_kernels
-from costcalc.analysis.features import Features, KernelPart
-from costcalc.analysis.layer_costs import Works
+from costcalc.analysis.eager_kernels import EagerKernels
+from costcalc.analysis.features import Features, KernelPart, number
+from costcalc.analysis.layer_costs import Works, at_width
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.traffic import traffic
 from costcalc.classes import NamedTuple
-from costcalc.errors import CostcalcError
-from costcalc.ir.dims import Dim, prod
+from costcalc.ir.dims import prod
 from costcalc.ir.fields import ints, per_axis
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def on_cpu(node: Node, types: tuple[Any, ...], macs: int) -> float:
         return 0.0 if node.op.name == "linear" and prod(types[0].shape[:-1]) == 1 else float(macs)
     x = types[0]
     groups, outputs = int(conv.groups), int(conv.out_channels)  # type: ignore[attr-defined]
-    inputs = _number(x.channels) // groups
+    inputs = number(x.channels) // groups
     if groups > 1:
         return 2.0 * macs * (1.0 if inputs == 1 else _padded(inputs))
     axes = len(x.spatial)
@@ -133,7 +133,7 @@ FLOAT, HIDDEN = 32, 2
 
 
 def as_moved(work: KernelPart) -> Features:
-    """The features of a layer whose kernel reads and writes each byte once."""
+    """The features of a layer whose kernel takes as long for a byte that it reads as for one that it writes."""
     return Features(work.macs, work.ops, work.read + work.written, work.weights, work.starts)
 
 
@@ -142,62 +142,82 @@ class Processor(NamedTuple):
 
     macs       MACs of a layer as they take time
     features   of a layer, whose ``macs`` are weighed already
+    moves      what its kernels move beyond traffic, layer by layer in the graph's order
     """
 
     macs: Callable[[Node, tuple[Any, ...], int], float]
     features: Callable[[KernelPart], Features] = as_moved
+    moves: Callable[[Graph, Storage, int | None], EagerKernels] | None = None
 
 
 PROCESSORS: Mapping[str, Processor] = {
     "cpu": Processor(on_cpu),
     "gpu": Processor(on_gpu),
+    "eager": Processor(on_gpu, moves=EagerKernels),
     "ort": Processor(ort_kernels.macs, ort_kernels.features),
 }
 
 
-def features_of(graph: Graph, processor: str, bits: int | None = None) -> Iterator[tuple[str, Features]]:
+def features_of(
+    graph: Graph, processor: str, bits: int | None = None, worked_out: int | None = None
+) -> Iterator[tuple[str, Features]]:
     """The features of each layer of ``graph`` that does anything, whose groups are the engine's kernels.
+
+    bits         width of floating-point elements in place of their own
+    worked_out   the width at which the layers have been worked out already, by a report
 
     A kernel is started by the first of its layers. Raises ``CostcalcError`` where sizes are symbols.
     """
     rules = PROCESSORS[processor]
-    storage, works = Storage(graph, bits), Works(bits)
+    storage, works = Storage(graph, bits), Works(worked_out)
     multiplies: dict[str, KernelPart | None] = {}  # by the kernel's name, of those that are started
-    alike: dict[tuple[int, int], tuple[Work, float]] = {}
-    run = [(node, works(graph, node)) for node in graph.nodes if not storage.is_prepared(node)]
-    network = sum(_number(work.read_bits) for _, work in run) / 8
+    alike: dict[tuple[int, int], tuple[Work, float, float, float]] = {}
+    moves = rules.moves(graph, storage, bits) if rules.moves else None
+    settled = storage.root.settled
+    run = [
+        (node, works.of_use(node, use))
+        for node, use in zip(graph.nodes, graph.uses, strict=True)
+        if not settled or not storage.is_prepared(node)
+    ]
+    if bits != worked_out:
+        nodes = {id(work): (node, work) for node, work in run}
+        stored = {key: at_width(node, work, bits) for key, (node, work) in nodes.items()}
+        run = [(node, stored[id(work)]) for node, work in run]
+    network = sum([number(work.read_bits) for _, work in run]) / 8
+    group_of, bits_of = storage.group_of, storage.bits
+    hidden = 8 * HIDDEN / (bits or FLOAT)  # what is done to few elements hides behind loading and storing them
     for node, work in run:
         if work.is_view:
+            if moves:
+                moves.view(node)
             continue
-        key = id(work), id(node.op)
-        if key not in alike:
-            counted = _number(work.done["macs"])
-            alike[key] = work, rules.macs(node, graph.input_types(node), counted) if counted else 0.0
-        moved = traffic(node, work, storage)
-        weights = _number(work.read_bits)
-        kernel = storage.group_of[node.name].name if node.name in storage.group_of else node.name
-        macs = alike[key][1]
-        read, written = (_number(moved.read) - weights) / 8, _number(moved.write) / 8
-        # What is done to few elements hides behind loading and storing them.
-        elements = 8 * (read + written) / (bits or FLOAT)
+        name = node.name
+        known = alike.get(key := (id(work), id(node.op)))
+        if known is None:
+            counted = number(work.done["macs"])
+            macs = rules.macs(node, graph.input_types(node), counted) if counted else 0.0
+            known = alike[key] = work, macs, 0.0 if counted else number(work.done["ops"]), number(work.read_bits) / 8
+        _, macs, ops, weights = known
+        if moves:
+            read, written = moves.moved(node, work), 0.0
+        else:
+            moved = traffic(node, work, storage)
+            read, written = number(moved.read) / 8 - weights, number(moved.write) / 8
+        ops = max(ops - hidden * (read + written), 0.0)
+        group = group_of.get(name) if group_of else None
+        kernel = group.name if group else name
+        starts = float(kernel not in multiplies)
+        if rules.features is as_moved:
+            multiplies[kernel] = None
+            yield name, Features(macs, ops, read + written, weights, starts)
+            continue
         done = KernelPart(
-            node,
-            graph.input_types(node),
-            bool(work.done["macs"]),
-            macs,
-            0.0 if work.done["macs"] else max(_number(work.done["ops"]) - HIDDEN * elements, 0.0),
-            read,
-            written,
-            _number(storage.bits[node.outputs[0]]) / 8,
-            weights / 8,
-            float(kernel not in multiplies),
-            node.name not in storage.group_of,
-            multiplies.get(kernel),
-            network,
-        )
+            node, graph.input_types(node), bool(work.done["macs"]), macs, ops, read, written,
+            number(bits_of[node.outputs[0]]) / 8, weights, starts, not group, multiplies.get(kernel), network,
+        )  # fmt: skip
         if multiplies.get(kernel) is None:
             multiplies[kernel] = done if done.is_product else None
-        yield node.name, rules.features(done)
+        yield name, rules.features(done)
 
 
 def whole(graph: Graph, processor: str, bits: int | None = None) -> Features:
@@ -209,12 +229,16 @@ def whole(graph: Graph, processor: str, bits: int | None = None) -> Features:
 
 
 class Estimates:
-    """The estimates of a model's layers and blocks on a calibrated machine."""
+    """The estimates of a model's layers and blocks on a calibrated machine.
 
-    def __init__(self, graph: Graph, calibration: Calibration) -> None:
+    width   at which the layers have been worked out already, as ``Works`` has it
+    """
+
+    def __init__(self, graph: Graph, calibration: Calibration, width: int | None = None) -> None:
         self._calibration = calibration
+        self._nothing = calibration.of(Features())
         joined = graph if graph.groups else calibration.join(graph)
-        self._by_layer = dict(features_of(joined, calibration.processor, calibration.bits))
+        self._by_layer = dict(features_of(joined, calibration.processor, calibration.bits, width))
         for name, copied in calibration.copies(graph).items():
             self._by_layer[name] = self._by_layer.get(name, Features()).plus(copied)
         self._by_block: dict[str, Features] = {}
@@ -240,14 +264,9 @@ class Estimates:
 
     def layer(self, name: str) -> Estimate:
         """The estimate of a layer."""
-        return self._calibration.of(self._by_layer.get(name, Features()))
+        features = self._by_layer.get(name)
+        return self._nothing if features is None else self._calibration.of(features)
 
     def block(self, name: str = "") -> Estimate:
         """The estimate of a block, or of the whole."""
         return self._calibration.of(self._by_block.get(name, Features()))
-
-
-def _number(value: Dim) -> int:
-    if not isinstance(value, int):
-        raise CostcalcError("an estimate of time needs sizes that are numbers, not symbols")
-    return value

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from costcalc.classes import NamedTuple
+from costcalc.errors import CostcalcError
 
 if TYPE_CHECKING:
+    from costcalc.ir.dims import Dim
     from costcalc.ir.graph import Node
 
 
@@ -34,7 +36,9 @@ class Features(NamedTuple):
 
     def seconds(self, each: Features) -> float:
         """What they take where ``each`` says what one of each takes."""
-        return sum(a * b for a, b in zip(self, each, strict=True))
+        a, b, c, d, e = self
+        f, g, h, i, j = each
+        return a * f + b * g + c * h + d * i + e * j
 
 
 class KernelPart(NamedTuple):
@@ -67,3 +71,10 @@ class KernelPart(NamedTuple):
     is_alone: bool
     after: KernelPart | None
     network: float
+
+
+def number(value: Dim) -> int:
+    """``value``, which must be a number. Raises ``CostcalcError`` for a symbol."""
+    if not isinstance(value, int):
+        raise CostcalcError("an estimate of time needs sizes that are numbers, not symbols")
+    return value

@@ -89,6 +89,19 @@ def input_rows(op: Op, types: tuple[TensorType, ...], y: TensorType) -> tuple[Te
     return tuple(t.with_shape(elements) for t, elements in zip(types, reads, strict=True))
 
 
+def at_width(node: Node, work: Work, width: int | None) -> Work:
+    """``work`` of ``node`` with what it reads in elements of ``width``; its figures stay."""
+    read = total(weight.read_bits(width) for weight in work.weights.values())
+    return work._replace(read_bits=read, input_bits=_read_bits(node, work.use, width))
+
+
+def _read_bits(node: Node, use: OpUse, width: int | None) -> tuple[Dim, ...]:
+    """Bits that are read of each input, and of each weight that is made beforehand."""
+    every = use.weights
+    beforehand = [every[local].read_bits(width) if local in every else 0 for local in node.prepared]
+    return (*input_bits(use.op, use.inputs, use.output, width), *beforehand)
+
+
 class Works:
     """Works out what nodes do, once for equal ops on equal types.
 
@@ -129,7 +142,6 @@ class Works:
         every = op.weights(*types)
         weights = node.stored(every)
         of_op = OpUse(op, types, y, every, width)
-        beforehand = [every[local].read_bits(width) if local in every else 0 for local in node.prepared]
         done = Amounts([(name, rule(of_op)) for name, rule in self._rules])
         held = held_in(weights.values(), width) if weights else self._unheld
         return Work(
@@ -139,7 +151,7 @@ class Works:
             own=Amounts(done | held),
             weights=weights,
             read_bits=total(w.read_bits(width) for w in weights.values()),
-            input_bits=(*input_bits(op, types, y, width), *beforehand),
+            input_bits=_read_bits(node, of_op, width),
             skippable=op.skippable(*types, y=y),
             kind=op.kind(*types),
             input_shapes=tuple(t.shape for t in types),

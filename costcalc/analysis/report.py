@@ -50,7 +50,7 @@ def report(
     if machine and machine.calibration:
         from costcalc.analysis.estimate import Estimates
 
-        estimates = Estimates(graph, machine.calibration)
+        estimates = Estimates(graph, machine.calibration, bits)
     alive = liveness(graph, storage)
     is_plain = not storage.root.settled and not storage.inside  # nothing is made beforehand or stays in a kernel
     layers: list[Layer] = []

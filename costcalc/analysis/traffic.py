@@ -26,12 +26,20 @@ def traffic(node: Node, work: Work, storage: Storage) -> Traffic:
     """
     if work.is_view or storage.is_prepared(node):
         return Traffic(0, 0)
+    root, inside = storage.root, storage.inside
+    if len(work.input_bits) == len(node.outputs) == 1 and not inside and not storage.unread:
+        # Most layers are so: one value is read, and what it is a view of is at most read whole.
+        value, (bits,) = node.reads[0], work.input_bits
+        kept = root[value]
+        if kept not in root.weight_of:
+            read = bits if kept == value else minimum(storage.bits[kept], bits)
+            return Traffic(read + work.read_bits, storage.bits[node.outputs[0]])
     weights = {node.weight(local) for local in work.weights} if work.weights else ()
     reads: Iterable[tuple[str, Dim]] = zip(node.reads, work.input_bits, strict=True)
-    unread, inside = storage.unread.get(node.name, ()), storage.inside
+    unread = storage.unread.get(node.name, ())
     if unread:
         reads = [(value, bits) for value, bits in reads if value not in unread]
-    inputs = distinct_reads(reads, storage.root, storage.bits, weights)
+    inputs = distinct_reads(reads, root, storage.bits, weights)
     return Traffic(inputs + work.read_bits, total(storage.bits[v] for v in node.outputs if v not in inside))
 
 

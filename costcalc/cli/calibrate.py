@@ -19,6 +19,7 @@ EXAMPLES = {
     "costcalc calibrate --engine ort --output mine.yaml": "measure it kernel by kernel in ONNX Runtime",
     "costcalc calibrate --from times.csv --processor gpu --apply fuse:inductor --bits 16 --output mine.yaml":
         "fit times of your own, of models that were compiled",
+    "costcalc calibrate --from times.csv --processor eager --bits 16 --output mine.yaml": "of models under autocast",
     "costcalc calibrate --from times.csv --machine a100 --output mine.yaml": "beside what a data sheet says",
 }  # fmt: skip
 
@@ -28,10 +29,11 @@ RUN_BY = "fuse:ort"
 
 
 class ProcessorName(str, Enum):
-    """The hardware whose rules weigh MACs."""
+    """By whose rules MACs and traffic are weighed."""
 
     cpu = "cpu"
     gpu = "gpu"
+    eager = "eager"
     ort = "ort"
 
 
@@ -55,7 +57,12 @@ def calibrate(
     ] = None,
     quick: Annotated[bool, option("--quick", help="Measure fewer layers: a minute instead of some.")] = False,
     processor: Annotated[
-        ProcessorName, option("--processor", help="The hardware whose rules weigh MACs.", shows_default=True)
+        ProcessorName,
+        option(
+            "--processor",
+            help="What ran the models, by whose rules MACs and traffic are weighed; eager: PyTorch on a GPU.",
+            shows_default=True,
+        ),
     ] = ProcessorName.cpu,
     kernels: Annotated[
         str,
@@ -102,6 +109,8 @@ def calibrate(
             raise OptionError(
                 "--engine is for measuring this machine; of times of your own --processor says what ran them"
             )
+        if processor is ProcessorName.eager and names:
+            raise OptionError("--processor eager is PyTorch layer by layer: leave --apply out, or say --processor gpu")
         with unquoted(source):
             times, data = read_times(source)
         rows = rows_of(times, processor.value, names, bits, allow_code=allow_code, prefix=prefix)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from itertools import pairwise
+from typing import Any, TypeAlias
 
 from costcalc.classes import NamedTuple
 
@@ -35,6 +36,17 @@ def in_a_row(shape: Sequence[int]) -> tuple[int, ...]:
         strides.append(apart)
         apart *= n
     return tuple(reversed(strides))
+
+
+def is_one_axis(shape: Sequence[Any], steps: Sequence[int], apart: int) -> bool:
+    """Whether all axes but the last ``apart`` can be seen as one.
+
+    >>> is_one_axis((2, 3, 4), (4, 8, 1), 1)
+    False
+    """
+    axes = [(d, s) for d, s in zip(shape, steps, strict=True)][: len(steps) - apart]
+    axes = [(d, s) for d, s in axes if d != 1]
+    return all(outer[1] == inner[0] * inner[1] for outer, inner in pairwise(axes))
 
 
 Taken: TypeAlias = "tuple[list[int], list[tuple[int | None, int]]]"

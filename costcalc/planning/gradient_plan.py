@@ -8,10 +8,11 @@ from costcalc.analysis.backward import Needs, needs
 from costcalc.classes import NamedTuple
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.saved import NOTHING, Moment, Saves
+from costcalc.ir.storage_region import is_one_axis
 from costcalc.ir.tensor import FLOATING_BITS, TensorType
 from costcalc.planning.autocast import WeightCast, cast, kept, weight_casts
 from costcalc.planning.sizes import ValueSizes
-from costcalc.planning.strides import is_one_axis, strides
+from costcalc.planning.strides import strides
 
 
 class Segment(NamedTuple):
@@ -83,7 +84,7 @@ class GradientPlan:
         """``keeps`` with copies in place of inputs that a product cannot read as they lie."""
         for i, apart in keeps.stacks:
             steps = self.strides.get(node.inputs[i])
-            if steps is not None and not is_one_axis(types[i], steps, apart):
+            if steps is not None and not is_one_axis(types[i].shape, steps, apart):
                 others = tuple(j for j in keeps.inputs if j != i)
                 keeps = keeps._replace(inputs=others, maps=(*keeps.maps, types[i]))
         return keeps

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from costcalc.ir.fields import ints
 from costcalc.ir.graph import Graph
 from costcalc.ir.storage_region import in_a_row
@@ -23,17 +21,6 @@ def strides(graph: Graph) -> dict[str, tuple[int, ...]]:
             if after is not None and not _is_in_a_row(graph.types[value], after):
                 found[value] = after
     return found
-
-
-def is_one_axis(kind: TensorType, steps: tuple[int, ...], apart: int) -> bool:
-    """Whether all axes but the last ``apart`` can be seen as one.
-
-    >>> is_one_axis(TensorType((2, 3, 4)), (4, 8, 1), 1)
-    False
-    """
-    axes = [(d, s) for d, s in zip(kind.shape, steps, strict=True)][: len(steps) - apart]
-    axes = [(d, s) for d, s in axes if d != 1]
-    return all(outer[1] == inner[0] * inner[1] for outer, inner in pairwise(axes))
 
 
 def _is_in_a_row(kind: TensorType, steps: tuple[int, ...]) -> bool:
