@@ -112,7 +112,8 @@ def _loaded(source: Source, name: str, request: Request, symbols: Iterable[str] 
     front: FrontEnd = source.front_end()
     if not symbols:
         return front.load(name, request)
-    from costcalc.analysis.symbols import Symbols, find_symbols
+    from costcalc.analysis.find_symbols import find_symbols
+    from costcalc.analysis.symbols import Symbols
 
     if not isinstance(symbols, Symbols):
         numbers = front.load(name, request._replace(any_sizes=True))

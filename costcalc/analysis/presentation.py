@@ -91,7 +91,7 @@ class Presented:
     def to_text(self, **options: Any) -> str:
         """The table of the command line, as wide as the terminal, or ``width`` characters."""
         from costcalc.backends.escape import console
-        from costcalc.cli.output import width
+        from costcalc.backends.terminal import width
 
         return console(_made(self, "table", None, {"width": width(), **options}), colours=bool(options.get("colour")))
 

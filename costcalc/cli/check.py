@@ -7,10 +7,11 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from costcalc.backends.terminal import coloured
 from costcalc.classes import replace
 from costcalc.cli.choices import Choices
 from costcalc.cli.options import Bits, Output
-from costcalc.cli.output import coloured, emit
+from costcalc.cli.output import emit
 from costcalc.cli.parameters import argument, command, option
 from costcalc.cli.reproduction import line
 from costcalc.errors import OptionError

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
+from costcalc.backends.terminal import coloured, lines_of_screen, width
 from costcalc.cli.choices import Choices
 from costcalc.cli.memory import Engine
 from costcalc.cli.options import DISPLAY, Flops, Paged, Setting, asked, to_file
-from costcalc.cli.output import coloured, emit, lines_of_screen, width
+from costcalc.cli.output import emit
 from costcalc.cli.parameters import argument, command, option
 from costcalc.cli.reproduction import line
 from costcalc.errors import OptionError

@@ -1,4 +1,4 @@
-"""What all commands share: the table of them, their help, and what happens when something goes wrong.
+"""How a command is run, and what happens when something goes wrong.
 
 Exit codes: 0 fine · 1 a budget is exceeded, or a model does not fit · 2 bad input · 4 incomplete with ``--strict`` ·
 5 verification disagrees · 70 a mistake of ours · 130 interrupted.
@@ -8,66 +8,19 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from costcalc import __version__
+from costcalc.cli.commands import COMMANDS, find_command
 from costcalc.cli.interrupts import INTERRUPTED, interruptible
 from costcalc.cli.output import abandon_output, prepare_streams, say_error
 from costcalc.errors import CostcalcError
-
-if TYPE_CHECKING:
-    from costcalc.cli.parameters import Command
-
-COMMANDS = {
-    "analyze": "Costs",
-    "explain": "Costs",
-    "report": "Costs",
-    "formula": "Costs",
-    "memory": "Costs",
-    "fits": "Costs",
-    "pack": "Costs",
-    "traffic": "Costs",
-    "field": "Costs",
-    "calibrate": "Costs",
-    "table": "Costs",
-    "export": "Costs",
-    "plot": "Costs",
-    "compare": "Changes",
-    "diff": "Changes",
-    "check": "Changes",
-    "lock": "Changes",
-    "init": "Changes",
-    "history": "Changes",
-    "verify": "Proof",
-    "list": "Models",
-    "show": "Models",
-    "trace": "Models",
-    "weights": "Models",
-    "schema": "Models",
-}
-"""Command → the panel of the help that it stands in.
-
-``cli/NAME.py`` holds the command: a function of that name, whose docstring is its help, and ``EXAMPLES``, whole
-command lines with what they show. (A name that Python has already is written with an underscore: ``list_``.)
-"""
 
 CHILD = "--child"
 """The option by which a command runs in a process of its own: it begins anew, so that it is looked for first."""
 
 MOST_DIGITS = 20_000
 """Of a figure: the sizes that make it have at most 300, and a tensor 16 of them; Python's own limit is lower."""
-
-EXAMPLES = {
-    "costcalc analyze resnet50": "every layer's cost, and the totals",
-    "costcalc analyze --help": "what a command can do",
-}
-
-
-def find_command(name: str) -> tuple[Command, dict[str, str]]:
-    """The command called ``name``, which ``COMMANDS`` has, and its examples."""
-    module = import_module(f"costcalc.cli.{name}")
-    return getattr(module, name, None) or getattr(module, f"{name}_"), module.EXAMPLES
 
 
 def run(args: list[str] | None = None) -> NoReturn:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from costcalc.backends.terminal import coloured, width
 from costcalc.cli.options import Flops, Model, Output, Setting, TextFormat, asked
-from costcalc.cli.output import coloured, emit, width
+from costcalc.cli.output import emit
 from costcalc.cli.parameters import argument, command, option
 
 EXAMPLES = {

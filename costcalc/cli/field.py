@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from costcalc.backends.terminal import coloured, lines_of_screen, width
 from costcalc.cli.options import Format, Model, Output
-from costcalc.cli.output import coloured, emit, lines_of_screen, width
+from costcalc.cli.output import emit
 from costcalc.cli.parameters import command, option
 from costcalc.errors import CostcalcError
 from costcalc.progress import doing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from costcalc.backends.terminal import coloured, width
 from costcalc.cli.memory import (
     Autocasting,
     Checkpointing,
@@ -14,7 +15,7 @@ from costcalc.cli.memory import (
     choices_for_training,
 )
 from costcalc.cli.options import Bits, Model, Output, TextFormat, machine_names, size
-from costcalc.cli.output import coloured, emit, width
+from costcalc.cli.output import emit
 from costcalc.cli.parameters import command, option
 from costcalc.errors import OptionError
 from costcalc.progress import doing

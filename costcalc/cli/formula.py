@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from costcalc.backends.terminal import coloured, width
 from costcalc.cli.options import Flops, Model, Output, TextFormat, asked
-from costcalc.cli.output import coloured, emit, width
+from costcalc.cli.output import emit
 from costcalc.cli.parameters import command, option
 from costcalc.errors import CostcalcError, OptionError, listing
 
@@ -42,10 +43,10 @@ def formula(
     """
     from textwrap import wrap
 
+    from costcalc.analysis.find_symbols import find_symbols
     from costcalc.analysis.formula import formulas, strongest
     from costcalc.analysis.report import report
     from costcalc.analysis.sizes import iterating, unset
-    from costcalc.analysis.symbols import find_symbols
     from costcalc.backends.explain import json
     from costcalc.backends.explain.closed_form import closed_form
     from costcalc.backends.paint import painted, plain

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from costcalc.backends.terminal import coloured, width
 from costcalc.cli.choices import Choices
 from costcalc.cli.options import DISPLAY, Bits, Format, to_file
-from costcalc.cli.output import coloured, emit, width
+from costcalc.cli.output import emit
 from costcalc.cli.parameters import argument, command, option
 from costcalc.progress import doing
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated, Any
 
+from costcalc.backends.terminal import coloured, width_of_lists
 from costcalc.cli.options import Format, Output
-from costcalc.cli.output import coloured, emit, width_of_lists
+from costcalc.cli.output import emit
 from costcalc.cli.parameters import argument, command, option
 from costcalc.errors import OptionError, UnknownName, listing, near
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
+from costcalc.backends.terminal import coloured, is_bounded, lines_of_screen, width
 from costcalc.classes import NamedTuple
-from costcalc.cli.output import coloured, is_bounded, lines_of_screen, width
 from costcalc.cli.parameters import argument, option
 from costcalc.errors import OptionError
 

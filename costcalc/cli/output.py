@@ -1,4 +1,4 @@
-"""Where text goes: to a terminal of some width and colour, into a pipe, or into a file, whole or not at all."""
+"""Where text goes: to a terminal, into a pipe, or into a file, whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import codecs
 import contextlib
 import os
 import sys
-from typing import TextIO
 
 from costcalc.backends.escape import console, harmless
+from costcalc.backends.terminal import colour
 from costcalc.cli import progress
 from costcalc.errors import CostcalcError
 from costcalc.writing import write_whole
@@ -21,7 +21,6 @@ ASCII = {
     **dict.fromkeys("▁▂▃", "."), **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╰╯", "+"), "\u200b": "",
 }  # fmt: skip
 """What to write instead where the encoding of a terminal or pipe lacks a character; `?` for others."""
-UNBOUNDED = 9_999
 
 
 def prepare_streams() -> None:
@@ -34,66 +33,6 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="costcalc")
-
-
-def colour(stream: TextIO) -> bool:
-    """Whether to colour what goes to ``stream``: NO_COLOR and FORCE_COLOR decide, else whether it is a terminal."""
-    if os.environ.get("NO_COLOR"):
-        return False
-    if os.environ.get("FORCE_COLOR"):
-        return True
-    return bool(stream and stream.isatty()) and os.environ.get("TERM") != "dumb"
-
-
-def coloured(file: str | None) -> bool:
-    """Whether to colour what goes to ``file``, or to standard output where there is none."""
-    return file is None and colour(sys.stdout)
-
-
-def width() -> int:
-    """Characters in a line: COLUMNS, else the terminal's, else 80."""
-    given = _columns()
-    if given:
-        return given
-    for stream in (sys.stdout, sys.stderr, sys.stdin):
-        try:
-            columns = os.get_terminal_size(stream.fileno()).columns
-        except (OSError, ValueError, AttributeError):
-            continue
-        if columns > 0:
-            return columns
-    return 80
-
-
-def lines_of_screen(file: str | None) -> int | None:
-    """Lines of the terminal that shows what goes to standard output; None if it goes to a ``file`` or a pipe."""
-    if file is not None or sys.stdout is None or not sys.stdout.isatty():
-        return None
-    given = os.environ.get("LINES", "")
-    if given.isdecimal() and int(given[:6]) > 0:
-        return int(given[:6])
-    try:
-        return os.get_terminal_size(sys.stdout.fileno()).lines or None
-    except (OSError, ValueError, AttributeError):
-        return None
-
-
-def is_bounded(file: str | None) -> bool:
-    """Whether lines must end at ``width``: those of a terminal, or where COLUMNS says so."""
-    return bool(_columns()) or (file is None and sys.stdout is not None and sys.stdout.isatty())
-
-
-def _columns() -> int:
-    """``COLUMNS``, or 0 where it is not a width."""
-    given = os.environ.get("COLUMNS", "")
-    return int(given) if given.isdecimal() and len(given) <= len(str(UNBOUNDED)) else 0
-
-
-def width_of_lists(file: str | None) -> int:
-    """As ``width``, and without bounds where no terminal shows the lines: in a ``file``, in a pipe."""
-    if _columns() or (file is None and sys.stdout is not None and sys.stdout.isatty()):
-        return width()
-    return UNBOUNDED
 
 
 def emit(text: str, file: str | None = None, *, commands: bool = False, exact: bool = False) -> None:

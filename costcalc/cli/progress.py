@@ -71,7 +71,7 @@ def _cells(text: str) -> int:
 @contextmanager
 def shown(what: str) -> Iterator[None]:
     """While open, the line says ``what``, or what is being done in more detail, where there is a terminal for it."""
-    from costcalc.cli.output import width
+    from costcalc.backends.terminal import width
 
     if _SHOWN or sys.stderr is None or not sys.stderr.isatty():
         yield

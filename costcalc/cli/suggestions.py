@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from costcalc.cli.commands import COMMANDS, find_command
 from costcalc.errors import listing, near
 from costcalc.ir.tensor import bits_meant
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from costcalc.cli.parameters import Command
 
 _ANALYZE = "summary profile profiler stats statistics info inspect cost costs count macs params estimate print run"
-COMMANDS = {
+MEANT = {
     **dict.fromkeys(_ANALYZE.split(), "analyze"),
     **dict.fromkeys(("flops", "gflops", "flop"), "analyze --flops"),
     **dict.fromkeys(("latency", "time", "speed", "benchmark", "bench", "roofline"), "analyze --machine a100"),
@@ -75,7 +76,7 @@ def no_command(args: Sequence[str], known: Sequence[str]) -> str:
     said = f"no command called '{name[:40]}'"
     if _is_model(name):
         return f"{said}, which is a model: write {_line(['analyze', *args])}"
-    other = COMMANDS.get(name.lower())
+    other = MEANT.get(name.lower())
     if other is not None:
         command, *more = other.split()
         line = [command, *rest, *(word for word in more if word not in rest)]
@@ -119,12 +120,9 @@ def no_option(name: str, args: Sequence[str], command: Command | None) -> str:
 
 def _having(name: str) -> list[str]:
     """The commands that have the option ``name``."""
-    from costcalc.cli.dispatch import COMMANDS as THERE
-    from costcalc.cli.dispatch import find_command
-
     return [
         command
-        for command in THERE
+        for command in COMMANDS
         if any(name in p.declared.names for p in find_command(command)[0].parameters.values())
     ]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from enum import Enum
 from typing import Annotated
 
+from costcalc.backends.terminal import coloured, width
 from costcalc.cli.choices import Choices
 from costcalc.cli.options import Output, Setting
-from costcalc.cli.output import coloured, emit, width
+from costcalc.cli.output import emit
 from costcalc.cli.parameters import argument, command, option
 from costcalc.errors import OptionError
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from costcalc.backends.terminal import coloured, width
 from costcalc.cli.options import Bits, Format, Model, Output, energy_names, machine_names, size
-from costcalc.cli.output import coloured, emit, width
+from costcalc.cli.output import emit
 from costcalc.cli.parameters import command, option
 from costcalc.errors import OptionError
 from costcalc.progress import doing

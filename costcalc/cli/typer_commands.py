@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from costcalc import __version__
-from costcalc.cli.dispatch import COMMANDS, EXAMPLES, find_command
+from costcalc.cli.commands import COMMANDS, EXAMPLES, find_command
 from costcalc.cli.parameters import Command, CommandParameter
 from costcalc.cli.value_checks import CheckingCommand, checking
 from costcalc.errors import CostcalcError, UnknownName

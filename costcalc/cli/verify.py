@@ -6,8 +6,9 @@ import os
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
+from costcalc.backends.terminal import coloured, width
 from costcalc.cli.options import Model, Output, arguments, model_names
-from costcalc.cli.output import coloured, emit, width
+from costcalc.cli.output import emit
 from costcalc.cli.parameters import command, option
 from costcalc.progress import doing
 

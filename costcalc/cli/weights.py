@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from costcalc.backends.terminal import coloured, width_of_lists
 from costcalc.cli.options import Format, Output
-from costcalc.cli.output import coloured, emit, width_of_lists
+from costcalc.cli.output import emit
 from costcalc.cli.parameters import argument, command, option
 
 EXAMPLES = {

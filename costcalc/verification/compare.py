@@ -232,8 +232,8 @@ def _weights(module: nn.Module) -> dict[str, tuple[str, Any]]:
     """Each parameter and buffer by name, also under second names."""
     import torch
 
-    from costcalc.frontends.torch.pytrees import stored
     from costcalc.frontends.torch.quantised import PackedWeights
+    from costcalc.frontends.torch.sparse import stored
 
     found: dict[str, tuple[str, Any]] = {}
     for whole, parameter in module.named_parameters(remove_duplicate=False):

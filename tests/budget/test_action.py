@@ -235,7 +235,7 @@ def test_the_workflow_that_runs_a_stranger_s_code_can_write_nothing() -> None:
 
 
 def test_the_hooks_are_commands_that_there_are() -> None:
-    from costcalc.cli.dispatch import COMMANDS
+    from costcalc.cli.commands import COMMANDS
 
     for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text()):
         program, command, *_ = hook["entry"].split()

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from terminal import run
 
+from costcalc.analysis.find_symbols import find_symbols
 from costcalc.analysis.formula import formulas
-from costcalc.analysis.symbols import Symbols, find_symbols
+from costcalc.analysis.symbols import Symbols
 from costcalc.api import analyze
 from costcalc.errors import CostcalcError
 from costcalc.ir.graph import Graph

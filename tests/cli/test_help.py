@@ -10,7 +10,7 @@ import pytest
 from terminal import ROOT, process, run
 
 from costcalc import load
-from costcalc.cli.dispatch import COMMANDS
+from costcalc.cli.commands import COMMANDS
 from costcalc.cli.reference import page
 from costcalc.cli.typer_commands import application
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from terminal import COMMAND, ROOT, clean, process, run
 
-from costcalc.cli.output import ASCII, width
+from costcalc.backends.terminal import width
+from costcalc.cli.output import ASCII
 from costcalc.errors import CostcalcError
 from costcalc.writing import write_whole
 

@@ -13,7 +13,7 @@ import pytest
 from terminal import ROOT, clean, process
 
 from costcalc.cli import typer_commands
-from costcalc.cli.dispatch import COMMANDS, find_command
+from costcalc.cli.commands import COMMANDS, find_command
 from costcalc.cli.parameters import Command, CommandParameter
 from costcalc.cli.plain import values
 from costcalc.errors import CostcalcError

@@ -12,13 +12,13 @@ import pytest
 from terminal import ROOT, clean
 
 from costcalc.cli import progress
-from costcalc.cli.dispatch import COMMANDS, find_command
+from costcalc.cli.commands import COMMANDS, find_command
 from costcalc.progress import doing, each, listening
 
 SLOW = """
 import sys, time
 from costcalc.cli import progress
-from costcalc.cli.dispatch import find_command
+from costcalc.cli.commands import find_command
 from costcalc.cli.output import emit
 from costcalc.progress import doing
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from terminal import run
 
-from costcalc.cli.dispatch import COMMANDS, find_command
+from costcalc.cli.commands import COMMANDS, find_command
 from costcalc.cli.suggestions import COMMANDS as MEANT
 from costcalc.cli.suggestions import OPTIONS
 from costcalc.cli.typer_commands import application

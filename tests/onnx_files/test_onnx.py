@@ -230,8 +230,8 @@ def test_what_nobody_reads_of_distinct_elements_is_no_layer(tmp_path: Path) -> N
 
 
 def test_open_sizes_stay_in_formulas_by_the_names_of_the_file(tmp_path: Path) -> None:
+    from costcalc.analysis.find_symbols import find_symbols
     from costcalc.analysis.formula import formulas
-    from costcalc.analysis.symbols import find_symbols
 
     nodes = [node("Conv", ["x", "w"], ["y"], strides=[2, 2], pads=[1, 1, 1, 1])]
     file = net(tmp_path, nodes, ["batch", 3, "rows", "2*cols"], [tensor("w", [8, 3, 3, 3])])

@@ -13,9 +13,9 @@ import torchvision_stub
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from costcalc.analysis.find_symbols import find_symbols
 from costcalc.analysis.formula import formulas
 from costcalc.analysis.report import report
-from costcalc.analysis.symbols import find_symbols
 from costcalc.cli.dispatch import outcome
 from costcalc.errors import CostcalcError
 from costcalc.models import load

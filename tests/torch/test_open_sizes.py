@@ -17,8 +17,8 @@ from torch import Tensor, nn  # noqa: E402
 from torch.export import Dim  # noqa: E402
 
 import costcalc  # noqa: E402
+from costcalc.analysis.find_symbols import find_symbols  # noqa: E402
 from costcalc.analysis.formula import formulas  # noqa: E402
-from costcalc.analysis.symbols import find_symbols  # noqa: E402
 from costcalc.errors import CostcalcError, OptionError  # noqa: E402
 from costcalc.frontends.torch.expressions import expression, expressions  # noqa: E402
 from costcalc.ir.values import value_at  # noqa: E402

@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 
 from costcalc import analyze, load
-from costcalc.cli.dispatch import COMMANDS, find_command
+from costcalc.cli.commands import COMMANDS, find_command
 from costcalc.cli.options import transform_names
 from costcalc.cli.plain import values
 from costcalc.comparison import compare

@@ -8,6 +8,7 @@ from costcalc.errors import CostcalcError, SpecError
 from costcalc.frontends.compose import Unlike, Value, plain
 from costcalc.frontends.ncnn.builder import BlobBuilder
 from costcalc.frontends.ncnn.read import NcnnLayer
+from costcalc.frontends.ncnn.rules import RULES
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import TensorType
@@ -23,14 +24,15 @@ class NcnnBuilder(BlobBuilder):
 
     def run(self, layers: Iterable[NcnnLayer]) -> None:
         """Add all layers in their order, which is one in which they can run."""
-        from costcalc.frontends.ncnn.rules import rule_of
+        from costcalc.frontends.ncnn import layers as _layers  # noqa: F401  # enter their rules
+        from costcalc.frontends.ncnn import order as _order  # noqa: F401
 
         for layer in layers:
             if layer.kind == "Input":
                 continue
             inputs = [self.value(blob, layer) for blob in layer.inputs]
             try:
-                outputs = self.ruled(rule_of(layer.kind), layer, inputs)
+                outputs = self.ruled(RULES.get(layer.kind), layer, inputs)
                 self._agree(layer, outputs)
             except Unlike as reason:
                 outputs = self.uncounted(layer, inputs, self._declared(layer), str(reason))

@@ -6,14 +6,16 @@ Options have the numbers that ncnn's documentation gives them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costcalc.frontends.compose import Unlike, Value
-from costcalc.frontends.ncnn.build import NcnnBuilder
 from costcalc.frontends.ncnn.read import REST, NcnnLayer
 from costcalc.frontends.ncnn.rules import rule
 from costcalc.ir.call import once
 from costcalc.ir.dims import Dim, prod
+
+if TYPE_CHECKING:
+    from costcalc.frontends.ncnn.build import NcnnBuilder
 
 SAME_UPPER, SAME_LOWER = -233, -234
 """Amounts of padding that are worked out from the size."""

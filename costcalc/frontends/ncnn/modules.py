@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costcalc.frontends.compose import Unlike, Value, registering
-from costcalc.frontends.ncnn.pnnx import PnnxBuilder, PnnxOperator
 from costcalc.ir.call import once
+
+if TYPE_CHECKING:
+    from costcalc.frontends.ncnn.pnnx import PnnxBuilder, PnnxOperator
 
 Rule = Callable[..., "Value | list[Value]"]
 RULES: dict[str, Rule] = {}

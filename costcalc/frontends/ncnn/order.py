@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costcalc.frontends.compose import Unlike, Value
-from costcalc.frontends.ncnn.build import NcnnBuilder
 from costcalc.frontends.ncnn.read import LISTS, REST, NcnnLayer
 from costcalc.frontends.ncnn.rules import rule
 from costcalc.ir.dims import prod
+
+if TYPE_CHECKING:
+    from costcalc.frontends.ncnn.build import NcnnBuilder
 
 
 def _written(b: NcnnBuilder, value: Value) -> Value:

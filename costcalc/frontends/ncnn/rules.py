@@ -13,10 +13,3 @@ RULES: dict[str, Rule] = {}
 
 rule = registering(RULES)
 """Decorator: the function is the rule of these layers."""
-
-
-def rule_of(kind: str) -> Rule | None:
-    """The rule of layers of this type; None if there is none."""
-    if not RULES:
-        from costcalc.frontends.ncnn import layers, order  # noqa: F401
-    return RULES.get(kind)

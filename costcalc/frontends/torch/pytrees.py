@@ -31,20 +31,6 @@ def all_on_meta(tensors: Iterable[Tensor]) -> bool:
     return all(map(_is_meta, tensors))
 
 
-def stored(name: str, tensor: Tensor) -> list[tuple[str, Tensor]]:
-    """The plain tensors that hold what ``tensor`` stands for, by name: itself, or those inside one of a library's own.
-
-    A quantised weight says that it has the shape and type of the weight that it replaces, and has numbers and scales.
-    """
-    if tensor.layout in SPARSE:
-        from costcalc.frontends.torch.sparse import parts_of
-
-        return [(f"{name}.{part}", held) for part, held in parts_of(tensor).items()]
-    if not wraps(type(tensor)):
-        return [(name, tensor)]
-    return [pair for part in tensor.__tensor_flatten__()[0] for pair in stored(f"{name}.{part}", getattr(tensor, part))]  # type: ignore[attr-defined]
-
-
 def wraps(kind: type) -> bool:
     """Whether tensors of this class stand for other tensors that are inside them."""
     return hasattr(kind, "__tensor_flatten__") and hasattr(kind, "__tensor_unflatten__") and kind is not FakeTensor

@@ -23,11 +23,11 @@ from costcalc.frontends.torch.fused import FUSED
 from costcalc.frontends.torch.lines import Lines
 from costcalc.frontends.torch.nested import jagged_parts
 from costcalc.frontends.torch.operators import Operator
-from costcalc.frontends.torch.pytrees import replaced, stored, tensors_among, wraps
+from costcalc.frontends.torch.pytrees import replaced, tensors_among, wraps
 from costcalc.frontends.torch.quantised import BEFORE, PackedWeights, PartOfKernel, parts
 from costcalc.frontends.torch.running import Runner
 from costcalc.frontends.torch.scopes import Where
-from costcalc.frontends.torch.sparse import SparseTensors, is_sparse, parts_of
+from costcalc.frontends.torch.sparse import SparseTensors, is_sparse, parts_of, stored
 from costcalc.frontends.torch.types import type_of
 from costcalc.frontends.torch.value_dependent import Assumptions, Values, ValuesNeeded
 from costcalc.ir.call import Traced

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from costcalc.classes import NamedTuple
-from costcalc.frontends.torch.pytrees import META, SPARSE, tensors_among
+from costcalc.frontends.torch.pytrees import META, SPARSE, tensors_among, wraps
 from costcalc.frontends.torch.value_dependent import Assumptions, Values, ValuesNeeded
 
 if TYPE_CHECKING:
@@ -46,6 +46,18 @@ def parts_of(tensor: Tensor) -> dict[str, Tensor]:
     else:
         starts = {"ccol_indices": tensor.ccol_indices(), "row_indices": tensor.row_indices()}
     return starts | {"values": tensor.values()}
+
+
+def stored(name: str, tensor: Tensor) -> list[tuple[str, Tensor]]:
+    """The plain tensors that hold what ``tensor`` stands for, by name: itself, or those inside one of a library's own.
+
+    A quantised weight says that it has the shape and type of the weight that it replaces, and has numbers and scales.
+    """
+    if is_sparse(tensor):
+        return [(f"{name}.{part}", held) for part, held in parts_of(tensor).items()]
+    if not wraps(type(tensor)):
+        return [(name, tensor)]
+    return [pair for part in tensor.__tensor_flatten__()[0] for pair in stored(f"{name}.{part}", getattr(tensor, part))]  # type: ignore[attr-defined]
 
 
 class SparseTensors:

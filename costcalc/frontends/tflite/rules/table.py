@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costcalc.frontends.compose import Unlike, Value, registering
-from costcalc.frontends.tflite.build import TFLiteBuilder
 from costcalc.frontends.tflite.flat import FlatTable
 from costcalc.frontends.tflite.read import TFLiteOperator
 from costcalc.ir.call import once
 
-Rule = Callable[[TFLiteBuilder, TFLiteOperator], None]
+if TYPE_CHECKING:
+    from costcalc.frontends.tflite.build import TFLiteBuilder
+
+Rule = Callable[["TFLiteBuilder", TFLiteOperator], None]
 RULES: dict[str, Rule] = {}
 """Name of an operator in the schema → its rule."""
 
