@@ -9,8 +9,7 @@ import pytest
 from terminal import run
 
 from costcalc.cli.commands import COMMANDS, find_command
-from costcalc.cli.suggestions import COMMANDS as MEANT
-from costcalc.cli.suggestions import OPTIONS
+from costcalc.cli.suggestions import MEANT, OPTIONS
 from costcalc.cli.typer_commands import application
 
 SAYS = {
