@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from costcalc.classes import replace
@@ -10,6 +11,7 @@ from costcalc.errors import CostcalcError, OptionError
 from costcalc.frontends.calls.lower import Lowering
 from costcalc.frontends.calls.recorded import Scope
 from costcalc.frontends.onnx.folding import Unknown
+from costcalc.frontends.onnx.following import Following
 from costcalc.frontends.onnx.node_use import FileError, KnownTensor, NodeUse, NoRule, QuantisedTensor, is_number
 from costcalc.frontends.onnx.nodes import at, filled, in_order, shown_name, weigh_functions
 from costcalc.frontends.onnx.read import MOST_NODES, DeclaredValue, Function, OnnxModel, OnnxNode, OnnxTensor, SubGraph
@@ -70,13 +72,15 @@ class Build:
 
     sizes      what each open size is: a number, or a symbol
     settings   what was said of trip counts and other sizes that values decide
+    following  what nodes met at the sizes of the file, if others are asked for than it fixes
     """
 
     def __init__(
         self, model: OnnxModel, name: str, shapes: Mapping[str, tuple[Dim, ...]], sizes: Mapping[str, Any],
-        settings: Mapping[str, int] | None = None,
+        settings: Mapping[str, int] | None = None, following: Following | None = None,
     ) -> None:  # fmt: skip
         self.model, self.sizes, self.settings = model, sizes, dict(settings or {})
+        self.following = following
         self.used: dict[str, int] = {}
         self.decided: list[Decided] = []
         self.kinds: dict[str, int] = {}
@@ -212,6 +216,11 @@ class Build:
     def decides(self, size: ValueSize) -> None:
         """Note a size that values decide; the steps that are made next are decided by it."""
         self.decided.append(Decided(size, self.steps))
+
+    @property
+    def batch(self) -> Fraction:
+        """How many times as large as in the file the batch is."""
+        return self.following.batch if self.following else Fraction(1)
 
     @property
     def steps(self) -> int:
@@ -403,6 +412,8 @@ class Build:
     def _compare(self, name: str, value: Any) -> None:
         said = self.context.declared.get(name)
         if said is None or said.shape is None or not isinstance(value, Traced):
+            return
+        if self.following is not None and self.following.follows:
             return
         shape = value.type.shape
         unlike = len(shape) != len(said.shape) or any(

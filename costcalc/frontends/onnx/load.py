@@ -9,6 +9,7 @@ from typing import Any
 from costcalc.classes import replace
 from costcalc.errors import CostcalcError, OptionError, listing, near
 from costcalc.frontends.onnx.build import Build
+from costcalc.frontends.onnx.following import Following
 from costcalc.frontends.onnx.nodes import shown_name
 from costcalc.frontends.onnx.read import OnnxModel, read
 from costcalc.frontends.onnx.sizes import Open
@@ -50,6 +51,24 @@ TRIED = (224, 256, 512, 64, 16, 8)
 """What sizes may be that are not said, if they fit."""
 
 
+def _at_others(
+    model: OnnxModel, path: str, sizes: Open, named: Mapping[str, Any], rest: Mapping[str, int], following: Following,
+    unset: Mapping[str, Any],
+) -> tuple[Build, Graph]:  # fmt: skip
+    """The graph at other sizes than the file fixes, once ``following`` knows what its nodes met at these.
+
+    Raises ``CostcalcError`` that names the node that does not take them.
+    """
+    following.begin()
+    build = Build(model, Path(path).stem, {**sizes.shapes, **sizes.others}, named, rest, following)
+    try:
+        return build, build.graph(path, unset)
+    except CostcalcError as error:
+        fixed = listing(f"{key[:80]} {'×'.join(map(str, sizes.shapes[key]))}" for key in sizes.others)
+        error.message = f"it fixes the sizes of {fixed}, and does not take others: {error.message}"
+        raise
+
+
 def _built(path: str, request: Request, symbols: Mapping[str, str], side: int | None = None) -> tuple[Graph, Build]:
     """The graph of the file at ``path``, and what built it; sizes that nobody has said are ``side``."""
     name = Path(path).name
@@ -65,9 +84,12 @@ def _built(path: str, request: Request, symbols: Mapping[str, str], side: int | 
         named: dict[str, Any] = dict(values)
         for size, letter in symbols.items():
             named[size] = Expr.symbol(letter)
-        build = Build(model, Path(path).stem, sizes.shapes, named, rest)
+        following = Following(sizes.batch) if sizes.others else None
+        build = Build(model, Path(path).stem, sizes.shapes, named, rest, following)
         unset = {size: value for size, value in values.items() if size not in symbols}
         graph = build.graph(path, unset)
+        if following is not None:
+            build, graph = _at_others(model, path, sizes, named, rest, following, unset)
     except DamagedFile as error:
         raise CostcalcError(f"{path} cannot be read: {error.message}") from None
     except RecursionError:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from costcalc.errors import CostcalcError
+from costcalc.frontends.onnx.following import Met
 from costcalc.frontends.onnx.read import OnnxNode
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import Dim
@@ -195,6 +196,11 @@ class NodeUse:
         if output >= len(self.node.outputs):
             return None
         return self.build.declared(self.node.outputs[output])
+
+    def before(self, shapes: tuple[tuple[Dim, ...], ...], numbers: tuple[Any, ...] | None = None) -> Met | None:
+        """What it met at the sizes of the file, if it is walked at others, and its ``numbers`` are the same there."""
+        following = self.build.following
+        return following.before(self.node, Met(shapes, numbers)) if following else None
 
     def wants(self, output: int) -> bool:
         """Whether something may read output ``output``."""

@@ -163,12 +163,14 @@ class Open:
     shapes    each input's shape, with the open sizes as symbols
     names     the symbols, in the order in which the inputs have them
     first     those that are the first axis of an input, which is taken for the batch
+    others    the shapes of inputs that are asked for otherwise than the file fixes them
     """
 
     def __init__(self, inputs: Sequence[DeclaredValue]) -> None:
         self.shapes: dict[str, tuple[Dim, ...]] = {}
         self.names: dict[str, None] = {}
         self.first: set[str] = set()
+        self.others: dict[str, tuple[Dim, ...]] = {}
         texts = {d for one in inputs for d in one.shape or () if isinstance(d, str)}
         for one in inputs:
             shape: list[Dim] = []
@@ -205,9 +207,8 @@ class Open:
                 raise OptionError(f"the size {name[:80]} of {model} is a whole number from 1, not {value!r}")
             found[name] = value
         if batch is not None:
-            for shape in self.shapes.values():
-                if shape and (isinstance(shape[0], int) or str(shape[0]) in self.names):
-                    self._bind(model, "the batch", found, shape[0], batch)
+            for key in self._batched():
+                self._bind(model, "the batch", found, key, 0, batch)
         for key, given in self._given(model, input).items():
             shape = self.shapes[key]
             given = tuple(given)
@@ -219,7 +220,7 @@ class Open:
                 check_order(model, key, given, shape[1:], is_fixed=True)
             for axis, size in enumerate(given):
                 where = f"axis {axis + skipped} of {key[:80]}"
-                self._bind(model, where, found, shape[axis + skipped], size)
+                self._bind(model, where, found, key, axis + skipped, size)
         for name in self.names:
             if name not in found and name in self.first:
                 found[name] = 1
@@ -252,14 +253,42 @@ class Open:
                 )
         return input
 
-    def _bind(self, model: str, what: str, found: dict[str, int], size: Dim, value: int) -> None:
+    def _batched(self) -> list[str]:
+        """The inputs whose first axis is the batch: where it is open, or as large as the others have it.
+
+        A vector of one element is none of these where others are more than vectors.
+        """
+        fixed = [shape for shape in self.shapes.values() if shape and isinstance(shape[0], int)]
+        size = next((shape[0] for shape in fixed), 1)
+        are_vectors = all(len(shape) == 1 for shape in self.shapes.values() if shape)
+        return [
+            key
+            for key, shape in self.shapes.items()
+            if shape and (
+                str(shape[0]) in self.names
+                or (shape[0] == size and (size != 1 or len(shape) > 1 or are_vectors))
+            )
+        ]  # fmt: skip
+
+    def _bind(self, model: str, what: str, found: dict[str, int], key: str, axis: int, value: int) -> None:
+        shape = self.others.get(key, self.shapes[key])
+        size = self.shapes[key][axis]
         if isinstance(size, int):
             if size != value:
-                raise OptionError(f"{what} is fixed in {model}, {size}, and cannot be {value}")
+                self.others[key] = (*shape[:axis], value, *shape[axis + 1 :])
         elif str(size) in self.names:
             before = found.setdefault(str(size), value)
             if before != value:
                 raise OptionError(f"{what} of {model} is {str(size)[:80]}, which cannot be both {before} and {value}")
+
+    @property
+    def batch(self) -> Fraction:
+        """How many times as large as in the file the batch is that is asked for."""
+        for key, shape in self.others.items():
+            given, own = shape[0], self.shapes[key][0]
+            if isinstance(given, int) and isinstance(own, int) and given != own:
+                return Fraction(given, own)
+        return Fraction(1)
 
 
 def _ordered(size: Dim) -> list[str]:

@@ -133,7 +133,10 @@ def resize(n: NodeUse) -> Traced:
             sizes = tuple(int(ratio * shape[a] + 0.5) for a in axes)
         elif policy != "stretch":
             sizes = tuple(shape[a] for a in axes)  # the policy is off when run, and so is the resize
+        met = n.before((shape,), tuple(sizes))
         for axis, size in zip(axes, sizes, strict=True):
+            if met is not None and size == met.shapes[0][axis]:
+                size = shape[axis]  # as it was at the sizes of the file
             made[axis], by[axis] = size, None if size != shape[axis] else 1.0
     else:
         for axis, scale in zip(axes, scales or (), strict=True):

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from costcalc.frontends.onnx.node_use import FileError, NodeUse, NoRule, axis_of, dtype_named, symbolic
+from costcalc.frontends.onnx.nodes import shown_name
 from costcalc.frontends.onnx.rules.known_elements import places, reshaped_to, slices, split_sizes
+from costcalc.frontends.regrouping import followed
 from costcalc.ir.call import Traced, once
 from costcalc.ir.dims import Dim, ceil_div, prod
 from costcalc.ir.fields import spelled
@@ -34,6 +36,13 @@ def reshape(n: NodeUse) -> Traced:
         if made is None:
             n.known(1, "the shape")  # which says that it is not
         return _as(n, x, made.shape)  # type: ignore[union-attr]
+    met = n.before((x.type.shape,), tuple(known))
+    if met is not None:
+        (shape,) = met.shapes
+        made_then = reshaped_to(n, shape, prod(shape), known)
+        found = followed(shape, x.type.shape, made_then, n.build.batch)
+        if found is not None:
+            return _as(n, x, tuple(found))
     return _as(n, x, reshaped_to(n, x.type.shape, x.type.size, known))
 
 
@@ -79,9 +88,14 @@ def transpose(n: NodeUse) -> Traced:
 
 
 def expand(n: NodeUse) -> Traced:
-    x = n.x(0)
-    shape = broadcast(x.type.shape, n.known(1, "the shape"))
-    return expanded(n.call, x, *shape)
+    x, wanted = n.x(0), n.known(1, "the shape")
+    met = n.before((x.type.shape,), tuple(wanted))
+    if met is not None:  # what is as large as the input was is as large as it is
+        was, skipped = met.shapes[0], len(wanted) - len(met.shapes[0])
+        wanted = tuple(
+            x.type.shape[i - skipped] if i >= skipped and d == was[i - skipped] else d for i, d in enumerate(wanted)
+        )
+    return expanded(n.call, x, *broadcast(x.type.shape, wanted))
 
 
 def tile(n: NodeUse) -> Traced:
@@ -97,10 +111,38 @@ def tile(n: NodeUse) -> Traced:
 def concat(n: NodeUse) -> Traced:
     values = n.all()
     axis = axis_of(n.attribute("axis", 1), len(values[0].type.shape))
+    met = n.before(tuple(v.type.shape for v in values))
+    if met is not None:
+        values = [_beside(n, v, was, values, met.shapes, axis) for v, was in zip(values, met.shapes, strict=True)]
     filled = [v for v in values if not (isinstance(v.type.shape[axis], int) and v.type.shape[axis] == 0)]
     if not filled:
         return values[0]
     return filled[0] if len(filled) == 1 else n.add("concat", *filled, options=(axis,))
+
+
+def _beside(
+    n: NodeUse, x: Traced, was: tuple[Dim, ...], values: list[Traced], before: tuple[tuple[Dim, ...], ...], axis: int
+) -> Traced:
+    """``x``, which is joined to others; where these were as large as it was and are larger now, it is repeated.
+
+    So is a class token of the file for each image.
+    """
+    if x.type.shape != was or not x.settled:
+        return x
+    made: list[Any] = list(was)
+    for other, then in zip(values, before, strict=True):
+        for i, (old, now) in enumerate(zip(then, other.type.shape, strict=True)):
+            if i != axis and old == was[i] and now != old and isinstance(now, int) and now % max(made[i], 1) == 0:
+                made[i] = now
+    if made == list(was):
+        return x
+    n.build.notes[
+        f"{shown_name(n.node.name) or n.node.operator}: what the file joins once is joined to each sample"
+    ] = None
+    repeats = tuple(now // old for now, old in zip(made, was, strict=True))
+    if all(old in (1, now) for now, old in zip(made, was, strict=True)):
+        return expanded(n.call, x, *made)
+    return n.add("tile", x, options=(repeats,))  # type: ignore[no-any-return]
 
 
 def split(n: NodeUse) -> Any:
