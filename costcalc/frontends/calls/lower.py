@@ -29,7 +29,7 @@ class Lowering:
     weights    every parameter and buffer of the model, by name
     frozen     the names of the parameters that training leaves as they are
     maker      the user's line that made a weight, by its name
-    quantised  weights may be stored in another element type than the op computes in
+    quantised  weights are those of a file, perhaps stored in another element type than the op computes in
     training   the calls are those of a model that is trained
     """
 
@@ -148,6 +148,8 @@ class Lowering:
             if given.type != weight.type or given.trained != weight.trained:
                 kind = "parameter" if given.trained else "buffer"
                 theirs = f"{given.weight or local} is a {kind} of {_say(given.type)}"
+                if self._quantised:  # which is a file's, whose tensors may be any
+                    raise CostcalcError(f"{theirs}, where its input takes {_say(weight.type)}")
                 raise InternalError(f"{theirs}, by our rule for {step.op!r} {_say(weight.type)}")
             step.weights[local] = given
             self._read.add(given.weight)

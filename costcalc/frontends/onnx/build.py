@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from fractions import Fraction
 from typing import Any
 
 from costcalc.classes import replace
@@ -13,11 +12,12 @@ from costcalc.frontends.calls.recorded import Scope
 from costcalc.frontends.onnx.folding import Unknown
 from costcalc.frontends.onnx.following import Following
 from costcalc.frontends.onnx.node_use import FileError, KnownTensor, NodeUse, NoRule, QuantisedTensor, is_number
-from costcalc.frontends.onnx.nodes import at, filled, in_order, shown_name, weigh_functions
+from costcalc.frontends.onnx.nodes import Env, at, filled, in_order, shown_name, weigh_functions
 from costcalc.frontends.onnx.read import MOST_NODES, DeclaredValue, Function, OnnxModel, OnnxNode, OnnxTensor, SubGraph
 from costcalc.frontends.onnx.rules import folded, rule_of
 from costcalc.frontends.onnx.scopes import module_path, own_name, shown
 from costcalc.frontends.onnx.sizes import expression
+from costcalc.frontends.regrouping import Batch
 from costcalc.ir.call import Call, Step, Traced
 from costcalc.ir.dims import Dim
 from costcalc.ir.expr import Expr
@@ -32,19 +32,6 @@ MOST_WEIGHED = 2 * MOST_NODES
 """Nodes that are walked to weigh branches, those inside others as often as they are weighed."""
 MOST_SAID = 3
 """Values that a note lists."""
-
-
-class Env(dict[str, Any]):
-    """Values by name; those of the graph around are seen too."""
-
-    def __init__(self, outer: Env | None = None) -> None:
-        super().__init__()
-        self.outer = outer
-
-    def __missing__(self, name: str) -> Any:
-        if self.outer is None:
-            raise KeyError(name)
-        return self.outer[name]
 
 
 class GraphContext:
@@ -218,9 +205,9 @@ class Build:
         self.decided.append(Decided(size, self.steps))
 
     @property
-    def batch(self) -> Fraction:
-        """How many times as large as in the file the batch is."""
-        return self.following.batch if self.following else Fraction(1)
+    def batch(self) -> Batch:
+        """The batch that is asked for, and that of the file."""
+        return self.following.batch if self.following else (1, 1)
 
     @property
     def steps(self) -> int:

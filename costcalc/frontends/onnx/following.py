@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 from costcalc.classes import NamedTuple
 from costcalc.frontends.onnx.read import OnnxNode
+from costcalc.frontends.regrouping import Batch
 
 
 class Met(NamedTuple):
@@ -19,12 +19,12 @@ class Met(NamedTuple):
 class Following:
     """What nodes met, as a file was walked at its own sizes; then asked for while it is walked at others.
 
-    batch   how many times as large the batch is then
+    batch   the batch that is asked for, and that of the file
 
     Nodes are walked in the same order both times.
     """
 
-    def __init__(self, batch: Fraction) -> None:
+    def __init__(self, batch: Batch) -> None:
         self.batch = batch
         self._met: list[tuple[str, str, Met]] = []
         self._at: int | None = None

@@ -9,6 +9,19 @@ from costcalc.frontends.onnx.node_use import FileError
 from costcalc.frontends.onnx.read import MOST_NODES, AttributeReference, OnnxModel, OnnxNode, SubGraph, walk
 
 
+class Env(dict[str, Any]):
+    """Values by name; those of the graph around are seen too."""
+
+    def __init__(self, outer: Env | None = None) -> None:
+        super().__init__()
+        self.outer = outer
+
+    def __missing__(self, name: str) -> Any:
+        if self.outer is None:
+            raise KeyError(name)
+        return self.outer[name]
+
+
 def weigh_functions(model: OnnxModel) -> None:
     """Raises ``FileError`` for functions that are made of themselves, or that come to too many nodes."""
     functions = model.functions

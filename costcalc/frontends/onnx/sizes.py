@@ -13,6 +13,7 @@ from typing import Any
 
 from costcalc.errors import OptionError, listing, near
 from costcalc.frontends.onnx.read import DeclaredValue
+from costcalc.frontends.regrouping import Batch
 from costcalc.frontends.sources import check_order
 from costcalc.ir.dims import Dim, maximum, minimum
 from costcalc.ir.expr import Expr
@@ -282,13 +283,13 @@ class Open:
                 raise OptionError(f"{what} of {model} is {str(size)[:80]}, which cannot be both {before} and {value}")
 
     @property
-    def batch(self) -> Fraction:
-        """How many times as large as in the file the batch is that is asked for."""
+    def batch(self) -> Batch:
+        """The batch that is asked for, and that of the file."""
         for key, shape in self.others.items():
-            given, own = shape[0], self.shapes[key][0]
-            if isinstance(given, int) and isinstance(own, int) and given != own:
-                return Fraction(given, own)
-        return Fraction(1)
+            own = self.shapes[key][0]
+            if isinstance(own, int) and shape[0] != own:
+                return shape[0], own
+        return 1, 1
 
 
 def _ordered(size: Dim) -> list[str]:

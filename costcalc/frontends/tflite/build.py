@@ -8,6 +8,7 @@ from typing import Any
 from costcalc.classes import replace
 from costcalc.errors import CostcalcError, Location, OptionError, SpecError
 from costcalc.frontends.compose import Composer, Intermediate, Unlike, Value, plain
+from costcalc.frontends.regrouping import Batch
 from costcalc.frontends.tflite.names import named
 from costcalc.frontends.tflite.operators import KEEPS_STATE, NO_RULE
 from costcalc.frontends.tflite.read import MOST_OPERATORS, Subgraph, TFLiteModel, TFLiteOperator, TFLiteTensor
@@ -20,6 +21,8 @@ from costcalc.ir.value_size import ValueSize
 
 MOST_NESTED = 16
 """How deep composites, branches and loops are written out."""
+MOST_SHOWN = 100
+"""Letters of the end of a name in a sentence."""
 MOST_WEIGHED = 200_000
 """Operators that are walked to weigh branches, those inside others as often as they are weighed."""
 Carried = tuple[Value, "list[Dim] | None"]
@@ -45,6 +48,7 @@ class TFLiteBuilder:
 
     types      the types of its inputs, by tensor
     has_inner  whether graphs inside others were written out
+    batch      the batch that is asked for, and that of the file
     as_given   whether its inputs have the sizes that the file says
     as_written whether what the operator at hand reads has them, which the file's own shapes of what it makes are for
     as_float   whether quantised tensors are told as the floating-point numbers that they stand for
@@ -59,6 +63,8 @@ class TFLiteBuilder:
         self._as_float = as_float
         self.model, self.shown = model, model.flat.shown
         self.as_given = self.as_written = all(types[i].shape == graph.tensors[i].shape for i in graph.inputs)
+        sizes = ((types[i].shape[0], graph.tensors[i].shape[0]) for i in graph.inputs if graph.tensors[i].shape)
+        self.batch: Batch = next(((now, own) for now, own in sizes if own and now != own), (1, 1))
         self.scope = TensorScope(0, graph)
         inputs: dict[str, TensorType] = {}
         for label, i in graph.inputs_named().items():
@@ -227,7 +233,10 @@ class TFLiteBuilder:
                 raise
             except CostcalcError as error:
                 if not self.as_given:
-                    raise SpecError(f"{self._path}, {operator.name}: {error.message}", Location(self.shown)) from None
+                    says = (
+                        f"the file does not take other sizes than its own: {self._path[-MOST_SHOWN:]}, {operator.name}"
+                    )
+                    raise SpecError(f"{says}: {error.message}", Location(self.shown)) from None
                 self._uncounted(operator, error.message)
             except (LookupError, ValueError, ArithmeticError):
                 self._uncounted(operator, "its inputs and options are not those of its kind")

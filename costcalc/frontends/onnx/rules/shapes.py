@@ -8,7 +8,7 @@ from typing import Any
 from costcalc.frontends.onnx.node_use import FileError, NodeUse, NoRule, axis_of, dtype_named, symbolic
 from costcalc.frontends.onnx.nodes import shown_name
 from costcalc.frontends.onnx.rules.known_elements import places, reshaped_to, slices, split_sizes
-from costcalc.frontends.regrouping import followed
+from costcalc.frontends.regrouping import followed, moved
 from costcalc.ir.call import Traced, once
 from costcalc.ir.dims import Dim, ceil_div, prod
 from costcalc.ir.fields import spelled
@@ -42,7 +42,10 @@ def reshape(n: NodeUse) -> Traced:
         made_then = reshaped_to(n, shape, prod(shape), known)
         found = followed(shape, x.type.shape, made_then, n.build.batch)
         if found is not None:
-            return _as(n, x, tuple(found))
+            rank = len(x.type.shape)
+            x = permuted(n.call, x, *moved(rank, found.first, 0)) if found.first else x
+            y = _as(n, x, found.shape)
+            return permuted(n.call, y, *moved(len(found.shape), 0, found.last)) if found.last else y
     return _as(n, x, reshaped_to(n, x.type.shape, x.type.size, known))
 
 

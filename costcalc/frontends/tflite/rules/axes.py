@@ -19,12 +19,25 @@ def _axes(b: TFLiteBuilder, o: TFLiteOperator) -> tuple[tuple[int, ...], bool]:
     return axes, o.options is not None and o.options.flag(0)
 
 
+def _of_each_sample(b: TFLiteBuilder, o: TFLiteOperator) -> bool:
+    """Whether an axis that the file has once, as converters reduce the batch too, is larger here."""
+    was, now = b.declared(o.inputs[0]).shape, b.type_of(o.inputs[0]).shape
+    return not b.as_written and b.batch[0] != b.batch[1] and was[:1] == (1,) and now[:1] != (1,)
+
+
 @rule("MEAN")
 def mean(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Over all places it is global pooling."""
     axes, keepdim = _axes(b, o)
     rank = len(b.type_of(o.inputs[0]).shape)
-    if rank > 3 and axes == tuple(range(1, rank - 1)):
+    if 0 in axes and rank > 1 and _of_each_sample(b, o):
+        b.note("is over the batch too, which the file has once; its figures are for each sample by itself")
+        y = b.make("mean", o.inputs[0], axes=axes[1:], keepdim=keepdim) if axes[1:] else b.value(o.inputs[0])
+        shape = b.type_of(y).shape
+        if not keepdim and len(shape) > 1:  # as the file has it, without an axis of the batch
+            y = b.make("reshape", y, shape=(shape[0] * shape[1], *shape[2:]), keep_batch=False)
+        finish(b, o, y)
+    elif rank > 3 and axes == tuple(range(1, rank - 1)):
         finish(b, o, b.make("global_avg_pool", o.inputs[0], keepdim=keepdim, channels_last=True))
     else:
         finish(b, o, b.make("mean", o.inputs[0], axes=axes, keepdim=keepdim))

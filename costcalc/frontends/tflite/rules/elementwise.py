@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from costcalc.frontends.compose import Unlike, Value
+from costcalc.frontends.regrouping import followed
 from costcalc.frontends.tflite.build import TFLiteBuilder
 from costcalc.frontends.tflite.read import TFLiteOperator
 from costcalc.frontends.tflite.rules.table import finish, options_of, rule
@@ -30,15 +31,26 @@ def arithmetic(b: TFLiteBuilder, o: TFLiteOperator) -> None:
 def function_of_two(b: TFLiteBuilder, o: TFLiteOperator, function: str) -> Value:
     """A function of two tensors; of one with a number it is that of one tensor."""
     dtype = b.declared(o.outputs[0]).dtype
-    inputs = [i for i in o.inputs[:2] if not (b.is_constant(i) and prod(b.tensor(i).shape) == 1)]
+    inputs: list[int | Value] = [i for i in o.inputs[:2] if not (b.is_constant(i) and prod(b.tensor(i).shape) == 1)]
+    if len(inputs) == 2 and not b.as_written:
+        inputs = [_stretching(b, i, o.outputs[0]) for i in o.inputs[:2]]
     if len(inputs) == 1 and len(b.type_of(inputs[0]).shape) >= len(b.declared(o.outputs[0]).shape):
         return b.make("elementwise", inputs[0], function=function, dtype=dtype)
     if function in ("add", "subtract", "multiply", "divide"):
-        y = b.make(function, *o.inputs[:2])
+        y = b.make(function, *(inputs if len(inputs) == 2 else o.inputs[:2]))
         if b.type_of(y).dtype == dtype:
             return y
         raise Unlike(f"it makes {dtype} of {' and '.join(b.type_of(i).dtype for i in o.inputs[:2])}")
-    return b.make("elementwise", *o.inputs[:2], function=function, dtype=dtype)
+    return b.make("elementwise", *(inputs if len(inputs) == 2 else o.inputs[:2]), function=function, dtype=dtype)
+
+
+def _stretching(b: TFLiteBuilder, index: int, made: int) -> int | Value:
+    """A tensor whose axes the file has put together with a batch of 1, as they stretch to those of ``made``."""
+    was, now, rank = b.declared(index).shape, b.type_of(index).shape, len(b.declared(made).shape)
+    if was == now or len(was) >= rank:
+        return index
+    found = followed(was, now, (*[1] * (rank - len(was)), *was), b.batch)
+    return index if found is None else b.make("reshape", index, shape=found.shape, keep_batch=False)
 
 
 def _arithmetic_known(b: TFLiteBuilder, o: TFLiteOperator) -> list[Dim] | None:

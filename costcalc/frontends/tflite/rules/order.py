@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from costcalc.frontends.compose import Unlike, Value
+from costcalc.frontends.regrouping import followed, moved
 from costcalc.frontends.tflite.build import TFLiteBuilder
 from costcalc.frontends.tflite.read import MOST_NUMBERS, TFLiteOperator
 from costcalc.frontends.tflite.rules.table import copied, finish, options_of, rule
@@ -23,11 +25,15 @@ def reshape(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     wanted = b.known(o.inputs[1]) if len(o.inputs) > 1 else None
     shape = list(wanted) if wanted is not None else list(b.declared(out).shape)
     given = b.type_of(x)
-    if not b.as_written and -1 not in [d for d in shape if isinstance(d, int)] and shape:
-        fixed = b.declared(x).shape
-        if fixed and fixed[0] == shape[0] and given.shape[0] != fixed[0]:
-            shape[0] = given.shape[0]
-            b.note("has its batch fixed in the file; its figures are for the batch that is given")
+    if not b.as_written and shape and (len(o.inputs) < 2 or wanted is None or b.is_constant(o.inputs[1])):
+        fixed, made = b.declared(x).shape, b.declared(out).shape
+        found = followed(fixed, given.shape, made, b.batch)
+        if found is not None and found.shape != made:
+            b.note("has its sizes fixed in the file; its figures are for those that are given")
+            y = b.make("permute", x, axes=moved(len(fixed), found.first, 0)) if found.first else b.value(x)
+            y = b.make("reshape", y, shape=found.shape, keep_batch=False)
+            b.bind(out, b.make("permute", y, axes=moved(len(found.shape), 0, found.last)) if found.last else y)
+            return
     b.bind(
         out,
         b.make("reshape", x, shape=tuple(shape), keep_batch=False)
@@ -140,7 +146,25 @@ def concatenation(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     known = [b.known(i) for i in o.inputs]
     if all(k is not None for k in known):
         b.scope.numbers[o.outputs[0]] = [n for k in known for n in k or ()]
-    finish(b, o, b.make("concat", *o.inputs, axis=t.whole(0)), t.byte(1))
+    axis = t.whole(0)
+    inputs = o.inputs if b.as_written else [_beside(b, i, o.inputs, axis) for i in o.inputs]
+    finish(b, o, b.make("concat", *inputs, axis=axis), t.byte(1))
+
+
+def _beside(b: TFLiteBuilder, x: int, inputs: Sequence[int], axis: int) -> int | Value:
+    """A constant that is joined to what is larger than in the file is repeated, as a class token is for each image."""
+    if not b.is_constant(x):
+        return x
+    was = b.declared(x).shape
+    made: list[Any] = list(was)
+    for other in inputs:
+        for i, (old, now) in enumerate(zip(b.declared(other).shape, b.type_of(other).shape, strict=True)):
+            if i != axis % len(was) and old == was[i] and old != now:
+                made[i] = now
+    if made == list(was) or any(old != 1 for old, now in zip(was, made, strict=True) if old != now):
+        return x
+    b.note("what the file joins once is joined to each sample")
+    return b.make("expand", x, shape=tuple(made))
 
 
 @rule("PACK")
@@ -187,7 +211,10 @@ def slice_(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """From a place on, so many; -1 for all that are left."""
     begin, size = b.wanted(o.inputs[1]), b.wanted(o.inputs[2])
     x: Value = b.value(o.inputs[0])
+    was = b.declared(o.inputs[0]).shape
     for axis, (start, count, whole) in enumerate(zip(begin, size, b.type_of(x).shape, strict=True)):
+        if not start and not b.as_written and axis < len(was) and count == was[axis]:
+            continue  # all of it, however much that is
         if start or (count != -1 and not (isinstance(whole, int) and count == whole)):
             x = b.make("slice", x, axis=axis, start=start, stop=None if count == -1 else start + count)
     finish(b, o, copied(b, x))
@@ -209,7 +236,7 @@ def strided_slice(b: TFLiteBuilder, o: TFLiteOperator) -> None:
         b.bind(o.outputs[0], b.make("constant", shape=made.shape, dtype=made.dtype, value=b.elements(o.outputs[0])))
         return
     x: Value = b.value(o.inputs[0])
-    axis, seen = 0, False
+    axis, seen, was = 0, False, b.declared(o.inputs[0]).shape
     for i, (first, last, every) in enumerate(zip(begin, end, step, strict=True)):
         if ellipsis >> i & 1 and not seen:  # as many axes whole as the others leave; a second is an axis as others are
             named = sum(not new >> k & 1 for k in range(len(begin)) if k != i)
@@ -221,7 +248,10 @@ def strided_slice(b: TFLiteBuilder, o: TFLiteOperator) -> None:
             place = min(max(first, -size), size - 1) if isinstance(size, int) else first  # as engines do
             x = b.make("select", x, axis=axis, index=place)
         else:
-            x = _part(b, x, axis, None if begins >> i & 1 else first, None if ends >> i & 1 else last, every)
+            start, stop = None if begins >> i & 1 else first, None if ends >> i & 1 else last
+            if not b.as_written and not (seen or new or gone) and every > 0 and last == was[axis]:
+                stop = None  # to its end, wherever that is
+            x = _part(b, x, axis, start, stop, every)
             axis += 1
     finish(b, o, copied(b, x))
 
@@ -316,6 +346,10 @@ def broadcast_to(b: TFLiteBuilder, o: TFLiteOperator) -> None:
     """Sizes of 1 stretch, and are written out."""
     wanted = b.known(o.inputs[1])
     made = tuple(wanted) if wanted is not None else b.declared(o.outputs[0]).shape
+    if not b.as_written:  # what is as large as the input was is as large as it is
+        was, now = b.declared(o.inputs[0]).shape, b.type_of(o.inputs[0]).shape
+        skipped = len(made) - len(was)
+        made = tuple(now[i - skipped] if i >= skipped and d == was[i - skipped] else d for i, d in enumerate(made))
     finish(b, o, copied(b, b.make("expand", o.inputs[0], shape=made)))
 
 
