@@ -201,7 +201,8 @@ def _is_part(pixel_map: PixelMap, by: Route, x: tuple[Dim, ...], y: tuple[Dim, .
     for axis, entries, _ in by.axis_maps:
         if not moves(pixel_map.factors[axis]) and x[axis] != 1:
             for out, axis_map in entries:
-                if axis_map.window != IDENTITY or out >= len(y) or x[axis] != y[out]:
+                is_some = axis_map.sees is not None or axis_map.within is not None
+                if is_some or axis_map.window != IDENTITY or out >= len(y) or x[axis] != y[out]:
                     return True
     return False
 
