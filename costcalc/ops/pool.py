@@ -120,7 +120,8 @@ class MaxPool(Pool):
     MACs         none.
     Ops          comparisons, one fewer than a window has elements, per output; elements in the
                  padding included.
-    Not counted  keeping the indices, which PyTorch writes (int64) also where nobody asks for them.
+    Not counted  keeping the indices, which PyTorch writes (int64) also where nobody asks for them, but for one axis on
+                 the CPU.
     Source       Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016), section 3;
                  ``ceil_mode`` as in PyTorch.
     """
@@ -159,9 +160,9 @@ class MaxPool(Pool):
         return Saves(inputs=(0,), maps=(found,)) if padded is None else Saves(maps=(padded, found))
 
     def discards(self, x: TensorType, *, y: TensorType) -> tuple[TensorType, ...]:
-        """Where the largest elements were, for training; of a single axis too, as on a GPU and in a traced run. The
-        kernel for the CPU makes none of one axis where no gradient is asked for."""
-        return () if self.indices else (TensorType(y.shape, "int64"),)
+        """Where the largest elements were, for training. The kernel for one axis on the CPU makes none where no gradient
+        is asked for."""
+        return () if self.indices or len(x.spatial) == 1 else (TensorType(y.shape, "int64"),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn

@@ -132,6 +132,14 @@ class Reduction(_AlongAxes):
             made = (*made, TensorType(shape, "int64"))
         return made[0] if len(made) == 1 else made
 
+    def discards(self, x: TensorType, *, y: TensorType) -> tuple[TensorType, ...]:
+        """A copy that the k-th value and a median are found in: of the k-th with each place, of a median where the axis
+        is not the last."""
+        if self.function == "kthvalue":
+            return (x, TensorType(x.shape, "int64"))
+        is_last = self._gone(x) == {len(x.shape) - 1}
+        return (x,) if self.function in ("median", "nanmedian") and not is_last else ()
+
     def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
         """By function, where it is known; where a largest element was, or input and result."""
         if self.function in ("sum", "mean", "nansum", "any", "all", "argmax", "argmin", "count_nonzero"):

@@ -123,6 +123,13 @@ class Sort(Op):
         places = TensorType(y.shape, "int64")
         return places if self.indices_only else (y, places)
 
+    def discards(self, x: TensorType, *, y: TensorType) -> tuple[TensorType, ...]:
+        """The places of one row, and the elements in order where only their places are wanted. The largest take none."""
+        if self.largest is not None:
+            return (TensorType(y.shape, x.dtype),) if self.indices_only else ()
+        row = TensorType((x.shape[self.axis],), "int64")
+        return (x, row) if self.indices_only else (row,)
+
     def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves | None:
         """Where each element came from."""
         return NOTHING if self.indices_only else Saves(outputs=(1,))

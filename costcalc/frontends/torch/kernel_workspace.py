@@ -2,7 +2,8 @@
 
 Source: pytorch 2.13, aten/src/ATen/native: Convolution.cpp (which library convolves), mkldnn/Conv.cpp (oneDNN reorders
 input, kernel and result to blocks of 16 channels), ConvolutionMM2d.cpp and NaiveConvolutionTranspose2d.cpp (unrolled
-inputs), transformers/attention.cpp (the products of a module's fast path). Held to PyTorch's own allocator by
+inputs), transformers/attention.cpp (the products of a module's fast path), Sorting.cpp and cpu/SortingKernel.cpp (rows,
+copies and places that an order takes), Copy.cpp (blocks of a matrix that is turned). Held to PyTorch's own allocator by
 ``benchmarks/memory_eager.py``.
 """
 
@@ -29,6 +30,8 @@ MANY_IMAGES = 16
 SCRATCH = 1 << 14
 """Bytes of scratch that a convolution asks for in any case."""
 FLOAT = 4
+PLACE = 8
+"""Bytes of an index."""
 NUMBER = 16
 """Bytes of a number that is made a tensor, in two types."""
 MOVES = frozenset(
@@ -36,6 +39,8 @@ MOVES = frozenset(
 )
 
 
+BLOCK_TURNED = 60 * 60
+"""Elements of a matrix that are turned at a time, and from how many on."""
 PRODUCTS = frozenset(("mm", "addmm", "bmm", "baddbmm", "addmv", "mv"))
 
 
@@ -50,10 +55,12 @@ def beside(func: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any], r
         return 2 * FLOAT * int(args[0].shape[1])
     if name == "_safe_softmax":  # which looks for rows that are all -inf
         return _rows_of_nothing(args[0], args[1])
+    if name in ("sort", "kthvalue", "median", "nanmedian"):
+        return _ordering(name, args[0], _axis_of(func, args, kwargs))
     if torch.Tag.pointwise in func.tags:
         return NUMBER * sum(type(value) in (int, float) for value in args)
     if func.is_view or name in MOVES:
-        return 0
+        return sum(_turning(t) for t in tensors_among(args))
     tells = _is_no_matrix if name in PRODUCTS else _is_scattered
     return sum(_bytes(t) for t in tensors_among(args) if tells(t))
 
@@ -86,6 +93,32 @@ def _convolution(
     elif x.shape[0] == 1 and x.numel() <= SMALL_IMAGE and taps > 1:
         columns = weight.shape[1] * taps * prod(y.shape[2:])
     return max(most, columns * x.element_size())
+
+
+def _axis_of(func: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int | None:
+    """The axis that ``func`` is called along; None where it takes all elements."""
+    for place, argument in enumerate(func._schema.arguments):
+        if argument.name == "dim":
+            given = args[place] if place < len(args) else kwargs.get("dim", argument.default_value)
+            return None if given is None else int(given)
+    return None
+
+
+def _ordering(name: str, x: Tensor, axis: int | None) -> int:
+    """A row's places to sort it; for the k-th value a copy and the place of each; for a median a copy that lies in rows."""
+    if not x.dim():
+        return _bytes(x)
+    if name == "sort":
+        return x.shape[-1 if axis is None else axis] * PLACE
+    if name == "kthvalue":
+        return _bytes(x) + x.numel() * PLACE
+    return 0 if axis is not None and x.stride(axis) == 1 else _bytes(x) + _turning(x.mT if x.dim() == 2 else x)
+
+
+def _turning(x: Tensor) -> int:
+    """Room for a block of a matrix whose columns lie in a row, where it is copied to lie in rows."""
+    turned = x.dim() == 2 and x.stride() == (1, x.shape[0]) and x.numel() >= BLOCK_TURNED
+    return BLOCK_TURNED * x.element_size() if turned else 0
 
 
 def _rows_of_nothing(scores: Tensor, axis: int) -> int:
