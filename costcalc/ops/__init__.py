@@ -10,6 +10,7 @@ _MODULES = {
     "attention": "scaled_dot_product_attention multi_head_attention",
     "constant": "parameter constant uncounted",
     "bilinear": "bilinear distances",
+    "binning": "bucketize histogram frexp",
     "boxes": "nms roi_align roi_pool",
     "conjugate": "conjugate negative_view",
     "conv": "conv",

@@ -17,6 +17,7 @@ _NAMES = {
     "batch_norm": "batch_norm native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training",
     "bilinear": "bilinear",
     "block_diag": "block_diag",
+    "bucketize": "bucketize searchsorted",
     "celu": "celu",
     "channel_shuffle": "channel_shuffle native_channel_shuffle",
     "cholesky": "linalg_cholesky_ex cholesky",
@@ -67,9 +68,10 @@ _NAMES = {
     "flip": "flip fliplr flipud rot90",
     "fold": "col2im",
     "fourier": "_fft_r2c _fft_c2r _fft_c2c",
+    "frexp": "frexp",
     "gather": """
     index gather take take_along_dim _unsafe_index masked_select nonzero unique_dim _unique2 unique_consecutive
-    bucketize searchsorted one_hot combinations cartesian_prod multinomial _pack_padded_sequence
+    one_hot combinations cartesian_prod multinomial _pack_padded_sequence
     _jagged_to_padded_dense_forward _padded_dense_to_jagged_forward
     """,
     "gelu": "gelu",
@@ -95,6 +97,7 @@ _NAMES = {
     "hardsigmoid": "hardsigmoid",
     "hardswish": "hardswish",
     "hardtanh": "hardtanh",
+    "histogram": "histc",
     "householder_multiply": "ormqr",
     "householder_product": "linalg_householder_product",
     "householder_qr": "geqrf",
@@ -160,7 +163,7 @@ _NAMES = {
     "scan": "cumsum cumprod logcumsumexp cummax cummin",
     "scatter": """
     scatter scatter_add scatter_reduce index_put _index_put_impl index_add index_copy index_fill masked_scatter
-    diagonal_scatter histc histogram bincount put index_reduce unfold_backward
+    diagonal_scatter histogram bincount put index_reduce unfold_backward
     """,
     "select": "select",
     "selu": "selu",

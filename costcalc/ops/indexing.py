@@ -196,7 +196,7 @@ class Gather(Op):
 
     aten = """
     index gather take take_along_dim _unsafe_index masked_select nonzero unique_dim _unique2 unique_consecutive
-    bucketize searchsorted one_hot combinations cartesian_prod multinomial _pack_padded_sequence
+    one_hot combinations cartesian_prod multinomial _pack_padded_sequence
     _jagged_to_padded_dense_forward _padded_dense_to_jagged_forward
     """
 

@@ -160,8 +160,7 @@ class MaxPool(Pool):
         return Saves(inputs=(0,), maps=(found,)) if padded is None else Saves(maps=(padded, found))
 
     def discards(self, x: TensorType, *, y: TensorType) -> tuple[TensorType, ...]:
-        """Where the largest elements were, for training. The kernel for one axis on the CPU makes none where no gradient
-        is asked for."""
+        """Where the largest elements were, for training; of one axis the kernel for the CPU makes none but then."""
         return () if self.indices or len(x.spatial) == 1 else (TensorType(y.shape, "int64"),)
 
     def to_torch(self, x: TensorType) -> nn.Module:

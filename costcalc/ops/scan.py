@@ -5,24 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from costcalc.errors import OptionError
+from costcalc.errors import OptionError, listing
 from costcalc.ir.call import Call
 from costcalc.ir.dims import Dim, log2_ceil, maximum
 from costcalc.ir.fields import Axis, Dtype, Size, ints
-from costcalc.ir.index_map import IndexMap, mixing
+from costcalc.ir.index_map import AxisMap, IndexMap, Window, mixing
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import NOTHING, Moment, Saves
 from costcalc.ir.tensor import TensorType
-from costcalc.ops.axes import has_axes, replaced
+from costcalc.ops.axes import has_axes, position, replaced
 from costcalc.ops.traced_steps import reshaped
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+EXCLUSIVE = {"cumsum": 0, "cumprod": 1}
+"""What can be exclusive, and what an element has before which nothing stands."""
+
+
 @op("scan")
 class Scan(Op):
     """Running sum, product or extremum along an axis; with ``indices`` where the extremum was, too.
+
+    ``reverse`` runs from the end, ``exclusive`` leaves each element out of its own result, as in ONNX and TensorFlow.
 
     Ops          1 per element.
     """
@@ -35,10 +41,14 @@ class Scan(Op):
     dtype: Dtype | None = None
     indices: bool = False
     function: str = "cumsum"
+    reverse: bool = False
+    exclusive: bool = False
 
     def check(self) -> None:
         if self.indices != (self.function in ("cummax", "cummin")):
             raise OptionError("scan: cummax and cummin have indices, and nothing else")
+        if self.exclusive and self.function not in EXCLUSIVE:
+            raise OptionError(f"scan: {listing(EXCLUSIVE)} can be exclusive")
 
     def requires(self, x: TensorType) -> Iterator[Condition]:
         yield from has_axes(self, x, self.axis)
@@ -64,8 +74,21 @@ class Scan(Op):
     def ops(self, x: TensorType, *, y: TensorType) -> Dim:
         return x.size
 
+    def reads(self, x: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
+        return (x.size - x.size // x.shape[self.axis] * self.exclusive,)  # but for the end, which is in no result
+
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
-        return (mixing(x, self.axis),)
+        along, size = position(self.axis, x), x.shape[self.axis]
+        if not self.exclusive or not isinstance(size, int) or size < 2:
+            return (mixing(x, self.axis),)
+        lo, hi, is_reversed = int(self.reverse), size - 2 + self.reverse, self.reverse  # no place sees all of the axis
+
+        def sees(output: int) -> tuple[int, int] | None:
+            first, last = (output + 1, hi) if is_reversed else (lo, output - 1)
+            return (first, last) if first <= last else None
+
+        before = AxisMap(along, Window(0, lo, hi), bound=True, sees=sees)
+        return (tuple(before if a == along else AxisMap(a) for a in range(len(x.shape))),)
 
     def kind(self, x: TensorType) -> str:
         return self.function
@@ -77,7 +100,21 @@ class Scan(Op):
 
         function, axis = getattr(torch, self.function), self.axis
         dtype = {"dtype": getattr(torch, self.dtype)} if self.dtype else {}
-        return functional(lambda x: function(x, axis, **dtype))
+        reverse, neutral = self.reverse, EXCLUSIVE[self.function] if self.exclusive else None
+
+        def run(x: Tensor) -> Any:
+            made = function(x.flip(axis) if reverse else x, axis, **dtype)
+            if neutral is not None:  # each has what the one before has
+                first = torch.full_like(made.narrow(axis, 0, 1), neutral)
+                made = torch.cat([first, made.narrow(axis, 0, made.shape[axis] - 1)], axis)
+            if not reverse:
+                return made
+            if isinstance(made, torch.Tensor):
+                return made.flip(axis)
+            values, places = made
+            return values.flip(axis), x.shape[axis] - 1 - places.flip(axis)
+
+        return functional(run)
 
     @classmethod
     def from_aten(cls, call: Call) -> Any:
@@ -95,6 +132,8 @@ class Scan(Op):
         yield cls(-1, indices=True, function="cummax"), TensorType((2, 5))
         yield cls(0, function="cumprod"), TensorType((3, 2))
         yield cls(-1, function="logcumsumexp"), TensorType((2, 5))
+        yield cls(1, reverse=True, exclusive=True), TensorType((2, 4))
+        yield cls(0, indices=True, function="cummin", reverse=True), TensorType((3, 2))
 
 
 @op("sort")
@@ -124,7 +163,7 @@ class Sort(Op):
         return places if self.indices_only else (y, places)
 
     def discards(self, x: TensorType, *, y: TensorType) -> tuple[TensorType, ...]:
-        """The places of one row, and the elements in order where only their places are wanted. The largest take none."""
+        """The places of one row, and the elements in order where only their places are wanted; none of the largest."""
         if self.largest is not None:
             return (TensorType(y.shape, x.dtype),) if self.indices_only else ()
         row = TensorType((x.shape[self.axis],), "int64")

@@ -179,7 +179,7 @@ class Scatter(Op):
 
     aten = """
     scatter scatter_add scatter_reduce index_put _index_put_impl index_add index_copy index_fill masked_scatter
-    diagonal_scatter histc histogram bincount put index_reduce unfold_backward
+    diagonal_scatter histogram bincount put index_reduce unfold_backward
     """
 
     choices = {"combines": ("sum", "prod", "mean", "amax", "amin")}
@@ -284,7 +284,7 @@ class Scatter(Op):
 
     @classmethod
     def from_aten(cls, call: Call) -> Traced:
-        if call.name in ("histc", "histogram", "bincount", "unfold_backward"):
+        if call.name in ("histogram", "bincount", "unfold_backward"):
             zeros = call.add(find_op("constant")(call.made[0].shape, call.made[0].dtype))
             made = call.add(cls(adds=True), zeros, *call.tensors())
             return unread(call, made) if call.name == "histogram" else made  # type: ignore[return-value]

@@ -24,7 +24,7 @@ from costcalc.verification.faults import (
     WitnessedLayer,
 )
 from costcalc.verification.result import Check, Difference, Disagreement, Tally
-from costcalc.verification.run import Counts, Shape, WitnessRun
+from costcalc.verification.run import Counts, Shape, WitnessRun, calls_by_number
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,8 +40,10 @@ def shapes(graph: Graph, ran: WitnessRun) -> Found:
     """Output shapes of the layers, and of the model."""
     check, disagreements, compared = "output shapes", [], 0
     read = {*graph.outputs, *(v for node in graph.nodes for v in node.reads)}
+    numbered = calls_by_number(graph, ran)
     for node in graph.nodes:
-        calls = ran.shapes.get(node.name)
+        call = numbered.get(node.name)
+        calls = [ran.shapes[call.path][call.number]] if call else ran.shapes.get(node.name)
         if calls is not None:
             compared += 1
             ours = _shapes(graph.output_types(node))

@@ -10,12 +10,13 @@ at the input is exactly the dependency.
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from costcalc.verification.run import level_weights
+from costcalc.verification.run import ModuleCall, level_weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -26,8 +27,8 @@ class Complete(Exception):
 
 
 @contextmanager
-def transparent(module: nn.Module, keep: set[str]) -> Iterator[dict[str, Tensor]]:
-    """While it lasts, a run of ``module`` is a probe; yields the outputs of the submodules in ``keep``, by name.
+def transparent(module: nn.Module, keep: Mapping[ModuleCall, str]) -> Iterator[dict[str, Tensor]]:
+    """While it lasts, a run of ``module`` is a probe; yields what the calls of submodules in ``keep`` return, by name.
 
     The run breaks off with ``Complete`` once it has them all. The module's weights are overwritten.
     """
@@ -37,13 +38,16 @@ def transparent(module: nn.Module, keep: set[str]) -> Iterator[dict[str, Tensor]
 
     level, substitute = _classes()
     kept: dict[str, Tensor] = {}
+    called: Counter[str] = Counter()
 
     def seen(name: str, made: Any) -> Any:
         from torch.utils._pytree import tree_map
 
         made = tree_map(lambda t: level.apply(t) if _has_gradient(t) else t, made)
-        if name in keep and name not in kept:
-            kept[name] = made
+        call = ModuleCall(name, called[name])
+        called[name] += 1
+        if call in keep:
+            kept[keep[call]] = made
             if len(kept) == len(keep):
                 raise Complete
         return made

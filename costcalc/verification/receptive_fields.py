@@ -25,7 +25,7 @@ from costcalc.ir.graph import Graph, Node
 from costcalc.ir.index_map import Number
 from costcalc.ir.tensor import FLOATING_BITS
 from costcalc.verification.result import Check, Disagreement
-from costcalc.verification.run import WitnessRun
+from costcalc.verification.run import ModuleCall, WitnessRun, calls_by_number
 from costcalc.verification.sharp import Sharp, sharpness
 
 if TYPE_CHECKING:
@@ -81,10 +81,13 @@ def receptive(
     claims = pixel_maps(graph, image, axes)
     # The probe has other values, which may decide otherwise.
     decided = {name for size in graph.sizes for name in size.layers}
+    numbered = calls_by_number(graph, ran)
     candidates = [
         n
         for n in graph.nodes
-        if n.name in ran.shapes and n.name not in decided and _placed(claims[n.outputs[0]], graph, n)
+        if (n.name in ran.shapes or n.name in numbered)
+        and n.name not in decided
+        and _placed(claims[n.outputs[0]], graph, n)
     ]
     chosen = _choose(figures, graph, candidates, claims)
     sharp = sharpness(graph, claims, tuple(graph.types[image].shape[axis] for axis in axes))
@@ -93,7 +96,7 @@ def receptive(
     disagreements: list[Disagreement] = []
     pixels = inputs[graph.inputs.index(image)].detach().requires_grad_()
     arguments = tuple(pixels if v == image else t for v, t in zip(graph.inputs, inputs, strict=True))
-    with transparent(module, {n.name for n in chosen}) as kept:
+    with transparent(module, {numbered.get(n.name) or ModuleCall(n.name, 0): n.name for n in chosen}) as kept:
         with suppress(Complete):
             module(*arguments)
         for node in chosen:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from costcalc.ir.graph import Graph
+
 Shape = tuple[int, ...]
 Counts = Mapping[str, "Counter[str]"]  # submodule → operator → count, without what its own submodules did
 
@@ -59,6 +61,30 @@ def input_for(t: TensorType, device: str) -> torch.Tensor:
     if t.dtype in FLOATING_BITS:
         return torch.rand(shape, dtype=dtype, device=device)
     return torch.zeros(shape, dtype=dtype, device=device)
+
+
+class ModuleCall(NamedTuple):
+    """One call of a submodule: which, from 0."""
+
+    path: str
+    number: int
+
+
+def calls_by_number(graph: Graph, ran: WitnessRun) -> dict[str, ModuleCall]:
+    """For each layer that is a call of a submodule which is called several times, that call: layers are numbered in the
+    order of the calls. Of a submodule that is several layers a call nothing is told.
+    """
+    layers: dict[str, list[str]] = {}
+    for node in graph.nodes:
+        path, _, number = node.name.rpartition("_")
+        is_numbered = number.isdecimal() and path in ran.shapes and node.name not in ran.shapes
+        layers.setdefault(path if is_numbered else node.name, []).append(node.name)
+    return {
+        name: ModuleCall(path, number)
+        for path, names in layers.items()
+        if len(names) == len(ran.shapes.get(path, ())) > 1
+        for number, name in enumerate(names)
+    }
 
 
 def level_weights(module: nn.Module) -> None:

@@ -26,8 +26,8 @@ DRAWS = 40
 
 def has_gradient(op: Op, types: list[TensorType]) -> bool:
     """Whether PyTorch has a gradient of the first output by all inputs, which are numbers."""
-    if op.name in ("ldl", "householder_qr", "eig"):
-        return False  # has none, or is complex
+    if op.name in ("ldl", "householder_qr", "eig", "histogram"):
+        return False  # has none, or is complex, or counts
     if op.name == "qr":
         m, n = types[0].shape[-2:]
         return op.mode == "reduced" and m >= n  # type: ignore[attr-defined, operator]

@@ -109,6 +109,14 @@ FUNCTIONS: dict[str, Made] = {
     "polygamma": lambda x: torch.polygamma(1, x.abs() + 1),
     "of two tensors": lambda x: (torch.ldexp(x, torch.tensor([2])), torch.special.zeta(x.abs() + 1.5, x.abs() + 1)),
     "log of a sigmoid": F.logsigmoid,
+    # Intervals
+    "bucketize": lambda x: torch.bucketize(x, torch.tensor([-0.5, 0.0, 0.5])),
+    "bucketize to the right": lambda x: torch.bucketize(x.round(), torch.tensor([0.0]), right=True, out_int32=True),
+    "searchsorted": lambda x: torch.searchsorted(torch.tensor([-0.5, 0.0, 0.5]), x, side="right"),
+    "searchsorted in rows": lambda x: torch.searchsorted(x.sort(-1)[0], x[..., :2].contiguous()),
+    "histc": lambda x: (torch.histc(x, 5, -1, 1), torch.histc(x[0], bins=3)),
+    "frexp": lambda x: torch.frexp(x),
+    "ldexp of frexp": lambda x: torch.ldexp(*torch.frexp(x)),
     # Put together
     "index_reduce": lambda x: x.scatter_reduce(1, torch.zeros(1, 1, 3, 4, dtype=torch.int64), x[:, 1:], "amax"),
     "scatter_reduce without itself": lambda x: x.scatter_reduce(
@@ -150,8 +158,8 @@ def test_a_written_function_is_the_same_function(name: str, tmp_path: Path) -> N
 
 
 def test_a_function_whose_places_data_tell_has_no_module_and_says_so(tmp_path: Path) -> None:
-    graph = written(trace(Of(lambda x: torch.bucketize(x, torch.tensor([0.0, 0.5]))), SIZE), tmp_path)
-    with pytest.raises(CostcalcError, match="gather has no PyTorch counterpart"):
+    graph = written(trace(Of(lambda x: torch.bincount((x > 0).flatten().int(), minlength=3)), SIZE), tmp_path)
+    with pytest.raises(CostcalcError, match="scatter has no PyTorch counterpart"):
         to_module(graph)
 
 

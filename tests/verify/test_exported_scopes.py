@@ -166,6 +166,37 @@ def test_a_field_that_a_program_does_not_see_is_contradicted() -> None:
     assert {d.layer for d in found.disagreements if d.check == "receptive fields"} >= {"mean"}
 
 
+class Twice(nn.Module):
+    """A module that is called twice, between two others; ``cut`` of its second call's input is left out."""
+
+    def __init__(self, cut: int = 1, dilation: int = 1) -> None:
+        super().__init__()
+        self.twice, self.act = nn.Conv2d(3, 3, 3, padding=1), nn.ReLU()
+        self.spread = nn.AvgPool2d(1 + 2 * (dilation - 1), 1, dilation - 1)
+        self.cut = cut
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.act(self.twice(self.spread(self.act(self.twice(x)))[:, :, self.cut :]))
+        return y
+
+
+def as_run(module: nn.Module, is_program: bool) -> nn.Module:
+    return Program(torch.export.export(module.eval(), (torch.rand(SIZE),))) if is_program else module.eval()
+
+
+@pytest.mark.parametrize("is_program", [False, True])
+def test_each_call_of_a_module_is_compared_by_itself(is_program: bool) -> None:
+    """The second calls of figures and run differ in shape, then in field."""
+    ours = as_run(Twice(), is_program)
+    found = verify(trace(ours, SIZE), ours)
+    assert (found.exit_code, results(found)["output shapes"]) == (0, 5)
+    assert results(found)["receptive fields"] == 2
+    shorter = verify(trace(ours, SIZE), as_run(Twice(2), is_program))
+    assert {d.layer for d in shorter.disagreements if d.check == "output shapes"} >= {"twice_1", "act_1"}
+    wider = verify(trace(ours, SIZE), as_run(Twice(dilation=2), is_program))
+    assert "twice_1" in {d.layer for d in wider.disagreements if d.check == "receptive fields"}
+
+
 def test_a_shape_that_a_program_does_not_make_is_contradicted() -> None:
     class Strided(nn.Module):
         def __init__(self, first: int, second: int) -> None:

@@ -105,7 +105,7 @@ def _axis_of(func: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any])
 
 
 def _ordering(name: str, x: Tensor, axis: int | None) -> int:
-    """A row's places to sort it; for the k-th value a copy and the place of each; for a median a copy that lies in rows."""
+    """A row's places to sort it; for the k-th value a copy and the place of each; for a median a copy in rows."""
     if not x.dim():
         return _bytes(x)
     if name == "sort":

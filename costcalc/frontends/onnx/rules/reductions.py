@@ -50,8 +50,10 @@ def extreme_place(n: NodeUse) -> Traced:
 
 def running(n: NodeUse) -> Traced:
     x = n.x(0)
-    axis = n.known(1, "the axis")[0]
-    return n.add("scan", x, options=(axis_of(axis, len(x.type.shape)),))  # type: ignore[no-any-return]
+    axis = axis_of(n.known(1, "the axis")[0], len(x.type.shape))
+    function = n.node.operator.lower()
+    how = {word: True for word in ("reverse", "exclusive") if n.attribute(word, 0)}
+    return n.add("scan", x, options=(axis,), function=function, **how)  # type: ignore[no-any-return]
 
 
 def top(n: NodeUse) -> Any:

@@ -71,6 +71,7 @@ def place_of_extreme(b: TFLiteBuilder, o: TFLiteOperator) -> None:
 
 @rule("CUMSUM")
 def cumsum(b: TFLiteBuilder, o: TFLiteOperator) -> None:
-    """Sums of all up to each."""
+    """Sums of all up to each, which is left out or from the end if the file says so."""
     (axis,) = b.wanted(o.inputs[1])
-    finish(b, o, b.make("scan", o.inputs[0], axis=axis))
+    exclusive, reverse = (o.options.flag(field) if o.options else False for field in (0, 1))
+    finish(b, o, b.make("scan", o.inputs[0], axis=axis, reverse=reverse, exclusive=exclusive))
