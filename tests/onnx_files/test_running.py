@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from costcalc import load
+from costcalc.analysis.pixel_map import ReceptiveField
 from costcalc.analysis.receptive_fields import receptive_fields
-from costcalc.analysis.view import ReceptiveField
 from costcalc.backends.module import to_module
 from costcalc.frontends.spec.write import write
 from costcalc.ops.scan import Scan
