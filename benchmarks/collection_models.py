@@ -38,6 +38,8 @@ def installed(name: str) -> bool:
     return importlib.util.find_spec(COLLECTIONS[name].module) is not None
 
 
+TOKENS = 64
+"""Of a text, where the model has places for as many."""
 SMALLER = {
     "num_hidden_layers": 2,
     "n_layer": 2,
@@ -88,15 +90,18 @@ def _whole_transformers(name: str, built: Built) -> Made:
 
 def _of_config(raw: dict[str, Any]) -> Made:
     from costcalc.frontends.torch.hugging_face import hugging_face
+    from costcalc.frontends.torch.hugging_face_inputs import places
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "config.json")
         path.write_text(json.dumps(raw), encoding="utf-8")
         try:
-            found = hugging_face(str(path), {"tokens": 64})
+            found = hugging_face(str(path), {"tokens": TOKENS})
         except Exception as error:
             if "reads no text" not in str(error):
                 raise
+            found = hugging_face(str(path), {})
+        if places(found.model) < TOKENS:
             found = hugging_face(str(path), {})
     assert found.named is not None
     args, kwargs = found.named(1, None)
@@ -577,7 +582,7 @@ def _diffusers() -> dict[str, Callable[[], Made]]:
             sample_size=1024,
             in_channels=2,
             out_channels=2,
-            extra_in_channels=16,
+            extra_in_channels=64,
         ),
         "DiTTransformer2DModel": _from(
             d, "DiTTransformer2DModel", [latent, words(1).flatten(), words(1).flatten()], num_layers=2
@@ -604,16 +609,7 @@ def _diffusers() -> dict[str, Callable[[], Made]]:
             up_block_types=("AttnUpBlock2D", "UpBlock2D"),
         ),
         "PriorTransformer": _from(d, "PriorTransformer", [(1, 768), steps, (1, 768), (1, 77, 768)], num_layers=2),
-        "Kandinsky3UNet": _from(
-            d,
-            "Kandinsky3UNet",
-            [latent, steps, (1, 77, 128), (1, 77)],
-            block_out_channels=(64, 128),
-            cross_attention_dim=128,
-            layers_per_block=1,
-            encoder_hid_dim=128,
-            time_embedding_dim=256,
-        ),
+        "Kandinsky3UNet": _from(d, "Kandinsky3UNet", [latent, steps, (1, 77, 4096), (1, 77)]),
         "T2IAdapter": _from(d, "T2IAdapter", (1, 3, 256, 256)),
         "AsymmetricAutoencoderKL": _from(d, "AsymmetricAutoencoderKL", (1, 3, 64, 64)),
         "AutoencoderDC": _from(d, "AutoencoderDC", (1, 3, 64, 64)),

@@ -211,13 +211,43 @@ BESIDE: dict[str, tuple[dict[str, Any], dict[str, tuple[int, ...]]]] = {
         {"model_type": "gemma3n_audio", "hidden_size": 64, "conf_num_attention_heads": 2,
          "conf_num_hidden_layers": 1}, {"audio_mel": (1, 100, 128), "audio_mel_mask": (1, 100)},
     ),
+    "a sound as Whisper takes it": (
+        {"model_type": "qwen2_audio_encoder", "d_model": 32, "encoder_layers": 1, "encoder_attention_heads": 2,
+         "encoder_ffn_dim": 48, "num_mel_bins": 20, "max_source_positions": 50}, {"input_features": (1, 20, 100)},
+    ),
+    "an image as its patches": (
+        {"model_type": "siglip2_vision_model", "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1,
+         "num_attention_heads": 2, "num_patches": 16, "patch_size": 4},
+        {"pixel_values": (1, 16, 48), "pixel_attention_mask": (1, 16), "spatial_shapes": (1, 2)},
+    ),
+    "a film": (
+        {"model_type": "xclip", "projection_dim": 16,
+         "text_config": {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2},
+         "vision_config": {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "image_size": 32,
+                           "num_attention_heads": 2, "mit_hidden_size": 16, "mit_intermediate_size": 24,
+                           "num_frames": 4, "mit_num_attention_heads": 2}},
+        {"pixel_values": (1, 4, 3, 32, 32)},
+    ),
+    "a series": (
+        {"model_type": "patchtst", "num_input_channels": 3, "context_length": 32, "patch_length": 4, "patch_stride": 4,
+         "d_model": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "ffn_dim": 24},
+        {"past_values": (1, 32, 3)},
+    ),
     "a sound as convolutions take it": (
         {"model_type": "dac", "encoder_hidden_size": 8, "decoder_hidden_size": 64}, {"input_values": (1, 1, 16000)},
     ),
 }  # fmt: skip
 
 
-WITHOUT_TEXT = ("dac", "qwen2_5_vl_vision", "granite_speech5_encoder", "gemma3n_audio")
+WITHOUT_TEXT = (
+    "patchtst",
+    "qwen2_audio_encoder",
+    "siglip2_vision_model",
+    "dac",
+    "qwen2_5_vl_vision",
+    "granite_speech5_encoder",
+    "gemma3n_audio",
+)
 
 
 @needs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import nn
 
 from costcalc.errors import CostcalcError, OptionError, SpecError
 from costcalc.frontends.sources import Shapes, check_shape
+from costcalc.frontends.torch.hugging_face_others import Beside, others_of
 from costcalc.reading.json import json_object
 from costcalc.reading.reach import is_in_cache, is_inside, reach_of
 
@@ -29,14 +30,14 @@ SECOND = 16_000
 """Samples of a second of sound."""
 SIDE = 224
 """Of an image where nobody says it."""
-REGIONS = 36
-"""Parts of an image that a detector found, as LXMERT's authors take them."""
-QUERIES = 32
-"""Of a module that asks another one, where nobody says it."""
 _BANDS_FIRST = ("clvp", "glmasr_encoder")
 """Kinds of models that take a sound of any length as (bands, moments)."""
 _STREAMS = ("kyutai_speech_to_text",)
 """Kinds of models that read a text and the codes of a sound side by side."""
+_FILMS = ("instructblipvideo", "xclip")
+"""Kinds of models whose image is a film."""
+_SIDES = ("image_size", "img_size", "input_size", "max_img_size")
+"""What configurations call the sides of an image."""
 _PAIRS = ("superglue", "superpoint_pair", "lightglue", "efficientloftr")
 """Kinds of models that compare two images."""
 
@@ -68,10 +69,6 @@ class Texts:
         """Each length that matters, by name."""
         found = {name: getattr(self, name) for name in self.NAMES}
         return {name: value for name, value in found.items() if value is not None}
-
-
-Beside = Callable[[int, int], Any]
-"""Makes an input of a batch and so many tokens: a shape, or a tensor where its values matter."""
 
 
 class Inputs:
@@ -139,14 +136,15 @@ def inputs_of(model: nn.Module, texts: Texts, folder: Path) -> Inputs:
     reads = "input_ids" in taken and (main == "input_ids" or bool(words))
     mixes = any(getattr(config, f"image_token_{what}", None) is not None for what in ("id", "index"))
     encodes = bool(getattr(config, "is_encoder_decoder", False)) or "decoder_input_ids" in taken
-    beside = others_of(model)
+    heard = _sound(config, "input_features", model)[-1 if _bands_first(config, model) else 0]
+    beside = others_of(model, heard)
     images = [name for name in ("pixel_values", "pixel_values_videos", "pixel_values_images") if name in taken]
     images = [name for name in images if name not in beside]
     if "input_ids" in taken and reads:
         shapes["input_ids"] = ()
     needed = bool(images) and taken[images[0]].default is inspect.Parameter.empty
     if images and (needed or not (mixes and reads)):
-        shapes[images[0]] = _image(config, folder, notes, frames=_frames(config, images[0], model))
+        shapes[images[0]] = _image(model, folder, notes, frames=_frames(config, images[0]))
     elif images:
         notes.append("no image is given: text alone is run (--input pixel_values=3x336x336 gives one)")
     for sound in ("input_features", "input_values"):
@@ -163,67 +161,6 @@ def inputs_of(model: nn.Module, texts: Texts, folder: Path) -> Inputs:
         shapes["decoder_input_ids"] = (*shapes["decoder_input_ids"], several)
     order = [name for name in taken if name in shapes]
     return Inputs(model, {name: shapes[name] for name in order}, texts, notes, beside)
-
-
-def others_of(model: nn.Module) -> dict[str, Beside]:
-    """Inputs beside texts, images and sounds that ``model`` cannot do without, by name."""
-    config: Any = model.config
-    taken = inspect.signature(model.forward).parameters
-    found: dict[str, Beside] = {}
-    if "bbox" in taken:
-        looked_up = any(name.endswith("x_position_embeddings") for name, _ in model.named_modules())
-        found["bbox"] = lambda b, n: torch.zeros(b, n, 4, dtype=torch.int64) if looked_up else (b, n, 4)
-    grid = taken.get("grid_thw")
-    if grid is not None and grid.default is inspect.Parameter.empty:
-        found |= _patches(config, next(iter(taken)))
-    if "query_embeds" in taken and taken["query_embeds"].default is inspect.Parameter.empty:
-        queries = getattr(config, "num_query_tokens", None) or QUERIES
-        found["query_embeds"] = lambda b, n: (b, queries, config.hidden_size)
-        if "encoder_hidden_states" in taken and getattr(config, "encoder_hidden_size", None):
-            found["encoder_hidden_states"] = lambda b, n: (b, n, config.encoder_hidden_size)
-    if {"states", "actions", "returns_to_go"} <= taken.keys() and hasattr(config, "state_dim"):
-        found["states"] = lambda b, n: (b, n, config.state_dim)
-        found["actions"] = lambda b, n: (b, n, config.act_dim)
-        found["rewards"] = found["returns_to_go"] = lambda b, n: (b, n, 1)
-        found["timesteps"] = lambda b, n: torch.zeros(b, n, dtype=torch.int64)
-        found["attention_mask"] = lambda b, n: torch.ones(b, n, dtype=torch.int64)
-    found |= _seen_parts(config, taken)
-    if "input_features_mask" in taken:
-        moments = _sound(config, "input_features", model)[-1 if _bands_first(config, model) else 0]
-        found["input_features_mask"] = lambda b, n: torch.ones(b, moments, dtype=torch.int64)
-    return found
-
-
-def _seen_parts(config: Any, taken: Mapping[str, Any]) -> dict[str, Beside]:
-    """What models that read a text beside an image, or a sound by itself, take in a form of their own."""
-    found: dict[str, Beside] = {}
-    queries: Any = getattr(config, "latent_query_num", None)
-    if "qformer_input_ids" in taken:
-        found["qformer_input_ids"] = lambda b, n: torch.ones(b, n, dtype=torch.int64)
-    if {"visual_feats", "visual_pos"} <= taken.keys():
-        found["visual_feats"] = lambda b, n: (b, REGIONS, config.visual_feat_dim)
-        found["visual_pos"] = lambda b, n: (b, REGIONS, config.visual_pos_dim)
-    if "image_embeds_position_mask" in taken and isinstance(queries, int):
-        found["image_embeds_position_mask"] = lambda b, n: (torch.arange(n) < queries).to(torch.int64).expand(b, n)
-    if {"audio_mel", "audio_mel_mask"} <= taken.keys():
-        found["audio_mel"] = lambda b, n: (b, 100, config.input_feat_size)
-        found["audio_mel_mask"] = lambda b, n: torch.zeros(b, 100, dtype=torch.bool)
-    return found
-
-
-def _patches(config: Any, name: str) -> dict[str, Beside]:
-    """An image as the patches that it is cut into, one after another, and how many there are along each axis."""
-    patch: int = getattr(config, "patch_size", None) or 14
-    merged: int = getattr(config, "spatial_merge_size", None) or 1
-    deep: int = getattr(config, "temporal_patch_size", None) or 1
-    named = (getattr(config, name, None) for name in ("in_channels", "in_chans", "num_channels"))
-    colours: int = next((c for c in named if c), 3)
-    image = getattr(config, "image_size", None)
-    side = max(1, (image if isinstance(image, int) else SIDE) // (patch * merged)) * merged
-    return {
-        name: lambda b, n: (b * side * side, colours * deep * patch * patch),
-        "grid_thw": lambda b, n: torch.tensor([[1, side, side]] * b),
-    }
 
 
 def _is_a_pair(config: Any) -> bool:
@@ -291,33 +228,40 @@ def _plain_word(config: Any) -> int:
     return next(n for n in range(1, len(special) + 2) if n not in special)
 
 
-def _image(config: Any, folder: Path, notes: list[str], frames: int | None) -> tuple[int, ...]:
+def _image(model: nn.Module, folder: Path, notes: list[str], frames: int | None) -> tuple[int, ...]:
     """Channels and sides of an image, after the number of images where the model takes several."""
-    holder = _of(config, _VISION, "image_size", "img_size", "input_size")
-    size = next((s for s in (getattr(holder, n, None) for n in ("image_size", "img_size", "input_size")) if s), None)
+    config: Any = model.config
+    holder = _of(config, _VISION, *_SIDES)
+    if holder is config:
+        holder = _of(getattr(config, "vision_config", None) or config, _VISION, *_SIDES)
+    size = next((s for s in (getattr(holder, name, None) for name in _SIDES) if s), None)
     channels = getattr(_of(config, _VISION, "num_channels", "in_chans", "in_channels"), "num_channels", None)
     if size is None:
         size = _prepared(folder)
     scales = getattr(config, "scaled_images_ratios", None)
     if size is None and scales:  # each of the smaller ones is as large as a patch
         size = round(config.patch_size / min(scales))
+    if size is None:  # of a model of timm inside, which knows it
+        inside = (getattr(m, "img_size", None) for m in model.modules())
+        size = next((list(sides) for sides in inside if isinstance(sides, tuple)), None)
     if size is None:
         size = SIDE
         notes.append("the configuration names no size of image: 3×224×224 is taken (--input 3x640x640 says another)")
     if isinstance(size, Mapping):
         size = (size.get("height") or size.get("shortest_edge"), size.get("width") or size.get("shortest_edge"))
-    sides = (size, size) if isinstance(size, int) else tuple(size)[-2:]
+    sides: tuple[Any, ...] = (size, size) if isinstance(size, int) else (*size,)[-2:]
     if frames is None and getattr(config, "model_type", "") in _PAIRS:
         frames = 2
     return (*(() if frames is None else (frames,)), channels if isinstance(channels, int) else 3, *sides)
 
 
-def _frames(config: Any, name: str, model: nn.Module) -> int | None:
+def _frames(config: Any, name: str) -> int | None:
     """Frames of a film; None where the model takes one image."""
     frames = getattr(_of(config, _VISION, "num_frames"), "num_frames", None)
-    if isinstance(frames, int) and frames > 0 and frames == getattr(config, "num_frames", None):
-        return frames
-    return 8 if name == "pixel_values_videos" else None
+    known = frames if isinstance(frames, int) and frames > 0 else None
+    if known and known == getattr(config, "num_frames", None):
+        return known
+    return known or 8 if name == "pixel_values_videos" or config.model_type in _FILMS else None
 
 
 def _prepared(folder: Path) -> list[int] | None:
@@ -377,8 +321,14 @@ def _bands_first(config: Any, model: nn.Module) -> bool:
     bands, moments = getattr(audio, "num_mel_bins", None), getattr(audio, "max_source_positions", None)
     conv = next((m for m in model.modules() if isinstance(m, nn.Conv1d)), None)
     kinds = f"{getattr(audio, 'model_type', '')} {config.model_type}"
-    named = "whisper" in kinds or "audioflamingo" in kinds
+    named = "whisper" in kinds or "audioflamingo" in kinds or any(map(_is_as_whispers, model.modules()))
     return bool(bands and moments and conv is not None and conv.in_channels == bands and named)
+
+
+def _is_as_whispers(module: nn.Module) -> bool:
+    """Whether ``module`` is an encoder of sounds as Whisper's: two convolutions along time, then places."""
+    convs = all(isinstance(getattr(module, name, None), nn.Conv1d) for name in ("conv1", "conv2"))
+    return convs and hasattr(module, "embed_positions")
 
 
 def _cache(model: nn.Module, batch: int, prompt: int, made: Mapping[str, Any]) -> dict[str, Any]:
