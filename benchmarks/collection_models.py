@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from further_models import TABLES
+
 Made = tuple[Any, ...]
 """A model, what it is run on by place and by name, and perhaps what builds it with values."""
 Built = Callable[[Callable[[], Any]], Any]
@@ -233,7 +235,11 @@ def _from(module: str, of: str, inputs: Any, **options: Any) -> Callable[[], Mad
 
         kind = getattr(importlib.import_module(module), of)
         given = inputs if isinstance(inputs, list) else [inputs]
-        return built(lambda: kind(**options)).eval(), given, {}
+
+        def model() -> Any:
+            return kind(**options).eval()
+
+        return built(model), given, {}, model
 
     return make
 
@@ -726,3 +732,4 @@ COLLECTIONS: dict[str, Collection] = {
     "efficientnet_pytorch": Collection("efficientnet_pytorch", "efficientnet_pytorch", *_by_table(_efficientnet)),
     "pretrainedmodels": Collection("pretrainedmodels", "pretrainedmodels", *_by_table(_pretrainedmodels)),
 }
+COLLECTIONS |= {name: Collection(package, module, *_by_table(of)) for name, (package, module, of) in TABLES.items()}
