@@ -151,9 +151,11 @@ def _budget(figure: Figure) -> dict[str, Any]:
 def _of_memory(figure: Figure) -> dict[str, Any]:
     """In an engine, or in a step of training."""
     amount = _amount(figure)
-    asked = {"train": {"enum": list(OPTIMIZERS)}, "checkpoint": {"anyOf": [{"enum": ["auto", "none"]}, amount]}}
-    narrow = {"train": asked["train"], "autocast": {"enum": list(TYPES)}}
-    ways = ({"engine": {"enum": list(ENGINES)}}, "engine"), (asked, "train"), (narrow, "train")
+    asked = {
+        "train": {"enum": list(OPTIMIZERS)}, "checkpoint": {"anyOf": [{"enum": ["auto", "none"]}, amount]},
+        "autocast": {"enum": list(TYPES)},
+    }  # fmt: skip
+    ways = ({"engine": {"enum": list(ENGINES)}}, "engine"), (asked, "train")
     whole = [way for more, needed in ways for way in _bounds(amount, more, (needed,))["anyOf"]]
     return {"anyOf": whole, "description": figure.title}
 

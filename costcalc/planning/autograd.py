@@ -43,6 +43,7 @@ class Autograd:
         self.saved: list[SavedForBackward] = []
         self.gradients: dict[str, int] = {}
         self._seen: set[object] = set()  # storages that are listed as saved
+        segments = [s for s in segments if plan.again(s)]  # what keeps nothing is as it was
         self.starts = {s.start: s for s in segments}
         self.segment_of = {i: s for s in segments for i in range(s.start, s.stop)}
         self.given: dict[Segment, dict[str, int]] = {}
@@ -67,7 +68,7 @@ class Autograd:
         heap.begin("the loss")
         others = [v for v in dict.fromkeys(wanted) if graph.types[v].dtype != "float32"]
         for value in others:  # are summed in float32
-            heap.drop(heap.make(plan.sizes.of_type(graph.types[value]._replace(dtype="float32"))))
+            heap.drop(heap.make(plan.as_summed(value)))
         total = heap.make(SCALAR)
         heap.make(SCALAR)  # with what is added to it, which its caller holds
         heap.drop(total)
@@ -77,14 +78,14 @@ class Autograd:
         heap.begin("the loss")
         one = heap.make(SCALAR)
         for value in dict.fromkeys(wanted):
-            self.grads[value] = self._new(value) if value in others else heap.hold(one)
+            self.grads[value] = self.new(value) if value in others else heap.hold(one)
         for i in reversed(range(len(plan.layers))):
             segment = self.segment_of.get(i)
             self.backward(plan.layers[i], segment)
             if segment is not None and segment.start == i:
                 for number in self.given[segment].values():
                     heap.drop(number)
-        self._widen()
+        self.widen()
         heap.drop(one)  # which the call of the backward pass has held
         inputs = tuple(
             Allocation("input", plan.sizes.of(v), graph.types[v].dtype, 0, max(len(heap.steps) - 1, 0))
@@ -110,22 +111,17 @@ class Autograd:
         beside = () if keep and layer.keeps != NOTHING else self._discards(layer)
         for value, size, dtype in layer.makes:
             values[value] = heap.make(size, dtype)
-        casts = self._cast(layer)
+        casts = self.cast(layer)
         if keep:
             self.kept[node.name] = self._keep(layer)
-        for copied, number in casts:
-            if keep and copied.kept:
-                self.kept[node.name].append(number)
-                self._list(node.name, number)
-            else:
-                heap.drop(number)
+        self._keep_casts(layer, casts, keep=keep)
         for size in beside:
             heap.drop(heap.make(size))
         for root in layer.dead:
             if root in values:
                 heap.drop(values.pop(root))
 
-    def _cast(self, layer: LayerStep) -> list[tuple[WeightCast, int]]:
+    def cast(self, layer: LayerStep) -> list[tuple[WeightCast, int]]:
         """The copies of its weights, each held once more."""
         made = []
         for copy in layer.casts:
@@ -137,6 +133,15 @@ class Autograd:
                     self.casts[copy.name] = self.heap.hold(number)
             made.append((copy, number))
         return made
+
+    def _keep_casts(self, layer: LayerStep, casts: list[tuple[WeightCast, int]], *, keep: bool = True) -> None:
+        """Hold those that the backward pass reads, if ``keep``, and let go of the others."""
+        for copied, number in casts:
+            if keep and copied.kept:
+                self.kept[layer.node.name].append(number)
+                self._list(layer.node.name, number)
+            else:
+                self.heap.drop(number)
 
     def _discards(self, layer: LayerStep) -> tuple[int, ...]:
         plan = self.plan
@@ -176,28 +181,35 @@ class Autograd:
         )
 
     def recompute(self, segment: Segment) -> None:
-        """The forward pass of a segment once more; then what its layers keep is there, and nothing else of it."""
+        """The forward pass of a segment once more; then what its layers keep is there, and nothing else of it.
+
+        Copies of weights in a narrower type are made anew, since autocast has given them up with the forward pass.
+        """
         listed = len(self.saved)
-        outside = self.values
+        outside, casts = self.values, self.casts
+        self.casts = {}
         self.values = {root: self.heap.hold(number) for root, number in self.given[segment].items()}
         layers = self.plan.again(segment)
         for layer in layers:
             if layer is layers[-1] and keeps_only_inputs(layer):
+                self.heap.begin(layer.node.name)
+                copies = self.cast(layer)
                 self.kept[layer.node.name] = self._keep(layer)  # it is stopped before it is done
+                self._keep_casts(layer, copies)
             else:
                 self.forward(layer, keep=True)
-        for number in self.values.values():
+        for number in (*self.values.values(), *self.casts.values()):
             self.heap.drop(number)
-        self.values = outside
+        self.values, self.casts = outside, casts
         del self.saved[listed:]
 
     def backward(self, layer: LayerStep, segment: Segment | None = None) -> None:
         """The gradients of one layer."""
         heap, node = self.heap, layer.node
         if self.to_widen and not node.name.startswith(f"{self.to_widen.node.name}{CAST}"):
-            self._widen()  # after the casts of inputs, which were made after those of weights
+            self.widen()  # after the casts of inputs, which were made after those of weights
         above = [self.grads.pop(v) for v in node.outputs if v in self.grads]
-        if above and segment is not None and layer.keeps != NOTHING and node.name not in self.kept:
+        if above and segment is not None and layer.keeps_any and node.name not in self.kept:
             self.recompute(segment)
         passing = self._passing(layer) if above else set()
         held = {i: heap.hold(above[0]) for i in passing}
@@ -210,8 +222,8 @@ class Autograd:
         if above and layer.needs.any:
             for i, value in enumerate(node.inputs):
                 if layer.needs.wanted[i]:
-                    made.append((value, held[i] if i in held else self._new(value)))
-            made += [(value, self._new(value)) for value in layer.needs.prepared]
+                    made.append((value, held[i] if i in held else self.new(value)))
+            made += [(value, self.new(value)) for value in layer.needs.prepared]
         own = [(name, heap.make(size)) for name, size in sizes]
         for number in above:
             heap.drop(number)
@@ -258,7 +270,7 @@ class Autograd:
             heap.begin(node.name)
             heap.drop(heap.make(size + weights * whole + sum(map(self.plan.sizes.of, there))))
 
-    def _widen(self) -> None:
+    def widen(self) -> None:
         """Cast the gradients of the last layer's weights back, but of those that a layer before it uses too."""
         layer, self.to_widen = self.to_widen, None
         for name, size in layer.weights if layer else ():
@@ -274,7 +286,8 @@ class Autograd:
         else:
             self.gradients[name] = number
 
-    def _new(self, value: str) -> int:
+    def new(self, value: str) -> int:
+        """A gradient of ``value``."""
         return self.heap.make(self.plan.sizes.of(value), self.plan.graph.types[value].dtype)
 
     def _add(self, layer: str, value: str, number: int) -> None:
@@ -288,7 +301,7 @@ class Autograd:
             heap.drop(number)
             return
         heap.begin(layer)
-        self.grads[value] = self._new(value)
+        self.grads[value] = self.new(value)
         heap.drop(old)
         heap.drop(number)
 

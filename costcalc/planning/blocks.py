@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from costcalc.classes import NamedTuple
-from costcalc.ir.saved import NOTHING
+from costcalc.planning.autocast import CAST
 from costcalc.planning.autograd import SCALAR, Autograd
 from costcalc.planning.gradient_plan import GradientPlan, LayerStep, Segment, keeps_only_inputs
 
@@ -40,7 +40,10 @@ class LayerRange(NamedTuple):
     gradients  bytes of the gradients of its weights that are not shared with a later block
     tail       the most of its backward pass before anything kept is needed; ``pending`` gradients there then
     macs       of its forward pass; ``again`` of those that are done once more if it is the last to be recomputed
-    ways       what it holds, by whether somebody else holds its input
+    ways       what it holds: nobody else holds its input; somebody does; it is the first that is recomputed, and the
+               input is held until its gradients are worked out
+    casts      bytes of the copies of weights that it makes for the whole forward pass; ``kept_casts`` those of
+               ``inside``
     """
 
     start: int
@@ -55,14 +58,23 @@ class LayerRange(NamedTuple):
     pending: int
     macs: int
     again: int
-    ways: tuple[Way, Way]
+    ways: tuple[Way, Way, Way]
+    casts: int = 0
+    kept_casts: int = 0
 
 
 class BlockChain(NamedTuple):
-    """Blocks in their order, and the bytes that are there throughout the backward pass: the results."""
+    """Blocks in their order.
+
+    results   bytes that are there throughout the backward pass: the results
+    loss      bytes that are there besides while they are summed
+    exact     whether what blocks hold adds up: no copy of a weight is used in two of them
+    """
 
     blocks: list[LayerRange]
     results: int
+    loss: int = 0
+    exact: bool = True
 
 
 def chain(plan: GradientPlan) -> BlockChain:
@@ -72,13 +84,19 @@ def chain(plan: GradientPlan) -> BlockChain:
     blocks: list[LayerRange] = []
     above: dict[str, int] = {}  # the gradient's bytes at the edge above; of the last block that of each result
     known: set[str] = set()
+    exact = True
     for (start, value), (stop, out) in reversed(list(pairwise(edges))):
         block, size = _Told(plan, start, stop, value, out, above.get(out, 0), known).block()
         above = {value: size}
         blocks.append(block)
+    seen: set[str] = set()
+    for block in blocks:
+        copies = {c.name for layer in plan.layers[block.start : block.stop] for c in layer.casts if c.once}
+        exact = exact and not copies & seen
+        seen |= copies
     made = {plan.root[v] for v in plan.graph.outputs} - {None, *plan.graph.inputs}
     results = sum(plan.sizes.of(root) for root in made if root is not None)
-    return BlockChain(blocks[::-1], results + 2 * SCALAR)
+    return BlockChain(blocks[::-1], results + 2 * SCALAR, plan.summing, exact)
 
 
 def _cuts(plan: GradientPlan) -> list[tuple[int, str]]:
@@ -96,9 +114,17 @@ def _cuts(plan: GradientPlan) -> list[tuple[int, str]]:
         open_ = {v for v in open_ if last[v] >= i}
         if i and len(open_) == 1:
             (value,) = open_
+            if CAST in value:  # a copy that the layer makes itself
+                open_.update(_opened(plan, layer, given))
+                continue
             found.append((i, value))
-        open_.update(v for v in layer.node.outputs if plan.root[v] is not None and plan.root[v] not in given)
+        open_.update(_opened(plan, layer, given))
     return found
+
+
+def _opened(plan: GradientPlan, layer: LayerStep, given: set[str]) -> list[str]:
+    """What it makes that is no weight and no input of the model."""
+    return [v for v in layer.node.outputs if plan.root[v] is not None and plan.root[v] not in given]
 
 
 class _Told:
@@ -112,17 +138,17 @@ class _Told:
         self.root = plan.root[value] if value else None
         self.value, self.out, self.above, self.known = value, out, above, known
         self.out_root = plan.root[out] if out else None
-        self.keeping = [i for i, layer in enumerate(self.layers) if layer.keeps != NOTHING]
+        self.keeping = [i for i, layer in enumerate(self.layers) if layer.keeps_any]
 
     def block(self) -> tuple[LayerRange, int]:
         """The block, and the bytes of the memory in which the gradient of its input is."""
         plan = self.plan
         ways = []
-        for held in (False, True):
+        for held, alone in ((False, False), (True, False), (True, True)):
             forward, run = self._forward(self.layers, held=held)
             bare, _ = self._forward(self.layers, held=held, keep=False)
             again, _ = self._forward(self._again(), held=held)
-            backward, rest = self._backward(run)
+            backward, rest = self._backward(run, alone=alone)
             ways.append(Way(forward, bare, again, backward, rest))
         _, run = self._forward(self.layers, held=False)
         kept = {n for numbers in run.kept.values() for n in numbers}
@@ -130,11 +156,14 @@ class _Told:
         last = run.values.get(self.out_root) if self.out_root else None
         results = {run.values[r] for r in map(plan.root.get, plan.graph.outputs) if r in run.values}
         inside = sum(run.heap.size(n) for n in kept - {first, last} - results)
+        kept_casts = sum(run.heap.size(n) for n in kept & set(run.casts.values()))
+        casts = sum(run.heap.size(n) for n in run.casts.values())
         tail = Autograd(plan)
         before = self.keeping[-1] + 1 if self.keeping else 0
         self._begin_backward(tail)
         for layer in reversed(self.layers[before:]):
             tail.backward(layer)
+        tail.widen()
         segment = Segment(self.start, self.stop)
         size = self._backward_whole(run)
         own = {name: size for layer in self.layers for name, size in layer.weights if name not in self.known}
@@ -143,7 +172,7 @@ class _Told:
         block = LayerRange(
             self.start, self.stop, self._given(), inside, first in kept, last in kept, bool(self.keeping),
             sum(own.values()), tail.heap.most[0], tail.heap.now - sum(own[n] for n in tail.gradients if n in own),
-            macs, plan.extra_macs(segment), (ways[0], ways[1]),
+            macs, plan.extra_macs(segment), (ways[0], ways[1], ways[2]), casts, kept_casts,
         )  # fmt: skip
         return block, size
 
@@ -162,6 +191,8 @@ class _Told:
                 run.heap.hold(run.first)
         for layer in layers:
             if keep and layers is not self.layers and layer is layers[-1] and keeps_only_inputs(layer):
+                run.heap.begin(layer.node.name)
+                run.cast(layer)
                 continue
             run.forward(layer, keep=keep)
         return run.heap.most[0], run
@@ -174,17 +205,23 @@ class _Told:
         one = run.heap.make(0)  # counted with the results
         for value in dict.fromkeys(self.plan.graph.outputs):
             if run.has_gradient(value):
-                run.grads[value] = run.heap.hold(one)
+                wide = self.plan.graph.types[value].dtype == "float32"
+                run.grads[value] = run.heap.hold(one) if wide else run.new(value)
 
-    def _backward(self, run: _Run) -> tuple[int, int]:
-        """The most of the backward pass after ``run``, and from where kept things are needed; the results apart."""
+    def _backward(self, run: _Run, *, alone: bool) -> tuple[int, int]:
+        """The most of the backward pass after ``run``, and from where kept things are needed; the results apart.
+
+        alone   who holds the input besides lets go of it before gradients of weights are cast back
+        """
         apart = 0
         for root, number in run.values.items():
             if self.out or root not in map(self.plan.root.get, self.plan.graph.outputs):
                 run.heap.drop(number)
             else:
                 apart += run.heap.size(number)
-        run.values = {}
+        for number in run.casts.values():
+            run.heap.drop(number)
+        run.values, run.casts = {}, {}
         run.heap.most = (0, -1)
         self._begin_backward(run)
         most = rest = 0
@@ -193,6 +230,9 @@ class _Told:
                 most = run.heap.most[0]
                 run.heap.most = (run.heap.now, -1)
             run.backward(self.layers[i])
+        if alone and run.first >= 0:
+            run.heap.drop(run.first)
+        run.widen()
         rest = run.heap.most[0]
         return max(most, rest) - apart, rest - apart
 
@@ -200,6 +240,7 @@ class _Told:
         self._begin_backward(run)
         for layer in reversed(self.layers):
             run.backward(layer)
+        run.widen()
         return run.heap.size(run.grads[self.value]) if self.value in run.grads else 0
 
 

@@ -34,7 +34,10 @@ class CheckpointChoice(NamedTuple):
 
 class _Label(NamedTuple):
     """One choice for the blocks so far: what stays of them, whether the value at the edge does, the most; and what is
-    done again, MACs and layers."""
+    done again, MACs and layers.
+
+    cached   of what stays the copies of weights that the forward pass holds anyway
+    """
 
     stays: int
     holds: bool
@@ -42,6 +45,7 @@ class _Label(NamedTuple):
     again: tuple[int, int]
     before: _Label | None = None
     segment: Segment | None = None
+    cached: int = 0
 
     def segments(self) -> tuple[Segment, ...]:
         """Those that are recomputed, the first one first."""
@@ -73,11 +77,11 @@ def within(chain: BlockChain, limit: int) -> CheckpointChoice | None:
 
 def kept(chain: BlockChain) -> int:
     """What the step holds where nothing is recomputed."""
-    after = _gradients_after(chain.blocks)
+    after, casts = _gradients_after(chain.blocks), _casts_before(chain.blocks)
     label = _Label(0, False, 0, (0, 0))
     for k in range(len(chain.blocks)):
-        label = _plain(chain, after, label, k)
-    return label.most
+        label = _plain(chain, after, casts, label, k)
+    return _at_the_loss(chain, casts, label).most
 
 
 def lower_bound(plan: GradientPlan) -> int:
@@ -94,12 +98,15 @@ def lower_bound(plan: GradientPlan) -> int:
             continue
         own = {name: size for name, size in layer.weights if name not in seen}
         seen.update(own)
-        behind += sum(own.values())
+        copies = {copy.name: copy.bytes for copy in layer.casts}  # whose gradients are as narrow at first
+        first = sum(min(size, copies.get(name, size)) for name, size in own.items())
         roots = {r for r in (layer.reads[i] for i in layer.keeps.inputs) if r is not None}
         roots |= {r for j in layer.keeps.outputs if (r := plan.root[layer.node.outputs[j]]) is not None}
         there = sum(plan.sizes.of(r) for r in roots if r not in plan.graph.inputs)
         there += sum(map(plan.sizes.of_type, layer.keeps.maps))
-        bound = max(bound, behind + there)
+        there += sum(copy.bytes for copy in layer.casts if copy.kept)
+        bound = max(bound, behind + first + there)
+        behind += sum(own.values())
     return bound
 
 
@@ -108,48 +115,66 @@ def _gradients_after(blocks: list[LayerRange]) -> list[int]:
     return list(accumulate((b.gradients for b in reversed(blocks)), initial=0))[::-1]
 
 
-def _plain(chain: BlockChain, after: list[int], label: _Label, k: int) -> _Label:
+def _casts_before(blocks: list[LayerRange]) -> list[int]:
+    """For each edge the bytes of the copies of weights that the blocks before it have made for the forward pass."""
+    return list(accumulate((b.casts for b in blocks), initial=0))
+
+
+def _plain(chain: BlockChain, after: list[int], casts: list[int], label: _Label, k: int) -> _Label:
     """Block ``k`` kept, after ``label``."""
     block = chain.blocks[k]
     way = block.ways[label.holds]
+    forward = label.stays - label.cached + casts[k] + way.forward
     backward = way.backward + after[k + 1] + chain.results
-    most = max(label.most, label.stays + way.forward, label.stays + backward)
+    most = max(label.most, forward, label.stays + backward)
     edge = block.given if label.holds or block.keeps_input else 0
-    return _Label(label.stays + block.inside + edge, block.keeps_output, most, label.again, label)
+    return _Label(
+        label.stays + block.inside + edge, block.keeps_output, most, label.again, label,
+        cached=label.cached + block.kept_casts,
+    )  # fmt: skip
+
+
+def _at_the_loss(chain: BlockChain, casts: list[int], label: _Label) -> _Label:
+    """``label`` with what is there when the results are summed."""
+    return label._replace(most=max(label.most, label.stays - label.cached + casts[-1] + chain.results + chain.loss))
 
 
 def _search(chain: BlockChain, limit: int | None) -> CheckpointChoice | None:
     blocks = chain.blocks
-    after = _gradients_after(blocks)
+    after, casts = _gradients_after(blocks), _casts_before(blocks)
     labels: list[list[_Label]] = [[] for _ in range(len(blocks) + 1)]
     labels[0] = [_Label(0, False, 0, (0, 0))]
-    whole = True
-    runs = [list(_runs(chain, after, i)) for i in range(len(blocks))]
+    whole = chain.exact
+    runs = [[_runs(chain, after, casts, i, held) for held in (False, True)] for i in range(len(blocks))]
     for k in range(len(blocks)):
         labels[k], cut = _best(labels[k], limit is None)
         whole = whole and not cut
         for label in labels[k]:
-            made = _plain(chain, after, label, k)
+            made = _plain(chain, after, casts, label, k)
             if limit is None or made.most <= limit:
                 labels[k + 1].append(made)
-            for stop, most, again in runs[k]:
-                peak = max(label.most, label.stays + most)
+            for stop, first, most, again in runs[k][label.holds]:
+                peak = max(label.most, label.stays - label.cached + first, label.stays + most)
                 if limit is None or peak <= limit:
                     segment = Segment(blocks[k].start, blocks[stop - 1].stop)
                     stays = label.stays + blocks[k].given
                     cost = (label.again[0] + again, label.again[1] + segment.stop - segment.start)
-                    labels[stop].append(_Label(stays, False, peak, cost, label, segment))
-    last, cut = _best(labels[-1], limit is None)
+                    labels[stop].append(_Label(stays, False, peak, cost, label, segment, label.cached))
+    ends = [_at_the_loss(chain, casts, label) for label in labels[-1]]
+    last, cut = _best([label for label in ends if limit is None or label.most <= limit], limit is None)
     if not last:
         return None
     best = min(last, key=lambda a: (a.most, a.again) if limit is None else (a.again, a.most))
     return CheckpointChoice(best.segments(), best.most, best.again[0], whole and not cut)
 
 
-def _runs(chain: BlockChain, after: list[int], i: int) -> list[tuple[int, int, int]]:
-    """For each run of blocks from ``i`` on that can be recomputed: the block after it, the most, the MACs done again.
+def _runs(chain: BlockChain, after: list[int], casts: list[int], i: int, held: bool) -> list[tuple[int, int, int, int]]:
+    """For each run of blocks from ``i`` on that can be recomputed: the block after it, the most of the first forward
+    pass, with the copies of weights that were made by then, the most afterwards, the MACs done again.
 
     The most is told beside what stays of the blocks before.
+
+    held   whether the block before keeps the input of the first
     """
     found = []
     blocks = chain.blocks
@@ -158,24 +183,26 @@ def _runs(chain: BlockChain, after: list[int], i: int) -> list[tuple[int, int, i
     again = 0  # of the second, of the blocks that are done whole
     backward = 0  # of the backward pass of these, with the gradients behind them
     inside = 0  # what is kept of these, with the values at their edges
+    unread = 0  # copies of weights that are there as long as the second forward pass and no longer
     holds = True
     macs = 0
     for j in range(i, len(blocks)):
         block = blocks[j]
-        way, alone = block.ways[holds], block.ways[j == i]
+        way, alone = block.ways[holds if j > i else 1 if held else 2], block.ways[j == i]
         edge = given * (j > i)
-        forward = max(forward, edge + alone.bare)
+        forward = max(forward, edge + alone.bare + casts[j])
         if block.keeps:
             pending = block.pending + after[j + 1] + chain.results
-            second = max(again + pending, edge + inside + way.again + pending)
+            second = max(again + pending, edge + inside + unread + way.again + pending)
             third = max(backward, edge + inside + way.rest + after[j + 1] + chain.results)
             tail = given + block.tail + after[j + 1] + chain.results
-            found.append((j + 1, max(forward, second, third, tail), macs + block.again))
-        again = max(again, edge + inside + way.forward)
+            found.append((j + 1, forward, max(second, third, tail), macs + block.again))
+        again = max(again, edge + inside + unread + way.forward)
         backward = max(backward, edge + inside + way.backward + after[j + 1] + chain.results)
         if j > i and (holds or block.keeps_input):
             inside += block.given
         inside += block.inside
+        unread += block.casts - block.kept_casts
         holds = block.keeps_output
         macs += block.macs
     return found
@@ -189,10 +216,12 @@ def _best(labels: list[_Label], by_most: bool) -> tuple[list[_Label], bool]:
 
     found: list[_Label] = []
     for holds in (False, True):
-        least: tuple[int, ...] | None = None
+        least: dict[int, tuple[int, ...]] = {}  # by what stays in the forward pass
         for label in sorted((a for a in labels if a.holds == holds), key=lambda a: (a.stays, cost(a), a.again)):
-            if least is None or cost(label) < least:
-                least = cost(label)
+            forward = label.stays - label.cached
+            if not any(known <= forward and best <= cost(label) for known, best in least.items()):
+                least = {known: best for known, best in least.items() if known < forward or best < cost(label)}
+                least[forward] = cost(label)
                 found.append(label)
     if len(found) <= MOST:
         return found, False

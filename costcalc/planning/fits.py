@@ -244,9 +244,9 @@ def _would(
     if choices.step is not None:
         if not fits_now:
             yield from _with_less_state(choices.step, told)
-        if not fits_now and choices.step == choices.step._replace(checkpoint="none", autocast=""):
+        if not fits_now and choices.step.checkpoint in ("none", "auto") and not choices.step.autocast:
             yield from told(Other(step=choices.step._replace(autocast="bfloat16")), "autocast bfloat16")
-        if choices.step.checkpoint == "none" and not choices.step.autocast:
+        if choices.step.checkpoint == "none":
             again = choices.step._replace(checkpoint="auto")
             found = told(Other(step=again), "checkpoint auto")
             yield from found if not fits_now else ()

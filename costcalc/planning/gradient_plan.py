@@ -45,6 +45,11 @@ class LayerStep(NamedTuple):
     beside: tuple[tuple[Moment, int], ...]
     casts: tuple[WeightCast, ...] = ()
 
+    @property
+    def keeps_any(self) -> bool:
+        """Whether anything is kept of it, copies of weights too."""
+        return self.keeps != NOTHING or any(copy.kept for copy in self.casts)
+
 
 class GradientPlan:
     """The layers of ``graph`` for ``Autograd``, which several runs can share.
@@ -113,6 +118,16 @@ class GradientPlan:
         leading = (layer for layer in self.layers if self.leads.intersection(layer.node.outputs))
         return tuple(dict(each for layer in leading for each in layer.weights).values())
 
+    def as_summed(self, value: str) -> int:
+        """Bytes of a result in float32, in which the loss adds up."""
+        return self.sizes.of_type(self.graph.types[value]._replace(dtype="float32"))
+
+    @cached_property
+    def summing(self) -> int:
+        """Bytes that are there while the narrower ones of the results are summed, one after the other."""
+        others = (v for v in self.graph.outputs if self.root[v] is not None and self.is_differentiable(v))
+        return max((self.as_summed(v) for v in others if self.graph.types[v].dtype != "float32"), default=0)
+
     def is_differentiable(self, value: str) -> bool:
         """Whether it can have a gradient: indices and truth values have none, and nothing is kept to make one."""
         dtype = self.graph.types[value].dtype
@@ -155,7 +170,7 @@ class GradientPlan:
         """The layers of a segment that are done again, up to the last that keeps anything."""
         layers = self.layers[segment.start : segment.stop]
         for i in reversed(range(len(layers))):
-            if layers[i].keeps != NOTHING:
+            if layers[i].keeps_any:
                 return layers[: i + 1]
         return []
 

@@ -71,8 +71,7 @@ class StepAsked(NamedTuple):
         """Itself. Raises ``OptionError`` for what there is not."""
         optimizer(self.optimizer)
         checkpointing(self.checkpoint)
-        if check_autocast(self.autocast) and self.checkpoint != "none":
-            raise OptionError("autocast and layers that are done again are not told together: leave one out")
+        check_autocast(self.autocast)
         return self
 
 
@@ -219,7 +218,7 @@ def train(graph: Graph, asked: StepAsked, seen: ObservedStep | None = None) -> T
     if asked.checkpoint != "none":
         if seen is not None:
             notes.append("with layers done again it is the layers of its trace that are told, by their rules")
-        step, recomputed = recomputing(graph, asked.checkpoint, optimizer(asked.optimizer))
+        step, recomputed = recomputing(graph, asked.checkpoint, optimizer(asked.optimizer), asked.autocast)
     elif step is None:
         from costcalc.planning.autograd import step as by_rules
 
@@ -261,7 +260,9 @@ def _training(
     )  # fmt: skip
 
 
-def recomputing(graph: Graph, asked: int | str, state: Optimizer) -> tuple[ObservedStep, Recomputed]:
+def recomputing(
+    graph: Graph, asked: int | str, state: Optimizer, autocast: str = ""
+) -> tuple[ObservedStep, Recomputed]:
     """The step of ``graph`` with the best layers done again, and which these are.
 
     asked   ``"auto"`` or the bytes that all may take
@@ -273,7 +274,7 @@ def recomputing(graph: Graph, asked: int | str, state: Optimizer) -> tuple[Obser
     from costcalc.planning.blocks import chain
     from costcalc.planning.gradient_plan import GradientPlan
 
-    plan = GradientPlan(graph)
+    plan = GradientPlan(graph, autocast)
     blocks = chain(plan)
     others = plan.weights + plan.batch + state.bytes(plan.parameters)
     after = Autograd(plan).step().after + state.made(plan.parameters)  # whatever is done again

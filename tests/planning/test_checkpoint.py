@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import random
+import re
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -73,10 +75,10 @@ def choices(blocks: list[Any]) -> Iterator[tuple[Segment, ...]]:
     yield from after(0)
 
 
-def prove(count: int, seed: int) -> tuple[int, int]:
+def prove(count: int, seed: int, autocast: str = "") -> tuple[int, int]:
     rng, tried, helped = random.Random(seed), 0, 0
     for _ in range(count):
-        plan = GradientPlan(random_chain(rng))
+        plan = GradientPlan(random_chain(rng), autocast)
         blocks = chain(plan)
         assert checkpoint.kept(blocks) == peak(plan)
         every = [(peak(plan, c), sum(map(plan.extra_macs, c))) for c in choices(blocks.blocks)]
@@ -105,16 +107,25 @@ def test_the_search_finds_the_best_of_all_choices() -> None:
     assert helped > 3
 
 
+def test_the_search_finds_the_best_of_all_choices_under_autocast() -> None:
+    """Copies of weights are there to the end of the forward pass, and again while layers are done again."""
+    tried, helped = prove(12, 3, "bfloat16")
+    assert tried > 300
+    assert helped > 3
+
+
 @pytest.mark.long
 def test_the_search_finds_the_best_of_all_choices_of_hundreds_of_chains() -> None:
-    tried, helped = prove(400, 2)
-    assert tried > 20_000
-    assert helped > 100
+    for autocast in ("", "float16"):
+        tried, helped = prove(400, 2, autocast)
+        assert tried > 20_000
+        assert helped > 100
 
 
+@pytest.mark.parametrize("autocast", ["", "bfloat16"])
 @pytest.mark.parametrize("name", ["lenet5", "vgg11", "resnet18", "vit_b_16", "googlenet"])
-def test_blocks_add_up_to_the_step(name: str) -> None:
-    plan = GradientPlan(load(name))
+def test_blocks_add_up_to_the_step(name: str, autocast: str) -> None:
+    plan = GradientPlan(load(name), autocast)
     blocks = chain(plan)
     assert checkpoint.kept(blocks) == peak(plan)
     least = checkpoint.least(blocks)
@@ -180,24 +191,27 @@ class Again(nn.Module):
         return x
 
 
-def real_peak(model: nn.Module, x: torch.Tensor) -> int:
+def real_peak(model: nn.Module, x: torch.Tensor, autocast: str = "") -> int:
     gc.collect()
+    narrower = torch.autocast("cpu", dtype=getattr(torch, autocast)) if autocast else nullcontext()
     with Live((*model.parameters(), *model.buffers(), x)) as mode:
-        result = model(x)
-        loss = 0 + result.sum()
+        with narrower:
+            result = model(x)
+            loss = 0 + result.float().sum()
         loss.backward()
     for p in model.parameters():
         p.grad = None
     return mode.most
 
 
+@pytest.mark.parametrize("autocast", ["", "bfloat16"])
 @pytest.mark.parametrize(("name", "model", "shape"), sequences(), ids=[name for name, *_ in sequences()])
 def test_a_real_step_with_layers_done_again_holds_what_is_told(
-    name: str, model: nn.Sequential, shape: tuple[int, ...]
+    name: str, model: nn.Sequential, shape: tuple[int, ...], autocast: str
 ) -> None:
-    """PyTorch's own recomputation, of random runs of modules and of those that are the best."""
-    plan = GradientPlan(costcalc.trace(model, shape))
-    module = [int(layer.node.name.partition(".")[0].partition("_")[0]) for layer in plan.layers]
+    """PyTorch's own recomputation, of random runs of modules; under autocast weights are cast anew with them."""
+    plan = GradientPlan(costcalc.trace(model, shape), autocast)
+    module = [int(re.match(r"\d+", layer.node.name).group()) for layer in plan.layers]  # type: ignore[union-attr]
     rng, x = random.Random(3), torch.randn(shape)
     tried = [{}] + [
         {a: b, c: d} for a, b, c, d in (sorted(rng.sample(range(len(model) + 1), 4)) for _ in range(5))
@@ -208,7 +222,9 @@ def test_a_real_step_with_layers_done_again_holds_what_is_told(
             inside = [i for i, m in enumerate(module) if start <= m < stop]
             if inside:
                 segments.append(Segment(inside[0], inside[-1] + 1))
-        assert abs(peak(plan, segments) / real_peak(Again(model, runs), x) - 1) < 0.01, runs
+        # PyTorch lets go of a run's input with the first layer that keeps anything, which need not be its first.
+        near = 0.02 if autocast else 0.01
+        assert abs(peak(plan, segments) / real_peak(Again(model, runs), x, autocast) - 1) < near, runs
 
 
 def test_it_is_told_and_asked_as_the_rest() -> None:

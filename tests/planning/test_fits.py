@@ -218,13 +218,29 @@ def test_training_is_told_by_its_parts(capsys: pytest.CaptureFixture[str]) -> No
         (["--checkpoint", "auto"], "--checkpoint is for a step of training: add --train"),
         (["--train", "--checkpoint", "much"], "--checkpoint much: write bytes with their unit"),
         (["--autocast", "bfloat16"], "--autocast is for a step of training: add --train"),
-        (["--train", "--autocast", "bfloat16", "--checkpoint", "auto"], "autocast and layers that are done again"),
         (["--train", "--checkpoint", "1KiB"], "checkpoint: 1,024 bytes are too few"),
     ],
 )
 def test_mistakes_of_training_are_one_sentence(capsys: pytest.CaptureFixture[str], args: list[str], says: str) -> None:
     code, text = said(capsys, "fits", "lenet5", "--ram", "1MiB", *args)
     assert (code, says in text) == (2, True), text
+
+
+def test_autocast_and_layers_done_again_go_together(capsys: pytest.CaptureFixture[str]) -> None:
+    narrow = costcalc.training("resnet18", batch=32, optimizer="adamw", autocast="bfloat16")
+    both = costcalc.training("resnet18", batch=32, optimizer="adamw", autocast="bfloat16", checkpoint="auto")
+    wide = costcalc.training("resnet18", batch=32, optimizer="adamw", checkpoint="auto")
+    assert both.total_bytes < min(narrow.total_bytes, wide.total_bytes)
+    assert both.recomputed is not None
+    assert both.recomputed.kept_bytes == narrow.peak_bytes
+    room = (both.total_bytes + narrow.total_bytes) // 2
+    found = costcalc.fits("resnet18", ram=room, train=True, batch=32, optimizer="adamw", autocast="bfloat16")
+    assert "checkpoint auto" in [one.change for one in found.would]
+    again = costcalc.fits("resnet18", ram=room, train=True, batch=32, optimizer="adamw", checkpoint="auto")
+    assert again.fits or "autocast bfloat16" in [one.change for one in again.would]
+    line = ["--train", "--optimizer", "adamw", "--batch", "32", "--autocast", "bfloat16", "--checkpoint", "auto"]
+    code, text = said(capsys, "fits", "resnet18", "--ram", f"{both.total_bytes}B", *line)
+    assert code == 0, text
 
 
 def test_the_largest_that_was_looked_at_is_not_the_largest_that_there_is() -> None:

@@ -63,7 +63,7 @@ def _again(found: Training, again: Recomputed) -> Iterator[tuple[str, str, str]]
 
 def _proved(again: Recomputed) -> str:
     best = "no other choice" if again.optimal else "hardly a choice"
-    what = "is better" if again.optimal else "would be better: too many to try them all"
+    what = "is better" if again.optimal else "would be better, which is not proved"
     return f"below any total; of the {again.blocks} blocks between which one value passes {best} {what}"
 
 
