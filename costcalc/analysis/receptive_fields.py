@@ -12,6 +12,7 @@ from costcalc.analysis.pixel_map import GLOBAL, UNKNOWN, PixelMap, ReceptiveFiel
 from costcalc.analysis.pixel_maps import pixel_maps
 from costcalc.analysis.place_tables import beside_line, kept
 from costcalc.classes import NamedTuple
+from costcalc.ir.collector import uncollected
 from costcalc.ir.graph import Graph, Node
 from costcalc.ir.index_map import Number, Window, ratio, size_of, whole
 
@@ -34,6 +35,40 @@ class ReceptiveFields(NamedTuple):
     image: str = ""
     axes: tuple[str, ...] = ()
     global_at: str = ""
+
+
+class LaterFields:
+    """The receptive fields of a graph's layers, worked out, all at once, when one of them is asked for.
+
+    They take a quarter of an analysis, and who wants totals of many models never looks at them. The graph is kept until
+    then.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._known: Graph | tuple[dict[str, ReceptiveField | str | None], str] = graph
+
+    def of(self, layer: str) -> ReceptiveField | str | None:
+        """What the first output of ``layer`` sees; None of a graph whose sizes are symbols."""
+        return self._told()[0].get(layer)
+
+    def global_at(self, _: str = "") -> str:
+        """As ``ReceptiveFields`` has it."""
+        return self._told()[1]
+
+    def _told(self) -> tuple[dict[str, ReceptiveField | str | None], str]:
+        graph = self._known
+        if isinstance(graph, Graph):
+            with uncollected():
+                seen = ReceptiveFields({}) if graph.is_symbolic else receptive_fields(graph)
+                fields = {node.name: seen.of.get(node.outputs[0]) for node in graph.nodes}
+            self._known = graph = fields, seen.global_at
+        return graph
+
+
+def layout(graph: Graph) -> dict[str, tuple[str, ...]]:
+    """What each axis is of the input along which receptive fields are told; nothing where there is no such input."""
+    image = None if graph.is_symbolic else image_of(graph)
+    return {image[0]: axis_names(graph, image[0])} if image else {}
 
 
 def receptive_fields(graph: Graph) -> ReceptiveFields:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from costcalc.analysis.amounts import Amounts
 from costcalc.analysis.figures import FIGURES, RATIO, field_at_end
+from costcalc.analysis.later import ToldLater
 from costcalc.analysis.pixel_map import ReceptiveField
 from costcalc.analysis.presentation import Presented, PresentedRow
 from costcalc.classes import NamedTuple, dataclass, field
@@ -98,12 +99,13 @@ class Prepared(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class Layer(PresentedRow, Figures):
+class Layer(ToldLater, PresentedRow, Figures):
     """One layer's row.
 
     kind              what the op is in this use: ``depthwise conv``
     options           option → value, of all that the op has: ``kernel``, ``stride``, ``groups`` …
-    receptive_field   what its (first) output sees of the image; ``"global"``, ``"unknown"`` or None
+    receptive_field   what its (first) output sees of the image; ``"global"``, ``"unknown"`` or None. Those of all
+                      layers are worked out when one of them is asked for
     time              on the machine asked for, else None
     estimate          of its time, by what was fitted to measurements on the machine, if any was
     floor             the time below which no schedule can do it there, else None
@@ -117,6 +119,8 @@ class Layer(PresentedRow, Figures):
     module            the class of the module that it is, of a model that was traced
     peak_bits         bits of activations that are alive while it runs, as the total's ``peak_bits`` has them
     """
+
+    LATER: ClassVar[str] = "receptive_field"
 
     name: str
     op: str
@@ -140,7 +144,7 @@ class Layer(PresentedRow, Figures):
 
 
 @dataclass(frozen=True, repr=False)
-class Block(PresentedRow, Figures):
+class Block(ToldLater, PresentedRow, Figures):
     """The layers below a dotted prefix, taken as one: a tensor between two of them is stored once.
 
     output_shapes, receptive_field   those of the last layer that reads anything
@@ -148,10 +152,12 @@ class Block(PresentedRow, Figures):
     peak_bits                        the most of its layers', None where those are symbols
     """
 
+    LATER: ClassVar[str] = "receptive_field"
+
     name: str
     layers: int
     output_shapes: tuple[tuple[Dim, ...], ...]
-    receptive_field: ReceptiveField | str | None = None
+    receptive_field: ReceptiveField | str | None
     time: Time | None = None
     floor: TimeFloor | None = None
     energy: Energy | None = None
@@ -206,7 +212,7 @@ class Pace(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class Report(Presented):
+class Report(ToldLater, Presented):
     """What ``analyze`` returns: the layers in their order, the blocks, the total.
 
     ``report["layer1"]`` is a block or a layer, ``print(report)`` the table of the command line, ``to_dict`` the JSON of
@@ -219,6 +225,8 @@ class Report(Presented):
     memory_bits bits that an engine holds of activations, where one was asked; see ``costcalc.memory``
     """
 
+    LATER: ClassVar[str] = "global_at"
+
     name: str
     source: str
     inputs: Mapping[str, tuple[Dim, ...]]
@@ -228,13 +236,13 @@ class Report(Presented):
     total: Total
     layers: tuple[Layer, ...]
     blocks: tuple[Block, ...]
+    global_at: str
     assumptions: tuple[str, ...] = ()
     machine: Machine | None = None
     energies: EnergyTable | None = None
     grid: float | None = None
     notes: tuple[str, ...] = ()
     layout: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    global_at: str = ""
     sizes: tuple[ValueSize, ...] = ()
     memory_bits: int | None = None
     beyond: tuple[str, ...] = ()
@@ -371,6 +379,7 @@ def _records(figures: Sequence[Figures], also: Collection[str] = ()) -> Iterator
     # Most layers share their options, their shapes and what they see with others, as objects.
     known: dict[int, Any] = {}
     for one in figures:
+        getattr(one, "receptive_field", None)  # which may be told only now
         values = vars(one)
         amounts = values["amounts"]
         record = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from costcalc.analysis.kernel_times import Kernels
 from costcalc.analysis.layer_costs import Work, Works
 from costcalc.analysis.liveness import liveness
-from costcalc.analysis.receptive_fields import ReceptiveFields, receptive_fields
+from costcalc.analysis.receptive_fields import LaterFields, layout
 from costcalc.analysis.records import Block, Layer, Prepared, Report, Settings, Total
 from costcalc.analysis.shared_costs import AddedCosts
 from costcalc.analysis.sizes import iterating
@@ -15,7 +15,6 @@ from costcalc.analysis.storage import Storage
 from costcalc.analysis.sums import Sums
 from costcalc.ir.collector import uncollected
 from costcalc.ir.dims import Dim, total
-from costcalc.ir.expr import Expr
 from costcalc.ir.graph import Graph
 from costcalc.ir.memo import Memo
 from costcalc.ir.op import Op
@@ -36,9 +35,10 @@ def report(
     machine   also the time of each layer on it
     fps       passes a second that are wanted; reports then tell the bandwidth needed
     energy    also the energy of each layer by it; with ``grid``, grams of CO₂ of a kilowatt hour, their grams
+
+    Receptive fields are worked out when one is asked for; until then the report keeps the graph.
     """
-    symbolic = any(isinstance(d, Expr) for t in {*graph.types.values()} for d in t.shape)
-    seen = ReceptiveFields({}) if symbolic else receptive_fields(graph)
+    fields = LaterFields(graph)
     storage = Storage(graph, bits)
     work, costs, sums = Works(bits), AddedCosts(graph, storage), Sums(storage)
     timed = Kernels(machine, bits, graph.group_of) if machine and machine.macs else None
@@ -53,6 +53,7 @@ def report(
         estimates = Estimates(graph, machine.calibration, bits)
     alive = liveness(graph, storage)
     is_plain = not storage.root.settled and not storage.inside  # nothing is made beforehand or stays in a kernel
+    priced = timed or floors or energy or estimates
     layers: list[Layer] = []
     skippable: dict[str, Dim] = {}
     alike = Memo("what layers tell")
@@ -70,30 +71,35 @@ def report(
         told = alike.get(key := (id(done), id(node.op)))
         if told is None:
             alike.put(key, told := (_same_of(node.op, done), done, node.op))
-        layer = Layer.__new__(Layer)  # a frozen dataclass sets its fields one by one, through a call each
-        vars(layer).update(
-            told[0],
-            amounts=amounts,
-            name=node.name,
-            inputs=node.inputs,
-            receptive_field=seen.of.get(node.outputs[0]),
-            source=node.location.short if node.location else "",
-            time=timed(node.name, amounts["macs"], amounts["read"] + amounts["write"]) if timed else None,
-            floor=floors(node, done) if floors else None,
-            energy=energy.of_layer(done.use, amounts["macs"], amounts["read"] + amounts["write"]) if energy else None,
-            estimate=estimates.layer(node.name) if estimates else None,
-            prepared=once,
-            group=group.name if (group := storage.group_of.get(node.name)) else None,
-            module=graph.modules.get(node.name),
-            peak_bits=alive.held[node.name],
-        )
+        # A frozen dataclass sets its fields one by one, through a call each: here they are those of one alike.
+        values: dict[str, Any] = told[0].copy()
+        values["amounts"], values["name"], values["inputs"] = amounts, node.name, node.inputs
+        values["_asks"] = fields.of, node.name
+        values["peak_bits"] = alive.held[node.name]
+        if node.location:
+            values["source"] = node.location.short
+        if once is not None:
+            values["prepared"] = once
+        if graph.modules:
+            values["module"] = graph.modules.get(node.name)
+        if storage.group_of and (group := storage.group_of.get(node.name)):
+            values["group"] = group.name
+        if priced:
+            macs, moved = amounts["macs"], amounts["read"] + amounts["write"]
+            values["time"] = timed(node.name, macs, moved) if timed else None
+            values["floor"] = floors(node, done) if floors else None
+            values["energy"] = energy.of_layer(done.use, macs, moved) if energy else None
+            values["estimate"] = estimates.layer(node.name) if estimates else None
+        layer = Layer.__new__(Layer)
+        object.__setattr__(layer, "__dict__", values)
         layers.append(layer)
-        sums.around(node.name).add(layer, number, row, touched, costs.owned(node, done))
+        sums.around(node.name).add(layer, number, row, touched, costs.owned(node, done) if costs.may_share else {})
 
     blocks = tuple(
-        Block(
-            b.amounts(), name=name, layers=b.layers, output_shapes=b.last.output_shapes,
-            receptive_field=b.last.receptive_field, time=b.time, floor=floors.of(name) if floors else None,
+        Block.later(
+            (fields.of, b.last.name),
+            amounts=b.amounts(), name=name, layers=b.layers, output_shapes=b.last.output_shapes, time=b.time,
+            floor=floors.of(name) if floors else None,
             energy=b.energy, estimate=estimates.block(name) if estimates else None,
             module=graph.modules.get(name),
             peak_bits=b.peak,
@@ -101,7 +107,8 @@ def report(
         for name, b in sums.close() if b.last
     )  # fmt: skip
     whole = sums.whole
-    return Report(
+    return Report.later(
+        (fields.global_at, ""),
         name=graph.name,
         source=graph.source,
         inputs={v: graph.types[v].shape for v in graph.inputs},
@@ -121,8 +128,7 @@ def report(
         energies=energy,
         grid=grid,
         notes=(*(_skippable(macs, which) for which, macs in skippable.items() if which), *iterating(layers)),
-        layout={seen.image: seen.axes} if seen.image else {},
-        global_at=seen.global_at,
+        layout=layout(graph),
         sizes=graph.sizes,
         beyond=estimates.beyond if estimates else (),
     )  # fmt: skip
@@ -134,8 +140,10 @@ def _kernels(graph: Graph) -> int:
 
 
 def _same_of(op: Op, work: Work) -> dict[str, Any]:
-    """What all layers tell alike that do this ``work`` by an ``op`` written so (1 and 1.0 are equal)."""
+    """A layer's fields, where all are alike that do this ``work`` by an ``op`` written so (1 and 1.0 are equal)."""
     return {
+        **{key: None for key in Layer.__match_args__ if key != Layer.LATER},
+        "source": "",
         "op": op.name,
         "kind": work.kind,
         "options": {key: value for key, value in op.options() if key != "channels_last" or value},

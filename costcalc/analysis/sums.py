@@ -46,7 +46,7 @@ class LayerSum:
     ) -> None:
         """Take in the figures of a layer which has these ``weights`` by their names in the model.
 
-        row       as ``Cost`` has it
+        row       as ``AddedCost`` has it
         touched   the values that it reads and makes, as ``Storage.touched`` has them
         """
         self._rows.append(row)
@@ -69,11 +69,13 @@ class LayerSum:
             self.layers += 1
         else:
             self._before(layer.prepared)
-        # A weight that nothing reads comes last in a trace.
-        rank = number if touched[0] else ~number
-        if self.last is None or rank > self._rank:
-            self.last, self._rank = layer, rank
-        self._alive(layer.peak_bits if isinstance(layer.peak_bits, int) else None)
+        if touched[0] or self.last is None:  # a weight that nothing reads comes last in a trace
+            self.last, self._rank = layer, number if touched[0] else ~number
+        bits = layer.peak_bits
+        if not isinstance(bits, int):
+            self.peak = None
+        elif self.peak is not None and bits > self.peak:
+            self.peak = bits
         if layer.time is not None:
             self._then(layer.time)
         if layer.energy is not None:
@@ -89,7 +91,10 @@ class LayerSum:
         if inner.last is not None and (self.last is None or inner._rank > self._rank):
             self.last, self._rank = inner.last, inner._rank
         self.tensors.update(inner.tensors)
-        self._alive(inner.peak)
+        if inner.peak is None or self.peak is None:
+            self.peak = None
+        elif inner.peak > self.peak:
+            self.peak = inner.peak
         if inner.time is not None:
             self._then(inner.time)
         if inner.energy is not None:
@@ -103,12 +108,6 @@ class LayerSum:
 
     def _before(self, prepared: Prepared) -> None:
         self.prepared = prepared if self.prepared is None else self.prepared.plus(prepared)
-
-    def _alive(self, bits: int | None) -> None:
-        if bits is None or self.peak is None:
-            self.peak = None
-        elif bits > self.peak:
-            self.peak = bits
 
     def _then(self, time: Time) -> None:
         self.time = time if self.time is None else self.time.then(time)

@@ -142,7 +142,7 @@ def add_up(figures: Iterable[Figures], name: str, layers: int) -> Block:
     for e in [f.energy for f in figures if isinstance(f, (Layer, Block)) and f.energy is not None]:
         energy = e if energy is None else energy.plus(e)
     amounts = Amounts.sum(f.amounts for f in figures)
-    return Block(amounts, name, layers, (), time=time, energy=energy, estimate=_sum(figures))
+    return Block(amounts, name, layers, (), None, time=time, energy=energy, estimate=_sum(figures))
 
 
 def _sum(figures: Sequence[Figures]) -> Estimate | None:
@@ -224,7 +224,7 @@ def _shared(report: Report, rows: Sequence[Row]) -> list[Row]:
         return []
     summed, whole = add_up((row.figures for row in rows), "", 0), report.total
     amounts = whole.amounts - summed.amounts
-    gap = Block(amounts, "shared by rows", 0, ())
+    gap = Block(amounts, "shared by rows", 0, (), None)
     nothing = all(amounts[figure.name] == 0 for figure in FIGURES.values() if figure.held)
     return [] if nothing else [Row("shared", gap.name, gap.name, 0, gap)]
 

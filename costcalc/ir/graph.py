@@ -9,7 +9,7 @@ from typing import Any
 from costcalc.classes import NamedTuple, dataclass, field
 from costcalc.errors import CostcalcError, Location, ShapeError
 from costcalc.ir.dims import Dim
-from costcalc.ir.expr import Relation
+from costcalc.ir.expr import Expr, Relation
 from costcalc.ir.memo import Memo
 from costcalc.ir.op import Op
 from costcalc.ir.origin import Origin, origin_of
@@ -172,6 +172,11 @@ class Graph:
     def output_types(self, node: Node) -> tuple[TensorType, ...]:
         """The types of the values that ``node`` makes."""
         return tuple([self.types[v] for v in node.outputs])
+
+    @cached_property
+    def is_symbolic(self) -> bool:
+        """Whether a size of a value is a symbol."""
+        return any(isinstance(d, Expr) for t in {*self.types.values()} for d in t.shape)
 
     def runs(self, node: Node) -> bool:
         """Whether an inference does anything for ``node``: it is not a view, and is not made beforehand."""

@@ -110,13 +110,13 @@ class _Lines:
     def of(self, row: Row) -> str:
         """The line of ``row``."""
         line, figures, written = row.role, row.figures, escape.cell
-        layer = vars(figures) if isinstance(figures, Layer) else {}
+        is_layer = isinstance(figures, Layer)
         for of, some, known in self._groups:
-            if not (of and layer):
+            if not (of and is_layer):
                 for cell in some:
                     line += f",{written(cell.value(row))}"
                 continue
-            same = id(layer[of])
+            same = id(getattr(figures, of))
             text = known.get(same)
             if text is None:
                 text = known[same] = "".join([f",{written(cell.value(row))}" for cell in some])
