@@ -64,10 +64,10 @@ def test_the_image_is_the_callers() -> None:
 
 
 def test_channels_are_filled_up_to_whole_blocks_and_copied_out_for_what_needs_them_plain() -> None:
-    found = made(small(("conv", conv(20), ["image"]), ("gelu", {}, ["a"])))
+    found = made(small(("conv", conv(20), ["image"]), ("prelu", {}, ["a"])))
     assert found == {"a": 32, "a (out of blocks)": 20, "b": 20}
     # Of several readers there is one copy.
-    two = small(("conv", conv(20), ["image"]), ("gelu", {}, ["a"]), ("prelu", {}, ["a"]), ("concat", {}, ["b", "c"]))
+    two = small(("conv", conv(20), ["image"]), ("prelu", {}, ["a"]), ("prelu", {}, ["a"]), ("concat", {}, ["b", "c"]))
     assert [name for name in made(two) if "out of blocks" in name] == ["a (out of blocks)"]
 
 
@@ -98,13 +98,13 @@ def test_relu_writes_over_what_nothing_else_reads_and_a_sum_does_not() -> None:
 
 def test_a_convolution_adds_into_the_addend_where_nothing_else_needs_it() -> None:
     block = small(
-        ("conv", conv(16), ["image"]), ("conv", conv(16), ["a"]), ("add", {}, ["b", "a"]), ("gelu", {}, ["c"])
+        ("conv", conv(16), ["image"]), ("conv", conv(16), ["a"]), ("add", {}, ["b", "a"]), ("prelu", {}, ["c"])
     )
     # The second convolution reads what it adds, so that the sum is a map of its own; its copy takes the buffer of a.
     assert made(block) == {"a": 16, "c": 16, "d": 16}
     chain = small(
         ("conv", conv(16), ["image"]), ("conv", conv(16), ["a"]), ("conv", conv(16), ["b"]), ("add", {}, ["c", "a"]),
-        ("gelu", {}, ["d"]),
+        ("prelu", {}, ["d"]),
     )  # fmt: skip
     # The sum is in the buffer of a, its copy in that of b.
     assert made(chain) == {"a": 16, "b": 16, "e": 16}
@@ -120,6 +120,75 @@ def test_a_buffer_is_taken_again_for_the_same_shape_and_so_not_given_up_in_betwe
     tensors = {t.name: t for t in plan(graph, "ort").tensors}
     assert "d" not in tensors
     assert tensors["a"] == ArenaTensor("a", 3 * MAP, 0, 4, tensors["a"].offset)
+
+
+def test_gelu_leaves_a_map_in_its_blocks() -> None:
+    graph = small(("conv", conv(20), ["image"]), ("gelu", {}, ["a"]), ("conv", conv(32), ["b"]))
+    assert [call.layer for call in session(ValueSizes(graph, None)).calls] == ["a", "b", "c", "c (out of blocks)"]
+    assert made(graph) == {"a": 32, "b": 32, "c (out of blocks)": 32}
+
+
+def test_a_norm_of_groups_is_that_of_instances_in_another_shape() -> None:
+    graph = small(("upsample", {"scale": 1}, ["image"]), ("group_norm", {"groups": 2}, ["a"]), channels=4)
+    calls = session(ValueSizes(graph, None)).calls[1:]
+    shapes = [(value.shape, call.shares) for call in calls for value in call.makes]
+    # As onnxruntime's own profile of PoolFormer has them: Reshape, InstanceNormalization, Reshape, Mul, Add.
+    plain, groups = (1, 4, 16, 16), (1, 2, 512)
+    assert shapes == [(groups, True), (groups, False), (plain, True), (plain, False), (plain, False)]
+
+
+@pytest.mark.parametrize(("function", "number"), [("add", 0), ("subtract", 0), ("multiply", 1), ("divide", 1)])
+def test_arithmetic_that_changes_nothing_is_gone(function: str, number: int) -> None:
+    def relu_after(number: int) -> list[str]:
+        graph = small(
+            ("conv", conv(16), ["image"]), ("elementwise", {"function": function, "numbers": number}, ["a"]),
+            ("relu", {}, ["b"]), ("conv", conv(16), ["c"]),
+        )  # fmt: skip
+        return [call.layer for call in session(ValueSizes(graph, None)).calls]
+
+    assert relu_after(number) == ["a", "d", "d (out of blocks)"]
+    assert "b" in relu_after(2)
+
+
+def test_a_map_whose_channels_go_last_and_come_back_is_not_turned() -> None:
+    forward, back = {"axes": (0, 3, 1, 2)}, {"axes": (0, 2, 3, 1)}
+    graph = small(
+        ("conv", conv(20), ["image"]), ("permute", back, ["a"]), ("layer_norm", {"axes": 1}, ["b"]),
+        ("permute", forward, ["c"]), ("conv", conv(20, groups=20), ["d"]), ("permute", back, ["e"]),
+        ("linear", {"out_features": 20, "bias": False}, ["f"]), ("permute", forward, ["g"]), ("add", {}, ["d", "h"]),
+        ("conv", conv(32), ["i"]),
+    )  # fmt: skip
+    calls = session(ValueSizes(graph, None)).calls
+    # Copies out of blocks turn maps, sums are of maps with the channels last, copies into blocks take them so.
+    assert [call.layer for call in calls] == [
+        "a", "b", "c", "c (into blocks)", "e", "f", "g", "i", "i (into blocks)", "j", "j (out of blocks)",
+    ]  # fmt: skip
+    assert next(call for call in calls if call.layer == "i").makes[0].shape == (1, 16, 16, 20)
+    assert [call.makes[0].shape for call in calls if "into" in call.layer] == [(1, 32, 16, 16)] * 2
+    # Whoever needs the map as the model has it needs it turned.
+    read = small(
+        ("conv", conv(32), ["image"]), ("permute", back, ["a"]), ("layer_norm", {"axes": 1}, ["b"]),
+        ("permute", forward, ["c"]), ("pixel_shuffle", {"factor": 2}, ["d"]),
+    )  # fmt: skip
+    assert "d" in [call.layer for call in session(ValueSizes(read, None)).calls]
+
+
+def test_tokens_become_a_map_as_they_lie() -> None:
+    builder = GraphBuilder("tokens", {"x": TensorType((1, 256, 32))})
+    builder.add("turned", find_op("permute")((0, 2, 1)), ["x"])
+    builder.add("map", find_op("reshape")((32, 16, 16)), ["turned"])
+    builder.add("conv", find_op("conv")(32, 3, padding=1, groups=32), ["map"])
+    calls = session(ValueSizes(builder.build(["conv"]), None)).calls
+    assert [call.layer for call in calls] == ["map", "map (into blocks)", "conv", "conv (out of blocks)"]
+    assert calls[0].shares and calls[0].makes[0].shape == (1, 16, 16, 32)
+
+
+def test_products_of_constants_are_made_when_the_session_is_opened() -> None:
+    builder = GraphBuilder("constant", {"image": TensorType((1, 16, 16, 16))})
+    builder.add("places", find_op("constant")((1, 16, 16, 16)), [])
+    builder.add("projected", find_op("conv")(16, 1), ["places"])
+    builder.add("sum", find_op("add")(), ["image", "projected"])
+    assert [call.layer for call in session(ValueSizes(builder.build(["sum"]), None)).calls] == ["sum"]
 
 
 def test_of_two_branches_the_one_that_was_made_last_runs_first() -> None:

@@ -1,14 +1,15 @@
 """ONNX Runtime on a CPU of x86 at its highest level of optimisation.
 
-``gone`` says of which layers nothing is left and what is done elsewhere, ``calls`` makes the nodes that are run of the
-groups that ``fuse:ort`` joins, ``order`` puts them into the session's order, ``buffers`` plans their memory.
+``gone`` says of which layers nothing is left and what is done elsewhere, ``channels_last`` which maps are not turned,
+``calls`` makes the nodes that are run of the groups that ``fuse:ort`` joins, ``order`` puts them into the session's
+order, ``buffers`` plans their memory.
 """
 
 from __future__ import annotations
 
 from costcalc.planning.joining import JoinedGroup, joined
 from costcalc.planning.ort.calls import Builder, KernelCall, SessionCalls
-from costcalc.planning.ort.gone import Gone
+from costcalc.planning.ort.gone import Gone, made_beforehand
 from costcalc.planning.ort.order import ordered
 from costcalc.planning.sizes import ValueSizes
 from costcalc.transforms.fuse.ort import ONNXRuntime
@@ -28,6 +29,7 @@ def copies(sizes: ValueSizes) -> list[KernelCall]:
 def _built(sizes: ValueSizes) -> tuple[ONNXRuntime, list[JoinedGroup], Builder, tuple[str, ...]]:
     """The engine, its groups of layers, the calls that it makes of them, and the values that are its results."""
     graph = sizes.graph
+    sizes.settled = made_beforehand(graph)
     made, gone = ONNXRuntime(graph), Gone(sizes)
     groups = joined(sizes, made, gone.stand_in)
     builder = Builder(sizes, gone, {gone.stand_in[v] for v in made.blocked})

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from costcalc.classes import NamedTuple
+from costcalc.ir.channels_last import channels_last
 from costcalc.ir.dims import Dim, prod
 from costcalc.ir.graph import Node
 from costcalc.ir.tensor import TensorType
@@ -30,19 +31,17 @@ WRITES_OVER = frozenset(
 PARTS: Mapping[str, tuple[tuple[int, ...], ...]] = {
     "hardswish": ((0,), (0, 1)),  # HardSigmoid, Mul
     "mish": ((0,), (0, 1)),  # Softplus with Tanh in its place, Mul
-    "group_norm": ((0,), (1,), (2,)),  # InstanceNormalization, Mul, Add
 }
 """Layers that are several calls on maps of one size: for each what it reads, 0 the layer's input, else what the so
 manieth made."""
 ONE = frozenset(
-    (*WRITES_OVER, *PARTS, *LINEAR, "reshape", "flatten", "squeeze", "unsqueeze",
-     "max_pool", "avg_pool", "global_avg_pool", "global_max_pool",
-     "adaptive_avg_pool", "mean", "sum", "reduction", "gelu", "silu", "prelu", "add", "subtract", "multiply", "divide",
-     "elementwise", "batch_norm", "instance_norm", "layer_norm", "layer_scale", "scale", "concat", "pad", "permute",
-     "transpose", "split", "unbind", "select", "slice", "take", "gather", "embedding", "upsample", "expand", "tile",
-     "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "class_token", "position_embedding", "roll", "parameter",
-     "constant", "scaled_dot_product_attention", "multi_head_attention", "relative_position_bias",
-     "local_response_norm")
+    (*WRITES_OVER, *PARTS, *LINEAR, "reshape", "flatten", "squeeze", "unsqueeze", "max_pool", "avg_pool",
+     "global_avg_pool", "global_max_pool", "adaptive_avg_pool", "mean", "sum", "reduction", "gelu", "silu", "prelu",
+     "add", "subtract", "multiply", "divide", "group_norm", "elementwise", "batch_norm", "instance_norm", "layer_norm",
+     "layer_scale", "scale", "concat", "pad", "permute", "transpose", "split", "unbind", "select", "slice", "take",
+     "gather", "embedding", "upsample", "expand", "tile", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle",
+     "class_token", "position_embedding", "roll", "parameter", "constant", "scaled_dot_product_attention",
+     "multi_head_attention", "relative_position_bias", "local_response_norm")
 )  # fmt: skip
 """Layers of which it is known what calls they are; of others it is a guess."""
 WORKSPACE = 128 * 128 * 4
@@ -127,7 +126,7 @@ class Builder:
 
     def _whole(self, name: str) -> TensorType:
         """The type of ``name`` in whole blocks."""
-        kind = self.sizes.graph.types[name]
+        kind = self.sizes.graph.types[self.gone.map_of.get(name, name)]
         n, channels, *spatial = kind.shape
         whole = -(-channels // BLOCK) * BLOCK if isinstance(channels, int) else channels
         return kind.with_shape(n, whole, *spatial)
@@ -136,7 +135,10 @@ class Builder:
         return Value(name, self.sizes.of_type(kind), tuple(kind.shape))
 
     def _made(self, name: str) -> Value:
-        return self._value(name, self._whole(name) if name in self.blocked else self.sizes.graph.types[name])
+        kind = self.sizes.graph.types[name]
+        if name in self.gone.last:
+            kind = channels_last(kind)
+        return self._value(name, self._whole(name) if name in self.blocked else kind)
 
     def _calls(self, group: JoinedGroup) -> Iterator[KernelCall]:
         lead, types = worker(group), self.sizes.graph.types
@@ -148,6 +150,8 @@ class Builder:
             yield from self._cut(lead, reads[0], makes)
         elif op in PARTS and not inside:
             yield from _parted(KernelCall(name, reads, makes, layers=layers), PARTS[op])
+        elif op == "group_norm":
+            yield from self._normed(lead, reads[0], makes[0], layers)
         elif op == "roll":
             yield from self._rolled(lead, reads[0], makes[0])
         elif op == "scaled_dot_product_attention":
@@ -221,6 +225,19 @@ class Builder:
             shares = order is None or (len(users) == 1 and users[0].op.name in ("transpose", "permute"))
             turned = value if shares else value._replace(shape=tuple(cut))
             yield KernelCall(node.name, (part.name,), (turned,), shares=shares, layers=(node.name,))
+
+    def _normed(self, node: Node, x: str, y: Value, layers: tuple[str, ...]) -> Iterator[KernelCall]:
+        """A norm of groups: of each as if it was a channel, then a factor and a summand for each channel."""
+        kind, groups = self.sizes.graph.types[node.outputs[0]], vars(node.op)["groups"]
+        rows = (kind.shape[0], groups, prod(kind.shape[1:]) // groups)
+        into = Value(f"{node.name} (its input by groups)", y.bytes, rows)
+        normed = into._replace(name=f"{node.name} (by groups)")
+        back, scaled = (y._replace(name=f"{node.name} ({which})") for which in ("normalised", "scaled"))
+        yield KernelCall(node.name, (x,), (into,), shares=True)
+        yield KernelCall(node.name, (into.name,), (normed,))
+        yield KernelCall(node.name, (normed.name,), (back,), shares=True)
+        yield KernelCall(node.name, (back.name,), (scaled,))
+        yield KernelCall(node.name, (scaled.name,), (y,), layers=layers)
 
     def _rolled(self, node: Node, x: str, y: Value) -> Iterator[KernelCall]:
         """Along each axis a cut in two, and their concatenation the other way round."""

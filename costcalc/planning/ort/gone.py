@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from costcalc.ir.graph import Node
+from costcalc.ir.graph import Graph, Node
+from costcalc.planning.ort.channels_last import ChannelsLast
 from costcalc.planning.sizes import ValueSizes
+from costcalc.transforms.fuse.ort import does_nothing
 
 CUTS = frozenset(("unbind", "select", "split"))
 PRODUCTS = frozenset(("matmul", "scaled_dot_product_attention"))
@@ -17,6 +19,8 @@ class Gone:
 
     stand_in  value → the value that stands for it: what nothing is left of is its input
     turned    value that a permutation makes which is done behind the cut that reads it → the order of its axes
+    last      maps that are kept with their channels last, though the graph has them second
+    map_of    value that has its channels last and is not turned → what the graph calls it with the channels second
     """
 
     def __init__(self, sizes: ValueSizes) -> None:
@@ -29,15 +33,26 @@ class Gone:
         for node in graph.nodes:
             for value in node.inputs:
                 self.users[value].append(node)
+        orders = {
+            node.outputs[0]: order for node in graph.nodes
+            if node.inputs and (order := permutation(node, len(graph.types[node.inputs[0]].shape)))
+        }  # fmt: skip
+        maps = ChannelsLast(graph, self.users, orders, sizes.settled)
+        self.last = maps.kept
+        self.map_of: dict[str, str] = {}
         for node in graph.nodes:
             if not node.inputs or node.outputs[0] in sizes.settled:
                 continue
             x, y = node.inputs[0], node.outputs[0]
-            order = permutation(node, len(graph.types[x].shape))
+            order = orders.get(y)
+            if y in maps.stand_in:
+                self.stand_in[y] = self.stand_in[x]
+                self.map_of.update({self.stand_in[y]: y} if y in maps.kept else {})
+                continue
             cut = order is not None and self._is_read_by(y, CUTS)
             if cut and order is not None:
                 self.turned[y] = order
-            if cut or is_nothing(node) or self._is_part_of_a_product(node, order):
+            if cut or is_nothing(node) or does_nothing(graph, node) or self._is_part_of_a_product(node, order):
                 self.stand_in[y] = self.stand_in[x]
 
     def selected(self, node: Node) -> list[Node]:
@@ -108,3 +123,15 @@ def _is_read_through(order: tuple[int, ...]) -> bool:
 def axes_of(value: int | tuple[int, ...]) -> tuple[int, ...]:
     """One axis or several, as several."""
     return value if isinstance(value, tuple) else (value,)
+
+
+def made_beforehand(graph: Graph) -> frozenset[str]:
+    """The values that a session makes when it is opened, since nothing they are made of is data.
+
+    Unlike ``Graph.settled`` these are also products of the model's weights with a constant.
+    """
+    found = set(graph.settled)
+    for node in graph.nodes if found else ():
+        if node.inputs and not node.op.is_random and all(value in found for value in node.inputs):
+            found.update(node.outputs)
+    return frozenset(found)

@@ -187,11 +187,14 @@ class Joiner:
         """The value that ``value`` is behind layers which do nothing at inference, such as dropout."""
         while True:
             node = self.maker.get(value)
-            if node is None or not node.op.is_view or not node.inputs or self.readers[value] != 1:
-                return value
-            if self.graph.types[value] != self.graph.types[node.inputs[0]] or not node.op.is_identity:
+            if node is None or not node.inputs or self.readers[value] != 1 or not self.does_nothing(node):
                 return value
             value = node.inputs[0]
+
+    def does_nothing(self, node: Node) -> bool:
+        """Whether nothing is left of ``node`` at inference."""
+        same = self.graph.types[node.outputs[0]] == self.graph.types[node.inputs[0]]
+        return node.op.is_view and same and node.op.is_identity
 
     def node(self, name: str) -> Node:
         """The layer called ``name``."""

@@ -8,6 +8,8 @@ ones take in a sum: both addends must lie in blocks. What can be blocked is foll
 
 from __future__ import annotations
 
+from typing import Any
+
 from costcalc.ir.graph import Graph, Node
 from costcalc.transforms.fuse.joiner import Chain, Joiner, JoiningRule, is_per_channel, rule
 
@@ -18,7 +20,7 @@ ALIGNED = 4
 BLOCKED = "blocked"
 """The state of a norm, or a factor per channel, of a blocked map by itself: it is done as a depthwise convolution."""
 ACTIVATIONS = "relu relu6 hardtanh leaky_relu sigmoid tanh hardsigmoid"
-OF_BLOCKS = f"{ACTIVATIONS} hardswish silu"
+OF_BLOCKS = f"{ACTIVATIONS} hardswish silu gelu"
 """The activations that leave a map in blocks."""
 
 
@@ -44,6 +46,9 @@ class ONNXRuntime(Joiner):
     def __init__(self, graph: Graph) -> None:
         super().__init__(graph)
         self.blocked: set[str] = set()
+
+    def does_nothing(self, node: Node) -> bool:
+        return super().does_nothing(node) or does_nothing(self.graph, node)
 
     def prevents(self, rule: JoiningRule, node: Node, chain: Chain, value: str) -> str:
         name, types = node.op.name, self.graph.types
@@ -125,6 +130,15 @@ class ONNXRuntime(Joiner):
         if node.op.name == "depthwise":
             return self.input_type(node).shape[1]
         return getattr(node.op, "groups", 1)
+
+
+def does_nothing(graph: Graph, node: Node) -> bool:
+    """Whether ``node`` adds or takes away 0, multiplies by 1 or divides by it (``noop_elimination.cc``)."""
+    op: Any = node.op
+    if op.name != "elementwise" or len(node.inputs) != 1 or op.numbers_first:
+        return False
+    nothing = {"add": 0, "subtract": 0, "multiply": 1, "divide": 1}.get(op.function)
+    return op.numbers == nothing and graph.types[node.inputs[0]] == graph.types[node.outputs[0]]
 
 
 def divides(a: int, b: object) -> bool:
