@@ -37,6 +37,7 @@ class Plan:
     lower_bound     bytes below which no plan goes; None for the peak itself
     upper_bound     bytes with the copies that kernels may make; None where no rule says
     planned         the tensors that the engine's own planner makes of other jobs; None where it does not go by jobs
+    orders_itself   whether the engine finds the order of its steps, by that in which the layers are written
     """
 
     jobs: Jobs
@@ -48,6 +49,7 @@ class Plan:
     upper_bound: int | None = None
     patches: tuple[PatchPlan, ...] = ()
     planned: Callable[[Jobs], list[ArenaTensor]] | None = None
+    orders_itself: bool = False
 
     @property
     def needed(self) -> int:
@@ -169,13 +171,20 @@ def _ort(asked: Question) -> Plan:
 
     sizes = asked.sizes
     session = ort.session(sizes)
-    tensors = Planned(session).placed()
+    call_of = {call.makes[0].name: call for call in session.calls}
+
+    def planned(jobs: Jobs) -> list[ArenaTensor]:
+        calls = tuple(call_of[job.makes[0][0]]._replace(over=job.over) for job in jobs.steps)
+        return Planned(session._replace(calls=calls)).placed()
+
     steps = tuple(
         Job(call.layer, call.reads, tuple((v.name, v.bytes) for v in call.makes), call.scratch, call.over, call.layers)
         for call in session.calls
     )  # fmt: skip
     notes = (*guesses(session.groups, ONE), *_not_measured(sizes))
-    return Plan(Jobs({}, steps, session.outputs), tensors, weights(sizes, session.groups), notes)
+    jobs = Jobs({}, steps, session.outputs)
+    own = weights(sizes, session.groups)
+    return Plan(jobs, planned(jobs), own, notes, planned=planned, orders_itself=True)
 
 
 def _not_measured(sizes: ValueSizes) -> tuple[str, ...]:

@@ -2,14 +2,16 @@
 
 Tried are: to write over an input that dies, in a layer that treats each element by itself, first in each such layer at
 the peak alone, then in all of them; another order of the layers; and the batch norms folded into the weights before
-them. A change that saves nothing is not told.
+them. A change that saves nothing is not told. An engine that finds the order of its steps itself is given the layers
+written in other orders.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from costcalc.ir.graph import Graph
+from costcalc.classes import replace
+from costcalc.ir.graph import Graph, Node
 from costcalc.planning.engines import Plan, Question, known, needed
 from costcalc.planning.jobs import Job, Jobs, loads
 from costcalc.planning.mcu import EACH
@@ -20,11 +22,12 @@ from costcalc.planning.sizes import ValueSizes
 def hints(graph: Graph, engine: str, bits: int | None = None) -> tuple[Hint, ...]:
     """The changes that would make ``graph`` take less in ``engine``, the one that saves most first.
 
-    Empty where the engine does not plan by jobs: ONNX Runtime, and PyTorch models whose own Python was run.
+    Empty where the engine does not plan by jobs: PyTorch models whose own Python was run.
     """
     sizes = ValueSizes(graph, bits)
     made = known(engine)(Question(sizes, patches=False))
-    found = (*_in_place(sizes, made), *_ordered(made), *_folded(graph, engine, bits, made))
+    ordered = _written(graph, engine, bits, made) if made.orders_itself else _ordered(made)
+    found = (*_in_place(sizes, made), *ordered, *_folded(graph, engine, bits, made))
     return tuple(sorted((hint for hint in found if hint.saves > 0), key=lambda hint: -hint.saves))
 
 
@@ -43,7 +46,8 @@ def _in_place(sizes: ValueSizes, made: Plan) -> Iterator[Hint]:
     if made.planned is None:
         return
     jobs = made.jobs
-    could = {i: over for i, job in enumerate(jobs.steps) if (over := _over(sizes, job))}
+    bytes_of = dict(jobs.inputs) | {name: count for job in jobs.steps for name, count in job.makes}
+    could = {i: over for i, job in enumerate(jobs.steps) if (over := _over(sizes.graph, job, bytes_of))}
     steps = loads(made.tensors, jobs)
     most = max((step.bytes for step in steps), default=0)
     single = [i for i in could if steps[i].bytes == most]
@@ -62,14 +66,11 @@ def _changed(jobs: Jobs, over: dict[int, tuple[str, ...]]) -> Jobs:
     return jobs._replace(steps=tuple(steps))
 
 
-def _over(sizes: ValueSizes, job: Job) -> tuple[str, ...]:
+def _over(graph: Graph, job: Job, bytes_of: Mapping[str, int]) -> tuple[str, ...]:
     """The inputs that ``job`` could write over and does not: of a layer that treats each element by itself."""
-    if job.over or not job.layers or len(job.makes) != 1:
+    if job.over or not job.layers or len(job.makes) != 1 or graph.node(job.layers[0]).op.name not in EACH:
         return ()
-    graph = sizes.graph
-    if graph.node(job.layers[0]).op.name not in EACH:
-        return ()
-    return tuple(v for v in job.reads if v in graph.types and sizes.of(v) == job.makes[0][1])
+    return tuple(v for v in job.reads if bytes_of.get(v) == job.makes[0][1])
 
 
 def _ordered(made: Plan) -> Iterator[Hint]:
@@ -85,6 +86,36 @@ def _ordered(made: Plan) -> Iterator[Hint]:
     first = next(i for i, step in enumerate(order.steps) if step != i)
     before, after = jobs.steps[first].layer, made.jobs.steps[first].layer
     yield _hint(made, jobs, f"another order of the layers, {before} before {after}", tuple(j.layer for j in jobs.steps))
+
+
+def _written(graph: Graph, engine: str, bits: int | None, made: Plan) -> Iterator[Hint]:
+    """The layers written in another order, each branch to its end; of several such the one that takes least."""
+    best: tuple[int, Node, Node] | None = None
+    for last_first in (False, True):
+        nodes = _by_branches(graph, last_first=last_first)
+        takes = known(engine)(Question(ValueSizes(replace(graph, nodes=nodes), bits), patches=False)).needed
+        if takes < made.needed and (best is None or takes < best[0]):
+            best = takes, *next(pair for pair in zip(nodes, graph.nodes, strict=True) if pair[0] is not pair[1])
+    if best is not None:
+        takes, first, before = best
+        description = f"the layers written in another order, {first.name} before {before.name}"
+        yield Hint(description, made.needed - takes, takes, (first.name, before.name))
+
+
+def _by_branches(graph: Graph, *, last_first: bool) -> tuple[Node, ...]:
+    """The nodes as a search from the results meets them, of several inputs the first or the last one first."""
+    maker = {value: node for node in graph.nodes for value in node.outputs}
+    order: dict[str, Node] = {}
+    turn = 1 if last_first else -1
+    stack = [(node, False) for node in (graph.nodes if last_first else graph.nodes[::-1])]
+    while stack:
+        node, whole = stack.pop()
+        if whole:
+            order[node.name] = node
+        elif node.name not in order:
+            stack.append((node, True))
+            stack += [(maker[v], False) for v in node.reads[::turn] if v in maker and maker[v].name not in order]
+    return tuple(order.values())
 
 
 def _folded(graph: Graph, engine: str, bits: int | None, made: Plan) -> Iterator[Hint]:

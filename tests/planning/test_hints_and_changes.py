@@ -57,8 +57,29 @@ def test_another_order_saves_what_the_plan_in_that_order_takes() -> None:
     assert hint.saves == plan(graph, "tflm").needed_bytes - hint.bytes > 0
 
 
+def test_onnx_runtime_is_given_the_layers_in_another_order() -> None:
+    """Of a ResNet with its shortcut written first; torchvision's, which has it last, holds 7,247,296 bytes.
+
+    With the shortcut first real sessions of onnxruntime 1.32.0 held 6,440,064 in their later runs.
+    """
+    graph = load("resnet50")
+    (hint,) = hints(graph, "ort")
+    order = "the layers written in another order, layer1.0.downsample.conv before layer1.0.conv1.conv"
+    assert (hint.description, hint.saves) == (order, 802_816)
+    assert hint.bytes == plan(graph, "ort").needed_bytes - 802_816 == pytest.approx(6_440_064, rel=0.0025)
+
+
+def test_onnx_runtime_could_write_in_place_what_it_does_not() -> None:
+    graph = small(("max_pool", POOL, ["image"]), ("gelu", {}, ["a"]), ("max_pool", POOL, ["b"]))
+    before = plan(graph, "ort").needed_bytes
+    (hint,) = hints(graph, "ort")
+    # Without: a and b, and c beside them as a result; with: b where a was.
+    assert (hint.description, hint.saves) == ("b in place", 4 * MAP)
+    assert hint.bytes == before - 4 * MAP == 8 * MAP
+
+
 @pytest.mark.parametrize("model", ["resnet18", "mobilenet_v2", "swin_t", "unet", "kws", "inception_v3"])
-@pytest.mark.parametrize("engine", [name for name in ENGINES if name != "ort"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_no_hint_saves_nothing_or_goes_below_what_is_needed_anyway(model: str, engine: str) -> None:
     graph = load(model)
     takes = plan(graph, engine, patches=False).needed_bytes
