@@ -12,9 +12,10 @@ extern void *__libc_memalign(size_t, size_t);
 extern void __libc_free(void *);
 
 enum { KEPT = 1 << 16 };
-static long now, most, asked_for[KEPT], count_asked;
+static long now, most, least, asked_for[KEPT], count_asked;
 
 static void count(long bytes) {
+    if (-least < bytes && bytes < least) return;
     long there = __atomic_add_fetch(&now, bytes, __ATOMIC_RELAXED);
     if (there > most) most = there;
 }
@@ -49,6 +50,9 @@ void free(void *block) {
 
 long heap_now(void) { return now; }
 long heap_most(void) { return most; }
+
+/* From now on blocks of fewer bytes are not counted. */
+void heap_least(long bytes) { least = bytes; }
 
 /* The size of the n-th block that was asked for since the last reset; -1 behind the last of those that are kept. */
 long heap_asked(long n) { return n < count_asked ? asked_for[n] : -1; }

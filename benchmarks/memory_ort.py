@@ -6,6 +6,7 @@ A line a model: bytes of the heap and ours, in the first run and in the second, 
 differs from one to the next where copies out of blocks may be made in several orders; each of ``--sessions`` is told,
 and the nearest counts. ``--operators`` measures instead which kernels write over their input. Needs a C compiler, onnx,
 onnxscript, onnxruntime, torch and what has the models. Without arguments the models of the table in docs/memory.md.
+``--least 4096`` counts only blocks of as many bytes and more: what a session notes of its calls is in smaller ones.
 """
 
 from __future__ import annotations
@@ -36,6 +37,11 @@ OTHERS = """
 timm:mobilenetv3_small_100 torchvision:resnext50_32x4d torchvision:shufflenet_v2_x0_5 torchvision:regnet_x_400mf
 torchvision:vit_b_16 timm:hrnet_w18 timm:cspdarknet53 timm:mobilevit_s timm:mixer_b16_224 timm:repvgg_a0 timm:dla34
 timm:deit_tiny_patch16_224 timm:convmixer_768_32 torchvision:squeezenet1_0 timm:tf_efficientnet_lite0 timm:nfnet_l0
+torchvision:resnet34 torchvision:efficientnet_b1 timm:resnetv2_50 torchvision:shufflenet_v2_x1_5 timm:regnety_004
+timm:poolformer_s12 timm:pvt_v2_b0 timm:levit_128 timm:edgenext_small timm:mobilenetv4_conv_small timm:selecsls42b
+torchvision:efficientnet_v2_s timm:resnest14d timm:mobileone_s0 timm:gmlp_s16_224 timm:fastvit_t8 timm:coat_lite_tiny
+timm:efficientformer_l1 timm:resmlp_12_224 timm:hardcorenas_a timm:convnext_atto timm:mobilevitv2_050
+timm:xcit_nano_12_p8_224
 """
 UNARY = (
     "Relu LeakyRelu Clip Sigmoid Tanh Elu HardSigmoid Selu Celu Softplus Softsign Softmax LogSoftmax Gelu Erf Sqrt Exp "
@@ -75,8 +81,11 @@ def heap() -> Any:
     return library
 
 
-def runs(path: str, feeds: dict[str, Any] | None = None, optimise: bool = True) -> tuple[int, int]:
-    """The most bytes of the heap in a session's first run, and in its second, beyond what it held before."""
+def runs(path: str, feeds: dict[str, Any] | None = None, optimise: bool = True, least: int = 0) -> tuple[int, int]:
+    """The most bytes of the heap in a session's first run, and in its second, beyond what it held before.
+
+    least   bytes of a block from which on it is counted
+    """
     import numpy
     import onnxruntime as ort
 
@@ -87,6 +96,7 @@ def runs(path: str, feeds: dict[str, Any] | None = None, optimise: bool = True) 
     session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     given = feeds or {i.name: numpy.random.rand(*i.shape).astype(numpy.float32) for i in session.get_inputs()}
     found = []
+    counters.heap_least(ctypes.c_long(least))
     for _ in range(2):
         gc.collect()
         counters.heap_reset()
@@ -110,7 +120,7 @@ def counted(*arguments: str) -> list[Any]:
         return list(json.loads(done.stdout))
 
 
-def measure(name: str, sessions: int) -> tuple[list[tuple[int, int]], int, int]:
+def measure(name: str, sessions: int, least: int = 0) -> tuple[list[tuple[int, int]], int, int]:
     """First and second run of each session, and ours of both."""
     import fusion_ort
 
@@ -120,7 +130,7 @@ def measure(name: str, sessions: int) -> tuple[list[tuple[int, int]], int, int]:
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/model.onnx"
         fusion_ort.export(module, shape, path)
-        found = [tuple(counted(path)) for _ in range(sessions)]
+        found = [tuple(counted(path, "--least", str(least))) for _ in range(sessions)]
     ours = costcalc.memory(costcalc.trace(module, shape), engine="ort")
     return found, ours.peak_bytes, ours.arena_bytes or 0  # type: ignore[return-value]
 
@@ -157,6 +167,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("models", nargs="*")
     parser.add_argument("--sessions", type=int, default=3)
+    parser.add_argument("--least", type=int, default=0, help="bytes of a block from which on it is counted")
     parser.add_argument("--operators", action="store_true")
     parser.add_argument("--counted", action="store_true", help="used by this file itself")
     asked = parser.parse_args()
@@ -166,7 +177,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 print(json.dumps(list(operators(folder).items())))
         else:
-            print(json.dumps(runs(asked.models[0])))
+            print(json.dumps(runs(asked.models[0], least=asked.least)))
         return
     import onnxruntime
 
@@ -178,7 +189,7 @@ def main() -> None:
     near = both = 0
     names = asked.models or (TABLE + OTHERS).split()
     for name in names:
-        seen, *ours = measure(name, asked.sessions)
+        seen, *ours = measure(name, asked.sessions, asked.least)
         line, inside = f"{name:32}", []
         for real, own in zip(zip(*seen, strict=True), ours, strict=True):
             ratio = min((own / one for one in real), key=lambda r: abs(r - 1))

@@ -37,7 +37,7 @@ def memory(
 
     engine   ``"eager"`` (PyTorch), ``"ort"`` (ONNX Runtime), ``"tflite"``, ``"tflm"`` (TFLite Micro), ``"mcu"`` or
              ``"ideal"``: docs/memory.md
-    hints    also which one change of the network would save memory, each planned; not where a model's own Python was run
+    hints    also which one change of the network would save memory, each planned; not where a model's own code was run
 
     With ``"eager"`` the Python of a PyTorch model is run, without values, and its memory seen to come and go; a spec
     has none, and blocks hold what they are given. The other arguments are those of ``analyze``. Raises a
