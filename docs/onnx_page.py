@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from costcalc.frontends.onnx.rules import OPERATORS
+from costcalc.frontends.onnx.rules import NO_RULE, OPERATORS
 
 TITLES = {"": "ONNX", "com.microsoft": "ONNX Runtime (`com.microsoft`)"}
 
@@ -29,6 +29,11 @@ def main() -> None:
             description = " ".join(said.split()).rstrip(".")
             link = f"[`{module}.py`](../costcalc/frontends/onnx/rules/{module}.py)"
             print(f"| {link} | {description} | {', '.join(names)} |")
+    print("\n## Without a rule\n")
+    print("A report says why, where one has such an operator.\n")
+    print("| why | operators |\n| --- | --- |")
+    for why, names in NO_RULE.items():
+        print(f"| {why} | {', '.join(sorted(names.split()))} |")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from costcalc.frontends.onnx.following import Following
 from costcalc.frontends.onnx.node_use import FileError, KnownTensor, NodeUse, NoRule, QuantisedTensor, is_number
 from costcalc.frontends.onnx.nodes import Env, at, filled, in_order, shown_name, weigh_functions
 from costcalc.frontends.onnx.read import MOST_NODES, DeclaredValue, Function, OnnxModel, OnnxNode, OnnxTensor, SubGraph
-from costcalc.frontends.onnx.rules import folded, rule_of
+from costcalc.frontends.onnx.rules import folded, rule_of, why_not
 from costcalc.frontends.onnx.scopes import module_path, own_name, shown
 from costcalc.frontends.onnx.sizes import expression
 from costcalc.frontends.regrouping import Batch
@@ -289,12 +289,14 @@ class Build:
             elif function is not None:
                 return self._called(node, function, given, scope)
             else:
-                raise NoRule("")
+                raise NoRule(why_not(node.operator))
         except (NoRule, Unknown) as reason:
             self._forget(made)
             if function is not None:
                 return self._called(node, function, given, scope)
             call.steps.clear()
+            if str(reason):
+                self.notes[f"{node.operator} is not counted: {reason}"] = None
             try:
                 result = use.uncounted(str(reason))
             except FileError as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 from costcalc.frontends.onnx.rules.known_elements import folded
 
-__all__ = ["OPERATORS", "folded", "rule_of"]
+__all__ = ["NO_RULE", "OPERATORS", "folded", "rule_of", "why_not"]
 
 _NAMES = {
     "": {
@@ -36,7 +36,7 @@ _NAMES = {
         "reductions": """
         ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp
         ReduceSumSquare ArgMax ArgMin CumSum CumProd TopK Unique NonZero Compress NonMaxSuppression
-        NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss
+        NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss Det
         """,
         "shapes": """
         Reshape Flatten Squeeze Unsqueeze Transpose Expand Tile Concat Split Slice Pad Shape Size Range
@@ -55,7 +55,8 @@ _NAMES = {
         """,
         "control": """
         If Loop Scan SequenceConstruct SequenceEmpty SequenceAt SequenceInsert SequenceErase SequenceLength
-        SplitToSequence ConcatFromSequence Optional OptionalGetElement OptionalHasElement
+        SplitToSequence ConcatFromSequence SequenceMap Optional OptionalGetElement
+        OptionalHasElement
         """,
     },
     "com.microsoft": {
@@ -64,8 +65,10 @@ _NAMES = {
         NhwcFusedConv NhwcMaxPool SkipLayerNormalization SimplifiedLayerNormalization
         SkipSimplifiedLayerNormalization EmbedLayerNormalization SkipGroupNorm GroupNorm BiasGelu FastGelu
         Gelu QuickGelu BiasSplitGelu BiasAdd BiasDropout BiasSoftmax Pad Trilu GridSample Rfft Irfft
-        GatherBlockQuantized ExpandDims GatherND GemmFastGelu
+        GatherBlockQuantized ExpandDims GatherND GemmFastGelu Unique TorchEmbedding CDist ComplexMul ComplexMulConj
+        IsAllFinite ReduceSumInteger MulInteger NhwcConv Range Inverse
         """,
+        "decoders": "MatMulNBitsMlp MatMulNBitsQkv GatedRMSNorm SwiGLU ScaledSiLU",
         "contrib_attention": """
         Attention MultiHeadAttention GroupQueryAttention RotaryEmbedding QAttention
         DecoderMaskedMultiHeadAttention SparseAttention MoE
@@ -77,6 +80,7 @@ _NAMES = {
         DynamicQuantizeMatMul QuantizeLinear DequantizeLinear
         """,
     },
+    "ai.onnx.preview": {"decoders": "FlexAttention"},
     "com.microsoft.nchwc": {
         "blocked": """
         Conv MaxPool AveragePool GlobalMaxPool GlobalAveragePool ReorderInput ReorderOutput Upsample
@@ -94,6 +98,40 @@ OPERATORS: dict[tuple[str, str], str] = {
     for name in names.split()
 }
 """Operator by its domain → the module here that has its rule. A test checks it against those modules."""
+
+
+NO_RULE: dict[str, str] = {
+    "it works on texts, which have no size": """
+    StringConcat StringNormalizer StringSplit RegexFullMatch TfIdfVectorizer Tokenizer WordConvEmbedding MurmurHash3
+    LabelEncoder CategoryMapper CastMap DictVectorizer ZipMap NGramHashMapping VarlenNGramHashMapping
+    """,
+    "it unpacks a picture, whose bytes decide the work": "ImageDecoder",
+    "it is a step of training": """
+    Adagrad Adam Gradient Momentum BitmaskDropout BitmaskBiasDropout ConvStateReplay GatedDeltaNetStateReplay
+    """,
+    "it is no neural network: trees, vectors and scales of ai.onnx.ml": """
+    ArrayFeatureExtractor Binarizer FeatureVectorizer Imputer LinearClassifier LinearRegressor Normalizer OneHotEncoder
+    SVMClassifier SVMRegressor Scaler TreeEnsemble TreeEnsembleClassifier TreeEnsembleRegressor
+    """,
+    "it runs a network as often as what that makes decides": """
+    BeamSearch GreedySearch Sampling WhisperBeamSearch NGramRepeatBlock SpeculativePrefixCommit BifurcationDetector
+    """,
+    "it is code of a device, which the file does not explain": "EPContext Snpe",
+    "how long its sequences are, its values say": """
+    PackedAttention PackedMultiHeadAttention PagedAttention SparsePagedAttention RemovePadding RestorePadding MoEPacked
+    PackedSparseAttentionIndexer PackedSparseAttentionIndexerMerge VarlenCausalConvWithState GatherPacked MatMulPacked
+    """,
+    "its matrices lie as one maker's library wants them": """
+    QOrderedAttention QOrderedGelu QOrderedLayerNormalization QOrderedLongformerAttention QOrderedMatMul
+    QuantizeWithOrder DequantizeWithOrder QuantizeBFP DequantizeBFP MatMulFpQ4
+    """,
+}  # fmt: skip
+"""Why there is no rule for operators → which. Others, of a domain of their own or new, are told by name alone."""
+
+
+def why_not(operator: str) -> str:
+    """Why there is no rule for ``operator``; nothing if nothing is known of it."""
+    return next((why for why, names in NO_RULE.items() if operator in names.split()), "")
 
 
 @cache

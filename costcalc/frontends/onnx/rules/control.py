@@ -157,6 +157,20 @@ def scan(n: NodeUse, env: Any) -> Any:
     return (*carried, *ends)
 
 
+@_walks
+def mapped(n: NodeUse, env: Any) -> Any:
+    """``SequenceMap``: its body for each element of a sequence, beside those of others, or the same tensor."""
+    body, values = n.attribute("body"), _sequence(n)
+    if not isinstance(body, SubGraph):
+        raise FileError("SequenceMap has no body")
+    collected: list[list[Any]] = [[] for _ in body.outputs]
+    for turn in range(len(values)):
+        taken = [given[turn] if isinstance(given, list) else given for given in n.given]
+        for out, value in zip(collected, n.build.body(n, body, taken, env, str(turn)), strict=True):
+            out.append(value)
+    return tuple(collected)
+
+
 def constructed(n: NodeUse) -> tuple[Any, ...]:
     return ([v for v in n.given if v is not None],)
 
@@ -248,8 +262,8 @@ def has_element(n: NodeUse) -> Any:
 
 
 RULES: dict[str, Callable[..., Any]] = {
-    "If": branch, "Loop": loop, "Scan": scan, "SequenceConstruct": constructed, "SequenceEmpty": empty,
-    "SequenceAt": at, "SequenceInsert": insert, "SequenceErase": erase, "SequenceLength": length,
-    "SplitToSequence": to_sequence, "ConcatFromSequence": from_sequence, "Optional": optional,
+    "If": branch, "Loop": loop, "Scan": scan, "SequenceMap": mapped, "SequenceConstruct": constructed,
+    "SequenceEmpty": empty, "SequenceAt": at, "SequenceInsert": insert, "SequenceErase": erase,
+    "SequenceLength": length, "SplitToSequence": to_sequence, "ConcatFromSequence": from_sequence, "Optional": optional,
     "OptionalGetElement": optional, "OptionalHasElement": has_element,
 }  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from costcalc.frontends.onnx.node_use import FileError, NodeUse, NoRule
-from costcalc.frontends.onnx.rules import channels, layers, moves, norms, pools, shapes
+from costcalc.frontends.onnx.rules import channels, layers, moves, norms, pools, reductions, shapes
 from costcalc.frontends.onnx.rules.channels import in_channels_last
 from costcalc.ir.call import Traced
 from costcalc.ir.dims import Dim
@@ -68,23 +68,29 @@ def of_few_bits(n: NodeUse) -> Traced:
 
     Columns are padded to whole blocks; what is counted is what the layer computes.
     """
-    inner, out = n.attribute("K"), n.attribute("N")
+    return few_bits(n, n.x(0), 1, 5, n.attribute("K"), n.attribute("N"), (2, 3, 4))
+
+
+def few_bits(
+    n: NodeUse, x: Traced, index: int, bias: int, inner: Any, out: Any, beside: tuple[int, ...]
+) -> Traced:  # fmt: skip
+    """A linear layer of ``x`` by the packed weights of input ``index``; scales and zero points are ``beside``."""
     bits, block = n.attribute("bits", 4), n.attribute("block_size", 32)
     dtype = {2: "int2", 4: "int4", 8: "int8"}.get(bits)
     if not inner or not out or dtype is None:
         raise NoRule(f"weights of {bits} bits")
-    weight = n.weight(1)
+    weight = n.weight(index)
     if not weight.weight:
         raise NoRule("weights that are computed")
-    n.beside(2, 3, 4)
+    n.beside(*beside)
     if block and inner % block:
         n.build.notes[
             f"{weight.weight} is stored in whole blocks of {block}: {-(-inner // block) * block} columns for {inner}"
         ] = None
     packed = Traced(TensorType((out, inner), dtype), weight.weight, True)
-    own = n.has(5) and n.is_weight(5)
-    weights = {"weight": packed} | ({"bias": n.weight(5)} if own else {})
-    return n.add("linear", n.x(0), options=(out, own), weights=weights)  # type: ignore[no-any-return]
+    own = n.has(bias) and n.is_weight(bias)
+    weights = {"weight": packed} | ({"bias": n.weight(bias)} if own else {})
+    return n.add("linear", x, options=(out, own), weights=weights)  # type: ignore[no-any-return]
 
 
 def skip_norm(n: NodeUse, rms: bool = False) -> Any:
@@ -232,7 +238,71 @@ def nhwc_pool(n: NodeUse, x: Traced) -> Traced:
     return made  # type: ignore[no-any-return]
 
 
+def unique(n: NodeUse) -> Any:
+    """The distinct elements of a vector, which of them each is, and how often each is there."""
+    x = n.x(0)
+    found = reductions.chosen(n, "distinct elements", x.type.size)
+    ordered, places = n.add("sort", x, options=(0, None))
+    y = n.add("gather", ordered, options=((found,),))
+    return y, *(n.add("gather", places, options=((size,), "int64")) for size in (x.type.size, found))
+
+
+def torch_embedding(n: NodeUse) -> Any:
+    """Rows of a table that is the first input."""
+    made = (*n.shape(1), *n.shape(0)[1:])
+    if n.is_weight(0) and len(n.shape(0)) == 2:
+        rows, width = n.shape(0)
+        dtype = n.type(0).dtype
+        return n.add("embedding", n.x(1), options=(rows, width, dtype), weights={"weight": n.weight(0)})
+    return n.add("gather", n.x(0), n.x(1), options=(made,))
+
+
+def distances(n: NodeUse) -> Traced:
+    """``CDist``: of each row of one to each row of another, by a product of both."""
+    x, y = n.x(0), n.x(1)
+    crossed = n.add("matmul", x, n.add("transpose", y))
+    lengths = [n.add("sum", n.elementwise("square", t), options=(-1, True)) for t in (x, y)]
+    total = n.add("add", n.add("add", crossed, lengths[0]), n.add("transpose", lengths[1]))
+    return total if n.attribute("metric", "sqeuclidean") == "sqeuclidean" else n.elementwise("sqrt", total)
+
+
+def complex_product(n: NodeUse) -> Traced:
+    """Pairs of a real and an imaginary part: four products and two sums for each pair."""
+    return n.elementwise("multiply", n.x(0), n.x(1), times=3)
+
+
+def all_finite(n: NodeUse) -> Traced:
+    """Whether each element of all inputs is a number."""
+    found = [
+        n.add("reduction", n.elementwise("isfinite", x, dtype="bool"), options=("all", tuple(range(len(x.type.shape)))))
+        if x.type.shape
+        else n.elementwise("isfinite", x, dtype="bool")
+        for x in n.all()
+    ]
+    for other in found[1:]:
+        found[0] = n.elementwise("logical_and", found[0], other, dtype="bool")
+    return found[0]
+
+
+def sum_of_whole(n: NodeUse) -> Traced:
+    """``ReduceSumInteger``: sums in 32 bits."""
+    x = n.elementwise("copy", n.x(0), dtype="int32")
+    axes = tuple(sorted(a % len(x.type.shape) for a in n.attribute("axes") or range(len(x.type.shape))))
+    return n.add("sum", x, options=(axes, bool(n.attribute("keepdims", 1))))  # type: ignore[no-any-return]
+
+
+def product_of_whole(n: NodeUse) -> Traced:
+    """``MulInteger``: products in 32 bits."""
+    n.beside(1, 3)
+    x, y = n.x(0), n.x(2)
+    return n.elementwise("multiply", x, y, dtype="int32")
+
+
 RULES: dict[str, Callable[[NodeUse], Any]] = {
+    "Unique": unique, "TorchEmbedding": torch_embedding, "CDist": distances, "ComplexMul": complex_product,
+    "ComplexMulConj": complex_product, "IsAllFinite": all_finite, "ReduceSumInteger": sum_of_whole,
+    "MulInteger": product_of_whole, "NhwcConv": in_channels_last(_nhwc_conv), "Range": shapes.counted,
+    "Inverse": lambda n: n.add("inverse", n.x(0)),
     "FusedConv": fused_conv, "NhwcFusedConv": in_channels_last(_nhwc_conv), "NhwcMaxPool": in_channels_last(nhwc_pool),
     "FusedGemm": layers.gemm, "FusedMatMul": fused_matmul, "FusedMatMulActivation": fused_matmul,
     "TransposeMatMul": fused_matmul, "MatMulNBits": of_few_bits, "MatMulBnb4": of_few_bits,

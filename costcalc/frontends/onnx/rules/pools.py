@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from costcalc.frontends.onnx.node_use import FileError, NodeUse, NoRule
@@ -44,6 +44,8 @@ def pooled(n: NodeUse, x: Traced, operator: str) -> Any:
         if 0 in made:
             y = n.constant(x.type._replace(shape=(*x.type.shape[:2], *made)))
             return (y, n.constant(y.type._replace(dtype="int64"))) if operator == "MaxPool" and n.wants(1) else y
+        if dilation != 1 and operator != "MaxPool":
+            return _dilated(n, x, windows, ceil)
         if any(_awkward(*window) for window in windows):
             fill = []
             for (size, k, s, d, (before, _)), count in zip(windows, made, strict=True):
@@ -58,7 +60,7 @@ def pooled(n: NodeUse, x: Traced, operator: str) -> Any:
             "max_pool", x, options=(once(kernel),), **options, dilation=dilation, ceil_mode=ceil, indices=indices
         )
     if dilation != 1:
-        raise NoRule("a dilated average")
+        raise NoRule("a dilated average of sizes that stay open")
     if operator == "LpPool":
         squared = n.elementwise("pow", x)
         return n.elementwise("pow", n.add("avg_pool", squared, options=(once(kernel),), **options, ceil_mode=ceil))
@@ -66,6 +68,23 @@ def pooled(n: NodeUse, x: Traced, operator: str) -> Any:
     if options["padding"] == 0:
         counts = True  # there is none, and so PyTorch has it
     return n.add("avg_pool", x, options=(once(kernel),), **options, ceil_mode=ceil, count_include_pad=counts)
+
+
+def _dilated(n: NodeUse, x: Traced, windows: Sequence[tuple[Any, ...]], ceil: bool) -> Traced:
+    """Averages, or roots of sums of powers, of windows whose elements lie apart: views of the input, reduced."""
+    rank, is_power = len(x.type.shape), n.node.operator == "LpPool"
+    y = n.elementwise("pow", x) if is_power else x
+    fill = []
+    for size, k, s, d, (before, after) in windows:
+        count = _count(size, k, s, d, (before, after), ceil)
+        fill.append((before, max((count - 1) * s + d * (k - 1) + 1 - size - before, 0)))
+    if any(map(any, fill)):
+        y = n.add("pad", y, options=(tuple(fill),))
+    for axis, (_, k, s, d, _) in enumerate(windows, 2):
+        y = n.add("windows", y, options=(axis, d * (k - 1) + 1, s))
+        y = n.add("slice", y, options=(-1,), step=d) if d != 1 else y
+    y = n.add("sum" if is_power else "mean", y, options=(tuple(range(rank, 2 * rank - 2)),))
+    return n.elementwise("pow", y) if is_power else y
 
 
 def _count(size: Any, k: int, s: Any, d: Any, padding: tuple[Any, Any], ceil: bool) -> int:

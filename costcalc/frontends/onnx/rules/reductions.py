@@ -67,17 +67,18 @@ def top(n: NodeUse) -> Any:
     return n.add("sort", x, options=(axis, kept), reverse=not n.attribute("largest", 1))
 
 
-def _chosen(n: NodeUse, what: str, most: Dim) -> int:
-    """How many elements values choose: a size that the user can set."""
+def chosen(n: NodeUse, what: str, most: Dim) -> Dim:
+    """How many elements values choose: a size that the user can set; of sizes that stay open the most."""
     if not isinstance(most, int):
-        raise NoRule("sizes that values decide beside sizes that stay open")
+        n.build.notes[f"of {n.node.operator} there are the most {what} that there can be"] = None
+        return n.build.settings.get("selected", most)
     return n.build.setting(n.build.setting_name("selected"), most, what, most)
 
 
 def nonzero(n: NodeUse) -> Traced:
     x = n.x(0)
     rank = max(len(x.type.shape), 1)
-    found = _chosen(n, "elements that are not 0", x.type.size)
+    found = chosen(n, "elements that are not 0", x.type.size)
     return n.add("gather", x, options=((rank, found), "int64"))  # type: ignore[no-any-return]
 
 
@@ -86,10 +87,10 @@ def compress(n: NodeUse) -> Traced:
     axis = n.attribute("axis")
     known = n.numbers(1)
     if axis is None:
-        found = sum(map(bool, known)) if known is not None else _chosen(n, CHOSEN, x.type.size)
+        found = sum(map(bool, known)) if known is not None else chosen(n, CHOSEN, x.type.size)
         return n.add("gather", x, n.x(1), options=((found,),))  # type: ignore[no-any-return]
     at = axis_of(axis, len(x.type.shape))
-    found = sum(map(bool, known)) if known is not None else _chosen(n, CHOSEN, x.type.shape[at])
+    found = sum(map(bool, known)) if known is not None else chosen(n, CHOSEN, x.type.shape[at])
     return n.add("gather", x, n.x(1), options=((*x.type.shape[:at], found, *x.type.shape[at + 1 :]),))  # type: ignore[no-any-return]
 
 
@@ -103,7 +104,7 @@ def unique(n: NodeUse) -> Any:
     else:
         at = axis_of(axis, len(x.type.shape))
     size = x.type.shape[at]
-    found = _chosen(n, "distinct elements", size)
+    found = chosen(n, "distinct elements", size)
     ordered, places = n.add("sort", x, options=(at, None))
     y = n.add("gather", ordered, options=((*x.type.shape[:at], found, *x.type.shape[at + 1 :]),))
     lengths = (found, size, found)
@@ -143,5 +144,6 @@ RULES: dict[str, Callable[[NodeUse], Any]] = {
     **dict.fromkeys((*FUNCTIONS, "ReduceSum", "ReduceMean", "ReduceSumSquare", "ReduceLogSum"), reduce),
     "ArgMax": extreme_place, "ArgMin": extreme_place, "CumSum": running, "CumProd": running, "TopK": top,
     "NonZero": nonzero, "Compress": compress, "Unique": unique, "NonMaxSuppression": suppress,
+    "Det": lambda n: n.add("determinant", n.x(0)),
     "NegativeLogLikelihoodLoss": loss, "SoftmaxCrossEntropyLoss": loss,
 }  # fmt: skip
