@@ -18,7 +18,8 @@ from costcalc.classes import NamedTuple, replace
 from costcalc.errors import CostcalcError
 from costcalc.ir.dims import Dim
 from costcalc.ir.graph import Graph, Group, Node
-from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS
+from costcalc.ir.op import Op
+from costcalc.ir.tensor import ELEMENT_BITS, FLOATING_BITS, TensorType
 from costcalc.pictures.costliest import Costliest
 from costcalc.transforms.fuse.joiner import LINEAR, readers_of
 
@@ -157,9 +158,17 @@ def _changed(
             yield Saving(ELEMENTS, before - many * narrow, bits=half)
         if done.read_bits and report[node.name].params:
             yield Saving(WEIGHTS, before - after(macs, done.read_bits // 2), bits=half)
-    width = next((getattr(node.op, name) for name, role in node.op.roles.items() if role == "width"), 1)
-    if node.op.name in ("conv", "linear") and getattr(node.op, "groups", 1) == 1 and width % 2 == 0:
+    if node.op.channel_axis is not None and _halves(node.op, graph.input_types(node)):
         yield Saving(CHANNELS, before - after(macs // 2, (done.read_bits + write) // 2))
+
+
+def _halves(op: Op, types: tuple[TensorType, ...]) -> bool:
+    """Whether half the channels take half the MACs."""
+    width = next((name for name, role in op.roles.items() if role == "width"), "")
+    if not width or getattr(op, "groups", 1) != 1 or getattr(op, width) % 2:
+        return False
+    half = type(op)(**{**dict(op.options()), width: getattr(op, width) // 2})
+    return bool(2 * half.macs(*types, y=half.infer(*types)) == op.macs(*types, y=op.infer(*types)))
 
 
 def _has_rate(machine: Machine, bits: int) -> bool:

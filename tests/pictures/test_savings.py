@@ -86,9 +86,9 @@ def _with_half_the_channels(graph: Graph, name: str, machine: str, bits: int | N
     options = {field.name: getattr(node.op, field.name) for field in type(node.op).fields}
     width = "out_features" if node.op.name == "linear" else "out_channels"
     op = type(node.op)(**options | {width: options[width] // 2})
-    builder = GraphBuilder("alone", {"x": graph.types[node.inputs[0]]})
-    builder.add("y", op, ["x"])
-    return analysed(builder.build(["y"]), machine=load_machine(machine), bits=bits).total.time.seconds
+    builder = GraphBuilder("alone", {value: graph.types[value] for value in node.inputs})
+    builder.add("half", op, list(node.inputs))
+    return analysed(builder.build(["half"]), machine=load_machine(machine), bits=bits).total.time.seconds
 
 
 def test_all_kinds_are_met() -> None:
@@ -139,6 +139,29 @@ def test_nothing_is_joined_that_could_not_be() -> None:
     assert joined(net(first, ("softmax", {}, ["l0"]), results=["l1"])) == []
     assert joined(net(first, ("max_pool", {"kernel": 2}, ["l0"]), results=["l1"])) == []
     assert joined(net(first, (*CONV, ["l0"]), results=["l1"])) == []
+
+
+@pytest.mark.parametrize(
+    "name, options, halves",
+    [
+        ("conv", {"out_channels": 64, "kernel": 3}, True),
+        ("conv", {"out_channels": 63, "kernel": 3}, False),
+        ("conv", {"out_channels": 64, "kernel": 3, "groups": 2}, False),
+        ("conv_transpose", {"out_channels": 64, "kernel": 3}, True),
+        ("pointwise", {"out_channels": 64}, True),
+        ("deform_conv", {"out_channels": 64, "kernel": 3}, True),
+    ],
+)
+def test_half_the_channels_are_half_the_macs_or_not_told(name: str, options: dict[str, object], halves: bool) -> None:
+    builder = GraphBuilder("net", {"x": TensorType((1, 64, 56, 56)), "offsets": TensorType((1, 18, 54, 54))})
+    builder.add("y", find_op(name)(**options), ["x", "offsets"][: find_op(name).inputs[0]])
+    graph = builder.build(["y"])
+    report = costcalc.analyze(graph, machine="a100", bits=16)
+    told = [s for one in costliest(report) for s in savings(report, graph, one) if s.kind == "channels"]
+    assert bool(told) == halves
+    for saving in told:
+        after = _with_half_the_channels(graph, "y", "a100", 16)
+        assert saving.seconds == pytest.approx(seconds(report, ["y"]) - after, rel=1e-6)
 
 
 def test_of_layers_in_a_kernel_already_nothing_is_told() -> None:
