@@ -123,7 +123,7 @@ def check_given(model: Any, inputs: tuple[Any, ...], kwargs: Mapping[str, Any], 
     if isinstance(model, (str, os.PathLike)) or not built(how):
         return
     if isinstance(model, Graph):
-        raise OptionError("a graph is built already: batch, input and parameters are given to load()")
+        raise OptionError("a graph is already built; give batch, input and parameters to load()")
     raise OptionError(_of_module(built(how)))
 
 

@@ -120,7 +120,7 @@ def _kind(model: Any) -> str:
 def check_no_config(config: object) -> None:
     """Raise ``OptionError`` where a config is given beside budgets."""
     if config is not None:
-        raise OptionError("config and budgets both say what models are held to; choose one")
+        raise OptionError("config and budgets both set budgets; choose one")
 
 
 def check_baselines(base: object, trace_base: bool, compare_to: object, locked: bool, allow_code: bool) -> None:

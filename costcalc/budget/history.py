@@ -124,7 +124,7 @@ def of_lock(
         if figure.name not in kept and not {*(figure.sum_of or (figure.name,))} <= {*kept}
     ]
     if missing:
-        raise OptionError(f"{NAME} does not keep {missing[0]}; of models that are code it has {listing(kept)}")
+        raise OptionError(f"{NAME} does not keep {missing[0]}; for models that are code it has {listing(kept)}")
     path = repository.relative(lock)
     commits, left_out = _commits(repository, [path], since)
     entries = [

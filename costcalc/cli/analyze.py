@@ -26,15 +26,20 @@ def analyze(
     setting: Setting,
     shown: Shown,
     fps: Annotated[
-        float | None, option("--fps", min=0.001, help="Inferences a second to reach: the bandwidth they need.")
+        float | None, option("--fps", min=0.001, help="Show the bandwidth needed for this many inferences per second.")
     ] = None,
     grid: Annotated[
         float | None,
-        option("--grid", min=0.001, max=1e6, help="Grams of CO2 of a kilowatt hour, for those of a run with --energy."),
+        option(
+            "--grid",
+            min=0.001,
+            max=1e6,
+            help="Grams of CO2 per kilowatt hour; with --energy, show the grams per inference.",
+        ),
     ] = None,
     strict: Annotated[
         bool,
-        option("--strict", help="Exit with code 4 if a layer has no rule, or values decide a size that is not set."),
+        option("--strict", help="Exit with code 4 if a layer has no rule, or a size that values decide is not set."),
     ] = False,
 ) -> int:
     """What each layer of a model costs, and the model in total.

@@ -55,22 +55,26 @@ def calibrate(
         Measuring | None,
         option("--engine", "-e", help="Measure in PyTorch or in ONNX Runtime; torch by default."),
     ] = None,
-    quick: Annotated[bool, option("--quick", help="Measure fewer layers: a minute instead of some.")] = False,
+    quick: Annotated[bool, option("--quick", help="Measure fewer layers: one minute instead of several.")] = False,
     processor: Annotated[
         ProcessorName,
         option(
             "--processor",
-            help="What ran the models, by whose rules MACs and traffic are weighed; eager: PyTorch on a GPU.",
+            help="What ran the models; its rules weigh MACs and traffic. eager is PyTorch on a GPU.",
             shows_default=True,
         ),
     ] = ProcessorName.cpu,
     kernels: Annotated[
         str,
-        option("--apply", metavar="NAME", help="Whose kernels the models ran by: fuse:ort; layer by layer by default."),
+        option(
+            "--apply",
+            metavar="NAME",
+            help="The engine whose kernels ran the models: fuse:ort; layer by layer by default.",
+        ),
     ] = "",
     bits: Bits = None,
     prefix: Annotated[
-        str, option("--prefix", metavar="TEXT", help="What stands before each model's name in the file: timm:")
+        str, option("--prefix", metavar="TEXT", help="A prefix for each model's name in the file: timm:")
     ] = "",
     machine: Annotated[
         str | None,
@@ -78,7 +82,9 @@ def calibrate(
             "--machine", "-m", metavar="NAME|FILE", completes=machine_names, help="Keep what this machine file says."
         ),
     ] = None,
-    allow_code: Annotated[bool, option("--allow-code", help="Load models of the file that are Python code.")] = False,
+    allow_code: Annotated[
+        bool, option("--allow-code", help="Also load models in the file that are Python code.")
+    ] = False,
 ) -> None:
     """Fit the numbers of a machine to measured times, and write a machine file that estimates with them.
 
@@ -104,7 +110,7 @@ def calibrate(
         from costcalc.reading.reach import unquoted
 
         if quick:
-            raise OptionError("--quick is for measuring this machine, so not with --from")
+            raise OptionError("--quick is for measuring this machine; it cannot be combined with --from")
         if engine is not None:
             raise OptionError(
                 "--engine is for measuring this machine; of times of your own --processor says what ran them"

@@ -43,7 +43,7 @@ class VerdictFormat(str, Enum):
 
 
 class FailOn(str, Enum):
-    """The lowest level that makes the exit code 1."""
+    """The lowest level at which the exit code is 1."""
 
     error = "error"
     warn = "warn"
@@ -75,7 +75,7 @@ def check(
             "--base",
             metavar="REV",
             panel=BASELINE,
-            help="Where this branch left a revision of git: its specs, and its costcalc.lock of models that are code.",
+            help="Compare with where this branch left a git revision: specs, and for code its costcalc.lock.",
         ),
     ] = None,
     trace_base: Annotated[
@@ -83,18 +83,18 @@ def check(
         option(
             "--trace-base",
             panel=BASELINE,
-            help="With --base: trace models that are code as they are there, not as costcalc.lock has them there.",
+            help="With --base: trace the code of models there instead of reading its costcalc.lock.",
         ),
     ] = False,
     compare_to: Annotated[
         str | None, option("--compare-to", metavar="FILE", panel=BASELINE, help="The JSON of an earlier analysis.")
     ] = None,
     locked: Annotated[
-        bool, option("--locked", panel=BASELINE, help="Fail if costcalc.lock is not what the models cost today.")
+        bool, option("--locked", panel=BASELINE, help="Fail if costcalc.lock differs from what the models cost now.")
     ] = False,
-    ratchet: Annotated[bool, option("--ratchet", help="Lower each max of the config to what is reached.")] = False,
+    ratchet: Annotated[bool, option("--ratchet", help="Lower each max in the config to the current figure.")] = False,
     fail_on: Annotated[
-        FailOn, option("--fail-on", help="The lowest level that makes the exit code 1.", shows_default=True)
+        FailOn, option("--fail-on", help="The lowest level at which the exit code is 1.", shows_default=True)
     ] = FailOn.error,
     strict: Annotated[
         bool,
@@ -104,7 +104,7 @@ def check(
         ),
     ] = False,
     allow_code: Annotated[
-        bool, option("--allow-code", help="Run models that are Python code because the config names them.")
+        bool, option("--allow-code", help="Run models that are Python code when the config names them.")
     ] = False,
     format: Annotated[
         VerdictFormat, option("--format", "-f", help="What to write.", shows_default=True)
@@ -112,7 +112,9 @@ def check(
     output: Output = None,
     report: Annotated[
         str | None,
-        option("--report", metavar="FILE", help="Also a page for a browser: of each model that changed, what and why."),
+        option(
+            "--report", metavar="FILE", help="Also write a page for a browser: what changed in each model, and why."
+        ),
     ] = None,
 ) -> int:
     """Hold models to their budgets: a verdict first, then the cause, and where to change it.

@@ -30,15 +30,17 @@ def compare(
     setting: Setting,
     engine: Annotated[
         Engine | None,
-        option("--engine", "-e", help="Also the memory of activations in an engine, as `costcalc memory` has it."),
+        option("--engine", "-e", help="Also the memory of activations in an engine, as in `costcalc memory`."),
     ] = None,
     format: Annotated[Paged, option("--format", "-f", help="What to write.", shows_default=True)] = Paged.table,
     output: Output = None,
     flops: Flops = False,
-    all: Annotated[bool, option("--all", panel=DISPLAY, help="Every part, however few fit the screen.")] = False,
+    all: Annotated[
+        bool, option("--all", panel=DISPLAY, help="Show every part, even if it does not fit the screen.")
+    ] = False,
     strict: Annotated[
         bool,
-        option("--strict", help="Exit with code 4 if a layer has no rule, or values decide a size that is not set."),
+        option("--strict", help="Exit with code 4 if a layer has no rule, or a size that values decide is not set."),
     ] = False,
 ) -> int:
     """Models side by side: every figure with its ratio to the first, the best marked, and where each spends it."""

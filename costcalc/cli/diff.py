@@ -42,16 +42,18 @@ def diff(
         list[str] | None,
         argument(
             metavar="OLD NEW | REV..REV [MODEL]...",
-            help="Two models; or two revisions and the models to compare, all specs that changed if none is named.",
+            help="Two models; or two revisions and the models to compare, by default all changed specs.",
         ),
     ] = None,
     base: Annotated[
-        str | None, option("--base", metavar="REV", help="Compare the files as they are with this revision.")
+        str | None, option("--base", metavar="REV", help="Compare the files in the working tree with this revision.")
     ] = None,
     by: Annotated[
         str, option("--by", metavar="FIGURE", panel=DISPLAY, help="The figure to rank causes by.", shows_default=True)
     ] = "macs",
-    all: Annotated[bool, option("--all", panel=DISPLAY, help="Every cause and layer, not the largest twenty.")] = False,
+    all: Annotated[
+        bool, option("--all", panel=DISPLAY, help="Show every cause and layer, not only the largest twenty.")
+    ] = False,
     engine: Annotated[
         Engine | None,
         option(
@@ -65,10 +67,10 @@ def diff(
     flops: Flops = False,
     strict: Annotated[
         bool,
-        option("--strict", help="Exit with code 4 if a layer has no rule, or values decide a size that is not set."),
+        option("--strict", help="Exit with code 4 if a layer has no rule, or a size that values decide is not set."),
     ] = False,
     allow_code: Annotated[
-        bool, option("--allow-code", help="Run models that are Python code as the revisions have them.")
+        bool, option("--allow-code", help="Run models that are Python code, at each revision.")
     ] = False,
 ) -> int:
     """What changed between two models, and why the figures did.

@@ -41,7 +41,7 @@ def export(
     setting: Setting,
     layer: Annotated[str | None, option("--layer", metavar="NAME", help="Of loops: those of one layer.")] = None,
     by: Annotated[
-        str | None, option("--by", metavar="FIGURE", help="Of a graph in colours: the figure; macs by default.")
+        str | None, option("--by", metavar="FIGURE", help="The figure that colours a graph; macs by default.")
     ] = None,
     output: Output = None,
 ) -> None:

@@ -21,7 +21,9 @@ EXAMPLES = {
 @command
 def field(
     model: Model,
-    all: Annotated[bool, option("--all", help="Every layer; else those that change it, as many as fit.")] = False,
+    all: Annotated[
+        bool, option("--all", help="Show every layer; by default those that change it, as many as fit.")
+    ] = False,
     format: Annotated[Format, option("--format", "-f", help="What to write.", shows_default=True)] = Format.table,
     output: Output = None,
 ) -> None:

@@ -35,7 +35,7 @@ def fits(
         str | None, option("--ram", metavar="SIZE", help="Memory for activations: 320KiB, 1 MB, 8GiB.")
     ] = None,
     flash: Annotated[
-        str | None, option("--flash", metavar="SIZE", help="Memory for the weights; left out, they are in RAM too.")
+        str | None, option("--flash", metavar="SIZE", help="Memory for the weights; without it, they are in RAM too.")
     ] = None,
     machine: Annotated[
         str | None,
@@ -44,7 +44,8 @@ def fits(
         ),
     ] = None,
     engine: Annotated[
-        Engine | None, option("--engine", "-e", help="By whose rules, as `costcalc memory` has them; tflm by default.")
+        Engine | None,
+        option("--engine", "-e", help="The engine whose rules apply, as in `costcalc memory`; tflm by default."),
     ] = None,
     bits: Bits = None,
     train: Annotated[
@@ -72,7 +73,7 @@ def fits(
     elif flash is not None:
         raise OptionError("--train takes no --flash: a step of training is in RAM, weights too")
     if (ram is None) == (machine is None) or (machine is not None and flash is not None):
-        raise OptionError("fits takes --ram, perhaps with --flash, or a --machine: --ram 320KiB --flash 1MiB")
+        raise OptionError("fits takes --ram, optionally with --flash, or a --machine: --ram 320KiB --flash 1MiB")
     if machine is not None:
         from costcalc.machines import load_machine
 

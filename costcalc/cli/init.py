@@ -49,7 +49,7 @@ def init(
     folder = str(Path(config).parent)
     there = existing_config(folder) if Path(config).name == "costcalc.yaml" else None
     if there or Path(config).exists():
-        raise OptionError(f"{there or config} is there already; costcalc init does not write over it")
+        raise OptionError(f"{there or config} already exists; costcalc init does not overwrite it")
     given = choices.choices()
     if given and not models:
         raise OptionError("--input, --batch, --set, --apply and --layout go with the models that are named")

@@ -71,7 +71,7 @@ def list_(
         kind for kind, wanted in (("machines", machines), ("energy", energy), ("transforms", transforms)) if wanted
     ]
     if len(asked) > 1:
-        raise OptionError("--machines, --energy and --transforms each list something else; choose one")
+        raise OptionError("--machines, --energy and --transforms list different things; choose one")
     kind = asked[0] if asked else "models"
     words, most = {"task": task, "family": family}, {"macs": max_macs, "params": max_params}
     if kind != "models":

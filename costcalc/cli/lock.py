@@ -20,7 +20,7 @@ def lock(
     ] = None,
     update: Annotated[bool, option("--update", help="Overwrite a lock that differs.")] = False,
     allow_code: Annotated[
-        bool, option("--allow-code", help="Run models that are Python code because the config names them.")
+        bool, option("--allow-code", help="Run models that are Python code when the config names them.")
     ] = False,
 ) -> int:
     """Write costcalc.lock: what each model costs, layer by layer, for later checks and for reviews to read.

@@ -38,8 +38,8 @@ ByEngine = Annotated[
     Engine,
     option(
         "--engine", "-e", shows_default=True,
-        help="By whose rules: PyTorch (eager), ONNX Runtime (ort), TensorFlow Lite (tflite), its interpreter for "
-        "microcontrollers (tflm), one that writes in place (mcu), or none (ideal).",
+        help="The engine whose rules apply: PyTorch (eager), ONNX Runtime (ort), TensorFlow Lite (tflite), its interpreter "
+        "for microcontrollers (tflm), one that writes in place (mcu), or none (ideal).",
     ),
 ]  # fmt: skip
 
@@ -58,7 +58,7 @@ class OptimizerName(str, Enum):
     adamw = "adamw"
 
 
-Optimizing = Annotated[OptimizerName | None, option("--optimizer", help="With --train: which one; sgd by default.")]
+Optimizing = Annotated[OptimizerName | None, option("--optimizer", help="With --train: the optimizer; sgd by default.")]
 
 Checkpointing = Annotated[
     str | None,
@@ -81,7 +81,7 @@ class Narrower(str, Enum):
 
 Autocasting = Annotated[
     Narrower | None,
-    option("--autocast", help="With --train: products in a narrower type, as torch.autocast has it on the CPU."),
+    option("--autocast", help="With --train: products in a narrower type, as torch.autocast does on the CPU."),
 ]
 
 
@@ -113,8 +113,8 @@ def memory(
     model: Model,
     engine: ByEngine = Engine.eager,
     bits: Bits = None,
-    timeline: Annotated[bool, option("--timeline", help="A line for each step, with what lives there.")] = False,
-    hints: Annotated[bool, option("--hints", help="Also which one change would save memory, each planned.")] = False,
+    timeline: Annotated[bool, option("--timeline", help="A line for each step, with the tensors alive then.")] = False,
+    hints: Annotated[bool, option("--hints", help="Also show which single changes would save memory.")] = False,
     train: Annotated[
         bool, option("--train", help="A step of training: forward and backward pass, gradients, the optimizer's state.")
     ] = False,

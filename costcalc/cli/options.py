@@ -72,7 +72,7 @@ Apply = Annotated[
     list[str] | None,
     option(
         "--apply", metavar="A,B,…", panel=MODEL, completes=transform_names,
-        help="Transforms of the model, in this order: fold_norm,fuse:ort. `costcalc list --transforms` tells of each.",
+        help="Transforms of the model, in this order: fold_norm,fuse:ort. `costcalc list --transforms` describes each.",
     ),
 ]  # fmt: skip
 FoldNorm = Annotated[
@@ -80,7 +80,7 @@ FoldNorm = Annotated[
     option(
         "--fold-norm",
         panel=MODEL,
-        help="Short for --apply fold_norm, before others: batch norms go into the layers before them.",
+        help="Short for --apply fold_norm, before others: batch norms are folded into the layers before them.",
     ),
 ]
 
@@ -89,26 +89,26 @@ Layout = Annotated[
     list[str] | None,
     option(
         "--layout", metavar="[NAME=]LETTERS", panel=MODEL,
-        help="What the axes of an input are, where the graph does not tell: nhwc, ntchw. For receptive fields.",
+        help="What the axes of an input are, if the graph does not show it: nhwc, ntchw. For receptive fields.",
     ),
 ]  # fmt: skip
 
 
 Child = Annotated[
     bool,
-    option("--child", panel=MODEL, help="Run in a process of its own, and say so if native code ends it."),
+    option("--child", panel=MODEL, help="Run in a process of its own, and report it if native code crashes."),
 ]
 
 
 Tokens = Annotated[
     int | None,
-    option("--tokens", min=1, panel=MODEL, help="Short for --set tokens=N: of a text that a model of hf: is run on."),
+    option("--tokens", min=1, panel=MODEL, help="Short for --set tokens=N: the length of the text for a model of hf:."),
 ]  # fmt: skip
 Prompt = Annotated[
     int | None,
     option(
         "--prompt", min=1, panel=MODEL,
-        help="Short for --set prompt=N: of a text before, in its cache; one token is run.",
+        help="Short for --set prompt=N: the length of the cached text before; one token is run.",
     ),
 ]  # fmt: skip
 
@@ -150,7 +150,10 @@ class Model(NamedTuple):
     kwargs: Annotated[
         str | None,
         option(
-            "--kwargs", metavar="JSON", panel=MODEL, help='Arguments of what builds a PyTorch model: {"depth": 50}.'
+            "--kwargs",
+            metavar="JSON",
+            panel=MODEL,
+            help='Arguments of the class or function that builds a PyTorch model: {"depth": 50}.',
         ),
     ] = None
 
@@ -195,9 +198,7 @@ class Model(NamedTuple):
         return found
 
 
-Bits = Annotated[
-    int | None, option("--bits", min=1, max=1024, help="Bits of a floating-point element, in place of 32.")
-]
+Bits = Annotated[int | None, option("--bits", min=1, max=1024, help="Bits of a floating-point element, instead of 32.")]
 
 
 def energy_names(incomplete: str) -> list[str]:
@@ -222,7 +223,7 @@ class Setting(NamedTuple):
         str | None,
         option(
             "--energy", metavar="TABLE", completes=energy_names,
-            help="Energy by a table: horowitz_45nm, or a YAML file; perhaps with a level of memory, :sram_1mib.",
+            help="Energy by a table: horowitz_45nm, or a YAML file; optionally with a level of memory, :sram_1mib.",
         ),
     ] = None  # fmt: skip
 
@@ -281,7 +282,8 @@ class Shown(NamedTuple):
 
     depth: Annotated[int | None, option("--depth", "-d", min=0, panel=DISPLAY, help="Fold what lies deeper.")] = None
     all: Annotated[
-        bool, option("--all", panel=DISPLAY, help="Every layer; else a long table is folded to fit the terminal.")
+        bool,
+        option("--all", panel=DISPLAY, help="Show every layer; by default a long table is folded to fit the terminal."),
     ] = False
     columns: Annotated[str | None, option("--columns", "-c", metavar="A,B,…", panel=DISPLAY, help=help_of_columns)] = (
         None
@@ -291,13 +293,13 @@ class Shown(NamedTuple):
     ] = None
     bars: Annotated[
         str | None,
-        option("--bars", metavar="COLUMN", panel=DISPLAY, help="A bar beside each number of a column: traffic."),
+        option("--bars", metavar="COLUMN", panel=DISPLAY, help="Draw a bar beside each number of a column: traffic."),
     ] = None
     by_kind: Annotated[
         bool, option("--by-kind", panel=DISPLAY, help="A row for each kind of layer, the most expensive first.")
     ] = False
     top: Annotated[
-        int | None, option("--top", min=1, panel=DISPLAY, help="That many rows; the rest is summed in one.")
+        int | None, option("--top", min=1, panel=DISPLAY, help="Show this many rows; the rest is summed in one.")
     ] = None
     exact: Annotated[bool, option("--exact", panel=DISPLAY, help="All digits in place of units.")] = False
     flops: Flops = False

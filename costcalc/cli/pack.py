@@ -20,13 +20,13 @@ EXAMPLES = {
 @command
 def pack(
     file: Annotated[
-        str, argument(metavar="FILE.csv", help="A line a tensor, with the columns name, first, last and bytes.")
+        str, argument(metavar="FILE.csv", help="One line per tensor, with the columns name, first, last and bytes.")
     ],
     capacity: Annotated[
         str | None, option("--capacity", metavar="SIZE", help="The memory available: 320KiB, 1 MB, 1MiB.")
     ] = None,
     alignment: Annotated[
-        int, option("--alignment", min=1, max=1 << 30, help="Offsets and sizes are multiples of that many bytes.")
+        int, option("--alignment", min=1, max=1 << 30, help="Round offsets and sizes to multiples of this many bytes.")
     ] = 1,
     seconds: Annotated[
         float,

@@ -56,18 +56,20 @@ def plot(
     choices: Choices,
     setting: Setting,
     by: Annotated[
-        str | None, option("--by", metavar="FIGURE", help="Of a treemap or waterfall: the figure; macs by default.")
+        str | None, option("--by", metavar="FIGURE", help="For a treemap or waterfall: the figure; macs by default.")
     ] = None,
     engine: Annotated[
-        Engine | None, option("--engine", "-e", help="Of memory: by whose rules; eager by default.")
+        Engine | None, option("--engine", "-e", help="For memory: the engine whose rules apply; eager by default.")
     ] = None,
     x: Annotated[
-        str | None, option("--x", "-x", metavar="COLUMN", help="Of pareto: a figure, or a column of --with; macs.")
+        str | None, option("--x", "-x", metavar="COLUMN", help="For pareto: a figure, or a column of --with; macs.")
     ] = None,
     y: Annotated[str | None, option("--y", "-y", metavar="COLUMN", help="The other axis; params by default.")] = None,
     beside: Annotated[
         str | None,
-        option("--with", metavar="FILE.csv", help="Other columns: a head each, the models in the first column."),
+        option(
+            "--with", metavar="FILE.csv", help="More columns: a CSV with a head row and the models in the first column."
+        ),
     ] = None,
     best: Annotated[
         list[str] | None,

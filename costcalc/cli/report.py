@@ -25,18 +25,19 @@ def report(
     setting: Setting,
     engine: ByEngine = Engine.eager,
     fps: Annotated[
-        float | None, option("--fps", min=0.001, help="Inferences a second to reach: the bandwidth they need.")
+        float | None, option("--fps", min=0.001, help="Show the bandwidth needed for this many inferences per second.")
     ] = None,
     output: Annotated[str | None, to_file()] = None,
     verify: Annotated[
         bool,
         option(
-            "--verify", help="Also what `costcalc verify` finds, which runs the model in PyTorch; then as its exit."
+            "--verify",
+            help="Also what `costcalc verify` finds, which runs the model in PyTorch; then with its exit code.",
         ),
     ] = False,
     strict: Annotated[
         bool,
-        option("--strict", help="Exit with code 4 if a layer has no rule, or values decide a size that is not set."),
+        option("--strict", help="Exit with code 4 if a layer has no rule, or a size that values decide is not set."),
     ] = False,
 ) -> int:
     """A page for a browser, in one file that fetches nothing: figures, treemap, layers, roofline, memory, graph.

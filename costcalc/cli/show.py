@@ -18,7 +18,7 @@ EXAMPLES = {
 @command
 def show(
     model: Model,
-    expand: Annotated[bool, option("--expand", help="A layer a line: no blocks, loops or parameters.")] = False,
+    expand: Annotated[bool, option("--expand", help="One line per layer: no blocks, loops or parameters.")] = False,
     output: Output = None,
 ) -> None:
     """The spec of a model, as it was written or with every layer spelled out."""

@@ -48,10 +48,12 @@ def table(
     ] = COLUMNS,
     beside: Annotated[
         str | None,
-        option("--with", metavar="FILE.csv", help="Other columns: a head each, the models in the first column."),
+        option(
+            "--with", metavar="FILE.csv", help="More columns: a CSV with a head row and the models in the first column."
+        ),
     ] = None,
     names: Annotated[
-        str | None, option("--names", metavar="NAME,...", help="What to call the models, in their order.")
+        str | None, option("--names", metavar="NAME,...", help="Names for the models, in their order.")
     ] = None,
     best: Annotated[
         list[str] | None,
@@ -67,7 +69,7 @@ def table(
     output: Output = None,
     strict: Annotated[
         bool,
-        option("--strict", help="Exit with code 4 if a layer has no rule, or values decide a size that is not set."),
+        option("--strict", help="Exit with code 4 if a layer has no rule, or a size that values decide is not set."),
     ] = False,
 ) -> int:
     """Models as the rows of a table for a paper: one unit a column, the best in bold, how it was counted below."""

@@ -35,7 +35,7 @@ def traffic(
             "--energy",
             metavar="TABLE",
             completes=energy_names,
-            help="Also the energy with each of the three, by a table as analyze has it.",
+            help="Also the energy with each of the three, by a table as in analyze.",
         ),
     ] = None,
     bits: Bits = None,

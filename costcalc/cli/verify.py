@@ -46,7 +46,7 @@ def verify(
             "--against",
             metavar="MODEL",
             completes=model_names,
-            help="Of a file: the model that it was exported from, built with --kwargs; MACs and elements are compared.",
+            help="For a file: compare MACs and elements with the model that it was exported from (see --kwargs).",
         ),
     ] = None,
     output: Output = None,

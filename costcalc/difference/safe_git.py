@@ -95,7 +95,7 @@ def git(
     except FileNotFoundError:
         raise GitError("git is not installed, and a revision cannot be read without it") from None
     except (OSError, ValueError) as error:  # of a revision with a NUL in it, or too long
-        raise GitError(f"git cannot be asked that: {error}") from None
+        raise GitError(f"git cannot do that: {error}") from None
     if done.returncode not in fine:
         reason = done.stderr.decode(errors="replace").strip().splitlines()
         raise GitError(f"git {args[0]} failed: {reason[0] if reason else done.returncode}")

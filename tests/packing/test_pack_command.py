@@ -26,7 +26,7 @@ def file(tmp_path: Path) -> str:
 def test_a_file_is_packed(file: str, capsys: Capture) -> None:
     assert outcome(["pack", file]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "arena     40 B  40 bytes for 3 tensors, the least that there can be"
+    assert lines[0] == "arena     40 B  40 bytes for 3 tensors, the least possible"
     assert lines[2].split() == ["tensor", "bytes", "offset", "steps"]
     assert outcome(["pack", file, "--format", "json", "--capacity", "1KiB"]) == 0
     found = json.loads(capsys.readouterr().out)

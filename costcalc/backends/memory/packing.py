@@ -21,7 +21,7 @@ def facts(found: Packing) -> Iterator[tuple[str, str, str]]:
     """Each figure by its name, as text, and what it says."""
     many = f"{grouped(found.arena_bytes)} bytes for {len(found.tensors)} tensors"
     if found.optimal:
-        yield "arena", size(8 * found.arena_bytes), f"{many}, the least that there can be"
+        yield "arena", size(8 * found.arena_bytes), f"{many}, the least possible"
     else:
         gap = percent(found.arena_bytes - found.lower_bound_bytes, found.arena_bytes)
         yield "arena", size(8 * found.arena_bytes), many

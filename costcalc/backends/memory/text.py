@@ -58,7 +58,7 @@ def _arena(memory: Memory) -> str:
     bound = memory.lower_bound_bytes
     block = f"{_exact(memory.arena_bytes or 0)} {BLOCKS.get(memory.engine, 'in one block for all of them')}"
     if memory.optimal:
-        return f"{block}, the least that there can be"
+        return f"{block}, the least possible"
     gap = percent((memory.arena_bytes or 0) - bound, memory.arena_bytes or 0)
     return f"{block}; at least {_bytes(bound)} are needed, {gap} less"
 

@@ -130,7 +130,9 @@ def format_of(file: str) -> str:
     """The format that the name of ``file`` asks for. Raises ``OptionError`` where it asks for none of ``FORMATS``."""
     ending = Path(file).suffix[1:].lower()
     if ending not in FORMATS:
-        raise OptionError(f"--output {file[:60]}: pictures are written as .svg, .png or .pdf; name the file so")
+        raise OptionError(
+            f"--output {file[:60]}: pictures are .svg, .png or .pdf files; end the name with one of these"
+        )
     return ending
 
 

@@ -61,7 +61,7 @@ def draw(reports: Sequence[Report], names: Sequence[str], width: float | None = 
     Raises ``CostcalcError`` where a model has no places of an image, and for more than six.
     """
     if len(reports) > MOST:
-        raise CostcalcError(f"a picture tells {MOST} receptive fields apart, not {len(reports)}; give fewer models")
+        raise CostcalcError(f"a picture shows at most {MOST} receptive fields, not {len(reports)}; give fewer models")
     found = [growth(report) for report in reports]
     for report, grown in zip(reports, found, strict=True):
         if not grown.layers:

@@ -144,7 +144,7 @@ class Files:
     def _used(self, spec: Spec, text: str, location: Location) -> Spec:
         # A spec of a stranger could otherwise have the beginning of any file quoted in a message.
         if not text.endswith(YAML):
-            raise SpecError(f"'{text[:80]}' is not a YAML file; what is used ends in .yaml", location)
+            raise SpecError(f"'{text[:80]}' is not a YAML file; 'use' takes files that end in .yaml", location)
         path = str(Path(spec.file).parent / text)
         self._admit(path, text, location)
         try:

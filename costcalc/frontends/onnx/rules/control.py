@@ -82,7 +82,7 @@ def _turns(n: NodeUse, body: SubGraph) -> int:
         usual = most if most < MOST_TURNS else 1
         turns = n.build.setting(n.build.setting_name("trips"), usual, "turns of a loop", most)
     if turns > MOST_TURNS:
-        raise FileError(f"a loop turns {turns:,} times; at most {MOST_TURNS:,} are written out")
+        raise FileError(f"a loop runs {turns:,} times; at most {MOST_TURNS:,} are written out")
     return max(turns, 0)
 
 
@@ -134,7 +134,7 @@ def scan(n: NodeUse, env: Any) -> Any:
     if not isinstance(turns, int):
         raise NoRule("an axis that stays open")
     if turns > MOST_TURNS:
-        raise FileError(f"a scan turns {turns:,} times; at most {MOST_TURNS:,} are written out")
+        raise FileError(f"a scan runs {turns:,} times; at most {MOST_TURNS:,} are written out")
     cut = n.build.lowering.call("Scan", {})
     before = NodeUse(n.build, n.node, n.given, cut, n.opset)
     parts = [before.add("unbind", before.x(states + i), options=(axis,)) for i, axis in enumerate(along)]
@@ -199,7 +199,7 @@ def at(n: NodeUse) -> Any:
     values = _sequence(n)
     position = _position(n, 1, len(values))
     if position >= len(values):
-        raise FileError(f"a sequence of {len(values)} has no place {position}")
+        raise FileError(f"a sequence of {len(values)} has no element {position}")
     return values[position]
 
 
