@@ -38,8 +38,8 @@ ByEngine = Annotated[
     Engine,
     option(
         "--engine", "-e", shows_default=True,
-        help="The engine whose rules apply: PyTorch (eager), ONNX Runtime (ort), TensorFlow Lite (tflite), its interpreter "
-        "for microcontrollers (tflm), one that writes in place (mcu), or none (ideal).",
+        help="The engine whose rules apply: PyTorch (eager), ONNX Runtime (ort), TensorFlow Lite (tflite), its "
+        "interpreter for microcontrollers (tflm), one that writes in place (mcu), or none (ideal).",
     ),
 ]  # fmt: skip
 
