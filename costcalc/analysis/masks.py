@@ -52,20 +52,18 @@ class Masks:
     def seen(self, node: Node, pixel_map: PixelMap, extent: tuple[int, ...]) -> PixelMap | None:
         """What the output of ``node`` sees, None if nothing; without its mask it would see ``pixel_map``."""
         shape = self.graph.types[node.outputs[0]].shape
-        put = self._put_by(node)
-        assert put is not None
-        mask, leaves = put
-        numbers, of_mask = self.numbers(mask), ints(self.graph.types[mask].shape)
-        if numbers is None:
+        found = self.left(node)
+        if found is None:
             return pixel_map
+        told, of_mask = found
         left = [[False] * n for n in of_mask]
         many = 0
-        for index, number in zip(product(*map(range, of_mask)), numbers, strict=True):
-            if leaves(number):
+        for index, is_left in zip(product(*map(range, of_mask)), told, strict=True):
+            if is_left:
                 many += 1
                 for axis, place in enumerate(index):
                     left[axis][place] = True
-        if many == len(numbers):
+        if many == len(told):
             return pixel_map
         if not many:
             return None
@@ -76,6 +74,16 @@ class Masks:
             if not all(places):
                 maps[axis] = AxisMap(axis, sees=_own(places), bound=True)
         return through(pixel_map, tuple(maps), shape, shape, extent)
+
+    def left(self, node: Node) -> tuple[list[bool], tuple[int, ...]] | None:
+        """Of each element of the mask that ``node`` puts on data whether it leaves what it stands on, with the shape of
+        the mask; None where nothing is known.
+        """
+        put = self._put_by(node)
+        assert put is not None
+        mask, leaves = put
+        numbers = self.numbers(mask)
+        return None if numbers is None else ([leaves(n) for n in numbers], ints(self.graph.types[mask].shape))
 
     def numbers(self, value: str) -> Sequence[Any] | None:
         """The elements of a settled ``value`` in their order, if they are known."""

@@ -91,7 +91,8 @@ def pixel_maps(graph: Graph, image: str, axes: tuple[int, ...] | None = None) ->
                 pixel_map = seen_along(ways, before, graph.types[value], extent)
                 if pixel_map and node.op.is_bounded_only:
                     pixel_map = pixel_map._replace(bound=True)
-                if pixel_map and node.op.leaves_zeros:
+                is_apart = any(view.unlike for view in before if view is not None)
+                if pixel_map and (node.op.leaves_zeros or (is_apart and node.op.mixes_parts())):
                     pixel_map = pixel_map._replace(unlike=True)
                 if pixel_map and is_masked:
                     pixel_map = masks.seen(node, pixel_map, extent)

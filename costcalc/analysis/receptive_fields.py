@@ -7,6 +7,7 @@ from functools import lru_cache
 from math import ceil, floor, lcm
 
 from costcalc.analysis.axis_factors import Factor, PlaceTable
+from costcalc.analysis.element_extents import ElementExtents, element_extents
 from costcalc.analysis.layout import axis_names, image_of
 from costcalc.analysis.pixel_map import GLOBAL, UNKNOWN, PixelMap, ReceptiveField, Seen, Span
 from costcalc.analysis.pixel_maps import pixel_maps
@@ -90,12 +91,26 @@ def receptive_fields(graph: Graph) -> ReceptiveFields:
     fields = {key: pixel_map and _field(pixel_map, extent) for key, pixel_map in distinct.items()}
     last = next((n for n in reversed(graph.nodes) if _has_places(found[n.outputs[0]], n, graph)), None)
     sees_all = last is not None and fields[id(found[last.outputs[0]])] == GLOBAL
+    of = {v: fields[id(pixel_map)] for v, pixel_map in found.items()}
+    if any(isinstance(field, ReceptiveField) and field.bound for field in fields.values()):
+        for told, extents in element_extents(graph, value, axes).items():
+            field = of[told]
+            if isinstance(field, ReceptiveField) and field.bound:
+                of[told] = extents and _exact(field, extents)
     return ReceptiveFields(
-        {v: fields[id(pixel_map)] for v, pixel_map in found.items()},
+        of,
         value,
         names,
         last.name if last and sees_all else "",
     )
+
+
+def _exact(field: ReceptiveField, extents: ElementExtents) -> ReceptiveField:
+    """``field``, which is a bound, with what its elements really see."""
+    most = extents.most()
+    assert most is not None
+    first = tuple(next(lo for lo, hi in zip(t.lo, t.hi, strict=True) if hi >= 0) for t in extents.tables)
+    return field._replace(size=most, seen=most, offset=first, bound=False)
 
 
 def _has_places(pixel_map: PixelMap | None, node: Node, graph: Graph) -> bool:

@@ -59,7 +59,8 @@ def give(cls: type[Op]) -> None:
     """Make the rules of ``cls`` those for either place of the channels, by the field."""
     backs: dict[str, Callable[..., Any]] = {
         "infer": _types, "discards": _types, "to_torch": _module,
-        "index_maps": _index_maps, "index_maps_of": _index_maps, **dict.fromkeys(AS_THEY_ARE, _as_it_is),
+        "index_maps": _index_maps, "index_maps_of": _index_maps, "element_maps": _element_maps,
+        **dict.fromkeys(AS_THEY_ARE, _as_it_is),
     }  # fmt: skip
     for name, back in backs.items():
         setattr(cls, name, _either(getattr(cls, name), name, back))
@@ -72,7 +73,7 @@ def _either(rule: Callable[..., Any], name: str, back: Callable[..., Any]) -> Ca
     def by_field(self: Any, *x: Any, **out: Any) -> Any:
         if not vars(self)[FIELD]:
             return rule(self, *x, **out)
-        first = 1 if name == "index_maps_of" else 0  # before the types stands which output is meant
+        first = 1 if name in ("index_maps_of", "element_maps") else 0  # before the types stands which output is meant
         types = x[first:]
         if any(len(t.shape) < 2 for t in types):
             return rule(self, *x, **out)  # which tells what is wrong
@@ -93,6 +94,10 @@ def _types(found: Any, *_: Any) -> Any:
 
 def _index_maps(found: tuple[IndexMap, ...], types: tuple[TensorType, ...], y: TensorType) -> tuple[IndexMap, ...]:
     return tuple(_index_map(index_map, x, y) for index_map, x in zip(found, types, strict=True))
+
+
+def _element_maps(found: tuple[IndexMap, ...] | None, *types: Any) -> tuple[IndexMap, ...] | None:
+    return found and _index_maps(found, *types)
 
 
 def _index_map(index_map: IndexMap, x: TensorType, y: TensorType) -> IndexMap:

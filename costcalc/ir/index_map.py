@@ -232,6 +232,18 @@ def each_channel(windows: Sequence[Window], gaps: Sequence[int] = ()) -> IndexMa
     return (AxisMap(0), AxisMap(1), *_slid(windows, gaps))
 
 
+def in_groups(index_map: IndexMap, groups: int, channels: int, made: int) -> IndexMap:
+    """``index_map``, which mixes all of so many ``channels``, with each of those that are ``made`` seeing its group."""
+    if groups == 1 or isinstance(index_map, (Regroup, Steps)):
+        return index_map
+
+    def group(channel: int) -> tuple[int, int]:
+        first = channel // (made // groups) * (channels // groups)
+        return first, first + channels // groups - 1
+
+    return (index_map[0], AxisMap(1, sees=group), *index_map[2:])
+
+
 def _slid(windows: Sequence[Window], gaps: Sequence[int]) -> Iterable[AxisMap]:
     pairs = zip(windows, gaps or (1,) * len(windows), strict=True)
     return (AxisMap(axis, window, gap=gap) for axis, (window, gap) in enumerate(pairs, 2))

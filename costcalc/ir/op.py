@@ -273,6 +273,22 @@ class Op:
         """``index_maps`` of output ``index``, for ops whose outputs see unlike places of an input."""
         return self.index_maps(*x, **out)
 
+    def mixes_parts(self) -> bool:
+        """Whether an output sees only some of the channels that its ``index_maps`` mix, such as those of its group."""
+        return False
+
+    def element_maps(self, index: int, *x: Any, **out: Any) -> tuple[IndexMap, ...] | None:
+        """``index_maps_of``, where these hold no more than what each element of output ``index`` depends on: element by
+        element, also along axes that are no places. None where data say what that is.
+        """
+        return None if self.is_bounded_only else self.index_maps_of(index, *x, **out)
+
+    def blank(self, *x: Any, **_: Any) -> tuple[tuple[int, ...], Callable[..., bool]] | None:
+        """Of an op that leaves zeros, the axes of its output that say where, and whether at some places along them an
+        element is one, whatever is read; None where that is not known.
+        """
+        return None
+
     def is_bound(self) -> bool:
         """Whether its ``index_maps`` are a bound, with these options."""
         return self.is_bounded_only

@@ -10,7 +10,7 @@ from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, divides, prod
 from costcalc.ir.fields import Pads, Size, Sizes, axes_given, ints, pads, per_axis
 from costcalc.ir.footprint import taps_inside, taps_of_place, touched
-from costcalc.ir.index_map import IndexMap, Window, spatial
+from costcalc.ir.index_map import IndexMap, Window, in_groups, spatial
 from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import INPUT, Saves
@@ -111,6 +111,12 @@ class Conv(Op):
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         windows = [_window(s, -p, reach - p) for _, reach, s, (p, _) in self._axes(x)]
         return (spatial(windows, ints(self._settings(x)[2])),)
+
+    def mixes_parts(self) -> bool:
+        return self.groups != 1
+
+    def element_maps(self, index: int, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        return (in_groups(self.index_maps(x, y=y)[0], *ints((self.groups, x.channels, y.channels))),)
 
     def as_conv(self, x: TensorType) -> Op:
         return self

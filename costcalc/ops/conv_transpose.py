@@ -11,7 +11,7 @@ from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, divides, maximum, prod
 from costcalc.ir.fields import Counts, Pairs, Size, Sizes, ints, pads, per_axis
 from costcalc.ir.footprint import laying, taps_inside, taps_of_place
-from costcalc.ir.index_map import AxisMap, IndexMap, Window, ratio
+from costcalc.ir.index_map import AxisMap, IndexMap, Window, in_groups, ratio
 from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
@@ -118,6 +118,12 @@ class ConvTranspose(Op):
 
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return ((AxisMap(0), None, *self._laid(x)),)
+
+    def mixes_parts(self) -> bool:
+        return self.groups != 1
+
+    def element_maps(self, index: int, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        return (in_groups(self.index_maps(x, y=y)[0], *ints((self.groups, x.channels, y.channels))),)
 
     def _laid(self, x: TensorType) -> Iterator[AxisMap]:
         """Per spatial axis: from o = s·i + d·r - p follows i = (o + p - d·r) / s, with d·r from 0 to the reach."""

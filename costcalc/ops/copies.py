@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from costcalc.errors import OptionError
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, maximum, minimum, prod, total
 from costcalc.ir.fields import Axes, Axis, Shape, Size, ints
-from costcalc.ir.index_map import AxisMap, IndexMap, Regroup, Steps, Window
+from costcalc.ir.index_map import AxisMap, IndexMap, Regroup, Steps, Window, elementwise
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.axes import has_axes, position, replaced, several
@@ -226,6 +226,15 @@ class Triangle(Op):
         lower = (full - first) * (first + full + 2 * below + 1) // 2 + (rows - full) * columns
         return (prod(stack) * (rows * columns - lower if self.upper else lower),)
 
+    def element_maps(self, index: int, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        return (elementwise(x, y),)
+
+    def blank(self, x: TensorType, *, y: TensorType) -> tuple[tuple[int, ...], Callable[..., bool]]:
+        last, diagonal = len(x.shape) - 1, self.diagonal
+        if self.upper:
+            return (last - 1, last), lambda row, column: column - row < diagonal
+        return (last - 1, last), lambda row, column: column - row > diagonal
+
     def evaluate(self, given: tuple[Elements, ...], x: TensorType, *, y: TensorType) -> Elements:
         return below_or_above(given[0], ints(x.shape), self.diagonal, self.upper)
 
@@ -290,6 +299,10 @@ class DiagEmbed(Op):
             for axis in range(len(y.shape))
         )
         return (tuple(entries),)
+
+    def blank(self, x: TensorType, *, y: TensorType) -> tuple[tuple[int, ...], Callable[..., bool]]:
+        offset = self.offset
+        return self._axes(x), lambda row, column: column - row != offset
 
     def _axes(self, x: TensorType) -> tuple[int, int]:
         return self.first % (len(x.shape) + 1), self.second % (len(x.shape) + 1)

@@ -102,6 +102,9 @@ class DeformConv(Op):
         sampled = x.shape[0] * x.channels * self._taps() * prod(y.spatial)
         return sampled * (7 if mask is None else 8) + self.conv().ops(x, y=y)
 
+    def mixes_parts(self) -> bool:
+        return self.groups != 1
+
     def index_maps(self, x: TensorType, *others: TensorType, y: TensorType) -> tuple[IndexMap, ...]:
         return ((AxisMap(0), None, None, None), *((AxisMap(0), None, AxisMap(2), AxisMap(3)) for _ in others))
 

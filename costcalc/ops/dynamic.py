@@ -78,6 +78,9 @@ class DynamicConv(Op):
     def reads(self, x: TensorType, weight: TensorType, *, y: TensorType) -> tuple[Dim, ...]:
         return (*self.conv(weight).reads(x, y=y), weight.size)
 
+    def mixes_parts(self) -> bool:
+        return self.groups != 1
+
     def index_maps(self, x: TensorType, weight: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (*self.conv(weight).index_maps(x, y=y), ALL_TO_ALL)
 

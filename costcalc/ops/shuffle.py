@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from costcalc.ir.call import Call, Traced
 from costcalc.ir.dims import divides
 from costcalc.ir.fields import Size, ints
-from costcalc.ir.index_map import AxisMap, IndexMap, Window, ratio
+from costcalc.ir.index_map import AxisMap, IndexMap, Regroup, Steps, Window, ratio
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
 from costcalc.ops.traced_steps import images
@@ -42,6 +42,18 @@ class ChannelShuffle(Op):
 
     def index_maps(self, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
         return (tuple(None if axis == 1 else AxisMap(axis) for axis in range(len(x.shape))),)
+
+    def mixes_parts(self) -> bool:
+        return True
+
+    def element_maps(self, index: int, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        groups, channels = ints((self.groups, x.channels))
+
+        def dealt(channel: int) -> tuple[int, int]:
+            own = channel % groups * (channels // groups) + channel // groups
+            return own, own
+
+        return (tuple(AxisMap(axis, sees=dealt if axis == 1 else None) for axis in range(len(x.shape))),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn
@@ -93,6 +105,12 @@ class PixelShuffle(Op):
         (r,) = ints((self.factor,))
         window = Window(ratio(1, r), ratio(1 - r, r), 0)
         return ((AxisMap(0), AxisMap(1, Window(r * r, 0, r * r - 1)), AxisMap(2, window), AxisMap(3, window)),)
+
+    def element_maps(self, index: int, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        (n, _, h, w), c, (r,) = ints(x.shape), ints(y.shape)[1], ints((self.factor,))
+        apart, together = (n, c, r, r, h, w), (n, c, h, r, w, r)
+        moved = tuple(map(AxisMap, (0, 1, 4, 2, 5, 3)))
+        return (Steps(((Regroup(), apart), (moved, together), (Regroup(), ints(y.shape)))),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn
@@ -148,6 +166,12 @@ class PixelUnshuffle(Op):
         channels = Window(ratio(1, r * r), ratio(1 - r * r, r * r), 0)
         window = Window(r, 0, r - 1)
         return ((AxisMap(0), AxisMap(1, channels), AxisMap(2, window), AxisMap(3, window)),)
+
+    def element_maps(self, index: int, x: TensorType, *, y: TensorType) -> tuple[IndexMap, ...]:
+        (n, c), (h, w), (r,) = ints(x.shape[:2]), ints(y.shape[2:]), ints((self.factor,))
+        apart, together = (n, c, h, r, w, r), (n, c, r, r, h, w)
+        moved = tuple(map(AxisMap, (0, 1, 3, 5, 2, 4)))
+        return (Steps(((Regroup(), apart), (moved, together), (Regroup(), ints(y.shape)))),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn
