@@ -21,7 +21,7 @@ from costcalc.analysis.routes import Route, route
 from costcalc.classes import NamedTuple
 from costcalc.ir.fields import ints
 from costcalc.ir.graph import Graph, Node
-from costcalc.ir.index_map import IDENTITY, AxisMap, IndexMap, Regroup, Steps
+from costcalc.ir.index_map import IDENTITY, AxisMap, IndexMap, Regroup, Several, Steps
 from costcalc.ir.use import Use
 
 MOST_ELEMENTS = 40_000
@@ -63,6 +63,25 @@ class ElementExtents(NamedTuple):
     def sized(self, over: Iterable[Digit]) -> Sized:
         """Digits with their sizes."""
         return [((axis, k), self.digits[axis][k]) for axis, k in over]
+
+    def at(self, indices: Sequence[int | None]) -> list[tuple[int, int] | None]:
+        """The first and the last pixel along each image axis that is seen by the elements that stand at ``indices``,
+        None for all along an axis; None where these see nothing.
+        """
+        digit_of: dict[Digit, int] = {}
+        for axis, (index, sizes) in enumerate(zip(indices, self.digits, strict=True)):
+            rest = index or 0
+            for k in range(len(sizes) - 1, -1, -1) if index is not None else ():
+                rest, digit_of[axis, k] = divmod(rest, sizes[k])
+        found: list[tuple[int, int] | None] = []
+        for over, lo, hi in self.tables:
+            at = [0]
+            for digit, n in self.sized(over):
+                chosen = [digit_of[digit]] if digit in digit_of else range(n)
+                at = [i * n + j for i in at for j in chosen]
+            last = max([hi[i] for i in at])
+            found.append((min([lo[i] for i in at]), last) if last >= 0 else None)
+        return found
 
     def most(self) -> tuple[int, ...] | None:
         """The most pixels that one element sees along each image axis; None if all see nothing."""
@@ -128,7 +147,12 @@ def _made(use: Use, index: int, before: Sequence[ElementExtents | None], work: _
         raise Untold
     shape = ints(y.shape)
     ways = zip(before, stated, use.inputs, strict=True)
-    seen = [_through(e, index_map, ints(x.shape), shape, work) for e, index_map, x in ways if e is not None]
+    seen = [
+        _through(e, way, ints(x.shape), shape, work)
+        for e, element_map, x in ways
+        for way in (element_map.ways if isinstance(element_map, Several) else (element_map,))
+        if e is not None
+    ]
     made = _together(seen, shape, work)
     if blank is not None:
         along, is_blank = blank

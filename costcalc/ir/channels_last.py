@@ -97,7 +97,7 @@ def _index_maps(found: tuple[IndexMap, ...], types: tuple[TensorType, ...], y: T
 
 
 def _element_maps(found: tuple[IndexMap, ...] | None, *types: Any) -> tuple[IndexMap, ...] | None:
-    return found and _index_maps(found, *types)
+    return found and _index_maps(found, *types)  # none of these is in several ways
 
 
 def _index_map(index_map: IndexMap, x: TensorType, y: TensorType) -> IndexMap:

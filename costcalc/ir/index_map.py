@@ -191,11 +191,18 @@ class Steps(NamedTuple):
     steps: tuple[tuple[AxisMaps | Regroup, tuple[Dim, ...]], ...]
 
 
+class Several(NamedTuple):
+    """What an output sees of one input in several ways, all of which add up: by each tap of patches put back."""
+
+    ways: tuple[IndexMap, ...]
+
+
 # How one output follows one input: for each output axis the input axis that it follows, or None. What stands
 # after the output's axes moves with none of them. Several that follow one input axis add up: a patch cut out
 # with a stride of 4 is seen at 4·o + k. An input axis that nothing follows is mixed whole into every output place.
 AxisMaps: TypeAlias = "tuple[AxisMap | Anywhere | None, ...]"
 IndexMap: TypeAlias = "AxisMaps | Regroup | Steps"
+ElementMap: TypeAlias = "IndexMap | Several"
 
 ALL_TO_ALL: IndexMap = ()  # every output place depends on the whole input
 

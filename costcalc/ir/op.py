@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 from costcalc.errors import OptionError, UnknownName, listing, near
 from costcalc.ir.dims import Dim, Truth
 from costcalc.ir.fields import Field
-from costcalc.ir.index_map import IndexMap, elementwise
+from costcalc.ir.index_map import ElementMap, IndexMap, elementwise
 from costcalc.ir.saved import KEPT, NOTHING, Moment, Saves
 from costcalc.ir.tensor import TensorType, Weight
 
@@ -277,7 +277,7 @@ class Op:
         """Whether an output sees only some of the channels that its ``index_maps`` mix, such as those of its group."""
         return False
 
-    def element_maps(self, index: int, *x: Any, **out: Any) -> tuple[IndexMap, ...] | None:
+    def element_maps(self, index: int, *x: Any, **out: Any) -> tuple[ElementMap, ...] | None:
         """``index_maps_of``, where these hold no more than what each element of output ``index`` depends on: element by
         element, also along axes that are no places. None where data say what that is.
         """

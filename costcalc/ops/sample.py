@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING
 
 from costcalc.ir.call import Call, Traced, once
 from costcalc.ir.dims import Dim, at_least, divides, equal, maximum, prod, where
 from costcalc.ir.fields import Counts, Sizes, ints, per_axis
 from costcalc.ir.footprint import taps_laid, touched
-from costcalc.ir.index_map import AxisMap, IndexMap, Regroup, Steps, Window, ratio
+from costcalc.ir.index_map import AxisMap, ElementMap, IndexMap, Regroup, Several, Steps, Window, ratio
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import Moment, Saves
 from costcalc.ir.tensor import TensorType
@@ -168,6 +170,12 @@ class Unfold(Patches):
         yield cls(3, dilation=(2, 1)), TensorType((1, 1, 7, 5))
 
 
+def _patch_of(stride: int, shift: int, place: int) -> tuple[int, int] | None:
+    """The patch of which one tap, at ``shift`` from where the patch starts, lies on ``place``; None if none does."""
+    patch, beside = divmod(place - shift, stride)
+    return None if beside else (patch, patch)
+
+
 @op("fold")
 class Fold(Patches):
     """Patches put back to where ``unfold`` took them from, added up where they overlap.
@@ -221,6 +229,20 @@ class Fold(Patches):
         # Of the patches that reach a place each shows it another of its taps: they may all be of one pixel.
         patches = (AxisMap(axis, window, bound=True) for axis, window in enumerate(windows, 4))
         return (Steps(((Regroup(), apart), ((AxisMap(0), AxisMap(1), *patches), y.shape))),)
+
+    def element_maps(self, index: int, x: TensorType, *, y: TensorType) -> tuple[ElementMap, ...]:
+        apart = self.taken_apart(y.shape[:2], y.shape[2:])  # type: ignore[arg-type]
+        each = [ints(values) for values in zip(*self.settings_by_axis(), strict=True)]
+        ways: list[IndexMap] = []
+        for taps in product(*(range(k) for k, *_ in each)):
+            patches = [
+                AxisMap(4 + axis, sees=partial(_patch_of, s, d * tap - p), along=2 + axis)
+                for axis, (tap, (_, s, p, d)) in enumerate(zip(taps, each, strict=True))
+            ]
+            # Axes behind the output's hold the tap, which is the same for all.
+            own = [AxisMap(2 + axis, Window(0, tap, tap), along=4 + axis) for axis, tap in enumerate(taps)]
+            ways.append(Steps(((Regroup(), apart), ((AxisMap(0), AxisMap(1), *patches, *own), y.shape))))
+        return (Several(tuple(ways)),)
 
     def to_torch(self, x: TensorType) -> nn.Module:
         from torch import nn

@@ -8,12 +8,13 @@ listed as an upper bound.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from math import ceil, floor, inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from costcalc.analysis.axis_factors import moves
+from costcalc.analysis.element_extents import ElementExtents, element_extents
 from costcalc.analysis.layout import image_of
 from costcalc.analysis.pixel_map import UNKNOWN, PixelMap, Span
 from costcalc.analysis.pixel_maps import pixel_maps
@@ -90,6 +91,9 @@ def receptive(
         and _placed(claims[n.outputs[0]], graph, n)
     ]
     chosen = _choose(figures, graph, candidates, claims)
+    told: Mapping[str, ElementExtents | None] = {}
+    if any(claim.bound for n in chosen if (claim := claims[n.outputs[0]])):
+        told = element_extents(graph, image, axes)
     sharp = sharpness(graph, claims, tuple(graph.types[image].shape[axis] for axis in axes))
     bounds: list[str] = []
     underivable: list[str] = []
@@ -103,7 +107,8 @@ def receptive(
             value, claim = _first(kept[node.name]), claims[node.outputs[0]]
             assert claim is not None
             try:
-                found = _compare(value, pixels, axes, claim, sharp[node.outputs[0]])
+                extents = told.get(node.outputs[0]) if claim.bound else None
+                found = _compare(value, pixels, axes, claim, sharp[node.outputs[0]], extents)
             except RuntimeError as error:  # of a decomposition of matrices, say
                 if "derivative" not in str(error):
                     raise
@@ -154,8 +159,15 @@ def _evenly(nodes: list[Node], count: int) -> list[Node]:
     return [nodes[(i + 1) * len(nodes) // count - 1] for i in range(count)]
 
 
-def _compare(value: Tensor, pixels: Tensor, axes: tuple[int, ...], claim: PixelMap, sharp: Sharp) -> Compared:
-    """What we claim against what autograd finds."""
+def _compare(
+    value: Tensor,
+    pixels: Tensor,
+    axes: tuple[int, ...],
+    claim: PixelMap,
+    sharp: Sharp,
+    told: ElementExtents | None,
+) -> Compared:
+    """What we claim against what autograd finds; where elements are ``told`` one by one, of these."""
     shape: tuple[int, ...] = tuple(value.shape)
     extent = tuple(pixels.shape[axis] for axis in axes)
     bordered = {axis for axis, _ in claim.borders}
@@ -169,6 +181,14 @@ def _compare(value: Tensor, pixels: Tensor, axes: tuple[int, ...], claim: PixelM
         found = _seen(value, _mask(shape, indices).expand(shape).to(value), pixels, axes)
         places = _pixels(claim, indices, len(extent))
         held = where == "middle" and sharp.holds
+        if told is not None:
+            for axis, (saw, said) in enumerate(zip(found, told.at(indices), strict=True)):
+                mine = Extent(*said) if said else None
+                reached[axis] |= saw == mine
+                fits = saw is None or (mine is not None and mine.first <= saw.first and saw.last <= mine.last)
+                if not fits or (sharp.holds and saw != mine):
+                    wrong.append((f"{where} place, axis {axis}: sees pixels {mine or 'none'}", f"{saw or 'none'}"))
+            continue
         for axis, (saw, seen, place, size) in enumerate(zip(found, claim.spans, places, extent, strict=True)):
             here = f"{where} place, axis {axis}: "
             if not isinstance(seen, Span):
