@@ -99,14 +99,38 @@ EXACT = {
     "filled at places": Net(lambda m, x: m[0](x.index_fill(2, torch.tensor([1, 4, 6, 9]), 2.0)), conv()),
     "pasted into zeros": Net(lambda m, x: m[0](torch.zeros_like(x).slice_scatter(x[:, :, ::4], 2, 0, 3)), conv()),
 }
+TOLD = {
+    "the channels that see less": Net(lambda m, x: torch.cat([m[0](x), x], 1)[:, 3:], conv()),
+    "one of two beside zeros": Net(lambda m, x: torch.cat([m[0](x), x * 0.5], 1)[:, 4:5], conv()),
+    "each channel by itself, and those that see less": Net(
+        lambda m, x: m[1](torch.cat([m[0](x), x], 1))[:, 3:], conv(), nn.Conv2d(6, 6, 1, groups=6)
+    ),
+    "groups of unlike channels, and those that see less": Net(
+        lambda m, x: m[1](torch.cat([x, m[0](x)], 1))[:, :2], conv(), nn.Conv2d(6, 4, 3, padding=1, groups=2)
+    ),
+    "unlike channels, shuffled": Net(lambda m, x: F.channel_shuffle(torch.cat([m[0](x), x], 1), 2)[:, 1:2], conv()),
+    "shuffled there and back": Net(lambda m, x: F.pixel_shuffle(F.pixel_unshuffle(x, 2), 2)),
+    "below the diagonal": Net(lambda m, x: m[0](x.tril()), conv()),
+    "above the diagonal": Net(lambda m, x: m[0](x.triu(5)), conv()),
+    "a mask below the diagonal": Net(lambda m, x: m[0](x * torch.ones(12, 12, device=x.device).tril()), conv()),
+    "a mask of single places": Net(lambda m, x: m[0](x * torch.eye(12, device=x.device)), conv()),
+    "patches summed": Net(lambda m, x: F.fold(F.unfold(x, 3, padding=1), (12, 12), 3, padding=1)),
+    "wide patches summed": Net(
+        lambda m, x: m[0](F.fold(F.unfold(x, (3, 2), 2, 1, (1, 3)) * 2, (12, 12), (3, 2), 2, 1, (1, 3))), conv()
+    ),
+    "rolled rows in windows": Net(lambda m, x: x.roll(2, 2).unflatten(2, (3, 4)).flatten(2, 3)),
+    "means of windows": Net(lambda m, x: (x.unflatten(2, (3, 4)) + x.unflatten(2, (3, 4)).mean(3, True)).flatten(2, 3)),
+    "means of rolled windows": Net(
+        lambda m, x: (lambda w: (w + w.mean(3, True)).flatten(2, 3).roll(-2, 2))(x.roll(2, 2).unflatten(2, (3, 4)))
+    ),
+}
+"""What no line is drawn around tightly: each element is told by itself."""
 BOUNDS = {
-    "the channels that see less": (Net(lambda m, x: torch.cat([m[0](x), x], 1)[:, 3:], conv()), 1),
-    "one of two beside zeros": (Net(lambda m, x: torch.cat([m[0](x), x * 0.5], 1)[:, 4:5], conv()), 1),
-    "shuffled there and back": (Net(lambda m, x: F.pixel_shuffle(F.pixel_unshuffle(x, 2), 2)), 1),
-    "below the diagonal": (Net(lambda m, x: m[0](x.tril()), conv()), 3),
-    "a mask below the diagonal": (Net(lambda m, x: m[0](x * torch.ones(12, 12, device=x.device).tril()), conv()), 3),
-    "patches summed": (Net(lambda m, x: F.fold(F.unfold(x, 3, padding=1), (12, 12), 3, padding=1)), 1),
-    "rolled rows in windows": (Net(lambda m, x: x.roll(2, 2).unflatten(2, (3, 4)).flatten(2, 3)), 1),
+    "a triangle of what was mirrored": (
+        Net(lambda m, x: m[0](F.pad(x, (1, 1, 1, 1), mode="reflect").tril()), conv()),
+        3,
+    ),
+    "put where data say": (Net(lambda m, x: F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2)), 1),
 }
 
 
@@ -136,6 +160,13 @@ def test_what_is_no_bound_is_seen_by_some_place(case: str) -> None:
     field = field_of(EXACT[case])
     assert not field.bound and field.size[0] == seen_by_gradients(EXACT[case])
     assert verify(trace(EXACT[case], SIZE), EXACT[case]).exit_code == 0
+
+
+@pytest.mark.parametrize("case", TOLD)
+def test_what_lies_on_no_line_is_told_element_by_element(case: str) -> None:
+    field = field_of(TOLD[case])
+    assert not field.bound and field.size[0] == field.seen[0] == seen_by_gradients(TOLD[case])
+    assert verify(trace(TOLD[case], SIZE), TOLD[case]).exit_code == 0
 
 
 @pytest.mark.parametrize("case", BOUNDS)
@@ -184,19 +215,18 @@ def test_a_dilated_kernel_on_nothing_but_padding_sees_nothing() -> None:
     assert seen_by_gradients(module) == 0 and verify(trace(module, SIZE), module).exit_code == 0
 
 
-def test_a_part_of_a_diagonal_that_lies_in_zeros_is_a_bound() -> None:
+def test_a_part_of_a_diagonal_that_lies_in_zeros_sees_nothing() -> None:
     module = Net(lambda m, x: torch.diag_embed(x.movedim(1, -1))[..., 0, 1:] * 2)
-    field = costcalc.analyze(trace(module, SIZE)).layers[-1].receptive_field
-    assert field is not None and field.bound
+    assert costcalc.analyze(trace(module, SIZE)).layers[-1].receptive_field is None
     assert seen_by_gradients(module) == 0  # off the diagonal
 
 
 SPEC = """
 inputs: {x: [3, 32, 32]}
 layers:
-- a: conv(4, (35, 3), padding=(17, 1))
-- both: {concat: [a, x]}
-- part: slice(1, 4, 7)
+- mirrored: pad((0, 1), 'reflect')
+- a: conv(4, (35, 3), padding=(17, 0))
+- part: triangle
 """
 
 

@@ -2,7 +2,7 @@
 
 At every place of the output the pixels with a gradient lie inside what is claimed. Where the claim is sharp they reach
 both ends of it, and what is global sees from one end of the image to the other; a field that is not said to be an upper
-bound is as wide as what some place sees. Images have one to three axes, lie in any layout, and are padded in all ways.
+bound is as wide as what some place sees; what is told element by element is so of each. Images have one to three axes, lie in any layout, and are padded in all ways.
 The spec that a trace is written as has the same figures, and is the same function.
 """
 
@@ -21,6 +21,7 @@ from random_moves import Program  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from costcalc.analysis.axis_factors import moves  # noqa: E402
+from costcalc.analysis.element_extents import element_extents  # noqa: E402
 from costcalc.analysis.pixel_map import GLOBAL, UNKNOWN, ReceptiveField, Span  # noqa: E402
 from costcalc.analysis.pixel_maps import pixel_maps  # noqa: E402
 from costcalc.analysis.receptive_fields import _field, receptive_fields  # noqa: E402
@@ -98,6 +99,25 @@ def fault(graph: Graph, seen: Any, axes: tuple[int, ...]) -> str:
     return ""
 
 
+def other_elements(graph: Graph, seen: Any, axes: tuple[int, ...]) -> str:
+    """Where an element of the output is told to see otherwise than it does; all of them are looked at."""
+    told, (output,), many = element_extents(graph, graph.inputs[0], axes), graph.outputs, len(axes)
+    if output not in told:
+        return ""
+    shape, extents = graph.types[output].shape, told[output]
+    if extents is None:
+        return "its elements are told to see nothing" if seen.any() else ""
+    for indices in product(*map(range, shape)):
+        said = extents.at(indices)
+        for axis in range(many):
+            others = tuple(a for a in range(many) if a != axis)
+            along = (seen[indices].any(others) if others else seen[indices]).nonzero().flatten().tolist()
+            really = (along[0], along[-1]) if along else None
+            if said[axis] != really:
+                return f"element {indices}, axis {axis}: sees {really}, told to see {said[axis]}"
+    return ""
+
+
 def held_somewhere(sharp: Any) -> bool:
     """Whether there is a place from which no tap on the way falls on padding."""
     return None not in sharp.places
@@ -120,9 +140,9 @@ def checked(seed: int, folder: Path, wide: bool = False) -> tuple[str, str]:
     assert figures.total.macs == counter.get_total_flops() // 2
     claim = pixel_maps(graph, graph.inputs[0], program.axes)[graph.outputs[0]]
     kind = "nothing" if claim is None else "unknown" if UNKNOWN in claim.spans else "followed"
-    return fault(graph, gradients(y, x, program.axes), program.axes) or other_function(
-        graph, program, x, y, folder
-    ), kind
+    seen = gradients(y, x, program.axes)
+    wrong = fault(graph, seen, program.axes) or other_elements(graph, seen, program.axes)
+    return wrong or other_function(graph, program, x, y, folder), kind
 
 
 def other_function(graph: Graph, program: Program, x: Any, y: Any, folder: Path) -> str:
