@@ -7,7 +7,8 @@ from functools import lru_cache
 from math import ceil, floor, lcm
 
 from costcalc.analysis.axis_factors import Factor, PlaceTable
-from costcalc.analysis.element_extents import ElementExtents, element_extents
+from costcalc.analysis.element_extents import element_extents
+from costcalc.analysis.extent_tables import ElementExtents
 from costcalc.analysis.layout import axis_names, image_of
 from costcalc.analysis.pixel_map import GLOBAL, UNKNOWN, PixelMap, ReceptiveField, Seen, Span
 from costcalc.analysis.pixel_maps import pixel_maps

@@ -278,15 +278,11 @@ class Op:
         return False
 
     def element_maps(self, index: int, *x: Any, **out: Any) -> tuple[ElementMap, ...] | None:
-        """``index_maps_of``, where these hold no more than what each element of output ``index`` depends on: element by
-        element, also along axes that are no places. None where data say what that is.
-        """
+        """``index_maps_of`` as each element sees its inputs, also along axes of channels; None where data say that."""
         return None if self.is_bounded_only else self.index_maps_of(index, *x, **out)
 
     def blank(self, *x: Any, **_: Any) -> tuple[tuple[int, ...], Callable[..., bool]] | None:
-        """Of an op that leaves zeros, the axes of its output that say where, and whether at some places along them an
-        element is one, whatever is read; None where that is not known.
-        """
+        """The axes of its output that say where it leaves zeros, and whether it does at places of these, if known."""
         return None
 
     def is_bound(self) -> bool:

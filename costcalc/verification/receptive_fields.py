@@ -14,7 +14,8 @@ from math import ceil, floor, inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from costcalc.analysis.axis_factors import moves
-from costcalc.analysis.element_extents import ElementExtents, element_extents
+from costcalc.analysis.element_extents import element_extents
+from costcalc.analysis.extent_tables import ElementExtents
 from costcalc.analysis.layout import image_of
 from costcalc.analysis.pixel_map import UNKNOWN, PixelMap, Span
 from costcalc.analysis.pixel_maps import pixel_maps

@@ -46,8 +46,8 @@ def test_attention_in_a_window_sees_the_window_and_no_more() -> None:
         ("scaled_dot_product_attention", ()),
         ("reshape", ((2, 2, 4, 4, 8),)), ("permute", ((0, 1, 3, 2, 4, 5),)), ("reshape", ((8, 8, 8),)),
     )  # fmt: skip
-    # A window is 4 patches wide. Its first patch sees 15 pixels on, its last 12 back: with stride 4, 28 pixels.
-    assert seen_after(PATCHES, *windows) == ReceptiveField((28, 28), (4, 4), (-12, -12))
+    # A window is 4 patches of 4 pixels wide, which all of its patches see.
+    assert seen_after(PATCHES, *windows) == ReceptiveField((16, 16), (4, 4), (0, 0))
 
 
 def test_channels_that_are_joined_and_regrouped_do_not_touch_the_places() -> None:

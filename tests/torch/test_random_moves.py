@@ -1,8 +1,9 @@
 """Receptive fields, shapes and MACs of random programs that move places about, against autograd and real runs.
 
-At every place of the output the pixels with a gradient lie inside what is claimed. Where the claim is sharp they reach
-both ends of it, and what is global sees from one end of the image to the other; a field that is not said to be an upper
-bound is as wide as what some place sees; what is told element by element is so of each. Images have one to three axes, lie in any layout, and are padded in all ways.
+At every place of the output the pixels with a gradient lie inside what is claimed. Where the claim is sharp they
+reach both ends of it, and what is global sees from one end of the image to the other; a field that is not said to be
+an upper bound is as wide as what some place sees. What is told element by element is so of each. Images have one to
+three axes, lie in any layout, and are padded in all ways.
 The spec that a trace is written as has the same figures, and is the same function.
 """
 
