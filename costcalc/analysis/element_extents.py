@@ -1,8 +1,8 @@
 """What each element of a value sees of the image, told one by one, where pixel maps leave no more than a bound.
 
 Ops move, join and cut the axes of the tables (``extent_tables``) by the same index maps by which pixel maps are
-composed; elements of known masks, of triangles and of what was put among zeros see nothing. Padding sees nothing either,
-so that all this is of real places alone.
+composed; elements of known masks, of triangles and of what was put among zeros see nothing. Nor does padding, so that
+all this is of real places alone.
 """
 
 from __future__ import annotations
