@@ -11,9 +11,9 @@ from costcalc.budget.lock import Lock, lock_text, parse_lock
 SPEC = """
 inputs: {x: [3, 32, 32]}
 layers:
+- mirrored: pad(1, 'reflect')
 - a: conv(4, 3, padding=1)
-- both: {concat: [a, x]}
-- colours: slice(1, 4, 7)
+- half: triangle
 """
 CONFIG = """
 version: 1
