@@ -145,6 +145,7 @@ def _along(
                 ([((out, k), n) if a == -1 - axis else ((a, k), n) for (a, k), n in t], lo, hi) for t, lo, hi in tables
             ]
             continue
+        allowance.take(prod(y[out] for out, _ in entries if out < len(y)), kept=False)
         inputs = _inputs(entries, x[axis], y, axis in varying)
         if axis in varying or None in inputs:
             made = [((out, 0), y[out]) for out, _ in entries if out < len(y)]
