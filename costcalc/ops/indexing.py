@@ -198,6 +198,7 @@ class Gather(Op):
     index gather take take_along_dim _unsafe_index masked_select nonzero unique_dim _unique2 unique_consecutive
     one_hot combinations cartesian_prod multinomial _pack_padded_sequence
     _jagged_to_padded_dense_forward _padded_dense_to_jagged_forward
+    _convert_indices_from_coo_to_csr _convert_indices_from_csr_to_coo
     """
 
     shape: Shape

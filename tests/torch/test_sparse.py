@@ -160,3 +160,34 @@ def test_torchs_counter_counts_them_as_dense_or_not_at_all() -> None:
     assert result.agrees, result.disagreements
     said = str(next(t for t in result.tallies if "FlopCounterMode" in t.witness))
     assert "sparse products, counted as dense ones" in said and "sparse products, counted 0" in said
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_places_in_another_layout_are_those_of_that_layout(real: bool) -> None:
+    """Rows' starts as a row for each element, and back; products of two sparse tensors run with values."""
+    columns = torch.tensor([1, 3, 2, 0])
+    starts = torch.tensor([0, 2, 2, 3, 4])
+
+    def weighted(layer: nn.Linear, x: Tensor) -> Any:
+        compressed = torch.sparse_csr_tensor(starts, columns, torch.ones(4), (4, 4))
+        if real:
+            compressed = compressed @ compressed
+        named = compressed.to_sparse_coo()
+        again = named.to_sparse_csr()
+        assert again.crow_indices().shape == (5,)
+        weights = named.values().view(-1, 1)
+        assert named.indices().shape == (2, weights.shape[0]) and again.col_indices().shape == weights.shape[:1]
+        return layer(x)[named.indices()[0]] * weights
+
+    class Layers(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(3, 5)
+
+        def forward(self, x: Tensor) -> Any:
+            return weighted(self.layer, x)
+
+    model = Layers()
+    graph = trace(model, torch.rand(4, 3))
+    assert graph.types[graph.outputs[0]].shape == tuple(model(torch.rand(4, 3)).shape)
+    assert {layer.kind for layer in report(graph).uncounted} == ({"matmul of sparse tensors"} if real else set())

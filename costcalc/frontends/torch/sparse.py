@@ -132,7 +132,7 @@ class SparseTensors:
         """Of a dense tensor: how many elements are stored, values decide."""
         x: Tensor = given["self"]
         if is_sparse(x):
-            return self._as_it_is(given, func, args, kwargs)
+            return self._laid_out(given, func, args, kwargs)
         if self._values == "all":
             made = func(*args, **kwargs)
             self._assumptions.met(
@@ -174,13 +174,52 @@ class SparseTensors:
 
     def _as_it_is(self, given: dict[str, Any], func: Any, args: Any, kwargs: Any) -> Any:
         x: Tensor = given["self"]
-        self._assumptions.note(COALESCED)
         if self._values == "all":
-            held, made = self.held(x), func(*args, **kwargs)
-            if made is not x:
-                self._held[id(made)] = StoredElements(made, held.values, held.places)
-            return made
+            return self._with_places(x, func(*args, **kwargs))
+        self._assumptions.note(COALESCED)
         return x
+
+    def _laid_out(self, given: dict[str, Any], func: Any, args: Any, kwargs: Any) -> Any:
+        """The same elements of a sparse tensor in another layout, whose places are told otherwise."""
+        x: Tensor = given["self"]
+        if self._values == "all":
+            return self._with_places(x, func(*args, **kwargs))
+        name = func._schema.name.rpartition("to_sparse")[2]
+        layout = {"_csr": torch.sparse_csr, "_csc": torch.sparse_csc}.get(name, given.get("layout") or torch.sparse_coo)
+        if layout is x.layout:
+            return x
+        held = self.held(x)
+        if x.dim() != 2 or held.values.dim() != 1 or given.get("blocksize"):
+            return NotImplemented
+        count, (rows, columns) = held.values.shape[0], x.shape
+        values = _without_values(held.values)
+        kinds: dict[torch.layout, tuple[Callable[..., Tensor], int]]
+        kinds = {
+            torch.sparse_csr: (torch.sparse_csr_tensor, rows),
+            torch.sparse_csc: (torch.sparse_csc_tensor, columns),
+        }
+        kind, starts = kinds.get(layout, (torch.sparse_coo_tensor, -1))
+        shapes = [(2, count)] if starts < 0 else [(starts + 1,), (count,)]
+        places = [torch.empty(shape, dtype=torch.int64, device=META) for shape in shapes]
+        made = kind(*places, values, x.shape, device=META)
+        self._tell(held, places)
+        self._held[id(made)] = StoredElements(made, held.values, tuple(places))
+        return made
+
+    def _with_places(self, x: Tensor, made: Tensor) -> Tensor:
+        """``made`` of ``x``, both with values: what it stores is that of ``x``, merged or in another order."""
+        if made is not x:
+            held, parts = self.held(x), parts_of(made)
+            values = parts.pop("values")
+            self._tell(held, list(parts.values()))
+            self._write("masked_select", {"self": held.values, "mask": held.places[0]}, [values])
+            self._held[id(made)] = StoredElements(made, values, tuple(parts.values()))
+        return made
+
+    def _tell(self, held: StoredElements, places: Sequence[Tensor]) -> None:
+        """Note that ``places`` are made of those of what is ``held``."""
+        for made in places:
+            self._write("masked_select", {"self": held.places[-1], "mask": held.places[0]}, [made])
 
     def _of_elements(self, given: dict[str, Any], func: Any, args: Any, kwargs: Any) -> Any:
         """A function of each stored element, which is 0 at 0."""
