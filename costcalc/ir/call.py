@@ -7,6 +7,7 @@ adds the steps that stand for it. Nothing here needs torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from costcalc.ir.origin import Origin, origin_of
@@ -61,6 +62,10 @@ class Traced:
         return f"<{self.weight or self.value or 'tensor'}: {self.type}>"
 
 
+NONE: Mapping[str, Any] = MappingProxyType({})
+"""What most steps have of what few have."""
+
+
 class Step:
     """One op applied to traced tensors; it becomes a node of the graph.
 
@@ -77,9 +82,9 @@ class Step:
         self, op: Op, inputs: tuple[Traced, ...], weights: dict[str, Traced], outputs: tuple[Traced, ...]
     ) -> None:
         self.op, self.inputs, self.weights, self.outputs = op, inputs, weights, outputs
-        self.prepared: dict[str, Traced] = {}
+        self.prepared: Mapping[str, Traced] = NONE
         self.location: Location | None = None
-        self.stored_as: dict[str, str] = {}
+        self.stored_as: Mapping[str, str] = NONE
         self.operator = ""
 
 

@@ -139,11 +139,14 @@ class Lowering:
             if given is None:
                 raise InternalError(f"{prefix}: {step.op!r} has a weight '{local}' that the model does not have")
             if not given.weight or (local in step.weights and given.trained != weight.trained):
-                step.prepared[local] = step.weights.pop(local)  # a value, and as such it may be either
+                step.prepared = {
+                    **step.prepared,
+                    local: step.weights.pop(local),
+                }  # a value, and as such it may be either
                 if given.type == weight.type:
                     continue
             if self._quantised and given.weight and given.type.dtype != weight.type.dtype:
-                step.stored_as[local] = given.type.dtype
+                step.stored_as = {**step.stored_as, local: given.type.dtype}
                 weight = weight._replace(type=TensorType(weight.type.shape, given.type.dtype))
             if given.type != weight.type or given.trained != weight.trained:
                 kind = "parameter" if given.trained else "buffer"
@@ -169,10 +172,14 @@ class Lowering:
         classes   dotted name of a module → its class
         """
         results = [self._current(t) for t in outputs]
-        steps = self._needed(results)
-        steps = [*self._with_leaves(steps, results)]
+        needed = self._needed(results)
+        self.steps, self._stands_for = [], {}  # of tens of thousands each is let go as its node is there
+        steps = [*self._with_leaves(needed, results)]
         called_so = names(steps, self.builder.inputs)
-        for (step, _), name in zip(steps, called_so, strict=True):
+        del needed
+        steps.reverse()
+        for name in called_so:
+            step, _ = steps.pop()
             called = {local: w.weight for local, w in step.weights.items() if w.weight != f"{name}.{local}"}
             prepared = {local: t.value for local, t in step.prepared.items()}
             frozen = [local for local, w in step.weights.items() if w.weight in self._frozen]
@@ -205,7 +212,8 @@ class Lowering:
                 if traced.weight and traced.weight not in self._leaves:
                     yield self._leaf(traced), Scope("")
             step.inputs = tuple([self._as_value(t) if t.weight else t for t in step.inputs])
-            step.prepared = {local: self._as_value(t) for local, t in step.prepared.items()}
+            if step.prepared:
+                step.prepared = {local: self._as_value(t) for local, t in step.prepared.items()}
             yield step, scope
         for traced in (*results, *self.weights.values()):
             if (

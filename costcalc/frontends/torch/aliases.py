@@ -8,7 +8,8 @@ value seen anew, a part of it, or its own old value with a part overwritten.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
+from weakref import ref
 
 import torch
 from torch import Tensor
@@ -21,13 +22,26 @@ Note = Callable[[str, Mapping[str, Any], Traced], None]
 
 
 class AliasEntry:
-    """A tensor, the value that it held when last looked at, and the writes of its group seen by then."""
+    """A tensor, the value that it held when last looked at, and the writes of its group seen by then.
 
-    __slots__ = ("seen", "tensor", "traced", "writes")
+    itself   a reference that is the same object for as long as the tensor lives
+    tensor   the tensor, where it is kept
+    """
 
-    def __init__(self, tensor: Any, traced: Traced, writes: list[tuple[Traced, StorageRegion]] | None) -> None:
-        self.tensor, self.traced, self.writes = tensor, traced, writes
+    __slots__ = ("itself", "seen", "tensor", "traced", "writes")
+
+    def __init__(self, tensor: Tensor, traced: Traced, writes: list[tuple[Traced, StorageRegion]] | None) -> None:
+        self.itself, self.traced, self.writes = ref(tensor), traced, writes
+        self.tensor: Any = None
         self.seen = len(writes) if writes else 0
+
+
+Kept = Literal["all", "real", "none"]
+"""Which tensors a trace holds, weights apart: those without values are told anew when another has their memory."""
+
+
+MANY = 1 << 12
+"""Tensors after which those that are gone are forgotten, for the first time."""
 
 
 class Aliases:
@@ -35,43 +49,40 @@ class Aliases:
 
     note    called with the name, arguments and result of each step that catching up needs
     numbers called with a tensor from outside, for its values if they are known
-    keep    hold the tensors themselves; False where they have values and should be freed
+    keep    which tensors are held themselves; the others are freed when the model drops them
     shared  tensors come that nobody has made, in the memory of those that were: autograd keeps tensors so
     """
 
     def __init__(
-        self, note: Note, numbers: Callable[[Tensor], tuple[Any, ...] | None], *, keep: bool, shared: bool = False
+        self, note: Note, numbers: Callable[[Tensor], tuple[Any, ...] | None], *, keep: Kept, shared: bool = False
     ) -> None:
         self._in_memory: dict[int, list[AliasEntry]] | None = {} if shared else None
         self._entries: dict[int, AliasEntry] = {}
+        self._room = MANY
         self._note, self._numbers, self._keep = note, numbers, keep
         self._storages: dict[int, AliasEntry] = {}
 
     def find(self, tensor: Tensor) -> AliasEntry | None:
         """The entry of ``tensor`` if it has been seen."""
         entry = self._entries.get(id(tensor))
-        if entry is None or (entry.tensor if self._keep else entry.tensor()) is not tensor:
-            return None
-        return entry
+        return entry if entry is not None and entry.itself is ref(tensor) else None
 
     def all_known(self, tensors: Iterable[Tensor]) -> bool:
         """Whether each of ``tensors`` has been seen: a concatenation may have thousands."""
-        if not self._keep:
-            return all(self.find(t) is not None for t in tensors)
         for tensor in tensors:
             entry = self._entries.get(id(tensor))
-            if entry is None or entry.tensor is not tensor:
+            if entry is None or entry.itself is not ref(tensor):
                 return False
         return True
 
     def adopt(self, tensor: Tensor, traced: Traced, writes: list[tuple[Traced, StorageRegion]] | None = None) -> Traced:
         """Take in a tensor that holds ``traced``."""
-        held: Any = tensor
-        if not self._keep:
-            from torch.utils.weak import TensorWeakRef
-
-            held = TensorWeakRef(tensor)
-        entry = self._entries[id(tensor)] = AliasEntry(held, traced, writes)
+        entry = self._entries[id(tensor)] = AliasEntry(tensor, traced, writes)
+        if traced.weight or self._keep == "all" or (self._keep == "real" and not tensor.is_meta):
+            entry.tensor = tensor
+        if len(self._entries) > self._room:
+            self._entries = {key: entry for key, entry in self._entries.items() if entry.itself() is not None}
+            self._room = 2 * len(self._entries) + MANY
         if self._in_memory is not None:
             self._in_memory.setdefault(storage_of(tensor), []).append(entry)
         return traced
@@ -143,16 +154,14 @@ class Aliases:
         if not self._storages:
             for known in list(self._entries.values()):
                 if known.traced.weight:
-                    self._storages[storage_of(known.tensor if self._keep else known.tensor())] = known
+                    self._storages[storage_of(known.tensor)] = known
         owner = self._storages.get(storage_of(tensor))
         if owner is not None and owner.traced.weight:
             if owner.traced.type == type_of(tensor):
                 return self.adopt(tensor, owner.traced)
             made = Traced(type_of(tensor))
-            held = owner.tensor if self._keep else owner.tensor()
-            self._note(
-                "costcalc::part", {"self": owner.traced, "held": region_of(held), "wanted": region_of(tensor)}, made
-            )
+            regions = {"held": region_of(owner.tensor), "wanted": region_of(tensor)}
+            self._note("costcalc::part", {"self": owner.traced, **regions}, made)
             return self.adopt(tensor, made)
         made = Traced(type_of(tensor))
         self._note("costcalc::constant", {"numbers": self._numbers(tensor)}, made)

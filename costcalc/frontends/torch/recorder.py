@@ -80,7 +80,12 @@ class Recorder(TorchDispatchMode):
         self.failing = ""
         self.asked = False
         self.weights: list[Traced] = []
-        self.aliases = Aliases(self._note, self._numbers, keep=values != "all" or autograd, shared=autograd)
+        self.aliases = Aliases(
+            self._note,
+            self._numbers,
+            keep="all" if autograd else "none" if values == "all" else "real",
+            shared=autograd,
+        )
         self._backward = BackwardScopes(self.calls) if autograd else None
         self._turned: dict[Traced, Traced] | None = {} if autograd else None  # transposed weights
         self._where, self._assumptions, self.lines = where, assumptions, Lines(model)

@@ -304,7 +304,12 @@ def _traced(
     lowering = Lowering(
         name, inputs, weights, frozenset(frozen), recorder.lines.maker, quantised=bool(packed), training=training
     )
-    steps = [taken(lowering, call) for call in recorder.calls]
+    steps, calls = [], recorder.calls
+    calls.reverse()
+    while calls:  # of tens of thousands each is let go as its layers are there
+        made_of = taken(lowering, calls.pop())
+        if assumptions.decisions:
+            steps.append(made_of)
     if not outputs:
         raise ModelError(f"the forward of {name} returns no tensor")
     graph = lowering.graph(outputs, {**(parameters or {}), **assumptions.used}, assumptions.made, source, where.classes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from costcalc.ir.tensor import TensorType
@@ -26,4 +26,10 @@ def type_of(tensor: torch.Tensor) -> TensorType:
     """Shape and element type of ``tensor``. Raises ``ValueError`` for nested tensors."""
     if tensor.is_nested:
         raise ValueError("NestedTensor")
-    return TensorType(tuple(tensor.shape), dtype_name(tensor.dtype))
+    return _type(tuple(tensor.shape), tensor.dtype)
+
+
+@lru_cache(4096)
+def _type(shape: tuple[int, ...], dtype: torch.dtype) -> TensorType:
+    """One object for all tensors of a type: a trace has tens of thousands."""
+    return TensorType(shape, dtype_name(dtype))
