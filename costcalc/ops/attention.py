@@ -84,13 +84,14 @@ class ScaledDotProductAttention(Op):
         )
 
     def backward_macs(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Dim | None:
-        """By q and k through the scores, which fused kernels work out anew instead of keeping them, and by v."""
+        """By q and k through the scores, which the fused kernel works out anew instead of keeping them, and by v."""
         q, k, v = x[:3]
+        fused = bool(self.saves(*x, y=y, trained=trained, wanted=wanted).outputs)
         pairs = prod(y.shape[:-1]) * k.shape[-2]
         scores, values = pairs * q.shape[-1], pairs * v.shape[-1]
         through = wanted[0] or wanted[1] or any(wanted[3:])
         by = scores * wanted[0] + scores * wanted[1] + values * wanted[2] + values * through
-        return by + scores if any(wanted) else 0
+        return by + scores * fused if any(wanted) else 0
 
     def saves(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves:
         """By kernel. The fused one keeps query, key, value, its output and a number for each row of scores; a bool mask

@@ -48,8 +48,12 @@ class Bilinear(Op):
         return {"weight": weight} | ({"bias": parameter(self.out_features, dtype=a.dtype)} if self.bias else {})
 
     def backward_macs(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Dim | None:
-        """None: its products have three factors, and the order in which gradients multiply them is the kernel's."""
-        return None
+        """For each gradient as many as aᵀ · W takes: by ``a`` W · b, by ``b`` aᵀ · W, by W the outer products of both;
+        and by ``b`` the sum over outputs. Products that add to nothing are no MACs.
+        """
+        a, b = x
+        once = y.size * a.shape[-1] * b.shape[-1]
+        return once * (trained + sum(wanted)) + y.size * b.shape[-1] * wanted[1]
 
     def macs(self, a: TensorType, b: TensorType, *, y: TensorType) -> Dim:
         return y.size * (a.shape[-1] + 1) * b.shape[-1]
@@ -135,6 +139,10 @@ class Distances(Op):
             parts = ((t, t, t.with_shape(t.size // t.shape[-1])) for t, w in zip(x, wanted, strict=True) if w)
             return (Moment((y, *(t for part in parts for t in part))),)
         return (Moment((y, y)),) if wanted[1:] == (True,) else ()
+
+    def backward_macs(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Dim | None:
+        """By product: the gradient by the squared distances times the other set; what squares give is no product."""
+        return y.size * x[0].shape[-1] * sum(wanted) if self.by_product else 0
 
     def ops(self, a: TensorType, b: TensorType | None = None, *, y: TensorType) -> Dim:
         return 3 * a.size + 2 * b.size if self.by_product and b else 3 * y.size * a.shape[-1]

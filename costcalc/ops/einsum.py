@@ -25,11 +25,15 @@ MOST_ORDERS = 6  # operands up to which all orders are tried
 
 
 class EinsumWork(NamedTuple):
-    """MACs of the products that sum, other ops of those that do not and of plain sums; the former as loops."""
+    """MACs of the products that sum, other ops of those that do not and of plain sums; the former as loops.
+
+    pairs   MACs of each pair, in their order
+    """
 
     macs: Dim
     ops: Dim
     nests: tuple[Nest, ...]
+    pairs: tuple[Dim, ...]
 
 
 @op("einsum", inputs=(1, None))
@@ -83,8 +87,14 @@ class Einsum(Op):
         return TensorType(tuple(sizes[name] for name in out), joint_dtype(*x))
 
     def backward_macs(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Dim | None:
-        """Of two operands; of more each step of the product has gradients, which depend on the order."""
-        return super().backward_macs(*x, y=y, trained=trained, wanted=wanted) if len(x) <= 2 else None
+        """Each product of a pair has a gradient for either factor that something wanted stands before."""
+        macs: Dim = 0
+        order, needed = self.order(len(x)), list(wanted)
+        for (i, j), of_pair in zip(order, self._work(x, order).pairs, strict=True):
+            by = needed.pop(max(i, j)), needed.pop(min(i, j))
+            macs = macs + of_pair * sum(by)
+            needed.append(any(by))
+        return macs
 
     def macs(self, *x: TensorType, y: TensorType) -> Dim:
         return self._work(x, self.order(len(x))).macs
@@ -172,6 +182,7 @@ class Einsum(Op):
         terms = [set(names) for names in labels]
         macs: Dim = 0
         ops: Dim = 0
+        pairs: list[Dim] = []
         nests: list[Nest] = []
         made: list[int | str] = list(range(len(x)))  # what each term is: an operand, or the result of a product
         for i, j in order:
@@ -185,8 +196,9 @@ class Einsum(Op):
                     whole = a if own <= a else b
                     ops = ops + prod(sizes[n] for n in whole) - prod(sizes[n] for n in whole - alone)
                     a, b = a - alone, b - alone
+            pairs.append(prod(sizes[n] for n in a | b) if summed else 0)
             if summed:
-                macs = macs + prod(sizes[n] for n in a | b)
+                macs = macs + pairs[-1]
                 axes = (a - b, b - a, summed, (a & b) - summed)
                 rows, columns, inner, stack = (prod(sizes[n] for n in some) for some in axes)
                 part = f"product_{len(nests)}"
@@ -199,7 +211,8 @@ class Einsum(Op):
         (last,) = terms
         if last - set(out):
             ops = ops + prod(sizes[n] for n in last) - prod(sizes[n] for n in out)
-        return EinsumWork(macs, ops, tuple(nests if len(nests) > 1 else (nest._replace(part="") for nest in nests)))
+        parts = tuple(nests if len(nests) > 1 else (nest._replace(part="") for nest in nests))
+        return EinsumWork(macs, ops, parts, tuple(pairs))
 
     def to_torch(self, *x: TensorType) -> nn.Module:
         from torch import _VF  # the public function takes no path

@@ -10,7 +10,7 @@ from costcalc.ir.dims import equal, minimum
 from costcalc.ir.index_map import IndexMap
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
-from costcalc.ops.matrices import MatrixWork, OfMatrices, each_matrix, eliminated, stack_of, triangle
+from costcalc.ops.matrices import MatrixWork, OfMatrices, each_matrix, eliminated, stack_of, substituted, triangle
 from costcalc.ops.traced_steps import unknown, unread
 
 if TYPE_CHECKING:
@@ -36,6 +36,12 @@ class Cholesky(OfMatrices):
     def work(self, a: TensorType) -> MatrixWork:
         n = a.shape[-1]
         return MatrixWork((n * n * n - n) // 6, triangle(n) + n) * stack_of(a)
+
+    def gradient_work(self, a: TensorType, *, wanted: tuple[bool, ...]) -> MatrixWork:
+        """A product with the factor, and its inverse from either side."""
+        n = a.shape[-1]
+        columns = n * stack_of(a)
+        return MatrixWork(n * n * columns, 0) + substituted(n, columns) + substituted(n, columns)
 
     def to_torch(self, a: TensorType) -> nn.Module:
         from torch import linalg

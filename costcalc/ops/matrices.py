@@ -62,9 +62,18 @@ class OfMatrices(Op):
         """What all of the stack takes."""
         raise NotImplementedError
 
+    def gradient_work(self, *x: Any, **_: Any) -> MatrixWork | None:
+        """What PyTorch takes for the gradients that are ``wanted``; None where there is no rule.
+
+        Each decomposition has a formula of its own, and of most it depends on which of their results are used.
+        """
+        return None
+
     def backward_macs(self, *x: TensorType, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Dim | None:
-        """None: the gradient of a decomposition is another algorithm."""
-        return 0 if not any(wanted) else None
+        if not any(wanted):
+            return 0
+        work = self.gradient_work(*x, wanted=wanted)
+        return None if work is None else work.macs
 
     def macs(self, *x: TensorType, y: TensorType) -> Dim:
         return self.work(*x).macs

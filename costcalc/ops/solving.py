@@ -78,6 +78,11 @@ class SolveTriangular(_Solves):
     def work(self, a: TensorType, b: TensorType) -> MatrixWork:
         return substituted(a.shape[-1], self.columns(a, b), divides=not self.unit)
 
+    def gradient_work(self, a: TensorType, b: TensorType, *, wanted: tuple[bool, ...]) -> MatrixWork:
+        """As much for that of the right sides; of the matrix it is that times the solution."""
+        n, columns = a.shape[-1], self.columns(a, b)
+        return self.work(a, b) + MatrixWork(n * n * columns * wanted[0], 0)
+
     def to_torch(self, a: TensorType, b: TensorType) -> nn.Module:
         from torch import linalg
 
@@ -152,6 +157,11 @@ class CholeskySolve(_Solves):
     def work(self, a: TensorType, b: TensorType) -> MatrixWork:
         return substituted(a.shape[-1], self.columns(a, b)) * 2
 
+    def gradient_work(self, a: TensorType, b: TensorType, *, wanted: tuple[bool, ...]) -> MatrixWork:
+        """As much for that of the right sides; of the factor it is that times the solution, and times the factor."""
+        n, columns = a.shape[-1], self.columns(a, b)
+        return self.work(a, b) + MatrixWork((n * n * columns + n * n * n * stack_of(a)) * wanted[0], 0)
+
     def to_torch(self, a: TensorType, b: TensorType) -> nn.Module:
         from torch import cholesky_solve
 
@@ -208,6 +218,12 @@ class Solve(_Solves):
         n = a.shape[-1]
         return eliminated(n, n) * stack_of(a) + substituted_twice(n, self.columns(a, b))
 
+    def gradient_work(self, a: TensorType, b: TensorType, *, wanted: tuple[bool, ...]) -> MatrixWork:
+        """The factors that were kept solve for that of the right sides; of the matrix it is that times the solution."""
+        n, columns = a.shape[-1], self.columns(a, b)
+        solved = substituted_twice(n, columns)
+        return solved + MatrixWork(n * n * columns * wanted[0], 0)
+
     def to_torch(self, a: TensorType, b: TensorType) -> nn.Module:
         from torch import linalg
 
@@ -250,6 +266,11 @@ class Inverse(OfMatrices):
         n = a.shape[-1]
         return stack_of(a) * (n * (n - 1) * (2 * n + 5) // 6), "on zeros of the unit matrix, which getri leaves out"
 
+    def gradient_work(self, a: TensorType, *, wanted: tuple[bool, ...]) -> MatrixWork:
+        """The inverse times the gradient times the inverse."""
+        n = a.shape[-1]
+        return MatrixWork(2 * n * n * n, 0) * stack_of(a)
+
     def to_torch(self, a: TensorType) -> nn.Module:
         from torch import linalg
 
@@ -289,6 +310,11 @@ class CholeskyInverse(OfMatrices):
             MatrixWork((n * n * n - n) // 6, triangle(n + 1)),
         )
         return (inverted + product) * stack_of(a)
+
+    def gradient_work(self, a: TensorType, *, wanted: tuple[bool, ...]) -> MatrixWork:
+        """Three products of matrices."""
+        n = a.shape[-1]
+        return MatrixWork(3 * n * n * n, 0) * stack_of(a)
 
     def to_torch(self, a: TensorType) -> nn.Module:
         from torch import cholesky_inverse
@@ -331,6 +357,11 @@ class Determinant(OfMatrices):
     def work(self, a: TensorType) -> MatrixWork:
         n = a.shape[-1]
         return (eliminated(n, n) + MatrixWork(0, n * (3 if self.log else 1))) * stack_of(a)
+
+    def gradient_work(self, a: TensorType, *, wanted: tuple[bool, ...]) -> MatrixWork:
+        """The factors that were kept solve for the inverse."""
+        n = a.shape[-1]
+        return substituted_twice(n, n * stack_of(a))
 
     def to_torch(self, a: TensorType) -> nn.Module:
         from torch import linalg

@@ -259,6 +259,10 @@ class MatrixExp(OfMatrices):
         n = a.shape[-1]
         return MatrixWork((5 + self.squarings) * n * n * n, 48 * n * n) * stack_of(a)
 
+    def gradient_work(self, a: TensorType, *, wanted: tuple[bool, ...]) -> MatrixWork:
+        """The exponential of matrices of twice the size, of which the gradient is a block."""
+        return self.work(a.with_shape(*a.shape[:-2], 2 * a.shape[-2], 2 * a.shape[-1]))
+
     def to_torch(self, a: TensorType) -> nn.Module:
         from torch import linalg
 
