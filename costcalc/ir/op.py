@@ -17,6 +17,7 @@ from costcalc.ir.fields import Field
 from costcalc.ir.index_map import ElementMap, IndexMap, elementwise
 from costcalc.ir.saved import KEPT, NOTHING, Moment, Saves
 from costcalc.ir.tensor import TensorType, Weight
+from costcalc.ir.under_autocast import UnderAutocast
 
 if TYPE_CHECKING:
     from torch import nn
@@ -102,6 +103,8 @@ class Op:
     """Whether the gradient by an input lies in that by the output, as it does of what only moves or adds elements."""
     is_view_in_training: ClassVar[bool | None] = None
     """The same as ``is_view`` while training, where that is not the same."""
+    under_autocast: ClassVar[UnderAutocast] = UnderAutocast()
+    """What PyTorch does with it where products are taken in a narrower type, beside what holds of its operators."""
     aten: ClassVar[str] = ""
     """The PyTorch operators that this op stands for: ``"conv2d convolution"``."""
 

@@ -49,8 +49,8 @@ _MODULES = {
     "shift": "shift",
     "shuffle": "channel_shuffle pixel_shuffle pixel_unshuffle",
     "softmax": "softmax log_softmax glu",
-    "solving": "solve_triangular lu_solve cholesky_solve ldl_solve solve inverse cholesky_inverse determinant "
-    "least_squares",
+    "inverting": "inverse cholesky_inverse determinant",
+    "solving": "solve_triangular lu_solve cholesky_solve ldl_solve solve least_squares",
     "sparse": "sparse_matmul sparse_to_dense",
     "spectral": "svd eigh eig pseudo_inverse matrix_exp",
     "strided": "select unbind windows diagonal as_strided part",

@@ -16,6 +16,7 @@ from costcalc.ir.fields import finite
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import Moment
 from costcalc.ir.tensor import TensorType, Weight, parameter
+from costcalc.ir.under_autocast import UnderAutocast
 from costcalc.ops.traced_steps import converted, own, reshaped
 
 if TYPE_CHECKING:
@@ -112,6 +113,8 @@ class PReLU(Activation):
     Ops          2 per element: compare, multiply.
     Source       He et al. 2015, arXiv 1502.01852.
     """
+
+    under_autocast = UnderAutocast(rereads_weight=True)
 
     aten = "prelu _prelu_kernel"
 

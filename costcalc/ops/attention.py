@@ -13,6 +13,7 @@ from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import Moment, Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
+from costcalc.ir.under_autocast import UnderAutocast
 from costcalc.ops.broadcasting import broadcast, is_one, leading, stretches
 from costcalc.ops.traced_steps import converted
 
@@ -228,6 +229,8 @@ class MultiHeadAttention(Op):
     Not counted  joining and splitting the heads, which only moves elements.
     Source       Vaswani et al. 2017, arXiv 1706.03762; PyTorch, torch.nn.MultiheadAttention.
     """
+
+    under_autocast = UnderAutocast(takes="narrower")
 
     letters = {"heads": "h"}
     roles = {"heads": "groups"}

@@ -12,6 +12,7 @@ from costcalc.ir.index_map import ALL_TO_ALL, AxisMap, IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import Moment, Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
+from costcalc.ir.under_autocast import UnderAutocast
 from costcalc.ops.broadcasting import broadcast, leading, stretches
 from costcalc.ops.traced_steps import add_bias, own
 
@@ -27,6 +28,8 @@ class Bilinear(Op):
     Ops          adding the bias: 1 per output.
     Source       PyTorch, torch.nn.Bilinear.
     """
+
+    under_autocast = UnderAutocast(is_known=False)
 
     aten = "bilinear"
     letters = {"out_features": "m"}
@@ -104,6 +107,8 @@ class Distances(Op):
     Source       PyTorch 2.13, torch.cdist: of Euclidean distances it takes the product where either set has more than
                  25 points, unless compute_mode says otherwise. So MACs jump there, from 0 at 25 points to all at 26.
     """
+
+    under_autocast = UnderAutocast(is_known=False)
 
     aten = "_cdist_forward _euclidean_dist _pdist_forward"
 

@@ -12,6 +12,7 @@ from costcalc.ir.index_map import ALL_TO_ALL, IndexMap
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType
+from costcalc.ir.under_autocast import UnderAutocast
 
 if TYPE_CHECKING:
     from torch import nn
@@ -106,6 +107,8 @@ class RoIAlign(RegionPool):
     Source       He et al. 2017, arXiv 1703.06870; by position: Li et al. 2018, arXiv 1711.07264.
     """
 
+    under_autocast = UnderAutocast(is_known=False)
+
     aten = "torchvision::roi_align torchvision::ps_roi_align"
 
     roles = {"size": "resolution", "samples": "options"}
@@ -151,6 +154,8 @@ class RoIPool(RegionPool):
                  the map along each axis.
     Source       Girshick 2015, arXiv 1504.08083; by position: Dai et al. 2016, arXiv 1605.06409.
     """
+
+    under_autocast = UnderAutocast(is_known=False)
 
     aten = "torchvision::roi_pool torchvision::ps_roi_pool"
 

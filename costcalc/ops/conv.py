@@ -15,6 +15,7 @@ from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import INPUT, Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
+from costcalc.ir.under_autocast import UnderAutocast
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,6 +30,8 @@ class Conv(Op):
     Not counted  filling the padding.
     Source       Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016).
     """
+
+    under_autocast = UnderAutocast(rereads_weight=True)
 
     channel_axis = 1
 

@@ -15,6 +15,7 @@ from costcalc.ir.index_map import AxisMap, IndexMap, Window, in_groups, ratio
 from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
+from costcalc.ir.under_autocast import UnderAutocast
 from costcalc.ops.conv import takes_images
 from costcalc.ops.traced_steps import add_bias, images, own
 
@@ -36,6 +37,8 @@ class ConvTranspose(Op):
     Not counted  clearing the output.
     Source       Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016), section 4.
     """
+
+    under_autocast = UnderAutocast(rereads_weight=True)
 
     keeps = "input"
 

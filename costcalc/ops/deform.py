@@ -13,6 +13,7 @@ from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType, Weight
+from costcalc.ir.under_autocast import UnderAutocast
 from costcalc.ops.conv import Conv
 from costcalc.ops.traced_steps import own
 
@@ -37,6 +38,8 @@ class DeformConv(Op):
     Not counted  adding the offsets to the grid; the four interpolation weights, which the channels share.
     Source       Dai et al. 2017, arXiv 1703.06211, section 2.1; with a mask Zhu et al. 2018, arXiv 1811.11168.
     """
+
+    under_autocast = UnderAutocast(is_known=False)
 
     is_bounded_only = True
 

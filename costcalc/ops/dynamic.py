@@ -13,6 +13,7 @@ from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType
+from costcalc.ir.under_autocast import UnderAutocast
 from costcalc.ops.conv import Conv
 from costcalc.ops.conv_transpose import ConvTranspose
 
@@ -28,6 +29,8 @@ class DynamicConv(Op):
     Not counted  computing the kernel: that is other layers' work.
     Source       PyTorch, torch.nn.functional.conv2d; as layers: Yang et al. 2019, arXiv 1904.04971.
     """
+
+    under_autocast = UnderAutocast(takes="narrower")
 
     slides = True
 

@@ -16,6 +16,7 @@ from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import NOTHING, Saves
 from costcalc.ir.tensor import TensorType
+from costcalc.ir.under_autocast import UnderAutocast
 from costcalc.ops.broadcasting import is_one, joint_dtype
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Einsum(Op):
                  operand has and that goes: the additions.
     Source       Einstein 1916; PyTorch, torch.einsum.
     """
+
+    under_autocast = UnderAutocast(is_known=False)
 
     aten = "einsum"
 

@@ -10,6 +10,7 @@ from costcalc.ir.dims import equal, minimum
 from costcalc.ir.index_map import IndexMap
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType
+from costcalc.ir.under_autocast import UnderAutocast
 from costcalc.ops.matrices import MatrixWork, OfMatrices, each_matrix, eliminated, stack_of, substituted, triangle
 from costcalc.ops.traced_steps import unknown, unread
 
@@ -110,6 +111,8 @@ class LU(OfMatrices):
 @op("lu_unpack", inputs=(2, 2))
 class LUUnpack(Op):
     """What ``lu`` packs: the permutation P, unless ``permutation`` is off, the lower triangle L, the upper one U."""
+
+    under_autocast = UnderAutocast(is_known=False)
 
     aten = "lu_unpack"
     is_bounded_only = True

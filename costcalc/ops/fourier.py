@@ -13,6 +13,7 @@ from costcalc.ir.index_map import IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import INPUT, NOTHING, Saves
 from costcalc.ir.tensor import COMPLEX, REAL, TensorType
+from costcalc.ir.under_autocast import UnderAutocast
 from costcalc.ops.axes import has_axes, position, several
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class Fourier(Op):
                  half of that where input or output is real.
     Source       Cooley & Tukey 1965; the count as in Frigo & Johnson 2005, doi 10.1109/JPROC.2004.840301.
     """
+
+    under_autocast = UnderAutocast(is_known=False)
 
     aten = "_fft_r2c _fft_c2r _fft_c2c"
 

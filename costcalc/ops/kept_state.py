@@ -10,6 +10,7 @@ from costcalc.ir.fields import Count, Size, ints
 from costcalc.ir.index_map import ALL_TO_ALL, IndexMap
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType, Weight, parameter
+from costcalc.ir.under_autocast import UnderAutocast
 from costcalc.ops.norm import NORMALISE
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class SplitLSTM(Op):
                  normalised; a bias of the projection.
     Source       Hochreiter & Schmidhuber 1997; TensorFlow Lite, UNIDIRECTIONAL_SEQUENCE_LSTM.
     """
+
+    under_autocast = UnderAutocast(is_known=False)
 
     is_bounded_only = True
     roles = {"hidden": "width", "projection": "width"}
@@ -137,6 +140,8 @@ class SimpleRNN(Op):
     Source       Elman 1990; TensorFlow Lite, UNIDIRECTIONAL_SEQUENCE_RNN.
     """
 
+    under_autocast = UnderAutocast(is_known=False)
+
     is_bounded_only = True
     roles = {"hidden": "width"}
     choices = {"activation": ("none", "relu", "relu6", "hardtanh", "tanh")}
@@ -207,6 +212,8 @@ class SVDF(Op):
     Source       Nakkiran et al. 2015, Compressing deep neural networks using a rank-constrained topology;
                  TensorFlow Lite, SVDF.
     """
+
+    under_autocast = UnderAutocast(is_known=False)
 
     roles = {"units": "width", "rank": "width", "memory": "kernel"}
 

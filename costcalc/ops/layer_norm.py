@@ -13,6 +13,7 @@ from costcalc.ir.index_map import IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import NOTHING, Moment, Saves
 from costcalc.ir.tensor import FLOATING_BITS, TensorType, Weight, parameter
+from costcalc.ir.under_autocast import UnderAutocast
 from costcalc.ops.norm import NORMALISE
 from costcalc.ops.traced_steps import beside, own, scaled
 
@@ -67,6 +68,8 @@ class LayerNorm(PlaceNorm):
     Not counted  dividing by the count, adding ε, the square root: once for each place.
     Source       Ba et al. 2016, arXiv 1607.06450.
     """
+
+    under_autocast = UnderAutocast(keeps_wide=True)
 
     aten = "layer_norm native_layer_norm"
 

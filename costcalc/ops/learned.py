@@ -10,6 +10,7 @@ from costcalc.ir.fields import Size, Sizes, ints, per_axis
 from costcalc.ir.index_map import AxisMap, IndexMap, Window
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.tensor import TensorType, Weight, buffer, parameter
+from costcalc.ir.under_autocast import UnderAutocast
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,6 +22,8 @@ class ClassToken(Op):
 
     Not counted  any arithmetic, there is none; sequence and tokens are read and the longer sequence written.
     """
+
+    under_autocast = UnderAutocast(takes="float32")
 
     keeps = "nothing"
     rearranges = True
@@ -65,6 +68,8 @@ class PositionEmbedding(Op):
 
     Ops          1 per element.
     """
+
+    under_autocast = UnderAutocast(widens=True)
 
     keeps = "nothing"
     rearranges = True

@@ -16,6 +16,7 @@ from costcalc.ir.dims import Dim, Truth, equal, maximum, minimum, prod, where
 from costcalc.ir.index_map import IndexMap
 from costcalc.ir.op import Condition, Op
 from costcalc.ir.tensor import REAL, TensorType
+from costcalc.ir.under_autocast import UnderAutocast
 from costcalc.ops.broadcasting import leading
 
 
@@ -48,6 +49,8 @@ class OfMatrices(Op):
     is_square      it takes square matrices alone
     is_half_read   of a matrix it reads one triangle, with its diagonal
     """
+
+    under_autocast = UnderAutocast(is_known=False)
 
     is_square = False
     is_half_read = False

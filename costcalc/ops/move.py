@@ -14,6 +14,7 @@ from costcalc.ir.index_map import AxisMap, IndexMap, Window
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import INPUT, NOTHING, Saves
 from costcalc.ir.tensor import TensorType
+from costcalc.ir.under_autocast import UnderAutocast
 from costcalc.ops.axes import has_axes, position, several
 from costcalc.ops.traced_steps import copied, images, reshaped
 
@@ -33,6 +34,8 @@ class Pad(Op):
 
     Not counted  any arithmetic, there is none; the input is read and the output written.
     """
+
+    under_autocast = UnderAutocast(by_option=(("reflect", "reflection_pad"), ("replicate", "replication_pad")))
 
     aten = """
     pad constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d

@@ -17,6 +17,7 @@ from costcalc.ir.index_map import IndexMap, mixing
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType, Weight, buffer, parameter
+from costcalc.ir.under_autocast import UnderAutocast
 from costcalc.ops.traced_steps import beside, converted, own, reshaped, scaled
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ class BatchNorm(RunningNorm):
     Source       Ioffe & Szegedy 2015, arXiv 1502.03167.
     """
 
+    under_autocast = UnderAutocast(keeps_wide=True)
+
     aten = "batch_norm native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training"
 
     least_rank, module = 2, "BatchNorm"
@@ -123,6 +126,8 @@ class InstanceNorm(RunningNorm):
     Source       Ulyanov et al. 2016, arXiv 1607.08022.
     """
 
+    under_autocast = UnderAutocast(keeps_wide=True)
+
     aten = "instance_norm"
 
     least_rank, module = 3, "InstanceNorm"
@@ -162,6 +167,8 @@ class GroupNorm(Op):
     Not counted  dividing by the count, adding ε, the square root: once for each group.
     Source       Wu & He 2018, arXiv 1803.08494.
     """
+
+    under_autocast = UnderAutocast(keeps_wide=True)
 
     aten = "group_norm native_group_norm"
 

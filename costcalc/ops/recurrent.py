@@ -13,6 +13,7 @@ from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, find_op, op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
+from costcalc.ir.under_autocast import UnderAutocast
 from costcalc.ops.broadcasting import is_one
 from costcalc.ops.traced_steps import expanded, own, reshaped
 
@@ -27,6 +28,8 @@ class Recurrent(Op):
     without a batch; then perhaps the states to start from. It makes the sequence of states and the last
     states.
     """
+
+    under_autocast = UnderAutocast(is_known=False)
 
     is_bounded_only = True
 

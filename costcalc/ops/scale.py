@@ -11,6 +11,7 @@ from costcalc.ir.index_map import AxisMap, IndexMap, Window
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import INPUT, NOTHING, Moment, Saves
 from costcalc.ir.tensor import TensorType, Weight, parameter
+from costcalc.ir.under_autocast import UnderAutocast
 from costcalc.ops.axes import has_axes, position
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class LayerScale(Op):
     Ops          1 per element.
     Source       Touvron et al. 2021, arXiv 2103.17239.
     """
+
+    under_autocast = UnderAutocast(widens=True)
 
     axis: Axis = 1
 
@@ -93,6 +96,8 @@ class LocalResponseNorm(Op):
     Not counted  that windows overlap and their sums could be shared; the ends, where there are fewer channels.
     Source       Krizhevsky et al. 2012, section 3.3.
     """
+
+    under_autocast = UnderAutocast(is_known=False)
 
     letters = {"size": "k"}
     roles = {"size": "kernel"}

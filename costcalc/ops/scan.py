@@ -13,6 +13,7 @@ from costcalc.ir.index_map import AxisMap, IndexMap, Window, mixing
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import NOTHING, Moment, Saves
 from costcalc.ir.tensor import TensorType
+from costcalc.ir.under_autocast import UnderAutocast
 from costcalc.ops.axes import has_axes, position, replaced
 from costcalc.ops.traced_steps import reshaped
 
@@ -32,6 +33,8 @@ class Scan(Op):
 
     Ops          1 per element.
     """
+
+    under_autocast = UnderAutocast(is_known=False)
 
     aten = "cumsum cumprod logcumsumexp cummax cummin"
 
@@ -59,7 +62,11 @@ class Scan(Op):
 
     def saves(self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]) -> Saves:
         """Of a sum nothing; where extrema were, or the result, beside the input."""
-        return NOTHING if self.function == "cumsum" else Saves((0,), (1 if self.indices else 0,))
+        if self.function == "cumsum":
+            return NOTHING
+        if self.reverse:  # all of it is turned round before and after
+            return Saves(maps=(x, TensorType(y.shape, "int64") if self.indices else y))
+        return Saves((0,), (1 if self.indices else 0,))
 
     def beside_gradients(
         self, x: TensorType, *, y: TensorType, trained: bool, wanted: tuple[bool, ...]

@@ -12,6 +12,7 @@ from costcalc.ir.nest import Nest
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType, Weight
+from costcalc.ir.under_autocast import UnderAutocast
 from costcalc.ops.conv import Conv
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ class Depthwise(WrittenAsConv):
                  arXiv 1704.04861, section 3.1.
     """
 
+    under_autocast = UnderAutocast(takes="narrower", rereads_weight=True)
+
     computes = "y[n, (c j), o...] += x[n, c, (s*o + d*r - p)...] * weight[(c j), 0, r...]"
     letters = {"kernel": "k", "stride": "s", "padding": "p", "dilation": "d", "multiplier": "j"}
     roles = {"multiplier": "width"}
@@ -110,6 +113,8 @@ class Pointwise(WrittenAsConv):
     Ops          adding the bias: 1 per output.
     Source       Lin et al. 2013, arXiv 1312.4400; Howard et al. 2017, arXiv 1704.04861, section 3.1.
     """
+
+    under_autocast = UnderAutocast(takes="narrower", rereads_weight=True)
 
     computes = "y[n, m, o...] += x[n, c, (s*o)...] * weight[m, c, q...]"
     letters = {"out_channels": "m", "stride": "s"}

@@ -12,6 +12,7 @@ from costcalc.ir.index_map import IndexMap, Window, each_channel, ratio
 from costcalc.ir.op import Condition, Example, Op, op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import TensorType
+from costcalc.ir.under_autocast import UnderAutocast
 from costcalc.ops.conv import takes_images
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class MaxUnpool(Op):
     Not counted  clearing the output.
     Source       Zeiler & Fergus 2013, arXiv 1311.2901, section 2.1; PyTorch, torch.nn.MaxUnpool2d.
     """
+
+    under_autocast = UnderAutocast(takes="float32")
 
     is_bounded_only = True
 

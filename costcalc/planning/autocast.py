@@ -1,10 +1,10 @@
 """Training in a narrower type, as ``torch.autocast`` has it on the CPU: which layers take what cast to which type.
 
-PyTorch decides by operator (torch 2.13, ``aten/src/ATen/autocast_mode.h`` and ``.cpp``, whose lists stand here by its
-names): products take their inputs and weights in the narrower type, some others what is narrower in float32, and what
-joins tensors all of them in the widest type that they have. All others take what comes. A cast is a copy, which is
-memory of its own, and is kept in place of what was cast. A trained weight is cast once, and that copy is held until
-the forward pass is over; the backward pass reads the copies of weights, not of biases.
+PyTorch decides by operator, as ``autocast_operators`` lists them: products take their inputs and weights in the
+narrower type, some others what is narrower in float32, and what joins tensors all of them in the widest type that they
+have. All others take what comes. A cast is a copy, which is memory of its own, and is kept in place of what was cast. A
+trained weight is cast once, and that copy is held until the forward pass is over; the backward pass reads the copies of
+weights, not of biases.
 """
 
 from __future__ import annotations
@@ -17,45 +17,11 @@ from costcalc.ir.graph import Graph, GraphBuilder, Node
 from costcalc.ir.op import Op, find_op
 from costcalc.ir.saved import Saves
 from costcalc.ir.tensor import FLOATING_BITS, TensorType, Weight
+from costcalc.planning.autocast_operators import FLOAT32, NARROWER, WIDEST
 
 TYPES = ("bfloat16", "float16")
 CAST = " (cast)"
 """After the name of a layer: the copy of what it takes."""
-_NARROWER = """
-    conv1d conv2d conv3d convolution conv_transpose1d conv_transpose2d conv_transpose3d conv_tbc linear matmul mm bmm
-    addmm addbmm baddbmm linalg_vecdot prelu scaled_dot_product_attention"""
-NARROWER = frozenset(_NARROWER.split())
-_FLOAT32 = """adaptive_avg_pool3d adaptive_max_pool3d avg_pool3d max_pool3d fractional_max_pool2d fractional_max_pool3d
-    max_unpool2d max_unpool3d binary_cross_entropy binary_cross_entropy_with_logits cosine_embedding_loss
-    cross_entropy_loss ctc_loss hinge_embedding_loss huber_loss kl_div l1_loss margin_ranking_loss mse_loss
-    multi_margin_loss multilabel_margin_loss nll_loss nll_loss2d poisson_nll_loss smooth_l1_loss soft_margin_loss
-    triplet_margin_loss cdist grid_sampler grid_sampler_2d grid_sampler_3d polar prod quantile nanquantile trace
-    view_as_complex reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d replication_pad3d stft fft_fft
-    fft_fft2 fft_fftn fft_hfft fft_ifft fft_ifft2 fft_ifftn fft_ihfft fft_irfft fft_irfft2 fft_irfftn fft_rfft fft_rfft2
-    fft_rfftn"""
-FLOAT32 = frozenset(_FLOAT32.split())
-WIDEST = frozenset(("cat", "stack", "index_copy"))
-WHOLE = {
-    "multi_head_attention": "narrower", "depthwise": "narrower", "pointwise": "narrower", "dynamic_conv": "narrower",
-    "max_unpool": "float32", "class_token": "float32",
-}  # fmt: skip
-"""Ops that PyTorch has no operator for, or not of that rank, by what it does with those that they are made of."""
-BY_OPTION = {"pad": {"reflect": "reflection_pad", "replicate": "replication_pad"}}
-"""Operators that stand behind one option of an op alone, without their rank."""
-MIXING = frozenset(("batch_norm", "group_norm", "layer_norm", "instance_norm"))
-"""Norms that take a narrower map with wider weights: what they keep of it besides is as wide as these."""
-JOINED = frozenset(("position_embedding", "layer_scale"))
-"""Ops that add or multiply by their weights, so that what they make is as wide as these."""
-ALWAYS = frozenset(("conv", "conv_transpose", "depthwise", "pointwise", "prelu"))
-"""Ops that keep their weight also where no gradient by the input is wanted."""
-_WITHOUT_RULE = """
-    bilinear deform_conv fourier scan
-    roi_align roi_pool gru rnn lstm split_lstm simple_rnn svdf einsum distances embedding_bag
-    cholesky cholesky_inverse cholesky_solve determinant eig eigh householder_multiply householder_product
-    householder_qr inverse ldl least_squares lu lu_solve lu_unpack matrix_exp pseudo_inverse qr solve solve_triangular
-    svd spectral_norm local_response_norm"""
-WITHOUT_RULE = frozenset(_WITHOUT_RULE.split())
-"""Ops whose own code casts within, so that what they keep under autocast is not known here."""
 
 
 class WeightCast(NamedTuple):
@@ -82,7 +48,7 @@ def check(name: str) -> str:
 
 def wanted_type(op: Op, types: Sequence[TensorType], narrower: str) -> str:
     """The type to which floating-point inputs of ``op`` are cast; "" where they are taken as they come."""
-    names, whole = _operators(op, types), WHOLE.get(op.name, "")
+    names, whole = _operators(op, types), op.under_autocast.takes
     if whole == "narrower" or names & NARROWER:
         return narrower
     if whole or names & FLOAT32:
@@ -99,8 +65,8 @@ def _operators(op: Op, types: Sequence[TensorType]) -> set[str]:
     options = dict(op.options())
     if "function" in options:
         return {str(options["function"])}
-    words = BY_OPTION.get(op.name)
-    if words is None:
+    words = dict(op.under_autocast.by_option)
+    if not words:
         return found - {"trace"}  # which is a sum of a diagonal, and of such sums the one that few write
     return {f"{words[word]}{rank}d" for word in map(str, options.values()) if word in words}
 
@@ -128,7 +94,7 @@ def cast(graph: Graph, narrower: str) -> Graph:
             {local: taken(value) for local, value in node.prepared.items()}, node.frozen,
             {local: weight.type.dtype for local, weight in stored.items()},
         )  # fmt: skip
-        if node.op.name in JOINED:
+        if node.op.under_autocast.widens:
             builder.types.update({v: graph.types[v] for v in made})
     return builder.build(graph.outputs)
 
@@ -153,7 +119,9 @@ def weight_casts(
                 if local[1:] == "_proj_weight"
                 else any(wanted)
             )
-            read = "weight" in local and (by_input or node.op.name in ALWAYS or local == "out_proj.weight")
+            read = "weight" in local and (
+                by_input or node.op.under_autocast.rereads_weight or local == "out_proj.weight"
+            )
             if local.startswith("in_proj") and len(types) > 1:  # is cut for query, key and value, and each part cast
                 of = (wanted[0], wanted[1], wanted[-1])
                 parts = [(size // 3 * n, kept) for n, kept in ((sum(of), True), (3 - sum(of), False)) if n]
@@ -165,12 +133,13 @@ def weight_casts(
 
 def kept(node: Node, saves: Saves, types: Sequence[TensorType], stored: dict[str, Weight]) -> Saves | None:
     """``saves``, which a layer's rule has for inputs of these types, as it is with wider weights; None: no rule."""
-    name, narrow = node.op.name, any(FLOATING_BITS.get(t.dtype, 32) < 32 for t in types)
-    if name in WITHOUT_RULE or (name == "multi_head_attention" and len(types[0].shape) == 2):
+    how, name = node.op.under_autocast, node.op.name
+    narrow = any(FLOATING_BITS.get(t.dtype, 32) < 32 for t in types)
+    if not how.is_known or (name == "multi_head_attention" and len(types[0].shape) == 2):
         return None  # without a batch query, key and value are made three, and each is cast
     if not narrow or "float32" not in {w.type.dtype for w in stored.values()}:
         return saves
-    if name in MIXING and (name != "instance_norm" or "weight" in stored):
+    if how.keeps_wide and (name != "instance_norm" or "weight" in stored):
         return saves._replace(maps=tuple(_float32(t) for t in saves.maps))
     return saves
 

@@ -17,6 +17,7 @@ torch = pytest.importorskip("torch")
 from costcalc.ir.op import Op  # noqa: E402
 from costcalc.ir.tensor import TensorType  # noqa: E402
 from costcalc.ops.factors import LDL, LU, Cholesky  # noqa: E402
+from costcalc.ops.inverting import CholeskyInverse, Inverse  # noqa: E402
 from costcalc.ops.matrices import (  # noqa: E402
     bidiagonalised,
     eliminated,
@@ -27,9 +28,7 @@ from costcalc.ops.matrices import (  # noqa: E402
 )
 from costcalc.ops.reflections import QR  # noqa: E402
 from costcalc.ops.solving import (  # noqa: E402
-    CholeskyInverse,
     CholeskySolve,
-    Inverse,
     LeastSquares,
     Solve,
     SolveTriangular,

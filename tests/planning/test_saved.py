@@ -28,7 +28,7 @@ NO_RULE = {
     "einsum", "scatter", "gather", "elementwise", "split_lstm", "svdf", "simple_rnn", "cholesky", "cholesky_inverse",
     "cholesky_solve", "determinant", "eig", "eigh", "householder_multiply", "householder_product", "householder_qr",
     "inverse", "ldl", "least_squares", "lu", "lu_solve", "lu_unpack", "matrix_exp", "pseudo_inverse", "qr", "solve",
-    "solve_triangular", "svd", "conv_weight_gradient",
+    "solve_triangular", "svd", "frexp", "conv_weight_gradient",
 }  # fmt: skip
 """Ops of which some uses have no rule, so that the figures are said to be lower bounds."""
 
