@@ -207,10 +207,7 @@ class Op:
         return (self.rearranges,) * len(x)
 
     def beside_gradients(self, *x: Any, **_: Any) -> tuple[Moment, ...]:
-        """What PyTorch makes to work the gradients out, and drops: the moments at which that is most, in their order.
-
-        Asked as ``saves`` is. At the end there are the gradients alone.
-        """
+        """What PyTorch makes for the gradients and drops, asked as ``saves`` is: the moments when that is most."""
         return ()
 
     def skippable(self, *x: Any, **_: Any) -> tuple[Dim, str]:
