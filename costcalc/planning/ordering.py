@@ -54,6 +54,8 @@ class _Steps:
                 self.after[j].append(i)
         self.made = [sum(size[v] for v in names) for names in self.makes]
         self.inputs = sum(jobs.inputs.values())
+        unread = (name for name in jobs.inputs if not self.readers[name] and name not in self.kept)
+        self.unread = sum(map(size.__getitem__, unread))  # is there for the first step, whichever that is
 
     def bound(self) -> int:
         """What lives at least at some step, whatever the order."""
@@ -101,9 +103,10 @@ def best_order(jobs: Jobs, most: int = MOST_SETS) -> Order:
 def _peak(steps: _Steps, order: Sequence[int]) -> int:
     left = {name: len(readers) for name, readers in steps.readers.items()}
     now = peak = steps.inputs
-    for i in order:
+    for turn, i in enumerate(order):
         now += steps.made[i]
         peak = max(peak, now + steps.scratch[i])
+        now -= 0 if turn else steps.unread
         for name in steps.reads[i]:
             left[name] -= 1
             if not left[name] and name not in steps.kept:
@@ -181,7 +184,7 @@ def _advance(
     waiting, ran, todo = dict.fromkeys(ready), [], [i]
     while todo:
         step = todo.pop()
-        now += steps.made[step] - _freed(steps, step, done)
+        now += steps.made[step] - _freed(steps, step, done) - (0 if done else steps.unread)
         done |= 1 << step
         del waiting[step]
         ran.append(step)

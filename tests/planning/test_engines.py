@@ -222,14 +222,16 @@ def test_best_fit_takes_the_tightest_gap() -> None:
 
 
 def random_jobs(random: Random) -> Jobs:
-    """Up to eight steps that read some of what is there before them."""
-    buffers, steps = ["in"], []
+    """Up to eight steps that read some of what is there before them, perhaps not all inputs."""
+    inputs = {f"in {k}": random.randint(1, 20) for k in range(random.choice((1, 1, 2, 3)))}
+    buffers, steps = [*inputs], []
     for i in range(random.randint(3, 8)):
         reads = random.sample(buffers, random.randint(1, min(2, len(buffers))))
         makes = tuple((f"{i}.{k}", random.randint(1, 20)) for k in range(random.choice((1, 1, 2))))
-        steps.append(Job(str(i), tuple(reads), makes, random.choice((0, 0, 5))))
+        more = random.choice(((), (), (3, 4)))
+        steps.append(Job(str(i), tuple(reads), makes, random.choice((0, 0, 5)), more=more))
         buffers += [name for name, _ in makes]
-    return Jobs({"in": random.randint(1, 20)}, tuple(steps), (buffers[-1],))
+    return Jobs(inputs, tuple(steps), (buffers[-1], *random.sample(buffers, random.choice((0, 0, 1)))))
 
 
 def test_no_order_holds_less_than_the_best_one() -> None:
