@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import argparse
 import csv
+import pickle
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean, median
 
@@ -186,7 +187,7 @@ def spearman(one: Sequence[float], other: Sequence[float]) -> float:
     return float(spearmanr(np.array(one), np.array(other))[0])
 
 
-def timm(times: Path, every: int, eager: bool, cpu: bool, machine: str) -> None:
+def timm(times: Path, every: int, eager: bool, cpu: bool, machine: str, kept: Path | None) -> None:
     """timm's models, traced at their image sizes; ten folds."""
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "torch"))
     import torchvision_stub
@@ -202,7 +203,7 @@ def timm(times: Path, every: int, eager: bool, cpu: bool, machine: str) -> None:
         size, batch = int(row["infer_img_size"]), int(row["infer_batch_size"])
         seconds = batch / float(row["infer_samples_per_sec"])
         try:
-            graph = as_measured(row["model"], size, float(row["param_count"]))
+            graph = as_measured(row["model"], size, float(row["param_count"]), kept)
         except Exception as error:
             print(f"  {row['model']} is left out: {error}")
             continue
@@ -220,20 +221,35 @@ def timm(times: Path, every: int, eager: bool, cpu: bool, machine: str) -> None:
     said("fitted", held_out(rows, fitted))
 
 
-def as_measured(model: str, size: int, millions: float) -> Graph:
+def as_measured(model: str, size: int, millions: float, kept: Path | None) -> Graph:
     """A model of timm as its table has it, whose parameters tell whether its branches were made one convolution."""
-    graph = load(f"timm:{model}", input=(3, size, size))
+    graph = known(kept, f"{model}@{size}", lambda: load(f"timm:{model}", input=(3, size, size)))
     if abs(parameters(graph) / 1e6 - millions) <= max(0.006, 0.002 * millions):
         return graph
-    import timm as library
-    from timm.utils.model import reparameterize_model
 
-    import costcalc
+    def joined() -> Graph:
+        import timm as library
+        from timm.utils.model import reparameterize_model
 
-    module = reparameterize_model(library.create_model(model, pretrained=False).eval())
-    graph = costcalc.trace(module, (1, 3, size, size))
+        import costcalc
+
+        module = reparameterize_model(library.create_model(model, pretrained=False).eval())
+        return costcalc.trace(module, (1, 3, size, size))
+
+    graph = known(kept, f"{model}@{size}.reparameterized", joined)
     if abs(parameters(graph) / 1e6 - millions) > max(0.006, 0.002 * millions):
         raise ValueError(f"the table has {millions:g} million parameters, the model {parameters(graph) / 1e6:.2f}")
+    return graph
+
+
+def known(kept: Path | None, name: str, trace: Callable[[], Graph]) -> Graph:
+    """The graph that the folder of an earlier run has by that name, or a new one, which is kept there."""
+    if kept is None:
+        return trace()
+    file = kept / f"{name}.pkl"
+    if not file.exists():
+        file.write_bytes(pickle.dumps(trace()))
+    graph: Graph = pickle.loads(file.read_bytes())
     return graph
 
 
@@ -264,10 +280,13 @@ if __name__ == "__main__":
     parser.add_argument("--eager", action="store_true")
     parser.add_argument("--cpu", action="store_true")
     parser.add_argument("--machine", default="")
+    parser.add_argument(
+        "--keep", type=Path, help="a folder of your own for timm's graphs, so that the next run is quick"
+    )
     given = parser.parse_args()
     if given.which == "ncnn":
         ncnn(*given.files)
     elif given.which == "nas":
         nas(given.files[0], 15_625 // given.every)
     else:
-        timm(given.files[0], given.every, given.eager, given.cpu, given.machine)
+        timm(given.files[0], given.every, given.eager, given.cpu, given.machine, given.keep)
